@@ -1,0 +1,89 @@
+//! Revocation: the one way in which a login ends before its time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::actors::db::DbError;
+use crate::actors::{Db, Sessions};
+use crate::auth::revocation::{Revocations, RevokeReason};
+use crate::clock::Clock;
+use crate::db::{self, Conn};
+use crate::domain::LoginId;
+use crate::models::logins::{self, Scope};
+
+/// Ends logins. A revocation is a row; the rest here only makes it fast.
+#[derive(Clone)]
+pub struct Logins {
+    pub(super) db: Db,
+    pub(super) sessions: Sessions,
+    revocations: Arc<Revocations>,
+    clock: Clock,
+    access_ttl: Duration,
+}
+
+impl Logins {
+    #[must_use]
+    pub fn new(db: Db, sessions: Sessions, clock: Clock, access_ttl: Duration) -> Self {
+        let revocations = Arc::clone(sessions.revocations());
+        Self { db, sessions, revocations, clock, access_ttl }
+    }
+
+    /// Ends the logins of `scope`: their rows, then every socket and access token of theirs. Answers how many.
+    ///
+    /// # Errors
+    /// [`DbError`] or the query's.
+    pub async fn revoke<E>(&self, scope: Scope, reason: RevokeReason) -> Result<(), E>
+    where
+        E: From<DbError> + From<diesel::result::Error> + Send + 'static,
+    {
+        self.revoke_with(reason, move |_| Ok(((), Some(scope)))).await
+    }
+
+    /// The same for a change that ends logins: `work` runs in the transaction that revokes what it answers,
+    /// so that a new password and the end of the old sign-ins are one commit.
+    ///
+    /// # Errors
+    /// What `work` answers (then nothing changed), [`DbError`], or the query's.
+    pub async fn revoke_with<T, E>(
+        &self,
+        reason: RevokeReason,
+        work: impl FnOnce(&mut Conn) -> Result<(T, Option<Scope>), E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + From<diesel::result::Error> + Send + 'static,
+    {
+        let this = self.clone();
+        self.db
+            .run(move |conn| {
+                let now = this.clock.now();
+                let (value, ended) = db::write(conn, |conn| {
+                    let (value, scope) = work(conn)?;
+                    let ended = match scope {
+                        Some(scope) => logins::revoke(conn, scope, reason, now)?,
+                        None => Vec::new(),
+                    };
+                    Ok::<_, E>((value, ended))
+                })?;
+                // On the executor's thread: a caller that stopped waiting does not slow the closing.
+                this.announce(ended.into_iter().map(|id| (id, reason)));
+                Ok(value)
+            })
+            .await
+    }
+
+    /// Refuses the access tokens of these logins from now on and closes their sockets on this node.
+    pub(super) fn announce(&self, ended: impl IntoIterator<Item = (LoginId, RevokeReason)>) {
+        let until = self.clock.now()
+            + chrono::TimeDelta::from_std(self.access_ttl).unwrap_or(chrono::TimeDelta::MAX / 2);
+        // First the set, then the managers: a session that registers meanwhile finds one or the other.
+        let news: Vec<_> = ended
+            .into_iter()
+            .filter(|(login, reason)| self.revocations.insert(*login, *reason, until))
+            .collect();
+        if !news.is_empty() {
+            tracing::info!(logins = news.len(), reason = news[0].1.as_str(), "logins revoked");
+            self.sessions.close_logins(news);
+        }
+    }
+}

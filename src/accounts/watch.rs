@@ -1,0 +1,1 @@
+//! Placeholder of the sockets branch: the poll that notices rows changed by others.

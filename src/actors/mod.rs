@@ -1,0 +1,9 @@
+//! The actors and the small handles by which others reach them: nobody outside sees an `Addr`.
+
+pub mod carrier;
+pub mod db;
+pub mod session;
+pub mod session_manager;
+
+pub use db::Db;
+pub use session_manager::Sessions;

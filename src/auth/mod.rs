@@ -1,0 +1,3 @@
+//! Tokens, password hashes and what was revoked lately. Pure: no actor, no database.
+
+pub mod revocation;

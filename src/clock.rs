@@ -1,0 +1,117 @@
+//! The only place that asks for the time, so that a test can hold it still and move it by hand.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, NaiveDateTime, SubsecRound, TimeDelta, Utc};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// A moment in UTC, as rows keep it: no more than microseconds, which is what PostgreSQL keeps.
+pub type Timestamp = NaiveDateTime;
+
+/// The system's clock, or one that a test moves.
+#[derive(Clone, Debug)]
+pub enum Clock {
+    System,
+    Manual(ManualClock),
+}
+
+impl Clock {
+    /// Now in UTC, for rows and tokens. Truncated to microseconds here and nowhere else.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    pub fn now(&self) -> Timestamp {
+        match self {
+            Self::System => Utc::now().trunc_subsecs(6).naive_utc(),
+            Self::Manual(manual) => manual.lock().0,
+        }
+    }
+
+    /// Now on the monotonic clock, for deadlines: a corrected wall clock must not end a session.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    pub fn instant(&self) -> Instant {
+        match self {
+            Self::System => Instant::now(),
+            Self::Manual(manual) => manual.lock().1,
+        }
+    }
+
+    /// The monotonic moment at which the wall clock will show `at` (now, if that has passed).
+    #[must_use]
+    pub fn instant_at(&self, at: Timestamp) -> Instant {
+        self.instant() + (at - self.now()).to_std().unwrap_or_default()
+    }
+
+    /// Waits for a monotonic moment.
+    pub async fn sleep_until(&self, deadline: Instant) {
+        match self {
+            Self::System => tokio::time::sleep_until(deadline.into()).await,
+            Self::Manual(manual) => {
+                let mut moved = manual.moved.subscribe();
+                while self.instant() < deadline {
+                    if moved.changed().await.is_err() {
+                        // The sender lives in `self`; this cannot happen while we are borrowed.
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    pub async fn sleep(&self, duration: Duration) {
+        self.sleep_until(self.instant() + duration).await;
+    }
+
+    /// A new UUIDv7 (RFC 9562 section 5.7): rows sort by when they were made.
+    #[must_use]
+    pub fn new_id(&self) -> Uuid {
+        let now = self.now().and_utc();
+        let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
+        Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, now.timestamp_subsec_nanos()))
+    }
+}
+
+/// Stands still until [`ManualClock::advance`] moves it; starts at the present.
+#[derive(Clone, Debug)]
+pub struct ManualClock {
+    now: Arc<Mutex<(Timestamp, Instant)>>,
+    moved: watch::Sender<()>,
+}
+
+impl Default for ManualClock {
+    fn default() -> Self {
+        let now = Mutex::new((Clock::System.now(), Clock::System.instant()));
+        Self { now: Arc::new(now), moved: watch::Sender::new(()) }
+    }
+}
+
+impl ManualClock {
+    pub fn advance(&self, by: Duration) {
+        {
+            let mut now = self.lock();
+            now.0 += TimeDelta::from_std(by).unwrap_or_default();
+            now.1 += by;
+        }
+        self.moved.send_replace(());
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, (Timestamp, Instant)> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A row's moment as RFC 3339 with `Z`, as every JSON answer shows it.
+#[must_use]
+pub fn rfc3339(at: Timestamp) -> String {
+    DateTime::<Utc>::from_naive_utc_and_offset(at, Utc).to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+/// `#[serde(serialize_with = ..)]` for a moment in an answer.
+///
+/// # Errors
+/// The serializer's own.
+pub fn serialize_rfc3339<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&rfc3339(*at))
+}

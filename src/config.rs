@@ -1,0 +1,114 @@
+//! What can be set, where each value came from, and what is refused.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::Url;
+
+use crate::db::DatabaseUrl;
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub http: Http,
+    /// Base of the links in mails, issuer of tokens, and our own origin.
+    pub public_url: Url,
+    pub data_dir: PathBuf,
+    pub database: Database,
+    pub password: Password,
+    pub tokens: Tokens,
+    pub mail: Mail,
+    pub sockets: Sockets,
+    pub log: Log,
+}
+
+#[derive(Debug, Clone)]
+pub struct Http {
+    pub listen: SocketAddr,
+    /// Worker threads; each has its own `SessionManager`.
+    pub workers: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct Database {
+    pub url: DatabaseUrl,
+    /// Threads of the Diesel arbiter.
+    pub executors: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct Password {
+    /// Threads of the hashing arbiter.
+    pub workers: usize,
+    /// bcrypt's cost: the work doubles with each step.
+    pub cost: u32,
+    /// In characters.
+    pub min_length: usize,
+    /// Allows a cost under 10, for tests.
+    pub insecure_cost: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    pub access_ttl: Duration,
+    pub refresh_ttl: Duration,
+    pub audience: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct Mail {
+    pub url: MailUrl,
+    pub from: lettre::message::Mailbox,
+}
+
+/// Where mails go. An SMTP URL may hold a password, so its `Debug` is blind.
+#[derive(Clone, PartialEq, Eq)]
+pub enum MailUrl {
+    /// Kept in `data_dir/mail` and shown at `/dev/mail`.
+    Preview,
+    /// `smtp://`, `smtps://`, as lettre reads them.
+    Smtp(String),
+}
+
+impl std::fmt::Debug for MailUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Preview => "preview",
+            Self::Smtp(_) => "smtp(***)",
+        })
+    }
+}
+
+/// Bounds of live sockets.
+#[derive(Debug, Clone)]
+pub struct Sockets {
+    /// How long a socket may stay open without a sign-in.
+    pub auth_timeout: Duration,
+    /// How often a silent client is pinged; one that stays silent for two is cut.
+    pub heartbeat: Duration,
+    /// Bytes of a frame, and of a message put together from fragments, after sign-in.
+    pub max_frame: usize,
+    /// Bytes that may wait for a client that does not read.
+    pub max_outbox: usize,
+    pub max_per_user: usize,
+    /// Sockets of one address that have not signed in yet.
+    pub max_waiting_per_address: usize,
+    /// Origins beside our own from which a browser may open a socket.
+    pub allowed_origins: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Log {
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: tracing::Level,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}

@@ -1,0 +1,3 @@
+//! Placeholder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Email(String);

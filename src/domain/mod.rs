@@ -1,0 +1,26 @@
+//! Newtypes that parse: behind the border nothing is checked twice.
+
+mod email;
+mod ids;
+mod password;
+mod username;
+
+pub use email::Email;
+pub use ids::{LoginId, SessionId, UserId};
+pub use password::Password;
+pub use username::Username;
+
+/// Why a value was refused: a stable code and a sentence for the person who typed it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct Invalid {
+    pub code: &'static str,
+    pub detail: String,
+}
+
+impl Invalid {
+    #[must_use]
+    pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+}

@@ -1,0 +1,3 @@
+//! Placeholder.
+#[derive(Clone)]
+pub struct Password(String);

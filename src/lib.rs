@@ -1,0 +1,24 @@
+//! Doorward, a self-hosted sign-in server for live apps. A map of the house:
+//!
+//! | room | what is there |
+//! |---|---|
+//! | [`accounts`] | what the product does, one file per capability |
+//! | [`actors`] | database executors, password hashers, sessions and their managers, mail |
+//! | [`auth`] | tokens, password hashes, recent revocations; pure |
+//! | [`protocol`] | what client and server say to each other; pure |
+//! | [`models`] | rows and queries |
+//! | [`domain`] | values that were parsed |
+//!
+//! Arrows never point back: `main -> cli -> app -> routes -> accounts -> actors -> {session, models, auth} ->
+//! {protocol, domain, schema}`.
+
+pub mod accounts;
+pub mod actors;
+pub mod auth;
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod domain;
+pub mod models;
+pub mod protocol;
+pub mod schema;

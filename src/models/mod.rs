@@ -1,0 +1,3 @@
+//! Rows and the queries on them: a connection in, a `QueryResult` out. No HTTP and no policy here.
+
+pub mod logins;
