@@ -14,6 +14,7 @@
 
 pub mod accounts;
 pub mod actors;
+pub mod app;
 pub mod auth;
 pub mod clock;
 pub mod config;

@@ -2,8 +2,10 @@
 
 pub mod carrier;
 pub mod db;
+pub mod mailer;
 pub mod session;
 pub mod session_manager;
 
 pub use db::Db;
+pub use mailer::Mail;
 pub use session_manager::Sessions;

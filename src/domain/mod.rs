@@ -1,10 +1,12 @@
 //! Newtypes that parse: behind the border nothing is checked twice.
 
+mod access;
 mod email;
 mod ids;
 mod password;
 mod username;
 
+pub use access::Access;
 pub use email::Email;
 pub use ids::{LoginId, SessionId, UserId};
 pub use password::Password;

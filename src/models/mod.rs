@@ -1,3 +1,5 @@
 //! Rows and the queries on them: a connection in, a `QueryResult` out. No HTTP and no policy here.
 
 pub mod logins;
+pub mod one_time_tokens;
+pub mod outbox;

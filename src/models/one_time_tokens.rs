@@ -1,0 +1,80 @@
+//! The table `one_time_tokens`: links in mails, kept as hashes, good once.
+
+use diesel::prelude::*;
+
+use crate::clock::Timestamp;
+use crate::db::Conn;
+use crate::domain::UserId;
+use crate::schema::one_time_tokens;
+
+/// What a link is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    VerifyEmail,
+    ResetPassword,
+}
+
+impl Purpose {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::VerifyEmail => "verify_email",
+            Self::ResetPassword => "reset_password",
+        }
+    }
+}
+
+pub fn insert(
+    conn: &mut Conn,
+    hash: &str,
+    purpose: Purpose,
+    user: UserId,
+    email: &str,
+    expires_at: Timestamp,
+) -> QueryResult<()> {
+    diesel::insert_into(one_time_tokens::table)
+        .values((
+            one_time_tokens::hash.eq(hash),
+            one_time_tokens::purpose.eq(purpose.as_str()),
+            one_time_tokens::user_id.eq(user.to_string()),
+            one_time_tokens::email.eq(email),
+            one_time_tokens::expires_at.eq(expires_at),
+        ))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Uses a token up, in one statement: of two that race, one gets the user and the address, the other nothing.
+pub fn redeem(
+    conn: &mut Conn,
+    hash: &str,
+    purpose: Purpose,
+    now: Timestamp,
+) -> QueryResult<Option<(UserId, String)>> {
+    let row = one_time_tokens::table
+        .filter(one_time_tokens::hash.eq(hash))
+        .filter(one_time_tokens::purpose.eq(purpose.as_str()))
+        .filter(one_time_tokens::used_at.is_null())
+        .filter(one_time_tokens::expires_at.gt(now));
+    if diesel::update(row).set(one_time_tokens::used_at.eq(now)).execute(conn)? == 0 {
+        return Ok(None);
+    }
+    let (user, email): (String, String) = one_time_tokens::table
+        .find(hash)
+        .select((one_time_tokens::user_id, one_time_tokens::email))
+        .first(conn)?;
+    Ok(user.parse().ok().map(|user| (user, email)))
+}
+
+/// Spoils the user's other tokens of this purpose: once a password is reset, older links must not work.
+pub fn spoil_others(conn: &mut Conn, user: UserId, purpose: Purpose, now: Timestamp) -> QueryResult<()> {
+    diesel::update(
+        one_time_tokens::table
+            .filter(one_time_tokens::user_id.eq(user.to_string()))
+            .filter(one_time_tokens::purpose.eq(purpose.as_str()))
+            .filter(one_time_tokens::used_at.is_null()),
+    )
+    .set(one_time_tokens::used_at.eq(now))
+    .execute(conn)
+    .map(drop)
+}
