@@ -20,6 +20,8 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod domain;
+pub mod events;
 pub mod models;
 pub mod protocol;
 pub mod schema;
+pub mod session;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use crate::actors::db::DbError;
 use crate::actors::{Db, Sessions};
 use crate::auth::revocation::{Revocations, RevokeReason};
@@ -17,7 +19,7 @@ pub struct Logins {
     pub(super) db: Db,
     pub(super) sessions: Sessions,
     revocations: Arc<Revocations>,
-    clock: Clock,
+    pub(super) clock: Clock,
     access_ttl: Duration,
 }
 
@@ -28,7 +30,7 @@ impl Logins {
         Self { db, sessions, revocations, clock, access_ttl }
     }
 
-    /// Ends the logins of `scope`: their rows, then every socket and access token of theirs. Answers how many.
+    /// Ends the logins of `scope`: their rows, then every socket and access token of theirs.
     ///
     /// # Errors
     /// [`DbError`] or the query's.
@@ -72,17 +74,23 @@ impl Logins {
             .await
     }
 
+    pub(super) fn access_ttl(&self) -> TimeDelta {
+        // The configuration allows a day at most.
+        TimeDelta::from_std(self.access_ttl).unwrap_or(TimeDelta::days(1))
+    }
+
     /// Refuses the access tokens of these logins from now on and closes their sockets on this node.
     pub(super) fn announce(&self, ended: impl IntoIterator<Item = (LoginId, RevokeReason)>) {
-        let until = self.clock.now()
-            + chrono::TimeDelta::from_std(self.access_ttl).unwrap_or(chrono::TimeDelta::MAX / 2);
+        let until = self.clock.now() + self.access_ttl();
         // First the set, then the managers: a session that registers meanwhile finds one or the other.
         let news: Vec<_> = ended
             .into_iter()
             .filter(|(login, reason)| self.revocations.insert(*login, *reason, until))
             .collect();
         if !news.is_empty() {
-            tracing::info!(logins = news.len(), reason = news[0].1.as_str(), "logins revoked");
+            for (login, reason) in &news {
+                tracing::info!(%login, reason = reason.as_str(), "login ended");
+            }
             self.sessions.close_logins(news);
         }
     }

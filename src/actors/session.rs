@@ -1,1 +1,355 @@
-//! Placeholder of the sockets branch.
+//! `Session`: the actor of one live socket. A shell round `crate::session`: it feeds the rules, carries out
+//! what they answer, and keeps the socket registered while it is signed in.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, Message, SpawnHandle, WrapFuture};
+use bytestring::ByteString;
+
+use super::carrier::{Carrier, Full};
+use super::session_manager::{Ticket, WaitingTicket, WorkerSessions};
+use crate::auth::secret;
+use crate::clock::Clock;
+use crate::domain::{Access, SessionId};
+use crate::events;
+use crate::protocol::{CloseReason, RequestId, ServerMessage, SessionInfo};
+use crate::session::{self, Effect, Rules};
+
+/// How long a client has to answer a close and to read what is left, before it is cut.
+const CLOSING_GRACE: Duration = Duration::from_secs(2);
+
+/// Checks an access token: signature, claims, and that its login was not revoked.
+pub type Admit = Arc<dyn Fn(&str) -> Option<Access> + Send + Sync>;
+
+/// What a session needs of the house.
+#[derive(Clone)]
+pub struct House {
+    pub admit: Admit,
+    pub clock: Clock,
+    pub rules: Rules,
+}
+
+/// How a socket comes in.
+pub enum Entry {
+    /// Its token was good.
+    SignedIn(Access),
+    /// It will sign in by its first message. Counted by address until then.
+    Waiting(WaitingTicket),
+    /// It is let in only to be told why not: a browser cannot read a refused handshake.
+    Refused(CloseReason),
+}
+
+/// The actor of one live socket.
+pub struct Session<C: Carrier> {
+    id: SessionId,
+    carrier: C,
+    rules: Option<session::Session>,
+    entry: Option<Entry>,
+    house: Arc<House>,
+    sessions: WorkerSessions,
+    address: IpAddr,
+    /// Holds the place among the user's sessions; given back when dropped, however the actor ends.
+    ticket: Option<Ticket>,
+    waiting: Option<WaitingTicket>,
+    closing: Option<CloseReason>,
+    alarm: Option<(Instant, SpawnHandle)>,
+    /// Requests that wait until earlier answers are read. Bounded, as input is not read meanwhile either.
+    backlog: VecDeque<ByteString>,
+}
+
+/// Ends the session.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Close(pub CloseReason);
+
+impl<C: Carrier> Session<C> {
+    pub fn new(
+        carrier: C,
+        house: Arc<House>,
+        sessions: WorkerSessions,
+        address: IpAddr,
+        entry: Entry,
+    ) -> Self {
+        let rules = session::Session::new(house.rules, house.clock.instant());
+        Self {
+            id: SessionId(house.clock.new_id()),
+            carrier,
+            rules: Some(rules),
+            entry: Some(entry),
+            house,
+            sessions,
+            address,
+            ticket: None,
+            waiting: None,
+            closing: None,
+            alarm: None,
+            backlog: VecDeque::new(),
+        }
+    }
+
+    pub const fn carrier_mut(&mut self) -> &mut C {
+        &mut self.carrier
+    }
+
+    /// A whole message of the client.
+    pub fn receive(&mut self, text: ByteString, context: &mut C::Context) {
+        if self.closing.is_some() {
+            return;
+        }
+        if self.carrier.congested() {
+            if self.backlog.is_empty() {
+                self.wait_for_reader(context);
+            }
+            self.backlog.push_back(text);
+        } else if !self.backlog.is_empty() {
+            self.backlog.push_back(text);
+        } else {
+            self.answer(&text, context);
+        }
+    }
+
+    fn answer(&mut self, text: &str, context: &mut C::Context) {
+        let now = self.house.clock.instant();
+        if let Some(rules) = &mut self.rules {
+            let effect = rules.receive(text, now);
+            self.carry_out(effect, context);
+        }
+    }
+
+    fn wait_for_reader(&self, context: &mut C::Context) {
+        context.spawn(self.carrier.drained().into_actor(self).map(|(), this, context| {
+            while !this.carrier.congested()
+                && let Some(text) = this.backlog.pop_front()
+            {
+                if this.closing.is_some() {
+                    this.backlog.clear();
+                    return;
+                }
+                this.answer(&text, context);
+            }
+            if !this.backlog.is_empty() {
+                this.wait_for_reader(context);
+            }
+        }));
+    }
+
+    /// A sign of life that is no message.
+    pub fn heard(&mut self) {
+        let now = self.house.clock.instant();
+        if let Some(rules) = &mut self.rules {
+            rules.heard(now);
+        }
+    }
+
+    /// The client closed, or its connection ended. What is queued still goes out.
+    pub fn left(&mut self, context: &mut C::Context) {
+        self.deregister(CloseReason::ClientLeft);
+        context.stop();
+    }
+
+    #[must_use]
+    pub const fn is_closing(&self) -> bool {
+        self.closing.is_some()
+    }
+
+    /// The one way in which a session ends from this side.
+    pub fn close(&mut self, reason: CloseReason, context: &mut C::Context) {
+        if !self.deregister(reason) {
+            return;
+        }
+        self.backlog.clear();
+        if self.carrier.close(reason) {
+            self.arm(self.house.clock.instant() + CLOSING_GRACE, context);
+        } else {
+            context.stop();
+        }
+    }
+
+    /// Gives back its places and logs the end, once. Answers whether it was the first time.
+    fn deregister(&mut self, reason: CloseReason) -> bool {
+        if self.closing.is_some() {
+            return false;
+        }
+        self.closing = Some(reason);
+        tracing::debug!(session = %self.id, carrier = C::NAME, reason = reason.name(), "session ended");
+        self.waiting = None;
+        self.ticket = None;
+        self.sessions.unregister(self.id);
+        true
+    }
+
+    fn carry_out(&mut self, effect: Effect, context: &mut C::Context) {
+        match effect {
+            Effect::Nothing => {}
+            Effect::Send(message) => self.send(&message, context),
+            Effect::Verify { id, token } => match (self.house.admit)(&token) {
+                Some(access) => self.admitted(access, id, context),
+                None => {
+                    self.send(
+                        &ServerMessage::Error {
+                            id,
+                            code: "invalid_token",
+                            detail: CloseReason::Unauthorized.sentence(),
+                        },
+                        context,
+                    );
+                    self.close(CloseReason::Unauthorized, context);
+                }
+            },
+            Effect::Run { id, name } => self.run(&name, id, context),
+            Effect::Ping => {
+                if self.carrier.ping() == Err(Full) {
+                    self.close(CloseReason::TooSlow, context);
+                }
+            }
+            Effect::Close(reason) => self.close(reason, context),
+        }
+    }
+
+    fn send(&mut self, message: &ServerMessage, context: &mut C::Context) {
+        if self.carrier.send(message) == Err(Full) {
+            self.close(CloseReason::TooSlow, context);
+        }
+    }
+
+    fn run(&mut self, name: &str, id: Option<RequestId>, context: &mut C::Context) {
+        let Some(session::Session::Authenticated(rules)) = &self.rules else { return };
+        let access = rules.access();
+        let answer = events::run(
+            name,
+            id,
+            &events::Context {
+                access,
+                sessions: &|| self.sessions.of_user(access.user),
+                random: &secret::fill,
+            },
+        );
+        self.send(&answer, context);
+    }
+
+    /// A token was good: sign in, or renew.
+    fn admitted(&mut self, access: Access, id: Option<RequestId>, context: &mut C::Context) {
+        let now = self.house.clock.instant();
+        let expires = self.house.clock.instant_at(access.expires_at);
+        match self.rules.take() {
+            Some(session::Session::Unauthenticated(stranger)) => {
+                let info = SessionInfo {
+                    id: self.id,
+                    user: access.user,
+                    login: access.login,
+                    carrier: C::NAME,
+                    address: self.address,
+                    since: self.house.clock.now(),
+                };
+                let login = access.login;
+                let (rules, welcome) = stranger.sign_in(self.id, access, expires, now, id);
+                self.rules = Some(session::Session::Authenticated(rules));
+                let Some(ticket) = self.sessions.admit(info) else {
+                    self.close(CloseReason::TooMany, context);
+                    return;
+                };
+                self.ticket = Some(ticket);
+                self.waiting = None;
+                self.carrier.signed_in();
+                // The manager looks at the revocations once more when it registers the session: one that
+                // came since the token was checked closes it.
+                self.sessions.register(self.id, Some(login), context.address().recipient());
+                self.send(&welcome, context);
+            }
+            Some(session::Session::Authenticated(mut rules)) => {
+                let effect = rules.renew(access, expires, id);
+                self.rules = Some(session::Session::Authenticated(rules));
+                self.carry_out(effect, context);
+            }
+            None => {}
+        }
+        self.rearm(context);
+    }
+
+    fn rearm(&mut self, context: &mut C::Context) {
+        if self.closing.is_none()
+            && let Some(rules) = &self.rules
+        {
+            self.arm(rules.deadline(), context);
+        }
+    }
+
+    /// Sets the session's one timer.
+    fn arm(&mut self, deadline: Instant, context: &mut C::Context) {
+        if let Some((at, handle)) = self.alarm.take() {
+            if at == deadline {
+                self.alarm = Some((at, handle));
+                return;
+            }
+            context.cancel_future(handle);
+        }
+        let clock = self.house.clock.clone();
+        let alarm = async move { clock.sleep_until(deadline).await }.into_actor(self);
+        let handle = context.spawn(alarm.map(|(), this, context| {
+            this.alarm = None;
+            this.tick(context);
+        }));
+        self.alarm = Some((deadline, handle));
+    }
+
+    fn tick(&mut self, context: &mut C::Context) {
+        if self.closing.is_some() {
+            // It was told, and did not go.
+            self.carrier.cut();
+            context.stop();
+            return;
+        }
+        loop {
+            let (now, unread) = (self.house.clock.instant(), self.carrier.unread());
+            let Some(rules) = &mut self.rules else { return };
+            let effect = rules.tick(now, unread);
+            if matches!(effect, Effect::Nothing) {
+                break;
+            }
+            self.carry_out(effect, context);
+            if self.closing.is_some() {
+                return;
+            }
+        }
+        self.rearm(context);
+    }
+}
+
+impl<C: Carrier> Actor for Session<C> {
+    type Context = C::Context;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        match self.entry.take() {
+            Some(Entry::SignedIn(access)) => self.admitted(access, None, context),
+            Some(Entry::Waiting(ticket)) => {
+                self.waiting = Some(ticket);
+                // Without a login: only a drain will close it.
+                self.sessions.register(self.id, None, context.address().recipient());
+                self.rearm(context);
+            }
+            Some(Entry::Refused(reason)) => {
+                if reason == CloseReason::Unauthorized {
+                    let detail = reason.sentence();
+                    self.send(&ServerMessage::Error { id: None, code: "invalid_token", detail }, context);
+                }
+                self.close(reason, context);
+            }
+            None => {}
+        }
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.deregister(CloseReason::ClientLeft);
+    }
+}
+
+impl<C: Carrier> Handler<Close> for Session<C> {
+    type Result = ();
+
+    fn handle(&mut self, Close(reason): Close, context: &mut Self::Context) {
+        self.close(reason, context);
+    }
+}

@@ -1,41 +1,273 @@
-//! Placeholder of the sockets branch.
+//! `SessionManager`: an actor per worker thread that knows the thread's sessions by id and by login.
+//! [`Sessions`] speaks to all of them; [`WorkerSessions`] is one thread's own.
+
+mod directory;
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
+use tokio::sync::watch;
+
+use super::session::Close;
 use crate::auth::revocation::{Revocations, RevokeReason};
-use crate::clock::{Clock, Timestamp};
 use crate::config;
 use crate::domain::{LoginId, SessionId, UserId};
-use std::sync::Arc;
+use crate::protocol::{CloseReason, SessionInfo};
 
-/// A live session as its user sees it.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct SessionInfo {
-    pub id: SessionId,
-    #[serde(skip)]
-    pub user: UserId,
-    pub login: LoginId,
-    pub carrier: &'static str,
-    pub address: std::net::IpAddr,
-    #[serde(serialize_with = "crate::clock::serialize_rfc3339")]
-    pub since: Timestamp,
-}
+pub use directory::{Ticket, WaitingTicket};
+use directory::{Users, Waiting};
 
+/// While draining, each worker closes this many sessions every [`DRAIN_PACE`]: ten thousand clients that
+/// come back at the same instant would be the next outage.
+const DRAIN_BATCH: usize = 100;
+const DRAIN_PACE: Duration = Duration::from_millis(10);
+
+/// All live sessions of this process.
 #[derive(Clone)]
-pub struct Sessions {
+pub struct Sessions(Arc<Shared>);
+
+struct Shared {
+    managers: Mutex<Vec<Addr<SessionManager>>>,
     revocations: Arc<Revocations>,
+    users: Arc<Users>,
+    waiting: Arc<Waiting>,
+    draining: AtomicBool,
+    /// Sessions that are registered, for a drain to wait on.
+    registered: watch::Sender<usize>,
 }
 
 impl Sessions {
     #[must_use]
-    pub fn new(_config: config::Sockets, _clock: Clock) -> Self {
-        Self { revocations: Arc::default() }
+    pub fn new(limits: &config::Sockets) -> Self {
+        Self(Arc::new(Shared {
+            managers: Mutex::default(),
+            revocations: Arc::default(),
+            users: Arc::new(Users::new(limits.max_per_user)),
+            waiting: Arc::new(Waiting::new(limits.max_waiting_per_address)),
+            draining: AtomicBool::new(false),
+            registered: watch::Sender::new(0),
+        }))
     }
+
+    /// Starts this thread's manager.
+    #[must_use]
+    pub fn start_worker(&self) -> WorkerSessions {
+        let manager = SessionManager {
+            all: self.clone(),
+            sessions: HashMap::new(),
+            logins: HashMap::new(),
+            draining: None,
+        }
+        .start();
+        self.0.managers.lock().unwrap_or_else(PoisonError::into_inner).push(manager.clone());
+        WorkerSessions { all: self.clone(), manager }
+    }
+
     #[must_use]
     pub fn revocations(&self) -> &Arc<Revocations> {
-        &self.revocations
+        &self.0.revocations
     }
-    pub fn close_logins(&self, _ended: Vec<(LoginId, RevokeReason)>) {}
+
+    /// Closes every session of these logins, on every worker.
+    pub fn close_logins(&self, ended: Vec<(LoginId, RevokeReason)>) {
+        let ended: Arc<[_]> = ended.into();
+        self.tell(|| CloseLogins(Arc::clone(&ended)));
+    }
+
     /// The user's live sessions on this node, oldest first.
     #[must_use]
-    pub fn of_user(&self, _user: UserId) -> Vec<Arc<SessionInfo>> {
-        Vec::new()
+    pub fn of_user(&self, user: UserId) -> Vec<Arc<SessionInfo>> {
+        self.0.users.of(user)
+    }
+
+    /// The logins that have live sessions on this node.
+    #[must_use]
+    pub fn logins(&self) -> Vec<LoginId> {
+        self.0.users.logins()
+    }
+
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Relaxed)
+    }
+
+    /// Takes no more sessions and closes those that are there, paced. Ends when all have gone.
+    pub async fn drain(&self) {
+        self.0.draining.store(true, Ordering::Relaxed);
+        let mut registered = self.0.registered.subscribe();
+        self.tell(|| Drain);
+        // Fails only if the sender is gone, which `self` holds.
+        let _ = registered.wait_for(|count| *count == 0).await;
+    }
+
+    fn tell<M>(&self, message: impl Fn() -> M)
+    where
+        M: Message<Result = ()> + Send + 'static,
+        SessionManager: Handler<M>,
+    {
+        for manager in self.0.managers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            manager.do_send(message());
+        }
+    }
+}
+
+/// The sessions of one worker thread: where that thread's sockets register.
+#[derive(Clone)]
+pub struct WorkerSessions {
+    all: Sessions,
+    manager: Addr<SessionManager>,
+}
+
+impl WorkerSessions {
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.all.is_draining()
+    }
+
+    /// A place among the user's sessions, or none if there are too many.
+    #[must_use]
+    pub fn admit(&self, info: SessionInfo) -> Option<Ticket> {
+        Users::admit(&self.all.0.users, info)
+    }
+
+    /// A place among the sockets of an address that have not signed in, or none if there are too many.
+    #[must_use]
+    pub fn wait(&self, address: IpAddr) -> Option<WaitingTicket> {
+        Waiting::admit(&self.all.0.waiting, address)
+    }
+
+    #[must_use]
+    pub fn of_user(&self, user: UserId) -> Vec<Arc<SessionInfo>> {
+        self.all.of_user(user)
+    }
+
+    /// Registers a session; a second time when it signs in.
+    pub fn register(&self, id: SessionId, login: Option<LoginId>, session: Recipient<Close>) {
+        self.manager.do_send(Register { id, login, session });
+    }
+
+    pub fn unregister(&self, id: SessionId) {
+        self.manager.do_send(Unregister(id));
+    }
+}
+
+/// Knows one worker thread's sessions.
+pub struct SessionManager {
+    all: Sessions,
+    sessions: HashMap<SessionId, Registered>,
+    logins: HashMap<LoginId, HashSet<SessionId>>,
+    draining: Option<Vec<SessionId>>,
+}
+
+struct Registered {
+    login: Option<LoginId>,
+    session: Recipient<Close>,
+}
+
+impl Actor for SessionManager {
+    type Context = Context<Self>;
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Register {
+    id: SessionId,
+    login: Option<LoginId>,
+    session: Recipient<Close>,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Unregister(SessionId);
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct CloseLogins(Arc<[(LoginId, RevokeReason)]>);
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Drain;
+
+impl SessionManager {
+    fn forget(&mut self, id: SessionId) -> bool {
+        let Some(registered) = self.sessions.remove(&id) else { return false };
+        if let Some(login) = registered.login
+            && let Some(sessions) = self.logins.get_mut(&login)
+        {
+            sessions.remove(&id);
+            if sessions.is_empty() {
+                self.logins.remove(&login);
+            }
+        }
+        true
+    }
+}
+
+impl Handler<Register> for SessionManager {
+    type Result = ();
+
+    fn handle(&mut self, Register { id, login, session }: Register, _: &mut Context<Self>) {
+        if let Some(login) = login {
+            // Whoever revokes notes it first and tells the managers then. So either this finds it, or
+            // their message finds the session.
+            if let Some(reason) = self.all.0.revocations.get(login) {
+                session.do_send(Close(reason.close_reason()));
+            }
+            self.logins.entry(login).or_default().insert(id);
+        }
+        if self.draining.is_some() {
+            session.do_send(Close(CloseReason::Restarting));
+        }
+        if self.sessions.insert(id, Registered { login, session }).is_none() {
+            self.all.0.registered.send_modify(|count| *count += 1);
+        }
+    }
+}
+
+impl Handler<Unregister> for SessionManager {
+    type Result = ();
+
+    fn handle(&mut self, Unregister(id): Unregister, _: &mut Context<Self>) {
+        if self.forget(id) {
+            self.all.0.registered.send_modify(|count| *count = count.saturating_sub(1));
+        }
+    }
+}
+
+impl Handler<CloseLogins> for SessionManager {
+    type Result = ();
+
+    fn handle(&mut self, CloseLogins(ended): CloseLogins, _: &mut Context<Self>) {
+        for (login, reason) in ended.iter() {
+            for id in self.logins.get(login).into_iter().flatten() {
+                if let Some(registered) = self.sessions.get(id) {
+                    registered.session.do_send(Close(reason.close_reason()));
+                }
+            }
+        }
+    }
+}
+
+impl Handler<Drain> for SessionManager {
+    type Result = ();
+
+    fn handle(&mut self, Drain: Drain, context: &mut Context<Self>) {
+        if self.draining.is_some() {
+            return;
+        }
+        self.draining = Some(self.sessions.keys().copied().collect());
+        context.run_interval(DRAIN_PACE, |this, _| {
+            let Some(left) = &mut this.draining else { return };
+            let batch = left.split_off(left.len().saturating_sub(DRAIN_BATCH));
+            for id in batch {
+                if let Some(registered) = this.sessions.get(&id) {
+                    registered.session.do_send(Close(CloseReason::Restarting));
+                }
+            }
+        });
     }
 }

@@ -1,5 +1,14 @@
 //! What client and server say to each other: plain data, no I/O. docs/PROTOCOL.md is the reference.
 
 mod close;
+pub mod json;
+mod message;
 
 pub use close::{CloseReason, Reconnect};
+pub use message::{ClientMessage, Request, RequestId, ServerMessage, SessionInfo, UserInfo};
+
+/// The WebSocket subprotocol, and its version.
+pub const SUBPROTOCOL: &str = "doorward.v1";
+
+/// A subprotocol that carries the access token: a browser cannot set a header on a WebSocket.
+pub const BEARER_SUBPROTOCOL: &str = "bearer.";

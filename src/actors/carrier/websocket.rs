@@ -1,0 +1,283 @@
+//! The WebSocket carrier (RFC 6455) over `actix-web-actors`, which is imported in this file alone.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, StreamHandler, WrapFuture};
+use actix_http::ws::{Codec, OpCode, Parser};
+use actix_web::error::Error;
+use actix_web::{HttpRequest, HttpResponse, rt, web};
+use actix_web_actors::ws;
+use bytes::Bytes;
+use futures_util::Stream;
+
+pub use actix_web_actors::ws::{Message, ProtocolError, WebsocketContext};
+
+use super::fragments::{Fragments, Whole};
+use super::guard::{Fault, FrameWalker, Guard, Watch};
+use super::outbox::{Drain, Outbox, PeerSocket};
+use super::{Carrier, Full};
+use crate::actors::session::Session;
+use crate::protocol::{CloseReason, ServerMessage, json};
+use crate::session::Unread;
+
+/// Bounds of one connection, in bytes where not said otherwise.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// A frame before sign-in.
+    pub first_frame: usize,
+    /// A frame, or a message put together, after it.
+    pub frame: usize,
+    /// Fragments of one message.
+    pub fragments: usize,
+    /// What may wait for the client to read.
+    pub outbox: usize,
+}
+
+/// One WebSocket: what its actor holds to send, and to make sense of what comes.
+pub struct WebSocket {
+    outbox: Rc<Outbox>,
+    watch: Rc<Watch<web::Payload>>,
+    fragments: Fragments,
+    limits: Limits,
+    scratch: Vec<u8>,
+    close_sent: bool,
+}
+
+/// What a frame means to an actor.
+#[derive(Debug)]
+pub enum Incoming {
+    /// A ping (answered already), a pong, or a part of a message.
+    Heard,
+    Message(Whole),
+    /// The client closes, and was answered.
+    Left,
+    /// Nothing more will come from this connection.
+    Broken,
+    /// It must be closed, with this reason.
+    Refused(CloseReason),
+}
+
+/// Answers the handshake and starts the actor that `make` makes of the socket, in a task of its own: see
+/// [`Outbox`] for why.
+///
+/// # Errors
+/// If the request is no good handshake (RFC 6455 section 4.2.1).
+pub fn open<A>(
+    request: &HttpRequest,
+    payload: web::Payload,
+    limits: Limits,
+    protocols: &[&str],
+    make: impl FnOnce(WebSocket) -> A,
+) -> Result<HttpResponse, Error>
+where
+    A: Actor<Context = WebsocketContext<A>> + StreamHandler<Result<Message, ProtocolError>>,
+{
+    let mut response = ws::handshake_with_protocols(request, protocols)?;
+    let outbox = Outbox::new(limits.outbox, request.conn_data::<PeerSocket>().copied());
+    let watch = Rc::new(Watch {
+        payload: RefCell::new(payload),
+        limit: Cell::new(limits.first_frame),
+        fault: Cell::new(None),
+    });
+    let guard =
+        Guard { walker: FrameWalker::default(), watch: Rc::clone(&watch), outbox: Rc::clone(&outbox) };
+    let actor = make(WebSocket {
+        outbox: Rc::clone(&outbox),
+        watch,
+        fragments: Fragments::default(),
+        limits,
+        scratch: Vec::new(),
+        close_sent: false,
+    });
+    let codec = Codec::new().max_size(limits.frame);
+    rt::spawn(run(WebsocketContext::with_codec(actor, guard, codec), Rc::clone(&outbox)));
+    Ok(response.body(Drain(outbox)))
+}
+
+/// Polls an actor's context to its end, or until the connection is gone: dropping the context stops the actor.
+async fn run(context: impl Stream<Item = Result<Bytes, Error>>, outbox: Rc<Outbox>) {
+    let mut context = pin!(context);
+    poll_fn(|cx| {
+        if outbox.poll_abandoned(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        loop {
+            match context.as_mut().poll_next(cx) {
+                // Nothing is written through the context; were it, it would go out in its place.
+                Poll::Ready(Some(Ok(bytes))) => drop(outbox.push(|out| out.extend_from_slice(&bytes))),
+                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await;
+    outbox.finish();
+}
+
+impl WebSocket {
+    /// Queues a whole text or binary message.
+    ///
+    /// # Errors
+    /// [`Full`].
+    pub fn write(&mut self, message: &Whole) -> Result<(), Full> {
+        match message {
+            Whole::Text(text) => self.frame(text.as_bytes(), OpCode::Text),
+            Whole::Binary(bytes) => self.frame(bytes, OpCode::Binary),
+        }
+    }
+
+    /// Sends a close frame, once.
+    pub fn write_close(&mut self, code: Option<(u16, &str)>) {
+        if !std::mem::replace(&mut self.close_sent, true) {
+            let reason = code.map(|(code, sentence)| ws::CloseReason {
+                code: code.into(),
+                description: Some(sentence.to_owned()).filter(|sentence| !sentence.is_empty()),
+            });
+            // A full outbox is cut by its owner; a close frame more makes no difference.
+            let _ = self.outbox.push(|out| Parser::write_close(out, reason, false));
+        }
+    }
+
+    fn frame(&self, payload: &[u8], opcode: OpCode) -> Result<(), Full> {
+        self.outbox.push(|out| Parser::write_message(out, payload, opcode, true, false))
+    }
+
+    /// Reads on and throws away, until the client has gone. A socket that is closed with unread bytes in it
+    /// is reset, and the client may never see why it was closed.
+    pub fn discard(&self) -> impl Future<Output = ()> + 'static {
+        let watch = Rc::clone(&self.watch);
+        poll_fn(move |context| {
+            loop {
+                match watch.poll_payload(context) {
+                    Poll::Ready(Some(Ok(_))) => {}
+                    Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+    }
+
+    /// Makes sense of the next item of the stream.
+    pub fn incoming(&mut self, item: Result<Message, ProtocolError>) -> Incoming {
+        match item {
+            Ok(Message::Text(_) | Message::Binary(_)) if self.fragments.open() => {
+                Incoming::Refused(CloseReason::ProtocolError)
+            }
+            Ok(Message::Text(text)) => Incoming::Message(Whole::Text(text)),
+            Ok(Message::Binary(bytes)) => Incoming::Message(Whole::Binary(bytes)),
+            Ok(Message::Continuation(item)) => {
+                let max = self.watch.limit.get();
+                match self.fragments.push(item, max, self.limits.fragments) {
+                    Ok(None) => Incoming::Heard,
+                    Ok(Some(whole)) => Incoming::Message(whole),
+                    Err(reason) => Incoming::Refused(reason),
+                }
+            }
+            Ok(Message::Ping(payload)) => match self.frame(&payload, OpCode::Pong) {
+                Ok(()) => Incoming::Heard,
+                Err(Full) => Incoming::Refused(CloseReason::TooSlow),
+            },
+            Ok(Message::Pong(_) | Message::Nop) => Incoming::Heard,
+            Ok(Message::Close(reason)) => {
+                // The code is echoed (RFC 6455 section 5.5.1).
+                self.write_close(reason.as_ref().map(|reason| (reason.code.into(), "")));
+                Incoming::Left
+            }
+            Err(ProtocolError::Overflow) => Incoming::Refused(CloseReason::TooBig),
+            // Two things arrive as `Io`: what the guard ended, and text that is not UTF-8.
+            Err(ProtocolError::Io(_)) => match self.watch.fault.get() {
+                Some(Fault::TooBig) => Incoming::Refused(CloseReason::TooBig),
+                Some(Fault::Broken) => Incoming::Broken,
+                None => Incoming::Refused(CloseReason::InvalidUtf8),
+            },
+            Err(_) => Incoming::Refused(CloseReason::ProtocolError),
+        }
+    }
+}
+
+impl Carrier for WebSocket {
+    type Context = WebsocketContext<Session<Self>>;
+
+    const NAME: &'static str = "websocket";
+
+    fn send(&mut self, message: &ServerMessage) -> Result<(), Full> {
+        self.scratch.clear();
+        json::encode(message, &mut self.scratch);
+        let sent = self.frame(&self.scratch, OpCode::Text);
+        // An idle socket keeps no scratch space.
+        self.scratch = Vec::new();
+        sent
+    }
+
+    fn ping(&mut self) -> Result<(), Full> {
+        self.frame(b"", OpCode::Ping)
+    }
+
+    fn signed_in(&mut self) {
+        self.watch.limit.set(self.limits.frame);
+    }
+
+    fn close(&mut self, reason: CloseReason) -> bool {
+        match reason {
+            CloseReason::ClientLeft => false,
+            CloseReason::TooSlow => {
+                self.cut();
+                false
+            }
+            _ => {
+                // Full or not: what does not fit is not read anyway.
+                let _ = self.send(&ServerMessage::goodbye(reason));
+                self.write_close(Some((reason.code(), reason.sentence())));
+                true
+            }
+        }
+    }
+
+    fn cut(&mut self) {
+        self.outbox.cut();
+    }
+
+    fn unread(&self) -> Unread {
+        self.outbox.unread()
+    }
+
+    fn congested(&self) -> bool {
+        self.outbox.congested()
+    }
+
+    fn drained(&self) -> impl Future<Output = ()> + 'static {
+        let outbox = Rc::clone(&self.outbox);
+        poll_fn(move |context| outbox.poll_drained(context))
+    }
+}
+
+impl StreamHandler<Result<Message, ProtocolError>> for Session<WebSocket> {
+    fn handle(&mut self, item: Result<Message, ProtocolError>, context: &mut Self::Context) {
+        match self.carrier_mut().incoming(item) {
+            Incoming::Heard => self.heard(),
+            Incoming::Message(Whole::Text(text)) => self.receive(text, context),
+            // A dialect of text: bytes are no JSON object.
+            Incoming::Message(Whole::Binary(_)) => self.close(CloseReason::BadMessage, context),
+            Incoming::Left => self.left(context),
+            Incoming::Broken => self.left(context),
+            Incoming::Refused(reason) => {
+                // After a broken frame the next one cannot be found: the codec would repeat its error for ever.
+                let frames = context.handle();
+                context.cancel_future(frames);
+                if !self.is_closing() {
+                    self.close(reason, context);
+                    let discard = self.carrier_mut().discard().into_actor(self);
+                    context.spawn(discard.map(|(), this, context| this.left(context)));
+                }
+            }
+        }
+    }
+
+    fn finished(&mut self, context: &mut Self::Context) {
+        self.left(context);
+    }
+}

@@ -1,0 +1,179 @@
+//! Who is here, across all workers: the bounds per user and per address, and the list that a user sees.
+//! A place is held by a ticket and given back when that is dropped, however its session ends.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::domain::{LoginId, UserId};
+use crate::protocol::SessionInfo;
+
+/// Locks to spread users over, so that workers seldom wait for each other.
+const SHARDS: usize = 16;
+
+type Shard = HashMap<UserId, Vec<Arc<SessionInfo>>>;
+
+/// The signed-in sessions by user.
+pub(super) struct Users {
+    shards: [Mutex<Shard>; SHARDS],
+    hasher: RandomState,
+    limit: usize,
+}
+
+impl Users {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { shards: Default::default(), hasher: RandomState::new(), limit }
+    }
+
+    fn shard(&self, user: UserId) -> MutexGuard<'_, Shard> {
+        let hash = usize::try_from(self.hasher.hash_one(user) % SHARDS as u64).unwrap_or_default();
+        self.shards[hash].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn admit(this: &Arc<Self>, info: SessionInfo) -> Option<Ticket> {
+        let mut shard = this.shard(info.user);
+        let sessions = shard.entry(info.user).or_default();
+        if sessions.len() >= this.limit {
+            return None;
+        }
+        let info = Arc::new(info);
+        sessions.push(Arc::clone(&info));
+        Some(Ticket { users: Arc::clone(this), info })
+    }
+
+    pub(super) fn of(&self, user: UserId) -> Vec<Arc<SessionInfo>> {
+        self.shard(user).get(&user).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn logins(&self) -> Vec<LoginId> {
+        let mut logins = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            logins.extend(shard.values().flatten().map(|info| info.login));
+        }
+        logins.sort_unstable();
+        logins.dedup();
+        logins
+    }
+}
+
+/// One session's place among its user's.
+pub struct Ticket {
+    users: Arc<Users>,
+    info: Arc<SessionInfo>,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut shard = self.users.shard(self.info.user);
+        if let Some(sessions) = shard.get_mut(&self.info.user) {
+            sessions.retain(|session| session.id != self.info.id);
+            if sessions.is_empty() {
+                shard.remove(&self.info.user);
+            }
+        }
+    }
+}
+
+/// The sockets that have not signed in yet, by address.
+pub(super) struct Waiting {
+    addresses: Mutex<HashMap<IpAddr, usize>>,
+    limit: usize,
+}
+
+impl Waiting {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { addresses: Mutex::default(), limit }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn admit(this: &Arc<Self>, address: IpAddr) -> Option<WaitingTicket> {
+        let address = network(address);
+        let mut addresses = this.lock();
+        let count = addresses.entry(address).or_default();
+        if *count >= this.limit {
+            return None;
+        }
+        *count += 1;
+        Some(WaitingTicket { waiting: Arc::clone(this), address })
+    }
+}
+
+/// One socket's place among its address's that have not signed in.
+pub struct WaitingTicket {
+    waiting: Arc<Waiting>,
+    address: IpAddr,
+}
+
+impl Drop for WaitingTicket {
+    fn drop(&mut self) {
+        let mut addresses = self.waiting.lock();
+        if let Some(count) = addresses.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                addresses.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// One customer usually has a whole /64 of IPv6 (RFC 6177): its addresses count as one.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => match address.to_ipv4_mapped() {
+            Some(address) => address.into(),
+            None => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::domain::SessionId;
+
+    fn info(user: u128, session: u128) -> SessionInfo {
+        SessionInfo {
+            id: SessionId(Uuid::from_u128(session)),
+            user: UserId(Uuid::from_u128(user)),
+            login: LoginId(Uuid::from_u128(3)),
+            carrier: "websocket",
+            address: IpAddr::from([127, 0, 0, 1]),
+            since: Clock::System.now(),
+        }
+    }
+
+    #[test]
+    fn places_are_bounded_and_given_back() {
+        let users = Arc::new(Users::new(2));
+        let first = Users::admit(&users, info(1, 1)).unwrap();
+        let second = Users::admit(&users, info(1, 2)).unwrap();
+        assert!(Users::admit(&users, info(1, 3)).is_none());
+        assert!(Users::admit(&users, info(2, 4)).is_some(), "another user has places of its own");
+        drop(first);
+        assert_eq!(users.of(UserId(Uuid::from_u128(1))).len(), 1);
+        assert!(Users::admit(&users, info(1, 3)).is_some());
+        drop(second);
+        assert!(users.logins().is_empty());
+        assert!(users.shards.iter().all(|shard| shard.lock().unwrap().is_empty()));
+    }
+
+    #[test]
+    fn an_ipv6_network_counts_as_one_address() {
+        let waiting = Arc::new(Waiting::new(1));
+        let ticket = Waiting::admit(&waiting, "2001:db8::1".parse().unwrap());
+        assert!(ticket.is_some());
+        assert!(Waiting::admit(&waiting, "2001:db8::2".parse().unwrap()).is_none());
+        assert!(Waiting::admit(&waiting, "2001:db8:0:1::2".parse().unwrap()).is_some());
+        drop(ticket);
+        assert!(Waiting::admit(&waiting, "2001:db8::2".parse().unwrap()).is_some());
+    }
+}
