@@ -1,24 +1,207 @@
-//! Placeholder of the sockets branch: wires everything. Listeners and shutdown are parameters.
+//! Wires everything: what is built, which loops run beside the server, and how it stops.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::Duration;
 
+use actix_web::dev::Extensions;
+use actix_web::rt::{self, net::TcpStream};
+use actix_web::{App, HttpServer, web};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use crate::accounts::{Accounts, Logins};
+use crate::actors::carrier::PeerSocket;
+use crate::actors::hasher::Hasher;
+use crate::actors::session::House;
+use crate::actors::{Db, Mail, Sessions};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::routes::health::Readiness;
+use crate::routes::ws::Door;
+use crate::session::Rules;
+use crate::{db, routes};
 
-#[derive(Debug)]
-pub struct Application;
+/// Connections that may wait to be accepted: a restart brings all clients back at once.
+const BACKLOG: i32 = 4096;
+
+/// How long a stranger may take to send a request's head.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an open connection may wait for its next request.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long the sockets' goodbyes may take altogether, and then the requests that still run.
+const DRAIN_LIMIT: Duration = Duration::from_secs(8);
+const REQUESTS_LIMIT: Duration = Duration::from_secs(5);
+
+/// What the kernel may hold for a client that does not read; by itself it takes up to 4 MB.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// How long sent bytes may stay unacknowledged before the kernel gives a connection up (RFC 5482).
+const USER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often old rows are removed.
+const PURGE_PACE: Duration = Duration::from_secs(3600);
+
+/// A server that is bound and ready to run.
+pub struct Application {
+    config: Config,
+    clock: Clock,
+    listener: TcpListener,
+    address: SocketAddr,
+    accounts: Accounts,
+    logins: Logins,
+    sessions: Sessions,
+    readiness: Readiness,
+}
 
 impl Application {
-    pub async fn build(_config: Config, _clock: Clock) -> Result<Self, String> {
-        Ok(Self)
+    /// Opens the database, makes keys at the first start, and binds.
+    ///
+    /// # Errors
+    /// A sentence for whoever started it.
+    pub async fn build(config: Config, clock: Clock) -> Result<Self, String> {
+        create_private_dir(&config.data_dir)?;
+        // One connection a database thread.
+        let connections = u32::try_from(config.database.executors).unwrap_or(u32::MAX);
+        let pool = db::open(&config.database.url, connections)?;
+        let db = Db::start(pool, config.database.executors);
+        let hasher = Hasher::start(&config.password);
+        let sessions = Sessions::new(&config.sockets);
+        let logins = Logins::new(db.clone(), sessions.clone(), clock.clone(), config.tokens.access_ttl);
+        let mail = Mail::start(db.clone(), clock.clone(), &config)?;
+        let accounts =
+            Accounts::build(&config, db, hasher, logins.clone(), mail, clock.clone()).await?;
+        logins.load().await.map_err(|error| format!("cannot read the revoked logins: {error}"))?;
+        let listener = bind(config.http.listen)?;
+        let address = listener.local_addr().map_err(|error| format!("no local address: {error}"))?;
+        let readiness = Readiness::default();
+        Ok(Self { config, clock, listener, address, accounts, logins, sessions, readiness })
     }
+
+    /// Where it listens; the port is real even if 0 was asked for.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        ([127, 0, 0, 1], 8080).into()
+    pub const fn address(&self) -> SocketAddr {
+        self.address
     }
+
+    #[must_use]
+    pub const fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    #[must_use]
+    pub const fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// Serves until `shutdown` is ready, then drains: not ready any more, no new sockets, a goodbye to each
+    /// open one, and the requests that run are answered.
+    ///
+    /// # Errors
+    /// If the server cannot start.
     pub async fn run_until_stopped(self, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
+        let Self { config, clock, listener, accounts, logins, sessions, readiness, .. } = self;
+        let door = web::Data::new(self::door(&config, &clock, &accounts));
+        let shared = routes::Shared::new(accounts.clone(), &config, readiness.clone());
+        let workers = sessions.clone();
+        let server = HttpServer::new(move || {
+            let manager = web::Data::new(workers.start_worker());
+            App::new()
+                .app_data(manager)
+                .app_data(door.clone())
+                .wrap(actix_web::middleware::from_fn(routes::trace::trace))
+                .configure(|routes| routes::configure(routes, &shared))
+        })
+        .workers(config.http.workers)
+        .disable_signals()
+        .shutdown_timeout(REQUESTS_LIMIT.as_secs())
+        .client_request_timeout(REQUEST_TIMEOUT)
+        .keep_alive(KEEP_ALIVE)
+        // A WebSocket that has said goodbye to the end has nothing to linger for.
+        .client_disconnect_timeout(Duration::ZERO)
+        .on_connect(|connection, data| {
+            if let Some(stream) = connection.downcast_ref::<TcpStream>() {
+                tune(stream, data);
+            }
+        })
+        .listen(listener)?
+        .run();
+
+        let handle = server.handle();
+        let watch = rt::spawn(logins.watch());
+        let janitor = rt::spawn(purge_for_ever(accounts, clock));
+        let server = rt::spawn(server);
         shutdown.await;
-        Ok(())
+
+        tracing::info!("draining");
+        readiness.drain();
+        #[expect(clippy::disallowed_methods, reason = "an operator's real patience, whatever a test's clock says")]
+        if tokio::time::timeout(DRAIN_LIMIT, sessions.drain()).await.is_err() {
+            tracing::warn!("some sockets did not go in time");
+        }
+        handle.stop(true).await;
+        watch.abort();
+        janitor.abort();
+        server.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+    }
+}
+
+fn door(config: &Config, clock: &Clock, accounts: &Accounts) -> Door {
+    let accounts = accounts.clone();
+    Door {
+        house: Arc::new(House {
+            admit: Arc::new(move |token| accounts.admit(token).ok()),
+            clock: clock.clone(),
+            rules: Rules {
+                auth_timeout: config.sockets.auth_timeout,
+                heartbeat: config.sockets.heartbeat,
+            },
+        }),
+        sockets: config.sockets.clone(),
+        origin: config.public_url.origin().ascii_serialization(),
+    }
+}
+
+fn create_private_dir(path: &std::path::Path) -> Result<(), String> {
+    use std::os::unix::fs::DirBuilderExt;
+
+    // Only its owner: keys, hashes and kept mails lie there.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| format!("cannot create the data directory {}: {error}", path.display()))
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+    let listen = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        // A restart must not wait for the old connections' TIME_WAIT.
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok::<_, std::io::Error>(socket.into())
+    };
+    listen().map_err(|error| format!("cannot listen on {address}: {error}"))
+}
+
+fn tune(stream: &TcpStream, data: &mut Extensions) {
+    data.insert(PeerSocket(stream.as_raw_fd()));
+    let socket = SockRef::from(stream);
+    // Each only tunes: a connection without it still works.
+    let _ = socket.set_tcp_nodelay(true);
+    let _ = socket.set_send_buffer_size(SEND_BUFFER);
+    let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
+}
+
+async fn purge_for_ever(accounts: Accounts, clock: Clock) {
+    loop {
+        if let Err(error) = accounts.purge().await {
+            tracing::error!(%error, "could not remove old rows");
+        }
+        clock.sleep(PURGE_PACE).await;
     }
 }

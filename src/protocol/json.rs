@@ -130,7 +130,8 @@ mod tests {
     #[test]
     fn what_is_no_object_is_refused() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-        let deep_member = format!(r#"{{"x":{deep}}}"#);
+        // A member that nobody reads is passed over, however deep: without recursion.
+        assert!(decode(&format!(r#"{{"x":{deep}}}"#)).is_ok());
         for text in [
             "",
             " ",
@@ -143,7 +144,6 @@ mod tests {
             "{}x",
             r#"{"id":1,"id":2}"#,
             &deep,
-            &deep_member,
         ] {
             assert_eq!(decode(text), Err(NotAnObject), "{}", text.get(..20).unwrap_or(text));
         }
