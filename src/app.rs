@@ -72,8 +72,7 @@ impl Application {
         let sessions = Sessions::new(&config.sockets);
         let logins = Logins::new(db.clone(), sessions.clone(), clock.clone(), config.tokens.access_ttl);
         let mail = Mail::start(db.clone(), clock.clone(), &config)?;
-        let accounts =
-            Accounts::build(&config, db, hasher, logins.clone(), mail, clock.clone()).await?;
+        let accounts = Accounts::build(&config, db, hasher, logins.clone(), mail, clock.clone()).await?;
         logins.load().await.map_err(|error| format!("cannot read the revoked logins: {error}"))?;
         let listener = bind(config.http.listen)?;
         let address = listener.local_addr().map_err(|error| format!("no local address: {error}"))?;
@@ -138,7 +137,10 @@ impl Application {
 
         tracing::info!("draining");
         readiness.drain();
-        #[expect(clippy::disallowed_methods, reason = "an operator's real patience, whatever a test's clock says")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "an operator's real patience, whatever a test's clock says"
+        )]
         if tokio::time::timeout(DRAIN_LIMIT, sessions.drain()).await.is_err() {
             tracing::warn!("some sockets did not go in time");
         }
@@ -155,10 +157,7 @@ fn door(config: &Config, clock: &Clock, accounts: &Accounts) -> Door {
         house: Arc::new(House {
             admit: Arc::new(move |token| accounts.admit(token).ok()),
             clock: clock.clone(),
-            rules: Rules {
-                auth_timeout: config.sockets.auth_timeout,
-                heartbeat: config.sockets.heartbeat,
-            },
+            rules: Rules { auth_timeout: config.sockets.auth_timeout, heartbeat: config.sockets.heartbeat },
         }),
         sockets: config.sockets.clone(),
         origin: config.public_url.origin().ascii_serialization(),

@@ -132,19 +132,9 @@ mod tests {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         // A member that nobody reads is passed over, however deep: without recursion.
         assert!(decode(&format!(r#"{{"x":{deep}}}"#)).is_ok());
-        for text in [
-            "",
-            " ",
-            "null",
-            "5",
-            "[]",
-            r#"["ping"]"#,
-            r#""x""#,
-            "{",
-            "{}x",
-            r#"{"id":1,"id":2}"#,
-            &deep,
-        ] {
+        for text in
+            ["", " ", "null", "5", "[]", r#"["ping"]"#, r#""x""#, "{", "{}x", r#"{"id":1,"id":2}"#, &deep]
+        {
             assert_eq!(decode(text), Err(NotAnObject), "{}", text.get(..20).unwrap_or(text));
         }
     }

@@ -2,11 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
+use std::io::ErrorKind;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, StreamHandler, WrapFuture};
+use actix::{Actor, ActorFutureExt, AsyncContext, StreamHandler, WrapFuture};
 use actix_http::ws::{Codec, OpCode, Parser};
 use actix_web::error::Error;
 use actix_web::{HttpRequest, HttpResponse, rt, web};
@@ -188,7 +189,11 @@ impl WebSocket {
                 Incoming::Left
             }
             Err(ProtocolError::Overflow) => Incoming::Refused(CloseReason::TooBig),
-            // Two things arrive as `Io`: what the guard ended, and text that is not UTF-8.
+            // Three things arrive as `Io`: reserved bits that are set (`InvalidData`), what the guard ended,
+            // and text that is not UTF-8.
+            Err(ProtocolError::Io(error)) if error.kind() == ErrorKind::InvalidData => {
+                Incoming::Refused(CloseReason::ProtocolError)
+            }
             Err(ProtocolError::Io(_)) => match self.watch.fault.get() {
                 Some(Fault::TooBig) => Incoming::Refused(CloseReason::TooBig),
                 Some(Fault::Broken) => Incoming::Broken,
