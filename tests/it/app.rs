@@ -1,0 +1,236 @@
+//! Starts the real application on a port of its own, with its own database, a clock that stands still and a
+//! mail server that catches everything.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix_web::http::{Method, StatusCode, header::HeaderMap};
+use actix_web::rt;
+use doorward::accounts::Accounts;
+use doorward::actors::Sessions;
+use doorward::app::Application;
+use doorward::clock::{Clock, ManualClock};
+use doorward::config::Config;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use crate::smtp::SmtpCatcher;
+
+/// A password that zxcvbn likes.
+pub const PASSWORD: &str = "correct horse battery staple 9";
+
+pub struct TestApp {
+    pub address: SocketAddr,
+    pub clock: ManualClock,
+    pub mail: SmtpCatcher,
+    pub data: TempDir,
+    pub accounts: Accounts,
+    pub sessions: Sessions,
+    stop: Option<oneshot::Sender<()>>,
+    running: Option<rt::task::JoinHandle<std::io::Result<()>>>,
+}
+
+/// What the server answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+    pub body: Value,
+}
+
+impl Answer {
+    /// The stable code of a problem.
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        self
+    }
+
+    pub fn str(&self, field: &str) -> String {
+        self.body[field].as_str().unwrap_or_else(|| panic!("no {field} in {}", self.text)).to_owned()
+    }
+}
+
+/// Somebody who registered.
+#[derive(Debug, Clone)]
+pub struct Person {
+    pub username: String,
+    pub id: String,
+    pub access: String,
+    pub refresh: String,
+    pub login: String,
+}
+
+pub async fn spawn_app() -> TestApp {
+    spawn_with(&[]).await
+}
+
+pub async fn spawn_with(settings: &[(&str, &str)]) -> TestApp {
+    let data = tempfile::tempdir().unwrap();
+    let mail = SmtpCatcher::start();
+    spawn_on(settings, data, mail, ManualClock::default()).await
+}
+
+/// On a database that may be there already.
+pub async fn spawn_on(
+    settings: &[(&str, &str)],
+    data: TempDir,
+    mail: SmtpCatcher,
+    clock: ManualClock,
+) -> TestApp {
+    let dir = data.path().join("data").display().to_string();
+    let mail_url = mail.url();
+    let mut pairs = vec![
+        ("http.listen", "127.0.0.1:0"),
+        ("http.workers", "2"),
+        ("data_dir", dir.as_str()),
+        ("public_url", "http://doorward.example"),
+        ("mail.url", mail_url.as_str()),
+        // Hashing for real, but not for long.
+        ("password.insecure_cost", "true"),
+        ("password.cost", "4"),
+    ];
+    pairs.extend_from_slice(settings);
+    let config = Config::from_pairs(pairs).unwrap();
+    let app = Application::build(config, Clock::Manual(clock.clone())).await.unwrap();
+    let (address, accounts, sessions) =
+        (app.address(), app.accounts().clone(), app.sessions().clone());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = rt::spawn(app.run_until_stopped(async move {
+        let _ = stopped.await;
+    }));
+    TestApp {
+        address,
+        clock,
+        mail,
+        data,
+        accounts,
+        sessions,
+        stop: Some(stop),
+        running: Some(running),
+    }
+}
+
+impl TestApp {
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// The database's file.
+    pub fn database(&self) -> std::path::PathBuf {
+        self.data.path().join("data/doorward.db")
+    }
+
+    pub fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// Any request, with headers.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Value>,
+    ) -> Answer {
+        let client = awc::Client::builder().timeout(Duration::from_secs(30)).disable_redirects().finish();
+        let mut request = client.request(method, self.url(path));
+        for (name, value) in headers {
+            request = request.insert_header((*name, *value));
+        }
+        let mut response = match body {
+            Some(body) => request.send_json(&body).await,
+            None => request.send().await,
+        }
+        .unwrap();
+        let bytes = response.body().limit(4 << 20).await.unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Answer {
+            status: response.status(),
+            headers: response.headers().clone(),
+            body: serde_json::from_str(&text).unwrap_or(Value::Null),
+            text,
+        }
+    }
+
+    pub async fn get(&self, path: &str, token: &str) -> Answer {
+        let bearer = format!("Bearer {token}");
+        let headers: &[(&str, &str)] =
+            if token.is_empty() { &[] } else { &[("authorization", bearer.as_str())] };
+        self.call(Method::GET, path, headers, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::POST, path, &[], Some(body)).await
+    }
+
+    /// With a token; a body of `null` is none.
+    pub async fn send(&self, method: Method, path: &str, token: &str, body: Value) -> Answer {
+        let bearer = format!("Bearer {token}");
+        let body = Some(body).filter(|body| !body.is_null());
+        self.call(method, path, &[("authorization", bearer.as_str())], body).await
+    }
+
+    pub async fn register(&self, username: &str) -> Person {
+        let body = json!({"username": username, "password": PASSWORD});
+        person(username, &self.post("/api/register", body).await.expect(201))
+    }
+
+    pub async fn register_with_email(&self, username: &str, email: &str) -> Person {
+        let body = json!({"username": username, "password": PASSWORD, "email": email});
+        person(username, &self.post("/api/register", body).await.expect(201))
+    }
+
+    /// Another device of the same person.
+    pub async fn login(&self, username: &str) -> Person {
+        let body = json!({"login": username, "password": PASSWORD});
+        person(username, &self.post("/api/login", body).await.expect(200))
+    }
+
+    /// Stops as SIGTERM does and waits for the end.
+    pub async fn stop(&mut self) {
+        drop(self.stop.take());
+        if let Some(running) = self.running.take() {
+            running.await.unwrap().unwrap();
+        }
+    }
+
+    /// Begins to stop.
+    pub fn begin_stop(&mut self) {
+        drop(self.stop.take());
+    }
+
+    pub fn has_stopped(&self) -> bool {
+        self.running.as_ref().is_none_or(|running| running.is_finished())
+    }
+}
+
+fn person(username: &str, answer: &Answer) -> Person {
+    let access = answer.str("access_token");
+    let claims = claims(&access);
+    Person {
+        username: username.to_owned(),
+        id: claims["sub"].as_str().unwrap().to_owned(),
+        refresh: answer.str("refresh_token"),
+        login: claims["sid"].as_str().unwrap().to_owned(),
+        access,
+    }
+}
+
+/// What a token says, unverified.
+pub fn claims(token: &str) -> Value {
+    use base64::Engine;
+    let payload = token.split('.').nth(1).expect("a JWT has three parts");
+    let bytes = base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}

@@ -1,0 +1,74 @@
+//! How the server stops.
+
+use futures_util::future::join_all;
+use serde_json::json;
+use tokio::io::AsyncWriteExt;
+
+use crate::app::{PASSWORD, spawn_app, spawn_with};
+use crate::live::PATIENCE;
+
+#[actix_web::test]
+async fn every_socket_hears_a_goodbye_and_requests_finish() {
+    let mut app = spawn_with(&[("password.cost", "11"), ("sockets.max_per_user", "500")]).await;
+    let ann = app.register("ann").await;
+    let mut sockets = join_all((0..300).map(|_| app.live(&ann))).await;
+    let mut stranger = app.open(&[]).await.unwrap();
+    let address = app.address;
+    app.get("/readyz", "").await.expect(200);
+
+    // A sign-in that is being hashed while the server stops.
+    let client = awc::Client::builder().timeout(PATIENCE).finish();
+    let request = client.post(app.url("/api/login")).send_json(&json!({"login": "ann", "password": PASSWORD}));
+    let request = actix_web::rt::spawn(request);
+    while app.accounts.hashing() == 0 {
+        tokio::task::yield_now().await;
+    }
+    app.begin_stop();
+    for socket in &mut sockets {
+        assert_eq!(socket.ends(1012).await.goodbye["reconnect"], "backoff");
+    }
+    stranger.ends(1012).await;
+    assert_eq!(request.await.unwrap().unwrap().status().as_u16(), 200);
+    tokio::time::timeout(PATIENCE, app.stop()).await.expect("it does not stop");
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
+
+#[actix_web::test]
+async fn it_is_not_ready_any_more_and_takes_no_new_sockets() {
+    let mut app = spawn_app().await;
+    let ann = app.register("ann").await;
+    // A socket that never answers its goodbye keeps the server up for a moment.
+    let mut raw = tokio::net::TcpStream::connect(app.address).await.unwrap();
+    let request = format!(
+        "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Authorization: Bearer {}\r\n\r\n",
+        ann.access
+    );
+    raw.write_all(request.as_bytes()).await.unwrap();
+    while app.sessions.of_user(ann.id.parse().unwrap()).is_empty() {
+        tokio::task::yield_now().await;
+    }
+    // A connection that was there before.
+    let client = awc::Client::builder().timeout(PATIENCE).finish();
+    client.get(app.url("/readyz")).send().await.unwrap();
+    app.readiness.drain();
+    let mut ready = client.get(app.url("/readyz")).send().await.unwrap();
+    assert_eq!(ready.status().as_u16(), 503);
+    assert!(String::from_utf8_lossy(&ready.body().await.unwrap()).contains("draining"));
+    assert_eq!(app.get("/healthz", "").await.status.as_u16(), 200);
+    let sessions = app.sessions.clone();
+    actix_web::rt::spawn(async move { sessions.drain().await });
+    while !app.sessions.is_draining() {
+        tokio::task::yield_now().await;
+    }
+    let bearer = format!("Bearer {}", ann.access);
+    assert_eq!(app.open(&[("authorization", &bearer)]).await.err(), Some(503));
+    assert_eq!(app.open(&[]).await.err(), Some(503));
+    // The clock stands still, so its grace does not end by itself.
+    app.begin_stop();
+    while !app.has_stopped() {
+        app.advance(std::time::Duration::from_secs(1));
+        tokio::task::yield_now().await;
+    }
+}

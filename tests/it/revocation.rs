@@ -1,0 +1,220 @@
+//! When a sign-in ends, every socket that it opened closes, and no other.
+
+use std::process::Command;
+use std::time::Duration;
+
+use actix_web::http::Method;
+use doorward::domain::UserId;
+use serde_json::{Value, json};
+
+use crate::app::{PASSWORD, TestApp, spawn_app, spawn_on};
+use crate::live::PATIENCE;
+use crate::services::{self, Needs};
+use crate::smtp::SmtpCatcher;
+
+const NEW_PASSWORD: &str = "a new and quite different sentence 7";
+
+/// After its login ended, a token opens nothing, though its signature is good.
+async fn assert_refused(app: &TestApp, token: &str) {
+    assert_eq!(app.get("/api/me", token).await.status.as_u16(), 401);
+    let bearer = format!("Bearer {token}");
+    assert_eq!(app.open(&[("authorization", &bearer)]).await.err(), Some(401));
+    let mut live = app.open(&[]).await.unwrap();
+    live.send(json!({"type": "auth", "token": token})).await;
+    live.ends(4401).await;
+}
+
+#[actix_web::test]
+async fn logout_closes_its_own_sockets_only() {
+    let app = spawn_app().await;
+    let laptop = app.register("ann").await;
+    let phone = app.login("ann").await;
+    let mut first = app.live(&laptop).await;
+    let mut second = app.open(&[]).await.unwrap();
+    second.ask(json!({"type": "auth", "token": laptop.access})).await;
+    let mut other = app.live(&phone).await;
+
+    app.send(Method::POST, "/api/logout", &laptop.access, Value::Null).await.expect(204);
+    assert_eq!(first.ends(4441).await.goodbye["reconnect"], "never");
+    second.ends(4441).await;
+    other.ping().await;
+    assert_refused(&app, &laptop.access).await;
+    app.get("/api/me", &phone.access).await.expect(200);
+    let refresh = json!({"refresh_token": laptop.refresh});
+    app.post("/api/refresh", refresh).await.expect(401);
+}
+
+#[actix_web::test]
+async fn devices_are_ended_one_by_one_or_all_but_this() {
+    let app = spawn_app().await;
+    let laptop = app.register("ann").await;
+    let phone = app.login("ann").await;
+    let tablet = app.login("ann").await;
+    let bob = app.register("bob").await;
+    let (mut on_laptop, mut on_phone, mut on_tablet, mut bobs) = (
+        app.live(&laptop).await,
+        app.live(&phone).await,
+        app.live(&tablet).await,
+        app.live(&bob).await,
+    );
+    let path = format!("/api/logins/{}", phone.login);
+    app.send(Method::DELETE, &path, &bob.access, Value::Null).await.expect(404);
+    app.send(Method::DELETE, &path, &laptop.access, Value::Null).await.expect(204);
+    on_phone.ends(4441).await;
+    on_tablet.ping().await;
+    app.send(Method::DELETE, "/api/logins?except=current", &laptop.access, Value::Null).await.expect(204);
+    on_tablet.ends(4441).await;
+    on_laptop.ping().await;
+    app.send(Method::DELETE, "/api/logins", &laptop.access, Value::Null).await.expect(204);
+    on_laptop.ends(4441).await;
+    bobs.ping().await;
+    for person in [&laptop, &phone, &tablet] {
+        assert_refused(&app, &person.access).await;
+    }
+}
+
+#[actix_web::test]
+async fn a_changed_password_ends_the_other_devices() {
+    let app = spawn_app().await;
+    let laptop = app.register("ann").await;
+    let phone = app.login("ann").await;
+    let (mut on_laptop, mut on_phone) = (app.live(&laptop).await, app.live(&phone).await);
+    let change = json!({"current_password": PASSWORD, "new_password": NEW_PASSWORD});
+    app.send(Method::POST, "/api/me/password", &laptop.access, change).await.expect(204);
+    assert_eq!(on_phone.ends(4442).await.goodbye["reconnect"], "never");
+    on_laptop.ping().await;
+    assert_refused(&app, &phone.access).await;
+}
+
+#[actix_web::test]
+async fn a_reset_ends_every_device() {
+    let app = spawn_app().await;
+    let laptop = app.register_with_email("ann", "ann@example.org").await;
+    let phone = app.login("ann").await;
+    let (mut on_laptop, mut on_phone) = (app.live(&laptop).await, app.live(&phone).await);
+    app.post("/api/forgot-password", json!({"login": "ann"})).await.expect(202);
+    let token = app.mail.token("reset-password").await;
+    app.post("/api/reset-password", json!({"token": token, "password": NEW_PASSWORD})).await.expect(204);
+    on_laptop.ends(4442).await;
+    on_phone.ends(4442).await;
+    assert_refused(&app, &laptop.access).await;
+}
+
+#[actix_web::test]
+async fn a_closed_account_ends_every_device() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let bob = app.register("bob").await;
+    let (mut anns, mut bobs) = (app.live(&ann).await, app.live(&bob).await);
+    app.send(Method::DELETE, "/api/me", &ann.access, json!({"current_password": PASSWORD})).await.expect(204);
+    assert_eq!(anns.ends(4443).await.goodbye["reconnect"], "never");
+    assert_refused(&app, &ann.access).await;
+
+    let id: UserId = bob.id.parse().unwrap();
+    app.accounts.set_disabled(id, true).await.unwrap();
+    bobs.ends(4443).await;
+    assert_refused(&app, &bob.access).await;
+    let login = json!({"login": "bob", "password": PASSWORD});
+    app.post("/api/login", login.clone()).await.expect(401);
+    app.accounts.set_disabled(id, false).await.unwrap();
+    app.post("/api/login", login).await.expect(200);
+}
+
+#[actix_web::test]
+async fn a_refresh_token_used_twice_ends_its_device() {
+    let app = spawn_app().await;
+    let laptop = app.register("ann").await;
+    let phone = app.login("ann").await;
+    let (mut on_laptop, mut on_phone) = (app.live(&laptop).await, app.live(&phone).await);
+    let first = json!({"refresh_token": laptop.refresh});
+    app.post("/api/refresh", first.clone()).await.expect(200);
+    app.advance(Duration::from_secs(31));
+    assert_eq!(app.post("/api/refresh", first).await.expect(401).code(), "invalid_refresh_token");
+    on_laptop.ends(4441).await;
+    on_phone.ping().await;
+    assert_refused(&app, &laptop.access).await;
+}
+
+#[actix_web::test]
+async fn a_row_that_another_process_changed_closes_its_sockets() {
+    let Some(sqlite3) = services::command("sqlite3", Needs::Apt("sqlite3")) else { return };
+    let app = spawn_app().await;
+    let by_hand = |statement: String| {
+        let run = Command::new(&sqlite3)
+            .arg("-cmd")
+            .arg(".timeout 5000")
+            .arg(app.database())
+            .arg(statement)
+            .output()
+            .unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    };
+    let ann = app.register("ann").await;
+    let phone = app.login("ann").await;
+    // However the moment is written; a deleted row; a reason that means something, or none.
+    for (change, code) in [
+        ("UPDATE logins SET revoked_at = datetime('now')", 4441),
+        ("UPDATE logins SET revoked_at = CURRENT_TIMESTAMP, revoked_reason = 'account_disabled'", 4443),
+        ("UPDATE logins SET revoked_at = strftime('%Y-%m-%dT%H:%M:%fZ'), revoked_reason = 'password_reset'", 4442),
+        ("UPDATE logins SET revoked_at = 5, revoked_reason = 'because'", 4441),
+        ("DELETE FROM logins", 4443),
+    ] {
+        let device = app.login("ann").await;
+        let mut live = app.live(&device).await;
+        let mut other = app.live(&phone).await;
+        by_hand(format!("{change} WHERE id = '{}'", device.login));
+        live.ends(code).await;
+        other.ping().await;
+        assert_refused(&app, &device.access).await;
+    }
+    // Without a live socket to look after, the token is refused all the same.
+    by_hand(format!("UPDATE logins SET revoked_at = datetime('now') WHERE id = '{}'", ann.login));
+    tokio::time::timeout(PATIENCE, async {
+        while app.get("/api/logins", &ann.access).await.status.as_u16() != 401 {}
+    })
+    .await
+    .unwrap();
+}
+
+#[actix_web::test]
+async fn a_revocation_that_races_a_handshake_leaves_no_socket() {
+    let app = spawn_app().await;
+    app.register("ann").await;
+    for round in 0..60 {
+        let device = app.login("ann").await;
+        let bearer = format!("Bearer {}", device.access);
+        let headers = [("authorization", bearer.as_str())];
+        let logout = async {
+            // At every point of the handshakes.
+            for _ in 0..round {
+                tokio::task::yield_now().await;
+            }
+            app.send(Method::POST, "/api/logout", &device.access, Value::Null).await
+        };
+        let (first, second, answer) =
+            futures_util::join!(app.open(&headers), app.open(&headers), logout);
+        answer.expect(204);
+        for opened in [first, second] {
+            match opened {
+                Ok(mut live) => drop(live.ends(4441).await),
+                Err(status) => assert_eq!(status, 401),
+            }
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_restart_forgets_no_revocation() {
+    let mut app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let bob = app.register("bob").await;
+    let carol = app.register("carol").await;
+    app.send(Method::POST, "/api/logout", &ann.access, Value::Null).await.expect(204);
+    app.send(Method::DELETE, "/api/me", &bob.access, json!({"current_password": PASSWORD})).await.expect(204);
+    app.stop().await;
+    let data = std::mem::replace(&mut app.data, tempfile::tempdir().unwrap());
+    let app = spawn_on(&[], data, SmtpCatcher::start(), app.clock.clone()).await;
+    assert_refused(&app, &ann.access).await;
+    assert_refused(&app, &bob.access).await;
+    app.live(&carol).await.ping().await;
+}

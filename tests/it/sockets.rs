@@ -1,0 +1,345 @@
+//! `/ws`: the ways in, what is said there, and each way in which it ends but revocation.
+
+use std::time::Duration;
+
+use actix_web::http::Method;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+
+use crate::app::{claims, spawn_app, spawn_with};
+use crate::live::PATIENCE;
+
+#[actix_web::test]
+async fn a_token_in_the_header_opens_the_door() {
+    let app = spawn_app().await;
+    let ann = app.register("Ann").await;
+    let mut live = app.open(&[("authorization", &format!("bearer {}", ann.access))]).await.unwrap();
+    let welcome = live.next().await;
+    assert_eq!(welcome["type"], "welcome");
+    assert_eq!(welcome["user"], json!({"id": ann.id, "username": "ann"}));
+    assert_eq!(welcome["login"], ann.login);
+    assert_eq!(welcome["heartbeat_s"], 25);
+    let expires = chrono::DateTime::parse_from_rfc3339(welcome["expires_at"].as_str().unwrap()).unwrap();
+    assert_eq!(json!(expires.timestamp()), claims(&ann.access)["exp"]);
+    live.ping().await;
+}
+
+#[actix_web::test]
+async fn a_browser_brings_it_as_a_subprotocol_that_is_never_sent_back() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let offer = format!("doorward.v1, bearer.{}", ann.access);
+    let mut live = app.open(&[("sec-websocket-protocol", &offer)]).await.unwrap();
+    assert_eq!(live.protocol.as_deref(), Some("doorward.v1"));
+    assert_eq!(live.next().await["type"], "welcome");
+
+    let mut live = app.open(&[("sec-websocket-protocol", "doorward.v1, bearer.no")]).await.unwrap();
+    let ended = live.ends(4401).await;
+    assert_eq!(ended.before[0]["type"], "error");
+    assert_eq!(ended.before[0]["code"], "invalid_token");
+    assert_eq!(ended.goodbye["reconnect"], "never");
+}
+
+#[actix_web::test]
+async fn or_says_it_in_the_first_message() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let mut live = app.open(&[]).await.unwrap();
+    let welcome = live.ask(json!({"type": "auth", "token": ann.access, "id": 1})).await;
+    assert_eq!((&welcome["type"], &welcome["id"]), (&json!("welcome"), &json!(1)));
+
+    for first in [json!({"type": "auth", "token": ann.refresh}), json!({"type": "auth", "token": ""})] {
+        let mut live = app.open(&[]).await.unwrap();
+        live.send(first).await;
+        assert_eq!(live.ends(4401).await.before[0]["code"], "invalid_token");
+    }
+    for first in [json!({"type": "secret"}), json!({"type": "auth"}), json!({})] {
+        let mut live = app.open(&[]).await.unwrap();
+        live.send(first).await;
+        assert_eq!(live.ends(4401).await.before.len(), 0, "a stranger is told nothing");
+    }
+}
+
+#[actix_web::test]
+async fn no_other_way_is_taken() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    for token in ["nonsense", "", &ann.refresh] {
+        assert_eq!(app.open(&[("authorization", &format!("Bearer {token}"))]).await.err(), Some(401));
+    }
+    assert_eq!(app.open(&[("authorization", "Basic YW5uOng=")]).await.err(), Some(401));
+    // A cookie or a query string signs nobody in: the socket waits like any stranger's.
+    let mut live = app.open(&[("cookie", &format!("doorward={}", ann.access))]).await.unwrap();
+    app.advance(Duration::from_secs(5));
+    live.ends(4408).await;
+    let path = format!("/ws?token={0}&access_token={0}", ann.access);
+    let answer = app.get(&path, "").await;
+    assert_eq!(answer.status.as_u16(), 426, "no handshake: {}", answer.text);
+    assert_eq!(answer.header("upgrade"), "websocket");
+}
+
+#[actix_web::test]
+async fn a_session_asks_and_is_answered() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let bob = app.register("bob").await;
+    let mut live = app.live(&ann).await;
+    let mut other = app.live(&ann).await;
+    let _bobs = app.live(&bob).await;
+
+    let secret = live.ask(json!({"type": "secret", "id": "s"})).await;
+    assert_eq!((&secret["type"], &secret["id"]), (&json!("secret"), &json!("s")));
+    assert!(secret["message"].as_str().unwrap().starts_with("ann, "), "{secret}");
+    assert_eq!(secret["code"].as_str().unwrap().len(), 8);
+    let again = other.ask(json!({"type": "secret"})).await;
+    assert_ne!(secret["code"], again["code"]);
+    assert!(again.get("id").is_none());
+
+    let sessions = live.ask(json!({"type": "sessions", "id": 5})).await;
+    let list = sessions["sessions"].as_array().unwrap();
+    assert_eq!(list.len(), 2, "{sessions}");
+    assert_eq!(list[0]["carrier"], "websocket");
+    assert_eq!(list[0]["login"], ann.login);
+    assert_eq!(list[0]["address"], "127.0.0.1");
+    let listed = app.get("/api/sessions", &ann.access).await.expect(200);
+    assert_eq!(listed.body["sessions"], sessions["sessions"]);
+
+    other.socket.close(None).await.unwrap();
+    while app.get("/api/sessions", &ann.access).await.body["sessions"].as_array().unwrap().len() != 1 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[actix_web::test]
+async fn a_mistake_is_an_error_and_not_the_end() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let mut live = app.live(&ann).await;
+    for (message, code) in [
+        (json!({"type": "dance", "id": 1}), "unknown_type"),
+        (json!({"id": 1}), "missing_type"),
+        (json!({"type": ["ping"], "id": 1}), "missing_type"),
+        (json!({"type": "auth", "id": 1}), "missing_token"),
+    ] {
+        let reply = live.ask(message).await;
+        assert_eq!((&reply["type"], &reply["code"]), (&json!("error"), &json!(code)));
+        assert_eq!(reply["id"], 1);
+    }
+    assert_eq!(live.ask(json!({"type": "ping", "id": {}})).await["code"], "bad_id");
+    live.ping().await;
+}
+
+#[actix_web::test]
+async fn what_is_no_json_object_ends_it() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    for message in [
+        Message::Text("hello".into()),
+        Message::Text("[1]".into()),
+        Message::Text("".into()),
+        Message::Binary(br#"{"type":"ping"}"#.to_vec().into()),
+    ] {
+        let mut live = app.live(&ann).await;
+        live.send_raw(message).await;
+        assert_eq!(live.ends(4400).await.goodbye["reconnect"], "never");
+    }
+}
+
+#[actix_web::test]
+async fn a_fragmented_message_is_put_together() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let mut live = app.live(&ann).await;
+    let part = |text: &str, code, last| {
+        Message::Frame(Frame::message(text.as_bytes().to_vec(), OpCode::Data(code), last))
+    };
+    live.send_raw(part(r#"{"type":"#, Data::Text, false)).await;
+    live.send_raw(Message::Ping(vec![1].into())).await;
+    live.send_raw(part(r#""ping""#, Data::Continue, false)).await;
+    live.send_raw(part("}", Data::Continue, true)).await;
+    assert_eq!(live.next().await, json!({"type": "pong"}));
+
+    // Many small ones count as one message.
+    live.send_raw(part("x", Data::Text, false)).await;
+    for _ in 0..3 {
+        live.send_raw(part(&"x".repeat(30_000), Data::Continue, false)).await;
+    }
+    live.ends(1009).await;
+}
+
+#[actix_web::test]
+async fn a_token_is_renewed_in_band() {
+    let app = spawn_with(&[("tokens.access_ttl", "90s"), ("sockets.heartbeat", "2m")]).await;
+    let ann = app.register("ann").await;
+    let mut live = app.live(&ann).await;
+    app.advance(Duration::from_secs(30));
+    let expiring = live.next().await;
+    assert_eq!(expiring["type"], "expiring");
+
+    let renewed = app.post("/api/refresh", json!({"refresh_token": ann.refresh})).await.expect(200);
+    let reply = live.ask(json!({"type": "auth", "token": renewed.str("access_token"), "id": 2})).await;
+    assert_eq!((&reply["type"], &reply["id"]), (&json!("authenticated"), &json!(2)));
+    assert_ne!(reply["expires_at"], expiring["expires_at"]);
+
+    // The old token's end passes unnoticed, the new one's does not.
+    app.advance(Duration::from_secs(61));
+    live.next().await;
+    live.ping().await;
+    app.advance(Duration::from_secs(30));
+    let ended = live.ends(4440).await;
+    assert_eq!(ended.goodbye["reconnect"], "new_token");
+}
+
+#[actix_web::test]
+async fn somebody_elses_token_does_not_renew_it() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let bob = app.register("bob").await;
+    let phone = app.login("ann").await;
+    for other in [&bob, &phone] {
+        let mut live = app.live(&ann).await;
+        live.send(json!({"type": "auth", "token": other.access})).await;
+        live.ends(4401).await;
+    }
+    let mut live = app.live(&ann).await;
+    live.send(json!({"type": "auth", "token": "x"})).await;
+    assert_eq!(live.ends(4401).await.before[0]["code"], "invalid_token");
+}
+
+#[actix_web::test]
+async fn silence_ends_it() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let mut stranger = app.open(&[]).await.unwrap();
+    app.advance(Duration::from_secs(5));
+    assert_eq!(stranger.ends(4408).await.goodbye["reconnect"], "backoff");
+
+    let mut live = app.live(&ann).await;
+    app.advance(Duration::from_secs(50));
+    live.ends(4408).await;
+
+    // Whoever answers pings stays.
+    let mut live = app.live(&ann).await;
+    for _ in 0..4 {
+        app.advance(Duration::from_secs(25));
+        live.ping().await;
+    }
+}
+
+#[actix_web::test]
+async fn only_allowed_origins_come_in() {
+    let app = spawn_with(&[("sockets.allowed_origins", "https://app.example")]).await;
+    let ann = app.register("ann").await;
+    let bearer = format!("Bearer {}", ann.access);
+    for origin in ["https://evil.example", "null", "http://doorward.example:81", "http://doorward.example.evil.com"]
+    {
+        let mut live = app.open(&[("origin", origin), ("authorization", &bearer)]).await.unwrap();
+        assert_eq!(live.ends(4403).await.goodbye["reconnect"], "never");
+    }
+    for origin in ["http://doorward.example", "https://app.example"] {
+        let mut live = app.open(&[("origin", origin), ("authorization", &bearer)]).await.unwrap();
+        assert_eq!(live.next().await["type"], "welcome");
+    }
+}
+
+#[actix_web::test]
+async fn a_user_has_a_bounded_number_of_sessions() {
+    let app = spawn_with(&[("sockets.max_per_user", "2")]).await;
+    let ann = app.register("ann").await;
+    let bob = app.register("bob").await;
+    let first = app.live(&ann).await;
+    let _second = app.live(&ann).await;
+    let bearer = format!("Bearer {}", ann.access);
+    let mut third = app.open(&[("authorization", &bearer)]).await.unwrap();
+    assert_eq!(third.ends(4429).await.goodbye["reconnect"], "backoff");
+    app.live(&bob).await;
+    // A place that is given back can be taken.
+    drop(first);
+    while app.sessions.of_user(ann.id.parse().unwrap()).len() == 2 {
+        tokio::task::yield_now().await;
+    }
+    app.live(&ann).await;
+}
+
+#[actix_web::test]
+async fn an_address_has_a_bounded_number_of_strangers() {
+    let app = spawn_with(&[("sockets.max_waiting_per_address", "3")]).await;
+    let ann = app.register("ann").await;
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        waiting.push(app.open(&[]).await.unwrap());
+    }
+    assert_eq!(app.open(&[]).await.err(), Some(429));
+    // Whoever has a token does not wait, and one who signs in makes room.
+    app.live(&ann).await;
+    waiting[0].ask(json!({"type": "auth", "token": ann.access})).await;
+    let _fourth = app.open(&[]).await.unwrap();
+    assert_eq!(app.open(&[]).await.err(), Some(429));
+}
+
+#[actix_web::test]
+async fn a_message_has_a_bounded_size() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let padded = |size: usize| {
+        let text = json!({"type": "ping", "x": ""}).to_string();
+        Message::Text(text.replace(r#""x":"""#, &format!(r#""x":"{}""#, "y".repeat(size - text.len()))).into())
+    };
+    let mut live = app.live(&ann).await;
+    live.send_raw(padded(65_536)).await;
+    assert_eq!(live.next().await["type"], "pong");
+    live.send_raw(padded(65_537)).await;
+    assert_eq!(live.ends(1009).await.goodbye["reconnect"], "never");
+
+    // A stranger may say less.
+    let mut stranger = app.open(&[]).await.unwrap();
+    stranger.send_raw(padded(4097)).await;
+    stranger.ends(1009).await;
+}
+
+#[actix_web::test]
+async fn half_a_gibibyte_is_refused_when_it_is_announced() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let mut socket = tokio::net::TcpStream::connect(app.address).await.unwrap();
+    let request = format!(
+        "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Authorization: Bearer {}\r\n\r\n",
+        ann.access
+    );
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut header = vec![0x82, 0xff];
+    header.extend_from_slice(&(512_u64 << 20).to_be_bytes());
+    header.extend_from_slice(&[1, 2, 3, 4]);
+    socket.write_all(&header).await.unwrap();
+    // The goodbye comes though none of the payload was sent.
+    let mut got = Vec::new();
+    tokio::time::timeout(PATIENCE, async {
+        while !got.windows(2).any(|pair| pair == 1009_u16.to_be_bytes()) {
+            assert_ne!(socket.read_buf(&mut got).await.unwrap(), 0, "closed without a word");
+        }
+    })
+    .await
+    .unwrap();
+    assert!(String::from_utf8_lossy(&got).contains(r#""type":"goodbye""#));
+}
+
+#[actix_web::test]
+async fn a_bad_handshake_is_a_clear_answer() {
+    let app = spawn_app().await;
+    let upgrade = [("connection", "upgrade"), ("upgrade", "websocket")];
+    for (more, status) in [
+        (vec![], 426),
+        (vec![upgrade[0], upgrade[1]], 400),
+        (vec![upgrade[0], upgrade[1], ("sec-websocket-version", "99")], 400),
+    ] {
+        let answer = app.call(Method::GET, "/ws", &more, None).await;
+        assert_eq!(answer.status.as_u16(), status, "{more:?} {}", answer.text);
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+    }
+    assert_eq!(app.call(Method::POST, "/ws", &[], None).await.status.as_u16(), 405);
+}
