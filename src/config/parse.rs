@@ -14,8 +14,8 @@ use super::sources::{ConfigError, Origin, Values};
 use super::{Config, Database, Http, Log, LogFormat, Mail, MailUrl, Password, Sockets, Tokens};
 
 const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const MINUTE: Duration = Duration::from_mins(1);
+const DAY: Duration = Duration::from_hours(24);
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
