@@ -1,1 +1,4 @@
+//! One test binary: a file a capability.
 
+mod mailer;
+mod smtp;
