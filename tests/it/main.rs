@@ -7,6 +7,7 @@ mod conformance;
 mod drain;
 mod fuzz;
 mod live;
+mod mailer;
 mod revocation;
 mod services;
 mod smtp;
