@@ -11,9 +11,8 @@ use actix_web::rt::{self, net::TcpStream};
 use actix_web::{App, HttpServer, web};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use crate::accounts::{Accounts, Logins};
+use crate::accounts::Accounts;
 use crate::actors::carrier::PeerSocket;
-use crate::actors::hasher::Hasher;
 use crate::actors::session::House;
 use crate::actors::{Db, Mail, Sessions};
 use crate::clock::Clock;
@@ -52,7 +51,6 @@ pub struct Application {
     listener: TcpListener,
     address: SocketAddr,
     accounts: Accounts,
-    logins: Logins,
     sessions: Sessions,
     readiness: Readiness,
 }
@@ -68,16 +66,17 @@ impl Application {
         let connections = u32::try_from(config.database.executors).unwrap_or(u32::MAX);
         let pool = db::open(&config.database.url, connections)?;
         let db = Db::start(pool, config.database.executors);
-        let hasher = Hasher::start(&config.password);
         let sessions = Sessions::new(&config.sockets);
-        let logins = Logins::new(db.clone(), sessions.clone(), clock.clone(), config.tokens.access_ttl);
         let mail = Mail::start(db.clone(), clock.clone(), &config)?;
-        let accounts = Accounts::build(&config, db, hasher, logins.clone(), mail, clock.clone()).await?;
-        logins.load().await.map_err(|error| format!("cannot read the revoked logins: {error}"))?;
+        let accounts = Accounts::start(db, sessions.clone(), mail, clock.clone(), &config)
+            .await
+            .map_err(|error| format!("cannot read or make the signing keys: {error}"))?;
+        let loaded = accounts.logins().load().await;
+        loaded.map_err(|error| format!("cannot read the revoked logins: {error}"))?;
         let listener = bind(config.http.listen)?;
         let address = listener.local_addr().map_err(|error| format!("no local address: {error}"))?;
         let readiness = Readiness::default();
-        Ok(Self { config, clock, listener, address, accounts, logins, sessions, readiness })
+        Ok(Self { config, clock, listener, address, accounts, sessions, readiness })
     }
 
     /// Where it listens; the port is real even if 0 was asked for.
@@ -92,6 +91,11 @@ impl Application {
     }
 
     #[must_use]
+    pub const fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+
+    #[must_use]
     pub const fn sessions(&self) -> &Sessions {
         &self.sessions
     }
@@ -102,7 +106,7 @@ impl Application {
     /// # Errors
     /// If the server cannot start.
     pub async fn run_until_stopped(self, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
-        let Self { config, clock, listener, accounts, logins, sessions, readiness, .. } = self;
+        let Self { config, clock, listener, accounts, sessions, readiness, .. } = self;
         let door = web::Data::new(self::door(&config, &clock, &accounts));
         let shared = routes::Shared::new(accounts.clone(), &config, readiness.clone());
         let workers = sessions.clone();
@@ -130,7 +134,7 @@ impl Application {
         .run();
 
         let handle = server.handle();
-        let watch = rt::spawn(logins.watch());
+        let watch = rt::spawn(accounts.logins().clone().watch());
         let janitor = rt::spawn(purge_for_ever(accounts, clock));
         let server = rt::spawn(server);
         shutdown.await;

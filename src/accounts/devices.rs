@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Accounts, Error};
-use crate::actors::session_manager::SessionInfo;
+use crate::protocol::SessionInfo;
 use crate::auth::revocation::RevokeReason;
 use crate::domain::{Access, LoginId, UserId};
 use crate::models::logins::{self, LiveLogin, LoginKind, Scope};

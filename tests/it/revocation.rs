@@ -93,7 +93,7 @@ async fn a_reset_ends_every_device() {
     let phone = app.login("ann").await;
     let (mut on_laptop, mut on_phone) = (app.live(&laptop).await, app.live(&phone).await);
     app.post("/api/forgot-password", json!({"login": "ann"})).await.expect(202);
-    let token = app.mail.token("reset-password").await;
+    let token = app.mail.link_token("reset-password").await;
     app.post("/api/reset-password", json!({"token": token, "password": NEW_PASSWORD})).await.expect(204);
     on_laptop.ends(4442).await;
     on_phone.ends(4442).await;

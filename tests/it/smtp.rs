@@ -125,6 +125,20 @@ impl SmtpCatcher {
         }
     }
 
+    /// The token of the newest link to `page`, once there is one; panics after 10 s.
+    pub async fn link_token(&self, page: &str) -> String {
+        let deadline = now() + Duration::from_secs(10);
+        let mark = format!("/{page}/");
+        loop {
+            let newest = self.caught().into_iter().rev().find(|mail| mail.text.contains(&mark));
+            if let Some(mail) = newest {
+                return mail.token(page);
+            }
+            assert!(now() < deadline, "no {page} link came");
+            pause().await;
+        }
+    }
+
     /// Waits until `n` recipients were named, taken or not.
     pub async fn wait_for_attempts(&self, n: usize) {
         let deadline = now() + Duration::from_secs(10);
