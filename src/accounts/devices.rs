@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Accounts, Error};
-use crate::protocol::SessionInfo;
 use crate::auth::revocation::RevokeReason;
 use crate::domain::{Access, LoginId, UserId};
 use crate::models::logins::{self, LiveLogin, LoginKind, Scope};
+use crate::protocol::SessionInfo;
 
 /// In characters; the rest of what a client calls itself is of no use to anybody.
 const MAX_USER_AGENT: usize = 256;

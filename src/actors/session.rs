@@ -185,20 +185,13 @@ impl<C: Carrier> Session<C> {
         match effect {
             Effect::Nothing => {}
             Effect::Send(message) => self.send(&message, context),
-            Effect::Verify { id, token } => match (self.house.admit)(&token) {
-                Some(access) => self.admitted(access, id, context),
-                None => {
-                    self.send(
-                        &ServerMessage::Error {
-                            id,
-                            code: "invalid_token",
-                            detail: CloseReason::Unauthorized.sentence(),
-                        },
-                        context,
-                    );
-                    self.close(CloseReason::Unauthorized, context);
+            Effect::Verify { id, token } => {
+                if let Some(access) = (self.house.admit)(&token) {
+                    self.admitted(access, id, context);
+                } else {
+                    self.refuse_token(id, context);
                 }
-            },
+            }
             Effect::Run { id, name } => self.run(&name, id, context),
             Effect::Ping => {
                 if self.carrier.ping() == Err(Full) {
@@ -207,6 +200,12 @@ impl<C: Carrier> Session<C> {
             }
             Effect::Close(reason) => self.close(reason, context),
         }
+    }
+
+    fn refuse_token(&mut self, id: Option<RequestId>, context: &mut C::Context) {
+        let detail = CloseReason::Unauthorized.sentence();
+        self.send(&ServerMessage::Error { id, code: "invalid_token", detail }, context);
+        self.close(CloseReason::Unauthorized, context);
     }
 
     fn send(&mut self, message: &ServerMessage, context: &mut C::Context) {
@@ -332,10 +331,10 @@ impl<C: Carrier> Actor for Session<C> {
             }
             Some(Entry::Refused(reason)) => {
                 if reason == CloseReason::Unauthorized {
-                    let detail = reason.sentence();
-                    self.send(&ServerMessage::Error { id: None, code: "invalid_token", detail }, context);
+                    self.refuse_token(None, context);
+                } else {
+                    self.close(reason, context);
                 }
-                self.close(reason, context);
             }
             None => {}
         }

@@ -21,8 +21,22 @@ const AT_ONCE: usize = 8;
 const DOCUMENTED: [u16; 6] = [1002, 1007, 1009, 4400, 4401, 4441];
 
 const NASTY: [&[u8]; 16] = [
-    b"\0", b"\xff\xfe", b"\r\n", b"\r\n\r\n", b"%00", b"../", b"{", b"\"", b"\\ud800", b"99999999999999999999",
-    b"-1", b"null", b"[[[[[[[[", b"'; DROP TABLE users; --", b"Transfer-Encoding: chunked\r\n", b"\xe2\x80\xae",
+    b"\0",
+    b"\xff\xfe",
+    b"\r\n",
+    b"\r\n\r\n",
+    b"%00",
+    b"../",
+    b"{",
+    b"\"",
+    b"\\ud800",
+    b"99999999999999999999",
+    b"-1",
+    b"null",
+    b"[[[[[[[[",
+    b"'; DROP TABLE users; --",
+    b"Transfer-Encoding: chunked\r\n",
+    b"\xe2\x80\xae",
 ];
 
 fn mutate(rng: &mut TestRng, bytes: &mut Vec<u8>) {

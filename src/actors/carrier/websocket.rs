@@ -267,8 +267,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session<WebSocket> {
             Incoming::Message(Whole::Text(text)) => self.receive(text, context),
             // A dialect of text: bytes are no JSON object.
             Incoming::Message(Whole::Binary(_)) => self.close(CloseReason::BadMessage, context),
-            Incoming::Left => self.left(context),
-            Incoming::Broken => self.left(context),
+            Incoming::Left | Incoming::Broken => self.left(context),
             Incoming::Refused(reason) => {
                 // After a broken frame the next one cannot be found: the codec would repeat its error for ever.
                 let frames = context.handle();
