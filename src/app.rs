@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Extensions;
+use actix_web::middleware::from_fn;
 use actix_web::rt::{self, net::TcpStream};
 use actix_web::{App, HttpServer, web};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -17,8 +18,8 @@ use crate::actors::session::House;
 use crate::actors::{Db, Mail, Sessions};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::routes::health::Readiness;
-use crate::routes::ws::Door;
+use crate::routes::dev_mail::DevMail;
+use crate::routes::{Readiness, Site};
 use crate::session::Rules;
 use crate::{db, routes};
 
@@ -107,16 +108,19 @@ impl Application {
     /// If the server cannot start.
     pub async fn run_until_stopped(self, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
         let Self { config, clock, listener, accounts, sessions, readiness, .. } = self;
-        let door = web::Data::new(self::door(&config, &clock, &accounts));
-        let shared = routes::Shared::new(accounts.clone(), &config, readiness.clone());
+        let house = web::Data::new(house(&config, &clock, &accounts));
+        let site = Site::new(&config);
+        let mails = DevMail::new(&config);
         let workers = sessions.clone();
         let server = HttpServer::new(move || {
             let manager = web::Data::new(workers.start_worker());
             App::new()
                 .app_data(manager)
-                .app_data(door.clone())
-                .wrap(actix_web::middleware::from_fn(routes::trace::trace))
-                .configure(|routes| routes::configure(routes, &shared))
+                .app_data(house.clone())
+                .app_data(web::Data::new(mails.clone()))
+                .app_data(web::Data::new(clock.clone()))
+                .wrap(from_fn(routes::trace::trace))
+                .configure(|table| routes::configure(table, &accounts, &site, &readiness))
         })
         .workers(config.http.workers)
         .disable_signals()
@@ -155,16 +159,12 @@ impl Application {
     }
 }
 
-fn door(config: &Config, clock: &Clock, accounts: &Accounts) -> Door {
+fn house(config: &Config, clock: &Clock, accounts: &Accounts) -> House {
     let accounts = accounts.clone();
-    Door {
-        house: Arc::new(House {
-            admit: Arc::new(move |token| accounts.admit(token).ok()),
-            clock: clock.clone(),
-            rules: Rules { auth_timeout: config.sockets.auth_timeout, heartbeat: config.sockets.heartbeat },
-        }),
-        sockets: config.sockets.clone(),
-        origin: config.public_url.origin().ascii_serialization(),
+    House {
+        admit: Arc::new(move |token| accounts.admit(token)),
+        clock: clock.clone(),
+        rules: Rules { auth_timeout: config.sockets.auth_timeout, heartbeat: config.sockets.heartbeat },
     }
 }
 

@@ -15,7 +15,7 @@ use actix_web_actors::ws;
 use bytes::Bytes;
 use futures_util::Stream;
 
-pub use actix_web_actors::ws::{Message, ProtocolError, WebsocketContext};
+pub use actix_web_actors::ws::{HandshakeError, Message, ProtocolError, WebsocketContext};
 
 use super::fragments::{Fragments, Whole};
 use super::guard::{Fault, FrameWalker, Guard, Watch};
@@ -62,6 +62,14 @@ pub enum Incoming {
     Refused(CloseReason),
 }
 
+/// Checks a handshake without answering it.
+///
+/// # Errors
+/// If it is none (RFC 6455 section 4.2.1).
+pub fn check(request: &HttpRequest) -> Result<(), HandshakeError> {
+    ws::handshake(request).map(drop)
+}
+
 /// Answers the handshake and starts the actor that `make` makes of the socket, in a task of its own: see
 /// [`Outbox`] for why.
 ///
@@ -73,7 +81,7 @@ pub fn open<A>(
     limits: Limits,
     protocols: &[&str],
     make: impl FnOnce(WebSocket) -> A,
-) -> Result<HttpResponse, Error>
+) -> Result<HttpResponse, HandshakeError>
 where
     A: Actor<Context = WebsocketContext<A>> + StreamHandler<Result<Message, ProtocolError>>,
 {
