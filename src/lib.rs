@@ -21,6 +21,7 @@ pub mod config;
 pub mod db;
 pub mod domain;
 pub mod emails;
+pub mod error;
 pub mod events;
 pub mod models;
 pub mod protocol;
