@@ -2,6 +2,7 @@
 //!
 //! | room | what is there |
 //! |---|---|
+//! | [`routes`] | the HTTP doors, and the one table of them |
 //! | [`accounts`] | what the product does, one file per capability |
 //! | [`actors`] | database executors, password hashers, sessions and their managers, mail |
 //! | [`auth`] | tokens, password hashes, recent revocations; pure |
@@ -20,6 +21,8 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod domain;
+pub mod error;
 pub mod models;
 pub mod protocol;
+pub mod routes;
 pub mod schema;
