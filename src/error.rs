@@ -62,7 +62,11 @@ impl ApiError {
     /// A request that names no token.
     #[must_use]
     pub fn unauthorized() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "This needs an access token: Authorization: Bearer ...")
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "This needs an access token: Authorization: Bearer ...",
+        )
     }
 
     #[must_use]
@@ -136,9 +140,11 @@ impl From<Error> for ApiError {
                 Self::new(S::UNAUTHORIZED, "invalid_credentials", "The login or the password is wrong.")
             }
             Error::WrongPassword => Self::new(S::FORBIDDEN, "wrong_password", "The password is wrong."),
-            Error::InvalidRefreshToken => {
-                Self::new(S::UNAUTHORIZED, "invalid_refresh_token", "Sign in again: this refresh token is not valid.")
-            }
+            Error::InvalidRefreshToken => Self::new(
+                S::UNAUTHORIZED,
+                "invalid_refresh_token",
+                "Sign in again: this refresh token is not valid.",
+            ),
             Error::InvalidCookie => Self {
                 clear_cookie: true,
                 ..Self::new(S::UNAUTHORIZED, "not_signed_in", "This browser is not signed in.")

@@ -164,5 +164,8 @@ const GONE: Error = Error::Token(TokenError::Revoked(RevokeReason::AccountDelete
 
 /// What others know of a user, and a password must not be made of.
 pub(super) fn about(user: &User) -> Vec<String> {
-    [Some(user.username.clone()), Some(user.display_name.clone()), user.email.clone()].into_iter().flatten().collect()
+    [Some(user.username.clone()), Some(user.display_name.clone()), user.email.clone()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

@@ -23,11 +23,14 @@ impl Accounts {
     ) -> Result<Grant, Error> {
         let wanted = username.clone();
         // First the cheap question; the index below has the last word.
-        if self.0.db.run(move |conn| Ok::<_, Error>(users::find_by_username(conn, &wanted)?)).await?.is_some() {
+        if self.0.db.run(move |conn| Ok::<_, Error>(users::find_by_username(conn, &wanted)?)).await?.is_some()
+        {
             return Err(Error::UsernameTaken);
         }
-        let about =
-            [Some(username.folded()), email.as_ref().map(Email::as_str)].into_iter().flatten().map(str::to_owned);
+        let about = [Some(username.folded()), email.as_ref().map(Email::as_str)]
+            .into_iter()
+            .flatten()
+            .map(str::to_owned);
         let password_hash = self.0.hasher.hash_chosen::<Error>(password, about.collect()).await?;
         let user = NewUser { id: UserId(self.0.clock.new_id()), username, email, password_hash };
         let this = self.clone();

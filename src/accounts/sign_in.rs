@@ -41,7 +41,12 @@ impl Accounts {
         };
         let new_hash = if verified.rehash {
             // An old form signs in for one more time; that must not fail because the queue is full.
-            self.0.hasher.rehash(password).await.inspect_err(|error| tracing::warn!(%error, "not rehashed")).ok()
+            self.0
+                .hasher
+                .rehash(password)
+                .await
+                .inspect_err(|error| tracing::warn!(%error, "not rehashed"))
+                .ok()
         } else {
             None
         };

@@ -57,9 +57,8 @@ impl Hasher {
     where
         E: From<HashError> + From<WeakPassword>,
     {
-        let judged = self
-            .run(move |cost| password.judge(&about).map(|()| password::hash(&password, cost)))
-            .await??;
+        let judged =
+            self.run(move |cost| password.judge(&about).map(|()| password::hash(&password, cost))).await??;
         judged.map_err(|error| failed(&error).into())
     }
 
@@ -179,7 +178,8 @@ mod tests {
             assert_eq!(hasher.run(|_| panic!("on purpose")).await, Err::<(), _>(HashError::Failed));
         }
         let stored = hasher.rehash(Password::typed("plural teapot".to_owned())).await.unwrap();
-        let verified = hasher.verify(Password::typed("plural teapot".to_owned()), Some(stored)).await.unwrap();
+        let verified =
+            hasher.verify(Password::typed("plural teapot".to_owned()), Some(stored)).await.unwrap();
         assert_eq!(verified, Verified { ok: true, rehash: false });
     }
 }

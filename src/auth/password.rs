@@ -52,7 +52,8 @@ impl<'a> Scheme<'a> {
         match self {
             Self::BcryptSha256 { cost, salt, digest } => {
                 let bytes: [u8; 16] = BCRYPT_BASE64.decode(salt).ok()?.try_into().ok()?;
-                let computed = bcrypt::hash_with_salt(prehash(password, salt), *cost, bytes).ok()?.to_string();
+                let computed =
+                    bcrypt::hash_with_salt(prehash(password, salt), *cost, bytes).ok()?.to_string();
                 let computed = computed.as_bytes().get(HEAD_AND_SALT..)?;
                 Some(constant_time::verify_slices_are_equal(computed, digest.as_bytes()).is_ok())
             }
@@ -138,7 +139,8 @@ mod tests {
     }
 
     /// Made with passlib 1.7.4: `bcrypt_sha256.using(rounds=4, salt=..).hash("correct horse battery staple")`.
-    const PASSLIB: &str = "$bcrypt-sha256$v=2,t=2b,r=4$n79VH.0Q2TMWmt3Oqt9uku$FtTPYAYB7Unzu5SXyz9NjYdCcMd8ay.";
+    const PASSLIB: &str =
+        "$bcrypt-sha256$v=2,t=2b,r=4$n79VH.0Q2TMWmt3Oqt9uku$FtTPYAYB7Unzu5SXyz9NjYdCcMd8ay.";
 
     #[test]
     fn passlibs_hashes_verify_and_ours_are_the_same() {
@@ -180,7 +182,9 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_nobodys() {
-        for stored in ["", "!", "$2b$04$short", "$2x$04$B4be", "$bcrypt-sha256$v=2,t=2b,r=99$x$y", &"$".repeat(60)] {
+        for stored in
+            ["", "!", "$2b$04$short", "$2x$04$B4be", "$bcrypt-sha256$v=2,t=2b,r=99$x$y", &"$".repeat(60)]
+        {
             assert!(!verify(&typed(""), Some(stored), COST).ok, "{stored}");
         }
         assert!(!verify(&typed(""), Some(&PASSLIB.replace("r=4", "r=1")), COST).ok);

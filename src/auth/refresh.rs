@@ -50,7 +50,8 @@ impl Credential {
     pub fn parse(kind: CredentialKind, text: &str) -> Option<Self> {
         // The secret may hold an underscore, the login's id may not.
         let (login, secret) = text.strip_prefix(kind.prefix())?.split_once('_')?;
-        let sound = secret.len() == 43 && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        let sound =
+            secret.len() == 43 && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
         sound.then_some(Self { kind, login: login.parse().ok()?, secret: secret.to_owned() })
     }
 
@@ -69,7 +70,10 @@ impl Credential {
 
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credential").field("kind", &self.kind).field("login", &self.login).finish_non_exhaustive()
+        f.debug_struct("Credential")
+            .field("kind", &self.kind)
+            .field("login", &self.login)
+            .finish_non_exhaustive()
     }
 }
 

@@ -101,7 +101,11 @@ fn the_hand_made_one_of_these_tests_is_good() {
 fn other_algorithms_are_refused() {
     let s = setup();
     for name in ["none", "None", "HS256", "ES256", "RS256", "eddsa", ""] {
-        assert_eq!(s.verify_with(|header, _| header["alg"] = name.into()), Err(TokenError::Invalid), "{name}");
+        assert_eq!(
+            s.verify_with(|header, _| header["alg"] = name.into()),
+            Err(TokenError::Invalid),
+            "{name}"
+        );
     }
     let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
     let none = json!({"alg": "none", "typ": "at+jwt", "kid": s.key.kid()});
@@ -153,7 +157,8 @@ fn a_retiring_key_still_verifies() {
 fn time_is_checked() {
     let s = setup();
     let now = s.now();
-    let times = |iat: i64, exp: i64| s.verify_with(|_, c| (c["iat"], c["exp"]) = (iat.into(), exp.into())).err();
+    let times =
+        |iat: i64, exp: i64| s.verify_with(|_, c| (c["iat"], c["exp"]) = (iat.into(), exp.into())).err();
     assert_eq!(times(now - 10, now), Some(TokenError::Expired), "no leeway here");
     assert_eq!(times(now - 10, now + 1), None);
     assert_eq!(times(now + 5, now + 60), None);

@@ -75,8 +75,25 @@ mod tests {
         let long_local = format!("{}@example.org", "a".repeat(65));
         let long = format!("a@{}.org", "a.".repeat(130));
         for bad in [
-            "", "@", "a", "a@", "@b.c", "a@b", "a@@b.c", "a@b@c.d", "a b@c.d", "a@b .c", "a@b..c", "a@.b",
-            "a\n@b.c", "\"a\"@b.c", "a@[127.0.0.1]", "a@-b.c", "a\0@b.c", &long_local, &long,
+            "",
+            "@",
+            "a",
+            "a@",
+            "@b.c",
+            "a@b",
+            "a@@b.c",
+            "a@b@c.d",
+            "a b@c.d",
+            "a@b .c",
+            "a@b..c",
+            "a@.b",
+            "a\n@b.c",
+            "\"a\"@b.c",
+            "a@[127.0.0.1]",
+            "a@-b.c",
+            "a\0@b.c",
+            &long_local,
+            &long,
         ] {
             assert_eq!(Email::parse(bad).unwrap_err().code, "invalid_email", "{bad:?}");
         }

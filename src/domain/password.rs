@@ -55,7 +55,8 @@ impl Password {
         for name in telling.filter(|name| name.chars().nth(SHORTEST_NAME - 1).is_some()) {
             if folded.contains(&name.to_lowercase()) {
                 return Err(WeakPassword {
-                    detail: "The password holds your name, your address or the name of this service.".to_owned(),
+                    detail: "The password holds your name, your address or the name of this service."
+                        .to_owned(),
                     suggestions: vec!["Use words that have nothing to do with you.".to_owned()],
                 });
             }
@@ -69,9 +70,10 @@ impl Password {
         }
         let feedback = entropy.feedback();
         Err(WeakPassword {
-            detail: feedback
-                .and_then(zxcvbn::feedback::Feedback::warning)
-                .map_or_else(|| "The password is too easy to guess.".to_owned(), |warning| warning.to_string()),
+            detail: feedback.and_then(zxcvbn::feedback::Feedback::warning).map_or_else(
+                || "The password is too easy to guess.".to_owned(),
+                |warning| warning.to_string(),
+            ),
             suggestions: feedback
                 .map(|feedback| feedback.suggestions().iter().map(ToString::to_string).collect())
                 .unwrap_or_default(),

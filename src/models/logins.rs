@@ -156,7 +156,8 @@ pub fn blank_devices(conn: &mut Conn, user: UserId) -> QueryResult<()> {
 /// Deletes the logins that ended before `before`, by expiry or revocation; answers how many.
 pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
     diesel::delete(
-        logins::table.filter(logins::expires_at.lt(before).or(logins::revoked_at.lt(before).assume_not_null())),
+        logins::table
+            .filter(logins::expires_at.lt(before).or(logins::revoked_at.lt(before).assume_not_null())),
     )
     .execute(conn)
 }

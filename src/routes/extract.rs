@@ -136,7 +136,6 @@ mod tests {
     #[derive(Debug, Default, Deserialize)]
     #[serde(default)]
     struct Sample {
-        #[expect(dead_code, reason = "only its parsing matters")]
         password: Option<String>,
     }
 

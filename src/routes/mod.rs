@@ -12,6 +12,8 @@ mod password;
 mod register;
 mod root;
 mod site;
+#[cfg(test)]
+mod tests;
 
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{Resource, ResponseError};

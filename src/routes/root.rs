@@ -1,16 +1,19 @@
 //! What a person sees who opens us in a browser.
 
-use actix_web::HttpResponse;
 use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+
+use super::Site;
 
 /// `GET /`
-pub(super) async fn index() -> HttpResponse {
-    text(
+pub(super) async fn index(site: web::Data<Site>) -> HttpResponse {
+    text(format!(
         "Doorward: a sign-in server for live apps.\n\n\
          Try:\n\
-         curl -H 'Content-Type: application/json' -d '{\"username\": \"ada\", \"password\": \"plural teapot orbit\"}' \
-         http://localhost:8080/api/register\n",
-    )
+         curl -H 'Content-Type: application/json' {}/api/register \\\n  \
+         -d '{{\"username\": \"ada\", \"password\": \"plural teapot orbit\"}}'\n",
+        site.public_url,
+    ))
 }
 
 /// `GET /reset-password/{token}`. It changes nothing and does not even look: mail scanners follow links.
@@ -30,10 +33,10 @@ pub(super) async fn verify_email() -> HttpResponse {
 }
 
 /// The address of such a page may hold a token: it must stay in no cache and follow nobody elsewhere.
-fn text(body: &'static str) -> HttpResponse {
+fn text(body: impl Into<String>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/plain; charset=utf-8")
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header((header::REFERRER_POLICY, "no-referrer"))
-        .body(body)
+        .body(body.into())
 }

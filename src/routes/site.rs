@@ -11,6 +11,8 @@ use crate::error::ApiError;
 /// The parts of the configuration that routes use.
 #[derive(Debug, Clone)]
 pub struct Site {
+    /// Base of links, without a last slash.
+    pub public_url: String,
     /// `scheme://host[:port]`, as browsers write it (RFC 6454 section 6.2).
     pub origin: String,
     /// Served under https: cookies must not travel otherwise.
@@ -23,6 +25,7 @@ impl Site {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         Self {
+            public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
             origin: config.public_url.origin().ascii_serialization(),
             secure: config.public_url.scheme() == "https",
             sockets: config.sockets.clone(),
