@@ -24,7 +24,7 @@ use crate::config::{self, Config};
 use crate::db;
 use crate::domain::UserId;
 use crate::models::one_time_tokens::{self, Purpose};
-use crate::schema::{audit_events, logins, outbox, users};
+use crate::schema::{audit_events, logins, outbox, signing_keys, users};
 
 pub(super) const PASSWORD: &str = "plural teapot orbit vinegar";
 
@@ -63,7 +63,7 @@ pub(super) struct Api<S> {
     pub clock: ManualClock,
     pub readiness: Readiness,
     db: Db,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 fn config(dir: &std::path::Path, public_url: &str) -> Config {
@@ -75,8 +75,8 @@ fn config(dir: &std::path::Path, public_url: &str) -> Config {
         database: config::Database { url: url.parse().unwrap(), executors: 2 },
         password: config::Password { workers: 1, cost: 4, min_length: 8, insecure_cost: true },
         tokens: config::Tokens {
-            access_ttl: Duration::from_secs(900),
-            refresh_ttl: Duration::from_secs(30 * 86_400),
+            access_ttl: Duration::from_mins(15),
+            refresh_ttl: Duration::from_hours(30 * 24),
             audience: "doorward".to_owned(),
         },
         mail: config::Mail { url: config::MailUrl::Preview, from: "no-reply@localhost".parse().unwrap() },
@@ -108,7 +108,7 @@ pub(super) async fn start_at(
     let (site, readiness) = (Site::new(&config), Readiness::default());
     let service =
         init_service(App::new().configure(|cfg| configure(cfg, &accounts, &site, &readiness))).await;
-    Api { service, accounts, clock, readiness, db, _dir: dir }
+    Api { service, accounts, clock, readiness, db, dir }
 }
 
 pub(super) async fn start() -> Api<impl Service<Request, Response = ServiceResponse, Error = Error>> {
@@ -162,6 +162,14 @@ impl<S: Service<Request, Response = ServiceResponse, Error = Error>> Api<S> {
         work: impl FnOnce(&mut db::Conn) -> QueryResult<T> + Send + 'static,
     ) -> T {
         self.db.run(move |conn| work(conn).map_err(crate::accounts::Error::from)).await.unwrap()
+    }
+
+    /// Another process on the same database.
+    pub async fn restart(&self) -> Accounts {
+        let (config, system) =
+            (config(self.dir.path(), "http://localhost:8080"), Clock::Manual(self.clock.clone()));
+        let sessions = Sessions::new(config.sockets.clone(), system.clone());
+        Accounts::start(self.db.clone(), sessions, Mail, system, &config).await.unwrap()
     }
 
     /// The mails asked for: kind, address.

@@ -76,7 +76,7 @@ async fn logging_out_ends_the_token_at_once() {
 async fn an_expired_token_is_refreshed() {
     let api = start().await;
     let answer = api.register("ada").await;
-    api.clock.advance(Duration::from_secs(900));
+    api.clock.advance(Duration::from_mins(15));
     let access = answer.token("access_token");
     assert_eq!(api.get("/api/me", &access).await.code(), (401, "token_expired".to_owned()));
     let body = json!({"refresh_token": answer.token("refresh_token")});
@@ -85,11 +85,11 @@ async fn an_expired_token_is_refreshed() {
     assert_eq!(api.get("/api/me", &next.token("access_token")).await.status, 200);
     assert_ne!(next.token("refresh_token"), answer.token("refresh_token"));
     // It slides: each use moves the end, and disuse ends it.
-    api.clock.advance(Duration::from_secs(29 * 86_400));
+    api.clock.advance(Duration::from_hours(29 * 24));
     let body = json!({"refresh_token": next.token("refresh_token")});
     let last = api.post("/api/refresh", body).await;
     assert_eq!(last.status, 200);
-    api.clock.advance(Duration::from_secs(30 * 86_400));
+    api.clock.advance(Duration::from_hours(30 * 24));
     let body = json!({"refresh_token": last.token("refresh_token")});
     assert_eq!(api.post("/api/refresh", body).await.status, 401);
 }
@@ -150,4 +150,32 @@ async fn devices_are_listed_and_ended() {
     assert_eq!(api.get("/api/me", &third).await.status, 401);
     assert_eq!(api.get("/api/me", &stranger).await.status, 200);
     assert_eq!(api.get("/api/sessions", &stranger).await.json(), json!({"sessions": []}));
+}
+
+#[actix_web::test]
+async fn tokens_survive_a_restart() {
+    let api = start().await;
+    let user = api.register("ada").await;
+    let again = api.restart().await;
+    assert_eq!(again.jwks(), api.accounts.jwks());
+    assert_eq!(again.admit(&user.token("access_token")).unwrap().username, "ada");
+    assert!(again.refresh(&user.token("refresh_token")).await.is_ok());
+}
+
+#[actix_web::test]
+async fn a_retired_key_is_shown_until_its_tokens_have_expired() {
+    let api = start().await;
+    let token = api.register("ada").await.token("access_token");
+    let now = Clock::Manual(api.clock.clone()).now();
+    api.query(move |conn| {
+        diesel::update(signing_keys::table.filter(signing_keys::algorithm.eq("EdDSA")))
+            .set(signing_keys::retired_at.eq(now))
+            .execute(conn)
+    })
+    .await;
+    let rotated = api.restart().await;
+    assert_eq!(rotated.jwks().keys.len(), 2);
+    assert!(rotated.admit(&token).is_ok());
+    api.clock.advance(Duration::from_mins(15));
+    assert_eq!(api.restart().await.jwks().keys.len(), 1);
 }
