@@ -75,7 +75,8 @@ async fn a_client_that_does_not_read_is_slowed_down_then_cut() {
 /// The client's writes fail at last. They block before: nobody reads them.
 async fn assert_cut(app: &TestApp, socket: &mut TcpStream) {
     let cut = async {
-        while !matches!(tokio::time::timeout(Duration::from_millis(10), socket.write(b"x")).await, Ok(Err(_))) {
+        while !matches!(tokio::time::timeout(Duration::from_millis(10), socket.write(b"x")).await, Ok(Err(_)))
+        {
             app.advance(Duration::from_secs(1));
         }
     };
