@@ -148,10 +148,9 @@ async fn exchange(app: &TestApp, bytes: &[u8]) -> Vec<u8> {
         let _ = socket.shutdown().await;
         let _ = socket.read_to_end(&mut answer).await;
     };
-    tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(|_| {
-        std::fs::write("/tmp/hang.bin", bytes).unwrap();
-        panic!("hangs: {}", bytes.escape_ascii())
-    });
+    tokio::time::timeout(PATIENCE, exchange)
+        .await
+        .unwrap_or_else(|_| panic!("hangs: {}", bytes.escape_ascii()));
     answer
 }
 
