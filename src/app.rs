@@ -41,10 +41,10 @@ const REQUESTS_LIMIT: Duration = Duration::from_secs(5);
 const KERNEL_BUFFER: usize = 64 * 1024;
 
 /// How long sent bytes may stay unacknowledged before the kernel gives a connection up (RFC 5482).
-const USER_TIMEOUT: Duration = Duration::from_secs(60);
+const USER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How often old rows are removed.
-const PURGE_PACE: Duration = Duration::from_secs(3600);
+const PURGE_PACE: Duration = Duration::from_hours(1);
 
 /// A server that is bound and ready to run.
 pub struct Application {

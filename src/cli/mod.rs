@@ -39,7 +39,7 @@ struct Settings {
     /// Where to listen (short for --set http.listen=...)
     #[arg(long, value_name = "ADDRESS:PORT", global = true)]
     listen: Option<String>,
-    /// Where data is kept (short for --set data_dir=...)
+    /// Where data is kept (short for --set `data_dir`=...)
     #[arg(long, value_name = "DIR", global = true)]
     data_dir: Option<String>,
 }
