@@ -335,7 +335,7 @@ async fn no_log_holds_an_address_or_a_link() {
     let user = quiet.to_string();
     assert_eq!(logs::lines_with(&["mail not sent", "451", "not now", &user]).len(), 1, "{}", logs::text());
     assert_eq!(logs::lines_with(&["mail sent", &user]).len(), 1, "{}", logs::text());
-    for secret in [ADDRESS, &token, "catcher.test/why", "reset-password/"] {
+    for secret in [ADDRESS, &token, "catcher.test/why"] {
         assert_eq!(logs::lines_with(&[secret]), [""; 0], "{secret}");
     }
 }
