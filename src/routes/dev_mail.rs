@@ -55,7 +55,9 @@ fn is_loopback(ip: IpAddr) -> bool {
 
 /// Mounts both routes. They want `web::Data<DevMail>`.
 pub fn configure(routes: &mut web::ServiceConfig) {
-    routes.route("/dev/mail", web::get().to(list)).route("/dev/mail/{id}", web::get().to(show));
+    routes
+        .service(super::at("/dev/mail", "GET, HEAD").route(super::read().to(list)))
+        .service(super::at("/dev/mail/{id}", "GET, HEAD").route(super::read().to(show)));
 }
 
 /// The kept mails, newest first.

@@ -18,8 +18,9 @@ mod tests;
 pub mod trace;
 mod ws;
 
+use actix_web::guard::{Any, Get, Head};
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{Resource, ResponseError};
+use actix_web::{Resource, ResponseError, Route};
 
 use crate::accounts::Accounts;
 use crate::error::ApiError;
@@ -46,32 +47,44 @@ pub fn configure(cfg: &mut ServiceConfig, accounts: &Accounts, site: &Site, read
         .service(at("/api/forgot-password", "POST").post(password::forgot))
         .service(at("/api/reset-password", "POST").post(password::reset))
         .service(at("/api/verify-email", "POST").post(me::verify_email))
-        .service(at("/api/me", "GET, PATCH, DELETE").get(me::show).patch(me::rename).delete(me::delete))
+        .service(
+            at("/api/me", "GET, HEAD, PATCH, DELETE")
+                .route(read().to(me::show))
+                .patch(me::rename)
+                .delete(me::delete),
+        )
         .service(at("/api/me/password", "POST").post(me::change_password))
         .service(at("/api/me/email", "POST").post(me::change_email));
 
     // Devices and live sockets
-    cfg.service(at("/api/logins", "GET, DELETE").get(devices::list).delete(devices::end_all))
-        .service(at("/api/logins/{id}", "DELETE").delete(devices::end))
-        .service(at("/api/sessions", "GET").get(devices::sessions));
+    cfg.service(
+        at("/api/logins", "GET, HEAD, DELETE").route(read().to(devices::list)).delete(devices::end_all),
+    )
+    .service(at("/api/logins/{id}", "DELETE").delete(devices::end))
+    .service(at("/api/sessions", "GET, HEAD").route(read().to(devices::sessions)));
 
     // Links in mails
-    cfg.service(at("/reset-password/{token}", "GET").get(root::reset_password))
-        .service(at("/verify-email/{token}", "GET").get(root::verify_email));
+    cfg.service(at("/reset-password/{token}", "GET, HEAD").route(read().to(root::reset_password)))
+        .service(at("/verify-email/{token}", "GET, HEAD").route(read().to(root::verify_email)));
 
     // The house itself
-    cfg.service(at("/", "GET").get(root::index))
-        .service(at("/.well-known/jwks.json", "GET").get(keys::jwks))
-        .service(at("/healthz", "GET").get(health::healthz))
-        .service(at("/readyz", "GET").get(health::readyz));
+    cfg.service(at("/", "GET, HEAD").route(read().to(root::index)))
+        .service(at("/.well-known/jwks.json", "GET, HEAD").route(read().to(keys::jwks)))
+        .service(at("/healthz", "GET, HEAD").route(read().to(health::healthz)))
+        .service(at("/readyz", "GET, HEAD").route(read().to(health::readyz)));
 
     // Live sockets
-    cfg.service(at("/ws", "GET").get(ws::connect));
+    cfg.service(at("/ws", "GET, HEAD").route(read().to(ws::connect)));
 
     // Mails that were kept instead of sent
     cfg.configure(dev_mail::configure);
 
     cfg.default_service(web::to(|| async { ApiError::not_found().error_response() }));
+}
+
+/// GET, and HEAD, which is answered the same without the body (RFC 9110 section 9.3.2).
+fn read() -> Route {
+    web::route().guard(Any(Get()).or(Head()))
 }
 
 /// A resource that says which methods it knows to whoever tries another.

@@ -80,7 +80,8 @@ fn too_many_waiting() -> ApiError {
 
 fn bad_handshake(error: HandshakeError) -> ApiError {
     match error {
-        HandshakeError::NoWebsocketUpgrade => {
+        // The second is a HEAD: a handshake is a GET.
+        HandshakeError::NoWebsocketUpgrade | HandshakeError::GetMethodRequired => {
             let detail = "This is a WebSocket: connect with a WebSocket client.";
             ApiError::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", detail)
         }

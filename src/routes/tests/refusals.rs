@@ -42,7 +42,7 @@ async fn unknown_paths_and_methods_are_problems_too() {
     let wrong = api.get("/api/register", "").await;
     assert_eq!((wrong.status, wrong.header("allow")), (405, "POST"));
     let wrong = api.send(Method::PUT, "/api/me", "", None).await;
-    assert_eq!((wrong.status, wrong.header("allow")), (405, "GET, PATCH, DELETE"));
+    assert_eq!((wrong.status, wrong.header("allow")), (405, "GET, HEAD, PATCH, DELETE"));
     let access = api.register("ada").await.token("access_token");
     for path in ["/api/logins/not-an-id", "/api/logins/%00", "/api/logins/%ff"] {
         assert_eq!(api.send(Method::DELETE, path, &access, None).await.status, 404, "{path}");
