@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode, header::HeaderMap};
 use actix_web::rt;
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
 use doorward::accounts::Accounts;
 use doorward::actors::Sessions;
 use doorward::app::Application;
@@ -133,6 +135,13 @@ impl TestApp {
         self.data.path().join("data/doorward.db")
     }
 
+    /// Reads it as another process would.
+    pub fn query<T>(&self, query: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>) -> T {
+        let mut conn = SqliteConnection::establish(self.database().to_str().unwrap()).unwrap();
+        conn.batch_execute("PRAGMA busy_timeout = 10000").unwrap();
+        query(&mut conn).unwrap()
+    }
+
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
     }
@@ -145,24 +154,7 @@ impl TestApp {
         headers: &[(&str, &str)],
         body: Option<Value>,
     ) -> Answer {
-        let client = awc::Client::builder().timeout(Duration::from_secs(30)).disable_redirects().finish();
-        let mut request = client.request(method, self.url(path));
-        for (name, value) in headers {
-            request = request.insert_header((*name, *value));
-        }
-        let mut response = match body {
-            Some(body) => request.send_json(&body).await,
-            None => request.send().await,
-        }
-        .unwrap();
-        let bytes = response.body().limit(4 << 20).await.unwrap();
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        Answer {
-            status: response.status(),
-            headers: response.headers().clone(),
-            body: serde_json::from_str(&text).unwrap_or(Value::Null),
-            text,
-        }
+        call(self.address, method, path, headers, body).await
     }
 
     pub async fn get(&self, path: &str, token: &str) -> Answer {
@@ -214,6 +206,34 @@ impl TestApp {
 
     pub fn has_stopped(&self) -> bool {
         self.running.as_ref().is_none_or(tokio::task::JoinHandle::is_finished)
+    }
+}
+
+/// Any request to any server of ours.
+pub async fn call(
+    address: SocketAddr,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<Value>,
+) -> Answer {
+    let client = awc::Client::builder().timeout(Duration::from_secs(30)).disable_redirects().finish();
+    let mut request = client.request(method, format!("http://{address}{path}"));
+    for (name, value) in headers {
+        request = request.insert_header((*name, *value));
+    }
+    let mut response = match body {
+        Some(body) => request.send_json(&body).await,
+        None => request.send().await,
+    }
+    .unwrap();
+    let bytes = response.body().limit(4 << 20).await.unwrap();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Answer {
+        status: response.status(),
+        headers: response.headers().clone(),
+        body: serde_json::from_str(&text).unwrap_or(Value::Null),
+        text,
     }
 }
 

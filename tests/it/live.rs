@@ -1,5 +1,6 @@
 //! A WebSocket client for tests.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -31,20 +32,7 @@ pub struct Ended {
 impl TestApp {
     /// Opens `/ws` with these headers. An error is the status of a refused handshake.
     pub async fn open(&self, headers: &[(&str, &str)]) -> Result<Live, u16> {
-        let mut request = format!("ws://{}/ws", self.address).into_client_request().unwrap();
-        for (name, value) in headers {
-            let name: tokio_tungstenite::tungstenite::http::HeaderName = name.parse().unwrap();
-            request.headers_mut().insert(name, value.parse().unwrap());
-        }
-        match tokio::time::timeout(PATIENCE, connect_async(request)).await.expect("no handshake") {
-            Ok((socket, response)) => {
-                let protocol = response.headers().get("sec-websocket-protocol");
-                let protocol = protocol.map(|value| value.to_str().unwrap().to_owned());
-                Ok(Live { socket, protocol })
-            }
-            Err(Error::Http(response)) => Err(response.status().as_u16()),
-            Err(error) => panic!("{error}"),
-        }
+        open_at(self.address, headers).await
     }
 
     /// Opens a socket that is in, by header; its `welcome` was read.
@@ -54,6 +42,24 @@ impl TestApp {
         let welcome = live.next().await;
         assert_eq!(welcome["type"], "welcome", "{welcome}");
         live
+    }
+}
+
+/// Opens `/ws` of any server of ours.
+pub async fn open_at(address: SocketAddr, headers: &[(&str, &str)]) -> Result<Live, u16> {
+    let mut request = format!("ws://{address}/ws").into_client_request().unwrap();
+    for (name, value) in headers {
+        let name: tokio_tungstenite::tungstenite::http::HeaderName = name.parse().unwrap();
+        request.headers_mut().insert(name, value.parse().unwrap());
+    }
+    match tokio::time::timeout(PATIENCE, connect_async(request)).await.expect("no handshake") {
+        Ok((socket, response)) => {
+            let protocol = response.headers().get("sec-websocket-protocol");
+            let protocol = protocol.map(|value| value.to_str().unwrap().to_owned());
+            Ok(Live { socket, protocol })
+        }
+        Err(Error::Http(response)) => Err(response.status().as_u16()),
+        Err(error) => panic!("{error}"),
     }
 }
 

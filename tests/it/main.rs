@@ -1,6 +1,7 @@
 //! One binary of integration tests: the real application, real sockets, real mail.
 #![expect(clippy::disallowed_methods, reason = "a test waits in real time for a real server")]
 
+mod accounts;
 mod app;
 mod bounds;
 mod cli;
@@ -9,8 +10,15 @@ mod drain;
 mod fuzz;
 mod live;
 mod logs;
+mod mail;
 mod mailer;
+mod passwords;
+mod process;
+mod raw;
+mod readme;
 mod revocation;
+mod secrets;
 mod services;
 mod smtp;
 mod sockets;
+mod tokens;

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mail_parser::MessageParser;
+use socket2::{Domain, Socket, Type};
 
 /// A mail as it came over the wire.
 #[derive(Debug, Clone)]
@@ -55,6 +56,13 @@ pub struct SmtpCatcher {
 impl SmtpCatcher {
     pub fn start() -> Self {
         Self::listen(TcpListener::bind("127.0.0.1:0").expect("a port is free"))
+    }
+
+    /// An address at which nobody answers yet, kept free for a catcher to come.
+    pub fn reserve() -> Reserved {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port is free");
+        Reserved(socket)
     }
 
     /// On an address that was just left, such as a dropped catcher's.
@@ -146,6 +154,22 @@ impl SmtpCatcher {
             assert!(now() < deadline, "{} of {n} attempts", self.attempts());
             pause().await;
         }
+    }
+}
+
+/// Bound, so that nobody else gets the port, and not listening: whoever connects is refused.
+pub struct Reserved(Socket);
+
+impl Reserved {
+    /// For `mail.url`.
+    pub fn url(&self) -> String {
+        let address = self.0.local_addr().expect("it is bound").as_socket().expect("it is IP");
+        format!("smtp://{address}")
+    }
+
+    pub fn start(self) -> SmtpCatcher {
+        self.0.listen(16).expect("it is bound");
+        SmtpCatcher::listen(self.0.into())
     }
 }
 

@@ -1,0 +1,403 @@
+//! Accounts over HTTP, as a client sees them.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use actix_web::http::Method;
+use actix_web::rt;
+use flate2::{Compression, write::GzEncoder};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use serde_json::{Value, json};
+
+use crate::app::{Answer, PASSWORD, TestApp, claims, spawn_app, spawn_with};
+use crate::raw;
+
+/// The names of an object's fields.
+fn fields(object: &Value) -> Vec<&str> {
+    let names: BTreeSet<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
+    names.into_iter().collect()
+}
+
+/// What every answer has.
+#[track_caller]
+fn assert_guarded(answer: &Answer) {
+    assert!(uuid::Uuid::try_parse(answer.header("x-request-id")).is_ok(), "{answer:?}");
+    assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    assert_eq!(answer.header("referrer-policy"), "no-referrer");
+    assert!(answer.header("content-security-policy").contains("default-src 'none'"), "{answer:?}");
+    assert_eq!(answer.header("cache-control"), "no-store", "{answer:?}");
+}
+
+#[track_caller]
+fn assert_tokens(answer: &Answer) {
+    assert_guarded(answer);
+    assert_eq!(fields(&answer.body), ["access_token", "expires_in", "refresh_token", "token_type", "user"]);
+    assert_eq!(fields(&answer.body["user"]), ["display_name", "email", "email_verified", "id", "username"]);
+    assert_eq!((&answer.body["token_type"], &answer.body["expires_in"]), (&json!("Bearer"), &json!(900)));
+    assert_eq!(answer.header("pragma"), "no-cache");
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert!(!answer.headers.contains_key("set-cookie"));
+}
+
+#[track_caller]
+fn assert_problem(answer: &Answer, status: u16, code: &str) {
+    assert_eq!((answer.status.as_u16(), answer.code()), (status, code), "{}", answer.text);
+    assert_guarded(answer);
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    assert_eq!(answer.body["status"], status);
+    assert_eq!(answer.headers.contains_key("www-authenticate"), status == 401);
+}
+
+#[actix_web::test]
+async fn a_person_registers_signs_in_stays_and_leaves() {
+    let app = spawn_app().await;
+    let body = json!({"username": "Ann", "password": PASSWORD, "email": "Ann@Example.org"});
+    let registered = app.post("/api/register", body.clone()).await.expect(201);
+    assert_tokens(&registered);
+    let user = registered.body["user"].clone();
+    assert_eq!((&user["username"], &user["display_name"]), (&json!("ann"), &json!("Ann")));
+    assert_eq!(user["email_verified"], false);
+    let said = claims(&registered.str("access_token"));
+    assert_eq!(fields(&said), ["aud", "exp", "iat", "iss", "jti", "sid", "sub", "username"]);
+    assert_eq!((&said["iss"], &said["aud"]), (&json!("http://doorward.example"), &json!("doorward")));
+    assert_eq!((&said["sub"], &said["username"]), (&user["id"], &json!("ann")));
+
+    let login = json!({"login": "ANN", "password": PASSWORD});
+    let signed_in = app.post("/api/login", login).await.expect(200);
+    assert_tokens(&signed_in);
+    assert_eq!(signed_in.body["user"], user);
+    let refresh = json!({"refresh_token": signed_in.str("refresh_token")});
+    let refreshed = app.post("/api/refresh", refresh.clone()).await.expect(200);
+    assert_tokens(&refreshed);
+    assert_ne!(refreshed.body["refresh_token"], refresh["refresh_token"]);
+    let access = refreshed.str("access_token");
+    assert_eq!(claims(&access)["sid"], claims(&signed_in.str("access_token"))["sid"]);
+
+    let me = app.get("/api/me", &access).await.expect(200);
+    assert_guarded(&me);
+    assert_eq!(me.body, user);
+    let renamed = json!({"display_name": "Ann B."});
+    let renamed = app.send(Method::PATCH, "/api/me", &access, renamed).await.expect(200);
+    assert_eq!(renamed.body["display_name"], "Ann B.");
+
+    let logins = app.get("/api/logins", &access).await.expect(200);
+    assert_guarded(&logins);
+    let rows = logins.body["logins"].as_array().unwrap();
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        let names = ["created_at", "current", "expires_at", "id", "ip", "kind", "last_seen_at", "user_agent"];
+        assert_eq!(fields(row), names);
+        assert_eq!((&row["ip"], &row["kind"]), (&json!("127.0.0.1"), &json!("token")));
+        assert_eq!(row["current"], row["id"] == claims(&access)["sid"]);
+    }
+    let sessions = app.get("/api/sessions", &access).await.expect(200);
+    assert_guarded(&sessions);
+    assert_eq!(sessions.body, json!({"sessions": []}));
+
+    let gone = app.send(Method::POST, "/api/logout", &access, Value::Null).await.expect(204);
+    assert_guarded(&gone);
+    assert_eq!(gone.text, "");
+    assert_problem(&app.get("/api/me", &access).await, 401, "token_revoked");
+    assert_problem(&app.get("/api/me", "").await, 401, "unauthorized");
+    let newest = json!({"refresh_token": refreshed.str("refresh_token")});
+    assert_problem(&app.post("/api/refresh", newest).await, 401, "invalid_refresh_token");
+    app.get("/api/me", &registered.str("access_token")).await.expect(200);
+}
+
+#[actix_web::test]
+async fn only_a_username_can_be_taken() {
+    let app = spawn_app().await;
+    app.register_with_email("ann", "one@example.org").await;
+    let token = app.mail.link_token("verify-email").await;
+    app.post("/api/verify-email", json!({"token": token})).await.expect(204);
+    // Neither a claimed address nor a held one is told.
+    for (name, email) in [("bob", "one@example.org"), ("eve", "ONE@example.org"), ("joe", "two@example.org")]
+    {
+        let person = app.register_with_email(name, email).await;
+        let me = app.get("/api/me", &person.access).await;
+        assert_eq!(me.body["email_verified"], false);
+    }
+    for name in ["ann", "ANN", "Bob"] {
+        let body = json!({"username": name, "password": PASSWORD, "email": "new@example.org"});
+        assert_problem(&app.post("/api/register", body).await, 409, "username_taken");
+    }
+}
+
+/// A failed sign-in, byte by byte.
+async fn failed_sign_in(app: &TestApp, login: &str, password: &str) -> raw::Raw {
+    let body = json!({"login": login, "password": password});
+    let answer = raw::post_json(app.address, "/api/login", &[], &body).await;
+    assert_eq!(answer.status, 401, "{login}: {answer:?}");
+    assert!(answer.header("x-request-id").is_some());
+    answer.without_date_and_id()
+}
+
+#[actix_web::test]
+async fn every_failed_sign_in_is_the_same_answer_to_the_byte() {
+    let app = spawn_app().await;
+    app.register_with_email("ann", "ann@example.org").await;
+    let token = app.mail.link_token("verify-email").await;
+    app.post("/api/verify-email", json!({"token": token})).await.expect(204);
+    app.register_with_email("claimer", "claimed@example.org").await;
+    let disabled = app.register("gone").await;
+    app.accounts.set_disabled(disabled.id.parse().unwrap(), true).await.unwrap();
+
+    let wrong = failed_sign_in(&app, "ann", "wrong").await;
+    assert!(wrong.body.contains("invalid_credentials"));
+    assert_eq!(wrong.header("content-type"), Some("application/problem+json"));
+    assert_eq!(wrong.header("cache-control"), Some("no-store"));
+    let long = "x".repeat(10_000);
+    for (login, password) in [
+        ("nobody", PASSWORD),
+        ("nobody@example.org", PASSWORD),
+        ("gone", PASSWORD),
+        ("claimed@example.org", PASSWORD),
+        ("ann@example.org", "wrong"),
+        ("ann", long.as_str()),
+        (long.as_str(), PASSWORD),
+        ("ann", ""),
+        ("", PASSWORD),
+        ("", ""),
+        ("ann\0", PASSWORD),
+        ("ann", "a\0b"),
+    ] {
+        assert_eq!(failed_sign_in(&app, login, password).await, wrong, "{login:.20} {password:.20}");
+    }
+    for login in ["ann", "ann@example.org"] {
+        app.post("/api/login", json!({"login": login, "password": PASSWORD})).await.expect(200);
+    }
+}
+
+/// What a browser would send back.
+fn cookie(answer: &Answer) -> String {
+    answer.header("set-cookie").split(';').next().unwrap().to_owned()
+}
+
+#[actix_web::test]
+async fn a_browser_signs_in_with_a_cookie() {
+    for (public_url, name, secure) in
+        [("http://doorward.example", "doorward", false), ("https://id.example", "__Host-doorward", true)]
+    {
+        let app = spawn_with(&[("public_url", public_url)]).await;
+        app.register("ann").await;
+        let login = json!({"login": "ann", "password": PASSWORD, "cookie": true});
+        let headers = [("origin", public_url), ("sec-fetch-site", "same-origin")];
+        let signed_in = app.call(Method::POST, "/api/login", &headers, Some(login)).await.expect(200);
+        assert_eq!(fields(&signed_in.body), ["access_token", "expires_in", "token_type", "user"]);
+        assert_guarded(&signed_in);
+        let set = signed_in.header("set-cookie");
+        assert!(set.starts_with(&format!("{name}=")), "{set}");
+        for attribute in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=2592000"] {
+            assert!(set.contains(attribute), "{set}");
+        }
+        assert_eq!(set.contains("Secure"), secure, "{set}");
+        assert!(!set.contains("Domain"), "{set}");
+
+        let jar = cookie(&signed_in);
+        let headers = [("cookie", jar.as_str()), headers[0], headers[1]];
+        let token = app.call(Method::POST, "/api/token", &headers, None).await.expect(200);
+        assert_guarded(&token);
+        assert!(token.body.get("refresh_token").is_none());
+        let access = token.str("access_token");
+        app.get("/api/me", &access).await.expect(200);
+        // The cookie alone opens nothing else.
+        let me = app.call(Method::GET, "/api/me", &headers, None).await;
+        assert_problem(&me, 401, "unauthorized");
+        let out = app.call(Method::POST, "/api/logout", &headers, None).await.expect(204);
+        assert!(out.header("set-cookie").contains("Max-Age=0"), "{out:?}");
+        assert_problem(&app.get("/api/me", &access).await, 401, "token_revoked");
+        let again = app.call(Method::POST, "/api/token", &headers, None).await;
+        assert_problem(&again, 401, "not_signed_in");
+        assert!(again.header("set-cookie").contains("Max-Age=0"), "{again:?}");
+    }
+}
+
+#[actix_web::test]
+async fn another_sites_page_can_do_nothing_with_the_cookie() {
+    let app = spawn_app().await;
+    app.register("ann").await;
+    let login = json!({"login": "ann", "password": PASSWORD, "cookie": true});
+    let jar = cookie(&app.post("/api/login", login.clone()).await.expect(200));
+    let elsewhere = [
+        ("origin", "https://evil.example"),
+        ("origin", "http://doorward.example.evil.example"),
+        ("origin", "https://doorward.example"),
+        ("origin", "null"),
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+    ];
+    for header in elsewhere {
+        let headers = [("cookie", jar.as_str()), header];
+        for path in ["/api/token", "/api/logout"] {
+            let refused = app.call(Method::POST, path, &headers, None).await;
+            assert_problem(&refused, 403, "cross_site");
+            assert!(!refused.headers.contains_key("set-cookie"), "{header:?}");
+            assert!(!refused.headers.contains_key("access-control-allow-origin"), "{header:?}");
+        }
+        let refused = app.call(Method::POST, "/api/login", &[header], Some(login.clone())).await;
+        assert_problem(&refused, 403, "cross_site");
+        let register = json!({"username": "eve", "password": PASSWORD, "cookie": true});
+        let refused = app.call(Method::POST, "/api/register", &[header], Some(register)).await;
+        assert_problem(&refused, 403, "cross_site");
+    }
+    // A form of another site cannot say that it is JSON.
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"] {
+        let body = login.to_string();
+        let (kind, length) = (format!("content-type: {kind}"), format!("content-length: {}", body.len()));
+        let headers = ["host: doorward.example", kind.as_str(), length.as_str()];
+        let refused = raw::request(app.address, "POST /api/login", &headers, body.as_bytes()).await;
+        assert_eq!(refused.status, 415);
+    }
+    app.call(Method::POST, "/api/token", &[("cookie", jar.as_str())], None).await.expect(200);
+}
+
+#[actix_web::test]
+async fn full_hashing_threads_turn_sign_ins_away_and_nobody_else() {
+    // One thread at a real cost: each sign-in takes long, sixteen may wait.
+    let app = spawn_with(&[("password.cost", "11"), ("password.workers", "1")]).await;
+    let ann = app.register("ann").await;
+    let address = app.address;
+    let mut attempts: FuturesUnordered<_> = (0..48)
+        .map(|_| {
+            rt::spawn(async move {
+                let body = json!({"login": "ann", "password": "wrong"});
+                raw::post_json(address, "/api/login", &[], &body).await
+            })
+        })
+        .collect();
+    let mut wrong = 0;
+    let refused = loop {
+        let answer = attempts.next().await.expect("one is turned away").unwrap();
+        if answer.status == 503 {
+            break answer;
+        }
+        wrong += 1;
+    };
+    let retry = |answer: &raw::Raw| answer.header("retry-after").map(str::to_owned);
+    assert_eq!(retry(&refused).as_deref(), Some("2"));
+    assert_eq!(refused.header("content-type"), Some("application/problem+json"));
+    assert!(refused.body.contains("\"code\":\"overloaded\""), "{refused:?}");
+
+    // Meanwhile: the process, the database, whoever is signed in.
+    app.get("/healthz", "").await.expect(200);
+    app.get("/readyz", "").await.expect(200);
+    app.get("/api/me", &ann.access).await.expect(200);
+    app.post("/api/refresh", json!({"refresh_token": ann.refresh})).await.expect(200);
+    app.live(&ann).await.ping().await;
+    assert!(attempts.iter().any(|attempt| !attempt.is_finished()), "the storm lasts");
+
+    while let Some(answer) = attempts.next().await {
+        let answer = answer.unwrap();
+        match answer.status {
+            401 => wrong += 1,
+            503 => assert_eq!(retry(&answer).as_deref(), Some("2")),
+            other => panic!("{other}"),
+        }
+    }
+    assert!((16..48).contains(&wrong), "who may wait is answered: {wrong}");
+    // And when it is over, it is over.
+    app.login("ann").await;
+}
+
+#[actix_web::test]
+async fn no_body_grows_beyond_its_bound() {
+    let app = spawn_app().await;
+    let json = ["host: doorward.example", "content-type: application/json"];
+    let too_large = |answer: raw::Raw| {
+        assert_eq!((answer.status, answer.header("content-type")), (413, Some("application/problem+json")));
+        assert!(answer.body.contains("\"code\":\"too_large\""), "{answer:?}");
+    };
+
+    // 4 MiB in 4 kB.
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    let spaces = vec![b' '; 1 << 20];
+    for _ in 0..4 {
+        gzip.write_all(&spaces).unwrap();
+    }
+    let bomb = gzip.finish().unwrap();
+    assert!(bomb.len() < 16 * 1024, "the bound on what comes is no help: {}", bomb.len());
+    let length = format!("content-length: {}", bomb.len());
+    let headers = [json[0], json[1], "content-encoding: gzip", &length];
+    too_large(raw::request(app.address, "POST /api/login", &headers, &bomb).await);
+    // What is small inside is read.
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    gzip.write_all(br#"{"login": "ann", "password": "wrong"}"#).unwrap();
+    let small = gzip.finish().unwrap();
+    let length = format!("content-length: {}", small.len());
+    let headers = [json[0], json[1], "content-encoding: gzip", &length];
+    assert_eq!(raw::request(app.address, "POST /api/login", &headers, &small).await.status, 401);
+
+    // In pieces, so that no length was announced.
+    let mut chunked = Vec::new();
+    for _ in 0..17 {
+        chunked.extend_from_slice(b"400\r\n");
+        chunked.extend_from_slice(&[b' '; 1024]);
+        chunked.extend_from_slice(b"\r\n");
+    }
+    chunked.extend_from_slice(b"0\r\n\r\n");
+    let headers = [json[0], json[1], "transfer-encoding: chunked"];
+    too_large(raw::request(app.address, "POST /api/login", &headers, &chunked).await);
+
+    // Announced, and refused before it comes.
+    let headers = [json[0], json[1], "content-length: 16385"];
+    too_large(raw::request(app.address, "POST /api/login", &headers, b"").await);
+    app.get("/healthz", "").await.expect(200);
+}
+
+#[actix_web::test]
+async fn no_head_grows_beyond_its_bound() {
+    let app = spawn_app().await;
+    let many: Vec<String> = (0..200).map(|i| format!("x-{i}: 1")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let answer = raw::request(app.address, "GET /healthz", &many, b"").await;
+    assert!((400..500).contains(&answer.status), "{answer:?}");
+    // As long as the server's buffer, and no end in sight.
+    let mut long = b"GET /healthz HTTP/1.1\r\nhost: doorward.example\r\nx: ".to_vec();
+    long.resize(128 * 1024, b'x');
+    let answer = raw::exchange(app.address, &long).await;
+    assert!((400..500).contains(&answer.status), "{answer:?}");
+    app.get("/healthz", "").await.expect(200);
+}
+
+#[actix_web::test]
+async fn head_is_get_without_the_body() {
+    let app = spawn_with(&[("mail.url", "preview")]).await;
+    let ann = app.register("ann").await;
+    let bearer = format!("authorization: Bearer {}", ann.access);
+    let host = format!("host: {}", app.address);
+    for path in [
+        "/",
+        "/healthz",
+        "/readyz",
+        "/.well-known/jwks.json",
+        "/api/me",
+        "/api/logins",
+        "/api/sessions",
+        "/reset-password/x",
+        "/verify-email/x",
+        "/dev/mail",
+        "/dev/mail/x",
+        "/ws",
+        "/nothing",
+    ] {
+        let headers = [host.as_str(), bearer.as_str()];
+        let get = raw::request(app.address, &format!("GET {path}"), &headers, b"").await;
+        let head = raw::request(app.address, &format!("HEAD {path}"), &headers, b"").await;
+        assert_eq!(head.body, "", "{path}");
+        let without_body = raw::Raw { body: String::new(), ..get.without_date_and_id() };
+        assert_eq!(head.without_date_and_id(), without_body, "{path}");
+    }
+    for (path, allow) in [
+        ("/healthz", "GET, HEAD"),
+        ("/api/me", "GET, HEAD, PATCH, DELETE"),
+        ("/api/logins", "GET, HEAD, DELETE"),
+        ("/api/login", "POST"),
+        ("/dev/mail", "GET, HEAD"),
+        ("/ws", "GET, HEAD"),
+    ] {
+        let answer = app.call(Method::PUT, path, &[], None).await;
+        assert_problem(&answer, 405, "method_not_allowed");
+        assert_eq!(answer.header("allow"), allow, "{path}");
+    }
+}

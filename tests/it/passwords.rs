@@ -1,0 +1,49 @@
+//! How passwords are kept: in a form that others can read, and whole.
+
+use std::process::Command;
+
+use diesel::prelude::*;
+use doorward::schema::users;
+use serde_json::json;
+
+use crate::app::{PASSWORD, TestApp, spawn_app};
+use crate::services::{self, Needs};
+
+fn stored_hash(app: &TestApp, username: &str) -> String {
+    app.query(|conn| {
+        users::table.filter(users::username.eq(username)).select(users::password_hash).first(conn)
+    })
+}
+
+#[actix_web::test]
+async fn passlib_verifies_what_is_stored() {
+    let Some(python) = services::python("passlib.hash, bcrypt", Needs::Pip("passlib 'bcrypt<4.1'")) else {
+        return;
+    };
+    let app = spawn_app().await;
+    let long = format!("pässwörd mit Umlauten {}", "lang ".repeat(30));
+    for (name, password) in [("ann", PASSWORD), ("bob", long.as_str())] {
+        app.post("/api/register", json!({"username": name, "password": password})).await.expect(201);
+        let stored = stored_hash(&app, name);
+        assert!(stored.starts_with("$bcrypt-sha256$v=2,t=2b,r=4$"), "{stored}");
+        let script = "import sys; from passlib.hash import bcrypt_sha256 as scheme\n\
+                      print(scheme.identify(sys.argv[1]), scheme.verify(sys.argv[2], sys.argv[1]), \
+                      scheme.verify(sys.argv[2] + 'x', sys.argv[1]))";
+        let run = Command::new(&python).args(["-c", script, &stored, password]).output().unwrap();
+        let errors = String::from_utf8_lossy(&run.stderr);
+        assert_eq!(String::from_utf8_lossy(&run.stdout).trim(), "True True False", "{errors}");
+    }
+}
+
+#[actix_web::test]
+async fn no_byte_of_a_long_password_is_ignored() {
+    let app = spawn_app().await;
+    let password: String = PASSWORD.chars().cycle().take(100).collect();
+    let mut other = password.clone();
+    other.replace_range(90..91, "#");
+    assert_eq!((password.len(), password[..90] == other[..90]), (100, true));
+    app.post("/api/register", json!({"username": "ann", "password": password})).await.expect(201);
+    app.post("/api/login", json!({"login": "ann", "password": other})).await.expect(401);
+    app.post("/api/login", json!({"login": "ann", "password": &password[..99]})).await.expect(401);
+    app.post("/api/login", json!({"login": "ann", "password": password})).await.expect(200);
+}

@@ -1,0 +1,144 @@
+//! The binary as a process of its own.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use actix_web::http::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::app::{Answer, PASSWORD, call};
+use crate::live::{PATIENCE, open_at};
+use crate::smtp;
+
+/// `doorward serve` in an empty directory, killed when it is dropped.
+pub struct Process {
+    child: Child,
+    pub address: SocketAddr,
+    pub dir: TempDir,
+    output: Arc<Mutex<Vec<u8>>>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Process {
+    /// Starts it on a port of its own and waits until it says which.
+    pub async fn start(variables: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_doorward"))
+            .env_clear()
+            .env("DOORWARD_HTTP__LISTEN", "127.0.0.1:0")
+            .envs(variables.iter().copied())
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = Arc::default();
+        let readers = vec![
+            collect(child.stdout.take().unwrap(), &output),
+            collect(child.stderr.take().unwrap(), &output),
+        ];
+        let mut process =
+            Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), dir, output, readers };
+        let deadline = smtp::now() + PATIENCE;
+        loop {
+            let text = process.output();
+            let listens = text.lines().find_map(|line| line.strip_prefix("Doorward listens on "));
+            if let Some(address) = listens.and_then(|rest| rest.split(';').next()?.parse().ok()) {
+                process.address = address;
+                return process;
+            }
+            assert!(smtp::now() < deadline && process.child.try_wait().unwrap().is_none(), "{text}");
+            smtp::pause().await;
+        }
+    }
+
+    /// What it wrote so far, to both of its outputs.
+    pub fn output(&self) -> String {
+        String::from_utf8_lossy(&self.output.lock().unwrap()).into_owned()
+    }
+
+    pub async fn call(&self, method: Method, path: &str, token: &str, body: Value) -> Answer {
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str())];
+        let headers = if token.is_empty() { &[][..] } else { &headers };
+        call(self.address, method, path, headers, Some(body).filter(|body| !body.is_null())).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::POST, path, "", body).await
+    }
+
+    pub fn terminate(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Waits for its end, and for its last words.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let deadline = smtp::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(smtp::now() < deadline, "it runs on: {}", self.output());
+            smtp::pause().await;
+        };
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+        status
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that has ended already cannot be killed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn collect(pipe: impl Read + Send + 'static, output: &Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
+    let output = Arc::clone(output);
+    thread::spawn(move || {
+        let mut lines = BufReader::new(pipe);
+        let mut line = Vec::new();
+        while lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            output.lock().unwrap().append(&mut line);
+        }
+    })
+}
+
+/// Hashing for real, but not for long.
+pub const CHEAP: [(&str, &str); 2] =
+    [("DOORWARD_PASSWORD__INSECURE_COST", "true"), ("DOORWARD_PASSWORD__COST", "4")];
+
+#[actix_web::test]
+async fn sigterm_says_goodbye_and_ends_it_with_code_0() {
+    let mut process = Process::start(&CHEAP).await;
+    let body = json!({"username": "ann", "password": PASSWORD});
+    let access = process.post("/api/register", body).await.expect(201).str("access_token");
+    let bearer = format!("Bearer {access}");
+    let mut signed_in = open_at(process.address, &[("authorization", &bearer)]).await.unwrap();
+    assert_eq!(signed_in.next().await["type"], "welcome");
+    let mut stranger = open_at(process.address, &[]).await.unwrap();
+    // One that never reads, and one that never finishes its request.
+    let deaf = open_at(process.address, &[("authorization", &bearer)]).await.unwrap();
+    let mut slow = tokio::net::TcpStream::connect(process.address).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut slow, b"POST /api/login HTTP/1.1\r\n").await.unwrap();
+
+    process.terminate();
+    let ended = signed_in.ends(1012).await;
+    assert_eq!(ended.goodbye["reconnect"], "backoff");
+    stranger.ends(1012).await;
+    let status = tokio::time::timeout(Duration::from_secs(15), process.ended()).await.unwrap();
+    assert_eq!(status.code(), Some(0), "{}", process.output());
+    assert!(process.output().contains("stopped"), "{}", process.output());
+    drop((deaf, slow));
+}

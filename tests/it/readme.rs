@@ -1,0 +1,154 @@
+//! The README's walk, pasted.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use serde_json::Value;
+
+use crate::live::PATIENCE;
+use crate::process::Process;
+use crate::services::{self, Needs};
+
+const README: &str = include_str!("../../README.md");
+
+/// What stands between ```` ```sh ```` and ```` ``` ````.
+fn blocks() -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut lines = README.lines();
+    while lines.any(|line| line == "```sh") {
+        blocks.push(
+            lines
+                .by_ref()
+                .take_while(|line| *line != "```")
+                .fold(String::new(), |all, line| all + line + "\n"),
+        );
+    }
+    blocks
+}
+
+fn bash(script: &str, dir: &Path) -> Command {
+    let mut command = Command::new("bash");
+    command.args(["-e", "-o", "pipefail", "-c", script]).current_dir(dir).env("NO_COLOR", "1");
+    command
+}
+
+/// Killed when it is dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Lines as they come.
+fn lines_of(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// The first line that holds `words`; what does not come fails.
+fn wait_for(lines: &Receiver<String>, words: &str) -> String {
+    let mut seen = Vec::new();
+    loop {
+        let Ok(line) = lines.recv_timeout(PATIENCE) else { panic!("no {words:?} in {seen:#?}") };
+        if line.contains(words) {
+            return line;
+        }
+        seen.push(line);
+    }
+}
+
+#[actix_web::test]
+async fn the_walk_does_what_it_says() {
+    let Some(curl) = services::command("curl", Needs::Apt("curl")) else { return };
+    drop(curl);
+    let wscat = services::command("wscat", Needs::Npm);
+    // It says less to a pipe than to a terminal.
+    let terminal = services::command("script", Needs::Apt("bsdutils"));
+    let process = Process::start(&[]).await;
+    let dir = process.dir.path().to_owned();
+    let here = format!("localhost:{}", process.address.port());
+    let mut socket: Option<(Running, std::process::ChildStdin, Receiver<String>)> = None;
+    let (mut walked, mut logged_out) = (0, false);
+    for block in blocks() {
+        if block.starts_with("cargo ") {
+            continue;
+        }
+        assert!(block.contains("localhost:8080"), "{block}");
+        let script = block.replace("localhost:8080", &here);
+        walked += 1;
+        if script.contains("npx --yes wscat") {
+            let (Some(wscat), Some(terminal)) = (&wscat, &terminal) else { continue };
+            let script = script.replace("npx --yes wscat", &format!("exec {}", wscat.display()));
+            std::fs::write(dir.join("wscat.sh"), script).unwrap();
+            let mut child = Command::new(terminal)
+                .args(["-q", "-f", "-e", "-c", "bash -e wscat.sh", "/dev/null"])
+                .current_dir(&dir)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::inherit())
+                .spawn()
+                .unwrap();
+            let mut input = child.stdin.take().unwrap();
+            let lines = lines_of(child.stdout.take().unwrap());
+            let running = Running(child);
+            wait_for(&lines, "\"type\":\"welcome\"");
+            assert!(README.contains(r#"> {"type":"secret"}"#));
+            writeln!(input, r#"{{"type":"secret"}}"#).unwrap();
+            let secret = wait_for(&lines, "\"type\":\"secret\",\"message\":");
+            assert!(secret.contains("alice, "), "{secret}");
+            socket = Some((running, input, lines));
+            continue;
+        }
+        let output = bash(&script, &dir).output().unwrap();
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{script}\n{out}\n{err}\n{}", process.output());
+        assert!(!out.contains("\"code\""), "no problem: {script}\n{out}");
+        if script.contains("/api/register") {
+            let answer: Value = serde_json::from_str(out.lines().next().unwrap()).unwrap();
+            assert_eq!(answer["user"]["username"], "alice");
+            let token = std::fs::read_to_string(dir.join("alice.token")).unwrap();
+            assert_eq!(token.trim().split('.').count(), 3, "a JWT and nothing else: {token}");
+        }
+        if script.contains("/api/logout") {
+            logged_out = true;
+            if let Some((_, _, lines)) = &socket {
+                // As the README shows it.
+                for shown in [
+                    r#"{"type":"goodbye","code":4441,"reason":"signed out","reconnect":"never"}"#,
+                    r#"Disconnected (code: 4441, reason: "signed out")"#,
+                ] {
+                    assert!(README.contains(shown), "{shown}");
+                    wait_for(lines, shown);
+                }
+            }
+        }
+    }
+    assert!(walked == 3 && logged_out, "{walked}");
+    let token = std::fs::read_to_string(dir.join("alice.token")).unwrap();
+    process.call(actix_web::http::Method::GET, "/api/me", token.trim(), Value::Null).await.expect(401);
+}
+
+#[actix_web::test]
+async fn kept_mails_are_shown_where_the_readme_says() {
+    let Some(curl) = services::command("curl", Needs::Apt("curl")) else { return };
+    drop(curl);
+    let line = "curl -s localhost:8080/dev/mail";
+    assert!(README.contains(line));
+    let process = Process::start(&[]).await;
+    let here = format!("localhost:{}", process.address.port());
+    let output = bash(&line.replace("localhost:8080", &here), process.dir.path()).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "[]");
+}
