@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, NaiveDateTime, SubsecRound, TimeDelta, Utc};
+use futures_util::future::Either;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -44,24 +45,16 @@ impl Clock {
         self.instant() + (at - self.now()).to_std().unwrap_or_default()
     }
 
-    /// Waits for a monotonic moment.
-    pub async fn sleep_until(&self, deadline: Instant) {
+    /// Waits for a monotonic moment. Every live session holds one of these, so it is no larger than a timer.
+    pub fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send + use<> {
         match self {
-            Self::System => tokio::time::sleep_until(deadline.into()).await,
-            Self::Manual(manual) => {
-                let mut moved = manual.moved.subscribe();
-                while self.instant() < deadline {
-                    if moved.changed().await.is_err() {
-                        // The sender lives in `self`; this cannot happen while we are borrowed.
-                        return;
-                    }
-                }
-            }
+            Self::System => Either::Left(tokio::time::sleep_until(deadline.into())),
+            Self::Manual(manual) => Either::Right(Box::pin(manual.clone().sleep_until(deadline))),
         }
     }
 
-    pub async fn sleep(&self, duration: Duration) {
-        self.sleep_until(self.instant() + duration).await;
+    pub fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send + use<> {
+        self.sleep_until(self.instant() + duration)
     }
 
     /// A new UUIDv7 (RFC 9562 section 5.7): rows sort by when they were made.
@@ -95,6 +88,12 @@ impl ManualClock {
             now.1 += by;
         }
         self.moved.send_replace(());
+    }
+
+    async fn sleep_until(self, deadline: Instant) {
+        let mut moved = self.moved.subscribe();
+        // The sender lives in `self`: waiting for it is never an error.
+        while self.lock().1 < deadline && moved.changed().await.is_ok() {}
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, (Timestamp, Instant)> {

@@ -49,7 +49,8 @@ pub struct Session<C: Carrier> {
     id: SessionId,
     carrier: C,
     rules: Option<session::Session>,
-    entry: Option<Entry>,
+    /// Until it starts.
+    entry: Option<Box<Entry>>,
     house: Arc<House>,
     sessions: WorkerSessions,
     address: IpAddr,
@@ -80,7 +81,7 @@ impl<C: Carrier> Session<C> {
             id: SessionId(house.clock.new_id()),
             carrier,
             rules: Some(rules),
-            entry: Some(entry),
+            entry: Some(Box::new(entry)),
             house,
             sessions,
             address,
@@ -283,8 +284,7 @@ impl<C: Carrier> Session<C> {
             }
             context.cancel_future(handle);
         }
-        let clock = self.house.clock.clone();
-        let alarm = async move { clock.sleep_until(deadline).await }.into_actor(self);
+        let alarm = self.house.clock.sleep_until(deadline).into_actor(self);
         let handle = context.spawn(alarm.map(|(), this, context| {
             this.alarm = None;
             this.tick(context);
@@ -319,7 +319,7 @@ impl<C: Carrier> Actor for Session<C> {
     type Context = C::Context;
 
     fn started(&mut self, context: &mut Self::Context) {
-        match self.entry.take() {
+        match self.entry.take().map(|entry| *entry) {
             Some(Entry::SignedIn(access)) => self.admitted(access, None, context),
             Some(Entry::Waiting(ticket)) => {
                 self.waiting = Some(ticket);

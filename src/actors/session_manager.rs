@@ -3,7 +3,7 @@
 
 mod directory;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -159,7 +159,7 @@ impl WorkerSessions {
 pub struct SessionManager {
     all: Sessions,
     sessions: HashMap<SessionId, Registered>,
-    logins: HashMap<LoginId, HashSet<SessionId>>,
+    logins: HashMap<LoginId, Vec<SessionId>>,
     draining: Option<Vec<SessionId>>,
 }
 
@@ -215,7 +215,7 @@ impl SessionManager {
         if let Some(login) = registered.login
             && let Some(sessions) = self.logins.get_mut(&login)
         {
-            sessions.remove(&id);
+            sessions.retain(|session| *session != id);
             if sessions.is_empty() {
                 self.logins.remove(&login);
             }
@@ -233,7 +233,7 @@ impl Handler<Register> for SessionManager {
             if let Some(reason) = self.all.0.revocations.get(login) {
                 session.do_send(Close(reason.close_reason()));
             }
-            self.logins.entry(login).or_default().insert(id);
+            self.logins.entry(login).or_insert_with(|| Vec::with_capacity(1)).push(id);
         }
         if self.draining.is_some() {
             session.do_send(Close(CloseReason::Restarting));

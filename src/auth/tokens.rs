@@ -51,6 +51,15 @@ struct Claims {
     username: String,
 }
 
+/// What time does not change about a token that was verified.
+struct Good {
+    user: UserId,
+    username: String,
+    login: LoginId,
+    iat: i64,
+    exp: i64,
+}
+
 /// Signs and verifies.
 #[derive(Clone)]
 pub struct Tokens(Arc<Inner>);
@@ -157,33 +166,35 @@ impl Tokens {
 
     /// What time does not change: algorithm, type, key, signature, issuer, audience. The key is one of ours,
     /// found by its name; a key that the token itself brings (`jwk`, `jku`, `x5u`) is never looked at.
-    fn check_signature(&self, token: &str) -> Result<Claims, TokenError> {
+    fn check_signature(&self, token: &str) -> Result<Good, TokenError> {
         let header = decode_header(token).map_err(|_| TokenError::Invalid)?;
         // RFC 7515 section 4.1.11: an extension that must be understood, and is not.
         if header.typ.as_deref() != Some(TYPE) || header.crit.is_some() {
             return Err(TokenError::Invalid);
         }
         let key = header.kid.and_then(|kid| self.0.keyring.find(&kid)).ok_or(TokenError::Invalid)?;
-        decode::<Claims>(token, key.decoding(), &self.0.validation)
-            .map(|data| data.claims)
-            .map_err(|_| TokenError::Invalid)
+        let claims = decode::<Claims>(token, key.decoding(), &self.0.validation)
+            .map_err(|_| TokenError::Invalid)?
+            .claims;
+        let Claims { sub: user, sid: login, username, iat, exp, .. } = claims;
+        Ok(Good { user, username, login, iat, exp })
     }
 
-    fn check_time(&self, claims: &Claims) -> Result<Access, TokenError> {
+    fn check_time(&self, good: &Good) -> Result<Access, TokenError> {
         let now = self.0.clock.now().and_utc().timestamp();
-        if claims.iat > now.saturating_add(LEEWAY) {
+        if good.iat > now.saturating_add(LEEWAY) {
             return Err(TokenError::Invalid);
         }
         // Also by our own lifetime: when that is lowered, it holds for tokens already given out. So no token
         // outlives the revocations that are read at start, which reach back one lifetime.
-        let expires_at = claims.exp.min(claims.iat.saturating_add(self.0.ttl));
+        let expires_at = good.exp.min(good.iat.saturating_add(self.0.ttl));
         if now >= expires_at {
             return Err(TokenError::Expired);
         }
         Ok(Access {
-            user: claims.sub,
-            username: claims.username.clone(),
-            login: claims.sid,
+            user: good.user,
+            username: good.username.clone(),
+            login: good.login,
             expires_at: DateTime::from_timestamp(expires_at, 0).ok_or(TokenError::Invalid)?.naive_utc(),
         })
     }
@@ -203,12 +214,12 @@ impl fmt::Debug for Tokens {
 /// show the same token. Bounded without a clock: when the young generation is full, the old one is dropped.
 #[derive(Default)]
 struct Cache {
-    young: HashMap<[u8; 32], Arc<Claims>>,
-    old: HashMap<[u8; 32], Arc<Claims>>,
+    young: HashMap<[u8; 32], Arc<Good>>,
+    old: HashMap<[u8; 32], Arc<Good>>,
 }
 
 impl Cache {
-    fn get(&mut self, key: &[u8; 32]) -> Option<Arc<Claims>> {
+    fn get(&mut self, key: &[u8; 32]) -> Option<Arc<Good>> {
         if let Some(claims) = self.young.get(key) {
             return Some(Arc::clone(claims));
         }
@@ -217,7 +228,7 @@ impl Cache {
         Some(claims)
     }
 
-    fn insert(&mut self, key: [u8; 32], claims: Arc<Claims>) {
+    fn insert(&mut self, key: [u8; 32], claims: Arc<Good>) {
         if self.young.len() >= CACHE_GENERATION {
             self.old = std::mem::take(&mut self.young);
         }

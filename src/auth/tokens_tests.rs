@@ -215,7 +215,7 @@ fn what_is_no_access_token_is_refused() {
 #[test]
 fn the_cache_is_bounded_and_keeps_what_is_used() {
     let s = setup();
-    let claims: Arc<Claims> = Arc::new(serde_json::from_value(s.claims()).unwrap());
+    let good = Arc::new(s.tokens.check_signature(&s.sign(&s.header(), &s.claims())).unwrap());
     let mut cache = Cache::default();
     let key = |n: usize| {
         let mut key = [0; 32];
@@ -223,7 +223,7 @@ fn the_cache_is_bounded_and_keeps_what_is_used() {
         key
     };
     for n in 1..5 * CACHE_GENERATION {
-        cache.insert(key(n), Arc::clone(&claims));
+        cache.insert(key(n), Arc::clone(&good));
         if n % 1000 == 1 {
             assert!(cache.get(&key(1)).is_some(), "in use");
         }

@@ -10,6 +10,7 @@ use actix_web::http::header::{
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
+use futures_util::future::LocalBoxFuture;
 use tracing::Instrument;
 
 use crate::clock::Clock;
@@ -21,7 +22,16 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 ///
 /// # Errors
 /// What the service answers.
-pub async fn trace<B: MessageBody + 'static>(
+#[must_use]
+pub fn trace<B: MessageBody + 'static>(
+    req: ServiceRequest,
+    next: Next<B>,
+) -> LocalBoxFuture<'static, Result<ServiceResponse<B>, Error>> {
+    // Boxed: inside the connection's own future, an open socket would keep its room for good.
+    Box::pin(traced(req, next))
+}
+
+async fn traced<B: MessageBody + 'static>(
     req: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {

@@ -15,7 +15,8 @@ pub enum Whole {
 
 #[derive(Debug, Default)]
 pub struct Fragments {
-    current: Option<Current>,
+    /// Boxed: hardly a client fragments.
+    current: Option<Box<Current>>,
 }
 
 #[derive(Debug)]
@@ -42,11 +43,11 @@ impl Fragments {
                 return Err(CloseReason::ProtocolError);
             }
             Item::FirstText(bytes) => {
-                self.current = Some(Current { text: true, bytes: BytesMut::new(), count: 0 });
+                self.current = Some(Box::new(Current { text: true, bytes: BytesMut::new(), count: 0 }));
                 (bytes, false)
             }
             Item::FirstBinary(bytes) => {
-                self.current = Some(Current { text: false, bytes: BytesMut::new(), count: 0 });
+                self.current = Some(Box::new(Current { text: false, bytes: BytesMut::new(), count: 0 }));
                 (bytes, false)
             }
             Item::Continue(bytes) => (bytes, false),

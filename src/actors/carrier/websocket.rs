@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io::ErrorKind;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -48,7 +48,6 @@ pub struct WebSocket {
     watch: Rc<Watch<web::Payload>>,
     fragments: Fragments,
     limits: Limits,
-    scratch: Vec<u8>,
     close_sent: bool,
     discarding: bool,
 }
@@ -105,39 +104,19 @@ where
         watch,
         fragments: Fragments::default(),
         limits,
-        scratch: Vec::new(),
         close_sent: false,
         discarding: false,
     });
     let codec = Codec::new().max_size(limits.frame);
-    rt::spawn(run(WebsocketContext::with_codec(actor, guard, codec), Rc::clone(&outbox)));
+    // Boxed: a future that is moved into another one would take its room twice.
+    let context = Box::pin(WebsocketContext::with_codec(actor, guard, codec));
+    rt::spawn(run(context, Rc::clone(&outbox)));
     Ok(response.body(Drain(outbox)))
 }
 
 /// Polls an actor's context to its end, or until the connection is gone: dropping the context stops the actor.
-async fn run(context: impl Stream<Item = Result<Bytes, Error>>, outbox: Rc<Outbox>) {
+async fn run(mut context: Pin<Box<impl Stream<Item = Result<Bytes, Error>>>>, outbox: Rc<Outbox>) {
     let finish = Finish(Rc::clone(&outbox));
-    drive(context, &outbox).await;
-    drop(finish);
-    // Nobody watches the connection any more: whoever does not read what is left is cut.
-    let gone = poll_fn(|cx| outbox.poll_abandoned(cx));
-    #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
-    if tokio::time::timeout(LAST_WORDS, gone).await.is_err() {
-        outbox.cut();
-    }
-}
-
-/// Ends the body when dropped, also when the actor panics: its socket would stay open without an owner.
-struct Finish(Rc<Outbox>);
-
-impl Drop for Finish {
-    fn drop(&mut self) {
-        self.0.finish();
-    }
-}
-
-async fn drive(context: impl Stream<Item = Result<Bytes, Error>>, outbox: &Outbox) {
-    let mut context = pin!(context);
     poll_fn(|cx| {
         if outbox.poll_abandoned(cx).is_ready() {
             return Poll::Ready(());
@@ -152,6 +131,28 @@ async fn drive(context: impl Stream<Item = Result<Bytes, Error>>, outbox: &Outbo
         }
     })
     .await;
+    drop(context);
+    drop(finish);
+    // Boxed, so that an open socket does not keep room for its end.
+    Box::pin(see_off(outbox)).await;
+}
+
+/// Nobody watches the connection any more: whoever does not read what is left is cut.
+async fn see_off(outbox: Rc<Outbox>) {
+    let gone = poll_fn(|cx| outbox.poll_abandoned(cx));
+    #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
+    if tokio::time::timeout(LAST_WORDS, gone).await.is_err() {
+        outbox.cut();
+    }
+}
+
+/// Ends the body when dropped, also when the actor panics: its socket would stay open without an owner.
+struct Finish(Rc<Outbox>);
+
+impl Drop for Finish {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
 }
 
 impl WebSocket {
@@ -249,12 +250,9 @@ impl Carrier for WebSocket {
     const NAME: &'static str = "websocket";
 
     fn send(&mut self, message: &ServerMessage) -> Result<(), Full> {
-        self.scratch.clear();
-        json::encode(message, &mut self.scratch);
-        let sent = self.frame(&self.scratch, OpCode::Text);
-        // An idle socket keeps no scratch space.
-        self.scratch = Vec::new();
-        sent
+        let mut text = Vec::with_capacity(256);
+        json::encode(message, &mut text);
+        self.frame(&text, OpCode::Text)
     }
 
     fn ping(&mut self) -> Result<(), Full> {
