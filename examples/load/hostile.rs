@@ -1,0 +1,186 @@
+//! `strangers` and `stalled`: those who take a place and give nothing, and what others notice of them.
+
+use std::cell::Cell;
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use crate::figures::{Expected, Latencies, Report};
+use crate::people::{self, People, side_by_side};
+use crate::pings::Pinger;
+use crate::server::{Server, usage_of};
+use crate::websocket::{Event, WebSocket, text};
+use crate::{Result, Target};
+
+/// As many as one address may have waiting by default.
+const PER_ADDRESS: usize = 20;
+
+/// The close code of one who does not sign in.
+const CODE: u16 = 4408;
+
+/// Three times what a stranger has by default.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How often the server's memory is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+pub async fn strangers(
+    server: &Server,
+    people: &mut People,
+    number: usize,
+    report: &mut Report,
+) -> Result<()> {
+    let token = people.sign_in(1, 1).await?[0].token.clone();
+    report.section(format!("strangers: {number} idle sockets without a token, {PER_ADDRESS} an address"));
+    let pinger = Pinger::socket(server.address(), &token).await?;
+    sleep(Duration::from_secs(1)).await;
+    let watch = MemoryWatch::start(server);
+    let open = Rc::new(Cell::new(0_usize));
+    let most = Rc::new(Cell::new(0_usize));
+    let address = server.address();
+    let waits = {
+        let (open, most) = (Rc::clone(&open), Rc::clone(&most));
+        let sources: Vec<_> = (0..number).map(source).collect();
+        let sockets = side_by_side(64, sources, async move |from| {
+            let mut socket = WebSocket::open(address, None, Some(from)).await?;
+            let (since, open) = (Instant::now(), Rc::clone(&open));
+            open.set(open.get() + 1);
+            most.set(most.get().max(open.get()));
+            // Goes on while the others are opened.
+            Ok(tokio::task::spawn_local(async move {
+                let end = timeout(PATIENCE, async {
+                    loop {
+                        match socket.next().await {
+                            Ok(Event::Text) => {}
+                            Ok(Event::Closed(code)) => break code,
+                            Err(_) => break None,
+                        }
+                    }
+                });
+                let code = end.await.ok().flatten();
+                open.set(open.get() - 1);
+                (code, since.elapsed())
+            }))
+        });
+        let mut waits = Latencies::default();
+        let mut strays = 0;
+        for socket in sockets.await? {
+            match socket.await? {
+                (Some(CODE), wait) => waits.push(wait),
+                _ => strays += 1,
+            }
+        }
+        report.row("open at once, at most", most.get() as f64, "").promise(
+            "not closed with 4408",
+            f64::from(strays),
+            "",
+            Expected::AtMost(0.0),
+        );
+        waits.sorted()
+    };
+    sleep(Duration::from_secs(1)).await;
+    let ping = pinger.stop().await?;
+    report
+        .row("closed with 4408", waits.len() as f64, "")
+        .row("  after, p50", waits.percentile(500), "ms")
+        .row("  max", waits.max(), "ms");
+    watch.stop(server, number, report);
+    report
+        .row("ping of one who is in meanwhile, p50", ping.percentile(500), "ms")
+        .row("  p99", ping.percentile(990), "ms")
+        .row("  max", ping.max(), "ms");
+    Ok(())
+}
+
+/// Linux answers on all of 127.0.0.0/8.
+fn source(index: usize) -> Ipv4Addr {
+    let first = Ipv4Addr::new(127, 0, 0, 2).to_bits();
+    Ipv4Addr::from_bits(first + u32::try_from(index / PER_ADDRESS).unwrap_or_default())
+}
+
+pub async fn stalled(target: &Target, number: usize, seconds: u64, report: &mut Report) -> Result<()> {
+    // Who reads nothing for a heartbeat is closed; a shorter one shows it sooner.
+    let mut settings = crate::CHEAP.to_vec();
+    settings.push(("sockets.heartbeat", "3s"));
+    let server = &Server::start(target, &settings).await?;
+    let mut people = People::new(server.address());
+    let logins = people.sign_in(number + 1, number + 1).await?;
+    report.section(format!(
+        "stalled: {number} sockets that ask without end and never read, {seconds} s, heartbeat 3 s"
+    ));
+    let pinger = Pinger::socket(server.address(), &logins[number].token).await?;
+    let (sockets, _) = people::open_sockets(server.address(), &logins[..number]).await?;
+    sleep(Duration::from_secs(1)).await;
+    let watch = MemoryWatch::start(server);
+    let before = server.cpu();
+    let requests = text(r#"{"type":"secret"}"#).repeat(1000);
+    let mut floods = JoinSet::new();
+    for mut socket in sockets {
+        let requests = requests.clone();
+        floods.spawn_local(async move {
+            let started = Instant::now();
+            // Until the server cuts it.
+            while socket.send(&requests).await.is_ok() {}
+            started.elapsed()
+        });
+    }
+    let mut cuts = Latencies::default();
+    let deadline = Instant::now() + Duration::from_secs(seconds);
+    while let Ok(Some(flood)) = tokio::time::timeout_at(deadline.into(), floods.join_next()).await {
+        cuts.push(flood?);
+    }
+    sleep(deadline.saturating_duration_since(Instant::now())).await;
+    let cpu = server.cpu_since(before);
+    let ping = pinger.stop().await?;
+    floods.shutdown().await;
+    let cuts = cuts.sorted();
+    report
+        .row("cut by the server", cuts.len() as f64, "")
+        .row("  after, p50", cuts.percentile(500), "ms")
+        .row("  max", cuts.max(), "ms")
+        .row_if_known("server CPU", cpu.map(|cpu| cpu.as_secs_f64() / seconds as f64 * 100.0), "% of a core");
+    watch.stop(server, number, report);
+    report
+        .row("ping of one who reads meanwhile, p50", ping.percentile(500), "ms")
+        .row("  p99", ping.percentile(990), "ms")
+        .row("  max", ping.max(), "ms");
+    Ok(())
+}
+
+/// Looks at the server's memory again and again.
+struct MemoryWatch {
+    before: Option<f64>,
+    most: Rc<Cell<f64>>,
+    task: JoinHandle<()>,
+}
+
+impl MemoryWatch {
+    fn start(server: &Server) -> Self {
+        let before = server.rss();
+        let most = Rc::new(Cell::new(before.unwrap_or_default()));
+        let (pid, noted) = (server.pid(), Rc::clone(&most));
+        let task = tokio::task::spawn_local(async move {
+            while let Some(usage) = pid.and_then(usage_of) {
+                noted.set(noted.get().max(usage.rss));
+                sleep(LOOK).await;
+            }
+        });
+        Self { before, most, task }
+    }
+
+    /// Ends it and reports what `number` sockets took.
+    fn stop(self, server: &Server, number: usize, report: &mut Report) {
+        self.task.abort();
+        if let (Some(before), Some(now)) = (self.before, server.rss()) {
+            let most = self.most.get();
+            report
+                .row("memory before", before / 1024.0, "MB RSS")
+                .row("  at most", most / 1024.0, "MB RSS")
+                .row("  growth, a socket", (most - before) / number as f64, "kB RSS")
+                .row("  at the end", now / 1024.0, "MB RSS");
+        }
+    }
+}
