@@ -7,19 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Extensions;
+use actix_web::middleware::from_fn;
 use actix_web::rt::{self, net::TcpStream};
 use actix_web::{App, HttpServer, web};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use crate::accounts::{Accounts, Logins};
+use crate::accounts::Accounts;
 use crate::actors::carrier::PeerSocket;
-use crate::actors::hasher::Hasher;
 use crate::actors::session::House;
 use crate::actors::{Db, Mail, Sessions};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::routes::health::Readiness;
-use crate::routes::ws::Door;
+use crate::routes::dev_mail::DevMail;
+use crate::routes::{Readiness, Site};
 use crate::session::Rules;
 use crate::{db, routes};
 
@@ -52,7 +52,6 @@ pub struct Application {
     listener: TcpListener,
     address: SocketAddr,
     accounts: Accounts,
-    logins: Logins,
     sessions: Sessions,
     readiness: Readiness,
 }
@@ -68,16 +67,17 @@ impl Application {
         let connections = u32::try_from(config.database.executors).unwrap_or(u32::MAX);
         let pool = db::open(&config.database.url, connections)?;
         let db = Db::start(pool, config.database.executors);
-        let hasher = Hasher::start(&config.password);
         let sessions = Sessions::new(&config.sockets);
-        let logins = Logins::new(db.clone(), sessions.clone(), clock.clone(), config.tokens.access_ttl);
         let mail = Mail::start(db.clone(), clock.clone(), &config)?;
-        let accounts = Accounts::build(&config, db, hasher, logins.clone(), mail, clock.clone()).await?;
-        logins.load().await.map_err(|error| format!("cannot read the revoked logins: {error}"))?;
+        let accounts = Accounts::start(db, sessions.clone(), mail, clock.clone(), &config)
+            .await
+            .map_err(|error| format!("cannot read or make the signing keys: {error}"))?;
+        let loaded = accounts.logins().load().await;
+        loaded.map_err(|error| format!("cannot read the revoked logins: {error}"))?;
         let listener = bind(config.http.listen)?;
         let address = listener.local_addr().map_err(|error| format!("no local address: {error}"))?;
         let readiness = Readiness::default();
-        Ok(Self { config, clock, listener, address, accounts, logins, sessions, readiness })
+        Ok(Self { config, clock, listener, address, accounts, sessions, readiness })
     }
 
     /// Where it listens; the port is real even if 0 was asked for.
@@ -92,6 +92,11 @@ impl Application {
     }
 
     #[must_use]
+    pub const fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+
+    #[must_use]
     pub const fn sessions(&self) -> &Sessions {
         &self.sessions
     }
@@ -102,17 +107,20 @@ impl Application {
     /// # Errors
     /// If the server cannot start.
     pub async fn run_until_stopped(self, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
-        let Self { config, clock, listener, accounts, logins, sessions, readiness, .. } = self;
-        let door = web::Data::new(self::door(&config, &clock, &accounts));
-        let shared = routes::Shared::new(accounts.clone(), &config, readiness.clone());
+        let Self { config, clock, listener, accounts, sessions, readiness, .. } = self;
+        let house = web::Data::new(house(&config, &clock, &accounts));
+        let site = Site::new(&config);
+        let mails = DevMail::new(&config);
         let workers = sessions.clone();
         let server = HttpServer::new(move || {
             let manager = web::Data::new(workers.start_worker());
             App::new()
                 .app_data(manager)
-                .app_data(door.clone())
-                .wrap(actix_web::middleware::from_fn(routes::trace::trace))
-                .configure(|routes| routes::configure(routes, &shared))
+                .app_data(house.clone())
+                .app_data(web::Data::new(mails.clone()))
+                .app_data(web::Data::new(clock.clone()))
+                .wrap(from_fn(routes::trace::trace))
+                .configure(|table| routes::configure(table, &accounts, &site, &readiness))
         })
         .workers(config.http.workers)
         .disable_signals()
@@ -130,7 +138,7 @@ impl Application {
         .run();
 
         let handle = server.handle();
-        let watch = rt::spawn(logins.watch());
+        let watch = rt::spawn(accounts.logins().clone().watch());
         let janitor = rt::spawn(purge_for_ever(accounts, clock));
         let server = rt::spawn(server);
         shutdown.await;
@@ -151,16 +159,12 @@ impl Application {
     }
 }
 
-fn door(config: &Config, clock: &Clock, accounts: &Accounts) -> Door {
+fn house(config: &Config, clock: &Clock, accounts: &Accounts) -> House {
     let accounts = accounts.clone();
-    Door {
-        house: Arc::new(House {
-            admit: Arc::new(move |token| accounts.admit(token).ok()),
-            clock: clock.clone(),
-            rules: Rules { auth_timeout: config.sockets.auth_timeout, heartbeat: config.sockets.heartbeat },
-        }),
-        sockets: config.sockets.clone(),
-        origin: config.public_url.origin().ascii_serialization(),
+    House {
+        admit: Arc::new(move |token| accounts.admit(token)),
+        clock: clock.clone(),
+        rules: Rules { auth_timeout: config.sockets.auth_timeout, heartbeat: config.sockets.heartbeat },
     }
 }
 

@@ -1,1 +1,10 @@
-fn main() {}
+//! Reads the command line, runs a command, answers with an exit code: 0 done, 1 it failed while it ran,
+//! 2 the command line or the configuration is wrong.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -9,7 +9,7 @@ use crate::domain::{Access, SessionId};
 use crate::protocol::{ClientMessage, CloseReason, Request, RequestId, ServerMessage, UserInfo, json};
 
 /// How long before the access token expires the client is told.
-pub const EXPIRING_LEAD: Duration = Duration::from_secs(60);
+pub const EXPIRING_LEAD: Duration = Duration::from_mins(1);
 
 /// The bounds that the rules need.
 #[derive(Debug, Clone, Copy)]
@@ -66,10 +66,10 @@ impl Session {
             return Effect::Close(CloseReason::BadMessage);
         };
         match self {
-            Self::Unauthenticated(session) => session.receive(message),
+            Self::Unauthenticated(_) => Unauthenticated::receive(message),
             Self::Authenticated(session) => {
                 session.heard(now);
-                session.receive(message)
+                Authenticated::receive(message)
             }
         }
     }
@@ -112,7 +112,7 @@ impl Unauthenticated {
         Self { rules, deadline: now + rules.auth_timeout }
     }
 
-    fn receive(&mut self, message: ClientMessage<'_>) -> Effect {
+    fn receive(message: ClientMessage<'_>) -> Effect {
         // One message, one chance: a stranger's second guess costs a new connection.
         match message.request {
             Request::Auth { token } => Effect::Verify { id: message.id, token: token.into_owned() },
@@ -120,7 +120,7 @@ impl Unauthenticated {
         }
     }
 
-    fn tick(&mut self, now: Instant) -> Effect {
+    fn tick(&self, now: Instant) -> Effect {
         if now >= self.deadline { Effect::Close(CloseReason::SignInTimeout) } else { Effect::Nothing }
     }
 
@@ -186,7 +186,7 @@ impl Authenticated {
         self.last_heard = now;
     }
 
-    fn receive(&mut self, message: ClientMessage<'_>) -> Effect {
+    fn receive(message: ClientMessage<'_>) -> Effect {
         let id = message.id;
         match message.request {
             Request::Auth { token } => Effect::Verify { id, token: token.into_owned() },

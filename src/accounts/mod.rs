@@ -1,6 +1,159 @@
 //! What the product does, a capability a file; used alike by routes, the TCP prompts and the command line.
 
+mod devices;
+mod email;
+mod error;
+mod janitor;
+mod keys;
 pub mod logins;
+mod profile;
+mod recovery;
+mod refresh;
+mod register;
+mod sign_in;
 pub mod watch;
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use diesel::QueryResult;
+use diesel::connection::SimpleConnection;
+
+use crate::actors::{Db, Hasher, Mail, Sessions};
+use crate::auth::keys::Jwks;
+use crate::auth::refresh::RefreshKey;
+use crate::auth::tokens::{TokenError, Tokens};
+use crate::clock::{Clock, Timestamp};
+use crate::config::Config;
+use crate::db::Conn;
+use crate::domain::{Access, Password, UserId};
+use crate::models::audit_events::{self, Action};
+use crate::models::outbox::{self, MailKind};
+
+pub use devices::Device;
+pub use error::Error;
+pub use janitor::Purged;
 pub use logins::Logins;
+pub use profile::{DisplayName, Profile};
+pub use sign_in::Grant;
+
+/// Seconds in which a mail is not asked for twice: neither an impatient person nor a hostile one fills a mailbox.
+const MAIL_PAUSE: TimeDelta = TimeDelta::seconds(60);
+
+/// Everything that can be done to accounts. Cheap to clone.
+#[derive(Clone)]
+pub struct Accounts(Arc<Inner>);
+
+struct Inner {
+    db: Db,
+    hasher: Hasher,
+    tokens: Tokens,
+    refresh_key: RefreshKey,
+    logins: Logins,
+    mail: Mail,
+    clock: Clock,
+    refresh_ttl: TimeDelta,
+    min_password: usize,
+}
+
+impl Accounts {
+    /// Starts the hashing threads and reads the keys, or makes them at the first start. Must run inside an
+    /// actix system.
+    ///
+    /// # Errors
+    /// If the keys can be neither read nor made.
+    pub async fn start(
+        db: Db,
+        sessions: Sessions,
+        mail: Mail,
+        clock: Clock,
+        config: &Config,
+    ) -> Result<Self, Error> {
+        let access_ttl = config.tokens.access_ttl;
+        let keys = {
+            let clock = clock.clone();
+            db.run(move |conn| keys::load_or_create(conn, clock.now(), time_delta(access_ttl))).await?
+        };
+        Ok(Self(Arc::new(Inner {
+            hasher: Hasher::start(&config.password),
+            tokens: Tokens::new(keys.keyring, &config.tokens, &config.public_url, clock.clone()),
+            refresh_key: keys.refresh,
+            logins: Logins::new(db.clone(), sessions, clock.clone(), access_ttl),
+            db,
+            mail,
+            clock,
+            refresh_ttl: time_delta(config.tokens.refresh_ttl),
+            min_password: config.password.min_length,
+        })))
+    }
+
+    /// Lets the bearer of an access token in, or not: on every request and every handshake. Asks no database.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn admit(&self, token: &str) -> Result<Access, TokenError> {
+        let access = self.0.tokens.verify(token)?;
+        match self.0.logins.sessions.revocations().get(access.login) {
+            Some(reason) => Err(TokenError::Revoked(reason)),
+            None => Ok(access),
+        }
+    }
+
+    /// Revocation, and the watch over rows that others change.
+    #[must_use]
+    pub fn logins(&self) -> &Logins {
+        &self.0.logins
+    }
+
+    /// The public keys that verify access tokens.
+    #[must_use]
+    pub fn jwks(&self) -> Jwks {
+        self.0.tokens.jwks()
+    }
+
+    /// Reads what shall become a password: its length. How easy it is to guess is found when it is hashed.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`].
+    pub fn choose_password(&self, text: String) -> Result<Password, Error> {
+        Ok(Password::chosen(text, self.0.min_password)?)
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.0.db.run(|conn| Ok(conn.batch_execute("SELECT 1")?)).await
+    }
+
+    /// Writes a line of the audit trail.
+    fn note(
+        &self,
+        conn: &mut Conn,
+        action: Action,
+        subject: Option<UserId>,
+        ip: Option<IpAddr>,
+        now: Timestamp,
+    ) -> QueryResult<()> {
+        audit_events::insert(conn, self.0.clock.new_id(), action, subject, ip, now)
+    }
+
+    /// Adds a mail. After the commit, wake the mailer.
+    fn post(
+        &self,
+        conn: &mut Conn,
+        kind: MailKind,
+        user: UserId,
+        address: &str,
+        now: Timestamp,
+    ) -> QueryResult<()> {
+        outbox::enqueue(conn, self.0.clock.new_id(), kind, user, address, now)
+    }
+}
+
+fn time_delta(duration: std::time::Duration) -> TimeDelta {
+    // A lifetime of more than ten thousand years is one of ten thousand years: a sum with it stays a date.
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX).min(TimeDelta::days(3_650_000))
+}

@@ -2,10 +2,12 @@
 
 pub mod carrier;
 pub mod db;
+pub mod hasher;
 pub mod mailer;
 pub mod session;
 pub mod session_manager;
 
 pub use db::Db;
+pub use hasher::Hasher;
 pub use mailer::Mail;
 pub use session_manager::Sessions;

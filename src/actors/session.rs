@@ -12,6 +12,7 @@ use bytestring::ByteString;
 use super::carrier::{Carrier, Full};
 use super::session_manager::{Ticket, WaitingTicket, WorkerSessions};
 use crate::auth::secret;
+use crate::auth::tokens::TokenError;
 use crate::clock::Clock;
 use crate::domain::{Access, SessionId};
 use crate::events;
@@ -22,7 +23,7 @@ use crate::session::{self, Effect, Rules};
 const CLOSING_GRACE: Duration = Duration::from_secs(2);
 
 /// Checks an access token: signature, claims, and that its login was not revoked.
-pub type Admit = Arc<dyn Fn(&str) -> Option<Access> + Send + Sync>;
+pub type Admit = Arc<dyn Fn(&str) -> Result<Access, TokenError> + Send + Sync>;
 
 /// What a session needs of the house.
 #[derive(Clone)]
@@ -39,6 +40,7 @@ pub enum Entry {
     /// It will sign in by its first message. Counted by address until then.
     Waiting(WaitingTicket),
     /// It is let in only to be told why not: a browser cannot read a refused handshake.
+    BadToken(TokenError),
     Refused(CloseReason),
 }
 
@@ -186,18 +188,8 @@ impl<C: Carrier> Session<C> {
             Effect::Nothing => {}
             Effect::Send(message) => self.send(&message, context),
             Effect::Verify { id, token } => match (self.house.admit)(&token) {
-                Some(access) => self.admitted(access, id, context),
-                None => {
-                    self.send(
-                        &ServerMessage::Error {
-                            id,
-                            code: "invalid_token",
-                            detail: CloseReason::Unauthorized.sentence(),
-                        },
-                        context,
-                    );
-                    self.close(CloseReason::Unauthorized, context);
-                }
+                Ok(access) => self.admitted(access, id, context),
+                Err(error) => self.refuse_token(error, id, context),
             },
             Effect::Run { id, name } => self.run(&name, id, context),
             Effect::Ping => {
@@ -207,6 +199,16 @@ impl<C: Carrier> Session<C> {
             }
             Effect::Close(reason) => self.close(reason, context),
         }
+    }
+
+    /// A token that has only expired is no reason to ask for the password: the client may fetch a new one.
+    fn refuse_token(&mut self, error: TokenError, id: Option<RequestId>, context: &mut C::Context) {
+        let (code, reason) = match error {
+            TokenError::Expired => ("token_expired", CloseReason::TokenExpired),
+            TokenError::Invalid | TokenError::Revoked(_) => ("invalid_token", CloseReason::Unauthorized),
+        };
+        self.send(&ServerMessage::Error { id, code, detail: reason.sentence() }, context);
+        self.close(reason, context);
     }
 
     fn send(&mut self, message: &ServerMessage, context: &mut C::Context) {
@@ -330,13 +332,8 @@ impl<C: Carrier> Actor for Session<C> {
                 self.sessions.register(self.id, None, context.address().recipient());
                 self.rearm(context);
             }
-            Some(Entry::Refused(reason)) => {
-                if reason == CloseReason::Unauthorized {
-                    let detail = reason.sentence();
-                    self.send(&ServerMessage::Error { id: None, code: "invalid_token", detail }, context);
-                }
-                self.close(reason, context);
-            }
+            Some(Entry::BadToken(error)) => self.refuse_token(error, None, context),
+            Some(Entry::Refused(reason)) => self.close(reason, context),
             None => {}
         }
     }

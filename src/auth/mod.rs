@@ -1,4 +1,8 @@
 //! Tokens, password hashes and what was revoked lately. Pure: no actor, no database.
 
+pub mod keys;
+pub mod password;
+pub mod refresh;
 pub mod revocation;
 pub mod secret;
+pub mod tokens;

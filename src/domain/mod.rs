@@ -9,7 +9,7 @@ mod username;
 pub use access::Access;
 pub use email::Email;
 pub use ids::{LoginId, SessionId, UserId};
-pub use password::Password;
+pub use password::{Password, WeakPassword};
 pub use username::Username;
 
 /// Why a value was refused: a stable code and a sentence for the person who typed it.

@@ -8,6 +8,160 @@ use crate::db::Conn;
 use crate::domain::{LoginId, UserId};
 use crate::schema::logins;
 
+/// What holds a login's credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginKind {
+    /// A client that keeps a refresh token.
+    Token,
+    /// A browser with a cookie.
+    Browser,
+}
+
+impl LoginKind {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Browser => "browser",
+        }
+    }
+}
+
+/// A login that stands: neither revoked nor expired. No `Debug`: it holds hashes of credentials.
+#[derive(Clone, Queryable)]
+pub struct LiveLogin {
+    #[diesel(deserialize_as = String)]
+    pub id: LoginId,
+    #[diesel(deserialize_as = String)]
+    pub user_id: UserId,
+    pub kind: String,
+    pub refresh_hash: Option<String>,
+    /// What `refresh_hash` was until `rotated_at`.
+    pub previous_hash: Option<String>,
+    pub rotated_at: Option<Timestamp>,
+    pub user_agent: Option<String>,
+    pub ip: Option<String>,
+    pub created_at: Timestamp,
+    pub last_seen_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// The columns of [`LiveLogin`].
+const LIVE: (
+    logins::id,
+    logins::user_id,
+    logins::kind,
+    logins::refresh_hash,
+    logins::previous_hash,
+    logins::rotated_at,
+    logins::user_agent,
+    logins::ip,
+    logins::created_at,
+    logins::last_seen_at,
+    logins::expires_at,
+) = (
+    logins::id,
+    logins::user_id,
+    logins::kind,
+    logins::refresh_hash,
+    logins::previous_hash,
+    logins::rotated_at,
+    logins::user_agent,
+    logins::ip,
+    logins::created_at,
+    logins::last_seen_at,
+    logins::expires_at,
+);
+
+/// A login that begins.
+#[derive(Debug, Clone)]
+pub struct NewLogin {
+    pub id: LoginId,
+    pub user_id: UserId,
+    pub kind: LoginKind,
+    pub refresh_hash: String,
+    pub user_agent: Option<String>,
+    pub ip: Option<String>,
+    pub expires_at: Timestamp,
+}
+
+pub fn insert(conn: &mut Conn, login: &NewLogin, now: Timestamp) -> QueryResult<()> {
+    diesel::insert_into(logins::table)
+        .values((
+            logins::id.eq(login.id.to_string()),
+            logins::user_id.eq(login.user_id.to_string()),
+            logins::kind.eq(login.kind.as_str()),
+            logins::refresh_hash.eq(&login.refresh_hash),
+            logins::user_agent.eq(&login.user_agent),
+            logins::ip.eq(&login.ip),
+            logins::created_at.eq(now),
+            logins::last_seen_at.eq(now),
+            logins::expires_at.eq(login.expires_at),
+        ))
+        .execute(conn)
+        .map(drop)
+}
+
+pub fn find_live(conn: &mut Conn, id: LoginId, now: Timestamp) -> QueryResult<Option<LiveLogin>> {
+    logins::table
+        .find(id.to_string())
+        .filter(logins::revoked_at.is_null())
+        .filter(logins::expires_at.gt(now))
+        .select(LIVE)
+        .first(conn)
+        .optional()
+}
+
+/// A user's logins that stand, the newest first.
+pub fn live_of_user(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<Vec<LiveLogin>> {
+    logins::table
+        .filter(logins::user_id.eq(user.to_string()))
+        .filter(logins::revoked_at.is_null())
+        .filter(logins::expires_at.gt(now))
+        .order((logins::created_at.desc(), logins::id.desc()))
+        .select(LIVE)
+        .load(conn)
+}
+
+/// Replaces the credential `old` by `new`. Answers whether it was still the current one of a login that stands.
+pub fn rotate(conn: &mut Conn, id: LoginId, old: &str, new: &str, now: Timestamp) -> QueryResult<bool> {
+    diesel::update(
+        logins::table
+            .find(id.to_string())
+            .filter(logins::refresh_hash.eq(old))
+            .filter(logins::revoked_at.is_null()),
+    )
+    .set((logins::refresh_hash.eq(new), logins::previous_hash.eq(old), logins::rotated_at.eq(now)))
+    .execute(conn)
+    .map(|rows| rows > 0)
+}
+
+/// Notes that a login was used and moves its end.
+pub fn touch(conn: &mut Conn, id: LoginId, now: Timestamp, expires_at: Timestamp) -> QueryResult<()> {
+    diesel::update(logins::table.find(id.to_string()))
+        .set((logins::last_seen_at.eq(now), logins::expires_at.eq(expires_at)))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Forgets from where and with what a user who is gone signed in. The rows stay for a while, so that their
+/// access tokens are known to be revoked.
+pub fn blank_devices(conn: &mut Conn, user: UserId) -> QueryResult<()> {
+    diesel::update(logins::table.filter(logins::user_id.eq(user.to_string())))
+        .set((logins::user_agent.eq(None::<String>), logins::ip.eq(None::<String>)))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Deletes the logins that ended before `before`, by expiry or revocation; answers how many.
+pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
+    diesel::delete(
+        logins::table
+            .filter(logins::expires_at.lt(before).or(logins::revoked_at.lt(before).assume_not_null())),
+    )
+    .execute(conn)
+}
+
 /// Which logins end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {

@@ -44,6 +44,29 @@ pub fn insert(
         .map(drop)
 }
 
+/// Whom a token that is still good is for, without using it up.
+pub fn peek(
+    conn: &mut Conn,
+    hash: &str,
+    purpose: Purpose,
+    now: Timestamp,
+) -> QueryResult<Option<(UserId, String)>> {
+    let row: Option<(String, String)> = one_time_tokens::table
+        .filter(one_time_tokens::hash.eq(hash))
+        .filter(one_time_tokens::purpose.eq(purpose.as_str()))
+        .filter(one_time_tokens::used_at.is_null())
+        .filter(one_time_tokens::expires_at.gt(now))
+        .select((one_time_tokens::user_id, one_time_tokens::email))
+        .first(conn)
+        .optional()?;
+    Ok(row.and_then(|(user, email)| Some((user.parse().ok()?, email))))
+}
+
+/// Deletes the tokens that expired before `before`; answers how many.
+pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
+    diesel::delete(one_time_tokens::table.filter(one_time_tokens::expires_at.lt(before))).execute(conn)
+}
+
 /// Uses a token up, in one statement: of two that race, one gets the user and the address, the other nothing.
 pub fn redeem(
     conn: &mut Conn,

@@ -1,15 +1,16 @@
 //! `GET /ws`: the WebSocket door. It checks who may come in and starts a `Session`.
 
-use std::sync::Arc;
-
-use actix_web::http::header::{AUTHORIZATION, HeaderMap, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{AUTHORIZATION, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use super::Site;
 use super::client::client_address;
-use crate::actors::carrier::websocket::{self, Limits};
+use super::extract::bearer;
+use crate::actors::carrier::websocket::{self, HandshakeError, Limits};
 use crate::actors::session::{Entry, House, Session};
 use crate::actors::session_manager::WorkerSessions;
-use crate::config;
+use crate::auth::tokens::TokenError;
 use crate::error::ApiError;
 use crate::protocol::{BEARER_SUBPROTOCOL, CloseReason, SUBPROTOCOL};
 
@@ -19,79 +20,70 @@ const FIRST_FRAME: usize = 4 * 1024;
 /// Fragments of one message.
 const FRAGMENTS: usize = 1024;
 
-/// What this door needs to know.
-pub struct Door {
-    pub house: Arc<House>,
-    pub sockets: config::Sockets,
-    /// Our own origin, of `public_url`.
-    pub origin: String,
-}
-
-pub async fn connect(
+pub(super) async fn connect(
     request: HttpRequest,
     payload: web::Payload,
-    door: web::Data<Door>,
+    site: web::Data<Site>,
+    house: web::Data<House>,
     sessions: web::Data<WorkerSessions>,
 ) -> Result<HttpResponse, ApiError> {
     if sessions.is_draining() {
         return Err(ApiError::draining());
     }
-    let address = client_address(&request, &door.sockets);
-    let entry = enter(request.headers(), &door, || sessions.wait(address))?;
+    let address = client_address(&request, &site.sockets);
     let limits = Limits {
         first_frame: FIRST_FRAME,
-        frame: door.sockets.max_frame,
+        frame: site.sockets.max_frame,
         fragments: FRAGMENTS,
-        outbox: door.sockets.max_outbox,
+        outbox: site.sockets.max_outbox,
     };
-    let house = Arc::clone(&door.house);
+    websocket::check(&request).map_err(|error| bad_handshake(&error))?;
+    let entry = match enter(&request, &site, &house)? {
+        Some(entry) => entry,
+        None => Entry::Waiting(sessions.wait(address).ok_or_else(too_many_waiting)?),
+    };
     let sessions = sessions.get_ref().clone();
     websocket::open(&request, payload, limits, &[SUBPROTOCOL], |socket| {
-        Session::new(socket, house, sessions, address, entry)
+        Session::new(socket, house.into_inner(), sessions, address, entry)
     })
-    .map_err(|error| ApiError::bad_handshake(&error))
+    .map_err(|error| bad_handshake(&error))
 }
 
-/// How this handshake comes in. A browser cannot read a refused one, so what only a browser sends (an origin,
-/// a token among the subprotocols) is answered by a close code instead.
-fn enter<W>(headers: &HeaderMap, door: &Door, wait: W) -> Result<Entry, ApiError>
-where
-    W: FnOnce() -> Option<crate::actors::session_manager::WaitingTicket>,
-{
+/// How this handshake comes in, if it says. A browser cannot read a refused handshake, so what only a browser
+/// sends (an origin, a token among the subprotocols) is answered by a close code instead.
+fn enter(request: &HttpRequest, site: &Site, house: &House) -> Result<Option<Entry>, ApiError> {
+    let headers = request.headers();
     if let Some(origin) = headers.get(ORIGIN)
-        && !allowed(origin.to_str().unwrap_or_default(), door)
+        && !site.allows_origin(origin.to_str().unwrap_or_default())
     {
-        return Ok(Entry::Refused(CloseReason::Forbidden));
+        return Ok(Some(Entry::Refused(CloseReason::Forbidden)));
     }
-    if let Some(header) = headers.get(AUTHORIZATION) {
-        let token = header.to_str().ok().and_then(bearer).ok_or_else(ApiError::invalid_token)?;
-        let access = (door.house.admit)(token).ok_or_else(ApiError::invalid_token)?;
-        return Ok(Entry::SignedIn(access));
+    if headers.contains_key(AUTHORIZATION) {
+        let token = bearer(request).ok_or(TokenError::Invalid)?;
+        return Ok(Some(Entry::SignedIn((house.admit)(token)?)));
     }
-    if let Some(token) = subprotocol_token(headers) {
-        return Ok(match (door.house.admit)(token) {
-            Some(access) => Entry::SignedIn(access),
-            None => Entry::Refused(CloseReason::Unauthorized),
-        });
-    }
-    wait().map(Entry::Waiting).ok_or_else(ApiError::too_many_waiting)
-}
-
-/// RFC 6750 section 2.1; the scheme's case does not matter (RFC 9110 section 11.1).
-fn bearer(header: &str) -> Option<&str> {
-    let (scheme, token) = header.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-fn subprotocol_token(headers: &HeaderMap) -> Option<&str> {
-    headers
+    let token = headers
         .get_all(SEC_WEBSOCKET_PROTOCOL)
         .filter_map(|header| header.to_str().ok())
         .flat_map(|header| header.split(','))
-        .find_map(|protocol| protocol.trim().strip_prefix(BEARER_SUBPROTOCOL))
+        .find_map(|protocol| protocol.trim().strip_prefix(BEARER_SUBPROTOCOL));
+    Ok(token.map(|token| match (house.admit)(token) {
+        Ok(access) => Entry::SignedIn(access),
+        Err(error) => Entry::BadToken(error),
+    }))
 }
 
-fn allowed(origin: &str, door: &Door) -> bool {
-    origin.eq_ignore_ascii_case(&door.origin)
-        || door.sockets.allowed_origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+fn too_many_waiting() -> ApiError {
+    let detail = "Too many sockets of this address have not signed in yet.";
+    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_waiting", detail)
+}
+
+fn bad_handshake(error: &HandshakeError) -> ApiError {
+    match error {
+        HandshakeError::NoWebsocketUpgrade => {
+            let detail = "This is a WebSocket: connect with a WebSocket client.";
+            ApiError::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", detail)
+        }
+        error => ApiError::new(StatusCode::BAD_REQUEST, "bad_handshake", error.to_string()),
+    }
 }

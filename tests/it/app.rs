@@ -11,6 +11,7 @@ use doorward::actors::Sessions;
 use doorward::app::Application;
 use doorward::clock::{Clock, ManualClock};
 use doorward::config::Config;
+use doorward::routes::health::Readiness;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -27,6 +28,7 @@ pub struct TestApp {
     pub data: TempDir,
     pub accounts: Accounts,
     pub sessions: Sessions,
+    pub readiness: Readiness,
     stop: Option<oneshot::Sender<()>>,
     running: Option<rt::task::JoinHandle<std::io::Result<()>>>,
 }
@@ -103,8 +105,8 @@ pub async fn spawn_on(
     pairs.extend_from_slice(settings);
     let config = Config::from_pairs(pairs).unwrap();
     let app = Application::build(config, Clock::Manual(clock.clone())).await.unwrap();
-    let (address, accounts, sessions) =
-        (app.address(), app.accounts().clone(), app.sessions().clone());
+    let (address, accounts) = (app.address(), app.accounts().clone());
+    let (sessions, readiness) = (app.sessions().clone(), app.readiness().clone());
     let (stop, stopped) = oneshot::channel::<()>();
     let running = rt::spawn(app.run_until_stopped(async move {
         let _ = stopped.await;
@@ -116,6 +118,7 @@ pub async fn spawn_on(
         data,
         accounts,
         sessions,
+        readiness,
         stop: Some(stop),
         running: Some(running),
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::app::{TestApp, Person, spawn_app, spawn_with};
+use crate::app::{Person, TestApp, spawn_app, spawn_with};
 use crate::live::PATIENCE;
 
 /// A text frame of a client, masked with zeros.

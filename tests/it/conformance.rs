@@ -40,7 +40,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for Echo {
 
 async fn echo(request: HttpRequest, payload: web::Payload) -> actix_web::Result<HttpResponse> {
     let limits = Limits { first_frame: LARGEST, frame: LARGEST, fragments: 1 << 20, outbox: 2 * LARGEST };
-    websocket::open(&request, payload, limits, &[], Echo)
+    Ok(websocket::open(&request, payload, limits, &[], Echo)?)
 }
 
 #[actix_web::test]

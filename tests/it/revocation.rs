@@ -51,12 +51,8 @@ async fn devices_are_ended_one_by_one_or_all_but_this() {
     let phone = app.login("ann").await;
     let tablet = app.login("ann").await;
     let bob = app.register("bob").await;
-    let (mut on_laptop, mut on_phone, mut on_tablet, mut bobs) = (
-        app.live(&laptop).await,
-        app.live(&phone).await,
-        app.live(&tablet).await,
-        app.live(&bob).await,
-    );
+    let (mut on_laptop, mut on_phone, mut on_tablet, mut bobs) =
+        (app.live(&laptop).await, app.live(&phone).await, app.live(&tablet).await, app.live(&bob).await);
     let path = format!("/api/logins/{}", phone.login);
     app.send(Method::DELETE, &path, &bob.access, Value::Null).await.expect(404);
     app.send(Method::DELETE, &path, &laptop.access, Value::Null).await.expect(204);
@@ -93,7 +89,7 @@ async fn a_reset_ends_every_device() {
     let phone = app.login("ann").await;
     let (mut on_laptop, mut on_phone) = (app.live(&laptop).await, app.live(&phone).await);
     app.post("/api/forgot-password", json!({"login": "ann"})).await.expect(202);
-    let token = app.mail.token("reset-password").await;
+    let token = app.mail.link_token("reset-password").await;
     app.post("/api/reset-password", json!({"token": token, "password": NEW_PASSWORD})).await.expect(204);
     on_laptop.ends(4442).await;
     on_phone.ends(4442).await;
@@ -155,7 +151,10 @@ async fn a_row_that_another_process_changed_closes_its_sockets() {
     for (change, code) in [
         ("UPDATE logins SET revoked_at = datetime('now')", 4441),
         ("UPDATE logins SET revoked_at = CURRENT_TIMESTAMP, revoked_reason = 'account_disabled'", 4443),
-        ("UPDATE logins SET revoked_at = strftime('%Y-%m-%dT%H:%M:%fZ'), revoked_reason = 'password_reset'", 4442),
+        (
+            "UPDATE logins SET revoked_at = strftime('%Y-%m-%dT%H:%M:%fZ'), revoked_reason = 'password_reset'",
+            4442,
+        ),
         ("UPDATE logins SET revoked_at = 5, revoked_reason = 'because'", 4441),
         ("DELETE FROM logins", 4443),
     ] {
@@ -191,8 +190,7 @@ async fn a_revocation_that_races_a_handshake_leaves_no_socket() {
             }
             app.send(Method::POST, "/api/logout", &device.access, Value::Null).await
         };
-        let (first, second, answer) =
-            futures_util::join!(app.open(&headers), app.open(&headers), logout);
+        let (first, second, answer) = futures_util::join!(app.open(&headers), app.open(&headers), logout);
         answer.expect(204);
         for opened in [first, second] {
             match opened {

@@ -234,7 +234,8 @@ async fn only_allowed_origins_come_in() {
     let app = spawn_with(&[("sockets.allowed_origins", "https://app.example")]).await;
     let ann = app.register("ann").await;
     let bearer = format!("Bearer {}", ann.access);
-    for origin in ["https://evil.example", "null", "http://doorward.example:81", "http://doorward.example.evil.com"]
+    for origin in
+        ["https://evil.example", "null", "http://doorward.example:81", "http://doorward.example.evil.com"]
     {
         let mut live = app.open(&[("origin", origin), ("authorization", &bearer)]).await.unwrap();
         assert_eq!(live.ends(4403).await.goodbye["reconnect"], "never");
@@ -286,7 +287,9 @@ async fn a_message_has_a_bounded_size() {
     let ann = app.register("ann").await;
     let padded = |size: usize| {
         let text = json!({"type": "ping", "x": ""}).to_string();
-        Message::Text(text.replace(r#""x":"""#, &format!(r#""x":"{}""#, "y".repeat(size - text.len()))).into())
+        Message::Text(
+            text.replace(r#""x":"""#, &format!(r#""x":"{}""#, "y".repeat(size - text.len()))).into(),
+        )
     };
     let mut live = app.live(&ann).await;
     live.send_raw(padded(65_536)).await;

@@ -15,7 +15,7 @@ use actix_web_actors::ws;
 use bytes::Bytes;
 use futures_util::Stream;
 
-pub use actix_web_actors::ws::{Message, ProtocolError, WebsocketContext};
+pub use actix_web_actors::ws::{HandshakeError, Message, ProtocolError, WebsocketContext};
 
 use super::fragments::{Fragments, Whole};
 use super::guard::{Fault, FrameWalker, Guard, Watch};
@@ -62,6 +62,14 @@ pub enum Incoming {
     Refused(CloseReason),
 }
 
+/// Checks a handshake without answering it.
+///
+/// # Errors
+/// If it is none (RFC 6455 section 4.2.1).
+pub fn check(request: &HttpRequest) -> Result<(), HandshakeError> {
+    ws::handshake(request).map(drop)
+}
+
 /// Answers the handshake and starts the actor that `make` makes of the socket, in a task of its own: see
 /// [`Outbox`] for why.
 ///
@@ -73,7 +81,7 @@ pub fn open<A>(
     limits: Limits,
     protocols: &[&str],
     make: impl FnOnce(WebSocket) -> A,
-) -> Result<HttpResponse, Error>
+) -> Result<HttpResponse, HandshakeError>
 where
     A: Actor<Context = WebsocketContext<A>> + StreamHandler<Result<Message, ProtocolError>>,
 {
@@ -267,8 +275,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session<WebSocket> {
             Incoming::Message(Whole::Text(text)) => self.receive(text, context),
             // A dialect of text: bytes are no JSON object.
             Incoming::Message(Whole::Binary(_)) => self.close(CloseReason::BadMessage, context),
-            Incoming::Left => self.left(context),
-            Incoming::Broken => self.left(context),
+            Incoming::Left | Incoming::Broken => self.left(context),
             Incoming::Refused(reason) => {
                 // After a broken frame the next one cannot be found: the codec would repeat its error for ever.
                 let frames = context.handle();

@@ -7,6 +7,14 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
+mod keys;
+mod parse;
+mod sources;
+#[cfg(test)]
+mod tests;
+
+pub use sources::{ConfigError, Origin, Sources};
+
 use crate::db::DatabaseUrl;
 
 #[derive(Debug, Clone)]
@@ -21,6 +29,58 @@ pub struct Config {
     pub mail: Mail,
     pub sockets: Sockets,
     pub log: Log,
+}
+
+/// A configuration and where each part of it came from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub config: Config,
+    /// Every key, in the order of the reference.
+    pub settings: Vec<Setting>,
+}
+
+/// A key's value as it may be shown: secrets are masked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    pub key: &'static str,
+    pub value: String,
+    pub origin: Origin,
+}
+
+impl Config {
+    /// Merges the sources and parses the result once.
+    ///
+    /// # Errors
+    /// The first key that is unknown or out of its bounds, or a file that cannot be read.
+    pub fn load(sources: Sources) -> Result<Loaded, ConfigError> {
+        let values = sources.merge()?;
+        Ok(Loaded { config: parse::config(&values)?, settings: parse::settings(&values) })
+    }
+
+    /// The defaults with these keys set: no file and no environment takes part. For tests and for
+    /// applications that embed Doorward.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn from_pairs<K: Into<String>, V: Into<String>>(
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Self, ConfigError> {
+        let pairs = pairs.into_iter().map(|(key, value)| (key.into(), value.into()));
+        parse::config(&sources::of_pairs(pairs)?)
+    }
+
+    /// A page of ours as links name it, such as `/verify-email`: built on `public_url`, never on what a
+    /// request says its host is.
+    #[must_use]
+    pub fn link(&self, path: &str) -> String {
+        link(&self.public_url, path)
+    }
+}
+
+/// `path` on the public URL, whose own slash at the end does not count.
+#[must_use]
+pub fn link(public_url: &Url, path: &str) -> String {
+    format!("{}{path}", public_url.as_str().trim_end_matches('/'))
 }
 
 #[derive(Debug, Clone)]

@@ -1,0 +1,85 @@
+//! A user's signed-in devices, and ending them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::{Accounts, Error};
+use crate::auth::revocation::RevokeReason;
+use crate::domain::{Access, LoginId, UserId};
+use crate::models::logins::{self, LiveLogin, LoginKind, Scope};
+use crate::protocol::SessionInfo;
+
+/// In characters; the rest of what a client calls itself is of no use to anybody.
+const MAX_USER_AGENT: usize = 256;
+
+/// From where and with what somebody signs in.
+#[derive(Debug, Clone)]
+pub struct Device {
+    pub kind: LoginKind,
+    pub user_agent: Option<String>,
+    pub ip: Option<IpAddr>,
+}
+
+impl Device {
+    #[must_use]
+    pub fn new(kind: LoginKind, user_agent: Option<&str>, ip: Option<IpAddr>) -> Self {
+        // A NUL cannot be kept in every database's text; other control characters are nobody's name.
+        let clean = |text: &str| text.chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT).collect();
+        Self { kind, user_agent: user_agent.map(clean), ip }
+    }
+}
+
+impl Accounts {
+    /// The user's logins that stand, the newest first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn list_logins(&self, user: UserId) -> Result<Vec<LiveLogin>, Error> {
+        let clock = self.0.clock.clone();
+        self.0.db.run(move |conn| Ok(logins::live_of_user(conn, user, clock.now())?)).await
+    }
+
+    /// The user's live sockets on this node, the oldest first.
+    #[must_use]
+    pub fn list_sessions(&self, user: UserId) -> Vec<Arc<SessionInfo>> {
+        self.0.logins.sessions.of_user(user)
+    }
+
+    /// Ends the login that the access token belongs to.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn sign_out(&self, access: &Access) -> Result<(), Error> {
+        self.0.logins.revoke(Scope::Login(access.login), RevokeReason::SignedOut).await
+    }
+
+    /// Ends one login of the user's.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it is somebody else's, or has ended; those of the database.
+    pub async fn end_login(&self, access: &Access, login: LoginId) -> Result<(), Error> {
+        let (user, clock) = (access.user, self.0.clock.clone());
+        self.0
+            .logins
+            .revoke_with(RevokeReason::SignedOut, move |conn| {
+                logins::find_live(conn, login, clock.now())?
+                    .filter(|login| login.user_id == user)
+                    .ok_or(Error::NotFound)?;
+                Ok(((), Some(Scope::Login(login))))
+            })
+            .await
+    }
+
+    /// Ends all logins of the user's, or all others.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn end_logins(&self, access: &Access, except_current: bool) -> Result<(), Error> {
+        let scope = if except_current {
+            Scope::UserExcept(access.user, access.login)
+        } else {
+            Scope::User(access.user)
+        };
+        self.0.logins.revoke(scope, RevokeReason::SignedOut).await
+    }
+}

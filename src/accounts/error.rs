@@ -1,0 +1,61 @@
+//! What can keep a capability from doing what was asked.
+
+use diesel::result::DatabaseErrorKind;
+
+use crate::actors::db::DbError;
+use crate::actors::hasher::HashError;
+use crate::auth::keys::DamagedKey;
+use crate::auth::tokens::TokenError;
+use crate::domain::{Invalid, WeakPassword};
+
+/// In the product's words; `crate::error` puts them into HTTP's.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    #[error(transparent)]
+    WeakPassword(#[from] WeakPassword),
+    #[error("this username is taken")]
+    UsernameTaken,
+    /// Somebody else proved this address first. Said only to one who proved it too.
+    #[error("this address belongs to another account")]
+    EmailHeld,
+    /// One error for every cause of a failed sign-in.
+    #[error("wrong login or password")]
+    InvalidCredentials,
+    /// The current password, asked for again, was wrong.
+    #[error("wrong password")]
+    WrongPassword,
+    #[error("this refresh token is not valid")]
+    InvalidRefreshToken,
+    /// The cookie names no login that stands.
+    #[error("not signed in")]
+    InvalidCookie,
+    /// A link from a mail that is made up, used or expired.
+    #[error("this link is not valid any more")]
+    InvalidLink,
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error("there is no such thing")]
+    NotFound,
+    #[error(transparent)]
+    Db(#[from] DbError),
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    #[error(transparent)]
+    Query(#[from] diesel::result::Error),
+    #[error(transparent)]
+    DamagedKey(#[from] DamagedKey),
+    #[error("no key could be made")]
+    Randomness(#[from] aws_lc_rs::error::Unspecified),
+    #[error("a token could not be signed")]
+    Signing(#[from] jsonwebtoken::errors::Error),
+}
+
+/// Gives a broken unique index its meaning; other errors stay what they are.
+pub(super) fn on_duplicate(error: diesel::result::Error, meaning: Error) -> Error {
+    match error {
+        diesel::result::Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => meaning,
+        other => Error::Query(other),
+    }
+}

@@ -1,0 +1,171 @@
+//! The account as its owner sees it; closing it.
+
+use serde::Serialize;
+
+use super::sign_in::still_confirmed;
+use super::{Accounts, Error};
+use crate::auth::revocation::RevokeReason;
+use crate::auth::tokens::TokenError;
+use crate::db;
+use crate::domain::{Access, Invalid, Password, UserId};
+use crate::models::audit_events::{self, Action};
+use crate::models::logins::{self, Scope};
+use crate::models::one_time_tokens::{self, Purpose};
+use crate::models::outbox::{self, MailKind};
+use crate::models::users::{self, User};
+
+/// What is shown of a user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Profile {
+    pub id: UserId,
+    pub username: String,
+    pub display_name: String,
+    /// Claimed, and proven if `email_verified`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    pub email_verified: bool,
+}
+
+impl From<User> for Profile {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id,
+            username: user.username,
+            display_name: user.display_name,
+            email: user.email,
+            email_verified: user.email_verified_at.is_some(),
+        }
+    }
+}
+
+/// A name to be shown: 1 to 64 characters, no control characters, not only spaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisplayName(String);
+
+impl DisplayName {
+    /// # Errors
+    /// `invalid_display_name`.
+    pub fn parse(typed: &str) -> Result<Self, Invalid> {
+        let fits = typed.chars().nth(64).is_none();
+        if fits && !typed.trim().is_empty() && !typed.contains(char::is_control) {
+            Ok(Self(typed.to_owned()))
+        } else {
+            let detail = "A display name has 1 to 64 characters and no control characters.";
+            Err(Invalid::new("invalid_display_name", detail))
+        }
+    }
+}
+
+impl Accounts {
+    /// # Errors
+    /// [`Error::Token`] if the user is gone or disabled; those of the database.
+    pub async fn profile(&self, user: UserId) -> Result<Profile, Error> {
+        self.active_user(user).await.map(Profile::from)
+    }
+
+    /// # Errors
+    /// As [`Accounts::profile`].
+    pub async fn rename(&self, user: UserId, name: DisplayName) -> Result<Profile, Error> {
+        let clock = self.0.clock.clone();
+        self.0
+            .db
+            .run(move |conn| {
+                db::write(conn, |conn| {
+                    users::set_display_name(conn, user, &name.0, clock.now())?;
+                    users::find_active(conn, user)?.map(Profile::from).ok_or(GONE)
+                })
+            })
+            .await
+    }
+
+    /// Changes the password and ends all other logins.
+    ///
+    /// # Errors
+    /// [`Error::WrongPassword`], [`Error::WeakPassword`], [`Error::Token`], those of the database and the
+    /// hasher.
+    pub async fn change_password(
+        &self,
+        access: &Access,
+        current: Password,
+        chosen: Password,
+    ) -> Result<(), Error> {
+        let user = self.confirm(access.user, current).await?;
+        let hash = self.0.hasher.hash_chosen::<Error>(chosen, about(&user)).await?;
+        let (this, login) = (self.clone(), access.login);
+        self.0
+            .logins
+            .revoke_with(RevokeReason::PasswordChanged, move |conn| {
+                let now = this.0.clock.now();
+                still_confirmed(conn, &user)?;
+                users::set_password_hash(conn, user.id, &hash, now)?;
+                one_time_tokens::spoil_others(conn, user.id, Purpose::ResetPassword, now)?;
+                outbox::cancel(conn, MailKind::ResetPassword, user.id)?;
+                this.note(conn, Action::PasswordChanged, Some(user.id), None, now)?;
+                if let Some(email) = &user.email {
+                    this.post(conn, MailKind::PasswordChanged, user.id, email, now)?;
+                }
+                Ok::<_, Error>(((), Some(Scope::UserExcept(user.id, login))))
+            })
+            .await?;
+        self.0.mail.wake();
+        Ok(())
+    }
+
+    /// Deletes the account and what is known of its owner. The rows of its logins stay as long as they are
+    /// needed, without addresses and devices.
+    ///
+    /// # Errors
+    /// [`Error::WrongPassword`], [`Error::Token`], those of the database and the hasher.
+    pub async fn delete(&self, access: &Access, current: Password) -> Result<(), Error> {
+        let user = self.confirm(access.user, current).await?;
+        let this = self.clone();
+        self.0
+            .logins
+            .revoke_with(RevokeReason::AccountDeleted, move |conn| {
+                let now = this.0.clock.now();
+                still_confirmed(conn, &user)?;
+                users::delete(conn, user.id)?;
+                outbox::delete_of_user(conn, user.id)?;
+                logins::blank_devices(conn, user.id)?;
+                audit_events::blank_addresses(conn, user.id)?;
+                this.note(conn, Action::Deleted, Some(user.id), None, now)?;
+                Ok::<_, Error>(((), Some(Scope::User(user.id))))
+            })
+            .await
+    }
+
+    /// Shuts a user out, ending all their logins, or lets them sign in again.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], those of the database.
+    pub async fn set_disabled(&self, user: UserId, disabled: bool) -> Result<(), Error> {
+        let this = self.clone();
+        self.0
+            .logins
+            .revoke_with(RevokeReason::AccountDisabled, move |conn| {
+                let now = this.0.clock.now();
+                if !users::set_disabled(conn, user, disabled, now)? {
+                    return Err(Error::NotFound);
+                }
+                let action = if disabled { Action::Disabled } else { Action::Enabled };
+                this.note(conn, action, Some(user), None, now)?;
+                Ok(((), disabled.then_some(Scope::User(user))))
+            })
+            .await
+    }
+
+    pub(super) async fn active_user(&self, user: UserId) -> Result<User, Error> {
+        self.0.db.run(move |conn| users::find_active(conn, user)?.ok_or(GONE)).await
+    }
+}
+
+/// A good token of a user who is not there any more, or not welcome: it has not been noticed yet.
+const GONE: Error = Error::Token(TokenError::Revoked(RevokeReason::AccountDeleted));
+
+/// What others know of a user, and a password must not be made of.
+pub(super) fn about(user: &User) -> Vec<String> {
+    [Some(user.username.clone()), Some(user.display_name.clone()), user.email.clone()]
+        .into_iter()
+        .flatten()
+        .collect()
+}

@@ -1,0 +1,59 @@
+//! Opening an account.
+
+use super::error::on_duplicate;
+use super::{Accounts, Device, Error, Grant};
+use crate::db;
+use crate::domain::{Email, Password, UserId, Username};
+use crate::models::audit_events::Action;
+use crate::models::outbox::MailKind;
+use crate::models::users::{self, NewUser};
+
+impl Accounts {
+    /// Opens an account and signs it in. Whether an address is known to us is not told: it is only claimed
+    /// until the link that goes to it is followed.
+    ///
+    /// # Errors
+    /// [`Error::UsernameTaken`], [`Error::WeakPassword`], those of the database and the hasher.
+    pub async fn register(
+        &self,
+        username: Username,
+        password: Password,
+        email: Option<Email>,
+        device: Device,
+    ) -> Result<Grant, Error> {
+        let wanted = username.clone();
+        // First the cheap question; the index below has the last word.
+        if self.0.db.run(move |conn| Ok::<_, Error>(users::find_by_username(conn, &wanted)?)).await?.is_some()
+        {
+            return Err(Error::UsernameTaken);
+        }
+        let about = [Some(username.folded()), email.as_ref().map(Email::as_str)]
+            .into_iter()
+            .flatten()
+            .map(str::to_owned);
+        let password_hash = self.0.hasher.hash_chosen::<Error>(password, about.collect()).await?;
+        let user = NewUser { id: UserId(self.0.clock.new_id()), username, email, password_hash };
+        let this = self.clone();
+        let grant = self
+            .0
+            .db
+            .run(move |conn| {
+                let (user, credential, now) = db::write(conn, |conn| {
+                    let now = this.0.clock.now();
+                    users::insert(conn, &user, now)
+                        .map_err(|error| on_duplicate(error, Error::UsernameTaken))?;
+                    if let Some(email) = &user.email {
+                        this.post(conn, MailKind::VerifyEmail, user.id, email.as_str(), now)?;
+                    }
+                    this.note(conn, Action::Registered, Some(user.id), device.ip, now)?;
+                    let credential = this.begin_login(conn, user.id, &device, now)?;
+                    let user = users::find(conn, user.id)?.ok_or(Error::NotFound)?;
+                    Ok::<_, Error>((user, credential, now))
+                })?;
+                this.grant(user, credential, now)
+            })
+            .await?;
+        self.0.mail.wake();
+        Ok(grant)
+    }
+}

@@ -1,0 +1,137 @@
+//! `Mailer`: sends what is in the outbox. [`Mail`] is the handle.
+//!
+//! A mail is a row that was committed with the change that it tells about, so neither a crash nor an
+//! unreachable server loses one, and no request waits for one.
+
+mod delivery;
+pub mod preview;
+mod work;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, WrapFuture};
+use lettre::message::Mailbox;
+use tokio::sync::{Notify, Semaphore};
+use url::Url;
+
+use crate::actors::Db;
+use crate::clock::Clock;
+use crate::config::{Config, MailUrl};
+use delivery::Delivery;
+use work::{Claim, Job};
+
+/// Conversations with the server at a time: one that is slow must not hold the others up.
+const AT_ONCE: u32 = 4;
+/// Rows that another process adds wake nobody here.
+const POLL: Duration = Duration::from_secs(30);
+/// The wait after a database error.
+const DATABASE_PAUSE: Duration = Duration::from_secs(5);
+
+/// Tells the mailer that the outbox has something new. The default wakes nobody: for tests without mail.
+#[derive(Clone, Debug)]
+pub struct Mail {
+    news: Arc<Notify>,
+    slots: Arc<Semaphore>,
+}
+
+impl Default for Mail {
+    fn default() -> Self {
+        Self { news: Arc::default(), slots: Arc::new(Semaphore::new(AT_ONCE as usize)) }
+    }
+}
+
+/// What a mail is made with.
+#[derive(Debug)]
+struct Settings {
+    from: Mailbox,
+    public_url: Url,
+}
+
+impl Mail {
+    /// Starts the mailer on this thread. Inside the actix system: lettre's pool belongs to its runtime.
+    ///
+    /// # Errors
+    /// A sentence that names what is wrong with `mail.url`, or with the directory for kept mails.
+    pub fn start(db: Db, clock: Clock, config: &Config) -> Result<Self, String> {
+        let mail = Self::default();
+        let delivery = match &config.mail.url {
+            MailUrl::Smtp(url) => Delivery::smtp(url)?,
+            MailUrl::Preview => Delivery::preview(preview::directory(&config.data_dir))?,
+        };
+        let settings = Settings { from: config.mail.from.clone(), public_url: config.public_url.clone() };
+        let job = Job { db, clock, settings: Arc::new(settings), delivery: Arc::new(delivery) };
+        Mailer { job, mail: mail.clone() }.start();
+        Ok(mail)
+    }
+
+    /// Has the outbox looked at now. Call it after the commit.
+    pub fn wake(&self) {
+        self.news.notify_one();
+    }
+
+    /// Starts no more mails and waits until those under way have left. Whoever does not wait that long loses
+    /// none: a claim ends with its lease, and the mail is sent again.
+    pub async fn finish(&self) {
+        // Never an error: nobody closes the semaphore. Its permits are kept, so that no mail starts again.
+        if let Ok(all) = self.slots.acquire_many(AT_ONCE).await {
+            all.forget();
+        }
+    }
+}
+
+/// Where kept mails are, for the page that shows them; none unless `mail.url` is `preview`.
+#[must_use]
+pub fn preview_directory(config: &Config) -> Option<PathBuf> {
+    matches!(config.mail.url, MailUrl::Preview).then(|| preview::directory(&config.data_dir))
+}
+
+/// Claims mails one after the other and has up to [`AT_ONCE`] of them sent at a time.
+struct Mailer {
+    job: Job,
+    mail: Mail,
+}
+
+impl Actor for Mailer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.spawn(run(self.job.clone(), self.mail.clone()).into_actor(self));
+    }
+}
+
+async fn run(job: Job, mail: Mail) {
+    let clock = job.clock.clone();
+    // Whoever drops the semaphore, nobody does, ends the loop.
+    while let Ok(slot) = Arc::clone(&mail.slots).acquire_owned().await {
+        let soon = match job.claim().await {
+            Ok(Claim::Send(message)) => {
+                let (job, news) = (job.clone(), Arc::clone(&mail.news));
+                actix::spawn(async move {
+                    job.send(message).await;
+                    drop(slot);
+                    // One that failed is due again sooner than the lease that the loop saw.
+                    news.notify_one();
+                });
+                continue;
+            }
+            // Somebody else was faster, or the row was for nobody: there may be another one.
+            Ok(Claim::Skipped) => continue,
+            Ok(Claim::NothingUntil(next)) => {
+                let poll = clock.instant() + POLL;
+                next.map_or(poll, |next| clock.instant_at(next).min(poll))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot read the outbox");
+                clock.instant() + DATABASE_PAUSE
+            }
+        };
+        // `finish` must not wait for one that sleeps.
+        drop(slot);
+        tokio::select! {
+            () = clock.sleep_until(soon) => {}
+            () = mail.news.notified() => {}
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Kept mails: files that only this system's user can read. For trying Doorward out, with no mail server.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use mail_parser::MessageParser;
+use serde::Serialize;
+
+/// Mails that are kept; older ones are deleted.
+const KEPT: usize = 200;
+
+/// Where a data directory keeps its mails.
+#[must_use]
+pub fn directory(data_dir: &Path) -> PathBuf {
+    data_dir.join("mail")
+}
+
+/// A directory of mails, `TIME-KIND-ID.eml`, so that their names sort by age.
+#[derive(Debug, Clone)]
+pub struct Preview {
+    directory: PathBuf,
+}
+
+/// A kept mail as the listing shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct KeptMail {
+    pub id: String,
+    /// RFC 3339.
+    pub date: Option<String>,
+    pub to: Option<String>,
+    pub subject: Option<String>,
+    pub text: Option<String>,
+    pub links: Vec<String>,
+}
+
+impl Preview {
+    /// Makes the directory, for nobody else's eyes: its mails hold links that sign people in.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn open(directory: PathBuf) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700))?;
+        Ok(Self { directory })
+    }
+
+    /// The mails of a directory that need not exist yet.
+    #[must_use]
+    pub const fn at(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    /// Keeps a mail. Readers see all of it or nothing.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn keep(&self, name: &str, message: &[u8]) -> io::Result<()> {
+        let temporary = self.directory.join(format!(".{name}.tmp"));
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        file.write_all(message)?;
+        fs::rename(&temporary, self.directory.join(format!("{name}.eml")))?;
+        for old in self.ids()?.into_iter().skip(KEPT) {
+            match fs::remove_file(self.path(&old)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The kept mails, newest first.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn list(&self) -> io::Result<Vec<KeptMail>> {
+        let mut mails = Vec::new();
+        for id in self.ids()? {
+            // One that was deleted meanwhile is not listed.
+            if let Some(message) = self.read(&id)? {
+                mails.push(summary(id, &message));
+            }
+        }
+        Ok(mails)
+    }
+
+    /// A whole mail as it would have left.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn read(&self, id: &str) -> io::Result<Option<Vec<u8>>> {
+        if !is_id(id) {
+            return Ok(None);
+        }
+        match fs::read(self.path(id)) {
+            Ok(message) => Ok(Some(message)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn path(&self, id: &str) -> PathBuf {
+        self.directory.join(format!("{id}.eml"))
+    }
+
+    fn ids(&self) -> io::Result<Vec<String>> {
+        let entries = match fs::read_dir(&self.directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut ids = Vec::new();
+        for entry in entries {
+            let name = entry?.file_name();
+            let id = name.to_str().and_then(|name| name.strip_suffix(".eml")).filter(|id| is_id(id));
+            ids.extend(id.map(str::to_owned));
+        }
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(ids)
+    }
+}
+
+/// What our names are made of: no dot and no slash, so that no id leads out of the directory.
+fn is_id(id: &str) -> bool {
+    (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+fn summary(id: String, message: &[u8]) -> KeptMail {
+    let message = MessageParser::default().parse(message).unwrap_or_default();
+    let text = message.body_text(0).map(std::borrow::Cow::into_owned);
+    let links = text
+        .iter()
+        .flat_map(|text| text.lines())
+        .filter(|line| line.starts_with("http://") || line.starts_with("https://"))
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    KeptMail {
+        id,
+        date: message.date().map(mail_parser::DateTime::to_rfc3339),
+        to: message.to().and_then(|to| to.first()).and_then(|to| to.address()).map(str::to_owned),
+        subject: message.subject().map(str::to_owned),
+        text,
+        links,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mails_are_private_listed_newest_first_and_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        let preview = Preview::open(directory(&dir.path().join("data"))).unwrap();
+        for i in 0..KEPT + 5 {
+            let mail = format!("To: <a@b.example>\r\nSubject: mail {i}\r\n\r\nread\r\nhttp://h/{i}\r\n");
+            preview.keep(&format!("20261122T10{i:04}-verify_email-x"), mail.as_bytes()).unwrap();
+        }
+        let mails = preview.list().unwrap();
+        assert_eq!(mails.len(), KEPT);
+        assert_eq!(mails[0].subject.as_deref(), Some("mail 204"));
+        assert_eq!(mails[0].to.as_deref(), Some("a@b.example"));
+        assert_eq!(mails[0].links, ["http://h/204"]);
+        assert_eq!(mails[KEPT - 1].subject.as_deref(), Some("mail 5"));
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&dir.path().join("data")), 0o700);
+        assert_eq!(mode(&preview.directory), 0o700);
+        assert_eq!(mode(&preview.path(&mails[0].id)), 0o600);
+        assert!(fs::read_dir(&preview.directory).unwrap().count() == KEPT, "no temporary file is left");
+    }
+
+    #[test]
+    fn no_id_leads_out_of_the_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("secret.eml"), "x").unwrap();
+        let preview = Preview::open(directory(dir.path())).unwrap();
+        for id in ["../secret", "..%2fsecret", "", ".", "a/b", "a\\b", "a\0b", &"a".repeat(129), "secret"] {
+            assert!(preview.read(id).unwrap().is_none(), "{id}");
+        }
+        assert!(Preview::at(dir.path().join("none")).list().unwrap().is_empty());
+    }
+}

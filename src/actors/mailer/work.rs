@@ -1,0 +1,218 @@
+//! One mail's way: claimed, made, sent, marked; or put back, or given up.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use chrono::TimeDelta;
+use lettre::Message;
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart};
+
+use super::Settings;
+use super::delivery::{Delivery, Failure};
+use crate::actors::Db;
+use crate::actors::db::DbError;
+use crate::auth::secret;
+use crate::clock::{Clock, Timestamp};
+use crate::db::{self, Conn};
+use crate::domain::UserId;
+use crate::emails::{self, Link};
+use crate::models::one_time_tokens::{self, Purpose};
+use crate::models::outbox::{self, MailKind, Waiting};
+
+/// How long a link in a mail works.
+const LINK_TTL: TimeDelta = TimeDelta::minutes(30);
+/// How long one attempt owns its row; longer than an attempt can take (`delivery::ATTEMPT_TIMEOUT`).
+const LEASE: TimeDelta = TimeDelta::minutes(2);
+const FIRST_BACKOFF: Duration = Duration::from_secs(5);
+const LONGEST_BACKOFF: Duration = Duration::from_hours(1);
+/// After this a mail has lost its sense, and whoever wanted it has asked again.
+const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(24);
+/// A server that says "never" is asked again all the same: many say so while they are being set up.
+const PERMANENT_ATTEMPTS: i32 = 3;
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WorkError {
+    #[error(transparent)]
+    Db(#[from] DbError),
+    #[error(transparent)]
+    Query(#[from] diesel::result::Error),
+}
+
+/// What looking into the outbox came to.
+pub(super) enum Claim {
+    Send(Box<Claimed>),
+    Skipped,
+    NothingUntil(Option<Timestamp>),
+}
+
+/// A mail that is ours until its lease ends.
+pub(super) struct Claimed {
+    mail: Waiting,
+    kind: MailKind,
+    username: String,
+    /// The token of this attempt. It exists in the clear here and in the mail, nowhere else.
+    token: Option<(String, Timestamp)>,
+}
+
+#[derive(Clone)]
+pub(super) struct Job {
+    pub db: Db,
+    pub clock: Clock,
+    pub settings: Arc<Settings>,
+    pub delivery: Arc<Delivery>,
+}
+
+impl Job {
+    /// Takes the mail that has been due longest, and mints its link.
+    pub async fn claim(&self) -> Result<Claim, WorkError> {
+        let now = self.clock.now();
+        self.db
+            .run(move |conn| {
+                // Most looks find nothing: they must not take the database's write lock.
+                match outbox::first(conn)? {
+                    None => Ok(Claim::NothingUntil(None)),
+                    Some(mail) if mail.next_attempt_at > now => {
+                        Ok(Claim::NothingUntil(Some(mail.next_attempt_at)))
+                    }
+                    Some(mail) => db::write(conn, |conn| claim(conn, mail, now)),
+                }
+            })
+            .await
+    }
+
+    pub async fn send(&self, claimed: Box<Claimed>) {
+        let Claimed { mail, kind, .. } = &*claimed;
+        let outcome = match self.message(&claimed) {
+            Ok(message) => self.delivery.send(*kind, &mail.id, self.clock.now(), message).await,
+            Err(failure) => Err(failure),
+        };
+        let now = self.clock.now();
+        let attempt = mail.attempts;
+        let recorded = match outcome {
+            Ok(()) => {
+                tracing::info!(mail = %mail.id, kind = kind.as_str(), user = %mail.user_id, attempt, "mail sent");
+                let id = mail.id.clone();
+                self.db.run::<_, WorkError>(move |conn| Ok(outbox::mark_sent(conn, &id, now)?)).await
+            }
+            Err(failure) => self.fail(&claimed, &failure, now).await,
+        };
+        if let Err(error) = recorded {
+            tracing::error!(mail = %mail.id, %error, "cannot note what became of a mail; it is tried again");
+        }
+    }
+
+    async fn fail(&self, claimed: &Claimed, failure: &Failure, now: Timestamp) -> Result<(), WorkError> {
+        let Claimed { mail, kind, token, .. } = claimed;
+        // A server may repeat what it was sent.
+        let secrets = [token.as_ref().map_or("", |(token, _)| token), &mail.address];
+        let error = failure.describe(&secrets);
+        let attempt = mail.attempts;
+        let delay = backoff(attempt);
+        let next = now + TimeDelta::from_std(delay).unwrap_or(LEASE);
+        let mail = mail.clone();
+        if next - mail.created_at > GIVE_UP_AFTER || failure.permanent && attempt >= PERMANENT_ATTEMPTS {
+            tracing::error!(
+                mail = %mail.id, kind = kind.as_str(), user = %mail.user_id, attempt, error, "mail given up"
+            );
+            let event = self.clock.new_id();
+            return self
+                .db
+                .run(move |conn| db::write(conn, |conn| Ok(outbox::give_up(conn, &mail, event, now)?)))
+                .await;
+        }
+        let retry_s = delay.as_secs();
+        tracing::warn!(
+            mail = %mail.id, kind = kind.as_str(), user = %mail.user_id, attempt, retry_s, error, "mail not sent"
+        );
+        self.db.run(move |conn| Ok(outbox::put_back(conn, &mail.id, attempt, next)?)).await
+    }
+
+    fn message(&self, claimed: &Claimed) -> Result<Message, Failure> {
+        let Claimed { mail, kind, username, token } = claimed;
+        let public_url = &self.settings.public_url;
+        let link = token.as_ref().map(|(token, expires_at)| Link { token, expires_at: *expires_at });
+        let letter = emails::render(*kind, username, public_url, mail.created_at, link)
+            .map_err(|error| Failure::unsendable(&error))?;
+        let to = mail.address.parse().map_err(|error| Failure::unsendable(&error))?;
+        let host = public_url.host_str().unwrap_or("localhost");
+        let since_epoch = u64::try_from(self.clock.now().and_utc().timestamp()).unwrap_or_default();
+        Message::builder()
+            .from(self.settings.from.clone())
+            .to(Mailbox::new(None, to))
+            .subject(letter.subject)
+            .date(UNIX_EPOCH + Duration::from_secs(since_epoch))
+            // Of its own for each attempt: each has another link, and a receiver that drops what it has seen
+            // must not drop the good one.
+            .message_id(Some(format!("<{}.{}@{host}>", mail.id, mail.attempts)))
+            // RFC 3834: nobody's holiday notice answers it.
+            .raw_header(HeaderValue::new(
+                HeaderName::new_from_ascii_str("Auto-Submitted"),
+                "auto-generated".to_owned(),
+            ))
+            .multipart(MultiPart::alternative_plain_html(letter.text, letter.html))
+            .map_err(|error| Failure::unsendable(&error))
+    }
+}
+
+fn claim(conn: &mut Conn, mut mail: Waiting, now: Timestamp) -> Result<Claim, WorkError> {
+    if !outbox::claim(conn, &mail, now, now + LEASE)? {
+        return Ok(Claim::Skipped);
+    }
+    mail.attempts += 1;
+    let recipient = outbox::recipient(conn, &mail.user_id)?;
+    let (Some(kind), Ok(user), Some((username, email))) =
+        (MailKind::parse(&mail.kind), mail.user_id.parse::<UserId>(), recipient)
+    else {
+        tracing::info!(mail = %mail.id, kind = mail.kind, "mail dropped: its account is gone");
+        outbox::delete(conn, &mail.id)?;
+        return Ok(Claim::Skipped);
+    };
+    let purpose = match kind {
+        MailKind::VerifyEmail => Some(Purpose::VerifyEmail),
+        MailKind::ResetPassword => Some(Purpose::ResetPassword),
+        MailKind::PasswordChanged | MailKind::EmailChanged => None,
+    };
+    // A reset goes only where the account's mails still go. The other kinds go to an address that is not the
+    // account's: one that is to be proven, or one that was replaced and must hear of it.
+    if kind == MailKind::ResetPassword && email.as_deref() != Some(&mail.address) {
+        tracing::info!(mail = %mail.id, kind = mail.kind, "mail dropped: its address is gone");
+        outbox::delete(conn, &mail.id)?;
+        return Ok(Claim::Skipped);
+    }
+    let token = match purpose {
+        None => None,
+        Some(purpose) => {
+            let token = secret::random_token();
+            let expires_at = now + LINK_TTL;
+            let hash = secret::hash_token(&token);
+            one_time_tokens::insert(conn, &hash, purpose, user, &mail.address, expires_at)?;
+            Some((token, expires_at))
+        }
+    };
+    Ok(Claim::Send(Box::new(Claimed { mail, kind, username, token })))
+}
+
+/// 5 s after the first attempt, twice as long after each further one, at most an hour.
+fn backoff(attempt: i32) -> Duration {
+    let doublings = u32::try_from(attempt.saturating_sub(1)).unwrap_or_default().min(16);
+    (FIRST_BACKOFF * 2_u32.pow(doublings)).min(LONGEST_BACKOFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_an_hour() {
+        let waits: Vec<u64> = (1..=12).map(|attempt| backoff(attempt).as_secs()).collect();
+        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600]);
+        assert_eq!(backoff(i32::MAX), LONGEST_BACKOFF);
+        assert_eq!(backoff(0), FIRST_BACKOFF);
+    }
+
+    #[test]
+    fn a_lease_outlasts_an_attempt() {
+        assert!(LEASE.to_std().unwrap() > super::super::delivery::ATTEMPT_TIMEOUT * 3 / 2);
+    }
+}

@@ -1,0 +1,193 @@
+//! How passwords are hashed, and which stored forms are understood.
+//!
+//! New hashes are in passlib's `bcrypt-sha256` form, version 2: bcrypt of HMAC-SHA256(salt, password) in
+//! base64. Plain bcrypt cuts a password at 72 bytes and stops at a NUL; what it gets here is always 44
+//! characters. <https://passlib.readthedocs.io/en/stable/lib/passlib.hash.bcrypt_sha256.html>
+
+use aws_lc_rs::{constant_time, hmac};
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
+use base64::prelude::BASE64_STANDARD;
+
+use super::secret;
+use crate::domain::Password;
+
+const PREFIX: &str = "$bcrypt-sha256$v=2,t=2b,r=";
+/// bcrypt's own base64: other characters in another order.
+const BCRYPT_BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::BCRYPT, NO_PAD);
+/// Characters of `$2b$12$`, and of that with the salt.
+const HEAD: usize = 7;
+const HEAD_AND_SALT: usize = 29;
+
+/// A stored hash, taken apart. The one place that knows the forms: an imported one is a variant here.
+enum Scheme<'a> {
+    /// `$bcrypt-sha256$v=2,t=2b,r=12$<22 characters of salt>$<31 of digest>`
+    BcryptSha256 { cost: u32, salt: &'a str, digest: &'a str },
+    /// `$2a$`, `$2b$` or `$2y$`: the same function by three names.
+    Bcrypt { cost: u32, hash: &'a str },
+}
+
+impl<'a> Scheme<'a> {
+    fn parse(stored: &'a str) -> Option<Self> {
+        if let Some(rest) = stored.strip_prefix(PREFIX) {
+            let mut parts = rest.split('$');
+            let (cost, salt, digest) = (parts.next()?, parts.next()?, parts.next()?);
+            let sound = parts.next().is_none() && salt.len() == 22 && digest.len() == 31;
+            return sound.then_some(Self::BcryptSha256 { cost: cost.parse().ok()?, salt, digest });
+        }
+        let known = ["$2a$", "$2b$", "$2y$"].iter().any(|prefix| stored.starts_with(prefix));
+        let parts: bcrypt::HashParts = if known { stored.parse().ok()? } else { return None };
+        Some(Self::Bcrypt { cost: parts.get_cost(), hash: stored })
+    }
+
+    fn cost(&self) -> u32 {
+        match self {
+            Self::BcryptSha256 { cost, .. } | Self::Bcrypt { cost, .. } => *cost,
+        }
+    }
+
+    /// `None` if the hash cannot be computed: a cost or a salt that bcrypt does not know.
+    fn matches(&self, password: &Password) -> Option<bool> {
+        match self {
+            Self::BcryptSha256 { cost, salt, digest } => {
+                let bytes: [u8; 16] = BCRYPT_BASE64.decode(salt).ok()?.try_into().ok()?;
+                let computed =
+                    bcrypt::hash_with_salt(prehash(password, salt), *cost, bytes).ok()?.to_string();
+                let computed = computed.as_bytes().get(HEAD_AND_SALT..)?;
+                Some(constant_time::verify_slices_are_equal(computed, digest.as_bytes()).is_ok())
+            }
+            Self::Bcrypt { hash, .. } => bcrypt::verify(password.expose(), hash).ok(),
+        }
+    }
+
+    fn is_current(&self, cost: u32) -> bool {
+        matches!(self, Self::BcryptSha256 { cost: c, .. } if *c == cost)
+    }
+}
+
+/// What a check found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verified {
+    pub ok: bool,
+    /// The stored hash is of another form or cost than new ones: now, with the password at hand, is the
+    /// time to replace it.
+    pub rehash: bool,
+}
+
+/// Hashes a password. `cost` is bcrypt's, 4 to 31: the work doubles with each step.
+///
+/// # Errors
+/// bcrypt's, for a cost out of bounds.
+pub fn hash(password: &Password, cost: u32) -> Result<String, bcrypt::BcryptError> {
+    let mut bytes = [0; 16];
+    secret::fill(&mut bytes);
+    hash_salted(password, cost, bytes)
+}
+
+fn hash_salted(password: &Password, cost: u32, bytes: [u8; 16]) -> Result<String, bcrypt::BcryptError> {
+    let salt = BCRYPT_BASE64.encode(bytes);
+    let computed = bcrypt::hash_with_salt(prehash(password, &salt), cost, bytes)?.to_string();
+    debug_assert!(computed[HEAD..].starts_with(&salt));
+    Ok(format!("{PREFIX}{cost}${salt}${}", &computed[HEAD_AND_SALT..]))
+}
+
+/// Checks a password against a stored hash. Nobody's password (`None`) and a wrong one cost the same work,
+/// that of one hash at `cost`, so that the time an answer takes does not tell who has an account.
+#[must_use]
+pub fn verify(password: &Password, stored: Option<&str>, cost: u32) -> Verified {
+    const NO: Verified = Verified { ok: false, rehash: false };
+    let Some(stored) = stored else {
+        waste(cost);
+        return NO;
+    };
+    let scheme = Scheme::parse(stored);
+    match scheme.as_ref().and_then(|scheme| Some((scheme, scheme.matches(password)?))) {
+        Some((scheme, true)) => Verified { ok: true, rehash: !scheme.is_current(cost) },
+        Some((scheme, false)) => {
+            // The work at cost c doubles with each step: c, then c, c + 1 .. cost - 1 add up to `cost`.
+            (scheme.cost()..cost).for_each(waste);
+            NO
+        }
+        None => {
+            tracing::error!("a stored password hash is not understood");
+            waste(cost);
+            NO
+        }
+    }
+}
+
+/// The work of one hash, for nothing.
+fn waste(cost: u32) {
+    let _ = std::hint::black_box(bcrypt::hash_with_salt([b'x'; 44], cost, std::hint::black_box([7; 16])));
+}
+
+/// The salt is the key: without it, precomputed SHA-256 tables would serve for the inner hash.
+fn prehash(password: &Password, salt: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, salt.as_bytes());
+    BASE64_STANDARD.encode(hmac::sign(&key, password.expose().as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COST: u32 = 4;
+
+    fn typed(text: &str) -> Password {
+        Password::typed(text.to_owned())
+    }
+
+    /// Made with passlib 1.7.4: `bcrypt_sha256.using(rounds=4, salt=..).hash("correct horse battery staple")`.
+    const PASSLIB: &str =
+        "$bcrypt-sha256$v=2,t=2b,r=4$n79VH.0Q2TMWmt3Oqt9uku$FtTPYAYB7Unzu5SXyz9NjYdCcMd8ay.";
+
+    #[test]
+    fn passlibs_hashes_verify_and_ours_are_the_same() {
+        let password = typed("correct horse battery staple");
+        assert_eq!(verify(&password, Some(PASSLIB), COST), Verified { ok: true, rehash: false });
+        assert!(!verify(&typed("correct horse battery stapl"), Some(PASSLIB), COST).ok);
+        let salt = BCRYPT_BASE64.decode("n79VH.0Q2TMWmt3Oqt9uku").unwrap().try_into().unwrap();
+        assert_eq!(hash_salted(&password, COST, salt).unwrap(), PASSLIB);
+        let long = "$bcrypt-sha256$v=2,t=2b,r=4$PgIKBd7/ICHX4F5Z13HKSu$44MbYtZw9wXJyko0dLTbfD4T1gVBCQm";
+        assert!(verify(&typed(&format!("päss wörd {}", "x".repeat(90))), Some(long), COST).ok);
+    }
+
+    #[test]
+    fn no_byte_of_a_long_password_is_ignored() {
+        let mut text = "a".repeat(100);
+        let stored = hash(&typed(&text), COST).unwrap();
+        assert!(verify(&typed(&text), Some(&stored), COST).ok);
+        text.replace_range(90..91, "b");
+        assert!(!verify(&typed(&text), Some(&stored), COST).ok);
+    }
+
+    #[test]
+    fn plain_bcrypt_verifies_and_asks_to_be_replaced() {
+        // Made with passlib 1.7.4: `bcrypt.using(rounds=4).hash("plain bcrypt pw")`.
+        let plain = "$2b$04$B4beOI9vm7FC0y7zWBAum.Luj1lhiTVGWIURRUcDBA.a2b45ni1JO";
+        for prefix in ["$2a$", "$2b$", "$2y$"] {
+            let stored = plain.replace("$2b$", prefix);
+            let wanted = Verified { ok: true, rehash: true };
+            assert_eq!(verify(&typed("plain bcrypt pw"), Some(&stored), COST), wanted);
+        }
+        assert!(!verify(&typed("plain bcrypt px"), Some(plain), COST).ok);
+    }
+
+    #[test]
+    fn another_cost_asks_to_be_replaced() {
+        let password = typed("correct horse battery staple");
+        assert_eq!(verify(&password, Some(PASSLIB), COST + 1), Verified { ok: true, rehash: true });
+    }
+
+    #[test]
+    fn what_is_not_understood_is_nobodys() {
+        for stored in
+            ["", "!", "$2b$04$short", "$2x$04$B4be", "$bcrypt-sha256$v=2,t=2b,r=99$x$y", &"$".repeat(60)]
+        {
+            assert!(!verify(&typed(""), Some(stored), COST).ok, "{stored}");
+        }
+        assert!(!verify(&typed(""), Some(&PASSLIB.replace("r=4", "r=1")), COST).ok);
+        assert!(!verify(&typed("x"), None, COST).ok);
+    }
+}

@@ -1,0 +1,230 @@
+//! Access tokens: JWTs (RFC 7519) in the profile of RFC 9068, signed with Ed25519.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_lc_rs::digest;
+use chrono::DateTime;
+use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, encode};
+use serde::{Deserialize, Serialize};
+use url::Url;
+use uuid::Uuid;
+
+use super::keys::{Jwks, Keyring};
+use super::revocation::RevokeReason;
+use crate::clock::{Clock, Timestamp};
+use crate::config;
+use crate::domain::{Access, LoginId, UserId};
+
+/// RFC 9068 section 2.1: no other JWT of ours can be taken for an access token.
+const TYPE: &str = "at+jwt";
+/// In bytes. Ours have about 500; a longer one is not worth hashing.
+const MAX_LENGTH: usize = 2048;
+/// Seconds by which another node's clock may be ahead of ours.
+const LEEWAY: i64 = 5;
+/// Tokens in each of the cache's two generations; together about 4 MB.
+const CACHE_GENERATION: usize = 8192;
+
+/// Why a token is not good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Not ours, not for us, or tampered with. Which of these is nobody's business.
+    #[error("the access token is not valid")]
+    Invalid,
+    #[error("the access token has expired")]
+    Expired,
+    /// Good, but its login has ended.
+    #[error("the access token's login has ended")]
+    Revoked(RevokeReason),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Claims {
+    iss: String,
+    aud: String,
+    sub: UserId,
+    sid: LoginId,
+    jti: Uuid,
+    iat: i64,
+    exp: i64,
+    username: String,
+}
+
+/// Signs and verifies.
+#[derive(Clone)]
+pub struct Tokens(Arc<Inner>);
+
+struct Inner {
+    keyring: Keyring,
+    validation: Validation,
+    issuer: String,
+    audience: String,
+    /// In seconds.
+    ttl: i64,
+    clock: Clock,
+    cache: Mutex<Cache>,
+}
+
+impl Tokens {
+    /// `public_url` without its last slash is the issuer.
+    #[must_use]
+    pub fn new(keyring: Keyring, config: &config::Tokens, public_url: &Url, clock: Clock) -> Self {
+        let issuer = public_url.as_str().trim_end_matches('/').to_owned();
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[&issuer]);
+        validation.set_audience(&[&config.audience]);
+        validation.set_required_spec_claims(&["iss", "aud", "exp", "sub"]);
+        // By hand, below: the library asks the system's clock.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        Self(Arc::new(Inner {
+            keyring,
+            validation,
+            issuer,
+            audience: config.audience.clone(),
+            ttl: i64::try_from(config.access_ttl.as_secs()).unwrap_or(i64::MAX / 4),
+            clock,
+            cache: Mutex::default(),
+        }))
+    }
+
+    /// Signs a token for a login. `now` is when the login was found to stand, and no later: were a token's
+    /// time counted from after that, it could outlive the note that its login was revoked meanwhile.
+    ///
+    /// # Errors
+    /// If the key cannot sign.
+    pub fn issue(
+        &self,
+        user: UserId,
+        username: &str,
+        login: LoginId,
+        now: Timestamp,
+    ) -> Result<String, jsonwebtoken::errors::Error> {
+        let key = self.0.keyring.current();
+        let header = Header {
+            typ: Some(TYPE.to_owned()),
+            kid: Some(key.kid().to_owned()),
+            ..Header::new(Algorithm::EdDSA)
+        };
+        let iat = now.and_utc().timestamp();
+        let claims = Claims {
+            iss: self.0.issuer.clone(),
+            aud: self.0.audience.clone(),
+            sub: user,
+            sid: login,
+            jti: self.0.clock.new_id(),
+            iat,
+            exp: iat + self.0.ttl,
+            username: username.to_owned(),
+        };
+        encode(&header, &claims, key.encoding())
+    }
+
+    /// Whose token this is, if it is good now. Whether its login was revoked is for the caller to ask.
+    ///
+    /// # Errors
+    /// [`TokenError::Invalid`] or [`TokenError::Expired`].
+    pub fn verify(&self, token: &str) -> Result<Access, TokenError> {
+        if token.len() > MAX_LENGTH {
+            return Err(TokenError::Invalid);
+        }
+        // The cache keeps no token, only its hash.
+        let digest = digest::digest(&digest::SHA256, token.as_bytes());
+        let key: [u8; 32] = digest.as_ref().try_into().map_err(|_| TokenError::Invalid)?;
+        let cached = self.cache().get(&key);
+        let good = if let Some(good) = cached {
+            good
+        } else {
+            let good = Arc::new(self.check_signature(token)?);
+            self.cache().insert(key, Arc::clone(&good));
+            good
+        };
+        self.check_time(&good)
+    }
+
+    /// The public keys, for whoever verifies tokens elsewhere.
+    #[must_use]
+    pub fn jwks(&self) -> Jwks {
+        self.0.keyring.jwks()
+    }
+
+    /// How long a token lives, in seconds.
+    #[must_use]
+    pub fn lifetime(&self) -> i64 {
+        self.0.ttl
+    }
+
+    /// What time does not change: algorithm, type, key, signature, issuer, audience. The key is one of ours,
+    /// found by its name; a key that the token itself brings (`jwk`, `jku`, `x5u`) is never looked at.
+    fn check_signature(&self, token: &str) -> Result<Claims, TokenError> {
+        let header = decode_header(token).map_err(|_| TokenError::Invalid)?;
+        // RFC 7515 section 4.1.11: an extension that must be understood, and is not.
+        if header.typ.as_deref() != Some(TYPE) || header.crit.is_some() {
+            return Err(TokenError::Invalid);
+        }
+        let key = header.kid.and_then(|kid| self.0.keyring.find(&kid)).ok_or(TokenError::Invalid)?;
+        decode::<Claims>(token, key.decoding(), &self.0.validation)
+            .map(|data| data.claims)
+            .map_err(|_| TokenError::Invalid)
+    }
+
+    fn check_time(&self, claims: &Claims) -> Result<Access, TokenError> {
+        let now = self.0.clock.now().and_utc().timestamp();
+        if claims.iat > now.saturating_add(LEEWAY) {
+            return Err(TokenError::Invalid);
+        }
+        // Also by our own lifetime: when that is lowered, it holds for tokens already given out. So no token
+        // outlives the revocations that are read at start, which reach back one lifetime.
+        let expires_at = claims.exp.min(claims.iat.saturating_add(self.0.ttl));
+        if now >= expires_at {
+            return Err(TokenError::Expired);
+        }
+        Ok(Access {
+            user: claims.sub,
+            username: claims.username.clone(),
+            login: claims.sid,
+            expires_at: DateTime::from_timestamp(expires_at, 0).ok_or(TokenError::Invalid)?.naive_utc(),
+        })
+    }
+
+    fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
+        self.0.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("keyring", &self.0.keyring).finish_non_exhaustive()
+    }
+}
+
+/// The tokens whose signatures were found good lately: a signature costs 40 us, and clients that reconnect
+/// show the same token. Bounded without a clock: when the young generation is full, the old one is dropped.
+#[derive(Default)]
+struct Cache {
+    young: HashMap<[u8; 32], Arc<Claims>>,
+    old: HashMap<[u8; 32], Arc<Claims>>,
+}
+
+impl Cache {
+    fn get(&mut self, key: &[u8; 32]) -> Option<Arc<Claims>> {
+        if let Some(claims) = self.young.get(key) {
+            return Some(Arc::clone(claims));
+        }
+        let claims = self.old.remove(key)?;
+        self.insert(*key, Arc::clone(&claims));
+        Some(claims)
+    }
+
+    fn insert(&mut self, key: [u8; 32], claims: Arc<Claims>) {
+        if self.young.len() >= CACHE_GENERATION {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, claims);
+    }
+}
+
+#[cfg(test)]
+#[path = "tokens_tests.rs"]
+mod tests;

@@ -1,0 +1,250 @@
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jsonwebtoken::EncodingKey;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::super::keys::SigningKey;
+use super::super::refresh::{Credential, CredentialKind};
+use super::*;
+use crate::clock::ManualClock;
+
+const TTL: i64 = 900;
+
+struct Setup {
+    tokens: Tokens,
+    clock: ManualClock,
+    /// The same key as the keyring's.
+    key: SigningKey,
+}
+
+fn config(ttl: i64) -> config::Tokens {
+    config::Tokens {
+        access_ttl: Duration::from_secs(ttl.try_into().unwrap()),
+        refresh_ttl: Duration::from_secs(86_400),
+        audience: "doorward".to_owned(),
+    }
+}
+
+fn tokens(key: &SigningKey, clock: &ManualClock, ttl: i64) -> Tokens {
+    let key = SigningKey::from_stored(&key.stored()).unwrap();
+    let url = "http://localhost:8080/".parse().unwrap();
+    Tokens::new(Keyring::new(key, vec![]), &config(ttl), &url, Clock::Manual(clock.clone()))
+}
+
+fn setup() -> Setup {
+    let (key, clock) = (SigningKey::generate().unwrap(), ManualClock::default());
+    Setup { tokens: tokens(&key, &clock, TTL), clock, key }
+}
+
+impl Setup {
+    fn now(&self) -> i64 {
+        Clock::Manual(self.clock.clone()).now().and_utc().timestamp()
+    }
+
+    fn header(&self) -> Value {
+        json!({"alg": "EdDSA", "typ": "at+jwt", "kid": self.key.kid()})
+    }
+
+    fn claims(&self) -> Value {
+        let now = self.now();
+        json!({
+            "iss": "http://localhost:8080", "aud": "doorward", "sub": Uuid::from_u128(1), "sid": Uuid::from_u128(2),
+            "jti": Uuid::from_u128(3), "iat": now, "exp": now + TTL, "username": "ada",
+        })
+    }
+
+    /// Signs anything with the right key, whatever the header says.
+    fn sign(&self, header: &Value, claims: &Value) -> String {
+        sign_with(self.key.encoding(), Algorithm::EdDSA, header, claims)
+    }
+
+    fn verify_with(&self, change: impl FnOnce(&mut Value, &mut Value)) -> Result<Access, TokenError> {
+        let (mut header, mut claims) = (self.header(), self.claims());
+        change(&mut header, &mut claims);
+        self.tokens.verify(&self.sign(&header, &claims))
+    }
+}
+
+fn sign_with(key: &EncodingKey, algorithm: Algorithm, header: &Value, claims: &Value) -> String {
+    let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+    let message = format!("{}.{}", part(header), part(claims));
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), key, algorithm).unwrap();
+    format!("{message}.{signature}")
+}
+
+#[test]
+fn an_issued_token_is_good_until_it_expires() {
+    let s = setup();
+    let (user, login) = (UserId(Uuid::from_u128(1)), LoginId(Uuid::from_u128(2)));
+    let now = Clock::Manual(s.clock.clone()).now();
+    let token = s.tokens.issue(user, "ada", login, now).unwrap();
+    let header = decode_header(&token).unwrap();
+    assert_eq!((header.typ.as_deref(), header.kid.as_deref()), (Some("at+jwt"), Some(s.key.kid())));
+    let access = s.tokens.verify(&token).unwrap();
+    assert_eq!((access.user, access.login, access.username.as_str()), (user, login, "ada"));
+    assert_eq!(access.expires_at.and_utc().timestamp(), s.now() + TTL);
+    // The second time it comes from the cache, and time still counts.
+    assert_eq!(s.tokens.verify(&token), Ok(access));
+    s.clock.advance(Duration::from_secs(TTL.try_into().unwrap()));
+    assert_eq!(s.tokens.verify(&token), Err(TokenError::Expired));
+}
+
+#[test]
+fn the_hand_made_one_of_these_tests_is_good() {
+    assert!(setup().verify_with(|_, _| ()).is_ok());
+}
+
+#[test]
+fn other_algorithms_are_refused() {
+    let s = setup();
+    for name in ["none", "None", "HS256", "ES256", "RS256", "eddsa", ""] {
+        assert_eq!(
+            s.verify_with(|header, _| header["alg"] = name.into()),
+            Err(TokenError::Invalid),
+            "{name}"
+        );
+    }
+    let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+    let none = json!({"alg": "none", "typ": "at+jwt", "kid": s.key.kid()});
+    let unsigned = format!("{}.{}.", part(&none), part(&s.claims()));
+    assert_eq!(s.tokens.verify(&unsigned), Err(TokenError::Invalid));
+    // The classic: the public key, which everybody knows, as the key of an HMAC.
+    let x = s.tokens.jwks().keys[0].x.clone();
+    let header = json!({"alg": "HS256", "typ": "at+jwt", "kid": s.key.kid()});
+    for secret in [BASE64_URL_SAFE_NO_PAD.decode(&x).unwrap(), x.into_bytes()] {
+        let token = sign_with(&EncodingKey::from_secret(&secret), Algorithm::HS256, &header, &s.claims());
+        assert_eq!(s.tokens.verify(&token), Err(TokenError::Invalid));
+    }
+}
+
+#[test]
+fn keys_that_are_not_ours_are_refused() {
+    let s = setup();
+    assert_eq!(s.verify_with(|header, _| header["kid"] = "other".into()), Err(TokenError::Invalid));
+    assert_eq!(
+        s.verify_with(|header, _| drop(header.as_object_mut().unwrap().remove("kid"))),
+        Err(TokenError::Invalid)
+    );
+    let strangers = SigningKey::generate().unwrap();
+    let token = sign_with(strangers.encoding(), Algorithm::EdDSA, &s.header(), &s.claims());
+    assert_eq!(s.tokens.verify(&token), Err(TokenError::Invalid), "our kid, another key");
+    let jwk = Keyring::new(strangers, vec![]).jwks().keys.remove(0);
+    let strangers = SigningKey::generate().unwrap();
+    for kid in [s.key.kid().to_owned(), jwk.kid.clone()] {
+        let mut header = s.header();
+        header["kid"] = kid.into();
+        header["jwk"] = serde_json::to_value(&jwk).unwrap();
+        header["jku"] = "http://localhost/keys.json".into();
+        let token = sign_with(strangers.encoding(), Algorithm::EdDSA, &header, &s.claims());
+        assert_eq!(s.tokens.verify(&token), Err(TokenError::Invalid), "a key that it brings along");
+    }
+}
+
+#[test]
+fn a_retiring_key_still_verifies() {
+    let s = setup();
+    let old = SigningKey::from_stored(&s.key.stored()).unwrap();
+    let url = "http://localhost:8080".parse().unwrap();
+    let keyring = Keyring::new(SigningKey::generate().unwrap(), vec![old]);
+    let rotated = Tokens::new(keyring, &config(TTL), &url, Clock::Manual(s.clock.clone()));
+    assert!(rotated.verify(&s.sign(&s.header(), &s.claims())).is_ok());
+}
+
+#[test]
+fn time_is_checked() {
+    let s = setup();
+    let now = s.now();
+    let times =
+        |iat: i64, exp: i64| s.verify_with(|_, c| (c["iat"], c["exp"]) = (iat.into(), exp.into())).err();
+    assert_eq!(times(now - 10, now), Some(TokenError::Expired), "no leeway here");
+    assert_eq!(times(now - 10, now + 1), None);
+    assert_eq!(times(now + 5, now + 60), None);
+    assert_eq!(times(now + 6, now + 60), Some(TokenError::Invalid));
+    assert_eq!(times(now - TTL, now + 60), Some(TokenError::Expired), "older than a token may become");
+    assert_eq!(times(i64::MIN, i64::MAX), Some(TokenError::Expired));
+    assert_eq!(times(i64::MAX, i64::MAX), Some(TokenError::Invalid));
+}
+
+#[test]
+fn a_lowered_lifetime_holds_for_old_tokens() {
+    let s = setup();
+    let token = s.sign(&s.header(), &s.claims());
+    let lowered = tokens(&s.key, &s.clock, 60);
+    s.clock.advance(Duration::from_secs(60));
+    assert!(s.tokens.verify(&token).is_ok());
+    assert_eq!(lowered.verify(&token), Err(TokenError::Expired));
+}
+
+#[test]
+fn every_claim_counts() {
+    let s = setup();
+    for (claim, wrong) in [
+        ("iss", json!("http://elsewhere")),
+        ("aud", json!("elsewhere")),
+        ("sub", json!("nobody")),
+        ("sid", json!(7)),
+        ("iat", json!("now")),
+        ("exp", json!(1.5)),
+    ] {
+        assert_eq!(s.verify_with(|_, c| c[claim] = wrong), Err(TokenError::Invalid), "wrong {claim}");
+        let gone = s.verify_with(|_, c| drop(c.as_object_mut().unwrap().remove(claim)));
+        assert_eq!(gone, Err(TokenError::Invalid), "no {claim}");
+    }
+    for typ in ["JWT", "jwt", "", "at+JWT"] {
+        assert_eq!(s.verify_with(|header, _| header["typ"] = typ.into()), Err(TokenError::Invalid), "{typ}");
+    }
+    assert!(s.verify_with(|h, _| drop(h.as_object_mut().unwrap().remove("typ"))).is_err());
+    assert!(s.verify_with(|h, _| h["crit"] = json!(["b64"])).is_err());
+}
+
+#[test]
+fn what_is_no_access_token_is_refused() {
+    let s = setup();
+    let refresh = Credential::generate(CredentialKind::Refresh, LoginId(Uuid::from_u128(2))).expose();
+    let good = s.sign(&s.header(), &s.claims());
+    let stripped = good.rsplit_once('.').unwrap().0;
+    let long = "a".repeat(1 << 20);
+    for token in [refresh.as_str(), "", ".", "..", "...", "a.b.c", stripped, &format!("{stripped}."), &long] {
+        assert_eq!(s.tokens.verify(token), Err(TokenError::Invalid));
+    }
+}
+
+#[test]
+fn the_cache_is_bounded_and_keeps_what_is_used() {
+    let s = setup();
+    let claims: Arc<Claims> = Arc::new(serde_json::from_value(s.claims()).unwrap());
+    let mut cache = Cache::default();
+    let key = |n: usize| {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&n.to_le_bytes());
+        key
+    };
+    for n in 1..5 * CACHE_GENERATION {
+        cache.insert(key(n), Arc::clone(&claims));
+        if n % 1000 == 1 {
+            assert_eq!(cache.get(&key(1)).is_some(), true, "in use");
+        }
+    }
+    assert!(cache.get(&key(2)).is_none());
+    assert!(cache.young.len() <= CACHE_GENERATION && cache.old.len() <= CACHE_GENERATION);
+}
+
+proptest! {
+    #[test]
+    fn verifying_never_panics(text in any::<String>()) {
+        prop_assert!(setup().tokens.verify(&text).is_err());
+    }
+
+    #[test]
+    fn no_changed_token_is_good(at in 0_usize..400, to in "[A-Za-z0-9_.-]") {
+        let s = setup();
+        let token = s.sign(&s.header(), &s.claims());
+        let at = at % token.len();
+        let mut changed = token.clone();
+        changed.replace_range(at..=at, &to);
+        prop_assert!(changed == token || s.tokens.verify(&changed).is_err());
+    }
+}

@@ -1,0 +1,119 @@
+//! One file a command.
+
+mod config;
+mod serve;
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use doorward::config::{Config, ConfigError, Loaded, Sources};
+
+/// A self-hosted sign-in server for live apps.
+#[derive(Parser)]
+#[command(name = "doorward", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the server (the default)
+    Serve,
+    /// Shows every setting in force and where it came from
+    Config,
+}
+
+#[derive(Args)]
+struct Settings {
+    /// The configuration file [default: doorward.toml, if it is there]
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// Sets a key for this run, such as --set log.level=debug
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value, global = true)]
+    set: Vec<(String, String)>,
+    /// Where to listen (short for --set http.listen=...)
+    #[arg(long, value_name = "ADDRESS:PORT", global = true)]
+    listen: Option<String>,
+    /// Where data is kept (short for --set data_dir=...)
+    #[arg(long, value_name = "DIR", global = true)]
+    data_dir: Option<String>,
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+impl Settings {
+    fn load(self) -> Result<Loaded, ConfigError> {
+        let shortcuts = [("http.listen", self.listen), ("data_dir", self.data_dir)];
+        let shortcuts = shortcuts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        Config::load(Sources::of_process(self.config, self.set.into_iter().chain(shortcuts).collect()))
+    }
+}
+
+/// Why a command ended early; it becomes one line and an exit code.
+enum Failure {
+    /// The configuration is wrong: whoever starts Doorward must mend it.
+    Usage(String),
+    Running(String),
+}
+
+impl Failure {
+    fn running(error: impl Display) -> Self {
+        Self::Running(error.to_string())
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+pub fn run() -> ExitCode {
+    // A wrong command line ends here, with clap's own words and code 2.
+    let cli = Cli::parse();
+    let outcome = match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(cli.settings),
+        Command::Config => config::run(cli.settings),
+    };
+    let (message, code) = match outcome {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Usage(message)) => (message, 2),
+        Err(Failure::Running(message)) => (message, 1),
+    };
+    eprintln!("doorward: {message}");
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn settings_may_stand_before_and_after_the_command() {
+        for line in [
+            ["doorward", "--set", "log.level=debug", "config"],
+            ["doorward", "config", "--set", "log.level=debug"],
+        ] {
+            let cli = Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(cli.settings.set, [("log.level".to_owned(), "debug".to_owned())]);
+            assert!(matches!(cli.command, Some(Command::Config)));
+        }
+        assert!(Cli::try_parse_from(["doorward"]).is_ok_and(|cli| cli.command.is_none()));
+        assert!(Cli::try_parse_from(["doorward", "--set", "nothing"]).is_err());
+    }
+}

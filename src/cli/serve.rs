@@ -1,0 +1,104 @@
+//! `doorward serve`: runs the server until it is told to stop.
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use doorward::app::Application;
+use doorward::clock::Clock;
+use doorward::config::{Config, MailUrl};
+use doorward::telemetry;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Failure, Settings};
+
+pub fn run(settings: Settings) -> Result<(), Failure> {
+    let config = settings.load()?.config;
+    telemetry::init(&config.log).map_err(Failure::running)?;
+    actix::System::new().block_on(serve(config))
+}
+
+async fn serve(config: Config) -> Result<(), Failure> {
+    if config.password.insecure_cost {
+        tracing::warn!(
+            cost = config.password.cost,
+            "password.insecure_cost is on: stolen password hashes would be cheap to guess; for tests only"
+        );
+    }
+    // Before anything listens: a stop that comes while we start must not be lost.
+    let mut stop = StopSignals::listen().map_err(Failure::running)?;
+    let application = Application::build(config.clone(), Clock::System).await.map_err(Failure::running)?;
+    // Nobody may be there to read it.
+    let _ = std::io::stdout().write_all(greeting(&config, application.address()).as_bytes());
+
+    let shutdown = async move {
+        let name = stop.next().await;
+        tracing::info!(signal = name, "stopping; a second signal stops at once");
+        actix::spawn(async move {
+            let name = stop.next().await;
+            tracing::warn!(signal = name, "stopped at once");
+            std::process::exit(1);
+        });
+    };
+    application.run_until_stopped(shutdown).await.map_err(Failure::running)?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// What somebody who starts it for the first time wants to know.
+fn greeting(config: &Config, address: SocketAddr) -> String {
+    let reachable = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let base = format!("http://{}", SocketAddr::new(reachable, address.port()));
+    let mails = match config.mail.url {
+        MailUrl::Preview => format!(
+            "Mails are kept in {} and shown at {base}/dev/mail to this machine only.",
+            config.data_dir.join("mail").display()
+        ),
+        MailUrl::Smtp(_) => "Mails leave through the server that mail.url names.".to_owned(),
+    };
+    format!(
+        "Doorward listens on {address}; its public address is {}\n{mails}\nTry:\n  \
+         curl -s {base}/api/register -H 'content-type: application/json' \
+         -d '{{\"username\":\"alice\",\"password\":\"plum tree in march rain\"}}'\n",
+        config.link("/")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_to_try_can_be_reached() {
+        let config = Config::from_pairs([("public_url", "https://id.example")]).unwrap();
+        for (address, reachable) in [("0.0.0.0:81", "http://127.0.0.1:81"), ("[::]:81", "http://[::1]:81")] {
+            let text = greeting(&config, address.parse().unwrap());
+            assert!(text.contains(&format!("curl -s {reachable}/api/register")), "{text}");
+            assert!(text.contains(&format!("{reachable}/dev/mail")), "{text}");
+        }
+        let config = Config::from_pairs([("mail.url", "smtp://u:hunter2@localhost")]).unwrap();
+        let text = greeting(&config, config.http.listen);
+        assert!(!text.contains("hunter2") && !text.contains("/dev/mail"), "{text}");
+    }
+}

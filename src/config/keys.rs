@@ -1,0 +1,122 @@
+//! The one table of what can be set. docs/OPERATIONS.md shows it to people; a test keeps the two together.
+
+/// What a key is worth when nobody sets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fallback {
+    Fixed(&'static str),
+    /// As many as the machine has cores.
+    Cores,
+    /// `sqlite:DATA_DIR/doorward.db`
+    InDataDir,
+}
+
+#[derive(Debug)]
+pub struct Key {
+    pub name: &'static str,
+    pub fallback: Fallback,
+    /// What it is, with its unit and bounds: the last words of an error about it.
+    pub expected: &'static str,
+    /// Its value may hold a password: nothing shows it unmasked.
+    pub secret: bool,
+}
+
+const fn key(name: &'static str, default: &'static str, expected: &'static str) -> Key {
+    Key { name, fallback: Fallback::Fixed(default), expected, secret: false }
+}
+
+const fn per_core(name: &'static str, expected: &'static str) -> Key {
+    Key { name, fallback: Fallback::Cores, expected, secret: false }
+}
+
+pub const KEYS: &[Key] = &[
+    key("http.listen", "127.0.0.1:8080", "an address and port, such as 127.0.0.1:8080 or [::1]:8080"),
+    per_core("http.workers", "a number of threads from 1 to 512"),
+    key(
+        "public_url",
+        "http://localhost:8080",
+        "an http:// or https:// URL without user, query and fragment, such as https://id.example.org",
+    ),
+    key("data_dir", "./data", "the path of a directory"),
+    Key {
+        name: "database.url",
+        fallback: Fallback::InDataDir,
+        expected: "sqlite:PATH, such as sqlite:/var/lib/doorward/doorward.db",
+        secret: true,
+    },
+    per_core("database.executors", "a number of threads from 1 to 64"),
+    per_core("password.workers", "a number of threads from 1 to 256"),
+    key(
+        "password.cost",
+        "12",
+        "a bcrypt cost from 10 to 16 (from 4 only with password.insecure_cost = true, for tests)",
+    ),
+    key("password.min_length", "8", "a number of characters from 8 to 64"),
+    key("password.insecure_cost", "false", "true or false"),
+    key("tokens.access_ttl", "15m", "a duration from 30s to 24h, such as 15m"),
+    key(
+        "tokens.refresh_ttl",
+        "30d",
+        "a duration from 5m to 400d and no shorter than tokens.access_ttl, such as 30d",
+    ),
+    key("tokens.audience", "doorward", "1 to 200 printable characters without spaces"),
+    Key {
+        name: "mail.url",
+        fallback: Fallback::Fixed("preview"),
+        expected: "preview, smtps://USER:PASSWORD@HOST or smtp://USER:PASSWORD@HOST?tls=required",
+        secret: true,
+    },
+    key(
+        "mail.from",
+        "Doorward <no-reply@localhost>",
+        "a mail address, such as Doorward <no-reply@example.org>",
+    ),
+    key("sockets.auth_timeout", "5s", "a duration from 100ms to 5m, such as 5s"),
+    key("sockets.heartbeat", "25s", "a duration from 1s to 10m, such as 25s"),
+    key("sockets.max_frame", "64KiB", "a size from 4KiB to 64MiB, such as 64KiB"),
+    key("sockets.max_outbox", "1MiB", "a size from 16KiB to 256MiB, such as 1MiB"),
+    key("sockets.max_per_user", "100", "a number from 1 to 1000000"),
+    key("sockets.max_waiting_per_address", "20", "a number from 1 to 1000000"),
+    key(
+        "sockets.allowed_origins",
+        "",
+        "origins such as https://app.example.org, a list or separated by commas",
+    ),
+    key(
+        "sockets.trusted_proxies",
+        "",
+        "addresses or networks such as 10.0.0.0/8, a list or separated by commas",
+    ),
+    key("log.format", "text", "text or json"),
+    key("log.level", "info", "error, warn, info, debug or trace"),
+];
+
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// The key that a misspelt one was probably meant to be, if one is near enough to be worth naming.
+#[must_use]
+pub fn nearest(name: &str) -> Option<&'static str> {
+    // Who forgot the section, or used another, is helped by the last part alone.
+    let last = name.rsplit('.').next().unwrap_or(name);
+    let same_last =
+        KEYS.iter().map(|key| key.name).find(|key| key.rsplit('.').next() == Some(last) && !last.is_empty());
+    let (distance, key) = KEYS.iter().map(|key| (distance(name, key.name), key.name)).min()?;
+    if distance <= 1 + key.len() / 4 { Some(key) } else { same_last }
+}
+
+/// Levenshtein's distance. A key longer than any of ours could be is not compared to the end.
+fn distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=a.len()).collect();
+    for (i, right) in b.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, left) in a.iter().enumerate() {
+            let substitute = diagonal + usize::from(*left != right);
+            diagonal = row[j + 1];
+            row[j + 1] = substitute.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[a.len()]
+}

@@ -1,0 +1,233 @@
+//! From texts to values, each parsed once and within its bounds.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use lettre::{AsyncSmtpTransport, Tokio1Executor};
+use url::Url;
+
+use super::keys::{self, KEYS};
+use super::sources::{ConfigError, Origin, Values};
+use super::{Config, Database, Http, Log, LogFormat, Mail, MailUrl, Password, Sockets, Tokens};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const DAY: Duration = Duration::from_hours(24);
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+
+pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
+    let insecure_cost = values.parse("password.insecure_cost", from_str::<bool>)?;
+    let access_ttl = values.duration("tokens.access_ttl", 30 * SECOND..=DAY)?;
+    Ok(Config {
+        http: Http {
+            listen: values.parse("http.listen", from_str)?,
+            workers: values.number("http.workers", 1..=512)?,
+        },
+        public_url: values.parse("public_url", public_url)?,
+        data_dir: values.parse("data_dir", |text| (!text.trim().is_empty()).then(|| PathBuf::from(text)))?,
+        database: Database {
+            url: values.parse("database.url", from_str)?,
+            executors: values.number("database.executors", 1..=64)?,
+        },
+        password: Password {
+            workers: values.number("password.workers", 1..=256)?,
+            cost: values.number("password.cost", if insecure_cost { 4..=16 } else { 10..=16 })?,
+            min_length: values.number("password.min_length", 8..=64)?,
+            insecure_cost,
+        },
+        tokens: Tokens {
+            access_ttl,
+            refresh_ttl: values.duration("tokens.refresh_ttl", access_ttl.max(5 * MINUTE)..=400 * DAY)?,
+            audience: values.parse("tokens.audience", audience)?,
+        },
+        mail: Mail { url: values.parse("mail.url", mail_url)?, from: values.parse("mail.from", from_str)? },
+        sockets: Sockets {
+            auth_timeout: values.duration("sockets.auth_timeout", Duration::from_millis(100)..=5 * MINUTE)?,
+            heartbeat: values.duration("sockets.heartbeat", SECOND..=10 * MINUTE)?,
+            max_frame: values.size("sockets.max_frame", 4 * KIB..=64 * MIB)?,
+            max_outbox: values.size("sockets.max_outbox", 16 * KIB..=256 * MIB)?,
+            max_per_user: values.number("sockets.max_per_user", 1..=1_000_000)?,
+            max_waiting_per_address: values.number("sockets.max_waiting_per_address", 1..=1_000_000)?,
+            allowed_origins: values.parse("sockets.allowed_origins", |text| list(text, origin))?,
+            trusted_proxies: values.parse("sockets.trusted_proxies", |text| list(text, network))?,
+        },
+        log: Log {
+            format: values.parse("log.format", |text| match text {
+                "text" => Some(LogFormat::Text),
+                "json" => Some(LogFormat::Json),
+                _ => None,
+            })?,
+            level: values.parse("log.level", |text| match text {
+                "error" => Some(tracing::Level::ERROR),
+                "warn" => Some(tracing::Level::WARN),
+                "info" => Some(tracing::Level::INFO),
+                "debug" => Some(tracing::Level::DEBUG),
+                "trace" => Some(tracing::Level::TRACE),
+                _ => None,
+            })?,
+        },
+    })
+}
+
+trait Parse {
+    fn parse<T>(&self, key: &'static str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, ConfigError>;
+
+    fn number<T: FromStr + PartialOrd>(
+        &self,
+        key: &'static str,
+        bounds: RangeInclusive<T>,
+    ) -> Result<T, ConfigError> {
+        self.parse(key, |text| from_str(text).filter(|number| bounds.contains(number)))
+    }
+
+    fn duration(&self, key: &'static str, bounds: RangeInclusive<Duration>) -> Result<Duration, ConfigError> {
+        self.parse(key, |text| {
+            humantime::parse_duration(text).ok().filter(|duration| bounds.contains(duration))
+        })
+    }
+
+    fn size(&self, key: &'static str, bounds: RangeInclusive<u64>) -> Result<usize, ConfigError> {
+        self.parse(key, |text| {
+            let size = from_str::<bytesize::ByteSize>(text)?.as_u64();
+            usize::try_from(size).ok().filter(|_| bounds.contains(&size))
+        })
+    }
+}
+
+impl Parse for Values {
+    fn parse<T>(&self, key: &'static str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, ConfigError> {
+        // A key that the table lacks would be a slip in this file: every test that loads finds it.
+        let (text, origin) = match self.get(key) {
+            Some(value) => (value.text.as_str(), value.origin.clone()),
+            None => ("", Origin::Default),
+        };
+        parse(text).ok_or_else(|| ConfigError::Invalid {
+            key,
+            value: shown(key, text),
+            origin,
+            expected: keys::find(key).map_or("another value", |key| key.expected),
+        })
+    }
+}
+
+/// A value as errors and `doorward config` may show it.
+pub(super) fn shown(key: &str, text: &str) -> String {
+    if keys::find(key).is_none_or(|key| key.secret) { masked(text) } else { quoted(text) }
+}
+
+fn quoted(text: &str) -> String {
+    let short: String = text.chars().take(200).collect();
+    if short.is_empty() || short.chars().any(char::is_control) { format!("{short:?}") } else { short }
+}
+
+/// A URL without its password; what cannot be read as one is not shown at all, unless it holds no room for
+/// a password.
+fn masked(text: &str) -> String {
+    if text == "preview" || text.starts_with("sqlite:") {
+        return quoted(text);
+    }
+    match Url::parse(text) {
+        Ok(mut url) if url.has_host() => {
+            let hidden = url.password().is_none() || url.set_password(Some("***")).is_ok();
+            // A password may as well have been given as a parameter.
+            let parameters: Vec<(String, String)> = url
+                .query_pairs()
+                .map(|(name, value)| {
+                    let value = if matches!(&*name, "tls" | "sslmode") {
+                        value.into_owned()
+                    } else {
+                        "***".to_owned()
+                    };
+                    (name.into_owned(), value)
+                })
+                .collect();
+            url.set_query(None);
+            url.set_fragment(None);
+            if !parameters.is_empty() {
+                url.query_pairs_mut().extend_pairs(parameters);
+            }
+            if hidden { quoted(url.as_str()) } else { "***".to_owned() }
+        }
+        _ => "***".to_owned(),
+    }
+}
+
+fn from_str<T: FromStr>(text: &str) -> Option<T> {
+    text.trim().parse().ok()
+}
+
+fn public_url(text: &str) -> Option<Url> {
+    let url: Url = from_str(text)?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    plain.then_some(url)
+}
+
+fn audience(text: &str) -> Option<String> {
+    let good = (1..=200).contains(&text.chars().count())
+        && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+    good.then(|| text.to_owned())
+}
+
+fn mail_url(text: &str) -> Option<MailUrl> {
+    if text == "preview" {
+        return Some(MailUrl::Preview);
+    }
+    // The transport is built later, inside the runtime; what it would refuse is refused here.
+    AsyncSmtpTransport::<Tokio1Executor>::from_url(text).ok()?;
+    Some(MailUrl::Smtp(text.to_owned()))
+}
+
+fn list<T>(text: &str, item: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
+    text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(item).collect()
+}
+
+/// An origin as browsers write it (RFC 6454 section 6.2). Apps that bring their own browser have schemes
+/// of their own, such as `capacitor://localhost`.
+fn origin(text: &str) -> Option<String> {
+    let url: Url = from_str(text)?;
+    let bare = url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && matches!(url.path(), "" | "/")
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if !bare || url.scheme() == "file" {
+        return None;
+    }
+    let tuple = url.origin();
+    if tuple.is_tuple() {
+        return Some(tuple.ascii_serialization());
+    }
+    let host = url.host_str()?.to_ascii_lowercase();
+    Some(match url.port() {
+        Some(port) => format!("{}://{host}:{port}", url.scheme()),
+        None => format!("{}://{host}", url.scheme()),
+    })
+}
+
+fn network(text: &str) -> Option<IpNet> {
+    from_str::<IpNet>(text).or_else(|| from_str::<std::net::IpAddr>(text).map(IpNet::from))
+}
+
+/// Every key's value as it may be shown.
+pub(super) fn settings(values: &Values) -> Vec<super::Setting> {
+    KEYS.iter()
+        .filter_map(|key| {
+            let value = values.get(key.name)?;
+            Some(super::Setting {
+                key: key.name,
+                value: shown(key.name, &value.text),
+                origin: value.origin.clone(),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,229 @@
+use std::ffi::OsString;
+
+use proptest::prelude::*;
+
+use super::keys::{KEYS, nearest};
+use super::*;
+
+fn environment(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+    variables.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect()
+}
+
+/// A file of this text, so that no `doorward.toml` of the working directory takes part.
+fn load(file: &str, variables: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Loaded, String> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("some.toml");
+    std::fs::write(&path, file).unwrap();
+    Config::load(Sources {
+        file: Some(path),
+        environment: environment(variables),
+        flags: flags.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect(),
+    })
+    .map_err(|error| error.to_string().replace(&dir.path().display().to_string(), "DIR"))
+}
+
+fn error(file: &str, variables: &[(&str, &str)], flags: &[(&str, &str)]) -> String {
+    load(file, variables, flags).expect_err("refused")
+}
+
+fn value(loaded: &Loaded, key: &str) -> (String, Origin) {
+    let setting = loaded.settings.iter().find(|setting| setting.key == key).unwrap();
+    (setting.value.clone(), setting.origin.clone())
+}
+
+#[test]
+fn defaults_are_those_of_the_reference() {
+    let config = load("", &[("PATH", "/bin"), ("DOORWARDEN", "x")], &[]).unwrap().config;
+    assert_eq!(config.http.listen, ([127, 0, 0, 1], 8080).into());
+    assert_eq!(config.public_url.as_str(), "http://localhost:8080/");
+    assert_eq!(config.database.url.to_string(), "sqlite:./data/doorward.db");
+    assert_eq!((config.password.cost, config.password.min_length), (12, 8));
+    assert_eq!(config.tokens.access_ttl, Duration::from_mins(15));
+    assert_eq!(config.tokens.refresh_ttl, Duration::from_hours(24 * 30));
+    assert_eq!(config.mail.url, MailUrl::Preview);
+    assert_eq!(config.mail.from.to_string(), "Doorward <no-reply@localhost>");
+    assert_eq!((config.sockets.max_frame, config.sockets.max_outbox), (65_536, 1_048_576));
+    assert!(config.sockets.allowed_origins.is_empty() && config.sockets.trusted_proxies.is_empty());
+    assert_eq!((config.log.format, config.log.level), (LogFormat::Text, tracing::Level::INFO));
+}
+
+#[test]
+fn later_sources_win_and_say_who_they_are() {
+    let file = "data_dir = '/file'\n[http]\nlisten = '127.0.0.1:1'\nworkers = 3\n[password]\ncost = 11";
+    let loaded = load(
+        file,
+        &[("DOORWARD_HTTP__LISTEN", "127.0.0.1:2"), ("DOORWARD_HTTP__WORKERS", "4")],
+        &[("http.listen", "127.0.0.1:3")],
+    )
+    .unwrap();
+    assert_eq!(loaded.config.http.listen.port(), 3);
+    assert_eq!(value(&loaded, "http.listen"), ("127.0.0.1:3".to_owned(), Origin::CommandLine));
+    let variable = Origin::Environment("DOORWARD_HTTP__WORKERS".to_owned());
+    assert_eq!(value(&loaded, "http.workers"), ("4".to_owned(), variable));
+    assert!(matches!(value(&loaded, "password.cost"), (text, Origin::File(_)) if text == "11"));
+    assert_eq!(value(&loaded, "database.url"), ("sqlite:/file/doorward.db".to_owned(), Origin::Default));
+    assert_eq!(loaded.settings.len(), KEYS.len());
+}
+
+#[test]
+fn lists_come_as_lists_or_with_commas() {
+    let file = "[sockets]\nallowed_origins = ['https://A.example:443', 'capacitor://localhost']\n";
+    let loaded =
+        load(file, &[("DOORWARD_SOCKETS__TRUSTED_PROXIES", "10.0.0.0/8, ::1,")], &[]).unwrap().config;
+    assert_eq!(loaded.sockets.allowed_origins, ["https://a.example", "capacitor://localhost"]);
+    assert_eq!(
+        loaded.sockets.trusted_proxies,
+        ["10.0.0.0/8".parse::<IpNet>().unwrap(), "::1/128".parse().unwrap()]
+    );
+}
+
+#[test]
+fn an_error_names_key_value_origin_and_what_is_expected() {
+    assert_eq!(
+        error("", &[("DOORWARD_PASSWORD__COST", "9")], &[]),
+        "password.cost cannot be 9 (environment DOORWARD_PASSWORD__COST); expected a bcrypt cost from 10 to 16 \
+         (from 4 only with password.insecure_cost = true, for tests)"
+    );
+    assert_eq!(
+        error("[log]\nformat = 'xml'", &[], &[]),
+        "log.format cannot be xml (file DIR/some.toml); expected text or json"
+    );
+    assert_eq!(
+        error("[http]\nlissten = 1", &[], &[]),
+        "unknown key http.lissten (file DIR/some.toml); did you mean http.listen?"
+    );
+    assert_eq!(
+        error("", &[("DOORWARD_LISTEN", "x")], &[]),
+        "unknown key listen (environment DOORWARD_LISTEN); did you mean http.listen?"
+    );
+    assert_eq!(error("", &[], &[("zzz", "1")]), "unknown key zzz (command line)");
+    assert!(error("[tcp]", &[], &[]).starts_with("unknown key tcp (file"));
+    assert!(error("http = 3", &[], &[]).starts_with("unknown key http (file"));
+    assert!(error("a = 1\nb = = 'secret'", &[], &[]).contains("not TOML, line 2"));
+    assert!(!error("a = 1\nb = = 'secret'", &[], &[]).contains("secret"));
+}
+
+#[test]
+fn every_bound_is_kept() {
+    for (key, low, high) in [
+        ("http.workers", "0", "513"),
+        ("database.executors", "0", "65"),
+        ("password.workers", "0", "257"),
+        ("password.cost", "9", "17"),
+        ("password.min_length", "7", "65"),
+        ("tokens.access_ttl", "29s", "25h"),
+        ("tokens.refresh_ttl", "10m", "401d"),
+        ("sockets.auth_timeout", "99ms", "6m"),
+        ("sockets.heartbeat", "999ms", "11m"),
+        ("sockets.max_frame", "4095", "65MiB"),
+        ("sockets.max_outbox", "15KiB", "257MiB"),
+        ("sockets.max_per_user", "0", "1000001"),
+        ("sockets.max_waiting_per_address", "0", "1000001"),
+    ] {
+        for text in [low, high, "", "-1", "many"] {
+            let message = error("", &[], &[(key, text)]);
+            assert!(message.starts_with(&format!("{key} cannot be ")), "{message}");
+        }
+    }
+    let cheap = Config::from_pairs([("password.cost", "4"), ("password.insecure_cost", "true")]).unwrap();
+    assert_eq!(cheap.password.cost, 4);
+}
+
+#[test]
+fn what_no_url_or_address_can_be_is_refused() {
+    for (key, text) in [
+        ("http.listen", "localhost"),
+        ("public_url", "ftp://a.example"),
+        ("public_url", "https://user@a.example"),
+        ("public_url", "https://a.example/?x=1"),
+        ("data_dir", " "),
+        ("database.url", "mysql://a"),
+        ("tokens.audience", "a b"),
+        ("mail.url", "http://a.example"),
+        ("mail.url", "smtp://"),
+        ("mail.from", "nobody"),
+        ("sockets.allowed_origins", "*"),
+        ("sockets.allowed_origins", "https://a.example/path"),
+        ("sockets.allowed_origins", "null"),
+        ("sockets.trusted_proxies", "10.0.0.0/33"),
+        ("log.level", "loud"),
+    ] {
+        assert!(error("", &[], &[(key, text)]).starts_with(key), "{key} = {text}");
+    }
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    for url in ["smtps://u:hunter2@mail.example", "smtp://u:hunter2@mail.example?tls=required"] {
+        let loaded = load("", &[], &[("mail.url", url)]).unwrap();
+        let (shown, _) = value(&loaded, "mail.url");
+        assert!(shown.contains("u:***@mail.example") && !shown.contains("hunter2"), "{shown}");
+        assert!(!format!("{loaded:?}").contains("hunter2"));
+    }
+    for url in
+        ["smtp//u:hunter2@mail", "hunter2", "smtp://u:hunter2@mail?tls=hunter3", "http://x/?password=hunter2"]
+    {
+        let message = error("", &[], &[("mail.url", url)]);
+        assert!(!message.contains("hunter2"), "{message}");
+    }
+    assert!(!error("", &[], &[("database.url", "postgres://u:hunter2@h/d")]).contains("hunter2"));
+}
+
+#[test]
+fn links_are_built_on_the_public_url() {
+    for url in ["https://id.example", "https://id.example/", "https://id.example//"] {
+        let config = Config::from_pairs([("public_url", url)]).unwrap();
+        assert_eq!(config.link("/verify-email/x"), "https://id.example/verify-email/x");
+    }
+    let below = Config::from_pairs([("public_url", "https://example.org/id/")]).unwrap();
+    assert_eq!(below.link("/x"), "https://example.org/id/x");
+}
+
+#[test]
+fn the_reference_names_every_key_and_its_default() {
+    let reference = include_str!("../../docs/OPERATIONS.md");
+    for key in KEYS {
+        let row = format!("| `{}` |", key.name);
+        let line = reference.lines().find(|line| line.starts_with(&row));
+        let line = line.unwrap_or_else(|| panic!("docs/OPERATIONS.md lacks {}", key.name));
+        if let keys::Fallback::Fixed(text) = key.fallback {
+            let default = if text.is_empty() { "none".to_owned() } else { format!("`{text}`") };
+            assert!(line.contains(&default), "{line}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_that_a_key_is_set_to_panics(index in 0..KEYS.len(), text in "\\PC{0,40}|[0-9]{1,30}[a-zA-Z]{0,3}") {
+        let key = &KEYS[index];
+        if let Err(error) = Config::from_pairs([(key.name, text.as_str())]) {
+            let message = error.to_string();
+            prop_assert!(message.starts_with(key.name), "{message}");
+            prop_assert!(!message.contains('\n'), "{message}");
+        }
+    }
+
+    #[test]
+    fn any_file_is_read_or_refused(text in "(\\PC|\n){0,200}") {
+        let _ = load(&text, &[], &[]);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused(key in "[a-z_.]{0,90}") {
+        prop_assume!(!KEYS.iter().any(|known| known.name == key));
+        let refused = Config::from_pairs([(key.as_str(), "1")]);
+        let is_unknown = matches!(refused, Err(ConfigError::Unknown { .. }));
+        prop_assert!(is_unknown);
+    }
+
+    #[test]
+    fn a_slip_of_one_letter_is_guessed(index in 0..KEYS.len(), at in 0..100_usize, letter in "[a-z]") {
+        let mut name: Vec<char> = KEYS[index].name.chars().collect();
+        let at = at % name.len();
+        name[at] = letter.chars().next().unwrap();
+        let name: String = name.into_iter().collect();
+        let guess = nearest(&name).unwrap();
+        prop_assert!(guess.len().abs_diff(name.len()) <= 1, "{name}: {guess}");
+    }
+}

@@ -1,0 +1,81 @@
+//! The table `audit_events`: what happened to accounts, for whoever has to find out later.
+
+use std::net::IpAddr;
+
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use crate::clock::Timestamp;
+use crate::db::Conn;
+use crate::domain::UserId;
+use crate::schema::audit_events;
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Registered,
+    SignedIn,
+    /// Asked for, by whomever: no user is named, for the row is written whether there is one or not.
+    ResetRequested,
+    PasswordReset,
+    PasswordChanged,
+    EmailChangeRequested,
+    EmailVerified,
+    RefreshReused,
+    Disabled,
+    Enabled,
+    Deleted,
+}
+
+impl Action {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::SignedIn => "signed_in",
+            Self::ResetRequested => "reset_requested",
+            Self::PasswordReset => "password_reset",
+            Self::PasswordChanged => "password_changed",
+            Self::EmailChangeRequested => "email_change_requested",
+            Self::EmailVerified => "email_verified",
+            Self::RefreshReused => "refresh_reused",
+            Self::Disabled => "disabled",
+            Self::Enabled => "enabled",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+/// Notes what happened to `subject`, and from which address it was asked for.
+pub fn insert(
+    conn: &mut Conn,
+    id: Uuid,
+    action: Action,
+    subject: Option<UserId>,
+    ip: Option<IpAddr>,
+    now: Timestamp,
+) -> QueryResult<()> {
+    let subject = subject.map(|user| user.to_string());
+    diesel::insert_into(audit_events::table)
+        .values((
+            audit_events::id.eq(id.to_string()),
+            audit_events::at.eq(now),
+            audit_events::action.eq(action.as_str()),
+            audit_events::subject.eq(subject),
+            audit_events::ip.eq(ip.map(|ip| ip.to_string())),
+        ))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Forgets the addresses of a user who is gone.
+pub fn blank_addresses(conn: &mut Conn, subject: UserId) -> QueryResult<()> {
+    diesel::update(audit_events::table.filter(audit_events::subject.eq(subject.to_string())))
+        .set(audit_events::ip.eq(None::<String>))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Deletes what happened before `before`; answers how much.
+pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
+    diesel::delete(audit_events::table.filter(audit_events::at.lt(before))).execute(conn)
+}

@@ -1,0 +1,124 @@
+//! The table `users`: accounts.
+
+use diesel::prelude::*;
+
+use crate::clock::Timestamp;
+use crate::db::Conn;
+use crate::domain::{Email, UserId, Username};
+use crate::schema::users;
+
+/// A row. No `Debug`: it holds the password's hash.
+#[derive(Clone, Queryable)]
+pub struct User {
+    #[diesel(deserialize_as = String)]
+    pub id: UserId,
+    /// Folded.
+    pub username: String,
+    pub display_name: String,
+    /// Claimed by this user, and held if `email_verified_at` is set.
+    pub email: Option<String>,
+    pub email_verified_at: Option<Timestamp>,
+    pub password_hash: String,
+    pub role: String,
+    pub disabled_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// A new account.
+#[derive(Clone)]
+pub struct NewUser {
+    pub id: UserId,
+    pub username: Username,
+    /// Claimed, not proven.
+    pub email: Option<Email>,
+    pub password_hash: String,
+}
+
+/// # Errors
+/// A unique violation if the username is taken.
+pub fn insert(conn: &mut Conn, user: &NewUser, now: Timestamp) -> QueryResult<()> {
+    diesel::insert_into(users::table)
+        .values((
+            users::id.eq(user.id.to_string()),
+            users::username.eq(user.username.folded()),
+            users::display_name.eq(user.username.typed()),
+            users::email.eq(user.email.as_ref().map(Email::as_str)),
+            users::password_hash.eq(&user.password_hash),
+            users::created_at.eq(now),
+            users::updated_at.eq(now),
+        ))
+        .execute(conn)
+        .map(drop)
+}
+
+pub fn find(conn: &mut Conn, id: UserId) -> QueryResult<Option<User>> {
+    users::table.find(id.to_string()).first(conn).optional()
+}
+
+/// A user who is there and not disabled.
+pub fn find_active(conn: &mut Conn, id: UserId) -> QueryResult<Option<User>> {
+    users::table.find(id.to_string()).filter(users::disabled_at.is_null()).first(conn).optional()
+}
+
+pub fn find_by_username(conn: &mut Conn, username: &Username) -> QueryResult<Option<User>> {
+    users::table.filter(users::username.eq(username.folded())).first(conn).optional()
+}
+
+/// The user who proved this address.
+pub fn find_holder(conn: &mut Conn, email: &Email) -> QueryResult<Option<User>> {
+    users::table
+        .filter(users::email.eq(email.as_str()))
+        .filter(users::email_verified_at.is_not_null())
+        .first(conn)
+        .optional()
+}
+
+/// Up to `limit` users who are not disabled and claim or hold this address: its holder, then the oldest.
+pub fn find_claimants(conn: &mut Conn, email: &Email, limit: i64) -> QueryResult<Vec<User>> {
+    users::table
+        .filter(users::email.eq(email.as_str()))
+        .filter(users::disabled_at.is_null())
+        .order((users::email_verified_at.is_null(), users::id))
+        .limit(limit)
+        .load(conn)
+}
+
+pub fn set_password_hash(conn: &mut Conn, id: UserId, hash: &str, now: Timestamp) -> QueryResult<()> {
+    diesel::update(users::table.find(id.to_string()))
+        .set((users::password_hash.eq(hash), users::updated_at.eq(now)))
+        .execute(conn)
+        .map(drop)
+}
+
+pub fn set_display_name(conn: &mut Conn, id: UserId, name: &str, now: Timestamp) -> QueryResult<()> {
+    diesel::update(users::table.find(id.to_string()))
+        .set((users::display_name.eq(name), users::updated_at.eq(now)))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Makes the user the holder of a proven address.
+///
+/// # Errors
+/// A unique violation if somebody else holds it.
+pub fn set_held_email(conn: &mut Conn, id: UserId, email: &str, now: Timestamp) -> QueryResult<()> {
+    diesel::update(users::table.find(id.to_string()))
+        .set((users::email.eq(email), users::email_verified_at.eq(now), users::updated_at.eq(now)))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Disables a user, or enables them again. Answers whether there is such a user.
+pub fn set_disabled(conn: &mut Conn, id: UserId, disabled: bool, now: Timestamp) -> QueryResult<bool> {
+    let at = disabled.then_some(now);
+    diesel::update(users::table.find(id.to_string()))
+        .set((users::disabled_at.eq(at), users::updated_at.eq(now)))
+        .execute(conn)
+        .map(|rows| rows > 0)
+}
+
+/// Deletes the account; its links go with it.
+pub fn delete(conn: &mut Conn, id: UserId) -> QueryResult<()> {
+    diesel::delete(users::table.find(id.to_string())).execute(conn).map(drop)
+}

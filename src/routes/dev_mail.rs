@@ -1,0 +1,183 @@
+//! `/dev/mail`: the mails that were kept instead of sent, for whoever runs Doorward on their own machine.
+//!
+//! They hold links that sign people in. So this answers only while `mail.url` is `preview`, only to this
+//! machine, not through a proxy, and not under a foreign name that resolves to it (DNS rebinding). To
+//! everybody else there is no such page.
+
+use std::net::IpAddr;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, ContentType, HeaderMap};
+use actix_web::{HttpRequest, HttpResponse, web};
+use url::{Host, Url};
+
+use crate::actors::mailer::preview::Preview;
+use crate::actors::mailer::preview_directory;
+use crate::config::Config;
+
+/// What a proxy adds. One on this machine makes the world look like loopback.
+const FORWARDED: [&str; 5] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"];
+
+/// What the page shows, if anything. The application's `web::Data`.
+#[derive(Debug, Clone)]
+pub struct DevMail {
+    preview: Option<Preview>,
+    public_url: Url,
+}
+
+impl DevMail {
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self { preview: preview_directory(config).map(Preview::at), public_url: config.public_url.clone() }
+    }
+
+    fn for_request(&self, req: &HttpRequest) -> Option<&Preview> {
+        let here = req.peer_addr().is_some_and(|peer| is_loopback(peer.ip()));
+        let direct = !FORWARDED.iter().any(|name| req.headers().contains_key(*name));
+        self.preview.as_ref().filter(|_| here && direct && self.is_our_name(req.headers()))
+    }
+
+    fn is_our_name(&self, headers: &HeaderMap) -> bool {
+        let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else { return false };
+        let Ok(url) = Url::parse(&format!("http://{host}/")) else { return false };
+        match url.host() {
+            Some(Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(Host::Ipv6(ip)) => is_loopback(ip.into()),
+            Some(Host::Domain(name)) => name == "localhost" || self.public_url.host_str() == Some(name),
+            None => false,
+        }
+    }
+}
+
+fn is_loopback(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}
+
+/// Mounts both routes. They want `web::Data<DevMail>`.
+pub fn configure(routes: &mut web::ServiceConfig) {
+    routes.route("/dev/mail", web::get().to(list)).route("/dev/mail/{id}", web::get().to(show));
+}
+
+async fn list(req: HttpRequest, dev_mail: web::Data<DevMail>) -> HttpResponse {
+    let Some(preview) = dev_mail.for_request(&req).cloned() else { return not_found() };
+    match web::block(move || preview.list()).await {
+        Ok(Ok(mails)) => HttpResponse::Ok().json(mails),
+        Ok(Err(error)) => failed(&error),
+        Err(error) => failed(&error),
+    }
+}
+
+async fn show(req: HttpRequest, id: web::Path<String>, dev_mail: web::Data<DevMail>) -> HttpResponse {
+    let Some(preview) = dev_mail.for_request(&req).cloned() else { return not_found() };
+    match web::block(move || preview.read(&id)).await {
+        Ok(Ok(Some(mail))) => HttpResponse::Ok().content_type(ContentType::plaintext()).body(mail),
+        Ok(Ok(None)) => not_found(),
+        Ok(Err(error)) => failed(&error),
+        Err(error) => failed(&error),
+    }
+}
+
+fn not_found() -> HttpResponse {
+    problem(StatusCode::NOT_FOUND, "not_found", "there is nothing here")
+}
+
+fn failed(error: &dyn std::fmt::Display) -> HttpResponse {
+    tracing::error!(%error, "cannot read the kept mails");
+    problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server could not answer")
+}
+
+fn problem(status: StatusCode, code: &str, detail: &str) -> HttpResponse {
+    let body = serde_json::json!({
+        "type": "about:blank",
+        "title": status.canonical_reason(),
+        "status": status.as_u16(),
+        "code": code,
+        "detail": detail,
+    });
+    HttpResponse::build(status).content_type("application/problem+json").body(body.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{App, test};
+
+    use super::*;
+
+    async fn status(
+        mail_url: &str,
+        peer: &str,
+        headers: &[(&'static str, &str)],
+        path: &str,
+    ) -> (u16, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config::from_pairs([
+            ("data_dir", dir.path().to_str().unwrap()),
+            ("mail.url", mail_url),
+            ("public_url", "https://id.example"),
+        ])
+        .unwrap();
+        let preview = Preview::open(dir.path().join("mail")).unwrap();
+        preview
+            .keep("20261122-verify_email-1", b"Subject: =?utf-8?q?h=C3=A9?=\r\n\r\nhi\r\nhttp://l/1\r\n")
+            .unwrap();
+        let app = test::init_service(
+            App::new().app_data(web::Data::new(DevMail::new(&config))).configure(configure),
+        )
+        .await;
+        let mut req = test::TestRequest::get().uri(path).peer_addr(peer.parse().unwrap());
+        for header in headers {
+            req = req.append_header(*header);
+        }
+        let response = test::call_service(&app, req.to_request()).await;
+        let status = response.status().as_u16();
+        (status, String::from_utf8(test::read_body(response).await.to_vec()).unwrap())
+    }
+
+    const HERE: &str = "127.0.0.1:5";
+    const LOCALHOST: (&str, &str) = ("Host", "localhost:8080");
+
+    #[actix_web::test]
+    async fn this_machine_sees_kept_mails() {
+        let (code, body) = status("preview", HERE, &[LOCALHOST], "/dev/mail").await;
+        assert_eq!(code, 200);
+        let mails: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(mails[0]["id"], "20261122-verify_email-1");
+        assert_eq!(mails[0]["subject"], "hé");
+        assert_eq!(mails[0]["links"][0], "http://l/1");
+        let (code, body) = status("preview", HERE, &[LOCALHOST], "/dev/mail/20261122-verify_email-1").await;
+        assert_eq!(code, 200);
+        assert!(body.starts_with("Subject: "));
+        for (peer, host) in
+            [("[::1]:5", "[::1]:80"), ("[::ffff:127.0.0.1]:5", "127.0.0.1"), (HERE, "id.example")]
+        {
+            assert_eq!(status("preview", peer, &[("Host", host)], "/dev/mail").await.0, 200, "{peer} {host}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn nobody_else_sees_that_there_is_such_a_page() {
+        let refused = [
+            ("smtp://localhost", HERE, vec![LOCALHOST]),
+            ("preview", "192.0.2.7:5", vec![LOCALHOST]),
+            ("preview", HERE, vec![("Host", "evil.example")]),
+            ("preview", HERE, vec![("Host", "localhost.evil.example")]),
+            ("preview", HERE, vec![]),
+            ("preview", HERE, vec![LOCALHOST, ("X-Forwarded-For", "127.0.0.1")]),
+            ("preview", HERE, vec![LOCALHOST, ("Forwarded", "for=127.0.0.1")]),
+        ];
+        for (mail_url, peer, headers) in refused {
+            for path in ["/dev/mail", "/dev/mail/20261122-verify_email-1"] {
+                let (code, body) = status(mail_url, peer, &headers, path).await;
+                assert_eq!(code, 404, "{mail_url} {peer} {headers:?} {path}");
+                assert!(body.contains("not_found"));
+            }
+        }
+        for id in ["..%2F..%2Fetc%2Fpasswd", "nothing", "%2e%2e", "a%00b"] {
+            assert_eq!(
+                status("preview", HERE, &[LOCALHOST], &format!("/dev/mail/{id}")).await.0,
+                404,
+                "{id}"
+            );
+        }
+    }
+}

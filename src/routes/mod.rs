@@ -1,0 +1,4 @@
+//! HTTP.
+
+pub mod dev_mail;
+pub mod trace;

@@ -1,0 +1,221 @@
+//! Around every request: an id, a span, one line in the log, and headers that every reply has.
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::{Error, web};
+use tracing::Instrument;
+
+use crate::clock::Clock;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// For `App::wrap(middleware::from_fn(trace))`, as the outermost one. The clock is the application's
+/// `web::Data<Clock>`.
+///
+/// # Errors
+/// What the service answers.
+pub async fn trace<B: MessageBody + 'static>(
+    req: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let clock = req.app_data::<web::Data<Clock>>().map_or(Clock::System, |clock| clock.get_ref().clone());
+    // Ours, never the client's: an id that a client may choose can be made to stand for another request.
+    let id = clock.new_id();
+    let method = method(req.method());
+    // The pattern, never the path or the query: those of a link hold its token.
+    let route = req.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+    let span = tracing::info_span!("request", %id, method, route);
+    let started = clock.instant();
+
+    let result = next.call(req).instrument(span.clone()).await;
+
+    let ms = u64::try_from((clock.instant() - started).as_millis()).unwrap_or(u64::MAX);
+    let status = match &result {
+        Ok(response) => response.status(),
+        Err(error) => error.as_response_error().status_code(),
+    };
+    span.in_scope(|| log(&route, status, ms));
+    // A UUID's text is always a header's value.
+    let id = HeaderValue::from_str(&id.to_string()).unwrap_or_else(|_| HeaderValue::from_static("none"));
+    match result {
+        Ok(mut response) => {
+            let status = response.status();
+            add_headers(response.headers_mut(), status, id);
+            Ok(response)
+        }
+        Err(error) => {
+            // A middleware's refusal: its reply is made here already, so that it has the headers too.
+            let mut response = error.error_response();
+            add_headers(response.headers_mut(), status, id);
+            Err(InternalError::from_response(error, response).into())
+        }
+    }
+}
+
+/// A method of the client's invention is no word for a log.
+fn method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "OTHER",
+    }
+}
+
+/// The span has the id, the method and the route. Whoever made a 5xx has logged its cause.
+fn log(route: &str, status: StatusCode, ms: u64) {
+    let status_code = status.as_u16();
+    if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
+        tracing::error!(status = status_code, ms, "request failed");
+    } else if matches!(route, "/healthz" | "/readyz") {
+        tracing::debug!(status = status_code, ms, "request");
+    } else {
+        // A 101 is an upgrade: this is the handshake, the session logs its own end.
+        tracing::info!(status = status_code, ms, "request");
+    }
+}
+
+fn add_headers(headers: &mut HeaderMap, status: StatusCode, id: HeaderValue) {
+    headers.insert(REQUEST_ID, id);
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        // What follows is no HTTP, and each byte counts in a handshake.
+        return;
+    }
+    let mut default = |name: HeaderName, value: &'static str| {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    };
+    default(X_CONTENT_TYPE_OPTIONS, "nosniff");
+    default(REFERRER_POLICY, "no-referrer");
+    // A reply that does not say otherwise is JSON or text: nothing in it may run or be framed.
+    default(CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+    // Most replies are about one person, and some hold tokens. What may be kept says so.
+    default(CACHE_CONTROL, "no-store");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use actix_web::http::header;
+    use actix_web::{App, HttpResponse, middleware, test};
+
+    use super::*;
+    use crate::config::{Log, LogFormat};
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    async fn refuse<B: MessageBody + 'static>(
+        req: ServiceRequest,
+        next: Next<B>,
+    ) -> Result<ServiceResponse<B>, Error> {
+        if req.path() == "/refused" {
+            return Err(actix_web::error::ErrorForbidden("no"));
+        }
+        next.call(req).await
+    }
+
+    #[actix_web::test]
+    async fn each_request_has_an_id_a_line_and_headers() {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let log = Log { format: LogFormat::Json, level: tracing::Level::INFO };
+        let _guard = tracing::subscriber::set_default(crate::telemetry::subscriber(
+            &log,
+            move || writer.clone(),
+            false,
+        ));
+        let app = test::init_service(
+            App::new()
+                .wrap(middleware::from_fn(refuse))
+                .wrap(middleware::from_fn(trace))
+                .route("/links/{token}", web::get().to(|| async { "hello" }))
+                .route("/healthz", web::get().to(|| async { "ok" }))
+                .route("/broken", web::get().to(HttpResponse::InternalServerError))
+                .route(
+                    "/kept",
+                    web::get().to(|| async {
+                        HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "max-age=60")).finish()
+                    }),
+                )
+                .route("/ws", web::get().to(|| async { HttpResponse::SwitchingProtocols().finish() })),
+        )
+        .await;
+        let call = async |path: &str| {
+            let req = test::TestRequest::get().uri(path).insert_header(("X-Request-Id", "theirs"));
+            match test::try_call_service(&app, req.to_request()).await {
+                Ok(response) => (response.status(), response.headers().clone()),
+                Err(error) => {
+                    let response = error.error_response();
+                    (response.status(), response.headers().clone())
+                }
+            }
+        };
+
+        let (status, headers) = call("/links/s3cret-path?x=s3cret-query").await;
+        assert_eq!(status, 200);
+        let id = headers.get("x-request-id").unwrap().to_str().unwrap();
+        assert_eq!(uuid::Uuid::try_parse(id).unwrap().get_version_num(), 7);
+        assert_eq!(headers.get("x-content-type-options").unwrap(), "nosniff");
+        assert_eq!(headers.get("referrer-policy").unwrap(), "no-referrer");
+        assert_eq!(headers.get("cache-control").unwrap(), "no-store");
+        assert_eq!(call("/kept").await.1.get("cache-control").unwrap(), "max-age=60");
+        let (status, headers) = call("/ws").await;
+        assert_eq!(status, 101);
+        assert!(headers.contains_key("x-request-id") && !headers.contains_key("cache-control"));
+        let (status, headers) = call("/refused").await;
+        assert_eq!(status, 403);
+        assert!(headers.contains_key("x-request-id") && headers.contains_key("referrer-policy"));
+        call("/nowhere/s3cret").await;
+        call("/broken").await;
+        call("/healthz").await;
+
+        let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+        assert!(!text.contains("s3cret") && !text.contains("theirs"), "{text}");
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let seen: Vec<_> = lines
+            .iter()
+            .map(|line| {
+                let route = line["span"]["route"].as_str().unwrap();
+                (route, line["status"].as_u64().unwrap(), line["level"].as_str().unwrap())
+            })
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("/links/{token}", 200, "INFO"),
+                ("/kept", 200, "INFO"),
+                ("/ws", 101, "INFO"),
+                ("unmatched", 403, "INFO"),
+                ("unmatched", 404, "INFO"),
+                ("/broken", 500, "ERROR"),
+            ]
+        );
+        assert_eq!(lines[0]["span"]["id"], id);
+    }
+}

@@ -1,0 +1,106 @@
+//! Logs: what is written, in which form, to standard error.
+
+use std::io::IsTerminal;
+
+use tracing::level_filters::LevelFilter;
+use tracing::{Level, Subscriber};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{Layer, Registry, fmt};
+
+use crate::config::{Log, LogFormat};
+
+/// Sends this process's logs to standard error.
+///
+/// # Errors
+/// If that was done before.
+pub fn init(log: &Log) -> Result<(), TryInitError> {
+    subscriber(log, std::io::stderr, std::io::stderr().is_terminal()).try_init()
+}
+
+/// The same to another writer, which a test can read.
+pub fn subscriber<W>(log: &Log, writer: W, colours: bool) -> impl Subscriber + Send + Sync + 'static
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let layer = fmt::layer().with_writer(writer);
+    let layer: Box<dyn Layer<Registry> + Send + Sync> = match log.format {
+        LogFormat::Text => layer.with_ansi(colours).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).with_span_list(false).boxed(),
+    };
+    tracing_subscriber::registry().with(layer.with_filter(filter(log.level)))
+}
+
+/// Our own lines at the level that was asked for, everybody else's at `warn` at most, whatever was asked
+/// for: at `debug` lettre writes down the conversation with the mail server, and a mail holds a link that
+/// signs somebody in.
+fn filter(level: Level) -> Targets {
+    let ours = LevelFilter::from_level(level);
+    Targets::new().with_target("doorward", ours).with_default(ours.min(LevelFilter::WARN))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(level: Level, format: LogFormat) -> String {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let subscriber = subscriber(&Log { format, level }, move || writer.clone(), false);
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::trace!(target: "doorward::x", "ours trace");
+            tracing::info!(target: "doorward::x", answer = 42, "ours info");
+            tracing::error!(target: "doorward", "ours error");
+            tracing::debug!(target: "lettre::transport", "theirs debug");
+            tracing::info!(target: "lettre::transport", "theirs info");
+            tracing::warn!(target: "actix_server", "theirs warn");
+            tracing::trace!(target: "doorwardlike", "theirs trace");
+        });
+        String::from_utf8(captured.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn other_crates_never_say_more_than_warnings() {
+        let lines = logged(Level::TRACE, LogFormat::Text);
+        for text in ["ours trace", "ours info", "ours error", "theirs warn"] {
+            assert!(lines.contains(text), "{lines}");
+        }
+        assert!(!lines.contains("theirs debug") && !lines.contains("theirs info"), "{lines}");
+        assert!(!lines.contains('\u{1b}'), "{lines}");
+    }
+
+    #[test]
+    fn the_level_holds_for_all() {
+        let lines = logged(Level::ERROR, LogFormat::Text);
+        assert!(lines.contains("ours error"));
+        assert!(!lines.contains("ours info") && !lines.contains("theirs warn"), "{lines}");
+    }
+
+    #[test]
+    fn json_is_an_object_a_line() {
+        let lines = logged(Level::INFO, LogFormat::Json);
+        let objects: Vec<serde_json::Value> =
+            lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(objects[0]["message"], "ours info");
+        assert_eq!(objects[0]["answer"], 42);
+        assert_eq!(objects[0]["level"], "INFO");
+    }
+}

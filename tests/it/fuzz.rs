@@ -1,0 +1,274 @@
+//! Ten thousand requests and as many frames, random and mutated, against the running server: each ends in an
+//! answer under 500 or a documented close, and nothing stays behind.
+
+use std::time::Duration;
+
+use proptest::test_runner::{RngAlgorithm, TestRng};
+use rand::RngExt;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::app::{PASSWORD, Person, TestApp, spawn_app};
+use crate::live::PATIENCE;
+
+const REQUESTS: usize = 10_000;
+const FRAMES: usize = 10_000;
+const FRAMES_A_SOCKET: usize = 10;
+const AT_ONCE: usize = 8;
+
+/// The close codes of docs/PROTOCOL.md that bad input can lead to.
+const DOCUMENTED: [u16; 6] = [1002, 1007, 1009, 4400, 4401, 4441];
+
+const NASTY: [&[u8]; 16] = [
+    b"\0",
+    b"\xff\xfe",
+    b"\r\n",
+    b"\r\n\r\n",
+    b"%00",
+    b"../",
+    b"{",
+    b"\"",
+    b"\\ud800",
+    b"99999999999999999999",
+    b"-1",
+    b"null",
+    b"[[[[[[[[",
+    b"'; DROP TABLE users; --",
+    b"Transfer-Encoding: chunked\r\n",
+    b"\xe2\x80\xae",
+];
+
+fn mutate(rng: &mut TestRng, bytes: &mut Vec<u8>) {
+    for _ in 0..rng.random_range(1..4) {
+        let at = rng.random_range(0..=bytes.len());
+        let until = rng.random_range(at..=bytes.len()).min(at + 40);
+        match rng.random_range(0..5) {
+            0 if at < bytes.len() => bytes[at] ^= 1 << rng.random_range(0..8),
+            1 => drop(bytes.drain(at..until)),
+            2 => {
+                let copy = bytes[at..until].to_vec();
+                bytes.splice(at..at, copy);
+            }
+            3 => bytes.truncate(at),
+            _ => {
+                let nasty = NASTY[rng.random_range(0..NASTY.len())];
+                bytes.splice(at..at, nasty.iter().copied());
+            }
+        }
+    }
+}
+
+fn value(rng: &mut TestRng, person: &Person) -> serde_json::Value {
+    match rng.random_range(0..12) {
+        0 => json!(null),
+        1 => json!(rng.random::<i64>()),
+        2 => json!([]),
+        3 => json!({"a": [1, {}]}),
+        4 => json!("x".repeat(rng.random_range(0..600))),
+        5 => json!("ann"),
+        6 => json!(person.refresh),
+        7 => json!(person.access),
+        8 => json!("ann@example.org"),
+        9 => json!(true),
+        10 => {
+            let mut bytes = vec![0; rng.random_range(0..40)];
+            rng.fill(bytes.as_mut_slice());
+            json!(String::from_utf8_lossy(&bytes))
+        }
+        _ => json!(PASSWORD),
+    }
+}
+
+fn request(rng: &mut TestRng, person: &Person) -> Vec<u8> {
+    const ROUTES: [(&str, &str, &[&str]); 22] = [
+        ("POST", "/api/register", &["username", "password", "email", "cookie"]),
+        ("POST", "/api/login", &["login", "password", "cookie"]),
+        ("POST", "/api/refresh", &["refresh_token"]),
+        ("POST", "/api/token", &[]),
+        ("POST", "/api/logout", &[]),
+        ("GET", "/api/logins", &[]),
+        ("DELETE", "/api/logins/00000000-0000-0000-0000-000000000000", &[]),
+        ("DELETE", "/api/logins?except=current", &[]),
+        ("POST", "/api/forgot-password", &["login"]),
+        ("POST", "/api/reset-password", &["token", "password"]),
+        ("POST", "/api/verify-email", &["token"]),
+        ("GET", "/api/me", &[]),
+        ("PATCH", "/api/me", &["display_name"]),
+        ("DELETE", "/api/me", &["current_password"]),
+        ("POST", "/api/me/password", &["current_password", "new_password"]),
+        ("POST", "/api/me/email", &["email", "current_password"]),
+        ("GET", "/api/sessions", &[]),
+        ("GET", "/.well-known/jwks.json", &[]),
+        ("GET", "/healthz", &[]),
+        ("GET", "/reset-password/x", &[]),
+        ("GET", "/dev/mail/x", &[]),
+        ("GET", "/ws", &[]),
+    ];
+    let (method, path, fields) = ROUTES[rng.random_range(0..ROUTES.len())];
+    let body = if fields.is_empty() {
+        String::new()
+    } else {
+        let mut object = serde_json::Map::new();
+        for field in fields {
+            if rng.random_range(0..8) > 0 {
+                object.insert((*field).to_owned(), value(rng, person));
+            }
+        }
+        serde_json::Value::Object(object).to_string()
+    };
+    let mut body = body.into_bytes();
+    if !body.is_empty() && rng.random_bool(0.3) {
+        mutate(rng, &mut body);
+    }
+    let mut bytes = format!(
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Authorization: Bearer {}\r\nCookie: doorward=dwb_{}_x\r\nX-Forwarded-For: 1.2.3.4, x\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: doorward.v1, bearer.x\r\n\
+         Content-Length: {}\r\n\r\n",
+        person.access,
+        person.login,
+        body.len()
+    )
+    .into_bytes();
+    bytes.extend_from_slice(&body);
+    if rng.random_bool(0.5) {
+        mutate(rng, &mut bytes);
+    }
+    bytes
+}
+
+/// Sends bytes and reads to the end.
+async fn exchange(app: &TestApp, bytes: &[u8]) -> Vec<u8> {
+    let mut socket = TcpStream::connect(app.address).await.unwrap();
+    let mut answer = Vec::new();
+    let exchange = async {
+        // The server may answer and close before it has read everything.
+        let _ = socket.write_all(bytes).await;
+        let _ = socket.shutdown().await;
+        let _ = socket.read_to_end(&mut answer).await;
+    };
+    tokio::time::timeout(PATIENCE, exchange)
+        .await
+        .unwrap_or_else(|_| panic!("hangs: {}", String::from_utf8_lossy(bytes)));
+    answer
+}
+
+#[actix_web::test]
+async fn any_request_has_an_answer() {
+    let app = spawn_app().await;
+    app.register("ann").await;
+    let mut people = Vec::new();
+    for _ in 0..16 {
+        people.push(app.login("ann").await);
+    }
+    let run = async |seed: u8| {
+        let mut rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+        for _ in 0..REQUESTS / AT_ONCE {
+            let person = &people[rng.random_range(0..people.len())];
+            let bytes = request(&mut rng, person);
+            let answer = String::from_utf8_lossy(&exchange(&app, &bytes).await).into_owned();
+            for line in answer.lines().filter(|line| line.starts_with("HTTP/1.")) {
+                let status: u16 = line[9..12].parse().unwrap();
+                assert!(status < 500, "{status} to {}\n{answer}", String::from_utf8_lossy(&bytes));
+            }
+        }
+    };
+    futures_util::future::join_all((0..AT_ONCE as u8).map(run)).await;
+    app.login("ann").await;
+    app.get("/readyz", "").await.expect(200);
+}
+
+fn frame(rng: &mut TestRng) -> Vec<u8> {
+    let texts = [
+        r#"{"type":"ping","id":1}"#,
+        r#"{"type":"secret","id":"x"}"#,
+        r#"{"type":"sessions"}"#,
+        r#"{"type":"auth","token":"x"}"#,
+        r#"{"type":"join","room":"r"}"#,
+        "",
+    ];
+    let mut payload = texts[rng.random_range(0..texts.len())].as_bytes().to_vec();
+    if rng.random_bool(0.4) {
+        mutate(rng, &mut payload);
+    }
+    // Mostly whole texts; sometimes any opcode, with any flags.
+    let first = if rng.random_bool(0.7) { 0x81 } else { rng.random() };
+    let mut bytes = vec![first];
+    if payload.len() < 126 {
+        bytes.push(0x80 | u8::try_from(payload.len()).unwrap());
+    } else {
+        bytes.push(0x80 | 126);
+        bytes.extend_from_slice(&u16::try_from(payload.len()).unwrap().to_be_bytes());
+    }
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(&payload);
+    if rng.random_bool(0.1) {
+        mutate(rng, &mut bytes);
+    }
+    bytes
+}
+
+/// The goodbyes in what a server sent on a WebSocket.
+fn goodbyes(mut bytes: &[u8]) -> Vec<u16> {
+    let mut codes = Vec::new();
+    let head = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("an HTTP head");
+    bytes = &bytes[head + 4..];
+    while bytes.len() >= 2 {
+        let (length, skip) = match bytes[1] {
+            126 if bytes.len() >= 4 => (usize::from(u16::from_be_bytes([bytes[2], bytes[3]])), 4),
+            short if short < 126 => (usize::from(short), 2),
+            other => panic!("a server frame of length byte {other}"),
+        };
+        let Some(payload) = bytes.get(skip..skip + length) else { break };
+        if bytes[0] == 0x81 {
+            let message: serde_json::Value = serde_json::from_slice(payload).expect("JSON");
+            if message["type"] == "goodbye" {
+                codes.push(u16::try_from(message["code"].as_u64().unwrap()).unwrap());
+            }
+        }
+        bytes = &bytes[skip + length..];
+    }
+    codes
+}
+
+#[actix_web::test]
+async fn any_frame_is_answered_or_closed_on() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let run = async |seed: u8| {
+        let mut rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+        for _ in 0..FRAMES / FRAMES_A_SOCKET / AT_ONCE {
+            let authorization = if rng.random_bool(0.8) {
+                format!("Authorization: Bearer {}\r\n", ann.access)
+            } else {
+                String::new()
+            };
+            let mut bytes = format!(
+                "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                 {authorization}\r\n"
+            )
+            .into_bytes();
+            for _ in 0..FRAMES_A_SOCKET {
+                bytes.extend_from_slice(&frame(&mut rng));
+            }
+            let answer = exchange(&app, &bytes).await;
+            let codes = goodbyes(&answer);
+            assert!(codes.len() <= 1, "one goodbye: {codes:?}");
+            for code in codes {
+                assert!(DOCUMENTED.contains(&code), "closed with {code}");
+            }
+        }
+    };
+    futures_util::future::join_all((100..100 + AT_ONCE as u8).map(run)).await;
+    // Nothing stays behind, and the server lives.
+    tokio::time::timeout(PATIENCE, async {
+        while !app.sessions.of_user(ann.id.parse().unwrap()).is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("sessions stay behind");
+    app.live(&ann).await.ping().await;
+}
