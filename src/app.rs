@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Extensions;
+use actix_web::dev::{Extensions, Server};
 use actix_web::middleware::from_fn;
 use actix_web::rt::{self, net::TcpStream};
 use actix_web::{App, HttpServer, web};
@@ -36,8 +36,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const DRAIN_LIMIT: Duration = Duration::from_secs(8);
 const REQUESTS_LIMIT: Duration = Duration::from_secs(5);
 
-/// What the kernel may hold for a client that does not read; by itself it takes up to 4 MB.
-const SEND_BUFFER: usize = 64 * 1024;
+/// What the kernel may hold for a client in each direction. By itself it takes up to 4 MB for one that does
+/// not read, and up to 32 MB from one that sends faster than it is answered.
+const KERNEL_BUFFER: usize = 64 * 1024;
 
 /// How long sent bytes may stay unacknowledged before the kernel gives a connection up (RFC 5482).
 const USER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -107,22 +108,48 @@ impl Application {
     /// # Errors
     /// If the server cannot start.
     pub async fn run_until_stopped(self, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
-        let Self { config, clock, listener, accounts, sessions, readiness, .. } = self;
-        let house = web::Data::new(house(&config, &clock, &accounts));
-        let site = Site::new(&config);
-        let mails = DevMail::new(&config);
-        let workers = sessions.clone();
+        let server = self.serve()?;
+        // The server has its own: once that is closed, nobody must wait for an answer here.
+        drop(self.listener);
+        let handle = server.handle();
+        let watch = rt::spawn(self.accounts.logins().clone().watch());
+        let janitor = rt::spawn(purge_for_ever(self.accounts.clone(), self.clock.clone()));
+        let server = rt::spawn(server);
+        shutdown.await;
+
+        tracing::info!("draining");
+        self.readiness.drain();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "an operator's real patience, whatever a test's clock says"
+        )]
+        if tokio::time::timeout(DRAIN_LIMIT, self.sessions.drain()).await.is_err() {
+            tracing::warn!("some sockets did not go in time");
+        }
+        handle.stop(true).await;
+        watch.abort();
+        janitor.abort();
+        server.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+    }
+
+    fn serve(&self) -> std::io::Result<Server> {
+        let house = web::Data::new(self.house());
+        let site = Site::new(&self.config);
+        let mails = web::Data::new(DevMail::new(&self.config));
+        let clock = web::Data::new(self.clock.clone());
+        let (accounts, readiness) = (self.accounts.clone(), self.readiness.clone());
+        let sessions = self.sessions.clone();
         let server = HttpServer::new(move || {
-            let manager = web::Data::new(workers.start_worker());
             App::new()
-                .app_data(manager)
+                // This worker's own manager, and what all share.
+                .app_data(web::Data::new(sessions.start_worker()))
                 .app_data(house.clone())
-                .app_data(web::Data::new(mails.clone()))
-                .app_data(web::Data::new(clock.clone()))
+                .app_data(mails.clone())
+                .app_data(clock.clone())
                 .wrap(from_fn(routes::trace::trace))
                 .configure(|table| routes::configure(table, &accounts, &site, &readiness))
         })
-        .workers(config.http.workers)
+        .workers(self.config.http.workers)
         .disable_signals()
         .shutdown_timeout(REQUESTS_LIMIT.as_secs())
         .client_request_timeout(REQUEST_TIMEOUT)
@@ -134,37 +161,18 @@ impl Application {
                 tune(stream, data);
             }
         })
-        .listen(listener)?
-        .run();
-
-        let handle = server.handle();
-        let watch = rt::spawn(accounts.logins().clone().watch());
-        let janitor = rt::spawn(purge_for_ever(accounts, clock));
-        let server = rt::spawn(server);
-        shutdown.await;
-
-        tracing::info!("draining");
-        readiness.drain();
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "an operator's real patience, whatever a test's clock says"
-        )]
-        if tokio::time::timeout(DRAIN_LIMIT, sessions.drain()).await.is_err() {
-            tracing::warn!("some sockets did not go in time");
-        }
-        handle.stop(true).await;
-        watch.abort();
-        janitor.abort();
-        server.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+        .listen(self.listener.try_clone()?)?;
+        Ok(server.run())
     }
-}
 
-fn house(config: &Config, clock: &Clock, accounts: &Accounts) -> House {
-    let accounts = accounts.clone();
-    House {
-        admit: Arc::new(move |token| accounts.admit(token)),
-        clock: clock.clone(),
-        rules: Rules { auth_timeout: config.sockets.auth_timeout, heartbeat: config.sockets.heartbeat },
+    fn house(&self) -> House {
+        let accounts = self.accounts.clone();
+        let sockets = &self.config.sockets;
+        House {
+            admit: Arc::new(move |token| accounts.admit(token)),
+            clock: self.clock.clone(),
+            rules: Rules { auth_timeout: sockets.auth_timeout, heartbeat: sockets.heartbeat },
+        }
     }
 }
 
@@ -184,6 +192,9 @@ fn bind(address: SocketAddr) -> Result<TcpListener, String> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         // A restart must not wait for the old connections' TIME_WAIT.
         socket.set_reuse_address(true)?;
+        // What is accepted inherits these; set later, the receive buffer could not bound the window any more.
+        socket.set_recv_buffer_size(KERNEL_BUFFER)?;
+        socket.set_send_buffer_size(KERNEL_BUFFER)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         Ok::<_, std::io::Error>(socket.into())
@@ -196,7 +207,6 @@ fn tune(stream: &TcpStream, data: &mut Extensions) {
     let socket = SockRef::from(stream);
     // Each only tunes: a connection without it still works.
     let _ = socket.set_tcp_nodelay(true);
-    let _ = socket.set_send_buffer_size(SEND_BUFFER);
     let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
 }
 

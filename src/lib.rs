@@ -2,6 +2,7 @@
 //!
 //! | room | what is there |
 //! |---|---|
+//! | [`routes`] | the HTTP doors, and the one table of them |
 //! | [`accounts`] | what the product does, one file per capability |
 //! | [`actors`] | database executors, password hashers, sessions and their managers, mail |
 //! | [`auth`] | tokens, password hashes, recent revocations; pure |
@@ -21,6 +22,7 @@ pub mod config;
 pub mod db;
 pub mod domain;
 pub mod emails;
+pub mod error;
 pub mod events;
 pub mod models;
 pub mod protocol;

@@ -58,8 +58,9 @@ impl Logins {
         let this = self.clone();
         self.db
             .run(move |conn| {
-                let now = this.clock.now();
                 let (value, ended) = db::write(conn, |conn| {
+                    // Inside: the write lock may have been waited for, and a poll looks for late moments.
+                    let now = this.clock.now();
                     let (value, scope) = work(conn)?;
                     let ended = match scope {
                         Some(scope) => logins::revoke(conn, scope, reason, now)?,

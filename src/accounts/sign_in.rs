@@ -27,6 +27,20 @@ impl Accounts {
     /// # Errors
     /// [`Error::InvalidCredentials`] for every cause; those of the database and the hasher.
     pub async fn sign_in(&self, login: &str, password: Password, device: Device) -> Result<Grant, Error> {
+        // A second look is for the one whose right password was rehashed meanwhile by another sign-in.
+        match self.try_sign_in(login, password.clone(), device.clone()).await? {
+            Some(grant) => Ok(grant),
+            None => self.try_sign_in(login, password, device).await?.ok_or(Error::InvalidCredentials),
+        }
+    }
+
+    /// `None` if the password was right, and another one's or none by the time of the commit.
+    async fn try_sign_in(
+        &self,
+        login: &str,
+        password: Password,
+        device: Device,
+    ) -> Result<Option<Grant>, Error> {
         let name = LoginName::parse(login);
         let user = match name {
             Some(name) => self.0.db.run(move |conn| Ok::<_, Error>(name.find_user(conn)?)).await?,
@@ -54,22 +68,22 @@ impl Accounts {
         self.0
             .db
             .run(move |conn| {
-                let (user, credential, now) = db::write(conn, |conn| {
+                let begun = db::write(conn, |conn| {
                     let now = this.0.clock.now();
                     // Since it was checked, the password may have been reset or the user disabled.
                     let Some(user) = users::find_active(conn, user.id)?
                         .filter(|current| current.password_hash == user.password_hash)
                     else {
-                        return Err(Error::InvalidCredentials);
+                        return Ok(None);
                     };
                     if let Some(hash) = new_hash {
                         users::set_password_hash(conn, user.id, &hash, now)?;
                     }
                     let credential = this.begin_login(conn, user.id, &device, now)?;
                     this.note(conn, Action::SignedIn, Some(user.id), device.ip, now)?;
-                    Ok((user, credential, now))
+                    Ok::<_, Error>(Some((user, credential, now)))
                 })?;
-                this.grant(user, credential, now)
+                begun.map(|(user, credential, now)| this.grant(user, credential, now)).transpose()
             })
             .await
     }

@@ -36,7 +36,7 @@ impl Logins {
     /// # Errors
     /// [`PollError`].
     pub async fn load(&self) -> Result<(), PollError> {
-        let since = self.clock.now() - self.access_ttl();
+        let since = self.clock.now() - self.access_ttl() - OVERLAP;
         self.poll(since).await
     }
 

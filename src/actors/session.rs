@@ -152,11 +152,6 @@ impl<C: Carrier> Session<C> {
         context.stop();
     }
 
-    #[must_use]
-    pub const fn is_closing(&self) -> bool {
-        self.closing.is_some()
-    }
-
     /// The one way in which a session ends from this side.
     pub fn close(&mut self, reason: CloseReason, context: &mut C::Context) {
         if !self.deregister(reason) {

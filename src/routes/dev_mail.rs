@@ -58,7 +58,8 @@ pub fn configure(routes: &mut web::ServiceConfig) {
     routes.route("/dev/mail", web::get().to(list)).route("/dev/mail/{id}", web::get().to(show));
 }
 
-async fn list(req: HttpRequest, dev_mail: web::Data<DevMail>) -> HttpResponse {
+/// The kept mails, newest first.
+pub async fn list(req: HttpRequest, dev_mail: web::Data<DevMail>) -> HttpResponse {
     let Some(preview) = dev_mail.for_request(&req).cloned() else { return not_found() };
     match web::block(move || preview.list()).await {
         Ok(Ok(mails)) => HttpResponse::Ok().json(mails),
@@ -67,7 +68,8 @@ async fn list(req: HttpRequest, dev_mail: web::Data<DevMail>) -> HttpResponse {
     }
 }
 
-async fn show(req: HttpRequest, id: web::Path<String>, dev_mail: web::Data<DevMail>) -> HttpResponse {
+/// One of them as it would have left.
+pub async fn show(req: HttpRequest, id: web::Path<String>, dev_mail: web::Data<DevMail>) -> HttpResponse {
     let Some(preview) = dev_mail.for_request(&req).cloned() else { return not_found() };
     match web::block(move || preview.read(&id)).await {
         Ok(Ok(Some(mail))) => HttpResponse::Ok().content_type(ContentType::plaintext()).body(mail),

@@ -76,7 +76,10 @@ fn method(method: &Method) -> &'static str {
 /// The span has the id, the method and the route. Whoever made a 5xx has logged its cause.
 fn log(route: &str, status: StatusCode, ms: u64) {
     let status_code = status.as_u16();
-    if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
+    if status == StatusCode::SERVICE_UNAVAILABLE && !matches!(route, "/healthz" | "/readyz") {
+        // Too much to do, or stopping: an answer by design, and worth a look.
+        tracing::warn!(status = status_code, ms, "request turned away");
+    } else if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
         tracing::error!(status = status_code, ms, "request failed");
     } else if matches!(route, "/healthz" | "/readyz") {
         tracing::debug!(status = status_code, ms, "request");
@@ -155,6 +158,8 @@ mod tests {
                 .wrap(middleware::from_fn(trace))
                 .route("/links/{token}", web::get().to(|| async { "hello" }))
                 .route("/healthz", web::get().to(|| async { "ok" }))
+                .route("/busy", web::get().to(HttpResponse::ServiceUnavailable))
+                .route("/readyz", web::get().to(HttpResponse::ServiceUnavailable))
                 .route("/broken", web::get().to(HttpResponse::InternalServerError))
                 .route(
                     "/kept",
@@ -192,6 +197,8 @@ mod tests {
         assert!(headers.contains_key("x-request-id") && headers.contains_key("referrer-policy"));
         call("/nowhere/s3cret").await;
         call("/broken").await;
+        call("/busy").await;
+        call("/readyz").await;
         call("/healthz").await;
 
         let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
@@ -214,6 +221,7 @@ mod tests {
                 ("unmatched", 403, "INFO"),
                 ("unmatched", 404, "INFO"),
                 ("/broken", 500, "ERROR"),
+                ("/busy", 503, "WARN"),
             ]
         );
         assert_eq!(lines[0]["span"]["id"], id);

@@ -66,7 +66,6 @@ impl Answer {
 /// Somebody who registered.
 #[derive(Debug, Clone)]
 pub struct Person {
-    pub username: String,
     pub id: String,
     pub access: String,
     pub refresh: String,
@@ -186,18 +185,18 @@ impl TestApp {
 
     pub async fn register(&self, username: &str) -> Person {
         let body = json!({"username": username, "password": PASSWORD});
-        person(username, &self.post("/api/register", body).await.expect(201))
+        person(&self.post("/api/register", body).await.expect(201))
     }
 
     pub async fn register_with_email(&self, username: &str, email: &str) -> Person {
         let body = json!({"username": username, "password": PASSWORD, "email": email});
-        person(username, &self.post("/api/register", body).await.expect(201))
+        person(&self.post("/api/register", body).await.expect(201))
     }
 
     /// Another device of the same person.
     pub async fn login(&self, username: &str) -> Person {
         let body = json!({"login": username, "password": PASSWORD});
-        person(username, &self.post("/api/login", body).await.expect(200))
+        person(&self.post("/api/login", body).await.expect(200))
     }
 
     /// Stops as SIGTERM does and waits for the end.
@@ -218,11 +217,10 @@ impl TestApp {
     }
 }
 
-fn person(username: &str, answer: &Answer) -> Person {
+fn person(answer: &Answer) -> Person {
     let access = answer.str("access_token");
     let claims = claims(&access);
     Person {
-        username: username.to_owned(),
         id: claims["sub"].as_str().unwrap().to_owned(),
         refresh: answer.str("refresh_token"),
         login: claims["sid"].as_str().unwrap().to_owned(),

@@ -69,13 +69,18 @@ async fn a_client_that_does_not_read_is_slowed_down_then_cut() {
     .await
     .expect("it was not cut");
     // The connection is gone, not only its session.
-    tokio::time::timeout(PATIENCE, async {
-        while stalled.write_all(b"x").await.is_ok() {
-            tokio::task::yield_now().await;
+    assert_cut(&app, &mut stalled).await;
+}
+
+/// The client's writes fail at last. They block before: nobody reads them.
+async fn assert_cut(app: &TestApp, socket: &mut TcpStream) {
+    let cut = async {
+        while !matches!(tokio::time::timeout(Duration::from_millis(10), socket.write(b"x")).await, Ok(Err(_)))
+        {
+            app.advance(Duration::from_secs(1));
         }
-    })
-    .await
-    .expect("the connection is still there");
+    };
+    tokio::time::timeout(PATIENCE, cut).await.expect("the connection is still there");
 }
 
 #[actix_web::test]
@@ -91,14 +96,7 @@ async fn a_stalled_client_is_revoked_like_any_other() {
     while !app.sessions.of_user(id).is_empty() {
         tokio::task::yield_now().await;
     }
-    tokio::time::timeout(PATIENCE, async {
-        while stalled.write_all(b"x").await.is_ok() {
-            app.advance(Duration::from_secs(1));
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .expect("the connection is still there");
+    assert_cut(&app, &mut stalled).await;
 }
 
 #[actix_web::test]

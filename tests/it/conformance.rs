@@ -31,8 +31,9 @@ impl StreamHandler<Result<Message, ProtocolError>> for Echo {
                 let frames = context.handle();
                 context.cancel_future(frames);
                 self.0.write_close(Some((reason.code(), reason.sentence())));
-                let discard = self.0.discard().into_actor(self);
-                context.spawn(discard.map(|(), _, context| context.stop()));
+                if let Some(discard) = self.0.discard() {
+                    context.spawn(discard.into_actor(self).map(|(), _, context| context.stop()));
+                }
             }
         }
     }

@@ -150,7 +150,7 @@ async fn exchange(app: &TestApp, bytes: &[u8]) -> Vec<u8> {
     };
     tokio::time::timeout(PATIENCE, exchange)
         .await
-        .unwrap_or_else(|_| panic!("hangs: {}", String::from_utf8_lossy(bytes)));
+        .unwrap_or_else(|_| panic!("hangs: {}", bytes.escape_ascii()));
     answer
 }
 

@@ -91,13 +91,13 @@ impl Live {
 
     /// Waits for the end.
     pub async fn ended(&mut self) -> Ended {
-        let mut before = Vec::new();
+        let mut before: Vec<Value> = Vec::new();
         loop {
             let item = tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("it lives on");
             match item {
                 Some(Ok(Message::Text(text))) => before.push(serde_json::from_str(&text).unwrap()),
                 Some(Ok(Message::Close(Some(frame)))) => {
-                    let goodbye = before.pop().unwrap_or_default();
+                    let goodbye: Value = before.pop().unwrap_or_default();
                     assert_eq!(goodbye["type"], "goodbye", "{goodbye}");
                     assert_eq!(goodbye["code"], u16::from(frame.code));
                     assert_eq!(goodbye["reason"], frame.reason.as_str());

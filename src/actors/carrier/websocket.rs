@@ -46,6 +46,7 @@ pub struct WebSocket {
     limits: Limits,
     scratch: Vec<u8>,
     close_sent: bool,
+    discarding: bool,
 }
 
 /// What a frame means to an actor.
@@ -101,6 +102,7 @@ where
         limits,
         scratch: Vec::new(),
         close_sent: false,
+        discarding: false,
     });
     let codec = Codec::new().max_size(limits.frame);
     rt::spawn(run(WebsocketContext::with_codec(actor, guard, codec), Rc::clone(&outbox)));
@@ -156,10 +158,13 @@ impl WebSocket {
     }
 
     /// Reads on and throws away, until the client has gone. A socket that is closed with unread bytes in it
-    /// is reset, and the client may never see why it was closed.
-    pub fn discard(&self) -> impl Future<Output = ()> + 'static {
+    /// is reset, and the client may never see why it was closed. Answers nothing the second time.
+    pub fn discard(&mut self) -> Option<impl Future<Output = ()> + 'static> {
+        if std::mem::replace(&mut self.discarding, true) {
+            return None;
+        }
         let watch = Rc::clone(&self.watch);
-        poll_fn(move |context| {
+        Some(poll_fn(move |context| {
             loop {
                 match watch.poll_payload(context) {
                     Poll::Ready(Some(Ok(_))) => {}
@@ -167,7 +172,7 @@ impl WebSocket {
                     Poll::Pending => return Poll::Pending,
                 }
             }
-        })
+        }))
     }
 
     /// Makes sense of the next item of the stream.
@@ -280,10 +285,10 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session<WebSocket> {
                 // After a broken frame the next one cannot be found: the codec would repeat its error for ever.
                 let frames = context.handle();
                 context.cancel_future(frames);
-                if !self.is_closing() {
-                    self.close(reason, context);
-                    let discard = self.carrier_mut().discard().into_actor(self);
-                    context.spawn(discard.map(|(), this, context| this.left(context)));
+                self.close(reason, context);
+                // It may repeat it a few times before the cancellation takes effect.
+                if let Some(discard) = self.carrier_mut().discard() {
+                    context.spawn(discard.into_actor(self).map(|(), this, context| this.left(context)));
                 }
             }
         }

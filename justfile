@@ -1,0 +1,27 @@
+# What a change is checked with; `.ci/run` does the same on a bare machine.
+
+default: check test
+
+# Format, lints, dependencies, documentation
+check:
+    cargo fmt --check
+    cargo clippy --all-targets -- -D warnings
+    cargo deny check bans licenses sources
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+
+test *args:
+    cargo test {{ args }}
+
+bench *args:
+    cargo bench {{ args }}
+
+# Many sockets against a server that it starts itself
+load *args:
+    cargo run --release --example load -- {{ args }}
+
+# Known weaknesses of dependencies; fetches its database
+audit:
+    cargo deny check advisories
+
+ci:
+    .ci/run

@@ -1,0 +1,277 @@
+//! The only mapping from errors to HTTP: `application/problem+json` (RFC 9457).
+//!
+//! Policy: `code` is stable and for programs, `detail` is for people. A cause that lies with us is logged
+//! once, here, and never shown. 401 asks for a token, 503 says when to come back. Whether somebody has an
+//! account, and why a sign-in failed, is in none of them.
+
+use std::fmt;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use serde::Serialize;
+
+use crate::accounts::Error;
+use crate::actors::db::DbError;
+use crate::actors::hasher::HashError;
+use crate::auth::tokens::TokenError;
+
+/// Seconds after which a client may come back.
+const RETRY_AFTER: &str = "2";
+
+/// An answer that is an error.
+#[derive(Debug, Clone)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    field: Option<String>,
+    suggestions: Vec<String>,
+    /// For 405: what the resource does answer.
+    allow: Option<&'static str>,
+    clear_cookie: bool,
+}
+
+/// The document. `type` is `about:blank`: `code` says more than a page would.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    code: &'a str,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    suggestions: &'a [String],
+}
+
+impl ApiError {
+    #[must_use]
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            field: None,
+            suggestions: Vec::new(),
+            allow: None,
+            clear_cookie: false,
+        }
+    }
+
+    /// A request that names no token.
+    #[must_use]
+    pub fn unauthorized() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "This needs an access token: Authorization: Bearer ...",
+        )
+    }
+
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here.")
+    }
+
+    /// `allow` lists the methods that the resource knows (RFC 9110 section 10.2.1).
+    #[must_use]
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        let detail = format!("This answers {allow} only.");
+        let error = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+        Self { allow: Some(allow), ..error }
+    }
+
+    /// A field that is missing or of the wrong type.
+    #[must_use]
+    pub fn field(field: &str, detail: impl Into<String>) -> Self {
+        let error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail);
+        Self { field: Some(field.to_owned()), ..error }
+    }
+
+    /// The server cannot serve this now.
+    #[must_use]
+    pub fn unavailable() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "The server is busy. Try again in a moment.")
+    }
+
+    /// The server is about to stop.
+    #[must_use]
+    pub fn draining() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "draining",
+            "The server is stopping. Come back in a moment.",
+        )
+    }
+
+    /// Names the field as this request does.
+    #[must_use]
+    pub fn for_field(mut self, field: &str) -> Self {
+        if self.field.is_some() {
+            field.clone_into(self.field.get_or_insert_default());
+        }
+        self
+    }
+
+    /// The program's word for it.
+    #[must_use]
+    pub fn code(&self) -> String {
+        match (&self.field, self.code) {
+            (Some(field), "invalid_field") => format!("invalid_{field}"),
+            _ => self.code.to_owned(),
+        }
+    }
+
+    fn internal(cause: &dyn fmt::Display) -> Self {
+        tracing::error!(%cause, "request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
+    }
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        use StatusCode as S;
+        match error {
+            Error::Invalid(invalid) => {
+                let field = invalid.code.strip_prefix("invalid_").unwrap_or(invalid.code);
+                Self::field(field, invalid.detail)
+            }
+            Error::WeakPassword(weak) => Self {
+                field: Some("password".to_owned()),
+                suggestions: weak.suggestions,
+                ..Self::new(S::UNPROCESSABLE_ENTITY, "weak_password", weak.detail)
+            },
+            Error::UsernameTaken => Self::new(S::CONFLICT, "username_taken", "This username is taken."),
+            Error::EmailHeld => {
+                Self::new(S::CONFLICT, "email_held", "This address belongs to another account.")
+            }
+            Error::InvalidCredentials => {
+                Self::new(S::UNAUTHORIZED, "invalid_credentials", "The login or the password is wrong.")
+            }
+            Error::WrongPassword => Self::new(S::FORBIDDEN, "wrong_password", "The password is wrong."),
+            Error::InvalidRefreshToken => Self::new(
+                S::UNAUTHORIZED,
+                "invalid_refresh_token",
+                "Sign in again: this refresh token is not valid.",
+            ),
+            Error::InvalidCookie => Self {
+                clear_cookie: true,
+                ..Self::new(S::UNAUTHORIZED, "not_signed_in", "This browser is not signed in.")
+            },
+            Error::InvalidLink => {
+                Self::new(S::BAD_REQUEST, "invalid_link", "This link was used, has expired or never was one.")
+            }
+            Error::Token(token) => token.into(),
+            Error::NotFound => Self::not_found(),
+            Error::Db(DbError::Full) | Error::Hash(HashError::Full) => Self::unavailable(),
+            Error::Db(cause @ (DbError::NoConnection | DbError::Stopped)) => {
+                tracing::error!(%cause, "request failed");
+                Self::unavailable()
+            }
+            Error::Hash(cause @ HashError::Stopped) => {
+                tracing::error!(%cause, "request failed");
+                Self::unavailable()
+            }
+            Error::Db(cause @ DbError::Panicked) => Self::internal(&cause),
+            Error::Hash(cause @ HashError::Failed) => Self::internal(&cause),
+            Error::Query(cause) => Self::internal(&cause),
+            Error::DamagedKey(cause) => Self::internal(&cause),
+            Error::Randomness(cause) => Self::internal(&cause),
+            Error::Signing(cause) => Self::internal(&cause),
+        }
+    }
+}
+
+impl From<TokenError> for ApiError {
+    fn from(error: TokenError) -> Self {
+        let (code, detail) = match error {
+            TokenError::Invalid => ("invalid_token", "The access token is not valid."),
+            TokenError::Expired => ("token_expired", "The access token has expired. Refresh it."),
+            TokenError::Revoked(_) => ("token_revoked", "This sign-in has ended."),
+        };
+        Self::new(StatusCode::UNAUTHORIZED, code, detail)
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.status.as_u16(), self.code())
+    }
+}
+
+impl ApiError {
+    /// Whether the cookie that came with the request is of no use any more.
+    #[must_use]
+    pub fn clears_cookie(&self) -> bool {
+        self.clear_cookie
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponseBuilder::new(self.status);
+        response.content_type("application/problem+json").insert_header((header::CACHE_CONTROL, "no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+            response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+        }
+        if self.status == StatusCode::UPGRADE_REQUIRED {
+            // RFC 9110 section 15.5.22.
+            response.insert_header((header::UPGRADE, "websocket"));
+        }
+        if let Some(allow) = self.allow {
+            response.insert_header((header::ALLOW, allow));
+        }
+        let problem = Problem {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            code: &self.code(),
+            detail: &self.detail,
+            field: self.field.as_deref(),
+            suggestions: &self.suggestions,
+        };
+        // Strings and a number: this always is JSON.
+        response.body(serde_json::to_string(&problem).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::MessageBody;
+
+    use super::*;
+
+    fn answer(error: impl Into<ApiError>) -> (u16, String, HttpResponse) {
+        let response = error.into().error_response();
+        let status = response.status().as_u16();
+        let (head, body) = response.into_parts();
+        let text = String::from_utf8(body.try_into_bytes().unwrap().to_vec()).unwrap();
+        (status, text, head.set_body(()).map_into_boxed_body())
+    }
+
+    #[test]
+    fn a_full_queue_says_when_to_come_back() {
+        for error in [Error::Db(DbError::Full), Error::Hash(HashError::Full), Error::Db(DbError::Stopped)] {
+            let (status, text, response) = answer(error);
+            assert_eq!(status, 503);
+            assert_eq!(response.headers().get("retry-after").unwrap(), RETRY_AFTER);
+            assert!(text.contains("\"code\":\"overloaded\""), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_cause_of_ours_is_not_shown() {
+        let cause = diesel::result::Error::QueryBuilderError("SELECT secret FROM users".into());
+        let (status, text, _) = answer(Error::Query(cause));
+        assert_eq!(status, 500);
+        assert!(!text.contains("secret"), "{text}");
+    }
+}

@@ -1,0 +1,47 @@
+//! The cookie of a browser's login.
+
+use actix_web::cookie::time::Duration;
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::Site;
+use crate::auth::refresh::Credential;
+
+impl Site {
+    /// Under https the prefix makes browsers hold the cookie to this host, this path and https (RFC 6265bis
+    /// section 4.1.3.2): no neighbouring subdomain can plant one.
+    const fn cookie_name(&self) -> &'static str {
+        if self.secure { "__Host-doorward" } else { "doorward" }
+    }
+
+    /// The cookie that came with a request.
+    pub(super) fn read_cookie(&self, request: &HttpRequest) -> Option<String> {
+        request.cookie(self.cookie_name()).map(|cookie| cookie.value().to_owned())
+    }
+
+    /// The cookie to give a browser; it lives as long as its login, which each use prolongs.
+    pub(super) fn make_cookie(&self, credential: &Credential) -> Cookie<'static> {
+        let seconds = i64::try_from(self.refresh_ttl.as_secs()).unwrap_or(i64::MAX);
+        self.bare_cookie(credential.expose(), Duration::seconds(seconds))
+    }
+
+    /// Makes the browser forget its cookie.
+    pub(super) fn forget_cookie(&self, response: &mut HttpResponse) {
+        let mut cookie = self.bare_cookie(String::new(), Duration::ZERO);
+        cookie.make_removal();
+        // Fails only for a value that is no header; this one is empty.
+        if let Err(error) = response.add_cookie(&cookie) {
+            tracing::error!(%error, "could not clear a cookie");
+        }
+    }
+
+    fn bare_cookie(&self, value: String, max_age: Duration) -> Cookie<'static> {
+        Cookie::build(self.cookie_name(), value)
+            .path("/")
+            .http_only(true)
+            .secure(self.secure)
+            .same_site(SameSite::Lax)
+            .max_age(max_age)
+            .finish()
+    }
+}

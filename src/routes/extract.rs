@@ -1,0 +1,167 @@
+//! What handlers take: parsed, or refused before they run.
+
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::http::{StatusCode, header};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
+
+use super::Site;
+use super::client::client_address;
+use crate::accounts::{Accounts, Device};
+use crate::domain::Access;
+use crate::error::ApiError;
+use crate::models::logins::LoginKind;
+
+/// Bytes of a request's body, after decompression. The largest that means anything has about 2 kB.
+pub const MAX_BODY: usize = 16 * 1024;
+
+/// Whom the request's access token belongs to (RFC 6750 section 2.1).
+#[derive(Debug, Clone)]
+pub struct SignedIn(pub Access);
+
+impl FromRequest for SignedIn {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(signed_in(request))
+    }
+}
+
+fn signed_in(request: &HttpRequest) -> Result<SignedIn, ApiError> {
+    let token = bearer(request).ok_or_else(ApiError::unauthorized)?;
+    // `configure` always sets it; without it nobody is let in.
+    let accounts = request.app_data::<web::Data<Accounts>>().ok_or_else(ApiError::unauthorized)?;
+    Ok(SignedIn(accounts.admit(token)?))
+}
+
+pub(super) fn bearer(request: &HttpRequest) -> Option<&str> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// A JSON body. `T` gives a default to what may be missing and leaves the rest to the parsers of `domain`.
+#[derive(Debug)]
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest for Body<T> {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        // Forms cannot send this type, so that another site's page cannot post here without being asked.
+        let json = request.mime_type().ok().flatten().is_some_and(|mime| {
+            mime.subtype() == "json" || mime.suffix().is_some_and(|suffix| suffix == "json")
+        });
+        let bytes = web::Bytes::from_request(request, payload);
+        Box::pin(async move {
+            if !json {
+                let detail = "The body must be JSON: Content-Type: application/json";
+                return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", detail));
+            }
+            let bytes = bytes.await.map_err(|error| unreadable(&error))?;
+            parse(&bytes).map(Self)
+        })
+    }
+}
+
+fn unreadable(error: &actix_web::Error) -> ApiError {
+    if let Some(PayloadError::Overflow) = error.as_error::<PayloadError>() {
+        let detail = format!("The body has more than {MAX_BODY} bytes.");
+        return ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail);
+    }
+    ApiError::new(StatusCode::BAD_REQUEST, "bad_body", "The body could not be read.")
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let bad = |detail: String| ApiError::new(StatusCode::BAD_REQUEST, "bad_json", detail);
+    // Serde would read a list as the fields in their order.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(bad("The body is not a JSON object.".to_owned()));
+    }
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let field = match error.path().iter().next() {
+            Some(Segment::Map { key }) => Some(key.clone()),
+            _ => None,
+        };
+        match (error.inner().classify(), field) {
+            // Not the library's sentence: it would repeat the value, which may be a password.
+            (serde_json::error::Category::Data, Some(field)) => {
+                ApiError::field(&field, format!("The field {field} has the wrong type."))
+            }
+            (serde_json::error::Category::Data, None) => bad("The body is not a JSON object.".to_owned()),
+            _ => bad(format!(
+                "The body is not JSON (line {}, column {}).",
+                error.inner().line(),
+                error.inner().column()
+            )),
+        }
+    })?;
+    json.end().map_err(|_| bad("Something follows the JSON object.".to_owned()))?;
+    Ok(value)
+}
+
+/// # Errors
+/// 422 if a field that is needed was not sent.
+pub(super) fn required(field: &str, value: Option<String>) -> Result<String, ApiError> {
+    value.ok_or_else(|| ApiError::field(field, format!("The field {field} is missing.")))
+}
+
+pub(super) fn bad_query() -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "bad_query", "The query string is not understood.")
+}
+
+/// What a new login remembers of where it was made.
+pub(super) fn device(request: &HttpRequest, site: &Site, cookie: bool) -> Device {
+    let kind = if cookie { LoginKind::Browser } else { LoginKind::Token };
+    let agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    Device::new(kind, agent, Some(client_address(request, &site.sockets)))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::ResponseError;
+    use proptest::prelude::*;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default)]
+    struct Sample {
+        password: Option<String>,
+    }
+
+    fn refusal(text: &str) -> String {
+        parse::<Sample>(text.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_apart() {
+        assert_eq!(refusal("{"), "400 bad_json");
+        assert_eq!(refusal(""), "400 bad_json");
+        assert_eq!(refusal("{} x"), "400 bad_json");
+        for other in ["\"text\"", "7", "null", "[]", " [\"plural teapot\"]"] {
+            assert_eq!(refusal(other), "400 bad_json", "{other}");
+        }
+        assert_eq!(refusal("{\"password\": 7}"), "422 invalid_password");
+        assert_eq!(refusal("{\"password\": {\"a\": 1}}"), "422 invalid_password");
+        assert!(parse::<Sample>(b"{\"other\": 1}").is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics_and_never_blames_us(bytes in any::<Vec<u8>>()) {
+            if let Err(error) = parse::<Sample>(&bytes) {
+                prop_assert!(error.status_code().is_client_error());
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Signing in, staying so, signing out.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web};
+use serde::{Deserialize, Serialize};
+
+use super::extract::{Body, SignedIn, device, required};
+use super::site::Site;
+use crate::accounts::{Accounts, Error, Grant, Profile};
+use crate::auth::refresh::CredentialKind;
+use crate::domain::Password;
+use crate::error::ApiError;
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct LoginRequest {
+    login: Option<String>,
+    password: Option<String>,
+    /// Sign this browser in, with a cookie in place of a refresh token.
+    cookie: bool,
+}
+
+/// The names are RFC 6749's (section 5.1).
+#[derive(Serialize)]
+struct TokenResponse {
+    user: Profile,
+    access_token: String,
+    token_type: &'static str,
+    /// In seconds.
+    expires_in: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+}
+
+/// `POST /api/login`
+pub(super) async fn login(
+    request: HttpRequest,
+    accounts: web::Data<Accounts>,
+    site: web::Data<Site>,
+    Body(body): Body<LoginRequest>,
+) -> Result<HttpResponse, ApiError> {
+    if body.cookie {
+        // Or another site's page could sign its visitor in as somebody else.
+        site.check_same_site(&request)?;
+    }
+    let login = required("login", body.login)?;
+    let password = Password::typed(required("password", body.password)?);
+    let grant = accounts.sign_in(&login, password, device(&request, &site, body.cookie)).await?;
+    Ok(token_response(StatusCode::OK, grant, &site))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct RefreshRequest {
+    refresh_token: Option<String>,
+}
+
+/// `POST /api/refresh`
+pub(super) async fn refresh(
+    accounts: web::Data<Accounts>,
+    site: web::Data<Site>,
+    Body(body): Body<RefreshRequest>,
+) -> Result<HttpResponse, ApiError> {
+    let grant = accounts.refresh(&required("refresh_token", body.refresh_token)?).await?;
+    Ok(token_response(StatusCode::OK, grant, &site))
+}
+
+/// `POST /api/token`: an access token for a browser's cookie.
+pub(super) async fn token(
+    request: HttpRequest,
+    accounts: web::Data<Accounts>,
+    site: web::Data<Site>,
+) -> Result<HttpResponse, ApiError> {
+    site.check_same_site(&request)?;
+    let cookie = site.read_cookie(&request).ok_or(Error::InvalidCookie)?;
+    match accounts.refresh_browser(&cookie).await.map_err(ApiError::from) {
+        Ok(grant) => Ok(token_response(StatusCode::OK, grant, &site)),
+        Err(error) => {
+            let mut response = error.error_response();
+            if error.clears_cookie() {
+                site.forget_cookie(&mut response);
+            }
+            Ok(response)
+        }
+    }
+}
+
+/// `POST /api/logout`: ends the login of the access token, of the cookie, or of both.
+pub(super) async fn logout(
+    request: HttpRequest,
+    accounts: web::Data<Accounts>,
+    site: web::Data<Site>,
+    signed_in: Result<SignedIn, ApiError>,
+) -> Result<HttpResponse, ApiError> {
+    let Some(cookie) = site.read_cookie(&request) else {
+        accounts.sign_out(&signed_in?.0).await?;
+        return Ok(HttpResponse::NoContent().finish());
+    };
+    match signed_in {
+        Ok(SignedIn(access)) => accounts.sign_out(&access).await?,
+        Err(_) => site.check_same_site(&request)?,
+    }
+    match accounts.sign_out_browser(&cookie).await {
+        // A cookie whose login has ended already: the browser wants to be signed out, and is.
+        Ok(()) | Err(Error::InvalidCookie) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let mut response = HttpResponse::NoContent().finish();
+    site.forget_cookie(&mut response);
+    Ok(response)
+}
+
+/// A grant as the client gets it: the long-lived part in a cookie or in the body, never in both.
+pub(super) fn token_response(status: StatusCode, grant: Grant, site: &Site) -> HttpResponse {
+    let mut response = HttpResponseBuilder::new(status);
+    // RFC 6749 section 5.1
+    response.insert_header((header::CACHE_CONTROL, "no-store")).insert_header((header::PRAGMA, "no-cache"));
+    let refresh_token = match grant.credential.kind {
+        CredentialKind::Refresh => Some(grant.credential.expose()),
+        CredentialKind::Browser => {
+            response.cookie(site.make_cookie(&grant.credential));
+            None
+        }
+    };
+    response.json(TokenResponse {
+        user: grant.user,
+        access_token: grant.access_token,
+        token_type: "Bearer",
+        expires_in: grant.expires_in,
+        refresh_token,
+    })
+}

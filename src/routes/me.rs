@@ -1,0 +1,112 @@
+//! The account of the one who asks.
+
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+
+use super::extract::{Body, SignedIn, required};
+use crate::accounts::{Accounts, DisplayName, Error, Profile};
+use crate::domain::{Email, Password};
+use crate::error::ApiError;
+
+/// `GET /api/me`
+pub(super) async fn show(
+    SignedIn(access): SignedIn,
+    accounts: web::Data<Accounts>,
+) -> Result<web::Json<Profile>, ApiError> {
+    Ok(web::Json(accounts.profile(access.user).await?))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct RenameRequest {
+    display_name: Option<String>,
+}
+
+/// `PATCH /api/me`
+pub(super) async fn rename(
+    SignedIn(access): SignedIn,
+    accounts: web::Data<Accounts>,
+    Body(body): Body<RenameRequest>,
+) -> Result<web::Json<Profile>, ApiError> {
+    let name = DisplayName::parse(&required("display_name", body.display_name)?).map_err(Error::from)?;
+    Ok(web::Json(accounts.rename(access.user, name).await?))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct DeleteRequest {
+    current_password: Option<String>,
+}
+
+/// `DELETE /api/me`
+pub(super) async fn delete(
+    SignedIn(access): SignedIn,
+    accounts: web::Data<Accounts>,
+    Body(body): Body<DeleteRequest>,
+) -> Result<HttpResponse, ApiError> {
+    let current = Password::typed(required("current_password", body.current_password)?);
+    accounts.delete(&access, current).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct ChangePasswordRequest {
+    current_password: Option<String>,
+    new_password: Option<String>,
+}
+
+/// `POST /api/me/password`
+pub(super) async fn change_password(
+    SignedIn(access): SignedIn,
+    accounts: web::Data<Accounts>,
+    Body(body): Body<ChangePasswordRequest>,
+) -> Result<HttpResponse, ApiError> {
+    let current = Password::typed(required("current_password", body.current_password)?);
+    let new = required("new_password", body.new_password)?;
+    // What is wrong with "the password" is, in this request, wrong with another field.
+    let named = |error: Error| ApiError::from(error).for_field("new_password");
+    let new = accounts.choose_password(new).map_err(named)?;
+    accounts.change_password(&access, current, new).await.map_err(named)?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct ChangeEmailRequest {
+    email: Option<String>,
+    current_password: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Accepted {
+    detail: &'static str,
+}
+
+/// `POST /api/me/email`
+pub(super) async fn change_email(
+    SignedIn(access): SignedIn,
+    accounts: web::Data<Accounts>,
+    Body(body): Body<ChangeEmailRequest>,
+) -> Result<HttpResponse, ApiError> {
+    let email = Email::parse(&required("email", body.email)?).map_err(Error::from)?;
+    let current = Password::typed(required("current_password", body.current_password)?);
+    accounts.change_email(&access, email, current).await?;
+    let detail = "A link is on its way. The address is yours once you follow it.";
+    Ok(HttpResponse::Accepted().json(Accepted { detail }))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct VerifyEmailRequest {
+    token: Option<String>,
+}
+
+/// `POST /api/verify-email`: no access token, the link may be followed on another device.
+pub(super) async fn verify_email(
+    accounts: web::Data<Accounts>,
+    Body(body): Body<VerifyEmailRequest>,
+) -> Result<HttpResponse, ApiError> {
+    accounts.verify_email(&required("token", body.token)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,38 @@
+//! `POST /api/register`
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+
+use super::extract::{Body, device, required};
+use super::login::token_response;
+use super::site::Site;
+use crate::accounts::{Accounts, Error};
+use crate::domain::{Email, Username};
+use crate::error::ApiError;
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct RegisterRequest {
+    username: Option<String>,
+    password: Option<String>,
+    email: Option<String>,
+    /// Sign this browser in, with a cookie in place of a refresh token.
+    cookie: bool,
+}
+
+pub(super) async fn register(
+    request: HttpRequest,
+    accounts: web::Data<Accounts>,
+    site: web::Data<Site>,
+    Body(body): Body<RegisterRequest>,
+) -> Result<HttpResponse, ApiError> {
+    if body.cookie {
+        site.check_same_site(&request)?;
+    }
+    let username = Username::parse(&required("username", body.username)?).map_err(Error::from)?;
+    let password = accounts.choose_password(required("password", body.password)?)?;
+    let email = body.email.as_deref().map(Email::parse).transpose().map_err(Error::from)?;
+    let grant = accounts.register(username, password, email, device(&request, &site, body.cookie)).await?;
+    Ok(token_response(StatusCode::CREATED, grant, &site))
+}

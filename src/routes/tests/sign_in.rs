@@ -1,0 +1,183 @@
+use super::*;
+
+#[actix_web::test]
+async fn registering_signs_in_and_the_token_opens_me() {
+    let api = start().await;
+    let answer = api.post("/api/register", json!({"username": "Ada", "password": PASSWORD})).await;
+    assert_eq!(answer.status, 201);
+    assert_eq!((answer.header("cache-control"), answer.header("pragma")), ("no-store", "no-cache"));
+    let body = answer.json();
+    assert_eq!((&body["token_type"], &body["expires_in"]), (&"Bearer".into(), &900.into()));
+    assert_eq!(body["user"]["username"], "ada");
+    assert_eq!(body["user"]["display_name"], "Ada");
+    let me = api.get("/api/me", &answer.token("access_token")).await;
+    assert_eq!((me.status, me.json()), (200, body["user"].clone()));
+    let taken = api.post("/api/register", json!({"username": "ADA", "password": PASSWORD})).await;
+    assert_eq!(taken.code(), (409, "username_taken".to_owned()));
+}
+
+#[actix_web::test]
+async fn every_failed_sign_in_is_the_same_answer() {
+    let api = start().await;
+    api.register_holder("ada", "ada@example.org").await;
+    api.register_with("claimer", "claimed@example.org").await;
+    let disabled = api.register("banned").await;
+    api.accounts.set_disabled(id_of(&disabled).parse().unwrap(), true).await.unwrap();
+    let wrong = api.login("ada", "wrong").await;
+    assert_eq!(wrong.code(), (401, "invalid_credentials".to_owned()));
+    assert_eq!(wrong.header("www-authenticate"), "Bearer");
+    for (login, password) in [
+        ("nobody", PASSWORD),
+        ("banned", PASSWORD),
+        ("claimed@example.org", PASSWORD),
+        ("ada@example.org", "wrong"),
+        ("", ""),
+        ("a\0b", PASSWORD),
+        ("ada", &"x".repeat(5000)),
+    ] {
+        let answer = api.login(login, password).await;
+        assert_eq!((answer.status, &answer.text), (401, &wrong.text), "{login}");
+    }
+    assert_eq!(api.login("ADA", PASSWORD).await.status, 200);
+    assert_eq!(api.login("Ada@Example.org", PASSWORD).await.status, 200);
+}
+
+#[actix_web::test]
+async fn an_older_hash_is_replaced_at_sign_in() {
+    let api = start().await;
+    let id = id_of(&api.register("ada").await);
+    let plain = "$2b$04$B4beOI9vm7FC0y7zWBAum.Luj1lhiTVGWIURRUcDBA.a2b45ni1JO";
+    let user = id.clone();
+    api.query(move |conn| {
+        diesel::update(users::table.find(user)).set(users::password_hash.eq(plain)).execute(conn)
+    })
+    .await;
+    // Two at once: the one that comes second finds another hash than it checked.
+    let both = futures_util::join!(api.login("ada", "plain bcrypt pw"), api.login("ada", "plain bcrypt pw"));
+    assert_eq!((both.0.status, both.1.status), (200, 200));
+    let stored: String =
+        api.query(|conn| users::table.find(id).select(users::password_hash).first(conn)).await;
+    assert!(stored.starts_with("$bcrypt-sha256$v=2,t=2b,r=4$"), "{stored}");
+    assert_eq!(api.login("ada", "plain bcrypt pw").await.status, 200);
+}
+
+#[actix_web::test]
+async fn logging_out_ends_the_token_at_once() {
+    let api = start().await;
+    let answer = api.register("ada").await;
+    let (access, refresh) = (answer.token("access_token"), answer.token("refresh_token"));
+    let other = api.login("ada", PASSWORD).await.token("access_token");
+    assert_eq!(api.send(Method::POST, "/api/logout", &access, None).await.status, 204);
+    assert_eq!(api.get("/api/me", &access).await.code(), (401, "token_revoked".to_owned()));
+    let refreshed = api.post("/api/refresh", json!({"refresh_token": refresh})).await;
+    assert_eq!(refreshed.code(), (401, "invalid_refresh_token".to_owned()));
+    assert_eq!(api.get("/api/me", &other).await.status, 200);
+}
+
+#[actix_web::test]
+async fn an_expired_token_is_refreshed() {
+    let api = start().await;
+    let answer = api.register("ada").await;
+    api.clock.advance(Duration::from_mins(15));
+    let access = answer.token("access_token");
+    assert_eq!(api.get("/api/me", &access).await.code(), (401, "token_expired".to_owned()));
+    let body = json!({"refresh_token": answer.token("refresh_token")});
+    let next = api.post("/api/refresh", body).await;
+    assert_eq!((next.status, next.header("cache-control")), (200, "no-store"));
+    assert_eq!(api.get("/api/me", &next.token("access_token")).await.status, 200);
+    assert_ne!(next.token("refresh_token"), answer.token("refresh_token"));
+    // It slides: each use moves the end, and disuse ends it.
+    api.clock.advance(Duration::from_hours(29 * 24));
+    let body = json!({"refresh_token": next.token("refresh_token")});
+    let last = api.post("/api/refresh", body).await;
+    assert_eq!(last.status, 200);
+    api.clock.advance(Duration::from_hours(30 * 24));
+    let body = json!({"refresh_token": last.token("refresh_token")});
+    assert_eq!(api.post("/api/refresh", body).await.status, 401);
+}
+
+#[actix_web::test]
+async fn racing_refreshes_get_the_same_answer_and_a_late_copy_ends_the_login() {
+    let api = start().await;
+    let first = api.register("ada").await.token("refresh_token");
+    let refresh = async |token: &str| api.post("/api/refresh", json!({"refresh_token": token})).await;
+    let (one, two) = (refresh(&first).await, refresh(&first).await);
+    let second = one.token("refresh_token");
+    assert_eq!(second, two.token("refresh_token"));
+    let access = two.token("access_token");
+    // Made up by somebody who knows the login's id from a token: refused, and nothing ends.
+    let forged = format!("{}{}", &first[..first.len() - 43], "A".repeat(43));
+    assert_eq!(refresh(&forged).await.status, 401);
+    assert_eq!(api.get("/api/me", &access).await.status, 200);
+    api.clock.advance(Duration::from_secs(31));
+    assert_eq!(refresh(&first).await.code(), (401, "invalid_refresh_token".to_owned()));
+    assert_eq!(api.get("/api/me", &access).await.code(), (401, "token_revoked".to_owned()));
+    assert_eq!(refresh(&second).await.status, 401);
+    let reason: Option<String> =
+        api.query(|conn| logins::table.select(logins::revoked_reason).first(conn)).await;
+    assert_eq!(reason.as_deref(), Some("refresh_reuse"));
+}
+
+#[actix_web::test]
+async fn a_token_older_than_the_one_before_ends_the_login() {
+    let api = start().await;
+    let first = api.register("ada").await.token("refresh_token");
+    let refresh = async |token: &str| api.post("/api/refresh", json!({"refresh_token": token})).await;
+    let second = refresh(&first).await.token("refresh_token");
+    let third = refresh(&second).await;
+    assert_eq!(refresh(&first).await.status, 401);
+    assert_eq!(api.get("/api/me", &third.token("access_token")).await.status, 401);
+}
+
+#[actix_web::test]
+async fn devices_are_listed_and_ended() {
+    let api = start().await;
+    let access = api.register("ada").await.token("access_token");
+    let second = api.login("ada", PASSWORD).await.token("access_token");
+    let stranger = api.register("eve").await.token("access_token");
+    let listed = api.get("/api/logins", &access).await.json();
+    let rows = listed["logins"].as_array().unwrap();
+    assert_eq!(rows.len(), 2);
+    let other = rows.iter().find(|row| row["current"] == false).unwrap();
+    assert_eq!(other["kind"], "token");
+    let path = format!("/api/logins/{}", other["id"].as_str().unwrap());
+    assert_eq!(api.send(Method::DELETE, &path, &stranger, None).await.status, 404);
+    assert_eq!(api.send(Method::DELETE, &path, &access, None).await.status, 204);
+    assert_eq!(api.send(Method::DELETE, &path, &access, None).await.status, 404);
+    assert_eq!(api.get("/api/me", &second).await.status, 401);
+    let third = api.login("ada", PASSWORD).await.token("access_token");
+    assert_eq!(api.send(Method::DELETE, "/api/logins?except=current", &third, None).await.status, 204);
+    assert_eq!(api.get("/api/me", &access).await.status, 401);
+    assert_eq!(api.send(Method::DELETE, "/api/logins", &third, None).await.status, 204);
+    assert_eq!(api.get("/api/me", &third).await.status, 401);
+    assert_eq!(api.get("/api/me", &stranger).await.status, 200);
+    assert_eq!(api.get("/api/sessions", &stranger).await.json(), json!({"sessions": []}));
+}
+
+#[actix_web::test]
+async fn tokens_survive_a_restart() {
+    let api = start().await;
+    let user = api.register("ada").await;
+    let again = api.restart().await;
+    assert_eq!(again.jwks(), api.accounts.jwks());
+    assert_eq!(again.admit(&user.token("access_token")).unwrap().username, "ada");
+    assert!(again.refresh(&user.token("refresh_token")).await.is_ok());
+}
+
+#[actix_web::test]
+async fn a_retired_key_is_shown_until_its_tokens_have_expired() {
+    let api = start().await;
+    let token = api.register("ada").await.token("access_token");
+    let now = Clock::Manual(api.clock.clone()).now();
+    api.query(move |conn| {
+        diesel::update(signing_keys::table.filter(signing_keys::algorithm.eq("EdDSA")))
+            .set(signing_keys::retired_at.eq(now))
+            .execute(conn)
+    })
+    .await;
+    let rotated = api.restart().await;
+    assert_eq!(rotated.jwks().keys.len(), 2);
+    assert!(rotated.admit(&token).is_ok());
+    api.clock.advance(Duration::from_mins(15));
+    assert_eq!(api.restart().await.jwks().keys.len(), 1);
+}
