@@ -12,7 +12,7 @@ use crate::figures::{Expected, Latencies, Report};
 use crate::people::{self, People, side_by_side};
 use crate::pings::Pinger;
 use crate::server::{Server, usage_of};
-use crate::websocket::{Event, WebSocket, text};
+use crate::websocket::{WebSocket, text};
 use crate::{Result, Target};
 
 /// As many as one address may have waiting by default.
@@ -38,61 +38,62 @@ pub async fn strangers(
     let pinger = Pinger::socket(server.address(), &token).await?;
     sleep(Duration::from_secs(1)).await;
     let watch = MemoryWatch::start(server);
-    let open = Rc::new(Cell::new(0_usize));
-    let most = Rc::new(Cell::new(0_usize));
-    let address = server.address();
-    let waits = {
-        let (open, most) = (Rc::clone(&open), Rc::clone(&most));
-        let sources: Vec<_> = (0..number).map(source).collect();
-        let sockets = side_by_side(64, sources, async move |from| {
-            let mut socket = WebSocket::open(address, None, Some(from)).await?;
-            let (since, open) = (Instant::now(), Rc::clone(&open));
-            open.set(open.get() + 1);
-            most.set(most.get().max(open.get()));
-            // Goes on while the others are opened.
-            Ok(tokio::task::spawn_local(async move {
-                let end = timeout(PATIENCE, async {
-                    loop {
-                        match socket.next().await {
-                            Ok(Event::Text) => {}
-                            Ok(Event::Closed(code)) => break code,
-                            Err(_) => break None,
-                        }
-                    }
-                });
-                let code = end.await.ok().flatten();
-                open.set(open.get() - 1);
-                (code, since.elapsed())
-            }))
-        });
-        let mut waits = Latencies::default();
-        let mut strays = 0;
-        for socket in sockets.await? {
-            match socket.await? {
-                (Some(CODE), wait) => waits.push(wait),
-                _ => strays += 1,
-            }
+    let open = Rc::<Open>::default();
+    let (address, theirs) = (server.address(), Rc::clone(&open));
+    let sources = (0..number).map(source).collect();
+    let sockets = side_by_side(64, sources, async move |from| {
+        let socket = WebSocket::open(address, None, Some(from)).await?;
+        theirs.add();
+        // Goes on while the others are opened.
+        Ok(tokio::task::spawn_local(wait_for_close(socket, Rc::clone(&theirs))))
+    });
+    let (mut waits, mut strays) = (Latencies::default(), 0_u32);
+    for socket in sockets.await? {
+        match socket.await? {
+            (Some(CODE), wait) => waits.push(wait),
+            _ => strays += 1,
         }
-        report.row("open at once, at most", most.get() as f64, "").promise(
-            "not closed with 4408",
-            f64::from(strays),
-            "",
-            Expected::AtMost(0.0),
-        );
-        waits.sorted()
-    };
+    }
+    let waits = waits.sorted();
     sleep(Duration::from_secs(1)).await;
     let ping = pinger.stop().await?;
     report
+        .row("open at once, at most", open.most.get() as f64, "")
         .row("closed with 4408", waits.len() as f64, "")
         .row("  after, p50", waits.percentile(500), "ms")
-        .row("  max", waits.max(), "ms");
+        .row("  max", waits.max(), "ms")
+        .promise("closed otherwise or not at all", f64::from(strays), "", Expected::AtMost(0.0));
     watch.stop(server, number, report);
     report
         .row("ping of one who is in meanwhile, p50", ping.percentile(500), "ms")
         .row("  p99", ping.percentile(990), "ms")
         .row("  max", ping.max(), "ms");
     Ok(())
+}
+
+#[derive(Default)]
+struct Open {
+    now: Cell<usize>,
+    most: Cell<usize>,
+}
+
+impl Open {
+    fn add(&self) {
+        self.now.set(self.now.get() + 1);
+        self.most.set(self.most.get().max(self.now.get()));
+    }
+
+    fn remove(&self) {
+        self.now.set(self.now.get() - 1);
+    }
+}
+
+/// The code with which the server closed the socket, and after how long.
+async fn wait_for_close(mut socket: WebSocket, open: Rc<Open>) -> (Option<u16>, Duration) {
+    let since = Instant::now();
+    let code = timeout(PATIENCE, socket.closed()).await.ok().flatten();
+    open.remove();
+    (code, since.elapsed())
 }
 
 /// Linux answers on all of 127.0.0.0/8.

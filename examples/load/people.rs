@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -113,18 +112,16 @@ pub async fn open_sockets(address: SocketAddr, logins: &[Login]) -> Result<(Vec<
 }
 
 /// Does `work` with each input, a bounded number at a time. The outputs come in the order of the inputs.
-pub async fn side_by_side<I, O, W, F>(width: usize, inputs: Vec<I>, work: W) -> Result<Vec<O>>
-where
-    I: 'static,
-    O: 'static,
-    W: Fn(I) -> F + 'static,
-    F: Future<Output = Result<O>> + 'static,
-{
+pub async fn side_by_side<I: 'static, O: 'static>(
+    width: usize,
+    inputs: Vec<I>,
+    work: impl AsyncFn(I) -> Result<O> + 'static,
+) -> Result<Vec<O>> {
     let inputs = Rc::new(RefCell::new(inputs.into_iter().enumerate()));
     let outputs = Rc::new(RefCell::new(BTreeMap::new()));
     let failed = Rc::new(Cell::new(false));
     let work = Rc::new(work);
-    let mut workers = JoinSet::new();
+    let mut workers = JoinSet::<Result<()>>::new();
     for _ in 0..width {
         let (inputs, outputs) = (Rc::clone(&inputs), Rc::clone(&outputs));
         let (failed, work) = (Rc::clone(&failed), Rc::clone(&work));

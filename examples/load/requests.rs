@@ -36,7 +36,7 @@ async fn round(
 ) -> Result<()> {
     let stopped = Rc::new(Cell::new(false));
     let latencies = Rc::<RefCell<Latencies>>::default();
-    let mut tasks = JoinSet::new();
+    let mut tasks = JoinSet::<Result<()>>::new();
     let (before, started) = (server.cpu(), Instant::now());
     for login in logins {
         let mut connection = Connection::open(server.address()).await?;
@@ -48,7 +48,7 @@ async fn round(
                 connection.send(&request).await?.expect(200)?;
                 latencies.borrow_mut().push(sent.elapsed());
             }
-            Result::Ok(())
+            Ok(())
         });
     }
     sleep(duration).await;

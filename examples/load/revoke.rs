@@ -10,7 +10,6 @@ use crate::figures::{Expected, Latencies, Report, ms};
 use crate::http::{Connection, Request};
 use crate::people::{self, People};
 use crate::server::Server;
-use crate::websocket::Event;
 use crate::{Crowd, Result};
 
 /// Users to sign out. One after another: each is a measurement of its own.
@@ -43,13 +42,7 @@ pub async fn run(server: &Server, people: &mut People, crowd: Crowd, report: &mu
     for (mut socket, login) in sockets.into_iter().zip(logins) {
         let (closed, user) = (closed.clone(), login.user);
         watchers.spawn_local(async move {
-            let code = loop {
-                match socket.next().await {
-                    Ok(Event::Text) => {}
-                    Ok(Event::Closed(code)) => break code,
-                    Err(_) => break None,
-                }
-            };
+            let code = socket.closed().await;
             let at = Instant::now();
             // The receiver lives as long as the measurement.
             let _ = closed.send(Closed { user, code, at });

@@ -138,6 +138,17 @@ impl WebSocket {
         }
     }
 
+    /// Reads to the end: the code of the close frame, if there was one.
+    pub async fn closed(&mut self) -> Option<u16> {
+        loop {
+            match self.next().await {
+                Ok(Event::Text) => {}
+                Ok(Event::Closed(code)) => return code,
+                Err(_) => return None,
+            }
+        }
+    }
+
     /// The next event among the bytes that are here already.
     pub async fn next_buffered(&mut self) -> Result<Option<Event>> {
         while let Some((opcode, payload)) = self.parse()? {
