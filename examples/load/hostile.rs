@@ -1,4 +1,4 @@
-//! `strangers` and `stalled`: those who take a place and give nothing, and what others notice of them.
+//! `strangers`, `stalled` and `flood`: those who take a place and give nothing, and what others notice of them.
 
 use std::cell::Cell;
 use std::net::Ipv4Addr;
@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout, timeout_at};
 
 use crate::figures::{Expected, Latencies, Report};
 use crate::people::{self, People, side_by_side};
@@ -102,35 +102,44 @@ fn source(index: usize) -> Ipv4Addr {
     Ipv4Addr::from_bits(first + u32::try_from(index / PER_ADDRESS).unwrap_or_default())
 }
 
-pub async fn stalled(target: &Target, number: usize, seconds: u64, report: &mut Report) -> Result<()> {
+/// Who asks faster than anybody could answer; with `read`, at least the answers are taken.
+pub async fn flood(
+    target: &Target,
+    number: usize,
+    seconds: u64,
+    read: bool,
+    report: &mut Report,
+) -> Result<()> {
     // Who reads nothing for a heartbeat is closed; a shorter one shows it sooner.
     let mut settings = crate::CHEAP.to_vec();
     settings.push(("sockets.heartbeat", "3s"));
     let server = &Server::start(target, &settings).await?;
     let mut people = People::new(server.address());
     let logins = people.sign_in(number + 1, number + 1).await?;
+    let name = if read { "flood" } else { "stalled" };
+    let habit = if read { "and read" } else { "and never read" };
     report.section(format!(
-        "stalled: {number} sockets that ask without end and never read, {seconds} s, heartbeat 3 s"
+        "{name}: {number} sockets that ask without end {habit}, {seconds} s, heartbeat 3 s"
     ));
     let pinger = Pinger::socket(server.address(), &logins[number].token).await?;
     let (sockets, _) = people::open_sockets(server.address(), &logins[..number]).await?;
     sleep(Duration::from_secs(1)).await;
     let watch = MemoryWatch::start(server);
     let before = server.cpu();
-    let requests = text(r#"{"type":"secret"}"#).repeat(1000);
+    let requests: Rc<[u8]> = text(r#"{"type":"secret"}"#).repeat(1000).into();
     let mut floods = JoinSet::new();
     for mut socket in sockets {
-        let requests = requests.clone();
+        let requests = Rc::clone(&requests);
         floods.spawn_local(async move {
             let started = Instant::now();
-            // Until the server cuts it.
-            while socket.send(&requests).await.is_ok() {}
+            // However it ends: by a close, or in the middle of a frame.
+            let _ = socket.flood(&requests, read).await;
             started.elapsed()
         });
     }
     let mut cuts = Latencies::default();
     let deadline = Instant::now() + Duration::from_secs(seconds);
-    while let Ok(Some(flood)) = tokio::time::timeout_at(deadline.into(), floods.join_next()).await {
+    while let Ok(Some(flood)) = timeout_at(deadline.into(), floods.join_next()).await {
         cuts.push(flood?);
     }
     sleep(deadline.saturating_duration_since(Instant::now())).await;
@@ -138,14 +147,15 @@ pub async fn stalled(target: &Target, number: usize, seconds: u64, report: &mut 
     let ping = pinger.stop().await?;
     floods.shutdown().await;
     let cuts = cuts.sorted();
-    report
-        .row("cut by the server", cuts.len() as f64, "")
-        .row("  after, p50", cuts.percentile(500), "ms")
-        .row("  max", cuts.max(), "ms")
-        .row_if_known("server CPU", cpu.map(|cpu| cpu.as_secs_f64() / seconds as f64 * 100.0), "% of a core");
+    report.row("ended by the server", cuts.len() as f64, "");
+    if cuts.len() > 0 {
+        report.row("  after, p50", cuts.percentile(500), "ms").row("  max", cuts.max(), "ms");
+    }
+    let share = cpu.map(|cpu| cpu.as_secs_f64() / seconds as f64 * 100.0);
+    report.row_if_known("server CPU", share, "% of a core");
     watch.stop(server, number, report);
     report
-        .row("ping of one who reads meanwhile, p50", ping.percentile(500), "ms")
+        .row("ping of another meanwhile, p50", ping.percentile(500), "ms")
         .row("  p99", ping.percentile(990), "ms")
         .row("  max", ping.max(), "ms");
     Ok(())

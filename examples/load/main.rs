@@ -105,6 +105,13 @@ enum Command {
         #[arg(long, default_value_t = 12)]
         seconds: u64,
     },
+    /// Sockets that send requests as fast as they can, and read the answers
+    Flood {
+        #[arg(short, long, default_value_t = 10)]
+        number: usize,
+        #[arg(long, default_value_t = 8)]
+        seconds: u64,
+    },
     /// Everything, with the defaults
     All,
 }
@@ -161,7 +168,8 @@ async fn run(target: &Target, command: Command, report: &mut Report) -> Result<(
             let (server, mut people) = cheap(target).await?;
             hostile::strangers(&server, &mut people, number, report).await
         }
-        Command::Stalled { number, seconds } => hostile::stalled(target, number, seconds, report).await,
+        Command::Stalled { number, seconds } => hostile::flood(target, number, seconds, false, report).await,
+        Command::Flood { number, seconds } => hostile::flood(target, number, seconds, true, report).await,
         Command::All => all(target, report).await,
     }
 }
@@ -180,7 +188,8 @@ async fn all(target: &Target, report: &mut Report) -> Result<()> {
         let (server, mut people) = cheap(target).await?;
         hostile::strangers(&server, &mut people, 10_000, report).await?;
     }
-    hostile::stalled(target, 50, 12, report).await?;
+    hostile::flood(target, 50, 12, false, report).await?;
+    hostile::flood(target, 10, 8, true, report).await?;
     storm::run(target, 12, 15, report).await
 }
 

@@ -129,6 +129,15 @@ pub fn cpu_of(process: &str) -> Option<Duration> {
     Some(TICK * (user? + system?))
 }
 
+/// CPU time of the whole machine: the first eight of `cpu` in proc_stat(5), without idle and waiting.
+pub fn machine_cpu() -> Option<Duration> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let fields: Vec<u32> =
+        stat.lines().next()?.split_ascii_whitespace().skip(1).map_while(|field| field.parse().ok()).collect();
+    let [user, nice, system, _, _, irq, softirq, steal, ..] = fields[..] else { return None };
+    Some(TICK * (user + nice + system + irq + softirq + steal))
+}
+
 /// `key=value`.
 pub fn setting(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("a setting is KEY=VALUE")?;

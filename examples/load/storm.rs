@@ -48,9 +48,11 @@ pub async fn run(target: &Target, cost: u32, seconds: u64, report: &mut Report) 
     report
         .row(format!("the bcrypt crate alone, {threads} threads"), bare, "hashes/s")
         .row("  CPU", bare_cpu, "ms each")
+        .row("  others on the machine", f64::midpoint(first.others, second.others), "cores")
         .row("sign-ins", storm.rate, "/s")
         .promise("  of the crate alone", storm.rate / bare, "", Expected::AtLeast(SHARE))
         .row_if_known("  server CPU", storm.cpu_ms, "ms each")
+        .row("  others on the machine", storm.others, "cores")
         .row("  turned away (503)", storm.turned_away as f64, "");
     for (what, latencies, bound) in
         [("ping on a socket", storm.ping, Some(PING)), ("GET /healthz", storm.health, None)]
@@ -69,12 +71,13 @@ pub async fn run(target: &Target, cost: u32, seconds: u64, report: &mut Report) 
 struct Bare {
     rate: f64,
     cpu_ms: f64,
+    others: f64,
 }
 
 /// Hashes on as many threads as the server's hasher has by default. Nothing else of this tool runs meanwhile.
 fn bare_limit(cost: u32, threads: usize, duration: Duration) -> Result<Bare> {
     let own_cpu = || server::cpu_of("self").ok_or("no /proc");
-    let (before, started) = (own_cpu()?, Instant::now());
+    let (before, machine, started) = (own_cpu()?, server::machine_cpu(), Instant::now());
     let hashers: Vec<_> = (0..threads)
         .map(|_| {
             thread::spawn(move || -> Result<(usize, Duration), String> {
@@ -97,11 +100,20 @@ fn bare_limit(cost: u32, threads: usize, duration: Duration) -> Result<Bare> {
         total += rate(count, elapsed);
         hashes += count;
     }
-    Ok(Bare { rate: total, cpu_ms: ms(own_cpu()?.saturating_sub(before)) / hashes as f64 })
+    let cpu = own_cpu()?.saturating_sub(before);
+    let others = others(machine, cpu, started.elapsed());
+    Ok(Bare { rate: total, cpu_ms: ms(cpu) / hashes as f64, others })
+}
+
+/// What the rest of the machine did meanwhile, in cores.
+fn others(before: Option<Duration>, ours: Duration, elapsed: Duration) -> f64 {
+    let all = server::machine_cpu().zip(before).map(|(now, before)| now.saturating_sub(before));
+    all.map_or(f64::NAN, |all| all.saturating_sub(ours).as_secs_f64() / elapsed.as_secs_f64())
 }
 
 struct Storm {
     rate: f64,
+    others: f64,
     cpu_ms: Option<f64>,
     turned_away: usize,
     ping: Sorted,
@@ -126,11 +138,15 @@ async fn storm(server: &Server, people: &People, token: &str, duration: Duration
     sleep(Duration::from_secs(1)).await;
     let ping = Pinger::socket(address, token).await?;
     let health = Pinger::health(address).await?;
+    let own_cpu = || server::cpu_of("self").unwrap_or_default();
+    let (own, machine) = (own_cpu(), server::machine_cpu());
     let (before, started) = (server.cpu(), Instant::now());
     tally.signed_in.set(0);
     tally.turned_away.set(0);
     sleep(duration).await;
     let (elapsed, cpu) = (started.elapsed(), server.cpu_since(before));
+    let ours = cpu.unwrap_or_default() + own_cpu().saturating_sub(own);
+    let others = others(machine, ours, elapsed);
     let (signed_in, turned_away) = (tally.signed_in.get(), tally.turned_away.get());
     let (ping, health) = (ping.stop().await?, health.stop().await?);
     tally.stopped.set(true);
@@ -139,6 +155,7 @@ async fn storm(server: &Server, people: &People, token: &str, duration: Duration
     }
     Ok(Storm {
         rate: rate(signed_in, elapsed),
+        others,
         cpu_ms: cpu.map(|cpu| ms(cpu) / signed_in as f64),
         turned_away,
         ping,

@@ -1,11 +1,12 @@
 //! A WebSocket client (RFC 6455) cheap enough that ten thousand of them do not hide the server's figures.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::Result;
@@ -149,6 +150,30 @@ impl WebSocket {
         }
     }
 
+    /// Sends these frames again and again until the server ends the connection. What comes back is thrown
+    /// away, or left lying: then nothing is ever read.
+    pub async fn flood(&mut self, frames: &[u8], read: bool) -> std::io::Result<()> {
+        let interest = if read { Interest::READABLE | Interest::WRITABLE } else { Interest::WRITABLE };
+        let (mut sent, mut chunk) = (0, vec![0; CHUNK]);
+        loop {
+            let ready = self.stream.ready(interest).await?;
+            if read && ready.is_readable() {
+                match self.stream.try_read(&mut chunk) {
+                    Ok(0) => return Ok(()),
+                    Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+                    _ => {}
+                }
+            }
+            match self.stream.try_write(&frames[sent..]) {
+                Ok(count) => sent = (sent + count) % frames.len(),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+            // The sockets that this tool measures share its thread.
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// The next event among the bytes that are here already.
     pub async fn next_buffered(&mut self) -> Result<Option<Event>> {
         while let Some((opcode, payload)) = self.parse()? {
@@ -204,8 +229,8 @@ impl WebSocket {
             self.stream.readable().await?;
             match self.try_fill() {
                 Ok(count) => return Ok(count > 0),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(false),
                 Err(error) => return Err(error.into()),
             }
         }
