@@ -32,19 +32,20 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an open connection may wait for its next request.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// How long the sockets' goodbyes may take altogether, and then the requests that still run.
+/// How long the sockets' goodbyes may take altogether, then the requests that still run, then mails under way.
 const DRAIN_LIMIT: Duration = Duration::from_secs(8);
 const REQUESTS_LIMIT: Duration = Duration::from_secs(5);
+const MAILS_LIMIT: Duration = Duration::from_secs(3);
 
 /// What the kernel may hold for a client in each direction. By itself it takes up to 4 MB for one that does
 /// not read, and up to 32 MB from one that sends faster than it is answered.
 const KERNEL_BUFFER: usize = 64 * 1024;
 
 /// How long sent bytes may stay unacknowledged before the kernel gives a connection up (RFC 5482).
-const USER_TIMEOUT: Duration = Duration::from_secs(60);
+const USER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How often old rows are removed.
-const PURGE_PACE: Duration = Duration::from_secs(3600);
+const PURGE_PACE: Duration = Duration::from_hours(1);
 
 /// A server that is bound and ready to run.
 pub struct Application {
@@ -54,6 +55,7 @@ pub struct Application {
     address: SocketAddr,
     accounts: Accounts,
     sessions: Sessions,
+    mail: Mail,
     readiness: Readiness,
 }
 
@@ -70,7 +72,7 @@ impl Application {
         let db = Db::start(pool, config.database.executors);
         let sessions = Sessions::new(&config.sockets);
         let mail = Mail::start(db.clone(), clock.clone(), &config)?;
-        let accounts = Accounts::start(db, sessions.clone(), mail, clock.clone(), &config)
+        let accounts = Accounts::start(db, sessions.clone(), mail.clone(), clock.clone(), &config)
             .await
             .map_err(|error| format!("cannot read or make the signing keys: {error}"))?;
         let loaded = accounts.logins().load().await;
@@ -78,7 +80,7 @@ impl Application {
         let listener = bind(config.http.listen)?;
         let address = listener.local_addr().map_err(|error| format!("no local address: {error}"))?;
         let readiness = Readiness::default();
-        Ok(Self { config, clock, listener, address, accounts, sessions, readiness })
+        Ok(Self { config, clock, listener, address, accounts, sessions, mail, readiness })
     }
 
     /// Where it listens; the port is real even if 0 was asked for.
@@ -127,6 +129,10 @@ impl Application {
             tracing::warn!("some sockets did not go in time");
         }
         handle.stop(true).await;
+        #[expect(clippy::disallowed_methods, reason = "as above")]
+        if tokio::time::timeout(MAILS_LIMIT, self.mail.finish()).await.is_err() {
+            tracing::warn!("mails under way are sent again at the next start");
+        }
         watch.abort();
         janitor.abort();
         server.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))

@@ -17,14 +17,12 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
 
 fn table(settings: &[Setting]) -> String {
     let rows: Vec<[String; 3]> = std::iter::once(["key", "value", "from"].map(str::to_owned))
-        .chain(settings.iter().map(|s| {
-            let value = if s.value.is_empty() { "-".to_owned() } else { s.value.clone() };
-            [s.key.to_owned(), value, s.origin.to_string()]
-        }))
+        .chain(settings.iter().map(|s| [s.key.to_owned(), s.value.clone(), s.origin.to_string()]))
         .collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let (keys, values) = (width(0), width(1));
-    rows.iter().map(|[key, value, origin]| format!("{key:keys$}  {value:values$}  {origin}\n")).collect()
+    let lines = rows.iter().map(|[key, value, origin]| format!("{key:keys$}  {value:values$}  {origin}"));
+    lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
 #[cfg(test)]

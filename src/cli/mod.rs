@@ -33,13 +33,13 @@ struct Settings {
     /// The configuration file [default: doorward.toml, if it is there]
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
-    /// Sets a key for this run, such as --set log.level=debug
+    /// Sets a key for this run, such as `--set log.level=debug`
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value, global = true)]
     set: Vec<(String, String)>,
-    /// Where to listen (short for --set http.listen=...)
+    /// Where to listen, short for `--set http.listen=...`
     #[arg(long, value_name = "ADDRESS:PORT", global = true)]
     listen: Option<String>,
-    /// Where data is kept (short for --set data_dir=...)
+    /// Where data is kept, short for `--set data_dir=...`
     #[arg(long, value_name = "DIR", global = true)]
     data_dir: Option<String>,
 }

@@ -37,7 +37,7 @@ pub(super) async fn connect(
         fragments: FRAGMENTS,
         outbox: site.sockets.max_outbox,
     };
-    websocket::check(&request).map_err(|error| bad_handshake(&error))?;
+    websocket::check(&request).map_err(bad_handshake)?;
     let entry = match enter(&request, &site, &house)? {
         Some(entry) => entry,
         None => Entry::Waiting(sessions.wait(address).ok_or_else(too_many_waiting)?),
@@ -46,7 +46,7 @@ pub(super) async fn connect(
     websocket::open(&request, payload, limits, &[SUBPROTOCOL], |socket| {
         Session::new(socket, house.into_inner(), sessions, address, entry)
     })
-    .map_err(|error| bad_handshake(&error))
+    .map_err(bad_handshake)
 }
 
 /// How this handshake comes in, if it says. A browser cannot read a refused handshake, so what only a browser
@@ -78,7 +78,7 @@ fn too_many_waiting() -> ApiError {
     ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_waiting", detail)
 }
 
-fn bad_handshake(error: &HandshakeError) -> ApiError {
+fn bad_handshake(error: HandshakeError) -> ApiError {
     match error {
         HandshakeError::NoWebsocketUpgrade => {
             let detail = "This is a WebSocket: connect with a WebSocket client.";

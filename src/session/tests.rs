@@ -57,7 +57,7 @@ fn a_stranger_has_five_seconds_whatever_it_sends() {
 #[test]
 fn a_token_is_announced_a_minute_before_its_end_and_renewed_in_band() {
     let now = start();
-    let minute = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     let mut session = signed_in(now, 15 * minute);
     let mut at = now;
     let mut announced = None;
@@ -86,7 +86,7 @@ fn a_token_is_announced_a_minute_before_its_end_and_renewed_in_band() {
 fn somebody_elses_token_ends_the_session() {
     let now = start();
     for other in [access(7, 2), access(1, 7)] {
-        let mut session = signed_in(now, Duration::from_secs(900));
+        let mut session = signed_in(now, Duration::from_mins(15));
         assert!(matches!(session.renew(other, now, None), Effect::Close(CloseReason::Unauthorized)));
     }
 }
@@ -94,13 +94,13 @@ fn somebody_elses_token_ends_the_session() {
 #[test]
 fn silence_is_asked_about_then_cut() {
     let now = start();
-    let mut session = signed_in(now, Duration::from_secs(900));
+    let mut session = signed_in(now, Duration::from_mins(15));
     assert!(matches!(session.tick(now + RULES.heartbeat, Unread::default()), Effect::Ping));
     assert!(matches!(
         session.tick(now + RULES.heartbeat * 2, Unread::default()),
         Effect::Close(CloseReason::HeartbeatTimeout)
     ));
-    let mut session = signed_in(now, Duration::from_secs(900));
+    let mut session = signed_in(now, Duration::from_mins(15));
     assert!(matches!(session.tick(now + RULES.heartbeat, Unread::default()), Effect::Ping));
     session.heard(now + RULES.heartbeat + Duration::from_secs(1));
     assert!(matches!(session.tick(now + RULES.heartbeat * 2, Unread::default()), Effect::Nothing));
@@ -110,13 +110,13 @@ fn silence_is_asked_about_then_cut() {
 fn a_client_that_does_not_read_is_cut_though_it_talks() {
     let now = start();
     let stuck = Unread { waiting: 10, drained: 5 };
-    let mut session = signed_in(now, Duration::from_secs(900));
+    let mut session = signed_in(now, Duration::from_mins(15));
     session.heard(now + RULES.heartbeat);
     assert!(matches!(session.tick(now + RULES.heartbeat, stuck), Effect::Nothing));
     session.heard(now + RULES.heartbeat * 2);
     assert!(matches!(session.tick(now + RULES.heartbeat * 2, stuck), Effect::Close(CloseReason::TooSlow)));
     // One that reads slowly is not.
-    let mut session = signed_in(now, Duration::from_secs(900));
+    let mut session = signed_in(now, Duration::from_mins(15));
     session.heard(now + RULES.heartbeat * 2);
     let _ = session.tick(now + RULES.heartbeat, stuck);
     let moved = Unread { waiting: 10, drained: 6 };

@@ -213,7 +213,7 @@ impl TestApp {
     }
 
     pub fn has_stopped(&self) -> bool {
-        self.running.as_ref().is_none_or(|running| running.is_finished())
+        self.running.as_ref().is_none_or(tokio::task::JoinHandle::is_finished)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::live::PATIENCE;
 const REQUESTS: usize = 10_000;
 const FRAMES: usize = 10_000;
 const FRAMES_A_SOCKET: usize = 10;
-const AT_ONCE: usize = 8;
+const AT_ONCE: u8 = 8;
 
 /// The close codes of docs/PROTOCOL.md that bad input can lead to.
 const DOCUMENTED: [u16; 6] = [1002, 1007, 1009, 4400, 4401, 4441];
@@ -164,7 +164,7 @@ async fn any_request_has_an_answer() {
     }
     let run = async |seed: u8| {
         let mut rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
-        for _ in 0..REQUESTS / AT_ONCE {
+        for _ in 0..REQUESTS / usize::from(AT_ONCE) {
             let person = &people[rng.random_range(0..people.len())];
             let bytes = request(&mut rng, person);
             let answer = String::from_utf8_lossy(&exchange(&app, &bytes).await).into_owned();
@@ -174,7 +174,7 @@ async fn any_request_has_an_answer() {
             }
         }
     };
-    futures_util::future::join_all((0..AT_ONCE as u8).map(run)).await;
+    futures_util::future::join_all((0..AT_ONCE).map(run)).await;
     app.login("ann").await;
     app.get("/readyz", "").await.expect(200);
 }
@@ -198,7 +198,7 @@ fn frame(rng: &mut TestRng) -> Vec<u8> {
     if payload.len() < 126 {
         bytes.push(0x80 | u8::try_from(payload.len()).unwrap());
     } else {
-        bytes.push(0x80 | 126);
+        bytes.push(0x80 | 0x7e);
         bytes.extend_from_slice(&u16::try_from(payload.len()).unwrap().to_be_bytes());
     }
     bytes.extend_from_slice(&[0; 4]);
@@ -238,7 +238,7 @@ async fn any_frame_is_answered_or_closed_on() {
     let ann = app.register("ann").await;
     let run = async |seed: u8| {
         let mut rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
-        for _ in 0..FRAMES / FRAMES_A_SOCKET / AT_ONCE {
+        for _ in 0..FRAMES / FRAMES_A_SOCKET / usize::from(AT_ONCE) {
             let authorization = if rng.random_bool(0.8) {
                 format!("Authorization: Bearer {}\r\n", ann.access)
             } else {
@@ -261,7 +261,7 @@ async fn any_frame_is_answered_or_closed_on() {
             }
         }
     };
-    futures_util::future::join_all((100..100 + AT_ONCE as u8).map(run)).await;
+    futures_util::future::join_all((100..100 + AT_ONCE).map(run)).await;
     // Nothing stays behind, and the server lives.
     tokio::time::timeout(PATIENCE, async {
         while !app.sessions.of_user(ann.id.parse().unwrap()).is_empty() {

@@ -13,6 +13,7 @@ use doorward::models::one_time_tokens::{self, Purpose};
 use doorward::models::outbox::{self, MailKind};
 use doorward::schema::{audit_events, outbox as rows, users};
 
+use crate::logs;
 use crate::smtp::{self, SmtpCatcher};
 
 #[derive(Debug)]
@@ -313,6 +314,30 @@ async fn mails_for_accounts_and_addresses_that_are_gone_are_dropped() {
     house.enqueue(MailKind::EmailChanged, alice, "old@example.org").await;
     assert_eq!(catcher.wait_for(1).await[0].to, ["old@example.org"]);
     assert_eq!(catcher.attempts(), 1);
+}
+
+#[actix::test]
+async fn no_log_holds_an_address_or_a_link() {
+    const ADDRESS: &str = "quiet@example.org";
+    logs::capture();
+    let catcher = SmtpCatcher::start();
+    // Its refusal repeats the recipient, and a link.
+    catcher.set_refusing(true);
+    let house = House::open(&catcher.url());
+    let quiet = house.user("quiet", ADDRESS).await;
+    house.enqueue(MailKind::ResetPassword, quiet, ADDRESS).await;
+    house.until_put_back(1, Duration::from_secs(5)).await;
+    catcher.set_refusing(false);
+    house.time.advance(Duration::from_secs(5));
+    let token = catcher.wait_for(1).await[0].token("reset-password");
+    house.mail.finish().await;
+
+    let user = quiet.to_string();
+    assert_eq!(logs::lines_with(&["mail not sent", "451", "not now", &user]).len(), 1, "{}", logs::text());
+    assert_eq!(logs::lines_with(&["mail sent", &user]).len(), 1, "{}", logs::text());
+    for secret in [ADDRESS, &token, "catcher.test/why"] {
+        assert_eq!(logs::lines_with(&[secret]), [""; 0], "{secret}");
+    }
 }
 
 #[actix::test]

@@ -3,10 +3,12 @@
 
 mod app;
 mod bounds;
+mod cli;
 mod conformance;
 mod drain;
 mod fuzz;
 mod live;
+mod logs;
 mod mailer;
 mod revocation;
 mod services;

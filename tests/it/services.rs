@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 /// How to get it.
+#[derive(Clone, Copy)]
 pub enum Needs {
     Pip(&'static str),
     Apt(&'static str),

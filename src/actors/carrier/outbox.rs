@@ -218,7 +218,7 @@ mod tests {
     fn what_is_pushed_leaves_in_bounded_chunks_and_then_the_body_ends() {
         let outbox = Outbox::new(100_000, None);
         assert_eq!(take(&outbox), Poll::Pending);
-        outbox.push(|bytes| bytes.extend_from_slice(&[0; 40_000])).unwrap();
+        outbox.push(|bytes| bytes.resize(40_000, 0)).unwrap();
         outbox.finish();
         assert_eq!(take(&outbox), Poll::Ready(Some(CHUNK)));
         assert_eq!(take(&outbox), Poll::Ready(Some(40_000 - CHUNK)));
