@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use actix::{Actor, StreamHandler};
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::test::TestRequest;
+use actix_web::{FromRequest, web};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use doorward::actors::carrier::websocket::{
     self, Limits, Message, ProtocolError, WebSocket, WebsocketContext,
@@ -94,15 +95,16 @@ impl StreamHandler<Result<Message, ProtocolError>> for Nobody {
 }
 
 /// A socket and the response body that empties its outbox.
-fn connect() -> (WebSocket, BoxBody) {
-    let (request, payload) = TestRequest::get()
+async fn connect() -> (WebSocket, BoxBody) {
+    let (request, mut payload) = TestRequest::get()
         .insert_header(("connection", "upgrade"))
         .insert_header(("upgrade", "websocket"))
         .insert_header(("sec-websocket-version", "13"))
         .insert_header(("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="))
         .to_http_parts();
+    let payload = web::Payload::from_request(&request, &mut payload).await.expect("a payload is taken once");
     let kept = Rc::new(RefCell::new(None));
-    let response = websocket::open(&request, payload.into(), LIMITS, &[], |socket| {
+    let response = websocket::open(&request, payload, LIMITS, &[], |socket| {
         kept.replace(Some(socket));
         Nobody
     })
@@ -114,7 +116,7 @@ fn connect() -> (WebSocket, BoxBody) {
 /// A message encoded, framed and put into the outbox; then what the connection takes out of it.
 fn deliver(criterion: &mut Criterion) {
     let system = actix::System::new();
-    let (mut socket, mut body) = system.block_on(async { connect() });
+    let (mut socket, mut body) = system.block_on(connect());
     let mut context = Context::from_waker(noop_waker_ref());
     let mut drain = || {
         let mut bytes = 0;

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use doorward::clock::Clock;
 use doorward::domain::{Access, LoginId, SessionId, UserId};
 use doorward::session::{Effect, Rules, Session, Unauthenticated, Unread};
@@ -50,12 +50,12 @@ fn tick(criterion: &mut Criterion) {
         bencher.iter(|| session.tick(black_box(start), Unread::default()));
     });
     group.bench_function("a heartbeat due", |bencher| {
-        bencher.iter(|| {
-            let mut session = signed_in(start);
+        let due = |mut session: Session| {
             let effect = session.tick(start + RULES.heartbeat, Unread::default());
             assert!(matches!(effect, Effect::Ping));
             session.deadline()
-        });
+        };
+        bencher.iter_batched(|| signed_in(start), due, BatchSize::SmallInput);
     });
     group.finish();
 }

@@ -133,7 +133,7 @@ fn main() -> ExitCode {
     let mut report = Report::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = raise_file_limit()
-        .and_then(|()| Ok(LocalSet::new().block_on(&runtime?, run(&cli.target, cli.command, &mut report))?));
+        .and_then(|()| LocalSet::new().block_on(&runtime?, run(&cli.target, cli.command, &mut report)));
     // Also what was measured before something failed.
     print!("{report}");
     match outcome {

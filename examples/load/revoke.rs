@@ -37,15 +37,15 @@ pub async fn run(server: &Server, people: &mut People, crowd: Crowd, report: &mu
         "revoke: {number} sockets of {users} users open, DELETE /api/logins by one user after another"
     ));
     let (sockets, _) = people::open_sockets(server.address(), logins).await?;
-    let (closed, mut closes) = unbounded_channel();
+    let (sender, mut closes) = unbounded_channel();
     let mut watchers = JoinSet::new();
     for (mut socket, login) in sockets.into_iter().zip(logins) {
-        let (closed, user) = (closed.clone(), login.user);
+        let (sender, user) = (sender.clone(), login.user);
         watchers.spawn_local(async move {
             let code = socket.closed().await;
             let at = Instant::now();
             // The receiver lives as long as the measurement.
-            let _ = closed.send(Closed { user, code, at });
+            let _ = sender.send(Closed { user, code, at });
         });
     }
     // The watch over rows must not be the one to find them.
@@ -108,17 +108,17 @@ impl Tally {
     ) {
         let mut left = sockets;
         while left > 0 {
-            let Ok(Some(closed)) = timeout(PATIENCE, closes.recv()).await else {
+            let Ok(Some(one)) = timeout(PATIENCE, closes.recv()).await else {
                 self.missed += left;
                 return;
             };
-            if closed.user != user || closed.code != Some(CODE) {
+            if one.user != user || one.code != Some(CODE) {
                 self.strays += 1;
-                left -= usize::from(closed.user == user);
+                left -= usize::from(one.user == user);
                 continue;
             }
-            self.from_request.push(closed.at.saturating_duration_since(sent));
-            self.from_reply.push(closed.at.saturating_duration_since(replied));
+            self.from_request.push(one.at.saturating_duration_since(sent));
+            self.from_reply.push(one.at.saturating_duration_since(replied));
             left -= 1;
         }
     }

@@ -122,14 +122,14 @@ pub fn usage_of(pid: u32) -> Option<Usage> {
 /// CPU time of a process (`self` is this one), its own and the system's for it.
 pub fn cpu_of(process: &str) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // proc_pid_stat(5): the name is in parentheses and may hold anything. Fields 14 and 15 are the twelfth and
+    // `proc_pid_stat(5)`: the name is in parentheses and may hold anything. Fields 14 and 15 are the twelfth and
     // thirteenth after it.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
     let [user, system] = [11, 12].map(|field| fields.get(field)?.parse::<u32>().ok());
     Some(TICK * (user? + system?))
 }
 
-/// CPU time of the whole machine: the first eight of `cpu` in proc_stat(5), without idle and waiting.
+/// CPU time of the whole machine: the first eight of `cpu` in `proc_stat(5)`, without idle and waiting.
 pub fn machine_cpu() -> Option<Duration> {
     let stat = fs::read_to_string("/proc/stat").ok()?;
     let fields: Vec<u32> =

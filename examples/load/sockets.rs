@@ -57,7 +57,8 @@ pub async fn run(server: &Server, people: &mut People, crowd: Crowd, report: &mu
         .row("one request on each, 64 at a time", rate(number, elapsed), "replies/s")
         .row_if_known("  server CPU", us_each(cpu, number), "us each")
         .row("  p50", latencies.percentile(500), "ms")
-        .row("  p99", latencies.percentile(990), "ms");
+        .row("  p99", latencies.percentile(990), "ms")
+        .row_if_known("memory with all, idle again", server.rss().map(|rss| rss / 1024.0), "MB RSS");
 
     drop(answered);
     sleep(SETTLE).await;

@@ -94,15 +94,15 @@ fn bare_limit(cost: u32, threads: usize, duration: Duration) -> Result<Bare> {
         })
         .collect();
     let mut total = 0.0;
-    let mut hashes = 0;
+    let mut all = 0;
     for hasher in hashers {
         let (count, elapsed) = hasher.join().map_err(|_| "a hashing thread panicked")??;
         total += rate(count, elapsed);
-        hashes += count;
+        all += count;
     }
     let cpu = own_cpu()?.saturating_sub(before);
     let others = others(machine, cpu, started.elapsed());
-    Ok(Bare { rate: total, cpu_ms: ms(cpu) / hashes as f64, others })
+    Ok(Bare { rate: total, cpu_ms: ms(cpu) / all as f64, others })
 }
 
 /// What the rest of the machine did meanwhile, in cores.
