@@ -116,8 +116,12 @@ impl Application {
         let handle = server.handle();
         let watch = rt::spawn(self.accounts.logins().clone().watch());
         let janitor = rt::spawn(purge_for_ever(self.accounts.clone(), self.clock.clone()));
-        let server = rt::spawn(server);
-        shutdown.await;
+        let mut server = rt::spawn(server);
+        tokio::select! {
+            () = shutdown => {}
+            // A server that ends by itself has failed.
+            ended = &mut server => return ended.unwrap_or_else(|error| Err(std::io::Error::other(error))),
+        }
 
         tracing::info!("draining");
         self.readiness.drain();

@@ -223,7 +223,12 @@ impl Authenticated {
             if before.waiting > 0 && unread.waiting > 0 && before.drained == unread.drained {
                 return Effect::Close(CloseReason::TooSlow);
             }
-            let silent = now.saturating_duration_since(self.last_heard);
+            // One that reads slowly has its pongs behind requests that wait for it to read.
+            if unread.drained != before.drained && before.waiting > 0 {
+                self.heard(now);
+            }
+            // Rounded: the answer to the last look's ping came a round trip after that look.
+            let silent = now.saturating_duration_since(self.last_heard) + self.heartbeat / 2;
             if silent >= self.heartbeat * 2 {
                 return Effect::Close(CloseReason::HeartbeatTimeout);
             }

@@ -22,7 +22,7 @@ impl Accounts {
         let this = self.clone();
         self.0
             .db
-            .run(move |conn| {
+            .run_writing(move |conn| {
                 db::write(conn, |conn| {
                     let now = this.0.clock.now();
                     let (kind, address) = (MailKind::VerifyEmail, email.as_str());
@@ -52,7 +52,7 @@ impl Accounts {
         let this = self.clone();
         self.0
             .db
-            .run(move |conn| {
+            .run_writing(move |conn| {
                 db::write(conn, |conn| {
                     let now = this.0.clock.now();
                     let (id, email) = one_time_tokens::redeem(conn, &hash, Purpose::VerifyEmail, now)?

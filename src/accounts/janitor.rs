@@ -31,7 +31,7 @@ impl Accounts {
     /// Those of the database.
     pub async fn purge(&self) -> Result<Purged, Error> {
         let clock = self.0.clock.clone();
-        self.0.db.run(move |conn| purge(conn, clock.now())).await
+        self.0.db.run_writing(move |conn| purge(conn, clock.now())).await
     }
 }
 

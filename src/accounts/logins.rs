@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use crate::actors::db::DbError;
 use crate::actors::{Db, Sessions};
 use crate::auth::revocation::{Revocations, RevokeReason};
+use crate::auth::tokens::LEEWAY;
 use crate::clock::Clock;
 use crate::db::{self, Conn};
 use crate::domain::LoginId;
@@ -57,7 +58,7 @@ impl Logins {
     {
         let this = self.clone();
         self.db
-            .run(move |conn| {
+            .run_writing(move |conn| {
                 let (value, ended) = db::write(conn, |conn| {
                     // Inside: the write lock may have been waited for, and a poll looks for late moments.
                     let now = this.clock.now();
@@ -82,7 +83,8 @@ impl Logins {
 
     /// Refuses the access tokens of these logins from now on and closes their sockets on this node.
     pub(super) fn announce(&self, ended: impl IntoIterator<Item = (LoginId, RevokeReason)>) {
-        let until = self.clock.now() + self.access_ttl();
+        // The leeway: a token may come from a node whose clock is ahead.
+        let until = self.clock.now() + self.access_ttl() + TimeDelta::seconds(LEEWAY);
         // First the set, then the managers: a session that registers meanwhile finds one or the other.
         let news: Vec<_> = ended
             .into_iter()

@@ -73,7 +73,8 @@ impl Accounts {
         let access_ttl = config.tokens.access_ttl;
         let keys = {
             let clock = clock.clone();
-            db.run(move |conn| keys::load_or_create(conn, clock.now(), time_delta(access_ttl))).await?
+            db.run_writing(move |conn| keys::load_or_create(conn, clock.now(), time_delta(access_ttl)))
+                .await?
         };
         Ok(Self(Arc::new(Inner {
             hasher: Hasher::start(&config.password),

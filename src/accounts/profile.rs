@@ -69,7 +69,7 @@ impl Accounts {
         let clock = self.0.clock.clone();
         self.0
             .db
-            .run(move |conn| {
+            .run_writing(move |conn| {
                 db::write(conn, |conn| {
                     users::set_display_name(conn, user, &name.0, clock.now())?;
                     users::find_active(conn, user)?.map(Profile::from).ok_or(GONE)

@@ -32,7 +32,7 @@ impl Accounts {
         let this = self.clone();
         self.0
             .db
-            .run(move |conn| {
+            .run_writing(move |conn| {
                 db::write(conn, |conn| {
                     let now = this.0.clock.now();
                     this.note(conn, Action::ResetRequested, None, ip, now)?;

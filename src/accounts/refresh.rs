@@ -36,6 +36,14 @@ impl Accounts {
             Outcome::Stale(stored) => stored,
         };
         // The walk takes milliseconds: outside the transaction, which holds up every other writer.
+        // In a task of its own: a thief who hangs up must not stop it.
+        let this = self.clone();
+        let judged = actix::spawn(async move { this.judge_stale(presented, stored).await });
+        judged.await.unwrap_or(Err(Error::InvalidRefreshToken))
+    }
+
+    /// Ends the login of a token that was used before. Answers the error for whoever presented it.
+    async fn judge_stale(&self, presented: Credential, stored: String) -> Result<Grant, Error> {
         let (key, login) = (self.0.refresh_key.clone(), presented.login);
         if self.0.hasher.run(move |_| key.leads_to(&presented, &stored)).await? {
             tracing::warn!(%login, "a refresh token was used again");
@@ -59,7 +67,7 @@ impl Accounts {
         let this = self.clone();
         self.0
             .db
-            .run(move |conn| {
+            .run_writing(move |conn| {
                 let found = db::write(conn, |conn| {
                     let now = this.0.clock.now();
                     let Some(login) = logins::find_live(conn, presented.login, now)?
@@ -101,7 +109,7 @@ impl Accounts {
         let this = self.clone();
         self.0
             .db
-            .run(move |conn| {
+            .run_writing(move |conn| {
                 let (user, cookie, now) = db::write(conn, |conn| {
                     let now = this.0.clock.now();
                     let login = logins::find_live(conn, cookie.login, now)?

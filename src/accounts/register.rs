@@ -37,7 +37,7 @@ impl Accounts {
         let grant = self
             .0
             .db
-            .run(move |conn| {
+            .run_writing(move |conn| {
                 let (user, credential, now) = db::write(conn, |conn| {
                     let now = this.0.clock.now();
                     users::insert(conn, &user, now)

@@ -67,7 +67,7 @@ impl Accounts {
         let this = self.clone();
         self.0
             .db
-            .run(move |conn| {
+            .run_writing(move |conn| {
                 let begun = db::write(conn, |conn| {
                     let now = this.0.clock.now();
                     // Since it was checked, the password may have been reset or the user disabled.

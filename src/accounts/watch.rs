@@ -4,10 +4,14 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use diesel::QueryResult;
 
 use super::Logins;
 use crate::actors::db::DbError;
+use crate::auth::revocation::RevokeReason;
 use crate::clock::Timestamp;
+use crate::db::Conn;
+use crate::domain::LoginId;
 use crate::models::logins;
 
 /// How often rows are looked at, in real time.
@@ -47,14 +51,23 @@ impl Logins {
     /// [`PollError`].
     pub async fn poll(&self, since: Timestamp) -> Result<(), PollError> {
         let live = self.sessions.logins();
+        self.look(move |conn| logins::revoked_since(conn, since)).await?;
+        // A piece at a time, so that requests get their turn between.
+        for ids in live.chunks(CHUNK) {
+            let ids = ids.to_vec();
+            self.look(move |conn| logins::ended_among(conn, &ids)).await?;
+        }
+        Ok(())
+    }
+
+    async fn look(
+        &self,
+        find: impl FnOnce(&mut Conn) -> QueryResult<Vec<(LoginId, RevokeReason)>> + Send + 'static,
+    ) -> Result<(), PollError> {
         let this = self.clone();
         self.db
             .run(move |conn| {
-                let mut ended = logins::revoked_since(conn, since)?;
-                for ids in live.chunks(CHUNK) {
-                    ended.extend(logins::ended_among(conn, ids)?);
-                }
-                this.announce(ended);
+                this.announce(find(conn)?);
                 Ok(())
             })
             .await
@@ -64,11 +77,13 @@ impl Logins {
     pub async fn watch(self) {
         let mut pace = tokio::time::interval(PACE);
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut last = self.clock.now();
+        let mut last = self.clock.now() - self.access_ttl();
         loop {
             pace.tick().await;
             let now = self.clock.now();
-            match self.poll(last - OVERLAP).await {
+            // A clock that was set back shows tokens as good again whose notes are gone: look as at the start.
+            let since = if now < last { now - self.access_ttl() } else { last };
+            match self.poll(since - OVERLAP).await {
                 Ok(()) => last = now,
                 Err(error) => tracing::error!(%error, "could not look for revocations"),
             }

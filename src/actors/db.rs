@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use actix::{Actor, Addr, Handler, Message, MessageResult, SyncArbiter, SyncContext};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use actix::{Actor, Addr, Handler, Message, SyncArbiter, SyncContext};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::db::{Conn, Pool};
 
@@ -26,6 +26,9 @@ pub enum DbError {
     Stopped,
 }
 
+/// Where the answer of a piece of work arrives.
+type Outcome<T, E> = oneshot::Receiver<Result<Result<T, E>, DbError>>;
+
 /// Runs closures on the executors.
 #[derive(Clone)]
 pub struct Db {
@@ -33,6 +36,9 @@ pub struct Db {
     /// A `SyncArbiter` drains its bounded mailbox into an unbounded queue, so the bound is ours: a piece of
     /// work carries a permit until it is done.
     permits: Arc<Semaphore>,
+    /// SQLite has one writer at a time. Whoever waits for it inside the database sleeps, gets its turn by luck,
+    /// and keeps a thread from those who only read; here writers queue in their order.
+    writer: Arc<Semaphore>,
 }
 
 impl Db {
@@ -41,10 +47,11 @@ impl Db {
         Self {
             executors: SyncArbiter::start(executors, move || DbExecutor { pool: pool.clone() }),
             permits: Arc::new(Semaphore::new(executors * QUEUE_PER_EXECUTOR)),
+            writer: Arc::new(Semaphore::new(1)),
         }
     }
 
-    /// Runs `work` with a connection. It runs to its end even if the caller stops waiting.
+    /// Runs `work`, which only reads, with a connection. It runs to its end even if the caller stops waiting.
     ///
     /// # Errors
     /// [`DbError`], or what `work` answers, in a type that holds both.
@@ -56,12 +63,57 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
+        let (execute, outcome) = self.prepare(work)?;
+        self.executors.do_send(execute);
+        outcome.await.unwrap_or(Err(DbError::Stopped))?
+    }
+
+    /// The same for `work` that writes.
+    ///
+    /// # Errors
+    /// As [`Db::run`].
+    pub async fn run_writing<T, E>(
+        &self,
+        work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
+        let (mut execute, outcome) = self.prepare(work)?;
+        let (writer, executors) = (Arc::clone(&self.writer), self.executors.clone());
+        // A task of its own: a revocation whose caller leaves while it queues is not forgotten.
+        tokio::spawn(async move {
+            // Never an error: nobody closes the semaphore.
+            execute.turn = writer.acquire_owned().await.ok();
+            executors.do_send(execute);
+        });
+        outcome.await.unwrap_or(Err(DbError::Stopped))?
+    }
+
+    fn prepare<T, E>(
+        &self,
+        work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+    ) -> Result<(Execute, Outcome<T, E>), DbError>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
         let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| DbError::Full)?;
-        let execute = Execute { work, permit };
-        match self.executors.send(execute).await {
-            Ok(outcome) => outcome?,
-            Err(_) => Err(DbError::Stopped.into()),
-        }
+        let (answer, outcome) = oneshot::channel();
+        let work = move |pool: &Pool| {
+            // A panic would end this thread for good, and with the last one all database work.
+            let done = catch_unwind(AssertUnwindSafe(|| {
+                let mut conn = pool.get().map_err(|error| {
+                    tracing::error!(%error, "no database connection");
+                    DbError::NoConnection
+                })?;
+                Ok(work(&mut conn))
+            }));
+            // Whoever asked may have left.
+            let _ = answer.send(done.unwrap_or(Err(DbError::Panicked)));
+        };
+        Ok((Execute { work: Box::new(work), turn: None, _permit: permit }, outcome))
     }
 }
 
@@ -73,38 +125,98 @@ impl Actor for DbExecutor {
     type Context = SyncContext<Self>;
 }
 
-struct Execute<F> {
-    work: F,
-    permit: OwnedSemaphorePermit,
+/// Answers by a channel of its own: actix skips a message whose sender does not wait any more.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Execute {
+    work: Box<dyn FnOnce(&Pool) + Send>,
+    turn: Option<OwnedSemaphorePermit>,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl<F, T, E> Message for Execute<F>
-where
-    F: FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
-    T: Send + 'static,
-    E: Send + 'static,
-{
-    type Result = Result<Result<T, E>, DbError>;
+impl Handler<Execute> for DbExecutor {
+    type Result = ();
+
+    fn handle(&mut self, execute: Execute, _: &mut Self::Context) {
+        let Execute { work, turn, _permit } = execute;
+        work(&self.pool);
+        drop(turn);
+    }
 }
 
-impl<F, T, E> Handler<Execute<F>> for DbExecutor
-where
-    F: FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
-    T: Send + 'static,
-    E: Send + 'static,
-{
-    type Result = MessageResult<Execute<F>>;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db;
 
-    fn handle(&mut self, Execute { work, permit }: Execute<F>, _: &mut Self::Context) -> Self::Result {
-        let _permit = permit;
-        // A panic would end this thread for good, and with the last one all database work.
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let mut conn = self.pool.get().map_err(|error| {
-                tracing::error!(%error, "no database connection");
-                DbError::NoConnection
-            })?;
-            Ok(work(&mut conn))
+    fn start(dir: &tempfile::TempDir, executors: usize) -> Db {
+        let url = format!("sqlite:{}", dir.path().join("test.db").display()).parse().unwrap();
+        Db::start(db::open(&url, u32::try_from(executors).unwrap()).unwrap(), executors)
+    }
+
+    #[actix_web::test]
+    async fn a_panic_ends_no_thread_and_frees_the_writer() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = start(&dir, 1);
+        for _ in 0..3 {
+            let outcome = db
+                .run_writing::<(), DbError>(|conn| {
+                    let _: Result<(), diesel::result::Error> = db::write(conn, |_| panic!("on purpose"));
+                    Ok(())
+                })
+                .await;
+            assert_eq!(outcome, Err(DbError::Panicked));
+        }
+        assert_eq!(db.run_writing::<_, DbError>(|_| Ok(7)).await, Ok(7));
+        // The answer leaves a moment before the permit.
+        while db.permits.available_permits() < QUEUE_PER_EXECUTOR {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[actix_web::test]
+    async fn writers_wait_in_line_and_leave_a_thread_to_readers() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = start(&dir, 2);
+        let (release, wait) = std::sync::mpsc::channel::<()>();
+        let mut writers = Vec::new();
+        let first = db.clone();
+        writers.push(actix_web::rt::spawn(async move {
+            first.run_writing::<_, DbError>(move |_| Ok(wait.recv().is_ok())).await.map(drop)
         }));
-        MessageResult(outcome.unwrap_or(Err(DbError::Panicked)))
+        for _ in 0..5 {
+            let db = db.clone();
+            writers.push(actix_web::rt::spawn(async move { db.run_writing::<_, DbError>(|_| Ok(())).await }));
+        }
+        while db.permits.available_permits() > 2 * QUEUE_PER_EXECUTOR - 6 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(db.run::<_, DbError>(|_| Ok(1)).await, Ok(1), "a reader passes them");
+        release.send(()).unwrap();
+        for writer in writers {
+            writer.await.unwrap().unwrap();
+        }
+    }
+
+    #[actix_web::test]
+    async fn work_is_done_though_its_caller_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = start(&dir, 1);
+        let (done, was_done) = std::sync::mpsc::channel();
+        let caller = db.clone();
+        let caller = actix_web::rt::spawn(async move {
+            caller
+                .run_writing::<(), DbError>(move |_| {
+                    done.send(()).unwrap();
+                    Ok(())
+                })
+                .await
+        });
+        while db.permits.available_permits() == QUEUE_PER_EXECUTOR {
+            tokio::task::yield_now().await;
+        }
+        caller.abort();
+        let done = actix_web::web::block(move || was_done.recv()).await.unwrap();
+        assert!(done.is_ok());
     }
 }

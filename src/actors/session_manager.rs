@@ -166,6 +166,23 @@ pub struct SessionManager {
 struct Registered {
     login: Option<LoginId>,
     session: Recipient<Close>,
+    _counted: Counted,
+}
+
+/// One of the registered sessions. Counted down when dropped, also with a worker that dies.
+struct Counted(Sessions);
+
+impl Counted {
+    fn new(all: &Sessions) -> Self {
+        all.0.registered.send_modify(|count| *count += 1);
+        Self(all.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.registered.send_modify(|count| *count = count.saturating_sub(1));
+    }
 }
 
 impl Actor for SessionManager {
@@ -193,8 +210,8 @@ struct CloseLogins(Arc<[(LoginId, RevokeReason)]>);
 struct Drain;
 
 impl SessionManager {
-    fn forget(&mut self, id: SessionId) -> bool {
-        let Some(registered) = self.sessions.remove(&id) else { return false };
+    fn forget(&mut self, id: SessionId) {
+        let Some(registered) = self.sessions.remove(&id) else { return };
         if let Some(login) = registered.login
             && let Some(sessions) = self.logins.get_mut(&login)
         {
@@ -203,7 +220,6 @@ impl SessionManager {
                 self.logins.remove(&login);
             }
         }
-        true
     }
 }
 
@@ -222,9 +238,8 @@ impl Handler<Register> for SessionManager {
         if self.draining.is_some() {
             session.do_send(Close(CloseReason::Restarting));
         }
-        if self.sessions.insert(id, Registered { login, session }).is_none() {
-            self.all.0.registered.send_modify(|count| *count += 1);
-        }
+        let registered = Registered { login, session, _counted: Counted::new(&self.all) };
+        self.sessions.insert(id, registered);
     }
 }
 
@@ -232,9 +247,7 @@ impl Handler<Unregister> for SessionManager {
     type Result = ();
 
     fn handle(&mut self, Unregister(id): Unregister, _: &mut Context<Self>) {
-        if self.forget(id) {
-            self.all.0.registered.send_modify(|count| *count = count.saturating_sub(1));
-        }
+        self.forget(id);
     }
 }
 

@@ -5,7 +5,9 @@
 pub enum Fallback {
     Fixed(&'static str),
     /// As many as the machine has cores.
-    Cores,
+    Cores {
+        least: usize,
+    },
     /// `sqlite:DATA_DIR/doorward.db`
     InDataDir,
 }
@@ -24,13 +26,13 @@ const fn key(name: &'static str, default: &'static str, expected: &'static str) 
     Key { name, fallback: Fallback::Fixed(default), expected, secret: false }
 }
 
-const fn per_core(name: &'static str, expected: &'static str) -> Key {
-    Key { name, fallback: Fallback::Cores, expected, secret: false }
+const fn per_core(name: &'static str, least: usize, expected: &'static str) -> Key {
+    Key { name, fallback: Fallback::Cores { least }, expected, secret: false }
 }
 
 pub const KEYS: &[Key] = &[
     key("http.listen", "127.0.0.1:8080", "an address and port, such as 127.0.0.1:8080 or [::1]:8080"),
-    per_core("http.workers", "a number of threads from 1 to 512"),
+    per_core("http.workers", 1, "a number of threads from 1 to 512"),
     key(
         "public_url",
         "http://localhost:8080",
@@ -43,8 +45,9 @@ pub const KEYS: &[Key] = &[
         expected: "sqlite:PATH, such as sqlite:/var/lib/doorward/doorward.db",
         secret: true,
     },
-    per_core("database.executors", "a number of threads from 1 to 64"),
-    per_core("password.workers", "a number of threads from 1 to 256"),
+    // One may wait for a writer of another process: the other still reads.
+    per_core("database.executors", 2, "a number of threads from 1 to 64"),
+    per_core("password.workers", 1, "a number of threads from 1 to 256"),
     key(
         "password.cost",
         "12",

@@ -198,8 +198,9 @@ fn fill_defaults(values: &mut Values) {
         }
         let text = match key.fallback {
             Fallback::Fixed(text) => text.to_owned(),
-            Fallback::Cores => {
-                std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(64).to_string()
+            Fallback::Cores { least } => {
+                let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+                cores.clamp(least, 64).to_string()
             }
             Fallback::InDataDir => {
                 // The table has data_dir before any key that lies in it.

@@ -22,24 +22,28 @@ pub struct FrameWalker {
 }
 
 impl FrameWalker {
-    /// Passes `bytes`; answers false as soon as a header announces more than `limit` bytes of payload.
-    pub fn pass(&mut self, mut bytes: &[u8], limit: usize) -> bool {
+    /// Passes `bytes` and answers how many frames end there; none as soon as a header announces more than
+    /// `limit` bytes of payload.
+    pub fn pass(&mut self, mut bytes: &[u8], limit: usize) -> Option<usize> {
+        let mut whole = 0;
         loop {
             if self.skip > 0 {
                 let step = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
                 bytes = &bytes[step..];
                 self.skip -= step as u64;
+                whole += usize::from(self.skip == 0);
             }
-            let Some((first, rest)) = bytes.split_first() else { return true };
+            let Some((first, rest)) = bytes.split_first() else { return Some(whole) };
             bytes = rest;
             self.header[self.have] = *first;
             self.have += 1;
             let Some((length, masked)) = self.length() else { continue };
             if length > limit as u64 {
-                return false;
+                return None;
             }
             self.have = 0;
             self.skip = length + if masked { 4 } else { 0 };
+            whole += usize::from(self.skip == 0);
         }
     }
 
@@ -62,6 +66,8 @@ pub struct Watch<S> {
     pub payload: RefCell<S>,
     /// Bytes a frame may announce; grows at sign-in.
     pub limit: Cell<usize>,
+    /// Whole frames passed on that the carrier has not looked at yet.
+    pub frames: Cell<usize>,
     pub fault: Cell<Option<Fault>>,
 }
 
@@ -73,8 +79,8 @@ pub enum Fault {
     Broken,
 }
 
-/// The request's payload, guarded: it ends at a header that announces too much, and it waits while the
-/// client does not read its answers, so that TCP slows the client down.
+/// The request's payload, guarded: it fails at a header that announces too much, and it waits while frames
+/// are not looked at or answers not read, so that TCP slows the client down.
 pub struct Guard<S> {
     pub walker: FrameWalker,
     pub watch: Rc<Watch<S>>,
@@ -93,7 +99,14 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Stream for Guard<S> 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         if this.watch.fault.get().is_some() {
-            return Poll::Ready(None);
+            // Not the end, which would stop the actor before it has read on: the stream is about to be
+            // cancelled.
+            return Poll::Pending;
+        }
+        if this.watch.frames.get() > 0 {
+            // The codec reads all there is before it decodes one frame, without bound. It needs no waker here:
+            // with a whole frame before it, it has something to answer and comes back.
+            return Poll::Pending;
         }
         ready!(this.outbox.poll_drained(context));
         let Some(chunk) = ready!(this.watch.poll_payload(context)) else {
@@ -101,10 +114,13 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Stream for Guard<S> 
         };
         let (fault, answer) = match chunk {
             Err(error) => (Fault::Broken, error),
-            Ok(chunk) if this.walker.pass(&chunk, this.watch.limit.get()) => {
-                return Poll::Ready(Some(Ok(chunk)));
-            }
-            Ok(_) => (Fault::TooBig, PayloadError::Overflow),
+            Ok(chunk) => match this.walker.pass(&chunk, this.watch.limit.get()) {
+                Some(whole) => {
+                    this.watch.frames.set(whole);
+                    return Poll::Ready(Some(Ok(chunk)));
+                }
+                None => (Fault::TooBig, PayloadError::Overflow),
+            },
         };
         this.watch.fault.set(Some(fault));
         Poll::Ready(Some(Err(answer)))
@@ -123,11 +139,35 @@ mod tests {
     fn half_a_gibibyte_is_refused_at_its_header() {
         let mut header = vec![0x82, 0xff];
         header.extend_from_slice(&(512_u64 << 20).to_be_bytes());
-        assert!(!FrameWalker::default().pass(&header, 65_536));
-        assert!(
-            !FrameWalker::default()
-                .pass(&[0x82, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], 65_536)
+        assert_eq!(FrameWalker::default().pass(&header, 65_536), None);
+        assert_eq!(
+            FrameWalker::default()
+                .pass(&[0x82, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], 65_536),
+            None
         );
+    }
+
+    #[test]
+    fn nothing_is_read_while_frames_wait_or_answers_are_not_read() {
+        let frame = Bytes::from_static(&[0x8a, 0x80, 0, 0, 0, 0]);
+        let watch = Rc::new(Watch {
+            payload: RefCell::new(futures_util::stream::repeat_with(move || Ok(frame.clone()))),
+            limit: Cell::new(100),
+            frames: Cell::new(0),
+            fault: Cell::new(None),
+        });
+        let outbox = Outbox::new(1000, None);
+        let mut guard =
+            Guard { walker: FrameWalker::default(), watch: Rc::clone(&watch), outbox: Rc::clone(&outbox) };
+        let mut context = Context::from_waker(futures_util::task::noop_waker_ref());
+        let mut reads = || Pin::new(&mut guard).poll_next(&mut context).is_ready();
+        assert!(reads());
+        assert!(!reads(), "the first frame is not looked at yet");
+        watch.frames.set(0);
+        assert!(reads());
+        watch.frames.set(0);
+        outbox.push(|bytes| bytes.resize(900, 0)).unwrap();
+        assert!(!reads(), "answers are not read");
     }
 
     proptest! {
@@ -144,8 +184,9 @@ mod tests {
                 Parser::write_message(&mut bytes, vec![7; *size], OpCode::Binary, true, masked);
             }
             let mut walker = FrameWalker::default();
-            let passed = bytes.chunks(cut).all(|chunk| walker.pass(chunk, limit));
-            prop_assert_eq!(passed, sizes.iter().all(|size| *size <= limit));
+            let passed: Option<usize> = bytes.chunks(cut).map(|chunk| walker.pass(chunk, limit)).sum();
+            let fit = sizes.iter().all(|size| *size <= limit);
+            prop_assert_eq!(passed, fit.then_some(sizes.len()));
         }
 
         #[test]

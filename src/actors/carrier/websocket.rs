@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, StreamHandler, WrapFuture};
 use actix_http::ws::{Codec, OpCode, Parser};
@@ -24,6 +25,9 @@ use super::{Carrier, Full};
 use crate::actors::session::Session;
 use crate::protocol::{CloseReason, ServerMessage, json};
 use crate::session::Unread;
+
+/// How long a client may take to read what is left for it when its session has ended.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Bounds of one connection, in bytes where not said otherwise.
 #[derive(Debug, Clone, Copy)]
@@ -91,6 +95,7 @@ where
     let watch = Rc::new(Watch {
         payload: RefCell::new(payload),
         limit: Cell::new(limits.first_frame),
+        frames: Cell::new(0),
         fault: Cell::new(None),
     });
     let guard =
@@ -111,6 +116,27 @@ where
 
 /// Polls an actor's context to its end, or until the connection is gone: dropping the context stops the actor.
 async fn run(context: impl Stream<Item = Result<Bytes, Error>>, outbox: Rc<Outbox>) {
+    let finish = Finish(Rc::clone(&outbox));
+    drive(context, &outbox).await;
+    drop(finish);
+    // Nobody watches the connection any more: whoever does not read what is left is cut.
+    let gone = poll_fn(|cx| outbox.poll_abandoned(cx));
+    #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
+    if tokio::time::timeout(LAST_WORDS, gone).await.is_err() {
+        outbox.cut();
+    }
+}
+
+/// Ends the body when dropped, also when the actor panics: its socket would stay open without an owner.
+struct Finish(Rc<Outbox>);
+
+impl Drop for Finish {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
+async fn drive(context: impl Stream<Item = Result<Bytes, Error>>, outbox: &Outbox) {
     let mut context = pin!(context);
     poll_fn(|cx| {
         if outbox.poll_abandoned(cx).is_ready() {
@@ -126,7 +152,6 @@ async fn run(context: impl Stream<Item = Result<Bytes, Error>>, outbox: Rc<Outbo
         }
     })
     .await;
-    outbox.finish();
 }
 
 impl WebSocket {
@@ -177,6 +202,7 @@ impl WebSocket {
 
     /// Makes sense of the next item of the stream.
     pub fn incoming(&mut self, item: Result<Message, ProtocolError>) -> Incoming {
+        self.watch.frames.set(self.watch.frames.get().saturating_sub(1));
         match item {
             Ok(Message::Text(_) | Message::Binary(_)) if self.fragments.open() => {
                 Incoming::Refused(CloseReason::ProtocolError)

@@ -24,6 +24,8 @@ use crate::models::outbox::{self, MailKind, Waiting};
 const LINK_TTL: TimeDelta = TimeDelta::minutes(30);
 /// How long one attempt owns its row; longer than an attempt can take (`delivery::ATTEMPT_TIMEOUT`).
 const LEASE: TimeDelta = TimeDelta::minutes(2);
+/// How long a row is left alone that could not be claimed.
+const SKIPPED: TimeDelta = TimeDelta::seconds(1);
 const FIRST_BACKOFF: Duration = Duration::from_secs(5);
 const LONGEST_BACKOFF: Duration = Duration::from_hours(1);
 /// After this a mail has lost its sense, and whoever wanted it has asked again.
@@ -67,18 +69,14 @@ impl Job {
     /// Takes the mail that has been due longest, and mints its link.
     pub async fn claim(&self) -> Result<Claim, WorkError> {
         let now = self.clock.now();
-        self.db
-            .run(move |conn| {
-                // Most looks find nothing: they must not take the database's write lock.
-                match outbox::first(conn)? {
-                    None => Ok(Claim::NothingUntil(None)),
-                    Some(mail) if mail.next_attempt_at > now => {
-                        Ok(Claim::NothingUntil(Some(mail.next_attempt_at)))
-                    }
-                    Some(mail) => db::write(conn, |conn| claim(conn, mail, now)),
-                }
-            })
-            .await
+        // Most looks find nothing: they must not wait for the database's one writer.
+        match self.db.run::<_, WorkError>(|conn| Ok(outbox::first(conn)?)).await? {
+            None => Ok(Claim::NothingUntil(None)),
+            Some(mail) if mail.next_attempt_at > now => Ok(Claim::NothingUntil(Some(mail.next_attempt_at))),
+            Some(mail) => {
+                self.db.run_writing(move |conn| db::write(conn, |conn| claim(conn, mail, now))).await
+            }
+        }
     }
 
     pub async fn send(&self, claimed: Box<Claimed>) {
@@ -93,7 +91,7 @@ impl Job {
             Ok(()) => {
                 tracing::info!(mail = %mail.id, kind = kind.as_str(), user = %mail.user_id, attempt, "mail sent");
                 let id = mail.id.clone();
-                self.db.run::<_, WorkError>(move |conn| Ok(outbox::mark_sent(conn, &id, now)?)).await
+                self.db.run_writing::<_, WorkError>(move |conn| Ok(outbox::mark_sent(conn, &id, now)?)).await
             }
             Err(failure) => self.fail(&claimed, &failure, now).await,
         };
@@ -118,14 +116,16 @@ impl Job {
             let event = self.clock.new_id();
             return self
                 .db
-                .run(move |conn| db::write(conn, |conn| Ok(outbox::give_up(conn, &mail, event, now)?)))
+                .run_writing(move |conn| {
+                    db::write(conn, |conn| Ok(outbox::give_up(conn, &mail, event, now)?))
+                })
                 .await;
         }
         let retry_s = delay.as_secs();
         tracing::warn!(
             mail = %mail.id, kind = kind.as_str(), user = %mail.user_id, attempt, retry_s, error, "mail not sent"
         );
-        self.db.run(move |conn| Ok(outbox::put_back(conn, &mail.id, attempt, next)?)).await
+        self.db.run_writing(move |conn| Ok(outbox::put_back(conn, &mail.id, attempt, next)?)).await
     }
 
     fn message(&self, claimed: &Claimed) -> Result<Message, Failure> {
@@ -157,7 +157,8 @@ impl Job {
 
 fn claim(conn: &mut Conn, mut mail: Waiting, now: Timestamp) -> Result<Claim, WorkError> {
     if !outbox::claim(conn, &mail, now, now + LEASE)? {
-        return Ok(Claim::Skipped);
+        // Somebody else has it; or its date was written by hand in a form that is not due for the database.
+        return Ok(Claim::NothingUntil(Some(now + SKIPPED)));
     }
     mail.attempts += 1;
     let recipient = outbox::recipient(conn, &mail.user_id)?;
