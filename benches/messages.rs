@@ -1,0 +1,163 @@
+//! From a message to the bytes that leave, and back.
+
+use std::cell::RefCell;
+use std::hint::black_box;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use actix::{Actor, StreamHandler};
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::test::TestRequest;
+use actix_web::{FromRequest, web};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use doorward::actors::carrier::websocket::{
+    self, Limits, Message, ProtocolError, WebSocket, WebsocketContext,
+};
+use doorward::actors::carrier::{Carrier, Outbox};
+use doorward::clock::Clock;
+use doorward::domain::{LoginId, SessionId, UserId};
+use doorward::protocol::{RequestId, ServerMessage, UserInfo, json};
+use futures_util::task::noop_waker_ref;
+
+/// Messages that the session writes before the connection takes them.
+const BURST: u64 = 16;
+
+const LIMITS: Limits = Limits { first_frame: 4096, frame: 65_536, fragments: 1024, outbox: 1 << 20 };
+
+fn messages() -> [(&'static str, ServerMessage); 3] {
+    let id = || Some(RequestId::Number(7));
+    let user = UserInfo { id: UserId(Clock::System.new_id()), username: "alice".to_owned() };
+    [
+        ("pong", ServerMessage::Pong { id: id() }),
+        (
+            "secret",
+            ServerMessage::Secret {
+                id: id(),
+                message: "alice, small steps, taken daily, cross whole countries.".to_owned(),
+                code: "7K2MPX9Q".to_owned(),
+            },
+        ),
+        (
+            "welcome",
+            ServerMessage::Welcome {
+                id: None,
+                session: SessionId(Clock::System.new_id()),
+                user,
+                login: LoginId(Clock::System.new_id()),
+                expires_at: Clock::System.now(),
+                heartbeat_s: 25,
+            },
+        ),
+    ]
+}
+
+fn encode(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("encode");
+    for (name, message) in messages() {
+        let mut out = Vec::with_capacity(1024);
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                json::encode(black_box(&message), &mut out);
+                out.len()
+            });
+        });
+    }
+    group.finish();
+}
+
+fn decode(criterion: &mut Criterion) {
+    let auth = format!(r#"{{"type":"auth","token":"{}"}}"#, "x".repeat(500));
+    let padded = format!(r#"{{"id":7,"type":"ping","more":[{}1]}}"#, "1,".repeat(1000));
+    let mut group = criterion.benchmark_group("decode");
+    for (name, text) in [
+        ("ping", r#"{"type":"ping"}"#),
+        ("ping with an id", r#"{"id":7,"type":"ping"}"#),
+        ("auth", &auth),
+        ("2 kB that nobody reads", &padded),
+        ("no object", "[1,2,3]"),
+    ] {
+        group.bench_function(name, |bencher| bencher.iter(|| json::decode(black_box(text)).is_ok()));
+    }
+    group.finish();
+}
+
+/// Keeps a connection's actor alive and does nothing: the socket is the benchmark's.
+struct Nobody;
+
+impl Actor for Nobody {
+    type Context = WebsocketContext<Self>;
+}
+
+impl StreamHandler<Result<Message, ProtocolError>> for Nobody {
+    fn handle(&mut self, _: Result<Message, ProtocolError>, _: &mut Self::Context) {}
+}
+
+/// A socket and the response body that empties its outbox.
+async fn connect() -> (WebSocket, BoxBody) {
+    let (request, mut payload) = TestRequest::get()
+        .insert_header(("connection", "upgrade"))
+        .insert_header(("upgrade", "websocket"))
+        .insert_header(("sec-websocket-version", "13"))
+        .insert_header(("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="))
+        .to_http_parts();
+    let payload = web::Payload::from_request(&request, &mut payload).await.expect("a payload is taken once");
+    let kept = Rc::new(RefCell::new(None));
+    let response = websocket::open(&request, payload, LIMITS, &[], |socket| {
+        kept.replace(Some(socket));
+        Nobody
+    })
+    .expect("it is a good handshake");
+    let socket = kept.take().expect("an open connection has a socket");
+    (socket, response.into_body())
+}
+
+/// A message encoded, framed and put into the outbox; then what the connection takes out of it.
+fn deliver(criterion: &mut Criterion) {
+    let system = actix::System::new();
+    let (mut socket, mut body) = system.block_on(connect());
+    let mut context = Context::from_waker(noop_waker_ref());
+    let mut drain = || {
+        let mut bytes = 0;
+        while let Poll::Ready(Some(Ok(chunk))) = Pin::new(&mut body).poll_next(&mut context) {
+            bytes += chunk.len();
+        }
+        bytes
+    };
+    let mut group = criterion.benchmark_group("deliver and drain");
+    for burst in [1, BURST] {
+        group.throughput(Throughput::Elements(burst));
+        for (name, message) in messages() {
+            group.bench_function(BenchmarkId::new(name, burst), |bencher| {
+                bencher.iter(|| {
+                    for _ in 0..burst {
+                        socket.send(black_box(&message)).expect("it is drained each time");
+                    }
+                    drain()
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+/// An encoded frame put into an outbox, as a broadcast would; the outbox alone.
+fn push(criterion: &mut Criterion) {
+    let frame = [7; 64];
+    let mut group = criterion.benchmark_group("outbox");
+    group.throughput(Throughput::Elements(1000));
+    group.bench_function("push 64 bytes", |bencher| {
+        bencher.iter(|| {
+            let outbox = Outbox::new(1 << 20, None);
+            for _ in 0..1000 {
+                outbox.push(|out| out.extend_from_slice(black_box(&frame))).expect("it has room");
+            }
+            outbox.unread()
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, encode, decode, deliver, push);
+criterion_main!(benches);

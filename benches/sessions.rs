@@ -1,0 +1,64 @@
+//! The rules of a live session: what a message costs before anything is sent.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use doorward::clock::Clock;
+use doorward::domain::{Access, LoginId, SessionId, UserId};
+use doorward::session::{Effect, Rules, Session, Unauthenticated, Unread};
+
+const RULES: Rules = Rules { auth_timeout: Duration::from_secs(5), heartbeat: Duration::from_secs(25) };
+
+fn signed_in(now: Instant) -> Session {
+    let access = Access {
+        user: UserId(Clock::System.new_id()),
+        username: "alice".to_owned(),
+        login: LoginId(Clock::System.new_id()),
+        expires_at: Clock::System.now() + chrono::TimeDelta::minutes(15),
+    };
+    let expires = now + Duration::from_mins(15);
+    let session = SessionId(Clock::System.new_id());
+    let (session, _) = Unauthenticated::new(RULES, now).sign_in(session, access, expires, now, None);
+    Session::Authenticated(session)
+}
+
+fn receive(criterion: &mut Criterion) {
+    let now = Clock::System.instant();
+    let mut session = signed_in(now);
+    let mut group = criterion.benchmark_group("session receives");
+    for (name, text) in [
+        ("ping", r#"{"type":"ping"}"#),
+        ("ping with an id", r#"{"id":"a7","type":"ping"}"#),
+        ("an invalid request", r#"{"id":7}"#),
+        ("no object", "hello"),
+    ] {
+        group.bench_function(name, |bencher| bencher.iter(|| session.receive(black_box(text), now)));
+    }
+    group.bench_function("a stranger's token", |bencher| {
+        let auth = format!(r#"{{"type":"auth","token":"{}"}}"#, "x".repeat(500));
+        bencher.iter(|| Session::new(RULES, now).receive(black_box(&auth), now));
+    });
+    group.finish();
+}
+
+fn tick(criterion: &mut Criterion) {
+    let start = Clock::System.instant();
+    let mut session = signed_in(start);
+    let mut group = criterion.benchmark_group("session ticks");
+    group.bench_function("nothing due", |bencher| {
+        bencher.iter(|| session.tick(black_box(start), Unread::default()));
+    });
+    group.bench_function("a heartbeat due", |bencher| {
+        let due = |mut session: Session| {
+            let effect = session.tick(start + RULES.heartbeat, Unread::default());
+            assert!(matches!(effect, Effect::Ping));
+            session.deadline()
+        };
+        bencher.iter_batched(|| signed_in(start), due, BatchSize::SmallInput);
+    });
+    group.finish();
+}
+
+criterion_group!(benches, receive, tick);
+criterion_main!(benches);

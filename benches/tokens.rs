@@ -1,0 +1,65 @@
+//! What the check of an access token costs a request or a handshake.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use doorward::auth::keys::{Keyring, SigningKey};
+use doorward::auth::revocation::{Revocations, RevokeReason};
+use doorward::auth::tokens::Tokens;
+use doorward::clock::Clock;
+use doorward::config::Config;
+use doorward::domain::{LoginId, UserId};
+
+/// More than the cache of verified tokens holds: taken in turn, none is found there again.
+const MANY: usize = 25_000;
+
+fn tokens() -> Tokens {
+    let config = Config::from_pairs([("password.cost", "12")]).expect("the defaults are good");
+    let key = SigningKey::generate().expect("the system has randomness");
+    Tokens::new(Keyring::new(key, Vec::new()), &config.tokens, &config.public_url, Clock::System)
+}
+
+fn issue(tokens: &Tokens) -> String {
+    let (user, login) = (UserId(Clock::System.new_id()), LoginId(Clock::System.new_id()));
+    tokens.issue(user, "alice", login, Clock::System.now()).expect("a generated key signs")
+}
+
+fn token(criterion: &mut Criterion) {
+    let tokens = tokens();
+    let mut group = criterion.benchmark_group("token");
+    group.bench_function("issue", |bencher| bencher.iter(|| issue(&tokens)));
+
+    let many: Vec<_> = (0..MANY).map(|_| issue(&tokens)).collect();
+    let mut next = many.iter().cycle();
+    group.bench_function("verify, never seen", |bencher| {
+        bencher.iter(|| {
+            let token = next.next().expect("a cycle does not end");
+            tokens.verify(black_box(token)).expect("it is good")
+        });
+    });
+    group.bench_function("verify, seen lately", |bencher| {
+        bencher.iter(|| tokens.verify(black_box(&many[0])).expect("it is good"));
+    });
+    group.finish();
+}
+
+fn revocation(criterion: &mut Criterion) {
+    let revocations = Revocations::default();
+    let until = Clock::System.now() + chrono::TimeDelta::minutes(15);
+    let revoked: Vec<_> = (0..10_000).map(|_| LoginId(Clock::System.new_id())).collect();
+    for login in &revoked {
+        revocations.insert(*login, RevokeReason::SignedOut, until);
+    }
+    let standing = LoginId(Clock::System.new_id());
+    let mut group = criterion.benchmark_group("revocation among 10,000");
+    group.bench_function("of a login that stands", |bencher| {
+        bencher.iter(|| revocations.get(black_box(standing)));
+    });
+    group.bench_function("of one that ended", |bencher| {
+        bencher.iter(|| revocations.get(black_box(revoked[5_000])));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, token, revocation);
+criterion_main!(benches);

@@ -1,0 +1,197 @@
+//! `strangers`, `stalled` and `flood`: those who take a place and give nothing, and what others notice of them.
+
+use std::cell::Cell;
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout, timeout_at};
+
+use crate::figures::{Expected, Latencies, Report};
+use crate::people::{self, People, side_by_side};
+use crate::pings::Pinger;
+use crate::server::{Server, usage_of};
+use crate::websocket::{WebSocket, text};
+use crate::{Result, Target};
+
+/// As many as one address may have waiting by default.
+const PER_ADDRESS: usize = 20;
+
+/// The close code of one who does not sign in.
+const CODE: u16 = 4408;
+
+/// Three times what a stranger has by default.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How often the server's memory is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+pub async fn strangers(
+    server: &Server,
+    people: &mut People,
+    number: usize,
+    report: &mut Report,
+) -> Result<()> {
+    let token = people.sign_in(1, 1).await?[0].token.clone();
+    report.section(format!("strangers: {number} idle sockets without a token, {PER_ADDRESS} an address"));
+    let pinger = Pinger::socket(server.address(), &token).await?;
+    sleep(Duration::from_secs(1)).await;
+    let watch = MemoryWatch::start(server);
+    let open = Rc::<Open>::default();
+    let (address, theirs) = (server.address(), Rc::clone(&open));
+    let sources = (0..number).map(source).collect();
+    let sockets = side_by_side(64, sources, async move |from| {
+        let socket = WebSocket::open(address, None, Some(from)).await?;
+        theirs.add();
+        // Goes on while the others are opened.
+        Ok(tokio::task::spawn_local(wait_for_close(socket, Rc::clone(&theirs))))
+    });
+    let (mut waits, mut strays) = (Latencies::default(), 0_u32);
+    for socket in sockets.await? {
+        match socket.await? {
+            (Some(CODE), wait) => waits.push(wait),
+            _ => strays += 1,
+        }
+    }
+    let waits = waits.sorted();
+    sleep(Duration::from_secs(1)).await;
+    let ping = pinger.stop().await?;
+    report
+        .row("open at once, at most", open.most.get() as f64, "")
+        .row("closed with 4408", waits.len() as f64, "")
+        .row("  after, p50", waits.percentile(500), "ms")
+        .row("  max", waits.max(), "ms")
+        .promise("closed otherwise or not at all", f64::from(strays), "", Expected::AtMost(0.0));
+    watch.stop(server, number, report);
+    report
+        .row("ping of one who is in meanwhile, p50", ping.percentile(500), "ms")
+        .row("  p99", ping.percentile(990), "ms")
+        .row("  max", ping.max(), "ms");
+    Ok(())
+}
+
+#[derive(Default)]
+struct Open {
+    now: Cell<usize>,
+    most: Cell<usize>,
+}
+
+impl Open {
+    fn add(&self) {
+        self.now.set(self.now.get() + 1);
+        self.most.set(self.most.get().max(self.now.get()));
+    }
+
+    fn remove(&self) {
+        self.now.set(self.now.get() - 1);
+    }
+}
+
+/// The code with which the server closed the socket, and after how long.
+async fn wait_for_close(mut socket: WebSocket, open: Rc<Open>) -> (Option<u16>, Duration) {
+    let since = Instant::now();
+    let code = timeout(PATIENCE, socket.closed()).await.ok().flatten();
+    open.remove();
+    (code, since.elapsed())
+}
+
+/// Linux answers on all of 127.0.0.0/8.
+fn source(index: usize) -> Ipv4Addr {
+    let first = Ipv4Addr::new(127, 0, 0, 2).to_bits();
+    Ipv4Addr::from_bits(first + u32::try_from(index / PER_ADDRESS).unwrap_or_default())
+}
+
+/// Who asks faster than anybody could answer; with `read`, at least the answers are taken.
+pub async fn flood(
+    target: &Target,
+    number: usize,
+    seconds: u64,
+    read: bool,
+    report: &mut Report,
+) -> Result<()> {
+    // Who reads nothing for a heartbeat is closed; a shorter one shows it sooner.
+    let mut settings = crate::CHEAP.to_vec();
+    settings.push(("sockets.heartbeat", "3s"));
+    let server = &Server::start(target, &settings).await?;
+    let mut people = People::new(server.address());
+    let logins = people.sign_in(number + 1, number + 1).await?;
+    let name = if read { "flood" } else { "stalled" };
+    let habit = if read { "and read" } else { "and never read" };
+    report.section(format!(
+        "{name}: {number} sockets that ask without end {habit}, {seconds} s, heartbeat 3 s"
+    ));
+    let pinger = Pinger::socket(server.address(), &logins[number].token).await?;
+    let (sockets, _) = people::open_sockets(server.address(), &logins[..number]).await?;
+    sleep(Duration::from_secs(1)).await;
+    let watch = MemoryWatch::start(server);
+    let before = server.cpu();
+    let requests: Rc<[u8]> = text(r#"{"type":"secret"}"#).repeat(1000).into();
+    let mut floods = JoinSet::new();
+    for mut socket in sockets {
+        let requests = Rc::clone(&requests);
+        floods.spawn_local(async move {
+            let started = Instant::now();
+            // However it ends: by a close, or in the middle of a frame.
+            let _ = socket.flood(&requests, read).await;
+            started.elapsed()
+        });
+    }
+    let mut cuts = Latencies::default();
+    let deadline = Instant::now() + Duration::from_secs(seconds);
+    while let Ok(Some(flood)) = timeout_at(deadline.into(), floods.join_next()).await {
+        cuts.push(flood?);
+    }
+    sleep(deadline.saturating_duration_since(Instant::now())).await;
+    let cpu = server.cpu_since(before);
+    let ping = pinger.stop().await?;
+    floods.shutdown().await;
+    let cuts = cuts.sorted();
+    report.row("ended by the server", cuts.len() as f64, "");
+    if cuts.len() > 0 {
+        report.row("  after, p50", cuts.percentile(500), "ms").row("  max", cuts.max(), "ms");
+    }
+    let share = cpu.map(|cpu| cpu.as_secs_f64() / seconds as f64 * 100.0);
+    report.row_if_known("server CPU", share, "% of a core");
+    watch.stop(server, number, report);
+    report
+        .row("ping of another meanwhile, p50", ping.percentile(500), "ms")
+        .row("  p99", ping.percentile(990), "ms")
+        .row("  max", ping.max(), "ms");
+    Ok(())
+}
+
+/// Looks at the server's memory again and again.
+struct MemoryWatch {
+    before: Option<f64>,
+    most: Rc<Cell<f64>>,
+    task: JoinHandle<()>,
+}
+
+impl MemoryWatch {
+    fn start(server: &Server) -> Self {
+        let before = server.rss();
+        let most = Rc::new(Cell::new(before.unwrap_or_default()));
+        let (pid, noted) = (server.pid(), Rc::clone(&most));
+        let task = tokio::task::spawn_local(async move {
+            while let Some(usage) = pid.and_then(usage_of) {
+                noted.set(noted.get().max(usage.rss));
+                sleep(LOOK).await;
+            }
+        });
+        Self { before, most, task }
+    }
+
+    /// Ends it and reports what `number` sockets took.
+    fn stop(self, server: &Server, number: usize, report: &mut Report) {
+        self.task.abort();
+        if let (Some(before), Some(now)) = (self.before, server.rss()) {
+            let most = self.most.get();
+            report
+                .row("memory before", before / 1024.0, "MB RSS")
+                .row("  at most", most / 1024.0, "MB RSS")
+                .row("  growth, a socket", (most - before) / number as f64, "kB RSS")
+                .row("  at the end", now / 1024.0, "MB RSS");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The load tool: what a server costs, what it withstands. It starts the release binary by itself, on a port of
+//! its own with data of its own, and stops it at the end:
+//!
+//! ```sh
+//! cargo build --release && cargo run --release --example load -- all
+//! ```
+//!
+//! Server and client share the machine, so figures by the clock (`/s`, `ms`) are as noisy as the machine is
+//! busy. The server's CPU time an operation and its memory are taken from `/proc` and hold still. Every count
+//! is bounded; no process may open more than its limit of files, which is raised to what the system allows.
+#![expect(clippy::disallowed_methods, reason = "a load tool measures real time")]
+#![expect(clippy::cast_precision_loss, reason = "a figure is shown with three digits")]
+
+mod echo;
+mod figures;
+mod hostile;
+mod http;
+mod people;
+mod pings;
+mod requests;
+mod revoke;
+mod server;
+mod sockets;
+mod storm;
+mod websocket;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tokio::task::LocalSet;
+
+use figures::Report;
+use people::People;
+use server::Server;
+
+type Error = Box<dyn std::error::Error>;
+type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Parser)]
+#[command(about = "Puts load on a Doorward server and says what it cost")]
+struct Cli {
+    #[command(flatten)]
+    target: Target,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Which server, and how it is started.
+#[derive(Args, Clone)]
+struct Target {
+    /// The server's binary. By default the `doorward` that was built beside this example
+    #[arg(long, global = true)]
+    server: Option<PathBuf>,
+    /// A server that runs already, as ADDRESS:PORT; nothing is started, and its settings are its own
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    url: Option<SocketAddr>,
+    /// The process of a server that runs already, to read its CPU time and memory
+    #[arg(long, global = true, requires = "url")]
+    pid: Option<u32>,
+    /// Keep the server on these CPUs, as taskset reads them
+    #[arg(long, global = true, value_name = "CPUS")]
+    pin_server: Option<String>,
+    /// A setting of the server, such as http.workers=1; may be given again
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = server::setting)]
+    settings: Vec<(String, String)>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Open sockets, each with a token of its own: handshakes, memory of an idle one, one request each
+    Sockets(Crowd),
+    /// Requests and replies: one in flight at 100 and 1,000 sockets, 16 in flight at 100
+    Echo {
+        /// Seconds of each round
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+    },
+    /// Sign users out one after another while all sockets are open: how soon their sockets close
+    Revoke(Crowd),
+    /// Sign-ins as fast as the hasher can, and what others notice of it
+    Storm {
+        /// bcrypt's cost
+        #[arg(long, default_value_t = 12)]
+        cost: u32,
+        #[arg(long, default_value_t = 15)]
+        seconds: u64,
+    },
+    /// Requests with a token over 64 connections: one route that asks the database, one that does not
+    Http {
+        /// Seconds of each route
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+    },
+    /// Idle sockets that never sign in, 20 from each address
+    Strangers {
+        #[arg(short, long, default_value_t = 10_000)]
+        number: usize,
+    },
+    /// Sockets that send requests and never read the answers
+    Stalled {
+        #[arg(short, long, default_value_t = 50)]
+        number: usize,
+        #[arg(long, default_value_t = 12)]
+        seconds: u64,
+    },
+    /// Sockets that send requests as fast as they can, and read the answers
+    Flood {
+        #[arg(short, long, default_value_t = 10)]
+        number: usize,
+        #[arg(long, default_value_t = 8)]
+        seconds: u64,
+    },
+    /// Everything, with the defaults
+    All,
+}
+
+#[derive(Args, Clone, Copy)]
+struct Crowd {
+    /// Sockets, and as many sign-ins
+    #[arg(short, long, default_value_t = 10_000)]
+    number: usize,
+    #[arg(long, default_value_t = 1_000)]
+    users: usize,
+}
+
+/// Sign-ins are not what most commands measure.
+const CHEAP: [(&str, &str); 2] = [("password.insecure_cost", "true"), ("password.cost", "4")];
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut report = Report::default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = raise_file_limit()
+        .and_then(|()| LocalSet::new().block_on(&runtime?, run(&cli.target, cli.command, &mut report)));
+    // Also what was measured before something failed.
+    print!("{report}");
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("load: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(target: &Target, command: Command, report: &mut Report) -> Result<()> {
+    match command {
+        Command::Sockets(crowd) => {
+            let (server, mut people) = cheap(target).await?;
+            sockets::run(&server, &mut people, crowd, report).await
+        }
+        Command::Echo { seconds } => {
+            let (server, mut people) = cheap(target).await?;
+            echo::run(&server, &mut people, seconds, report).await
+        }
+        Command::Revoke(crowd) => {
+            let (server, mut people) = cheap(target).await?;
+            revoke::run(&server, &mut people, crowd, report).await
+        }
+        Command::Http { seconds } => {
+            let (server, mut people) = cheap(target).await?;
+            requests::run(&server, &mut people, seconds, report).await
+        }
+        Command::Storm { cost, seconds } => storm::run(target, cost, seconds, report).await,
+        Command::Strangers { number } => {
+            let (server, mut people) = cheap(target).await?;
+            hostile::strangers(&server, &mut people, number, report).await
+        }
+        Command::Stalled { number, seconds } => hostile::flood(target, number, seconds, false, report).await,
+        Command::Flood { number, seconds } => hostile::flood(target, number, seconds, true, report).await,
+        Command::All => all(target, report).await,
+    }
+}
+
+/// One crowd of sign-ins serves four commands. `revoke` is the last of them: it ends sign-ins.
+async fn all(target: &Target, report: &mut Report) -> Result<()> {
+    let crowd = Crowd { number: 10_000, users: 1_000 };
+    {
+        let (server, mut people) = cheap(target).await?;
+        sockets::run(&server, &mut people, crowd, report).await?;
+        echo::run(&server, &mut people, 5, report).await?;
+        requests::run(&server, &mut people, 5, report).await?;
+        revoke::run(&server, &mut people, crowd, report).await?;
+    }
+    {
+        let (server, mut people) = cheap(target).await?;
+        hostile::strangers(&server, &mut people, 10_000, report).await?;
+    }
+    hostile::flood(target, 50, 12, false, report).await?;
+    hostile::flood(target, 10, 8, true, report).await?;
+    storm::run(target, 12, 15, report).await
+}
+
+async fn cheap(target: &Target) -> Result<(Server, People)> {
+    let server = Server::start(target, &CHEAP).await?;
+    let people = People::new(server.address());
+    Ok((server, people))
+}
+
+/// A shell often starts with 1,024. The server inherits the limit.
+fn raise_file_limit() -> Result<()> {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    Ok(setrlimit(Resource::Nofile, limit)?)
+}

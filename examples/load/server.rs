@@ -1,0 +1,198 @@
+//! The server under load: a child process, and what `/proc` says of it.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+use crate::http::{Connection, Request};
+use crate::{Result, Target};
+
+/// How long the server may take to be ready.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The unit of CPU time in `/proc/PID/stat`: `USER_HZ`, which Linux has kept at 100 everywhere.
+const TICK: Duration = Duration::from_millis(10);
+
+pub struct Server {
+    address: SocketAddr,
+    pid: Option<u32>,
+    child: Option<Started>,
+}
+
+/// One that this tool started. Dropped, it ends, and its data with it.
+struct Started {
+    child: Child,
+    data: TempDir,
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // Fails only if it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Started {
+    fn log(&self) -> String {
+        fs::read_to_string(self.data.path().join("log")).unwrap_or_default()
+    }
+}
+
+/// What a process has used.
+#[derive(Clone, Copy)]
+pub struct Usage {
+    pub cpu: Duration,
+    /// Resident memory in kB.
+    pub rss: f64,
+}
+
+impl Server {
+    /// Starts a server with these settings, or takes the one that runs already.
+    pub async fn start(target: &Target, settings: &[(&str, &str)]) -> Result<Self> {
+        if let Some(address) = target.url {
+            return Ok(Self { address, pid: target.pid, child: None });
+        }
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        let child = spawn(target, settings, address)?;
+        let mut server = Self { address, pid: Some(child.child.id()), child: Some(child) };
+        server.wait_until_ready().await?;
+        Ok(server)
+    }
+
+    async fn wait_until_ready(&mut self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Ok(mut connection) = Connection::open(self.address).await
+                && let Ok(reply) = connection.send(&Request::get("/readyz", None)).await
+                && reply.status == 200
+            {
+                return Ok(());
+            }
+            let Some(started) = &mut self.child else { return Ok(()) };
+            if let Some(status) = started.child.try_wait()? {
+                return Err(format!("the server ended with {status}:\n{}", started.log()).into());
+            }
+            if Instant::now() > deadline {
+                return Err(format!("the server is not ready after {PATIENCE:?}:\n{}", started.log()).into());
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub const fn pid(&self) -> Option<u32> {
+        self.pid
+    }
+
+    /// What the server has used so far, if its process is known.
+    pub fn usage(&self) -> Option<Usage> {
+        self.pid.and_then(usage_of)
+    }
+
+    pub fn cpu(&self) -> Option<Duration> {
+        self.usage().map(|usage| usage.cpu)
+    }
+
+    /// In kB.
+    pub fn rss(&self) -> Option<f64> {
+        self.usage().map(|usage| usage.rss)
+    }
+
+    /// CPU time used since `before`.
+    pub fn cpu_since(&self, before: Option<Duration>) -> Option<Duration> {
+        self.cpu().zip(before).map(|(now, before)| now.saturating_sub(before))
+    }
+}
+
+pub fn usage_of(pid: u32) -> Option<Usage> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(Usage { cpu: cpu_of(&pid.to_string())?, rss: rss.trim().trim_end_matches(" kB").parse().ok()? })
+}
+
+/// CPU time of a process (`self` is this one), its own and the system's for it.
+pub fn cpu_of(process: &str) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // `proc_pid_stat(5)`: the name is in parentheses and may hold anything. Fields 14 and 15 are the twelfth and
+    // thirteenth after it.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+    let [user, system] = [11, 12].map(|field| fields.get(field)?.parse::<u32>().ok());
+    Some(TICK * (user? + system?))
+}
+
+/// CPU time of the whole machine: the first eight of `cpu` in `proc_stat(5)`, without idle and waiting.
+pub fn machine_cpu() -> Option<Duration> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let fields: Vec<u32> =
+        stat.lines().next()?.split_ascii_whitespace().skip(1).map_while(|field| field.parse().ok()).collect();
+    let [user, nice, system, _, _, irq, softirq, steal, ..] = fields[..] else { return None };
+    Some(TICK * (user + nice + system + irq + softirq + steal))
+}
+
+/// `key=value`.
+pub fn setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("a setting is KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+fn free_port() -> Result<u16> {
+    // Free a moment ago; a server that finds it taken says so.
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+fn spawn(target: &Target, settings: &[(&str, &str)], address: SocketAddr) -> Result<Started> {
+    let binary = match &target.server {
+        Some(path) => path.clone(),
+        None => beside_this_example()?,
+    };
+    let binary = fs::canonicalize(&binary)
+        .map_err(|error| format!("no server at {}: {error}; build it first, or name it", binary.display()))?;
+    let mut command = match &target.pin_server {
+        Some(cpus) => {
+            let mut taskset = Command::new("taskset");
+            taskset.arg("-c").arg(cpus).arg(binary);
+            taskset
+        }
+        None => Command::new(binary),
+    };
+    let data = tempfile::tempdir()?;
+    // A caller's own settings, or a file in the caller's directory, are for another server.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("DOORWARD_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .env("DOORWARD_HTTP__LISTEN", address.to_string())
+        .env("DOORWARD_DATA_DIR", data.path().join("data"));
+    let own = target.settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    for (key, value) in settings.iter().copied().chain(own) {
+        command.env(format!("DOORWARD_{}", key.to_uppercase().replace('.', "__")), value);
+    }
+    // A file, and its log as by default: writing it is a part of what a request costs.
+    let log = File::create(data.path().join("log"))?;
+    let child = command
+        .current_dir(data.path())
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()
+        .map_err(|error| format!("cannot start {}: {error}", command.get_program().display()))?;
+    Ok(Started { child, data })
+}
+
+/// `target/release/doorward` of `target/release/examples/load`.
+fn beside_this_example() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let folder = own.parent().and_then(|examples| examples.parent()).ok_or("this binary lies nowhere")?;
+    Ok(folder.join("doorward"))
+}

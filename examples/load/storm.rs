@@ -1,0 +1,181 @@
+//! `storm`: sign-ins without end, and what others notice of it.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::figures::{Expected, Report, Sorted, ms, rate};
+use crate::http::{Connection, Request};
+use crate::people::{PASSWORD, People};
+use crate::pings::Pinger;
+use crate::server::{self, Server};
+use crate::{Result, Target};
+
+/// Sign-ins side by side.
+const IN_FLIGHT: usize = 8;
+
+/// The hasher's threads have the lowest priority; so do the threads that it is compared with, or whatever else
+/// runs on the machine would take from the one and not from the other.
+const NICE: i32 = 19;
+
+/// The project's promises: a share, and ms.
+const SHARE: f64 = 0.9;
+const PING: f64 = 15.0;
+
+pub async fn run(target: &Target, cost: u32, seconds: u64, report: &mut Report) -> Result<()> {
+    let text = cost.to_string();
+    let settings = [("password.cost", text.as_str()), ("password.insecure_cost", "true")];
+    let server = Server::start(target, &settings).await?;
+    let mut people = People::new(server.address());
+    let token = people.sign_in(IN_FLIGHT, IN_FLIGHT).await?[0].token.clone();
+    let threads = thread::available_parallelism()?.get();
+    report.section(format!("storm: {IN_FLIGHT} sign-ins in flight for {seconds} s at bcrypt cost {cost}"));
+
+    // Before and after: what changes on the machine meanwhile is halved.
+    let duration = Duration::from_secs(seconds);
+    let first = bare_limit(cost, threads, duration / 3)?;
+    let storm = storm(&server, &people, &token, duration).await?;
+    let second = bare_limit(cost, threads, duration / 3)?;
+    let bare = f64::midpoint(first.rate, second.rate);
+    let bare_cpu = f64::midpoint(first.cpu_ms, second.cpu_ms);
+
+    report
+        .row(format!("the bcrypt crate alone, {threads} threads"), bare, "hashes/s")
+        .row("  CPU", bare_cpu, "ms each")
+        .row("  others on the machine", f64::midpoint(first.others, second.others), "cores")
+        .row("sign-ins", storm.rate, "/s")
+        .promise("  of the crate alone", storm.rate / bare, "", Expected::AtLeast(SHARE))
+        .row_if_known("  server CPU", storm.cpu_ms, "ms each")
+        .row("  others on the machine", storm.others, "cores")
+        .row("  turned away (503)", storm.turned_away as f64, "");
+    for (what, latencies, bound) in
+        [("ping on a socket", storm.ping, Some(PING)), ("GET /healthz", storm.health, None)]
+    {
+        report.row(format!("{what} meanwhile, p50"), latencies.percentile(500), "ms");
+        let p99 = latencies.percentile(990);
+        match bound {
+            Some(bound) => report.promise("  p99", p99, "ms", Expected::AtMost(bound)),
+            None => report.row("  p99", p99, "ms"),
+        };
+        report.row("  max", latencies.max(), "ms");
+    }
+    Ok(())
+}
+
+struct Bare {
+    rate: f64,
+    cpu_ms: f64,
+    others: f64,
+}
+
+/// Hashes on as many threads as the server's hasher has by default. Nothing else of this tool runs meanwhile.
+fn bare_limit(cost: u32, threads: usize, duration: Duration) -> Result<Bare> {
+    let own_cpu = || server::cpu_of("self").ok_or("no /proc");
+    let (before, machine, started) = (own_cpu()?, server::machine_cpu(), Instant::now());
+    let hashers: Vec<_> = (0..threads)
+        .map(|_| {
+            thread::spawn(move || -> Result<(usize, Duration), String> {
+                // On Linux a thread's own.
+                rustix::process::nice(NICE).map_err(|error| error.to_string())?;
+                let mut count = 0;
+                while started.elapsed() < duration {
+                    bcrypt::hash(PASSWORD, cost).map_err(|error| error.to_string())?;
+                    count += 1;
+                }
+                // A thread's last hash ends after the others': it counts with the time that it took.
+                Ok((count, started.elapsed()))
+            })
+        })
+        .collect();
+    let mut total = 0.0;
+    let mut all = 0;
+    for hasher in hashers {
+        let (count, elapsed) = hasher.join().map_err(|_| "a hashing thread panicked")??;
+        total += rate(count, elapsed);
+        all += count;
+    }
+    let cpu = own_cpu()?.saturating_sub(before);
+    let others = others(machine, cpu, started.elapsed());
+    Ok(Bare { rate: total, cpu_ms: ms(cpu) / all as f64, others })
+}
+
+/// What the rest of the machine did meanwhile, in cores.
+fn others(before: Option<Duration>, ours: Duration, elapsed: Duration) -> f64 {
+    let all = server::machine_cpu().zip(before).map(|(now, before)| now.saturating_sub(before));
+    all.map_or(f64::NAN, |all| all.saturating_sub(ours).as_secs_f64() / elapsed.as_secs_f64())
+}
+
+struct Storm {
+    rate: f64,
+    others: f64,
+    cpu_ms: Option<f64>,
+    turned_away: usize,
+    ping: Sorted,
+    health: Sorted,
+}
+
+#[derive(Default)]
+struct Tally {
+    stopped: Cell<bool>,
+    signed_in: Cell<usize>,
+    turned_away: Cell<usize>,
+}
+
+async fn storm(server: &Server, people: &People, token: &str, duration: Duration) -> Result<Storm> {
+    let address = server.address();
+    let tally = Rc::<Tally>::default();
+    let mut tasks = JoinSet::new();
+    for user in 0..IN_FLIGHT {
+        tasks.spawn_local(sign_in_again_and_again(address, people.username(user), Rc::clone(&tally)));
+    }
+    // All of them are under way before anything counts.
+    sleep(Duration::from_secs(1)).await;
+    let ping = Pinger::socket(address, token).await?;
+    let health = Pinger::health(address).await?;
+    let own_cpu = || server::cpu_of("self").unwrap_or_default();
+    let (own, machine) = (own_cpu(), server::machine_cpu());
+    let (before, started) = (server.cpu(), Instant::now());
+    tally.signed_in.set(0);
+    tally.turned_away.set(0);
+    sleep(duration).await;
+    let (elapsed, cpu) = (started.elapsed(), server.cpu_since(before));
+    let ours = cpu.unwrap_or_default() + own_cpu().saturating_sub(own);
+    let others = others(machine, ours, elapsed);
+    let (signed_in, turned_away) = (tally.signed_in.get(), tally.turned_away.get());
+    let (ping, health) = (ping.stop().await?, health.stop().await?);
+    tally.stopped.set(true);
+    while let Some(task) = tasks.join_next().await {
+        task??;
+    }
+    Ok(Storm {
+        rate: rate(signed_in, elapsed),
+        others,
+        cpu_ms: cpu.map(|cpu| ms(cpu) / signed_in as f64),
+        turned_away,
+        ping,
+        health,
+    })
+}
+
+async fn sign_in_again_and_again(address: SocketAddr, name: String, tally: Rc<Tally>) -> Result<()> {
+    let body = json!({"login": name, "password": PASSWORD});
+    let request = Request::new("POST", "/api/login", None, Some(&body));
+    let mut connection = Connection::open(address).await?;
+    while !tally.stopped.get() {
+        let reply = connection.send(&request).await?;
+        if reply.status == 503 {
+            tally.turned_away.set(tally.turned_away.get() + 1);
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        }
+        reply.expect(200)?;
+        tally.signed_in.set(tally.signed_in.get() + 1);
+    }
+    Ok(())
+}
