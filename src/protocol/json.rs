@@ -59,21 +59,17 @@ fn decode_str(raw: &RawValue) -> Option<Cow<'_, str>> {
 }
 
 fn decode_id(raw: &RawValue) -> Result<Option<RequestId>, Request<'static>> {
-    if raw.get() == "null" {
-        return Ok(None);
-    }
-    if let Ok(number) = serde_json::from_str(raw.get()) {
-        return Ok(Some(RequestId::Number(number)));
-    }
-    match decode_str(raw) {
-        Some(text) if text.chars().count() <= RequestId::MAX_CHARS => {
-            Ok(Some(RequestId::Text(text.into_owned())))
-        }
-        _ => Err(Request::Invalid {
-            code: "bad_id",
-            detail: "`id` must be an integer or a string of at most 64 characters",
-        }),
-    }
+    let id = match raw.get().as_bytes().first() {
+        Some(b'n') => return Ok(None),
+        Some(b'"') => decode_str(raw)
+            .filter(|text| text.chars().count() <= RequestId::MAX_CHARS)
+            .map(|text| RequestId::Text(text.into_owned())),
+        _ => serde_json::from_str(raw.get()).ok().map(RequestId::Number),
+    };
+    id.map(Some).ok_or(Request::Invalid {
+        code: "bad_id",
+        detail: "`id` must be an integer or a string of at most 64 characters",
+    })
 }
 
 /// Writes one message, appended to `out`.
