@@ -2,13 +2,18 @@
 //!
 //! | room | what is there |
 //! |---|---|
-//! | [`routes`] | the HTTP doors, and the one table of them |
+//! | [`app`] | wires everything, starts and stops it |
+//! | [`config`], [`telemetry`] | settings; logs |
+//! | [`routes`], [`error`] | HTTP: one table of routes, one mapping of errors |
 //! | [`accounts`] | what the product does, one file per capability |
-//! | [`actors`] | database executors, password hashers, sessions and their managers, mail |
+//! | [`actors`] | database executors, password hashers, sessions and their managers, the mailer |
+//! | [`events`] | what a signed-in session can ask for |
+//! | [`session`] | the rules of a live session; pure |
 //! | [`auth`] | tokens, password hashes, recent revocations; pure |
 //! | [`protocol`] | what client and server say to each other; pure |
-//! | [`models`] | rows and queries |
-//! | [`domain`] | values that were parsed |
+//! | [`models`], [`schema`], [`db`] | rows and queries; the connection |
+//! | [`emails`] | what mails say |
+//! | [`domain`], [`clock`] | values that were parsed; the time |
 //!
 //! Arrows never point back: `main -> cli -> app -> routes -> accounts -> actors -> {session, models, auth} ->
 //! {protocol, domain, schema}`.

@@ -36,6 +36,7 @@ struct Shared {
     users: Arc<Users>,
     waiting: Arc<Waiting>,
     draining: AtomicBool,
+    max_open: usize,
     /// Sessions that are registered, for a drain to wait on.
     registered: watch::Sender<usize>,
 }
@@ -49,6 +50,7 @@ impl Sessions {
             users: Arc::new(Users::new(limits.max_per_user)),
             waiting: Arc::new(Waiting::new(limits.max_waiting_per_address)),
             draining: AtomicBool::new(false),
+            max_open: limits.max_open,
             registered: watch::Sender::new(0),
         }))
     }
@@ -126,6 +128,12 @@ impl WorkerSessions {
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.all.is_draining()
+    }
+
+    /// Whether there are as many sessions as there may be; give or take those that come in this moment.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        *self.all.0.registered.borrow() >= self.all.0.max_open
     }
 
     /// A place among the user's sessions, or none if there are too many.

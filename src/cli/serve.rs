@@ -12,9 +12,18 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{Failure, Settings};
 
 pub fn run(settings: Settings) -> Result<(), Failure> {
+    raise_open_files();
     let config = settings.load()?.config;
     telemetry::init(&config.log).map_err(Failure::running)?;
     actix::System::new().block_on(serve(config))
+}
+
+/// Each socket is an open file, and systems start processes with a low limit that they may raise themselves.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // As far as it goes: the default of `sockets.max_open` follows what is in force.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
 async fn serve(config: Config) -> Result<(), Failure> {

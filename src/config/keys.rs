@@ -8,6 +8,8 @@ pub enum Fallback {
     Cores {
         least: usize,
     },
+    /// As many as the process may open files, less what the rest of it needs.
+    OpenFiles,
     /// `sqlite:DATA_DIR/doorward.db`
     InDataDir,
 }
@@ -79,6 +81,12 @@ pub const KEYS: &[Key] = &[
     key("sockets.max_outbox", "1MiB", "a size from 16KiB to 256MiB, such as 1MiB"),
     key("sockets.max_per_user", "100", "a number from 1 to 1000000"),
     key("sockets.max_waiting_per_address", "20", "a number from 1 to 1000000"),
+    Key {
+        name: "sockets.max_open",
+        fallback: Fallback::OpenFiles,
+        expected: "a number from 1 to 10000000",
+        secret: false,
+    },
     key(
         "sockets.allowed_origins",
         "",

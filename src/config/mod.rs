@@ -154,6 +154,8 @@ pub struct Sockets {
     pub max_per_user: usize,
     /// Sockets of one address that have not signed in yet.
     pub max_waiting_per_address: usize,
+    /// Of all users together. Past it even a good token is answered with 1013.
+    pub max_open: usize,
     /// Origins beside our own from which a browser may open a socket.
     pub allowed_origins: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.

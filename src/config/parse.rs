@@ -52,6 +52,7 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             max_outbox: values.size("sockets.max_outbox", 16 * KIB..=256 * MIB)?,
             max_per_user: values.number("sockets.max_per_user", 1..=1_000_000)?,
             max_waiting_per_address: values.number("sockets.max_waiting_per_address", 1..=1_000_000)?,
+            max_open: values.number("sockets.max_open", 1..=10_000_000)?,
             allowed_origins: values.parse("sockets.allowed_origins", |text| list(text, origin))?,
             trusted_proxies: values.parse("sockets.trusted_proxies", |text| list(text, network))?,
         },

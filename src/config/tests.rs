@@ -119,6 +119,7 @@ fn every_bound_is_kept() {
         ("sockets.max_outbox", "15KiB", "257MiB"),
         ("sockets.max_per_user", "0", "1000001"),
         ("sockets.max_waiting_per_address", "0", "1000001"),
+        ("sockets.max_open", "0", "10000001"),
     ] {
         for text in [low, high, "", "-1", "many"] {
             let message = error("", &[], &[(key, text)]);

@@ -53,6 +53,7 @@ mod tests {
             max_outbox: 0,
             max_per_user: 0,
             max_waiting_per_address: 0,
+            max_open: 0,
             allowed_origins: vec![],
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],
         };

@@ -120,27 +120,12 @@ fn add_headers(headers: &mut HeaderMap, status: StatusCode, id: HeaderValue) {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Write};
-    use std::sync::{Arc, Mutex};
-
     use actix_web::http::header;
     use actix_web::{App, HttpResponse, middleware, test};
 
     use super::*;
     use crate::config::{Log, LogFormat};
-
-    #[derive(Clone, Default)]
-    struct Captured(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Captured {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::telemetry::tests::Captured;
 
     async fn refuse<B: MessageBody + 'static>(
         req: ServiceRequest,

@@ -39,7 +39,9 @@ pub(super) async fn connect(
     };
     websocket::check(&request).map_err(bad_handshake)?;
     let entry = match enter(&request, &site, &house)? {
+        Some(Entry::SignedIn(_)) if sessions.is_full() => Entry::Refused(CloseReason::Overloaded),
         Some(entry) => entry,
+        None if sessions.is_full() => return Err(ApiError::unavailable()),
         None => Entry::Waiting(sessions.wait(address).ok_or_else(too_many_waiting)?),
     };
     let sessions = sessions.get_ref().clone();

@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::app::{Person, TestApp, spawn_app, spawn_with};
 use crate::live::PATIENCE;
+use crate::raw;
 
 /// A text frame of a client, masked with zeros.
 fn frame(text: &str) -> Vec<u8> {
@@ -19,14 +20,7 @@ fn frame(text: &str) -> Vec<u8> {
 }
 
 async fn raw_socket(app: &TestApp, person: &Person) -> TcpStream {
-    let mut socket = TcpStream::connect(app.address).await.unwrap();
-    let request = format!(
-        "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-         Authorization: Bearer {}\r\n\r\n",
-        person.access
-    );
-    socket.write_all(request.as_bytes()).await.unwrap();
+    let socket = raw::handshake(app.address, &person.access).await;
     while app.sessions.of_user(person.id.parse().unwrap()).is_empty() {
         tokio::task::yield_now().await;
     }

@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::app::{PASSWORD, spawn_app, spawn_with};
 use crate::live::PATIENCE;
+use crate::raw;
 
 #[actix_web::test]
 async fn every_socket_hears_a_goodbye_and_requests_finish() {
@@ -46,14 +47,7 @@ async fn it_is_not_ready_any_more_and_takes_no_new_sockets() {
     let mut app = spawn_app().await;
     let ann = app.register("ann").await;
     // A socket that never answers its goodbye keeps the server up for a moment.
-    let mut raw = tokio::net::TcpStream::connect(app.address).await.unwrap();
-    let request = format!(
-        "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-         Authorization: Bearer {}\r\n\r\n",
-        ann.access
-    );
-    raw.write_all(request.as_bytes()).await.unwrap();
+    let _deaf = raw::handshake(app.address, &ann.access).await;
     while app.sessions.of_user(ann.id.parse().unwrap()).is_empty() {
         tokio::task::yield_now().await;
     }

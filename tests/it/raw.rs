@@ -76,3 +76,15 @@ pub async fn post_json(address: SocketAddr, path: &str, headers: &[&str], body: 
     }
     request(address, &format!("POST {path}"), &all, body.as_bytes()).await
 }
+
+/// Opens a WebSocket and leaves the rest to the caller: what comes is not read.
+pub async fn handshake(address: SocketAddr, token: &str) -> TcpStream {
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let request = format!(
+        "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Authorization: Bearer {token}\r\n\r\n"
+    );
+    socket.write_all(request.as_bytes()).await.unwrap();
+    socket
+}

@@ -1,5 +1,6 @@
 //! What a test needs from outside. Missing, the test is skipped and says so; with `CI=true` that is a failure.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -40,5 +41,5 @@ fn skip(name: &str, needs: Needs) {
         Needs::Npm => "npm ci --prefix tests/node, and tests/node/node_modules/.bin on the PATH".to_owned(),
     };
     assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{name} is missing: {hint}");
-    eprintln!("SKIPPED: {name} is missing: {hint}");
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {name} is missing: {hint}");
 }

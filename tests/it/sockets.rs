@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use crate::app::{claims, spawn_app, spawn_with};
 use crate::live::PATIENCE;
+use crate::raw;
 
 #[actix_web::test]
 async fn a_token_in_the_header_opens_the_door() {
@@ -282,6 +283,26 @@ async fn an_address_has_a_bounded_number_of_strangers() {
 }
 
 #[actix_web::test]
+async fn the_server_has_a_bounded_number_of_sockets() {
+    let app = spawn_with(&[("sockets.max_open", "2")]).await;
+    let ann = app.register("ann").await;
+    let bob = app.register("bob").await;
+    let mut anns = [app.live(&ann).await, app.live(&ann).await];
+    // An answer comes after the registration, which shares the session's thread.
+    for live in &mut anns {
+        live.ping().await;
+    }
+    let bearer = format!("Bearer {}", bob.access);
+    let mut bobs = app.open(&[("authorization", &bearer)]).await.unwrap();
+    assert_eq!(bobs.ends(1013).await.goodbye["reconnect"], "backoff");
+    assert_eq!(app.open(&[]).await.err(), Some(503));
+    app.get("/api/me", &bob.access).await.expect(200);
+    for live in &mut anns {
+        live.ping().await;
+    }
+}
+
+#[actix_web::test]
 async fn a_message_has_a_bounded_size() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
@@ -307,14 +328,7 @@ async fn a_message_has_a_bounded_size() {
 async fn half_a_gibibyte_is_refused_when_it_is_announced() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
-    let mut socket = tokio::net::TcpStream::connect(app.address).await.unwrap();
-    let request = format!(
-        "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-         Authorization: Bearer {}\r\n\r\n",
-        ann.access
-    );
-    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut socket = raw::handshake(app.address, &ann.access).await;
     let mut header = vec![0x82, 0xff];
     header.extend_from_slice(&(512_u64 << 20).to_be_bytes());
     header.extend_from_slice(&[1, 2, 3, 4]);

@@ -87,6 +87,7 @@ fn config(dir: &std::path::Path, public_url: &str) -> Config {
             max_outbox: 1 << 20,
             max_per_user: 100,
             max_waiting_per_address: 20,
+            max_open: 100,
             allowed_origins: vec!["https://app.example.org".to_owned()],
             trusted_proxies: vec![],
         },
