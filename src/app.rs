@@ -37,6 +37,9 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(8);
 const REQUESTS_LIMIT: Duration = Duration::from_secs(5);
 const MAILS_LIMIT: Duration = Duration::from_secs(3);
 
+/// Connections beside `sockets.max_open`: half of the open files that its default leaves.
+const HTTP_CONNECTIONS: usize = 128;
+
 /// What the kernel may hold for a client in each direction. By itself it takes up to 4 MB for one that does
 /// not read, and up to 32 MB from one that sends faster than it is answered.
 const KERNEL_BUFFER: usize = 64 * 1024;
@@ -75,7 +78,7 @@ impl Application {
         let accounts = Accounts::start(db, sessions.clone(), mail.clone(), clock.clone(), &config)
             .await
             .map_err(|error| format!("cannot read or make the signing keys: {error}"))?;
-        let loaded = accounts.logins().load().await;
+        let loaded = accounts.logins().poll().await;
         loaded.map_err(|error| format!("cannot read the revoked logins: {error}"))?;
         let listener = bind(config.http.listen)?;
         let address = listener.local_addr().map_err(|error| format!("no local address: {error}"))?;
@@ -164,6 +167,8 @@ impl Application {
         .shutdown_timeout(REQUESTS_LIMIT.as_secs())
         .client_request_timeout(REQUEST_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
+        // Past this they wait to be accepted: the database and the mail need files of their own.
+        .max_connections(connections_per_worker(&self.config))
         // A WebSocket that has said goodbye to the end has nothing to linger for.
         .client_disconnect_timeout(Duration::ZERO)
         .on_connect(|connection, data| {
@@ -184,6 +189,11 @@ impl Application {
             rules: Rules { auth_timeout: sockets.auth_timeout, heartbeat: sockets.heartbeat },
         }
     }
+}
+
+/// All of `sockets.max_open`, and some for requests.
+fn connections_per_worker(config: &Config) -> usize {
+    config.sockets.max_open.saturating_add(HTTP_CONNECTIONS).div_ceil(config.http.workers)
 }
 
 fn create_private_dir(path: &std::path::Path) -> Result<(), String> {

@@ -147,7 +147,8 @@ impl Drop for Transaction<'_> {
         if self.open
             && let Err(error) = self.conn.batch_execute("ROLLBACK")
         {
-            tracing::error!(%error, "could not roll back");
+            // After some errors, a full disk among them, SQLite has done it itself.
+            tracing::warn!(%error, "could not roll back");
         }
     }
 }

@@ -8,6 +8,7 @@ use std::fmt;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use diesel::result::{DatabaseErrorKind as Kind, Error as DieselError};
 use serde::Serialize;
 
 use crate::accounts::Error;
@@ -175,6 +176,20 @@ impl From<Error> for ApiError {
             }
             Error::Db(cause @ DbError::Panicked) => Self::internal(&cause),
             Error::Hash(cause @ HashError::Failed) => Self::internal(&cause),
+            Error::Query(
+                cause @ DieselError::DatabaseError(
+                    Kind::UniqueViolation
+                    | Kind::ForeignKeyViolation
+                    | Kind::NotNullViolation
+                    | Kind::CheckViolation,
+                    _,
+                ),
+            ) => Self::internal(&cause),
+            // Locked for too long, a full disk, a failing one: not the request's fault, and it may pass.
+            Error::Query(cause @ DieselError::DatabaseError(..)) => {
+                tracing::error!(%cause, "the database failed");
+                Self::unavailable()
+            }
             Error::Query(cause) => Self::internal(&cause),
             Error::DamagedKey(cause) => Self::internal(&cause),
             Error::Randomness(cause) => Self::internal(&cause),

@@ -38,7 +38,11 @@ where
 /// signs somebody in.
 fn filter(level: Level) -> Targets {
     let ours = LevelFilter::from_level(level);
-    Targets::new().with_target("doorward", ours).with_default(ours.min(LevelFilter::WARN))
+    Targets::new()
+        .with_target("doorward", ours)
+        // It tells of each malformed request as an error: a stranger could fill the log.
+        .with_target("actix_http", LevelFilter::OFF)
+        .with_default(ours.min(LevelFilter::WARN))
 }
 
 #[cfg(test)]

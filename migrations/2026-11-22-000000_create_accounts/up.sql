@@ -35,7 +35,8 @@ CREATE TABLE logins (
     revoked_reason TEXT
 );
 CREATE INDEX logins_user_id ON logins (user_id);
-CREATE INDEX logins_revoked_at ON logins (revoked_at);
+-- What each node asks for every second: the revoked ones that may still have good access tokens.
+CREATE INDEX logins_revoked ON logins (last_seen_at) WHERE revoked_at IS NOT NULL;
 CREATE INDEX logins_expires_at ON logins (expires_at);
 
 CREATE TABLE one_time_tokens (

@@ -9,7 +9,6 @@ use diesel::QueryResult;
 use super::Logins;
 use crate::actors::db::DbError;
 use crate::auth::revocation::RevokeReason;
-use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::domain::LoginId;
 use crate::models::logins;
@@ -17,14 +16,14 @@ use crate::models::logins;
 /// How often rows are looked at, in real time.
 pub const PACE: Duration = Duration::from_secs(1);
 
-/// How far each look reaches back before the last one: other nodes' clocks may run behind, and a
+/// How much further a look reaches back than an access token lives: other nodes' clocks may run behind, and a
 /// transaction commits later than the moment it wrote down.
 const OVERLAP: TimeDelta = TimeDelta::minutes(2);
 
 /// Login ids to ask for in one statement.
 const CHUNK: usize = 500;
 
-/// Why a look failed. The next one reaches back to the last that did not.
+/// Why a look failed. The next one sees what it missed.
 #[derive(Debug, thiserror::Error)]
 pub enum PollError {
     #[error(transparent)]
@@ -34,24 +33,16 @@ pub enum PollError {
 }
 
 impl Logins {
-    /// Fills the set of revoked logins from the rows, before the first request. No access token that was
-    /// issued longer ago than one lifetime is taken, so older revocations need no entry.
+    /// One look: which logins are revoked whose access tokens may still be good, and whether the logins with
+    /// live sockets still stand. The second finds a row that was deleted. Run once before the first request, it
+    /// fills the set of revoked logins.
     ///
     /// # Errors
     /// [`PollError`].
-    pub async fn load(&self) -> Result<(), PollError> {
-        let since = self.clock.now() - self.access_ttl() - OVERLAP;
-        self.poll(since).await
-    }
-
-    /// One look: the rows revoked since `since`, and whether the logins with live sockets still stand.
-    /// The second finds what a moment cannot: a row that was deleted, or one marked with an old date.
-    ///
-    /// # Errors
-    /// [`PollError`].
-    pub async fn poll(&self, since: Timestamp) -> Result<(), PollError> {
+    pub async fn poll(&self) -> Result<(), PollError> {
         let live = self.sessions.logins();
-        self.look(move |conn| logins::revoked_since(conn, since)).await?;
+        let since = self.clock.now() - self.access_ttl() - OVERLAP;
+        self.look(move |conn| logins::revoked_and_seen_since(conn, since)).await?;
         // A piece at a time, so that requests get their turn between.
         for ids in live.chunks(CHUNK) {
             let ids = ids.to_vec();
@@ -77,17 +68,12 @@ impl Logins {
     pub async fn watch(self) {
         let mut pace = tokio::time::interval(PACE);
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut last = self.clock.now() - self.access_ttl();
         loop {
             pace.tick().await;
-            let now = self.clock.now();
-            // A clock that was set back shows tokens as good again whose notes are gone: look as at the start.
-            let since = if now < last { now - self.access_ttl() } else { last };
-            match self.poll(since - OVERLAP).await {
-                Ok(()) => last = now,
-                Err(error) => tracing::error!(%error, "could not look for revocations"),
+            if let Err(error) = self.poll().await {
+                tracing::error!(%error, "could not look for revocations");
             }
-            self.sessions.revocations().prune(now);
+            self.sessions.revocations().prune(self.clock.now());
         }
     }
 }

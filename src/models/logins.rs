@@ -195,11 +195,16 @@ pub fn revoke(
     Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
 }
 
-/// The logins revoked since `since`, with their reasons. The column `revoked_at` is compared, never read:
-/// whoever sets it by hand may write it in another form.
-pub fn revoked_since(conn: &mut Conn, since: Timestamp) -> QueryResult<Vec<(LoginId, RevokeReason)>> {
+/// The revoked logins that were in use since `seen_since`, with their reasons. An access token is made when its
+/// login is seen, so an older login has none that is still good. The column `revoked_at` is not compared: whoever
+/// sets it by hand may write any moment, in any form.
+pub fn revoked_and_seen_since(
+    conn: &mut Conn,
+    seen_since: Timestamp,
+) -> QueryResult<Vec<(LoginId, RevokeReason)>> {
     let rows: Vec<(String, Option<String>)> = logins::table
-        .filter(logins::revoked_at.ge(since))
+        .filter(logins::revoked_at.is_not_null())
+        .filter(logins::last_seen_at.ge(seen_since))
         .select((logins::id, logins::revoked_reason))
         .load(conn)?;
     Ok(rows

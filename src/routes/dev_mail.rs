@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 use actix_web::http::StatusCode;
+use actix_web::http::Version;
 use actix_web::http::header::{self, ContentType, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
 use url::{Host, Url};
@@ -16,7 +17,16 @@ use crate::actors::mailer::preview_directory;
 use crate::config::Config;
 
 /// What a proxy adds. One on this machine makes the world look like loopback.
-const FORWARDED: [&str; 5] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"];
+const FORWARDED: [&str; 8] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "via",
+    "cf-connecting-ip",
+    "true-client-ip",
+];
 
 /// What the page shows, if anything. The application's `web::Data`.
 #[derive(Debug, Clone)]
@@ -33,7 +43,9 @@ impl DevMail {
 
     fn for_request(&self, req: &HttpRequest) -> Option<&Preview> {
         let here = req.peer_addr().is_some_and(|peer| is_loopback(peer.ip()));
-        let direct = !FORWARDED.iter().any(|name| req.headers().contains_key(*name));
+        // A plain nginx adds no header and speaks HTTP/1.0 to what is behind it.
+        let direct = req.version() > Version::HTTP_10
+            && !FORWARDED.iter().any(|name| req.headers().contains_key(*name));
         self.preview.as_ref().filter(|_| here && direct && self.is_our_name(req.headers()))
     }
 

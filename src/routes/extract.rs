@@ -2,6 +2,7 @@
 
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
@@ -19,6 +20,10 @@ use crate::models::logins::LoginKind;
 
 /// Bytes of a request's body, after decompression. The largest that means anything has about 2 kB.
 pub const MAX_BODY: usize = 16 * 1024;
+
+/// How long a body may take. The server's own timeout is for the head alone: without this one a connection
+/// that stalls behind it would be held for good, and a few thousand of them are all there can be.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whom the request's access token belongs to (RFC 6750 section 2.1).
 #[derive(Debug, Clone)]
@@ -65,10 +70,17 @@ impl<T: DeserializeOwned> FromRequest for Body<T> {
                 let detail = "The body must be JSON: Content-Type: application/json";
                 return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", detail));
             }
-            let bytes = bytes.await.map_err(|error| unreadable(&error))?;
+            #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
+            let read = tokio::time::timeout(BODY_TIMEOUT, bytes).await;
+            let bytes = read.map_err(|_| too_slow())?.map_err(|error| unreadable(&error))?;
             parse(&bytes).map(Self)
         })
     }
+}
+
+fn too_slow() -> ApiError {
+    let detail = "The body did not come in time.";
+    ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail)
 }
 
 fn unreadable(error: &actix_web::Error) -> ApiError {

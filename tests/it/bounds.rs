@@ -112,3 +112,13 @@ async fn a_burst_of_requests_is_answered_in_full() {
         assert_eq!(reply["sessions"].as_array().unwrap().len(), 51);
     }
 }
+
+#[actix_web::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let app = spawn_app().await;
+    let request = b"POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+        Content-Length: 100\r\n\r\n{";
+    let answer = raw::exchange(app.address, request).await;
+    assert_eq!(answer.status, 408, "{answer:?}");
+    assert!(answer.body.contains("body_timeout"));
+}

@@ -167,7 +167,7 @@ async fn a_row_that_another_process_changed_closes_its_sockets() {
         assert_refused(&app, &device.access).await;
     }
     // Without a live socket to look after, the token is refused all the same.
-    by_hand(format!("UPDATE logins SET revoked_at = datetime('now') WHERE id = '{}'", ann.login));
+    by_hand(format!("UPDATE logins SET revoked_at = '2020-01-01 00:00:00' WHERE id = '{}'", ann.login));
     tokio::time::timeout(PATIENCE, async {
         while app.get("/api/logins", &ann.access).await.status.as_u16() != 401 {}
     })

@@ -11,6 +11,7 @@ use std::time::Duration;
 use actix::{Actor, ActorFutureExt, AsyncContext, StreamHandler, WrapFuture};
 use actix_http::ws::{Codec, OpCode, Parser};
 use actix_web::error::Error;
+use actix_web::http::Version;
 use actix_web::{HttpRequest, HttpResponse, rt, web};
 use actix_web_actors::ws;
 use bytes::Bytes;
@@ -71,6 +72,9 @@ pub enum Incoming {
 /// # Errors
 /// If it is none (RFC 6455 section 4.2.1).
 pub fn check(request: &HttpRequest) -> Result<(), HandshakeError> {
+    if request.version() < Version::HTTP_11 {
+        return Err(HandshakeError::NoConnectionUpgrade);
+    }
     ws::handshake(request).map(drop)
 }
 
