@@ -15,8 +15,10 @@ test *args:
 bench *args:
     cargo bench {{ args }}
 
-# Many sockets against a server that it starts itself
+# Many sockets against a server that it starts itself. Built apart: what the tests need adds features to shared crates,
+# and 1.7 kB to each socket.
 load *args:
+    cargo build --release
     cargo run --release --example load -- {{ args }}
 
 # Known weaknesses of dependencies; fetches its database
