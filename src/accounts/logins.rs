@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use super::watch::OVERLAP;
 use crate::actors::db::DbError;
 use crate::actors::{Db, Sessions};
 use crate::auth::revocation::{Revocations, RevokeReason};
-use crate::auth::tokens::LEEWAY;
 use crate::clock::Clock;
 use crate::db::{self, Conn};
 use crate::domain::LoginId;
@@ -83,8 +83,8 @@ impl Logins {
 
     /// Refuses the access tokens of these logins from now on and closes their sockets on this node.
     pub(super) fn announce(&self, ended: impl IntoIterator<Item = (LoginId, RevokeReason)>) {
-        // The leeway: a token may come from a node whose clock is ahead.
-        let until = self.clock.now() + self.access_ttl() + TimeDelta::seconds(LEEWAY);
+        // As long as a poll may find the row: a login that was forgotten before would be news again.
+        let until = self.clock.now() + self.access_ttl() + OVERLAP;
         // First the set, then the managers: a session that registers meanwhile finds one or the other.
         let news: Vec<_> = ended
             .into_iter()

@@ -17,8 +17,8 @@ use crate::models::logins;
 pub const PACE: Duration = Duration::from_secs(1);
 
 /// How much further a look reaches back than an access token lives: other nodes' clocks may run behind, and a
-/// transaction commits later than the moment it wrote down.
-const OVERLAP: TimeDelta = TimeDelta::minutes(2);
+/// transaction commits later than the moment it wrote down. More than the leeway of a token's `iat`.
+pub(super) const OVERLAP: TimeDelta = TimeDelta::minutes(2);
 
 /// Login ids to ask for in one statement.
 const CHUNK: usize = 500;

@@ -22,7 +22,7 @@ const TYPE: &str = "at+jwt";
 /// In bytes. Ours have about 500; a longer one is not worth hashing.
 const MAX_LENGTH: usize = 2048;
 /// Seconds by which another node's clock may be ahead of ours.
-pub const LEEWAY: i64 = 5;
+const LEEWAY: i64 = 5;
 /// Tokens in each of the cache's two generations; together about 4 MB.
 const CACHE_GENERATION: usize = 8192;
 
