@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use crate::domain::{Access, SessionId};
 use crate::protocol::{ClientMessage, CloseReason, Request, RequestId, ServerMessage, UserInfo, json};
 
-/// How long before the access token expires the client is told.
+/// How long before the access token expires the client is told; halfway for one with less than twice that
+/// left, so that a short token is not asked for again the moment it came.
 pub const EXPIRING_LEAD: Duration = Duration::from_mins(1);
 
 /// The bounds that the rules need.
@@ -32,6 +33,10 @@ pub enum Effect {
     Run {
         id: Option<RequestId>,
         name: String,
+    },
+    /// Send the user's live sessions, now and whenever they change.
+    WatchSessions {
+        id: Option<RequestId>,
     },
     /// Ask the client for a sign of life, in the carrier's way.
     Ping,
@@ -147,7 +152,7 @@ impl Unauthenticated {
             session,
             access,
             expires,
-            warned: false,
+            warn_at: Some(warn_at(expires, now)),
             last_heard: now,
             next_check: now + self.rules.heartbeat,
             at_last_check: Unread::default(),
@@ -163,8 +168,8 @@ pub struct Authenticated {
     session: SessionId,
     access: Access,
     expires: Instant,
-    /// `expiring` was sent for this token.
-    warned: bool,
+    /// When `expiring` is due; none once it was sent for this token.
+    warn_at: Option<Instant>,
     last_heard: Instant,
     /// Signs of life are looked for once a heartbeat, so that traffic moves no timer.
     next_check: Instant,
@@ -190,6 +195,7 @@ impl Authenticated {
         let id = message.id;
         match message.request {
             Request::Auth { token } => Effect::Verify { id, token: token.into_owned() },
+            Request::Event { name } if name == "watch_sessions" => Effect::WatchSessions { id },
             Request::Event { name } => Effect::Run { id, name: name.into_owned() },
             Request::Invalid { code, detail } => Effect::Send(ServerMessage::Error { id, code, detail }),
         }
@@ -197,14 +203,14 @@ impl Authenticated {
 
     /// A newer token for the session. It must be the same user's and of the same login: another one's
     /// sockets end by another revocation.
-    pub fn renew(&mut self, access: Access, expires: Instant, id: Option<RequestId>) -> Effect {
+    pub fn renew(&mut self, access: Access, expires: Instant, now: Instant, id: Option<RequestId>) -> Effect {
         if access.user != self.access.user || access.login != self.access.login {
             return Effect::Close(CloseReason::Unauthorized);
         }
         let expires_at = access.expires_at;
         self.access = access;
         self.expires = expires;
-        self.warned = false;
+        self.warn_at = Some(warn_at(expires, now));
         Effect::Send(ServerMessage::Authenticated { id, expires_at })
     }
 
@@ -212,8 +218,8 @@ impl Authenticated {
         if now >= self.expires {
             return Effect::Close(CloseReason::TokenExpired);
         }
-        if !self.warned && now + EXPIRING_LEAD >= self.expires {
-            self.warned = true;
+        if self.warn_at.is_some_and(|warn_at| now >= warn_at) {
+            self.warn_at = None;
             return Effect::Send(ServerMessage::Expiring { expires_at: self.access.expires_at });
         }
         if now >= self.next_check {
@@ -240,13 +246,13 @@ impl Authenticated {
     }
 
     fn deadline(&self) -> Instant {
-        let token = if self.warned {
-            self.expires
-        } else {
-            self.expires.checked_sub(EXPIRING_LEAD).unwrap_or(self.expires)
-        };
-        token.min(self.next_check)
+        self.warn_at.unwrap_or(self.expires).min(self.next_check)
     }
+}
+
+fn warn_at(expires: Instant, now: Instant) -> Instant {
+    let left = expires.saturating_duration_since(now);
+    now + left.saturating_sub(EXPIRING_LEAD).max(left / 2)
 }
 
 #[cfg(test)]

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, Message, SpawnHandle, WrapFuture};
 use bytestring::ByteString;
+use tokio::sync::watch;
 
 use super::carrier::{Carrier, Full};
 use super::session_manager::{Ticket, WaitingTicket, WorkerSessions};
 use crate::auth::secret;
 use crate::auth::tokens::TokenError;
 use crate::clock::Clock;
-use crate::domain::{Access, SessionId};
+use crate::domain::{Access, SessionId, UserId};
 use crate::events;
 use crate::protocol::{CloseReason, RequestId, ServerMessage, SessionInfo};
 use crate::session::{self, Effect, Rules};
@@ -59,6 +60,8 @@ pub struct Session<C: Carrier> {
     waiting: Option<WaitingTicket>,
     closing: Option<CloseReason>,
     alarm: Option<(Instant, SpawnHandle)>,
+    /// It is sent the user's sessions whenever they change.
+    watching: bool,
     /// Requests that wait until earlier answers are read. Bounded, as input is not read meanwhile either.
     backlog: VecDeque<ByteString>,
 }
@@ -89,6 +92,7 @@ impl<C: Carrier> Session<C> {
             waiting: None,
             closing: None,
             alarm: None,
+            watching: false,
             backlog: VecDeque::new(),
         }
     }
@@ -188,6 +192,7 @@ impl<C: Carrier> Session<C> {
                 Err(error) => self.refuse_token(error, id, context),
             },
             Effect::Run { id, name } => self.run(&name, id, context),
+            Effect::WatchSessions { id } => self.watch_sessions(id, context),
             Effect::Ping => {
                 if self.carrier.ping() == Err(Full) {
                     self.close(CloseReason::TooSlow, context);
@@ -228,6 +233,38 @@ impl<C: Carrier> Session<C> {
         self.send(&answer, context);
     }
 
+    fn watch_sessions(&mut self, id: Option<RequestId>, context: &mut C::Context) {
+        let Some(session::Session::Authenticated(rules)) = &self.rules else { return };
+        let user = rules.access().user;
+        // Before the list is read, so that no change falls between.
+        let news = self.sessions.watch(user);
+        self.send(&ServerMessage::Sessions { id, sessions: self.sessions.of_user(user) }, context);
+        if let Some(news) = news
+            && !std::mem::replace(&mut self.watching, true)
+        {
+            self.wait_for_news(user, news, context);
+        }
+    }
+
+    fn wait_for_news(&self, user: UserId, mut news: watch::Receiver<()>, context: &mut C::Context) {
+        let drained = self.carrier.drained();
+        let wait = async move {
+            news.changed().await.ok()?;
+            // A client that reads slowly gets fewer lists, not a longer queue of them.
+            drained.await;
+            Some(news)
+        };
+        context.spawn(wait.into_actor(self).map(move |news, this, context| {
+            if let Some(news) = news
+                && this.closing.is_none()
+            {
+                let sessions = this.sessions.of_user(user);
+                this.send(&ServerMessage::Sessions { id: None, sessions }, context);
+                this.wait_for_news(user, news, context);
+            }
+        }));
+    }
+
     /// A token was good: sign in, or renew.
     fn admitted(&mut self, access: Access, id: Option<RequestId>, context: &mut C::Context) {
         let now = self.house.clock.instant();
@@ -258,7 +295,7 @@ impl<C: Carrier> Session<C> {
                 self.send(&welcome, context);
             }
             Some(session::Session::Authenticated(mut rules)) => {
-                let effect = rules.renew(access, expires, id);
+                let effect = rules.renew(access, expires, now, id);
                 self.rules = Some(session::Session::Authenticated(rules));
                 self.carry_out(effect, context);
             }

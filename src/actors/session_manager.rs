@@ -153,6 +153,12 @@ impl WorkerSessions {
         self.all.of_user(user)
     }
 
+    /// Told of each change of the user's sessions, on whichever worker; none if there are no sessions.
+    #[must_use]
+    pub fn watch(&self, user: UserId) -> Option<watch::Receiver<()>> {
+        self.all.0.users.watch(user)
+    }
+
     /// Registers a session; a second time when it signs in.
     pub fn register(&self, id: SessionId, login: Option<LoginId>, session: Recipient<Close>) {
         self.manager.do_send(Register { id, login, session });

@@ -4,14 +4,13 @@
 //! machine, not through a proxy, and not under a foreign name that resolves to it (DNS rebinding). To
 //! everybody else there is no such page.
 
-use std::net::IpAddr;
-
 use actix_web::http::StatusCode;
 use actix_web::http::Version;
 use actix_web::http::header::{self, ContentType, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
-use url::{Host, Url};
+use url::Url;
 
+use super::site::names_loopback;
 use crate::actors::mailer::preview::Preview;
 use crate::actors::mailer::preview_directory;
 use crate::config::Config;
@@ -42,7 +41,7 @@ impl DevMail {
     }
 
     fn for_request(&self, req: &HttpRequest) -> Option<&Preview> {
-        let here = req.peer_addr().is_some_and(|peer| is_loopback(peer.ip()));
+        let here = req.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
         // A plain nginx adds no header and speaks HTTP/1.0 to what is behind it.
         let direct = req.version() > Version::HTTP_10
             && !FORWARDED.iter().any(|name| req.headers().contains_key(*name));
@@ -51,18 +50,9 @@ impl DevMail {
 
     fn is_our_name(&self, headers: &HeaderMap) -> bool {
         let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else { return false };
-        let Ok(url) = Url::parse(&format!("http://{host}/")) else { return false };
-        match url.host() {
-            Some(Host::Ipv4(ip)) => ip.is_loopback(),
-            Some(Host::Ipv6(ip)) => is_loopback(ip.into()),
-            Some(Host::Domain(name)) => name == "localhost" || self.public_url.host_str() == Some(name),
-            None => false,
-        }
+        names_loopback(host)
+            || Url::parse(&format!("http://{host}/")).is_ok_and(|url| url.host() == self.public_url.host())
     }
-}
-
-fn is_loopback(ip: IpAddr) -> bool {
-    ip.to_canonical().is_loopback()
 }
 
 /// Mounts both routes. They want `web::Data<DevMail>`.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
+use url::{Host, Url};
 
 use crate::config::{self, Config};
 use crate::error::ApiError;
@@ -33,10 +34,16 @@ impl Site {
         }
     }
 
-    /// Whether pages of this origin may act for their user.
+    /// Whether pages of this origin may act for their user: our own, those of the allow-list, and, for whoever
+    /// opens us as `127.0.0.1` or on another port than `public_url` says, our own under a loopback name.
     #[must_use]
-    pub fn allows_origin(&self, origin: &str) -> bool {
-        origin == self.origin || self.sockets.allowed_origins.iter().any(|allowed| allowed == origin)
+    pub fn allows_origin(&self, origin: &str, request: &HttpRequest) -> bool {
+        origin == self.origin
+            || self.sockets.allowed_origins.iter().any(|allowed| allowed == origin)
+            || origin.strip_prefix("http://").is_some_and(|authority| {
+                let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+                host == Some(authority) && names_loopback(authority)
+            })
     }
 
     /// Refuses a request that another site's page made, for requests in which the browser adds a cookie by
@@ -49,7 +56,7 @@ impl Site {
         let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
         let ours = match (header("sec-fetch-site"), header(header::ORIGIN.as_str())) {
             (Some(site), _) => matches!(site, "same-origin" | "none"),
-            (None, Some(origin)) => self.allows_origin(origin),
+            (None, Some(origin)) => self.allows_origin(origin, request),
             (None, None) => true,
         };
         if ours {
@@ -57,5 +64,42 @@ impl Site {
         }
         let status = actix_web::http::StatusCode::FORBIDDEN;
         Err(ApiError::new(status, "cross_site", "This request came from another site's page."))
+    }
+}
+
+/// Whether `host[:port]` is this machine by a name that no page of the wide web can have, however its own
+/// name resolves (DNS rebinding).
+#[must_use]
+pub fn names_loopback(authority: &str) -> bool {
+    match Url::parse(&format!("http://{authority}/")).as_ref().map(Url::host) {
+        Ok(Some(Host::Ipv4(ip))) => ip.is_loopback(),
+        Ok(Some(Host::Ipv6(ip))) => ip.to_canonical().is_loopback(),
+        Ok(Some(Host::Domain(name))) => name == "localhost",
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_names_name_loopback() {
+        for here in
+            ["localhost", "localhost:8080", "127.0.0.1:1", "127.9.9.9", "[::1]:80", "[::ffff:127.0.0.1]"]
+        {
+            assert!(names_loopback(here), "{here}");
+        }
+        for there in [
+            "",
+            "evil.example",
+            "localhost.evil.example",
+            "192.0.2.1",
+            "[2001:db8::1]",
+            "x@evil.example",
+            "a b",
+        ] {
+            assert!(!names_loopback(there), "{there}");
+        }
     }
 }

@@ -56,7 +56,7 @@ pub(super) async fn connect(
 fn enter(request: &HttpRequest, site: &Site, house: &House) -> Result<Option<Entry>, ApiError> {
     let headers = request.headers();
     if let Some(origin) = headers.get(ORIGIN)
-        && !site.allows_origin(origin.to_str().unwrap_or_default())
+        && !site.allows_origin(origin.to_str().unwrap_or_default(), request)
     {
         return Ok(Some(Entry::Refused(CloseReason::Forbidden)));
     }

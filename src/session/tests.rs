@@ -70,7 +70,7 @@ fn a_token_is_announced_a_minute_before_its_end_and_renewed_in_band() {
     }
     assert_eq!(announced, Some(now + 14 * minute));
     assert!(matches!(
-        session.renew(access(1, 2), at + 15 * minute, None),
+        session.renew(access(1, 2), at + 15 * minute, at, None),
         Effect::Send(ServerMessage::Authenticated { .. })
     ));
     session.heard(now + 15 * minute);
@@ -83,11 +83,37 @@ fn a_token_is_announced_a_minute_before_its_end_and_renewed_in_band() {
 }
 
 #[test]
+fn a_short_token_is_announced_halfway_and_once() {
+    let now = start();
+    let mut session = signed_in(now, Duration::from_secs(30));
+    let halfway = now + Duration::from_secs(15);
+    assert_eq!(session.deadline(), halfway);
+    assert!(matches!(session.tick(now, Unread::default()), Effect::Nothing));
+    assert!(matches!(session.tick(halfway, Unread::default()), Effect::Send(ServerMessage::Expiring { .. })));
+    let _ = session.renew(access(1, 2), halfway + Duration::from_secs(30), halfway, None);
+    assert!(
+        matches!(session.tick(halfway, Unread::default()), Effect::Nothing),
+        "not asked for at once again"
+    );
+}
+
+#[test]
+fn only_who_is_in_may_watch_the_sessions() {
+    let now = start();
+    let text = r#"{"type":"watch_sessions","id":3}"#;
+    assert!(matches!(
+        Session::Authenticated(signed_in(now, Duration::from_mins(15))).receive(text, now),
+        Effect::WatchSessions { id: Some(RequestId::Number(3)) }
+    ));
+    assert!(matches!(Session::new(RULES, now).receive(text, now), Effect::Close(CloseReason::Unauthorized)));
+}
+
+#[test]
 fn somebody_elses_token_ends_the_session() {
     let now = start();
     for other in [access(7, 2), access(1, 7)] {
         let mut session = signed_in(now, Duration::from_mins(15));
-        assert!(matches!(session.renew(other, now, None), Effect::Close(CloseReason::Unauthorized)));
+        assert!(matches!(session.renew(other, now, now, None), Effect::Close(CloseReason::Unauthorized)));
     }
 }
 
@@ -133,7 +159,7 @@ proptest! {
     /// nobody outlives the token, and the next deadline lies ahead once `tick` has nothing more to say.
     #[test]
     fn any_history_keeps_the_rules(
-        steps in prop::collection::vec((0_u64..40, ".{0,40}|\\{\"type\":\"[a-z]{0,8}\"(,\"id\":[0-9]{1,3})?\\}", any::<bool>()), 1..60),
+        steps in prop::collection::vec((0_u64..40, ".{0,40}|\\{\"type\":\"([a-z]{0,8}|watch_sessions)\"(,\"id\":[0-9]{1,3})?\\}", any::<bool>()), 1..60),
         lives in 1_u64..2000,
         signs_in in any::<bool>(),
     ) {
@@ -160,7 +186,7 @@ proptest! {
             if talks {
                 match session.receive(&text, now) {
                     Effect::Close(_) => break,
-                    Effect::Send(_) | Effect::Run { .. } => prop_assert!(signs_in, "a stranger was answered"),
+                    Effect::Send(_) | Effect::Run { .. } | Effect::WatchSessions { .. } => prop_assert!(signs_in, "a stranger was answered"),
                     _ => {}
                 }
             }

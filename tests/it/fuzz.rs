@@ -184,6 +184,7 @@ fn frame(rng: &mut TestRng) -> Vec<u8> {
         r#"{"type":"ping","id":1}"#,
         r#"{"type":"secret","id":"x"}"#,
         r#"{"type":"sessions"}"#,
+        r#"{"type":"watch_sessions"}"#,
         r#"{"type":"auth","token":"x"}"#,
         r#"{"type":"join","room":"r"}"#,
         "",

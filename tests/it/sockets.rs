@@ -115,6 +115,32 @@ async fn a_session_asks_and_is_answered() {
 }
 
 #[actix_web::test]
+async fn whoever_watches_is_told_of_sessions_that_come_and_go() {
+    let app = spawn_app().await;
+    let (ann, bob) = (app.register("ann").await, app.register("bob").await);
+    let mut watcher = app.live(&ann).await;
+    let listed = |message: &serde_json::Value| message["sessions"].as_array().unwrap().len();
+    let first = watcher.ask(json!({"type": "watch_sessions", "id": 7})).await;
+    assert_eq!((&first["type"], &first["id"], listed(&first)), (&json!("sessions"), &json!(7), 1));
+    // Asking twice does not tell twice.
+    let again = watcher.ask(json!({"type": "watch_sessions"})).await;
+    assert_eq!(listed(&again), 1);
+    let mut other = app.live(&ann).await;
+    let two = watcher.next().await;
+    assert_eq!((listed(&two), two.get("id")), (2, None));
+    drop(app.live(&bob).await);
+    other.socket.close(None).await.unwrap();
+    assert_eq!(listed(&watcher.next().await), 1);
+    watcher.ping().await;
+    // More than one at a time: the last word is the truth.
+    let others = [app.live(&ann).await, app.live(&ann).await, app.live(&ann).await];
+    while listed(&watcher.next().await) != 4 {}
+    drop(others);
+    while listed(&watcher.next().await) != 1 {}
+    watcher.ping().await;
+}
+
+#[actix_web::test]
 async fn a_mistake_is_an_error_and_not_the_end() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
@@ -176,7 +202,8 @@ async fn a_token_is_renewed_in_band() {
     let app = spawn_with(&[("tokens.access_ttl", "90s"), ("sockets.heartbeat", "2m")]).await;
     let ann = app.register("ann").await;
     let mut live = app.live(&ann).await;
-    app.advance(Duration::from_secs(30));
+    // Halfway, as a minute before the end would be too soon for so short a token.
+    app.advance(Duration::from_secs(45));
     let expiring = live.next().await;
     assert_eq!(expiring["type"], "expiring");
 
@@ -245,6 +272,14 @@ async fn only_allowed_origins_come_in() {
         let mut live = app.open(&[("origin", origin), ("authorization", &bearer)]).await.unwrap();
         assert_eq!(live.next().await["type"], "welcome");
     }
+    // Our own page by a loopback name; not another server's of this machine, nor a name made to resolve here.
+    let (own, other) = (format!("http://{}", app.address), "http://127.0.0.1:1".to_owned());
+    let mut live = app.open(&[("origin", &own), ("authorization", &bearer)]).await.unwrap();
+    assert_eq!(live.next().await["type"], "welcome");
+    let headers = [("origin", other.as_str()), ("authorization", &bearer)];
+    app.open(&headers).await.unwrap().ends(4403).await;
+    let headers = [("origin", "http://evil.example"), ("host", "evil.example"), ("authorization", &bearer)];
+    app.open(&headers).await.unwrap().ends(4403).await;
 }
 
 #[actix_web::test]

@@ -6,13 +6,31 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::watch;
+
 use crate::domain::{LoginId, UserId};
 use crate::protocol::SessionInfo;
 
 /// Locks to spread users over, so that workers seldom wait for each other.
 const SHARDS: usize = 16;
 
-type Shard = HashMap<UserId, Vec<Arc<SessionInfo>>>;
+type Shard = HashMap<UserId, Present>;
+
+/// One user's sessions.
+#[derive(Default)]
+struct Present {
+    sessions: Vec<Arc<SessionInfo>>,
+    /// There once a session wants to hear of changes.
+    news: Option<watch::Sender<()>>,
+}
+
+impl Present {
+    fn changed(&self) {
+        if let Some(news) = &self.news {
+            news.send_replace(());
+        }
+    }
+}
 
 /// The signed-in sessions by user.
 pub(super) struct Users {
@@ -33,24 +51,33 @@ impl Users {
 
     pub(super) fn admit(this: &Arc<Self>, info: SessionInfo) -> Option<Ticket> {
         let mut shard = this.shard(info.user);
-        let sessions = shard.entry(info.user).or_default();
-        if sessions.len() >= this.limit {
+        let present = shard.entry(info.user).or_default();
+        if present.sessions.len() >= this.limit {
             return None;
         }
         let info = Arc::new(info);
-        sessions.push(Arc::clone(&info));
+        present.sessions.push(Arc::clone(&info));
+        present.changed();
         Some(Ticket { users: Arc::clone(this), info })
     }
 
     pub(super) fn of(&self, user: UserId) -> Vec<Arc<SessionInfo>> {
-        self.shard(user).get(&user).cloned().unwrap_or_default()
+        self.shard(user).get(&user).map(|present| present.sessions.clone()).unwrap_or_default()
+    }
+
+    /// Told of each change of the user's sessions from now on; of several at a time once. None if there are
+    /// no sessions, so that nothing is kept for somebody who has left.
+    pub(super) fn watch(&self, user: UserId) -> Option<watch::Receiver<()>> {
+        let mut shard = self.shard(user);
+        let news = &mut shard.get_mut(&user)?.news;
+        Some(news.get_or_insert_with(|| watch::Sender::new(())).subscribe())
     }
 
     pub(super) fn logins(&self) -> Vec<LoginId> {
         let mut logins = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            logins.extend(shard.values().flatten().map(|info| info.login));
+            logins.extend(shard.values().flat_map(|present| &present.sessions).map(|info| info.login));
         }
         logins.sort_unstable();
         logins.dedup();
@@ -67,9 +94,10 @@ pub struct Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut shard = self.users.shard(self.info.user);
-        if let Some(sessions) = shard.get_mut(&self.info.user) {
-            sessions.retain(|session| session.id != self.info.id);
-            if sessions.is_empty() {
+        if let Some(present) = shard.get_mut(&self.info.user) {
+            present.sessions.retain(|session| session.id != self.info.id);
+            present.changed();
+            if present.sessions.is_empty() {
                 shard.remove(&self.info.user);
             }
         }
@@ -164,6 +192,25 @@ mod tests {
         drop(second);
         assert!(users.logins().is_empty());
         assert!(users.shards.iter().all(|shard| shard.lock().unwrap().is_empty()));
+    }
+
+    #[test]
+    fn a_watcher_hears_of_comers_and_goers_until_the_last_has_left() {
+        let users = Arc::new(Users::new(9));
+        let user = UserId(Uuid::from_u128(1));
+        assert!(users.watch(user).is_none(), "nothing is kept for somebody who is not here");
+        let first = Users::admit(&users, info(1, 1)).unwrap();
+        let mut news = users.watch(user).unwrap();
+        assert!(!news.has_changed().unwrap(), "what was there before is no news");
+        let second = Users::admit(&users, info(1, 2)).unwrap();
+        assert!(news.has_changed().unwrap());
+        news.mark_unchanged();
+        drop(Users::admit(&users, info(2, 3)));
+        assert!(!news.has_changed().unwrap(), "nor are another user's");
+        drop(second);
+        assert!(news.has_changed().unwrap());
+        drop(first);
+        assert!(news.has_changed().is_err());
     }
 
     #[test]
