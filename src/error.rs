@@ -106,13 +106,34 @@ impl ApiError {
         )
     }
 
-    /// Names the field as this request does.
+    /// Names a field as this request does.
     #[must_use]
-    pub fn for_field(mut self, field: &str) -> Self {
-        if self.field.is_some() {
-            field.clone_into(self.field.get_or_insert_default());
-        }
-        self
+    pub fn rename_field(self, from: &str, to: &str) -> Self {
+        if self.field.as_deref() == Some(from) { Self { field: Some(to.to_owned()), ..self } } else { self }
+    }
+
+    /// The field that it is about, if it is about one.
+    #[must_use]
+    pub fn field_name(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
+    /// A sentence for people.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn suggestions(&self) -> &[String] {
+        &self.suggestions
+    }
+
+    /// Whether the cause lies with us: nothing that a person types can mend it.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.status == StatusCode::INTERNAL_SERVER_ERROR
     }
 
     /// The program's word for it.
@@ -124,7 +145,8 @@ impl ApiError {
         }
     }
 
-    fn internal(cause: &dyn fmt::Display) -> Self {
+    /// A cause that lies with us: logged here, shown to nobody.
+    pub(crate) fn internal(cause: &dyn fmt::Display) -> Self {
         tracing::error!(%cause, "request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
     }
@@ -143,14 +165,20 @@ impl From<Error> for ApiError {
                 suggestions: weak.suggestions,
                 ..Self::new(S::UNPROCESSABLE_ENTITY, "weak_password", weak.detail)
             },
-            Error::UsernameTaken => Self::new(S::CONFLICT, "username_taken", "This username is taken."),
+            Error::UsernameTaken => Self {
+                field: Some("username".to_owned()),
+                ..Self::new(S::CONFLICT, "username_taken", "This username is taken.")
+            },
             Error::EmailHeld => {
                 Self::new(S::CONFLICT, "email_held", "This address belongs to another account.")
             }
             Error::InvalidCredentials => {
                 Self::new(S::UNAUTHORIZED, "invalid_credentials", "The login or the password is wrong.")
             }
-            Error::WrongPassword => Self::new(S::FORBIDDEN, "wrong_password", "The password is wrong."),
+            Error::WrongPassword => Self {
+                field: Some("current_password".to_owned()),
+                ..Self::new(S::FORBIDDEN, "wrong_password", "The password is wrong.")
+            },
             Error::InvalidRefreshToken => Self::new(
                 S::UNAUTHORIZED,
                 "invalid_refresh_token",

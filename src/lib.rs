@@ -13,6 +13,7 @@
 //! | [`protocol`] | what client and server say to each other; pure |
 //! | [`models`], [`schema`], [`db`] | rows and queries; the connection |
 //! | [`emails`] | what mails say |
+//! | [`pages`] | what people see in a browser |
 //! | [`domain`], [`clock`] | values that were parsed; the time |
 //!
 //! Arrows never point back: `main -> cli -> app -> routes -> accounts -> actors -> {session, models, auth} ->
@@ -30,6 +31,7 @@ pub mod emails;
 pub mod error;
 pub mod events;
 pub mod models;
+pub mod pages;
 pub mod protocol;
 pub mod routes;
 pub mod schema;

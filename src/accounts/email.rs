@@ -42,6 +42,23 @@ impl Accounts {
         Ok(())
     }
 
+    /// Whom a link to prove an address is for: the account's name and the address. Uses nothing up.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLink`], those of the database.
+    pub async fn check_verify_link(&self, token: &str) -> Result<(String, String), Error> {
+        let (hash, clock) = (hash_token(token), self.0.clock.clone());
+        self.0
+            .db
+            .run(move |conn| {
+                let (id, email) = one_time_tokens::peek(conn, &hash, Purpose::VerifyEmail, clock.now())?
+                    .ok_or(Error::InvalidLink)?;
+                let user = users::find_active(conn, id)?.ok_or(Error::InvalidLink)?;
+                Ok((user.username, email))
+            })
+            .await
+    }
+
     /// Makes the user of a link the holder of the address that it was sent to.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! What the product does, a capability a file; used alike by routes, the TCP prompts and the command line.
 
+mod browser;
 mod devices;
 mod email;
 mod error;
@@ -27,7 +28,7 @@ use crate::auth::tokens::{TokenError, Tokens};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::db::Conn;
-use crate::domain::{Access, Password, UserId};
+use crate::domain::{Access, Password, Rating, UserId};
 use crate::models::audit_events::{self, Action};
 use crate::models::outbox::{self, MailKind};
 
@@ -119,6 +120,20 @@ impl Accounts {
     /// [`Error::Invalid`].
     pub fn choose_password(&self, text: String) -> Result<Password, Error> {
         Ok(Password::chosen(text, self.0.min_password)?)
+    }
+
+    /// The fewest characters that a password may have.
+    #[must_use]
+    pub fn min_password(&self) -> usize {
+        self.0.min_password
+    }
+
+    /// How good `password` would be for somebody of whom others know `about`.
+    ///
+    /// # Errors
+    /// Those of the hasher, on whose threads it is judged.
+    pub async fn rate_password(&self, password: Password, about: Vec<String>) -> Result<Rating, Error> {
+        Ok(self.0.hasher.run(move |_| password.rate(&about)).await?)
     }
 
     /// Whether the database answers.

@@ -48,6 +48,26 @@ impl Accounts {
         Ok(())
     }
 
+    /// Whose new password a link is for, without using it up: the page that asks for the password names the
+    /// account.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLink`], those of the database.
+    pub async fn check_reset_link(&self, token: &str) -> Result<String, Error> {
+        self.find_reset_user(hash_token(token)).await.map(|user| user.username)
+    }
+
+    async fn find_reset_user(&self, hash: String) -> Result<User, Error> {
+        let clock = self.0.clock.clone();
+        self.0
+            .db
+            .run(move |conn| {
+                let found = one_time_tokens::peek(conn, &hash, Purpose::ResetPassword, clock.now())?;
+                find_recipient(conn, found)
+            })
+            .await
+    }
+
     /// Sets a new password with the token of a link, and ends all logins of the user. Of two that race with
     /// one link, one wins.
     ///
@@ -56,16 +76,8 @@ impl Accounts {
     /// hasher.
     pub async fn reset_password(&self, token: &str, password: Password) -> Result<(), Error> {
         let hash = hash_token(token);
-        let (clock, wanted) = (self.0.clock.clone(), hash.clone());
         // First a look: a made-up link must not cost a hash, and a refused password must not cost the link.
-        let user = self
-            .0
-            .db
-            .run(move |conn| {
-                let found = one_time_tokens::peek(conn, &wanted, Purpose::ResetPassword, clock.now())?;
-                find_recipient(conn, found)
-            })
-            .await?;
+        let user = self.find_reset_user(hash.clone()).await?;
         let password_hash = self.0.hasher.hash_chosen::<Error>(password, about(&user)).await?;
         let this = self.clone();
         self.0

@@ -1,4 +1,4 @@
-//! Staying signed in: refresh tokens that change at every use, and browsers' cookies that do not.
+//! Staying signed in: refresh tokens that change at every use.
 
 use chrono::TimeDelta;
 
@@ -99,54 +99,8 @@ impl Accounts {
             })
             .await
     }
-
-    /// An access token for a browser's cookie, which stays the same and lives on.
-    ///
-    /// # Errors
-    /// [`Error::InvalidCookie`], those of the database.
-    pub async fn refresh_browser(&self, cookie: &str) -> Result<Grant, Error> {
-        let cookie = Credential::parse(CredentialKind::Browser, cookie).ok_or(Error::InvalidCookie)?;
-        let this = self.clone();
-        self.0
-            .db
-            .run_writing(move |conn| {
-                let (user, cookie, now) = db::write(conn, |conn| {
-                    let now = this.0.clock.now();
-                    let login = logins::find_live(conn, cookie.login, now)?
-                        .filter(|login| is_browsers(login, &cookie))
-                        .ok_or(Error::InvalidCookie)?;
-                    let user = users::find_active(conn, login.user_id)?.ok_or(Error::InvalidCookie)?;
-                    logins::touch(conn, login.id, now, now + this.0.refresh_ttl)?;
-                    Ok::<_, Error>((user, cookie, now))
-                })?;
-                this.grant(user, cookie, now)
-            })
-            .await
-    }
-
-    /// Ends the login of a browser's cookie.
-    ///
-    /// # Errors
-    /// [`Error::InvalidCookie`], those of the database.
-    pub async fn sign_out_browser(&self, cookie: &str) -> Result<(), Error> {
-        let cookie = Credential::parse(CredentialKind::Browser, cookie).ok_or(Error::InvalidCookie)?;
-        let clock = self.0.clock.clone();
-        self.0
-            .logins
-            .revoke_with(RevokeReason::SignedOut, move |conn| {
-                logins::find_live(conn, cookie.login, clock.now())?
-                    .filter(|login| is_browsers(login, &cookie))
-                    .ok_or(Error::InvalidCookie)?;
-                Ok(((), Some(Scope::Login(cookie.login))))
-            })
-            .await
-    }
 }
 
 fn in_grace(login: &LiveLogin, now: crate::clock::Timestamp) -> bool {
     login.rotated_at.is_some_and(|rotated_at| now - rotated_at <= GRACE)
-}
-
-fn is_browsers(login: &LiveLogin, cookie: &Credential) -> bool {
-    login.kind == LoginKind::Browser.as_str() && login.refresh_hash.as_deref() == Some(&cookie.hash())
 }

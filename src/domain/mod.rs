@@ -4,12 +4,14 @@ mod access;
 mod email;
 mod ids;
 mod password;
+mod user_agent;
 mod username;
 
 pub use access::Access;
 pub use email::Email;
 pub use ids::{LoginId, SessionId, UserId};
-pub use password::{Password, WeakPassword};
+pub use password::{Password, Rating, WeakPassword};
+pub use user_agent::describe_user_agent;
 pub use username::Username;
 
 /// Why a value was refused: a stable code and a sentence for the person who typed it.

@@ -47,6 +47,12 @@ impl Password {
     /// # Errors
     /// [`WeakPassword`], with what to do about it.
     pub fn judge(&self, about: &[String]) -> Result<(), WeakPassword> {
+        self.rate(about).weakness.map_or(Ok(()), Err)
+    }
+
+    /// The judgement with its score, for whoever still chooses. As slow as [`Password::judge`].
+    #[must_use]
+    pub fn rate(&self, about: &[String]) -> Rating {
         let folded = self.0.to_lowercase();
         let telling = about
             .iter()
@@ -54,22 +60,24 @@ impl Password {
             .chain(["doorward"]);
         for name in telling.filter(|name| name.chars().nth(SHORTEST_NAME - 1).is_some()) {
             if folded.contains(&name.to_lowercase()) {
-                return Err(WeakPassword {
+                let weakness = WeakPassword {
                     detail: "The password holds your name, your address or the name of this service."
                         .to_owned(),
                     suggestions: vec!["Use words that have nothing to do with you.".to_owned()],
-                });
+                };
+                return Rating { score: 0, weakness: Some(weakness) };
             }
         }
         let mut inputs: Vec<&str> = about.iter().map(String::as_str).collect();
         inputs.push("doorward");
         // It reads the first 100 characters; its cost grows with the length.
         let entropy = zxcvbn(&self.0, &inputs);
+        let score = u8::from(entropy.score());
         if entropy.score() >= Score::Three {
-            return Ok(());
+            return Rating { score, weakness: None };
         }
         let feedback = entropy.feedback();
-        Err(WeakPassword {
+        let weakness = WeakPassword {
             detail: feedback.and_then(zxcvbn::feedback::Feedback::warning).map_or_else(
                 || "The password is too easy to guess.".to_owned(),
                 |warning| warning.to_string(),
@@ -77,7 +85,8 @@ impl Password {
             suggestions: feedback
                 .map(|feedback| feedback.suggestions().iter().map(ToString::to_string).collect())
                 .unwrap_or_default(),
-        })
+        };
+        Rating { score, weakness: Some(weakness) }
     }
 
     /// For hashing, and nothing else.
@@ -91,6 +100,15 @@ impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Password(***)")
     }
+}
+
+/// How hard a password is to guess.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rating {
+    /// zxcvbn's, from 0 (at once) to 4 (never); 3 is good enough.
+    pub score: u8,
+    /// Why it is refused, if it is.
+    pub weakness: Option<WeakPassword>,
 }
 
 /// Why a password would be guessed, in zxcvbn's words.
@@ -125,6 +143,16 @@ mod tests {
         assert!(!weak.detail.is_empty() && !weak.suggestions.is_empty(), "{weak:?}");
         assert!(judge("qwertyuiop").is_err());
         assert!(judge("plural teapot orbit vinegar").is_ok());
+    }
+
+    #[test]
+    fn a_rating_and_a_judgement_are_one() {
+        for text in ["", "password1", "plural doorward teapot", "qwertyuiop", "plural teapot orbit vinegar"] {
+            let password = Password::typed(text.to_owned());
+            let rating = password.rate(&[]);
+            assert_eq!(rating.weakness, password.judge(&[]).err(), "{text}");
+            assert_eq!(rating.weakness.is_none(), rating.score >= 3, "{text}");
+        }
     }
 
     #[test]

@@ -19,20 +19,33 @@ impl Site {
         request.cookie(self.cookie_name()).map(|cookie| cookie.value().to_owned())
     }
 
-    /// The cookie to give a browser; it lives as long as its login, which each use prolongs.
+    /// The cookie to give a browser.
     pub(super) fn make_cookie(&self, credential: &Credential) -> Cookie<'static> {
+        self.lasting_cookie(credential.expose())
+    }
+
+    pub(super) fn give_cookie(&self, response: &mut HttpResponse, credential: &Credential) {
+        add(response, &self.make_cookie(credential));
+    }
+
+    /// Gives a browser the cookie that it sent once more, with a new end.
+    pub(super) fn renew_cookie(&self, request: &HttpRequest, response: &mut HttpResponse) {
+        if let Some(value) = self.read_cookie(request) {
+            add(response, &self.lasting_cookie(value));
+        }
+    }
+
+    /// It lives as long as its login, which each use prolongs.
+    fn lasting_cookie(&self, value: String) -> Cookie<'static> {
         let seconds = i64::try_from(self.refresh_ttl.as_secs()).unwrap_or(i64::MAX);
-        self.bare_cookie(credential.expose(), Duration::seconds(seconds))
+        self.bare_cookie(value, Duration::seconds(seconds))
     }
 
     /// Makes the browser forget its cookie.
     pub(super) fn forget_cookie(&self, response: &mut HttpResponse) {
         let mut cookie = self.bare_cookie(String::new(), Duration::ZERO);
         cookie.make_removal();
-        // Fails only for a value that is no header; this one is empty.
-        if let Err(error) = response.add_cookie(&cookie) {
-            tracing::error!(%error, "could not clear a cookie");
-        }
+        add(response, &cookie);
     }
 
     fn bare_cookie(&self, value: String, max_age: Duration) -> Cookie<'static> {
@@ -43,5 +56,12 @@ impl Site {
             .same_site(SameSite::Lax)
             .max_age(max_age)
             .finish()
+    }
+}
+
+fn add(response: &mut HttpResponse, cookie: &Cookie<'_>) {
+    // Fails only for a value that is no header: ours are empty, made by us, or came in one.
+    if response.add_cookie(cookie).is_err() {
+        tracing::error!("could not set a cookie");
     }
 }

@@ -4,16 +4,18 @@
 //! machine, not through a proxy, and not under a foreign name that resolves to it (DNS rebinding). To
 //! everybody else there is no such page.
 
-use actix_web::http::StatusCode;
 use actix_web::http::Version;
 use actix_web::http::header::{self, ContentType, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
 use url::Url;
 
+use super::pages::{Visit, wants_page};
 use super::site::names_loopback;
 use crate::actors::mailer::preview::Preview;
 use crate::actors::mailer::preview_directory;
 use crate::config::Config;
+use crate::error::ApiError;
+use crate::pages::DevMailPage;
 
 /// What a proxy adds. One on this machine makes the world look like loopback.
 const FORWARDED: [&str; 8] = [
@@ -40,12 +42,20 @@ impl DevMail {
         Self { preview: preview_directory(config).map(Preview::at), public_url: config.public_url.clone() }
     }
 
-    fn for_request(&self, req: &HttpRequest) -> Option<&Preview> {
+    /// Whether whoever asks may look.
+    pub(super) fn is_for(&self, req: &HttpRequest) -> bool {
+        self.for_request(req).is_ok()
+    }
+
+    /// # Errors
+    /// 404: to everybody else there is no such page.
+    fn for_request(&self, req: &HttpRequest) -> Result<Preview, ApiError> {
         let here = req.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
         // A plain nginx adds no header and speaks HTTP/1.0 to what is behind it.
         let direct = req.version() > Version::HTTP_10
             && !FORWARDED.iter().any(|name| req.headers().contains_key(*name));
-        self.preview.as_ref().filter(|_| here && direct && self.is_our_name(req.headers()))
+        let preview = self.preview.as_ref().filter(|_| here && direct && self.is_our_name(req.headers()));
+        preview.cloned().ok_or_else(ApiError::not_found)
     }
 
     fn is_our_name(&self, headers: &HeaderMap) -> bool {
@@ -55,52 +65,60 @@ impl DevMail {
     }
 }
 
-/// Mounts both routes. They want `web::Data<DevMail>`.
+/// Of the frame in which our own page shows a mail's HTML: it may have its inline styles and its links may
+/// open a page, and that is all.
+const MAIL_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; \
+     sandbox allow-popups allow-popups-to-escape-sandbox";
+
+/// Mounts the routes. They want `web::Data<DevMail>`.
 pub fn configure(routes: &mut web::ServiceConfig) {
     routes
         .service(super::at("/dev/mail", "GET, HEAD").route(super::read().to(list)))
-        .service(super::at("/dev/mail/{id}", "GET, HEAD").route(super::read().to(show)));
+        .service(super::at("/dev/mail/{id}", "GET, HEAD").route(super::read().to(show)))
+        .service(super::at("/dev/mail/{id}/html", "GET, HEAD").route(super::read().to(show_html)));
 }
 
-/// The kept mails, newest first.
-pub async fn list(req: HttpRequest, dev_mail: web::Data<DevMail>) -> HttpResponse {
-    let Some(preview) = dev_mail.for_request(&req).cloned() else { return not_found() };
-    match web::block(move || preview.list()).await {
-        Ok(Ok(mails)) => HttpResponse::Ok().json(mails),
-        Ok(Err(error)) => failed(&error),
-        Err(error) => failed(&error),
+/// `GET /dev/mail`: the kept mails, newest first; a page for a browser, JSON for programs.
+async fn list(req: HttpRequest, dev_mail: web::Data<DevMail>) -> Result<HttpResponse, ApiError> {
+    let preview = dev_mail.for_request(&req)?;
+    let mails = read(move || preview.list()).await?;
+    match Visit::of(&req).filter(|visit| wants_page(&visit.request)) {
+        Some(visit) => visit.page(&DevMailPage { frame: visit.frame(), mails: &mails }),
+        None => Ok(HttpResponse::Ok().json(mails)),
     }
 }
 
-/// One of them as it would have left.
-pub async fn show(req: HttpRequest, id: web::Path<String>, dev_mail: web::Data<DevMail>) -> HttpResponse {
-    let Some(preview) = dev_mail.for_request(&req).cloned() else { return not_found() };
-    match web::block(move || preview.read(&id)).await {
-        Ok(Ok(Some(mail))) => HttpResponse::Ok().content_type(ContentType::plaintext()).body(mail),
-        Ok(Ok(None)) => not_found(),
-        Ok(Err(error)) => failed(&error),
-        Err(error) => failed(&error),
-    }
+/// `GET /dev/mail/{id}`: one of them as it would have left.
+async fn show(
+    req: HttpRequest,
+    id: web::Path<String>,
+    dev_mail: web::Data<DevMail>,
+) -> Result<HttpResponse, ApiError> {
+    let preview = dev_mail.for_request(&req)?;
+    let mail = read(move || preview.read(&id)).await?.ok_or_else(ApiError::not_found)?;
+    Ok(HttpResponse::Ok().content_type(ContentType::plaintext()).body(mail))
 }
 
-fn not_found() -> HttpResponse {
-    problem(StatusCode::NOT_FOUND, "not_found", "there is nothing here")
+/// `GET /dev/mail/{id}/html`: its HTML as a mail program shows it.
+async fn show_html(
+    req: HttpRequest,
+    id: web::Path<String>,
+    dev_mail: web::Data<DevMail>,
+) -> Result<HttpResponse, ApiError> {
+    let preview = dev_mail.for_request(&req)?;
+    let html = read(move || preview.read_html(&id)).await?.ok_or_else(ApiError::not_found)?;
+    Ok(HttpResponse::Ok()
+        .content_type(ContentType::html())
+        .insert_header((header::CONTENT_SECURITY_POLICY, MAIL_POLICY))
+        // A link leads out of the frame, as it leads out of a mail program.
+        .body(html.replacen("<head>", "<head><base target=\"_blank\">", 1)))
 }
 
-fn failed(error: &dyn std::fmt::Display) -> HttpResponse {
-    tracing::error!(%error, "cannot read the kept mails");
-    problem(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server could not answer")
-}
-
-fn problem(status: StatusCode, code: &str, detail: &str) -> HttpResponse {
-    let body = serde_json::json!({
-        "type": "about:blank",
-        "title": status.canonical_reason(),
-        "status": status.as_u16(),
-        "code": code,
-        "detail": detail,
-    });
-    HttpResponse::build(status).content_type("application/problem+json").body(body.to_string())
+async fn read<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T, ApiError> {
+    let done = web::block(work).await.map_err(|error| ApiError::internal(&error))?;
+    done.map_err(|error| ApiError::internal(&format_args!("cannot read the kept mails: {error}")))
 }
 
 #[cfg(test)]
@@ -153,6 +171,9 @@ mod tests {
         let (code, body) = status("preview", HERE, &[LOCALHOST], "/dev/mail/20261122-verify_email-1").await;
         assert_eq!(code, 200);
         assert!(body.starts_with("Subject: "));
+        let (code, body) =
+            status("preview", HERE, &[LOCALHOST], "/dev/mail/20261122-verify_email-1/html").await;
+        assert!(code == 200 && body.contains("http://l/1"), "{body}");
         for (peer, host) in
             [("[::1]:5", "[::1]:80"), ("[::ffff:127.0.0.1]:5", "127.0.0.1"), (HERE, "id.example")]
         {
@@ -172,7 +193,9 @@ mod tests {
             ("preview", HERE, vec![LOCALHOST, ("Forwarded", "for=127.0.0.1")]),
         ];
         for (mail_url, peer, headers) in refused {
-            for path in ["/dev/mail", "/dev/mail/20261122-verify_email-1"] {
+            for path in
+                ["/dev/mail", "/dev/mail/20261122-verify_email-1", "/dev/mail/20261122-verify_email-1/html"]
+            {
                 let (code, body) = status(mail_url, peer, &headers, path).await;
                 assert_eq!(code, 404, "{mail_url} {peer} {headers:?} {path}");
                 assert!(body.contains("not_found"));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::extract::SignedIn;
 use crate::accounts::Accounts;
 use crate::clock::{Timestamp, serialize_rfc3339};
-use crate::domain::LoginId;
+use crate::domain::{LoginId, describe_user_agent};
 use crate::error::ApiError;
 
 #[derive(Serialize)]
@@ -15,6 +15,8 @@ struct LoginView {
     /// `token` or `browser`.
     kind: String,
     user_agent: Option<String>,
+    /// The same in words, such as `Firefox on Linux`.
+    device: String,
     ip: Option<String>,
     #[serde(serialize_with = "serialize_rfc3339")]
     created_at: Timestamp,
@@ -40,6 +42,7 @@ pub(super) async fn list(
         current: login.id == access.login,
         id: login.id,
         kind: login.kind,
+        device: describe_user_agent(login.user_agent.as_deref()),
         user_agent: login.user_agent,
         ip: login.ip,
         created_at: login.created_at,

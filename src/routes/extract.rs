@@ -23,7 +23,7 @@ pub const MAX_BODY: usize = 16 * 1024;
 
 /// How long a body may take. The server's own timeout is for the head alone: without this one a connection
 /// that stalls behind it would be held for good, and a few thousand of them are all there can be.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whom the request's access token belongs to (RFC 6750 section 2.1).
 #[derive(Debug, Clone)]
@@ -78,15 +78,19 @@ impl<T: DeserializeOwned> FromRequest for Body<T> {
     }
 }
 
-fn too_slow() -> ApiError {
+pub(super) fn too_slow() -> ApiError {
     let detail = "The body did not come in time.";
     ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail)
 }
 
+pub(super) fn too_large() -> ApiError {
+    let detail = format!("The body has more than {MAX_BODY} bytes.");
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+}
+
 fn unreadable(error: &actix_web::Error) -> ApiError {
     if let Some(PayloadError::Overflow) = error.as_error::<PayloadError>() {
-        let detail = format!("The body has more than {MAX_BODY} bytes.");
-        return ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail);
+        return too_large();
     }
     ApiError::new(StatusCode::BAD_REQUEST, "bad_body", "The body could not be read.")
 }

@@ -65,7 +65,7 @@ pub(super) async fn change_password(
     let current = Password::typed(required("current_password", body.current_password)?);
     let new = required("new_password", body.new_password)?;
     // What is wrong with "the password" is, in this request, wrong with another field.
-    let named = |error: Error| ApiError::from(error).for_field("new_password");
+    let named = |error: Error| ApiError::from(error).rename_field("password", "new_password");
     let new = accounts.choose_password(new).map_err(named)?;
     accounts.change_password(&access, current, new).await.map_err(named)?;
     Ok(HttpResponse::NoContent().finish())

@@ -9,9 +9,9 @@ pub mod health;
 mod keys;
 mod login;
 mod me;
+mod pages;
 mod password;
 mod register;
-mod root;
 mod site;
 #[cfg(test)]
 mod tests;
@@ -19,11 +19,14 @@ pub mod trace;
 mod ws;
 
 use actix_web::guard::{Any, Get, Head};
+use actix_web::middleware::Compress;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{Resource, ResponseError, Route};
+use actix_web::{HttpResponse, Resource, Route};
 
 use crate::accounts::Accounts;
 use crate::error::ApiError;
+
+use pages::{assets, dashboard, enter, links};
 
 pub use extract::{Body, MAX_BODY, SignedIn};
 pub use health::Readiness;
@@ -47,6 +50,7 @@ pub fn configure(cfg: &mut ServiceConfig, accounts: &Accounts, site: &Site, read
         .service(at("/api/forgot-password", "POST").post(password::forgot))
         .service(at("/api/reset-password", "POST").post(password::reset))
         .service(at("/api/verify-email", "POST").post(me::verify_email))
+        .service(at("/api/password-strength", "POST").post(password::rate))
         .service(
             at("/api/me", "GET, HEAD, PATCH, DELETE")
                 .route(read().to(me::show))
@@ -63,13 +67,30 @@ pub fn configure(cfg: &mut ServiceConfig, accounts: &Accounts, site: &Site, read
     .service(at("/api/logins/{id}", "DELETE").delete(devices::end))
     .service(at("/api/sessions", "GET, HEAD").route(read().to(devices::sessions)));
 
-    // Links in mails
-    cfg.service(at("/reset-password/{token}", "GET, HEAD").route(read().to(root::reset_password)))
-        .service(at("/verify-email/{token}", "GET, HEAD").route(read().to(root::verify_email)));
+    // Pages
+    cfg.service(at("/", "GET, HEAD").route(read().to(enter::home)))
+        .service(page("/register", read().to(enter::show_register)).post(enter::register))
+        .service(page("/login", read().to(enter::show_login)).post(enter::login))
+        .service(page("/logout", read().to(enter::show_logout)).post(enter::logout))
+        .service(page("/forgot-password", read().to(enter::show_forgot)).post(enter::forgot))
+        .service(page("/reset-password/{token}", read().to(links::show_reset)).post(links::reset))
+        .service(page("/verify-email/{token}", read().to(links::show_verify)).post(links::verify))
+        .service(at("/dashboard", "GET, HEAD").route(read().to(dashboard::show)))
+        .service(page("/dashboard/profile", read().to(dashboard::back)).post(dashboard::rename))
+        .service(page("/dashboard/password", read().to(dashboard::back)).post(dashboard::change_password))
+        .service(page("/dashboard/email", read().to(dashboard::back)).post(dashboard::change_email))
+        .service(page("/dashboard/delete", read().to(dashboard::back)).post(dashboard::delete))
+        .service(page("/dashboard/sign-out", read().to(dashboard::back)).post(dashboard::sign_out))
+        .service(
+            page("/dashboard/sign-out-others", read().to(dashboard::back)).post(dashboard::sign_out_others),
+        )
+        .service(file("/static/{name}").route(read().to(assets::latest)).wrap(Compress::default()))
+        .service(
+            file("/static/{version}/{name}").route(read().to(assets::versioned)).wrap(Compress::default()),
+        );
 
     // The house itself
-    cfg.service(at("/", "GET, HEAD").route(read().to(root::index)))
-        .service(at("/.well-known/jwks.json", "GET, HEAD").route(read().to(keys::jwks)))
+    cfg.service(at("/.well-known/jwks.json", "GET, HEAD").route(read().to(keys::jwks)))
         .service(at("/healthz", "GET, HEAD").route(read().to(health::healthz)))
         .service(at("/readyz", "GET, HEAD").route(read().to(health::readyz)));
 
@@ -79,7 +100,7 @@ pub fn configure(cfg: &mut ServiceConfig, accounts: &Accounts, site: &Site, read
     // Mails that were kept instead of sent
     cfg.configure(dev_mail::configure);
 
-    cfg.default_service(web::to(|| async { ApiError::not_found().error_response() }));
+    cfg.default_service(web::to(|| async { Err::<HttpResponse, _>(ApiError::not_found()) }));
 }
 
 /// GET, and HEAD, which is answered the same without the body (RFC 9110 section 9.3.2).
@@ -89,6 +110,16 @@ fn read() -> Route {
 
 /// A resource that says which methods it knows to whoever tries another.
 fn at(path: &str, allow: &'static str) -> Resource {
-    web::resource(path)
-        .default_service(web::to(move || async move { ApiError::method_not_allowed(allow).error_response() }))
+    web::resource(path).default_service(web::to(move || async move {
+        Err::<HttpResponse, _>(ApiError::method_not_allowed(allow))
+    }))
+}
+
+/// A page with a form that posts to the page's own address.
+fn page(path: &str, show: Route) -> Resource {
+    at(path, "GET, HEAD, POST").route(show)
+}
+
+fn file(path: &str) -> Resource {
+    at(path, "GET, HEAD")
 }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::client::client_address;
 use super::extract::{Body, required};
 use super::site::Site;
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, Error};
+use crate::domain::{Invalid, Rating, WeakPassword};
 use crate::error::ApiError;
 
 #[derive(Deserialize, Default)]
@@ -52,4 +53,45 @@ pub(super) async fn reset(
     let password = accounts.choose_password(required("password", body.password)?)?;
     accounts.reset_password(&token, password).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct RateRequest {
+    password: Option<String>,
+    /// What others know of its owner: it must not be made of that.
+    username: String,
+    email: String,
+}
+
+#[derive(Serialize)]
+struct RateResponse {
+    /// zxcvbn's, from 0 to 4.
+    score: u8,
+    /// Whether it would be taken.
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    suggestions: Vec<String>,
+}
+
+/// `POST /api/password-strength`: how good a password would be. Nothing is kept or compared with anybody's.
+pub(super) async fn rate(
+    accounts: web::Data<Accounts>,
+    Body(body): Body<RateRequest>,
+) -> Result<HttpResponse, ApiError> {
+    let rating = match accounts.choose_password(required("password", body.password)?) {
+        Ok(password) => {
+            let about = [body.username, body.email].into_iter().filter(|text| !text.is_empty()).collect();
+            accounts.rate_password(password, about).await?
+        }
+        Err(Error::Invalid(Invalid { detail, .. })) => {
+            Rating { score: 0, weakness: Some(WeakPassword { detail, suggestions: Vec::new() }) }
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let ok = rating.weakness.is_none();
+    let (detail, suggestions) =
+        rating.weakness.map(|weak| (Some(weak.detail), weak.suggestions)).unwrap_or_default();
+    Ok(HttpResponse::Ok().json(RateResponse { score: rating.score, ok, detail, suggestions }))
 }

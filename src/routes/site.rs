@@ -14,6 +14,10 @@ use crate::error::ApiError;
 pub struct Site {
     /// Base of links, without a last slash.
     pub public_url: String,
+    /// The path of the public URL without a last slash: before every address in a page.
+    pub base: String,
+    /// The public origin as a WebSocket has it; browsers do not all see that `'self'` means it.
+    pub socket_origin: String,
     /// `scheme://host[:port]`, as browsers write it (RFC 6454 section 6.2).
     pub origin: String,
     /// Served under https: cookies must not travel otherwise.
@@ -25,9 +29,13 @@ pub struct Site {
 impl Site {
     #[must_use]
     pub fn new(config: &Config) -> Self {
+        let origin = config.public_url.origin().ascii_serialization();
         Self {
+            base: config.public_url.path().trim_end_matches('/').to_owned(),
+            // http to ws, https to wss
+            socket_origin: origin.replacen("http", "ws", 1),
             public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
-            origin: config.public_url.origin().ascii_serialization(),
+            origin,
             secure: config.public_url.scheme() == "https",
             sockets: config.sockets.clone(),
             refresh_ttl: config.tokens.refresh_ttl,

@@ -1,6 +1,6 @@
 //! Around every request: an id, a span, one line in the log, and headers that every reply has.
 
-use actix_web::body::MessageBody;
+use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{
@@ -13,6 +13,7 @@ use actix_web::{Error, web};
 use futures_util::future::LocalBoxFuture;
 use tracing::Instrument;
 
+use super::pages::error::for_browser;
 use crate::clock::Clock;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -23,18 +24,15 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// # Errors
 /// What the service answers.
 #[must_use]
-pub fn trace<B: MessageBody + 'static>(
+pub fn trace(
     req: ServiceRequest,
-    next: Next<B>,
-) -> LocalBoxFuture<'static, Result<ServiceResponse<B>, Error>> {
+    next: Next<BoxBody>,
+) -> LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, Error>> {
     // Boxed: inside the connection's own future, an open socket would keep its room for good.
     Box::pin(traced(req, next))
 }
 
-async fn traced<B: MessageBody + 'static>(
-    req: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
+async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
     let clock = req.app_data::<web::Data<Clock>>().map_or(Clock::System, |clock| clock.get_ref().clone());
     // Ours, never the client's: an id that a client may choose can be made to stand for another request.
     let id = clock.new_id();
@@ -52,10 +50,12 @@ async fn traced<B: MessageBody + 'static>(
         Err(error) => error.as_response_error().status_code(),
     };
     span.in_scope(|| log(&route, status, ms));
+    let id_text = id.to_string();
     // A UUID's text is always a header's value.
-    let id = HeaderValue::from_str(&id.to_string()).unwrap_or_else(|_| HeaderValue::from_static("none"));
+    let id = HeaderValue::from_str(&id_text).unwrap_or_else(|_| HeaderValue::from_static("none"));
     match result {
-        Ok(mut response) => {
+        Ok(response) => {
+            let mut response = for_browser(response, &id_text);
             let status = response.status();
             add_headers(response.headers_mut(), status, id);
             Ok(response)
@@ -127,10 +127,7 @@ mod tests {
     use crate::config::{Log, LogFormat};
     use crate::telemetry::tests::Captured;
 
-    async fn refuse<B: MessageBody + 'static>(
-        req: ServiceRequest,
-        next: Next<B>,
-    ) -> Result<ServiceResponse<B>, Error> {
+    async fn refuse(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
         if req.path() == "/refused" {
             return Err(actix_web::error::ErrorForbidden("no"));
         }

@@ -86,7 +86,17 @@ async fn a_person_registers_signs_in_stays_and_leaves() {
     let rows = logins.body["logins"].as_array().unwrap();
     assert_eq!(rows.len(), 2);
     for row in rows {
-        let names = ["created_at", "current", "expires_at", "id", "ip", "kind", "last_seen_at", "user_agent"];
+        let names = [
+            "created_at",
+            "current",
+            "device",
+            "expires_at",
+            "id",
+            "ip",
+            "kind",
+            "last_seen_at",
+            "user_agent",
+        ];
         assert_eq!(fields(row), names);
         assert_eq!((&row["ip"], &row["kind"]), (&json!("127.0.0.1"), &json!("token")));
         assert_eq!(row["current"], row["id"] == claims(&access)["sid"]);

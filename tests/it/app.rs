@@ -217,16 +217,35 @@ pub async fn call(
     headers: &[(&str, &str)],
     body: Option<Value>,
 ) -> Answer {
-    let client = awc::Client::builder().timeout(Duration::from_secs(30)).disable_redirects().finish();
-    let mut request = client.request(method, format!("http://{address}{path}"));
+    let mut request = client().request(method, format!("http://{address}{path}"));
     for (name, value) in headers {
         request = request.insert_header((*name, *value));
     }
-    let mut response = match body {
+    let response = match body {
         Some(body) => request.send_json(&body).await,
         None => request.send().await,
+    };
+    read(response.unwrap()).await
+}
+
+/// A form as a page of ours posts it. An empty cookie is none.
+pub async fn post_form(address: SocketAddr, path: &str, cookie: &str, fields: &[(&str, &str)]) -> Answer {
+    let mut request =
+        client().post(format!("http://{address}{path}")).insert_header(("sec-fetch-site", "same-origin"));
+    if !cookie.is_empty() {
+        request = request.insert_header(("cookie", cookie));
     }
-    .unwrap();
+    read(request.send_form(&fields).await.unwrap()).await
+}
+
+fn client() -> awc::Client {
+    awc::Client::builder().timeout(Duration::from_secs(30)).disable_redirects().finish()
+}
+
+async fn read<S>(mut response: awc::ClientResponse<S>) -> Answer
+where
+    S: futures_util::Stream<Item = Result<actix_web::web::Bytes, actix_web::error::PayloadError>> + Unpin,
+{
     let bytes = response.body().limit(4 << 20).await.unwrap();
     let text = String::from_utf8_lossy(&bytes).into_owned();
     Answer {

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::app::{PASSWORD, Person, TestApp, spawn_app};
+use crate::app::{PASSWORD, Person, TestApp, post_form, spawn_app};
 use crate::live::PATIENCE;
 
 const REQUESTS: usize = 10_000;
@@ -80,8 +80,8 @@ fn value(rng: &mut TestRng, person: &Person) -> serde_json::Value {
     }
 }
 
-fn request(rng: &mut TestRng, person: &Person) -> Vec<u8> {
-    const ROUTES: [(&str, &str, &[&str]); 22] = [
+fn request(rng: &mut TestRng, person: &Person, cookie: &str) -> Vec<u8> {
+    const ROUTES: [(&str, &str, &[&str]); 37] = [
         ("POST", "/api/register", &["username", "password", "email", "cookie"]),
         ("POST", "/api/login", &["login", "password", "cookie"]),
         ("POST", "/api/refresh", &["refresh_token"]),
@@ -102,6 +102,21 @@ fn request(rng: &mut TestRng, person: &Person) -> Vec<u8> {
         ("GET", "/.well-known/jwks.json", &[]),
         ("GET", "/healthz", &[]),
         ("GET", "/reset-password/x", &[]),
+        ("POST", "/reset-password/x", &["password"]),
+        ("POST", "/verify-email/x", &[]),
+        ("POST", "/register", &["username", "email", "password"]),
+        ("POST", "/login", &["login", "password"]),
+        ("POST", "/logout", &[]),
+        ("POST", "/forgot-password", &["login"]),
+        ("GET", "/dashboard?done=x", &[]),
+        ("POST", "/dashboard/profile", &["display_name"]),
+        ("POST", "/dashboard/password", &["current_password", "new_password"]),
+        ("POST", "/dashboard/email", &["email", "current_password"]),
+        ("POST", "/dashboard/delete", &["current_password"]),
+        ("POST", "/dashboard/sign-out", &["login"]),
+        ("POST", "/api/password-strength", &["password", "username", "email"]),
+        ("GET", "/static/x/doorward.js", &[]),
+        ("GET", "/static/%2e%2e", &[]),
         ("GET", "/dev/mail/x", &[]),
         ("GET", "/ws", &[]),
     ];
@@ -117,17 +132,21 @@ fn request(rng: &mut TestRng, person: &Person) -> Vec<u8> {
         }
         serde_json::Value::Object(object).to_string()
     };
+    // A page's form, by the same names.
+    let is_form = !path.starts_with("/api/");
+    let body = if is_form { to_form(&body) } else { body };
+    let kind = if is_form { "application/x-www-form-urlencoded" } else { "application/json" };
     let mut body = body.into_bytes();
     if !body.is_empty() && rng.random_bool(0.3) {
         mutate(rng, &mut body);
     }
     let mut bytes = format!(
-        "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
-         Authorization: Bearer {}\r\nCookie: doorward=dwb_{}_x\r\nX-Forwarded-For: 1.2.3.4, x\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\n\
+         Accept: text/html\r\nAuthorization: Bearer {}\r\nCookie: {}\r\nX-Forwarded-For: 1.2.3.4, x\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: doorward.v1, bearer.x\r\n\
          Content-Length: {}\r\n\r\n",
         person.access,
-        person.login,
+        if rng.random_bool(0.8) { cookie.to_owned() } else { format!("doorward=dwb_{}_x", person.login) },
         body.len()
     )
     .into_bytes();
@@ -136,6 +155,16 @@ fn request(rng: &mut TestRng, person: &Person) -> Vec<u8> {
         mutate(rng, &mut bytes);
     }
     bytes
+}
+
+/// The same fields as a form has them.
+fn to_form(json: &str) -> String {
+    let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json).unwrap_or_default();
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in &fields {
+        form.append_pair(name, value.as_str().unwrap_or(&value.to_string()));
+    }
+    form.finish()
 }
 
 /// Sends bytes and reads to the end.
@@ -162,11 +191,18 @@ async fn any_request_has_an_answer() {
     for _ in 0..16 {
         people.push(app.login("ann").await);
     }
+    let mut cookies = Vec::new();
+    for _ in 0..32 {
+        let fields = [("login", "ann"), ("password", PASSWORD)];
+        let entered = post_form(app.address, "/login", "", &fields).await.expect(303);
+        cookies.push(entered.header("set-cookie").split(';').next().unwrap().to_owned());
+    }
     let run = async |seed: u8| {
         let mut rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
         for _ in 0..REQUESTS / usize::from(AT_ONCE) {
             let person = &people[rng.random_range(0..people.len())];
-            let bytes = request(&mut rng, person);
+            let cookie = &cookies[rng.random_range(0..cookies.len())];
+            let bytes = request(&mut rng, person, cookie);
             let answer = String::from_utf8_lossy(&exchange(&app, &bytes).await).into_owned();
             for line in answer.lines().filter(|line| line.starts_with("HTTP/1.")) {
                 let status: u16 = line[9..12].parse().unwrap();
@@ -175,7 +211,8 @@ async fn any_request_has_an_answer() {
         }
     };
     futures_util::future::join_all((0..AT_ONCE).map(run)).await;
-    app.login("ann").await;
+    // Ann may be gone by now: one of them knew the password.
+    app.register("zoe").await;
     app.get("/readyz", "").await.expect(200);
 }
 

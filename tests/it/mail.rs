@@ -156,7 +156,7 @@ async fn looking_at_a_link_changes_nothing() {
             assert_eq!(answer.header("referrer-policy"), "no-referrer");
             assert!(!answer.text.contains(&verify) && !answer.text.contains(&reset));
         }
-        app.call(Method::POST, &path, &[], None).await.expect(405);
+        app.call(Method::POST, &path, &[], None).await.expect(415);
     }
     assert_eq!(rows(&app), before);
     assert_eq!(app.get("/api/me", &ann.access).await.body["email_verified"], false);

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use doorward::schema::{logins, one_time_tokens, signing_keys, users};
 use serde_json::{Value, json};
 
-use crate::app::{PASSWORD, call};
+use crate::app::{PASSWORD, call, post_form};
 use crate::live::{Live, open_at};
 use crate::process::{CHEAP, Process};
 use crate::raw;
@@ -106,6 +106,7 @@ async fn tour(process: &Process, mail: &SmtpCatcher) -> Secrets {
     process.call(Method::GET, "/api/me", &format!("{access}x"), Value::Null).await.expect(401);
 
     browser(process, &mut secrets).await;
+    pages(process, &mut secrets).await;
     live(process, &access).await;
 
     links(process, mail, &mut secrets).await;
@@ -183,6 +184,39 @@ async fn browser(process: &Process, secrets: &mut Secrets) {
     }
 }
 
+/// What people type into the forms of pages, right and wrong.
+async fn pages(process: &Process, secrets: &mut Secrets) {
+    let post = async |path: &str, cookie: &str, fields: &[(&str, &str)]| {
+        post_form(process.address, path, cookie, fields).await
+    };
+    let entered = post("/register", "", &[("username", "eve"), ("password", PASSWORD)]).await.expect(303);
+    let cookie = entered.header("set-cookie").split(';').next().unwrap().to_owned();
+    secrets.add("a cookie", cookie.split_once('=').unwrap().1);
+    for (path, fields, status) in [
+        ("/register", [("username", MISPLACED), ("password", "eve")], 422),
+        ("/register", [("username", "eve"), ("password", PASSWORD)], 409),
+        ("/login", [("login", "eve"), ("password", WRONG_PASSWORD)], 401),
+        ("/login", [("login", MISPLACED), (MISPLACED, MISPLACED)], 401),
+        ("/forgot-password", [("login", MISPLACED), ("password", MISPLACED)], 303),
+    ] {
+        post(path, "", &fields).await.expect(status);
+    }
+    for (form, status) in [("password", 403), ("email", 422), ("delete", 403)] {
+        let fields =
+            [("current_password", WRONG_PASSWORD), ("new_password", NEW_PASSWORD), ("email", MISPLACED)];
+        post(&format!("/dashboard/{form}"), &cookie, &fields).await.expect(status);
+    }
+    post("/dashboard/sign-out", &cookie, &[("login", MISPLACED)]).await.expect(404);
+    let right = [("current_password", PASSWORD), ("new_password", NEW_PASSWORD)];
+    post("/dashboard/password", &cookie, &right).await.expect(303);
+    process
+        .post("/api/password-strength", json!({"password": MISPLACED, "username": "eve"}))
+        .await
+        .expect(200);
+    call(process.address, Method::GET, "/dashboard", &[("cookie", &cookie)], None).await.expect(200);
+    post("/logout", &cookie, &[]).await.expect(303);
+}
+
 async fn links(process: &Process, mail: &SmtpCatcher, secrets: &mut Secrets) {
     let verify = secrets.add("a link", mail.link_token("verify-email").await);
     process.post("/api/forgot-password", json!({"login": MISPLACED})).await.expect(202);
@@ -192,7 +226,10 @@ async fn links(process: &Process, mail: &SmtpCatcher, secrets: &mut Secrets) {
         for method in [Method::GET, Method::HEAD] {
             process.call(method, &format!("/{page}/{token}"), "", Value::Null).await.expect(200);
         }
-        process.call(Method::POST, &format!("/{page}/{token}"), "", Value::Null).await.expect(405);
+        process.call(Method::POST, &format!("/{page}/{token}"), "", Value::Null).await.expect(415);
+        let weak = [("password", MISPLACED), ("token", token.as_str())];
+        let answer = post_form(process.address, &format!("/{page}/{token}x"), "", &weak).await;
+        assert_eq!(answer.status, 400);
         process.call(Method::GET, &format!("/{page}/{token}/more"), "", Value::Null).await.expect(404);
     }
     process.post("/api/verify-email", json!({"token": reset})).await.expect(400);
@@ -264,8 +301,14 @@ async fn assert_silent(format: &str) {
     let output = process.output();
     assert_eq!(status.code(), Some(0), "{output}");
     // It did write: requests, sessions, and the theft.
-    for words in ["/api/login", "/reset-password/{token}", "/ws", "a refresh token was used again", "stopped"]
-    {
+    for words in [
+        "/api/login",
+        "/reset-password/{token}",
+        "/dashboard/password",
+        "/ws",
+        "a refresh token was used again",
+        "stopped",
+    ] {
         assert!(output.contains(words), "no {words} in {output}");
     }
     if format == "json" {

@@ -101,6 +101,18 @@ impl Preview {
         }
     }
 
+    /// The HTML of a mail.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn read_html(&self, id: &str) -> io::Result<Option<String>> {
+        let message = self.read(id)?;
+        Ok(message.map(|message| {
+            let message = MessageParser::default().parse(&message).unwrap_or_default();
+            message.body_html(0).unwrap_or_default().into_owned()
+        }))
+    }
+
     fn path(&self, id: &str) -> PathBuf {
         self.directory.join(format!("{id}.eml"))
     }

@@ -2,6 +2,7 @@
 
 mod browser;
 mod change;
+mod pages;
 mod recover;
 mod refusals;
 mod sign_in;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use actix_http::Request;
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::{Method, header};
+use actix_web::middleware::from_fn;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App, Error};
 use diesel::prelude::*;
@@ -107,8 +109,10 @@ pub(super) async fn start_at(
     let sessions = Sessions::new(&config.sockets);
     let accounts = Accounts::start(db.clone(), sessions, Mail::default(), system, &config).await.unwrap();
     let (site, readiness) = (Site::new(&config), Readiness::default());
-    let service =
-        init_service(App::new().configure(|cfg| configure(cfg, &accounts, &site, &readiness))).await;
+    let service = init_service(
+        App::new().wrap(from_fn(trace::trace)).configure(|cfg| configure(cfg, &accounts, &site, &readiness)),
+    )
+    .await;
     Api { service, accounts, clock, readiness, db, dir }
 }
 
@@ -121,8 +125,11 @@ impl<S: Service<Request, Response = ServiceResponse, Error = Error>> Api<S> {
         let response = call_service(&self.service, request.to_request()).await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = String::from_utf8(read_body(response).await.to_vec()).unwrap();
-        let problem = headers.get("content-type").is_some_and(|kind| kind == "application/problem+json");
-        assert_eq!(status >= 400, problem, "{status} {text}");
+        let kind = headers.get("content-type").map_or("", |kind| kind.to_str().unwrap());
+        assert!(
+            (status >= 400) == (kind == "application/problem+json") || kind.starts_with("text/html"),
+            "{status} {text}"
+        );
         Answer { status, headers, text }
     }
 

@@ -85,7 +85,4 @@ async fn the_house_answers() {
     let keys = api.get("/.well-known/jwks.json", "").await.json();
     assert_eq!(keys["keys"].as_array().unwrap().len(), 1);
     assert!(api.get("/", "").await.text.contains("http://localhost:8080/api/register"));
-    let page = api.get("/reset-password/secret-token", "").await;
-    assert_eq!((page.header("cache-control"), page.header("referrer-policy")), ("no-store", "no-referrer"));
-    assert!(!page.text.contains("secret-token"));
 }

@@ -1,0 +1,101 @@
+//! A browser that stays signed in, by a cookie that does not change.
+
+use chrono::TimeDelta;
+
+use super::{Accounts, Error, Grant};
+use crate::auth::refresh::{Credential, CredentialKind};
+use crate::auth::revocation::RevokeReason;
+use crate::db;
+use crate::domain::Access;
+use crate::models::logins::{self, LiveLogin, LoginKind, Scope};
+use crate::models::users;
+
+/// How old the note of a login's last use may grow before a visit renews it: not each page is worth a write.
+const VISIT_PACE: TimeDelta = TimeDelta::minutes(1);
+
+impl Accounts {
+    /// Who the browser with this cookie is signed in as. It asks the row: a page is no place for a sign-in
+    /// that has ended a moment ago.
+    ///
+    /// # Errors
+    /// [`Error::InvalidCookie`], those of the database.
+    pub async fn recognize(&self, cookie: &str) -> Result<Access, Error> {
+        let cookie = Credential::parse(CredentialKind::Browser, cookie).ok_or(Error::InvalidCookie)?;
+        let this = self.clone();
+        let (access, seen) = self
+            .0
+            .db
+            .run(move |conn| {
+                let login = logins::find_live(conn, cookie.login, this.0.clock.now())?
+                    .filter(|login| is_browsers(login, &cookie))
+                    .ok_or(Error::InvalidCookie)?;
+                let user = users::find_active(conn, login.user_id)?.ok_or(Error::InvalidCookie)?;
+                let access = Access {
+                    user: user.id,
+                    username: user.username,
+                    login: login.id,
+                    expires_at: login.expires_at,
+                };
+                Ok::<_, Error>((access, login.last_seen_at))
+            })
+            .await?;
+        if self.0.clock.now() - seen >= VISIT_PACE {
+            let (this, login) = (self.clone(), access.login);
+            self.0
+                .db
+                .run_writing(move |conn| {
+                    let now = this.0.clock.now();
+                    db::write(conn, |conn| logins::touch(conn, login, now, now + this.0.refresh_ttl))?;
+                    Ok::<_, Error>(())
+                })
+                .await?;
+        }
+        Ok(access)
+    }
+
+    /// An access token for a browser's cookie, which stays the same and lives on.
+    ///
+    /// # Errors
+    /// [`Error::InvalidCookie`], those of the database.
+    pub async fn refresh_browser(&self, cookie: &str) -> Result<Grant, Error> {
+        let cookie = Credential::parse(CredentialKind::Browser, cookie).ok_or(Error::InvalidCookie)?;
+        let this = self.clone();
+        self.0
+            .db
+            .run_writing(move |conn| {
+                let (user, cookie, now) = db::write(conn, |conn| {
+                    let now = this.0.clock.now();
+                    let login = logins::find_live(conn, cookie.login, now)?
+                        .filter(|login| is_browsers(login, &cookie))
+                        .ok_or(Error::InvalidCookie)?;
+                    let user = users::find_active(conn, login.user_id)?.ok_or(Error::InvalidCookie)?;
+                    logins::touch(conn, login.id, now, now + this.0.refresh_ttl)?;
+                    Ok::<_, Error>((user, cookie, now))
+                })?;
+                this.grant(user, cookie, now)
+            })
+            .await
+    }
+
+    /// Ends the login of a browser's cookie.
+    ///
+    /// # Errors
+    /// [`Error::InvalidCookie`], those of the database.
+    pub async fn sign_out_browser(&self, cookie: &str) -> Result<(), Error> {
+        let cookie = Credential::parse(CredentialKind::Browser, cookie).ok_or(Error::InvalidCookie)?;
+        let clock = self.0.clock.clone();
+        self.0
+            .logins
+            .revoke_with(RevokeReason::SignedOut, move |conn| {
+                logins::find_live(conn, cookie.login, clock.now())?
+                    .filter(|login| is_browsers(login, &cookie))
+                    .ok_or(Error::InvalidCookie)?;
+                Ok(((), Some(Scope::Login(cookie.login))))
+            })
+            .await
+    }
+}
+
+fn is_browsers(login: &LiveLogin, cookie: &Credential) -> bool {
+    login.kind == LoginKind::Browser.as_str() && login.refresh_hash.as_deref() == Some(&cookie.hash())
+}

@@ -1,0 +1,113 @@
+//! What a client calls itself, in words for the person who looks for a device of theirs.
+
+/// The first that is contained names the client: most browsers also claim to be those further down.
+const CLIENTS: [(&str, &str); 19] = [
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("SamsungBrowser/", "Samsung Internet"),
+    ("Vivaldi/", "Vivaldi"),
+    ("DuckDuckGo/", "DuckDuckGo"),
+    ("Firefox/", "Firefox"),
+    ("FxiOS/", "Firefox"),
+    ("CriOS/", "Chrome"),
+    ("HeadlessChrome/", "Headless Chrome"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+    ("curl/", "curl"),
+    ("Wget/", "Wget"),
+    ("python-", "Python"),
+    ("Python/", "Python"),
+    ("okhttp/", "an Android app"),
+    ("CFNetwork/", "an Apple app"),
+    ("Dart/", "a Flutter app"),
+    ("node", "Node.js"),
+];
+
+/// As above: an Android phone also says Linux, an iPhone also says Mac OS.
+const SYSTEMS: [(&str, &str); 9] = [
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("CrOS", "ChromeOS"),
+    ("Macintosh", "macOS"),
+    ("Mac OS", "macOS"),
+    ("Darwin", "macOS"),
+    ("Linux", "Linux"),
+];
+
+/// Such as "Firefox on Linux". A name that nobody knows is shown as it stands, up to its first space.
+#[must_use]
+pub fn describe_user_agent(user_agent: Option<&str>) -> String {
+    let text = user_agent.unwrap_or_default();
+    let find = |names: &[(&str, &'static str)]| {
+        names.iter().find(|(mark, _)| text.contains(mark)).map(|(_, name)| *name)
+    };
+    match (find(&CLIENTS), find(&SYSTEMS)) {
+        (Some(client), Some(system)) => format!("{client} on {system}"),
+        (Some(client), None) => client.to_owned(),
+        (None, Some(system)) => format!("A client on {system}"),
+        (None, None) => match text.split([' ', '/']).next().filter(|name| !name.is_empty()) {
+            Some(name) => name.chars().take(32).collect(),
+            None => "An unnamed client".to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn browsers_and_systems_are_told_apart() {
+        for (text, words) in [
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36",
+                "Chrome on Windows",
+            ),
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36 Edg/131.0.0.0",
+                "Edge on Windows",
+            ),
+            ("Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0", "Firefox on Linux"),
+            (
+                "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Safari/605.1.15",
+                "Safari on macOS",
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1",
+                "Safari on iPhone",
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/131.0 Mobile/15E148 Safari/604.1",
+                "Chrome on iPhone",
+            ),
+            (
+                "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/26.0 Chrome/122.0.0.0 Mobile Safari/537.36",
+                "Samsung Internet on Android",
+            ),
+            (
+                "Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36",
+                "Chrome on ChromeOS",
+            ),
+            ("curl/8.5.0", "curl"),
+            ("python-requests/2.32", "Python"),
+            ("MyApp/1.2 (Linux)", "A client on Linux"),
+            ("MyApp/1.2", "MyApp"),
+            ("", "An unnamed client"),
+        ] {
+            assert_eq!(describe_user_agent(Some(text)), words, "{text}");
+        }
+        assert_eq!(describe_user_agent(None), "An unnamed client");
+    }
+
+    proptest! {
+        #[test]
+        fn anything_has_a_short_name(text in any::<String>()) {
+            let words = describe_user_agent(Some(&text));
+            prop_assert!(!words.is_empty() && words.chars().count() <= 40, "{words}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The files that pages load, compiled in. Pages name them below a version that changes with any of them, so
+//! that they can be kept for good; `/static/NAME` is for others, who ask each time whether it has changed.
+
+use std::sync::LazyLock;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
+/// A file.
+#[derive(Debug)]
+pub struct Asset {
+    pub name: &'static str,
+    pub content_type: &'static str,
+    pub body: &'static [u8],
+}
+
+macro_rules! assets {
+    ($($name:literal: $content_type:literal)*) => {
+        &[$(Asset {
+            name: $name,
+            content_type: $content_type,
+            body: include_bytes!(concat!("static/", $name)),
+        }),*]
+    };
+}
+
+pub const ASSETS: &[Asset] = assets! {
+    "app.css": "text/css; charset=utf-8"
+    "dashboard.js": "text/javascript; charset=utf-8"
+    "doorward.js": "text/javascript; charset=utf-8"
+    "forms.js": "text/javascript; charset=utf-8"
+    "icon.svg": "image/svg+xml"
+};
+
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Asset> {
+    ASSETS.iter().find(|asset| asset.name == name)
+}
+
+/// A hash of all of them.
+#[must_use]
+pub fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let mut hash = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+        for asset in ASSETS {
+            hash.update(asset.name.as_bytes());
+            hash.update(asset.body);
+        }
+        BASE64_URL_SAFE_NO_PAD.encode(&hash.finish().as_ref()[..9])
+    });
+    &VERSION
+}

@@ -1,0 +1,130 @@
+//! The page of somebody who is signed in.
+
+use askama::Template;
+
+use super::{Field, FormErrors, Frame, Moment, Notice};
+
+/// A signed-in device.
+#[derive(Template, Debug, Clone)]
+#[template(path = "device_row.html")]
+pub struct DeviceRow {
+    pub frame_base: String,
+    pub id: String,
+    /// Browser and system in words.
+    pub device: String,
+    pub address: String,
+    pub last_seen: Moment,
+    pub since: Moment,
+    /// The one that this page is shown on.
+    pub current: bool,
+}
+
+/// A live socket.
+#[derive(Template, Debug, Clone)]
+#[template(path = "connection_row.html")]
+pub struct ConnectionRow {
+    /// The device that it belongs to.
+    pub device: String,
+    pub carrier: &'static str,
+    pub address: String,
+    pub since: Moment,
+}
+
+/// Their markup escapes what clients call themselves.
+impl askama::filters::HtmlSafe for DeviceRow {}
+impl askama::filters::HtmlSafe for ConnectionRow {}
+
+/// The forms of the account. One that was refused is open, with its errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    Profile,
+    Password,
+    Email,
+    Delete,
+}
+
+#[derive(Template, Debug)]
+#[template(path = "dashboard.html")]
+pub struct Dashboard<'a> {
+    pub frame: Frame<'a>,
+    pub notice: Option<Notice>,
+    pub username: &'a str,
+    pub display_name: &'a str,
+    pub email: Option<&'a str>,
+    pub email_verified: bool,
+    pub min_password: usize,
+    pub devices: Vec<DeviceRow>,
+    pub connections: Vec<ConnectionRow>,
+    /// The form that was refused, and why.
+    pub refused: Option<(Section, &'a FormErrors)>,
+    /// What was typed into it: a name or an address.
+    pub typed: &'a str,
+}
+
+const NO_ERRORS: &FormErrors = &FormErrors { general: None, fields: Vec::new() };
+
+impl Dashboard<'_> {
+    fn errors(&self, section: Section) -> &FormErrors {
+        match self.refused {
+            Some((refused, errors)) if refused == section => errors,
+            _ => NO_ERRORS,
+        }
+    }
+
+    fn is_open(&self, section: Section) -> bool {
+        !self.errors(section).is_empty()
+    }
+
+    fn display_name_field(&self) -> Field<'_> {
+        let value = if self.is_open(Section::Profile) { self.typed } else { self.display_name };
+        Field::new("display_name", "Display name", "nickname")
+            .value(value)
+            .max_length(64)
+            .within("profile")
+            .checked(self.errors(Section::Profile))
+    }
+
+    fn new_password_field(&self) -> Field<'_> {
+        Field::new_password("new_password", "New password", self.min_password)
+            .within("password")
+            .checked(self.errors(Section::Password))
+    }
+
+    fn email_field(&self) -> Field<'_> {
+        let value = if self.is_open(Section::Email) { self.typed } else { "" };
+        Field::email("email", "New mail address")
+            .value(value)
+            .within("email")
+            .checked(self.errors(Section::Email))
+    }
+
+    fn current_password_field(&self, section: Section, form: &str) -> Field<'_> {
+        Field::current_password("current_password", "Current password")
+            .within(form)
+            .checked(self.errors(section))
+    }
+}
+
+impl DeviceRow {
+    /// For the script to copy and fill in.
+    fn blank(base: &str) -> Self {
+        let never = Moment(crate::clock::Timestamp::default());
+        Self {
+            frame_base: base.to_owned(),
+            id: String::new(),
+            device: String::new(),
+            address: String::new(),
+            last_seen: never,
+            since: never,
+            current: false,
+        }
+    }
+}
+
+impl ConnectionRow {
+    /// For the script to copy and fill in.
+    fn blank() -> Self {
+        let since = Moment(crate::clock::Timestamp::default());
+        Self { device: String::new(), carrier: "", address: String::new(), since }
+    }
+}

@@ -1,0 +1,41 @@
+//! The mails that were kept instead of sent.
+
+use askama::Template;
+
+use super::Frame;
+use crate::actors::mailer::preview::KeptMail;
+
+#[derive(Template, Debug)]
+#[template(path = "dev_mail.html")]
+pub struct DevMailPage<'a> {
+    pub frame: Frame<'a>,
+    pub mails: &'a [KeptMail],
+}
+
+/// A line of a mail's text.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Line<'a> {
+    Link(&'a str),
+    Text(&'a str),
+}
+
+impl DevMailPage<'_> {
+    /// `2026-11-25T04:43:17Z` for people.
+    fn words(date: &str) -> String {
+        date.replace('T', " ").replace('Z', " UTC")
+    }
+
+    /// A mail's text, its links apart: ours stand on lines of their own.
+    fn lines(mail: &KeptMail) -> Vec<Line<'_>> {
+        let lines = mail.text.as_deref().unwrap_or_default().lines();
+        lines
+            .map(|line| {
+                if mail.links.iter().any(|link| link == line.trim_end()) {
+                    Line::Link(line.trim_end())
+                } else {
+                    Line::Text(line)
+                }
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,151 @@
+//! An input with its label, its hint and what is wrong with it.
+
+use askama::Template;
+
+/// Why what somebody typed into a field was refused.
+#[derive(Debug, Clone)]
+pub struct FieldError {
+    /// The input's name.
+    pub field: String,
+    pub detail: String,
+    pub suggestions: Vec<String>,
+}
+
+/// What is wrong with a form.
+#[derive(Debug, Clone, Default)]
+pub struct FormErrors {
+    /// Of no field in particular.
+    pub general: Option<String>,
+    pub fields: Vec<FieldError>,
+}
+
+impl FormErrors {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.general.is_none() && self.fields.is_empty()
+    }
+
+    fn of(&self, field: &str) -> Option<&FieldError> {
+        self.fields.iter().find(|error| error.field == field)
+    }
+}
+
+/// One input. Its markup is in `templates/field.html`.
+#[derive(Template, Debug, Clone)]
+#[template(path = "field.html")]
+pub struct Field<'a> {
+    id: String,
+    name: &'static str,
+    label: &'static str,
+    kind: &'static str,
+    autocomplete: &'static str,
+    /// What was typed before; a password is never shown again.
+    value: &'a str,
+    hint: String,
+    error: Option<&'a FieldError>,
+    optional: bool,
+    autofocus: bool,
+    min_length: usize,
+    max_length: usize,
+    /// A password being chosen: the script shows how good it is.
+    meter: bool,
+}
+
+/// Its markup escapes what people typed.
+impl askama::filters::HtmlSafe for Field<'_> {}
+
+impl<'a> Field<'a> {
+    #[must_use]
+    pub fn new(name: &'static str, label: &'static str, autocomplete: &'static str) -> Self {
+        Self {
+            id: name.replace('_', "-"),
+            name,
+            label,
+            kind: "text",
+            autocomplete,
+            value: "",
+            hint: String::new(),
+            error: None,
+            optional: false,
+            autofocus: false,
+            min_length: 0,
+            max_length: 0,
+            meter: false,
+        }
+    }
+
+    /// Asks for a password that is there.
+    #[must_use]
+    pub fn current_password(name: &'static str, label: &'static str) -> Self {
+        Self { kind: "password", ..Self::new(name, label, "current-password") }
+    }
+
+    /// Asks for a password to be. A hint says what is wanted, the script how good it is.
+    #[must_use]
+    pub fn new_password(name: &'static str, label: &'static str, min_length: usize) -> Self {
+        Self {
+            kind: "password",
+            hint: format!("At least {min_length} characters. A few unusual words are better than symbols."),
+            min_length,
+            max_length: 256,
+            meter: true,
+            ..Self::new(name, label, "new-password")
+        }
+    }
+
+    #[must_use]
+    pub fn email(name: &'static str, label: &'static str) -> Self {
+        Self { kind: "email", ..Self::new(name, label, "email") }
+    }
+
+    #[must_use]
+    pub fn value(self, value: &'a str) -> Self {
+        Self { value, ..self }
+    }
+
+    #[must_use]
+    pub fn hint(self, hint: &str) -> Self {
+        Self { hint: hint.to_owned(), ..self }
+    }
+
+    #[must_use]
+    pub fn optional(self) -> Self {
+        Self { optional: true, ..self }
+    }
+
+    #[must_use]
+    pub fn max_length(self, max_length: usize) -> Self {
+        Self { max_length, ..self }
+    }
+
+    /// For a page with several forms: an id is there once.
+    #[must_use]
+    pub fn within(self, form: &str) -> Self {
+        Self { id: format!("{form}-{}", self.id), ..self }
+    }
+
+    /// Where the cursor is when the form opens with no errors.
+    #[must_use]
+    pub fn first(self, errors: &FormErrors) -> Self {
+        Self { autofocus: errors.fields.is_empty(), ..self }
+    }
+
+    /// Takes what is wrong with it; the first field with an error has the cursor.
+    #[must_use]
+    pub fn checked(self, errors: &'a FormErrors) -> Self {
+        let error = errors.of(self.name);
+        let first = errors.fields.first().is_some_and(|first| first.field == self.name);
+        Self { error, autofocus: first || self.autofocus, ..self }
+    }
+
+    fn described_by(&self) -> String {
+        let mut ids = Vec::new();
+        if self.error.is_some() {
+            ids.push(format!("{}-error", self.id));
+        }
+        if !self.hint.is_empty() {
+            ids.push(format!("{}-hint", self.id));
+        }
+        ids.join(" ")
+    }
+}

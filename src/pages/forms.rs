@@ -1,0 +1,104 @@
+//! The pages of strangers: to come in, or to come back in.
+
+use askama::Template;
+
+use super::{Field, FormErrors, Frame, Notice};
+
+#[derive(Template, Debug)]
+#[template(path = "register.html")]
+pub struct Register<'a> {
+    frame: Frame<'a>,
+    errors: &'a FormErrors,
+    username: Field<'a>,
+    email: Field<'a>,
+    password: Field<'a>,
+}
+
+impl<'a> Register<'a> {
+    #[must_use]
+    pub fn new(
+        frame: Frame<'a>,
+        username: &'a str,
+        email: &'a str,
+        min_password: usize,
+        errors: &'a FormErrors,
+    ) -> Self {
+        Self {
+            frame,
+            errors,
+            username: Field::new("username", "Username", "username")
+                .value(username)
+                .hint("Others see it. Letters, digits, and _ . - after the first.")
+                .max_length(32)
+                .first(errors)
+                .checked(errors),
+            email: Field::email("email", "Mail address")
+                .value(email)
+                .hint("To get back in if you forget your password.")
+                .optional()
+                .checked(errors),
+            password: Field::new_password("password", "Password", min_password).checked(errors),
+        }
+    }
+}
+
+#[derive(Template, Debug)]
+#[template(path = "login.html")]
+pub struct Login<'a> {
+    frame: Frame<'a>,
+    errors: &'a FormErrors,
+    notice: Option<Notice>,
+    name: Field<'a>,
+    password: Field<'a>,
+}
+
+impl<'a> Login<'a> {
+    #[must_use]
+    pub fn new(frame: Frame<'a>, login: &'a str, notice: Option<Notice>, errors: &'a FormErrors) -> Self {
+        // Who has typed a name goes on with the password.
+        let mut password = Field::current_password("password", "Password").checked(errors);
+        let mut name = Field::new("login", "Username or mail address", "username").value(login);
+        if login.is_empty() {
+            name = name.first(errors);
+        } else {
+            password = password.first(errors);
+        }
+        Self { frame, errors, notice, name: name.checked(errors), password }
+    }
+}
+
+#[derive(Template, Debug)]
+#[template(path = "forgot_password.html")]
+pub struct ForgotPassword<'a> {
+    frame: Frame<'a>,
+    errors: &'a FormErrors,
+    notice: Option<Notice>,
+    login: Field<'a>,
+}
+
+impl<'a> ForgotPassword<'a> {
+    #[must_use]
+    pub fn new(frame: Frame<'a>, login: &'a str, notice: Option<Notice>, errors: &'a FormErrors) -> Self {
+        let login = Field::new("login", "Username or mail address", "username").value(login);
+        Self { frame, errors, notice, login: login.first(errors).checked(errors) }
+    }
+}
+
+/// The link's token is in this page's address and nowhere on it.
+#[derive(Template, Debug)]
+#[template(path = "reset_password.html")]
+pub struct ResetPassword<'a> {
+    frame: Frame<'a>,
+    errors: &'a FormErrors,
+    /// For the person, and for the password manager.
+    username: &'a str,
+    password: Field<'a>,
+}
+
+impl<'a> ResetPassword<'a> {
+    #[must_use]
+    pub fn new(frame: Frame<'a>, username: &'a str, min_password: usize, errors: &'a FormErrors) -> Self {
+        let password = Field::new_password("password", "New password", min_password);
+        Self { frame, errors, username, password: password.first(errors).checked(errors) }
+    }
+}

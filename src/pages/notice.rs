@@ -1,0 +1,73 @@
+//! What was just done, said once on the next page.
+
+/// It travels in the query of a redirect: a fixed word, so that nobody can make our pages say anything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    SignedOut,
+    PasswordReset,
+    EmailVerified,
+    ResetRequested,
+    AccountDeleted,
+    DeviceSignedOut,
+    OthersSignedOut,
+    NameChanged,
+    PasswordChanged,
+    LinkSent,
+}
+
+impl Notice {
+    pub const ALL: [Self; 10] = [
+        Self::SignedOut,
+        Self::PasswordReset,
+        Self::EmailVerified,
+        Self::ResetRequested,
+        Self::AccountDeleted,
+        Self::DeviceSignedOut,
+        Self::OthersSignedOut,
+        Self::NameChanged,
+        Self::PasswordChanged,
+        Self::LinkSent,
+    ];
+
+    /// The word in the query.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignedOut => "signed-out",
+            Self::PasswordReset => "password-reset",
+            Self::EmailVerified => "email-verified",
+            Self::ResetRequested => "reset-requested",
+            Self::AccountDeleted => "account-deleted",
+            Self::DeviceSignedOut => "device-signed-out",
+            Self::OthersSignedOut => "others-signed-out",
+            Self::NameChanged => "name-changed",
+            Self::PasswordChanged => "password-changed",
+            Self::LinkSent => "link-sent",
+        }
+    }
+
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|notice| notice.as_str() == word)
+    }
+
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::SignedOut => "You are signed out.",
+            Self::PasswordReset => {
+                "Your new password is set, and every device is signed out. Sign in with it."
+            }
+            Self::EmailVerified => "Your mail address is confirmed.",
+            Self::ResetRequested => {
+                "If there is such an account with a mail address, a link is on its way. It works for 30 minutes."
+            }
+            Self::AccountDeleted => "Your account is deleted.",
+            Self::DeviceSignedOut => "The device is signed out, and its connections are closed.",
+            Self::OthersSignedOut => "You are signed out everywhere else.",
+            Self::NameChanged => "Your display name is changed.",
+            Self::PasswordChanged => "Your password is changed, and you are signed out everywhere else.",
+            Self::LinkSent => "A link is on its way. The address is yours once you follow it.",
+        }
+    }
+}

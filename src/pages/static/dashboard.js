@@ -1,0 +1,214 @@
+// The live part of the dashboard: the secret message, connections as they come and go, and the end of the sign-in.
+
+import { Doorward, browserToken } from "./doorward.js";
+
+const base = document.body.dataset.base ?? "";
+const token = browserToken(`${base}/api/token`);
+const door = new Doorward({ token });
+
+/** @param {string} id */
+const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+// What was just done is said once, not at each reload.
+if (location.search) history.replaceState(null, "", location.pathname);
+
+showTimes(document);
+setInterval(() => showTimes(document), 30_000);
+
+/* The state of the connection */
+
+const WORDS = {
+  idle: "Not connected",
+  connecting: "Connecting",
+  open: "Connected",
+  waiting: "Reconnecting",
+  ended: "Signed out",
+};
+
+/** @type {ReturnType<typeof setInterval> | undefined} */
+let countdown;
+
+door.on("state", (/** @type {import("./doorward.js").StateChange} */ { state, retryAt }) => {
+  clearInterval(countdown);
+  const live = byId("live");
+  // An attempt that follows another is still the same trouble: the words change only with the news.
+  const words = state === "connecting" && live.dataset.state === "waiting" ? WORDS.waiting : WORDS[state];
+  if (byId("live-words").textContent !== words) byId("live-words").textContent = words;
+  if (words !== WORDS.waiting || state === "waiting") live.dataset.state = state;
+  byId("live-count").textContent = "";
+  byId("live-now").hidden = state !== "waiting";
+  const button = /** @type {HTMLButtonElement} */ (byId("secret-button"));
+  button.disabled = state === "ended" || state === "idle";
+  if (state === "waiting" && retryAt) {
+    const tick = () => {
+      const seconds = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
+      byId("live-count").textContent = `in ${seconds} s`;
+    };
+    tick();
+    countdown = setInterval(tick, 500);
+  }
+});
+
+byId("live-now").addEventListener("click", () => door.connect());
+
+/* The end */
+
+/** @type {Record<number, string>} */
+const REASONS = {
+  4401: "Your sign-in has ended.",
+  4403: "This address is not one that Doorward is set up for. Open it under its public address.",
+  4441: "You signed out, here or on another device.",
+  4442: "Your password was changed or reset on another device.",
+  4443: "Your account was closed.",
+};
+
+door.on("ended", (/** @type {import("./doorward.js").End} */ { code, reason }) => {
+  byId("ended-reason").textContent = REASONS[code] ?? `The connection was closed: ${reason} (${code}).`;
+  document.title = "Signed out – Doorward";
+  const dialog = /** @type {HTMLDialogElement} */ (byId("ended"));
+  dialog.addEventListener("cancel", (event) => event.preventDefault());
+  dialog.showModal();
+});
+
+// A form that signs out closes the connection as well, and a dialog would only flash before the next page.
+document.addEventListener("submit", () => door.close());
+
+/* The secret message */
+
+byId("secret-button").addEventListener("click", async () => {
+  const show = (/** @type {string} */ message, /** @type {string} */ code) => {
+    byId("secret-message").textContent = message;
+    byId("secret-code").textContent = code;
+    byId("secret").hidden = false;
+  };
+  try {
+    const { message, code } = await door.request("secret");
+    show(message, code);
+  } catch (error) {
+    if (door.state !== "ended") show("It did not come. Try again.", "");
+    console.info("no secret message", error);
+  }
+});
+
+/* Connections and devices */
+
+/** @typedef {{ id: string, login: string, carrier: string, address: string, since: string }} SessionInfo */
+/** @typedef {{ id: string, device: string, ip?: string, created_at: string, last_seen_at: string, current: boolean }} Login */
+
+const CARRIERS = /** @type {Record<string, string>} */ ({ websocket: "WebSocket", polling: "Socket.IO", tcp: "TCP" });
+
+/** @type {Login[]} */
+let logins = [];
+/** @type {SessionInfo[]} */
+let sessions = [];
+
+door.on("welcome", () => void door.request("watch_sessions").catch(() => {}));
+
+door.on("sessions", async (/** @type {{ sessions: SessionInfo[] }} */ news) => {
+  sessions = news.sessions;
+  showConnections();
+  // A connection may be a new device's, or the last of one that was signed out.
+  await loadLogins();
+  showConnections();
+});
+
+let wanted = 0;
+
+async function loadLogins() {
+  const mine = ++wanted;
+  try {
+    const response = await fetch(`${base}/api/logins`, {
+      headers: { authorization: `Bearer ${await token({ fresh: false })}` },
+    });
+    // Of two that were asked for at the same time the later one counts.
+    if (!response.ok || mine !== wanted) return;
+    logins = (await response.json()).logins;
+    showDevices();
+  } catch (error) {
+    console.info("no list of devices", error);
+  }
+}
+
+function showConnections() {
+  const rows = sessions.map((session) => {
+    const device = logins.find((login) => login.id === session.login)?.device ?? "";
+    return fill("connection-row", {
+      device: device || "A device",
+      carrier: CARRIERS[session.carrier] ?? session.carrier,
+      address: session.address,
+      since: session.since,
+      current: session.id === door.session?.session,
+    });
+  });
+  byId("connections").replaceChildren(...rows);
+  byId("no-connections").hidden = rows.length > 0;
+}
+
+function showDevices() {
+  const list = byId("devices");
+  // Whoever is on a button stays there.
+  const focused = document.activeElement?.closest("#devices [data-id]")?.getAttribute("data-id");
+  list.replaceChildren(
+    ...logins.map((login) => {
+      const row = fill("device-row", {
+        device: login.device,
+        address: login.ip ?? "",
+        "last-seen": login.last_seen_at,
+        since: login.created_at,
+        current: login.current,
+      });
+      row.dataset.id = login.id;
+      /** @type {HTMLInputElement} */ (row.querySelector("input[name=login]")).value = login.id;
+      return row;
+    }),
+  );
+  byId("others").hidden = logins.length < 2;
+  if (focused) {
+    /** @type {HTMLElement | null} */ (list.querySelector(`[data-id="${CSS.escape(focused)}"] button`))?.focus();
+  }
+}
+
+/**
+ * A row from its template. A text is written, a time is shown, and a truth shows or hides.
+ *
+ * @param {string} id
+ * @param {Record<string, string | boolean>} values
+ */
+function fill(id, values) {
+  const template = /** @type {HTMLTemplateElement} */ (byId(id));
+  const row = /** @type {HTMLElement} */ (
+    /** @type {HTMLElement} */ (template.content.firstElementChild).cloneNode(true)
+  );
+  for (const slot of row.querySelectorAll("[data-slot]")) {
+    const element = /** @type {HTMLElement} */ (slot);
+    const value = values[element.dataset.slot ?? ""] ?? "";
+    if (typeof value === "boolean") element.hidden = !value;
+    else if (element instanceof HTMLTimeElement) element.dateTime = value;
+    else element.textContent = value;
+  }
+  showTimes(row);
+  return row;
+}
+
+/* Times, as the reader's own clock and language have them */
+
+/** @param {ParentNode} within */
+function showTimes(within) {
+  const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  const rough = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
+  for (const time of within.querySelectorAll("time")) {
+    const at = new Date(time.dateTime);
+    if (Number.isNaN(at.getTime())) continue;
+    const seconds = Math.min(0, (at.getTime() - Date.now()) / 1000);
+    const words =
+      seconds > -60 ? "just now"
+      : seconds > -3600 ? rough.format(Math.ceil(seconds / 60), "minute")
+      : seconds > -86_400 ? rough.format(Math.ceil(seconds / 3600), "hour")
+      : seconds > -30 * 86_400 ? rough.format(Math.ceil(seconds / 86_400), "day")
+      : exact.format(at);
+    if (time.textContent !== words) time.textContent = words;
+    time.title = exact.format(at);
+  }
+}
+
+door.connect();

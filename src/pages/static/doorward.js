@@ -1,0 +1,479 @@
+// A live connection to Doorward that looks after itself: it signs in, renews its token in-band, comes back after
+// a random and growing delay, and stays away when the sign-in has ended. No dependencies, no build.
+//
+//   import { Doorward, browserToken } from "https://id.example.org/static/doorward.js";
+//
+//   const door = new Doorward({ url: "wss://id.example.org/ws", token: browserToken() });
+//   door.on("state", ({ state }) => console.log(state));
+//   door.on("ended", ({ reason }) => location.assign("/login"));
+//   door.connect();
+//   const { message } = await door.request("secret");
+//
+// The protocol: docs/PROTOCOL.md. This client: docs/CLIENT.md.
+
+/**
+ * @typedef {"idle" | "connecting" | "open" | "waiting" | "ended"} State
+ * `idle` before `connect` and after `close`; `waiting` between two attempts; `ended` when there is nothing to come
+ * back to without a new sign-in.
+ *
+ * @typedef {{ type: string, id?: string | number, [field: string]: any }} Message
+ * What the server says; `type` tells which fields there are.
+ *
+ * @typedef {object} StateChange
+ * @property {State} state
+ * @property {number} [retryAt] When `waiting`: the time of the next attempt, in milliseconds since the epoch.
+ *
+ * @typedef {object} End
+ * @property {number} code A close code of docs/PROTOCOL.md; 4401 if the token source said that there is no sign-in.
+ * @property {string} reason A sentence for people.
+ *
+ * @typedef {object} TokenRequest
+ * @property {boolean} fresh A token that was given before will not do: it has expired or is about to.
+ *
+ * @typedef {(request: TokenRequest) => string | Promise<string>} TokenSource
+ * Gives an access token. It throws {@link SignInEnded} if there is no sign-in any more; after any other error it is
+ * asked again later.
+ *
+ * @typedef {object} Options
+ * @property {TokenSource} token
+ * @property {string | URL} [url] Of the socket, `wss://HOST/ws`. By default that of the server which this file is from.
+ * @property {number} [minDelay] Milliseconds before the first new attempt, 500 by default; each further one doubles it.
+ * @property {number} [maxDelay] Their bound, 30000 by default.
+ * @property {() => number} [random] From 0 to 1, for tests.
+ *
+ * @typedef {object} RequestOptions
+ * @property {number} [timeout] Milliseconds to wait for the reply, the time until the connection is open included;
+ *   10000 by default.
+ */
+
+const SUBPROTOCOL = "doorward.v1";
+const HANDSHAKE_TIMEOUT = 15_000;
+const PROBE_TIMEOUT = 5_000;
+/** A connection that held this long was a good one: the next delay starts from the first again. */
+const STEADY = 10_000;
+/** Requests that may wait for the connection to open. */
+const MAX_QUEUE = 100;
+
+/** What to do about a close that no `goodbye` announced. @type {Record<number, "never" | "new_token">} */
+const WITHOUT_GOODBYE = {
+  1002: "never",
+  1007: "never",
+  1009: "never",
+  4400: "never",
+  4401: "never",
+  4403: "never",
+  4440: "new_token",
+  4441: "never",
+  4442: "never",
+  4443: "never",
+};
+
+/** Thrown by a token source: nobody is signed in any more. */
+export class SignInEnded extends Error {
+  /** @param {string} [message] */
+  constructor(message = "signed out") {
+    super(message);
+    this.name = "SignInEnded";
+  }
+}
+
+/** Why a request has no reply. */
+export class RequestError extends Error {
+  /**
+   * @param {string} code The server's word (docs/PROTOCOL.md), or `timeout`, `closed`, `ended`, `full`
+   * @param {string} message
+   */
+  constructor(code, message) {
+    super(message);
+    this.name = "RequestError";
+    this.code = code;
+  }
+}
+
+/**
+ * A token source for pages of Doorward's own origin: it changes the browser's cookie for access tokens, and keeps
+ * the last one in memory until shortly before its end.
+ *
+ * @param {string | URL} [endpoint] By default that of the server which this file is from.
+ * @returns {TokenSource}
+ */
+export function browserToken(endpoint = new URL("api/token", home())) {
+  let token = "";
+  let until = 0;
+  return async ({ fresh }) => {
+    if (!fresh && Date.now() < until) return token;
+    const response = await fetch(endpoint, { method: "POST", headers: { accept: "application/json" } });
+    if (response.status === 401) throw new SignInEnded();
+    if (!response.ok) throw new Error(`no token: HTTP ${response.status}`);
+    const body = await response.json();
+    token = body.access_token;
+    // Half a minute before its end, or halfway if it lives shorter than a minute.
+    until = Date.now() + Math.max(body.expires_in * 500, body.expires_in * 1000 - 30_000);
+    return token;
+  };
+}
+
+/** The address of the server which this file is from, also when its files have a version in their path. */
+function home() {
+  return new URL(import.meta.url.replace(/static\/(?:[^/]+\/)?[^/]*$/, ""));
+}
+
+/** @returns {URL} */
+function defaultUrl() {
+  const url = new URL("ws", home());
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  return url;
+}
+
+/**
+ * A live connection. Its events, for {@link Doorward#on}: `state` ({@link StateChange}), `ended` ({@link End}),
+ * `message` (each {@link Message} of the server), and each message once more under its own type: `welcome`,
+ * `sessions` and so on.
+ */
+export class Doorward {
+  /** @type {State} */
+  #state = "idle";
+  /** @type {Message | null} */
+  #welcome = null;
+  /** @type {WebSocket | null} */
+  #socket = null;
+  /** @type {{ code: number, reason: string, reconnect: string } | null} */
+  #goodbye = null;
+  #attempts = 0;
+  #openedAt = 0;
+  #heardAt = 0;
+  #needsFresh = false;
+  #nextId = 1;
+  /** Counts connections, so that what belonged to an older one is told apart. */
+  #era = 0;
+  /** @type {Map<string | number, { resolve: (reply: Message) => void, reject: (error: Error) => void }>} */
+  #pending = new Map();
+  /** @type {Set<{ send: () => void, reject: (error: Error) => void }>} */
+  #queue = new Set();
+  /** @type {Map<string, Set<(detail: any) => void>>} */
+  #listeners = new Map();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #watchdog;
+  #url;
+  #token;
+  #minDelay;
+  #maxDelay;
+  #random;
+
+  /** @param {Options} options */
+  constructor({ token, url = defaultUrl(), minDelay = 500, maxDelay = 30_000, random = Math.random }) {
+    this.#token = token;
+    this.#url = new URL(url);
+    this.#minDelay = minDelay;
+    this.#maxDelay = maxDelay;
+    this.#random = random;
+  }
+
+  /** @returns {State} */
+  get state() {
+    return this.#state;
+  }
+
+  /** The last `welcome`: who and which session this is. @returns {Message | null} */
+  get session() {
+    return this.#welcome;
+  }
+
+  /**
+   * Calls `listener` for each event of this type, until the function that it answers is called.
+   *
+   * @param {string} type
+   * @param {(detail: any) => void} listener
+   * @returns {() => void}
+   */
+  on(type, listener) {
+    const listeners = this.#listeners.get(type) ?? new Set();
+    this.#listeners.set(type, listeners.add(listener));
+    return () => void listeners.delete(listener);
+  }
+
+  /** Opens the connection, or tries at once if it is waiting. After `ended`: with the sign-in that is new. */
+  connect() {
+    if (this.#state === "connecting" || this.#state === "open") return;
+    if (this.#state !== "waiting") this.#attempts = 0;
+    this.#listen(true);
+    this.#open();
+  }
+
+  /** Closes the connection, until `connect` is called again. Requests without a reply fail. */
+  close() {
+    this.#listen(false);
+    this.#drop(new RequestError("closed", "the connection was closed"), true);
+    this.#setState("idle");
+  }
+
+  /**
+   * Asks and waits for the reply. While the connection is not open it waits for that.
+   *
+   * @param {string} type
+   * @param {Record<string, unknown>} [fields]
+   * @param {RequestOptions} [options]
+   * @returns {Promise<Message>} It fails with a {@link RequestError}.
+   */
+  request(type, fields = {}, { timeout = 10_000 } = {}) {
+    return new Promise((resolve, reject) => {
+      if (this.#state === "ended" || this.#state === "idle") {
+        reject(new RequestError(this.#state === "idle" ? "closed" : "ended", "there is no connection"));
+        return;
+      }
+      if (this.#queue.size >= MAX_QUEUE) {
+        reject(new RequestError("full", "too many requests wait for the connection"));
+        return;
+      }
+      const id = this.#nextId++;
+      const timer = setTimeout(() => {
+        this.#pending.delete(id);
+        this.#queue.delete(waiting);
+        reject(new RequestError("timeout", `no reply within ${timeout} ms`));
+      }, timeout);
+      const fail = (/** @type {Error} */ error) => {
+        clearTimeout(timer);
+        reject(error);
+      };
+      const waiting = {
+        send: () => {
+          this.#pending.set(id, {
+            resolve: (reply) => {
+              clearTimeout(timer);
+              resolve(reply);
+            },
+            reject: fail,
+          });
+          this.#socket?.send(JSON.stringify({ ...fields, type, id }));
+        },
+        reject: fail,
+      };
+      if (this.#state === "open") waiting.send();
+      else this.#queue.add(waiting);
+    });
+  }
+
+  async #open() {
+    clearTimeout(this.#timer);
+    const era = ++this.#era;
+    this.#goodbye = null;
+    this.#setState("connecting");
+    let token;
+    try {
+      token = await this.#token({ fresh: this.#needsFresh });
+    } catch (error) {
+      if (era !== this.#era) return;
+      if (error instanceof SignInEnded) this.#end(4401, error.message);
+      else this.#retry();
+      return;
+    }
+    if (era !== this.#era) return;
+    this.#needsFresh = false;
+    /** @type {WebSocket} */
+    let socket;
+    try {
+      socket = new WebSocket(this.#url, [SUBPROTOCOL, `bearer.${token}`]);
+    } catch (error) {
+      // An address or a token that no browser takes: no later attempt is better.
+      this.#end(4400, String(error));
+      return;
+    }
+    this.#socket = socket;
+    this.#timer = setTimeout(() => this.#lost(era, 1006, ""), HANDSHAKE_TIMEOUT);
+    socket.onmessage = (event) => era === this.#era && this.#receive(event.data);
+    socket.onclose = (event) => this.#lost(era, event.code, event.reason);
+  }
+
+  /** @param {unknown} data */
+  #receive(data) {
+    this.#heardAt = Date.now();
+    if (typeof data !== "string") return;
+    /** @type {Message} */
+    const message = JSON.parse(data);
+    const waiting = message.id === undefined ? undefined : this.#pending.get(message.id);
+    if (waiting && message.id !== undefined) {
+      this.#pending.delete(message.id);
+      if (message.type === "error") waiting.reject(new RequestError(message.code, message.detail));
+      else waiting.resolve(message);
+    }
+    switch (message.type) {
+      case "welcome":
+        this.#welcomed(message);
+        break;
+      case "expiring":
+        void this.#renew(this.#era, Date.parse(message.expires_at));
+        break;
+      case "goodbye":
+        this.#goodbye = { code: message.code, reason: message.reason, reconnect: message.reconnect };
+        break;
+    }
+    this.#emit("message", message);
+    this.#emit(message.type, message);
+  }
+
+  /** @param {Message} message */
+  #welcomed(message) {
+    clearTimeout(this.#timer);
+    this.#welcome = message;
+    this.#openedAt = Date.now();
+    this.#watch(message.heartbeat_s * 1000);
+    this.#setState("open");
+    for (const waiting of this.#queue) waiting.send();
+    this.#queue.clear();
+  }
+
+  /**
+   * The server asks a silent client for a sign of life where no script sees it. So after two heartbeats of silence
+   * it is asked from here: the network may have gone without a word.
+   *
+   * @param {number} heartbeat In milliseconds
+   */
+  #watch(heartbeat) {
+    clearTimeout(this.#watchdog);
+    const era = this.#era;
+    this.#watchdog = setTimeout(async () => {
+      if (Date.now() - this.#heardAt >= 2 * heartbeat) await this.#probe();
+      if (era === this.#era && this.#state === "open") this.#watch(heartbeat);
+    }, 2 * heartbeat);
+  }
+
+  async #probe() {
+    const era = this.#era;
+    try {
+      await this.request("ping", {}, { timeout: PROBE_TIMEOUT });
+    } catch (error) {
+      if (error instanceof RequestError && error.code === "timeout") this.#lost(era, 1006, "");
+    }
+  }
+
+  /**
+   * Sends a new token before the old one ends. What fails is tried again: the server closes in time, and then the
+   * next connection asks for a new one as well.
+   *
+   * @param {number} era
+   * @param {number} expiresAt
+   */
+  async #renew(era, expiresAt) {
+    for (let attempt = 0; era === this.#era && (attempt === 0 || Date.now() < expiresAt); attempt++) {
+      try {
+        const token = await this.#token({ fresh: true });
+        if (era === this.#era) await this.request("auth", { token });
+        return;
+      } catch (error) {
+        if (era !== this.#era) return;
+        if (error instanceof SignInEnded) {
+          this.#end(4401, error.message);
+          return;
+        }
+        await new Promise((resolve) => setTimeout(resolve, this.#delay(attempt)));
+      }
+    }
+  }
+
+  /**
+   * @param {number} era
+   * @param {number} code
+   * @param {string} reason
+   */
+  #lost(era, code, reason) {
+    if (era !== this.#era) return;
+    const goodbye = this.#goodbye ?? { code, reason, reconnect: WITHOUT_GOODBYE[code] ?? "backoff" };
+    if (Date.now() - this.#openedAt >= STEADY && this.#state === "open") this.#attempts = 0;
+    if (goodbye.reconnect === "never") {
+      this.#end(goodbye.code, goodbye.reason);
+      return;
+    }
+    this.#needsFresh = goodbye.reconnect === "new_token";
+    this.#retry();
+  }
+
+  #retry() {
+    // What was sent may have been done or not: only whoever asked knows whether to ask again.
+    this.#drop(new RequestError("closed", "the connection was lost"), false);
+    const delay = this.#delay(this.#attempts++);
+    this.#timer = setTimeout(() => this.#open(), delay);
+    this.#setState("waiting", Date.now() + delay);
+  }
+
+  /** Doubles, and is random by half: clients that were cut together must not come back together. @param {number} n */
+  #delay(n) {
+    const delay = Math.min(this.#maxDelay, this.#minDelay * 2 ** Math.min(n, 30));
+    return delay * (0.5 + this.#random() / 2);
+  }
+
+  /**
+   * @param {number} code
+   * @param {string} reason
+   */
+  #end(code, reason) {
+    this.#listen(false);
+    this.#drop(new RequestError("ended", reason), true);
+    this.#setState("ended");
+    this.#emit("ended", { code, reason });
+  }
+
+  /**
+   * Leaves the socket, and fails what it still owes.
+   *
+   * @param {Error} error
+   * @param {boolean} queueToo
+   */
+  #drop(error, queueToo) {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#watchdog);
+    this.#era++;
+    if (this.#socket) {
+      this.#socket.onmessage = this.#socket.onclose = null;
+      this.#socket.close();
+      this.#socket = null;
+    }
+    const failed = [...this.#pending.values(), ...(queueToo ? this.#queue : [])];
+    this.#pending.clear();
+    if (queueToo) this.#queue.clear();
+    for (const { reject } of failed) reject(error);
+  }
+
+  /** A network that is back, or a page that is looked at again, is a good moment. */
+  #awake = () => {
+    if (typeof document !== "undefined" && document.visibilityState === "hidden") return;
+    if (this.#state === "waiting") this.#open();
+    else if (this.#state === "open") void this.#probe();
+  };
+
+  /** @param {boolean} on */
+  #listen(on) {
+    if (typeof document === "undefined") return;
+    const change = on ? "addEventListener" : "removeEventListener";
+    globalThis[change]("online", this.#awake);
+    globalThis[change]("pageshow", this.#awake);
+    document[change]("visibilitychange", this.#awake);
+  }
+
+  /**
+   * @param {State} state
+   * @param {number} [retryAt]
+   */
+  #setState(state, retryAt) {
+    this.#state = state;
+    this.#emit("state", retryAt === undefined ? { state } : { state, retryAt });
+  }
+
+  /**
+   * @param {string} type
+   * @param {unknown} detail
+   */
+  #emit(type, detail) {
+    for (const listener of this.#listeners.get(type) ?? []) {
+      try {
+        listener(detail);
+      } catch (error) {
+        // A listener's mistake is reported as its own, and is none of the connection's.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  }
+}

@@ -1,0 +1,105 @@
+// Shows and hides passwords, and says how good a new one is. The forms work without it.
+
+const base = document.body.dataset.base ?? "";
+
+for (const input of document.querySelectorAll('input[type="password"]')) {
+  addEye(/** @type {HTMLInputElement} */ (input));
+}
+for (const input of document.querySelectorAll("input[data-meter]")) {
+  addMeter(/** @type {HTMLInputElement} */ (input));
+}
+
+/** @param {HTMLInputElement} input */
+function addEye(input) {
+  const label = input.labels?.[0]?.textContent?.trim() ?? "password";
+  const box = make("div", "with-eye");
+  const eye = make("button", "eye");
+  eye.type = "button";
+  input.replaceWith(box);
+  box.append(input, eye);
+  const show = (/** @type {boolean} */ shown) => {
+    input.type = shown ? "text" : "password";
+    eye.textContent = shown ? "Hide" : "Show";
+    eye.setAttribute("aria-label", `${eye.textContent} ${label}`);
+    eye.setAttribute("aria-pressed", String(shown));
+  };
+  show(false);
+  eye.addEventListener("click", () => {
+    show(input.type === "password");
+    input.focus();
+  });
+  // Hidden again before it leaves, so that the browser keeps it as a password and nobody looks over a shoulder.
+  input.form?.addEventListener("submit", () => show(false));
+}
+
+const PAUSE = 250;
+
+/** @param {HTMLInputElement} input */
+function addMeter(input) {
+  const meter = make("div", "meter");
+  meter.setAttribute("aria-hidden", "true");
+  meter.append(...Array.from({ length: 4 }, () => document.createElement("i")));
+  const judgement = make("p", "judgement");
+  judgement.setAttribute("role", "status");
+  meter.hidden = true;
+  const hint = input.closest(".field")?.querySelector(".hint");
+  (input.closest(".with-eye") ?? input).after(meter, judgement);
+
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  /** @type {AbortController | undefined} */
+  let asking;
+  const say = (/** @type {number} */ score, /** @type {string} */ words) => {
+    meter.dataset.score = String(score);
+    judgement.textContent = words;
+    // The judgement takes the hint's place.
+    meter.hidden = words === "";
+    if (hint instanceof HTMLElement) hint.hidden = words !== "";
+  };
+  const ask = async () => {
+    asking = new AbortController();
+    const { signal } = asking;
+    const about = (/** @type {string} */ name) => {
+      const other = input.form?.elements.namedItem(name);
+      return other instanceof HTMLInputElement ? other.value : "";
+    };
+    try {
+      const response = await fetch(`${base}/api/password-strength`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ password: input.value, username: about("username"), email: about("email") }),
+        signal,
+      });
+      // A busy server judges when the form is sent.
+      if (!response.ok) return say(0, "");
+      const { score, ok, detail, suggestions } = await response.json();
+      const words = ok ? (score === 4 ? "Very good." : "Good.") : [detail, ...suggestions].join(" ");
+      // One that is refused never looks good, and something typed never looks like nothing.
+      say(ok ? score : Math.min(Math.max(score, 1), 2), words);
+    } catch {
+      if (!signal.aborted) say(0, "");
+    }
+  };
+  const changed = () => {
+    clearTimeout(timer);
+    asking?.abort();
+    if (input.value === "") return say(0, "");
+    timer = setTimeout(ask, PAUSE);
+  };
+  input.addEventListener("input", changed);
+  for (const name of ["username", "email"]) {
+    const other = input.form?.elements.namedItem(name);
+    if (other instanceof HTMLInputElement) other.addEventListener("change", changed);
+  }
+}
+
+/**
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {string} className
+ */
+function make(tag, className) {
+  const element = document.createElement(tag);
+  element.className = className;
+  return element;
+}

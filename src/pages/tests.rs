@@ -1,0 +1,221 @@
+//! Every template with samples, its error states too.
+
+use std::collections::HashSet;
+
+use askama::Template;
+
+use super::*;
+use crate::actors::mailer::preview::KeptMail;
+
+const HOSTILE: &str = "<script>alert(1)</script>\"'&";
+const FRAME: Frame<'static> = Frame { base: "/id", dev_mail: true };
+
+fn errors(fields: &[&str]) -> FormErrors {
+    FormErrors {
+        general: Some(format!("General: {HOSTILE}")),
+        fields: fields
+            .iter()
+            .map(|field| FieldError {
+                field: (*field).to_owned(),
+                detail: format!("Wrong {field}: {HOSTILE}"),
+                suggestions: vec!["First suggestion.".to_owned(), HOSTILE.to_owned()],
+            })
+            .collect(),
+    }
+}
+
+fn dashboard<'a>(text: &'a str, refused: Option<(Section, &'a FormErrors)>) -> Dashboard<'a> {
+    let at = Moment(crate::clock::Timestamp::default());
+    let device = |current| DeviceRow {
+        frame_base: FRAME.base.to_owned(),
+        id: text.to_owned(),
+        device: text.to_owned(),
+        address: text.to_owned(),
+        last_seen: at,
+        since: at,
+        current,
+    };
+    let connection =
+        ConnectionRow { device: text.to_owned(), carrier: "websocket", address: text.to_owned(), since: at };
+    Dashboard {
+        frame: FRAME,
+        notice: refused.is_none().then_some(Notice::NameChanged),
+        username: text,
+        display_name: text,
+        email: Some(text),
+        email_verified: false,
+        min_password: 8,
+        devices: vec![device(true), device(false)],
+        connections: vec![connection],
+        refused,
+        typed: text,
+    }
+}
+
+/// Each page, plain and in its error states, about somebody called `text`.
+fn pages(text: &str) -> Vec<(&'static str, String)> {
+    let none = FormErrors::default();
+    let mail = |id: &str| KeptMail {
+        id: id.to_owned(),
+        date: Some("2026-11-25T04:43:17Z".to_owned()),
+        to: Some(text.to_owned()),
+        subject: Some(text.to_owned()),
+        text: Some(format!("Hello {text}\n\nhttp://l/1\n")),
+        links: vec!["http://l/1".to_owned()],
+    };
+    let mut pages = Vec::new();
+    let mut add = |name, page: &dyn askama::DynTemplate| pages.push((name, page.dyn_render().unwrap()));
+    for errors in [&none, &errors(&["username", "email", "password", "login"])] {
+        add("register", &Register::new(FRAME, text, text, 8, errors));
+        add("login", &Login::new(FRAME, text, None, errors));
+        add("login", &Login::new(FRAME, "", Some(Notice::SignedOut), errors));
+        add("forgot password", &ForgotPassword::new(FRAME, text, None, errors));
+        add("reset password", &ResetPassword::new(FRAME, text, 8, errors));
+    }
+    add("forgot password, done", &ForgotPassword::new(FRAME, "", Some(Notice::ResetRequested), &none));
+    add("home", &Home { frame: FRAME, notice: Some(Notice::AccountDeleted), public_url: text });
+    add("logout", &Logout { frame: FRAME, username: text });
+    for alert in [None, Some(text)] {
+        add("verify email", &VerifyEmail { frame: FRAME, username: text, email: text, alert });
+    }
+    for (status, request_id, link_expired) in
+        [(404, None, false), (500, Some("id"), false), (400, None, true)]
+    {
+        let (frame, title) = (FRAME, text);
+        add("error", &ErrorPage { frame, status, title, detail: text, request_id, link_expired });
+    }
+    add("dashboard", &dashboard(text, None));
+    let bare = Dashboard { email: None, devices: vec![], connections: vec![], ..dashboard(text, None) };
+    add("dashboard, bare", &bare);
+    let all = errors(&["display_name", "current_password", "new_password", "email"]);
+    for section in [Section::Profile, Section::Password, Section::Email, Section::Delete] {
+        add("dashboard, refused", &dashboard(text, Some((section, &all))));
+    }
+    add("kept mails", &DevMailPage { frame: FRAME, mails: &[mail("a"), mail("b")] });
+    add("kept mails, none", &DevMailPage { frame: FRAME, mails: &[] });
+    pages
+}
+
+/// The values of an attribute, in their order.
+fn values<'a>(html: &'a str, attribute: &str) -> Vec<&'a str> {
+    let mark = format!(" {attribute}=\"");
+    html.split(&mark).skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
+}
+
+fn tags<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
+    let mark = format!("<{name} ");
+    html.split(&mark).skip(1).map(|rest| rest.split('>').next().unwrap()).collect()
+}
+
+#[test]
+fn every_page_is_whole_and_has_one_heading() {
+    for (name, html) in pages("ada") {
+        assert!(
+            html.starts_with("<!DOCTYPE html>\n<html lang=\"en\">") && html.ends_with("</html>"),
+            "{name}"
+        );
+        assert_eq!(html.matches("<h1").count(), 1, "{name}");
+        let title = html.split("<title>").nth(1).unwrap().split("</title>").next().unwrap();
+        assert!(title.ends_with(" – Doorward") && title.len() > 15, "{name}: {title}");
+        assert!(!html.contains("{{") && !html.contains("{%"), "{name}");
+        for element in ["<main id=\"main\"", "<header", "<footer"] {
+            assert_eq!(html.matches(element).count(), 1, "{name}: {element}");
+        }
+    }
+}
+
+#[test]
+fn every_input_has_its_label_and_what_describes_it() {
+    for (name, html) in pages("ada") {
+        let ids = values(&html, "id");
+        let known: HashSet<_> = ids.iter().copied().collect();
+        assert_eq!(known.len(), ids.len(), "{name}: an id is there once: {ids:?}");
+        let labels: HashSet<_> = values(&html, "for").into_iter().collect();
+        for input in tags(&html, "input") {
+            let input = format!(" {input}");
+            if input.contains(" hidden") || input.contains("type=\"hidden\"") {
+                continue;
+            }
+            assert!(labels.contains(values(&input, "id")[0]), "{name}: {input}");
+            assert!(!values(&input, "autocomplete")[0].is_empty(), "{name}: {input}");
+            if input.contains("type=\"password\"") {
+                assert!(values(&input, "value").is_empty(), "{name}: a password is never shown again");
+            }
+            assert_eq!(input.contains("aria-invalid"), input.contains("-error"), "{name}: {input}");
+        }
+        for attribute in ["aria-describedby", "aria-labelledby", "for"] {
+            for id in values(&html, attribute).iter().flat_map(|ids| ids.split(' ')) {
+                assert!(known.contains(id), "{name}: {attribute} {id}");
+            }
+        }
+        assert!(html.matches(" autofocus").count() <= 1, "{name}");
+    }
+}
+
+#[test]
+fn a_refused_form_says_why_beside_the_field_and_keeps_what_was_typed() {
+    let errors = errors(&["username"]);
+    let html = Register::new(FRAME, "typed-name", "typed@example.org", 8, &errors).render().unwrap();
+    assert!(html.contains("<title>Error: "));
+    assert!(html.contains("id=\"username-error\"") && html.contains("First suggestion."));
+    assert!(html.contains("value=\"typed-name\"") && html.contains("value=\"typed@example.org\""));
+    let field = tags(&html, "input").into_iter().find(|input| input.contains("name=\"username\"")).unwrap();
+    assert!(
+        field.contains("autofocus") && field.contains("aria-describedby=\"username-error username-hint\"")
+    );
+    let open = dashboard("ada", Some((Section::Email, &errors))).render().unwrap();
+    assert_eq!(open.matches("<details open>").count(), 1);
+}
+
+#[test]
+fn every_address_is_ours_and_below_the_public_path() {
+    for (name, html) in pages("ada") {
+        for attribute in ["href", "action", "src"] {
+            for address in values(&html, attribute) {
+                let ours = address.starts_with("/id/") || address == "#main";
+                assert!(ours || address == "http://l/1", "{name}: {attribute}={address}");
+            }
+        }
+        for form in tags(&html, "form") {
+            assert!(form.contains("method=\"post\""), "{name}: what is typed must not come into an address");
+        }
+        assert!(
+            !html.contains(" style=") && !html.contains(" onclick=") && !html.contains("<style"),
+            "{name}"
+        );
+        for script in tags(&html, "script") {
+            assert!(script.starts_with("type=\"module\" src=\"/id/static/"), "{name}: {script}");
+        }
+    }
+}
+
+#[test]
+fn what_people_type_stays_text() {
+    for (name, html) in pages(HOSTILE) {
+        assert!(!html.contains("<script>") && !html.contains("alert(1)</script>"), "{name}");
+        assert!(!html.contains("\"'&"), "{name}");
+    }
+}
+
+#[test]
+fn files_have_a_type_and_pages_name_only_files_that_are_there() {
+    for asset in assets::ASSETS {
+        assert!(!asset.body.is_empty() && assets::find(asset.name).is_some(), "{}", asset.name);
+    }
+    for (name, html) in pages("ada") {
+        for address in values(&html, "href").into_iter().chain(values(&html, "src")) {
+            if let Some(file) = address.strip_prefix("/id/static/") {
+                let (version, file) = file.split_once('/').unwrap();
+                assert!(version == assets::version() && assets::find(file).is_some(), "{name}: {address}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_notice_is_read_back() {
+    for notice in Notice::ALL {
+        assert_eq!(Notice::parse(notice.as_str()), Some(notice));
+    }
+    assert_eq!(Notice::parse("anything"), None);
+}

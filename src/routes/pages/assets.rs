@@ -1,0 +1,50 @@
+//! `/static/`: the files that pages load.
+
+use actix_web::http::header::{self, EntityTag, Header, IfNoneMatch};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use crate::error::ApiError;
+use crate::pages::assets::{self, Asset};
+
+/// A year, as "for good" is written.
+const FOR_GOOD: &str = "public, max-age=31536000, immutable";
+
+/// `GET /static/{version}/{name}`: what our pages name. A page of the version before, or of the next while
+/// nodes are replaced one by one, gets this version's file and keeps it not.
+pub(in super::super) async fn versioned(
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, ApiError> {
+    let (version, name) = path.into_inner();
+    let asset = assets::find(&name).ok_or_else(ApiError::not_found)?;
+    Ok(serve(&request, asset, if version == assets::version() { FOR_GOOD } else { "no-cache" }))
+}
+
+/// `GET /static/{name}`: a lasting address, for applications of others.
+pub(in super::super) async fn latest(
+    request: HttpRequest,
+    name: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let asset = assets::find(&name).ok_or_else(ApiError::not_found)?;
+    Ok(serve(&request, asset, "no-cache"))
+}
+
+fn serve(request: &HttpRequest, asset: &'static Asset, caching: &'static str) -> HttpResponse {
+    // Weak: it may be sent compressed (RFC 9110 section 8.8.1).
+    let tag = EntityTag::new_weak(assets::version().to_owned());
+    let known = match IfNoneMatch::parse(request) {
+        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|other| tag.weak_eq(other)),
+        Ok(IfNoneMatch::Any) | Err(_) => false,
+    };
+    let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response
+        .insert_header((header::CACHE_CONTROL, caching))
+        .insert_header(header::ETag(tag))
+        // A module that another origin's page imports is asked for by the rules of CORS; these files are no secret.
+        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
+        .insert_header(("Cross-Origin-Resource-Policy", "cross-origin"));
+    if known {
+        return response.finish();
+    }
+    response.content_type(asset.content_type).body(asset.body)
+}

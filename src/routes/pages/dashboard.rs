@@ -1,0 +1,236 @@
+//! `/dashboard`, and the forms on it.
+
+use std::collections::HashMap;
+
+use actix_web::HttpResponse;
+use serde::Deserialize;
+
+use super::enter::NoFields;
+use super::{Browser, Form, Refusals, Visit};
+use crate::accounts::{DisplayName, Error};
+use crate::domain::{Access, Email, LoginId, Password, describe_user_agent};
+use crate::error::ApiError;
+use crate::pages::{ConnectionRow, Dashboard, DeviceRow, FormErrors, Moment, Notice, Section};
+
+const PATH: &str = "/dashboard";
+
+/// `GET /dashboard`
+pub(in super::super) async fn show(Browser(access): Browser, visit: Visit) -> Result<HttpResponse, ApiError> {
+    let mut response = Contents::load(&visit, &access).await?.page(&visit, None, "", None)?;
+    // The login lives on with each visit, and so must the cookie.
+    visit.site.renew_cookie(&visit.request, &mut response);
+    Ok(response)
+}
+
+/// `GET` of a form's address: whoever reloads a refused form.
+pub(in super::super) async fn back(visit: Visit) -> HttpResponse {
+    visit.redirect(PATH, None)
+}
+
+/// What the page shows.
+struct Contents {
+    profile: crate::accounts::Profile,
+    devices: Vec<DeviceRow>,
+    connections: Vec<ConnectionRow>,
+}
+
+impl Contents {
+    async fn load(visit: &Visit, access: &Access) -> Result<Self, ApiError> {
+        let profile = visit.accounts.profile(access.user).await?;
+        let logins = visit.accounts.list_logins(access.user).await?;
+        let words: HashMap<LoginId, String> =
+            logins.iter().map(|login| (login.id, describe_user_agent(login.user_agent.as_deref()))).collect();
+        let connections = visit.accounts.list_sessions(access.user);
+        let connections = connections.iter().map(|session| ConnectionRow {
+            device: words.get(&session.login).cloned().unwrap_or_default(),
+            carrier: session.carrier,
+            address: session.address.to_string(),
+            since: Moment(session.since),
+        });
+        let connections = connections.collect();
+        let devices = logins.into_iter().map(|login| DeviceRow {
+            frame_base: visit.site.base.clone(),
+            device: words.get(&login.id).cloned().unwrap_or_default(),
+            address: login.ip.unwrap_or_default(),
+            last_seen: Moment(login.last_seen_at),
+            since: Moment(login.created_at),
+            current: login.id == access.login,
+            id: login.id.to_string(),
+        });
+        Ok(Self { profile, devices: devices.collect(), connections })
+    }
+
+    fn page(
+        self,
+        visit: &Visit,
+        refused: Option<(Section, &FormErrors)>,
+        typed: &str,
+        error: Option<&ApiError>,
+    ) -> Result<HttpResponse, ApiError> {
+        let page = Dashboard {
+            frame: visit.frame(),
+            notice: visit.notice(),
+            username: &self.profile.username,
+            display_name: &self.profile.display_name,
+            email: self.profile.email.as_deref(),
+            email_verified: self.profile.email_verified,
+            min_password: visit.accounts.min_password(),
+            devices: self.devices,
+            connections: self.connections,
+            refused,
+            typed,
+        };
+        match error {
+            Some(error) => visit.refuse(error, &page),
+            None => visit.page(&page),
+        }
+    }
+}
+
+/// Where a form leads: back with a notice, or to the page with the form open and what was wrong.
+async fn answer(
+    visit: &Visit,
+    access: &Access,
+    section: Section,
+    fields: &'static [&'static str],
+    typed: &str,
+    outcome: Result<Notice, ApiError>,
+) -> Result<HttpResponse, ApiError> {
+    match outcome {
+        Ok(done) => Ok(visit.redirect(PATH, Some(done))),
+        Err(error) => {
+            let refusals = Refusals::of(fields, error.clone())?;
+            let contents = Contents::load(visit, access).await?;
+            contents.page(visit, Some((section, &refusals.errors)), typed, Some(&error))
+        }
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(in super::super) struct ProfileForm {
+    display_name: String,
+}
+
+/// `POST /dashboard/profile`
+pub(in super::super) async fn rename(
+    Browser(access): Browser,
+    visit: Visit,
+    Form(form): Form<ProfileForm>,
+) -> Result<HttpResponse, ApiError> {
+    let done = match DisplayName::parse(form.display_name.trim()) {
+        Ok(name) => visit.accounts.rename(access.user, name).await,
+        Err(invalid) => Err(invalid.into()),
+    };
+    let outcome = done.map(|_| Notice::NameChanged).map_err(ApiError::from);
+    answer(&visit, &access, Section::Profile, &["display_name"], &form.display_name, outcome).await
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(in super::super) struct PasswordForm {
+    current_password: String,
+    new_password: String,
+}
+
+/// `POST /dashboard/password`
+pub(in super::super) async fn change_password(
+    Browser(access): Browser,
+    visit: Visit,
+    Form(form): Form<PasswordForm>,
+) -> Result<HttpResponse, ApiError> {
+    let done = match visit.accounts.choose_password(form.new_password) {
+        Ok(new) => visit.accounts.change_password(&access, Password::typed(form.current_password), new).await,
+        Err(error) => Err(error),
+    };
+    let outcome = done
+        .map(|()| Notice::PasswordChanged)
+        .map_err(|error| ApiError::from(error).rename_field("password", "new_password"));
+    let fields = &["current_password", "new_password"];
+    answer(&visit, &access, Section::Password, fields, "", outcome).await
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(in super::super) struct EmailForm {
+    email: String,
+    current_password: String,
+}
+
+/// `POST /dashboard/email`
+pub(in super::super) async fn change_email(
+    Browser(access): Browser,
+    visit: Visit,
+    Form(form): Form<EmailForm>,
+) -> Result<HttpResponse, ApiError> {
+    let done = match Email::parse(form.email.trim()) {
+        Ok(email) => {
+            visit.accounts.change_email(&access, email, Password::typed(form.current_password)).await
+        }
+        Err(invalid) => Err(invalid.into()),
+    };
+    let outcome = done.map(|()| Notice::LinkSent).map_err(ApiError::from);
+    let fields = &["email", "current_password"];
+    answer(&visit, &access, Section::Email, fields, &form.email, outcome).await
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(in super::super) struct DeleteForm {
+    current_password: String,
+}
+
+/// `POST /dashboard/delete`
+pub(in super::super) async fn delete(
+    Browser(access): Browser,
+    visit: Visit,
+    Form(form): Form<DeleteForm>,
+) -> Result<HttpResponse, ApiError> {
+    match visit.accounts.delete(&access, Password::typed(form.current_password)).await {
+        Ok(()) => {
+            let mut response = visit.redirect("/", Some(Notice::AccountDeleted));
+            visit.site.forget_cookie(&mut response);
+            Ok(response)
+        }
+        Err(error) => {
+            answer(&visit, &access, Section::Delete, &["current_password"], "", Err(error.into())).await
+        }
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(in super::super) struct SignOutForm {
+    /// The device's login.
+    login: String,
+}
+
+/// `POST /dashboard/sign-out`
+pub(in super::super) async fn sign_out(
+    Browser(access): Browser,
+    visit: Visit,
+    Form(form): Form<SignOutForm>,
+) -> Result<HttpResponse, ApiError> {
+    let login: LoginId = form.login.parse().map_err(|_| ApiError::not_found())?;
+    match visit.accounts.end_login(&access, login).await {
+        // One that has ended meanwhile is signed out, as was asked.
+        Ok(()) | Err(Error::NotFound) => {}
+        Err(error) => return Err(error.into()),
+    }
+    if login == access.login {
+        let mut response = visit.redirect("/login", Some(Notice::SignedOut));
+        visit.site.forget_cookie(&mut response);
+        return Ok(response);
+    }
+    Ok(visit.redirect(PATH, Some(Notice::DeviceSignedOut)))
+}
+
+/// `POST /dashboard/sign-out-others`
+pub(in super::super) async fn sign_out_others(
+    Browser(access): Browser,
+    visit: Visit,
+    _: Form<NoFields>,
+) -> Result<HttpResponse, ApiError> {
+    visit.accounts.end_logins(&access, true).await?;
+    Ok(visit.redirect(PATH, Some(Notice::OthersSignedOut)))
+}

@@ -1,0 +1,152 @@
+//! The start, and the pages to come in and to go: register, sign in, forgot, sign out.
+
+use actix_web::HttpResponse;
+use serde::Deserialize;
+
+use super::super::client::client_address;
+use super::super::extract::device;
+use super::{Browser, Form, Refusals, Visit};
+use crate::accounts::Grant;
+use crate::domain::{Email, Password, Username};
+use crate::error::ApiError;
+use crate::pages::{ForgotPassword, FormErrors, Home, Login, Logout, Notice, Register};
+
+/// `GET /`
+pub(in super::super) async fn home(visit: Visit) -> Result<HttpResponse, ApiError> {
+    if visit.browser().await?.is_some() {
+        return Ok(visit.redirect("/dashboard", None));
+    }
+    let (frame, notice) = (visit.frame(), visit.notice());
+    visit.page(&Home { frame, notice, public_url: &visit.site.public_url })
+}
+
+/// `GET /register`
+pub(in super::super) async fn show_register(visit: Visit) -> Result<HttpResponse, ApiError> {
+    if visit.browser().await?.is_some() {
+        return Ok(visit.redirect("/dashboard", None));
+    }
+    visit.page(&Register::new(visit.frame(), "", "", visit.accounts.min_password(), &FormErrors::default()))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(in super::super) struct RegisterForm {
+    username: String,
+    email: String,
+    password: String,
+}
+
+/// `POST /register`
+pub(in super::super) async fn register(
+    visit: Visit,
+    Form(form): Form<RegisterForm>,
+) -> Result<HttpResponse, ApiError> {
+    const FIELDS: &[&str] = &["username", "email", "password"];
+    // A keyboard's own space at the end is nobody's name.
+    let (username, email) = (form.username.trim(), form.email.trim());
+    let mut refusals = Refusals::new(FIELDS);
+    let parsed = (
+        refusals.check(Username::parse(username)),
+        match email {
+            "" => Some(None),
+            email => refusals.check(Email::parse(email)).map(Some),
+        },
+        refusals.check(visit.accounts.choose_password(form.password)),
+    );
+    if let (Some(name), Some(address), Some(password)) = parsed {
+        let device = device(&visit.request, &visit.site, true);
+        match visit.accounts.register(name, password, address, device).await {
+            Ok(grant) => return enter(&visit, &grant).await,
+            Err(error) => refusals = Refusals::of(FIELDS, error.into())?,
+        }
+    }
+    let page = Register::new(visit.frame(), username, email, visit.accounts.min_password(), &refusals.errors);
+    visit.refuse(&refusals.first.unwrap_or_else(ApiError::not_found), &page)
+}
+
+/// `GET /login`
+pub(in super::super) async fn show_login(visit: Visit) -> Result<HttpResponse, ApiError> {
+    if visit.browser().await?.is_some() {
+        return Ok(visit.redirect("/dashboard", None));
+    }
+    visit.page(&Login::new(visit.frame(), "", visit.notice(), &FormErrors::default()))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(in super::super) struct LoginForm {
+    login: String,
+    password: String,
+}
+
+/// `POST /login`
+pub(in super::super) async fn login(
+    visit: Visit,
+    Form(form): Form<LoginForm>,
+) -> Result<HttpResponse, ApiError> {
+    let login = form.login.trim();
+    let device = device(&visit.request, &visit.site, true);
+    match visit.accounts.sign_in(login, Password::typed(form.password), device).await {
+        Ok(grant) => enter(&visit, &grant).await,
+        Err(error) => {
+            let error = ApiError::from(error);
+            let refusals = Refusals::of(&[], error.clone())?;
+            visit.refuse(&error, &Login::new(visit.frame(), login, None, &refusals.errors))
+        }
+    }
+}
+
+/// Gives the browser its cookie.
+async fn enter(visit: &Visit, grant: &Grant) -> Result<HttpResponse, ApiError> {
+    visit.leave().await?;
+    let mut response = visit.redirect("/dashboard", None);
+    visit.site.give_cookie(&mut response, &grant.credential);
+    Ok(response)
+}
+
+/// `GET /forgot-password`
+pub(in super::super) async fn show_forgot(visit: Visit) -> Result<HttpResponse, ApiError> {
+    visit.page(&ForgotPassword::new(visit.frame(), "", visit.notice(), &FormErrors::default()))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(in super::super) struct ForgotForm {
+    login: String,
+}
+
+/// `POST /forgot-password`
+pub(in super::super) async fn forgot(
+    visit: Visit,
+    Form(form): Form<ForgotForm>,
+) -> Result<HttpResponse, ApiError> {
+    let login = form.login.trim();
+    let address = client_address(&visit.request, &visit.site.sockets);
+    match visit.accounts.request_reset(login, Some(address)).await {
+        Ok(()) => Ok(visit.redirect("/forgot-password", Some(Notice::ResetRequested))),
+        Err(error) => {
+            let error = ApiError::from(error);
+            let refusals = Refusals::of(&[], error.clone())?;
+            visit.refuse(&error, &ForgotPassword::new(visit.frame(), login, None, &refusals.errors))
+        }
+    }
+}
+
+/// `GET /logout`: asks, because a link must not sign anybody out.
+pub(in super::super) async fn show_logout(
+    Browser(access): Browser,
+    visit: Visit,
+) -> Result<HttpResponse, ApiError> {
+    visit.page(&Logout { frame: visit.frame(), username: &access.username })
+}
+
+#[derive(Deserialize)]
+pub(in super::super) struct NoFields {}
+
+/// `POST /logout`
+pub(in super::super) async fn logout(visit: Visit, _: Form<NoFields>) -> Result<HttpResponse, ApiError> {
+    visit.leave().await?;
+    let mut response = visit.redirect("/login", Some(Notice::SignedOut));
+    visit.site.forget_cookie(&mut response);
+    Ok(response)
+}

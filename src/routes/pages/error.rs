@@ -1,0 +1,59 @@
+//! What a person sees when something went wrong: a page in place of the problem document.
+
+use actix_web::body::BoxBody;
+use actix_web::dev::ServiceResponse;
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, web};
+use askama::Template as _;
+
+use super::super::site::Site;
+use super::visit::{frame, with_page};
+use crate::error::ApiError;
+use crate::pages::ErrorPage;
+
+/// Turns an error's document into a page, if it is a browser that asks. `request_id` is in the log.
+pub(in super::super) fn for_browser(
+    response: ServiceResponse<BoxBody>,
+    request_id: &str,
+) -> ServiceResponse<BoxBody> {
+    if !response.status().is_client_error() && !response.status().is_server_error() {
+        return response;
+    }
+    let error = response.response().error().and_then(|error| error.as_error::<ApiError>().cloned());
+    let site = response.request().app_data::<web::Data<Site>>().cloned();
+    match (error, site) {
+        (Some(error), Some(site)) if wants_page(response.request()) => {
+            let (request, answer) = response.into_parts();
+            let page = ErrorPage {
+                frame: frame(&request, &site),
+                status: answer.status().as_u16(),
+                title: title(&error, answer.status()),
+                detail: error.detail(),
+                request_id: answer.status().is_server_error().then_some(request_id),
+                link_expired: error.code() == "invalid_link",
+            };
+            match page.render() {
+                Ok(html) => ServiceResponse::new(request, with_page(&answer, &site, html)),
+                Err(_) => ServiceResponse::new(request, answer),
+            }
+        }
+        _ => response,
+    }
+}
+
+/// Browsers say that they take HTML when a person goes somewhere; programs and scripts seldom do.
+pub(in super::super) fn wants_page(request: &HttpRequest) -> bool {
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html")) && !request.path().starts_with("/api/")
+}
+
+fn title(error: &ApiError, status: StatusCode) -> &'static str {
+    match (status, error.code().as_str()) {
+        (_, "invalid_link") => "This link does not work any more",
+        (StatusCode::NOT_FOUND, _) => "Page not found",
+        (StatusCode::FORBIDDEN, _) => "Not from there",
+        (StatusCode::SERVICE_UNAVAILABLE, _) => "Too busy at the moment",
+        (status, _) if status.is_server_error() => "Something went wrong",
+        _ => "This did not work",
+    }
+}

@@ -1,0 +1,127 @@
+//! What a page's form posts, and what is wrong with it.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::error::UrlencodedError;
+use actix_web::http::StatusCode;
+use actix_web::{FromRequest, HttpRequest, web};
+use serde::de::DeserializeOwned;
+
+use super::super::extract::{BODY_TIMEOUT, too_large, too_slow};
+use super::super::site::Site;
+use crate::accounts::Error;
+use crate::error::ApiError;
+use crate::pages::{FieldError, FormErrors};
+
+/// A form of a page of ours: refused if another site's page made the browser post it. `T` gives a default to
+/// what may be missing and leaves the rest to the parsers of `domain`.
+#[derive(Debug)]
+pub(in super::super) struct Form<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let ours = match request.app_data::<web::Data<Site>>() {
+            Some(site) => site.check_same_site(request),
+            // `configure` always sets it; without it nothing is taken.
+            None => Err(ApiError::not_found()),
+        };
+        let form = read(request, payload);
+        Box::pin(async move {
+            ours?;
+            form.await.map(Self)
+        })
+    }
+}
+
+/// The form of a page that a link in a mail leads to. The link's token is its authority and no cookie is
+/// looked at, so it does not matter whose page posts it. Nor could it be told: such a page sends no referrer,
+/// and then its `Origin` is `null` (Fetch, section 3.2).
+#[derive(Debug)]
+pub(in super::super) struct LinkForm<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for LinkForm<T> {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let form = read(request, payload);
+        Box::pin(async move { form.await.map(Self) })
+    }
+}
+
+fn read<T: DeserializeOwned + 'static>(
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> impl Future<Output = Result<T, ApiError>> + 'static {
+    let form = web::Form::<T>::from_request(request, payload);
+    async move {
+        #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
+        let read = tokio::time::timeout(BODY_TIMEOUT, form).await;
+        let form = read.map_err(|_| too_slow())?.map_err(|error| unreadable(&error))?;
+        Ok(form.into_inner())
+    }
+}
+
+fn unreadable(error: &actix_web::Error) -> ApiError {
+    match error.as_error::<UrlencodedError>() {
+        Some(UrlencodedError::Overflow { .. }) => too_large(),
+        Some(UrlencodedError::ContentType) => ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "not_a_form",
+            "The body must be a form: Content-Type: application/x-www-form-urlencoded",
+        ),
+        _ => ApiError::new(StatusCode::BAD_REQUEST, "bad_body", "The body could not be read."),
+    }
+}
+
+/// Collects what is wrong with a form that has `fields`, so that all of it is said at once.
+pub(in super::super) struct Refusals {
+    fields: &'static [&'static str],
+    pub errors: FormErrors,
+    /// The first of them: its status is the answer's.
+    pub first: Option<ApiError>,
+}
+
+impl Refusals {
+    pub const fn new(fields: &'static [&'static str]) -> Self {
+        Self { fields, errors: FormErrors { general: None, fields: Vec::new() }, first: None }
+    }
+
+    /// The value, or a note of why there is none.
+    pub fn check<T, E>(&mut self, result: Result<T, E>) -> Option<T>
+    where
+        Error: From<E>,
+    {
+        result.map_err(|error| self.note(Error::from(error).into())).ok()
+    }
+
+    pub fn note(&mut self, error: ApiError) {
+        match error.field_name().filter(|field| self.fields.contains(field)) {
+            Some(field) => self.errors.fields.push(FieldError {
+                field: field.to_owned(),
+                detail: error.detail().to_owned(),
+                suggestions: error.suggestions().to_vec(),
+            }),
+            None => self.errors.general = Some(error.detail().to_owned()),
+        }
+        self.first.get_or_insert(error);
+    }
+
+    /// The refusal of a form by what it asked for.
+    ///
+    /// # Errors
+    /// What lies with us: it is no matter of the form.
+    pub fn of(fields: &'static [&'static str], error: ApiError) -> Result<Self, ApiError> {
+        if error.is_ours() {
+            return Err(error);
+        }
+        let mut refusals = Self::new(fields);
+        refusals.note(error);
+        Ok(refusals)
+    }
+}

@@ -1,0 +1,14 @@
+//! The pages: what a browser asks for and posts. Forms post and redirect, so that they work without a script;
+//! what they do is in `accounts`, how they look in `crate::pages`.
+
+pub(super) mod assets;
+pub(super) mod dashboard;
+pub(super) mod enter;
+pub(super) mod error;
+mod form;
+pub(super) mod links;
+mod visit;
+
+pub(super) use error::wants_page;
+pub(super) use form::{Form, LinkForm, Refusals};
+pub(super) use visit::{Browser, Visit};

@@ -1,0 +1,159 @@
+//! What every page works with: the request, who its browser is signed in as, and how to answer.
+
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::error::InternalError;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web};
+use askama::Template;
+
+use super::super::dev_mail::DevMail;
+use super::super::site::Site;
+use crate::accounts::{Accounts, Error};
+use crate::domain::Access;
+use crate::error::ApiError;
+use crate::pages::{Frame, Notice};
+
+/// The files of our own origin and nothing else: no script in a page, no frame round it, no form to elsewhere,
+/// and no string that becomes markup (Trusted Types). `SOCKET` is where the live socket is.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+     connect-src 'self' SOCKET; frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; \
+     require-trusted-types-for 'script'; trusted-types 'none'";
+
+/// A request for a page.
+#[derive(Clone)]
+pub(in super::super) struct Visit {
+    pub request: HttpRequest,
+    pub site: web::Data<Site>,
+    pub accounts: web::Data<Accounts>,
+}
+
+impl Visit {
+    pub fn of(request: &HttpRequest) -> Option<Self> {
+        // `configure` always sets them.
+        let (site, accounts) =
+            (request.app_data::<web::Data<Site>>()?, request.app_data::<web::Data<Accounts>>()?);
+        Some(Self { request: request.clone(), site: site.clone(), accounts: accounts.clone() })
+    }
+
+    pub fn frame(&self) -> Frame<'_> {
+        frame(&self.request, &self.site)
+    }
+
+    /// What the last page's form has done, if it says.
+    pub fn notice(&self) -> Option<Notice> {
+        let query = self.request.query_string().split('&');
+        query.filter_map(|pair| pair.strip_prefix("done=")).find_map(Notice::parse)
+    }
+
+    /// Who the browser is signed in as.
+    pub async fn browser(&self) -> Result<Option<Access>, ApiError> {
+        let Some(cookie) = self.site.read_cookie(&self.request) else { return Ok(None) };
+        match self.accounts.recognize(&cookie).await {
+            Ok(access) => Ok(Some(access)),
+            Err(Error::InvalidCookie) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub fn page(&self, page: &impl Template) -> Result<HttpResponse, ApiError> {
+        Ok(finish(HttpResponse::Ok(), &self.site, render(page)?))
+    }
+
+    /// A form again, with what was wrong about it: the error's status and headers, the page's body.
+    pub fn refuse(&self, error: &ApiError, page: &impl Template) -> Result<HttpResponse, ApiError> {
+        let html = render(page)?;
+        Ok(with_page(&error.error_response(), &self.site, html))
+    }
+
+    /// To another page of ours, with GET (RFC 9110 section 15.4.4). Never to an address that a request names.
+    pub fn redirect(&self, path: &'static str, done: Option<Notice>) -> HttpResponse {
+        redirect(&self.site, path, done)
+    }
+
+    /// Ends the login that the browser had before, so that no forgotten device is left behind.
+    pub async fn leave(&self) -> Result<(), ApiError> {
+        let Some(cookie) = self.site.read_cookie(&self.request) else { return Ok(()) };
+        match self.accounts.sign_out_browser(&cookie).await {
+            Ok(()) | Err(Error::InvalidCookie) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn redirect(site: &Site, path: &str, done: Option<Notice>) -> HttpResponse {
+    let query = done.map(|done| format!("?done={}", done.as_str())).unwrap_or_default();
+    HttpResponse::SeeOther().insert_header((header::LOCATION, format!("{}{path}{query}", site.base))).finish()
+}
+
+pub(super) fn frame<'a>(request: &HttpRequest, site: &'a Site) -> Frame<'a> {
+    let dev_mail = request.app_data::<web::Data<DevMail>>();
+    Frame { base: &site.base, dev_mail: dev_mail.is_some_and(|mails| mails.is_for(request)) }
+}
+
+fn render(page: &impl Template) -> Result<String, ApiError> {
+    page.render().map_err(|error| ApiError::internal(&error))
+}
+
+/// Gives an answer a page for its body.
+pub(super) fn with_page(answer: &HttpResponse, site: &Site, html: String) -> HttpResponse {
+    let mut builder = HttpResponseBuilder::new(answer.status());
+    for (name, value) in answer.headers() {
+        if *name != header::CONTENT_TYPE {
+            builder.append_header((name, value));
+        }
+    }
+    finish(builder, site, html)
+}
+
+fn finish(mut builder: HttpResponseBuilder, site: &Site, html: String) -> HttpResponse {
+    builder
+        .content_type("text/html; charset=utf-8")
+        // A page is about one person, and Back must not show it to the next.
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        // Our own requests say where they come from, so that they can be told from others'.
+        .insert_header((header::REFERRER_POLICY, "same-origin"))
+        .insert_header(("Cross-Origin-Opener-Policy", "same-origin"))
+        .insert_header((
+            header::CONTENT_SECURITY_POLICY,
+            CONTENT_SECURITY_POLICY.replace("SOCKET", &site.socket_origin),
+        ))
+        .body(html)
+}
+
+impl FromRequest for Visit {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::of(request).ok_or_else(ApiError::not_found))
+    }
+}
+
+/// Whom the browser is signed in as; who is not is sent to sign in. A request that may change something must
+/// come from a page of ours: the browser adds the cookie whoever made it ask.
+#[derive(Debug, Clone)]
+pub(in super::super) struct Browser(pub Access);
+
+impl FromRequest for Browser {
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, actix_web::Error>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let visit = Visit::of(request);
+        Box::pin(async move {
+            let visit = visit.ok_or_else(ApiError::not_found)?;
+            if !visit.request.method().is_safe() {
+                visit.site.check_same_site(&visit.request)?;
+            }
+            if let Some(access) = visit.browser().await? {
+                return Ok(Self(access));
+            }
+            let mut response = visit.redirect("/login", None);
+            visit.site.forget_cookie(&mut response);
+            Err(InternalError::from_response("not signed in", response).into())
+        })
+    }
+}

@@ -1,0 +1,418 @@
+//! The pages: what forms post, where they lead, who may post them.
+
+use super::*;
+use crate::pages::assets;
+
+const HTML: (&str, &str) = ("Accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+
+/// A form as a browser posts it from a page of ours.
+fn form(path: &str, fields: &[(&str, &str)]) -> TestRequest {
+    let mut body = url::form_urlencoded::Serializer::new(String::new());
+    body.extend_pairs(fields);
+    TestRequest::post()
+        .uri(path)
+        .insert_header(HTML)
+        .insert_header(("Sec-Fetch-Site", "same-origin"))
+        .insert_header(("Content-Type", "application/x-www-form-urlencoded"))
+        .set_payload(body.finish())
+}
+
+fn with(request: TestRequest, cookie: &str) -> TestRequest {
+    request.insert_header(("Cookie", cookie.to_owned()))
+}
+
+fn page(path: &str, cookie: &str) -> TestRequest {
+    with(TestRequest::get().uri(path).insert_header(HTML), cookie)
+}
+
+impl<S: Service<Request, Response = ServiceResponse, Error = Error>> Api<S> {
+    async fn page(&self, path: &str, cookie: &str) -> Answer {
+        self.call(page(path, cookie)).await
+    }
+
+    /// Registers with the form; answers the cookie.
+    async fn come_in(&self, username: &str) -> String {
+        let fields = [("username", username), ("email", ""), ("password", PASSWORD)];
+        let answer = self.call(form("/register", &fields)).await;
+        assert_eq!((answer.status, answer.header("location")), (303, "/dashboard"), "{}", answer.text);
+        answer.cookie()
+    }
+
+    async fn sign_in(&self, username: &str) -> String {
+        let answer = self.call(form("/login", &[("login", username), ("password", PASSWORD)])).await;
+        assert_eq!((answer.status, answer.header("location")), (303, "/dashboard"), "{}", answer.text);
+        answer.cookie()
+    }
+}
+
+fn assert_page(answer: &Answer, status: u16, words: &str) {
+    assert_eq!(answer.status, status, "{}", answer.text);
+    assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let policy = answer.header("content-security-policy");
+    for part in ["default-src 'none'", "script-src 'self';", "frame-ancestors 'none'", "form-action 'self'"] {
+        assert!(policy.contains(part), "{policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert!(answer.text.contains(words), "no {words:?} in {}", answer.text);
+}
+
+#[actix_web::test]
+async fn a_browser_comes_in_is_known_and_leaves() {
+    let api = start().await;
+    assert_page(&api.page("/", "").await, 200, "Create an account");
+    assert_page(&api.page("/register", "").await, 200, "autocomplete=\"new-password\"");
+    assert_page(&api.page("/login", "").await, 200, "autocomplete=\"current-password\"");
+    let stranger = api.page("/dashboard", "").await;
+    assert_eq!((stranger.status, stranger.header("location")), (303, "/login"));
+
+    let cookie = api.come_in("ada").await;
+    assert!(cookie.starts_with("doorward=dwb_"));
+    let dashboard = api.page("/dashboard", &cookie).await;
+    assert_page(&dashboard, 200, "Hello, ada");
+    assert_eq!(dashboard.cookie(), cookie, "it lives on with each visit");
+    for path in ["/", "/login", "/register"] {
+        let answer = api.page(path, &cookie).await;
+        assert_eq!((answer.status, answer.header("location")), (303, "/dashboard"), "{path}");
+    }
+    assert_page(&api.page("/logout", &cookie).await, 200, "Sign out?");
+    assert_page(&api.page("/dashboard", &cookie).await, 200, "Hello, ada");
+    let out = api.call(with(form("/logout", &[]), &cookie)).await;
+    assert_eq!((out.status, out.header("location")), (303, "/login?done=signed-out"));
+    assert!(out.header("set-cookie").contains("Max-Age=0"));
+    assert_page(&api.page("/login?done=signed-out", "").await, 200, "You are signed out.");
+    let late = api.page("/dashboard", &cookie).await;
+    assert_eq!((late.status, late.header("location")), (303, "/login"));
+    assert!(late.header("set-cookie").contains("Max-Age=0"));
+    assert_page(&api.page("/login?done=%3Cscript%3E", "").await, 200, "Sign in");
+}
+
+#[actix_web::test]
+async fn a_refused_form_comes_back_with_what_was_typed() {
+    let api = start().await;
+    api.register("taken").await;
+    let post = async |username: &str, email: &str, password: &str| {
+        let fields = [("username", username), ("email", email), ("password", password)];
+        api.call(form("/register", &fields)).await
+    };
+    let all = post("-x", "no address", "short").await;
+    assert_page(&all, 422, "A username begins with a letter or a digit.");
+    assert!(all.text.contains("This is not a mail address") && all.text.contains("at least 8 characters"));
+    assert!(all.text.contains("value=\"-x\"") && all.text.contains("value=\"no address\""));
+    assert!(!all.text.contains("short\""), "a password does not come back");
+    let taken = post(" Taken ", "ada@example.org", PASSWORD).await;
+    assert_page(&taken, 409, "This username is taken.");
+    assert!(taken.text.contains("value=\"ada@example.org\""));
+    let weak = post("ada", "", "password1").await;
+    assert_page(&weak, 422, "id=\"password-error\"");
+    assert_page(&api.call(form("/register", &[])).await, 422, "A username is needed.");
+
+    for (login, password) in [("taken", "wrong"), ("nobody", PASSWORD), ("", "")] {
+        let refused = api.call(form("/login", &[("login", login), ("password", password)])).await;
+        assert_page(&refused, 401, "The login or the password is wrong.");
+        assert!(refused.header("set-cookie").is_empty());
+        assert!(login.is_empty() || refused.text.contains(&format!("value=\"{login}\"")));
+    }
+}
+
+#[actix_web::test]
+async fn other_sites_pages_can_post_none_of_the_forms() {
+    let api = start().await;
+    let cookie = api.come_in("ada").await;
+    let forms = [
+        "/register",
+        "/login",
+        "/logout",
+        "/forgot-password",
+        "/dashboard/profile",
+        "/dashboard/password",
+        "/dashboard/email",
+        "/dashboard/delete",
+        "/dashboard/sign-out",
+        "/dashboard/sign-out-others",
+    ];
+    for path in forms {
+        for (name, value) in [
+            ("Sec-Fetch-Site", "cross-site"),
+            ("Sec-Fetch-Site", "same-site"),
+            ("Origin", "http://evil.example"),
+            ("Origin", "null"),
+        ] {
+            let mut request = with(TestRequest::post().uri(path).insert_header(HTML), &cookie)
+                .insert_header(("Content-Type", "application/x-www-form-urlencoded"))
+                .insert_header((name, value));
+            request = request.set_payload("login=ada&password=x&current_password=x");
+            assert_page(&api.call(request).await, 403, "another site");
+        }
+        // Nor as another kind of body, nor by GET.
+        let json = with(TestRequest::post().uri(path), &cookie).set_json(json!({"login": "ada"}));
+        assert_eq!(api.call(json).await.code(), (415, "not_a_form".to_owned()), "{path}");
+        let get = api.page(&format!("{path}?login=ada&password=x"), &cookie).await;
+        assert!(get.status < 400, "{path}");
+    }
+    assert_page(&api.page("/dashboard", &cookie).await, 200, "Hello, ada");
+    // Without a header that tells, on plain http, by the origin.
+    let own = TestRequest::post()
+        .uri("/login")
+        .insert_header(("Origin", "http://localhost:8080"))
+        .insert_header(("Content-Type", "application/x-www-form-urlencoded"))
+        .set_payload(format!("login=ada&password={}", PASSWORD.replace(' ', "+")));
+    assert_eq!(api.call(own).await.status, 303);
+}
+
+#[actix_web::test]
+async fn no_request_leads_anybody_elsewhere() {
+    let api = start_at("https://example.org/id/").await;
+    for path in ["/login", "//evil.example", "/login?next=//evil.example", "/login?done=//evil.example"] {
+        let mut request = form(path, &[("login", "ada"), ("password", PASSWORD), ("next", "//evil.example")]);
+        request = request.insert_header(("Host", "evil.example"));
+        let answer = api.call(request.insert_header(("Referer", "http://evil.example/"))).await;
+        assert!(!answer.header("location").contains("evil") && !answer.text.contains("//evil"), "{path}");
+    }
+    let fields = [("username", "ada"), ("password", PASSWORD)];
+    let answer = api.call(form("/register", &fields).insert_header(("Host", "evil.example"))).await;
+    assert_eq!((answer.status, answer.header("location")), (303, "/id/dashboard"));
+    assert!(answer.cookie().starts_with("__Host-doorward="));
+    let dashboard = api.page("/dashboard", &answer.cookie()).await;
+    assert_page(&dashboard, 200, "action=\"/id/dashboard/password\"");
+    assert!(dashboard.header("content-security-policy").contains("wss://example.org"));
+}
+
+#[actix_web::test]
+async fn signing_in_again_leaves_no_device_behind() {
+    let api = start().await;
+    let first = api.come_in("ada").await;
+    let again = form("/login", &[("login", "ada"), ("password", PASSWORD)]);
+    let second = api.call(with(again, &first)).await.cookie();
+    assert_ne!(first, second);
+    assert_eq!(api.page("/dashboard", &first).await.status, 303);
+    let dashboard = api.page("/dashboard", &second).await;
+    assert_eq!(dashboard.text.matches("data-slot=\"current\">this device").count(), 1);
+    assert_eq!(dashboard.text.matches("<li class=\"row\" data-id=\"0").count(), 1);
+}
+
+#[actix_web::test]
+async fn devices_are_signed_out_one_or_all() {
+    let api = start().await;
+    let cookie = api.come_in("ada").await;
+    let others = [api.sign_in("ada").await, api.sign_in("ada").await, api.sign_in("ada").await];
+    let login = |cookie: &str| cookie.strip_prefix("doorward=dwb_").unwrap()[..36].to_owned();
+    let out = async |id: &str, cookie: &str| {
+        let answer = api.call(with(form("/dashboard/sign-out", &[("login", id)]), cookie)).await;
+        (answer.status, answer.header("location").to_owned())
+    };
+    let done = (303, "/dashboard?done=device-signed-out".to_owned());
+    assert_eq!(out(&login(&others[0]), &cookie).await, done);
+    assert_eq!(out(&login(&others[0]), &cookie).await, done, "twice is once");
+    assert_eq!(api.page("/dashboard", &others[0]).await.status, 303);
+    assert_eq!(out("no id", &cookie).await.0, 404);
+    let bob = api.come_in("bob").await;
+    out(&login(&cookie), &bob).await;
+    assert_eq!(api.page("/dashboard", &cookie).await.status, 200, "nobody signs another out");
+    let all = api.call(with(form("/dashboard/sign-out-others", &[]), &cookie)).await;
+    assert_eq!(all.header("location"), "/dashboard?done=others-signed-out");
+    for other in &others[1..] {
+        assert_eq!(api.page("/dashboard", other).await.status, 303);
+    }
+    assert_page(&api.page("/dashboard?done=others-signed-out", &cookie).await, 200, "everywhere else.");
+    assert_eq!(out(&login(&cookie), &cookie).await, (303, "/login?done=signed-out".to_owned()));
+    assert_eq!(api.page("/dashboard", &cookie).await.status, 303);
+}
+
+#[actix_web::test]
+async fn the_account_is_changed_and_closed() {
+    const NEW: &str = "another teapot sails vinegar";
+    let api = start().await;
+    let cookie = api.come_in("ada").await;
+    let post = async |what: &str, fields: &[(&str, &str)]| {
+        api.call(with(form(&format!("/dashboard/{what}"), fields), &cookie)).await
+    };
+    let named = post("profile", &[("display_name", "Ada <b>")]).await;
+    assert_eq!(named.header("location"), "/dashboard?done=name-changed");
+    assert_page(&api.page("/dashboard", &cookie).await, 200, "Hello, Ada &#60;b&#62;");
+    assert_page(&post("profile", &[("display_name", " ")]).await, 422, "id=\"profile-display-name-error\"");
+
+    let wrong = post("password", &[("current_password", "wrong"), ("new_password", NEW)]).await;
+    assert_page(&wrong, 403, "id=\"password-current-password-error\"");
+    let weak = post("password", &[("current_password", PASSWORD), ("new_password", "password1")]).await;
+    assert_page(&weak, 422, "id=\"password-new-password-error\"");
+    assert_page(&post("password", &[]).await, 422, "id=\"password-new-password-error\"");
+    let other = api.sign_in("ada").await;
+    let changed = post("password", &[("current_password", PASSWORD), ("new_password", NEW)]).await;
+    assert_eq!(changed.header("location"), "/dashboard?done=password-changed");
+    assert_eq!(api.page("/dashboard", &other).await.status, 303);
+    assert_eq!(api.page("/dashboard", &cookie).await.status, 200);
+
+    let bad = post("email", &[("email", "x"), ("current_password", NEW)]).await;
+    assert_page(&bad, 422, "id=\"email-email-error\"");
+    assert!(bad.text.contains("value=\"x\""));
+    let wrong = post("email", &[("email", "ada@example.org"), ("current_password", "x")]).await;
+    assert_page(&wrong, 403, "id=\"email-current-password-error\"");
+    let sent = post("email", &[("email", " ada@example.org "), ("current_password", NEW)]).await;
+    assert_eq!(sent.header("location"), "/dashboard?done=link-sent");
+    assert_eq!(api.mails().await, [("verify_email".to_owned(), "ada@example.org".to_owned())]);
+    let back = api.page("/dashboard/email", &cookie).await;
+    assert_eq!((back.status, back.header("location")), (303, "/dashboard"), "a refused form is reloaded");
+
+    assert_page(
+        &post("delete", &[("current_password", "x")]).await,
+        403,
+        "id=\"delete-current-password-error\"",
+    );
+    let gone = post("delete", &[("current_password", NEW)]).await;
+    assert_eq!(gone.header("location"), "/?done=account-deleted");
+    assert!(gone.header("set-cookie").contains("Max-Age=0"));
+    assert_page(&api.page("/?done=account-deleted", "").await, 200, "Your account is deleted.");
+    assert_eq!(api.page("/dashboard", &cookie).await.status, 303);
+}
+
+#[actix_web::test]
+async fn a_link_leads_to_a_new_password() {
+    const NEW: &str = "another teapot sails vinegar";
+    let api = start().await;
+    let user = api.register_with("ada", "ada@example.org").await;
+    let asked = api.call(form("/forgot-password", &[("login", "ada")])).await;
+    let nobody = api.call(form("/forgot-password", &[("login", "nobody")])).await;
+    assert_eq!((asked.status, asked.header("location")), (303, "/forgot-password?done=reset-requested"));
+    assert_eq!((nobody.status, nobody.header("location")), (asked.status, asked.header("location")));
+    assert_page(&api.page("/forgot-password?done=reset-requested", "").await, 200, "Look into your mail");
+
+    let link = format!(
+        "/reset-password/{}",
+        api.mint(Purpose::ResetPassword, &id_of(&user), "ada@example.org").await
+    );
+    for _ in 0..2 {
+        let shown = api.page(&link, "").await;
+        assert_page(&shown, 200, "<strong>ada</strong>");
+        assert_eq!(shown.header("referrer-policy"), "no-referrer");
+        assert!(
+            !shown.text.contains(&link["/reset-password/".len()..]),
+            "the token stands nowhere on the page"
+        );
+    }
+    let cookie = api.sign_in("ada").await;
+    // Such a page sends no referrer: on plain http its form has no origin either.
+    let post = async |link: &str, password: &str| {
+        let request = TestRequest::post()
+            .uri(link)
+            .insert_header(HTML)
+            .insert_header(("Origin", "null"))
+            .insert_header(("Content-Type", "application/x-www-form-urlencoded"))
+            .set_payload(format!("password={}", password.replace(' ', "+")));
+        api.call(request).await
+    };
+    let weak = post(&link, "password1").await;
+    assert_page(&weak, 422, "id=\"password-error\"");
+    assert_eq!(weak.header("referrer-policy"), "no-referrer");
+    assert_page(&post(&link, "short").await, 422, "at least 8 characters");
+    let done = post(&link, NEW).await;
+    assert_eq!((done.status, done.header("location")), (303, "/login?done=password-reset"));
+    assert!(done.header("set-cookie").is_empty(), "nobody is signed in by it");
+    assert_eq!(api.page("/dashboard", &cookie).await.status, 303);
+    for answer in [api.page(&link, "").await, post(&link, NEW).await, api.page("/reset-password/x", "").await]
+    {
+        assert_page(&answer, 400, "Ask for a new link");
+    }
+    assert_eq!(api.call(TestRequest::get().uri(&link)).await.code(), (400, "invalid_link".to_owned()));
+    let fresh = form("/login", &[("login", "ada"), ("password", NEW)]);
+    assert_eq!(api.call(fresh).await.status, 303);
+}
+
+#[actix_web::test]
+async fn a_link_proves_an_address() {
+    let api = start().await;
+    let user = api.register_with("ada", "ada@example.org").await;
+    let rival = api.register_with("bob", "ada@example.org").await;
+    let link = async |user: &Answer| {
+        format!("/verify-email/{}", api.mint(Purpose::VerifyEmail, &id_of(user), "ada@example.org").await)
+    };
+    let (mine, late, theirs) = (link(&user).await, link(&user).await, link(&rival).await);
+    let shown = api.page(&mine, "").await;
+    assert_page(&shown, 200, "<strong>ada@example.org</strong>");
+    assert_eq!(shown.header("referrer-policy"), "no-referrer");
+    assert_eq!(api.get("/api/me", &user.token("access_token")).await.json()["email_verified"], false);
+    let cookie = api.sign_in("ada").await;
+    let done = api.call(with(form(&mine, &[]), &cookie)).await;
+    assert_eq!((done.status, done.header("location")), (303, "/dashboard?done=email-verified"));
+    assert_page(&api.page(&late, "").await, 400, "does not work any more");
+    let held = api.call(form(&theirs, &[])).await;
+    assert_page(&held, 409, "This address belongs to another account.");
+}
+
+#[actix_web::test]
+async fn what_goes_wrong_is_a_page_for_a_browser_and_a_document_for_others() {
+    let api = start().await;
+    assert_page(&api.page("/nothing", "").await, 404, "Page not found");
+    assert_page(&api.page("/reset-password/a/b", "").await, 404, "Page not found");
+    let put = TestRequest::with_uri("/login").method(Method::PUT).insert_header(HTML);
+    let refused = api.call(put).await;
+    assert_page(&refused, 405, "GET, HEAD, POST");
+    assert_eq!(refused.header("allow"), "GET, HEAD, POST");
+    assert_eq!(api.get("/nothing", "").await.code(), (404, "not_found".to_owned()));
+    let api_call = api.page("/api/me", "").await;
+    assert_eq!(api_call.code(), (401, "unauthorized".to_owned()), "the API always speaks JSON");
+    let long = form("/login", &[("login", &"x".repeat(MAX_BODY))]);
+    assert_page(&api.call(long).await, 413, "16384 bytes");
+    let garbage = form("/login", &[]).set_payload("login=a&login=b&%zz");
+    assert_page(&api.call(garbage).await, 400, "could not be read");
+}
+
+#[actix_web::test]
+async fn a_cause_of_ours_is_a_page_that_names_the_request() {
+    let api = start().await;
+    let cookie = api.come_in("ada").await;
+    api.query(|conn| {
+        use diesel::connection::SimpleConnection;
+        conn.batch_execute("ALTER TABLE users RENAME TO elsewhere")
+    })
+    .await;
+    let answer = api.page("/dashboard", &cookie).await;
+    assert!(answer.status == 500 || answer.status == 503, "{}", answer.status);
+    assert_page(&answer, answer.status, answer.header("x-request-id"));
+    assert!(!answer.text.contains("elsewhere") && !answer.text.contains("no such table"));
+}
+
+#[actix_web::test]
+async fn files_are_kept_for_good_under_their_version_and_asked_for_under_their_name() {
+    let api = start().await;
+    let version = assets::version();
+    for asset in assets::ASSETS {
+        let kept = api.get(&format!("/static/{version}/{}", asset.name), "").await;
+        assert_eq!((kept.status, kept.header("content-type")), (200, asset.content_type));
+        assert_eq!(kept.header("cache-control"), "public, max-age=31536000, immutable");
+        assert_eq!(kept.text.as_bytes(), asset.body);
+    }
+    let latest = api.get("/static/doorward.js", "").await;
+    assert_eq!((latest.status, latest.header("cache-control")), (200, "no-cache"));
+    assert_eq!(latest.header("access-control-allow-origin"), "*");
+    let tag = latest.header("etag").to_owned();
+    let again = TestRequest::get().uri("/static/doorward.js").insert_header(("If-None-Match", tag));
+    let again = api.call(again).await;
+    assert_eq!((again.status, again.text.as_str()), (304, ""));
+    assert_eq!(api.get("/static/older/doorward.js", "").await.header("cache-control"), "no-cache");
+    let zipped = TestRequest::get().uri("/static/app.css").insert_header(("Accept-Encoding", "gzip"));
+    let response = call_service(&api.service, zipped.to_request()).await;
+    assert_eq!(response.headers().get("content-encoding").unwrap(), "gzip");
+    assert!(read_body(response).await.len() * 2 < assets::find("app.css").unwrap().body.len());
+    for path in ["/static/nothing.js", "/static/..%2fmod.rs", "/static/x/y/z", "/static/"] {
+        assert_eq!(api.get(path, "").await.status, 404, "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn a_password_is_rated_as_it_is_judged() {
+    let api = start().await;
+    let rate = async |body: Value| api.post("/api/password-strength", body).await.json();
+    let good = rate(json!({"password": PASSWORD})).await;
+    assert_eq!((&good["ok"], &good["score"]), (&json!(true), &json!(4)));
+    let weak = rate(json!({"password": "password1"})).await;
+    assert_eq!(weak["ok"], false);
+    assert!(!weak["suggestions"].as_array().unwrap().is_empty() && weak["detail"].is_string());
+    assert!(rate(json!({"password": "short"})).await["detail"].as_str().unwrap().contains("at least 8"));
+    let about = rate(json!({"password": "plural margaret orbit", "username": "margaret"})).await;
+    assert_eq!(about["ok"], false);
+    assert_eq!(
+        api.post("/api/password-strength", json!({})).await.code(),
+        (422, "invalid_password".to_owned())
+    );
+}
