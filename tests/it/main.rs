@@ -4,6 +4,7 @@
 mod accounts;
 mod app;
 mod bounds;
+mod browser;
 mod cli;
 mod conformance;
 mod drain;

@@ -34,6 +34,16 @@ pub fn python(modules: &str, needs: Needs) -> Option<PathBuf> {
     Some(python)
 }
 
+/// Whether the modules of `tests/node` are installed.
+pub fn node_modules() -> bool {
+    let installed = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/node/node_modules/playwright-core");
+    let there = std::path::Path::new(installed).is_dir();
+    if !there {
+        skip("playwright-core", Needs::Npm);
+    }
+    there
+}
+
 fn skip(name: &str, needs: Needs) {
     let hint = match needs {
         Needs::Pip(package) => format!("pip install {package}"),

@@ -104,17 +104,24 @@ let sessions = [];
 
 door.on("welcome", () => void door.request("watch_sessions").catch(() => {}));
 
-door.on("sessions", async (/** @type {{ sessions: SessionInfo[] }} */ news) => {
+/** Changes come in bursts, and the last of one may be the end of this page's own sign-in. */
+const PAUSE = 200;
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let pause;
+
+door.on("sessions", (/** @type {{ sessions: SessionInfo[] }} */ news) => {
   sessions = news.sessions;
   showConnections();
   // A connection may be a new device's, or the last of one that was signed out.
-  await loadLogins();
-  showConnections();
+  clearTimeout(pause);
+  pause = setTimeout(loadLogins, PAUSE);
 });
 
 let wanted = 0;
 
 async function loadLogins() {
+  if (door.state !== "open") return;
   const mine = ++wanted;
   try {
     const response = await fetch(`${base}/api/logins`, {
@@ -124,6 +131,7 @@ async function loadLogins() {
     if (!response.ok || mine !== wanted) return;
     logins = (await response.json()).logins;
     showDevices();
+    showConnections();
   } catch (error) {
     console.info("no list of devices", error);
   }

@@ -109,13 +109,16 @@ pub(super) fn with_page(answer: &HttpResponse, site: &Site, html: String) -> Htt
 }
 
 fn finish(mut builder: HttpResponseBuilder, site: &Site, html: String) -> HttpResponse {
+    if site.secure {
+        // Browsers know it under https only, and complain elsewhere.
+        builder.insert_header(("Cross-Origin-Opener-Policy", "same-origin"));
+    }
     builder
         .content_type("text/html; charset=utf-8")
         // A page is about one person, and Back must not show it to the next.
         .insert_header((header::CACHE_CONTROL, "no-store"))
         // Our own requests say where they come from, so that they can be told from others'.
         .insert_header((header::REFERRER_POLICY, "same-origin"))
-        .insert_header(("Cross-Origin-Opener-Policy", "same-origin"))
         .insert_header((
             header::CONTENT_SECURITY_POLICY,
             CONTENT_SECURITY_POLICY.replace("SOCKET", &site.socket_origin),

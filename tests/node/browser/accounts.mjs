@@ -1,0 +1,97 @@
+// A person's way through everything that one browser can do.
+
+import assert from "node:assert/strict";
+import { NEW_PASSWORD, PASSWORD, base, connected, says, scenario, server, signIn } from "./harness.mjs";
+
+await scenario(async ({ person }) => {
+  const page = await person();
+
+  // From the start to an account, with a first try that is refused.
+  await page.goto(base);
+  await page.getByRole("link", { name: "Create an account" }).click();
+  await page.getByLabel("Username").fill("-ada");
+  await page.getByLabel("Mail address").fill("ada@example.org");
+  const password = page.locator("#password");
+  await password.fill("password1");
+  await page.locator(".meter[data-score='1'], .meter[data-score='2']").waitFor();
+  assert.notEqual(await page.locator(".judgement").innerText(), "");
+  await page.getByRole("button", { name: "Show Password" }).click();
+  assert.equal(await password.getAttribute("type"), "text");
+  await page.getByRole("button", { name: "Create account" }).click();
+  await says(page, "A username begins with a letter or a digit.");
+  assert.equal(await page.getByLabel("Username").inputValue(), "-ada");
+  assert.equal(await page.getByLabel("Mail address").inputValue(), "ada@example.org");
+  assert.equal(await password.inputValue(), "", "a password does not come back");
+  assert(await page.getByLabel("Username").evaluate((input) => input === document.activeElement));
+  await page.getByLabel("Username").fill("Ada");
+  await password.fill(PASSWORD);
+  await page.locator(".meter[data-score='4']").waitFor();
+  await password.press("Enter");
+  await page.waitForURL("**/dashboard");
+  await says(page, "Hello, Ada");
+
+  // The secret comes over the socket; no token is kept where a later script would find it.
+  await connected(page);
+  await page.getByRole("button", { name: "View secret message" }).click();
+  await says(page, /^ada, /);
+  assert.match(await page.locator("#secret-code").innerText(), /^[2-9A-Z]{8}$/);
+  const kept = await page.evaluate(() => [document.cookie, { ...localStorage }, { ...sessionStorage }]);
+  assert.deepEqual(kept, ["", {}, {}]);
+
+  // The address is proven by the mail's link, in a browser that is signed in.
+  await says(page, "not confirmed");
+  await page.goto(base + (await server("mail", { page: "verify-email" })).path);
+  await page.getByRole("button", { name: "Yes, confirm it" }).click();
+  await page.waitForURL("**/dashboard");
+  await says(page, "Your mail address is confirmed.");
+  assert.equal(await page.getByText("not confirmed").count(), 0);
+
+  // The account: a form that is refused is open and says why, one that is not says so once.
+  await page.getByText("Change your display name").click();
+  await page.getByLabel("Display name").fill("Countess");
+  await page.getByRole("button", { name: "Save the name" }).click();
+  await says(page, "Hello, Countess");
+  await says(page, "Your display name is changed.");
+  await page.reload();
+  assert.equal(await page.getByText("Your display name is changed.").count(), 0);
+  await page.getByText("Change your mail address").click();
+  await page.getByLabel("New mail address").fill("lovelace@example.org");
+  await page.locator("#email-current-password").fill("wrong");
+  await page.getByRole("button", { name: "Send the link" }).click();
+  await says(page, "The password is wrong.");
+  assert.equal(await page.getByLabel("New mail address").inputValue(), "lovelace@example.org");
+
+  // Out, in vain back in, and by the link of a mail.
+  await page.getByRole("banner").getByRole("button", { name: "Sign out" }).click();
+  await says(page, "You are signed out.");
+  await page.goto(`${base}/dashboard`);
+  await page.waitForURL("**/login*");
+  await signIn(page, "ada", "not that");
+  await says(page, "The login or the password is wrong.");
+  assert.equal(await page.getByLabel("Username or mail address").inputValue(), "ada");
+  await page.getByRole("link", { name: "Forgot your password?" }).click();
+  await page.getByLabel("Username or mail address").fill("ada");
+  await page.getByRole("button", { name: "Send the link" }).click();
+  await says(page, "a link is on its way");
+  const { path } = await server("mail", { page: "reset-password" });
+  await page.goto(base + path);
+  await says(page, "For the account ada.");
+  await page.locator("#password").fill(NEW_PASSWORD);
+  await page.getByRole("button", { name: "Set the new password" }).click();
+  await says(page, "Your new password is set");
+  await page.goto(base + path);
+  await says(page, "This link does not work any more");
+  await page.getByRole("link", { name: "Ask for a new link" }).click();
+  await page.waitForURL("**/forgot-password");
+  await signIn(page, "ada@example.org", NEW_PASSWORD);
+  await says(page, "Hello, Countess");
+  await connected(page);
+
+  // And gone.
+  await page.getByText("Delete your account").click();
+  await page.locator("#delete-current-password").fill(NEW_PASSWORD);
+  await page.getByRole("button", { name: "Delete my account" }).click();
+  await says(page, "Your account is deleted.");
+  await signIn(page, "ada", NEW_PASSWORD);
+  await says(page, "The login or the password is wrong.");
+});

@@ -1,0 +1,34 @@
+// The kept mails, as whoever tries Doorward out meets them.
+
+import assert from "node:assert/strict";
+import { base, register, says, scenario, server } from "./harness.mjs";
+
+await scenario(async ({ person }) => {
+  const page = await person();
+  await page.goto(`${base}/dev/mail`);
+  await says(page, "None yet.");
+  await register(page, "ada", "ada@example.org");
+  await server("advance", { seconds: 1 });
+  await page.goto(`${base}/forgot-password`);
+  await page.getByLabel("Username or mail address").fill("ada");
+  await page.getByRole("button", { name: "Send the link" }).click();
+  await page.getByRole("main").getByRole("link", { name: "look at them" }).click();
+  // The mailer works beside the request.
+  while ((await page.locator("details.mail").count()) < 2) await page.reload();
+
+  // The newest first, and open.
+  const newest = page.locator("details.mail").first();
+  await says(newest, "Reset the password of ada");
+  const text = newest.getByRole("region", { name: "Text" });
+  const html = newest.frameLocator("iframe");
+  await html.getByText("Hello ada,").waitFor();
+  const link = await text.getByRole("link").getAttribute("href");
+  assert.equal(await html.getByRole("link", { name: "Choose a new password" }).getAttribute("href"), link);
+
+  // A link of the HTML leads out of its frame, to a page that works.
+  const popup = page.context().waitForEvent("page");
+  await html.getByRole("link", { name: "Choose a new password" }).click();
+  await says(await popup, "For the account ada.");
+  await text.getByRole("link").click();
+  await says(page, "For the account ada.");
+});

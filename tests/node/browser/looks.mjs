@@ -1,0 +1,83 @@
+// Every page in every state, light and dark, on a phone and on a wide screen: axe finds nothing, nothing is wider than
+// the window. With SCREENSHOTS set to a directory it leaves a picture of each there.
+
+import { PASSWORD, base, check, connected, register, rows, says, scenario, server, signIn } from "./harness.mjs";
+
+const IPHONE =
+  "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1";
+
+await scenario(async ({ person }) => {
+  let mails;
+  for (const colorScheme of ["light", "dark"]) {
+    for (const width of [375, 1280]) {
+      const page = await person({ colorScheme, viewport: { width, height: 800 }, reducedMotion: "reduce" });
+      const look = async (name) => {
+        await check(page, `${name}, ${colorScheme}, ${width} px`);
+        if (process.env.SCREENSHOTS) {
+          const path = `${process.env.SCREENSHOTS}/${name.replaceAll(" ", "-")}-${colorScheme}-${width}.png`;
+          await page.screenshot({ path, fullPage: true });
+        }
+      };
+      const open = async (path, name) => {
+        await page.goto(base + path);
+        await look(name);
+      };
+      await open("/", "home");
+      await open("/register", "register");
+      await page.getByLabel("Username").fill("-x");
+      await page.getByLabel("Mail address").fill("a@b");
+      await page.locator("#password").fill("password1");
+      await page.locator(".meter:not([hidden])").waitFor();
+      await look("register meter");
+      await page.getByRole("button", { name: "Create account" }).click();
+      await says(page, "A username begins");
+      await look("register refused");
+      await open("/login", "login");
+      await signIn(page, "nobody");
+      await says(page, "The login or the password is wrong.");
+      await look("login refused");
+      await open("/forgot-password", "forgot");
+
+      const name = `ada-${colorScheme}-${width}`;
+      await register(page, name, `${name}@example.org`);
+      await connected(page);
+      const phone = await person({ userAgent: IPHONE });
+      await signIn(phone, name);
+      await connected(phone);
+      await rows(page, "connections", 2);
+      await rows(page, "devices", 2);
+      await page.getByRole("button", { name: "View secret message" }).click();
+      await page.locator("#secret:not([hidden])").waitFor();
+      await look("dashboard");
+      for (const summary of await page.locator("summary").all()) await summary.click();
+      await look("dashboard forms");
+      await page.locator("#password-current-password").fill("wrong");
+      await page.locator("#password-new-password").fill(PASSWORD);
+      await page.getByRole("button", { name: "Change the password" }).click();
+      await says(page, "The password is wrong.");
+      await connected(page);
+      await look("dashboard refused");
+      await open("/logout", "logout");
+      await open((await server("mail", { page: "verify-email" })).path, "verify email");
+
+      await page.goto(`${base}/dashboard`);
+      await connected(page);
+      await phone.getByRole("button", { name: "Sign out everywhere else" }).click();
+      await page.getByRole("dialog").waitFor();
+      await look("dashboard ended");
+
+      await page.goto(`${base}/forgot-password`);
+      await page.getByLabel("Username or mail address").fill(name);
+      await page.getByRole("button", { name: "Send the link" }).click();
+      await says(page, "Look into your mail");
+      await look("forgot sent");
+      mails = (mails ?? 0) + 2;
+      await server("mails", { count: mails });
+      await open((await server("mail", { page: "reset-password" })).path, "reset password");
+      await open("/reset-password/nothing", "link expired");
+      await open("/nothing", "not found");
+      await page.context().close();
+      await phone.context().close();
+    }
+  }
+});
