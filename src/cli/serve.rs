@@ -87,7 +87,7 @@ fn greeting(config: &Config, address: SocketAddr) -> String {
         MailUrl::Smtp(_) => "Mails leave through the server that mail.url names.".to_owned(),
     };
     format!(
-        "Doorward listens on {address}; its public address is {}\n{mails}\nTry:\n  \
+        "Doorward listens on {address}; its public address is {}\n{mails}\nOpen {base} in a browser, or try:\n  \
          curl -s {base}/api/register -H 'content-type: application/json' \
          -d '{{\"username\":\"alice\",\"password\":\"plum tree in march rain\"}}'\n",
         config.link("/")

@@ -15,8 +15,11 @@ function addEye(input) {
   const box = make("div", "with-eye");
   const eye = make("button", "eye");
   eye.type = "button";
+  const focused = document.activeElement === input;
   input.replaceWith(box);
   box.append(input, eye);
+  // Moving it took the cursor away.
+  if (focused) input.focus();
   const show = (/** @type {boolean} */ shown) => {
     input.type = shown ? "text" : "password";
     eye.textContent = shown ? "Hide" : "Show";

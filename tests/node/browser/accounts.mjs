@@ -59,6 +59,7 @@ await scenario(async ({ person }) => {
   await page.locator("#email-current-password").fill("wrong");
   await page.getByRole("button", { name: "Send the link" }).click();
   await says(page, "The password is wrong.");
+  assert(await page.locator("#email-current-password").evaluate((input) => input === document.activeElement));
   assert.equal(await page.getByLabel("New mail address").inputValue(), "lovelace@example.org");
 
   // Out, in vain back in, and by the link of a mail.
