@@ -44,7 +44,7 @@ async fn play_at(url: &str, scenario: &str, settings: &[(&str, &str)]) {
     let mut replies = child.stdin.take().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut said = Vec::new();
-    let served = tokio::time::timeout(LIMIT, async {
+    let outcome = tokio::time::timeout(LIMIT, async {
         while let Some(line) = lines.next_line().await.unwrap() {
             match serde_json::from_str::<Value>(&line) {
                 Ok(wish) if wish["do"].is_string() => {
@@ -56,7 +56,7 @@ async fn play_at(url: &str, scenario: &str, settings: &[(&str, &str)]) {
         }
         child.wait().await.unwrap()
     });
-    let status = served.await;
+    let status = outcome.await;
     assert!(status.is_ok_and(|status| status.success()), "{scenario}:\n{}", said.join("\n"));
 }
 
