@@ -384,6 +384,9 @@ async fn head_is_get_without_the_body() {
         "/api/me",
         "/api/logins",
         "/api/sessions",
+        "/login",
+        "/dashboard",
+        "/static/doorward.js",
         "/reset-password/x",
         "/verify-email/x",
         "/dev/mail",
@@ -405,6 +408,8 @@ async fn head_is_get_without_the_body() {
         ("/api/login", "POST"),
         ("/dev/mail", "GET, HEAD"),
         ("/ws", "GET, HEAD"),
+        ("/login", "GET, HEAD, POST"),
+        ("/static/doorward.js", "GET, HEAD"),
     ] {
         let answer = app.call(Method::PUT, path, &[], None).await;
         assert_problem(&answer, 405, "method_not_allowed");

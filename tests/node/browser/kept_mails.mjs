@@ -1,12 +1,13 @@
 // The kept mails, as whoever tries Doorward out meets them.
 
 import assert from "node:assert/strict";
-import { base, register, says, scenario, server } from "./harness.mjs";
+import { base, check, register, says, scenario, server } from "./harness.mjs";
 
 await scenario(async ({ person }) => {
   const page = await person();
   await page.goto(`${base}/dev/mail`);
   await says(page, "None yet.");
+  await check(page, "no kept mails");
   await register(page, "ada", "ada@example.org");
   await server("advance", { seconds: 1 });
   await page.goto(`${base}/forgot-password`);
@@ -22,6 +23,13 @@ await scenario(async ({ person }) => {
   const text = newest.getByRole("region", { name: "Text" });
   const html = newest.frameLocator("iframe");
   await html.getByText("Hello ada,").waitFor();
+  for (const colorScheme of ["light", "dark"]) {
+    for (const width of [375, 1280]) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 800 });
+      await check(page, `kept mails, ${colorScheme}, ${width} px`);
+    }
+  }
   const link = await text.getByRole("link").getAttribute("href");
   assert.equal(await html.getByRole("link", { name: "Choose a new password" }).getAttribute("href"), link);
 
