@@ -38,9 +38,9 @@ impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
     }
 }
 
-/// The form of a page that a link in a mail leads to. The link's token is its authority and no cookie is
-/// looked at, so it does not matter whose page posts it. Nor could it be told: such a page sends no referrer,
-/// and then its `Origin` is `null` (Fetch, section 3.2).
+/// The form of a page that a link in a mail leads to. The link's token is its authority, whatever cookie comes
+/// along, so it does not matter whose page posts it. Nor could it be told: such a page sends no referrer, and
+/// then its `Origin` is `null` (Fetch, section 3.2).
 #[derive(Debug)]
 pub(in super::super) struct LinkForm<T>(pub T);
 
