@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { PASSWORD, base, scenario, server } from "./harness.mjs";
 
-await scenario(async ({ person, tolerate }) => {
+await scenario(async ({ person }) => {
   const page = await person();
   const answer = await page.request.post(`${base.replace("doorward.example", process.env.DOORWARD_ADDRESS)}/api/register`, {
     data: { username: "ada", password: PASSWORD },
@@ -15,9 +15,8 @@ await scenario(async ({ person, tolerate }) => {
   /** Runs on the page with the module's exports; what it answers comes back. */
   const run = (act, argument) =>
     page.evaluate(
-      async ([source, argument]) => {
+      async ([name, argument]) => {
         const client = await import("/static/doorward.js");
-        const states = [];
         const waitFor = (door, state) =>
           new Promise((resolve) => {
             const off = door.on("state", (change) => {
@@ -26,8 +25,7 @@ await scenario(async ({ person, tolerate }) => {
               resolve(change);
             });
           });
-        // The text of a function of this file: pages run no text, but the test's own line to the browser does.
-        return globalThis.__scenarios[source](client, argument, { waitFor, states });
+        return globalThis.__scenarios[name](client, argument, { waitFor });
       },
       [act, argument],
     );
@@ -83,6 +81,10 @@ await scenario(async ({ person, tolerate }) => {
       },
       async backs_off({ Doorward }, _, { waitFor }) {
         const delays = [];
+        // The clock stands still, so that a busy machine changes nothing.
+        const { now } = Date;
+        const stopped = now();
+        Date.now = () => stopped;
         const door = new Doorward({
           token: () => Promise.reject(new Error("away")),
           minDelay: 8,
@@ -93,20 +95,19 @@ await scenario(async ({ person, tolerate }) => {
           const waiting = waitFor(door, "waiting");
           if (i === 0) door.connect();
           const { retryAt } = await waiting;
-          delays.push(Math.round(retryAt - Date.now()));
+          delays.push(retryAt - stopped);
         }
         door.close();
+        Date.now = now;
         return delays;
       },
-      async times_out({ Doorward }, { access_token }, { waitFor }) {
-        const door = new Doorward({ token: () => access_token });
+      async times_out({ Doorward }) {
+        // It never opens, and a request that waits for that must not wait for ever.
+        const door = new Doorward({ token: () => new Promise(() => {}) });
         door.connect();
-        await waitFor(door, "open");
-        // No server answers within no time.
-        const code = await door.request("ping", {}, { timeout: 0 }).catch((error) => error.code);
-        const pong = await door.request("ping");
+        const code = await door.request("ping", {}, { timeout: 10 }).catch((error) => error.code);
         door.close();
-        return [code, pong.type];
+        return code;
       },
       async stale({ Doorward }, { fresh, stale }, { waitFor }) {
         const asked = [];
@@ -145,14 +146,9 @@ await scenario(async ({ person, tolerate }) => {
   );
   assert.equal(ends[1].reason, "nobody");
 
-  const delays = await run("backs_off");
-  const bounds = [8, 16, 32, 40, 40];
-  assert(
-    delays.every((delay, i) => delay <= bounds[i] && delay >= bounds[i] / 2 - 6),
-    String(delays),
-  );
+  assert.deepEqual(await run("backs_off"), [8, 16, 32, 40, 40]);
 
-  assert.deepEqual(await run("times_out", tokens), ["timeout", "pong"]);
+  assert.equal(await run("times_out"), "timeout");
 
   // A token that has expired is no end: a fresh one is asked for.
   await server("advance", { seconds: 16 * 60 });

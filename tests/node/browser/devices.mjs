@@ -68,4 +68,6 @@ await scenario(async ({ person }) => {
   await server("disable", { username: "ada" });
   await says(tablet.getByRole("dialog"), "Your account was closed.");
   assert.equal(await tablet.title(), "Signed out – Doorward");
-});
+
+  // A page may ask for its devices in the very moment in which its sign-in ends.
+}, /status of 401/);

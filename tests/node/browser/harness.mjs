@@ -24,8 +24,11 @@ export async function server(what, fields = {}) {
   return JSON.parse(value);
 }
 
-/** Runs one scenario. `tools.person()` is somebody with a browser profile of their own. */
-export async function scenario(play) {
+/**
+ * Runs one scenario. `person()` is somebody with a browser profile of their own. Messages of the console that match
+ * `expected` are no problem.
+ */
+export async function scenario(play, expected = null) {
   const problems = [];
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM,
@@ -39,7 +42,7 @@ export async function scenario(play) {
       `--host-resolver-rules=MAP doorward.example:80 ${process.env.DOORWARD_ADDRESS}`,
     ],
   });
-  let tolerated = null;
+  let tolerated = expected;
   const person = async (options = {}) => {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
     context.setDefaultTimeout(PATIENCE);
@@ -66,7 +69,7 @@ export async function scenario(play) {
       tolerate: async (pattern, act) => {
         tolerated = pattern;
         await act();
-        tolerated = null;
+        tolerated = expected;
       },
     });
   } catch (error) {
