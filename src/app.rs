@@ -1,30 +1,30 @@
 //! Wires everything: what is built, which loops run beside the server, and how it stops.
 
+mod net;
+
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{Extensions, Server};
+use actix_server::{Server, ServerHandle};
+use actix_service::fn_service;
 use actix_web::middleware::from_fn;
 use actix_web::rt::{self, net::TcpStream};
 use actix_web::{App, HttpServer, web};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio_rustls::TlsAcceptor;
 
 use crate::accounts::Accounts;
-use crate::actors::carrier::PeerSocket;
 use crate::actors::session::House;
 use crate::actors::{Db, Mail, Sessions};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::routes::dev_mail::DevMail;
+use crate::routes::tcp::Door;
 use crate::routes::{Readiness, Site};
 use crate::session::Rules;
+use crate::tls::Certificate;
 use crate::{db, routes};
-
-/// Connections that may wait to be accepted: a restart brings all clients back at once.
-const BACKLOG: i32 = 4096;
 
 /// How long a stranger may take to send a request's head.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,13 +40,6 @@ const MAILS_LIMIT: Duration = Duration::from_secs(3);
 /// Connections beside `sockets.max_open`: half of the open files that its default leaves.
 const HTTP_CONNECTIONS: usize = 128;
 
-/// What the kernel may hold for a client in each direction. By itself it takes up to 4 MB for one that does
-/// not read, and up to 32 MB from one that sends faster than it is answered.
-const KERNEL_BUFFER: usize = 64 * 1024;
-
-/// How long sent bytes may stay unacknowledged before the kernel gives a connection up (RFC 5482).
-const USER_TIMEOUT: Duration = Duration::from_mins(1);
-
 /// How often old rows are removed.
 const PURGE_PACE: Duration = Duration::from_hours(1);
 
@@ -56,6 +49,8 @@ pub struct Application {
     clock: Clock,
     listener: TcpListener,
     address: SocketAddr,
+    tcp: Option<(TcpListener, SocketAddr)>,
+    certificate: Option<Certificate>,
     accounts: Accounts,
     sessions: Sessions,
     mail: Mail,
@@ -68,6 +63,7 @@ impl Application {
     /// # Errors
     /// A sentence for whoever started it.
     pub async fn build(config: Config, clock: Clock) -> Result<Self, String> {
+        let certificate = config.tls.clone().map(Certificate::load).transpose()?;
         create_private_dir(&config.data_dir)?;
         // One connection a database thread.
         let connections = u32::try_from(config.database.executors).unwrap_or(u32::MAX);
@@ -80,16 +76,30 @@ impl Application {
             .map_err(|error| format!("cannot read or make the signing keys: {error}"))?;
         let loaded = accounts.logins().poll().await;
         loaded.map_err(|error| format!("cannot read the revoked logins: {error}"))?;
-        let listener = bind(config.http.listen)?;
-        let address = listener.local_addr().map_err(|error| format!("no local address: {error}"))?;
+        let listener = net::bind("http.listen", config.http.listen)?;
+        let address = net::local_address(&listener)?;
+        let tcp = match config.tcp.listen {
+            Some(address) => {
+                let listener = net::bind("tcp.listen", address)?;
+                let address = net::local_address(&listener)?;
+                Some((listener, address))
+            }
+            None => None,
+        };
         let readiness = Readiness::default();
-        Ok(Self { config, clock, listener, address, accounts, sessions, mail, readiness })
+        Ok(Self { config, clock, listener, address, tcp, certificate, accounts, sessions, mail, readiness })
     }
 
     /// Where it listens; the port is real even if 0 was asked for.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the TCP door is, if it is open.
+    #[must_use]
+    pub fn tcp_address(&self) -> Option<SocketAddr> {
+        self.tcp.as_ref().map(|(_, address)| *address)
     }
 
     #[must_use]
@@ -113,13 +123,21 @@ impl Application {
     /// # Errors
     /// If the server cannot start.
     pub async fn run_until_stopped(self, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
-        let server = self.serve()?;
-        // The server has its own: once that is closed, nobody must wait for an answer here.
-        drop(self.listener);
-        let handle = server.handle();
+        let http = self.serve_http()?;
+        let tcp = self.serve_tcp()?;
+        // The servers have their own: once those are closed, nobody must wait for an answer here.
+        drop((self.listener, self.tcp));
+        let handles: Vec<ServerHandle> =
+            [Some(&http), tcp.as_ref()].into_iter().flatten().map(Server::handle).collect();
         let watch = rt::spawn(self.accounts.logins().clone().watch());
         let janitor = rt::spawn(purge_for_ever(self.accounts.clone(), self.clock.clone()));
-        let mut server = rt::spawn(server);
+        let certificate = self.certificate.clone().map(|certificate| rt::spawn(certificate.watch()));
+        let mut server = rt::spawn(async move {
+            match tcp {
+                Some(tcp) => futures_util::future::try_join(http, tcp).await.map(drop),
+                None => http.await,
+            }
+        });
         tokio::select! {
             () = shutdown => {}
             // A server that ends by itself has failed.
@@ -135,17 +153,18 @@ impl Application {
         if tokio::time::timeout(DRAIN_LIMIT, self.sessions.drain()).await.is_err() {
             tracing::warn!("some sockets did not go in time");
         }
-        handle.stop(true).await;
+        futures_util::future::join_all(handles.iter().map(|handle| handle.stop(true))).await;
         #[expect(clippy::disallowed_methods, reason = "as above")]
         if tokio::time::timeout(MAILS_LIMIT, self.mail.finish()).await.is_err() {
             tracing::warn!("mails under way are sent again at the next start");
         }
-        watch.abort();
-        janitor.abort();
+        for task in [Some(watch), Some(janitor), certificate].into_iter().flatten() {
+            task.abort();
+        }
         server.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
     }
 
-    fn serve(&self) -> std::io::Result<Server> {
+    fn serve_http(&self) -> std::io::Result<Server> {
         let house = web::Data::new(self.house());
         let site = Site::new(&self.config);
         let mails = web::Data::new(DevMail::new(&self.config));
@@ -171,13 +190,47 @@ impl Application {
         .max_connections(connections_per_worker(&self.config))
         // A WebSocket that has said goodbye to the end has nothing to linger for.
         .client_disconnect_timeout(Duration::ZERO)
-        .on_connect(|connection, data| {
-            if let Some(stream) = connection.downcast_ref::<TcpStream>() {
-                tune(stream, data);
+        .on_connect(net::on_connect);
+        let listener = self.listener.try_clone()?;
+        let server = match &self.certificate {
+            Some(certificate) => {
+                let tls = certificate.server_config().map_err(std::io::Error::other)?;
+                server.listen_rustls_0_23(listener, tls)?
             }
-        })
-        .listen(self.listener.try_clone()?)?;
+            None => server.listen(listener)?,
+        };
         Ok(server.run())
+    }
+
+    fn serve_tcp(&self) -> std::io::Result<Option<Server>> {
+        let Some((listener, _)) = &self.tcp else { return Ok(None) };
+        let tls = match &self.certificate {
+            Some(certificate) => {
+                let config = certificate.server_config().map_err(std::io::Error::other)?;
+                Some(TlsAcceptor::from(Arc::new(config)))
+            }
+            None => None,
+        };
+        let house = Arc::new(self.house());
+        let (accounts, sessions, limits) =
+            (self.accounts.clone(), self.sessions.clone(), self.config.sockets.clone());
+        let server = Server::build()
+            .workers(self.config.http.workers)
+            .disable_signals()
+            .shutdown_timeout(REQUESTS_LIMIT.as_secs())
+            .max_concurrent_connections(connections_per_worker(&self.config))
+            .listen("tcp", listener.try_clone()?, move || {
+                let tls = tls.clone();
+                // This worker's own manager, and what all share.
+                let door = Door {
+                    accounts: accounts.clone(),
+                    house: Arc::clone(&house),
+                    limits: limits.clone(),
+                    sessions: sessions.start_worker(),
+                };
+                fn_service(move |stream: TcpStream| let_in(door.clone(), tls.clone(), stream))
+            })?;
+        Ok(Some(server.run()))
     }
 
     fn house(&self) -> House {
@@ -207,27 +260,21 @@ fn create_private_dir(path: &std::path::Path) -> Result<(), String> {
         .map_err(|error| format!("cannot create the data directory {}: {error}", path.display()))
 }
 
-fn bind(address: SocketAddr) -> Result<TcpListener, String> {
-    let listen = || {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        // A restart must not wait for the old connections' TIME_WAIT.
-        socket.set_reuse_address(true)?;
-        // What is accepted inherits these; set later, the receive buffer could not bound the window any more.
-        socket.set_recv_buffer_size(KERNEL_BUFFER)?;
-        socket.set_send_buffer_size(KERNEL_BUFFER)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        Ok::<_, std::io::Error>(socket.into())
-    };
-    listen().map_err(|error| format!("cannot listen on {address}: {error}"))
-}
-
-fn tune(stream: &TcpStream, data: &mut Extensions) {
-    data.insert(PeerSocket(stream.as_raw_fd()));
-    let socket = SockRef::from(stream);
-    // Each only tunes: a connection without it still works.
-    let _ = socket.set_tcp_nodelay(true);
-    let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
+/// One TCP connection, under TLS or not.
+async fn let_in(
+    door: Door,
+    tls: Option<TlsAcceptor>,
+    stream: TcpStream,
+) -> Result<(), std::convert::Infallible> {
+    // A connection that has no peer any more has ended.
+    if let Ok(peer) = stream.peer_addr() {
+        let socket = net::tune(&stream);
+        match tls {
+            Some(tls) => door.serve(tls.accept(stream), socket, peer).await,
+            None => door.serve(std::future::ready(Ok(stream)), socket, peer).await,
+        }
+    }
+    Ok(())
 }
 
 async fn purge_for_ever(accounts: Accounts, clock: Clock) {

@@ -3,7 +3,7 @@
 //! | room | what is there |
 //! |---|---|
 //! | [`app`] | wires everything, starts and stops it |
-//! | [`config`], [`telemetry`] | settings; logs |
+//! | [`config`], [`telemetry`], [`tls`] | settings; logs; the certificate |
 //! | [`routes`], [`error`] | HTTP: one table of routes, one mapping of errors |
 //! | [`accounts`] | what the product does, one file per capability |
 //! | [`actors`] | database executors, password hashers, sessions and their managers, the mailer |
@@ -37,3 +37,4 @@ pub mod routes;
 pub mod schema;
 pub mod session;
 pub mod telemetry;
+pub mod tls;

@@ -195,6 +195,8 @@ impl Authenticated {
         let id = message.id;
         match message.request {
             Request::Auth { token } => Effect::Verify { id, token: token.into_owned() },
+            // The answer to a ping that is a message; it was heard.
+            Request::Event { name } if name == "pong" => Effect::Nothing,
             Request::Event { name } if name == "watch_sessions" => Effect::WatchSessions { id },
             Request::Event { name } => Effect::Run { id, name: name.into_owned() },
             Request::Invalid { code, detail } => Effect::Send(ServerMessage::Error { id, code, detail }),

@@ -173,6 +173,7 @@ fn spawn(target: &Target, settings: &[(&str, &str)], address: SocketAddr) -> Res
     }
     command
         .env("DOORWARD_HTTP__LISTEN", address.to_string())
+        .env("DOORWARD_TCP__LISTEN", "127.0.0.1:0")
         .env("DOORWARD_DATA_DIR", data.path().join("data"));
     let own = target.settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     for (key, value) in settings.iter().copied().chain(own) {

@@ -1,6 +1,7 @@
 //! What the product does, a capability a file; used alike by routes, the TCP prompts and the command line.
 
 mod browser;
+mod connection;
 mod devices;
 mod email;
 mod error;

@@ -97,7 +97,8 @@ impl Accounts {
         now: Timestamp,
     ) -> QueryResult<Credential> {
         let kind = match device.kind {
-            LoginKind::Token => CredentialKind::Refresh,
+            // Nobody gets a connection's: there is one so that every login is alike.
+            LoginKind::Token | LoginKind::Connection => CredentialKind::Refresh,
             LoginKind::Browser => CredentialKind::Browser,
         };
         let credential = Credential::generate(kind, LoginId(self.0.clock.new_id()));
@@ -108,7 +109,7 @@ impl Accounts {
             refresh_hash: credential.hash(),
             user_agent: device.user_agent.clone(),
             ip: device.ip.map(|ip| ip.to_string()),
-            expires_at: now + self.0.refresh_ttl,
+            expires_at: now + self.login_ttl(device.kind),
         };
         logins::insert(conn, &login, now)?;
         Ok(credential)

@@ -265,6 +265,13 @@ impl<C: Carrier> Session<C> {
         }));
     }
 
+    /// A newer token that the client did not have to ask for.
+    pub fn renew(&mut self, access: Access, context: &mut C::Context) {
+        if self.closing.is_none() {
+            self.admitted(access, None, context);
+        }
+    }
+
     /// A token was good: sign in, or renew.
     fn admitted(&mut self, access: Access, id: Option<RequestId>, context: &mut C::Context) {
         let now = self.house.clock.instant();

@@ -5,7 +5,6 @@ mod directory;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,7 +34,7 @@ struct Shared {
     revocations: Arc<Revocations>,
     users: Arc<Users>,
     waiting: Arc<Waiting>,
-    draining: AtomicBool,
+    draining: watch::Sender<bool>,
     max_open: usize,
     /// Sessions that are registered, for a drain to wait on.
     registered: watch::Sender<usize>,
@@ -49,7 +48,7 @@ impl Sessions {
             revocations: Arc::default(),
             users: Arc::new(Users::new(limits.max_per_user)),
             waiting: Arc::new(Waiting::new(limits.max_waiting_per_address)),
-            draining: AtomicBool::new(false),
+            draining: watch::Sender::new(false),
             max_open: limits.max_open,
             registered: watch::Sender::new(0),
         }))
@@ -94,12 +93,12 @@ impl Sessions {
 
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.0.draining.load(Ordering::Relaxed)
+        *self.0.draining.borrow()
     }
 
     /// Takes no more sessions and closes those that are there, paced. Ends when all have gone.
     pub async fn drain(&self) {
-        self.0.draining.store(true, Ordering::Relaxed);
+        self.0.draining.send_replace(true);
         let mut registered = self.0.registered.subscribe();
         self.tell(|| Drain);
         // Fails only if the sender is gone, which `self` holds.
@@ -128,6 +127,12 @@ impl WorkerSessions {
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.all.is_draining()
+    }
+
+    /// Ready when a drain has begun.
+    pub async fn draining(&self) {
+        // Fails only if the sender is gone, which `self` holds.
+        let _ = self.all.0.draining.subscribe().wait_for(|draining| *draining).await;
     }
 
     /// Whether there are as many sessions as there may be; give or take those that come in this moment.

@@ -33,11 +33,15 @@ async fn serve(config: Config) -> Result<(), Failure> {
             "password.insecure_cost is on: stolen password hashes would be cheap to guess; for tests only"
         );
     }
+    if config.tls.is_some() && config.public_url.scheme() != "https" {
+        tracing::warn!(public_url = %config.public_url, "TLS is on, but public_url does not begin with https");
+    }
     // Before anything listens: a stop that comes while we start must not be lost.
     let mut stop = StopSignals::listen().map_err(Failure::running)?;
     let application = Application::build(config.clone(), Clock::System).await.map_err(Failure::running)?;
     // Nobody may be there to read it.
-    let _ = std::io::stdout().write_all(greeting(&config, application.address()).as_bytes());
+    let greeting = greeting(&config, application.address(), application.tcp_address());
+    let _ = std::io::stdout().write_all(greeting.as_bytes());
 
     let shutdown = async move {
         let name = stop.next().await;
@@ -72,13 +76,15 @@ impl StopSignals {
 }
 
 /// What somebody who starts it for the first time wants to know.
-fn greeting(config: &Config, address: SocketAddr) -> String {
+fn greeting(config: &Config, address: SocketAddr, tcp: Option<SocketAddr>) -> String {
     let reachable = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    let base = format!("http://{}", SocketAddr::new(reachable, address.port()));
+    let (http, kind) = if config.tls.is_some() { ("https", "TLS") } else { ("http", "TCP") };
+    let base = format!("{http}://{}", SocketAddr::new(reachable, address.port()));
+    let tcp = tcp.map(|tcp| format!(", for {kind} clients on {tcp}")).unwrap_or_default();
     let mails = match config.mail.url {
         MailUrl::Preview => format!(
             "Mails are kept in {} and shown at {base}/dev/mail to this machine only.",
@@ -87,7 +93,7 @@ fn greeting(config: &Config, address: SocketAddr) -> String {
         MailUrl::Smtp(_) => "Mails leave through the server that mail.url names.".to_owned(),
     };
     format!(
-        "Doorward listens on {address}; its public address is {}\n{mails}\nOpen {base} in a browser, or try:\n  \
+        "Doorward listens on {address}{tcp}; its public address is {}\n{mails}\nOpen {base} in a browser, or try:\n  \
          curl -s {base}/api/register -H 'content-type: application/json' \
          -d '{{\"username\":\"alice\",\"password\":\"plum tree in march rain\"}}'\n",
         config.link("/")
@@ -102,12 +108,13 @@ mod tests {
     fn the_line_to_try_can_be_reached() {
         let config = Config::from_pairs([("public_url", "https://id.example")]).unwrap();
         for (address, reachable) in [("0.0.0.0:81", "http://127.0.0.1:81"), ("[::]:81", "http://[::1]:81")] {
-            let text = greeting(&config, address.parse().unwrap());
+            let text = greeting(&config, address.parse().unwrap(), None);
             assert!(text.contains(&format!("curl -s {reachable}/api/register")), "{text}");
             assert!(text.contains(&format!("{reachable}/dev/mail")), "{text}");
         }
         let config = Config::from_pairs([("mail.url", "smtp://u:hunter2@localhost")]).unwrap();
-        let text = greeting(&config, config.http.listen);
+        let text = greeting(&config, config.http.listen, config.tcp.listen);
         assert!(!text.contains("hunter2") && !text.contains("/dev/mail"), "{text}");
+        assert!(text.contains("listens on 127.0.0.1:8080, for TCP clients on 127.0.0.1:12225;"), "{text}");
     }
 }

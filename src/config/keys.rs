@@ -75,6 +75,13 @@ pub const KEYS: &[Key] = &[
         "Doorward <no-reply@localhost>",
         "a mail address, such as Doorward <no-reply@example.org>",
     ),
+    key(
+        "tcp.listen",
+        "127.0.0.1:12225",
+        "off, or an address and port, such as 127.0.0.1:12225; beyond loopback only with tls.cert and tls.key",
+    ),
+    key("tls.cert", "", "the path of a PEM file with the certificate and its chain, together with tls.key"),
+    key("tls.key", "", "the path of a PEM file with the private key, together with tls.cert"),
     key("sockets.auth_timeout", "5s", "a duration from 100ms to 5m, such as 5s"),
     key("sockets.heartbeat", "25s", "a duration from 1s to 10m, such as 25s"),
     key("sockets.max_frame", "64KiB", "a size from 4KiB to 64MiB, such as 64KiB"),

@@ -27,6 +27,9 @@ pub struct Config {
     pub password: Password,
     pub tokens: Tokens,
     pub mail: Mail,
+    pub tcp: Tcp,
+    /// For HTTP and TCP alike; plain without.
+    pub tls: Option<Tls>,
     pub sockets: Sockets,
     pub log: Log,
 }
@@ -138,6 +141,20 @@ impl std::fmt::Debug for MailUrl {
             Self::Smtp(_) => "smtp(***)",
         })
     }
+}
+
+#[derive(Debug, Clone)]
+pub struct Tcp {
+    /// None turns the door off.
+    pub listen: Option<SocketAddr>,
+}
+
+/// PEM files; read again when they change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate, then those that it was signed with.
+    pub cert: PathBuf,
+    pub key: PathBuf,
 }
 
 /// Bounds of live sockets.

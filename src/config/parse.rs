@@ -1,5 +1,6 @@
 //! From texts to values, each parsed once and within its bounds.
 
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -11,7 +12,7 @@ use url::Url;
 
 use super::keys::{self, KEYS};
 use super::sources::{ConfigError, Origin, Values};
-use super::{Config, Database, Http, Log, LogFormat, Mail, MailUrl, Password, Sockets, Tokens};
+use super::{Config, Database, Http, Log, LogFormat, Mail, MailUrl, Password, Sockets, Tcp, Tls, Tokens};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -21,6 +22,7 @@ const MIB: u64 = 1024 * KIB;
 
 pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
     let insecure_cost = values.parse("password.insecure_cost", from_str::<bool>)?;
+    let tls = tls(values)?;
     let access_ttl = values.duration("tokens.access_ttl", 30 * SECOND..=DAY)?;
     Ok(Config {
         http: Http {
@@ -45,6 +47,8 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             audience: values.parse("tokens.audience", audience)?,
         },
         mail: Mail { url: values.parse("mail.url", mail_url)?, from: values.parse("mail.from", from_str)? },
+        tcp: values.parse("tcp.listen", |text| tcp(text, tls.is_some()))?,
+        tls,
         sockets: Sockets {
             auth_timeout: values.duration("sockets.auth_timeout", Duration::from_millis(100)..=5 * MINUTE)?,
             heartbeat: values.duration("sockets.heartbeat", SECOND..=10 * MINUTE)?,
@@ -185,6 +189,28 @@ fn mail_url(text: &str) -> Option<MailUrl> {
     // The transport is built later, inside the runtime; what it would refuse is refused here.
     AsyncSmtpTransport::<Tokio1Executor>::from_url(text).ok()?;
     Some(MailUrl::Smtp(text.to_owned()))
+}
+
+/// Passwords are typed there: in the clear they stay on this machine.
+fn tcp(text: &str, encrypted: bool) -> Option<Tcp> {
+    if text == "off" {
+        return Some(Tcp { listen: None });
+    }
+    let address = from_str::<SocketAddr>(text).filter(|address| encrypted || address.ip().is_loopback())?;
+    Some(Tcp { listen: Some(address) })
+}
+
+fn tls(values: &Values) -> Result<Option<Tls>, ConfigError> {
+    let path = |text: &str| Some((!text.is_empty()).then(|| PathBuf::from(text)));
+    let cert = values.parse("tls.cert", path)?;
+    let key = values.parse("tls.key", path)?;
+    match (cert, key) {
+        (None, None) => Ok(None),
+        (Some(cert), Some(key)) => Ok(Some(Tls { cert, key })),
+        // One alone: the error names the one that is missing.
+        (None, Some(_)) => values.parse("tls.cert", |_| None),
+        (Some(_), None) => values.parse("tls.key", |_| None),
+    }
 }
 
 fn list<T>(text: &str, item: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {

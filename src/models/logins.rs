@@ -15,6 +15,8 @@ pub enum LoginKind {
     Token,
     /// A browser with a cookie.
     Browser,
+    /// A TCP connection that signed in by password, and nothing else: it ends when that does.
+    Connection,
 }
 
 impl LoginKind {
@@ -23,6 +25,7 @@ impl LoginKind {
         match self {
             Self::Token => "token",
             Self::Browser => "browser",
+            Self::Connection => "connection",
         }
     }
 }

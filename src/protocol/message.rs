@@ -66,6 +66,8 @@ pub enum ServerMessage {
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<RequestId>,
     },
+    /// Is anybody there? On carriers that have no ping of their own.
+    Ping,
     Secret {
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<RequestId>,

@@ -13,6 +13,7 @@ mod pages;
 mod password;
 mod register;
 mod site;
+pub mod tcp;
 #[cfg(test)]
 mod tests;
 pub mod trace;

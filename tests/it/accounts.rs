@@ -11,6 +11,7 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 
 use crate::app::{Answer, PASSWORD, TestApp, claims, spawn_app, spawn_with};
+use crate::doors::Door;
 use crate::raw;
 
 /// The names of an object's fields.

@@ -25,6 +25,8 @@ pub const PASSWORD: &str = "correct horse battery staple 9";
 
 pub struct TestApp {
     pub address: SocketAddr,
+    /// The TCP door.
+    pub tcp: SocketAddr,
     pub clock: ManualClock,
     pub mail: SmtpCatcher,
     pub data: TempDir,
@@ -95,6 +97,7 @@ pub async fn spawn_on(
     let mail_url = mail.url();
     let mut pairs = vec![
         ("http.listen", "127.0.0.1:0"),
+        ("tcp.listen", "127.0.0.1:0"),
         ("http.workers", "2"),
         ("data_dir", dir.as_str()),
         ("public_url", "http://doorward.example"),
@@ -107,6 +110,7 @@ pub async fn spawn_on(
     let config = Config::from_pairs(pairs).unwrap();
     let app = Application::build(config, Clock::Manual(clock.clone())).await.unwrap();
     let (address, accounts) = (app.address(), app.accounts().clone());
+    let tcp = app.tcp_address().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
     let (sessions, readiness) = (app.sessions().clone(), app.readiness().clone());
     let (stop, stopped) = oneshot::channel::<()>();
     let running = rt::spawn(app.run_until_stopped(async move {
@@ -114,6 +118,7 @@ pub async fn spawn_on(
     }));
     TestApp {
         address,
+        tcp,
         clock,
         mail,
         data,

@@ -5,14 +5,19 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::app::{PASSWORD, spawn_app, spawn_with};
+use crate::doors::Door;
+use crate::line::Line;
 use crate::live::PATIENCE;
 use crate::raw;
 
 #[actix_web::test]
 async fn every_socket_hears_a_goodbye_and_requests_finish() {
-    let mut app = spawn_with(&[("sockets.max_per_user", "500")]).await;
+    let mut app =
+        spawn_with(&[("sockets.max_per_user", "500"), ("sockets.max_waiting_per_address", "200")]).await;
     let ann = app.register("ann").await;
     let mut sockets = join_all((0..300).map(|_| app.live(&ann))).await;
+    let mut lines = join_all((0..100).map(|_| Line::live(&app, &ann))).await;
+    let mut typing = Line::stranger(&app).await;
     let address = app.address;
     let mut stranger = app.open(&[]).await.unwrap();
     app.get("/readyz", "").await.expect(200);
@@ -33,13 +38,19 @@ async fn every_socket_hears_a_goodbye_and_requests_finish() {
     for socket in &mut sockets {
         assert_eq!(socket.ends(1012).await.goodbye["reconnect"], "backoff");
     }
+    for line in &mut lines {
+        line.ends(1012).await;
+    }
     stranger.ends(1012).await;
+    typing.ends(1012).await;
     request.write_all(body.as_bytes()).await.unwrap();
     let mut answer = String::new();
     request.read_to_string(&mut answer).await.unwrap();
     assert!(answer.contains("HTTP/1.1 200"), "{answer}");
     tokio::time::timeout(PATIENCE, app.stop()).await.expect("it does not stop");
-    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    for address in [address, app.tcp] {
+        assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    }
 }
 
 #[actix_web::test]
@@ -67,6 +78,7 @@ async fn it_is_not_ready_any_more_and_takes_no_new_sockets() {
     let bearer = format!("Bearer {}", ann.access);
     assert_eq!(app.open(&[("authorization", &bearer)]).await.err(), Some(503));
     assert_eq!(app.open(&[]).await.err(), Some(503));
+    Line::connect(app.tcp).await.ends(1012).await;
     // The clock stands still, so its grace does not end by itself.
     app.begin_stop();
     while !app.has_stopped() {

@@ -1,6 +1,7 @@
 //! Ten thousand requests and as many frames, random and mutated, against the running server: each ends in an
 //! answer under 500 or a documented close, and nothing stays behind.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use proptest::test_runner::{RngAlgorithm, TestRng};
@@ -10,10 +11,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::app::{PASSWORD, Person, TestApp, post_form, spawn_app};
+use crate::doors::Door;
+use crate::line::Line;
 use crate::live::PATIENCE;
 
 const REQUESTS: usize = 10_000;
 const FRAMES: usize = 10_000;
+const LINES: usize = 10_000;
 const FRAMES_A_SOCKET: usize = 10;
 const AT_ONCE: u8 = 8;
 
@@ -168,8 +172,8 @@ fn to_form(json: &str) -> String {
 }
 
 /// Sends bytes and reads to the end.
-async fn exchange(app: &TestApp, bytes: &[u8]) -> Vec<u8> {
-    let mut socket = TcpStream::connect(app.address).await.unwrap();
+async fn exchange(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+    let mut socket = TcpStream::connect(address).await.unwrap();
     let mut answer = Vec::new();
     let exchange = async {
         // The server may answer and close before it has read everything.
@@ -203,7 +207,7 @@ async fn any_request_has_an_answer() {
             let person = &people[rng.random_range(0..people.len())];
             let cookie = &cookies[rng.random_range(0..cookies.len())];
             let bytes = request(&mut rng, person, cookie);
-            let answer = String::from_utf8_lossy(&exchange(&app, &bytes).await).into_owned();
+            let answer = String::from_utf8_lossy(&exchange(app.address, &bytes).await).into_owned();
             for line in answer.lines().filter(|line| line.starts_with("HTTP/1.")) {
                 let status: u16 = line[9..12].parse().unwrap();
                 assert!(status < 500, "{status} to {}\n{answer}", String::from_utf8_lossy(&bytes));
@@ -216,7 +220,8 @@ async fn any_request_has_an_answer() {
     app.get("/readyz", "").await.expect(200);
 }
 
-fn frame(rng: &mut TestRng) -> Vec<u8> {
+/// What a client may say on a live session, or nearly.
+fn message(rng: &mut TestRng) -> Vec<u8> {
     let texts = [
         r#"{"type":"ping","id":1}"#,
         r#"{"type":"secret","id":"x"}"#,
@@ -230,6 +235,11 @@ fn frame(rng: &mut TestRng) -> Vec<u8> {
     if rng.random_bool(0.4) {
         mutate(rng, &mut payload);
     }
+    payload
+}
+
+fn frame(rng: &mut TestRng) -> Vec<u8> {
+    let payload = message(rng);
     // Mostly whole texts; sometimes any opcode, with any flags.
     let first = if rng.random_bool(0.7) { 0x81 } else { rng.random() };
     let mut bytes = vec![first];
@@ -291,7 +301,7 @@ async fn any_frame_is_answered_or_closed_on() {
             for _ in 0..FRAMES_A_SOCKET {
                 bytes.extend_from_slice(&frame(&mut rng));
             }
-            let answer = exchange(&app, &bytes).await;
+            let answer = exchange(app.address, &bytes).await;
             let codes = goodbyes(&answer);
             assert!(codes.len() <= 1, "one goodbye: {codes:?}");
             for code in codes {
@@ -300,13 +310,52 @@ async fn any_frame_is_answered_or_closed_on() {
         }
     };
     futures_util::future::join_all((100..100 + AT_ONCE).map(run)).await;
-    // Nothing stays behind, and the server lives.
+    nothing_stays_behind(&app, &ann).await;
+    app.live(&ann).await.ping().await;
+}
+
+/// And the server lives.
+async fn nothing_stays_behind(app: &TestApp, person: &Person) {
     tokio::time::timeout(PATIENCE, async {
-        while !app.sessions.of_user(ann.id.parse().unwrap()).is_empty() {
+        while !app.sessions.of_user(person.id.parse().unwrap()).is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })
     .await
     .expect("sessions stay behind");
-    app.live(&ann).await.ping().await;
+}
+
+#[actix_web::test]
+async fn any_line_is_answered_or_closed_on() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let run = async |seed: u8| {
+        let mut rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+        for _ in 0..LINES / FRAMES_A_SOCKET / usize::from(AT_ONCE) {
+            let mut bytes = match rng.random_range(0..10) {
+                0 => format!("ann\n{PASSWORD}\r\n"),
+                1 => "ann\r\nwrong\n".to_owned(),
+                _ => format!("Bearer {}\n", ann.access),
+            }
+            .into_bytes();
+            if rng.random_bool(0.2) {
+                mutate(&mut rng, &mut bytes);
+            }
+            for _ in 0..FRAMES_A_SOCKET {
+                bytes.extend(message(&mut rng));
+                bytes.extend_from_slice(if rng.random_bool(0.9) { b"\n" } else { b"\r\n" });
+            }
+            let answer = String::from_utf8(exchange(app.tcp, &bytes).await).expect("text");
+            assert!(answer.starts_with("Username: "), "{answer}");
+            let goodbyes: Vec<&str> = answer.lines().filter(|line| line.contains("\"goodbye\"")).collect();
+            assert!(goodbyes.len() <= 1, "one goodbye: {answer}");
+            for goodbye in goodbyes {
+                let code = serde_json::from_str::<serde_json::Value>(goodbye).expect("JSON")["code"].clone();
+                assert!(DOCUMENTED.iter().any(|documented| code == *documented), "{answer}");
+            }
+        }
+    };
+    futures_util::future::join_all((200..200 + AT_ONCE).map(run)).await;
+    nothing_stays_behind(&app, &ann).await;
+    Line::live(&app, &ann).await.ping().await;
 }

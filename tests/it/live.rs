@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::app::{Person, TestApp};
+use crate::doors::Door;
 
 /// Long enough for a busy machine; a test that waits this long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -35,13 +37,9 @@ impl TestApp {
         open_at(self.address, headers).await
     }
 
-    /// Opens a socket that is in, by header; its `welcome` was read.
+    /// A WebSocket that is in, by header; its `welcome` was read.
     pub async fn live(&self, person: &Person) -> Live {
-        let bearer = format!("Bearer {}", person.access);
-        let mut live = self.open(&[("authorization", &bearer)]).await.unwrap();
-        let welcome = live.next().await;
-        assert_eq!(welcome["type"], "welcome", "{welcome}");
-        live
+        Live::live(self, person).await
     }
 }
 
@@ -63,9 +61,62 @@ pub async fn open_at(address: SocketAddr, headers: &[(&str, &str)]) -> Result<Li
     }
 }
 
+/// A text frame of a client, masked with zeros.
+fn frame(text: &str) -> Vec<u8> {
+    let length = u8::try_from(text.len()).unwrap();
+    assert!(length < 126);
+    let mut bytes = vec![0x81, 0x80 | length, 0, 0, 0, 0];
+    bytes.extend_from_slice(text.as_bytes());
+    bytes
+}
+
 impl Live {
-    /// The next message.
-    pub async fn next(&mut self) -> Value {
+    pub async fn send_raw(&mut self, message: Message) {
+        self.socket.send(message).await.unwrap();
+    }
+
+    /// The connection under the frames.
+    fn stream(&mut self) -> &mut TcpStream {
+        match self.socket.get_mut() {
+            MaybeTlsStream::Plain(stream) => stream,
+            _ => unreachable!("tests of this door speak in the clear"),
+        }
+    }
+}
+
+impl Door for Live {
+    const CARRIER: &'static str = "websocket";
+
+    async fn enter(app: &TestApp, token: &str) -> Self {
+        app.open(&[("authorization", &format!("Bearer {token}"))]).await.unwrap()
+    }
+
+    async fn stranger(app: &TestApp) -> Self {
+        app.open(&[]).await.unwrap()
+    }
+
+    async fn refused_stranger(app: &TestApp) -> u16 {
+        // As a close code would say it: the handshake was not answered with one.
+        match app.open(&[]).await.err() {
+            Some(429) => 4429,
+            Some(503) => 1013,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn present(&mut self, token: &str) {
+        self.send(json!({"type": "auth", "token": token})).await;
+    }
+
+    async fn write(&mut self, text: &str) {
+        self.send_raw(Message::Text(text.into())).await;
+    }
+
+    async fn write_garbage(&mut self) {
+        self.send_raw(Message::Binary(vec![0xff, 0, 1, 0x80].into())).await;
+    }
+
+    async fn next(&mut self) -> Value {
         loop {
             let item = tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("no message");
             match item {
@@ -76,27 +127,7 @@ impl Live {
         }
     }
 
-    pub async fn send(&mut self, message: Value) {
-        self.send_raw(Message::Text(message.to_string().into())).await;
-    }
-
-    pub async fn send_raw(&mut self, message: Message) {
-        self.socket.send(message).await.unwrap();
-    }
-
-    pub async fn ask(&mut self, message: Value) -> Value {
-        self.send(message).await;
-        self.next().await
-    }
-
-    /// Is it still in?
-    pub async fn ping(&mut self) {
-        let reply = self.ask(json!({"type": "ping", "id": "alive?"})).await;
-        assert_eq!(reply, json!({"type": "pong", "id": "alive?"}));
-    }
-
-    /// Waits for the end.
-    pub async fn ended(&mut self) -> Ended {
+    async fn ended(&mut self) -> Ended {
         let mut before: Vec<Value> = Vec::new();
         loop {
             let item = tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("it lives on");
@@ -115,13 +146,23 @@ impl Live {
         }
     }
 
-    #[track_caller]
-    pub fn ends(&mut self, code: u16) -> impl Future<Output = Ended> {
-        let caller = std::panic::Location::caller();
-        async move {
-            let ended = self.ended().await;
-            assert_eq!(ended.code, code, "at {caller}");
-            ended
+    async fn leave(mut self) {
+        self.socket.close(None).await.unwrap();
+    }
+
+    async fn flood(&mut self, requests: &str) {
+        let frames = frame(requests).repeat(1000);
+        let mut taken = 0;
+        // Blocked, or cut.
+        while let Ok(Ok(bytes)) =
+            tokio::time::timeout(Duration::from_secs(1), self.stream().write(&frames)).await
+        {
+            taken += bytes;
+            assert!(taken < 256 << 20, "it swallows everything");
         }
+    }
+
+    async fn is_cut(&mut self) -> bool {
+        matches!(tokio::time::timeout(Duration::from_millis(10), self.stream().write(b"x")).await, Ok(Err(_)))
     }
 }

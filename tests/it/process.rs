@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::app::{Answer, PASSWORD, call};
+use crate::doors::Door;
 use crate::live::{PATIENCE, open_at};
 use crate::smtp;
 
@@ -19,6 +20,8 @@ use crate::smtp;
 pub struct Process {
     child: Child,
     pub address: SocketAddr,
+    /// The TCP door.
+    pub tcp: SocketAddr,
     pub dir: TempDir,
     output: Arc<Mutex<Vec<u8>>>,
     readers: Vec<JoinHandle<()>>,
@@ -31,6 +34,7 @@ impl Process {
         let mut child = Command::new(env!("CARGO_BIN_EXE_doorward"))
             .env_clear()
             .env("DOORWARD_HTTP__LISTEN", "127.0.0.1:0")
+            .env("DOORWARD_TCP__LISTEN", "127.0.0.1:0")
             .envs(variables.iter().copied())
             .current_dir(dir.path())
             .stdin(Stdio::null())
@@ -43,14 +47,16 @@ impl Process {
             collect(child.stdout.take().unwrap(), &output),
             collect(child.stderr.take().unwrap(), &output),
         ];
-        let mut process =
-            Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), dir, output, readers };
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut process = Self { child, address: nowhere, tcp: nowhere, dir, output, readers };
         let deadline = smtp::now() + PATIENCE;
         loop {
             let text = process.output();
             let listens = text.lines().find_map(|line| line.strip_prefix("Doorward listens on "));
-            if let Some(address) = listens.and_then(|rest| rest.split(';').next()?.parse().ok()) {
-                process.address = address;
+            if let Some(rest) = listens.and_then(|rest| rest.split(';').next()) {
+                let (http, tcp) = rest.split_once(", for TCP clients on ").unwrap_or((rest, "127.0.0.1:0"));
+                process.address = http.parse().unwrap();
+                process.tcp = tcp.parse().unwrap();
                 return process;
             }
             assert!(smtp::now() < deadline && process.child.try_wait().unwrap().is_none(), "{text}");

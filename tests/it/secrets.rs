@@ -9,6 +9,7 @@ use doorward::schema::{logins, one_time_tokens, signing_keys, users};
 use serde_json::{Value, json};
 
 use crate::app::{PASSWORD, call, post_form};
+use crate::doors::Door;
 use crate::live::{Live, open_at};
 use crate::process::{CHEAP, Process};
 use crate::raw;

@@ -11,6 +11,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation, jwk::JwkSet}
 use serde_json::{Value, json};
 
 use crate::app::{Person, TestApp, claims, spawn_app};
+use crate::doors::Door;
 
 /// Whoever stole the signing key, and one of their own beside it.
 struct Forger {

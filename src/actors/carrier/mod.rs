@@ -4,6 +4,7 @@
 mod fragments;
 mod guard;
 mod outbox;
+pub mod tcp;
 pub mod websocket;
 
 use std::future::Future;

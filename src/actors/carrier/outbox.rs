@@ -155,7 +155,8 @@ impl Outbox {
         state.waiting.drain(..).for_each(Waker::wake);
     }
 
-    fn poll_take(&self, context: &Context<'_>) -> Poll<Option<Bytes>> {
+    /// The next bytes to write, none at the end.
+    pub(super) fn poll_take(&self, context: &Context<'_>) -> Poll<Option<Bytes>> {
         let mut state = self.0.borrow_mut();
         if state.bytes.is_empty() {
             if state.finished {

@@ -82,6 +82,8 @@ fn config(dir: &std::path::Path, public_url: &str) -> Config {
             audience: "doorward".to_owned(),
         },
         mail: config::Mail { url: config::MailUrl::Preview, from: "no-reply@localhost".parse().unwrap() },
+        tcp: config::Tcp { listen: None },
+        tls: None,
         sockets: config::Sockets {
             auth_timeout: Duration::from_secs(5),
             heartbeat: Duration::from_secs(25),

@@ -1,0 +1,59 @@
+//! Listening sockets, and what the kernel is told about each connection.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use actix_tls::accept::rustls_0_23::TlsStream;
+use actix_web::dev::Extensions;
+use actix_web::rt::net::TcpStream;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use crate::actors::carrier::PeerSocket;
+
+/// Connections that may wait to be accepted: a restart brings all clients back at once.
+const BACKLOG: i32 = 4096;
+
+/// What the kernel may hold for a client in each direction. By itself it takes up to 4 MB for one that does
+/// not read, and up to 32 MB from one that sends faster than it is answered.
+const KERNEL_BUFFER: usize = 64 * 1024;
+
+/// How long sent bytes may stay unacknowledged before the kernel gives a connection up (RFC 5482).
+const USER_TIMEOUT: Duration = Duration::from_mins(1);
+
+pub(super) fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, String> {
+    let listen = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        // A restart must not wait for the old connections' TIME_WAIT.
+        socket.set_reuse_address(true)?;
+        // What is accepted inherits these; set later, the receive buffer could not bound the window any more.
+        socket.set_recv_buffer_size(KERNEL_BUFFER)?;
+        socket.set_send_buffer_size(KERNEL_BUFFER)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok::<_, std::io::Error>(socket.into())
+    };
+    listen().map_err(|error| format!("cannot listen on {address} ({key}): {error}"))
+}
+
+pub(super) fn local_address(listener: &TcpListener) -> Result<SocketAddr, String> {
+    listener.local_addr().map_err(|error| format!("no local address: {error}"))
+}
+
+/// Notes an HTTP connection's descriptor, under TLS or not.
+pub(super) fn on_connect(connection: &dyn std::any::Any, data: &mut Extensions) {
+    let stream = connection
+        .downcast_ref::<TcpStream>()
+        .or_else(|| connection.downcast_ref::<TlsStream<TcpStream>>().map(|stream| stream.get_ref().0));
+    if let Some(stream) = stream {
+        data.insert(tune(stream));
+    }
+}
+
+pub(super) fn tune(stream: &TcpStream) -> PeerSocket {
+    let socket = SockRef::from(stream);
+    // Each only tunes: a connection without it still works.
+    let _ = socket.set_tcp_nodelay(true);
+    let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
+    PeerSocket(stream.as_raw_fd())
+}

@@ -1,0 +1,144 @@
+//! TLS for both listeners: one certificate, read again when its files change, so that whoever renews it need not
+//! restart anything.
+
+use std::fs::{self, File};
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{InconsistentKeys, ServerConfig};
+
+use crate::config;
+
+/// How often the files are looked at, in real time.
+const PACE: Duration = Duration::from_secs(2);
+
+/// The certificate in use. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Certificate(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    files: config::Tls,
+    current: RwLock<Arc<CertifiedKey>>,
+}
+
+impl Certificate {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// A sentence that names the file and what is wrong with it.
+    pub fn load(files: config::Tls) -> Result<Self, String> {
+        let current = RwLock::new(Arc::new(read(&files)?));
+        Ok(Self(Arc::new(Inner { files, current })))
+    }
+
+    /// What a listener accepts connections with: TLS 1.2 and 1.3, no client certificates.
+    ///
+    /// # Errors
+    /// If the library refuses its own defaults.
+    pub fn server_config(&self) -> Result<ServerConfig, rustls::Error> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        Ok(ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(self.clone())))
+    }
+
+    /// Looks after the files for ever. A pair that does not fit together, as between the writing of one file
+    /// and of the other, is not taken: the one before serves on.
+    pub async fn watch(self) {
+        let mut seen = stamps(&self.0.files);
+        let mut pace = tokio::time::interval(PACE);
+        pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            pace.tick().await;
+            let now = stamps(&self.0.files);
+            if now == seen {
+                continue;
+            }
+            seen = now;
+            match read(&self.0.files) {
+                Ok(key) => {
+                    *self.0.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
+                    tracing::info!("the certificate was read again");
+                }
+                Err(error) => tracing::error!(%error, "the new certificate is not good; kept the old one"),
+            }
+        }
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.current.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+/// What tells that a file was written or replaced.
+fn stamps(files: &config::Tls) -> [Option<(SystemTime, u64, u64)>; 2] {
+    use std::os::unix::fs::MetadataExt;
+
+    [&files.cert, &files.key].map(|path: &PathBuf| {
+        // Followed: renewing tools keep a link that points to the newest.
+        let data = fs::metadata(path).ok()?;
+        Some((data.modified().ok()?, data.len(), data.ino()))
+    })
+}
+
+fn read(files: &config::Tls) -> Result<CertifiedKey, String> {
+    let bad = |path: &Path, error: &dyn std::fmt::Display| format!("cannot use {}: {error}", path.display());
+    let open = |path: &Path| File::open(path).map(BufReader::new).map_err(|error| bad(path, &error));
+    let chain = CertificateDer::pem_reader_iter(open(&files.cert)?)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| bad(&files.cert, &error))?;
+    if chain.is_empty() {
+        return Err(bad(&files.cert, &"it holds no certificate in PEM"));
+    }
+    let key = PrivateKeyDer::from_pem_reader(open(&files.key)?)
+        .map_err(|_| bad(&files.key, &"it holds no private key in PEM"))?;
+    let key = aws_lc_rs::sign::any_supported_type(&key)
+        .map_err(|_| bad(&files.key, &"a key of this kind cannot sign"))?;
+    let certified = CertifiedKey::new(chain, key);
+    match certified.keys_match() {
+        // Unknown: for keys that cannot tell their public half.
+        Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
+        Err(error) => Err(bad(&files.cert, &format!("it does not fit {}: {error}", files.key.display()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write_pair(dir: &Path, name: &str) -> config::Tls {
+        let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+        let files = config::Tls { cert: dir.join("cert.pem"), key: dir.join("key.pem") };
+        fs::write(&files.cert, made.cert.pem()).unwrap();
+        fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+        files
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_and_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = write_pair(dir.path(), "localhost");
+        Certificate::load(files.clone()).unwrap().server_config().unwrap();
+        let error = |files: &config::Tls| Certificate::load(files.clone()).unwrap_err();
+        let swapped = config::Tls { cert: files.key.clone(), key: files.cert.clone() };
+        assert!(error(&swapped).ends_with("key.pem: it holds no certificate in PEM"));
+        let no_key = config::Tls { key: files.cert.clone(), ..files.clone() };
+        assert!(error(&no_key).ends_with("it holds no private key in PEM"));
+        let missing = config::Tls { key: dir.path().join("none.pem"), ..files.clone() };
+        assert!(error(&missing).contains("none.pem"));
+        let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        fs::write(&files.key, other.signing_key.serialize_pem()).unwrap();
+        assert!(error(&files).contains("does not fit"), "{}", error(&files));
+    }
+}

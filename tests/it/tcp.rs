@@ -1,0 +1,328 @@
+//! The TCP door: what is said at its prompts, and the login that lasts as long as its connection.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use actix_web::http::Method;
+use doorward::models::users;
+use serde_json::{Value, json};
+
+use crate::app::{PASSWORD, TestApp, spawn_app, spawn_with};
+use crate::doors::Door;
+use crate::line::Line;
+use crate::live::PATIENCE;
+use crate::process::{CHEAP, Process};
+use crate::services::{self, Needs};
+
+/// Somebody who is in by password; the welcome was read.
+async fn signed_in(app: &TestApp, username: &str) -> (Line, Value) {
+    let mut line = Line::connect(app.tcp).await;
+    line.sign_in(username, PASSWORD, "\n").await;
+    line.expect("Login successful!\n").await;
+    let welcome = line.next().await;
+    assert_eq!(welcome["type"], "welcome", "{welcome}");
+    (line, welcome)
+}
+
+async fn logins(app: &TestApp, token: &str) -> Vec<Value> {
+    app.get("/api/logins", token).await.expect(200).body["logins"].as_array().unwrap().clone()
+}
+
+/// Waits until there are so many.
+async fn logins_become(app: &TestApp, token: &str, count: usize) {
+    let reached = async {
+        while logins(app, token).await.len() != count {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, reached).await.expect("the list does not change");
+}
+
+#[actix_web::test]
+async fn an_answer_ends_at_a_newline_or_in_silence() {
+    let app = spawn_app().await;
+    app.register("ann").await;
+    for end in ["\n", "\r\n", ""] {
+        let mut line = Line::connect(app.tcp).await;
+        line.sign_in("Ann", PASSWORD, end).await;
+        line.expect("Login successful!\n").await;
+        assert_eq!(line.next().await["user"]["username"], "ann");
+        line.ping().await;
+
+        let mut line = Line::connect(app.tcp).await;
+        line.sign_in("ann", "not the password", end).await;
+        assert_eq!(line.rest().await, "Login failed\n");
+        let mut line = Line::connect(app.tcp).await;
+        line.sign_in("nobody", PASSWORD, end).await;
+        assert_eq!(line.rest().await, "Login failed\n");
+    }
+}
+
+#[actix_web::test]
+async fn a_newline_that_comes_late_is_no_answer() {
+    let app = spawn_app().await;
+    app.register("ann").await;
+    for late in ["\n", "\r\n"] {
+        let mut line = Line::connect(app.tcp).await;
+        line.expect("Username: ").await;
+        line.say("ann").await;
+        line.expect("Password: ").await;
+        line.say(late).await;
+        line.say(PASSWORD).await;
+        line.expect("Login successful!\n").await;
+        assert_eq!(line.next().await["type"], "welcome");
+        line.say(late).await;
+        line.ping().await;
+    }
+}
+
+#[actix_web::test]
+async fn everything_may_come_at_once() {
+    let app = spawn_app().await;
+    app.register("ann").await;
+    let mut line = Line::connect(app.tcp).await;
+    line.say(format!("ann\n{PASSWORD}\n{{\"type\":\"secret\",\"id\":1}}\n\n{{\"type\":\"ping\",\"id\":2}}"))
+        .await;
+    line.shutdown().await;
+    let said = line.rest().await;
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[0], "Username: Password: Login successful!", "{said}");
+    assert!(lines[1].contains("\"welcome\"") && lines[2].contains("\"secret\""), "{said}");
+    assert_eq!(&lines[3..], [r#"{"type":"pong","id":2}"#], "{said}");
+    // Nobody is there any more, and nothing is left of it.
+    while app.query(standing_logins) > 1 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// How many stand.
+fn standing_logins(conn: &mut diesel::SqliteConnection) -> diesel::QueryResult<i64> {
+    use diesel::prelude::*;
+    use doorward::schema::logins;
+    logins::table.filter(logins::revoked_at.is_null()).count().get_result(conn)
+}
+
+#[actix_web::test]
+async fn a_login_lasts_as_long_as_its_connection() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let (mut first, welcome) = signed_in(&app, "ann").await;
+    let (second, _) = signed_in(&app, "ann").await;
+    let listed = logins(&app, &ann.access).await;
+    assert_eq!(listed.len(), 3, "{listed:?}");
+    let login = listed.iter().find(|login| login["id"] == welcome["login"]).expect("it is listed");
+    assert_eq!((&login["kind"], &login["device"]), (&json!("connection"), &json!("TCP")));
+    second.leave().await;
+    logins_become(&app, &ann.access, 2).await;
+    first.ping().await;
+
+    // It ends like any other device, and nothing else does.
+    let path = format!("/api/logins/{}", welcome["login"].as_str().unwrap());
+    app.send(Method::DELETE, &path, &ann.access, Value::Null).await.expect(204);
+    assert_eq!(first.ends(4441).await.goodbye["reconnect"], "never");
+    app.get("/api/me", &ann.access).await.expect(200);
+}
+
+#[actix_web::test]
+async fn it_outlives_many_tokens_but_no_disabled_account() {
+    let app = spawn_with(&[("tokens.access_ttl", "90s"), ("sockets.heartbeat", "10m")]).await;
+    let ann = app.register("ann").await;
+    let (mut line, welcome) = signed_in(&app, "ann").await;
+    let mut until = welcome["expires_at"].clone();
+    for _ in 0..6 {
+        app.advance(Duration::from_secs(31));
+        let renewed = line.next().await;
+        assert_eq!(renewed["type"], "authenticated", "{renewed}");
+        assert_ne!(renewed["expires_at"], until);
+        until = renewed["expires_at"].clone();
+    }
+    line.ping().await;
+    app.accounts.set_disabled(ann.id.parse().unwrap(), true).await.unwrap();
+    line.ends(4443).await;
+}
+
+#[actix_web::test]
+async fn a_changed_password_ends_it() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let (mut line, _) = signed_in(&app, "ann").await;
+    let change = json!({"current_password": PASSWORD, "new_password": "another fine sentence 77 teapots"});
+    app.send(Method::POST, "/api/me/password", &ann.access, change).await.expect(204);
+    line.ends(4442).await;
+}
+
+#[actix_web::test]
+async fn a_silent_stranger_has_five_seconds_a_slow_typist_a_minute() {
+    let app = spawn_app().await;
+    app.register("ann").await;
+    let mut silent = Line::stranger(&app).await;
+    let mut typist = Line::stranger(&app).await;
+    typist.say("ann\n").await;
+    typist.expect("Password: ").await;
+    app.advance(Duration::from_secs(5));
+    assert_eq!(silent.ends(4408).await.goodbye["reconnect"], "backoff");
+    app.advance(Duration::from_secs(54));
+    typist.say(format!("{PASSWORD}\n")).await;
+    typist.expect("Login successful!\n").await;
+
+    let mut slow = Line::stranger(&app).await;
+    slow.say("ann\n").await;
+    slow.expect("Password: ").await;
+    app.advance(Duration::from_mins(1));
+    slow.ends(4408).await;
+}
+
+#[actix_web::test]
+async fn the_server_asks_for_a_sign_of_life() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let mut line = Line::live(&app, &ann).await;
+    for answer in ["{\"type\":\"pong\"}\n", "\n", "\r\n"] {
+        app.advance(Duration::from_secs(25));
+        assert_eq!(line.line().await.unwrap(), r#"{"type":"ping"}"#);
+        line.say(answer).await;
+        // It was taken by now, and without a word.
+        line.ping().await;
+    }
+    app.advance(Duration::from_secs(50));
+    line.ends(4408).await;
+}
+
+#[actix_web::test]
+async fn an_answer_has_a_bounded_size() {
+    let app = spawn_app().await;
+    let mut line = Line::stranger(&app).await;
+    line.say("x".repeat(4097)).await;
+    line.ends(1009).await;
+    let mut line = Line::stranger(&app).await;
+    line.say("x".repeat(4096) + "\n").await;
+    line.expect("Password: ").await;
+}
+
+#[actix_web::test]
+async fn prompts_and_http_share_the_hashing_threads() {
+    // One thread, with room for sixteen.
+    let app = spawn_with(&[
+        ("password.workers", "1"),
+        ("password.cost", "13"),
+        ("sockets.max_waiting_per_address", "50"),
+    ])
+    .await;
+    let tries = futures_util::future::join_all((0..30).map(|_| async {
+        let mut line = Line::connect(app.tcp).await;
+        line.sign_in("nobody", PASSWORD, "\n").await;
+        line.rest().await
+    }))
+    .await;
+    let overloaded = |said: &&String| said.starts_with("Login failed\n{") && said.contains("\"code\":1013");
+    let refused = tries.iter().filter(overloaded).count();
+    let wrong = tries.iter().filter(|said| *said == "Login failed\n").count();
+    assert_eq!(refused + wrong, 30, "{tries:?}");
+    assert!(refused > 0 && wrong >= 16, "{refused} {wrong}");
+}
+
+#[actix_web::test]
+async fn it_can_be_turned_off() {
+    let app = spawn_with(&[("tcp.listen", "off")]).await;
+    assert_eq!(app.tcp.port(), 0);
+    app.get("/healthz", "").await.expect(200);
+}
+
+/// What an imported account gets from its first sign-in, here as at every door.
+#[actix_web::test]
+async fn an_old_hash_is_replaced_at_the_prompts_too() {
+    let app = spawn_app().await;
+    app.register("ann").await;
+    // Made with passlib 1.7.4: `bcrypt.using(rounds=4).hash("plain bcrypt pw")`.
+    let old = "$2b$04$B4beOI9vm7FC0y7zWBAum.Luj1lhiTVGWIURRUcDBA.a2b45ni1JO";
+    app.query(|conn| {
+        use diesel::prelude::*;
+        use doorward::schema::users;
+        diesel::update(users::table).set(users::password_hash.eq(old)).execute(conn)
+    });
+    let mut line = Line::connect(app.tcp).await;
+    line.sign_in("ann", "plain bcrypt pw", "").await;
+    line.expect("Login successful!\n").await;
+    let stored: users::User = app.query(|conn| {
+        use diesel::prelude::*;
+        doorward::schema::users::table.first(conn)
+    });
+    assert!(stored.password_hash.starts_with("$bcrypt-sha256$v=2,t=2b,r=4$"), "{}", stored.password_hash);
+}
+
+/// What the older system's client does: it answers each prompt in one piece without a newline and prints what
+/// it is told.
+const OLD_CLIENT: &str = "import socket, sys
+client = socket.create_connection(('127.0.0.1', int(sys.argv[1])))
+print(client.recv(1024).decode(), end='')
+client.send(sys.argv[2].encode())
+print(client.recv(1024).decode(), end='')
+client.send(sys.argv[3].encode())
+print(client.recv(1024).decode())
+";
+
+#[actix_web::test]
+async fn the_older_systems_client_comes_in_unchanged() {
+    let Some(python) = services::command("python3", Needs::Apt("python3")) else { return };
+    let app = spawn_app().await;
+    app.register("ann").await;
+    for (password, outcome) in [(PASSWORD, "Login successful!"), ("wrong", "Login failed")] {
+        let mut command = tokio::process::Command::new(&python);
+        command.args(["-c", OLD_CLIENT, &app.tcp.port().to_string(), "ann", password]);
+        let said = command.output().await.unwrap();
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert!(said.starts_with(&format!("Username: Password: {outcome}")), "{said}");
+    }
+}
+
+/// Types into a client's standard input, piece by piece as the prompts come, and answers all that it printed.
+pub async fn converse(command: &mut Command, answers: &[(&str, &str)]) -> String {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let answers: Vec<(String, String)> =
+        answers.iter().map(|(prompt, answer)| ((*prompt).to_owned(), (*answer).to_owned())).collect();
+    let talk = actix_web::rt::task::spawn_blocking(move || {
+        let mut said = String::new();
+        for (prompt, answer) in answers {
+            while !said.ends_with(&prompt) {
+                let mut byte = [0];
+                std::io::Read::read_exact(&mut output, &mut byte)
+                    .unwrap_or_else(|_| panic!("no {prompt}: {said}"));
+                said.push(char::from(byte[0]));
+            }
+            input.write_all(answer.as_bytes()).unwrap();
+        }
+        drop(input);
+        std::io::Read::read_to_string(&mut output, &mut said).unwrap();
+        said
+    });
+    let said = tokio::time::timeout(PATIENCE, talk).await;
+    let _ = child.kill();
+    let _ = child.wait();
+    said.expect("it hangs").unwrap()
+}
+
+#[actix_web::test]
+async fn nc_is_a_client() {
+    let Some(nc) = services::command("nc", Needs::Apt("netcat-openbsd")) else { return };
+    let process = Process::start(&CHEAP).await;
+    process.post("/api/register", json!({"username": "ann", "password": PASSWORD})).await.expect(201);
+    let port = process.tcp.port().to_string();
+    let password = format!("{PASSWORD}\n");
+    let said = converse(
+        Command::new(&nc).args(["-N", "127.0.0.1", &port]),
+        &[
+            ("Username: ", "ann\n"),
+            ("Password: ", &password),
+            ("Login successful!\n", "{\"type\":\"secret\"}\n"),
+            ("\"}\n", ""),
+        ],
+    )
+    .await;
+    assert!(said.contains(r#"{"type":"secret","message":"ann, "#), "{said}");
+    let said =
+        converse(Command::new(&nc).args(["-N", "127.0.0.1", &port]), &[("Username: ", "ann\nx\n")]).await;
+    assert_eq!(said, "Username: Password: Login failed\n");
+}

@@ -1,0 +1,203 @@
+//! TLS for HTTP and TCP with one certificate, which may be renewed while the server runs.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use doorward::config::Config;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::app::{PASSWORD, TestApp, spawn_with};
+use crate::doors::Door;
+use crate::line::Line;
+use crate::live::PATIENCE;
+use crate::services::{self, Needs};
+use crate::tcp::converse;
+
+/// A certificate for `localhost` that signs for itself, and its files.
+pub struct Identity {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+    dir: tempfile::TempDir,
+}
+
+impl Identity {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let identity = Self { cert: dir.path().join("cert.pem"), key: dir.path().join("key.pem"), dir };
+        identity.renew();
+        identity
+    }
+
+    /// Another certificate in the same files.
+    pub fn renew(&self) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        for (path, text) in [(&self.cert, made.cert.pem()), (&self.key, made.signing_key.serialize_pem())] {
+            let new = self.dir.path().join("new");
+            std::fs::write(&new, text).unwrap();
+            std::fs::rename(new, path).unwrap();
+        }
+    }
+
+    pub async fn app(&self) -> TestApp {
+        let (cert, key) = (self.cert.to_str().unwrap(), self.key.to_str().unwrap());
+        let public = ("public_url", "https://localhost");
+        spawn_with(&[("tls.cert", cert), ("tls.key", key), public]).await
+    }
+}
+
+/// What trusts the certificate of this file alone.
+fn client(cert: &Path) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(cert).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Arc::new(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+async fn connect(app: &TestApp, config: &Arc<ClientConfig>) -> std::io::Result<Line> {
+    let stream = TcpStream::connect(app.tcp).await?;
+    let name = ServerName::try_from("localhost").unwrap();
+    Ok(Line::over(TlsConnector::from(Arc::clone(config)).connect(name, stream).await?))
+}
+
+/// Over HTTPS, as `curl` would.
+async fn post(app: &TestApp, config: &Arc<ClientConfig>, path: &str, body: Value) -> (u16, Value) {
+    let connector = awc::Connector::new().rustls_0_23(Arc::clone(config));
+    let client = awc::Client::builder().connector(connector).timeout(PATIENCE).finish();
+    let url = format!("https://localhost:{}{path}", app.address.port());
+    let mut answer = client.post(url).send_json(&body).await.unwrap();
+    let text = answer.body().await.unwrap();
+    (answer.status().as_u16(), serde_json::from_slice(&text).unwrap_or_default())
+}
+
+#[actix_web::test]
+async fn both_doors_speak_tls() {
+    let identity = Identity::new();
+    let app = identity.app().await;
+    let config = client(&identity.cert);
+    let body = json!({"username": "ann", "password": PASSWORD});
+    let (status, grant) = post(&app, &config, "/api/register", body).await;
+    assert_eq!(status, 201, "{grant}");
+
+    let mut line = connect(&app, &config).await.unwrap();
+    line.sign_in("ann", PASSWORD, "").await;
+    line.expect("Login successful!\n").await;
+    assert_eq!(line.next().await["type"], "welcome");
+    line.ping().await;
+    let mut by_token = connect(&app, &config).await.unwrap();
+    by_token.expect("Username: ").await;
+    by_token.present(grant["access_token"].as_str().unwrap()).await;
+    assert_eq!(by_token.next().await["type"], "welcome");
+    let user = grant["user"]["id"].as_str().unwrap().parse().unwrap();
+    app.accounts.set_disabled(user, true).await.unwrap();
+    line.ends(4443).await;
+    by_token.ends(4443).await;
+
+    // Nothing is said in the clear.
+    let mut plain = Line::connect(app.tcp).await;
+    plain.say("ann\n").await;
+    assert!(!plain.rest_lossy().await.contains("Username"));
+}
+
+#[actix_web::test]
+async fn a_stalled_client_is_cut_under_tls_too() {
+    let identity = Identity::new();
+    let app = identity.app().await;
+    let config = client(&identity.cert);
+    let body = json!({"username": "ann", "password": PASSWORD});
+    let (_, grant) = post(&app, &config, "/api/register", body).await;
+    let user = grant["user"]["id"].as_str().unwrap().parse().unwrap();
+    let mut stalled = connect(&app, &config).await.unwrap();
+    stalled.expect("Username: ").await;
+    stalled.present(grant["access_token"].as_str().unwrap()).await;
+    stalled.next().await;
+    stalled.flood(r#"{"type":"secret"}"#).await;
+    app.accounts.set_disabled(user, true).await.unwrap();
+    let cut = async {
+        while !stalled.is_cut().await {
+            app.advance(std::time::Duration::from_secs(1));
+        }
+    };
+    tokio::time::timeout(PATIENCE, cut).await.expect("the connection is still there");
+}
+
+#[actix_web::test]
+async fn a_renewed_certificate_is_taken_without_a_restart() {
+    let identity = Identity::new();
+    let app = identity.app().await;
+    let (old, stranger) = (client(&identity.cert), client(&identity.cert));
+    let mut before = connect(&app, &old).await.unwrap();
+    before.expect("Username: ").await;
+
+    // Half of a renewal is none.
+    let key = std::fs::read(&identity.key).unwrap();
+    std::fs::write(&identity.key, "half a key").unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    connect(&app, &old).await.unwrap();
+    std::fs::write(&identity.key, key).unwrap();
+
+    identity.renew();
+    let new = client(&identity.cert);
+    let taken = async {
+        while connect(&app, &new).await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, taken).await.expect("the new certificate is not served");
+    // One that was there before may resume its session; to another the old certificate is not shown any more.
+    assert!(connect(&app, &stranger).await.is_err(), "the old one is gone");
+    let body = json!({"login": "nobody", "password": PASSWORD});
+    assert_eq!(post(&app, &new, "/api/login", body).await.0, 401);
+}
+
+#[test]
+fn plaintext_stays_on_this_machine() {
+    for listen in ["0.0.0.0:12225", "192.0.2.7:1", "[::]:12225"] {
+        let error = Config::from_pairs([("tcp.listen", listen)]).unwrap_err().to_string();
+        assert!(error.contains("tcp.listen") && error.contains("only with tls.cert"), "{error}");
+        let files = [("tcp.listen", listen), ("tls.cert", "c.pem"), ("tls.key", "k.pem")];
+        assert!(Config::from_pairs(files).is_ok());
+    }
+    for (one, missing) in [("tls.cert", "tls.key"), ("tls.key", "tls.cert")] {
+        let error = Config::from_pairs([(one, "x.pem")]).unwrap_err().to_string();
+        assert!(error.starts_with(missing), "{error}");
+    }
+    for good in ["off", "127.0.0.9:1", "[::1]:5"] {
+        assert!(Config::from_pairs([("tcp.listen", good)]).is_ok(), "{good}");
+    }
+}
+
+#[actix_web::test]
+async fn openssl_is_a_client() {
+    let Some(openssl) = services::command("openssl", Needs::Apt("openssl")) else { return };
+    let identity = Identity::new();
+    let app = identity.app().await;
+    let body = json!({"username": "ann", "password": PASSWORD});
+    post(&app, &client(&identity.cert), "/api/register", body).await;
+    let client = |at_end_of_input: &str| {
+        let mut command = Command::new(&openssl);
+        command
+            .args(["s_client", "-quiet", at_end_of_input, "-verify_return_error", "-servername", "localhost"])
+            .arg("-CAfile")
+            .arg(&identity.cert)
+            .args(["-connect", &app.tcp.to_string()]);
+        command
+    };
+    let password = format!("{PASSWORD}\n");
+    let answers = [
+        ("Username: ", "ann\n"),
+        ("Password: ", &password),
+        ("Login successful!\n", "{\"type\":\"secret\"}\n"),
+        ("code\":\"", ""),
+    ];
+    let said = converse(&mut client("-no_ign_eof"), &answers).await;
+    assert!(said.contains(r#"{"type":"secret","message":"ann, "#), "{said}");
+    let said = converse(&mut client("-ign_eof"), &[("Username: ", "ann\n"), ("Password: ", "wrong\n")]).await;
+    assert!(said.ends_with("Password: Login failed\n"), "{said}");
+}
