@@ -129,7 +129,7 @@ impl Application {
         drop((self.listener, self.tcp));
         let handles: Vec<ServerHandle> =
             [Some(&http), tcp.as_ref()].into_iter().flatten().map(Server::handle).collect();
-        let watch = rt::spawn(self.accounts.logins().clone().watch());
+        let watch = rt::spawn(self.accounts.clone().watch());
         let janitor = rt::spawn(purge_for_ever(self.accounts.clone(), self.clock.clone()));
         let certificate = self.certificate.clone().map(|certificate| rt::spawn(certificate.watch()));
         let mut server = rt::spawn(async move {

@@ -1,42 +1,102 @@
-//! The keys: made at the first start, read at every other.
+//! The keys: made at the first start, read at every other and again while it runs, changed by rotation.
+//!
+//! When each key is used follows from the rows alone, so that all who read them agree: the newest signs that has
+//! been there for [`LEAD`]; those before it verify until the last token that they signed has expired.
 
 use chrono::TimeDelta;
+use serde::Serialize;
 
-use super::Error;
-use crate::auth::keys::{Keyring, SigningKey};
+use super::{Accounts, Error};
+use crate::auth::keys::{DamagedKey, Keyring, SigningKey};
 use crate::auth::refresh::RefreshKey;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, serialize_rfc3339};
 use crate::db::{self, Conn};
-use crate::models::signing_keys::{self, Algorithm};
+use crate::models::audit_events::Action;
+use crate::models::signing_keys::{self, Algorithm, StoredKey};
+
+/// How long a key is shown before it signs: longer than the set of keys may be cached elsewhere, and than
+/// another node takes to read it.
+const LEAD: TimeDelta = TimeDelta::minutes(6);
+
+/// A key that nothing verifies with any more is kept a little longer, for a node whose clock is behind.
+const DESTROY_AFTER: TimeDelta = TimeDelta::hours(1);
 
 pub(super) struct Keys {
     pub keyring: Keyring,
     pub refresh: RefreshKey,
 }
 
+/// What a key is for at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyState {
+    /// It is shown, and will sign soon.
+    Next,
+    Signing,
+    /// It only verifies what it signed.
+    Retiring,
+    /// It does nothing any more, and is destroyed soon.
+    Retired,
+}
+
+/// A key as it may be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyInfo {
+    pub kid: String,
+    pub state: KeyState,
+    #[serde(serialize_with = "serialize_rfc3339")]
+    pub created_at: Timestamp,
+}
+
+/// The states of keys, which come with the oldest first.
+fn states(created: &[Timestamp], now: Timestamp, access_ttl: TimeDelta) -> Vec<KeyState> {
+    // At the first start there is one, and nobody has cached anything yet.
+    let signing = created.iter().rposition(|created| *created + LEAD <= now).unwrap_or(0);
+    created
+        .iter()
+        .enumerate()
+        .map(|(index, _)| match index.cmp(&signing) {
+            std::cmp::Ordering::Greater => KeyState::Next,
+            std::cmp::Ordering::Equal => KeyState::Signing,
+            // Its successor signs since then.
+            std::cmp::Ordering::Less if created[index + 1] + LEAD + access_ttl > now => KeyState::Retiring,
+            std::cmp::Ordering::Less => KeyState::Retired,
+        })
+        .collect()
+}
+
+fn with_states(rows: Vec<StoredKey>, now: Timestamp, access_ttl: TimeDelta) -> Vec<(StoredKey, KeyState)> {
+    let created: Vec<Timestamp> = rows.iter().map(|row| row.created_at).collect();
+    rows.into_iter().zip(states(&created, now, access_ttl)).collect()
+}
+
+/// The keys in use; none if there are no rows.
+fn keyring(
+    rows: Vec<StoredKey>,
+    now: Timestamp,
+    access_ttl: TimeDelta,
+) -> Result<Option<Keyring>, DamagedKey> {
+    let (mut current, mut others) = (None, Vec::new());
+    for (row, state) in with_states(rows, now, access_ttl) {
+        match state {
+            KeyState::Signing => current = Some(SigningKey::from_stored(&row.key)?),
+            KeyState::Next | KeyState::Retiring => others.push(SigningKey::from_stored(&row.key)?),
+            KeyState::Retired => {}
+        }
+    }
+    Ok(current.map(|current| Keyring::new(current, others)))
+}
+
 /// Reads the keys, or makes those that are missing: in one transaction that writes, so that of two nodes that
 /// start on an empty database one makes them and the other reads them.
 pub(super) fn load_or_create(conn: &mut Conn, now: Timestamp, access_ttl: TimeDelta) -> Result<Keys, Error> {
     db::write(conn, |conn| {
-        let rows = signing_keys::in_use(conn, Algorithm::EdDsa, now - access_ttl)?;
-        let (mut current, mut retiring) = (None, Vec::new());
-        for row in rows {
-            let key = SigningKey::from_stored(&row.key)?;
-            if current.is_none() && !row.retired {
-                current = Some(key);
-            } else {
-                retiring.push(key);
-            }
-        }
-        let current = if let Some(key) = current {
-            key
-        } else {
-            let key = SigningKey::generate()?;
-            signing_keys::insert(conn, key.kid(), Algorithm::EdDsa, &key.stored(), now)?;
-            tracing::info!(kid = key.kid(), "made a signing key");
-            key
+        let rows = signing_keys::all(conn, Algorithm::EdDsa)?;
+        let keyring = match keyring(rows, now, access_ttl)? {
+            Some(keyring) => keyring,
+            None => Keyring::new(make(conn, now)?, Vec::new()),
         };
-        let refresh = signing_keys::in_use(conn, Algorithm::HmacSha256, now)?.into_iter().next();
+        let refresh = signing_keys::all(conn, Algorithm::HmacSha256)?.into_iter().next();
         let refresh = if let Some(row) = refresh {
             row.key
         } else {
@@ -44,6 +104,113 @@ pub(super) fn load_or_create(conn: &mut Conn, now: Timestamp, access_ttl: TimeDe
             signing_keys::insert(conn, "refresh", Algorithm::HmacSha256, &key, now)?;
             key
         };
-        Ok(Keys { keyring: Keyring::new(current, retiring), refresh: RefreshKey::from_stored(&refresh)? })
+        Ok(Keys { keyring, refresh: RefreshKey::from_stored(&refresh)? })
     })
+}
+
+fn make(conn: &mut Conn, now: Timestamp) -> Result<SigningKey, Error> {
+    let key = SigningKey::generate()?;
+    signing_keys::insert(conn, key.kid(), Algorithm::EdDsa, &key.stored(), now)?;
+    tracing::info!(kid = key.kid(), "made a signing key");
+    Ok(key)
+}
+
+/// Destroys the keys that have done nothing for a while.
+pub(super) fn purge(conn: &mut Conn, now: Timestamp, access_ttl: TimeDelta) -> Result<usize, Error> {
+    let rows = signing_keys::all(conn, Algorithm::EdDsa)?;
+    let done = with_states(rows, now - DESTROY_AFTER, access_ttl).into_iter();
+    let kids: Vec<String> =
+        done.filter(|(_, state)| *state == KeyState::Retired).map(|(row, _)| row.kid).collect();
+    if kids.is_empty() { Ok(0) } else { Ok(signing_keys::delete(conn, &kids)?) }
+}
+
+impl Accounts {
+    /// Reads the signing keys again, which another process may have changed, or time.
+    ///
+    /// # Errors
+    /// Those of the database, [`Error::DamagedKey`]; the keys before stay in use.
+    pub async fn reread_keys(&self) -> Result<(), Error> {
+        let this = self.clone();
+        self.0
+            .db
+            .run(move |conn| {
+                let rows = signing_keys::all(conn, Algorithm::EdDsa)?;
+                // Without any, a restart would make one; until then those that are known do.
+                if let Some(keyring) = keyring(rows, this.0.clock.now(), this.0.access_ttl)? {
+                    this.0.tokens.use_keyring(keyring);
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// The signing keys, the newest first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn list_keys(&self) -> Result<Vec<KeyInfo>, Error> {
+        let this = self.clone();
+        self.0
+            .db
+            .run(move |conn| {
+                let rows = signing_keys::all(conn, Algorithm::EdDsa)?;
+                let keys = with_states(rows, this.0.clock.now(), this.0.access_ttl).into_iter().rev();
+                Ok(keys
+                    .map(|(row, state)| KeyInfo { kid: row.kid, state, created_at: row.created_at })
+                    .collect())
+            })
+            .await
+    }
+
+    /// Makes a new signing key, which takes over soon; or `at_once`, destroying all others: access tokens that
+    /// they signed are refused, and clients refresh.
+    ///
+    /// # Errors
+    /// Those of the database; if no key can be made.
+    pub async fn rotate_keys(&self, at_once: bool) -> Result<(), Error> {
+        let this = self.clone();
+        self.0
+            .db
+            .run_writing(move |conn| {
+                db::write(conn, |conn| {
+                    let now = this.0.clock.now();
+                    if at_once {
+                        let rows = signing_keys::all(conn, Algorithm::EdDsa)?;
+                        let kids: Vec<String> = rows.into_iter().map(|row| row.kid).collect();
+                        signing_keys::delete(conn, &kids)?;
+                    }
+                    make(conn, now)?;
+                    this.note_operator(conn, Action::KeysRotated, None, now)?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_shown_then_signs_then_only_verifies() {
+        let start = chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap().naive_utc();
+        let ttl = TimeDelta::minutes(15);
+        let at = |minutes: i64, created: &[i64]| {
+            let created: Vec<_> = created.iter().map(|minute| start + TimeDelta::minutes(*minute)).collect();
+            states(&created, start + TimeDelta::minutes(minutes), ttl)
+        };
+        assert_eq!(at(0, &[0]), [KeyState::Signing]);
+        assert_eq!(at(1000, &[0]), [KeyState::Signing]);
+        // The second one is made at 100.
+        assert_eq!(at(105, &[0, 100]), [KeyState::Signing, KeyState::Next]);
+        assert_eq!(at(106, &[0, 100]), [KeyState::Retiring, KeyState::Signing]);
+        assert_eq!(at(120, &[0, 100]), [KeyState::Retiring, KeyState::Signing]);
+        assert_eq!(at(121, &[0, 100]), [KeyState::Retired, KeyState::Signing]);
+        // Twice within the lead: neither signs before its time.
+        assert_eq!(at(3, &[0, 1, 2]), [KeyState::Signing, KeyState::Next, KeyState::Next]);
+        assert_eq!(at(7, &[0, 1, 2]), [KeyState::Retiring, KeyState::Signing, KeyState::Next]);
+        assert_eq!(at(22, &[0, 1, 2]), [KeyState::Retired, KeyState::Retiring, KeyState::Signing]);
+        assert_eq!(at(0, &[]), []);
+    }
 }

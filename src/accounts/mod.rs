@@ -8,6 +8,7 @@ mod error;
 mod janitor;
 mod keys;
 pub mod logins;
+pub mod operator;
 mod profile;
 mod recovery;
 mod refresh;
@@ -30,12 +31,13 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::db::Conn;
 use crate::domain::{Access, Password, Rating, UserId};
-use crate::models::audit_events::{self, Action};
+use crate::models::audit_events::{self, Action, Actor};
 use crate::models::outbox::{self, MailKind};
 
 pub use devices::Device;
 pub use error::Error;
 pub use janitor::Purged;
+pub use keys::{KeyInfo, KeyState};
 pub use logins::Logins;
 pub use profile::{DisplayName, Profile};
 pub use sign_in::Grant;
@@ -55,6 +57,7 @@ struct Inner {
     logins: Logins,
     mail: Mail,
     clock: Clock,
+    access_ttl: TimeDelta,
     refresh_ttl: TimeDelta,
     min_password: usize,
 }
@@ -86,6 +89,7 @@ impl Accounts {
             db,
             mail,
             clock,
+            access_ttl: time_delta(access_ttl),
             refresh_ttl: time_delta(config.tokens.refresh_ttl),
             min_password: config.password.min_length,
         })))
@@ -154,7 +158,18 @@ impl Accounts {
         ip: Option<IpAddr>,
         now: Timestamp,
     ) -> QueryResult<()> {
-        audit_events::insert(conn, self.0.clock.new_id(), action, subject, ip, now)
+        audit_events::insert(conn, self.0.clock.new_id(), Actor::User, action, subject, ip, now)
+    }
+
+    /// The same for what was done at the command line.
+    fn note_operator(
+        &self,
+        conn: &mut Conn,
+        action: Action,
+        subject: Option<UserId>,
+        now: Timestamp,
+    ) -> QueryResult<()> {
+        audit_events::insert(conn, self.0.clock.new_id(), Actor::Operator, action, subject, None, now)
     }
 
     /// Adds a mail. After the commit, wake the mailer.

@@ -1,17 +1,17 @@
 //! The account as its owner sees it; closing it.
 
+use diesel::QueryResult;
 use serde::Serialize;
 
 use super::sign_in::still_confirmed;
 use super::{Accounts, Error};
 use crate::auth::revocation::RevokeReason;
 use crate::auth::tokens::TokenError;
-use crate::db;
+use crate::db::{self, Conn};
 use crate::domain::{Access, Invalid, Password, UserId};
 use crate::models::audit_events::{self, Action};
 use crate::models::logins::{self, Scope};
-use crate::models::one_time_tokens::{self, Purpose};
-use crate::models::outbox::{self, MailKind};
+use crate::models::outbox;
 use crate::models::users::{self, User};
 
 /// What is shown of a user.
@@ -97,13 +97,8 @@ impl Accounts {
             .revoke_with(RevokeReason::PasswordChanged, move |conn| {
                 let now = this.0.clock.now();
                 still_confirmed(conn, &user)?;
-                users::set_password_hash(conn, user.id, &hash, now)?;
-                one_time_tokens::spoil_others(conn, user.id, Purpose::ResetPassword, now)?;
-                outbox::cancel(conn, MailKind::ResetPassword, user.id)?;
+                this.replace_password(conn, &user, &hash, now)?;
                 this.note(conn, Action::PasswordChanged, Some(user.id), None, now)?;
-                if let Some(email) = &user.email {
-                    this.post(conn, MailKind::PasswordChanged, user.id, email, now)?;
-                }
                 Ok::<_, Error>(((), Some(Scope::UserExcept(user.id, login))))
             })
             .await?;
@@ -124,10 +119,7 @@ impl Accounts {
             .revoke_with(RevokeReason::AccountDeleted, move |conn| {
                 let now = this.0.clock.now();
                 still_confirmed(conn, &user)?;
-                users::delete(conn, user.id)?;
-                outbox::delete_of_user(conn, user.id)?;
-                logins::blank_devices(conn, user.id)?;
-                audit_events::blank_addresses(conn, user.id)?;
+                erase(conn, user.id)?;
                 this.note(conn, Action::Deleted, Some(user.id), None, now)?;
                 Ok::<_, Error>(((), Some(Scope::User(user.id))))
             })
@@ -157,6 +149,14 @@ impl Accounts {
     pub(super) async fn active_user(&self, user: UserId) -> Result<User, Error> {
         self.0.db.run(move |conn| users::find_active(conn, user)?.ok_or(GONE)).await
     }
+}
+
+/// Deletes what is known of a user.
+pub(super) fn erase(conn: &mut Conn, user: UserId) -> QueryResult<()> {
+    users::delete(conn, user)?;
+    outbox::delete_of_user(conn, user)?;
+    logins::blank_devices(conn, user)?;
+    audit_events::blank_addresses(conn, user)
 }
 
 /// A good token of a user who is not there any more, or not welcome: it has not been noticed yet.

@@ -86,17 +86,29 @@ impl Accounts {
                 let now = this.0.clock.now();
                 let found = one_time_tokens::redeem(conn, &hash, Purpose::ResetPassword, now)?;
                 let user = find_recipient(conn, found)?;
-                users::set_password_hash(conn, user.id, &password_hash, now)?;
-                one_time_tokens::spoil_others(conn, user.id, Purpose::ResetPassword, now)?;
-                outbox::cancel(conn, MailKind::ResetPassword, user.id)?;
+                this.replace_password(conn, &user, &password_hash, now)?;
                 this.note(conn, Action::PasswordReset, Some(user.id), None, now)?;
-                if let Some(email) = &user.email {
-                    this.post(conn, MailKind::PasswordChanged, user.id, email, now)?;
-                }
                 Ok::<_, Error>(((), Some(Scope::User(user.id))))
             })
             .await?;
         self.0.mail.wake();
+        Ok(())
+    }
+
+    /// Sets a password, spoils the links that would set another one, and tells the owner by mail.
+    pub(super) fn replace_password(
+        &self,
+        conn: &mut Conn,
+        user: &User,
+        hash: &str,
+        now: Timestamp,
+    ) -> QueryResult<()> {
+        users::set_password_hash(conn, user.id, hash, now)?;
+        one_time_tokens::spoil_others(conn, user.id, Purpose::ResetPassword, now)?;
+        outbox::cancel(conn, MailKind::ResetPassword, user.id)?;
+        if let Some(email) = &user.email {
+            self.post(conn, MailKind::PasswordChanged, user.id, email, now)?;
+        }
         Ok(())
     }
 

@@ -156,7 +156,7 @@ impl LoginName {
         }
     }
 
-    fn find_user(&self, conn: &mut Conn) -> QueryResult<Option<User>> {
+    pub(super) fn find_user(&self, conn: &mut Conn) -> QueryResult<Option<User>> {
         match self {
             Self::Username(username) => users::find_by_username(conn, username),
             Self::Email(email) => users::find_holder(conn, email),

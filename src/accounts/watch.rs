@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use diesel::QueryResult;
 
-use super::Logins;
+use super::{Accounts, Logins};
 use crate::actors::db::DbError;
 use crate::auth::revocation::RevokeReason;
 use crate::db::Conn;
@@ -63,17 +63,22 @@ impl Logins {
             })
             .await
     }
+}
 
+impl Accounts {
     /// Looks every [`PACE`], for ever.
     pub async fn watch(self) {
         let mut pace = tokio::time::interval(PACE);
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             pace.tick().await;
-            if let Err(error) = self.poll().await {
+            if let Err(error) = self.logins().poll().await {
                 tracing::error!(%error, "could not look for revocations");
             }
-            self.sessions.revocations().prune(self.clock.now());
+            if let Err(error) = self.reread_keys().await {
+                tracing::error!(%error, "could not read the signing keys again");
+            }
+            self.logins().sessions.revocations().prune(self.0.clock.now());
         }
     }
 }

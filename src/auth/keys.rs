@@ -91,14 +91,14 @@ fn thumbprint(x: &str) -> String {
 #[derive(Debug)]
 pub struct Keyring {
     current: SigningKey,
-    /// Retired, but tokens that they signed have not all expired.
-    retiring: Vec<SigningKey>,
+    /// They verify: tokens that they signed have not all expired, or they will sign soon.
+    others: Vec<SigningKey>,
 }
 
 impl Keyring {
     #[must_use]
-    pub fn new(current: SigningKey, retiring: Vec<SigningKey>) -> Self {
-        Self { current, retiring }
+    pub fn new(current: SigningKey, others: Vec<SigningKey>) -> Self {
+        Self { current, others }
     }
 
     /// The key that signs.
@@ -111,6 +111,11 @@ impl Keyring {
     #[must_use]
     pub fn find(&self, kid: &str) -> Option<&SigningKey> {
         self.all().find(|key| key.kid == kid)
+    }
+
+    /// The names of all keys, that of the one that signs first.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.all().map(SigningKey::kid)
     }
 
     /// The public keys.
@@ -128,7 +133,7 @@ impl Keyring {
     }
 
     fn all(&self) -> impl Iterator<Item = &SigningKey> {
-        std::iter::once(&self.current).chain(&self.retiring)
+        std::iter::once(&self.current).chain(&self.others)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use aws_lc_rs::digest;
 use chrono::DateTime;
@@ -65,7 +65,8 @@ struct Good {
 pub struct Tokens(Arc<Inner>);
 
 struct Inner {
-    keyring: Keyring,
+    /// Locked after the cache, by whoever locks both.
+    keyring: RwLock<Arc<Keyring>>,
     validation: Validation,
     issuer: String,
     audience: String,
@@ -88,7 +89,7 @@ impl Tokens {
         validation.validate_exp = false;
         validation.validate_nbf = false;
         Self(Arc::new(Inner {
-            keyring,
+            keyring: RwLock::new(Arc::new(keyring)),
             validation,
             issuer,
             audience: config.audience.clone(),
@@ -110,7 +111,8 @@ impl Tokens {
         login: LoginId,
         now: Timestamp,
     ) -> Result<String, jsonwebtoken::errors::Error> {
-        let key = self.0.keyring.current();
+        let keyring = self.keyring();
+        let key = keyring.current();
         let header = Header {
             typ: Some(TYPE.to_owned()),
             kid: Some(key.kid().to_owned()),
@@ -145,8 +147,13 @@ impl Tokens {
         let good = if let Some(good) = cached {
             good
         } else {
-            let good = Arc::new(self.check_signature(token)?);
-            self.cache().insert(key, Arc::clone(&good));
+            let keyring = self.keyring();
+            let good = Arc::new(self.check_signature(token, &keyring)?);
+            let mut cache = self.cache();
+            // What a key signed that has just been taken away is not remembered.
+            if Arc::ptr_eq(&keyring, &self.keyring()) {
+                cache.insert(key, Arc::clone(&good));
+            }
             good
         };
         self.check_time(&good)
@@ -155,7 +162,22 @@ impl Tokens {
     /// The public keys, for whoever verifies tokens elsewhere.
     #[must_use]
     pub fn jwks(&self) -> Jwks {
-        self.0.keyring.jwks()
+        self.keyring().jwks()
+    }
+
+    /// Signs and verifies with these keys from now on, if they are others than before.
+    pub fn use_keyring(&self, keyring: Keyring) {
+        if keyring.names().eq(self.keyring().names()) {
+            return;
+        }
+        tracing::info!(kid = keyring.current().kid(), "other signing keys are in use");
+        let mut cache = self.cache();
+        *self.0.keyring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keyring);
+        *cache = Cache::default();
+    }
+
+    fn keyring(&self) -> Arc<Keyring> {
+        Arc::clone(&self.0.keyring.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// How long a token lives, in seconds.
@@ -166,13 +188,13 @@ impl Tokens {
 
     /// What time does not change: algorithm, type, key, signature, issuer, audience. The key is one of ours,
     /// found by its name; a key that the token itself brings (`jwk`, `jku`, `x5u`) is never looked at.
-    fn check_signature(&self, token: &str) -> Result<Good, TokenError> {
+    fn check_signature(&self, token: &str, keyring: &Keyring) -> Result<Good, TokenError> {
         let header = decode_header(token).map_err(|_| TokenError::Invalid)?;
         // RFC 7515 section 4.1.11: an extension that must be understood, and is not.
         if header.typ.as_deref() != Some(TYPE) || header.crit.is_some() {
             return Err(TokenError::Invalid);
         }
-        let key = header.kid.and_then(|kid| self.0.keyring.find(&kid)).ok_or(TokenError::Invalid)?;
+        let key = header.kid.and_then(|kid| keyring.find(&kid)).ok_or(TokenError::Invalid)?;
         let claims = decode::<Claims>(token, key.decoding(), &self.0.validation)
             .map_err(|_| TokenError::Invalid)?
             .claims;
@@ -206,7 +228,7 @@ impl Tokens {
 
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tokens").field("keyring", &self.0.keyring).finish_non_exhaustive()
+        f.debug_struct("Tokens").field("keyring", &self.keyring()).finish_non_exhaustive()
     }
 }
 

@@ -215,7 +215,8 @@ fn what_is_no_access_token_is_refused() {
 #[test]
 fn the_cache_is_bounded_and_keeps_what_is_used() {
     let s = setup();
-    let good = Arc::new(s.tokens.check_signature(&s.sign(&s.header(), &s.claims())).unwrap());
+    let good =
+        Arc::new(s.tokens.check_signature(&s.sign(&s.header(), &s.claims()), &s.tokens.keyring()).unwrap());
     let mut cache = Cache::default();
     let key = |n: usize| {
         let mut key = [0; 32];

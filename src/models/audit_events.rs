@@ -25,6 +25,16 @@ pub enum Action {
     Disabled,
     Enabled,
     Deleted,
+    KeysRotated,
+}
+
+/// Who did it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// Somebody over the network; mostly the subject.
+    User,
+    /// Somebody at this machine, with the command line.
+    Operator,
 }
 
 impl Action {
@@ -41,6 +51,7 @@ impl Action {
             Self::Disabled => "disabled",
             Self::Enabled => "enabled",
             Self::Deleted => "deleted",
+            Self::KeysRotated => "keys_rotated",
         }
     }
 }
@@ -49,6 +60,7 @@ impl Action {
 pub fn insert(
     conn: &mut Conn,
     id: Uuid,
+    actor: Actor,
     action: Action,
     subject: Option<UserId>,
     ip: Option<IpAddr>,
@@ -59,6 +71,7 @@ pub fn insert(
         .values((
             audit_events::id.eq(id.to_string()),
             audit_events::at.eq(now),
+            audit_events::actor.eq((actor == Actor::Operator).then_some("operator")),
             audit_events::action.eq(action.as_str()),
             audit_events::subject.eq(subject),
             audit_events::ip.eq(ip.map(|ip| ip.to_string())),

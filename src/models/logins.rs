@@ -126,6 +126,18 @@ pub fn live_of_user(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResul
         .load(conn)
 }
 
+/// How many logins of each of these users stand; those without any are left out.
+pub fn count_live(conn: &mut Conn, users: &[UserId], now: Timestamp) -> QueryResult<Vec<(String, i64)>> {
+    let users: Vec<String> = users.iter().map(ToString::to_string).collect();
+    logins::table
+        .filter(logins::user_id.eq_any(users))
+        .filter(logins::revoked_at.is_null())
+        .filter(logins::expires_at.gt(now))
+        .group_by(logins::user_id)
+        .select((logins::user_id, diesel::dsl::count_star()))
+        .load(conn)
+}
+
 /// Replaces the credential `old` by `new`. Answers whether it was still the current one of a login that stands.
 pub fn rotate(conn: &mut Conn, id: LoginId, old: &str, new: &str, now: Timestamp) -> QueryResult<bool> {
     diesel::update(
@@ -173,6 +185,21 @@ pub enum Scope {
     User(UserId),
     /// All of a user's but one.
     UserExcept(UserId, LoginId),
+    Everybody,
+}
+
+/// How many logins of `scope` stand.
+pub fn count_in(conn: &mut Conn, scope: Scope, now: Timestamp) -> QueryResult<i64> {
+    let live = logins::table.filter(logins::revoked_at.is_null()).filter(logins::expires_at.gt(now)).count();
+    match scope {
+        Scope::Login(id) => live.filter(logins::id.eq(id.to_string())).get_result(conn),
+        Scope::User(user) => live.filter(logins::user_id.eq(user.to_string())).get_result(conn),
+        Scope::UserExcept(user, id) => live
+            .filter(logins::user_id.eq(user.to_string()))
+            .filter(logins::id.ne(id.to_string()))
+            .get_result(conn),
+        Scope::Everybody => live.get_result(conn),
+    }
 }
 
 /// Marks the logins of `scope` revoked and answers which of them were not yet. Only `accounts::Logins`
@@ -187,14 +214,18 @@ pub fn revoke(
     let ids: Vec<String> = match scope {
         Scope::Login(id) => alive.filter(logins::id.eq(id.to_string())).load(conn)?,
         Scope::User(user) => alive.filter(logins::user_id.eq(user.to_string())).load(conn)?,
+        Scope::Everybody => alive.load(conn)?,
         Scope::UserExcept(user, id) => alive
             .filter(logins::user_id.eq(user.to_string()))
             .filter(logins::id.ne(id.to_string()))
             .load(conn)?,
     };
-    diesel::update(logins::table.filter(logins::id.eq_any(&ids)))
-        .set((logins::revoked_at.eq(now), logins::revoked_reason.eq(reason.as_str())))
-        .execute(conn)?;
+    // A database bounds the parameters of a statement.
+    for ids in ids.chunks(1000) {
+        diesel::update(logins::table.filter(logins::id.eq_any(ids)))
+            .set((logins::revoked_at.eq(now), logins::revoked_reason.eq(reason.as_str())))
+            .execute(conn)?;
+    }
     Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
 }
 

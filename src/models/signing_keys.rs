@@ -25,10 +25,11 @@ impl Algorithm {
 }
 
 /// A stored key. No `Debug`: it is a secret.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Queryable)]
 pub struct StoredKey {
+    pub kid: String,
     pub key: String,
-    pub retired: bool,
+    pub created_at: Timestamp,
 }
 
 pub fn insert(
@@ -49,13 +50,17 @@ pub fn insert(
         .map(drop)
 }
 
-/// The keys that are not retired, or were retired after `since`; the newest first.
-pub fn in_use(conn: &mut Conn, algorithm: Algorithm, since: Timestamp) -> QueryResult<Vec<StoredKey>> {
-    let rows: Vec<(String, Option<Timestamp>)> = signing_keys::table
+/// All keys, the oldest first.
+pub fn all(conn: &mut Conn, algorithm: Algorithm) -> QueryResult<Vec<StoredKey>> {
+    signing_keys::table
         .filter(signing_keys::algorithm.eq(algorithm.as_str()))
-        .filter(signing_keys::retired_at.is_null().or(signing_keys::retired_at.gt(since)))
-        .order((signing_keys::created_at.desc(), signing_keys::kid))
-        .select((signing_keys::key, signing_keys::retired_at))
-        .load(conn)?;
-    Ok(rows.into_iter().map(|(key, retired_at)| StoredKey { key, retired: retired_at.is_some() }).collect())
+        .filter(signing_keys::retired_at.is_null())
+        .order((signing_keys::created_at, signing_keys::kid))
+        .select((signing_keys::kid, signing_keys::key, signing_keys::created_at))
+        .load(conn)
+}
+
+/// Destroys keys; answers how many were there.
+pub fn delete(conn: &mut Conn, kids: &[String]) -> QueryResult<usize> {
+    diesel::delete(signing_keys::table.filter(signing_keys::kid.eq_any(kids))).execute(conn)
 }

@@ -84,6 +84,23 @@ pub fn find_claimants(conn: &mut Conn, email: &Email, limit: i64) -> QueryResult
         .load(conn)
 }
 
+/// Up to `limit` users in the order of their names, past the name `after`, whose name or address holds `search`.
+pub fn list(conn: &mut Conn, search: &str, after: &str, limit: i64) -> QueryResult<Vec<User>> {
+    let literal = search.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    let pattern = format!("%{literal}%");
+    users::table
+        .filter(users::username.gt(after))
+        .filter(
+            users::username
+                .like(pattern.clone())
+                .escape('\\')
+                .or(users::email.assume_not_null().like(pattern).escape('\\')),
+        )
+        .order(users::username)
+        .limit(limit)
+        .load(conn)
+}
+
 pub fn set_password_hash(conn: &mut Conn, id: UserId, hash: &str, now: Timestamp) -> QueryResult<()> {
     diesel::update(users::table.find(id.to_string()))
         .set((users::password_hash.eq(hash), users::updated_at.eq(now)))

@@ -26,7 +26,7 @@ use crate::config::{self, Config};
 use crate::db;
 use crate::domain::UserId;
 use crate::models::one_time_tokens::{self, Purpose};
-use crate::schema::{audit_events, logins, outbox, signing_keys, users};
+use crate::schema::{audit_events, logins, outbox, users};
 
 pub(super) const PASSWORD: &str = "plural teapot orbit vinegar";
 

@@ -165,19 +165,46 @@ async fn tokens_survive_a_restart() {
 }
 
 #[actix_web::test]
-async fn a_retired_key_is_shown_until_its_tokens_have_expired() {
+async fn keys_change_while_it_runs() {
     let api = start().await;
-    let token = api.register("ada").await.token("access_token");
-    let now = Clock::Manual(api.clock.clone()).now();
-    api.query(move |conn| {
-        diesel::update(signing_keys::table.filter(signing_keys::algorithm.eq("EdDSA")))
-            .set(signing_keys::retired_at.eq(now))
-            .execute(conn)
-    })
-    .await;
-    let rotated = api.restart().await;
-    assert_eq!(rotated.jwks().keys.len(), 2);
-    assert!(rotated.admit(&token).is_ok());
+    let user = api.register("ada").await;
+    let old = user.token("access_token");
+    let kid = |token: &str| jsonwebtoken::decode_header(token).unwrap().kid.unwrap();
+    let refreshed = async |refresh: String| api.accounts.refresh(&refresh).await.unwrap();
+
+    api.accounts.rotate_keys(false).await.unwrap();
+    api.accounts.reread_keys().await.unwrap();
+    let shown = api.accounts.jwks();
+    assert_eq!(shown.keys.len(), 2, "the next one is shown before it signs");
+    let grant = refreshed(user.token("refresh_token")).await;
+    assert_eq!(kid(&grant.access_token), kid(&old));
+
+    api.clock.advance(Duration::from_mins(6));
+    api.accounts.reread_keys().await.unwrap();
+    let grant = refreshed(grant.credential.expose()).await;
+    assert_ne!(kid(&grant.access_token), kid(&old));
+    assert!(api.accounts.admit(&old).is_ok(), "what the old one signed is good for its time");
+    assert!(api.restart().await.admit(&old).is_ok());
+
     api.clock.advance(Duration::from_mins(15));
-    assert_eq!(api.restart().await.jwks().keys.len(), 1);
+    api.accounts.reread_keys().await.unwrap();
+    assert_eq!(api.accounts.jwks().keys.len(), 1);
+    assert_eq!(api.accounts.purge().await.unwrap().signing_keys, 0, "not yet");
+    api.clock.advance(Duration::from_hours(1));
+    assert_eq!(api.accounts.purge().await.unwrap().signing_keys, 1);
+}
+
+#[actix_web::test]
+async fn keys_that_are_destroyed_verify_nothing_from_then_on() {
+    let api = start().await;
+    let user = api.register("ada").await;
+    let old = user.token("access_token");
+    // Known to be good, so that a cache could remember it.
+    assert!(api.accounts.admit(&old).is_ok());
+    api.accounts.rotate_keys(true).await.unwrap();
+    api.accounts.reread_keys().await.unwrap();
+    assert!(api.accounts.admit(&old).is_err());
+    let grant = api.accounts.refresh(&user.token("refresh_token")).await.unwrap();
+    assert!(api.accounts.admit(&grant.access_token).is_ok());
+    assert_eq!(api.accounts.list_keys().await.unwrap().len(), 1);
 }
