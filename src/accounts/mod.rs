@@ -4,6 +4,7 @@ mod browser;
 mod devices;
 mod email;
 mod error;
+pub mod import;
 mod janitor;
 mod keys;
 pub mod logins;

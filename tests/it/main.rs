@@ -9,6 +9,8 @@ mod cli;
 mod conformance;
 mod drain;
 mod fuzz;
+mod import;
+mod import_runs;
 mod live;
 mod logs;
 mod mail;
