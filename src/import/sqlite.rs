@@ -12,6 +12,9 @@ use crate::db;
 
 const EXPECTED: &str = "expected is a table userdata (id, username, password) or users (username, password)";
 
+const TABLES: &str = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' \
+                      ESCAPE '\\' ORDER BY name";
+
 #[derive(QueryableByName)]
 struct Name {
     #[diesel(sql_type = Text)]
@@ -37,8 +40,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Row>, String> {
     // One state of it, from the first question to the last.
     conn.batch_execute("BEGIN").map_err(|error| failed(&error))?;
     let conn = &mut conn;
-    let tables = names(conn, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")
-        .map_err(|error| failed(&error))?;
+    let tables = names(conn, TABLES).map_err(|error| failed(&error))?;
     let encoding =
         names(conn, "SELECT encoding AS name FROM pragma_encoding").map_err(|error| failed(&error))?;
     let has = |conn: &mut SqliteConnection, table: &str, wanted: &[&str]| {
