@@ -16,8 +16,8 @@ pub(super) fn read(bytes: &[u8], origin: Origin<'_>) -> Result<Vec<Row>, String>
     let hash = column("hash").or_else(|| column("password_hash"));
     let (Some(username), Some(hash)) = (column("username"), hash) else {
         return Err(
-            "needs a first line that names its columns: username, hash (or password_hash) and, if there \
-                    are addresses, email"
+            "needs a first line that names its columns: username, hash (or password_hash) and, if there are \
+             addresses, email"
                 .to_owned(),
         );
     };
@@ -41,9 +41,12 @@ pub(super) fn read(bytes: &[u8], origin: Origin<'_>) -> Result<Vec<Row>, String>
         }
         let field = |index: usize| record.get(index).unwrap_or_default();
         let wanted = [Some(username), Some(hash), email];
-        // A quote that is not closed swallows the lines below it.
-        if wanted.into_iter().flatten().any(|index| field(index).contains(&b'\n')) {
-            let last = lines.of_end_at(offset(reader.position()));
+        // A quote that is not closed swallows the lines below it; only notes and the like have several lines.
+        let end = offset(reader.position());
+        let of_ours = wanted.into_iter().flatten().any(|index| field(index).contains(&b'\n'));
+        let of_others = record.iter().any(|field| field.contains(&b'\n'));
+        if of_ours || of_others && !is_quoted_well(bytes.get(lines.at..end).unwrap_or_default()) {
+            let last = lines.of_end_at(end);
             let why = format!("A field goes on over lines {line} to {last}: a quote may not be closed.");
             rows.push(origin.malformed(place, why));
         } else if record.len() != header.len() {
@@ -58,6 +61,28 @@ pub(super) fn read(bytes: &[u8], origin: Origin<'_>) -> Result<Vec<Row>, String>
             rows.push(origin.row(place, None, fields));
         }
     }
+}
+
+/// Whether quotes stand only round whole fields, each with its other one. The reader itself takes anything.
+fn is_quoted_well(record: &[u8]) -> bool {
+    let mut bytes = record.iter().copied().peekable();
+    let (mut quoted, mut begins) = (false, true);
+    while let Some(byte) = bytes.next() {
+        match (quoted, byte) {
+            (true, b'"') if bytes.next_if_eq(&b'"').is_some() => {}
+            (true, b'"') => {
+                quoted = false;
+                if !matches!(bytes.peek(), None | Some(b',' | b'\r' | b'\n')) {
+                    return false;
+                }
+            }
+            (true, _) => {}
+            (false, b'"') if begins => quoted = true,
+            (false, b'"') => return false,
+            (false, _) => begins = byte == b',',
+        }
+    }
+    !quoted
 }
 
 /// Beyond what fits into memory there is nothing.

@@ -57,6 +57,13 @@ fn a_bad_csv_line_spoils_no_other() {
     assert_eq!(told(&rows), ["line 2 malformed", "line 3 malformed", "line 4 cy -", "line 5 malformed"]);
     let Err(reason) = &rows[3].account else { panic!() };
     assert_eq!(reason.to_string(), "A field goes on over lines 5 to 6: a quote may not be closed.");
+    // In a column that is not ours, too.
+    for (first, second) in [("\"x", "y"), ("\"x", "\"y"), ("\"x\"\"", "y")] {
+        let text = format!(
+            "username,hash,note\na,{SHA256},\"b\nc, \"\"d\"\"\"\na,{SHA256},{first}\nb,{SHA256},{second}\n"
+        );
+        assert_eq!(told(&from_csv(&text)), ["line 2 a -", "line 4 malformed"], "{first} {second}");
+    }
     let rows = csv::read(b"username,hash\n\xffx,y\nx,\xff\n", origin()).unwrap();
     assert_eq!(told(&rows), ["line 2 not_utf8", "line 3 not_utf8"]);
 }
