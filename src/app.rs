@@ -64,10 +64,9 @@ impl Application {
     /// A sentence for whoever started it.
     pub async fn build(config: Config, clock: Clock) -> Result<Self, String> {
         let certificate = config.tls.clone().map(Certificate::load).transpose()?;
-        create_private_dir(&config.data_dir)?;
         // One connection a database thread.
         let connections = u32::try_from(config.database.executors).unwrap_or(u32::MAX);
-        let pool = db::open(&config.database.url, connections)?;
+        let pool = open_database(&config, connections)?;
         let db = Db::start(pool, config.database.executors);
         let sessions = Sessions::new(&config.sockets);
         let mail = Mail::start(db.clone(), clock.clone(), &config)?;
@@ -247,6 +246,16 @@ impl Application {
 /// All of `sockets.max_open`, and some for requests.
 fn connections_per_worker(config: &Config) -> usize {
     config.sockets.max_open.saturating_add(HTTP_CONNECTIONS).div_ceil(config.http.workers)
+}
+
+/// Makes the data directory at the first start and opens the database, migrated. Also for commands that work
+/// on it beside a server or before one.
+///
+/// # Errors
+/// A sentence that names what could not be made or opened.
+pub fn open_database(config: &Config, connections: u32) -> Result<db::Pool, String> {
+    create_private_dir(&config.data_dir)?;
+    db::open(&config.database.url, connections)
 }
 
 fn create_private_dir(path: &std::path::Path) -> Result<(), String> {

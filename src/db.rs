@@ -3,6 +3,9 @@
 //! [`Conn`] is an enum with a variant a database, so that a query that compiles runs on every one of them.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
@@ -95,6 +98,48 @@ impl DatabaseUrl {
                 Ok(Conn::Sqlite(conn))
             }
         }
+    }
+}
+
+/// Opens an SQLite file of anybody's to look at it. It is never written to, nor made. `path` is absolute. Not
+/// for a file that this process has open: that one's locks would end.
+///
+/// # Errors
+/// If it cannot be opened.
+pub fn open_read_only(path: &Path) -> Result<SqliteConnection, ConnectionError> {
+    let mut url = url::Url::from_file_path(path)
+        .map_err(|()| ConnectionError::BadConnection("the path is not absolute".to_owned()))?;
+    url.set_query(Some(if is_idle_wal(path) { "immutable=1" } else { "mode=ro" }));
+    let mut conn = SqliteConnection::establish(url.as_str())?;
+    conn.batch_execute(&format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis()))
+        .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(conn)
+}
+
+/// Whether the file is in WAL mode and nobody has it open. Even to read it SQLite would leave two files beside
+/// it then, which are ours and which its owner may not be able to write to.
+/// <https://www.sqlite.org/fileformat.html>, section 1.3; <https://www.sqlite.org/wal.html#read_only_databases>
+fn is_idle_wal(path: &Path) -> bool {
+    let mut header = [0; 20];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    read.is_ok() && header[19] == 2 && !Path::new(&wal).exists()
+}
+
+impl DatabaseUrl {
+    /// Opens the database to look at it, as it is: nothing is made, migrated or written. `None` if it is not
+    /// there yet.
+    ///
+    /// # Errors
+    /// A sentence, if it is there and cannot be opened.
+    pub fn look(&self) -> Result<Option<Conn>, String> {
+        let Self::Sqlite(path) = self;
+        let Ok(path) = Path::new(path).canonicalize() else { return Ok(None) };
+        let opened = open_read_only(&path);
+        opened
+            .map(|conn| Some(Conn::Sqlite(conn)))
+            .map_err(|error| format!("cannot open the database {self}: {error}"))
     }
 }
 

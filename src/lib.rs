@@ -11,13 +11,14 @@
 //! | [`session`] | the rules of a live session; pure |
 //! | [`auth`] | tokens, password hashes, recent revocations; pure |
 //! | [`protocol`] | what client and server say to each other; pure |
+//! | [`import`] | accounts in other systems' files |
 //! | [`models`], [`schema`], [`db`] | rows and queries; the connection |
 //! | [`emails`] | what mails say |
 //! | [`pages`] | what people see in a browser |
 //! | [`domain`], [`clock`] | values that were parsed; the time |
 //!
 //! Arrows never point back: `main -> cli -> app -> routes -> accounts -> actors -> {session, models, auth} ->
-//! {protocol, domain, schema}`.
+//! {protocol, domain, schema}`; also `accounts -> import -> auth`.
 
 pub mod accounts;
 pub mod actors;
@@ -30,6 +31,7 @@ pub mod domain;
 pub mod emails;
 pub mod error;
 pub mod events;
+pub mod import;
 pub mod models;
 pub mod pages;
 pub mod protocol;

@@ -5,6 +5,7 @@ mod connection;
 mod devices;
 mod email;
 mod error;
+pub mod import;
 mod janitor;
 mod keys;
 pub mod logins;

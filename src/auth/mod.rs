@@ -1,5 +1,6 @@
 //! Tokens, password hashes and what was revoked lately. Pure: no actor, no database.
 
+pub mod foreign;
 pub mod keys;
 pub mod password;
 pub mod refresh;

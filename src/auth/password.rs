@@ -4,46 +4,76 @@
 //! base64. Plain bcrypt cuts a password at 72 bytes and stops at a NUL; what it gets here is always 44
 //! characters. <https://passlib.readthedocs.io/en/stable/lib/passlib.hash.bcrypt_sha256.html>
 
-use aws_lc_rs::{constant_time, hmac};
+use aws_lc_rs::{constant_time, digest, hmac};
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use base64::prelude::BASE64_STANDARD;
 
+use super::foreign::{Algorithm, WRAPPED};
 use super::secret;
 use crate::domain::Password;
 
 const PREFIX: &str = "$bcrypt-sha256$v=2,t=2b,r=";
+/// passlib's first version, without the key.
+const PREFIX_V1: &str = "$bcrypt-sha256$2";
 /// bcrypt's own base64: other characters in another order.
 const BCRYPT_BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::BCRYPT, NO_PAD);
 /// Characters of `$2b$12$`, and of that with the salt.
 const HEAD: usize = 7;
 const HEAD_AND_SALT: usize = 29;
 
-/// A stored hash, taken apart. The one place that knows the forms: an imported one is a variant here.
-enum Scheme<'a> {
+/// A stored hash, taken apart. The one place that knows the forms.
+pub(super) enum Scheme<'a> {
     /// `$bcrypt-sha256$v=2,t=2b,r=12$<22 characters of salt>$<31 of digest>`
     BcryptSha256 { cost: u32, salt: &'a str, digest: &'a str },
+    /// `$bcrypt-sha256$2b,12$<salt>$<digest>`, version 1: bcrypt of SHA-256(password) in base64.
+    BcryptSha256V1 { cost: u32, salt: &'a str, digest: &'a str },
     /// `$2a$`, `$2b$` or `$2y$`: the same function by three names.
     Bcrypt { cost: u32, hash: &'a str },
+    /// `$doorward-wrapped$sha256$2b$12$..`: bcrypt of a digest in hex, see [`super::foreign`].
+    Wrapped { algorithm: Algorithm, cost: u32, hash: &'a str },
 }
 
 impl<'a> Scheme<'a> {
-    fn parse(stored: &'a str) -> Option<Self> {
+    pub(super) fn parse(stored: &'a str) -> Option<Self> {
         if let Some(rest) = stored.strip_prefix(PREFIX) {
-            let mut parts = rest.split('$');
-            let (cost, salt, digest) = (parts.next()?, parts.next()?, parts.next()?);
-            let sound = parts.next().is_none() && salt.len() == 22 && digest.len() == 31;
-            return sound.then_some(Self::BcryptSha256 { cost: cost.parse().ok()?, salt, digest });
+            let (cost, salt, digest) = cost_salt_digest(rest)?;
+            return Some(Self::BcryptSha256 { cost, salt, digest });
         }
-        let known = ["$2a$", "$2b$", "$2y$"].iter().any(|prefix| stored.starts_with(prefix));
-        let parts: bcrypt::HashParts = if known { stored.parse().ok()? } else { return None };
-        Some(Self::Bcrypt { cost: parts.get_cost(), hash: stored })
+        if let Some(rest) = stored.strip_prefix(PREFIX_V1) {
+            let rest = rest.strip_prefix("a,").or_else(|| rest.strip_prefix("b,"))?;
+            let (cost, salt, digest) = cost_salt_digest(rest)?;
+            return Some(Self::BcryptSha256V1 { cost, salt, digest });
+        }
+        if let Some(rest) = stored.strip_prefix(WRAPPED) {
+            let (name, hash) = rest.split_at(rest.find('$')?);
+            return Some(Self::Wrapped {
+                algorithm: Algorithm::named(name)?,
+                cost: bcrypt_cost(hash)?,
+                hash,
+            });
+        }
+        Some(Self::Bcrypt { cost: bcrypt_cost(stored)?, hash: stored })
     }
 
-    fn cost(&self) -> u32 {
+    pub(super) fn cost(&self) -> u32 {
         match self {
-            Self::BcryptSha256 { cost, .. } | Self::Bcrypt { cost, .. } => *cost,
+            Self::BcryptSha256 { cost, .. }
+            | Self::BcryptSha256V1 { cost, .. }
+            | Self::Bcrypt { cost, .. }
+            | Self::Wrapped { cost, .. } => *cost,
+        }
+    }
+
+    /// Whether some password could match, as far as can be told without the work.
+    pub(super) fn is_sound(&self) -> bool {
+        match self {
+            Self::BcryptSha256 { salt, digest, .. } | Self::BcryptSha256V1 { salt, digest, .. } => {
+                BCRYPT_BASE64.decode(salt).is_ok() && BCRYPT_BASE64.decode(digest).is_ok()
+            }
+            // Taken apart by `bcrypt` itself.
+            Self::Bcrypt { .. } | Self::Wrapped { .. } => true,
         }
     }
 
@@ -51,19 +81,48 @@ impl<'a> Scheme<'a> {
     fn matches(&self, password: &Password) -> Option<bool> {
         match self {
             Self::BcryptSha256 { cost, salt, digest } => {
-                let bytes: [u8; 16] = BCRYPT_BASE64.decode(salt).ok()?.try_into().ok()?;
-                let computed =
-                    bcrypt::hash_with_salt(prehash(password, salt), *cost, bytes).ok()?.to_string();
-                let computed = computed.as_bytes().get(HEAD_AND_SALT..)?;
-                Some(constant_time::verify_slices_are_equal(computed, digest.as_bytes()).is_ok())
+                matches_split(&prehash(password, salt), *cost, salt, digest)
+            }
+            Self::BcryptSha256V1 { cost, salt, digest } => {
+                matches_split(&prehash_v1(password), *cost, salt, digest)
             }
             Self::Bcrypt { hash, .. } => bcrypt::verify(password.expose(), hash).ok(),
+            Self::Wrapped { algorithm, hash, .. } => {
+                bcrypt::verify(algorithm.digest(password.expose().as_bytes()), hash).ok()
+            }
         }
     }
 
     fn is_current(&self, cost: u32) -> bool {
         matches!(self, Self::BcryptSha256 { cost: c, .. } if *c == cost)
     }
+}
+
+/// The end that both versions of `bcrypt-sha256` share.
+fn cost_salt_digest(text: &str) -> Option<(u32, &str, &str)> {
+    let mut parts = text.split('$');
+    let (cost, salt, digest) = (parts.next()?, parts.next()?, parts.next()?);
+    let sound = parts.next().is_none() && salt.len() == 22 && digest.len() == 31;
+    if sound { Some((decimal(cost)?, salt, digest)) } else { None }
+}
+
+fn bcrypt_cost(hash: &str) -> Option<u32> {
+    let known = ["$2a$", "$2b$", "$2y$"].iter().any(|prefix| hash.starts_with(prefix));
+    // It looks at the rest, but would let a sign pass.
+    hash.parse::<bcrypt::HashParts>().ok().filter(|_| known)?;
+    decimal(hash.get(4..6)?)
+}
+
+fn decimal(text: &str) -> Option<u32> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+/// Whether bcrypt of `input` is what stands there in two parts.
+fn matches_split(input: &str, cost: u32, salt: &str, digest: &str) -> Option<bool> {
+    let bytes: [u8; 16] = BCRYPT_BASE64.decode(salt).ok()?.try_into().ok()?;
+    let computed = bcrypt::hash_with_salt(input, cost, bytes).ok()?.to_string();
+    let computed = computed.as_bytes().get(HEAD_AND_SALT..)?;
+    Some(constant_time::verify_slices_are_equal(computed, digest.as_bytes()).is_ok())
 }
 
 /// What a check found.
@@ -128,6 +187,10 @@ fn prehash(password: &Password, salt: &str) -> String {
     BASE64_STANDARD.encode(hmac::sign(&key, password.expose().as_bytes()))
 }
 
+fn prehash_v1(password: &Password) -> String {
+    BASE64_STANDARD.encode(digest::digest(&digest::SHA256, password.expose().as_bytes()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +235,25 @@ mod tests {
             assert_eq!(verify(&typed("plain bcrypt pw"), Some(&stored), COST), wanted);
         }
         assert!(!verify(&typed("plain bcrypt px"), Some(plain), COST).ok);
+    }
+
+    #[test]
+    fn passlibs_first_version_verifies_and_asks_to_be_replaced() {
+        // Made with passlib 1.7.4: `bcrypt_sha256.using(rounds=4, version=1).hash(..)`, and with `ident="2a"`.
+        for (text, stored) in [
+            (
+                "correct horse battery staple".to_owned(),
+                "$bcrypt-sha256$2b,4$n79VH.0Q2TMWmt3Oqt9uku$dxdzZlEJklhw.YE7lK2ORyHpO1hSAna",
+            ),
+            (
+                format!("päss wörd {}", "x".repeat(90)),
+                "$bcrypt-sha256$2a,4$FsT/fNC.PAFfl4iJBlupqO$NQiCu8UruXlIbBeZtlvPlk5NYDY9rJe",
+            ),
+        ] {
+            let wanted = Verified { ok: true, rehash: true };
+            assert_eq!(verify(&typed(&text), Some(stored), COST), wanted);
+            assert!(!verify(&typed(&text[..text.len() - 1]), Some(stored), COST).ok);
+        }
     }
 
     #[test]

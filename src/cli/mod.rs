@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod config;
+mod import;
 mod serve;
 
 use std::fmt::Display;
@@ -26,6 +27,8 @@ enum Command {
     Serve,
     /// Shows every setting in force and where it came from
     Config,
+    /// Brings in the accounts of an older system, with their passwords
+    Import(import::Arguments),
 }
 
 #[derive(Args)]
@@ -82,6 +85,7 @@ pub fn run() -> ExitCode {
     let outcome = match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(cli.settings),
         Command::Config => config::run(cli.settings),
+        Command::Import(arguments) => import::run(cli.settings, &arguments),
     };
     let (message, code) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,

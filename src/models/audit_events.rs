@@ -14,6 +14,8 @@ use crate::schema::audit_events;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     Registered,
+    /// Brought in from another system's file; `detail` says from where.
+    Imported,
     SignedIn,
     /// Asked for, by whomever: no user is named, for the row is written whether there is one or not.
     ResetRequested,
@@ -41,6 +43,7 @@ impl Action {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Registered => "registered",
+            Self::Imported => "imported",
             Self::SignedIn => "signed_in",
             Self::ResetRequested => "reset_requested",
             Self::PasswordReset => "password_reset",
@@ -78,6 +81,35 @@ pub fn insert(
         ))
         .execute(conn)
         .map(drop)
+}
+
+/// Notes that `subject` was brought in, and `mark`: which row of which file that was.
+pub fn insert_imported(
+    conn: &mut Conn,
+    id: Uuid,
+    subject: UserId,
+    mark: &str,
+    now: Timestamp,
+) -> QueryResult<()> {
+    diesel::insert_into(audit_events::table)
+        .values((
+            audit_events::id.eq(id.to_string()),
+            audit_events::at.eq(now),
+            audit_events::action.eq(Action::Imported.as_str()),
+            audit_events::subject.eq(subject.to_string()),
+            audit_events::detail.eq(mark),
+        ))
+        .execute(conn)
+        .map(drop)
+}
+
+/// The marks of all rows that were ever brought in, as far as the trail goes back.
+pub fn imported_marks(conn: &mut Conn) -> QueryResult<Vec<String>> {
+    audit_events::table
+        .filter(audit_events::action.eq(Action::Imported.as_str()))
+        .select(audit_events::detail.assume_not_null())
+        .filter(audit_events::detail.is_not_null())
+        .load(conn)
 }
 
 /// Forgets the addresses of a user who is gone.

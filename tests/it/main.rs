@@ -10,6 +10,8 @@ mod conformance;
 mod doors;
 mod drain;
 mod fuzz;
+mod import;
+mod import_runs;
 mod line;
 mod live;
 mod logs;

@@ -1,0 +1,282 @@
+//! Bringing in accounts of an older system.
+//!
+//! Hashing takes most of the time, so it is done before a transaction opens: a server on the same database
+//! waits for milliseconds. What a batch has written stays if the next one fails, and a run that is repeated
+//! passes over it.
+//!
+//! A row was brought in before if its mark stands in the audit trail (also when its account was deleted
+//! since: nobody is brought back who left), or if the stored hash is still the one that was made of it. The
+//! mark is gone after the year for which the trail is kept, the hash after the first sign-in; with neither, an
+//! account of this name is somebody else's.
+
+use std::collections::{HashMap, HashSet};
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use super::Error;
+use crate::actors::hasher::HashError;
+use crate::clock::{Clock, Timestamp};
+use crate::db::{self, Conn};
+use crate::domain::UserId;
+use crate::import::{Incoming, Place, Reason, Row};
+use crate::models::audit_events;
+use crate::models::users::{self, NewUser};
+
+/// Rows a transaction: at cost 12 about 25 seconds of hashing a core are lost if it cannot be written.
+const BATCH: usize = 100;
+
+/// The lowest priority there is, as the server's own hashing has: its requests come first.
+const NICE: i32 = 19;
+
+/// How an import is done.
+pub struct Import<'a> {
+    pub clock: &'a Clock,
+    /// bcrypt's, for digests that are wrapped.
+    pub cost: u32,
+    /// Threads that hash.
+    pub workers: usize,
+    /// Called for each row when its work is done, from any thread.
+    pub tick: &'a (dyn Fn() + Sync),
+}
+
+/// What became of the rows.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    pub read: usize,
+    /// In a preview: that would be.
+    pub imported: usize,
+    pub already_there: usize,
+    pub refused: Vec<Refused>,
+}
+
+/// A row that cannot come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub place: Place,
+    /// As it stands in the file; `None` if it has none.
+    pub name: Option<String>,
+    pub reason: Reason,
+}
+
+/// What is known of a row before the work.
+enum Sorted {
+    Refused(Reason),
+    AlreadyThere,
+    /// The name is free.
+    New(Incoming),
+    /// Somebody has the name, with this stored hash.
+    Met(Incoming, String),
+}
+
+/// And after it.
+enum Worked {
+    Refused(Reason),
+    AlreadyThere,
+    New(Incoming, String),
+}
+
+impl Import<'_> {
+    /// Brings the rows in. `report` tells what was done, also if this ends with an error.
+    ///
+    /// # Errors
+    /// Those of the database and of bcrypt. What was counted in `report` is written, and nothing else.
+    pub fn run(&self, conn: &mut Conn, rows: Vec<Row>, report: &mut Report) -> Result<(), Error> {
+        let mut known = Known::load(conn)?;
+        for_batches(rows, |batch| {
+            let sorted = known.sort(Some(conn), batch.iter())?;
+            let worked = in_parallel(&sorted, self.workers, |sorted| {
+                let worked = self.work(sorted);
+                (self.tick)();
+                worked
+            });
+            let worked = worked.into_iter().collect::<Result<Vec<_>, _>>()?;
+            let now = self.clock.now();
+            let done = db::write(conn, |conn| {
+                let pairs = batch.iter().zip(worked);
+                pairs.map(|(row, worked)| self.settle(conn, row, worked, now)).collect::<Result<Vec<_>, _>>()
+            })?;
+            report.add(batch, done);
+            Ok(())
+        })
+    }
+
+    /// What [`Import::run`] would do now. Writes nothing, and hashes only to compare with an account that has
+    /// a row's name. Without a connection there is no database yet.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn preview(&self, mut conn: Option<&mut Conn>, rows: Vec<Row>) -> Result<Report, Error> {
+        let mut known = conn.as_deref_mut().map(Known::load).transpose()?.unwrap_or_default();
+        let mut report = Report::default();
+        for_batches(rows, |batch| {
+            let sorted = known.sort(conn.as_deref_mut(), batch.iter())?;
+            let done = in_parallel(&sorted, self.workers, |sorted| {
+                let done = match sorted {
+                    Sorted::Refused(reason) => Done::Refused(reason.clone()),
+                    Sorted::AlreadyThere => Done::AlreadyThere,
+                    Sorted::New(_) => Done::Imported,
+                    Sorted::Met(row, stored) if row.hash.made(stored) => Done::AlreadyThere,
+                    Sorted::Met(..) => Done::Refused(Reason::Taken),
+                };
+                (self.tick)();
+                done
+            });
+            report.add(batch, done);
+            Ok(())
+        })?;
+        Ok(report)
+    }
+
+    fn work(&self, sorted: &Sorted) -> Result<Worked, Error> {
+        Ok(match sorted {
+            Sorted::Refused(reason) => Worked::Refused(reason.clone()),
+            Sorted::AlreadyThere => Worked::AlreadyThere,
+            Sorted::New(row) => {
+                let stored = row.hash.to_stored(self.cost).map_err(|error| {
+                    tracing::error!(%error, "could not hash");
+                    HashError::Failed
+                })?;
+                Worked::New(row.clone(), stored)
+            }
+            Sorted::Met(row, stored) if row.hash.made(stored) => Worked::AlreadyThere,
+            Sorted::Met(..) => Worked::Refused(Reason::Taken),
+        })
+    }
+
+    fn settle(&self, conn: &mut Conn, row: &Row, worked: Worked, now: Timestamp) -> Result<Done, Error> {
+        let (incoming, password_hash) = match worked {
+            Worked::Refused(reason) => return Ok(Done::Refused(reason)),
+            Worked::AlreadyThere => return Ok(Done::AlreadyThere),
+            Worked::New(incoming, stored) => (incoming, stored),
+        };
+        // While it was hashed, somebody may have registered this name.
+        if users::find_by_username(conn, &incoming.username)?.is_some() {
+            return Ok(Done::Refused(Reason::Taken));
+        }
+        let id = UserId(self.clock.new_id());
+        let user = NewUser { id, username: incoming.username, email: incoming.email, password_hash };
+        users::insert(conn, &user, now)?;
+        audit_events::insert_imported(conn, self.clock.new_id(), id, &row.mark, now)?;
+        Ok(Done::Imported)
+    }
+}
+
+/// What became of one row.
+enum Done {
+    Imported,
+    AlreadyThere,
+    Refused(Reason),
+}
+
+impl Report {
+    fn add(&mut self, batch: Vec<Row>, done: Vec<Done>) {
+        self.read += batch.len();
+        for (row, done) in batch.into_iter().zip(done) {
+            match done {
+                Done::Imported => self.imported += 1,
+                Done::AlreadyThere => self.already_there += 1,
+                Done::Refused(reason) => {
+                    self.refused.push(Refused { place: row.place, name: row.name, reason });
+                }
+            }
+        }
+    }
+}
+
+/// What was brought in before this run, and which names this file had so far.
+#[derive(Default)]
+struct Known {
+    marks: HashSet<String>,
+    names: HashMap<String, Place>,
+}
+
+impl Known {
+    fn load(conn: &mut Conn) -> Result<Self, Error> {
+        let marks = audit_events::imported_marks(conn)?.into_iter().collect();
+        Ok(Self { marks, names: HashMap::new() })
+    }
+
+    fn sort<'a>(
+        &mut self,
+        mut conn: Option<&mut Conn>,
+        rows: impl Iterator<Item = &'a Row>,
+    ) -> Result<Vec<Sorted>, Error> {
+        rows.map(|row| self.sort_row(conn.as_deref_mut(), row)).collect()
+    }
+
+    fn sort_row(&mut self, conn: Option<&mut Conn>, row: &Row) -> Result<Sorted, Error> {
+        let incoming = match &row.account {
+            Ok(incoming) => incoming.clone(),
+            Err(reason) => return Ok(Sorted::Refused(reason.clone())),
+        };
+        // First, so that a repeated run says of each row what the first one said.
+        let folded = incoming.username.folded();
+        if let Some(place) = self.names.get(folded) {
+            return Ok(Sorted::Refused(Reason::Repeated(*place)));
+        }
+        self.names.insert(folded.to_owned(), row.place);
+        if self.marks.contains(&row.mark) {
+            return Ok(Sorted::AlreadyThere);
+        }
+        let met = match conn {
+            Some(conn) => users::find_by_username(conn, &incoming.username)?,
+            None => None,
+        };
+        Ok(match met {
+            Some(user) => Sorted::Met(incoming, user.password_hash),
+            None => Sorted::New(incoming),
+        })
+    }
+}
+
+fn for_batches(rows: Vec<Row>, mut work: impl FnMut(Vec<Row>) -> Result<(), Error>) -> Result<(), Error> {
+    let mut rows = rows.into_iter();
+    loop {
+        let batch: Vec<Row> = rows.by_ref().take(BATCH).collect();
+        if batch.is_empty() {
+            return Ok(());
+        }
+        work(batch)?;
+    }
+}
+
+/// Does `work` for each item on a few threads, which take the next one when they are free: some cost a hash,
+/// others nothing.
+fn in_parallel<T: Sync, R: Send>(items: &[T], workers: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let one_thread = || {
+        // On Linux it acts on this thread alone; without it the work is the same.
+        let _ = rustix::process::nice(NICE);
+        let mut results = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(index) else { return results };
+            results.push((index, work(item)));
+        }
+    };
+    let mut results: Vec<(usize, R)> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..workers.min(items.len())).map(|_| scope.spawn(one_thread)).collect();
+        let joined = threads.into_iter().map(thread::ScopedJoinHandle::join);
+        joined.flat_map(|results| results.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    });
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_the_order_of_the_items() {
+        let items: Vec<u32> = (0..1000).collect();
+        for workers in [1, 3, 64] {
+            assert_eq!(
+                in_parallel(&items, workers, |item| item * 2),
+                (0..2000).step_by(2).collect::<Vec<_>>()
+            );
+        }
+        assert!(in_parallel(&[], 4, |(): &()| ()).is_empty());
+    }
+}

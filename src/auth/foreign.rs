@@ -1,0 +1,262 @@
+//! Hashes that other systems made: which are understood, and how one that is cheap to guess is kept.
+//!
+//! A bare digest is never stored. It becomes bcrypt of itself at once (in lower-case hex), as OWASP's Password
+//! Storage Cheat Sheet advises for legacy hashes: whoever steals the database has bcrypt to break, and a
+//! sign-in replaces the form. A hash that is slow already is stored as it is.
+
+use aws_lc_rs::digest;
+use md5::{Digest, Md5};
+
+use super::password::Scheme;
+use super::secret;
+
+/// bcrypt's least, and what the configuration allows at most: a cost of 31 would be days of work a sign-in.
+pub const COSTS: std::ops::RangeInclusive<u32> = 4..=16;
+
+/// The prefix of a wrapped digest: `$doorward-wrapped$sha256$2b$12$..`, a name and a whole bcrypt hash.
+pub(super) const WRAPPED: &str = "$doorward-wrapped$";
+
+/// A function that is too fast for passwords.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Algorithm {
+    Sha256,
+    Sha1,
+    Md5,
+}
+
+impl Algorithm {
+    const ALL: [Self; 3] = [Self::Sha256, Self::Sha1, Self::Md5];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::Sha1 => "sha1",
+            Self::Md5 => "md5",
+        }
+    }
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+
+    /// In hexadecimal digits: a bare digest is told by its length.
+    const fn digits(self) -> usize {
+        match self {
+            Self::Sha256 => 64,
+            Self::Sha1 => 40,
+            Self::Md5 => 32,
+        }
+    }
+
+    /// Lower-case hex, the form that is wrapped.
+    pub(super) fn digest(self, bytes: &[u8]) -> String {
+        match self {
+            Self::Sha256 => hex(digest::digest(&digest::SHA256, bytes).as_ref()),
+            Self::Sha1 => hex(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, bytes).as_ref()),
+            Self::Md5 => hex(Md5::digest(bytes).as_ref()),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|nibble| char::from(DIGITS[usize::from(nibble)]))
+        .collect()
+}
+
+const DIGITS: [u8; 16] = *b"0123456789abcdef";
+
+/// Why a hash cannot come in. Never holds any of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    #[error("There is no hash: nobody could sign in.")]
+    Missing,
+    #[error(
+        "The hash is of no known kind: bcrypt, passlib's bcrypt_sha256, or SHA-256, SHA-1 or MD5 in hexadecimal."
+    )]
+    Unknown,
+    #[error("The hash has the absurd bcrypt cost {0}; from 4 to 16 can come in.")]
+    AbsurdCost(u32),
+}
+
+/// A hash that was understood. No `Debug`: it may be one that is cheap to guess.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Foreign(Kind);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Kind {
+    /// Slow enough to be stored as it is.
+    Slow(String),
+    Digest(Algorithm, String),
+}
+
+impl Foreign {
+    /// Reads what another system stored; space around it does not count.
+    ///
+    /// # Errors
+    /// [`Unfit`].
+    pub fn parse(text: &str) -> Result<Self, Unfit> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(Unfit::Missing);
+        }
+        if text.bytes().all(|byte| byte.is_ascii_hexdigit())
+            && let Some(algorithm) = Algorithm::ALL.into_iter().find(|known| known.digits() == text.len())
+        {
+            return Ok(Self(Kind::Digest(algorithm, text.to_ascii_lowercase())));
+        }
+        // Our own wrapped form is no other system's.
+        if text.starts_with(WRAPPED) {
+            return Err(Unfit::Unknown);
+        }
+        let scheme = Scheme::parse(text).ok_or(Unfit::Unknown)?;
+        if !COSTS.contains(&scheme.cost()) {
+            return Err(Unfit::AbsurdCost(scheme.cost()));
+        }
+        // What is damaged must not come in as an account that nobody can open.
+        if scheme.is_sound() { Ok(Self(Kind::Slow(text.to_owned()))) } else { Err(Unfit::Unknown) }
+    }
+
+    /// The form in which it may be written down. For a bare digest that is the work of one hash at `cost`.
+    ///
+    /// # Errors
+    /// bcrypt's, for a cost out of bounds.
+    pub fn to_stored(&self, cost: u32) -> Result<String, bcrypt::BcryptError> {
+        match &self.0 {
+            Kind::Slow(hash) => Ok(hash.clone()),
+            Kind::Digest(algorithm, hex) => {
+                let mut salt = [0; 16];
+                secret::fill(&mut salt);
+                let wrapped = bcrypt::hash_with_salt(hex, cost, salt)?;
+                Ok(format!("{WRAPPED}{}{wrapped}", algorithm.name()))
+            }
+        }
+    }
+
+    /// Whether `stored` was made of this very hash, and not replaced since. For a bare digest that is the work
+    /// of a hash.
+    #[must_use]
+    pub fn made(&self, stored: &str) -> bool {
+        match (&self.0, Scheme::parse(stored)) {
+            (Kind::Slow(hash), _) => hash == stored,
+            (Kind::Digest(algorithm, hex), Some(Scheme::Wrapped { algorithm: used, hash, .. })) => {
+                *algorithm == used && bcrypt::verify(hex, hash).unwrap_or(false)
+            }
+            (Kind::Digest(..), _) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::auth::password::{self, Verified};
+    use crate::domain::Password;
+
+    const COST: u32 = 4;
+    const PLAIN: &str = "$2b$04$B4beOI9vm7FC0y7zWBAum.Luj1lhiTVGWIURRUcDBA.a2b45ni1JO";
+    const V1: &str = "$bcrypt-sha256$2b,4$n79VH.0Q2TMWmt3Oqt9uku$dxdzZlEJklhw.YE7lK2ORyHpO1hSAna";
+    const V2: &str = "$bcrypt-sha256$v=2,t=2b,r=4$n79VH.0Q2TMWmt3Oqt9uku$FtTPYAYB7Unzu5SXyz9NjYdCcMd8ay.";
+
+    fn stored(text: &str) -> String {
+        Foreign::parse(text).unwrap_or_else(|unfit| panic!("{unfit}")).to_stored(COST).unwrap()
+    }
+
+    fn unfit(text: &str) -> Option<Unfit> {
+        Foreign::parse(text).err()
+    }
+
+    #[test]
+    fn digests_are_those_of_their_standards() {
+        // FIPS 180-4 and RFC 1321: of "abc".
+        for (algorithm, hex) in [
+            (Algorithm::Sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+            (Algorithm::Sha1, "a9993e364706816aba3e25717850c26c9cd0d89d"),
+            (Algorithm::Md5, "900150983cd24fb0d6963f7d28e17f72"),
+        ] {
+            assert_eq!(algorithm.digest(b"abc"), hex);
+            assert_eq!(algorithm.digits(), hex.len());
+            assert_eq!(Algorithm::named(algorithm.name()), Some(algorithm));
+        }
+    }
+
+    #[test]
+    fn a_bare_digest_is_wrapped_and_its_password_signs_in() {
+        for algorithm in Algorithm::ALL {
+            let hex = algorithm.digest("pässword".as_bytes());
+            for given in [hex.clone(), hex.to_ascii_uppercase(), format!(" {hex}\n")] {
+                let kept = stored(&given);
+                assert!(
+                    kept.starts_with(&format!("$doorward-wrapped${}$2b$04$", algorithm.name())),
+                    "{kept}"
+                );
+                assert!(!kept.contains(&hex));
+                let right = Password::typed("pässword".to_owned());
+                assert_eq!(password::verify(&right, Some(&kept), COST), Verified { ok: true, rehash: true });
+                assert!(!password::verify(&Password::typed(hex.clone()), Some(&kept), COST).ok);
+            }
+        }
+    }
+
+    #[test]
+    fn slow_hashes_are_kept_as_they_are() {
+        let (a, y) = (PLAIN.replace("$2b$", "$2a$"), PLAIN.replace("$2b$", "$2y$"));
+        for given in [PLAIN, &a, &y, V1, V2] {
+            assert_eq!(stored(given), given);
+        }
+    }
+
+    #[test]
+    fn it_knows_what_it_made() {
+        let hex = Algorithm::Sha256.digest(b"one");
+        let (one, other) =
+            (Foreign::parse(&hex).unwrap_or_else(|_| panic!()), Algorithm::Sha256.digest(b"two"));
+        let kept = one.to_stored(COST).unwrap();
+        assert!(one.made(&kept));
+        assert!(!Foreign::parse(&other).is_ok_and(|foreign| foreign.made(&kept)));
+        assert!(!one.made(V2) && !one.made(&hex));
+        assert!(Foreign::parse(PLAIN).is_ok_and(|foreign| foreign.made(PLAIN) && !foreign.made(&kept)));
+    }
+
+    #[test]
+    fn what_cannot_come_in_says_why() {
+        assert_eq!(unfit(" "), Some(Unfit::Missing));
+        for cost in ["00", "03", "17", "31", "99"] {
+            let number = cost.parse().unwrap();
+            assert_eq!(unfit(&PLAIN.replace("$04$", &format!("${cost}$"))), Some(Unfit::AbsurdCost(number)));
+            assert_eq!(unfit(&V2.replace("r=4", &format!("r={number}"))), Some(Unfit::AbsurdCost(number)));
+            assert_eq!(unfit(&V1.replace(",4", &format!(",{number}"))), Some(Unfit::AbsurdCost(number)));
+        }
+        for text in [
+            "plain",
+            &PLAIN[..59],
+            &PLAIN.replace("$2b$", "$2x$"),
+            &PLAIN.replace('.', "="),
+            &PLAIN.replace("04", "+4"),
+            &V2.replace("n79", "n7="),
+            &V2.replace("ay.", "a=."),
+            &V2.replace("r=4", "r=+4"),
+            &V1.replace("2b", "2x"),
+            &"0".repeat(63),
+            &"g".repeat(64),
+            &format!("$doorward-wrapped$sha256{PLAIN}"),
+        ] {
+            assert_eq!(unfit(text), Some(Unfit::Unknown), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(text in any::<String>(), tail in "[$0-9a-z,=./]{0,70}") {
+            drop(Foreign::parse(&text));
+            for head in ["$2b$", "$bcrypt-sha256$", "$bcrypt-sha256$v=2,t=2b,r="] {
+                drop(Foreign::parse(&format!("{head}{tail}")));
+                drop(Foreign::parse(&format!("{head}{text}")));
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+use std::io::Write;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const SHA256: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+const BCRYPT: &str = "$2b$04$B4beOI9vm7FC0y7zWBAum.Luj1lhiTVGWIURRUcDBA.a2b45ni1JO";
+
+fn origin() -> Origin<'static> {
+    Origin { kind: "csv", path: Path::new("/old.csv") }
+}
+
+fn from_csv(text: &str) -> Vec<Row> {
+    csv::read(text.as_bytes(), origin()).unwrap()
+}
+
+fn from_jsonl(text: &str) -> Vec<Row> {
+    jsonl::read(text.as_bytes(), origin())
+}
+
+/// Where, and the name with its address or the code of the reason.
+fn told(rows: &[Row]) -> Vec<String> {
+    let tell = |row: &Row| match &row.account {
+        Ok(Incoming { username, email, .. }) => {
+            format!("{} {} {}", row.place, username.typed(), email.as_ref().map_or("-", Email::as_str))
+        }
+        Err(reason) => format!("{} {}", row.place, reason.code()),
+    };
+    rows.iter().map(tell).collect()
+}
+
+#[test]
+fn csv_columns_are_found_by_name() {
+    let text = format!(
+        "Note,hash, USERNAME ,email\r\n\"a \"\"b\"\",\nc\",{SHA256},alice,a@b.org\r\n,{BCRYPT},\"Žofie\",\r\n"
+    );
+    assert_eq!(told(&from_csv(&text)), ["line 2 alice a@b.org", "line 4 Žofie -"]);
+    let text = format!("\r\nusername,hash\r\n\r\na,{SHA256}\r\n\r\n\r\nb,{SHA256}");
+    assert_eq!(told(&from_csv(&text)), ["line 4 a -", "line 7 b -"]);
+    let text = format!("\u{feff}username,password_hash\nalice,{SHA256}\n\nbob,{BCRYPT}");
+    assert_eq!(told(&from_csv(&text)), ["line 2 alice -", "line 4 bob -"]);
+}
+
+#[test]
+fn a_header_without_its_columns_is_refused_without_a_word_of_it() {
+    for text in ["", "username,email\n", "hash\n", &format!("alice,{SHA256}\nbob,{SHA256}\n")] {
+        let error = csv::read(text.as_bytes(), origin()).err().unwrap();
+        assert!(error.contains("username, hash (or password_hash)") && !error.contains("ba78"), "{error}");
+    }
+}
+
+#[test]
+fn a_bad_csv_line_spoils_no_other() {
+    let text = format!("username,hash\nalice,{SHA256},x\nbob\ncy,{SHA256}\n\"dan,{SHA256}\neve,{SHA256}\n");
+    let rows = from_csv(&text);
+    assert_eq!(told(&rows), ["line 2 malformed", "line 3 malformed", "line 4 cy -", "line 5 malformed"]);
+    let Err(reason) = &rows[3].account else { panic!() };
+    assert_eq!(reason.to_string(), "A field goes on over lines 5 to 6: a quote may not be closed.");
+    // In a column that is not ours, too.
+    for (first, second) in [("\"x", "y"), ("\"x", "\"y"), ("\"x\"\"", "y")] {
+        let text = format!(
+            "username,hash,note\na,{SHA256},\"b\nc, \"\"d\"\"\"\na,{SHA256},{first}\nb,{SHA256},{second}\n"
+        );
+        assert_eq!(told(&from_csv(&text)), ["line 2 a -", "line 4 malformed"], "{first} {second}");
+    }
+    let rows = csv::read(b"username,hash\n\xffx,y\nx,\xff\n", origin()).unwrap();
+    assert_eq!(told(&rows), ["line 2 not_utf8", "line 3 not_utf8"]);
+}
+
+#[test]
+fn jsonl_is_an_object_a_line() {
+    let text = format!(
+        "\u{feff}{{\"hash\":\"{SHA256}\",\"username\":\"alice\",\"email\":null,\"x\":[1]}}\r\n\r\n\
+         {{\"password_hash\":\"{BCRYPT}\",\"username\":\"オドワード\",\"email\":\"A@b.org\"}}\n\
+         [1]\n{{\"username\":1}}\n{{\n{{\"username\":\"bob\"}}"
+    );
+    let rows = from_jsonl(&text);
+    let wanted = [
+        "line 1 alice -",
+        "line 3 オドワード a@b.org",
+        "line 4 malformed",
+        "line 5 malformed",
+        "line 6 malformed",
+        "line 7 no_hash",
+    ];
+    assert_eq!(told(&rows), wanted);
+    let reasons: Vec<_> =
+        rows.iter().filter_map(|row| Some(row.account.as_ref().err()?.to_string())).collect();
+    assert_eq!(reasons[..2], ["The line is no JSON object.", "\"username\" is no string."]);
+    let rows = jsonl::read(b"{\"username\":\"\xff\"}", origin());
+    assert_eq!(told(&rows), ["line 1 malformed"]);
+}
+
+#[test]
+fn each_reason_is_told() {
+    let text = format!(
+        "username,email,hash\na b,,{SHA256}\n,,{SHA256}\nann,nowhere,{SHA256}\nbob,,secret\ncy,,\ndan,,{}\n",
+        BCRYPT.replace("$04$", "$31$")
+    );
+    let codes: Vec<_> =
+        from_csv(&text).iter().map(|row| row.account.as_ref().err().map_or("-", Reason::code)).collect();
+    let wanted =
+        ["invalid_username", "invalid_username", "invalid_email", "unknown_hash", "no_hash", "absurd_cost"];
+    assert_eq!(codes, wanted);
+}
+
+#[test]
+fn a_mark_is_of_one_row_and_tells_no_name() {
+    let mark = |path: &str, id, name: &str| Origin { kind: "userdata", path: Path::new(path) }.mark(id, name);
+    assert_eq!(mark("/a", Some(1), "alice"), mark("/a", Some(1), "alice"));
+    for other in [mark("/b", Some(1), "alice"), mark("/a", Some(2), "alice"), mark("/a", Some(1), "Alice")] {
+        assert_ne!(mark("/a", Some(1), "alice"), other);
+    }
+    assert!(!mark("/a", Some(1), "alice").contains("alice"));
+}
+
+#[test]
+fn what_a_file_is_is_told_from_content_and_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &[u8]| {
+        let path = dir.path().join(name);
+        File::create(&path).unwrap().write_all(content).unwrap();
+        path
+    };
+    let text = format!("username,hash\nalice,{SHA256}\n");
+    let count = |path: &Path, format| read(path, format).map(|source| source.rows.len());
+    let (csv, other) = (file("a.CSV", text.as_bytes()), file("a", text.as_bytes()));
+    assert_eq!(count(&csv, None).unwrap(), 1);
+    assert_eq!(count(&other, Some(Format::Csv)).unwrap(), 1);
+    assert_eq!(count(&file("a.ndjson", b"{}\n"), None).unwrap(), 1);
+    assert!(matches!(count(&other, None), Err(SourceError::UnknownFormat(_))));
+    assert!(matches!(count(&dir.path().join("none"), None), Err(SourceError::Unreadable(..))));
+    assert!(!dir.path().join("none").exists());
+    let error = count(&other, Some(Format::Sqlite)).unwrap_err();
+    assert!(error.to_string().ends_with("is no SQLite database"), "{error}");
+    let torn = file("torn.db", b"SQLite format 3\0 and no more");
+    assert!(count(&torn, None).unwrap_err().to_string().contains("cannot be read"));
+    assert!(count(&torn, Some(Format::Csv)).unwrap_err().to_string().contains("is an SQLite database"));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in any::<Vec<u8>>(), text in "[\"\\[{}a,:\n\r\u{feff}]{0,40}") {
+        for bytes in [bytes, text.into_bytes()] {
+            drop(jsonl::read(&bytes, origin()));
+            drop(csv::read(&bytes, origin()));
+            drop(csv::read(&[b"username,email,hash\n".as_slice(), &bytes].concat(), origin()));
+        }
+    }
+
+    #[test]
+    fn quoted_as_csv_asks_every_name_is_read(name in "[^\r\n]{1,20}", email in "[a-z]{1,8}@[a-z]{1,8}\\.org") {
+        let quoted = name.replace('"', "\"\"");
+        let text = format!("hash,username,email\r\n{SHA256},\"{quoted}\",{email}\r\n");
+        let line = serde_json::json!({"username": name, "email": email, "hash": SHA256}).to_string();
+        for rows in [from_csv(&text), from_jsonl(&line)] {
+            prop_assert_eq!(rows.len(), 1);
+            prop_assert_eq!(rows[0].name.as_deref(), Some(name.as_str()));
+            prop_assert_eq!(rows[0].account.is_ok(), Username::parse(&name).is_ok());
+        }
+    }
+
+    #[test]
+    fn no_reason_repeats_a_hash(hash in "[g-z]{30,70}") {
+        let lines = [
+            format!("{{\"username\":\"a\",\"hash\":\"{hash}\"}}"),
+            format!("{{\"username\":\"a\",\"hash\":\"{SHA256}\",\"email\":\"{hash}\"}}"),
+            format!("{{\"username\":\"{hash} \",\"hash\":1}}"),
+            format!("\"{hash}\""),
+            format!("{{{hash}"),
+        ];
+        for row in lines.iter().flat_map(|line| from_jsonl(line)) {
+            let reason = row.account.err().map(|reason| reason.to_string()).unwrap_or_default();
+            prop_assert!(!reason.is_empty() && !reason.contains(&hash), "{}", reason);
+        }
+    }
+}
