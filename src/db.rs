@@ -11,7 +11,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::ManageConnection;
 use diesel::sqlite::SqliteConnection;
-use diesel::{Connection, ConnectionError};
+use diesel::{Connection, ConnectionError, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
@@ -161,6 +161,19 @@ pub fn open(url: &DatabaseUrl, connections: u32) -> Result<Pool, String> {
         .connection_timeout(Duration::from_secs(5))
         .build(Manager(url.clone()))
         .map_err(|error| format!("cannot open the database {url}: {error}"))
+}
+
+/// Writes a copy of the database to a new file: the state of one moment, while others read and write.
+///
+/// # Errors
+/// Those of the query: above all if the file is there already or cannot be written.
+pub fn copy_to(conn: &mut Conn, file: &str) -> diesel::QueryResult<()> {
+    match conn {
+        Conn::Sqlite(conn) => diesel::sql_query("VACUUM INTO ?")
+            .bind::<diesel::sql_types::Text, _>(file)
+            .execute(conn)
+            .map(drop),
+    }
 }
 
 /// Runs `work` in a transaction that writes. On SQLite it takes the write lock at once: a transaction

@@ -162,6 +162,26 @@ impl Accounts {
             .await
     }
 
+    /// Shuts a user out, ending all their logins, or lets them sign in again.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], those of the database.
+    pub async fn set_disabled(&self, user: UserId, disabled: bool) -> Result<(), Error> {
+        let this = self.clone();
+        self.0
+            .logins
+            .revoke_with(RevokeReason::AccountDisabled, move |conn| {
+                let now = this.0.clock.now();
+                if !users::set_disabled(conn, user, disabled, now)? {
+                    return Err(Error::NotFound);
+                }
+                let action = if disabled { Action::Disabled } else { Action::Enabled };
+                this.note_operator(conn, action, Some(user), now)?;
+                Ok(((), disabled.then_some(Scope::User(user))))
+            })
+            .await
+    }
+
     /// Sets a password, ends all logins of the user and tells them by mail.
     ///
     /// # Errors

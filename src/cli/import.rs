@@ -1,7 +1,6 @@
 //! `doorward import`: accounts of an older system, brought in with the passwords they have.
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -14,7 +13,7 @@ use doorward::import::{self, Place, Source, SourceError};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::{Failure, Settings};
+use super::{Failure, Settings, output};
 
 /// As much of a name as a report shows.
 const SHOWN: usize = 60;
@@ -97,10 +96,7 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
     } else {
         table(&report, arguments.dry_run)
     };
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(Failure::running(error)),
-        _ => {}
-    }
+    output::print(&text)?;
     outcome
         .map_err(|error| Failure::Running(format!("stopped early: {error}; what is counted above is in")))?;
     match report.refused.len() {

@@ -1,8 +1,17 @@
 //! One file a command.
 
+mod ask;
+mod backup;
+mod completions;
 mod config;
 mod import;
+mod keys;
+mod logins;
+mod mail;
+mod operator;
+mod output;
 mod serve;
+mod user;
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -29,6 +38,18 @@ enum Command {
     Config,
     /// Brings in the accounts of an older system, with their passwords
     Import(import::Arguments),
+    /// Adds, lists, disables, deletes accounts
+    User(user::Arguments),
+    /// Lists and ends logins
+    Logins(logins::Arguments),
+    /// Lists and rotates the keys that sign access tokens
+    Keys(keys::Arguments),
+    /// Tries whether mails leave
+    Mail(mail::Arguments),
+    /// Copies the database while a server runs on it
+    Backup(backup::Arguments),
+    /// Prints what a shell needs to complete these commands
+    Completions(completions::Arguments),
 }
 
 #[derive(Args)]
@@ -86,6 +107,12 @@ pub fn run() -> ExitCode {
         Command::Serve => serve::run(cli.settings),
         Command::Config => config::run(cli.settings),
         Command::Import(arguments) => import::run(cli.settings, &arguments),
+        Command::User(arguments) => user::run(cli.settings, arguments),
+        Command::Logins(arguments) => logins::run(cli.settings, arguments),
+        Command::Keys(arguments) => keys::run(cli.settings, arguments),
+        Command::Mail(arguments) => mail::run(cli.settings, arguments),
+        Command::Backup(arguments) => backup::run(cli.settings, &arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
     };
     let (message, code) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,

@@ -10,9 +10,9 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use tokio::runtime::Handle;
 
 use super::AT_ONCE;
-use super::preview::Preview;
+use super::preview::{self, Preview};
 use crate::clock::Timestamp;
-use crate::models::outbox::MailKind;
+use crate::config::{Config, MailUrl};
 
 /// For each step of a conversation.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -86,7 +86,15 @@ fn chain(error: &dyn Error) -> String {
 }
 
 impl Delivery {
-    pub fn smtp(url: &str) -> Result<Self, String> {
+    /// What `mail.url` names.
+    pub fn new(config: &Config) -> Result<Self, String> {
+        match &config.mail.url {
+            MailUrl::Smtp(url) => Self::smtp(url),
+            MailUrl::Preview => Self::preview(preview::directory(&config.data_dir)),
+        }
+    }
+
+    fn smtp(url: &str) -> Result<Self, String> {
         // The error is not shown: it may repeat the URL, which may hold a password.
         let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
             .map_err(|_| "mail.url is no URL that an SMTP transport can be made from".to_owned())?;
@@ -96,25 +104,19 @@ impl Delivery {
         Ok(Self::Smtp(Smtp { transport, runtime }))
     }
 
-    pub fn preview(directory: PathBuf) -> Result<Self, String> {
+    fn preview(directory: PathBuf) -> Result<Self, String> {
         let shown = directory.display().to_string();
         Preview::open(directory)
             .map(Self::Preview)
             .map_err(|error| format!("cannot keep mails in {shown}: {error}"))
     }
 
-    pub async fn send(
-        &self,
-        kind: MailKind,
-        id: &str,
-        now: Timestamp,
-        message: Message,
-    ) -> Result<(), Failure> {
+    pub async fn send(&self, kind: &str, id: &str, now: Timestamp, message: Message) -> Result<(), Failure> {
         match self {
             Self::Smtp(smtp) => smtp.send(message).await,
             Self::Preview(preview) => {
                 let preview = preview.clone();
-                let name = format!("{}-{}-{id}", now.format("%Y%m%dT%H%M%S%6f"), kind.as_str());
+                let name = format!("{}-{}-{id}", now.format("%Y%m%dT%H%M%S%6f"), kind);
                 let kept = tokio::task::spawn_blocking(move || preview.keep(&name, &message.formatted()));
                 match kept.await {
                     Ok(Ok(())) => Ok(()),

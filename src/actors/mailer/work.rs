@@ -1,12 +1,11 @@
 //! One mail's way: claimed, made, sent, marked; or put back, or given up.
 
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use lettre::Message;
-use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MultiPart};
+use lettre::message::MultiPart;
 
 use super::Settings;
 use super::delivery::{Delivery, Failure};
@@ -82,7 +81,7 @@ impl Job {
     pub async fn send(&self, claimed: Box<Claimed>) {
         let Claimed { mail, kind, .. } = &*claimed;
         let outcome = match self.message(&claimed) {
-            Ok(message) => self.delivery.send(*kind, &mail.id, self.clock.now(), message).await,
+            Ok(message) => self.delivery.send(kind.as_str(), &mail.id, self.clock.now(), message).await,
             Err(failure) => Err(failure),
         };
         let now = self.clock.now();
@@ -135,21 +134,12 @@ impl Job {
         let letter = emails::render(*kind, username, public_url, mail.created_at, link)
             .map_err(|error| Failure::unsendable(&error))?;
         let to = mail.address.parse().map_err(|error| Failure::unsendable(&error))?;
-        let host = public_url.host_str().unwrap_or("localhost");
-        let since_epoch = u64::try_from(self.clock.now().and_utc().timestamp()).unwrap_or_default();
-        Message::builder()
-            .from(self.settings.from.clone())
-            .to(Mailbox::new(None, to))
+        // Of its own for each attempt: each has another link, and a receiver that drops what it has seen must
+        // not drop the good one.
+        let id = format!("{}.{}", mail.id, mail.attempts);
+        self.settings
+            .address(to, &id, self.clock.now())
             .subject(letter.subject)
-            .date(UNIX_EPOCH + Duration::from_secs(since_epoch))
-            // Of its own for each attempt: each has another link, and a receiver that drops what it has seen
-            // must not drop the good one.
-            .message_id(Some(format!("<{}.{}@{host}>", mail.id, mail.attempts)))
-            // RFC 3834: nobody's holiday notice answers it.
-            .raw_header(HeaderValue::new(
-                HeaderName::new_from_ascii_str("Auto-Submitted"),
-                "auto-generated".to_owned(),
-            ))
             .multipart(MultiPart::alternative_plain_html(letter.text, letter.html))
             .map_err(|error| Failure::unsendable(&error))
     }

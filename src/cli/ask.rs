@@ -1,0 +1,49 @@
+//! What commands ask of whoever started them.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use super::Failure;
+
+/// A password that is chosen: twice without an echo at a terminal, else the first line of standard input.
+pub fn new_password() -> Result<String, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return first_line();
+    }
+    let read = |prompt: &str| rpassword::prompt_password(prompt).map_err(Failure::running);
+    let password = read("New password: ")?;
+    if read("Once more: ")? == password {
+        Ok(password)
+    } else {
+        Err(Failure::Running("the two passwords differ".to_owned()))
+    }
+}
+
+fn first_line() -> Result<String, Failure> {
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).map_err(Failure::running)?;
+    let line = line.strip_suffix('\n').unwrap_or(&line);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.is_empty() {
+        return Err(Failure::Usage("the password is expected on standard input".to_owned()));
+    }
+    Ok(line.to_owned())
+}
+
+/// Before something that cannot be undone. Without a terminal it must have been said with `--yes`.
+pub fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
+    if yes {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::Usage(format!("{question} Say so with --yes")));
+    }
+    eprint!("{question} [y/N] ");
+    // What is not shown is asked all the same.
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).map_err(Failure::running)?;
+    match answer.trim() {
+        "y" | "Y" | "yes" => Ok(()),
+        _ => Err(Failure::Running("nothing was done".to_owned())),
+    }
+}

@@ -1,0 +1,74 @@
+//! `doorward keys`: what signs access tokens.
+
+use clap::{Args, Subcommand};
+use doorward::accounts::KeyState;
+
+use super::operator::with_accounts;
+use super::user::Form;
+use super::{Failure, Settings, ask, output};
+
+const EXAMPLES: &str = "\
+Examples:
+  doorward keys list
+  doorward keys rotate         Nobody notices: the new key signs after six minutes
+  doorward keys rotate --now   A key has leaked: what it signed is refused at once, and clients refresh
+
+A running server reads its keys every second.";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Lists the signing keys
+    List {
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Makes a new signing key that takes over from the one before
+    Rotate {
+        /// Destroys all other keys: access tokens that they signed are refused
+        #[arg(long)]
+        now: bool,
+        /// Does not ask
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
+    with_accounts(settings, async |accounts| {
+        let json = match arguments.action {
+            Action::List { form } => form.json,
+            Action::Rotate { now, yes, form } => {
+                if now {
+                    ask::confirm("Refuse every access token that was given out?", yes)?;
+                }
+                accounts.rotate_keys(now).await?;
+                form.json
+            }
+        };
+        let keys = accounts.list_keys().await?;
+        if json {
+            return output::print_json(&keys);
+        }
+        let rows =
+            keys.into_iter().map(|key| [key.kid, word(key.state).to_owned(), output::moment(key.created_at)]);
+        output::print(&output::table(["key", "state", "created"], rows))
+    })
+}
+
+const fn word(state: KeyState) -> &'static str {
+    match state {
+        KeyState::Next => "next: signs soon",
+        KeyState::Signing => "signing",
+        KeyState::Retiring => "retiring: only verifies",
+        KeyState::Retired => "retired",
+    }
+}

@@ -1,0 +1,95 @@
+//! `doorward logins`: where accounts are signed in.
+
+use clap::{Args, Subcommand};
+use doorward::accounts::Error;
+use doorward::accounts::operator::LoginInfo;
+use doorward::domain::LoginId;
+use doorward::models::logins::Scope;
+
+use super::operator::{find, with_accounts};
+use super::user::Form;
+use super::{Failure, Settings, ask, output};
+
+const EXAMPLES: &str = "\
+Examples:
+  doorward logins list alice
+  doorward logins revoke 0190f3c4-...   Ends one: its sockets close within two seconds
+  doorward logins revoke --user alice   Ends all of hers
+  doorward logins revoke --everybody    Signs everybody out";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Lists the logins of an account that stand
+    List {
+        user: String,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Ends logins: their tokens are refused and their sockets closed
+    Revoke {
+        #[command(flatten)]
+        which: Which,
+        /// Does not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// The id of one login
+    login: Option<LoginId>,
+    /// All logins of an account
+    #[arg(long)]
+    user: Option<String>,
+    /// All logins of all accounts
+    #[arg(long)]
+    everybody: bool,
+}
+
+pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
+    with_accounts(settings, async |accounts| match arguments.action {
+        Action::List { user, form } => {
+            let account = find(&accounts, &user).await?;
+            let signed_in = accounts.logins_of(account.id).await?;
+            if form.json { output::print_json(&signed_in) } else { output::print(&table(&signed_in)) }
+        }
+        Action::Revoke { which, yes } => {
+            let scope = match which {
+                Which { login: Some(login), .. } => Scope::Login(login),
+                Which { user: Some(user), .. } => Scope::User(find(&accounts, &user).await?.id),
+                Which { .. } => {
+                    ask::confirm("Sign everybody out?", yes)?;
+                    Scope::Everybody
+                }
+            };
+            let ended = accounts.revoke_logins(scope).await.map_err(|error| match error {
+                Error::NotFound => Failure::Running("no such login stands".to_owned()),
+                error => error.into(),
+            })?;
+            output::print(&format!("logins ended: {ended}\n"))
+        }
+    })
+}
+
+pub fn table(logins: &[LoginInfo]) -> String {
+    let rows = logins.iter().map(|login| {
+        [
+            login.id.to_string(),
+            login.kind.clone(),
+            login.device.clone(),
+            login.ip.clone().unwrap_or_default(),
+            output::moment(login.created_at),
+            output::moment(login.last_seen_at),
+        ]
+    });
+    output::table(["login", "kind", "device", "address", "since", "last seen"], rows)
+}

@@ -1,0 +1,39 @@
+//! `doorward mail test`: whether mails leave.
+
+use clap::{Args, Subcommand};
+use doorward::actors::mailer;
+use doorward::clock::Clock;
+use doorward::domain::Email;
+
+use super::{Failure, Settings, operator, output};
+
+const EXAMPLES: &str = "\
+Examples:
+  doorward mail test you@example.org
+  doorward mail test you@example.org --set mail.url='smtp://user:...@mail.example.org:587?tls=required'";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Sends a mail now, as `mail.url` says, and shows why it does not leave
+    Test { address: String },
+}
+
+pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
+    let Action::Test { address } = arguments.action;
+    let config = settings.load()?.config;
+    let address = Email::parse(&address).map_err(|error| Failure::Usage(error.detail))?;
+    operator::quiet(&config)?;
+    let sent = actix::System::new().block_on(mailer::send_trial(&config, &Clock::System, &address));
+    sent.map_err(|error| Failure::Running(format!("the mail did not leave: {error}")))?;
+    output::print(&match mailer::preview_directory(&config) {
+        Some(directory) => format!("kept in {}: mail.url is preview\n", directory.display()),
+        None => format!("the mail server took a mail for {}\n", address.as_str()),
+    })
+}

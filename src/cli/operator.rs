@@ -1,0 +1,78 @@
+//! What the commands for operators share: they open the database that a server may be running on. What they
+//! change is rows, which that server looks at every second.
+
+use doorward::accounts::operator::Account;
+use doorward::accounts::{Accounts, Error};
+use doorward::actors::{Db, Mail, Sessions};
+use doorward::app;
+use doorward::clock::Clock;
+use doorward::config::{Config, Log};
+use doorward::telemetry;
+
+use super::{Failure, Settings};
+
+/// Runs `work` on the accounts of the database that the settings name.
+pub fn with_accounts<T>(
+    settings: Settings,
+    work: impl AsyncFnOnce(Accounts) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let config = settings.load()?.config;
+    must_be_there(&config)?;
+    open(&config, work)
+}
+
+/// The same, also before the first start of a server.
+pub fn with_new_accounts<T>(
+    settings: Settings,
+    work: impl AsyncFnOnce(Accounts) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    open(&settings.load()?.config, work)
+}
+
+/// In a wrong directory an empty database would answer, wrongly, that there is nobody.
+pub fn must_be_there(config: &Config) -> Result<(), Failure> {
+    let url = &config.database.url;
+    if url.look().map_err(Failure::Running)?.is_none() {
+        let advice = "is this its directory? --data-dir names another, and the server makes one";
+        return Err(Failure::Running(format!("there is no database {url}: {advice}")));
+    }
+    Ok(())
+}
+
+fn open<T>(config: &Config, work: impl AsyncFnOnce(Accounts) -> Result<T, Failure>) -> Result<T, Failure> {
+    quiet(config)?;
+    actix::System::new().block_on(async {
+        let pool = app::open_database(config, 1).map_err(Failure::Running)?;
+        let sessions = Sessions::new(&config.sockets);
+        // Mails wait in the outbox for the server.
+        let accounts =
+            Accounts::start(Db::start(pool, 1), sessions, Mail::default(), Clock::System, config).await;
+        work(accounts.map_err(Failure::running)?).await
+    })
+}
+
+/// Only what somebody at a terminal has to know.
+pub fn quiet(config: &Config) -> Result<(), Failure> {
+    let level = config.log.level.min(tracing::Level::WARN);
+    telemetry::init(&Log { level, ..config.log.clone() }).map_err(Failure::running)
+}
+
+/// The account that somebody named.
+pub async fn find(accounts: &Accounts, user: &str) -> Result<Account, Failure> {
+    accounts.find_account(user).await.map_err(|error| match error {
+        Error::NotFound => Failure::Running(format!("there is no account {user:?}")),
+        error => error.into(),
+    })
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::WeakPassword(weak) => {
+                Self::Running([vec![weak.detail], weak.suggestions].concat().join(" "))
+            }
+            Error::Invalid(invalid) => Self::Running(invalid.detail),
+            error => Self::running(error),
+        }
+    }
+}
