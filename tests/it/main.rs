@@ -17,6 +17,7 @@ mod live;
 mod logs;
 mod mail;
 mod mailer;
+mod operator;
 mod passwords;
 mod process;
 mod raw;
