@@ -12,7 +12,7 @@ use crate::error::ApiError;
 #[derive(Serialize)]
 struct LoginView {
     id: LoginId,
-    /// `token` or `browser`.
+    /// `token`, `browser` or `connection`.
     kind: String,
     user_agent: Option<String>,
     /// The same in words, such as `Firefox on Linux`.
