@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::live::PATIENCE;
 use crate::process::Process;
 use crate::services::{self, Needs};
+use crate::tcp::converse;
 
 const README: &str = include_str!("../../README.md");
 
@@ -83,7 +84,12 @@ async fn the_walk_does_what_it_says() {
     let mut socket: Option<(Running, std::process::ChildStdin, Receiver<String>)> = None;
     let (mut walked, mut logged_out) = (0, false);
     for block in blocks() {
-        if block.starts_with("cargo ") {
+        if block.starts_with("cargo ") || block.starts_with("doorward ") {
+            continue;
+        }
+        if block == "nc localhost 12225\n" {
+            over_tcp(&process).await;
+            walked += 1;
             continue;
         }
         assert!(block.contains("localhost:8080"), "{block}");
@@ -136,9 +142,48 @@ async fn the_walk_does_what_it_says() {
             }
         }
     }
-    assert!(walked == 3 && logged_out, "{walked}");
+    assert!(walked == 4 && logged_out, "{walked}");
     let token = std::fs::read_to_string(dir.join("alice.token")).unwrap();
     process.call(actix_web::http::Method::GET, "/api/me", token.trim(), Value::Null).await.expect(401);
+}
+
+/// The conversation, as it is shown.
+async fn over_tcp(process: &Process) {
+    let Some(nc) = services::command("nc", Needs::Apt("netcat-openbsd")) else { return };
+    let typed = |prompt: &str| {
+        let line = README.lines().find(|line| line.starts_with(prompt)).unwrap_or_else(|| panic!("{prompt}"));
+        line.trim_start_matches(prompt).to_owned() + "\n"
+    };
+    let (name, password) = (typed("Username: "), typed("Password: "));
+    let secret = "{\"type\":\"secret\"}\n";
+    assert!(README.contains(&format!("\n{secret}")));
+    let answers = [
+        ("Username: ", name.as_str()),
+        ("Password: ", password.as_str()),
+        ("Login successful!\n", secret),
+        ("\"code\":\"", ""),
+    ];
+    let mut command = Command::new(nc);
+    // A person ends it with Ctrl-C.
+    command.args(["-N", "localhost", &process.tcp.port().to_string()]);
+    let said = converse(&mut command, &answers).await;
+    assert!(said.contains(r#"{"type":"secret","message":"alice, "#), "{said}");
+}
+
+#[actix_web::test]
+async fn operators_commands_do_what_the_readme_shows() {
+    let process = Process::start(&crate::process::CHEAP).await;
+    let block = blocks().into_iter().find(|block| block.starts_with("doorward ")).unwrap();
+    let body = serde_json::json!({"username": "alice", "password": "plum tree in march rain"});
+    process.post("/api/register", body).await.expect(201);
+    let script = block
+        .replace("doorward ", &format!("{} ", env!("CARGO_BIN_EXE_doorward")))
+        .replace("--everybody", "--everybody --yes")
+        .replace("/backups/doorward.db", "copy.db");
+    let output = bash(&script, process.dir.path()).output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}{err}");
+    assert!(out.contains("alice is disabled; logins ended: 1") && out.contains("copy.db holds"), "{out}");
 }
 
 #[actix_web::test]

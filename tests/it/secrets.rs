@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::app::{PASSWORD, call, post_form};
 use crate::doors::Door;
+use crate::line::Line;
 use crate::live::{Live, open_at};
 use crate::process::{CHEAP, Process};
 use crate::raw;
@@ -109,6 +110,7 @@ async fn tour(process: &Process, mail: &SmtpCatcher) -> Secrets {
     browser(process, &mut secrets).await;
     pages(process, &mut secrets).await;
     live(process, &access).await;
+    prompts(process, "ann", PASSWORD, &access).await;
 
     links(process, mail, &mut secrets).await;
     process.call(Method::GET, "/api/me", &access, Value::Null).await.expect(401);
@@ -281,6 +283,32 @@ async fn live(process: &Process, access: &str) {
             "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
         ];
         assert_eq!(raw::request(process.address, &line, &headers, b"").await.status, 400);
+    }
+}
+
+/// At the prompts, with every mistake that types a secret where it does not belong.
+async fn prompts(process: &Process, username: &str, password: &str, access: &str) {
+    for (name, word) in [(username, WRONG_PASSWORD), (MISPLACED, WRONG_PASSWORD), (password, password)] {
+        let mut line = Line::connect(process.tcp).await;
+        line.sign_in(name, word, "\n").await;
+        assert_eq!(line.rest().await, "Login failed\n");
+    }
+    for token in [format!("{access}x"), MISPLACED.to_owned()] {
+        let mut line = Line::connect(process.tcp).await;
+        line.expect("Username: ").await;
+        line.present(&token).await;
+        line.ends(4401).await;
+    }
+    let mut by_token = Line::connect(process.tcp).await;
+    by_token.expect("Username: ").await;
+    by_token.present(access).await;
+    let mut by_password = Line::connect(process.tcp).await;
+    by_password.sign_in(username, password, "").await;
+    for mut line in [by_token, by_password] {
+        assert_eq!(line.next().await["type"], "welcome");
+        assert_eq!(line.ask(json!({"type": MISPLACED, "password": MISPLACED})).await["type"], "error");
+        line.say(format!("Bearer {access}\n")).await;
+        line.ends(4400).await;
     }
 }
 
