@@ -25,6 +25,7 @@ use crate::routes::{Readiness, Site};
 use crate::session::Rules;
 use crate::tls::Certificate;
 use crate::{db, routes};
+use net::{Connections, Place};
 
 /// How long a stranger may take to send a request's head.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -122,8 +123,9 @@ impl Application {
     /// # Errors
     /// If the server cannot start.
     pub async fn run_until_stopped(self, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
-        let http = self.serve_http()?;
-        let tcp = self.serve_tcp()?;
+        let connections = Connections::new(self.max_connections());
+        let http = self.serve_http(connections.clone())?;
+        let tcp = self.serve_tcp(&connections)?;
         // The servers have their own: once those are closed, nobody must wait for an answer here.
         drop((self.listener, self.tcp));
         let handles: Vec<ServerHandle> =
@@ -163,7 +165,7 @@ impl Application {
         server.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
     }
 
-    fn serve_http(&self) -> std::io::Result<Server> {
+    fn serve_http(&self, connections: Connections) -> std::io::Result<Server> {
         let house = web::Data::new(self.house());
         let site = Site::new(&self.config);
         let mails = web::Data::new(DevMail::new(&self.config));
@@ -186,10 +188,10 @@ impl Application {
         .client_request_timeout(REQUEST_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
         // Past this they wait to be accepted: the database and the mail need files of their own.
-        .max_connections(connections_per_worker(&self.config))
+        .max_connections(self.max_connections().div_ceil(self.config.http.workers))
         // A WebSocket that has said goodbye to the end has nothing to linger for.
         .client_disconnect_timeout(Duration::ZERO)
-        .on_connect(net::on_connect);
+        .on_connect(move |connection, data| net::on_connect(&connections, connection, data));
         let listener = self.listener.try_clone()?;
         let server = match &self.certificate {
             Some(certificate) => {
@@ -201,7 +203,7 @@ impl Application {
         Ok(server.run())
     }
 
-    fn serve_tcp(&self) -> std::io::Result<Option<Server>> {
+    fn serve_tcp(&self, connections: &Connections) -> std::io::Result<Option<Server>> {
         let Some((listener, _)) = &self.tcp else { return Ok(None) };
         let tls = match &self.certificate {
             Some(certificate) => {
@@ -210,16 +212,16 @@ impl Application {
             }
             None => None,
         };
-        let house = Arc::new(self.house());
+        let (house, connections) = (Arc::new(self.house()), connections.clone());
         let (accounts, sessions, limits) =
             (self.accounts.clone(), self.sessions.clone(), self.config.sockets.clone());
         let server = Server::build()
             .workers(self.config.http.workers)
             .disable_signals()
             .shutdown_timeout(REQUESTS_LIMIT.as_secs())
-            .max_concurrent_connections(connections_per_worker(&self.config))
+            .max_concurrent_connections(self.max_connections().div_ceil(self.config.http.workers))
             .listen("tcp", listener.try_clone()?, move || {
-                let tls = tls.clone();
+                let (tls, connections) = (tls.clone(), connections.clone());
                 // This worker's own manager, and what all share.
                 let door = Door {
                     accounts: accounts.clone(),
@@ -227,9 +229,16 @@ impl Application {
                     limits: limits.clone(),
                     sessions: sessions.start_worker(),
                 };
-                fn_service(move |stream: TcpStream| let_in(door.clone(), tls.clone(), stream))
+                fn_service(move |stream: TcpStream| {
+                    let_in(door.clone(), tls.clone(), connections.enter(), stream)
+                })
             })?;
         Ok(Some(server.run()))
+    }
+
+    /// All of `sockets.max_open`, and some for requests.
+    fn max_connections(&self) -> usize {
+        self.config.sockets.max_open.saturating_add(HTTP_CONNECTIONS)
     }
 
     fn house(&self) -> House {
@@ -241,11 +250,6 @@ impl Application {
             rules: Rules { auth_timeout: sockets.auth_timeout, heartbeat: sockets.heartbeat },
         }
     }
-}
-
-/// All of `sockets.max_open`, and some for requests.
-fn connections_per_worker(config: &Config) -> usize {
-    config.sockets.max_open.saturating_add(HTTP_CONNECTIONS).div_ceil(config.http.workers)
 }
 
 /// Makes the data directory at the first start and opens the database, migrated. Also for commands that work
@@ -273,10 +277,11 @@ fn create_private_dir(path: &std::path::Path) -> Result<(), String> {
 async fn let_in(
     door: Door,
     tls: Option<TlsAcceptor>,
+    place: Option<Place>,
     stream: TcpStream,
 ) -> Result<(), std::convert::Infallible> {
     // A connection that has no peer any more has ended.
-    if let Ok(peer) = stream.peer_addr() {
+    if let (Ok(peer), Some(_place)) = (stream.peer_addr(), place) {
         let socket = net::tune(&stream);
         match tls {
             Some(tls) => door.serve(tls.accept(stream), socket, peer).await,

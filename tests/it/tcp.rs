@@ -205,7 +205,7 @@ async fn prompts_and_http_share_the_hashing_threads() {
     // One thread, with room for sixteen.
     let app = spawn_with(&[
         ("password.workers", "1"),
-        ("password.cost", "13"),
+        ("password.cost", "10"),
         ("sockets.max_waiting_per_address", "50"),
     ])
     .await;
