@@ -284,7 +284,7 @@ async fn let_in(
     if let (Ok(peer), Some(_place)) = (stream.peer_addr(), place) {
         let socket = net::tune(&stream);
         match tls {
-            Some(tls) => door.serve(tls.accept(stream), socket, peer).await,
+            Some(tls) => door.serve(Box::pin(tls.accept(stream)), socket, peer).await,
             None => door.serve(std::future::ready(Ok(stream)), socket, peer).await,
         }
     }

@@ -86,23 +86,25 @@ impl Door {
         let mut connection = Connection::new(stream, socket);
         let refused = self.turned_away().or_else(|| waiting.is_none().then_some(CloseReason::TooMany));
         if let Some(reason) = refused {
-            return connection.farewell(&goodbye(reason)).await;
+            return Box::pin(connection.farewell(&goodbye(reason))).await;
         }
+        // Boxed, so that an open connection does not keep room for its beginning.
+        let sign_in = Box::pin(self.sign_in(&mut connection, address));
         let outcome = tokio::select! {
-            outcome = self.sign_in(&mut connection, address) => outcome,
+            outcome = sign_in => outcome,
             () = self.sessions.draining() => Outcome::Refused(told_at_prompt(CloseReason::Restarting)),
         };
         drop(waiting);
         match outcome {
             Outcome::Left => {}
-            Outcome::Refused(words) => connection.farewell(&words).await,
+            Outcome::Refused(words) => Box::pin(connection.farewell(&words)).await,
             Outcome::In(entry, own_login) => {
                 let limits = Limits { line: self.limits.max_frame, outbox: self.limits.max_outbox };
                 let (session, gone) = tcp::open(connection, limits, |tcp| {
                     Session::new(tcp, Arc::clone(&self.house), self.sessions.clone(), address, entry)
                 });
                 match own_login {
-                    Some(access) => self.stay(access, &session, gone).await,
+                    Some(access) => Box::pin(self.stay(access, &session, gone)).await,
                     None => gone.await,
                 }
             }

@@ -30,7 +30,7 @@ pub const FAILURE: &str = "Login failed\n";
 /// How long a client may take to read what is left for it when its session has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Read at once, on the stack: an idle connection keeps no buffer.
+/// Bytes to read at once.
 const CHUNK: usize = 4 * 1024;
 
 /// A connection and the bytes of it that were read but not used yet.
@@ -50,10 +50,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// # Errors
     /// The connection's.
     pub async fn read_more(&mut self) -> io::Result<usize> {
-        let mut chunk = [0; CHUNK];
-        let read = self.stream.read(&mut chunk).await?;
-        self.unused.extend_from_slice(&chunk[..read]);
-        Ok(read)
+        self.unused.reserve(CHUNK);
+        self.stream.read_buf(&mut self.unused).await
     }
 
     /// The next line if a whole one was read, without its end.
@@ -68,7 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let goodbye = async {
             self.stream.write_all(words).await?;
             self.stream.shutdown().await?;
-            let mut chunk = [0; CHUNK];
+            let mut chunk = vec![0; CHUNK];
             while self.stream.read(&mut chunk).await? > 0 {}
             Ok::<_, io::Error>(())
         };
@@ -123,7 +121,8 @@ where
     let (read, write) = tokio::io::split(connection.stream);
     let lines = Lines {
         read,
-        buffer: connection.unused,
+        // An idle connection keeps no buffer.
+        buffer: if connection.unused.is_empty() { BytesMut::new() } else { connection.unused },
         searched: 0,
         limit: limits.line,
         discard: Rc::clone(&discard),
