@@ -25,7 +25,6 @@ use crate::routes::{Readiness, Site};
 use crate::session::Rules;
 use crate::tls::Certificate;
 use crate::{db, routes};
-use net::{Connections, Place};
 
 /// How long a stranger may take to send a request's head.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -123,14 +122,14 @@ impl Application {
     /// # Errors
     /// If the server cannot start.
     pub async fn run_until_stopped(self, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
-        let connections = Connections::new(self.max_connections());
-        let http = self.serve_http(connections.clone())?;
-        let tcp = self.serve_tcp(&connections)?;
+        let http = self.serve_http()?;
+        let tcp = self.serve_tcp()?;
         // The servers have their own: once those are closed, nobody must wait for an answer here.
         drop((self.listener, self.tcp));
         let handles: Vec<ServerHandle> =
             [Some(&http), tcp.as_ref()].into_iter().flatten().map(Server::handle).collect();
         let watch = rt::spawn(self.accounts.clone().watch());
+        let ends = rt::spawn(self.accounts.clone().end_connections());
         let janitor = rt::spawn(purge_for_ever(self.accounts.clone(), self.clock.clone()));
         let certificate = self.certificate.clone().map(|certificate| rt::spawn(certificate.watch()));
         let mut server = rt::spawn(async move {
@@ -159,13 +158,13 @@ impl Application {
         if tokio::time::timeout(MAILS_LIMIT, self.mail.finish()).await.is_err() {
             tracing::warn!("mails under way are sent again at the next start");
         }
-        for task in [Some(watch), Some(janitor), certificate].into_iter().flatten() {
+        for task in [Some(watch), Some(ends), Some(janitor), certificate].into_iter().flatten() {
             task.abort();
         }
         server.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
     }
 
-    fn serve_http(&self, connections: Connections) -> std::io::Result<Server> {
+    fn serve_http(&self) -> std::io::Result<Server> {
         let house = web::Data::new(self.house());
         let site = Site::new(&self.config);
         let mails = web::Data::new(DevMail::new(&self.config));
@@ -187,11 +186,10 @@ impl Application {
         .shutdown_timeout(REQUESTS_LIMIT.as_secs())
         .client_request_timeout(REQUEST_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
-        // Past this they wait to be accepted: the database and the mail need files of their own.
         .max_connections(self.max_connections().div_ceil(self.config.http.workers))
         // A WebSocket that has said goodbye to the end has nothing to linger for.
         .client_disconnect_timeout(Duration::ZERO)
-        .on_connect(move |connection, data| net::on_connect(&connections, connection, data));
+        .on_connect(net::on_connect);
         let listener = self.listener.try_clone()?;
         let server = match &self.certificate {
             Some(certificate) => {
@@ -203,7 +201,7 @@ impl Application {
         Ok(server.run())
     }
 
-    fn serve_tcp(&self, connections: &Connections) -> std::io::Result<Option<Server>> {
+    fn serve_tcp(&self) -> std::io::Result<Option<Server>> {
         let Some((listener, _)) = &self.tcp else { return Ok(None) };
         let tls = match &self.certificate {
             Some(certificate) => {
@@ -212,7 +210,7 @@ impl Application {
             }
             None => None,
         };
-        let (house, connections) = (Arc::new(self.house()), connections.clone());
+        let house = Arc::new(self.house());
         let (accounts, sessions, limits) =
             (self.accounts.clone(), self.sessions.clone(), self.config.sockets.clone());
         let server = Server::build()
@@ -221,7 +219,7 @@ impl Application {
             .shutdown_timeout(REQUESTS_LIMIT.as_secs())
             .max_concurrent_connections(self.max_connections().div_ceil(self.config.http.workers))
             .listen("tcp", listener.try_clone()?, move || {
-                let (tls, connections) = (tls.clone(), connections.clone());
+                let tls = tls.clone();
                 // This worker's own manager, and what all share.
                 let door = Door {
                     accounts: accounts.clone(),
@@ -229,14 +227,13 @@ impl Application {
                     limits: limits.clone(),
                     sessions: sessions.start_worker(),
                 };
-                fn_service(move |stream: TcpStream| {
-                    let_in(door.clone(), tls.clone(), connections.enter(), stream)
-                })
+                fn_service(move |stream: TcpStream| let_in(door.clone(), tls.clone(), stream))
             })?;
         Ok(Some(server.run()))
     }
 
-    /// All of `sockets.max_open`, and some for requests.
+    /// Of each server: all of `sockets.max_open`, and some for requests. Past it they wait to be accepted, since
+    /// the database and the mail need files of their own; see the default of `sockets.max_open`.
     fn max_connections(&self) -> usize {
         self.config.sockets.max_open.saturating_add(HTTP_CONNECTIONS)
     }
@@ -277,11 +274,10 @@ fn create_private_dir(path: &std::path::Path) -> Result<(), String> {
 async fn let_in(
     door: Door,
     tls: Option<TlsAcceptor>,
-    place: Option<Place>,
     stream: TcpStream,
 ) -> Result<(), std::convert::Infallible> {
     // A connection that has no peer any more has ended.
-    if let (Ok(peer), Some(_place)) = (stream.peer_addr(), place) {
+    if let Ok(peer) = stream.peer_addr() {
         let socket = net::tune(&stream);
         match tls {
             Some(tls) => door.serve(Box::pin(tls.accept(stream)), socket, peer).await,

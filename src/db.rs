@@ -128,6 +128,23 @@ fn is_idle_wal(path: &Path) -> bool {
 }
 
 impl DatabaseUrl {
+    /// Writes a copy of the database into an empty file: the state of one moment, while others read and write.
+    /// The database stays as it is, also its schema.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn copy_to(&self, file: &Path) -> Result<(), String> {
+        let failed = |error: &dyn fmt::Display| format!("cannot copy the database {self}: {error}");
+        let name = file.to_str().ok_or_else(|| failed(&"the name of the copy is not UTF-8"))?;
+        match self.connect().map_err(|error| failed(&error))? {
+            Conn::Sqlite(mut conn) => diesel::sql_query("VACUUM INTO ?")
+                .bind::<diesel::sql_types::Text, _>(name)
+                .execute(&mut conn)
+                .map(drop)
+                .map_err(|error| failed(&error)),
+        }
+    }
+
     /// Opens the database to look at it, as it is: nothing is made, migrated or written. `None` if it is not
     /// there yet.
     ///
@@ -161,19 +178,6 @@ pub fn open(url: &DatabaseUrl, connections: u32) -> Result<Pool, String> {
         .connection_timeout(Duration::from_secs(5))
         .build(Manager(url.clone()))
         .map_err(|error| format!("cannot open the database {url}: {error}"))
-}
-
-/// Writes a copy of the database to a new file: the state of one moment, while others read and write.
-///
-/// # Errors
-/// Those of the query: above all if the file is there already or cannot be written.
-pub fn copy_to(conn: &mut Conn, file: &str) -> diesel::QueryResult<()> {
-    match conn {
-        Conn::Sqlite(conn) => diesel::sql_query("VACUUM INTO ?")
-            .bind::<diesel::sql_types::Text, _>(file)
-            .execute(conn)
-            .map(drop),
-    }
 }
 
 /// Runs `work` in a transaction that writes. On SQLite it takes the write lock at once: a transaction

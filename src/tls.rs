@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use rustls::crypto::aws_lc_rs;
@@ -26,6 +26,8 @@ pub struct Certificate(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     files: config::Tls,
+    /// Of the files when `current` was read.
+    seen: Mutex<Stamps>,
     current: RwLock<Arc<CertifiedKey>>,
 }
 
@@ -35,8 +37,10 @@ impl Certificate {
     /// # Errors
     /// A sentence that names the file and what is wrong with it.
     pub fn load(files: config::Tls) -> Result<Self, String> {
+        // Before they are read: what changes meanwhile is news to the watch.
+        let seen = Mutex::new(stamps(&files));
         let current = RwLock::new(Arc::new(read(&files)?));
-        Ok(Self(Arc::new(Inner { files, current })))
+        Ok(Self(Arc::new(Inner { files, seen, current })))
     }
 
     /// What a listener accepts connections with: TLS 1.2 and 1.3, no client certificates.
@@ -52,26 +56,39 @@ impl Certificate {
     }
 
     /// Looks after the files for ever. A pair that does not fit together, as between the writing of one file
-    /// and of the other, is not taken: the one before serves on.
+    /// and of the other, or that cannot be read, is tried again at each look: the one before serves on.
     pub async fn watch(self) {
-        let mut seen = stamps(&self.0.files);
+        let mut complaint = None;
         let mut pace = tokio::time::interval(PACE);
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             pace.tick().await;
-            let now = stamps(&self.0.files);
-            if now == seen {
-                continue;
-            }
-            seen = now;
-            match read(&self.0.files) {
-                Ok(key) => {
-                    *self.0.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
+            match self.reread() {
+                Ok(false) => {}
+                Ok(true) => {
+                    complaint = None;
                     tracing::info!("the certificate was read again");
                 }
-                Err(error) => tracing::error!(%error, "the new certificate is not good; kept the old one"),
+                Err(error) if complaint.as_ref() == Some(&error) => {}
+                Err(error) => {
+                    tracing::error!(%error, "the new certificate is not good; kept the old one");
+                    complaint = Some(error);
+                }
             }
         }
+    }
+
+    /// Reads the files if they have changed since that last went well; answers whether they had.
+    fn reread(&self) -> Result<bool, String> {
+        let now = stamps(&self.0.files);
+        let mut seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if now == *seen {
+            return Ok(false);
+        }
+        let key = read(&self.0.files)?;
+        *self.0.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
+        *seen = now;
+        Ok(true)
     }
 }
 
@@ -81,8 +98,10 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-/// What tells that a file was written or replaced.
-fn stamps(files: &config::Tls) -> [Option<(SystemTime, u64, u64)>; 2] {
+/// What tells that the two files were written or replaced.
+type Stamps = [Option<(SystemTime, u64, u64)>; 2];
+
+fn stamps(files: &config::Tls) -> Stamps {
     use std::os::unix::fs::MetadataExt;
 
     [&files.cert, &files.key].map(|path: &PathBuf| {
@@ -137,8 +156,15 @@ mod tests {
         assert!(error(&no_key).ends_with("it holds no private key in PEM"));
         let missing = config::Tls { key: dir.path().join("none.pem"), ..files.clone() };
         assert!(error(&missing).contains("none.pem"));
+        let certificate = Certificate::load(files.clone()).unwrap();
+        assert_eq!(certificate.reread(), Ok(false));
         let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         fs::write(&files.key, other.signing_key.serialize_pem()).unwrap();
         assert!(error(&files).contains("does not fit"), "{}", error(&files));
+        for _ in 0..2 {
+            assert!(certificate.reread().is_err(), "it is tried again");
+        }
+        fs::write(&files.cert, other.cert.pem()).unwrap();
+        assert_eq!((certificate.reread(), certificate.reread()), (Ok(true), Ok(false)));
     }
 }

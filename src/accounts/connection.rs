@@ -1,14 +1,22 @@
 //! Logins whose credential is a connection: whoever signed in by password at the TCP prompts got no token, and
 //! stays as long as the connection does.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
 use chrono::TimeDelta;
+use tokio::sync::Notify;
 
 use super::{Accounts, Error};
 use crate::auth::revocation::RevokeReason;
+use crate::auth::tokens::TokenError;
 use crate::db;
 use crate::domain::{Access, LoginId};
-use crate::models::logins::{self, LoginKind, Scope};
+use crate::models::logins::{self, LoginKind};
 use crate::models::users;
+
+/// After the database could not.
+const RETRY: Duration = Duration::from_secs(1);
 
 impl Accounts {
     /// How long a login of this kind stands without being used.
@@ -38,16 +46,51 @@ impl Accounts {
                 })?;
                 let Some((user, now)) = kept else { return Ok(None) };
                 let token = this.0.tokens.issue(user.id, &user.username, login, now)?;
-                Ok(this.admit(&token).ok())
+                match this.admit(&token) {
+                    Ok(access) => Ok(Some(access)),
+                    Err(TokenError::Revoked(_)) => Ok(None),
+                    // Keys that change in this very moment, say: it may be tried again.
+                    Err(error) => Err(error.into()),
+                }
             })
             .await
     }
 
-    /// Ends the login of a connection that has ended.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn end_connection(&self, login: LoginId) -> Result<(), Error> {
-        self.0.logins.revoke(Scope::Login(login), RevokeReason::SignedOut).await
+    /// Has the login of a connection that has ended be ended.
+    pub fn end_connection(&self, login: LoginId) {
+        self.0.ended.logins().push(login);
+        self.0.ended.news.notify_one();
+    }
+
+    /// Ends such logins for ever, many at a time: when a network fails, thousands of connections end at once,
+    /// and a transaction each would keep everybody else from the database.
+    pub async fn end_connections(self) {
+        loop {
+            self.0.ended.news.notified().await;
+            loop {
+                let logins = std::mem::take(&mut *self.0.ended.logins());
+                if logins.is_empty() {
+                    break;
+                }
+                if let Err(error) = self.0.logins.revoke_all(logins.clone(), RevokeReason::SignedOut).await {
+                    tracing::warn!(%error, count = logins.len(), "logins of connections are not ended yet");
+                    self.0.ended.logins().extend(logins);
+                    self.0.clock.sleep(RETRY).await;
+                }
+            }
+        }
+    }
+}
+
+/// The logins of connections that have ended, and stand.
+#[derive(Default)]
+pub(super) struct Ended {
+    logins: Mutex<Vec<LoginId>>,
+    news: Notify,
+}
+
+impl Ended {
+    fn logins(&self) -> MutexGuard<'_, Vec<LoginId>> {
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

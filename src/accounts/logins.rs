@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use super::Error;
 use super::watch::OVERLAP;
 use crate::actors::db::DbError;
 use crate::actors::{Db, Sessions};
@@ -72,6 +73,22 @@ impl Logins {
                 // On the executor's thread: a caller that stopped waiting does not slow the closing.
                 this.announce(ended.into_iter().map(|id| (id, reason)));
                 Ok(value)
+            })
+            .await
+    }
+
+    /// Ends these logins, as [`Logins::revoke`] ends one.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn revoke_all(&self, ids: Vec<LoginId>, reason: RevokeReason) -> Result<(), Error> {
+        let this = self.clone();
+        self.db
+            .run_writing(move |conn| {
+                let ended =
+                    db::write(conn, |conn| logins::revoke_these(conn, &ids, reason, this.clock.now()))?;
+                this.announce(ended.into_iter().map(|id| (id, reason)));
+                Ok(())
             })
             .await
     }

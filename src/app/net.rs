@@ -1,9 +1,7 @@
 //! Listening sockets, and what the kernel is told about each connection.
 
-use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_tls::accept::rustls_0_23::TlsStream;
@@ -42,49 +40,13 @@ pub(super) fn local_address(listener: &TcpListener) -> Result<SocketAddr, String
     listener.local_addr().map_err(|error| format!("no local address: {error}"))
 }
 
-/// Connections of all listeners together: each server bounds its own, but they share the process's open files,
-/// of which the database and the mail need some.
-#[derive(Debug, Clone)]
-pub(super) struct Connections {
-    open: Arc<AtomicUsize>,
-    limit: usize,
-}
-
-/// One of them, until it is dropped.
-#[derive(Debug)]
-pub(super) struct Place(Arc<AtomicUsize>);
-
-impl Connections {
-    pub fn new(limit: usize) -> Self {
-        Self { open: Arc::default(), limit }
-    }
-
-    pub fn enter(&self) -> Option<Place> {
-        let place = Place(Arc::clone(&self.open));
-        // Given back at once if it was one too many.
-        (self.open.fetch_add(1, Ordering::Relaxed) < self.limit).then_some(place)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Notes an HTTP connection's descriptor and its place, under TLS or not. One without a place is closed.
-pub(super) fn on_connect(connections: &Connections, connection: &dyn std::any::Any, data: &mut Extensions) {
+/// Notes an HTTP connection's descriptor, under TLS or not.
+pub(super) fn on_connect(connection: &dyn std::any::Any, data: &mut Extensions) {
     let stream = connection
         .downcast_ref::<TcpStream>()
         .or_else(|| connection.downcast_ref::<TlsStream<TcpStream>>().map(|stream| stream.get_ref().0));
     if let Some(stream) = stream {
         data.insert(tune(stream));
-        match connections.enter() {
-            // Dropped with the connection's data.
-            Some(place) => drop(data.insert(place)),
-            // Fails only if the peer was faster.
-            None => drop(SockRef::from(stream).shutdown(Shutdown::Both)),
-        }
     }
 }
 
@@ -94,19 +56,4 @@ pub(super) fn tune(stream: &TcpStream) -> PeerSocket {
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
     PeerSocket(stream.as_raw_fd())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_is_given_back() {
-        let connections = Connections::new(2);
-        let (first, _second) = (connections.enter().unwrap(), connections.clone().enter().unwrap());
-        assert!(connections.enter().is_none());
-        drop(first);
-        let _third = connections.enter().unwrap();
-        assert!(connections.enter().is_none());
-    }
 }

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use doorward::{app, db};
+use doorward::clock::Clock;
 
 use super::{Failure, Settings, operator, output};
 
@@ -25,39 +25,47 @@ pub struct Arguments {
 pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
     let config = settings.load()?.config;
     operator::must_be_there(&config)?;
-    let target = &arguments.file;
-    let refuse = |error: &dyn std::fmt::Display| {
-        Failure::Running(format!("cannot write {}: {error}", target.display()))
-    };
-    if fs::symlink_metadata(target).is_ok() {
+    let file = &arguments.file;
+    let refuse =
+        |error: &dyn std::fmt::Display| Failure::Running(format!("cannot write {}: {error}", file.display()));
+    if fs::symlink_metadata(file).is_ok() {
         return Err(refuse(&"it is there already"));
     }
-    let partial = PathBuf::from(format!("{}.partial", target.display()));
-    let written = write(&config, &partial).and_then(|()| {
-        // Unlike a renaming, a link does not replace what came there meanwhile.
-        fs::hard_link(&partial, target).map_err(|error| refuse(&error))
-    });
-    // The one that is left of a failure is no backup.
+    let name = file.file_name().ok_or_else(|| refuse(&"it names no file"))?.to_string_lossy();
+    // Absolute, for SQLite takes some other names for URLs.
+    let target = std::path::absolute(file).map_err(|error| refuse(&error))?;
+    let partial = target.with_file_name(format!(".{name}.{}", Clock::System.new_id()));
+    // Only its owner may read it, from the first byte on. SQLite fills a file that is empty.
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial);
+    made.map_err(|error| refuse(&error))?;
+    let placed = config
+        .database
+        .url
+        .copy_to(&partial)
+        .map_err(Failure::Running)
+        .and_then(|()| place(&partial, &target).map_err(|error| refuse(&error)));
+    // Ours by its name. What is left of a failure is no backup.
     let _ = fs::remove_file(&partial);
-    written?;
-    if let Some(directory) = target.parent() {
-        let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-        File::open(directory).and_then(|directory| directory.sync_all()).map_err(|error| refuse(&error))?;
-    }
-    let size = fs::metadata(target).map_err(|error| refuse(&error))?.len();
-    output::print(&format!("{} holds {size} bytes\n", target.display()))
+    let size = placed?;
+    output::print(&format!("{} holds {size} bytes\n", file.display()))
 }
 
-fn write(config: &doorward::config::Config, partial: &Path) -> Result<(), Failure> {
-    let refuse = |error: &dyn std::fmt::Display| {
-        Failure::Running(format!("cannot write {}: {error}", partial.display()))
-    };
-    let name = partial.to_str().ok_or_else(|| refuse(&"its name is not UTF-8"))?;
-    // Only its owner may read it, from the first byte on. SQLite fills a file that is empty.
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(partial);
-    made.map_err(|error| refuse(&error))?;
-    let pool = app::open_database(config, 1).map_err(Failure::Running)?;
-    let mut conn = pool.get().map_err(Failure::running)?;
-    db::copy_to(&mut conn, name).map_err(|error| refuse(&error))?;
-    File::open(partial).and_then(|file| file.sync_all()).map_err(|error| refuse(&error))
+/// Gives a whole copy its name and answers its size.
+fn place(partial: &Path, target: &Path) -> std::io::Result<u64> {
+    let copy = File::open(partial)?;
+    copy.sync_all()?;
+    let size = copy.metadata()?.len();
+    if size == 0 {
+        return Err(std::io::Error::other("the copy is empty"));
+    }
+    // Unlike a renaming, a link does not replace what came there meanwhile. Some file systems have none.
+    if fs::hard_link(partial, target).is_err() {
+        let mut placed = OpenOptions::new().write(true).create_new(true).mode(0o600).open(target)?;
+        std::io::copy(&mut { copy }, &mut placed)?;
+        placed.sync_all()?;
+    }
+    if let Some(directory) = target.parent() {
+        File::open(directory)?.sync_all()?;
+    }
+    Ok(size)
 }

@@ -11,7 +11,8 @@ const EXAMPLES: &str = "\
 Examples:
   doorward keys list
   doorward keys rotate         Nobody notices: the new key signs after six minutes
-  doorward keys rotate --now   A key has leaked: what it signed is refused at once, and clients refresh
+  doorward keys rotate --now   A key has leaked: tokens that it signed are refused, and clients refresh;
+                               `doorward logins revoke --everybody` closes the sockets they opened
 
 A running server reads its keys every second.";
 
@@ -31,7 +32,7 @@ enum Action {
     },
     /// Makes a new signing key that takes over from the one before
     Rotate {
-        /// Destroys all other keys: access tokens that they signed are refused
+        /// Destroys all other signing keys: access tokens that they signed are refused
         #[arg(long)]
         now: bool,
         /// Does not ask

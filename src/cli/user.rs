@@ -138,6 +138,7 @@ async fn list(
 ) -> Result<(), Failure> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     // One more than is shown tells whether there are more.
+    let after = Username::parse(&after).map_or(after, |name| name.folded().to_owned());
     let listing = Listing { search, after, limit: i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1 };
     let mut found = accounts.list_users(listing).await?;
     let more = found.len() > limit;

@@ -8,7 +8,7 @@ pub enum Fallback {
     Cores {
         least: usize,
     },
-    /// As many as the process may open files, less what the rest of it needs.
+    /// Half as many as the process may open files, less what the rest of it needs: HTTP and TCP each take so many.
     OpenFiles,
     /// `sqlite:DATA_DIR/doorward.db`
     InDataDir,

@@ -8,6 +8,9 @@ use crate::db::Conn;
 use crate::domain::{LoginId, UserId};
 use crate::schema::logins;
 
+/// A database bounds the parameters of a statement.
+const PARAMETERS: usize = 1000;
+
 /// What holds a login's credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginKind {
@@ -220,8 +223,32 @@ pub fn revoke(
             .filter(logins::id.ne(id.to_string()))
             .load(conn)?,
     };
-    // A database bounds the parameters of a statement.
-    for ids in ids.chunks(1000) {
+    mark_revoked(conn, &ids, reason, now)
+}
+
+/// The same for these logins.
+pub fn revoke_these(
+    conn: &mut Conn,
+    ids: &[LoginId],
+    reason: RevokeReason,
+    now: Timestamp,
+) -> QueryResult<Vec<LoginId>> {
+    let mut standing = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(PARAMETERS) {
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        let alive = logins::table.filter(logins::revoked_at.is_null()).filter(logins::id.eq_any(ids));
+        standing.append(&mut alive.select(logins::id).load::<String>(conn)?);
+    }
+    mark_revoked(conn, &standing, reason, now)
+}
+
+fn mark_revoked(
+    conn: &mut Conn,
+    ids: &[String],
+    reason: RevokeReason,
+    now: Timestamp,
+) -> QueryResult<Vec<LoginId>> {
+    for ids in ids.chunks(PARAMETERS) {
         diesel::update(logins::table.filter(logins::id.eq_any(ids)))
             .set((logins::revoked_at.eq(now), logins::revoked_reason.eq(reason.as_str())))
             .execute(conn)?;

@@ -161,7 +161,10 @@ impl Door {
         match self.accounts.sign_in(username, password, device).await {
             Ok(grant) => match self.accounts.admit(&grant.access_token) {
                 Ok(access) => Outcome::In(self.enter(Ok(access.clone())), Some(access)),
-                Err(error) => Outcome::In(Entry::BadToken(error), None),
+                Err(error) => {
+                    self.accounts.end_connection(grant.credential.login);
+                    Outcome::In(Entry::BadToken(error), None)
+                }
             },
             Err(Error::InvalidCredentials) => Outcome::Refused(FAILURE.as_bytes().to_vec()),
             Err(error) => {
@@ -187,10 +190,8 @@ impl Door {
             () = self.keep(access, session) => {}
         }
         // At a restart the rows may be thousands; they end by themselves, and soon.
-        if !self.sessions.is_draining()
-            && let Err(error) = self.accounts.end_connection(login).await
-        {
-            tracing::warn!(%error, %login, "a connection's login ends only with its time");
+        if !self.sessions.is_draining() {
+            self.accounts.end_connection(login);
         }
     }
 

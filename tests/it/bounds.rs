@@ -6,7 +6,6 @@ use serde_json::json;
 
 use crate::app::{TestApp, spawn_app, spawn_with};
 use crate::doors::{Door, at_every_door};
-use crate::line::Line;
 use crate::live::PATIENCE;
 use crate::raw;
 
@@ -80,35 +79,6 @@ async fn a_burst_of_requests_is_answered_in_full<D: Door>() {
         assert_eq!(reply["id"], number);
         assert_eq!(reply["sessions"].as_array().unwrap().len(), 51);
     }
-}
-
-#[actix_web::test]
-async fn all_doors_share_the_open_files() {
-    let app = spawn_with(&[
-        ("sockets.max_open", "1"),
-        ("sockets.max_waiting_per_address", "1000"),
-        ("http.workers", "1"),
-    ])
-    .await;
-    // One, and what is set aside for requests.
-    let mut strangers = Vec::new();
-    for _ in 0..129 {
-        strangers.push(Line::stranger(&app).await);
-    }
-    let mut refused = Line::connect(app.address).await;
-    refused.say("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    assert_eq!(refused.rest_lossy().await, "");
-    drop(strangers);
-    let let_in = async {
-        loop {
-            let mut next = Line::connect(app.address).await;
-            next.say("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
-            if next.rest_lossy().await.contains("200 OK") {
-                return;
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, let_in).await.expect("places are not given back");
 }
 
 #[actix_web::test]

@@ -126,7 +126,7 @@ async fn accounts_are_added_found_and_shown() {
         (&["--json", "--search", "ANN@"], &["ann"]),
         (&["--json", "--search", "%"], &[]),
         (&["--json", "--search", "_"], &[]),
-        (&["--json", "--after", "ann"], &["bob"]),
+        (&["--json", "--after", "Ann"], &["bob"]),
         (&["--json", "--limit", "1"], &["ann"]),
     ] {
         let said = run(&app, &[&["user", "list"], more].concat(), "").await.ok();
@@ -287,6 +287,17 @@ async fn a_backup_is_one_moment_of_a_server_that_writes_on() {
 
     let said = run(&app, &["backup", path], "").await;
     assert!(said.code == Some(1) && said.err.contains("there already"), "{}", said.err);
+    // A name that SQLite would take for a URL; a neighbour that is nobody's to touch.
+    std::fs::write(app.data.path().join("odd.db.partial"), "precious").unwrap();
+    let said = run(&app, &["backup", "file:odd.db"], "").await.ok();
+    assert!(!said.out.contains("holds 0 bytes"), "{}", said.out);
+    assert!(std::fs::read(app.data.path().join("file:odd.db")).unwrap().starts_with(b"SQLite format 3"));
+    let mut left: Vec<_> = std::fs::read_dir(app.data.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["copy.db", "data", "file:odd.db", "odd.db.partial"]);
     let said = run(&app, &["backup", "/nowhere/copy.db"], "").await;
     assert!(said.code == Some(1) && said.err.contains("/nowhere/copy.db"), "{}", said.err);
 

@@ -125,6 +125,25 @@ async fn a_login_lasts_as_long_as_its_connection() {
 }
 
 #[actix_web::test]
+async fn a_thousand_that_leave_at_once_leave_nothing() {
+    let app = spawn_with(&[
+        ("sockets.max_waiting_per_address", "2000"),
+        ("sockets.max_per_user", "2000"),
+        ("password.workers", "64"),
+    ])
+    .await;
+    let ann = app.register("ann").await;
+    let mut lines = Vec::new();
+    for _ in 0..1000 {
+        lines.push(signed_in(&app, "ann").await.0);
+    }
+    drop(lines);
+    // Others are served meanwhile.
+    app.login("ann").await;
+    logins_become(&app, &ann.access, 2).await;
+}
+
+#[actix_web::test]
 async fn it_outlives_many_tokens_but_no_disabled_account() {
     let app = spawn_with(&[("tokens.access_ttl", "90s"), ("sockets.heartbeat", "10m")]).await;
     let ann = app.register("ann").await;

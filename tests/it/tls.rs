@@ -57,7 +57,10 @@ fn client(cert: &Path) -> Arc<ClientConfig> {
     roots.add(CertificateDer::from_pem_file(cert).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    Arc::new(config.with_root_certificates(roots).with_no_client_auth())
+    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    // As browsers and curl do.
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Arc::new(config)
 }
 
 async fn connect(app: &TestApp, config: &Arc<ClientConfig>) -> std::io::Result<Line> {
@@ -73,6 +76,7 @@ async fn post(app: &TestApp, config: &Arc<ClientConfig>, path: &str, body: Value
     let url = format!("https://localhost:{}{path}", app.address.port());
     let mut answer = client.post(url).send_json(&body).await.unwrap();
     let text = answer.body().await.unwrap();
+    assert_eq!(answer.version(), awc::http::Version::HTTP_2);
     (answer.status().as_u16(), serde_json::from_slice(&text).unwrap_or_default())
 }
 

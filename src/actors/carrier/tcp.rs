@@ -247,12 +247,19 @@ struct Lines<S> {
 }
 
 impl<S: AsyncRead> Lines<S> {
+    /// Whether what ends there has a CR, which may be half of its end, and then does not count.
+    fn ends_in_cr(&self, end: usize) -> bool {
+        end > 0 && self.buffer[end - 1] == b'\r'
+    }
+
     /// The next line of the buffer; a last one need not have an end.
     fn take(&mut self) -> Option<Result<ByteString, CloseReason>> {
         let end = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n');
         let line = match end.map(|end| end + self.searched) {
-            Some(end) if end <= self.limit => split_line(&mut self.buffer, end),
-            None if self.buffer.len() <= self.limit => {
+            Some(end) if end - usize::from(self.ends_in_cr(end)) <= self.limit => {
+                split_line(&mut self.buffer, end)
+            }
+            None if self.buffer.len() - usize::from(self.ends_in_cr(self.buffer.len())) <= self.limit => {
                 self.searched = self.buffer.len();
                 if !self.ended || self.buffer.is_empty() {
                     return None;
@@ -374,6 +381,10 @@ mod tests {
     #[test]
     fn a_line_over_the_limit_and_bad_text_end_it() {
         assert_eq!(lines_of(vec![b"0123456789\n".to_vec()], 10), [Ok("0123456789".to_owned())]);
+        assert_eq!(
+            lines_of(vec![b"0123456789\r".to_vec(), b"\n".to_vec()], 10),
+            [Ok("0123456789".to_owned())]
+        );
         for long in [&b"01234567890\nx\n"[..], b"01234567890"] {
             assert_eq!(lines_of(vec![long.to_vec()], 10), [Err(CloseReason::TooBig)]);
         }

@@ -172,6 +172,8 @@ async fn keys_change_while_it_runs() {
     let kid = |token: &str| jsonwebtoken::decode_header(token).unwrap().kid.unwrap();
     let refreshed = async |refresh: String| api.accounts.refresh(&refresh).await.unwrap();
 
+    // Of two that were made in the same moment neither is the older.
+    api.clock.advance(Duration::from_secs(1));
     api.accounts.rotate_keys(false).await.unwrap();
     api.accounts.reread_keys().await.unwrap();
     let shown = api.accounts.jwks();
