@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod config;
+mod connect;
 mod serve;
 
 use std::fmt::Display;
@@ -26,6 +27,8 @@ enum Command {
     Serve,
     /// Shows every setting in force and where it came from
     Config,
+    /// Opens a live session with a server, for people and scripts
+    Connect(connect::Connect),
 }
 
 #[derive(Args)]
@@ -62,6 +65,8 @@ enum Failure {
     /// The configuration is wrong: whoever starts Doorward must mend it.
     Usage(String),
     Running(String),
+    /// With an exit code of its own.
+    With(u8, String),
 }
 
 impl Failure {
@@ -82,11 +87,13 @@ pub fn run() -> ExitCode {
     let outcome = match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(cli.settings),
         Command::Config => config::run(cli.settings),
+        Command::Connect(connect) => connect::run(connect),
     };
     let (message, code) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Usage(message)) => (message, 2),
         Err(Failure::Running(message)) => (message, 1),
+        Err(Failure::With(code, message)) => (message, code),
     };
     eprintln!("doorward: {message}");
     ExitCode::from(code)

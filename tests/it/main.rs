@@ -7,6 +7,7 @@ mod bounds;
 mod browser;
 mod cli;
 mod conformance;
+mod connect;
 mod doors;
 mod drain;
 mod fuzz;
