@@ -8,6 +8,7 @@ mod browser;
 mod cli;
 mod conformance;
 mod connect;
+mod connect_terminal;
 mod doors;
 mod drain;
 mod fuzz;

@@ -20,8 +20,8 @@ const HELD: Duration = Duration::from_secs(10);
 
 /// Where newer tokens come from.
 pub trait Renewal {
-    /// An error says why there is none.
-    async fn newer_token(&mut self) -> Result<String, String>;
+    /// None if the server renews by itself; an error says why there is none.
+    async fn newer_token(&mut self) -> Result<Option<String>, String>;
 }
 
 pub struct Client {
@@ -32,9 +32,9 @@ pub struct Client {
 }
 
 impl Renewal for Client {
-    async fn newer_token(&mut self) -> Result<String, String> {
+    async fn newer_token(&mut self) -> Result<Option<String>, String> {
         match self.refresh().await {
-            Ok(token) => Ok(token),
+            Ok(token) => Ok(Some(token).filter(|token| !token.is_empty())),
             Err(Trouble::Unreachable(why) | Trouble::Busy(why) | Trouble::Refused(why)) => {
                 Err(format!("there is no newer token: {}", escape(&why)))
             }
@@ -75,7 +75,7 @@ impl Client {
                             return Err(ended(&goodbye));
                         }
                         End::Goodbye(goodbye) => self.weigh(goodbye.before_welcome(), talk)?,
-                        End::Lost(why) => (why, Next::Backoff),
+                        End::Lost(why) => self.weigh(Trouble::Unreachable(why), talk)?,
                         end => return self.give_up(end),
                     }
                 }
@@ -86,13 +86,9 @@ impl Client {
                 return Err(Failure::With(code::UNREACHABLE, format!("gave up: {why}")));
             };
             if next == Next::NewToken {
-                match self.refresh().await {
-                    Ok(_) => {}
-                    Err(trouble @ (Trouble::Refused(_) | Trouble::Expired)) => {
-                        self.weigh(trouble, talk)?;
-                    }
-                    // It is asked again when the socket does not open.
-                    Err(_) => {}
+                // Without an answer it is asked again when the socket does not open.
+                if let Err(trouble @ (Trouble::Refused(_) | Trouble::Expired)) = self.refresh().await {
+                    self.weigh(trouble, talk)?;
                 }
             } else {
                 talk.screen.note(&format!("{why}; trying again in {:.1} s", delay.as_secs_f64()));
@@ -167,7 +163,7 @@ impl Client {
             End::Goodbye(goodbye) => ended(&goodbye),
             End::Lost(why) => Failure::With(code::UNREACHABLE, escape(&why)),
             End::BadLine(hint) => Failure::Usage(escape(&hint)),
-            End::Unanswered(count) => Failure::Running(format!("{count} requests were not answered")),
+            End::Unanswered(count) => Failure::Running(format!("requests without an answer: {count}")),
         })
     }
 

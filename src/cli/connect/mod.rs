@@ -60,7 +60,7 @@ Environment:
 #[derive(clap::Args)]
 #[command(after_help = MORE)]
 pub struct Connect {
-    /// Where to, such as tls://alice@id.example.org or ws://localhost:8080
+    /// Where to, such as `tls://alice@id.example.org` or `ws://localhost:8080`
     url: String,
     /// Signs in with an access token instead of a password; `-` reads it from standard input
     #[arg(long, value_name = "TOKEN", conflicts_with = "username", allow_hyphen_values = true)]

@@ -45,13 +45,11 @@ impl Screen {
 
     fn show(&self, mut text: String) -> Result<(), Deaf> {
         text.push('\n');
-        match &self.editor {
-            Some(editor) => editor.send(text).map_err(|_| Deaf),
-            None => {
-                let mut stdout = std::io::stdout().lock();
-                stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|_| Deaf)
-            }
+        if let Some(editor) = &self.editor {
+            return editor.send(text).map_err(|_| Deaf);
         }
+        let mut stdout = std::io::stdout().lock();
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|_| Deaf)
     }
 
     /// A remark of this client.

@@ -1,6 +1,6 @@
 //! Who it is: from the command line, from a terminal, or from the first line of standard input.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, ErrorKind, IsTerminal, Write};
 
 use doorward::domain::Password;
 
@@ -50,7 +50,11 @@ pub fn ask(token: Option<String>, username: Option<String>) -> Result<Credential
 
 /// What is typed is not shown.
 fn hidden(prompt: &str) -> Result<String, Failure> {
-    rpassword::prompt_password(prompt).map_err(Failure::running)
+    rpassword::prompt_password(prompt).map_err(|error| match error.kind() {
+        // Ctrl-C, which is a signal as well: whichever is noticed first.
+        ErrorKind::Interrupted => Failure::With(130, "stopped by a signal".to_owned()),
+        _ => Failure::running(error),
+    })
 }
 
 fn first_line(what: &str) -> Result<String, Failure> {

@@ -58,7 +58,7 @@ struct Session<'a> {
     deadline: Option<Instant>,
 }
 
-#[expect(clippy::disallowed_methods, reason = "how long a real server takes")]
+/// The real time: it is a real server.
 fn now() -> Instant {
     Instant::now()
 }
@@ -116,7 +116,7 @@ impl Talk {
             end => end,
         };
         if !session.pending.is_empty() && !matches!(end, End::User | End::Unanswered(_)) {
-            self.screen.note(&format!("{} requests have no answer", session.pending.len()));
+            self.screen.note(&format!("requests without an answer: {}", session.pending.len()));
         }
         (end, session.id.is_some())
     }
@@ -155,7 +155,8 @@ impl Talk {
         }
         if message["type"] == "expiring" {
             match renewal.newer_token().await {
-                Ok(token) => {
+                Ok(None) => {}
+                Ok(Some(token)) => {
                     session.wire.send(Outgoing::Text(json!({"type": "auth", "token": token}).to_string()));
                 }
                 Err(why) => self.screen.note(&why),
@@ -201,9 +202,8 @@ impl Talk {
     }
 
     /// Between two sessions: whether it shall end, in so much time. A script's lines wait.
-    #[expect(clippy::disallowed_methods, reason = "a real server is given real time")]
     pub async fn pause(&mut self, time: Duration) -> Result<(), End> {
-        let until = Instant::now() + time;
+        let until = now() + time;
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return Ok(()),
