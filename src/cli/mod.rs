@@ -4,6 +4,7 @@ mod ask;
 mod backup;
 mod completions;
 mod config;
+mod connect;
 mod import;
 mod keys;
 mod logins;
@@ -50,6 +51,8 @@ enum Command {
     Backup(backup::Arguments),
     /// Prints what a shell needs to complete these commands
     Completions(completions::Arguments),
+    /// Opens a live session with a server, for people and scripts
+    Connect(connect::Connect),
 }
 
 #[derive(Args)]
@@ -86,6 +89,8 @@ enum Failure {
     /// The configuration is wrong: whoever starts Doorward must mend it.
     Usage(String),
     Running(String),
+    /// With an exit code of its own.
+    With(u8, String),
 }
 
 impl Failure {
@@ -113,11 +118,13 @@ pub fn run() -> ExitCode {
         Command::Mail(arguments) => mail::run(cli.settings, arguments),
         Command::Backup(arguments) => backup::run(cli.settings, &arguments),
         Command::Completions(arguments) => completions::run(&arguments),
+        Command::Connect(connect) => connect::run(connect),
     };
     let (message, code) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Usage(message)) => (message, 2),
         Err(Failure::Running(message)) => (message, 1),
+        Err(Failure::With(code, message)) => (message, code),
     };
     eprintln!("doorward: {message}");
     ExitCode::from(code)

@@ -7,6 +7,8 @@ mod bounds;
 mod browser;
 mod cli;
 mod conformance;
+mod connect;
+mod connect_terminal;
 mod doors;
 mod drain;
 mod fuzz;

@@ -52,7 +52,7 @@ impl Identity {
 }
 
 /// What trusts the certificate of this file alone.
-fn client(cert: &Path) -> Arc<ClientConfig> {
+pub fn client(cert: &Path) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(cert).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -70,7 +70,7 @@ async fn connect(app: &TestApp, config: &Arc<ClientConfig>) -> std::io::Result<L
 }
 
 /// Over HTTPS, as `curl` would.
-async fn post(app: &TestApp, config: &Arc<ClientConfig>, path: &str, body: Value) -> (u16, Value) {
+pub async fn post(app: &TestApp, config: &Arc<ClientConfig>, path: &str, body: Value) -> (u16, Value) {
     let connector = awc::Connector::new().rustls_0_23(Arc::clone(config));
     let client = awc::Client::builder().connector(connector).timeout(PATIENCE).finish();
     let url = format!("https://localhost:{}{path}", app.address.port());

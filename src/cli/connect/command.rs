@@ -1,0 +1,114 @@
+//! What is typed, and what it asks the server.
+
+use serde_json::{Value, json};
+
+/// The words that are completed, in the order of the help.
+pub const WORDS: [&str; 6] = ["secret", "sessions", "watch", "ping", "help", "quit"];
+
+pub const HELP: &str = "\
+secret    a sentence for you and a random code
+sessions  your live sessions
+watch     the same, and again whenever one comes or goes
+ping      how long the server takes to answer
+quit      ends this, as Ctrl-D does
+{...}     sends this JSON object as it stands";
+
+#[derive(Debug, PartialEq)]
+pub enum Command {
+    Nothing,
+    Help,
+    Quit,
+    Send(Request),
+}
+
+#[derive(Debug, PartialEq)]
+pub struct Request {
+    pub text: String,
+    /// Its reply repeats it.
+    pub id: Option<Value>,
+    /// The `type` of its reply, unless that is an error.
+    pub reply: &'static str,
+}
+
+/// Reads a line; `number` becomes the `id` of a request that has a word.
+///
+/// # Errors
+/// A hint.
+pub fn parse(line: &str, number: u64) -> Result<Command, String> {
+    let line = line.trim();
+    if line.starts_with('{') {
+        return raw(line).map(Command::Send);
+    }
+    let (kind, reply) = match line {
+        "" => return Ok(Command::Nothing),
+        "help" | "?" => return Ok(Command::Help),
+        "quit" | "exit" => return Ok(Command::Quit),
+        "secret" => ("secret", "secret"),
+        "sessions" => ("sessions", "sessions"),
+        "watch" => ("watch_sessions", "sessions"),
+        "ping" => ("ping", "pong"),
+        _ => return Err(unknown(line)),
+    };
+    let text = json!({"type": kind, "id": number}).to_string();
+    Ok(Command::Send(Request { text, id: Some(number.into()), reply }))
+}
+
+fn raw(line: &str) -> Result<Request, String> {
+    let message: Value =
+        serde_json::from_str(line).map_err(|error| format!("not sent, this is no JSON: {error}"))?;
+    let reply = match message["type"].as_str() {
+        Some("ping") => "pong",
+        Some("secret") => "secret",
+        Some("sessions" | "watch_sessions") => "sessions",
+        Some("auth") => "authenticated",
+        _ => "error",
+    };
+    let id = message.get("id").filter(|id| id.is_string() || id.is_i64()).cloned();
+    Ok(Request { text: line.to_owned(), id, reply })
+}
+
+fn unknown(line: &str) -> String {
+    let word = line.split_whitespace().next().unwrap_or_default();
+    // As many first letters as agree: a slip is seldom at the start.
+    let agreement = |known: &str| known.bytes().zip(word.bytes()).take_while(|(a, b)| a == b).count();
+    match WORDS.iter().max_by_key(|known| agreement(known)).filter(|known| agreement(known) > 1) {
+        Some(near) => format!("unknown command: did you mean `{near}`? `help` lists them"),
+        None => "unknown command: `help` lists them".to_owned(),
+    }
+}
+
+/// Whether a line may be kept to be called up again.
+pub fn is_harmless(line: &str) -> bool {
+    !line.contains("token") && !line.contains("password")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_become_requests() {
+        let Ok(Command::Send(request)) = parse(" watch ", 7) else { panic!() };
+        assert_eq!(
+            serde_json::from_str::<Value>(&request.text).unwrap(),
+            json!({"type": "watch_sessions", "id": 7})
+        );
+        assert_eq!((request.id, request.reply), (Some(json!(7)), "sessions"));
+        assert_eq!(parse("", 1), Ok(Command::Nothing));
+        assert_eq!(parse("quit", 1), Ok(Command::Quit));
+        for word in WORDS {
+            assert!(parse(word, 1).is_ok(), "{word}");
+        }
+    }
+
+    #[test]
+    fn json_is_sent_as_it_stands_and_others_hinted_at() {
+        let text = r#"{ "type" : "secret", "id":"a" }"#;
+        let request = Request { text: text.to_owned(), id: Some(json!("a")), reply: "secret" };
+        assert_eq!(parse(text, 1), Ok(Command::Send(request)));
+        assert!(parse("{nonsense", 1).unwrap_err().contains("no JSON"));
+        assert!(parse("sesions", 1).unwrap_err().contains("`sessions`"));
+        assert!(parse("é", 1).unwrap_err().contains("help"));
+        assert!(parse("éé \u{1b}", 1).unwrap_err().contains("help"));
+    }
+}

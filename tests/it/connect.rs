@@ -1,0 +1,333 @@
+//! `doorward connect` in scripts: the real binary, both doors.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+use crate::app::{PASSWORD, Person, TestApp, spawn_app, spawn_on};
+use crate::doors::Door;
+use crate::live::PATIENCE;
+use crate::tls::{self, Identity};
+
+/// Where a client of this carrier connects.
+pub fn url<D: Door>(app: &TestApp) -> String {
+    match D::CARRIER {
+        "tcp" => format!("tcp://{}", app.tcp),
+        _ => format!("ws://{}", app.address),
+    }
+}
+
+/// In an environment of its own.
+pub fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+    command.arg("connect").args(arguments).env_clear();
+    command
+}
+
+/// Runs it to its end with this input. The application goes on meanwhile.
+async fn run(mut command: Command, input: &str) -> Output {
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let input = input.to_owned();
+    let ended = tokio::task::spawn_blocking(move || wait(child, &input));
+    timeout(PATIENCE, ended).await.expect("it runs on").unwrap()
+}
+
+fn wait(mut child: Child, input: &str) -> Output {
+    // One that ended early does not read it.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn messages(output: &Output) -> Vec<Value> {
+    text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[track_caller]
+fn ended(output: &Output, code: i32, words: &str) {
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{errors}");
+    assert!(errors.contains(words), "{errors}");
+    assert!(errors.lines().all(|line| line.starts_with("doorward: ")), "{errors}");
+    let said = text(&output.stdout) + &errors;
+    assert!(!said.contains(PASSWORD) && !said.contains("eyJ"), "{said}");
+}
+
+/// A script that goes on: it is spoken to, and listened to.
+struct Script {
+    child: tokio::process::Child,
+    lines: tokio::io::Lines<BufReader<tokio::process::ChildStdout>>,
+    errors: tokio::io::Lines<BufReader<tokio::process::ChildStderr>>,
+}
+
+impl Script {
+    async fn start(command: Command, input: &str) -> Self {
+        let mut command = tokio::process::Command::from(command);
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.kill_on_drop(true).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let errors = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut script = Self { child, lines, errors };
+        script.say(input).await;
+        script
+    }
+
+    async fn with_password<D: Door>(app: &TestApp) -> Self {
+        let script = command(&[&url::<D>(app), "--username", "ann", "--json"]);
+        let mut script = Self::start(script, &format!("{PASSWORD}\n")).await;
+        script.hear("welcome").await;
+        script
+    }
+
+    async fn say(&mut self, input: &str) {
+        self.child.stdin.as_mut().unwrap().write_all(input.as_bytes()).await.unwrap();
+    }
+
+    async fn next(&mut self) -> Value {
+        let line = timeout(PATIENCE, self.lines.next_line()).await.expect("it says nothing").unwrap();
+        serde_json::from_str(&line.expect("it ended")).unwrap()
+    }
+
+    /// The next message, of this type.
+    async fn hear(&mut self, kind: &str) -> Value {
+        let message = self.next().await;
+        assert_eq!(message["type"], kind, "{message}");
+        message
+    }
+
+    async fn remark(&mut self, words: &str) {
+        let line = timeout(PATIENCE, self.errors.next_line()).await.expect("no remark").unwrap();
+        assert!(line.as_ref().is_some_and(|line| line.contains(words)), "{line:?}");
+    }
+
+    /// Says no more.
+    async fn ends(mut self, code: i32) {
+        drop(self.child.stdin.take());
+        self.is_ended(code).await;
+    }
+
+    async fn is_ended(&mut self, code: i32) {
+        // To wait would close it.
+        let _kept = self.child.stdin.take();
+        let status = timeout(PATIENCE, self.child.wait()).await.expect("it runs on").unwrap();
+        assert_eq!(status.code(), Some(code));
+    }
+}
+
+/// Until this login has ended.
+async fn logins_are(app: &TestApp, person: &Person, count: usize) {
+    let gone = async {
+        loop {
+            let logins = app.get("/api/logins", &person.access).await.expect(200);
+            if logins.body["logins"].as_array().unwrap().len() == count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, gone).await.expect("other logins");
+}
+
+async fn a_script_is_answered_and_signs_out<D: Door>() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let script = command(&[&url::<D>(&app), "--username", "ann", "--json"]);
+    let input =
+        format!("{PASSWORD}\nsecret\n\nping\n{{\"type\":\"sessions\"}}\n{{\"type\":\"no\",\"id\":\"x\"}}");
+    let output = run(script, &input).await;
+    ended(&output, 0, "");
+    assert!(output.stderr.is_empty());
+    let messages = messages(&output);
+    let kinds: Vec<_> = messages.iter().map(|message| message["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["welcome", "secret", "pong", "sessions", "error"]);
+    assert!(messages[1]["message"].as_str().unwrap().starts_with("ann, "));
+    assert_eq!((&messages[1]["id"], &messages[2]["id"]), (&json!(1), &json!(3)));
+    assert_eq!(messages[3]["sessions"][0]["carrier"], D::CARRIER);
+    assert_eq!(messages[4]["id"], "x");
+    logins_are(&app, &ann, 1).await;
+}
+
+async fn a_token_signs_in_and_is_left_alone<D: Door>() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let at = url::<D>(&app);
+    for (script, input) in [
+        (command(&[&at, "--token", &ann.access]), "sessions\nquit\nsecret\n".to_owned()),
+        (command(&[&at, "--token", "-"]), format!("{}\nsessions\n", ann.access)),
+    ] {
+        let output = run(script, &input).await;
+        ended(&output, 0, "");
+        let said = text(&output.stdout);
+        assert!(said.contains("Signed in as ann until ") && said.contains("  this one\n"), "{said}");
+        // No colours in a pipe, and what follows `quit` is not said.
+        assert!(!said.contains('\x1b') && said.lines().count() == 3, "{said}");
+    }
+    app.get("/api/me", &ann.access).await.expect(200);
+}
+
+async fn each_end_has_its_code<D: Door>() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let at = url::<D>(&app);
+    let named = at.replace("://", "://ann@");
+    let token = format!("{}\n", ann.access);
+    let good = format!("{PASSWORD}\n");
+    let ended_with = async |arguments: &[&str], input: &str, code, words| {
+        ended(&run(command(arguments), input).await, code, words);
+    };
+    ended_with(&[&named], "wrong\n", 4, "sign-in refused: wrong username or password").await;
+    ended_with(&[&at, "--token", "-"], "not.a.token\n", 4, "sign-in refused: ").await;
+    ended_with(&[&at], &good, 2, "--username is missing").await;
+    ended_with(&[&named], "", 2, "ended before the password").await;
+    ended_with(&[&named], &format!("{good}secrets\n"), 2, "line 1: unknown command: did you mean `secret`?")
+        .await;
+    let with_password = at.replace("://", &format!("://ann:{}@", PASSWORD.replace(' ', "%20")));
+    ended_with(&[&with_password], "", 2, "a password in a URL").await;
+    ended_with(&[&at, "--token", "-"], &format!("{token}{{\"id\":1,\"id\":2}}\n"), 5, "not a JSON object")
+        .await;
+    app.advance(Duration::from_hours(1));
+    ended_with(&[&at, "--token", "-"], &token, 4, "expired").await;
+}
+
+async fn signed_out_elsewhere_is_an_end<D: Door>() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let mut script = Script::with_password::<D>(&app).await;
+    app.send(actix_web::http::Method::DELETE, "/api/logins?except=current", &ann.access, Value::Null)
+        .await
+        .expect(204);
+    script.hear("goodbye").await;
+    script.remark("doorward: the server ended it: signed out").await;
+    script.is_ended(5).await;
+}
+
+async fn it_stays_longer_than_its_first_token<D: Door>() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let mut script = Script::with_password::<D>(&app).await;
+    let (mut renewed, mut asked) = (0, false);
+    // Each of 15 minutes. It is heard more often than once a heartbeat, and given the time that it takes.
+    while renewed < 4 {
+        if !asked {
+            app.advance(Duration::from_secs(10));
+            script.say("ping\n").await;
+        }
+        loop {
+            let message = script.next().await;
+            match message["type"].as_str() {
+                Some("expiring") => asked = true,
+                Some("authenticated") => {
+                    (renewed, asked) = (renewed + 1, false);
+                }
+                Some("pong") => {}
+                other => panic!("{other:?}"),
+            }
+            if message["type"] != "expiring" {
+                break;
+            }
+        }
+    }
+    script.say("secret\n").await;
+    while script.next().await["type"] != "secret" {}
+    script.ends(0).await;
+    app.get("/api/me", &ann.access).await.expect(401);
+}
+
+async fn it_comes_back_after_a_restart<D: Door>() {
+    let mut app = spawn_app().await;
+    app.register("ann").await;
+    let mut script = Script::with_password::<D>(&app).await;
+    let (address, tcp) = (app.address.to_string(), app.tcp.to_string());
+    app.stop().await;
+    script.hear("goodbye").await;
+    script.remark("the server restarts; trying again in ").await;
+    let TestApp { data, mail, clock, .. } = app;
+    let app = spawn_on(&[("http.listen", &address), ("tcp.listen", &tcp)], data, mail, clock).await;
+    script.hear("welcome").await;
+    script.say("secret\n").await;
+    script.hear("secret").await;
+    script.ends(0).await;
+    drop(app);
+}
+
+async fn a_signal_signs_out<D: Door>() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let mut script = Script::with_password::<D>(&app).await;
+    logins_are(&app, &ann, 2).await;
+    let pid = i32::try_from(script.child.id().unwrap()).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    script.is_ended(143).await;
+    logins_are(&app, &ann, 1).await;
+}
+
+crate::doors::at_every_door!(
+    a_script_is_answered_and_signs_out,
+    a_token_signs_in_and_is_left_alone,
+    each_end_has_its_code,
+    signed_out_elsewhere_is_an_end,
+    it_stays_longer_than_its_first_token,
+    it_comes_back_after_a_restart,
+    a_signal_signs_out,
+);
+
+#[actix_web::test]
+async fn a_private_authority_is_trusted_when_it_is_named() {
+    let identity = Identity::new();
+    let app = identity.app().await;
+    let body = json!({"username": "ann", "password": PASSWORD});
+    tls::post(&app, &tls::client(&identity.cert), "/api/register", body).await;
+    let ports =
+        [format!("tls://localhost:{}", app.tcp.port()), format!("wss://localhost:{}", app.address.port())];
+    for url in ports {
+        let mut trusting = command(&[&url, "--username", "ann", "--json"]);
+        trusting.env("SSL_CERT_FILE", &identity.cert);
+        let output = run(trusting, &format!("{PASSWORD}\nsecret\n")).await;
+        ended(&output, 0, "");
+        assert_eq!(messages(&output)[1]["type"], "secret");
+
+        let other = Identity::new();
+        let mut wary = command(&[&url, "--username", "ann"]);
+        wary.env("SSL_CERT_FILE", &other.cert);
+        ended(&run(wary, &format!("{PASSWORD}\n")).await, 3, "SSL_CERT_FILE");
+    }
+}
+
+#[actix_web::test]
+async fn who_is_not_there_or_somebody_else_is_code_3() {
+    // Nobody listens where a listener was.
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let speaks = |words: &'static [u8]| async move {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.write_all(words).await;
+            }
+        });
+        address
+    };
+    let ssh: SocketAddr = speaks(b"SSH-2.0-OpenSSH_9.9\r\n").await;
+    let web = speaks(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
+    let cut = speaks(b"Usern").await;
+    for (url, words) in [
+        (format!("tcp://{nobody}"), "cannot connect to 127.0.0.1:"),
+        (format!("ws://{nobody}"), "cannot connect to 127.0.0.1:"),
+        (format!("tcp://{ssh}"), "does not speak as Doorward does"),
+        (format!("ws://{web}"), "the server answered 404"),
+        (format!("tcp://{cut}"), "cannot connect"),
+    ] {
+        let script = command(&[&url, "--username", "ann"]);
+        ended(&run(script, "x\n").await, 3, words);
+    }
+}
