@@ -187,6 +187,7 @@ async fn each_end_has_its_code<D: Door>() {
     ended_with(&[&named], "wrong\n", 4, "sign-in refused: wrong username or password").await;
     ended_with(&[&at, "--token", "-"], "not.a.token\n", 4, "sign-in refused: ").await;
     ended_with(&[&at], &good, 2, "--username is missing").await;
+    ended_with(&[&at, "--token", "a\nb"], "", 2, "that is no token").await;
     ended_with(&[&named], "", 2, "ended before the password").await;
     ended_with(&[&named], &format!("{good}secrets\n"), 2, "line 1: unknown command: did you mean `secret`?")
         .await;
@@ -214,25 +215,19 @@ async fn it_stays_longer_than_its_first_token<D: Door>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let mut script = Script::with_password::<D>(&app).await;
-    let (mut renewed, mut asked) = (0, false);
+    let mut renewed = 0;
     // Each of 15 minutes. It is heard more often than once a heartbeat, and given the time that it takes.
     while renewed < 4 {
-        if !asked {
-            app.advance(Duration::from_secs(10));
-            script.say("ping\n").await;
-        }
-        loop {
+        app.advance(Duration::from_secs(10));
+        script.say("ping\n").await;
+        let (mut answered, mut asked) = (false, false);
+        while !answered || asked {
             let message = script.next().await;
             match message["type"].as_str() {
+                Some("pong") => answered = true,
                 Some("expiring") => asked = true,
-                Some("authenticated") => {
-                    (renewed, asked) = (renewed + 1, false);
-                }
-                Some("pong") => {}
-                other => panic!("{other:?}"),
-            }
-            if message["type"] != "expiring" {
-                break;
+                Some("authenticated") => (renewed, asked) = (renewed + 1, false),
+                _ => panic!("{message}"),
             }
         }
     }
@@ -246,6 +241,8 @@ async fn it_comes_back_after_a_restart<D: Door>() {
     let mut app = spawn_app().await;
     app.register("ann").await;
     let mut script = Script::with_password::<D>(&app).await;
+    script.say("watch\n").await;
+    script.hear("sessions").await;
     let (address, tcp) = (app.address.to_string(), app.tcp.to_string());
     app.stop().await;
     script.hear("goodbye").await;
@@ -253,8 +250,10 @@ async fn it_comes_back_after_a_restart<D: Door>() {
     let TestApp { data, mail, clock, .. } = app;
     let app = spawn_on(&[("http.listen", &address), ("tcp.listen", &tcp)], data, mail, clock).await;
     script.hear("welcome").await;
+    // It watches again, unasked.
+    script.hear("sessions").await;
     script.say("secret\n").await;
-    script.hear("secret").await;
+    while script.next().await["type"] != "secret" {}
     script.ends(0).await;
     drop(app);
 }
@@ -303,23 +302,45 @@ async fn a_private_authority_is_trusted_when_it_is_named() {
     }
 }
 
+/// A server that says this to everybody.
+async fn speaks(words: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(words.as_bytes()).await;
+        }
+    });
+    address
+}
+
+#[actix_web::test]
+async fn a_busy_server_is_asked_again() {
+    let goodbye =
+        r#"{"type":"goodbye","code":1013,"reason":"the server is overloaded","reconnect":"backoff"}"#;
+    let tcp = speaks(Box::leak(format!("{goodbye}\n").into_boxed_str())).await;
+    let web = speaks("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n").await;
+    for (url, words) in [
+        (format!("tcp://{tcp}"), "the server is overloaded; trying again in "),
+        (format!("ws://{web}"), "the server is busy; trying again in "),
+    ] {
+        let mut script = Script::start(command(&[&url, "--username", "ann"]), "x\n").await;
+        script.remark(words).await;
+        script.remark(words).await;
+        let pid = i32::try_from(script.child.id().unwrap()).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        script.is_ended(130).await;
+    }
+}
+
 #[actix_web::test]
 async fn who_is_not_there_or_somebody_else_is_code_3() {
     // Nobody listens where a listener was.
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let speaks = |words: &'static [u8]| async move {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let _ = stream.write_all(words).await;
-            }
-        });
-        address
-    };
-    let ssh: SocketAddr = speaks(b"SSH-2.0-OpenSSH_9.9\r\n").await;
-    let web = speaks(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
-    let cut = speaks(b"Usern").await;
+    let ssh: SocketAddr = speaks("SSH-2.0-OpenSSH_9.9\r\n").await;
+    let web = speaks("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
+    let cut = speaks("Usern").await;
     for (url, words) in [
         (format!("tcp://{nobody}"), "cannot connect to 127.0.0.1:"),
         (format!("ws://{nobody}"), "cannot connect to 127.0.0.1:"),

@@ -56,7 +56,7 @@ impl Client {
             let opened = tokio::select! {
                 opened = self.open() => opened,
                 end = talk.pause(Duration::from_hours(1)) => {
-                    return end.map_or_else(|end| self.give_up(end), Ok);
+                    return end.map_or_else(|end| Self::give_up(end, talk), Ok);
                 }
             };
             let (why, next) = match opened {
@@ -76,7 +76,7 @@ impl Client {
                         }
                         End::Goodbye(goodbye) => self.weigh(goodbye.before_welcome(), talk)?,
                         End::Lost(why) => self.weigh(Trouble::Unreachable(why), talk)?,
-                        end => return self.give_up(end),
+                        end => return Self::give_up(end, talk),
                     }
                 }
                 Err(trouble) => self.weigh(trouble, talk)?,
@@ -94,7 +94,7 @@ impl Client {
                 talk.screen.note(&format!("{why}; trying again in {:.1} s", delay.as_secs_f64()));
             }
             if let Err(end) = talk.pause(delay).await {
-                return self.give_up(end);
+                return Self::give_up(end, talk);
             }
         }
     }
@@ -155,15 +155,14 @@ impl Client {
         }
     }
 
-    #[expect(clippy::unused_self, reason = "it is this client's end")]
-    fn give_up(&self, end: End) -> Result<(), Failure> {
+    fn give_up(end: End, talk: &Talk) -> Result<(), Failure> {
         Err(match end {
-            End::User | End::Unanswered(0) => return Ok(()),
+            End::User => return Ok(()),
             End::Signal(code) => Failure::With(code, "stopped by a signal".to_owned()),
             End::Goodbye(goodbye) => ended(&goodbye),
             End::Lost(why) => Failure::With(code::UNREACHABLE, escape(&why)),
             End::BadLine(hint) => Failure::Usage(escape(&hint)),
-            End::Unanswered(count) => Failure::Running(format!("requests without an answer: {count}")),
+            End::Unanswered => Failure::Running(format!("requests without an answer: {}", talk.unanswered)),
         })
     }
 

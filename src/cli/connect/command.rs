@@ -28,6 +28,8 @@ pub struct Request {
     pub id: Option<Value>,
     /// The `type` of its reply, unless that is an error.
     pub reply: &'static str,
+    /// More than the reply will follow.
+    pub watches: bool,
 }
 
 /// Reads a line; `number` becomes the `id` of a request that has a word.
@@ -50,7 +52,7 @@ pub fn parse(line: &str, number: u64) -> Result<Command, String> {
         _ => return Err(unknown(line)),
     };
     let text = json!({"type": kind, "id": number}).to_string();
-    Ok(Command::Send(Request { text, id: Some(number.into()), reply }))
+    Ok(Command::Send(Request { text, id: Some(number.into()), reply, watches: kind == "watch_sessions" }))
 }
 
 fn raw(line: &str) -> Result<Request, String> {
@@ -64,7 +66,7 @@ fn raw(line: &str) -> Result<Request, String> {
         _ => "error",
     };
     let id = message.get("id").filter(|id| id.is_string() || id.is_i64()).cloned();
-    Ok(Request { text: line.to_owned(), id, reply })
+    Ok(Request { text: line.to_owned(), id, reply, watches: message["type"] == "watch_sessions" })
 }
 
 fn unknown(line: &str) -> String {
@@ -93,7 +95,7 @@ mod tests {
             serde_json::from_str::<Value>(&request.text).unwrap(),
             json!({"type": "watch_sessions", "id": 7})
         );
-        assert_eq!((request.id, request.reply), (Some(json!(7)), "sessions"));
+        assert_eq!((request.id, request.reply, request.watches), (Some(json!(7)), "sessions", true));
         assert_eq!(parse("", 1), Ok(Command::Nothing));
         assert_eq!(parse("quit", 1), Ok(Command::Quit));
         for word in WORDS {
@@ -104,7 +106,8 @@ mod tests {
     #[test]
     fn json_is_sent_as_it_stands_and_others_hinted_at() {
         let text = r#"{ "type" : "secret", "id":"a" }"#;
-        let request = Request { text: text.to_owned(), id: Some(json!("a")), reply: "secret" };
+        let request =
+            Request { text: text.to_owned(), id: Some(json!("a")), reply: "secret", watches: false };
         assert_eq!(parse(text, 1), Ok(Command::Send(request)));
         assert!(parse("{nonsense", 1).unwrap_err().contains("no JSON"));
         assert!(parse("sesions", 1).unwrap_err().contains("`sessions`"));

@@ -27,11 +27,19 @@ pub enum Credentials {
 /// [`Failure::Usage`] if there is nobody to ask.
 pub fn ask(token: Option<String>, username: Option<String>) -> Result<Credentials, Failure> {
     let terminal = std::io::stdin().is_terminal();
-    match token.as_deref() {
-        Some("-") if terminal => return Ok(Credentials::Token(hidden("Token: ")?.trim().to_owned())),
-        Some("-") => return Ok(Credentials::Token(first_line("token")?.trim().to_owned())),
-        Some(_) => return Ok(Credentials::Token(token.unwrap_or_default())),
-        None => {}
+    let token = match token.as_deref() {
+        Some("-") if terminal => Some(hidden("Token: ")?),
+        Some("-") => Some(first_line("token")?),
+        _ => token,
+    };
+    if let Some(token) = token {
+        let token = token.trim();
+        // At the TCP door a line break would end it, and begin something else.
+        return if token.is_empty() || token.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            Err(Failure::Usage("that is no token".to_owned()))
+        } else {
+            Ok(Credentials::Token(token.to_owned()))
+        };
     }
     let username = match username {
         Some(username) => username,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::client::Renewal;
 use super::command::{self, Command, HELP};
 use super::input::{Input, Typed};
-use super::message::Goodbye;
+use super::message::{Goodbye, Next};
 use super::print::View;
 use super::screen::Screen;
 use super::terminal;
@@ -27,8 +27,8 @@ pub enum End {
     Lost(String),
     /// A script says what this client does not know.
     BadLine(String),
-    /// Requests of a script without an answer.
-    Unanswered(usize),
+    /// A script is over, and requests of it have no answer.
+    Unanswered,
 }
 
 struct Pending {
@@ -45,6 +45,10 @@ pub struct Talk {
     pub begun: bool,
     line: u64,
     input_ended: bool,
+    /// How many requests were lost with their session.
+    pub unanswered: usize,
+    /// `watch` was asked for: in each further session it is again.
+    watching: bool,
 }
 
 /// What is known of one session.
@@ -65,7 +69,7 @@ fn now() -> Instant {
 
 impl Talk {
     pub fn new(screen: Screen, input: Input) -> Self {
-        Self { screen, input, begun: false, line: 0, input_ended: false }
+        Self { screen, input, begun: false, line: 0, input_ended: false, unanswered: 0, watching: false }
     }
 
     /// Speaks until the end. Whether the session was in is the second answer.
@@ -109,15 +113,23 @@ impl Talk {
                 session.deadline.get_or_insert_with(|| now() + PATIENCE);
             }
         };
-        let end = match end {
-            End::Lost(_) if self.input_ended && session.id.is_some() => {
-                End::Unanswered(session.pending.len())
-            }
-            end => end,
+        if !matches!(end, End::User) && !self.input.interactive {
+            self.unanswered += session.pending.len();
+        }
+        // A script that is over needs no other session; for one that goes on, what was lost is remembered.
+        let over = match &end {
+            End::User | End::Unanswered => true,
+            End::Lost(_) => self.input_ended,
+            End::Goodbye(goodbye) => self.input_ended && goodbye.next != Next::Never,
+            _ => false,
         };
-        if !session.pending.is_empty() && !matches!(end, End::User | End::Unanswered(_)) {
+        if over && session.id.is_some() && self.unanswered > 0 {
+            return (End::Unanswered, true);
+        }
+        if !over && !session.pending.is_empty() {
             self.screen.note(&format!("requests without an answer: {}", session.pending.len()));
         }
+        let end = if over { End::User } else { end };
         (end, session.id.is_some())
     }
 
@@ -138,6 +150,9 @@ impl Talk {
             session.deadline = None;
             if let Some(seconds) = message["heartbeat_s"].as_u64() {
                 session.heartbeat = Duration::from_secs(seconds.clamp(1, 3600));
+            }
+            if self.watching {
+                session.wire.send(Outgoing::Text(json!({"type": "watch_sessions"}).to_string()));
             }
         }
         let took = session.answered(&message);
@@ -186,6 +201,7 @@ impl Talk {
             Ok(Command::Quit) => return self.end_of_input(),
             Ok(Command::Help) => self.screen.note(HELP),
             Ok(Command::Send(request)) => {
+                self.watching |= request.watches;
                 session.wire.send(Outgoing::Text(request.text));
                 session.pending.push(Pending { id: request.id, reply: request.reply, since: now() });
             }
@@ -238,7 +254,7 @@ impl Session<'_> {
 
     fn timed_out(&self) -> End {
         if self.deadline.is_some() && self.id.is_some() {
-            End::Unanswered(self.pending.len())
+            End::Unanswered
         } else {
             End::Lost("the server says nothing".to_owned())
         }
