@@ -337,6 +337,28 @@ async fn a_busy_server_is_asked_again() {
 }
 
 #[actix_web::test]
+async fn a_lost_request_fails_a_script_and_a_hostile_name_is_shown_harmless() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut stream = BufReader::new(stream);
+            let welcome = json!({"type": "welcome", "session": "s", "user": {"username": "a\x1b[2J\u{9b}b"}});
+            let words = format!("Username: Password: Login successful!\n{welcome}\n");
+            stream.write_all(words.as_bytes()).await.unwrap();
+            // It is gone when it is asked for something, or left.
+            let mut line = String::new();
+            while !line.contains("secret") && stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {}
+        }
+    });
+    let script = command(&[&format!("tcp://{address}"), "--username", "ann"]);
+    let output = run(script, "x\nsecret\n").await;
+    ended(&output, 1, "requests without an answer: 1");
+    let said = text(&output.stdout);
+    assert!(said.starts_with("Signed in as a\\u{1b}[2J\\u{9b}b until "), "{said}");
+}
+
+#[actix_web::test]
 async fn who_is_not_there_or_somebody_else_is_code_3() {
     // Nobody listens where a listener was.
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
