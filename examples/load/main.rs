@@ -15,6 +15,7 @@ mod echo;
 mod figures;
 mod hostile;
 mod http;
+mod lines;
 mod people;
 mod pings;
 mod requests;
@@ -71,6 +72,8 @@ struct Target {
 enum Command {
     /// Open sockets, each with a token of its own: handshakes, memory of an idle one, one request each
     Sockets(Crowd),
+    /// The same over TCP
+    Lines(Crowd),
     /// Requests and replies: one in flight at 100 and 1,000 sockets, 16 in flight at 100
     Echo {
         /// Seconds of each round
@@ -151,6 +154,7 @@ async fn run(target: &Target, command: Command, report: &mut Report) -> Result<(
             let (server, mut people) = cheap(target).await?;
             sockets::run(&server, &mut people, crowd, report).await
         }
+        Command::Lines(crowd) => lines::run(target, crowd, report).await,
         Command::Echo { seconds } => {
             let (server, mut people) = cheap(target).await?;
             echo::run(&server, &mut people, seconds, report).await
@@ -188,6 +192,7 @@ async fn all(target: &Target, report: &mut Report) -> Result<()> {
         let (server, mut people) = cheap(target).await?;
         hostile::strangers(&server, &mut people, 10_000, report).await?;
     }
+    lines::run(target, Crowd { number: 5_000, users: 1_000 }, report).await?;
     hostile::flood(target, 50, 12, false, report).await?;
     hostile::flood(target, 10, 8, true, report).await?;
     storm::run(target, 12, 15, report).await

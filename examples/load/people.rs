@@ -20,7 +20,7 @@ pub const PASSWORD: &str = "plum tree in march rain";
 const SIGN_INS: usize = 16;
 
 /// Handshakes side by side.
-const HANDSHAKES: usize = 64;
+pub const HANDSHAKES: usize = 64;
 
 /// One sign-in of a user.
 #[derive(Clone)]

@@ -144,7 +144,7 @@ pub fn setting(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-fn free_port() -> Result<u16> {
+pub fn free_port() -> Result<u16> {
     // Free a moment ago; a server that finds it taken says so.
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
@@ -173,7 +173,7 @@ fn spawn(target: &Target, settings: &[(&str, &str)], address: SocketAddr) -> Res
     }
     command
         .env("DOORWARD_HTTP__LISTEN", address.to_string())
-        .env("DOORWARD_TCP__LISTEN", "127.0.0.1:0")
+        .env("DOORWARD_TCP__LISTEN", "off")
         .env("DOORWARD_DATA_DIR", data.path().join("data"));
     let own = target.settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     for (key, value) in settings.iter().copied().chain(own) {

@@ -8,7 +8,8 @@ pub enum Fallback {
     Cores {
         least: usize,
     },
-    /// Half as many as the process may open files, less what the rest of it needs: HTTP and TCP each take so many.
+    /// As many as the process may open files, less what the rest of it needs; half of that if there is a listener
+    /// for TCP beside that for HTTP, as each takes so many.
     OpenFiles,
     /// `sqlite:DATA_DIR/doorward.db`
     InDataDir,

@@ -207,9 +207,10 @@ fn fill_defaults(values: &mut Values) {
             }
             Fallback::OpenFiles => {
                 let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-                (limit.unwrap_or(u64::MAX).saturating_sub(RESERVED_FILES) / 2)
-                    .clamp(64, 10_000_000)
-                    .to_string()
+                // The table has it before this one.
+                let only_http = values.get("tcp.listen").is_some_and(|value| value.text == "off");
+                let files = limit.unwrap_or(u64::MAX).saturating_sub(RESERVED_FILES);
+                (if only_http { files } else { files / 2 }).clamp(64, 10_000_000).to_string()
             }
             Fallback::InDataDir => {
                 // The table has data_dir before any key that lies in it.
