@@ -7,11 +7,14 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_server::{Server, ServerHandle};
-use actix_service::fn_service;
+use actix_http::HttpService;
+use actix_server::{Server, ServerBuilder};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::{AppConfig, Extensions};
 use actix_web::middleware::from_fn;
 use actix_web::rt::{self, net::TcpStream};
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use crate::accounts::Accounts;
@@ -38,7 +41,9 @@ const REQUESTS_LIMIT: Duration = Duration::from_secs(5);
 const MAILS_LIMIT: Duration = Duration::from_secs(3);
 
 /// Connections beside `sockets.max_open`: half of the open files that its default leaves.
-const HTTP_CONNECTIONS: usize = 128;
+const MORE_CONNECTIONS: usize = 128;
+/// Of these, those that may be over TCP: whoever fills that door leaves the other some.
+const MORE_OVER_TCP: usize = 64;
 
 /// How often old rows are removed.
 const PURGE_PACE: Duration = Duration::from_hours(1);
@@ -122,22 +127,15 @@ impl Application {
     /// # Errors
     /// If the server cannot start.
     pub async fn run_until_stopped(self, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
-        let http = self.serve_http()?;
-        let tcp = self.serve_tcp()?;
-        // The servers have their own: once those are closed, nobody must wait for an answer here.
+        let server = self.serve()?;
+        // The server has its own: once those are closed, nobody must wait for an answer here.
         drop((self.listener, self.tcp));
-        let handles: Vec<ServerHandle> =
-            [Some(&http), tcp.as_ref()].into_iter().flatten().map(Server::handle).collect();
+        let handle = server.handle();
         let watch = rt::spawn(self.accounts.clone().watch());
         let ends = rt::spawn(self.accounts.clone().end_connections());
         let janitor = rt::spawn(purge_for_ever(self.accounts.clone(), self.clock.clone()));
         let certificate = self.certificate.clone().map(|certificate| rt::spawn(certificate.watch()));
-        let mut server = rt::spawn(async move {
-            match tcp {
-                Some(tcp) => futures_util::future::try_join(http, tcp).await.map(drop),
-                None => http.await,
-            }
-        });
+        let mut server = rt::spawn(server);
         tokio::select! {
             () = shutdown => {}
             // A server that ends by itself has failed.
@@ -153,7 +151,7 @@ impl Application {
         if tokio::time::timeout(DRAIN_LIMIT, self.sessions.drain()).await.is_err() {
             tracing::warn!("some sockets did not go in time");
         }
-        futures_util::future::join_all(handles.iter().map(|handle| handle.stop(true))).await;
+        handle.stop(true).await;
         #[expect(clippy::disallowed_methods, reason = "as above")]
         if tokio::time::timeout(MAILS_LIMIT, self.mail.finish()).await.is_err() {
             tracing::warn!("mails under way are sent again at the next start");
@@ -164,14 +162,32 @@ impl Application {
         server.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
     }
 
-    fn serve_http(&self) -> std::io::Result<Server> {
+    /// One server for both doors: they share its threads and its bound of connections, handshakes under TLS
+    /// included.
+    fn serve(&self) -> std::io::Result<Server> {
+        let connections = self.config.sockets.max_open.saturating_add(MORE_CONNECTIONS);
+        let server = Server::build()
+            .workers(self.config.http.workers)
+            .disable_signals()
+            .shutdown_timeout(REQUESTS_LIMIT.as_secs())
+            // Past this they wait to be accepted: the database and the mail need files of their own.
+            .max_concurrent_connections(connections.div_ceil(self.config.http.workers));
+        let server = self.listen_http(server)?;
+        let server = self.listen_tcp(server)?;
+        Ok(server.run())
+    }
+
+    /// HTTP/1.1 only: a WebSocket needs no other, and the state of an HTTP/2 connection would be carried by each.
+    fn listen_http(&self, server: ServerBuilder) -> std::io::Result<ServerBuilder> {
+        let (listener, address) = (self.listener.try_clone()?, self.address);
+        let stopping = server.graceful_shutdown_signal();
         let house = web::Data::new(self.house());
         let site = Site::new(&self.config);
         let mails = web::Data::new(DevMail::new(&self.config));
         let clock = web::Data::new(self.clock.clone());
         let (accounts, readiness) = (self.accounts.clone(), self.readiness.clone());
         let sessions = self.sessions.clone();
-        let server = HttpServer::new(move || {
+        let app = move || {
             App::new()
                 // This worker's own manager, and what all share.
                 .app_data(web::Data::new(sessions.start_worker()))
@@ -180,29 +196,39 @@ impl Application {
                 .app_data(clock.clone())
                 .wrap(from_fn(routes::trace::trace))
                 .configure(|table| routes::configure(table, &accounts, &site, &readiness))
-        })
-        .workers(self.config.http.workers)
-        .disable_signals()
-        .shutdown_timeout(REQUESTS_LIMIT.as_secs())
-        .client_request_timeout(REQUEST_TIMEOUT)
-        .keep_alive(KEEP_ALIVE)
-        .max_connections(self.max_connections().div_ceil(self.config.http.workers))
-        // A WebSocket that has said goodbye to the end has nothing to linger for.
-        .client_disconnect_timeout(Duration::ZERO)
-        .on_connect(net::on_connect);
-        let listener = self.listener.try_clone()?;
-        let server = match &self.certificate {
+        };
+        // The same for two types of connections.
+        macro_rules! service {
+            ($app:ident) => {{
+                let stopping = stopping.clone();
+                HttpService::build()
+                    .graceful_shutdown_signal(move || {
+                        let stopping = stopping.clone();
+                        async move { stopping.notified().await }
+                    })
+                    .keep_alive(KEEP_ALIVE)
+                    .client_request_timeout(REQUEST_TIMEOUT)
+                    // A WebSocket that has said goodbye to the end has nothing to linger for.
+                    .client_disconnect_timeout(Duration::ZERO)
+                    .local_addr(address)
+                    .on_connect_ext(|connection: &_, data: &mut Extensions| net::on_connect(connection, data))
+                    .h1(map_config(
+                        $app().into_factory().map_err(|error: actix_web::Error| error.error_response()),
+                        |()| AppConfig::default(),
+                    ))
+            }};
+        }
+        match &self.certificate {
             Some(certificate) => {
                 let tls = certificate.server_config().map_err(std::io::Error::other)?;
-                server.listen_rustls_0_23(listener, tls)?
+                server.listen("https", listener, move || service!(app).rustls_0_23(tls.clone()))
             }
-            None => server.listen(listener)?,
-        };
-        Ok(server.run())
+            None => server.listen("http", listener, move || service!(app).tcp()),
+        }
     }
 
-    fn serve_tcp(&self) -> std::io::Result<Option<Server>> {
-        let Some((listener, _)) = &self.tcp else { return Ok(None) };
+    fn listen_tcp(&self, server: ServerBuilder) -> std::io::Result<ServerBuilder> {
+        let Some((listener, _)) = &self.tcp else { return Ok(server) };
         let tls = match &self.certificate {
             Some(certificate) => {
                 let config = certificate.server_config().map_err(std::io::Error::other)?;
@@ -211,31 +237,23 @@ impl Application {
             None => None,
         };
         let house = Arc::new(self.house());
+        let places = self.config.sockets.max_open.saturating_add(MORE_OVER_TCP);
+        let places = Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
         let (accounts, sessions, limits) =
             (self.accounts.clone(), self.sessions.clone(), self.config.sockets.clone());
-        let server = Server::build()
-            .workers(self.config.http.workers)
-            .disable_signals()
-            .shutdown_timeout(REQUESTS_LIMIT.as_secs())
-            .max_concurrent_connections(self.max_connections().div_ceil(self.config.http.workers))
-            .listen("tcp", listener.try_clone()?, move || {
-                let tls = tls.clone();
-                // This worker's own manager, and what all share.
-                let door = Door {
-                    accounts: accounts.clone(),
-                    house: Arc::clone(&house),
-                    limits: limits.clone(),
-                    sessions: sessions.start_worker(),
-                };
-                fn_service(move |stream: TcpStream| let_in(door.clone(), tls.clone(), stream))
-            })?;
-        Ok(Some(server.run()))
-    }
-
-    /// Of each server: all of `sockets.max_open`, and some for requests. Past it they wait to be accepted, since
-    /// the database and the mail need files of their own; see the default of `sockets.max_open`.
-    fn max_connections(&self) -> usize {
-        self.config.sockets.max_open.saturating_add(HTTP_CONNECTIONS)
+        server.listen("tcp", listener.try_clone()?, move || {
+            let (tls, places) = (tls.clone(), Arc::clone(&places));
+            // This worker's own manager, and what all share.
+            let door = Door {
+                accounts: accounts.clone(),
+                house: Arc::clone(&house),
+                limits: limits.clone(),
+                sessions: sessions.start_worker(),
+            };
+            fn_service(move |stream: TcpStream| {
+                let_in(door.clone(), tls.clone(), Arc::clone(&places), stream)
+            })
+        })
     }
 
     fn house(&self) -> House {
@@ -274,10 +292,11 @@ fn create_private_dir(path: &std::path::Path) -> Result<(), String> {
 async fn let_in(
     door: Door,
     tls: Option<TlsAcceptor>,
+    places: Arc<Semaphore>,
     stream: TcpStream,
 ) -> Result<(), std::convert::Infallible> {
     // A connection that has no peer any more has ended.
-    if let Ok(peer) = stream.peer_addr() {
+    if let (Ok(peer), Ok(_place)) = (stream.peer_addr(), places.try_acquire()) {
         let socket = net::tune(&stream);
         match tls {
             Some(tls) => door.serve(Box::pin(tls.accept(stream)), socket, peer).await,

@@ -8,8 +8,7 @@ pub enum Fallback {
     Cores {
         least: usize,
     },
-    /// As many as the process may open files, less what the rest of it needs; half of that if there is a listener
-    /// for TCP beside that for HTTP, as each takes so many.
+    /// As many as the process may open files, less what the rest of it needs.
     OpenFiles,
     /// `sqlite:DATA_DIR/doorward.db`
     InDataDir,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::keys::{self, Fallback, KEYS, Key};
 
 /// Open files that are not sockets' to take: database, mail, and requests over HTTP.
-const RESERVED_FILES: u64 = 512;
+const RESERVED_FILES: u64 = 256;
 
 /// Read from the working directory if it is there and no other file was named.
 const DEFAULT_FILE: &str = "doorward.toml";
@@ -207,10 +207,7 @@ fn fill_defaults(values: &mut Values) {
             }
             Fallback::OpenFiles => {
                 let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-                // The table has it before this one.
-                let only_http = values.get("tcp.listen").is_some_and(|value| value.text == "off");
-                let files = limit.unwrap_or(u64::MAX).saturating_sub(RESERVED_FILES);
-                (if only_http { files } else { files / 2 }).clamp(64, 10_000_000).to_string()
+                limit.unwrap_or(u64::MAX).saturating_sub(RESERVED_FILES).clamp(64, 10_000_000).to_string()
             }
             Fallback::InDataDir => {
                 // The table has data_dir before any key that lies in it.

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::app::{TestApp, spawn_app, spawn_with};
 use crate::doors::{Door, at_every_door};
+use crate::line::Line;
 use crate::live::PATIENCE;
 use crate::raw;
 
@@ -79,6 +80,21 @@ async fn a_burst_of_requests_is_answered_in_full<D: Door>() {
         assert_eq!(reply["id"], number);
         assert_eq!(reply["sessions"].as_array().unwrap().len(), 51);
     }
+}
+
+#[actix_web::test]
+async fn whoever_fills_the_tcp_door_leaves_http_some_room() {
+    let app = spawn_with(&[("sockets.max_open", "1"), ("sockets.max_waiting_per_address", "1000")]).await;
+    // One, and half of what is set aside for requests.
+    let mut strangers = Vec::new();
+    for _ in 0..65 {
+        strangers.push(Line::stranger(&app).await);
+    }
+    assert_eq!(Line::connect(app.tcp).await.rest_lossy().await, "");
+    app.get("/healthz", "").await.expect(200);
+    drop(strangers);
+    let let_in = async { while Line::connect(app.tcp).await.line_or_prompt().await.is_empty() {} };
+    tokio::time::timeout(PATIENCE, let_in).await.expect("places are not given back");
 }
 
 #[actix_web::test]

@@ -70,6 +70,14 @@ impl Line {
         String::from_utf8_lossy(&rest).into_owned()
     }
 
+    /// What comes first, if anything does.
+    pub async fn line_or_prompt(&mut self) -> String {
+        let mut first = vec![0; 64];
+        let read = timeout(PATIENCE, self.stream.read(&mut first)).await.expect("it says nothing");
+        first.truncate(read.unwrap_or_default());
+        String::from_utf8_lossy(&first).into_owned()
+    }
+
     /// Signs in at the prompts, each answer followed by `end`.
     pub async fn sign_in(&mut self, username: &str, password: &str, end: &str) {
         self.expect("Username: ").await;

@@ -76,7 +76,7 @@ pub async fn post(app: &TestApp, config: &Arc<ClientConfig>, path: &str, body: V
     let url = format!("https://localhost:{}{path}", app.address.port());
     let mut answer = client.post(url).send_json(&body).await.unwrap();
     let text = answer.body().await.unwrap();
-    assert_eq!(answer.version(), awc::http::Version::HTTP_2);
+    assert_eq!(answer.version(), awc::http::Version::HTTP_11);
     (answer.status().as_u16(), serde_json::from_slice(&text).unwrap_or_default())
 }
 
