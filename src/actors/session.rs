@@ -237,8 +237,12 @@ impl<C: Carrier> Session<C> {
         let Some(session::Session::Authenticated(rules)) = &self.rules else { return };
         let user = rules.access().user;
         // Before the list is read, so that no change falls between.
-        let news = self.sessions.watch(user);
-        self.send(&ServerMessage::Sessions { id, sessions: self.sessions.of_user(user) }, context);
+        let mut news = self.sessions.watch(user);
+        let sessions = match &mut news {
+            Some(news) => self.sessions.heard(user, news),
+            None => self.sessions.of_user(user),
+        };
+        self.send(&ServerMessage::Sessions { id, sessions }, context);
         if let Some(news) = news
             && !std::mem::replace(&mut self.watching, true)
         {
@@ -255,10 +259,10 @@ impl<C: Carrier> Session<C> {
             Some(news)
         };
         context.spawn(wait.into_actor(self).map(move |news, this, context| {
-            if let Some(news) = news
+            if let Some(mut news) = news
                 && this.closing.is_none()
             {
-                let sessions = this.sessions.of_user(user);
+                let sessions = this.sessions.heard(user, &mut news);
                 this.send(&ServerMessage::Sessions { id: None, sessions }, context);
                 this.wait_for_news(user, news, context);
             }

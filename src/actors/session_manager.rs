@@ -158,6 +158,12 @@ impl WorkerSessions {
         self.all.of_user(user)
     }
 
+    /// The user's sessions as `news` tells of them: what is in this list is no news any more.
+    #[must_use]
+    pub fn heard(&self, user: UserId, news: &mut watch::Receiver<()>) -> Vec<Arc<SessionInfo>> {
+        self.all.0.users.heard(user, news)
+    }
+
     /// Told of each change of the user's sessions, on whichever worker; none if there are no sessions.
     #[must_use]
     pub fn watch(&self, user: UserId) -> Option<watch::Receiver<()>> {

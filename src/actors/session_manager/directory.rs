@@ -65,6 +65,14 @@ impl Users {
         self.shard(user).get(&user).map(|present| present.sessions.clone()).unwrap_or_default()
     }
 
+    /// The user's sessions as `news` tells of them: what is in this list is no news any more. Under one lock, or
+    /// a change between the two would be told twice.
+    pub(super) fn heard(&self, user: UserId, news: &mut watch::Receiver<()>) -> Vec<Arc<SessionInfo>> {
+        let shard = self.shard(user);
+        news.mark_unchanged();
+        shard.get(&user).map(|present| present.sessions.clone()).unwrap_or_default()
+    }
+
     /// Told of each change of the user's sessions from now on; of several at a time once. None if there are
     /// no sessions, so that nothing is kept for somebody who has left.
     pub(super) fn watch(&self, user: UserId) -> Option<watch::Receiver<()>> {
@@ -204,7 +212,8 @@ mod tests {
         assert!(!news.has_changed().unwrap(), "what was there before is no news");
         let second = Users::admit(&users, info(1, 2)).unwrap();
         assert!(news.has_changed().unwrap());
-        news.mark_unchanged();
+        assert_eq!(users.heard(user, &mut news).len(), 2);
+        assert!(!news.has_changed().unwrap(), "it is told once");
         drop(Users::admit(&users, info(2, 3)));
         assert!(!news.has_changed().unwrap(), "nor are another user's");
         drop(second);
