@@ -14,6 +14,8 @@ await scenario(async ({ person }) => {
   await page.getByLabel("Username or mail address").fill("ada");
   await page.getByRole("button", { name: "Send the link" }).click();
   await page.getByRole("main").getByRole("link", { name: "look at them" }).click();
+  // A reload must not overtake it.
+  await page.waitForURL("**/dev/mail");
   // The mailer works beside the request.
   while ((await page.locator("details.mail").count()) < 2) await page.reload();
 
