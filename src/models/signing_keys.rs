@@ -50,7 +50,7 @@ pub fn insert(
         .map(drop)
 }
 
-/// All keys, the oldest first.
+/// The keys, the oldest first. One that was retired by hand is none: only its row tells of it.
 pub fn all(conn: &mut Conn, algorithm: Algorithm) -> QueryResult<Vec<StoredKey>> {
     signing_keys::table
         .filter(signing_keys::algorithm.eq(algorithm.as_str()))

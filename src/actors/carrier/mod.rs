@@ -3,11 +3,13 @@
 
 mod fragments;
 mod guard;
+mod lines;
 mod outbox;
 pub mod tcp;
 pub mod websocket;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::rc::Rc;
 
 use actix::dev::ToEnvelope;
 use actix::{ActorContext, AsyncContext};
@@ -45,16 +47,28 @@ pub trait Carrier: Sized + Unpin + 'static {
     /// session can end at once.
     fn close(&mut self, reason: CloseReason) -> bool;
 
-    /// Ends the connection now, read or not.
-    fn cut(&mut self);
+    /// Where what is sent waits for the client.
+    fn outbox(&self) -> &Rc<Outbox>;
 
-    fn unread(&self) -> Unread;
+    /// Ends the connection now, read or not.
+    fn cut(&self) {
+        self.outbox().cut();
+    }
+
+    fn unread(&self) -> Unread {
+        self.outbox().unread()
+    }
 
     /// So much waits to be read that no further request should be answered yet.
-    fn congested(&self) -> bool;
+    fn congested(&self) -> bool {
+        self.outbox().congested()
+    }
 
     /// Waits until the client has read enough to go on.
-    fn drained(&self) -> impl Future<Output = ()> + 'static;
+    fn drained(&self) -> impl Future<Output = ()> + 'static {
+        let outbox = Rc::clone(self.outbox());
+        poll_fn(move |context| outbox.poll_drained(context))
+    }
 }
 
 /// The outbox's bound is reached.

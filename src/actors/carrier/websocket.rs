@@ -25,7 +25,6 @@ use super::outbox::{Drain, Outbox, PeerSocket};
 use super::{Carrier, Full};
 use crate::actors::session::Session;
 use crate::protocol::{CloseReason, ServerMessage, json};
-use crate::session::Unread;
 
 /// How long a client may take to read what is left for it when its session has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -283,21 +282,8 @@ impl Carrier for WebSocket {
         }
     }
 
-    fn cut(&mut self) {
-        self.outbox.cut();
-    }
-
-    fn unread(&self) -> Unread {
-        self.outbox.unread()
-    }
-
-    fn congested(&self) -> bool {
-        self.outbox.congested()
-    }
-
-    fn drained(&self) -> impl Future<Output = ()> + 'static {
-        let outbox = Rc::clone(&self.outbox);
-        poll_fn(move |context| outbox.poll_drained(context))
+    fn outbox(&self) -> &Rc<Outbox> {
+        &self.outbox
     }
 }
 
