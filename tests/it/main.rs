@@ -32,3 +32,4 @@ mod sockets;
 mod tcp;
 mod tls;
 mod tokens;
+mod websocket;
