@@ -17,7 +17,8 @@ use doorward::actors::carrier::websocket::{
 use doorward::actors::carrier::{Carrier, Outbox};
 use doorward::clock::Clock;
 use doorward::domain::{LoginId, SessionId, UserId};
-use doorward::protocol::{RequestId, ServerMessage, UserInfo, json};
+use doorward::events::Events;
+use doorward::protocol::{Payload, ReplyTo, RequestId, ServerMessage, UserInfo, json};
 use futures_util::task::noop_waker_ref;
 
 /// Messages that the session writes before the connection takes them.
@@ -26,22 +27,26 @@ const BURST: u64 = 16;
 const LIMITS: Limits = Limits { first_frame: 4096, frame: 65_536, fragments: 1024, outbox: 1 << 20 };
 
 fn messages() -> [(&'static str, ServerMessage); 3] {
-    let id = || Some(RequestId::Number(7));
+    let to = || ReplyTo::id(Some(RequestId::Number(7)));
     let user = UserInfo { id: UserId(Clock::System.new_id()), username: "alice".to_owned() };
     [
-        ("pong", ServerMessage::Pong { id: id() }),
+        ("pong", ServerMessage::Pong { to: to() }),
         (
             "secret",
-            ServerMessage::Secret {
-                id: id(),
-                message: "alice, small steps, taken daily, cross whole countries.".to_owned(),
-                code: "7K2MPX9Q".to_owned(),
+            ServerMessage::Reply {
+                to: to(),
+                name: "secret".into(),
+                payload: Payload::new(&serde_json::json!({
+                    "message": "alice, small steps, taken daily, cross whole countries.",
+                    "code": "7K2MPX9Q",
+                }))
+                .expect("it is JSON"),
             },
         ),
         (
             "welcome",
             ServerMessage::Welcome {
-                id: None,
+                to: ReplyTo::default(),
                 session: SessionId(Clock::System.new_id()),
                 user,
                 login: LoginId(Clock::System.new_id()),
@@ -59,7 +64,7 @@ fn encode(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 out.clear();
-                json::encode(black_box(&message), &mut out);
+                json::encode(black_box(&message), |_| "/", &mut out);
                 out.len()
             });
         });
@@ -78,7 +83,8 @@ fn decode(criterion: &mut Criterion) {
         ("2 kB that nobody reads", &padded),
         ("no object", "[1,2,3]"),
     ] {
-        group.bench_function(name, |bencher| bencher.iter(|| json::decode(black_box(text)).is_ok()));
+        group
+            .bench_function(name, |bencher| bencher.iter(|| json::decode(black_box(text), |_| None).is_ok()));
     }
     group.finish();
 }
@@ -117,6 +123,7 @@ async fn connect() -> (WebSocket, BoxBody) {
 fn deliver(criterion: &mut Criterion) {
     let system = actix::System::new();
     let (mut socket, mut body) = system.block_on(connect());
+    let events = Events::default();
     let mut context = Context::from_waker(noop_waker_ref());
     let mut drain = || {
         let mut bytes = 0;
@@ -132,7 +139,7 @@ fn deliver(criterion: &mut Criterion) {
             group.bench_function(BenchmarkId::new(name, burst), |bencher| {
                 bencher.iter(|| {
                     for _ in 0..burst {
-                        socket.send(black_box(&message)).expect("it is drained each time");
+                        socket.send(black_box(&message), &events).expect("it is drained each time");
                     }
                     drain()
                 });

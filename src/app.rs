@@ -13,6 +13,7 @@ use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_confi
 use actix_web::dev::{AppConfig, Extensions};
 use actix_web::middleware::from_fn;
 use actix_web::rt::{self, net::TcpStream};
+use actix_web::web::ServiceConfig;
 use actix_web::{App, web};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
@@ -22,9 +23,10 @@ use crate::actors::session::House;
 use crate::actors::{Db, Mail, Sessions};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::events::Events;
 use crate::routes::dev_mail::DevMail;
 use crate::routes::tcp::Door;
-use crate::routes::{Readiness, Site};
+use crate::routes::{Readiness, Site, socketio};
 use crate::session::Rules;
 use crate::tls::Certificate;
 use crate::{db, routes};
@@ -60,6 +62,36 @@ pub struct Application {
     sessions: Sessions,
     mail: Mail,
     readiness: Readiness,
+    additions: Additions,
+}
+
+/// What an application that embeds Doorward adds to it.
+#[derive(Clone)]
+pub struct Additions {
+    pub events: Arc<Events>,
+    routes: Option<Arc<Routes>>,
+}
+
+/// Called on each worker.
+type Routes = dyn Fn(&mut ServiceConfig) + Send + Sync;
+
+impl Default for Additions {
+    fn default() -> Self {
+        Self::new(Events::default())
+    }
+}
+
+impl Additions {
+    #[must_use]
+    pub fn new(events: Events) -> Self {
+        Self { events: Arc::new(events), routes: None }
+    }
+
+    /// Routes of its own, beside Doorward's.
+    #[must_use]
+    pub fn routes(self, routes: impl Fn(&mut ServiceConfig) + Send + Sync + 'static) -> Self {
+        Self { routes: Some(Arc::new(routes)), ..self }
+    }
 }
 
 impl Application {
@@ -68,6 +100,14 @@ impl Application {
     /// # Errors
     /// A sentence for whoever started it.
     pub async fn build(config: Config, clock: Clock) -> Result<Self, String> {
+        Self::build_with(config, clock, Additions::default()).await
+    }
+
+    /// The same for an application that has more to say than Doorward alone.
+    ///
+    /// # Errors
+    /// As [`Application::build`].
+    pub async fn build_with(config: Config, clock: Clock, additions: Additions) -> Result<Self, String> {
         let certificate = config.tls.clone().map(Certificate::load).transpose()?;
         // One connection a database thread.
         let connections = u32::try_from(config.database.executors).unwrap_or(u32::MAX);
@@ -91,7 +131,19 @@ impl Application {
             None => None,
         };
         let readiness = Readiness::default();
-        Ok(Self { config, clock, listener, address, tcp, certificate, accounts, sessions, mail, readiness })
+        Ok(Self {
+            config,
+            clock,
+            listener,
+            address,
+            tcp,
+            certificate,
+            accounts,
+            sessions,
+            mail,
+            readiness,
+            additions,
+        })
     }
 
     /// Where it listens; the port is real even if 0 was asked for.
@@ -181,20 +233,29 @@ impl Application {
     fn listen_http(&self, server: ServerBuilder) -> std::io::Result<ServerBuilder> {
         let (listener, address) = (self.listener.try_clone()?, self.address);
         let stopping = server.graceful_shutdown_signal();
-        let house = web::Data::new(self.house());
+        let house = Arc::new(self.house());
+        let engines = socketio::engines(&self.config);
+        let (config, additions) = (self.config.clone(), self.additions.clone());
         let site = Site::new(&self.config);
         let mails = web::Data::new(DevMail::new(&self.config));
         let clock = web::Data::new(self.clock.clone());
         let (accounts, readiness) = (self.accounts.clone(), self.readiness.clone());
         let sessions = self.sessions.clone();
         let app = move || {
+            let sessions = sessions.start_worker();
             App::new()
                 // This worker's own manager, and what all share.
-                .app_data(web::Data::new(sessions.start_worker()))
-                .app_data(house.clone())
+                .app_data(web::Data::new(sessions.clone()))
+                .app_data(web::Data::from(Arc::clone(&house)))
                 .app_data(mails.clone())
                 .app_data(clock.clone())
                 .wrap(from_fn(routes::trace::trace))
+                .configure(|table| socketio::configure(table, &config, &engines, &house, &sessions))
+                .configure(|table| {
+                    if let Some(routes) = &additions.routes {
+                        routes(table);
+                    }
+                })
                 .configure(|table| routes::configure(table, &accounts, &site, &readiness))
         };
         // The same for two types of connections.
@@ -262,7 +323,12 @@ impl Application {
         House {
             admit: Arc::new(move |token| accounts.admit(token)),
             clock: self.clock.clone(),
-            rules: Rules { auth_timeout: sockets.auth_timeout, heartbeat: sockets.heartbeat },
+            rules: Rules {
+                auth_timeout: sockets.auth_timeout,
+                heartbeat: sockets.heartbeat,
+                pong_timeout: Some(self.config.socketio.ping_timeout),
+            },
+            events: Arc::clone(&self.additions.events),
         }
     }
 }

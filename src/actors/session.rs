@@ -8,20 +8,25 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, Message, SpawnHandle, WrapFuture};
 use bytestring::ByteString;
+use futures_util::FutureExt;
 use tokio::sync::watch;
 
 use super::carrier::{Carrier, Full};
 use super::session_manager::{Ticket, WaitingTicket, WorkerSessions};
-use crate::auth::secret;
 use crate::auth::tokens::TokenError;
 use crate::clock::Clock;
 use crate::domain::{Access, SessionId, UserId};
-use crate::events;
-use crate::protocol::{CloseReason, RequestId, ServerMessage, SessionInfo};
+use crate::events::{self, Answering, Emits, Events, Reply};
+use crate::protocol::{
+    ClientMessage, CloseReason, NamespaceId, Payload, ReplyTo, Request, ServerMessage, SessionInfo,
+};
 use crate::session::{self, Effect, Rules};
 
 /// How long a client has to answer a close and to read what is left, before it is cut.
 const CLOSING_GRACE: Duration = Duration::from_secs(2);
+
+/// Handlers of one session that wait for something at the same time.
+const MAX_HANDLING: usize = 64;
 
 /// Checks an access token: signature, claims, and that its login was not revoked.
 pub type Admit = Arc<dyn Fn(&str) -> Result<Access, TokenError> + Send + Sync>;
@@ -32,6 +37,7 @@ pub struct House {
     pub admit: Admit,
     pub clock: Clock,
     pub rules: Rules,
+    pub events: Arc<Events>,
 }
 
 /// How a socket comes in.
@@ -63,7 +69,13 @@ pub struct Session<C: Carrier> {
     /// It is sent the user's sessions whenever they change.
     watching: bool,
     /// Requests that wait until earlier answers are read. Bounded, as input is not read meanwhile either.
-    backlog: VecDeque<ByteString>,
+    backlog: VecDeque<C::Message>,
+    /// What handlers send on their own; none before the first has run.
+    emits: Option<Emits>,
+    watching_emits: bool,
+    handling: usize,
+    /// Namespaces with something to do for whoever comes in, where it was done.
+    entered: Vec<NamespaceId>,
 }
 
 /// Ends the session.
@@ -79,7 +91,9 @@ impl<C: Carrier> Session<C> {
         address: IpAddr,
         entry: Entry,
     ) -> Self {
-        let rules = session::Session::new(house.rules, house.clock.instant());
+        let pong_timeout = house.rules.pong_timeout.filter(|_| C::PINGS_ALWAYS);
+        let rules = Rules { pong_timeout, ..house.rules };
+        let rules = session::Session::new(rules, house.clock.instant());
         Self {
             id: SessionId(house.clock.new_id()),
             carrier,
@@ -94,6 +108,10 @@ impl<C: Carrier> Session<C> {
             alarm: None,
             watching: false,
             backlog: VecDeque::new(),
+            emits: None,
+            watching_emits: false,
+            handling: 0,
+            entered: Vec::new(),
         }
     }
 
@@ -102,7 +120,7 @@ impl<C: Carrier> Session<C> {
     }
 
     /// A whole message of the client.
-    pub fn receive(&mut self, text: ByteString, context: &mut C::Context) {
+    pub fn receive(&mut self, message: C::Message, context: &mut C::Context) {
         if self.closing.is_some() {
             return;
         }
@@ -110,32 +128,40 @@ impl<C: Carrier> Session<C> {
             if self.backlog.is_empty() {
                 self.wait_for_reader(context);
             }
-            self.backlog.push_back(text);
+            self.backlog.push_back(message);
         } else if !self.backlog.is_empty() {
-            self.backlog.push_back(text);
+            self.backlog.push_back(message);
         } else {
-            self.answer(&text, context);
+            self.answer(&message, context);
         }
     }
 
-    fn answer(&mut self, text: &str, context: &mut C::Context) {
+    fn answer(&mut self, raw: &C::Message, context: &mut C::Context) {
         let now = self.house.clock.instant();
-        if let Some(rules) = &mut self.rules {
-            let effect = rules.receive(text, now);
-            self.carry_out(effect, context);
+        let Some(rules) = &mut self.rules else { return };
+        let message = match self.carrier.decode(raw, &self.house.events) {
+            Ok(message) => message,
+            Err(reason) => return self.close(reason, context),
+        };
+        match rules.receive(&message, now) {
+            Effect::Verify => self.verify(raw, message, context),
+            Effect::Join => self.join(raw, &message, context),
+            Effect::Run => self.run(raw, message, context),
+            Effect::WatchSessions => self.watch_sessions(message.to, context),
+            effect => self.carry_out(effect, context),
         }
     }
 
     fn wait_for_reader(&self, context: &mut C::Context) {
         context.spawn(self.carrier.drained().into_actor(self).map(|(), this, context| {
             while !this.carrier.congested()
-                && let Some(text) = this.backlog.pop_front()
+                && let Some(message) = this.backlog.pop_front()
             {
                 if this.closing.is_some() {
                     this.backlog.clear();
                     return;
                 }
-                this.answer(&text, context);
+                this.answer(&message, context);
             }
             if !this.backlog.is_empty() {
                 this.wait_for_reader(context);
@@ -180,69 +206,206 @@ impl<C: Carrier> Session<C> {
         self.waiting = None;
         self.ticket = None;
         self.sessions.unregister(self.id);
+        if let Some(emits) = &self.emits {
+            emits.end();
+        }
         true
     }
 
     fn carry_out(&mut self, effect: Effect, context: &mut C::Context) {
         match effect {
-            Effect::Nothing => {}
             Effect::Send(message) => self.send(&message, context),
-            Effect::Verify { id, token } => match (self.house.admit)(&token) {
-                Ok(access) => self.admitted(access, id, context),
-                Err(error) => self.refuse_token(error, id, context),
-            },
-            Effect::Run { id, name } => self.run(&name, id, context),
-            Effect::WatchSessions { id } => self.watch_sessions(id, context),
             Effect::Ping => {
                 if self.carrier.ping() == Err(Full) {
                     self.close(CloseReason::TooSlow, context);
                 }
             }
             Effect::Close(reason) => self.close(reason, context),
+            // The others are about a message, which `answer` has.
+            Effect::Nothing | Effect::Verify | Effect::Join | Effect::Run | Effect::WatchSessions => {}
+        }
+    }
+
+    fn verify(&mut self, raw: &C::Message, message: ClientMessage<'_>, context: &mut C::Context) {
+        let (token, joins) = match message.request {
+            Request::Auth { token } => (Some(token), None),
+            Request::Join { token, arguments, .. } => (token, Some(C::payload(raw, arguments))),
+            Request::Event { .. } | Request::Invalid { .. } | Request::Nothing => return,
+        };
+        match (self.house.admit)(token.as_deref().unwrap_or_default()) {
+            Ok(access) => self.admitted(access, message.to, joins, context),
+            Err(error) => self.refuse_token(error, message.to, context),
         }
     }
 
     /// A token that has only expired is no reason to ask for the password: the client may fetch a new one.
-    fn refuse_token(&mut self, error: TokenError, id: Option<RequestId>, context: &mut C::Context) {
+    fn refuse_token(&mut self, error: TokenError, to: ReplyTo, context: &mut C::Context) {
         let (code, reason) = match error {
             TokenError::Expired => ("token_expired", CloseReason::TokenExpired),
             TokenError::Invalid | TokenError::Revoked(_) => ("invalid_token", CloseReason::Unauthorized),
         };
-        self.send(&ServerMessage::Error { id, code, detail: reason.sentence() }, context);
+        self.send(&ServerMessage::error(to, code, reason.sentence()), context);
         self.close(reason, context);
     }
 
     fn send(&mut self, message: &ServerMessage, context: &mut C::Context) {
-        if self.carrier.send(message) == Err(Full) {
+        if self.carrier.send(message, &self.house.events) == Err(Full) {
             self.close(CloseReason::TooSlow, context);
         }
     }
 
-    fn run(&mut self, name: &str, id: Option<RequestId>, context: &mut C::Context) {
-        let Some(session::Session::Authenticated(rules)) = &self.rules else { return };
-        let access = rules.access();
-        let answer = events::run(
-            name,
-            id,
-            &events::Context {
-                access,
-                sessions: &|| self.sessions.of_user(access.user),
-                random: &secret::fill,
-            },
-        );
-        self.send(&answer, context);
+    /// Into an open namespace, or into another one of whoever is in.
+    fn join(&mut self, raw: &C::Message, message: &ClientMessage<'_>, context: &mut C::Context) {
+        let Request::Join { arguments, .. } = message.request else { return };
+        if let Some(session::Session::Unauthenticated(_)) = self.rules
+            && let Some(session::Session::Unauthenticated(stranger)) = self.rules.take()
+        {
+            // It keeps its place among those of its address that have not signed in.
+            self.rules = Some(session::Session::Guest(stranger.let_in()));
+            self.carrier.signed_in();
+            self.rearm(context);
+        }
+        self.let_into(message.to.namespace);
+        self.enter(message.to.namespace, C::payload(raw, arguments), context);
     }
 
-    fn watch_sessions(&mut self, id: Option<RequestId>, context: &mut C::Context) {
-        let Some(session::Session::Authenticated(rules)) = &self.rules else { return };
-        let user = rules.access().user;
+    fn let_into(&mut self, namespace: NamespaceId) {
+        // In the first one it is known by the session's own id.
+        let id = if self.carrier.is_nowhere() { self.id } else { SessionId(self.house.clock.new_id()) };
+        self.carrier.joined(namespace, id, &self.house.events);
+    }
+
+    /// Does what the namespace wants done for whoever comes in, once.
+    fn enter(&mut self, namespace: NamespaceId, payload: Payload, context: &mut C::Context) {
+        if self.closing.is_some() {
+            return;
+        }
+        let events = Arc::clone(&self.house.events);
+        if let Some(handler) = events.get(namespace).connected()
+            && !self.entered.contains(&namespace)
+        {
+            self.entered.push(namespace);
+            let answering = handler(self.context(namespace), payload);
+            self.await_answer(answering, ReplyTo::namespace(namespace), None, context);
+        }
+    }
+
+    fn run(&mut self, raw: &C::Message, message: ClientMessage<'_>, context: &mut C::Context) {
+        let (to, Request::Event { name, arguments }) = (message.to, message.request) else { return };
+        match (&*name, self.rules.as_ref().and_then(session::Session::access)) {
+            ("ping", _) => return self.send(&ServerMessage::Pong { to }, context),
+            ("sessions", Some(access)) => {
+                let sessions = self.sessions.of_user(access.user);
+                return self.send(&ServerMessage::Sessions { to, sessions }, context);
+            }
+            _ => {}
+        }
+        let events = Arc::clone(&self.house.events);
+        let Some((name, handler)) = events.get(to.namespace).find(&name) else {
+            let error = ServerMessage::error(to, "unknown_type", "this server knows no such `type`");
+            return self.send(&error, context);
+        };
+        if C::JOINS_SILENTLY {
+            self.enter(to.namespace, Payload::empty(), context);
+        }
+        let answering = handler(self.context(to.namespace), C::payload(raw, arguments));
+        self.await_answer(answering, to, Some(name), context);
+    }
+
+    fn context(&mut self, namespace: NamespaceId) -> events::Context {
+        events::Context {
+            session: self.id,
+            carrier: C::NAME,
+            access: self.rules.as_ref().and_then(session::Session::access).cloned(),
+            namespace,
+            events: Arc::clone(&self.house.events),
+            sessions: self.sessions.clone(),
+            emits: self.emits.get_or_insert_default().clone(),
+        }
+    }
+
+    /// Most handlers have their answer at once; the others are waited for beside what else happens.
+    fn await_answer(
+        &mut self,
+        mut answering: Answering,
+        to: ReplyTo,
+        name: Option<ByteString>,
+        context: &mut C::Context,
+    ) {
+        if let Some(reply) = (&mut answering).now_or_never() {
+            drop(answering);
+            self.answered(reply, to, name, context);
+        } else if self.handling >= MAX_HANDLING {
+            let error = ServerMessage::error(to, "too_many_requests", "wait for earlier answers first");
+            self.send(&error, context);
+        } else {
+            self.handling += 1;
+            context.spawn(answering.into_actor(self).map(move |reply, this, context| {
+                this.handling -= 1;
+                this.answered(reply, to, name, context);
+            }));
+        }
+        // Whoever still has a context may send more at any time.
+        if let Some(emits) = &self.emits
+            && emits.is_shared()
+            && !std::mem::replace(&mut self.watching_emits, true)
+        {
+            self.wait_for_emits(emits.clone(), context);
+        }
+    }
+
+    fn wait_for_emits(&self, emits: Emits, context: &mut C::Context) {
+        let wait = std::future::poll_fn(move |context| emits.poll_waiting(context));
+        context.spawn(wait.into_actor(self).map(|(), this, context| {
+            this.send_emits(context);
+            if this.closing.is_none()
+                && let Some(emits) = &this.emits
+            {
+                this.wait_for_emits(emits.clone(), context);
+            }
+        }));
+    }
+
+    fn send_emits(&mut self, context: &mut C::Context) {
+        let Some(emits) = &self.emits else { return };
+        for event in emits.take() {
+            if self.closing.is_some() {
+                return;
+            }
+            let events::Emit { namespace, name, payload } = event;
+            self.send(&ServerMessage::Event { namespace, name, payload }, context);
+        }
+    }
+
+    /// A handler of `name`, or of a namespace's entrance, has ended.
+    fn answered(&mut self, reply: Reply, to: ReplyTo, name: Option<ByteString>, context: &mut C::Context) {
+        self.send_emits(context);
+        if self.closing.is_some() {
+            return;
+        }
+        let message = match (reply, name) {
+            (Reply::Event(payload), Some(name)) => ServerMessage::Reply { to, name, payload },
+            (Reply::Acknowledge(payload), Some(name)) => ServerMessage::Acknowledge { to, name, payload },
+            // Whoever waits for an answer would wait for ever.
+            (Reply::Nothing, Some(name)) => {
+                ServerMessage::Acknowledge { to, name, payload: Payload::empty() }
+            }
+            (Reply::Error(events::Error { code, detail }), _) => ServerMessage::Error { to, code, detail },
+            (_, None) => return,
+        };
+        self.send(&message, context);
+    }
+
+    fn watch_sessions(&mut self, to: ReplyTo, context: &mut C::Context) {
+        let Some(access) = self.rules.as_ref().and_then(session::Session::access) else { return };
+        let user = access.user;
         // Before the list is read, so that no change falls between.
         let mut news = self.sessions.watch(user);
         let sessions = match &mut news {
             Some(news) => self.sessions.heard(user, news),
             None => self.sessions.of_user(user),
         };
-        self.send(&ServerMessage::Sessions { id, sessions }, context);
+        self.send(&ServerMessage::Sessions { to, sessions }, context);
         if let Some(news) = news
             && !std::mem::replace(&mut self.watching, true)
         {
@@ -263,7 +426,7 @@ impl<C: Carrier> Session<C> {
                 && this.closing.is_none()
             {
                 let sessions = this.sessions.heard(user, &mut news);
-                this.send(&ServerMessage::Sessions { id: None, sessions }, context);
+                this.send(&ServerMessage::Sessions { to: ReplyTo::default(), sessions }, context);
                 this.wait_for_news(user, news, context);
             }
         }));
@@ -272,44 +435,60 @@ impl<C: Carrier> Session<C> {
     /// A newer token that the client did not have to ask for.
     pub fn renew(&mut self, access: Access, context: &mut C::Context) {
         if self.closing.is_none() {
-            self.admitted(access, None, context);
+            self.admitted(access, ReplyTo::default(), None, context);
         }
     }
 
-    /// A token was good: sign in, or renew.
-    fn admitted(&mut self, access: Access, id: Option<RequestId>, context: &mut C::Context) {
+    /// A token was good: sign in, or renew. With what a client brings into the namespace that it joins.
+    fn admitted(&mut self, access: Access, to: ReplyTo, joins: Option<Payload>, context: &mut C::Context) {
         let now = self.house.clock.instant();
         let expires = self.house.clock.instant_at(access.expires_at);
-        match self.rules.take() {
-            Some(session::Session::Unauthenticated(stranger)) => {
-                let info = SessionInfo {
-                    id: self.id,
-                    user: access.user,
-                    login: access.login,
-                    carrier: C::NAME,
-                    address: self.address,
-                    since: self.house.clock.now(),
-                };
-                let login = access.login;
-                let (rules, welcome) = stranger.sign_in(self.id, access, expires, now, id);
-                self.rules = Some(session::Session::Authenticated(rules));
-                let Some(ticket) = self.sessions.admit(info) else {
-                    self.close(CloseReason::TooMany, context);
-                    return;
-                };
-                self.ticket = Some(ticket);
-                self.waiting = None;
-                self.carrier.signed_in();
-                // The manager looks at the revocations once more when it registers the session: one that
-                // came since the token was checked closes it.
-                self.sessions.register(self.id, Some(login), context.address().recipient());
-                self.send(&welcome, context);
-            }
+        let namespace = to.namespace;
+        let stranger = match self.rules.take() {
+            Some(session::Session::Unauthenticated(stranger)) => stranger,
+            Some(session::Session::Guest(guest)) => guest.into_stranger(now),
             Some(session::Session::Authenticated(mut rules)) => {
-                let effect = rules.renew(access, expires, now, id);
+                let effect = rules.renew(access, expires, now, to);
                 self.rules = Some(session::Session::Authenticated(rules));
+                if joins.is_some() && !matches!(effect, Effect::Close(_)) {
+                    self.let_into(namespace);
+                }
                 self.carry_out(effect, context);
+                if let Some(payload) = joins {
+                    self.enter(namespace, payload, context);
+                }
+                return self.rearm(context);
             }
+            None => return,
+        };
+        let info = SessionInfo {
+            id: self.id,
+            user: access.user,
+            login: access.login,
+            carrier: C::NAME,
+            address: self.address,
+            since: self.house.clock.now(),
+        };
+        let login = access.login;
+        let (rules, welcome) = stranger.sign_in(self.id, access, expires, now, to);
+        self.rules = Some(session::Session::Authenticated(rules));
+        let Some(ticket) = self.sessions.admit(info) else {
+            self.close(CloseReason::TooMany, context);
+            return;
+        };
+        self.ticket = Some(ticket);
+        self.waiting = None;
+        self.carrier.signed_in();
+        if joins.is_some() {
+            self.let_into(namespace);
+        }
+        // The manager looks at the revocations once more when it registers the session: one that
+        // came since the token was checked closes it.
+        self.sessions.register(self.id, Some(login), context.address().recipient());
+        self.send(&welcome, context);
+        match joins {
+            Some(payload) => self.enter(namespace, payload, context),
+            None if C::JOINS_SILENTLY => self.enter(NamespaceId::MAIN, Payload::empty(), context),
             None => {}
         }
         self.rearm(context);
@@ -368,14 +547,14 @@ impl<C: Carrier> Actor for Session<C> {
 
     fn started(&mut self, context: &mut Self::Context) {
         match self.entry.take().map(|entry| *entry) {
-            Some(Entry::SignedIn(access)) => self.admitted(access, None, context),
+            Some(Entry::SignedIn(access)) => self.admitted(access, ReplyTo::default(), None, context),
             Some(Entry::Waiting(ticket)) => {
                 self.waiting = Some(ticket);
                 // Without a login: only a drain will close it.
                 self.sessions.register(self.id, None, context.address().recipient());
                 self.rearm(context);
             }
-            Some(Entry::BadToken(error)) => self.refuse_token(error, None, context),
+            Some(Entry::BadToken(error)) => self.refuse_token(error, ReplyTo::default(), context),
             Some(Entry::Refused(reason)) => self.close(reason, context),
             None => {}
         }

@@ -80,6 +80,8 @@ pub const KEYS: &[Key] = &[
         "127.0.0.1:12225",
         "off, or an address and port, such as 127.0.0.1:12225; beyond loopback only with tls.cert and tls.key",
     ),
+    key("socketio.path", "/socket.io/", "off, or a path such as /socket.io/"),
+    key("socketio.ping_timeout", "20s", "a duration from 1s to 10m, such as 20s"),
     key("tls.cert", "", "the path of a PEM file with the certificate and its chain, together with tls.key"),
     key("tls.key", "", "the path of a PEM file with the private key, together with tls.cert"),
     key("sockets.auth_timeout", "5s", "a duration from 100ms to 5m, such as 5s"),

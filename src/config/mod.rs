@@ -28,6 +28,7 @@ pub struct Config {
     pub tokens: Tokens,
     pub mail: Mail,
     pub tcp: Tcp,
+    pub socketio: SocketIo,
     /// For HTTP and TCP alike; plain without.
     pub tls: Option<Tls>,
     pub sockets: Sockets,
@@ -147,6 +148,14 @@ impl std::fmt::Debug for MailUrl {
 pub struct Tcp {
     /// None turns the door off.
     pub listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Clone)]
+pub struct SocketIo {
+    /// None closes the door.
+    pub path: Option<String>,
+    /// How long the answer to a ping may take; one is sent at every heartbeat.
+    pub ping_timeout: Duration,
 }
 
 /// PEM files; read again when they change.

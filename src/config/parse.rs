@@ -12,7 +12,9 @@ use url::Url;
 
 use super::keys::{self, KEYS};
 use super::sources::{ConfigError, Origin, Values};
-use super::{Config, Database, Http, Log, LogFormat, Mail, MailUrl, Password, Sockets, Tcp, Tls, Tokens};
+use super::{
+    Config, Database, Http, Log, LogFormat, Mail, MailUrl, Password, SocketIo, Sockets, Tcp, Tls, Tokens,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -23,6 +25,7 @@ const MIB: u64 = 1024 * KIB;
 pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
     let insecure_cost = values.parse("password.insecure_cost", from_str::<bool>)?;
     let tls = tls(values)?;
+    let ping_timeout = values.duration("socketio.ping_timeout", SECOND..=10 * MINUTE)?;
     let access_ttl = values.duration("tokens.access_ttl", 30 * SECOND..=DAY)?;
     Ok(Config {
         http: Http {
@@ -49,6 +52,10 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
         mail: Mail { url: values.parse("mail.url", mail_url)?, from: values.parse("mail.from", from_str)? },
         tcp: values.parse("tcp.listen", |text| tcp(text, tls.is_some()))?,
         tls,
+        socketio: values.parse("socketio.path", |text| match text {
+            "off" => Some(SocketIo { path: None, ping_timeout }),
+            _ => path(text).map(|path| SocketIo { path: Some(path), ping_timeout }),
+        })?,
         sockets: Sockets {
             auth_timeout: values.duration("sockets.auth_timeout", Duration::from_millis(100)..=5 * MINUTE)?,
             heartbeat: values.duration("sockets.heartbeat", SECOND..=10 * MINUTE)?,
@@ -76,6 +83,14 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             })?,
         },
     })
+}
+
+/// A path of plain segments.
+fn path(text: &str) -> Option<String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let segments = text.strip_prefix('/')?.trim_end_matches('/');
+    let good = segments.split('/').all(|segment| !segment.is_empty() && segment.bytes().all(plain));
+    (good && text.len() <= 200).then(|| text.to_owned())
 }
 
 trait Parse {

@@ -45,6 +45,8 @@ fn defaults_are_those_of_the_reference() {
     assert_eq!((config.sockets.max_frame, config.sockets.max_outbox), (65_536, 1_048_576));
     assert!(config.sockets.allowed_origins.is_empty() && config.sockets.trusted_proxies.is_empty());
     assert_eq!((config.tcp.listen, config.tls), (Some(([127, 0, 0, 1], 12225).into()), None));
+    assert_eq!(config.socketio.path.as_deref(), Some("/socket.io/"));
+    assert_eq!(config.socketio.ping_timeout, Duration::from_secs(20));
     assert_eq!((config.log.format, config.log.level), (LogFormat::Text, tracing::Level::INFO));
 }
 
@@ -150,6 +152,12 @@ fn what_no_url_or_address_can_be_is_refused() {
         ("sockets.trusted_proxies", "10.0.0.0/33"),
         ("tcp.listen", "0.0.0.0:12225"),
         ("tcp.listen", ""),
+        ("socketio.path", ""),
+        ("socketio.path", "socket.io"),
+        ("socketio.path", "/"),
+        ("socketio.path", "/a//b"),
+        ("socketio.path", "/{sid}"),
+        ("socketio.ping_timeout", "0s"),
         ("log.level", "loud"),
     ] {
         assert!(error("", &[], &[(key, text)]).starts_with(key), "{key} = {text}");

@@ -1,7 +1,10 @@
-//! `secret`: a sentence for this person and a random code.
+//! `secret`: a sentence for this person and a random code; `get_secret` is the same in the words of the older
+//! system's clients.
 
-use super::Context;
-use crate::protocol::{RequestId, ServerMessage};
+use serde::Serialize;
+
+use super::{Context, Error, Payload, Reply};
+use crate::auth::secret::fill;
 
 const SENTENCES: [&str; 12] = [
     "every door you open today was closed yesterday.",
@@ -21,15 +24,33 @@ const SENTENCES: [&str; 12] = [
 /// Without 0, 1, I and O, which people misread. 32 letters: a byte maps to one without bias.
 const ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
 
-pub fn answer(id: Option<RequestId>, context: &Context<'_>) -> ServerMessage {
+#[derive(Serialize)]
+struct Secret {
+    message: String,
+    code: String,
+}
+
+pub async fn secret(context: Context, _: Payload) -> Result<Payload, Error> {
+    Ok(Payload::new(&draw(&context))?)
+}
+
+pub async fn get_secret(context: Context, _: Payload) -> Result<Reply, Error> {
+    let Secret { message, code } = draw(&context);
+    let message = format!("{message} [Secret Code: {code}]");
+    let payload = Payload::new(&serde_json::json!({ "message": message }))?;
+    context.emit("secret_message", payload.clone())?;
+    Ok(Reply::Acknowledge(payload))
+}
+
+fn draw(context: &Context) -> Secret {
     let mut random = [0; 12];
-    (context.random)(&mut random);
+    fill(&mut random);
     let (choice, code) = random.split_at(4);
     let choice = choice.iter().fold(0_usize, |sum, byte| (sum << 8) | usize::from(*byte));
     let sentence = SENTENCES[choice % SENTENCES.len()];
-    ServerMessage::Secret {
-        id,
-        message: format!("{}, {sentence}", context.access.username),
+    let name = context.access().map_or("Guest", |access| &access.username);
+    Secret {
+        message: format!("{name}, {sentence}"),
         code: code.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect(),
     }
 }

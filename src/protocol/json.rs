@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{ClientMessage, Request, RequestId, ServerMessage};
+use super::{ClientMessage, NamespaceId, Payload, ReplyTo, Request, RequestId, ServerMessage};
 
 /// What came is no JSON object, or names a member twice. The session ends with 4400.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,35 +21,58 @@ struct Members<'a> {
     kind: Option<&'a RawValue>,
     #[serde(borrow, default)]
     token: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    namespace: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    args: Option<&'a RawValue>,
 }
 
-/// Reads one message. Unknown members are ignored.
+/// Reads one message; `namespace` finds one by its name. Unknown members are ignored. What an event brings is
+/// the list `args`, if there is one, or else the object itself.
 ///
 /// # Errors
 /// [`NotAnObject`].
-pub fn decode(text: &str) -> Result<ClientMessage<'_>, NotAnObject> {
+pub fn decode(
+    text: &str,
+    namespace: impl FnOnce(&str) -> Option<NamespaceId>,
+) -> Result<ClientMessage<'_>, NotAnObject> {
     // Serde reads a struct from an array as well; the protocol does not.
     if !text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{') {
         return Err(NotAnObject);
     }
     let members: Members<'_> = serde_json::from_str(text).map_err(|_| NotAnObject)?;
-    let id = match members.id.map(decode_id) {
-        None => None,
-        Some(Ok(id)) => id,
-        Some(Err(invalid)) => return Ok(ClientMessage { id: None, request: invalid }),
-    };
+    let mut to = ReplyTo::default();
+    match members.id.map(decode_id) {
+        None => {}
+        Some(Ok(id)) => to.id = id,
+        Some(Err(invalid)) => return Ok(ClientMessage { to, request: invalid }),
+    }
+    if let Some(name) = members.namespace {
+        match decode_str(name).and_then(|name| namespace(&name)) {
+            Some(namespace) => to.namespace = namespace,
+            None => return Ok(ClientMessage { to, request: UNKNOWN_NAMESPACE }),
+        }
+    }
     let request = match members.kind.and_then(decode_str) {
         None => Request::Invalid { code: "missing_type", detail: "`type` must be a string" },
         Some(name) if name == "auth" => match members.token.and_then(decode_str) {
             Some(token) => Request::Auth { token },
             None => Request::Invalid { code: "missing_token", detail: "`token` must be a string" },
         },
-        Some(name) => Request::Event { name },
+        Some(name) => Request::Event { name, arguments: arguments(text, members.args) },
     };
-    Ok(ClientMessage { id, request })
+    Ok(ClientMessage { to, request })
 }
 
-fn decode_str(raw: &RawValue) -> Option<Cow<'_, str>> {
+const UNKNOWN_NAMESPACE: Request<'static> =
+    Request::Invalid { code: "unknown_namespace", detail: "this server has no such `namespace`" };
+
+fn arguments<'a>(text: &'a str, args: Option<&'a RawValue>) -> &'a str {
+    let inner = args.and_then(|args| args.get().strip_prefix('[')?.strip_suffix(']'));
+    inner.unwrap_or(text).trim()
+}
+
+pub(super) fn decode_str(raw: &RawValue) -> Option<Cow<'_, str>> {
     let text = raw.get();
     // A string without escapes is borrowed as it stands.
     match text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
@@ -58,7 +81,7 @@ fn decode_str(raw: &RawValue) -> Option<Cow<'_, str>> {
     }
 }
 
-fn decode_id(raw: &RawValue) -> Result<Option<RequestId>, Request<'static>> {
+pub(super) fn decode_id(raw: &RawValue) -> Result<Option<RequestId>, Request<'static>> {
     let id = match raw.get().as_bytes().first() {
         Some(b'n') => return Ok(None),
         Some(b'"') => decode_str(raw)
@@ -72,12 +95,78 @@ fn decode_id(raw: &RawValue) -> Result<Option<RequestId>, Request<'static>> {
     })
 }
 
-/// Writes one message, appended to `out`.
-pub fn encode(message: &ServerMessage, out: &mut Vec<u8>) {
-    // Fails only if a map has keys that are no strings or the writer fails: there are no maps, and a
-    // Vec takes everything.
-    let written = serde_json::to_writer(out, message);
+/// Writes one message, appended to `out`; `namespace` names one.
+pub fn encode<'a>(
+    message: &ServerMessage,
+    namespace: impl FnOnce(NamespaceId) -> &'a str,
+    out: &mut Vec<u8>,
+) {
+    match message {
+        ServerMessage::Reply { to, name, payload } => event(name, to, payload, namespace, out),
+        ServerMessage::Acknowledge { to, name, payload } if to.id.is_some() => {
+            event(name, to, payload, namespace, out);
+        }
+        ServerMessage::Acknowledge { .. } => {}
+        ServerMessage::Event { namespace: of, name, payload } => {
+            event(name, &ReplyTo::namespace(*of), payload, namespace, out);
+        }
+        message => write(message, out),
+    }
+}
+
+/// Anything of ours is JSON: no map in it has keys that are no strings, and a Vec takes everything.
+pub(super) fn write<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
+    let written = serde_json::to_writer(out, value);
     debug_assert!(written.is_ok());
+}
+
+/// A payload that is one object gives its members to the message; any other becomes the list `args`.
+fn event<'a>(
+    name: &str,
+    to: &ReplyTo,
+    payload: &Payload,
+    namespace: impl FnOnce(NamespaceId) -> &'a str,
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(br#"{"type":"#);
+    write(name, out);
+    if let Some(id) = &to.id {
+        out.extend_from_slice(br#","id":"#);
+        write(id, out);
+    }
+    if to.namespace != NamespaceId::MAIN {
+        out.extend_from_slice(br#","namespace":"#);
+        write(namespace(to.namespace), out);
+    }
+    // What was read before is written again: it is JSON.
+    let arguments = payload.inlined().unwrap_or_default();
+    match members(&arguments) {
+        Some("") => {}
+        Some(members) => {
+            out.push(b',');
+            out.extend_from_slice(members.as_bytes());
+        }
+        None => {
+            out.extend_from_slice(br#","args":["#);
+            out.extend_from_slice(arguments.as_bytes());
+            out.push(b']');
+        }
+    }
+    out.push(b'}');
+}
+
+/// What is between the braces of arguments that are one object which names none of the message's own members.
+fn members(arguments: &str) -> Option<&str> {
+    if arguments.is_empty() {
+        return Some("");
+    }
+    let inner = arguments.strip_prefix('{')?.strip_suffix('}')?;
+    let Members { id: None, kind: None, namespace: None, args: None, .. } =
+        serde_json::from_str(arguments).ok()?
+    else {
+        return None;
+    };
+    Some(inner.trim())
 }
 
 #[cfg(test)]
@@ -86,21 +175,30 @@ mod tests {
 
     use super::*;
 
-    fn event(name: &str, id: Option<RequestId>) -> ClientMessage<'_> {
-        ClientMessage { id, request: Request::Event { name: Cow::Borrowed(name) } }
+    fn decode(text: &str) -> Result<ClientMessage<'_>, NotAnObject> {
+        super::decode(text, |name| (name == "/other").then_some(NamespaceId(3)))
+    }
+
+    fn event<'a>(name: &'a str, id: Option<RequestId>, text: &'a str) -> ClientMessage<'a> {
+        let request = Request::Event { name: Cow::Borrowed(name), arguments: text.trim() };
+        ClientMessage { to: ReplyTo::id(id), request }
+    }
+
+    fn encoded(message: &ServerMessage) -> String {
+        let mut out = Vec::new();
+        encode(message, |_| "/other", &mut out);
+        String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn reads_what_the_protocol_shows() {
-        assert_eq!(decode(r#"{"type":"ping"}"#), Ok(event("ping", None)));
-        assert_eq!(
-            decode(r#" {"id":7,"type":"ping","x":[1]}"#),
-            Ok(event("ping", Some(RequestId::Number(7))))
-        );
-        assert_eq!(
-            decode(r#"{"id":"a\"b","type":"ping"}"#),
-            Ok(event("ping", Some(RequestId::Text("a\"b".into()))))
-        );
+        for (text, id) in [
+            (r#"{"type":"ping"}"#, None),
+            (r#" {"id":7,"type":"ping","x":[1]}"#, Some(RequestId::Number(7))),
+            (r#"{"id":"a\"b","type":"ping"}"#, Some(RequestId::Text("a\"b".into()))),
+        ] {
+            assert_eq!(decode(text), Ok(event("ping", id, text)));
+        }
         assert_eq!(
             decode(r#"{"type":"auth","token":"abc"}"#).unwrap().request,
             Request::Auth { token: Cow::Borrowed("abc") }
@@ -138,6 +236,45 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_event_brings_its_list_or_itself_and_is_answered_alike() {
+        let message = decode(r#"{"type":"x","namespace":"/other","args":[1, "2"]}"#).unwrap();
+        assert_eq!(message.to.namespace, NamespaceId(3));
+        assert!(matches!(message.request, Request::Event { arguments: r#"1, "2""#, .. }));
+        let nowhere = decode(r#"{"type":"x","namespace":"/nowhere"}"#).unwrap().request;
+        assert!(matches!(nowhere, Request::Invalid { code: "unknown_namespace", .. }));
+
+        let to = ReplyTo { id: Some(RequestId::Number(7)), namespace: NamespaceId(3), ack: None };
+        for (payload, expected) in [
+            (Payload::empty(), r#"{"type":"x","id":7,"namespace":"/other"}"#),
+            (
+                Payload::new(&serde_json::json!({"a": 1})).unwrap(),
+                r#"{"type":"x","id":7,"namespace":"/other","a":1}"#,
+            ),
+            (Payload::list(&(1, "2")).unwrap(), r#"{"type":"x","id":7,"namespace":"/other","args":[1,"2"]}"#),
+            // Its own `id` would be a second one.
+            (
+                Payload::new(&serde_json::json!({"id": 1})).unwrap(),
+                r#"{"type":"x","id":7,"namespace":"/other","args":[{"id":1}]}"#,
+            ),
+        ] {
+            let message = ServerMessage::Reply { to: to.clone(), name: "x".into(), payload };
+            assert_eq!(encoded(&message), expected);
+        }
+        let event = ServerMessage::Event {
+            namespace: NamespaceId::MAIN,
+            name: "x".into(),
+            payload: Payload::new("y").unwrap(),
+        };
+        assert_eq!(encoded(&event), r#"{"type":"x","args":["y"]}"#);
+        let unasked = ServerMessage::Acknowledge {
+            to: ReplyTo::default(),
+            name: "x".into(),
+            payload: Payload::empty(),
+        };
+        assert_eq!(encoded(&unasked), "");
+    }
+
     proptest! {
         #[test]
         fn any_text_is_read_or_refused(text in ".{0,200}") {
@@ -148,16 +285,15 @@ mod tests {
         fn any_object_is_read(id in any::<i64>(), name in "[a-z_]{1,20}") {
             prop_assume!(name != "auth");
             let text = serde_json::json!({"id": id, "type": name, "more": {"id": 5}}).to_string();
-            prop_assert_eq!(decode(&text), Ok(event(&name, Some(RequestId::Number(id)))));
+            prop_assert_eq!(decode(&text), Ok(event(&name, Some(RequestId::Number(id)), &text)));
         }
 
         #[test]
         fn an_id_comes_back_as_it_was(id in ".{0,64}") {
             let text = serde_json::json!({"id": id, "type": "ping"}).to_string();
             let message = decode(&text).unwrap();
-            let mut out = Vec::new();
-            encode(&ServerMessage::Pong { id: message.id }, &mut out);
-            let reply: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            let reply = encoded(&ServerMessage::Pong { to: message.to });
+            let reply: serde_json::Value = serde_json::from_str(&reply).unwrap();
             prop_assert_eq!(reply["id"].as_str(), Some(id.as_str()));
         }
     }

@@ -1,11 +1,17 @@
 //! What client and server say to each other: plain data, no I/O. docs/PROTOCOL.md is the reference.
 
 mod close;
+pub mod engineio;
 pub mod json;
 mod message;
+mod payload;
+pub mod socketio;
 
 pub use close::{CloseReason, Reconnect};
-pub use message::{ClientMessage, Request, RequestId, ServerMessage, SessionInfo, UserInfo};
+pub use message::{
+    ClientMessage, NamespaceId, ReplyTo, Request, RequestId, ServerMessage, SessionInfo, UserInfo,
+};
+pub use payload::{BadPayload, Payload};
 
 /// The WebSocket subprotocol, and its version.
 pub const SUBPROTOCOL: &str = "doorward.v1";

@@ -4,6 +4,7 @@ pub mod client;
 mod cookie;
 pub mod dev_mail;
 mod devices;
+pub mod engineio;
 mod extract;
 pub mod health;
 mod keys;
@@ -13,6 +14,7 @@ mod pages;
 mod password;
 mod register;
 mod site;
+pub mod socketio;
 pub mod tcp;
 #[cfg(test)]
 mod tests;

@@ -294,7 +294,7 @@ fn bearer(answer: &str) -> Option<&str> {
 
 fn goodbye(reason: CloseReason) -> Vec<u8> {
     let mut line = Vec::with_capacity(128);
-    json::encode(&ServerMessage::goodbye(reason), &mut line);
+    json::encode(&ServerMessage::goodbye(reason), |_| "", &mut line);
     line.push(b'\n');
     line
 }

@@ -16,6 +16,9 @@ use tracing::Instrument;
 use super::pages::error::for_browser;
 use crate::clock::Clock;
 
+/// In a response's extensions: a request of which there are so many that nobody wants to read of each.
+pub(super) struct Quiet;
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// For `App::wrap(middleware::from_fn(trace))`, as the outermost one. The clock is the application's
@@ -49,7 +52,9 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
         Ok(response) => response.status(),
         Err(error) => error.as_response_error().status_code(),
     };
-    span.in_scope(|| log(&route, status, ms));
+    let quiet = matches!(route.as_str(), "/healthz" | "/readyz")
+        || result.as_ref().is_ok_and(|response| response.response().extensions().contains::<Quiet>());
+    span.in_scope(|| log(quiet, status, ms));
     let id_text = id.to_string();
     // A UUID's text is always a header's value.
     let id = HeaderValue::from_str(&id_text).unwrap_or_else(|_| HeaderValue::from_static("none"));
@@ -84,14 +89,14 @@ fn method(method: &Method) -> &'static str {
 }
 
 /// The span has the id, the method and the route. Whoever made a 5xx has logged its cause.
-fn log(route: &str, status: StatusCode, ms: u64) {
+fn log(quiet: bool, status: StatusCode, ms: u64) {
     let status_code = status.as_u16();
-    if status == StatusCode::SERVICE_UNAVAILABLE && !matches!(route, "/healthz" | "/readyz") {
+    if status == StatusCode::SERVICE_UNAVAILABLE && !quiet {
         // Too much to do, or stopping: an answer by design, and worth a look.
         tracing::warn!(status = status_code, ms, "request turned away");
     } else if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
         tracing::error!(status = status_code, ms, "request failed");
-    } else if matches!(route, "/healthz" | "/readyz") {
+    } else if quiet {
         tracing::debug!(status = status_code, ms, "request");
     } else {
         // A 101 is an upgrade: this is the handshake, the session logs its own end.

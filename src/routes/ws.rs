@@ -15,10 +15,10 @@ use crate::error::ApiError;
 use crate::protocol::{BEARER_SUBPROTOCOL, CloseReason, SUBPROTOCOL};
 
 /// Bytes of a frame before sign-in: room for a token.
-const FIRST_FRAME: usize = 4 * 1024;
+pub(super) const FIRST_FRAME: usize = 4 * 1024;
 
 /// Fragments of one message.
-const FRAGMENTS: usize = 1024;
+pub(super) const FRAGMENTS: usize = 1024;
 
 pub(super) async fn connect(
     request: HttpRequest,
@@ -75,12 +75,12 @@ fn enter(request: &HttpRequest, site: &Site, house: &House) -> Result<Option<Ent
     }))
 }
 
-fn too_many_waiting() -> ApiError {
+pub(super) fn too_many_waiting() -> ApiError {
     let detail = "Too many sockets of this address have not signed in yet.";
     ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_waiting", detail)
 }
 
-fn bad_handshake(error: HandshakeError) -> ApiError {
+pub(super) fn bad_handshake(error: HandshakeError) -> ApiError {
     match error {
         // The second is a HEAD: a handshake is a GET.
         HandshakeError::NoWebsocketUpgrade | HandshakeError::GetMethodRequired => {

@@ -4,8 +4,13 @@ use uuid::Uuid;
 use super::*;
 use crate::clock::{Clock, ManualClock};
 use crate::domain::{LoginId, UserId};
+use crate::protocol::{NamespaceId, json};
 
-const RULES: Rules = Rules { auth_timeout: Duration::from_secs(5), heartbeat: Duration::from_secs(25) };
+const RULES: Rules =
+    Rules { auth_timeout: Duration::from_secs(5), heartbeat: Duration::from_secs(25), pong_timeout: None };
+
+/// Every heartbeat is pinged.
+const PINGED: Rules = Rules { pong_timeout: Some(Duration::from_secs(20)), ..RULES };
 
 fn access(user: u128, login: u128) -> Access {
     Access {
@@ -20,26 +25,37 @@ fn start() -> Instant {
     Clock::System.instant()
 }
 
-fn signed_in(now: Instant, lives: Duration) -> Authenticated {
+fn signed_in(now: Instant, lives: Duration) -> Session {
+    signed_in_by(RULES, now, lives)
+}
+
+fn signed_in_by(rules: Rules, now: Instant, lives: Duration) -> Session {
     let session = SessionId(Uuid::from_u128(9));
-    Unauthenticated::new(RULES, now).sign_in(session, access(1, 2), now + lives, now, None).0
+    let stranger = Unauthenticated::new(rules, now);
+    Session::Authenticated(stranger.sign_in(session, access(1, 2), now + lives, now, ReplyTo::default()).0)
+}
+
+fn receive(session: &mut Session, text: &str, now: Instant) -> Effect {
+    match json::decode(text, |_| None) {
+        Ok(message) => session.receive(&message, now),
+        Err(json::NotAnObject) => Effect::Close(CloseReason::BadMessage),
+    }
+}
+
+fn renew(session: &mut Session, access: Access, expires: Instant, now: Instant) -> Effect {
+    let Session::Authenticated(session) = session else { panic!("nobody is in") };
+    session.renew(access, expires, now, ReplyTo::default())
 }
 
 #[test]
 fn a_stranger_may_only_sign_in() {
     let now = start();
     let mut session = Session::new(RULES, now);
-    assert!(matches!(
-        session.receive(r#"{"type":"auth","token":"t","id":1}"#, now),
-        Effect::Verify { id: Some(RequestId::Number(1)), token } if token == "t"
-    ));
+    assert!(matches!(receive(&mut session, r#"{"type":"auth","token":"t"}"#, now), Effect::Verify));
     for text in [r#"{"type":"secret"}"#, "{}"] {
-        assert!(matches!(
-            Session::new(RULES, now).receive(text, now),
-            Effect::Close(CloseReason::Unauthorized)
-        ));
+        let effect = receive(&mut Session::new(RULES, now), text, now);
+        assert!(matches!(effect, Effect::Close(CloseReason::Unauthorized)));
     }
-    assert!(matches!(Session::new(RULES, now).receive("[]", now), Effect::Close(CloseReason::BadMessage)));
 }
 
 #[test]
@@ -70,7 +86,7 @@ fn a_token_is_announced_a_minute_before_its_end_and_renewed_in_band() {
     }
     assert_eq!(announced, Some(now + 14 * minute));
     assert!(matches!(
-        session.renew(access(1, 2), at + 15 * minute, at, None),
+        renew(&mut session, access(1, 2), at + 15 * minute, at),
         Effect::Send(ServerMessage::Authenticated { .. })
     ));
     session.heard(now + 15 * minute);
@@ -90,7 +106,7 @@ fn a_short_token_is_announced_halfway_and_once() {
     assert_eq!(session.deadline(), halfway);
     assert!(matches!(session.tick(now, Unread::default()), Effect::Nothing));
     assert!(matches!(session.tick(halfway, Unread::default()), Effect::Send(ServerMessage::Expiring { .. })));
-    let _ = session.renew(access(1, 2), halfway + Duration::from_secs(30), halfway, None);
+    let _ = renew(&mut session, access(1, 2), halfway + Duration::from_secs(30), halfway);
     assert!(
         matches!(session.tick(halfway, Unread::default()), Effect::Nothing),
         "not asked for at once again"
@@ -101,11 +117,12 @@ fn a_short_token_is_announced_halfway_and_once() {
 fn only_who_is_in_may_watch_the_sessions() {
     let now = start();
     let text = r#"{"type":"watch_sessions","id":3}"#;
-    assert!(matches!(
-        Session::Authenticated(signed_in(now, Duration::from_mins(15))).receive(text, now),
-        Effect::WatchSessions { id: Some(RequestId::Number(3)) }
-    ));
-    assert!(matches!(Session::new(RULES, now).receive(text, now), Effect::Close(CloseReason::Unauthorized)));
+    let mut somebody = signed_in(now, Duration::from_mins(15));
+    assert!(matches!(receive(&mut somebody, text, now), Effect::WatchSessions));
+    let mut stranger = Session::new(RULES, now);
+    assert!(matches!(receive(&mut stranger, text, now), Effect::Close(CloseReason::Unauthorized)));
+    let mut guest = Session::Guest(Unauthenticated::new(RULES, now).let_in());
+    assert!(matches!(receive(&mut guest, text, now), Effect::Send(ServerMessage::Error { .. })));
 }
 
 #[test]
@@ -113,7 +130,7 @@ fn somebody_elses_token_ends_the_session() {
     let now = start();
     for other in [access(7, 2), access(1, 7)] {
         let mut session = signed_in(now, Duration::from_mins(15));
-        assert!(matches!(session.renew(other, now, now, None), Effect::Close(CloseReason::Unauthorized)));
+        assert!(matches!(renew(&mut session, other, now, now), Effect::Close(CloseReason::Unauthorized)));
     }
 }
 
@@ -154,6 +171,59 @@ fn a_client_that_does_not_read_is_cut_though_it_talks() {
     assert!(matches!(session.tick(now + RULES.heartbeat * 2, moved), Effect::Nothing));
 }
 
+#[test]
+fn where_every_heartbeat_is_pinged_a_late_answer_ends_it() {
+    let now = start();
+    let timeout = Duration::from_secs(20);
+    for mut session in [signed_in_by(PINGED, now, Duration::from_mins(15)), {
+        Session::Guest(Unauthenticated::new(PINGED, now).let_in())
+    }] {
+        for beat in 1..5 {
+            let at = now + PINGED.heartbeat * beat;
+            assert_eq!(session.deadline(), at);
+            assert!(matches!(session.tick(at, Unread::default()), Effect::Ping));
+            // However much it talks.
+            session.heard(at + Duration::from_secs(19));
+        }
+        let last = now + PINGED.heartbeat * 4 + Duration::from_secs(19);
+        assert!(matches!(session.tick(now + PINGED.heartbeat * 5, Unread::default()), Effect::Ping));
+        let late = last + PINGED.heartbeat + timeout;
+        assert_eq!(session.deadline(), now + PINGED.heartbeat * 6);
+        assert!(matches!(session.tick(now + PINGED.heartbeat * 6, Unread::default()), Effect::Ping));
+        assert_eq!(session.deadline(), late);
+        assert!(matches!(
+            session.tick(late, Unread::default()),
+            Effect::Close(CloseReason::HeartbeatTimeout)
+        ));
+    }
+    // A stranger is pinged too, where the sign-in may take that long.
+    let patient = Rules { auth_timeout: Duration::from_mins(5), ..PINGED };
+    let mut stranger = Session::new(patient, now);
+    assert!(matches!(stranger.tick(now + PINGED.heartbeat, Unread::default()), Effect::Ping));
+    let late = now + PINGED.heartbeat + timeout;
+    assert!(matches!(stranger.tick(late, Unread::default()), Effect::Close(CloseReason::HeartbeatTimeout)));
+}
+
+#[test]
+fn an_open_namespace_asks_for_no_sign_in_and_a_closed_one_does() {
+    let now = start();
+    let join = |open, token: Option<&'static str>| ClientMessage {
+        to: ReplyTo::namespace(NamespaceId(1)),
+        request: Request::Join { open, token: token.map(Into::into), arguments: "{}" },
+    };
+    let stranger = || Session::new(RULES, now);
+    let guest = || Session::Guest(Unauthenticated::new(RULES, now).let_in());
+    let somebody = || signed_in(now, Duration::from_mins(15));
+    for mut session in [stranger(), guest(), somebody()] {
+        assert!(matches!(session.receive(&join(true, Some("t")), now), Effect::Join));
+        assert!(matches!(session.receive(&join(false, Some("t")), now), Effect::Verify));
+    }
+    for mut session in [stranger(), guest()] {
+        assert!(matches!(session.receive(&join(false, None), now), Effect::Verify));
+    }
+    assert!(matches!(somebody().receive(&join(false, None), now), Effect::Join));
+}
+
 proptest! {
     /// Whatever a client sends and however time passes: a stranger learns nothing but that it must sign in,
     /// nobody outlives the token, and the next deadline lies ahead once `tick` has nothing more to say.
@@ -162,13 +232,15 @@ proptest! {
         steps in prop::collection::vec((0_u64..40, ".{0,40}|\\{\"type\":\"([a-z]{0,8}|watch_sessions)\"(,\"id\":[0-9]{1,3})?\\}", any::<bool>()), 1..60),
         lives in 1_u64..2000,
         signs_in in any::<bool>(),
+        pinged in any::<bool>(),
     ) {
+        let rules = if pinged { PINGED } else { RULES };
         let begin = start();
         let mut now = begin;
         let mut session = if signs_in {
-            Session::Authenticated(signed_in(begin, Duration::from_secs(lives)))
+            signed_in_by(rules, begin, Duration::from_secs(lives))
         } else {
-            Session::new(RULES, begin)
+            Session::new(rules, begin)
         };
         'history: for (seconds, text, talks) in steps {
             now += Duration::from_secs(seconds);
@@ -184,9 +256,9 @@ proptest! {
             let limit = if signs_in { Duration::from_secs(lives) } else { RULES.auth_timeout };
             prop_assert!(now < begin + limit, "outlived its time");
             if talks {
-                match session.receive(&text, now) {
+                match receive(&mut session, &text, now) {
                     Effect::Close(_) => break,
-                    Effect::Send(_) | Effect::Run { .. } | Effect::WatchSessions { .. } => prop_assert!(signs_in, "a stranger was answered"),
+                    Effect::Send(_) | Effect::Run | Effect::WatchSessions | Effect::Join => prop_assert!(signs_in, "a stranger was answered"),
                     _ => {}
                 }
             }

@@ -272,7 +272,7 @@ async fn a_signal_signs_out<D: Door>() {
     logins_are(&app, &ann, 1).await;
 }
 
-crate::doors::at_every_door!(
+crate::doors::at_the_json_doors!(
     a_script_is_answered_and_signs_out,
     a_token_signs_in_and_is_left_alone,
     each_end_has_its_code,

@@ -188,7 +188,7 @@ async fn a_hidden_prompt_is_left_well<D: Door>() {
     .await;
 }
 
-crate::doors::at_every_door!(
+crate::doors::at_the_json_doors!(
     somebody_signs_in_and_looks_around,
     messages_come_while_somebody_types,
     signed_out_elsewhere_leaves_a_good_terminal,

@@ -77,21 +77,37 @@ pub trait Door: Sized {
     }
 }
 
-/// Runs bodies, `async fn body<D: Door>()`, at every door.
+/// Runs bodies, `async fn body<D: Door>()`, at the doors where messages are JSON.
+macro_rules! at_the_json_doors {
+    ($($body:ident),+ $(,)?) => {
+        $crate::doors::at_doors!(websocket: crate::live::Live, tcp: crate::line::Line; $($body),+);
+    };
+}
+
+/// Runs bodies at every door.
 macro_rules! at_every_door {
     ($($body:ident),+ $(,)?) => {
-        mod websocket {
+        $crate::doors::at_the_json_doors!($($body),+);
+        $crate::doors::at_doors!(
+            socketio_polling: crate::packets::Polling,
+            socketio_websocket: crate::packets::Frames;
+            $($body),+
+        );
+    };
+}
+
+macro_rules! at_doors {
+    ($door:ident: $client:ty, $($other:ident: $others:ty),+; $($body:ident),+) => {
+        $crate::doors::at_doors!($door: $client; $($body),+);
+        $crate::doors::at_doors!($($other: $others),+; $($body),+);
+    };
+    ($door:ident: $client:ty; $($body:ident),+) => {
+        mod $door {
             $(#[actix_web::test]
             async fn $body() {
-                super::$body::<crate::live::Live>().await;
-            })+
-        }
-        mod tcp {
-            $(#[actix_web::test]
-            async fn $body() {
-                super::$body::<crate::line::Line>().await;
+                super::$body::<$client>().await;
             })+
         }
     };
 }
-pub(crate) use at_every_door;
+pub(crate) use {at_doors, at_every_door, at_the_json_doors};

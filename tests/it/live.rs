@@ -62,7 +62,7 @@ pub async fn open_at(address: SocketAddr, headers: &[(&str, &str)]) -> Result<Li
 }
 
 /// A text frame of a client, masked with zeros.
-fn frame(text: &str) -> Vec<u8> {
+pub fn frame(text: &str) -> Vec<u8> {
     let length = u8::try_from(text.len()).unwrap();
     assert!(length < 126);
     let mut bytes = vec![0x81, 0x80 | length, 0, 0, 0, 0];

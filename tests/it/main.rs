@@ -20,6 +20,7 @@ mod logs;
 mod mail;
 mod mailer;
 mod operator;
+mod packets;
 mod passwords;
 mod process;
 mod raw;

@@ -79,12 +79,23 @@ pub enum Fault {
     Broken,
 }
 
+/// Says when there is room for more of what a client sends.
+pub trait Gate {
+    fn poll_open(&self, context: &Context<'_>) -> Poll<()>;
+}
+
+impl Gate for Rc<Outbox> {
+    fn poll_open(&self, context: &Context<'_>) -> Poll<()> {
+        self.poll_drained(context)
+    }
+}
+
 /// The request's payload, guarded: it fails at a header that announces too much, and it waits while frames
 /// are not looked at or answers not read, so that TCP slows the client down.
-pub struct Guard<S> {
+pub struct Guard<S, G> {
     pub walker: FrameWalker,
     pub watch: Rc<Watch<S>>,
-    pub outbox: Rc<Outbox>,
+    pub gate: G,
 }
 
 impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Watch<S> {
@@ -93,7 +104,11 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Watch<S> {
     }
 }
 
-impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Stream for Guard<S> {
+impl<S, G> Stream for Guard<S, G>
+where
+    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+    G: Gate + Unpin,
+{
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -108,7 +123,7 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Stream for Guard<S> 
             // with a whole frame before it, it has something to answer and comes back.
             return Poll::Pending;
         }
-        ready!(this.outbox.poll_drained(context));
+        ready!(this.gate.poll_open(context));
         let Some(chunk) = ready!(this.watch.poll_payload(context)) else {
             return Poll::Ready(None);
         };
@@ -157,8 +172,8 @@ mod tests {
             fault: Cell::new(None),
         });
         let outbox = Outbox::new(1000, None);
-        let mut guard =
-            Guard { walker: FrameWalker::default(), watch: Rc::clone(&watch), outbox: Rc::clone(&outbox) };
+        let gate = Rc::clone(&outbox);
+        let mut guard = Guard { walker: FrameWalker::default(), watch: Rc::clone(&watch), gate };
         let mut context = Context::from_waker(futures_util::task::noop_waker_ref());
         let mut reads = || Pin::new(&mut guard).poll_next(&mut context).is_ready();
         assert!(reads());

@@ -5,17 +5,19 @@ mod fragments;
 mod guard;
 mod lines;
 mod outbox;
+pub mod socketio;
 pub mod tcp;
 pub mod websocket;
 
-use std::future::{Future, poll_fn};
-use std::rc::Rc;
+use std::future::Future;
 
 use actix::dev::ToEnvelope;
 use actix::{ActorContext, AsyncContext};
 
 use super::session::{Close, Session};
-use crate::protocol::{CloseReason, ServerMessage};
+use crate::domain::SessionId;
+use crate::events::Events;
+use crate::protocol::{ClientMessage, CloseReason, NamespaceId, Payload, ServerMessage, json};
 use crate::session::Unread;
 
 pub use outbox::{Outbox, PeerSocket};
@@ -28,11 +30,41 @@ pub trait Carrier: Sized + Unpin + 'static {
     /// The word for lists and logs.
     const NAME: &'static str;
 
+    /// Clients expect a ping at every heartbeat, whatever else is said.
+    const PINGS_ALWAYS: bool = false;
+
+    /// Clients are in every namespace without asking.
+    const JOINS_SILENTLY: bool = true;
+
+    /// A whole message as it came.
+    type Message: Unpin + 'static;
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// Why the session ends: it is no message.
+    fn decode<'a>(
+        &mut self,
+        message: &'a Self::Message,
+        events: &Events,
+    ) -> Result<ClientMessage<'a>, CloseReason>;
+
+    /// What `message` brings; `arguments` is a part of it.
+    fn payload(message: &Self::Message, arguments: &str) -> Payload;
+
     /// Queues a message.
     ///
     /// # Errors
     /// [`Full`]: the client does not read and its bound is reached.
-    fn send(&mut self, message: &ServerMessage) -> Result<(), Full>;
+    fn send(&mut self, message: &ServerMessage, events: &Events) -> Result<(), Full>;
+
+    /// The client is in this namespace, where it goes by `id`.
+    fn joined(&mut self, _namespace: NamespaceId, _id: SessionId, _events: &Events) {}
+
+    /// The client is in no namespace.
+    fn is_nowhere(&self) -> bool {
+        false
+    }
 
     /// Asks for a sign of life.
     ///
@@ -47,28 +79,61 @@ pub trait Carrier: Sized + Unpin + 'static {
     /// session can end at once.
     fn close(&mut self, reason: CloseReason) -> bool;
 
-    /// Where what is sent waits for the client.
-    fn outbox(&self) -> &Rc<Outbox>;
-
     /// Ends the connection now, read or not.
-    fn cut(&self) {
-        self.outbox().cut();
-    }
+    fn cut(&self);
 
-    fn unread(&self) -> Unread {
-        self.outbox().unread()
-    }
+    fn unread(&self) -> Unread;
 
     /// So much waits to be read that no further request should be answered yet.
-    fn congested(&self) -> bool {
-        self.outbox().congested()
-    }
+    fn congested(&self) -> bool;
 
     /// Waits until the client has read enough to go on.
-    fn drained(&self) -> impl Future<Output = ()> + 'static {
-        let outbox = Rc::clone(self.outbox());
-        poll_fn(move |context| outbox.poll_drained(context))
-    }
+    fn drained(&self) -> impl Future<Output = ()> + 'static;
+}
+
+/// The answers of a carrier of JSON whose bytes wait in `$outbox`, an [`Outbox`] of its thread.
+macro_rules! json_in_outbox {
+    ($outbox:ident) => {
+        type Message = bytestring::ByteString;
+
+        fn decode<'a>(
+            &mut self,
+            message: &'a Self::Message,
+            events: &crate::events::Events,
+        ) -> Result<crate::protocol::ClientMessage<'a>, CloseReason> {
+            let find = |name: &str| events.find(name);
+            json::decode(message, find).map_err(|json::NotAnObject| CloseReason::BadMessage)
+        }
+
+        fn payload(message: &Self::Message, arguments: &str) -> crate::protocol::Payload {
+            crate::protocol::Payload::from_parts(message, arguments, Vec::new())
+        }
+
+        fn cut(&self) {
+            self.$outbox.cut();
+        }
+
+        fn unread(&self) -> crate::session::Unread {
+            self.$outbox.unread()
+        }
+
+        fn congested(&self) -> bool {
+            self.$outbox.congested()
+        }
+
+        fn drained(&self) -> impl Future<Output = ()> + 'static {
+            let outbox = Rc::clone(&self.$outbox);
+            poll_fn(move |context| outbox.poll_drained(context))
+        }
+    };
+}
+use json_in_outbox;
+
+/// As the JSON dialect writes it; nothing if there is nothing to say.
+fn json_text(message: &ServerMessage, events: &Events) -> Option<Vec<u8>> {
+    let mut text = Vec::with_capacity(256);
+    json::encode(message, |namespace| events.get(namespace).name(), &mut text);
+    (!text.is_empty()).then_some(text)
 }
 
 /// The outbox's bound is reached.

@@ -15,9 +15,10 @@ use tokio::sync::oneshot;
 
 use super::lines::{CHUNK, Lines, split_line};
 use super::outbox::{Drain, Outbox, PeerSocket};
-use super::{Carrier, Full};
+use super::{Carrier, Full, json_in_outbox, json_text};
 use crate::actors::session::Session;
 use crate::domain::Access;
+use crate::events::Events;
 use crate::protocol::{CloseReason, ServerMessage, json};
 
 /// The outcome of a sign-in, in the words that the older system's clients know.
@@ -158,6 +159,14 @@ impl Tcp {
         self.at_prompt = false;
         self.outbox.push(|out| out.extend_from_slice(words.as_bytes()))
     }
+
+    fn line(&mut self, mut text: Vec<u8>) -> Result<(), Full> {
+        if self.at_prompt {
+            self.say(FAILURE)?;
+        }
+        text.push(b'\n');
+        self.outbox.push(|out| out.extend_from_slice(&text))
+    }
 }
 
 impl Carrier for Tcp {
@@ -165,18 +174,14 @@ impl Carrier for Tcp {
 
     const NAME: &'static str = "tcp";
 
-    fn send(&mut self, message: &ServerMessage) -> Result<(), Full> {
-        if self.at_prompt {
-            self.say(FAILURE)?;
-        }
-        let mut text = Vec::with_capacity(256);
-        json::encode(message, &mut text);
-        text.push(b'\n');
-        self.outbox.push(|out| out.extend_from_slice(&text))
+    json_in_outbox!(outbox);
+
+    fn send(&mut self, message: &ServerMessage, events: &Events) -> Result<(), Full> {
+        json_text(message, events).map_or(Ok(()), |text| self.line(text))
     }
 
     fn ping(&mut self) -> Result<(), Full> {
-        self.send(&ServerMessage::Ping)
+        self.line(of_ours(&ServerMessage::Ping))
     }
 
     fn signed_in(&mut self) {
@@ -194,15 +199,18 @@ impl Carrier for Tcp {
             _ => {}
         }
         // Full or not: what does not fit is not read anyway.
-        let _ = self.send(&ServerMessage::goodbye(reason));
+        let _ = self.line(of_ours(&ServerMessage::goodbye(reason)));
         self.discard.set(true);
         self.outbox.finish();
         true
     }
+}
 
-    fn outbox(&self) -> &Rc<Outbox> {
-        &self.outbox
-    }
+/// A message that belongs to no namespace.
+fn of_ours(message: &ServerMessage) -> Vec<u8> {
+    let mut text = Vec::with_capacity(128);
+    json::encode(message, |_| "", &mut text);
+    text
 }
 
 impl StreamHandler<Result<ByteString, CloseReason>> for Session<Tcp> {

@@ -5,25 +5,27 @@ use std::future::{Future, poll_fn};
 use std::io::ErrorKind;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, StreamHandler, WrapFuture};
-use actix_http::ws::{Codec, OpCode, Parser};
+use actix_http::ws::{Codec, Frame, OpCode, Parser};
 use actix_web::error::Error;
 use actix_web::http::Version;
 use actix_web::{HttpRequest, HttpResponse, rt, web};
 use actix_web_actors::ws;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
+use tokio_util::codec::Decoder;
 
 pub use actix_web_actors::ws::{HandshakeError, Message, ProtocolError, WebsocketContext};
 
 use super::fragments::{Fragments, Whole};
-use super::guard::{Fault, FrameWalker, Guard, Watch};
+use super::guard::{Fault, FrameWalker, Gate, Guard, Watch};
 use super::outbox::{Drain, Outbox, PeerSocket};
-use super::{Carrier, Full};
+use super::{Carrier, Full, json_in_outbox, json_text};
 use crate::actors::session::Session;
+use crate::events::Events;
 use crate::protocol::{CloseReason, ServerMessage, json};
 
 /// How long a client may take to read what is left for it when its session has ended.
@@ -93,28 +95,84 @@ where
     A: Actor<Context = WebsocketContext<A>> + StreamHandler<Result<Message, ProtocolError>>,
 {
     let mut response = ws::handshake_with_protocols(request, protocols)?;
-    let outbox = Outbox::new(limits.outbox, request.conn_data::<PeerSocket>().copied());
-    let watch = Rc::new(Watch {
-        payload: RefCell::new(payload),
-        limit: Cell::new(limits.first_frame),
-        frames: Cell::new(0),
-        fault: Cell::new(None),
-    });
-    let guard =
-        Guard { walker: FrameWalker::default(), watch: Rc::clone(&watch), outbox: Rc::clone(&outbox) };
-    let actor = make(WebSocket {
-        outbox: Rc::clone(&outbox),
-        watch,
-        fragments: Fragments::default(),
-        limits,
-        close_sent: false,
-        discarding: false,
-    });
+    let socket = WebSocket::new(request, payload, limits);
+    let outbox = Rc::clone(&socket.outbox);
+    let guard = socket.guard(Rc::clone(&outbox));
     let codec = Codec::new().max_size(limits.frame);
     // Boxed: a future that is moved into another one would take its room twice.
-    let context = Box::pin(WebsocketContext::with_codec(actor, guard, codec));
+    let context = Box::pin(WebsocketContext::with_codec(make(socket), guard, codec));
     rt::spawn(run(context, Rc::clone(&outbox)));
     Ok(response.body(Drain(outbox)))
+}
+
+/// Answers the handshake, for whoever reads the frames without an actor here. `gate` says when to read on.
+///
+/// # Errors
+/// As [`open`].
+pub fn accept<G: Gate + Unpin>(
+    request: &HttpRequest,
+    payload: web::Payload,
+    limits: Limits,
+    gate: G,
+) -> Result<(HttpResponse, WebSocket, Frames<G>), HandshakeError> {
+    let mut response = ws::handshake(request)?;
+    let socket = WebSocket::new(request, payload, limits);
+    let guard = socket.guard(gate);
+    let frames = Frames { guard, codec: Codec::new().max_size(limits.frame), buffer: BytesMut::new() };
+    Ok((response.body(Drain(Rc::clone(&socket.outbox))), socket, frames))
+}
+
+/// The frames of a connection, decoded.
+pub struct Frames<G> {
+    guard: Guard<web::Payload, G>,
+    codec: Codec,
+    buffer: BytesMut,
+}
+
+impl<G> Frames<G> {
+    /// Bytes that a frame may announce from now on.
+    pub fn set_limit(&self, limit: usize) {
+        self.guard.watch.limit.set(limit);
+    }
+}
+
+impl<G: Gate + Unpin> Stream for Frames<G> {
+    type Item = Result<Message, ProtocolError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            match this.codec.decode(&mut this.buffer) {
+                Err(error) => return Poll::Ready(Some(Err(error))),
+                Ok(Some(frame)) => return Poll::Ready(Some(message(frame))),
+                Ok(None) => {}
+            }
+            match ready!(Pin::new(&mut this.guard).poll_next(context)) {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => {
+                    let error = std::io::Error::other(error.to_string());
+                    return Poll::Ready(Some(Err(ProtocolError::Io(error))));
+                }
+                // An idle connection keeps no buffer.
+                Some(Ok(chunk)) if this.buffer.is_empty() => this.buffer = chunk.into(),
+                Some(Ok(chunk)) => this.buffer.extend_from_slice(&chunk),
+            }
+        }
+    }
+}
+
+fn message(frame: Frame) -> Result<Message, ProtocolError> {
+    Ok(match frame {
+        Frame::Text(bytes) => {
+            let text = bytes.try_into().map_err(|_| ProtocolError::Io(std::io::Error::other("not UTF-8")))?;
+            Message::Text(text)
+        }
+        Frame::Binary(bytes) => Message::Binary(bytes),
+        Frame::Continuation(item) => Message::Continuation(item),
+        Frame::Ping(bytes) => Message::Ping(bytes),
+        Frame::Pong(bytes) => Message::Pong(bytes),
+        Frame::Close(reason) => Message::Close(reason),
+    })
 }
 
 /// Polls an actor's context to its end, or until the connection is gone: dropping the context stops the actor.
@@ -150,7 +208,7 @@ async fn see_off(outbox: Rc<Outbox>) {
 }
 
 /// Ends the body when dropped, also when the actor panics: its socket would stay open without an owner.
-struct Finish(Rc<Outbox>);
+pub struct Finish(Rc<Outbox>);
 
 impl Drop for Finish {
     fn drop(&mut self) {
@@ -159,6 +217,43 @@ impl Drop for Finish {
 }
 
 impl WebSocket {
+    fn new(request: &HttpRequest, payload: web::Payload, limits: Limits) -> Self {
+        let watch = Rc::new(Watch {
+            payload: RefCell::new(payload),
+            limit: Cell::new(limits.first_frame),
+            frames: Cell::new(0),
+            fault: Cell::new(None),
+        });
+        Self {
+            outbox: Outbox::new(limits.outbox, request.conn_data::<PeerSocket>().copied()),
+            watch,
+            fragments: Fragments::default(),
+            limits,
+            close_sent: false,
+            discarding: false,
+        }
+    }
+
+    fn guard<G>(&self, gate: G) -> Guard<web::Payload, G> {
+        Guard { walker: FrameWalker::default(), watch: Rc::clone(&self.watch), gate }
+    }
+
+    /// Where what is sent waits for the client.
+    pub(super) const fn outbox(&self) -> &Rc<Outbox> {
+        &self.outbox
+    }
+
+    /// For whoever owns the socket: ends it when dropped.
+    pub(super) fn finish(&self) -> Finish {
+        Finish(Rc::clone(&self.outbox))
+    }
+
+    /// Nothing more will be said; what is left may be read for a moment.
+    pub(super) async fn see_off(&self) {
+        self.outbox.finish();
+        see_off(Rc::clone(&self.outbox)).await;
+    }
+
     /// Queues a whole text or binary message.
     ///
     /// # Errors
@@ -252,10 +347,10 @@ impl Carrier for WebSocket {
 
     const NAME: &'static str = "websocket";
 
-    fn send(&mut self, message: &ServerMessage) -> Result<(), Full> {
-        let mut text = Vec::with_capacity(256);
-        json::encode(message, &mut text);
-        self.frame(&text, OpCode::Text)
+    json_in_outbox!(outbox);
+
+    fn send(&mut self, message: &ServerMessage, events: &Events) -> Result<(), Full> {
+        json_text(message, events).map_or(Ok(()), |text| self.frame(&text, OpCode::Text))
     }
 
     fn ping(&mut self) -> Result<(), Full> {
@@ -275,15 +370,13 @@ impl Carrier for WebSocket {
             }
             _ => {
                 // Full or not: what does not fit is not read anyway.
-                let _ = self.send(&ServerMessage::goodbye(reason));
+                let mut text = Vec::with_capacity(128);
+                json::encode(&ServerMessage::goodbye(reason), |_| "", &mut text);
+                let _ = self.frame(&text, OpCode::Text);
                 self.write_close(Some((reason.code(), reason.sentence())));
                 true
             }
         }
-    }
-
-    fn outbox(&self) -> &Rc<Outbox> {
-        &self.outbox
     }
 }
 

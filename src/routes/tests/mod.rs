@@ -83,6 +83,7 @@ fn config(dir: &std::path::Path, public_url: &str) -> Config {
         },
         mail: config::Mail { url: config::MailUrl::Preview, from: "no-reply@localhost".parse().unwrap() },
         tcp: config::Tcp { listen: None },
+        socketio: config::SocketIo { path: None, ping_timeout: Duration::from_secs(20) },
         tls: None,
         sockets: config::Sockets {
             auth_timeout: Duration::from_secs(5),

@@ -1,0 +1,154 @@
+//! An application's own events on Doorward's doors, and the server that the official test suites of Engine.IO and
+//! Socket.IO expect: `cargo run --example echo`, then run a suite, which knows where to look.
+//!
+//! Its namespaces are open: whoever comes is let in as a guest. Most applications want the opposite, which is
+//! what `Namespace::new` does by itself.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, AsyncContext, Context as ActorOf, StreamHandler};
+use actix_web::HttpRequest;
+use doorward::actors::carrier::socketio::engine::{Engines, Handle, Incoming, Limits};
+use doorward::app::{Additions, Application};
+use doorward::clock::Clock;
+use doorward::config::Config;
+use doorward::error::ApiError;
+use doorward::events::{Context, Error, Events, Namespace, Payload, Reply};
+use doorward::routes::engineio::{self, Above, Start};
+use doorward::session::{Effect, Rules, Session, Unread};
+
+// What the suites count on.
+const LISTEN: &str = "127.0.0.1:3000";
+const PING_INTERVAL: Duration = Duration::from_millis(300);
+const PING_TIMEOUT: Duration = Duration::from_millis(200);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const MAX_PAYLOAD: usize = 1_000_000;
+
+/// `message` comes back as `message-back`, with all that it brings.
+async fn message(context: Context, payload: Payload) -> Result<(), Error> {
+    Ok(context.emit("message-back", payload)?)
+}
+
+/// What this brings comes back as the acknowledgement.
+async fn message_with_ack(_: Context, payload: Payload) -> Reply {
+    Reply::Acknowledge(payload)
+}
+
+/// What came with CONNECT comes back.
+async fn connected(context: Context, auth: Payload) -> Result<(), Error> {
+    Ok(context.emit("auth", auth)?)
+}
+
+fn events() -> Events {
+    let echo = |namespace: Namespace| {
+        namespace.open().on_connect(connected).on("message", message).on("message-with-ack", message_with_ack)
+    };
+    Events::default().main(echo).namespace(echo(Namespace::new("/custom")))
+}
+
+/// Engine.IO alone, without Socket.IO and without sessions: every message comes back.
+struct Echo {
+    engine: Handle,
+    /// Pings, and notices silence.
+    rules: Session,
+}
+
+impl Echo {
+    fn tick(&mut self, context: &mut ActorOf<Self>) {
+        let now = Clock::System.instant();
+        loop {
+            match self.rules.tick(now, Unread::default()) {
+                Effect::Nothing => break,
+                Effect::Ping => self.say(|queue| queue.text(|out| out.push(b'2'))),
+                _ => return context.stop(),
+            }
+        }
+        let next = self.rules.deadline().saturating_duration_since(now);
+        context.run_later(next, Self::tick);
+    }
+
+    fn say(&self, write: impl FnOnce(&mut doorward::protocol::engineio::Queue)) {
+        // Whoever does not read its echo loses it.
+        let _ = self.engine.push(write);
+    }
+}
+
+impl Actor for Echo {
+    type Context = ActorOf<Self>;
+
+    fn started(&mut self, context: &mut ActorOf<Self>) {
+        context.add_stream(self.engine.incoming());
+        self.tick(context);
+    }
+}
+
+impl StreamHandler<Incoming> for Echo {
+    fn handle(&mut self, incoming: Incoming, context: &mut ActorOf<Self>) {
+        self.rules.heard(Clock::System.instant());
+        match incoming {
+            Incoming::Message(text) => self.say(|queue| {
+                queue.text(|out| {
+                    out.push(b'4');
+                    out.extend_from_slice(text.as_bytes());
+                });
+            }),
+            Incoming::Binary(bytes) => self.say(|queue| queue.binary(&bytes)),
+            Incoming::Heard => {}
+            Incoming::Left | Incoming::Refused(_) => context.stop(),
+        }
+    }
+}
+
+struct EchoDoor;
+
+impl Above for EchoDoor {
+    fn enter(&self, _: &HttpRequest) -> Result<Start, ApiError> {
+        Ok(Box::new(|engine| {
+            let rules = Rules {
+                auth_timeout: Duration::from_hours(24),
+                heartbeat: PING_INTERVAL,
+                pong_timeout: Some(PING_TIMEOUT),
+            };
+            Echo { engine, rules: Session::new(rules, Clock::System.instant()) }.start();
+        }))
+    }
+}
+
+#[actix_web::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let data = tempfile::tempdir()?;
+    let data_dir = data.path().display().to_string();
+    let mut config = Config::from_pairs([
+        ("http.listen", LISTEN),
+        ("public_url", "http://localhost:3000"),
+        ("tcp.listen", "off"),
+        ("data_dir", &data_dir),
+        // A suite opens more at once than strangers usually may.
+        ("sockets.max_waiting_per_address", "1000"),
+    ])?;
+    config.sockets.heartbeat = PING_INTERVAL;
+    config.sockets.auth_timeout = CONNECT_TIMEOUT;
+    config.sockets.max_frame = MAX_PAYLOAD;
+    config.socketio.ping_timeout = PING_TIMEOUT;
+
+    let limits = Limits { first_message: MAX_PAYLOAD, message: MAX_PAYLOAD, outbox: 4 * MAX_PAYLOAD };
+    let engines = Engines::new(limits);
+    let additions = Additions::new(events()).routes(move |table| {
+        let door = engineio::Door {
+            engines: engines.clone(),
+            ping_interval: PING_INTERVAL,
+            ping_timeout: PING_TIMEOUT,
+            above: Rc::new(EchoDoor),
+        };
+        engineio::configure(table, "/engine.io/", door);
+    });
+    let app = Application::build_with(config, Clock::System, additions).await?;
+    println!("Listening on http://{}", app.address());
+    app.run_until_stopped(async {
+        // Without a signal there is nothing to wait for.
+        let _ = tokio::signal::ctrl_c().await;
+    })
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,607 @@
+//! One Engine.IO session as all who carry it share it. Its actor lives on one thread; polls, and the WebSocket
+//! that a client upgrades to, arrive at any.
+
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+use bytestring::ByteString;
+use futures_util::Stream;
+
+use crate::actors::carrier::Full;
+use crate::actors::carrier::guard::Gate;
+use crate::auth::secret;
+use crate::protocol::CloseReason;
+use crate::protocol::engineio::Queue;
+use crate::session::Unread;
+
+/// Bounds of one session, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// A message, or a POST, before sign-in.
+    pub first_message: usize,
+    /// The same after it; what clients are told as `maxPayload`.
+    pub message: usize,
+    /// What may wait for the client to fetch.
+    pub outbox: usize,
+}
+
+/// What comes from a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Incoming {
+    Message(ByteString),
+    Binary(Bytes),
+    /// A pong, or another sign of life.
+    Heard,
+    /// The client closed, or its connection ended, or it was told the last that there was to say.
+    Left,
+    /// It must be closed, with this reason.
+    Refused(CloseReason),
+}
+
+/// Where what is sent leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    Polling,
+    /// A WebSocket is there that the client has not decided for. Once it has asked, polls are to end.
+    Probing {
+        asked: bool,
+    },
+    WebSocket,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// What waits is to be fetched, then a WebSocket is closed with this.
+    Closing(u16, &'static str),
+    /// The client has closed. A poll of its own that waits, or is still on its way to us, is answered with a noop.
+    Left,
+    Ended,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Polls {
+    None,
+    One,
+    /// A second one came while one waited.
+    Overlapped,
+}
+
+/// Why a request was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no such session, or not any more.
+    Unknown,
+    /// Not over this transport, or two at a time.
+    Bad,
+}
+
+#[derive(Debug)]
+pub struct Engine {
+    id: String,
+    limits: Limits,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    out: Queue,
+    drained: u64,
+    inbox: VecDeque<Incoming>,
+    transport: Transport,
+    phase: Phase,
+    /// The connection is not to be waited for.
+    cut: bool,
+    polls: Polls,
+    posting: bool,
+    message_limit: usize,
+    /// The session's actor.
+    actor: Option<Waker>,
+    /// Whoever sends what is in `out`: a poll or a WebSocket.
+    sender: Option<Waker>,
+    /// Whoever waits until there is room, in `out` or in `inbox`.
+    waiting: Vec<Waker>,
+}
+
+impl State {
+    fn wake_waiting(&mut self) {
+        self.waiting.drain(..).for_each(Waker::wake);
+    }
+
+    fn wake_sender(&mut self) {
+        if let Some(sender) = self.sender.take() {
+            sender.wake();
+        }
+    }
+
+    fn receive(&mut self, incoming: Incoming) {
+        if self.phase != Phase::Ended {
+            self.inbox.push_back(incoming);
+            if let Some(actor) = self.actor.take() {
+                actor.wake();
+            }
+        }
+    }
+
+    /// Nobody answers any more. The actor is told once, if it does not know.
+    fn end(&mut self) {
+        if self.phase != Phase::Ended {
+            self.receive(Incoming::Left);
+            self.phase = Phase::Ended;
+        }
+        self.out.clear();
+        self.wake_sender();
+        self.wake_waiting();
+    }
+
+    fn remember_sender(&mut self, context: &Context<'_>) {
+        if !self.sender.as_ref().is_some_and(|sender| sender.will_wake(context.waker())) {
+            self.sender = Some(context.waker().clone());
+        }
+    }
+
+    fn remember(wakers: &mut Vec<Waker>, context: &Context<'_>) {
+        if !wakers.iter().any(|waker| waker.will_wake(context.waker())) {
+            wakers.push(context.waker().clone());
+        }
+    }
+}
+
+impl Engine {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What its requests name it by: whoever knows it can speak for the session, so it is never logged.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.state().transport
+    }
+
+    /// Bytes that a message may have now.
+    #[must_use]
+    pub fn message_limit(&self) -> usize {
+        self.state().message_limit
+    }
+
+    /// Adds to what waits for the client, all of it or nothing.
+    ///
+    /// # Errors
+    /// [`Full`] when the bound was reached before.
+    pub fn push(&self, write: impl FnOnce(&mut Queue)) -> Result<(), Full> {
+        let mut state = self.state();
+        if state.phase != Phase::Open {
+            return Ok(());
+        }
+        if state.out.len() >= self.limits.outbox {
+            return Err(Full);
+        }
+        write(&mut state.out);
+        state.wake_sender();
+        Ok(())
+    }
+
+    /// The client has signed in: larger messages are welcome from now on.
+    pub fn widen(&self) {
+        self.state().message_limit = self.limits.message;
+    }
+
+    /// No more will be pushed: what waits is sent, then the transport closes, a WebSocket with this code.
+    pub fn close(&self, code: u16, sentence: &'static str) {
+        let mut state = self.state();
+        if state.phase == Phase::Open {
+            state.phase = Phase::Closing(code, sentence);
+            state.wake_sender();
+            state.wake_waiting();
+        }
+    }
+
+    /// Ends it now, whether what waits was read or not.
+    pub fn end(&self, cut: bool) {
+        let mut state = self.state();
+        state.cut |= cut;
+        if state.phase != Phase::Left {
+            state.end();
+        }
+    }
+
+    #[must_use]
+    pub fn unread(&self) -> Unread {
+        let state = self.state();
+        Unread { waiting: state.out.len(), drained: state.drained }
+    }
+
+    fn is_congested(&self, state: &State) -> bool {
+        state.out.len() > self.limits.outbox / 4 && state.phase == Phase::Open
+    }
+
+    /// A quarter of the bound waits: requests are answered no faster than answers are read.
+    #[must_use]
+    pub fn congested(&self) -> bool {
+        self.is_congested(&self.state())
+    }
+
+    /// Ready once no longer congested.
+    pub fn poll_drained(&self, context: &Context<'_>) -> Poll<()> {
+        let mut state = self.state();
+        if !self.is_congested(&state) {
+            return Poll::Ready(());
+        }
+        State::remember(&mut state.waiting, context);
+        Poll::Pending
+    }
+
+    /// Ready once the actor has looked at all that came, and answers are read: so that nothing piles up here.
+    pub fn poll_heard(&self, context: &Context<'_>) -> Poll<()> {
+        let mut state = self.state();
+        // A client that is about to change the transport fetches nothing until we have read that it does.
+        let settled = state.phase != Phase::Open || matches!(state.transport, Transport::Probing { .. });
+        if settled || (state.inbox.is_empty() && !self.is_congested(&state)) {
+            return Poll::Ready(());
+        }
+        State::remember(&mut state.waiting, context);
+        Poll::Pending
+    }
+
+    pub fn receive(&self, incoming: Incoming) {
+        self.state().receive(incoming);
+    }
+
+    /// The client has said that it goes.
+    pub fn leave(&self) {
+        let mut state = self.state();
+        state.end();
+        state.phase = Phase::Left;
+    }
+
+    /// A poll begins.
+    ///
+    /// # Errors
+    /// [`Refusal`]. A second one at a time ends the session.
+    pub fn begin_poll(self: &Arc<Self>) -> Result<PollTicket, Refusal> {
+        let mut state = self.state();
+        if state.phase == Phase::Ended {
+            return Err(Refusal::Unknown);
+        }
+        if state.transport == Transport::WebSocket {
+            return Err(Refusal::Bad);
+        }
+        if state.polls != Polls::None {
+            state.polls = Polls::Overlapped;
+            state.end();
+            return Err(Refusal::Bad);
+        }
+        state.polls = Polls::One;
+        drop(state);
+        Ok(PollTicket { engine: Arc::clone(self), answered: false, waited: false })
+    }
+
+    /// A POST begins; it is over when the ticket is dropped.
+    ///
+    /// # Errors
+    /// As [`Engine::begin_poll`].
+    pub fn begin_post(self: &Arc<Self>) -> Result<PostTicket, Refusal> {
+        let mut state = self.state();
+        match state.phase {
+            Phase::Open => {}
+            Phase::Closing(..) | Phase::Left | Phase::Ended => return Err(Refusal::Unknown),
+        }
+        if state.transport == Transport::WebSocket {
+            return Err(Refusal::Bad);
+        }
+        if state.posting {
+            state.end();
+            return Err(Refusal::Bad);
+        }
+        state.posting = true;
+        drop(state);
+        Ok(PostTicket(Arc::clone(self)))
+    }
+
+    /// A WebSocket comes that the client may go on over. One at a time.
+    #[must_use]
+    pub fn begin_probe(&self) -> bool {
+        let mut state = self.state();
+        let may = state.transport == Transport::Polling && state.phase == Phase::Open;
+        if may {
+            state.transport = Transport::Probing { asked: false };
+        }
+        may
+    }
+
+    /// The probe was answered: the client waits for its poll to end.
+    pub fn probed(&self) {
+        let mut state = self.state();
+        state.transport = Transport::Probing { asked: true };
+        state.wake_sender();
+    }
+
+    pub fn upgraded(&self) {
+        let mut state = self.state();
+        state.transport = Transport::WebSocket;
+        state.wake_sender();
+    }
+
+    pub fn probe_failed(&self) {
+        let mut state = self.state();
+        state.transport = Transport::Polling;
+        state.wake_sender();
+    }
+
+    /// What a WebSocket sends next, appended to `out` until that has more than `enough` bytes.
+    pub fn poll_frames(&self, context: &Context<'_>, out: &mut BytesMut, enough: usize) -> Poll<Next> {
+        let mut state = self.state();
+        let before = state.out.len();
+        if state.out.take_frames(out, enough) {
+            self.took(&mut state, before);
+            return Poll::Ready(Next::Frames);
+        }
+        match state.phase {
+            Phase::Open => {
+                state.remember_sender(context);
+                Poll::Pending
+            }
+            Phase::Closing(code, sentence) => Poll::Ready(Next::Close(code, sentence)),
+            Phase::Left | Phase::Ended => Poll::Ready(Next::Ended),
+        }
+    }
+
+    /// Ready once it is over: whether it was cut.
+    pub fn poll_ended(&self, context: &Context<'_>) -> Poll<bool> {
+        let mut state = self.state();
+        if matches!(state.phase, Phase::Left | Phase::Ended) {
+            return Poll::Ready(state.cut);
+        }
+        state.remember_sender(context);
+        Poll::Pending
+    }
+
+    fn took(&self, state: &mut State, before: usize) {
+        state.drained += (before - state.out.len()) as u64;
+        if state.out.len() <= self.limits.outbox / 8 {
+            state.wake_waiting();
+        }
+    }
+
+    /// Ready with what came from the client, nothing at the end.
+    fn poll_incoming(&self, context: &Context<'_>) -> Poll<Option<Incoming>> {
+        let mut state = self.state();
+        if let Some(incoming) = state.inbox.pop_front() {
+            if state.inbox.is_empty() {
+                // An idle session keeps no buffer.
+                state.inbox = VecDeque::new();
+                state.wake_waiting();
+            }
+            return Poll::Ready(Some(incoming));
+        }
+        if matches!(state.phase, Phase::Left | Phase::Ended) {
+            return Poll::Ready(None);
+        }
+        if !state.actor.as_ref().is_some_and(|actor| actor.will_wake(context.waker())) {
+            state.actor = Some(context.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+impl Gate for Arc<Engine> {
+    fn poll_open(&self, context: &Context<'_>) -> Poll<()> {
+        self.poll_heard(context)
+    }
+}
+
+/// What a WebSocket does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    Frames,
+    Close(u16, &'static str),
+    Ended,
+}
+
+/// What a poll is answered.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
+    Payload(String),
+    /// The client is about to go on elsewhere; at once if this poll was there before it asked.
+    Noop {
+        at_once: bool,
+    },
+    Unknown,
+}
+
+/// A poll that waits. Dropped before it was answered, its client has gone.
+pub struct PollTicket {
+    engine: Arc<Engine>,
+    answered: bool,
+    waited: bool,
+}
+
+impl Future for PollTicket {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+        let engine = Arc::clone(&self.engine);
+        let mut state = engine.state();
+        let probed = state.transport == Transport::Probing { asked: true };
+        let answer = match state.phase {
+            Phase::Ended if state.polls == Polls::Overlapped => Answer::Payload("1".to_owned()),
+            Phase::Ended => Answer::Unknown,
+            Phase::Left => {
+                state.phase = Phase::Ended;
+                Answer::Noop { at_once: true }
+            }
+            Phase::Open | Phase::Closing(..) if !state.out.is_empty() => {
+                let before = state.out.len();
+                let mut payload = state.out.take_payload();
+                engine.took(&mut state, before);
+                if matches!(state.phase, Phase::Closing(..)) {
+                    payload.push_str("\u{1e}1");
+                    state.end();
+                }
+                Answer::Payload(payload)
+            }
+            Phase::Closing(..) => {
+                state.end();
+                Answer::Payload("1".to_owned())
+            }
+            Phase::Open if probed || state.transport == Transport::WebSocket => {
+                Answer::Noop { at_once: self.waited }
+            }
+            Phase::Open => {
+                state.remember_sender(context);
+                self.waited = true;
+                return Poll::Pending;
+            }
+        };
+        // During the moment before a noop, it is the client's one poll still.
+        if !matches!(answer, Answer::Noop { at_once: false }) {
+            state.polls = Polls::None;
+        }
+        drop(state);
+        self.answered = true;
+        Poll::Ready(answer)
+    }
+}
+
+impl PollTicket {
+    /// A moment after the answer was [`Answer::Noop`]: whether the client has gone on already.
+    #[must_use]
+    pub fn is_too_late(&self) -> bool {
+        let mut state = self.engine.state();
+        state.polls = Polls::None;
+        state.transport == Transport::WebSocket || state.phase == Phase::Ended
+    }
+}
+
+impl Drop for PollTicket {
+    fn drop(&mut self) {
+        let mut state = self.engine.state();
+        state.polls = Polls::None;
+        if !self.answered {
+            state.end();
+        }
+    }
+}
+
+pub struct PostTicket(Arc<Engine>);
+
+impl Drop for PostTicket {
+    fn drop(&mut self) {
+        self.0.state().posting = false;
+    }
+}
+
+/// Every Engine.IO session of one door, by its id.
+#[derive(Debug, Clone)]
+pub struct Engines {
+    limits: Limits,
+    all: Arc<Mutex<HashMap<String, Arc<Engine>>>>,
+}
+
+impl Engines {
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, all: Arc::default() }
+    }
+
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<String, Arc<Engine>>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new session, for its actor to have.
+    #[must_use]
+    pub fn start(&self, transport: Transport) -> Handle {
+        let engine = Arc::new(Engine {
+            // 256 random bits, like every secret of ours.
+            id: secret::random_token(),
+            limits: self.limits,
+            state: Mutex::new(State {
+                out: Queue::default(),
+                drained: 0,
+                inbox: VecDeque::new(),
+                transport,
+                phase: Phase::Open,
+                cut: false,
+                polls: Polls::None,
+                posting: false,
+                message_limit: self.limits.first_message,
+                actor: None,
+                sender: None,
+                waiting: Vec::new(),
+            }),
+        });
+        // A session that begins over WebSocket has no requests that could name it.
+        let engines = (transport == Transport::Polling).then(|| self.clone());
+        if let Some(engines) = &engines {
+            engines.all().insert(engine.id.clone(), Arc::clone(&engine));
+        }
+        Handle { engine, engines }
+    }
+
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<Arc<Engine>> {
+        self.all().get(id).cloned()
+    }
+
+    pub fn forget(&self, id: &str) {
+        self.all().remove(id);
+    }
+}
+
+/// The session as its actor has it. Dropped, it ends, however the actor did.
+pub struct Handle {
+    engine: Arc<Engine>,
+    engines: Option<Engines>,
+}
+
+impl std::ops::Deref for Handle {
+    type Target = Arc<Engine>;
+
+    fn deref(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+}
+
+impl Handle {
+    /// What comes from the client.
+    #[must_use]
+    pub fn incoming(&self) -> Inbox {
+        Inbox(Arc::clone(&self.engine))
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.engine.end(false);
+        if let Some(engines) = &self.engines
+            // Whoever saw the client leave takes it away in a moment.
+            && self.engine.state().phase != Phase::Left
+        {
+            engines.forget(&self.engine.id);
+        }
+    }
+}
+
+/// What comes from the client, as a stream for its actor.
+pub struct Inbox(Arc<Engine>);
+
+impl Stream for Inbox {
+    type Item = Incoming;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Incoming>> {
+        self.0.poll_incoming(context)
+    }
+}

@@ -1,0 +1,181 @@
+//! Between an Engine.IO session and a WebSocket, each of which may be on a thread of its own.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures_util::Stream;
+
+use super::engine::{Engine, Incoming, Next};
+use crate::actors::carrier::fragments::Whole;
+use crate::actors::carrier::websocket::{self, Finish, Frames, WebSocket};
+use crate::protocol::CloseReason;
+use crate::protocol::engineio::Packet;
+
+/// How long a client may take to decide for a WebSocket that it has opened.
+const PROBE: Duration = Duration::from_secs(10);
+
+/// How long it may take to answer a close.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Bytes that are on their way at once.
+const CHUNK: usize = 32 * 1024;
+
+/// Carries a session over a WebSocket from its first frame on.
+pub async fn carry(engine: Arc<Engine>, socket: WebSocket, frames: Frames<Arc<Engine>>) {
+    let mut relay = Relay { engine, _finish: socket.finish(), socket, frames: Some(frames) };
+    let ended = relay.carry().await;
+    relay.engine.end(false);
+    Box::pin(relay.close(ended)).await;
+}
+
+/// Lets a client of long-polling try a WebSocket, and go on over it if it likes.
+pub async fn upgrade(engine: Arc<Engine>, socket: WebSocket, frames: Frames<Arc<Engine>>) {
+    let mut relay = Relay { engine, _finish: socket.finish(), socket, frames: Some(frames) };
+    #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
+    let upgraded = tokio::time::timeout(PROBE, Box::pin(relay.probe())).await.unwrap_or(false);
+    if !upgraded {
+        relay.engine.probe_failed();
+        return Box::pin(relay.close(Ended::Refused)).await;
+    }
+    let ended = relay.carry().await;
+    relay.engine.end(false);
+    Box::pin(relay.close(ended)).await;
+}
+
+/// Closes a WebSocket that was accepted and is of no use.
+pub async fn turn_away(engine: Arc<Engine>, socket: WebSocket, frames: Frames<Arc<Engine>>) {
+    let relay = Relay { engine, _finish: socket.finish(), socket, frames: Some(frames) };
+    relay.close(Ended::Refused).await;
+}
+
+struct Relay {
+    engine: Arc<Engine>,
+    socket: WebSocket,
+    /// None after a broken frame: the next one cannot be found.
+    frames: Option<Frames<Arc<Engine>>>,
+    _finish: Finish,
+}
+
+enum Ended {
+    /// The connection is gone, or the client has closed and was answered.
+    Gone,
+    /// The session is over, or the socket is of no use.
+    Refused,
+    /// So much is not read that nothing more can be said.
+    Cut,
+}
+
+impl Relay {
+    /// Answers whether the client goes on over this socket.
+    async fn probe(&mut self) -> bool {
+        let mut asked = false;
+        loop {
+            let Some(incoming) = poll_fn(|context| self.poll_next(context)).await else { return false };
+            match incoming {
+                websocket::Incoming::Heard => {}
+                websocket::Incoming::Message(Whole::Text(text)) => match Packet::from_text(&text) {
+                    Ok(Packet::Ping(probe)) if probe == "probe" && !asked => {
+                        asked = true;
+                        // The outbox was empty: it fits.
+                        let _ = self.socket.write(&Whole::Text("3probe".into()));
+                        self.engine.probed();
+                    }
+                    Ok(Packet::Upgrade) if asked => {
+                        self.engine.upgraded();
+                        return true;
+                    }
+                    _ => return false,
+                },
+                _ => return false,
+            }
+        }
+    }
+
+    /// What the next frame means; none once there will be no more.
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<websocket::Incoming>> {
+        if self.socket.outbox().poll_abandoned(context).is_ready() {
+            return Poll::Ready(None);
+        }
+        let Some(frames) = &mut self.frames else { return Poll::Pending };
+        frames.set_limit(self.engine.message_limit());
+        match Pin::new(frames).poll_next(context) {
+            Poll::Ready(item) => Poll::Ready(item.map(|item| self.socket.incoming(item))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    async fn carry(&mut self) -> Ended {
+        poll_fn(|context| {
+            loop {
+                if let Poll::Ready(ended) = self.poll_send(context) {
+                    return Poll::Ready(ended);
+                }
+                let Poll::Ready(next) = self.poll_next(context) else { return Poll::Pending };
+                let Some(incoming) = next else { return Poll::Ready(Ended::Gone) };
+                let incoming = match incoming {
+                    websocket::Incoming::Heard => Incoming::Heard,
+                    websocket::Incoming::Message(Whole::Binary(bytes)) => Incoming::Binary(bytes),
+                    websocket::Incoming::Message(Whole::Text(text)) => match Packet::from_text(&text) {
+                        Ok(Packet::Message(text)) => Incoming::Message(text),
+                        Ok(Packet::Pong(_) | Packet::Noop) => Incoming::Heard,
+                        Ok(Packet::Close) => return Poll::Ready(Ended::Refused),
+                        _ => Incoming::Refused(CloseReason::BadMessage),
+                    },
+                    websocket::Incoming::Left | websocket::Incoming::Broken => {
+                        return Poll::Ready(Ended::Gone);
+                    }
+                    websocket::Incoming::Refused(reason) => {
+                        self.frames = None;
+                        Incoming::Refused(reason)
+                    }
+                };
+                self.engine.receive(incoming);
+            }
+        })
+        .await
+    }
+
+    /// Sends what there is, as long as the client reads; ready once there will be no more.
+    fn poll_send(&mut self, context: &Context<'_>) -> Poll<Ended> {
+        while self.socket.outbox().poll_drained(context).is_ready() {
+            let mut frames = BytesMut::new();
+            match self.engine.poll_frames(context, &mut frames, CHUNK) {
+                Poll::Pending => return Poll::Pending,
+                // It is drained: there is room.
+                Poll::Ready(Next::Frames) => drop(self.socket.outbox().push(|out| out.unsplit(frames))),
+                Poll::Ready(Next::Close(code, sentence)) => {
+                    self.socket.write_close(Some((code, sentence)));
+                    return Poll::Ready(Ended::Refused);
+                }
+                Poll::Ready(Next::Ended) => break,
+            }
+        }
+        let cut = ready!(self.engine.poll_ended(context));
+        Poll::Ready(if cut { Ended::Cut } else { Ended::Refused })
+    }
+
+    /// Closes the socket, whose session has ended or was never its own.
+    async fn close(mut self, ended: Ended) {
+        match ended {
+            Ended::Gone => {}
+            Ended::Cut => self.socket.outbox().cut(),
+            Ended::Refused => {
+                // If the code was not said already.
+                self.socket.write_close(None);
+                if let Some(discard) = self.socket.discard() {
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "a peer's real patience; no rule depends on it"
+                    )]
+                    // Whoever does not answer is cut below.
+                    let _ = tokio::time::timeout(LAST_WORDS, discard).await;
+                }
+            }
+        }
+        self.socket.see_off().await;
+    }
+}

@@ -1,0 +1,137 @@
+//! What a handler knows, and what it can send on its own.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
+
+use bytestring::ByteString;
+
+use super::{Events, NamespaceId, Payload};
+use crate::actors::session_manager::WorkerSessions;
+use crate::domain::{Access, SessionId};
+use crate::protocol::SessionInfo;
+
+/// Events that may wait for their session to look at them.
+const WAITING: usize = 10_000;
+
+/// Who asks, and a way to send more than the answer. A clone may outlive the handler, on any thread.
+#[derive(Clone)]
+pub struct Context {
+    pub(crate) session: SessionId,
+    pub(crate) carrier: &'static str,
+    pub(crate) access: Option<Arc<Access>>,
+    pub(crate) namespace: NamespaceId,
+    pub(crate) events: Arc<Events>,
+    pub(crate) sessions: WorkerSessions,
+    pub(crate) emits: Emits,
+}
+
+impl Context {
+    /// Who has signed in; nobody for a guest of an open namespace.
+    #[must_use]
+    pub fn access(&self) -> Option<&Access> {
+        self.access.as_deref()
+    }
+
+    #[must_use]
+    pub const fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// `websocket`, `socketio` or `tcp`.
+    #[must_use]
+    pub const fn carrier(&self) -> &'static str {
+        self.carrier
+    }
+
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.events.get(self.namespace).name()
+    }
+
+    /// This user's live sessions on this node.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<Arc<SessionInfo>> {
+        self.access().map(|access| self.sessions.of_user(access.user)).unwrap_or_default()
+    }
+
+    /// Sends an event to this session, in the handler's namespace. What a handler sends leaves before its answer.
+    ///
+    /// # Errors
+    /// [`Gone`], also if so much waits already that the session will not get through it.
+    pub fn emit(&self, name: impl Into<ByteString>, payload: Payload) -> Result<(), Gone> {
+        self.emits.push(Emit { namespace: self.namespace, name: name.into(), payload })
+    }
+}
+
+/// The session has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the session has ended")]
+pub struct Gone;
+
+/// One event on its way to a session.
+#[derive(Debug)]
+pub struct Emit {
+    pub namespace: NamespaceId,
+    pub name: ByteString,
+    pub payload: Payload,
+}
+
+/// Events on their way from handlers to their session.
+#[derive(Clone, Debug, Default)]
+pub struct Emits(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Emit>,
+    session: Option<Waker>,
+    gone: bool,
+}
+
+impl Emits {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, emit: Emit) -> Result<(), Gone> {
+        let mut state = self.state();
+        if state.gone || state.waiting.len() >= WAITING {
+            return Err(Gone);
+        }
+        state.waiting.push_back(emit);
+        if let Some(session) = state.session.take() {
+            session.wake();
+        }
+        Ok(())
+    }
+
+    /// What waits, in its order.
+    #[must_use]
+    pub fn take(&self) -> VecDeque<Emit> {
+        std::mem::take(&mut self.state().waiting)
+    }
+
+    /// Ready once something waits.
+    pub fn poll_waiting(&self, context: &std::task::Context<'_>) -> Poll<()> {
+        let mut state = self.state();
+        if !state.waiting.is_empty() {
+            return Poll::Ready(());
+        }
+        state.session = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Somebody beside the session has it: more may come.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
+    /// Nobody will take any more.
+    pub fn end(&self) {
+        let mut state = self.state();
+        state.gone = true;
+        state.waiting = VecDeque::new();
+        state.session = None;
+    }
+}

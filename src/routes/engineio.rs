@@ -1,0 +1,382 @@
+//! Engine.IO 4 over HTTP: handshake, long-polling, WebSocket, and the way from the one to the other. What is above
+//! it, Socket.IO or an application's own protocol, is an [`Above`].
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::header::{self, HeaderValue, ORIGIN};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, rt, web};
+use bytes::BytesMut;
+use bytestring::ByteString;
+use futures_util::StreamExt;
+use serde::Serialize;
+
+use super::Site;
+use super::extract::BODY_TIMEOUT;
+use super::trace::Quiet;
+use super::ws::{FRAGMENTS, bad_handshake};
+use crate::actors::carrier::socketio::engine::{
+    Answer, Engine, Engines, Handle, Incoming, Refusal, Transport,
+};
+use crate::actors::carrier::socketio::relay;
+use crate::actors::carrier::websocket;
+use crate::error::ApiError;
+use crate::protocol::CloseReason;
+use crate::protocol::engineio::{Packet, decode_payload};
+
+/// The revision of the protocol, as requests name it.
+const REVISION: &str = "4";
+
+/// Bytes that wait in a WebSocket beside what waits in its session.
+const SOCKET_OUTBOX: usize = 128 * 1024;
+
+/// A client that has asked for an upgrade ends its poll; one that comes after that may be one too many, if the
+/// upgrade that was sent before it is still to be read.
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// How long a client's last poll may be on its way when it has closed over another connection.
+const LAST_POLL: Duration = Duration::from_millis(200);
+
+/// How long browsers may remember that they may.
+const PREFLIGHT_MAX_AGE: &str = "7200";
+
+/// What is to be done with a new session.
+pub type Start = Box<dyn FnOnce(Handle)>;
+
+/// What speaks over Engine.IO.
+pub trait Above {
+    /// Whether one more may come in.
+    ///
+    /// # Errors
+    /// The answer to its handshake.
+    fn enter(&self, request: &HttpRequest) -> Result<Start, ApiError>;
+}
+
+/// One endpoint, on one worker.
+pub struct Door {
+    pub engines: Engines,
+    pub ping_interval: Duration,
+    pub ping_timeout: Duration,
+    pub above: Rc<dyn Above>,
+}
+
+/// Serves an endpoint at `path`, with its last slash or without.
+pub fn configure(cfg: &mut web::ServiceConfig, path: &str, door: Door) {
+    let bare = path.trim_end_matches('/');
+    cfg.service(
+        web::resource([format!("{bare}/"), bare.to_owned()])
+            .app_data(web::Data::new(door))
+            .default_service(web::to(serve)),
+    );
+}
+
+/// Errors as the reference implementation has them.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    UnknownTransport,
+    UnknownSession,
+    BadMethod,
+    BadRequest,
+    Forbidden,
+    Unsupported,
+}
+
+impl Fault {
+    const fn code(self) -> (u8, &'static str) {
+        match self {
+            Self::UnknownTransport => (0, "Transport unknown"),
+            Self::UnknownSession => (1, "Session ID unknown"),
+            Self::BadMethod => (2, "Bad handshake method"),
+            Self::BadRequest => (3, "Bad request"),
+            Self::Forbidden => (4, "Forbidden"),
+            Self::Unsupported => (5, "Unsupported protocol version"),
+        }
+    }
+
+    fn answer(self) -> HttpResponse {
+        let (code, message) = self.code();
+        let status =
+            if matches!(self, Self::Forbidden) { StatusCode::FORBIDDEN } else { StatusCode::BAD_REQUEST };
+        HttpResponse::build(status).json(serde_json::json!({ "code": code, "message": message }))
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unknown => Self::UnknownSession,
+            Refusal::Bad => Self::BadRequest,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Query {
+    revision: String,
+    transport: String,
+    sid: Option<String>,
+}
+
+impl Query {
+    fn of(request: &HttpRequest) -> Self {
+        let mut query = Self::default();
+        for (name, value) in url::form_urlencoded::parse(request.query_string().as_bytes()) {
+            match &*name {
+                "EIO" => query.revision = value.into_owned(),
+                "transport" => query.transport = value.into_owned(),
+                "sid" => query.sid = Some(value.into_owned()),
+                _ => {}
+            }
+        }
+        query
+    }
+}
+
+async fn serve(
+    request: HttpRequest,
+    payload: web::Payload,
+    door: web::Data<Door>,
+    site: web::Data<Site>,
+) -> HttpResponse {
+    let origin = request.headers().get(ORIGIN).cloned();
+    if let Some(origin) = &origin
+        && !site.allows_origin(origin.to_str().unwrap_or_default(), &request)
+    {
+        return Fault::Forbidden.answer();
+    }
+    let mut response = if request.method() == Method::OPTIONS {
+        preflight(&request)
+    } else {
+        door.answer(&request, payload).await.unwrap_or_else(Fault::answer)
+    };
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        share(response.headers_mut(), origin);
+    }
+    response
+}
+
+/// What a page of another origin may do (<https://fetch.spec.whatwg.org/#http-cors-protocol>).
+fn preflight(request: &HttpRequest) -> HttpResponse {
+    let mut response = HttpResponse::NoContent();
+    response
+        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"))
+        .insert_header((header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE));
+    if let Some(headers) = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        response.insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, headers.clone()));
+    }
+    response.finish()
+}
+
+fn share(headers: &mut header::HeaderMap, origin: Option<HeaderValue>) {
+    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        // The cookie of a balancer that keeps a client's requests together.
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    }
+}
+
+impl Door {
+    async fn answer(&self, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Fault> {
+        let query = Query::of(request);
+        if query.revision != REVISION {
+            return Err(Fault::Unsupported);
+        }
+        let websocket = match &*query.transport {
+            "polling" => false,
+            "websocket" => true,
+            _ => return Err(Fault::UnknownTransport),
+        };
+        let Some(sid) = query.sid else {
+            return match (request.method() == Method::GET, websocket) {
+                (false, _) => Err(Fault::BadMethod),
+                (true, true) => Ok(self.open_websocket(request, payload)),
+                (true, false) => Ok(self.open_polling(request)),
+            };
+        };
+        let engine = self.engines.get(&sid).ok_or(Fault::UnknownSession)?;
+        match (request.method().as_str(), websocket) {
+            ("GET", true) => Ok(self.upgrade(request, payload, engine)),
+            ("GET", false) => poll(&engine).await,
+            ("POST", false) => self.post(&engine, payload).await,
+            _ => Err(Fault::BadRequest),
+        }
+    }
+
+    /// The packet with which a session begins.
+    fn opening(&self, engine: &Engine, upgrades: &'static [&'static str]) -> String {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Opening<'a> {
+            sid: &'a str,
+            upgrades: &'static [&'static str],
+            ping_interval: u128,
+            ping_timeout: u128,
+            max_payload: usize,
+        }
+        let opening = Opening {
+            sid: engine.id(),
+            upgrades,
+            ping_interval: self.ping_interval.as_millis(),
+            ping_timeout: self.ping_timeout.as_millis(),
+            max_payload: self.engines.limits().message,
+        };
+        // Numbers and texts are always JSON.
+        format!("0{}", serde_json::to_string(&opening).unwrap_or_default())
+    }
+
+    fn open_polling(&self, request: &HttpRequest) -> HttpResponse {
+        let start = match self.above.enter(request) {
+            Ok(start) => start,
+            Err(error) => return error.error_response(),
+        };
+        let handle = self.engines.start(Transport::Polling);
+        let opening = self.opening(&handle, &["websocket"]);
+        start(handle);
+        text(opening)
+    }
+
+    fn open_websocket(&self, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
+        if let Err(error) = websocket::check(request) {
+            return bad_handshake(error).error_response();
+        }
+        let start = match self.above.enter(request) {
+            Ok(start) => start,
+            Err(error) => return error.error_response(),
+        };
+        let handle = self.engines.start(Transport::WebSocket);
+        let engine = Arc::clone(&handle);
+        match websocket::accept(request, payload, self.socket_limits(), Arc::clone(&engine)) {
+            Ok((response, socket, frames)) => {
+                let opening = self.opening(&engine, &[]);
+                // Nothing was sent before: it fits.
+                let _ = engine.push(|queue| queue.text(|out| out.extend_from_slice(opening.as_bytes())));
+                start(handle);
+                rt::spawn(relay::carry(engine, socket, frames));
+                response
+            }
+            Err(error) => bad_handshake(error).error_response(),
+        }
+    }
+
+    fn socket_limits(&self) -> websocket::Limits {
+        let limits = self.engines.limits();
+        websocket::Limits {
+            first_frame: limits.first_message,
+            frame: limits.message,
+            fragments: FRAGMENTS,
+            outbox: SOCKET_OUTBOX,
+        }
+    }
+
+    fn upgrade(&self, request: &HttpRequest, payload: web::Payload, engine: Arc<Engine>) -> HttpResponse {
+        match websocket::accept(request, payload, self.socket_limits(), Arc::clone(&engine)) {
+            Ok((response, socket, frames)) => {
+                if engine.begin_probe() {
+                    rt::spawn(relay::upgrade(engine, socket, frames));
+                } else {
+                    // A refused handshake would look like a failed connection, and be tried again.
+                    rt::spawn(relay::turn_away(engine, socket, frames));
+                }
+                response
+            }
+            Err(error) => bad_handshake(error).error_response(),
+        }
+    }
+
+    async fn post(&self, engine: &Arc<Engine>, payload: web::Payload) -> Result<HttpResponse, Fault> {
+        let _ticket = engine.begin_post()?;
+        let body = match read(payload, engine.message_limit()).await {
+            Ok(body) => body,
+            Err(Unread::TooBig) => {
+                engine.receive(Incoming::Refused(CloseReason::TooBig));
+                return Ok(HttpResponse::PayloadTooLarge().finish());
+            }
+            Err(Unread::Broken) => {
+                engine.end(false);
+                return Err(Fault::BadRequest);
+            }
+        };
+        // What came before is looked at first, and answers are read: nothing piles up.
+        std::future::poll_fn(|context| engine.poll_heard(context)).await;
+        let Ok(body) = ByteString::try_from(body) else {
+            engine.receive(Incoming::Refused(CloseReason::BadMessage));
+            return Err(Fault::BadRequest);
+        };
+        for packet in decode_payload(&body) {
+            engine.receive(match packet {
+                Ok(Packet::Message(text)) => Incoming::Message(text),
+                Ok(Packet::Binary(bytes)) => Incoming::Binary(bytes),
+                Ok(Packet::Pong(_) | Packet::Noop) => Incoming::Heard,
+                Ok(Packet::Close) => {
+                    self.leave(engine);
+                    break;
+                }
+                // A client pings and upgrades over a WebSocket only.
+                Ok(Packet::Ping(_) | Packet::Upgrade) | Err(_) => {
+                    engine.receive(Incoming::Refused(CloseReason::BadMessage));
+                    return Err(Fault::BadRequest);
+                }
+            });
+        }
+        std::future::poll_fn(|context| engine.poll_heard(context)).await;
+        Ok(text("ok"))
+    }
+
+    fn leave(&self, engine: &Arc<Engine>) {
+        engine.leave();
+        let (engines, id) = (self.engines.clone(), engine.id().to_owned());
+        rt::spawn(async move {
+            #[expect(clippy::disallowed_methods, reason = "a peer's real pace; no rule depends on it")]
+            tokio::time::sleep(LAST_POLL).await;
+            engines.forget(&id);
+        });
+    }
+}
+
+async fn poll(engine: &Arc<Engine>) -> Result<HttpResponse, Fault> {
+    let mut ticket = engine.begin_poll()?;
+    match (&mut ticket).await {
+        Answer::Payload(payload) => Ok(text(payload)),
+        Answer::Noop { at_once: true } => Ok(text("6")),
+        Answer::Noop { at_once: false } => {
+            #[expect(clippy::disallowed_methods, reason = "a peer's real pace; no rule depends on it")]
+            tokio::time::sleep(SETTLE).await;
+            if ticket.is_too_late() { Err(Fault::BadRequest) } else { Ok(text("6")) }
+        }
+        Answer::Unknown => Err(Fault::UnknownSession),
+    }
+}
+
+fn text(body: impl Into<String>) -> HttpResponse {
+    let mut response = HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "text/plain; charset=UTF-8"))
+        .body(body.into());
+    // A line in the log for each poll would say nothing.
+    response.extensions_mut().insert(Quiet);
+    response
+}
+
+enum Unread {
+    TooBig,
+    /// The connection broke, or the body does not come.
+    Broken,
+}
+
+async fn read(mut payload: web::Payload, limit: usize) -> Result<bytes::Bytes, Unread> {
+    let read = async {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|_| Unread::Broken)?;
+            if body.len() + chunk.len() > limit {
+                return Err(Unread::TooBig);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    };
+    #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
+    tokio::time::timeout(BODY_TIMEOUT, read).await.unwrap_or(Err(Unread::Broken))
+}
