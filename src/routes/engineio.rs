@@ -322,7 +322,7 @@ impl Door {
             });
         }
         std::future::poll_fn(|context| engine.poll_heard(context)).await;
-        Ok(text("ok"))
+        Ok(one_of_many("ok"))
     }
 
     fn leave(&self, engine: &Arc<Engine>) {
@@ -339,22 +339,24 @@ impl Door {
 async fn poll(engine: &Arc<Engine>) -> Result<HttpResponse, Fault> {
     let mut ticket = engine.begin_poll()?;
     match (&mut ticket).await {
-        Answer::Payload(payload) => Ok(text(payload)),
-        Answer::Noop { at_once: true } => Ok(text("6")),
+        Answer::Payload(payload) => Ok(one_of_many(payload)),
+        Answer::Noop { at_once: true } => Ok(one_of_many("6")),
         Answer::Noop { at_once: false } => {
             #[expect(clippy::disallowed_methods, reason = "a peer's real pace; no rule depends on it")]
             tokio::time::sleep(SETTLE).await;
-            if ticket.is_too_late() { Err(Fault::BadRequest) } else { Ok(text("6")) }
+            if ticket.is_too_late() { Err(Fault::BadRequest) } else { Ok(one_of_many("6")) }
         }
         Answer::Unknown => Err(Fault::UnknownSession),
     }
 }
 
 fn text(body: impl Into<String>) -> HttpResponse {
-    let mut response = HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "text/plain; charset=UTF-8"))
-        .body(body.into());
-    // A line in the log for each poll would say nothing.
+    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "text/plain; charset=UTF-8")).body(body.into())
+}
+
+/// A line in the log for each poll would say nothing.
+fn one_of_many(body: impl Into<String>) -> HttpResponse {
+    let mut response = text(body);
     response.extensions_mut().insert(Quiet);
     response
 }

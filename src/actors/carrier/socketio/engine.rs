@@ -117,8 +117,9 @@ impl State {
         }
     }
 
+    /// When the session is about to end, all that matters is that its client has gone.
     fn receive(&mut self, incoming: Incoming) {
-        if self.phase != Phase::Ended {
+        if self.phase == Phase::Open || (self.phase != Phase::Ended && incoming == Incoming::Left) {
             self.inbox.push_back(incoming);
             if let Some(actor) = self.actor.take() {
                 actor.wake();

@@ -1,0 +1,36 @@
+//! The body of a POST to the Socket.IO door. What is read must come back when it is written and read again.
+#![no_main]
+
+use bytestring::ByteString;
+use doorward::protocol::engineio::{Packet, Queue, decode_payload};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|body: &str| {
+    let packets: Vec<_> = decode_payload(&ByteString::from(body)).filter_map(Result::ok).collect();
+    if packets.is_empty() {
+        return;
+    }
+    let mut queue = Queue::default();
+    for packet in &packets {
+        let (kind, text) = match packet {
+            Packet::Binary(bytes) => {
+                queue.binary(bytes);
+                continue;
+            }
+            Packet::Close => ("1", ""),
+            Packet::Ping(text) => ("2", &**text),
+            Packet::Pong(text) => ("3", &**text),
+            Packet::Message(text) => ("4", &**text),
+            Packet::Upgrade => ("5", ""),
+            Packet::Noop => ("6", ""),
+        };
+        queue.text(|out| {
+            out.extend_from_slice(kind.as_bytes());
+            out.extend_from_slice(text.as_bytes());
+        });
+    }
+    let written = ByteString::from(queue.take_payload());
+    let again: Result<Vec<_>, _> = decode_payload(&written).collect();
+    assert_eq!(again.as_ref(), Ok(&packets));
+    assert!(queue.is_empty());
+});
