@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use crate::Result;
 use crate::figures::{Latencies, Report, rate, us_each};
-use crate::people::{self, Login, People};
+use crate::people::{self, People};
 use crate::server::Server;
 use crate::websocket::{Event, WebSocket, ping_request};
 
@@ -20,10 +20,46 @@ const WARM_UP: Duration = Duration::from_millis(500);
 /// Sockets, and requests in flight on each.
 const ROUNDS: [(usize, usize); 3] = [(100, 1), (1_000, 1), (100, 16)];
 
+/// A socket whose server answers requests in their order.
+pub trait Asker {
+    /// One request, to be sent as often as one likes.
+    fn request() -> Vec<u8>;
+
+    async fn send(&mut self, requests: &[u8]) -> std::io::Result<()>;
+
+    /// Waits for what the server says: how many replies came together.
+    async fn replies(&mut self) -> Result<usize>;
+}
+
+impl Asker for WebSocket {
+    fn request() -> Vec<u8> {
+        ping_request()
+    }
+
+    async fn send(&mut self, requests: &[u8]) -> std::io::Result<()> {
+        self.send(requests).await
+    }
+
+    async fn replies(&mut self) -> Result<usize> {
+        let mut event = Some(self.next().await?);
+        let mut replies = 0;
+        while let Some(Event::Text) = event {
+            replies += 1;
+            event = self.next_buffered().await?;
+        }
+        match event {
+            Some(Event::Closed(code)) => Err(format!("a socket was closed: {code:?}").into()),
+            _ => Ok(replies),
+        }
+    }
+}
+
 pub async fn run(server: &Server, people: &mut People, seconds: u64, report: &mut Report) -> Result<()> {
-    for (sockets, in_flight) in ROUNDS {
-        let logins = people.sign_in(sockets, sockets).await?;
-        round(server, logins, in_flight, Duration::from_secs(seconds), report).await?;
+    for (number, in_flight) in ROUNDS {
+        let logins = people.sign_in(number, number).await?;
+        report.section(format!("echo: {number} sockets, {in_flight} in flight on each"));
+        let (sockets, _) = people::open_sockets(server.address(), logins).await?;
+        round(server, sockets, in_flight, Duration::from_secs(seconds)).await?.show(report);
     }
     Ok(())
 }
@@ -35,15 +71,46 @@ struct Tally {
     latencies: RefCell<Latencies>,
 }
 
-async fn round(
+/// What came of one duration.
+#[derive(Default)]
+pub struct Round {
+    elapsed: Duration,
+    /// The server's.
+    cpu: Option<Duration>,
+    latencies: Latencies,
+}
+
+impl Round {
+    /// As if one had followed upon the other.
+    pub fn add(&mut self, other: Self) {
+        self.elapsed += other.elapsed;
+        self.cpu = other.cpu.map(|cpu| cpu + self.cpu.unwrap_or_default());
+        self.latencies.append(other.latencies);
+    }
+
+    /// The server's CPU time for a request, in us.
+    pub fn cpu_each(&self) -> Option<f64> {
+        us_each(self.cpu, self.latencies.len())
+    }
+
+    pub fn show(self, report: &mut Report) {
+        let each = self.cpu_each();
+        let latencies = self.latencies.sorted();
+        report
+            .row("replies", rate(latencies.len(), self.elapsed), "/s")
+            .row_if_known("  server CPU", each, "us each")
+            .row("  p50", latencies.percentile(500), "ms")
+            .row("  p99", latencies.percentile(990), "ms")
+            .row("  p99.9", latencies.percentile(999), "ms");
+    }
+}
+
+pub async fn round(
     server: &Server,
-    logins: &[Login],
+    sockets: Vec<impl Asker + 'static>,
     in_flight: usize,
     duration: Duration,
-    report: &mut Report,
-) -> Result<()> {
-    report.section(format!("echo: {} sockets, {in_flight} in flight on each", logins.len()));
-    let (sockets, _) = people::open_sockets(server.address(), logins).await?;
+) -> Result<Round> {
     let tally = Rc::<Tally>::default();
     let mut tasks = JoinSet::new();
     for socket in sockets {
@@ -59,37 +126,22 @@ async fn round(
     while let Some(task) = tasks.join_next().await {
         task??;
     }
-    let latencies = tally.latencies.take().sorted();
-    report
-        .row("replies", rate(latencies.len(), elapsed), "/s")
-        .row_if_known("  server CPU", us_each(cpu, latencies.len()), "us each")
-        .row("  p50", latencies.percentile(500), "ms")
-        .row("  p99", latencies.percentile(990), "ms")
-        .row("  p99.9", latencies.percentile(999), "ms");
-    Ok(())
+    Ok(Round { elapsed, cpu, latencies: tally.latencies.take() })
 }
 
 /// Keeps `in_flight` requests under way until told to stop. What is read at once is replaced at once.
-async fn echo(mut socket: WebSocket, in_flight: usize, tally: Rc<Tally>) -> Result<()> {
-    let request = ping_request();
+async fn echo<A: Asker>(mut socket: A, in_flight: usize, tally: Rc<Tally>) -> Result<()> {
+    let request = A::request();
     let batch = request.repeat(in_flight);
     let mut sent = VecDeque::from(vec![Instant::now(); in_flight]);
     socket.send(&batch).await?;
     while !tally.stopped.get() {
-        let mut event = Some(socket.next().await?);
+        let replies = socket.replies().await?;
         let now = Instant::now();
-        let mut replies = 0;
-        while let Some(Event::Text) = event {
-            replies += 1;
-            if let Some(sent) = sent.pop_front()
-                && tally.counting.get()
-            {
+        for sent in sent.drain(..replies) {
+            if tally.counting.get() {
                 tally.latencies.borrow_mut().push(now - sent);
             }
-            event = socket.next_buffered().await?;
-        }
-        if let Some(Event::Closed(code)) = event {
-            return Err(format!("a socket was closed: {code:?}").into());
         }
         sent.extend(std::iter::repeat_n(Instant::now(), replies));
         socket.send(&batch[..request.len() * replies]).await?;

@@ -124,6 +124,14 @@ impl Latencies {
         self.0.push(latency);
     }
 
+    pub fn append(&mut self, mut later: Self) {
+        self.0.append(&mut later.0);
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub fn sorted(mut self) -> Sorted {
         self.0.sort_unstable();
         Sorted(self.0)

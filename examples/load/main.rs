@@ -16,11 +16,14 @@ mod figures;
 mod hostile;
 mod http;
 mod lines;
+mod node;
 mod people;
 mod pings;
 mod requests;
 mod revoke;
 mod server;
+mod socketio;
+mod socketio_client;
 mod sockets;
 mod storm;
 mod websocket;
@@ -74,6 +77,17 @@ enum Command {
     Sockets(Crowd),
     /// The same over TCP
     Lines(Crowd),
+    /// Socket.IO, here and at Node's own server: memory of an idle socket, requests and their acknowledgements
+    ///
+    /// Node's server needs `npm ci --prefix examples/load/node-socketio` once; without it there is no comparison.
+    #[command(name = "socketio")]
+    SocketIo {
+        #[command(flatten)]
+        crowd: Crowd,
+        /// Seconds of each turn; a server has three in a round
+        #[arg(long, default_value_t = 3)]
+        seconds: u64,
+    },
     /// Requests and replies: one in flight at 100 and 1,000 sockets, 16 in flight at 100
     Echo {
         /// Seconds of each round
@@ -155,6 +169,7 @@ async fn run(target: &Target, command: Command, report: &mut Report) -> Result<(
             sockets::run(&server, &mut people, crowd, report).await
         }
         Command::Lines(crowd) => lines::run(target, crowd, report).await,
+        Command::SocketIo { crowd, seconds } => socketio::run(target, crowd, seconds, report).await,
         Command::Echo { seconds } => {
             let (server, mut people) = cheap(target).await?;
             echo::run(&server, &mut people, seconds, report).await
@@ -195,6 +210,7 @@ async fn all(target: &Target, report: &mut Report) -> Result<()> {
     lines::run(target, Crowd { number: 5_000, users: 1_000 }, report).await?;
     hostile::flood(target, 50, 12, false, report).await?;
     hostile::flood(target, 10, 8, true, report).await?;
+    socketio::run(target, crowd, 3, report).await?;
     storm::run(target, 12, 15, report).await
 }
 

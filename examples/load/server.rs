@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,34 @@ impl Drop for Started {
 }
 
 impl Started {
+    /// Its log goes to a file: writing it is a part of what a request costs.
+    fn spawn(mut command: Command, data: TempDir) -> Result<Self> {
+        let log = File::create(data.path().join("log"))?;
+        let child = command
+            .current_dir(data.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .map_err(|error| format!("cannot start {}: {error}", command.get_program().display()))?;
+        Ok(Self { child, data })
+    }
+
+    /// Waits a little for it to be ready.
+    ///
+    /// # Errors
+    /// It will not be, or not by the deadline.
+    async fn wait(&mut self, deadline: Instant) -> Result<()> {
+        if let Some(status) = self.child.try_wait()? {
+            return Err(format!("the server ended with {status}:\n{}", self.log()).into());
+        }
+        if Instant::now() > deadline {
+            return Err(format!("the server is not ready after {PATIENCE:?}:\n{}", self.log()).into());
+        }
+        sleep(Duration::from_millis(20)).await;
+        Ok(())
+    }
+
     fn log(&self) -> String {
         fs::read_to_string(self.data.path().join("log")).unwrap_or_default()
     }
@@ -65,6 +93,19 @@ impl Server {
         Ok(server)
     }
 
+    /// Starts a server of another make, whose log is its port once it listens.
+    pub async fn start_other(command: Command) -> Result<Self> {
+        let mut started = Started::spawn(command, tempfile::tempdir()?)?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(Ok(port)) = started.log().strip_suffix('\n').map(str::parse) {
+                let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+                return Ok(Self { address, pid: Some(started.child.id()), child: Some(started) });
+            }
+            started.wait(deadline).await?;
+        }
+    }
+
     async fn wait_until_ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -75,13 +116,7 @@ impl Server {
                 return Ok(());
             }
             let Some(started) = &mut self.child else { return Ok(()) };
-            if let Some(status) = started.child.try_wait()? {
-                return Err(format!("the server ended with {status}:\n{}", started.log()).into());
-            }
-            if Instant::now() > deadline {
-                return Err(format!("the server is not ready after {PATIENCE:?}:\n{}", started.log()).into());
-            }
-            sleep(Duration::from_millis(20)).await;
+            started.wait(deadline).await?;
         }
     }
 
@@ -156,14 +191,7 @@ fn spawn(target: &Target, settings: &[(&str, &str)], address: SocketAddr) -> Res
     };
     let binary = fs::canonicalize(&binary)
         .map_err(|error| format!("no server at {}: {error}; build it first, or name it", binary.display()))?;
-    let mut command = match &target.pin_server {
-        Some(cpus) => {
-            let mut taskset = Command::new("taskset");
-            taskset.arg("-c").arg(cpus).arg(binary);
-            taskset
-        }
-        None => Command::new(binary),
-    };
+    let mut command = pinned(target, &binary);
     let data = tempfile::tempdir()?;
     // A caller's own settings, or a file in the caller's directory, are for another server.
     for (name, _) in std::env::vars_os() {
@@ -179,16 +207,19 @@ fn spawn(target: &Target, settings: &[(&str, &str)], address: SocketAddr) -> Res
     for (key, value) in settings.iter().copied().chain(own) {
         command.env(format!("DOORWARD_{}", key.to_uppercase().replace('.', "__")), value);
     }
-    // A file, and its log as by default: writing it is a part of what a request costs.
-    let log = File::create(data.path().join("log"))?;
-    let child = command
-        .current_dir(data.path())
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .spawn()
-        .map_err(|error| format!("cannot start {}: {error}", command.get_program().display()))?;
-    Ok(Started { child, data })
+    Started::spawn(command, data)
+}
+
+/// A command that stays on the server's CPUs.
+pub fn pinned(target: &Target, program: &Path) -> Command {
+    match &target.pin_server {
+        Some(cpus) => {
+            let mut taskset = Command::new("taskset");
+            taskset.arg("-c").arg(cpus).arg(program);
+            taskset
+        }
+        None => Command::new(program),
+    }
 }
 
 /// `target/release/doorward` of `target/release/examples/load`.

@@ -65,16 +65,9 @@ pub struct WebSocket {
 impl WebSocket {
     /// Opens a socket; with a token, it is in when this returns.
     pub async fn open(address: SocketAddr, token: Option<&str>, from: Option<Ipv4Addr>) -> Result<Self> {
-        let socket = TcpSocket::new_v4()?;
-        if let Some(from) = from {
-            socket.bind((IpAddr::V4(from), 0).into())?;
-        }
-        let stream = socket.connect(address).await?;
-        stream.set_nodelay(true)?;
-        // A tool that leaves thousands of ports in TIME_WAIT would run out of them.
-        SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
-        let mut this = Self { stream, buffer: Vec::new(), read: 0, text: 0..0 };
-        this.shake_hands(token).await?;
+        let mut this = Self::connect(address, from).await?;
+        let header = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+        this.shake_hands("/ws", &header).await?;
         if token.is_some() {
             let event = this.next().await?;
             if event != Event::Text || !this.text().starts_with(br#"{"type":"welcome""#) {
@@ -86,11 +79,29 @@ impl WebSocket {
         Ok(this)
     }
 
-    async fn shake_hands(&mut self, token: Option<&str>) -> Result<()> {
-        let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    /// Opens a socket at another path, where nothing is said yet.
+    pub async fn open_at(address: SocketAddr, path: &str) -> Result<Self> {
+        let mut this = Self::connect(address, None).await?;
+        this.shake_hands(path, "").await?;
+        Ok(this)
+    }
+
+    async fn connect(address: SocketAddr, from: Option<Ipv4Addr>) -> Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        if let Some(from) = from {
+            socket.bind((IpAddr::V4(from), 0).into())?;
+        }
+        let stream = socket.connect(address).await?;
+        stream.set_nodelay(true)?;
+        // A tool that leaves thousands of ports in TIME_WAIT would run out of them.
+        SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+        Ok(Self { stream, buffer: Vec::new(), read: 0, text: 0..0 })
+    }
+
+    async fn shake_hands(&mut self, path: &str, header: &str) -> Result<()> {
         let request = format!(
-            "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{token}\r\n"
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{header}\r\n"
         );
         self.stream.write_all(request.as_bytes()).await?;
         loop {

@@ -1,0 +1,96 @@
+//! A Socket.IO client (protocol 5 on Engine.IO 4) that begins with a WebSocket and has no other transport.
+
+use std::net::SocketAddr;
+
+use serde_json::json;
+
+use crate::Result;
+use crate::echo::Asker;
+use crate::websocket::{Event, WebSocket, text};
+
+const PATH: &str = "/socket.io/?EIO=4&transport=websocket";
+
+/// A packet is the digit of its Engine.IO type and, in a message (`4`), that of its Socket.IO type.
+mod packet {
+    pub const OPEN: &[u8] = b"0{";
+    pub const PING: &[u8] = b"2";
+    pub const PONG: &str = "3";
+    pub const CONNECT: &[u8] = b"40";
+    pub const ACK: &[u8] = b"43";
+    /// Each is the last word of a server: Engine.IO's close, disconnect, a refused connect.
+    pub const LAST: [&[u8]; 3] = [b"1", b"41", b"44"];
+}
+
+pub struct SocketIo(WebSocket);
+
+impl SocketIo {
+    /// Opens a socket that is signed in when this returns.
+    pub async fn open(address: SocketAddr, token: &str) -> Result<Self> {
+        let mut this = Self(WebSocket::open_at(address, PATH).await?);
+        if !this.next().await?.starts_with(packet::OPEN) {
+            return Err(this.unexpected());
+        }
+        this.0.send(&text(&format!("40{}", json!({"token": token})))).await?;
+        while !this.next().await?.starts_with(packet::CONNECT) {}
+        Ok(this)
+    }
+
+    /// A request and its reply, which is looked at: in a round they are only counted.
+    pub async fn ask(&mut self) -> Result<()> {
+        self.send(&Self::request()).await?;
+        while !self.next().await?.starts_with(packet::ACK) {}
+        let answered = std::str::from_utf8(self.0.text())?.contains(r#"{"message":""#);
+        if answered { Ok(()) } else { Err(self.unexpected()) }
+    }
+
+    /// Waits for the next packet.
+    async fn next(&mut self) -> Result<&[u8]> {
+        match self.0.next().await? {
+            Event::Text => self.take().await,
+            Event::Closed(code) => Err(format!("a socket was closed: {code:?}").into()),
+        }
+    }
+
+    /// The next packet among the bytes that are here already.
+    async fn next_buffered(&mut self) -> Result<Option<&[u8]>> {
+        match self.0.next_buffered().await? {
+            Some(Event::Text) => self.take().await.map(Some),
+            Some(Event::Closed(code)) => Err(format!("a socket was closed: {code:?}").into()),
+            None => Ok(None),
+        }
+    }
+
+    /// The packet that was read; a ping is answered.
+    async fn take(&mut self) -> Result<&[u8]> {
+        if self.0.text() == packet::PING {
+            self.0.send(&text(packet::PONG)).await?;
+        }
+        if packet::LAST.iter().any(|last| self.0.text().starts_with(last)) {
+            return Err(self.unexpected());
+        }
+        Ok(self.0.text())
+    }
+
+    fn unexpected(&self) -> crate::Error {
+        format!("the server said {}", String::from_utf8_lossy(self.0.text())).into()
+    }
+}
+
+impl Asker for SocketIo {
+    /// A server only repeats the number of the acknowledgement, so all may have the same.
+    fn request() -> Vec<u8> {
+        text(r#"42100["secret",{}]"#)
+    }
+
+    async fn send(&mut self, requests: &[u8]) -> std::io::Result<()> {
+        self.0.send(requests).await
+    }
+
+    async fn replies(&mut self) -> Result<usize> {
+        let mut replies = usize::from(self.next().await?.starts_with(packet::ACK));
+        while let Some(packet) = self.next_buffered().await? {
+            replies += usize::from(packet.starts_with(packet::ACK));
+        }
+        Ok(replies)
+    }
+}
