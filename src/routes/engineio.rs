@@ -20,7 +20,7 @@ use super::ws::{FRAGMENTS, bad_handshake};
 use crate::actors::carrier::socketio::engine::{
     Answer, Engine, Engines, Handle, Incoming, Refusal, Transport,
 };
-use crate::actors::carrier::socketio::relay;
+use crate::actors::carrier::socketio::relay::{self, Relay};
 use crate::actors::carrier::websocket;
 use crate::error::ApiError;
 use crate::protocol::CloseReason;
@@ -254,7 +254,7 @@ impl Door {
                 // Nothing was sent before: it fits.
                 let _ = engine.push(|queue| queue.text(|out| out.extend_from_slice(opening.as_bytes())));
                 start(handle);
-                rt::spawn(relay::carry(engine, socket, frames));
+                rt::spawn(relay::carry(Relay::new(engine, socket, frames)));
                 response
             }
             Err(error) => bad_handshake(error).error_response(),
@@ -275,10 +275,10 @@ impl Door {
         match websocket::accept(request, payload, self.socket_limits(), Arc::clone(&engine)) {
             Ok((response, socket, frames)) => {
                 if engine.begin_probe() {
-                    rt::spawn(relay::upgrade(engine, socket, frames));
+                    rt::spawn(relay::upgrade(Relay::new(engine, socket, frames)));
                 } else {
                     // A refused handshake would look like a failed connection, and be tried again.
-                    rt::spawn(relay::turn_away(engine, socket, frames));
+                    rt::spawn(relay::turn_away(Relay::new(engine, socket, frames)));
                 }
                 response
             }

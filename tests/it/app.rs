@@ -10,7 +10,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use doorward::accounts::Accounts;
 use doorward::actors::Sessions;
-use doorward::app::Application;
+use doorward::app::{Additions, Application};
 use doorward::clock::{Clock, ManualClock};
 use doorward::config::Config;
 use doorward::routes::health::Readiness;
@@ -86,12 +86,28 @@ pub async fn spawn_with(settings: &[(&str, &str)]) -> TestApp {
     spawn_on(settings, data, mail, ManualClock::default()).await
 }
 
+/// With what an application adds to it.
+pub async fn spawn_embedded(settings: &[(&str, &str)], additions: Additions) -> TestApp {
+    let data = tempfile::tempdir().unwrap();
+    spawn(settings, data, SmtpCatcher::start(), ManualClock::default(), additions).await
+}
+
 /// On a database that may be there already.
 pub async fn spawn_on(
     settings: &[(&str, &str)],
     data: TempDir,
     mail: SmtpCatcher,
     clock: ManualClock,
+) -> TestApp {
+    spawn(settings, data, mail, clock, Additions::default()).await
+}
+
+async fn spawn(
+    settings: &[(&str, &str)],
+    data: TempDir,
+    mail: SmtpCatcher,
+    clock: ManualClock,
+    additions: Additions,
 ) -> TestApp {
     let dir = data.path().join("data").display().to_string();
     let mail_url = mail.url();
@@ -108,7 +124,7 @@ pub async fn spawn_on(
     ];
     pairs.extend_from_slice(settings);
     let config = Config::from_pairs(pairs).unwrap();
-    let app = Application::build(config, Clock::Manual(clock.clone())).await.unwrap();
+    let app = Application::build_with(config, Clock::Manual(clock.clone()), additions).await.unwrap();
     let (address, accounts) = (app.address(), app.accounts().clone());
     let tcp = app.tcp_address().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
     let (sessions, readiness) = (app.sessions().clone(), app.readiness().clone());

@@ -252,6 +252,10 @@ impl Frames {
         self.socket.send(Message::Text(text.into().into())).await.unwrap();
     }
 
+    pub async fn socket_send(&mut self, message: Message) {
+        self.socket.send(message).await.unwrap();
+    }
+
     fn stream(&mut self) -> &mut TcpStream {
         match self.socket.get_mut() {
             MaybeTlsStream::Plain(stream) => stream,
@@ -295,7 +299,7 @@ impl Door for Frames {
     }
 
     async fn write_garbage(&mut self) {
-        self.socket.send(Message::Binary(vec![0xff, 0, 1, 0x80].into())).await.unwrap();
+        self.socket_send(Message::Binary(vec![0xff, 0, 1, 0x80].into())).await;
     }
 
     async fn next(&mut self) -> Value {

@@ -25,34 +25,30 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 const CHUNK: usize = 32 * 1024;
 
 /// Carries a session over a WebSocket from its first frame on.
-pub async fn carry(engine: Arc<Engine>, socket: WebSocket, frames: Frames<Arc<Engine>>) {
-    let mut relay = Relay { engine, _finish: socket.finish(), socket, frames: Some(frames) };
+pub async fn carry(mut relay: Box<Relay>) {
     let ended = relay.carry().await;
     relay.engine.end(false);
+    // Boxed, so that an open socket does not keep room for its end.
     Box::pin(relay.close(ended)).await;
 }
 
 /// Lets a client of long-polling try a WebSocket, and go on over it if it likes.
-pub async fn upgrade(engine: Arc<Engine>, socket: WebSocket, frames: Frames<Arc<Engine>>) {
-    let mut relay = Relay { engine, _finish: socket.finish(), socket, frames: Some(frames) };
+pub async fn upgrade(mut relay: Box<Relay>) {
     #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
-    let upgraded = tokio::time::timeout(PROBE, Box::pin(relay.probe())).await.unwrap_or(false);
-    if !upgraded {
-        relay.engine.probe_failed();
-        return Box::pin(relay.close(Ended::Refused)).await;
+    let upgraded = Box::pin(tokio::time::timeout(PROBE, relay.probe())).await.unwrap_or(false);
+    if upgraded {
+        return Box::pin(carry(relay)).await;
     }
-    let ended = relay.carry().await;
-    relay.engine.end(false);
-    Box::pin(relay.close(ended)).await;
+    relay.engine.probe_failed();
+    Box::pin(relay.close(Ended::Refused)).await;
 }
 
 /// Closes a WebSocket that was accepted and is of no use.
-pub async fn turn_away(engine: Arc<Engine>, socket: WebSocket, frames: Frames<Arc<Engine>>) {
-    let relay = Relay { engine, _finish: socket.finish(), socket, frames: Some(frames) };
+pub async fn turn_away(relay: Box<Relay>) {
     relay.close(Ended::Refused).await;
 }
 
-struct Relay {
+pub struct Relay {
     engine: Arc<Engine>,
     socket: WebSocket,
     /// None after a broken frame: the next one cannot be found.
@@ -70,6 +66,12 @@ enum Ended {
 }
 
 impl Relay {
+    /// Boxed: a future that is moved into another one would take its room twice.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, socket: WebSocket, frames: Frames<Arc<Engine>>) -> Box<Self> {
+        Box::new(Self { engine, _finish: socket.finish(), socket, frames: Some(frames) })
+    }
+
     /// Answers whether the client goes on over this socket.
     async fn probe(&mut self) -> bool {
         let mut asked = false;
