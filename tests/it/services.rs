@@ -34,12 +34,12 @@ pub fn python(modules: &str, needs: Needs) -> Option<PathBuf> {
     Some(python)
 }
 
-/// Whether the modules of `tests/node` are installed.
-pub fn node_modules() -> bool {
-    let installed = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/node/node_modules/playwright-core");
-    let there = std::path::Path::new(installed).is_dir();
+/// Whether a module of `tests/node` is installed.
+pub fn node_module(name: &str) -> bool {
+    let installed = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/node/node_modules");
+    let there = std::path::Path::new(installed).join(name).is_dir();
     if !there {
-        skip("playwright-core", Needs::Npm);
+        skip(name, Needs::Npm);
     }
     there
 }

@@ -4,32 +4,23 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
+import { PASSWORD } from "../server.mjs";
+
+export { NEW_PASSWORD, PASSWORD, server } from "../server.mjs";
 
 /** Where pages are: under the public URL's name, which the browser looks up at the test's server. */
 export const base = process.env.DOORWARD_URL ?? "http://doorward.example";
-export const PASSWORD = "correct horse battery staple 9";
-export const NEW_PASSWORD = "another teapot sails vinegar";
 /** Long enough for a busy machine; what takes this long has failed. */
 const PATIENCE = 20_000;
 
-const replies = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-
-/** Has the test do something: `mail`, `advance`, `stop`, `start`, `disable`. */
-export async function server(what, fields = {}) {
-  console.log(JSON.stringify({ do: what, ...fields }));
-  const { value, done } = await replies.next();
-  assert(!done, `the test has no answer to ${what}`);
-  return JSON.parse(value);
-}
-
 /**
  * Runs one scenario. `person()` is somebody with a browser profile of their own. Messages of the console that match
- * `expected` are no problem.
+ * `expected` are no problem. `hosts` are further names that the browser looks up at an address.
  */
-export async function scenario(play, expected = null) {
+export async function scenario(play, expected = null, hosts = {}) {
   const problems = [];
+  const known = Object.entries({ "doorward.example": process.env.DOORWARD_ADDRESS, ...hosts });
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM,
     args: [
@@ -39,7 +30,7 @@ export async function scenario(play, expected = null) {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
-      `--host-resolver-rules=MAP doorward.example:80 ${process.env.DOORWARD_ADDRESS}`,
+      `--host-resolver-rules=${known.map(([name, address]) => `MAP ${name}:80 ${address}`).join()}`,
     ],
   });
   let tolerated = expected;

@@ -1,0 +1,33 @@
+"""A wrong token does not come in, and a sign-in that ends takes its client with it."""
+
+import socketio
+from harness import Client, api, login, register
+
+token = register("ann")
+
+stranger = Client()
+try:
+    stranger.connect(token + "x")
+except socketio.exceptions.ConnectionError:
+    pass
+else:
+    raise AssertionError("a wrong token came in")
+refusal = stranger.expect("connect_error")
+assert " " in refusal["message"], refusal
+data = refusal["data"]
+assert (data["code"], data["reconnect"], data["error"]) == (4401, "never", "invalid_token"), refusal
+assert isinstance(data["reason"], str)
+stranger.stays_away()
+
+client = Client().connect(token)
+other = Client().connect(login("ann"))
+client.expect("welcome")
+client.travels()
+api("logout", token)
+goodbye = client.expect("goodbye")
+assert goodbye == {"code": 4441, "reason": "signed out", "reconnect": "never"}, goodbye
+reason = client.expect("disconnect")
+assert reason == client.sio.reason.SERVER_DISCONNECT, reason
+client.stays_away()
+
+assert len(other.call("sessions")["sessions"]) == 1
