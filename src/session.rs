@@ -131,9 +131,8 @@ impl Unauthenticated {
         match message.request {
             Request::Join { open: true, .. } => Effect::Join,
             Request::Auth { .. } | Request::Join { .. } => Effect::Verify,
-            Request::Event { .. } | Request::Invalid { .. } | Request::Nothing => {
-                Effect::Close(CloseReason::Unauthorized)
-            }
+            Request::Event { .. } | Request::Invalid { .. } => Effect::Close(CloseReason::Unauthorized),
+            Request::Nothing => Effect::Nothing,
         }
     }
 

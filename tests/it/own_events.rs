@@ -178,7 +178,7 @@ async fn handlers_end_with_their_session<D: Door>() {
     assert_eq!(running.load(Ordering::Acquire), 1);
     app.send(Method::POST, "/api/logout", &ann.access, Value::Null).await.expect(204);
     live.ends(4441).await;
-    live.leave().await;
+    drop(live);
     let ended = async {
         while running.load(Ordering::Acquire) > 0 {
             tokio::task::yield_now().await;

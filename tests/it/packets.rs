@@ -49,13 +49,15 @@ pub enum Said {
 }
 
 pub fn said(packet: &str) -> Said {
-    if let Some(list) = packet.strip_prefix("42") {
+    if packet.starts_with("42") {
+        // In whichever namespace.
+        let list = packet.find('[').map(|begin| &packet[begin..]).unwrap_or_default();
         let list: Vec<Value> = serde_json::from_str(list).unwrap_or_else(|_| panic!("no packet: {packet}"));
-        let [name, fields] = &list[..] else { panic!("no event of ours: {packet}") };
+        let (name, fields) = (&list[0], list.get(1).unwrap_or(&json!({})).clone());
         if name == "server_response" {
             return Said::Other;
         }
-        let mut message = fields.clone();
+        let mut message = fields;
         message["type"] = name.clone();
         return Said::Message(message);
     }

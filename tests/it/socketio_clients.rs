@@ -5,13 +5,13 @@ use crate::services::{self, Needs};
 use crate::stage::{self, Stage};
 
 /// The clock stands still, or jumps by minutes: neither is silence. The libraries measure real time.
-const HEARTBEAT: (&str, &str) = ("sockets.heartbeat", "10m");
+const PATIENT: [(&str, &str); 2] = [("sockets.heartbeat", "10m"), ("socketio.ping_timeout", "10m")];
 
 async fn node(scenario: &str, transport: &str) {
     let script = stage::node(&format!("socketio/{scenario}.mjs"), "socket.io-client");
     let Some(mut script) = script else { return };
     script.arg(transport);
-    Stage::open(&[HEARTBEAT]).await.play(script).await;
+    Stage::open(&PATIENT).await.play(script).await;
 }
 
 async fn python(scenario: &str, transport: &str) {
@@ -77,6 +77,6 @@ async fn the_page_of_an_older_application_works_from_its_own_origin() {
         return;
     }
     script.env("CHROMIUM", chromium);
-    let settings = [HEARTBEAT, ("sockets.allowed_origins", "http://app.example")];
+    let settings = [PATIENT[0], PATIENT[1], ("sockets.allowed_origins", "http://app.example")];
     Stage::open(&settings).await.play(script).await;
 }

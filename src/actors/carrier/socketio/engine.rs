@@ -292,8 +292,9 @@ impl Engine {
     pub fn begin_post(self: &Arc<Self>) -> Result<PostTicket, Refusal> {
         let mut state = self.state();
         match state.phase {
-            Phase::Open => {}
-            Phase::Closing(..) | Phase::Left | Phase::Ended => return Err(Refusal::Unknown),
+            // Whoever is told the end may say that it goes.
+            Phase::Open | Phase::Closing(..) => {}
+            Phase::Left | Phase::Ended => return Err(Refusal::Unknown),
         }
         if state.transport == Transport::WebSocket {
             return Err(Refusal::Bad);
@@ -441,14 +442,12 @@ impl Future for PollTicket {
             }
             Phase::Open | Phase::Closing(..) if !state.out.is_empty() => {
                 let before = state.out.len();
-                let mut payload = state.out.take_payload();
+                let payload = state.out.take_payload();
                 engine.took(&mut state, before);
-                if matches!(state.phase, Phase::Closing(..)) {
-                    payload.push_str("\u{1e}1");
-                    state.end();
-                }
                 Answer::Payload(payload)
             }
+            // Not together with the last words: the JavaScript client looks at those only after the packet that
+            // closes, and would lose them.
             Phase::Closing(..) => {
                 state.end();
                 Answer::Payload("1".to_owned())

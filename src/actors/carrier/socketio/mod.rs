@@ -11,6 +11,8 @@ use std::sync::Arc;
 use actix::{AsyncContext, StreamHandler};
 use bytes::Bytes;
 use bytestring::ByteString;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use self::engine::{Handle, Incoming, Transport};
 use super::{Carrier, Full};
@@ -20,7 +22,7 @@ use crate::events::Events;
 use crate::protocol::engineio::Queue;
 use crate::protocol::socketio::{Kind, Malformed, Packet, write_fields, write_head, write_json};
 use crate::protocol::{
-    ClientMessage, CloseReason, NamespaceId, Payload, Reconnect, ReplyTo, Request, ServerMessage,
+    ClientMessage, CloseReason, NamespaceId, Payload, Reconnect, ReplyTo, Request, RequestId, ServerMessage,
 };
 use crate::session::Unread;
 
@@ -101,7 +103,7 @@ impl SocketIo {
         queue: &mut Queue,
         namespace: NamespaceId,
         name: &str,
-        id: Option<&str>,
+        id: Option<&RequestId>,
         payload: &Payload,
     ) {
         let attachments = payload.attachments();
@@ -117,12 +119,12 @@ impl SocketIo {
         }
     }
 
-    fn ack(&self, queue: &mut Queue, namespace: NamespaceId, ack: u64, payload: &Payload) {
+    fn ack(&self, queue: &mut Queue, namespace: NamespaceId, to: &ReplyTo, payload: &Payload) {
         let attachments = payload.attachments();
         queue.text(|out| {
-            write_head(out, Kind::Ack, attachments.len(), self.name(namespace), Some(ack));
+            write_head(out, Kind::Ack, attachments.len(), self.name(namespace), to.ack);
             out.push(b'[');
-            write_arguments(out, false, None, payload.arguments());
+            write_arguments(out, false, to.id.as_ref(), payload.arguments());
             out.push(b']');
         });
         for bytes in attachments {
@@ -172,27 +174,37 @@ fn malformed(_: Malformed) -> CloseReason {
     CloseReason::BadMessage
 }
 
-/// Arguments that are one object get the request's `id` as a member, as every reply has it.
-fn write_arguments(out: &mut Vec<u8>, more: bool, id: Option<&str>, arguments: &str) {
+/// Arguments that are an object get the request's `id` as a member, as every reply has it, unless they have one.
+fn write_arguments(out: &mut Vec<u8>, more: bool, id: Option<&RequestId>, arguments: &str) {
+    #[derive(Deserialize)]
+    struct Own {
+        id: Option<IgnoredAny>,
+    }
+
+    let members = arguments.strip_prefix('{').map(str::trim_start);
+    let id = id.filter(|_| match members {
+        None => arguments.is_empty(),
+        // What follows the first argument may be there or not.
+        Some(_) => Own::deserialize(&mut serde_json::Deserializer::from_str(arguments))
+            .is_ok_and(|own| own.id.is_none()),
+    });
     if more && (id.is_some() || !arguments.is_empty()) {
         out.push(b',');
     }
-    let members = arguments.strip_prefix('{');
-    match (id, members.map(str::trim_start)) {
-        (Some(id), None) if arguments.is_empty() => {
-            out.extend_from_slice(br#"{"id":"#);
-            out.extend_from_slice(id.as_bytes());
-            out.push(b'}');
-        }
-        (Some(id), Some(members)) => {
-            out.extend_from_slice(br#"{"id":"#);
-            out.extend_from_slice(id.as_bytes());
+    let Some(id) = id else {
+        out.extend_from_slice(arguments.as_bytes());
+        return;
+    };
+    out.extend_from_slice(br#"{"id":"#);
+    write_json(out, id);
+    match members {
+        None | Some("") => out.push(b'}'),
+        Some(members) => {
             if !members.starts_with('}') {
                 out.push(b',');
             }
             out.extend_from_slice(members.as_bytes());
         }
-        _ => out.extend_from_slice(arguments.as_bytes()),
     }
 }
 
@@ -261,18 +273,16 @@ impl Carrier for SocketIo {
             (_, _, None) => return Ok(()),
         };
         self.engine.push(|queue| match message {
-            ServerMessage::Reply { to: ReplyTo { ack: Some(ack), .. }, payload, .. } => {
-                self.ack(queue, namespace, *ack, payload);
+            ServerMessage::Reply { to, payload, .. } | ServerMessage::Acknowledge { to, payload, .. }
+                if to.ack.is_some() =>
+            {
+                self.ack(queue, namespace, to, payload);
             }
             ServerMessage::Reply { to, name, payload } => {
-                let id = to.id.as_ref().and_then(|id| serde_json::to_string(id).ok());
-                self.event(queue, namespace, name, id.as_deref(), payload);
+                self.event(queue, namespace, name, to.id.as_ref(), payload);
             }
-            ServerMessage::Acknowledge { to, payload, .. } => {
-                if let Some(ack) = to.ack {
-                    self.ack(queue, namespace, ack, payload);
-                }
-            }
+            // Nobody waits for it.
+            ServerMessage::Acknowledge { .. } => {}
             ServerMessage::Event { name, payload, .. } => self.event(queue, namespace, name, None, payload),
             ServerMessage::Welcome { user, .. } => {
                 self.typed(queue, message, namespace);
