@@ -205,7 +205,10 @@ impl<C: Carrier> Session<C> {
         tracing::debug!(session = %self.id, carrier = C::NAME, reason = reason.name(), "session ended");
         self.waiting = None;
         self.ticket = None;
-        self.sessions.unregister(self.id);
+        // A drain waits for whoever has still to fetch its goodbye.
+        if reason == CloseReason::ClientLeft || !self.carrier.is_fetched() {
+            self.sessions.unregister(self.id);
+        }
         if let Some(emits) = &self.emits {
             emits.end();
         }
@@ -562,6 +565,9 @@ impl<C: Carrier> Actor for Session<C> {
 
     fn stopped(&mut self, _: &mut Self::Context) {
         self.deregister(CloseReason::ClientLeft);
+        if self.carrier.is_fetched() {
+            self.sessions.unregister(self.id);
+        }
     }
 }
 

@@ -8,15 +8,18 @@ use crate::app::{PASSWORD, spawn_app, spawn_with};
 use crate::doors::Door;
 use crate::line::Line;
 use crate::live::PATIENCE;
+use crate::packets::{Frames, Polling};
 use crate::raw;
 
 #[actix_web::test]
 async fn every_socket_hears_a_goodbye_and_requests_finish() {
     let mut app =
-        spawn_with(&[("sockets.max_per_user", "500"), ("sockets.max_waiting_per_address", "200")]).await;
+        spawn_with(&[("sockets.max_per_user", "600"), ("sockets.max_waiting_per_address", "200")]).await;
     let ann = app.register("ann").await;
     let mut sockets = join_all((0..300).map(|_| app.live(&ann))).await;
     let mut lines = join_all((0..100).map(|_| Line::live(&app, &ann))).await;
+    let mut packets = join_all((0..50).map(|_| Frames::live(&app, &ann))).await;
+    let mut polls = join_all((0..50).map(|_| Polling::live(&app, &ann))).await;
     let mut typing = Line::stranger(&app).await;
     let address = app.address;
     let mut stranger = app.open(&[]).await.unwrap();
@@ -40,6 +43,12 @@ async fn every_socket_hears_a_goodbye_and_requests_finish() {
     }
     for line in &mut lines {
         line.ends(1012).await;
+    }
+    for packets in &mut packets {
+        packets.ends(1012).await;
+    }
+    for polls in &mut polls {
+        polls.ends(1012).await;
     }
     stranger.ends(1012).await;
     typing.ends(1012).await;

@@ -79,6 +79,11 @@ pub trait Carrier: Sized + Unpin + 'static {
     /// session can end at once.
     fn close(&mut self, reason: CloseReason) -> bool;
 
+    /// What is said last waits until the client asks for it.
+    fn is_fetched(&self) -> bool {
+        false
+    }
+
     /// Ends the connection now, read or not.
     fn cut(&self);
 

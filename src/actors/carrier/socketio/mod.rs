@@ -324,7 +324,6 @@ impl Carrier for SocketIo {
     /// A goodbye in each namespace. A DISCONNECT tells standard clients that they are not wanted, so it goes to
     /// those that must not come back by themselves; the others lose their connection, which they mend.
     fn close(&mut self, reason: CloseReason) -> bool {
-        let over_polling = self.engine.transport() != Transport::WebSocket;
         match reason {
             CloseReason::ClientLeft => return false,
             CloseReason::TooSlow => {
@@ -332,7 +331,7 @@ impl Carrier for SocketIo {
                 return false;
             }
             // Nobody is there that could fetch a last word.
-            CloseReason::HeartbeatTimeout if over_polling && self.joined.is_empty() => return false,
+            CloseReason::HeartbeatTimeout if self.is_fetched() && self.joined.is_empty() => return false,
             _ => {}
         }
         let goodbye = ServerMessage::goodbye(reason);
@@ -350,6 +349,10 @@ impl Carrier for SocketIo {
         });
         self.engine.close(reason.code(), reason.sentence());
         true
+    }
+
+    fn is_fetched(&self) -> bool {
+        self.engine.transport() != Transport::WebSocket
     }
 
     fn cut(&self) {
