@@ -243,9 +243,7 @@ impl Engine {
     /// Ready once the actor has looked at all that came, and answers are read: so that nothing piles up here.
     pub fn poll_heard(&self, context: &Context<'_>) -> Poll<()> {
         let mut state = self.state();
-        // A client that is about to change the transport fetches nothing until we have read that it does.
-        let settled = state.phase != Phase::Open || matches!(state.transport, Transport::Probing { .. });
-        if settled || (state.inbox.is_empty() && !self.is_congested(&state)) {
+        if state.phase != Phase::Open || (state.inbox.is_empty() && !self.is_congested(&state)) {
             return Poll::Ready(());
         }
         State::remember(&mut state.waiting, context);
@@ -394,8 +392,14 @@ impl Engine {
     }
 }
 
+/// For the frames of a WebSocket.
 impl Gate for Arc<Engine> {
     fn poll_open(&self, context: &Context<'_>) -> Poll<()> {
+        // A client that is about to change the transport fetches nothing until we have read that it does; and
+        // such frames bring nothing for the actor.
+        if matches!(self.transport(), Transport::Probing { .. }) {
+            return Poll::Ready(());
+        }
         self.poll_heard(context)
     }
 }
