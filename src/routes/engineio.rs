@@ -34,7 +34,7 @@ const SOCKET_OUTBOX: usize = 128 * 1024;
 
 /// A client that has asked for an upgrade ends its poll; one that comes after that may be one too many, if the
 /// upgrade that was sent before it is still to be read.
-const SETTLE: Duration = Duration::from_millis(20);
+const SETTLE: Duration = Duration::from_millis(50);
 
 /// How long a client's last poll may be on its way when it has closed over another connection.
 const LAST_POLL: Duration = Duration::from_millis(200);
