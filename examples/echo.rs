@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context as ActorOf, StreamHandler};
 use actix_web::HttpRequest;
+use bytestring::ByteString;
 use doorward::actors::carrier::socketio::engine::{Engines, Handle, Incoming, Limits};
 use doorward::app::{Additions, Application};
 use doorward::clock::Clock;
 use doorward::config::Config;
 use doorward::error::ApiError;
 use doorward::events::{Context, Error, Events, Namespace, Payload, Reply};
+use doorward::protocol::engineio::Packet;
 use doorward::routes::engineio::{self, Above, Start};
 use doorward::session::{Effect, Rules, Session, Unread};
 
@@ -60,7 +62,7 @@ impl Echo {
         loop {
             match self.rules.tick(now, Unread::default()) {
                 Effect::Nothing => break,
-                Effect::Ping => self.say(|queue| queue.text(|out| out.push(b'2'))),
+                Effect::Ping => self.say(&Packet::Ping(ByteString::new())),
                 _ => return context.stop(),
             }
         }
@@ -68,9 +70,9 @@ impl Echo {
         context.run_later(next, Self::tick);
     }
 
-    fn say(&self, write: impl FnOnce(&mut doorward::protocol::engineio::Queue)) {
+    fn say(&self, packet: &Packet) {
         // Whoever does not read its echo loses it.
-        let _ = self.engine.push(write);
+        let _ = self.engine.push(|queue| queue.push(packet));
     }
 }
 
@@ -87,13 +89,8 @@ impl StreamHandler<Incoming> for Echo {
     fn handle(&mut self, incoming: Incoming, context: &mut ActorOf<Self>) {
         self.rules.heard(Clock::System.instant());
         match incoming {
-            Incoming::Message(text) => self.say(|queue| {
-                queue.text(|out| {
-                    out.push(b'4');
-                    out.extend_from_slice(text.as_bytes());
-                });
-            }),
-            Incoming::Binary(bytes) => self.say(|queue| queue.binary(&bytes)),
+            Incoming::Message(text) => self.say(&Packet::Message(text)),
+            Incoming::Binary(bytes) => self.say(&Packet::Binary(bytes)),
             Incoming::Heard => {}
             Incoming::Left | Incoming::Refused(_) => context.stop(),
         }

@@ -2,7 +2,7 @@
 #![no_main]
 
 use bytestring::ByteString;
-use doorward::protocol::engineio::{Packet, Queue, decode_payload};
+use doorward::protocol::engineio::{Queue, decode_payload};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &str| {
@@ -12,22 +12,7 @@ fuzz_target!(|body: &str| {
     }
     let mut queue = Queue::default();
     for packet in &packets {
-        let (kind, text) = match packet {
-            Packet::Binary(bytes) => {
-                queue.binary(bytes);
-                continue;
-            }
-            Packet::Close => ("1", ""),
-            Packet::Ping(text) => ("2", &**text),
-            Packet::Pong(text) => ("3", &**text),
-            Packet::Message(text) => ("4", &**text),
-            Packet::Upgrade => ("5", ""),
-            Packet::Noop => ("6", ""),
-        };
-        queue.text(|out| {
-            out.extend_from_slice(kind.as_bytes());
-            out.extend_from_slice(text.as_bytes());
-        });
+        queue.push(packet);
     }
     let written = ByteString::from(queue.take_payload());
     let again: Result<Vec<_>, _> = decode_payload(&written).collect();

@@ -90,6 +90,22 @@ impl Queue {
         self.len() == 0
     }
 
+    pub fn push(&mut self, packet: &Packet) {
+        let (kind, text) = match packet {
+            Packet::Binary(bytes) => return self.binary(bytes),
+            Packet::Close => (b'1', ""),
+            Packet::Ping(text) => (b'2', &**text),
+            Packet::Pong(text) => (b'3', &**text),
+            Packet::Message(text) => (b'4', &**text),
+            Packet::Upgrade => (b'5', ""),
+            Packet::Noop => (b'6', ""),
+        };
+        self.text(|out| {
+            out.push(kind);
+            out.extend_from_slice(text.as_bytes());
+        });
+    }
+
     /// A packet of text that `write` appends, its kind included.
     pub fn text(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         let head = self.bytes.len();
@@ -227,25 +243,12 @@ mod tests {
         ]
     }
 
-    fn push(queue: &mut Queue, packet: &Packet) {
-        let (kind, text) = match packet {
-            Packet::Binary(bytes) => return queue.binary(bytes),
-            Packet::Close => ("1", ""),
-            Packet::Ping(text) => ("2", &**text),
-            Packet::Pong(text) => ("3", &**text),
-            Packet::Message(text) => ("4", &**text),
-            Packet::Upgrade => ("5", ""),
-            Packet::Noop => ("6", ""),
-        };
-        queue.text(|out| out.extend_from_slice(format!("{kind}{text}").as_bytes()));
-    }
-
     proptest! {
         #[test]
         fn packets_come_back_from_a_payload(packets in prop::collection::vec(packet(), 1..8)) {
             let mut queue = Queue::default();
             for packet in &packets {
-                push(&mut queue, packet);
+                queue.push(packet);
             }
             let back: Result<Vec<_>, _> = decode_payload(&queue.take_payload().into()).collect();
             prop_assert_eq!(back, Ok(packets));

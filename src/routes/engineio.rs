@@ -346,6 +346,14 @@ async fn poll(engine: &Arc<Engine>) -> Result<HttpResponse, Fault> {
             tokio::time::sleep(SETTLE).await;
             if ticket.is_too_late() { Err(Fault::BadRequest) } else { Ok(one_of_many("6")) }
         }
+        Answer::Last { patient } => {
+            if patient {
+                #[expect(clippy::disallowed_methods, reason = "a peer's real pace; no rule depends on it")]
+                // Whoever does not go is shown out.
+                let _ = tokio::time::timeout(relay::PATIENCE, ticket.left()).await;
+            }
+            Ok(one_of_many(if ticket.end() { "6" } else { "1" }))
+        }
         Answer::Unknown => Err(Fault::UnknownSession),
     }
 }

@@ -70,6 +70,24 @@ pub fn frame(text: &str) -> Vec<u8> {
     bytes
 }
 
+/// The status of a refused handshake as the close code that says the same.
+pub fn as_close_code(status: Option<u16>) -> u16 {
+    match status {
+        Some(429) => 4429,
+        Some(503) => 1013,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Writes until nothing more is taken: blocked, or cut.
+pub async fn flood(stream: &mut TcpStream, bytes: &[u8]) {
+    let mut taken = 0;
+    while let Ok(Ok(count)) = tokio::time::timeout(Duration::from_secs(1), stream.write(bytes)).await {
+        taken += count;
+        assert!(taken < 256 << 20, "it swallows everything");
+    }
+}
+
 impl Live {
     pub async fn send_raw(&mut self, message: Message) {
         self.socket.send(message).await.unwrap();
@@ -96,12 +114,7 @@ impl Door for Live {
     }
 
     async fn refused_stranger(app: &TestApp) -> u16 {
-        // As a close code would say it: the handshake was not answered with one.
-        match app.open(&[]).await.err() {
-            Some(429) => 4429,
-            Some(503) => 1013,
-            other => panic!("{other:?}"),
-        }
+        as_close_code(app.open(&[]).await.err())
     }
 
     async fn present(&mut self, token: &str) {
@@ -152,14 +165,7 @@ impl Door for Live {
 
     async fn flood(&mut self, requests: &str) {
         let frames = frame(requests).repeat(1000);
-        let mut taken = 0;
-        // Blocked, or cut.
-        while let Ok(Ok(bytes)) =
-            tokio::time::timeout(Duration::from_secs(1), self.stream().write(&frames)).await
-        {
-            taken += bytes;
-            assert!(taken < 256 << 20, "it swallows everything");
-        }
+        flood(self.stream(), &frames).await;
     }
 
     async fn is_cut(&mut self) -> bool {

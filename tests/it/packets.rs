@@ -16,7 +16,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::app::TestApp;
 use crate::doors::Door;
-use crate::live::{Ended, PATIENCE, frame};
+use crate::live::{Ended, PATIENCE, as_close_code, flood, frame};
 use crate::raw::{self, Raw};
 
 const SEPARATOR: char = '\u{1e}';
@@ -169,11 +169,7 @@ impl Door for Polling {
     }
 
     async fn refused_stranger(app: &TestApp) -> u16 {
-        match Self::open(app).await.err() {
-            Some(429) => 4429,
-            Some(503) => 1013,
-            other => panic!("{other:?}"),
-        }
+        as_close_code(Self::open(app).await.err())
     }
 
     async fn present(&mut self, token: &str) {
@@ -285,11 +281,7 @@ impl Door for Frames {
     }
 
     async fn refused_stranger(app: &TestApp) -> u16 {
-        match Self::open(app.address, "").await.err() {
-            Some(429) => 4429,
-            Some(503) => 1013,
-            other => panic!("{other:?}"),
-        }
+        as_close_code(Self::open(app.address, "").await.err())
     }
 
     async fn present(&mut self, token: &str) {
@@ -344,14 +336,7 @@ impl Door for Frames {
 
     async fn flood(&mut self, requests: &str) {
         let frames = frame(&packet(requests)).repeat(1000);
-        let mut taken = 0;
-        // Blocked, or cut.
-        while let Ok(Ok(bytes)) =
-            tokio::time::timeout(Duration::from_secs(1), self.stream().write(&frames)).await
-        {
-            taken += bytes;
-            assert!(taken < 256 << 20, "it swallows everything");
-        }
+        flood(self.stream(), &frames).await;
     }
 
     async fn is_cut(&mut self) -> bool {

@@ -55,11 +55,22 @@ pub enum Transport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Open,
-    /// What waits is to be fetched, then a WebSocket is closed with this.
-    Closing(u16, &'static str),
+    /// What waits is to be fetched, then the transport is closed.
+    Closing(Closing),
     /// The client has closed. A poll of its own that waits, or is still on its way to us, is answered with a noop.
     Left,
     Ended,
+}
+
+/// How a transport is closed once the last words were said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closing {
+    /// What a WebSocket is closed with.
+    pub code: u16,
+    pub sentence: &'static str,
+    /// The client has a moment to close by itself: some look at the last words in one thread and at the closed
+    /// connection in another, and take a refusal for a failure that they should try again after.
+    pub patient: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,11 +206,11 @@ impl Engine {
         self.state().message_limit = self.limits.message;
     }
 
-    /// No more will be pushed: what waits is sent, then the transport closes, a WebSocket with this code.
-    pub fn close(&self, code: u16, sentence: &'static str) {
+    /// No more will be pushed: what waits is sent, then the transport closes.
+    pub fn close(&self, closing: Closing) {
         let mut state = self.state();
         if state.phase == Phase::Open {
-            state.phase = Phase::Closing(code, sentence);
+            state.phase = Phase::Closing(closing);
             state.wake_sender();
             state.wake_waiting();
         }
@@ -349,7 +360,7 @@ impl Engine {
                 state.remember_sender(context);
                 Poll::Pending
             }
-            Phase::Closing(code, sentence) => Poll::Ready(Next::Close(code, sentence)),
+            Phase::Closing(closing) => Poll::Ready(Next::Close(closing)),
             Phase::Left | Phase::Ended => Poll::Ready(Next::Ended),
         }
     }
@@ -408,7 +419,7 @@ impl Gate for Arc<Engine> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     Frames,
-    Close(u16, &'static str),
+    Close(Closing),
     Ended,
 }
 
@@ -419,6 +430,10 @@ pub enum Answer {
     /// The client is about to go on elsewhere; at once if this poll was there before it asked.
     Noop {
         at_once: bool,
+    },
+    /// Everything was said: the transport is closed, after a moment if the client may close by itself.
+    Last {
+        patient: bool,
     },
     Unknown,
 }
@@ -452,10 +467,7 @@ impl Future for PollTicket {
             }
             // Not together with the last words: the JavaScript client looks at those only after the packet that
             // closes, and would lose them.
-            Phase::Closing(..) => {
-                state.end();
-                Answer::Payload("1".to_owned())
-            }
+            Phase::Closing(Closing { patient, .. }) => Answer::Last { patient },
             Phase::Open if probed || state.transport == Transport::WebSocket => {
                 Answer::Noop { at_once: self.waited }
             }
@@ -465,8 +477,8 @@ impl Future for PollTicket {
                 return Poll::Pending;
             }
         };
-        // During the moment before a noop, it is the client's one poll still.
-        if !matches!(answer, Answer::Noop { at_once: false }) {
+        // During the moment before some answers, it is the client's one poll still.
+        if !matches!(answer, Answer::Noop { at_once: false } | Answer::Last { .. }) {
             state.polls = Polls::None;
         }
         drop(state);
@@ -482,6 +494,20 @@ impl PollTicket {
         let mut state = self.engine.state();
         state.polls = Polls::None;
         state.transport == Transport::WebSocket || state.phase == Phase::Ended
+    }
+}
+
+impl PollTicket {
+    /// After [`Answer::Last`]: ready once the client has gone by itself.
+    pub async fn left(&self) {
+        std::future::poll_fn(|context| self.engine.poll_ended(context).map(drop)).await;
+    }
+
+    /// After [`Answer::Last`]: ends the session. Answers whether its client had.
+    #[must_use]
+    pub fn end(self) -> bool {
+        self.engine.end(false);
+        self.engine.state().phase == Phase::Left
     }
 }
 

@@ -14,12 +14,12 @@ use bytestring::ByteString;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use self::engine::{Handle, Incoming, Transport};
+use self::engine::{Closing, Handle, Incoming, Transport};
 use super::{Carrier, Full};
 use crate::actors::session::Session;
 use crate::domain::SessionId;
 use crate::events::Events;
-use crate::protocol::engineio::Queue;
+use crate::protocol::engineio::{self, Queue};
 use crate::protocol::socketio::{Kind, Malformed, Packet, write_fields, write_head, write_json};
 use crate::protocol::{
     ClientMessage, CloseReason, NamespaceId, Payload, Reconnect, ReplyTo, Request, RequestId, ServerMessage,
@@ -262,7 +262,17 @@ impl Carrier for SocketIo {
 
     fn send(&mut self, message: &ServerMessage, _: &Events) -> Result<(), Full> {
         let namespace = match (message, message.to(), self.joined.first()) {
+            // What a handler says in a namespace that the client has left meanwhile would mislead it in another.
+            (ServerMessage::Event { namespace, .. }, ..) if !self.joined.contains(namespace) => return Ok(()),
             (ServerMessage::Event { namespace, .. }, ..) => *namespace,
+            (ServerMessage::Reply { to, .. } | ServerMessage::Acknowledge { to, .. }, ..)
+                if !self.joined.contains(&to.namespace) =>
+            {
+                return Ok(());
+            }
+            (_, Some(to), Some(_)) if to.ack.is_some() && !self.joined.contains(&to.namespace) => {
+                return Ok(());
+            }
             (_, Some(to), _) if self.joined.contains(&to.namespace) => to.namespace,
             (_, _, Some(first)) => *first,
             // In no namespace there is nobody to hear it. What is wrong is said with the refusal.
@@ -314,7 +324,7 @@ impl Carrier for SocketIo {
     }
 
     fn ping(&mut self) -> Result<(), Full> {
-        self.engine.push(|queue| queue.text(|out| out.push(b'2')))
+        self.engine.push(|queue| queue.push(&engineio::Packet::Ping(ByteString::new())))
     }
 
     fn signed_in(&mut self) {
@@ -347,7 +357,11 @@ impl Carrier for SocketIo {
                 self.refuse(queue, reason);
             }
         });
-        self.engine.close(reason.code(), reason.sentence());
+        self.engine.close(Closing {
+            code: reason.code(),
+            sentence: reason.sentence(),
+            patient: self.refusal.code.is_some(),
+        });
         true
     }
 

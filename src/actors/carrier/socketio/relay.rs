@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures_util::Stream;
 
-use super::engine::{Engine, Incoming, Next};
+use super::engine::{Closing, Engine, Incoming, Next};
 use crate::actors::carrier::fragments::Whole;
 use crate::actors::carrier::websocket::{self, Finish, Frames, WebSocket};
 use crate::protocol::CloseReason;
@@ -20,6 +20,9 @@ const PROBE: Duration = Duration::from_secs(10);
 
 /// How long it may take to answer a close.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How long it has to close by itself, where it may.
+pub const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Bytes that are on their way at once.
 const CHUNK: usize = 32 * 1024;
@@ -59,6 +62,8 @@ pub struct Relay {
 enum Ended {
     /// The connection is gone, or the client has closed and was answered.
     Gone,
+    /// The session has ended by this.
+    Closed(Closing),
     /// The session is over, or the socket is of no use.
     Refused,
     /// So much is not read that nothing more can be said.
@@ -149,10 +154,7 @@ impl Relay {
                 Poll::Pending => return Poll::Pending,
                 // It is drained: there is room.
                 Poll::Ready(Next::Frames) => drop(self.socket.outbox().push(|out| out.unsplit(frames))),
-                Poll::Ready(Next::Close(code, sentence)) => {
-                    self.socket.write_close(Some((code, sentence)));
-                    return Poll::Ready(Ended::Refused);
-                }
+                Poll::Ready(Next::Close(closing)) => return Poll::Ready(Ended::Closed(closing)),
                 Poll::Ready(Next::Ended) => break,
             }
         }
@@ -162,22 +164,46 @@ impl Relay {
 
     /// Closes the socket, whose session has ended or was never its own.
     async fn close(mut self, ended: Ended) {
-        match ended {
-            Ended::Gone => {}
-            Ended::Cut => self.socket.outbox().cut(),
-            Ended::Refused => {
-                // If the code was not said already.
-                self.socket.write_close(None);
-                if let Some(discard) = self.socket.discard() {
-                    #[expect(
-                        clippy::disallowed_methods,
-                        reason = "a peer's real patience; no rule depends on it"
-                    )]
-                    // Whoever does not answer is cut below.
-                    let _ = tokio::time::timeout(LAST_WORDS, discard).await;
+        let code = match ended {
+            Ended::Gone => return self.socket.see_off().await,
+            Ended::Cut => {
+                self.socket.outbox().cut();
+                return self.socket.see_off().await;
+            }
+            Ended::Closed(Closing { code, sentence, patient }) => {
+                if patient && self.closes_within(PATIENCE).await {
+                    return self.socket.see_off().await;
+                }
+                Some((code, sentence))
+            }
+            Ended::Refused => None,
+        };
+        self.socket.write_close(code);
+        // Whoever does not answer is cut.
+        self.closes_within(LAST_WORDS).await;
+        self.socket.see_off().await;
+    }
+
+    /// Whether the client closes, or its connection ends, within that time. What else it says is passed over.
+    async fn closes_within(&mut self, patience: Duration) -> bool {
+        let closed = async {
+            while self.frames.is_some() {
+                match poll_fn(|context| self.poll_next(context)).await {
+                    None | Some(websocket::Incoming::Left | websocket::Incoming::Broken) => return,
+                    Some(websocket::Incoming::Refused(_)) => self.frames = None,
+                    Some(websocket::Incoming::Message(Whole::Text(text)))
+                        if Packet::from_text(&text) == Ok(Packet::Close) =>
+                    {
+                        return;
+                    }
+                    Some(_) => {}
                 }
             }
-        }
-        self.socket.see_off().await;
+            if let Some(discard) = self.socket.discard() {
+                discard.await;
+            }
+        };
+        #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
+        tokio::time::timeout(patience, closed).await.is_ok()
     }
 }
