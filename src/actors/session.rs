@@ -1,14 +1,14 @@
 //! `Session`: the actor of one live socket. A shell round `crate::session`: it feeds the rules, carries out
 //! what they answer, and keeps the socket registered while it is signed in.
 
+mod handlers;
+
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, Message, SpawnHandle, WrapFuture};
-use bytestring::ByteString;
-use futures_util::FutureExt;
 use tokio::sync::watch;
 
 use super::carrier::{Carrier, Full};
@@ -16,7 +16,7 @@ use super::session_manager::{Ticket, WaitingTicket, WorkerSessions};
 use crate::auth::tokens::TokenError;
 use crate::clock::Clock;
 use crate::domain::{Access, SessionId, UserId};
-use crate::events::{self, Answering, Emits, Events, Reply};
+use crate::events::{Emits, Events};
 use crate::protocol::{
     ClientMessage, CloseReason, NamespaceId, Payload, ReplyTo, Request, ServerMessage, SessionInfo,
 };
@@ -24,9 +24,6 @@ use crate::session::{self, Effect, Rules};
 
 /// How long a client has to answer a close and to read what is left, before it is cut.
 const CLOSING_GRACE: Duration = Duration::from_secs(2);
-
-/// Handlers of one session that wait for something at the same time.
-const MAX_HANDLING: usize = 64;
 
 /// Checks an access token: signature, claims, and that its login was not revoked.
 pub type Admit = Arc<dyn Fn(&str) -> Result<Access, TokenError> + Send + Sync>;
@@ -276,127 +273,6 @@ impl<C: Carrier> Session<C> {
         // In the first one it is known by the session's own id.
         let id = if self.carrier.is_nowhere() { self.id } else { SessionId(self.house.clock.new_id()) };
         self.carrier.joined(namespace, id, &self.house.events);
-    }
-
-    /// Does what the namespace wants done for whoever comes in, once.
-    fn enter(&mut self, namespace: NamespaceId, payload: Payload, context: &mut C::Context) {
-        if self.closing.is_some() {
-            return;
-        }
-        let events = Arc::clone(&self.house.events);
-        if let Some(handler) = events.get(namespace).connected()
-            && !self.entered.contains(&namespace)
-        {
-            self.entered.push(namespace);
-            let answering = handler(self.context(namespace), payload);
-            self.await_answer(answering, ReplyTo::namespace(namespace), None, context);
-        }
-    }
-
-    fn run(&mut self, raw: &C::Message, message: ClientMessage<'_>, context: &mut C::Context) {
-        let (to, Request::Event { name, arguments }) = (message.to, message.request) else { return };
-        match (&*name, self.rules.as_ref().and_then(session::Session::access)) {
-            ("ping", _) => return self.send(&ServerMessage::Pong { to }, context),
-            ("sessions", Some(access)) => {
-                let sessions = self.sessions.of_user(access.user);
-                return self.send(&ServerMessage::Sessions { to, sessions }, context);
-            }
-            _ => {}
-        }
-        let events = Arc::clone(&self.house.events);
-        let Some((name, handler)) = events.get(to.namespace).find(&name) else {
-            let error = ServerMessage::error(to, "unknown_type", "this server knows no such `type`");
-            return self.send(&error, context);
-        };
-        if C::JOINS_SILENTLY {
-            self.enter(to.namespace, Payload::empty(), context);
-        }
-        let answering = handler(self.context(to.namespace), C::payload(raw, arguments));
-        self.await_answer(answering, to, Some(name), context);
-    }
-
-    fn context(&mut self, namespace: NamespaceId) -> events::Context {
-        events::Context {
-            session: self.id,
-            carrier: C::NAME,
-            access: self.rules.as_ref().and_then(session::Session::access).cloned(),
-            namespace,
-            events: Arc::clone(&self.house.events),
-            sessions: self.sessions.clone(),
-            emits: self.emits.get_or_insert_default().clone(),
-        }
-    }
-
-    /// Most handlers have their answer at once; the others are waited for beside what else happens.
-    fn await_answer(
-        &mut self,
-        mut answering: Answering,
-        to: ReplyTo,
-        name: Option<ByteString>,
-        context: &mut C::Context,
-    ) {
-        if let Some(reply) = (&mut answering).now_or_never() {
-            drop(answering);
-            self.answered(reply, to, name, context);
-        } else if self.handling >= MAX_HANDLING {
-            let error = ServerMessage::error(to, "too_many_requests", "wait for earlier answers first");
-            self.send(&error, context);
-        } else {
-            self.handling += 1;
-            context.spawn(answering.into_actor(self).map(move |reply, this, context| {
-                this.handling -= 1;
-                this.answered(reply, to, name, context);
-            }));
-        }
-        // Whoever still has a context may send more at any time.
-        if let Some(emits) = &self.emits
-            && emits.is_shared()
-            && !std::mem::replace(&mut self.watching_emits, true)
-        {
-            self.wait_for_emits(emits.clone(), context);
-        }
-    }
-
-    fn wait_for_emits(&self, emits: Emits, context: &mut C::Context) {
-        let wait = std::future::poll_fn(move |context| emits.poll_waiting(context));
-        context.spawn(wait.into_actor(self).map(|(), this, context| {
-            this.send_emits(context);
-            if this.closing.is_none()
-                && let Some(emits) = &this.emits
-            {
-                this.wait_for_emits(emits.clone(), context);
-            }
-        }));
-    }
-
-    fn send_emits(&mut self, context: &mut C::Context) {
-        let Some(emits) = &self.emits else { return };
-        for event in emits.take() {
-            if self.closing.is_some() {
-                return;
-            }
-            let events::Emit { namespace, name, payload } = event;
-            self.send(&ServerMessage::Event { namespace, name, payload }, context);
-        }
-    }
-
-    /// A handler of `name`, or of a namespace's entrance, has ended.
-    fn answered(&mut self, reply: Reply, to: ReplyTo, name: Option<ByteString>, context: &mut C::Context) {
-        self.send_emits(context);
-        if self.closing.is_some() {
-            return;
-        }
-        let message = match (reply, name) {
-            (Reply::Event(payload), Some(name)) => ServerMessage::Reply { to, name, payload },
-            (Reply::Acknowledge(payload), Some(name)) => ServerMessage::Acknowledge { to, name, payload },
-            // Whoever waits for an answer would wait for ever.
-            (Reply::Nothing, Some(name)) => {
-                ServerMessage::Acknowledge { to, name, payload: Payload::empty() }
-            }
-            (Reply::Error(events::Error { code, detail }), _) => ServerMessage::Error { to, code, detail },
-            (_, None) => return,
-        };
-        self.send(&message, context);
     }
 
     fn watch_sessions(&mut self, to: ReplyTo, context: &mut C::Context) {

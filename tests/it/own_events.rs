@@ -262,6 +262,34 @@ async fn further_namespaces_share_the_session() {
 }
 
 #[actix_web::test]
+async fn what_is_answered_too_late_is_said_nowhere_else() {
+    let gate = Arc::new(Notify::new());
+    let slow = {
+        let gate = Arc::clone(&gate);
+        move |context: Context, payload: Payload| {
+            let gate = Arc::clone(&gate);
+            async move {
+                gate.notified().await;
+                context.emit("late", Payload::empty())?;
+                Ok::<_, Error>(payload)
+            }
+        }
+    };
+    let app = spawn(Events::default().namespace(Namespace::new("/admin").on("slow", slow))).await;
+    let ann = app.register("ann").await;
+    let mut live = Frames::live(&app, &ann).await;
+    text(&mut live).await;
+    live.text("40/admin").await;
+    text(&mut live).await;
+    live.text(r#"42/admin,5["slow"]"#).await;
+    live.text("41/admin").await;
+    live.ping().await;
+    gate.notify_one();
+    live.ping().await;
+    live.ping().await;
+}
+
+#[actix_web::test]
 async fn bytes_come_back_behind_their_packet_and_as_base64_where_there_is_only_text() {
     let app = spawn(Events::default().main(echo).on("bytes", |_, _| async {
         let payload = Payload::new(&json!({"file": {"_placeholder": true, "num": 0}}))?;

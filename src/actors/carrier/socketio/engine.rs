@@ -1,21 +1,24 @@
 //! One Engine.IO session as all who carry it share it. Its actor lives on one thread; polls, and the WebSocket
 //! that a client upgrades to, arrive at any.
 
-use std::collections::{HashMap, VecDeque};
-use std::pin::Pin;
+mod all;
+mod requests;
+
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
-use futures_util::Stream;
 
 use crate::actors::carrier::Full;
 use crate::actors::carrier::guard::Gate;
-use crate::auth::secret;
 use crate::protocol::CloseReason;
 use crate::protocol::engineio::Queue;
 use crate::session::Unread;
+
+pub use all::{Engines, Handle, Inbox};
+pub use requests::{Answer, PollTicket, PostTicket, Refusal};
 
 /// Bounds of one session, in bytes.
 #[derive(Debug, Clone, Copy)]
@@ -79,15 +82,6 @@ enum Polls {
     One,
     /// A second one came while one waited.
     Overlapped,
-}
-
-/// Why a request was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// There is no such session, or not any more.
-    Unknown,
-    /// Not over this transport, or two at a time.
-    Bad,
 }
 
 #[derive(Debug)]
@@ -272,51 +266,6 @@ impl Engine {
         state.phase = Phase::Left;
     }
 
-    /// A poll begins.
-    ///
-    /// # Errors
-    /// [`Refusal`]. A second one at a time ends the session.
-    pub fn begin_poll(self: &Arc<Self>) -> Result<PollTicket, Refusal> {
-        let mut state = self.state();
-        if state.phase == Phase::Ended {
-            return Err(Refusal::Unknown);
-        }
-        if state.transport == Transport::WebSocket {
-            return Err(Refusal::Bad);
-        }
-        if state.polls != Polls::None {
-            state.polls = Polls::Overlapped;
-            state.end();
-            return Err(Refusal::Bad);
-        }
-        state.polls = Polls::One;
-        drop(state);
-        Ok(PollTicket { engine: Arc::clone(self), answered: false, waited: false })
-    }
-
-    /// A POST begins; it is over when the ticket is dropped.
-    ///
-    /// # Errors
-    /// As [`Engine::begin_poll`].
-    pub fn begin_post(self: &Arc<Self>) -> Result<PostTicket, Refusal> {
-        let mut state = self.state();
-        match state.phase {
-            // Whoever is told the end may say that it goes.
-            Phase::Open | Phase::Closing(..) => {}
-            Phase::Left | Phase::Ended => return Err(Refusal::Unknown),
-        }
-        if state.transport == Transport::WebSocket {
-            return Err(Refusal::Bad);
-        }
-        if state.posting {
-            state.end();
-            return Err(Refusal::Bad);
-        }
-        state.posting = true;
-        drop(state);
-        Ok(PostTicket(Arc::clone(self)))
-    }
-
     /// A WebSocket comes that the client may go on over. One at a time.
     #[must_use]
     pub fn begin_probe(&self) -> bool {
@@ -421,217 +370,4 @@ pub enum Next {
     Frames,
     Close(Closing),
     Ended,
-}
-
-/// What a poll is answered.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Answer {
-    Payload(String),
-    /// The client is about to go on elsewhere; at once if this poll was there before it asked.
-    Noop {
-        at_once: bool,
-    },
-    /// Everything was said: the transport is closed, after a moment if the client may close by itself.
-    Last {
-        patient: bool,
-    },
-    Unknown,
-}
-
-/// A poll that waits. Dropped before it was answered, its client has gone.
-pub struct PollTicket {
-    engine: Arc<Engine>,
-    answered: bool,
-    waited: bool,
-}
-
-impl Future for PollTicket {
-    type Output = Answer;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
-        let engine = Arc::clone(&self.engine);
-        let mut state = engine.state();
-        let probed = state.transport == Transport::Probing { asked: true };
-        let answer = match state.phase {
-            Phase::Ended if state.polls == Polls::Overlapped => Answer::Payload("1".to_owned()),
-            Phase::Ended => Answer::Unknown,
-            Phase::Left => {
-                state.phase = Phase::Ended;
-                Answer::Noop { at_once: true }
-            }
-            Phase::Open | Phase::Closing(..) if !state.out.is_empty() => {
-                let before = state.out.len();
-                let payload = state.out.take_payload();
-                engine.took(&mut state, before);
-                Answer::Payload(payload)
-            }
-            // Not together with the last words: the JavaScript client looks at those only after the packet that
-            // closes, and would lose them.
-            Phase::Closing(Closing { patient, .. }) => Answer::Last { patient },
-            Phase::Open if probed || state.transport == Transport::WebSocket => {
-                Answer::Noop { at_once: self.waited }
-            }
-            Phase::Open => {
-                state.remember_sender(context);
-                self.waited = true;
-                return Poll::Pending;
-            }
-        };
-        // During the moment before some answers, it is the client's one poll still.
-        if !matches!(answer, Answer::Noop { at_once: false } | Answer::Last { .. }) {
-            state.polls = Polls::None;
-        }
-        drop(state);
-        self.answered = true;
-        Poll::Ready(answer)
-    }
-}
-
-impl PollTicket {
-    /// A moment after the answer was [`Answer::Noop`]: whether the client has gone on already.
-    #[must_use]
-    pub fn is_too_late(&self) -> bool {
-        let mut state = self.engine.state();
-        state.polls = Polls::None;
-        state.transport == Transport::WebSocket || state.phase == Phase::Ended
-    }
-}
-
-impl PollTicket {
-    /// After [`Answer::Last`]: ready once the client has gone by itself.
-    pub async fn left(&self) {
-        std::future::poll_fn(|context| self.engine.poll_ended(context).map(drop)).await;
-    }
-
-    /// After [`Answer::Last`]: ends the session. Answers whether its client had.
-    #[must_use]
-    pub fn end(self) -> bool {
-        self.engine.end(false);
-        self.engine.state().phase == Phase::Left
-    }
-}
-
-impl Drop for PollTicket {
-    fn drop(&mut self) {
-        let mut state = self.engine.state();
-        state.polls = Polls::None;
-        if !self.answered {
-            state.end();
-        }
-    }
-}
-
-pub struct PostTicket(Arc<Engine>);
-
-impl Drop for PostTicket {
-    fn drop(&mut self) {
-        self.0.state().posting = false;
-    }
-}
-
-/// Every Engine.IO session of one door, by its id.
-#[derive(Debug, Clone)]
-pub struct Engines {
-    limits: Limits,
-    all: Arc<Mutex<HashMap<String, Arc<Engine>>>>,
-}
-
-impl Engines {
-    #[must_use]
-    pub fn new(limits: Limits) -> Self {
-        Self { limits, all: Arc::default() }
-    }
-
-    #[must_use]
-    pub const fn limits(&self) -> Limits {
-        self.limits
-    }
-
-    fn all(&self) -> MutexGuard<'_, HashMap<String, Arc<Engine>>> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A new session, for its actor to have.
-    #[must_use]
-    pub fn start(&self, transport: Transport) -> Handle {
-        let engine = Arc::new(Engine {
-            // 256 random bits, like every secret of ours.
-            id: secret::random_token(),
-            limits: self.limits,
-            state: Mutex::new(State {
-                out: Queue::default(),
-                drained: 0,
-                inbox: VecDeque::new(),
-                transport,
-                phase: Phase::Open,
-                cut: false,
-                polls: Polls::None,
-                posting: false,
-                message_limit: self.limits.first_message,
-                actor: None,
-                sender: None,
-                waiting: Vec::new(),
-            }),
-        });
-        // A session that begins over WebSocket has no requests that could name it.
-        let engines = (transport == Transport::Polling).then(|| self.clone());
-        if let Some(engines) = &engines {
-            engines.all().insert(engine.id.clone(), Arc::clone(&engine));
-        }
-        Handle { engine, engines }
-    }
-
-    #[must_use]
-    pub fn get(&self, id: &str) -> Option<Arc<Engine>> {
-        self.all().get(id).cloned()
-    }
-
-    pub fn forget(&self, id: &str) {
-        self.all().remove(id);
-    }
-}
-
-/// The session as its actor has it. Dropped, it ends, however the actor did.
-pub struct Handle {
-    engine: Arc<Engine>,
-    engines: Option<Engines>,
-}
-
-impl std::ops::Deref for Handle {
-    type Target = Arc<Engine>;
-
-    fn deref(&self) -> &Arc<Engine> {
-        &self.engine
-    }
-}
-
-impl Handle {
-    /// What comes from the client.
-    #[must_use]
-    pub fn incoming(&self) -> Inbox {
-        Inbox(Arc::clone(&self.engine))
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.engine.end(false);
-        if let Some(engines) = &self.engines
-            // Whoever saw the client leave takes it away in a moment.
-            && self.engine.state().phase != Phase::Left
-        {
-            engines.forget(&self.engine.id);
-        }
-    }
-}
-
-/// What comes from the client, as a stream for its actor.
-pub struct Inbox(Arc<Engine>);
-
-impl Stream for Inbox {
-    type Item = Incoming;
-
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Incoming>> {
-        self.0.poll_incoming(context)
-    }
 }
