@@ -72,7 +72,7 @@ impl Echo {
 
     fn say(&self, packet: &Packet) {
         // Whoever does not read its echo loses it.
-        let _ = self.engine.push(|queue| queue.push(packet));
+        let _ = self.engine.engine().push(|queue| queue.push(packet));
     }
 }
 

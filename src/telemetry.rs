@@ -48,7 +48,10 @@ fn filter(level: Level) -> Targets {
 #[cfg(test)]
 pub(crate) mod tests {
     use std::io::{self, Write};
-    use std::sync::{Arc, Mutex};
+    use std::sync::{Arc, Mutex, OnceLock};
+
+    use tracing::dispatcher::{DefaultGuard, Dispatch};
+    use tracing_subscriber::Registry;
 
     use super::*;
 
@@ -66,19 +69,27 @@ pub(crate) mod tests {
         }
     }
 
-    fn logged(level: Level, format: LogFormat) -> String {
+    /// Captures what this thread logs, until the guard is dropped.
+    pub(crate) fn capture(log: &Log) -> (Captured, DefaultGuard) {
+        // While tracing knows a single subscriber, it asks only the thread that first comes to a line whether
+        // that is of interest, and a thread without one says no for all. With these two it asks every one.
+        static LASTING: OnceLock<[Dispatch; 2]> = OnceLock::new();
+        LASTING.get_or_init(|| [(); 2].map(|()| Dispatch::new(Registry::default())));
         let captured = Captured::default();
         let writer = captured.clone();
-        let subscriber = subscriber(&Log { format, level }, move || writer.clone(), false);
-        tracing::subscriber::with_default(subscriber, || {
-            tracing::trace!(target: "doorward::x", "ours trace");
-            tracing::info!(target: "doorward::x", answer = 42, "ours info");
-            tracing::error!(target: "doorward", "ours error");
-            tracing::debug!(target: "lettre::transport", "theirs debug");
-            tracing::info!(target: "lettre::transport", "theirs info");
-            tracing::warn!(target: "actix_server", "theirs warn");
-            tracing::trace!(target: "doorwardlike", "theirs trace");
-        });
+        let guard = tracing::subscriber::set_default(subscriber(log, move || writer.clone(), false));
+        (captured, guard)
+    }
+
+    fn logged(level: Level, format: LogFormat) -> String {
+        let (captured, _guard) = capture(&Log { format, level });
+        tracing::trace!(target: "doorward::x", "ours trace");
+        tracing::info!(target: "doorward::x", answer = 42, "ours info");
+        tracing::error!(target: "doorward", "ours error");
+        tracing::debug!(target: "lettre::transport", "theirs debug");
+        tracing::info!(target: "lettre::transport", "theirs info");
+        tracing::warn!(target: "actix_server", "theirs warn");
+        tracing::trace!(target: "doorwardlike", "theirs trace");
         String::from_utf8(captured.0.lock().unwrap().clone()).unwrap()
     }
 

@@ -21,8 +21,12 @@ use crate::actors::carrier::socketio::engine::{
     Answer, Engine, Engines, Handle, Incoming, Refusal, Transport,
 };
 use crate::actors::carrier::socketio::relay::{self, Relay};
+use crate::actors::carrier::socketio::{Direct, SocketIo, open_direct};
 use crate::actors::carrier::websocket;
+use crate::actors::session::Session;
+use crate::auth::secret;
 use crate::error::ApiError;
+use crate::events::Events;
 use crate::protocol::CloseReason;
 use crate::protocol::engineio::{Packet, decode_payload};
 
@@ -52,6 +56,63 @@ pub trait Above {
     /// # Errors
     /// The answer to its handshake.
     fn enter(&self, request: &HttpRequest) -> Result<Start, ApiError>;
+
+    /// The same for one that comes with a WebSocket and will not poll.
+    ///
+    /// # Errors
+    /// The answer to its handshake.
+    fn enter_websocket(&self, arrival: Arrival<'_>) -> Result<HttpResponse, ApiError> {
+        let start = self.enter(arrival.request)?;
+        arrival.relay(start)
+    }
+}
+
+/// A good handshake of a WebSocket that brings a session of its own.
+pub struct Arrival<'a> {
+    door: &'a Door,
+    request: &'a HttpRequest,
+    payload: web::Payload,
+}
+
+impl Arrival<'_> {
+    #[must_use]
+    pub const fn request(&self) -> &HttpRequest {
+        self.request
+    }
+
+    /// Answers it, with an Engine.IO session behind it as every client that polls has one.
+    ///
+    /// # Errors
+    /// The answer to a handshake that is none.
+    pub fn relay(self, start: Start) -> Result<HttpResponse, ApiError> {
+        let handle = self.door.engines.start(Transport::WebSocket);
+        let engine = Arc::clone(handle.engine());
+        let limits = self.door.socket_limits();
+        let (response, socket, frames) =
+            websocket::accept(self.request, self.payload, limits, Arc::clone(&engine))
+                .map_err(bad_handshake)?;
+        let opening = self.door.opening(engine.id(), &[]);
+        // Nothing was sent before: it fits.
+        let _ = engine.push(|queue| queue.text(|out| out.extend_from_slice(opening.as_bytes())));
+        start(handle);
+        rt::spawn(relay::carry(Relay::new(engine, socket, frames)));
+        Ok(response)
+    }
+
+    /// Answers it, for a Socket.IO session whose actor reads the frames itself.
+    ///
+    /// # Errors
+    /// As [`Arrival::relay`].
+    pub fn open(
+        self,
+        events: Arc<Events>,
+        make: impl FnOnce(SocketIo<Direct>) -> Session<SocketIo<Direct>>,
+    ) -> Result<HttpResponse, ApiError> {
+        let opening = self.door.opening(&secret::random_token(), &[]);
+        let outbox = self.door.engines.limits().outbox;
+        let limits = websocket::Limits { outbox, ..self.door.socket_limits() };
+        open_direct(self.request, self.payload, limits, &opening, events, make).map_err(bad_handshake)
+    }
 }
 
 /// One endpoint, on one worker.
@@ -206,7 +267,7 @@ impl Door {
     }
 
     /// The packet with which a session begins.
-    fn opening(&self, engine: &Engine, upgrades: &'static [&'static str]) -> String {
+    fn opening(&self, sid: &str, upgrades: &'static [&'static str]) -> String {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Opening<'a> {
@@ -217,7 +278,7 @@ impl Door {
             max_payload: usize,
         }
         let opening = Opening {
-            sid: engine.id(),
+            sid,
             upgrades,
             ping_interval: self.ping_interval.as_millis(),
             ping_timeout: self.ping_timeout.as_millis(),
@@ -233,32 +294,17 @@ impl Door {
             Err(error) => return error.error_response(),
         };
         let handle = self.engines.start(Transport::Polling);
-        let opening = self.opening(&handle, &["websocket"]);
+        let opening = self.opening(handle.engine().id(), &["websocket"]);
         start(handle);
         text(opening)
     }
 
     fn open_websocket(&self, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
-        if let Err(error) = websocket::check(request) {
-            return bad_handshake(error).error_response();
-        }
-        let start = match self.above.enter(request) {
-            Ok(start) => start,
-            Err(error) => return error.error_response(),
+        let response = match websocket::check(request) {
+            Ok(()) => self.above.enter_websocket(Arrival { door: self, request, payload }),
+            Err(error) => Err(bad_handshake(error)),
         };
-        let handle = self.engines.start(Transport::WebSocket);
-        let engine = Arc::clone(&handle);
-        match websocket::accept(request, payload, self.socket_limits(), Arc::clone(&engine)) {
-            Ok((response, socket, frames)) => {
-                let opening = self.opening(&engine, &[]);
-                // Nothing was sent before: it fits.
-                let _ = engine.push(|queue| queue.text(|out| out.extend_from_slice(opening.as_bytes())));
-                start(handle);
-                rt::spawn(relay::carry(Relay::new(engine, socket, frames)));
-                response
-            }
-            Err(error) => bad_handshake(error).error_response(),
-        }
+        response.unwrap_or_else(|error| error.error_response())
     }
 
     fn socket_limits(&self) -> websocket::Limits {

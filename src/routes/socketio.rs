@@ -3,13 +3,13 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::client::client_address;
-use super::engineio::{self, Above, Start};
+use super::engineio::{self, Above, Arrival, Start};
 use super::ws::{FIRST_FRAME, too_many_waiting};
 use crate::actors::carrier::socketio::engine::{Engines, Limits};
-use crate::actors::carrier::socketio::open;
+use crate::actors::carrier::socketio::{Link, SocketIo, open};
 use crate::actors::session::{Entry, House, Session};
 use crate::actors::session_manager::WorkerSessions;
 use crate::config::{self, Config};
@@ -35,7 +35,7 @@ pub fn configure(
 ) {
     let Some(path) = &config.socketio.path else { return };
     let above =
-        SocketIo { house: Arc::clone(house), sessions: sessions.clone(), sockets: config.sockets.clone() };
+        Door { house: Arc::clone(house), sessions: sessions.clone(), sockets: config.sockets.clone() };
     let door = engineio::Door {
         engines: engines.clone(),
         ping_interval: config.sockets.heartbeat,
@@ -45,14 +45,18 @@ pub fn configure(
     engineio::configure(cfg, path, door);
 }
 
-struct SocketIo {
+struct Door {
     house: Arc<House>,
     sessions: WorkerSessions,
     sockets: config::Sockets,
 }
 
-impl Above for SocketIo {
-    fn enter(&self, request: &HttpRequest) -> Result<Start, ApiError> {
+impl Door {
+    /// Makes the session of whoever may come in.
+    fn session<L: Link>(
+        &self,
+        request: &HttpRequest,
+    ) -> Result<impl FnOnce(SocketIo<L>) -> Session<SocketIo<L>> + use<L>, ApiError> {
         if self.sessions.is_draining() {
             return Err(ApiError::draining());
         }
@@ -62,10 +66,19 @@ impl Above for SocketIo {
         let address = client_address(request, &self.sockets);
         let ticket = self.sessions.wait(address).ok_or_else(too_many_waiting)?;
         let (house, sessions) = (Arc::clone(&self.house), self.sessions.clone());
-        Ok(Box::new(move |engine| {
-            open(engine, Arc::clone(&house.events), |socket| {
-                Session::new(socket, house, sessions, address, Entry::Waiting(ticket))
-            });
-        }))
+        Ok(move |socket| Session::new(socket, house, sessions, address, Entry::Waiting(ticket)))
+    }
+}
+
+impl Above for Door {
+    fn enter(&self, request: &HttpRequest) -> Result<Start, ApiError> {
+        let make = self.session(request)?;
+        let events = Arc::clone(&self.house.events);
+        Ok(Box::new(move |handle| open(handle, events, make)))
+    }
+
+    fn enter_websocket(&self, arrival: Arrival<'_>) -> Result<HttpResponse, ApiError> {
+        let make = self.session(arrival.request())?;
+        arrival.open(Arc::clone(&self.house.events), make)
     }
 }

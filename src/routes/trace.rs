@@ -130,7 +130,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Log, LogFormat};
-    use crate::telemetry::tests::Captured;
+    use crate::telemetry::tests::capture;
 
     async fn refuse(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
         if req.path() == "/refused" {
@@ -141,14 +141,7 @@ mod tests {
 
     #[actix_web::test]
     async fn each_request_has_an_id_a_line_and_headers() {
-        let captured = Captured::default();
-        let writer = captured.clone();
-        let log = Log { format: LogFormat::Json, level: tracing::Level::INFO };
-        let _guard = tracing::subscriber::set_default(crate::telemetry::subscriber(
-            &log,
-            move || writer.clone(),
-            false,
-        ));
+        let (captured, _guard) = capture(&Log { format: LogFormat::Json, level: tracing::Level::INFO });
         let app = test::init_service(
             App::new()
                 .wrap(middleware::from_fn(refuse))

@@ -34,6 +34,8 @@ struct State {
     drained: u64,
     /// Bytes past which a push fails.
     limit: usize,
+    /// What was said was the last: nothing is added to it.
+    last: bool,
     /// No more will come: the body ends when the bytes have left.
     finished: bool,
     /// The body was dropped: the connection is gone.
@@ -51,6 +53,7 @@ impl Outbox {
             bytes: BytesMut::new(),
             drained: 0,
             limit,
+            last: false,
             finished: false,
             abandoned: false,
             socket,
@@ -66,7 +69,7 @@ impl Outbox {
     /// [`Full`] when the bound was reached before; what is written then is dropped.
     pub fn push(&self, write: impl FnOnce(&mut BytesMut)) -> Result<(), Full> {
         let mut state = self.0.borrow_mut();
-        if state.finished || state.abandoned {
+        if state.last || state.finished || state.abandoned {
             return Ok(());
         }
         if state.bytes.len() >= state.limit {
@@ -77,6 +80,13 @@ impl Outbox {
             body.wake();
         }
         Ok(())
+    }
+
+    /// Lets `write` append the last bytes, if there is room; what is pushed after them is passed over.
+    pub fn push_last(&self, write: impl FnOnce(&mut BytesMut)) {
+        // A full box is cut by its owner: some bytes more make no difference.
+        let _ = self.push(write);
+        self.0.borrow_mut().last = true;
     }
 
     /// A quarter of the bound waits: requests are answered no faster than answers are read.
@@ -220,6 +230,8 @@ mod tests {
         let outbox = Outbox::new(100_000, None);
         assert_eq!(take(&outbox), Poll::Pending);
         outbox.push(|bytes| bytes.resize(40_000, 0)).unwrap();
+        outbox.push_last(|_| {});
+        outbox.push(|_| unreachable!("the last was said")).unwrap();
         outbox.finish();
         assert_eq!(take(&outbox), Poll::Ready(Some(CHUNK)));
         assert_eq!(take(&outbox), Poll::Ready(Some(40_000 - CHUNK)));

@@ -50,7 +50,6 @@ pub struct WebSocket {
     watch: Rc<Watch<web::Payload>>,
     fragments: Fragments,
     limits: Limits,
-    close_sent: bool,
     discarding: bool,
 }
 
@@ -207,6 +206,15 @@ async fn see_off(outbox: Rc<Outbox>) {
     }
 }
 
+/// Sends a close frame, after which nothing more is sent.
+pub(super) fn write_close(outbox: &Outbox, code: Option<(u16, &str)>) {
+    let reason = code.map(|(code, sentence)| ws::CloseReason {
+        code: code.into(),
+        description: Some(sentence.to_owned()).filter(|sentence| !sentence.is_empty()),
+    });
+    outbox.push_last(|out| Parser::write_close(out, reason, false));
+}
+
 /// Ends the body when dropped, also when the actor panics: its socket would stay open without an owner.
 pub struct Finish(Rc<Outbox>);
 
@@ -229,7 +237,6 @@ impl WebSocket {
             watch,
             fragments: Fragments::default(),
             limits,
-            close_sent: false,
             discarding: false,
         }
     }
@@ -254,11 +261,21 @@ impl WebSocket {
         see_off(Rc::clone(&self.outbox)).await;
     }
 
+    /// Bytes that a message may have now.
+    pub(super) fn message_limit(&self) -> usize {
+        self.watch.limit.get()
+    }
+
+    /// The client has signed in: larger messages are welcome from now on.
+    pub(super) fn widen(&self) {
+        self.watch.limit.set(self.limits.frame);
+    }
+
     /// Queues a whole text or binary message.
     ///
     /// # Errors
     /// [`Full`].
-    pub fn write(&mut self, message: &Whole) -> Result<(), Full> {
+    pub fn write(&self, message: &Whole) -> Result<(), Full> {
         match message {
             Whole::Text(text) => self.frame(text.as_bytes(), OpCode::Text),
             Whole::Binary(bytes) => self.frame(bytes, OpCode::Binary),
@@ -266,15 +283,8 @@ impl WebSocket {
     }
 
     /// Sends a close frame, once.
-    pub fn write_close(&mut self, code: Option<(u16, &str)>) {
-        if !std::mem::replace(&mut self.close_sent, true) {
-            let reason = code.map(|(code, sentence)| ws::CloseReason {
-                code: code.into(),
-                description: Some(sentence.to_owned()).filter(|sentence| !sentence.is_empty()),
-            });
-            // A full outbox is cut by its owner; a close frame more makes no difference.
-            let _ = self.outbox.push(|out| Parser::write_close(out, reason, false));
-        }
+    pub fn write_close(&self, code: Option<(u16, &str)>) {
+        write_close(&self.outbox, code);
     }
 
     fn frame(&self, payload: &[u8], opcode: OpCode) -> Result<(), Full> {
@@ -358,7 +368,7 @@ impl Carrier for WebSocket {
     }
 
     fn signed_in(&mut self) {
-        self.watch.limit.set(self.limits.frame);
+        self.widen();
     }
 
     fn close(&mut self, reason: CloseReason) -> bool {
@@ -380,6 +390,24 @@ impl Carrier for WebSocket {
     }
 }
 
+impl<C: Carrier<Context = WebsocketContext<Self>>> Session<C> {
+    /// After a broken frame the next one cannot be found: the codec would repeat its error for ever.
+    pub(super) fn refuse_frames(
+        &mut self,
+        reason: CloseReason,
+        discard: Option<impl Future<Output = ()> + 'static>,
+        context: &mut C::Context,
+    ) {
+        let frames = context.handle();
+        context.cancel_future(frames);
+        self.close(reason, context);
+        // None if it was repeated: it may be a few times before the cancellation takes effect.
+        if let Some(discard) = discard {
+            context.spawn(discard.into_actor(self).map(|(), this, context| this.left(context)));
+        }
+    }
+}
+
 impl StreamHandler<Result<Message, ProtocolError>> for Session<WebSocket> {
     fn handle(&mut self, item: Result<Message, ProtocolError>, context: &mut Self::Context) {
         match self.carrier_mut().incoming(item) {
@@ -389,14 +417,8 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session<WebSocket> {
             Incoming::Message(Whole::Binary(_)) => self.close(CloseReason::BadMessage, context),
             Incoming::Left | Incoming::Broken => self.left(context),
             Incoming::Refused(reason) => {
-                // After a broken frame the next one cannot be found: the codec would repeat its error for ever.
-                let frames = context.handle();
-                context.cancel_future(frames);
-                self.close(reason, context);
-                // It may repeat it a few times before the cancellation takes effect.
-                if let Some(discard) = self.carrier_mut().discard() {
-                    context.spawn(discard.into_actor(self).map(|(), this, context| this.left(context)));
-                }
+                let discard = self.carrier_mut().discard();
+                self.refuse_frames(reason, discard, context);
             }
         }
     }

@@ -1,34 +1,36 @@
 //! The Socket.IO dialect: packets instead of JSON objects, for the same session. It travels over Engine.IO,
 //! that is over HTTP long-polling, over WebSocket, or over the one and then the other.
 
+mod direct;
 pub mod engine;
+mod link;
 pub mod relay;
+mod words;
 
 use std::borrow::Cow;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::sync::Arc;
 
-use actix::{AsyncContext, StreamHandler};
 use bytes::Bytes;
 use bytestring::ByteString;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 
-use self::engine::{Closing, Handle, Incoming, Transport};
+use self::engine::{Closing, Incoming};
 use super::{Carrier, Full};
-use crate::actors::session::Session;
 use crate::domain::SessionId;
 use crate::events::Events;
-use crate::protocol::engineio::{self, Queue};
-use crate::protocol::socketio::{Kind, Malformed, Packet, write_fields, write_head, write_json};
+use crate::protocol::engineio;
+use crate::protocol::socketio::{Kind, Malformed, Packet, write_head, write_json};
 use crate::protocol::{
-    ClientMessage, CloseReason, NamespaceId, Payload, Reconnect, ReplyTo, Request, RequestId, ServerMessage,
+    ClientMessage, CloseReason, NamespaceId, Payload, Reconnect, ReplyTo, Request, ServerMessage,
 };
 use crate::session::Unread;
 
+pub use self::direct::{Direct, open as open_direct};
+pub use self::link::{Link, open};
+
 /// One Socket.IO connection, whatever carries it.
-pub struct SocketIo {
-    engine: Handle,
+pub struct SocketIo<L> {
+    link: L,
     /// Namespaces that the client is in, the first one first.
     joined: Vec<NamespaceId>,
     /// A packet whose attachments have not all come.
@@ -45,6 +47,14 @@ pub struct Message {
     missing: usize,
 }
 
+/// What a part of what comes amounts to.
+enum Taken {
+    /// A sign of life, or a part of a message.
+    Heard,
+    Message(Message),
+    Left,
+}
+
 #[derive(Default)]
 struct Refusal {
     /// Where it wanted to be.
@@ -52,16 +62,27 @@ struct Refusal {
     code: Option<Cow<'static, str>>,
 }
 
-impl SocketIo {
+impl<L: Link> SocketIo<L> {
     #[must_use]
-    pub const fn new(engine: Handle, events: Arc<Events>) -> Self {
+    pub const fn new(link: L, events: Arc<Events>) -> Self {
         let refusal = Refusal { namespace: NamespaceId::MAIN, code: None };
-        Self { engine, joined: Vec::new(), assembling: None, refusal, events }
+        Self { link, joined: Vec::new(), assembling: None, refusal, events }
     }
 
-    #[must_use]
-    pub const fn engine(&self) -> &Handle {
-        &self.engine
+    pub const fn link_mut(&mut self) -> &mut L {
+        &mut self.link
+    }
+
+    /// The next that comes from the client.
+    fn take(&mut self, incoming: Incoming) -> Result<Taken, CloseReason> {
+        let message = match incoming {
+            Incoming::Heard => None,
+            Incoming::Left => return Ok(Taken::Left),
+            Incoming::Refused(reason) => return Err(reason),
+            Incoming::Message(text) => self.assemble(text)?,
+            Incoming::Binary(bytes) => self.attach(bytes)?,
+        };
+        Ok(message.map_or(Taken::Heard, Taken::Message))
     }
 
     /// A text of the client: a packet, whole if no attachments follow it.
@@ -82,7 +103,7 @@ impl SocketIo {
     fn attach(&mut self, bytes: Bytes) -> Result<Option<Message>, CloseReason> {
         let Some(mut message) = self.assembling.take() else { return Err(CloseReason::BadMessage) };
         let size: usize = message.attachments.iter().map(Bytes::len).sum();
-        if message.text.len() + size + bytes.len() > self.engine.message_limit() {
+        if message.text.len() + size + bytes.len() > self.link.message_limit() {
             return Err(CloseReason::TooBig);
         }
         message.attachments.push(bytes);
@@ -92,124 +113,14 @@ impl SocketIo {
         self.assembling = Some(message);
         Ok(None)
     }
-
-    fn name(&self, namespace: NamespaceId) -> &str {
-        self.events.get(namespace).name()
-    }
-
-    /// An event with these arguments, and the attachments behind it.
-    fn event(
-        &self,
-        queue: &mut Queue,
-        namespace: NamespaceId,
-        name: &str,
-        id: Option<&RequestId>,
-        payload: &Payload,
-    ) {
-        let attachments = payload.attachments();
-        queue.text(|out| {
-            write_head(out, Kind::Event, attachments.len(), self.name(namespace), None);
-            out.push(b'[');
-            write_json(out, name);
-            write_arguments(out, true, id, payload.arguments());
-            out.push(b']');
-        });
-        for bytes in attachments {
-            queue.binary(bytes);
-        }
-    }
-
-    fn ack(&self, queue: &mut Queue, namespace: NamespaceId, to: &ReplyTo, payload: &Payload) {
-        let attachments = payload.attachments();
-        queue.text(|out| {
-            write_head(out, Kind::Ack, attachments.len(), self.name(namespace), to.ack);
-            out.push(b'[');
-            write_arguments(out, false, to.id.as_ref(), payload.arguments());
-            out.push(b']');
-        });
-        for bytes in attachments {
-            queue.binary(bytes);
-        }
-    }
-
-    /// A message of the protocol: an event whose name is its `type`, or an acknowledgement with its fields.
-    fn typed(&self, queue: &mut Queue, message: &ServerMessage, namespace: NamespaceId) {
-        let ack = message.to().and_then(|to| to.ack);
-        queue.text(|out| {
-            let kind = if ack.is_some() { Kind::Ack } else { Kind::Event };
-            write_head(out, kind, 0, self.name(namespace), ack);
-            out.push(b'[');
-            match message {
-                // An error is told apart from an answer by its `type`.
-                ServerMessage::Error { .. } if ack.is_some() => write_json(out, message),
-                message => write_fields(out, message, ack.is_none()),
-            }
-            out.push(b']');
-        });
-    }
-
-    fn disconnect(&self, queue: &mut Queue, namespace: NamespaceId) {
-        queue.text(|out| {
-            write_head(out, Kind::Disconnect, 0, self.name(namespace), None);
-        });
-    }
-
-    fn refuse(&self, queue: &mut Queue, reason: CloseReason) {
-        let ServerMessage::Goodbye { code, reason, reconnect } = ServerMessage::goodbye(reason) else {
-            return;
-        };
-        let mut data = serde_json::json!({ "code": code, "reason": reason, "reconnect": reconnect });
-        if let Some(error) = &self.refusal.code {
-            data["error"] = (&**error).into();
-        }
-        let error = serde_json::json!({ "message": reason, "data": data });
-        queue.text(|out| {
-            write_head(out, Kind::ConnectError, 0, self.name(self.refusal.namespace), None);
-            write_json(out, &error);
-        });
-    }
 }
 
 fn malformed(_: Malformed) -> CloseReason {
     CloseReason::BadMessage
 }
 
-/// Arguments that are an object get the request's `id` as a member, as every reply has it, unless they have one.
-fn write_arguments(out: &mut Vec<u8>, more: bool, id: Option<&RequestId>, arguments: &str) {
-    #[derive(Deserialize)]
-    struct Own {
-        id: Option<IgnoredAny>,
-    }
-
-    let members = arguments.strip_prefix('{').map(str::trim_start);
-    let id = id.filter(|_| match members {
-        None => arguments.is_empty(),
-        // What follows the first argument may be there or not.
-        Some(_) => Own::deserialize(&mut serde_json::Deserializer::from_str(arguments))
-            .is_ok_and(|own| own.id.is_none()),
-    });
-    if more && (id.is_some() || !arguments.is_empty()) {
-        out.push(b',');
-    }
-    let Some(id) = id else {
-        out.extend_from_slice(arguments.as_bytes());
-        return;
-    };
-    out.extend_from_slice(br#"{"id":"#);
-    write_json(out, id);
-    match members {
-        None | Some("") => out.push(b'}'),
-        Some(members) => {
-            if !members.starts_with('}') {
-                out.push(b',');
-            }
-            out.extend_from_slice(members.as_bytes());
-        }
-    }
-}
-
-impl Carrier for SocketIo {
-    type Context = actix::Context<Session<Self>>;
+impl<L: Link> Carrier for SocketIo<L> {
+    type Context = L::Context;
 
     const NAME: &'static str = "socketio";
 
@@ -232,7 +143,7 @@ impl Carrier for SocketIo {
                 let mut refused = Vec::new();
                 write_head(&mut refused, Kind::ConnectError, 0, packet.namespace, None);
                 refused.extend_from_slice(br#"{"message":"Invalid namespace"}"#);
-                let pushed = self.engine.push(|queue| queue.text(|out| out.append(&mut refused)));
+                let pushed = self.link.push(|queue| queue.text(|out| out.append(&mut refused)));
                 pushed.map_err(|Full| CloseReason::TooSlow)?;
                 Ok(ClientMessage { to: ReplyTo::default(), request: Request::Nothing })
             }
@@ -282,7 +193,7 @@ impl Carrier for SocketIo {
             }
             (_, _, None) => return Ok(()),
         };
-        self.engine.push(|queue| match message {
+        self.link.push(|queue| match message {
             ServerMessage::Reply { to, payload, .. } | ServerMessage::Acknowledge { to, payload, .. }
                 if to.ack.is_some() =>
             {
@@ -311,7 +222,7 @@ impl Carrier for SocketIo {
     fn joined(&mut self, namespace: NamespaceId, id: SessionId, events: &Events) {
         self.joined.push(namespace);
         // The client waits for this: nothing was sent to it before.
-        let _ = self.engine.push(|queue| {
+        let _ = self.link.push(|queue| {
             queue.text(|out| {
                 write_head(out, Kind::Connect, 0, events.get(namespace).name(), None);
                 write_json(out, &serde_json::json!({ "sid": id }));
@@ -324,11 +235,11 @@ impl Carrier for SocketIo {
     }
 
     fn ping(&mut self) -> Result<(), Full> {
-        self.engine.push(|queue| queue.push(&engineio::Packet::Ping(ByteString::new())))
+        self.link.push(|queue| queue.push(&engineio::Packet::Ping(ByteString::new())))
     }
 
     fn signed_in(&mut self) {
-        self.engine.widen();
+        self.link.widen();
     }
 
     /// A goodbye in each namespace. A DISCONNECT tells standard clients that they are not wanted, so it goes to
@@ -346,7 +257,7 @@ impl Carrier for SocketIo {
         }
         let goodbye = ServerMessage::goodbye(reason);
         // Full or not: what does not fit is not read anyway.
-        let _ = self.engine.push(|queue| {
+        let _ = self.link.push(|queue| {
             for namespace in &self.joined {
                 self.typed(queue, &goodbye, *namespace);
                 if reason.reconnect() != Reconnect::Backoff {
@@ -357,7 +268,7 @@ impl Carrier for SocketIo {
                 self.refuse(queue, reason);
             }
         });
-        self.engine.close(Closing {
+        self.link.close(Closing {
             code: reason.code(),
             sentence: reason.sentence(),
             patient: self.refusal.code.is_some(),
@@ -366,56 +277,22 @@ impl Carrier for SocketIo {
     }
 
     fn is_fetched(&self) -> bool {
-        self.engine.transport() != Transport::WebSocket
+        self.link.is_fetched()
     }
 
     fn cut(&self) {
-        self.engine.end(true);
+        self.link.cut();
     }
 
     fn unread(&self) -> Unread {
-        self.engine.unread()
+        self.link.unread()
     }
 
     fn congested(&self) -> bool {
-        self.engine.congested()
+        self.link.congested()
     }
 
     fn drained(&self) -> impl Future<Output = ()> + 'static {
-        let engine = Arc::clone(&self.engine);
-        poll_fn(move |context| engine.poll_drained(context))
-    }
-}
-
-/// Starts the session that `make` makes of a new connection.
-pub fn open(engine: Handle, events: Arc<Events>, make: impl FnOnce(SocketIo) -> Session<SocketIo>) {
-    use actix::Actor;
-
-    let incoming = engine.incoming();
-    Session::create(|context: &mut actix::Context<Session<SocketIo>>| {
-        context.add_stream(incoming);
-        make(SocketIo::new(engine, events))
-    });
-}
-
-impl StreamHandler<Incoming> for Session<SocketIo> {
-    fn handle(&mut self, incoming: Incoming, context: &mut Self::Context) {
-        let message = match incoming {
-            Incoming::Heard => return self.heard(),
-            Incoming::Left => return self.left(context),
-            Incoming::Refused(reason) => Err(reason),
-            Incoming::Message(text) => self.carrier_mut().assemble(text),
-            Incoming::Binary(bytes) => self.carrier_mut().attach(bytes),
-        };
-        match message {
-            Ok(Some(message)) => self.receive(message, context),
-            // A part of one.
-            Ok(None) => self.heard(),
-            Err(reason) => self.close(reason, context),
-        }
-    }
-
-    fn finished(&mut self, context: &mut Self::Context) {
-        self.left(context);
+        self.link.drained()
     }
 }

@@ -51,6 +51,25 @@ pub async fn turn_away(relay: Box<Relay>) {
     relay.close(Ended::Refused).await;
 }
 
+/// What a frame brings to a session.
+pub(super) fn incoming(socket: &WebSocket, frame: websocket::Incoming) -> Incoming {
+    match frame {
+        websocket::Incoming::Heard => Incoming::Heard,
+        websocket::Incoming::Message(Whole::Binary(bytes)) => Incoming::Binary(bytes),
+        websocket::Incoming::Message(Whole::Text(text)) => match Packet::from_text(&text) {
+            Ok(Packet::Message(text)) => Incoming::Message(text),
+            Ok(Packet::Pong(_) | Packet::Noop) => Incoming::Heard,
+            Ok(Packet::Close) => {
+                socket.write_close(None);
+                Incoming::Left
+            }
+            _ => Incoming::Refused(CloseReason::BadMessage),
+        },
+        websocket::Incoming::Left | websocket::Incoming::Broken => Incoming::Left,
+        websocket::Incoming::Refused(reason) => Incoming::Refused(reason),
+    }
+}
+
 pub struct Relay {
     engine: Arc<Engine>,
     socket: WebSocket,
@@ -122,24 +141,17 @@ impl Relay {
                     return Poll::Ready(ended);
                 }
                 let Poll::Ready(next) = self.poll_next(context) else { return Poll::Pending };
-                let Some(incoming) = next else { return Poll::Ready(Ended::Gone) };
-                let incoming = match incoming {
-                    websocket::Incoming::Heard => Incoming::Heard,
-                    websocket::Incoming::Message(Whole::Binary(bytes)) => Incoming::Binary(bytes),
-                    websocket::Incoming::Message(Whole::Text(text)) => match Packet::from_text(&text) {
-                        Ok(Packet::Message(text)) => Incoming::Message(text),
-                        Ok(Packet::Pong(_) | Packet::Noop) => Incoming::Heard,
-                        Ok(Packet::Close) => return Poll::Ready(Ended::Refused),
-                        _ => Incoming::Refused(CloseReason::BadMessage),
-                    },
-                    websocket::Incoming::Left | websocket::Incoming::Broken => {
-                        return Poll::Ready(Ended::Gone);
-                    }
+                let Some(frame) = next else { return Poll::Ready(Ended::Gone) };
+                let incoming = match frame {
                     websocket::Incoming::Refused(reason) => {
                         self.frames = None;
                         Incoming::Refused(reason)
                     }
+                    frame => incoming(&self.socket, frame),
                 };
+                if incoming == Incoming::Left {
+                    return Poll::Ready(Ended::Gone);
+                }
                 self.engine.receive(incoming);
             }
         })

@@ -79,15 +79,12 @@ pub struct Handle {
     engines: Option<Engines>,
 }
 
-impl std::ops::Deref for Handle {
-    type Target = Arc<Engine>;
-
-    fn deref(&self) -> &Arc<Engine> {
+impl Handle {
+    #[must_use]
+    pub const fn engine(&self) -> &Arc<Engine> {
         &self.engine
     }
-}
 
-impl Handle {
     /// What comes from the client.
     #[must_use]
     pub fn incoming(&self) -> Inbox {
