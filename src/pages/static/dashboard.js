@@ -95,7 +95,7 @@ byId("secret-button").addEventListener("click", async () => {
 /** @typedef {{ id: string, login: string, carrier: string, address: string, since: string }} SessionInfo */
 /** @typedef {{ id: string, device: string, ip?: string, created_at: string, last_seen_at: string, current: boolean }} Login */
 
-const CARRIERS = /** @type {Record<string, string>} */ ({ websocket: "WebSocket", polling: "Socket.IO", tcp: "TCP" });
+const CARRIERS = /** @type {Record<string, string>} */ ({ websocket: "WebSocket", socketio: "Socket.IO", tcp: "TCP" });
 
 /** @type {Login[]} */
 let logins = [];

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
-import { says, scenario } from "../browser/harness.mjs";
+import { says, scenario, signIn } from "../browser/harness.mjs";
 import { api, logout, register } from "../server.mjs";
 
 const FILES = {
@@ -41,6 +41,12 @@ await scenario(
     const messages = await page.locator("#messages > li").allInnerTexts();
     assert.equal(messages.length, 3);
     for (const message of messages) assert.match(message, /^ann, .+ \[Secret Code: [A-Z0-9]{8}\]$/);
+
+    // Its user sees the connection by its name.
+    const dashboard = await person();
+    await signIn(dashboard, "ann");
+    await dashboard.locator("#connections > li", { hasText: "Socket.IO" }).waitFor();
+    await dashboard.context().close();
 
     // By one way alone as well.
     for (const transport of ["polling", "websocket"]) {
