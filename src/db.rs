@@ -2,6 +2,9 @@
 //!
 //! [`Conn`] is an enum with a variant a database, so that a query that compiles runs on every one of them.
 
+mod pool;
+mod url;
+
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
@@ -9,10 +12,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use diesel::r2d2::ManageConnection;
+use diesel::pg::PgConnection;
 use diesel::sqlite::SqliteConnection;
 use diesel::{Connection, ConnectionError, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+pub use self::pool::{Pool, PooledConn};
+pub use self::url::DatabaseUrl;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 
@@ -22,66 +28,29 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(diesel::MultiConnection)]
 pub enum Conn {
     Sqlite(SqliteConnection),
+    Postgres(PgConnection),
 }
 
-pub type Pool = r2d2::Pool<Manager>;
-pub type PooledConn = r2d2::PooledConnection<Manager>;
+/// What a connection to PostgreSQL is told first. A time is written and read as UTC. Nothing waits for ever: not a
+/// statement, not for a lock, and nobody waits for the transaction of a process that has stopped in the middle.
+const POSTGRES: &str = "SET TIME ZONE 'UTC'; SET statement_timeout = '30s'; SET lock_timeout = '5s'; \
+     SET idle_in_transaction_session_timeout = '10s'; SET default_transaction_isolation = 'read committed';";
 
-/// Where the database is. Diesel's own `establish` tries one variant after the other and hides their
-/// errors, so that a typo in a URL opens a new SQLite file of that name; this one picks by scheme.
-#[derive(Clone, PartialEq, Eq)]
-pub enum DatabaseUrl {
-    /// `sqlite:PATH`
-    Sqlite(String),
-}
+/// The number under which processes that start together agree who migrates the database.
+const MIGRATION_LOCK: i64 = 0x646f_6f72_7761_7264;
 
-impl std::str::FromStr for DatabaseUrl {
-    type Err = String;
-
-    fn from_str(url: &str) -> Result<Self, Self::Err> {
-        match url.split_once(':') {
-            Some(("sqlite", path)) if !path.is_empty() => {
-                Ok(Self::Sqlite(path.strip_prefix("//").unwrap_or(path).to_owned()))
-            }
-            _ => Err("expected sqlite:PATH".to_owned()),
+/// Reads rows that nobody else can change until the transaction ends: whoever wants to waits, and sees what was
+/// made of them. On SQLite, where a transaction that writes is alone, all rows are like that.
+macro_rules! locked {
+    ($conn:expr, $query:expr, $read:ident) => {
+        match $conn {
+            $crate::db::Conn::Sqlite(conn) => $query.$read(conn),
+            // "No key": a row that refers to this one, a link of a mail say, may still be added.
+            $crate::db::Conn::Postgres(conn) => $query.for_no_key_update().$read(conn),
         }
-    }
+    };
 }
-
-impl fmt::Display for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite(path) => write!(f, "sqlite:{path}"),
-        }
-    }
-}
-
-impl fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// Opens connections for the pool.
-#[derive(Debug)]
-pub struct Manager(DatabaseUrl);
-
-impl ManageConnection for Manager {
-    type Connection = Conn;
-    type Error = diesel::r2d2::Error;
-
-    fn connect(&self) -> Result<Conn, Self::Error> {
-        self.0.connect().map_err(diesel::r2d2::Error::ConnectionError)
-    }
-
-    fn is_valid(&self, conn: &mut Conn) -> Result<(), Self::Error> {
-        conn.batch_execute("SELECT 1").map_err(diesel::r2d2::Error::QueryError)
-    }
-
-    fn has_broken(&self, _: &mut Conn) -> bool {
-        false
-    }
-}
+pub(crate) use locked;
 
 impl DatabaseUrl {
     fn connect(&self) -> Result<Conn, ConnectionError> {
@@ -97,6 +66,11 @@ impl DatabaseUrl {
                 .map_err(ConnectionError::CouldntSetupConfiguration)?;
                 Ok(Conn::Sqlite(conn))
             }
+            Self::Postgres(url) => {
+                let mut conn = PgConnection::establish(&Self::with_defaults(url))?;
+                conn.batch_execute(POSTGRES).map_err(ConnectionError::CouldntSetupConfiguration)?;
+                Ok(Conn::Postgres(conn))
+            }
         }
     }
 }
@@ -107,7 +81,7 @@ impl DatabaseUrl {
 /// # Errors
 /// If it cannot be opened.
 pub fn open_read_only(path: &Path) -> Result<SqliteConnection, ConnectionError> {
-    let mut url = url::Url::from_file_path(path)
+    let mut url = ::url::Url::from_file_path(path)
         .map_err(|()| ConnectionError::BadConnection("the path is not absolute".to_owned()))?;
     url.set_query(Some(if is_idle_wal(path) { "immutable=1" } else { "mode=ro" }));
     let mut conn = SqliteConnection::establish(url.as_str())?;
@@ -136,7 +110,11 @@ impl DatabaseUrl {
     pub fn copy_to(&self, file: &Path) -> Result<(), String> {
         let failed = |error: &dyn fmt::Display| format!("cannot copy the database {self}: {error}");
         let name = file.to_str().ok_or_else(|| failed(&"the name of the copy is not UTF-8"))?;
+        if matches!(self, Self::Postgres(_)) {
+            return Err(failed(&"PostgreSQL has pg_dump for that"));
+        }
         match self.connect().map_err(|error| failed(&error))? {
+            Conn::Postgres(_) => Ok(()),
             Conn::Sqlite(mut conn) => diesel::sql_query("VACUUM INTO ?")
                 .bind::<diesel::sql_types::Text, _>(name)
                 .execute(&mut conn)
@@ -151,12 +129,18 @@ impl DatabaseUrl {
     /// # Errors
     /// A sentence, if it is there and cannot be opened.
     pub fn look(&self) -> Result<Option<Conn>, String> {
-        let Self::Sqlite(path) = self;
-        let Ok(path) = Path::new(path).canonicalize() else { return Ok(None) };
-        let opened = open_read_only(&path);
-        opened
-            .map(|conn| Some(Conn::Sqlite(conn)))
-            .map_err(|error| format!("cannot open the database {self}: {error}"))
+        let opened = match self {
+            Self::Sqlite(path) => {
+                let Ok(path) = Path::new(path).canonicalize() else { return Ok(None) };
+                open_read_only(&path).map(Conn::Sqlite)
+            }
+            Self::Postgres(_) => self.connect().and_then(|mut conn| {
+                conn.batch_execute("SET default_transaction_read_only = on")
+                    .map_err(ConnectionError::CouldntSetupConfiguration)?;
+                Ok(conn)
+            }),
+        };
+        opened.map(Some).map_err(|error| format!("cannot open the database {self}: {error}"))
     }
 }
 
@@ -165,23 +149,29 @@ impl DatabaseUrl {
 /// # Errors
 /// A sentence that names what could not be opened or migrated.
 pub fn open(url: &DatabaseUrl, connections: u32) -> Result<Pool, String> {
-    let mut conn = url.connect().map_err(|error| format!("cannot open the database {url}: {error}"))?;
-    match &mut conn {
+    let failed = |error: &dyn fmt::Display| format!("cannot open the database {url}: {error}");
+    let mut conn = url.connect().map_err(|error| failed(&error))?;
+    migrate(&mut conn).map_err(|error| format!("cannot migrate the database {url}: {error}"))?;
+    Pool::open(url, connections).map_err(|error| failed(&error))
+}
+
+fn migrate(conn: &mut Conn) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    match conn {
         Conn::Sqlite(conn) => conn.run_pending_migrations(MIGRATIONS).map(drop),
+        Conn::Postgres(conn) => {
+            // Another process may be at it, for as long as it takes. The lock ends with this connection.
+            conn.batch_execute(&format!(
+                "SET lock_timeout = 0; SET statement_timeout = 0; SELECT pg_advisory_lock({MIGRATION_LOCK});"
+            ))?;
+            conn.run_pending_migrations(MIGRATIONS).map(drop)
+        }
     }
-    .map_err(|error| format!("cannot migrate the database {url}: {error}"))?;
-    r2d2::Pool::builder()
-        .max_size(connections)
-        .min_idle(Some(1))
-        // An embedded database has nothing to ping: a check would cost each query a second one.
-        .test_on_check_out(false)
-        .connection_timeout(Duration::from_secs(5))
-        .build(Manager(url.clone()))
-        .map_err(|error| format!("cannot open the database {url}: {error}"))
 }
 
 /// Runs `work` in a transaction that writes. On SQLite it takes the write lock at once: a transaction
-/// that reads first and writes later cannot wait for another writer, it fails.
+/// that reads first and writes later cannot wait for another writer, it fails. On PostgreSQL others write meanwhile:
+/// what a decision rests on is read locked ([`locked`]), a user before their logins, so that nobody waits in a
+/// circle. `work` does not go on after an error of the database.
 ///
 /// # Errors
 /// What `work` or the commit answers; on an error everything is rolled back.
@@ -189,7 +179,10 @@ pub fn write<T, E: From<diesel::result::Error>>(
     conn: &mut Conn,
     work: impl FnOnce(&mut Conn) -> Result<T, E>,
 ) -> Result<T, E> {
-    conn.batch_execute("BEGIN IMMEDIATE")?;
+    conn.batch_execute(match conn {
+        Conn::Sqlite(_) => "BEGIN IMMEDIATE",
+        Conn::Postgres(_) => "BEGIN",
+    })?;
     let mut transaction = Transaction { conn, open: true };
     let value = work(transaction.conn)?;
     transaction.conn.batch_execute("COMMIT")?;
@@ -209,7 +202,7 @@ impl Drop for Transaction<'_> {
         if self.open
             && let Err(error) = self.conn.batch_execute("ROLLBACK")
         {
-            // After some errors, a full disk among them, SQLite has done it itself.
+            // After some errors, a full disk or a lost connection, the database has done it itself.
             tracing::warn!(%error, "could not roll back");
         }
     }

@@ -65,7 +65,7 @@ impl Accounts {
             .run_writing(move |conn| {
                 let (user, cookie, now) = db::write(conn, |conn| {
                     let now = this.0.clock.now();
-                    let login = logins::find_live(conn, cookie.login, now)?
+                    let login = logins::lock_live(conn, cookie.login, now)?
                         .filter(|login| is_browsers(login, &cookie))
                         .ok_or(Error::InvalidCookie)?;
                     let user = users::find_active(conn, login.user_id)?.ok_or(Error::InvalidCookie)?;

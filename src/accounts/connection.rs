@@ -39,7 +39,7 @@ impl Accounts {
             .run_writing(move |conn| {
                 let kept = db::write(conn, |conn| {
                     let now = this.0.clock.now();
-                    let Some(login) = logins::find_live(conn, login, now)? else { return Ok(None) };
+                    let Some(login) = logins::lock_live(conn, login, now)? else { return Ok(None) };
                     let Some(user) = users::find_active(conn, login.user_id)? else { return Ok(None) };
                     logins::touch(conn, login.id, now, now + this.login_ttl(LoginKind::Connection))?;
                     Ok::<_, Error>(Some((user, now)))

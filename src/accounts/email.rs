@@ -72,9 +72,12 @@ impl Accounts {
             .run_writing(move |conn| {
                 db::write(conn, |conn| {
                     let now = this.0.clock.now();
-                    let (id, email) = one_time_tokens::redeem(conn, &hash, Purpose::VerifyEmail, now)?
+                    let (id, email) = one_time_tokens::peek(conn, &hash, Purpose::VerifyEmail, now)?
                         .ok_or(Error::InvalidLink)?;
-                    let user = users::find_active(conn, id)?.ok_or(Error::InvalidLink)?;
+                    let user = users::lock_active(conn, id)?.ok_or(Error::InvalidLink)?;
+                    if !one_time_tokens::redeem(conn, &hash, Purpose::VerifyEmail, now)? {
+                        return Err(Error::InvalidLink);
+                    }
                     users::set_held_email(conn, id, &email, now)
                         .map_err(|error| on_duplicate(error, Error::EmailHeld))?;
                     one_time_tokens::spoil_others(conn, id, Purpose::VerifyEmail, now)?;

@@ -91,6 +91,7 @@ fn keyring(
 /// start on an empty database one makes them and the other reads them.
 pub(super) fn load_or_create(conn: &mut Conn, now: Timestamp, access_ttl: TimeDelta) -> Result<Keys, Error> {
     db::write(conn, |conn| {
+        signing_keys::lock(conn)?;
         let rows = signing_keys::all(conn, Algorithm::EdDsa)?;
         let keyring = match keyring(rows, now, access_ttl)? {
             Some(keyring) => keyring,
@@ -117,6 +118,7 @@ fn make(conn: &mut Conn, now: Timestamp) -> Result<SigningKey, Error> {
 
 /// Destroys the keys that have done nothing for a while.
 pub(super) fn purge(conn: &mut Conn, now: Timestamp, access_ttl: TimeDelta) -> Result<usize, Error> {
+    signing_keys::lock(conn)?;
     let rows = signing_keys::all(conn, Algorithm::EdDsa)?;
     let done = with_states(rows, now - DESTROY_AFTER, access_ttl).into_iter();
     let kids: Vec<String> =
@@ -173,6 +175,7 @@ impl Accounts {
             .db
             .run_writing(move |conn| {
                 db::write(conn, |conn| {
+                    signing_keys::lock(conn)?;
                     let now = this.0.clock.now();
                     if at_once {
                         let rows = signing_keys::all(conn, Algorithm::EdDsa)?;

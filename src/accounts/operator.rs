@@ -194,7 +194,7 @@ impl Accounts {
             .logins
             .revoke_with(RevokeReason::PasswordReset, move |conn| {
                 let now = this.0.clock.now();
-                let user = users::find(conn, user)?.ok_or(Error::NotFound)?;
+                let user = users::lock(conn, user)?.ok_or(Error::NotFound)?;
                 this.replace_password(conn, &user, &hash, now)?;
                 this.note_operator(conn, Action::PasswordReset, Some(user.id), now)?;
                 Ok::<_, Error>(((), Some(Scope::User(user.id))))
@@ -211,7 +211,7 @@ impl Accounts {
         self.0
             .logins
             .revoke_with(RevokeReason::AccountDeleted, move |conn| {
-                users::find(conn, user)?.ok_or(Error::NotFound)?;
+                users::lock(conn, user)?.ok_or(Error::NotFound)?;
                 erase(conn, user)?;
                 this.note_operator(conn, Action::Deleted, Some(user), this.0.clock.now())?;
                 Ok::<_, Error>(((), Some(Scope::User(user))))

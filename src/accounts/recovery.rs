@@ -37,6 +37,8 @@ impl Accounts {
                     let now = this.0.clock.now();
                     this.note(conn, Action::ResetRequested, None, ip, now)?;
                     for user in recipients(conn, name)? {
+                        // Of two that ask at the same time the second sees what the first has done.
+                        let Some(user) = users::lock_active(conn, user.id)? else { continue };
                         let Some(email) = &user.email else { continue };
                         this.post_once(conn, MailKind::ResetPassword, user.id, email, now)?;
                     }
@@ -84,8 +86,14 @@ impl Accounts {
             .logins
             .revoke_with(RevokeReason::PasswordReset, move |conn| {
                 let now = this.0.clock.now();
-                let found = one_time_tokens::redeem(conn, &hash, Purpose::ResetPassword, now)?;
+                let found = one_time_tokens::peek(conn, &hash, Purpose::ResetPassword, now)?;
                 let user = find_recipient(conn, found)?;
+                let user = users::lock_active(conn, user.id)?
+                    .filter(|locked| locked.email == user.email)
+                    .ok_or(Error::InvalidLink)?;
+                if !one_time_tokens::redeem(conn, &hash, Purpose::ResetPassword, now)? {
+                    return Err(Error::InvalidLink);
+                }
                 this.replace_password(conn, &user, &password_hash, now)?;
                 this.note(conn, Action::PasswordReset, Some(user.id), None, now)?;
                 Ok::<_, Error>(((), Some(Scope::User(user.id))))

@@ -70,11 +70,12 @@ impl Accounts {
             .run_writing(move |conn| {
                 let found = db::write(conn, |conn| {
                     let now = this.0.clock.now();
-                    let Some(login) = logins::find_live(conn, presented.login, now)?
+                    let Some(login) = logins::lock_live(conn, presented.login, now)?
                         .filter(|login| login.kind == LoginKind::Token.as_str())
                     else {
                         return Ok(Err(Outcome::Refused));
                     };
+                    // Not locked: what changes a user ends this login, and waits for it.
                     let Some(user) = users::find_active(conn, login.user_id)? else {
                         return Ok(Err(Outcome::Refused));
                     };

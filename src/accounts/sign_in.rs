@@ -71,7 +71,7 @@ impl Accounts {
                 let begun = db::write(conn, |conn| {
                     let now = this.0.clock.now();
                     // Since it was checked, the password may have been reset or the user disabled.
-                    let Some(user) = users::find_active(conn, user.id)?
+                    let Some(user) = users::lock_active(conn, user.id)?
                         .filter(|current| current.password_hash == user.password_hash)
                     else {
                         return Ok(None);
@@ -136,7 +136,7 @@ impl Accounts {
 
 /// The user again, inside the transaction that acts on a confirmed password: unchanged since then.
 pub(super) fn still_confirmed(conn: &mut Conn, user: &User) -> Result<(), Error> {
-    let same = users::find_active(conn, user.id)?.is_some_and(|now| now.password_hash == user.password_hash);
+    let same = users::lock_active(conn, user.id)?.is_some_and(|now| now.password_hash == user.password_hash);
     if same { Ok(()) } else { Err(Error::WrongPassword) }
 }
 

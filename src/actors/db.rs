@@ -37,17 +37,19 @@ pub struct Db {
     /// work carries a permit until it is done.
     permits: Arc<Semaphore>,
     /// SQLite has one writer at a time. Whoever waits for it inside the database sleeps, gets its turn by luck,
-    /// and keeps a thread from those who only read; here writers queue in their order.
-    writer: Arc<Semaphore>,
+    /// and keeps a thread from those who only read; here writers queue in their order. PostgreSQL has as many as
+    /// there are connections.
+    writers: Arc<Semaphore>,
 }
 
 impl Db {
     #[must_use]
     pub fn start(pool: Pool, executors: usize) -> Self {
+        let writers = if pool.has_one_writer() { 1 } else { executors };
         Self {
             executors: SyncArbiter::start(executors, move || DbExecutor { pool: pool.clone() }),
             permits: Arc::new(Semaphore::new(executors * QUEUE_PER_EXECUTOR)),
-            writer: Arc::new(Semaphore::new(1)),
+            writers: Arc::new(Semaphore::new(writers)),
         }
     }
 
@@ -81,11 +83,11 @@ impl Db {
         E: From<DbError> + Send + 'static,
     {
         let (mut execute, outcome) = self.prepare(work)?;
-        let (writer, executors) = (Arc::clone(&self.writer), self.executors.clone());
+        let (writers, executors) = (Arc::clone(&self.writers), self.executors.clone());
         // A task of its own: a revocation whose caller leaves while it queues is not forgotten.
         tokio::spawn(async move {
             // Never an error: nobody closes the semaphore.
-            execute.turn = writer.acquire_owned().await.ok();
+            execute.turn = writers.acquire_owned().await.ok();
             executors.do_send(execute);
         });
         outcome.await.unwrap_or(Err(DbError::Stopped))?
@@ -108,7 +110,7 @@ impl Db {
                     tracing::error!(%error, "no database connection");
                     DbError::NoConnection
                 })?;
-                Ok(work(&mut conn))
+                Ok(conn.work(work))
             }));
             // Whoever asked may have left.
             let _ = answer.send(done.unwrap_or(Err(DbError::Panicked)));

@@ -44,7 +44,7 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "database.url",
         fallback: Fallback::InDataDir,
-        expected: "sqlite:PATH, such as sqlite:/var/lib/doorward/doorward.db",
+        expected: "sqlite:PATH, such as sqlite:/var/lib/doorward/doorward.db, or postgres://USER:PASSWORD@HOST/DATABASE",
         secret: true,
     },
     // One may wait for a writer of another process: the other still reads.

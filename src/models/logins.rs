@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use crate::auth::revocation::RevokeReason;
 use crate::clock::Timestamp;
-use crate::db::Conn;
+use crate::db::{Conn, locked};
 use crate::domain::{LoginId, UserId};
 use crate::schema::logins;
 
@@ -118,6 +118,16 @@ pub fn find_live(conn: &mut Conn, id: LoginId, now: Timestamp) -> QueryResult<Op
         .optional()
 }
 
+/// The login as nobody can change it until the transaction ends.
+pub fn lock_live(conn: &mut Conn, id: LoginId, now: Timestamp) -> QueryResult<Option<LiveLogin>> {
+    let query = logins::table
+        .find(id.to_string())
+        .filter(logins::revoked_at.is_null())
+        .filter(logins::expires_at.gt(now))
+        .select(LIVE);
+    locked!(conn, query, first).optional()
+}
+
 /// A user's logins that stand, the newest first.
 pub fn live_of_user(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<Vec<LiveLogin>> {
     logins::table
@@ -213,15 +223,14 @@ pub fn revoke(
     reason: RevokeReason,
     now: Timestamp,
 ) -> QueryResult<Vec<LoginId>> {
-    let alive = logins::table.filter(logins::revoked_at.is_null()).select(logins::id);
+    let alive = logins::table.filter(logins::revoked_at.is_null()).select(logins::id).order(logins::id);
+    let of = |user: UserId| alive.filter(logins::user_id.eq(user.to_string()));
+    // In the order of their ids: of two that end the same ones, neither waits for what the other has.
     let ids: Vec<String> = match scope {
-        Scope::Login(id) => alive.filter(logins::id.eq(id.to_string())).load(conn)?,
-        Scope::User(user) => alive.filter(logins::user_id.eq(user.to_string())).load(conn)?,
-        Scope::Everybody => alive.load(conn)?,
-        Scope::UserExcept(user, id) => alive
-            .filter(logins::user_id.eq(user.to_string()))
-            .filter(logins::id.ne(id.to_string()))
-            .load(conn)?,
+        Scope::Login(id) => locked!(conn, alive.filter(logins::id.eq(id.to_string())), load)?,
+        Scope::User(user) => locked!(conn, of(user), load)?,
+        Scope::Everybody => locked!(conn, alive, load)?,
+        Scope::UserExcept(user, id) => locked!(conn, of(user).filter(logins::id.ne(id.to_string())), load)?,
     };
     mark_revoked(conn, &ids, reason, now)
 }
@@ -233,11 +242,14 @@ pub fn revoke_these(
     reason: RevokeReason,
     now: Timestamp,
 ) -> QueryResult<Vec<LoginId>> {
+    let mut ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    ids.sort_unstable();
     let mut standing = Vec::with_capacity(ids.len());
     for ids in ids.chunks(PARAMETERS) {
-        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
         let alive = logins::table.filter(logins::revoked_at.is_null()).filter(logins::id.eq_any(ids));
-        standing.append(&mut alive.select(logins::id).load::<String>(conn)?);
+        let alive = alive.select(logins::id).order(logins::id);
+        let mut alive: Vec<String> = locked!(conn, alive, load)?;
+        standing.append(&mut alive);
     }
     mark_revoked(conn, &standing, reason, now)
 }

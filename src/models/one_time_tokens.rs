@@ -67,26 +67,14 @@ pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
     diesel::delete(one_time_tokens::table.filter(one_time_tokens::expires_at.lt(before))).execute(conn)
 }
 
-/// Uses a token up, in one statement: of two that race, one gets the user and the address, the other nothing.
-pub fn redeem(
-    conn: &mut Conn,
-    hash: &str,
-    purpose: Purpose,
-    now: Timestamp,
-) -> QueryResult<Option<(UserId, String)>> {
+/// Uses up a token, in one statement: of two that race, one is told that it has it.
+pub fn redeem(conn: &mut Conn, hash: &str, purpose: Purpose, now: Timestamp) -> QueryResult<bool> {
     let row = one_time_tokens::table
-        .filter(one_time_tokens::hash.eq(hash))
+        .find(hash)
         .filter(one_time_tokens::purpose.eq(purpose.as_str()))
         .filter(one_time_tokens::used_at.is_null())
         .filter(one_time_tokens::expires_at.gt(now));
-    if diesel::update(row).set(one_time_tokens::used_at.eq(now)).execute(conn)? == 0 {
-        return Ok(None);
-    }
-    let (user, email): (String, String) = one_time_tokens::table
-        .find(hash)
-        .select((one_time_tokens::user_id, one_time_tokens::email))
-        .first(conn)?;
-    Ok(user.parse().ok().map(|user| (user, email)))
+    Ok(diesel::update(row).set(one_time_tokens::used_at.eq(now)).execute(conn)? == 1)
 }
 
 /// Spoils the user's other tokens of this purpose: once a password is reset, older links must not work.

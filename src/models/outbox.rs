@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
-use crate::db::Conn;
+use crate::db::{Conn, locked};
 use crate::domain::UserId;
 use crate::schema::{audit_events, outbox, users};
 
@@ -147,14 +147,12 @@ pub fn claim(conn: &mut Conn, mail: &Waiting, now: Timestamp, lease_ends_at: Tim
     Ok(claimed == 1)
 }
 
-/// The name and current address of a mail's user, if that account is still there and enabled.
-pub fn recipient(conn: &mut Conn, user: &str) -> QueryResult<Option<(String, Option<String>)>> {
-    users::table
-        .find(user)
-        .filter(users::disabled_at.is_null())
-        .select((users::username, users::email))
-        .first(conn)
-        .optional()
+/// The name and current address of a mail's user, if that account is still there and enabled. Nobody can change it
+/// until the transaction ends.
+pub fn lock_recipient(conn: &mut Conn, user: &str) -> QueryResult<Option<(String, Option<String>)>> {
+    let query =
+        users::table.find(user).filter(users::disabled_at.is_null()).select((users::username, users::email));
+    locked!(conn, query, first).optional()
 }
 
 pub fn mark_sent(conn: &mut Conn, id: &str, now: Timestamp) -> QueryResult<()> {

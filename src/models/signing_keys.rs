@@ -1,5 +1,6 @@
 //! The table `signing_keys`: what signs access tokens and what derives refresh tokens.
 
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
 use crate::clock::Timestamp;
@@ -48,6 +49,15 @@ pub fn insert(
         ))
         .execute(conn)
         .map(drop)
+}
+
+/// Until the transaction ends nobody else changes the keys: of two processes that start on an empty database one
+/// makes them.
+pub fn lock(conn: &mut Conn) -> QueryResult<()> {
+    match conn {
+        Conn::Sqlite(_) => Ok(()),
+        Conn::Postgres(conn) => conn.batch_execute("LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE"),
+    }
 }
 
 /// The keys, the oldest first. One that was retired by hand is none: only its row tells of it.

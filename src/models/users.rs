@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use crate::clock::Timestamp;
-use crate::db::Conn;
+use crate::db::{Conn, locked};
 use crate::domain::{Email, UserId, Username};
 use crate::schema::users;
 
@@ -59,6 +59,16 @@ pub fn find(conn: &mut Conn, id: UserId) -> QueryResult<Option<User>> {
 /// A user who is there and not disabled.
 pub fn find_active(conn: &mut Conn, id: UserId) -> QueryResult<Option<User>> {
     users::table.find(id.to_string()).filter(users::disabled_at.is_null()).first(conn).optional()
+}
+
+/// The user as nobody can change them until the transaction ends.
+pub fn lock(conn: &mut Conn, id: UserId) -> QueryResult<Option<User>> {
+    locked!(conn, users::table.find(id.to_string()), first).optional()
+}
+
+/// The same for one who is not disabled.
+pub fn lock_active(conn: &mut Conn, id: UserId) -> QueryResult<Option<User>> {
+    locked!(conn, users::table.find(id.to_string()).filter(users::disabled_at.is_null()), first).optional()
 }
 
 pub fn find_by_username(conn: &mut Conn, username: &Username) -> QueryResult<Option<User>> {

@@ -146,12 +146,13 @@ impl Job {
 }
 
 fn claim(conn: &mut Conn, mut mail: Waiting, now: Timestamp) -> Result<Claim, WorkError> {
+    // First: whatever spoils the user's older links comes before the one that is minted here, or after it.
+    let recipient = outbox::lock_recipient(conn, &mail.user_id)?;
     if !outbox::claim(conn, &mail, now, now + LEASE)? {
         // Somebody else has it; or its date was written by hand in a form that is not due for the database.
         return Ok(Claim::NothingUntil(Some(now + SKIPPED)));
     }
     mail.attempts += 1;
-    let recipient = outbox::recipient(conn, &mail.user_id)?;
     let (Some(kind), Ok(user), Some((username, email))) =
         (MailKind::parse(&mail.kind), mail.user_id.parse::<UserId>(), recipient)
     else {

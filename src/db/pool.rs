@@ -1,0 +1,140 @@
+//! The pool, and what it does about connections that break.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use diesel::r2d2::ManageConnection;
+
+use super::{Conn, DatabaseUrl};
+
+/// How long work may wait for a connection. Longer only makes a queue of those who have left.
+const WAIT: Duration = Duration::from_secs(2);
+
+/// The same once the database is known to be away, so that whoever asks is told so at once.
+const SHORT_WAIT: Duration = Duration::from_millis(50);
+
+/// A connection that was good this long ago is not asked before it is used again.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Opens connections as they are needed. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    connections: r2d2::Pool<Manager>,
+    away: Arc<AtomicBool>,
+    one_writer: bool,
+}
+
+pub type PooledConn = r2d2::PooledConnection<Manager>;
+
+impl Pool {
+    pub(super) fn open(url: &DatabaseUrl, connections: u32) -> Result<Self, r2d2::Error> {
+        let connections = r2d2::Pool::builder()
+            .max_size(connections)
+            .min_idle(Some(1))
+            .test_on_check_out(true)
+            .connection_timeout(WAIT)
+            .error_handler(Box::new(Logged))
+            .build(Manager(url.clone()))?;
+        let one_writer = matches!(url, DatabaseUrl::Sqlite(_));
+        Ok(Self { connections, away: Arc::default(), one_writer })
+    }
+
+    /// A connection that works.
+    ///
+    /// # Errors
+    /// If there is none, and none came soon.
+    pub fn get(&self) -> Result<PooledConn, r2d2::Error> {
+        let wait = if self.away.load(Ordering::Relaxed) { SHORT_WAIT } else { WAIT };
+        let conn = self.connections.get_timeout(wait);
+        self.away.store(conn.is_err(), Ordering::Relaxed);
+        conn
+    }
+
+    /// Only one of all connections can write at a time.
+    #[must_use]
+    pub const fn has_one_writer(&self) -> bool {
+        self.one_writer
+    }
+}
+
+/// Opens connections for the pool.
+#[derive(Debug)]
+pub struct Manager(DatabaseUrl);
+
+/// A connection of the pool.
+pub struct Held {
+    conn: Conn,
+    /// None while, or since, work on it may have found it broken.
+    good_at: Option<Instant>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "a connection's real age, whatever a test's clock says")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+impl Held {
+    /// Works with the connection. Unless it went well, the connection is tried before it is used again.
+    pub fn work<T, E>(&mut self, work: impl FnOnce(&mut Conn) -> Result<T, E>) -> Result<T, E> {
+        self.good_at = None;
+        let done = work(&mut self.conn)?;
+        self.good_at = Some(now());
+        Ok(done)
+    }
+
+    fn ask(&mut self) -> Result<(), diesel::r2d2::Error> {
+        if matches!(self.conn, Conn::Postgres(_)) {
+            self.conn.batch_execute("SELECT 1").map_err(diesel::r2d2::Error::QueryError)?;
+        }
+        self.good_at = Some(now());
+        Ok(())
+    }
+}
+
+impl Deref for Held {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        &self.conn
+    }
+}
+
+impl DerefMut for Held {
+    fn deref_mut(&mut self) -> &mut Conn {
+        &mut self.conn
+    }
+}
+
+impl ManageConnection for Manager {
+    type Connection = Held;
+    type Error = diesel::r2d2::Error;
+
+    fn connect(&self) -> Result<Held, Self::Error> {
+        let conn = self.0.connect().map_err(diesel::r2d2::Error::ConnectionError)?;
+        Ok(Held { conn, good_at: Some(now()) })
+    }
+
+    fn is_valid(&self, held: &mut Held) -> Result<(), Self::Error> {
+        match held.good_at {
+            Some(at) if at.elapsed() < FRESH => Ok(()),
+            _ => held.ask(),
+        }
+    }
+
+    fn has_broken(&self, held: &mut Held) -> bool {
+        held.good_at.is_none() && held.ask().is_err()
+    }
+}
+
+/// Says why there is no connection.
+#[derive(Debug)]
+struct Logged;
+
+impl r2d2::HandleError<diesel::r2d2::Error> for Logged {
+    fn handle_error(&self, error: diesel::r2d2::Error) {
+        tracing::warn!(%error, "the database does not answer");
+    }
+}

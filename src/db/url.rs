@@ -1,0 +1,176 @@
+//! Where the database is.
+
+use std::fmt;
+
+/// Where the database is. Diesel's own `establish` tries one variant after the other and hides their
+/// errors, so that a typo in a URL opens a new SQLite file of that name; this one picks by scheme.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// `sqlite:PATH`
+    Sqlite(String),
+    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE`, as libpq reads it: several hosts are allowed.
+    /// <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS>
+    Postgres(String),
+}
+
+/// What libpq is told unless the URL says otherwise: to give up on a server that does not answer.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("connect_timeout", "5"),
+    // Milliseconds, for what was sent and is not acknowledged.
+    ("tcp_user_timeout", "10000"),
+    ("keepalives_idle", "10"),
+    ("keepalives_interval", "5"),
+    ("keepalives_count", "2"),
+    ("application_name", "doorward"),
+];
+
+impl std::str::FromStr for DatabaseUrl {
+    type Err = String;
+
+    fn from_str(url: &str) -> Result<Self, Self::Err> {
+        match url.split_once(':') {
+            Some(("sqlite", path)) if !path.is_empty() => {
+                Ok(Self::Sqlite(path.strip_prefix("//").unwrap_or(path).to_owned()))
+            }
+            Some(("postgres" | "postgresql", rest)) => {
+                Parts::of(rest).ok_or("expected postgres://USER:PASSWORD@HOST:PORT/DATABASE")?.check()?;
+                Ok(Self::Postgres(url.to_owned()))
+            }
+            _ => Err("expected sqlite:PATH or postgres://...".to_owned()),
+        }
+    }
+}
+
+/// The parts of a URL behind its scheme.
+struct Parts<'a> {
+    user: Option<&'a str>,
+    hosts: &'a str,
+    path: &'a str,
+    query: Option<&'a str>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(rest: &'a str) -> Option<Self> {
+        let rest = rest.strip_prefix("//")?;
+        let (rest, query) = match rest.split_once('?') {
+            Some((rest, query)) => (rest, Some(query)),
+            None => (rest, None),
+        };
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (user, hosts) = match authority.rsplit_once('@') {
+            Some((user, hosts)) => (Some(user), hosts),
+            None => (None, authority),
+        };
+        Some(Self { user, hosts, path, query })
+    }
+
+    /// libpq would say what it cannot read of a password with a `/` in it.
+    fn check(&self) -> Result<(), String> {
+        for host in self.hosts.split(',') {
+            let port = match host.rsplit_once(']') {
+                Some((_, port)) => port,
+                None => host.find(':').map_or("", |colon| &host[colon..]),
+            };
+            if !port.is_empty() && port.strip_prefix(':').and_then(|port| port.parse::<u16>().ok()).is_none()
+            {
+                let advice = "in a password, write / as %2F, ? as %3F, # as %23, @ as %40 and : as %3A";
+                return Err(format!("a port is no number ({advice})"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl DatabaseUrl {
+    /// What libpq is given; nothing for SQLite.
+    pub(super) fn with_defaults(url: &str) -> String {
+        let mut out = url.to_owned();
+        let mut separator = if url.contains('?') { '&' } else { '?' };
+        for (name, value) in DEFAULTS {
+            let is_set = |pair: &str| pair.split('=').next() == Some(name);
+            if url.split_once('?').is_none_or(|(_, query)| !query.split('&').any(is_set)) {
+                out.push(separator);
+                out.push_str(name);
+                out.push('=');
+                out.push_str(value);
+                separator = '&';
+            }
+        }
+        out
+    }
+}
+
+/// Without its password.
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = match self {
+            Self::Sqlite(path) => return write!(f, "sqlite:{path}"),
+            Self::Postgres(url) => url,
+        };
+        let Some((scheme, parts)) =
+            url.split_once(':').and_then(|(scheme, rest)| Some((scheme, Parts::of(rest)?)))
+        else {
+            return f.write_str("postgres://...");
+        };
+        write!(f, "{scheme}://")?;
+        if let Some(user) = parts.user {
+            match user.split_once(':') {
+                Some((name, _)) => write!(f, "{name}:***@")?,
+                None => write!(f, "{user}@")?,
+            }
+        }
+        write!(f, "{}{}", parts.hosts, parts.path)?;
+        let mut separator = '?';
+        for pair in parts.query.into_iter().flat_map(|query| query.split('&')) {
+            let name = pair.split('=').next().unwrap_or(pair);
+            if name.contains("password") {
+                write!(f, "{separator}{name}=***")?;
+            } else {
+                write!(f, "{separator}{pair}")?;
+            }
+            separator = '&';
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        for (url, shown) in [
+            ("postgres://ann:s3cret@db:5432/doorward", "postgres://ann:***@db:5432/doorward"),
+            (
+                "postgresql://ann:s3@cret@a,b:1/d?sslmode=require",
+                "postgresql://ann:***@a,b:1/d?sslmode=require",
+            ),
+            ("postgres://db/d?user=ann&password=s3cret&x=1", "postgres://db/d?user=ann&password=***&x=1"),
+            ("postgres://ann@[::1]:5432/d?sslpassword=s3cret", "postgres://ann@[::1]:5432/d?sslpassword=***"),
+            ("postgres:///d?host=/run/postgresql", "postgres:///d?host=/run/postgresql"),
+        ] {
+            let parsed: DatabaseUrl = url.parse().unwrap();
+            assert_eq!(parsed.to_string(), shown);
+            assert_eq!(format!("{parsed:?}"), shown);
+        }
+        for wrong in ["postgres://ann:s3/cret@db/d", "postgres:s3cret", "mysql://ann:s3cret@db", "s3cret"] {
+            let error = wrong.parse::<DatabaseUrl>().unwrap_err();
+            assert!(!error.contains("cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_url_says_is_kept() {
+        let url = DatabaseUrl::with_defaults("postgres://db/d?connect_timeout=1");
+        assert!(url.starts_with("postgres://db/d?connect_timeout=1&tcp_user_timeout="), "{url}");
+        assert_eq!(url.matches("connect_timeout").count(), 1);
+        assert!(DatabaseUrl::with_defaults("postgres://db/d").contains("/d?connect_timeout=5&"));
+    }
+}
