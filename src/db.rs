@@ -12,7 +12,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
+use diesel::dsl::sql;
 use diesel::pg::PgConnection;
+use diesel::sql_types::Bool;
 use diesel::sqlite::SqliteConnection;
 use diesel::{Connection, ConnectionError, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -53,7 +55,11 @@ macro_rules! locked {
 pub(crate) use locked;
 
 impl DatabaseUrl {
-    fn connect(&self) -> Result<Conn, ConnectionError> {
+    /// Opens one connection.
+    ///
+    /// # Errors
+    /// If the database is not there or does not let us in.
+    pub fn connect(&self) -> Result<Conn, ConnectionError> {
         match self {
             Self::Sqlite(path) => {
                 let mut conn = SqliteConnection::establish(path)?;
@@ -134,13 +140,20 @@ impl DatabaseUrl {
                 let Ok(path) = Path::new(path).canonicalize() else { return Ok(None) };
                 open_read_only(&path).map(Conn::Sqlite)
             }
-            Self::Postgres(_) => self.connect().and_then(|mut conn| {
-                conn.batch_execute("SET default_transaction_read_only = on")
-                    .map_err(ConnectionError::CouldntSetupConfiguration)?;
-                Ok(conn)
-            }),
+            Self::Postgres(_) => self.connect(),
         };
-        opened.map(Some).map_err(|error| format!("cannot open the database {self}: {error}"))
+        let failed = |error: &dyn fmt::Display| format!("cannot open the database {self}: {error}");
+        let mut conn = opened.map_err(|error| failed(&error))?;
+        let there = match &mut conn {
+            Conn::Sqlite(_) => true,
+            Conn::Postgres(conn) => conn
+                .batch_execute("SET default_transaction_read_only = on")
+                .and_then(|()| {
+                    diesel::select(sql::<Bool>("to_regclass('users') IS NOT NULL")).get_result(conn)
+                })
+                .map_err(|error| failed(&error))?,
+        };
+        Ok(there.then_some(conn))
     }
 }
 

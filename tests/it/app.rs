@@ -2,22 +2,24 @@
 //! mail server that catches everything.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode, header::HeaderMap};
 use actix_web::rt;
-use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use doorward::accounts::Accounts;
 use doorward::actors::Sessions;
 use doorward::app::{Additions, Application};
 use doorward::clock::{Clock, ManualClock};
 use doorward::config::Config;
+use doorward::db::{Conn, DatabaseUrl};
 use doorward::routes::health::Readiness;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+use crate::database;
 use crate::smtp::SmtpCatcher;
 
 /// A password that zxcvbn likes.
@@ -30,6 +32,7 @@ pub struct TestApp {
     pub clock: ManualClock,
     pub mail: SmtpCatcher,
     pub data: TempDir,
+    pub database: DatabaseUrl,
     pub accounts: Accounts,
     pub sessions: Sessions,
     pub readiness: Readiness,
@@ -122,8 +125,13 @@ async fn spawn(
         ("password.insecure_cost", "true"),
         ("password.cost", "4"),
     ];
+    let url = database::url(Path::new(&dir));
+    if let Some(url) = &url {
+        pairs.push(("database.url", url));
+    }
     pairs.extend_from_slice(settings);
     let config = Config::from_pairs(pairs).unwrap();
+    let database = config.database.url.clone();
     let app = Application::build_with(config, Clock::Manual(clock.clone()), additions).await.unwrap();
     let (address, accounts) = (app.address(), app.accounts().clone());
     let tcp = app.tcp_address().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
@@ -138,6 +146,7 @@ async fn spawn(
         clock,
         mail,
         data,
+        database,
         accounts,
         sessions,
         readiness,
@@ -151,16 +160,9 @@ impl TestApp {
         format!("http://{}{path}", self.address)
     }
 
-    /// The database's file.
-    pub fn database(&self) -> std::path::PathBuf {
-        self.data.path().join("data/doorward.db")
-    }
-
-    /// Reads it as another process would.
-    pub fn query<T>(&self, query: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>) -> T {
-        let mut conn = SqliteConnection::establish(self.database().to_str().unwrap()).unwrap();
-        conn.batch_execute("PRAGMA busy_timeout = 10000").unwrap();
-        query(&mut conn).unwrap()
+    /// Asks the database as another process would.
+    pub fn query<T>(&self, query: impl FnOnce(&mut Conn) -> QueryResult<T>) -> T {
+        query(&mut self.database.connect().unwrap()).unwrap()
     }
 
     pub fn advance(&self, by: Duration) {

@@ -9,6 +9,7 @@ use doorward::schema::audit_events;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::database::is_postgres;
 use crate::app::spawn_app;
 use crate::import::{
     USERDATA, USERS, assert_nowhere, command, count_users, data_dir, database, import, import_json, sha256,
@@ -32,7 +33,9 @@ fn a_file_that_is_something_else_is_refused_in_one_line() {
         ("both.db", 1, "has both"),
     ];
     assert_eq!(import(&data, &["good.db"]).code, 0);
-    cases.push(("data/doorward.db", 1, "is a database of Doorward itself"));
+    if !is_postgres() {
+        cases.push(("data/doorward.db", 1, "is a database of Doorward itself"));
+    }
     for (file, code, words) in cases {
         let outcome = import(&data, &[file]);
         assert_eq!((outcome.code, outcome.stdout.as_str()), (code, ""), "{file}: {}", outcome.stderr);

@@ -43,12 +43,16 @@ struct House {
 impl House {
     fn open(mail_url: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let config = Config::from_pairs([
+        let mut pairs = vec![
             ("data_dir", dir.path().to_str().unwrap()),
             ("mail.url", mail_url),
             ("public_url", "https://id.example/"),
-        ])
-        .unwrap();
+        ];
+        let url = crate::database::url(dir.path());
+        if let Some(url) = &url {
+            pairs.push(("database.url", url));
+        }
+        let config = Config::from_pairs(pairs).unwrap();
         let pool = db::open(&config.database.url, 2).unwrap();
         let db = Db::start(pool, 2);
         let time = ManualClock::default();

@@ -8,10 +8,12 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use actix_web::http::Method;
+use doorward::db::DatabaseUrl;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::app::{Answer, PASSWORD, call};
+use crate::database;
 use crate::doors::Door;
 use crate::live::{PATIENCE, open_at};
 use crate::smtp;
@@ -35,6 +37,7 @@ impl Process {
             .env_clear()
             .env("DOORWARD_HTTP__LISTEN", "127.0.0.1:0")
             .env("DOORWARD_TCP__LISTEN", "127.0.0.1:0")
+            .envs(database::variables(&dir.path().join("data")))
             .envs(variables.iter().copied())
             .current_dir(dir.path())
             .stdin(Stdio::null())
@@ -62,6 +65,12 @@ impl Process {
             assert!(smtp::now() < deadline && process.child.try_wait().unwrap().is_none(), "{text}");
             smtp::pause().await;
         }
+    }
+
+    pub fn database(&self) -> DatabaseUrl {
+        let data = self.dir.path().join("data");
+        let url = database::url(&data);
+        url.unwrap_or_else(|| format!("sqlite:{}", data.join("doorward.db").display())).parse().unwrap()
     }
 
     /// What it wrote so far, to both of its outputs.

@@ -7,6 +7,7 @@ use actix_web::http::Method;
 use doorward::domain::UserId;
 use serde_json::{Value, json};
 
+use crate::database::{self, is_postgres};
 use crate::app::{PASSWORD, TestApp, spawn_app, spawn_on};
 use crate::doors::{Door, at_every_door};
 use crate::live::{Live, PATIENCE};
@@ -142,30 +143,31 @@ async fn a_refresh_token_used_twice_ends_its_device<D: Door>() {
 
 #[actix_web::test]
 async fn a_row_that_another_process_changed_closes_its_sockets() {
-    let Some(sqlite3) = services::command("sqlite3", Needs::Apt("sqlite3")) else { return };
     let app = spawn_app().await;
+    let data = app.data.path().join("data");
+    let (name, package, arguments) = match database::url(&data) {
+        Some(url) => ("psql", "postgresql-client", vec![url.into(), "-c".into()]),
+        None => ("sqlite3", "sqlite3", vec!["-cmd".into(), ".timeout 5000".into(), data.join("doorward.db")]),
+    };
+    let Some(program) = services::command(name, Needs::Apt(package)) else { return };
     let by_hand = |statement: String| {
-        let run = Command::new(&sqlite3)
-            .arg("-cmd")
-            .arg(".timeout 5000")
-            .arg(app.database())
-            .arg(statement)
-            .output()
-            .unwrap();
+        let run = Command::new(&program).args(&arguments).arg(statement).output().unwrap();
         assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    };
+    let moments: &[&str] = if is_postgres() {
+        &["now()", "CURRENT_TIMESTAMP", "'infinity'", "'1970-01-01'"]
+    } else {
+        &["datetime('now')", "CURRENT_TIMESTAMP", "strftime('%Y-%m-%dT%H:%M:%fZ')", "5"]
     };
     let ann = app.register("ann").await;
     let phone = app.login("ann").await;
     // However the moment is written; a deleted row; a reason that means something, or none.
     for (change, code) in [
-        ("UPDATE logins SET revoked_at = datetime('now')", 4441),
-        ("UPDATE logins SET revoked_at = CURRENT_TIMESTAMP, revoked_reason = 'account_disabled'", 4443),
-        (
-            "UPDATE logins SET revoked_at = strftime('%Y-%m-%dT%H:%M:%fZ'), revoked_reason = 'password_reset'",
-            4442,
-        ),
-        ("UPDATE logins SET revoked_at = 5, revoked_reason = 'because'", 4441),
-        ("DELETE FROM logins", 4443),
+        (format!("UPDATE logins SET revoked_at = {}", moments[0]), 4441),
+        (format!("UPDATE logins SET revoked_at = {}, revoked_reason = 'account_disabled'", moments[1]), 4443),
+        (format!("UPDATE logins SET revoked_at = {}, revoked_reason = 'password_reset'", moments[2]), 4442),
+        (format!("UPDATE logins SET revoked_at = {}, revoked_reason = 'because'", moments[3]), 4441),
+        ("DELETE FROM logins".to_owned(), 4443),
     ] {
         let device = app.login("ann").await;
         let mut live = app.live(&device).await;

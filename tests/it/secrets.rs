@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use actix_web::http::Method;
-use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use doorward::schema::{logins, one_time_tokens, signing_keys, users};
 use serde_json::{Value, json};
@@ -51,10 +50,7 @@ async fn open(process: &Process, headers: &[(&str, &str)]) -> Live {
 
 /// Whatever rows hold that is secret.
 fn stored(process: &Process, secrets: &mut Secrets) {
-    let path = process.dir.path().join("data/doorward.db");
-    let mut conn = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
-    conn.batch_execute("PRAGMA busy_timeout = 10000").unwrap();
-    let conn = &mut conn;
+    let conn = &mut process.database().connect().unwrap();
     let hashes: Vec<String> = users::table.select(users::password_hash).load(conn).unwrap();
     let refresh: Vec<Option<String>> = logins::table.select(logins::refresh_hash).load(conn).unwrap();
     let links: Vec<String> = one_time_tokens::table.select(one_time_tokens::hash).load(conn).unwrap();

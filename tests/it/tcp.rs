@@ -97,7 +97,7 @@ async fn everything_may_come_at_once() {
 }
 
 /// How many stand.
-fn standing_logins(conn: &mut diesel::SqliteConnection) -> diesel::QueryResult<i64> {
+fn standing_logins(conn: &mut doorward::db::Conn) -> diesel::QueryResult<i64> {
     use diesel::prelude::*;
     use doorward::schema::logins;
     logins::table.filter(logins::revoked_at.is_null()).count().get_result(conn)
