@@ -319,7 +319,12 @@ impl Liveness {
 
     fn tick(&mut self, now: Instant, unread: Unread) -> Effect {
         if self.pong_by().is_some_and(|pong_by| now >= pong_by) {
-            return Effect::Close(CloseReason::HeartbeatTimeout);
+            // Its pong may be behind requests that wait for it to read, which it does.
+            if unread.waiting > 0 && unread.drained != self.at_last_check.drained {
+                self.heard(now);
+            } else {
+                return Effect::Close(CloseReason::HeartbeatTimeout);
+            }
         }
         if now < self.next_check {
             return Effect::Nothing;

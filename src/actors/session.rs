@@ -65,12 +65,14 @@ pub struct Session<C: Carrier> {
     alarm: Option<(Instant, SpawnHandle)>,
     /// It is sent the user's sessions whenever they change.
     watching: bool,
-    /// Requests that wait until earlier answers are read. Bounded, as input is not read meanwhile either.
+    /// Requests that wait until earlier answers are read. Bounded, as the carrier takes none meanwhile.
     backlog: VecDeque<C::Message>,
     /// What handlers send on their own; none before the first has run.
     emits: Option<Emits>,
     watching_emits: bool,
-    handling: usize,
+    /// Handlers that wait for something.
+    handling: Vec<(u64, SpawnHandle)>,
+    handlers_begun: u64,
     /// Namespaces with something to do for whoever comes in, where it was done.
     entered: Vec<NamespaceId>,
 }
@@ -107,7 +109,8 @@ impl<C: Carrier> Session<C> {
             backlog: VecDeque::new(),
             emits: None,
             watching_emits: false,
-            handling: 0,
+            handling: Vec::new(),
+            handlers_begun: 0,
             entered: Vec::new(),
         }
     }
@@ -121,13 +124,12 @@ impl<C: Carrier> Session<C> {
         if self.closing.is_some() {
             return;
         }
-        if self.carrier.congested() {
-            if self.backlog.is_empty() {
-                self.wait_for_reader(context);
-            }
+        if !self.backlog.is_empty() {
             self.backlog.push_back(message);
-        } else if !self.backlog.is_empty() {
+        } else if self.carrier.congested() {
             self.backlog.push_back(message);
+            self.carrier.hold(true);
+            self.wait_for_reader(context);
         } else {
             self.answer(&message, context);
         }
@@ -160,7 +162,11 @@ impl<C: Carrier> Session<C> {
                 }
                 this.answer(&message, context);
             }
-            if !this.backlog.is_empty() {
+            if this.backlog.is_empty() {
+                // It keeps no room for the next time.
+                this.backlog = VecDeque::new();
+                this.carrier.hold(false);
+            } else {
                 this.wait_for_reader(context);
             }
         }));
@@ -186,6 +192,11 @@ impl<C: Carrier> Session<C> {
             return;
         }
         self.backlog.clear();
+        // What the client says to its end is heard.
+        self.carrier.hold(false);
+        for (_, handler) in self.handling.drain(..) {
+            context.cancel_future(handler);
+        }
         if self.carrier.close(reason) {
             self.arm(self.house.clock.instant() + CLOSING_GRACE, context);
         } else {
@@ -271,6 +282,7 @@ impl<C: Carrier> Session<C> {
 
     fn let_into(&mut self, namespace: NamespaceId) {
         // In the first one it is known by the session's own id.
+        self.entered.retain(|entered| *entered != namespace);
         let id = if self.carrier.is_nowhere() { self.id } else { SessionId(self.house.clock.new_id()) };
         self.carrier.joined(namespace, id, &self.house.events);
     }
@@ -441,9 +453,8 @@ impl<C: Carrier> Actor for Session<C> {
 
     fn stopped(&mut self, _: &mut Self::Context) {
         self.deregister(CloseReason::ClientLeft);
-        if self.carrier.is_fetched() {
-            self.sessions.unregister(self.id);
-        }
+        // Once more, if a drain was to wait for it.
+        self.sessions.unregister(self.id);
     }
 }
 

@@ -178,7 +178,10 @@ fn secrets_are_never_shown() {
         let message = error("", &[], &[("mail.url", url)]);
         assert!(!message.contains("hunter2"), "{message}");
     }
-    assert!(!error("", &[], &[("database.url", "postgres://u:hunter2@h/d")]).contains("hunter2"));
+    assert!(!error("", &[], &[("database.url", "postgres://u:hunter2@h:port/d")]).contains("hunter2"));
+    let loaded = load("", &[], &[("database.url", "postgres://u:hunter2@h/d")]).unwrap();
+    assert_eq!(value(&loaded, "database.url").0, "postgres://u:***@h/d");
+    assert!(!format!("{loaded:?}").contains("hunter2"));
 }
 
 #[test]

@@ -37,6 +37,9 @@ pub type Answering = Pin<Box<dyn Future<Output = Reply>>>;
 
 type Handler = Arc<dyn Fn(Context, Payload) -> Answering + Send + Sync>;
 
+/// What a session answers itself.
+const BUILT_IN: [&str; 5] = ["auth", "ping", "pong", "sessions", "watch_sessions"];
+
 /// Events of one namespace.
 #[derive(Clone)]
 pub struct Namespace {
@@ -57,12 +60,16 @@ impl Namespace {
     ///
     /// Handlers of one session run at the same time, each from the moment its event came; one that answers
     /// without waiting answers in the order of the events. What still runs when the session ends is dropped.
+    ///
+    /// # Panics
+    /// If the session itself answers the event: `auth`, `ping`, `pong`, `sessions`, `watch_sessions`.
     #[must_use]
     pub fn on<R: Into<Reply>, F: Future<Output = R> + 'static>(
         mut self,
         name: &'static str,
         handler: impl Fn(Context, Payload) -> F + Send + Sync + 'static,
     ) -> Self {
+        assert!(!BUILT_IN.contains(&name), "`{name}` is answered by the session itself");
         self.handlers.insert(ByteString::from_static(name), boxed(handler));
         self
     }

@@ -172,10 +172,13 @@ impl Queue {
         *self = Self::default();
     }
 
-    /// An idle connection keeps no buffer.
+    /// An idle connection keeps no buffer, and one that is never idle does not keep what has left.
     fn forget(&mut self) {
         if self.is_empty() {
             self.clear();
+        } else if self.start > self.bytes.len() / 2 {
+            self.bytes.drain(..self.start);
+            self.start = 0;
         }
     }
 }
@@ -228,6 +231,19 @@ mod tests {
         assert!(queue.take_frames(&mut out, usize::MAX));
         assert_eq!(out.len(), 18);
         assert!(!queue.take_frames(&mut out, usize::MAX));
+    }
+
+    #[test]
+    fn a_queue_that_is_never_empty_keeps_nothing_that_has_left() {
+        let mut queue = Queue::default();
+        let (packet, mut out) = (vec![b'4'; 1000], BytesMut::new());
+        queue.text(|out| out.extend_from_slice(&packet));
+        for _ in 0..10_000 {
+            queue.text(|out| out.extend_from_slice(&packet));
+            out.clear();
+            assert!(queue.take_frames(&mut out, 0) && out.len() > 1000 && !queue.is_empty());
+        }
+        assert!(queue.bytes.capacity() < 20_000, "{}", queue.bytes.capacity());
     }
 
     fn packet() -> impl Strategy<Value = Packet> {

@@ -205,6 +205,25 @@ fn where_every_heartbeat_is_pinged_a_late_answer_ends_it() {
 }
 
 #[test]
+fn whoever_reads_slowly_is_there_though_its_pong_waits() {
+    let now = start();
+    let at = |seconds| now + Duration::from_secs(seconds);
+    let unread = |waiting, drained| Unread { waiting, drained };
+    let reads = || {
+        let mut session = signed_in_by(PINGED, now, Duration::from_mins(15));
+        assert!(matches!(session.tick(at(25), Unread::default()), Effect::Ping));
+        session
+    };
+    let mut session = reads();
+    assert!(matches!(session.tick(at(45), unread(900_000, 100_000)), Effect::Nothing));
+    assert!(matches!(session.tick(at(50), unread(850_000, 150_000)), Effect::Ping));
+    assert!(matches!(session.tick(at(75), unread(600_000, 400_000)), Effect::Ping));
+    assert!(matches!(session.tick(at(100), unread(600_000, 400_000)), Effect::Close(CloseReason::TooSlow)));
+    // Nothing waits: it would have read the ping.
+    assert!(matches!(reads().tick(at(45), unread(0, 50)), Effect::Close(CloseReason::HeartbeatTimeout)));
+}
+
+#[test]
 fn an_open_namespace_asks_for_no_sign_in_and_a_closed_one_does() {
     let now = start();
     let join = |open, token: Option<&'static str>| ClientMessage {

@@ -22,6 +22,7 @@ at_every_door!(
     what_a_handler_sends_comes_before_its_answer,
     a_context_outlives_its_handler,
     handlers_end_with_their_session,
+    nothing_that_is_sent_is_lost,
     a_namespace_greets_whoever_comes_in,
 );
 
@@ -177,14 +178,32 @@ async fn handlers_end_with_their_session<D: Door>() {
     live.ping().await;
     assert_eq!(running.load(Ordering::Acquire), 1);
     app.send(Method::POST, "/api/logout", &ann.access, Value::Null).await.expect(204);
-    live.ends(4441).await;
-    drop(live);
+    // Before its client has gone.
     let ended = async {
         while running.load(Ordering::Acquire) > 0 {
             tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(PATIENCE, ended).await.expect("it runs on");
+    live.ends(4441).await;
+}
+
+async fn nothing_that_is_sent_is_lost<D: Door>() {
+    let later = |context: Context, payload: Payload| async move {
+        let fields: Value = payload.first()?;
+        let news = Payload::new(&json!({"number": fields["number"]}))?;
+        // At any moment: while the handler runs, in its last one, after it.
+        std::thread::spawn(move || context.emit("came", news));
+        Ok::<_, Error>(())
+    };
+    let app = spawn(Events::default().on("later", later)).await;
+    let ann = app.register("ann").await;
+    let mut live = D::live(&app, &ann).await;
+    for number in 0..200 {
+        live.send(json!({"type": "later", "number": number})).await;
+        let came = live.next().await;
+        assert_eq!((&came["type"], &came["number"]), (&json!("came"), &json!(number)), "{came}");
+    }
 }
 
 async fn a_namespace_greets_whoever_comes_in<D: Door>() {

@@ -213,6 +213,68 @@ async fn an_upgrade_that_comes_to_nothing_leaves_the_session_where_it_is() {
 }
 
 #[actix_web::test]
+async fn a_client_that_changes_the_transport_is_not_waited_for_while_it_waits() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let path = signed_in(&app, &ann.access).await;
+    let mut frames = Frames::open(app.address, &format!("&sid={}", sid(&path))).await.unwrap();
+    frames.text("2probe").await;
+    assert_eq!(text(&mut frames).await, "3probe");
+    // It polls no more, and does not go on until its POSTs are answered. What they ask is more than may wait.
+    let secrets = vec!["42[\"get_secret\"]"; 3500].join("\u{1e}");
+    posted(&app, &path, &secrets).await;
+    posted(&app, &path, "421[\"ping\"]").await;
+    frames.text("5").await;
+    let mut secrets = 0;
+    loop {
+        match text(&mut frames).await {
+            packet if packet.starts_with("42[\"secret_message\"") => secrets += 1,
+            packet => break assert_eq!((packet.as_str(), secrets), ("431[{}]", 3500)),
+        }
+    }
+    frames.ping().await;
+}
+
+#[actix_web::test]
+async fn whoever_posts_and_polls_by_turns_is_answered() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let path = signed_in(&app, &ann.access).await;
+    let secrets = vec!["42[\"get_secret\"]"; 3500].join("\u{1e}");
+    for _ in 0..3 {
+        posted(&app, &path, &secrets).await;
+        let mut packets = 0;
+        while packets < 3500 {
+            packets += polled(&app, &path).await.len();
+        }
+        assert_eq!(packets, 3500);
+    }
+}
+
+#[actix_web::test]
+async fn a_session_that_ends_while_it_changes_the_transport_gives_its_place_back() {
+    let app = spawn_with(&[("sockets.max_open", "2")]).await;
+    for late in [false, true, false, true, false, true] {
+        let path = loop {
+            // The one before has a moment to go.
+            app.advance(Duration::from_millis(100));
+            if let Ok(path) = open_polling(app.address).await {
+                break path;
+            }
+        };
+        let mut frames = Frames::open(app.address, &format!("&sid={}", sid(&path))).await.unwrap();
+        frames.text("2probe").await;
+        assert_eq!(text(&mut frames).await, "3probe");
+        posted(&app, &path, "40{\"token\":\"x\"}").await;
+        if late {
+            frames.text("5").await;
+        }
+        // The socket that it tried is of no use any more.
+        closed(&mut frames).await;
+    }
+}
+
+#[actix_web::test]
 async fn two_polls_or_two_posts_at_a_time_end_the_session() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;

@@ -86,7 +86,7 @@ pub trait Gate {
 
 impl Gate for Rc<Outbox> {
     fn poll_open(&self, context: &Context<'_>) -> Poll<()> {
-        self.poll_drained(context)
+        Outbox::poll_open(self, context)
     }
 }
 

@@ -82,7 +82,7 @@ impl<S: AsyncRead> Stream for Lines<S> {
                 if this.outbox.poll_abandoned(context).is_ready() {
                     return Poll::Ready(None);
                 }
-                ready!(this.outbox.poll_drained(context));
+                ready!(this.outbox.poll_open(context));
                 match this.take() {
                     None => {}
                     Some(Err(reason)) => {

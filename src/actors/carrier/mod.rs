@@ -92,6 +92,9 @@ pub trait Carrier: Sized + Unpin + 'static {
     /// So much waits to be read that no further request should be answered yet.
     fn congested(&self) -> bool;
 
+    /// While it holds, no more is taken from the client: what was taken waits for it to read.
+    fn hold(&self, hold: bool);
+
     /// Waits until the client has read enough to go on.
     fn drained(&self) -> impl Future<Output = ()> + 'static;
 }
@@ -124,6 +127,10 @@ macro_rules! json_in_outbox {
 
         fn congested(&self) -> bool {
             self.$outbox.congested()
+        }
+
+        fn hold(&self, hold: bool) {
+            self.$outbox.hold(hold);
         }
 
         fn drained(&self) -> impl Future<Output = ()> + 'static {

@@ -34,16 +34,24 @@ struct State {
     drained: u64,
     /// Bytes past which a push fails.
     limit: usize,
-    /// What was said was the last: nothing is added to it.
-    last: bool,
-    /// No more will come: the body ends when the bytes have left.
-    finished: bool,
+    /// What was read from the client waits for it to read.
+    hold: bool,
+    end: End,
     /// The body was dropped: the connection is gone.
     abandoned: bool,
     socket: Option<PeerSocket>,
     body: Option<Waker>,
     owner: Option<Waker>,
     waiting: Vec<Waker>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    Open,
+    /// What was said was the last: nothing is added to it.
+    Said,
+    /// No more will come: the body ends when the bytes have left.
+    Finished,
 }
 
 impl Outbox {
@@ -53,8 +61,8 @@ impl Outbox {
             bytes: BytesMut::new(),
             drained: 0,
             limit,
-            last: false,
-            finished: false,
+            hold: false,
+            end: End::Open,
             abandoned: false,
             socket,
             body: None,
@@ -69,7 +77,7 @@ impl Outbox {
     /// [`Full`] when the bound was reached before; what is written then is dropped.
     pub fn push(&self, write: impl FnOnce(&mut BytesMut)) -> Result<(), Full> {
         let mut state = self.0.borrow_mut();
-        if state.last || state.finished || state.abandoned {
+        if state.end != End::Open || state.abandoned {
             return Ok(());
         }
         if state.bytes.len() >= state.limit {
@@ -86,7 +94,8 @@ impl Outbox {
     pub fn push_last(&self, write: impl FnOnce(&mut BytesMut)) {
         // A full box is cut by its owner: some bytes more make no difference.
         let _ = self.push(write);
-        self.0.borrow_mut().last = true;
+        let mut state = self.0.borrow_mut();
+        state.end = state.end.max(End::Said);
     }
 
     /// A quarter of the bound waits: requests are answered no faster than answers are read.
@@ -96,15 +105,37 @@ impl Outbox {
         state.bytes.len() > state.limit / 4 && !state.abandoned
     }
 
+    /// While it holds, nothing more is to be read from the client, congested or not.
+    pub fn hold(&self, hold: bool) {
+        let mut state = self.0.borrow_mut();
+        state.hold = hold;
+        if !hold {
+            state.waiting.drain(..).for_each(Waker::wake);
+        }
+    }
+
+    /// Ready once there is room for what the client sends.
+    pub fn poll_open(&self, context: &Context<'_>) -> Poll<()> {
+        if self.0.borrow().hold {
+            self.remember(context);
+            return Poll::Pending;
+        }
+        self.poll_drained(context)
+    }
+
+    fn remember(&self, context: &Context<'_>) {
+        let mut state = self.0.borrow_mut();
+        if !state.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+            state.waiting.push(context.waker().clone());
+        }
+    }
+
     /// Ready once no longer congested.
     pub fn poll_drained(&self, context: &Context<'_>) -> Poll<()> {
         if !self.congested() {
             return Poll::Ready(());
         }
-        let mut state = self.0.borrow_mut();
-        if !state.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
-            state.waiting.push(context.waker().clone());
-        }
+        self.remember(context);
         Poll::Pending
     }
 
@@ -117,7 +148,7 @@ impl Outbox {
     /// Ends the body once everything has left.
     pub fn finish(&self) {
         let mut state = self.0.borrow_mut();
-        state.finished = true;
+        state.end = End::Finished;
         if let Some(body) = state.body.take() {
             body.wake();
         }
@@ -140,7 +171,7 @@ impl Outbox {
     pub fn cut(&self) {
         let mut state = self.0.borrow_mut();
         state.bytes = BytesMut::new();
-        state.finished = true;
+        state.end = End::Finished;
         // The descriptor is the connection's as long as its body lives, which is dropped on this very
         // thread; after that the number may be somebody else's.
         if !state.abandoned
@@ -169,7 +200,7 @@ impl Outbox {
     pub(super) fn poll_take(&self, context: &Context<'_>) -> Poll<Option<Bytes>> {
         let mut state = self.0.borrow_mut();
         if state.bytes.is_empty() {
-            if state.finished {
+            if state.end == End::Finished {
                 return Poll::Ready(None);
             }
             if !state.body.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {

@@ -76,21 +76,24 @@ impl<C: Carrier> Session<C> {
         if let Some(reply) = (&mut answering).now_or_never() {
             drop(answering);
             self.answered(reply, to, name, context);
-        } else if self.handling >= MAX_HANDLING {
+        } else if self.handling.len() >= MAX_HANDLING {
             let error = ServerMessage::error(to, "too_many_requests", "wait for earlier answers first");
             self.send(&error, context);
         } else {
-            self.handling += 1;
-            context.spawn(answering.into_actor(self).map(move |reply, this, context| {
-                this.handling -= 1;
+            self.handlers_begun += 1;
+            let number = self.handlers_begun;
+            let handler = context.spawn(answering.into_actor(self).map(move |reply, this, context| {
+                this.handling.retain(|(handler, _)| *handler != number);
                 this.answered(reply, to, name, context);
             }));
+            self.handling.push((number, handler));
         }
-        // Whoever still has a context may send more at any time.
-        if let Some(emits) = &self.emits
-            && emits.is_shared()
-            && !std::mem::replace(&mut self.watching_emits, true)
-        {
+        let Some(emits) = &self.emits else { return };
+        if !emits.is_shared() {
+            // Whoever had a context may have sent something between the answer and its end.
+            self.send_emits(context);
+        } else if !std::mem::replace(&mut self.watching_emits, true) {
+            // Whoever still has one may send more at any time.
             self.wait_for_emits(emits.clone(), context);
         }
     }

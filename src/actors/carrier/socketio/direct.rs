@@ -71,6 +71,10 @@ impl Link for Direct {
         self.0.outbox().congested()
     }
 
+    fn hold(&self, hold: bool) {
+        self.0.outbox().hold(hold);
+    }
+
     fn drained(&self) -> impl Future<Output = ()> + 'static {
         let outbox = Rc::clone(self.0.outbox());
         poll_fn(move |context| outbox.poll_drained(context))

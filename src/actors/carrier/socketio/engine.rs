@@ -55,6 +55,9 @@ pub enum Transport {
     WebSocket,
 }
 
+/// POSTs that are taken, whatever waits, while a client changes the transport: one may be on its way already.
+const MORE_POSTS: u8 = 2;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Open,
@@ -102,6 +105,9 @@ struct State {
     cut: bool,
     polls: Polls,
     posting: bool,
+    posts_while_probing: u8,
+    /// What was taken from the client waits for it to read.
+    hold: bool,
     message_limit: usize,
     /// The session's actor.
     actor: Option<Waker>,
@@ -245,10 +251,45 @@ impl Engine {
         Poll::Pending
     }
 
-    /// Ready once the actor has looked at all that came, and answers are read: so that nothing piles up here.
+    /// While it holds, nothing more is to be taken from the client, congested or not.
+    pub fn hold(&self, hold: bool) {
+        let mut state = self.state();
+        state.hold = hold;
+        if !hold {
+            state.wake_waiting();
+        }
+    }
+
+    /// Ready once the actor has taken all that came.
+    pub fn poll_taken(&self, context: &Context<'_>) -> Poll<()> {
+        let mut state = self.state();
+        if state.phase != Phase::Open || state.inbox.is_empty() {
+            return Poll::Ready(());
+        }
+        State::remember(&mut state.waiting, context);
+        Poll::Pending
+    }
+
+    /// Ready once it has answered all of it as well, and answers are read: so that nothing piles up here.
     pub fn poll_heard(&self, context: &Context<'_>) -> Poll<()> {
         let mut state = self.state();
-        if state.phase != Phase::Open || (state.inbox.is_empty() && !self.is_congested(&state)) {
+        let open = state.inbox.is_empty() && !state.hold && !self.is_congested(&state);
+        if state.phase != Phase::Open || open {
+            return Poll::Ready(());
+        }
+        // A client that is about to change the transport fetches nothing until its POSTs are answered.
+        if state.transport == (Transport::Probing { asked: true }) && state.posts_while_probing < MORE_POSTS {
+            state.posts_while_probing += 1;
+            return Poll::Ready(());
+        }
+        State::remember(&mut state.waiting, context);
+        Poll::Pending
+    }
+
+    /// Ready once it ends, or is about to.
+    pub fn poll_closing(&self, context: &Context<'_>) -> Poll<()> {
+        let mut state = self.state();
+        if state.phase != Phase::Open {
             return Poll::Ready(());
         }
         State::remember(&mut state.waiting, context);
@@ -281,7 +322,9 @@ impl Engine {
     pub fn probed(&self) {
         let mut state = self.state();
         state.transport = Transport::Probing { asked: true };
+        state.posts_while_probing = 0;
         state.wake_sender();
+        state.wake_waiting();
     }
 
     pub fn upgraded(&self) {

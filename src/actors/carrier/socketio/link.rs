@@ -46,6 +46,9 @@ pub trait Link: Sized + Unpin + 'static {
 
     fn congested(&self) -> bool;
 
+    /// While it holds, no more is taken from the client.
+    fn hold(&self, hold: bool);
+
     fn drained(&self) -> impl Future<Output = ()> + 'static;
 }
 
@@ -82,6 +85,10 @@ impl Link for Handle {
 
     fn congested(&self) -> bool {
         self.engine().congested()
+    }
+
+    fn hold(&self, hold: bool) {
+        self.engine().hold(hold);
     }
 
     fn drained(&self) -> impl Future<Output = ()> + 'static {

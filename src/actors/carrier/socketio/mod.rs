@@ -35,6 +35,8 @@ pub struct SocketIo<L> {
     joined: Vec<NamespaceId>,
     /// A packet whose attachments have not all come.
     assembling: Option<Box<Message>>,
+    /// It has been in a namespace.
+    was_in: bool,
     /// What a client is told that never got in.
     refusal: Refusal,
     events: Arc<Events>,
@@ -66,7 +68,7 @@ impl<L: Link> SocketIo<L> {
     #[must_use]
     pub const fn new(link: L, events: Arc<Events>) -> Self {
         let refusal = Refusal { namespace: NamespaceId::MAIN, code: None };
-        Self { link, joined: Vec::new(), assembling: None, refusal, events }
+        Self { link, joined: Vec::new(), assembling: None, was_in: false, refusal, events }
     }
 
     pub const fn link_mut(&mut self) -> &mut L {
@@ -161,7 +163,7 @@ impl<L: Link> Carrier for SocketIo<L> {
                 }
                 Ok(message)
             }
-            // Whoever has just left one may have sent more before it knew.
+            // For one that it is not in.
             _ if self.joined.is_empty() => Err(CloseReason::Unauthorized),
             _ => Err(CloseReason::BadMessage),
         }
@@ -187,7 +189,7 @@ impl<L: Link> Carrier for SocketIo<L> {
             (_, Some(to), _) if self.joined.contains(&to.namespace) => to.namespace,
             (_, _, Some(first)) => *first,
             // In no namespace there is nobody to hear it. What is wrong is said with the refusal.
-            (ServerMessage::Error { code, .. }, _, None) => {
+            (ServerMessage::Error { code, .. }, _, None) if !self.was_in => {
                 self.refusal.code = Some(code.clone());
                 return Ok(());
             }
@@ -221,6 +223,7 @@ impl<L: Link> Carrier for SocketIo<L> {
 
     fn joined(&mut self, namespace: NamespaceId, id: SessionId, events: &Events) {
         self.joined.push(namespace);
+        self.was_in = true;
         // The client waits for this: nothing was sent to it before.
         let _ = self.link.push(|queue| {
             queue.text(|out| {
@@ -290,6 +293,10 @@ impl<L: Link> Carrier for SocketIo<L> {
 
     fn congested(&self) -> bool {
         self.link.congested()
+    }
+
+    fn hold(&self, hold: bool) {
+        self.link.hold(hold);
     }
 
     fn drained(&self) -> impl Future<Output = ()> + 'static {

@@ -100,7 +100,14 @@ impl Relay {
     async fn probe(&mut self) -> bool {
         let mut asked = false;
         loop {
-            let Some(incoming) = poll_fn(|context| self.poll_next(context)).await else { return false };
+            let next = poll_fn(|context| {
+                // The goodbye is fetched over polling.
+                if self.engine.poll_closing(context).is_ready() {
+                    return Poll::Ready(None);
+                }
+                self.poll_next(context)
+            });
+            let Some(incoming) = next.await else { return false };
             match incoming {
                 websocket::Incoming::Heard => {}
                 websocket::Incoming::Message(Whole::Text(text)) => match Packet::from_text(&text) {

@@ -49,6 +49,8 @@ impl Engines {
                 cut: false,
                 polls: Polls::None,
                 posting: false,
+                posts_while_probing: 0,
+                hold: false,
                 message_limit: self.limits.first_message,
                 actor: None,
                 sender: None,
