@@ -19,8 +19,9 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use crate::accounts::Accounts;
+use crate::actors::cluster::Node;
 use crate::actors::session::House;
-use crate::actors::{Db, Mail, Sessions};
+use crate::actors::{Cluster, Db, Mail, Sessions};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::events::Events;
@@ -61,6 +62,8 @@ pub struct Application {
     accounts: Accounts,
     sessions: Sessions,
     mail: Mail,
+    /// None if there are no others.
+    node: Option<Node>,
     readiness: Readiness,
     additions: Additions,
 }
@@ -113,7 +116,8 @@ impl Application {
         let connections = u32::try_from(config.database.executors).unwrap_or(u32::MAX);
         let pool = open_database(&config, connections)?;
         let db = Db::start(pool, config.database.executors);
-        let sessions = Sessions::new(&config.sockets);
+        let (cluster, node) = Cluster::new(&config.cluster, &clock)?;
+        let sessions = Sessions::in_cluster(&config.sockets, cluster);
         let mail = Mail::start(db.clone(), clock.clone(), &config)?;
         let accounts = Accounts::start(db, sessions.clone(), mail.clone(), clock.clone(), &config)
             .await
@@ -141,6 +145,7 @@ impl Application {
             accounts,
             sessions,
             mail,
+            node,
             readiness,
             additions,
         })
@@ -187,6 +192,10 @@ impl Application {
         let ends = rt::spawn(self.accounts.clone().end_connections());
         let janitor = rt::spawn(purge_for_ever(self.accounts.clone(), self.clock.clone()));
         let certificate = self.certificate.clone().map(|certificate| rt::spawn(certificate.watch()));
+        let node = self.node.map(|node| {
+            let logins = self.accounts.logins().clone();
+            rt::spawn(node.run(self.sessions.clone(), move |ended| logins.announce(ended)))
+        });
         let mut server = rt::spawn(server);
         tokio::select! {
             () = shutdown => {}
@@ -204,11 +213,14 @@ impl Application {
             tracing::warn!("some sockets did not go in time");
         }
         handle.stop(true).await;
+        if node.is_some() {
+            self.sessions.cluster().leave().await;
+        }
         #[expect(clippy::disallowed_methods, reason = "as above")]
         if tokio::time::timeout(MAILS_LIMIT, self.mail.finish()).await.is_err() {
             tracing::warn!("mails under way are sent again at the next start");
         }
-        for task in [Some(watch), Some(ends), Some(janitor), certificate].into_iter().flatten() {
+        for task in [Some(watch), Some(ends), Some(janitor), certificate, node].into_iter().flatten() {
             task.abort();
         }
         server.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))

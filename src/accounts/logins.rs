@@ -71,7 +71,7 @@ impl Logins {
                     Ok::<_, E>((value, ended))
                 })?;
                 // On the executor's thread: a caller that stopped waiting does not slow the closing.
-                this.announce(ended.into_iter().map(|id| (id, reason)));
+                this.ended_here(ended, reason);
                 Ok(value)
             })
             .await
@@ -87,7 +87,7 @@ impl Logins {
             .run_writing(move |conn| {
                 let ended =
                     db::write(conn, |conn| logins::revoke_these(conn, &ids, reason, this.clock.now()))?;
-                this.announce(ended.into_iter().map(|id| (id, reason)));
+                this.ended_here(ended, reason);
                 Ok(())
             })
             .await
@@ -98,8 +98,15 @@ impl Logins {
         TimeDelta::from_std(self.access_ttl).unwrap_or(TimeDelta::days(1))
     }
 
+    /// For rows that were changed here: the other nodes are told as well.
+    fn ended_here(&self, ended: Vec<LoginId>, reason: RevokeReason) {
+        let ended: Vec<_> = ended.into_iter().map(|id| (id, reason)).collect();
+        self.sessions.cluster().ended(&ended);
+        self.announce(ended);
+    }
+
     /// Refuses the access tokens of these logins from now on and closes their sockets on this node.
-    pub(super) fn announce(&self, ended: impl IntoIterator<Item = (LoginId, RevokeReason)>) {
+    pub fn announce(&self, ended: impl IntoIterator<Item = (LoginId, RevokeReason)>) {
         // As long as a poll may find the row: a login that was forgotten before would be news again.
         let until = self.clock.now() + self.access_ttl() + OVERLAP;
         // First the set, then the managers: a session that registers meanwhile finds one or the other.

@@ -104,10 +104,17 @@ impl Accounts {
     /// [`TokenError`].
     pub fn admit(&self, token: &str) -> Result<Access, TokenError> {
         let access = self.0.tokens.verify(token)?;
-        match self.0.logins.sessions.revocations().get(access.login) {
+        let revocations = self.0.logins.sessions.revocations();
+        match revocations.get(access.login) {
             Some(reason) => Err(TokenError::Revoked(reason)),
-            None => Ok(access),
+            None if revocations.freshness().is_sure() => Ok(access),
+            None => Err(TokenError::Unsure),
         }
+    }
+
+    /// Waits a moment, if need be, until this process knows of the revocations that there are.
+    pub async fn sure(&self) {
+        self.0.logins.sessions.revocations().freshness().sure().await;
     }
 
     /// Revocation, and the watch over rows that others change.

@@ -16,6 +16,9 @@ use crate::models::logins;
 /// How often rows are looked at, in real time.
 pub const PACE: Duration = Duration::from_secs(1);
 
+/// How long a look may take. The next one may go better.
+const LOOK: Duration = Duration::from_millis(2500);
+
 /// How much further a look reaches back than an access token lives: other nodes' clocks may run behind, and a
 /// transaction commits later than the moment it wrote down. More than the leeway of a token's `iat`.
 pub(super) const OVERLAP: TimeDelta = TimeDelta::minutes(2);
@@ -57,7 +60,7 @@ impl Logins {
     ) -> Result<(), PollError> {
         let this = self.clone();
         self.db
-            .run(move |conn| {
+            .run_watch(move |conn| {
                 this.announce(find(conn)?);
                 Ok(())
             })
@@ -72,8 +75,20 @@ impl Accounts {
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             pace.tick().await;
-            if let Err(error) = self.logins().poll().await {
-                tracing::error!(%error, "could not look for revocations");
+            let freshness = self.logins().sessions.revocations().freshness();
+            let began = freshness.begin();
+            #[expect(clippy::disallowed_methods, reason = "a database's real pace; no rule depends on it")]
+            let looked = tokio::time::timeout(LOOK, self.logins().poll()).await;
+            match &looked {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "could not look for revocations"),
+                Err(_) => tracing::error!("could not look for revocations: the database takes too long"),
+            }
+            freshness.ended(began, matches!(looked, Ok(Ok(()))));
+            if freshness.was_away() {
+                // Stopped while it looked: what it saw is from before.
+                pace.reset_immediately();
+                continue;
             }
             if let Err(error) = self.reread_keys().await {
                 tracing::error!(%error, "could not read the signing keys again");

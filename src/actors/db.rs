@@ -70,6 +70,24 @@ impl Db {
         outcome.await.unwrap_or(Err(DbError::Stopped))?
     }
 
+    /// The same for the one who looks for revocations, a piece of work at a time: it is never told that there is
+    /// too much to do.
+    ///
+    /// # Errors
+    /// As [`Db::run`], but [`DbError::Full`].
+    pub async fn run_watch<T, E>(
+        &self,
+        work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
+        let (execute, outcome) = Self::with_permit(work, None);
+        self.executors.do_send(execute);
+        outcome.await.unwrap_or(Err(DbError::Stopped))?
+    }
+
     /// The same for `work` that writes.
     ///
     /// # Errors
@@ -102,6 +120,17 @@ impl Db {
         E: Send + 'static,
     {
         let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| DbError::Full)?;
+        Ok(Self::with_permit(work, Some(permit)))
+    }
+
+    fn with_permit<T, E>(
+        work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> (Execute, Outcome<T, E>)
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
         let (answer, outcome) = oneshot::channel();
         let work = move |pool: &Pool| {
             // A panic would end this thread for good, and with the last one all database work.
@@ -115,7 +144,7 @@ impl Db {
             // Whoever asked may have left.
             let _ = answer.send(done.unwrap_or(Err(DbError::Panicked)));
         };
-        Ok((Execute { work: Box::new(work), turn: None, _permit: permit }, outcome))
+        (Execute { work: Box::new(work), turn: None, _permit: permit }, outcome)
     }
 }
 
@@ -133,7 +162,7 @@ impl Actor for DbExecutor {
 struct Execute {
     work: Box<dyn FnOnce(&Pool) + Send>,
     turn: Option<OwnedSemaphorePermit>,
-    _permit: OwnedSemaphorePermit,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Handler<Execute> for DbExecutor {

@@ -126,7 +126,7 @@ impl<C: Carrier> Session<C> {
         }
         if !self.backlog.is_empty() {
             self.backlog.push_back(message);
-        } else if self.carrier.congested() {
+        } else if self.must_wait() {
             self.backlog.push_back(message);
             self.carrier.hold(true);
             self.wait_for_reader(context);
@@ -151,9 +151,24 @@ impl<C: Carrier> Session<C> {
         }
     }
 
+    /// The client has to read first; or this process was stopped, and has to learn what happened meanwhile.
+    fn must_wait(&self) -> bool {
+        self.carrier.congested() || self.sessions.revocations().freshness().was_away()
+    }
+
     fn wait_for_reader(&self, context: &mut C::Context) {
-        context.spawn(self.carrier.drained().into_actor(self).map(|(), this, context| {
-            while !this.carrier.congested()
+        let (drained, back) = (self.carrier.drained(), self.sessions.revocations().freshness().back());
+        let wait = async move {
+            drained.await;
+            back.await;
+        };
+        context.spawn(wait.into_actor(self).map(|(), this, context| {
+            // The manager's word for it may still be on its way.
+            let login = this.rules.as_ref().and_then(session::Session::access).map(|access| access.login);
+            if let Some(reason) = login.and_then(|login| this.sessions.revocations().get(login)) {
+                return this.close(reason.close_reason(), context);
+            }
+            while !this.must_wait()
                 && let Some(message) = this.backlog.pop_front()
             {
                 if this.closing.is_some() {
@@ -253,6 +268,7 @@ impl<C: Carrier> Session<C> {
     fn refuse_token(&mut self, error: TokenError, to: ReplyTo, context: &mut C::Context) {
         let (code, reason) = match error {
             TokenError::Expired => ("token_expired", CloseReason::TokenExpired),
+            TokenError::Unsure => ("unavailable", CloseReason::Overloaded),
             TokenError::Invalid | TokenError::Revoked(_) => ("invalid_token", CloseReason::Unauthorized),
         };
         self.send(&ServerMessage::error(to, code, reason.sentence()), context);

@@ -11,6 +11,7 @@ use std::time::Duration;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
 use tokio::sync::watch;
 
+use super::cluster::Cluster;
 use super::session::Close;
 use crate::auth::revocation::{Revocations, RevokeReason};
 use crate::config;
@@ -33,6 +34,7 @@ struct Shared {
     managers: Mutex<Vec<Addr<SessionManager>>>,
     revocations: Arc<Revocations>,
     users: Arc<Users>,
+    cluster: Cluster,
     waiting: Arc<Waiting>,
     draining: watch::Sender<bool>,
     max_open: usize,
@@ -43,10 +45,17 @@ struct Shared {
 impl Sessions {
     #[must_use]
     pub fn new(limits: &config::Sockets) -> Self {
+        Self::in_cluster(limits, Cluster::default())
+    }
+
+    /// The same on one of several nodes.
+    #[must_use]
+    pub fn in_cluster(limits: &config::Sockets, cluster: Cluster) -> Self {
         Self(Arc::new(Shared {
             managers: Mutex::default(),
             revocations: Arc::default(),
-            users: Arc::new(Users::new(limits.max_per_user)),
+            users: Arc::new(Users::new(limits.max_per_user, cluster.clone())),
+            cluster,
             waiting: Arc::new(Waiting::new(limits.max_waiting_per_address)),
             draining: watch::Sender::new(false),
             max_open: limits.max_open,
@@ -79,7 +88,28 @@ impl Sessions {
         self.tell(|| CloseLogins(Arc::clone(&ended)));
     }
 
-    /// The user's live sessions on this node, oldest first.
+    /// The other nodes.
+    #[must_use]
+    pub fn cluster(&self) -> &Cluster {
+        &self.0.cluster
+    }
+
+    /// All live sessions of this node.
+    #[must_use]
+    pub fn all_here(&self) -> Vec<Arc<SessionInfo>> {
+        self.0.users.here()
+    }
+
+    /// A session on another node: it is in its user's lists and counts.
+    pub fn came_elsewhere(&self, info: SessionInfo) {
+        self.0.users.came_elsewhere(info);
+    }
+
+    pub fn went_elsewhere(&self, user: UserId, session: SessionId) {
+        self.0.users.went_elsewhere(user, session);
+    }
+
+    /// The user's live sessions, on all nodes that this one hears of, oldest first.
     #[must_use]
     pub fn of_user(&self, user: UserId) -> Vec<Arc<SessionInfo>> {
         self.0.users.of(user)
@@ -151,6 +181,11 @@ impl WorkerSessions {
     #[must_use]
     pub fn wait(&self, address: IpAddr) -> Option<WaitingTicket> {
         Waiting::admit(&self.all.0.waiting, address)
+    }
+
+    #[must_use]
+    pub fn revocations(&self) -> &Arc<Revocations> {
+        self.all.revocations()
     }
 
     #[must_use]

@@ -1,6 +1,7 @@
 //! Tokens, password hashes and what was revoked lately. Pure: no actor, no database.
 
 pub mod foreign;
+pub mod freshness;
 pub mod keys;
 pub mod password;
 pub mod refresh;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
+use super::freshness::Freshness;
 use crate::clock::Timestamp;
 use crate::domain::LoginId;
 use crate::protocol::CloseReason;
@@ -61,13 +62,22 @@ impl RevokeReason {
 /// The logins that were revoked no longer ago than an access token lives. An older one needs no entry: its
 /// tokens have expired. Checked on every request and handshake, so that none of them asks the database.
 #[derive(Debug, Default)]
-pub struct Revocations(RwLock<HashMap<LoginId, (RevokeReason, Timestamp)>>);
+pub struct Revocations {
+    logins: RwLock<HashMap<LoginId, (RevokeReason, Timestamp)>>,
+    freshness: Freshness,
+}
 
 impl Revocations {
+    /// How well this is known.
+    #[must_use]
+    pub const fn freshness(&self) -> &Freshness {
+        &self.freshness
+    }
+
     /// Notes that a login ended. `until` is when its last access token will have expired. Answers whether
     /// that was news.
     pub fn insert(&self, login: LoginId, reason: RevokeReason, until: Timestamp) -> bool {
-        let mut logins = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut logins = self.logins.write().unwrap_or_else(PoisonError::into_inner);
         // The first reason stays: a sign-out that a poll reads again is no news.
         let news = !logins.contains_key(&login);
         logins.entry(login).or_insert((reason, until));
@@ -76,17 +86,17 @@ impl Revocations {
 
     #[must_use]
     pub fn get(&self, login: LoginId) -> Option<RevokeReason> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&login).map(|(reason, _)| *reason)
+        self.logins.read().unwrap_or_else(PoisonError::into_inner).get(&login).map(|(reason, _)| *reason)
     }
 
     /// Forgets the logins whose tokens have all expired.
     pub fn prune(&self, now: Timestamp) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).retain(|_, (_, until)| *until > now);
+        self.logins.write().unwrap_or_else(PoisonError::into_inner).retain(|_, (_, until)| *until > now);
     }
 
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).len()
+        self.logins.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     #[must_use]

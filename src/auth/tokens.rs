@@ -37,6 +37,9 @@ pub enum TokenError {
     /// Good, but its login has ended.
     #[error("the access token's login has ended")]
     Revoked(RevokeReason),
+    /// Good, as far as this process knows, which has not looked for too long. It may be tried again.
+    #[error("it is not known whether the access token's login has ended")]
+    Unsure,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

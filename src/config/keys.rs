@@ -91,6 +91,13 @@ pub const KEYS: &[Key] = &[
     key("sockets.max_per_user", "100", "a number from 1 to 1000000"),
     key("sockets.max_waiting_per_address", "20", "a number from 1 to 1000000"),
     Key {
+        name: "cluster.redis_url",
+        fallback: Fallback::Fixed("off"),
+        expected: "off, redis://USER:PASSWORD@HOST:PORT or rediss://USER:PASSWORD@HOST:PORT",
+        secret: true,
+    },
+    key("cluster.prefix", "doorward", "1 to 100 letters, digits, '.', '_', ':' and '-'"),
+    Key {
         name: "sockets.max_open",
         fallback: Fallback::OpenFiles,
         expected: "a number from 1 to 10000000",

@@ -32,6 +32,7 @@ pub struct Config {
     /// For HTTP and TCP alike; plain without.
     pub tls: Option<Tls>,
     pub sockets: Sockets,
+    pub cluster: Cluster,
     pub log: Log,
 }
 
@@ -111,6 +112,31 @@ pub struct Password {
     pub min_length: usize,
     /// Allows a cost under 10, for tests.
     pub insecure_cost: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    /// Where the nodes talk with each other; one node needs none.
+    pub redis_url: Option<RedisUrl>,
+    /// Begins the names of our channels: installations that share a Redis have one each.
+    pub prefix: String,
+}
+
+/// `redis://USER:PASSWORD@HOST:PORT`, `rediss://` under TLS. It may hold a password, so its `Debug` is blind.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RedisUrl(String);
+
+impl RedisUrl {
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for RedisUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("redis://...")
+    }
 }
 
 #[derive(Debug, Clone)]

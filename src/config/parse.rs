@@ -13,7 +13,8 @@ use url::Url;
 use super::keys::{self, KEYS};
 use super::sources::{ConfigError, Origin, Values};
 use super::{
-    Config, Database, Http, Log, LogFormat, Mail, MailUrl, Password, SocketIo, Sockets, Tcp, Tls, Tokens,
+    Cluster, Config, Database, Http, Log, LogFormat, Mail, MailUrl, Password, RedisUrl, SocketIo, Sockets,
+    Tcp, Tls, Tokens,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -66,6 +67,13 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             max_open: values.number("sockets.max_open", 1..=10_000_000)?,
             allowed_origins: values.parse("sockets.allowed_origins", |text| list(text, origin))?,
             trusted_proxies: values.parse("sockets.trusted_proxies", |text| list(text, network))?,
+        },
+        cluster: Cluster {
+            redis_url: values.parse("cluster.redis_url", |text| match text {
+                "off" => Some(None),
+                _ => redis_url(text).map(Some),
+            })?,
+            prefix: values.parse("cluster.prefix", prefix)?,
         },
         log: Log {
             format: values.parse("log.format", |text| match text {
@@ -147,7 +155,7 @@ fn quoted(text: &str) -> String {
 /// A URL without its password; what cannot be read as one is not shown at all, unless it holds no room for
 /// a password.
 fn masked(text: &str) -> String {
-    if text == "preview" || text.starts_with("sqlite:") {
+    if matches!(text, "preview" | "off") || text.starts_with("sqlite:") {
         return quoted(text);
     }
     match Url::parse(text) {
@@ -204,6 +212,18 @@ fn mail_url(text: &str) -> Option<MailUrl> {
     // The transport is built later, inside the runtime; what it would refuse is refused here.
     AsyncSmtpTransport::<Tokio1Executor>::from_url(text).ok()?;
     Some(MailUrl::Smtp(text.to_owned()))
+}
+
+fn redis_url(text: &str) -> Option<RedisUrl> {
+    let scheme = text.split_once("://")?.0;
+    // What the client would refuse later is refused here.
+    let good = matches!(scheme, "redis" | "rediss") && redis::Client::open(text).is_ok();
+    good.then(|| RedisUrl(text.to_owned()))
+}
+
+fn prefix(text: &str) -> Option<String> {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
+    ((1..=100).contains(&text.len()) && text.bytes().all(good)).then(|| text.to_owned())
 }
 
 /// Passwords are typed there: in the clear they stay on this machine.

@@ -100,7 +100,7 @@ fn an_error_names_key_value_origin_and_what_is_expected() {
         "unknown key listen (environment DOORWARD_LISTEN); did you mean http.listen?"
     );
     assert_eq!(error("", &[], &[("zzz", "1")]), "unknown key zzz (command line)");
-    assert!(error("[cluster]", &[], &[]).starts_with("unknown key cluster (file"));
+    assert!(error("[nodes]", &[], &[]).starts_with("unknown key nodes (file"));
     assert!(error("http = 3", &[], &[]).starts_with("unknown key http (file"));
     assert!(error("a = 1\nb = = 'secret'", &[], &[]).contains("not TOML, line 2"));
     assert!(!error("a = 1\nb = = 'secret'", &[], &[]).contains("secret"));
@@ -158,6 +158,10 @@ fn what_no_url_or_address_can_be_is_refused() {
         ("socketio.path", "/a//b"),
         ("socketio.path", "/{sid}"),
         ("socketio.ping_timeout", "0s"),
+        ("cluster.redis_url", ""),
+        ("cluster.redis_url", "unix:/run/redis.sock"),
+        ("cluster.redis_url", "redis://"),
+        ("cluster.prefix", "a b"),
         ("log.level", "loud"),
     ] {
         assert!(error("", &[], &[(key, text)]).starts_with(key), "{key} = {text}");
@@ -179,6 +183,9 @@ fn secrets_are_never_shown() {
         assert!(!message.contains("hunter2"), "{message}");
     }
     assert!(!error("", &[], &[("database.url", "postgres://u:hunter2@h:port/d")]).contains("hunter2"));
+    let loaded = load("", &[], &[("cluster.redis_url", "rediss://u:hunter2@h:6379")]).unwrap();
+    assert_eq!(value(&loaded, "cluster.redis_url").0, "rediss://u:***@h:6379");
+    assert!(!format!("{loaded:?}").contains("hunter2"));
     let loaded = load("", &[], &[("database.url", "postgres://u:hunter2@h/d")]).unwrap();
     assert_eq!(value(&loaded, "database.url").0, "postgres://u:***@h/d");
     assert!(!format!("{loaded:?}").contains("hunter2"));

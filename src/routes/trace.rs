@@ -4,8 +4,8 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue,
+    REFERRER_POLICY, SEC_WEBSOCKET_PROTOCOL, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
@@ -14,6 +14,7 @@ use futures_util::future::LocalBoxFuture;
 use tracing::Instrument;
 
 use super::pages::error::for_browser;
+use crate::accounts::Accounts;
 use crate::clock::Clock;
 
 /// In a response's extensions: a request of which there are so many that nobody wants to read of each.
@@ -45,6 +46,12 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
     let span = tracing::info_span!("request", %id, method, route);
     let started = clock.instant();
 
+    // Before a token is looked at: a process that was stopped for a while has to learn what was revoked.
+    if let Some(accounts) = req.app_data::<web::Data<Accounts>>()
+        && (req.headers().contains_key(AUTHORIZATION) || req.headers().contains_key(SEC_WEBSOCKET_PROTOCOL))
+    {
+        accounts.sure().await;
+    }
     let result = next.call(req).instrument(span.clone()).await;
 
     let ms = u64::try_from((clock.instant() - started).as_millis()).unwrap_or(u64::MAX);

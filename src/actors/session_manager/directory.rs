@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::domain::{LoginId, UserId};
+use crate::actors::cluster::Cluster;
+use crate::domain::{LoginId, SessionId, UserId};
 use crate::protocol::SessionInfo;
 
 /// Locks to spread users over, so that workers seldom wait for each other.
@@ -20,6 +21,8 @@ type Shard = HashMap<UserId, Present>;
 #[derive(Default)]
 struct Present {
     sessions: Vec<Arc<SessionInfo>>,
+    /// On other nodes, as far as this one has heard.
+    elsewhere: Vec<Arc<SessionInfo>>,
     /// There once a session wants to hear of changes.
     news: Option<watch::Sender<()>>,
 }
@@ -30,6 +33,13 @@ impl Present {
             news.send_replace(());
         }
     }
+
+    /// All of them, the oldest first: their ids are in the order in which they were made.
+    fn everywhere(&self) -> Vec<Arc<SessionInfo>> {
+        let mut all = [self.sessions.as_slice(), &self.elsewhere].concat();
+        all.sort_by_key(|info| info.id);
+        all
+    }
 }
 
 /// The signed-in sessions by user.
@@ -37,11 +47,12 @@ pub(super) struct Users {
     shards: [Mutex<Shard>; SHARDS],
     hasher: RandomState,
     limit: usize,
+    cluster: Cluster,
 }
 
 impl Users {
-    pub(super) fn new(limit: usize) -> Self {
-        Self { shards: Default::default(), hasher: RandomState::new(), limit }
+    pub(super) fn new(limit: usize, cluster: Cluster) -> Self {
+        Self { shards: Default::default(), hasher: RandomState::new(), limit, cluster }
     }
 
     fn shard(&self, user: UserId) -> MutexGuard<'_, Shard> {
@@ -52,17 +63,48 @@ impl Users {
     pub(super) fn admit(this: &Arc<Self>, info: SessionInfo) -> Option<Ticket> {
         let mut shard = this.shard(info.user);
         let present = shard.entry(info.user).or_default();
-        if present.sessions.len() >= this.limit {
+        if present.sessions.len() + present.elsewhere.len() >= this.limit {
             return None;
         }
         let info = Arc::new(info);
         present.sessions.push(Arc::clone(&info));
         present.changed();
+        // Under the lock: what is said of one user is said in its order.
+        this.cluster.came(&info);
         Some(Ticket { users: Arc::clone(this), info })
     }
 
     pub(super) fn of(&self, user: UserId) -> Vec<Arc<SessionInfo>> {
-        self.shard(user).get(&user).map(|present| present.sessions.clone()).unwrap_or_default()
+        self.shard(user).get(&user).map(Present::everywhere).unwrap_or_default()
+    }
+
+    /// A session on another node.
+    pub(super) fn came_elsewhere(&self, info: SessionInfo) {
+        let mut shard = self.shard(info.user);
+        let present = shard.entry(info.user).or_default();
+        present.elsewhere.push(Arc::new(info));
+        present.changed();
+    }
+
+    pub(super) fn went_elsewhere(&self, user: UserId, session: SessionId) {
+        let mut shard = self.shard(user);
+        if let Some(present) = shard.get_mut(&user) {
+            present.elsewhere.retain(|info| info.id != session);
+            present.changed();
+            if present.sessions.is_empty() && present.elsewhere.is_empty() {
+                shard.remove(&user);
+            }
+        }
+    }
+
+    /// All sessions of this node.
+    pub(super) fn here(&self) -> Vec<Arc<SessionInfo>> {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            all.extend(shard.values().flat_map(|present| &present.sessions).cloned());
+        }
+        all
     }
 
     /// The user's sessions as `news` tells of them: what is in this list is no news any more. Under one lock, or
@@ -70,7 +112,7 @@ impl Users {
     pub(super) fn heard(&self, user: UserId, news: &mut watch::Receiver<()>) -> Vec<Arc<SessionInfo>> {
         let shard = self.shard(user);
         news.mark_unchanged();
-        shard.get(&user).map(|present| present.sessions.clone()).unwrap_or_default()
+        shard.get(&user).map(Present::everywhere).unwrap_or_default()
     }
 
     /// Told of each change of the user's sessions from now on; of several at a time once. None if there are
@@ -105,7 +147,8 @@ impl Drop for Ticket {
         if let Some(present) = shard.get_mut(&self.info.user) {
             present.sessions.retain(|session| session.id != self.info.id);
             present.changed();
-            if present.sessions.is_empty() {
+            self.users.cluster.went(self.info.user, self.info.id);
+            if present.sessions.is_empty() && present.elsewhere.is_empty() {
                 shard.remove(&self.info.user);
             }
         }
@@ -174,7 +217,6 @@ mod tests {
 
     use super::*;
     use crate::clock::Clock;
-    use crate::domain::SessionId;
 
     fn info(user: u128, session: u128) -> SessionInfo {
         SessionInfo {
@@ -189,7 +231,7 @@ mod tests {
 
     #[test]
     fn places_are_bounded_and_given_back() {
-        let users = Arc::new(Users::new(2));
+        let users = Arc::new(Users::new(2, Cluster::default()));
         let first = Users::admit(&users, info(1, 1)).unwrap();
         let second = Users::admit(&users, info(1, 2)).unwrap();
         assert!(Users::admit(&users, info(1, 3)).is_none());
@@ -204,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_watcher_hears_of_comers_and_goers_until_the_last_has_left() {
-        let users = Arc::new(Users::new(9));
+        let users = Arc::new(Users::new(9, Cluster::default()));
         let user = UserId(Uuid::from_u128(1));
         assert!(users.watch(user).is_none(), "nothing is kept for somebody who is not here");
         let first = Users::admit(&users, info(1, 1)).unwrap();

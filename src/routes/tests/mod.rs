@@ -96,6 +96,7 @@ fn config(dir: &std::path::Path, public_url: &str) -> Config {
             allowed_origins: vec!["https://app.example.org".to_owned()],
             trusted_proxies: vec![],
         },
+        cluster: config::Cluster { redis_url: None, prefix: "doorward".to_owned() },
         log: config::Log { format: config::LogFormat::Text, level: tracing::Level::INFO },
     }
 }
