@@ -9,7 +9,7 @@ use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use crate::actors::carrier::PeerSocket;
+use crate::actors::carrier::{Lifeline, PeerSocket};
 
 /// Connections that may wait to be accepted: a restart brings all clients back at once.
 const BACKLOG: i32 = 4096;
@@ -46,7 +46,9 @@ pub(super) fn on_connect(connection: &dyn std::any::Any, data: &mut Extensions) 
         .downcast_ref::<TcpStream>()
         .or_else(|| connection.downcast_ref::<TlsStream<TcpStream>>().map(|stream| stream.get_ref().0));
     if let Some(stream) = stream {
-        data.insert(tune(stream));
+        let socket = tune(stream);
+        data.insert(socket);
+        data.insert(Lifeline::new(socket));
     }
 }
 

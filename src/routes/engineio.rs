@@ -386,7 +386,9 @@ impl Door {
 async fn poll(engine: &Arc<Engine>) -> Result<HttpResponse, Fault> {
     let mut ticket = engine.begin_poll()?;
     match (&mut ticket).await {
-        Answer::Payload(payload) => Ok(one_of_many(payload)),
+        Answer::Payload(payload) => {
+            Ok(one_of_many("").set_body(ticket.answer(payload)).map_into_boxed_body())
+        }
         Answer::Noop { at_once: true } => Ok(one_of_many("6")),
         Answer::Noop { at_once: false } => {
             #[expect(clippy::disallowed_methods, reason = "a peer's real pace; no rule depends on it")]

@@ -1,11 +1,14 @@
 //! Around every request: an id, a span, one line in the log, and headers that every reply has.
 
+use std::time::Duration;
+
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
+use actix_web::http::ConnectionType;
 use actix_web::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue,
-    REFERRER_POLICY, SEC_WEBSOCKET_PROTOCOL, X_CONTENT_TYPE_OPTIONS,
+    REFERRER_POLICY, SEC_WEBSOCKET_PROTOCOL, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
@@ -15,10 +18,14 @@ use tracing::Instrument;
 
 use super::pages::error::for_browser;
 use crate::accounts::Accounts;
+use crate::actors::carrier::Lifeline;
 use crate::clock::Clock;
 
 /// In a response's extensions: a request of which there are so many that nobody wants to read of each.
 pub(super) struct Quiet;
+
+/// How long a client has to read the answer to a request whose body it has not finished.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -52,7 +59,13 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
     {
         accounts.sure().await;
     }
+    // A body of unknown length that is not read to its end would be waited for, for ever.
+    let endless = req.headers().contains_key(TRANSFER_ENCODING);
+    let connection = if endless { req.conn_data::<Lifeline>().map(Lifeline::handle) } else { None };
     let result = next.call(req).instrument(span.clone()).await;
+    if let Some(connection) = connection {
+        connection.cut_after(LAST_WORDS);
+    }
 
     let ms = u64::try_from((clock.instant() - started).as_millis()).unwrap_or(u64::MAX);
     let status = match &result {
@@ -68,6 +81,9 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
     match result {
         Ok(response) => {
             let mut response = for_browser(response, &id_text);
+            if endless {
+                response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            }
             let status = response.status();
             add_headers(response.headers_mut(), status, id);
             Ok(response)
@@ -75,6 +91,9 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
         Err(error) => {
             // A middleware's refusal: its reply is made here already, so that it has the headers too.
             let mut response = error.error_response();
+            if endless {
+                response.head_mut().set_connection_type(ConnectionType::Close);
+            }
             add_headers(response.headers_mut(), status, id);
             Err(InternalError::from_response(error, response).into())
         }

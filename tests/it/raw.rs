@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// Longer than sign-ins may queue in a test that has them do so.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -75,6 +75,15 @@ pub async fn post_json(address: SocketAddr, path: &str, headers: &[&str], body: 
         all.push("host: doorward.example");
     }
     request(address, &format!("POST {path}"), &all, body.as_bytes()).await
+}
+
+/// Sends a request and reads nothing of the answer, of which the kernel takes little.
+pub async fn deaf(address: SocketAddr, first: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(address).await.unwrap();
+    stream.write_all(format!("{first} HTTP/1.1\r\nhost: doorward.example\r\n\r\n").as_bytes()).await.unwrap();
+    stream
 }
 
 /// Opens a WebSocket and leaves the rest to the caller: what comes is not read.

@@ -252,12 +252,58 @@ async fn whoever_posts_and_polls_by_turns_is_answered() {
 }
 
 #[actix_web::test]
+async fn an_answer_that_is_not_read_is_waited_for() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let path = signed_in(&app, &ann.access).await;
+    let secrets = vec!["42[\"get_secret\"]"; 3500].join("\u{1e}");
+    posted(&app, &path, &secrets).await;
+    let unread = raw::deaf(app.address, &format!("GET {path}")).await;
+    // The next poll is one too many: as many answers as a client does not read would be kept otherwise.
+    loop {
+        let answer = poll(app.address, &path).await;
+        match answer.status {
+            400 => break,
+            // It was there first.
+            status => assert_eq!(status, 200),
+        }
+        posted(&app, &path, &secrets).await;
+    }
+    while !app.sessions.of_user(ann.id.parse().unwrap()).is_empty() {
+        tokio::task::yield_now().await;
+    }
+    drop(unread);
+}
+
+#[actix_web::test]
+async fn a_stranger_has_little_room_for_answers() {
+    let app = spawn_app().await;
+    let path = open_polling(app.address).await.unwrap();
+    let refusals = vec!["40/nowhere,"; 300].join("\u{1e}");
+    let mut bytes = 0;
+    loop {
+        let answer = post(app.address, &path, refusals.as_bytes()).await;
+        if answer.status != 200 {
+            break;
+        }
+        bytes += refusals.len();
+        assert!(bytes < 200_000, "it takes whatever comes");
+    }
+}
+
+#[actix_web::test]
 async fn a_session_that_ends_while_it_changes_the_transport_gives_its_place_back() {
     let app = spawn_with(&[("sockets.max_open", "2")]).await;
+    let clock = app.clock.clone();
+    let time = actix_web::rt::spawn(async move {
+        loop {
+            clock.advance(Duration::from_millis(20));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
     for late in [false, true, false, true, false, true] {
         let path = loop {
             // The one before has a moment to go.
-            app.advance(Duration::from_millis(100));
             if let Ok(path) = open_polling(app.address).await {
                 break path;
             }
@@ -269,9 +315,11 @@ async fn a_session_that_ends_while_it_changes_the_transport_gives_its_place_back
         if late {
             frames.text("5").await;
         }
-        // The socket that it tried is of no use any more.
-        closed(&mut frames).await;
+        // The socket that it tried is closed, with the last words if it went on over it.
+        let code = closed(&mut frames).await;
+        assert_eq!(code, late.then_some(4401));
     }
+    time.abort();
 }
 
 #[actix_web::test]

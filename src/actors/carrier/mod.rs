@@ -20,7 +20,7 @@ use crate::events::Events;
 use crate::protocol::{ClientMessage, CloseReason, NamespaceId, Payload, ServerMessage, json};
 use crate::session::Unread;
 
-pub use outbox::{Outbox, PeerSocket};
+pub use outbox::{Lifeline, Outbox, PeerSocket};
 
 /// What a [`Session`] needs of its carrier. Output goes through here, never through the actor's context:
 /// the context's own buffer has no bound and is emptied only while the client reads.

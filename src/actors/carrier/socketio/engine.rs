@@ -18,7 +18,7 @@ use crate::protocol::engineio::Queue;
 use crate::session::Unread;
 
 pub use all::{Engines, Handle, Inbox};
-pub use requests::{Answer, PollTicket, PostTicket, Refusal};
+pub use requests::{Answer, PollBody, PollTicket, PostTicket, Refusal};
 
 /// Bounds of one session, in bytes.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +54,9 @@ pub enum Transport {
     },
     WebSocket,
 }
+
+/// Bytes that may wait for somebody who has not signed in.
+const STRANGERS_OUTBOX: usize = 32 * 1024;
 
 /// POSTs that are taken, whatever waits, while a client changes the transport: one may be on its way already.
 const MORE_POSTS: u8 = 2;
@@ -193,7 +196,9 @@ impl Engine {
         if state.phase != Phase::Open {
             return Ok(());
         }
-        if state.out.len() >= self.limits.outbox {
+        let stranger = state.message_limit < self.limits.message;
+        let limit = if stranger { self.limits.outbox.min(STRANGERS_OUTBOX) } else { self.limits.outbox };
+        if state.out.len() >= limit {
             return Err(Full);
         }
         write(&mut state.out);
@@ -286,10 +291,16 @@ impl Engine {
         Poll::Pending
     }
 
-    /// Ready once it ends, or is about to.
-    pub fn poll_closing(&self, context: &Context<'_>) -> Poll<()> {
+    /// Ready once a WebSocket that the client tries is of no use any more. One that it has asked for is, as long as
+    /// there are last words: a client whose probe was answered does not go back to polling.
+    pub fn poll_useless(&self, context: &Context<'_>) -> Poll<()> {
         let mut state = self.state();
-        if state.phase != Phase::Open {
+        let useful = match state.phase {
+            Phase::Open => true,
+            Phase::Closing(_) => state.transport == Transport::Probing { asked: true },
+            Phase::Left | Phase::Ended => false,
+        };
+        if !useful {
             return Poll::Ready(());
         }
         State::remember(&mut state.waiting, context);

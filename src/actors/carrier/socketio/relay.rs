@@ -101,8 +101,7 @@ impl Relay {
         let mut asked = false;
         loop {
             let next = poll_fn(|context| {
-                // The goodbye is fetched over polling.
-                if self.engine.poll_closing(context).is_ready() {
+                if self.engine.poll_useless(context).is_ready() {
                     return Poll::Ready(None);
                 }
                 self.poll_next(context)

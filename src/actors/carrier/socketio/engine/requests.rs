@@ -4,6 +4,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use actix_web::body::{BodySize, MessageBody};
+use bytes::Bytes;
+
 use super::{Closing, Engine, Phase, Polls, Transport};
 
 /// Why a request was refused.
@@ -116,8 +119,8 @@ impl Future for PollTicket {
                 return Poll::Pending;
             }
         };
-        // During the moment before some answers, it is the client's one poll still.
-        if !matches!(answer, Answer::Noop { at_once: false } | Answer::Last { .. }) {
+        // During the moment before some answers, and until one was taken away, it is the client's one poll still.
+        if !matches!(answer, Answer::Noop { at_once: false } | Answer::Last { .. } | Answer::Payload(_)) {
             state.polls = Polls::None;
         }
         drop(state);
@@ -157,6 +160,44 @@ impl Drop for PollTicket {
         if !self.answered {
             state.end();
         }
+    }
+}
+
+/// The body of a poll's answer, handed over in pieces as the client reads. Until the last one is, the poll goes on:
+/// a client that does not read cannot have the next one filled as well.
+pub struct PollBody {
+    bytes: Bytes,
+    ticket: Option<PollTicket>,
+}
+
+/// Bytes that are handed over at once. The connection buffers this much and once more.
+const PIECE: usize = 16 * 1024;
+
+impl PollTicket {
+    /// The answer [`Answer::Payload`].
+    #[must_use]
+    pub fn answer(self, payload: String) -> PollBody {
+        PollBody { bytes: payload.into(), ticket: Some(self) }
+    }
+}
+
+impl MessageBody for PollBody {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.bytes.len() as u64)
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        if self.bytes.is_empty() {
+            return Poll::Ready(None);
+        }
+        let length = self.bytes.len().min(PIECE);
+        let piece = self.bytes.split_to(length);
+        if self.bytes.is_empty() {
+            self.ticket = None;
+        }
+        Poll::Ready(Some(Ok(piece)))
     }
 }
 
