@@ -24,7 +24,6 @@ use crate::actors::carrier::socketio::relay::{self, Relay};
 use crate::actors::carrier::socketio::{Direct, SocketIo, open_direct};
 use crate::actors::carrier::websocket;
 use crate::actors::session::Session;
-use crate::auth::secret;
 use crate::error::ApiError;
 use crate::events::Events;
 use crate::protocol::CloseReason;
@@ -108,7 +107,7 @@ impl Arrival<'_> {
         events: Arc<Events>,
         make: impl FnOnce(SocketIo<Direct>) -> Session<SocketIo<Direct>>,
     ) -> Result<HttpResponse, ApiError> {
-        let opening = self.door.opening(&secret::random_token(), &[]);
+        let opening = self.door.opening(&self.door.engines.new_id(), &[]);
         let outbox = self.door.engines.limits().outbox;
         let limits = websocket::Limits { outbox, ..self.door.socket_limits() };
         open_direct(self.request, self.payload, limits, &opening, events, make).map_err(bad_handshake)
@@ -138,6 +137,7 @@ pub fn configure(cfg: &mut web::ServiceConfig, path: &str, door: Door) {
 enum Fault {
     UnknownTransport,
     UnknownSession,
+    ForeignSession,
     BadMethod,
     BadRequest,
     Forbidden,
@@ -149,6 +149,9 @@ impl Fault {
         match self {
             Self::UnknownTransport => (0, "Transport unknown"),
             Self::UnknownSession => (1, "Session ID unknown"),
+            Self::ForeignSession => {
+                (1, "Session ID unknown here: it is another node's, or one that was restarted")
+            }
             Self::BadMethod => (2, "Bad handshake method"),
             Self::BadRequest => (3, "Bad request"),
             Self::Forbidden => (4, "Forbidden"),
@@ -257,13 +260,27 @@ impl Door {
                 (true, false) => Ok(self.open_polling(request)),
             };
         };
-        let engine = self.engines.get(&sid).ok_or(Fault::UnknownSession)?;
+        let Some(engine) = self.engines.get(&sid) else { return Err(self.unknown(&sid)) };
         match (request.method().as_str(), websocket) {
             ("GET", true) => Ok(self.upgrade(request, payload, engine)),
             ("GET", false) => poll(&engine).await,
             ("POST", false) => self.post(&engine, payload).await,
             _ => Err(Fault::BadRequest),
         }
+    }
+
+    fn unknown(&self, sid: &str) -> Fault {
+        if !self.engines.is_foreign(sid) {
+            return Fault::UnknownSession;
+        }
+        // Once is enough for an operator who has forgotten about it.
+        if self.engines.is_first_stray() {
+            tracing::warn!(
+                "a Socket.IO request names a session of another node, or of one that was restarted: requests of a \
+                 session have to reach the same node (sticky sessions)"
+            );
+        }
+        Fault::ForeignSession
     }
 
     /// The packet with which a session begins.

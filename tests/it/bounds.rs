@@ -111,7 +111,8 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 async fn a_body_of_unknown_length_that_does_not_end_holds_no_connection() {
     let app = spawn_app().await;
     for path in ["/api/logout", "/nowhere", "/socket.io/?EIO=4&transport=polling&sid=x"] {
-        let head = format!("POST {path} HTTP/1.1\r\nhost: doorward.example\r\ntransfer-encoding: chunked\r\n\r\n");
+        let head =
+            format!("POST {path} HTTP/1.1\r\nhost: doorward.example\r\ntransfer-encoding: chunked\r\n\r\n");
         // Answered, told that the connection ends, and it does: the exchange waits for that.
         let answer = raw::exchange(app.address, format!("{head}1\r\nx\r\n").as_bytes()).await;
         assert_eq!(answer.header("connection"), Some("close"), "{path}: {answer:?}");

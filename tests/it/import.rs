@@ -10,8 +10,8 @@ use doorward::schema::{audit_events, outbox, users};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::database;
 use crate::app::{PASSWORD, TestApp, spawn_app};
+use crate::database;
 
 /// As the first system made it.
 pub const USERDATA: &str = "CREATE TABLE userdata (id INTEGER PRIMARY KEY, username VARCHAR(255) NOT NULL, \

@@ -9,8 +9,8 @@ use doorward::schema::audit_events;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::database::is_postgres;
 use crate::app::spawn_app;
+use crate::database::is_postgres;
 use crate::import::{
     USERDATA, USERS, assert_nowhere, command, count_users, data_dir, database, import, import_json, sha256,
     sign_in,

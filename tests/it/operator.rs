@@ -14,8 +14,8 @@ use doorward::clock::ManualClock;
 use doorward::schema::{outbox, users};
 use serde_json::{Value, json};
 
-use crate::database::{self, is_postgres};
 use crate::app::{PASSWORD, TestApp, call, spawn_app, spawn_on};
+use crate::database::{self, is_postgres};
 use crate::doors::Door;
 use crate::import::data_dir;
 use crate::line::Line;

@@ -7,8 +7,8 @@ use actix_web::http::Method;
 use doorward::domain::UserId;
 use serde_json::{Value, json};
 
-use crate::database::{self, is_postgres};
 use crate::app::{PASSWORD, TestApp, spawn_app, spawn_on};
+use crate::database::{self, is_postgres};
 use crate::doors::{Door, at_every_door};
 use crate::live::{Live, PATIENCE};
 use crate::services::{self, Needs};

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -11,17 +12,25 @@ use super::{Engine, Incoming, Limits, Phase, Polls, State, Transport};
 use crate::auth::secret;
 use crate::protocol::engineio::Queue;
 
+/// Characters of an id that tell its process.
+const TAG: usize = 8;
+
 /// Every Engine.IO session of one door, by its id.
 #[derive(Debug, Clone)]
 pub struct Engines {
     limits: Limits,
+    /// Begins the ids of this process' sessions, so that another one knows that they are not its own.
+    tag: Arc<str>,
+    /// A request for another process' session has come.
+    strayed: Arc<AtomicBool>,
     all: Arc<Mutex<HashMap<String, Arc<Engine>>>>,
 }
 
 impl Engines {
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, all: Arc::default() }
+        let tag = format!("{}.", &secret::random_token()[..TAG]).into();
+        Self { limits, tag, strayed: Arc::default(), all: Arc::default() }
     }
 
     #[must_use]
@@ -37,8 +46,7 @@ impl Engines {
     #[must_use]
     pub fn start(&self, transport: Transport) -> Handle {
         let engine = Arc::new(Engine {
-            // 256 random bits, like every secret of ours.
-            id: secret::random_token(),
+            id: self.new_id(),
             limits: self.limits,
             state: Mutex::new(State {
                 out: Queue::default(),
@@ -68,6 +76,24 @@ impl Engines {
     #[must_use]
     pub fn get(&self, id: &str) -> Option<Arc<Engine>> {
         self.all().get(id).cloned()
+    }
+
+    /// 256 random bits, like every secret of ours, behind what tells this process' ids.
+    #[must_use]
+    pub fn new_id(&self) -> String {
+        format!("{}{}", self.tag, secret::random_token())
+    }
+
+    /// Whether a session of that name could be another process'.
+    #[must_use]
+    pub fn is_foreign(&self, id: &str) -> bool {
+        id.as_bytes().get(TAG) == Some(&b'.') && !id.starts_with(&*self.tag)
+    }
+
+    /// Whether this is the first request for another process' session.
+    #[must_use]
+    pub fn is_first_stray(&self) -> bool {
+        !self.strayed.swap(true, Ordering::Relaxed)
     }
 
     pub fn forget(&self, id: &str) {
