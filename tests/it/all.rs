@@ -2,6 +2,7 @@
 
 mod accounts;
 mod app;
+mod balancer;
 mod bounds;
 mod browser;
 mod cli;

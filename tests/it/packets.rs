@@ -110,8 +110,7 @@ pub async fn open_polling(address: SocketAddr) -> Result<String, u16> {
 }
 
 impl Polling {
-    async fn open(app: &TestApp) -> Result<Self, u16> {
-        let address = app.address;
+    pub async fn open(address: SocketAddr) -> Result<Self, u16> {
         let path = open_polling(address).await?;
         let (sender, packets) = mpsc::unbounded_channel();
         let (reads, mut may_read) = watch::channel(true);
@@ -165,11 +164,11 @@ impl Door for Polling {
     }
 
     async fn stranger(app: &TestApp) -> Self {
-        Self::open(app).await.unwrap()
+        Self::open(app.address).await.unwrap()
     }
 
     async fn refused_stranger(app: &TestApp) -> u16 {
-        as_close_code(Self::open(app).await.err())
+        as_close_code(Self::open(app.address).await.err())
     }
 
     async fn present(&mut self, token: &str) {

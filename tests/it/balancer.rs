@@ -1,0 +1,399 @@
+//! The configurations of `deploy/` for nginx and haproxy, as they are shipped, in front of two nodes on one database.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use actix_web::http::Method;
+use actix_web::rt;
+use doorward::clock::ManualClock;
+use doorward::domain::UserId;
+use futures_util::future::join_all;
+use serde_json::json;
+use tokio::net::{TcpListener, TcpSocket};
+
+use crate::app::{PASSWORD, Person, TestApp, call, claims, spawn_on};
+use crate::database;
+use crate::doors::Door;
+use crate::line::Line;
+use crate::live::{Live, PATIENCE, open_at};
+use crate::packets::{Frames, Polling};
+use crate::raw;
+use crate::services::{self, Needs};
+use crate::smtp::{self, SmtpCatcher};
+
+/// So many that all at one node would be no accident.
+const CLIENTS: u8 = 24;
+
+const TRUSTED: [(&str, &str); 2] =
+    [("sockets.trusted_proxies", "127.0.0.1"), ("sockets.max_waiting_per_address", "200")];
+
+/// A balancer of the machine's own, ended when it is dropped.
+struct Balancer {
+    process: Child,
+    http: SocketAddr,
+    tcp: SocketAddr,
+    dir: tempfile::TempDir,
+}
+
+impl Balancer {
+    /// nginx with `deploy/nginx.conf`.
+    async fn nginx(nodes: &[TestApp; 2]) -> Option<Self> {
+        let program = services::command("nginx", Needs::Apt("nginx-light libnginx-mod-stream"))?;
+        let dir = directory();
+        let mut config = shipped("nginx.conf", nodes);
+        // Where it may write: this directory instead of the system's.
+        for (theirs, ours) in [("/run/nginx.pid", "pid"), ("/var/log/nginx/", "")] {
+            config = replace(&config, theirs, &dir.path().join(ours).display().to_string());
+        }
+        for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
+            let ours = format!("http {{\n    {kind}_temp_path {};\n", dir.path().join(kind).display());
+            config = replace(&config, "http {\n", &ours);
+        }
+        Some(Self::start(&program, &["-g", "daemon off;", "-c"], dir, config, ["listen ", ";"]).await)
+    }
+
+    /// The same with `deploy/haproxy.cfg`.
+    async fn haproxy(nodes: &[TestApp; 2]) -> Option<Self> {
+        let program = services::command("haproxy", Needs::Apt("haproxy"))?;
+        let mut config = shipped("haproxy.cfg", nodes);
+        // Only root can change to these.
+        for line in ["    user haproxy\n", "    group haproxy\n", "    chroot /var/lib/haproxy\n"] {
+            config = replace(&config, line, "");
+        }
+        Some(Self::start(&program, &["-db", "-f"], directory(), config, ["bind :", "\n"]).await)
+    }
+
+    async fn start(
+        program: &Path,
+        arguments: &[&str],
+        dir: tempfile::TempDir,
+        mut config: String,
+        [before, after]: [&str; 2],
+    ) -> Self {
+        let (http, tcp) = (free_address(), free_address());
+        for (port, address) in [("80", http), ("12225", tcp)] {
+            let ours = format!("{}{address}{after}", before.trim_end_matches(':'));
+            config = replace(&config, &format!("{before}{port}{after}"), &ours);
+        }
+        let file = dir.path().join("config");
+        std::fs::write(&file, config).unwrap();
+        let log = std::fs::File::create(dir.path().join("output")).unwrap();
+        // Ended with the thread of its test, whatever becomes of that.
+        let process = Command::new("setpriv")
+            .args(["--pdeathsig", "TERM"])
+            .arg(program)
+            .args(arguments)
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut balancer = Self { process, http, tcp, dir };
+        let deadline = smtp::now() + PATIENCE;
+        while tokio::net::TcpStream::connect(http).await.is_err() {
+            let ended = balancer.process.try_wait().unwrap().is_some();
+            assert!(!ended && smtp::now() < deadline, "it does not listen: {}", balancer.log());
+            smtp::pause().await;
+        }
+        balancer
+    }
+
+    /// All that it wrote.
+    fn log(&self) -> String {
+        let names = ["output", "error.log", "access.log"];
+        let texts = names.map(|name| std::fs::read_to_string(self.dir.path().join(name)).unwrap_or_default());
+        texts.concat()
+    }
+
+    /// A way to it from another address of this machine: whoever connects there comes from `address`.
+    async fn from(&self, address: IpAddr) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (here, there) = (listener.local_addr().unwrap(), self.http);
+        rt::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                rt::spawn(async move {
+                    let socket = TcpSocket::new_v4().unwrap();
+                    socket.bind(SocketAddr::new(address, 0)).unwrap();
+                    if let Ok(mut server) = socket.connect(there).await {
+                        let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                    }
+                });
+            }
+        });
+        here
+    }
+}
+
+impl Drop for Balancer {
+    fn drop(&mut self) {
+        // Not killed: nginx's workers would live on.
+        if let Ok(None) = self.process.try_wait() {
+            let pid = rustix::process::Pid::from_child(&self.process);
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        let _ = self.process.wait();
+        if std::thread::panicking() {
+            eprintln!("{}", self.log());
+        }
+    }
+}
+
+/// For the workers as well, which are no root.
+fn directory() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    dir
+}
+
+/// What of the text must be there.
+#[track_caller]
+fn replace(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "{from:?} is not in it any more");
+    text.replace(from, to)
+}
+
+/// A shipped file with these nodes instead of its three.
+fn shipped(name: &str, nodes: &[TestApp; 2]) -> String {
+    let file: PathBuf = [env!("CARGO_MANIFEST_DIR"), "deploy", name].iter().collect();
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut text: String = text.split_inclusive('\n').filter(|line| !line.contains("doorward-3:")).collect();
+    for (number, node) in (1..).zip(nodes) {
+        text = replace(&text, &format!("doorward-{number}:8080"), &node.address.to_string());
+        text = replace(&text, &format!("doorward-{number}:12225"), &node.tcp.to_string());
+    }
+    text
+}
+
+fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+fn home(number: u8) -> IpAddr {
+    IpAddr::from([127, 0, 7, number])
+}
+
+/// Two nodes on one database.
+async fn nodes() -> [TestApp; 2] {
+    let (data, mail) = (tempfile::tempdir().unwrap(), SmtpCatcher::start());
+    let first = spawn_on(&TRUSTED, data, mail, ManualClock::default()).await;
+    let dir = first.data.path().join("data");
+    let url = database::url(&dir);
+    let dir = dir.display().to_string();
+    let mut settings = TRUSTED.to_vec();
+    settings.push(("data_dir", &dir));
+    if let Some(url) = &url {
+        settings.push(("database.url", url));
+    }
+    let (data, mail) = (tempfile::tempdir().unwrap(), SmtpCatcher::start());
+    let second = spawn_on(&settings, data, mail, ManualClock::default()).await;
+    [first, second]
+}
+
+/// How many sessions of this person each node has.
+fn spread(nodes: &[TestApp; 2], person: &Person) -> [usize; 2] {
+    let user: UserId = person.id.parse().unwrap();
+    [0, 1].map(|node| nodes[node].sessions.of_user(user).len())
+}
+
+async fn register(address: SocketAddr, name: &str) -> Person {
+    let body = json!({"username": name, "password": PASSWORD});
+    let answer = call(address, Method::POST, "/api/register", &[], Some(body)).await.expect(201);
+    let access = answer.str("access_token");
+    let (id, login) = (claims(&access)["sub"].clone(), claims(&access)["sid"].clone());
+    Person {
+        id: id.as_str().unwrap().to_owned(),
+        login: login.as_str().unwrap().to_owned(),
+        refresh: answer.str("refresh_token"),
+        access,
+    }
+}
+
+async fn welcome<D: Door>(mut client: D) -> D {
+    assert_eq!(client.next().await["type"], "welcome");
+    client
+}
+
+async fn polling(address: SocketAddr, person: &Person) -> Polling {
+    let mut client = Polling::open(address).await.unwrap();
+    client.present(&person.access).await;
+    welcome(client).await
+}
+
+async fn websocket(address: SocketAddr, person: &Person) -> Live {
+    let bearer = format!("Bearer {}", person.access);
+    welcome(open_at(address, &[("authorization", &bearer)]).await.unwrap()).await
+}
+
+/// What must be so behind either.
+async fn serves(mut nodes: [TestApp; 2], balancer: Balancer, polls_spread_from_one_address: bool) {
+    let ann = register(balancer.http, "ann").await;
+    let polls_of = register(balancer.http, "polls").await;
+    let frames_of = register(balancer.http, "frames").await;
+    let lines_of = register(balancer.http, "lines").await;
+
+    // Plain HTTP: whichever node answers, both know her.
+    let bearer = format!("Bearer {}", ann.access);
+    for _ in 0..CLIENTS {
+        let headers = [("authorization", bearer.as_str())];
+        call(balancer.http, Method::GET, "/api/me", &headers, None).await.expect(200);
+    }
+
+    // Every kind of live socket, each from an address of its own.
+    let streets = join_all((1..=CLIENTS).map(|number| balancer.from(home(number)))).await;
+    let mut sockets = join_all(streets.iter().map(|street| websocket(*street, &ann))).await;
+    let mut polls = join_all(streets.iter().map(|street| polling(*street, &polls_of))).await;
+    let mut frames = join_all(streets.iter().map(|street| async {
+        let mut client = Frames::open(*street, "").await.unwrap();
+        client.present(&frames_of.access).await;
+        welcome(client).await
+    }))
+    .await;
+    let mut lines = join_all((0..4).map(|_| async {
+        let mut line = Line::connect(balancer.tcp).await;
+        line.expect("Username: ").await;
+        line.present(&lines_of.access).await;
+        welcome(line).await
+    }))
+    .await;
+    for (sockets, count) in [(&ann, CLIENTS), (&polls_of, CLIENTS), (&frames_of, CLIENTS), (&lines_of, 4)] {
+        let [first, second] = spread(&nodes, sockets);
+        assert_eq!(first + second, usize::from(count));
+        assert!(first > 0 && second > 0, "all at one node: {first}, {second}");
+    }
+    // Again and again at the right node.
+    for _ in 0..4 {
+        join_all(polls.iter_mut().map(Polling::ping)).await;
+        join_all(frames.iter_mut().map(Frames::ping)).await;
+        join_all(sockets.iter_mut().map(Live::ping)).await;
+        join_all(lines.iter_mut().map(Line::ping)).await;
+    }
+
+    // Each has its own address, but at the TCP door.
+    let mut homes: Vec<String> = (1..=CLIENTS).map(|number| home(number).to_string()).collect();
+    homes.sort();
+    for person in [&ann, &polls_of, &frames_of] {
+        assert_eq!(addresses(&nodes, person).await, homes);
+    }
+    let listed = lines[0].ask(json!({"type": "sessions"})).await;
+    assert_eq!(listed["sessions"][0]["address"], "127.0.0.1");
+
+    a_forged_address_is_not_believed(&balancer, &nodes).await;
+
+    // From one address: for a balancer that knows better than by that.
+    let crowd = register(balancer.http, "crowd").await;
+    let mut together = join_all((0..8).map(|_| polling(streets[0], &crowd))).await;
+    join_all(together.iter_mut().map(Polling::ping)).await;
+    let [first, second] = spread(&nodes, &crowd);
+    assert_eq!((first + second, first > 0 && second > 0), (8, polls_spread_from_one_address));
+    drop(together);
+
+    // A session begins over polling and goes on over a WebSocket, at the same node.
+    let path = crate::packets::open_polling(streets[1]).await.unwrap();
+    let sid = path.split("sid=").nth(1).unwrap();
+    let mut upgraded = Frames::open(streets[1], &format!("&sid={sid}")).await.unwrap();
+    upgraded.text("2probe").await;
+    assert_eq!(upgraded.item().await.to_string(), "3probe");
+
+    newcomers_are_let_in_while_a_node_stops(&balancer, &mut nodes, &streets).await;
+    its_logs_hold_no_secrets(&balancer, &mut nodes).await;
+}
+
+/// The addresses of somebody's sessions.
+async fn addresses(nodes: &[TestApp; 2], person: &Person) -> Vec<String> {
+    let mut addresses = Vec::new();
+    for node in nodes {
+        let listed = node.get("/api/sessions", &person.access).await.expect(200);
+        let listed = listed.body["sessions"].as_array().unwrap().clone();
+        addresses.extend(listed.iter().map(|one| one["address"].as_str().unwrap().to_owned()));
+    }
+    addresses.sort();
+    addresses
+}
+
+async fn newcomers_are_let_in_while_a_node_stops(
+    balancer: &Balancer,
+    nodes: &mut [TestApp; 2],
+    streets: &[SocketAddr],
+) {
+    nodes[0].readiness.drain();
+    let draining = nodes[0].sessions.clone();
+    let drain = rt::spawn(async move { draining.drain().await });
+    while !nodes[0].sessions.is_draining() {
+        tokio::task::yield_now().await;
+    }
+    let late = register(balancer.http, "late").await;
+    for street in streets {
+        websocket(*street, &late).await.ping().await;
+        polling(*street, &late).await.ping().await;
+    }
+    assert_eq!(spread(nodes, &late)[0], 0);
+    stop(&mut nodes[0]).await;
+    drop(drain);
+    for street in streets {
+        polling(*street, &late).await.ping().await;
+        let bearer = format!("Bearer {}", late.access);
+        let headers = [("authorization", bearer.as_str())];
+        call(*street, Method::GET, "/api/me", &headers, None).await.expect(200);
+        let body = json!({"login": "late", "password": PASSWORD});
+        call(*street, Method::POST, "/api/login", &[], Some(body)).await.expect(200);
+    }
+}
+
+/// Neither the ids of sessions nor the tokens of links, also when nobody answers.
+async fn its_logs_hold_no_secrets(balancer: &Balancer, nodes: &mut [TestApp; 2]) {
+    stop(&mut nodes[1]).await;
+    for path in ["/socket.io/?EIO=4&transport=polling&sid=hunter2", "/reset-password/hunter2"] {
+        let answer = call(balancer.http, Method::GET, path, &[], None).await;
+        assert!(matches!(answer.status.as_u16(), 502 | 503), "{}", answer.status);
+    }
+    let written = async {
+        while !balancer.log().contains("/reset-password/... ") {
+            smtp::pause().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, written).await.expect("it writes no log");
+    let log = balancer.log();
+    assert!(log.contains("GET /socket.io/ 200"), "{log}");
+    assert!(!log.contains("sid=") && !log.contains("hunter2"), "{log}");
+}
+
+/// The clock of a node stands still, and with it the grace of clients that do not read their goodbye.
+async fn stop(node: &mut TestApp) {
+    node.begin_stop();
+    let stopped = async {
+        while !node.has_stopped() {
+            node.advance(std::time::Duration::from_secs(1));
+            smtp::pause().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, stopped).await.expect("it does not stop");
+}
+
+async fn a_forged_address_is_not_believed(balancer: &Balancer, nodes: &[TestApp; 2]) {
+    let eve = register(balancer.http, "eve").await;
+    let street = balancer.from(home(200)).await;
+    let bearer = format!("Bearer {}", eve.access);
+    let headers = [("authorization", bearer.as_str()), ("x-forwarded-for", "203.0.113.7, 127.0.0.1")];
+    let socket = welcome(open_at(street, &headers).await.unwrap()).await;
+    let forged = ["host: doorward.example", "x-forwarded-for: 203.0.113.7", "x-forwarded-for: 127.0.0.1"];
+    let opening = raw::request(street, "GET /socket.io/?EIO=4&transport=polling", &forged, b"").await;
+    assert_eq!(opening.status, 200);
+    assert_eq!(addresses(nodes, &eve).await, [home(200).to_string()]);
+    drop(socket);
+}
+
+#[actix_web::test]
+async fn nginx_serves_two_nodes() {
+    let nodes = nodes().await;
+    let Some(balancer) = Balancer::nginx(&nodes).await else { return };
+    serves(nodes, balancer, false).await;
+}
+
+#[actix_web::test]
+async fn haproxy_serves_two_nodes() {
+    let nodes = nodes().await;
+    let Some(balancer) = Balancer::haproxy(&nodes).await else { return };
+    serves(nodes, balancer, true).await;
+}
