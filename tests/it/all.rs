@@ -13,6 +13,7 @@ mod connect_terminal;
 mod database;
 mod doors;
 mod drain;
+mod faults;
 mod fuzz;
 mod import;
 mod import_runs;

@@ -199,7 +199,7 @@ async fn each_node_knows_who_is_on_the_others() {
     assert_eq!(watcher.next().await["sessions"].as_array().unwrap().len(), 1);
     let line = Line::live(&nodes.all[1], &ann).await;
     assert_eq!(watcher.next().await["sessions"].as_array().unwrap().len(), 2, "told of another node's");
-    let polling = Polling::live(&nodes.all[2], &ann).await;
+    let frames = Frames::live(&nodes.all[2], &ann).await;
     nodes.all_see(&ann, 3).await;
     for node in &nodes.all {
         let listed = node.get("/api/sessions", &ann.access).await.expect(200);
@@ -221,7 +221,7 @@ async fn each_node_knows_who_is_on_the_others() {
     nodes.all_see(&ann, 3).await;
     let mut last = nodes.all.pop().unwrap();
     last.stop().await;
-    drop((polling, last));
+    drop((frames, last));
     nodes.all_see(&ann, 2).await;
     nodes.add().await;
     nodes.all_see(&ann, 2).await;
