@@ -3,6 +3,7 @@
 //! [`Conn`] is an enum with a variant a database, so that a query that compiles runs on every one of them.
 
 mod pool;
+pub mod transfer;
 mod url;
 
 use std::fmt;
@@ -13,10 +14,11 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::dsl::sql;
+use diesel::migration::MigrationSource;
 use diesel::pg::PgConnection;
 use diesel::sql_types::Bool;
-use diesel::sqlite::SqliteConnection;
-use diesel::{Connection, ConnectionError, RunQueryDsl};
+use diesel::sqlite::{Sqlite, SqliteConnection};
+use diesel::{Connection, ConnectionError, QueryDsl, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 pub use self::pool::{Pool, PooledConn};
@@ -162,10 +164,19 @@ impl DatabaseUrl {
 /// # Errors
 /// A sentence that names what could not be opened or migrated.
 pub fn open(url: &DatabaseUrl, connections: u32) -> Result<Pool, String> {
-    let failed = |error: &dyn fmt::Display| format!("cannot open the database {url}: {error}");
-    let mut conn = url.connect().map_err(|error| failed(&error))?;
+    connect_newest(url)?;
+    Pool::open(url, connections).map_err(|error| format!("cannot open the database {url}: {error}"))
+}
+
+/// The connection that the newest schema was made with, or found.
+fn connect_newest(url: &DatabaseUrl) -> Result<Conn, String> {
+    let mut conn = url.connect().map_err(|error| {
+        // libpq asks a question in a line of its own.
+        let error = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        format!("cannot open the database {url}: {error}")
+    })?;
     migrate(&mut conn).map_err(|error| format!("cannot migrate the database {url}: {error}"))?;
-    Pool::open(url, connections).map_err(|error| failed(&error))
+    Ok(conn)
 }
 
 fn migrate(conn: &mut Conn) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -178,6 +189,51 @@ fn migrate(conn: &mut Conn) -> Result<(), Box<dyn std::error::Error + Send + Syn
             ))?;
             conn.run_pending_migrations(MIGRATIONS).map(drop)
         }
+    }
+}
+
+/// How the schema of a database stands to the newest one of this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Schema {
+    /// It is somebody else's database, or an empty one.
+    None,
+    Older,
+    Newest,
+    /// It has migrations that this program does not know.
+    Newer,
+}
+
+diesel::table! {
+    /// Diesel's own.
+    __diesel_schema_migrations (version) {
+        version -> Text,
+    }
+}
+
+impl Schema {
+    fn of(conn: &mut Conn) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let is_there = sql::<Bool>(match conn {
+            Conn::Sqlite(_) => {
+                "EXISTS (SELECT 1 FROM sqlite_master WHERE name = '__diesel_schema_migrations')"
+            }
+            Conn::Postgres(_) => "to_regclass('__diesel_schema_migrations') IS NOT NULL",
+        });
+        if !diesel::select(is_there).get_result(conn)? {
+            return Ok(Self::None);
+        }
+        let made: Vec<String> =
+            __diesel_schema_migrations::table.select(__diesel_schema_migrations::version).load(conn)?;
+        let known: Vec<String> = MigrationSource::<Sqlite>::migrations(&MIGRATIONS)?
+            .iter()
+            .map(|migration| migration.name().version().to_string())
+            .collect();
+        Ok(if made.iter().any(|version| !known.contains(version)) {
+            Self::Newer
+        } else if made.len() < known.len() {
+            Self::Older
+        } else {
+            Self::Newest
+        })
     }
 }
 

@@ -10,7 +10,6 @@ use doorward::app;
 use doorward::auth::foreign::Foreign;
 use doorward::clock::Clock;
 use doorward::import::{self, Place, Source, SourceError};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::{Failure, Settings, output};
@@ -69,7 +68,8 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
             SourceError::UnknownFormat(_) => Failure::Usage(error.to_string()),
             _ => Failure::running(error),
         })?;
-    let bar = progress_bar(rows.len());
+    let bar = output::progress_bar("{bar:40} {pos} of {len} rows, {eta} left");
+    bar.set_length(rows.len() as u64);
     let import = Import {
         clock: &Clock::System,
         cost: config.password.cost,
@@ -106,14 +106,6 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
         }
         some => Err(Failure::Running(format!("{some} of {} rows did not come in", report.read))),
     }
-}
-
-/// On standard error, and only if that is a terminal.
-fn progress_bar(rows: usize) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(rows as u64), ProgressDrawTarget::stderr());
-    let template = "{bar:40} {pos} of {len} rows, {eta} left";
-    // The template is sound, or the default is good enough.
-    ProgressStyle::with_template(template).map(|style| bar.clone().with_style(style)).unwrap_or(bar)
 }
 
 fn line(Refused { place, name, reason }: &Refused) -> String {

@@ -9,6 +9,7 @@ mod import;
 mod keys;
 mod logins;
 mod mail;
+mod migrate_database;
 mod operator;
 mod output;
 mod serve;
@@ -49,6 +50,8 @@ enum Command {
     Mail(mail::Arguments),
     /// Copies the database while a server runs on it
     Backup(backup::Arguments),
+    /// Moves a grown SQLite database to PostgreSQL
+    MigrateDatabase(migrate_database::Arguments),
     /// Prints what a shell needs to complete these commands
     Completions(completions::Arguments),
     /// Opens a live session with a server, for people and scripts
@@ -117,6 +120,7 @@ pub fn run() -> ExitCode {
         Command::Keys(arguments) => keys::run(cli.settings, arguments),
         Command::Mail(arguments) => mail::run(cli.settings, arguments),
         Command::Backup(arguments) => backup::run(cli.settings, &arguments),
+        Command::MigrateDatabase(arguments) => migrate_database::run(cli.settings, &arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Connect(connect) => connect::run(connect),
     };

@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Write};
 
 use comfy_table::{Table, presets};
 use doorward::clock::Timestamp;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::Failure;
@@ -40,4 +41,11 @@ pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [
 /// A moment for people.
 pub fn moment(at: Timestamp) -> String {
     at.format("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// On standard error, and only if that is a terminal.
+pub fn progress_bar(template: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+    // The template is sound, or the default is good enough.
+    ProgressStyle::with_template(template).map(|style| bar.clone().with_style(style)).unwrap_or(bar)
 }

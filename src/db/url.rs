@@ -34,6 +34,7 @@ impl std::str::FromStr for DatabaseUrl {
             }
             Some(("postgres" | "postgresql", rest)) => {
                 Parts::of(rest).ok_or("expected postgres://USER:PASSWORD@HOST:PORT/DATABASE")?.check()?;
+                check_percents(rest)?;
                 Ok(Self::Postgres(url.to_owned()))
             }
             _ => Err("expected sqlite:PATH or postgres://...".to_owned()),
@@ -79,6 +80,17 @@ impl<'a> Parts<'a> {
         }
         Ok(())
     }
+}
+
+/// libpq would say of which password it cannot read a `%`.
+fn check_percents(rest: &str) -> Result<(), String> {
+    for part in rest.split('%').skip(1) {
+        let is_code = part.len() >= 2 && part.bytes().take(2).all(|digit| digit.is_ascii_hexdigit());
+        if !is_code || part.starts_with("00") {
+            return Err("a % begins no character's code (in a password, write % as %25)".to_owned());
+        }
+    }
+    Ok(())
 }
 
 impl DatabaseUrl {
@@ -160,7 +172,14 @@ mod tests {
             assert_eq!(parsed.to_string(), shown);
             assert_eq!(format!("{parsed:?}"), shown);
         }
-        for wrong in ["postgres://ann:s3/cret@db/d", "postgres:s3cret", "mysql://ann:s3cret@db", "s3cret"] {
+        for wrong in [
+            "postgres://ann:s3%cret@db/d",
+            "postgres://ann:s3cret%@db/d",
+            "postgres://ann:s3/cret@db/d",
+            "postgres:s3cret",
+            "mysql://ann:s3cret@db",
+            "s3cret",
+        ] {
             let error = wrong.parse::<DatabaseUrl>().unwrap_err();
             assert!(!error.contains("cret"), "{error}");
         }

@@ -22,6 +22,7 @@ mod live;
 mod logs;
 mod mail;
 mod mailer;
+mod migrate_database;
 mod operator;
 mod own_events;
 mod packets;

@@ -1,0 +1,83 @@
+//! `doorward migrate-database`: from SQLite to PostgreSQL, when one node is no longer enough.
+
+use std::ffi::OsString;
+
+use doorward::db::DatabaseUrl;
+use doorward::db::transfer::{self, Moved, Progress};
+use serde_json::json;
+
+use super::{Failure, Settings, output};
+
+const EXAMPLES: &str = "\
+Examples:
+  export DOORWARD_DATABASE__URL=postgres://doorward:PASSWORD@db.example/doorward
+  doorward migrate-database --from sqlite:/var/lib/doorward/doorward.db
+
+Stop the server first: rows that it writes meanwhile are not moved. SQLite's file is only read. PostgreSQL's database
+is empty, or holds what a run left that was interrupted: run it again, and it goes on where it was.
+An URL on the command line is seen by everybody who can list this machine's processes, with its password; the
+environment and the configuration file are not. See docs/OPERATIONS.md, From SQLite to PostgreSQL.";
+
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// The database that is moved, as sqlite:PATH
+    #[arg(long, value_name = "URL")]
+    from: String,
+    /// Where it goes, as postgres://... [default: the setting database.url]
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+    /// Prints what was moved as one JSON object
+    #[arg(long)]
+    json: bool,
+    /// What has no name. Taken so that clap does not show it: it may be a URL with a password.
+    #[arg(hide = true)]
+    nameless: Vec<OsString>,
+}
+
+pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
+    if !arguments.nameless.is_empty() {
+        return Err(Failure::Usage("URLs are given with --from and --to, see --help".to_owned()));
+    }
+    let from = parse("--from", &arguments.from)?;
+    if !matches!(from, DatabaseUrl::Sqlite(_)) {
+        return Err(Failure::Usage(format!("--from cannot be {from}; expected sqlite:PATH")));
+    }
+    let config = settings.load()?.config;
+    let (name, to) = match &arguments.to {
+        Some(url) => ("--to", parse("--to", url)?),
+        None => ("without --to, database.url", config.database.url),
+    };
+    if !matches!(to, DatabaseUrl::Postgres(_)) {
+        return Err(Failure::Usage(format!("{name} cannot be {to}; expected postgres://...")));
+    }
+    let bar = output::progress_bar("{bar:40} {pos} of {len} rows {msg}, {eta} left");
+    let tables = transfer::run(&from, &to, &|progress| match progress {
+        Progress::Begins(what, rows) => {
+            bar.reset();
+            bar.set_length(rows);
+            bar.set_message(what);
+        }
+        Progress::Done(rows) => bar.inc(rows),
+    });
+    bar.finish_and_clear();
+    print(&tables.map_err(Failure::Running)?, arguments.json)
+}
+
+/// Not by clap, which shows what it cannot read.
+fn parse(name: &str, url: &str) -> Result<DatabaseUrl, Failure> {
+    url.parse().map_err(|error| Failure::Usage(format!("{name} cannot be read: {error}")))
+}
+
+fn print(tables: &[Moved], json: bool) -> Result<(), Failure> {
+    if json {
+        let rows = tables.iter().map(|Moved { table, moved, already_there, sha256 }| {
+            json!({ "table": table, "moved": moved, "already_there": already_there, "sha256": sha256 })
+        });
+        return output::print_json(&json!({ "verified": true, "tables": rows.collect::<Vec<_>>() }));
+    }
+    let rows = tables.iter().map(|Moved { table, moved, already_there, .. }| {
+        [(*table).to_owned(), moved.to_string(), already_there.to_string(), "verified".to_owned()]
+    });
+    output::print(&output::table(["table", "moved", "already there", "both sides"], rows))
+}

@@ -1,0 +1,280 @@
+//! Moves all rows of an SQLite database to PostgreSQL.
+//!
+//! What is there from an interrupted run stays, and anything else in the target is refused before a row is written. So
+//! a run either ends with two databases that hold the same, or can be run again.
+
+mod cells;
+mod rows;
+mod source;
+
+use std::collections::HashMap;
+use std::fmt::Display;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use diesel::pg::PgConnection;
+use diesel::result::{DatabaseErrorKind, Error};
+use diesel::sqlite::SqliteConnection;
+use diesel::{Connection, QueryResult};
+
+use self::rows::{AuditEvent, BATCH, Login, Mail, OneTimeToken, Row, SigningKey, User};
+use self::source::Source;
+use super::{Conn, DatabaseUrl, Schema, connect_newest};
+
+/// What became of a table's rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    pub table: &'static str,
+    pub moved: u64,
+    /// From a run that was interrupted.
+    pub already_there: u64,
+    /// SHA-256 over all rows, the same of both databases.
+    pub sha256: String,
+}
+
+/// What somebody who waits is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// So many rows are to be looked at for this.
+    Begins(&'static str, u64),
+    Done(u64),
+}
+
+/// Moves everything from `from`, an SQLite database that no server has open, to `to`, which is PostgreSQL.
+///
+/// # Errors
+/// A sentence. What was written until then stays, for the next run.
+pub fn run(from: &DatabaseUrl, to: &DatabaseUrl, progress: &dyn Fn(Progress)) -> Result<Vec<Moved>, String> {
+    let mut source = Source::open(from)?;
+    // A server that starts on it meanwhile, or another run, waits: this connection has the lock of the migrations.
+    // Nor does it have a limit of time for its statements.
+    let mut target = connect_newest(to)?;
+    if Schema::of(&mut target).map_err(|error| format!("cannot read {to}: {error}"))? != Schema::Newest {
+        return Err(format!("{to} has the schema of a newer version than this program's"));
+    }
+    let Conn::Postgres(mut target) = target else { return Err(format!("{to} is no PostgreSQL database")) };
+    let mut transfer = Transfer { source: &mut source.conn, target: &mut target, progress };
+    let report = transfer.everything()?;
+    source.close()?;
+    Ok(report)
+}
+
+struct Transfer<'a> {
+    source: &'a mut SqliteConnection,
+    target: &'a mut PgConnection,
+    progress: &'a dyn Fn(Progress),
+}
+
+/// How many rows of a table there are, and the digest of all.
+struct Sum {
+    rows: u64,
+    digest: Context,
+}
+
+impl Sum {
+    fn new() -> Self {
+        Self { rows: 0, digest: Context::new(&SHA256) }
+    }
+
+    fn add(&mut self, row: &impl Row) {
+        self.rows += 1;
+        row.feed(&mut self.digest);
+    }
+
+    fn finish(self) -> (u64, String) {
+        let digest = self.digest.finish();
+        (self.rows, digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat())
+    }
+}
+
+/// Calls a method for every table, users first: a link in a mail refers to its user. Ends at the first error.
+macro_rules! for_all {
+    ($transfer:ident.$method:ident) => {
+        [
+            $transfer.$method::<User>()?,
+            $transfer.$method::<Login>()?,
+            $transfer.$method::<OneTimeToken>()?,
+            $transfer.$method::<Mail>()?,
+            $transfer.$method::<SigningKey>()?,
+            $transfer.$method::<AuditEvent>()?,
+        ]
+    };
+}
+
+impl Transfer<'_> {
+    fn everything(&mut self) -> Result<Vec<Moved>, String> {
+        let there = for_all!(self.count_moved);
+        self.begin("looked at", there);
+        for_all!(self.check);
+        let wanted = for_all!(self.count);
+        self.begin("moved", wanted);
+        let moved = for_all!(self.copy);
+        let there = for_all!(self.count_moved);
+        self.begin("compared", there);
+        let sums = for_all!(self.sum);
+        let tables = moved.into_iter().zip(sums);
+        tables.map(|((table, inserted, source), target)| compare(table, inserted, source, target)).collect()
+    }
+
+    fn begin<const N: usize>(&self, what: &'static str, rows: [u64; N]) {
+        (self.progress)(Progress::Begins(what, rows.into_iter().sum()));
+    }
+
+    fn done(&self, rows: usize) {
+        (self.progress)(Progress::Done(rows as u64));
+    }
+
+    fn count<R: Row>(&mut self) -> Result<u64, String> {
+        R::count(self.source).map(as_count).map_err(|error| unreadable("source", R::TABLE, &error))
+    }
+
+    fn count_moved<R: Row>(&mut self) -> Result<u64, String> {
+        R::count_moved(self.target).map(as_count).map_err(|error| unreadable("target", R::TABLE, &error))
+    }
+
+    /// Refuses a target with a row that is not the source's.
+    fn check<R: Row>(&mut self) -> Result<(), String> {
+        let mut after: Option<String> = None;
+        loop {
+            let moved = R::moved(self.target, after.as_deref())
+                .map_err(|error| unreadable("target", R::TABLE, &error))?;
+            let Some(last) = moved.last() else { return Ok(()) };
+            after = Some(last.key().to_owned());
+            let keys: Vec<&str> = moved.iter().map(R::key).collect();
+            let rows = match R::find(self.source, &keys) {
+                Ok(rows) => rows,
+                Err(error) => return Err(self.which_unreadable::<R>(&keys, &error)),
+            };
+            let rows: HashMap<&str, &R> = rows.iter().map(|row| (row.key(), row)).collect();
+            for row in &moved {
+                let why = match rows.get(row.key()) {
+                    Some(source) if *source == row => continue,
+                    Some(_) => "is another in the source",
+                    None => "is not in the source",
+                };
+                return Err(format!(
+                    "the target holds rows that are not the source's: the row {:?} of {} {why}; take an empty \
+                     database, on which no server was started",
+                    row.key(),
+                    R::TABLE
+                ));
+            }
+            self.done(moved.len());
+        }
+    }
+
+    /// Adds what is not there yet. Answers how many rows that were, and the sum of the source's.
+    fn copy<R: Row>(&mut self) -> Result<(&'static str, u64, Sum), String> {
+        let mut sum = Sum::new();
+        let mut inserted = 0;
+        let mut after: Option<String> = None;
+        loop {
+            let rows = match R::page(self.source, after.as_deref()) {
+                Ok(rows) => rows,
+                Err(error) => {
+                    let keys = R::keys(self.source, after.as_deref()).unwrap_or_default();
+                    return Err(self.which_unreadable::<R>(&keys, &error));
+                }
+            };
+            let Some(last) = rows.last() else { return Ok((R::TABLE, inserted, sum)) };
+            after = Some(last.key().to_owned());
+            inserted += match R::insert(self.target, &rows) {
+                Ok(inserted) => inserted as u64,
+                Err(error) => return Err(self.which_unmovable(&rows, &error)),
+            };
+            for row in &rows {
+                sum.add(row);
+            }
+            self.done(rows.len());
+        }
+    }
+
+    /// Looks at the rows of a batch one by one for the one that cannot be read.
+    fn which_unreadable<R: Row>(&mut self, keys: &[impl AsRef<str>], error: &Error) -> String {
+        for key in keys.iter().map(AsRef::as_ref) {
+            let why = match R::find(self.source, &[key]) {
+                Ok(rows) if rows.is_empty() => "its key is no text".to_owned(),
+                Ok(_) => continue,
+                Err(error) => in_full(&error),
+            };
+            return stays::<R>(key, why);
+        }
+        unreadable("source", R::TABLE, error)
+    }
+
+    /// The same for one that PostgreSQL does not take. Nothing is written.
+    fn which_unmovable<R: Row>(&mut self, rows: &[R], error: &Error) -> String {
+        let mut found = None;
+        if !is_lost(error) {
+            let _: QueryResult<()> = self.target.transaction(|target| {
+                found = rows.iter().find_map(|row| {
+                    let error = R::insert(target, std::slice::from_ref(row)).err()?;
+                    (!is_lost(&error)).then(|| stays::<R>(row.key(), error))
+                });
+                Err(Error::RollbackTransaction)
+            });
+        }
+        found.unwrap_or_else(|| format!("cannot write {} of the target: {}", R::TABLE, in_full(error)))
+    }
+
+    fn sum<R: Row>(&mut self) -> Result<Sum, String> {
+        let mut sum = Sum::new();
+        let progress = self.progress;
+        R::each(self.target, |row| {
+            sum.add(&row);
+            if sum.rows.is_multiple_of(BATCH as u64) {
+                progress(Progress::Done(BATCH as u64));
+            }
+        })
+        .map_err(|error| unreadable("target", R::TABLE, &error))?;
+        Ok(sum)
+    }
+}
+
+fn compare(table: &'static str, inserted: u64, source: Sum, target: Sum) -> Result<Moved, String> {
+    let (source, target) = (source.finish(), target.finish());
+    if source != target {
+        return Err(format!(
+            "the databases differ after the move: {table} has {} rows in the source and {} in the target{}; run it \
+             again to be told where",
+            source.0,
+            target.0,
+            if source.0 == target.0 { ", but not the same ones" } else { "" }
+        ));
+    }
+    let (rows, sha256) = source;
+    Ok(Moved { table, moved: inserted, already_there: rows.saturating_sub(inserted), sha256 })
+}
+
+fn as_count(rows: i64) -> u64 {
+    u64::try_from(rows).unwrap_or_default()
+}
+
+fn unreadable(which: &str, table: &str, error: &Error) -> String {
+    format!("cannot read {table} of the {which}: {}", in_full(error))
+}
+
+/// In one line, which libpq does not keep to. Also why a column could not be read, which Diesel names only.
+fn in_full(error: &Error) -> String {
+    let text = match error {
+        Error::DeserializationError(error) => match error.source() {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        },
+        error => error.to_string(),
+    };
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn stays<R: Row>(key: &str, why: impl Display) -> String {
+    format!(
+        "cannot move the row {key:?} of {}: {why}; mend or delete it in the source, then run this again",
+        R::TABLE
+    )
+}
+
+/// Whether it says nothing about a row.
+fn is_lost(error: &Error) -> bool {
+    use DatabaseErrorKind::{ClosedConnection, UnableToSendCommand};
+
+    matches!(error, Error::DatabaseError(ClosedConnection | UnableToSendCommand, _))
+}

@@ -1,0 +1,144 @@
+//! What stands in a column. SQLite keeps whatever was put into it, and Diesel makes the best of that; here it is moved
+//! as it is, or refused.
+
+use std::fmt;
+
+use aws_lc_rs::digest::Context;
+use chrono::{DateTime, NaiveDateTime};
+use diesel::backend::Backend;
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::expression::AsExpression;
+use diesel::pg::Pg;
+use diesel::serialize::{self, Output, ToSql};
+use diesel::sql_types;
+use diesel::sqlite::{Sqlite, SqliteType};
+
+/// A cell's part of its row's canonical form: its length, so that no two rows have the same, then its bytes.
+pub(super) trait Cell {
+    fn feed(&self, digest: &mut Context);
+}
+
+impl<T: Cell> Cell for Option<T> {
+    fn feed(&self, digest: &mut Context) {
+        digest.update(&[u8::from(self.is_some())]);
+        if let Some(cell) = self {
+            cell.feed(digest);
+        }
+    }
+}
+
+/// UTF-8 without U+0000.
+#[derive(Clone, PartialEq, Eq, Hash, AsExpression, FromSqlRow)]
+#[diesel(sql_type = sql_types::Text)]
+pub(super) struct Text(String);
+
+impl Text {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Blind: it may be a password's hash or a key.
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Text(***)")
+    }
+}
+
+impl Cell for Text {
+    fn feed(&self, digest: &mut Context) {
+        digest.update(&(self.0.len() as u64).to_be_bytes());
+        digest.update(self.0.as_bytes());
+    }
+}
+
+impl FromSql<sql_types::Text, Sqlite> for Text {
+    fn from_sql(mut value: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        if !matches!(value.value_type(), Some(SqliteType::Text)) {
+            return Err("it is no text".into());
+        }
+        let text = std::str::from_utf8(value.read_blob()).map_err(|_| "it is no UTF-8")?;
+        if text.contains('\0') {
+            return Err("it has the character U+0000 in it, which PostgreSQL cannot keep".into());
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl FromSql<sql_types::Text, Pg> for Text {
+    fn from_sql(value: <Pg as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        FromSql::<sql_types::Text, Pg>::from_sql(value).map(Self)
+    }
+}
+
+impl ToSql<sql_types::Text, Pg> for Text {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        ToSql::<sql_types::Text, Pg>::to_sql(&self.0, out)
+    }
+}
+
+/// A moment as the server reads it, in as many digits as PostgreSQL keeps: of one that was written by hand the rest is
+/// cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
+#[diesel(sql_type = sql_types::Timestamp)]
+pub(super) struct Moment(NaiveDateTime);
+
+impl Cell for Moment {
+    fn feed(&self, digest: &mut Context) {
+        digest.update(&self.0.and_utc().timestamp_micros().to_be_bytes());
+    }
+}
+
+impl FromSql<sql_types::Timestamp, Sqlite> for Moment {
+    fn from_sql(value: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        let at: NaiveDateTime = FromSql::<sql_types::Timestamp, Sqlite>::from_sql(value)?;
+        // Also a second 60 becomes the next one's 0, as it does in PostgreSQL.
+        let kept = DateTime::from_timestamp_micros(at.and_utc().timestamp_micros());
+        Ok(Self(kept.ok_or("it is out of range")?.naive_utc()))
+    }
+}
+
+impl FromSql<sql_types::Timestamp, Pg> for Moment {
+    fn from_sql(value: <Pg as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        FromSql::<sql_types::Timestamp, Pg>::from_sql(value).map(Self)
+    }
+}
+
+impl ToSql<sql_types::Timestamp, Pg> for Moment {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        ToSql::<sql_types::Timestamp, Pg>::to_sql(&self.0, out)
+    }
+}
+
+/// A number that fits into PostgreSQL's INTEGER.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
+#[diesel(sql_type = sql_types::Integer)]
+pub(super) struct Number(i32);
+
+impl Cell for Number {
+    fn feed(&self, digest: &mut Context) {
+        digest.update(&self.0.to_be_bytes());
+    }
+}
+
+impl FromSql<sql_types::Integer, Sqlite> for Number {
+    fn from_sql(mut value: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        if !matches!(value.value_type(), Some(SqliteType::Long)) {
+            return Err("it is no whole number".into());
+        }
+        let number = i32::try_from(value.read_long()).map_err(|_| "it is too large a number")?;
+        Ok(Self(number))
+    }
+}
+
+impl FromSql<sql_types::Integer, Pg> for Number {
+    fn from_sql(value: <Pg as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        FromSql::<sql_types::Integer, Pg>::from_sql(value).map(Self)
+    }
+}
+
+impl ToSql<sql_types::Integer, Pg> for Number {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        ToSql::<sql_types::Integer, Pg>::to_sql(&self.0, out)
+    }
+}

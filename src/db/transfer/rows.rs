@@ -1,0 +1,191 @@
+//! The rows of each table, and the queries on them. A column that a row lacks is an error of the compiler.
+
+use aws_lc_rs::digest::Context;
+use diesel::dsl::sql;
+use diesel::pg::{PgConnection, PgRowByRowLoadingMode};
+use diesel::prelude::*;
+use diesel::sql_types::{Binary, Text as SqlText};
+use diesel::sqlite::SqliteConnection;
+
+use super::cells::{Cell, Moment, Number, Text};
+use crate::schema::{audit_events, logins, one_time_tokens, outbox, signing_keys, users};
+
+/// Rows that are read, compared and written at a time. They and their columns are fewer than the parameters that
+/// either database takes (32,766 and 65,535).
+pub(super) const BATCH: usize = 1000;
+
+#[expect(clippy::cast_possible_wrap, reason = "it is small")]
+const LIMIT: i64 = BATCH as i64;
+
+/// A row of a table.
+pub(super) trait Row: Sized + PartialEq {
+    const TABLE: &'static str;
+
+    fn key(&self) -> &str;
+
+    /// Adds the row's canonical form, the same whichever database it was read from.
+    fn feed(&self, digest: &mut Context);
+
+    fn count(source: &mut SqliteConnection) -> QueryResult<i64>;
+
+    fn count_moved(target: &mut PgConnection) -> QueryResult<i64>;
+
+    /// The rows whose keys follow `after`, a batch of them.
+    fn page(source: &mut SqliteConnection, after: Option<&str>) -> QueryResult<Vec<Self>>;
+
+    /// The keys of that batch as text, whatever its rows hold.
+    fn keys(source: &mut SqliteConnection, after: Option<&str>) -> QueryResult<Vec<String>>;
+
+    /// The rows that have these keys, in any order.
+    fn find(source: &mut SqliteConnection, keys: &[&str]) -> QueryResult<Vec<Self>>;
+
+    /// The rows that follow `after` in the target's own order, which may be that of some language.
+    fn moved(target: &mut PgConnection, after: Option<&str>) -> QueryResult<Vec<Self>>;
+
+    /// Adds the rows whose keys are not there, all or none; answers how many.
+    fn insert(target: &mut PgConnection, rows: &[Self]) -> QueryResult<usize>;
+
+    /// All rows of the target in the order of their keys' bytes, which is the source's. One is held at a time.
+    fn each(target: &mut PgConnection, work: impl FnMut(Self)) -> QueryResult<()>;
+}
+
+macro_rules! rows {
+    ($($table:ident ($key:ident) $row:ident { $($column:ident: $cell:ty,)* })*) => {$(
+        #[derive(PartialEq, Queryable, Insertable)]
+        #[diesel(table_name = $table)]
+        pub(super) struct $row {
+            $($column: $cell,)*
+        }
+
+        impl Row for $row {
+            const TABLE: &'static str = stringify!($table);
+
+            fn key(&self) -> &str {
+                self.$key.as_str()
+            }
+
+            fn feed(&self, digest: &mut Context) {
+                $(self.$column.feed(digest);)*
+            }
+
+            fn count(source: &mut SqliteConnection) -> QueryResult<i64> {
+                $table::table.count().get_result(source)
+            }
+
+            fn count_moved(target: &mut PgConnection) -> QueryResult<i64> {
+                $table::table.count().get_result(target)
+            }
+
+            fn page(source: &mut SqliteConnection, after: Option<&str>) -> QueryResult<Vec<Self>> {
+                let rows = $table::table.order($table::$key).limit(LIMIT);
+                match after {
+                    None => rows.load(source),
+                    Some(after) => rows.filter($table::$key.gt(after)).load(source),
+                }
+            }
+
+            fn keys(source: &mut SqliteConnection, after: Option<&str>) -> QueryResult<Vec<String>> {
+                let bytes = sql::<Binary>(concat!("CAST(", stringify!($key), " AS BLOB)"));
+                let keys = $table::table.order($table::$key).limit(LIMIT).select(bytes);
+                let keys: Vec<Vec<u8>> = match after {
+                    None => keys.load(source)?,
+                    Some(after) => keys.filter($table::$key.gt(after)).load(source)?,
+                };
+                Ok(keys.iter().map(|key| String::from_utf8_lossy(key).into_owned()).collect())
+            }
+
+            fn find(source: &mut SqliteConnection, keys: &[&str]) -> QueryResult<Vec<Self>> {
+                $table::table.filter($table::$key.eq_any(keys)).load(source)
+            }
+
+            fn moved(target: &mut PgConnection, after: Option<&str>) -> QueryResult<Vec<Self>> {
+                let rows = $table::table.order($table::$key).limit(LIMIT);
+                match after {
+                    None => rows.load(target),
+                    Some(after) => rows.filter($table::$key.gt(after)).load(target),
+                }
+            }
+
+            fn insert(target: &mut PgConnection, rows: &[Self]) -> QueryResult<usize> {
+                diesel::insert_into($table::table)
+                    .values(rows)
+                    .on_conflict($table::$key)
+                    .do_nothing()
+                    .execute(target)
+            }
+
+            fn each(target: &mut PgConnection, mut work: impl FnMut(Self)) -> QueryResult<()> {
+                let order = sql::<SqlText>(concat!(stringify!($key), " COLLATE \"C\""));
+                let rows = $table::table.order(order);
+                for row in rows.load_iter::<Self, PgRowByRowLoadingMode>(target)? {
+                    work(row?);
+                }
+                Ok(())
+            }
+        }
+    )*};
+}
+
+rows! {
+    users (id) User {
+        id: Text,
+        username: Text,
+        display_name: Text,
+        email: Option<Text>,
+        email_verified_at: Option<Moment>,
+        password_hash: Text,
+        role: Text,
+        disabled_at: Option<Moment>,
+        created_at: Moment,
+        updated_at: Moment,
+    }
+    logins (id) Login {
+        id: Text,
+        user_id: Text,
+        kind: Text,
+        refresh_hash: Option<Text>,
+        previous_hash: Option<Text>,
+        rotated_at: Option<Moment>,
+        user_agent: Option<Text>,
+        ip: Option<Text>,
+        created_at: Moment,
+        last_seen_at: Moment,
+        expires_at: Moment,
+        revoked_at: Option<Moment>,
+        revoked_reason: Option<Text>,
+    }
+    one_time_tokens (hash) OneTimeToken {
+        hash: Text,
+        purpose: Text,
+        user_id: Text,
+        email: Text,
+        expires_at: Moment,
+        used_at: Option<Moment>,
+    }
+    outbox (id) Mail {
+        id: Text,
+        kind: Text,
+        user_id: Text,
+        address: Text,
+        attempts: Number,
+        next_attempt_at: Moment,
+        created_at: Moment,
+        sent_at: Option<Moment>,
+    }
+    signing_keys (kid) SigningKey {
+        kid: Text,
+        algorithm: Text,
+        key: Text,
+        created_at: Moment,
+        retired_at: Option<Moment>,
+    }
+    audit_events (id) AuditEvent {
+        id: Text,
+        at: Moment,
+        actor: Option<Text>,
+        action: Text,
+        subject: Option<Text>,
+        ip: Option<Text>,
+        detail: Option<Text>,
+    }
+}
