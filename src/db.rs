@@ -239,7 +239,7 @@ impl Schema {
 
 /// Runs `work` in a transaction that writes. On SQLite it takes the write lock at once: a transaction
 /// that reads first and writes later cannot wait for another writer, it fails. On PostgreSQL others write meanwhile:
-/// what a decision rests on is read locked ([`locked`]), a user before their logins, so that nobody waits in a
+/// what a decision rests on is read locked (`locked!`), a user before their logins, so that nobody waits in a
 /// circle. `work` does not go on after an error of the database.
 ///
 /// # Errors

@@ -198,9 +198,10 @@ async fn a_grown_database_moves_and_everybody_stays_signed_in() {
     assert_eq!(said.code, 0);
     assert!(said.stdout.contains("one_time_tokens") && said.stdout.contains("verified"), "{}", said.stdout);
     assert_eq!(files(file.parent().unwrap()), before);
-    let tables: i64 = diesel::select(sql::<BigInt>("(SELECT count(*) FROM sqlite_master WHERE type = 'table')"))
-        .get_result::<i64>(&mut SqliteConnection::establish(file.to_str().unwrap()).unwrap())
-        .unwrap();
+    let tables: i64 =
+        diesel::select(sql::<BigInt>("(SELECT count(*) FROM sqlite_master WHERE type = 'table')"))
+            .get_result::<i64>(&mut SqliteConnection::establish(file.to_str().unwrap()).unwrap())
+            .unwrap();
     assert_eq!(usize::try_from(tables).unwrap(), moved.len() + 1, "every table but Diesel's: {moved:?}");
 
     let server = serve(&target, &mail).await;
@@ -331,11 +332,12 @@ fn odd_rows_are_moved_as_they_are_or_named() {
         )
     };
     // What a hand may have written, and the server can read.
-    let mut good: String = ["1", "'2026-11-25 23:59:60'", "'2026-11-25 10:00:00.9999999'", "2461370.25", "NULL"]
-        .iter()
-        .zip(["'B'", "'a'", "'_'", "'é'", "''"])
-        .map(|(at, id)| login(id, at))
-        .collect();
+    let mut good: String =
+        ["1", "'2026-11-25 23:59:60'", "'2026-11-25 10:00:00.9999999'", "2461370.25", "NULL"]
+            .iter()
+            .zip(["'B'", "'a'", "'_'", "'é'", "''"])
+            .map(|(at, id)| login(id, at))
+            .collect();
     // More than a batch, in an order that is another one in most languages.
     good.push_str(
         "WITH RECURSIVE n(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < 3000)
@@ -348,8 +350,10 @@ fn odd_rows_are_moved_as_they_are_or_named() {
     let moved = counts(&migrate(&file, &target));
     assert_eq!((moved["logins"], moved["audit_events"]), ((5, 0), (3001, 0)));
     assert_eq!(counts(&migrate(&file, &target))["audit_events"], (0, 3001));
-    let kept: Vec<doorward::clock::Timestamp> =
-        logins::table.select(logins::expires_at).load(&mut PgConnection::establish(&target).unwrap()).unwrap();
+    let kept: Vec<doorward::clock::Timestamp> = logins::table
+        .select(logins::expires_at)
+        .load(&mut PgConnection::establish(&target).unwrap())
+        .unwrap();
     assert!(kept.iter().all(|at| at.to_string() == "2026-11-25 10:00:00.123456"), "{kept:?}");
 
     let token = "INSERT INTO one_time_tokens VALUES ('cafe', 'verify_email', 'nobody', 'a@example.org', \
@@ -400,7 +404,11 @@ fn what_is_not_a_source_or_not_a_target_is_said_in_one_line() {
         refused(&run(arguments, None), 2, &[words]);
     }
     assert_eq!(run(&[], None).code, 2);
-    refused(&run(&["--from", &from, "--to", secret], None), 1, &["cannot open the database postgres://ann:***@"]);
+    refused(
+        &run(&["--from", &from, "--to", secret], None),
+        1,
+        &["cannot open the database postgres://ann:***@"],
+    );
 
     let other = |name: &str, sql: &str| {
         let path = dir.path().join(name);
@@ -448,7 +456,8 @@ fn the_log_of_a_server_that_was_killed_is_read_as_well() {
     for ending in ["", "-wal"] {
         let name = format!("doorward.db{ending}");
         // Not by this process: to close the file would end the locks of the connection.
-        let copy = Command::new("cp").arg(file.with_file_name(&name)).arg(killed.join(name)).status().unwrap();
+        let copy =
+            Command::new("cp").arg(file.with_file_name(&name)).arg(killed.join(name)).status().unwrap();
         assert!(copy.success());
     }
     drop(conn);
