@@ -112,8 +112,8 @@ impl Application {
     /// As [`Application::build`].
     pub async fn build_with(config: Config, clock: Clock, additions: Additions) -> Result<Self, String> {
         let certificate = config.tls.clone().map(Certificate::load).transpose()?;
-        // One connection a database thread.
-        let connections = u32::try_from(config.database.executors).unwrap_or(u32::MAX);
+        // One a database thread, and those who look for revocations, after which nobody shall wait.
+        let connections = u32::try_from(config.database.executors).unwrap_or(u32::MAX).saturating_add(2);
         let pool = open_database(&config, connections)?;
         let db = Db::start(pool, config.database.executors);
         let (cluster, node) = Cluster::new(&config.cluster, &clock)?;

@@ -36,18 +36,19 @@ pub enum PollError {
 }
 
 impl Logins {
-    /// One look: which logins are revoked whose access tokens may still be good, and whether the logins with
-    /// live sockets still stand. The second finds a row that was deleted. Run once before the first request, it
-    /// fills the set of revoked logins.
+    /// Which logins are revoked whose access tokens may still be good. Run once before the first request, it fills
+    /// the set of revoked logins.
     ///
     /// # Errors
     /// [`PollError`].
     pub async fn poll(&self) -> Result<(), PollError> {
-        let live = self.sessions.logins();
         let since = self.clock.now() - self.access_ttl() - OVERLAP;
-        self.look(move |conn| logins::revoked_and_seen_since(conn, since)).await?;
-        // A piece at a time, so that requests get their turn between.
-        for ids in live.chunks(CHUNK) {
+        self.look(move |conn| logins::revoked_and_seen_since(conn, since)).await
+    }
+
+    /// Whether the logins with live sockets still stand: this finds a row that was deleted.
+    async fn poll_live(&self) -> Result<(), PollError> {
+        for ids in self.sessions.logins().chunks(CHUNK) {
             let ids = ids.to_vec();
             self.look(move |conn| logins::ended_among(conn, &ids)).await?;
         }
@@ -71,11 +72,14 @@ impl Logins {
 impl Accounts {
     /// Looks every [`PACE`], for ever.
     pub async fn watch(self) {
-        let mut pace = tokio::time::interval(PACE);
-        pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        futures_util::join!(self.watch_revoked(), self.watch_others());
+    }
+
+    async fn watch_revoked(&self) {
+        let freshness = self.logins().sessions.revocations().freshness();
+        let mut pace = pace();
         loop {
             pace.tick().await;
-            let freshness = self.logins().sessions.revocations().freshness();
             let began = freshness.begin();
             #[expect(clippy::disallowed_methods, reason = "a database's real pace; no rule depends on it")]
             let looked = tokio::time::timeout(LOOK, self.logins().poll()).await;
@@ -90,10 +94,27 @@ impl Accounts {
                 pace.reset_immediately();
                 continue;
             }
-            if let Err(error) = self.reread_keys().await {
-                tracing::error!(%error, "could not read the signing keys again");
-            }
             self.logins().sessions.revocations().prune(self.0.clock.now());
         }
     }
+
+    /// Beside the other: with many sockets it takes longer, and nobody waits for it.
+    async fn watch_others(&self) {
+        let mut pace = pace();
+        loop {
+            pace.tick().await;
+            if let Err(error) = self.reread_keys().await {
+                tracing::error!(%error, "could not read the signing keys again");
+            }
+            if let Err(error) = self.logins().poll_live().await {
+                tracing::error!(%error, "could not look at the logins of live sockets");
+            }
+        }
+    }
+}
+
+fn pace() -> tokio::time::Interval {
+    let mut pace = tokio::time::interval(PACE);
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    pace
 }

@@ -32,6 +32,7 @@ type Outcome<T, E> = oneshot::Receiver<Result<Result<T, E>, DbError>>;
 /// Runs closures on the executors.
 #[derive(Clone)]
 pub struct Db {
+    pool: Pool,
     executors: Addr<DbExecutor>,
     /// A `SyncArbiter` drains its bounded mailbox into an unbounded queue, so the bound is ours: a piece of
     /// work carries a permit until it is done.
@@ -46,8 +47,10 @@ impl Db {
     #[must_use]
     pub fn start(pool: Pool, executors: usize) -> Self {
         let writers = if pool.has_one_writer() { 1 } else { executors };
+        let of_executors = pool.clone();
         Self {
-            executors: SyncArbiter::start(executors, move || DbExecutor { pool: pool.clone() }),
+            pool,
+            executors: SyncArbiter::start(executors, move || DbExecutor { pool: of_executors.clone() }),
             permits: Arc::new(Semaphore::new(executors * QUEUE_PER_EXECUTOR)),
             writers: Arc::new(Semaphore::new(writers)),
         }
@@ -70,8 +73,8 @@ impl Db {
         outcome.await.unwrap_or(Err(DbError::Stopped))?
     }
 
-    /// The same for the one who looks for revocations, a piece of work at a time: it is never told that there is
-    /// too much to do.
+    /// The same for whoever looks for revocations, a piece of work at a time: beside all the others, on a thread of
+    /// its own, however much there is to do.
     ///
     /// # Errors
     /// As [`Db::run`], but [`DbError::Full`].
@@ -83,9 +86,9 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        let (execute, outcome) = Self::with_permit(work, None);
-        self.executors.do_send(execute);
-        outcome.await.unwrap_or(Err(DbError::Stopped))?
+        let pool = self.pool.clone();
+        let done = tokio::task::spawn_blocking(move || perform(&pool, work)).await;
+        done.unwrap_or(Err(DbError::Stopped))?
     }
 
     /// The same for `work` that writes.
@@ -120,32 +123,26 @@ impl Db {
         E: Send + 'static,
     {
         let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| DbError::Full)?;
-        Ok(Self::with_permit(work, Some(permit)))
-    }
-
-    fn with_permit<T, E>(
-        work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
-        permit: Option<OwnedSemaphorePermit>,
-    ) -> (Execute, Outcome<T, E>)
-    where
-        T: Send + 'static,
-        E: Send + 'static,
-    {
         let (answer, outcome) = oneshot::channel();
         let work = move |pool: &Pool| {
-            // A panic would end this thread for good, and with the last one all database work.
-            let done = catch_unwind(AssertUnwindSafe(|| {
-                let mut conn = pool.get().map_err(|error| {
-                    tracing::error!(%error, "no database connection");
-                    DbError::NoConnection
-                })?;
-                Ok(conn.work(work))
-            }));
             // Whoever asked may have left.
-            let _ = answer.send(done.unwrap_or(Err(DbError::Panicked)));
+            let _ = answer.send(perform(pool, work));
         };
-        (Execute { work: Box::new(work), turn: None, _permit: permit }, outcome)
+        Ok((Execute { work: Box::new(work), turn: None, _permit: permit }, outcome))
     }
+}
+
+/// Does `work` with a connection.
+fn perform<T, E>(pool: &Pool, work: impl FnOnce(&mut Conn) -> Result<T, E>) -> Result<Result<T, E>, DbError> {
+    // A panic would end an executor's thread for good, and with the last one all database work.
+    let done = catch_unwind(AssertUnwindSafe(|| {
+        let mut conn = pool.get().map_err(|error| {
+            tracing::error!(%error, "no database connection");
+            DbError::NoConnection
+        })?;
+        Ok(conn.work(work))
+    }));
+    done.unwrap_or(Err(DbError::Panicked))
 }
 
 struct DbExecutor {
@@ -162,7 +159,7 @@ impl Actor for DbExecutor {
 struct Execute {
     work: Box<dyn FnOnce(&Pool) + Send>,
     turn: Option<OwnedSemaphorePermit>,
-    _permit: Option<OwnedSemaphorePermit>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Handler<Execute> for DbExecutor {
