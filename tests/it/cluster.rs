@@ -320,3 +320,33 @@ async fn a_poll_at_the_wrong_node_is_told_so() {
     let unknown = poll(nodes.all[1].address, "/socket.io/?EIO=4&transport=polling&sid=x").await;
     assert!(unknown.body.contains("\"Session ID unknown\""), "{}", unknown.body);
 }
+
+#[actix_web::test]
+async fn keys_that_are_changed_on_one_node_are_changed_on_all() {
+    let nodes = Nodes::start(None, &[]).await;
+    let ann = nodes.all[0].register("ann").await;
+    let kids = async |node: &TestApp| {
+        let set = node.get("/.well-known/jwks.json", "").await.expect(200);
+        set.body["keys"].as_array().unwrap().len()
+    };
+    nodes.all[0].accounts.rotate_keys(false).await.unwrap();
+    for node in &nodes.all {
+        while kids(node).await != 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        node.get("/api/me", &ann.access).await.expect(200);
+    }
+    // At once: what the old ones signed is refused everywhere, and any node signs for all.
+    nodes.all[1].accounts.rotate_keys(true).await.unwrap();
+    for node in &nodes.all {
+        while node.get("/api/me", &ann.access).await.status.as_u16() != 401 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    for node in &nodes.all {
+        let again = node.login("ann").await;
+        for other in &nodes.all {
+            other.get("/api/me", &again.access).await.expect(200);
+        }
+    }
+}
