@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::accounts::Accounts;
 use crate::actors::cluster::Node;
+use crate::actors::db::WATCHERS;
 use crate::actors::session::House;
 use crate::actors::{Cluster, Db, Mail, Sessions};
 use crate::clock::Clock;
@@ -113,7 +114,7 @@ impl Application {
     pub async fn build_with(config: Config, clock: Clock, additions: Additions) -> Result<Self, String> {
         let certificate = config.tls.clone().map(Certificate::load).transpose()?;
         // One a database thread, and those who look for revocations, after which nobody shall wait.
-        let connections = u32::try_from(config.database.executors).unwrap_or(u32::MAX).saturating_add(2);
+        let connections = u32::try_from(config.database.executors + WATCHERS).unwrap_or(u32::MAX);
         let pool = open_database(&config, connections)?;
         let db = Db::start(pool, config.database.executors);
         let (cluster, node) = Cluster::new(&config.cluster, &clock)?;

@@ -39,7 +39,7 @@ impl Accounts {
         self.0.db.run(move |conn| Ok(logins::live_of_user(conn, user, clock.now())?)).await
     }
 
-    /// The user's live sockets on this node, the oldest first.
+    /// The user's live sockets, on all nodes that this one hears of, the oldest first.
     #[must_use]
     pub fn list_sessions(&self, user: UserId) -> Vec<Arc<SessionInfo>> {
         self.0.logins.sessions.of_user(user)

@@ -117,6 +117,12 @@ impl Accounts {
         self.0.logins.sessions.revocations().freshness().sure().await;
     }
 
+    /// Whether it does: tokens are vouched for.
+    #[must_use]
+    pub fn is_sure(&self) -> bool {
+        self.0.logins.sessions.revocations().freshness().is_sure()
+    }
+
     /// Revocation, and the watch over rows that others change.
     #[must_use]
     pub fn logins(&self) -> &Logins {

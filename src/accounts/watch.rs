@@ -16,8 +16,9 @@ use crate::models::logins;
 /// How often rows are looked at, in real time.
 pub const PACE: Duration = Duration::from_secs(1);
 
-/// How long a look may take. The next one may go better.
-const LOOK: Duration = Duration::from_millis(2500);
+/// How long a look may take. Less than half of what a look may be old (`freshness::LIMIT`): that is how old the last one
+/// is when the next one ends.
+const LOOK: Duration = Duration::from_millis(1400);
 
 /// How much further a look reaches back than an access token lives: other nodes' clocks may run behind, and a
 /// transaction commits later than the moment it wrote down. More than the leeway of a token's `iat`.

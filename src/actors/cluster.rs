@@ -8,6 +8,7 @@ mod peers;
 mod wire;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -37,15 +38,25 @@ const ANSWER: Duration = Duration::from_secs(2);
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 
-/// News that may wait to be said. Whatever does not fit is learned from the rows, or with the next list.
+/// News that may wait to be said. A revocation that does not fit is learned from the rows, the rest with a list.
 const WAITING: usize = 65_536;
+
+/// How often a list is said at most.
+const LISTS: Duration = Duration::from_millis(250);
 
 /// Changes that are said in one message.
 const BATCH: usize = 500;
 
 /// Tells the other nodes. The default tells nobody.
 #[derive(Clone, Debug, Default)]
-pub struct Cluster(Option<mpsc::Sender<Outgoing>>);
+pub struct Cluster(Option<Speaker>);
+
+#[derive(Clone, Debug)]
+struct Speaker {
+    news: mpsc::Sender<Outgoing>,
+    /// Some did not fit: the others are told all there is.
+    lost: Arc<AtomicBool>,
+}
 
 #[derive(Debug)]
 enum Outgoing {
@@ -63,7 +74,8 @@ impl Cluster {
     pub fn new(config: &config::Cluster, clock: &Clock) -> Result<(Self, Option<Node>), String> {
         let Some(url) = &config.redis_url else { return Ok((Self::default(), None)) };
         let client = Client::open(url.as_str()).map_err(|error| format!("cluster.redis_url: {error}"))?;
-        let (sender, outgoing) = mpsc::channel(WAITING);
+        let (news, outgoing) = mpsc::channel(WAITING);
+        let lost = Arc::new(AtomicBool::new(false));
         let id = NodeId(clock.new_id());
         let node = Node {
             id,
@@ -71,15 +83,18 @@ impl Cluster {
             client,
             channel: format!("{}:nodes", config.prefix),
             outgoing,
+            lost: Arc::clone(&lost),
+            list_wanted: false,
             peers: Peers::new(id),
         };
-        Ok((Self(Some(sender)), Some(node)))
+        Ok((Self(Some(Speaker { news, lost })), Some(node)))
     }
 
     fn tell(&self, news: Outgoing) {
-        if let Some(sender) = &self.0 {
-            // Full: see WAITING.
-            let _ = sender.try_send(news);
+        if let Some(speaker) = &self.0
+            && speaker.news.try_send(news).is_err()
+        {
+            speaker.lost.store(true, Ordering::Release);
         }
     }
 
@@ -115,6 +130,9 @@ pub struct Node {
     client: Client,
     channel: String,
     outgoing: mpsc::Receiver<Outgoing>,
+    lost: Arc<AtomicBool>,
+    /// Somebody wants all our sessions.
+    list_wanted: bool,
     peers: Peers,
 }
 
@@ -189,6 +207,8 @@ impl Node {
 
         let mut beat = tokio::time::interval(BEAT);
         let mut tick = tokio::time::interval(Duration::from_secs(1));
+        // After a restart of Redis everybody asks at once: one list is for all.
+        let mut lists = tokio::time::interval(LISTS);
         let mut came_back = now();
         loop {
             let effects = tokio::select! {
@@ -212,6 +232,12 @@ impl Node {
                     self.say(&mut redis, News::Beat).await?;
                     continue;
                 }
+                _ = lists.tick() => {
+                    if self.lost.swap(false, Ordering::AcqRel) | std::mem::take(&mut self.list_wanted) {
+                        self.list(&mut redis, sessions).await?;
+                    }
+                    continue;
+                }
                 _ = tick.tick() => {
                     if now() - came_back > SILENCE {
                         return Err(Broken::Silent);
@@ -224,7 +250,7 @@ impl Node {
             }
             for effect in carry_out(effects, sessions, ended) {
                 match effect {
-                    Effect::SendList => self.list(&mut redis, sessions).await?,
+                    Effect::SendList => self.list_wanted = true,
                     Effect::Ask(of) => self.say(&mut redis, News::Ask { of }).await?,
                     _ => {}
                 }

@@ -12,6 +12,9 @@ use crate::db::{Conn, Pool};
 /// better told to come back.
 const QUEUE_PER_EXECUTOR: usize = 256;
 
+/// Threads, with connections of their own, for those who look for revocations.
+pub const WATCHERS: usize = 2;
+
 /// Why a piece of work has no result. The caller cannot tell what the matter was from a query's own error:
 /// that one is in the work's own result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -32,25 +35,26 @@ type Outcome<T, E> = oneshot::Receiver<Result<Result<T, E>, DbError>>;
 /// Runs closures on the executors.
 #[derive(Clone)]
 pub struct Db {
-    pool: Pool,
     executors: Addr<DbExecutor>,
+    watchers: Addr<DbExecutor>,
     /// A `SyncArbiter` drains its bounded mailbox into an unbounded queue, so the bound is ours: a piece of
     /// work carries a permit until it is done.
     permits: Arc<Semaphore>,
     /// SQLite has one writer at a time. Whoever waits for it inside the database sleeps, gets its turn by luck,
-    /// and keeps a thread from those who only read; here writers queue in their order. PostgreSQL has as many as
-    /// there are connections.
+    /// and keeps a thread from those who only read; here writers queue in their order. PostgreSQL has many, but
+    /// not all threads.
     writers: Arc<Semaphore>,
 }
 
 impl Db {
     #[must_use]
     pub fn start(pool: Pool, executors: usize) -> Self {
-        let writers = if pool.has_one_writer() { 1 } else { executors };
-        let of_executors = pool.clone();
+        // One thread is left to those who only read: writers may wait for each other's locks.
+        let writers = if pool.has_one_writer() { 1 } else { executors.saturating_sub(1).max(1) };
+        let for_watchers = pool.clone();
         Self {
-            pool,
-            executors: SyncArbiter::start(executors, move || DbExecutor { pool: of_executors.clone() }),
+            watchers: SyncArbiter::start(WATCHERS, move || DbExecutor { pool: for_watchers.clone() }),
+            executors: SyncArbiter::start(executors, move || DbExecutor { pool: pool.clone() }),
             permits: Arc::new(Semaphore::new(executors * QUEUE_PER_EXECUTOR)),
             writers: Arc::new(Semaphore::new(writers)),
         }
@@ -86,9 +90,13 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        let pool = self.pool.clone();
-        let done = tokio::task::spawn_blocking(move || perform(&pool, work)).await;
-        done.unwrap_or(Err(DbError::Stopped))?
+        let (answer, outcome) = oneshot::channel();
+        let work = move |pool: &Pool| {
+            let _ = answer.send(perform(pool, work));
+        };
+        self.watchers.do_send(Execute { work: Box::new(work), turn: None, _permit: None });
+        let outcome: Outcome<T, E> = outcome;
+        outcome.await.unwrap_or(Err(DbError::Stopped))?
     }
 
     /// The same for `work` that writes.
@@ -128,7 +136,7 @@ impl Db {
             // Whoever asked may have left.
             let _ = answer.send(perform(pool, work));
         };
-        Ok((Execute { work: Box::new(work), turn: None, _permit: permit }, outcome))
+        Ok((Execute { work: Box::new(work), turn: None, _permit: Some(permit) }, outcome))
     }
 }
 
@@ -159,7 +167,7 @@ impl Actor for DbExecutor {
 struct Execute {
     work: Box<dyn FnOnce(&Pool) + Send>,
     turn: Option<OwnedSemaphorePermit>,
-    _permit: OwnedSemaphorePermit,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Handler<Execute> for DbExecutor {

@@ -4,8 +4,9 @@
 //! does not answer, has not looked: what it knows is old, and a token that it thinks good may be revoked.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::watch;
 
 /// How old the last look may be.
@@ -17,24 +18,29 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// When the rows were looked at.
 #[derive(Debug)]
 pub struct Freshness {
-    begun: Instant,
     /// Somebody looks regularly.
     watched: AtomicBool,
-    /// Milliseconds from `begun` to the beginning of the last look that went well, and of the last one.
+    /// When the last look began that went well, and when it was last seen that looks come to an end: milliseconds of
+    /// a clock that goes on while the machine sleeps.
     looked: AtomicU64,
     tried: AtomicU64,
     looks: watch::Sender<()>,
 }
 
-#[expect(clippy::disallowed_methods, reason = "a process' real life, whatever a test's clock says")]
-fn now() -> Instant {
-    Instant::now()
+/// The process' real life, whatever a test's clock says.
+fn now() -> u64 {
+    let clock = if cfg!(target_os = "linux") { ClockId::Boottime } else { ClockId::Monotonic };
+    let since = Duration::try_from(clock_gettime(clock)).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn is_old(moment: u64, now: u64) -> bool {
+    u128::from(now.saturating_sub(moment)) >= LIMIT.as_millis()
 }
 
 impl Default for Freshness {
     fn default() -> Self {
         Self {
-            begun: now(),
             watched: AtomicBool::new(false),
             looked: AtomicU64::new(0),
             tried: AtomicU64::new(0),
@@ -44,36 +50,42 @@ impl Default for Freshness {
 }
 
 impl Freshness {
-    fn age(&self, of: &AtomicU64) -> Duration {
-        now().saturating_duration_since(self.begun + Duration::from_millis(of.load(Ordering::Acquire)))
-    }
-
-    /// A look begins; its moment is for [`Freshness::ended`].
+    /// A look begins; its moment is for [`Freshness::ended`]. Before the first there was one, when it was started.
     #[must_use]
     pub fn begin(&self) -> u64 {
-        self.watched.store(true, Ordering::Release);
-        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+        let now = now();
+        if !self.watched.load(Ordering::Acquire) {
+            self.looked.store(now, Ordering::Release);
+            self.tried.store(now, Ordering::Release);
+            self.watched.store(true, Ordering::Release);
+        }
+        now
     }
 
     /// The look that began then has ended, and found all there was or not.
     pub fn ended(&self, began: u64, well: bool) {
+        self.ended_at(began, now(), well);
+    }
+
+    fn ended_at(&self, began: u64, now: u64, well: bool) {
         if well {
             self.looked.store(began, Ordering::Release);
         }
-        self.tried.store(began, Ordering::Release);
+        // One that took so long has slept, and what it saw is from before.
+        self.tried.store(if is_old(began, now) { began } else { now }, Ordering::Release);
         self.looks.send_replace(());
     }
 
     /// What is known is not older than [`LIMIT`].
     #[must_use]
     pub fn is_sure(&self) -> bool {
-        !self.watched.load(Ordering::Acquire) || self.age(&self.looked) < LIMIT
+        !self.watched.load(Ordering::Acquire) || !is_old(self.looked.load(Ordering::Acquire), now())
     }
 
     /// Nobody has even tried to look for that long: the process was stopped, or could as well have been.
     #[must_use]
     pub fn was_away(&self) -> bool {
-        self.watched.load(Ordering::Acquire) && self.age(&self.tried) >= LIMIT
+        self.watched.load(Ordering::Acquire) && is_old(self.tried.load(Ordering::Acquire), now())
     }
 
     /// Waits for a look, if what is known is old; not for long.
@@ -102,24 +114,31 @@ impl Freshness {
 mod tests {
     use super::*;
 
-    fn aged(seconds: u64) -> Freshness {
-        // Saturating: a machine may have started a moment ago.
-        let begun = now().checked_sub(Duration::from_secs(seconds)).unwrap_or_else(now);
-        Freshness { begun, ..Freshness::default() }
-    }
+    const AGO: u64 = 60_000;
 
     #[test]
     fn what_nobody_looks_at_is_believed_and_an_old_look_is_not() {
-        let freshness = aged(60);
+        let freshness = Freshness::default();
         assert!(freshness.is_sure() && !freshness.was_away());
         let began = freshness.begin();
+        assert!(freshness.is_sure() && !freshness.was_away(), "there was one at the start");
+        // Long ago, and nothing since.
+        freshness.ended_at(began.saturating_sub(AGO), began.saturating_sub(AGO), true);
         assert!(!freshness.is_sure() && freshness.was_away());
         freshness.ended(began, false);
         assert!(!freshness.is_sure() && !freshness.was_away(), "the database is away, not the process");
         freshness.ended(began, true);
         assert!(freshness.is_sure());
         // A look that was under way when the process was stopped.
-        freshness.ended(began - 30_000, true);
+        freshness.ended(began.saturating_sub(AGO), true);
         assert!(!freshness.is_sure() && freshness.was_away());
+    }
+
+    #[test]
+    fn looks_that_take_their_time_are_looks() {
+        let freshness = Freshness::default();
+        let began = freshness.begin();
+        freshness.ended_at(began.saturating_sub(1400), began, false);
+        assert!(freshness.is_sure() && !freshness.was_away());
     }
 }

@@ -22,6 +22,8 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("keepalives_interval", "5"),
     ("keepalives_count", "2"),
     ("application_name", "doorward"),
+    // Of several hosts the one that is written to: a replica may not have heard of a revocation yet.
+    ("target_session_attrs", "read-write"),
 ];
 
 impl std::str::FromStr for DatabaseUrl {
@@ -53,6 +55,11 @@ struct Parts<'a> {
 impl<'a> Parts<'a> {
     fn of(rest: &'a str) -> Option<Self> {
         let rest = rest.strip_prefix("//")?;
+        // libpq looks for the `@` first, and would take this for a part of the password.
+        let head = rest.split('/').next().unwrap_or(rest);
+        if head.find('?').is_some_and(|at| head[at..].contains('@')) {
+            return None;
+        }
         let (rest, query) = match rest.split_once('?') {
             Some((rest, query)) => (rest, Some(query)),
             None => (rest, None),
@@ -176,6 +183,7 @@ mod tests {
             "postgres://ann:s3%cret@db/d",
             "postgres://ann:s3cret%@db/d",
             "postgres://ann:s3/cret@db/d",
+            "postgres://ann:123?s3cret@db/d",
             "postgres:s3cret",
             "mysql://ann:s3cret@db",
             "s3cret",

@@ -49,7 +49,7 @@ impl Context {
         self.events.get(self.namespace).name()
     }
 
-    /// This user's live sessions on this node.
+    /// This user's live sessions, on all nodes that this one hears of.
     #[must_use]
     pub fn sessions(&self) -> Vec<Arc<SessionInfo>> {
         self.access().map(|access| self.sessions.of_user(access.user)).unwrap_or_default()

@@ -175,6 +175,9 @@ pub fn touch(conn: &mut Conn, id: LoginId, now: Timestamp, expires_at: Timestamp
 /// Forgets from where and with what a user who is gone signed in. The rows stay for a while, so that their
 /// access tokens are known to be revoked.
 pub fn blank_devices(conn: &mut Conn, user: UserId) -> QueryResult<()> {
+    // In the order of their ids, like everybody who ends several.
+    let of_user = logins::table.filter(logins::user_id.eq(user.to_string()));
+    let _: Vec<String> = locked!(conn, of_user.select(logins::id).order(logins::id), load)?;
     diesel::update(logins::table.filter(logins::user_id.eq(user.to_string())))
         .set((logins::user_agent.eq(None::<String>), logins::ip.eq(None::<String>)))
         .execute(conn)

@@ -38,6 +38,11 @@ pub(super) async fn readyz(
     if readiness.is_draining() {
         return Err(ApiError::draining());
     }
+    if !accounts.is_sure() {
+        // It would refuse every token; and a database that hangs would let this wait.
+        tracing::warn!("not ready: the database could not be looked at for revocations");
+        return Err(ApiError::unavailable());
+    }
     accounts.ping().await.map_err(|cause| {
         tracing::warn!(%cause, "not ready");
         ApiError::unavailable()

@@ -176,6 +176,7 @@ async fn postgres_is_restarted_under_load_and_nothing_acknowledged_is_lost() {
     }
     let Some(fleet) = Fleet::start(2, true, &[]).await else { return };
     let token = register(&fleet.nodes[0], "watcher").await;
+    let bearer = format!("Bearer {token}");
     let mut socket = live(&fleet.nodes[1], &token).await;
     let (registered, ended) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
     let (refused, stop) = (Cell::new(0), Cell::new(false));
@@ -221,6 +222,15 @@ async fn postgres_is_restarted_under_load_and_nothing_acknowledged_is_lost() {
         for _ in 0..2 {
             fleet.postgres.stop();
             tokio::time::timeout(PATIENCE, ready(503)).await.expect("it is ready without a database");
+            // Whether a token stands cannot be told any more. Who is in stays in.
+            let renewed = async {
+                while socket.ask(json!({"type": "auth", "token": token})).await["code"] != "unavailable" {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            };
+            tokio::time::timeout(PATIENCE, renewed).await.expect("it vouches for tokens");
+            socket.ping().await;
+            assert_eq!(open_at(addresses[0], &[("authorization", &bearer)]).await.err(), Some(503));
             fleet.postgres.run();
             tokio::time::timeout(PATIENCE, ready(200)).await.expect("it does not heal");
         }

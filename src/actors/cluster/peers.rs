@@ -84,7 +84,10 @@ impl Peers {
         }
         (peer.last, peer.heard) = (number, now);
         match news {
-            News::Hello => effects.push(Effect::SendList),
+            News::Hello => {
+                peer.knowledge = Knowledge::Partial { asked: Some(now) };
+                effects.push(Effect::SendList);
+            }
             News::Ask { of } if of == self.own => effects.push(Effect::SendList),
             News::Ended { logins } => {
                 effects.push(Effect::End(logins.iter().map(super::wire::EndedLogin::read).collect()));

@@ -1,0 +1,131 @@
+//! How a session comes in, renews, and is let into namespaces.
+
+use actix::AsyncContext;
+
+use super::Session;
+use crate::actors::carrier::Carrier;
+use crate::auth::tokens::TokenError;
+use crate::domain::{Access, SessionId};
+use crate::protocol::{
+    ClientMessage, CloseReason, NamespaceId, Payload, ReplyTo, Request, ServerMessage, SessionInfo,
+};
+use crate::session::{self, Effect};
+
+impl<C: Carrier> Session<C> {
+    pub(super) fn verify(&mut self, raw: &C::Message, message: ClientMessage<'_>, context: &mut C::Context) {
+        let (token, joins) = match message.request {
+            Request::Auth { token } => (Some(token), None),
+            Request::Join { token, arguments, .. } => (token, Some(C::payload(raw, arguments))),
+            Request::Event { .. } | Request::Invalid { .. } | Request::Nothing => return,
+        };
+        match (self.house.admit)(token.as_deref().unwrap_or_default()) {
+            Ok(access) => self.admitted(access, message.to, joins, context),
+            Err(error) => self.refuse_token(error, message.to, context),
+        }
+    }
+
+    /// A token that has only expired is no reason to ask for the password: the client may fetch a new one.
+    pub(super) fn refuse_token(&mut self, error: TokenError, to: ReplyTo, context: &mut C::Context) {
+        let (code, reason) = match error {
+            TokenError::Expired => ("token_expired", CloseReason::TokenExpired),
+            TokenError::Unsure => ("unavailable", CloseReason::Overloaded),
+            TokenError::Invalid | TokenError::Revoked(_) => ("invalid_token", CloseReason::Unauthorized),
+        };
+        self.send(&ServerMessage::error(to, code, reason.sentence()), context);
+        if error == TokenError::Unsure && matches!(self.rules, Some(session::Session::Authenticated(_))) {
+            // The token that it has counts as before; it may bring this one again.
+            return;
+        }
+        self.close(reason, context);
+    }
+
+    /// Into an open namespace, or into another one of whoever is in.
+    pub(super) fn join(&mut self, raw: &C::Message, message: &ClientMessage<'_>, context: &mut C::Context) {
+        let Request::Join { arguments, .. } = message.request else { return };
+        if let Some(session::Session::Unauthenticated(_)) = self.rules
+            && let Some(session::Session::Unauthenticated(stranger)) = self.rules.take()
+        {
+            // It keeps its place among those of its address that have not signed in.
+            self.rules = Some(session::Session::Guest(stranger.let_in()));
+            self.carrier.signed_in();
+            self.rearm(context);
+        }
+        self.let_into(message.to.namespace);
+        self.enter(message.to.namespace, C::payload(raw, arguments), context);
+    }
+
+    fn let_into(&mut self, namespace: NamespaceId) {
+        // In the first one it is known by the session's own id.
+        self.entered.retain(|entered| *entered != namespace);
+        let id = if self.carrier.is_nowhere() { self.id } else { SessionId(self.house.clock.new_id()) };
+        self.carrier.joined(namespace, id, &self.house.events);
+    }
+
+    /// A newer token that the client did not have to ask for.
+    pub fn renew(&mut self, access: Access, context: &mut C::Context) {
+        if self.closing.is_none() {
+            self.admitted(access, ReplyTo::default(), None, context);
+        }
+    }
+
+    /// A token was good: sign in, or renew. With what a client brings into the namespace that it joins.
+    pub(super) fn admitted(
+        &mut self,
+        access: Access,
+        to: ReplyTo,
+        joins: Option<Payload>,
+        context: &mut C::Context,
+    ) {
+        let now = self.house.clock.instant();
+        let expires = self.house.clock.instant_at(access.expires_at);
+        let namespace = to.namespace;
+        let stranger = match self.rules.take() {
+            Some(session::Session::Unauthenticated(stranger)) => stranger,
+            Some(session::Session::Guest(guest)) => guest.into_stranger(now),
+            Some(session::Session::Authenticated(mut rules)) => {
+                let effect = rules.renew(access, expires, now, to);
+                self.rules = Some(session::Session::Authenticated(rules));
+                if joins.is_some() && !matches!(effect, Effect::Close(_)) {
+                    self.let_into(namespace);
+                }
+                self.carry_out(effect, context);
+                if let Some(payload) = joins {
+                    self.enter(namespace, payload, context);
+                }
+                return self.rearm(context);
+            }
+            None => return,
+        };
+        let info = SessionInfo {
+            id: self.id,
+            user: access.user,
+            login: access.login,
+            carrier: C::NAME,
+            address: self.address,
+            since: self.house.clock.now(),
+        };
+        let login = access.login;
+        let (rules, welcome) = stranger.sign_in(self.id, access, expires, now, to);
+        self.rules = Some(session::Session::Authenticated(rules));
+        let Some(ticket) = self.sessions.admit(info) else {
+            self.close(CloseReason::TooMany, context);
+            return;
+        };
+        self.ticket = Some(ticket);
+        self.waiting = None;
+        self.carrier.signed_in();
+        if joins.is_some() {
+            self.let_into(namespace);
+        }
+        // The manager looks at the revocations once more when it registers the session: one that
+        // came since the token was checked closes it.
+        self.sessions.register(self.id, Some(login), context.address().recipient());
+        self.send(&welcome, context);
+        match joins {
+            Some(payload) => self.enter(namespace, payload, context),
+            None if C::JOINS_SILENTLY => self.enter(NamespaceId::MAIN, Payload::empty(), context),
+            None => {}
+        }
+        self.rearm(context);
+    }
+}
