@@ -75,6 +75,7 @@ impl DatabaseUrl {
                 Ok(Conn::Sqlite(conn))
             }
             Self::Postgres(url) => {
+                Self::check_encryption(url).map_err(ConnectionError::BadConnection)?;
                 let mut conn = PgConnection::establish(&Self::with_defaults(url))?;
                 conn.batch_execute(POSTGRES).map_err(ConnectionError::CouldntSetupConfiguration)?;
                 Ok(Conn::Postgres(conn))

@@ -165,7 +165,7 @@ impl Node {
             }
             if !std::mem::replace(&mut told, true) {
                 // libredis' errors name the address, never the password.
-                tracing::warn!(%broken, "no Redis: revocations reach this node within two seconds, and others'");
+                tracing::warn!(%broken, "no Redis: what another node revokes is learned within two seconds");
             }
             #[expect(clippy::disallowed_methods, reason = "Redis' real pace; no rule depends on it")]
             tokio::time::sleep(backoff).await;

@@ -117,6 +117,18 @@ impl DatabaseUrl {
         }
         out
     }
+
+    /// libpq would only say that it cannot.
+    pub(super) fn check_encryption(url: &str) -> Result<(), String> {
+        let query = url.split_once('?').map_or("", |(_, query)| query);
+        let asked = ["sslmode=require", "sslmode=verify-ca", "sslmode=verify-full"];
+        match query.split('&').find(|pair| asked.contains(pair)) {
+            Some(pair) if !cfg!(feature = "pg-tls") => {
+                Err(format!("{pair} needs a program that was built with --features pg-tls"))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Without its password.
@@ -191,6 +203,14 @@ mod tests {
             let error = wrong.parse::<DatabaseUrl>().unwrap_err();
             assert!(!error.contains("cret"), "{error}");
         }
+    }
+
+    #[test]
+    #[cfg(not(feature = "pg-tls"))]
+    fn what_cannot_be_encrypted_is_said() {
+        let url: DatabaseUrl = "postgres://db.invalid/d?x=1&sslmode=verify-full".parse().unwrap();
+        let error = url.connect().err().unwrap().to_string();
+        assert!(error.contains("--features pg-tls"), "{error}");
     }
 
     #[test]
