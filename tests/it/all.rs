@@ -15,6 +15,7 @@ mod doors;
 mod drain;
 mod faults;
 mod fuzz;
+mod fuzz_packets;
 mod import;
 mod import_runs;
 mod line;

@@ -43,7 +43,7 @@ const NASTY: [&[u8]; 16] = [
     b"\xe2\x80\xae",
 ];
 
-fn mutate(rng: &mut TestRng, bytes: &mut Vec<u8>) {
+pub fn mutate(rng: &mut TestRng, bytes: &mut Vec<u8>) {
     for _ in 0..rng.random_range(1..4) {
         let at = rng.random_range(0..=bytes.len());
         let until = rng.random_range(at..=bytes.len()).min(at + 40);
@@ -315,7 +315,7 @@ async fn any_frame_is_answered_or_closed_on() {
 }
 
 /// And the server lives.
-async fn nothing_stays_behind(app: &TestApp, person: &Person) {
+pub async fn nothing_stays_behind(app: &TestApp, person: &Person) {
     tokio::time::timeout(PATIENCE, async {
         while !app.sessions.of_user(person.id.parse().unwrap()).is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
