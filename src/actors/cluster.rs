@@ -164,7 +164,7 @@ impl Node {
                 (backoff, told) = (FIRST_BACKOFF, false);
             }
             if !std::mem::replace(&mut told, true) {
-                // libredis' errors name the address, never the password.
+                // Its errors name the address at most, never the password.
                 tracing::warn!(%broken, "no Redis: what another node revokes is learned within two seconds");
             }
             #[expect(clippy::disallowed_methods, reason = "Redis' real pace; no rule depends on it")]
