@@ -17,7 +17,8 @@ bench *args:
     cargo bench {{ args }}
 
 # Many sockets against a server that it starts itself. Built apart: what the tests need adds features to shared crates,
-# and 1.7 kB to each socket. `socketio` compares with Node's own server after `npm ci --prefix examples/load/node-socketio`.
+# and 1.7 kB to each socket. `socketio` compares with Node's own server after `npm ci --prefix examples/load/node-socketio`;
+# `rolling` and `accounts --beside postgres://...` want a PostgreSQL, and `rolling` a Redis, that run already.
 load *args:
     cargo build --release
     cargo run --release --example load -- {{ args }}

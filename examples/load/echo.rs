@@ -74,10 +74,10 @@ struct Tally {
 /// What came of one duration.
 #[derive(Default)]
 pub struct Round {
-    elapsed: Duration,
+    pub elapsed: Duration,
     /// The server's.
-    cpu: Option<Duration>,
-    latencies: Latencies,
+    pub cpu: Option<Duration>,
+    pub latencies: Latencies,
 }
 
 impl Round {
@@ -88,16 +88,21 @@ impl Round {
         self.latencies.append(other.latencies);
     }
 
+    /// Replies a second.
+    pub fn rate(&self) -> f64 {
+        rate(self.latencies.len(), self.elapsed)
+    }
+
     /// The server's CPU time for a request, in us.
     pub fn cpu_each(&self) -> Option<f64> {
         us_each(self.cpu, self.latencies.len())
     }
 
     pub fn show(self, report: &mut Report) {
-        let each = self.cpu_each();
+        let (rate, each) = (self.rate(), self.cpu_each());
         let latencies = self.latencies.sorted();
         report
-            .row("replies", rate(latencies.len(), self.elapsed), "/s")
+            .row("replies", rate, "/s")
             .row_if_known("  server CPU", each, "us each")
             .row("  p50", latencies.percentile(500), "ms")
             .row("  p99", latencies.percentile(990), "ms")

@@ -11,6 +11,7 @@
 #![expect(clippy::disallowed_methods, reason = "a load tool measures real time")]
 #![expect(clippy::cast_precision_loss, reason = "a figure is shown with three digits")]
 
+mod accounts;
 mod echo;
 mod figures;
 mod hostile;
@@ -21,6 +22,7 @@ mod people;
 mod pings;
 mod requests;
 mod revoke;
+mod rolling;
 mod server;
 mod socketio;
 mod socketio_client;
@@ -110,6 +112,23 @@ enum Command {
         #[arg(long, default_value_t = 5)]
         seconds: u64,
     },
+    /// Accounts: requests a second with and without a database, beside another server if one likes
+    ///
+    /// The routes: `/healthz`, `/readyz` (one query), `POST /api/register` (bcrypt at cost 4, so that the database
+    /// shows) and `POST /api/refresh`, each over 64 connections.
+    Accounts {
+        /// Seconds of each turn; a server has three at a route
+        #[arg(long, default_value_t = 3)]
+        seconds: u64,
+        /// The same at a second server with this setting beside those of --set, and the ratio; may be given again.
+        /// A bare postgres:// or sqlite: URL is its `database.url`
+        #[arg(long, value_name = "KEY=VALUE|URL", value_parser = accounts::beside)]
+        beside: Vec<(String, String)>,
+    },
+    /// Restart the nodes of a cluster one after the other: every client has to come back
+    ///
+    /// Fails if a client is left out. Each client waits and tries again as static/doorward.js does.
+    Rolling(Rolling),
     /// Idle sockets that never sign in, 20 from each address
     Strangers {
         #[arg(short, long, default_value_t = 10_000)]
@@ -140,6 +159,27 @@ struct Crowd {
     number: usize,
     #[arg(long, default_value_t = 1_000)]
     users: usize,
+}
+
+#[derive(Args, Clone)]
+struct Rolling {
+    /// The nodes' `database.url`
+    #[arg(long, value_name = "URL")]
+    database: String,
+    /// The nodes' `cluster.redis_url`
+    #[arg(long, value_name = "URL")]
+    redis: String,
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=16))]
+    nodes: u8,
+    /// Clients, ten of each user
+    #[arg(short, long, default_value_t = 3_000)]
+    number: usize,
+    /// Seconds between a node's being ready and the next one's end
+    #[arg(long, default_value_t = 0)]
+    pause: u64,
+    /// Clients never try the node again that they were at last
+    #[arg(long)]
+    elsewhere: bool,
 }
 
 /// Sign-ins are not what most commands measure.
@@ -182,6 +222,8 @@ async fn run(target: &Target, command: Command, report: &mut Report) -> Result<(
             let (server, mut people) = cheap(target).await?;
             requests::run(&server, &mut people, seconds, report).await
         }
+        Command::Accounts { seconds, beside } => accounts::run(target, &beside, seconds, report).await,
+        Command::Rolling(rolling) => rolling::run(target, &rolling, report).await,
         Command::Storm { cost, seconds } => storm::run(target, cost, seconds, report).await,
         Command::Strangers { number } => {
             let (server, mut people) = cheap(target).await?;

@@ -30,17 +30,18 @@ pub struct Login {
 }
 
 /// Who has signed in to a server so far.
+#[derive(Clone)]
 pub struct People {
     address: SocketAddr,
     /// A server that runs already may know the users of an earlier run.
-    run: u64,
+    run: u128,
     users: usize,
     logins: Vec<Login>,
 }
 
 impl People {
     pub fn new(address: SocketAddr) -> Self {
-        let run = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let run = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         Self { address, run, users: 0, logins: Vec::new() }
     }
 

@@ -15,6 +15,9 @@ use crate::{Result, Target};
 /// How long the server may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long the server may take to stop: it says 16 s.
+const STOP: Duration = Duration::from_secs(30);
+
 /// The unit of CPU time in `/proc/PID/stat`: `USER_HZ`, which Linux has kept at 100 everywhere.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -87,6 +90,11 @@ impl Server {
             return Ok(Self { address, pid: target.pid, child: None });
         }
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        Self::start_at(target, settings, address).await
+    }
+
+    /// The same at an address of the caller's choice.
+    pub async fn start_at(target: &Target, settings: &[(&str, &str)], address: SocketAddr) -> Result<Self> {
         let child = spawn(target, settings, address)?;
         let mut server = Self { address, pid: Some(child.child.id()), child: Some(child) };
         server.wait_until_ready().await?;
@@ -117,6 +125,29 @@ impl Server {
             }
             let Some(started) = &mut self.child else { return Ok(()) };
             started.wait(deadline).await?;
+        }
+    }
+
+    /// Stops it as an operator does, by SIGTERM, and waits until it has ended: how long that took.
+    ///
+    /// # Errors
+    /// It did not end, or not as one that was asked to.
+    pub async fn stop(mut self) -> Result<Duration> {
+        let started = self.child.as_mut().ok_or("only a server that this tool started is stopped")?;
+        let pid = rustix::process::Pid::from_child(&started.child);
+        let asked = Instant::now();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        loop {
+            match started.child.try_wait()? {
+                Some(status) if status.success() => return Ok(asked.elapsed()),
+                Some(status) => {
+                    return Err(format!("the server ended with {status}:\n{}", started.log()).into());
+                }
+                None if asked.elapsed() > STOP => {
+                    return Err(format!("SIGTERM {STOP:?} ago, and it runs:\n{}", started.log()).into());
+                }
+                None => sleep(Duration::from_millis(5)).await,
+            }
         }
     }
 

@@ -53,6 +53,14 @@ pub enum Event {
     Closed(Option<u16>),
 }
 
+/// A handshake that the server answered otherwise than by 101.
+#[derive(Debug, thiserror::Error)]
+#[error("refused: {said}")]
+pub struct Refused {
+    pub status: Option<u16>,
+    said: String,
+}
+
 pub struct WebSocket {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -107,7 +115,9 @@ impl WebSocket {
         loop {
             if let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
                 if !self.buffer.starts_with(b"HTTP/1.1 101 ") {
-                    return Err(format!("refused: {}", String::from_utf8_lossy(&self.buffer)).into());
+                    let said = String::from_utf8_lossy(&self.buffer).into_owned();
+                    let status = said.split(' ').nth(1).and_then(|word| word.parse().ok());
+                    return Err(Refused { status, said }.into());
                 }
                 self.read = end + 4;
                 return Ok(());

@@ -1,0 +1,322 @@
+//! `rolling`: the nodes of a cluster are restarted one after the other, as an operator does for a new version.
+//! Nobody may be left out.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::figures::{Expected, Latencies, Report, ms};
+use crate::http::{Connection, Request};
+use crate::people::{HANDSHAKES, Login, People, side_by_side};
+use crate::server::Server;
+use crate::websocket::{Event, Refused, WebSocket, ping_request};
+use crate::{CHEAP, Result, Rolling, Target};
+
+/// No user has more sockets than this, and lists of them stay short.
+const OF_A_USER: usize = 10;
+
+/// What `static/doorward.js` waits before an attempt: the first of these, then twice as long each time, up to the
+/// second; a half of it is random. A connection that held for as long as the third was a good one.
+const MIN_DELAY: Duration = Duration::from_millis(500);
+const MAX_DELAY: Duration = Duration::from_secs(30);
+const STEADY: Duration = Duration::from_secs(10);
+const HANDSHAKE: Duration = Duration::from_secs(15);
+
+/// Twice the longest delay: whoever is not back then is left out.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Users whose sessions are asked for at each node.
+const ASKED: usize = 50;
+
+pub async fn run(target: &Target, rolling: &Rolling, report: &mut Report) -> Result<()> {
+    if target.url.is_some() {
+        return Err("`rolling` starts nodes of its own".into());
+    }
+    let prefix = format!("doorward-load-{}", std::process::id());
+    let settings = [
+        CHEAP[0],
+        CHEAP[1],
+        ("database.url", &*rolling.database),
+        ("cluster.redis_url", &*rolling.redis),
+        // Another run may use the same Redis.
+        ("cluster.prefix", &*prefix),
+        // No token ends before the run does.
+        ("tokens.access_ttl", "24h"),
+    ];
+    let mut nodes = Vec::new();
+    for _ in 0..rolling.nodes {
+        nodes.push(Server::start(target, &settings).await?);
+    }
+    let addresses: Rc<[SocketAddr]> = nodes.iter().map(Server::address).collect();
+    let mut people = People::new(addresses[0]);
+    let number = rolling.number;
+    let logins = people.sign_in(number, number.div_ceil(OF_A_USER)).await?;
+
+    let count = addresses.len();
+    report.section(format!("rolling: {number} WebSockets, {count} nodes restarted one after the other"));
+    let shared = Rc::<Shared>::default();
+    let (finish, finished) = watch::channel(false);
+    let mut clients = JoinSet::new();
+    for (index, login) in logins.iter().enumerate() {
+        let client = Client {
+            token: Rc::clone(&login.token),
+            nodes: Rc::clone(&addresses),
+            node: index % count,
+            elsewhere: rolling.elsewhere,
+            dice: Dice(index as u64),
+            shared: Rc::clone(&shared),
+        };
+        clients.spawn_local(client.run(finished.clone()));
+    }
+    shared.wait_for(number).await?;
+
+    let begun = Instant::now();
+    for (index, address) in addresses.iter().enumerate() {
+        let node = nodes.remove(0);
+        let held = shared.on(index);
+        let drain = node.stop().await?;
+        let stopped = Instant::now();
+        nodes.push(Server::start_at(target, &settings, *address).await?);
+        report
+            .row(format!("node {}: clients that it had", index + 1), held as f64, "")
+            .row("  SIGTERM to its exit", ms(drain), "ms")
+            .row("  its start to /readyz 200", ms(stopped.elapsed()), "ms");
+        sleep(Duration::from_secs(rolling.pause)).await;
+    }
+    let restarted = begun.elapsed();
+    // Whoever is still missing after that is told below.
+    let _ = shared.wait_for(number).await;
+    let all_back = begun.elapsed();
+    // Nodes tell each other of their sessions, which takes a moment.
+    sleep(Duration::from_secs(2)).await;
+    // Clients are told of also if this cannot be.
+    let wrong = count_wrong(&addresses, logins).await;
+
+    finish.send_replace(true);
+    let mut answered = 0;
+    while let Some(client) = clients.join_next().await {
+        answered += usize::from(client?);
+    }
+    shared.show(report);
+    for index in 0..count {
+        report.row(format!("clients at node {} at the end", index + 1), shared.on(index) as f64, "");
+    }
+    let left_out = number - answered;
+    report
+        .row("all nodes restarted after", ms(restarted), "ms")
+        .row("  all clients connected after", ms(all_back), "ms")
+        .promise("clients left out", left_out as f64, "", Expected::AtMost(0.0));
+    let wrong = wrong?;
+    report.promise("sessions wrong in a node's list", wrong as f64, "", Expected::AtMost(0.0));
+    if left_out > 0 || wrong > 0 {
+        return Err(format!("{left_out} clients left out, {wrong} sessions wrong in lists").into());
+    }
+    Ok(())
+}
+
+/// The sessions by which the lists of the first users, asked for at each of the nodes, differ from what is
+/// true: missing ones, and ones that ended with a node.
+async fn count_wrong(nodes: &[SocketAddr], logins: &[Login]) -> Result<usize> {
+    let mut theirs = BTreeMap::<usize, (usize, Rc<str>)>::new();
+    for login in logins.iter().filter(|login| login.user < ASKED) {
+        theirs.entry(login.user).or_insert_with(|| (0, Rc::clone(&login.token))).0 += 1;
+    }
+    let questions: Vec<_> = nodes
+        .iter()
+        .flat_map(|node| theirs.values().map(|(number, token)| (*node, *number, Rc::clone(token))))
+        .collect();
+    let wrong = side_by_side(HANDSHAKES, questions, async |(node, number, token): (_, usize, Rc<str>)| {
+        let request = Request::get("/api/sessions", Some(&token));
+        let reply = Connection::open(node).await?.send(&request).await?.expect(200)?.json()?;
+        let listed = reply["sessions"].as_array().ok_or("no list of sessions")?.len();
+        Ok(number.abs_diff(listed))
+    });
+    Ok(wrong.await?.into_iter().sum())
+}
+
+/// What clients tell of themselves.
+#[derive(Default)]
+struct Shared {
+    connected: RefCell<BTreeMap<usize, usize>>,
+    /// From the loss of a connection to the welcome of the next.
+    away: RefCell<Latencies>,
+    attempts: Cell<usize>,
+    most_attempts: Cell<u32>,
+    /// Attempts that came to nothing, by what happened.
+    refused: RefCell<BTreeMap<String, usize>>,
+    /// How connections ended.
+    closes: RefCell<BTreeMap<String, usize>>,
+}
+
+impl Shared {
+    fn on(&self, node: usize) -> usize {
+        self.connected.borrow().get(&node).copied().unwrap_or_default()
+    }
+
+    /// Waits until all are connected.
+    async fn wait_for(&self, number: usize) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.connected.borrow().values().sum::<usize>() < number {
+            if Instant::now() > deadline {
+                return Err(format!("not all clients are connected: {:?}", self.refused.borrow()).into());
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
+    fn show(&self, report: &mut Report) {
+        for (what, count) in self.closes.borrow().iter() {
+            report.row(format!("connections ended: {what}"), *count as f64, "");
+        }
+        report.row("attempts to connect", self.attempts.get() as f64, "");
+        let refused = self.refused.borrow();
+        report.row("  refused", refused.values().sum::<usize>() as f64, "");
+        for (what, count) in refused.iter() {
+            report.row(format!("    {what}"), *count as f64, "");
+        }
+        report.row("  of one client in a row, at most", f64::from(self.most_attempts.get()), "");
+        let away = self.away.take().sorted();
+        report
+            .row("times that a client came back", away.len() as f64, "")
+            .row("  it was away, p50", away.percentile(500), "ms")
+            .row("    p99", away.percentile(990), "ms")
+            .row("    max", away.max(), "ms");
+    }
+}
+
+struct Client {
+    token: Rc<str>,
+    nodes: Rc<[SocketAddr]>,
+    /// Where it is or tries to be.
+    node: usize,
+    elsewhere: bool,
+    dice: Dice,
+    shared: Rc<Shared>,
+}
+
+impl Client {
+    /// Is connected, or tries to be, until all are to answer. Whether this one did.
+    async fn run(mut self, mut finish: watch::Receiver<bool>) -> bool {
+        let shared = Rc::clone(&self.shared);
+        let (mut attempts, mut in_a_row, mut lost) = (0, 0, None::<Instant>);
+        loop {
+            shared.attempts.set(shared.attempts.get() + 1);
+            in_a_row += 1;
+            shared.most_attempts.set(shared.most_attempts.get().max(in_a_row));
+            let open = WebSocket::open(self.nodes[self.node], Some(&self.token), None);
+            match timeout(HANDSHAKE, open).await {
+                Ok(Ok(mut socket)) => {
+                    let opened = Instant::now();
+                    if let Some(lost) = lost {
+                        shared.away.borrow_mut().push(lost.elapsed());
+                    }
+                    *shared.connected.borrow_mut().entry(self.node).or_default() += 1;
+                    let end = tokio::select! {
+                        end = stay(&mut socket) => end,
+                        // Nothing is half sent: the socket has room for a pong at any time.
+                        _ = finish.wait_for(|finish| *finish) => return answers(socket).await,
+                    };
+                    *shared.connected.borrow_mut().entry(self.node).or_default() -= 1;
+                    *shared.closes.borrow_mut().entry(end.what).or_default() += 1;
+                    if end.for_good {
+                        return false;
+                    }
+                    (lost, in_a_row) = (Some(Instant::now()), 0);
+                    if opened.elapsed() >= STEADY {
+                        attempts = 0;
+                    }
+                }
+                failed => {
+                    let what = failed.map_or_else(|_| "no answer".to_owned(), |failed| why(failed.err()));
+                    *shared.refused.borrow_mut().entry(what).or_default() += 1;
+                }
+            }
+            let delay = MAX_DELAY.min(MIN_DELAY * 2_u32.pow(attempts.min(10)));
+            attempts += 1;
+            let delay = delay.mul_f64(0.5 + self.dice.fraction() / 2.0);
+            tokio::select! {
+                () = sleep(delay) => {}
+                _ = finish.wait_for(|finish| *finish) => return false,
+            }
+            self.node = self.next_node();
+        }
+    }
+
+    /// Any node, each as likely, also the one that has just refused, unless clients are to know better.
+    fn next_node(&mut self) -> usize {
+        let count = self.nodes.len();
+        let choices = count - usize::from(self.elsewhere);
+        let step = usize::try_from(self.dice.roll() % choices as u64).unwrap_or_default();
+        (self.node + 1 + step) % count
+    }
+}
+
+/// How a connection ended.
+struct End {
+    what: String,
+    /// The client was told not to come back, or to bring another token, which this one has not.
+    for_good: bool,
+}
+
+async fn stay(socket: &mut WebSocket) -> End {
+    let mut reconnect = None;
+    loop {
+        match socket.next().await {
+            Ok(Event::Text) => {
+                let Ok(said) = serde_json::from_slice::<Value>(socket.text()) else { continue };
+                if said["type"] == "goodbye" {
+                    reconnect = said["reconnect"].as_str().map(str::to_owned);
+                }
+            }
+            Ok(Event::Closed(code)) => {
+                let code = code.map_or_else(|| "no close frame".to_owned(), |code| code.to_string());
+                let what = format!("{code}, {}", reconnect.as_deref().unwrap_or("no goodbye"));
+                let for_good = reconnect.is_some_and(|reconnect| reconnect != "backoff");
+                return End { what, for_good };
+            }
+            Err(error) => return End { what: error.to_string(), for_good: false },
+        }
+    }
+}
+
+async fn answers(mut socket: WebSocket) -> bool {
+    timeout(PATIENCE, socket.ask(&ping_request())).await.is_ok_and(|latency| latency.is_ok())
+}
+
+fn why(error: Option<crate::Error>) -> String {
+    let Some(error) = error else { return String::new() };
+    if let Some(Refused { status: Some(status), .. }) = error.downcast_ref() {
+        return status.to_string();
+    }
+    match error.downcast_ref::<io::Error>() {
+        Some(error) => format!("{:?}", error.kind()),
+        None => error.to_string(),
+    }
+}
+
+/// Randomness enough to keep clients apart, and the same in each run: splitmix64.
+struct Dice(u64);
+
+impl Dice {
+    /// From 0 to 1.
+    fn fraction(&mut self) -> f64 {
+        self.roll() as f64 / u64::MAX as f64
+    }
+
+    fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
