@@ -81,16 +81,19 @@ impl Accounts {
                     };
                     let (hash, next) = (presented.hash(), this.0.refresh_key.next(&presented));
                     let next_hash = next.hash();
+                    let expires_at = now + this.0.refresh_ttl;
                     let known = if login.refresh_hash.as_deref() == Some(&hash) {
-                        logins::rotate(conn, login.id, &hash, &next_hash, now)?
-                    } else {
+                        logins::rotate(conn, login.id, (&hash, &next_hash), now, expires_at)?
+                    } else if login.refresh_hash.as_deref() == Some(&next_hash) && in_grace(&login, now) {
                         // The same successor as the one who came first was given.
-                        login.refresh_hash.as_deref() == Some(&next_hash) && in_grace(&login, now)
+                        logins::touch(conn, login.id, now, expires_at)?;
+                        true
+                    } else {
+                        false
                     };
                     if !known {
                         return Ok(Err(login.refresh_hash.map_or(Outcome::Refused, Outcome::Stale)));
                     }
-                    logins::touch(conn, login.id, now, now + this.0.refresh_ttl)?;
                     Ok::<_, Error>(Ok((user, next, now)))
                 })?;
                 match found {

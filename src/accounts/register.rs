@@ -32,6 +32,7 @@ impl Accounts {
             .flatten()
             .map(str::to_owned);
         let password_hash = self.0.hasher.hash_chosen::<Error>(password, about.collect()).await?;
+        let has_mail = email.is_some();
         let user = NewUser { id: UserId(self.0.clock.new_id()), username, email, password_hash };
         let this = self.clone();
         let grant = self
@@ -53,7 +54,9 @@ impl Accounts {
                 this.grant(user, credential, now)
             })
             .await?;
-        self.0.mail.wake();
+        if has_mail {
+            self.0.mail.wake();
+        }
         Ok(grant)
     }
 }

@@ -47,8 +47,8 @@ pub const KEYS: &[Key] = &[
         expected: "sqlite:PATH, such as sqlite:/var/lib/doorward/doorward.db, or postgres://USER:PASSWORD@HOST/DATABASE",
         secret: true,
     },
-    // One may wait for a writer of another process: the other still reads.
-    per_core("database.executors", 2, "a number of threads from 1 to 64"),
+    // A thread waits for several round trips to PostgreSQL and the write of a commit.
+    per_core("database.executors", 8, "a number of threads from 1 to 64"),
     per_core("password.workers", 1, "a number of threads from 1 to 256"),
     key(
         "password.cost",

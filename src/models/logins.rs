@@ -151,15 +151,28 @@ pub fn count_live(conn: &mut Conn, users: &[UserId], now: Timestamp) -> QueryRes
         .load(conn)
 }
 
-/// Replaces the credential `old` by `new`. Answers whether it was still the current one of a login that stands.
-pub fn rotate(conn: &mut Conn, id: LoginId, old: &str, new: &str, now: Timestamp) -> QueryResult<bool> {
+/// Replaces the credential `old` by `new` and moves the login's end. Answers whether it was still the current one of a
+/// login that stands.
+pub fn rotate(
+    conn: &mut Conn,
+    id: LoginId,
+    (old, new): (&str, &str),
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> QueryResult<bool> {
     diesel::update(
         logins::table
             .find(id.to_string())
             .filter(logins::refresh_hash.eq(old))
             .filter(logins::revoked_at.is_null()),
     )
-    .set((logins::refresh_hash.eq(new), logins::previous_hash.eq(old), logins::rotated_at.eq(now)))
+    .set((
+        logins::refresh_hash.eq(new),
+        logins::previous_hash.eq(old),
+        logins::rotated_at.eq(now),
+        logins::last_seen_at.eq(now),
+        logins::expires_at.eq(expires_at),
+    ))
     .execute(conn)
     .map(|rows| rows > 0)
 }
