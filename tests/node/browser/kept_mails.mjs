@@ -37,7 +37,13 @@ await scenario(async ({ person }) => {
 
   // A link of the HTML leads out of its frame, to a page that works.
   const popup = page.context().waitForEvent("page");
-  await html.getByRole("link", { name: "Choose a new password" }).click();
+  let opened = false;
+  popup.then(() => (opened = true));
+  // The frame may be laid out anew while a click is under way, which then meets nothing.
+  while (!opened) {
+    await html.getByRole("link", { name: "Choose a new password" }).click();
+    await Promise.race([popup, page.waitForTimeout(1000)]);
+  }
   await says(await popup, "For the account ada.");
   await text.getByRole("link").click();
   await says(page, "For the account ada.");
