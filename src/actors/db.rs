@@ -90,12 +90,12 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        let (answer, outcome) = oneshot::channel();
+        let (answer, outcome): (_, Outcome<T, E>) = oneshot::channel();
         let work = move |pool: &Pool| {
+            // Whoever asked may have left.
             let _ = answer.send(perform(pool, work));
         };
         self.watchers.do_send(Execute { work: Box::new(work), turn: None, _permit: None });
-        let outcome: Outcome<T, E> = outcome;
         outcome.await.unwrap_or(Err(DbError::Stopped))?
     }
 

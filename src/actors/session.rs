@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::carrier::{Carrier, Full};
 use super::session_manager::{Ticket, WaitingTicket, WorkerSessions};
+use crate::auth::freshness::Presence;
 use crate::auth::tokens::TokenError;
 use crate::clock::Clock;
 use crate::domain::{Access, SessionId, UserId};
@@ -123,17 +124,18 @@ impl<C: Carrier> Session<C> {
         if self.closing.is_some() {
             return;
         }
+        let presence = self.sessions.revocations().freshness().presence();
         if !self.backlog.is_empty() {
             self.backlog.push_back(message);
-        } else if self.must_wait() {
+        } else if presence == Presence::Away || self.carrier.congested() {
             // It was there, though it may be a while since this was sent.
-            if self.sessions.revocations().freshness().was_away() {
+            if presence == Presence::Away {
                 self.heard();
             }
             self.backlog.push_back(message);
             self.carrier.hold(true);
             self.wait_for_reader(context);
-        } else {
+        } else if presence == Presence::Here || !self.close_if_revoked(context) {
             self.answer(&message, context);
         }
     }
@@ -159,6 +161,16 @@ impl<C: Carrier> Session<C> {
         self.carrier.congested() || self.sessions.revocations().freshness().was_away()
     }
 
+    /// For a process that has just learned what it missed: the manager's word for it may still be on its way.
+    fn close_if_revoked(&mut self, context: &mut C::Context) -> bool {
+        let login = self.rules.as_ref().and_then(session::Session::access).map(|access| access.login);
+        let ended = login.and_then(|login| self.sessions.revocations().get(login));
+        if let Some(reason) = ended {
+            self.close(reason.close_reason(), context);
+        }
+        ended.is_some()
+    }
+
     fn wait_for_reader(&self, context: &mut C::Context) {
         let (drained, back) = (self.carrier.drained(), self.sessions.revocations().freshness().back());
         let wait = async move {
@@ -166,10 +178,8 @@ impl<C: Carrier> Session<C> {
             back.await;
         };
         context.spawn(wait.into_actor(self).map(|(), this, context| {
-            // The manager's word for it may still be on its way.
-            let login = this.rules.as_ref().and_then(session::Session::access).map(|access| access.login);
-            if let Some(reason) = login.and_then(|login| this.sessions.revocations().get(login)) {
-                return this.close(reason.close_reason(), context);
+            if this.close_if_revoked(context) {
+                return;
             }
             while !this.must_wait()
                 && let Some(message) = this.backlog.pop_front()

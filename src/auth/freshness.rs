@@ -12,8 +12,21 @@ use tokio::sync::watch;
 /// How old the last look may be.
 pub const LIMIT: Duration = Duration::from_secs(3);
 
+/// How long after a pause what was learned may still be on its way to those whom it concerns.
+const AFTERMATH: Duration = Duration::from_secs(5);
+
 /// How long a request waits for the next one.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How this process has been of late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    Here,
+    /// Nobody has even tried to look at the rows for long: it was stopped, or could as well have been.
+    Away,
+    /// It was, a moment ago.
+    JustBack,
+}
 
 /// When the rows were looked at.
 #[derive(Debug)]
@@ -24,6 +37,8 @@ pub struct Freshness {
     /// a clock that goes on while the machine sleeps.
     looked: AtomicU64,
     tried: AtomicU64,
+    /// When it was last found that nobody had looked for long.
+    returned: AtomicU64,
     looks: watch::Sender<()>,
 }
 
@@ -44,6 +59,7 @@ impl Default for Freshness {
             watched: AtomicBool::new(false),
             looked: AtomicU64::new(0),
             tried: AtomicU64::new(0),
+            returned: AtomicU64::new(0),
             looks: watch::Sender::new(()),
         }
     }
@@ -71,6 +87,9 @@ impl Freshness {
         if well {
             self.looked.store(began, Ordering::Release);
         }
+        if is_old(self.tried.load(Ordering::Acquire), now) {
+            self.returned.store(now, Ordering::Release);
+        }
         // One that took so long has slept, and what it saw is from before.
         self.tried.store(if is_old(began, now) { began } else { now }, Ordering::Release);
         self.looks.send_replace(());
@@ -82,10 +101,23 @@ impl Freshness {
         !self.watched.load(Ordering::Acquire) || !is_old(self.looked.load(Ordering::Acquire), now())
     }
 
-    /// Nobody has even tried to look for that long: the process was stopped, or could as well have been.
+    #[must_use]
+    pub fn presence(&self) -> Presence {
+        if !self.watched.load(Ordering::Acquire) {
+            return Presence::Here;
+        }
+        let now = now();
+        if is_old(self.tried.load(Ordering::Acquire), now) {
+            return Presence::Away;
+        }
+        let returned = self.returned.load(Ordering::Acquire);
+        let lately = u128::from(now.saturating_sub(returned)) < AFTERMATH.as_millis();
+        if returned != 0 && lately { Presence::JustBack } else { Presence::Here }
+    }
+
     #[must_use]
     pub fn was_away(&self) -> bool {
-        self.watched.load(Ordering::Acquire) && is_old(self.tried.load(Ordering::Acquire), now())
+        self.presence() == Presence::Away
     }
 
     /// Waits for a look, if what is known is old; not for long.
@@ -126,7 +158,8 @@ mod tests {
         freshness.ended_at(began.saturating_sub(AGO), began.saturating_sub(AGO), true);
         assert!(!freshness.is_sure() && freshness.was_away());
         freshness.ended(began, false);
-        assert!(!freshness.is_sure() && !freshness.was_away(), "the database is away, not the process");
+        assert!(!freshness.is_sure(), "the database is away, not the process");
+        assert_eq!(freshness.presence(), Presence::JustBack);
         freshness.ended(began, true);
         assert!(freshness.is_sure());
         // A look that was under way when the process was stopped.
