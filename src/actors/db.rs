@@ -72,7 +72,7 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        let (execute, outcome) = self.prepare(work)?;
+        let (execute, outcome) = prepare(work, Some(self.permit()?));
         self.executors.do_send(execute);
         outcome.await.unwrap_or(Err(DbError::Stopped))?
     }
@@ -90,12 +90,8 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        let (answer, outcome): (_, Outcome<T, E>) = oneshot::channel();
-        let work = move |pool: &Pool| {
-            // Whoever asked may have left.
-            let _ = answer.send(perform(pool, work));
-        };
-        self.watchers.do_send(Execute { work: Box::new(work), turn: None, _permit: None });
+        let (execute, outcome) = prepare(work, None);
+        self.watchers.do_send(execute);
         outcome.await.unwrap_or(Err(DbError::Stopped))?
     }
 
@@ -111,7 +107,7 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        let (mut execute, outcome) = self.prepare(work)?;
+        let (mut execute, outcome) = prepare(work, Some(self.permit()?));
         let (writers, executors) = (Arc::clone(&self.writers), self.executors.clone());
         // A task of its own: a revocation whose caller leaves while it queues is not forgotten.
         tokio::spawn(async move {
@@ -122,22 +118,30 @@ impl Db {
         outcome.await.unwrap_or(Err(DbError::Stopped))?
     }
 
-    fn prepare<T, E>(
-        &self,
-        work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
-    ) -> Result<(Execute, Outcome<T, E>), DbError>
-    where
-        T: Send + 'static,
-        E: Send + 'static,
-    {
-        let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| DbError::Full)?;
-        let (answer, outcome) = oneshot::channel();
-        let work = move |pool: &Pool| {
+    fn permit(&self) -> Result<OwnedSemaphorePermit, DbError> {
+        Arc::clone(&self.permits).try_acquire_owned().map_err(|_| DbError::Full)
+    }
+}
+
+/// Work that somebody queued runs to its end. A look for revocations, which has no permit, is of no use any more once
+/// nobody waits for it: behind a database that hung there may be many.
+fn prepare<T, E>(
+    work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+    permit: Option<OwnedSemaphorePermit>,
+) -> (Execute, Outcome<T, E>)
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    let (answer, outcome) = oneshot::channel();
+    let may_be_skipped = permit.is_none();
+    let work = move |pool: &Pool| {
+        if !(may_be_skipped && answer.is_closed()) {
             // Whoever asked may have left.
             let _ = answer.send(perform(pool, work));
-        };
-        Ok((Execute { work: Box::new(work), turn: None, _permit: Some(permit) }, outcome))
-    }
+        }
+    };
+    (Execute { work: Box::new(work), turn: None, _permit: permit }, outcome)
 }
 
 /// Does `work` with a connection.
@@ -232,6 +236,44 @@ mod tests {
         for writer in writers {
             writer.await.unwrap().unwrap();
         }
+    }
+
+    #[actix_web::test]
+    async fn a_look_that_nobody_waits_for_is_skipped() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = start(&dir, WATCHERS);
+        let (mut releases, mut hung) = (Vec::new(), Vec::new());
+        let (started, has_started) = std::sync::mpsc::channel();
+        for _ in 0..WATCHERS {
+            let (release, wait) = std::sync::mpsc::channel::<()>();
+            let (db, started) = (db.clone(), started.clone());
+            releases.push(release);
+            hung.push(actix_web::rt::spawn(async move {
+                db.run_watch::<_, DbError>(move |_| {
+                    started.send(()).unwrap();
+                    Ok(wait.recv().is_ok())
+                })
+                .await
+            }));
+        }
+        for _ in 0..WATCHERS {
+            while has_started.try_recv().is_err() {
+                tokio::task::yield_now().await;
+            }
+        }
+        let (ran, has_run) = std::sync::mpsc::channel();
+        let look = db.run_watch::<(), DbError>(move |_| {
+            ran.send(()).unwrap();
+            Ok(())
+        });
+        // It is queued behind them, and given up.
+        assert!(futures_util::FutureExt::now_or_never(look).is_none());
+        drop(releases);
+        for hung in hung {
+            hung.await.unwrap().unwrap();
+        }
+        db.run_watch::<_, DbError>(|_| Ok(())).await.unwrap();
+        assert!(has_run.recv().is_err(), "it has run");
     }
 
     #[actix_web::test]

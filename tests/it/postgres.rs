@@ -4,7 +4,6 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
-use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
@@ -66,15 +65,7 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        // It is ended when the thread that started it ends, which the threads of tests do.
-        let (sender, receiver) = channel();
-        thread::spawn(move || {
-            sender.send(command.spawn().unwrap()).unwrap();
-            loop {
-                thread::park();
-            }
-        });
-        *self.process.lock().unwrap() = Some(receiver.recv().unwrap());
+        *self.process.lock().unwrap() = Some(services::start(command));
         for _ in 0..600 {
             if PgConnection::establish(&self.url("")).is_ok() {
                 return;

@@ -3,7 +3,6 @@
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
-use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
@@ -41,15 +40,7 @@ impl Redis {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        // It is ended when the thread that started it ends.
-        let (sender, receiver) = channel();
-        thread::spawn(move || {
-            sender.send(command.spawn().unwrap()).unwrap();
-            loop {
-                thread::park();
-            }
-        });
-        *self.process.lock().unwrap() = Some(receiver.recv().unwrap());
+        *self.process.lock().unwrap() = Some(services::start(command));
         for _ in 0..400 {
             if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
                 return;

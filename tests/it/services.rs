@@ -2,7 +2,9 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Child, Command};
+use std::sync::mpsc::channel;
+use std::thread;
 
 /// How to get it.
 #[derive(Clone, Copy)]
@@ -42,6 +44,19 @@ pub fn node_module(name: &str) -> bool {
         skip(name, Needs::Npm);
     }
     there
+}
+
+/// Starts a server that is to end with this process (`setpriv --pdeathsig`). It ends with the thread that started it,
+/// as those of tests do: so that thread stays.
+pub fn start(mut command: Command) -> Child {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        sender.send(command.spawn().unwrap()).unwrap();
+        loop {
+            thread::park();
+        }
+    });
+    receiver.recv().unwrap()
 }
 
 fn skip(name: &str, needs: Needs) {
