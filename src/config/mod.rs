@@ -9,10 +9,12 @@ use url::Url;
 
 mod keys;
 mod parse;
+mod rate;
 mod sources;
 #[cfg(test)]
 mod tests;
 
+pub use rate::Rate;
 pub use sources::{ConfigError, Origin, Sources};
 
 use crate::db::DatabaseUrl;

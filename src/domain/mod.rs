@@ -3,6 +3,7 @@
 mod access;
 mod email;
 mod ids;
+mod network;
 mod password;
 mod user_agent;
 mod username;
@@ -10,6 +11,7 @@ mod username;
 pub use access::Access;
 pub use email::Email;
 pub use ids::{LoginId, SessionId, UserId};
+pub use network::network;
 pub use password::{Password, Rating, WeakPassword};
 pub use user_agent::describe_user_agent;
 pub use username::Username;

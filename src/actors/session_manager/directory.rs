@@ -3,13 +3,13 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
 use crate::actors::cluster::Cluster;
-use crate::domain::{LoginId, SessionId, UserId};
+use crate::domain::{LoginId, SessionId, UserId, network};
 use crate::protocol::SessionInfo;
 
 /// Locks to spread users over, so that workers seldom wait for each other.
@@ -197,17 +197,6 @@ impl Drop for WaitingTicket {
                 addresses.remove(&self.address);
             }
         }
-    }
-}
-
-/// One customer usually has a whole /64 of IPv6 (RFC 6177): its addresses count as one.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(address) => address.into(),
-            None => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
-        },
     }
 }
 
