@@ -73,6 +73,7 @@ async fn end(app: &TestApp, owner: &Person, how: &str) {
     match how {
         "reset" => {
             app.post("/api/forgot-password", json!({"login": "ann"})).await.expect(202);
+            app.accounts.answer_waiting_resets().await.unwrap();
             let token = mail_to(app, OWNER, "Reset the password of ann").await.token("reset-password");
             assert_eq!(reset(app, &token, NEW).await, 204);
         }
