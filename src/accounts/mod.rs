@@ -107,7 +107,10 @@ impl Accounts {
         let revocations = self.0.logins.sessions.revocations();
         match revocations.get(access.login) {
             Some(reason) => Err(TokenError::Revoked(reason)),
-            None if revocations.freshness().is_sure() => Ok(access),
+            None if revocations.freshness().is_sure() => {
+                revocations.admitted().note(access.login, access.expires_at);
+                Ok(access)
+            }
             None => Err(TokenError::Unsure),
         }
     }
