@@ -194,6 +194,8 @@ impl From<Error> for ApiError {
             Error::Token(token) => token.into(),
             Error::NotFound => Self::not_found(),
             Error::Db(DbError::Full) | Error::Hash(HashError::Full) => Self::unavailable(),
+            // The log has it, once.
+            Error::Db(DbError::Unwritable) => Self::unavailable(),
             Error::Db(cause @ (DbError::NoConnection | DbError::Stopped)) => {
                 tracing::error!(%cause, "request failed");
                 Self::unavailable()

@@ -41,14 +41,19 @@ impl Accounts {
             .await?;
         if self.0.clock.now() - seen >= VISIT_PACE {
             let (this, login) = (self.clone(), access.login);
-            self.0
+            let noted = self
+                .0
                 .db
                 .run_writing(move |conn| {
                     let now = this.0.clock.now();
                     db::write(conn, |conn| logins::touch(conn, login, now, now + this.0.refresh_ttl))?;
                     Ok::<_, Error>(())
                 })
-                .await?;
+                .await;
+            if let Err(error) = noted {
+                // Pages are shown, and lead to a sign-out, also while the disk is full.
+                tracing::debug!(%error, "a browser's visit was not noted");
+            }
         }
         Ok(access)
     }

@@ -160,6 +160,12 @@ impl Accounts {
         Ok(self.0.hasher.run(move |_| password.rate(&about)).await?)
     }
 
+    /// Whether the last change failed because the database cannot be written, for want of space say.
+    #[must_use]
+    pub fn is_unwritable(&self) -> bool {
+        self.0.db.is_unwritable()
+    }
+
     /// Whether the database answers.
     ///
     /// # Errors

@@ -109,7 +109,12 @@ impl Logins {
 impl Accounts {
     /// Polls every [`PACE`], for ever.
     pub async fn watch(self) {
-        futures_util::join!(self.watch_revoked(), self.watch_others(), self.watch_admitted());
+        futures_util::join!(
+            self.watch_revoked(),
+            self.watch_others(),
+            self.watch_admitted(),
+            self.watch_disk()
+        );
     }
 
     async fn watch_revoked(&self) {
@@ -174,6 +179,21 @@ impl Accounts {
             if let Err(error) = self.logins().check(admitted.take_unchecked()).await {
                 // The poll of all has them as well.
                 tracing::debug!(%error, "could not check logins that came in");
+            }
+        }
+    }
+}
+
+impl Accounts {
+    /// Holds space in reserve for sign-outs, and sees when writes that failed go well again.
+    async fn watch_disk(&self) {
+        self.0.db.hold_reserve().await;
+        let mut pace = pace();
+        loop {
+            pace.tick().await;
+            if let Err(error) = self.0.db.tend_disk().await {
+                // Said when it began.
+                tracing::debug!(%error, "still");
             }
         }
     }

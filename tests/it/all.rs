@@ -15,6 +15,7 @@ mod database;
 mod doors;
 mod drain;
 mod faults;
+mod full_disk;
 mod fuzz;
 mod fuzz_packets;
 mod import;

@@ -1,10 +1,11 @@
 //! A node that cannot poll the database does not know who is still signed in: what it would send waits. And users whose
 //! rows are changed by hand.
 
-use std::cell::Cell;
-use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use actix_web::http::Method;
@@ -17,8 +18,6 @@ use doorward::domain::{LoginId, UserId};
 use doorward::events::{Context, Error, Events, Payload};
 use doorward::schema::logins;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 use crate::app::{Person, TestApp, spawn_app, spawn_embedded, spawn_on};
@@ -284,46 +283,42 @@ async fn a_row_of_a_user_that_is_changed_by_hand_ends_their_logins_on_every_node
     is_refused(&late, &carol.access).await;
 }
 
-/// A way to PostgreSQL that may be cut, so that nothing is answered and nothing is refused.
+/// A way to PostgreSQL that may be cut, so that nothing is answered and nothing is refused. On threads of its own: a
+/// server that starts waits for its first connection on the thread of the test.
 struct Wire {
     port: u16,
-    cut: Rc<Cell<bool>>,
+    cut: Arc<AtomicBool>,
 }
 
 impl Wire {
-    async fn to(server: SocketPort) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let wire = Self { port: listener.local_addr().unwrap().port(), cut: Rc::default() };
-        let cut = Rc::clone(&wire.cut);
-        actix_web::rt::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { continue };
-                let (from_client, to_client) = client.into_split();
-                let (from_server, to_server) = server.into_split();
-                actix_web::rt::spawn(carry(from_client, to_server, Rc::clone(&cut)));
-                actix_web::rt::spawn(carry(from_server, to_client, Rc::clone(&cut)));
+    fn to(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let wire = Self { port: listener.local_addr().unwrap().port(), cut: Arc::default() };
+        let cut = Arc::clone(&wire.cut);
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let (Ok(client), Ok(server)) = (client, TcpStream::connect(("127.0.0.1", server))) else { return };
+                for (from, to) in [(&client, &server), (&server, &client)] {
+                    let (from, to, cut) = (from.try_clone().unwrap(), to.try_clone().unwrap(), Arc::clone(&cut));
+                    thread::spawn(move || carry(from, to, &cut));
+                }
             }
         });
         wire
     }
 }
 
-type SocketPort = u16;
-
-async fn carry(
-    mut from: tokio::net::tcp::OwnedReadHalf,
-    mut to: tokio::net::tcp::OwnedWriteHalf,
-    cut: Rc<Cell<bool>>,
-) {
+fn carry(mut from: TcpStream, mut to: TcpStream, cut: &AtomicBool) {
     let mut bytes = [0; 16 * 1024];
-    while let Ok(count @ 1..) = from.read(&mut bytes).await {
-        while cut.get() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+    while let Ok(count @ 1..) = from.read(&mut bytes) {
+        while cut.load(Ordering::Acquire) {
+            thread::sleep(Duration::from_millis(5));
         }
-        if to.write_all(&bytes[..count]).await.is_err() {
-            return;
+        if to.write_all(&bytes[..count]).is_err() {
+            break;
         }
     }
+    let _ = to.shutdown(Shutdown::Both);
 }
 
 #[actix_web::test]
@@ -334,14 +329,14 @@ async fn a_database_that_does_not_answer_is_one_that_is_away() {
     let Some(server) = Server::start() else { return };
     let direct = server.url("");
     let port = direct.rsplit_once(':').unwrap().1.split('/').next().unwrap().to_owned();
-    let wire = Wire::to(port.parse().unwrap()).await;
+    let wire = Wire::to(port.parse().unwrap());
     let url = direct.replace(&format!(":{port}/"), &format!(":{}/", wire.port));
     let data = tempfile::tempdir().unwrap();
     let settings = [("database.url", url.as_str())];
     let app = spawn_on(&settings, data, SmtpCatcher::start(), ManualClock::default()).await;
     let (ann, bob) = (app.register("ann").await, app.register("bob").await);
     let (mut anns, mut bobs) = (app.live(&ann).await, app.live(&bob).await);
-    wire.cut.set(true);
+    wire.cut.store(true, Ordering::Release);
     let stale = async {
         while app.accounts.is_sure() {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -357,7 +352,7 @@ async fn a_database_that_does_not_answer_is_one_that_is_away() {
         .execute(&mut conn)
         .unwrap();
     app.call(Method::GET, "/readyz", &[], None::<Value>).await.expect(503);
-    wire.cut.set(false);
+    wire.cut.store(false, Ordering::Release);
     assert_eq!(anns.next().await["type"], "secret");
     assert!(bobs.ends(4441).await.before.is_empty());
     Live::live(&app, &ann).await.ping().await;
