@@ -112,8 +112,9 @@ impl Sessions {
         self.0.users.came_elsewhere(info);
     }
 
-    pub fn went_elsewhere(&self, user: UserId, session: SessionId) {
-        self.0.users.went_elsewhere(user, session);
+    /// Sessions on another node that have gone.
+    pub fn went_elsewhere(&self, gone: Vec<(UserId, SessionId)>) {
+        self.0.users.went_elsewhere(gone);
     }
 
     /// The user's live sessions, on all nodes that this one hears of, oldest first.

@@ -16,11 +16,17 @@ const SILENCE: Duration = Duration::from_secs(15);
 /// How long an answer may take before it is asked for again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Other nodes that are listened to. A further one is passed over until one of these is gone.
+pub const MAX_PEERS: usize = 64;
+
+/// Sessions of one node that are believed. Each takes a few hundred bytes.
+const MAX_SESSIONS: usize = 262_144;
+
 /// What is to be done about news.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Effect {
     Add(Listed),
-    Remove(Gone),
+    Remove(Vec<Gone>),
     End(Vec<(LoginId, RevokeReason)>),
     /// Say all our sessions.
     SendList,
@@ -40,13 +46,13 @@ struct Peer {
     heard: Instant,
     sessions: HashMap<SessionId, UserId>,
     knowledge: Knowledge,
+    /// When it was last asked, or last said by itself that it will tell: it is not asked again soon, whatever it says.
+    asked: Option<Instant>,
 }
 
 enum Knowledge {
-    /// Something was missed, and asked for at that moment if it was.
-    Partial {
-        asked: Option<Instant>,
-    },
+    /// Something was missed.
+    Partial,
     /// It is saying all its sessions: the next part, and those so far.
     Listing {
         next: u32,
@@ -72,35 +78,45 @@ impl Peers {
             self.forget(node, &mut effects);
             return effects;
         }
+        if self.peers.len() >= MAX_PEERS && !self.peers.contains_key(&node) {
+            // What it has revoked is true all the same; rows say so as well.
+            if let News::Ended { logins } = news {
+                effects.push(ended(&logins));
+            }
+            return effects;
+        }
+        let taken = self.taken(node, &news);
         let peer = self.peers.entry(node).or_insert_with(|| Peer {
             last: number.wrapping_sub(1),
             heard: now,
             sessions: HashMap::new(),
-            // Whoever says hello says its sessions next.
-            knowledge: Knowledge::Partial { asked: (news == News::Hello).then_some(now) },
+            knowledge: Knowledge::Partial,
+            asked: None,
         });
         if number != peer.last.wrapping_add(1) {
-            peer.knowledge = Knowledge::Partial { asked: None };
+            peer.knowledge = Knowledge::Partial;
         }
         (peer.last, peer.heard) = (number, now);
         match news {
             News::Hello => {
-                peer.knowledge = Knowledge::Partial { asked: Some(now) };
+                // It says its sessions next.
+                (peer.knowledge, peer.asked) = (Knowledge::Partial, Some(now));
                 effects.push(Effect::SendList);
             }
             News::Ask { of } if of == self.own => effects.push(Effect::SendList),
             News::Ended { logins } => {
-                effects.push(Effect::End(logins.iter().map(super::wire::EndedLogin::read).collect()));
+                effects.push(ended(&logins));
             }
             News::Sessions { came, went } => {
-                for listed in came {
+                for listed in came.into_iter().filter(|listed| !taken.contains(&listed.id)) {
                     peer.add(listed, &mut effects);
                 }
-                for gone in went {
-                    peer.remove(gone, &mut effects);
-                }
+                peer.remove(went, &mut effects);
             }
-            News::List { part, last, sessions } => peer.list(part, last, sessions, now, &mut effects),
+            News::List { part, last, mut sessions } => {
+                sessions.retain(|listed| !taken.contains(&listed.id));
+                peer.list(part, last, sessions, now, &mut effects);
+            }
             News::Ask { .. } | News::Beat | News::Bye | News::Unknown => {}
         }
         peer.ask(node, now, &mut effects);
@@ -125,18 +141,35 @@ impl Peers {
     /// Nothing was heard for a while: whatever was said meanwhile was missed. We are about to say hello.
     pub fn lost(&mut self, now: Instant) {
         for peer in self.peers.values_mut() {
-            peer.knowledge = Knowledge::Partial { asked: Some(now) };
+            (peer.knowledge, peer.asked) = (Knowledge::Partial, Some(now));
         }
+    }
+
+    /// Sessions that a node calls its own and another one as well: the first one is believed, or what one of them says
+    /// of its end would be said of the other's.
+    fn taken(&self, node: NodeId, news: &News) -> HashSet<SessionId> {
+        let (News::Sessions { came: listed, .. } | News::List { sessions: listed, .. }) = news else {
+            return HashSet::new();
+        };
+        let others = || self.peers.iter().filter(|(other, _)| **other != node);
+        let is_taken = |id: SessionId| others().any(|(_, peer)| peer.sessions.contains_key(&id));
+        listed.iter().map(|listed| listed.id).filter(|id| is_taken(*id)).collect()
     }
 
     fn forget(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
         let sessions = self.peers.remove(&node).map(|peer| peer.sessions).unwrap_or_default();
-        effects.extend(sessions.into_iter().map(|(session, user)| Effect::Remove(Gone { user, session })));
+        if !sessions.is_empty() {
+            let gone = sessions.into_iter().map(|(session, user)| Gone { user, session });
+            effects.push(Effect::Remove(gone.collect()));
+        }
     }
 }
 
 impl Peer {
     fn add(&mut self, listed: Listed, effects: &mut Vec<Effect>) {
+        if self.sessions.len() >= MAX_SESSIONS && !self.sessions.contains_key(&listed.id) {
+            return;
+        }
         if let Knowledge::Listing { so_far, .. } = &mut self.knowledge {
             so_far.insert(listed.id);
         }
@@ -145,8 +178,16 @@ impl Peer {
         }
     }
 
-    fn remove(&mut self, gone: Gone, effects: &mut Vec<Effect>) {
-        if self.sessions.remove(&gone.session).is_some() {
+    fn remove(&mut self, mut gone: Vec<Gone>, effects: &mut Vec<Effect>) {
+        // As they were when they came, whatever is said now.
+        gone.retain_mut(|gone| match self.sessions.remove(&gone.session) {
+            Some(user) => {
+                gone.user = user;
+                true
+            }
+            None => false,
+        });
+        if !gone.is_empty() {
             effects.push(Effect::Remove(gone));
         }
     }
@@ -180,25 +221,26 @@ impl Peer {
                 .filter(|(session, _)| !so_far.contains(*session))
                 .map(|(session, user)| Gone { user: *user, session: *session })
                 .collect();
-            for gone in gone {
-                self.remove(gone, effects);
-            }
+            self.remove(gone, effects);
         }
     }
 
     fn ask(&mut self, node: NodeId, now: Instant, effects: &mut Vec<Effect>) {
+        let is_long_ago = |at: Instant| now.saturating_duration_since(at) > PATIENCE;
         let due = match &self.knowledge {
             Knowledge::Whole => false,
-            Knowledge::Partial { asked: None } => true,
-            Knowledge::Partial { asked: Some(at) } | Knowledge::Listing { since: at, .. } => {
-                now.saturating_duration_since(*at) > PATIENCE
-            }
+            Knowledge::Partial => self.asked.is_none_or(is_long_ago),
+            Knowledge::Listing { since, .. } => is_long_ago(*since),
         };
         if due {
-            self.knowledge = Knowledge::Partial { asked: Some(now) };
+            (self.knowledge, self.asked) = (Knowledge::Partial, Some(now));
             effects.push(Effect::Ask(node));
         }
     }
+}
+
+fn ended(logins: &[super::wire::EndedLogin]) -> Effect {
+    Effect::End(logins.iter().map(super::wire::EndedLogin::read).collect())
 }
 
 #[cfg(test)]
@@ -266,7 +308,11 @@ mod tests {
             for effect in effects {
                 match effect {
                     Effect::Add(listed) => assert!(self.known.insert(listed.id.0.as_u128())),
-                    Effect::Remove(gone) => assert!(self.known.remove(&gone.session.0.as_u128())),
+                    Effect::Remove(gone) => {
+                        for gone in gone {
+                            assert!(self.known.remove(&gone.session.0.as_u128()));
+                        }
+                    }
                     Effect::Ask(node) => {
                         assert_eq!(node, OTHER);
                         self.list();
@@ -306,6 +352,76 @@ mod tests {
             pair.carry_out(effects);
             prop_assert_eq!(&pair.known, &pair.theirs);
         }
+
+        #[test]
+        fn whatever_nodes_say_each_session_comes_once_and_goes_once_and_no_node_is_asked_often(
+            said in prop::collection::vec((0_u128..4, any::<u8>(), 0_u128..8, 0_u8..8, 0_u64..3000), 0..200),
+        ) {
+            let (mut peers, mut now) = (Peers::new(OWN), Clock::System.instant());
+            let mut known = HashMap::new();
+            let mut asked: HashMap<NodeId, Instant> = HashMap::new();
+            for (node, number, session, kind, pause) in said {
+                // Often within the same moment.
+                now += Duration::from_millis(pause.saturating_sub(2000));
+                let news = match kind {
+                    0 => News::Hello,
+                    1 => News::Bye,
+                    2 => News::Ask { of: OWN },
+                    3 => News::Sessions { came: vec![], went: vec![gone(session), gone(session)] },
+                    4 => News::List { part: 0, last: true, sessions: vec![listed(session)] },
+                    5 => News::List { part: u32::from(number % 3), last: false, sessions: vec![listed(session)] },
+                    6 => News::Beat,
+                    _ => News::Sessions { came: vec![listed(session), listed(session)], went: vec![] },
+                };
+                let node = NodeId(Uuid::from_u128(10 + node));
+                let goes = news == News::Bye;
+                let mut effects = peers.receive(Envelope { node, number: number.into(), news }, now);
+                effects.append(&mut peers.tick(now));
+                if goes {
+                    // As a stranger it is asked again.
+                    asked.remove(&node);
+                }
+                asked.retain(|node, _| peers.peers.contains_key(node));
+                for effect in effects {
+                    match effect {
+                        Effect::Add(listed) => prop_assert!(known.insert(listed.id, listed.user).is_none()),
+                        Effect::Remove(gone) => {
+                            for gone in gone {
+                                prop_assert_eq!(known.remove(&gone.session), Some(gone.user));
+                            }
+                        }
+                        Effect::Ask(node) => {
+                            let before = asked.insert(node, now);
+                            prop_assert!(before.is_none_or(|before| now - before > PATIENCE));
+                        }
+                        Effect::SendList | Effect::End(_) | Effect::Heard => {}
+                    }
+                }
+            }
+            let believed: usize = peers.peers.values().map(|peer| peer.sessions.len()).sum();
+            prop_assert_eq!(believed, known.len());
+        }
+    }
+
+    #[test]
+    fn nodes_and_their_sessions_are_bounded() {
+        let (mut peers, now) = (Peers::new(OWN), Clock::System.instant());
+        for node in 0..1000 {
+            let envelope =
+                Envelope { node: NodeId(Uuid::from_u128(10 + node)), number: 1, news: News::Hello };
+            peers.receive(envelope, now);
+        }
+        assert_eq!(peers.peers.len(), MAX_PEERS);
+        let login = super::super::wire::EndedLogin::new(LoginId(Uuid::nil()), RevokeReason::SignedOut);
+        let news = News::Ended { logins: vec![login] };
+        let effects = peers.receive(Envelope { node: NodeId(Uuid::max()), number: 1, news }, now);
+        assert!(matches!(effects.as_slice(), [Effect::End(_)]), "a revocation counts from whoever it comes");
+        let peer = peers.peers.values_mut().next().unwrap();
+        let mut effects = Vec::new();
+        for session in 0..MAX_SESSIONS + 10 {
+            peer.add(listed(session as u128), &mut effects);
+        }
+        assert_eq!((peer.sessions.len(), effects.len()), (MAX_SESSIONS, MAX_SESSIONS));
     }
 
     #[test]
