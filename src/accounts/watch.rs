@@ -84,14 +84,14 @@ impl Logins {
                     Ok::<_, PollError>(by_user)
                 })
                 .await?;
-            self.revoke_rows(by_user);
+            self.revoke_rows(&by_user);
         }
         Ok(())
     }
 
     /// Says in the rows of these logins what is true of their user, for nodes that have not let them in yet. Here they
     /// are refused already.
-    fn revoke_rows(&self, ended: Vec<(LoginId, RevokeReason)>) {
+    fn revoke_rows(&self, ended: &[(LoginId, RevokeReason)]) {
         for reason in [RevokeReason::AccountDeleted, RevokeReason::AccountDisabled] {
             let ids: Vec<_> = ended.iter().filter(|(_, why)| *why == reason).map(|(id, _)| *id).collect();
             if !ids.is_empty() {

@@ -5,7 +5,7 @@
 //! restarted, emptied or lost, and any node of a Redis Cluster does.
 
 mod budget;
-mod peers;
+pub mod peers;
 pub mod wire;
 
 use std::collections::HashSet;
@@ -51,13 +51,13 @@ const GATHER: Duration = Duration::from_millis(250);
 /// few seconds.
 const LISTS: Budget = Budget::new(4, Duration::from_secs(12));
 
-/// Messages that are read, and logins that are taken from them, each second. The others are passed over: a list makes up
-/// for the former, the rows for the latter.
-const READ: Budget = Budget::new(20_000, Duration::from_secs(1));
-const ENDED: Budget = Budget::new(20_000, Duration::from_secs(1));
+/// Messages that are read each second, one of more than a KiB counting as several, and logins that are taken from them.
+/// The others are passed over: a list makes up for the former, the rows for the latter.
+const READ: Budget = Budget::new(60_000, Duration::from_secs(1));
+const ENDED: Budget = Budget::new(5000, Duration::from_secs(1));
 
-/// Messages after which other tasks of this thread have their turn.
-const TURN: u32 = 32;
+/// So many of them, and other tasks of this thread have their turn.
+const TURN: usize = 256;
 
 /// What is wrong with messages is said this often at most.
 const COMPLAINTS: Budget = Budget::new(1, Duration::from_secs(10));
@@ -174,7 +174,7 @@ struct Budgets {
     complaints: Budget,
     /// Messages that were passed over since the last complaint.
     passed_over: u64,
-    turn: u32,
+    turn: usize,
 }
 
 #[expect(clippy::disallowed_methods, reason = "other machines' real pace, whatever a test's clock says")]
@@ -254,8 +254,8 @@ impl Node {
             let effects = tokio::select! {
                 message = heard.next() => {
                     let Some(message) = message else { return Err(Broken::Ended) };
-                    self.budgets.turn += 1;
-                    if self.budgets.turn.is_multiple_of(TURN) {
+                    if self.budgets.turn >= TURN {
+                        self.budgets.turn = 0;
                         tokio::task::yield_now().await;
                     }
                     match self.read(message.get_payload_bytes()) {
@@ -307,7 +307,9 @@ impl Node {
     /// Reads a message, unless there are too many, or it is none.
     fn read(&mut self, bytes: &[u8]) -> Option<Envelope> {
         let (now, budgets) = (now(), &mut self.budgets);
-        let problem = if budgets.read.take(1, now) {
+        let size = 1 + bytes.len() / 1024;
+        budgets.turn += size;
+        let problem = if budgets.read.take(size, now) {
             match Envelope::read(bytes) {
                 Ok(Envelope { node, news: News::Ended { logins }, .. })
                     if node != self.id && !budgets.ended.take(logins.len(), now) =>

@@ -68,7 +68,7 @@ impl Disk {
     pub fn hold_reserve(&self) {
         if let Some(reserve) = &self.0.reserve {
             reserve.target.store(RESERVE, Ordering::Release);
-            if !self.retake() {
+            if !self.make_whole() {
                 let path = reserve.path.display();
                 tracing::warn!(%path, "no room to hold in reserve for sign-outs: the disk is nearly full");
             }
@@ -81,8 +81,13 @@ impl Disk {
         self.0.reserve.as_ref().is_some_and(|reserve| reserve.give().unwrap_or(false))
     }
 
-    /// Takes the reserve again as far as there is room. Answers whether it is whole.
-    pub fn retake(&self) -> bool {
+    /// Takes the reserve again as far as there is room.
+    pub fn retake(&self) {
+        self.make_whole();
+    }
+
+    /// The same, and answers whether it is whole.
+    fn make_whole(&self) -> bool {
         self.0.reserve.as_ref().is_none_or(|reserve| reserve.retake().unwrap_or(false))
     }
 
@@ -114,7 +119,7 @@ impl Disk {
     /// # Errors
     /// If they do not.
     pub fn tend(&self, probe: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
-        let whole = self.retake();
+        let whole = self.make_whole();
         let failed_at = *self.0.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
         let rested = self.0.reserve.is_some() || failed_at.is_none_or(|at| at.elapsed() >= PAUSE);
         if self.is_failing() && whole && rested {
@@ -231,7 +236,7 @@ impl Instrumentation for Listener {
         if let InstrumentationEvent::FinishQuery {
             error: Some(Error::DatabaseError(kind, information)), ..
         } = event
-            && is_fault(kind, information.message())
+            && is_fault(*kind, information.message())
         {
             *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(information.message().to_owned());
         }
@@ -239,7 +244,7 @@ impl Instrumentation for Listener {
 }
 
 /// Diesel has no kinds for these. The texts are SQLite's own for its result codes, and the system's in PostgreSQL's.
-fn is_fault(kind: &DatabaseErrorKind, message: &str) -> bool {
+fn is_fault(kind: DatabaseErrorKind, message: &str) -> bool {
     matches!(kind, DatabaseErrorKind::ReadOnlyTransaction)
         || matches!(kind, DatabaseErrorKind::Unknown) && is_fault_text(message)
 }
@@ -270,7 +275,7 @@ mod tests {
         std::fs::write(&database, "x").unwrap();
         let url: DatabaseUrl = format!("sqlite:{}", database.display()).parse().unwrap();
         let disk = Disk::of(&url);
-        assert!(!disk.give() && disk.retake(), "a command makes none");
+        assert!(!disk.give() && disk.make_whole(), "a command makes none");
         disk.hold_reserve();
         let file = dir.path().join("test.db-reserve");
         let metadata = || file.metadata().unwrap();
@@ -284,14 +289,14 @@ mod tests {
         assert!(disk.needs_care());
         let given = std::iter::from_fn(|| disk.give().then_some(())).count();
         assert_eq!((given, metadata().len()), (15, 0));
-        assert!(command.retake() && metadata().len() == RESERVE, "it leaves as much as there was");
+        assert!(command.make_whole() && metadata().len() == RESERVE, "it leaves as much as there was");
     }
 
     #[test]
     fn what_the_disk_is_to_blame_for_is_told_apart() {
-        assert!(is_fault(&DatabaseErrorKind::Unknown, "database or disk is full"));
-        assert!(is_fault(&DatabaseErrorKind::ReadOnlyTransaction, "cannot execute UPDATE"));
-        assert!(!is_fault(&DatabaseErrorKind::Unknown, "database is locked"));
-        assert!(!is_fault(&DatabaseErrorKind::UniqueViolation, "disk I/O error"));
+        assert!(is_fault(DatabaseErrorKind::Unknown, "database or disk is full"));
+        assert!(is_fault(DatabaseErrorKind::ReadOnlyTransaction, "cannot execute UPDATE"));
+        assert!(!is_fault(DatabaseErrorKind::Unknown, "database is locked"));
+        assert!(!is_fault(DatabaseErrorKind::UniqueViolation, "disk I/O error"));
     }
 }

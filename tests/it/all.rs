@@ -7,6 +7,7 @@ mod bounds;
 mod browser;
 mod cli;
 mod cluster;
+mod cluster_noise;
 mod conformance;
 mod connect;
 mod connect_terminal;

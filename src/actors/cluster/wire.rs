@@ -88,10 +88,12 @@ pub struct EndedLogin {
 }
 
 impl EndedLogin {
+    #[must_use]
     pub fn new(id: LoginId, reason: RevokeReason) -> Self {
         Self { id, reason: reason.as_str().to_owned() }
     }
 
+    #[must_use]
     pub fn read(&self) -> (LoginId, RevokeReason) {
         (self.id, RevokeReason::parse(Some(&self.reason)))
     }
