@@ -18,7 +18,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, AsyncConnectionConfig, Client, RedisError};
 use tokio::sync::{mpsc, oneshot};
 
-use self::budget::Budget;
+use self::budget::Budgets;
 use self::peers::{Effect, Peers};
 use self::wire::{EndedLogin, Envelope, Gone, Listed, News, NodeId};
 use super::session_manager::Sessions;
@@ -46,21 +46,6 @@ const WAITING: usize = 65_536;
 
 /// How long requests for a list, and questions to others, are gathered: one answer is for all.
 const GATHER: Duration = Duration::from_millis(250);
-
-/// Lists of all its sessions that a node says, however often it is asked: a few when nodes come and go, then one in a
-/// few seconds.
-const LISTS: Budget = Budget::new(4, Duration::from_secs(12));
-
-/// Messages that are read each second, one of more than a KiB counting as several, and logins that are taken from them.
-/// The others are passed over: a list makes up for the former, the rows for the latter.
-const READ: Budget = Budget::new(60_000, Duration::from_secs(1));
-const ENDED: Budget = Budget::new(5000, Duration::from_secs(1));
-
-/// So many of them, and other tasks of this thread have their turn.
-const TURN: usize = 256;
-
-/// What is wrong with messages is said this often at most.
-const COMPLAINTS: Budget = Budget::new(1, Duration::from_secs(10));
 
 /// Changes that are said in one message.
 const BATCH: usize = 500;
@@ -105,14 +90,7 @@ impl Cluster {
             list_wanted: false,
             to_ask: HashSet::new(),
             peers: Peers::new(id),
-            budgets: Budgets {
-                lists: LISTS,
-                read: READ,
-                ended: ENDED,
-                complaints: COMPLAINTS,
-                passed_over: 0,
-                turn: 0,
-            },
+            budgets: Budgets::default(),
         };
         Ok((Self(Some(Speaker { news, lost })), Some(node)))
     }
@@ -164,17 +142,6 @@ pub struct Node {
     to_ask: HashSet<NodeId>,
     peers: Peers,
     budgets: Budgets,
-}
-
-/// What is done in a time, whatever others say.
-struct Budgets {
-    lists: Budget,
-    read: Budget,
-    ended: Budget,
-    complaints: Budget,
-    /// Messages that were passed over since the last complaint.
-    passed_over: u64,
-    turn: usize,
 }
 
 #[expect(clippy::disallowed_methods, reason = "other machines' real pace, whatever a test's clock says")]
@@ -254,11 +221,10 @@ impl Node {
             let effects = tokio::select! {
                 message = heard.next() => {
                     let Some(message) = message else { return Err(Broken::Ended) };
-                    if self.budgets.turn >= TURN {
-                        self.budgets.turn = 0;
+                    if self.budgets.is_others_turn() {
                         tokio::task::yield_now().await;
                     }
-                    match self.read(message.get_payload_bytes()) {
+                    match self.budgets.read(self.id, message.get_payload_bytes(), now()) {
                         Some(envelope) => self.peers.receive(envelope, now()),
                         None => continue,
                     }
@@ -275,7 +241,7 @@ impl Node {
                 }
                 _ = gather.tick() => {
                     self.list_wanted |= self.lost.swap(false, Ordering::AcqRel);
-                    if self.list_wanted && self.budgets.lists.take(1, now()) {
+                    if self.list_wanted && self.budgets.may_list(now()) {
                         self.list_wanted = false;
                         self.list(&mut redis, sessions).await?;
                     }
@@ -302,32 +268,6 @@ impl Node {
                 }
             }
         }
-    }
-
-    /// Reads a message, unless there are too many, or it is none.
-    fn read(&mut self, bytes: &[u8]) -> Option<Envelope> {
-        let (now, budgets) = (now(), &mut self.budgets);
-        let size = 1 + bytes.len() / 1024;
-        budgets.turn += size;
-        let problem = if budgets.read.take(size, now) {
-            match Envelope::read(bytes) {
-                Ok(Envelope { node, news: News::Ended { logins }, .. })
-                    if node != self.id && !budgets.ended.take(logins.len(), now) =>
-                {
-                    "too many logins ended".to_owned()
-                }
-                Ok(envelope) => return Some(envelope),
-                Err(unreadable) => unreadable.to_string(),
-            }
-        } else {
-            "too many messages".to_owned()
-        };
-        budgets.passed_over += 1;
-        if budgets.complaints.take(1, now) {
-            let messages = std::mem::take(&mut budgets.passed_over);
-            tracing::warn!(problem, messages, "what other nodes said was passed over");
-        }
-        None
     }
 
     /// Says this and what else waits, revocations first. Answers whether it was the last.
