@@ -71,6 +71,7 @@ impl Sessions {
             sessions: HashMap::new(),
             logins: HashMap::new(),
             draining: None,
+            cut_off: Vec::new(),
         }
         .start();
         self.0.managers.lock().unwrap_or_else(PoisonError::into_inner).push(manager.clone());
@@ -86,6 +87,12 @@ impl Sessions {
     pub fn close_logins(&self, ended: Vec<(LoginId, RevokeReason)>) {
         let ended: Arc<[_]> = ended.into();
         self.tell(|| CloseLogins(Arc::clone(&ended)));
+    }
+
+    /// Closes every session that has signed in, paced, as long as this process does not know who still is: their
+    /// clients are served elsewhere.
+    pub fn close_cut_off(&self) {
+        self.tell(|| CloseCutOff);
     }
 
     /// The other nodes.
@@ -105,8 +112,9 @@ impl Sessions {
         self.0.users.came_elsewhere(info);
     }
 
-    pub fn went_elsewhere(&self, user: UserId, session: SessionId) {
-        self.0.users.went_elsewhere(user, session);
+    /// Sessions on another node that have gone.
+    pub fn went_elsewhere(&self, gone: Vec<(UserId, SessionId)>) {
+        self.0.users.went_elsewhere(gone);
     }
 
     /// The user's live sessions, on all nodes that this one hears of, oldest first.
@@ -221,6 +229,8 @@ pub struct SessionManager {
     sessions: HashMap<SessionId, Registered>,
     logins: HashMap<LoginId, Vec<SessionId>>,
     draining: Option<Vec<SessionId>>,
+    /// Still to be closed, because the database is away.
+    cut_off: Vec<SessionId>,
 }
 
 struct Registered {
@@ -267,9 +277,29 @@ struct CloseLogins(Arc<[(LoginId, RevokeReason)]>);
 
 #[derive(Message)]
 #[rtype(result = "()")]
+struct CloseCutOff;
+
+#[derive(Message)]
+#[rtype(result = "()")]
 struct Drain;
 
 impl SessionManager {
+    fn close_cut_off(&mut self, context: &mut Context<Self>) {
+        if self.all.0.revocations.freshness().is_sure() {
+            self.cut_off = Vec::new();
+            return;
+        }
+        let batch = self.cut_off.split_off(self.cut_off.len().saturating_sub(DRAIN_BATCH));
+        for id in batch {
+            if let Some(registered) = self.sessions.get(&id) {
+                registered.session.do_send(Close(CloseReason::Overloaded));
+            }
+        }
+        if !self.cut_off.is_empty() {
+            context.run_later(DRAIN_PACE, Self::close_cut_off);
+        }
+    }
+
     fn forget(&mut self, id: SessionId) {
         let Some(registered) = self.sessions.remove(&id) else { return };
         if let Some(login) = registered.login
@@ -321,6 +351,19 @@ impl Handler<CloseLogins> for SessionManager {
                     registered.session.do_send(Close(reason.close_reason()));
                 }
             }
+        }
+    }
+}
+
+impl Handler<CloseCutOff> for SessionManager {
+    type Result = ();
+
+    fn handle(&mut self, CloseCutOff: CloseCutOff, context: &mut Context<Self>) {
+        // A pass that is under way goes on.
+        if self.cut_off.is_empty() {
+            let signed_in = self.sessions.iter().filter(|(_, registered)| registered.login.is_some());
+            self.cut_off = signed_in.map(|(id, _)| *id).collect();
+            self.close_cut_off(context);
         }
     }
 }

@@ -16,6 +16,7 @@ mod serve;
 mod user;
 
 use std::fmt::Display;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -130,7 +131,8 @@ pub fn run() -> ExitCode {
         Err(Failure::Running(message)) => (message, 1),
         Err(Failure::With(code, message)) => (message, code),
     };
-    eprintln!("doorward: {message}");
+    // Not `eprintln!`, which panics if it cannot be written.
+    let _ = writeln!(std::io::stderr(), "doorward: {message}");
     ExitCode::from(code)
 }
 

@@ -1,5 +1,6 @@
 //! The binary as a process of its own.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -33,23 +34,31 @@ impl Process {
     /// Starts it on a port of its own and waits until it says which.
     pub async fn start(variables: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_doorward"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+        command
             .env_clear()
             .env("DOORWARD_HTTP__LISTEN", "127.0.0.1:0")
             .env("DOORWARD_TCP__LISTEN", "127.0.0.1:0")
             .envs(database::variables(&dir.path().join("data")))
             .envs(variables.iter().copied())
             .current_dir(dir.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stdin(Stdio::null());
+        let mut process = Self::of(command, None).await;
+        process.dir = dir;
+        process
+    }
+
+    /// The same by a command that somebody else has made. Its log may go to a file.
+    pub async fn of(mut command: Command, log: Option<File>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let has_file = log.is_some();
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(log.map_or(Stdio::piped(), Stdio::from)).spawn().unwrap();
         let output = Arc::default();
-        let readers = vec![
-            collect(child.stdout.take().unwrap(), &output),
-            collect(child.stderr.take().unwrap(), &output),
-        ];
+        let mut readers = vec![collect(child.stdout.take().unwrap(), &output)];
+        if !has_file {
+            readers.push(collect(child.stderr.take().unwrap(), &output));
+        }
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut process = Self { child, address: nowhere, tcp: nowhere, dir, output, readers };
         let deadline = smtp::now() + PATIENCE;

@@ -60,8 +60,14 @@ impl Preview {
         let temporary = self.directory.join(format!(".{name}.tmp"));
         let mut file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-        file.write_all(message)?;
-        fs::rename(&temporary, self.directory.join(format!("{name}.eml")))?;
+        let kept = file
+            .write_all(message)
+            .and_then(|()| fs::rename(&temporary, self.directory.join(format!("{name}.eml"))));
+        if kept.is_err() {
+            // On a full disk each attempt would leave another one.
+            let _ = fs::remove_file(&temporary);
+        }
+        kept?;
         for old in self.ids()?.into_iter().skip(KEPT) {
             match fs::remove_file(self.path(&old)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),

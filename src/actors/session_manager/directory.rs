@@ -82,17 +82,26 @@ impl Users {
     pub(super) fn came_elsewhere(&self, info: SessionInfo) {
         let mut shard = self.shard(info.user);
         let present = shard.entry(info.user).or_default();
-        present.elsewhere.push(Arc::new(info));
-        present.changed();
+        // Nodes that let somebody in at the same moment may exceed the bound of a user, but not by much.
+        if present.elsewhere.len() < self.limit.saturating_mul(2) {
+            present.elsewhere.push(Arc::new(info));
+            present.changed();
+        }
     }
 
-    pub(super) fn went_elsewhere(&self, user: UserId, session: SessionId) {
-        let mut shard = self.shard(user);
-        if let Some(present) = shard.get_mut(&user) {
-            present.elsewhere.retain(|info| info.id != session);
-            present.changed();
-            if present.sessions.is_empty() && present.elsewhere.is_empty() {
-                shard.remove(&user);
+    /// Sessions that have gone, of a whole node maybe. A user's are removed in one pass, and no lock is held for more
+    /// than one user.
+    pub(super) fn went_elsewhere(&self, mut gone: Vec<(UserId, SessionId)>) {
+        gone.sort_unstable();
+        for gone in gone.chunk_by(|one, other| one.0 == other.0) {
+            let user = gone[0].0;
+            let mut shard = self.shard(user);
+            if let Some(present) = shard.get_mut(&user) {
+                present.elsewhere.retain(|info| gone.binary_search(&(user, info.id)).is_err());
+                present.changed();
+                if present.sessions.is_empty() && present.elsewhere.is_empty() {
+                    shard.remove(&user);
+                }
             }
         }
     }
@@ -251,6 +260,23 @@ mod tests {
         assert!(news.has_changed().unwrap());
         drop(first);
         assert!(news.has_changed().is_err());
+    }
+
+    #[test]
+    fn sessions_of_other_nodes_go_together_and_are_bounded() {
+        let users = Users::new(2, Cluster::default());
+        for session in 0..100 {
+            users.came_elsewhere(info(session % 10, session));
+        }
+        let of = |user: u128| users.of(UserId(Uuid::from_u128(user)));
+        assert_eq!(of(1).len(), 4, "twice the bound");
+        let gone =
+            |session: u128| (UserId(Uuid::from_u128(session % 10)), SessionId(Uuid::from_u128(session)));
+        users.went_elsewhere(vec![gone(11), gone(2), gone(1), gone(99), gone(12345)]);
+        let left: Vec<u128> = of(1).iter().map(|info| info.id.0.as_u128()).collect();
+        assert_eq!(left, [21, 31]);
+        users.went_elsewhere((0..100).map(gone).collect());
+        assert!(users.shards.iter().all(|shard| shard.lock().unwrap().is_empty()));
     }
 
     #[test]
