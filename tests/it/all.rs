@@ -29,6 +29,7 @@ mod own_events;
 mod packets;
 mod passwords;
 mod postgres;
+mod private_files;
 mod process;
 mod raw;
 mod readme;

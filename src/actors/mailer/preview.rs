@@ -1,12 +1,14 @@
 //! Kept mails: files that only this system's user can read. For trying Doorward out, with no mail server.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use mail_parser::MessageParser;
 use serde::Serialize;
+
+use crate::private_files;
 
 /// Mails that are kept; older ones are deleted.
 const KEPT: usize = 200;
@@ -36,13 +38,13 @@ pub struct KeptMail {
 }
 
 impl Preview {
-    /// Makes the directory, for nobody else's eyes: its mails hold links that sign people in.
+    /// Makes the directory, private: its mails hold links that sign people in. The modes of one that is there are
+    /// [`private_files::secure`]'s to correct.
     ///
     /// # Errors
     /// The system's own.
     pub fn open(directory: PathBuf) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
-        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700))?;
+        private_files::create_dir(&directory)?;
         Ok(Self { directory })
     }
 
@@ -159,6 +161,8 @@ fn summary(id: String, message: &[u8]) -> KeptMail {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
