@@ -17,6 +17,7 @@ mod faults;
 mod fuzz;
 mod fuzz_packets;
 mod import;
+mod import_bounds;
 mod import_runs;
 mod line;
 mod live;

@@ -1,14 +1,12 @@
 //! Kept mails: files that only this system's user can read. For trying Doorward out, with no mail server.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use mail_parser::MessageParser;
 use serde::Serialize;
-
-use crate::private_files;
 
 /// Mails that are kept; older ones are deleted.
 const KEPT: usize = 200;
@@ -39,12 +37,12 @@ pub struct KeptMail {
 
 impl Preview {
     /// Makes the directory, private: its mails hold links that sign people in. The modes of one that is there are
-    /// [`private_files::secure`]'s to correct.
+    /// `private_files`' to correct.
     ///
     /// # Errors
     /// The system's own.
     pub fn open(directory: PathBuf) -> io::Result<Self> {
-        private_files::create_dir(&directory)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
         Ok(Self { directory })
     }
 
