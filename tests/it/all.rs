@@ -10,6 +10,8 @@ mod cluster;
 mod conformance;
 mod connect;
 mod connect_terminal;
+mod crash;
+mod crash_model;
 mod database;
 mod doors;
 mod drain;
