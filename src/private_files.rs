@@ -139,7 +139,7 @@ impl Survey {
         }
     }
 
-    /// Takes the permissions of others away. A link is not followed: what it leads to may be anybody's.
+    /// Takes the permissions of others away. A link is not followed: it may lead to what others have to read.
     fn restrict(&mut self, path: &Path, kind: FileType) {
         match restrict(path, kind) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -208,7 +208,9 @@ fn restrict(path: &Path, kind: FileType) -> io::Result<Outcome> {
     }
     let private = if is_file { 0o600 } else { 0o700 };
     let handle = format!("/proc/self/fd/{}", file.as_raw_fd());
-    fs::set_permissions(handle, fs::Permissions::from_mode(mode & private))?;
+    let permissions = fs::Permissions::from_mode(mode & private);
+    // Without `/proc` by its name, which a moment ago was no link.
+    fs::set_permissions(handle, permissions.clone()).or_else(|_| fs::set_permissions(path, permissions))?;
     Ok(Outcome::Done)
 }
 

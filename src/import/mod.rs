@@ -3,7 +3,7 @@
 //! Only files are read, and each row is parsed into types; what is done with them is `accounts::import`'s.
 //! A hash never leaves a row but to be stored: no error and no report holds any of it.
 //!
-//! A file may be damaged, or made by somebody who means harm. So what is read of it has bounds ([`Limits`]), and of a
+//! A file may be damaged, or made to do harm. So what is read of it has bounds ([`Limits`]), and of a
 //! database only tables are read: a view or a computed column runs what its author wrote.
 
 mod csv;
@@ -171,7 +171,7 @@ pub fn read(path: &Path, format: Option<Format>, limits: Limits) -> Result<Sourc
     // On a thread that is left to itself when its time is over: neither SQLite, following what a damaged file says, nor
     // a file system that hangs comes back to ask.
     thread::spawn(move || {
-        // Nobody waits any more if it is late.
+        // After the deadline there is no receiver.
         let _ = answer.send(read_all(&path, format, limits));
     });
     answered.recv_timeout(limits.time).unwrap_or(Err(late))

@@ -80,6 +80,25 @@ fn what_a_link_leads_to_is_left_alone_but_the_database_is_not() {
 }
 
 #[test]
+fn a_file_of_another_user_is_said_and_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    create_dir(&data).unwrap();
+    let file = data.join("doorward.db");
+    write(&file, 0o644);
+    // Only root can give a file away.
+    if !geteuid().is_root() {
+        return;
+    }
+    std::os::unix::fs::chown(&file, Some(12345), None).unwrap();
+    let said = secure(&config(&[("data_dir", data.to_str().unwrap())]));
+    assert!(said.len() == 1 && said[0].contains("belongs to another user: chmod 600 "), "{said:?}");
+    assert_eq!(mode(&file), 0o644);
+    set(&file, 0o600);
+    assert!(secure(&config(&[("data_dir", data.to_str().unwrap())])).is_empty());
+}
+
+#[test]
 fn a_database_elsewhere_is_found_by_any_name_that_sqlite_takes() {
     let dir = tempfile::tempdir().unwrap();
     set(dir.path(), 0o700);

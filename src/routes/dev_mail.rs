@@ -1,8 +1,8 @@
 //! `/dev/mail`: the mails that were kept instead of sent, for whoever runs Doorward on their own machine.
 //!
 //! They hold links that sign people in. So this answers only while `mail.url` is `preview`, only to this
-//! machine, not through a proxy, and only under a loopback name: any other one may be somebody else's that resolves
-//! to this machine (DNS rebinding), or what a proxy serves us under. To everybody else there is no such page.
+//! machine, not through a proxy, and only under a loopback name: any other one may be an attacker's that resolves
+//! to this machine (DNS rebinding), or what a proxy serves us under. All other requests get 404.
 
 use actix_web::http::Version;
 use actix_web::http::header::{self, ContentType};

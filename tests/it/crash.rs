@@ -20,7 +20,7 @@ use crate::smtp::{SmtpCatcher, now};
 const CLIENTS: usize = 6;
 /// Accounts that a client opens between two kills; then it goes on with those.
 const ACCOUNTS: usize = 5;
-/// Of the accounts of earlier rounds, as many are looked at again after each kill.
+/// Of the accounts of earlier rounds, as many are checked again after each kill.
 const OLDER: usize = 10;
 /// And at the end.
 const LAST: usize = 400;

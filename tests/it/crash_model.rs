@@ -364,7 +364,7 @@ async fn check_device(device: &mut Device, server: &Server<'_>, reuse: bool) {
     let older = device.used.clone();
     device.rotate(&body);
     if let Some(older) = older.filter(|_| reuse) {
-        // Its successor has been used: whoever has it is not to be trusted, nor is the login any more.
+        // Its successor has been used, so there are two who have it: the login ends.
         assert_eq!(server.refresh(&older).await.0, 401, "a used refresh token is good: {device:?}");
         assert!(!server.lets_in(&device.access).await, "a reused login lives on: {device:?}");
         assert_eq!(server.refresh(&device.refresh).await.0, 401, "a reused login lives on: {device:?}");

@@ -100,7 +100,7 @@ fn of_a_database_only_tables_are_read() {
     let outcome = bounded(&data, &["lie.db"]);
     assert_eq!((outcome.code, outcome.stdout.as_str()), (1, ""), "{}", outcome.stderr);
 
-    // A view beside the table is nobody's business, nor is a trigger, nor what is computed in another column.
+    // A view beside the table does not matter, nor does a trigger, nor a computed column that is not ours.
     let path = dir.path().join("fine.db");
     database(
         &path,

@@ -25,7 +25,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o777
 }
 
-/// A directory that anybody may write to, with one for data in it.
+/// A directory that all users may write to, with one for data in it.
 fn shared() -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
@@ -162,7 +162,7 @@ async fn a_server_keeps_its_files_private_and_warns_once() {
 
 #[actix_web::test]
 async fn an_application_that_embeds_it_needs_no_umask() {
-    // This process has the umask of whoever started it; SQLite alone would follow that.
+    // A test's process has an ordinary umask, which SQLite alone would follow.
     let app = spawn_with(&[]).await;
     app.register("ann").await;
     assert_private(&app.data.path().join("data"));
