@@ -195,6 +195,7 @@ impl Application {
         let handle = server.handle();
         let watch = rt::spawn(self.accounts.clone().watch());
         let ends = rt::spawn(self.accounts.clone().end_connections());
+        let resets = rt::spawn(self.accounts.clone().answer_reset_requests());
         let janitor = rt::spawn(purge_for_ever(self.accounts.clone(), self.clock.clone()));
         let certificate = self.certificate.clone().map(|certificate| rt::spawn(certificate.watch()));
         let node = self.node.map(|node| {
@@ -220,6 +221,10 @@ impl Application {
         handle.stop(true).await;
         if node.is_some() {
             self.sessions.cluster().leave().await;
+        }
+        resets.abort();
+        if let Err(error) = self.accounts.answer_waiting_resets().await {
+            tracing::warn!(%error, "requests for links were lost");
         }
         #[expect(clippy::disallowed_methods, reason = "as above")]
         if tokio::time::timeout(MAILS_LIMIT, self.mail.finish()).await.is_err() {

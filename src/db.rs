@@ -56,6 +56,32 @@ macro_rules! locked {
 }
 pub(crate) use locked;
 
+/// Runs a query that is built for one connection or the other: the enum of both lacks what only some databases have.
+macro_rules! each {
+    ($conn:expr, $query:expr, $run:ident) => {
+        match $conn {
+            $crate::db::Conn::Sqlite(conn) => $query.$run(conn),
+            $crate::db::Conn::Postgres(conn) => $query.$run(conn),
+        }
+    };
+}
+pub(crate) use each;
+
+/// Lets transactions that name the same thing follow one another, whether there is a row of it or not. On SQLite, where
+/// a transaction that writes is alone, they do.
+///
+/// # Errors
+/// The database's own.
+pub fn lock_name(conn: &mut Conn, name: &str) -> diesel::QueryResult<()> {
+    match conn {
+        Conn::Sqlite(_) => Ok(()),
+        Conn::Postgres(conn) => diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
+            .bind::<diesel::sql_types::Text, _>(name)
+            .execute(conn)
+            .map(drop),
+    }
+}
+
 impl DatabaseUrl {
     /// Opens one connection.
     ///

@@ -5,19 +5,20 @@
 //! account, and why a sign-in failed, is in none of them.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use diesel::result::{DatabaseErrorKind as Kind, Error as DieselError};
 use serde::Serialize;
 
-use crate::accounts::Error;
+use crate::accounts::{Error, guessing};
 use crate::actors::db::DbError;
 use crate::actors::hasher::HashError;
 use crate::auth::tokens::TokenError;
 
 /// Seconds after which a client may come back.
-const RETRY_AFTER: &str = "2";
+const RETRY_AFTER: u32 = 2;
 
 /// An answer that is an error.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub struct ApiError {
     /// For 405: what the resource does answer.
     allow: Option<&'static str>,
     clear_cookie: bool,
+    /// Seconds; for 429 and 503.
+    retry_after: Option<NonZeroU32>,
 }
 
 /// The document. `type` is `about:blank`: `code` says more than a page would.
@@ -57,6 +60,7 @@ impl ApiError {
             suggestions: Vec::new(),
             allow: None,
             clear_cookie: false,
+            retry_after: None,
         }
     }
 
@@ -175,6 +179,26 @@ impl From<Error> for ApiError {
             Error::InvalidCredentials => {
                 Self::new(S::UNAUTHORIZED, "invalid_credentials", "The login or the password is wrong.")
             }
+            Error::TooManyAttempts { retry_after } => {
+                let seconds = guessing::seconds(retry_after);
+                let wait = if seconds < 120 {
+                    format!("{seconds} seconds")
+                } else {
+                    format!("{} minutes", seconds.div_ceil(60))
+                };
+                let detail = format!("Too many wrong passwords. Try again in {wait}, or reset the password.");
+                let error = Self::new(S::TOO_MANY_REQUESTS, "too_many_attempts", detail);
+                Self { retry_after: NonZeroU32::new(seconds), ..error }
+            }
+            Error::ChooseAccount { usernames } => Self {
+                field: Some("username".to_owned()),
+                suggestions: usernames,
+                ..Self::new(
+                    S::CONFLICT,
+                    "choose_account",
+                    "Several accounts use this email address: name yours.",
+                )
+            },
             Error::WrongPassword => Self {
                 field: Some("current_password".to_owned()),
                 ..Self::new(S::FORBIDDEN, "wrong_password", "The password is wrong.")
@@ -267,7 +291,8 @@ impl ResponseError for ApiError {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+            let seconds = self.retry_after.map_or(RETRY_AFTER, NonZeroU32::get);
+            response.insert_header((header::RETRY_AFTER, seconds));
         }
         if self.status == StatusCode::UPGRADE_REQUIRED {
             // RFC 9110 section 15.5.22.
@@ -309,7 +334,7 @@ mod tests {
         for error in [Error::Db(DbError::Full), Error::Hash(HashError::Full), Error::Db(DbError::Stopped)] {
             let (status, text, response) = answer(error);
             assert_eq!(status, 503);
-            assert_eq!(response.headers().get("retry-after").unwrap(), RETRY_AFTER);
+            assert_eq!(response.headers().get("retry-after").unwrap(), &RETRY_AFTER.to_string());
             assert!(text.contains("\"code\":\"overloaded\""), "{text}");
         }
     }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Accounts, Error};
+use crate::auth::device::Presented;
 use crate::auth::revocation::RevokeReason;
 use crate::domain::{Access, LoginId, UserId};
 use crate::models::logins::{self, LiveLogin, LoginKind, Scope};
@@ -16,6 +17,8 @@ const MAX_USER_AGENT: usize = 256;
 #[derive(Debug, Clone)]
 pub struct Device {
     pub kind: LoginKind,
+    /// What says that its user has signed in on it before.
+    pub presented: Presented,
     pub user_agent: Option<String>,
     pub ip: Option<IpAddr>,
 }
@@ -25,7 +28,12 @@ impl Device {
     pub fn new(kind: LoginKind, user_agent: Option<&str>, ip: Option<IpAddr>) -> Self {
         // A NUL cannot be kept in every database's text; other control characters are nobody's name.
         let clean = |text: &str| text.chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT).collect();
-        Self { kind, user_agent: user_agent.map(clean), ip }
+        Self { kind, presented: Presented::default(), user_agent: user_agent.map(clean), ip }
+    }
+
+    #[must_use]
+    pub fn presenting(self, presented: Presented) -> Self {
+        Self { presented, ..self }
     }
 }
 

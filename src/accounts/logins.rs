@@ -4,16 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use diesel::QueryResult;
 
 use super::Error;
 use super::watch::OVERLAP;
 use crate::actors::db::DbError;
 use crate::actors::{Db, Sessions};
 use crate::auth::revocation::{Revocations, RevokeReason};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::db::{self, Conn};
 use crate::domain::LoginId;
 use crate::models::logins::{self, Scope};
+use crate::models::{address_links, one_time_tokens, outbox, users};
 
 /// Ends logins. A revocation is a row; the rest here only makes it fast.
 #[derive(Clone)]
@@ -65,7 +67,10 @@ impl Logins {
                     let now = this.clock.now();
                     let (value, scope) = work(conn)?;
                     let ended = match scope {
-                        Some(scope) => logins::revoke(conn, scope, reason, now)?,
+                        Some(scope) => {
+                            end_links(conn, scope, now)?;
+                            logins::revoke(conn, scope, reason, now)?
+                        }
                         None => Vec::new(),
                     };
                     Ok::<_, E>((value, ended))
@@ -121,4 +126,24 @@ impl Logins {
             self.sessions.close_logins(news);
         }
     }
+}
+
+/// A revocation of all of a user's logins invalidates the links that were asked for with them: a thief must not come
+/// back by a link that was sent before. First the emails that wait, then the links: one that is being made in this
+/// moment is found as one or the other.
+fn end_links(conn: &mut Conn, scope: Scope, now: Timestamp) -> QueryResult<()> {
+    let user = match scope {
+        Scope::Login(_) => return Ok(()),
+        Scope::User(user) | Scope::UserExcept(user, _) => Some(user),
+        Scope::Everybody => None,
+    };
+    if let Some(user) = user {
+        users::lock(conn, user)?;
+    }
+    outbox::cancel_links(conn, user, now)?;
+    one_time_tokens::spoil_all(conn, user, now)?;
+    if user.is_none() {
+        address_links::spoil_all(conn, now)?;
+    }
+    Ok(())
 }

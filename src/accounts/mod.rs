@@ -5,10 +5,12 @@ mod connection;
 mod devices;
 mod email;
 mod error;
+pub(crate) mod guessing;
 pub mod import;
 mod janitor;
 mod keys;
 pub mod logins;
+mod mails;
 pub mod operator;
 mod profile;
 mod recovery;
@@ -25,15 +27,16 @@ use diesel::QueryResult;
 use diesel::connection::SimpleConnection;
 
 use crate::actors::{Db, Hasher, Mail, Sessions};
+use crate::auth::device::DeviceKey;
+use crate::auth::guessing::NameKey;
 use crate::auth::keys::Jwks;
 use crate::auth::refresh::RefreshKey;
 use crate::auth::tokens::{TokenError, Tokens};
 use crate::clock::{Clock, Timestamp};
-use crate::config::Config;
+use crate::config::{Config, MailLimits};
 use crate::db::Conn;
 use crate::domain::{Access, Password, Rating, UserId};
 use crate::models::audit_events::{self, Action, Actor};
-use crate::models::outbox::{self, MailKind};
 
 pub use devices::Device;
 pub use error::Error;
@@ -41,10 +44,8 @@ pub use janitor::Purged;
 pub use keys::{KeyInfo, KeyState};
 pub use logins::Logins;
 pub use profile::{DisplayName, Profile};
+pub use recovery::ResetLink;
 pub use sign_in::Grant;
-
-/// Seconds in which a mail is not asked for twice: neither an impatient person nor a hostile one fills a mailbox.
-const MAIL_PAUSE: TimeDelta = TimeDelta::seconds(60);
 
 /// Everything that can be done to accounts. Cheap to clone.
 #[derive(Clone)]
@@ -62,6 +63,11 @@ struct Inner {
     access_ttl: TimeDelta,
     refresh_ttl: TimeDelta,
     min_password: usize,
+    name_key: NameKey,
+    device_key: DeviceKey,
+    mail_limits: MailLimits,
+    unused_ttl: Option<TimeDelta>,
+    resets: recovery::Requests,
 }
 
 impl Accounts {
@@ -86,6 +92,8 @@ impl Accounts {
         Ok(Self(Arc::new(Inner {
             hasher: Hasher::start(&config.password),
             tokens: Tokens::new(keys.keyring, &config.tokens, &config.public_url, clock.clone()),
+            name_key: NameKey::new(keys.refresh.derive("doorward names without an account")),
+            device_key: DeviceKey::new(keys.refresh.derive("doorward known devices")),
             refresh_key: keys.refresh,
             ended: connection::Ended::default(),
             logins: Logins::new(db.clone(), sessions, clock.clone(), access_ttl),
@@ -95,6 +103,9 @@ impl Accounts {
             access_ttl: time_delta(access_ttl),
             refresh_ttl: time_delta(config.tokens.refresh_ttl),
             min_password: config.password.min_length,
+            mail_limits: config.mail_limits.clone(),
+            unused_ttl: config.unused_ttl.map(time_delta),
+            resets: recovery::Requests::default(),
         })))
     }
 
@@ -186,18 +197,6 @@ impl Accounts {
         now: Timestamp,
     ) -> QueryResult<()> {
         audit_events::insert(conn, self.0.clock.new_id(), Actor::Operator, action, subject, None, now)
-    }
-
-    /// Adds a mail. After the commit, wake the mailer.
-    fn post(
-        &self,
-        conn: &mut Conn,
-        kind: MailKind,
-        user: UserId,
-        address: &str,
-        now: Timestamp,
-    ) -> QueryResult<()> {
-        outbox::enqueue(conn, self.0.clock.new_id(), kind, user, address, now)
     }
 }
 

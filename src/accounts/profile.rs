@@ -10,6 +10,7 @@ use crate::auth::tokens::TokenError;
 use crate::db::{self, Conn};
 use crate::domain::{Access, Invalid, Password, UserId};
 use crate::models::audit_events::{self, Action};
+use crate::models::failed_attempts;
 use crate::models::logins::{self, Scope};
 use crate::models::outbox;
 use crate::models::users::{self, User};
@@ -89,7 +90,7 @@ impl Accounts {
         current: Password,
         chosen: Password,
     ) -> Result<(), Error> {
-        let user = self.confirm(access.user, current).await?;
+        let user = self.confirm(access, current).await?;
         let hash = self.0.hasher.hash_chosen::<Error>(chosen, about(&user)).await?;
         let (this, login) = (self.clone(), access.login);
         self.0
@@ -112,7 +113,7 @@ impl Accounts {
     /// # Errors
     /// [`Error::WrongPassword`], [`Error::Token`], those of the database and the hasher.
     pub async fn delete(&self, access: &Access, current: Password) -> Result<(), Error> {
-        let user = self.confirm(access.user, current).await?;
+        let user = self.confirm(access, current).await?;
         let this = self.clone();
         self.0
             .logins
@@ -134,13 +135,14 @@ impl Accounts {
 /// Deletes what is known of a user.
 pub(super) fn erase(conn: &mut Conn, user: UserId) -> QueryResult<()> {
     users::delete(conn, user)?;
+    failed_attempts::clear_user(conn, user)?;
     outbox::delete_of_user(conn, user)?;
     logins::blank_devices(conn, user)?;
     audit_events::blank_addresses(conn, user)
 }
 
 /// A good token of a user who is not there any more, or not welcome: it has not been noticed yet.
-const GONE: Error = Error::Token(TokenError::Revoked(RevokeReason::AccountDeleted));
+pub(super) const GONE: Error = Error::Token(TokenError::Revoked(RevokeReason::AccountDeleted));
 
 /// What others know of a user, and a password must not be made of.
 pub(super) fn about(user: &User) -> Vec<String> {

@@ -1,14 +1,15 @@
 //! Staying signed in: refresh tokens that change at every use.
 
 use chrono::TimeDelta;
+use diesel::QueryResult;
 
 use super::{Accounts, Error, Grant};
 use crate::auth::refresh::{Credential, CredentialKind};
 use crate::auth::revocation::RevokeReason;
-use crate::db;
+use crate::db::{self, Conn};
 use crate::models::audit_events::Action;
 use crate::models::logins::{self, LiveLogin, LoginKind, Scope};
-use crate::models::users;
+use crate::models::users::{self, User};
 
 /// How long a token that was just used still yields its successor: two tabs may race, an answer may get lost.
 const GRACE: TimeDelta = TimeDelta::seconds(30);
@@ -97,12 +98,24 @@ impl Accounts {
                     Ok::<_, Error>(Ok((user, next, now)))
                 })?;
                 match found {
-                    Ok((user, next, now)) => Ok(Outcome::Granted(Box::new(this.grant(user, next, now)?))),
+                    Ok((user, next, now)) => {
+                        mark_used(conn, &user)?;
+                        Ok(Outcome::Granted(Box::new(this.grant(user, next, now)?)))
+                    }
                     Err(refused) => Ok(refused),
                 }
             })
             .await
     }
+}
+
+/// Notes that an account is used again after its registration. In a transaction of its own: a user is locked before
+/// their logins.
+pub(super) fn mark_used(conn: &mut Conn, user: &User) -> QueryResult<()> {
+    if user.unused_since.is_some() {
+        db::write(conn, |conn| users::mark_used(conn, user))?;
+    }
+    Ok(())
 }
 
 fn in_grace(login: &LiveLogin, now: crate::clock::Timestamp) -> bool {

@@ -1,6 +1,7 @@
 //! Opening an account.
 
 use super::error::on_duplicate;
+use super::mails::Asker;
 use super::{Accounts, Device, Error, Grant};
 use crate::db;
 use crate::domain::{Email, Password, UserId, Username};
@@ -33,7 +34,8 @@ impl Accounts {
             .map(str::to_owned);
         let password_hash = self.0.hasher.hash_chosen::<Error>(password, about.collect()).await?;
         let has_mail = email.is_some();
-        let user = NewUser { id: UserId(self.0.clock.new_id()), username, email, password_hash };
+        let user =
+            NewUser { id: UserId(self.0.clock.new_id()), username, email, password_hash, on_trial: true };
         let this = self.clone();
         let grant = self
             .0
@@ -44,14 +46,22 @@ impl Accounts {
                     users::insert(conn, &user, now)
                         .map_err(|error| on_duplicate(error, Error::UsernameTaken))?;
                     if let Some(email) = &user.email {
-                        this.post(conn, MailKind::VerifyEmail, user.id, email.as_str(), now)?;
+                        let asker = Asker::Client(device.ip);
+                        this.post_link(
+                            conn,
+                            (MailKind::VerifyEmail, Some(user.id)),
+                            email.as_str(),
+                            asker,
+                            now,
+                        )?;
                     }
                     this.note(conn, Action::Registered, Some(user.id), device.ip, now)?;
                     let credential = this.begin_login(conn, user.id, &device, now)?;
                     let user = users::find(conn, user.id)?.ok_or(Error::NotFound)?;
                     Ok::<_, Error>((user, credential, now))
                 })?;
-                this.grant(user, credential, now)
+                let token = this.device_token(user.id, None);
+                this.grant(user, credential, now).map(|grant| Grant { device_token: Some(token), ..grant })
             })
             .await?;
         if has_mail {

@@ -101,6 +101,12 @@ impl RefreshKey {
         Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
     }
 
+    /// A key for another purpose, named by `purpose`: whoever knows it learns nothing of this one.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&self.0, purpose.as_bytes()).as_ref())
+    }
+
     /// The successor. Only the server can compute it.
     #[must_use]
     pub fn next(&self, current: &Credential) -> Credential {

@@ -19,6 +19,8 @@ pub enum RevokeReason {
     PasswordReset,
     AccountDisabled,
     AccountDeleted,
+    /// Its current password was guessed at: the access token is in the wrong hands.
+    PasswordGuessed,
 }
 
 impl RevokeReason {
@@ -31,6 +33,7 @@ impl RevokeReason {
             Self::PasswordReset => "password_reset",
             Self::AccountDisabled => "account_disabled",
             Self::AccountDeleted => "account_deleted",
+            Self::PasswordGuessed => "password_guessed",
         }
     }
 
@@ -44,6 +47,7 @@ impl RevokeReason {
             Some("password_reset") => Self::PasswordReset,
             Some("account_disabled") => Self::AccountDisabled,
             Some("account_deleted") => Self::AccountDeleted,
+            Some("password_guessed") => Self::PasswordGuessed,
             _ => Self::SignedOut,
         }
     }
@@ -52,7 +56,7 @@ impl RevokeReason {
     #[must_use]
     pub const fn close_reason(self) -> CloseReason {
         match self {
-            Self::SignedOut | Self::RefreshReuse => CloseReason::SignedOut,
+            Self::SignedOut | Self::RefreshReuse | Self::PasswordGuessed => CloseReason::SignedOut,
             Self::PasswordChanged | Self::PasswordReset => CloseReason::PasswordChanged,
             Self::AccountDisabled | Self::AccountDeleted => CloseReason::AccountClosed,
         }

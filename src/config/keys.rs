@@ -32,6 +32,10 @@ const fn per_core(name: &'static str, least: usize, expected: &'static str) -> K
     Key { name, fallback: Fallback::Cores { least }, expected, secret: false }
 }
 
+/// What several rates are, all of which hold.
+const RATES: &str =
+    "off, or rates such as 3/1h, 10/1d: counts from 1 to 1000000, each in a duration from 1s to 30d";
+
 pub const KEYS: &[Key] = &[
     key("http.listen", "127.0.0.1:8080", "an address and port, such as 127.0.0.1:8080 or [::1]:8080"),
     per_core("http.workers", 1, "a number of threads from 1 to 512"),
@@ -91,6 +95,10 @@ pub const KEYS: &[Key] = &[
     key("sockets.max_outbox", "1MiB", "a size from 16KiB to 256MiB, such as 1MiB"),
     key("sockets.max_per_user", "100", "a number from 1 to 1000000"),
     key("sockets.max_waiting_per_address", "20", "a number from 1 to 1000000"),
+    key("limits.mail_recipient", "3/1h, 10/1d", RATES),
+    key("limits.mail_account", "5/1h, 20/1d", RATES),
+    key("limits.mail_client", "60/1h, 300/1d", RATES),
+    key("accounts.unused_ttl", "90d", "off, or a duration from 1d to 3650d, such as 90d"),
     Key {
         name: "cluster.redis_url",
         fallback: Fallback::Fixed("off"),

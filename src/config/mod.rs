@@ -34,6 +34,9 @@ pub struct Config {
     /// For HTTP and TCP alike; plain without.
     pub tls: Option<Tls>,
     pub sockets: Sockets,
+    pub mail_limits: MailLimits,
+    /// After how long an account is removed that registered itself, verified no address and was never used again.
+    pub unused_ttl: Option<Duration>,
     pub cluster: Cluster,
     pub log: Log,
 }
@@ -203,6 +206,17 @@ impl std::fmt::Debug for MailUrl {
             Self::Smtp(_) => "smtp(***)",
         })
     }
+}
+
+/// How many emails with links anybody may ask for. Every rate of a list holds; an empty one is no limit.
+#[derive(Debug, Clone)]
+pub struct MailLimits {
+    /// To one mailbox, over all accounts.
+    pub recipient: Vec<Rate>,
+    /// About one account.
+    pub account: Vec<Rate>,
+    /// Asked for from one address.
+    pub client: Vec<Rate>,
 }
 
 #[derive(Debug, Clone)]

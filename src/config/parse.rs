@@ -13,8 +13,8 @@ use url::Url;
 use super::keys::{self, KEYS};
 use super::sources::{ConfigError, Origin, Values};
 use super::{
-    Cluster, Config, Database, Http, Log, LogFormat, Mail, MailUrl, Password, RedisUrl, SocketIo, Sockets,
-    Tcp, Tls, Tokens,
+    Cluster, Config, Database, Http, Log, LogFormat, Mail, MailLimits, MailUrl, Password, Rate, RedisUrl,
+    SocketIo, Sockets, Tcp, Tls, Tokens,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -72,6 +72,18 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             allowed_origins: values.parse("sockets.allowed_origins", |text| list(text, origin))?,
             trusted_proxies: values.parse("sockets.trusted_proxies", |text| list(text, network))?,
         },
+        mail_limits: MailLimits {
+            recipient: values.parse("limits.mail_recipient", Rate::parse_list)?,
+            account: values.parse("limits.mail_account", Rate::parse_list)?,
+            client: values.parse("limits.mail_client", Rate::parse_list)?,
+        },
+        unused_ttl: values.parse("accounts.unused_ttl", |text| {
+            if text == "off" {
+                return Some(None);
+            }
+            let ttl = humantime::parse_duration(text).ok()?;
+            (DAY..=3650 * DAY).contains(&ttl).then_some(Some(ttl))
+        })?,
         cluster: Cluster {
             redis_url: values.parse("cluster.redis_url", |text| match text {
                 "off" => Some(None),

@@ -14,6 +14,7 @@ use serde_path_to_error::Segment;
 use super::Site;
 use super::client::client_address;
 use crate::accounts::{Accounts, Device};
+use crate::auth::device::Presented;
 use crate::domain::Access;
 use crate::error::ApiError;
 use crate::models::logins::LoginKind;
@@ -138,7 +139,13 @@ pub(super) fn bad_query() -> ApiError {
 pub(super) fn device(request: &HttpRequest, site: &Site, cookie: bool) -> Device {
     let kind = if cookie { LoginKind::Browser } else { LoginKind::Token };
     let agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    Device::new(kind, agent, Some(client_address(request, &site.sockets)))
+    let device = Device::new(kind, agent, Some(client_address(request, &site.sockets)));
+    device.presenting(site.read_devices(request))
+}
+
+/// What a client says about where its user has signed in before: in the request, or in a cookie.
+pub(super) fn presented(request: &HttpRequest, site: &Site, token: Option<&str>) -> Presented {
+    token.map_or_else(|| site.read_devices(request), Presented::parse)
 }
 
 #[cfg(test)]

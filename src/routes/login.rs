@@ -4,7 +4,8 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web};
 use serde::{Deserialize, Serialize};
 
-use super::extract::{Body, SignedIn, device, required};
+use super::cookie::add;
+use super::extract::{Body, SignedIn, device, presented, required};
 use super::site::Site;
 use crate::accounts::{Accounts, Error, Grant, Profile};
 use crate::auth::refresh::CredentialKind;
@@ -18,6 +19,8 @@ pub(super) struct LoginRequest {
     password: Option<String>,
     /// Sign this browser in, with a cookie in place of a refresh token.
     cookie: bool,
+    /// What an earlier sign-in on this device was given.
+    device_token: Option<String>,
 }
 
 /// The names are RFC 6749's (section 5.1).
@@ -30,6 +33,9 @@ struct TokenResponse {
     expires_in: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
+    /// After a sign-in: for `device_token` of the next one on this device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_token: Option<String>,
 }
 
 /// `POST /api/login`
@@ -45,8 +51,10 @@ pub(super) async fn login(
     }
     let login = required("login", body.login)?;
     let password = Password::typed(required("password", body.password)?);
-    let grant = accounts.sign_in(&login, password, device(&request, &site, body.cookie)).await?;
-    Ok(token_response(StatusCode::OK, grant, &site))
+    let presented = presented(&request, &site, body.device_token.as_deref());
+    let device = device(&request, &site, body.cookie).presenting(presented);
+    let grant = accounts.sign_in(&login, password, device).await?;
+    Ok(sign_in_response(&request, StatusCode::OK, grant, &site))
 }
 
 #[derive(Deserialize, Default)]
@@ -110,6 +118,25 @@ pub(super) async fn logout(
     Ok(response)
 }
 
+/// The same after a sign-in: a browser is given what it is known by the next time as a cookie.
+pub(super) fn sign_in_response(
+    request: &HttpRequest,
+    status: StatusCode,
+    mut grant: Grant,
+    site: &Site,
+) -> HttpResponse {
+    if grant.credential.kind == CredentialKind::Refresh {
+        return token_response(status, grant, site);
+    }
+    let remembered = site.device_cookie(request, &grant);
+    grant.device_token = None;
+    let mut response = token_response(status, grant, site);
+    if let Some(cookie) = remembered {
+        add(&mut response, &cookie);
+    }
+    response
+}
+
 /// A grant as the client gets it: the long-lived part in a cookie or in the body, never in both.
 pub(super) fn token_response(status: StatusCode, grant: Grant, site: &Site) -> HttpResponse {
     let mut response = HttpResponseBuilder::new(status);
@@ -128,5 +155,6 @@ pub(super) fn token_response(status: StatusCode, grant: Grant, site: &Site) -> H
         token_type: "Bearer",
         expires_in: grant.expires_in,
         refresh_token,
+        device_token: grant.device_token,
     })
 }

@@ -1,8 +1,10 @@
 //! The account of the one who asks.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
+use super::Site;
+use super::client::client_address;
 use super::extract::{Body, SignedIn, required};
 use crate::accounts::{Accounts, DisplayName, Error, Profile};
 use crate::domain::{Email, Password};
@@ -85,13 +87,16 @@ struct Accepted {
 
 /// `POST /api/me/email`
 pub(super) async fn change_email(
+    request: HttpRequest,
     SignedIn(access): SignedIn,
     accounts: web::Data<Accounts>,
+    site: web::Data<Site>,
     Body(body): Body<ChangeEmailRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let email = Email::parse(&required("email", body.email)?).map_err(Error::from)?;
     let current = Password::typed(required("current_password", body.current_password)?);
-    accounts.change_email(&access, email, current).await?;
+    let ip = client_address(&request, &site.sockets);
+    accounts.change_email(&access, email, current, Some(ip)).await?;
     let detail = "A link is on its way. The address is yours once you follow it.";
     Ok(HttpResponse::Accepted().json(Accepted { detail }))
 }

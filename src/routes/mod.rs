@@ -77,6 +77,7 @@ pub fn configure(cfg: &mut ServiceConfig, accounts: &Accounts, site: &Site, read
         .service(page("/logout", read().to(enter::show_logout)).post(enter::logout))
         .service(page("/forgot-password", read().to(enter::show_forgot)).post(enter::forgot))
         .service(page("/reset-password/{token}", read().to(links::show_reset)).post(links::reset))
+        .service(page("/undo-email/{token}", read().to(links::show_reset)).post(links::reset))
         .service(page("/verify-email/{token}", read().to(links::show_verify)).post(links::verify))
         .service(at("/dashboard", "GET, HEAD").route(read().to(dashboard::show)))
         .service(page("/dashboard/profile", read().to(dashboard::back)).post(dashboard::rename))

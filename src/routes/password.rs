@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
 use super::client::client_address;
-use super::extract::{Body, required};
+use super::extract::{Body, presented, required};
 use super::site::Site;
 use crate::accounts::{Accounts, Error};
 use crate::domain::{Invalid, Rating, WeakPassword};
@@ -16,6 +16,8 @@ use crate::error::ApiError;
 pub(super) struct ForgotRequest {
     /// A username or an address.
     login: Option<String>,
+    /// What an earlier sign-in on this device was given.
+    device_token: Option<String>,
 }
 
 /// The same for everybody: whether there is such an account is not told.
@@ -32,7 +34,8 @@ pub(super) async fn forgot(
     Body(body): Body<ForgotRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let login = required("login", body.login)?;
-    accounts.request_reset(&login, Some(client_address(&request, &site.sockets))).await?;
+    let presented = presented(&request, &site, body.device_token.as_deref());
+    accounts.request_reset(&login, presented, Some(client_address(&request, &site.sockets)))?;
     let detail = "If there is such an account with a mail address, a link is on its way.";
     Ok(HttpResponse::build(StatusCode::ACCEPTED).json(Accepted { detail }))
 }
@@ -42,6 +45,8 @@ pub(super) async fn forgot(
 pub(super) struct ResetRequest {
     token: Option<String>,
     password: Option<String>,
+    /// Which account, if several claim the address that the link was sent to.
+    username: Option<String>,
 }
 
 /// `POST /api/reset-password`
@@ -51,7 +56,7 @@ pub(super) async fn reset(
 ) -> Result<HttpResponse, ApiError> {
     let token = required("token", body.token)?;
     let password = accounts.choose_password(required("password", body.password)?)?;
-    accounts.reset_password(&token, password).await?;
+    accounts.reset_password(&token, password, body.username).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

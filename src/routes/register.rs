@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
 use super::extract::{Body, device, required};
-use super::login::token_response;
+use super::login::sign_in_response;
 use super::site::Site;
 use crate::accounts::{Accounts, Error};
 use crate::domain::{Email, Username};
@@ -34,5 +34,5 @@ pub(super) async fn register(
     let password = accounts.choose_password(required("password", body.password)?)?;
     let email = body.email.as_deref().map(Email::parse).transpose().map_err(Error::from)?;
     let grant = accounts.register(username, password, email, device(&request, &site, body.cookie)).await?;
-    Ok(token_response(StatusCode::CREATED, grant, &site))
+    Ok(sign_in_response(&request, StatusCode::CREATED, grant, &site))
 }

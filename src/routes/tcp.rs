@@ -167,6 +167,9 @@ impl Door {
                 }
             },
             Err(Error::InvalidCredentials) => Outcome::Refused(FAILURE.as_bytes().to_vec()),
+            Err(Error::TooManyAttempts { .. }) => {
+                Outcome::Refused([FAILURE.as_bytes(), &goodbye(CloseReason::TooMany)].concat())
+            }
             Err(error) => {
                 tracing::warn!(%error, "a sign-in over TCP could not be looked at");
                 Outcome::Refused([FAILURE.as_bytes(), &goodbye(CloseReason::Overloaded)].concat())

@@ -124,6 +124,10 @@ async fn spawn(
         // Hashing for real, but not for long.
         ("password.insecure_cost", "true"),
         ("password.cost", "4"),
+        // Tests of limits set their own.
+        ("limits.mail_recipient", "off"),
+        ("limits.mail_account", "off"),
+        ("limits.mail_client", "off"),
     ];
     let url = database::url(Path::new(&dir));
     if let Some(url) = &url {
@@ -206,6 +210,22 @@ impl TestApp {
     pub async fn register_with_email(&self, username: &str, email: &str) -> Person {
         let body = json!({"username": username, "password": PASSWORD, "email": email});
         person(&self.post("/api/register", body).await.expect(201))
+    }
+
+    /// With an address that was verified.
+    pub async fn register_holder(&self, username: &str, email: &str) -> Person {
+        let before = self.mail.caught().len();
+        let person = self.register_with_email(username, email).await;
+        let mail = loop {
+            let mails = self.mail.wait_for(before + 1).await.split_off(before);
+            if let Some(mail) = mails.into_iter().find(|mail| mail.to == [email]) {
+                break mail;
+            }
+            crate::smtp::pause().await;
+        };
+        let link = json!({"token": mail.token("verify-email")});
+        self.post("/api/verify-email", link).await.expect(204);
+        person
     }
 
     /// Another device of the same person.

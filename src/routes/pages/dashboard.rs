@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use actix_web::HttpResponse;
 use serde::Deserialize;
 
+use super::super::client::client_address;
 use super::enter::NoFields;
 use super::{Browser, Form, Refusals, Visit};
 use crate::accounts::{DisplayName, Error};
@@ -165,7 +166,9 @@ pub(in super::super) async fn change_email(
 ) -> Result<HttpResponse, ApiError> {
     let done = match Email::parse(form.email.trim()) {
         Ok(email) => {
-            visit.accounts.change_email(&access, email, Password::typed(form.current_password)).await
+            let ip = client_address(&visit.request, &visit.site.sockets);
+            let current = Password::typed(form.current_password);
+            visit.accounts.change_email(&access, email, current, Some(ip)).await
         }
         Err(invalid) => Err(invalid.into()),
     };

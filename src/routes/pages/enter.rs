@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use serde::Deserialize;
 
 use super::super::client::client_address;
+use super::super::cookie::add;
 use super::super::extract::device;
 use super::{Browser, Form, Refusals, Visit};
 use crate::accounts::Grant;
@@ -101,6 +102,9 @@ async fn enter(visit: &Visit, grant: &Grant) -> Result<HttpResponse, ApiError> {
     visit.leave().await?;
     let mut response = visit.redirect("/dashboard", None);
     visit.site.give_cookie(&mut response, &grant.credential);
+    if let Some(cookie) = visit.site.device_cookie(&visit.request, grant) {
+        add(&mut response, &cookie);
+    }
     Ok(response)
 }
 
@@ -122,7 +126,8 @@ pub(in super::super) async fn forgot(
 ) -> Result<HttpResponse, ApiError> {
     let login = form.login.trim();
     let address = client_address(&visit.request, &visit.site.sockets);
-    match visit.accounts.request_reset(login, Some(address)).await {
+    let presented = visit.site.read_devices(&visit.request);
+    match visit.accounts.request_reset(login, presented, Some(address)) {
         Ok(()) => Ok(visit.redirect("/forgot-password", Some(Notice::ResetRequested))),
         Err(error) => {
             let error = ApiError::from(error);

@@ -22,11 +22,11 @@ use super::*;
 use crate::actors::{Db, Mail, Sessions};
 use crate::auth::secret::hash_token;
 use crate::clock::{Clock, ManualClock};
-use crate::config::{self, Config};
+use crate::config::{self, Config, MailLimits};
 use crate::db;
 use crate::domain::UserId;
 use crate::models::one_time_tokens::{self, Purpose};
-use crate::schema::{audit_events, logins, outbox, users};
+use crate::schema::{logins, outbox, request_counts, users};
 
 pub(super) const PASSWORD: &str = "plural teapot orbit vinegar";
 
@@ -71,6 +71,8 @@ pub(super) struct Api<S> {
 fn config(dir: &std::path::Path, public_url: &str) -> Config {
     let url = format!("sqlite:{}", dir.join("test.db").display());
     Config {
+        mail_limits: MailLimits { recipient: Vec::new(), account: Vec::new(), client: Vec::new() },
+        unused_ttl: None,
         http: config::Http { listen: ([127, 0, 0, 1], 0).into(), workers: 1 },
         public_url: public_url.parse().unwrap(),
         data_dir: dir.to_owned(),
