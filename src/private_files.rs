@@ -69,11 +69,14 @@ pub fn secure(config: &Config) -> Vec<String> {
     survey.warnings
 }
 
-/// The same for a database alone.
+/// The same for the files of a database that is read for the last time. Its directory is left behind with it, so that
+/// is not spoken of.
 #[must_use]
-pub fn secure_database(url: &DatabaseUrl) -> Vec<String> {
+pub fn secure_source(url: &DatabaseUrl) -> Vec<String> {
     let mut survey = Survey::default();
-    survey.database(url);
+    if let Some(path) = real_file(url) {
+        survey.database_files(&path);
+    }
     survey.warnings
 }
 
@@ -106,13 +109,16 @@ struct Survey {
 
 impl Survey {
     fn database(&mut self, url: &DatabaseUrl) {
-        // Behind a link is the database as well: the configuration names it, and SQLite follows the link.
-        let Some(path) = sqlite_file(url).and_then(|path| path.canonicalize().ok()) else { return };
+        let Some(path) = real_file(url) else { return };
         if let Some(parent) = path.parent() {
             self.directory(parent);
         }
+        self.database_files(&path);
+    }
+
+    fn database_files(&mut self, path: &Path) {
         for ending in COMPANIONS {
-            let mut name = path.clone().into_os_string();
+            let mut name = path.as_os_str().to_owned();
             name.push(ending);
             self.file(Path::new(&name));
         }
@@ -216,6 +222,12 @@ fn restrict(path: &Path, kind: FileType) -> io::Result<Outcome> {
 
 fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> {
     fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+/// The file of a database that is there. Behind a link is the database as well: the configuration names it, and SQLite
+/// follows the link.
+fn real_file(url: &DatabaseUrl) -> Option<PathBuf> {
+    sqlite_file(url).and_then(|path| path.canonicalize().ok())
 }
 
 /// The file of an SQLite database; none if it is only in memory, or is a PostgreSQL database.

@@ -120,7 +120,7 @@ fn a_database_elsewhere_is_found_by_any_name_that_sqlite_takes() {
         if let Some(file) = file.map(|file| dir.path().join(file)) {
             assert_eq!(mode(&file), 0o600, "{url}");
             set(&file, 0o644);
-            assert!(secure_database(&parsed).is_empty(), "{url}");
+            assert!(secure_source(&parsed).is_empty(), "{url}");
             assert_eq!(mode(&file), 0o600, "{url}");
         }
     }

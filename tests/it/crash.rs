@@ -25,8 +25,8 @@ const OLDER: usize = 10;
 /// And at the end.
 const LAST: usize = 400;
 
-/// Limits that a client of ours would meet, all being one address: none.
-const UNLIMITED: &[(&str, &str)] = &[];
+/// Limits that our clients would meet, all being one address.
+const UNLIMITED: &[(&str, &str)] = &[("DOORWARD_LIMITS__MAIL_CLIENT", "off")];
 
 fn from_environment(name: &str, fallback: impl FnOnce() -> u64) -> u64 {
     let text = std::env::var(name).ok();
@@ -64,7 +64,11 @@ async fn work(server: &Server<'_>, rng: &RefCell<TestRng>, name: &str) -> Vec<Ac
 }
 
 /// Load until the server is killed, at a moment or right after an answer.
-async fn load_and_kill(process: &Process, rng: &RefCell<TestRng>, round: u64) -> (Vec<Account>, u32) {
+async fn load_and_kill(
+    (process, mail): (&Process, &SmtpCatcher),
+    rng: &RefCell<TestRng>,
+    round: u64,
+) -> (Vec<Account>, u32) {
     let kill = || process.signal(Signal::KILL);
     let (at_answer, answers, ms) = {
         let mut rng = rng.borrow_mut();
@@ -74,6 +78,7 @@ async fn load_and_kill(process: &Process, rng: &RefCell<TestRng>, round: u64) ->
         address: process.address,
         fuse: Cell::new(at_answer.then_some(answers)),
         kill: &kill,
+        mail,
         acknowledged: Cell::new(0),
     };
     let clients = join_all((0..CLIENTS).map(async |client| {
@@ -90,12 +95,18 @@ async fn load_and_kill(process: &Process, rng: &RefCell<TestRng>, round: u64) ->
     (accounts.into_iter().flatten().collect(), server.acknowledged.get())
 }
 
-async fn check(process: &Process, rng: &RefCell<TestRng>, fresh: &mut [Account], older: &mut [Account]) {
+async fn check(
+    (process, mail): (&Process, &SmtpCatcher),
+    rng: &RefCell<TestRng>,
+    fresh: &mut [Account],
+    older: &mut [Account],
+) {
     let nothing = || {};
     let server = Server {
         address: process.address,
         fuse: Cell::new(None),
         kill: &nothing,
+        mail,
         acknowledged: Cell::new(0),
     };
     join_all(fresh.iter_mut().map(|account| account.check(&server, rng))).await;
@@ -118,19 +129,19 @@ async fn what_was_acknowledged_survives_every_kill() {
     let mut all: Vec<Account> = Vec::new();
     let mut acknowledged = 0;
     for round in 0..kills {
-        let (mut fresh, acks) = load_and_kill(&process, &rng, round).await;
+        let (mut fresh, acks) = load_and_kill((&process, &mail), &rng, round).await;
         acknowledged += acks;
         process.ended().await;
         process = Process::start_in(process.into_dir(), &variables).await;
         let older = rng.borrow_mut().random_range(0..=all.len().saturating_sub(OLDER));
         let older = older..all.len().min(older + OLDER);
-        check(&process, &rng, &mut fresh, &mut all[older]).await;
+        check((&process, &mail), &rng, &mut fresh, &mut all[older]).await;
         all.append(&mut fresh);
     }
     let step = (all.len() / LAST).max(1);
     for accounts in all.chunks_mut(step * CLIENTS) {
         let (sample, _) = accounts.split_at_mut(accounts.len().div_ceil(step));
-        check(&process, &rng, &mut [], sample).await;
+        check((&process, &mail), &rng, &mut [], sample).await;
     }
     eprintln!("{kills} kills, {} accounts, {acknowledged} acknowledgements under load", all.len());
     process.signal(Signal::KILL);

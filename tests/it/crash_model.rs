@@ -11,10 +11,14 @@ use rand::RngExt;
 use serde_json::{Value, json};
 
 use crate::app::{PASSWORD, claims};
-use crate::smtp::now;
+use crate::smtp::{SmtpCatcher, now};
 
 /// Shorter than a refresh token that was just used stays good (30 s), by what a busy machine takes.
 const GRACE: Duration = Duration::from_secs(20);
+
+/// What the mails of a registration and of a new password have in them.
+const LINK: &str = "/verify-email/";
+const NOTICE: &str = "/forgot-password";
 
 /// The server as clients see it.
 pub struct Server<'a> {
@@ -22,6 +26,7 @@ pub struct Server<'a> {
     /// Acknowledgements until it is killed; none is never by this.
     pub fuse: Cell<Option<u32>>,
     pub kill: &'a dyn Fn(),
+    pub mail: &'a SmtpCatcher,
     pub acknowledged: Cell<u32>,
 }
 
@@ -99,6 +104,21 @@ enum State {
     EndsWithPassword,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Address {
+    /// Or there is none.
+    Claimed,
+    Verified,
+    /// A link was followed, and there was no answer.
+    Unknown,
+}
+
+impl Address {
+    fn known(verified: bool) -> Self {
+        if verified { Self::Verified } else { Self::Claimed }
+    }
+}
+
 #[derive(Debug)]
 struct Device {
     access: String,
@@ -141,8 +161,11 @@ pub struct Account {
     wanted: Option<String>,
     retired: Vec<String>,
     devices: Vec<Device>,
-    /// Mails whose cause was acknowledged, or found to have happened.
-    pub notices: usize,
+    address: Address,
+    /// Mails about a change that was acknowledged, or found to have happened.
+    notices: usize,
+    /// A mail that had not left may have been taken back by a change.
+    may_lack_link: bool,
 }
 
 impl Account {
@@ -157,7 +180,9 @@ impl Account {
             wanted: None,
             retired: Vec::new(),
             devices: Vec::new(),
+            address: Address::Claimed,
             notices: 0,
+            may_lack_link: false,
         };
         let answer = server.post("/api/register", account.registration()).await;
         let answered = answer.is_some();
@@ -187,6 +212,9 @@ impl Account {
         }
         let at = live[pick(live.len())];
         match pick(8) {
+            _ if self.email.is_some() && self.address == Address::Claimed && pick(2) == 0 => {
+                self.verify(server, at).await
+            }
             0 | 1 if live.len() < 4 => self.sign_in(server).await,
             2 => self.change_password(server, at).await,
             3 if live.len() > 1 => self.sign_out(server, at).await,
@@ -223,6 +251,8 @@ impl Account {
         let chosen = format!("{PASSWORD} and {}", self.name.len() + 77);
         let body = json!({"current_password": self.password, "new_password": chosen});
         self.wanted = Some(chosen);
+        // With the other logins end the links that were asked for.
+        self.may_lack_link = true;
         let others = |devices: &mut Vec<Device>, state| {
             for (other, device) in devices.iter_mut().enumerate() {
                 if other != at && device.state == State::Live {
@@ -244,7 +274,24 @@ impl Account {
     fn password_is_changed(&mut self) {
         let chosen = self.wanted.take().expect("one was chosen");
         self.retired.push(std::mem::replace(&mut self.password, chosen));
-        self.notices += usize::from(self.email.is_some());
+        self.notices += usize::from(self.address == Address::Verified);
+    }
+
+    /// Follows the link that came by mail, if it has come.
+    async fn verify(&mut self, server: &Server<'_>, at: usize) -> Option<()> {
+        let email = self.email.as_ref()?;
+        let caught = server.mail.caught();
+        let Some(link) = caught.iter().find(|mail| mail.to.contains(email) && mail.text.contains(LINK))
+        else {
+            return self.refresh(server, at).await;
+        };
+        self.address = Address::Unknown;
+        let body = json!({"token": link.token("verify-email")});
+        let (status, body) = server.post("/api/verify-email", body).await?;
+        // Spoiled by a change of the password.
+        assert!(status == 204 || status == 400 && self.may_lack_link, "{status}: {body}");
+        self.address = Address::known(status == 204);
+        Some(())
     }
 
     async fn sign_out(&mut self, server: &Server<'_>, at: usize) -> Option<()> {
@@ -269,10 +316,8 @@ impl Account {
 
     /// Mails that must come: what each says, and how many at least.
     pub fn mails(&self) -> [(&'static str, usize); 2] {
-        [
-            ("/verify-email/", usize::from(self.registered && self.email.is_some())),
-            ("/forgot-password", self.notices),
-        ]
+        let link = self.registered && self.email.is_some() && !self.may_lack_link;
+        [(LINK, usize::from(link)), (NOTICE, self.notices)]
     }
 
     /// Holds a server that was started again to what is known. Afterwards nothing is unknown.
@@ -280,6 +325,7 @@ impl Account {
         if !self.registered {
             self.check_registration(server).await;
         }
+        self.check_address(server).await;
         self.check_password(server).await;
         for at in 0..self.devices.len() {
             let reuse = rng.borrow_mut().random_bool(0.5);
@@ -309,6 +355,19 @@ impl Account {
         assert_eq!(status, 201, "half an account: {self:?}: {body}");
         self.registered = true;
         self.devices.push(Device::new(&body));
+    }
+
+    /// An address that was verified stays so.
+    async fn check_address(&mut self, server: &Server<'_>) {
+        let Some(email) = self.email.as_ref().filter(|_| self.address != Address::Claimed) else { return };
+        // Only a verified one is good to sign in with.
+        let mut status = server.login(email, &self.password).await.0;
+        if let (401, Some(wanted)) = (status, &self.wanted) {
+            status = server.login(email, wanted).await.0;
+        }
+        let may_fail = self.address == Address::Unknown;
+        assert!(status == 200 || may_fail && status == 401, "{status}: {self:?}");
+        self.address = Address::known(status == 200);
     }
 
     /// One password works, and it is the acknowledged one.

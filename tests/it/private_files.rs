@@ -133,7 +133,7 @@ fn a_database_that_is_moved_away_is_corrected_as_well() {
     let from = format!("sqlite:{}", file.display());
     let to = "postgres://nobody@127.0.0.1:1/none";
     let outcome = run(&dir.path().join("none"), &["migrate-database", "--from", &from, "--to", to], 1);
-    assert_eq!(warnings(&outcome.stderr, &own), 1, "{}", outcome.stderr);
+    assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
     assert_eq!(mode(&file), 0o600);
 }
 
