@@ -31,7 +31,7 @@ use crate::routes::tcp::Door;
 use crate::routes::{Readiness, Site, socketio};
 use crate::session::Rules;
 use crate::tls::Certificate;
-use crate::{db, routes};
+use crate::{db, private_files, routes};
 
 /// How long a stranger may take to send a request's head.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -112,6 +112,10 @@ impl Application {
     /// # Errors
     /// As [`Application::build`].
     pub async fn build_with(config: Config, clock: Clock, additions: Additions) -> Result<Self, String> {
+        config.check_for_serving()?;
+        for warning in private_files::secure(&config) {
+            tracing::warn!("{warning}");
+        }
         let certificate = config.tls.clone().map(Certificate::load).transpose()?;
         // One a database thread, and those who look for revocations, after which nobody shall wait.
         let connections = u32::try_from(config.database.executors + WATCHERS).unwrap_or(u32::MAX);
@@ -357,19 +361,11 @@ impl Application {
 /// # Errors
 /// A sentence that names what could not be made or opened.
 pub fn open_database(config: &Config, connections: u32) -> Result<db::Pool, String> {
-    create_private_dir(&config.data_dir)?;
+    let directory = &config.data_dir;
+    private_files::create_dir(directory)
+        .map_err(|error| format!("cannot create the data directory {}: {error}", directory.display()))?;
+    private_files::create_database(&config.database.url);
     db::open(&config.database.url, connections)
-}
-
-fn create_private_dir(path: &std::path::Path) -> Result<(), String> {
-    use std::os::unix::fs::DirBuilderExt;
-
-    // Only its owner: keys, hashes and kept mails lie there.
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|error| format!("cannot create the data directory {}: {error}", path.display()))
 }
 
 /// One TCP connection, under TLS or not.

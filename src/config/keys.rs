@@ -74,6 +74,7 @@ pub const KEYS: &[Key] = &[
         expected: "preview, smtps://USER:PASSWORD@HOST or smtp://USER:PASSWORD@HOST?tls=required",
         secret: true,
     },
+    key("mail.allow_preview", "false", "true or false"),
     key(
         "mail.from",
         "Doorward <no-reply@localhost>",

@@ -50,7 +50,11 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             refresh_ttl: values.duration("tokens.refresh_ttl", access_ttl.max(5 * MINUTE)..=400 * DAY)?,
             audience: values.parse("tokens.audience", audience)?,
         },
-        mail: Mail { url: values.parse("mail.url", mail_url)?, from: values.parse("mail.from", from_str)? },
+        mail: Mail {
+            url: values.parse("mail.url", mail_url)?,
+            allow_preview: values.parse("mail.allow_preview", from_str)?,
+            from: values.parse("mail.from", from_str)?,
+        },
         tcp: values.parse("tcp.listen", |text| tcp(text, tls.is_some()))?,
         tls,
         socketio: values.parse("socketio.path", |text| match text {

@@ -79,7 +79,9 @@ async fn what_is_malformed_or_too_much_stalls_no_node() {
         said(stranger, 2, &json!({"type": "list", "part": 0, "last": true, "sessions": flood})).into_bytes(),
         said(stranger, 3, &json!({"type": "sessions", "came": flood, "went": flood})).into_bytes(),
     ];
-    noise.extend((0..2000).map(|number| said(stranger, number * 7, &json!({"type": "ask", "of": node})).into_bytes()));
+    noise.extend(
+        (0..2000).map(|number| said(stranger, number * 7, &json!({"type": "ask", "of": node})).into_bytes()),
+    );
     noise.extend((0..500).map(|_| said(Uuid::now_v7(), 1, &json!({"type": "hello"})).into_bytes()));
     for noise in noise {
         let _: () = speaker.publish(CHANNEL, noise).await.unwrap();

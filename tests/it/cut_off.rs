@@ -297,9 +297,12 @@ impl Wire {
         let cut = Arc::clone(&wire.cut);
         thread::spawn(move || {
             for client in listener.incoming() {
-                let (Ok(client), Ok(server)) = (client, TcpStream::connect(("127.0.0.1", server))) else { return };
+                let (Ok(client), Ok(server)) = (client, TcpStream::connect(("127.0.0.1", server))) else {
+                    return;
+                };
                 for (from, to) in [(&client, &server), (&server, &client)] {
-                    let (from, to, cut) = (from.try_clone().unwrap(), to.try_clone().unwrap(), Arc::clone(&cut));
+                    let (from, to, cut) =
+                        (from.try_clone().unwrap(), to.try_clone().unwrap(), Arc::clone(&cut));
                     thread::spawn(move || carry(from, to, &cut));
                 }
             }

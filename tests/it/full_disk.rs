@@ -144,7 +144,9 @@ async fn a_full_disk_ends_no_revocation<D: Door>() {
 
     disk.make_room();
     until_ready(&app, 200).await;
-    app.post("/api/login", json!({"login": "ann", "password": "plum tree in march rain 7"})).await.expect(200);
+    app.post("/api/login", json!({"login": "ann", "password": "plum tree in march rain 7"}))
+        .await
+        .expect(200);
     holds_its_reserve(&reserve(&app)).await;
 }
 

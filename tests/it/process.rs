@@ -33,7 +33,11 @@ pub struct Process {
 impl Process {
     /// Starts it on a port of its own and waits until it says which.
     pub async fn start(variables: &[(&str, &str)]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), variables).await
+    }
+
+    /// The same where another one has ended.
+    pub async fn start_in(dir: TempDir, variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
         command
             .env_clear()
@@ -80,6 +84,11 @@ impl Process {
         let data = self.dir.path().join("data");
         let url = database::url(&data);
         url.unwrap_or_else(|| format!("sqlite:{}", data.join("doorward.db").display())).parse().unwrap()
+    }
+
+    /// What it leaves: its directory.
+    pub fn into_dir(mut self) -> TempDir {
+        std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap())
     }
 
     /// What it wrote so far, to both of its outputs.

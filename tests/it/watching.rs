@@ -8,10 +8,7 @@ use serde_json::{Value, json};
 use crate::app::{TestApp, spawn_app};
 use crate::doors::{Door, at_every_door};
 
-at_every_door!(
-    changes_within_a_second_come_as_one_list,
-    lists_that_are_asked_for_too_often_are_refused,
-);
+at_every_door!(changes_within_a_second_come_as_one_list, lists_that_are_asked_for_too_often_are_refused,);
 
 const SECOND: Duration = Duration::from_secs(1);
 

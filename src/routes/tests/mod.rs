@@ -83,7 +83,11 @@ fn config(dir: &std::path::Path, public_url: &str) -> Config {
             refresh_ttl: Duration::from_hours(30 * 24),
             audience: "doorward".to_owned(),
         },
-        mail: config::Mail { url: config::MailUrl::Preview, from: "no-reply@localhost".parse().unwrap() },
+        mail: config::Mail {
+            url: config::MailUrl::Preview,
+            allow_preview: true,
+            from: "no-reply@localhost".parse().unwrap(),
+        },
         tcp: config::Tcp { listen: None },
         socketio: config::SocketIo { path: None, ping_timeout: Duration::from_secs(20) },
         tls: None,

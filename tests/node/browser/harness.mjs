@@ -20,7 +20,8 @@ const PATIENCE = 20_000;
  */
 export async function scenario(play, expected = null, hosts = {}) {
   const problems = [];
-  const known = Object.entries({ "doorward.example": process.env.DOORWARD_ADDRESS, ...hosts });
+  const ours = process.env.DOORWARD_ADDRESS;
+  const known = Object.entries({ "doorward.example": ours, [new URL(base).hostname]: ours, ...hosts });
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM,
     args: [
