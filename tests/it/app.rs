@@ -124,6 +124,9 @@ async fn spawn(
         // Hashing for real, but not for long.
         ("password.insecure_cost", "true"),
         ("password.cost", "4"),
+        // All clients of a test have one address.
+        ("sockets.max_per_address", "100000"),
+        ("connections.max_per_address", "100000"),
     ];
     let url = database::url(Path::new(&dir));
     if let Some(url) = &url {
