@@ -10,6 +10,8 @@ mod cluster;
 mod conformance;
 mod connect;
 mod connect_terminal;
+mod connections;
+mod crowd;
 mod database;
 mod doors;
 mod drain;
