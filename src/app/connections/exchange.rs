@@ -255,7 +255,7 @@ mod tests {
         }
         assert_eq!(exchange.pass(&[b'x'; 100], 20_000), (22, Some(Mark::new(Phase::Busy, NEVER))));
         exchange.begin(Kind::Length(1 << 20), 0);
-        assert_eq!(exchange.pass(&[0; 160_000], 9_000).1, Some(Mark::new(Phase::Body, 25_000)));
+        assert_eq!(exchange.pass(&vec![0; 160_000], 9_000).1, Some(Mark::new(Phase::Body, 25_000)));
     }
 
     #[test]

@@ -111,12 +111,10 @@ impl Line {
         while let Some(length) = bytes[start..].iter().position(|byte| *byte == b'\n') {
             self.fill(&bytes[start..start + length]);
             start += length + 1;
-            if !std::mem::take(&mut self.filled) {
-                if self.begun {
-                    return Some(start);
-                }
-            } else {
-                self.begun = true;
+            match (std::mem::take(&mut self.filled), self.begun) {
+                (true, _) => self.begun = true,
+                (false, true) => return Some(start),
+                (false, false) => {}
             }
         }
         self.fill(&bytes[start..]);

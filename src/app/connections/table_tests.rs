@@ -2,12 +2,12 @@ use super::*;
 
 const BOUNDS: Bounds = Bounds { total: 20, reserve: 4, over_tcp: 10, per_address: 8, handshakes: 3 };
 
-fn client(last: u8) -> Option<IpAddr> {
-    Some(IpAddr::from([192, 0, 2, last]))
+fn address(last: u8) -> IpAddr {
+    IpAddr::from([192, 0, 2, last])
 }
 
 fn admit(table: &mut Table, last: u8, phase: Phase, due: u64) -> Option<Admitted> {
-    table.admit(client(last), Listener::Http, Mark::new(phase, due), None)
+    table.admit(Some(address(last)), Listener::Http, Mark::new(phase, due), None)
 }
 
 /// So many, each younger than the one before, and what went for them.
@@ -40,13 +40,13 @@ fn an_address_has_its_bound_and_trades_its_own_idle_connections() {
     busy[5].set(Mark::new(Phase::Idle, 5));
     let next = admit(&mut table, 1, Phase::Head, 0).unwrap();
     assert_eq!(next.displaced[0].id, busy[5].id, "the one that is idle for longest");
-    assert_eq!(table.open_of(client(1)), 8);
+    assert_eq!(table.open_of(Some(address(1))), 8);
     for entry in &busy {
         table.remove(entry);
         table.remove(entry);
     }
     table.remove(&next.entry);
-    assert_eq!(table.open_of(client(1)), 0);
+    assert_eq!(table.open_of(Some(address(1))), 0);
     assert_eq!(table.open, 1);
 }
 
@@ -73,7 +73,7 @@ fn when_it_is_full_the_client_with_most_makes_room() {
     let next = admit(&mut table, 6, Phase::Head, 0).unwrap();
     assert_eq!(next.displaced[0].id, first[0].id);
     // Whoever has most pays for its own.
-    assert_eq!(displaced(admit(&mut table, 2, Phase::Head, 0)), [client(2)]);
+    assert_eq!(displaced(admit(&mut table, 2, Phase::Head, 0)), [Some(address(2))]);
     assert_eq!(table.open, 20);
 }
 
@@ -90,10 +90,10 @@ fn without_idle_ones_the_youngest_that_waits_goes_but_not_for_a_client_that_has_
     for entry in &first[..6] {
         entry.set(Mark::new(Phase::Busy, NEVER));
     }
-    assert_eq!(displaced(admit(&mut table, 6, Phase::Head, 0)), [client(1)]);
+    assert_eq!(displaced(admit(&mut table, 6, Phase::Head, 0)), [Some(address(1))]);
     // Its others are being served, and the second's as well.
-    assert_eq!(displaced(admit(&mut table, 7, Phase::Head, 0)), [client(3)]);
-    assert_eq!(displaced(admit(&mut table, 8, Phase::Head, 0)), [client(3)]);
+    assert_eq!(displaced(admit(&mut table, 7, Phase::Head, 0)), [Some(address(3))]);
+    assert_eq!(displaced(admit(&mut table, 8, Phase::Head, 0)), [Some(address(3))]);
     assert!(admit(&mut table, 9, Phase::Head, 0).is_some(), "of the last with more than it has");
 }
 
@@ -105,8 +105,8 @@ fn a_live_session_keeps_its_place_and_is_not_looked_at() {
         table.live(entry);
         table.live(entry);
     }
-    assert_eq!(table.open_of(client(1)), 8);
-    assert!(table.clients[&client(1)].entries.is_empty());
+    assert_eq!(table.open_of(Some(address(1))), 8);
+    assert!(table.clients[&Some(address(1))].entries.is_empty());
     assert!(table.overdue(NEVER - 1, 0).cut.is_empty());
     table.ending(&live[2], Mark::new(Phase::Closing, 5));
     table.ending(&live[2], Mark::new(Phase::Closing, 5));
@@ -115,7 +115,7 @@ fn a_live_session_keeps_its_place_and_is_not_looked_at() {
     table.live(&live[2]);
     table.ending(&live[2], Mark::new(Phase::Closing, 5));
     table.remove(&live[0]);
-    assert_eq!((table.open_of(client(1)), table.open), (6, 6));
+    assert_eq!((table.open_of(Some(address(1))), table.open), (6, 6));
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn what_is_overdue_leaves_and_a_late_head_is_told_first() {
     let entries = fill(&mut table, 1, Phase::Idle, 3);
     let head = admit(&mut table, 1, Phase::Head, 101).unwrap().entry;
     let over_tcp =
-        table.admit(client(1), Listener::Tcp, Mark::new(Phase::Prompt, NEVER), None).unwrap().entry;
+        table.admit(Some(address(1)), Listener::Tcp, Mark::new(Phase::Prompt, NEVER), None).unwrap().entry;
     let overdue = table.overdue(101, 50);
     assert_eq!(overdue.cut.iter().map(|entry| entry.id).collect::<Vec<_>>(), [entries[0].id, entries[1].id]);
     assert_eq!(overdue.late[0].id, head.id);
@@ -139,14 +139,18 @@ fn what_is_overdue_leaves_and_a_late_head_is_told_first() {
 fn the_tcp_door_has_a_bound_of_its_own_within_the_others() {
     let mut table = Table::new(BOUNDS);
     let prompt = Mark::new(Phase::Prompt, NEVER);
-    let over_tcp = |table: &mut Table, last| table.admit(client(last), Listener::Tcp, prompt, None);
+    let over_tcp = |table: &mut Table, last| table.admit(Some(address(last)), Listener::Tcp, prompt, None);
     for last in [1, 1, 1, 1, 1, 1, 2, 2, 2, 2] {
         assert!(over_tcp(&mut table, last).unwrap().displaced.is_empty());
     }
     fill(&mut table, 3, Phase::Idle, 6);
     assert!(over_tcp(&mut table, 1).is_none());
     let youngest = over_tcp(&mut table, 4).unwrap();
-    assert_eq!(youngest.displaced[0].client, client(1), "an idle connection at the other door is no help");
+    assert_eq!(
+        youngest.displaced[0].client,
+        Some(address(1)),
+        "an idle connection at the other door is no help"
+    );
 }
 
 #[test]
@@ -161,7 +165,7 @@ fn the_oldest_handshake_of_an_address_makes_room_for_its_next() {
     assert_eq!(fifth.displaced[0].id, shaking[1].id);
     // It is gone already: its own thread only learns of it later.
     table.secured(&shaking[1], Mark::new(Phase::Head, 9));
-    assert_eq!(table.clients[&client(1)].handshakes, 3);
+    assert_eq!(table.clients[&Some(address(1))].handshakes, 3);
     assert_eq!(table.overdue(200, 0).cut.len(), 4);
     assert_eq!(table.open, 1);
 }
@@ -176,10 +180,10 @@ fn trusted_proxies_are_not_counted_as_one_client_and_go_last() {
     fill(&mut table, 1, Phase::Idle, 3);
     assert_eq!(
         displaced(table.admit(None, Listener::Http, Mark::new(Phase::Busy, NEVER), None)),
-        [client(1)]
+        [Some(address(1))]
     );
     for _ in 0..2 {
-        assert_eq!(displaced(admit(&mut table, 2, Phase::Busy, NEVER)), [client(1)]);
+        assert_eq!(displaced(admit(&mut table, 2, Phase::Busy, NEVER)), [Some(address(1))]);
     }
     assert_eq!(displaced(admit(&mut table, 3, Phase::Busy, NEVER)), [None]);
 }
