@@ -18,8 +18,8 @@ use crate::config;
 use crate::domain::{LoginId, SessionId, UserId};
 use crate::protocol::{CloseReason, SessionInfo};
 
+use directory::{Addresses, Counts, Users};
 pub use directory::{Ticket, WaitingTicket};
-use directory::{Users, Waiting};
 
 /// While draining, each worker closes this many sessions every [`DRAIN_PACE`]: ten thousand clients that
 /// come back at the same instant would be the next outage.
@@ -35,7 +35,7 @@ struct Shared {
     revocations: Arc<Revocations>,
     users: Arc<Users>,
     cluster: Cluster,
-    waiting: Arc<Waiting>,
+    addresses: Arc<Addresses>,
     draining: watch::Sender<bool>,
     max_open: usize,
     /// Sessions that are registered, for a drain to wait on.
@@ -56,7 +56,10 @@ impl Sessions {
             revocations: Arc::default(),
             users: Arc::new(Users::new(limits.max_per_user, cluster.clone())),
             cluster,
-            waiting: Arc::new(Waiting::new(limits.max_waiting_per_address)),
+            addresses: Arc::new(Addresses::new(Counts {
+                open: limits.max_per_address,
+                waiting: limits.max_waiting_per_address,
+            })),
             draining: watch::Sender::new(false),
             max_open: limits.max_open,
             registered: watch::Sender::new(0),
@@ -179,16 +182,22 @@ impl WorkerSessions {
         *self.all.0.registered.borrow() >= self.all.0.max_open
     }
 
-    /// A place among the user's sessions, or none if there are too many.
+    /// A place among the sessions of the user and of the address, or none if there are too many. With the place
+    /// that it has at its address, if it had to sign in first.
     #[must_use]
-    pub fn admit(&self, info: SessionInfo) -> Option<Ticket> {
-        Users::admit(&self.all.0.users, info)
+    pub fn admit(&self, info: SessionInfo, waiting: Option<WaitingTicket>) -> Option<Ticket> {
+        let place = match waiting {
+            Some(waiting) => waiting.into_place(),
+            None => Addresses::admit(&self.all.0.addresses, info.address),
+        };
+        Users::admit(&self.all.0.users, info, place?)
     }
 
-    /// A place among the sockets of an address that have not signed in, or none if there are too many.
+    /// A place among the sockets of an address, for one that has not signed in; or none if there are too many of
+    /// either kind.
     #[must_use]
     pub fn wait(&self, address: IpAddr) -> Option<WaitingTicket> {
-        Waiting::admit(&self.all.0.waiting, address)
+        Addresses::wait(&self.all.0.addresses, address)
     }
 
     #[must_use]

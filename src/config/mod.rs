@@ -33,6 +33,7 @@ pub struct Config {
     pub socketio: SocketIo,
     /// For HTTP and TCP alike; plain without.
     pub tls: Option<Tls>,
+    pub connections: Connections,
     pub sockets: Sockets,
     pub mail_limits: MailLimits,
     /// After how long an account is removed that registered itself, verified no address and was never used again.
@@ -241,6 +242,13 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
+/// Bounds of connections, at every listener, before and after a sign-in.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    /// Of one address. Trusted proxies are not counted over HTTP.
+    pub max_per_address: usize,
+}
+
 /// Bounds of live sockets.
 #[derive(Debug, Clone)]
 pub struct Sockets {
@@ -253,6 +261,8 @@ pub struct Sockets {
     /// Bytes that may wait for a client that does not read.
     pub max_outbox: usize,
     pub max_per_user: usize,
+    /// Of one address, signed in or not.
+    pub max_per_address: usize,
     /// Sockets of one address that have not signed in yet.
     pub max_waiting_per_address: usize,
     /// Of all users together. Past it even a good token is answered with 1013.

@@ -123,6 +123,8 @@ fn every_bound_is_kept() {
         ("sockets.max_per_user", "0", "1000001"),
         ("sockets.max_waiting_per_address", "0", "1000001"),
         ("sockets.max_open", "0", "10000001"),
+        ("sockets.max_per_address", "0", "10000001"),
+        ("connections.max_per_address", "0", "20000001"),
     ] {
         for text in [low, high, "", "-1", "many"] {
             let message = error("", &[], &[(key, text)]);

@@ -116,6 +116,16 @@ impl Process {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    /// The CPU time that it has used.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // After the name, which may hold anything: the state is field 3, user and system time are 14 and 15.
+        let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+        let ticks = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        // In hundredths of a second, whatever the kernel's own clock is.
+        Duration::from_millis(ticks * 10)
+    }
+
     /// Waits for its end, and for its last words.
     pub async fn ended(&mut self) -> ExitStatus {
         let deadline = smtp::now() + PATIENCE;

@@ -107,7 +107,7 @@ impl<C: Carrier> Session<C> {
         let login = access.login;
         let (rules, welcome) = stranger.sign_in(self.id, access, expires, now, to);
         self.rules = Some(session::Session::Authenticated(rules));
-        let Some(ticket) = self.sessions.admit(info) else {
+        let Some(ticket) = self.sessions.admit(info, self.waiting.take()) else {
             self.close(CloseReason::TooMany, context);
             return;
         };
