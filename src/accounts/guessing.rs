@@ -111,7 +111,8 @@ impl Accounts {
         let (user, failures) = self
             .0
             .db
-            .run_writing(move |conn| {
+            // A new password is a revocation as well: on a full disk there is room for it.
+            .run_revoking(move |conn| {
                 db::write(conn, |conn| {
                     let now = this.0.clock.now();
                     let user = users::find_active(conn, id)?.ok_or(super::profile::GONE)?;
@@ -145,7 +146,7 @@ impl Accounts {
     async fn clear(&self, slots: [Slot; 2]) -> Result<(), Error> {
         self.0
             .db
-            .run_writing(move |conn| {
+            .run_revoking(move |conn| {
                 db::write(conn, |conn| {
                     for slot in &slots {
                         failed_attempts::clear(conn, slot)?;
