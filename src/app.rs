@@ -26,6 +26,7 @@ use crate::actors::{Cluster, Db, Mail, Sessions};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::events::Events;
+use crate::limits::RateLimits;
 use crate::routes::dev_mail::DevMail;
 use crate::routes::tcp::Door;
 use crate::routes::{Readiness, Site, socketio};
@@ -63,6 +64,7 @@ pub struct Application {
     accounts: Accounts,
     sessions: Sessions,
     mail: Mail,
+    rates: RateLimits,
     /// None if there are no others.
     node: Option<Node>,
     readiness: Readiness,
@@ -136,6 +138,7 @@ impl Application {
             None => None,
         };
         let readiness = Readiness::default();
+        let rates = RateLimits::new(&config.limits, &clock);
         Ok(Self {
             config,
             clock,
@@ -146,6 +149,7 @@ impl Application {
             accounts,
             sessions,
             mail,
+            rates,
             node,
             readiness,
             additions,
@@ -192,6 +196,7 @@ impl Application {
         let watch = rt::spawn(self.accounts.clone().watch());
         let ends = rt::spawn(self.accounts.clone().end_connections());
         let janitor = rt::spawn(purge_for_ever(self.accounts.clone(), self.clock.clone()));
+        let sweep = rt::spawn(self.rates.clone().sweep_for_ever(self.clock.clone()));
         let certificate = self.certificate.clone().map(|certificate| rt::spawn(certificate.watch()));
         let node = self.node.map(|node| {
             let logins = self.accounts.logins().clone();
@@ -221,7 +226,9 @@ impl Application {
         if tokio::time::timeout(MAILS_LIMIT, self.mail.finish()).await.is_err() {
             tracing::warn!("mails under way are sent again at the next start");
         }
-        for task in [Some(watch), Some(ends), Some(janitor), certificate, node].into_iter().flatten() {
+        for task in
+            [Some(watch), Some(ends), Some(janitor), Some(sweep), certificate, node].into_iter().flatten()
+        {
             task.abort();
         }
         server.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
@@ -253,7 +260,7 @@ impl Application {
         let mails = web::Data::new(DevMail::new(&self.config));
         let clock = web::Data::new(self.clock.clone());
         let (accounts, readiness) = (self.accounts.clone(), self.readiness.clone());
-        let sessions = self.sessions.clone();
+        let (sessions, rates) = (self.sessions.clone(), self.rates.clone());
         let app = move || {
             let sessions = sessions.start_worker();
             App::new()
@@ -269,7 +276,7 @@ impl Application {
                         routes(table);
                     }
                 })
-                .configure(|table| routes::configure(table, &accounts, &site, &readiness))
+                .configure(|table| routes::configure(table, &accounts, &site, &rates, &readiness))
         };
         // The same for two types of connections.
         macro_rules! service {
@@ -315,6 +322,7 @@ impl Application {
         let places = Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
         let (accounts, sessions, limits) =
             (self.accounts.clone(), self.sessions.clone(), self.config.sockets.clone());
+        let rates = self.rates.clone();
         server.listen("tcp", listener.try_clone()?, move || {
             let (tls, places) = (tls.clone(), Arc::clone(&places));
             // This worker's own manager, and what all share.
@@ -322,6 +330,7 @@ impl Application {
                 accounts: accounts.clone(),
                 house: Arc::clone(&house),
                 limits: limits.clone(),
+                rates: rates.clone(),
                 sessions: sessions.start_worker(),
             };
             fn_service(move |stream: TcpStream| {

@@ -15,6 +15,7 @@
 //! | [`models`], [`schema`], [`db`] | rows and queries; the connection |
 //! | [`emails`] | what mails say |
 //! | [`pages`] | what people see in a browser |
+//! | [`limits`] | how often one network may do what, by its address |
 //! | [`domain`], [`clock`] | values that were parsed; the time |
 //!
 //! Arrows never point back: `main -> cli -> app -> routes -> accounts -> actors -> {session, models, auth} ->
@@ -32,6 +33,7 @@ pub mod emails;
 pub mod error;
 pub mod events;
 pub mod import;
+pub mod limits;
 pub mod models;
 pub mod pages;
 pub mod protocol;

@@ -112,6 +112,12 @@ impl Accounts {
         }
     }
 
+    /// Whether this token's signature was found good lately, so that [`Accounts::admit`] costs next to nothing.
+    #[must_use]
+    pub fn knows(&self, token: &str) -> bool {
+        self.0.tokens.knows(token)
+    }
+
     /// Waits a moment, if need be, until this process knows of the revocations that there are.
     pub async fn sure(&self) {
         self.0.logins.sessions.revocations().freshness().sure().await;

@@ -32,6 +32,8 @@ const fn per_core(name: &'static str, least: usize, expected: &'static str) -> K
     Key { name, fallback: Fallback::Cores { least }, expected, secret: false }
 }
 
+const RATE: &str = "off, or a count from 1 to 1000000 and a duration from 1s to 30d, such as 30/1m";
+
 pub const KEYS: &[Key] = &[
     key("http.listen", "127.0.0.1:8080", "an address and port, such as 127.0.0.1:8080 or [::1]:8080"),
     per_core("http.workers", 1, "a number of threads from 1 to 512"),
@@ -90,6 +92,15 @@ pub const KEYS: &[Key] = &[
     key("sockets.max_outbox", "1MiB", "a size from 16KiB to 256MiB, such as 1MiB"),
     key("sockets.max_per_user", "100", "a number from 1 to 1000000"),
     key("sockets.max_waiting_per_address", "20", "a number from 1 to 1000000"),
+    key("limits.sign_in", "60/1m", RATE),
+    key("limits.register", "30/10m", RATE),
+    key("limits.forgot_password", "20/10m", RATE),
+    key("limits.links", "120/1m", RATE),
+    key("limits.refresh", "6000/1m", RATE),
+    key("limits.password_strength", "300/1m", RATE),
+    key("limits.handshakes", "6000/1m", RATE),
+    key("limits.polls", "60000/1m", RATE),
+    key("limits.bad_tokens", "1200/1m", RATE),
     Key {
         name: "cluster.redis_url",
         fallback: Fallback::Fixed("off"),

@@ -34,6 +34,7 @@ pub struct Config {
     /// For HTTP and TCP alike; plain without.
     pub tls: Option<Tls>,
     pub sockets: Sockets,
+    pub limits: Limits,
     pub cluster: Cluster,
     pub log: Log,
 }
@@ -214,6 +215,21 @@ pub struct Sockets {
     pub allowed_origins: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+}
+
+/// How often one network may do each of these, see [`crate::limits`]. None is no limit.
+#[derive(Debug, Clone, Default)]
+pub struct Limits {
+    pub sign_in: Option<Rate>,
+    pub register: Option<Rate>,
+    pub forgot_password: Option<Rate>,
+    pub links: Option<Rate>,
+    pub refresh: Option<Rate>,
+    pub password_strength: Option<Rate>,
+    pub handshakes: Option<Rate>,
+    pub polls: Option<Rate>,
+    /// Counts tokens and cookies that are refused.
+    pub bad_tokens: Option<Rate>,
 }
 
 #[derive(Debug, Clone)]

@@ -5,17 +5,23 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
 use super::client::client_address;
-use super::extract::{Body, required};
+use super::extract::required;
+use super::limit::{Counts, Limited};
 use super::site::Site;
 use crate::accounts::{Accounts, Error};
 use crate::domain::{Invalid, Rating, WeakPassword};
 use crate::error::ApiError;
+use crate::limits::Limit;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct ForgotRequest {
     /// A username or an address.
     login: Option<String>,
+}
+
+impl Counts for ForgotRequest {
+    const LIMIT: Limit = Limit::ForgotPassword;
 }
 
 /// The same for everybody: whether there is such an account is not told.
@@ -29,7 +35,7 @@ pub(super) async fn forgot(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
     site: web::Data<Site>,
-    Body(body): Body<ForgotRequest>,
+    Limited(body): Limited<ForgotRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let login = required("login", body.login)?;
     accounts.request_reset(&login, Some(client_address(&request, &site.sockets))).await?;
@@ -44,10 +50,14 @@ pub(super) struct ResetRequest {
     password: Option<String>,
 }
 
+impl Counts for ResetRequest {
+    const LIMIT: Limit = Limit::Link;
+}
+
 /// `POST /api/reset-password`
 pub(super) async fn reset(
     accounts: web::Data<Accounts>,
-    Body(body): Body<ResetRequest>,
+    Limited(body): Limited<ResetRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let token = required("token", body.token)?;
     let password = accounts.choose_password(required("password", body.password)?)?;
@@ -64,6 +74,10 @@ pub(super) struct RateRequest {
     email: String,
 }
 
+impl Counts for RateRequest {
+    const LIMIT: Limit = Limit::PasswordStrength;
+}
+
 #[derive(Serialize)]
 struct RateResponse {
     /// zxcvbn's, from 0 to 4.
@@ -78,7 +92,7 @@ struct RateResponse {
 /// `POST /api/password-strength`: how good a password would be. Nothing is kept or compared with anybody's.
 pub(super) async fn rate(
     accounts: web::Data<Accounts>,
-    Body(body): Body<RateRequest>,
+    Limited(body): Limited<RateRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let rating = match accounts.choose_password(required("password", body.password)?) {
         Ok(password) => {

@@ -25,6 +25,19 @@ use crate::smtp::SmtpCatcher;
 /// A password that zxcvbn likes.
 pub const PASSWORD: &str = "correct horse battery staple 9";
 
+/// The whole suite comes from one address. Tests of the limits set them.
+pub const NO_LIMITS: [(&str, &str); 9] = [
+    ("limits.sign_in", "off"),
+    ("limits.register", "off"),
+    ("limits.forgot_password", "off"),
+    ("limits.links", "off"),
+    ("limits.refresh", "off"),
+    ("limits.password_strength", "off"),
+    ("limits.handshakes", "off"),
+    ("limits.polls", "off"),
+    ("limits.bad_tokens", "off"),
+];
+
 pub struct TestApp {
     pub address: SocketAddr,
     /// The TCP door.
@@ -125,6 +138,7 @@ async fn spawn(
         ("password.insecure_cost", "true"),
         ("password.cost", "4"),
     ];
+    pairs.extend(NO_LIMITS);
     let url = database::url(Path::new(&dir));
     if let Some(url) = &url {
         pairs.push(("database.url", url));
