@@ -18,6 +18,7 @@ mod fuzz;
 mod fuzz_packets;
 mod import;
 mod import_runs;
+mod limits;
 mod line;
 mod live;
 mod logs;

@@ -279,7 +279,7 @@ fn client() -> awc::Client {
     awc::Client::builder().timeout(Duration::from_secs(30)).disable_redirects().finish()
 }
 
-async fn read<S>(mut response: awc::ClientResponse<S>) -> Answer
+pub async fn read<S>(mut response: awc::ClientResponse<S>) -> Answer
 where
     S: futures_util::Stream<Item = Result<actix_web::web::Bytes, actix_web::error::PayloadError>> + Unpin,
 {
