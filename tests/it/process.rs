@@ -53,7 +53,7 @@ impl Process {
         process
     }
 
-    /// The same by a command that somebody else has made. Its log may go to a file.
+    /// The same by a command that the caller has made. Its log may go to a file.
     pub async fn of(mut command: Command, log: Option<File>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let has_file = log.is_some();
