@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Accounts, Error};
+use crate::actors::carrier::PeerSocket;
+use crate::actors::hasher::Caller;
 use crate::auth::revocation::RevokeReason;
 use crate::domain::{Access, LoginId, UserId};
 use crate::models::logins::{self, LiveLogin, LoginKind, Scope};
@@ -18,6 +20,8 @@ pub struct Device {
     pub kind: LoginKind,
     pub user_agent: Option<String>,
     pub ip: Option<IpAddr>,
+    /// The connection that waits for the answer.
+    pub socket: Option<PeerSocket>,
 }
 
 impl Device {
@@ -25,7 +29,16 @@ impl Device {
     pub fn new(kind: LoginKind, user_agent: Option<&str>, ip: Option<IpAddr>) -> Self {
         // A NUL cannot be kept in every database's text; other control characters are nobody's name.
         let clean = |text: &str| text.chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT).collect();
-        Self { kind, user_agent: user_agent.map(clean), ip }
+        Self { kind, user_agent: user_agent.map(clean), ip, socket: None }
+    }
+
+    #[must_use]
+    pub fn over(self, socket: Option<PeerSocket>) -> Self {
+        Self { socket, ..self }
+    }
+
+    pub(super) const fn caller(&self) -> Caller {
+        Caller { address: self.ip, socket: self.socket }
     }
 }
 

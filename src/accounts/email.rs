@@ -3,6 +3,7 @@
 use super::error::on_duplicate;
 use super::sign_in::still_confirmed;
 use super::{Accounts, Error, MAIL_PAUSE};
+use crate::actors::hasher::Caller;
 use crate::auth::secret::hash_token;
 use crate::db;
 use crate::domain::{Access, Email, Password};
@@ -17,8 +18,14 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::WrongPassword`], [`Error::Token`], those of the database and the hasher.
-    pub async fn change_email(&self, access: &Access, email: Email, current: Password) -> Result<(), Error> {
-        let user = self.confirm(access.user, current).await?;
+    pub async fn change_email(
+        &self,
+        access: &Access,
+        email: Email,
+        current: Password,
+        caller: Caller,
+    ) -> Result<(), Error> {
+        let user = self.confirm(access.user, current, caller).await?;
         let this = self.clone();
         self.0
             .db

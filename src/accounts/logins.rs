@@ -57,24 +57,51 @@ impl Logins {
         T: Send + 'static,
         E: From<DbError> + From<diesel::result::Error> + Send + 'static,
     {
+        self.db.run_writing(self.revoking(reason, work)).await
+    }
+
+    /// The same for what must not be refused because others keep the database busy. See
+    /// [`Db::run_writing_patiently`].
+    ///
+    /// # Errors
+    /// As [`Logins::revoke_with`].
+    pub async fn revoke_patiently<T, E>(
+        &self,
+        reason: RevokeReason,
+        work: impl FnOnce(&mut Conn) -> Result<(T, Option<Scope>), E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + From<diesel::result::Error> + Send + 'static,
+    {
+        self.db.run_writing_patiently(self.revoking(reason, work)).await
+    }
+
+    fn revoking<T, E>(
+        &self,
+        reason: RevokeReason,
+        work: impl FnOnce(&mut Conn) -> Result<(T, Option<Scope>), E> + Send + 'static,
+    ) -> impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static
+    where
+        T: Send + 'static,
+        E: From<diesel::result::Error> + Send + 'static,
+    {
         let this = self.clone();
-        self.db
-            .run_writing(move |conn| {
-                let (value, ended) = db::write(conn, |conn| {
-                    // Inside: the write lock may have been waited for, and a poll looks for late moments.
-                    let now = this.clock.now();
-                    let (value, scope) = work(conn)?;
-                    let ended = match scope {
-                        Some(scope) => logins::revoke(conn, scope, reason, now)?,
-                        None => Vec::new(),
-                    };
-                    Ok::<_, E>((value, ended))
-                })?;
-                // On the executor's thread: a caller that stopped waiting does not slow the closing.
-                this.ended_here(ended, reason);
-                Ok(value)
-            })
-            .await
+        move |conn| {
+            let (value, ended) = db::write(conn, |conn| {
+                // Inside: the write lock may have been waited for, and a poll looks for late moments.
+                let now = this.clock.now();
+                let (value, scope) = work(conn)?;
+                let ended = match scope {
+                    Some(scope) => logins::revoke(conn, scope, reason, now)?,
+                    None => Vec::new(),
+                };
+                Ok::<_, E>((value, ended))
+            })?;
+            // On the executor's thread: a caller that stopped waiting does not slow the closing.
+            this.ended_here(ended, reason);
+            Ok(value)
+        }
     }
 
     /// Ends these logins, as [`Logins::revoke`] ends one.

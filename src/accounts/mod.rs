@@ -24,9 +24,10 @@ use chrono::TimeDelta;
 use diesel::QueryResult;
 use diesel::connection::SimpleConnection;
 
+use crate::actors::hasher::{Caller, Class, Lane, Workload};
 use crate::actors::{Db, Hasher, Mail, Sessions};
 use crate::auth::keys::Jwks;
-use crate::auth::refresh::RefreshKey;
+use crate::auth::refresh::{CredentialKeys, CredentialKind, Presented};
 use crate::auth::tokens::{TokenError, Tokens};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
@@ -46,6 +47,9 @@ pub use sign_in::Grant;
 /// Seconds in which a mail is not asked for twice: neither an impatient person nor a hostile one fills a mailbox.
 const MAIL_PAUSE: TimeDelta = TimeDelta::seconds(60);
 
+/// How long a node of an earlier version may go on issuing credentials without a tag.
+const ROLLING_UPGRADE: TimeDelta = TimeDelta::days(1);
+
 /// Everything that can be done to accounts. Cheap to clone.
 #[derive(Clone)]
 pub struct Accounts(Arc<Inner>);
@@ -54,7 +58,9 @@ struct Inner {
     db: Db,
     hasher: Hasher,
     tokens: Tokens,
-    refresh_key: RefreshKey,
+    credentials: CredentialKeys,
+    /// Until when a credential without a tag may be one that an earlier version issued.
+    untagged_until: Option<Timestamp>,
     logins: Logins,
     ended: connection::Ended,
     mail: Mail,
@@ -78,6 +84,7 @@ impl Accounts {
         config: &Config,
     ) -> Result<Self, Error> {
         let access_ttl = config.tokens.access_ttl;
+        let refresh_ttl = time_delta(config.tokens.refresh_ttl);
         let keys = {
             let clock = clock.clone();
             db.run_writing(move |conn| keys::load_or_create(conn, clock.now(), time_delta(access_ttl)))
@@ -86,14 +93,15 @@ impl Accounts {
         Ok(Self(Arc::new(Inner {
             hasher: Hasher::start(&config.password),
             tokens: Tokens::new(keys.keyring, &config.tokens, &config.public_url, clock.clone()),
-            refresh_key: keys.refresh,
+            credentials: keys.credentials,
+            untagged_until: keys.tagged_since.map(|since| since + refresh_ttl + ROLLING_UPGRADE),
             ended: connection::Ended::default(),
             logins: Logins::new(db.clone(), sessions, clock.clone(), access_ttl),
             db,
             mail,
             clock,
             access_ttl: time_delta(access_ttl),
-            refresh_ttl: time_delta(config.tokens.refresh_ttl),
+            refresh_ttl,
             min_password: config.password.min_length,
         })))
     }
@@ -153,8 +161,26 @@ impl Accounts {
     ///
     /// # Errors
     /// Those of the hasher, on whose threads it is judged.
-    pub async fn rate_password(&self, password: Password, about: Vec<String>) -> Result<Rating, Error> {
-        Ok(self.0.hasher.run(move |_| password.rate(&about)).await?)
+    pub async fn rate_password(
+        &self,
+        password: Password,
+        about: Vec<String>,
+        caller: Caller,
+    ) -> Result<Rating, Error> {
+        Ok(self.0.hasher.rate(Lane::new(Class::Rating, caller), password, about).await?)
+    }
+
+    /// How much password work there was and is.
+    #[must_use]
+    pub fn workload(&self) -> Workload {
+        self.0.hasher.workload()
+    }
+
+    /// Reads a credential that a client presents. One that was made up is refused here, for the cost of a MAC.
+    fn read_credential(&self, kind: CredentialKind, text: &str) -> Option<Presented> {
+        let presented = self.0.credentials.read(kind, text)?;
+        let may_be_old = || self.0.untagged_until.is_some_and(|until| self.0.clock.now() < until);
+        (presented.is_ours || may_be_old()).then_some(presented)
     }
 
     /// Whether the database answers.

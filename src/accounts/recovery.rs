@@ -7,6 +7,7 @@ use diesel::QueryResult;
 use super::profile::about;
 use super::sign_in::LoginName;
 use super::{Accounts, Error, MAIL_PAUSE};
+use crate::actors::hasher::{Caller, Class, Lane};
 use crate::auth::revocation::RevokeReason;
 use crate::auth::secret::hash_token;
 use crate::clock::Timestamp;
@@ -76,11 +77,12 @@ impl Accounts {
     /// # Errors
     /// [`Error::InvalidLink`], [`Error::WeakPassword`] (the link stays good), those of the database and the
     /// hasher.
-    pub async fn reset_password(&self, token: &str, password: Password) -> Result<(), Error> {
+    pub async fn reset_password(&self, token: &str, password: Password, caller: Caller) -> Result<(), Error> {
         let hash = hash_token(token);
         // First a look: a made-up link must not cost a hash, and a refused password must not cost the link.
         let user = self.find_reset_user(hash.clone()).await?;
-        let password_hash = self.0.hasher.hash_chosen::<Error>(password, about(&user)).await?;
+        let lane = Lane::new(Class::Owner, caller);
+        let password_hash = self.0.hasher.hash_chosen::<Error>(lane, password, about(&user)).await?;
         let this = self.clone();
         self.0
             .logins

@@ -3,6 +3,7 @@
 use diesel::QueryResult;
 
 use super::{Accounts, Device, Error, Profile};
+use crate::actors::hasher::{Caller, Class, Lane};
 use crate::auth::refresh::{Credential, CredentialKind};
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
@@ -49,7 +50,8 @@ impl Accounts {
         // A disabled user is nobody: a check that succeeds does less work than one that fails.
         let user = user.filter(|user| user.disabled_at.is_none());
         let stored = user.as_ref().map(|user| user.password_hash.clone());
-        let verified = self.0.hasher.verify(password.clone(), stored).await?;
+        let lane = Lane::new(Class::SignIn, device.caller());
+        let verified = self.0.hasher.verify(lane, password.clone(), stored).await?;
         let Some(user) = user.filter(|_| verified.ok) else {
             return Err(Error::InvalidCredentials);
         };
@@ -57,7 +59,7 @@ impl Accounts {
             // An old form signs in for one more time; that must not fail because the queue is full.
             self.0
                 .hasher
-                .rehash(password)
+                .rehash(lane, password)
                 .await
                 .inspect_err(|error| tracing::warn!(%error, "not rehashed"))
                 .ok()
@@ -101,7 +103,7 @@ impl Accounts {
             LoginKind::Token | LoginKind::Connection => CredentialKind::Refresh,
             LoginKind::Browser => CredentialKind::Browser,
         };
-        let credential = Credential::generate(kind, LoginId(self.0.clock.new_id()));
+        let credential = self.0.credentials.issue(kind, LoginId(self.0.clock.new_id()));
         let login = NewLogin {
             id: credential.login,
             user_id: user,
@@ -127,9 +129,15 @@ impl Accounts {
 
     /// Asks the current password again, before something that a stolen token must not do. Answers the user as
     /// they were when it was right.
-    pub(super) async fn confirm(&self, user: UserId, password: Password) -> Result<User, Error> {
+    pub(super) async fn confirm(
+        &self,
+        user: UserId,
+        password: Password,
+        caller: Caller,
+    ) -> Result<User, Error> {
         let user = self.active_user(user).await?;
-        let verified = self.0.hasher.verify(password, Some(user.password_hash.clone())).await?;
+        let lane = Lane::new(Class::Owner, caller);
+        let verified = self.0.hasher.verify(lane, password, Some(user.password_hash.clone())).await?;
         if verified.ok { Ok(user) } else { Err(Error::WrongPassword) }
     }
 }

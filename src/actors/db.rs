@@ -12,6 +12,9 @@ use crate::db::{Conn, Pool};
 /// better told to come back.
 const QUEUE_PER_EXECUTOR: usize = 256;
 
+/// Work that may wait for a place in the queue while that is full.
+const PATIENT: usize = 256;
+
 /// Threads, with connections of their own, for those who look for revocations.
 pub const WATCHERS: usize = 2;
 
@@ -40,6 +43,8 @@ pub struct Db {
     /// A `SyncArbiter` drains its bounded mailbox into an unbounded queue, so the bound is ours: a piece of
     /// work carries a permit until it is done.
     permits: Arc<Semaphore>,
+    /// Places to wait for such a permit.
+    patient: Arc<Semaphore>,
     /// SQLite has one writer at a time. Whoever waits for it inside the database sleeps, gets its turn by luck,
     /// and keeps a thread from those who only read; here writers queue in their order. PostgreSQL has many, but
     /// not all threads.
@@ -56,6 +61,7 @@ impl Db {
             watchers: SyncArbiter::start(WATCHERS, move || DbExecutor { pool: for_watchers.clone() }),
             executors: SyncArbiter::start(executors, move || DbExecutor { pool: pool.clone() }),
             permits: Arc::new(Semaphore::new(executors * QUEUE_PER_EXECUTOR)),
+            patient: Arc::new(Semaphore::new(PATIENT)),
             writers: Arc::new(Semaphore::new(writers)),
         }
     }
@@ -107,7 +113,43 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        let (mut execute, outcome) = prepare(work, Some(self.permit()?));
+        self.write(work, self.permit()?).await
+    }
+
+    /// The same for work that no flood may keep out: while the queue is full it waits for the next place, before
+    /// everyone who comes later. Only for what strangers cannot ask for. A caller that leaves while it waits for
+    /// the place is forgotten.
+    ///
+    /// # Errors
+    /// As [`Db::run`]; [`DbError::Full`] if too many wait like that.
+    pub async fn run_writing_patiently<T, E>(
+        &self,
+        work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
+        let permit = if let Ok(permit) = self.permit() {
+            permit
+        } else {
+            let _place = self.patient.try_acquire().map_err(|_| DbError::Full)?;
+            // Those who do not wait get none as long as one does: a permit that is given back goes to the first.
+            Arc::clone(&self.permits).acquire_owned().await.map_err(|_| DbError::Stopped)?
+        };
+        self.write(work, permit).await
+    }
+
+    async fn write<T, E>(
+        &self,
+        work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
+        let (mut execute, outcome) = prepare(work, Some(permit));
         let (writers, executors) = (Arc::clone(&self.writers), self.executors.clone());
         // A task of its own: a revocation whose caller leaves while it queues is not forgotten.
         tokio::spawn(async move {
@@ -274,6 +316,39 @@ mod tests {
         }
         db.run_watch::<_, DbError>(|_| Ok(())).await.unwrap();
         assert!(has_run.recv().is_err(), "it has run");
+    }
+
+    #[actix_web::test]
+    async fn a_full_queue_refuses_work_but_not_the_patient() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = start(&dir, 1);
+        let (release, wait) = std::sync::mpsc::channel::<()>();
+        let busy = db.clone();
+        let mut waiting = vec![actix_web::rt::spawn(async move {
+            busy.run_writing::<_, DbError>(move |_| Ok(wait.recv().is_ok())).await.map(drop)
+        })];
+        while db.permits.available_permits() == QUEUE_PER_EXECUTOR {
+            tokio::task::yield_now().await;
+        }
+        for _ in 1..QUEUE_PER_EXECUTOR {
+            let db = db.clone();
+            waiting.push(actix_web::rt::spawn(async move { db.run::<_, DbError>(|_| Ok(())).await }));
+        }
+        while db.permits.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(db.run_writing::<(), DbError>(|_| Ok(())).await, Err(DbError::Full));
+        let patient = db.clone();
+        let patient =
+            actix_web::rt::spawn(async move { patient.run_writing_patiently::<_, DbError>(|_| Ok(7)).await });
+        while db.patient.available_permits() == PATIENT {
+            tokio::task::yield_now().await;
+        }
+        release.send(()).unwrap();
+        assert_eq!(patient.await.unwrap(), Ok(7));
+        for work in waiting {
+            work.await.unwrap().unwrap();
+        }
     }
 
     #[actix_web::test]

@@ -5,6 +5,7 @@ use actix_web::cookie::{Cookie, SameSite};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::Site;
+use crate::accounts::Accounts;
 use crate::auth::refresh::Credential;
 
 impl Site {
@@ -29,8 +30,13 @@ impl Site {
     }
 
     /// Gives a browser the cookie that it sent once more, with a new end.
-    pub(super) fn renew_cookie(&self, request: &HttpRequest, response: &mut HttpResponse) {
-        if let Some(value) = self.read_cookie(request) {
+    pub(super) fn renew_cookie(
+        &self,
+        accounts: &Accounts,
+        request: &HttpRequest,
+        response: &mut HttpResponse,
+    ) {
+        if let Some(value) = self.read_cookie(request).and_then(|value| accounts.renewed_cookie(&value)) {
             add(response, &self.lasting_cookie(value));
         }
     }

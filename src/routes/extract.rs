@@ -14,6 +14,8 @@ use serde_path_to_error::Segment;
 use super::Site;
 use super::client::client_address;
 use crate::accounts::{Accounts, Device};
+use crate::actors::carrier::PeerSocket;
+use crate::actors::hasher::Caller;
 use crate::domain::Access;
 use crate::error::ApiError;
 use crate::models::logins::LoginKind;
@@ -138,7 +140,16 @@ pub(super) fn bad_query() -> ApiError {
 pub(super) fn device(request: &HttpRequest, site: &Site, cookie: bool) -> Device {
     let kind = if cookie { LoginKind::Browser } else { LoginKind::Token };
     let agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    Device::new(kind, agent, Some(client_address(request, &site.sockets)))
+    let caller = caller(request, site);
+    Device::new(kind, agent, caller.address).over(caller.socket)
+}
+
+/// Who waits for password work.
+pub(super) fn caller(request: &HttpRequest, site: &Site) -> Caller {
+    Caller {
+        address: Some(client_address(request, &site.sockets)),
+        socket: request.conn_data::<PeerSocket>().copied(),
+    }
 }
 
 #[cfg(test)]

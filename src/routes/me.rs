@@ -1,9 +1,10 @@
 //! The account of the one who asks.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
-use super::extract::{Body, SignedIn, required};
+use super::extract::{Body, SignedIn, caller, required};
+use super::site::Site;
 use crate::accounts::{Accounts, DisplayName, Error, Profile};
 use crate::domain::{Email, Password};
 use crate::error::ApiError;
@@ -41,11 +42,13 @@ pub(super) struct DeleteRequest {
 /// `DELETE /api/me`
 pub(super) async fn delete(
     SignedIn(access): SignedIn,
+    request: HttpRequest,
     accounts: web::Data<Accounts>,
+    site: web::Data<Site>,
     Body(body): Body<DeleteRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let current = Password::typed(required("current_password", body.current_password)?);
-    accounts.delete(&access, current).await?;
+    accounts.delete(&access, current, caller(&request, &site)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -59,7 +62,9 @@ pub(super) struct ChangePasswordRequest {
 /// `POST /api/me/password`
 pub(super) async fn change_password(
     SignedIn(access): SignedIn,
+    request: HttpRequest,
     accounts: web::Data<Accounts>,
+    site: web::Data<Site>,
     Body(body): Body<ChangePasswordRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let current = Password::typed(required("current_password", body.current_password)?);
@@ -67,7 +72,7 @@ pub(super) async fn change_password(
     // What is wrong with "the password" is, in this request, wrong with another field.
     let named = |error: Error| ApiError::from(error).rename_field("password", "new_password");
     let new = accounts.choose_password(new).map_err(named)?;
-    accounts.change_password(&access, current, new).await.map_err(named)?;
+    accounts.change_password(&access, current, new, caller(&request, &site)).await.map_err(named)?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -86,12 +91,14 @@ struct Accepted {
 /// `POST /api/me/email`
 pub(super) async fn change_email(
     SignedIn(access): SignedIn,
+    request: HttpRequest,
     accounts: web::Data<Accounts>,
+    site: web::Data<Site>,
     Body(body): Body<ChangeEmailRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let email = Email::parse(&required("email", body.email)?).map_err(Error::from)?;
     let current = Password::typed(required("current_password", body.current_password)?);
-    accounts.change_email(&access, email, current).await?;
+    accounts.change_email(&access, email, current, caller(&request, &site)).await?;
     let detail = "A link is on its way. The address is yours once you follow it.";
     Ok(HttpResponse::Accepted().json(Accepted { detail }))
 }

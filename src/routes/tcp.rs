@@ -153,11 +153,18 @@ impl Door {
         // Both were asked for, or it would not have come here.
         let password = Password::typed(answers.pop().unwrap_or_default());
         let username = answers.pop().unwrap_or_default();
-        self.check(username.trim(), password, address).await
+        let socket = prompts.connection.socket;
+        self.check(username.trim(), password, address, socket).await
     }
 
-    async fn check(&self, username: &str, password: Password, address: IpAddr) -> Outcome {
-        let device = Device::new(LoginKind::Connection, Some("TCP"), Some(address));
+    async fn check(
+        &self,
+        username: &str,
+        password: Password,
+        address: IpAddr,
+        socket: PeerSocket,
+    ) -> Outcome {
+        let device = Device::new(LoginKind::Connection, Some("TCP"), Some(address)).over(Some(socket));
         match self.accounts.sign_in(username, password, device).await {
             Ok(grant) => match self.accounts.admit(&grant.access_token) {
                 Ok(access) => Outcome::In(self.enter(Ok(access.clone())), Some(access)),

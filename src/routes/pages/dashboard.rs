@@ -18,7 +18,7 @@ const PATH: &str = "/dashboard";
 pub(in super::super) async fn show(Browser(access): Browser, visit: Visit) -> Result<HttpResponse, ApiError> {
     let mut response = Contents::load(&visit, &access).await?.page(&visit, None, "", None)?;
     // The login lives on with each visit, and so must the cookie.
-    visit.site.renew_cookie(&visit.request, &mut response);
+    visit.site.renew_cookie(&visit.accounts, &visit.request, &mut response);
     Ok(response)
 }
 
@@ -140,7 +140,12 @@ pub(in super::super) async fn change_password(
     Form(form): Form<PasswordForm>,
 ) -> Result<HttpResponse, ApiError> {
     let done = match visit.accounts.choose_password(form.new_password) {
-        Ok(new) => visit.accounts.change_password(&access, Password::typed(form.current_password), new).await,
+        Ok(new) => {
+            visit
+                .accounts
+                .change_password(&access, Password::typed(form.current_password), new, visit.caller())
+                .await
+        }
         Err(error) => Err(error),
     };
     let outcome = done
@@ -165,7 +170,10 @@ pub(in super::super) async fn change_email(
 ) -> Result<HttpResponse, ApiError> {
     let done = match Email::parse(form.email.trim()) {
         Ok(email) => {
-            visit.accounts.change_email(&access, email, Password::typed(form.current_password)).await
+            visit
+                .accounts
+                .change_email(&access, email, Password::typed(form.current_password), visit.caller())
+                .await
         }
         Err(invalid) => Err(invalid.into()),
     };
@@ -186,7 +194,7 @@ pub(in super::super) async fn delete(
     visit: Visit,
     Form(form): Form<DeleteForm>,
 ) -> Result<HttpResponse, ApiError> {
-    match visit.accounts.delete(&access, Password::typed(form.current_password)).await {
+    match visit.accounts.delete(&access, Password::typed(form.current_password), visit.caller()).await {
         Ok(()) => {
             let mut response = visit.redirect("/", Some(Notice::AccountDeleted));
             visit.site.forget_cookie(&mut response);

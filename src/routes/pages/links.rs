@@ -37,7 +37,7 @@ pub(in super::super) async fn reset(
     // A link that is no good is an error page, whatever was typed.
     let username = visit.accounts.check_reset_link(&token).await?;
     let done = match visit.accounts.choose_password(form.password) {
-        Ok(password) => visit.accounts.reset_password(&token, password).await,
+        Ok(password) => visit.accounts.reset_password(&token, password, visit.caller()).await,
         Err(error) => Err(error),
     };
     let error = match done {
