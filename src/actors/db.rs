@@ -134,7 +134,7 @@ impl Db {
             permit
         } else {
             let _place = self.patient.try_acquire().map_err(|_| DbError::Full)?;
-            // Those who do not wait get none as long as one does: a permit that is given back goes to the first.
+            // A permit that is given back goes to the first that waits, and to newcomers only if none does.
             Arc::clone(&self.permits).acquire_owned().await.map_err(|_| DbError::Stopped)?
         };
         self.write(work, permit).await

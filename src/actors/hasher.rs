@@ -1,5 +1,5 @@
 //! `HashExecutor`: password work on threads of its own, so that a storm of sign-ins does not slow anything else, shared
-//! out among those who wait for it. [`Hasher`] is the handle.
+//! out among the clients that wait for it. [`Hasher`] is the handle.
 
 mod lane;
 mod pool;
@@ -17,7 +17,7 @@ use crate::domain::{LoginId, Password, Rating, WeakPassword};
 /// to come back.
 const QUEUE_PER_WORKER: usize = 16;
 
-/// Of those places, so many are for known devices only.
+/// As many more are for known devices only.
 const RESERVED_PER_WORKER: usize = 2;
 
 /// Ratings that may wait: about half a second of them at worst.

@@ -79,7 +79,7 @@ impl Password {
             }
         }
         let judged = judged(&self.0);
-        // Each is looked for in all parts: a longer one is none of them.
+        // Each is compared with all parts: a longer one equals none of them.
         let mut inputs: Vec<&str> = about.iter().map(String::as_str).collect();
         inputs.retain(|text| text.len() <= JUDGED * char::MAX_LEN_UTF8);
         inputs.push("doorward");

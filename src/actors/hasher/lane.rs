@@ -56,7 +56,7 @@ pub(super) enum Client {
     Login(LoginId),
 }
 
-/// How a connection's other end looks.
+/// What is known of a connection's other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Peer {
     There,
@@ -67,7 +67,7 @@ pub(super) enum Peer {
 
 impl Peer {
     /// Takes nothing from the connection. Its descriptor may be another one's by now, if it ended this moment: then
-    /// there is nobody to answer either way.
+    /// there is no client to answer either way.
     pub fn of(caller: Caller) -> Self {
         let Some(PeerSocket(descriptor)) = caller.socket else { return Self::There };
         match recv(descriptor, &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {

@@ -33,10 +33,10 @@ pub struct FairQueue<K, T> {
     lines: [Line<K, T>; RANKS],
     /// How often more urgent work went first since this rank had a turn.
     passed: [u32; RANKS],
-    /// Whose known devices went first since somebody else's work did: two of them do not keep out strangers.
+    /// Networks whose known device went first since a stranger's work did: one network does not keep strangers out.
     favoured: HashSet<K>,
     places: usize,
-    /// Of these, so many are for known devices only.
+    /// Of all these, so many are for known devices only.
     reserved: usize,
     len: usize,
     next_id: u64,
@@ -44,7 +44,7 @@ pub struct FairQueue<K, T> {
 
 #[derive(Debug)]
 struct Line<K, T> {
-    /// Those who wait, the one whose turn is next first.
+    /// The clients that wait, in the order of their turns.
     turns: VecDeque<K>,
     waiting: HashMap<K, VecDeque<Entry<T>>>,
 }
@@ -73,12 +73,13 @@ pub enum Pushed<T> {
 }
 
 impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
+    /// `reserved` places are for known devices only, beside the others.
     pub fn new(places: usize, reserved: usize) -> Self {
         Self {
             lines: std::array::from_fn(|_| Line { turns: VecDeque::new(), waiting: HashMap::new() }),
             passed: [0; RANKS],
             favoured: HashSet::new(),
-            places,
+            places: places + reserved,
             reserved,
             len: 0,
             next_id: 0,
@@ -98,7 +99,7 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
         };
         let known: usize = self.line(Rank::Known).waiting.values().map(VecDeque::len).sum();
         let is_full = self.len >= self.places
-            || (rank != Rank::Known && self.len - known >= self.places.saturating_sub(self.reserved));
+            || (rank != Rank::Known && self.len - known >= self.places - self.reserved);
         let pushed_out = if is_full {
             let Some((loser, rank)) = self.loser(client, rank) else { return Pushed::Full(work) };
             self.take(rank, loser, VecDeque::pop_back).map(|entry| entry.work)
@@ -148,7 +149,7 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
         self.add(Rank::Doubtful, next.client, Entry { id: next.id, work: next.work });
     }
 
-    /// Takes out work that nobody waits for any more.
+    /// Takes out work that no client waits for any more.
     pub fn remove(&mut self, id: u64) -> Option<T> {
         let (rank, client) = ALL.into_iter().find_map(|rank| {
             let mut waiting = self.line(rank).waiting.iter();
@@ -197,7 +198,7 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
             let clients = self.line(rank).turns.iter().copied();
             clients.max_by_key(|client| held.get(client).copied().unwrap_or_default())
         };
-        // What may be for nobody goes first.
+        // What may be for no client goes first.
         if let Some(client) = most_in(Rank::Doubtful) {
             return Some((client, Rank::Doubtful));
         }

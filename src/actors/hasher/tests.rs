@@ -51,7 +51,7 @@ async fn a_full_queue_is_an_answer() {
     let (release, blocked) = block(&hasher.hashes).await;
     let (done, names) = mpsc::channel();
     let mut waiting = Vec::new();
-    for _ in 0..QUEUE_PER_WORKER - RESERVED_PER_WORKER {
+    for _ in 0..QUEUE_PER_WORKER {
         waiting.push(queue(&hasher.hashes, lane(Class::SignIn, 1), "x", &done));
     }
     let refused = queue(&hasher.hashes, lane(Class::SignIn, 1), "y", &done);
@@ -70,7 +70,7 @@ async fn a_full_queue_is_an_answer() {
 }
 
 #[actix_web::test]
-async fn work_that_nobody_waits_for_is_not_begun() {
+async fn work_that_no_caller_waits_for_is_not_begun() {
     let hasher = start(1);
     let (release, blocked) = block(&hasher.hashes).await;
     let (done, names) = mpsc::channel();
