@@ -48,7 +48,7 @@ impl Accounts {
                         Some(name) => name.find_user(conn)?,
                         None => None,
                     };
-                    // Nobody's device is looked for with the same work.
+                    // For a name without an account the same work is done.
                     let id = found.as_ref().map_or(UserId(uuid::Uuid::nil()), |user| user.id);
                     let known_device = this.0.device_key.recognize(id, &presented);
                     let unknown = this.0.name_key.slot(name.as_ref().map_or(&typed, LoginName::as_str));
