@@ -239,8 +239,10 @@ impl Application {
             self.sessions.cluster().leave().await;
         }
         resets.abort();
-        if let Err(error) = self.accounts.answer_waiting_resets().await {
-            tracing::warn!(%error, "requests for links were lost");
+        #[expect(clippy::disallowed_methods, reason = "as above")]
+        let answered = tokio::time::timeout(MAILS_LIMIT, self.accounts.answer_waiting_resets()).await;
+        if !matches!(answered, Ok(Ok(()))) {
+            tracing::warn!("some requests for links were lost");
         }
         #[expect(clippy::disallowed_methods, reason = "as above")]
         if tokio::time::timeout(MAILS_LIMIT, self.mail.finish()).await.is_err() {

@@ -23,9 +23,9 @@ use crate::db::DatabaseUrl;
 /// The permissions of a group and of all others.
 const OTHERS: u32 = 0o077;
 /// What SQLite keeps beside a database. Each gets the database's mode when it is made.
-const COMPANIONS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+const COMPANIONS: [&str; 5] = ["", "-wal", "-shm", "-journal", "-reserve"];
 /// How names of ours in the data directory begin, copies of the database included.
-const OURS: [&str; 3] = ["doorward.db", "doorward.reserve", ".doorward"];
+const OURS: [&str; 2] = ["doorward.db", ".doorward"];
 
 /// Makes new files and directories of this process private. For programs, as the first thing in `main`: a umask is
 /// the whole process's, so a library leaves it alone.

@@ -13,6 +13,8 @@ diesel::table! {
         created_at -> Timestamp,
         updated_at -> Timestamp,
         unused_since -> Nullable<Timestamp>,
+        links_ended_at -> Nullable<Timestamp>,
+        undo_closed_until -> Nullable<Timestamp>,
     }
 }
 
@@ -107,6 +109,7 @@ diesel::table! {
     address_links (hash) {
         hash -> Text,
         email -> Text,
+        created_at -> Timestamp,
         expires_at -> Timestamp,
         used_at -> Nullable<Timestamp>,
     }

@@ -1,4 +1,6 @@
 DROP INDEX users_unused_since;
+ALTER TABLE users DROP COLUMN undo_closed_until;
+ALTER TABLE users DROP COLUMN links_ended_at;
 ALTER TABLE users DROP COLUMN unused_since;
 DROP INDEX outbox_user_id;
 DROP INDEX outbox_client;

@@ -27,13 +27,16 @@ CREATE INDEX request_counts_hour ON request_counts (hour);
 CREATE TABLE address_links (
     hash       TEXT      NOT NULL PRIMARY KEY,
     email      TEXT      NOT NULL,
+    -- When it was asked for.
+    created_at TIMESTAMP NOT NULL,
     expires_at TIMESTAMP NOT NULL,
     used_at    TIMESTAMP
 );
 CREATE INDEX address_links_email ON address_links (email);
 CREATE INDEX address_links_expires_at ON address_links (expires_at);
 
--- Whose mailbox it is, whatever tag follows a `+`, and who asked: emails are limited by both.
+-- Whose mailbox it is, whatever tag follows a `+`, as a keyed hash, and who asked: emails are limited by both, also
+-- once their account is gone.
 ALTER TABLE outbox ADD COLUMN recipient TEXT;
 ALTER TABLE outbox ADD COLUMN client TEXT;
 CREATE INDEX outbox_recipient ON outbox (recipient, created_at);
@@ -42,4 +45,8 @@ CREATE INDEX outbox_user_id ON outbox (user_id, created_at);
 
 -- Since when an account that registered itself has not been used again, nor verified an address.
 ALTER TABLE users ADD COLUMN unused_since TIMESTAMP;
+-- When all logins were last revoked: what was sent to an address before does not lead to the account any more.
+ALTER TABLE users ADD COLUMN links_ended_at TIMESTAMP;
+-- Until when a replaced address is not given a way back: an operator has set the account right.
+ALTER TABLE users ADD COLUMN undo_closed_until TIMESTAMP;
 CREATE INDEX users_unused_since ON users (unused_since) WHERE unused_since IS NOT NULL;

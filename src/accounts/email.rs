@@ -9,12 +9,12 @@ use crate::actors::hasher::Caller;
 use crate::auth::secret::hash_token;
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
-use crate::domain::{Access, Email, Password, UserId};
+use crate::domain::{Access, Email, Password};
 use crate::models::address_links;
 use crate::models::audit_events::Action;
 use crate::models::one_time_tokens::{self, Purpose};
 use crate::models::outbox::{self, MailKind};
-use crate::models::users;
+use crate::models::users::{self, User};
 
 impl Accounts {
     /// Sends a link to a new address, which becomes the user's once it is followed. Links to addresses asked
@@ -96,7 +96,7 @@ impl Accounts {
                     address_links::spoil(conn, &email, now)?;
                     this.note(conn, Action::EmailVerified, Some(id), None, now)?;
                     if let Some(old) = user.verified_email().filter(|old| *old != email) {
-                        this.tell_former(conn, id, old, &email, now)?;
+                        this.tell_former(conn, &user, old, &email, now)?;
                     }
                     Ok::<_, Error>(())
                 })
@@ -112,18 +112,19 @@ impl Accounts {
     fn tell_former(
         &self,
         conn: &mut Conn,
-        user: UserId,
+        user: &User,
         old: &str,
         new: &str,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let before = one_time_tokens::find_undo(conn, user, now)?;
-        let first = before.is_none() && !outbox::undo_waits(conn, user)?;
+        let before = one_time_tokens::find_undo(conn, user.id, now)?;
+        let closed = user.undo_closed_until.is_some_and(|until| until > now);
+        let first = !closed && before.is_none() && !outbox::undo_waits(conn, user.id)?;
         if before.as_deref() == Some(new) {
-            end_undo(conn, user, now)?;
+            end_undo(conn, user.id, now)?;
         }
         let kind = if first { MailKind::EmailChangedUndo } else { MailKind::EmailChanged };
-        self.post_notice(conn, kind, user, old, now)?;
+        self.post_notice(conn, kind, user.id, old, now)?;
         Ok(())
     }
 }

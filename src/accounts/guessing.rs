@@ -18,9 +18,15 @@ use crate::models::failed_attempts::{self, Failures, Slot};
 use crate::models::logins::{self, Scope};
 use crate::models::users::{self, User};
 
+/// For names without an account.
+const NO_HASH: &str = "$bcrypt-sha256$v=2,t=2b,r=12$......................$...............................";
+
 /// Wrong current passwords of one user, over all logins, before the first delay. One login is revoked at
 /// [`PER_LOGIN`]; this is for a thief who has several.
 const FREE_CONFIRMATIONS: u32 = 2 * PER_LOGIN;
+
+/// Wrong passwords on all known devices of a user together before the first delay: a thief may hold several.
+const FREE_ON_DEVICES: u32 = 20;
 
 /// A sign-in that was counted as a failure, until its password was right.
 pub(super) struct Attempt {
@@ -28,7 +34,8 @@ pub(super) struct Attempt {
     pub user: Option<User>,
     /// The device on which the user has signed in before.
     pub known_device: Option<uuid::Uuid>,
-    slot: Slot,
+    /// In their order.
+    pub slots: Vec<Slot>,
 }
 
 impl Accounts {
@@ -49,30 +56,36 @@ impl Accounts {
                         None => None,
                     };
                     // For a name without an account the same work is done.
-                    let id = found.as_ref().map_or(UserId(uuid::Uuid::nil()), |user| user.id);
-                    let known_device = this.0.device_key.recognize(id, &presented);
+                    let owner = found.as_ref().map_or((UserId(uuid::Uuid::nil()), NO_HASH), |user| {
+                        (user.id, user.password_hash.as_str())
+                    });
+                    let known_device = this.0.device_key.recognize(owner, &presented);
                     let unknown = this.0.name_key.slot(name.as_ref().map_or(&typed, LoginName::as_str));
-                    let slot = match (&found, known_device) {
-                        (Some(user), Some(device)) => Slot::device(user.id, device),
-                        (Some(user), None) => {
-                            Slot::account(user.id, matches!(name, Some(LoginName::Email(_))))
+                    let slots = match (&found, known_device) {
+                        (Some(user), Some(device)) => {
+                            vec![Slot::device(user.id, device), Slot::devices(user.id)]
                         }
-                        (None, _) => Slot::name(unknown),
+                        (Some(user), None) => {
+                            vec![Slot::account(user.id, matches!(name, Some(LoginName::Email(_))))]
+                        }
+                        (None, _) => vec![Slot::name(unknown)],
                     };
-                    count(conn, &slot, 0, now)?;
+                    for (slot, more) in slots.iter().zip([0, FREE_ON_DEVICES]) {
+                        count(conn, slot, more, now)?;
+                    }
                     let user = found.filter(|user| user.disabled_at.is_none());
-                    Ok::<_, Error>(Attempt { user, known_device, slot })
+                    Ok::<_, Error>(Attempt { user, known_device, slots })
                 })
             })
             .await
     }
 
-    /// An attempt that could not be checked is none.
-    pub(super) async fn take_back(&self, attempt: Attempt) {
-        self.take_back_slots(vec![attempt.slot]).await;
+    /// Takes back what was counted in these slots, unless it is told that the password was checked.
+    pub(super) fn take_back_unless_checked(&self, slots: Vec<Slot>) -> Uncounted {
+        Uncounted { accounts: self.clone(), slots }
     }
 
-    async fn take_back_slots(&self, slots: Vec<Slot>) {
+    async fn take_back(&self, slots: Vec<Slot>) {
         let clock = self.0.clock.clone();
         let taken_back = self
             .0
@@ -119,26 +132,28 @@ impl Accounts {
                     let user = users::find_active(conn, id)?.ok_or(super::profile::GONE)?;
                     // Of an access token that outlived its login nothing is checked.
                     logins::find_live(conn, login, now)?.ok_or(super::profile::GONE)?;
-                    let failures = count_only(conn, &counted[0], now)?;
-                    count(conn, &counted[1], FREE_CONFIRMATIONS, now)?;
+                    // In their order.
+                    count(conn, &counted[0], FREE_CONFIRMATIONS, now)?;
+                    let failures = count_only(conn, &counted[1], now)?;
                     Ok::<_, Error>((user, failures))
                 })
             })
             .await?;
         if failures <= PER_LOGIN {
+            let uncounted = self.take_back_unless_checked(slots.to_vec());
             let lane = Lane::new(Class::Owner, caller);
             let verified = self.0.hasher.verify(lane, password, Some(user.password_hash.clone())).await;
             match verified {
                 Ok(verified) if verified.ok => {
+                    uncounted.checked();
                     self.clear(slots).await?;
                     return Ok(user);
                 }
-                Ok(_) if failures < PER_LOGIN => return Err(Error::WrongPassword),
-                Ok(_) => {}
-                Err(error) => {
-                    self.take_back_slots(slots.to_vec()).await;
-                    return Err(error.into());
-                }
+                Ok(_) => uncounted.checked(),
+                Err(error) => return Err(error.into()),
+            }
+            if failures < PER_LOGIN {
+                return Err(Error::WrongPassword);
             }
         }
         self.revoke_guesser(access).await?;
@@ -148,14 +163,7 @@ impl Accounts {
     async fn clear(&self, slots: [Slot; 2]) -> Result<(), Error> {
         self.0
             .db
-            .run_revoking(move |conn| {
-                db::write(conn, |conn| {
-                    for slot in &slots {
-                        failed_attempts::clear(conn, slot)?;
-                    }
-                    Ok::<_, Error>(())
-                })
-            })
+            .run_revoking(move |conn| Ok(db::write(conn, |conn| failed_attempts::clear(conn, &slots))?))
             .await
     }
 
@@ -172,14 +180,34 @@ impl Accounts {
     }
 }
 
-impl Attempt {
-    pub(super) fn slot(&self) -> Slot {
-        self.slot.clone()
+/// Guesses that were counted and not checked yet. Dropped before they are, they count no more.
+pub(super) struct Uncounted {
+    accounts: Accounts,
+    slots: Vec<Slot>,
+}
+
+impl Uncounted {
+    /// Whatever came of it.
+    pub fn checked(mut self) {
+        self.slots.clear();
+    }
+}
+
+impl Drop for Uncounted {
+    fn drop(&mut self) {
+        if self.slots.is_empty() {
+            return;
+        }
+        let (accounts, slots) = (self.accounts.clone(), std::mem::take(&mut self.slots));
+        // Outside a runtime the process ends: the count is a little too high then.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { accounts.take_back(slots).await });
+        }
     }
 }
 
 fn confirmation_slots(access: &Access) -> [Slot; 2] {
-    [Slot::login(access.user, access.login), Slot::confirmation(access.user)]
+    [Slot::confirmation(access.user), Slot::login(access.user, access.login)]
 }
 
 /// Counts one more failure. `more` are those that a slot is allowed beyond the usual ones before a delay.

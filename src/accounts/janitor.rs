@@ -20,8 +20,8 @@ const MAILS: TimeDelta = TimeDelta::days(30);
 /// Longer than any access token lives: see the migration.
 const LOGINS: TimeDelta = TimeDelta::days(30);
 const AUDIT: TimeDelta = TimeDelta::days(365);
-/// However old: what happens to accounts must not fill a disk.
-const MOST_AUDIT_EVENTS: i64 = 1_000_000;
+/// Of what users can repeat as often as they like, however old: it must not fill a disk.
+const MOST_REPEATABLE: i64 = 1_000_000;
 const COUNTS: TimeDelta = TimeDelta::days(30);
 
 /// Unused accounts that are removed in one run.
@@ -70,7 +70,7 @@ impl Accounts {
                 if user.unused_since.is_none() {
                     return Ok((0, None));
                 }
-                erase(conn, id)?;
+                erase(conn, id, this.0.clock.now())?;
                 this.note(conn, Action::RemovedUnused, Some(id), None, this.0.clock.now())?;
                 Ok::<_, Error>((1, Some(Scope::User(id))))
             };
@@ -85,8 +85,6 @@ impl Accounts {
 
 /// A transaction a table: a long one would hold up every sign-in.
 fn purge(conn: &mut Conn, now: Timestamp, access_ttl: TimeDelta) -> Result<Purged, Error> {
-    let audit = audit_events::oldest_of_newest(conn, MOST_AUDIT_EVENTS)?;
-    let audit = audit.map_or(now - AUDIT, |oldest| oldest.max(now - AUDIT));
     Ok(Purged {
         links: db::write(conn, |conn| {
             Ok::<_, Error>(
@@ -95,7 +93,10 @@ fn purge(conn: &mut Conn, now: Timestamp, access_ttl: TimeDelta) -> Result<Purge
         })?,
         mails: db::write(conn, |conn| outbox::purge(conn, now - MAILS))?,
         logins: db::write(conn, |conn| logins::purge(conn, now - LOGINS))?,
-        audit_events: db::write(conn, |conn| audit_events::purge(conn, audit))?,
+        audit_events: db::write(conn, |conn| {
+            let repeatable = audit_events::purge_repeatable(conn, MOST_REPEATABLE)?;
+            Ok::<_, Error>(repeatable + audit_events::purge(conn, now - AUDIT)?)
+        })?,
         signing_keys: db::write(conn, |conn| keys::purge(conn, now, access_ttl))?,
         counts: db::write(conn, |conn| {
             let failures = failed_attempts::purge(conn, now - MEMORY)?;

@@ -136,7 +136,7 @@ impl Logins {
     }
 
     /// For rows that were changed here: the other nodes are told as well.
-    fn ended_here(&self, ended: Vec<LoginId>, reason: RevokeReason) {
+    pub(super) fn ended_here(&self, ended: Vec<LoginId>, reason: RevokeReason) {
         let ended: Vec<_> = ended.into_iter().map(|id| (id, reason)).collect();
         self.sessions.cluster().ended(&ended);
         self.announce(ended);
@@ -170,7 +170,7 @@ fn end_links(conn: &mut Conn, scope: Scope, now: Timestamp) -> QueryResult<()> {
         Scope::Everybody => None,
     };
     if let Some(user) = user {
-        users::lock(conn, user)?;
+        users::end_links(conn, user, now)?;
     }
     outbox::cancel_links(conn, user, now)?;
     one_time_tokens::spoil_all(conn, user, now)?;

@@ -7,11 +7,13 @@ use diesel::QueryResult;
 use uuid::Uuid;
 
 use super::Accounts;
+use super::recovery::ACTION;
 use crate::clock::Timestamp;
 use crate::config::Rate;
 use crate::db::{self, Conn};
 use crate::domain::{Email, UserId, network};
 use crate::models::outbox::{self, Counted, MailKind, NewMail};
+use crate::models::request_counts;
 
 /// The same email is not sent twice within so long: a click too many is no second email.
 const PAUSE: TimeDelta = TimeDelta::seconds(60);
@@ -49,7 +51,7 @@ impl Accounts {
         asker: Asker,
         now: Timestamp,
     ) -> QueryResult<bool> {
-        let (recipient, client) = (Email::mailbox_of(address), asker.text());
+        let (recipient, client) = (self.recipient(address), asker.text());
         let mail = NewMail { kind, user, address, recipient: &recipient, client: client.as_deref() };
         // Two that count at the same time would both find room for one.
         db::lock_name(conn, &recipient)?;
@@ -62,6 +64,11 @@ impl Accounts {
         }
         outbox::enqueue(conn, self.0.clock.new_id(), mail, now)?;
         Ok(true)
+    }
+
+    /// By what a mailbox is counted: a keyed hash, because it stays when the account is deleted.
+    fn recipient(&self, address: &str) -> String {
+        self.0.name_key.digest(&Email::mailbox_of(address))
     }
 
     /// Whether the same email was asked for a moment ago.
@@ -85,10 +92,11 @@ impl Accounts {
         let limits = &self.0.mail_limits;
         let mut room = |rates: &[Rate], counted: Counted<'_>| has_room(conn, rates, counted, now);
         let client = mail.client.unwrap_or_default();
-        if let Asker::Device(_) = asker {
-            return room(&limits.recipient, Counted::Client(client));
+        if let (Asker::Device(_), Some(user)) = (asker, mail.user) {
+            // A bound for all devices, too: each sign-in may have made one.
+            return Ok(room(&limits.recipient, Counted::Device(client))?
+                && room(&limits.account, Counted::Devices(user))?);
         }
-        let by_client = client.is_empty() || room(&limits.client, Counted::Client(client))?;
         let about_user = match mail.user {
             Some(user) => room(&limits.account, Counted::User(user))?,
             None => true,
@@ -97,11 +105,26 @@ impl Accounts {
         let as_claim = mail.kind != MailKind::VerifyEmail || {
             let rates: Vec<Rate> = limits.recipient.iter().copied().map(share_of_claims).collect();
             room(&rates, Counted::Claims(mail.recipient))?
+                && (client.is_empty() || room(&limits.client, Counted::Client(client))?)
         };
-        Ok(by_client
-            && about_user
-            && as_claim
-            && room(&limits.recipient, Counted::Recipient(mail.recipient))?)
+        Ok(about_user && as_claim && room(&limits.recipient, Counted::Recipient(mail.recipient))?)
+    }
+
+    /// Whether a client has asked for too many links for a new password. All its requests count, whether there was an
+    /// account or not.
+    pub(super) fn too_many_resets(
+        &self,
+        conn: &mut Conn,
+        address: &str,
+        now: Timestamp,
+    ) -> QueryResult<bool> {
+        for rate in &self.0.mail_limits.client {
+            let requests = request_counts::since(conn, ACTION, address, now - period(*rate))?;
+            if requests > i64::from(rate.count.get()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Adds a notice about something that was done with the account's own password or link. Answers whether it did:
@@ -114,7 +137,7 @@ impl Accounts {
         address: &str,
         now: Timestamp,
     ) -> QueryResult<bool> {
-        let recipient = Email::mailbox_of(address);
+        let recipient = self.recipient(address);
         // A way back is never left out, and there is one at a time.
         let limited = kind != MailKind::EmailChangedUndo;
         if limited && !has_room(conn, &self.0.mail_limits.account, Counted::Notices(user), now)? {
@@ -129,13 +152,16 @@ impl Accounts {
 /// Whether one more fits into all of the rates.
 fn has_room(conn: &mut Conn, rates: &[Rate], counted: Counted<'_>, now: Timestamp) -> QueryResult<bool> {
     for rate in rates {
-        // A rate's period is 30 days at most.
-        let period = TimeDelta::from_std(rate.per).unwrap_or(TimeDelta::days(30));
-        if outbox::count_since(conn, counted, now - period)? >= i64::from(rate.count.get()) {
+        if outbox::count_since(conn, counted, now - period(*rate))? >= i64::from(rate.count.get()) {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// 30 days at most.
+fn period(rate: Rate) -> TimeDelta {
+    TimeDelta::from_std(rate.per).unwrap_or(TimeDelta::days(30))
 }
 
 /// What unverified claims may use of a mailbox's rate: all but a third of it, at least one and, where there is room for

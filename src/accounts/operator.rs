@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::error::on_duplicate;
 use super::mails::Asker;
 use super::profile::{about, erase};
-use super::recovery::end_undo;
+use super::recovery::close_undo;
 use super::sign_in::LoginName;
 use super::{Accounts, Error};
 use crate::actors::hasher::{Caller, Class, Lane};
@@ -239,7 +239,7 @@ impl Accounts {
                     return Err(Error::NotFound);
                 }
                 if disabled {
-                    end_undo(conn, user, now)?;
+                    close_undo(conn, user, now)?;
                 }
                 let action = if disabled { Action::Disabled } else { Action::Enabled };
                 this.note_operator(conn, action, Some(user), now)?;
@@ -265,7 +265,7 @@ impl Accounts {
             .revoke_with(RevokeReason::PasswordReset, move |conn| {
                 let now = this.0.clock.now();
                 let user = users::lock(conn, user)?.ok_or(Error::NotFound)?;
-                end_undo(conn, user.id, now)?;
+                close_undo(conn, user.id, now)?;
                 failed_attempts::clear_user(conn, user.id)?;
                 this.replace_password(conn, &user, &hash, now)?;
                 this.note_operator(conn, Action::PasswordReset, Some(user.id), now)?;
@@ -284,7 +284,7 @@ impl Accounts {
             .logins
             .revoke_with(RevokeReason::AccountDeleted, move |conn| {
                 users::lock(conn, user)?.ok_or(Error::NotFound)?;
-                erase(conn, user)?;
+                erase(conn, user, this.0.clock.now())?;
                 this.note_operator(conn, Action::Deleted, Some(user), this.0.clock.now())?;
                 Ok::<_, Error>(((), Some(Scope::User(user))))
             })
@@ -305,7 +305,7 @@ impl Accounts {
                     return Err(Error::NotFound);
                 }
                 if let Scope::User(user) = scope {
-                    end_undo(conn, user, clock.now())?;
+                    close_undo(conn, user, clock.now())?;
                 }
                 Ok((usize::try_from(standing).unwrap_or(usize::MAX), Some(scope)))
             })

@@ -8,6 +8,7 @@ use super::{Accounts, Error};
 use crate::actors::hasher::{Caller, Class, Lane};
 use crate::auth::revocation::RevokeReason;
 use crate::auth::tokens::TokenError;
+use crate::clock::Timestamp;
 use crate::db::{self, Conn};
 use crate::domain::{Access, Invalid, Password, UserId};
 use crate::models::audit_events::{self, Action};
@@ -123,7 +124,7 @@ impl Accounts {
             .revoke_with(RevokeReason::AccountDeleted, move |conn| {
                 let now = this.0.clock.now();
                 still_confirmed(conn, &user)?;
-                erase(conn, user.id)?;
+                erase(conn, user.id, now)?;
                 this.note(conn, Action::Deleted, Some(user.id), None, now)?;
                 Ok::<_, Error>(((), Some(Scope::User(user.id))))
             })
@@ -136,10 +137,10 @@ impl Accounts {
 }
 
 /// Deletes what is known of a user.
-pub(super) fn erase(conn: &mut Conn, user: UserId) -> QueryResult<()> {
+pub(super) fn erase(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<()> {
     users::delete(conn, user)?;
     failed_attempts::clear_user(conn, user)?;
-    outbox::delete_of_user(conn, user)?;
+    outbox::forget_user(conn, user, now)?;
     logins::blank_devices(conn, user)?;
     audit_events::blank_addresses(conn, user)
 }

@@ -1,9 +1,11 @@
 //! A forgotten password, and an account that a thief has taken.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
 use diesel::QueryResult;
 
 use super::error::on_duplicate;
@@ -36,12 +38,19 @@ const PACE: Duration = Duration::from_millis(250);
 const RETRY: Duration = Duration::from_secs(1);
 const OLDEST: Duration = Duration::from_mins(2);
 
+/// How requests are counted.
+pub(super) const ACTION: &str = "reset_requested";
+
 /// Requests that may wait.
 const MAX_WAITING: usize = 10_000;
 
 /// Requests for a link that are still to be looked at.
 #[derive(Default)]
-pub(super) struct Requests(Mutex<Vec<Arc<Request>>>);
+pub(super) struct Requests {
+    waiting: Mutex<VecDeque<Arc<Request>>>,
+    /// One works them off at a time.
+    working: tokio::sync::Mutex<()>,
+}
 
 struct Request {
     asked: Instant,
@@ -51,8 +60,8 @@ struct Request {
 }
 
 impl Requests {
-    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Request>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<Request>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -70,8 +79,17 @@ enum Target {
     Account(User),
     /// A change of address is taken back: this address is the account's again.
     Former(User, String),
-    /// An address that no account has verified.
-    Address(String),
+    /// An address that no account has verified, and when the link was asked for.
+    Address(String, Timestamp),
+}
+
+/// The account that a link is used for.
+struct Chosen {
+    user: User,
+    /// The address that it thereby verifies.
+    verifies: Option<String>,
+    /// It takes a change of address back: whatever the account's address is now.
+    restores: bool,
 }
 
 impl Accounts {
@@ -91,7 +109,7 @@ impl Accounts {
             return Err(Error::Db(DbError::Full));
         }
         let asked = self.0.clock.instant();
-        waiting.push(Arc::new(Request { asked, name: LoginName::parse(login), presented, ip }));
+        waiting.push_back(Arc::new(Request { asked, name: LoginName::parse(login), presented, ip }));
         Ok(())
     }
 
@@ -113,37 +131,41 @@ impl Accounts {
     /// # Errors
     /// Those of the database; then the rest waits on, but for requests that are too old.
     pub async fn answer_waiting_resets(&self) -> Result<(), Error> {
-        let waiting = std::mem::take(&mut *self.0.resets.lock());
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        for (done, request) in waiting.iter().enumerate() {
-            let (this, request) = (self.clone(), Arc::clone(request));
+        let _alone = self.0.resets.working.lock().await;
+        // Those that come meanwhile are for the next time.
+        let waiting = self.0.resets.lock().len();
+        for _ in 0..waiting {
+            // It leaves the queue once it is answered: this may be stopped in between.
+            let Some(request) = self.0.resets.lock().front().cloned() else { break };
+            let this = self.clone();
+            let work = Arc::clone(&request);
             // A transaction each: it names a mailbox, and of two that named two each might wait for the other.
             let answered = self
                 .0
                 .db
-                .run_writing(move |conn| db::write(conn, |conn| this.answer_reset(conn, &request)))
+                .run_writing(move |conn| db::write(conn, |conn| this.answer_reset(conn, &work)))
                 .await;
-            if let Err(error) = answered {
-                let now = self.0.clock.instant();
-                let young = |request: &&Arc<Request>| now.saturating_duration_since(request.asked) < OLDEST;
-                let mut rest: Vec<_> = waiting[done..].iter().filter(young).cloned().collect();
-                let mut newer = self.0.resets.lock();
-                rest.append(&mut newer);
-                *newer = rest;
-                return Err(error);
+            let age = self.0.clock.instant().saturating_duration_since(request.asked);
+            if answered.is_ok() || age > OLDEST {
+                self.0.resets.lock().pop_front();
             }
+            answered?;
         }
-        // Whether there is something to send or not.
-        self.0.mail.wake();
+        if waiting > 0 {
+            // Whether there is something to send or not.
+            self.0.mail.wake();
+        }
         Ok(())
     }
 
     fn answer_reset(&self, conn: &mut Conn, request: &Request) -> Result<(), Error> {
         let now = self.0.clock.now();
         let address = request.ip.map_or_else(|| "unknown".to_owned(), |ip| network(ip).to_string());
-        request_counts::add(conn, "reset_requested", &address, 1, now)?;
+        request_counts::add(conn, ACTION, &address, 1, now)?;
+        // Before anything is looked up: what is left of it must not tell whether there was an account.
+        if self.too_many_resets(conn, &address, now)? {
+            return Ok(());
+        }
         match &request.name {
             Some(LoginName::Username(name)) => {
                 let user = users::find_by_username(conn, name)?;
@@ -174,7 +196,10 @@ impl Accounts {
         // Of two that ask at the same time the second sees what the first has done.
         let Some(user) = users::lock_active(conn, user.id)? else { return Ok(()) };
         let Some(email) = &user.email else { return Ok(()) };
-        let known = self.0.device_key.recognize(user.id, &request.presented);
+        // Only where the mailbox is known to be the user's: anybody can sign in to an account of their own that claims
+        // another's address.
+        let known = self.0.device_key.recognize((user.id, &user.password_hash), &request.presented);
+        let known = known.filter(|_| user.verified_email().is_some());
         let asker = known.map_or(Asker::Client(request.ip), Asker::Device);
         self.post_link(conn, (MailKind::ResetPassword, Some(user.id)), email, asker, now).map(drop)
     }
@@ -192,8 +217,8 @@ impl Accounts {
                 Target::Former(user, email) => {
                     Ok(ResetLink { usernames: vec![user.username], restores: Some(email) })
                 }
-                Target::Address(email) => {
-                    let claimants = claimants(conn, &email)?;
+                Target::Address(email, asked_at) => {
+                    let claimants = claimants(conn, &email, asked_at)?;
                     let usernames: Vec<_> = claimants.into_iter().map(|user| user.username).collect();
                     if usernames.is_empty() {
                         return Err(Error::InvalidLink);
@@ -227,7 +252,7 @@ impl Accounts {
             .db
             .run(move |conn| {
                 let target = find_target(conn, &for_check, clock.now())?;
-                choose(conn, target, chosen.as_deref()).map(|(user, _)| user)
+                choose(conn, target, chosen.as_deref()).map(|chosen| chosen.user)
             })
             .await?;
         let lane = Lane::new(Class::Owner, caller);
@@ -238,12 +263,12 @@ impl Accounts {
             .revoke_with(RevokeReason::PasswordReset, move |conn| {
                 let now = this.0.clock.now();
                 let target = find_target(conn, &hash, now)?;
-                let (seen, restores) = choose(conn, target, username.as_deref())?;
+                let Chosen { user: seen, verifies, restores } = choose(conn, target, username.as_deref())?;
                 let mut user = users::lock_active(conn, seen.id)?
-                    .filter(|locked| restores.is_some() || locked.email == seen.email)
+                    .filter(|locked| restores || locked.email == seen.email)
                     .ok_or(Error::InvalidLink)?;
                 redeem(conn, &hash, now)?;
-                if let Some(email) = restores {
+                if let Some(email) = verifies {
                     users::set_held_email(conn, user.id, &email, now)
                         .map_err(|error| on_duplicate(error, Error::EmailHeld))?;
                     end_undo(conn, user.id, now)?;
@@ -285,6 +310,13 @@ pub(super) fn end_undo(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryRe
     one_time_tokens::spoil_others(conn, user, Purpose::UndoEmail, now)
 }
 
+/// The same when an operator sets an account right. For as long as a way back would be good, none is made either: the
+/// address that is replaced next may be a thief's.
+pub(super) fn close_undo(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<()> {
+    users::close_undo(conn, user, now + TimeDelta::days(7))?;
+    end_undo(conn, user, now)
+}
+
 fn find_target(conn: &mut Conn, hash: &str, now: Timestamp) -> Result<Target, Error> {
     if let Some((id, email)) = one_time_tokens::peek(conn, hash, Purpose::ResetPassword, now)? {
         // Who left an address, or lost it, must not be let in by what was sent there.
@@ -295,25 +327,26 @@ fn find_target(conn: &mut Conn, hash: &str, now: Timestamp) -> Result<Target, Er
         let user = users::find_active(conn, id)?.ok_or(Error::InvalidLink)?;
         return Ok(Target::Former(user, email));
     }
-    address_links::peek(conn, hash, now)?.map(Target::Address).ok_or(Error::InvalidLink)
+    let found = address_links::peek(conn, hash, now)?.ok_or(Error::InvalidLink)?;
+    Ok(Target::Address(found.0, found.1))
 }
 
-/// The account that a link is used for, and the address that it thereby verifies.
-fn choose(conn: &mut Conn, target: Target, username: Option<&str>) -> Result<(User, Option<String>), Error> {
+fn choose(conn: &mut Conn, target: Target, username: Option<&str>) -> Result<Chosen, Error> {
     match target {
-        Target::Account(user) => Ok((user, None)),
-        Target::Former(user, email) => Ok((user, Some(email))),
-        Target::Address(email) => {
-            let mut claimants = claimants(conn, &email)?;
+        Target::Account(user) => Ok(Chosen { user, verifies: None, restores: false }),
+        Target::Former(user, email) => Ok(Chosen { user, verifies: Some(email), restores: true }),
+        Target::Address(email, asked_at) => {
+            let mut claimants = claimants(conn, &email, asked_at)?;
             let user = match username.map(Username::parse) {
                 Some(Ok(name)) => users::find_by_username(conn, &name)?
-                    .filter(|user| user.email.as_deref() == Some(&email) && user.disabled_at.is_none()),
+                    .filter(|user| user.email.as_deref() == Some(&email) && user.disabled_at.is_none())
+                    .filter(|user| !ended_since(user, asked_at)),
                 None if claimants.len() == 1 => claimants.pop(),
                 Some(Err(_)) | None => None,
             };
             let names = |users: Vec<User>| users.into_iter().map(|user| user.username).collect();
             match user {
-                Some(user) => Ok((user, Some(email))),
+                Some(user) => Ok(Chosen { user, verifies: Some(email), restores: false }),
                 None if claimants.is_empty() => Err(Error::InvalidLink),
                 None => Err(Error::ChooseAccount { usernames: names(claimants) }),
             }
@@ -321,13 +354,21 @@ fn choose(conn: &mut Conn, target: Target, username: Option<&str>) -> Result<(Us
     }
 }
 
-/// The accounts that claim an address, none if one has verified it meanwhile.
-fn claimants(conn: &mut Conn, email: &str) -> Result<Vec<User>, Error> {
+/// The accounts that claim an address and to which a link asked for at `asked_at` still leads; none if one has verified
+/// the address meanwhile.
+fn claimants(conn: &mut Conn, email: &str, asked_at: Timestamp) -> Result<Vec<User>, Error> {
     let email = crate::domain::Email::parse(email).map_err(|_| Error::InvalidLink)?;
     if users::find_holder(conn, &email)?.is_some() {
         return Ok(Vec::new());
     }
-    Ok(users::find_claimants(conn, &email, MAX_SHOWN)?)
+    let mut claimants = users::find_claimants(conn, &email, MAX_SHOWN)?;
+    claimants.retain(|user| !ended_since(user, asked_at));
+    Ok(claimants)
+}
+
+/// Whether all logins of a user were revoked since then, and the links with them.
+fn ended_since(user: &User, asked_at: Timestamp) -> bool {
+    user.links_ended_at.is_some_and(|ended_at| ended_at >= asked_at)
 }
 
 fn redeem(conn: &mut Conn, hash: &str, now: Timestamp) -> Result<(), Error> {

@@ -36,7 +36,7 @@ impl Accounts {
         // In a task of its own: a thief who hangs up must not stop it.
         let this = self.clone();
         let exchanged = actix::spawn(async move { this.exchange(presented).await });
-        exchanged.await.unwrap_or(Err(Error::InvalidRefreshToken))
+        exchanged.await.unwrap_or(Err(Error::Db(DbError::Stopped)))
     }
 
     async fn exchange(&self, Presented { credential, is_ours }: Presented) -> Result<Grant, Error> {
@@ -59,7 +59,12 @@ impl Accounts {
             Outcome::Granted(user, next, now) => {
                 if user.unused_since.is_some() {
                     let user = user.clone();
-                    self.0.db.run_writing(move |conn| Ok::<_, Error>(mark_used(conn, &user)?)).await?;
+                    let noted =
+                        self.0.db.run_writing(move |conn| Ok::<_, Error>(mark_used(conn, &user)?)).await;
+                    if let Err(error) = noted {
+                        // The token is changed already: the client must get the new one.
+                        tracing::warn!(%error, "the use of an account was not noted");
+                    }
                 }
                 self.grant(*user, next, now)
             }

@@ -62,7 +62,7 @@ impl Accounts {
                     let user = users::find(conn, user.id)?.ok_or(Error::NotFound)?;
                     Ok::<_, Error>((user, credential, now))
                 })?;
-                let token = this.device_token(user.id, None);
+                let token = this.device_token((user.id, &user.password_hash), None);
                 this.grant(user, credential, now).map(|grant| Grant { device_token: Some(token), ..grant })
             })
             .await?;

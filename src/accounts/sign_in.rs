@@ -6,6 +6,7 @@ use super::guessing::Attempt;
 use super::{Accounts, Device, Error, Profile};
 use crate::actors::hasher::{Class, Lane};
 use crate::auth::refresh::{Credential, CredentialKind};
+use crate::auth::revocation::RevokeReason;
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
 use crate::domain::{Email, LoginId, Password, UserId, Username};
@@ -13,6 +14,9 @@ use crate::models::audit_events::Action;
 use crate::models::failed_attempts;
 use crate::models::logins::{self, LoginKind, NewLogin};
 use crate::models::users::{self, User};
+
+/// Logins that a user may have; past them the oldest one is revoked.
+const MAX_LOGINS: i64 = 200;
 
 /// What a sign-in, and each refresh, yields. Holds secrets, so no `Debug`.
 pub struct Grant {
@@ -34,10 +38,15 @@ impl Accounts {
     /// is such an account or not; those of the database and the hasher.
     pub async fn sign_in(&self, login: &str, password: Password, device: Device) -> Result<Grant, Error> {
         let mut attempt = self.begin_attempt(login, &device).await?;
+        // What is given up half-way, because the client hangs up say, is no failure.
+        let uncounted = self.take_back_unless_checked(attempt.slots.clone());
         // The second time is for a right password that another sign-in has rehashed meanwhile.
         for _ in 0..2 {
             match self.try_sign_in(&attempt, password.clone(), device.clone()).await {
-                Ok(Some(grant)) => return Ok(grant),
+                Ok(Some(grant)) => {
+                    uncounted.checked();
+                    return Ok(grant);
+                }
                 Ok(None) => {
                     let Some(user) = &attempt.user else { break };
                     let id = user.id;
@@ -45,12 +54,10 @@ impl Accounts {
                         self.0.db.run(move |conn| Ok::<_, Error>(users::find_active(conn, id)?)).await?;
                 }
                 Err(Error::InvalidCredentials) => break,
-                Err(error) => {
-                    self.take_back(attempt).await;
-                    return Err(error);
-                }
+                Err(error) => return Err(error),
             }
         }
+        uncounted.checked();
         Err(Error::InvalidCredentials)
     }
 
@@ -80,7 +87,7 @@ impl Accounts {
         } else {
             None
         };
-        let (this, slot, known_device) = (self.clone(), attempt.slot(), attempt.known_device);
+        let (this, slots, known_device) = (self.clone(), attempt.slots.clone(), attempt.known_device);
         self.0
             .db
             .run_writing(move |conn| {
@@ -92,27 +99,32 @@ impl Accounts {
                     else {
                         return Ok(None);
                     };
-                    if let Some(hash) = new_hash {
+                    let hash = new_hash.unwrap_or_else(|| user.password_hash.clone());
+                    if hash != user.password_hash {
                         users::set_password_hash(conn, user.id, &hash, now)?;
                     }
-                    failed_attempts::clear(conn, &slot)?;
+                    failed_attempts::clear(conn, &slots)?;
                     users::mark_used(conn, &user)?;
                     let credential = this.begin_login(conn, user.id, &device, now)?;
+                    let ended =
+                        logins::revoke_beyond(conn, user.id, MAX_LOGINS, RevokeReason::SignedOut, now)?;
                     this.note(conn, Action::SignedIn, Some(user.id), device.ip, now)?;
-                    Ok::<_, Error>(Some((user, credential, now)))
+                    Ok::<_, Error>(Some((user, hash, credential, ended, now)))
                 })?;
-                let grant = |(user, credential, now): (User, Credential, _)| {
-                    let token = this.device_token(user.id, known_device);
-                    this.grant(user, credential, now)
-                        .map(|grant| Grant { device_token: Some(token), ..grant })
-                };
+                let grant =
+                    |(user, hash, credential, ended, now): (User, String, Credential, Vec<LoginId>, _)| {
+                        this.0.logins.ended_here(ended, RevokeReason::SignedOut);
+                        let token = this.device_token((user.id, &hash), known_device);
+                        this.grant(user, credential, now)
+                            .map(|grant| Grant { device_token: Some(token), ..grant })
+                    };
                 begun.map(grant).transpose()
             })
             .await
     }
 
     /// What a device keeps to be known by: the token that it has, or a new one.
-    pub(super) fn device_token(&self, user: UserId, known: Option<uuid::Uuid>) -> String {
+    pub(super) fn device_token(&self, user: (UserId, &str), known: Option<uuid::Uuid>) -> String {
         self.0.device_key.issue(user, known.unwrap_or_else(|| self.0.clock.new_id()))
     }
 

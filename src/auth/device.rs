@@ -59,21 +59,22 @@ impl DeviceKey {
         Self(key)
     }
 
-    /// The token of a device on which `user` has signed in.
+    /// The token of a device on which `user` has signed in with the password of this hash. A new password makes all
+    /// devices strangers: a thief who knew the old one must not keep counters of their own.
     #[must_use]
-    pub fn issue(&self, user: UserId, device: Uuid) -> String {
-        let tag = hmac::sign(&self.0, &message(user, device));
+    pub fn issue(&self, (user, hash): (UserId, &str), device: Uuid) -> String {
+        let tag = hmac::sign(&self.0, &message(user, hash, device));
         format!("{PREFIX}{}_{}", device.simple(), BASE64_URL_SAFE_NO_PAD.encode(tag))
     }
 
     /// The device among `presented` on which `user` has signed in before.
     #[must_use]
-    pub fn recognize(&self, user: UserId, presented: &PresentedDevices) -> Option<Uuid> {
+    pub fn recognize(&self, (user, hash): (UserId, &str), presented: &PresentedDevices) -> Option<Uuid> {
         presented.0.iter().find_map(|token| {
             let (device, tag) = token.strip_prefix(PREFIX)?.split_once('_')?;
             let device = Uuid::try_parse(device).ok()?;
             let tag = BASE64_URL_SAFE_NO_PAD.decode(tag).ok()?;
-            hmac::verify(&self.0, &message(user, device), &tag).ok().map(|()| device)
+            hmac::verify(&self.0, &message(user, hash, device), &tag).ok().map(|()| device)
         })
     }
 }
@@ -84,11 +85,9 @@ impl std::fmt::Debug for DeviceKey {
     }
 }
 
-fn message(user: UserId, device: Uuid) -> [u8; 32] {
-    let mut message = [0; 32];
-    message[..16].copy_from_slice(user.0.as_bytes());
-    message[16..].copy_from_slice(device.as_bytes());
-    message
+/// The ids have a length of their own, so no two are the same.
+fn message(user: UserId, hash: &str, device: Uuid) -> Vec<u8> {
+    [user.0.as_bytes(), device.as_bytes().as_slice(), hash.as_bytes()].concat()
 }
 
 #[cfg(test)]
@@ -104,18 +103,20 @@ mod tests {
     const ANN: UserId = UserId(Uuid::from_u128(1));
     const BEN: UserId = UserId(Uuid::from_u128(2));
     const DEVICE: Uuid = Uuid::from_u128(3);
+    const HASH: &str = "$2b$04$hash";
 
     #[test]
     fn a_device_is_known_for_its_own_user_and_by_its_own_server_only() {
-        let token = PresentedDevices::parse(&key(7).issue(ANN, DEVICE));
-        assert_eq!(key(7).recognize(ANN, &token), Some(DEVICE));
-        assert_eq!(key(7).recognize(BEN, &token), None);
-        assert_eq!(key(8).recognize(ANN, &token), None);
-        let text = key(7).issue(ANN, DEVICE);
+        let token = PresentedDevices::parse(&key(7).issue((ANN, HASH), DEVICE));
+        assert_eq!(key(7).recognize((ANN, HASH), &token), Some(DEVICE));
+        assert_eq!(key(7).recognize((BEN, HASH), &token), None);
+        assert_eq!(key(8).recognize((ANN, HASH), &token), None);
+        assert_eq!(key(7).recognize((ANN, "$2b$04$other"), &token), None, "nor after a new password");
+        let text = key(7).issue((ANN, HASH), DEVICE);
         for changed in
             [text.replace("dwd_", "dwx_"), text.to_uppercase(), format!("{text}A"), text[..60].to_owned()]
         {
-            assert_eq!(key(7).recognize(ANN, &PresentedDevices::parse(&changed)), None, "{changed}");
+            assert_eq!(key(7).recognize((ANN, HASH), &PresentedDevices::parse(&changed)), None, "{changed}");
         }
     }
 
@@ -124,13 +125,14 @@ mod tests {
         let mut cookie = String::new();
         for n in 1..=6 {
             let user = UserId(Uuid::from_u128(n));
-            cookie = PresentedDevices::parse(&cookie).remember(&key(7).issue(user, DEVICE));
+            cookie = PresentedDevices::parse(&cookie).remember(&key(7).issue((user, HASH), DEVICE));
         }
-        let known =
-            |n| key(7).recognize(UserId(Uuid::from_u128(n)), &PresentedDevices::parse(&cookie)).is_some();
+        let known = |n| {
+            key(7).recognize((UserId(Uuid::from_u128(n)), HASH), &PresentedDevices::parse(&cookie)).is_some()
+        };
         assert_eq!((1..=6).map(known).collect::<Vec<_>>(), [false, false, true, true, true, true]);
-        let again =
-            PresentedDevices::parse(&cookie).remember(&key(7).issue(UserId(Uuid::from_u128(4)), DEVICE));
+        let again = PresentedDevices::parse(&cookie)
+            .remember(&key(7).issue((UserId(Uuid::from_u128(4)), HASH), DEVICE));
         assert_eq!(again.len(), cookie.len(), "none is there twice");
         assert!(!format!("{:?}", PresentedDevices::parse(&cookie)).contains("dwd_"));
     }
@@ -139,7 +141,7 @@ mod tests {
         #[test]
         fn reading_never_panics_and_recognizes_nothing(text in "(dwd_)?\\PC{0,200}") {
             let presented = PresentedDevices::parse(&text);
-            prop_assert_eq!(key(7).recognize(ANN, &presented), None);
+            prop_assert_eq!(key(7).recognize((ANN, HASH), &presented), None);
         }
     }
 }

@@ -39,6 +39,12 @@ impl NameKey {
         Self(key)
     }
 
+    /// A digest that tells nothing of the text without the key.
+    #[must_use]
+    pub fn digest(&self, text: &str) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(hmac::sign(&self.0, text.as_bytes()))
+    }
+
     /// The slot and the digest of a folded name.
     #[must_use]
     pub fn slot(&self, name: &str) -> (u16, String) {

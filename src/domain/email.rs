@@ -35,7 +35,6 @@ impl Email {
         &self.0
     }
 
-    /// What stands before the `@`.
     /// The mailbox that an address most likely leads to: without the tag that many servers let follow a `+` (RFC 5233).
     #[must_use]
     pub fn mailbox_of(address: &str) -> String {
@@ -48,6 +47,7 @@ impl Email {
         }
     }
 
+    /// What stands before the `@`.
     #[must_use]
     pub fn local_part(&self) -> &str {
         self.0.split_once('@').map_or("", |(local, _)| local)

@@ -7,24 +7,32 @@ use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::schema::address_links;
 
-pub fn insert(conn: &mut Conn, hash: &str, email: &str, expires_at: Timestamp) -> QueryResult<()> {
+/// Adds a link that was asked for at `created_at`.
+pub fn insert(
+    conn: &mut Conn,
+    hash: &str,
+    email: &str,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+) -> QueryResult<()> {
     diesel::insert_into(address_links::table)
         .values((
             address_links::hash.eq(hash),
             address_links::email.eq(email),
+            address_links::created_at.eq(created_at),
             address_links::expires_at.eq(expires_at),
         ))
         .execute(conn)
         .map(drop)
 }
 
-/// To which address a link that is still good was sent, without using it up.
-pub fn peek(conn: &mut Conn, hash: &str, now: Timestamp) -> QueryResult<Option<String>> {
+/// To which address a link that is still good was sent, and when it was asked for, without using it up.
+pub fn peek(conn: &mut Conn, hash: &str, now: Timestamp) -> QueryResult<Option<(String, Timestamp)>> {
     address_links::table
         .find(hash)
         .filter(address_links::used_at.is_null())
         .filter(address_links::expires_at.gt(now))
-        .select(address_links::email)
+        .select((address_links::email, address_links::created_at))
         .first(conn)
         .optional()
 }

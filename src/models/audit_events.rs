@@ -128,14 +128,33 @@ pub fn blank_addresses(conn: &mut Conn, subject: UserId) -> QueryResult<()> {
         .map(drop)
 }
 
-/// When the oldest of the newest `keep` events happened, if there are more.
-pub fn oldest_of_newest(conn: &mut Conn, keep: i64) -> QueryResult<Option<Timestamp>> {
-    audit_events::table
+/// What a user can repeat as often as they like. Other lines, those of operators above all, must not be pushed out by it.
+const REPEATABLE: [Action; 5] = [
+    Action::SignedIn,
+    Action::Registered,
+    Action::RefreshReused,
+    Action::PasswordChanged,
+    Action::EmailChangeRequested,
+];
+
+/// Deletes the oldest lines of what users can repeat past the newest `keep`; answers how many.
+pub fn purge_repeatable(conn: &mut Conn, keep: i64) -> QueryResult<usize> {
+    let repeatable = REPEATABLE.map(Action::as_str);
+    let oldest: Option<Timestamp> = audit_events::table
+        .filter(audit_events::action.eq_any(repeatable))
         .order(audit_events::at.desc())
         .offset(keep)
         .select(audit_events::at)
         .first(conn)
-        .optional()
+        .optional()?;
+    let Some(oldest) = oldest else { return Ok(0) };
+    diesel::delete(
+        audit_events::table
+            .filter(audit_events::action.eq_any(repeatable))
+            .filter(audit_events::actor.is_null())
+            .filter(audit_events::at.le(oldest)),
+    )
+    .execute(conn)
 }
 
 /// Deletes what happened before `before`; answers how much.

@@ -9,7 +9,7 @@ use crate::domain::{LoginId, UserId};
 use crate::schema::failed_attempts;
 
 /// Where guesses are counted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot {
     key: String,
     subject: String,
@@ -31,6 +31,12 @@ impl Slot {
     #[must_use]
     pub fn device(user: UserId, device: uuid::Uuid) -> Self {
         Self::own(format!("device:{user}:{device}"), user)
+    }
+
+    /// Of all such devices of a user.
+    #[must_use]
+    pub fn devices(user: UserId) -> Self {
+        Self::own(format!("devices:{user}"), user)
     }
 
     /// Of names without an account.
@@ -70,27 +76,35 @@ pub struct Counted {
 type Row = (String, i32, Timestamp, Option<Timestamp>);
 
 /// The failures of a slot, as no other transaction can change them until this one ends. The same statements whether
-/// there are any or not.
+/// there are any or not. Several slots are locked in their order, or two transactions could wait for each other.
 pub fn lock(conn: &mut Conn, slot: &Slot, now: Timestamp) -> QueryResult<Failures> {
-    let first = (
-        failed_attempts::slot.eq(&slot.key),
-        failed_attempts::subject.eq(&slot.subject),
-        failed_attempts::user_id.eq(slot.user.map(|user| user.to_string())),
-        failed_attempts::failures.eq(0),
-        failed_attempts::failed_at.eq(now),
-    );
-    each!(conn, diesel::insert_into(failed_attempts::table).values(first).on_conflict_do_nothing(), execute)?;
-    let query = failed_attempts::table.find(&slot.key).select((
-        failed_attempts::subject,
-        failed_attempts::failures,
-        failed_attempts::failed_at,
-        failed_attempts::blocked_until,
-    ));
-    let (subject, count, failed_at, blocked_until): Row = locked!(conn, query, first)?;
-    if subject == slot.subject {
-        Ok(Failures { count: u32::try_from(count).unwrap_or(0), failed_at: Some(failed_at), blocked_until })
-    } else {
-        Ok(Failures::default())
+    loop {
+        let first = (
+            failed_attempts::slot.eq(&slot.key),
+            failed_attempts::subject.eq(&slot.subject),
+            failed_attempts::user_id.eq(slot.user.map(|user| user.to_string())),
+            failed_attempts::failures.eq(0),
+            failed_attempts::failed_at.eq(now),
+        );
+        each!(
+            conn,
+            diesel::insert_into(failed_attempts::table).values(first).on_conflict_do_nothing(),
+            execute
+        )?;
+        let query = failed_attempts::table.find(&slot.key).select((
+            failed_attempts::subject,
+            failed_attempts::failures,
+            failed_attempts::failed_at,
+            failed_attempts::blocked_until,
+        ));
+        // On PostgreSQL another transaction may have deleted the row in between: then it is made again.
+        let Some(row): Option<Row> = locked!(conn, query, first).optional()? else { continue };
+        let (subject, count, failed_at, blocked_until) = row;
+        return Ok(if subject == slot.subject {
+            Failures { count: u32::try_from(count).unwrap_or(0), failed_at: Some(failed_at), blocked_until }
+        } else {
+            Failures::default()
+        });
     }
 }
 
@@ -107,14 +121,23 @@ pub fn store(conn: &mut Conn, slot: &Slot, failures: Failures, now: Timestamp) -
         .map(drop)
 }
 
-/// Forgets the failures of a slot: the password was right.
-pub fn clear(conn: &mut Conn, slot: &Slot) -> QueryResult<()> {
-    diesel::delete(failed_attempts::table.find(&slot.key)).execute(conn).map(drop)
+/// Forgets the failures of slots: the password was right. They are in their order.
+pub fn clear(conn: &mut Conn, slots: &[Slot]) -> QueryResult<()> {
+    for slot in slots {
+        diesel::delete(failed_attempts::table.find(&slot.key)).execute(conn)?;
+    }
+    Ok(())
 }
 
 /// Forgets all failures at a user's account; answers how many slots had some.
 pub fn clear_user(conn: &mut Conn, user: UserId) -> QueryResult<usize> {
-    diesel::delete(failed_attempts::table.filter(failed_attempts::user_id.eq(user.to_string()))).execute(conn)
+    let of_user = failed_attempts::table.filter(failed_attempts::user_id.eq(user.to_string()));
+    let slots: Vec<String> =
+        locked!(conn, of_user.select(failed_attempts::slot).order(failed_attempts::slot), load)?;
+    for slot in &slots {
+        diesel::delete(failed_attempts::table.find(slot)).execute(conn)?;
+    }
+    Ok(slots.len())
 }
 
 /// All that is counted for a user's account.

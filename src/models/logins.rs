@@ -270,6 +270,31 @@ pub fn revoke_these(
     mark_revoked(conn, &standing, reason, now)
 }
 
+/// Revokes the oldest logins of a user past the newest `keep`; answers which.
+pub fn revoke_beyond(
+    conn: &mut Conn,
+    user: UserId,
+    keep: i64,
+    reason: RevokeReason,
+    now: Timestamp,
+) -> QueryResult<Vec<LoginId>> {
+    let extra: Vec<String> = logins::table
+        .filter(logins::user_id.eq(user.to_string()))
+        .filter(logins::revoked_at.is_null())
+        .filter(logins::expires_at.gt(now))
+        .order((logins::created_at.desc(), logins::id.desc()))
+        .offset(keep)
+        // Each sign-in may leave one too many, so there are never more but after an upgrade.
+        .limit(500)
+        .select(logins::id)
+        .load(conn)?;
+    if extra.is_empty() {
+        return Ok(Vec::new());
+    }
+    let extra: Vec<LoginId> = extra.iter().filter_map(|id| id.parse().ok()).collect();
+    revoke_these(conn, &extra, reason, now)
+}
+
 fn mark_revoked(
     conn: &mut Conn,
     ids: &[String],

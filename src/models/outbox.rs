@@ -62,8 +62,11 @@ pub enum Counted<'a> {
     Claims(&'a str),
     /// About an account, but for those that the owner's own device asked for.
     User(UserId),
-    /// By one client.
+    /// Those that ask to verify a claim, by one client.
     Client(&'a str),
+    /// By one device on which the account's user has signed in before, and by all of them.
+    Device(&'a str),
+    Devices(UserId),
     /// Notices about an account.
     Notices(UserId),
     /// The same email about an account to an address.
@@ -90,9 +93,16 @@ pub fn count_since(conn: &mut Conn, counted: Counted<'_>, since: Timestamp) -> Q
             .filter(asked_for)
             .filter(by_strangers)
             .get_result(conn),
-        Counted::Client(client) => {
-            recent.filter(outbox::client.eq(client)).filter(asked_for).get_result(conn)
-        }
+        Counted::Client(client) => recent
+            .filter(outbox::client.eq(client))
+            .filter(outbox::kind.eq(MailKind::VerifyEmail.as_str()))
+            .get_result(conn),
+        Counted::Device(device) => recent.filter(outbox::client.eq(device)).get_result(conn),
+        Counted::Devices(user) => recent
+            .filter(outbox::user_id.eq(user.to_string()))
+            .filter(outbox::client.assume_not_null().like("device:%"))
+            .filter(outbox::client.is_not_null())
+            .get_result(conn),
         Counted::Notices(user) => recent
             .filter(outbox::user_id.eq(user.to_string()))
             .filter(outbox::kind.ne_all(MailKind::ASKED_FOR.map(MailKind::as_str)))
@@ -160,9 +170,13 @@ fn user_text(user: Option<UserId>) -> String {
     user.map(|user| user.to_string()).unwrap_or_default()
 }
 
-/// Deletes all mails of a user, sent or not.
-pub fn delete_of_user(conn: &mut Conn, user: UserId) -> QueryResult<()> {
-    diesel::delete(outbox::table.filter(outbox::user_id.eq(user.to_string()))).execute(conn).map(drop)
+/// Forgets the emails of a user who is gone, but that there were some: limits go on counting them.
+pub fn forget_user(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<()> {
+    let of_user = || outbox::table.filter(outbox::user_id.eq(user.to_string()));
+    diesel::delete(of_user().filter(outbox::sent_at.is_null()).filter(outbox::attempts.eq(0)))
+        .execute(conn)?;
+    diesel::update(of_user().filter(outbox::sent_at.is_null())).set(outbox::sent_at.eq(now)).execute(conn)?;
+    diesel::update(of_user()).set((outbox::user_id.eq(""), outbox::address.eq(""))).execute(conn).map(drop)
 }
 
 /// Deletes the mails that were sent before `before`; answers how many.

@@ -43,6 +43,18 @@ pub fn add(conn: &mut Conn, action: &str, address: &str, count: i32, now: Timest
     if inserted == 0 { bump(conn, &id).map(drop) } else { Ok(()) }
 }
 
+/// How many requests of `address` there were since the beginning of the hour of `since`.
+pub fn since(conn: &mut Conn, action: &str, address: &str, since: Timestamp) -> QueryResult<i64> {
+    let hour = since.duration_trunc(TimeDelta::hours(1)).unwrap_or(since);
+    let counts: Vec<i32> = request_counts::table
+        .filter(request_counts::hour.ge(hour))
+        .filter(request_counts::action.eq(action))
+        .filter(request_counts::address.eq(address))
+        .select(request_counts::count)
+        .load(conn)?;
+    Ok(counts.into_iter().map(i64::from).sum())
+}
+
 /// Deletes the counts of hours before `before`; answers how many.
 pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
     diesel::delete(request_counts::table.filter(request_counts::hour.lt(before))).execute(conn)

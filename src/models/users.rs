@@ -26,6 +26,10 @@ pub struct User {
     /// Since when an account that registered itself has not been used again; none once it was, or had its address
     /// verified.
     pub unused_since: Option<Timestamp>,
+    /// When all logins were last revoked, and with them what was sent to an address.
+    pub links_ended_at: Option<Timestamp>,
+    /// Until when a replaced address gets no link that takes the change back.
+    pub undo_closed_until: Option<Timestamp>,
 }
 
 impl User {
@@ -96,6 +100,22 @@ pub fn find_holder(conn: &mut Conn, email: &Email) -> QueryResult<Option<User>> 
         .filter(users::email_verified_at.is_not_null())
         .first(conn)
         .optional()
+}
+
+/// Locks a user until the transaction ends, and notes that what was sent before leads to the account no more.
+pub fn end_links(conn: &mut Conn, id: UserId, now: Timestamp) -> QueryResult<()> {
+    diesel::update(users::table.find(id.to_string()))
+        .set(users::links_ended_at.eq(now))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Gives addresses that are replaced until then no link that takes the change back.
+pub fn close_undo(conn: &mut Conn, id: UserId, until: Timestamp) -> QueryResult<()> {
+    diesel::update(users::table.find(id.to_string()))
+        .set(users::undo_closed_until.eq(until))
+        .execute(conn)
+        .map(drop)
 }
 
 /// Notes that an account is in use, if it was not known to be.

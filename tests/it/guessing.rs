@@ -316,3 +316,50 @@ async fn an_operator_sees_and_forgets_what_was_counted() {
     assert_eq!(app.accounts.failures_of(id).await.unwrap(), []);
     let _: Value = app.get("/api/me", &ann.access).await.expect(200).body;
 }
+
+#[actix_web::test]
+async fn a_new_password_makes_every_device_a_stranger() {
+    let app = spawn_app().await;
+    let body = json!({"username": "ann", "password": PASSWORD, "email": "ann@example.org"});
+    let thief = app.post("/api/register", body).await.expect(201).str("device_token");
+    app.post("/api/forgot-password", json!({"login": "ann"})).await.expect(202);
+    let token = app.mail.link_token("reset-password").await;
+    app.post("/api/reset-password", json!({"token": token, "password": NEW})).await.expect(204);
+    lock(&app, "ann").await;
+    let with = |token: &str| json!({"login": "ann", "password": NEW, "device_token": token});
+    app.post("/api/login", with(&thief)).await.expect(429);
+    app.advance(Duration::from_secs(1));
+    let owner = app.post("/api/login", with("")).await.expect(200).str("device_token");
+    lock(&app, "ann").await;
+    app.post("/api/login", with(&owner)).await.expect(200);
+}
+
+#[actix_web::test]
+async fn many_known_devices_are_no_way_to_guess_more() {
+    let app = spawn_app().await;
+    app.register("ann").await;
+    let mut checked = 0;
+    for _ in 0..20 {
+        let body = json!({"login": "ann", "password": PASSWORD});
+        let token = app.post("/api/login", body).await.expect(200).str("device_token");
+        for _ in 0..3 {
+            let body = json!({"login": "ann", "password": "wrong", "device_token": token});
+            checked += usize::from(app.post("/api/login", body).await.status == 401);
+        }
+    }
+    assert_eq!(checked, 25, "over all devices");
+}
+
+#[actix_web::test]
+async fn a_user_has_so_many_logins_and_the_oldest_is_revoked() {
+    let app = spawn_app().await;
+    let first = app.register("ann").await;
+    app.advance(Duration::from_secs(1));
+    for _ in 0..200 {
+        app.login("ann").await;
+    }
+    app.get("/api/me", &first.access).await.expect(401);
+    let newest = app.login("ann").await;
+    let logins = app.get("/api/logins", &newest.access).await.expect(200);
+    assert_eq!(logins.body["logins"].as_array().unwrap().len(), 200);
+}

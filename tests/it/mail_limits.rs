@@ -159,3 +159,55 @@ async fn accounts_that_were_never_used_again_are_removed() {
     assert_eq!(left().await, ["browser", "refreshed", "signed-in", "verified"]);
     app.post("/api/refresh", json!({"refresh_token": unused.refresh})).await.expect(401);
 }
+
+#[actix_web::test]
+async fn an_account_that_only_claims_a_mailbox_has_no_device_that_may_fill_it() {
+    let app = spawn_with(&[("limits.mail_recipient", "3/1h, 10/1d")]).await;
+    for number in 0..20 {
+        let body = json!({"username": format!("claim{number}"), "password": PASSWORD, "email": OWNER});
+        let token = app.post("/api/register", body).await.expect(201).str("device_token");
+        forgot(&app, &format!("claim{number}"), Some(&token)).await;
+    }
+    assert_eq!(mails(&app, ""), 3);
+}
+
+#[actix_web::test]
+async fn deleted_accounts_leave_what_limits_count_and_no_address() {
+    let app = spawn_with(&[("limits.mail_recipient", "3/1h, 10/1d")]).await;
+    for number in 0..6 {
+        let claim = app.register_with_email(&format!("claim{number}"), OWNER).await;
+        if number < 2 {
+            app.mail.wait_for(number + 1).await;
+        }
+        let body = json!({"current_password": PASSWORD});
+        app.send(Method::DELETE, "/api/me", &claim.access, body).await.expect(204);
+    }
+    assert_eq!(app.mail.caught().len(), 2);
+    let kept: Vec<(String, String, Option<String>)> = app
+        .query(|conn| outbox::table.select((outbox::user_id, outbox::address, outbox::recipient)).load(conn));
+    assert_eq!(kept.len(), 2);
+    for (user, address, recipient) in kept {
+        assert_eq!((user.as_str(), address.as_str()), ("", ""));
+        assert!(!recipient.unwrap().contains("ann"));
+    }
+}
+
+#[actix_web::test]
+async fn what_is_left_for_a_client_does_not_tell_who_has_an_account() {
+    let app = spawn_with(&[("limits.mail_client", "5/1h")]).await;
+    app.register_holder("ann", OWNER).await;
+    let after = async |login: &str| {
+        app.advance(Duration::from_hours(2));
+        for _ in 0..4 {
+            forgot(&app, login, None).await;
+            app.advance(Duration::from_secs(61));
+        }
+        let before = mails(&app, "");
+        for number in 0..8 {
+            let ben = format!("ben{number}-{before}");
+            app.register_with_email(&ben, &format!("{ben}@example.org")).await;
+        }
+        mails(&app, "") - before
+    };
+    assert_eq!(after("ann").await, after("nobody").await);
+}

@@ -234,8 +234,9 @@ async fn only_the_first_of_several_former_addresses_can_take_the_account_back() 
     verify(&app, OWNER).await;
     all_sent(&app).await;
     assert_eq!(reset(&app, &undo, NEW).await, 400);
-    let ways_back = app.mail.caught().into_iter().filter(|mail| mail.text.contains("/undo-email/"));
-    assert_eq!(ways_back.count(), 1);
+    // It may arrive twice, if its lease ends before it is noted that it was sent.
+    let mut ways_back = app.mail.caught().into_iter().filter(|mail| mail.text.contains("/undo-email/"));
+    assert!(ways_back.all(|mail| mail.to == [OWNER]));
 }
 
 #[actix_web::test]
@@ -311,4 +312,42 @@ async fn one_claim_needs_no_choice_and_dies_with_the_address() {
     app.advance(Duration::from_mins(2));
     verify(&app, OWNER).await;
     assert_eq!(reset(&app, &first, NEW).await, 400, "somebody has verified the address");
+}
+
+#[actix_web::test]
+async fn a_link_to_an_address_ends_with_the_logins_as_well() {
+    for how in ENDS.iter().filter(|how| **how != "reset") {
+        let app = spawn_app().await;
+        let ann = app.register_with_email("ann", OWNER).await;
+        app.post("/api/forgot-password", json!({"login": OWNER})).await.expect(202);
+        let link = mail_to(&app, OWNER, "Reset your password").await.token("reset-password");
+        all_sent(&app).await;
+        end(&app, &ann, how).await;
+        assert_eq!(reset(&app, &link, "plum tree in march rain 5").await, 400, "{how}");
+        app.advance(Duration::from_mins(2));
+        app.post("/api/forgot-password", json!({"login": OWNER})).await.expect(202);
+        app.accounts.answer_waiting_resets().await.unwrap();
+        all_sent(&app).await;
+        let link = mail_to(&app, OWNER, "Reset your password").await.token("reset-password");
+        assert_eq!(reset(&app, &link, "plum tree in march rain 5").await, 204, "{how}: a later one works");
+    }
+}
+
+#[actix_web::test]
+async fn once_an_operator_has_helped_a_thiefs_address_gets_no_way_back() {
+    let app = spawn_app().await;
+    let ann = app.register_holder("ann", OWNER).await;
+    change_email(&app, &ann, THIEF).await;
+    verify(&app, THIEF).await;
+    all_sent(&app).await;
+    end(&app, &ann, "operator's password").await;
+    app.advance(Duration::from_mins(2));
+    let login = json!({"login": "ann", "password": NEW});
+    let access = app.post("/api/login", login).await.expect(200).str("access_token");
+    let body = json!({"email": OWNER, "current_password": NEW});
+    app.send(Method::POST, "/api/me/email", &access, body).await.expect(202);
+    verify(&app, OWNER).await;
+    all_sent(&app).await;
+    let to_thief = app.mail.caught().into_iter().filter(|mail| mail.to[0] == THIEF);
+    assert!(to_thief.flat_map(|mail| mail.links()).all(|link| !link.contains("undo-email")));
 }

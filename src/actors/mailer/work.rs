@@ -163,7 +163,7 @@ fn claim(conn: &mut Conn, mut mail: Waiting, now: Timestamp) -> Result<Claim, Wo
         return drop_mail(conn, &mail, "this version does not know its kind");
     };
     if kind == MailKind::ResetByAddress {
-        let token = mint(conn, kind, None, &mail.address, now)?;
+        let token = mint(conn, kind, None, &mail, now)?;
         return Ok(Claim::Send(Box::new(Claimed { mail, kind, username: None, token })));
     }
     let (Ok(user), Some(Recipient { username, email, email_verified_at, disabled_at })) =
@@ -181,7 +181,7 @@ fn claim(conn: &mut Conn, mut mail: Waiting, now: Timestamp) -> Result<Claim, Wo
         return drop_mail(conn, &mail, "its address is gone");
     }
     let verified = kind.is_notice() || is_current && email_verified_at.is_some();
-    let token = mint(conn, kind, Some(user), &mail.address, now)?;
+    let token = mint(conn, kind, Some(user), &mail, now)?;
     let username = verified.then_some(username);
     Ok(Claim::Send(Box::new(Claimed { mail, kind, username, token })))
 }
@@ -197,7 +197,7 @@ fn mint(
     conn: &mut Conn,
     kind: MailKind,
     user: Option<UserId>,
-    address: &str,
+    mail: &Waiting,
     now: Timestamp,
 ) -> Result<Option<(String, Timestamp)>, WorkError> {
     let (purpose, ttl) = match kind {
@@ -211,9 +211,9 @@ fn mint(
     let (hash, expires_at) = (secret::hash_token(&token), now + ttl);
     match (purpose, user) {
         (Some(purpose), Some(user)) => {
-            one_time_tokens::insert(conn, &hash, purpose, user, address, expires_at)?;
+            one_time_tokens::insert(conn, &hash, purpose, user, &mail.address, expires_at)?;
         }
-        _ => address_links::insert(conn, &hash, address, expires_at)?,
+        _ => address_links::insert(conn, &hash, &mail.address, mail.created_at, expires_at)?,
     }
     Ok(Some((token, expires_at)))
 }

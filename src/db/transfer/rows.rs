@@ -142,6 +142,8 @@ rows! {
         created_at: Moment,
         updated_at: Moment,
         unused_since: Option<Moment>,
+        links_ended_at: Option<Moment>,
+        undo_closed_until: Option<Moment>,
     }
     logins (id) Login {
         id: Text,
@@ -212,6 +214,7 @@ rows! {
     address_links (hash) AddressLink {
         hash: Text,
         email: Text,
+        created_at: Moment,
         expires_at: Moment,
         used_at: Option<Moment>,
     }
