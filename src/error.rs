@@ -217,7 +217,10 @@ impl From<Error> for ApiError {
             }
             Error::Token(token) => token.into(),
             Error::NotFound => Self::not_found(),
-            Error::Db(DbError::Full) | Error::Hash(HashError::Full) => Self::unavailable(),
+            // A disk that is full is in the log once.
+            Error::Db(DbError::Full | DbError::Unwritable) | Error::Hash(HashError::Full) => {
+                Self::unavailable()
+            }
             Error::Db(cause @ (DbError::NoConnection | DbError::Stopped)) => {
                 tracing::error!(%cause, "request failed");
                 Self::unavailable()

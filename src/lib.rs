@@ -16,6 +16,7 @@
 //! | [`emails`] | what mails say |
 //! | [`pages`] | what people see in a browser |
 //! | [`domain`], [`clock`] | values that were parsed; the time |
+//! | [`private_files`] | who may read what we keep |
 //!
 //! Arrows never point back: `main -> cli -> app -> routes -> accounts -> actors -> {session, models, auth} ->
 //! {protocol, domain, schema}`; also `accounts -> import -> auth`.
@@ -34,6 +35,7 @@ pub mod events;
 pub mod import;
 pub mod models;
 pub mod pages;
+pub mod private_files;
 pub mod protocol;
 pub mod routes;
 pub mod schema;

@@ -315,6 +315,11 @@ fn spawn(target: &Target, settings: &[(&str, &str)], address: SocketAddr) -> Res
         .env("DOORWARD_HTTP__LISTEN", address.to_string())
         .env("DOORWARD_TCP__LISTEN", "off")
         .env("DOORWARD_DATA_DIR", data.path().join("data"));
+    if target.server.is_none() {
+        // All clients have this machine's address. Another server may be one that does not know these.
+        command.env("DOORWARD_SOCKETS__MAX_PER_ADDRESS", "1000000");
+        command.env("DOORWARD_CONNECTIONS__MAX_PER_ADDRESS", "1000000");
+    }
     let own = target.settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     for (key, value) in settings.iter().copied().chain(own) {
         command.env(format!("DOORWARD_{}", key.to_uppercase().replace('.', "__")), value);

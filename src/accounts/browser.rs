@@ -42,7 +42,8 @@ impl Accounts {
             .await?;
         if self.0.clock.now() - seen >= VISIT_PACE {
             let (this, login) = (self.clone(), access.login);
-            self.0
+            let noted = self
+                .0
                 .db
                 .run_writing(move |conn| {
                     let now = this.0.clock.now();
@@ -50,7 +51,11 @@ impl Accounts {
                     mark_used(conn, &user)?;
                     Ok::<_, Error>(())
                 })
-                .await?;
+                .await;
+            if let Err(error) = noted {
+                // Pages are shown, and lead to a sign-out, also while the disk is full.
+                tracing::debug!(%error, "a browser's visit was not noted");
+            }
         }
         Ok(access)
     }

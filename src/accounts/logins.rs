@@ -53,7 +53,7 @@ impl Logins {
     pub async fn revoke_with<T, E>(
         &self,
         reason: RevokeReason,
-        work: impl FnOnce(&mut Conn) -> Result<(T, Option<Scope>), E> + Send + 'static,
+        work: impl FnOnce(&mut Conn) -> Result<(T, Option<Scope>), E> + Clone + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
@@ -61,7 +61,7 @@ impl Logins {
     {
         let this = self.clone();
         self.db
-            .run_writing(move |conn| {
+            .run_revoking(move |conn| {
                 let (value, ended) = db::write(conn, |conn| {
                     // Inside: the write lock may have been waited for, and a poll looks for late moments.
                     let now = this.clock.now();
@@ -89,7 +89,7 @@ impl Logins {
     pub async fn revoke_all(&self, ids: Vec<LoginId>, reason: RevokeReason) -> Result<(), Error> {
         let this = self.clone();
         self.db
-            .run_writing(move |conn| {
+            .run_revoking(move |conn| {
                 let ended =
                     db::write(conn, |conn| logins::revoke_these(conn, &ids, reason, this.clock.now()))?;
                 this.ended_here(ended, reason);

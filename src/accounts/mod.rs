@@ -118,7 +118,10 @@ impl Accounts {
         let revocations = self.0.logins.sessions.revocations();
         match revocations.get(access.login) {
             Some(reason) => Err(TokenError::Revoked(reason)),
-            None if revocations.freshness().is_sure() => Ok(access),
+            None if revocations.freshness().is_sure() => {
+                revocations.admitted().note(access.login, access.expires_at);
+                Ok(access)
+            }
             None => Err(TokenError::Unsure),
         }
     }
@@ -166,6 +169,12 @@ impl Accounts {
     /// Those of the hasher, on whose threads it is judged.
     pub async fn rate_password(&self, password: Password, about: Vec<String>) -> Result<Rating, Error> {
         Ok(self.0.hasher.run(move |_| password.rate(&about)).await?)
+    }
+
+    /// Whether the last change failed because the database cannot be written, for want of space say.
+    #[must_use]
+    pub fn is_unwritable(&self) -> bool {
+        self.0.db.is_unwritable()
     }
 
     /// Whether the database answers.

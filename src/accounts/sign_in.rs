@@ -142,13 +142,11 @@ impl Accounts {
 
     /// Signs the access token. `now` is the time of the transaction in which the login stood.
     pub(super) fn grant(&self, user: User, credential: Credential, now: Timestamp) -> Result<Grant, Error> {
-        Ok(Grant {
-            access_token: self.0.tokens.issue(user.id, &user.username, credential.login, now)?,
-            expires_in: self.0.tokens.lifetime(),
-            credential,
-            device_token: None,
-            user: user.into(),
-        })
+        let access_token = self.0.tokens.issue(user.id, &user.username, credential.login, now)?;
+        let expires_in = self.0.tokens.lifetime();
+        let admitted = self.0.logins.sessions.revocations().admitted();
+        admitted.note(credential.login, now + chrono::TimeDelta::seconds(expires_in));
+        Ok(Grant { access_token, expires_in, credential, device_token: None, user: user.into() })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tokens, password hashes and what was revoked lately. Pure: no actor, no database.
 
+pub mod admitted;
 pub mod device;
 pub mod foreign;
 pub mod freshness;

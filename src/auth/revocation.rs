@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
+use super::admitted::AdmittedLogins;
 use super::freshness::Freshness;
 use crate::clock::Timestamp;
 use crate::domain::LoginId;
@@ -69,6 +70,7 @@ impl RevokeReason {
 pub struct Revocations {
     logins: RwLock<HashMap<LoginId, (RevokeReason, Timestamp)>>,
     freshness: Freshness,
+    admitted: AdmittedLogins,
 }
 
 impl Revocations {
@@ -76,6 +78,12 @@ impl Revocations {
     #[must_use]
     pub const fn freshness(&self) -> &Freshness {
         &self.freshness
+    }
+
+    /// The logins whose access tokens were let in lately, for a poll to check.
+    #[must_use]
+    pub const fn admitted(&self) -> &AdmittedLogins {
+        &self.admitted
     }
 
     /// Notes that a login ended. `until` is when its last access token will have expired. Answers whether

@@ -10,6 +10,13 @@ pub enum Fallback {
     },
     /// As many as the process may open files, less what the rest of it needs.
     OpenFiles,
+    /// A part or a multiple of another key, which the table has before.
+    Share {
+        of: &'static str,
+        times: u64,
+        by: u64,
+        least: u64,
+    },
     /// `sqlite:DATA_DIR/doorward.db`
     InDataDir,
 }
@@ -74,6 +81,7 @@ pub const KEYS: &[Key] = &[
         expected: "preview, smtps://USER:PASSWORD@HOST or smtp://USER:PASSWORD@HOST?tls=required",
         secret: true,
     },
+    key("mail.allow_preview", "false", "true or false"),
     key(
         "mail.from",
         "Doorward <no-reply@localhost>",
@@ -109,6 +117,20 @@ pub const KEYS: &[Key] = &[
         name: "sockets.max_open",
         fallback: Fallback::OpenFiles,
         expected: "a number from 1 to 10000000",
+        secret: false,
+    },
+    Key {
+        name: "sockets.max_per_address",
+        // No address can fill the server.
+        fallback: Fallback::Share { of: "sockets.max_open", times: 1, by: 4, least: 1 },
+        expected: "a number from 1 to 10000000",
+        secret: false,
+    },
+    Key {
+        name: "connections.max_per_address",
+        // As many again for requests; a browser keeps up to six.
+        fallback: Fallback::Share { of: "sockets.max_per_address", times: 2, by: 1, least: 64 },
+        expected: "a number from 1 to 20000000",
         secret: false,
     },
     key(

@@ -13,8 +13,8 @@ use url::Url;
 use super::keys::{self, KEYS};
 use super::sources::{ConfigError, Origin, Values};
 use super::{
-    Cluster, Config, Database, Http, Log, LogFormat, Mail, MailLimits, MailUrl, Password, Rate, RedisUrl,
-    SocketIo, Sockets, Tcp, Tls, Tokens,
+    Cluster, Config, Connections, Database, Http, Log, LogFormat, Mail, MailLimits, MailUrl, Password, Rate,
+    RedisUrl, SocketIo, Sockets, Tcp, Tls, Tokens,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -50,19 +50,27 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             refresh_ttl: values.duration("tokens.refresh_ttl", access_ttl.max(5 * MINUTE)..=400 * DAY)?,
             audience: values.parse("tokens.audience", audience)?,
         },
-        mail: Mail { url: values.parse("mail.url", mail_url)?, from: values.parse("mail.from", from_str)? },
+        mail: Mail {
+            url: values.parse("mail.url", mail_url)?,
+            allow_preview: values.parse("mail.allow_preview", from_str)?,
+            from: values.parse("mail.from", from_str)?,
+        },
         tcp: values.parse("tcp.listen", |text| tcp(text, tls.is_some()))?,
         tls,
         socketio: values.parse("socketio.path", |text| match text {
             "off" => Some(SocketIo { path: None, ping_timeout }),
             _ => path(text).map(|path| SocketIo { path: Some(path), ping_timeout }),
         })?,
+        connections: Connections {
+            max_per_address: values.number("connections.max_per_address", 1..=20_000_000)?,
+        },
         sockets: Sockets {
             auth_timeout: values.duration("sockets.auth_timeout", Duration::from_millis(100)..=5 * MINUTE)?,
             heartbeat: values.duration("sockets.heartbeat", SECOND..=10 * MINUTE)?,
             max_frame: values.size("sockets.max_frame", 4 * KIB..=64 * MIB)?,
             max_outbox: values.size("sockets.max_outbox", 16 * KIB..=256 * MIB)?,
             max_per_user: values.number("sockets.max_per_user", 1..=1_000_000)?,
+            max_per_address: values.number("sockets.max_per_address", 1..=10_000_000)?,
             max_waiting_per_address: values.number("sockets.max_waiting_per_address", 1..=1_000_000)?,
             max_open: values.number("sockets.max_open", 1..=10_000_000)?,
             allowed_origins: values.parse("sockets.allowed_origins", |text| list(text, origin))?,

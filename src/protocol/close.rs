@@ -41,7 +41,7 @@ pub enum CloseReason {
     HeartbeatTimeout,
     /// The client does not read what it is sent.
     TooSlow,
-    /// More sessions than one user may have.
+    /// More sessions than one user or one address may have.
     TooMany,
     /// The access token expired without a new one.
     TokenExpired,

@@ -52,6 +52,7 @@ mod tests {
             max_frame: 0,
             max_outbox: 0,
             max_per_user: 0,
+            max_per_address: 0,
             max_waiting_per_address: 0,
             max_open: 0,
             allowed_origins: vec![],

@@ -43,6 +43,10 @@ pub(super) async fn readyz(
         tracing::warn!("not ready: the database could not be looked at for revocations");
         return Err(ApiError::unavailable());
     }
+    if accounts.is_unwritable() {
+        // The log has said why.
+        return Err(ApiError::unavailable());
+    }
     accounts.ping().await.map_err(|cause| {
         tracing::warn!(%cause, "not ready");
         ApiError::unavailable()

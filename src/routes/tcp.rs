@@ -70,6 +70,7 @@ impl Door {
         accept: impl Future<Output = std::io::Result<S>>,
         socket: PeerSocket,
         peer: SocketAddr,
+        signed_in: impl FnOnce(),
     ) where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
@@ -99,6 +100,7 @@ impl Door {
             Outcome::Left => {}
             Outcome::Refused(words) => Box::pin(connection.farewell(&words)).await,
             Outcome::In(entry, own_login) => {
+                signed_in();
                 let limits = Limits { line: self.limits.max_frame, outbox: self.limits.max_outbox };
                 let (session, gone) = tcp::open(connection, limits, |tcp| {
                     Session::new(tcp, Arc::clone(&self.house), self.sessions.clone(), address, entry)

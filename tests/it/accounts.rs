@@ -376,7 +376,7 @@ async fn no_head_grows_beyond_its_bound() {
 
 #[actix_web::test]
 async fn head_is_get_without_the_body() {
-    let app = spawn_with(&[("mail.url", "preview")]).await;
+    let app = spawn_with(&[("mail.url", "preview"), ("public_url", "http://localhost")]).await;
     let ann = app.register("ann").await;
     let bearer = format!("authorization: Bearer {}", ann.access);
     let host = format!("host: {}", app.address);

@@ -10,7 +10,7 @@ use actix_web::rt;
 use diesel::prelude::*;
 use doorward::accounts::Accounts;
 use doorward::actors::Sessions;
-use doorward::app::{Additions, Application};
+use doorward::app::{Additions, Application, Deadlines};
 use doorward::clock::{Clock, ManualClock};
 use doorward::config::Config;
 use doorward::db::{Conn, DatabaseUrl};
@@ -92,7 +92,14 @@ pub async fn spawn_with(settings: &[(&str, &str)]) -> TestApp {
 /// With what an application adds to it.
 pub async fn spawn_embedded(settings: &[(&str, &str)], additions: Additions) -> TestApp {
     let data = tempfile::tempdir().unwrap();
-    spawn(settings, data, SmtpCatcher::start(), ManualClock::default(), additions).await
+    spawn(settings, data, SmtpCatcher::start(), ManualClock::default(), additions, Deadlines::default()).await
+}
+
+/// With other deadlines of connections.
+pub async fn spawn_hurried(settings: &[(&str, &str)], deadlines: Deadlines) -> TestApp {
+    let data = tempfile::tempdir().unwrap();
+    let (mail, clock) = (SmtpCatcher::start(), ManualClock::default());
+    spawn(settings, data, mail, clock, Additions::default(), deadlines).await
 }
 
 /// On a database that may be there already.
@@ -102,7 +109,7 @@ pub async fn spawn_on(
     mail: SmtpCatcher,
     clock: ManualClock,
 ) -> TestApp {
-    spawn(settings, data, mail, clock, Additions::default()).await
+    spawn(settings, data, mail, clock, Additions::default(), Deadlines::default()).await
 }
 
 async fn spawn(
@@ -111,6 +118,7 @@ async fn spawn(
     mail: SmtpCatcher,
     clock: ManualClock,
     additions: Additions,
+    deadlines: Deadlines,
 ) -> TestApp {
     let dir = data.path().join("data").display().to_string();
     let mail_url = mail.url();
@@ -128,6 +136,9 @@ async fn spawn(
         ("limits.mail_recipient", "off"),
         ("limits.mail_account", "off"),
         ("limits.mail_client", "off"),
+        // All clients of a test have one address.
+        ("sockets.max_per_address", "100000"),
+        ("connections.max_per_address", "100000"),
     ];
     let url = database::url(Path::new(&dir));
     if let Some(url) = &url {
@@ -137,6 +148,7 @@ async fn spawn(
     let config = Config::from_pairs(pairs).unwrap();
     let database = config.database.url.clone();
     let app = Application::build_with(config, Clock::Manual(clock.clone()), additions).await.unwrap();
+    let app = app.deadlines(deadlines);
     let (address, accounts) = (app.address(), app.accounts().clone());
     let tcp = app.tcp_address().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
     let (sessions, readiness) = (app.sessions().clone(), app.readiness().clone());

@@ -197,6 +197,7 @@ async fn each_node_knows_who_is_on_the_others() {
     watcher.send(json!({"type": "watch_sessions"})).await;
     assert_eq!(watcher.next().await["sessions"].as_array().unwrap().len(), 1);
     let line = Line::live(&nodes.all[1], &ann).await;
+    nodes.all[0].advance(Duration::from_secs(1));
     assert_eq!(watcher.next().await["sessions"].as_array().unwrap().len(), 2, "told of another node's");
     let frames = Frames::live(&nodes.all[2], &ann).await;
     nodes.all_see(&ann, 3).await;

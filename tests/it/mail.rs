@@ -211,7 +211,7 @@ async fn a_mail_server_that_does_not_answer_holds_no_request_up() {
 
 #[actix_web::test]
 async fn kept_mails_are_private_and_shown_to_this_machine_alone() {
-    let app = spawn_with(&[("mail.url", "preview")]).await;
+    let app = spawn_with(&[("mail.url", "preview"), ("mail.allow_preview", "true")]).await;
     app.register_with_email("ann", "ann@example.org").await;
     let deadline = smtp::now() + PATIENCE;
     let listed = loop {
