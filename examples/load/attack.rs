@@ -157,7 +157,7 @@ async fn measure(target: &Target, options: &Options, attack: &Attack) -> Result<
     if tls.is_some() {
         settings.extend(secured.settings());
     }
-    let server = Server::start_under(target, &settings, tls.as_ref()).await?;
+    let server = Server::start_limited(target, &settings, tls.as_ref()).await?;
     let site = Site { address: server.address(), tls };
     let owner = site.register(OWNER_NAME, [127, 9, 0, 1].into()).await?;
     let member = site.register("member", [127, 9, 0, 2].into()).await?;

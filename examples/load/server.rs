@@ -83,6 +83,22 @@ impl Started {
     }
 }
 
+/// What one address may do: as much as it likes, since all clients have this machine's, or what it may by default.
+enum Limits<'a> {
+    Off,
+    /// To a client that may want TLS.
+    Usual(Option<&'a Arc<ClientConfig>>),
+}
+
+impl<'a> Limits<'a> {
+    const fn tls(&self) -> Option<&'a Arc<ClientConfig>> {
+        match self {
+            Self::Off => None,
+            Self::Usual(tls) => *tls,
+        }
+    }
+}
+
 /// What a process has used.
 #[derive(Clone, Copy)]
 pub struct Usage {
@@ -101,30 +117,30 @@ impl Server {
         Self::start_at(target, settings, address).await
     }
 
-    /// Starts a server that may speak TLS, to this client.
-    pub async fn start_under(
+    /// Starts a server that limits what one address may do, as others do not, and that may speak TLS to this client.
+    pub async fn start_limited(
         target: &Target,
         settings: &[(&str, &str)],
         tls: Option<&Arc<ClientConfig>>,
     ) -> Result<Self> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-        Self::spawn(target, settings, address, tls).await
+        Self::spawn(target, settings, address, Limits::Usual(tls)).await
     }
 
     /// Starts a server at an address of the caller's choice.
     pub async fn start_at(target: &Target, settings: &[(&str, &str)], address: SocketAddr) -> Result<Self> {
-        Self::spawn(target, settings, address, None).await
+        Self::spawn(target, settings, address, Limits::Off).await
     }
 
     async fn spawn(
         target: &Target,
         settings: &[(&str, &str)],
         address: SocketAddr,
-        tls: Option<&Arc<ClientConfig>>,
+        limits: Limits<'_>,
     ) -> Result<Self> {
-        let child = spawn(target, settings, address)?;
+        let child = spawn(target, settings, address, &limits)?;
         let mut server = Self { address, pid: Some(child.child.id()), child: Some(child) };
-        server.wait_until_ready(tls).await?;
+        server.wait_until_ready(limits.tls()).await?;
         Ok(server)
     }
 
@@ -307,7 +323,12 @@ fn without_settings(command: &mut Command) {
     }
 }
 
-fn spawn(target: &Target, settings: &[(&str, &str)], address: SocketAddr) -> Result<Started> {
+fn spawn(
+    target: &Target,
+    settings: &[(&str, &str)],
+    address: SocketAddr,
+    limits: &Limits<'_>,
+) -> Result<Started> {
     let mut command = pinned(target, &binary(target)?);
     let data = tempfile::tempdir()?;
     without_settings(&mut command);
@@ -315,7 +336,7 @@ fn spawn(target: &Target, settings: &[(&str, &str)], address: SocketAddr) -> Res
         .env("DOORWARD_HTTP__LISTEN", address.to_string())
         .env("DOORWARD_TCP__LISTEN", "off")
         .env("DOORWARD_DATA_DIR", data.path().join("data"));
-    if target.server.is_none() {
+    if target.server.is_none() && matches!(limits, Limits::Off) {
         // All clients have this machine's address. Another server may be one that does not know these.
         command.env("DOORWARD_SOCKETS__MAX_PER_ADDRESS", "1000000");
         command.env("DOORWARD_CONNECTIONS__MAX_PER_ADDRESS", "1000000");

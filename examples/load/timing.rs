@@ -249,9 +249,9 @@ fn show(samples: &[Vec<Sample>], alarms: &mut [[usize; MEASURES.len()]; KINDS.le
     let column = |kind: usize, measure: usize| -> Vec<f64> {
         samples[kind].iter().map(|sample| sample[measure]).collect()
     };
-    for (at, kind) in KINDS.iter().enumerate() {
+    for (at, (kind, alarms)) in KINDS.iter().zip(alarms).enumerate() {
         let mut line = vec![kind.name.to_owned()];
-        for measure in 0..MEASURES.len() {
+        for (measure, alarms) in alarms.iter_mut().enumerate() {
             let figures = column(at, measure);
             line.push(number(ks::median(&figures)));
             if kind.against == at {
@@ -260,7 +260,7 @@ fn show(samples: &[Vec<Sample>], alarms: &mut [[usize; MEASURES.len()]; KINDS.le
             }
             let outcome = ks::compare(&figures, &column(kind.against, measure));
             line.extend([format!("{:.3}", outcome.distance), format!("{:.3}", outcome.p)]);
-            alarms[at][measure] += usize::from(outcome.p < SIGNIFICANT);
+            *alarms += usize::from(outcome.p < SIGNIFICANT);
         }
         report.line(line);
     }
