@@ -30,6 +30,7 @@ use crate::actors::{Cluster, Db, Mail, Sessions};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::events::Events;
+use crate::limits::RateLimits;
 use crate::routes::dev_mail::DevMail;
 use crate::routes::tcp::Door;
 use crate::routes::{Readiness, Site, socketio};
@@ -64,6 +65,7 @@ pub struct Application {
     accounts: Accounts,
     sessions: Sessions,
     mail: Mail,
+    rates: RateLimits,
     /// None if there are no others.
     node: Option<Node>,
     readiness: Readiness,
@@ -142,6 +144,7 @@ impl Application {
             None => None,
         };
         let readiness = Readiness::default();
+        let rates = RateLimits::new(&config.limits, &clock);
         Ok(Self {
             config,
             clock,
@@ -152,6 +155,7 @@ impl Application {
             accounts,
             sessions,
             mail,
+            rates,
             node,
             readiness,
             additions,
@@ -208,6 +212,7 @@ impl Application {
         let ends = rt::spawn(self.accounts.clone().end_connections());
         let resets = rt::spawn(self.accounts.clone().answer_reset_requests());
         let janitor = rt::spawn(purge_for_ever(self.accounts.clone(), self.clock.clone()));
+        let sweep = rt::spawn(self.rates.clone().sweep_for_ever(self.clock.clone()));
         let certificate = self.certificate.clone().map(|certificate| rt::spawn(certificate.watch()));
         let node = self.node.map(|node| {
             let logins = self.accounts.logins().clone();
@@ -241,8 +246,9 @@ impl Application {
         if tokio::time::timeout(MAILS_LIMIT, self.mail.finish()).await.is_err() {
             tracing::warn!("mails under way are sent again at the next start");
         }
-        for task in
-            [Some(deadlines), Some(watch), Some(ends), Some(janitor), certificate, node].into_iter().flatten()
+        for task in [Some(deadlines), Some(watch), Some(ends), Some(janitor), Some(sweep), certificate, node]
+            .into_iter()
+            .flatten()
         {
             task.abort();
         }
@@ -276,7 +282,7 @@ impl Application {
         let mails = web::Data::new(DevMail::new(&self.config));
         let clock = web::Data::new(self.clock.clone());
         let (accounts, readiness) = (self.accounts.clone(), self.readiness.clone());
-        let sessions = self.sessions.clone();
+        let (sessions, rates) = (self.sessions.clone(), self.rates.clone());
         let app = move || {
             let sessions = sessions.start_worker();
             App::new()
@@ -292,7 +298,7 @@ impl Application {
                         routes(table);
                     }
                 })
-                .configure(|table| routes::configure(table, &accounts, &site, &readiness))
+                .configure(|table| routes::configure(table, &accounts, &site, &rates, &readiness))
         };
         let (connections, tls) = (connections.clone(), self.tls()?);
         server.listen("http", listener, move || {
@@ -331,6 +337,7 @@ impl Application {
         let connections = connections.clone();
         let (accounts, sessions, limits) =
             (self.accounts.clone(), self.sessions.clone(), self.config.sockets.clone());
+        let rates = self.rates.clone();
         server.listen("tcp", listener.try_clone()?, move || {
             let (connections, tls) = (connections.clone(), tls.clone());
             // This worker's own manager, and what all share.
@@ -338,6 +345,7 @@ impl Application {
                 accounts: accounts.clone(),
                 house: Arc::clone(&house),
                 limits: limits.clone(),
+                rates: rates.clone(),
                 sessions: sessions.start_worker(),
             };
             fn_service(move |stream: TcpStream| {

@@ -1,23 +1,24 @@
 //! The only mapping from errors to HTTP: `application/problem+json` (RFC 9457).
 //!
 //! Policy: `code` is stable and for programs, `detail` is for people. A cause that lies with us is logged
-//! once, here, and never shown. 401 asks for a token, 503 says when to come back. Whether somebody has an
+//! once, here, and never shown. 401 asks for a token, 429 and 503 say when to come back. Whether somebody has an
 //! account, and why a sign-in failed, is in none of them.
 
 use std::fmt;
-use std::num::NonZeroU32;
+use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use diesel::result::{DatabaseErrorKind as Kind, Error as DieselError};
 use serde::Serialize;
 
-use crate::accounts::{Error, guessing};
+use crate::accounts::Error;
 use crate::actors::db::DbError;
 use crate::actors::hasher::HashError;
 use crate::auth::tokens::TokenError;
+use crate::limits::{Exceeded, in_words, whole_seconds};
 
-/// Seconds after which a client may come back.
+/// Seconds after which a client may come back if nothing better is known.
 const RETRY_AFTER: u32 = 2;
 
 /// An answer that is an error.
@@ -30,9 +31,9 @@ pub struct ApiError {
     suggestions: Vec<String>,
     /// For 405: what the resource does answer.
     allow: Option<&'static str>,
+    /// For 429 and 503: seconds.
+    retry_after: Option<u32>,
     clear_cookie: bool,
-    /// Seconds; for 429 and 503.
-    retry_after: Option<NonZeroU32>,
 }
 
 /// The document. `type` is `about:blank`: `code` says more than a page would.
@@ -59,8 +60,8 @@ impl ApiError {
             field: None,
             suggestions: Vec::new(),
             allow: None,
-            clear_cookie: false,
             retry_after: None,
+            clear_cookie: false,
         }
     }
 
@@ -98,6 +99,14 @@ impl ApiError {
     #[must_use]
     pub fn unavailable() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "The server is busy. Try again in a moment.")
+    }
+
+    /// There were too many of these; the next one is taken after `wait`.
+    #[must_use]
+    pub fn too_many_requests(detail: impl Into<String>, wait: Duration) -> Self {
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail);
+        let seconds = u32::try_from(whole_seconds(wait)).unwrap_or(u32::MAX);
+        Self { retry_after: Some(seconds), ..error }
     }
 
     /// The server is about to stop.
@@ -180,15 +189,9 @@ impl From<Error> for ApiError {
                 Self::new(S::UNAUTHORIZED, "invalid_credentials", "The login or the password is wrong.")
             }
             Error::TooManyAttempts { retry_after } => {
-                let seconds = guessing::seconds(retry_after);
-                let wait = if seconds < 120 {
-                    format!("{seconds} seconds")
-                } else {
-                    format!("{} minutes", seconds.div_ceil(60))
-                };
+                let wait = in_words(retry_after);
                 let detail = format!("Too many wrong passwords. Try again in {wait}, or reset the password.");
-                let error = Self::new(S::TOO_MANY_REQUESTS, "too_many_attempts", detail);
-                Self { retry_after: NonZeroU32::new(seconds), ..error }
+                Self { code: "too_many_attempts", ..Self::too_many_requests(detail, retry_after) }
             }
             Error::ChooseAccount { usernames } => Self {
                 field: Some("username".to_owned()),
@@ -253,6 +256,12 @@ impl From<Error> for ApiError {
     }
 }
 
+impl From<Exceeded> for ApiError {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::too_many_requests(exceeded.sentence(), exceeded.wait())
+    }
+}
+
 impl From<TokenError> for ApiError {
     fn from(error: TokenError) -> Self {
         if error == TokenError::Unsure {
@@ -294,8 +303,7 @@ impl ResponseError for ApiError {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            let seconds = self.retry_after.map_or(RETRY_AFTER, NonZeroU32::get);
-            response.insert_header((header::RETRY_AFTER, seconds));
+            response.insert_header((header::RETRY_AFTER, self.retry_after.unwrap_or(RETRY_AFTER)));
         }
         if self.status == StatusCode::UPGRADE_REQUIRED {
             // RFC 9110 section 15.5.22.

@@ -15,6 +15,7 @@
 //! | [`models`], [`schema`], [`db`] | rows and queries; the connection |
 //! | [`emails`] | what mails say |
 //! | [`pages`] | what people see in a browser |
+//! | [`limits`] | how often one network may do what, by its address |
 //! | [`domain`], [`clock`] | values that were parsed; the time |
 //! | [`private_files`] | who may read what we keep |
 //!
@@ -33,6 +34,7 @@ pub mod emails;
 pub mod error;
 pub mod events;
 pub mod import;
+pub mod limits;
 pub mod models;
 pub mod pages;
 pub mod private_files;

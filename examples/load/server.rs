@@ -26,6 +26,19 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How long the server may take to stop: it says 16 s.
 const STOP: Duration = Duration::from_secs(30);
 
+/// What one address may do how often.
+const LIMITS: [&str; 9] = [
+    "SIGN_IN",
+    "REGISTER",
+    "FORGOT_PASSWORD",
+    "LINKS",
+    "REFRESH",
+    "PASSWORD_STRENGTH",
+    "HANDSHAKES",
+    "POLLS",
+    "BAD_TOKENS",
+];
+
 /// The unit of CPU time in `/proc/PID/stat`: `USER_HZ`, which Linux has kept at 100 everywhere.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -340,6 +353,9 @@ fn spawn(
         // All clients have this machine's address. Another server may be one that does not know these.
         command.env("DOORWARD_SOCKETS__MAX_PER_ADDRESS", "1000000");
         command.env("DOORWARD_CONNECTIONS__MAX_PER_ADDRESS", "1000000");
+        for limit in LIMITS {
+            command.env(format!("DOORWARD_LIMITS__{limit}"), "off");
+        }
     }
     let own = target.settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     for (key, value) in settings.iter().copied().chain(own) {

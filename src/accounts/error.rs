@@ -25,7 +25,7 @@ pub enum Error {
     InvalidCredentials,
     /// So many passwords were wrong that no further one is looked at for a while.
     #[error("too many wrong passwords")]
-    TooManyAttempts { retry_after: chrono::TimeDelta },
+    TooManyAttempts { retry_after: std::time::Duration },
     /// The current password, asked for again, was wrong.
     #[error("wrong password")]
     WrongPassword,

@@ -3,7 +3,6 @@
 //! A guess is counted before it is checked and taken back if it was right: of many at once no more are checked than one
 //! after the other. What is done is the same whether there is such an account or not.
 
-use chrono::TimeDelta;
 use diesel::QueryResult;
 
 use super::sign_in::LoginName;
@@ -111,7 +110,8 @@ impl Accounts {
         let (user, failures) = self
             .0
             .db
-            .run_writing(move |conn| {
+            // A new password is a revocation as well: on a full disk there is room for it.
+            .run_revoking(move |conn| {
                 db::write(conn, |conn| {
                     let now = this.0.clock.now();
                     let user = users::find_active(conn, id)?.ok_or(super::profile::GONE)?;
@@ -145,7 +145,7 @@ impl Accounts {
     async fn clear(&self, slots: [Slot; 2]) -> Result<(), Error> {
         self.0
             .db
-            .run_writing(move |conn| {
+            .run_revoking(move |conn| {
                 db::write(conn, |conn| {
                     for slot in &slots {
                         failed_attempts::clear(conn, slot)?;
@@ -186,7 +186,7 @@ fn confirmation_slots(access: &Access) -> [Slot; 2] {
 fn count(conn: &mut Conn, slot: &Slot, more: u32, now: Timestamp) -> Result<(), Error> {
     let failures = remembered(failed_attempts::lock(conn, slot, now)?, now);
     if let Some(until) = failures.blocked_until.filter(|until| *until > now) {
-        return Err(Error::TooManyAttempts { retry_after: until - now });
+        return Err(Error::TooManyAttempts { retry_after: (until - now).to_std().unwrap_or_default() });
     }
     let count = failures.count.saturating_add(1);
     let blocked_until = guessing::delay(count.saturating_sub(more)).map(|delay| now + delay);
@@ -205,11 +205,4 @@ fn count_only(conn: &mut Conn, slot: &Slot, now: Timestamp) -> QueryResult<u32> 
 fn remembered(failures: Failures, now: Timestamp) -> Failures {
     let lately = failures.failed_at.is_some_and(|at| now - at < MEMORY);
     if lately { failures } else { Failures::default() }
-}
-
-/// When the next try is taken, in whole seconds from now, rounded up.
-#[must_use]
-pub(crate) fn seconds(retry_after: TimeDelta) -> u32 {
-    let milliseconds = u64::try_from(retry_after.num_milliseconds()).unwrap_or_default();
-    u32::try_from(milliseconds.div_ceil(1000)).unwrap_or(u32::MAX).max(1)
 }

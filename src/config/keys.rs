@@ -42,6 +42,7 @@ const fn per_core(name: &'static str, least: usize, expected: &'static str) -> K
 /// What several rates are, all of which hold.
 const RATES: &str =
     "off, or rates such as 3/1h, 10/1d: counts from 1 to 1000000, each in a duration from 1s to 30d";
+const RATE: &str = "off, or a count from 1 to 1000000 and a duration from 1s to 30d, such as 30/1m";
 
 pub const KEYS: &[Key] = &[
     key("http.listen", "127.0.0.1:8080", "an address and port, such as 127.0.0.1:8080 or [::1]:8080"),
@@ -106,6 +107,15 @@ pub const KEYS: &[Key] = &[
     key("limits.mail_account", "5/1h, 20/1d", RATES),
     key("limits.mail_client", "60/1h, 300/1d", RATES),
     key("accounts.unused_ttl", "90d", "off, or a duration from 1d to 3650d, such as 90d"),
+    key("limits.sign_in", "60/1m", RATE),
+    key("limits.register", "30/10m", RATE),
+    key("limits.forgot_password", "20/10m", RATE),
+    key("limits.links", "120/1m", RATE),
+    key("limits.refresh", "6000/1m", RATE),
+    key("limits.password_strength", "300/1m", RATE),
+    key("limits.handshakes", "6000/1m", RATE),
+    key("limits.polls", "60000/1m", RATE),
+    key("limits.bad_tokens", "1200/1m", RATE),
     Key {
         name: "cluster.redis_url",
         fallback: Fallback::Fixed("off"),

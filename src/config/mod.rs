@@ -38,6 +38,7 @@ pub struct Config {
     pub mail_limits: MailLimits,
     /// After how long an account is removed that registered itself, verified no address and was never used again.
     pub unused_ttl: Option<Duration>,
+    pub limits: Limits,
     pub cluster: Cluster,
     pub log: Log,
 }
@@ -271,6 +272,21 @@ pub struct Sockets {
     pub allowed_origins: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+}
+
+/// How often one network may do each of these, see [`crate::limits`]. None is no limit.
+#[derive(Debug, Clone, Default)]
+pub struct Limits {
+    pub sign_in: Option<Rate>,
+    pub register: Option<Rate>,
+    pub forgot_password: Option<Rate>,
+    pub links: Option<Rate>,
+    pub refresh: Option<Rate>,
+    pub password_strength: Option<Rate>,
+    pub handshakes: Option<Rate>,
+    pub polls: Option<Rate>,
+    /// Counts tokens and cookies that are refused.
+    pub bad_tokens: Option<Rate>,
 }
 
 #[derive(Debug, Clone)]

@@ -13,8 +13,8 @@ use url::Url;
 use super::keys::{self, KEYS};
 use super::sources::{ConfigError, Origin, Values};
 use super::{
-    Cluster, Config, Connections, Database, Http, Log, LogFormat, Mail, MailLimits, MailUrl, Password, Rate,
-    RedisUrl, SocketIo, Sockets, Tcp, Tls, Tokens,
+    Cluster, Config, Connections, Database, Http, Limits, Log, LogFormat, Mail, MailLimits, MailUrl,
+    Password, Rate, RedisUrl, SocketIo, Sockets, Tcp, Tls, Tokens,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -88,6 +88,7 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             let ttl = humantime::parse_duration(text).ok()?;
             (DAY..=3650 * DAY).contains(&ttl).then_some(Some(ttl))
         })?,
+        limits: limits(values)?,
         cluster: Cluster {
             redis_url: values.parse("cluster.redis_url", |text| match text {
                 "off" => Some(None),
@@ -110,6 +111,20 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
                 _ => None,
             })?,
         },
+    })
+}
+
+fn limits(values: &Values) -> Result<Limits, ConfigError> {
+    Ok(Limits {
+        sign_in: values.parse("limits.sign_in", Rate::parse_or_off)?,
+        register: values.parse("limits.register", Rate::parse_or_off)?,
+        forgot_password: values.parse("limits.forgot_password", Rate::parse_or_off)?,
+        links: values.parse("limits.links", Rate::parse_or_off)?,
+        refresh: values.parse("limits.refresh", Rate::parse_or_off)?,
+        password_strength: values.parse("limits.password_strength", Rate::parse_or_off)?,
+        handshakes: values.parse("limits.handshakes", Rate::parse_or_off)?,
+        polls: values.parse("limits.polls", Rate::parse_or_off)?,
+        bad_tokens: values.parse("limits.bad_tokens", Rate::parse_or_off)?,
     })
 }
 

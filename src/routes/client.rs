@@ -13,6 +13,9 @@ pub fn client_address(request: &HttpRequest, config: &Sockets) -> IpAddr {
     let trusted = |ip: IpAddr| config.trusted_proxies.iter().any(|net| net.contains(&ip));
     let mut address =
         request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical());
+    if !trusted(address) {
+        return address;
+    }
     let forwarded: Vec<&str> = request
         .headers()
         .get_all("x-forwarded-for")

@@ -5,12 +5,14 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, w
 use serde::{Deserialize, Serialize};
 
 use super::cookie::add;
-use super::extract::{Body, SignedIn, device, presented, required};
+use super::extract::{SignedIn, device, presented, required};
+use super::limit::{self, Counts, Limited};
 use super::site::Site;
 use crate::accounts::{Accounts, Error, Grant, Profile};
 use crate::auth::refresh::CredentialKind;
 use crate::domain::Password;
 use crate::error::ApiError;
+use crate::limits::Limit;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -21,6 +23,10 @@ pub(super) struct LoginRequest {
     cookie: bool,
     /// What an earlier sign-in on this device was given.
     device_token: Option<String>,
+}
+
+impl Counts for LoginRequest {
+    const LIMIT: Limit = Limit::SignIn;
 }
 
 /// The names are RFC 6749's (section 5.1).
@@ -43,7 +49,7 @@ pub(super) async fn login(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
     site: web::Data<Site>,
-    Body(body): Body<LoginRequest>,
+    Limited(body): Limited<LoginRequest>,
 ) -> Result<HttpResponse, ApiError> {
     if body.cookie {
         // Or another site's page could sign its visitor in as somebody else.
@@ -63,13 +69,25 @@ pub(super) struct RefreshRequest {
     refresh_token: Option<String>,
 }
 
+impl Counts for RefreshRequest {
+    const LIMIT: Limit = Limit::Refresh;
+}
+
 /// `POST /api/refresh`
 pub(super) async fn refresh(
+    request: HttpRequest,
     accounts: web::Data<Accounts>,
     site: web::Data<Site>,
-    Body(body): Body<RefreshRequest>,
+    Limited(body): Limited<RefreshRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let grant = accounts.refresh(&required("refresh_token", body.refresh_token)?).await?;
+    let token = required("refresh_token", body.refresh_token)?;
+    // One that is refused may cost more than one that is good: was it used before?
+    limit::check_refusals(&request)?;
+    let grant = accounts.refresh(&token).await.inspect_err(|error| {
+        if matches!(error, Error::InvalidRefreshToken) {
+            limit::count_refusal(&request);
+        }
+    })?;
     Ok(token_response(StatusCode::OK, grant, &site))
 }
 
@@ -80,12 +98,15 @@ pub(super) async fn token(
     site: web::Data<Site>,
 ) -> Result<HttpResponse, ApiError> {
     site.check_same_site(&request)?;
+    limit::count(&request, Limit::Refresh)?;
     let cookie = site.read_cookie(&request).ok_or(Error::InvalidCookie)?;
+    limit::check_refusals(&request)?;
     match accounts.refresh_browser(&cookie).await.map_err(ApiError::from) {
         Ok(grant) => Ok(token_response(StatusCode::OK, grant, &site)),
         Err(error) => {
             let mut response = error.error_response();
             if error.clears_cookie() {
+                limit::count_refusal(&request);
                 site.forget_cookie(&mut response);
             }
             Ok(response)
@@ -108,9 +129,11 @@ pub(super) async fn logout(
         Ok(SignedIn(access)) => accounts.sign_out(&access).await?,
         Err(_) => site.check_same_site(&request)?,
     }
+    limit::check_refusals(&request)?;
     match accounts.sign_out_browser(&cookie).await {
+        Ok(()) => {}
         // A cookie whose login has ended already: the browser wants to be signed out, and is.
-        Ok(()) | Err(Error::InvalidCookie) => {}
+        Err(Error::InvalidCookie) => limit::count_refusal(&request),
         Err(error) => return Err(error.into()),
     }
     let mut response = HttpResponse::NoContent().finish();

@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::Site;
 use super::client::client_address;
 use super::extract::{Body, SignedIn, required};
+use super::limit::{Counts, Limited};
 use crate::accounts::{Accounts, DisplayName, Error, Profile};
 use crate::domain::{Email, Password};
 use crate::error::ApiError;
+use crate::limits::Limit;
 
 /// `GET /api/me`
 pub(super) async fn show(
@@ -40,11 +42,16 @@ pub(super) struct DeleteRequest {
     current_password: Option<String>,
 }
 
+/// It asks for a password, which is a guess like any other.
+impl Counts for DeleteRequest {
+    const LIMIT: Limit = Limit::SignIn;
+}
+
 /// `DELETE /api/me`
 pub(super) async fn delete(
     SignedIn(access): SignedIn,
     accounts: web::Data<Accounts>,
-    Body(body): Body<DeleteRequest>,
+    Limited(body): Limited<DeleteRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let current = Password::typed(required("current_password", body.current_password)?);
     accounts.delete(&access, current).await?;
@@ -58,11 +65,15 @@ pub(super) struct ChangePasswordRequest {
     new_password: Option<String>,
 }
 
+impl Counts for ChangePasswordRequest {
+    const LIMIT: Limit = Limit::SignIn;
+}
+
 /// `POST /api/me/password`
 pub(super) async fn change_password(
     SignedIn(access): SignedIn,
     accounts: web::Data<Accounts>,
-    Body(body): Body<ChangePasswordRequest>,
+    Limited(body): Limited<ChangePasswordRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let current = Password::typed(required("current_password", body.current_password)?);
     let new = required("new_password", body.new_password)?;
@@ -80,6 +91,10 @@ pub(super) struct ChangeEmailRequest {
     current_password: Option<String>,
 }
 
+impl Counts for ChangeEmailRequest {
+    const LIMIT: Limit = Limit::SignIn;
+}
+
 #[derive(Serialize)]
 struct Accepted {
     detail: &'static str,
@@ -91,7 +106,7 @@ pub(super) async fn change_email(
     SignedIn(access): SignedIn,
     accounts: web::Data<Accounts>,
     site: web::Data<Site>,
-    Body(body): Body<ChangeEmailRequest>,
+    Limited(body): Limited<ChangeEmailRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let email = Email::parse(&required("email", body.email)?).map_err(Error::from)?;
     let current = Password::typed(required("current_password", body.current_password)?);
@@ -107,10 +122,14 @@ pub(super) struct VerifyEmailRequest {
     token: Option<String>,
 }
 
+impl Counts for VerifyEmailRequest {
+    const LIMIT: Limit = Limit::Link;
+}
+
 /// `POST /api/verify-email`: no access token, the link may be followed on another device.
 pub(super) async fn verify_email(
     accounts: web::Data<Accounts>,
-    Body(body): Body<VerifyEmailRequest>,
+    Limited(body): Limited<VerifyEmailRequest>,
 ) -> Result<HttpResponse, ApiError> {
     accounts.verify_email(&required("token", body.token)?).await?;
     Ok(HttpResponse::NoContent().finish())

@@ -5,11 +5,13 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
 use super::client::client_address;
-use super::extract::{Body, presented, required};
+use super::extract::{presented, required};
+use super::limit::{Counts, Limited};
 use super::site::Site;
 use crate::accounts::{Accounts, Error};
 use crate::domain::{Invalid, Rating, WeakPassword};
 use crate::error::ApiError;
+use crate::limits::Limit;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -18,6 +20,10 @@ pub(super) struct ForgotRequest {
     login: Option<String>,
     /// What an earlier sign-in on this device was given.
     device_token: Option<String>,
+}
+
+impl Counts for ForgotRequest {
+    const LIMIT: Limit = Limit::ForgotPassword;
 }
 
 /// The same for everybody: whether there is such an account is not told.
@@ -31,7 +37,7 @@ pub(super) async fn forgot(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
     site: web::Data<Site>,
-    Body(body): Body<ForgotRequest>,
+    Limited(body): Limited<ForgotRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let login = required("login", body.login)?;
     let presented = presented(&request, &site, body.device_token.as_deref());
@@ -49,10 +55,14 @@ pub(super) struct ResetRequest {
     username: Option<String>,
 }
 
+impl Counts for ResetRequest {
+    const LIMIT: Limit = Limit::Link;
+}
+
 /// `POST /api/reset-password`
 pub(super) async fn reset(
     accounts: web::Data<Accounts>,
-    Body(body): Body<ResetRequest>,
+    Limited(body): Limited<ResetRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let token = required("token", body.token)?;
     let password = accounts.choose_password(required("password", body.password)?)?;
@@ -69,6 +79,10 @@ pub(super) struct RateRequest {
     email: String,
 }
 
+impl Counts for RateRequest {
+    const LIMIT: Limit = Limit::PasswordStrength;
+}
+
 #[derive(Serialize)]
 struct RateResponse {
     /// zxcvbn's, from 0 to 4.
@@ -83,7 +97,7 @@ struct RateResponse {
 /// `POST /api/password-strength`: how good a password would be. Nothing is kept or compared with anybody's.
 pub(super) async fn rate(
     accounts: web::Data<Accounts>,
-    Body(body): Body<RateRequest>,
+    Limited(body): Limited<RateRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let rating = match accounts.choose_password(required("password", body.password)?) {
         Ok(password) => {

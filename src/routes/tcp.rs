@@ -17,6 +17,7 @@ use crate::actors::session::{Entry, House, Session};
 use crate::actors::session_manager::WorkerSessions;
 use crate::config;
 use crate::domain::{Access, Password};
+use crate::limits::{Limit, RateLimits};
 use crate::models::logins::LoginKind;
 use crate::protocol::{CloseReason, ServerMessage, json};
 
@@ -39,6 +40,7 @@ pub struct Door {
     pub accounts: Accounts,
     pub house: Arc<House>,
     pub limits: config::Sockets,
+    pub rates: RateLimits,
     pub sessions: WorkerSessions,
 }
 
@@ -77,6 +79,7 @@ impl Door {
         let address = peer.ip().to_canonical();
         let clock = &self.house.clock;
         let start = clock.instant();
+        let counted = self.rates.check(Limit::Handshake, address);
         let waiting = self.sessions.wait(address);
         // Under TLS even a refusal needs the handshake, or the client could not read it.
         let accepted = tokio::select! {
@@ -85,7 +88,10 @@ impl Door {
         };
         let Ok(stream) = accepted else { return };
         let mut connection = Connection::new(stream, socket);
-        let refused = self.turned_away().or_else(|| waiting.is_none().then_some(CloseReason::TooMany));
+        let refused = self
+            .turned_away()
+            .or_else(|| counted.is_err().then_some(CloseReason::RateLimited))
+            .or_else(|| waiting.is_none().then_some(CloseReason::TooMany));
         if let Some(reason) = refused {
             return Box::pin(connection.farewell(&goodbye(reason))).await;
         }
@@ -159,6 +165,9 @@ impl Door {
     }
 
     async fn check(&self, username: &str, password: Password, address: IpAddr) -> Outcome {
+        if self.rates.check(Limit::SignIn, address).is_err() {
+            return Outcome::Refused([FAILURE.as_bytes(), &goodbye(CloseReason::RateLimited)].concat());
+        }
         let device = Device::new(LoginKind::Connection, Some("TCP"), Some(address));
         match self.accounts.sign_in(username, password, device).await {
             Ok(grant) => match self.accounts.admit(&grant.access_token) {
@@ -170,7 +179,7 @@ impl Door {
             },
             Err(Error::InvalidCredentials) => Outcome::Refused(FAILURE.as_bytes().to_vec()),
             Err(Error::TooManyAttempts { .. }) => {
-                Outcome::Refused([FAILURE.as_bytes(), &goodbye(CloseReason::TooMany)].concat())
+                Outcome::Refused([FAILURE.as_bytes(), &goodbye(CloseReason::RateLimited)].concat())
             }
             Err(error) => {
                 tracing::warn!(%error, "a sign-in over TCP could not be looked at");

@@ -17,6 +17,7 @@ use actix_web::{Error, web};
 use futures_util::future::LocalBoxFuture;
 use tracing::Instrument;
 
+use super::limit;
 use super::pages::error::for_browser;
 use super::site::Site;
 use crate::accounts::Accounts;
@@ -92,6 +93,10 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
                 response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
             }
             let status = response.status();
+            if status != StatusCode::SWITCHING_PROTOCOLS {
+                let request = response.request().clone();
+                limit::add_headers(&request, response.headers_mut());
+            }
             add_headers(response.headers_mut(), status, id, https);
             Ok(response)
         }

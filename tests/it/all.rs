@@ -27,6 +27,7 @@ mod guessing;
 mod import;
 mod import_bounds;
 mod import_runs;
+mod limits;
 mod line;
 mod live;
 mod logs;

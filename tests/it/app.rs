@@ -25,6 +25,19 @@ use crate::smtp::SmtpCatcher;
 /// A password that zxcvbn likes.
 pub const PASSWORD: &str = "correct horse battery staple 9";
 
+/// The whole suite comes from one address. Tests of the limits set them.
+pub const NO_LIMITS: [(&str, &str); 9] = [
+    ("limits.sign_in", "off"),
+    ("limits.register", "off"),
+    ("limits.forgot_password", "off"),
+    ("limits.links", "off"),
+    ("limits.refresh", "off"),
+    ("limits.password_strength", "off"),
+    ("limits.handshakes", "off"),
+    ("limits.polls", "off"),
+    ("limits.bad_tokens", "off"),
+];
+
 pub struct TestApp {
     pub address: SocketAddr,
     /// The TCP door.
@@ -140,6 +153,7 @@ async fn spawn(
         ("sockets.max_per_address", "100000"),
         ("connections.max_per_address", "100000"),
     ];
+    pairs.extend(NO_LIMITS);
     let url = database::url(Path::new(&dir));
     if let Some(url) = &url {
         pairs.push(("database.url", url));
@@ -297,7 +311,7 @@ fn client() -> awc::Client {
     awc::Client::builder().timeout(Duration::from_secs(30)).disable_redirects().finish()
 }
 
-async fn read<S>(mut response: awc::ClientResponse<S>) -> Answer
+pub async fn read<S>(mut response: awc::ClientResponse<S>) -> Answer
 where
     S: futures_util::Stream<Item = Result<actix_web::web::Bytes, actix_web::error::PayloadError>> + Unpin,
 {

@@ -67,7 +67,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // Lazily: whoever has a file open there still has it.
+        // Lazily: a file that is open there stays usable.
         let _ = Command::new("umount").arg("--lazy").arg(self.place.path()).status();
     }
 }

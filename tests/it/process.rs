@@ -13,7 +13,7 @@ use doorward::db::DatabaseUrl;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::app::{Answer, PASSWORD, call};
+use crate::app::{Answer, NO_LIMITS, PASSWORD, call};
 use crate::database;
 use crate::doors::Door;
 use crate::live::{PATIENCE, open_at};
@@ -43,6 +43,7 @@ impl Process {
             .env_clear()
             .env("DOORWARD_HTTP__LISTEN", "127.0.0.1:0")
             .env("DOORWARD_TCP__LISTEN", "127.0.0.1:0")
+            .envs(NO_LIMITS.map(|(key, off)| (variable(key), off)))
             .envs(database::variables(&dir.path().join("data")))
             .envs(variables.iter().copied())
             .current_dir(dir.path())
@@ -52,7 +53,7 @@ impl Process {
         process
     }
 
-    /// The same by a command that somebody else has made. Its log may go to a file.
+    /// The same by a command that the caller has made. Its log may go to a file.
     pub async fn of(mut command: Command, log: Option<File>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let has_file = log.is_some();
@@ -149,6 +150,10 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn variable(key: &str) -> String {
+    format!("DOORWARD_{}", key.to_uppercase().replace('.', "__"))
 }
 
 fn collect(pipe: impl Read + Send + 'static, output: &Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {

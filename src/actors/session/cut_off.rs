@@ -57,7 +57,7 @@ impl<C: Carrier> Session<C> {
         }
     }
 
-    /// Whoever waits in the backlog is answered once earlier answers are read and it is known who is signed in. A
+    /// What waits in the backlog is answered once earlier answers are read and it is known who is signed in. A
     /// client that brings a token with its first message is not kept waiting for long: it can go elsewhere.
     pub(super) fn wait_to_answer(&self, context: &mut C::Context) {
         let (drained, revocations) = (self.carrier.drained(), Arc::clone(self.sessions.revocations()));

@@ -82,7 +82,7 @@ impl Users {
     pub(super) fn came_elsewhere(&self, info: SessionInfo) {
         let mut shard = self.shard(info.user);
         let present = shard.entry(info.user).or_default();
-        // Nodes that let somebody in at the same moment may exceed the bound of a user, but not by much.
+        // Nodes that let a user in at the same moment may exceed the bound of a user, but not by much.
         if present.elsewhere.len() < self.limit.saturating_mul(2) {
             present.elsewhere.push(Arc::new(info));
             present.changed();

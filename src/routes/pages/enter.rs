@@ -6,10 +6,12 @@ use serde::Deserialize;
 use super::super::client::client_address;
 use super::super::cookie::add;
 use super::super::extract::device;
+use super::super::limit;
 use super::{Browser, Form, Refusals, Visit};
 use crate::accounts::Grant;
 use crate::domain::{Email, Password, Username};
 use crate::error::ApiError;
+use crate::limits::Limit;
 use crate::pages::{ForgotPassword, FormErrors, Home, Login, Logout, Notice, Register};
 
 /// `GET /`
@@ -45,6 +47,11 @@ pub(in super::super) async fn register(
     const FIELDS: &[&str] = &["username", "email", "password"];
     // A keyboard's own space at the end is nobody's name.
     let (username, email) = (form.username.trim(), form.email.trim());
+    if let Err(error) = visit.count(Limit::Register) {
+        let refusals = Refusals::of(FIELDS, error.clone())?;
+        let min = visit.accounts.min_password();
+        return visit.refuse(&error, &Register::new(visit.frame(), username, email, min, &refusals.errors));
+    }
     let mut refusals = Refusals::new(FIELDS);
     let parsed = (
         refusals.check(Username::parse(username)),
@@ -87,10 +94,15 @@ pub(in super::super) async fn login(
 ) -> Result<HttpResponse, ApiError> {
     let login = form.login.trim();
     let device = device(&visit.request, &visit.site, true);
-    match visit.accounts.sign_in(login, Password::typed(form.password), device).await {
+    let done = match visit.count(Limit::SignIn) {
+        Ok(()) => {
+            visit.accounts.sign_in(login, Password::typed(form.password), device).await.map_err(Into::into)
+        }
+        Err(error) => Err(error),
+    };
+    match done {
         Ok(grant) => enter(&visit, &grant).await,
         Err(error) => {
-            let error = ApiError::from(error);
             let refusals = Refusals::of(&[], error.clone())?;
             visit.refuse(&error, &Login::new(visit.frame(), login, None, &refusals.errors))
         }
@@ -126,11 +138,16 @@ pub(in super::super) async fn forgot(
 ) -> Result<HttpResponse, ApiError> {
     let login = form.login.trim();
     let address = client_address(&visit.request, &visit.site.sockets);
-    let presented = visit.site.read_devices(&visit.request);
-    match visit.accounts.request_reset(login, presented, Some(address)) {
+    let done = match visit.count(Limit::ForgotPassword) {
+        Ok(()) => {
+            let presented = visit.site.read_devices(&visit.request);
+            visit.accounts.request_reset(login, presented, Some(address)).map_err(Into::into)
+        }
+        Err(error) => Err(error),
+    };
+    match done {
         Ok(()) => Ok(visit.redirect("/forgot-password", Some(Notice::ResetRequested))),
         Err(error) => {
-            let error = ApiError::from(error);
             let refusals = Refusals::of(&[], error.clone())?;
             visit.refuse(&error, &ForgotPassword::new(visit.frame(), login, None, &refusals.errors))
         }
@@ -150,6 +167,7 @@ pub(in super::super) struct NoFields {}
 
 /// `POST /logout`
 pub(in super::super) async fn logout(visit: Visit, _: Form<NoFields>) -> Result<HttpResponse, ApiError> {
+    limit::check_refusals(&visit.request)?;
     visit.leave().await?;
     let mut response = visit.redirect("/login", Some(Notice::SignedOut));
     visit.site.forget_cookie(&mut response);

@@ -10,6 +10,7 @@ use super::enter::NoFields;
 use super::{LinkForm, Refusals, Visit};
 use crate::accounts::Error;
 use crate::error::ApiError;
+use crate::limits::Limit;
 use crate::pages::{FormErrors, Notice, ResetPassword, VerifyEmail};
 
 /// `GET /reset-password/{token}` and `GET /undo-email/{token}`
@@ -17,6 +18,7 @@ pub(in super::super) async fn show_reset(
     visit: Visit,
     token: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
+    visit.count(Limit::Link)?;
     let link = visit.accounts.check_reset_link(&token).await?;
     let (min, errors) = (visit.accounts.min_password(), FormErrors::default());
     visit.page(&ResetPassword::new(visit.frame(), &link, "", min, &errors)).map(without_referrer)
@@ -35,6 +37,8 @@ pub(in super::super) async fn reset(
     token: web::Path<String>,
     LinkForm(form): LinkForm<ResetForm>,
 ) -> Result<HttpResponse, ApiError> {
+    // Neither the form nor whose it is can be shown without a query.
+    visit.count(Limit::Link)?;
     // A link that is no good is an error page, whatever was typed.
     let link = visit.accounts.check_reset_link(&token).await?;
     let typed = form.username.trim();
@@ -62,6 +66,7 @@ pub(in super::super) async fn show_verify(
     visit: Visit,
     token: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
+    visit.count(Limit::Link)?;
     let (username, email) = visit.accounts.check_verify_link(&token).await?;
     let page = VerifyEmail { frame: visit.frame(), username: &username, email: &email, alert: None };
     visit.page(&page).map(without_referrer)
@@ -73,6 +78,7 @@ pub(in super::super) async fn verify(
     token: web::Path<String>,
     _: LinkForm<NoFields>,
 ) -> Result<HttpResponse, ApiError> {
+    visit.count(Limit::Link)?;
     let (username, email) = visit.accounts.check_verify_link(&token).await?;
     match visit.accounts.verify_email(&token).await {
         Ok(()) => {

@@ -104,6 +104,7 @@ fn config(dir: &std::path::Path, public_url: &str) -> Config {
             allowed_origins: vec!["https://app.example.org".to_owned()],
             trusted_proxies: vec![],
         },
+        limits: config::Limits::default(),
         cluster: config::Cluster { redis_url: None, prefix: "doorward".to_owned() },
         log: config::Log { format: config::LogFormat::Text, level: tracing::Level::INFO },
     }
@@ -117,12 +118,15 @@ pub(super) async fn start_at(
     let config = config(dir.path(), public_url);
     let clock = ManualClock::default();
     let system = Clock::Manual(clock.clone());
+    let rates = RateLimits::new(&config.limits, &system);
     let db = Db::start(db::open(&config.database.url, 2).unwrap(), 2);
     let sessions = Sessions::new(&config.sockets);
     let accounts = Accounts::start(db.clone(), sessions, Mail::default(), system, &config).await.unwrap();
     let (site, readiness) = (Site::new(&config), Readiness::default());
     let service = init_service(
-        App::new().wrap(from_fn(trace::trace)).configure(|cfg| configure(cfg, &accounts, &site, &readiness)),
+        App::new()
+            .wrap(from_fn(trace::trace))
+            .configure(|cfg| configure(cfg, &accounts, &site, &rates, &readiness)),
     )
     .await;
     Api { service, accounts, clock, readiness, db, dir }

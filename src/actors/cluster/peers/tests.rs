@@ -167,7 +167,7 @@ fn nodes_and_their_sessions_are_bounded() {
     let login = super::super::wire::EndedLogin::new(LoginId(Uuid::nil()), RevokeReason::SignedOut);
     let news = News::Ended { logins: vec![login] };
     let effects = peers.receive(Envelope { node: NodeId(Uuid::max()), number: 1, news }, now);
-    assert!(matches!(effects.as_slice(), [Effect::End(_)]), "a revocation counts from whoever it comes");
+    assert!(matches!(effects.as_slice(), [Effect::End(_)]), "a revocation counts from any node");
     let peer = peers.peers.values_mut().next().unwrap();
     let mut effects = Vec::new();
     for session in 0..MAX_SESSIONS + 10 {
