@@ -18,8 +18,9 @@ use crate::http::{Connection, Request};
 use crate::people::PASSWORD;
 use crate::websocket::{WebSocket, ping_request};
 
-/// How long an answer may take.
+/// How long an answer may take, and one to a sign-in.
 const PATIENCE: Duration = Duration::from_secs(5);
+const SIGN_IN: Duration = Duration::from_secs(20);
 
 /// The address of each.
 const WATCHER: Ipv4Addr = Ipv4Addr::new(127, 7, 0, 1);
@@ -97,7 +98,8 @@ impl Bystander {
                         Instant::now()
                     }
                 };
-                match timeout(PATIENCE, ask()).await {
+                let patience = if let Pace::Every(_) = pace { PATIENCE } else { SIGN_IN };
+                match timeout(patience, ask()).await {
                     Ok(Ok(())) => theirs.latencies.borrow_mut().push(from.elapsed()),
                     _ => theirs.failed.set(theirs.failed.get() + 1),
                 }
