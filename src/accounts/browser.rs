@@ -21,7 +21,7 @@ impl Accounts {
     /// # Errors
     /// [`Error::InvalidCookie`], those of the database.
     pub async fn recognize(&self, cookie: &str) -> Result<Access, Error> {
-        let cookie = Credential::parse(CredentialKind::Browser, cookie).ok_or(Error::InvalidCookie)?;
+        let cookie = self.read_cookie(cookie)?;
         let this = self.clone();
         let (access, user, seen) = self
             .0
@@ -65,7 +65,7 @@ impl Accounts {
     /// # Errors
     /// [`Error::InvalidCookie`], those of the database.
     pub async fn refresh_browser(&self, cookie: &str) -> Result<Grant, Error> {
-        let cookie = Credential::parse(CredentialKind::Browser, cookie).ok_or(Error::InvalidCookie)?;
+        let cookie = self.read_cookie(cookie)?;
         let this = self.clone();
         self.0
             .db
@@ -85,12 +85,23 @@ impl Accounts {
             .await
     }
 
+    /// The cookie in the form of today, for a browser that is given it once more: an earlier version's gets its tag.
+    #[must_use]
+    pub fn renewed_cookie(&self, cookie: &str) -> Option<String> {
+        self.read_cookie(cookie).ok().map(|cookie| cookie.expose())
+    }
+
+    fn read_cookie(&self, cookie: &str) -> Result<Credential, Error> {
+        let presented = self.read_credential(CredentialKind::Browser, cookie).ok_or(Error::InvalidCookie)?;
+        Ok(presented.credential)
+    }
+
     /// Ends the login of a browser's cookie.
     ///
     /// # Errors
     /// [`Error::InvalidCookie`], those of the database.
     pub async fn sign_out_browser(&self, cookie: &str) -> Result<(), Error> {
-        let cookie = Credential::parse(CredentialKind::Browser, cookie).ok_or(Error::InvalidCookie)?;
+        let cookie = self.read_cookie(cookie)?;
         let clock = self.0.clock.clone();
         self.0
             .logins

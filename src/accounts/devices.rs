@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Accounts, Error};
-use crate::auth::device::Presented;
+use crate::actors::carrier::PeerSocket;
+use crate::actors::hasher::Caller;
+use crate::auth::device::PresentedDevices;
 use crate::auth::revocation::RevokeReason;
 use crate::domain::{Access, LoginId, UserId};
 use crate::models::logins::{self, LiveLogin, LoginKind, Scope};
@@ -18,9 +20,11 @@ const MAX_USER_AGENT: usize = 256;
 pub struct Device {
     pub kind: LoginKind,
     /// What says that its user has signed in on it before.
-    pub presented: Presented,
+    pub presented: PresentedDevices,
     pub user_agent: Option<String>,
     pub ip: Option<IpAddr>,
+    /// The connection that waits for the answer.
+    pub socket: Option<PeerSocket>,
 }
 
 impl Device {
@@ -28,11 +32,21 @@ impl Device {
     pub fn new(kind: LoginKind, user_agent: Option<&str>, ip: Option<IpAddr>) -> Self {
         // A NUL cannot be kept in every database's text; other control characters are nobody's name.
         let clean = |text: &str| text.chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT).collect();
-        Self { kind, presented: Presented::default(), user_agent: user_agent.map(clean), ip }
+        let presented = PresentedDevices::default();
+        Self { kind, presented, user_agent: user_agent.map(clean), ip, socket: None }
     }
 
     #[must_use]
-    pub fn presenting(self, presented: Presented) -> Self {
+    pub fn over(self, socket: Option<PeerSocket>) -> Self {
+        Self { socket, ..self }
+    }
+
+    pub(super) const fn caller(&self) -> Caller {
+        Caller { address: self.ip, socket: self.socket }
+    }
+
+    #[must_use]
+    pub fn presenting(self, presented: PresentedDevices) -> Self {
         Self { presented, ..self }
     }
 }

@@ -1,12 +1,11 @@
 //! Verifying an address, and changing it.
 
-use std::net::IpAddr;
-
 use super::error::on_duplicate;
 use super::mails::Asker;
 use super::recovery::end_undo;
 use super::sign_in::still_confirmed;
 use super::{Accounts, Error};
+use crate::actors::hasher::Caller;
 use crate::auth::secret::hash_token;
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
@@ -28,9 +27,9 @@ impl Accounts {
         access: &Access,
         email: Email,
         current: Password,
-        ip: Option<IpAddr>,
+        caller: Caller,
     ) -> Result<(), Error> {
-        let user = self.confirm(access, current).await?;
+        let user = self.confirm(access, current, caller).await?;
         let this = self.clone();
         self.0
             .db
@@ -44,7 +43,7 @@ impl Accounts {
                     }
                     outbox::cancel(conn, kind, user.id, now)?;
                     one_time_tokens::spoil_others(conn, user.id, Purpose::VerifyEmail, now)?;
-                    this.post_link(conn, (kind, Some(user.id)), address, Asker::Client(ip), now)?;
+                    this.post_link(conn, (kind, Some(user.id)), address, Asker::Client(caller.address), now)?;
                     this.note(conn, Action::EmailChangeRequested, Some(user.id), None, now)?;
                     Ok::<_, Error>(())
                 })

@@ -7,11 +7,12 @@ use diesel::QueryResult;
 
 use super::sign_in::LoginName;
 use super::{Accounts, Device, Error};
+use crate::actors::hasher::{Caller, Class, Lane};
 use crate::auth::guessing::{self, MEMORY, PER_LOGIN};
 use crate::auth::revocation::RevokeReason;
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
-use crate::domain::{Access, UserId};
+use crate::domain::{Access, Password, UserId};
 use crate::models::audit_events::Action;
 use crate::models::failed_attempts::{self, Failures, Slot};
 use crate::models::logins::{self, Scope};
@@ -102,7 +103,8 @@ impl Accounts {
     pub(super) async fn confirm(
         &self,
         access: &Access,
-        password: crate::domain::Password,
+        password: Password,
+        caller: Caller,
     ) -> Result<User, Error> {
         let (this, slots) = (self.clone(), confirmation_slots(access));
         let counted = slots.clone();
@@ -124,7 +126,8 @@ impl Accounts {
             })
             .await?;
         if failures <= PER_LOGIN {
-            let verified = self.0.hasher.verify(password, Some(user.password_hash.clone())).await;
+            let lane = Lane::new(Class::Owner, caller);
+            let verified = self.0.hasher.verify(lane, password, Some(user.password_hash.clone())).await;
             match verified {
                 Ok(verified) if verified.ok => {
                     self.clear(slots).await?;

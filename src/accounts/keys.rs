@@ -4,11 +4,12 @@
 //! been there for [`LEAD`]; those before it verify until the last token that they signed has expired.
 
 use chrono::TimeDelta;
+use diesel::QueryResult;
 use serde::Serialize;
 
 use super::{Accounts, Error};
 use crate::auth::keys::{DamagedKey, Keyring, SigningKey};
-use crate::auth::refresh::RefreshKey;
+use crate::auth::refresh::CredentialKeys;
 use crate::clock::{Timestamp, serialize_rfc3339};
 use crate::db::{self, Conn};
 use crate::models::audit_events::Action;
@@ -23,7 +24,9 @@ const DESTROY_AFTER: TimeDelta = TimeDelta::hours(1);
 
 pub(super) struct Keys {
     pub keyring: Keyring,
-    pub refresh: RefreshKey,
+    pub credentials: CredentialKeys,
+    /// Since when credentials carry a tag, if there were some before.
+    pub tagged_since: Option<Timestamp>,
 }
 
 /// What a key is for at the moment.
@@ -97,16 +100,24 @@ pub(super) fn load_or_create(conn: &mut Conn, now: Timestamp, access_ttl: TimeDe
             Some(keyring) => keyring,
             None => Keyring::new(make(conn, now)?, Vec::new()),
         };
-        let refresh = signing_keys::all(conn, Algorithm::HmacSha256)?.into_iter().next();
-        let refresh = if let Some(row) = refresh {
-            row.key
-        } else {
-            let key = RefreshKey::generate_stored();
-            signing_keys::insert(conn, "refresh", Algorithm::HmacSha256, &key, now)?;
-            key
-        };
-        Ok(Keys { keyring, refresh: RefreshKey::from_stored(&refresh)? })
+        let chain = find_or_make(conn, "refresh", Algorithm::HmacSha256, now)?;
+        // Made together, unless an earlier version has made the first.
+        let tags = find_or_make(conn, "tags", Algorithm::CredentialTag, now)?;
+        Ok(Keys {
+            keyring,
+            credentials: CredentialKeys::from_stored(&chain.key, &tags.key)?,
+            tagged_since: Some(tags.created_at).filter(|since| *since > chain.created_at),
+        })
     })
+}
+
+fn find_or_make(conn: &mut Conn, kid: &str, algorithm: Algorithm, now: Timestamp) -> QueryResult<StoredKey> {
+    if let Some(row) = signing_keys::all(conn, algorithm)?.into_iter().next() {
+        return Ok(row);
+    }
+    let key = CredentialKeys::generate_stored();
+    signing_keys::insert(conn, kid, algorithm, &key, now)?;
+    Ok(StoredKey { kid: kid.to_owned(), key, created_at: now })
 }
 
 fn make(conn: &mut Conn, now: Timestamp) -> Result<SigningKey, Error> {

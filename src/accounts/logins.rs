@@ -60,26 +60,58 @@ impl Logins {
         E: From<DbError> + From<diesel::result::Error> + Send + 'static,
     {
         let this = self.clone();
-        self.db
-            .run_revoking(move |conn| {
-                let (value, ended) = db::write(conn, |conn| {
-                    // Inside: the write lock may have been waited for, and a poll looks for late moments.
-                    let now = this.clock.now();
-                    let (value, scope) = work(conn)?;
-                    let ended = match scope {
-                        Some(scope) => {
-                            end_links(conn, scope, now)?;
-                            logins::revoke(conn, scope, reason, now)?
-                        }
-                        None => Vec::new(),
-                    };
-                    Ok::<_, E>((value, ended))
-                })?;
-                // On the executor's thread: a caller that stopped waiting does not slow the closing.
-                this.ended_here(ended, reason);
-                Ok(value)
-            })
-            .await
+        self.db.run_revoking(move |conn| this.revoking(conn, reason, work)).await
+    }
+
+    /// The same for a change that ends logins now and then: it is given no disk space that is held in reserve.
+    /// `patiently` is for what strangers cannot ask for, see [`Db::run_writing_patiently`].
+    ///
+    /// # Errors
+    /// As [`Logins::revoke_with`].
+    pub(super) async fn change_with<T, E>(
+        &self,
+        reason: RevokeReason,
+        patiently: bool,
+        work: impl FnOnce(&mut Conn) -> Result<(T, Option<Scope>), E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + From<diesel::result::Error> + Send + 'static,
+    {
+        let this = self.clone();
+        let change = move |conn: &mut Conn| this.revoking(conn, reason, work);
+        if patiently {
+            self.db.run_writing_patiently(change).await
+        } else {
+            self.db.run_writing(change).await
+        }
+    }
+
+    fn revoking<T, E>(
+        &self,
+        conn: &mut Conn,
+        reason: RevokeReason,
+        work: impl FnOnce(&mut Conn) -> Result<(T, Option<Scope>), E>,
+    ) -> Result<T, E>
+    where
+        E: From<diesel::result::Error>,
+    {
+        let (value, ended) = db::write(conn, |conn| {
+            // Inside: the write lock may have been waited for, and a poll looks for late moments.
+            let now = self.clock.now();
+            let (value, scope) = work(conn)?;
+            let ended = match scope {
+                Some(scope) => {
+                    end_links(conn, scope, now)?;
+                    logins::revoke(conn, scope, reason, now)?
+                }
+                None => Vec::new(),
+            };
+            Ok::<_, E>((value, ended))
+        })?;
+        // On the executor's thread: a caller that stopped waiting does not slow the closing.
+        self.ended_here(ended, reason);
+        Ok(value)
     }
 
     /// Ends these logins, as [`Logins::revoke`] ends one.

@@ -26,11 +26,12 @@ use chrono::TimeDelta;
 use diesel::QueryResult;
 use diesel::connection::SimpleConnection;
 
+use crate::actors::hasher::{Caller, Class, Lane, Workload};
 use crate::actors::{Db, Hasher, Mail, Sessions};
 use crate::auth::device::DeviceKey;
 use crate::auth::guessing::NameKey;
 use crate::auth::keys::Jwks;
-use crate::auth::refresh::RefreshKey;
+use crate::auth::refresh::{CredentialKeys, CredentialKind, Presented};
 use crate::auth::tokens::{TokenError, Tokens};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, MailLimits};
@@ -47,6 +48,9 @@ pub use profile::{DisplayName, Profile};
 pub use recovery::ResetLink;
 pub use sign_in::Grant;
 
+/// How long a node of an earlier version may go on issuing credentials without a tag.
+const ROLLING_UPGRADE: TimeDelta = TimeDelta::days(1);
+
 /// Everything that can be done to accounts. Cheap to clone.
 #[derive(Clone)]
 pub struct Accounts(Arc<Inner>);
@@ -55,7 +59,9 @@ struct Inner {
     db: Db,
     hasher: Hasher,
     tokens: Tokens,
-    refresh_key: RefreshKey,
+    credentials: CredentialKeys,
+    /// Until when a credential without a tag may be one that an earlier version issued.
+    untagged_until: Option<Timestamp>,
     logins: Logins,
     ended: connection::Ended,
     mail: Mail,
@@ -84,6 +90,7 @@ impl Accounts {
         config: &Config,
     ) -> Result<Self, Error> {
         let access_ttl = config.tokens.access_ttl;
+        let refresh_ttl = time_delta(config.tokens.refresh_ttl);
         let keys = {
             let clock = clock.clone();
             db.run_writing(move |conn| keys::load_or_create(conn, clock.now(), time_delta(access_ttl)))
@@ -92,16 +99,17 @@ impl Accounts {
         Ok(Self(Arc::new(Inner {
             hasher: Hasher::start(&config.password),
             tokens: Tokens::new(keys.keyring, &config.tokens, &config.public_url, clock.clone()),
-            name_key: NameKey::new(keys.refresh.derive("doorward names without an account")),
-            device_key: DeviceKey::new(keys.refresh.derive("doorward known devices")),
-            refresh_key: keys.refresh,
+            name_key: NameKey::new(keys.credentials.derive("doorward names without an account")),
+            device_key: DeviceKey::new(keys.credentials.derive("doorward known devices")),
+            credentials: keys.credentials,
+            untagged_until: keys.tagged_since.map(|since| since + refresh_ttl + ROLLING_UPGRADE),
             ended: connection::Ended::default(),
             logins: Logins::new(db.clone(), sessions, clock.clone(), access_ttl),
             db,
             mail,
             clock,
             access_ttl: time_delta(access_ttl),
-            refresh_ttl: time_delta(config.tokens.refresh_ttl),
+            refresh_ttl,
             min_password: config.password.min_length,
             mail_limits: config.mail_limits.clone(),
             unused_ttl: config.unused_ttl.map(time_delta),
@@ -173,8 +181,26 @@ impl Accounts {
     ///
     /// # Errors
     /// Those of the hasher, on whose threads it is judged.
-    pub async fn rate_password(&self, password: Password, about: Vec<String>) -> Result<Rating, Error> {
-        Ok(self.0.hasher.run(move |_| password.rate(&about)).await?)
+    pub async fn rate_password(
+        &self,
+        password: Password,
+        about: Vec<String>,
+        caller: Caller,
+    ) -> Result<Rating, Error> {
+        Ok(self.0.hasher.rate(Lane::new(Class::Rating, caller), password, about).await?)
+    }
+
+    /// How much password work there was and is.
+    #[must_use]
+    pub fn workload(&self) -> Workload {
+        self.0.hasher.workload()
+    }
+
+    /// Reads a credential that a client presents. One that was made up is refused here, for the cost of a MAC.
+    fn read_credential(&self, kind: CredentialKind, text: &str) -> Option<Presented> {
+        let presented = self.0.credentials.read(kind, text)?;
+        let may_be_old = || self.0.untagged_until.is_some_and(|until| self.0.clock.now() < until);
+        (presented.is_ours || may_be_old()).then_some(presented)
     }
 
     /// Whether the last change failed because the database cannot be written, for want of space say.

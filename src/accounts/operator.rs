@@ -11,6 +11,7 @@ use super::profile::{about, erase};
 use super::recovery::end_undo;
 use super::sign_in::LoginName;
 use super::{Accounts, Error};
+use crate::actors::hasher::{Caller, Class, Lane};
 use crate::auth::revocation::RevokeReason;
 use crate::clock::{Timestamp, rfc3339, serialize_rfc3339};
 use crate::db::{self, Conn};
@@ -192,7 +193,11 @@ impl Accounts {
         let NewAccount { username, password, email, verified } = account;
         let known = [Some(username.folded()), email.as_ref().map(Email::as_str)];
         let known = known.into_iter().flatten().map(str::to_owned).collect();
-        let password_hash = self.0.hasher.hash_chosen::<Error>(password, known).await?;
+        let password_hash = self
+            .0
+            .hasher
+            .hash_chosen::<Error>(Lane::new(Class::Registration, Caller::default()), password, known)
+            .await?;
         let user =
             NewUser { id: UserId(self.0.clock.new_id()), username, email, password_hash, on_trial: false };
         let this = self.clone();
@@ -249,7 +254,11 @@ impl Accounts {
     /// [`Error::NotFound`], [`Error::WeakPassword`], those of the database and the hasher.
     pub async fn set_password(&self, user: UserId, password: Password) -> Result<(), Error> {
         let found = self.0.db.run(move |conn| users::find(conn, user)?.ok_or(Error::NotFound)).await?;
-        let hash = self.0.hasher.hash_chosen::<Error>(password, about(&found)).await?;
+        let hash = self
+            .0
+            .hasher
+            .hash_chosen::<Error>(Lane::new(Class::Owner, Caller::default()), password, about(&found))
+            .await?;
         let this = self.clone();
         self.0
             .logins

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::sign_in::still_confirmed;
 use super::{Accounts, Error};
+use crate::actors::hasher::{Caller, Class, Lane};
 use crate::auth::revocation::RevokeReason;
 use crate::auth::tokens::TokenError;
 use crate::db::{self, Conn};
@@ -89,9 +90,11 @@ impl Accounts {
         access: &Access,
         current: Password,
         chosen: Password,
+        caller: Caller,
     ) -> Result<(), Error> {
-        let user = self.confirm(access, current).await?;
-        let hash = self.0.hasher.hash_chosen::<Error>(chosen, about(&user)).await?;
+        let user = self.confirm(access, current, caller).await?;
+        let lane = Lane::new(Class::Owner, caller);
+        let hash = self.0.hasher.hash_chosen::<Error>(lane, chosen, about(&user)).await?;
         let (this, login) = (self.clone(), access.login);
         self.0
             .logins
@@ -112,8 +115,8 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::WrongPassword`], [`Error::Token`], those of the database and the hasher.
-    pub async fn delete(&self, access: &Access, current: Password) -> Result<(), Error> {
-        let user = self.confirm(access, current).await?;
+    pub async fn delete(&self, access: &Access, current: Password, caller: Caller) -> Result<(), Error> {
+        let user = self.confirm(access, current, caller).await?;
         let this = self.clone();
         self.0
             .logins

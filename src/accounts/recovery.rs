@@ -12,7 +12,8 @@ use super::profile::about;
 use super::sign_in::LoginName;
 use super::{Accounts, Error};
 use crate::actors::db::DbError;
-use crate::auth::device::Presented;
+use crate::actors::hasher::{Caller, Class, Lane};
+use crate::auth::device::PresentedDevices;
 use crate::auth::revocation::RevokeReason;
 use crate::auth::secret::hash_token;
 use crate::clock::Timestamp;
@@ -45,7 +46,7 @@ pub(super) struct Requests(Mutex<Vec<Arc<Request>>>);
 struct Request {
     asked: Instant,
     name: Option<LoginName>,
-    presented: Presented,
+    presented: PresentedDevices,
     ip: Option<IpAddr>,
 }
 
@@ -79,7 +80,12 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Db`] with [`DbError::Full`] if too many wait.
-    pub fn request_reset(&self, login: &str, presented: Presented, ip: Option<IpAddr>) -> Result<(), Error> {
+    pub fn request_reset(
+        &self,
+        login: &str,
+        presented: PresentedDevices,
+        ip: Option<IpAddr>,
+    ) -> Result<(), Error> {
         let mut waiting = self.0.resets.lock();
         if waiting.len() >= MAX_WAITING {
             return Err(Error::Db(DbError::Full));
@@ -210,6 +216,7 @@ impl Accounts {
         token: &str,
         password: Password,
         username: Option<String>,
+        caller: Caller,
     ) -> Result<(), Error> {
         let hash = hash_token(token);
         let (for_check, clock) = (hash.clone(), self.0.clock.clone());
@@ -223,7 +230,8 @@ impl Accounts {
                 choose(conn, target, chosen.as_deref()).map(|(user, _)| user)
             })
             .await?;
-        let password_hash = self.0.hasher.hash_chosen::<Error>(password, about(&user)).await?;
+        let lane = Lane::new(Class::Owner, caller);
+        let password_hash = self.0.hasher.hash_chosen::<Error>(lane, password, about(&user)).await?;
         let this = self.clone();
         self.0
             .logins

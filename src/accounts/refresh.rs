@@ -4,8 +4,10 @@ use chrono::TimeDelta;
 use diesel::QueryResult;
 
 use super::{Accounts, Error, Grant};
-use crate::auth::refresh::{Credential, CredentialKind};
+use crate::actors::db::DbError;
+use crate::auth::refresh::{Credential, CredentialKind, Presented};
 use crate::auth::revocation::RevokeReason;
+use crate::clock::Timestamp;
 use crate::db::{self, Conn};
 use crate::models::audit_events::Action;
 use crate::models::logins::{self, LiveLogin, LoginKind, Scope};
@@ -15,97 +17,157 @@ use crate::models::users::{self, User};
 const GRACE: TimeDelta = TimeDelta::seconds(30);
 
 enum Outcome {
-    Granted(Box<Grant>),
-    /// Neither the current token nor the one before; this is the hash of the current one.
-    Stale(String),
+    Granted(Box<User>, Credential, Timestamp),
+    /// Neither the current token nor the one before, and without a tag; this is the hash of the current one.
+    Unknown(String),
     Refused,
 }
 
 impl Accounts {
     /// Changes a refresh token for the next one and an access token (RFC 6749 section 6). A token that comes
-    /// back after its successor was used ends the login: one of the two who have it is a thief (RFC 9700
+    /// back after its successor was used revokes the login: one of the two who have it is a thief (RFC 9700
     /// section 4.14.2).
     ///
     /// # Errors
     /// [`Error::InvalidRefreshToken`], those of the database.
     pub async fn refresh(&self, presented: &str) -> Result<Grant, Error> {
         let presented =
-            Credential::parse(CredentialKind::Refresh, presented).ok_or(Error::InvalidRefreshToken)?;
-        let stored = match self.rotate(presented.clone()).await? {
-            Outcome::Granted(grant) => return Ok(*grant),
-            Outcome::Refused => return Err(Error::InvalidRefreshToken),
-            Outcome::Stale(stored) => stored,
-        };
-        // The walk takes milliseconds: outside the transaction, which holds up every other writer.
+            self.read_credential(CredentialKind::Refresh, presented).ok_or(Error::InvalidRefreshToken)?;
         // In a task of its own: a thief who hangs up must not stop it.
         let this = self.clone();
-        let judged = actix::spawn(async move { this.judge_stale(presented, stored).await });
-        judged.await.unwrap_or(Err(Error::InvalidRefreshToken))
+        let exchanged = actix::spawn(async move { this.exchange(presented).await });
+        exchanged.await.unwrap_or(Err(Error::InvalidRefreshToken))
     }
 
-    /// Ends the login of a token that was used before. Answers the error for whoever presented it.
-    async fn judge_stale(&self, presented: Credential, stored: String) -> Result<Grant, Error> {
-        let (key, login) = (self.0.refresh_key.clone(), presented.login);
-        if self.0.hasher.run(move |_| key.leads_to(&presented, &stored)).await? {
-            tracing::warn!(%login, "a refresh token was used again");
+    async fn exchange(&self, Presented { credential, is_ours }: Presented) -> Result<Grant, Error> {
+        let outcome = if is_ours {
+            // Strangers cannot make one up, so it may wait for a place in a queue that they have filled.
+            let rotate = self.rotating(credential.clone(), true);
+            let outcome = self.0.logins.change_with(RevokeReason::RefreshReuse, true, rotate).await;
+            if let Err(Error::Db(DbError::Unwritable)) = outcome {
+                // On a full disk a token is not changed, but a login is still revoked.
+                self.revoke_if_reused(credential.clone()).await?;
+            }
+            outcome?
+        } else {
+            // It may be made up: it has to name a login before it is worth the lock of a writer.
+            self.find_token_login(&credential).await?;
+            let rotate = self.rotating(credential.clone(), false);
+            self.0.logins.change_with(RevokeReason::RefreshReuse, false, rotate).await?
+        };
+        match outcome {
+            Outcome::Granted(user, next, now) => {
+                if user.unused_since.is_some() {
+                    let user = user.clone();
+                    self.0.db.run_writing(move |conn| Ok::<_, Error>(mark_used(conn, &user)?)).await?;
+                }
+                self.grant(*user, next, now)
+            }
+            Outcome::Refused => Err(Error::InvalidRefreshToken),
+            Outcome::Unknown(stored) => self.judge_untagged(credential, stored).await,
+        }
+    }
+
+    /// Inside one transaction: changes the token, or names the login as one to revoke if the token was used
+    /// before. `is_ours` says that it is certainly one of its login's.
+    fn rotating(
+        &self,
+        presented: Credential,
+        is_ours: bool,
+    ) -> impl FnOnce(&mut Conn) -> Result<(Outcome, Option<Scope>), Error> + Send + 'static {
+        let this = self.clone();
+        move |conn| {
+            let now = this.0.clock.now();
+            let Some(login) = logins::lock_live(conn, presented.login, now)?
+                .filter(|login| login.kind == LoginKind::Token.as_str())
+            else {
+                return Ok((Outcome::Refused, None));
+            };
+            // Not locked: what changes a user ends this login, and waits for it.
+            let Some(user) = users::find_active(conn, login.user_id)? else {
+                return Ok((Outcome::Refused, None));
+            };
+            let (hash, next) = (presented.hash(), this.0.credentials.next(&presented));
+            let next_hash = next.hash();
+            let expires_at = now + this.0.refresh_ttl;
+            let known = if login.refresh_hash.as_deref() == Some(&hash) {
+                logins::rotate(conn, login.id, (&hash, &next_hash), now, expires_at)?
+            } else if login.refresh_hash.as_deref() == Some(&next_hash) && in_grace(&login, now) {
+                // The same successor as the one who came first was given.
+                logins::touch(conn, login.id, now, expires_at)?;
+                true
+            } else {
+                false
+            };
+            if known {
+                return Ok((Outcome::Granted(Box::new(user), next, now), None));
+            }
+            if is_ours {
+                return Ok((Outcome::Refused, Some(this.note_reuse(conn, &login, now)?)));
+            }
+            Ok((login.refresh_hash.map_or(Outcome::Refused, Outcome::Unknown), None))
+        }
+    }
+
+    /// Revokes the login of a token of ours that is neither the current one nor the one before; writes nothing else.
+    async fn revoke_if_reused(&self, presented: Credential) -> Result<(), Error> {
+        let this = self.clone();
+        self.0
+            .logins
+            .revoke_with(RevokeReason::RefreshReuse, move |conn| {
+                let now = this.0.clock.now();
+                let Some(login) = logins::lock_live(conn, presented.login, now)? else {
+                    return Ok(((), None));
+                };
+                let (hash, next) = (presented.hash(), this.0.credentials.next(&presented).hash());
+                let current = login.refresh_hash.as_deref();
+                let good = current == Some(&hash) || current == Some(&next) && in_grace(&login, now);
+                let scope = if good { None } else { Some(this.note_reuse(conn, &login, now)?) };
+                Ok::<_, Error>(((), scope))
+            })
+            .await
+    }
+
+    /// Whether the login that `presented` names is one that has refresh tokens.
+    async fn find_token_login(&self, presented: &Credential) -> Result<(), Error> {
+        let (id, clock) = (presented.login, self.0.clock.clone());
+        self.0
+            .db
+            .run(move |conn| {
+                logins::find_live(conn, id, clock.now())?
+                    .filter(|login| login.kind == LoginKind::Token.as_str())
+                    .map(drop)
+                    .ok_or(Error::InvalidRefreshToken)
+            })
+            .await
+    }
+
+    /// Revokes the login of a token that an earlier version issued, without a tag, and that was used before.
+    /// Answers the error for the client that presented it.
+    async fn judge_untagged(&self, presented: Credential, stored: String) -> Result<Grant, Error> {
+        let (keys, login) = (self.0.credentials.clone(), presented.login);
+        // Outside the transaction, which holds up every other writer: it takes milliseconds.
+        if self.0.hasher.trace(login, move || keys.leads_to(&presented, &stored)).await? {
             let this = self.clone();
             // It commits although the answer is an error.
             self.0
                 .logins
                 .revoke_with(RevokeReason::RefreshReuse, move |conn| {
                     let now = this.0.clock.now();
-                    if let Some(row) = logins::find_live(conn, login, now)? {
-                        this.note(conn, Action::RefreshReused, Some(row.user_id), None, now)?;
-                    }
-                    Ok::<_, Error>(((), Some(Scope::Login(login))))
+                    let live = logins::lock_live(conn, login, now)?;
+                    let scope = live.map(|live| this.note_reuse(conn, &live, now)).transpose()?;
+                    Ok::<_, Error>(((), scope))
                 })
                 .await?;
         }
         Err(Error::InvalidRefreshToken)
     }
 
-    async fn rotate(&self, presented: Credential) -> Result<Outcome, Error> {
-        let this = self.clone();
-        self.0
-            .db
-            .run_writing(move |conn| {
-                let found = db::write(conn, |conn| {
-                    let now = this.0.clock.now();
-                    let Some(login) = logins::lock_live(conn, presented.login, now)?
-                        .filter(|login| login.kind == LoginKind::Token.as_str())
-                    else {
-                        return Ok(Err(Outcome::Refused));
-                    };
-                    // Not locked: what changes a user ends this login, and waits for it.
-                    let Some(user) = users::find_active(conn, login.user_id)? else {
-                        return Ok(Err(Outcome::Refused));
-                    };
-                    let (hash, next) = (presented.hash(), this.0.refresh_key.next(&presented));
-                    let next_hash = next.hash();
-                    let expires_at = now + this.0.refresh_ttl;
-                    let known = if login.refresh_hash.as_deref() == Some(&hash) {
-                        logins::rotate(conn, login.id, (&hash, &next_hash), now, expires_at)?
-                    } else if login.refresh_hash.as_deref() == Some(&next_hash) && in_grace(&login, now) {
-                        // The same successor as the one who came first was given.
-                        logins::touch(conn, login.id, now, expires_at)?;
-                        true
-                    } else {
-                        false
-                    };
-                    if !known {
-                        return Ok(Err(login.refresh_hash.map_or(Outcome::Refused, Outcome::Stale)));
-                    }
-                    Ok::<_, Error>(Ok((user, next, now)))
-                })?;
-                match found {
-                    Ok((user, next, now)) => {
-                        mark_used(conn, &user)?;
-                        Ok(Outcome::Granted(Box::new(this.grant(user, next, now)?)))
-                    }
-                    Err(refused) => Ok(refused),
-                }
-            })
-            .await
+    /// Writes down that a token of this login was used again, and answers what has to be revoked for it.
+    fn note_reuse(&self, conn: &mut Conn, login: &LiveLogin, now: Timestamp) -> Result<Scope, Error> {
+        tracing::warn!(login = %login.id, "a refresh token was used again");
+        self.note(conn, Action::RefreshReused, Some(login.user_id), None, now)?;
+        Ok(Scope::Login(login.id))
     }
 }
 
@@ -118,6 +180,6 @@ pub(super) fn mark_used(conn: &mut Conn, user: &User) -> QueryResult<()> {
     Ok(())
 }
 
-fn in_grace(login: &LiveLogin, now: crate::clock::Timestamp) -> bool {
+fn in_grace(login: &LiveLogin, now: Timestamp) -> bool {
     login.rotated_at.is_some_and(|rotated_at| now - rotated_at <= GRACE)
 }

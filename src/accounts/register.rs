@@ -3,6 +3,7 @@
 use super::error::on_duplicate;
 use super::mails::Asker;
 use super::{Accounts, Device, Error, Grant};
+use crate::actors::hasher::{Class, Lane};
 use crate::db;
 use crate::domain::{Email, Password, UserId, Username};
 use crate::models::audit_events::Action;
@@ -32,7 +33,8 @@ impl Accounts {
             .into_iter()
             .flatten()
             .map(str::to_owned);
-        let password_hash = self.0.hasher.hash_chosen::<Error>(password, about.collect()).await?;
+        let lane = Lane::new(Class::Registration, device.caller());
+        let password_hash = self.0.hasher.hash_chosen::<Error>(lane, password, about.collect()).await?;
         let has_mail = email.is_some();
         let user =
             NewUser { id: UserId(self.0.clock.new_id()), username, email, password_hash, on_trial: true };

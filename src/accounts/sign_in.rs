@@ -4,6 +4,7 @@ use diesel::QueryResult;
 
 use super::guessing::Attempt;
 use super::{Accounts, Device, Error, Profile};
+use crate::actors::hasher::{Class, Lane};
 use crate::auth::refresh::{Credential, CredentialKind};
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
@@ -62,7 +63,9 @@ impl Accounts {
     ) -> Result<Option<Grant>, Error> {
         // A disabled user is nobody: a check that succeeds does less work than one that fails.
         let stored = attempt.user.as_ref().map(|user| user.password_hash.clone());
-        let verified = self.0.hasher.verify(password.clone(), stored).await?;
+        let known = attempt.known_device.is_some();
+        let lane = Lane { known, ..Lane::new(Class::SignIn, device.caller()) };
+        let verified = self.0.hasher.verify(lane, password.clone(), stored).await?;
         let Some(user) = attempt.user.clone().filter(|_| verified.ok) else {
             return Err(Error::InvalidCredentials);
         };
@@ -70,7 +73,7 @@ impl Accounts {
             // An old form signs in for one more time; that must not fail because the queue is full.
             self.0
                 .hasher
-                .rehash(password)
+                .rehash(lane, password)
                 .await
                 .inspect_err(|error| tracing::warn!(%error, "not rehashed"))
                 .ok()
@@ -126,7 +129,7 @@ impl Accounts {
             LoginKind::Token | LoginKind::Connection => CredentialKind::Refresh,
             LoginKind::Browser => CredentialKind::Browser,
         };
-        let credential = Credential::generate(kind, LoginId(self.0.clock.new_id()));
+        let credential = self.0.credentials.issue(kind, LoginId(self.0.clock.new_id()));
         let login = NewLogin {
             id: credential.login,
             user_id: user,

@@ -12,6 +12,9 @@ use crate::db::{self, Conn, Disk, Pool};
 /// better told to come back.
 const QUEUE_PER_EXECUTOR: usize = 256;
 
+/// Work that may wait for a place in the queue while that is full.
+const PATIENT: usize = 256;
+
 /// Threads, with connections of their own, for those who look for revocations.
 pub const WATCHERS: usize = 2;
 
@@ -43,6 +46,8 @@ pub struct Db {
     /// A `SyncArbiter` drains its bounded mailbox into an unbounded queue, so the bound is ours: a piece of
     /// work carries a permit until it is done.
     permits: Arc<Semaphore>,
+    /// Places to wait for such a permit.
+    patient: Arc<Semaphore>,
     /// SQLite has one writer at a time. Whoever waits for it inside the database sleeps, gets its turn by luck,
     /// and keeps a thread from those who only read; here writers queue in their order. PostgreSQL has many, but
     /// not all threads.
@@ -60,6 +65,7 @@ impl Db {
             watchers: SyncArbiter::start(WATCHERS, move || DbExecutor { pool: for_watchers.clone() }),
             executors: SyncArbiter::start(executors, move || DbExecutor { pool: pool.clone() }),
             permits: Arc::new(Semaphore::new(executors * QUEUE_PER_EXECUTOR)),
+            patient: Arc::new(Semaphore::new(PATIENT)),
             writers: Arc::new(Semaphore::new(writers)),
             disk,
         }
@@ -73,10 +79,13 @@ impl Db {
 
     /// Holds space in reserve from now on, for [`Db::run_revoking`].
     pub async fn hold_reserve(&self) {
-        let held = self.in_turn(|pool: &Pool| {
-            pool.disk().hold_reserve();
-            Ok(Ok::<_, DbError>(()))
-        });
+        let held = async {
+            let hold = |pool: &Pool| {
+                pool.disk().hold_reserve();
+                Ok(Ok::<_, DbError>(()))
+            };
+            self.in_turn(self.permit()?, hold).await
+        };
         if let Err(error) = held.await {
             tracing::warn!(%error, "no space is held in reserve for sign-outs yet");
         }
@@ -90,7 +99,7 @@ impl Db {
         if !self.disk.needs_care() {
             return Ok(());
         }
-        self.in_turn(|pool: &Pool| {
+        self.in_turn(self.permit()?, |pool: &Pool| {
             let probe =
                 || pool.get().map_err(|_| diesel::result::Error::RollbackTransaction)?.work(db::probe);
             Ok(pool.disk().tend(probe).map_err(|_| DbError::Unwritable))
@@ -145,14 +154,31 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        self.in_turn(|pool: &Pool| write(pool, work)).await
+        self.in_turn(self.permit()?, |pool: &Pool| write(pool, work)).await
     }
 
-    /// The same for `work` that ends logins: it must not fail because the disk is full, so it is given what is held in
-    /// reserve, and done again.
+    /// The same for work that no flood may keep out: while the queue is full it waits for the next place, before
+    /// everyone who comes later. Only for what strangers cannot ask for. A caller that leaves while it waits for
+    /// the place is forgotten.
     ///
     /// # Errors
-    /// As [`Db::run`].
+    /// As [`Db::run`]; [`DbError::Full`] if too many wait like that.
+    pub async fn run_writing_patiently<T, E>(
+        &self,
+        work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
+        self.in_turn(self.wait_for_permit().await?, |pool: &Pool| write(pool, work)).await
+    }
+
+    /// The same for `work` that ends logins: it must not fail because the disk is full either, so it is given what is held
+    /// in reserve, and done again.
+    ///
+    /// # Errors
+    /// As [`Db::run_writing_patiently`].
     pub async fn run_revoking<T, E>(
         &self,
         work: impl FnOnce(&mut Conn) -> Result<T, E> + Clone + Send + 'static,
@@ -161,19 +187,20 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        self.in_turn(|pool: &Pool| write_with_reserve(pool, work)).await
+        self.in_turn(self.wait_for_permit().await?, |pool: &Pool| write_with_reserve(pool, work)).await
     }
 
     /// Runs `work` once it is its turn to write.
     async fn in_turn<T, E>(
         &self,
+        permit: OwnedSemaphorePermit,
         work: impl FnOnce(&Pool) -> Result<Result<T, E>, DbError> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        let (mut execute, outcome) = prepare(work, Some(self.permit()?));
+        let (mut execute, outcome) = prepare(work, Some(permit));
         let (writers, executors) = (Arc::clone(&self.writers), self.executors.clone());
         // A task of its own: a revocation whose caller leaves while it queues is not forgotten.
         tokio::spawn(async move {
@@ -182,6 +209,15 @@ impl Db {
             executors.do_send(execute);
         });
         outcome.await.unwrap_or(Err(DbError::Stopped))?
+    }
+
+    async fn wait_for_permit(&self) -> Result<OwnedSemaphorePermit, DbError> {
+        if let Ok(permit) = self.permit() {
+            return Ok(permit);
+        }
+        let _place = self.patient.try_acquire().map_err(|_| DbError::Full)?;
+        // Those who do not wait get none as long as one does: a permit that is given back goes to the first.
+        Arc::clone(&self.permits).acquire_owned().await.map_err(|_| DbError::Stopped)
     }
 
     fn permit(&self) -> Result<OwnedSemaphorePermit, DbError> {
@@ -387,6 +423,39 @@ mod tests {
         }
         db.run_watch::<_, DbError>(|_| Ok(())).await.unwrap();
         assert!(has_run.recv().is_err(), "it has run");
+    }
+
+    #[actix_web::test]
+    async fn a_full_queue_refuses_work_but_not_the_patient() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = start(&dir, 1);
+        let (release, wait) = std::sync::mpsc::channel::<()>();
+        let busy = db.clone();
+        let mut waiting = vec![actix_web::rt::spawn(async move {
+            busy.run_writing::<_, DbError>(move |_| Ok(wait.recv().is_ok())).await.map(drop)
+        })];
+        while db.permits.available_permits() == QUEUE_PER_EXECUTOR {
+            tokio::task::yield_now().await;
+        }
+        for _ in 1..QUEUE_PER_EXECUTOR {
+            let db = db.clone();
+            waiting.push(actix_web::rt::spawn(async move { db.run::<_, DbError>(|_| Ok(())).await }));
+        }
+        while db.permits.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(db.run_writing::<(), DbError>(|_| Ok(())).await, Err(DbError::Full));
+        let patient = db.clone();
+        let patient =
+            actix_web::rt::spawn(async move { patient.run_writing_patiently::<_, DbError>(|_| Ok(7)).await });
+        while db.patient.available_permits() == PATIENT {
+            tokio::task::yield_now().await;
+        }
+        release.send(()).unwrap();
+        assert_eq!(patient.await.unwrap(), Ok(7));
+        for work in waiting {
+            work.await.unwrap().unwrap();
+        }
     }
 
     #[actix_web::test]

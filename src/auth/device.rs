@@ -19,9 +19,9 @@ const SEPARATOR: char = '.';
 
 /// What a client says about where its user has signed in before. Unproven.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Presented(Vec<String>);
+pub struct PresentedDevices(Vec<String>);
 
-impl Presented {
+impl PresentedDevices {
     /// Reads a cookie, or a single token. What is too much is passed over.
     #[must_use]
     pub fn parse(text: &str) -> Self {
@@ -44,9 +44,9 @@ impl Presented {
 }
 
 /// It is a credential of a kind: nothing may print it.
-impl std::fmt::Debug for Presented {
+impl std::fmt::Debug for PresentedDevices {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Presented({})", self.0.len())
+        write!(f, "PresentedDevices({})", self.0.len())
     }
 }
 
@@ -68,7 +68,7 @@ impl DeviceKey {
 
     /// The device among `presented` on which `user` has signed in before.
     #[must_use]
-    pub fn recognize(&self, user: UserId, presented: &Presented) -> Option<Uuid> {
+    pub fn recognize(&self, user: UserId, presented: &PresentedDevices) -> Option<Uuid> {
         presented.0.iter().find_map(|token| {
             let (device, tag) = token.strip_prefix(PREFIX)?.split_once('_')?;
             let device = Uuid::try_parse(device).ok()?;
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_device_is_known_for_its_own_user_and_by_its_own_server_only() {
-        let token = Presented::parse(&key(7).issue(ANN, DEVICE));
+        let token = PresentedDevices::parse(&key(7).issue(ANN, DEVICE));
         assert_eq!(key(7).recognize(ANN, &token), Some(DEVICE));
         assert_eq!(key(7).recognize(BEN, &token), None);
         assert_eq!(key(8).recognize(ANN, &token), None);
@@ -115,7 +115,7 @@ mod tests {
         for changed in
             [text.replace("dwd_", "dwx_"), text.to_uppercase(), format!("{text}A"), text[..60].to_owned()]
         {
-            assert_eq!(key(7).recognize(ANN, &Presented::parse(&changed)), None, "{changed}");
+            assert_eq!(key(7).recognize(ANN, &PresentedDevices::parse(&changed)), None, "{changed}");
         }
     }
 
@@ -124,19 +124,21 @@ mod tests {
         let mut cookie = String::new();
         for n in 1..=6 {
             let user = UserId(Uuid::from_u128(n));
-            cookie = Presented::parse(&cookie).remember(&key(7).issue(user, DEVICE));
+            cookie = PresentedDevices::parse(&cookie).remember(&key(7).issue(user, DEVICE));
         }
-        let known = |n| key(7).recognize(UserId(Uuid::from_u128(n)), &Presented::parse(&cookie)).is_some();
+        let known =
+            |n| key(7).recognize(UserId(Uuid::from_u128(n)), &PresentedDevices::parse(&cookie)).is_some();
         assert_eq!((1..=6).map(known).collect::<Vec<_>>(), [false, false, true, true, true, true]);
-        let again = Presented::parse(&cookie).remember(&key(7).issue(UserId(Uuid::from_u128(4)), DEVICE));
+        let again =
+            PresentedDevices::parse(&cookie).remember(&key(7).issue(UserId(Uuid::from_u128(4)), DEVICE));
         assert_eq!(again.len(), cookie.len(), "none is there twice");
-        assert!(!format!("{:?}", Presented::parse(&cookie)).contains("dwd_"));
+        assert!(!format!("{:?}", PresentedDevices::parse(&cookie)).contains("dwd_"));
     }
 
     proptest! {
         #[test]
         fn reading_never_panics_and_recognizes_nothing(text in "(dwd_)?\\PC{0,200}") {
-            let presented = Presented::parse(&text);
+            let presented = PresentedDevices::parse(&text);
             prop_assert_eq!(key(7).recognize(ANN, &presented), None);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aws_lc_rs::hmac;
+use aws_lc_rs::{constant_time, hmac};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 
@@ -30,31 +30,22 @@ impl CredentialKind {
     }
 }
 
-/// `dwr_<login>_<secret>` or `dwb_<login>_<secret>`: names a login and proves the right to act for it.
+/// `dwr_<login>_<secret><tag>` or `dwb_...`: names a login and proves the right to act for it. The tag proves that
+/// this server issued it: what a stranger made up is refused before it costs a query.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential {
     pub kind: CredentialKind,
     pub login: LoginId,
+    /// 256 bits in base64url. Only its hash is stored.
     secret: String,
+    tag: String,
 }
 
+/// Characters of the secret, and of a tag of 128 bits, in base64url.
+const SECRET_LENGTH: usize = 43;
+const TAG_LENGTH: usize = 22;
+
 impl Credential {
-    /// A new one, of 256 random bits.
-    #[must_use]
-    pub fn generate(kind: CredentialKind, login: LoginId) -> Self {
-        Self { kind, login, secret: secret::random_token() }
-    }
-
-    /// Reads what a client presents.
-    #[must_use]
-    pub fn parse(kind: CredentialKind, text: &str) -> Option<Self> {
-        // The secret may hold an underscore, the login's id may not.
-        let (login, secret) = text.strip_prefix(kind.prefix())?.split_once('_')?;
-        let sound =
-            secret.len() == 43 && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-        sound.then_some(Self { kind, login: login.parse().ok()?, secret: secret.to_owned() })
-    }
-
     /// The form that is stored.
     #[must_use]
     pub fn hash(&self) -> String {
@@ -64,8 +55,21 @@ impl Credential {
     /// What the client is given, and keeps.
     #[must_use]
     pub fn expose(&self) -> String {
-        format!("{}{}_{}", self.kind.prefix(), self.login, self.secret)
+        format!("{}{}", untagged(self.kind, self.login, &self.secret), self.tag)
     }
+}
+
+/// A credential as the first versions issued it, and what the tag of one is made over.
+fn untagged(kind: CredentialKind, login: LoginId, secret: &str) -> String {
+    format!("{}{login}_{secret}", kind.prefix())
+}
+
+/// What a client presents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presented {
+    pub credential: Credential,
+    /// It came with a tag, which is right. Without one it is of the first versions' form, and may be made up.
+    pub is_ours: bool,
 }
 
 impl fmt::Debug for Credential {
@@ -77,13 +81,16 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// The server's key that leads from a refresh token to its successor. Two requests that race with one token
-/// compute the same one, so neither client is left with a token that is no good.
+/// The server's keys to credentials. One leads from a refresh token to its successor: two requests that race with
+/// one token compute the same one, so neither client is left with a token that is no good. The other makes tags.
 #[derive(Clone)]
-pub struct RefreshKey(hmac::Key);
+pub struct CredentialKeys {
+    chain: hmac::Key,
+    tags: hmac::Key,
+}
 
-impl RefreshKey {
-    /// A new key, in the form for the database.
+impl CredentialKeys {
+    /// A new key of either kind, in the form for the database.
     #[must_use]
     pub fn generate_stored() -> String {
         let mut bytes = [0; 32];
@@ -93,29 +100,52 @@ impl RefreshKey {
 
     /// # Errors
     /// [`DamagedKey`].
-    pub fn from_stored(stored: &str) -> Result<Self, DamagedKey> {
-        let bytes = BASE64_STANDARD.decode(stored).map_err(|_| DamagedKey)?;
-        if bytes.len() != 32 {
-            return Err(DamagedKey);
+    pub fn from_stored(chain: &str, tags: &str) -> Result<Self, DamagedKey> {
+        Ok(Self { chain: key(chain)?, tags: key(tags)? })
+    }
+
+    /// A new credential, of 256 random bits.
+    #[must_use]
+    pub fn issue(&self, kind: CredentialKind, login: LoginId) -> Credential {
+        self.tagged(kind, login, secret::random_token())
+    }
+
+    /// Reads what a client presents. Asks no database: one that carries a wrong tag is none.
+    #[must_use]
+    pub fn read(&self, kind: CredentialKind, text: &str) -> Option<Presented> {
+        // The secret may hold an underscore, the login's id may not.
+        let (login, rest) = text.strip_prefix(kind.prefix())?.split_once('_')?;
+        if !rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
+            return None;
         }
-        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)))
+        let is_ours = match rest.len() {
+            SECRET_LENGTH => false,
+            length if length == SECRET_LENGTH + TAG_LENGTH => true,
+            _ => return None,
+        };
+        let (secret, tag) = rest.split_at(SECRET_LENGTH);
+        let credential = self.tagged(kind, login.parse().ok()?, secret.to_owned());
+        let wanted = credential.tag.as_bytes();
+        if is_ours && constant_time::verify_slices_are_equal(wanted, tag.as_bytes()).is_err() {
+            return None;
+        }
+        Some(Presented { credential, is_ours })
     }
 
     /// A key for another purpose, named by `purpose`: whoever knows it learns nothing of this one.
     #[must_use]
     pub fn derive(&self, purpose: &str) -> hmac::Key {
-        hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&self.0, purpose.as_bytes()).as_ref())
+        hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&self.chain, purpose.as_bytes()).as_ref())
     }
 
     /// The successor. Only the server can compute it.
     #[must_use]
     pub fn next(&self, current: &Credential) -> Credential {
-        Credential { secret: self.next_secret(&current.secret), ..*current }
+        self.tagged(current.kind, current.login, self.next_secret(&current.secret))
     }
 
     /// Whether `presented` is an ancestor of the token whose hash is stored: a genuine token that was used
-    /// before, and not something made up by somebody who knows a login's id. That one must not be able to
-    /// sign a person out.
+    /// before, and not something made up by a client that knows a login's id. For tokens without a tag.
     #[must_use]
     pub fn leads_to(&self, presented: &Credential, stored_hash: &str) -> bool {
         let mut secret = presented.secret.clone();
@@ -126,13 +156,27 @@ impl RefreshKey {
     }
 
     fn next_secret(&self, secret: &str) -> String {
-        BASE64_URL_SAFE_NO_PAD.encode(hmac::sign(&self.0, secret.as_bytes()))
+        BASE64_URL_SAFE_NO_PAD.encode(hmac::sign(&self.chain, secret.as_bytes()))
+    }
+
+    fn tagged(&self, kind: CredentialKind, login: LoginId, secret: String) -> Credential {
+        let code = hmac::sign(&self.tags, untagged(kind, login, &secret).as_bytes());
+        let tag = BASE64_URL_SAFE_NO_PAD.encode(&code.as_ref()[..16]);
+        Credential { kind, login, secret, tag }
     }
 }
 
-impl fmt::Debug for RefreshKey {
+fn key(stored: &str) -> Result<hmac::Key, DamagedKey> {
+    let bytes = BASE64_STANDARD.decode(stored).map_err(|_| DamagedKey)?;
+    if bytes.len() != 32 {
+        return Err(DamagedKey);
+    }
+    Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
+}
+
+impl fmt::Debug for CredentialKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RefreshKey(***)")
+        f.write_str("CredentialKeys(***)")
     }
 }
 
@@ -143,28 +187,52 @@ mod tests {
 
     use super::*;
 
-    fn key() -> RefreshKey {
-        RefreshKey::from_stored(&RefreshKey::generate_stored()).unwrap()
+    const REFRESH: CredentialKind = CredentialKind::Refresh;
+
+    fn keys() -> CredentialKeys {
+        let stored = CredentialKeys::generate_stored;
+        CredentialKeys::from_stored(&stored(), &stored()).unwrap()
     }
 
-    fn first() -> Credential {
-        Credential::generate(CredentialKind::Refresh, LoginId(Uuid::from_u128(7)))
+    fn login() -> LoginId {
+        LoginId(Uuid::from_u128(7))
     }
 
     #[test]
-    fn a_credential_is_read_back_by_its_own_kind_only() {
-        let credential = first();
+    fn a_credential_is_read_back_by_its_own_kind_and_keys_only() {
+        let keys = keys();
+        let credential = keys.issue(REFRESH, login());
         let text = credential.expose();
-        assert_eq!(Credential::parse(CredentialKind::Refresh, &text), Some(credential.clone()));
-        assert_eq!(Credential::parse(CredentialKind::Browser, &text), None);
-        assert_eq!(Credential::parse(CredentialKind::Refresh, &text[..text.len() - 1]), None);
+        let read = Presented { credential: credential.clone(), is_ours: true };
+        assert_eq!(keys.read(REFRESH, &text), Some(read));
+        assert_eq!(keys.read(CredentialKind::Browser, &text), None);
+        assert_eq!(keys.read(CredentialKind::Browser, &text.replace("dwr_", "dwb_")), None);
+        assert_eq!(self::keys().read(REFRESH, &text), None);
+        let other = LoginId(Uuid::from_u128(8)).to_string();
+        assert_eq!(keys.read(REFRESH, &text.replace(&login().to_string(), &other)), None);
         assert!(!format!("{credential:?}").contains(&credential.secret));
     }
 
     #[test]
+    fn one_without_a_tag_is_read_as_one_that_may_be_made_up() {
+        let keys = keys();
+        let credential = keys.issue(REFRESH, login());
+        let old = untagged(REFRESH, login(), &credential.secret);
+        assert_eq!(
+            keys.read(REFRESH, &old),
+            Some(Presented { credential: credential.clone(), is_ours: false })
+        );
+        assert_eq!(keys.next(&credential).expose().len(), old.len() + TAG_LENGTH, "its successor has one");
+        for length in [0, 1, old.len() - 1, old.len() + 1, old.len() + TAG_LENGTH - 1] {
+            assert_eq!(keys.read(REFRESH, credential.expose().get(..length).unwrap()), None, "{length}");
+        }
+        assert_eq!(keys.read(REFRESH, &(credential.expose() + "A")), None);
+    }
+
+    #[test]
     fn the_chain_is_the_same_for_all_who_walk_it_and_leads_one_way() {
-        let key = key();
-        let start = first();
+        let key = keys();
+        let start = key.issue(REFRESH, login());
         let mut last = start.clone();
         for _ in 0..50 {
             last = key.next(&last);
@@ -173,14 +241,14 @@ mod tests {
         assert!(key.leads_to(&start, &last.hash()));
         assert!(!key.leads_to(&last, &start.hash()), "a newer token is no ancestor");
         assert!(!key.leads_to(&last, &last.hash()), "nor is the token itself");
-        assert!(!key.leads_to(&first(), &last.hash()), "a made-up one leads nowhere");
-        assert!(!self::key().leads_to(&start, &last.hash()), "nor does another server's key");
+        assert!(!key.leads_to(&key.issue(REFRESH, login()), &last.hash()), "a made-up one leads nowhere");
+        assert!(!keys().leads_to(&start, &last.hash()), "nor does another server's key");
     }
 
     #[test]
     fn the_walk_ends() {
-        let key = key();
-        let start = first();
+        let key = keys();
+        let start = key.issue(REFRESH, login());
         let mut last = start.clone();
         for _ in 0..=MAX_STEPS {
             last = key.next(&last);
@@ -190,8 +258,30 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parsing_never_panics(text in "(dwr_)?\\PC{0,90}") {
-            drop(Credential::parse(CredentialKind::Refresh, &text));
+        fn parsing_never_panics(text in "(dw[rb]_)?\\PC{0,120}") {
+            drop(keys().read(REFRESH, &text));
+        }
+
+        #[test]
+        fn what_looks_like_a_credential_is_none(
+            id in any::<u128>(), secret in "[A-Za-z0-9_-]{43}", tag in "[A-Za-z0-9_-]{22}"
+        ) {
+            let id = LoginId(Uuid::from_u128(id));
+            let text = untagged(REFRESH, id, &secret);
+            prop_assert!(keys().read(REFRESH, &text).is_some_and(|read| !read.is_ours));
+            prop_assert_eq!(keys().read(REFRESH, &(text + &tag)), None);
+        }
+
+        #[test]
+        fn no_changed_credential_is_ours(at in 0_usize..200, to in "[A-Za-z0-9_-]") {
+            let keys = keys();
+            let text = keys.issue(REFRESH, login()).expose();
+            let at = at % text.len();
+            let mut changed = text.clone();
+            changed.replace_range(at..=at, &to);
+            // An id in capitals is the same id.
+            prop_assume!(!changed.eq_ignore_ascii_case(&text) || at > 40);
+            prop_assert!(changed == text || keys.read(REFRESH, &changed).is_none());
         }
     }
 }

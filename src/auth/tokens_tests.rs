@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::keys::SigningKey;
-use super::super::refresh::{Credential, CredentialKind};
+use super::super::refresh::{CredentialKeys, CredentialKind};
 use super::*;
 use crate::clock::ManualClock;
 
@@ -203,7 +203,9 @@ fn every_claim_counts() {
 #[test]
 fn what_is_no_access_token_is_refused() {
     let s = setup();
-    let refresh = Credential::generate(CredentialKind::Refresh, LoginId(Uuid::from_u128(2))).expose();
+    let (chain, tags) = (CredentialKeys::generate_stored(), CredentialKeys::generate_stored());
+    let keys = CredentialKeys::from_stored(&chain, &tags).unwrap();
+    let refresh = keys.issue(CredentialKind::Refresh, LoginId(Uuid::from_u128(2))).expose();
     let good = s.sign(&s.header(), &s.claims());
     let stripped = good.rsplit_once('.').unwrap().0;
     let long = "a".repeat(1 << 20);

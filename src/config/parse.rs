@@ -61,9 +61,6 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             "off" => Some(SocketIo { path: None, ping_timeout }),
             _ => path(text).map(|path| SocketIo { path: Some(path), ping_timeout }),
         })?,
-        connections: Connections {
-            max_per_address: values.number("connections.max_per_address", 1..=20_000_000)?,
-        },
         sockets: Sockets {
             auth_timeout: values.duration("sockets.auth_timeout", Duration::from_millis(100)..=5 * MINUTE)?,
             heartbeat: values.duration("sockets.heartbeat", SECOND..=10 * MINUTE)?,
@@ -88,6 +85,10 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             let ttl = humantime::parse_duration(text).ok()?;
             (DAY..=3650 * DAY).contains(&ttl).then_some(Some(ttl))
         })?,
+        // After the sockets, whose bound its default follows.
+        connections: Connections {
+            max_per_address: values.number("connections.max_per_address", 1..=20_000_000)?,
+        },
         limits: limits(values)?,
         cluster: Cluster {
             redis_url: values.parse("cluster.redis_url", |text| match text {

@@ -9,6 +9,14 @@ use super::Invalid;
 /// In characters. NIST SP 800-63B section 5.1.1.2 asks for at least 64; a bound keeps the work bounded.
 const MAX_LENGTH: usize = 256;
 
+/// Characters that are judged. What follows them only makes a password longer, so it is never judged too good.
+const JUDGED: usize = 64;
+
+/// zxcvbn's work, in parts of the password times the ways to read its digits and signs as letters. It tries each
+/// of these ways on each part, and there are hundreds for a text with all of those characters: a second of work for 100
+/// characters. So much takes 20 ms at worst.
+const WORK: usize = 40_000;
+
 /// A shorter name is found inside too many good passwords; zxcvbn still counts it against them.
 const SHORTEST_NAME: usize = 4;
 
@@ -58,6 +66,8 @@ impl Password {
             .iter()
             .flat_map(|text| [text.as_str(), text.split('@').next().unwrap_or_default()])
             .chain(["doorward"]);
+        // What is longer than a password is not inside one.
+        let telling = telling.filter(|name| name.len() <= MAX_LENGTH * char::MAX_LEN_UTF8);
         for name in telling.filter(|name| name.chars().nth(SHORTEST_NAME - 1).is_some()) {
             if folded.contains(&name.to_lowercase()) {
                 let weakness = WeakPassword {
@@ -68,10 +78,12 @@ impl Password {
                 return Rating { score: 0, weakness: Some(weakness) };
             }
         }
+        let judged = judged(&self.0);
+        // Each is compared with all parts: a longer one equals none of them.
         let mut inputs: Vec<&str> = about.iter().map(String::as_str).collect();
+        inputs.retain(|text| text.len() <= JUDGED * char::MAX_LEN_UTF8);
         inputs.push("doorward");
-        // It reads the first 100 characters; its cost grows with the length.
-        let entropy = zxcvbn(&self.0, &inputs);
+        let entropy = zxcvbn(judged, &inputs);
         let score = u8::from(entropy.score());
         if entropy.score() >= Score::Three {
             return Rating { score, weakness: None };
@@ -94,6 +106,57 @@ impl Password {
     pub fn expose(&self) -> &str {
         &self.0
     }
+}
+
+/// The beginning of a password that can be judged in time: of one that repeats itself whole blocks, because what is
+/// left of a block that was cut would count as something new.
+fn judged(text: &str) -> &str {
+    let mut seen = String::new();
+    let (mut count, mut ways) = (0, 1);
+    for char in text.chars().take(JUDGED) {
+        if is_substitute(char) && !seen.contains(char) {
+            seen.push(char);
+            ways = readings(&seen);
+        }
+        if (count + 1) * (count + 2) / 2 * ways > WORK {
+            break;
+        }
+        count += 1;
+    }
+    let Some((mut end, _)) = text.char_indices().nth(count) else { return text };
+    let block = period(text.as_bytes());
+    if block <= end {
+        end -= end % block;
+    }
+    &text[..end]
+}
+
+/// After how many bytes a text begins anew, to its end; its length if it does not (Knuth, Morris and Pratt).
+fn period(text: &[u8]) -> usize {
+    let mut borders = vec![0; text.len()];
+    for at in 1..text.len() {
+        let mut border = borders[at - 1];
+        while border > 0 && text[at] != text[border] {
+            border = borders[border - 1];
+        }
+        borders[at] = border + usize::from(text[at] == text[border]);
+    }
+    text.len() - borders.last().copied().unwrap_or_default()
+}
+
+/// The characters that zxcvbn reads as letters: those of a line stand for the same one.
+const SUBSTITUTES: [&str; 12] = ["4@", "8", "({[<", "3", "69", "1!|", "1|7", "0", "$5", "+7", "%", "2"];
+
+fn is_substitute(char: char) -> bool {
+    SUBSTITUTES.iter().any(|line| line.contains(char))
+}
+
+/// In how many ways zxcvbn reads a text in which these characters occur, at most: for each letter one of its
+/// substitutes, and where that stands for another letter as well, with and without it.
+fn readings(seen: &str) -> usize {
+    let of = |line: &str| line.chars().filter(|char| seen.contains(*char)).count().max(1);
+    let shared = "1|7".chars().filter(|char| seen.contains(*char)).count();
+    SUBSTITUTES.iter().map(|line| of(line)).product::<usize>() << shared
 }
 
 impl fmt::Debug for Password {
@@ -165,6 +228,43 @@ mod tests {
         ] {
             assert!(judge(bad).unwrap_err().detail.contains("name"), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_hostile_text_is_judged_as_far_as_it_can_be_in_time() {
+        let all = SUBSTITUTES.concat();
+        for text in [all.repeat(10), format!("{all}{}", "password".repeat(30)), "1234567890!@$%".repeat(20)] {
+            let judged = judged(&text);
+            let seen: String = judged.chars().filter(|char| is_substitute(*char)).collect();
+            let count = judged.chars().count();
+            assert!((12..JUDGED).contains(&count), "{judged}");
+            assert!(count * (count + 1) / 2 * readings(&seen) <= WORK, "{judged}");
+            assert!(text.starts_with(judged));
+        }
+        // What people type is read whole, up to the bound.
+        let text = format!("{} 2026-11-22 4:35 pässwörd!", "plural teapot orbit vinegar ".repeat(2));
+        assert_eq!(judged(&text).chars().count(), JUDGED);
+        assert_eq!(judged(&"pässwörd! ".repeat(9)), "pässwörd! ".repeat(6), "whole blocks");
+        assert_eq!(judged("plural t34p0t orbit v1n3g@r!"), "plural t34p0t orbit v1n3g@r!");
+        assert_eq!(judged(""), "");
+    }
+
+    #[test]
+    fn a_long_password_is_not_judged_better_than_its_beginning() {
+        for block in ["a", "ab", "password", "qwertyuiop", "monkey1", "abc123", "2026-11-22 "] {
+            for times in 1..=MAX_LENGTH / block.len() {
+                assert!(judge(&block.repeat(times)).is_err(), "{times} times {block}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_the_owner_may_be_as_long_as_it_likes() {
+        let about = ["x".repeat(1 << 20), format!("{}@example.org", "é".repeat(1 << 18))];
+        assert_eq!(Password::typed("plural teapot orbit vinegar".to_owned()).judge(&about), Ok(()));
+        // Inside a password beyond what zxcvbn reads, it still is refused.
+        let long = format!("{} margaret", "plural teapot orbit vinegar ".repeat(5));
+        assert!(judge(&long).unwrap_err().detail.contains("name"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The table `signing_keys`: what signs access tokens and what derives refresh tokens.
+//! The table `signing_keys`: what signs access tokens, derives refresh tokens and tags credentials.
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -14,6 +14,8 @@ pub enum Algorithm {
     EdDsa,
     /// 32 bytes from which refresh tokens are derived, in base64.
     HmacSha256,
+    /// 32 bytes with which credentials are tagged, in base64. The first versions had none, and do not see it.
+    CredentialTag,
 }
 
 impl Algorithm {
@@ -21,6 +23,7 @@ impl Algorithm {
         match self {
             Self::EdDsa => "EdDSA",
             Self::HmacSha256 => "HMAC-SHA256",
+            Self::CredentialTag => "HMAC-SHA256-128",
         }
     }
 }

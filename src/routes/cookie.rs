@@ -5,8 +5,9 @@ use actix_web::cookie::{Cookie, SameSite};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::Site;
+use crate::accounts::Accounts;
 use crate::accounts::Grant;
-use crate::auth::device::Presented;
+use crate::auth::device::PresentedDevices;
 use crate::auth::refresh::Credential;
 
 /// How long a browser remembers who has signed in on it: browsers keep no cookie longer (RFC 6265bis section 5.5).
@@ -34,8 +35,13 @@ impl Site {
     }
 
     /// Gives a browser the cookie that it sent once more, with a new end.
-    pub(super) fn renew_cookie(&self, request: &HttpRequest, response: &mut HttpResponse) {
-        if let Some(value) = self.read_cookie(request) {
+    pub(super) fn renew_cookie(
+        &self,
+        accounts: &Accounts,
+        request: &HttpRequest,
+        response: &mut HttpResponse,
+    ) {
+        if let Some(value) = self.read_cookie(request).and_then(|value| accounts.renewed_cookie(&value)) {
             add(response, &self.lasting_cookie(value));
         }
     }
@@ -51,9 +57,9 @@ impl Site {
     }
 
     /// By what a browser says that its users have signed in on it before.
-    pub(super) fn read_devices(&self, request: &HttpRequest) -> Presented {
+    pub(super) fn read_devices(&self, request: &HttpRequest) -> PresentedDevices {
         let cookie = request.cookie(self.device_cookie_name());
-        cookie.map(|cookie| Presented::parse(cookie.value())).unwrap_or_default()
+        cookie.map(|cookie| PresentedDevices::parse(cookie.value())).unwrap_or_default()
     }
 
     /// Has a browser remember that the user of a sign-in has signed in on it. It stays when they sign out: it opens nothing.

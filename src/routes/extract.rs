@@ -14,7 +14,9 @@ use serde_path_to_error::Segment;
 use super::client::client_address;
 use super::{Site, limit};
 use crate::accounts::{Accounts, Device};
-use crate::auth::device::Presented;
+use crate::actors::carrier::PeerSocket;
+use crate::actors::hasher::Caller;
+use crate::auth::device::PresentedDevices;
 use crate::auth::tokens::TokenError;
 use crate::domain::Access;
 use crate::error::ApiError;
@@ -156,13 +158,21 @@ pub(super) fn bad_query() -> ApiError {
 pub(super) fn device(request: &HttpRequest, site: &Site, cookie: bool) -> Device {
     let kind = if cookie { LoginKind::Browser } else { LoginKind::Token };
     let agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    let device = Device::new(kind, agent, Some(client_address(request, &site.sockets)));
-    device.presenting(site.read_devices(request))
+    let caller = caller(request, site);
+    Device::new(kind, agent, caller.address).over(caller.socket).presenting(site.read_devices(request))
 }
 
 /// What a client says about where its user has signed in before: in the request, or in a cookie.
-pub(super) fn presented(request: &HttpRequest, site: &Site, token: Option<&str>) -> Presented {
-    token.map_or_else(|| site.read_devices(request), Presented::parse)
+pub(super) fn presented(request: &HttpRequest, site: &Site, token: Option<&str>) -> PresentedDevices {
+    token.map_or_else(|| site.read_devices(request), PresentedDevices::parse)
+}
+
+/// Who waits for password work.
+pub(super) fn caller(request: &HttpRequest, site: &Site) -> Caller {
+    Caller {
+        address: Some(client_address(request, &site.sockets)),
+        socket: request.conn_data::<PeerSocket>().copied(),
+    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
 use super::Site;
-use super::client::client_address;
-use super::extract::{Body, SignedIn, required};
+use super::extract::{Body, SignedIn, caller, required};
 use super::limit::{Counts, Limited};
 use crate::accounts::{Accounts, DisplayName, Error, Profile};
 use crate::domain::{Email, Password};
@@ -50,11 +49,13 @@ impl Counts for DeleteRequest {
 /// `DELETE /api/me`
 pub(super) async fn delete(
     SignedIn(access): SignedIn,
+    request: HttpRequest,
     accounts: web::Data<Accounts>,
+    site: web::Data<Site>,
     Limited(body): Limited<DeleteRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let current = Password::typed(required("current_password", body.current_password)?);
-    accounts.delete(&access, current).await?;
+    accounts.delete(&access, current, caller(&request, &site)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -72,7 +73,9 @@ impl Counts for ChangePasswordRequest {
 /// `POST /api/me/password`
 pub(super) async fn change_password(
     SignedIn(access): SignedIn,
+    request: HttpRequest,
     accounts: web::Data<Accounts>,
+    site: web::Data<Site>,
     Limited(body): Limited<ChangePasswordRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let current = Password::typed(required("current_password", body.current_password)?);
@@ -80,7 +83,7 @@ pub(super) async fn change_password(
     // What is wrong with "the password" is, in this request, wrong with another field.
     let named = |error: Error| ApiError::from(error).rename_field("password", "new_password");
     let new = accounts.choose_password(new).map_err(named)?;
-    accounts.change_password(&access, current, new).await.map_err(named)?;
+    accounts.change_password(&access, current, new, caller(&request, &site)).await.map_err(named)?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -102,16 +105,15 @@ struct Accepted {
 
 /// `POST /api/me/email`
 pub(super) async fn change_email(
-    request: HttpRequest,
     SignedIn(access): SignedIn,
+    request: HttpRequest,
     accounts: web::Data<Accounts>,
     site: web::Data<Site>,
     Limited(body): Limited<ChangeEmailRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let email = Email::parse(&required("email", body.email)?).map_err(Error::from)?;
     let current = Password::typed(required("current_password", body.current_password)?);
-    let ip = client_address(&request, &site.sockets);
-    accounts.change_email(&access, email, current, Some(ip)).await?;
+    accounts.change_email(&access, email, current, caller(&request, &site)).await?;
     let detail = "A link is on its way. The address is yours once you follow it.";
     Ok(HttpResponse::Accepted().json(Accepted { detail }))
 }

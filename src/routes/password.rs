@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
 use super::client::client_address;
-use super::extract::{presented, required};
+use super::extract::{caller, presented, required};
 use super::limit::{Counts, Limited};
 use super::site::Site;
 use crate::accounts::{Accounts, Error};
@@ -61,12 +61,14 @@ impl Counts for ResetRequest {
 
 /// `POST /api/reset-password`
 pub(super) async fn reset(
+    request: HttpRequest,
     accounts: web::Data<Accounts>,
+    site: web::Data<Site>,
     Limited(body): Limited<ResetRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let token = required("token", body.token)?;
     let password = accounts.choose_password(required("password", body.password)?)?;
-    accounts.reset_password(&token, password, body.username).await?;
+    accounts.reset_password(&token, password, body.username, caller(&request, &site)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -96,13 +98,15 @@ struct RateResponse {
 
 /// `POST /api/password-strength`: how good a password would be. Nothing is kept or compared with anybody's.
 pub(super) async fn rate(
+    request: HttpRequest,
     accounts: web::Data<Accounts>,
+    site: web::Data<Site>,
     Limited(body): Limited<RateRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let rating = match accounts.choose_password(required("password", body.password)?) {
         Ok(password) => {
             let about = [body.username, body.email].into_iter().filter(|text| !text.is_empty()).collect();
-            accounts.rate_password(password, about).await?
+            accounts.rate_password(password, about, caller(&request, &site)).await?
         }
         Err(Error::Invalid(Invalid { detail, .. })) => {
             Rating { score: 0, weakness: Some(WeakPassword { detail, suggestions: Vec::new() }) }

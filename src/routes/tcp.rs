@@ -161,14 +161,21 @@ impl Door {
         // Both were asked for, or it would not have come here.
         let password = Password::typed(answers.pop().unwrap_or_default());
         let username = answers.pop().unwrap_or_default();
-        self.check(username.trim(), password, address).await
+        let socket = prompts.connection.socket;
+        self.check(username.trim(), password, address, socket).await
     }
 
-    async fn check(&self, username: &str, password: Password, address: IpAddr) -> Outcome {
+    async fn check(
+        &self,
+        username: &str,
+        password: Password,
+        address: IpAddr,
+        socket: PeerSocket,
+    ) -> Outcome {
         if self.rates.check(Limit::SignIn, address).is_err() {
             return Outcome::Refused([FAILURE.as_bytes(), &goodbye(CloseReason::RateLimited)].concat());
         }
-        let device = Device::new(LoginKind::Connection, Some("TCP"), Some(address));
+        let device = Device::new(LoginKind::Connection, Some("TCP"), Some(address)).over(Some(socket));
         match self.accounts.sign_in(username, password, device).await {
             Ok(grant) => match self.accounts.admit(&grant.access_token) {
                 Ok(access) => Outcome::In(self.enter(Ok(access.clone())), Some(access)),

@@ -55,7 +55,7 @@ fn stored(process: &Process, secrets: &mut Secrets) {
     let refresh: Vec<Option<String>> = logins::table.select(logins::refresh_hash).load(conn).unwrap();
     let links: Vec<String> = one_time_tokens::table.select(one_time_tokens::hash).load(conn).unwrap();
     let keys: Vec<String> = signing_keys::table.select(signing_keys::key).load(conn).unwrap();
-    assert!(!hashes.is_empty() && !refresh.is_empty() && !links.is_empty() && keys.len() == 2);
+    assert!(!hashes.is_empty() && !refresh.is_empty() && !links.is_empty() && keys.len() == 3);
     for (what, texts) in [
         ("a password hash", hashes),
         ("a refresh token's hash", refresh.into_iter().flatten().collect()),

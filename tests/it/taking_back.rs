@@ -135,7 +135,7 @@ async fn emails_that_wait_are_not_sent_however_the_logins_ended() {
         app.mail.set_refusing(true);
         change_email(&app, &thief, THIEF).await;
         app.mail.wait_for_attempts(2).await;
-        app.accounts.request_reset("ann", doorward::auth::device::Presented::default(), None).unwrap();
+        app.accounts.request_reset("ann", doorward::auth::device::PresentedDevices::default(), None).unwrap();
         app.accounts.answer_waiting_resets().await.unwrap();
         app.advance(Duration::from_mins(2));
         if how == "reset" {

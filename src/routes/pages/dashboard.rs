@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use actix_web::HttpResponse;
 use serde::Deserialize;
 
-use super::super::client::client_address;
 use super::enter::NoFields;
 use super::{Browser, Form, Refusals, Visit};
 use crate::accounts::{DisplayName, Error};
@@ -20,7 +19,7 @@ const PATH: &str = "/dashboard";
 pub(in super::super) async fn show(Browser(access): Browser, visit: Visit) -> Result<HttpResponse, ApiError> {
     let mut response = Contents::load(&visit, &access).await?.page(&visit, None, "", None)?;
     // The login lives on with each visit, and so must the cookie.
-    visit.site.renew_cookie(&visit.request, &mut response);
+    visit.site.renew_cookie(&visit.accounts, &visit.request, &mut response);
     Ok(response)
 }
 
@@ -144,7 +143,8 @@ pub(in super::super) async fn change_password(
     let change = async {
         visit.count(Limit::SignIn)?;
         let new = visit.accounts.choose_password(form.new_password)?;
-        visit.accounts.change_password(&access, Password::typed(form.current_password), new).await?;
+        let current = Password::typed(form.current_password);
+        visit.accounts.change_password(&access, current, new, visit.caller()).await?;
         Ok(Notice::PasswordChanged)
     };
     let outcome = change.await.map_err(|error: ApiError| error.rename_field("password", "new_password"));
@@ -168,9 +168,8 @@ pub(in super::super) async fn change_email(
     let change = async {
         visit.count(Limit::SignIn)?;
         let email = Email::parse(form.email.trim()).map_err(Error::from)?;
-        let ip = client_address(&visit.request, &visit.site.sockets);
         let current = Password::typed(form.current_password);
-        visit.accounts.change_email(&access, email, current, Some(ip)).await?;
+        visit.accounts.change_email(&access, email, current, visit.caller()).await?;
         Ok(Notice::LinkSent)
     };
     let outcome = change.await;
@@ -192,7 +191,8 @@ pub(in super::super) async fn delete(
 ) -> Result<HttpResponse, ApiError> {
     let delete = async {
         visit.count(Limit::SignIn)?;
-        visit.accounts.delete(&access, Password::typed(form.current_password)).await?;
+        let current = Password::typed(form.current_password);
+        visit.accounts.delete(&access, current, visit.caller()).await?;
         Ok(())
     };
     match delete.await {

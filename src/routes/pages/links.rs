@@ -44,7 +44,7 @@ pub(in super::super) async fn reset(
     let typed = form.username.trim();
     let username = Some(typed.to_owned()).filter(|name| !name.is_empty());
     let done = match visit.accounts.choose_password(form.password) {
-        Ok(password) => visit.accounts.reset_password(&token, password, username).await,
+        Ok(password) => visit.accounts.reset_password(&token, password, username, visit.caller()).await,
         Err(error) => Err(error),
     };
     let error = match done {

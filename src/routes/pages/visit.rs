@@ -10,9 +10,11 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, Res
 use askama::Template;
 
 use super::super::dev_mail::DevMail;
+use super::super::extract::caller;
 use super::super::limit;
 use super::super::site::Site;
 use crate::accounts::{Accounts, Error};
+use crate::actors::hasher::Caller;
 use crate::domain::Access;
 use crate::error::ApiError;
 use crate::limits::Limit;
@@ -42,6 +44,11 @@ impl Visit {
 
     pub fn frame(&self) -> Frame<'_> {
         frame(&self.request, &self.site)
+    }
+
+    /// Who waits for password work.
+    pub fn caller(&self) -> Caller {
+        caller(&self.request, &self.site)
     }
 
     /// What the last page's form has done, if it says.

@@ -1,0 +1,190 @@
+//! Threads, and the queue in front of them. A `SyncArbiter` has one of its own, which takes whatever comes in its
+//! order and without a bound: here a thread that is free asks ours what is next.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use actix::{Actor, Addr, Handler, Message, SyncArbiter, SyncContext};
+use tokio::sync::oneshot;
+
+use super::lane::{Caller, Class, Client, Lane, Peer};
+use super::queue::{FairQueue, Next, Pushed, Rank};
+use super::{Counts, HashError};
+use crate::domain::LoginId;
+
+/// The lowest priority there is.
+const NICE: i32 = 19;
+
+#[derive(Clone)]
+pub(super) struct Pool {
+    executors: Addr<HashExecutor>,
+    shared: Arc<Shared>,
+}
+
+impl Pool {
+    pub fn start(threads: usize, places: usize, reserved: usize) -> Self {
+        let state = State { queue: FairQueue::new(places, reserved), idle: threads, begun: 0 };
+        let shared = Arc::new(Shared(Mutex::new(state)));
+        let for_executors = Arc::clone(&shared);
+        let executors =
+            SyncArbiter::start(threads, move || HashExecutor { shared: Arc::clone(&for_executors) });
+        Self { executors, shared }
+    }
+
+    /// Runs `work` when its turn comes, unless the caller has stopped waiting by then.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, HashError> {
+        let rank = match lane.class {
+            Class::SignIn if lane.known => Rank::Known,
+            Class::SignIn => Rank::SignIn,
+            Class::Owner => Rank::Owner,
+            Class::Registration => Rank::Registration,
+            Class::Rating => Rank::Rating,
+        };
+        self.queue(lane.client(), rank, lane.caller, work).await
+    }
+
+    /// The same for work that belongs to a login and is wanted whether or not its client still is there.
+    pub async fn run_for<T: Send + 'static>(
+        &self,
+        login: LoginId,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, HashError> {
+        self.queue(Client::Login(login), Rank::Owner, Caller::default(), work).await
+    }
+
+    async fn queue<T: Send + 'static>(
+        &self,
+        client: Client,
+        rank: Rank,
+        caller: Caller,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, HashError> {
+        let (answer, outcome) = oneshot::channel();
+        let perform = move |go: Result<(), HashError>| {
+            // A panic would end this thread for good, and with the last one every sign-in.
+            let done = go.and_then(|()| catch_unwind(AssertUnwindSafe(work)).map_err(|_| HashError::Failed));
+            // The caller may have left.
+            let _ = answer.send(done);
+        };
+        let mut ticket = self.enter(client, rank, Job { caller, perform: Box::new(perform) })?;
+        let done = outcome.await.unwrap_or(Err(HashError::Stopped));
+        ticket.id = None;
+        done
+    }
+
+    fn enter(&self, client: Client, rank: Rank, job: Job) -> Result<Ticket, HashError> {
+        let mut state = self.shared.lock();
+        let (id, pushed_out) = match state.queue.push(client, rank, job) {
+            Pushed::Waits(id, pushed_out) => (id, pushed_out),
+            Pushed::Full(_) => return Err(HashError::Full),
+        };
+        let wake = state.idle > 0;
+        state.idle -= usize::from(wake);
+        drop(state);
+        if wake {
+            self.executors.do_send(Work);
+        }
+        if let Some(job) = pushed_out {
+            (job.perform)(Err(HashError::Full));
+        }
+        Ok(Ticket { shared: Arc::clone(&self.shared), id: Some(id) })
+    }
+
+    pub fn counts(&self) -> Counts {
+        let state = self.shared.lock();
+        Counts { waiting: state.queue.len(), begun: state.begun }
+    }
+}
+
+struct Shared(Mutex<State>);
+
+struct State {
+    queue: FairQueue<Client, Job>,
+    /// Threads that were not told that there is work.
+    idle: usize,
+    begun: u64,
+}
+
+struct Job {
+    caller: Caller,
+    /// Does the work and answers, or only answers why it is not done.
+    perform: Box<dyn FnOnce(Result<(), HashError>) + Send>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is next for a thread that is free, which is idle if there is nothing.
+    fn next(&self) -> Option<Job> {
+        loop {
+            let mut state = self.lock();
+            let Some(next) = state.queue.pop() else {
+                state.idle += 1;
+                return None;
+            };
+            match Peer::of(next.work.caller) {
+                Peer::Silent if next.rank != Rank::Doubtful => state.queue.put_last(next),
+                Peer::Gone => {
+                    drop(state);
+                    let Next { work, .. } = next;
+                    (work.perform)(Err(HashError::Full));
+                }
+                Peer::There | Peer::Silent => {
+                    state.begun += 1;
+                    return Some(next.work);
+                }
+            }
+        }
+    }
+}
+
+/// A place in the queue, given back when its holder stops waiting.
+struct Ticket {
+    shared: Arc<Shared>,
+    id: Option<u64>,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            // Dropped after the lock is free again.
+            let _job = self.shared.lock().queue.remove(id);
+        }
+    }
+}
+
+struct HashExecutor {
+    shared: Arc<Shared>,
+}
+
+impl Actor for HashExecutor {
+    type Context = SyncContext<Self>;
+
+    fn started(&mut self, _: &mut Self::Context) {
+        // On Linux it acts on this thread alone. A sign-in may take longer; a message on a live socket may not.
+        if let Err(error) = rustix::process::nice(NICE) {
+            tracing::warn!(%error, "hashing threads keep their priority");
+        }
+    }
+}
+
+/// There is work. Each idle thread is told once, so few of these wait.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Work;
+
+impl Handler<Work> for HashExecutor {
+    type Result = ();
+
+    fn handle(&mut self, _: Work, _: &mut Self::Context) {
+        while let Some(job) = self.shared.next() {
+            (job.perform)(Ok(()));
+        }
+    }
+}

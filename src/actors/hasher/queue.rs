@@ -1,0 +1,252 @@
+//! Who is next: a queue that no client can fill for the others. Pure, and short: a place is a few milliseconds of
+//! computing at least.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::Hash;
+
+/// So often more urgent work may go first before less urgent work gets a turn.
+const PATIENCE: u32 = 7;
+
+/// A network has so many places in [`Rank::Known`]; what it queues beyond them is a stranger's.
+const KNOWN_PER_CLIENT: usize = 2;
+
+/// How urgent work is, the most urgent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// A sign-in from a known device.
+    Known,
+    SignIn,
+    Owner,
+    Registration,
+    Rating,
+    /// Work whose client may have gone: done when there is nothing else to do.
+    Doubtful,
+}
+
+const RANKS: usize = Rank::Doubtful as usize + 1;
+const ALL: [Rank; RANKS] =
+    [Rank::Known, Rank::SignIn, Rank::Owner, Rank::Registration, Rank::Rating, Rank::Doubtful];
+
+/// Waiting work of clients `K`.
+#[derive(Debug)]
+pub struct FairQueue<K, T> {
+    lines: [Line<K, T>; RANKS],
+    /// How often more urgent work went first since this rank had a turn.
+    passed: [u32; RANKS],
+    /// Networks whose known device went first since a stranger's work did: one network does not keep strangers out.
+    favoured: HashSet<K>,
+    places: usize,
+    /// Of all these, so many are for known devices only.
+    reserved: usize,
+    len: usize,
+    next_id: u64,
+}
+
+#[derive(Debug)]
+struct Line<K, T> {
+    /// The clients that wait, in the order of their turns.
+    turns: VecDeque<K>,
+    waiting: HashMap<K, VecDeque<Entry<T>>>,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    id: u64,
+    work: T,
+}
+
+/// Work whose turn has come.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Next<K, T> {
+    pub id: u64,
+    pub client: K,
+    pub rank: Rank,
+    pub work: T,
+}
+
+/// What became of work that was offered.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Pushed<T> {
+    /// It waits under this number; to make room for it, other work was pushed out.
+    Waits(u64, Option<T>),
+    Full(T),
+}
+
+impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
+    /// `reserved` places are for known devices only, beside the others.
+    pub fn new(places: usize, reserved: usize) -> Self {
+        Self {
+            lines: std::array::from_fn(|_| Line { turns: VecDeque::new(), waiting: HashMap::new() }),
+            passed: [0; RANKS],
+            favoured: HashSet::new(),
+            places: places + reserved,
+            reserved,
+            len: 0,
+            next_id: 0,
+        }
+    }
+
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Queues work behind its client's own. If there is no place, the client that has most makes room for one that
+    /// has less, and less urgent work for more urgent.
+    pub fn push(&mut self, client: K, rank: Rank, work: T) -> Pushed<T> {
+        let rank = match rank {
+            Rank::Known if self.line(Rank::Known).len_of(&client) >= KNOWN_PER_CLIENT => Rank::SignIn,
+            rank => rank,
+        };
+        let known: usize = self.line(Rank::Known).waiting.values().map(VecDeque::len).sum();
+        let is_full = self.len >= self.places
+            || (rank != Rank::Known && self.len - known >= self.places - self.reserved);
+        let pushed_out = if is_full {
+            let Some((loser, rank)) = self.loser(client, rank) else { return Pushed::Full(work) };
+            self.take(rank, loser, VecDeque::pop_back).map(|entry| entry.work)
+        } else {
+            None
+        };
+        let id = self.next_id;
+        self.next_id += 1;
+        self.add(rank, client, Entry { id, work });
+        Pushed::Waits(id, pushed_out)
+    }
+
+    /// Takes the work whose turn it is.
+    pub fn pop(&mut self) -> Option<Next<K, T>> {
+        let rank = self.due()?;
+        for (index, passed) in self.passed.iter_mut().enumerate() {
+            if index == rank as usize || self.lines[index].turns.is_empty() {
+                *passed = 0;
+            } else if index > rank as usize {
+                *passed += 1;
+            }
+        }
+        let client = if rank == Rank::Known {
+            let favoured = &self.favoured;
+            let turns = &self.lines[0].turns;
+            *turns.iter().find(|client| !favoured.contains(client)).or(turns.front())?
+        } else {
+            *self.line(rank).turns.front()?
+        };
+        if rank == Rank::Known {
+            self.favoured.insert(client);
+        } else {
+            self.favoured.clear();
+        }
+        let Entry { id, work } = self.take(rank, client, VecDeque::pop_front)?;
+        // Its next turn is behind the others'.
+        let line = &mut self.lines[rank as usize];
+        if let Some(at) = line.turns.iter().position(|waiting| *waiting == client) {
+            line.turns.remove(at);
+            line.turns.push_back(client);
+        }
+        Some(Next { id, client, rank, work })
+    }
+
+    /// Puts work back that [`FairQueue::pop`] gave out, behind all other.
+    pub fn put_last(&mut self, next: Next<K, T>) {
+        self.add(Rank::Doubtful, next.client, Entry { id: next.id, work: next.work });
+    }
+
+    /// Takes out work that no client waits for any more.
+    pub fn remove(&mut self, id: u64) -> Option<T> {
+        let (rank, client) = ALL.into_iter().find_map(|rank| {
+            let mut waiting = self.line(rank).waiting.iter();
+            let (client, _) = waiting.find(|(_, entries)| entries.iter().any(|entry| entry.id == id))?;
+            Some((rank, *client))
+        })?;
+        let take = |entries: &mut VecDeque<Entry<T>>| {
+            let index = entries.iter().position(|entry| entry.id == id)?;
+            entries.remove(index)
+        };
+        self.take(rank, client, take).map(|entry| entry.work)
+    }
+
+    fn line(&self, rank: Rank) -> &Line<K, T> {
+        &self.lines[rank as usize]
+    }
+
+    /// Which rank's turn it is.
+    fn due(&self) -> Option<Rank> {
+        let waits = |rank: &Rank| !self.line(*rank).turns.is_empty();
+        // Of those that have waited too long the one that has waited longest, and the most urgent of these.
+        let overdue = ALL
+            .into_iter()
+            .filter(|rank| *rank != Rank::Doubtful && waits(rank))
+            .filter(|rank| self.passed[*rank as usize] >= PATIENCE)
+            .min_by_key(|rank| std::cmp::Reverse(self.passed[*rank as usize]));
+        let strangers = ALL.into_iter().filter(|rank| *rank != Rank::Known).find(waits);
+        let anew = self.line(Rank::Known).turns.iter().any(|client| !self.favoured.contains(client));
+        let known_first =
+            waits(&Rank::Known) && (anew || strangers.is_none_or(|rank| rank == Rank::Doubtful));
+        overdue.or(known_first.then_some(Rank::Known)).or(strangers)
+    }
+
+    /// Whose work makes room for new work of this client and rank. Never a known device's.
+    fn loser(&self, newcomer: K, rank: Rank) -> Option<(K, Rank)> {
+        let held: HashMap<K, usize> = self.lines[1..].iter().flat_map(|line| &line.waiting).fold(
+            HashMap::new(),
+            |mut held, (client, entries)| {
+                *held.entry(*client).or_default() += entries.len();
+                held
+            },
+        );
+        let own = if rank == Rank::Known { 0 } else { held.get(&newcomer).copied().unwrap_or_default() };
+        let strangers = ALL[1..].iter().rev().copied();
+        let most_in = |rank: Rank| {
+            let clients = self.line(rank).turns.iter().copied();
+            clients.max_by_key(|client| held.get(client).copied().unwrap_or_default())
+        };
+        // What may be for no client goes first.
+        if let Some(client) = most_in(Rank::Doubtful) {
+            return Some((client, Rank::Doubtful));
+        }
+        let (greediest, most) = held.iter().max_by_key(|(_, count)| **count).map(|(k, n)| (*k, *n))?;
+        let its_last = strangers.clone().find(|rank| self.line(*rank).waiting.contains_key(&greediest))?;
+        if own + 1 < most {
+            return Some((greediest, its_last));
+        }
+        let last = strangers.clone().find(|rank| !self.line(*rank).turns.is_empty())?;
+        let client = most_in(last)?;
+        (last > rank && held.get(&client).is_some_and(|count| own < *count)).then_some((client, last))
+    }
+
+    fn add(&mut self, rank: Rank, client: K, entry: Entry<T>) {
+        let line = &mut self.lines[rank as usize];
+        let entries = line.waiting.entry(client).or_default();
+        if entries.is_empty() {
+            line.turns.push_back(client);
+        }
+        entries.push_back(entry);
+        self.len += 1;
+    }
+
+    /// Takes one of a client's out.
+    fn take(
+        &mut self,
+        rank: Rank,
+        client: K,
+        which: impl FnOnce(&mut VecDeque<Entry<T>>) -> Option<Entry<T>>,
+    ) -> Option<Entry<T>> {
+        let line = &mut self.lines[rank as usize];
+        let entries = line.waiting.get_mut(&client)?;
+        let entry = which(entries)?;
+        if entries.is_empty() {
+            line.waiting.remove(&client);
+            line.turns.retain(|waiting| *waiting != client);
+        }
+        self.len -= 1;
+        Some(entry)
+    }
+}
+
+impl<K: Eq + Hash, T> Line<K, T> {
+    fn len_of(&self, client: &K) -> usize {
+        self.waiting.get(client).map_or(0, VecDeque::len)
+    }
+}
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;

@@ -1,0 +1,210 @@
+use proptest::prelude::*;
+
+use super::*;
+
+type Queue = FairQueue<u8, u32>;
+
+fn waits(pushed: &Pushed<u32>) -> u64 {
+    match pushed {
+        Pushed::Waits(id, None) => *id,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn order(queue: &mut Queue) -> Vec<u32> {
+    std::iter::from_fn(|| queue.pop()).map(|next| next.work).collect()
+}
+
+#[test]
+fn clients_take_turns_and_each_ones_work_keeps_its_order() {
+    let mut queue = Queue::new(100, 0);
+    for work in [10, 11, 12, 13] {
+        waits(&queue.push(1, Rank::SignIn, work));
+    }
+    waits(&queue.push(2, Rank::SignIn, 20));
+    waits(&queue.push(3, Rank::SignIn, 30));
+    waits(&queue.push(3, Rank::SignIn, 31));
+    assert_eq!(order(&mut queue), [10, 20, 30, 11, 31, 12, 13]);
+    assert_eq!(queue.len(), 0);
+}
+
+#[test]
+fn urgent_work_goes_first_and_none_waits_for_ever() {
+    let mut queue = Queue::new(100, 0);
+    for work in 0..30 {
+        waits(&queue.push(1, Rank::SignIn, work));
+    }
+    waits(&queue.push(2, Rank::Rating, 103));
+    waits(&queue.push(2, Rank::Registration, 102));
+    waits(&queue.push(2, Rank::Owner, 101));
+    let order = order(&mut queue);
+    assert_eq!(order[..7], [0, 1, 2, 3, 4, 5, 6]);
+    // All three have waited for their turn; the more urgent has it first.
+    assert_eq!(order[7..12], [101, 102, 103, 7, 8]);
+}
+
+#[test]
+fn a_known_device_goes_first_but_no_one_network_all_the_time() {
+    let mut queue = Queue::new(100, 10);
+    for work in [10, 11, 12] {
+        waits(&queue.push(1, Rank::SignIn, work));
+    }
+    for work in [20, 21, 22] {
+        // The third is a stranger's: a network has two such places.
+        waits(&queue.push(2, Rank::Known, work));
+    }
+    waits(&queue.push(3, Rank::Known, 30));
+    assert_eq!(order(&mut queue), [20, 30, 10, 21, 22, 11, 12]);
+}
+
+#[test]
+fn places_are_kept_for_known_devices() {
+    let mut queue = Queue::new(8, 2);
+    for client in 0..8 {
+        waits(&queue.push(client, Rank::SignIn, 0));
+    }
+    assert_eq!(queue.push(8, Rank::SignIn, 7), Pushed::Full(7));
+    waits(&queue.push(8, Rank::Known, 1));
+    waits(&queue.push(9, Rank::Known, 2));
+    // Beyond those it takes a stranger's.
+    assert!(matches!(queue.push(10, Rank::Known, 3), Pushed::Waits(_, Some(0))));
+    assert_eq!(queue.len(), 10);
+    assert_eq!(queue.pop().unwrap().work, 1);
+}
+
+#[test]
+fn a_flood_makes_room_for_others() {
+    let mut queue = Queue::new(8, 0);
+    for work in 10..18 {
+        waits(&queue.push(1, Rank::SignIn, work));
+    }
+    assert_eq!(queue.push(1, Rank::SignIn, 18), Pushed::Full(18));
+    // Its newest goes, for less urgent work as well.
+    assert!(matches!(queue.push(2, Rank::SignIn, 20), Pushed::Waits(_, Some(17))));
+    assert!(matches!(queue.push(3, Rank::Registration, 30), Pushed::Waits(_, Some(16))));
+    for work in 21..23 {
+        assert!(matches!(queue.push(2, Rank::SignIn, work), Pushed::Waits(_, Some(_))));
+    }
+    // Two with equal shares do not push each other out.
+    assert_eq!(queue.push(2, Rank::SignIn, 23), Pushed::Full(23));
+}
+
+#[test]
+fn urgent_work_pushes_out_less_urgent_work_of_those_who_have_more() {
+    let mut queue = Queue::new(4, 0);
+    for client in 0..4 {
+        waits(&queue.push(client, Rank::Registration, u32::from(client)));
+    }
+    assert!(matches!(queue.push(9, Rank::SignIn, 90), Pushed::Waits(_, Some(_))));
+    assert_eq!(queue.push(9, Rank::SignIn, 91), Pushed::Full(91), "it has as much as they");
+    assert_eq!(queue.push(8, Rank::Rating, 80), Pushed::Full(80));
+    assert_eq!(queue.pop().unwrap().work, 90);
+}
+
+#[test]
+fn removed_work_frees_its_place_and_takes_no_turn_away() {
+    let mut queue = Queue::new(3, 0);
+    let first = waits(&queue.push(1, Rank::SignIn, 10));
+    waits(&queue.push(1, Rank::SignIn, 11));
+    waits(&queue.push(2, Rank::SignIn, 20));
+    assert_eq!(queue.remove(first), Some(10));
+    assert_eq!(queue.remove(first), None);
+    waits(&queue.push(3, Rank::SignIn, 30));
+    assert_eq!(order(&mut queue), [11, 20, 30]);
+}
+
+#[test]
+fn doubtful_work_is_last_and_first_to_make_room() {
+    let mut queue = Queue::new(2, 0);
+    waits(&queue.push(1, Rank::SignIn, 10));
+    waits(&queue.push(2, Rank::Rating, 20));
+    let next = queue.pop().unwrap();
+    let id = next.id;
+    queue.put_last(next);
+    assert_eq!(queue.pop().unwrap().work, 20);
+    let next = queue.pop().unwrap();
+    assert_eq!((next.id, next.rank, next.work), (id, Rank::Doubtful, 10));
+    queue.put_last(next);
+    waits(&queue.push(2, Rank::Rating, 21));
+    assert!(matches!(queue.push(2, Rank::Rating, 22), Pushed::Waits(_, Some(10))));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Push(u8, Rank),
+    Pop,
+    Doubt,
+    Remove(u64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let rank = (0..RANKS - 1).prop_map(|index| ALL[index]);
+    let step = prop_oneof![
+        4 => (0_u8..6, rank).prop_map(|(client, rank)| Step::Push(client, rank)),
+        2 => Just(Step::Pop),
+        1 => Just(Step::Doubt),
+        1 => (0_u64..60).prop_map(Step::Remove),
+    ];
+    prop::collection::vec(step, 0..200)
+}
+
+proptest! {
+    #[test]
+    fn nothing_is_lost_and_the_bounds_hold(steps in steps(), places in 1_usize..20, reserved in 0_usize..4) {
+        let mut queue = Queue::new(places, reserved);
+        let mut inside: HashSet<u32> = HashSet::new();
+        for (number, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Push(client, rank) => {
+                    let work = u32::try_from(number).unwrap();
+                    match queue.push(client, rank, work) {
+                        Pushed::Waits(_, pushed_out) => {
+                            prop_assert!(inside.insert(work));
+                            prop_assert!(pushed_out.is_none_or(|work| inside.remove(&work)));
+                        }
+                        Pushed::Full(back) => {
+                            prop_assert_eq!(back, work);
+                            prop_assert!(queue.len() >= places);
+                        }
+                    }
+                }
+                Step::Pop => match queue.pop() {
+                    Some(next) => prop_assert!(inside.remove(&next.work)),
+                    None => prop_assert!(inside.is_empty()),
+                },
+                Step::Doubt => if let Some(next) = queue.pop() {
+                    queue.put_last(next);
+                },
+                Step::Remove(id) => if let Some(work) = queue.remove(id) {
+                    prop_assert!(inside.remove(&work));
+                },
+            }
+            prop_assert_eq!(queue.len(), inside.len());
+            prop_assert!(queue.len() <= places + reserved);
+        }
+        let left = order(&mut queue);
+        prop_assert_eq!(left.len(), inside.len());
+    }
+
+    /// However the others flood it, in whatever class, work that was taken in is done after a bounded number of others.
+    #[test]
+    fn no_client_starves(flood in prop::collection::vec((0_u8..4, 0..RANKS - 1), 400), rank in 1..RANKS - 1) {
+        let mut queue = Queue::new(16, 2);
+        for (client, rank) in &flood[..100] {
+            queue.push(*client, ALL[*rank], 0);
+        }
+        let pushed = queue.push(99, ALL[rank], 1);
+        prop_assert!(matches!(pushed, Pushed::Waits(..)), "a newcomer is let in");
+        let mut done = 0;
+        for (client, rank) in &flood[100..] {
+            if queue.pop().is_some_and(|next| next.work == 1) {
+                break;
+            }
+            done += 1;
+            queue.push(*client, ALL[*rank], 0);
+            queue.push(*client, ALL[*rank], 0);
+        }
+        // Four others in its own rank, each turn of which comes once in eight or, for several ranks, in twelve.
+        prop_assert!(done <= 5 * 12, "{done} went first");
+    }
+}

@@ -1,0 +1,201 @@
+//! A refresh token that comes back revokes its login, whatever else there is to do; one that was never issued costs
+//! nothing.
+
+use std::time::Duration;
+
+use actix_web::http::Method;
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use doorward::accounts::Error;
+use doorward::actors::db::DbError;
+use doorward::db::Conn;
+use doorward::schema::{audit_events, logins, signing_keys};
+use futures_util::FutureExt;
+use serde_json::json;
+
+use crate::app::{Answer, PASSWORD, Person, TestApp, spawn_app, spawn_on, spawn_with};
+use crate::live::PATIENCE;
+
+/// The places of a database thread's queue.
+const QUEUE: usize = 256;
+
+/// Characters of a tag.
+const TAG: usize = 22;
+
+async fn refresh(app: &TestApp, token: &str) -> Answer {
+    app.post("/api/refresh", json!({"refresh_token": token})).await
+}
+
+/// As the first versions issued it.
+fn untagged(token: &str) -> String {
+    token[..token.len() - TAG].to_owned()
+}
+
+fn flip(token: &str) -> String {
+    let last = if token.ends_with('A') { 'B' } else { 'A' };
+    format!("{}{last}", &token[..token.len() - 1])
+}
+
+fn revoked(app: &TestApp, person: &Person) -> Option<String> {
+    app.query(|conn| logins::table.find(&person.login).select(logins::revoked_reason).first(conn))
+}
+
+async fn until_revoked(app: &TestApp, person: &Person) {
+    let revoked = async {
+        while revoked(app, person).is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, revoked).await.expect("it is revoked");
+    assert_eq!(self::revoked(app, person).as_deref(), Some("refresh_reuse"));
+    let noted: i64 = app.query(|conn| {
+        let rows = audit_events::table.filter(audit_events::action.eq("refresh_reused"));
+        rows.count().get_result(conn)
+    });
+    assert_eq!(noted, 1);
+}
+
+/// A person whose first refresh token was used, and is too old to be used again.
+async fn robbed(app: &TestApp) -> Person {
+    let ann = app.register("ann").await;
+    refresh(app, &ann.refresh).await.expect(200);
+    app.advance(Duration::from_secs(31));
+    ann
+}
+
+/// Keeps all others from writing.
+struct WriteLock(Conn);
+
+impl WriteLock {
+    fn take(app: &TestApp) -> Self {
+        let mut conn = app.database.connect().unwrap();
+        conn.batch_execute(match conn {
+            Conn::Sqlite(_) => "BEGIN IMMEDIATE",
+            Conn::Postgres(_) => "BEGIN; LOCK TABLE logins, audit_events IN ACCESS EXCLUSIVE MODE",
+        })
+        .unwrap();
+        Self(conn)
+    }
+
+    fn give_back(mut self) {
+        self.0.batch_execute("ROLLBACK").unwrap();
+    }
+}
+
+#[actix_web::test]
+async fn a_token_that_was_never_issued_is_refused_without_a_query() {
+    let app = spawn_with(&[("database.executors", "1")]).await;
+    let ann = app.register("ann").await;
+    let body = json!({"login": "ann", "password": PASSWORD, "cookie": true});
+    let signed_in = app.post("/api/login", body).await.expect(200);
+    let cookie = signed_in.header("set-cookie").split(';').next().unwrap().to_owned();
+    let lock = WriteLock::take(&app);
+    for made_up in [
+        flip(&ann.refresh),
+        format!("dwr_{}_{}", ann.login, "A".repeat(43 + TAG)),
+        format!("dwr_{}_{}", ann.login, "A".repeat(43)),
+        untagged(&ann.refresh),
+    ] {
+        let refused = tokio::time::timeout(PATIENCE, refresh(&app, &made_up)).await.expect("it is refused");
+        assert_eq!(refused.expect(401).code(), "invalid_refresh_token", "{made_up}");
+    }
+    for made_up in [flip(&cookie), untagged(&cookie)] {
+        let headers = [("cookie", made_up.as_str())];
+        let asked = app.call(Method::POST, "/api/token", &headers, None);
+        let refused = tokio::time::timeout(PATIENCE, asked).await.expect("it is refused");
+        assert_eq!(refused.expect(401).code(), "not_signed_in", "{made_up}");
+    }
+    lock.give_back();
+    assert_eq!(app.accounts.workload().traces.begun, 0);
+    assert_eq!(revoked(&app, &ann), None);
+    refresh(&app, &ann.refresh).await.expect(200);
+}
+
+#[actix_web::test]
+async fn reuse_is_found_while_no_hash_can_be_queued() {
+    let app = spawn_with(&[("password.workers", "1"), ("password.cost", "11")]).await;
+    let ann = robbed(&app).await;
+    // Each at another name: one alone would be locked.
+    let guess = |number: u32| json!({"login": format!("name{number}"), "password": "a wrong guess"});
+    let mut guesses: Vec<_> = (0..30).map(|number| Box::pin(app.post("/api/login", guess(number)))).collect();
+    let full = async {
+        while app.accounts.workload().hashes.waiting < 14 {
+            for guess in &mut guesses {
+                drop(guess.now_or_never());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, full).await.expect("it fills");
+    let before = app.accounts.workload();
+    refresh(&app, &ann.refresh).await.expect(401);
+    until_revoked(&app, &ann).await;
+    assert_eq!(app.accounts.workload().traces, before.traces, "nothing was computed for it");
+}
+
+#[actix_web::test]
+async fn reuse_is_found_although_the_client_hangs_up_and_the_database_is_busy() {
+    let app = spawn_with(&[("database.executors", "1")]).await;
+    let ann = robbed(&app).await;
+    let lock = WriteLock::take(&app);
+    // So many that none has a place in the database's queue any more.
+    let mut crowd = Vec::new();
+    let refused = loop {
+        let mut request = Box::pin(app.accounts.verify_email("made up"));
+        if let Some(refused) = (&mut request).now_or_never() {
+            break refused;
+        }
+        crowd.push(request);
+        assert!(crowd.len() <= QUEUE, "it has no end");
+    };
+    assert!(matches!(refused, Err(Error::Db(DbError::Full))), "{refused:?}");
+    // The thief's request is taken in, and the thief gone.
+    assert!(Box::pin(app.accounts.refresh(&ann.refresh)).now_or_never().is_none());
+    lock.give_back();
+    until_revoked(&app, &ann).await;
+    drop(crowd);
+}
+
+#[actix_web::test]
+async fn a_token_of_an_earlier_version_works_is_changed_for_one_of_today_and_ends_its_login_when_it_comes_back()
+ {
+    let mut first = spawn_app().await;
+    let ann = first.register("ann").await;
+    let body = json!({"login": "ann", "password": PASSWORD, "cookie": true});
+    let signed_in = first.post("/api/login", body).await.expect(200);
+    let cookie = untagged(signed_in.header("set-cookie").split(';').next().unwrap());
+    let bob = first.register("bob").await;
+    // As the earlier version left it.
+    first.query(|conn| diesel::delete(signing_keys::table.find("tags")).execute(conn));
+    first.stop().await;
+    let TestApp { data, mail, clock, .. } = first;
+    clock.advance(Duration::from_mins(1));
+    let app = spawn_on(&[], data, mail, clock).await;
+
+    let old = untagged(&ann.refresh);
+    let next = refresh(&app, &old).await.expect(200).str("refresh_token");
+    assert_eq!(next.len(), old.len() + TAG);
+    assert_eq!(refresh(&app, &old).await.expect(200).str("refresh_token"), next, "within the grace");
+    let token = app.call(Method::POST, "/api/token", &[("cookie", &cookie)], None).await.expect(200);
+    let given = token.header("set-cookie").split(';').next().unwrap().to_owned();
+    assert_eq!(given.len(), cookie.len() + TAG, "the same with its tag");
+    assert!(given.starts_with(&cookie));
+
+    // Something made up ends nothing.
+    refresh(&app, &format!("dwr_{}_{}", ann.login, "A".repeat(43))).await.expect(401);
+    assert_eq!(revoked(&app, &ann), None);
+    refresh(&app, &next).await.expect(200);
+    app.advance(Duration::from_secs(31));
+    refresh(&app, &old).await.expect(401);
+    until_revoked(&app, &ann).await;
+
+    // When all logins of that time have ended, there can be no more of them.
+    let bobs = refresh(&app, &untagged(&bob.refresh)).await.expect(200).str("refresh_token");
+    app.query(|conn| {
+        let far = chrono::DateTime::from_timestamp(4_000_000_000, 0).unwrap().naive_utc();
+        diesel::update(logins::table.find(&bob.login)).set(logins::expires_at.eq(far)).execute(conn)
+    });
+    app.advance(Duration::from_hours(24 * 500));
+    refresh(&app, &untagged(&bobs)).await.expect(401);
+    refresh(&app, &bobs).await.expect(200);
+}
