@@ -130,10 +130,14 @@ pub async fn run(target: &Target, options: &Options, report: &mut Report) -> Res
         servers[0].0 = "after";
         servers.insert(0, ("before", Target { server: Some(before.clone()), ..target.clone() }));
     }
-    let is_wanted = |attack: &&Attack| {
-        matches!(attack.kind, Kind::Quiet | Kind::QuietTls)
-            || options.only.is_empty()
-            || options.only.iter().any(|only| attack.name.starts_with(only.as_str()))
+    let is_named = |name: &str| {
+        options.only.is_empty() || options.only.iter().any(|only| name.starts_with(only.as_str()))
+    };
+    let is_wanted = |attack: &&Attack| match attack.kind {
+        Kind::Quiet => true,
+        // What an attack under TLS is compared with.
+        Kind::QuietTls => ATTACKS.iter().any(|attack| attack.kind == Kind::Tls && is_named(attack.name)),
+        _ => is_named(attack.name),
     };
     let mut outcomes = Vec::new();
     for attack in ATTACKS.iter().filter(is_wanted) {
