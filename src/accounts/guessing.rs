@@ -48,9 +48,9 @@ impl Accounts {
                         Some(name) => name.find_id(conn)?,
                         None => None,
                     };
-                    // To read a row and to find none would differ by some 40 us.
+                    // For a name without an account the same work is done: to read a row and to find none would
+                    // differ by some 40 us.
                     let found = users::find_or_read_another(conn, id)?;
-                    // Nobody's device is looked for with the same work.
                     let id = found.as_ref().map_or(UserId(uuid::Uuid::nil()), |user| user.id);
                     let known_device = this.0.device_key.recognize(id, &presented);
                     let unknown = this.0.name_key.slot(name.as_ref().map_or(&typed, LoginName::as_str));

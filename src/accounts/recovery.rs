@@ -1,4 +1,4 @@
-//! A forgotten password, and an account that somebody else has taken.
+//! A forgotten password, and an account that a thief has taken.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

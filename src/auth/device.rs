@@ -1,5 +1,5 @@
 //! Known devices: a token that a client keeps after it has signed in, so that guessing by strangers cannot keep its
-//! user out (OWASP, Slow Down Online Guessing Attacks with Device Cookies). It signs nobody in and says nothing but
+//! user out (OWASP, Slow Down Online Guessing Attacks with Device Cookies). It opens nothing and says only
 //! "this user has signed in here before".
 
 use aws_lc_rs::hmac;

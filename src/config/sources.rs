@@ -212,7 +212,7 @@ fn fill_defaults(values: &mut Values) {
             Fallback::Share { of, times, by, least } => {
                 // A value that is no number is refused under its own name.
                 let whole = values.get(of).and_then(|value| value.text.trim().parse::<u64>().ok());
-                (whole.unwrap_or_default().saturating_mul(times) / by).max(least).to_string()
+                (whole.unwrap_or_default().saturating_mul(times) / by).clamp(least, 10_000_000).to_string()
             }
             Fallback::InDataDir => {
                 // The table has data_dir before any key that lies in it.

@@ -136,6 +136,20 @@ fn every_bound_is_kept() {
 }
 
 #[test]
+fn bounds_of_an_address_follow_the_servers() {
+    let bounds = |pairs: &[(&'static str, &'static str)]| {
+        let config = Config::from_pairs(pairs.iter().copied()).unwrap();
+        (config.sockets.max_per_address, config.connections.max_per_address)
+    };
+    assert_eq!(bounds(&[("sockets.max_open", "4000")]), (1000, 2000));
+    assert_eq!(bounds(&[("sockets.max_open", "120")]), (30, 64));
+    assert_eq!(bounds(&[("sockets.max_open", "1")]), (1, 64));
+    assert_eq!(bounds(&[("sockets.max_open", "10000000")]), (2_500_000, 5_000_000));
+    assert_eq!(bounds(&[("sockets.max_open", "100"), ("sockets.max_per_address", "1000")]), (1000, 2000));
+    assert_eq!(bounds(&[("sockets.max_per_address", "9"), ("connections.max_per_address", "5")]), (9, 5));
+}
+
+#[test]
 fn what_no_url_or_address_can_be_is_refused() {
     for (key, text) in [
         ("http.listen", "localhost"),

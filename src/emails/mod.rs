@@ -183,7 +183,7 @@ mod tests {
     fn every_mail_names_the_site_and_the_account_where_the_address_is_verified() {
         for kind in KINDS {
             let mail = sample(kind, "alice");
-            // These go to addresses that nobody has verified.
+            // These go to addresses that are not verified.
             let named = !matches!(kind, MailKind::VerifyEmail | MailKind::ResetByAddress);
             for part in [&mail.text, &mail.html] {
                 assert!(part.contains("https://id.example"), "{part}");

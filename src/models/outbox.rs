@@ -13,7 +13,7 @@ use crate::schema::{audit_events, outbox, users};
 pub enum MailKind {
     VerifyEmail,
     ResetPassword,
-    /// To an address that accounts claim and none has verified: whoever owns the mailbox chooses the account.
+    /// To an address that accounts claim and none has verified: the owner of the mailbox chooses the account.
     ResetByAddress,
     PasswordChanged,
     EmailChanged,

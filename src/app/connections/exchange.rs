@@ -1,6 +1,7 @@
 //! Where an HTTP connection is in its requests and answers, one after the other, and how long each part may
 //! take. It does no I/O and has no clock: times are milliseconds that the caller brings.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::framing::{Framer, Kind};
@@ -59,7 +60,7 @@ enum Answer {
 /// One connection's requests. What it answers is the new mark of the connection, if that changes.
 #[derive(Debug)]
 pub struct Exchange {
-    deadlines: Deadlines,
+    deadlines: Arc<Deadlines>,
     framer: Framer,
     answer: Answer,
     /// The next head has begun.
@@ -78,7 +79,8 @@ pub struct Exchange {
 impl Exchange {
     /// The head's time begins with the connection.
     #[must_use]
-    pub fn new(deadlines: Deadlines, now: u64) -> Self {
+    pub fn new(deadlines: Arc<Deadlines>, now: u64) -> Self {
+        let head = millis(deadlines.head);
         Self {
             deadlines,
             framer: Framer::default(),
@@ -89,7 +91,7 @@ impl Exchange {
             written: 0,
             blocked: None,
             spent: 0,
-            mark: Mark::new(Phase::Head, now + millis(deadlines.head)),
+            mark: Mark::new(Phase::Head, now + head),
         }
     }
 
@@ -214,7 +216,7 @@ mod tests {
     const HEAD: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
     fn exchange() -> Exchange {
-        Exchange::new(Deadlines::default(), 0)
+        Exchange::new(Arc::default(), 0)
     }
 
     /// Serves a request without a body, whose head comes at once.

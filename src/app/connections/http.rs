@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use actix_http::body::{BodySize, BoxBody, MessageBody};
@@ -65,7 +66,7 @@ impl Wire {
     #[must_use]
     pub fn new(stream: Stream) -> Self {
         let handle = stream.handle().clone();
-        let exchange = Exchange::new(handle.deadlines(), handle.now());
+        let exchange = Exchange::new(Arc::clone(handle.deadlines()), handle.now());
         handle.set(exchange.mark());
         let state = State { exchange, ahead: BytesMut::new(), reader: None };
         let conversation = Conversation { handle, live: Cell::new(false), state: RefCell::new(state) };

@@ -60,7 +60,7 @@ pub struct Connections(Arc<Shared>);
 struct Shared {
     table: Mutex<Table>,
     total: usize,
-    deadlines: Deadlines,
+    deadlines: Arc<Deadlines>,
     trusted: Vec<IpNet>,
     /// Milliseconds since the start, as of the last look.
     now: AtomicU64,
@@ -83,7 +83,7 @@ impl Connections {
         Self(Arc::new(Shared {
             table: Mutex::new(Table::new(bounds)),
             total,
-            deadlines,
+            deadlines: Arc::new(deadlines),
             trusted: config.sockets.trusted_proxies.clone(),
             now: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -106,11 +106,11 @@ impl Connections {
         let address = peer.ip().to_canonical();
         let proxy = listener == Listener::Http && self.0.trusted.iter().any(|net| net.contains(&address));
         let client = (!proxy).then(|| network(address));
-        let (now, deadlines) = (self.now(), self.0.deadlines);
+        let (now, deadlines) = (self.now(), &self.0.deadlines);
         let mark = match (tls, listener) {
             // The handshake itself counts more exactly.
             (true, _) => Mark::new(Phase::Handshake, now + millis(deadlines.handshake + LAST_WORDS)),
-            (false, listener) => opening(listener, now, &deadlines),
+            (false, listener) => opening(listener, now, deadlines),
         };
         let Some(admitted) = self.table().admit(client, listener, mark, Some(tcp.as_raw_fd())) else {
             self.0.refused.fetch_add(1, Ordering::Relaxed);
@@ -210,8 +210,8 @@ pub struct Handle {
 
 impl Handle {
     #[must_use]
-    pub fn deadlines(&self) -> Deadlines {
-        self.connections.0.deadlines
+    pub fn deadlines(&self) -> &Arc<Deadlines> {
+        &self.connections.0.deadlines
     }
 
     fn now(&self) -> u64 {
