@@ -27,6 +27,16 @@ load *args:
     cargo build --release
     cargo run --release --example load -- {{ args }}
 
+# Whether the time of an answer tells who has an account: every way to ask, with an account and without, in three runs
+timing *args:
+    cargo build --release
+    cargo run --release --example load -- timing {{ args }}
+
+# What attackers get, and what others notice of it. `--before BINARY` attacks an older server beside this one
+attack *args:
+    cargo build --release
+    cargo run --release --example load -- attack {{ args }}
+
 # Known weaknesses of dependencies; fetches its database
 audit:
     cargo deny check advisories

@@ -10,6 +10,8 @@ pub struct Report(Vec<Section>);
 struct Section {
     title: String,
     rows: Vec<Row>,
+    /// Lines of cells, the first of which is the head.
+    table: Vec<Vec<String>>,
 }
 
 struct Row {
@@ -39,7 +41,7 @@ impl Report {
     pub fn section(&mut self, title: impl Into<String>) -> &mut Self {
         let title = title.into();
         eprintln!("... {title}");
-        self.0.push(Section { title, rows: Vec::new() });
+        self.0.push(Section { title, rows: Vec::new(), table: Vec::new() });
         self
     }
 
@@ -59,6 +61,14 @@ impl Report {
         self.push(Row { what: what.to_owned(), value, unit, expected: Some(expected) })
     }
 
+    /// A line of a section that is a table; the first one is its head.
+    pub fn line<C: Into<String>>(&mut self, cells: impl IntoIterator<Item = C>) -> &mut Self {
+        if let Some(section) = self.0.last_mut() {
+            section.table.push(cells.into_iter().map(Into::into).collect());
+        }
+        self
+    }
+
     fn push(&mut self, row: Row) -> &mut Self {
         if let Some(section) = self.0.last_mut() {
             section.rows.push(row);
@@ -73,7 +83,7 @@ impl Display for Report {
         let what = rows().map(|row| row.what.chars().count()).max().unwrap_or_default();
         let value = rows().map(|row| number(row.value).len()).max().unwrap_or_default();
         let unit = rows().map(|row| row.unit.len()).max().unwrap_or_default();
-        for Section { title, rows } in &self.0 {
+        for Section { title, rows, table } in &self.0 {
             writeln!(f, "\n{title}")?;
             for row in rows {
                 write!(f, "  {:what$}  {:>value$} {:unit$}", row.what, number(row.value), row.unit)?;
@@ -87,13 +97,34 @@ impl Display for Report {
                 }
                 writeln!(f)?;
             }
+            show_table(f, table)?;
         }
         Ok(())
     }
 }
 
+/// The first column to the left, all others to the right.
+fn show_table(f: &mut fmt::Formatter<'_>, table: &[Vec<String>]) -> fmt::Result {
+    let columns = table.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column: usize| {
+        let cells = table.iter().filter_map(|line| line.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
+    };
+    let widths: Vec<_> = (0..columns).map(width).collect();
+    for line in table {
+        for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
+            match column {
+                0 => write!(f, "  {cell:width$}")?,
+                _ => write!(f, "  {cell:>width$}")?,
+            }
+        }
+        writeln!(f)?;
+    }
+    Ok(())
+}
+
 /// Three digits or the whole number; thousands apart.
-fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     let decimals = match value.abs() {
         0.0 => 0,
         size if size < 1.0 => 3,

@@ -5,13 +5,13 @@ use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout, timeout_at};
 
 use crate::figures::{Expected, Latencies, Report};
 use crate::people::{self, People, side_by_side};
 use crate::pings::Pinger;
-use crate::server::{Server, usage_of};
+use crate::server::{MemoryWatch, Server};
 use crate::websocket::{WebSocket, text};
 use crate::{Result, Target};
 
@@ -23,9 +23,6 @@ const CODE: u16 = 4408;
 
 /// Three times what a stranger has by default.
 const PATIENCE: Duration = Duration::from_secs(15);
-
-/// How often the server's memory is looked at.
-const LOOK: Duration = Duration::from_millis(100);
 
 pub async fn strangers(
     server: &Server,
@@ -63,7 +60,7 @@ pub async fn strangers(
         .row("  after, p50", waits.percentile(500), "ms")
         .row("  max", waits.max(), "ms")
         .promise("closed otherwise or not at all", f64::from(strays), "", Expected::AtMost(0.0));
-    watch.stop(server, number, report);
+    show_memory(watch, server, number, report);
     report
         .row("ping of one who is in meanwhile, p50", ping.percentile(500), "ms")
         .row("  p99", ping.percentile(990), "ms")
@@ -153,7 +150,7 @@ pub async fn flood(
     }
     let share = cpu.map(|cpu| cpu.as_secs_f64() / seconds as f64 * 100.0);
     report.row_if_known("server CPU", share, "% of a core");
-    watch.stop(server, number, report);
+    show_memory(watch, server, number, report);
     report
         .row("ping of another meanwhile, p50", ping.percentile(500), "ms")
         .row("  p99", ping.percentile(990), "ms")
@@ -161,37 +158,13 @@ pub async fn flood(
     Ok(())
 }
 
-/// Looks at the server's memory again and again.
-struct MemoryWatch {
-    before: Option<f64>,
-    most: Rc<Cell<f64>>,
-    task: JoinHandle<()>,
-}
-
-impl MemoryWatch {
-    fn start(server: &Server) -> Self {
-        let before = server.rss();
-        let most = Rc::new(Cell::new(before.unwrap_or_default()));
-        let (pid, noted) = (server.pid(), Rc::clone(&most));
-        let task = tokio::task::spawn_local(async move {
-            while let Some(usage) = pid.and_then(usage_of) {
-                noted.set(noted.get().max(usage.rss));
-                sleep(LOOK).await;
-            }
-        });
-        Self { before, most, task }
-    }
-
-    /// Ends it and reports what `number` sockets took.
-    fn stop(self, server: &Server, number: usize, report: &mut Report) {
-        self.task.abort();
-        if let (Some(before), Some(now)) = (self.before, server.rss()) {
-            let most = self.most.get();
-            report
-                .row("memory before", before / 1024.0, "MB RSS")
-                .row("  at most", most / 1024.0, "MB RSS")
-                .row("  growth, a socket", (most - before) / number as f64, "kB RSS")
-                .row("  at the end", now / 1024.0, "MB RSS");
-        }
+/// Reports what `number` sockets took.
+fn show_memory(watch: MemoryWatch, server: &Server, number: usize, report: &mut Report) {
+    if let Some([before, most, now]) = watch.stop(server) {
+        report
+            .row("memory before", before / 1024.0, "MB RSS")
+            .row("  at most", most / 1024.0, "MB RSS")
+            .row("  growth, a socket", (most - before) / number as f64, "kB RSS")
+            .row("  at the end", now / 1024.0, "MB RSS");
     }
 }

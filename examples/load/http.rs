@@ -1,10 +1,16 @@
 //! As much of HTTP/1.1 as a load needs: one connection, kept alive, a request at a time.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
 
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::TlsConnector;
 
 use crate::Result;
 
@@ -32,6 +38,16 @@ impl Request {
         text.push_str(body.as_deref().unwrap_or_default());
         Self(text.into_bytes())
     }
+
+    /// What begins a WebSocket.
+    pub fn handshake(token: &str) -> Self {
+        let text = format!(
+            "GET /ws HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             authorization: Bearer {token}\r\n\r\n"
+        );
+        Self(text.into_bytes())
+    }
 }
 
 pub struct Reply {
@@ -55,8 +71,12 @@ impl Reply {
     }
 }
 
+/// What a connection is made of: TCP, or TLS over it.
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+
 pub struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     buffer: Vec<u8>,
 }
 
@@ -64,11 +84,29 @@ impl Connection {
     pub async fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
+        Ok(Self { stream: Box::new(stream), buffer: Vec::new() })
+    }
+
+    /// A connection from one of the addresses of 127.0.0.0/8, under TLS if there is a configuration for it.
+    pub async fn open_from(
+        address: SocketAddr,
+        from: Ipv4Addr,
+        tls: Option<&Arc<ClientConfig>>,
+    ) -> Result<Self> {
+        let stream = connect_from(address, from).await?;
+        let stream: Box<dyn Stream> = match tls {
+            None => Box::new(stream),
+            Some(config) => {
+                let name = ServerName::try_from("localhost")?;
+                Box::new(TlsConnector::from(Arc::clone(config)).connect(name, stream).await?)
+            }
+        };
         Ok(Self { stream, buffer: Vec::new() })
     }
 
     pub async fn send(&mut self, request: &Request) -> Result<Reply> {
         self.stream.write_all(&request.0).await?;
+        self.stream.flush().await?;
         self.buffer.clear();
         let head = loop {
             if let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -96,4 +134,15 @@ impl Connection {
         }
         Ok(())
     }
+}
+
+/// Linux answers on all of 127.0.0.0/8, and lets a client be any of it.
+pub async fn connect_from(address: SocketAddr, from: Ipv4Addr) -> std::io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((from, 0).into())?;
+    let stream = socket.connect(address).await?;
+    stream.set_nodelay(true)?;
+    // A tool that leaves thousands of ports in TIME_WAIT would run out of them.
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+    Ok(stream)
 }

@@ -12,10 +12,14 @@
 #![expect(clippy::cast_precision_loss, reason = "a figure is shown with three digits")]
 
 mod accounts;
+mod attack;
+mod attacker;
+mod bystanders;
 mod echo;
 mod figures;
 mod hostile;
 mod http;
+mod ks;
 mod lines;
 mod node;
 mod people;
@@ -23,11 +27,13 @@ mod pings;
 mod requests;
 mod revoke;
 mod rolling;
+mod rows;
 mod server;
 mod socketio;
 mod socketio_client;
 mod sockets;
 mod storm;
+mod timing;
 mod websocket;
 
 use std::net::SocketAddr;
@@ -148,7 +154,28 @@ enum Command {
         #[arg(long, default_value_t = 8)]
         seconds: u64,
     },
-    /// Everything, with the defaults
+    /// Whether an answer's time tells if there is such an account: every way to ask, with one and without
+    ///
+    /// Each kind is compared with its counterpart by the two-sample Kolmogorov-Smirnov test. A difference is real if
+    /// it shows in every run.
+    Timing {
+        /// Requests of each kind
+        #[arg(short, long, default_value_t = 2_000)]
+        number: usize,
+        #[arg(long, default_value_t = 3)]
+        runs: usize,
+        /// Requests for a link after each of which the server is watched alone
+        #[arg(long, default_value_t = 60)]
+        windows: usize,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Attacks, one after the other: what they get, what others notice of them, what they leave behind
+    ///
+    /// Guesses, accounts, links, hostile passwords, handshakes, made-up tokens and silence, from one address and from
+    /// many.
+    Attack(attack::Options),
+    /// Everything with the defaults, but for `attack` and `timing`
     All,
 }
 
@@ -231,6 +258,10 @@ async fn run(target: &Target, command: Command, report: &mut Report) -> Result<(
         }
         Command::Stalled { number, seconds } => hostile::flood(target, number, seconds, false, report).await,
         Command::Flood { number, seconds } => hostile::flood(target, number, seconds, true, report).await,
+        Command::Attack(options) => attack::run(target, &options, report).await,
+        Command::Timing { number, runs, windows, seed } => {
+            timing::run(target, (number, runs, windows), seed, report).await
+        }
         Command::All => all(target, report).await,
     }
 }

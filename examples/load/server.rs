@@ -1,12 +1,17 @@
 //! The server under load: a child process, and what `/proc` says of it.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::ClientConfig;
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::http::{Connection, Request};
@@ -14,6 +19,9 @@ use crate::{Result, Target};
 
 /// How long the server may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often [`MemoryWatch`] looks.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// How long the server may take to stop: it says 16 s.
 const STOP: Duration = Duration::from_secs(30);
@@ -88,6 +96,22 @@ impl Started {
     }
 }
 
+/// What one address may do: as much as it likes, since all clients have this machine's, or what it may by default.
+enum Limits<'a> {
+    Off,
+    /// To a client that may want TLS.
+    Usual(Option<&'a Arc<ClientConfig>>),
+}
+
+impl<'a> Limits<'a> {
+    const fn tls(&self) -> Option<&'a Arc<ClientConfig>> {
+        match self {
+            Self::Off => None,
+            Self::Usual(tls) => *tls,
+        }
+    }
+}
+
 /// What a process has used.
 #[derive(Clone, Copy)]
 pub struct Usage {
@@ -106,11 +130,30 @@ impl Server {
         Self::start_at(target, settings, address).await
     }
 
-    /// The same at an address of the caller's choice.
+    /// Starts a server that limits what one address may do, as others do not, and that may speak TLS to this client.
+    pub async fn start_limited(
+        target: &Target,
+        settings: &[(&str, &str)],
+        tls: Option<&Arc<ClientConfig>>,
+    ) -> Result<Self> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        Self::spawn(target, settings, address, Limits::Usual(tls)).await
+    }
+
+    /// Starts a server at an address of the caller's choice.
     pub async fn start_at(target: &Target, settings: &[(&str, &str)], address: SocketAddr) -> Result<Self> {
-        let child = spawn(target, settings, address)?;
+        Self::spawn(target, settings, address, Limits::Off).await
+    }
+
+    async fn spawn(
+        target: &Target,
+        settings: &[(&str, &str)],
+        address: SocketAddr,
+        limits: Limits<'_>,
+    ) -> Result<Self> {
+        let child = spawn(target, settings, address, &limits)?;
         let mut server = Self { address, pid: Some(child.child.id()), child: Some(child) };
-        server.wait_until_ready().await?;
+        server.wait_until_ready(limits.tls()).await?;
         Ok(server)
     }
 
@@ -127,10 +170,10 @@ impl Server {
         }
     }
 
-    async fn wait_until_ready(&mut self) -> Result<()> {
+    async fn wait_until_ready(&mut self, tls: Option<&Arc<ClientConfig>>) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Ok(mut connection) = Connection::open(self.address).await
+            if let Ok(mut connection) = Connection::open_from(self.address, Ipv4Addr::LOCALHOST, tls).await
                 && let Ok(reply) = connection.send(&Request::get("/readyz", None)).await
                 && reply.status == 200
             {
@@ -170,6 +213,15 @@ impl Server {
 
     pub const fn pid(&self) -> Option<u32> {
         self.pid
+    }
+
+    /// The SQLite file of a server that this tool started.
+    ///
+    /// # Errors
+    /// It did not, or the database is another one.
+    pub fn database(&self) -> Result<PathBuf> {
+        let file = self.child.as_ref().map(|started| started.data.path().join("data").join("doorward.db"));
+        file.filter(|file| file.exists()).ok_or_else(|| "this wants a server of its own, on SQLite".into())
     }
 
     /// What the server has used so far, if its process is known.
@@ -217,6 +269,34 @@ pub fn machine_cpu() -> Option<Duration> {
     Some(TICK * (user + nice + system + irq + softirq + steal))
 }
 
+/// Looks at the server's memory again and again.
+pub struct MemoryWatch {
+    before: Option<f64>,
+    most: Rc<Cell<f64>>,
+    task: JoinHandle<()>,
+}
+
+impl MemoryWatch {
+    pub fn start(server: &Server) -> Self {
+        let before = server.rss();
+        let most = Rc::new(Cell::new(before.unwrap_or_default()));
+        let (pid, noted) = (server.pid(), Rc::clone(&most));
+        let task = tokio::task::spawn_local(async move {
+            while let Some(usage) = pid.and_then(usage_of) {
+                noted.set(noted.get().max(usage.rss));
+                sleep(LOOK).await;
+            }
+        });
+        Self { before, most, task }
+    }
+
+    /// In kB: before, at most, and now.
+    pub fn stop(self, server: &Server) -> Option<[f64; 3]> {
+        self.task.abort();
+        Some([self.before?, self.most.get(), server.rss()?])
+    }
+}
+
 /// `key=value`.
 pub fn setting(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("a setting is KEY=VALUE")?;
@@ -228,26 +308,48 @@ pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-fn spawn(target: &Target, settings: &[(&str, &str)], address: SocketAddr) -> Result<Started> {
+/// The keys of a server's configuration that begin like this: an older one has fewer.
+pub fn keys(target: &Target, beginning: &str) -> Result<Vec<String>> {
+    let mut command = Command::new(binary(target)?);
+    without_settings(&mut command);
+    let said = command.arg("config").current_dir(tempfile::tempdir()?.path()).output()?;
+    let text = String::from_utf8(said.stdout)?;
+    let keys = text.lines().filter_map(|line| line.split_ascii_whitespace().next());
+    Ok(keys.filter(|key| key.starts_with(beginning)).map(str::to_owned).collect())
+}
+
+fn binary(target: &Target) -> Result<PathBuf> {
     let binary = match &target.server {
         Some(path) => path.clone(),
         None => beside_this_example()?,
     };
-    let binary = fs::canonicalize(&binary)
-        .map_err(|error| format!("no server at {}: {error}; build it first, or name it", binary.display()))?;
-    let mut command = pinned(target, &binary);
-    let data = tempfile::tempdir()?;
-    // A caller's own settings, or a file in the caller's directory, are for another server.
+    Ok(fs::canonicalize(&binary)
+        .map_err(|error| format!("no server at {}: {error}; build it first, or name it", binary.display()))?)
+}
+
+/// A caller's own settings, or a file in the caller's directory, are for another server.
+fn without_settings(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("DOORWARD_") {
             command.env_remove(name);
         }
     }
+}
+
+fn spawn(
+    target: &Target,
+    settings: &[(&str, &str)],
+    address: SocketAddr,
+    limits: &Limits<'_>,
+) -> Result<Started> {
+    let mut command = pinned(target, &binary(target)?);
+    let data = tempfile::tempdir()?;
+    without_settings(&mut command);
     command
         .env("DOORWARD_HTTP__LISTEN", address.to_string())
         .env("DOORWARD_TCP__LISTEN", "off")
         .env("DOORWARD_DATA_DIR", data.path().join("data"));
-    if target.server.is_none() {
+    if target.server.is_none() && matches!(limits, Limits::Off) {
         // All clients have this machine's address. Another server may be one that does not know these.
         command.env("DOORWARD_SOCKETS__MAX_PER_ADDRESS", "1000000");
         command.env("DOORWARD_CONNECTIONS__MAX_PER_ADDRESS", "1000000");
