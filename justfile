@@ -13,6 +13,10 @@ check:
 test *args:
     cargo test {{ args }}
 
+# A server that is killed under load, a hundred times on each database: what it acknowledged must hold
+crash kills="100":
+    DOORWARD_CRASH_KILLS={{ kills }} cargo test --test it --test it_postgres -- --nocapture crash
+
 bench *args:
     cargo bench {{ args }}
 

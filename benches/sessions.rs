@@ -1,12 +1,15 @@
 //! The rules of a live session: what a message costs before anything is sent.
 
 use std::hint::black_box;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use doorward::actors::Sessions;
 use doorward::clock::Clock;
+use doorward::config::Config;
 use doorward::domain::{Access, LoginId, SessionId, UserId};
-use doorward::protocol::{ReplyTo, json};
+use doorward::protocol::{ReplyTo, SessionInfo, json};
 use doorward::session::{Effect, Rules, Session, Unauthenticated, Unread};
 
 const RULES: Rules =
@@ -68,5 +71,53 @@ fn tick(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, receive, tick);
+/// A node with 20,000 sessions is gone, all of one user or of 200.
+fn another_node_goes(criterion: &mut Criterion) {
+    const SESSIONS: usize = 20_000;
+    let config = Config::from_pairs([("sockets.max_per_user", "1000000")]).expect("it is a good one");
+    let mut group = criterion.benchmark_group("20,000 sessions of another node go");
+    group.sample_size(10);
+    for users in [1, 200] {
+        let users: Vec<_> = (0..users).map(|_| UserId(Clock::System.new_id())).collect();
+        let come = || {
+            let sessions = Sessions::new(&config.sockets);
+            let came =
+                (0..SESSIONS).map(|number| (users[number % users.len()], SessionId(Clock::System.new_id())));
+            let came: Vec<_> = came.collect();
+            for (user, id) in &came {
+                sessions.came_elsewhere(SessionInfo {
+                    id: *id,
+                    user: *user,
+                    login: LoginId(Clock::System.new_id()),
+                    carrier: "tcp",
+                    address: IpAddr::from([127, 0, 0, 1]),
+                    since: Clock::System.now(),
+                });
+            }
+            (sessions, came)
+        };
+        group.bench_function(format!("{} users, in one pass", users.len()), |bencher| {
+            bencher.iter_batched(
+                come,
+                |(sessions, gone)| {
+                    sessions.went_elsewhere(gone);
+                    sessions
+                },
+                BatchSize::PerIteration,
+            );
+        });
+        group.bench_function(format!("{} users, one after the other", users.len()), |bencher| {
+            let one_by_one = |(sessions, gone): (Sessions, Vec<_>)| {
+                for gone in gone {
+                    sessions.went_elsewhere(vec![gone]);
+                }
+                sessions
+            };
+            bencher.iter_batched(come, one_by_one, BatchSize::PerIteration);
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, receive, tick, another_node_goes);
 criterion_main!(benches);

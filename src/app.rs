@@ -1,24 +1,28 @@
 //! Wires everything: what is built, which loops run beside the server, and how it stops.
 
+mod connections;
 mod net;
 
 use std::future::Future;
+use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_http::HttpService;
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, KeepAlive};
 use actix_server::{Server, ServerBuilder};
-use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_service, map_config};
 use actix_web::dev::{AppConfig, Extensions};
 use actix_web::middleware::from_fn;
 use actix_web::rt::{self, net::TcpStream};
 use actix_web::web::ServiceConfig;
 use actix_web::{App, web};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use crate::accounts::Accounts;
+use crate::actors::carrier::PeerSocket;
 use crate::actors::cluster::Node;
 use crate::actors::db::WATCHERS;
 use crate::actors::session::House;
@@ -26,28 +30,26 @@ use crate::actors::{Cluster, Db, Mail, Sessions};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::events::Events;
+use crate::limits::RateLimits;
 use crate::routes::dev_mail::DevMail;
 use crate::routes::tcp::Door;
 use crate::routes::{Readiness, Site, socketio};
 use crate::session::Rules;
 use crate::tls::Certificate;
-use crate::{db, routes};
+use crate::{db, private_files, routes};
 
-/// How long a stranger may take to send a request's head.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+use connections::http::{self, Wire};
+use connections::{Connections, Listener, Socket, Stream};
 
-/// How long an open connection may wait for its next request.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
+pub use connections::Deadlines;
 
 /// How long the sockets' goodbyes may take altogether, then the requests that still run, then mails under way.
 const DRAIN_LIMIT: Duration = Duration::from_secs(8);
 const REQUESTS_LIMIT: Duration = Duration::from_secs(5);
 const MAILS_LIMIT: Duration = Duration::from_secs(3);
 
-/// Connections beside `sockets.max_open`: half of the open files that its default leaves.
-const MORE_CONNECTIONS: usize = 128;
-/// Of these, those that may be over TCP: whoever fills that door leaves the other some.
-const MORE_OVER_TCP: usize = 64;
+/// Connections that may have been accepted without having got or been refused a place yet. They need files.
+const BURST: usize = 32;
 
 /// How often old rows are removed.
 const PURGE_PACE: Duration = Duration::from_hours(1);
@@ -63,10 +65,12 @@ pub struct Application {
     accounts: Accounts,
     sessions: Sessions,
     mail: Mail,
+    rates: RateLimits,
     /// None if there are no others.
     node: Option<Node>,
     readiness: Readiness,
     additions: Additions,
+    deadlines: Deadlines,
 }
 
 /// What an application that embeds Doorward adds to it.
@@ -112,6 +116,10 @@ impl Application {
     /// # Errors
     /// As [`Application::build`].
     pub async fn build_with(config: Config, clock: Clock, additions: Additions) -> Result<Self, String> {
+        config.check_for_serving()?;
+        for warning in private_files::secure(&config) {
+            tracing::warn!("{warning}");
+        }
         let certificate = config.tls.clone().map(Certificate::load).transpose()?;
         // One a database thread, and those who look for revocations, after which nobody shall wait.
         let connections = u32::try_from(config.database.executors + WATCHERS).unwrap_or(u32::MAX);
@@ -136,6 +144,7 @@ impl Application {
             None => None,
         };
         let readiness = Readiness::default();
+        let rates = RateLimits::new(&config.limits, &clock);
         Ok(Self {
             config,
             clock,
@@ -146,10 +155,18 @@ impl Application {
             accounts,
             sessions,
             mail,
+            rates,
             node,
             readiness,
             additions,
+            deadlines: Deadlines::default(),
         })
+    }
+
+    /// Other deadlines of connections, for tests.
+    #[must_use]
+    pub fn deadlines(self, deadlines: Deadlines) -> Self {
+        Self { deadlines, ..self }
     }
 
     /// Where it listens; the port is real even if 0 was asked for.
@@ -184,14 +201,18 @@ impl Application {
     ///
     /// # Errors
     /// If the server cannot start.
-    pub async fn run_until_stopped(self, shutdown: impl Future<Output = ()>) -> std::io::Result<()> {
-        let server = self.serve()?;
+    pub async fn run_until_stopped(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+        let connections = Connections::new(&self.config, self.deadlines);
+        let server = self.serve(&connections)?;
         // The server has its own: once those are closed, nobody must wait for an answer here.
         drop((self.listener, self.tcp));
         let handle = server.handle();
+        let deadlines = rt::spawn(connections.watch());
         let watch = rt::spawn(self.accounts.clone().watch());
         let ends = rt::spawn(self.accounts.clone().end_connections());
+        let resets = rt::spawn(self.accounts.clone().answer_reset_requests());
         let janitor = rt::spawn(purge_for_ever(self.accounts.clone(), self.clock.clone()));
+        let sweep = rt::spawn(self.rates.clone().sweep_for_ever(self.clock.clone()));
         let certificate = self.certificate.clone().map(|certificate| rt::spawn(certificate.watch()));
         let node = self.node.map(|node| {
             let logins = self.accounts.logins().clone();
@@ -201,7 +222,7 @@ impl Application {
         tokio::select! {
             () = shutdown => {}
             // A server that ends by itself has failed.
-            ended = &mut server => return ended.unwrap_or_else(|error| Err(std::io::Error::other(error))),
+            ended = &mut server => return ended.unwrap_or_else(|error| Err(io::Error::other(error))),
         }
 
         tracing::info!("draining");
@@ -217,33 +238,41 @@ impl Application {
         if node.is_some() {
             self.sessions.cluster().leave().await;
         }
+        resets.abort();
+        if let Err(error) = self.accounts.answer_waiting_resets().await {
+            tracing::warn!(%error, "requests for links were lost");
+        }
         #[expect(clippy::disallowed_methods, reason = "as above")]
         if tokio::time::timeout(MAILS_LIMIT, self.mail.finish()).await.is_err() {
             tracing::warn!("mails under way are sent again at the next start");
         }
-        for task in [Some(watch), Some(ends), Some(janitor), certificate, node].into_iter().flatten() {
+        for task in [Some(deadlines), Some(watch), Some(ends), Some(janitor), Some(sweep), certificate, node]
+            .into_iter()
+            .flatten()
+        {
             task.abort();
         }
-        server.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+        server.await.unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 
     /// One server for both doors: they share its threads and its bound of connections, handshakes under TLS
     /// included.
-    fn serve(&self) -> std::io::Result<Server> {
-        let connections = self.config.sockets.max_open.saturating_add(MORE_CONNECTIONS);
+    fn serve(&self, connections: &Connections) -> io::Result<Server> {
+        let accepted = connections.total().saturating_add(BURST);
         let server = Server::build()
             .workers(self.config.http.workers)
             .disable_signals()
             .shutdown_timeout(REQUESTS_LIMIT.as_secs())
-            // Past this they wait to be accepted: the database and the mail need files of their own.
-            .max_concurrent_connections(connections.div_ceil(self.config.http.workers));
-        let server = self.listen_http(server)?;
-        let server = self.listen_tcp(server)?;
+            // Never reached for long: what gets no place is closed at once. Past it they wait to be accepted, as
+            // the database and the mail need files of their own.
+            .max_concurrent_connections(accepted.div_ceil(self.config.http.workers));
+        let server = self.listen_http(server, connections)?;
+        let server = self.listen_tcp(server, connections)?;
         Ok(server.run())
     }
 
     /// HTTP/1.1 only: a WebSocket needs no other, and the state of an HTTP/2 connection would be carried by each.
-    fn listen_http(&self, server: ServerBuilder) -> std::io::Result<ServerBuilder> {
+    fn listen_http(&self, server: ServerBuilder, connections: &Connections) -> io::Result<ServerBuilder> {
         let (listener, address) = (self.listener.try_clone()?, self.address);
         let stopping = server.graceful_shutdown_signal();
         let house = Arc::new(self.house());
@@ -253,7 +282,7 @@ impl Application {
         let mails = web::Data::new(DevMail::new(&self.config));
         let clock = web::Data::new(self.clock.clone());
         let (accounts, readiness) = (self.accounts.clone(), self.readiness.clone());
-        let sessions = self.sessions.clone();
+        let (sessions, rates) = (self.sessions.clone(), self.rates.clone());
         let app = move || {
             let sessions = sessions.start_worker();
             App::new()
@@ -269,63 +298,59 @@ impl Application {
                         routes(table);
                     }
                 })
-                .configure(|table| routes::configure(table, &accounts, &site, &readiness))
+                .configure(|table| routes::configure(table, &accounts, &site, &rates, &readiness))
         };
-        // The same for two types of connections.
-        macro_rules! service {
-            ($app:ident) => {{
-                let stopping = stopping.clone();
-                HttpService::build()
-                    .graceful_shutdown_signal(move || {
-                        let stopping = stopping.clone();
-                        async move { stopping.notified().await }
-                    })
-                    .keep_alive(KEEP_ALIVE)
-                    .client_request_timeout(REQUEST_TIMEOUT)
-                    // A WebSocket that has said goodbye to the end has nothing to linger for.
-                    .client_disconnect_timeout(Duration::ZERO)
-                    .local_addr(address)
-                    .on_connect_ext(|connection: &_, data: &mut Extensions| net::on_connect(connection, data))
-                    .h1(map_config(
-                        $app().into_factory().map_err(|error: actix_web::Error| error.error_response()),
-                        |()| AppConfig::default(),
-                    ))
-            }};
-        }
-        match &self.certificate {
-            Some(certificate) => {
-                let tls = certificate.server_config().map_err(std::io::Error::other)?;
-                server.listen("https", listener, move || service!(app).rustls_0_23(tls.clone()))
-            }
-            None => server.listen("http", listener, move || service!(app).tcp()),
-        }
+        let (connections, tls) = (connections.clone(), self.tls()?);
+        server.listen("http", listener, move || {
+            let (connections, tls, stopping) = (connections.clone(), tls.clone(), stopping.clone());
+            let app = app().into_factory().map_err(|error: actix_web::Error| error.error_response());
+            let app = apply_fn_factory(map_config(app, |()| AppConfig::default()), http::serve);
+            let requests = HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                })
+                // Its own timers are for the first head and for idle connections: `connections` has one for all.
+                .keep_alive(KeepAlive::Os)
+                .client_request_timeout(Duration::ZERO)
+                // A WebSocket that has said goodbye to the end has nothing to linger for.
+                .client_disconnect_timeout(Duration::ZERO)
+                .local_addr(address)
+                .on_connect_ext(|wire: &Wire, data: &mut Extensions| net::on_connect(wire, data))
+                .h1(app);
+            fn_service(move |stream: TcpStream| open_http(&connections, tls.clone(), stream))
+                .and_then(requests)
+        })
     }
 
-    fn listen_tcp(&self, server: ServerBuilder) -> std::io::Result<ServerBuilder> {
+    /// What a listener accepts connections with, if it is to encrypt.
+    fn tls(&self) -> io::Result<Option<TlsAcceptor>> {
+        let Some(certificate) = &self.certificate else { return Ok(None) };
+        let config = certificate.server_config().map_err(io::Error::other)?;
+        Ok(Some(TlsAcceptor::from(Arc::new(config))))
+    }
+
+    fn listen_tcp(&self, server: ServerBuilder, connections: &Connections) -> io::Result<ServerBuilder> {
         let Some((listener, _)) = &self.tcp else { return Ok(server) };
-        let tls = match &self.certificate {
-            Some(certificate) => {
-                let config = certificate.server_config().map_err(std::io::Error::other)?;
-                Some(TlsAcceptor::from(Arc::new(config)))
-            }
-            None => None,
-        };
+        let tls = self.tls()?;
         let house = Arc::new(self.house());
-        let places = self.config.sockets.max_open.saturating_add(MORE_OVER_TCP);
-        let places = Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
+        let connections = connections.clone();
         let (accounts, sessions, limits) =
             (self.accounts.clone(), self.sessions.clone(), self.config.sockets.clone());
+        let rates = self.rates.clone();
         server.listen("tcp", listener.try_clone()?, move || {
-            let (tls, places) = (tls.clone(), Arc::clone(&places));
+            let (connections, tls) = (connections.clone(), tls.clone());
             // This worker's own manager, and what all share.
             let door = Door {
                 accounts: accounts.clone(),
                 house: Arc::clone(&house),
                 limits: limits.clone(),
+                rates: rates.clone(),
                 sessions: sessions.start_worker(),
             };
             fn_service(move |stream: TcpStream| {
-                let_in(door.clone(), tls.clone(), Arc::clone(&places), stream)
+                let socket = connections.admit(Listener::Tcp, stream, tls.is_some());
+                let_in(door.clone(), tls.clone(), socket)
             })
         })
     }
@@ -352,35 +377,36 @@ impl Application {
 /// # Errors
 /// A sentence that names what could not be made or opened.
 pub fn open_database(config: &Config, connections: u32) -> Result<db::Pool, String> {
-    create_private_dir(&config.data_dir)?;
+    let directory = &config.data_dir;
+    private_files::create_dir(directory)
+        .map_err(|error| format!("cannot create the data directory {}: {error}", directory.display()))?;
+    private_files::create_database(&config.database.url);
     db::open(&config.database.url, connections)
 }
 
-fn create_private_dir(path: &std::path::Path) -> Result<(), String> {
-    use std::os::unix::fs::DirBuilderExt;
-
-    // Only its owner: keys, hashes and kept mails lie there.
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|error| format!("cannot create the data directory {}: {error}", path.display()))
+/// One HTTP connection, under TLS or not, and whom it is from.
+fn open_http(
+    connections: &Connections,
+    tls: Option<TlsAcceptor>,
+    stream: TcpStream,
+) -> impl Future<Output = Result<(Wire, Option<SocketAddr>), DispatchError>> + use<> {
+    let admitted = connections.admit(Listener::Http, stream, tls.is_some());
+    async move {
+        let (socket, peer) = admitted.ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionRefused))?;
+        Ok((Wire::new(Stream::open(socket, tls).await?), Some(peer)))
+    }
 }
 
 /// One TCP connection, under TLS or not.
 async fn let_in(
     door: Door,
     tls: Option<TlsAcceptor>,
-    places: Arc<Semaphore>,
-    stream: TcpStream,
+    admitted: Option<(Socket, SocketAddr)>,
 ) -> Result<(), std::convert::Infallible> {
-    // A connection that has no peer any more has ended.
-    if let (Ok(peer), Ok(_place)) = (stream.peer_addr(), places.try_acquire()) {
-        let socket = net::tune(&stream);
-        match tls {
-            Some(tls) => door.serve(Box::pin(tls.accept(stream)), socket, peer).await,
-            None => door.serve(std::future::ready(Ok(stream)), socket, peer).await,
-        }
+    if let Some((socket, peer)) = admitted {
+        let connection = socket.slot.handle().clone();
+        let descriptor = PeerSocket(socket.tcp.as_raw_fd());
+        door.serve(Stream::open(socket, tls), descriptor, peer, || connection.live()).await;
     }
     Ok(())
 }

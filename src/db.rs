@@ -2,6 +2,7 @@
 //!
 //! [`Conn`] is an enum with a variant a database, so that a query that compiles runs on every one of them.
 
+mod disk;
 mod pool;
 pub mod transfer;
 mod url;
@@ -21,6 +22,7 @@ use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel::{Connection, ConnectionError, QueryDsl, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
+pub use self::disk::Disk;
 pub use self::pool::{Pool, PooledConn};
 pub use self::url::DatabaseUrl;
 
@@ -55,6 +57,32 @@ macro_rules! locked {
     };
 }
 pub(crate) use locked;
+
+/// Runs a query that is built for one connection or the other: the enum of both lacks what only some databases have.
+macro_rules! each {
+    ($conn:expr, $query:expr, $run:ident) => {
+        match $conn {
+            $crate::db::Conn::Sqlite(conn) => $query.$run(conn),
+            $crate::db::Conn::Postgres(conn) => $query.$run(conn),
+        }
+    };
+}
+pub(crate) use each;
+
+/// Lets transactions that name the same thing follow one another, whether there is a row of it or not. On SQLite, where
+/// a transaction that writes is alone, they do.
+///
+/// # Errors
+/// The database's own.
+pub fn lock_name(conn: &mut Conn, name: &str) -> diesel::QueryResult<()> {
+    match conn {
+        Conn::Sqlite(_) => Ok(()),
+        Conn::Postgres(conn) => diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
+            .bind::<diesel::sql_types::Text, _>(name)
+            .execute(conn)
+            .map(drop),
+    }
+}
 
 impl DatabaseUrl {
     /// Opens one connection.
@@ -165,7 +193,17 @@ impl DatabaseUrl {
 /// # Errors
 /// A sentence that names what could not be opened or migrated.
 pub fn open(url: &DatabaseUrl, connections: u32) -> Result<Pool, String> {
-    connect_newest(url)?;
+    let disk = Disk::of(url);
+    let mut opened = connect_newest(url).map(drop);
+    // Even to open it takes a little space: a sign-out must be possible on a full disk.
+    while let Err(error) = &opened
+        && disk::is_fault_text(error)
+        && disk.give()
+    {
+        opened = connect_newest(url).map(drop);
+    }
+    disk.retake();
+    opened?;
     Pool::open(url, connections).map_err(|error| format!("cannot open the database {url}: {error}"))
 }
 
@@ -260,6 +298,14 @@ pub fn write<T, E: From<diesel::result::Error>>(
     Ok(value)
 }
 
+/// Writes a little that changes nothing, to see whether it can be done.
+///
+/// # Errors
+/// If it cannot.
+pub fn probe(conn: &mut Conn) -> diesel::QueryResult<()> {
+    write(conn, |conn| conn.batch_execute(disk::PROBE))
+}
+
 /// Rolls back when dropped open: on an error, and when `work` panics, so that the pool never gets a
 /// connection back in the middle of a transaction.
 struct Transaction<'a> {
@@ -273,7 +319,7 @@ impl Drop for Transaction<'_> {
             && let Err(error) = self.conn.batch_execute("ROLLBACK")
         {
             // After some errors, a full disk or a lost connection, the database has done it itself.
-            tracing::warn!(%error, "could not roll back");
+            tracing::debug!(%error, "could not roll back");
         }
     }
 }

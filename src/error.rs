@@ -1,10 +1,11 @@
 //! The only mapping from errors to HTTP: `application/problem+json` (RFC 9457).
 //!
 //! Policy: `code` is stable and for programs, `detail` is for people. A cause that lies with us is logged
-//! once, here, and never shown. 401 asks for a token, 503 says when to come back. Whether somebody has an
+//! once, here, and never shown. 401 asks for a token, 429 and 503 say when to come back. Whether somebody has an
 //! account, and why a sign-in failed, is in none of them.
 
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
@@ -15,9 +16,10 @@ use crate::accounts::Error;
 use crate::actors::db::DbError;
 use crate::actors::hasher::HashError;
 use crate::auth::tokens::TokenError;
+use crate::limits::{Exceeded, in_words, whole_seconds};
 
-/// Seconds after which a client may come back.
-const RETRY_AFTER: &str = "2";
+/// Seconds after which a client may come back if nothing better is known.
+const RETRY_AFTER: u32 = 2;
 
 /// An answer that is an error.
 #[derive(Debug, Clone)]
@@ -29,6 +31,8 @@ pub struct ApiError {
     suggestions: Vec<String>,
     /// For 405: what the resource does answer.
     allow: Option<&'static str>,
+    /// For 429 and 503: seconds.
+    retry_after: Option<u32>,
     clear_cookie: bool,
 }
 
@@ -56,6 +60,7 @@ impl ApiError {
             field: None,
             suggestions: Vec::new(),
             allow: None,
+            retry_after: None,
             clear_cookie: false,
         }
     }
@@ -94,6 +99,14 @@ impl ApiError {
     #[must_use]
     pub fn unavailable() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "The server is busy. Try again in a moment.")
+    }
+
+    /// There were too many of these; the next one is taken after `wait`.
+    #[must_use]
+    pub fn too_many_requests(detail: impl Into<String>, wait: Duration) -> Self {
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail);
+        let seconds = u32::try_from(whole_seconds(wait)).unwrap_or(u32::MAX);
+        Self { retry_after: Some(seconds), ..error }
     }
 
     /// The server is about to stop.
@@ -175,6 +188,20 @@ impl From<Error> for ApiError {
             Error::InvalidCredentials => {
                 Self::new(S::UNAUTHORIZED, "invalid_credentials", "The login or the password is wrong.")
             }
+            Error::TooManyAttempts { retry_after } => {
+                let wait = in_words(retry_after);
+                let detail = format!("Too many wrong passwords. Try again in {wait}, or reset the password.");
+                Self { code: "too_many_attempts", ..Self::too_many_requests(detail, retry_after) }
+            }
+            Error::ChooseAccount { usernames } => Self {
+                field: Some("username".to_owned()),
+                suggestions: usernames,
+                ..Self::new(
+                    S::CONFLICT,
+                    "choose_account",
+                    "Several accounts use this email address: name yours.",
+                )
+            },
             Error::WrongPassword => Self {
                 field: Some("current_password".to_owned()),
                 ..Self::new(S::FORBIDDEN, "wrong_password", "The password is wrong.")
@@ -193,7 +220,10 @@ impl From<Error> for ApiError {
             }
             Error::Token(token) => token.into(),
             Error::NotFound => Self::not_found(),
-            Error::Db(DbError::Full) | Error::Hash(HashError::Full) => Self::unavailable(),
+            // A disk that is full is in the log once.
+            Error::Db(DbError::Full | DbError::Unwritable) | Error::Hash(HashError::Full) => {
+                Self::unavailable()
+            }
             Error::Db(cause @ (DbError::NoConnection | DbError::Stopped)) => {
                 tracing::error!(%cause, "request failed");
                 Self::unavailable()
@@ -223,6 +253,12 @@ impl From<Error> for ApiError {
             Error::Randomness(cause) => Self::internal(&cause),
             Error::Signing(cause) => Self::internal(&cause),
         }
+    }
+}
+
+impl From<Exceeded> for ApiError {
+    fn from(exceeded: Exceeded) -> Self {
+        Self::too_many_requests(exceeded.sentence(), exceeded.wait())
     }
 }
 
@@ -267,7 +303,7 @@ impl ResponseError for ApiError {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+            response.insert_header((header::RETRY_AFTER, self.retry_after.unwrap_or(RETRY_AFTER)));
         }
         if self.status == StatusCode::UPGRADE_REQUIRED {
             // RFC 9110 section 15.5.22.
@@ -309,7 +345,7 @@ mod tests {
         for error in [Error::Db(DbError::Full), Error::Hash(HashError::Full), Error::Db(DbError::Stopped)] {
             let (status, text, response) = answer(error);
             assert_eq!(status, 503);
-            assert_eq!(response.headers().get("retry-after").unwrap(), RETRY_AFTER);
+            assert_eq!(response.headers().get("retry-after").unwrap(), &RETRY_AFTER.to_string());
             assert!(text.contains("\"code\":\"overloaded\""), "{text}");
         }
     }

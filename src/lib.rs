@@ -15,7 +15,9 @@
 //! | [`models`], [`schema`], [`db`] | rows and queries; the connection |
 //! | [`emails`] | what mails say |
 //! | [`pages`] | what people see in a browser |
+//! | [`limits`] | how often one network may do what, by its address |
 //! | [`domain`], [`clock`] | values that were parsed; the time |
+//! | [`private_files`] | who may read what we keep |
 //!
 //! Arrows never point back: `main -> cli -> app -> routes -> accounts -> actors -> {session, models, auth} ->
 //! {protocol, domain, schema}`; also `accounts -> import -> auth`.
@@ -32,8 +34,10 @@ pub mod emails;
 pub mod error;
 pub mod events;
 pub mod import;
+pub mod limits;
 pub mod models;
 pub mod pages;
+pub mod private_files;
 pub mod protocol;
 pub mod routes;
 pub mod schema;

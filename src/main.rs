@@ -6,5 +6,7 @@ mod cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Before anything can make a file.
+    doorward::private_files::set_umask();
     cli::run()
 }

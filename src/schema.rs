@@ -12,6 +12,7 @@ diesel::table! {
         disabled_at -> Nullable<Timestamp>,
         created_at -> Timestamp,
         updated_at -> Timestamp,
+        unused_since -> Nullable<Timestamp>,
     }
 }
 
@@ -54,6 +55,8 @@ diesel::table! {
         next_attempt_at -> Timestamp,
         created_at -> Timestamp,
         sent_at -> Nullable<Timestamp>,
+        recipient -> Nullable<Text>,
+        client -> Nullable<Text>,
     }
 }
 
@@ -76,6 +79,36 @@ diesel::table! {
         subject -> Nullable<Text>,
         ip -> Nullable<Text>,
         detail -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    failed_attempts (slot) {
+        slot -> Text,
+        subject -> Text,
+        user_id -> Nullable<Text>,
+        failures -> Integer,
+        failed_at -> Timestamp,
+        blocked_until -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    request_counts (id) {
+        id -> Text,
+        hour -> Timestamp,
+        action -> Text,
+        address -> Text,
+        count -> Integer,
+    }
+}
+
+diesel::table! {
+    address_links (hash) {
+        hash -> Text,
+        email -> Text,
+        expires_at -> Timestamp,
+        used_at -> Nullable<Timestamp>,
     }
 }
 

@@ -25,7 +25,8 @@ pub fn subscriber<W>(log: &Log, writer: W, colours: bool) -> impl Subscriber + S
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let layer = fmt::layer().with_writer(writer);
+    // It would say so on standard error, and panic if that cannot be written either: the disk may be full.
+    let layer = fmt::layer().with_writer(writer).log_internal_errors(false);
     let layer: Box<dyn Layer<Registry> + Send + Sync> = match log.format {
         LogFormat::Text => layer.with_ansi(colours).boxed(),
         LogFormat::Json => layer.json().flatten_event(true).with_span_list(false).boxed(),

@@ -18,6 +18,19 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the server may take to stop: it says 16 s.
 const STOP: Duration = Duration::from_secs(30);
 
+/// What one address may do how often.
+const LIMITS: [&str; 9] = [
+    "SIGN_IN",
+    "REGISTER",
+    "FORGOT_PASSWORD",
+    "LINKS",
+    "REFRESH",
+    "PASSWORD_STRENGTH",
+    "HANDSHAKES",
+    "POLLS",
+    "BAD_TOKENS",
+];
+
 /// The unit of CPU time in `/proc/PID/stat`: `USER_HZ`, which Linux has kept at 100 everywhere.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -234,6 +247,14 @@ fn spawn(target: &Target, settings: &[(&str, &str)], address: SocketAddr) -> Res
         .env("DOORWARD_HTTP__LISTEN", address.to_string())
         .env("DOORWARD_TCP__LISTEN", "off")
         .env("DOORWARD_DATA_DIR", data.path().join("data"));
+    if target.server.is_none() {
+        // All clients have this machine's address. Another server may be one that does not know these.
+        command.env("DOORWARD_SOCKETS__MAX_PER_ADDRESS", "1000000");
+        command.env("DOORWARD_CONNECTIONS__MAX_PER_ADDRESS", "1000000");
+        for limit in LIMITS {
+            command.env(format!("DOORWARD_LIMITS__{limit}"), "off");
+        }
+    }
     let own = target.settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     for (key, value) in settings.iter().copied().chain(own) {
         command.env(format!("DOORWARD_{}", key.to_uppercase().replace('.', "__")), value);

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 
+use super::refresh::mark_used;
 use super::{Accounts, Error, Grant};
 use crate::auth::refresh::{Credential, CredentialKind};
 use crate::auth::revocation::RevokeReason;
@@ -22,7 +23,7 @@ impl Accounts {
     pub async fn recognize(&self, cookie: &str) -> Result<Access, Error> {
         let cookie = self.read_cookie(cookie)?;
         let this = self.clone();
-        let (access, seen) = self
+        let (access, user, seen) = self
             .0
             .db
             .run(move |conn| {
@@ -32,23 +33,29 @@ impl Accounts {
                 let user = users::find_active(conn, login.user_id)?.ok_or(Error::InvalidCookie)?;
                 let access = Access {
                     user: user.id,
-                    username: user.username,
+                    username: user.username.clone(),
                     login: login.id,
                     expires_at: login.expires_at,
                 };
-                Ok::<_, Error>((access, login.last_seen_at))
+                Ok::<_, Error>((access, user, login.last_seen_at))
             })
             .await?;
         if self.0.clock.now() - seen >= VISIT_PACE {
             let (this, login) = (self.clone(), access.login);
-            self.0
+            let noted = self
+                .0
                 .db
                 .run_writing(move |conn| {
                     let now = this.0.clock.now();
                     db::write(conn, |conn| logins::touch(conn, login, now, now + this.0.refresh_ttl))?;
+                    mark_used(conn, &user)?;
                     Ok::<_, Error>(())
                 })
-                .await?;
+                .await;
+            if let Err(error) = noted {
+                // Pages are shown, and lead to a sign-out, also while the disk is full.
+                tracing::debug!(%error, "a browser's visit was not noted");
+            }
         }
         Ok(access)
     }
@@ -72,6 +79,7 @@ impl Accounts {
                     logins::touch(conn, login.id, now, now + this.0.refresh_ttl)?;
                     Ok::<_, Error>((user, cookie, now))
                 })?;
+                mark_used(conn, &user)?;
                 this.grant(user, cookie, now)
             })
             .await

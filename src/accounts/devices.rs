@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Accounts, Error};
 use crate::actors::carrier::PeerSocket;
 use crate::actors::hasher::Caller;
+use crate::auth::device::PresentedDevices;
 use crate::auth::revocation::RevokeReason;
 use crate::domain::{Access, LoginId, UserId};
 use crate::models::logins::{self, LiveLogin, LoginKind, Scope};
@@ -18,6 +19,8 @@ const MAX_USER_AGENT: usize = 256;
 #[derive(Debug, Clone)]
 pub struct Device {
     pub kind: LoginKind,
+    /// What says that its user has signed in on it before.
+    pub presented: PresentedDevices,
     pub user_agent: Option<String>,
     pub ip: Option<IpAddr>,
     /// The connection that waits for the answer.
@@ -29,7 +32,8 @@ impl Device {
     pub fn new(kind: LoginKind, user_agent: Option<&str>, ip: Option<IpAddr>) -> Self {
         // A NUL cannot be kept in every database's text; other control characters are nobody's name.
         let clean = |text: &str| text.chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT).collect();
-        Self { kind, user_agent: user_agent.map(clean), ip, socket: None }
+        let presented = PresentedDevices::default();
+        Self { kind, presented, user_agent: user_agent.map(clean), ip, socket: None }
     }
 
     #[must_use]
@@ -39,6 +43,11 @@ impl Device {
 
     pub(super) const fn caller(&self) -> Caller {
         Caller { address: self.ip, socket: self.socket }
+    }
+
+    #[must_use]
+    pub fn presenting(self, presented: PresentedDevices) -> Self {
+        Self { presented, ..self }
     }
 }
 

@@ -1,12 +1,16 @@
-//! Proving an address, and changing it.
+//! Verifying an address, and changing it.
 
 use super::error::on_duplicate;
+use super::mails::Asker;
+use super::recovery::end_undo;
 use super::sign_in::still_confirmed;
-use super::{Accounts, Error, MAIL_PAUSE};
+use super::{Accounts, Error};
 use crate::actors::hasher::Caller;
 use crate::auth::secret::hash_token;
-use crate::db;
-use crate::domain::{Access, Email, Password};
+use crate::clock::Timestamp;
+use crate::db::{self, Conn};
+use crate::domain::{Access, Email, Password, UserId};
+use crate::models::address_links;
 use crate::models::audit_events::Action;
 use crate::models::one_time_tokens::{self, Purpose};
 use crate::models::outbox::{self, MailKind};
@@ -14,10 +18,10 @@ use crate::models::users;
 
 impl Accounts {
     /// Sends a link to a new address, which becomes the user's once it is followed. Links to addresses asked
-    /// for before are spoiled: whoever holds one that was a slip must not come to hold the account.
+    /// for before are spoiled: a link that went astray must not give the account to its reader.
     ///
     /// # Errors
-    /// [`Error::WrongPassword`], [`Error::Token`], those of the database and the hasher.
+    /// [`Error::WrongPassword`], [`Error::TooManyAttempts`], [`Error::Token`], those of the database and the hasher.
     pub async fn change_email(
         &self,
         access: &Access,
@@ -25,7 +29,7 @@ impl Accounts {
         current: Password,
         caller: Caller,
     ) -> Result<(), Error> {
-        let user = self.confirm(access.user, current, caller).await?;
+        let user = self.confirm(access, current, caller).await?;
         let this = self.clone();
         self.0
             .db
@@ -34,12 +38,12 @@ impl Accounts {
                     let now = this.0.clock.now();
                     let (kind, address) = (MailKind::VerifyEmail, email.as_str());
                     still_confirmed(conn, &user)?;
-                    if outbox::any_since(conn, kind, user.id, address, now - MAIL_PAUSE)? {
+                    if Self::asked_lately(conn, kind, Some(user.id), address, now)? {
                         return Ok(());
                     }
-                    outbox::cancel(conn, kind, user.id)?;
+                    outbox::cancel(conn, kind, user.id, now)?;
                     one_time_tokens::spoil_others(conn, user.id, Purpose::VerifyEmail, now)?;
-                    this.post(conn, kind, user.id, address, now)?;
+                    this.post_link(conn, (kind, Some(user.id)), address, Asker::Client(caller.address), now)?;
                     this.note(conn, Action::EmailChangeRequested, Some(user.id), None, now)?;
                     Ok::<_, Error>(())
                 })
@@ -49,7 +53,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Whom a link to prove an address is for: the account's name and the address. Uses nothing up.
+    /// Whom a link to verify an address is for: the account's name and the address. Uses nothing up.
     ///
     /// # Errors
     /// [`Error::InvalidLink`], those of the database.
@@ -66,10 +70,11 @@ impl Accounts {
             .await
     }
 
-    /// Makes the user of a link the holder of the address that it was sent to.
+    /// Makes the user of a link the holder of the address that it was sent to. A verified address that is replaced is
+    /// told, with a link that takes the change back.
     ///
     /// # Errors
-    /// [`Error::InvalidLink`]; [`Error::EmailHeld`] if somebody else proved it first (the link stays good);
+    /// [`Error::InvalidLink`]; [`Error::EmailHeld`] if another account verified it first (the link stays good);
     /// those of the database.
     pub async fn verify_email(&self, token: &str) -> Result<(), Error> {
         let hash = hash_token(token);
@@ -88,16 +93,37 @@ impl Accounts {
                     users::set_held_email(conn, id, &email, now)
                         .map_err(|error| on_duplicate(error, Error::EmailHeld))?;
                     one_time_tokens::spoil_others(conn, id, Purpose::VerifyEmail, now)?;
+                    address_links::spoil(conn, &email, now)?;
                     this.note(conn, Action::EmailVerified, Some(id), None, now)?;
-                    let held_before = user.email.filter(|_| user.email_verified_at.is_some());
-                    if let Some(old) = held_before.filter(|old| *old != email) {
-                        this.post(conn, MailKind::EmailChanged, id, &old, now)?;
+                    if let Some(old) = user.verified_email().filter(|old| *old != email) {
+                        this.tell_former(conn, id, old, &email, now)?;
                     }
                     Ok::<_, Error>(())
                 })
             })
             .await?;
         self.0.mail.wake();
+        Ok(())
+    }
+
+    /// Tells a verified address that it was replaced. At most one former address can take the account back, the one
+    /// that it belonged to first: otherwise a thief who changed it to an address of theirs would get it back once
+    /// the owner has it again.
+    fn tell_former(
+        &self,
+        conn: &mut Conn,
+        user: UserId,
+        old: &str,
+        new: &str,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let before = one_time_tokens::find_undo(conn, user, now)?;
+        let first = before.is_none() && !outbox::undo_waits(conn, user)?;
+        if before.as_deref() == Some(new) {
+            end_undo(conn, user, now)?;
+        }
+        let kind = if first { MailKind::EmailChangedUndo } else { MailKind::EmailChanged };
+        self.post_notice(conn, kind, user, old, now)?;
         Ok(())
     }
 }

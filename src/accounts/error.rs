@@ -23,6 +23,9 @@ pub enum Error {
     /// One error for every cause of a failed sign-in.
     #[error("wrong login or password")]
     InvalidCredentials,
+    /// So many passwords were wrong that no further one is looked at for a while.
+    #[error("too many wrong passwords")]
+    TooManyAttempts { retry_after: std::time::Duration },
     /// The current password, asked for again, was wrong.
     #[error("wrong password")]
     WrongPassword,
@@ -31,6 +34,9 @@ pub enum Error {
     /// The cookie names no login that stands.
     #[error("not signed in")]
     InvalidCookie,
+    /// Several accounts claim the address that a link was sent to.
+    #[error("which account?")]
+    ChooseAccount { usernames: Vec<String> },
     /// A link from a mail that is made up, used or expired.
     #[error("this link is not valid any more")]
     InvalidLink,

@@ -155,7 +155,13 @@ impl Import<'_> {
             return Ok(Done::Refused(Reason::Taken));
         }
         let id = UserId(self.clock.new_id());
-        let user = NewUser { id, username: incoming.username, email: incoming.email, password_hash };
+        let user = NewUser {
+            id,
+            username: incoming.username,
+            email: incoming.email,
+            password_hash,
+            on_trial: false,
+        };
         users::insert(conn, &user, now)?;
         audit_events::insert_imported(conn, self.clock.new_id(), id, &row.mark, now)?;
         Ok(Done::Imported)

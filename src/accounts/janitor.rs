@@ -2,10 +2,17 @@
 
 use chrono::TimeDelta;
 
+use super::profile::erase;
 use super::{Accounts, Error, keys};
+use crate::auth::guessing::MEMORY;
+use crate::auth::revocation::RevokeReason;
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
-use crate::models::{audit_events, logins, one_time_tokens, outbox};
+use crate::models::audit_events::Action;
+use crate::models::logins::Scope;
+use crate::models::{
+    address_links, audit_events, failed_attempts, logins, one_time_tokens, outbox, request_counts, users,
+};
 
 /// A link that expired is kept for a day, for whoever asks why it does not work.
 const LINKS: TimeDelta = TimeDelta::days(1);
@@ -13,6 +20,12 @@ const MAILS: TimeDelta = TimeDelta::days(30);
 /// Longer than any access token lives: see the migration.
 const LOGINS: TimeDelta = TimeDelta::days(30);
 const AUDIT: TimeDelta = TimeDelta::days(365);
+/// However old: what happens to accounts must not fill a disk.
+const MOST_AUDIT_EVENTS: i64 = 1_000_000;
+const COUNTS: TimeDelta = TimeDelta::days(30);
+
+/// Unused accounts that are removed in one run.
+const BATCH: i64 = 1000;
 
 /// How many rows went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,27 +35,72 @@ pub struct Purged {
     pub logins: usize,
     pub audit_events: usize,
     pub signing_keys: usize,
+    pub counts: usize,
+    pub unused_accounts: usize,
 }
 
 impl Accounts {
-    /// Deletes links that expired a day ago, mails sent and logins ended 30 days ago, and audit lines of last
-    /// year, and signing keys that have done nothing for an hour. For a loop that runs now and then.
+    /// Deletes links that expired a day ago, mails sent and logins ended 30 days ago, audit lines of last year or past
+    /// the newest million, counts of requests of last month, wrong passwords of yesterday, signing keys that have
+    /// done nothing for an hour, and accounts that were never used. For a loop that runs now and then.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn purge(&self) -> Result<Purged, Error> {
         let (clock, access_ttl) = (self.0.clock.clone(), self.0.access_ttl);
-        self.0.db.run_writing(move |conn| purge(conn, clock.now(), access_ttl)).await
+        let purged = self.0.db.run_writing(move |conn| purge(conn, clock.now(), access_ttl)).await?;
+        Ok(Purged { unused_accounts: self.remove_unused().await?, ..purged })
+    }
+
+    /// Removes accounts that registered themselves, have verified no address and were never used again.
+    async fn remove_unused(&self) -> Result<usize, Error> {
+        let Some(ttl) = self.0.unused_ttl else { return Ok(0) };
+        let before = self.0.clock.now() - ttl;
+        let unused =
+            self.0.db.run(move |conn| Ok::<_, Error>(users::find_unused(conn, before, BATCH)?)).await?;
+        let mut removed = 0;
+        for id in unused {
+            let this = self.clone();
+            let work = move |conn: &mut Conn| {
+                // Used in this moment, or not.
+                let Some(user) = users::lock(conn, id)?.filter(|user| user.unused_since < Some(before))
+                else {
+                    return Ok((0, None));
+                };
+                if user.unused_since.is_none() {
+                    return Ok((0, None));
+                }
+                erase(conn, id)?;
+                this.note(conn, Action::RemovedUnused, Some(id), None, this.0.clock.now())?;
+                Ok::<_, Error>((1, Some(Scope::User(id))))
+            };
+            removed += self.0.logins.revoke_with(RevokeReason::AccountDeleted, work).await?;
+        }
+        if removed > 0 {
+            tracing::info!(removed, "removed accounts that were never used");
+        }
+        Ok(removed)
     }
 }
 
 /// A transaction a table: a long one would hold up every sign-in.
 fn purge(conn: &mut Conn, now: Timestamp, access_ttl: TimeDelta) -> Result<Purged, Error> {
+    let audit = audit_events::oldest_of_newest(conn, MOST_AUDIT_EVENTS)?;
+    let audit = audit.map_or(now - AUDIT, |oldest| oldest.max(now - AUDIT));
     Ok(Purged {
-        links: db::write(conn, |conn| one_time_tokens::purge(conn, now - LINKS))?,
+        links: db::write(conn, |conn| {
+            Ok::<_, Error>(
+                one_time_tokens::purge(conn, now - LINKS)? + address_links::purge(conn, now - LINKS)?,
+            )
+        })?,
         mails: db::write(conn, |conn| outbox::purge(conn, now - MAILS))?,
         logins: db::write(conn, |conn| logins::purge(conn, now - LOGINS))?,
-        audit_events: db::write(conn, |conn| audit_events::purge(conn, now - AUDIT))?,
+        audit_events: db::write(conn, |conn| audit_events::purge(conn, audit))?,
         signing_keys: db::write(conn, |conn| keys::purge(conn, now, access_ttl))?,
+        counts: db::write(conn, |conn| {
+            let failures = failed_attempts::purge(conn, now - MEMORY)?;
+            Ok::<_, Error>(failures + request_counts::purge(conn, now - COUNTS)?)
+        })?,
+        unused_accounts: 0,
     })
 }

@@ -184,7 +184,7 @@ impl Accounts {
         let this = self.clone();
         self.0
             .db
-            .run_writing(move |conn| {
+            .run_revoking(move |conn| {
                 db::write(conn, |conn| {
                     signing_keys::lock(conn)?;
                     let now = this.0.clock.now();

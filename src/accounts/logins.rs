@@ -4,16 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use diesel::QueryResult;
 
 use super::Error;
 use super::watch::OVERLAP;
 use crate::actors::db::DbError;
 use crate::actors::{Db, Sessions};
 use crate::auth::revocation::{Revocations, RevokeReason};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::db::{self, Conn};
 use crate::domain::LoginId;
 use crate::models::logins::{self, Scope};
+use crate::models::{address_links, one_time_tokens, outbox, users};
 
 /// Ends logins. A revocation is a row; the rest here only makes it fast.
 #[derive(Clone)]
@@ -51,57 +53,65 @@ impl Logins {
     pub async fn revoke_with<T, E>(
         &self,
         reason: RevokeReason,
-        work: impl FnOnce(&mut Conn) -> Result<(T, Option<Scope>), E> + Send + 'static,
+        work: impl FnOnce(&mut Conn) -> Result<(T, Option<Scope>), E> + Clone + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<DbError> + From<diesel::result::Error> + Send + 'static,
     {
-        self.db.run_writing(self.revoking(reason, work)).await
+        let this = self.clone();
+        self.db.run_revoking(move |conn| this.revoking(conn, reason, work)).await
     }
 
-    /// The same for what must not be refused because others keep the database busy. See
-    /// [`Db::run_writing_patiently`].
+    /// The same for a change that ends logins now and then: it is given no disk space that is held in reserve.
+    /// `patiently` is for what strangers cannot ask for, see [`Db::run_writing_patiently`].
     ///
     /// # Errors
     /// As [`Logins::revoke_with`].
-    pub async fn revoke_patiently<T, E>(
+    pub(super) async fn change_with<T, E>(
         &self,
         reason: RevokeReason,
+        patiently: bool,
         work: impl FnOnce(&mut Conn) -> Result<(T, Option<Scope>), E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<DbError> + From<diesel::result::Error> + Send + 'static,
     {
-        self.db.run_writing_patiently(self.revoking(reason, work)).await
+        let this = self.clone();
+        let change = move |conn: &mut Conn| this.revoking(conn, reason, work);
+        if patiently {
+            self.db.run_writing_patiently(change).await
+        } else {
+            self.db.run_writing(change).await
+        }
     }
 
     fn revoking<T, E>(
         &self,
+        conn: &mut Conn,
         reason: RevokeReason,
-        work: impl FnOnce(&mut Conn) -> Result<(T, Option<Scope>), E> + Send + 'static,
-    ) -> impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static
+        work: impl FnOnce(&mut Conn) -> Result<(T, Option<Scope>), E>,
+    ) -> Result<T, E>
     where
-        T: Send + 'static,
-        E: From<diesel::result::Error> + Send + 'static,
+        E: From<diesel::result::Error>,
     {
-        let this = self.clone();
-        move |conn| {
-            let (value, ended) = db::write(conn, |conn| {
-                // Inside: the write lock may have been waited for, and a poll looks for late moments.
-                let now = this.clock.now();
-                let (value, scope) = work(conn)?;
-                let ended = match scope {
-                    Some(scope) => logins::revoke(conn, scope, reason, now)?,
-                    None => Vec::new(),
-                };
-                Ok::<_, E>((value, ended))
-            })?;
-            // On the executor's thread: a caller that stopped waiting does not slow the closing.
-            this.ended_here(ended, reason);
-            Ok(value)
-        }
+        let (value, ended) = db::write(conn, |conn| {
+            // Inside: the write lock may have been waited for, and a poll looks for late moments.
+            let now = self.clock.now();
+            let (value, scope) = work(conn)?;
+            let ended = match scope {
+                Some(scope) => {
+                    end_links(conn, scope, now)?;
+                    logins::revoke(conn, scope, reason, now)?
+                }
+                None => Vec::new(),
+            };
+            Ok::<_, E>((value, ended))
+        })?;
+        // On the executor's thread: a caller that stopped waiting does not slow the closing.
+        self.ended_here(ended, reason);
+        Ok(value)
     }
 
     /// Ends these logins, as [`Logins::revoke`] ends one.
@@ -111,7 +121,7 @@ impl Logins {
     pub async fn revoke_all(&self, ids: Vec<LoginId>, reason: RevokeReason) -> Result<(), Error> {
         let this = self.clone();
         self.db
-            .run_writing(move |conn| {
+            .run_revoking(move |conn| {
                 let ended =
                     db::write(conn, |conn| logins::revoke_these(conn, &ids, reason, this.clock.now()))?;
                 this.ended_here(ended, reason);
@@ -148,4 +158,24 @@ impl Logins {
             self.sessions.close_logins(news);
         }
     }
+}
+
+/// A revocation of all of a user's logins invalidates the links that were asked for with them: a thief must not come
+/// back by a link that was sent before. First the emails that wait, then the links: one that is being made in this
+/// moment is found as one or the other.
+fn end_links(conn: &mut Conn, scope: Scope, now: Timestamp) -> QueryResult<()> {
+    let user = match scope {
+        Scope::Login(_) => return Ok(()),
+        Scope::User(user) | Scope::UserExcept(user, _) => Some(user),
+        Scope::Everybody => None,
+    };
+    if let Some(user) = user {
+        users::lock(conn, user)?;
+    }
+    outbox::cancel_links(conn, user, now)?;
+    one_time_tokens::spoil_all(conn, user, now)?;
+    if user.is_none() {
+        address_links::spoil_all(conn, now)?;
+    }
+    Ok(())
 }

@@ -5,10 +5,12 @@ mod connection;
 mod devices;
 mod email;
 mod error;
+mod guessing;
 pub mod import;
 mod janitor;
 mod keys;
 pub mod logins;
+mod mails;
 pub mod operator;
 mod profile;
 mod recovery;
@@ -26,15 +28,16 @@ use diesel::connection::SimpleConnection;
 
 use crate::actors::hasher::{Caller, Class, Lane, Workload};
 use crate::actors::{Db, Hasher, Mail, Sessions};
+use crate::auth::device::DeviceKey;
+use crate::auth::guessing::NameKey;
 use crate::auth::keys::Jwks;
 use crate::auth::refresh::{CredentialKeys, CredentialKind, Presented};
 use crate::auth::tokens::{TokenError, Tokens};
 use crate::clock::{Clock, Timestamp};
-use crate::config::Config;
+use crate::config::{Config, MailLimits};
 use crate::db::Conn;
 use crate::domain::{Access, Password, Rating, UserId};
 use crate::models::audit_events::{self, Action, Actor};
-use crate::models::outbox::{self, MailKind};
 
 pub use devices::Device;
 pub use error::Error;
@@ -42,10 +45,8 @@ pub use janitor::Purged;
 pub use keys::{KeyInfo, KeyState};
 pub use logins::Logins;
 pub use profile::{DisplayName, Profile};
+pub use recovery::ResetLink;
 pub use sign_in::Grant;
-
-/// Seconds in which a mail is not asked for twice: neither an impatient person nor a hostile one fills a mailbox.
-const MAIL_PAUSE: TimeDelta = TimeDelta::seconds(60);
 
 /// How long a node of an earlier version may go on issuing credentials without a tag.
 const ROLLING_UPGRADE: TimeDelta = TimeDelta::days(1);
@@ -68,6 +69,11 @@ struct Inner {
     access_ttl: TimeDelta,
     refresh_ttl: TimeDelta,
     min_password: usize,
+    name_key: NameKey,
+    device_key: DeviceKey,
+    mail_limits: MailLimits,
+    unused_ttl: Option<TimeDelta>,
+    resets: recovery::Requests,
 }
 
 impl Accounts {
@@ -93,6 +99,8 @@ impl Accounts {
         Ok(Self(Arc::new(Inner {
             hasher: Hasher::start(&config.password),
             tokens: Tokens::new(keys.keyring, &config.tokens, &config.public_url, clock.clone()),
+            name_key: NameKey::new(keys.credentials.derive("doorward names without an account")),
+            device_key: DeviceKey::new(keys.credentials.derive("doorward known devices")),
             credentials: keys.credentials,
             untagged_until: keys.tagged_since.map(|since| since + refresh_ttl + ROLLING_UPGRADE),
             ended: connection::Ended::default(),
@@ -103,6 +111,9 @@ impl Accounts {
             access_ttl: time_delta(access_ttl),
             refresh_ttl,
             min_password: config.password.min_length,
+            mail_limits: config.mail_limits.clone(),
+            unused_ttl: config.unused_ttl.map(time_delta),
+            resets: recovery::Requests::default(),
         })))
     }
 
@@ -115,9 +126,18 @@ impl Accounts {
         let revocations = self.0.logins.sessions.revocations();
         match revocations.get(access.login) {
             Some(reason) => Err(TokenError::Revoked(reason)),
-            None if revocations.freshness().is_sure() => Ok(access),
+            None if revocations.freshness().is_sure() => {
+                revocations.admitted().note(access.login, access.expires_at);
+                Ok(access)
+            }
             None => Err(TokenError::Unsure),
         }
+    }
+
+    /// Whether this token's signature was found good lately, so that [`Accounts::admit`] costs next to nothing.
+    #[must_use]
+    pub fn knows(&self, token: &str) -> bool {
+        self.0.tokens.knows(token)
     }
 
     /// Waits a moment, if need be, until this process knows of the revocations that there are.
@@ -183,6 +203,12 @@ impl Accounts {
         (presented.is_ours || may_be_old()).then_some(presented)
     }
 
+    /// Whether the last change failed because the database cannot be written, for want of space say.
+    #[must_use]
+    pub fn is_unwritable(&self) -> bool {
+        self.0.db.is_unwritable()
+    }
+
     /// Whether the database answers.
     ///
     /// # Errors
@@ -212,18 +238,6 @@ impl Accounts {
         now: Timestamp,
     ) -> QueryResult<()> {
         audit_events::insert(conn, self.0.clock.new_id(), Actor::Operator, action, subject, None, now)
-    }
-
-    /// Adds a mail. After the commit, wake the mailer.
-    fn post(
-        &self,
-        conn: &mut Conn,
-        kind: MailKind,
-        user: UserId,
-        address: &str,
-        now: Timestamp,
-    ) -> QueryResult<()> {
-        outbox::enqueue(conn, self.0.clock.new_id(), kind, user, address, now)
     }
 }
 

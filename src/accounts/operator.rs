@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::error::on_duplicate;
+use super::mails::Asker;
 use super::profile::{about, erase};
+use super::recovery::end_undo;
 use super::sign_in::LoginName;
 use super::{Accounts, Error};
 use crate::actors::hasher::{Caller, Class, Lane};
@@ -15,6 +17,7 @@ use crate::clock::{Timestamp, rfc3339, serialize_rfc3339};
 use crate::db::{self, Conn};
 use crate::domain::{Email, LoginId, Password, UserId, Username, describe_user_agent};
 use crate::models::audit_events::Action;
+use crate::models::failed_attempts;
 use crate::models::logins::{self, LiveLogin, Scope};
 use crate::models::outbox::MailKind;
 use crate::models::users::{self, NewUser, User};
@@ -62,6 +65,18 @@ impl From<LiveLogin> for LoginInfo {
             last_seen_at: login.last_seen_at,
         }
     }
+}
+
+/// Wrong passwords at an account, as an operator sees them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailureInfo {
+    /// `account`, a known `device`, a `login` whose current password was asked for again, or all of these (`confirm`).
+    pub counted_at: String,
+    /// In a row.
+    pub failures: u32,
+    pub last_at: Option<String>,
+    /// Until when no further try is taken.
+    pub blocked_until: Option<String>,
 }
 
 /// Which accounts to list.
@@ -128,6 +143,47 @@ impl Accounts {
         Ok(self.list_logins(user).await?.into_iter().map(LoginInfo::from).collect())
     }
 
+    /// Wrong passwords in a row at an account, of the last day.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn failures_of(&self, user: UserId) -> Result<Vec<FailureInfo>, Error> {
+        let now = self.0.clock.now();
+        let counted =
+            self.0.db.run(move |conn| Ok::<_, Error>(failed_attempts::of_user(conn, user)?)).await?;
+        let lately = counted.into_iter().filter(|counted| {
+            counted.failures.failed_at.is_some_and(|at| now - at < crate::auth::guessing::MEMORY)
+        });
+        Ok(lately
+            .map(|counted| FailureInfo {
+                counted_at: counted.slot.split(':').next().unwrap_or_default().to_owned(),
+                failures: counted.failures.count,
+                last_at: counted.failures.failed_at.map(rfc3339),
+                blocked_until: counted.failures.blocked_until.filter(|until| *until > now).map(rfc3339),
+            })
+            .collect())
+    }
+
+    /// Forgets the wrong passwords at an account, so that the next try is taken at once. Answers whether there were
+    /// any.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], those of the database.
+    pub async fn unlock(&self, user: UserId) -> Result<bool, Error> {
+        let this = self.clone();
+        self.0
+            .db
+            .run_writing(move |conn| {
+                db::write(conn, |conn| {
+                    users::lock(conn, user)?.ok_or(Error::NotFound)?;
+                    let cleared = failed_attempts::clear_user(conn, user)?;
+                    this.note_operator(conn, Action::Unlocked, Some(user), this.0.clock.now())?;
+                    Ok(cleared > 0)
+                })
+            })
+            .await
+    }
+
     /// Opens an account without signing in.
     ///
     /// # Errors
@@ -142,7 +198,8 @@ impl Accounts {
             .hasher
             .hash_chosen::<Error>(Lane::new(Class::Registration, Caller::default()), password, known)
             .await?;
-        let user = NewUser { id: UserId(self.0.clock.new_id()), username, email, password_hash };
+        let user =
+            NewUser { id: UserId(self.0.clock.new_id()), username, email, password_hash, on_trial: false };
         let this = self.clone();
         self.0
             .db
@@ -155,7 +212,8 @@ impl Accounts {
                         Some(email) if verified => users::set_held_email(conn, user.id, email.as_str(), now)
                             .map_err(|error| on_duplicate(error, Error::EmailHeld))?,
                         Some(email) => {
-                            this.post(conn, MailKind::VerifyEmail, user.id, email.as_str(), now)?;
+                            let kind = (MailKind::VerifyEmail, Some(user.id));
+                            this.post_link(conn, kind, email.as_str(), Asker::Operator, now)?;
                         }
                         None => {}
                     }
@@ -179,6 +237,9 @@ impl Accounts {
                 let now = this.0.clock.now();
                 if !users::set_disabled(conn, user, disabled, now)? {
                     return Err(Error::NotFound);
+                }
+                if disabled {
+                    end_undo(conn, user, now)?;
                 }
                 let action = if disabled { Action::Disabled } else { Action::Enabled };
                 this.note_operator(conn, action, Some(user), now)?;
@@ -204,6 +265,8 @@ impl Accounts {
             .revoke_with(RevokeReason::PasswordReset, move |conn| {
                 let now = this.0.clock.now();
                 let user = users::lock(conn, user)?.ok_or(Error::NotFound)?;
+                end_undo(conn, user.id, now)?;
+                failed_attempts::clear_user(conn, user.id)?;
                 this.replace_password(conn, &user, &hash, now)?;
                 this.note_operator(conn, Action::PasswordReset, Some(user.id), now)?;
                 Ok::<_, Error>(((), Some(Scope::User(user.id))))
@@ -240,6 +303,9 @@ impl Accounts {
                 let standing = logins::count_in(conn, scope, clock.now())?;
                 if standing == 0 && matches!(scope, Scope::Login(_)) {
                     return Err(Error::NotFound);
+                }
+                if let Scope::User(user) = scope {
+                    end_undo(conn, user, clock.now())?;
                 }
                 Ok((usize::try_from(standing).unwrap_or(usize::MAX), Some(scope)))
             })

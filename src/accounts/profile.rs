@@ -11,6 +11,7 @@ use crate::auth::tokens::TokenError;
 use crate::db::{self, Conn};
 use crate::domain::{Access, Invalid, Password, UserId};
 use crate::models::audit_events::{self, Action};
+use crate::models::failed_attempts;
 use crate::models::logins::{self, Scope};
 use crate::models::outbox;
 use crate::models::users::{self, User};
@@ -91,9 +92,9 @@ impl Accounts {
         chosen: Password,
         caller: Caller,
     ) -> Result<(), Error> {
-        let user = self.confirm(access.user, current, caller).await?;
-        let hash =
-            self.0.hasher.hash_chosen::<Error>(Lane::new(Class::Owner, caller), chosen, about(&user)).await?;
+        let user = self.confirm(access, current, caller).await?;
+        let lane = Lane::new(Class::Owner, caller);
+        let hash = self.0.hasher.hash_chosen::<Error>(lane, chosen, about(&user)).await?;
         let (this, login) = (self.clone(), access.login);
         self.0
             .logins
@@ -115,7 +116,7 @@ impl Accounts {
     /// # Errors
     /// [`Error::WrongPassword`], [`Error::Token`], those of the database and the hasher.
     pub async fn delete(&self, access: &Access, current: Password, caller: Caller) -> Result<(), Error> {
-        let user = self.confirm(access.user, current, caller).await?;
+        let user = self.confirm(access, current, caller).await?;
         let this = self.clone();
         self.0
             .logins
@@ -137,13 +138,14 @@ impl Accounts {
 /// Deletes what is known of a user.
 pub(super) fn erase(conn: &mut Conn, user: UserId) -> QueryResult<()> {
     users::delete(conn, user)?;
+    failed_attempts::clear_user(conn, user)?;
     outbox::delete_of_user(conn, user)?;
     logins::blank_devices(conn, user)?;
     audit_events::blank_addresses(conn, user)
 }
 
 /// A good token of a user who is not there any more, or not welcome: it has not been noticed yet.
-const GONE: Error = Error::Token(TokenError::Revoked(RevokeReason::AccountDeleted));
+pub(super) const GONE: Error = Error::Token(TokenError::Revoked(RevokeReason::AccountDeleted));
 
 /// What others know of a user, and a password must not be made of.
 pub(super) fn about(user: &User) -> Vec<String> {

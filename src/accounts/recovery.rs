@@ -1,86 +1,235 @@
-//! A forgotten password.
+//! A forgotten password, and an account that a thief has taken.
 
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
 
+use super::error::on_duplicate;
+use super::mails::Asker;
 use super::profile::about;
 use super::sign_in::LoginName;
-use super::{Accounts, Error, MAIL_PAUSE};
+use super::{Accounts, Error};
+use crate::actors::db::DbError;
 use crate::actors::hasher::{Caller, Class, Lane};
+use crate::auth::device::PresentedDevices;
 use crate::auth::revocation::RevokeReason;
 use crate::auth::secret::hash_token;
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
-use crate::domain::{Password, UserId};
+use crate::domain::{Password, UserId, Username, network};
 use crate::models::audit_events::Action;
 use crate::models::logins::Scope;
 use crate::models::one_time_tokens::{self, Purpose};
 use crate::models::outbox::{self, MailKind};
 use crate::models::users::{self, User};
+use crate::models::{address_links, failed_attempts, request_counts};
 
-/// One address may be claimed by many; this many are told.
-const MAX_CLAIMANTS: i64 = 10;
+/// Accounts that claim one address and are shown to the owner of the mailbox. Any other one can be named.
+const MAX_SHOWN: i64 = 50;
+
+/// How often requests are worked off, in real time. What happens then does not tell whose request it was for.
+const PACE: Duration = Duration::from_millis(250);
+
+/// The pause after the database could not, and how old a request may become meanwhile.
+const RETRY: Duration = Duration::from_secs(1);
+const OLDEST: Duration = Duration::from_mins(2);
+
+/// Requests that may wait.
+const MAX_WAITING: usize = 10_000;
+
+/// Requests for a link that are still to be looked at.
+#[derive(Default)]
+pub(super) struct Requests(Mutex<Vec<Arc<Request>>>);
+
+struct Request {
+    asked: Instant,
+    name: Option<LoginName>,
+    presented: PresentedDevices,
+    ip: Option<IpAddr>,
+}
+
+impl Requests {
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Request>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a link for a new password leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResetLink {
+    /// The account, or those among which the owner of the mailbox chooses.
+    pub usernames: Vec<String>,
+    /// The former address that becomes the account's again.
+    pub restores: Option<String>,
+}
+
+/// A link that is still good, and whom it is for.
+enum Target {
+    Account(User),
+    /// A change of address is taken back: this address is the account's again.
+    Former(User, String),
+    /// An address that no account has verified.
+    Address(String),
+}
 
 impl Accounts {
-    /// Sends a link for a new password to the address of a user, or to an address for each of the accounts
-    /// that claim it. Tells nobody whether there is one: every request is one commit of about the same size.
+    /// Has a link for a new password sent to the address of an account. It is looked at a moment later and apart from
+    /// the request, so that neither the answer nor what follows it tells whether there is such an account.
     ///
     /// # Errors
-    /// Those of the database.
-    pub async fn request_reset(&self, login: &str, ip: Option<IpAddr>) -> Result<(), Error> {
-        let name = LoginName::parse(login);
-        let this = self.clone();
-        self.0
-            .db
-            .run_writing(move |conn| {
-                db::write(conn, |conn| {
-                    let now = this.0.clock.now();
-                    this.note(conn, Action::ResetRequested, None, ip, now)?;
-                    for user in recipients(conn, name)? {
-                        // Of two that ask at the same time the second sees what the first has done.
-                        let Some(user) = users::lock_active(conn, user.id)? else { continue };
-                        let Some(email) = &user.email else { continue };
-                        this.post_once(conn, MailKind::ResetPassword, user.id, email, now)?;
-                    }
-                    Ok::<_, Error>(())
-                })
-            })
-            .await?;
+    /// [`Error::Db`] with [`DbError::Full`] if too many wait.
+    pub fn request_reset(
+        &self,
+        login: &str,
+        presented: PresentedDevices,
+        ip: Option<IpAddr>,
+    ) -> Result<(), Error> {
+        let mut waiting = self.0.resets.lock();
+        if waiting.len() >= MAX_WAITING {
+            return Err(Error::Db(DbError::Full));
+        }
+        let asked = self.0.clock.instant();
+        waiting.push(Arc::new(Request { asked, name: LoginName::parse(login), presented, ip }));
+        Ok(())
+    }
+
+    /// Works off requests for links, for ever.
+    pub async fn answer_reset_requests(self) {
+        let mut pace = tokio::time::interval(PACE);
+        pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            pace.tick().await;
+            if let Err(error) = self.answer_waiting_resets().await {
+                tracing::warn!(%error, "requests for links wait for the database");
+                self.0.clock.sleep(RETRY).await;
+            }
+        }
+    }
+
+    /// Works off those that wait now. Also for the end: what was answered with "on its way" is not lost.
+    ///
+    /// # Errors
+    /// Those of the database; then the rest waits on, but for requests that are too old.
+    pub async fn answer_waiting_resets(&self) -> Result<(), Error> {
+        let waiting = std::mem::take(&mut *self.0.resets.lock());
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        for (done, request) in waiting.iter().enumerate() {
+            let (this, request) = (self.clone(), Arc::clone(request));
+            // A transaction each: it names a mailbox, and of two that named two each might wait for the other.
+            let answered = self
+                .0
+                .db
+                .run_writing(move |conn| db::write(conn, |conn| this.answer_reset(conn, &request)))
+                .await;
+            if let Err(error) = answered {
+                let now = self.0.clock.instant();
+                let young = |request: &&Arc<Request>| now.saturating_duration_since(request.asked) < OLDEST;
+                let mut rest: Vec<_> = waiting[done..].iter().filter(young).cloned().collect();
+                let mut newer = self.0.resets.lock();
+                rest.append(&mut newer);
+                *newer = rest;
+                return Err(error);
+            }
+        }
+        // Whether there is something to send or not.
         self.0.mail.wake();
         Ok(())
     }
 
-    /// Whose new password a link is for, without using it up: the page that asks for the password names the
-    /// account.
+    fn answer_reset(&self, conn: &mut Conn, request: &Request) -> Result<(), Error> {
+        let now = self.0.clock.now();
+        let address = request.ip.map_or_else(|| "unknown".to_owned(), |ip| network(ip).to_string());
+        request_counts::add(conn, "reset_requested", &address, 1, now)?;
+        match &request.name {
+            Some(LoginName::Username(name)) => {
+                let user = users::find_by_username(conn, name)?;
+                self.send_reset(conn, user, request, now)?;
+            }
+            Some(LoginName::Email(email)) => {
+                let holder = users::find_holder(conn, email)?;
+                let claimed = !users::find_claimants(conn, email, 1)?.is_empty();
+                if holder.is_none() && claimed {
+                    let kind = (MailKind::ResetByAddress, None);
+                    self.post_link(conn, kind, email.as_str(), Asker::Client(request.ip), now)?;
+                }
+                self.send_reset(conn, holder, request, now)?;
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn send_reset(
+        &self,
+        conn: &mut Conn,
+        user: Option<User>,
+        request: &Request,
+        now: Timestamp,
+    ) -> QueryResult<()> {
+        let Some(user) = user else { return Ok(()) };
+        // Of two that ask at the same time the second sees what the first has done.
+        let Some(user) = users::lock_active(conn, user.id)? else { return Ok(()) };
+        let Some(email) = &user.email else { return Ok(()) };
+        let known = self.0.device_key.recognize(user.id, &request.presented);
+        let asker = known.map_or(Asker::Client(request.ip), Asker::Device);
+        self.post_link(conn, (MailKind::ResetPassword, Some(user.id)), email, asker, now).map(drop)
+    }
+
+    /// What a link for a new password leads to, without using it up.
     ///
     /// # Errors
     /// [`Error::InvalidLink`], those of the database.
-    pub async fn check_reset_link(&self, token: &str) -> Result<String, Error> {
-        self.find_reset_user(hash_token(token)).await.map(|user| user.username)
-    }
-
-    async fn find_reset_user(&self, hash: String) -> Result<User, Error> {
-        let clock = self.0.clock.clone();
+    pub async fn check_reset_link(&self, token: &str) -> Result<ResetLink, Error> {
+        let (hash, clock) = (hash_token(token), self.0.clock.clone());
         self.0
             .db
-            .run(move |conn| {
-                let found = one_time_tokens::peek(conn, &hash, Purpose::ResetPassword, clock.now())?;
-                find_recipient(conn, found)
+            .run(move |conn| match find_target(conn, &hash, clock.now())? {
+                Target::Account(user) => Ok(ResetLink { usernames: vec![user.username], restores: None }),
+                Target::Former(user, email) => {
+                    Ok(ResetLink { usernames: vec![user.username], restores: Some(email) })
+                }
+                Target::Address(email) => {
+                    let claimants = claimants(conn, &email)?;
+                    let usernames: Vec<_> = claimants.into_iter().map(|user| user.username).collect();
+                    if usernames.is_empty() {
+                        return Err(Error::InvalidLink);
+                    }
+                    Ok(ResetLink { usernames, restores: None })
+                }
             })
             .await
     }
 
-    /// Sets a new password with the token of a link, and ends all logins of the user. Of two that race with
-    /// one link, one wins.
+    /// Sets a new password with the token of a link, and ends all logins of the user; a link to a former address also
+    /// makes that one the account's again. Of two that race with one link, one wins. `username` chooses among
+    /// several accounts that claim the address which the link was sent to.
     ///
     /// # Errors
-    /// [`Error::InvalidLink`], [`Error::WeakPassword`] (the link stays good), those of the database and the
-    /// hasher.
-    pub async fn reset_password(&self, token: &str, password: Password, caller: Caller) -> Result<(), Error> {
+    /// [`Error::InvalidLink`]; [`Error::ChooseAccount`], [`Error::WeakPassword`], [`Error::EmailHeld`] (the link stays
+    /// good); those of the database and the hasher.
+    pub async fn reset_password(
+        &self,
+        token: &str,
+        password: Password,
+        username: Option<String>,
+        caller: Caller,
+    ) -> Result<(), Error> {
         let hash = hash_token(token);
-        // First a look: a made-up link must not cost a hash, and a refused password must not cost the link.
-        let user = self.find_reset_user(hash.clone()).await?;
+        let (for_check, clock) = (hash.clone(), self.0.clock.clone());
+        let chosen = username.clone();
+        // First a check: a made-up link must not cost a hash, and a refused password must not cost the link.
+        let user = self
+            .0
+            .db
+            .run(move |conn| {
+                let target = find_target(conn, &for_check, clock.now())?;
+                choose(conn, target, chosen.as_deref()).map(|(user, _)| user)
+            })
+            .await?;
         let lane = Lane::new(Class::Owner, caller);
         let password_hash = self.0.hasher.hash_chosen::<Error>(lane, password, about(&user)).await?;
         let this = self.clone();
@@ -88,14 +237,23 @@ impl Accounts {
             .logins
             .revoke_with(RevokeReason::PasswordReset, move |conn| {
                 let now = this.0.clock.now();
-                let found = one_time_tokens::peek(conn, &hash, Purpose::ResetPassword, now)?;
-                let user = find_recipient(conn, found)?;
-                let user = users::lock_active(conn, user.id)?
-                    .filter(|locked| locked.email == user.email)
+                let target = find_target(conn, &hash, now)?;
+                let (seen, restores) = choose(conn, target, username.as_deref())?;
+                let mut user = users::lock_active(conn, seen.id)?
+                    .filter(|locked| restores.is_some() || locked.email == seen.email)
                     .ok_or(Error::InvalidLink)?;
-                if !one_time_tokens::redeem(conn, &hash, Purpose::ResetPassword, now)? {
-                    return Err(Error::InvalidLink);
+                redeem(conn, &hash, now)?;
+                if let Some(email) = restores {
+                    users::set_held_email(conn, user.id, &email, now)
+                        .map_err(|error| on_duplicate(error, Error::EmailHeld))?;
+                    end_undo(conn, user.id, now)?;
+                    address_links::spoil(conn, &email, now)?;
+                    if user.email.as_deref() != Some(&email) {
+                        this.note(conn, Action::EmailChangeUndone, Some(user.id), None, now)?;
+                    }
+                    user = users::lock_active(conn, user.id)?.ok_or(Error::InvalidLink)?;
                 }
+                failed_attempts::clear_user(conn, user.id)?;
                 this.replace_password(conn, &user, &password_hash, now)?;
                 this.note(conn, Action::PasswordReset, Some(user.id), None, now)?;
                 Ok::<_, Error>(((), Some(Scope::User(user.id))))
@@ -105,7 +263,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Sets a password, spoils the links that would set another one, and tells the owner by mail.
+    /// Sets a password and tells the owner by email. The revocation that follows spoils the links.
     pub(super) fn replace_password(
         &self,
         conn: &mut Conn,
@@ -114,47 +272,67 @@ impl Accounts {
         now: Timestamp,
     ) -> QueryResult<()> {
         users::set_password_hash(conn, user.id, hash, now)?;
-        one_time_tokens::spoil_others(conn, user.id, Purpose::ResetPassword, now)?;
-        outbox::cancel(conn, MailKind::ResetPassword, user.id)?;
-        if let Some(email) = &user.email {
-            self.post(conn, MailKind::PasswordChanged, user.id, email, now)?;
+        if let Some(email) = user.verified_email() {
+            self.post_notice(conn, MailKind::PasswordChanged, user.id, email, now)?;
         }
         Ok(())
     }
+}
 
-    /// Adds a mail unless the same one was asked for a moment ago. Answers whether it did.
-    pub(super) fn post_once(
-        &self,
-        conn: &mut Conn,
-        kind: MailKind,
-        user: UserId,
-        address: &str,
-        now: Timestamp,
-    ) -> QueryResult<bool> {
-        if outbox::any_since(conn, kind, user, address, now - MAIL_PAUSE)? {
-            return Ok(false);
+/// Spoils what would give a former address the account back.
+pub(super) fn end_undo(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<()> {
+    outbox::cancel_undo(conn, user, now)?;
+    one_time_tokens::spoil_others(conn, user, Purpose::UndoEmail, now)
+}
+
+fn find_target(conn: &mut Conn, hash: &str, now: Timestamp) -> Result<Target, Error> {
+    if let Some((id, email)) = one_time_tokens::peek(conn, hash, Purpose::ResetPassword, now)? {
+        // Who left an address, or lost it, must not be let in by what was sent there.
+        let user = users::find_active(conn, id)?.filter(|user| user.email.as_deref() == Some(&email));
+        return user.map(Target::Account).ok_or(Error::InvalidLink);
+    }
+    if let Some((id, email)) = one_time_tokens::peek(conn, hash, Purpose::UndoEmail, now)? {
+        let user = users::find_active(conn, id)?.ok_or(Error::InvalidLink)?;
+        return Ok(Target::Former(user, email));
+    }
+    address_links::peek(conn, hash, now)?.map(Target::Address).ok_or(Error::InvalidLink)
+}
+
+/// The account that a link is used for, and the address that it thereby verifies.
+fn choose(conn: &mut Conn, target: Target, username: Option<&str>) -> Result<(User, Option<String>), Error> {
+    match target {
+        Target::Account(user) => Ok((user, None)),
+        Target::Former(user, email) => Ok((user, Some(email))),
+        Target::Address(email) => {
+            let mut claimants = claimants(conn, &email)?;
+            let user = match username.map(Username::parse) {
+                Some(Ok(name)) => users::find_by_username(conn, &name)?
+                    .filter(|user| user.email.as_deref() == Some(&email) && user.disabled_at.is_none()),
+                None if claimants.len() == 1 => claimants.pop(),
+                Some(Err(_)) | None => None,
+            };
+            let names = |users: Vec<User>| users.into_iter().map(|user| user.username).collect();
+            match user {
+                Some(user) => Ok((user, Some(email))),
+                None if claimants.is_empty() => Err(Error::InvalidLink),
+                None => Err(Error::ChooseAccount { usernames: names(claimants) }),
+            }
         }
-        self.post(conn, kind, user, address, now)?;
-        Ok(true)
     }
 }
 
-fn recipients(conn: &mut Conn, name: Option<LoginName>) -> QueryResult<Vec<User>> {
-    match name {
-        Some(LoginName::Email(email)) => users::find_claimants(conn, &email, MAX_CLAIMANTS),
-        Some(LoginName::Username(username)) => {
-            let user = users::find_by_username(conn, &username)?;
-            Ok(user.filter(|user| user.disabled_at.is_none()).into_iter().collect())
-        }
-        None => Ok(Vec::new()),
+/// The accounts that claim an address, none if one has verified it meanwhile.
+fn claimants(conn: &mut Conn, email: &str) -> Result<Vec<User>, Error> {
+    let email = crate::domain::Email::parse(email).map_err(|_| Error::InvalidLink)?;
+    if users::find_holder(conn, &email)?.is_some() {
+        return Ok(Vec::new());
     }
+    Ok(users::find_claimants(conn, &email, MAX_SHOWN)?)
 }
 
-/// The user of a link, if it still leads to their address: who left an address, or lost it, must not be let
-/// in by what was sent there.
-fn find_recipient(conn: &mut Conn, found: Option<(UserId, String)>) -> Result<User, Error> {
-    let (user, email) = found.ok_or(Error::InvalidLink)?;
-    users::find_active(conn, user)?
-        .filter(|user| user.email.as_deref() == Some(&email))
-        .ok_or(Error::InvalidLink)
+fn redeem(conn: &mut Conn, hash: &str, now: Timestamp) -> Result<(), Error> {
+    let used = one_time_tokens::redeem(conn, hash, Purpose::ResetPassword, now)?
+        || one_time_tokens::redeem(conn, hash, Purpose::UndoEmail, now)?
+        || address_links::redeem(conn, hash, now)?;
+    if used { Ok(()) } else { Err(Error::InvalidLink) }
 }

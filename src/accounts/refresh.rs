@@ -1,12 +1,14 @@
 //! Staying signed in: refresh tokens that change at every use.
 
 use chrono::TimeDelta;
+use diesel::QueryResult;
 
 use super::{Accounts, Error, Grant};
+use crate::actors::db::DbError;
 use crate::auth::refresh::{Credential, CredentialKind, Presented};
 use crate::auth::revocation::RevokeReason;
 use crate::clock::Timestamp;
-use crate::db::Conn;
+use crate::db::{self, Conn};
 use crate::models::audit_events::Action;
 use crate::models::logins::{self, LiveLogin, LoginKind, Scope};
 use crate::models::users::{self, User};
@@ -41,15 +43,26 @@ impl Accounts {
         let outcome = if is_ours {
             // Strangers cannot make one up, so it may wait for a place in a queue that they have filled.
             let rotate = self.rotating(credential.clone(), true);
-            self.0.logins.revoke_patiently(RevokeReason::RefreshReuse, rotate).await?
+            let outcome = self.0.logins.change_with(RevokeReason::RefreshReuse, true, rotate).await;
+            if let Err(Error::Db(DbError::Unwritable)) = outcome {
+                // On a full disk a token is not changed, but a login is still revoked.
+                self.revoke_if_reused(credential.clone()).await?;
+            }
+            outcome?
         } else {
             // It may be made up: it has to name a login before it is worth the lock of a writer.
             self.find_token_login(&credential).await?;
             let rotate = self.rotating(credential.clone(), false);
-            self.0.logins.revoke_with(RevokeReason::RefreshReuse, rotate).await?
+            self.0.logins.change_with(RevokeReason::RefreshReuse, false, rotate).await?
         };
         match outcome {
-            Outcome::Granted(user, next, now) => self.grant(*user, next, now),
+            Outcome::Granted(user, next, now) => {
+                if user.unused_since.is_some() {
+                    let user = user.clone();
+                    self.0.db.run_writing(move |conn| Ok::<_, Error>(mark_used(conn, &user)?)).await?;
+                }
+                self.grant(*user, next, now)
+            }
             Outcome::Refused => Err(Error::InvalidRefreshToken),
             Outcome::Unknown(stored) => self.judge_untagged(credential, stored).await,
         }
@@ -96,6 +109,25 @@ impl Accounts {
         }
     }
 
+    /// Revokes the login of a token of ours that is neither the current one nor the one before; writes nothing else.
+    async fn revoke_if_reused(&self, presented: Credential) -> Result<(), Error> {
+        let this = self.clone();
+        self.0
+            .logins
+            .revoke_with(RevokeReason::RefreshReuse, move |conn| {
+                let now = this.0.clock.now();
+                let Some(login) = logins::lock_live(conn, presented.login, now)? else {
+                    return Ok(((), None));
+                };
+                let (hash, next) = (presented.hash(), this.0.credentials.next(&presented).hash());
+                let current = login.refresh_hash.as_deref();
+                let good = current == Some(&hash) || current == Some(&next) && in_grace(&login, now);
+                let scope = if good { None } else { Some(this.note_reuse(conn, &login, now)?) };
+                Ok::<_, Error>(((), scope))
+            })
+            .await
+    }
+
     /// Whether the login that `presented` names is one that has refresh tokens.
     async fn find_token_login(&self, presented: &Credential) -> Result<(), Error> {
         let (id, clock) = (presented.login, self.0.clock.clone());
@@ -120,7 +152,7 @@ impl Accounts {
             // It commits although the answer is an error.
             self.0
                 .logins
-                .revoke_patiently(RevokeReason::RefreshReuse, move |conn| {
+                .revoke_with(RevokeReason::RefreshReuse, move |conn| {
                     let now = this.0.clock.now();
                     let live = logins::lock_live(conn, login, now)?;
                     let scope = live.map(|live| this.note_reuse(conn, &live, now)).transpose()?;
@@ -137,6 +169,15 @@ impl Accounts {
         self.note(conn, Action::RefreshReused, Some(login.user_id), None, now)?;
         Ok(Scope::Login(login.id))
     }
+}
+
+/// Notes that an account is used again after its registration. In a transaction of its own: a user is locked before
+/// their logins.
+pub(super) fn mark_used(conn: &mut Conn, user: &User) -> QueryResult<()> {
+    if user.unused_since.is_some() {
+        db::write(conn, |conn| users::mark_used(conn, user))?;
+    }
+    Ok(())
 }
 
 fn in_grace(login: &LiveLogin, now: Timestamp) -> bool {

@@ -1,6 +1,7 @@
 //! Opening an account.
 
 use super::error::on_duplicate;
+use super::mails::Asker;
 use super::{Accounts, Device, Error, Grant};
 use crate::actors::hasher::{Class, Lane};
 use crate::db;
@@ -35,7 +36,8 @@ impl Accounts {
         let lane = Lane::new(Class::Registration, device.caller());
         let password_hash = self.0.hasher.hash_chosen::<Error>(lane, password, about.collect()).await?;
         let has_mail = email.is_some();
-        let user = NewUser { id: UserId(self.0.clock.new_id()), username, email, password_hash };
+        let user =
+            NewUser { id: UserId(self.0.clock.new_id()), username, email, password_hash, on_trial: true };
         let this = self.clone();
         let grant = self
             .0
@@ -46,14 +48,22 @@ impl Accounts {
                     users::insert(conn, &user, now)
                         .map_err(|error| on_duplicate(error, Error::UsernameTaken))?;
                     if let Some(email) = &user.email {
-                        this.post(conn, MailKind::VerifyEmail, user.id, email.as_str(), now)?;
+                        let asker = Asker::Client(device.ip);
+                        this.post_link(
+                            conn,
+                            (MailKind::VerifyEmail, Some(user.id)),
+                            email.as_str(),
+                            asker,
+                            now,
+                        )?;
                     }
                     this.note(conn, Action::Registered, Some(user.id), device.ip, now)?;
                     let credential = this.begin_login(conn, user.id, &device, now)?;
                     let user = users::find(conn, user.id)?.ok_or(Error::NotFound)?;
                     Ok::<_, Error>((user, credential, now))
                 })?;
-                this.grant(user, credential, now)
+                let token = this.device_token(user.id, None);
+                this.grant(user, credential, now).map(|grant| Grant { device_token: Some(token), ..grant })
             })
             .await?;
         if has_mail {

@@ -2,13 +2,15 @@
 
 use diesel::QueryResult;
 
+use super::guessing::Attempt;
 use super::{Accounts, Device, Error, Profile};
-use crate::actors::hasher::{Caller, Class, Lane};
+use crate::actors::hasher::{Class, Lane};
 use crate::auth::refresh::{Credential, CredentialKind};
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
 use crate::domain::{Email, LoginId, Password, UserId, Username};
 use crate::models::audit_events::Action;
+use crate::models::failed_attempts;
 use crate::models::logins::{self, LoginKind, NewLogin};
 use crate::models::users::{self, User};
 
@@ -20,39 +22,51 @@ pub struct Grant {
     pub expires_in: i64,
     /// A refresh token or a cookie, by its kind.
     pub credential: Credential,
+    /// After a sign-in: by what this device is known the next time.
+    pub device_token: Option<String>,
 }
 
 impl Accounts {
-    /// Signs in by username, or by address whoever proved it. Every way to fail does the same work.
+    /// Signs in by username, or by an address that was verified. Every way to fail does the same work.
     ///
     /// # Errors
-    /// [`Error::InvalidCredentials`] for every cause; those of the database and the hasher.
+    /// [`Error::InvalidCredentials`] for every cause; [`Error::TooManyAttempts`] after too many failures, whether there
+    /// is such an account or not; those of the database and the hasher.
     pub async fn sign_in(&self, login: &str, password: Password, device: Device) -> Result<Grant, Error> {
-        // A second look is for the one whose right password was rehashed meanwhile by another sign-in.
-        match self.try_sign_in(login, password.clone(), device.clone()).await? {
-            Some(grant) => Ok(grant),
-            None => self.try_sign_in(login, password, device).await?.ok_or(Error::InvalidCredentials),
+        let mut attempt = self.begin_attempt(login, &device).await?;
+        // The second time is for a right password that another sign-in has rehashed meanwhile.
+        for _ in 0..2 {
+            match self.try_sign_in(&attempt, password.clone(), device.clone()).await {
+                Ok(Some(grant)) => return Ok(grant),
+                Ok(None) => {
+                    let Some(user) = &attempt.user else { break };
+                    let id = user.id;
+                    attempt.user =
+                        self.0.db.run(move |conn| Ok::<_, Error>(users::find_active(conn, id)?)).await?;
+                }
+                Err(Error::InvalidCredentials) => break,
+                Err(error) => {
+                    self.take_back(attempt).await;
+                    return Err(error);
+                }
+            }
         }
+        Err(Error::InvalidCredentials)
     }
 
     /// `None` if the password was right, and another one's or none by the time of the commit.
     async fn try_sign_in(
         &self,
-        login: &str,
+        attempt: &Attempt,
         password: Password,
         device: Device,
     ) -> Result<Option<Grant>, Error> {
-        let name = LoginName::parse(login);
-        let user = match name {
-            Some(name) => self.0.db.run(move |conn| Ok::<_, Error>(name.find_user(conn)?)).await?,
-            None => None,
-        };
         // A disabled user is nobody: a check that succeeds does less work than one that fails.
-        let user = user.filter(|user| user.disabled_at.is_none());
-        let stored = user.as_ref().map(|user| user.password_hash.clone());
-        let lane = Lane::new(Class::SignIn, device.caller());
+        let stored = attempt.user.as_ref().map(|user| user.password_hash.clone());
+        let known = attempt.known_device.is_some();
+        let lane = Lane { known, ..Lane::new(Class::SignIn, device.caller()) };
         let verified = self.0.hasher.verify(lane, password.clone(), stored).await?;
-        let Some(user) = user.filter(|_| verified.ok) else {
+        let Some(user) = attempt.user.clone().filter(|_| verified.ok) else {
             return Err(Error::InvalidCredentials);
         };
         let new_hash = if verified.rehash {
@@ -66,7 +80,7 @@ impl Accounts {
         } else {
             None
         };
-        let this = self.clone();
+        let (this, slot, known_device) = (self.clone(), attempt.slot(), attempt.known_device);
         self.0
             .db
             .run_writing(move |conn| {
@@ -81,13 +95,25 @@ impl Accounts {
                     if let Some(hash) = new_hash {
                         users::set_password_hash(conn, user.id, &hash, now)?;
                     }
+                    failed_attempts::clear(conn, &slot)?;
+                    users::mark_used(conn, &user)?;
                     let credential = this.begin_login(conn, user.id, &device, now)?;
                     this.note(conn, Action::SignedIn, Some(user.id), device.ip, now)?;
                     Ok::<_, Error>(Some((user, credential, now)))
                 })?;
-                begun.map(|(user, credential, now)| this.grant(user, credential, now)).transpose()
+                let grant = |(user, credential, now): (User, Credential, _)| {
+                    let token = this.device_token(user.id, known_device);
+                    this.grant(user, credential, now)
+                        .map(|grant| Grant { device_token: Some(token), ..grant })
+                };
+                begun.map(grant).transpose()
             })
             .await
+    }
+
+    /// What a device keeps to be known by: the token that it has, or a new one.
+    pub(super) fn device_token(&self, user: UserId, known: Option<uuid::Uuid>) -> String {
+        self.0.device_key.issue(user, known.unwrap_or_else(|| self.0.clock.new_id()))
     }
 
     /// Adds the row of a login, inside the transaction that decided on it.
@@ -119,26 +145,11 @@ impl Accounts {
 
     /// Signs the access token. `now` is the time of the transaction in which the login stood.
     pub(super) fn grant(&self, user: User, credential: Credential, now: Timestamp) -> Result<Grant, Error> {
-        Ok(Grant {
-            access_token: self.0.tokens.issue(user.id, &user.username, credential.login, now)?,
-            expires_in: self.0.tokens.lifetime(),
-            credential,
-            user: user.into(),
-        })
-    }
-
-    /// Asks the current password again, before something that a stolen token must not do. Answers the user as
-    /// they were when it was right.
-    pub(super) async fn confirm(
-        &self,
-        user: UserId,
-        password: Password,
-        caller: Caller,
-    ) -> Result<User, Error> {
-        let user = self.active_user(user).await?;
-        let lane = Lane::new(Class::Owner, caller);
-        let verified = self.0.hasher.verify(lane, password, Some(user.password_hash.clone())).await?;
-        if verified.ok { Ok(user) } else { Err(Error::WrongPassword) }
+        let access_token = self.0.tokens.issue(user.id, &user.username, credential.login, now)?;
+        let expires_in = self.0.tokens.lifetime();
+        let admitted = self.0.logins.sessions.revocations().admitted();
+        admitted.note(credential.login, now + chrono::TimeDelta::seconds(expires_in));
+        Ok(Grant { access_token, expires_in, credential, device_token: None, user: user.into() })
     }
 }
 
@@ -161,6 +172,14 @@ impl LoginName {
             Email::parse(text).ok().map(Self::Email)
         } else {
             Username::parse(text).ok().map(Self::Username)
+        }
+    }
+
+    /// In its folded form.
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            Self::Username(username) => username.folded(),
+            Self::Email(email) => email.as_str(),
         }
     }
 

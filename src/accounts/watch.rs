@@ -1,39 +1,46 @@
-//! The poll that notices what others did: a row changed by another node, by the command line, by hand, or by
+//! The polls that notice what others did: a row changed by another node, by the command line, by hand, or by
 //! this node when its own message was lost. A revocation is a row; this makes it true here within a second.
 
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use diesel::QueryResult;
 
 use super::{Accounts, Logins};
 use crate::actors::db::DbError;
+use crate::auth::freshness::{Freshness, LIMIT};
 use crate::auth::revocation::RevokeReason;
-use crate::db::Conn;
 use crate::domain::LoginId;
 use crate::models::logins;
 
-/// How often rows are looked at, in real time.
+/// How often rows are polled, in real time.
 pub const PACE: Duration = Duration::from_secs(1);
 
-/// How long a look may take. Less than half of what a look may be old (`freshness::LIMIT`): that is how old the last one
+/// How long a poll may take. Less than half of what a poll may be old (`freshness::LIMIT`): that is how old the last one
 /// is when the next one ends.
-const LOOK: Duration = Duration::from_millis(1400);
+const POLL: Duration = Duration::from_millis(1400);
 
-/// How much further a look reaches back than an access token lives: other nodes' clocks may run behind, and a
+/// How much further a poll reaches back than an access token lives: other nodes' clocks may run behind, and a
 /// transaction commits later than the moment it wrote down. More than the leeway of a token's `iat`.
 pub(super) const OVERLAP: TimeDelta = TimeDelta::minutes(2);
+
+/// How long polls may fail before this node closes its sockets, so that their clients go to another one.
+const CUT_OFF: Duration = LIMIT.saturating_add(Duration::from_secs(10));
+
+/// How long logins that are let in for the first time wait for others, to be checked together.
+const TOGETHER: Duration = Duration::from_millis(50);
 
 /// Login ids to ask for in one statement.
 const CHUNK: usize = 500;
 
-/// Why a look failed. The next one sees what it missed.
+/// Why a poll failed. The next one sees what it missed.
 #[derive(Debug, thiserror::Error)]
 pub enum PollError {
     #[error(transparent)]
     Db(#[from] DbError),
     #[error(transparent)]
     Query(#[from] diesel::result::Error),
+    #[error("the database takes too long")]
+    Slow,
 }
 
 impl Logins {
@@ -44,62 +51,111 @@ impl Logins {
     /// [`PollError`].
     pub async fn poll(&self) -> Result<(), PollError> {
         let since = self.clock.now() - self.access_ttl() - OVERLAP;
-        self.look(move |conn| logins::revoked_and_seen_since(conn, since)).await
-    }
-
-    /// Whether the logins with live sockets still stand: this finds a row that was deleted.
-    async fn poll_live(&self) -> Result<(), PollError> {
-        for ids in self.sessions.logins().chunks(CHUNK) {
-            let ids = ids.to_vec();
-            self.look(move |conn| logins::ended_among(conn, &ids)).await?;
-        }
-        Ok(())
-    }
-
-    async fn look(
-        &self,
-        find: impl FnOnce(&mut Conn) -> QueryResult<Vec<(LoginId, RevokeReason)>> + Send + 'static,
-    ) -> Result<(), PollError> {
         let this = self.clone();
         self.db
             .run_watch(move |conn| {
-                this.announce(find(conn)?);
+                this.announce(logins::revoked_and_seen_since(conn, since)?);
                 Ok(())
             })
             .await
     }
+
+    /// Whether the logins that have live sockets, or were let in lately, are still active. This finds a row that was
+    /// deleted, and a user who was deleted or disabled by hand.
+    async fn poll_live(&self) -> Result<(), PollError> {
+        let mut ids = self.sessions.logins();
+        ids.append(&mut self.sessions.revocations().admitted().live(self.clock.now()));
+        ids.sort_unstable();
+        ids.dedup();
+        self.check(ids).await
+    }
+
+    async fn check(&self, ids: Vec<LoginId>) -> Result<(), PollError> {
+        for ids in ids.chunks(CHUNK) {
+            let (this, ids) = (self.clone(), ids.to_vec());
+            let by_user = self
+                .db
+                .run_watch(move |conn| {
+                    let ended = logins::ended_among(conn, &ids)?;
+                    let is_news = |login: LoginId| this.sessions.revocations().get(login).is_none();
+                    let by_user = ended.iter().filter(|ended| ended.by_user && is_news(ended.id));
+                    let by_user: Vec<_> = by_user.map(|ended| (ended.id, ended.reason)).collect();
+                    this.announce(ended.iter().map(|ended| (ended.id, ended.reason)));
+                    Ok::<_, PollError>(by_user)
+                })
+                .await?;
+            self.revoke_rows(&by_user);
+        }
+        Ok(())
+    }
+
+    /// Says in the rows of these logins what is true of their user, for nodes that have not let them in yet. Here they
+    /// are refused already.
+    fn revoke_rows(&self, ended: &[(LoginId, RevokeReason)]) {
+        for reason in [RevokeReason::AccountDeleted, RevokeReason::AccountDisabled] {
+            let ids: Vec<_> = ended.iter().filter(|(_, why)| *why == reason).map(|(id, _)| *id).collect();
+            if !ids.is_empty() {
+                let this = self.clone();
+                actix::spawn(async move {
+                    if let Err(error) = this.revoke_all(ids, reason).await {
+                        tracing::warn!(%error, "the logins of a user who is gone are not marked as revoked yet");
+                    }
+                });
+            }
+        }
+    }
 }
 
 impl Accounts {
-    /// Looks every [`PACE`], for ever.
+    /// Polls every [`PACE`], for ever.
     pub async fn watch(self) {
-        futures_util::join!(self.watch_revoked(), self.watch_others());
+        futures_util::join!(
+            self.watch_revoked(),
+            self.watch_others(),
+            self.watch_admitted(),
+            self.watch_disk()
+        );
     }
 
     async fn watch_revoked(&self) {
-        let freshness = self.logins().sessions.revocations().freshness();
+        let sessions = &self.logins().sessions;
+        let freshness = sessions.revocations().freshness();
         let mut pace = pace();
+        let mut failing_since = None;
         loop {
             pace.tick().await;
             let began = freshness.begin();
-            #[expect(clippy::disallowed_methods, reason = "a database's real pace; no rule depends on it")]
-            let looked = tokio::time::timeout(LOOK, self.logins().poll()).await;
-            match &looked {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(%error, "could not look for revocations"),
-                Err(_) => tracing::error!("could not look for revocations: the database takes too long"),
+            let polled = self.poll_all(freshness.is_sure()).await;
+            if let Err(error) = &polled {
+                tracing::error!(%error, "could not poll for revocations");
             }
-            freshness.ended(began, matches!(looked, Ok(Ok(()))));
-            if freshness.was_away() {
-                // Stopped while it looked: what it saw is from before.
+            if freshness.ended(began, polled.is_ok()) {
+                // Stopped while it polled: what it saw is from before.
+                failing_since = None;
                 pace.reset_immediately();
-                continue;
+            } else if polled.is_ok() {
+                failing_since = None;
+                sessions.revocations().prune(self.0.clock.now());
+            } else if Freshness::is_past(*failing_since.get_or_insert(began), CUT_OFF) {
+                sessions.close_cut_off();
             }
-            self.logins().sessions.revocations().prune(self.0.clock.now());
         }
     }
 
-    /// Beside the other: with many sockets it takes longer, and nobody waits for it.
+    async fn poll_all(&self, is_sure: bool) -> Result<(), PollError> {
+        within(self.logins().poll()).await?;
+        if is_sure {
+            return Ok(());
+        }
+        // After a gap also what only the other poll finds, before anything is answered.
+        match within(self.logins().poll_live()).await {
+            // With so many sockets that it takes longer than a poll may, nothing would ever be answered.
+            Err(PollError::Slow) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Beside the other: with many sockets it takes longer, and no request waits for it.
     async fn watch_others(&self) {
         let mut pace = pace();
         loop {
@@ -108,10 +164,44 @@ impl Accounts {
                 tracing::error!(%error, "could not read the signing keys again");
             }
             if let Err(error) = self.logins().poll_live().await {
-                tracing::error!(%error, "could not look at the logins of live sockets");
+                tracing::error!(%error, "could not poll the logins of live sockets");
             }
         }
     }
+
+    /// Checks logins soon after they were first let in, instead of with the next poll.
+    async fn watch_admitted(&self) {
+        let admitted = self.logins().sessions.revocations().admitted();
+        loop {
+            admitted.arrived().await;
+            #[expect(clippy::disallowed_methods, reason = "a database's real pace; no rule depends on it")]
+            tokio::time::sleep(TOGETHER).await;
+            if let Err(error) = self.logins().check(admitted.take_unchecked()).await {
+                // The poll of all has them as well.
+                tracing::debug!(%error, "could not check logins that came in");
+            }
+        }
+    }
+}
+
+impl Accounts {
+    /// Holds space in reserve for sign-outs, and sees when writes that failed go well again.
+    async fn watch_disk(&self) {
+        self.0.db.hold_reserve().await;
+        let mut pace = pace();
+        loop {
+            pace.tick().await;
+            if let Err(error) = self.0.db.tend_disk().await {
+                // Said when it began.
+                tracing::debug!(%error, "still");
+            }
+        }
+    }
+}
+
+async fn within(poll: impl Future<Output = Result<(), PollError>>) -> Result<(), PollError> {
+    #[expect(clippy::disallowed_methods, reason = "a database's real pace; no rule depends on it")]
+    tokio::time::timeout(POLL, poll).await.unwrap_or(Err(PollError::Slow))
 }
 
 fn pace() -> tokio::time::Interval {

@@ -4,9 +4,11 @@
 //! that is how it is learned. Redis only carries what is said on one channel and keeps nothing, so it may be
 //! restarted, emptied or lost, and any node of a Redis Cluster does.
 
-mod peers;
-mod wire;
+mod budget;
+pub mod peers;
+pub mod wire;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -16,6 +18,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, AsyncConnectionConfig, Client, RedisError};
 use tokio::sync::{mpsc, oneshot};
 
+use self::budget::Budgets;
 use self::peers::{Effect, Peers};
 use self::wire::{EndedLogin, Envelope, Gone, Listed, News, NodeId};
 use super::session_manager::Sessions;
@@ -41,8 +44,8 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 /// News that may wait to be said. A revocation that does not fit is learned from the rows, the rest with a list.
 const WAITING: usize = 65_536;
 
-/// How often a list is said at most.
-const LISTS: Duration = Duration::from_millis(250);
+/// How long requests for a list, and questions to others, are gathered: one answer is for all.
+const GATHER: Duration = Duration::from_millis(250);
 
 /// Changes that are said in one message.
 const BATCH: usize = 500;
@@ -85,7 +88,9 @@ impl Cluster {
             outgoing,
             lost: Arc::clone(&lost),
             list_wanted: false,
+            to_ask: HashSet::new(),
             peers: Peers::new(id),
+            budgets: Budgets::default(),
         };
         Ok((Self(Some(Speaker { news, lost })), Some(node)))
     }
@@ -131,9 +136,12 @@ pub struct Node {
     channel: String,
     outgoing: mpsc::Receiver<Outgoing>,
     lost: Arc<AtomicBool>,
-    /// Somebody wants all our sessions.
+    /// Another node wants all our sessions.
     list_wanted: bool,
+    /// Nodes to ask for theirs.
+    to_ask: HashSet<NodeId>,
     peers: Peers,
+    budgets: Budgets,
 }
 
 #[expect(clippy::disallowed_methods, reason = "other machines' real pace, whatever a test's clock says")]
@@ -207,19 +215,18 @@ impl Node {
 
         let mut beat = tokio::time::interval(BEAT);
         let mut tick = tokio::time::interval(Duration::from_secs(1));
-        // After a restart of Redis everybody asks at once: one list is for all.
-        let mut lists = tokio::time::interval(LISTS);
+        let mut gather = tokio::time::interval(GATHER);
         let mut came_back = now();
         loop {
             let effects = tokio::select! {
                 message = heard.next() => {
                     let Some(message) = message else { return Err(Broken::Ended) };
-                    match serde_json::from_slice::<Envelope>(message.get_payload_bytes()) {
-                        Ok(envelope) => self.peers.receive(envelope, now()),
-                        Err(error) => {
-                            tracing::warn!(%error, "not understood what another node said");
-                            continue;
-                        }
+                    if self.budgets.is_others_turn() {
+                        tokio::task::yield_now().await;
+                    }
+                    match self.budgets.read(self.id, message.get_payload_bytes(), now()) {
+                        Some(envelope) => self.peers.receive(envelope, now()),
+                        None => continue,
                     }
                 }
                 Some(news) = self.outgoing.recv() => {
@@ -232,9 +239,14 @@ impl Node {
                     self.say(&mut redis, News::Beat).await?;
                     continue;
                 }
-                _ = lists.tick() => {
-                    if self.lost.swap(false, Ordering::AcqRel) | std::mem::take(&mut self.list_wanted) {
+                _ = gather.tick() => {
+                    self.list_wanted |= self.lost.swap(false, Ordering::AcqRel);
+                    if self.list_wanted && self.budgets.may_list(now()) {
+                        self.list_wanted = false;
                         self.list(&mut redis, sessions).await?;
+                    }
+                    for of in std::mem::take(&mut self.to_ask) {
+                        self.say(&mut redis, News::Ask { of }).await?;
                     }
                     continue;
                 }
@@ -251,7 +263,7 @@ impl Node {
             for effect in carry_out(effects, sessions, ended) {
                 match effect {
                     Effect::SendList => self.list_wanted = true,
-                    Effect::Ask(of) => self.say(&mut redis, News::Ask { of }).await?,
+                    Effect::Ask(of) if self.to_ask.len() < peers::MAX_PEERS => drop(self.to_ask.insert(of)),
                     _ => {}
                 }
             }
@@ -328,7 +340,9 @@ fn carry_out(
     for effect in effects {
         match effect {
             Effect::Add(listed) => sessions.came_elsewhere(listed.into()),
-            Effect::Remove(Gone { user, session }) => sessions.went_elsewhere(user, session),
+            Effect::Remove(gone) => {
+                sessions.went_elsewhere(gone.into_iter().map(|gone| (gone.user, gone.session)).collect());
+            }
             Effect::End(logins) => ended(logins),
             Effect::SendList | Effect::Ask(_) => to_say.push(effect),
             Effect::Heard => {}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix::{Actor, Addr, Handler, Message, SyncArbiter, SyncContext};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::db::{Conn, Pool};
+use crate::db::{self, Conn, Disk, Pool};
 
 /// Work that may wait for each executor thread. A query takes about a millisecond: past this a caller is
 /// better told to come back.
@@ -26,6 +26,9 @@ pub enum DbError {
     Full,
     #[error("no database connection")]
     NoConnection,
+    /// Not the work's fault. Said in the log when it begins.
+    #[error("the database cannot be written: is the disk full?")]
+    Unwritable,
     #[error("database work panicked")]
     Panicked,
     #[error("the database executors have stopped")]
@@ -49,6 +52,7 @@ pub struct Db {
     /// and keeps a thread from those who only read; here writers queue in their order. PostgreSQL has many, but
     /// not all threads.
     writers: Arc<Semaphore>,
+    disk: Disk,
 }
 
 impl Db {
@@ -56,14 +60,51 @@ impl Db {
     pub fn start(pool: Pool, executors: usize) -> Self {
         // One thread is left to those who only read: writers may wait for each other's locks.
         let writers = if pool.has_one_writer() { 1 } else { executors.saturating_sub(1).max(1) };
-        let for_watchers = pool.clone();
+        let (for_watchers, disk) = (pool.clone(), pool.disk().clone());
         Self {
             watchers: SyncArbiter::start(WATCHERS, move || DbExecutor { pool: for_watchers.clone() }),
             executors: SyncArbiter::start(executors, move || DbExecutor { pool: pool.clone() }),
             permits: Arc::new(Semaphore::new(executors * QUEUE_PER_EXECUTOR)),
             patient: Arc::new(Semaphore::new(PATIENT)),
             writers: Arc::new(Semaphore::new(writers)),
+            disk,
         }
+    }
+
+    /// The last write failed, and not through its own fault.
+    #[must_use]
+    pub fn is_unwritable(&self) -> bool {
+        self.disk.is_failing()
+    }
+
+    /// Holds space in reserve from now on, for [`Db::run_revoking`].
+    pub async fn hold_reserve(&self) {
+        let held = async {
+            let hold = |pool: &Pool| {
+                pool.disk().hold_reserve();
+                Ok(Ok::<_, DbError>(()))
+            };
+            self.in_turn(self.permit()?, hold).await
+        };
+        if let Err(error) = held.await {
+            tracing::warn!(%error, "no space is held in reserve for sign-outs yet");
+        }
+    }
+
+    /// To be called every second or so: makes the reserve whole, and sees whether writes that failed go well again.
+    ///
+    /// # Errors
+    /// [`DbError::Unwritable`] while they do not.
+    pub async fn tend_disk(&self) -> Result<(), DbError> {
+        if !self.disk.needs_care() {
+            return Ok(());
+        }
+        self.in_turn(self.permit()?, |pool: &Pool| {
+            let probe =
+                || pool.get().map_err(|_| diesel::result::Error::RollbackTransaction)?.work(db::probe);
+            Ok(pool.disk().tend(probe).map_err(|_| DbError::Unwritable))
+        })
+        .await
     }
 
     /// Runs `work`, which only reads, with a connection. It runs to its end even if the caller stops waiting.
@@ -78,7 +119,7 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        let (execute, outcome) = prepare(work, Some(self.permit()?));
+        let (execute, outcome) = prepare(|pool| perform(pool, work), Some(self.permit()?));
         self.executors.do_send(execute);
         outcome.await.unwrap_or(Err(DbError::Stopped))?
     }
@@ -96,7 +137,7 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        let (execute, outcome) = prepare(work, None);
+        let (execute, outcome) = prepare(|pool| perform(pool, work), None);
         self.watchers.do_send(execute);
         outcome.await.unwrap_or(Err(DbError::Stopped))?
     }
@@ -113,7 +154,7 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        self.write(work, self.permit()?).await
+        self.in_turn(self.permit()?, |pool: &Pool| write(pool, work)).await
     }
 
     /// The same for work that no flood may keep out: while the queue is full it waits for the next place, before
@@ -130,20 +171,30 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        let permit = if let Ok(permit) = self.permit() {
-            permit
-        } else {
-            let _place = self.patient.try_acquire().map_err(|_| DbError::Full)?;
-            // A permit that is given back goes to the first that waits, and to newcomers only if none does.
-            Arc::clone(&self.permits).acquire_owned().await.map_err(|_| DbError::Stopped)?
-        };
-        self.write(work, permit).await
+        self.in_turn(self.wait_for_permit().await?, |pool: &Pool| write(pool, work)).await
     }
 
-    async fn write<T, E>(
+    /// The same for `work` that ends logins: it must not fail because the disk is full either, so it is given what is held
+    /// in reserve, and done again.
+    ///
+    /// # Errors
+    /// As [`Db::run_writing_patiently`].
+    pub async fn run_revoking<T, E>(
         &self,
-        work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+        work: impl FnOnce(&mut Conn) -> Result<T, E> + Clone + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
+        self.in_turn(self.wait_for_permit().await?, |pool: &Pool| write_with_reserve(pool, work)).await
+    }
+
+    /// Runs `work` once it is its turn to write.
+    async fn in_turn<T, E>(
+        &self,
         permit: OwnedSemaphorePermit,
+        work: impl FnOnce(&Pool) -> Result<Result<T, E>, DbError> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
@@ -160,6 +211,15 @@ impl Db {
         outcome.await.unwrap_or(Err(DbError::Stopped))?
     }
 
+    async fn wait_for_permit(&self) -> Result<OwnedSemaphorePermit, DbError> {
+        if let Ok(permit) = self.permit() {
+            return Ok(permit);
+        }
+        let _place = self.patient.try_acquire().map_err(|_| DbError::Full)?;
+        // Those who do not wait get none as long as one does: a permit that is given back goes to the first.
+        Arc::clone(&self.permits).acquire_owned().await.map_err(|_| DbError::Stopped)
+    }
+
     fn permit(&self) -> Result<OwnedSemaphorePermit, DbError> {
         Arc::clone(&self.permits).try_acquire_owned().map_err(|_| DbError::Full)
     }
@@ -168,7 +228,7 @@ impl Db {
 /// Work that somebody queued runs to its end. A look for revocations, which has no permit, is of no use any more once
 /// nobody waits for it: behind a database that hung there may be many.
 fn prepare<T, E>(
-    work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+    work: impl FnOnce(&Pool) -> Result<Result<T, E>, DbError> + Send + 'static,
     permit: Option<OwnedSemaphorePermit>,
 ) -> (Execute, Outcome<T, E>)
 where
@@ -180,7 +240,7 @@ where
     let work = move |pool: &Pool| {
         if !(may_be_skipped && answer.is_closed()) {
             // Whoever asked may have left.
-            let _ = answer.send(perform(pool, work));
+            let _ = answer.send(work(pool));
         }
     };
     (Execute { work: Box::new(work), turn: None, _permit: permit }, outcome)
@@ -188,15 +248,62 @@ where
 
 /// Does `work` with a connection.
 fn perform<T, E>(pool: &Pool, work: impl FnOnce(&mut Conn) -> Result<T, E>) -> Result<Result<T, E>, DbError> {
+    attempt(pool, work).map(|(done, _)| done)
+}
+
+/// The same, and answers beside the result whether the disk is to blame for it.
+fn attempt<T, E>(
+    pool: &Pool,
+    work: impl FnOnce(&mut Conn) -> Result<T, E>,
+) -> Result<(Result<T, E>, Option<String>), DbError> {
     // A panic would end an executor's thread for good, and with the last one all database work.
     let done = catch_unwind(AssertUnwindSafe(|| {
         let mut conn = pool.get().map_err(|error| {
             tracing::error!(%error, "no database connection");
             DbError::NoConnection
         })?;
-        Ok(conn.work(work))
+        let done = conn.work(work);
+        let fault = if done.is_err() { conn.fault() } else { None };
+        Ok((done, fault))
     }));
     done.unwrap_or(Err(DbError::Panicked))
+}
+
+/// Does `work` that writes.
+fn write<T, E>(pool: &Pool, work: impl FnOnce(&mut Conn) -> Result<T, E>) -> Result<Result<T, E>, DbError> {
+    match attempt(pool, work)? {
+        (done, None) => Ok(done),
+        (_, Some(cause)) => {
+            pool.disk().failed(&cause);
+            Err(DbError::Unwritable)
+        }
+    }
+}
+
+/// The same with the space in reserve, as much as it takes. What is left of it is taken again at once: it is for
+/// nothing else.
+fn write_with_reserve<T, E>(
+    pool: &Pool,
+    work: impl FnOnce(&mut Conn) -> Result<T, E> + Clone,
+) -> Result<Result<T, E>, DbError> {
+    let mut given = false;
+    let done = loop {
+        match attempt(pool, work.clone()) {
+            Ok((_, Some(cause))) => {
+                pool.disk().failed(&cause);
+                if !pool.disk().give() {
+                    break Err(DbError::Unwritable);
+                }
+                given = true;
+            }
+            Ok((done, None)) => break Ok(done),
+            Err(error) => break Err(error),
+        }
+    };
+    if given {
+        pool.disk().retake();
+    }
+    done
 }
 
 struct DbExecutor {

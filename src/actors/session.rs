@@ -1,8 +1,10 @@
 //! `Session`: the actor of one live socket. A shell round `crate::session`: it feeds the rules, carries out
 //! what they answer, and keeps the socket registered while it is signed in.
 
+mod cut_off;
 mod entrance;
 mod handlers;
+mod lists;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -10,14 +12,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, Message, SpawnHandle, WrapFuture};
-use tokio::sync::watch;
 
+use self::lists::Lists;
 use super::carrier::{Carrier, Full};
 use super::session_manager::{Ticket, WaitingTicket, WorkerSessions};
-use crate::auth::freshness::Presence;
+use crate::auth::freshness::Knowledge;
 use crate::auth::tokens::TokenError;
 use crate::clock::Clock;
-use crate::domain::{Access, SessionId, UserId};
+use crate::domain::{Access, SessionId};
 use crate::events::{Emits, Events};
 use crate::protocol::{CloseReason, NamespaceId, ReplyTo, ServerMessage};
 use crate::session::{self, Effect, Rules};
@@ -63,9 +65,10 @@ pub struct Session<C: Carrier> {
     waiting: Option<WaitingTicket>,
     closing: Option<CloseReason>,
     alarm: Option<(Instant, SpawnHandle)>,
-    /// It is sent the user's sessions whenever they change.
-    watching: bool,
-    /// Requests that wait until earlier answers are read. Bounded, as the carrier takes none meanwhile.
+    /// There once it has asked for the user's sessions.
+    lists: Option<Box<Lists>>,
+    /// Requests that wait until earlier answers are read, or until this process knows again who is signed in. Bounded,
+    /// as the carrier takes none meanwhile.
     backlog: VecDeque<C::Message>,
     /// What handlers send on their own; none before the first has run.
     emits: Option<Emits>,
@@ -105,7 +108,7 @@ impl<C: Carrier> Session<C> {
             waiting: None,
             closing: None,
             alarm: None,
-            watching: false,
+            lists: None,
             backlog: VecDeque::new(),
             emits: None,
             watching_emits: false,
@@ -124,18 +127,18 @@ impl<C: Carrier> Session<C> {
         if self.closing.is_some() {
             return;
         }
-        let presence = self.sessions.revocations().freshness().presence();
+        let knowledge = self.knowledge();
         if !self.backlog.is_empty() {
             self.backlog.push_back(message);
-        } else if presence == Presence::Away || self.carrier.congested() {
+        } else if knowledge == Knowledge::Stale || self.carrier.congested() {
             // It was there, though it may be a while since this was sent.
-            if presence == Presence::Away {
+            if knowledge == Knowledge::Stale {
                 self.heard();
             }
             self.backlog.push_back(message);
             self.carrier.hold(true);
-            self.wait_for_reader(context);
-        } else if presence == Presence::Here || !self.close_if_revoked(context) {
+            self.wait_to_answer(context);
+        } else if knowledge == Knowledge::Fresh || !self.close_if_revoked(context) {
             self.answer(&message, context);
         }
     }
@@ -154,50 +157,6 @@ impl<C: Carrier> Session<C> {
             Effect::WatchSessions => self.watch_sessions(message.to, context),
             effect => self.carry_out(effect, context),
         }
-    }
-
-    /// The client has to read first; or this process was stopped, and has to learn what happened meanwhile.
-    fn must_wait(&self) -> bool {
-        self.carrier.congested() || self.sessions.revocations().freshness().was_away()
-    }
-
-    /// For a process that has just learned what it missed: the manager's word for it may still be on its way.
-    fn close_if_revoked(&mut self, context: &mut C::Context) -> bool {
-        let login = self.rules.as_ref().and_then(session::Session::access).map(|access| access.login);
-        let ended = login.and_then(|login| self.sessions.revocations().get(login));
-        if let Some(reason) = ended {
-            self.close(reason.close_reason(), context);
-        }
-        ended.is_some()
-    }
-
-    fn wait_for_reader(&self, context: &mut C::Context) {
-        let (drained, back) = (self.carrier.drained(), self.sessions.revocations().freshness().back());
-        let wait = async move {
-            drained.await;
-            back.await;
-        };
-        context.spawn(wait.into_actor(self).map(|(), this, context| {
-            if this.close_if_revoked(context) {
-                return;
-            }
-            while !this.must_wait()
-                && let Some(message) = this.backlog.pop_front()
-            {
-                if this.closing.is_some() {
-                    this.backlog.clear();
-                    return;
-                }
-                this.answer(&message, context);
-            }
-            if this.backlog.is_empty() {
-                // It keeps no room for the next time.
-                this.backlog = VecDeque::new();
-                this.carrier.hold(false);
-            } else {
-                this.wait_for_reader(context);
-            }
-        }));
     }
 
     /// A sign of life that is no message.
@@ -271,42 +230,6 @@ impl<C: Carrier> Session<C> {
         }
     }
 
-    fn watch_sessions(&mut self, to: ReplyTo, context: &mut C::Context) {
-        let Some(access) = self.rules.as_ref().and_then(session::Session::access) else { return };
-        let user = access.user;
-        // Before the list is read, so that no change falls between.
-        let mut news = self.sessions.watch(user);
-        let sessions = match &mut news {
-            Some(news) => self.sessions.heard(user, news),
-            None => self.sessions.of_user(user),
-        };
-        self.send(&ServerMessage::Sessions { to, sessions }, context);
-        if let Some(news) = news
-            && !std::mem::replace(&mut self.watching, true)
-        {
-            self.wait_for_news(user, news, context);
-        }
-    }
-
-    fn wait_for_news(&self, user: UserId, mut news: watch::Receiver<()>, context: &mut C::Context) {
-        let drained = self.carrier.drained();
-        let wait = async move {
-            news.changed().await.ok()?;
-            // A client that reads slowly gets fewer lists, not a longer queue of them.
-            drained.await;
-            Some(news)
-        };
-        context.spawn(wait.into_actor(self).map(move |news, this, context| {
-            if let Some(mut news) = news
-                && this.closing.is_none()
-            {
-                let sessions = this.sessions.heard(user, &mut news);
-                this.send(&ServerMessage::Sessions { to: ReplyTo::default(), sessions }, context);
-                this.wait_for_news(user, news, context);
-            }
-        }));
-    }
-
     fn rearm(&mut self, context: &mut C::Context) {
         if self.closing.is_none()
             && let Some(rules) = &self.rules
@@ -339,14 +262,20 @@ impl<C: Carrier> Session<C> {
             context.stop();
             return;
         }
+        if self.is_cut_off() && !self.backlog.is_empty() {
+            // What it sends is not read meanwhile, its pongs neither.
+            self.heard();
+        }
         loop {
             let (now, unread) = (self.house.clock.instant(), self.carrier.unread());
             let Some(rules) = &mut self.rules else { return };
-            let effect = rules.tick(now, unread);
-            if matches!(effect, Effect::Nothing) {
-                break;
+            match rules.tick(now, unread) {
+                Effect::Nothing => break,
+                Effect::Send(message) => {
+                    self.when_fresh(context, move |this, context| this.send(&message, context));
+                }
+                effect => self.carry_out(effect, context),
             }
-            self.carry_out(effect, context);
             if self.closing.is_some() {
                 return;
             }
@@ -360,7 +289,7 @@ impl<C: Carrier> Actor for Session<C> {
 
     fn started(&mut self, context: &mut Self::Context) {
         match self.entry.take().map(|entry| *entry) {
-            Some(Entry::SignedIn(access)) => self.admitted(access, ReplyTo::default(), None, context),
+            Some(Entry::SignedIn(access)) => self.enter_signed_in(access, context),
             Some(Entry::Waiting(ticket)) => {
                 self.waiting = Some(ticket);
                 // Without a login: only a drain will close it.

@@ -18,8 +18,8 @@ use crate::config;
 use crate::domain::{LoginId, SessionId, UserId};
 use crate::protocol::{CloseReason, SessionInfo};
 
+use directory::{Addresses, Counts, Users};
 pub use directory::{Ticket, WaitingTicket};
-use directory::{Users, Waiting};
 
 /// While draining, each worker closes this many sessions every [`DRAIN_PACE`]: ten thousand clients that
 /// come back at the same instant would be the next outage.
@@ -35,7 +35,7 @@ struct Shared {
     revocations: Arc<Revocations>,
     users: Arc<Users>,
     cluster: Cluster,
-    waiting: Arc<Waiting>,
+    addresses: Arc<Addresses>,
     draining: watch::Sender<bool>,
     max_open: usize,
     /// Sessions that are registered, for a drain to wait on.
@@ -56,7 +56,10 @@ impl Sessions {
             revocations: Arc::default(),
             users: Arc::new(Users::new(limits.max_per_user, cluster.clone())),
             cluster,
-            waiting: Arc::new(Waiting::new(limits.max_waiting_per_address)),
+            addresses: Arc::new(Addresses::new(Counts {
+                open: limits.max_per_address,
+                waiting: limits.max_waiting_per_address,
+            })),
             draining: watch::Sender::new(false),
             max_open: limits.max_open,
             registered: watch::Sender::new(0),
@@ -71,6 +74,7 @@ impl Sessions {
             sessions: HashMap::new(),
             logins: HashMap::new(),
             draining: None,
+            cut_off: Vec::new(),
         }
         .start();
         self.0.managers.lock().unwrap_or_else(PoisonError::into_inner).push(manager.clone());
@@ -86,6 +90,12 @@ impl Sessions {
     pub fn close_logins(&self, ended: Vec<(LoginId, RevokeReason)>) {
         let ended: Arc<[_]> = ended.into();
         self.tell(|| CloseLogins(Arc::clone(&ended)));
+    }
+
+    /// Closes every session that has signed in, paced, as long as this process does not know who still is: their
+    /// clients are served elsewhere.
+    pub fn close_cut_off(&self) {
+        self.tell(|| CloseCutOff);
     }
 
     /// The other nodes.
@@ -105,8 +115,9 @@ impl Sessions {
         self.0.users.came_elsewhere(info);
     }
 
-    pub fn went_elsewhere(&self, user: UserId, session: SessionId) {
-        self.0.users.went_elsewhere(user, session);
+    /// Sessions on another node that have gone.
+    pub fn went_elsewhere(&self, gone: Vec<(UserId, SessionId)>) {
+        self.0.users.went_elsewhere(gone);
     }
 
     /// The user's live sessions, on all nodes that this one hears of, oldest first.
@@ -171,16 +182,22 @@ impl WorkerSessions {
         *self.all.0.registered.borrow() >= self.all.0.max_open
     }
 
-    /// A place among the user's sessions, or none if there are too many.
+    /// A place among the sessions of the user and of the address, or none if there are too many. With the place
+    /// that it has at its address, if it had to sign in first.
     #[must_use]
-    pub fn admit(&self, info: SessionInfo) -> Option<Ticket> {
-        Users::admit(&self.all.0.users, info)
+    pub fn admit(&self, info: SessionInfo, waiting: Option<WaitingTicket>) -> Option<Ticket> {
+        let place = match waiting {
+            Some(waiting) => waiting.into_place(),
+            None => Addresses::admit(&self.all.0.addresses, info.address),
+        };
+        Users::admit(&self.all.0.users, info, place?)
     }
 
-    /// A place among the sockets of an address that have not signed in, or none if there are too many.
+    /// A place among the sockets of an address, for one that has not signed in; or none if there are too many of
+    /// either kind.
     #[must_use]
     pub fn wait(&self, address: IpAddr) -> Option<WaitingTicket> {
-        Waiting::admit(&self.all.0.waiting, address)
+        Addresses::wait(&self.all.0.addresses, address)
     }
 
     #[must_use]
@@ -221,6 +238,8 @@ pub struct SessionManager {
     sessions: HashMap<SessionId, Registered>,
     logins: HashMap<LoginId, Vec<SessionId>>,
     draining: Option<Vec<SessionId>>,
+    /// Still to be closed, because the database is away.
+    cut_off: Vec<SessionId>,
 }
 
 struct Registered {
@@ -267,9 +286,29 @@ struct CloseLogins(Arc<[(LoginId, RevokeReason)]>);
 
 #[derive(Message)]
 #[rtype(result = "()")]
+struct CloseCutOff;
+
+#[derive(Message)]
+#[rtype(result = "()")]
 struct Drain;
 
 impl SessionManager {
+    fn close_cut_off(&mut self, context: &mut Context<Self>) {
+        if self.all.0.revocations.freshness().is_sure() {
+            self.cut_off = Vec::new();
+            return;
+        }
+        let batch = self.cut_off.split_off(self.cut_off.len().saturating_sub(DRAIN_BATCH));
+        for id in batch {
+            if let Some(registered) = self.sessions.get(&id) {
+                registered.session.do_send(Close(CloseReason::Overloaded));
+            }
+        }
+        if !self.cut_off.is_empty() {
+            context.run_later(DRAIN_PACE, Self::close_cut_off);
+        }
+    }
+
     fn forget(&mut self, id: SessionId) {
         let Some(registered) = self.sessions.remove(&id) else { return };
         if let Some(login) = registered.login
@@ -321,6 +360,19 @@ impl Handler<CloseLogins> for SessionManager {
                     registered.session.do_send(Close(reason.close_reason()));
                 }
             }
+        }
+    }
+}
+
+impl Handler<CloseCutOff> for SessionManager {
+    type Result = ();
+
+    fn handle(&mut self, CloseCutOff: CloseCutOff, context: &mut Context<Self>) {
+        // A pass that is under way goes on.
+        if self.cut_off.is_empty() {
+            let signed_in = self.sessions.iter().filter(|(_, registered)| registered.login.is_some());
+            self.cut_off = signed_in.map(|(id, _)| *id).collect();
+            self.close_cut_off(context);
         }
     }
 }

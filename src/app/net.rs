@@ -1,15 +1,15 @@
 //! Listening sockets, and what the kernel is told about each connection.
 
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::AsRawFd;
+use std::rc::Rc;
 use std::time::Duration;
 
-use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use crate::actors::carrier::{Lifeline, PeerSocket};
+use super::connections::http::Wire;
+use crate::actors::carrier::Lifeline;
 
 /// Connections that may wait to be accepted: a restart brings all clients back at once.
 const BACKLOG: i32 = 4096;
@@ -40,22 +40,17 @@ pub(super) fn local_address(listener: &TcpListener) -> Result<SocketAddr, String
     listener.local_addr().map_err(|error| format!("no local address: {error}"))
 }
 
-/// Notes an HTTP connection's descriptor, under TLS or not.
-pub(super) fn on_connect(connection: &dyn std::any::Any, data: &mut Extensions) {
-    let stream = connection
-        .downcast_ref::<TcpStream>()
-        .or_else(|| connection.downcast_ref::<TlsStream<TcpStream>>().map(|stream| stream.get_ref().0));
-    if let Some(stream) = stream {
-        let socket = tune(stream);
-        data.insert(socket);
-        data.insert(Lifeline::new(socket));
-    }
+/// Notes what requests on an HTTP connection need of it.
+pub(super) fn on_connect(wire: &Wire, data: &mut Extensions) {
+    let socket = wire.stream().peer_socket();
+    data.insert(socket);
+    data.insert(Lifeline::new(socket));
+    data.insert(Rc::clone(wire.conversation()));
 }
 
-pub(super) fn tune(stream: &TcpStream) -> PeerSocket {
+pub(super) fn tune(stream: &TcpStream) {
     let socket = SockRef::from(stream);
     // Each only tunes: a connection without it still works.
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
-    PeerSocket(stream.as_raw_fd())
 }

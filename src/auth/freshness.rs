@@ -1,7 +1,7 @@
 //! Whether this process knows of the revocations that there are.
 //!
-//! It learns of them by looking at the rows, every second. A process that was stopped for a while, or whose database
-//! does not answer, has not looked: what it knows is old, and a token that it thinks good may be revoked.
+//! It learns of them by polling the rows, every second. A process that was stopped for a while, or whose database
+//! does not answer, has not polled: what it knows is stale, and a token that it thinks good may be revoked.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,37 +9,35 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::watch;
 
-/// How old the last look may be.
+/// How old the last poll that went well may be.
 pub const LIMIT: Duration = Duration::from_secs(3);
 
-/// How long after a pause what was learned may still be on its way to those whom it concerns.
+/// How long after a gap what was learned may still be on its way to the sessions that it concerns.
 const AFTERMATH: Duration = Duration::from_secs(5);
 
-/// How long a request waits for the next one.
+/// How long a request waits for the next poll.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How this process has been of late.
+/// What this process knows of revocations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Presence {
-    Here,
-    /// Nobody has even tried to look at the rows for long: it was stopped, or could as well have been.
-    Away,
-    /// It was, a moment ago.
-    JustBack,
+pub enum Knowledge {
+    Fresh,
+    /// Fresh since a moment ago: what was missed before may not have reached every session yet.
+    Regained,
+    /// The last poll that went well is older than [`LIMIT`]: the process was stopped, or the database is away.
+    Stale,
 }
 
-/// When the rows were looked at.
+/// When the rows were polled.
 #[derive(Debug)]
 pub struct Freshness {
-    /// Somebody looks regularly.
+    /// A task polls regularly.
     watched: AtomicBool,
-    /// When the last look began that went well, and when it was last seen that looks come to an end: milliseconds of
-    /// a clock that goes on while the machine sleeps.
-    looked: AtomicU64,
-    tried: AtomicU64,
-    /// When it was last found that nobody had looked for long.
-    returned: AtomicU64,
-    looks: watch::Sender<()>,
+    /// When the last poll began that went well, in milliseconds of a clock that goes on while the machine sleeps.
+    polled: AtomicU64,
+    /// When a poll last ended a time in which nothing was known.
+    regained: AtomicU64,
+    gaps: watch::Sender<()>,
 }
 
 /// The process' real life, whatever a test's clock says.
@@ -49,129 +47,137 @@ fn now() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn is_old(moment: u64, now: u64) -> bool {
-    u128::from(now.saturating_sub(moment)) >= LIMIT.as_millis()
+fn has_passed(moment: u64, now: u64, time: Duration) -> bool {
+    u128::from(now.saturating_sub(moment)) >= time.as_millis()
 }
 
 impl Default for Freshness {
     fn default() -> Self {
         Self {
             watched: AtomicBool::new(false),
-            looked: AtomicU64::new(0),
-            tried: AtomicU64::new(0),
-            returned: AtomicU64::new(0),
-            looks: watch::Sender::new(()),
+            polled: AtomicU64::new(0),
+            regained: AtomicU64::new(0),
+            gaps: watch::Sender::new(()),
         }
     }
 }
 
 impl Freshness {
-    /// A look begins; its moment is for [`Freshness::ended`]. Before the first there was one, when it was started.
+    /// A poll begins; its moment is for [`Freshness::ended`]. The first one follows one at the start.
     #[must_use]
     pub fn begin(&self) -> u64 {
         let now = now();
         if !self.watched.load(Ordering::Acquire) {
-            self.looked.store(now, Ordering::Release);
-            self.tried.store(now, Ordering::Release);
+            self.polled.store(now, Ordering::Release);
             self.watched.store(true, Ordering::Release);
         }
         now
     }
 
-    /// The look that began then has ended, and found all there was or not.
-    pub fn ended(&self, began: u64, well: bool) {
-        self.ended_at(began, now(), well);
+    /// The poll that began then has ended, and found all there was or not. Answers whether the process was stopped
+    /// meanwhile: then what it saw is from before.
+    pub fn ended(&self, began: u64, well: bool) -> bool {
+        self.ended_at(began, now(), well)
     }
 
-    fn ended_at(&self, began: u64, now: u64, well: bool) {
+    fn ended_at(&self, began: u64, now: u64, well: bool) -> bool {
+        let stopped = has_passed(began, now, LIMIT);
         if well {
-            self.looked.store(began, Ordering::Release);
+            let before = self.polled.swap(began, Ordering::AcqRel);
+            if !stopped && has_passed(before, now, LIMIT) {
+                self.regained.store(now, Ordering::Release);
+                self.gaps.send_replace(());
+            }
         }
-        if is_old(self.tried.load(Ordering::Acquire), now) {
-            self.returned.store(now, Ordering::Release);
-        }
-        // One that took so long has slept, and what it saw is from before.
-        self.tried.store(if is_old(began, now) { began } else { now }, Ordering::Release);
-        self.looks.send_replace(());
+        stopped
+    }
+
+    /// Whether so much real time has passed since a poll began.
+    #[must_use]
+    pub fn is_past(began: u64, time: Duration) -> bool {
+        has_passed(began, now(), time)
     }
 
     /// What is known is not older than [`LIMIT`].
     #[must_use]
     pub fn is_sure(&self) -> bool {
-        !self.watched.load(Ordering::Acquire) || !is_old(self.looked.load(Ordering::Acquire), now())
+        self.knowledge() != Knowledge::Stale
     }
 
     #[must_use]
-    pub fn presence(&self) -> Presence {
+    pub fn knowledge(&self) -> Knowledge {
         if !self.watched.load(Ordering::Acquire) {
-            return Presence::Here;
+            return Knowledge::Fresh;
         }
         let now = now();
-        if is_old(self.tried.load(Ordering::Acquire), now) {
-            return Presence::Away;
+        if has_passed(self.polled.load(Ordering::Acquire), now, LIMIT) {
+            return Knowledge::Stale;
         }
-        let returned = self.returned.load(Ordering::Acquire);
-        let lately = u128::from(now.saturating_sub(returned)) < AFTERMATH.as_millis();
-        if returned != 0 && lately { Presence::JustBack } else { Presence::Here }
+        match self.regained.load(Ordering::Acquire) {
+            0 => Knowledge::Fresh,
+            regained if has_passed(regained, now, AFTERMATH) => Knowledge::Fresh,
+            _ => Knowledge::Regained,
+        }
     }
 
-    #[must_use]
-    pub fn was_away(&self) -> bool {
-        self.presence() == Presence::Away
+    /// Waits until what is known is fresh. Polls that fail wake no caller.
+    pub async fn regained(&self) {
+        let mut gaps = self.gaps.subscribe();
+        // The sender lives in `self`: waiting for it is never an error.
+        while !self.is_sure() && gaps.changed().await.is_ok() {}
     }
 
-    /// Waits for a look, if what is known is old; not for long.
+    /// The same, but not for long.
     pub async fn sure(&self) {
         if !self.is_sure() {
-            let mut looks = self.looks.subscribe();
-            let look = async { while !self.is_sure() && looks.changed().await.is_ok() {} };
             #[expect(clippy::disallowed_methods, reason = "a database's real pace; no rule depends on it")]
-            let _ = tokio::time::timeout(PATIENCE, look).await;
-        }
-    }
-
-    /// Waits until somebody has looked, or tried to.
-    pub fn back(&self) -> impl Future<Output = ()> + 'static + use<> {
-        let mut looks = self.looks.subscribe();
-        let away = self.was_away();
-        async move {
-            if away {
-                let _ = looks.changed().await;
-            }
+            let _ = tokio::time::timeout(PATIENCE, self.regained()).await;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     const AGO: u64 = 60_000;
 
     #[test]
-    fn what_nobody_looks_at_is_believed_and_an_old_look_is_not() {
+    fn without_polls_all_is_believed_and_an_old_poll_is_not() {
         let freshness = Freshness::default();
-        assert!(freshness.is_sure() && !freshness.was_away());
+        assert_eq!(freshness.knowledge(), Knowledge::Fresh);
         let began = freshness.begin();
-        assert!(freshness.is_sure() && !freshness.was_away(), "there was one at the start");
-        // Long ago, and nothing since.
-        freshness.ended_at(began.saturating_sub(AGO), began.saturating_sub(AGO), true);
-        assert!(!freshness.is_sure() && freshness.was_away());
-        freshness.ended(began, false);
-        assert!(!freshness.is_sure(), "the database is away, not the process");
-        assert_eq!(freshness.presence(), Presence::JustBack);
-        freshness.ended(began, true);
-        assert!(freshness.is_sure());
-        // A look that was under way when the process was stopped.
-        freshness.ended(began.saturating_sub(AGO), true);
-        assert!(!freshness.is_sure() && freshness.was_away());
+        assert_eq!(freshness.knowledge(), Knowledge::Fresh, "there was one at the start");
+        // Long ago, and none since.
+        let ago = began.saturating_sub(AGO);
+        assert!(!freshness.ended_at(ago, ago, true));
+        assert_eq!(freshness.knowledge(), Knowledge::Stale);
+        let mut waiting = Box::pin(freshness.regained());
+        assert!((&mut waiting).now_or_never().is_none());
+        assert!(!freshness.ended(began, false));
+        assert_eq!(freshness.knowledge(), Knowledge::Stale, "it failed");
+        assert!((&mut waiting).now_or_never().is_none());
+        assert!(!freshness.ended(began, true));
+        assert_eq!(freshness.knowledge(), Knowledge::Regained);
+        assert!((&mut waiting).now_or_never().is_some());
+        // A poll that was under way when the process was stopped.
+        assert!(freshness.ended(ago, true));
+        assert_eq!(freshness.knowledge(), Knowledge::Stale);
     }
 
     #[test]
-    fn looks_that_take_their_time_are_looks() {
+    fn a_slow_poll_is_one_and_a_gap_is_soon_forgotten() {
         let freshness = Freshness::default();
         let began = freshness.begin();
-        freshness.ended_at(began.saturating_sub(1400), began, false);
-        assert!(freshness.is_sure() && !freshness.was_away());
+        freshness.ended_at(began.saturating_sub(1400), began, true);
+        assert_eq!(freshness.knowledge(), Knowledge::Fresh);
+        let then = began.saturating_sub(10_000);
+        freshness.polled.store(then - AGO, Ordering::Release);
+        freshness.ended_at(then, then, true);
+        freshness.ended(began, true);
+        freshness.regained.store(then, Ordering::Release);
+        assert_eq!(freshness.knowledge(), Knowledge::Fresh);
     }
 }

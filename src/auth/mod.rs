@@ -1,7 +1,10 @@
 //! Tokens, password hashes and what was revoked lately. Pure: no actor, no database.
 
+pub mod admitted;
+pub mod device;
 pub mod foreign;
 pub mod freshness;
+pub mod guessing;
 pub mod keys;
 pub mod password;
 pub mod refresh;

@@ -132,6 +132,12 @@ impl CredentialKeys {
         Some(Presented { credential, is_ours })
     }
 
+    /// A key for another purpose, named by `purpose`. It tells nothing of this one.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&self.chain, purpose.as_bytes()).as_ref())
+    }
+
     /// The successor. Only the server can compute it.
     #[must_use]
     pub fn next(&self, current: &Credential) -> Credential {

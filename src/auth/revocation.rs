@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
+use super::admitted::AdmittedLogins;
 use super::freshness::Freshness;
 use crate::clock::Timestamp;
 use crate::domain::LoginId;
@@ -19,6 +20,8 @@ pub enum RevokeReason {
     PasswordReset,
     AccountDisabled,
     AccountDeleted,
+    /// Its current password was guessed at: the access token is in the wrong hands.
+    PasswordGuessed,
 }
 
 impl RevokeReason {
@@ -31,6 +34,7 @@ impl RevokeReason {
             Self::PasswordReset => "password_reset",
             Self::AccountDisabled => "account_disabled",
             Self::AccountDeleted => "account_deleted",
+            Self::PasswordGuessed => "password_guessed",
         }
     }
 
@@ -44,6 +48,7 @@ impl RevokeReason {
             Some("password_reset") => Self::PasswordReset,
             Some("account_disabled") => Self::AccountDisabled,
             Some("account_deleted") => Self::AccountDeleted,
+            Some("password_guessed") => Self::PasswordGuessed,
             _ => Self::SignedOut,
         }
     }
@@ -52,7 +57,7 @@ impl RevokeReason {
     #[must_use]
     pub const fn close_reason(self) -> CloseReason {
         match self {
-            Self::SignedOut | Self::RefreshReuse => CloseReason::SignedOut,
+            Self::SignedOut | Self::RefreshReuse | Self::PasswordGuessed => CloseReason::SignedOut,
             Self::PasswordChanged | Self::PasswordReset => CloseReason::PasswordChanged,
             Self::AccountDisabled | Self::AccountDeleted => CloseReason::AccountClosed,
         }
@@ -65,6 +70,7 @@ impl RevokeReason {
 pub struct Revocations {
     logins: RwLock<HashMap<LoginId, (RevokeReason, Timestamp)>>,
     freshness: Freshness,
+    admitted: AdmittedLogins,
 }
 
 impl Revocations {
@@ -72,6 +78,12 @@ impl Revocations {
     #[must_use]
     pub const fn freshness(&self) -> &Freshness {
         &self.freshness
+    }
+
+    /// The logins whose access tokens were let in lately, for a poll to check.
+    #[must_use]
+    pub const fn admitted(&self) -> &AdmittedLogins {
+        &self.admitted
     }
 
     /// Notes that a login ended. `until` is when its last access token will have expired. Answers whether

@@ -140,12 +140,7 @@ impl Tokens {
     /// # Errors
     /// [`TokenError::Invalid`] or [`TokenError::Expired`].
     pub fn verify(&self, token: &str) -> Result<Access, TokenError> {
-        if token.len() > MAX_LENGTH {
-            return Err(TokenError::Invalid);
-        }
-        // The cache keeps no token, only its hash.
-        let digest = digest::digest(&digest::SHA256, token.as_bytes());
-        let key: [u8; 32] = digest.as_ref().try_into().map_err(|_| TokenError::Invalid)?;
+        let key = cache_key(token).ok_or(TokenError::Invalid)?;
         let cached = self.cache().get(&key);
         let good = if let Some(good) = cached {
             good
@@ -160,6 +155,12 @@ impl Tokens {
             good
         };
         self.check_time(&good)
+    }
+
+    /// Whether the token's signature was verified lately. Says nothing of its time.
+    #[must_use]
+    pub fn knows(&self, token: &str) -> bool {
+        cache_key(token).is_some_and(|key| self.cache().get(&key).is_some())
     }
 
     /// The public keys, for whoever verifies tokens elsewhere.
@@ -233,6 +234,14 @@ impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tokens").field("keyring", &self.keyring()).finish_non_exhaustive()
     }
+}
+
+/// The cache keeps no token, only its hash. None for what is too long to be a token.
+fn cache_key(token: &str) -> Option<[u8; 32]> {
+    if token.len() > MAX_LENGTH {
+        return None;
+    }
+    digest::digest(&digest::SHA256, token.as_bytes()).as_ref().try_into().ok()
 }
 
 /// The tokens whose signatures were found good lately: a signature costs 40 us, and clients that reconnect

@@ -9,7 +9,7 @@ use doorward::accounts::import::{Import, Refused, Report};
 use doorward::app;
 use doorward::auth::foreign::Foreign;
 use doorward::clock::Clock;
-use doorward::import::{self, Place, Source, SourceError};
+use doorward::import::{self, Limits, Place, Source, SourceError};
 use serde_json::{Value, json};
 
 use super::{Failure, Settings, output};
@@ -36,6 +36,9 @@ pub struct Arguments {
     /// What FILE is [default: told from its content or its name]
     #[arg(long, value_enum)]
     format: Option<Format>,
+    /// Rows that may be read; all are held in memory, about half a kilobyte each
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
+    max_rows: u32,
     /// Says what would happen and writes nothing
     #[arg(long)]
     dry_run: bool,
@@ -63,11 +66,12 @@ impl From<Format> for import::Format {
 
 pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
     let config = settings.load()?.config;
-    let Source { rows } =
-        import::read(&arguments.file, arguments.format.map(Into::into)).map_err(|error| match error {
-            SourceError::UnknownFormat(_) => Failure::Usage(error.to_string()),
-            _ => Failure::running(error),
-        })?;
+    let limits = Limits { rows: arguments.max_rows.try_into().unwrap_or(usize::MAX), ..Limits::default() };
+    let format = arguments.format.map(Into::into);
+    let Source { rows } = import::read(&arguments.file, format, limits).map_err(|error| match error {
+        SourceError::UnknownFormat(_) => Failure::Usage(error.to_string()),
+        _ => Failure::running(error),
+    })?;
     let bar = output::progress_bar("{bar:40} {pos} of {len} rows, {eta} left");
     bar.set_length(rows.len() as u64);
     let import = Import {

@@ -16,11 +16,14 @@ mod serve;
 mod user;
 
 use std::fmt::Display;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 use clap::{Args, Parser, Subcommand};
 use doorward::config::{Config, ConfigError, Loaded, Sources};
+use doorward::private_files;
 
 /// A self-hosted sign-in server for live apps.
 #[derive(Parser)]
@@ -80,10 +83,32 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
 }
 
 impl Settings {
+    /// For commands: also corrects the modes of what the configuration names, and says on standard error what others
+    /// can read.
     fn load(self) -> Result<Loaded, ConfigError> {
+        let loaded = self.load_for_server()?;
+        warn(private_files::secure(&loaded.config));
+        warn(private_files::check_settings(&loaded.settings));
+        Ok(loaded)
+    }
+
+    /// Without these: the server does the same, and logs it.
+    fn load_for_server(self) -> Result<Loaded, ConfigError> {
         let shortcuts = [("http.listen", self.listen), ("data_dir", self.data_dir)];
         let shortcuts = shortcuts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
         Config::load(Sources::of_process(self.config, self.set.into_iter().chain(shortcuts).collect()))
+    }
+}
+
+/// Each line once, whatever led to it.
+fn warn(warnings: Vec<String>) {
+    static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    for warning in warnings {
+        if !said.contains(&warning) {
+            eprintln!("doorward: {warning}");
+            said.push(warning);
+        }
     }
 }
 
@@ -130,7 +155,8 @@ pub fn run() -> ExitCode {
         Err(Failure::Running(message)) => (message, 1),
         Err(Failure::With(code, message)) => (message, code),
     };
-    eprintln!("doorward: {message}");
+    // Not `eprintln!`, which panics if it cannot be written.
+    let _ = writeln!(std::io::stderr(), "doorward: {message}");
     ExitCode::from(code)
 }
 

@@ -5,16 +5,20 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use doorward::app::Application;
 use doorward::clock::Clock;
-use doorward::config::{Config, MailUrl};
-use doorward::telemetry;
+use doorward::config::{Config, Loaded, MailUrl};
+use doorward::{private_files, telemetry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, Settings};
 
 pub fn run(settings: Settings) -> Result<(), Failure> {
     raise_open_files();
-    let config = settings.load()?.config;
+    let Loaded { config, settings } = settings.load_for_server()?;
+    config.check_for_serving().map_err(Failure::Usage)?;
     telemetry::init(&config.log).map_err(Failure::running)?;
+    for warning in private_files::check_settings(&settings) {
+        tracing::warn!("{warning}");
+    }
     actix::System::new().block_on(serve(config))
 }
 

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use doorward::accounts::Accounts;
-use doorward::accounts::operator::{Account, Listing, NewAccount};
+use doorward::accounts::operator::{Account, FailureInfo, Listing, NewAccount};
 use doorward::domain::{Email, Username};
 use serde_json::json;
 
@@ -14,6 +14,7 @@ Examples:
   doorward user add alice --email alice@example.org
   echo 'plum tree in march rain' | doorward user add alice
   doorward user list --search example.org
+  doorward user unlock alice            Takes her next try to sign in at once
   doorward user disable alice           Ends all her logins; her sockets close at once
   doorward user password alice          Sets a new password; she is told by mail
 
@@ -55,7 +56,7 @@ enum Action {
         #[command(flatten)]
         form: Form,
     },
-    /// Shows one account and where it is signed in
+    /// Shows one account, where it is signed in, and wrong passwords of the last day
     Show {
         user: String,
         #[command(flatten)]
@@ -65,6 +66,8 @@ enum Action {
     Disable { user: String },
     /// Opens a disabled account again
     Enable { user: String },
+    /// Forgets wrong passwords: the next try to sign in is taken at once
+    Unlock { user: String },
     /// Sets a password, asked for or read from standard input; all logins of the account end
     Password { user: String },
     /// Deletes an account and what is known of its owner
@@ -99,10 +102,14 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
         Action::Show { user, form } => with_accounts(settings, async |accounts| {
             let account = find(&accounts, &user).await?;
             let signed_in = accounts.logins_of(account.id).await?;
+            let failures = accounts.failures_of(account.id).await?;
             if form.json {
-                return output::print_json(&json!({ "account": account, "logins": signed_in }));
+                let all = json!({ "account": account, "logins": signed_in, "failures": failures });
+                return output::print_json(&all);
             }
-            output::print(&(details(&account) + "\n" + &logins::table(&signed_in)))
+            output::print(
+                &(details(&account) + &wrong_passwords(&failures) + "\n" + &logins::table(&signed_in)),
+            )
         }),
         Action::Disable { user } => with_accounts(settings, async |accounts| {
             let account = find(&accounts, &user).await?;
@@ -113,6 +120,13 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
             let account = find(&accounts, &user).await?;
             accounts.set_disabled(account.id, false).await?;
             output::print(&format!("{} is enabled\n", account.username))
+        }),
+        Action::Unlock { user } => with_accounts(settings, async |accounts| {
+            let account = find(&accounts, &user).await?;
+            let locked = accounts.unlock(account.id).await?;
+            let what =
+                if locked { "wrong passwords are forgotten" } else { "no wrong passwords were counted" };
+            output::print(&format!("{}: {what}\n", account.username))
         }),
         Action::Password { user } => with_accounts(settings, async |accounts| {
             let account = find(&accounts, &user).await?;
@@ -180,6 +194,15 @@ fn address(account: &Account) -> String {
 
 fn state(account: &Account) -> &'static str {
     if account.disabled_at.is_some() { "disabled" } else { "active" }
+}
+
+fn wrong_passwords(failures: &[FailureInfo]) -> String {
+    let line = |failure: &FailureInfo| {
+        let until = failure.blocked_until.as_ref().map(|until| format!(", no further try until {until}"));
+        let FailureInfo { counted_at, failures, .. } = failure;
+        format!("{:14}{failures} wrong in a row ({counted_at}){}\n", "passwords", until.unwrap_or_default())
+    };
+    failures.iter().map(line).collect()
 }
 
 fn details(account: &Account) -> String {

@@ -10,6 +10,13 @@ pub enum Fallback {
     },
     /// As many as the process may open files, less what the rest of it needs.
     OpenFiles,
+    /// A part or a multiple of another key, which the table has before.
+    Share {
+        of: &'static str,
+        times: u64,
+        by: u64,
+        least: u64,
+    },
     /// `sqlite:DATA_DIR/doorward.db`
     InDataDir,
 }
@@ -31,6 +38,11 @@ const fn key(name: &'static str, default: &'static str, expected: &'static str) 
 const fn per_core(name: &'static str, least: usize, expected: &'static str) -> Key {
     Key { name, fallback: Fallback::Cores { least }, expected, secret: false }
 }
+
+/// What several rates are, all of which hold.
+const RATES: &str =
+    "off, or rates such as 3/1h, 10/1d: counts from 1 to 1000000, each in a duration from 1s to 30d";
+const RATE: &str = "off, or a count from 1 to 1000000 and a duration from 1s to 30d, such as 30/1m";
 
 pub const KEYS: &[Key] = &[
     key("http.listen", "127.0.0.1:8080", "an address and port, such as 127.0.0.1:8080 or [::1]:8080"),
@@ -70,6 +82,7 @@ pub const KEYS: &[Key] = &[
         expected: "preview, smtps://USER:PASSWORD@HOST or smtp://USER:PASSWORD@HOST?tls=required",
         secret: true,
     },
+    key("mail.allow_preview", "false", "true or false"),
     key(
         "mail.from",
         "Doorward <no-reply@localhost>",
@@ -90,6 +103,19 @@ pub const KEYS: &[Key] = &[
     key("sockets.max_outbox", "1MiB", "a size from 16KiB to 256MiB, such as 1MiB"),
     key("sockets.max_per_user", "100", "a number from 1 to 1000000"),
     key("sockets.max_waiting_per_address", "20", "a number from 1 to 1000000"),
+    key("limits.mail_recipient", "3/1h, 10/1d", RATES),
+    key("limits.mail_account", "5/1h, 20/1d", RATES),
+    key("limits.mail_client", "60/1h, 300/1d", RATES),
+    key("accounts.unused_ttl", "90d", "off, or a duration from 1d to 3650d, such as 90d"),
+    key("limits.sign_in", "60/1m", RATE),
+    key("limits.register", "30/10m", RATE),
+    key("limits.forgot_password", "20/10m", RATE),
+    key("limits.links", "120/1m", RATE),
+    key("limits.refresh", "6000/1m", RATE),
+    key("limits.password_strength", "300/1m", RATE),
+    key("limits.handshakes", "6000/1m", RATE),
+    key("limits.polls", "60000/1m", RATE),
+    key("limits.bad_tokens", "1200/1m", RATE),
     Key {
         name: "cluster.redis_url",
         fallback: Fallback::Fixed("off"),
@@ -101,6 +127,20 @@ pub const KEYS: &[Key] = &[
         name: "sockets.max_open",
         fallback: Fallback::OpenFiles,
         expected: "a number from 1 to 10000000",
+        secret: false,
+    },
+    Key {
+        name: "sockets.max_per_address",
+        // No address can fill the server.
+        fallback: Fallback::Share { of: "sockets.max_open", times: 1, by: 4, least: 1 },
+        expected: "a number from 1 to 10000000",
+        secret: false,
+    },
+    Key {
+        name: "connections.max_per_address",
+        // As many again for requests; a browser keeps up to six.
+        fallback: Fallback::Share { of: "sockets.max_per_address", times: 2, by: 1, least: 64 },
+        expected: "a number from 1 to 20000000",
         secret: false,
     },
     key(

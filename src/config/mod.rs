@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use url::Url;
+use url::{Host, Url};
 
 mod keys;
 mod parse;
@@ -33,7 +33,12 @@ pub struct Config {
     pub socketio: SocketIo,
     /// For HTTP and TCP alike; plain without.
     pub tls: Option<Tls>,
+    pub connections: Connections,
     pub sockets: Sockets,
+    pub mail_limits: MailLimits,
+    /// After how long an account is removed that registered itself, verified no address and was never used again.
+    pub unused_ttl: Option<Duration>,
+    pub limits: Limits,
     pub cluster: Cluster,
     pub log: Log,
 }
@@ -76,11 +81,42 @@ impl Config {
         parse::config(&sources::of_pairs(pairs)?)
     }
 
+    /// Refuses what only a server must not run with: kept mails on a server that others are meant to reach. Their
+    /// mails would never leave, and the links in them sign people in.
+    ///
+    /// # Errors
+    /// A sentence that says what to set.
+    pub fn check_for_serving(&self) -> Result<(), String> {
+        let is_public = !is_loopback(&self.public_url);
+        if self.mail.url == MailUrl::Preview && !self.mail.allow_preview && is_public {
+            return Err(format!(
+                "mail.url is preview, which sends no mail, but public_url is {}: set mail.url to a mail server, or \
+                 mail.allow_preview = true if no mail is to leave",
+                self.public_url
+            ));
+        }
+        Ok(())
+    }
+
     /// A page of ours as links name it, such as `/verify-email`: built on `public_url`, never on what a
     /// request says its host is.
     #[must_use]
     pub fn link(&self, path: &str) -> String {
         link(&self.public_url, path)
+    }
+}
+
+/// Whether a URL leads to the machine on which it is followed: a loopback address, or a name that no resolver looks
+/// up elsewhere (RFC 6761 section 6.3).
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.to_canonical().is_loopback(),
+        Some(Host::Domain(name)) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        None => false,
     }
 }
 
@@ -151,6 +187,8 @@ pub struct Tokens {
 #[derive(Debug, Clone)]
 pub struct Mail {
     pub url: MailUrl,
+    /// Serves with [`MailUrl::Preview`] although others than this machine are meant to come.
+    pub allow_preview: bool,
     pub from: lettre::message::Mailbox,
 }
 
@@ -170,6 +208,17 @@ impl std::fmt::Debug for MailUrl {
             Self::Smtp(_) => "smtp(***)",
         })
     }
+}
+
+/// How many emails with links anybody may ask for. Every rate of a list holds; an empty one is no limit.
+#[derive(Debug, Clone)]
+pub struct MailLimits {
+    /// To one mailbox, over all accounts.
+    pub recipient: Vec<Rate>,
+    /// About one account.
+    pub account: Vec<Rate>,
+    /// Asked for from one address.
+    pub client: Vec<Rate>,
 }
 
 #[derive(Debug, Clone)]
@@ -194,6 +243,13 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
+/// Bounds of connections, at every listener, before and after a sign-in.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    /// Of one address. Trusted proxies are not counted over HTTP.
+    pub max_per_address: usize,
+}
+
 /// Bounds of live sockets.
 #[derive(Debug, Clone)]
 pub struct Sockets {
@@ -206,6 +262,8 @@ pub struct Sockets {
     /// Bytes that may wait for a client that does not read.
     pub max_outbox: usize,
     pub max_per_user: usize,
+    /// Of one address, signed in or not.
+    pub max_per_address: usize,
     /// Sockets of one address that have not signed in yet.
     pub max_waiting_per_address: usize,
     /// Of all users together. Past it even a good token is answered with 1013.
@@ -214,6 +272,21 @@ pub struct Sockets {
     pub allowed_origins: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+}
+
+/// How often one network may do each of these, see [`crate::limits`]. None is no limit.
+#[derive(Debug, Clone, Default)]
+pub struct Limits {
+    pub sign_in: Option<Rate>,
+    pub register: Option<Rate>,
+    pub forgot_password: Option<Rate>,
+    pub links: Option<Rate>,
+    pub refresh: Option<Rate>,
+    pub password_strength: Option<Rate>,
+    pub handshakes: Option<Rate>,
+    pub polls: Option<Rate>,
+    /// Counts tokens and cookies that are refused.
+    pub bad_tokens: Option<Rate>,
 }
 
 #[derive(Debug, Clone)]

@@ -13,8 +13,8 @@ use url::Url;
 use super::keys::{self, KEYS};
 use super::sources::{ConfigError, Origin, Values};
 use super::{
-    Cluster, Config, Database, Http, Log, LogFormat, Mail, MailUrl, Password, RedisUrl, SocketIo, Sockets,
-    Tcp, Tls, Tokens,
+    Cluster, Config, Connections, Database, Http, Limits, Log, LogFormat, Mail, MailLimits, MailUrl,
+    Password, Rate, RedisUrl, SocketIo, Sockets, Tcp, Tls, Tokens,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -50,7 +50,11 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             refresh_ttl: values.duration("tokens.refresh_ttl", access_ttl.max(5 * MINUTE)..=400 * DAY)?,
             audience: values.parse("tokens.audience", audience)?,
         },
-        mail: Mail { url: values.parse("mail.url", mail_url)?, from: values.parse("mail.from", from_str)? },
+        mail: Mail {
+            url: values.parse("mail.url", mail_url)?,
+            allow_preview: values.parse("mail.allow_preview", from_str)?,
+            from: values.parse("mail.from", from_str)?,
+        },
         tcp: values.parse("tcp.listen", |text| tcp(text, tls.is_some()))?,
         tls,
         socketio: values.parse("socketio.path", |text| match text {
@@ -63,11 +67,29 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             max_frame: values.size("sockets.max_frame", 4 * KIB..=64 * MIB)?,
             max_outbox: values.size("sockets.max_outbox", 16 * KIB..=256 * MIB)?,
             max_per_user: values.number("sockets.max_per_user", 1..=1_000_000)?,
+            max_per_address: values.number("sockets.max_per_address", 1..=10_000_000)?,
             max_waiting_per_address: values.number("sockets.max_waiting_per_address", 1..=1_000_000)?,
             max_open: values.number("sockets.max_open", 1..=10_000_000)?,
             allowed_origins: values.parse("sockets.allowed_origins", |text| list(text, origin))?,
             trusted_proxies: values.parse("sockets.trusted_proxies", |text| list(text, network))?,
         },
+        mail_limits: MailLimits {
+            recipient: values.parse("limits.mail_recipient", Rate::parse_list)?,
+            account: values.parse("limits.mail_account", Rate::parse_list)?,
+            client: values.parse("limits.mail_client", Rate::parse_list)?,
+        },
+        unused_ttl: values.parse("accounts.unused_ttl", |text| {
+            if text == "off" {
+                return Some(None);
+            }
+            let ttl = humantime::parse_duration(text).ok()?;
+            (DAY..=3650 * DAY).contains(&ttl).then_some(Some(ttl))
+        })?,
+        // After the sockets, whose bound its default follows.
+        connections: Connections {
+            max_per_address: values.number("connections.max_per_address", 1..=20_000_000)?,
+        },
+        limits: limits(values)?,
         cluster: Cluster {
             redis_url: values.parse("cluster.redis_url", |text| match text {
                 "off" => Some(None),
@@ -90,6 +112,20 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
                 _ => None,
             })?,
         },
+    })
+}
+
+fn limits(values: &Values) -> Result<Limits, ConfigError> {
+    Ok(Limits {
+        sign_in: values.parse("limits.sign_in", Rate::parse_or_off)?,
+        register: values.parse("limits.register", Rate::parse_or_off)?,
+        forgot_password: values.parse("limits.forgot_password", Rate::parse_or_off)?,
+        links: values.parse("limits.links", Rate::parse_or_off)?,
+        refresh: values.parse("limits.refresh", Rate::parse_or_off)?,
+        password_strength: values.parse("limits.password_strength", Rate::parse_or_off)?,
+        handshakes: values.parse("limits.handshakes", Rate::parse_or_off)?,
+        polls: values.parse("limits.polls", Rate::parse_or_off)?,
+        bad_tokens: values.parse("limits.bad_tokens", Rate::parse_or_off)?,
     })
 }
 

@@ -209,6 +209,11 @@ fn fill_defaults(values: &mut Values) {
                 let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
                 limit.unwrap_or(u64::MAX).saturating_sub(RESERVED_FILES).clamp(64, 10_000_000).to_string()
             }
+            Fallback::Share { of, times, by, least } => {
+                // A value that is no number is refused under its own name.
+                let whole = values.get(of).and_then(|value| value.text.trim().parse::<u64>().ok());
+                (whole.unwrap_or_default().saturating_mul(times) / by).clamp(least, 10_000_000).to_string()
+            }
             Fallback::InDataDir => {
                 // The table has data_dir before any key that lies in it.
                 let data_dir = values.get("data_dir").map_or("./data", |value| value.text.as_str());

@@ -123,6 +123,8 @@ fn every_bound_is_kept() {
         ("sockets.max_per_user", "0", "1000001"),
         ("sockets.max_waiting_per_address", "0", "1000001"),
         ("sockets.max_open", "0", "10000001"),
+        ("sockets.max_per_address", "0", "10000001"),
+        ("connections.max_per_address", "0", "20000001"),
     ] {
         for text in [low, high, "", "-1", "many"] {
             let message = error("", &[], &[(key, text)]);
@@ -131,6 +133,20 @@ fn every_bound_is_kept() {
     }
     let cheap = Config::from_pairs([("password.cost", "4"), ("password.insecure_cost", "true")]).unwrap();
     assert_eq!(cheap.password.cost, 4);
+}
+
+#[test]
+fn bounds_of_an_address_follow_the_servers() {
+    let bounds = |pairs: &[(&'static str, &'static str)]| {
+        let config = Config::from_pairs(pairs.iter().copied()).unwrap();
+        (config.sockets.max_per_address, config.connections.max_per_address)
+    };
+    assert_eq!(bounds(&[("sockets.max_open", "4000")]), (1000, 2000));
+    assert_eq!(bounds(&[("sockets.max_open", "120")]), (30, 64));
+    assert_eq!(bounds(&[("sockets.max_open", "1")]), (1, 64));
+    assert_eq!(bounds(&[("sockets.max_open", "10000000")]), (2_500_000, 5_000_000));
+    assert_eq!(bounds(&[("sockets.max_open", "100"), ("sockets.max_per_address", "1000")]), (1000, 2000));
+    assert_eq!(bounds(&[("sockets.max_per_address", "9"), ("connections.max_per_address", "5")]), (9, 5));
 }
 
 #[test]
@@ -248,5 +264,40 @@ proptest! {
         let name: String = name.into_iter().collect();
         let guess = nearest(&name).unwrap();
         prop_assert!(guess.len().abs_diff(name.len()) <= 1, "{name}: {guess}");
+    }
+}
+
+#[test]
+fn kept_mails_are_for_this_machine_unless_a_key_says_otherwise() {
+    let check = |url: &str, more: &[(&str, &str)]| {
+        let pairs = [&[("public_url", url)], more].concat();
+        Config::from_pairs(pairs).unwrap().check_for_serving()
+    };
+    for here in [
+        "http://localhost:8080",
+        "https://LOCALHOST.",
+        "http://id.localhost",
+        "http://127.0.0.1",
+        "http://127.9.9.9",
+        "http://[::1]:80",
+        "http://[::ffff:127.0.0.1]",
+    ] {
+        assert_eq!(check(here, &[]), Ok(()), "{here}");
+    }
+    for there in [
+        "https://id.example.org",
+        "http://localhost.example.org",
+        "http://mylocalhost",
+        "http://doorward.local",
+        "http://10.0.0.1",
+        "http://192.168.1.2",
+        "http://0.0.0.0",
+        "http://[::]",
+        "http://[fe80::1]",
+    ] {
+        let error = check(there, &[]).unwrap_err();
+        assert!(error.contains("mail.allow_preview = true") && error.lines().count() == 1, "{error}");
+        assert_eq!(check(there, &[("mail.allow_preview", "true")]), Ok(()), "{there}");
+        assert_eq!(check(there, &[("mail.url", "smtp://localhost")]), Ok(()), "{there}");
     }
 }

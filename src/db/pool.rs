@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::ManageConnection;
 
-use super::{Conn, DatabaseUrl};
+use super::disk::Fault;
+use super::{Conn, DatabaseUrl, Disk};
 
 /// How long work may wait for a connection. Longer only makes a queue of those who have left.
 const WAIT: Duration = Duration::from_secs(2);
@@ -25,6 +26,7 @@ pub struct Pool {
     connections: r2d2::Pool<Manager>,
     away: Arc<AtomicBool>,
     one_writer: bool,
+    disk: Disk,
 }
 
 pub type PooledConn = r2d2::PooledConnection<Manager>;
@@ -39,7 +41,7 @@ impl Pool {
             .error_handler(Box::new(Logged))
             .build(Manager(url.clone()))?;
         let one_writer = matches!(url, DatabaseUrl::Sqlite(_));
-        Ok(Self { connections, away: Arc::default(), one_writer })
+        Ok(Self { connections, away: Arc::default(), one_writer, disk: Disk::of(url) })
     }
 
     /// A connection that works.
@@ -51,6 +53,12 @@ impl Pool {
         let conn = self.connections.get_timeout(wait);
         self.away.store(conn.is_err(), Ordering::Relaxed);
         conn
+    }
+
+    /// The space that writes take.
+    #[must_use]
+    pub const fn disk(&self) -> &Disk {
+        &self.disk
     }
 
     /// Only one of all connections can write at a time.
@@ -69,6 +77,7 @@ pub struct Held {
     conn: Conn,
     /// None while, or since, work on it may have found it broken.
     good_at: Option<Instant>,
+    fault: Fault,
 }
 
 #[expect(clippy::disallowed_methods, reason = "a connection's real age, whatever a test's clock says")]
@@ -80,9 +89,16 @@ impl Held {
     /// Works with the connection. Unless it went well, the connection is tried before it is used again.
     pub fn work<T, E>(&mut self, work: impl FnOnce(&mut Conn) -> Result<T, E>) -> Result<T, E> {
         self.good_at = None;
+        self.fault.take();
         let done = work(&mut self.conn)?;
         self.good_at = Some(now());
         Ok(done)
+    }
+
+    /// Why the last work could not be written, if it was not its own fault.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        self.fault.take()
     }
 
     fn ask(&mut self) -> Result<(), diesel::r2d2::Error> {
@@ -113,8 +129,9 @@ impl ManageConnection for Manager {
     type Error = diesel::r2d2::Error;
 
     fn connect(&self) -> Result<Held, Self::Error> {
-        let conn = self.0.connect().map_err(diesel::r2d2::Error::ConnectionError)?;
-        Ok(Held { conn, good_at: Some(now()) })
+        let mut conn = self.0.connect().map_err(diesel::r2d2::Error::ConnectionError)?;
+        let fault = Fault::watch(&mut conn);
+        Ok(Held { conn, good_at: Some(now()), fault })
     }
 
     fn is_valid(&self, held: &mut Held) -> Result<(), Self::Error> {

@@ -16,7 +16,10 @@ use diesel::result::{DatabaseErrorKind, Error};
 use diesel::sqlite::SqliteConnection;
 use diesel::{Connection, QueryResult};
 
-use self::rows::{AuditEvent, BATCH, Login, Mail, OneTimeToken, Row, SigningKey, User};
+use self::rows::{
+    AddressLink, AuditEvent, BATCH, FailedAttempts, Login, Mail, OneTimeToken, RequestCount, Row, SigningKey,
+    User,
+};
 use self::source::Source;
 use super::{Conn, DatabaseUrl, Schema, connect_newest};
 
@@ -96,6 +99,9 @@ macro_rules! for_all {
             $transfer.$method::<Mail>()?,
             $transfer.$method::<SigningKey>()?,
             $transfer.$method::<AuditEvent>()?,
+            $transfer.$method::<FailedAttempts>()?,
+            $transfer.$method::<RequestCount>()?,
+            $transfer.$method::<AddressLink>()?,
         ]
     };
 }

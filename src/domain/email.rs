@@ -36,6 +36,18 @@ impl Email {
     }
 
     /// What stands before the `@`.
+    /// The mailbox that an address most likely leads to: without the tag that many servers let follow a `+` (RFC 5233).
+    #[must_use]
+    pub fn mailbox_of(address: &str) -> String {
+        match address.rsplit_once('@') {
+            Some((local, host)) => {
+                let plain = local.split_once('+').map_or(local, |(plain, _)| plain);
+                format!("{}@{host}", if plain.is_empty() { local } else { plain }).to_lowercase()
+            }
+            None => address.to_lowercase(),
+        }
+    }
+
     #[must_use]
     pub fn local_part(&self) -> &str {
         self.0.split_once('@').map_or("", |(local, _)| local)
@@ -68,6 +80,18 @@ mod tests {
     fn usual_addresses_are_read_and_folded() {
         assert_eq!(Email::parse("Ada.L+x@Example.ORG").unwrap().as_str(), "ada.l+x@example.org");
         assert_eq!(Email::parse("root@localhost").unwrap().local_part(), "root");
+    }
+
+    #[test]
+    fn a_tag_leads_to_the_same_mailbox() {
+        for (address, mailbox) in [
+            ("ada+news@x.org", "ada@x.org"),
+            ("Ada@x.org", "ada@x.org"),
+            ("+a@x.org", "+a@x.org"),
+            ("a", "a"),
+        ] {
+            assert_eq!(Email::mailbox_of(address), mailbox);
+        }
     }
 
     #[test]

@@ -12,9 +12,12 @@ use crate::models::outbox::MailKind;
 #[derive(Debug)]
 struct Letter {
     subject: String,
-    username: String,
-    /// The public URL.
+    /// None where a stranger may have chosen it: to an address that is not verified nothing is said that was not
+    /// ours, and a mail client would turn a name like a host's into a link.
+    username: Option<String>,
+    /// The public URL, and its host.
     home: String,
+    site: String,
     /// Where a forgotten password is reset.
     recover: String,
     /// The link that only this mail has; empty for a notice.
@@ -69,31 +72,37 @@ macro_rules! templates {
 
 templates! {
     verify_email => "verify_email/subject.txt" "verify_email/body.txt" "verify_email/body.html"
+    reset_by_address => "reset_by_address/subject.txt" "reset_by_address/body.txt" "reset_by_address/body.html"
     reset_password => "reset_password/subject.txt" "reset_password/body.txt" "reset_password/body.html"
     password_changed => "password_changed/subject.txt" "password_changed/body.txt" "password_changed/body.html"
     email_changed => "email_changed/subject.txt" "email_changed/body.txt" "email_changed/body.html"
+    email_changed_undo => "email_changed_undo/subject.txt" "email_changed_undo/body.txt" "email_changed_undo/body.html"
 }
 
-/// Renders a mail about `username`. `at` is when it was asked for.
+/// Renders an email about `username`, if it may be named. `at` is when it was asked for.
 ///
 /// # Errors
 /// A template's own; ours have none to give.
 pub fn render(
     kind: MailKind,
-    username: &str,
+    username: Option<&str>,
     public_url: &Url,
     at: Timestamp,
     link: Option<Link<'_>>,
 ) -> Result<Rendered, askama::Error> {
     let page = match kind {
         MailKind::VerifyEmail => "/verify-email/",
-        MailKind::ResetPassword => "/reset-password/",
+        MailKind::ResetPassword | MailKind::ResetByAddress => "/reset-password/",
+        MailKind::EmailChangedUndo => "/undo-email/",
         MailKind::PasswordChanged | MailKind::EmailChanged => "/",
     };
+    // These only go to addresses that are not verified.
+    let username = username.filter(|_| !matches!(kind, MailKind::VerifyEmail | MailKind::ResetByAddress));
     let mut letter = Letter {
         subject: String::new(),
-        username: single_line(username),
+        username: username.map(single_line),
         home: config::link(public_url, ""),
+        site: public_url.host_str().unwrap_or("localhost").to_owned(),
         recover: config::link(public_url, "/forgot-password"),
         link: link.map(|link| config::link(public_url, &format!("{page}{}", link.token))).unwrap_or_default(),
         expires: link.map(|link| moment(link.expires_at)).unwrap_or_default(),
@@ -108,6 +117,8 @@ fn subject(kind: MailKind, letter: &Letter) -> Result<String, askama::Error> {
     match kind {
         MailKind::VerifyEmail => verify_email::Subject { letter }.render(),
         MailKind::ResetPassword => reset_password::Subject { letter }.render(),
+        MailKind::ResetByAddress => reset_by_address::Subject { letter }.render(),
+        MailKind::EmailChangedUndo => email_changed_undo::Subject { letter }.render(),
         MailKind::PasswordChanged => password_changed::Subject { letter }.render(),
         MailKind::EmailChanged => email_changed::Subject { letter }.render(),
     }
@@ -120,6 +131,12 @@ fn bodies(kind: MailKind, letter: &Letter) -> Result<(String, String), askama::E
         }
         MailKind::ResetPassword => {
             (reset_password::Text { letter }.render()?, reset_password::Html { letter }.render()?)
+        }
+        MailKind::ResetByAddress => {
+            (reset_by_address::Text { letter }.render()?, reset_by_address::Html { letter }.render()?)
+        }
+        MailKind::EmailChangedUndo => {
+            (email_changed_undo::Text { letter }.render()?, email_changed_undo::Html { letter }.render()?)
         }
         MailKind::PasswordChanged => {
             (password_changed::Text { letter }.render()?, password_changed::Html { letter }.render()?)
@@ -149,22 +166,28 @@ mod tests {
 
     use super::*;
 
-    const KINDS: [MailKind; 4] =
-        [MailKind::VerifyEmail, MailKind::ResetPassword, MailKind::PasswordChanged, MailKind::EmailChanged];
+    const KINDS: [MailKind; 6] = MailKind::ALL;
 
     fn sample(kind: MailKind, username: &str) -> Rendered {
+        sample_for(kind, Some(username))
+    }
+
+    fn sample_for(kind: MailKind, username: Option<&str>) -> Rendered {
         let at = chrono::NaiveDate::from_ymd_opt(2026, 11, 22).unwrap().and_hms_opt(10, 0, 0).unwrap();
-        let link = matches!(kind, MailKind::VerifyEmail | MailKind::ResetPassword)
+        let link = (kind != MailKind::PasswordChanged && kind != MailKind::EmailChanged)
             .then_some(Link { token: "TOKEN_-42", expires_at: at + TimeDelta::minutes(30) });
         render(kind, username, &"https://id.example/".parse().unwrap(), at, link).unwrap()
     }
 
     #[test]
-    fn every_mail_names_the_account_and_the_site() {
+    fn every_mail_names_the_site_and_the_account_where_the_address_is_verified() {
         for kind in KINDS {
             let mail = sample(kind, "alice");
+            // These go to addresses that are not verified.
+            let named = !matches!(kind, MailKind::VerifyEmail | MailKind::ResetByAddress);
             for part in [&mail.text, &mail.html] {
-                assert!(part.contains("alice") && part.contains("https://id.example"), "{part}");
+                assert!(part.contains("https://id.example"), "{part}");
+                assert_eq!(part.contains("alice"), named, "{part}");
                 assert!(!part.contains("{{") && !part.contains("{%"), "{part}");
                 assert!(!part.contains("example//"), "{part}");
             }
@@ -175,10 +198,27 @@ mod tests {
     }
 
     #[test]
+    fn an_unverified_address_reads_nothing_that_a_stranger_chose() {
+        for kind in KINDS {
+            let named = sample_for(kind, Some("www.evil.example"));
+            let mail = sample_for(kind, None);
+            for part in [&mail.subject, &mail.text, &mail.html] {
+                assert!(!part.contains("evil") && !part.contains("  at "), "{part}");
+            }
+            if matches!(kind, MailKind::VerifyEmail | MailKind::ResetByAddress) {
+                assert_eq!((mail.text, mail.html), (named.text, named.html));
+            }
+        }
+    }
+
+    #[test]
     fn links_stand_on_lines_of_their_own_and_say_when_they_end() {
-        for (kind, page) in
-            [(MailKind::VerifyEmail, "verify-email"), (MailKind::ResetPassword, "reset-password")]
-        {
+        for (kind, page) in [
+            (MailKind::VerifyEmail, "verify-email"),
+            (MailKind::ResetPassword, "reset-password"),
+            (MailKind::ResetByAddress, "reset-password"),
+            (MailKind::EmailChangedUndo, "undo-email"),
+        ] {
             let mail = sample(kind, "alice");
             let link = format!("https://id.example/{page}/TOKEN_-42");
             assert!(mail.text.lines().any(|line| line == link), "{}", mail.text);

@@ -2,11 +2,11 @@
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::{Fields, Origin, Place, Row};
+use super::{Fields, Limits, MAX_LINE, Origin, Place, Row, shortened};
 
 /// Rows, or what is wrong with the header. What the header says is not repeated: a file without one has
 /// somebody's hash there.
-pub(super) fn read(bytes: &[u8], origin: Origin<'_>) -> Result<Vec<Row>, String> {
+pub(super) fn read(bytes: &[u8], origin: Origin<'_>, limits: Limits) -> Result<Vec<Row>, String> {
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     let mut reader = ReaderBuilder::new().flexible(true).from_reader(bytes);
     let header = reader.byte_headers().map_err(|_| "cannot be read as CSV".to_owned())?.clone();
@@ -32,8 +32,9 @@ pub(super) fn read(bytes: &[u8], origin: Origin<'_>) -> Result<Vec<Row>, String>
         let line = lines.of_record_at(begin);
         let place = Place::Line(line);
         match more {
-            Ok(true) => {}
             Ok(false) => return Ok(rows),
+            _ if rows.len() == limits.rows => return Err(limits.too_many_rows()),
+            Ok(true) => {}
             Err(_) => {
                 rows.push(origin.malformed(place, "The line cannot be read as CSV."));
                 return Ok(rows);
@@ -49,14 +50,16 @@ pub(super) fn read(bytes: &[u8], origin: Origin<'_>) -> Result<Vec<Row>, String>
             let last = lines.of_end_at(end);
             let why = format!("A field goes on over lines {line} to {last}: a quote may not be closed.");
             rows.push(origin.malformed(place, why));
+        } else if record.as_slice().len() > MAX_LINE {
+            rows.push(origin.malformed(place, format!("The line has more than {MAX_LINE} bytes.")));
         } else if record.len() != header.len() {
             let why = format!("The line has {} fields, the header has {}.", record.len(), header.len());
             rows.push(origin.malformed(place, why));
         } else {
             let fields = Fields {
-                username: field(username).to_vec(),
-                email: email.map(field).unwrap_or_default().to_vec(),
-                hash: field(hash).to_vec(),
+                username: shortened(field(username)).to_vec(),
+                email: shortened(email.map(field).unwrap_or_default()).to_vec(),
+                hash: shortened(field(hash)).to_vec(),
             };
             rows.push(origin.row(place, None, fields));
         }

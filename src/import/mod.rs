@@ -2,14 +2,21 @@
 //!
 //! Only files are read, and each row is parsed into types; what is done with them is `accounts::import`'s.
 //! A hash never leaves a row but to be stored: no error and no report holds any of it.
+//!
+//! A file may be damaged, or made to do harm. So what is read of it has bounds ([`Limits`]), and of a
+//! database only tables are read: a view or a computed column runs what its author wrote.
 
 mod csv;
 mod jsonl;
 mod sqlite;
 
-use std::fs::File;
-use std::io::Read;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use crate::auth::foreign::{Foreign, Unfit};
 use crate::auth::secret::hash_token;
@@ -17,6 +24,38 @@ use crate::domain::{Email, Username};
 
 /// What every SQLite file begins with (<https://www.sqlite.org/fileformat.html>, section 1.3).
 const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// Bytes of a field: the longest good one, an address, has 254 characters.
+const MAX_FIELD: usize = 4096;
+/// Bytes of a line or a record, with the columns that are not ours.
+const MAX_LINE: usize = 64 * 1024;
+/// Bytes that a text may have for each row that it may have. Lines of ours are a fifth of this.
+const BYTES_A_ROW: u64 = 512;
+
+/// What is read at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// All rows are in memory at once, each with about half a kilobyte.
+    pub rows: usize,
+    /// For the reading alone.
+    pub time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { rows: 1_000_000, time: Duration::from_mins(5) }
+    }
+}
+
+impl Limits {
+    fn too_many_rows(self) -> String {
+        format!("has more than {} rows: allow more with --max-rows, or split it", self.rows)
+    }
+
+    fn bytes(self) -> u64 {
+        (self.rows as u64).saturating_mul(BYTES_A_ROW).max(MAX_LINE as u64)
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -76,6 +115,8 @@ pub enum Reason {
     Malformed(String),
     #[error("The {0} is not UTF-8.")]
     NotUtf8(&'static str),
+    #[error("The {0} has more than {MAX_FIELD} bytes.")]
+    TooLong(&'static str),
     #[error("{0}")]
     InvalidUsername(String),
     #[error("The name is taken by another account.")]
@@ -95,6 +136,7 @@ impl Reason {
         match self {
             Self::Malformed(_) => "malformed",
             Self::NotUtf8(_) => "not_utf8",
+            Self::TooLong(_) => "too_long",
             Self::InvalidUsername(_) => "invalid_username",
             Self::Taken | Self::Repeated(_) => "username_taken",
             Self::InvalidEmail(_) => "invalid_email",
@@ -114,40 +156,79 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// Reads all of a file. `format` is told from the content or the name if it is not given.
+/// Reads all of a file, within its limits. `format` is told from the content or the name if it is not given.
 ///
 /// # Errors
 /// [`SourceError`]: about the file, never about a row.
-pub fn read(path: &Path, format: Option<Format>) -> Result<Source, SourceError> {
+pub fn read(path: &Path, format: Option<Format>, limits: Limits) -> Result<Source, SourceError> {
     // First to know that it is there: SQLite would make it.
-    let unreadable = |error| SourceError::Unreadable(path.to_owned(), error);
-    let path = &path.canonicalize().map_err(unreadable)?;
+    let path = path.canonicalize().map_err(|error| SourceError::Unreadable(path.to_owned(), error))?;
+    let late = SourceError::Unfit(
+        path.clone(),
+        format!("takes more than {} to read", humantime::format_duration(limits.time)),
+    );
+    let (answer, answered) = mpsc::sync_channel(1);
+    // On a thread that is left to itself when its time is over: neither SQLite, following what a damaged file says, nor
+    // a file system that hangs comes back to ask.
+    thread::spawn(move || {
+        // After the deadline there is no receiver.
+        let _ = answer.send(read_all(&path, format, limits));
+    });
+    answered.recv_timeout(limits.time).unwrap_or(Err(late))
+}
+
+fn read_all(path: &PathBuf, format: Option<Format>, limits: Limits) -> Result<Source, SourceError> {
+    let unreadable = |error| SourceError::Unreadable(path.clone(), error);
+    let unfit = |why| SourceError::Unfit(path.clone(), why);
+    // Not to wait for a writer if it is a pipe.
+    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let mut file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(unreadable)?;
+    if !file.metadata().map_err(unreadable)?.is_file() {
+        return Err(unfit("is no regular file".to_owned()));
+    }
     let mut head = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(SQLITE_MAGIC.len() as u64).read_to_end(&mut head))
-        .map_err(|error| SourceError::Unreadable(path.clone(), error))?;
+    file.by_ref().take(SQLITE_MAGIC.len() as u64).read_to_end(&mut head).map_err(unreadable)?;
     let is_sqlite = head == SQLITE_MAGIC;
     let format = match format {
         Some(format) => format,
         None if is_sqlite => Format::Sqlite,
         None => by_extension(path).ok_or_else(|| SourceError::UnknownFormat(path.clone()))?,
     };
-    let unfit = |why| SourceError::Unfit(path.clone(), why);
     let rows = match format {
         Format::Sqlite if !is_sqlite => return Err(unfit("is no SQLite database".to_owned())),
-        Format::Sqlite => sqlite::read(path).map_err(unfit)?,
+        Format::Sqlite => sqlite::read(path, limits),
         _ if is_sqlite => return Err(unfit("is an SQLite database, whatever --format says".to_owned())),
         text => {
-            let bytes = std::fs::read(path).map_err(|error| SourceError::Unreadable(path.clone(), error))?;
+            let bytes = read_text(file, limits).map_err(unreadable)?.map_err(unfit)?;
             let from = |kind| Origin { kind, path };
             if text == Format::Csv {
-                csv::read(&bytes, from("csv")).map_err(unfit)?
+                csv::read(&bytes, from("csv"), limits)
             } else {
-                jsonl::read(&bytes, from("jsonl"))
+                jsonl::read(&bytes, from("jsonl"), limits)
             }
         }
     };
-    Ok(Source { rows })
+    Ok(Source { rows: rows.map_err(unfit)? })
+}
+
+/// The whole file, as long as it was when it was opened.
+fn read_text(mut file: File, limits: Limits) -> std::io::Result<Result<Vec<u8>, String>> {
+    let size = file.metadata()?.len();
+    if size > limits.bytes() {
+        return Ok(Err(format!(
+            "has {size} bytes, more than the {} that {} rows may have: allow more with --max-rows, or split it",
+            limits.bytes(),
+            limits.rows
+        )));
+    }
+    file.rewind()?;
+    let mut bytes = Vec::new();
+    // One byte more, to see that it grows.
+    file.take(size + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 != size {
+        return Ok(Err("is being written to: import a copy of it".to_owned()));
+    }
+    Ok(Ok(bytes))
 }
 
 fn by_extension(path: &Path) -> Option<Format> {
@@ -176,12 +257,19 @@ impl Origin<'_> {
 
     fn row(self, place: Place, id: Option<i64>, fields: Fields) -> Row {
         let name = String::from_utf8_lossy(&fields.username).into_owned();
-        Row { place, mark: self.mark(id, &name), account: fields.parse(), name: Some(name) }
+        let mark = self.mark(id, &name);
+        let name = (name.len() <= MAX_FIELD).then_some(name);
+        Row { place, mark, account: fields.parse(), name }
     }
 
     fn malformed(self, place: Place, why: impl Into<String>) -> Row {
         Row { place, mark: self.mark(None, ""), account: Err(Reason::Malformed(why.into())), name: None }
     }
+}
+
+/// As much of a field as is worth keeping: one byte more than may be, to see that it is too long.
+fn shortened(field: &[u8]) -> &[u8] {
+    field.get(..=MAX_FIELD).unwrap_or(field)
 }
 
 /// What every source has of a row. An address of no characters is none.
@@ -193,7 +281,10 @@ struct Fields {
 
 impl Fields {
     fn parse(self) -> Result<Incoming, Reason> {
-        let text = |bytes, what| String::from_utf8(bytes).map_err(|_| Reason::NotUtf8(what));
+        let text = |bytes: Vec<u8>, what| match bytes.len() {
+            0..=MAX_FIELD => String::from_utf8(bytes).map_err(|_| Reason::NotUtf8(what)),
+            _ => Err(Reason::TooLong(what)),
+        };
         let username = Username::parse(&text(self.username, "username")?)
             .map_err(|invalid| Reason::InvalidUsername(invalid.detail))?;
         let hash = Foreign::parse(&text(self.hash, "hash")?)?;

@@ -12,11 +12,11 @@ fn origin() -> Origin<'static> {
 }
 
 fn from_csv(text: &str) -> Vec<Row> {
-    csv::read(text.as_bytes(), origin()).unwrap()
+    csv::read(text.as_bytes(), origin(), Limits::default()).unwrap()
 }
 
 fn from_jsonl(text: &str) -> Vec<Row> {
-    jsonl::read(text.as_bytes(), origin())
+    jsonl::read(text.as_bytes(), origin(), Limits::default()).unwrap()
 }
 
 /// Where, and the name with its address or the code of the reason.
@@ -45,7 +45,7 @@ fn csv_columns_are_found_by_name() {
 #[test]
 fn a_header_without_its_columns_is_refused_without_a_word_of_it() {
     for text in ["", "username,email\n", "hash\n", &format!("alice,{SHA256}\nbob,{SHA256}\n")] {
-        let error = csv::read(text.as_bytes(), origin()).err().unwrap();
+        let error = csv::read(text.as_bytes(), origin(), Limits::default()).err().unwrap();
         assert!(error.contains("username, hash (or password_hash)") && !error.contains("ba78"), "{error}");
     }
 }
@@ -64,7 +64,7 @@ fn a_bad_csv_line_spoils_no_other() {
         );
         assert_eq!(told(&from_csv(&text)), ["line 2 a -", "line 4 malformed"], "{first} {second}");
     }
-    let rows = csv::read(b"username,hash\n\xffx,y\nx,\xff\n", origin()).unwrap();
+    let rows = csv::read(b"username,hash\n\xffx,y\nx,\xff\n", origin(), Limits::default()).unwrap();
     assert_eq!(told(&rows), ["line 2 not_utf8", "line 3 not_utf8"]);
 }
 
@@ -88,7 +88,7 @@ fn jsonl_is_an_object_a_line() {
     let reasons: Vec<_> =
         rows.iter().filter_map(|row| Some(row.account.as_ref().err()?.to_string())).collect();
     assert_eq!(reasons[..2], ["The line is no JSON object.", "\"username\" is no string."]);
-    let rows = jsonl::read(b"{\"username\":\"\xff\"}", origin());
+    let rows = jsonl::read(b"{\"username\":\"\xff\"}", origin(), Limits::default()).unwrap();
     assert_eq!(told(&rows), ["line 1 malformed"]);
 }
 
@@ -124,7 +124,7 @@ fn what_a_file_is_is_told_from_content_and_name() {
         path
     };
     let text = format!("username,hash\nalice,{SHA256}\n");
-    let count = |path: &Path, format| read(path, format).map(|source| source.rows.len());
+    let count = |path: &Path, format| read(path, format, Limits::default()).map(|source| source.rows.len());
     let (csv, other) = (file("a.CSV", text.as_bytes()), file("a", text.as_bytes()));
     assert_eq!(count(&csv, None).unwrap(), 1);
     assert_eq!(count(&other, Some(Format::Csv)).unwrap(), 1);
@@ -139,13 +139,70 @@ fn what_a_file_is_is_told_from_content_and_name() {
     assert!(count(&torn, Some(Format::Csv)).unwrap_err().to_string().contains("is an SQLite database"));
 }
 
+const FEW: Limits = Limits { rows: 3, time: Duration::from_mins(1) };
+
+#[test]
+fn more_rows_than_allowed_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let count = |name: &str, content: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        read(&path, None, FEW).map(|source| source.rows.len()).map_err(|error| error.to_string())
+    };
+    let csv = |rows: usize| format!("username,hash\n{}", format!("a,{SHA256}\n").repeat(rows));
+    assert_eq!(count("a.csv", &csv(3)), Ok(3));
+    // Also those that could not come in.
+    for (name, text) in [("a.csv", csv(4)), ("a.csv", "username,hash\n".to_owned() + &"x\n".repeat(4))] {
+        assert!(count(name, &text).unwrap_err().contains("more than 3 rows: allow more with --max-rows"));
+    }
+    assert_eq!(count("a.jsonl", &"{}\n\n".repeat(3)), Ok(3));
+    assert!(count("a.jsonl", &"{}\n".repeat(4)).unwrap_err().contains("more than 3 rows"));
+    let error = count("a.csv", &csv(3).replace('a', &"a".repeat(30_000))).unwrap_err();
+    assert!(error.contains("bytes, more than the 65536 that 3 rows may have"), "{error}");
+}
+
+#[test]
+fn what_is_too_long_is_refused_alone() {
+    let long = "x".repeat(MAX_FIELD + 1);
+    let text = format!(
+        "username,hash,email,note\n{long},{SHA256},,\na,{long},,\nb,{SHA256},{long},\nc,{SHA256},,{long}\n"
+    );
+    let rows = from_csv(&text);
+    assert_eq!(told(&rows), ["line 2 too_long", "line 3 too_long", "line 4 too_long", "line 5 c -"]);
+    assert_eq!(rows[0].name, None);
+    let line = "y".repeat(MAX_LINE + 1);
+    let text = format!("username,hash,note\na,{SHA256},{line}\nb,{SHA256},\n");
+    assert_eq!(told(&from_csv(&text)), ["line 2 malformed", "line 3 b -"]);
+    let text = format!(
+        "{{\"username\":\"{long}\"}}\n{{\"username\":\"a\",\"hash\":\"{long}\"}}\n{{\"note\":\"{line}\"}}\n\
+         {{\"username\":\"b\",\"hash\":\"{SHA256}\"}}\n{}\n",
+        "[".repeat(1000)
+    );
+    let wanted = ["line 1 too_long", "line 2 too_long", "line 3 malformed", "line 4 b -", "line 5 malformed"];
+    assert_eq!(told(&from_jsonl(&text)), wanted);
+    // A quote that is never closed swallows the rest, which is one row then.
+    let text = format!("username,hash\na,\"{}", "x\n".repeat(100_000));
+    assert_eq!(told(&from_csv(&text)), ["line 2 malformed"]);
+}
+
+#[test]
+fn reading_ends_in_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.jsonl");
+    std::fs::write(&path, "{}\n".repeat(900_000)).unwrap();
+    let limits = Limits { time: Duration::from_millis(1), ..Limits::default() };
+    let error = read(&path, None, limits).err().unwrap().to_string();
+    assert!(error.ends_with("takes more than 1ms to read"), "{error}");
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in any::<Vec<u8>>(), text in "[\"\\[{}a,:\n\r\u{feff}]{0,40}") {
         for bytes in [bytes, text.into_bytes()] {
-            drop(jsonl::read(&bytes, origin()));
-            drop(csv::read(&bytes, origin()));
-            drop(csv::read(&[b"username,email,hash\n".as_slice(), &bytes].concat(), origin()));
+            drop(jsonl::read(&bytes, origin(), Limits::default()));
+            drop(csv::read(&bytes, origin(), Limits::default()));
+            let text = [b"username,email,hash\n".as_slice(), &bytes].concat();
+            drop(csv::read(&text, origin(), Limits::default()));
         }
     }
 

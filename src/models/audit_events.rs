@@ -17,14 +17,19 @@ pub enum Action {
     /// Brought in from another system's file; `detail` says from where.
     Imported,
     SignedIn,
-    /// Asked for, by whomever: no user is named, for the row is written whether there is one or not.
-    ResetRequested,
     PasswordReset,
     PasswordChanged,
     EmailChangeRequested,
     EmailVerified,
+    /// An account that was never used after its registration was removed.
+    RemovedUnused,
     RefreshReused,
+    /// Ten wrong current passwords: the login was revoked.
+    PasswordGuessed,
+    /// A change of address was taken back from the former one.
+    EmailChangeUndone,
     Disabled,
+    Unlocked,
     Enabled,
     Deleted,
     KeysRotated,
@@ -45,12 +50,15 @@ impl Action {
             Self::Registered => "registered",
             Self::Imported => "imported",
             Self::SignedIn => "signed_in",
-            Self::ResetRequested => "reset_requested",
             Self::PasswordReset => "password_reset",
             Self::PasswordChanged => "password_changed",
             Self::EmailChangeRequested => "email_change_requested",
             Self::EmailVerified => "email_verified",
+            Self::RemovedUnused => "removed_unused",
             Self::RefreshReused => "refresh_reused",
+            Self::PasswordGuessed => "password_guessed",
+            Self::EmailChangeUndone => "email_change_undone",
+            Self::Unlocked => "unlocked",
             Self::Disabled => "disabled",
             Self::Enabled => "enabled",
             Self::Deleted => "deleted",
@@ -118,6 +126,16 @@ pub fn blank_addresses(conn: &mut Conn, subject: UserId) -> QueryResult<()> {
         .set(audit_events::ip.eq(None::<String>))
         .execute(conn)
         .map(drop)
+}
+
+/// When the oldest of the newest `keep` events happened, if there are more.
+pub fn oldest_of_newest(conn: &mut Conn, keep: i64) -> QueryResult<Option<Timestamp>> {
+    audit_events::table
+        .order(audit_events::at.desc())
+        .offset(keep)
+        .select(audit_events::at)
+        .first(conn)
+        .optional()
 }
 
 /// Deletes what happened before `before`; answers how much.

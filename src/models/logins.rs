@@ -6,7 +6,7 @@ use crate::auth::revocation::RevokeReason;
 use crate::clock::Timestamp;
 use crate::db::{Conn, locked};
 use crate::domain::{LoginId, UserId};
-use crate::schema::logins;
+use crate::schema::{logins, users};
 
 /// A database bounds the parameters of a statement.
 const PARAMETERS: usize = 1000;
@@ -302,23 +302,48 @@ pub fn revoked_and_seen_since(
         .collect())
 }
 
-/// Those of `ids` that no longer stand: revoked, or gone. At most a few hundred at a time: a database
-/// bounds the parameters of a statement.
-pub fn ended_among(conn: &mut Conn, ids: &[LoginId]) -> QueryResult<Vec<(LoginId, RevokeReason)>> {
+/// A login that is not active any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    pub id: LoginId,
+    pub reason: RevokeReason,
+    /// Its own row says nothing of it: that of its user was deleted or disabled by hand.
+    pub by_user: bool,
+}
+
+/// Those of `ids` that are not active any more: revoked, deleted, or of a user who was deleted or disabled. At most a
+/// few hundred at a time: a database bounds the parameters of a statement.
+pub fn ended_among(conn: &mut Conn, ids: &[LoginId]) -> QueryResult<Vec<Ended>> {
+    type Row = (String, bool, Option<String>, Option<String>, Option<bool>);
     let texts: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    let rows: Vec<(String, bool, Option<String>)> = logins::table
+    let rows: Vec<Row> = logins::table
+        .left_join(users::table.on(users::id.eq(logins::user_id)))
         .filter(logins::id.eq_any(&texts))
-        .select((logins::id, logins::revoked_at.is_not_null(), logins::revoked_reason))
+        .select((
+            logins::id,
+            logins::revoked_at.is_not_null(),
+            logins::revoked_reason,
+            users::id.nullable(),
+            // Only whether it is set: a hand may write it in any form.
+            users::disabled_at.is_not_null().nullable(),
+        ))
         .load(conn)?;
-    let rows: std::collections::HashMap<String, (bool, Option<String>)> =
-        rows.into_iter().map(|(id, revoked, reason)| (id, (revoked, reason))).collect();
+    let rows: std::collections::HashMap<String, _> = rows
+        .into_iter()
+        .map(|(id, revoked, reason, user, disabled)| (id, (revoked, reason, user, disabled)))
+        .collect();
     Ok(ids
         .iter()
         .zip(&texts)
-        .filter_map(|(id, text)| match rows.get(text) {
-            Some((false, _)) => None,
-            Some((true, reason)) => Some((*id, RevokeReason::parse(reason.as_deref()))),
-            None => Some((*id, RevokeReason::AccountDeleted)),
+        .filter_map(|(id, text)| {
+            let (reason, by_user) = match rows.get(text) {
+                None => (RevokeReason::AccountDeleted, false),
+                Some((true, reason, ..)) => (RevokeReason::parse(reason.as_deref()), false),
+                Some((false, _, None, _)) => (RevokeReason::AccountDeleted, true),
+                Some((false, _, _, Some(true))) => (RevokeReason::AccountDisabled, true),
+                Some(_) => return None,
+            };
+            Some(Ended { id: *id, reason, by_user })
         })
         .collect())
 }

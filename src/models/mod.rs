@@ -1,8 +1,11 @@
 //! Rows and the queries on them: a connection in, a `QueryResult` out. No HTTP and no policy here.
 
+pub mod address_links;
 pub mod audit_events;
+pub mod failed_attempts;
 pub mod logins;
 pub mod one_time_tokens;
 pub mod outbox;
+pub mod request_counts;
 pub mod signing_keys;
 pub mod users;

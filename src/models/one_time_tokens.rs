@@ -12,6 +12,8 @@ use crate::schema::one_time_tokens;
 pub enum Purpose {
     VerifyEmail,
     ResetPassword,
+    /// Takes back the change of a verified address, and the account with it.
+    UndoEmail,
 }
 
 impl Purpose {
@@ -20,6 +22,7 @@ impl Purpose {
         match self {
             Self::VerifyEmail => "verify_email",
             Self::ResetPassword => "reset_password",
+            Self::UndoEmail => "undo_email",
         }
     }
 }
@@ -77,7 +80,35 @@ pub fn redeem(conn: &mut Conn, hash: &str, purpose: Purpose, now: Timestamp) -> 
     Ok(diesel::update(row).set(one_time_tokens::used_at.eq(now)).execute(conn)? == 1)
 }
 
-/// Spoils the user's other tokens of this purpose: once a password is reset, older links must not work.
+/// The address of a user's link that undoes a change, if one is still good.
+pub fn find_undo(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<Option<String>> {
+    one_time_tokens::table
+        .filter(one_time_tokens::user_id.eq(user.to_string()))
+        .filter(one_time_tokens::purpose.eq(Purpose::UndoEmail.as_str()))
+        .filter(one_time_tokens::used_at.is_null())
+        .filter(one_time_tokens::expires_at.gt(now))
+        .select(one_time_tokens::email)
+        .first(conn)
+        .optional()
+}
+
+/// Spoils all links of these users but those that undo a change of address: these must survive whatever a thief who
+/// has the account can do. `None` is everybody.
+pub fn spoil_all(conn: &mut Conn, user: Option<UserId>, now: Timestamp) -> QueryResult<()> {
+    let links = one_time_tokens::table
+        .filter(one_time_tokens::used_at.is_null())
+        .filter(one_time_tokens::purpose.ne(Purpose::UndoEmail.as_str()));
+    let spoilt = one_time_tokens::used_at.eq(now);
+    match user {
+        Some(user) => diesel::update(links.filter(one_time_tokens::user_id.eq(user.to_string())))
+            .set(spoilt)
+            .execute(conn),
+        None => diesel::update(links).set(spoilt).execute(conn),
+    }
+    .map(drop)
+}
+
+/// Spoils the user's other tokens of this purpose: once an address is verified, older links must not work.
 pub fn spoil_others(conn: &mut Conn, user: UserId, purpose: Purpose, now: Timestamp) -> QueryResult<()> {
     diesel::update(
         one_time_tokens::table

@@ -13,50 +13,151 @@ use crate::schema::{audit_events, outbox, users};
 pub enum MailKind {
     VerifyEmail,
     ResetPassword,
+    /// To an address that accounts claim and none has verified: the owner of the mailbox chooses the account.
+    ResetByAddress,
     PasswordChanged,
     EmailChanged,
+    /// The same with a link that takes the change back.
+    EmailChangedUndo,
 }
 
 impl MailKind {
+    pub const ALL: [Self; 6] = [
+        Self::VerifyEmail,
+        Self::ResetPassword,
+        Self::ResetByAddress,
+        Self::PasswordChanged,
+        Self::EmailChanged,
+        Self::EmailChangedUndo,
+    ];
+
+    /// Those that anybody can have sent to an address, and whose links end with what they were asked for.
+    pub const ASKED_FOR: [Self; 3] = [Self::VerifyEmail, Self::ResetPassword, Self::ResetByAddress];
+
+    /// Tells the owner of something that was done with the account's own password or link.
+    #[must_use]
+    pub fn is_notice(self) -> bool {
+        !Self::ASKED_FOR.contains(&self)
+    }
+
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::VerifyEmail => "verify_email",
             Self::ResetPassword => "reset_password",
+            Self::ResetByAddress => "reset_by_address",
             Self::PasswordChanged => "password_changed",
             Self::EmailChanged => "email_changed",
+            Self::EmailChangedUndo => "email_changed_undo",
         }
     }
 }
 
-/// Whether such a mail was asked for since `since`.
-pub fn any_since(
-    conn: &mut Conn,
-    kind: MailKind,
-    user: UserId,
-    address: &str,
-    since: Timestamp,
-) -> QueryResult<bool> {
+/// Which of the emails that were asked for to count.
+#[derive(Debug, Clone, Copy)]
+pub enum Counted<'a> {
+    /// To a mailbox, whichever account they are about, but for those that the owner's own device asked for.
+    Recipient(&'a str),
+    /// Those to a mailbox that ask it to verify a claim.
+    Claims(&'a str),
+    /// About an account, but for those that the owner's own device asked for.
+    User(UserId),
+    /// By one client.
+    Client(&'a str),
+    /// Notices about an account.
+    Notices(UserId),
+    /// The same email about an account to an address.
+    Same(MailKind, Option<UserId>, &'a str),
+}
+
+/// How many emails were asked for since `since`, sent or not.
+pub fn count_since(conn: &mut Conn, counted: Counted<'_>, since: Timestamp) -> QueryResult<i64> {
+    let recent = outbox::table.filter(outbox::created_at.gt(since)).count();
+    let asked_for = outbox::kind.eq_any(MailKind::ASKED_FOR.map(MailKind::as_str));
+    let by_strangers = outbox::client.is_null().or(outbox::client.assume_not_null().not_like("device:%"));
+    match counted {
+        Counted::Recipient(mailbox) => recent
+            .filter(outbox::recipient.eq(mailbox))
+            .filter(asked_for)
+            .filter(by_strangers)
+            .get_result(conn),
+        Counted::Claims(mailbox) => recent
+            .filter(outbox::recipient.eq(mailbox))
+            .filter(outbox::kind.eq(MailKind::VerifyEmail.as_str()))
+            .get_result(conn),
+        Counted::User(user) => recent
+            .filter(outbox::user_id.eq(user.to_string()))
+            .filter(asked_for)
+            .filter(by_strangers)
+            .get_result(conn),
+        Counted::Client(client) => {
+            recent.filter(outbox::client.eq(client)).filter(asked_for).get_result(conn)
+        }
+        Counted::Notices(user) => recent
+            .filter(outbox::user_id.eq(user.to_string()))
+            .filter(outbox::kind.ne_all(MailKind::ASKED_FOR.map(MailKind::as_str)))
+            .get_result(conn),
+        Counted::Same(kind, user, address) => recent
+            .filter(outbox::address.eq(address))
+            .filter(outbox::kind.eq(kind.as_str()))
+            .filter(outbox::user_id.eq(user_text(user)))
+            .get_result(conn),
+    }
+}
+
+/// Takes back the emails with links that these accounts are still to be sent; `None` is all of them. One that is on its
+/// way stays as a row that counts, and is not tried again.
+pub fn cancel_links(conn: &mut Conn, user: Option<UserId>, now: Timestamp) -> QueryResult<()> {
+    let kinds = MailKind::ASKED_FOR.map(MailKind::as_str);
+    let waiting = outbox::table.filter(outbox::sent_at.is_null()).filter(outbox::kind.eq_any(kinds));
+    let untried = outbox::attempts.eq(0);
+    if let Some(user) = user {
+        let of_user = outbox::user_id.eq(user.to_string());
+        diesel::delete(waiting.clone().filter(of_user.clone()).filter(untried)).execute(conn)?;
+        diesel::update(waiting.filter(of_user)).set(outbox::sent_at.eq(now)).execute(conn)?;
+    } else {
+        diesel::delete(waiting.clone().filter(untried)).execute(conn)?;
+        diesel::update(waiting).set(outbox::sent_at.eq(now)).execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Whether the user's former address is still to be told how to take a change back.
+pub fn undo_waits(conn: &mut Conn, user: UserId) -> QueryResult<bool> {
     let rows: i64 = outbox::table
-        .filter(outbox::address.eq(address))
-        .filter(outbox::created_at.gt(since))
-        .filter(outbox::kind.eq(kind.as_str()))
         .filter(outbox::user_id.eq(user.to_string()))
+        .filter(outbox::kind.eq(MailKind::EmailChangedUndo.as_str()))
+        .filter(outbox::sent_at.is_null())
         .count()
         .get_result(conn)?;
     Ok(rows > 0)
 }
 
-/// Takes back a user's mails of one kind that have not left.
-pub fn cancel(conn: &mut Conn, kind: MailKind, user: UserId) -> QueryResult<()> {
-    diesel::delete(
+/// Takes back what is still to be sent to a former address about how to take a change back.
+pub fn cancel_undo(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<()> {
+    diesel::update(
         outbox::table
             .filter(outbox::user_id.eq(user.to_string()))
-            .filter(outbox::kind.eq(kind.as_str()))
+            .filter(outbox::kind.eq(MailKind::EmailChangedUndo.as_str()))
             .filter(outbox::sent_at.is_null()),
     )
+    .set(outbox::sent_at.eq(now))
     .execute(conn)
     .map(drop)
+}
+
+/// Takes back a user's emails of one kind that have not left.
+pub fn cancel(conn: &mut Conn, kind: MailKind, user: UserId, now: Timestamp) -> QueryResult<()> {
+    let waiting = outbox::table
+        .filter(outbox::user_id.eq(user.to_string()))
+        .filter(outbox::kind.eq(kind.as_str()))
+        .filter(outbox::sent_at.is_null());
+    diesel::delete(waiting.clone().filter(outbox::attempts.eq(0))).execute(conn)?;
+    diesel::update(waiting).set(outbox::sent_at.eq(now)).execute(conn).map(drop)
+}
+
+fn user_text(user: Option<UserId>) -> String {
+    user.map(|user| user.to_string()).unwrap_or_default()
 }
 
 /// Deletes all mails of a user, sent or not.
@@ -69,21 +170,29 @@ pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
     diesel::delete(outbox::table.filter(outbox::sent_at.lt(before))).execute(conn)
 }
 
-/// Adds a mail, due now. After the commit, wake the mailer.
-pub fn enqueue(
-    conn: &mut Conn,
-    id: Uuid,
-    kind: MailKind,
-    user: UserId,
-    address: &str,
-    now: Timestamp,
-) -> QueryResult<()> {
+/// An email to add.
+#[derive(Debug, Clone, Copy)]
+pub struct NewMail<'a> {
+    pub kind: MailKind,
+    /// None if it is about an address that several accounts may claim.
+    pub user: Option<UserId>,
+    pub address: &'a str,
+    /// The mailbox that `address` leads to, as far as can be told.
+    pub recipient: &'a str,
+    /// Who asked for it, if limits depend on that.
+    pub client: Option<&'a str>,
+}
+
+/// Adds an email, due now. After the commit, wake the mailer.
+pub fn enqueue(conn: &mut Conn, id: Uuid, mail: NewMail<'_>, now: Timestamp) -> QueryResult<()> {
     diesel::insert_into(outbox::table)
         .values((
             outbox::id.eq(id.to_string()),
-            outbox::kind.eq(kind.as_str()),
-            outbox::user_id.eq(user.to_string()),
-            outbox::address.eq(address),
+            outbox::kind.eq(mail.kind.as_str()),
+            outbox::user_id.eq(user_text(mail.user)),
+            outbox::address.eq(mail.address),
+            outbox::recipient.eq(mail.recipient),
+            outbox::client.eq(mail.client),
             outbox::next_attempt_at.eq(now),
             outbox::created_at.eq(now),
         ))
@@ -95,9 +204,7 @@ impl MailKind {
     /// Reads a row's word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::VerifyEmail, Self::ResetPassword, Self::PasswordChanged, Self::EmailChanged]
-            .into_iter()
-            .find(|kind| kind.as_str() == word)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 }
 
@@ -147,11 +254,23 @@ pub fn claim(conn: &mut Conn, mail: &Waiting, now: Timestamp, lease_ends_at: Tim
     Ok(claimed == 1)
 }
 
-/// The name and current address of a mail's user, if that account is still there and enabled. Nobody can change it
-/// until the transaction ends.
-pub fn lock_recipient(conn: &mut Conn, user: &str) -> QueryResult<Option<(String, Option<String>)>> {
-    let query =
-        users::table.find(user).filter(users::disabled_at.is_null()).select((users::username, users::email));
+/// An email's user as no other transaction can change them until this one ends.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct Recipient {
+    pub username: String,
+    pub email: Option<String>,
+    pub email_verified_at: Option<Timestamp>,
+    pub disabled_at: Option<Timestamp>,
+}
+
+/// The user of an email, if that account is still there.
+pub fn lock_recipient(conn: &mut Conn, user: &str) -> QueryResult<Option<Recipient>> {
+    let query = users::table.find(user).select((
+        users::username,
+        users::email,
+        users::email_verified_at,
+        users::disabled_at,
+    ));
     locked!(conn, query, first).optional()
 }
 

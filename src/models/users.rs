@@ -23,6 +23,17 @@ pub struct User {
     pub disabled_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// Since when an account that registered itself has not been used again; none once it was, or had its address
+    /// verified.
+    pub unused_since: Option<Timestamp>,
+}
+
+impl User {
+    /// The address, if this user has verified it.
+    #[must_use]
+    pub fn verified_email(&self) -> Option<&str> {
+        self.email.as_deref().filter(|_| self.email_verified_at.is_some())
+    }
 }
 
 /// A new account.
@@ -33,6 +44,8 @@ pub struct NewUser {
     /// Claimed, not proven.
     pub email: Option<Email>,
     pub password_hash: String,
+    /// It registered itself, and may be removed if it is never used again.
+    pub on_trial: bool,
 }
 
 /// # Errors
@@ -47,6 +60,7 @@ pub fn insert(conn: &mut Conn, user: &NewUser, now: Timestamp) -> QueryResult<()
             users::password_hash.eq(&user.password_hash),
             users::created_at.eq(now),
             users::updated_at.eq(now),
+            users::unused_since.eq(user.on_trial.then_some(now)),
         ))
         .execute(conn)
         .map(drop)
@@ -84,12 +98,35 @@ pub fn find_holder(conn: &mut Conn, email: &Email) -> QueryResult<Option<User>> 
         .optional()
 }
 
-/// Up to `limit` users who are not disabled and claim or hold this address: its holder, then the oldest.
+/// Notes that an account is in use, if it was not known to be.
+pub fn mark_used(conn: &mut Conn, user: &User) -> QueryResult<()> {
+    if user.unused_since.is_none() {
+        return Ok(());
+    }
+    diesel::update(users::table.find(user.id.to_string()))
+        .set(users::unused_since.eq(None::<Timestamp>))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Up to `limit` accounts that have not been used since before `before`.
+pub fn find_unused(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<Vec<UserId>> {
+    let ids: Vec<String> = users::table
+        .filter(users::unused_since.lt(before))
+        .order(users::id)
+        .limit(limit)
+        .select(users::id)
+        .load(conn)?;
+    Ok(ids.into_iter().filter_map(|id| id.parse().ok()).collect())
+}
+
+/// Up to `limit` users who are not disabled and claim this address, which none of them has verified, by name.
 pub fn find_claimants(conn: &mut Conn, email: &Email, limit: i64) -> QueryResult<Vec<User>> {
     users::table
         .filter(users::email.eq(email.as_str()))
         .filter(users::disabled_at.is_null())
-        .order((users::email_verified_at.is_null(), users::id))
+        .filter(users::email_verified_at.is_null())
+        .order(users::username)
         .limit(limit)
         .load(conn)
 }
@@ -125,13 +162,18 @@ pub fn set_display_name(conn: &mut Conn, id: UserId, name: &str, now: Timestamp)
         .map(drop)
 }
 
-/// Makes the user the holder of a proven address.
+/// Makes the user the holder of a verified address.
 ///
 /// # Errors
 /// A unique violation if somebody else holds it.
 pub fn set_held_email(conn: &mut Conn, id: UserId, email: &str, now: Timestamp) -> QueryResult<()> {
     diesel::update(users::table.find(id.to_string()))
-        .set((users::email.eq(email), users::email_verified_at.eq(now), users::updated_at.eq(now)))
+        .set((
+            users::email.eq(email),
+            users::email_verified_at.eq(now),
+            users::updated_at.eq(now),
+            users::unused_since.eq(None::<Timestamp>),
+        ))
         .execute(conn)
         .map(drop)
 }

@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::{Field, FormErrors, Frame, Notice};
+use crate::accounts::ResetLink;
 
 #[derive(Template, Debug)]
 #[template(path = "register.html")]
@@ -90,15 +91,44 @@ impl<'a> ForgotPassword<'a> {
 pub struct ResetPassword<'a> {
     frame: Frame<'a>,
     errors: &'a FormErrors,
-    /// For the person, and for the password manager.
-    username: &'a str,
+    /// For the person, and for the password manager; none if the person has to choose.
+    username: Option<&'a str>,
+    /// The accounts to choose among.
+    choice: Field<'a>,
+    usernames: &'a [String],
+    /// The address that becomes the account's again.
+    restores: Option<&'a str>,
     password: Field<'a>,
 }
 
 impl<'a> ResetPassword<'a> {
     #[must_use]
-    pub fn new(frame: Frame<'a>, username: &'a str, min_password: usize, errors: &'a FormErrors) -> Self {
-        let password = Field::new_password("password", "New password", min_password);
-        Self { frame, errors, username, password: password.first(errors).checked(errors) }
+    pub fn new(
+        frame: Frame<'a>,
+        link: &'a ResetLink,
+        typed: &'a str,
+        min_password: usize,
+        errors: &'a FormErrors,
+    ) -> Self {
+        let mut password = Field::new_password("password", "New password", min_password);
+        let mut choice = Field::new("username", "Username", "username").value(typed);
+        let username = match link.usernames.as_slice() {
+            [one] => Some(one.as_str()),
+            _ => None,
+        };
+        if username.is_some() {
+            password = password.first(errors);
+        } else {
+            choice = choice.first(errors);
+        }
+        Self {
+            frame,
+            errors,
+            username,
+            choice: choice.checked(errors),
+            usernames: &link.usernames,
+            restores: link.restores.as_deref(),
+            password: password.checked(errors),
+        }
     }
 }

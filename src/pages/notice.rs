@@ -5,6 +5,7 @@
 pub enum Notice {
     SignedOut,
     PasswordReset,
+    EmailRestored,
     EmailVerified,
     ResetRequested,
     AccountDeleted,
@@ -16,9 +17,10 @@ pub enum Notice {
 }
 
 impl Notice {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::SignedOut,
         Self::PasswordReset,
+        Self::EmailRestored,
         Self::EmailVerified,
         Self::ResetRequested,
         Self::AccountDeleted,
@@ -35,6 +37,7 @@ impl Notice {
         match self {
             Self::SignedOut => "signed-out",
             Self::PasswordReset => "password-reset",
+            Self::EmailRestored => "email-restored",
             Self::EmailVerified => "email-verified",
             Self::ResetRequested => "reset-requested",
             Self::AccountDeleted => "account-deleted",
@@ -58,9 +61,12 @@ impl Notice {
             Self::PasswordReset => {
                 "Your new password is set, and every device is signed out. Sign in with it."
             }
+            Self::EmailRestored => {
+                "Your email address is yours again, your new password is set, and every device is signed out."
+            }
             Self::EmailVerified => "Your mail address is confirmed.",
             Self::ResetRequested => {
-                "If there is such an account with a mail address, a link is on its way. It works for 30 minutes."
+                "If there is such an account with a mail address, a link is on its way. It works for an hour."
             }
             Self::AccountDeleted => "Your account is deleted.",
             Self::DeviceSignedOut => "The device is signed out, and its connections are closed.",

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use askama::Template;
 
 use super::*;
+use crate::accounts::ResetLink;
 use crate::actors::mailer::preview::KeptMail;
 
 const HOSTILE: &str = "<script>alert(1)</script>\"'&";
@@ -70,7 +71,14 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
         add("login", &Login::new(FRAME, text, None, errors));
         add("login", &Login::new(FRAME, "", Some(Notice::SignedOut), errors));
         add("forgot password", &ForgotPassword::new(FRAME, text, None, errors));
-        add("reset password", &ResetPassword::new(FRAME, text, 8, errors));
+        for (usernames, restores) in [
+            (vec![text.to_owned()], None),
+            (vec![text.to_owned()], Some(text.to_owned())),
+            (vec![text.to_owned(), "other".to_owned()], None),
+        ] {
+            let link = ResetLink { usernames, restores };
+            add("reset password", &ResetPassword::new(FRAME, &link, text, 8, errors));
+        }
     }
     add("forgot password, done", &ForgotPassword::new(FRAME, "", Some(Notice::ResetRequested), &none));
     add("home", &Home { frame: FRAME, notice: Some(Notice::AccountDeleted), public_url: text });

@@ -41,8 +41,10 @@ pub enum CloseReason {
     HeartbeatTimeout,
     /// The client does not read what it is sent.
     TooSlow,
-    /// More sessions than one user may have.
+    /// More sessions than one user or one address may have.
     TooMany,
+    /// More than one network may do, see `limits`.
+    RateLimited,
     /// The access token expired without a new one.
     TokenExpired,
     /// The login ended: signed out here, elsewhere, or because its refresh token was used twice.
@@ -69,7 +71,7 @@ impl CloseReason {
             Self::Forbidden => 4403,
             Self::SignInTimeout | Self::HeartbeatTimeout => 4408,
             Self::TooSlow => 4413,
-            Self::TooMany => 4429,
+            Self::TooMany | Self::RateLimited => 4429,
             Self::TokenExpired => 4440,
             Self::SignedOut => 4441,
             Self::PasswordChanged => 4442,
@@ -94,6 +96,7 @@ impl CloseReason {
             Self::HeartbeatTimeout => "no sign of life",
             Self::TooSlow => "messages are not read fast enough",
             Self::TooMany => "too many live sessions",
+            Self::RateLimited => "too many attempts from this network",
             Self::TokenExpired => "the access token has expired",
             Self::SignedOut => "signed out",
             Self::PasswordChanged => "the password was changed",
@@ -109,7 +112,8 @@ impl CloseReason {
             | Self::SignInTimeout
             | Self::HeartbeatTimeout
             | Self::TooSlow
-            | Self::TooMany => Reconnect::Backoff,
+            | Self::TooMany
+            | Self::RateLimited => Reconnect::Backoff,
             Self::TokenExpired => Reconnect::NewToken,
             Self::ClientLeft
             | Self::ProtocolError
@@ -141,6 +145,7 @@ impl CloseReason {
             Self::HeartbeatTimeout => "heartbeat_timeout",
             Self::TooSlow => "too_slow",
             Self::TooMany => "too_many",
+            Self::RateLimited => "rate_limited",
             Self::TokenExpired => "token_expired",
             Self::SignedOut => "signed_out",
             Self::PasswordChanged => "password_changed",

@@ -13,6 +13,9 @@ pub fn client_address(request: &HttpRequest, config: &Sockets) -> IpAddr {
     let trusted = |ip: IpAddr| config.trusted_proxies.iter().any(|net| net.contains(&ip));
     let mut address =
         request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical());
+    if !trusted(address) {
+        return address;
+    }
     let forwarded: Vec<&str> = request
         .headers()
         .get_all("x-forwarded-for")
@@ -52,6 +55,7 @@ mod tests {
             max_frame: 0,
             max_outbox: 0,
             max_per_user: 0,
+            max_per_address: 0,
             max_waiting_per_address: 0,
             max_open: 0,
             allowed_origins: vec![],

@@ -1,13 +1,12 @@
 //! `/dev/mail`: the mails that were kept instead of sent, for whoever runs Doorward on their own machine.
 //!
 //! They hold links that sign people in. So this answers only while `mail.url` is `preview`, only to this
-//! machine, not through a proxy, and not under a foreign name that resolves to it (DNS rebinding). To
-//! everybody else there is no such page.
+//! machine, not through a proxy, and only under a loopback name: any other one may be an attacker's that resolves
+//! to this machine (DNS rebinding), or what a proxy serves us under. All other requests get 404.
 
 use actix_web::http::Version;
-use actix_web::http::header::{self, ContentType, HeaderMap};
+use actix_web::http::header::{self, ContentType};
 use actix_web::{HttpRequest, HttpResponse, web};
-use url::Url;
 
 use super::pages::{Visit, wants_page};
 use super::site::names_loopback;
@@ -33,13 +32,12 @@ const FORWARDED: [&str; 8] = [
 #[derive(Debug, Clone)]
 pub struct DevMail {
     preview: Option<Preview>,
-    public_url: Url,
 }
 
 impl DevMail {
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        Self { preview: preview_directory(config).map(Preview::at), public_url: config.public_url.clone() }
+        Self { preview: preview_directory(config).map(Preview::at) }
     }
 
     /// Whether whoever asks may look.
@@ -54,15 +52,17 @@ impl DevMail {
         // A plain nginx adds no header and speaks HTTP/1.0 to what is behind it.
         let direct = req.version() > Version::HTTP_10
             && !FORWARDED.iter().any(|name| req.headers().contains_key(*name));
-        let preview = self.preview.as_ref().filter(|_| here && direct && self.is_our_name(req.headers()));
+        let preview = self.preview.as_ref().filter(|_| here && direct && is_loopback_name(req));
         preview.cloned().ok_or_else(ApiError::not_found)
     }
+}
 
-    fn is_our_name(&self, headers: &HeaderMap) -> bool {
-        let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else { return false };
-        names_loopback(host)
-            || Url::parse(&format!("http://{host}/")).is_ok_and(|url| url.host() == self.public_url.host())
-    }
+/// Every name that the request gives for us: the target may have one as well (RFC 9112 section 3.2.2).
+fn is_loopback_name(req: &HttpRequest) -> bool {
+    let mut hosts = req.headers().get_all(header::HOST);
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
+    host.to_str().is_ok_and(names_loopback)
+        && req.uri().authority().is_none_or(|authority| names_loopback(authority.as_str()))
 }
 
 /// Of the frame in which our own page shows a mail's HTML: it may have its inline styles and its links may
@@ -174,9 +174,12 @@ mod tests {
         let (code, body) =
             status("preview", HERE, &[LOCALHOST], "/dev/mail/20261122-verify_email-1/html").await;
         assert!(code == 200 && body.contains("http://l/1"), "{body}");
-        for (peer, host) in
-            [("[::1]:5", "[::1]:80"), ("[::ffff:127.0.0.1]:5", "127.0.0.1"), (HERE, "id.example")]
-        {
+        for (peer, host) in [
+            ("[::1]:5", "[::1]:80"),
+            ("[::ffff:127.0.0.1]:5", "127.0.0.1"),
+            (HERE, "127.9.9.9:1"),
+            (HERE, "LOCALHOST"),
+        ] {
             assert_eq!(status("preview", peer, &[("Host", host)], "/dev/mail").await.0, 200, "{peer} {host}");
         }
     }
@@ -187,6 +190,12 @@ mod tests {
             ("smtp://localhost", HERE, vec![LOCALHOST]),
             ("preview", "192.0.2.7:5", vec![LOCALHOST]),
             ("preview", HERE, vec![("Host", "evil.example")]),
+            // What public_url names.
+            ("preview", HERE, vec![("Host", "id.example")]),
+            ("preview", HERE, vec![("Host", "0.0.0.0")]),
+            ("preview", HERE, vec![("Host", "10.0.0.1")]),
+            ("preview", HERE, vec![("Host", "")]),
+            ("preview", HERE, vec![LOCALHOST, ("Host", "id.example")]),
             ("preview", HERE, vec![("Host", "localhost.evil.example")]),
             ("preview", HERE, vec![]),
             ("preview", HERE, vec![LOCALHOST, ("X-Forwarded-For", "127.0.0.1")]),

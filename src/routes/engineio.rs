@@ -13,10 +13,10 @@ use bytestring::ByteString;
 use futures_util::StreamExt;
 use serde::Serialize;
 
-use super::Site;
 use super::extract::BODY_TIMEOUT;
 use super::trace::Quiet;
 use super::ws::{FRAGMENTS, bad_handshake};
+use super::{Site, limit};
 use crate::actors::carrier::socketio::engine::{
     Answer, Engine, Engines, Handle, Incoming, Refusal, Transport,
 };
@@ -26,6 +26,7 @@ use crate::actors::carrier::websocket;
 use crate::actors::session::Session;
 use crate::error::ApiError;
 use crate::events::Events;
+use crate::limits::Limit;
 use crate::protocol::CloseReason;
 use crate::protocol::engineio::{Packet, decode_payload};
 
@@ -253,6 +254,11 @@ impl Door {
             "websocket" => true,
             _ => return Err(Fault::UnknownTransport),
         };
+        // A WebSocket is a handshake even where it upgrades a session; what is left of it there is polling.
+        let begins = query.sid.is_none() || websocket;
+        if let Err(error) = limit::count(request, if begins { Limit::Handshake } else { Limit::Poll }) {
+            return Ok(error.error_response());
+        }
         let Some(sid) = query.sid else {
             return match (request.method() == Method::GET, websocket) {
                 (false, _) => Err(Fault::BadMethod),

@@ -11,11 +11,13 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
-use super::Site;
 use super::client::client_address;
+use super::{Site, limit};
 use crate::accounts::{Accounts, Device};
 use crate::actors::carrier::PeerSocket;
 use crate::actors::hasher::Caller;
+use crate::auth::device::PresentedDevices;
+use crate::auth::tokens::TokenError;
 use crate::domain::Access;
 use crate::error::ApiError;
 use crate::models::logins::LoginKind;
@@ -44,7 +46,13 @@ fn signed_in(request: &HttpRequest) -> Result<SignedIn, ApiError> {
     let token = bearer(request).ok_or_else(ApiError::unauthorized)?;
     // `configure` always sets it; without it nobody is let in.
     let accounts = request.app_data::<web::Data<Accounts>>().ok_or_else(ApiError::unauthorized)?;
-    Ok(SignedIn(accounts.admit(token)?))
+    limit::check_refusals_unless(request, || accounts.knows(token))?;
+    accounts.admit(token).map(SignedIn).map_err(|error| {
+        if error == TokenError::Invalid {
+            limit::count_refusal(request);
+        }
+        error.into()
+    })
 }
 
 pub(super) fn bearer(request: &HttpRequest) -> Option<&str> {
@@ -62,15 +70,11 @@ impl<T: DeserializeOwned> FromRequest for Body<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        // Forms cannot send this type, so that another site's page cannot post here without being asked.
-        let json = request.mime_type().ok().flatten().is_some_and(|mime| {
-            mime.subtype() == "json" || mime.suffix().is_some_and(|suffix| suffix == "json")
-        });
+        let json = is_json(request);
         let bytes = web::Bytes::from_request(request, payload);
         Box::pin(async move {
             if !json {
-                let detail = "The body must be JSON: Content-Type: application/json";
-                return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", detail));
+                return Err(not_json());
             }
             #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
             let read = tokio::time::timeout(BODY_TIMEOUT, bytes).await;
@@ -78,6 +82,20 @@ impl<T: DeserializeOwned> FromRequest for Body<T> {
             parse(&bytes).map(Self)
         })
     }
+}
+
+/// Forms cannot send this type, so that another site's page cannot post here without being asked.
+pub(super) fn is_json(request: &HttpRequest) -> bool {
+    request
+        .mime_type()
+        .ok()
+        .flatten()
+        .is_some_and(|mime| mime.subtype() == "json" || mime.suffix().is_some_and(|suffix| suffix == "json"))
+}
+
+pub(super) fn not_json() -> ApiError {
+    let detail = "The body must be JSON: Content-Type: application/json";
+    ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", detail)
 }
 
 pub(super) fn too_slow() -> ApiError {
@@ -141,7 +159,12 @@ pub(super) fn device(request: &HttpRequest, site: &Site, cookie: bool) -> Device
     let kind = if cookie { LoginKind::Browser } else { LoginKind::Token };
     let agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     let caller = caller(request, site);
-    Device::new(kind, agent, caller.address).over(caller.socket)
+    Device::new(kind, agent, caller.address).over(caller.socket).presenting(site.read_devices(request))
+}
+
+/// What a client says about where its user has signed in before: in the request, or in a cookie.
+pub(super) fn presented(request: &HttpRequest, site: &Site, token: Option<&str>) -> PresentedDevices {
+    token.map_or_else(|| site.read_devices(request), PresentedDevices::parse)
 }
 
 /// Who waits for password work.

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
+use super::limit;
 use crate::accounts::Accounts;
 use crate::error::ApiError;
+use crate::limits::Limit;
 
 /// Whether the process still wants requests. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +34,7 @@ pub(super) async fn healthz() -> HttpResponse {
 
 /// `GET /readyz`: send requests here, or not.
 pub(super) async fn readyz(
+    request: HttpRequest,
     accounts: web::Data<Accounts>,
     readiness: web::Data<Readiness>,
 ) -> Result<HttpResponse, ApiError> {
@@ -43,9 +46,18 @@ pub(super) async fn readyz(
         tracing::warn!("not ready: the database could not be looked at for revocations");
         return Err(ApiError::unavailable());
     }
-    accounts.ping().await.map_err(|cause| {
-        tracing::warn!(%cause, "not ready");
-        ApiError::unavailable()
-    })?;
+    if accounts.is_unwritable() {
+        // The log has said why.
+        return Err(ApiError::unavailable());
+    }
+    // Anybody may ask. Past the limit the last look, a moment ago, answers for the database: a refusal would take the
+    // node out of its balancer.
+    let (limits, address) = limit::limits(&request)?;
+    if limits.check(Limit::Poll, address).is_ok() {
+        accounts.ping().await.map_err(|cause| {
+            tracing::warn!(%cause, "not ready");
+            ApiError::unavailable()
+        })?;
+    }
     Ok(HttpResponse::Ok().json(json!({ "status": "ready" })))
 }

@@ -4,12 +4,15 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web};
 use serde::{Deserialize, Serialize};
 
-use super::extract::{Body, SignedIn, device, required};
+use super::cookie::add;
+use super::extract::{SignedIn, device, presented, required};
+use super::limit::{self, Counts, Limited};
 use super::site::Site;
 use crate::accounts::{Accounts, Error, Grant, Profile};
 use crate::auth::refresh::CredentialKind;
 use crate::domain::Password;
 use crate::error::ApiError;
+use crate::limits::Limit;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -18,6 +21,12 @@ pub(super) struct LoginRequest {
     password: Option<String>,
     /// Sign this browser in, with a cookie in place of a refresh token.
     cookie: bool,
+    /// What an earlier sign-in on this device was given.
+    device_token: Option<String>,
+}
+
+impl Counts for LoginRequest {
+    const LIMIT: Limit = Limit::SignIn;
 }
 
 /// The names are RFC 6749's (section 5.1).
@@ -30,6 +39,9 @@ struct TokenResponse {
     expires_in: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
+    /// After a sign-in: for `device_token` of the next one on this device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_token: Option<String>,
 }
 
 /// `POST /api/login`
@@ -37,7 +49,7 @@ pub(super) async fn login(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
     site: web::Data<Site>,
-    Body(body): Body<LoginRequest>,
+    Limited(body): Limited<LoginRequest>,
 ) -> Result<HttpResponse, ApiError> {
     if body.cookie {
         // Or another site's page could sign its visitor in as somebody else.
@@ -45,8 +57,10 @@ pub(super) async fn login(
     }
     let login = required("login", body.login)?;
     let password = Password::typed(required("password", body.password)?);
-    let grant = accounts.sign_in(&login, password, device(&request, &site, body.cookie)).await?;
-    Ok(token_response(StatusCode::OK, grant, &site))
+    let presented = presented(&request, &site, body.device_token.as_deref());
+    let device = device(&request, &site, body.cookie).presenting(presented);
+    let grant = accounts.sign_in(&login, password, device).await?;
+    Ok(sign_in_response(&request, StatusCode::OK, grant, &site))
 }
 
 #[derive(Deserialize, Default)]
@@ -55,13 +69,25 @@ pub(super) struct RefreshRequest {
     refresh_token: Option<String>,
 }
 
+impl Counts for RefreshRequest {
+    const LIMIT: Limit = Limit::Refresh;
+}
+
 /// `POST /api/refresh`
 pub(super) async fn refresh(
+    request: HttpRequest,
     accounts: web::Data<Accounts>,
     site: web::Data<Site>,
-    Body(body): Body<RefreshRequest>,
+    Limited(body): Limited<RefreshRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let grant = accounts.refresh(&required("refresh_token", body.refresh_token)?).await?;
+    let token = required("refresh_token", body.refresh_token)?;
+    // One that is refused may cost more than one that is good: was it used before?
+    limit::check_refusals(&request)?;
+    let grant = accounts.refresh(&token).await.inspect_err(|error| {
+        if matches!(error, Error::InvalidRefreshToken) {
+            limit::count_refusal(&request);
+        }
+    })?;
     Ok(token_response(StatusCode::OK, grant, &site))
 }
 
@@ -72,12 +98,15 @@ pub(super) async fn token(
     site: web::Data<Site>,
 ) -> Result<HttpResponse, ApiError> {
     site.check_same_site(&request)?;
+    limit::count(&request, Limit::Refresh)?;
     let cookie = site.read_cookie(&request).ok_or(Error::InvalidCookie)?;
+    limit::check_refusals(&request)?;
     match accounts.refresh_browser(&cookie).await.map_err(ApiError::from) {
         Ok(grant) => Ok(token_response(StatusCode::OK, grant, &site)),
         Err(error) => {
             let mut response = error.error_response();
             if error.clears_cookie() {
+                limit::count_refusal(&request);
                 site.forget_cookie(&mut response);
             }
             Ok(response)
@@ -100,14 +129,35 @@ pub(super) async fn logout(
         Ok(SignedIn(access)) => accounts.sign_out(&access).await?,
         Err(_) => site.check_same_site(&request)?,
     }
+    limit::check_refusals(&request)?;
     match accounts.sign_out_browser(&cookie).await {
+        Ok(()) => {}
         // A cookie whose login has ended already: the browser wants to be signed out, and is.
-        Ok(()) | Err(Error::InvalidCookie) => {}
+        Err(Error::InvalidCookie) => limit::count_refusal(&request),
         Err(error) => return Err(error.into()),
     }
     let mut response = HttpResponse::NoContent().finish();
     site.forget_cookie(&mut response);
     Ok(response)
+}
+
+/// The same after a sign-in: a browser is given what it is known by the next time as a cookie.
+pub(super) fn sign_in_response(
+    request: &HttpRequest,
+    status: StatusCode,
+    mut grant: Grant,
+    site: &Site,
+) -> HttpResponse {
+    if grant.credential.kind == CredentialKind::Refresh {
+        return token_response(status, grant, site);
+    }
+    let remembered = site.device_cookie(request, &grant);
+    grant.device_token = None;
+    let mut response = token_response(status, grant, site);
+    if let Some(cookie) = remembered {
+        add(&mut response, &cookie);
+    }
+    response
 }
 
 /// A grant as the client gets it: the long-lived part in a cookie or in the body, never in both.
@@ -128,5 +178,6 @@ pub(super) fn token_response(status: StatusCode, grant: Grant, site: &Site) -> H
         token_type: "Bearer",
         expires_in: grant.expires_in,
         refresh_token,
+        device_token: grant.device_token,
     })
 }

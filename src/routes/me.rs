@@ -3,11 +3,13 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
+use super::Site;
 use super::extract::{Body, SignedIn, caller, required};
-use super::site::Site;
+use super::limit::{Counts, Limited};
 use crate::accounts::{Accounts, DisplayName, Error, Profile};
 use crate::domain::{Email, Password};
 use crate::error::ApiError;
+use crate::limits::Limit;
 
 /// `GET /api/me`
 pub(super) async fn show(
@@ -39,13 +41,18 @@ pub(super) struct DeleteRequest {
     current_password: Option<String>,
 }
 
+/// It asks for a password, which is a guess like any other.
+impl Counts for DeleteRequest {
+    const LIMIT: Limit = Limit::SignIn;
+}
+
 /// `DELETE /api/me`
 pub(super) async fn delete(
     SignedIn(access): SignedIn,
     request: HttpRequest,
     accounts: web::Data<Accounts>,
     site: web::Data<Site>,
-    Body(body): Body<DeleteRequest>,
+    Limited(body): Limited<DeleteRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let current = Password::typed(required("current_password", body.current_password)?);
     accounts.delete(&access, current, caller(&request, &site)).await?;
@@ -59,13 +66,17 @@ pub(super) struct ChangePasswordRequest {
     new_password: Option<String>,
 }
 
+impl Counts for ChangePasswordRequest {
+    const LIMIT: Limit = Limit::SignIn;
+}
+
 /// `POST /api/me/password`
 pub(super) async fn change_password(
     SignedIn(access): SignedIn,
     request: HttpRequest,
     accounts: web::Data<Accounts>,
     site: web::Data<Site>,
-    Body(body): Body<ChangePasswordRequest>,
+    Limited(body): Limited<ChangePasswordRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let current = Password::typed(required("current_password", body.current_password)?);
     let new = required("new_password", body.new_password)?;
@@ -83,6 +94,10 @@ pub(super) struct ChangeEmailRequest {
     current_password: Option<String>,
 }
 
+impl Counts for ChangeEmailRequest {
+    const LIMIT: Limit = Limit::SignIn;
+}
+
 #[derive(Serialize)]
 struct Accepted {
     detail: &'static str,
@@ -94,7 +109,7 @@ pub(super) async fn change_email(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
     site: web::Data<Site>,
-    Body(body): Body<ChangeEmailRequest>,
+    Limited(body): Limited<ChangeEmailRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let email = Email::parse(&required("email", body.email)?).map_err(Error::from)?;
     let current = Password::typed(required("current_password", body.current_password)?);
@@ -109,10 +124,14 @@ pub(super) struct VerifyEmailRequest {
     token: Option<String>,
 }
 
+impl Counts for VerifyEmailRequest {
+    const LIMIT: Limit = Limit::Link;
+}
+
 /// `POST /api/verify-email`: no access token, the link may be followed on another device.
 pub(super) async fn verify_email(
     accounts: web::Data<Accounts>,
-    Body(body): Body<VerifyEmailRequest>,
+    Limited(body): Limited<VerifyEmailRequest>,
 ) -> Result<HttpResponse, ApiError> {
     accounts.verify_email(&required("token", body.token)?).await?;
     Ok(HttpResponse::NoContent().finish())

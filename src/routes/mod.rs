@@ -8,6 +8,7 @@ pub mod engineio;
 mod extract;
 pub mod health;
 mod keys;
+mod limit;
 mod login;
 mod me;
 mod pages;
@@ -28,6 +29,7 @@ use actix_web::{HttpResponse, Resource, Route};
 
 use crate::accounts::Accounts;
 use crate::error::ApiError;
+use crate::limits::RateLimits;
 
 use pages::{assets, dashboard, enter, links};
 
@@ -36,9 +38,16 @@ pub use health::Readiness;
 pub use site::Site;
 
 /// Every route there is, and what its handlers work with.
-pub fn configure(cfg: &mut ServiceConfig, accounts: &Accounts, site: &Site, readiness: &Readiness) {
+pub fn configure(
+    cfg: &mut ServiceConfig,
+    accounts: &Accounts,
+    site: &Site,
+    limits: &RateLimits,
+    readiness: &Readiness,
+) {
     cfg.app_data(web::Data::new(accounts.clone()))
         .app_data(web::Data::new(site.clone()))
+        .app_data(web::Data::new(limits.clone()))
         .app_data(web::Data::new(readiness.clone()))
         .app_data(web::PayloadConfig::new(MAX_BODY))
         .app_data(web::PathConfig::default().error_handler(|_, _| ApiError::not_found().into()))
@@ -77,6 +86,7 @@ pub fn configure(cfg: &mut ServiceConfig, accounts: &Accounts, site: &Site, read
         .service(page("/logout", read().to(enter::show_logout)).post(enter::logout))
         .service(page("/forgot-password", read().to(enter::show_forgot)).post(enter::forgot))
         .service(page("/reset-password/{token}", read().to(links::show_reset)).post(links::reset))
+        .service(page("/undo-email/{token}", read().to(links::show_reset)).post(links::reset))
         .service(page("/verify-email/{token}", read().to(links::show_verify)).post(links::verify))
         .service(at("/dashboard", "GET, HEAD").route(read().to(dashboard::show)))
         .service(page("/dashboard/profile", read().to(dashboard::back)).post(dashboard::rename))

@@ -5,17 +5,25 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
 use super::client::client_address;
-use super::extract::{Body, caller, required};
+use super::extract::{caller, presented, required};
+use super::limit::{Counts, Limited};
 use super::site::Site;
 use crate::accounts::{Accounts, Error};
 use crate::domain::{Invalid, Rating, WeakPassword};
 use crate::error::ApiError;
+use crate::limits::Limit;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct ForgotRequest {
     /// A username or an address.
     login: Option<String>,
+    /// What an earlier sign-in on this device was given.
+    device_token: Option<String>,
+}
+
+impl Counts for ForgotRequest {
+    const LIMIT: Limit = Limit::ForgotPassword;
 }
 
 /// The same for everybody: whether there is such an account is not told.
@@ -29,10 +37,11 @@ pub(super) async fn forgot(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
     site: web::Data<Site>,
-    Body(body): Body<ForgotRequest>,
+    Limited(body): Limited<ForgotRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let login = required("login", body.login)?;
-    accounts.request_reset(&login, Some(client_address(&request, &site.sockets))).await?;
+    let presented = presented(&request, &site, body.device_token.as_deref());
+    accounts.request_reset(&login, presented, Some(client_address(&request, &site.sockets)))?;
     let detail = "If there is such an account with a mail address, a link is on its way.";
     Ok(HttpResponse::build(StatusCode::ACCEPTED).json(Accepted { detail }))
 }
@@ -42,6 +51,12 @@ pub(super) async fn forgot(
 pub(super) struct ResetRequest {
     token: Option<String>,
     password: Option<String>,
+    /// Which account, if several claim the address that the link was sent to.
+    username: Option<String>,
+}
+
+impl Counts for ResetRequest {
+    const LIMIT: Limit = Limit::Link;
 }
 
 /// `POST /api/reset-password`
@@ -49,11 +64,11 @@ pub(super) async fn reset(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
     site: web::Data<Site>,
-    Body(body): Body<ResetRequest>,
+    Limited(body): Limited<ResetRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let token = required("token", body.token)?;
     let password = accounts.choose_password(required("password", body.password)?)?;
-    accounts.reset_password(&token, password, caller(&request, &site)).await?;
+    accounts.reset_password(&token, password, body.username, caller(&request, &site)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -64,6 +79,10 @@ pub(super) struct RateRequest {
     /// What others know of its owner: it must not be made of that.
     username: String,
     email: String,
+}
+
+impl Counts for RateRequest {
+    const LIMIT: Limit = Limit::PasswordStrength;
 }
 
 #[derive(Serialize)]
@@ -82,7 +101,7 @@ pub(super) async fn rate(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
     site: web::Data<Site>,
-    Body(body): Body<RateRequest>,
+    Limited(body): Limited<RateRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let rating = match accounts.choose_password(required("password", body.password)?) {
         Ok(password) => {

@@ -4,12 +4,14 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
-use super::extract::{Body, device, required};
-use super::login::token_response;
+use super::extract::{device, required};
+use super::limit::{Counts, Limited};
+use super::login::sign_in_response;
 use super::site::Site;
 use crate::accounts::{Accounts, Error};
 use crate::domain::{Email, Username};
 use crate::error::ApiError;
+use crate::limits::Limit;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -21,11 +23,15 @@ pub(super) struct RegisterRequest {
     cookie: bool,
 }
 
+impl Counts for RegisterRequest {
+    const LIMIT: Limit = Limit::Register;
+}
+
 pub(super) async fn register(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
     site: web::Data<Site>,
-    Body(body): Body<RegisterRequest>,
+    Limited(body): Limited<RegisterRequest>,
 ) -> Result<HttpResponse, ApiError> {
     if body.cookie {
         site.check_same_site(&request)?;
@@ -34,5 +40,5 @@ pub(super) async fn register(
     let password = accounts.choose_password(required("password", body.password)?)?;
     let email = body.email.as_deref().map(Email::parse).transpose().map_err(Error::from)?;
     let grant = accounts.register(username, password, email, device(&request, &site, body.cookie)).await?;
-    Ok(token_response(StatusCode::CREATED, grant, &site))
+    Ok(sign_in_response(&request, StatusCode::CREATED, grant, &site))
 }

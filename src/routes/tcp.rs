@@ -17,6 +17,7 @@ use crate::actors::session::{Entry, House, Session};
 use crate::actors::session_manager::WorkerSessions;
 use crate::config;
 use crate::domain::{Access, Password};
+use crate::limits::{Limit, RateLimits};
 use crate::models::logins::LoginKind;
 use crate::protocol::{CloseReason, ServerMessage, json};
 
@@ -39,6 +40,7 @@ pub struct Door {
     pub accounts: Accounts,
     pub house: Arc<House>,
     pub limits: config::Sockets,
+    pub rates: RateLimits,
     pub sessions: WorkerSessions,
 }
 
@@ -70,12 +72,14 @@ impl Door {
         accept: impl Future<Output = std::io::Result<S>>,
         socket: PeerSocket,
         peer: SocketAddr,
+        signed_in: impl FnOnce(),
     ) where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let address = peer.ip().to_canonical();
         let clock = &self.house.clock;
         let start = clock.instant();
+        let counted = self.rates.check(Limit::Handshake, address);
         let waiting = self.sessions.wait(address);
         // Under TLS even a refusal needs the handshake, or the client could not read it.
         let accepted = tokio::select! {
@@ -84,7 +88,10 @@ impl Door {
         };
         let Ok(stream) = accepted else { return };
         let mut connection = Connection::new(stream, socket);
-        let refused = self.turned_away().or_else(|| waiting.is_none().then_some(CloseReason::TooMany));
+        let refused = self
+            .turned_away()
+            .or_else(|| counted.is_err().then_some(CloseReason::RateLimited))
+            .or_else(|| waiting.is_none().then_some(CloseReason::TooMany));
         if let Some(reason) = refused {
             return Box::pin(connection.farewell(&goodbye(reason))).await;
         }
@@ -99,6 +106,7 @@ impl Door {
             Outcome::Left => {}
             Outcome::Refused(words) => Box::pin(connection.farewell(&words)).await,
             Outcome::In(entry, own_login) => {
+                signed_in();
                 let limits = Limits { line: self.limits.max_frame, outbox: self.limits.max_outbox };
                 let (session, gone) = tcp::open(connection, limits, |tcp| {
                     Session::new(tcp, Arc::clone(&self.house), self.sessions.clone(), address, entry)
@@ -164,6 +172,9 @@ impl Door {
         address: IpAddr,
         socket: PeerSocket,
     ) -> Outcome {
+        if self.rates.check(Limit::SignIn, address).is_err() {
+            return Outcome::Refused([FAILURE.as_bytes(), &goodbye(CloseReason::RateLimited)].concat());
+        }
         let device = Device::new(LoginKind::Connection, Some("TCP"), Some(address)).over(Some(socket));
         match self.accounts.sign_in(username, password, device).await {
             Ok(grant) => match self.accounts.admit(&grant.access_token) {
@@ -174,6 +185,9 @@ impl Door {
                 }
             },
             Err(Error::InvalidCredentials) => Outcome::Refused(FAILURE.as_bytes().to_vec()),
+            Err(Error::TooManyAttempts { .. }) => {
+                Outcome::Refused([FAILURE.as_bytes(), &goodbye(CloseReason::RateLimited)].concat())
+            }
             Err(error) => {
                 tracing::warn!(%error, "a sign-in over TCP could not be looked at");
                 Outcome::Refused([FAILURE.as_bytes(), &goodbye(CloseReason::Overloaded)].concat())

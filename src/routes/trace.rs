@@ -8,7 +8,8 @@ use actix_web::error::InternalError;
 use actix_web::http::ConnectionType;
 use actix_web::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue,
-    REFERRER_POLICY, SEC_WEBSOCKET_PROTOCOL, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
+    REFERRER_POLICY, SEC_WEBSOCKET_PROTOCOL, STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
@@ -16,7 +17,9 @@ use actix_web::{Error, web};
 use futures_util::future::LocalBoxFuture;
 use tracing::Instrument;
 
+use super::limit;
 use super::pages::error::for_browser;
+use super::site::Site;
 use crate::accounts::Accounts;
 use crate::actors::carrier::Lifeline;
 use crate::clock::Clock;
@@ -26,6 +29,10 @@ pub(super) struct Quiet;
 
 /// How long a client has to read the answer to a request whose body it has not finished.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// A year, as is usual (RFC 6797 section 6.1.1). Other hosts of the domain are not ours to decide about, so no
+/// `includeSubDomains`, and no `preload`, which cannot be taken back.
+const HTTPS_ONLY: &str = "max-age=31536000";
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -62,6 +69,7 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
     // A body of unknown length that is not read to its end would be waited for, for ever.
     let endless = req.headers().contains_key(TRANSFER_ENCODING);
     let connection = if endless { req.conn_data::<Lifeline>().map(Lifeline::handle) } else { None };
+    let https = req.app_data::<web::Data<Site>>().is_some_and(|site| site.secure);
     let result = next.call(req).instrument(span.clone()).await;
     if let Some(connection) = connection {
         connection.cut_after(LAST_WORDS);
@@ -85,7 +93,11 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
                 response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
             }
             let status = response.status();
-            add_headers(response.headers_mut(), status, id);
+            if status != StatusCode::SWITCHING_PROTOCOLS {
+                let request = response.request().clone();
+                limit::add_headers(&request, response.headers_mut());
+            }
+            add_headers(response.headers_mut(), status, id, https);
             Ok(response)
         }
         Err(error) => {
@@ -94,7 +106,7 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
             if endless {
                 response.head_mut().set_connection_type(ConnectionType::Close);
             }
-            add_headers(response.headers_mut(), status, id);
+            add_headers(response.headers_mut(), status, id, https);
             Err(InternalError::from_response(error, response).into())
         }
     }
@@ -130,8 +142,11 @@ fn log(quiet: bool, status: StatusCode, ms: u64) {
     }
 }
 
-fn add_headers(headers: &mut HeaderMap, status: StatusCode, id: HeaderValue) {
+fn add_headers(headers: &mut HeaderMap, status: StatusCode, id: HeaderValue, https: bool) {
     headers.insert(REQUEST_ID, id);
+    if https {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HTTPS_ONLY));
+    }
     if status == StatusCode::SWITCHING_PROTOCOLS {
         // What follows is no HTTP, and each byte counts in a handshake.
         return;

@@ -4,14 +4,14 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::Site;
-use super::client::client_address;
 use super::extract::bearer;
+use super::{Site, limit};
 use crate::actors::carrier::websocket::{self, HandshakeError, Limits};
 use crate::actors::session::{Entry, House, Session};
 use crate::actors::session_manager::WorkerSessions;
 use crate::auth::tokens::TokenError;
 use crate::error::ApiError;
+use crate::limits::Limit;
 use crate::protocol::{BEARER_SUBPROTOCOL, CloseReason, SUBPROTOCOL};
 
 /// Bytes of a frame before sign-in: room for a token.
@@ -30,7 +30,7 @@ pub(super) async fn connect(
     if sessions.is_draining() {
         return Err(ApiError::draining());
     }
-    let address = client_address(&request, &site.sockets);
+    let (rates, address) = limit::limits(&request)?;
     let limits = Limits {
         first_frame: FIRST_FRAME,
         frame: site.sockets.max_frame,
@@ -38,7 +38,14 @@ pub(super) async fn connect(
         outbox: site.sockets.max_outbox,
     };
     websocket::check(&request).map_err(bad_handshake)?;
-    let entry = match enter(&request, &site, &house)? {
+    let entered = match limit::count(&request, Limit::Handshake) {
+        Ok(()) => enter(&request, &site, &house)?,
+        Err(_) if is_browser(&request) && rates.may_explain(address) => {
+            Some(Entry::Refused(CloseReason::RateLimited))
+        }
+        Err(error) => return Err(error),
+    };
+    let entry = match entered {
         Some(Entry::SignedIn(_)) if sessions.is_full() => Entry::Refused(CloseReason::Overloaded),
         Some(entry) => entry,
         None if sessions.is_full() => return Err(ApiError::unavailable()),
@@ -49,6 +56,20 @@ pub(super) async fn connect(
         Session::new(socket, house.into_inner(), sessions, address, entry)
     })
     .map_err(bad_handshake)
+}
+
+/// What only a browser sends: an origin, or a token among the subprotocols.
+fn is_browser(request: &HttpRequest) -> bool {
+    request.headers().contains_key(ORIGIN) || subprotocol_token(request).is_some()
+}
+
+fn subprotocol_token(request: &HttpRequest) -> Option<&str> {
+    request
+        .headers()
+        .get_all(SEC_WEBSOCKET_PROTOCOL)
+        .filter_map(|header| header.to_str().ok())
+        .flat_map(|header| header.split(','))
+        .find_map(|protocol| protocol.trim().strip_prefix(BEARER_SUBPROTOCOL))
 }
 
 /// How this handshake comes in, if it says. A browser cannot read a refused handshake, so what only a browser
@@ -64,12 +85,7 @@ fn enter(request: &HttpRequest, site: &Site, house: &House) -> Result<Option<Ent
         let token = bearer(request).ok_or(TokenError::Invalid)?;
         return Ok(Some(Entry::SignedIn((house.admit)(token)?)));
     }
-    let token = headers
-        .get_all(SEC_WEBSOCKET_PROTOCOL)
-        .filter_map(|header| header.to_str().ok())
-        .flat_map(|header| header.split(','))
-        .find_map(|protocol| protocol.trim().strip_prefix(BEARER_SUBPROTOCOL));
-    Ok(token.map(|token| match (house.admit)(token) {
+    Ok(subprotocol_token(request).map(|token| match (house.admit)(token) {
         Ok(access) => Entry::SignedIn(access),
         Err(error) => Entry::BadToken(error),
     }))

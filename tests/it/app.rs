@@ -10,7 +10,7 @@ use actix_web::rt;
 use diesel::prelude::*;
 use doorward::accounts::Accounts;
 use doorward::actors::Sessions;
-use doorward::app::{Additions, Application};
+use doorward::app::{Additions, Application, Deadlines};
 use doorward::clock::{Clock, ManualClock};
 use doorward::config::Config;
 use doorward::db::{Conn, DatabaseUrl};
@@ -24,6 +24,19 @@ use crate::smtp::SmtpCatcher;
 
 /// A password that zxcvbn likes.
 pub const PASSWORD: &str = "correct horse battery staple 9";
+
+/// The whole suite comes from one address. Tests of the limits set them.
+pub const NO_LIMITS: [(&str, &str); 9] = [
+    ("limits.sign_in", "off"),
+    ("limits.register", "off"),
+    ("limits.forgot_password", "off"),
+    ("limits.links", "off"),
+    ("limits.refresh", "off"),
+    ("limits.password_strength", "off"),
+    ("limits.handshakes", "off"),
+    ("limits.polls", "off"),
+    ("limits.bad_tokens", "off"),
+];
 
 pub struct TestApp {
     pub address: SocketAddr,
@@ -92,7 +105,14 @@ pub async fn spawn_with(settings: &[(&str, &str)]) -> TestApp {
 /// With what an application adds to it.
 pub async fn spawn_embedded(settings: &[(&str, &str)], additions: Additions) -> TestApp {
     let data = tempfile::tempdir().unwrap();
-    spawn(settings, data, SmtpCatcher::start(), ManualClock::default(), additions).await
+    spawn(settings, data, SmtpCatcher::start(), ManualClock::default(), additions, Deadlines::default()).await
+}
+
+/// With other deadlines of connections.
+pub async fn spawn_hurried(settings: &[(&str, &str)], deadlines: Deadlines) -> TestApp {
+    let data = tempfile::tempdir().unwrap();
+    let (mail, clock) = (SmtpCatcher::start(), ManualClock::default());
+    spawn(settings, data, mail, clock, Additions::default(), deadlines).await
 }
 
 /// On a database that may be there already.
@@ -102,7 +122,7 @@ pub async fn spawn_on(
     mail: SmtpCatcher,
     clock: ManualClock,
 ) -> TestApp {
-    spawn(settings, data, mail, clock, Additions::default()).await
+    spawn(settings, data, mail, clock, Additions::default(), Deadlines::default()).await
 }
 
 async fn spawn(
@@ -111,6 +131,7 @@ async fn spawn(
     mail: SmtpCatcher,
     clock: ManualClock,
     additions: Additions,
+    deadlines: Deadlines,
 ) -> TestApp {
     let dir = data.path().join("data").display().to_string();
     let mail_url = mail.url();
@@ -124,7 +145,15 @@ async fn spawn(
         // Hashing for real, but not for long.
         ("password.insecure_cost", "true"),
         ("password.cost", "4"),
+        // Tests of limits set their own.
+        ("limits.mail_recipient", "off"),
+        ("limits.mail_account", "off"),
+        ("limits.mail_client", "off"),
+        // All clients of a test have one address.
+        ("sockets.max_per_address", "100000"),
+        ("connections.max_per_address", "100000"),
     ];
+    pairs.extend(NO_LIMITS);
     let url = database::url(Path::new(&dir));
     if let Some(url) = &url {
         pairs.push(("database.url", url));
@@ -133,6 +162,7 @@ async fn spawn(
     let config = Config::from_pairs(pairs).unwrap();
     let database = config.database.url.clone();
     let app = Application::build_with(config, Clock::Manual(clock.clone()), additions).await.unwrap();
+    let app = app.deadlines(deadlines);
     let (address, accounts) = (app.address(), app.accounts().clone());
     let tcp = app.tcp_address().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
     let (sessions, readiness) = (app.sessions().clone(), app.readiness().clone());
@@ -208,6 +238,22 @@ impl TestApp {
         person(&self.post("/api/register", body).await.expect(201))
     }
 
+    /// With an address that was verified.
+    pub async fn register_holder(&self, username: &str, email: &str) -> Person {
+        let before = self.mail.caught().len();
+        let person = self.register_with_email(username, email).await;
+        let mail = loop {
+            let mails = self.mail.wait_for(before + 1).await.split_off(before);
+            if let Some(mail) = mails.into_iter().find(|mail| mail.to == [email]) {
+                break mail;
+            }
+            crate::smtp::pause().await;
+        };
+        let link = json!({"token": mail.token("verify-email")});
+        self.post("/api/verify-email", link).await.expect(204);
+        person
+    }
+
     /// Another device of the same person.
     pub async fn login(&self, username: &str) -> Person {
         let body = json!({"login": username, "password": PASSWORD});
@@ -265,7 +311,7 @@ fn client() -> awc::Client {
     awc::Client::builder().timeout(Duration::from_secs(30)).disable_redirects().finish()
 }
 
-async fn read<S>(mut response: awc::ClientResponse<S>) -> Answer
+pub async fn read<S>(mut response: awc::ClientResponse<S>) -> Answer
 where
     S: futures_util::Stream<Item = Result<actix_web::web::Bytes, actix_web::error::PayloadError>> + Unpin,
 {

@@ -39,7 +39,9 @@ async fn everything_but_the_live_part_works_without_a_script() {
 
 #[actix_web::test]
 async fn kept_mails_are_read_and_followed() {
-    play("kept_mails", &[("mail.url", "preview")]).await;
+    // They are shown under a loopback name only.
+    let url = "http://localhost";
+    play_at(url, "kept_mails", &[("mail.url", "preview"), ("public_url", url)]).await;
 }
 
 #[actix_web::test]

@@ -322,18 +322,31 @@ async fn a_busy_server_is_asked_again() {
         r#"{"type":"goodbye","code":1013,"reason":"the server is overloaded","reconnect":"backoff"}"#;
     let tcp = speaks(Box::leak(format!("{goodbye}\n").into_boxed_str())).await;
     let web = speaks("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n").await;
-    for (url, words) in [
-        (format!("tcp://{tcp}"), "the server is overloaded; trying again in "),
-        (format!("ws://{web}"), "the server is busy; trying again in "),
+    let limited =
+        speaks("HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n").await;
+    let limits = "too many attempts from this network; trying again in ";
+    for (url, words, first) in [
+        (format!("tcp://{tcp}"), "the server is overloaded; trying again in ", "0."),
+        (format!("ws://{web}"), "the server is busy; trying again in ", "0."),
+        // No sooner than it asked for.
+        (format!("ws://{limited}"), limits, "1."),
     ] {
         let mut script = Script::start(command(&[&url, "--username", "ann"]), "x\n").await;
-        script.remark(words).await;
+        script.remark(&format!("{words}{first}")).await;
         script.remark(words).await;
         let pid = i32::try_from(script.child.id().unwrap()).unwrap();
         let pid = rustix::process::Pid::from_raw(pid).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
         script.is_ended(130).await;
     }
+}
+
+#[actix_web::test]
+async fn a_server_that_asks_for_an_hour_is_given_up() {
+    let hour = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 3600\r\ncontent-length: 0\r\n\r\n";
+    let address = speaks(hour).await;
+    let output = run(command(&[&format!("ws://{address}"), "--username", "ann"]), "x\n").await;
+    ended(&output, 3, "gave up: too many attempts from this network");
 }
 
 #[actix_web::test]

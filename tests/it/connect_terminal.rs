@@ -1,6 +1,7 @@
 //! `doorward connect` at a terminal: a real binary in a pseudo-terminal.
 
 use std::process::Command;
+use std::time::Duration;
 
 use actix_web::http::Method;
 use rexpect::session::{PtySession, spawn_command};
@@ -117,6 +118,8 @@ async fn messages_come_while_somebody_types<D: Door>() {
     })
     .await;
     let other = D::live(&app, &ann).await;
+    // Lists are a second apart.
+    app.advance(Duration::from_secs(1));
     let login = ann.login.clone();
     at_terminal(move || {
         let mut terminal = terminal;

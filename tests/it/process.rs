@@ -1,5 +1,6 @@
 //! The binary as a process of its own.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -12,7 +13,7 @@ use doorward::db::DatabaseUrl;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::app::{Answer, PASSWORD, call};
+use crate::app::{Answer, NO_LIMITS, PASSWORD, call};
 use crate::database;
 use crate::doors::Door;
 use crate::live::{PATIENCE, open_at};
@@ -32,24 +33,37 @@ pub struct Process {
 impl Process {
     /// Starts it on a port of its own and waits until it says which.
     pub async fn start(variables: &[(&str, &str)]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_doorward"))
+        Self::start_in(tempfile::tempdir().unwrap(), variables).await
+    }
+
+    /// The same where another one has ended.
+    pub async fn start_in(dir: TempDir, variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+        command
             .env_clear()
             .env("DOORWARD_HTTP__LISTEN", "127.0.0.1:0")
             .env("DOORWARD_TCP__LISTEN", "127.0.0.1:0")
+            .envs(NO_LIMITS.map(|(key, off)| (variable(key), off)))
             .envs(database::variables(&dir.path().join("data")))
             .envs(variables.iter().copied())
             .current_dir(dir.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stdin(Stdio::null());
+        let mut process = Self::of(command, None).await;
+        process.dir = dir;
+        process
+    }
+
+    /// The same by a command that the caller has made. Its log may go to a file.
+    pub async fn of(mut command: Command, log: Option<File>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let has_file = log.is_some();
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(log.map_or(Stdio::piped(), Stdio::from)).spawn().unwrap();
         let output = Arc::default();
-        let readers = vec![
-            collect(child.stdout.take().unwrap(), &output),
-            collect(child.stderr.take().unwrap(), &output),
-        ];
+        let mut readers = vec![collect(child.stdout.take().unwrap(), &output)];
+        if !has_file {
+            readers.push(collect(child.stderr.take().unwrap(), &output));
+        }
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut process = Self { child, address: nowhere, tcp: nowhere, dir, output, readers };
         let deadline = smtp::now() + PATIENCE;
@@ -71,6 +85,11 @@ impl Process {
         let data = self.dir.path().join("data");
         let url = database::url(&data);
         url.unwrap_or_else(|| format!("sqlite:{}", data.join("doorward.db").display())).parse().unwrap()
+    }
+
+    /// What it leaves: its directory.
+    pub fn into_dir(mut self) -> TempDir {
+        std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap())
     }
 
     /// What it wrote so far, to both of its outputs.
@@ -98,6 +117,16 @@ impl Process {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    /// The CPU time that it has used.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // After the name, which may hold anything: the state is field 3, user and system time are 14 and 15.
+        let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+        let ticks = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        // In hundredths of a second, whatever the kernel's own clock is.
+        Duration::from_millis(ticks * 10)
+    }
+
     /// Waits for its end, and for its last words.
     pub async fn ended(&mut self) -> ExitStatus {
         let deadline = smtp::now() + PATIENCE;
@@ -121,6 +150,10 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn variable(key: &str) -> String {
+    format!("DOORWARD_{}", key.to_uppercase().replace('.', "__"))
 }
 
 fn collect(pipe: impl Read + Send + 'static, output: &Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {

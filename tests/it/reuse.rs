@@ -115,8 +115,9 @@ async fn a_token_that_was_never_issued_is_refused_without_a_query() {
 async fn reuse_is_found_while_no_hash_can_be_queued() {
     let app = spawn_with(&[("password.workers", "1"), ("password.cost", "11")]).await;
     let ann = robbed(&app).await;
-    let guess = json!({"login": "ann", "password": "a wrong guess"});
-    let mut guesses: Vec<_> = (0..30).map(|_| Box::pin(app.post("/api/login", guess.clone()))).collect();
+    // Each at another name: one alone would be locked.
+    let guess = |number: u32| json!({"login": format!("name{number}"), "password": "a wrong guess"});
+    let mut guesses: Vec<_> = (0..30).map(|number| Box::pin(app.post("/api/login", guess(number)))).collect();
     let full = async {
         while app.accounts.workload().hashes.waiting < 14 {
             for guess in &mut guesses {
@@ -138,14 +139,15 @@ async fn reuse_is_found_although_the_client_hangs_up_and_the_database_is_busy() 
     let ann = robbed(&app).await;
     let lock = WriteLock::take(&app);
     // So many that none has a place in the database's queue any more.
-    let crowd: Vec<_> = (0..QUEUE)
-        .map(|_| {
-            let mut request = Box::pin(app.accounts.request_reset("nobody", None));
-            assert!((&mut request).now_or_never().is_none(), "it queues");
-            request
-        })
-        .collect();
-    let refused = app.accounts.request_reset("nobody", None).await;
+    let mut crowd = Vec::new();
+    let refused = loop {
+        let mut request = Box::pin(app.accounts.verify_email("made up"));
+        if let Some(refused) = (&mut request).now_or_never() {
+            break refused;
+        }
+        crowd.push(request);
+        assert!(crowd.len() <= QUEUE, "it has no end");
+    };
     assert!(matches!(refused, Err(Error::Db(DbError::Full))), "{refused:?}");
     // The thief's request is taken in, and the thief gone.
     assert!(Box::pin(app.accounts.refresh(&ann.refresh)).now_or_never().is_none());
@@ -155,7 +157,8 @@ async fn reuse_is_found_although_the_client_hangs_up_and_the_database_is_busy() 
 }
 
 #[actix_web::test]
-async fn a_token_of_an_earlier_version_works_is_changed_for_one_of_today_and_ends_its_login_when_it_comes_back() {
+async fn a_token_of_an_earlier_version_works_is_changed_for_one_of_today_and_ends_its_login_when_it_comes_back()
+ {
     let mut first = spawn_app().await;
     let ann = first.register("ann").await;
     let body = json!({"login": "ann", "password": PASSWORD, "cookie": true});

@@ -99,18 +99,28 @@ async fn whoever_watches_is_told_of_sessions_that_come_and_go<D: Door>() {
     // Asking twice does not tell twice.
     let again = watcher.ask(json!({"type": "watch_sessions"})).await;
     assert_eq!(listed(&again), 1);
+    // No sooner than a second after the last list.
+    let second = Duration::from_secs(1);
     let other = D::live(&app, &ann).await;
+    app.advance(second);
     let two = watcher.next().await;
     assert_eq!((listed(&two), two.get("id")), (2, None));
     drop(D::live(&app, &bob).await);
     other.leave().await;
+    app.advance(second);
     assert_eq!(listed(&watcher.next().await), 1);
     watcher.ping().await;
     // More than one at a time: the last word is the truth.
     let others = [D::live(&app, &ann).await, D::live(&app, &ann).await, D::live(&app, &ann).await];
-    while listed(&watcher.next().await) != 4 {}
+    app.advance(second);
+    while listed(&watcher.next().await) != 4 {
+        app.advance(second);
+    }
     drop(others);
-    while listed(&watcher.next().await) != 1 {}
+    app.advance(second);
+    while listed(&watcher.next().await) != 1 {
+        app.advance(second);
+    }
     watcher.ping().await;
 }
 

@@ -228,9 +228,11 @@ async fn prompts_and_http_share_the_hashing_threads() {
         ("sockets.max_waiting_per_address", "50"),
     ])
     .await;
-    let tries = futures_util::future::join_all((0..30).map(|_| async {
+    let app = &app;
+    // Each at another name: one alone would be locked.
+    let tries = futures_util::future::join_all((0..30).map(|number| async move {
         let mut line = Line::connect(app.tcp).await;
-        line.sign_in("nobody", PASSWORD, "\n").await;
+        line.sign_in(&format!("nobody{number}"), PASSWORD, "\n").await;
         line.rest().await
     }))
     .await;

@@ -16,11 +16,17 @@ const SILENCE: Duration = Duration::from_secs(15);
 /// How long an answer may take before it is asked for again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Other nodes that are listened to. A further one is passed over until one of these is gone.
+pub const MAX_PEERS: usize = 64;
+
+/// Sessions of one node that are believed. Each takes a few hundred bytes.
+const MAX_SESSIONS: usize = 262_144;
+
 /// What is to be done about news.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Effect {
     Add(Listed),
-    Remove(Gone),
+    Remove(Vec<Gone>),
     End(Vec<(LoginId, RevokeReason)>),
     /// Say all our sessions.
     SendList,
@@ -40,13 +46,13 @@ struct Peer {
     heard: Instant,
     sessions: HashMap<SessionId, UserId>,
     knowledge: Knowledge,
+    /// When it was last asked, or last said by itself that it will tell: it is not asked again soon, whatever it says.
+    asked: Option<Instant>,
 }
 
 enum Knowledge {
-    /// Something was missed, and asked for at that moment if it was.
-    Partial {
-        asked: Option<Instant>,
-    },
+    /// Something was missed.
+    Partial,
     /// It is saying all its sessions: the next part, and those so far.
     Listing {
         next: u32,
@@ -72,35 +78,45 @@ impl Peers {
             self.forget(node, &mut effects);
             return effects;
         }
+        if self.peers.len() >= MAX_PEERS && !self.peers.contains_key(&node) {
+            // What it has revoked is true all the same; rows say so as well.
+            if let News::Ended { logins } = news {
+                effects.push(ended(&logins));
+            }
+            return effects;
+        }
+        let taken = self.taken(node, &news);
         let peer = self.peers.entry(node).or_insert_with(|| Peer {
             last: number.wrapping_sub(1),
             heard: now,
             sessions: HashMap::new(),
-            // Whoever says hello says its sessions next.
-            knowledge: Knowledge::Partial { asked: (news == News::Hello).then_some(now) },
+            knowledge: Knowledge::Partial,
+            asked: None,
         });
         if number != peer.last.wrapping_add(1) {
-            peer.knowledge = Knowledge::Partial { asked: None };
+            peer.knowledge = Knowledge::Partial;
         }
         (peer.last, peer.heard) = (number, now);
         match news {
             News::Hello => {
-                peer.knowledge = Knowledge::Partial { asked: Some(now) };
+                // It says its sessions next.
+                (peer.knowledge, peer.asked) = (Knowledge::Partial, Some(now));
                 effects.push(Effect::SendList);
             }
             News::Ask { of } if of == self.own => effects.push(Effect::SendList),
             News::Ended { logins } => {
-                effects.push(Effect::End(logins.iter().map(super::wire::EndedLogin::read).collect()));
+                effects.push(ended(&logins));
             }
             News::Sessions { came, went } => {
-                for listed in came {
+                for listed in came.into_iter().filter(|listed| !taken.contains(&listed.id)) {
                     peer.add(listed, &mut effects);
                 }
-                for gone in went {
-                    peer.remove(gone, &mut effects);
-                }
+                peer.remove(went, &mut effects);
             }
-            News::List { part, last, sessions } => peer.list(part, last, sessions, now, &mut effects),
+            News::List { part, last, mut sessions } => {
+                sessions.retain(|listed| !taken.contains(&listed.id));
+                peer.list(part, last, sessions, now, &mut effects);
+            }
             News::Ask { .. } | News::Beat | News::Bye | News::Unknown => {}
         }
         peer.ask(node, now, &mut effects);
@@ -125,18 +141,35 @@ impl Peers {
     /// Nothing was heard for a while: whatever was said meanwhile was missed. We are about to say hello.
     pub fn lost(&mut self, now: Instant) {
         for peer in self.peers.values_mut() {
-            peer.knowledge = Knowledge::Partial { asked: Some(now) };
+            (peer.knowledge, peer.asked) = (Knowledge::Partial, Some(now));
         }
+    }
+
+    /// Sessions that a node calls its own and another one as well: the first one is believed, or what one of them says
+    /// of its end would be said of the other's.
+    fn taken(&self, node: NodeId, news: &News) -> HashSet<SessionId> {
+        let (News::Sessions { came: listed, .. } | News::List { sessions: listed, .. }) = news else {
+            return HashSet::new();
+        };
+        let others = || self.peers.iter().filter(|(other, _)| **other != node);
+        let is_taken = |id: SessionId| others().any(|(_, peer)| peer.sessions.contains_key(&id));
+        listed.iter().map(|listed| listed.id).filter(|id| is_taken(*id)).collect()
     }
 
     fn forget(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
         let sessions = self.peers.remove(&node).map(|peer| peer.sessions).unwrap_or_default();
-        effects.extend(sessions.into_iter().map(|(session, user)| Effect::Remove(Gone { user, session })));
+        if !sessions.is_empty() {
+            let gone = sessions.into_iter().map(|(session, user)| Gone { user, session });
+            effects.push(Effect::Remove(gone.collect()));
+        }
     }
 }
 
 impl Peer {
     fn add(&mut self, listed: Listed, effects: &mut Vec<Effect>) {
+        if self.sessions.len() >= MAX_SESSIONS && !self.sessions.contains_key(&listed.id) {
+            return;
+        }
         if let Knowledge::Listing { so_far, .. } = &mut self.knowledge {
             so_far.insert(listed.id);
         }
@@ -145,8 +178,16 @@ impl Peer {
         }
     }
 
-    fn remove(&mut self, gone: Gone, effects: &mut Vec<Effect>) {
-        if self.sessions.remove(&gone.session).is_some() {
+    fn remove(&mut self, mut gone: Vec<Gone>, effects: &mut Vec<Effect>) {
+        // As they were when they came, whatever is said now.
+        gone.retain_mut(|gone| match self.sessions.remove(&gone.session) {
+            Some(user) => {
+                gone.user = user;
+                true
+            }
+            None => false,
+        });
+        if !gone.is_empty() {
             effects.push(Effect::Remove(gone));
         }
     }
@@ -180,172 +221,27 @@ impl Peer {
                 .filter(|(session, _)| !so_far.contains(*session))
                 .map(|(session, user)| Gone { user: *user, session: *session })
                 .collect();
-            for gone in gone {
-                self.remove(gone, effects);
-            }
+            self.remove(gone, effects);
         }
     }
 
     fn ask(&mut self, node: NodeId, now: Instant, effects: &mut Vec<Effect>) {
+        let is_long_ago = |at: Instant| now.saturating_duration_since(at) > PATIENCE;
         let due = match &self.knowledge {
             Knowledge::Whole => false,
-            Knowledge::Partial { asked: None } => true,
-            Knowledge::Partial { asked: Some(at) } | Knowledge::Listing { since: at, .. } => {
-                now.saturating_duration_since(*at) > PATIENCE
-            }
+            Knowledge::Partial => self.asked.is_none_or(is_long_ago),
+            Knowledge::Listing { since, .. } => is_long_ago(*since),
         };
         if due {
-            self.knowledge = Knowledge::Partial { asked: Some(now) };
+            (self.knowledge, self.asked) = (Knowledge::Partial, Some(now));
             effects.push(Effect::Ask(node));
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::net::IpAddr;
-
-    use proptest::prelude::*;
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::clock::Clock;
-    use crate::protocol::SessionInfo;
-
-    const OWN: NodeId = NodeId(Uuid::from_u128(1));
-    const OTHER: NodeId = NodeId(Uuid::from_u128(2));
-
-    fn listed(session: u128) -> Listed {
-        Listed::from(&SessionInfo {
-            id: SessionId(Uuid::from_u128(session)),
-            user: UserId(Uuid::from_u128(session % 3)),
-            login: LoginId(Uuid::from_u128(9)),
-            carrier: "tcp",
-            address: IpAddr::from([127, 0, 0, 1]),
-            since: Clock::System.now(),
-        })
-    }
-
-    fn gone(session: u128) -> Gone {
-        Gone { user: UserId(Uuid::from_u128(session % 3)), session: SessionId(Uuid::from_u128(session)) }
-    }
-
-    /// Two nodes and a way between them that may lose things.
-    struct Pair {
-        peers: Peers,
-        number: u64,
-        now: Instant,
-        /// What the other has, and what we think so.
-        theirs: HashSet<u128>,
-        known: HashSet<u128>,
-    }
-
-    impl Pair {
-        fn new() -> Self {
-            Self {
-                peers: Peers::new(OWN),
-                number: 0,
-                now: Clock::System.instant(),
-                theirs: HashSet::new(),
-                known: HashSet::new(),
-            }
-        }
-
-        fn say(&mut self, news: News, lost: bool) {
-            self.number += 1;
-            if !lost {
-                let envelope = Envelope { node: OTHER, number: self.number, news };
-                // As it travels.
-                let text = serde_json::to_string(&envelope).unwrap();
-                let effects = self.peers.receive(serde_json::from_str(&text).unwrap(), self.now);
-                self.carry_out(effects);
-            }
-        }
-
-        fn carry_out(&mut self, effects: Vec<Effect>) {
-            for effect in effects {
-                match effect {
-                    Effect::Add(listed) => assert!(self.known.insert(listed.id.0.as_u128())),
-                    Effect::Remove(gone) => assert!(self.known.remove(&gone.session.0.as_u128())),
-                    Effect::Ask(node) => {
-                        assert_eq!(node, OTHER);
-                        self.list();
-                    }
-                    Effect::SendList | Effect::End(_) | Effect::Heard => {}
-                }
-            }
-        }
-
-        fn list(&mut self) {
-            let all: Vec<Listed> = self.theirs.iter().map(|session| listed(*session)).collect();
-            let half = all.len() / 2;
-            self.say(News::List { part: 0, last: false, sessions: all[..half].to_vec() }, false);
-            self.say(News::List { part: 1, last: true, sessions: all[half..].to_vec() }, false);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_is_lost_is_learned_again(
-            steps in prop::collection::vec((0_u128..12, any::<bool>(), 0_u8..4), 0..60),
-        ) {
-            let mut pair = Pair::new();
-            for (session, comes, lost) in steps {
-                let (came, went) = if comes {
-                    pair.theirs.insert(session);
-                    (vec![listed(session)], vec![])
-                } else {
-                    pair.theirs.remove(&session);
-                    (vec![], vec![gone(session)])
-                };
-                pair.say(News::Sessions { came, went }, lost == 0);
-            }
-            pair.say(News::Beat, false);
-            pair.now += PATIENCE * 2;
-            let effects = pair.peers.tick(pair.now);
-            pair.carry_out(effects);
-            prop_assert_eq!(&pair.known, &pair.theirs);
-        }
-    }
-
-    #[test]
-    fn who_leaves_or_is_silent_has_no_sessions() {
-        for says_bye in [true, false] {
-            let mut pair = Pair::new();
-            pair.say(News::Hello, false);
-            pair.theirs.insert(5);
-            pair.list();
-            assert_eq!(pair.known.len(), 1);
-            pair.now += SILENCE;
-            let effects = pair.peers.tick(pair.now);
-            assert_eq!(effects, []);
-            if says_bye {
-                pair.say(News::Bye, false);
-            } else {
-                pair.now += Duration::from_secs(1);
-                let effects = pair.peers.tick(pair.now);
-                pair.carry_out(effects);
-            }
-            assert!(pair.known.is_empty() && pair.peers.peers.is_empty());
-        }
-    }
-
-    #[test]
-    fn a_stranger_is_asked_once_and_whoever_says_hello_is_told() {
-        let mut peers = Peers::new(OWN);
-        let now = Clock::System.instant();
-        let from = |number, news| Envelope { node: OTHER, number, news };
-        assert_eq!(peers.receive(from(7, News::Beat), now), [Effect::Ask(OTHER)]);
-        assert_eq!(peers.receive(from(8, News::Beat), now), []);
-        assert_eq!(peers.receive(from(9, News::Hello), now), [Effect::SendList]);
-        assert_eq!(peers.receive(from(10, News::Ask { of: OWN }), now), [Effect::SendList]);
-        assert_eq!(peers.receive(from(11, News::Ask { of: OTHER }), now), []);
-        assert_eq!(peers.tick(now + PATIENCE * 2), [Effect::Ask(OTHER)]);
-        let own = Envelope { node: OWN, number: 1, news: News::Hello };
-        assert_eq!(peers.receive(own, now), [Effect::Heard]);
-        let unknown =
-            r#"{"node":"00000000-0000-0000-0000-000000000002","number":12,"news":{"type":"later","x":1}}"#;
-        let envelope: Envelope = serde_json::from_str(unknown).unwrap();
-        assert_eq!(envelope.news, News::Unknown);
-    }
+fn ended(logins: &[super::wire::EndedLogin]) -> Effect {
+    Effect::End(logins.iter().map(super::wire::EndedLogin::read).collect())
 }
+
+#[cfg(test)]
+mod tests;

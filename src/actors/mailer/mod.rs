@@ -19,11 +19,12 @@ use tokio::sync::{Notify, Semaphore};
 use url::Url;
 
 use crate::actors::Db;
+use crate::actors::db::DbError;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, MailUrl};
 use crate::domain::Email;
 use delivery::Delivery;
-use work::{Claim, Job};
+use work::{Claim, Job, WorkError};
 
 /// Conversations with the server at a time: one that is slow must not hold the others up.
 const AT_ONCE: u32 = 4;
@@ -163,6 +164,7 @@ async fn run(job: Job, mail: Mail) {
                 let poll = clock.instant() + POLL;
                 next.map_or(poll, |next| clock.instant_at(next).min(poll))
             }
+            Err(WorkError::Db(DbError::Unwritable)) => clock.instant() + DATABASE_PAUSE,
             Err(error) => {
                 tracing::warn!(%error, "cannot read the outbox");
                 clock.instant() + DATABASE_PAUSE

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use mail_parser::MessageParser;
@@ -36,13 +36,13 @@ pub struct KeptMail {
 }
 
 impl Preview {
-    /// Makes the directory, for nobody else's eyes: its mails hold links that sign people in.
+    /// Makes the directory, private: its mails hold links that sign people in. The modes of one that is there are
+    /// `private_files`' to correct.
     ///
     /// # Errors
     /// The system's own.
     pub fn open(directory: PathBuf) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
-        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700))?;
         Ok(Self { directory })
     }
 
@@ -60,8 +60,14 @@ impl Preview {
         let temporary = self.directory.join(format!(".{name}.tmp"));
         let mut file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-        file.write_all(message)?;
-        fs::rename(&temporary, self.directory.join(format!("{name}.eml")))?;
+        let kept = file
+            .write_all(message)
+            .and_then(|()| fs::rename(&temporary, self.directory.join(format!("{name}.eml"))));
+        if kept.is_err() {
+            // On a full disk each attempt would leave another one.
+            let _ = fs::remove_file(&temporary);
+        }
+        kept?;
         for old in self.ids()?.into_iter().skip(KEPT) {
             match fs::remove_file(self.path(&old)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
@@ -159,6 +165,8 @@ fn summary(id: String, message: &[u8]) -> KeptMail {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]

@@ -16,11 +16,16 @@ use crate::clock::{Clock, Timestamp};
 use crate::db::{self, Conn};
 use crate::domain::UserId;
 use crate::emails::{self, Link};
+use crate::models::address_links;
 use crate::models::one_time_tokens::{self, Purpose};
-use crate::models::outbox::{self, MailKind, Waiting};
+use crate::models::outbox::{self, MailKind, Recipient, Waiting};
 
-/// How long a link in a mail works.
-const LINK_TTL: TimeDelta = TimeDelta::minutes(30);
+/// How long a link works that verifies an address.
+const VERIFY_TTL: TimeDelta = TimeDelta::minutes(30);
+/// The same for a new password: as long as the limits on emails may keep a further one back.
+const RESET_TTL: TimeDelta = TimeDelta::hours(1);
+/// The same for a change of address that is taken back.
+const UNDO_TTL: TimeDelta = TimeDelta::days(7);
 /// How long one attempt owns its row; longer than an attempt can take (`delivery::ATTEMPT_TIMEOUT`).
 const LEASE: TimeDelta = TimeDelta::minutes(2);
 /// How long a row is left alone that could not be claimed.
@@ -51,7 +56,8 @@ pub(super) enum Claim {
 pub(super) struct Claimed {
     mail: Waiting,
     kind: MailKind,
-    username: String,
+    /// None where a stranger may have chosen it: the address is not verified.
+    username: Option<String>,
     /// The token of this attempt. It exists in the clear here and in the mail, nowhere else.
     token: Option<(String, Timestamp)>,
 }
@@ -131,7 +137,7 @@ impl Job {
         let Claimed { mail, kind, username, token } = claimed;
         let public_url = &self.settings.public_url;
         let link = token.as_ref().map(|(token, expires_at)| Link { token, expires_at: *expires_at });
-        let letter = emails::render(*kind, username, public_url, mail.created_at, link)
+        let letter = emails::render(*kind, username.as_deref(), public_url, mail.created_at, link)
             .map_err(|error| Failure::unsendable(&error))?;
         let to = mail.address.parse().map_err(|error| Failure::unsendable(&error))?;
         // Of its own for each attempt: each has another link, and a receiver that drops what it has seen must
@@ -153,36 +159,63 @@ fn claim(conn: &mut Conn, mut mail: Waiting, now: Timestamp) -> Result<Claim, Wo
         return Ok(Claim::NothingUntil(Some(now + SKIPPED)));
     }
     mail.attempts += 1;
-    let (Some(kind), Ok(user), Some((username, email))) =
-        (MailKind::parse(&mail.kind), mail.user_id.parse::<UserId>(), recipient)
-    else {
-        tracing::info!(mail = %mail.id, kind = mail.kind, "mail dropped: its account is gone");
-        outbox::delete(conn, &mail.id)?;
-        return Ok(Claim::Skipped);
+    let Some(kind) = MailKind::parse(&mail.kind) else {
+        return drop_mail(conn, &mail, "this version does not know its kind");
     };
-    let purpose = match kind {
-        MailKind::VerifyEmail => Some(Purpose::VerifyEmail),
-        MailKind::ResetPassword => Some(Purpose::ResetPassword),
-        MailKind::PasswordChanged | MailKind::EmailChanged => None,
-    };
-    // A reset goes only where the account's mails still go. The other kinds go to an address that is not the
-    // account's: one that is to be proven, or one that was replaced and must hear of it.
-    if kind == MailKind::ResetPassword && email.as_deref() != Some(&mail.address) {
-        tracing::info!(mail = %mail.id, kind = mail.kind, "mail dropped: its address is gone");
-        outbox::delete(conn, &mail.id)?;
-        return Ok(Claim::Skipped);
+    if kind == MailKind::ResetByAddress {
+        let token = mint(conn, kind, None, &mail.address, now)?;
+        return Ok(Claim::Send(Box::new(Claimed { mail, kind, username: None, token })));
     }
-    let token = match purpose {
-        None => None,
-        Some(purpose) => {
-            let token = secret::random_token();
-            let expires_at = now + LINK_TTL;
-            let hash = secret::hash_token(&token);
-            one_time_tokens::insert(conn, &hash, purpose, user, &mail.address, expires_at)?;
-            Some((token, expires_at))
-        }
+    let (Ok(user), Some(Recipient { username, email, email_verified_at, disabled_at })) =
+        (mail.user_id.parse::<UserId>(), recipient)
+    else {
+        return drop_mail(conn, &mail, "its account is gone");
     };
+    let is_current = email.as_deref() == Some(&mail.address);
+    if disabled_at.is_some() && !kind.is_notice() {
+        return drop_mail(conn, &mail, "its account is disabled");
+    }
+    // A reset goes only where the account's mails still go. The other kinds go to an address that is not the
+    // account's: one that is to be verified, or one that was replaced and must hear of it.
+    if kind == MailKind::ResetPassword && !is_current {
+        return drop_mail(conn, &mail, "its address is gone");
+    }
+    let verified = kind.is_notice() || is_current && email_verified_at.is_some();
+    let token = mint(conn, kind, Some(user), &mail.address, now)?;
+    let username = verified.then_some(username);
     Ok(Claim::Send(Box::new(Claimed { mail, kind, username, token })))
+}
+
+fn drop_mail(conn: &mut Conn, mail: &Waiting, why: &'static str) -> Result<Claim, WorkError> {
+    tracing::info!(mail = %mail.id, kind = mail.kind, why, "mail dropped");
+    outbox::delete(conn, &mail.id)?;
+    Ok(Claim::Skipped)
+}
+
+/// Makes the link of an email, if its kind has one.
+fn mint(
+    conn: &mut Conn,
+    kind: MailKind,
+    user: Option<UserId>,
+    address: &str,
+    now: Timestamp,
+) -> Result<Option<(String, Timestamp)>, WorkError> {
+    let (purpose, ttl) = match kind {
+        MailKind::VerifyEmail => (Some(Purpose::VerifyEmail), VERIFY_TTL),
+        MailKind::ResetPassword => (Some(Purpose::ResetPassword), RESET_TTL),
+        MailKind::EmailChangedUndo => (Some(Purpose::UndoEmail), UNDO_TTL),
+        MailKind::ResetByAddress => (None, RESET_TTL),
+        MailKind::PasswordChanged | MailKind::EmailChanged => return Ok(None),
+    };
+    let token = secret::random_token();
+    let (hash, expires_at) = (secret::hash_token(&token), now + ttl);
+    match (purpose, user) {
+        (Some(purpose), Some(user)) => {
+            one_time_tokens::insert(conn, &hash, purpose, user, address, expires_at)?;
+        }
+        _ => address_links::insert(conn, &hash, address, expires_at)?,
+    }
+    Ok(Some((token, expires_at)))
 }
 
 /// 5 s after the first attempt, twice as long after each further one, at most an hour.

@@ -63,9 +63,9 @@ impl<C: Carrier> Session<C> {
 
     /// A newer token that the client did not have to ask for.
     pub fn renew(&mut self, access: Access, context: &mut C::Context) {
-        if self.closing.is_none() {
-            self.admitted(access, ReplyTo::default(), None, context);
-        }
+        self.when_fresh(context, move |this, context| {
+            this.admitted(access, ReplyTo::default(), None, context);
+        });
     }
 
     /// A token was good: sign in, or renew. With what a client brings into the namespace that it joins.
@@ -107,7 +107,7 @@ impl<C: Carrier> Session<C> {
         let login = access.login;
         let (rules, welcome) = stranger.sign_in(self.id, access, expires, now, to);
         self.rules = Some(session::Session::Authenticated(rules));
-        let Some(ticket) = self.sessions.admit(info) else {
+        let Some(ticket) = self.sessions.admit(info, self.waiting.take()) else {
             self.close(CloseReason::TooMany, context);
             return;
         };

@@ -35,10 +35,7 @@ impl<C: Carrier> Session<C> {
         let (to, Request::Event { name, arguments }) = (message.to, message.request) else { return };
         match (&*name, self.rules.as_ref().and_then(session::Session::access)) {
             ("ping", _) => return self.send(&ServerMessage::Pong { to }, context),
-            ("sessions", Some(access)) => {
-                let sessions = self.sessions.of_user(access.user);
-                return self.send(&ServerMessage::Sessions { to, sessions }, context);
-            }
+            ("sessions", Some(_)) => return self.list_sessions(to, context),
             _ => {}
         }
         let events = Arc::clone(&self.house.events);
@@ -84,7 +81,7 @@ impl<C: Carrier> Session<C> {
             let number = self.handlers_begun;
             let handler = context.spawn(answering.into_actor(self).map(move |reply, this, context| {
                 this.handling.retain(|(handler, _)| *handler != number);
-                this.answered(reply, to, name, context);
+                this.when_fresh(context, move |this, context| this.answered(reply, to, name, context));
             }));
             self.handling.push((number, handler));
         }
@@ -101,12 +98,14 @@ impl<C: Carrier> Session<C> {
     fn wait_for_emits(&self, emits: Emits, context: &mut C::Context) {
         let wait = std::future::poll_fn(move |context| emits.poll_waiting(context));
         context.spawn(wait.into_actor(self).map(|(), this, context| {
-            this.send_emits(context);
-            if this.closing.is_none()
-                && let Some(emits) = &this.emits
-            {
-                this.wait_for_emits(emits.clone(), context);
-            }
+            this.when_fresh(context, |this, context| {
+                this.send_emits(context);
+                if this.closing.is_none()
+                    && let Some(emits) = &this.emits
+                {
+                    this.wait_for_emits(emits.clone(), context);
+                }
+            });
         }));
     }
 

@@ -18,6 +18,9 @@ use super::{Failure, code, tcp, websocket};
 /// A session that held for so long starts another row of attempts.
 const HELD: Duration = Duration::from_secs(10);
 
+/// A server that asks for more patience is given up.
+const LONGEST_WAIT: Duration = Duration::from_mins(10);
+
 /// Where newer tokens come from.
 pub trait Renewal {
     /// None if the server renews by itself; an error says why there is none.
@@ -35,7 +38,7 @@ impl Renewal for Client {
     async fn newer_token(&mut self) -> Result<Option<String>, String> {
         match self.refresh().await {
             Ok(token) => Ok(Some(token).filter(|token| !token.is_empty())),
-            Err(Trouble::Unreachable(why) | Trouble::Busy(why) | Trouble::Refused(why)) => {
+            Err(Trouble::Unreachable(why) | Trouble::Busy(why, _) | Trouble::Refused(why)) => {
                 Err(format!("there is no newer token: {}", escape(&why)))
             }
             Err(Trouble::Expired) => Err("the token expires soon, and only its giver has another".to_owned()),
@@ -59,7 +62,7 @@ impl Client {
                     return end.map_or_else(|end| Self::give_up(end, talk), Ok);
                 }
             };
-            let (why, next) = match opened {
+            let (why, next, wait) = match opened {
                 Ok(mut wire) => {
                     let start = now();
                     let (end, was_in) = talk.run(&mut wire, self).await;
@@ -69,7 +72,7 @@ impl Client {
                     }
                     match end {
                         End::Goodbye(goodbye) if was_in && goodbye.next != Next::Never => {
-                            (goodbye.reason, goodbye.next)
+                            (goodbye.reason, goodbye.next, Duration::ZERO)
                         }
                         End::Goodbye(goodbye) if was_in => {
                             return Err(ended(&goodbye));
@@ -82,9 +85,11 @@ impl Client {
                 Err(trouble) => self.weigh(trouble, talk)?,
             };
             let why = escape(&why);
-            let Some(delay) = backoff.next(next == Next::NewToken) else {
+            let Some(delay) = backoff.next(next == Next::NewToken).filter(|_| wait <= LONGEST_WAIT) else {
                 return Err(Failure::With(code::UNREACHABLE, format!("gave up: {why}")));
             };
+            // Added, so that clients which were told the same do not come back together.
+            let delay = delay + wait;
             if next == Next::NewToken {
                 // Without an answer it is asked again when the socket does not open.
                 if let Err(trouble @ (Trouble::Refused(_) | Trouble::Expired)) = self.refresh().await {
@@ -132,10 +137,10 @@ impl Client {
     }
 
     /// Whether to try again, and how; otherwise it ends.
-    fn weigh(&self, trouble: Trouble, talk: &Talk) -> Result<(String, Next), Failure> {
+    fn weigh(&self, trouble: Trouble, talk: &Talk) -> Result<(String, Next, Duration), Failure> {
         match trouble {
-            Trouble::Busy(why) => Ok((why, Next::Backoff)),
-            Trouble::Unreachable(why) if talk.begun => Ok((why, Next::Backoff)),
+            Trouble::Busy(why, wait) => Ok((why, Next::Backoff, wait)),
+            Trouble::Unreachable(why) if talk.begun => Ok((why, Next::Backoff, Duration::ZERO)),
             Trouble::Unreachable(why) => {
                 let hint = if why.contains("certificate") {
                     " (SSL_CERT_FILE names certificates to trust)"

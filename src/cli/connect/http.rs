@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use awc::http::StatusCode;
+use awc::http::{StatusCode, header};
 use doorward::domain::Password;
 use rustls::ClientConfig;
 use serde::Deserialize;
@@ -21,6 +21,12 @@ const SIGN_OUT: Duration = Duration::from_secs(3);
 struct Grant {
     access_token: String,
     refresh_token: String,
+}
+
+/// What `Retry-After` asks for, in seconds as Doorward writes it.
+fn wait(headers: &header::HeaderMap) -> Duration {
+    let seconds = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(0))
 }
 
 pub struct Api {
@@ -62,8 +68,11 @@ impl Api {
             StatusCode::UNAUTHORIZED | StatusCode::UNPROCESSABLE_ENTITY => {
                 Err(Trouble::Refused(refused.to_owned()))
             }
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                Err(Trouble::Busy("the server is busy".to_owned()))
+            StatusCode::TOO_MANY_REQUESTS => {
+                Err(Trouble::Busy("too many attempts from this network".to_owned(), wait(answer.headers())))
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                Err(Trouble::Busy("the server is busy".to_owned(), wait(answer.headers())))
             }
             status => Err(Trouble::Unreachable(format!("the server answered {status} to {path}"))),
         }

@@ -1,5 +1,7 @@
 //! What the server's messages say that this client acts on.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::wire::Trouble;
@@ -38,7 +40,7 @@ impl Goodbye {
         match self.next {
             Next::Never => Trouble::Refused(self.reason),
             Next::NewToken => Trouble::Expired,
-            Next::Backoff => Trouble::Busy(self.reason),
+            Next::Backoff => Trouble::Busy(self.reason, Duration::ZERO),
         }
     }
 }

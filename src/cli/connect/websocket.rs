@@ -1,5 +1,7 @@
 //! `/ws` as a client sees it.
 
+use std::time::Duration;
+
 use awc::error::WsClientError;
 use awc::http::StatusCode;
 use awc::ws::{CloseCode, CloseReason, Frame, Message};
@@ -25,8 +27,10 @@ pub async fn open(client: &awc::Client, url: &str, token: &str) -> Result<Wire, 
         }
         Err(WsClientError::InvalidResponseStatus(status)) => Err(match status {
             StatusCode::UNAUTHORIZED => Trouble::Expired,
-            StatusCode::TOO_MANY_REQUESTS => Trouble::Busy("too many connections of this address".to_owned()),
-            StatusCode::SERVICE_UNAVAILABLE => Trouble::Busy("the server is busy".to_owned()),
+            StatusCode::TOO_MANY_REQUESTS => {
+                Trouble::Busy("too many connections of this address".to_owned(), Duration::ZERO)
+            }
+            StatusCode::SERVICE_UNAVAILABLE => Trouble::Busy("the server is busy".to_owned(), Duration::ZERO),
             status => Trouble::Unreachable(format!("the server answered {status}")),
         }),
         Err(error) => Err(Trouble::Unreachable(error.to_string())),

@@ -21,8 +21,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub enum Trouble {
     /// Nobody there, or nobody who speaks as Doorward does.
     Unreachable(String),
-    /// It is there and will have us later.
-    Busy(String),
+    /// It is there and will have us later, no sooner than it said.
+    Busy(String, Duration),
     /// Who it is was not believed.
     Refused(String),
     /// The access token is not good any more.

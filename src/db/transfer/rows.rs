@@ -8,7 +8,10 @@ use diesel::sql_types::{Binary, Text as SqlText};
 use diesel::sqlite::SqliteConnection;
 
 use super::cells::{Cell, Moment, Number, Text};
-use crate::schema::{audit_events, logins, one_time_tokens, outbox, signing_keys, users};
+use crate::schema::{
+    address_links, audit_events, failed_attempts, logins, one_time_tokens, outbox, request_counts,
+    signing_keys, users,
+};
 
 /// Rows that are read, compared and written at a time. They and their columns are fewer than the parameters that
 /// either database takes (32,766 and 65,535).
@@ -138,6 +141,7 @@ rows! {
         disabled_at: Option<Moment>,
         created_at: Moment,
         updated_at: Moment,
+        unused_since: Option<Moment>,
     }
     logins (id) Login {
         id: Text,
@@ -171,6 +175,8 @@ rows! {
         next_attempt_at: Moment,
         created_at: Moment,
         sent_at: Option<Moment>,
+        recipient: Option<Text>,
+        client: Option<Text>,
     }
     signing_keys (kid) SigningKey {
         kid: Text,
@@ -187,5 +193,26 @@ rows! {
         subject: Option<Text>,
         ip: Option<Text>,
         detail: Option<Text>,
+    }
+    failed_attempts (slot) FailedAttempts {
+        slot: Text,
+        subject: Text,
+        user_id: Option<Text>,
+        failures: Number,
+        failed_at: Moment,
+        blocked_until: Option<Moment>,
+    }
+    request_counts (id) RequestCount {
+        id: Text,
+        hour: Moment,
+        action: Text,
+        address: Text,
+        count: Number,
+    }
+    address_links (hash) AddressLink {
+        hash: Text,
+        email: Text,
+        expires_at: Moment,
+        used_at: Option<Moment>,
     }
 }

@@ -32,7 +32,7 @@
  *
  * @typedef {(request: TokenRequest) => string | Promise<string>} TokenSource
  * Gives an access token. It throws {@link SignInEnded} if there is no sign-in any more; after any other error it is
- * asked again later.
+ * asked again later, after a {@link RetryLater} no sooner than that says.
  *
  * @typedef {object} Options
  * @property {TokenSource} token
@@ -77,6 +77,19 @@ export class SignInEnded extends Error {
   }
 }
 
+/** Thrown by a token source: there is none now, and asking again before `retryAfter` is of no use. */
+export class RetryLater extends Error {
+  /**
+   * @param {string} message
+   * @param {number} retryAfter In milliseconds
+   */
+  constructor(message, retryAfter) {
+    super(message);
+    this.name = "RetryLater";
+    this.retryAfter = retryAfter;
+  }
+}
+
 /** Why a request has no reply. */
 export class RequestError extends Error {
   /**
@@ -104,7 +117,10 @@ export function browserToken(endpoint = new URL("api/token", home())) {
     if (!fresh && Date.now() < until) return token;
     const response = await fetch(endpoint, { method: "POST", headers: { accept: "application/json" } });
     if (response.status === 401) throw new SignInEnded();
-    if (!response.ok) throw new Error(`no token: HTTP ${response.status}`);
+    if (!response.ok) {
+      const seconds = Number(response.headers.get("retry-after"));
+      throw new RetryLater(`no token: HTTP ${response.status}`, seconds > 0 ? seconds * 1000 : 0);
+    }
     const body = await response.json();
     token = body.access_token;
     // Half a minute before its end, or halfway if it lives shorter than a minute.
@@ -116,6 +132,15 @@ export function browserToken(endpoint = new URL("api/token", home())) {
 /** The address of the server which this file is from, also when its files have a version in their path. */
 function home() {
   return new URL(import.meta.url.replace(/static\/(?:[^/]+\/)?[^/]*$/, ""));
+}
+
+/**
+ * How long a token source wants to be left alone.
+ *
+ * @param {unknown} error
+ */
+function patience(error) {
+  return error instanceof RetryLater ? error.retryAfter : 0;
 }
 
 /** @returns {URL} */
@@ -266,7 +291,7 @@ export class Doorward {
     } catch (error) {
       if (era !== this.#era) return;
       if (error instanceof SignInEnded) this.#end(4401, error.message);
-      else this.#retry();
+      else this.#retry(patience(error));
       return;
     }
     if (era !== this.#era) return;
@@ -367,7 +392,8 @@ export class Doorward {
           this.#end(4401, error.message);
           return;
         }
-        await new Promise((resolve) => setTimeout(resolve, this.#delay(attempt)));
+        const delay = patience(error) + this.#delay(attempt);
+        await new Promise((resolve) => setTimeout(resolve, delay));
       }
     }
   }
@@ -389,10 +415,12 @@ export class Doorward {
     this.#retry();
   }
 
-  #retry() {
+  /** @param {number} [atLeast] In milliseconds: what the server asked for */
+  #retry(atLeast = 0) {
     // What was sent may have been done or not: only whoever asked knows whether to ask again.
     this.#drop(new RequestError("closed", "the connection was lost"), false);
-    const delay = this.#delay(this.#attempts++);
+    // Added, so that clients which were told the same do not come back together.
+    const delay = atLeast + this.#delay(this.#attempts++);
     this.#timer = setTimeout(() => this.#open(), delay);
     this.#setState("waiting", Date.now() + delay);
   }

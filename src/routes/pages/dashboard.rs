@@ -10,6 +10,7 @@ use super::{Browser, Form, Refusals, Visit};
 use crate::accounts::{DisplayName, Error};
 use crate::domain::{Access, Email, LoginId, Password, describe_user_agent};
 use crate::error::ApiError;
+use crate::limits::Limit;
 use crate::pages::{ConnectionRow, Dashboard, DeviceRow, FormErrors, Moment, Notice, Section};
 
 const PATH: &str = "/dashboard";
@@ -139,18 +140,14 @@ pub(in super::super) async fn change_password(
     visit: Visit,
     Form(form): Form<PasswordForm>,
 ) -> Result<HttpResponse, ApiError> {
-    let done = match visit.accounts.choose_password(form.new_password) {
-        Ok(new) => {
-            visit
-                .accounts
-                .change_password(&access, Password::typed(form.current_password), new, visit.caller())
-                .await
-        }
-        Err(error) => Err(error),
+    let change = async {
+        visit.count(Limit::SignIn)?;
+        let new = visit.accounts.choose_password(form.new_password)?;
+        let current = Password::typed(form.current_password);
+        visit.accounts.change_password(&access, current, new, visit.caller()).await?;
+        Ok(Notice::PasswordChanged)
     };
-    let outcome = done
-        .map(|()| Notice::PasswordChanged)
-        .map_err(|error| ApiError::from(error).rename_field("password", "new_password"));
+    let outcome = change.await.map_err(|error: ApiError| error.rename_field("password", "new_password"));
     let fields = &["current_password", "new_password"];
     answer(&visit, &access, Section::Password, fields, "", outcome).await
 }
@@ -168,16 +165,14 @@ pub(in super::super) async fn change_email(
     visit: Visit,
     Form(form): Form<EmailForm>,
 ) -> Result<HttpResponse, ApiError> {
-    let done = match Email::parse(form.email.trim()) {
-        Ok(email) => {
-            visit
-                .accounts
-                .change_email(&access, email, Password::typed(form.current_password), visit.caller())
-                .await
-        }
-        Err(invalid) => Err(invalid.into()),
+    let change = async {
+        visit.count(Limit::SignIn)?;
+        let email = Email::parse(form.email.trim()).map_err(Error::from)?;
+        let current = Password::typed(form.current_password);
+        visit.accounts.change_email(&access, email, current, visit.caller()).await?;
+        Ok(Notice::LinkSent)
     };
-    let outcome = done.map(|()| Notice::LinkSent).map_err(ApiError::from);
+    let outcome = change.await;
     let fields = &["email", "current_password"];
     answer(&visit, &access, Section::Email, fields, &form.email, outcome).await
 }
@@ -194,15 +189,19 @@ pub(in super::super) async fn delete(
     visit: Visit,
     Form(form): Form<DeleteForm>,
 ) -> Result<HttpResponse, ApiError> {
-    match visit.accounts.delete(&access, Password::typed(form.current_password), visit.caller()).await {
+    let delete = async {
+        visit.count(Limit::SignIn)?;
+        let current = Password::typed(form.current_password);
+        visit.accounts.delete(&access, current, visit.caller()).await?;
+        Ok(())
+    };
+    match delete.await {
         Ok(()) => {
             let mut response = visit.redirect("/", Some(Notice::AccountDeleted));
             visit.site.forget_cookie(&mut response);
             Ok(response)
         }
-        Err(error) => {
-            answer(&visit, &access, Section::Delete, &["current_password"], "", Err(error.into())).await
-        }
+        Err(error) => answer(&visit, &access, Section::Delete, &["current_password"], "", Err(error)).await,
     }
 }
 

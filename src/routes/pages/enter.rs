@@ -4,11 +4,14 @@ use actix_web::HttpResponse;
 use serde::Deserialize;
 
 use super::super::client::client_address;
+use super::super::cookie::add;
 use super::super::extract::device;
+use super::super::limit;
 use super::{Browser, Form, Refusals, Visit};
 use crate::accounts::Grant;
 use crate::domain::{Email, Password, Username};
 use crate::error::ApiError;
+use crate::limits::Limit;
 use crate::pages::{ForgotPassword, FormErrors, Home, Login, Logout, Notice, Register};
 
 /// `GET /`
@@ -44,6 +47,11 @@ pub(in super::super) async fn register(
     const FIELDS: &[&str] = &["username", "email", "password"];
     // A keyboard's own space at the end is nobody's name.
     let (username, email) = (form.username.trim(), form.email.trim());
+    if let Err(error) = visit.count(Limit::Register) {
+        let refusals = Refusals::of(FIELDS, error.clone())?;
+        let min = visit.accounts.min_password();
+        return visit.refuse(&error, &Register::new(visit.frame(), username, email, min, &refusals.errors));
+    }
     let mut refusals = Refusals::new(FIELDS);
     let parsed = (
         refusals.check(Username::parse(username)),
@@ -86,10 +94,15 @@ pub(in super::super) async fn login(
 ) -> Result<HttpResponse, ApiError> {
     let login = form.login.trim();
     let device = device(&visit.request, &visit.site, true);
-    match visit.accounts.sign_in(login, Password::typed(form.password), device).await {
+    let done = match visit.count(Limit::SignIn) {
+        Ok(()) => {
+            visit.accounts.sign_in(login, Password::typed(form.password), device).await.map_err(Into::into)
+        }
+        Err(error) => Err(error),
+    };
+    match done {
         Ok(grant) => enter(&visit, &grant).await,
         Err(error) => {
-            let error = ApiError::from(error);
             let refusals = Refusals::of(&[], error.clone())?;
             visit.refuse(&error, &Login::new(visit.frame(), login, None, &refusals.errors))
         }
@@ -101,6 +114,9 @@ async fn enter(visit: &Visit, grant: &Grant) -> Result<HttpResponse, ApiError> {
     visit.leave().await?;
     let mut response = visit.redirect("/dashboard", None);
     visit.site.give_cookie(&mut response, &grant.credential);
+    if let Some(cookie) = visit.site.device_cookie(&visit.request, grant) {
+        add(&mut response, &cookie);
+    }
     Ok(response)
 }
 
@@ -122,10 +138,16 @@ pub(in super::super) async fn forgot(
 ) -> Result<HttpResponse, ApiError> {
     let login = form.login.trim();
     let address = client_address(&visit.request, &visit.site.sockets);
-    match visit.accounts.request_reset(login, Some(address)).await {
+    let done = match visit.count(Limit::ForgotPassword) {
+        Ok(()) => {
+            let presented = visit.site.read_devices(&visit.request);
+            visit.accounts.request_reset(login, presented, Some(address)).map_err(Into::into)
+        }
+        Err(error) => Err(error),
+    };
+    match done {
         Ok(()) => Ok(visit.redirect("/forgot-password", Some(Notice::ResetRequested))),
         Err(error) => {
-            let error = ApiError::from(error);
             let refusals = Refusals::of(&[], error.clone())?;
             visit.refuse(&error, &ForgotPassword::new(visit.frame(), login, None, &refusals.errors))
         }
@@ -145,6 +167,7 @@ pub(in super::super) struct NoFields {}
 
 /// `POST /logout`
 pub(in super::super) async fn logout(visit: Visit, _: Form<NoFields>) -> Result<HttpResponse, ApiError> {
+    limit::check_refusals(&visit.request)?;
     visit.leave().await?;
     let mut response = visit.redirect("/login", Some(Notice::SignedOut));
     visit.site.forget_cookie(&mut response);

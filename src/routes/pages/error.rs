@@ -52,6 +52,7 @@ fn title(error: &ApiError, status: StatusCode) -> &'static str {
         (_, "invalid_link") => "This link does not work any more",
         (StatusCode::NOT_FOUND, _) => "Page not found",
         (StatusCode::FORBIDDEN, _) => "Not from there",
+        (StatusCode::TOO_MANY_REQUESTS, _) => "Too much at once",
         (StatusCode::SERVICE_UNAVAILABLE, _) => "Too busy at the moment",
         (status, _) if status.is_server_error() => "Something went wrong",
         _ => "This did not work",

@@ -10,43 +10,54 @@ use super::enter::NoFields;
 use super::{LinkForm, Refusals, Visit};
 use crate::accounts::Error;
 use crate::error::ApiError;
+use crate::limits::Limit;
 use crate::pages::{FormErrors, Notice, ResetPassword, VerifyEmail};
 
-/// `GET /reset-password/{token}`
+/// `GET /reset-password/{token}` and `GET /undo-email/{token}`
 pub(in super::super) async fn show_reset(
     visit: Visit,
     token: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let username = visit.accounts.check_reset_link(&token).await?;
+    visit.count(Limit::Link)?;
+    let link = visit.accounts.check_reset_link(&token).await?;
     let (min, errors) = (visit.accounts.min_password(), FormErrors::default());
-    visit.page(&ResetPassword::new(visit.frame(), &username, min, &errors)).map(without_referrer)
+    visit.page(&ResetPassword::new(visit.frame(), &link, "", min, &errors)).map(without_referrer)
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(in super::super) struct ResetForm {
+    username: String,
     password: String,
 }
 
-/// `POST /reset-password/{token}`
+/// `POST /reset-password/{token}` and `POST /undo-email/{token}`
 pub(in super::super) async fn reset(
     visit: Visit,
     token: web::Path<String>,
     LinkForm(form): LinkForm<ResetForm>,
 ) -> Result<HttpResponse, ApiError> {
+    // Neither the form nor whose it is can be shown without a query.
+    visit.count(Limit::Link)?;
     // A link that is no good is an error page, whatever was typed.
-    let username = visit.accounts.check_reset_link(&token).await?;
+    let link = visit.accounts.check_reset_link(&token).await?;
+    let typed = form.username.trim();
+    let username = Some(typed.to_owned()).filter(|name| !name.is_empty());
     let done = match visit.accounts.choose_password(form.password) {
-        Ok(password) => visit.accounts.reset_password(&token, password, visit.caller()).await,
+        Ok(password) => visit.accounts.reset_password(&token, password, username, visit.caller()).await,
         Err(error) => Err(error),
     };
     let error = match done {
-        Ok(()) => return Ok(visit.redirect("/login", Some(Notice::PasswordReset))),
+        Ok(()) => {
+            let notice = if link.restores.is_some() { Notice::EmailRestored } else { Notice::PasswordReset };
+            return Ok(visit.redirect("/login", Some(notice)));
+        }
         Err(error @ Error::InvalidLink) => return Err(error.into()),
         Err(error) => ApiError::from(error),
     };
-    let refusals = Refusals::of(&["password"], error.clone())?;
-    let page = ResetPassword::new(visit.frame(), &username, visit.accounts.min_password(), &refusals.errors);
+    let refusals = Refusals::of(&["username", "password"], error.clone())?;
+    let min = visit.accounts.min_password();
+    let page = ResetPassword::new(visit.frame(), &link, typed, min, &refusals.errors);
     visit.refuse(&error, &page).map(without_referrer)
 }
 
@@ -55,6 +66,7 @@ pub(in super::super) async fn show_verify(
     visit: Visit,
     token: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
+    visit.count(Limit::Link)?;
     let (username, email) = visit.accounts.check_verify_link(&token).await?;
     let page = VerifyEmail { frame: visit.frame(), username: &username, email: &email, alert: None };
     visit.page(&page).map(without_referrer)
@@ -66,6 +78,7 @@ pub(in super::super) async fn verify(
     token: web::Path<String>,
     _: LinkForm<NoFields>,
 ) -> Result<HttpResponse, ApiError> {
+    visit.count(Limit::Link)?;
     let (username, email) = visit.accounts.check_verify_link(&token).await?;
     match visit.accounts.verify_email(&token).await {
         Ok(()) => {

@@ -11,11 +11,13 @@ use askama::Template;
 
 use super::super::dev_mail::DevMail;
 use super::super::extract::caller;
+use super::super::limit;
 use super::super::site::Site;
 use crate::accounts::{Accounts, Error};
 use crate::actors::hasher::Caller;
 use crate::domain::Access;
 use crate::error::ApiError;
+use crate::limits::Limit;
 use crate::pages::{Frame, Notice};
 
 /// The files of our own origin and nothing else: no script in a page, no frame round it, no form to elsewhere,
@@ -55,12 +57,24 @@ impl Visit {
         query.filter_map(|pair| pair.strip_prefix("done=")).find_map(Notice::parse)
     }
 
+    /// Counts this request against a limit that it shares with its twin of the API.
+    ///
+    /// # Errors
+    /// 429.
+    pub fn count(&self, limit: Limit) -> Result<(), ApiError> {
+        limit::count(&self.request, limit)
+    }
+
     /// Who the browser is signed in as.
     pub async fn browser(&self) -> Result<Option<Access>, ApiError> {
         let Some(cookie) = self.site.read_cookie(&self.request) else { return Ok(None) };
+        limit::check_refusals(&self.request)?;
         match self.accounts.recognize(&cookie).await {
             Ok(access) => Ok(Some(access)),
-            Err(Error::InvalidCookie) => Ok(None),
+            Err(Error::InvalidCookie) => {
+                limit::count_refusal(&self.request);
+                Ok(None)
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -84,7 +98,11 @@ impl Visit {
     pub async fn leave(&self) -> Result<(), ApiError> {
         let Some(cookie) = self.site.read_cookie(&self.request) else { return Ok(()) };
         match self.accounts.sign_out_browser(&cookie).await {
-            Ok(()) | Err(Error::InvalidCookie) => Ok(()),
+            Ok(()) => Ok(()),
+            Err(Error::InvalidCookie) => {
+                limit::count_refusal(&self.request);
+                Ok(())
+            }
             Err(error) => Err(error.into()),
         }
     }

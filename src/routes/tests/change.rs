@@ -5,7 +5,7 @@ const NEW: &str = "gravel umbrella sonnet eleven";
 #[actix_web::test]
 async fn a_new_password_ends_all_other_logins() {
     let api = start().await;
-    let access = api.register_with("ada", "ada@example.org").await.token("access_token");
+    let access = api.register_holder("ada", "ada@example.org").await.token("access_token");
     let other = api.login("ada", PASSWORD).await.token("access_token");
     let change = async |current: &str, new: &str| {
         let body = json!({"current_password": current, "new_password": new});
@@ -40,7 +40,7 @@ async fn an_address_changes_when_it_is_proven() {
     assert_eq!(verify(&link).await.status, 400);
     let me = api.get("/api/me", &access).await.json();
     assert_eq!((&me["email"], &me["email_verified"]), (&"new@example.org".into(), &true.into()));
-    assert!(api.mails().await.contains(&("email_changed".to_owned(), "old@example.org".to_owned())));
+    assert!(api.mails().await.contains(&("email_changed_undo".to_owned(), "old@example.org".to_owned())));
     let second = api.register_with("bob", "new@example.org").await;
     let link = api.mint(Purpose::VerifyEmail, &id_of(&second), "new@example.org").await;
     assert_eq!(verify(&link).await.code(), (409, "email_held".to_owned()));

@@ -22,11 +22,11 @@ use super::*;
 use crate::actors::{Db, Mail, Sessions};
 use crate::auth::secret::hash_token;
 use crate::clock::{Clock, ManualClock};
-use crate::config::{self, Config};
+use crate::config::{self, Config, MailLimits};
 use crate::db;
 use crate::domain::UserId;
 use crate::models::one_time_tokens::{self, Purpose};
-use crate::schema::{audit_events, logins, outbox, users};
+use crate::schema::{logins, outbox, request_counts, users};
 
 pub(super) const PASSWORD: &str = "plural teapot orbit vinegar";
 
@@ -71,6 +71,8 @@ pub(super) struct Api<S> {
 fn config(dir: &std::path::Path, public_url: &str) -> Config {
     let url = format!("sqlite:{}", dir.join("test.db").display());
     Config {
+        mail_limits: MailLimits { recipient: Vec::new(), account: Vec::new(), client: Vec::new() },
+        unused_ttl: None,
         http: config::Http { listen: ([127, 0, 0, 1], 0).into(), workers: 1 },
         public_url: public_url.parse().unwrap(),
         data_dir: dir.to_owned(),
@@ -81,21 +83,28 @@ fn config(dir: &std::path::Path, public_url: &str) -> Config {
             refresh_ttl: Duration::from_hours(30 * 24),
             audience: "doorward".to_owned(),
         },
-        mail: config::Mail { url: config::MailUrl::Preview, from: "no-reply@localhost".parse().unwrap() },
+        mail: config::Mail {
+            url: config::MailUrl::Preview,
+            allow_preview: true,
+            from: "no-reply@localhost".parse().unwrap(),
+        },
         tcp: config::Tcp { listen: None },
         socketio: config::SocketIo { path: None, ping_timeout: Duration::from_secs(20) },
         tls: None,
+        connections: config::Connections { max_per_address: 100 },
         sockets: config::Sockets {
             auth_timeout: Duration::from_secs(5),
             heartbeat: Duration::from_secs(25),
             max_frame: 1 << 16,
             max_outbox: 1 << 20,
             max_per_user: 100,
+            max_per_address: 100,
             max_waiting_per_address: 20,
             max_open: 100,
             allowed_origins: vec!["https://app.example.org".to_owned()],
             trusted_proxies: vec![],
         },
+        limits: config::Limits::default(),
         cluster: config::Cluster { redis_url: None, prefix: "doorward".to_owned() },
         log: config::Log { format: config::LogFormat::Text, level: tracing::Level::INFO },
     }
@@ -109,12 +118,15 @@ pub(super) async fn start_at(
     let config = config(dir.path(), public_url);
     let clock = ManualClock::default();
     let system = Clock::Manual(clock.clone());
+    let rates = RateLimits::new(&config.limits, &system);
     let db = Db::start(db::open(&config.database.url, 2).unwrap(), 2);
     let sessions = Sessions::new(&config.sockets);
     let accounts = Accounts::start(db.clone(), sessions, Mail::default(), system, &config).await.unwrap();
     let (site, readiness) = (Site::new(&config), Readiness::default());
     let service = init_service(
-        App::new().wrap(from_fn(trace::trace)).configure(|cfg| configure(cfg, &accounts, &site, &readiness)),
+        App::new()
+            .wrap(from_fn(trace::trace))
+            .configure(|cfg| configure(cfg, &accounts, &site, &rates, &readiness)),
     )
     .await;
     Api { service, accounts, clock, readiness, db, dir }

@@ -101,6 +101,24 @@ await scenario(async ({ person }) => {
         Date.now = now;
         return delays;
       },
+      async waits_as_asked({ Doorward, RetryLater, browserToken }, _, { waitFor }) {
+        const { now } = Date;
+        const stopped = now();
+        Date.now = () => stopped;
+        const { fetch } = globalThis;
+        globalThis.fetch = async () => new Response("", { status: 429, headers: { "retry-after": "7" } });
+        const delays = [];
+        for (const token of [() => Promise.reject(new RetryLater("busy", 9000)), browserToken()]) {
+          const door = new Doorward({ token, minDelay: 8, random: () => 1 });
+          const waiting = waitFor(door, "waiting");
+          door.connect();
+          delays.push((await waiting).retryAt - stopped);
+          door.close();
+        }
+        globalThis.fetch = fetch;
+        Date.now = now;
+        return delays;
+      },
       async times_out({ Doorward }) {
         // It never opens, and a request that waits for that must not wait for ever.
         const door = new Doorward({ token: () => new Promise(() => {}) });
@@ -147,6 +165,9 @@ await scenario(async ({ person }) => {
   assert.equal(ends[1].reason, "nobody");
 
   assert.deepEqual(await run("backs_off"), [8, 16, 32, 40, 40]);
+
+  // And no sooner than the server asks for.
+  assert.deepEqual(await run("waits_as_asked"), [9008, 7008]);
 
   assert.equal(await run("times_out"), "timeout");
 

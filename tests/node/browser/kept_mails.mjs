@@ -21,10 +21,10 @@ await scenario(async ({ person }) => {
 
   // The newest first, and open.
   const newest = page.locator("details.mail").first();
-  await says(newest, "Reset the password of ada");
+  await says(newest, "Reset your password at localhost");
   const text = newest.getByRole("region", { name: "Text" });
   const html = newest.frameLocator("iframe");
-  await html.getByText("Hello ada,").waitFor();
+  await html.getByText("Hello,").waitFor();
   for (const colorScheme of ["light", "dark"]) {
     for (const width of [375, 1280]) {
       await page.emulateMedia({ colorScheme });

@@ -1,0 +1,31 @@
+//! What is said on the nodes' channel, a message a line. Whatever it is, each session comes once and goes once.
+#![no_main]
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use doorward::actors::cluster::peers::{Effect, Peers};
+use doorward::actors::cluster::wire::{Envelope, NodeId};
+use libfuzzer_sys::fuzz_target;
+use uuid::Uuid;
+
+fuzz_target!(|said: &[u8]| {
+    let (mut peers, now) = (Peers::new(NodeId(Uuid::max())), Instant::now());
+    let mut known = HashMap::new();
+    for line in said.split(|byte| *byte == b'\n') {
+        let Ok(envelope) = Envelope::read(line) else { continue };
+        let written = serde_json::to_vec(&envelope).unwrap();
+        assert_eq!(Envelope::read(&written).unwrap(), envelope);
+        for effect in peers.receive(envelope, now) {
+            match effect {
+                Effect::Add(listed) => assert!(known.insert(listed.id, listed.user).is_none()),
+                Effect::Remove(gone) => {
+                    for gone in gone {
+                        assert_eq!(known.remove(&gone.session), Some(gone.user));
+                    }
+                }
+                Effect::End(_) | Effect::SendList | Effect::Ask(_) | Effect::Heard => {}
+            }
+        }
+    }
+});

@@ -1,0 +1,10 @@
+DROP INDEX users_unused_since;
+ALTER TABLE users DROP COLUMN unused_since;
+DROP INDEX outbox_user_id;
+DROP INDEX outbox_client;
+DROP INDEX outbox_recipient;
+ALTER TABLE outbox DROP COLUMN client;
+ALTER TABLE outbox DROP COLUMN recipient;
+DROP TABLE address_links;
+DROP TABLE request_counts;
+DROP TABLE failed_attempts;

@@ -1,0 +1,161 @@
+//! Asking for emails, and how many there may be. The limits are counts of rows, so they hold on all nodes.
+
+use std::net::IpAddr;
+
+use chrono::TimeDelta;
+use diesel::QueryResult;
+use uuid::Uuid;
+
+use super::Accounts;
+use crate::clock::Timestamp;
+use crate::config::Rate;
+use crate::db::{self, Conn};
+use crate::domain::{Email, UserId, network};
+use crate::models::outbox::{self, Counted, MailKind, NewMail};
+
+/// The same email is not sent twice within so long: a click too many is no second email.
+const PAUSE: TimeDelta = TimeDelta::seconds(60);
+
+/// Who asks for an email.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// The command line; not limited.
+    Operator,
+    /// A client at this address, if it is known.
+    Client(Option<IpAddr>),
+    /// A device on which the account's user has signed in before. It has limits of its own, so that strangers who ask
+    /// for the user's links do not keep the user from them.
+    Device(Uuid),
+}
+
+impl Asker {
+    fn text(self) -> Option<String> {
+        match self {
+            Self::Operator => None,
+            Self::Client(address) => address.map(|address| network(address).to_string()),
+            Self::Device(device) => Some(format!("device:{device}")),
+        }
+    }
+}
+
+impl Accounts {
+    /// Adds an email with a link that was asked for, unless there were too many. Answers whether it did; a client is
+    /// not told. After the commit, wake the mailer.
+    pub(super) fn post_link(
+        &self,
+        conn: &mut Conn,
+        (kind, user): (MailKind, Option<UserId>),
+        address: &str,
+        asker: Asker,
+        now: Timestamp,
+    ) -> QueryResult<bool> {
+        let (recipient, client) = (Email::mailbox_of(address), asker.text());
+        let mail = NewMail { kind, user, address, recipient: &recipient, client: client.as_deref() };
+        // Two that count at the same time would both find room for one.
+        db::lock_name(conn, &recipient)?;
+        if Self::asked_lately(conn, kind, user, address, now)? {
+            return Ok(false);
+        }
+        if asker != Asker::Operator && !self.has_room(conn, &mail, asker, now)? {
+            tracing::info!(kind = kind.as_str(), "an email was not sent: too many were asked for");
+            return Ok(false);
+        }
+        outbox::enqueue(conn, self.0.clock.new_id(), mail, now)?;
+        Ok(true)
+    }
+
+    /// Whether the same email was asked for a moment ago.
+    pub(super) fn asked_lately(
+        conn: &mut Conn,
+        kind: MailKind,
+        user: Option<UserId>,
+        address: &str,
+        now: Timestamp,
+    ) -> QueryResult<bool> {
+        Ok(outbox::count_since(conn, Counted::Same(kind, user, address), now - PAUSE)? > 0)
+    }
+
+    fn has_room(
+        &self,
+        conn: &mut Conn,
+        mail: &NewMail<'_>,
+        asker: Asker,
+        now: Timestamp,
+    ) -> QueryResult<bool> {
+        let limits = &self.0.mail_limits;
+        let mut room = |rates: &[Rate], counted: Counted<'_>| has_room(conn, rates, counted, now);
+        let client = mail.client.unwrap_or_default();
+        if let Asker::Device(_) = asker {
+            return room(&limits.recipient, Counted::Client(client));
+        }
+        let by_client = client.is_empty() || room(&limits.client, Counted::Client(client))?;
+        let about_user = match mail.user {
+            Some(user) => room(&limits.account, Counted::User(user))?,
+            None => true,
+        };
+        // Accounts that only claim an address cannot use up what is left for its owner.
+        let as_claim = mail.kind != MailKind::VerifyEmail || {
+            let rates: Vec<Rate> = limits.recipient.iter().copied().map(share_of_claims).collect();
+            room(&rates, Counted::Claims(mail.recipient))?
+        };
+        Ok(by_client
+            && about_user
+            && as_claim
+            && room(&limits.recipient, Counted::Recipient(mail.recipient))?)
+    }
+
+    /// Adds a notice about something that was done with the account's own password or link. Answers whether it did:
+    /// there are too many of them only if they are about the same few changes again and again.
+    pub(super) fn post_notice(
+        &self,
+        conn: &mut Conn,
+        kind: MailKind,
+        user: UserId,
+        address: &str,
+        now: Timestamp,
+    ) -> QueryResult<bool> {
+        let recipient = Email::mailbox_of(address);
+        // A way back is never left out, and there is one at a time.
+        let limited = kind != MailKind::EmailChangedUndo;
+        if limited && !has_room(conn, &self.0.mail_limits.account, Counted::Notices(user), now)? {
+            return Ok(false);
+        }
+        let mail = NewMail { kind, user: Some(user), address, recipient: &recipient, client: None };
+        outbox::enqueue(conn, self.0.clock.new_id(), mail, now)?;
+        Ok(true)
+    }
+}
+
+/// Whether one more fits into all of the rates.
+fn has_room(conn: &mut Conn, rates: &[Rate], counted: Counted<'_>, now: Timestamp) -> QueryResult<bool> {
+    for rate in rates {
+        // A rate's period is 30 days at most.
+        let period = TimeDelta::from_std(rate.per).unwrap_or(TimeDelta::days(30));
+        if outbox::count_since(conn, counted, now - period)? >= i64::from(rate.count.get()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// What unverified claims may use of a mailbox's rate: all but a third of it, at least one and, where there is room for
+/// more than one, never all.
+fn share_of_claims(rate: Rate) -> Rate {
+    let kept = rate.count.get().div_ceil(3);
+    let share = rate.count.get().saturating_sub(kept);
+    Rate { count: std::num::NonZeroU32::new(share).unwrap_or(std::num::NonZeroU32::MIN), ..rate }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_leave_room_for_the_owner() {
+        let share = |text: &str| share_of_claims(Rate::parse(text).unwrap()).count.get();
+        assert_eq!(share("3/1h"), 2);
+        assert_eq!(share("10/1d"), 6);
+        assert_eq!(share("2/1h"), 1);
+        assert_eq!(share("1/1h"), 1);
+    }
+}

@@ -1,0 +1,118 @@
+//! What a session does while its process does not know who is still signed in: it was stopped, or its database is
+//! away. What it would send or answer waits, and what was revoked meanwhile gets nothing.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use actix::{ActorFutureExt, AsyncContext, WrapFuture};
+
+use super::Session;
+use crate::actors::carrier::Carrier;
+use crate::auth::freshness::Knowledge;
+use crate::auth::tokens::TokenError;
+use crate::domain::Access;
+use crate::protocol::ReplyTo;
+use crate::session;
+
+impl<C: Carrier> Session<C> {
+    /// What is known of the sign-in that this session rests on. A guest's rests on none.
+    pub(super) fn knowledge(&self) -> Knowledge {
+        match self.rules {
+            Some(session::Session::Guest(_)) => Knowledge::Fresh,
+            _ => self.sessions.revocations().freshness().knowledge(),
+        }
+    }
+
+    /// It is signed in, and may have been signed out without this process knowing.
+    pub(super) fn is_cut_off(&self) -> bool {
+        matches!(self.rules, Some(session::Session::Authenticated(_))) && self.knowledge() == Knowledge::Stale
+    }
+
+    /// For a process that has just learned what it missed: the manager's word for it may still be on its way.
+    pub(super) fn close_if_revoked(&mut self, context: &mut C::Context) -> bool {
+        let login = self.rules.as_ref().and_then(session::Session::access).map(|access| access.login);
+        let ended = login.and_then(|login| self.sessions.revocations().get(login));
+        if let Some(reason) = ended {
+            self.close(reason.close_reason(), context);
+        }
+        ended.is_some()
+    }
+
+    /// Does something that the client will see: now, or once it is known that it is still signed in.
+    pub(super) fn when_fresh(
+        &mut self,
+        context: &mut C::Context,
+        then: impl FnOnce(&mut Self, &mut C::Context) + 'static,
+    ) {
+        if self.closing.is_some() {
+            return;
+        }
+        if self.is_cut_off() {
+            let revocations = Arc::clone(self.sessions.revocations());
+            let wait = async move { revocations.freshness().regained().await };
+            // Asked again: the process may have been stopped since.
+            context.spawn(wait.into_actor(self).map(|(), this, context| this.when_fresh(context, then)));
+        } else if self.knowledge() != Knowledge::Regained || !self.close_if_revoked(context) {
+            then(self, context);
+        }
+    }
+
+    /// What waits in the backlog is answered once earlier answers are read and it is known who is signed in. A
+    /// client that brings a token with its first message is not kept waiting for long: it can go elsewhere.
+    pub(super) fn wait_to_answer(&self, context: &mut C::Context) {
+        let (drained, revocations) = (self.carrier.drained(), Arc::clone(self.sessions.revocations()));
+        let is_stranger = matches!(self.rules, Some(session::Session::Unauthenticated(_)));
+        let is_guest = matches!(self.rules, Some(session::Session::Guest(_)));
+        let wait = async move {
+            drained.await;
+            if is_stranger {
+                revocations.freshness().sure().await;
+            } else if !is_guest {
+                revocations.freshness().regained().await;
+            }
+        };
+        context.spawn(wait.into_actor(self).map(|(), this, context| this.answer_backlog(context)));
+    }
+
+    fn answer_backlog(&mut self, context: &mut C::Context) {
+        if self.close_if_revoked(context) {
+            return;
+        }
+        // What it sent meanwhile has not been read yet.
+        self.heard();
+        while !self.carrier.congested()
+            && !self.is_cut_off()
+            && let Some(message) = self.backlog.pop_front()
+        {
+            if self.closing.is_some() {
+                self.backlog.clear();
+                return;
+            }
+            self.answer(&message, context);
+        }
+        if self.backlog.is_empty() {
+            // It keeps no room for the next time.
+            self.backlog = VecDeque::new();
+            self.carrier.hold(false);
+        } else {
+            self.wait_to_answer(context);
+        }
+    }
+
+    /// A token was good at the handshake. If the process was stopped since, that is asked again.
+    pub(super) fn enter_signed_in(&mut self, access: Access, context: &mut C::Context) {
+        if self.sessions.revocations().freshness().is_sure() {
+            return self.admitted(access, ReplyTo::default(), None, context);
+        }
+        let revocations = Arc::clone(self.sessions.revocations());
+        let wait = async move {
+            revocations.freshness().sure().await;
+            (revocations.get(access.login), revocations.freshness().is_sure(), access)
+        };
+        context.spawn(wait.into_actor(self).map(|(ended, is_sure, access), this, context| match ended {
+            Some(reason) => this.close(reason.close_reason(), context),
+            None if is_sure => this.admitted(access, ReplyTo::default(), None, context),
+            None => this.refuse_token(TokenError::Unsure, ReplyTo::default(), context),
+        }));
+    }
+}

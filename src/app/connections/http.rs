@@ -1,0 +1,292 @@
+//! An HTTP connection as actix-http reads and writes it: one request at a time, so that requests sent ahead wait in
+//! the kernel, and each part of it within its time.
+//!
+//! actix-http bounds the time of the first head only. It also reads ahead without end while a request is served,
+//! and once its buffer is full it wakes itself for ever.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+use actix_http::body::{BodySize, BoxBody, MessageBody};
+use actix_http::{Request, RequestHead, Response, StatusCode};
+use actix_service::Service;
+use actix_web::http::{Method, header};
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::Handle;
+use super::exchange::Exchange;
+use super::framing::Kind;
+use super::socket::Stream;
+use super::table::Mark;
+
+/// Bytes of the next requests that are read before their turn, to notice a client that goes.
+const AHEAD: usize = 4 * 1024;
+
+/// The answer to a head that does not come (RFC 9110 section 15.5.9).
+const LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// What actix-http takes for the connection.
+pub struct Wire {
+    stream: Stream,
+    conversation: Rc<Conversation>,
+}
+
+/// What the connection and the requests on it share, on one thread.
+pub struct Conversation {
+    handle: Handle,
+    /// It is a live session now: nothing here is bounded any more.
+    live: Cell<bool>,
+    state: RefCell<State>,
+}
+
+struct State {
+    exchange: Exchange,
+    /// Read, but it is not its turn yet.
+    ahead: BytesMut,
+    /// Who is to be told when it is.
+    reader: Option<Waker>,
+}
+
+impl State {
+    fn wake(&mut self) {
+        if !self.ahead.is_empty()
+            && let Some(reader) = &self.reader
+        {
+            reader.wake_by_ref();
+        }
+    }
+}
+
+impl Wire {
+    #[must_use]
+    pub fn new(stream: Stream) -> Self {
+        let handle = stream.handle().clone();
+        let exchange = Exchange::new(Arc::clone(handle.deadlines()), handle.now());
+        handle.set(exchange.mark());
+        let state = State { exchange, ahead: BytesMut::new(), reader: None };
+        let conversation = Conversation { handle, live: Cell::new(false), state: RefCell::new(state) };
+        Self { stream, conversation: Rc::new(conversation) }
+    }
+
+    pub const fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    pub const fn conversation(&self) -> &Rc<Conversation> {
+        &self.conversation
+    }
+}
+
+impl Conversation {
+    fn change(&self, change: impl FnOnce(&mut Exchange, u64) -> Option<Mark>) {
+        if self.live.get() {
+            return;
+        }
+        let mut state = self.state.borrow_mut();
+        if let Some(mark) = change(&mut state.exchange, self.handle.now()) {
+            self.handle.set(mark);
+        }
+        if !state.exchange.is_held() {
+            state.wake();
+        }
+    }
+
+    fn begin(&self, head: &RequestHead) {
+        self.change(|exchange, now| exchange.begin(kind(head), now));
+    }
+
+    fn answered(&self, status: StatusCode) {
+        if status == StatusCode::SWITCHING_PROTOCOLS && !self.live.replace(true) {
+            self.handle.live();
+        }
+    }
+
+    /// The answer has its last byte.
+    fn encoded(&self) {
+        if self.live.get() {
+            self.handle.ending();
+        } else {
+            self.state.borrow_mut().exchange.encoded();
+        }
+    }
+}
+
+/// As actix-http reads a head.
+fn kind(head: &RequestHead) -> Kind {
+    let headers = head.headers();
+    let upgrade = |value: &header::HeaderValue| {
+        value.to_str().is_ok_and(|value| value.trim().eq_ignore_ascii_case("websocket"))
+    };
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        return Kind::Chunked;
+    }
+    if headers.get_all(header::UPGRADE).any(upgrade) {
+        return Kind::Stream;
+    }
+    let length =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    match length {
+        Some(length) if length > 0 => Kind::Length(length),
+        _ if head.method == Method::CONNECT => Kind::Stream,
+        _ => Kind::Empty,
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Self { stream, conversation } = self.get_mut();
+        let mut state = conversation.state.borrow_mut();
+        let State { exchange, ahead, reader } = &mut *state;
+        if conversation.live.get() && ahead.is_empty() {
+            return Pin::new(stream).poll_read(context, buffer);
+        }
+        let handle = &conversation.handle;
+        if handle.is_late() {
+            // As far as it fits: a client that has sent no request waits for nothing else.
+            let _ = Pin::new(&mut *stream).poll_write(context, LATE);
+            let _ = Pin::new(stream).poll_flush(context);
+            return Poll::Ready(Ok(()));
+        }
+        if exchange.is_held() {
+            // Also if nothing more comes for now: what is here already waits for its turn.
+            if !reader.as_ref().is_some_and(|reader| reader.will_wake(context.waker())) {
+                *reader = Some(context.waker().clone());
+            }
+            ready!(poll_ahead(Pin::new(stream), context, ahead))?;
+            return if ahead.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending };
+        }
+        let now = handle.now();
+        let mark = if ahead.is_empty() {
+            let before = buffer.filled().len();
+            ready!(Pin::new(stream).poll_read(context, buffer))?;
+            let came = &buffer.filled()[before..];
+            let (passed, mark) = exchange.pass(came, now);
+            ahead.extend_from_slice(&came[passed..]);
+            buffer.set_filled(before + passed);
+            mark
+        } else {
+            let room = ahead.len().min(buffer.remaining());
+            let (passed, mark) = exchange.pass(&ahead[..room], now);
+            buffer.put_slice(&ahead[..passed]);
+            ahead.advance(passed);
+            if ahead.is_empty() {
+                // An idle connection keeps no buffer.
+                *ahead = BytesMut::new();
+            }
+            mark
+        };
+        if let Some(mark) = mark {
+            handle.set(mark);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Reads a little of what has to wait. Ready at the end of it, or once there is enough.
+fn poll_ahead(
+    mut stream: Pin<&mut Stream>,
+    context: &mut Context<'_>,
+    ahead: &mut BytesMut,
+) -> Poll<io::Result<()>> {
+    let mut chunk = [0; 1024];
+    while ahead.len() < AHEAD {
+        let mut buffer = ReadBuf::new(&mut chunk);
+        ready!(stream.as_mut().poll_read(context, &mut buffer))?;
+        if buffer.filled().is_empty() {
+            break;
+        }
+        ahead.extend_from_slice(buffer.filled());
+    }
+    Poll::Ready(Ok(()))
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let Self { stream, conversation } = self.get_mut();
+        let written = Pin::new(stream).poll_write(context, bytes);
+        match &written {
+            Poll::Pending => conversation.change(Exchange::blocked),
+            Poll::Ready(Ok(written)) => conversation.change(|exchange, now| exchange.wrote(*written, now)),
+            Poll::Ready(Err(_)) => {}
+        }
+        written
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, conversation } = self.get_mut();
+        let flushed = Pin::new(stream).poll_flush(context);
+        conversation.change(if flushed.is_pending() { Exchange::blocked } else { Exchange::flushed });
+        flushed
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, conversation } = self.get_mut();
+        conversation.change(Exchange::closing);
+        Pin::new(stream).poll_shutdown(context)
+    }
+}
+
+/// Serves a request and tells its connection how far it is.
+pub fn serve<S>(
+    request: Request,
+    service: &S,
+) -> impl Future<Output = Result<Response<Answer>, S::Error>> + use<S>
+where
+    S: Service<Request>,
+    S::Response: Into<Response<BoxBody>>,
+    S::Error: Into<Response<BoxBody>>,
+{
+    let conversation = request.conn_data::<Rc<Conversation>>().cloned();
+    if let Some(conversation) = &conversation {
+        conversation.begin(request.head());
+    }
+    let answer = service.call(request);
+    async move {
+        let response = match answer.await {
+            Ok(response) => response.into(),
+            Err(error) => error.into(),
+        };
+        if let Some(conversation) = &conversation {
+            conversation.answered(response.status());
+        }
+        Ok(response.map_body(|_, body| Answer { body, conversation }))
+    }
+}
+
+/// A response's body. Dropped when its last byte is in the connection's buffer.
+pub struct Answer {
+    body: BoxBody,
+    conversation: Option<Rc<Conversation>>,
+}
+
+impl MessageBody for Answer {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_next(context)
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if let Some(conversation) = &self.conversation {
+            conversation.encoded();
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Every connection of this process, counted by address from accept on, at every listener. What takes too long
+//! is closed, and so is what is in the way of others when there are too many.
+
+mod exchange;
+mod framing;
+pub mod http;
+mod socket;
+mod table;
+
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use actix_web::rt::net::TcpStream;
+use ipnet::IpNet;
+use nix::sys::socket::{Shutdown, shutdown};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::net;
+use crate::config::Config;
+use crate::domain::network;
+
+pub use exchange::Deadlines;
+pub use socket::{Socket, Stream};
+pub use table::Listener;
+
+use exchange::millis;
+use table::{Bounds, Entry, Mark, NEVER, Phase, Table};
+
+/// Connections beside `sockets.max_open`: half of the open files that its default leaves.
+const MORE_CONNECTIONS: usize = 128;
+/// Of these, those that may be over TCP: whoever fills that door leaves the other some.
+const MORE_OVER_TCP: usize = 64;
+/// Of these, those that only addresses with few connections get.
+const RESERVE: usize = 32;
+
+/// TLS handshakes of one address at a time: each takes a few round trips, so that hundreds a second get through.
+const HANDSHAKES: usize = 128;
+
+/// How often deadlines are looked at, and how exact they are.
+const PACE: Duration = Duration::from_millis(200);
+
+/// As long as a process may seem to run between two looks. One that was stopped for longer has not given its clients
+/// a chance meanwhile.
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
+
+/// How long a client may take to read that its request came too late.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How often the log tells of connections that had to go.
+const REPORT: Duration = Duration::from_mins(1);
+
+/// All connections. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Connections(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    table: Mutex<Table>,
+    total: usize,
+    deadlines: Arc<Deadlines>,
+    trusted: Vec<IpNet>,
+    /// Milliseconds since the start, as of the last look.
+    now: AtomicU64,
+    refused: AtomicU64,
+    displaced: AtomicU64,
+}
+
+impl Connections {
+    #[must_use]
+    pub fn new(config: &Config, deadlines: Deadlines) -> Self {
+        let open = config.sockets.max_open;
+        let total = open.saturating_add(MORE_CONNECTIONS);
+        let bounds = Bounds {
+            total,
+            reserve: RESERVE,
+            over_tcp: open.saturating_add(MORE_OVER_TCP),
+            per_address: config.connections.max_per_address,
+            handshakes: HANDSHAKES,
+        };
+        Self(Arc::new(Shared {
+            table: Mutex::new(Table::new(bounds)),
+            total,
+            deadlines: Arc::new(deadlines),
+            trusted: config.sockets.trusted_proxies.clone(),
+            now: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            displaced: AtomicU64::new(0),
+        }))
+    }
+
+    /// How many there may be.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.0.total
+    }
+
+    /// Gives a new connection a place, at the cost of another one if it has to be. Without one the connection
+    /// is closed.
+    pub fn admit(&self, listener: Listener, tcp: TcpStream, tls: bool) -> Option<(Socket, SocketAddr)> {
+        // One without a peer has ended already.
+        let peer = tcp.peer_addr().ok()?;
+        net::tune(&tcp);
+        let address = peer.ip().to_canonical();
+        let proxy = listener == Listener::Http && self.0.trusted.iter().any(|net| net.contains(&address));
+        let client = (!proxy).then(|| network(address));
+        let (now, deadlines) = (self.now(), &self.0.deadlines);
+        let mark = match (tls, listener) {
+            // The handshake itself counts more exactly.
+            (true, _) => Mark::new(Phase::Handshake, now + millis(deadlines.handshake + LAST_WORDS)),
+            (false, listener) => opening(listener, now, deadlines),
+        };
+        let Some(admitted) = self.table().admit(client, listener, mark, Some(tcp.as_raw_fd())) else {
+            self.0.refused.fetch_add(1, Ordering::Relaxed);
+            return None;
+        };
+        for entry in &admitted.displaced {
+            self.0.displaced.fetch_add(1, Ordering::Relaxed);
+            cut(entry, Shutdown::Both);
+        }
+        let slot = Slot(Handle { connections: self.clone(), entry: admitted.entry });
+        Some((Socket { slot, tcp }, peer))
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> u64 {
+        self.0.now.load(Ordering::Relaxed)
+    }
+
+    /// Keeps the deadlines, for ever. One task for all: a timer for each would be more than an idle connection needs.
+    pub async fn watch(self) {
+        let mut pace = tokio::time::interval(PACE);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last = Instant::now();
+        let mut reported = 0;
+        loop {
+            pace.tick().await;
+            let passed = last.elapsed().min(LONGEST_LOOK);
+            last = Instant::now();
+            let now = self.now() + millis(passed);
+            self.0.now.store(now, Ordering::Relaxed);
+            let overdue = self.table().overdue(now, millis(LAST_WORDS));
+            for entry in overdue.late {
+                cut(&entry, Shutdown::Read);
+            }
+            for entry in overdue.cut {
+                cut(&entry, Shutdown::Both);
+            }
+            if now >= reported {
+                self.report();
+                reported = now + millis(REPORT);
+            }
+        }
+    }
+
+    fn report(&self) {
+        let refused = self.0.refused.swap(0, Ordering::Relaxed);
+        let displaced = self.0.displaced.swap(0, Ordering::Relaxed);
+        if refused + displaced > 0 {
+            tracing::warn!(refused, displaced, "too many connections, of one address or altogether");
+        }
+    }
+}
+
+/// What a connection waits for once bytes can be exchanged.
+fn opening(listener: Listener, now: u64, deadlines: &Deadlines) -> Mark {
+    match listener {
+        Listener::Http => Mark::new(Phase::Head, now + millis(deadlines.head)),
+        // The prompts have deadlines of their own.
+        Listener::Tcp => Mark::new(Phase::Prompt, NEVER),
+    }
+}
+
+fn cut(entry: &Entry, how: Shutdown) {
+    entry.with_descriptor(|descriptor| {
+        // Fails only if the peer was faster.
+        let _ = shutdown(descriptor, how);
+    });
+}
+
+/// A connection's place, given back when this is dropped: before the descriptor is closed.
+#[derive(Debug)]
+pub struct Slot(Handle);
+
+impl Slot {
+    #[must_use]
+    pub const fn handle(&self) -> &Handle {
+        &self.0
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.entry.forget_descriptor();
+        self.0.connections.table().remove(&self.0.entry);
+    }
+}
+
+/// Says how far a connection is.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    connections: Connections,
+    entry: Arc<Entry>,
+}
+
+impl Handle {
+    #[must_use]
+    pub fn deadlines(&self) -> &Arc<Deadlines> {
+        &self.connections.0.deadlines
+    }
+
+    fn now(&self) -> u64 {
+        self.connections.now()
+    }
+
+    fn set(&self, mark: Mark) {
+        self.entry.set(mark);
+    }
+
+    fn is_late(&self) -> bool {
+        self.entry.mark().phase == Phase::Late
+    }
+
+    fn secured(&self) {
+        let mark = opening(self.entry.listener, self.now(), &self.connections.0.deadlines);
+        self.connections.table().secured(&self.entry, mark);
+    }
+
+    /// It has become a live session.
+    pub fn live(&self) {
+        self.connections.table().live(&self.entry);
+    }
+
+    fn ending(&self) {
+        let due = self.now() + millis(self.connections.0.deadlines.closing);
+        self.connections.table().ending(&self.entry, Mark::new(Phase::Closing, due));
+    }
+}

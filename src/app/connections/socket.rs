@@ -1,0 +1,149 @@
+//! An accepted connection with its place in the table, under TLS or not.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::rt::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::{Handle, Slot};
+use crate::actors::carrier::PeerSocket;
+
+/// A TCP connection. Its place comes first: it has to be given back before the descriptor is closed.
+#[derive(Debug)]
+pub struct Socket {
+    pub slot: Slot,
+    pub tcp: TcpStream,
+}
+
+/// What both doors speak over.
+#[derive(Debug)]
+pub enum Stream {
+    Plain(Socket),
+    /// Boxed: its state is large.
+    Tls(Box<TlsStream<Socket>>),
+}
+
+impl Stream {
+    /// The client's part of a handshake, if there is to be one, within its time.
+    ///
+    /// # Errors
+    /// The connection's, or the handshake's; `TimedOut` if the client is silent or slow.
+    pub async fn open(socket: Socket, tls: Option<TlsAcceptor>) -> io::Result<Self> {
+        match tls {
+            None => Ok(Self::Plain(socket)),
+            // Boxed, so that an open connection does not keep room for its beginning.
+            Some(tls) => Box::pin(secure(socket, tls)).await,
+        }
+    }
+
+    #[must_use]
+    pub fn socket(&self) -> &Socket {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
+    #[must_use]
+    pub fn peer_socket(&self) -> PeerSocket {
+        use std::os::fd::AsRawFd;
+
+        PeerSocket(self.socket().tcp.as_raw_fd())
+    }
+
+    #[must_use]
+    pub fn handle(&self) -> &Handle {
+        self.socket().slot.handle()
+    }
+}
+
+async fn secure(socket: Socket, tls: TlsAcceptor) -> io::Result<Stream> {
+    let start = Instant::now();
+    let handle = socket.slot.handle().clone();
+    let deadlines = handle.deadlines();
+    // Before anything is made for it: most that are silent stay so.
+    timeout_at(start + deadlines.first_byte, socket.tcp.readable()).await??;
+    let stream = timeout_at(start + deadlines.handshake, tls.accept(socket)).await??;
+    handle.secured();
+    Ok(Stream::Tls(Box::new(stream)))
+}
+
+macro_rules! forward {
+    ($self:ident, $stream:ident => $call:expr) => {
+        match $self.get_mut() {
+            Self::Plain($stream) => {
+                let $stream = Pin::new($stream);
+                $call
+            }
+            Self::Tls($stream) => {
+                let $stream = Pin::new(&mut **$stream);
+                $call
+            }
+        }
+    };
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        forward!(self, stream => stream.poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        forward!(self, stream => stream.poll_write(context, bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        forward!(self, stream => stream.poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        forward!(self, stream => stream.poll_shutdown(context))
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().tcp).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().tcp).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().tcp).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().tcp).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().tcp).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,145 @@
+//! Known devices: a token that a client keeps after it has signed in, so that guessing by strangers cannot keep its
+//! user out (OWASP, Slow Down Online Guessing Attacks with Device Cookies). It opens nothing and says only
+//! "this user has signed in here before".
+
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use uuid::Uuid;
+
+use crate::domain::UserId;
+
+const PREFIX: &str = "dwd_";
+
+/// Users of one browser that are remembered; the one who signed in last comes first.
+pub const MAX_REMEMBERED: usize = 4;
+
+/// Between the tokens of several users in one cookie.
+const SEPARATOR: char = '.';
+
+/// What a client says about where its user has signed in before. Unproven.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct PresentedDevices(Vec<String>);
+
+impl PresentedDevices {
+    /// Reads a cookie, or a single token. What is too much is passed over.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let tokens = text.split(SEPARATOR).filter(|token| token.starts_with(PREFIX));
+        Self(tokens.take(MAX_REMEMBERED).filter(|token| token.len() <= 128).map(str::to_owned).collect())
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The cookie with `newest` in front.
+    #[must_use]
+    pub fn remember(&self, newest: &str) -> String {
+        let others = self.0.iter().map(String::as_str).filter(|token| *token != newest);
+        let all: Vec<&str> = std::iter::once(newest).chain(others).take(MAX_REMEMBERED).collect();
+        all.join(&SEPARATOR.to_string())
+    }
+}
+
+/// It is a credential of a kind: nothing may print it.
+impl std::fmt::Debug for PresentedDevices {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PresentedDevices({})", self.0.len())
+    }
+}
+
+/// Signs device tokens.
+pub struct DeviceKey(hmac::Key);
+
+impl DeviceKey {
+    #[must_use]
+    pub const fn new(key: hmac::Key) -> Self {
+        Self(key)
+    }
+
+    /// The token of a device on which `user` has signed in.
+    #[must_use]
+    pub fn issue(&self, user: UserId, device: Uuid) -> String {
+        let tag = hmac::sign(&self.0, &message(user, device));
+        format!("{PREFIX}{}_{}", device.simple(), BASE64_URL_SAFE_NO_PAD.encode(tag))
+    }
+
+    /// The device among `presented` on which `user` has signed in before.
+    #[must_use]
+    pub fn recognize(&self, user: UserId, presented: &PresentedDevices) -> Option<Uuid> {
+        presented.0.iter().find_map(|token| {
+            let (device, tag) = token.strip_prefix(PREFIX)?.split_once('_')?;
+            let device = Uuid::try_parse(device).ok()?;
+            let tag = BASE64_URL_SAFE_NO_PAD.decode(tag).ok()?;
+            hmac::verify(&self.0, &message(user, device), &tag).ok().map(|()| device)
+        })
+    }
+}
+
+impl std::fmt::Debug for DeviceKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DeviceKey(***)")
+    }
+}
+
+fn message(user: UserId, device: Uuid) -> [u8; 32] {
+    let mut message = [0; 32];
+    message[..16].copy_from_slice(user.0.as_bytes());
+    message[16..].copy_from_slice(device.as_bytes());
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(byte: u8) -> DeviceKey {
+        DeviceKey::new(hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32]))
+    }
+
+    const ANN: UserId = UserId(Uuid::from_u128(1));
+    const BEN: UserId = UserId(Uuid::from_u128(2));
+    const DEVICE: Uuid = Uuid::from_u128(3);
+
+    #[test]
+    fn a_device_is_known_for_its_own_user_and_by_its_own_server_only() {
+        let token = PresentedDevices::parse(&key(7).issue(ANN, DEVICE));
+        assert_eq!(key(7).recognize(ANN, &token), Some(DEVICE));
+        assert_eq!(key(7).recognize(BEN, &token), None);
+        assert_eq!(key(8).recognize(ANN, &token), None);
+        let text = key(7).issue(ANN, DEVICE);
+        for changed in
+            [text.replace("dwd_", "dwx_"), text.to_uppercase(), format!("{text}A"), text[..60].to_owned()]
+        {
+            assert_eq!(key(7).recognize(ANN, &PresentedDevices::parse(&changed)), None, "{changed}");
+        }
+    }
+
+    #[test]
+    fn a_browser_remembers_its_last_users() {
+        let mut cookie = String::new();
+        for n in 1..=6 {
+            let user = UserId(Uuid::from_u128(n));
+            cookie = PresentedDevices::parse(&cookie).remember(&key(7).issue(user, DEVICE));
+        }
+        let known =
+            |n| key(7).recognize(UserId(Uuid::from_u128(n)), &PresentedDevices::parse(&cookie)).is_some();
+        assert_eq!((1..=6).map(known).collect::<Vec<_>>(), [false, false, true, true, true, true]);
+        let again =
+            PresentedDevices::parse(&cookie).remember(&key(7).issue(UserId(Uuid::from_u128(4)), DEVICE));
+        assert_eq!(again.len(), cookie.len(), "none is there twice");
+        assert!(!format!("{:?}", PresentedDevices::parse(&cookie)).contains("dwd_"));
+    }
+
+    proptest! {
+        #[test]
+        fn reading_never_panics_and_recognizes_nothing(text in "(dwd_)?\\PC{0,200}") {
+            let presented = PresentedDevices::parse(&text);
+            prop_assert_eq!(key(7).recognize(ANN, &presented), None);
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! Limits by client address: how often one network may ask for what costs the server something before it has shown
+//! who it is. GCRA by `governor`; one network is what [`domain::network`] says. In a cluster each node counts for
+//! itself.
+
+mod networks;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use governor::middleware::StateInformationMiddleware;
+use governor::{Quota, RateLimiter};
+
+use self::networks::Networks;
+use crate::clock::Clock;
+use crate::config::{self, Rate};
+use crate::domain;
+
+/// Networks that one limit counts apart: about 4 MB when there are so many.
+const MAX_NETWORKS: usize = 100_000;
+
+/// How often networks whose budget is whole again are forgotten.
+const SWEEP_PACE: Duration = Duration::from_secs(10);
+
+/// The same while the table is full: a sweep walks all of it.
+const FULL_SWEEP_PACE: Duration = Duration::from_secs(1);
+
+/// Browsers over their limit that are told by a close code, which costs an upgrade.
+const EXPLANATIONS: u32 = 60;
+
+/// What is counted. Routes that do the same share a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// Checks of a password: sign-ins by HTTP, page and TCP, and changes that ask for the current password.
+    SignIn,
+    Register,
+    ForgotPassword,
+    /// Links of emails, shown and used.
+    Link,
+    /// Refresh tokens and cookies that are exchanged for access tokens.
+    Refresh,
+    PasswordStrength,
+    /// New live connections, whatever they bring.
+    Handshake,
+    /// Requests of Socket.IO sessions that poll.
+    Poll,
+    /// Access tokens, refresh tokens and cookies that were refused.
+    BadToken,
+}
+
+impl Limit {
+    pub const ALL: [Self; 9] = [
+        Self::SignIn,
+        Self::Register,
+        Self::ForgotPassword,
+        Self::Link,
+        Self::Refresh,
+        Self::PasswordStrength,
+        Self::Handshake,
+        Self::Poll,
+        Self::BadToken,
+    ];
+
+    /// The policy's name in `RateLimit` and `RateLimit-Policy`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign-in",
+            Self::Register => "register",
+            Self::ForgotPassword => "forgot-password",
+            Self::Link => "links",
+            Self::Refresh => "refresh",
+            Self::PasswordStrength => "password-strength",
+            Self::Handshake => "handshakes",
+            Self::Poll => "polls",
+            Self::BadToken => "bad-tokens",
+        }
+    }
+
+    /// What there was too much of, for people.
+    const fn noun(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign-in attempts",
+            Self::Register => "registrations",
+            Self::ForgotPassword => "requests for a reset link",
+            Self::Link => "requests with a link",
+            Self::Refresh => "requests for a new token",
+            Self::PasswordStrength => "passwords to rate",
+            Self::Handshake => "new connections",
+            Self::Poll => "requests",
+            Self::BadToken => "requests with a token that is not good",
+        }
+    }
+
+    fn rate(self, rates: &config::Limits) -> Option<Rate> {
+        match self {
+            Self::SignIn => rates.sign_in,
+            Self::Register => rates.register,
+            Self::ForgotPassword => rates.forgot_password,
+            Self::Link => rates.links,
+            Self::Refresh => rates.refresh,
+            Self::PasswordStrength => rates.password_strength,
+            Self::Handshake => rates.handshakes,
+            Self::Poll => rates.polls,
+            Self::BadToken => rates.bad_tokens,
+        }
+    }
+}
+
+/// Where a network stands with a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    pub limit: Limit,
+    pub rate: Rate,
+    /// Further requests that would be taken now.
+    pub remaining: u32,
+    /// When there will be more of them, at the latest.
+    pub reset: Duration,
+}
+
+/// More than the limit allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exceeded {
+    pub standing: Standing,
+}
+
+impl Exceeded {
+    /// When the next request would be taken.
+    #[must_use]
+    pub const fn wait(&self) -> Duration {
+        self.standing.reset
+    }
+
+    /// A sentence for people that names the wait.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let wait = in_words(self.wait());
+        format!("Too many {} from your network. Try again in {wait}.", self.standing.limit.noun())
+    }
+}
+
+/// A wait for people, rounded up.
+#[must_use]
+pub fn in_words(wait: Duration) -> String {
+    match whole_seconds(wait) {
+        1 => "a second".to_owned(),
+        seconds @ 2..120 => format!("{seconds} seconds"),
+        seconds => format!("{} minutes", seconds.div_ceil(60)),
+    }
+}
+
+/// Rounded up and at least 1: after this many seconds, and no fewer, the wait is over.
+#[must_use]
+pub fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
+/// Every limit of this process. Cheap to clone; clones count together.
+#[derive(Clone)]
+pub struct RateLimits(Arc<Inner>);
+
+struct Inner {
+    limiters: [Option<Limiter>; Limit::ALL.len()],
+    explanations: Limiter,
+}
+
+impl RateLimits {
+    #[must_use]
+    pub fn new(rates: &config::Limits, clock: &Clock) -> Self {
+        Self::with_places(rates, clock, MAX_NETWORKS)
+    }
+
+    fn with_places(rates: &config::Limits, clock: &Clock, max: usize) -> Self {
+        let limiters = Limit::ALL.map(|limit| {
+            let rate = limit.rate(rates)?;
+            Some(Limiter::new(limit, rate, clock, max))
+        });
+        let count = NonZeroU32::new(EXPLANATIONS).unwrap_or(NonZeroU32::MIN);
+        let rate = Rate { count, per: Duration::from_mins(1) };
+        let explanations = Limiter::new(Limit::Handshake, rate, clock, max);
+        Self(Arc::new(Inner { limiters, explanations }))
+    }
+
+    /// Counts one more from this address. None if the limit is off.
+    ///
+    /// # Errors
+    /// [`Exceeded`]: it was not counted, and is not to be served.
+    pub fn check(&self, limit: Limit, address: IpAddr) -> Result<Option<Standing>, Exceeded> {
+        self.limiter(limit).map(|limiter| limiter.check(address)).transpose()
+    }
+
+    /// Whether [`RateLimits::check`] would refuse this address now. Counts nothing: for limits of which only what was
+    /// refused counts.
+    ///
+    /// # Errors
+    /// [`Exceeded`].
+    pub fn peek(&self, limit: Limit, address: IpAddr) -> Result<(), Exceeded> {
+        self.limiter(limit).map_or(Ok(()), |limiter| limiter.peek(address))
+    }
+
+    /// Whether a browser that is over its limit of handshakes is to be told by a close code. A few a minute are: past
+    /// that, a refused handshake costs no upgrade.
+    #[must_use]
+    pub fn may_explain(&self, address: IpAddr) -> bool {
+        self.0.explanations.check(address).is_ok()
+    }
+
+    /// Forgets networks whose budget is whole again.
+    pub fn sweep(&self) {
+        for limiter in self.limiters() {
+            limiter.sweep();
+        }
+    }
+
+    /// Networks that are counted apart at the moment, in all limits together.
+    #[must_use]
+    pub fn networks(&self) -> usize {
+        self.limiters().map(|limiter| limiter.gcra.len()).sum()
+    }
+
+    /// Sweeps for as long as the process runs.
+    pub async fn sweep_for_ever(self, clock: Clock) {
+        loop {
+            clock.sleep(SWEEP_PACE).await;
+            self.sweep();
+        }
+    }
+
+    fn limiters(&self) -> impl Iterator<Item = &Limiter> {
+        self.0.limiters.iter().flatten().chain([&self.0.explanations])
+    }
+
+    fn limiter(&self, limit: Limit) -> Option<&Limiter> {
+        self.0.limiters[limit as usize].as_ref()
+    }
+}
+
+/// Our clock as `governor` asks for it, so that a test's moves it.
+#[derive(Clone)]
+struct Ticks(Clock);
+
+impl governor::clock::Clock for Ticks {
+    type Instant = Instant;
+
+    fn now(&self) -> Instant {
+        self.0.instant()
+    }
+}
+
+struct Limiter {
+    limit: Limit,
+    rate: Rate,
+    gcra: RateLimiter<IpAddr, Networks, Ticks, StateInformationMiddleware>,
+    networks: Networks,
+    clock: Clock,
+    start: Instant,
+    /// The time between two requests of a network that has used up its budget.
+    interval: Duration,
+    /// When the table was last swept for being full, in milliseconds since the start.
+    swept: AtomicU64,
+}
+
+impl Limiter {
+    fn new(limit: Limit, rate: Rate, clock: &Clock, max: usize) -> Self {
+        // A count has at most a million, a duration at least a second.
+        let interval = (rate.per / rate.count.get()).max(Duration::from_nanos(1));
+        let quota = Quota::with_period(interval)
+            .map_or_else(|| Quota::per_second(rate.count), |quota| quota.allow_burst(rate.count));
+        let networks = Networks::new(max);
+        let start = clock.instant();
+        Self {
+            limit,
+            rate,
+            gcra: RateLimiter::new(quota, networks.clone(), Ticks(clock.clone())),
+            networks,
+            clock: clock.clone(),
+            start,
+            interval,
+            swept: AtomicU64::new(0),
+        }
+    }
+
+    fn check(&self, address: IpAddr) -> Result<Standing, Exceeded> {
+        if self.networks.is_full() {
+            self.sweep_full();
+        }
+        let outcome = self.gcra.check_key(&domain::network(address));
+        outcome
+            .map(|state| self.standing(state.remaining_burst_capacity(), self.interval))
+            .map_err(|until| self.exceeded(until.wait_time_from(self.clock.instant())))
+    }
+
+    fn peek(&self, address: IpAddr) -> Result<(), Exceeded> {
+        let Some(arrival) = self.networks.get(domain::network(address)) else { return Ok(()) };
+        let now = self.clock.instant().saturating_duration_since(self.start);
+        let burst = self.interval * (self.rate.count.get() - 1);
+        match Duration::from(arrival).saturating_sub(burst).checked_sub(now) {
+            None | Some(Duration::ZERO) => Ok(()),
+            Some(wait) => Err(self.exceeded(wait)),
+        }
+    }
+
+    const fn standing(&self, remaining: u32, reset: Duration) -> Standing {
+        Standing { limit: self.limit, rate: self.rate, remaining, reset }
+    }
+
+    const fn exceeded(&self, wait: Duration) -> Exceeded {
+        Exceeded { standing: self.standing(0, wait) }
+    }
+
+    fn sweep(&self) {
+        self.gcra.retain_recent();
+        self.gcra.shrink_to_fit();
+    }
+
+    /// Makes room, at most once a second.
+    fn sweep_full(&self) {
+        let now = self.clock.instant().saturating_duration_since(self.start);
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        let pace = u64::try_from(FULL_SWEEP_PACE.as_millis()).unwrap_or(u64::MAX);
+        let due = |swept: u64| (now >= swept.saturating_add(pace)).then_some(now);
+        if self.swept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, due).is_ok() {
+            self.sweep();
+            if !self.networks.has_room() {
+                tracing::warn!(
+                    limit = self.limit.name(),
+                    "more networks than are counted apart: further ones share budgets with their neighbours"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Files that hold secrets belong to their owner alone, whatever directory they lie in.
+//!
+//! Three things work together: a program sets its umask before it does anything else, each file that we make is made
+//! with a mode of its own, because an application that embeds Doorward has another umask, and what is there already
+//! is corrected at each start. A directory is the operator's: if others can read it, that is only said.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::process::geteuid;
+
+use crate::actors::mailer::preview;
+use crate::config::{Config, Origin, Setting};
+use crate::db::DatabaseUrl;
+
+/// The permissions of a group and of all others.
+const OTHERS: u32 = 0o077;
+/// What SQLite keeps beside a database. Each gets the database's mode when it is made.
+const COMPANIONS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+/// How names of ours in the data directory begin, copies of the database included.
+const OURS: [&str; 3] = ["doorward.db", "doorward.reserve", ".doorward"];
+
+/// Makes new files and directories of this process private. For programs, as the first thing in `main`: a umask is
+/// the whole process's, so a library leaves it alone.
+pub fn set_umask() {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+}
+
+/// Makes a directory that only its owner can enter, with the ones above it, unless it is there.
+///
+/// # Errors
+/// The system's own.
+pub fn create_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Makes the empty file of an SQLite database that is not there yet. SQLite itself would make it with mode 0644 less
+/// the umask, and takes an empty one for a new database. Where this fails, SQLite says why.
+pub fn create_database(url: &DatabaseUrl) {
+    if let Some(path) = sqlite_file(url).filter(|path| !path.exists()) {
+        // Closed before SQLite opens it: closing a file ends the locks that a process has on it.
+        let _ = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    }
+}
+
+/// Corrects the modes of the files that a configuration names. Answers what an operator should know, each thing once.
+#[must_use]
+pub fn secure(config: &Config) -> Vec<String> {
+    let mut survey = Survey::default();
+    survey.directory(&config.data_dir);
+    for path in entries(&config.data_dir) {
+        let name = path.file_name().unwrap_or_default().as_bytes();
+        if OURS.iter().any(|start| name.starts_with(start.as_bytes())) {
+            survey.file(&path);
+        }
+    }
+    survey.mails(&preview::directory(&config.data_dir));
+    survey.database(&config.database.url);
+    if let Some(tls) = &config.tls {
+        survey.others_file(&tls.key, "holds a private key");
+    }
+    survey.warnings
+}
+
+/// The same for the files of a database that is read for the last time. Its directory is left behind with it, so that
+/// is not spoken of.
+#[must_use]
+pub fn secure_source(url: &DatabaseUrl) -> Vec<String> {
+    let mut survey = Survey::default();
+    if let Some(path) = real_file(url) {
+        survey.database_files(&path);
+    }
+    survey.warnings
+}
+
+/// The same for a directory into which a file with secrets is to be written.
+#[must_use]
+pub fn check_directory(path: &Path) -> Vec<String> {
+    let mut survey = Survey::default();
+    survey.directory(path);
+    survey.warnings
+}
+
+/// What an operator should know about the configuration files: whether others can read a password there.
+#[must_use]
+pub fn check_settings(settings: &[Setting]) -> Vec<String> {
+    let mut survey = Survey::default();
+    for setting in settings {
+        // Only what holds a password is shown with stars.
+        if let (Origin::File(path), true) = (&setting.origin, setting.value.contains("***")) {
+            survey.others_file(path, &format!("holds a password in {}", setting.key));
+        }
+    }
+    survey.warnings
+}
+
+#[derive(Default)]
+struct Survey {
+    warnings: Vec<String>,
+    seen: HashSet<PathBuf>,
+}
+
+impl Survey {
+    fn database(&mut self, url: &DatabaseUrl) {
+        let Some(path) = real_file(url) else { return };
+        if let Some(parent) = path.parent() {
+            self.directory(parent);
+        }
+        self.database_files(&path);
+    }
+
+    fn database_files(&mut self, path: &Path) {
+        for ending in COMPANIONS {
+            let mut name = path.as_os_str().to_owned();
+            name.push(ending);
+            self.file(Path::new(&name));
+        }
+    }
+
+    /// The directory is ours by its name, unlike the one above it.
+    fn mails(&mut self, directory: &Path) {
+        self.restrict(directory, FileType::Directory);
+        self.directory(directory);
+        for path in entries(directory) {
+            let ending = path.extension().unwrap_or_default();
+            if ending == "eml" || ending == "tmp" {
+                self.file(&path);
+            }
+        }
+    }
+
+    fn file(&mut self, path: &Path) {
+        // Only the directory may have several names: a link is not what it leads to.
+        let directory = path.parent().and_then(|parent| parent.canonicalize().ok());
+        let path = directory.zip(path.file_name()).map(|(directory, name)| directory.join(name));
+        if let Some(path) = path.filter(|path| self.seen.insert(path.clone())) {
+            self.restrict(&path, FileType::RegularFile);
+        }
+    }
+
+    /// Takes the permissions of others away. A link is not followed: it may lead to what others have to read.
+    fn restrict(&mut self, path: &Path, kind: FileType) {
+        match restrict(path, kind) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok(Outcome::Done) => {}
+            Ok(Outcome::Refused(mode, why)) => self.warn_file(path, mode, why),
+            Err(error) => self.warnings.push(format!("cannot make {} private: {error}", path.display())),
+        }
+    }
+
+    fn warn_file(&mut self, path: &Path, mode: u32, why: &str) {
+        let path = path.display();
+        self.warnings
+            .push(format!("{path} can be read by others (mode {mode:04o}) and {why}: chmod 600 {path}"));
+    }
+
+    /// Says what others can do in a directory.
+    fn directory(&mut self, path: &Path) {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let Ok(path) = path.canonicalize() else { return };
+        let Ok(data) = fs::metadata(&path) else { return };
+        if !data.is_dir() || !self.seen.insert(path.clone()) {
+            return;
+        }
+        let (mode, shown) = (data.mode() & 0o7777, path.display());
+        if mode & OTHERS != 0 {
+            let can = if mode & 0o022 == 0 { "read" } else { "written to" };
+            self.warnings.push(format!(
+                "the directory {shown} holds secrets and can be {can} by others (mode {mode:04o}): chmod 700 {shown}"
+            ));
+        }
+    }
+
+    /// A file that we only read, and that a group may be meant to read.
+    fn others_file(&mut self, path: &Path, what: &str) {
+        let Ok(data) = fs::metadata(path) else { return };
+        let mode = data.mode() & 0o7777;
+        if mode & 0o007 != 0 && self.seen.insert(path.to_owned()) {
+            self.warn_file(path, mode, what);
+        }
+    }
+}
+
+enum Outcome {
+    /// Only the owner may do anything with it, or it is something else.
+    Done,
+    /// It was left with this mode.
+    Refused(u32, &'static str),
+}
+
+fn restrict(path: &Path, kind: FileType) -> io::Result<Outcome> {
+    // A handle that only names the file: what is looked at is what is changed, and unlike any other one it may be
+    // closed while SQLite holds locks on the file.
+    let file = rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    let data = rustix::fs::fstat(&file)?;
+    let mode = data.st_mode & 0o7777;
+    if FileType::from_raw_mode(data.st_mode) != kind || mode & OTHERS == 0 {
+        return Ok(Outcome::Done);
+    }
+    if data.st_uid != geteuid().as_raw() {
+        return Ok(Outcome::Refused(mode, "belongs to another user"));
+    }
+    let is_file = kind == FileType::RegularFile;
+    if is_file && data.st_nlink > 1 {
+        // The other name may be one that others have to read.
+        return Ok(Outcome::Refused(mode, "has another name (a hard link)"));
+    }
+    let private = if is_file { 0o600 } else { 0o700 };
+    let handle = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let permissions = fs::Permissions::from_mode(mode & private);
+    // Without `/proc` by its name, which a moment ago was no link.
+    fs::set_permissions(handle, permissions.clone()).or_else(|_| fs::set_permissions(path, permissions))?;
+    Ok(Outcome::Done)
+}
+
+fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+/// The file of a database that is there. Behind a link is the database as well: the configuration names it, and SQLite
+/// follows the link.
+fn real_file(url: &DatabaseUrl) -> Option<PathBuf> {
+    sqlite_file(url).and_then(|path| path.canonicalize().ok())
+}
+
+/// The file of an SQLite database; none if it is only in memory, or is a PostgreSQL database.
+/// <https://www.sqlite.org/uri.html>
+fn sqlite_file(url: &DatabaseUrl) -> Option<PathBuf> {
+    let DatabaseUrl::Sqlite(name) = url else { return None };
+    let Some(uri) = name.strip_prefix("file:").or_else(|| name.strip_prefix("sqlite://")) else {
+        return (name != ":memory:").then(|| PathBuf::from(name));
+    };
+    let uri = uri.split('#').next().unwrap_or_default();
+    let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+    let path = match path.strip_prefix("//") {
+        Some(rest) => rest.find('/').map_or("", |slash| &rest[slash..]),
+        None => path,
+    };
+    let path = percent_decoded(path);
+    let in_memory = path.is_empty() || path == b":memory:";
+    let unusual = query.split('&').any(|pair| pair.starts_with("mode=") || pair.starts_with("vfs="));
+    (!in_memory && !unusual).then(|| PathBuf::from(OsStr::from_bytes(&path).to_owned()))
+}
+
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        let code = after.get(..2).filter(|code| *first == b'%' && code.iter().all(u8::is_ascii_hexdigit));
+        let code = code.and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
+        if code.is_some() {
+            rest = after.get(2..).unwrap_or_default();
+        }
+        bytes.push(code.unwrap_or(*first));
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! Counts requests against the limits by client address, and says so in their answers.
+
+use std::net::IpAddr;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use serde::de::DeserializeOwned;
+
+use super::Site;
+use super::client::client_address;
+use super::extract::{Body, is_json, not_json};
+use crate::error::ApiError;
+use crate::limits::{Exceeded, Limit, RateLimits, Standing, whole_seconds};
+
+/// <https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/>, of which this is revision 11.
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// In a request's extensions: what it was counted against.
+struct Counted(Vec<Standing>);
+
+/// A request that is counted against a limit by what its body is.
+pub(super) trait Counts {
+    const LIMIT: Limit;
+}
+
+/// A JSON body like [`Body`], of a request that is counted before its body is read. One that is refused by its head
+/// alone is not counted: another site's page can make its visitors send such requests.
+#[derive(Debug)]
+pub(super) struct Limited<T>(pub T);
+
+impl<T: DeserializeOwned + Counts + 'static> FromRequest for Limited<T> {
+    type Error = ApiError;
+    type Future = futures_util::future::LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = Body::<T>::from_request(request, payload);
+        let request = request.clone();
+        // All of it when it is polled: an extractor before this one may have refused the request.
+        Box::pin(async move {
+            if !is_json(&request) {
+                return Err(not_json());
+            }
+            count(&request, T::LIMIT)?;
+            body.await.map(|Body(value)| Self(value))
+        })
+    }
+}
+
+/// Counts this request.
+///
+/// # Errors
+/// 429, if its client's network has used up the limit.
+pub(super) fn count(request: &HttpRequest, limit: Limit) -> Result<(), ApiError> {
+    let (limits, address) = limits(request)?;
+    match limits.check(limit, address) {
+        Ok(standing) => {
+            if let Some(standing) = standing {
+                note(request, standing);
+            }
+            Ok(())
+        }
+        Err(exceeded) => Err(refuse(request, exceeded)),
+    }
+}
+
+/// Counts what this request brought and was refused: a token or a cookie that is not good.
+pub(super) fn count_refusal(request: &HttpRequest) {
+    // Past the limit the request has its answer already.
+    let _ = count(request, Limit::BadToken);
+}
+
+/// To be asked before a token or a cookie costs a signature or a query.
+///
+/// # Errors
+/// 429, if too many were refused to this client's network.
+pub(super) fn check_refusals(request: &HttpRequest) -> Result<(), ApiError> {
+    check_refusals_unless(request, || false)
+}
+
+/// The same, but for what costs nothing: others of that network must not shut out a token that was good a moment ago.
+pub(super) fn check_refusals_unless(
+    request: &HttpRequest,
+    is_cheap: impl FnOnce() -> bool,
+) -> Result<(), ApiError> {
+    let (limits, address) = limits(request)?;
+    match limits.peek(Limit::BadToken, address) {
+        Err(exceeded) if !is_cheap() => Err(refuse(request, exceeded)),
+        _ => Ok(()),
+    }
+}
+
+fn refuse(request: &HttpRequest, exceeded: Exceeded) -> ApiError {
+    note(request, exceeded.standing);
+    exceeded.into()
+}
+
+fn note(request: &HttpRequest, standing: Standing) {
+    let mut extensions = request.extensions_mut();
+    match extensions.get_mut::<Counted>() {
+        Some(Counted(standings)) => {
+            standings.retain(|other| other.limit != standing.limit);
+            standings.push(standing);
+        }
+        None => {
+            extensions.insert(Counted(vec![standing]));
+        }
+    }
+}
+
+/// The limits, and the address that this request is counted by.
+pub(super) fn limits(request: &HttpRequest) -> Result<(&RateLimits, IpAddr), ApiError> {
+    // `configure` always sets both; without them nothing is served.
+    let limits = request.app_data::<web::Data<RateLimits>>().ok_or_else(ApiError::not_found)?;
+    let site = request.app_data::<web::Data<Site>>().ok_or_else(ApiError::not_found)?;
+    Ok((limits.get_ref(), client_address(request, &site.sockets)))
+}
+
+/// Adds to an answer what its request was counted against.
+pub(super) fn add_headers(request: &HttpRequest, headers: &mut HeaderMap) {
+    let Some(Counted(standings)) = request.extensions_mut().remove::<Counted>() else { return };
+    for standing in standings {
+        let (name, rate) = (standing.limit.name(), standing.rate);
+        let policy = format!("\"{name}\";q={};w={}", rate.count, whole_seconds(rate.per));
+        let left = format!("\"{name}\";r={};t={}", standing.remaining, whole_seconds(standing.reset));
+        for (header, text) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, left)] {
+            // Names of ours and numbers: always a header's value.
+            if let Ok(value) = HeaderValue::try_from(text) {
+                headers.append(header, value);
+            }
+        }
+    }
+}
