@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv};
 
 use crate::actors::carrier::PeerSocket;
-use crate::domain::{LoginId, network};
+use crate::domain::{LoginId, UserId, network};
 
 /// What password work is for, the most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,14 +33,14 @@ pub struct Caller {
 pub struct Lane {
     pub class: Class,
     pub caller: Caller,
-    /// A sign-in from a device that has signed in to this account before.
-    pub known: bool,
+    /// The account of a sign-in from a device that has signed in to it before.
+    pub known: Option<UserId>,
 }
 
 impl Lane {
     #[must_use]
     pub const fn new(class: Class, caller: Caller) -> Self {
-        Self { class, caller, known: false }
+        Self { class, caller, known: None }
     }
 
     pub(super) fn client(&self) -> Client {

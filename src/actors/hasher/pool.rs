@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::lane::{Caller, Class, Client, Lane, Peer};
 use super::queue::{FairQueue, Next, Pushed, Rank};
 use super::{Counts, HashError};
-use crate::domain::LoginId;
+use crate::domain::{LoginId, UserId};
 
 /// The lowest priority there is.
 const NICE: i32 = 19;
@@ -38,13 +38,13 @@ impl Pool {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, HashError> {
         let rank = match lane.class {
-            Class::SignIn if lane.known => Rank::Known,
             Class::SignIn => Rank::SignIn,
             Class::Owner => Rank::Owner,
             Class::Registration => Rank::Registration,
             Class::Rating => Rank::Rating,
         };
-        self.queue(lane.client(), rank, lane.caller, work).await
+        let known = lane.known.filter(|_| rank == Rank::SignIn);
+        self.queue(lane.client(), rank, known, lane.caller, work).await
     }
 
     /// The same for work that belongs to a login and is wanted whether or not its client still is there.
@@ -53,13 +53,14 @@ impl Pool {
         login: LoginId,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, HashError> {
-        self.queue(Client::Login(login), Rank::Owner, Caller::default(), work).await
+        self.queue(Client::Login(login), Rank::Owner, None, Caller::default(), work).await
     }
 
     async fn queue<T: Send + 'static>(
         &self,
         client: Client,
         rank: Rank,
+        known: Option<UserId>,
         caller: Caller,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, HashError> {
@@ -70,15 +71,25 @@ impl Pool {
             // The caller may have left.
             let _ = answer.send(done);
         };
-        let mut ticket = self.enter(client, rank, Job { caller, perform: Box::new(perform) })?;
+        let mut ticket = self.enter(client, rank, known, Job { caller, perform: Box::new(perform) })?;
         let done = outcome.await.unwrap_or(Err(HashError::Stopped));
         ticket.id = None;
         done
     }
 
-    fn enter(&self, client: Client, rank: Rank, job: Job) -> Result<Ticket, HashError> {
+    fn enter(
+        &self,
+        client: Client,
+        rank: Rank,
+        known: Option<UserId>,
+        job: Job,
+    ) -> Result<Ticket, HashError> {
         let mut state = self.shared.lock();
-        let (id, pushed_out) = match state.queue.push(client, rank, job) {
+        let pushed = match known {
+            Some(account) => state.queue.push_known(client, account, job),
+            None => state.queue.push(client, rank, job),
+        };
+        let (id, pushed_out) = match pushed {
             Pushed::Waits(id, pushed_out) => (id, pushed_out),
             Pushed::Full(_) => return Err(HashError::Full),
         };

@@ -4,16 +4,18 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 
+use crate::domain::UserId;
+
 /// So often more urgent work may go first before less urgent work gets a turn.
 const PATIENCE: u32 = 7;
 
-/// A network has so many places in [`Rank::Known`]; what it queues beyond them is a stranger's.
+/// A network has at most so many places in [`Rank::Known`]; what it queues beyond them are ordinary sign-ins.
 const KNOWN_PER_CLIENT: usize = 2;
 
 /// How urgent work is, the most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
-    /// A sign-in from a known device.
+    /// A sign-in from a known device, see [`FairQueue::push_known`].
     Known,
     SignIn,
     Owner,
@@ -22,6 +24,10 @@ pub enum Rank {
     /// Work whose client may have gone: done when there is nothing else to do.
     Doubtful,
 }
+
+/// Beside the reserved places, known devices may take one in so many of the others: anyone can register accounts and
+/// make their devices known, and nothing pushes such work out of the queue.
+const KNOWN_SHARE: usize = 4;
 
 const RANKS: usize = Rank::Doubtful as usize + 1;
 const ALL: [Rank; RANKS] =
@@ -38,6 +44,8 @@ pub struct FairQueue<K, T> {
     places: usize,
     /// Of all these, so many are for known devices only.
     reserved: usize,
+    /// Known devices have at most so many in [`Rank::Known`].
+    known_places: usize,
     len: usize,
     next_id: u64,
 }
@@ -52,6 +60,8 @@ struct Line<K, T> {
 #[derive(Debug)]
 struct Entry<T> {
     id: u64,
+    /// In [`Rank::Known`]: whose device it is.
+    account: Option<UserId>,
     work: T,
 }
 
@@ -81,6 +91,7 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
             favoured: HashSet::new(),
             places: places + reserved,
             reserved,
+            known_places: reserved + places / KNOWN_SHARE,
             len: 0,
             next_id: 0,
         }
@@ -91,25 +102,45 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
     }
 
     /// Queues work behind its client's own. If there is no place, the client that has most makes room for one that
-    /// has less, and less urgent work for more urgent.
+    /// has less, and less urgent work for more urgent. Work is [`Rank::Known`] by [`FairQueue::push_known`] only.
     pub fn push(&mut self, client: K, rank: Rank, work: T) -> Pushed<T> {
-        let rank = match rank {
-            Rank::Known if self.line(Rank::Known).len_of(&client) >= KNOWN_PER_CLIENT => Rank::SignIn,
-            rank => rank,
-        };
-        let known: usize = self.line(Rank::Known).waiting.values().map(VecDeque::len).sum();
-        let is_full = self.len >= self.places
-            || (rank != Rank::Known && self.len - known >= self.places - self.reserved);
-        let pushed_out = if is_full {
-            let Some((loser, rank)) = self.loser(client, rank) else { return Pushed::Full(work) };
-            self.take(rank, loser, VecDeque::pop_back).map(|entry| entry.work)
-        } else {
+        let entry = self.entry(None, work);
+        let id = entry.id;
+        match self.place(rank.max(Rank::SignIn), client, entry) {
+            Ok(pushed_out) => Pushed::Waits(id, pushed_out),
+            Err(work) => Pushed::Full(work),
+        }
+    }
+
+    /// Queues a sign-in from a known device of `account`. It counts as an ordinary sign-in if another one of the
+    /// account waits in [`Rank::Known`], or if its network or all networks together have as many there as they may.
+    /// In the last case a network that has several gives its newest place there to one that has none.
+    pub fn push_known(&mut self, client: K, account: UserId, work: T) -> Pushed<T> {
+        let line = self.line(Rank::Known);
+        let own = line.len_of(&client);
+        let mut waiting = line.waiting.values().flatten();
+        if own >= KNOWN_PER_CLIENT || waiting.any(|entry| entry.account == Some(account)) {
+            return self.push(client, Rank::SignIn, work);
+        }
+        let demoted = if self.known() < self.known_places {
             None
+        } else {
+            let mut others = line.turns.iter().rev();
+            let Some(other) = others.find(|other| own == 0 && line.len_of(other) > 1).copied() else {
+                return self.push(client, Rank::SignIn, work);
+            };
+            self.take(Rank::Known, other, VecDeque::pop_back).map(|entry| (other, entry))
         };
-        let id = self.next_id;
-        self.next_id += 1;
-        self.add(rank, client, Entry { id, work });
-        Pushed::Waits(id, pushed_out)
+        let entry = self.entry(Some(account), work);
+        let id = entry.id;
+        match (self.place(Rank::Known, client, entry), demoted) {
+            (Ok(None), Some((other, entry))) => {
+                let entry = Entry { account: None, ..entry };
+                Pushed::Waits(id, self.place(Rank::SignIn, other, entry).unwrap_or_else(Some))
+            }
+            (Ok(pushed_out), _) => Pushed::Waits(id, pushed_out),
+            (Err(work), _) => Pushed::Full(work),
+        }
     }
 
     /// Takes the work whose turn it is.
@@ -134,7 +165,7 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
         } else {
             self.favoured.clear();
         }
-        let Entry { id, work } = self.take(rank, client, VecDeque::pop_front)?;
+        let Entry { id, work, .. } = self.take(rank, client, VecDeque::pop_front)?;
         // Its next turn is behind the others'.
         let line = &mut self.lines[rank as usize];
         if let Some(at) = line.turns.iter().position(|waiting| *waiting == client) {
@@ -146,7 +177,7 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
 
     /// Puts work back that [`FairQueue::pop`] gave out, behind all other.
     pub fn put_last(&mut self, next: Next<K, T>) {
-        self.add(Rank::Doubtful, next.client, Entry { id: next.id, work: next.work });
+        self.add(Rank::Doubtful, next.client, Entry { id: next.id, account: None, work: next.work });
     }
 
     /// Takes out work that no client waits for any more.
@@ -165,6 +196,31 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
 
     fn line(&self, rank: Rank) -> &Line<K, T> {
         &self.lines[rank as usize]
+    }
+
+    /// How much waits in [`Rank::Known`].
+    fn known(&self) -> usize {
+        self.line(Rank::Known).waiting.values().map(VecDeque::len).sum()
+    }
+
+    const fn entry(&mut self, account: Option<UserId>, work: T) -> Entry<T> {
+        let id = self.next_id;
+        self.next_id += 1;
+        Entry { id, account, work }
+    }
+
+    /// Adds work, and pushes other work out if there is no place; gives it back if none makes room for it.
+    fn place(&mut self, rank: Rank, client: K, entry: Entry<T>) -> Result<Option<T>, T> {
+        let is_full = self.len >= self.places
+            || (rank != Rank::Known && self.len - self.known() >= self.places - self.reserved);
+        let pushed_out = if is_full {
+            let Some((loser, rank)) = self.loser(client, rank) else { return Err(entry.work) };
+            self.take(rank, loser, VecDeque::pop_back).map(|entry| entry.work)
+        } else {
+            None
+        };
+        self.add(rank, client, entry);
+        Ok(pushed_out)
     }
 
     /// Which rank's turn it is.

@@ -11,6 +11,23 @@ fn waits(pushed: &Pushed<u32>) -> u64 {
     }
 }
 
+fn account(number: u32) -> UserId {
+    UserId(uuid::Uuid::from_u128(number.into()))
+}
+
+/// From a known device if the rank says so, of an account of this number.
+fn push(queue: &mut Queue, client: u8, rank: Rank, number: u32, work: u32) -> Pushed<u32> {
+    match rank {
+        Rank::Known => queue.push_known(client, account(number), work),
+        rank => queue.push(client, rank, work),
+    }
+}
+
+/// So much waits in the rank.
+fn waiting(queue: &Queue, rank: Rank) -> usize {
+    queue.line(rank).waiting.values().map(VecDeque::len).sum()
+}
+
 fn order(queue: &mut Queue) -> Vec<u32> {
     std::iter::from_fn(|| queue.pop()).map(|next| next.work).collect()
 }
@@ -51,9 +68,9 @@ fn a_known_device_goes_first_but_no_one_network_all_the_time() {
     }
     for work in [20, 21, 22] {
         // The third is a stranger's: a network has two such places.
-        waits(&queue.push(2, Rank::Known, work));
+        waits(&queue.push_known(2, account(work), work));
     }
-    waits(&queue.push(3, Rank::Known, 30));
+    waits(&queue.push_known(3, account(30), 30));
     assert_eq!(order(&mut queue), [20, 30, 10, 21, 22, 11, 12]);
 }
 
@@ -64,12 +81,85 @@ fn places_are_kept_for_known_devices() {
         waits(&queue.push(client, Rank::SignIn, 0));
     }
     assert_eq!(queue.push(8, Rank::SignIn, 7), Pushed::Full(7));
-    waits(&queue.push(8, Rank::Known, 1));
-    waits(&queue.push(9, Rank::Known, 2));
+    waits(&queue.push_known(8, account(1), 1));
+    waits(&queue.push_known(9, account(2), 2));
     // Beyond those it takes a stranger's.
-    assert!(matches!(queue.push(10, Rank::Known, 3), Pushed::Waits(_, Some(0))));
+    assert!(matches!(queue.push_known(10, account(3), 3), Pushed::Waits(_, Some(0))));
     assert_eq!(queue.len(), 10);
     assert_eq!(queue.pop().unwrap().work, 1);
+}
+
+#[test]
+fn an_account_has_one_known_sign_in_at_a_time() {
+    let mut queue = Queue::new(16, 2);
+    waits(&queue.push(1, Rank::SignIn, 10));
+    waits(&queue.push_known(2, account(7), 20));
+    waits(&queue.push_known(3, account(7), 30));
+    waits(&queue.push_known(4, account(8), 40));
+    assert_eq!(waiting(&queue, Rank::Known), 2);
+    assert_eq!(queue.pop().unwrap().work, 20);
+    // The first has had its turn.
+    waits(&queue.push_known(5, account(7), 50));
+    assert_eq!(order(&mut queue), [40, 50, 10, 30]);
+}
+
+#[test]
+fn known_devices_take_the_reserved_places_and_a_quarter_of_the_others() {
+    let mut queue = Queue::new(16, 2);
+    for client in 0..7 {
+        waits(&queue.push_known(client, account(client.into()), client.into()));
+    }
+    assert_eq!((waiting(&queue, Rank::Known), waiting(&queue, Rank::SignIn)), (6, 1));
+    for client in 10..21 {
+        waits(&queue.push(client, Rank::Registration, client.into()));
+    }
+    assert_eq!(queue.len(), 18);
+    // As an ordinary sign-in it goes before a registration, and has no place before another sign-in.
+    for client in 30..41 {
+        let pushed = queue.push_known(client, account(client.into()), client.into());
+        assert!(matches!(pushed, Pushed::Waits(_, Some(10..21))), "{pushed:?}");
+    }
+    assert_eq!(queue.push_known(50, account(50), 50), Pushed::Full(50));
+}
+
+#[test]
+fn a_network_with_two_known_devices_makes_room_among_them_for_another_network() {
+    let mut queue = Queue::new(8, 2);
+    for (client, work) in [(1, 10), (1, 11), (2, 20), (2, 21)] {
+        waits(&queue.push_known(client, account(work), work));
+    }
+    // Its newest is an ordinary sign-in from now on; while there are places, none is refused.
+    waits(&queue.push_known(3, account(30), 30));
+    waits(&queue.push_known(4, account(40), 40));
+    assert_eq!((waiting(&queue, Rank::Known), waiting(&queue, Rank::SignIn)), (4, 2));
+    // None has two there now, and a network that has one takes none from others.
+    waits(&queue.push_known(5, account(50), 50));
+    waits(&queue.push_known(3, account(31), 31));
+    assert_eq!(order(&mut queue), [10, 20, 30, 40, 21, 11, 50, 31]);
+}
+
+#[test]
+fn a_known_device_that_made_room_is_refused_if_there_is_no_other_place() {
+    let mut queue = Queue::new(4, 2);
+    for (client, work) in [(1, 10), (1, 11), (2, 20)] {
+        waits(&queue.push_known(client, account(work), work));
+    }
+    for client in 5..8 {
+        waits(&queue.push(client, Rank::SignIn, client.into()));
+    }
+    assert!(matches!(queue.push_known(3, account(30), 30), Pushed::Waits(_, Some(11))));
+    assert_eq!(order(&mut queue), [10, 20, 30, 5, 6, 7]);
+}
+
+#[test]
+fn one_account_keeps_no_other_out_from_however_many_networks() {
+    let mut queue = Queue::new(16, 2);
+    for client in (0..40).chain(0..40) {
+        queue.push_known(client, account(1), 1);
+    }
+    assert_eq!(waiting(&queue, Rank::Known), 1);
+    assert!(matches!(queue.push_known(99, account(2), 2), Pushed::Waits(..)));
+    assert_eq!(waiting(&queue, Rank::Known), 2);
 }
 
 #[test]
@@ -131,7 +221,7 @@ fn doubtful_work_is_last_and_first_to_make_room() {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Push(u8, Rank),
+    Push(u8, Rank, u32),
     Pop,
     Doubt,
     Remove(u64),
@@ -140,7 +230,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let rank = (0..RANKS - 1).prop_map(|index| ALL[index]);
     let step = prop_oneof![
-        4 => (0_u8..6, rank).prop_map(|(client, rank)| Step::Push(client, rank)),
+        4 => (0_u8..6, rank, 0_u32..9).prop_map(|(client, rank, number)| Step::Push(client, rank, number)),
         2 => Just(Step::Pop),
         1 => Just(Step::Doubt),
         1 => (0_u64..60).prop_map(Step::Remove),
@@ -155,9 +245,9 @@ proptest! {
         let mut inside: HashSet<u32> = HashSet::new();
         for (number, step) in steps.into_iter().enumerate() {
             match step {
-                Step::Push(client, rank) => {
+                Step::Push(client, rank, account) => {
                     let work = u32::try_from(number).unwrap();
-                    match queue.push(client, rank, work) {
+                    match push(&mut queue, client, rank, account, work) {
                         Pushed::Waits(_, pushed_out) => {
                             prop_assert!(inside.insert(work));
                             prop_assert!(pushed_out.is_none_or(|work| inside.remove(&work)));
@@ -181,28 +271,48 @@ proptest! {
             }
             prop_assert_eq!(queue.len(), inside.len());
             prop_assert!(queue.len() <= places + reserved);
+            let known = queue.line(Rank::Known).waiting.values().flatten();
+            let accounts: Vec<_> = known.map(|entry| entry.account.unwrap()).collect();
+            prop_assert!(accounts.len() <= reserved + places / KNOWN_SHARE);
+            prop_assert_eq!(accounts.iter().collect::<HashSet<_>>().len(), accounts.len(), "one each");
         }
         let left = order(&mut queue);
         prop_assert_eq!(left.len(), inside.len());
     }
 
+    /// It takes more networks than there are places that known devices cannot have, which is twelve here.
+    #[test]
+    fn known_devices_of_many_accounts_and_networks_keep_no_newcomer_out(
+        networks in 1_u8..12,
+        flood in prop::collection::vec((0_u8..12, 0_u32..200), 0..200),
+    ) {
+        for newcomer in [Rank::SignIn, Rank::Known] {
+            let mut queue = Queue::new(16, 2);
+            for (client, number) in &flood {
+                queue.push_known(client % networks, account(*number), 0);
+            }
+            let pushed = push(&mut queue, 99, newcomer, 999, 1);
+            prop_assert!(matches!(pushed, Pushed::Waits(_, None | Some(0))), "{newcomer:?}: {pushed:?}");
+        }
+    }
+
     /// However the others flood it, in whatever class, work that was taken in is done after a bounded number of others.
     #[test]
-    fn no_client_starves(flood in prop::collection::vec((0_u8..4, 0..RANKS - 1), 400), rank in 1..RANKS - 1) {
+    fn no_client_starves(flood in prop::collection::vec((0_u8..4, 0..RANKS - 1, 0_u32..9), 400), rank in 1..RANKS - 1) {
         let mut queue = Queue::new(16, 2);
-        for (client, rank) in &flood[..100] {
-            queue.push(*client, ALL[*rank], 0);
+        for (client, rank, account) in &flood[..100] {
+            push(&mut queue, *client, ALL[*rank], *account, 0);
         }
         let pushed = queue.push(99, ALL[rank], 1);
         prop_assert!(matches!(pushed, Pushed::Waits(..)), "a newcomer is let in");
         let mut done = 0;
-        for (client, rank) in &flood[100..] {
+        for (client, rank, account) in &flood[100..] {
             if queue.pop().is_some_and(|next| next.work == 1) {
                 break;
             }
             done += 1;
-            queue.push(*client, ALL[*rank], 0);
-            queue.push(*client, ALL[*rank], 0);
+            push(&mut queue, *client, ALL[*rank], *account, 0);
+            push(&mut queue, *client, ALL[*rank], *account, 0);
         }
         // Four others in its own rank, each turn of which comes once in eight or, for several ranks, in twelve.
         prop_assert!(done <= 5 * 12, "{done} went first");
