@@ -70,7 +70,8 @@ impl From<LiveLogin> for LoginInfo {
 /// Wrong passwords at an account, as an operator sees them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FailureInfo {
-    /// `account`, a known `device`, a `login` whose current password was asked for again, or all of these (`confirm`).
+    /// `account by name`, `account by email`, a known `device`, all `devices`, a `login` (its id follows) whose current
+    /// password was asked for again, or all of these (`confirm`).
     pub counted_at: String,
     /// In a row.
     pub failures: u32,
@@ -156,7 +157,7 @@ impl Accounts {
         });
         Ok(lately
             .map(|counted| FailureInfo {
-                counted_at: counted.slot.split(':').next().unwrap_or_default().to_owned(),
+                counted_at: place(&counted.slot),
                 failures: counted.failures.count,
                 last_at: counted.failures.failed_at.map(rfc3339),
                 blocked_until: counted.failures.blocked_until.filter(|until| *until > now).map(rfc3339),
@@ -310,6 +311,16 @@ impl Accounts {
                 Ok((usize::try_from(standing).unwrap_or(usize::MAX), Some(scope)))
             })
             .await
+    }
+}
+
+/// Where failures are counted, without the user's id.
+fn place(slot: &str) -> String {
+    match slot.split(':').collect::<Vec<_>>()[..] {
+        ["account", _, form] => format!("account by {form}"),
+        ["login", login] => format!("login {login}"),
+        [kind, ..] => kind.to_owned(),
+        [] => String::new(),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::auth::revocation::RevokeReason;
 use crate::auth::secret::hash_token;
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
-use crate::domain::{Password, UserId, Username, network};
+use crate::domain::{Email, Password, UserId, Username, network};
 use crate::models::audit_events::Action;
 use crate::models::logins::Scope;
 use crate::models::one_time_tokens::{self, Purpose};
@@ -173,10 +173,8 @@ impl Accounts {
             }
             Some(LoginName::Email(email)) => {
                 let holder = users::find_holder(conn, email)?;
-                let claimed = !users::find_claimants(conn, email, 1)?.is_empty();
-                if holder.is_none() && claimed {
-                    let kind = (MailKind::ResetByAddress, None);
-                    self.post_link(conn, kind, email.as_str(), Asker::Client(request.ip), now)?;
+                if holder.is_none() && !users::find_claimants(conn, email, 1)?.is_empty() {
+                    self.send_to_claimed(conn, email, request, now)?;
                 }
                 self.send_reset(conn, holder, request, now)?;
             }
@@ -195,13 +193,31 @@ impl Accounts {
         let Some(user) = user else { return Ok(()) };
         // Of two that ask at the same time the second sees what the first has done.
         let Some(user) = users::lock_active(conn, user.id)? else { return Ok(()) };
-        let Some(email) = &user.email else { return Ok(()) };
+        let Some(email) = user.verified_email() else {
+            let claimed = user.email.as_deref().and_then(|email| Email::parse(email).ok());
+            return claimed.map_or(Ok(()), |email| self.send_to_claimed(conn, &email, request, now));
+        };
         // Only where the mailbox is known to be the user's: anybody can sign in to an account of their own that claims
         // another's address.
         let known = self.0.device_key.recognize((user.id, &user.password_hash), &request.presented);
-        let known = known.filter(|_| user.verified_email().is_some());
         let asker = known.map_or(Asker::Client(request.ip), Asker::Device);
         self.post_link(conn, (MailKind::ResetPassword, Some(user.id)), email, asker, now).map(drop)
+    }
+
+    /// Sends a link to an address that is only claimed. It belongs to the mailbox: whichever of the accounts that claim
+    /// it was named, its owner can choose another. An address that an account has verified gets none for the others.
+    fn send_to_claimed(
+        &self,
+        conn: &mut Conn,
+        email: &Email,
+        request: &Request,
+        now: Timestamp,
+    ) -> QueryResult<()> {
+        if users::find_holder(conn, email)?.is_some() {
+            return Ok(());
+        }
+        let kind = (MailKind::ResetByAddress, None);
+        self.post_link(conn, kind, email.as_str(), Asker::Client(request.ip), now).map(drop)
     }
 
     /// What a link for a new password leads to, without using it up.
@@ -333,8 +349,12 @@ fn find_target(conn: &mut Conn, hash: &str, now: Timestamp) -> Result<Target, Er
 
 fn choose(conn: &mut Conn, target: Target, username: Option<&str>) -> Result<Chosen, Error> {
     match target {
-        Target::Account(user) => Ok(Chosen { user, verifies: None, restores: false }),
-        Target::Former(user, email) => Ok(Chosen { user, verifies: Some(email), restores: true }),
+        Target::Account(user) => {
+            named(user, username).map(|user| Chosen { user, verifies: None, restores: false })
+        }
+        Target::Former(user, email) => {
+            named(user, username).map(|user| Chosen { user, verifies: Some(email), restores: true })
+        }
         Target::Address(email, asked_at) => {
             let mut claimants = claimants(conn, &email, asked_at)?;
             let user = match username.map(Username::parse) {
@@ -354,10 +374,17 @@ fn choose(conn: &mut Conn, target: Target, username: Option<&str>) -> Result<Cho
     }
 }
 
+/// The one account of a link, unless another one was named.
+fn named(user: User, username: Option<&str>) -> Result<User, Error> {
+    let meant =
+        username.is_none_or(|name| Username::parse(name).is_ok_and(|name| name.folded() == user.username));
+    if meant { Ok(user) } else { Err(Error::ChooseAccount { usernames: vec![user.username] }) }
+}
+
 /// The accounts that claim an address and to which a link asked for at `asked_at` still leads; none if one has verified
 /// the address meanwhile.
 fn claimants(conn: &mut Conn, email: &str, asked_at: Timestamp) -> Result<Vec<User>, Error> {
-    let email = crate::domain::Email::parse(email).map_err(|_| Error::InvalidLink)?;
+    let email = Email::parse(email).map_err(|_| Error::InvalidLink)?;
     if users::find_holder(conn, &email)?.is_some() {
         return Ok(Vec::new());
     }

@@ -308,7 +308,7 @@ async fn an_operator_sees_and_forgets_what_was_counted() {
     let id = ann.id.parse().unwrap();
     let failures = app.accounts.failures_of(id).await.unwrap();
     assert_eq!(failures.len(), 1);
-    assert_eq!((failures[0].counted_at.as_str(), failures[0].failures), ("account", 5));
+    assert_eq!((failures[0].counted_at.as_str(), failures[0].failures), ("account by name", 5));
     assert!(failures[0].blocked_until.is_some());
     assert!(app.accounts.unlock(id).await.unwrap());
     assert!(!app.accounts.unlock(id).await.unwrap());
