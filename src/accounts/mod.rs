@@ -203,6 +203,13 @@ impl Accounts {
         (presented.is_ours || may_be_old()).then_some(presented)
     }
 
+    /// Whether this refresh token or cookie carries a right tag: it was issued here, though it may have expired or been
+    /// revoked since. Asks no database.
+    #[must_use]
+    pub fn is_tagged(&self, kind: CredentialKind, text: &str) -> bool {
+        self.0.credentials.read(kind, text).is_some_and(|presented| presented.is_ours)
+    }
+
     /// Whether the last change failed because the database cannot be written, for want of space say.
     #[must_use]
     pub fn is_unwritable(&self) -> bool {

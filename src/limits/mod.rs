@@ -29,7 +29,7 @@ const SWEEP_PACE: Duration = Duration::from_secs(10);
 /// The same while the table is full: a sweep walks all of it.
 const FULL_SWEEP_PACE: Duration = Duration::from_secs(1);
 
-/// Browsers over their limit that are told by a close code, which costs an upgrade.
+/// Browsers over their limit, or of another site's page, that are told by a close code, which costs an upgrade.
 const EXPLANATIONS: u32 = 60;
 
 /// What is counted. Routes that do the same share a budget.
@@ -202,8 +202,8 @@ impl RateLimits {
         self.limiter(limit).map_or(Ok(()), |limiter| limiter.peek(address))
     }
 
-    /// Whether a browser that is over its limit of handshakes is to be told by a close code. A few a minute are: past
-    /// that, a refused handshake costs no upgrade.
+    /// Whether a browser that is over its limit of handshakes, or whose page's origin is not allowed, is to be told by
+    /// a close code. A few a minute are: past that, a refused handshake costs no upgrade.
     #[must_use]
     pub fn may_explain(&self, address: IpAddr) -> bool {
         self.0.explanations.check(address).is_ok()

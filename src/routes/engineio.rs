@@ -206,9 +206,12 @@ async fn serve(
     site: web::Data<Site>,
 ) -> HttpResponse {
     let origin = request.headers().get(ORIGIN).cloned();
-    if let Some(origin) = &origin
-        && !site.allows_origin(origin.to_str().unwrap_or_default(), &request)
-    {
+    let allowed = match &origin {
+        Some(origin) => site.allows_origin(origin.to_str().unwrap_or_default(), &request),
+        // A page that embeds an image, say, sends no origin. It must not use up its visitors' budgets either.
+        None => site.check_same_site(&request).is_ok(),
+    };
+    if !allowed {
         return Fault::Forbidden.answer();
     }
     let mut response = if request.method() == Method::OPTIONS {

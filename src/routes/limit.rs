@@ -10,6 +10,8 @@ use serde::de::DeserializeOwned;
 use super::Site;
 use super::client::client_address;
 use super::extract::{Body, is_json, not_json};
+use crate::accounts::Accounts;
+use crate::auth::refresh::CredentialKind;
 use crate::error::ApiError;
 use crate::limits::{Exceeded, Limit, RateLimits, Standing, whole_seconds};
 
@@ -71,15 +73,25 @@ pub(super) fn count_refusal(request: &HttpRequest) {
     let _ = count(request, Limit::BadToken);
 }
 
-/// To be asked before a token or a cookie costs a signature or a query.
+/// To be asked before a refresh token or a cookie costs a query. One with a right tag always passes, even if it has
+/// expired: bad tokens of others in the network must not stop a refresh, a page or a sign-out.
+///
+/// # Errors
+/// 429, if too many were refused to this client's network and this one may be made up.
+pub(super) fn check_credential(
+    request: &HttpRequest,
+    accounts: &Accounts,
+    kind: CredentialKind,
+    text: &str,
+) -> Result<(), ApiError> {
+    check_refusals_unless(request, || accounts.is_tagged(kind, text))
+}
+
+/// To be asked before a token costs a signature or a query. What `is_cheap` says costs neither passes: others of
+/// that network must not shut out a token that was good a moment ago.
 ///
 /// # Errors
 /// 429, if too many were refused to this client's network.
-pub(super) fn check_refusals(request: &HttpRequest) -> Result<(), ApiError> {
-    check_refusals_unless(request, || false)
-}
-
-/// The same, but for what costs nothing: others of that network must not shut out a token that was good a moment ago.
 pub(super) fn check_refusals_unless(
     request: &HttpRequest,
     is_cheap: impl FnOnce() -> bool,

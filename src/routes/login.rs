@@ -82,7 +82,7 @@ pub(super) async fn refresh(
 ) -> Result<HttpResponse, ApiError> {
     let token = required("refresh_token", body.refresh_token)?;
     // One that is refused may cost more than one that is good: was it used before?
-    limit::check_refusals(&request)?;
+    limit::check_credential(&request, &accounts, CredentialKind::Refresh, &token)?;
     let grant = accounts.refresh(&token).await.inspect_err(|error| {
         if matches!(error, Error::InvalidRefreshToken) {
             limit::count_refusal(&request);
@@ -98,9 +98,13 @@ pub(super) async fn token(
     site: web::Data<Site>,
 ) -> Result<HttpResponse, ApiError> {
     site.check_same_site(&request)?;
+    let cookie = site.read_cookie(&request);
+    if let Some(cookie) = &cookie {
+        // First, so that made-up cookies do not use up the budget that good ones share.
+        limit::check_credential(&request, &accounts, CredentialKind::Browser, cookie)?;
+    }
     limit::count(&request, Limit::Refresh)?;
-    let cookie = site.read_cookie(&request).ok_or(Error::InvalidCookie)?;
-    limit::check_refusals(&request)?;
+    let cookie = cookie.ok_or(Error::InvalidCookie)?;
     match accounts.refresh_browser(&cookie).await.map_err(ApiError::from) {
         Ok(grant) => Ok(token_response(StatusCode::OK, grant, &site)),
         Err(error) => {
@@ -129,16 +133,33 @@ pub(super) async fn logout(
         Ok(SignedIn(access)) => accounts.sign_out(&access).await?,
         Err(_) => site.check_same_site(&request)?,
     }
-    limit::check_refusals(&request)?;
-    match accounts.sign_out_browser(&cookie).await {
-        Ok(()) => {}
-        // A cookie whose login has ended already: the browser wants to be signed out, and is.
-        Err(Error::InvalidCookie) => limit::count_refusal(&request),
-        Err(error) => return Err(error.into()),
-    }
+    limit::check_credential(&request, &accounts, CredentialKind::Browser, &cookie)?;
+    end_browser_login(&request, &accounts, &cookie).await?;
     let mut response = HttpResponse::NoContent().finish();
     site.forget_cookie(&mut response);
     Ok(response)
+}
+
+/// Revokes the login of a cookie. One without an active login is counted as refused, and is no error: the browser
+/// wants to be signed out, and is.
+pub(super) async fn end_browser_login(
+    request: &HttpRequest,
+    accounts: &Accounts,
+    cookie: &str,
+) -> Result<(), ApiError> {
+    // A read finds an old cookie, so that one sent again and again does not keep the database's writer busy.
+    let ended = match accounts.recognize(cookie).await {
+        Ok(_) => accounts.sign_out_browser(cookie).await,
+        Err(error) => Err(error),
+    };
+    match ended {
+        Ok(()) => Ok(()),
+        Err(Error::InvalidCookie) => {
+            limit::count_refusal(request);
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The same after a sign-in: a browser is given what it is known by the next time as a cookie.

@@ -30,7 +30,7 @@ pub(super) async fn connect(
     if sessions.is_draining() {
         return Err(ApiError::draining());
     }
-    let (rates, address) = limit::limits(&request)?;
+    let (_, address) = limit::limits(&request)?;
     let limits = Limits {
         first_frame: FIRST_FRAME,
         frame: site.sockets.max_frame,
@@ -38,14 +38,7 @@ pub(super) async fn connect(
         outbox: site.sockets.max_outbox,
     };
     websocket::check(&request).map_err(bad_handshake)?;
-    let entered = match limit::count(&request, Limit::Handshake) {
-        Ok(()) => enter(&request, &site, &house)?,
-        Err(_) if is_browser(&request) && rates.may_explain(address) => {
-            Some(Entry::Refused(CloseReason::RateLimited))
-        }
-        Err(error) => return Err(error),
-    };
-    let entry = match entered {
+    let entry = match enter(&request, &site, &house)? {
         Some(Entry::SignedIn(_)) if sessions.is_full() => Entry::Refused(CloseReason::Overloaded),
         Some(entry) => entry,
         None if sessions.is_full() => return Err(ApiError::unavailable()),
@@ -73,13 +66,23 @@ fn subprotocol_token(request: &HttpRequest) -> Option<&str> {
 }
 
 /// How this handshake comes in, if it says. A browser cannot read a refused handshake, so what only a browser
-/// sends (an origin, a token among the subprotocols) is answered by a close code instead.
+/// sends (an origin, a token among the subprotocols) is answered by a close code instead, a few times a minute.
 fn enter(request: &HttpRequest, site: &Site, house: &House) -> Result<Option<Entry>, ApiError> {
+    let (rates, address) = limit::limits(request)?;
     let headers = request.headers();
+    // Not counted: another site's page must not use up its visitors' budget.
     if let Some(origin) = headers.get(ORIGIN)
         && !site.allows_origin(origin.to_str().unwrap_or_default(), request)
     {
-        return Ok(Some(Entry::Refused(CloseReason::Forbidden)));
+        let explained = rates.may_explain(address).then_some(Entry::Refused(CloseReason::Forbidden));
+        return explained.map(Some).ok_or_else(forbidden_origin);
+    }
+    match limit::count(request, Limit::Handshake) {
+        Ok(()) => {}
+        Err(_) if is_browser(request) && rates.may_explain(address) => {
+            return Ok(Some(Entry::Refused(CloseReason::RateLimited)));
+        }
+        Err(error) => return Err(error),
     }
     if headers.contains_key(AUTHORIZATION) {
         let token = bearer(request).ok_or(TokenError::Invalid)?;
@@ -89,6 +92,10 @@ fn enter(request: &HttpRequest, site: &Site, house: &House) -> Result<Option<Ent
         Ok(access) => Entry::SignedIn(access),
         Err(error) => Entry::BadToken(error),
     }))
+}
+
+fn forbidden_origin() -> ApiError {
+    ApiError::new(StatusCode::FORBIDDEN, "cross_site", "This request came from another site's page.")
 }
 
 pub(super) fn too_many_waiting() -> ApiError {

@@ -336,6 +336,112 @@ async fn what_another_sites_page_makes_a_visitor_send_is_not_counted() {
 }
 
 #[actix_web::test]
+async fn bad_tokens_of_others_stop_no_refresh_no_page_and_no_sign_out() {
+    let app = spawn_with(&[PROXY, ("limits.bad_tokens", "3/1m"), ("limits.refresh", "6/1m")]).await;
+    let (ann, bob) = (app.register("ann").await, app.register("bob").await);
+    let (first, second) = (browser_cookie(&app, "ann").await, browser_cookie(&app, "ann").await);
+    app.send(Method::POST, "/api/logout", &bob.access, Value::Null).await.expect(204);
+    let office = "192.0.2.9";
+
+    let page = |cookie: &str| Call::get("/dashboard").with("cookie", cookie);
+    let token = |cookie: &str| Call::post("/api/token", Nothing).with("cookie", cookie);
+    let refresh = |token: &str| Call::post("/api/refresh", Json(json!({"refresh_token": token})));
+    let logout = |cookie: &str| Call::post("/api/logout", Nothing).with("cookie", cookie);
+    let leave = |cookie: &str| Call::post("/logout", form(&[])).with("cookie", cookie);
+    for _ in 0..3 {
+        page("doorward=none").from(&app, office).await.expect(303);
+    }
+    let (untagged, forged) = (&first[..first.len() - 22], format!("{}{}", &first[..first.len() - 22], "A".repeat(22)));
+    for made_up in ["doorward=none", untagged, &forged] {
+        for call in [page, token, logout, leave] {
+            is_refused(&call(made_up).from(&app, office).await, "bad-tokens");
+        }
+    }
+    is_refused(&refresh(&format!("{}A", ann.refresh)).from(&app, office).await, "bad-tokens");
+
+    page(&first).from(&app, office).await.expect(200);
+    token(&first).from(&app, office).await.expect(200);
+    refresh(&ann.refresh).from(&app, office).await.expect(200);
+    logout(&first).from(&app, office).await.expect(204);
+    leave(&second).from(&app, office).await.expect(303);
+    for gone in [&first, &second] {
+        token(gone).from(&app, "198.51.100.1").await.expect(401);
+        // They are looked at, and are no good.
+        page(gone).from(&app, office).await.expect(303);
+        logout(gone).from(&app, office).await.expect(204);
+    }
+    token(&first).from(&app, office).await.expect(401);
+    // Those that cost more than a read do so within a limit.
+    for _ in 0..2 {
+        refresh(&bob.refresh).from(&app, office).await.expect(401);
+    }
+    is_refused(&refresh(&bob.refresh).from(&app, office).await, "refresh");
+}
+
+async fn browser_cookie(app: &TestApp, login: &str) -> String {
+    let body = json!({"login": login, "password": PASSWORD, "cookie": true});
+    let answer = app.post("/api/login", body).await.expect(200);
+    let mut cookies = answer.headers.get_all("set-cookie").map(|cookie| cookie.to_str().unwrap());
+    let cookie = cookies.find(|cookie| cookie.starts_with("doorward=")).unwrap();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+#[actix_web::test]
+async fn another_sites_page_cannot_use_up_its_visitors_handshakes() {
+    let app = spawn_with(&[("limits.handshakes", "2/1h"), ("limits.polls", "1/1h")]).await;
+    let evil = [("origin", "https://evil.example")];
+    let polling = Call::get("/socket.io/?EIO=4&transport=polling");
+    let session = Call::get("/socket.io/?EIO=4&transport=polling&sid=none");
+    for _ in 0..3 {
+        app.open(&evil).await.unwrap().ends(4403).await;
+        for call in [&polling, &session] {
+            assert_eq!(call.clone().with("origin", evil[0].1).send(&app).await.status, 403);
+            // An image: its request has no origin.
+            let image = call.clone().with("sec-fetch-site", "cross-site").with("sec-fetch-dest", "image");
+            assert_eq!(image.send(&app).await.status, 403);
+        }
+    }
+    let mut explained = 3;
+    let status = loop {
+        match app.open(&evil).await {
+            Ok(mut live) => drop(live.ends(4403).await),
+            Err(status) => break status,
+        }
+        explained += 1;
+    };
+    assert_eq!((status, explained), (403, 60));
+
+    let own = polling.with("sec-fetch-site", "same-origin").send(&app).await.expect(200);
+    assert_eq!(left(&own, "handshakes").0, 1);
+    app.open(&[("origin", "http://doorward.example")]).await.unwrap();
+    assert_eq!(app.open(&[]).await.err(), Some(429));
+    session.send(&app).await.expect(400);
+}
+
+#[actix_web::test]
+async fn a_link_page_that_another_site_embeds_is_not_counted_and_one_that_is_followed_works() {
+    let app = spawn_with(&[("limits.links", "3/1h")]).await;
+    app.register_with_email("ann", "ann@example.org").await;
+    let token = app.mail.wait_for(1).await[0].token("verify-email");
+    let verify = Call::get(&format!("/verify-email/{token}"));
+    let cross_site = |path: &str, dest| {
+        Call::get(path).with("sec-fetch-site", "cross-site").with("sec-fetch-dest", dest)
+    };
+    for dest in ["image", "iframe", "empty", "script"] {
+        for path in [&verify.path, "/reset-password/x", "/undo-email/x"] {
+            let answer = cross_site(path, dest).send(&app).await.expect(403);
+            assert!(!answer.headers.contains_key("ratelimit"));
+        }
+    }
+    // From webmail, from a mail program, and by a client that does not say.
+    cross_site(&verify.path, "document").send(&app).await.expect(200);
+    let program = verify.clone().with("sec-fetch-site", "none").with("sec-fetch-dest", "document");
+    program.send(&app).await.expect(200);
+    assert_eq!(left(&verify.send(&app).await.expect(200), "links").0, 0);
+    is_refused_still(&verify.send(&app).await);
+}
+
+#[actix_web::test]
 async fn no_header_turns_a_limit_off() {
     let login = Call::post("/api/login", Json(json!({})));
     let limits = [PROXY, ("limits.sign_in", "2/1m")];
@@ -476,11 +582,8 @@ async fn a_browser_is_told_by_a_close_code_as_long_as_that_is_not_abused() {
     let ann = app.register("ann").await;
     app.open(&[]).await.unwrap();
     let protocols = format!("doorward.v1, bearer.{}", ann.access);
-    let browsers: [&[(&str, &str)]; 3] = [
-        &[("origin", "http://doorward.example")],
-        &[("sec-websocket-protocol", &protocols)],
-        &[("origin", "https://evil.example")],
-    ];
+    let browsers: [&[(&str, &str)]; 2] =
+        [&[("origin", "http://doorward.example")], &[("sec-websocket-protocol", &protocols)]];
     for headers in browsers {
         let mut live = app.open(headers).await.unwrap();
         let ended = live.ends(4429).await;

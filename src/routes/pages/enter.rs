@@ -6,7 +6,6 @@ use serde::Deserialize;
 use super::super::client::client_address;
 use super::super::cookie::add;
 use super::super::extract::device;
-use super::super::limit;
 use super::{Browser, Form, Refusals, Visit};
 use crate::accounts::Grant;
 use crate::domain::{Email, Password, Username};
@@ -167,8 +166,7 @@ pub(in super::super) struct NoFields {}
 
 /// `POST /logout`
 pub(in super::super) async fn logout(visit: Visit, _: Form<NoFields>) -> Result<HttpResponse, ApiError> {
-    limit::check_refusals(&visit.request)?;
-    visit.leave().await?;
+    visit.sign_out().await?;
     let mut response = visit.redirect("/login", Some(Notice::SignedOut));
     visit.site.forget_cookie(&mut response);
     Ok(response)

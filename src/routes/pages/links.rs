@@ -18,7 +18,7 @@ pub(in super::super) async fn show_reset(
     visit: Visit,
     token: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    visit.count(Limit::Link)?;
+    count_shown(&visit)?;
     let link = visit.accounts.check_reset_link(&token).await?;
     let (min, errors) = (visit.accounts.min_password(), FormErrors::default());
     visit.page(&ResetPassword::new(visit.frame(), &link, "", min, &errors)).map(without_referrer)
@@ -66,7 +66,7 @@ pub(in super::super) async fn show_verify(
     visit: Visit,
     token: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    visit.count(Limit::Link)?;
+    count_shown(&visit)?;
     let (username, email) = visit.accounts.check_verify_link(&token).await?;
     let page = VerifyEmail { frame: visit.frame(), username: &username, email: &email, alert: None };
     visit.page(&page).map(without_referrer)
@@ -93,6 +93,18 @@ pub(in super::super) async fn verify(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Counts a page that is to be shown.
+///
+/// # Errors
+/// 429; 403 for what another site's page embeds, an image say. That is not counted, so that such a page cannot use up
+/// its visitors' budget. A link that is followed, in webmail for instance, loads a document.
+fn count_shown(visit: &Visit) -> Result<(), ApiError> {
+    if visit.request.headers().get("sec-fetch-dest").is_some_and(|dest| dest != "document") {
+        visit.site.check_same_site(&visit.request)?;
+    }
+    visit.count(Limit::Link)
 }
 
 fn without_referrer(mut page: HttpResponse) -> HttpResponse {

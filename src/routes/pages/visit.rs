@@ -12,9 +12,11 @@ use askama::Template;
 use super::super::dev_mail::DevMail;
 use super::super::extract::caller;
 use super::super::limit;
+use super::super::login::end_browser_login;
 use super::super::site::Site;
 use crate::accounts::{Accounts, Error};
 use crate::actors::hasher::Caller;
+use crate::auth::refresh::CredentialKind;
 use crate::domain::Access;
 use crate::error::ApiError;
 use crate::limits::Limit;
@@ -68,7 +70,7 @@ impl Visit {
     /// Who the browser is signed in as.
     pub async fn browser(&self) -> Result<Option<Access>, ApiError> {
         let Some(cookie) = self.site.read_cookie(&self.request) else { return Ok(None) };
-        limit::check_refusals(&self.request)?;
+        self.check_cookie(&cookie)?;
         match self.accounts.recognize(&cookie).await {
             Ok(access) => Ok(Some(access)),
             Err(Error::InvalidCookie) => {
@@ -77,6 +79,11 @@ impl Visit {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// To be asked before a cookie costs a query. One of ours costs one read, whether its login is active or not.
+    fn check_cookie(&self, cookie: &str) -> Result<(), ApiError> {
+        limit::check_credential(&self.request, &self.accounts, CredentialKind::Browser, cookie)
     }
 
     pub fn page(&self, page: &impl Template) -> Result<HttpResponse, ApiError> {
@@ -97,14 +104,18 @@ impl Visit {
     /// Ends the login that the browser had before, so that no forgotten device is left behind.
     pub async fn leave(&self) -> Result<(), ApiError> {
         let Some(cookie) = self.site.read_cookie(&self.request) else { return Ok(()) };
-        match self.accounts.sign_out_browser(&cookie).await {
-            Ok(()) => Ok(()),
-            Err(Error::InvalidCookie) => {
-                limit::count_refusal(&self.request);
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
+        end_browser_login(&self.request, &self.accounts, &cookie).await
+    }
+
+    /// The same for a browser that asks for it.
+    ///
+    /// # Errors
+    /// 429, for a cookie that may be made up, if too many were refused to this client's network.
+    pub async fn sign_out(&self) -> Result<(), ApiError> {
+        if let Some(cookie) = self.site.read_cookie(&self.request) {
+            self.check_cookie(&cookie)?;
         }
+        self.leave().await
     }
 }
 
