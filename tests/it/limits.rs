@@ -351,7 +351,8 @@ async fn bad_tokens_of_others_stop_no_refresh_no_page_and_no_sign_out() {
     for _ in 0..3 {
         page("doorward=none").from(&app, office).await.expect(303);
     }
-    let (untagged, forged) = (&first[..first.len() - 22], format!("{}{}", &first[..first.len() - 22], "A".repeat(22)));
+    let (untagged, forged) =
+        (&first[..first.len() - 22], format!("{}{}", &first[..first.len() - 22], "A".repeat(22)));
     for made_up in ["doorward=none", untagged, &forged] {
         for call in [page, token, logout, leave] {
             is_refused(&call(made_up).from(&app, office).await, "bad-tokens");
@@ -424,9 +425,8 @@ async fn a_link_page_that_another_site_embeds_is_not_counted_and_one_that_is_fol
     app.register_with_email("ann", "ann@example.org").await;
     let token = app.mail.wait_for(1).await[0].token("verify-email");
     let verify = Call::get(&format!("/verify-email/{token}"));
-    let cross_site = |path: &str, dest| {
-        Call::get(path).with("sec-fetch-site", "cross-site").with("sec-fetch-dest", dest)
-    };
+    let cross_site =
+        |path: &str, dest| Call::get(path).with("sec-fetch-site", "cross-site").with("sec-fetch-dest", dest);
     for dest in ["image", "iframe", "empty", "script"] {
         for path in [&verify.path, "/reset-password/x", "/undo-email/x"] {
             let answer = cross_site(path, dest).send(&app).await.expect(403);
