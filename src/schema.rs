@@ -110,6 +110,7 @@ diesel::table! {
         hash -> Text,
         email -> Text,
         created_at -> Timestamp,
+        not_for -> Text,
         expires_at -> Timestamp,
         used_at -> Nullable<Timestamp>,
     }

@@ -29,6 +29,8 @@ CREATE TABLE address_links (
     email      TEXT      NOT NULL,
     -- When it was asked for.
     created_at TIMESTAMP NOT NULL,
+    -- Ids of users whose logins were all revoked since then: it does not lead to them any more.
+    not_for    TEXT      NOT NULL DEFAULT '',
     expires_at TIMESTAMP NOT NULL,
     used_at    TIMESTAMP
 );

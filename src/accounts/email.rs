@@ -10,7 +10,6 @@ use crate::auth::secret::hash_token;
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
 use crate::domain::{Access, Email, Password};
-use crate::models::address_links;
 use crate::models::audit_events::Action;
 use crate::models::one_time_tokens::{self, Purpose};
 use crate::models::outbox::{self, MailKind};
@@ -93,7 +92,6 @@ impl Accounts {
                     users::set_held_email(conn, id, &email, now)
                         .map_err(|error| on_duplicate(error, Error::EmailHeld))?;
                     one_time_tokens::spoil_others(conn, id, Purpose::VerifyEmail, now)?;
-                    address_links::spoil(conn, &email, now)?;
                     this.note(conn, Action::EmailVerified, Some(id), None, now)?;
                     if let Some(old) = user.verified_email().filter(|old| *old != email) {
                         this.tell_former(conn, &user, old, &email, now)?;

@@ -171,6 +171,9 @@ fn end_links(conn: &mut Conn, scope: Scope, now: Timestamp) -> QueryResult<()> {
     };
     if let Some(user) = user {
         users::end_links(conn, user, now)?;
+        if let Some(email) = users::find(conn, user)?.and_then(|user| user.email) {
+            address_links::end_for(conn, &email, user)?;
+        }
     }
     outbox::cancel_links(conn, user, now)?;
     one_time_tokens::spoil_all(conn, user, now)?;

@@ -21,6 +21,7 @@ use crate::auth::secret::hash_token;
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
 use crate::domain::{Email, Password, UserId, Username, network};
+use crate::models::address_links::AddressLink;
 use crate::models::audit_events::Action;
 use crate::models::logins::Scope;
 use crate::models::one_time_tokens::{self, Purpose};
@@ -79,8 +80,8 @@ enum Target {
     Account(User),
     /// A change of address is taken back: this address is the account's again.
     Former(User, String),
-    /// An address that no account has verified, and when the link was asked for.
-    Address(String, Timestamp),
+    /// An address that no account has verified.
+    Address(AddressLink),
 }
 
 /// The account that a link is used for.
@@ -233,8 +234,8 @@ impl Accounts {
                 Target::Former(user, email) => {
                     Ok(ResetLink { usernames: vec![user.username], restores: Some(email) })
                 }
-                Target::Address(email, asked_at) => {
-                    let claimants = claimants(conn, &email, asked_at)?;
+                Target::Address(link) => {
+                    let claimants = claimants(conn, &link)?;
                     let usernames: Vec<_> = claimants.into_iter().map(|user| user.username).collect();
                     if usernames.is_empty() {
                         return Err(Error::InvalidLink);
@@ -343,8 +344,7 @@ fn find_target(conn: &mut Conn, hash: &str, now: Timestamp) -> Result<Target, Er
         let user = users::find_active(conn, id)?.ok_or(Error::InvalidLink)?;
         return Ok(Target::Former(user, email));
     }
-    let found = address_links::peek(conn, hash, now)?.ok_or(Error::InvalidLink)?;
-    Ok(Target::Address(found.0, found.1))
+    address_links::peek(conn, hash, now)?.map(Target::Address).ok_or(Error::InvalidLink)
 }
 
 fn choose(conn: &mut Conn, target: Target, username: Option<&str>) -> Result<Chosen, Error> {
@@ -355,18 +355,22 @@ fn choose(conn: &mut Conn, target: Target, username: Option<&str>) -> Result<Cho
         Target::Former(user, email) => {
             named(user, username).map(|user| Chosen { user, verifies: Some(email), restores: true })
         }
-        Target::Address(email, asked_at) => {
-            let mut claimants = claimants(conn, &email, asked_at)?;
+        Target::Address(link) => {
+            let mut claimants = claimants(conn, &link)?;
             let user = match username.map(Username::parse) {
+                // More may claim it than are shown.
                 Some(Ok(name)) => users::find_by_username(conn, &name)?
-                    .filter(|user| user.email.as_deref() == Some(&email) && user.disabled_at.is_none())
-                    .filter(|user| !ended_since(user, asked_at)),
+                    .filter(|user| user.email.as_deref() == Some(&link.email) && user.disabled_at.is_none())
+                    .filter(|user| link.leads_to(user))
+                    .filter(|user| {
+                        claimants.iter().all(|other| other.email_verified_at.is_none() || other.id == user.id)
+                    }),
                 None if claimants.len() == 1 => claimants.pop(),
                 Some(Err(_)) | None => None,
             };
             let names = |users: Vec<User>| users.into_iter().map(|user| user.username).collect();
             match user {
-                Some(user) => Ok(Chosen { user, verifies: Some(email), restores: false }),
+                Some(user) => Ok(Chosen { user, verifies: Some(link.email), restores: false }),
                 None if claimants.is_empty() => Err(Error::InvalidLink),
                 None => Err(Error::ChooseAccount { usernames: names(claimants) }),
             }
@@ -381,21 +385,15 @@ fn named(user: User, username: Option<&str>) -> Result<User, Error> {
     if meant { Ok(user) } else { Err(Error::ChooseAccount { usernames: vec![user.username] }) }
 }
 
-/// The accounts that claim an address and to which a link asked for at `asked_at` still leads; none if one has verified
-/// the address meanwhile.
-fn claimants(conn: &mut Conn, email: &str, asked_at: Timestamp) -> Result<Vec<User>, Error> {
-    let email = Email::parse(email).map_err(|_| Error::InvalidLink)?;
-    if users::find_holder(conn, &email)?.is_some() {
-        return Ok(Vec::new());
-    }
-    let mut claimants = users::find_claimants(conn, &email, MAX_SHOWN)?;
-    claimants.retain(|user| !ended_since(user, asked_at));
-    Ok(claimants)
-}
-
-/// Whether all logins of a user were revoked since then, and the links with them.
-fn ended_since(user: &User, asked_at: Timestamp) -> bool {
-    user.links_ended_at.is_some_and(|ended_at| ended_at >= asked_at)
+/// The accounts to which a link to an address leads: the one that has verified it meanwhile, or all that claim it.
+fn claimants(conn: &mut Conn, link: &AddressLink) -> Result<Vec<User>, Error> {
+    let email = Email::parse(&link.email).map_err(|_| Error::InvalidLink)?;
+    let mut users = match users::find_holder(conn, &email)? {
+        Some(holder) => vec![holder],
+        None => users::find_claimants(conn, &email, MAX_SHOWN)?,
+    };
+    users.retain(|user| user.disabled_at.is_none() && link.leads_to(user));
+    Ok(users)
 }
 
 fn redeem(conn: &mut Conn, hash: &str, now: Timestamp) -> Result<(), Error> {

@@ -106,8 +106,13 @@ impl Accounts {
                     failed_attempts::clear(conn, &slots)?;
                     users::mark_used(conn, &user)?;
                     let credential = this.begin_login(conn, user.id, &device, now)?;
-                    let ended =
-                        logins::revoke_beyond(conn, user.id, MAX_LOGINS, RevokeReason::SignedOut, now)?;
+                    let ended = logins::revoke_beyond(
+                        conn,
+                        (user.id, credential.login),
+                        MAX_LOGINS - 1,
+                        RevokeReason::SignedOut,
+                        now,
+                    )?;
                     this.note(conn, Action::SignedIn, Some(user.id), device.ip, now)?;
                     Ok::<_, Error>(Some((user, hash, credential, ended, now)))
                 })?;

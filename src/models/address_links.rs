@@ -5,6 +5,8 @@ use diesel::prelude::*;
 
 use crate::clock::Timestamp;
 use crate::db::Conn;
+use crate::domain::UserId;
+use crate::models::users::User;
 use crate::schema::address_links;
 
 /// Adds a link that was asked for at `created_at`.
@@ -26,15 +28,46 @@ pub fn insert(
         .map(drop)
 }
 
-/// To which address a link that is still good was sent, and when it was asked for, without using it up.
-pub fn peek(conn: &mut Conn, hash: &str, now: Timestamp) -> QueryResult<Option<(String, Timestamp)>> {
+/// A link that is still good.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct AddressLink {
+    /// To which it was sent.
+    pub email: String,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    not_for: String,
+}
+
+impl AddressLink {
+    /// Whether it leads to this user: not if all their logins were revoked since it was asked for.
+    #[must_use]
+    pub fn leads_to(&self, user: &User) -> bool {
+        user.links_ended_at.is_none_or(|ended_at| ended_at <= self.created_at)
+            && !self.not_for.split(' ').any(|id| id == user.id.to_string())
+    }
+}
+
+/// A link that is still good, without using it up.
+pub fn peek(conn: &mut Conn, hash: &str, now: Timestamp) -> QueryResult<Option<AddressLink>> {
     address_links::table
         .find(hash)
         .filter(address_links::used_at.is_null())
         .filter(address_links::expires_at.gt(now))
-        .select((address_links::email, address_links::created_at))
+        .select((address_links::email, address_links::created_at, address_links::not_for))
         .first(conn)
         .optional()
+}
+
+/// Has the links to an address not lead to this user any more. They stay good for other accounts that claim it.
+pub fn end_for(conn: &mut Conn, email: &str, user: UserId) -> QueryResult<()> {
+    let links = address_links::table
+        .filter(address_links::email.eq(email))
+        .filter(address_links::used_at.is_null())
+        .filter(address_links::not_for.not_like(format!("%{user}%")));
+    diesel::update(links)
+        .set(address_links::not_for.eq(address_links::not_for.concat(format!("{user} "))))
+        .execute(conn)
+        .map(drop)
 }
 
 /// Uses up a link, in one statement: of two that race, one is told that it has it.

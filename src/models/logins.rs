@@ -270,16 +270,19 @@ pub fn revoke_these(
     mark_revoked(conn, &standing, reason, now)
 }
 
-/// Revokes the oldest logins of a user past the newest `keep`; answers which.
+/// Revokes the oldest logins of a user past the newest `keep` beside `newest`; answers which. Those of connections end
+/// with them, and do not count.
 pub fn revoke_beyond(
     conn: &mut Conn,
-    user: UserId,
+    (user, newest): (UserId, LoginId),
     keep: i64,
     reason: RevokeReason,
     now: Timestamp,
 ) -> QueryResult<Vec<LoginId>> {
     let extra: Vec<String> = logins::table
         .filter(logins::user_id.eq(user.to_string()))
+        .filter(logins::id.ne(newest.to_string()))
+        .filter(logins::kind.ne(LoginKind::Connection.as_str()))
         .filter(logins::revoked_at.is_null())
         .filter(logins::expires_at.gt(now))
         .order((logins::created_at.desc(), logins::id.desc()))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::http::Method;
 use diesel::prelude::*;
 use doorward::clock::{Clock, Timestamp};
-use doorward::schema::{one_time_tokens, outbox};
+use doorward::schema::{address_links, one_time_tokens, outbox};
 use serde_json::{Value, json};
 
 use crate::app::{PASSWORD, TestApp, spawn_app, spawn_with};
@@ -145,7 +145,15 @@ async fn looking_at_a_link_changes_nothing() {
     let rows = |app: &TestApp| -> Vec<(String, Option<Timestamp>)> {
         app.query(|conn| {
             let columns = (one_time_tokens::hash, one_time_tokens::used_at);
-            one_time_tokens::table.order(one_time_tokens::hash).select(columns).load(conn)
+            let mut rows: Vec<(String, Option<Timestamp>)> =
+                one_time_tokens::table.order(one_time_tokens::hash).select(columns).load(conn)?;
+            rows.extend(address_links::table.select((address_links::hash, address_links::used_at)).load::<(
+                String,
+                Option<Timestamp>,
+            )>(
+                conn
+            )?);
+            Ok(rows)
         })
     };
     let before = rows(&app);

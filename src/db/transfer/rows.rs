@@ -215,6 +215,7 @@ rows! {
         hash: Text,
         email: Text,
         created_at: Moment,
+        not_for: Text,
         expires_at: Moment,
         used_at: Option<Moment>,
     }
