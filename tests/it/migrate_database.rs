@@ -178,6 +178,19 @@ async fn a_grown_database_moves_and_everybody_stays_signed_in() {
     let jar = browser.header("set-cookie").split(';').next().unwrap().to_owned();
     server.post("/api/forgot-password", json!({"login": "ann"})).await.expect(202);
     let reset = mail.link_token("reset-password").await;
+    // A wrong password, and a link that belongs to an address.
+    server.post("/api/login", json!({"login": "nobody", "password": PASSWORD})).await.expect(401);
+    let body = json!({"username": "eve", "password": PASSWORD, "email": "eve@example.org"});
+    server.post("/api/register", body).await.expect(201);
+    server.post("/api/forgot-password", json!({"login": "eve"})).await.expect(202);
+    let to_eve = |mails: Vec<smtp::Caught>| {
+        mails.iter().any(|mail| mail.to == ["eve@example.org"] && mail.text.contains("/reset-password/"))
+    };
+    let deadline = smtp::now() + PATIENCE;
+    while !to_eve(mail.caught()) {
+        assert!(smtp::now() < deadline, "no link came");
+        smtp::pause().await;
+    }
     // A mail that does not leave before the move.
     mail.set_refusing(true);
     let attempts = mail.attempts();
@@ -191,7 +204,7 @@ async fn a_grown_database_moves_and_everybody_stays_signed_in() {
     let before = files(file.parent().unwrap());
     let moved = counts(&migrate(&file, &target));
     assert!(moved.values().all(|(moved, there)| *moved > 0 && *there == 0), "{moved:?}");
-    assert_eq!((moved["users"], moved["logins"], moved["signing_keys"]), ((2, 0), (5, 0), (3, 0)));
+    assert_eq!((moved["users"], moved["logins"], moved["signing_keys"]), ((3, 0), (6, 0), (3, 0)));
     let again = counts(&migrate(&file, &target));
     assert!(moved.iter().all(|(table, (moved, _))| again[table] == (0, *moved)), "{again:?}");
     let said = run(&["--from", &url], Some(&target));
@@ -358,8 +371,9 @@ fn odd_rows_are_moved_as_they_are_or_named() {
 
     let token = "INSERT INTO one_time_tokens VALUES ('cafe', 'verify_email', 'nobody', 'a@example.org', \
                  '2026-11-25 10:00:00', NULL)";
-    let mail = "INSERT INTO outbox VALUES ('cafe', 'verify_email', 'nobody', 'a@example.org', 1099511627776, \
-                '2026-11-25 10:00:00', '2026-11-25 10:00:00', NULL)";
+    let mail = "INSERT INTO outbox (id, kind, user_id, address, attempts, next_attempt_at, created_at) VALUES \
+                ('cafe', 'verify_email', 'nobody', 'a@example.org', 1099511627776, '2026-11-25 10:00:00', \
+                '2026-11-25 10:00:00')";
     for (index, (sql, row, why)) in [
         (login("'cafe'", "'yesterday'").as_str(), "\"cafe\" of logins", "Invalid datetime yesterday"),
         (&login("'cafe'", "unixepoch()"), "\"cafe\" of logins", "Invalid datetime"),
