@@ -31,7 +31,7 @@ use table::{Bounds, Entry, Mark, NEVER, Phase, Table};
 
 /// Connections beside `sockets.max_open`: half of the open files that its default leaves.
 const MORE_CONNECTIONS: usize = 128;
-/// Of these, those that may be over TCP: whoever fills that door leaves the other some.
+/// Of these, those that may be over TCP: a flood of that listener leaves the other some.
 const MORE_OVER_TCP: usize = 64;
 /// Of these, those that only addresses with few connections get.
 const RESERVE: usize = 32;

@@ -34,7 +34,7 @@ pub enum Phase {
     Response,
     /// The next request.
     Idle,
-    /// Somebody who signs in over TCP.
+    /// A client that signs in over TCP.
     Prompt,
     /// It is about to close.
     Closing,

@@ -72,7 +72,7 @@ fn when_it_is_full_the_client_with_most_makes_room() {
     assert_eq!(table.open, 20);
     let next = admit(&mut table, 6, Phase::Head, 0).unwrap();
     assert_eq!(next.displaced[0].id, first[0].id);
-    // Whoever has most pays for its own.
+    // The client that has most pays for its own.
     assert_eq!(displaced(admit(&mut table, 2, Phase::Head, 0)), [Some(address(2))]);
     assert_eq!(table.open, 20);
 }
