@@ -3,11 +3,14 @@
 //! A guess is counted before it is checked and taken back if it was right: of many at once no more are checked than one
 //! after the other. What is done is the same whether there is such an account or not.
 
+use std::sync::Arc;
+
 use diesel::QueryResult;
 
 use super::sign_in::LoginName;
 use super::{Accounts, Device, Error};
 use crate::actors::hasher::{Caller, Class, Lane};
+use crate::auth::device::PresentedDevices;
 use crate::auth::guessing::{self, MEMORY, PER_LOGIN};
 use crate::auth::revocation::RevokeReason;
 use crate::clock::Timestamp;
@@ -44,42 +47,62 @@ impl Accounts {
     /// # Errors
     /// [`Error::TooManyAttempts`], those of the database.
     pub(super) async fn begin_attempt(&self, login: &str, device: &Device) -> Result<Attempt, Error> {
-        let (name, typed) = (LoginName::parse(login), login.to_lowercase());
-        let (this, presented) = (self.clone(), device.presented.clone());
+        let name = LoginName::parse(login);
+        let slot_name = name.as_ref().map_or_else(|| login.to_lowercase(), |name| name.as_str().to_owned());
+        let subject = Arc::new((name, slot_name, device.presented.clone()));
+        let (this, asked) = (self.clone(), Arc::clone(&subject));
+        // First without a transaction: a flood of guesses at an account that takes none keeps no writer waiting.
+        self.0
+            .db
+            .run(move |conn| {
+                let now = this.0.clock.now();
+                let attempt = this.find_attempt(conn, &asked)?;
+                attempt.slots.iter().try_for_each(|slot| {
+                    refuse_blocked(remembered(failed_attempts::find(conn, slot)?, now), now)
+                })
+            })
+            .await?;
+        let this = self.clone();
         self.0
             .db
             .run_writing(move |conn| {
                 db::write(conn, |conn| {
                     let now = this.0.clock.now();
-                    let id = match &name {
-                        Some(name) => name.find_id(conn)?,
-                        None => None,
-                    };
-                    // For a name without an account the same work is done: to read a row and to find none would
-                    // differ by some 40 us.
-                    let found = users::find_or_read_another(conn, id)?;
-                    let owner = found.as_ref().map_or((UserId(uuid::Uuid::nil()), NO_HASH), |user| {
-                        (user.id, user.password_hash.as_str())
-                    });
-                    let known_device = this.0.device_key.recognize(owner, &presented);
-                    let unknown = this.0.name_key.slot(name.as_ref().map_or(&typed, LoginName::as_str));
-                    let slots = match (&found, known_device) {
-                        (Some(user), Some(device)) => {
-                            vec![Slot::device(user.id, device), Slot::devices(user.id)]
-                        }
-                        (Some(user), None) => {
-                            vec![Slot::account(user.id, matches!(name, Some(LoginName::Email(_))))]
-                        }
-                        (None, _) => vec![Slot::name(unknown)],
-                    };
-                    for (slot, more) in slots.iter().zip([0, FREE_ON_DEVICES]) {
+                    let attempt = this.find_attempt(conn, &subject)?;
+                    for (slot, more) in attempt.slots.iter().zip([0, FREE_ON_DEVICES]) {
                         count(conn, slot, more, now)?;
                     }
-                    let user = found.filter(|user| user.disabled_at.is_none());
-                    Ok::<_, Error>(Attempt { user, known_device, slots })
+                    let user = attempt.user.filter(|user| user.disabled_at.is_none());
+                    Ok::<_, Error>(Attempt { user, ..attempt })
                 })
             })
             .await
+    }
+
+    /// Whose account it is about, and where that is counted. A disabled user is still found.
+    fn find_attempt(
+        &self,
+        conn: &mut Conn,
+        (name, slot_name, presented): &(Option<LoginName>, String, PresentedDevices),
+    ) -> QueryResult<Attempt> {
+        let id = match name {
+            Some(name) => name.find_id(conn)?,
+            None => None,
+        };
+        // For a name without an account the same work is done: to read a row and to find none would differ by
+        // some 40 us.
+        let user = users::find_or_read_another(conn, id)?;
+        let owner = user
+            .as_ref()
+            .map_or((UserId(uuid::Uuid::nil()), NO_HASH), |user| (user.id, user.password_hash.as_str()));
+        let known_device = self.0.device_key.recognize(owner, presented);
+        let unknown = self.0.name_key.slot(slot_name);
+        let slots = match (&user, known_device) {
+            (Some(user), Some(device)) => vec![Slot::device(user.id, device), Slot::devices(user.id)],
+            (Some(user), None) => vec![Slot::account(user.id, matches!(name, Some(LoginName::Email(_))))],
+            (None, _) => vec![Slot::name(unknown)],
+        };
+        Ok(Attempt { user, known_device, slots })
     }
 
     /// Takes back what was counted in these slots, unless it is told that the password was checked.
@@ -218,13 +241,20 @@ fn confirmation_slots(access: &Access) -> [Slot; 2] {
 /// [`Error::TooManyAttempts`] if the slot takes no try now; then nothing is counted.
 fn count(conn: &mut Conn, slot: &Slot, more: u32, now: Timestamp) -> Result<(), Error> {
     let failures = remembered(failed_attempts::lock(conn, slot, now)?, now);
-    if let Some(until) = failures.blocked_until.filter(|until| *until > now) {
-        return Err(Error::TooManyAttempts { retry_after: (until - now).to_std().unwrap_or_default() });
-    }
+    refuse_blocked(failures, now)?;
     let count = failures.count.saturating_add(1);
     let blocked_until = guessing::delay(count.saturating_sub(more)).map(|delay| now + delay);
     let counted = Failures { count, failed_at: Some(now), blocked_until };
     Ok(failed_attempts::store(conn, slot, counted, now)?)
+}
+
+fn refuse_blocked(failures: Failures, now: Timestamp) -> Result<(), Error> {
+    match failures.blocked_until {
+        Some(until) if until > now => {
+            Err(Error::TooManyAttempts { retry_after: (until - now).to_std().unwrap_or_default() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Counts one more failure, whatever that makes; answers how many there are.

@@ -75,6 +75,29 @@ pub struct Counted {
 
 type Row = (String, i32, Timestamp, Option<Timestamp>);
 
+/// What has been counted in a slot, for the moment.
+pub fn find(conn: &mut Conn, slot: &Slot) -> QueryResult<Failures> {
+    let row: Option<Row> = failed_attempts::table
+        .find(&slot.key)
+        .select((
+            failed_attempts::subject,
+            failed_attempts::failures,
+            failed_attempts::failed_at,
+            failed_attempts::blocked_until,
+        ))
+        .first(conn)
+        .optional()?;
+    Ok(row.map_or_else(Failures::default, |row| failures_of(slot, row)))
+}
+
+/// Nothing, if the slot is another name's at the moment.
+fn failures_of(slot: &Slot, (subject, count, failed_at, blocked_until): Row) -> Failures {
+    if subject != slot.subject {
+        return Failures::default();
+    }
+    Failures { count: u32::try_from(count).unwrap_or(0), failed_at: Some(failed_at), blocked_until }
+}
+
 /// The failures of a slot, as no other transaction can change them until this one ends. The same statements whether
 /// there are any or not. Several slots are locked in their order, or two transactions could wait for each other.
 pub fn lock(conn: &mut Conn, slot: &Slot, now: Timestamp) -> QueryResult<Failures> {
@@ -99,12 +122,7 @@ pub fn lock(conn: &mut Conn, slot: &Slot, now: Timestamp) -> QueryResult<Failure
         ));
         // On PostgreSQL another transaction may have deleted the row in between: then it is made again.
         let Some(row): Option<Row> = locked!(conn, query, first).optional()? else { continue };
-        let (subject, count, failed_at, blocked_until) = row;
-        return Ok(if subject == slot.subject {
-            Failures { count: u32::try_from(count).unwrap_or(0), failed_at: Some(failed_at), blocked_until }
-        } else {
-            Failures::default()
-        });
+        return Ok(failures_of(slot, row));
     }
 }
 

@@ -7,11 +7,13 @@ use actix_web::rt;
 use diesel::prelude::*;
 use doorward::schema::failed_attempts;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::app::{Answer, PASSWORD, Person, TestApp, post_form, spawn_app};
 use crate::doors::Door;
 use crate::line::Line;
-use crate::live::Live;
+use crate::live::{Live, PATIENCE};
+use crate::reuse::WriteLock;
 
 const NEW: &str = "a new and quite different sentence 7";
 
@@ -141,6 +143,21 @@ async fn many_guesses_at_once_are_counted_as_many() {
         assert!(answer.status == 401 || answer.status == 429, "{}", answer.text);
     }
     assert_eq!(checked, 5);
+}
+
+#[actix_web::test]
+async fn guesses_at_a_locked_account_wait_for_no_writer() {
+    let app = spawn_app().await;
+    app.register("ann").await;
+    for login in ["ann", "nobody"] {
+        lock(&app, login).await;
+        let writing = WriteLock::take(&app);
+        for _ in 0..3 {
+            let refused = timeout(PATIENCE, guess(&app, login, "wrong")).await.expect("it is refused");
+            assert_eq!(refused.expect(429).header("retry-after"), "1", "{login}");
+        }
+        writing.give_back();
+    }
 }
 
 #[actix_web::test]

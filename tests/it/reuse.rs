@@ -64,20 +64,23 @@ async fn robbed(app: &TestApp) -> Person {
 }
 
 /// Keeps all others from writing.
-struct WriteLock(Conn);
+pub struct WriteLock(Conn);
 
 impl WriteLock {
-    fn take(app: &TestApp) -> Self {
+    pub fn take(app: &TestApp) -> Self {
         let mut conn = app.database.connect().unwrap();
         conn.batch_execute(match conn {
             Conn::Sqlite(_) => "BEGIN IMMEDIATE",
-            Conn::Postgres(_) => "BEGIN; LOCK TABLE logins, audit_events IN ACCESS EXCLUSIVE MODE",
+            Conn::Postgres(_) => {
+                "BEGIN; LOCK TABLE logins, audit_events IN ACCESS EXCLUSIVE MODE;
+                 LOCK TABLE failed_attempts IN EXCLUSIVE MODE"
+            }
         })
         .unwrap();
         Self(conn)
     }
 
-    fn give_back(mut self) {
+    pub fn give_back(mut self) {
         self.0.batch_execute("ROLLBACK").unwrap();
     }
 }
