@@ -13,7 +13,7 @@ use crate::config::Rate;
 use crate::db::{self, Conn};
 use crate::domain::{Email, UserId, network};
 use crate::models::outbox::{self, Counted, MailKind, NewMail};
-use crate::models::request_counts;
+use crate::models::{request_counts, users};
 
 /// The same email is not sent twice within so long: a click too many is no second email.
 const PAUSE: TimeDelta = TimeDelta::seconds(60);
@@ -71,7 +71,8 @@ impl Accounts {
         self.0.name_key.digest(&Email::mailbox_of(address))
     }
 
-    /// Whether the same email was asked for a moment ago.
+    /// Whether the same email was asked for a moment ago. About a user it is not the same if another address was sent a
+    /// link since, or all links were invalidated: then the one that was sent is no good any more.
     pub(super) fn asked_lately(
         conn: &mut Conn,
         kind: MailKind,
@@ -79,7 +80,15 @@ impl Accounts {
         address: &str,
         now: Timestamp,
     ) -> QueryResult<bool> {
-        Ok(outbox::count_since(conn, Counted::Same(kind, user, address), now - PAUSE)? > 0)
+        let since = now - PAUSE;
+        let Some(user) = user else {
+            return Ok(outbox::count_since(conn, Counted::ToAddress(kind, address), since)? > 0);
+        };
+        let ended_at = users::find(conn, user)?.and_then(|user| user.links_ended_at);
+        let latest = outbox::latest(conn, kind, user)?;
+        Ok(latest.is_some_and(|(to, asked_at)| {
+            to == address && asked_at > since && ended_at.is_none_or(|ended_at| asked_at > ended_at)
+        }))
     }
 
     fn has_room(

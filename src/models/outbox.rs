@@ -69,8 +69,8 @@ pub enum Counted<'a> {
     Devices(UserId),
     /// Notices about an account.
     Notices(UserId),
-    /// The same email about an account to an address.
-    Same(MailKind, Option<UserId>, &'a str),
+    /// Those of one kind to an address that are about no account.
+    ToAddress(MailKind, &'a str),
 }
 
 /// How many emails were asked for since `since`, sent or not.
@@ -107,12 +107,23 @@ pub fn count_since(conn: &mut Conn, counted: Counted<'_>, since: Timestamp) -> Q
             .filter(outbox::user_id.eq(user.to_string()))
             .filter(outbox::kind.ne_all(MailKind::ASKED_FOR.map(MailKind::as_str)))
             .get_result(conn),
-        Counted::Same(kind, user, address) => recent
+        Counted::ToAddress(kind, address) => recent
             .filter(outbox::address.eq(address))
             .filter(outbox::kind.eq(kind.as_str()))
-            .filter(outbox::user_id.eq(user_text(user)))
+            .filter(outbox::user_id.eq(""))
             .get_result(conn),
     }
+}
+
+/// Where the latest email of a kind about a user was to go, and when it was asked for.
+pub fn latest(conn: &mut Conn, kind: MailKind, user: UserId) -> QueryResult<Option<(String, Timestamp)>> {
+    outbox::table
+        .filter(outbox::user_id.eq(user.to_string()))
+        .filter(outbox::kind.eq(kind.as_str()))
+        .order((outbox::created_at.desc(), outbox::id.desc()))
+        .select((outbox::address, outbox::created_at))
+        .first(conn)
+        .optional()
 }
 
 /// Takes back the emails with links that these accounts are still to be sent; `None` is all of them. One that is on its

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use doorward::schema::{audit_events, outbox, request_counts, users};
 use serde_json::json;
 
-use crate::app::{PASSWORD, TestApp, spawn_with};
+use crate::app::{PASSWORD, TestApp, spawn_app, spawn_with};
 
 const OWNER: &str = "ann@example.org";
 
@@ -68,6 +68,32 @@ async fn an_account_and_a_client_have_limits_of_their_own() {
         }
     }
     assert_eq!(mails(&app, "verify_email"), 8, "four for each client");
+}
+
+#[actix_web::test]
+async fn a_link_that_was_invalidated_is_sent_again_within_the_minute() {
+    let app = spawn_app().await;
+    let ann = app.register_holder("ann", OWNER).await;
+    for address in ["b@example.org", "c@example.org", "b@example.org"] {
+        app.advance(Duration::from_secs(1));
+        let caught = app.mail.caught().len();
+        for _ in 0..2 {
+            let body = json!({"email": address, "current_password": PASSWORD});
+            app.send(Method::POST, "/api/me/email", &ann.access, body).await.expect(202);
+        }
+        // The second is a click too many.
+        let mails = app.mail.wait_for(caught + 1).await;
+        assert_eq!((mails.len(), mails[caught].to[0].as_str()), (caught + 1, address));
+    }
+    forgot(&app, "ann", None).await;
+    forgot(&app, "ann", None).await;
+    assert_eq!(mails(&app, "reset_password"), 1);
+    app.advance(Duration::from_secs(1));
+    let body = json!({"new_password": "a new and quite different sentence 7", "current_password": PASSWORD});
+    app.send(Method::POST, "/api/me/password", &ann.access, body).await.expect(204);
+    app.advance(Duration::from_secs(1));
+    forgot(&app, "ann", None).await;
+    assert_eq!(mails(&app, "reset_password"), 2);
 }
 
 #[actix_web::test]
