@@ -14,6 +14,7 @@ use crate::live::PATIENCE;
 use crate::packets::open_polling;
 use crate::process::{CHEAP, Process};
 use crate::raw;
+use crate::tls::Identity;
 
 const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: doorward.example\r\n\r\n";
 
@@ -23,7 +24,7 @@ const NEVER: Duration = Duration::from_hours(1);
 
 fn patient() -> Deadlines {
     Deadlines {
-        first_byte: NEVER,
+        silence: NEVER,
         handshake: NEVER,
         head: NEVER,
         body: NEVER,
@@ -80,6 +81,24 @@ async fn each_head_has_a_deadline_and_a_late_one_is_told_so() {
     }
     assert!(drip(silent, NEVER).await.0.starts_with("HTTP/1.1 408 "));
     served(&mut idle).await;
+}
+
+#[actix_web::test]
+async fn a_tls_handshake_that_falls_silent_is_cut_and_one_that_drips_has_its_time() {
+    let identity = Identity::new();
+    let silence = Deadlines { silence: HURRIED, ..patient() };
+    let pace = Duration::from_millis(50);
+    for (deadlines, pace) in [(silence, NEVER), (Deadlines { handshake: HURRIED * 2, ..silence }, pace)] {
+        let app = spawn_hurried(&identity.settings(), deadlines).await;
+        for listener in [app.address, app.tcp] {
+            let mut stream = TcpStream::connect(listener).await.unwrap();
+            // The beginning of a record that never ends.
+            stream.write_all(&[22, 3, 1, 64, 0]).await.unwrap();
+            let (_, lasted) = drip(stream, pace).await;
+            let dripped = pace < HURRIED;
+            assert!(lasted >= if dripped { HURRIED * 2 } else { HURRIED } - pace.min(HURRIED), "{lasted:?}");
+        }
+    }
 }
 
 #[actix_web::test]

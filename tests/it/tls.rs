@@ -45,9 +45,12 @@ impl Identity {
     }
 
     pub async fn app(&self) -> TestApp {
+        spawn_with(&self.settings()).await
+    }
+
+    pub fn settings(&self) -> [(&str, &str); 3] {
         let (cert, key) = (self.cert.to_str().unwrap(), self.key.to_str().unwrap());
-        let public = ("public_url", "https://localhost");
-        spawn_with(&[("tls.cert", cert), ("tls.key", key), public]).await
+        [("tls.cert", cert), ("tls.key", key), ("public_url", "https://localhost")]
     }
 }
 

@@ -10,8 +10,8 @@ use super::table::{Mark, NEVER, Phase};
 /// What each part of a connection may take, from its own beginning: a byte now and then extends none of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
-    /// The first byte of a TLS handshake.
-    pub first_byte: Duration,
+    /// Silence of the client during a TLS handshake.
+    pub silence: Duration,
     /// A TLS handshake.
     pub handshake: Duration,
     /// A request's head.
@@ -30,7 +30,7 @@ pub struct Deadlines {
 impl Default for Deadlines {
     fn default() -> Self {
         Self {
-            first_byte: Duration::from_secs(1),
+            silence: Duration::from_secs(1),
             handshake: Duration::from_secs(3),
             head: Duration::from_secs(5),
             body: Duration::from_secs(15),

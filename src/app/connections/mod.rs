@@ -121,7 +121,7 @@ impl Connections {
             cut(entry, Shutdown::Both);
         }
         let slot = Slot(Handle { connections: self.clone(), entry: admitted.entry });
-        Some((Socket { slot, tcp }, peer))
+        Some((Socket::new(slot, tcp), peer))
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

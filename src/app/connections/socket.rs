@@ -18,6 +18,15 @@ use crate::actors::carrier::PeerSocket;
 pub struct Socket {
     pub slot: Slot,
     pub tcp: TcpStream,
+    /// During a TLS handshake: when the client last sent a byte.
+    heard_at: Option<Instant>,
+}
+
+impl Socket {
+    #[must_use]
+    pub const fn new(slot: Slot, tcp: TcpStream) -> Self {
+        Self { slot, tcp, heard_at: None }
+    }
 }
 
 /// What both doors speak over.
@@ -62,13 +71,28 @@ impl Stream {
     }
 }
 
-async fn secure(socket: Socket, tls: TlsAcceptor) -> io::Result<Stream> {
+async fn secure(mut socket: Socket, tls: TlsAcceptor) -> io::Result<Stream> {
     let start = Instant::now();
     let handle = socket.slot.handle().clone();
     let deadlines = handle.deadlines();
     // Before anything is made for it: most that are silent stay so.
-    timeout_at(start + deadlines.first_byte, socket.tcp.readable()).await??;
-    let stream = timeout_at(start + deadlines.handshake, tls.accept(socket)).await??;
+    timeout_at(start + deadlines.silence, socket.tcp.readable()).await??;
+    socket.heard_at = Some(Instant::now());
+    let mut accept = tls.accept(socket);
+    let mut silent_at = start + deadlines.silence;
+    let mut stream = loop {
+        let deadline = silent_at.min(start + deadlines.handshake);
+        if let Ok(accepted) = timeout_at(deadline, &mut accept).await {
+            break accepted?;
+        }
+        // As long as bytes come the handshake goes on, until its own time is over.
+        let heard_at = accept.get_ref().and_then(|socket| socket.heard_at).unwrap_or(start);
+        if deadline == start + deadlines.handshake || heard_at + deadlines.silence <= deadline {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        silent_at = heard_at + deadlines.silence;
+    };
+    stream.get_mut().0.heard_at = None;
     handle.secured();
     Ok(Stream::Tls(Box::new(stream)))
 }
@@ -118,7 +142,13 @@ impl AsyncRead for Socket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().tcp).poll_read(context, buffer)
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut this.tcp).poll_read(context, buffer);
+        if this.heard_at.is_some() && buffer.filled().len() > before {
+            this.heard_at = Some(Instant::now());
+        }
+        read
     }
 }
 
