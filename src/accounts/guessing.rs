@@ -85,13 +85,12 @@ impl Accounts {
         conn: &mut Conn,
         (name, slot_name, presented): &(Option<LoginName>, String, PresentedDevices),
     ) -> QueryResult<Attempt> {
-        let id = match name {
-            Some(name) => name.find_id(conn)?,
-            None => None,
-        };
         // For a name without an account the same work is done: to read a row and to find none would differ by
-        // some 40 us.
-        let user = users::find_or_read_another(conn, id)?;
+        // some 20 us.
+        let user = match name {
+            Some(LoginName::Email(email)) => users::find_holder_alike(conn, email)?,
+            _ => users::find_by_username_alike(conn, slot_name)?,
+        };
         let owner = user
             .as_ref()
             .map_or((UserId(uuid::Uuid::nil()), NO_HASH), |user| (user.id, user.password_hash.as_str()));

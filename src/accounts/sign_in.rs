@@ -200,13 +200,6 @@ impl LoginName {
         }
     }
 
-    pub(super) fn find_id(&self, conn: &mut Conn) -> QueryResult<Option<UserId>> {
-        match self {
-            Self::Username(username) => users::find_id_by_username(conn, username),
-            Self::Email(email) => users::find_id_of_holder(conn, email),
-        }
-    }
-
     pub(super) fn find_user(&self, conn: &mut Conn) -> QueryResult<Option<User>> {
         match self {
             Self::Username(username) => users::find_by_username(conn, username),

@@ -93,27 +93,25 @@ pub fn find_by_username(conn: &mut Conn, username: &Username) -> QueryResult<Opt
     users::table.filter(users::username.eq(username.folded())).first(conn).optional()
 }
 
-/// The id of the user of this name.
-pub fn find_id_by_username(conn: &mut Conn, username: &Username) -> QueryResult<Option<UserId>> {
-    let id = users::table.filter(users::username.eq(username.folded())).select(users::id);
-    Ok(id.first::<String>(conn).optional()?.and_then(|id| id.parse().ok()))
+/// The user of this name. Without one, the row that follows is read for nothing: the work is the same.
+pub fn find_by_username_alike(conn: &mut Conn, folded: &str) -> QueryResult<Option<User>> {
+    let row: Option<User> = users::table
+        .filter(users::username.ge(folded))
+        .order(users::username)
+        .first(conn)
+        .optional()?;
+    Ok(row.filter(|row| row.username == folded))
 }
 
-/// The id of the user who verified this address.
-pub fn find_id_of_holder(conn: &mut Conn, email: &Email) -> QueryResult<Option<UserId>> {
-    let id = users::table
-        .filter(users::email.eq(email.as_str()))
+/// The user who verified this address, as [`find_by_username_alike`] finds one.
+pub fn find_holder_alike(conn: &mut Conn, email: &Email) -> QueryResult<Option<User>> {
+    let row: Option<User> = users::table
+        .filter(users::email.ge(email.as_str()))
         .filter(users::email_verified_at.is_not_null())
-        .select(users::id);
-    Ok(id.first::<String>(conn).optional()?.and_then(|id| id.parse().ok()))
-}
-
-/// The user of this id. Without one another user's row is read, for nothing: the work is the same.
-pub fn find_or_read_another(conn: &mut Conn, id: Option<UserId>) -> QueryResult<Option<User>> {
-    let from = id.unwrap_or(UserId(uuid::Uuid::nil())).to_string();
-    let row: Option<User> =
-        users::table.filter(users::id.ge(from)).order(users::id).first(conn).optional()?;
-    Ok(row.filter(|row| Some(row.id) == id))
+        .order(users::email)
+        .first(conn)
+        .optional()?;
+    Ok(row.filter(|row| row.email.as_deref() == Some(email.as_str())))
 }
 
 /// The user who proved this address.
