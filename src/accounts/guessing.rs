@@ -9,7 +9,7 @@ use diesel::QueryResult;
 
 use super::sign_in::LoginName;
 use super::{Accounts, Device, Error};
-use crate::actors::hasher::{Caller, Class, Lane};
+use crate::actors::hasher::{Caller, Class, HashError, Lane};
 use crate::auth::device::PresentedDevices;
 use crate::auth::guessing::{self, MEMORY, PER_LOGIN};
 use crate::auth::revocation::RevokeReason;
@@ -41,27 +41,40 @@ pub(super) struct Attempt {
     pub slots: Vec<Slot>,
 }
 
+impl Attempt {
+    /// Where its password waits to be checked.
+    pub(super) fn lane(&self, device: &Device) -> Lane {
+        let known = self.user.as_ref().filter(|_| self.known_device.is_some()).map(|user| user.id);
+        Lane { known, ..Lane::new(Class::SignIn, device.caller()) }
+    }
+}
+
 impl Accounts {
     /// Counts a sign-in that is about to be checked, and finds whose account it is about.
     ///
     /// # Errors
-    /// [`Error::TooManyAttempts`], those of the database.
+    /// [`Error::TooManyAttempts`], those of the database and the hasher.
     pub(super) async fn begin_attempt(&self, login: &str, device: &Device) -> Result<Attempt, Error> {
         let name = LoginName::parse(login);
         let slot_name = name.as_ref().map_or_else(|| login.to_lowercase(), |name| name.as_str().to_owned());
         let subject = Arc::new((name, slot_name, device.presented.clone()));
         let (this, asked) = (self.clone(), Arc::clone(&subject));
-        // First without a transaction: a flood of guesses at an account that takes none keeps no writer waiting.
-        self.0
+        // First without a transaction: a flood of guesses that are not checked keeps no writer waiting.
+        let attempt = self
+            .0
             .db
             .run(move |conn| {
                 let now = this.0.clock.now();
                 let attempt = this.find_attempt(conn, &asked)?;
-                attempt.slots.iter().try_for_each(|slot| {
-                    refuse_blocked(remembered(failed_attempts::find(conn, slot)?, now), now)
-                })
+                for slot in &attempt.slots {
+                    refuse_blocked(remembered(failed_attempts::find(conn, slot)?, now), now)?;
+                }
+                Ok::<_, Error>(attempt)
             })
             .await?;
+        if !self.0.hasher.has_room(attempt.lane(device)) {
+            return Err(HashError::Full.into());
+        }
         let this = self.clone();
         self.0
             .db

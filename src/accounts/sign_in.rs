@@ -4,7 +4,6 @@ use diesel::QueryResult;
 
 use super::guessing::Attempt;
 use super::{Accounts, Device, Error, Profile};
-use crate::actors::hasher::{Class, Lane};
 use crate::auth::refresh::{Credential, CredentialKind};
 use crate::auth::revocation::RevokeReason;
 use crate::clock::Timestamp;
@@ -70,8 +69,7 @@ impl Accounts {
     ) -> Result<Option<Grant>, Error> {
         // A disabled user is nobody: a check that succeeds does less work than one that fails.
         let stored = attempt.user.as_ref().map(|user| user.password_hash.clone());
-        let known = attempt.user.as_ref().filter(|_| attempt.known_device.is_some()).map(|user| user.id);
-        let lane = Lane { known, ..Lane::new(Class::SignIn, device.caller()) };
+        let lane = attempt.lane(&device);
         let verified = self.0.hasher.verify(lane, password.clone(), stored).await?;
         let Some(user) = attempt.user.clone().filter(|_| verified.ok) else {
             return Err(Error::InvalidCredentials);

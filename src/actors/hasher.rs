@@ -133,6 +133,12 @@ impl Hasher {
         self.hashes.run(lane, move || password::verify(&password, stored.as_deref(), cost)).await
     }
 
+    /// Whether a check of a password would be taken now. For work that comes before it and is in vain otherwise.
+    #[must_use]
+    pub fn has_room(&self, lane: Lane) -> bool {
+        self.hashes.has_room(lane)
+    }
+
     /// Follows the chain of a login's refresh tokens, which takes milliseconds, apart from all password work. The
     /// logins take turns.
     ///

@@ -95,11 +95,8 @@ pub fn find_by_username(conn: &mut Conn, username: &Username) -> QueryResult<Opt
 
 /// The user of this name. Without one, the row that follows is read for nothing: the work is the same.
 pub fn find_by_username_alike(conn: &mut Conn, folded: &str) -> QueryResult<Option<User>> {
-    let row: Option<User> = users::table
-        .filter(users::username.ge(folded))
-        .order(users::username)
-        .first(conn)
-        .optional()?;
+    let row: Option<User> =
+        users::table.filter(users::username.ge(folded)).order(users::username).first(conn).optional()?;
     Ok(row.filter(|row| row.username == folded))
 }
 

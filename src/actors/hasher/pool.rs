@@ -37,14 +37,14 @@ impl Pool {
         lane: Lane,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, HashError> {
-        let rank = match lane.class {
-            Class::SignIn => Rank::SignIn,
-            Class::Owner => Rank::Owner,
-            Class::Registration => Rank::Registration,
-            Class::Rating => Rank::Rating,
-        };
+        let rank = rank(lane.class);
         let known = lane.known.filter(|_| rank == Rank::SignIn);
         self.queue(lane.client(), rank, known, lane.caller, work).await
+    }
+
+    /// Whether [`Pool::run`] would take work from this lane now. Always for a known device.
+    pub fn has_room(&self, lane: Lane) -> bool {
+        lane.known.is_some() || !self.shared.lock().queue.refuses(lane.client(), rank(lane.class))
     }
 
     /// The same for work that belongs to a login and is wanted whether or not its client still is there.
@@ -108,6 +108,15 @@ impl Pool {
     pub fn counts(&self) -> Counts {
         let state = self.shared.lock();
         Counts { waiting: state.queue.len(), begun: state.begun }
+    }
+}
+
+const fn rank(class: Class) -> Rank {
+    match class {
+        Class::SignIn => Rank::SignIn,
+        Class::Owner => Rank::Owner,
+        Class::Registration => Rank::Registration,
+        Class::Rating => Rank::Rating,
     }
 }
 

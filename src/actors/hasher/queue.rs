@@ -143,6 +143,11 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
         }
     }
 
+    /// Whether [`FairQueue::push`] would give work back.
+    pub fn refuses(&self, client: K, rank: Rank) -> bool {
+        self.is_full(rank) && self.loser(client, rank).is_none()
+    }
+
     /// Takes the work whose turn it is.
     pub fn pop(&mut self) -> Option<Next<K, T>> {
         let rank = self.due()?;
@@ -209,11 +214,14 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
         Entry { id, account, work }
     }
 
+    fn is_full(&self, rank: Rank) -> bool {
+        self.len >= self.places
+            || (rank != Rank::Known && self.len - self.known() >= self.places - self.reserved)
+    }
+
     /// Adds work, and pushes other work out if there is no place; gives it back if none makes room for it.
     fn place(&mut self, rank: Rank, client: K, entry: Entry<T>) -> Result<Option<T>, T> {
-        let is_full = self.len >= self.places
-            || (rank != Rank::Known && self.len - self.known() >= self.places - self.reserved);
-        let pushed_out = if is_full {
+        let pushed_out = if self.is_full(rank) {
             let Some((loser, rank)) = self.loser(client, rank) else { return Err(entry.work) };
             self.take(rank, loser, VecDeque::pop_back).map(|entry| entry.work)
         } else {

@@ -317,4 +317,20 @@ proptest! {
         // Four others in its own rank, each turn of which comes once in eight or, for several ranks, in twelve.
         prop_assert!(done <= 5 * 12, "{done} went first");
     }
+
+    #[test]
+    fn what_is_refused_can_be_told_before(
+        flood in prop::collection::vec((0_u8..8, 0..RANKS - 1, 0_u32..9, any::<bool>()), 200)
+    ) {
+        let mut queue = Queue::new(8, 2);
+        for (client, rank, account, pop) in flood {
+            let rank = ALL[rank];
+            let refuses = queue.refuses(client, rank);
+            let pushed = push(&mut queue, client, rank, account, 0);
+            prop_assert!(rank == Rank::Known || refuses == matches!(pushed, Pushed::Full(_)));
+            if pop {
+                queue.pop();
+            }
+        }
+    }
 }

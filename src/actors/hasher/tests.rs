@@ -54,6 +54,8 @@ async fn a_full_queue_is_an_answer() {
     for _ in 0..QUEUE_PER_WORKER {
         waiting.push(queue(&hasher.hashes, lane(Class::SignIn, 1), "x", &done));
     }
+    assert!(!hasher.has_room(lane(Class::SignIn, 1)), "and it can be asked before");
+    assert!(hasher.has_room(lane(Class::SignIn, 2)));
     let refused = queue(&hasher.hashes, lane(Class::SignIn, 1), "y", &done);
     assert_eq!(refused.await.unwrap(), Err(HashError::Full));
     // A flood makes room for others; what gives way is answered.
