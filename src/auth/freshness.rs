@@ -37,7 +37,8 @@ pub struct Freshness {
     polled: AtomicU64,
     /// When a poll last ended a time in which nothing was known.
     regained: AtomicU64,
-    gaps: watch::Sender<()>,
+    /// Says that a poll went well.
+    polls: watch::Sender<()>,
 }
 
 /// The process' real life, whatever a test's clock says.
@@ -57,7 +58,7 @@ impl Default for Freshness {
             watched: AtomicBool::new(false),
             polled: AtomicU64::new(0),
             regained: AtomicU64::new(0),
-            gaps: watch::Sender::new(()),
+            polls: watch::Sender::new(()),
         }
     }
 }
@@ -86,8 +87,9 @@ impl Freshness {
             let before = self.polled.swap(began, Ordering::AcqRel);
             if !stopped && has_passed(before, now, LIMIT) {
                 self.regained.store(now, Ordering::Release);
-                self.gaps.send_replace(());
             }
+            // Without a gap, too: a caller may have begun to wait since `now` was read.
+            self.polls.send_replace(());
         }
         stopped
     }
@@ -122,9 +124,9 @@ impl Freshness {
 
     /// Waits until what is known is fresh. Polls that fail wake no caller.
     pub async fn regained(&self) {
-        let mut gaps = self.gaps.subscribe();
+        let mut polls = self.polls.subscribe();
         // The sender lives in `self`: waiting for it is never an error.
-        while !self.is_sure() && gaps.changed().await.is_ok() {}
+        while !self.is_sure() && polls.changed().await.is_ok() {}
     }
 
     /// The same, but not for long.
@@ -165,6 +167,21 @@ mod tests {
         // A poll that was under way when the process was stopped.
         assert!(freshness.ended(ago, true));
         assert_eq!(freshness.knowledge(), Knowledge::Stale);
+    }
+
+    #[test]
+    fn who_began_to_wait_while_a_poll_ended_in_time_waits_no_longer() {
+        let freshness = Freshness::default();
+        let began = freshness.begin();
+        let limit = u64::try_from(LIMIT.as_millis()).unwrap();
+        let before = began - limit;
+        freshness.polled.store(before, Ordering::Release);
+        let mut waiting = Box::pin(freshness.regained());
+        assert!((&mut waiting).now_or_never().is_none());
+        // A moment before the last one was too old.
+        assert!(!freshness.ended_at(began, before + limit - 1, true));
+        assert_eq!(freshness.knowledge(), Knowledge::Fresh, "there was no gap");
+        assert!((&mut waiting).now_or_never().is_some());
     }
 
     #[test]
