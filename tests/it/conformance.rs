@@ -42,7 +42,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for Echo {
 
 async fn echo(request: HttpRequest, payload: web::Payload) -> actix_web::Result<HttpResponse> {
     let limits = Limits { first_frame: LARGEST, frame: LARGEST, fragments: 1 << 20, outbox: 2 * LARGEST };
-    Ok(websocket::open(&request, payload, limits, None, Echo).map_err(ErrorBadRequest)?)
+    websocket::open(&request, payload, limits, None, Echo).map_err(ErrorBadRequest)
 }
 
 #[actix_web::test]
