@@ -145,7 +145,7 @@ pub fn count_live(conn: &mut Conn, users: &[UserId], now: Timestamp) -> QueryRes
 }
 
 /// Replaces the credential `old` by `new` and moves the login's end. Answers whether it was still the current one of a
-/// login that stands.
+/// login that stands. When and what it replaced is for people who read the table, and for versions before this one.
 pub fn rotate(
     conn: &mut Conn,
     id: LoginId,

@@ -17,7 +17,7 @@ use super::extract::BODY_TIMEOUT;
 use super::trace::Quiet;
 use super::ws::FRAGMENTS;
 use super::{Site, handshake, limit};
-use crate::actors::carrier::handshake::check;
+use crate::actors::carrier::handshake::{HandshakeError, check};
 use crate::actors::carrier::socketio::engine::{
     Answer, Engine, Engines, Handle, Incoming, Refusal, Transport,
 };
@@ -138,6 +138,12 @@ pub fn configure(cfg: &mut web::ServiceConfig, path: &str, door: Door) {
         web::resource(format!("{bare}/socket.io{{rest:[a-z.]*\\.js(?:\\.map)?}}"))
             .default_service(web::to(client_file)),
     );
+}
+
+/// The answer to a bad handshake. One without any mark of a handshake has lost them: its query says what it is.
+fn refuse_websocket(request: &HttpRequest, error: HandshakeError) -> ApiError {
+    let lost = error == HandshakeError::NotWanted;
+    handshake::refuse(request, if lost { HandshakeError::UpgradeLost } else { error })
 }
 
 /// Whether a request asks for Engine.IO, wherever it has come to.
@@ -354,7 +360,7 @@ impl Door {
     fn open_websocket(&self, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
         let response = match check(request) {
             Ok(()) => self.above.enter_websocket(Arrival { door: self, request, payload }),
-            Err(error) => Err(handshake::refuse(request, error)),
+            Err(error) => Err(refuse_websocket(request, error)),
         };
         response.unwrap_or_else(|error| error.error_response())
     }
@@ -380,7 +386,7 @@ impl Door {
                 }
                 response
             }
-            Err(error) => handshake::refuse(request, error).error_response(),
+            Err(error) => refuse_websocket(request, error).error_response(),
         }
     }
 

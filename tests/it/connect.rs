@@ -445,12 +445,18 @@ async fn who_is_not_there_or_somebody_else_is_code_3() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let ssh: SocketAddr = speaks("SSH-2.0-OpenSSH_9.9\r\n").await;
     let web = speaks("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
+    let moved =
+        speaks("HTTP/1.1 301 Moved Permanently\r\nlocation: https://h/\r\ncontent-length: 0\r\n\r\n").await;
     let cut = speaks("Usern").await;
     for (url, words) in [
         (format!("tcp://{nobody}"), "cannot connect to 127.0.0.1:"),
         (format!("ws://{nobody}"), "cannot connect to 127.0.0.1:"),
         (format!("tcp://{ssh}"), "does not speak as Doorward does"),
         (format!("ws://{web}"), "the server answered 404"),
+        (
+            format!("http://{moved}"),
+            "the server answered 301 Moved Permanently to /api/login, which leads elsewhere",
+        ),
         (format!("tcp://{cut}"), "cannot connect"),
     ] {
         let script = command(&[&url, "--username", "ann"]);

@@ -102,6 +102,13 @@ async fn a_handshake_whose_upgrade_got_lost_names_the_proxy() {
             assert_eq!(logged("upgrade_lost", &client), 1, "{client}");
         }
     }
+    // Of a browser or of Socket.IO, through a proxy that takes out all of it.
+    for (path, header) in
+        [("/ws", "sec-fetch-mode: websocket"), ("/socket.io/?EIO=4&transport=websocket", "a: b")]
+    {
+        let answer = ask(app.address, &format!("GET {path} HTTP/1.1"), &[header]).await;
+        assert_eq!((answer.status, &problem(&answer)["code"]), (426, &json!("upgrade_lost")), "{path}");
+    }
     // A person with a browser is told what this is.
     let answer = ask(app.address, "GET /ws HTTP/1.1", &["x-forwarded-for: 198.51.100.99"]).await;
     assert_eq!((answer.status, &problem(&answer)["code"]), (426, &json!("upgrade_required")));

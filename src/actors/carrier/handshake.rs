@@ -15,6 +15,9 @@ use base64::prelude::BASE64_STANDARD;
 /// The one version there is.
 pub const VERSION: &str = "13";
 
+/// What a browser wants of a request (<https://www.w3.org/TR/fetch-metadata/>).
+const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+
 /// Why a request opens no WebSocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HandshakeError {
@@ -76,7 +79,9 @@ pub fn check(request: &HttpRequest) -> Result<(), HandshakeError> {
     if !names(request, &UPGRADE, "websocket") {
         let marks =
             [SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL];
-        let wanted = marks.iter().any(|name| request.headers().contains_key(name));
+        let wanted = marks.iter().any(|name| request.headers().contains_key(name))
+            // Browsers, through a proxy that takes out more.
+            || names(request, &FETCH_MODE, "websocket");
         return Err(if wanted { HandshakeError::UpgradeLost } else { HandshakeError::NotWanted });
     }
     if *request.method() != Method::GET {
@@ -205,6 +210,8 @@ mod tests {
         assert_eq!(outcome(with("upgrade", &["h2c"])), Err(UpgradeLost));
         assert_eq!(outcome(request([GOOD[3]])), Err(UpgradeLost));
         assert_eq!(outcome(request([GOOD[2]])), Err(UpgradeLost));
+        assert_eq!(outcome(request([("sec-fetch-mode", "websocket")])), Err(UpgradeLost));
+        assert_eq!(outcome(request([("sec-fetch-mode", "navigate")])), Err(NotWanted));
         // As nginx asks for it that was told of no upgrade.
         let request = request([("connection", "close"), GOOD[2], GOOD[3]]).version(Version::HTTP_10);
         assert_eq!(outcome(request), Err(UpgradeLost));

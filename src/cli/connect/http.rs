@@ -84,10 +84,12 @@ impl Api {
             }
             status => {
                 let base = &self.target.base;
-                let hint = if status == StatusCode::NOT_FOUND {
-                    "; the URL's path is what the server's own paths follow"
-                } else {
-                    ""
+                let hint = match status {
+                    StatusCode::NOT_FOUND => "; the URL's path is what the server's own paths follow",
+                    status if status.is_redirection() => {
+                        ", which leads elsewhere: perhaps the URL begins with wss:// or has another path"
+                    }
+                    _ => "",
                 };
                 Err(Trouble::Unreachable(format!("the server answered {status} to {base}{path}{hint}")))
             }

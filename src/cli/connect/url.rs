@@ -153,7 +153,7 @@ mod tests {
             assert_eq!(target.http("/x"), http, "{text}");
             match socket {
                 Some(socket) => {
-                    assert_eq!((&target.door, &*target.socket()), (&Door::WebSocket, socket), "{text}")
+                    assert_eq!((&target.door, &*target.socket()), (&Door::WebSocket, socket), "{text}");
                 }
                 None => assert_eq!(target.door, Door::Tcp, "{text}"),
             }
