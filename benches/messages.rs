@@ -110,7 +110,7 @@ async fn connect() -> (WebSocket, BoxBody) {
         .to_http_parts();
     let payload = web::Payload::from_request(&request, &mut payload).await.expect("a payload is taken once");
     let kept = Rc::new(RefCell::new(None));
-    let response = websocket::open(&request, payload, LIMITS, &[], |socket| {
+    let response = websocket::open(&request, payload, LIMITS, None, |socket| {
         kept.replace(Some(socket));
         Nobody
     })

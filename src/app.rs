@@ -202,7 +202,7 @@ impl Application {
     /// # Errors
     /// If the server cannot start.
     pub async fn run_until_stopped(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-        let connections = Connections::new(&self.config, self.deadlines);
+        let connections = Connections::new(&self.config, self.deadlines, self.rates.mistakes());
         let server = self.serve(&connections)?;
         // The server has its own: once those are closed, nobody must wait for an answer here.
         drop((self.listener, self.tcp));
@@ -369,6 +369,7 @@ impl Application {
                 pong_timeout: Some(self.config.socketio.ping_timeout),
             },
             events: Arc::clone(&self.additions.events),
+            mistakes: self.rates.mistakes().clone(),
         }
     }
 }

@@ -13,6 +13,7 @@ use diesel::result::{DatabaseErrorKind as Kind, Error as DieselError};
 use serde::Serialize;
 
 use crate::accounts::Error;
+use crate::actors::carrier::handshake;
 use crate::actors::db::DbError;
 use crate::actors::hasher::HashError;
 use crate::auth::tokens::TokenError;
@@ -123,6 +124,12 @@ impl ApiError {
     #[must_use]
     pub fn rename_field(self, from: &str, to: &str) -> Self {
         if self.field.as_deref() == Some(from) { Self { field: Some(to.to_owned()), ..self } } else { self }
+    }
+
+    /// The same with another sentence.
+    #[must_use]
+    pub(crate) fn with_detail(self, detail: impl Into<String>) -> Self {
+        Self { detail: detail.into(), ..self }
     }
 
     /// The field that it is about, if it is about one.
@@ -306,8 +313,10 @@ impl ResponseError for ApiError {
             response.insert_header((header::RETRY_AFTER, self.retry_after.unwrap_or(RETRY_AFTER)));
         }
         if self.status == StatusCode::UPGRADE_REQUIRED {
-            // RFC 9110 section 15.5.22.
-            response.insert_header((header::UPGRADE, "websocket"));
+            // RFC 9110 section 15.5.22, RFC 6455 section 4.4.
+            response
+                .insert_header((header::UPGRADE, "websocket"))
+                .insert_header((header::SEC_WEBSOCKET_VERSION, handshake::VERSION));
         }
         if let Some(allow) = self.allow {
             response.insert_header((header::ALLOW, allow));

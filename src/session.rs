@@ -131,7 +131,7 @@ impl Unauthenticated {
         match message.request {
             Request::Join { open: true, .. } => Effect::Join,
             Request::Auth { .. } | Request::Join { .. } => Effect::Verify,
-            Request::Event { .. } | Request::Invalid { .. } => Effect::Close(CloseReason::Unauthorized),
+            Request::Event { .. } | Request::Invalid { .. } => Effect::Close(CloseReason::NoSignIn),
             Request::Nothing => Effect::Nothing,
         }
     }

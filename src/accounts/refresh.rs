@@ -1,6 +1,5 @@
 //! Staying signed in: refresh tokens that change at every use.
 
-use chrono::TimeDelta;
 use diesel::QueryResult;
 
 use super::{Accounts, Error, Grant};
@@ -13,20 +12,18 @@ use crate::models::audit_events::Action;
 use crate::models::logins::{self, LiveLogin, LoginKind, Scope};
 use crate::models::users::{self, User};
 
-/// How long a token that was just used still yields its successor: two tabs may race, an answer may get lost.
-const GRACE: TimeDelta = TimeDelta::seconds(30);
-
 enum Outcome {
     Granted(Box<User>, Credential, Timestamp),
-    /// Neither the current token nor the one before, and without a tag; this is the hash of the current one.
+    /// Neither the current token nor the one before it, and without a tag; this is the hash of the current one.
     Unknown(String),
     Refused,
 }
 
 impl Accounts {
-    /// Changes a refresh token for the next one and an access token (RFC 6749 section 6). A token that comes
-    /// back after its successor was used revokes the login: one of the two who have it is a thief (RFC 9700
-    /// section 4.14.2).
+    /// Changes a refresh token for its successor and an access token (RFC 6749 section 6). As long as the successor
+    /// was never presented, the same token yields the same successor again: the answer may have been lost, or two
+    /// tabs may race. A token that comes back after its successor was presented revokes the login: one of the two
+    /// who have it is a thief (RFC 9700 section 4.14.2).
     ///
     /// # Errors
     /// [`Error::InvalidRefreshToken`], those of the database.
@@ -92,17 +89,19 @@ impl Accounts {
             let Some(user) = users::find_active(conn, login.user_id)? else {
                 return Ok((Outcome::Refused, None));
             };
-            let (hash, next) = (presented.hash(), this.0.credentials.next(&presented));
-            let next_hash = next.hash();
-            let expires_at = now + this.0.refresh_ttl;
-            let known = if login.refresh_hash.as_deref() == Some(&hash) {
-                logins::rotate(conn, login.id, (&hash, &next_hash), now, expires_at)?
-            } else if login.refresh_hash.as_deref() == Some(&next_hash) && in_grace(&login, now) {
-                // The same successor as the one who came first was given.
-                logins::touch(conn, login.id, now, expires_at)?;
-                true
-            } else {
-                false
+            let next = this.0.credentials.next(&presented);
+            let (hash, next_hash) = (presented.hash(), next.hash());
+            let known = match place(&login, &hash, &next_hash) {
+                Place::Current => {
+                    let expires_at = now + this.0.refresh_ttl;
+                    logins::rotate(conn, login.id, (&hash, &next_hash), now, expires_at)?
+                }
+                Place::Previous => {
+                    // Only seen: repeats alone do not keep a login active for ever.
+                    logins::touch(conn, login.id, now, login.expires_at)?;
+                    true
+                }
+                Place::Neither => false,
             };
             if known {
                 return Ok((Outcome::Granted(Box::new(user), next, now), None));
@@ -124,10 +123,9 @@ impl Accounts {
                 let Some(login) = logins::lock_live(conn, presented.login, now)? else {
                     return Ok(((), None));
                 };
-                let (hash, next) = (presented.hash(), this.0.credentials.next(&presented).hash());
-                let current = login.refresh_hash.as_deref();
-                let good = current == Some(&hash) || current == Some(&next) && in_grace(&login, now);
-                let scope = if good { None } else { Some(this.note_reuse(conn, &login, now)?) };
+                let (hash, next_hash) = (presented.hash(), this.0.credentials.next(&presented).hash());
+                let reused = place(&login, &hash, &next_hash) == Place::Neither;
+                let scope = if reused { Some(this.note_reuse(conn, &login, now)?) } else { None };
                 Ok::<_, Error>(((), scope))
             })
             .await
@@ -185,6 +183,19 @@ pub(super) fn mark_used(conn: &mut Conn, user: &User) -> QueryResult<()> {
     Ok(())
 }
 
-fn in_grace(login: &LiveLogin, now: Timestamp) -> bool {
-    login.rotated_at.is_some_and(|rotated_at| now - rotated_at <= GRACE)
+/// Where a presented token is in its login's chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Current,
+    /// Its successor is the current one, so nobody has presented that.
+    Previous,
+    Neither,
+}
+
+fn place(login: &LiveLogin, hash: &str, next_hash: &str) -> Place {
+    match login.refresh_hash.as_deref() {
+        Some(current) if current == hash => Place::Current,
+        Some(current) if current == next_hash => Place::Previous,
+        _ => Place::Neither,
+    }
 }

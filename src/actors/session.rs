@@ -21,11 +21,13 @@ use crate::auth::tokens::TokenError;
 use crate::clock::Clock;
 use crate::domain::{Access, SessionId};
 use crate::events::{Emits, Events};
+use crate::limits::{Mistake, Mistakes};
 use crate::protocol::{CloseReason, NamespaceId, ReplyTo, ServerMessage};
 use crate::session::{self, Effect, Rules};
 
-/// How long a client has to answer a close and to read what is left, before it is cut.
+/// How long a client has to answer a close and to read what is left, before it is cut; and one whose frames are broken.
 const CLOSING_GRACE: Duration = Duration::from_secs(2);
+const BROKEN_GRACE: Duration = Duration::from_secs(1);
 
 /// Checks an access token: signature, claims, and that its login was not revoked.
 pub type Admit = Arc<dyn Fn(&str) -> Result<Access, TokenError> + Send + Sync>;
@@ -37,6 +39,7 @@ pub struct House {
     pub clock: Clock,
     pub rules: Rules,
     pub events: Arc<Events>,
+    pub mistakes: Mistakes,
 }
 
 /// How a socket comes in.
@@ -159,6 +162,11 @@ impl<C: Carrier> Session<C> {
         }
     }
 
+    /// Whether it has to sign in first.
+    pub fn is_stranger(&self) -> bool {
+        matches!(self.rules, Some(session::Session::Unauthenticated(_)))
+    }
+
     /// A sign of life that is no message.
     pub fn heard(&mut self) {
         let now = self.house.clock.instant();
@@ -184,8 +192,12 @@ impl<C: Carrier> Session<C> {
         for (_, handler) in self.handling.drain(..) {
             context.cancel_future(handler);
         }
+        if reason.is_misplaced_token() {
+            self.house.mistakes.note(Mistake::MisplacedToken, self.address);
+        }
         if self.carrier.close(reason) {
-            self.arm(self.house.clock.instant() + CLOSING_GRACE, context);
+            let grace = if reason.is_broken_frame() { BROKEN_GRACE } else { CLOSING_GRACE };
+            self.arm(self.house.clock.instant() + grace, context);
         } else {
             context.stop();
         }

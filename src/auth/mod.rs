@@ -10,4 +10,5 @@ pub mod password;
 pub mod refresh;
 pub mod revocation;
 pub mod secret;
+pub mod token_shape;
 pub mod tokens;

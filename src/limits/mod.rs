@@ -2,6 +2,7 @@
 //! who it is. GCRA by `governor`; one network is what [`domain::network`] says. In a cluster each node counts for
 //! itself.
 
+mod mistakes;
 mod networks;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,8 @@ use self::networks::Networks;
 use crate::clock::Clock;
 use crate::config::{self, Rate};
 use crate::domain;
+
+pub use mistakes::{Mistake, Mistakes};
 
 /// Networks that one limit counts apart: about 4 MB when there are so many.
 const MAX_NETWORKS: usize = 100_000;
@@ -166,6 +169,7 @@ pub struct RateLimits(Arc<Inner>);
 struct Inner {
     limiters: [Option<Limiter>; Limit::ALL.len()],
     explanations: Limiter,
+    mistakes: Mistakes,
 }
 
 impl RateLimits {
@@ -182,7 +186,7 @@ impl RateLimits {
         let count = NonZeroU32::new(EXPLANATIONS).unwrap_or(NonZeroU32::MIN);
         let rate = Rate { count, per: Duration::from_mins(1) };
         let explanations = Limiter::new(Limit::Handshake, rate, clock, max);
-        Self(Arc::new(Inner { limiters, explanations }))
+        Self(Arc::new(Inner { limiters, explanations, mistakes: Mistakes::new(clock) }))
     }
 
     /// Counts one more from this address. None if the limit is off.
@@ -202,8 +206,15 @@ impl RateLimits {
         self.limiter(limit).map_or(Ok(()), |limiter| limiter.peek(address))
     }
 
-    /// Whether a browser that is over its limit of handshakes, or whose page's origin is not allowed, is to be told by
-    /// a close code. A few a minute are: past that, a refused handshake costs no upgrade.
+    /// What clients get wrong, for the log.
+    #[must_use]
+    pub fn mistakes(&self) -> &Mistakes {
+        &self.0.mistakes
+    }
+
+    /// Whether a client is to be told by a close code why its handshake is refused: a browser that is over its limit
+    /// of handshakes, or whose page's origin is not allowed, or a client whose token is in the wrong place. A few a
+    /// minute are: past that, a refused handshake costs no upgrade.
     #[must_use]
     pub fn may_explain(&self, address: IpAddr) -> bool {
         self.0.explanations.check(address).is_ok()

@@ -42,9 +42,6 @@ pub struct LiveLogin {
     pub user_id: UserId,
     pub kind: String,
     pub refresh_hash: Option<String>,
-    /// What `refresh_hash` was until `rotated_at`.
-    pub previous_hash: Option<String>,
-    pub rotated_at: Option<Timestamp>,
     pub user_agent: Option<String>,
     pub ip: Option<String>,
     pub created_at: Timestamp,
@@ -58,8 +55,6 @@ const LIVE: (
     logins::user_id,
     logins::kind,
     logins::refresh_hash,
-    logins::previous_hash,
-    logins::rotated_at,
     logins::user_agent,
     logins::ip,
     logins::created_at,
@@ -70,8 +65,6 @@ const LIVE: (
     logins::user_id,
     logins::kind,
     logins::refresh_hash,
-    logins::previous_hash,
-    logins::rotated_at,
     logins::user_agent,
     logins::ip,
     logins::created_at,
@@ -152,7 +145,7 @@ pub fn count_live(conn: &mut Conn, users: &[UserId], now: Timestamp) -> QueryRes
 }
 
 /// Replaces the credential `old` by `new` and moves the login's end. Answers whether it was still the current one of a
-/// login that stands.
+/// login that stands. When and what it replaced is for people who read the table, and for versions before this one.
 pub fn rotate(
     conn: &mut Conn,
     id: LoginId,

@@ -33,6 +33,14 @@ pub enum CloseReason {
     BadMessage,
     /// A token that is not good, or somebody else's.
     Unauthorized,
+    /// A token where it is not looked for: in the address, in another header, as a subprotocol of its own.
+    MisplacedToken,
+    /// The first message is no sign-in.
+    NoSignIn,
+    /// Socket.IO's CONNECT brings no token.
+    NoAuth,
+    /// A token at the prompts that is not announced as one.
+    BareToken,
     /// An `Origin` that is not on the allow-list.
     Forbidden,
     /// No sign-in in time.
@@ -67,7 +75,9 @@ impl CloseReason {
             Self::Restarting => 1012,
             Self::Overloaded => 1013,
             Self::BadMessage => 4400,
-            Self::Unauthorized => 4401,
+            Self::Unauthorized | Self::MisplacedToken | Self::NoSignIn | Self::NoAuth | Self::BareToken => {
+                4401
+            }
             Self::Forbidden => 4403,
             Self::SignInTimeout | Self::HeartbeatTimeout => 4408,
             Self::TooSlow => 4413,
@@ -91,6 +101,12 @@ impl CloseReason {
             Self::Overloaded => "the server is overloaded",
             Self::BadMessage => "the message is not a JSON object",
             Self::Unauthorized => "the access token is missing or not good",
+            Self::MisplacedToken => {
+                "the token belongs in Authorization: Bearer, the subprotocol bearer.TOKEN, or the first message"
+            }
+            Self::NoSignIn => r#"the first message has to be {"type":"auth","token":"TOKEN"}"#,
+            Self::NoAuth => r#"the access token is missing: it belongs in auth, as {"token":"TOKEN"}"#,
+            Self::BareToken => "a token at this prompt has the word Bearer before it: Bearer TOKEN",
             Self::Forbidden => "this origin is not allowed",
             Self::SignInTimeout => "no sign-in in time",
             Self::HeartbeatTimeout => "no sign of life",
@@ -102,6 +118,19 @@ impl CloseReason {
             Self::PasswordChanged => "the password was changed",
             Self::AccountClosed => "the account was closed",
         }
+    }
+
+    /// Whether the client sent a token, or should have, and did not know where.
+    #[must_use]
+    pub const fn is_misplaced_token(self) -> bool {
+        matches!(self, Self::MisplacedToken | Self::NoSignIn | Self::NoAuth | Self::BareToken)
+    }
+
+    /// Whether the frames are broken: the server closes the connection soon, whatever the client does (RFC 6455
+    /// section 7.1.7).
+    #[must_use]
+    pub const fn is_broken_frame(self) -> bool {
+        matches!(self, Self::ProtocolError | Self::InvalidUtf8 | Self::TooBig)
     }
 
     #[must_use]
@@ -121,6 +150,10 @@ impl CloseReason {
             | Self::TooBig
             | Self::BadMessage
             | Self::Unauthorized
+            | Self::MisplacedToken
+            | Self::NoSignIn
+            | Self::NoAuth
+            | Self::BareToken
             | Self::Forbidden
             | Self::SignedOut
             | Self::PasswordChanged
@@ -140,6 +173,10 @@ impl CloseReason {
             Self::Overloaded => "overloaded",
             Self::BadMessage => "bad_message",
             Self::Unauthorized => "unauthorized",
+            Self::MisplacedToken => "misplaced_token",
+            Self::NoSignIn => "no_sign_in",
+            Self::NoAuth => "no_auth",
+            Self::BareToken => "bare_token",
             Self::Forbidden => "forbidden",
             Self::SignInTimeout => "sign_in_timeout",
             Self::HeartbeatTimeout => "heartbeat_timeout",

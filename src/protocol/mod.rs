@@ -2,9 +2,11 @@
 
 mod close;
 pub mod engineio;
+pub mod first_bytes;
 pub mod json;
 mod message;
 mod payload;
+pub mod prompt;
 pub mod socketio;
 
 pub use close::{CloseReason, Reconnect};

@@ -15,8 +15,9 @@ use serde::Serialize;
 
 use super::extract::BODY_TIMEOUT;
 use super::trace::Quiet;
-use super::ws::{FRAGMENTS, bad_handshake};
-use super::{Site, limit};
+use super::ws::FRAGMENTS;
+use super::{Site, handshake, limit};
+use crate::actors::carrier::handshake::{HandshakeError, check};
 use crate::actors::carrier::socketio::engine::{
     Answer, Engine, Engines, Handle, Incoming, Refusal, Transport,
 };
@@ -26,7 +27,7 @@ use crate::actors::carrier::websocket;
 use crate::actors::session::Session;
 use crate::error::ApiError;
 use crate::events::Events;
-use crate::limits::Limit;
+use crate::limits::{Limit, Mistake};
 use crate::protocol::CloseReason;
 use crate::protocol::engineio::{Packet, decode_payload};
 
@@ -90,7 +91,7 @@ impl Arrival<'_> {
         let limits = self.door.socket_limits();
         let (response, socket, frames) =
             websocket::accept(self.request, self.payload, limits, Arc::clone(&engine))
-                .map_err(bad_handshake)?;
+                .map_err(|error| handshake::refuse(self.request, error))?;
         let opening = self.door.opening(engine.id(), &[]);
         // Nothing was sent before: it fits.
         let _ = engine.push(|queue| queue.text(|out| out.extend_from_slice(opening.as_bytes())));
@@ -111,7 +112,8 @@ impl Arrival<'_> {
         let opening = self.door.opening(&self.door.engines.new_id(), &[]);
         let outbox = self.door.engines.limits().outbox;
         let limits = websocket::Limits { outbox, ..self.door.socket_limits() };
-        open_direct(self.request, self.payload, limits, &opening, events, make).map_err(bad_handshake)
+        open_direct(self.request, self.payload, limits, &opening, events, make)
+            .map_err(|error| handshake::refuse(self.request, error))
     }
 }
 
@@ -130,7 +132,30 @@ pub fn configure(cfg: &mut web::ServiceConfig, path: &str, door: Door) {
         web::resource([format!("{bare}/"), bare.to_owned()])
             .app_data(web::Data::new(door))
             .default_service(web::to(serve)),
+    )
+    // What pages of older applications load from the server itself.
+    .service(
+        web::resource(format!("{bare}/socket.io{{rest:[a-z.]*\\.js(?:\\.map)?}}"))
+            .default_service(web::to(client_file)),
     );
+}
+
+/// The answer to a bad handshake. One without any mark of a handshake has lost them: its query says what it is.
+fn refuse_websocket(request: &HttpRequest, error: HandshakeError) -> ApiError {
+    let lost = error == HandshakeError::NotWanted;
+    handshake::refuse(request, if lost { HandshakeError::UpgradeLost } else { error })
+}
+
+/// Whether a request asks for Engine.IO, wherever it has come to.
+pub(super) fn is_asked_for(request: &HttpRequest) -> bool {
+    !Query::of(request).revision.is_empty()
+}
+
+async fn client_file(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    handshake::note(&request, Mistake::ClientFile);
+    let detail = "The Socket.IO client is not served here: `npm install socket.io-client`, or from a CDN, see \
+                  https://socket.io/docs/v4/client-installation/.";
+    Err(ApiError::new(StatusCode::NOT_FOUND, "not_found", detail))
 }
 
 /// Errors as the reference implementation has them.
@@ -143,6 +168,7 @@ enum Fault {
     BadRequest,
     Forbidden,
     Unsupported,
+    PlainWebSocket,
 }
 
 impl Fault {
@@ -157,6 +183,9 @@ impl Fault {
             Self::BadRequest => (3, "Bad request"),
             Self::Forbidden => (4, "Forbidden"),
             Self::Unsupported => (5, "Unsupported protocol version"),
+            Self::PlainWebSocket => {
+                (5, "Unsupported protocol version: this is Socket.IO, and the plain WebSocket is at /ws")
+            }
         }
     }
 
@@ -250,7 +279,10 @@ impl Door {
     async fn answer(&self, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Fault> {
         let query = Query::of(request);
         if query.revision != REVISION {
-            return Err(Fault::Unsupported);
+            let is_plain = query.revision.is_empty() && handshake::is_wanted(request.headers());
+            let mistake = if is_plain { Mistake::WrongEndpoint } else { Mistake::EngineIoVersion };
+            handshake::note(request, mistake);
+            return Err(if is_plain { Fault::PlainWebSocket } else { Fault::Unsupported });
         }
         let websocket = match &*query.transport {
             "polling" => false,
@@ -326,9 +358,9 @@ impl Door {
     }
 
     fn open_websocket(&self, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
-        let response = match websocket::check(request) {
+        let response = match check(request) {
             Ok(()) => self.above.enter_websocket(Arrival { door: self, request, payload }),
-            Err(error) => Err(bad_handshake(error)),
+            Err(error) => Err(refuse_websocket(request, error)),
         };
         response.unwrap_or_else(|error| error.error_response())
     }
@@ -354,7 +386,7 @@ impl Door {
                 }
                 response
             }
-            Err(error) => bad_handshake(error).error_response(),
+            Err(error) => refuse_websocket(request, error).error_response(),
         }
     }
 

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
 use super::client::client_address;
-use super::{Site, limit};
+use super::{Site, limit, misplaced};
 use crate::accounts::{Accounts, Device};
 use crate::actors::carrier::PeerSocket;
 use crate::actors::hasher::Caller;
@@ -43,7 +43,7 @@ impl FromRequest for SignedIn {
 }
 
 fn signed_in(request: &HttpRequest) -> Result<SignedIn, ApiError> {
-    let token = bearer(request).ok_or_else(ApiError::unauthorized)?;
+    let token = bearer(request).ok_or_else(|| misplaced::unauthorized(request))?;
     // `configure` always sets it; without it nobody is let in.
     let accounts = request.app_data::<web::Data<Accounts>>().ok_or_else(ApiError::unauthorized)?;
     limit::check_refusals_unless(request, || accounts.knows(token))?;
@@ -51,7 +51,7 @@ fn signed_in(request: &HttpRequest) -> Result<SignedIn, ApiError> {
         if error == TokenError::Invalid {
             limit::count_refusal(request);
         }
-        error.into()
+        misplaced::refused(error, token)
     })
 }
 

@@ -6,13 +6,16 @@ pub mod dev_mail;
 mod devices;
 pub mod engineio;
 mod extract;
+mod handshake;
 pub mod health;
 mod keys;
 mod limit;
 mod login;
 mod me;
+mod misplaced;
 mod pages;
 mod password;
+mod prompts;
 mod register;
 mod site;
 pub mod socketio;
@@ -22,7 +25,7 @@ mod tests;
 pub mod trace;
 mod ws;
 
-use actix_web::guard::{Any, Get, Head};
+use actix_web::guard::{Any, Get, Head, fn_guard};
 use actix_web::middleware::Compress;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, Route};
@@ -80,6 +83,8 @@ pub fn configure(
     .service(at("/api/sessions", "GET, HEAD").route(read().to(devices::sessions)));
 
     // Pages
+    let wants_socket = fn_guard(|context| handshake::is_wanted(context.head().headers()));
+    cfg.service(web::resource("/").guard(wants_socket).default_service(web::to(handshake::nowhere)));
     cfg.service(at("/", "GET, HEAD").route(read().to(enter::home)))
         .service(page("/register", read().to(enter::show_register)).post(enter::register))
         .service(page("/login", read().to(enter::show_login)).post(enter::login))
@@ -108,12 +113,14 @@ pub fn configure(
         .service(at("/readyz", "GET, HEAD").route(read().to(health::readyz)));
 
     // Live sockets
-    cfg.service(at("/ws", "GET, HEAD").route(read().to(ws::connect)));
+    for path in ["/ws", "/ws/"] {
+        cfg.service(at(path, "GET, HEAD").route(read().to(ws::connect)));
+    }
 
     // Mails that were kept instead of sent
     cfg.configure(dev_mail::configure);
 
-    cfg.default_service(web::to(|| async { Err::<HttpResponse, _>(ApiError::not_found()) }));
+    cfg.default_service(web::to(handshake::nowhere));
 }
 
 /// GET, and HEAD, which is answered the same without the body (RFC 9110 section 9.3.2).

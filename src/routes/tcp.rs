@@ -1,38 +1,33 @@
 //! The TCP door: the prompts of a sign-in, then a `Session`. It speaks as the threaded server did that it
 //! replaces, so that its clients, `nc` and people come in unchanged.
 
-use std::cmp::Ordering;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Addr;
-use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::prompts::{End, Prompts};
 use crate::accounts::{Accounts, Device, Error};
 use crate::actors::carrier::PeerSocket;
 use crate::actors::carrier::tcp::{self, Connection, FAILURE, Limits, Renew, Tcp};
 use crate::actors::session::{Entry, House, Session};
 use crate::actors::session_manager::WorkerSessions;
+use crate::auth::token_shape;
 use crate::config;
 use crate::domain::{Access, Password};
-use crate::limits::{Limit, RateLimits};
+use crate::limits::{Limit, Mistake, RateLimits};
 use crate::models::logins::LoginKind;
+use crate::protocol::first_bytes::{Spoken, recognize};
 use crate::protocol::{CloseReason, ServerMessage, json};
-
-/// Bytes of an answer: room for a token.
-const MAX_ANSWER: usize = 4 * 1024;
-
-/// An answer without a newline ends when nothing more came for so long: the older system's own client sends
-/// none.
-const SILENCE: Duration = Duration::from_millis(250);
-
-/// For a whole sign-in, once something was typed.
-const TYPING: Duration = Duration::from_mins(1);
 
 /// After a failure to prolong a login.
 const RETRY: Duration = Duration::from_secs(5);
+
+/// What a client of HTTP reads that has come here. It sees the prompt first, so this is for people.
+const HTTP_ELSEWHERE: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n\
+                              This port asks for a username and a password; HTTP has another one.\n";
 
 /// What a worker needs to let TCP connections in.
 #[derive(Clone)]
@@ -119,50 +114,46 @@ impl Door {
         }
     }
 
-    /// Asks who it is. Silence ends it, at the start soon, later when a slow typist would be done.
+    /// Asks who it is.
     async fn sign_in<S>(&self, connection: &mut Connection<S>, address: IpAddr) -> Outcome
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let clock = &self.house.clock;
-        let start = clock.instant();
-        let mut prompts = Prompts { connection, swallow: false };
-        let mut deadline = start + self.limits.auth_timeout;
-        let mut answers = Vec::with_capacity(2);
-        for prompt in ["Username: ", "Password: "] {
-            let asked = async {
-                prompts.say(prompt).await?;
-                prompts.first_byte().await
-            };
-            let outcome = tokio::select! {
-                asked = asked => asked,
-                () = clock.sleep_until(deadline) => Err(Some(CloseReason::SignInTimeout)),
-            };
-            // Who has begun to type is given the time to end.
-            deadline = deadline.max(start + TYPING);
-            let outcome = match outcome {
-                Ok(()) => tokio::select! {
-                    answer = prompts.answer() => answer,
-                    () = clock.sleep_until(deadline) => Err(Some(CloseReason::SignInTimeout)),
-                },
-                Err(end) => Err(end),
-            };
-            match outcome {
-                Ok(answer) => answers.push(answer),
-                Err(None) => return Outcome::Left,
-                Err(Some(reason)) => return Outcome::Refused(told_at_prompt(reason)),
-            }
-            if let [answer] = &answers[..]
-                && let Some(token) = bearer(answer)
-            {
-                return Outcome::In(self.enter((self.house.admit)(token)), None);
-            }
+        let socket = connection.socket;
+        let mut prompts = Prompts::new(connection, &self.house.clock, self.limits.auth_timeout);
+        let username = match prompts.ask("Username: ").await {
+            Ok(username) => username,
+            Err(end) => return self.ended(end, address),
+        };
+        // Its first bytes may have come one by one.
+        if recognize(username.as_bytes()) == Some(Spoken::Http) {
+            return self.ended(End::Foreign(Spoken::Http), address);
         }
-        // Both were asked for, or it would not have come here.
-        let password = Password::typed(answers.pop().unwrap_or_default());
-        let username = answers.pop().unwrap_or_default();
-        let socket = prompts.connection.socket;
-        self.check(username.trim(), password, address, socket).await
+        if let Some(token) = bearer(&username) {
+            return Outcome::In(self.enter((self.house.admit)(token)), None);
+        }
+        if is_bare_token(&username) {
+            self.rates.mistakes().note(Mistake::MisplacedToken, address);
+            return Outcome::Refused([FAILURE.as_bytes(), &goodbye(CloseReason::BareToken)].concat());
+        }
+        match prompts.ask("Password: ").await {
+            Ok(password) => self.check(username.trim(), Password::typed(password), address, socket).await,
+            Err(end) => self.ended(end, address),
+        }
+    }
+
+    /// Without an answer.
+    fn ended(&self, end: End, address: IpAddr) -> Outcome {
+        let (mistake, words) = match end {
+            End::Left => return Outcome::Left,
+            End::Refused(reason) => return Outcome::Refused(told_at_prompt(reason)),
+            End::Foreign(Spoken::Http) => (Mistake::HttpAtPrompts, HTTP_ELSEWHERE),
+            End::Foreign(Spoken::Http2) => (Mistake::Http2, ""),
+            End::Foreign(Spoken::Tls) => (Mistake::Tls, ""),
+            End::Foreign(Spoken::ProxyHeader) => (Mistake::ProxyHeader, ""),
+        };
+        self.rates.mistakes().note(mistake, address);
+        Outcome::Refused(words.as_bytes().to_vec())
     }
 
     async fn check(
@@ -238,79 +229,16 @@ impl Door {
     }
 }
 
-/// Asks and is answered. An error is why it must end, or nothing if the client has gone.
-struct Prompts<'a, S> {
-    connection: &'a mut Connection<S>,
-    /// The answer before ended by silence: a newline that follows late is its own.
-    swallow: bool,
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Prompts<'_, S> {
-    async fn say(&mut self, prompt: &str) -> Result<(), Option<CloseReason>> {
-        let said = async {
-            self.connection.stream.write_all(prompt.as_bytes()).await?;
-            self.connection.stream.flush().await
-        };
-        said.await.map_err(|_| None)
-    }
-
-    async fn first_byte(&mut self) -> Result<(), Option<CloseReason>> {
-        loop {
-            if std::mem::take(&mut self.swallow) {
-                let late = match &self.connection.unused[..] {
-                    [b'\r', b'\n', ..] => 2,
-                    [b'\n', ..] => 1,
-                    rest => {
-                        self.swallow = rest.is_empty() || rest == b"\r";
-                        0
-                    }
-                };
-                drop(self.connection.unused.split_to(late));
-            }
-            if !self.connection.unused.is_empty() && !self.swallow {
-                return Ok(());
-            }
-            match self.connection.read_more().await {
-                Ok(1..) => {}
-                Ok(0) | Err(_) => return Err(None),
-            }
-        }
-    }
-
-    async fn answer(&mut self) -> Result<String, Option<CloseReason>> {
-        loop {
-            if let Some(line) = self.connection.take_line() {
-                return bounded(&line);
-            }
-            // Not over it: a longer one cannot become a good answer.
-            if self.connection.unused.len() > MAX_ANSWER {
-                return Err(Some(CloseReason::TooBig));
-            }
-            #[expect(clippy::disallowed_methods, reason = "a real client's pace; no rule depends on it")]
-            match tokio::time::timeout(SILENCE, self.connection.read_more()).await {
-                Ok(Ok(1..)) => {}
-                Ok(Err(_)) => return Err(None),
-                Ok(Ok(0)) => return bounded(&self.connection.unused.split()),
-                Err(_) => {
-                    self.swallow = true;
-                    return bounded(&self.connection.unused.split());
-                }
-            }
-        }
-    }
-}
-
-fn bounded(answer: &BytesMut) -> Result<String, Option<CloseReason>> {
-    match answer.len().cmp(&MAX_ANSWER) {
-        Ordering::Greater => Err(Some(CloseReason::TooBig)),
-        // What is no text is nobody's name and nobody's password.
-        _ => Ok(String::from_utf8_lossy(answer).into_owned()),
-    }
-}
-
 fn bearer(answer: &str) -> Option<&str> {
-    let (scheme, token) = answer.split_once(' ')?;
+    let (scheme, token) = answer.trim_start().split_once([' ', '\t'])?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// A token as other transports take it, which is no username.
+fn is_bare_token(answer: &str) -> bool {
+    let answer = answer.trim();
+    let begins = |word: &str| answer.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word));
+    token_shape::is_jwt(answer) || answer.starts_with('{') || begins("authorization:") || begins("bearer:")
 }
 
 fn goodbye(reason: CloseReason) -> Vec<u8> {

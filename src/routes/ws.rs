@@ -5,14 +5,16 @@ use actix_web::http::header::{AUTHORIZATION, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::extract::bearer;
-use super::{Site, limit};
-use crate::actors::carrier::websocket::{self, HandshakeError, Limits};
+use super::misplaced::Place;
+use super::{Site, engineio, handshake, limit, misplaced};
+use crate::actors::carrier::handshake::check;
+use crate::actors::carrier::websocket::{self, Limits};
 use crate::actors::session::{Entry, House, Session};
 use crate::actors::session_manager::WorkerSessions;
-use crate::auth::tokens::TokenError;
+use crate::auth::token_shape;
 use crate::error::ApiError;
-use crate::limits::Limit;
-use crate::protocol::{BEARER_SUBPROTOCOL, CloseReason, SUBPROTOCOL};
+use crate::limits::{Limit, Mistake};
+use crate::protocol::{CloseReason, SUBPROTOCOL};
 
 /// Bytes of a frame before sign-in: room for a token.
 pub(super) const FIRST_FRAME: usize = 4 * 1024;
@@ -37,7 +39,10 @@ pub(super) async fn connect(
         fragments: FRAGMENTS,
         outbox: site.sockets.max_outbox,
     };
-    websocket::check(&request).map_err(bad_handshake)?;
+    if engineio::is_asked_for(&request) {
+        return Err(socketio_here(&request));
+    }
+    check(&request).map_err(|error| handshake::refuse(&request, error))?;
     let entry = match enter(&request, &site, &house)? {
         Some(Entry::SignedIn(_)) if sessions.is_full() => Entry::Refused(CloseReason::Overloaded),
         Some(entry) => entry,
@@ -45,10 +50,45 @@ pub(super) async fn connect(
         None => Entry::Waiting(sessions.wait(address).ok_or_else(too_many_waiting)?),
     };
     let sessions = sessions.get_ref().clone();
-    websocket::open(&request, payload, limits, &[SUBPROTOCOL], |socket| {
+    let protocol = answered_protocol(&request);
+    websocket::open(&request, payload, limits, protocol, |socket| {
         Session::new(socket, house.into_inner(), sessions, address, entry)
     })
-    .map_err(bad_handshake)
+    .map_err(|error| handshake::refuse(&request, error))
+}
+
+/// A client of Socket.IO whose `path` leads here.
+fn socketio_here(request: &HttpRequest) -> ApiError {
+    handshake::note(request, Mistake::WrongEndpoint);
+    let detail = "This is the plain WebSocket. A Socket.IO client connects to /socket.io/, its default `path`, unless \
+                  the server has another one.";
+    ApiError::new(StatusCode::BAD_REQUEST, "wrong_endpoint", detail)
+}
+
+/// The subprotocols that a client offers, in its order.
+fn offers(request: &HttpRequest) -> impl Iterator<Item = &str> {
+    let lines = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim).filter(|offer| !offer.is_empty())
+}
+
+/// The one that is answered: ours wherever it is offered. A browser fails the connection if none of its offers is
+/// answered, and would not see a close code either: so one who offers nothing but a token gets that offer back.
+fn answered_protocol(request: &HttpRequest) -> Option<&str> {
+    if offers(request).any(|offer| offer == SUBPROTOCOL) {
+        return Some(SUBPROTOCOL);
+    }
+    let is_token = |offer: &&str| misplaced::bearer_protocol(offer).is_some();
+    let chosen = match misplaced::find(request) {
+        // It is told what is wrong, by whichever word is no token.
+        Some(Place::Subprotocol) => {
+            offers(request).find(|offer| !token_shape::is_jwt(offer)).or_else(|| offers(request).next())
+        }
+        _ => offers(request).find(is_token),
+    };
+    if chosen.is_none() && offers(request).next().is_some() {
+        handshake::note(request, Mistake::Subprotocols);
+    }
+    chosen
 }
 
 /// What only a browser sends: an origin, or a token among the subprotocols.
@@ -57,16 +97,12 @@ fn is_browser(request: &HttpRequest) -> bool {
 }
 
 fn subprotocol_token(request: &HttpRequest) -> Option<&str> {
-    request
-        .headers()
-        .get_all(SEC_WEBSOCKET_PROTOCOL)
-        .filter_map(|header| header.to_str().ok())
-        .flat_map(|header| header.split(','))
-        .find_map(|protocol| protocol.trim().strip_prefix(BEARER_SUBPROTOCOL))
+    offers(request).find_map(misplaced::bearer_protocol)
 }
 
-/// How this handshake comes in, if it says. A browser cannot read a refused handshake, so what only a browser
-/// sends (an origin, a token among the subprotocols) is answered by a close code instead, a few times a minute.
+/// How this handshake comes in, if it says. A browser cannot read a refused handshake, and many libraries show no more
+/// than its status. So what only a browser sends (an origin, a token among the subprotocols), and a token in the wrong
+/// place, is answered by a close code and a sentence instead, a few times a minute.
 fn enter(request: &HttpRequest, site: &Site, house: &House) -> Result<Option<Entry>, ApiError> {
     let (rates, address) = limit::limits(request)?;
     let headers = request.headers();
@@ -85,13 +121,21 @@ fn enter(request: &HttpRequest, site: &Site, house: &House) -> Result<Option<Ent
         Err(error) => return Err(error),
     }
     if headers.contains_key(AUTHORIZATION) {
-        let token = bearer(request).ok_or(TokenError::Invalid)?;
-        return Ok(Some(Entry::SignedIn((house.admit)(token)?)));
+        let token = bearer(request).ok_or_else(|| misplaced::unauthorized(request))?;
+        let access = (house.admit)(token).map_err(|error| misplaced::refused(error, token))?;
+        return Ok(Some(Entry::SignedIn(access)));
     }
-    Ok(subprotocol_token(request).map(|token| match (house.admit)(token) {
-        Ok(access) => Entry::SignedIn(access),
-        Err(error) => Entry::BadToken(error),
-    }))
+    if let Some(token) = subprotocol_token(request) {
+        return Ok(Some(match (house.admit)(token) {
+            Ok(access) => Entry::SignedIn(access),
+            Err(error) => Entry::BadToken(error),
+        }));
+    }
+    match misplaced::find(request) {
+        None => Ok(None),
+        Some(_) if rates.may_explain(address) => Ok(Some(Entry::Refused(CloseReason::MisplacedToken))),
+        Some(_) => Err(misplaced::unauthorized(request)),
+    }
 }
 
 fn forbidden_origin() -> ApiError {
@@ -101,15 +145,4 @@ fn forbidden_origin() -> ApiError {
 pub(super) fn too_many_waiting() -> ApiError {
     let detail = "Too many sockets of this address have not signed in yet.";
     ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_waiting", detail)
-}
-
-pub(super) fn bad_handshake(error: HandshakeError) -> ApiError {
-    match error {
-        // The second is a HEAD: a handshake is a GET.
-        HandshakeError::NoWebsocketUpgrade | HandshakeError::GetMethodRequired => {
-            let detail = "This is a WebSocket: connect with a WebSocket client.";
-            ApiError::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", detail)
-        }
-        error => ApiError::new(StatusCode::BAD_REQUEST, "bad_handshake", error.to_string()),
-    }
 }

@@ -54,7 +54,7 @@ fn a_stranger_may_only_sign_in() {
     assert!(matches!(receive(&mut session, r#"{"type":"auth","token":"t"}"#, now), Effect::Verify));
     for text in [r#"{"type":"secret"}"#, "{}"] {
         let effect = receive(&mut Session::new(RULES, now), text, now);
-        assert!(matches!(effect, Effect::Close(CloseReason::Unauthorized)));
+        assert!(matches!(effect, Effect::Close(CloseReason::NoSignIn)));
     }
 }
 
@@ -120,7 +120,7 @@ fn only_who_is_in_may_watch_the_sessions() {
     let mut somebody = signed_in(now, Duration::from_mins(15));
     assert!(matches!(receive(&mut somebody, text, now), Effect::WatchSessions));
     let mut stranger = Session::new(RULES, now);
-    assert!(matches!(receive(&mut stranger, text, now), Effect::Close(CloseReason::Unauthorized)));
+    assert!(matches!(receive(&mut stranger, text, now), Effect::Close(CloseReason::NoSignIn)));
     let mut guest = Session::Guest(Unauthenticated::new(RULES, now).let_in());
     assert!(matches!(receive(&mut guest, text, now), Effect::Send(ServerMessage::Error { .. })));
 }

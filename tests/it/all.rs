@@ -61,3 +61,4 @@ mod tls;
 mod tokens;
 mod watching;
 mod websocket;
+mod wrong_clients;

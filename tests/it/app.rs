@@ -199,6 +199,17 @@ impl TestApp {
         self.clock.advance(by);
     }
 
+    /// Lets time pass, faster than it does, until this is done.
+    pub async fn passing<F: Future>(&self, wait: F) -> F::Output {
+        let mut wait = std::pin::pin!(wait);
+        loop {
+            match tokio::time::timeout(Duration::from_millis(10), &mut wait).await {
+                Ok(done) => return done,
+                Err(_) => self.advance(Duration::from_millis(50)),
+            }
+        }
+    }
+
     /// Any request, with headers.
     pub async fn call(
         &self,

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, StreamHandler, WrapFuture};
+use actix_web::error::ErrorBadRequest;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use doorward::actors::carrier::websocket::{
     self, Incoming, Limits, Message, ProtocolError, WebSocket, WebsocketContext,
@@ -41,7 +42,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for Echo {
 
 async fn echo(request: HttpRequest, payload: web::Payload) -> actix_web::Result<HttpResponse> {
     let limits = Limits { first_frame: LARGEST, frame: LARGEST, fragments: 1 << 20, outbox: 2 * LARGEST };
-    Ok(websocket::open(&request, payload, limits, &[], Echo)?)
+    websocket::open(&request, payload, limits, None, Echo).map_err(ErrorBadRequest)
 }
 
 #[actix_web::test]

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use crate::app::{PASSWORD, Person, TestApp, spawn_app, spawn_on};
@@ -304,6 +304,74 @@ async fn a_private_authority_is_trusted_when_it_is_named() {
     }
 }
 
+/// A proxy that serves an application under `/auth`.
+async fn under_a_base_path(app: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let (mut from_client, mut to_client) = client.into_split();
+                let (mut from_app, mut to_app) = TcpStream::connect(app).await.unwrap().into_split();
+                tokio::spawn(async move { tokio::io::copy(&mut from_app, &mut to_client).await });
+                let mut chunk = vec![0; 64 * 1024];
+                while let Ok(read @ 1..) = from_client.read(&mut chunk).await {
+                    // Heads of requests begin a chunk; what has no base path leads nowhere.
+                    let head = String::from_utf8_lossy(&chunk[..read]).into_owned();
+                    let sent = match head.split_once(" /auth/") {
+                        Some((method, rest)) if method.len() < 8 => format!("{method} /{rest}").into_bytes(),
+                        _ if head.contains(" HTTP/1.1\r\n") => {
+                            head.replacen(" /", " /nowhere/", 1).into_bytes()
+                        }
+                        _ => chunk[..read].to_vec(),
+                    };
+                    to_app.write_all(&sent).await.unwrap();
+                }
+            });
+        }
+    });
+    address
+}
+
+#[actix_web::test]
+async fn a_base_path_is_kept() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let proxy = under_a_base_path(app.address).await;
+    for end in ["/auth", "/auth/", "/auth/ws"] {
+        let script = command(&[&format!("ws://ann@{proxy}{end}"), "--json"]);
+        let output = run(script, &format!("{PASSWORD}\nsecret\n")).await;
+        ended(&output, 0, "");
+        assert_eq!(messages(&output)[1]["type"], "secret", "{end}");
+        // Signed out under the same path.
+        logins_are(&app, &ann, 1).await;
+    }
+    for (end, words) in [("", " to /api/login; the URL's path is "), ("/other/ws", " to /other/api/login; ")]
+    {
+        let output = run(command(&[&format!("http://ann@{proxy}{end}")]), &format!("{PASSWORD}\n")).await;
+        ended(&output, 3, words);
+    }
+    for url in [
+        format!("ws://{proxy}/auth?token=x"),
+        format!("ws://{proxy}/socket.io/"),
+        format!("ws://{proxy}/auth#x"),
+    ] {
+        ended(&run(command(&[&url, "--username", "ann"]), "x\n").await, 2, "URL");
+    }
+}
+
+#[actix_web::test]
+async fn a_scheme_without_tls_at_a_port_that_speaks_it_names_the_right_one() {
+    let identity = Identity::new();
+    let app = identity.app().await;
+    for (url, words) in [
+        (format!("ws://{}", app.address), "this port speaks HTTPS: the URL begins with wss://"),
+        (format!("tcp://{}", app.tcp), "this port speaks TLS: the URL begins with tls://"),
+    ] {
+        ended(&run(command(&[&url, "--username", "ann"]), "x\n").await, 3, words);
+    }
+}
+
 /// A server that says this to everybody.
 async fn speaks(words: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -377,12 +445,18 @@ async fn who_is_not_there_or_somebody_else_is_code_3() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let ssh: SocketAddr = speaks("SSH-2.0-OpenSSH_9.9\r\n").await;
     let web = speaks("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
+    let moved =
+        speaks("HTTP/1.1 301 Moved Permanently\r\nlocation: https://h/\r\ncontent-length: 0\r\n\r\n").await;
     let cut = speaks("Usern").await;
     for (url, words) in [
         (format!("tcp://{nobody}"), "cannot connect to 127.0.0.1:"),
         (format!("ws://{nobody}"), "cannot connect to 127.0.0.1:"),
         (format!("tcp://{ssh}"), "does not speak as Doorward does"),
         (format!("ws://{web}"), "the server answered 404"),
+        (
+            format!("http://{moved}"),
+            "the server answered 301 Moved Permanently to /api/login, which leads elsewhere",
+        ),
         (format!("tcp://{cut}"), "cannot connect"),
     ] {
         let script = command(&[&url, "--username", "ann"]);

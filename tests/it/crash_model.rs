@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::http::Method;
 use proptest::test_runner::TestRng;
@@ -12,9 +12,6 @@ use serde_json::{Value, json};
 
 use crate::app::{PASSWORD, claims};
 use crate::smtp::{SmtpCatcher, now};
-
-/// Shorter than a refresh token that was just used stays good (30 s), by what a busy machine takes.
-const GRACE: Duration = Duration::from_secs(20);
 
 /// What the mails of a registration and of a new password have in them.
 const LINK: &str = "/verify-email/";
@@ -125,28 +122,19 @@ struct Device {
     refresh: String,
     /// The refresh token before, which was changed for this one.
     used: Option<String>,
-    /// When the token was presented to no answer.
-    rotating: Option<Instant>,
     state: State,
 }
 
 impl Device {
     fn new(answer: &Value) -> Self {
         let text = |name: &str| answer[name].as_str().expect("a token").to_owned();
-        Self {
-            access: text("access_token"),
-            refresh: text("refresh_token"),
-            used: None,
-            rotating: None,
-            state: State::Live,
-        }
+        Self { access: text("access_token"), refresh: text("refresh_token"), used: None, state: State::Live }
     }
 
     fn rotate(&mut self, answer: &Value) {
         let next = Self::new(answer);
         self.used = Some(std::mem::replace(&mut self.refresh, next.refresh));
         self.access = next.access;
-        self.rotating = None;
     }
 }
 
@@ -236,7 +224,6 @@ impl Account {
 
     async fn refresh(&mut self, server: &Server<'_>, at: usize) -> Option<()> {
         let device = &mut self.devices[at];
-        device.rotating = Some(now());
         let (status, body) = server.post("/api/refresh", json!({"refresh_token": device.refresh})).await?;
         assert_eq!(status, 200, "{body}");
         device.rotate(&body);
@@ -393,17 +380,11 @@ impl Account {
 
 async fn check_device(device: &mut Device, server: &Server<'_>, reuse: bool) {
     let is_in = server.lets_in(&device.access).await;
-    let presented = now();
     let (status, body) = server.refresh(&device.refresh).await;
     match device.state {
         State::Live => {
             assert!(is_in, "a live login has ended: {device:?}");
-            // Whether the successor was given out or not, the token yields it for a while.
-            let lost = device.rotating.is_some_and(|asked| presented - asked > GRACE);
-            if lost && status == 401 {
-                device.state = State::Ended;
-                return;
-            }
+            // Whether the successor was given out or not, the token yields it.
             assert_eq!(status, 200, "the newest refresh token is refused: {device:?}: {body}");
         }
         State::Ended => {

@@ -45,7 +45,12 @@ impl TestApp {
 
 /// Opens `/ws` of any server of ours.
 pub async fn open_at(address: SocketAddr, headers: &[(&str, &str)]) -> Result<Live, u16> {
-    let mut request = format!("ws://{address}/ws").into_client_request().unwrap();
+    open_path(address, "/ws", headers).await
+}
+
+/// Opens another address.
+pub async fn open_path(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Live, u16> {
+    let mut request = format!("ws://{address}{path}").into_client_request().unwrap();
     for (name, value) in headers {
         let name: tokio_tungstenite::tungstenite::http::HeaderName = name.parse().unwrap();
         request.headers_mut().insert(name, value.parse().unwrap());

@@ -55,11 +55,16 @@ async fn until_revoked(app: &TestApp, person: &Person) {
     assert_eq!(noted, 1);
 }
 
-/// A person whose first refresh token was used, and is too old to be used again.
+/// The token that this one is changed for.
+async fn successor(app: &TestApp, token: &str) -> String {
+    refresh(app, token).await.expect(200).str("refresh_token")
+}
+
+/// A person whose first refresh token was used, and its successor as well.
 async fn robbed(app: &TestApp) -> Person {
     let ann = app.register("ann").await;
-    refresh(app, &ann.refresh).await.expect(200);
-    app.advance(Duration::from_secs(31));
+    let second = successor(app, &ann.refresh).await;
+    successor(app, &second).await;
     ann
 }
 
@@ -112,6 +117,93 @@ async fn a_token_that_was_never_issued_is_refused_without_a_query() {
     assert_eq!(app.accounts.workload().traces.begun, 0);
     assert_eq!(revoked(&app, &ann), None);
     refresh(&app, &ann.refresh).await.expect(200);
+}
+
+#[actix_web::test]
+async fn a_successor_that_was_never_presented_is_given_again_however_late() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let first = ann.refresh.clone();
+    // The answer is lost, and the client comes back after each of these.
+    let second = successor(&app, &first).await;
+    for seconds in [1, 31, 600, 24 * 3600] {
+        app.advance(Duration::from_secs(seconds));
+        let again = refresh(&app, &first).await.expect(200);
+        assert_eq!(again.str("refresh_token"), second, "after {seconds} s");
+        app.get("/api/me", &again.str("access_token")).await.expect(200);
+    }
+    // Further on in the chain it is the same.
+    let third = successor(&app, &second).await;
+    app.advance(Duration::from_hours(24));
+    assert_eq!(successor(&app, &second).await, third);
+    assert_eq!(revoked(&app, &ann), None);
+    assert_eq!(refresh(&app, &first).await.expect(401).code(), "invalid_refresh_token");
+    until_revoked(&app, &ann).await;
+    for token in [&second, &third] {
+        refresh(&app, token).await.expect(401);
+    }
+}
+
+#[actix_web::test]
+async fn a_token_that_comes_back_after_its_successor_was_presented_ends_the_login_at_once() {
+    let app = spawn_app().await;
+    // Within the same second as well: there is no time in which it would be passed over.
+    let ann = robbed(&app).await;
+    refresh(&app, &ann.refresh).await.expect(401);
+    until_revoked(&app, &ann).await;
+    app.get("/api/me", &ann.access).await.expect(401);
+}
+
+#[actix_web::test]
+async fn a_token_that_is_presented_again_and_again_does_not_keep_its_login_for_ever() {
+    let app = spawn_with(&[("tokens.refresh_ttl", "10d")]).await;
+    let ann = app.register("ann").await;
+    let second = successor(&app, &ann.refresh).await;
+    for _ in 0..9 {
+        app.advance(Duration::from_hours(24));
+        assert_eq!(successor(&app, &ann.refresh).await, second);
+    }
+    app.advance(Duration::from_hours(25));
+    refresh(&app, &ann.refresh).await.expect(401);
+    refresh(&app, &second).await.expect(401);
+    assert_eq!(revoked(&app, &ann), None, "it has expired, and is no theft");
+
+    // One that goes on lives on.
+    let bob = app.register("bob").await;
+    let second = successor(&app, &bob.refresh).await;
+    app.advance(Duration::from_hours(9 * 24));
+    assert_eq!(successor(&app, &bob.refresh).await, second);
+    let third = successor(&app, &second).await;
+    app.advance(Duration::from_hours(9 * 24));
+    successor(&app, &third).await;
+}
+
+#[actix_web::test]
+async fn a_token_and_its_successor_that_race_leave_one_chain_or_no_login() {
+    let app = spawn_app().await;
+    let (mut ended, mut went_on) = (0, 0);
+    for number in 0..20 {
+        let ann = app.register(&format!("ann{number}")).await;
+        let second = successor(&app, &ann.refresh).await;
+        let (old, new) = if number % 2 == 0 {
+            futures_util::future::join(refresh(&app, &ann.refresh), refresh(&app, &second)).await
+        } else {
+            let (new, old) =
+                futures_util::future::join(refresh(&app, &second), refresh(&app, &ann.refresh)).await;
+            (old, new)
+        };
+        let third = new.expect(200).str("refresh_token");
+        if old.status == 200 {
+            assert_eq!(old.str("refresh_token"), second, "there is one successor");
+            successor(&app, &third).await;
+            went_on += 1;
+        } else {
+            assert_eq!(revoked(&app, &ann).as_deref(), Some("refresh_reuse"));
+            refresh(&app, &third).await.expect(401);
+            ended += 1;
+        }
+    }
+    assert_eq!(ended + went_on, 20);
 }
 
 #[actix_web::test]
@@ -176,9 +268,10 @@ async fn a_token_of_an_earlier_version_works_is_changed_for_one_of_today_and_end
     let app = spawn_on(&[], data, mail, clock).await;
 
     let old = untagged(&ann.refresh);
-    let next = refresh(&app, &old).await.expect(200).str("refresh_token");
+    let next = successor(&app, &old).await;
     assert_eq!(next.len(), old.len() + TAG);
-    assert_eq!(refresh(&app, &old).await.expect(200).str("refresh_token"), next, "within the grace");
+    app.advance(Duration::from_hours(24));
+    assert_eq!(successor(&app, &old).await, next, "it was never presented");
     let token = app.call(Method::POST, "/api/token", &[("cookie", &cookie)], None).await.expect(200);
     let given = token.header("set-cookie").split(';').next().unwrap().to_owned();
     assert_eq!(given.len(), cookie.len() + TAG, "the same with its tag");
@@ -188,7 +281,6 @@ async fn a_token_of_an_earlier_version_works_is_changed_for_one_of_today_and_end
     refresh(&app, &format!("dwr_{}_{}", ann.login, "A".repeat(43))).await.expect(401);
     assert_eq!(revoked(&app, &ann), None);
     refresh(&app, &next).await.expect(200);
-    app.advance(Duration::from_secs(31));
     refresh(&app, &old).await.expect(401);
     until_revoked(&app, &ann).await;
 

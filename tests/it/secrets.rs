@@ -278,7 +278,7 @@ async fn live(process: &Process, access: &str) {
             "sec-websocket-version: 99",
             "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
         ];
-        assert_eq!(raw::request(process.address, &line, &headers, b"").await.status, 400);
+        assert_eq!(raw::request(process.address, &line, &headers, b"").await.status, 426);
     }
 }
 

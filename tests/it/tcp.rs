@@ -43,19 +43,18 @@ async fn logins_become(app: &TestApp, token: &str, count: usize) {
 async fn an_answer_ends_at_a_newline_or_in_silence() {
     let app = spawn_app().await;
     app.register("ann").await;
-    for end in ["\n", "\r\n", ""] {
+    for end in ["\n", "\r\n", "\r", "\r\0", ""] {
         let mut line = Line::connect(app.tcp).await;
-        line.sign_in("Ann", PASSWORD, end).await;
-        line.expect("Login successful!\n").await;
+        app.passing(line.sign_in("Ann", PASSWORD, end)).await;
+        app.passing(line.expect("Login successful!\n")).await;
         assert_eq!(line.next().await["user"]["username"], "ann");
         line.ping().await;
 
-        let mut line = Line::connect(app.tcp).await;
-        line.sign_in("ann", "not the password", end).await;
-        assert_eq!(line.rest().await, "Login failed\n");
-        let mut line = Line::connect(app.tcp).await;
-        line.sign_in("nobody", PASSWORD, end).await;
-        assert_eq!(line.rest().await, "Login failed\n");
+        for (name, password) in [("ann", "not the password"), ("nobody", PASSWORD)] {
+            let mut line = Line::connect(app.tcp).await;
+            app.passing(line.sign_in(name, password, end)).await;
+            assert_eq!(app.passing(line.rest()).await, "Login failed\n");
+        }
     }
 }
 
@@ -67,13 +66,124 @@ async fn a_newline_that_comes_late_is_no_answer() {
         let mut line = Line::connect(app.tcp).await;
         line.expect("Username: ").await;
         line.say("ann").await;
-        line.expect("Password: ").await;
+        app.passing(line.expect("Password: ")).await;
         line.say(late).await;
-        line.say(PASSWORD).await;
+        // A client that has sent a newline sends another: its pauses end nothing.
+        line.say(&PASSWORD[..8]).await;
+        silent(&app, &mut line).await;
+        line.say(format!("{}{late}", &PASSWORD[8..])).await;
         line.expect("Login successful!\n").await;
         assert_eq!(line.next().await["type"], "welcome");
         line.say(late).await;
         line.ping().await;
+    }
+}
+
+/// Half a minute passes, in which nothing is said.
+async fn silent(app: &TestApp, line: &mut Line) {
+    for _ in 0..10 {
+        // What was sent before is read by then, and what it leads to comes.
+        let said = tokio::time::timeout(Duration::from_millis(20), line.line_or_prompt()).await;
+        assert!(said.is_err(), "{said:?}");
+        app.advance(Duration::from_secs(3));
+    }
+}
+
+/// Types key by key, each in a packet of its own, with a pause after each.
+async fn type_slowly(app: &TestApp, line: &mut Line, keys: &[u8], pause: Duration) {
+    for key in keys {
+        line.say([*key]).await;
+        // The server has it before the clock goes on.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        app.advance(pause);
+    }
+}
+
+#[actix_web::test]
+async fn a_person_who_types_slowly_comes_in() {
+    let app = spawn_with(&[("sockets.auth_timeout", "5s")]).await;
+    app.register("alina").await;
+    let second = Duration::from_secs(1);
+    for (name, pause, end) in [
+        (&b"alina"[..], second * 2 / 5, &b"\n"[..]),
+        (b"alina", second, b"\r\n"),
+        (b"alina", second * 3, b"\r"),
+        // With mistakes, and what Telnet says by itself.
+        (b"alx\x7fina", second * 2 / 5, b"\r\0"),
+        (b"bob\x15al\xff\xf1ina", second * 2 / 5, b"\n"),
+    ] {
+        let mut line = Line::connect(app.tcp).await;
+        line.expect("Username: ").await;
+        type_slowly(&app, &mut line, name, pause).await;
+        line.say(end).await;
+        line.expect("Password: ").await;
+        type_slowly(&app, &mut line, PASSWORD.as_bytes(), second * 2 / 5).await;
+        line.say(end).await;
+        line.expect("Login successful!\n").await;
+        assert_eq!(line.next().await["user"]["username"], "alina");
+        line.ping().await;
+    }
+}
+
+#[actix_web::test]
+async fn a_person_whose_keys_come_a_few_at_a_time_comes_in() {
+    let app = spawn_app().await;
+    app.register("alina").await;
+    let mut line = Line::connect(app.tcp).await;
+    line.expect("Username: ").await;
+    for keys in ["al", "in", "a"] {
+        line.say(keys).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        app.advance(Duration::from_secs(1));
+    }
+    line.say("\n").await;
+    line.expect("Password: ").await;
+    // Begun before the prompt was there to be seen, and looked up in between.
+    line.say(&PASSWORD[..3]).await;
+    silent(&app, &mut line).await;
+    line.say(format!("{}\n", &PASSWORD[3..])).await;
+    line.expect("Login successful!\n").await;
+}
+
+#[actix_web::test]
+async fn a_program_that_sends_its_answer_in_pieces_without_a_newline_comes_in() {
+    let app = spawn_app().await;
+    app.register("alina").await;
+    let mut line = Line::connect(app.tcp).await;
+    for (prompt, answer) in [("Username: ", "alina"), ("Password: ", PASSWORD)] {
+        app.passing(line.expect(prompt)).await;
+        let (first, second) = answer.split_at(2);
+        line.say(first).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        line.say(second).await;
+    }
+    app.passing(line.expect("Login successful!\n")).await;
+    assert_eq!(line.next().await["type"], "welcome");
+}
+
+#[actix_web::test]
+async fn a_client_that_closes_its_side_has_ended_its_answer() {
+    let app = spawn_app().await;
+    app.register("ann").await;
+    let mut line = Line::connect(app.tcp).await;
+    line.say(format!("ann\n{PASSWORD}")).await;
+    line.shutdown().await;
+    assert!(line.rest().await.starts_with("Username: Password: Login successful!\n"));
+}
+
+#[actix_web::test]
+async fn negotiation_is_no_answer_and_an_interrupt_is_the_end() {
+    let app = spawn_app().await;
+    // As PuTTY greets: it has said nothing yet, so it has the time of a silent stranger.
+    let mut line = Line::stranger(&app).await;
+    line.say(b"\xff\xfb\x1f\xff\xfb\x18\xff\xfa\x1f\x00\x50\x00\x18\xff\xf0").await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    app.advance(Duration::from_secs(5));
+    line.ends(4408).await;
+    for leave in [&b"al\x03"[..], b"\x04", b"\xff\xf4\xff\xfd\x06"] {
+        let mut line = Line::stranger(&app).await;
+        line.say(leave).await;
+        assert_eq!(line.rest_lossy().await, "", "{}", leave.escape_ascii());
     }
 }
 
@@ -263,7 +373,7 @@ async fn an_old_hash_is_replaced_at_the_prompts_too() {
         diesel::update(users::table).set(users::password_hash.eq(old)).execute(conn)
     });
     let mut line = Line::connect(app.tcp).await;
-    line.sign_in("ann", "plain bcrypt pw", "").await;
+    line.sign_in("ann", "plain bcrypt pw", "\n").await;
     line.expect("Login successful!\n").await;
     let stored: users::User = app.query(|conn| {
         use diesel::prelude::*;
@@ -291,7 +401,7 @@ async fn the_older_systems_client_comes_in_unchanged() {
     for (password, outcome) in [(PASSWORD, "Login successful!"), ("wrong", "Login failed")] {
         let mut command = tokio::process::Command::new(&python);
         command.args(["-c", OLD_CLIENT, &app.tcp.port().to_string(), "ann", password]);
-        let said = command.output().await.unwrap();
+        let said = app.passing(command.output()).await.unwrap();
         let said = String::from_utf8_lossy(&said.stdout).into_owned();
         assert!(said.starts_with(&format!("Username: Password: {outcome}")), "{said}");
     }

@@ -93,8 +93,8 @@ async fn both_doors_speak_tls() {
     assert_eq!(status, 201, "{grant}");
 
     let mut line = connect(&app, &config).await.unwrap();
-    line.sign_in("ann", PASSWORD, "").await;
-    line.expect("Login successful!\n").await;
+    app.passing(line.sign_in("ann", PASSWORD, "")).await;
+    app.passing(line.expect("Login successful!\n")).await;
     assert_eq!(line.next().await["type"], "welcome");
     line.ping().await;
     let mut by_token = connect(&app, &config).await.unwrap();
@@ -109,7 +109,8 @@ async fn both_doors_speak_tls() {
     // Nothing is said in the clear.
     let mut plain = Line::connect(app.tcp).await;
     plain.say("ann\n").await;
-    assert!(!plain.rest_lossy().await.contains("Username"));
+    let told = plain.rest_lossy().await;
+    assert!(!told.contains("Username") && told.starts_with("This port speaks TLS: "), "{told}");
 }
 
 #[actix_web::test]

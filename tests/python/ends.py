@@ -1,7 +1,7 @@
 """A wrong token does not come in, and a sign-in that ends takes its client with it."""
 
 import socketio
-from harness import Client, api, login, register
+from harness import PATIENCE, TRANSPORTS, URL, Client, api, login, register
 
 token = register("ann")
 
@@ -17,6 +17,18 @@ assert " " in refusal["message"], refusal
 data = refusal["data"]
 assert (data["code"], data["reconnect"], data["error"]) == (4401, "never", "invalid_token"), refusal
 assert isinstance(data["reason"], str)
+stranger.stays_away()
+
+# A token in the address is not looked at, and the refusal says where it belongs.
+stranger = Client()
+try:
+    stranger.sio.connect(f"{URL}?token={token}", transports=TRANSPORTS, wait_timeout=PATIENCE)
+except socketio.exceptions.ConnectionError:
+    pass
+else:
+    raise AssertionError("a token in the address came in")
+refusal = stranger.expect("connect_error")
+assert refusal["message"] == 'the access token is missing: it belongs in auth, as {"token":"TOKEN"}', refusal
 stranger.stays_away()
 
 client = Client().connect(token)

@@ -19,32 +19,52 @@ pub struct FrameWalker {
     have: usize,
     /// Bytes of mask and payload still to pass.
     skip: u64,
+    /// The frame whose bytes these are is a Close.
+    closing: bool,
+    /// A whole Close has passed.
+    closed: bool,
 }
 
+/// The opcode of a Close (RFC 6455 section 5.5.1).
+const CLOSE: u8 = 8;
+
 impl FrameWalker {
-    /// Passes `bytes` and answers how many frames end there; none as soon as a header announces more than
-    /// `limit` bytes of payload.
+    /// Passes `bytes` and answers how many frames end there; none if a header announces more than `limit` bytes of
+    /// payload. What follows is walked all the same: the client's Close may be in it.
     pub fn pass(&mut self, mut bytes: &[u8], limit: usize) -> Option<usize> {
-        let mut whole = 0;
+        let (mut whole, mut fits) = (0, true);
         loop {
             if self.skip > 0 {
                 let step = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
                 bytes = &bytes[step..];
                 self.skip -= step as u64;
-                whole += usize::from(self.skip == 0);
+                whole += self.passed();
             }
-            let Some((first, rest)) = bytes.split_first() else { return Some(whole) };
+            let Some((first, rest)) = bytes.split_first() else { return fits.then_some(whole) };
             bytes = rest;
             self.header[self.have] = *first;
             self.have += 1;
             let Some((length, masked)) = self.length() else { continue };
-            if length > limit as u64 {
-                return None;
-            }
+            fits &= length <= limit as u64;
+            self.closing = self.header[0] & 0x0f == CLOSE;
             self.have = 0;
-            self.skip = length + if masked { 4 } else { 0 };
-            whole += usize::from(self.skip == 0);
+            self.skip = length.saturating_add(if masked { 4 } else { 0 });
+            whole += self.passed();
         }
+    }
+
+    /// Frames that end here: one or none.
+    fn passed(&mut self) -> usize {
+        if self.skip > 0 {
+            return 0;
+        }
+        self.closed |= self.closing;
+        1
+    }
+
+    /// Whether the client has closed.
+    pub const fn has_closed(&self) -> bool {
+        self.closed
     }
 
     /// The payload's length and whether a mask follows, once the header is whole up to there.
@@ -62,6 +82,7 @@ impl FrameWalker {
 
 /// What the guard and the carrier share.
 pub struct Watch<S> {
+    pub walker: RefCell<FrameWalker>,
     /// Kept beside the guard: whoever refuses a message goes on reading and throws away what it reads.
     pub payload: RefCell<S>,
     /// Bytes a frame may announce; grows at sign-in.
@@ -93,14 +114,25 @@ impl Gate for Rc<Outbox> {
 /// The request's payload, guarded: it fails at a header that announces too much, and it waits while frames
 /// are not looked at or answers not read, so that TCP slows the client down.
 pub struct Guard<S, G> {
-    pub walker: FrameWalker,
     pub watch: Rc<Watch<S>>,
     pub gate: G,
 }
 
 impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Watch<S> {
-    pub fn poll_payload(&self, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
+    fn poll_payload(&self, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
         Pin::new(&mut *self.payload.borrow_mut()).poll_next(context)
+    }
+
+    /// Reads on and throws away. Ready once the client has closed, or its connection has ended.
+    pub fn poll_closed(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut walker = self.walker.borrow_mut();
+        while !walker.has_closed() {
+            match ready!(self.poll_payload(context)) {
+                Some(Ok(bytes)) => drop(walker.pass(&bytes, usize::MAX)),
+                Some(Err(_)) | None => break,
+            }
+        }
+        Poll::Ready(())
     }
 }
 
@@ -129,7 +161,7 @@ where
         };
         let (fault, answer) = match chunk {
             Err(error) => (Fault::Broken, error),
-            Ok(chunk) => match this.walker.pass(&chunk, this.watch.limit.get()) {
+            Ok(chunk) => match this.watch.walker.borrow_mut().pass(&chunk, this.watch.limit.get()) {
                 Some(whole) => {
                     this.watch.frames.set(whole);
                     return Poll::Ready(Some(Ok(chunk)));
@@ -166,6 +198,7 @@ mod tests {
     fn nothing_is_read_while_frames_wait_or_answers_are_not_read() {
         let frame = Bytes::from_static(&[0x8a, 0x80, 0, 0, 0, 0]);
         let watch = Rc::new(Watch {
+            walker: RefCell::default(),
             payload: RefCell::new(futures_util::stream::repeat_with(move || Ok(frame.clone()))),
             limit: Cell::new(100),
             frames: Cell::new(0),
@@ -173,7 +206,7 @@ mod tests {
         });
         let outbox = Outbox::new(1000, None);
         let gate = Rc::clone(&outbox);
-        let mut guard = Guard { walker: FrameWalker::default(), watch: Rc::clone(&watch), gate };
+        let mut guard = Guard { watch: Rc::clone(&watch), gate };
         let mut context = Context::from_waker(futures_util::task::noop_waker_ref());
         let mut reads = || Pin::new(&mut guard).poll_next(&mut context).is_ready();
         assert!(reads());
@@ -183,6 +216,30 @@ mod tests {
         watch.frames.set(0);
         outbox.push(|bytes| bytes.resize(900, 0)).unwrap();
         assert!(!reads(), "answers are not read");
+    }
+
+    #[test]
+    fn a_close_is_found_behind_frames_that_are_broken_or_too_big() {
+        let mut close = BytesMut::new();
+        Parser::write_message(&mut close, b"\x03\xe8".as_slice(), OpCode::Close, true, true);
+        let mut too_big = BytesMut::new();
+        Parser::write_message(&mut too_big, vec![8; 70_000], OpCode::Binary, true, true);
+        // Reserved bits and an opcode that does not exist; text that is not UTF-8.
+        for broken in [&too_big[..], &[0xfb, 0x81, 1, 2, 3, 4, 5], &[0x81, 0x81, 0, 0, 0, 0, 0xff]] {
+            let bytes = [broken, &close].concat();
+            for cut in [1, 7, bytes.len()] {
+                let mut walker = FrameWalker::default();
+                for chunk in bytes[..bytes.len() - 1].chunks(cut) {
+                    walker.pass(chunk, 100);
+                }
+                assert!(!walker.has_closed(), "its last byte is missing");
+                walker.pass(&bytes[bytes.len() - 1..], 100);
+                assert!(walker.has_closed(), "{cut}");
+            }
+        }
+        let mut walker = FrameWalker::default();
+        walker.pass(&[0x88, 0], 100);
+        assert!(walker.has_closed(), "an empty one that is not masked");
     }
 
     proptest! {
@@ -200,6 +257,7 @@ mod tests {
             }
             let mut walker = FrameWalker::default();
             let passed: Option<usize> = bytes.chunks(cut).map(|chunk| walker.pass(chunk, limit)).sum();
+            prop_assert!(!walker.has_closed());
             let fit = sizes.iter().all(|size| *size <= limit);
             prop_assert_eq!(passed, fit.then_some(sizes.len()));
         }

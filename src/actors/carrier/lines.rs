@@ -17,7 +17,7 @@ use crate::protocol::CloseReason;
 pub(super) const CHUNK: usize = 4 * 1024;
 
 /// Cuts a line off, `end` being where its newline is.
-pub(super) fn split_line(buffer: &mut BytesMut, end: usize) -> BytesMut {
+fn split_line(buffer: &mut BytesMut, end: usize) -> BytesMut {
     let mut line = buffer.split_to(end);
     buffer.advance(1);
     if line.last() == Some(&b'\r') {
@@ -33,6 +33,8 @@ pub(super) struct Lines<S> {
     /// So many bytes of the buffer are known to hold no newline.
     pub searched: usize,
     pub limit: usize,
+    /// What came before ended at a CR: a NUL that comes next belongs to it (Telnet).
+    pub after_cr: bool,
     pub discard: Rc<Cell<bool>>,
     pub outbox: Rc<Outbox>,
     pub ended: bool,
@@ -46,6 +48,11 @@ impl<S: AsyncRead> Lines<S> {
 
     /// The next line of the buffer; a last one need not have an end.
     fn take(&mut self) -> Option<Result<ByteString, CloseReason>> {
+        if self.after_cr && !self.buffer.is_empty() {
+            self.after_cr = false;
+            let belongs = usize::from(self.buffer[0] == 0);
+            self.buffer.advance(belongs);
+        }
         let end = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n');
         let line = match end.map(|end| end + self.searched) {
             Some(end) if end - usize::from(self.ends_in_cr(end)) <= self.limit => {
@@ -128,6 +135,7 @@ mod tests {
                 read: tokio::io::split(server).0,
                 buffer: BytesMut::new(),
                 searched: 0,
+                after_cr: false,
                 limit,
                 discard: Rc::default(),
                 outbox: Outbox::new(1 << 20, None),

@@ -3,6 +3,7 @@
 
 mod fragments;
 mod guard;
+pub mod handshake;
 mod lines;
 mod outbox;
 pub mod socketio;

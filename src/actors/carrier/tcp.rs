@@ -13,7 +13,7 @@ use bytestring::ByteString;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, WriteHalf};
 use tokio::sync::oneshot;
 
-use super::lines::{CHUNK, Lines, split_line};
+use super::lines::{CHUNK, Lines};
 use super::outbox::{Drain, Outbox, PeerSocket};
 use super::{Carrier, Full, json_in_outbox, json_text};
 use crate::actors::session::Session;
@@ -32,12 +32,14 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub struct Connection<S> {
     pub stream: S,
     pub unused: BytesMut,
+    /// What was read before ended at a CR.
+    pub after_cr: bool,
     pub socket: PeerSocket,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub fn new(stream: S, socket: PeerSocket) -> Self {
-        Self { stream, unused: BytesMut::new(), socket }
+        Self { stream, unused: BytesMut::new(), after_cr: false, socket }
     }
 
     /// Reads some more; answers how much, 0 at the end.
@@ -47,12 +49,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub async fn read_more(&mut self) -> io::Result<usize> {
         self.unused.reserve(CHUNK);
         self.stream.read_buf(&mut self.unused).await
-    }
-
-    /// The next line if a whole one was read, without its end.
-    pub fn take_line(&mut self) -> Option<BytesMut> {
-        let end = self.unused.iter().position(|byte| *byte == b'\n')?;
-        Some(split_line(&mut self.unused, end))
     }
 
     /// Says something last and closes in a way that it can be read: what the client still sends is thrown
@@ -110,6 +106,7 @@ where
         buffer: if connection.unused.is_empty() { BytesMut::new() } else { connection.unused },
         searched: 0,
         limit: limits.line,
+        after_cr: connection.after_cr,
         discard: Rc::clone(&discard),
         outbox: Rc::clone(&outbox),
         ended: false,

@@ -11,20 +11,21 @@ use std::time::Duration;
 use actix::{Actor, ActorFutureExt, AsyncContext, StreamHandler, WrapFuture};
 use actix_http::ws::{Codec, Frame, OpCode, Parser};
 use actix_web::error::Error;
-use actix_web::http::Version;
 use actix_web::{HttpRequest, HttpResponse, rt, web};
 use actix_web_actors::ws;
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use tokio_util::codec::Decoder;
 
-pub use actix_web_actors::ws::{HandshakeError, Message, ProtocolError, WebsocketContext};
+pub use actix_web_actors::ws::{Message, ProtocolError, WebsocketContext};
 
 use super::fragments::{Fragments, Whole};
-use super::guard::{Fault, FrameWalker, Gate, Guard, Watch};
+use super::guard::{Fault, Gate, Guard, Watch};
+use super::handshake::{self, HandshakeError};
 use super::outbox::{Drain, Outbox, PeerSocket};
 use super::{Carrier, Full, json_in_outbox, json_text};
 use crate::actors::session::Session;
+use crate::auth::token_shape;
 use crate::events::Events;
 use crate::protocol::{CloseReason, ServerMessage, json};
 
@@ -67,17 +68,6 @@ pub enum Incoming {
     Refused(CloseReason),
 }
 
-/// Checks a handshake without answering it.
-///
-/// # Errors
-/// If it is none (RFC 6455 section 4.2.1).
-pub fn check(request: &HttpRequest) -> Result<(), HandshakeError> {
-    if request.version() < Version::HTTP_11 {
-        return Err(HandshakeError::NoConnectionUpgrade);
-    }
-    ws::handshake(request).map(drop)
-}
-
 /// Answers the handshake and starts the actor that `make` makes of the socket, in a task of its own: see
 /// [`Outbox`] for why.
 ///
@@ -87,13 +77,13 @@ pub fn open<A>(
     request: &HttpRequest,
     payload: web::Payload,
     limits: Limits,
-    protocols: &[&str],
+    protocol: Option<&str>,
     make: impl FnOnce(WebSocket) -> A,
 ) -> Result<HttpResponse, HandshakeError>
 where
     A: Actor<Context = WebsocketContext<A>> + StreamHandler<Result<Message, ProtocolError>>,
 {
-    let mut response = ws::handshake_with_protocols(request, protocols)?;
+    let mut response = handshake::answer(request, protocol)?;
     let socket = WebSocket::new(request, payload, limits);
     let outbox = Rc::clone(&socket.outbox);
     let guard = socket.guard(Rc::clone(&outbox));
@@ -114,7 +104,7 @@ pub fn accept<G: Gate + Unpin>(
     limits: Limits,
     gate: G,
 ) -> Result<(HttpResponse, WebSocket, Frames<G>), HandshakeError> {
-    let mut response = ws::handshake(request)?;
+    let mut response = handshake::answer(request, None)?;
     let socket = WebSocket::new(request, payload, limits);
     let guard = socket.guard(gate);
     let frames = Frames { guard, codec: Codec::new().max_size(limits.frame), buffer: BytesMut::new() };
@@ -227,6 +217,7 @@ impl Drop for Finish {
 impl WebSocket {
     fn new(request: &HttpRequest, payload: web::Payload, limits: Limits) -> Self {
         let watch = Rc::new(Watch {
+            walker: RefCell::default(),
             payload: RefCell::new(payload),
             limit: Cell::new(limits.first_frame),
             frames: Cell::new(0),
@@ -242,7 +233,7 @@ impl WebSocket {
     }
 
     fn guard<G>(&self, gate: G) -> Guard<web::Payload, G> {
-        Guard { walker: FrameWalker::default(), watch: Rc::clone(&self.watch), gate }
+        Guard { watch: Rc::clone(&self.watch), gate }
     }
 
     /// Where what is sent waits for the client.
@@ -291,22 +282,14 @@ impl WebSocket {
         self.outbox.push(|out| Parser::write_message(out, payload, opcode, true, false))
     }
 
-    /// Reads on and throws away, until the client has gone. A socket that is closed with unread bytes in it
+    /// Reads on and throws away, until the client has closed or gone. A socket that is closed with unread bytes in it
     /// is reset, and the client may never see why it was closed. Answers nothing the second time.
     pub fn discard(&mut self) -> Option<impl Future<Output = ()> + 'static> {
         if std::mem::replace(&mut self.discarding, true) {
             return None;
         }
         let watch = Rc::clone(&self.watch);
-        Some(poll_fn(move |context| {
-            loop {
-                match watch.poll_payload(context) {
-                    Poll::Ready(Some(Ok(_))) => {}
-                    Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
-                    Poll::Pending => return Poll::Pending,
-                }
-            }
-        }))
+        Some(poll_fn(move |context| watch.poll_closed(context)))
     }
 
     /// Makes sense of the next item of the stream.
@@ -408,10 +391,20 @@ impl<C: Carrier<Context = WebsocketContext<Self>>> Session<C> {
     }
 }
 
+/// A token alone is no JSON object; whoever sends one is told what is.
+fn is_bare_token(text: &str) -> bool {
+    let word = text.trim().trim_matches('"');
+    let token = word.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    token_shape::is_jwt(token.map_or(word, |(_, token)| token))
+}
+
 impl StreamHandler<Result<Message, ProtocolError>> for Session<WebSocket> {
     fn handle(&mut self, item: Result<Message, ProtocolError>, context: &mut Self::Context) {
         match self.carrier_mut().incoming(item) {
             Incoming::Heard => self.heard(),
+            Incoming::Message(Whole::Text(text)) if self.is_stranger() && is_bare_token(&text) => {
+                self.close(CloseReason::NoSignIn, context);
+            }
             Incoming::Message(Whole::Text(text)) => self.receive(text, context),
             // A dialect of text: bytes are no JSON object.
             Incoming::Message(Whole::Binary(_)) => self.close(CloseReason::BadMessage, context),

@@ -4,6 +4,7 @@ use actix::AsyncContext;
 
 use super::Session;
 use crate::actors::carrier::Carrier;
+use crate::auth::token_shape;
 use crate::auth::tokens::TokenError;
 use crate::domain::{Access, SessionId};
 use crate::protocol::{
@@ -18,20 +19,41 @@ impl<C: Carrier> Session<C> {
             Request::Join { token, arguments, .. } => (token, Some(C::payload(raw, arguments))),
             Request::Event { .. } | Request::Invalid { .. } | Request::Nothing => return,
         };
-        match (self.house.admit)(token.as_deref().unwrap_or_default()) {
+        let token = token.as_deref().unwrap_or_default();
+        match (self.house.admit)(token) {
             Ok(access) => self.admitted(access, message.to, joins, context),
-            Err(error) => self.refuse_token(error, message.to, context),
+            // A CONNECT without one: the token may be anywhere else.
+            Err(_) if token.is_empty() && joins.is_some() => {
+                let error = ServerMessage::error(message.to, "invalid_token", CloseReason::NoAuth.sentence());
+                self.send(&error, context);
+                self.close(CloseReason::NoAuth, context);
+            }
+            Err(error) => {
+                let hint = token_shape::explain(token).filter(|_| error == TokenError::Invalid);
+                self.refuse_token_with(error, hint, message.to, context);
+            }
         }
     }
 
     /// A token that has only expired is no reason to ask for the password: the client may fetch a new one.
     pub(super) fn refuse_token(&mut self, error: TokenError, to: ReplyTo, context: &mut C::Context) {
+        self.refuse_token_with(error, None, to, context);
+    }
+
+    /// The same with a sentence on what is wrong with the token.
+    fn refuse_token_with(
+        &mut self,
+        error: TokenError,
+        hint: Option<&'static str>,
+        to: ReplyTo,
+        context: &mut C::Context,
+    ) {
         let (code, reason) = match error {
             TokenError::Expired => ("token_expired", CloseReason::TokenExpired),
             TokenError::Unsure => ("unavailable", CloseReason::Overloaded),
             TokenError::Invalid | TokenError::Revoked(_) => ("invalid_token", CloseReason::Unauthorized),
         };
-        self.send(&ServerMessage::error(to, code, reason.sentence()), context);
+        self.send(&ServerMessage::error(to, code, hint.unwrap_or(reason.sentence())), context);
         if error == TokenError::Unsure && matches!(self.rules, Some(session::Session::Authenticated(_))) {
             // The token that it has counts as before; it may bring this one again.
             return;

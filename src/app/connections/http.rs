@@ -41,6 +41,8 @@ pub struct Conversation {
     handle: Handle,
     /// It is a live session now: nothing here is bounded any more.
     live: Cell<bool>,
+    /// Nothing has come yet.
+    fresh: Cell<bool>,
     state: RefCell<State>,
 }
 
@@ -69,7 +71,8 @@ impl Wire {
         let exchange = Exchange::new(Arc::clone(handle.deadlines()), handle.now());
         handle.set(exchange.mark());
         let state = State { exchange, ahead: BytesMut::new(), reader: None };
-        let conversation = Conversation { handle, live: Cell::new(false), state: RefCell::new(state) };
+        let state = RefCell::new(state);
+        let conversation = Conversation { handle, live: Cell::new(false), fresh: Cell::new(true), state };
         Self { stream, conversation: Rc::new(conversation) }
     }
 
@@ -167,8 +170,11 @@ impl AsyncRead for Wire {
         let now = handle.now();
         let mark = if ahead.is_empty() {
             let before = buffer.filled().len();
-            ready!(Pin::new(stream).poll_read(context, buffer))?;
+            ready!(Pin::new(&mut *stream).poll_read(context, buffer))?;
             let came = &buffer.filled()[before..];
+            if conversation.fresh.replace(false) {
+                handle.began(came, &stream.socket().tcp);
+            }
             let (passed, mark) = exchange.pass(came, now);
             ahead.extend_from_slice(&came[passed..]);
             buffer.set_filled(before + passed);

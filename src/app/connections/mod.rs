@@ -4,6 +4,7 @@
 mod exchange;
 mod framing;
 pub mod http;
+mod plain_text;
 mod socket;
 mod table;
 
@@ -21,12 +22,15 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::net;
 use crate::config::Config;
 use crate::domain::network;
+use crate::limits::{Mistake, Mistakes};
+use crate::protocol::first_bytes::{Spoken, recognize};
 
 pub use exchange::Deadlines;
 pub use socket::{Socket, Stream};
 pub use table::Listener;
 
 use exchange::millis;
+use plain_text::EncryptedOnly;
 use table::{Bounds, Entry, Mark, NEVER, Phase, Table};
 
 /// Connections beside `sockets.max_open`: half of the open files that its default leaves.
@@ -66,11 +70,14 @@ struct Shared {
     now: AtomicU64,
     refused: AtomicU64,
     displaced: AtomicU64,
+    mistakes: Mistakes,
+    /// For clients that speak plain text to a listener that speaks TLS.
+    encrypted_only: EncryptedOnly,
 }
 
 impl Connections {
     #[must_use]
-    pub fn new(config: &Config, deadlines: Deadlines) -> Self {
+    pub fn new(config: &Config, deadlines: Deadlines, mistakes: &Mistakes) -> Self {
         let open = config.sockets.max_open;
         let total = open.saturating_add(MORE_CONNECTIONS);
         let bounds = Bounds {
@@ -88,6 +95,8 @@ impl Connections {
             now: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             displaced: AtomicU64::new(0),
+            mistakes: mistakes.clone(),
+            encrypted_only: EncryptedOnly::new(&config.public_url),
         }))
     }
 
@@ -220,6 +229,24 @@ impl Handle {
 
     fn set(&self, mark: Mark) {
         self.entry.set(mark);
+    }
+
+    /// The first bytes of a connection: some tell that its client, or a proxy, is at the wrong port.
+    fn began(&self, bytes: &[u8], tcp: &TcpStream) {
+        let mistake = match recognize(bytes) {
+            Some(Spoken::Tls) => Mistake::Tls,
+            Some(Spoken::ProxyHeader) => Mistake::ProxyHeader,
+            Some(Spoken::Http2) => Mistake::Http2,
+            Some(Spoken::Http) | None => return,
+        };
+        self.note(mistake, tcp);
+    }
+
+    fn note(&self, mistake: Mistake, tcp: &TcpStream) {
+        // One without a peer has ended already.
+        if let Ok(peer) = tcp.peer_addr() {
+            self.connections.0.mistakes.note(mistake, peer.ip());
+        }
     }
 
     fn is_late(&self) -> bool {

@@ -10,8 +10,9 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::{Handle, Slot};
+use super::{Handle, Slot, plain_text};
 use crate::actors::carrier::PeerSocket;
+use crate::protocol::first_bytes::TLS_RECORD;
 
 /// A TCP connection. Its place comes first: it has to be given back before the descriptor is closed.
 #[derive(Debug)]
@@ -76,7 +77,16 @@ async fn secure(mut socket: Socket, tls: TlsAcceptor) -> io::Result<Stream> {
     let handle = socket.slot.handle().clone();
     let deadlines = handle.deadlines();
     // Before anything is made for it: most that are silent stay so.
-    timeout_at(start + deadlines.silence, socket.tcp.readable()).await??;
+    let mut first = [0];
+    let Ok(peeked) = timeout_at(start + deadlines.silence, socket.tcp.peek(&mut first)).await else {
+        plain_text::tell_silent(socket).await;
+        return Err(io::ErrorKind::TimedOut.into());
+    };
+    match peeked? {
+        0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+        _ if first[0] == TLS_RECORD => {}
+        _ => return Err(plain_text::refuse(socket, start + deadlines.handshake).await),
+    }
     socket.heard_at = Some(Instant::now());
     let mut accept = tls.accept(socket);
     let mut silent_at = start + deadlines.silence;

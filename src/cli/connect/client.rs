@@ -105,11 +105,10 @@ impl Client {
     }
 
     async fn open(&mut self) -> Result<Wire, Trouble> {
-        let Door::WebSocket(path) = &self.target.door else {
+        if self.target.door == Door::Tcp {
             return tcp::open(&self.target, &self.tls, &self.credentials).await;
-        };
-        let scheme = if self.target.encrypted { "wss" } else { "ws" };
-        let url = format!("{scheme}://{}{path}", self.target.authority());
+        }
+        let url = self.target.socket();
         if let Credentials::Password { username, password } = &self.credentials {
             // From here on tokens will do.
             self.credentials = self.api.login(username, password).await?;

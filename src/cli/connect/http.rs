@@ -29,6 +29,11 @@ fn wait(headers: &header::HeaderMap) -> Duration {
     Duration::from_secs(seconds.unwrap_or(0))
 }
 
+/// What a server says in the clear where only TLS is spoken.
+fn is_https_only(body: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(body).is_ok_and(|problem| problem["code"] == "https_only")
+}
+
 pub struct Api {
     pub client: awc::Client,
     target: Target,
@@ -74,7 +79,20 @@ impl Api {
             StatusCode::SERVICE_UNAVAILABLE => {
                 Err(Trouble::Busy("the server is busy".to_owned(), wait(answer.headers())))
             }
-            status => Err(Trouble::Unreachable(format!("the server answered {status} to {path}"))),
+            StatusCode::BAD_REQUEST if is_https_only(&answer.body().await.unwrap_or_default()) => {
+                Err(Trouble::Unreachable("this port speaks HTTPS: the URL begins with wss://".to_owned()))
+            }
+            status => {
+                let base = &self.target.base;
+                let hint = match status {
+                    StatusCode::NOT_FOUND => "; the URL's path is what the server's own paths follow",
+                    status if status.is_redirection() => {
+                        ", which leads elsewhere: perhaps the URL begins with wss:// or has another path"
+                    }
+                    _ => "",
+                };
+                Err(Trouble::Unreachable(format!("the server answered {status} to {base}{path}{hint}")))
+            }
         }
     }
 

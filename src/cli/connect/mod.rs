@@ -39,7 +39,7 @@ mod code {
 
 const MORE: &str = "\
 Schemes: ws:// and wss:// (http:// and https:// mean the same) for WebSocket, tcp:// and tls:// for the TCP
-door. Ports are 80, 443 and 12225 unless named; the path of a WebSocket is /ws.
+door. Ports are 80, 443 and 12225 unless named. A path is kept: the WebSocket of wss://HOST/auth is /auth/ws.
 
 Without a terminal the password (or with `--token -` the token) is the first line of standard input, and each
 further line is a command: secret, sessions, watch, ping, help, quit, or a JSON object that is sent as it stands.

@@ -67,6 +67,9 @@ where
     Ok(Wire::new(incoming(lines), |queue| write_out(write, queue)))
 }
 
+/// How a server begins that speaks TLS there.
+const ENCRYPTED: &[u8] = b"This port speaks TLS";
+
 /// Reads lines, bounded.
 struct Lines<S> {
     stream: S,
@@ -113,7 +116,12 @@ impl<S: AsyncRead + Unpin> Lines<S> {
             if got.starts_with(b"\n") || got.starts_with(b"{") {
                 return Err(self.refusal(None).await);
             }
-            if !words.as_bytes().starts_with(got) {
+            if got.starts_with(ENCRYPTED) {
+                return Err(Trouble::Unreachable(
+                    "this port speaks TLS: the URL begins with tls://".to_owned(),
+                ));
+            }
+            if !words.as_bytes().starts_with(got) && !ENCRYPTED.starts_with(got) {
                 return Err(Trouble::Unreachable("the server does not speak as Doorward does".to_owned()));
             }
             self.read_more().await.map_err(Trouble::Unreachable)?;

@@ -14,14 +14,15 @@ pub struct Target {
     /// Without the brackets of an IPv6 address.
     pub host: String,
     pub port: u16,
+    /// The path under which the server is, without a last slash; over TCP there is none.
+    pub base: String,
     /// The user whom the URL names.
     pub username: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
-    /// The path of the socket, and its query if there is one.
-    WebSocket(String),
+    WebSocket,
     Tcp,
 }
 
@@ -48,11 +49,17 @@ impl Target {
             Some(Host::Ipv6(ip)) => ip.to_string(),
             _ => return Err("the URL names no host".to_owned()),
         };
-        let door = if web {
-            let path = if matches!(url.path(), "" | "/") { "/ws" } else { url.path() };
-            Door::WebSocket(url.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}")))
-        } else if matches!(url.path(), "" | "/") && url.query().is_none() {
-            Door::Tcp
+        let (door, base) = if web {
+            if url.query().is_some() || url.fragment().is_some() {
+                return Err(
+                    "a query or a fragment in the URL is not sent, and a token there would end in logs: \
+                            `--token -` reads one from standard input"
+                        .to_owned(),
+                );
+            }
+            (Door::WebSocket, base(url.path())?.to_owned())
+        } else if matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none() {
+            (Door::Tcp, String::new())
         } else {
             return Err("a tcp:// or tls:// URL ends with the port".to_owned());
         };
@@ -60,7 +67,7 @@ impl Target {
             "" => None,
             name => Some(decode(name).ok_or("the user in the URL is not UTF-8")?),
         };
-        Ok(Self { door, encrypted, host, port: url.port().unwrap_or(default_port), username })
+        Ok(Self { door, encrypted, host, port: url.port().unwrap_or(default_port), base, username })
     }
 
     /// The host as a URL writes it, and the port.
@@ -74,7 +81,13 @@ impl Target {
 
     /// An HTTP address of the same server.
     pub fn http(&self, path: &str) -> String {
-        format!("{}://{}{path}", if self.encrypted { "https" } else { "http" }, self.authority())
+        let scheme = if self.encrypted { "https" } else { "http" };
+        format!("{scheme}://{}{}{path}", self.authority(), self.base)
+    }
+
+    /// The address of the WebSocket.
+    pub fn socket(&self) -> String {
+        self.http("/ws").replacen("http", "ws", 1)
     }
 
     /// Whether others on the way could read what is said.
@@ -84,6 +97,21 @@ impl Target {
             || self.host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
         !self.encrypted && !local
     }
+}
+
+/// What the server's own paths follow: the path of the URL, which may name the socket itself.
+fn base(path: &str) -> Result<&str, String> {
+    let path = path.trim_end_matches('/');
+    if path.ends_with("/socket.io") {
+        return Err(
+            "that is the address of Socket.IO, and this client is none: the URL ends before /socket.io"
+                .to_owned(),
+        );
+    }
+    if path.ends_with("/api") || path.contains("/api/") {
+        return Err("that is an address of the API: the URL ends before /api".to_owned());
+    }
+    Ok(path.strip_suffix("/ws").unwrap_or(path).trim_end_matches('/'))
 }
 
 const SCHEMES: &str = "it begins with ws://, wss://, tcp:// or tls://";
@@ -111,21 +139,53 @@ mod tests {
 
     #[test]
     fn schemes_ports_and_paths() {
-        for (text, http, path) in [
-            ("ws://h", "http://h:80/x", Some("/ws")),
-            ("http://h/", "http://h:80/x", Some("/ws")),
-            ("wss://h", "https://h:443/x", Some("/ws")),
-            ("https://h:8443/live?a=1", "https://h:8443/x", Some("/live?a=1")),
-            ("ws://[::1]:8080", "http://[::1]:8080/x", Some("/ws")),
+        for (text, http, socket) in [
+            ("ws://h", "http://h:80/x", Some("ws://h:80/ws")),
+            ("http://h/", "http://h:80/x", Some("ws://h:80/ws")),
+            ("wss://h", "https://h:443/x", Some("wss://h:443/ws")),
+            ("https://h:8443", "https://h:8443/x", Some("wss://h:8443/ws")),
+            ("ws://[::1]:8080", "http://[::1]:8080/x", Some("ws://[::1]:8080/ws")),
             ("tcp://h", "http://h:12225/x", None),
             ("tls://127.0.0.1:5/", "https://127.0.0.1:5/x", None),
             ("tls://[::1]", "https://[::1]:12225/x", None),
         ] {
             let target = Target::parse(text).unwrap();
             assert_eq!(target.http("/x"), http, "{text}");
-            let door = path.map_or(Door::Tcp, |path| Door::WebSocket(path.to_owned()));
-            assert_eq!(target.door, door, "{text}");
+            match socket {
+                Some(socket) => {
+                    assert_eq!((&target.door, &*target.socket()), (&Door::WebSocket, socket), "{text}");
+                }
+                None => assert_eq!(target.door, Door::Tcp, "{text}"),
+            }
             assert_eq!(target.username, None);
+        }
+    }
+
+    #[test]
+    fn a_base_path_is_before_every_address() {
+        for text in [
+            "ws://alice@h/auth",
+            "ws://alice@h/auth/",
+            "ws://alice@h/auth//",
+            "ws://alice@h/auth/ws",
+            "ws://alice@h/auth/ws/",
+            "http://alice@h:80/auth",
+            "ws://alice@h/x/../auth",
+        ] {
+            let target = Target::parse(text).unwrap();
+            assert_eq!(target.http("/api/login"), "http://h:80/auth/api/login", "{text}");
+            assert_eq!(target.socket(), "ws://h:80/auth/ws", "{text}");
+            assert_eq!(target.username.as_deref(), Some("alice"));
+        }
+        for (text, login) in [
+            ("wss://h/a/b/", "https://h:443/a/b/api/login"),
+            ("https://[::1]:8443/auth/ws", "https://[::1]:8443/auth/api/login"),
+            ("ws://h/ws", "http://h:80/api/login"),
+            ("ws://h/ws/ws", "http://h:80/ws/api/login"),
+            ("ws://h/news", "http://h:80/news/api/login"),
+            ("ws://h/a%20b", "http://h:80/a%20b/api/login"),
+        ] {
+            assert_eq!(Target::parse(text).unwrap().http("/api/login"), login);
         }
     }
 
@@ -152,11 +212,25 @@ mod tests {
             "tcp:h",
             "tcp://h/ws",
             "tls://h?x",
+            "tls://h#x",
             "ws://h:99999",
+            "ws://h?token=x",
+            "wss://h/auth/ws?access_token=x",
+            "ws://h/auth#x",
+            "ws://h/socket.io/",
+            "ws://h/auth/socket.io",
+            "http://h/api",
+            "http://h/auth/api/login",
         ] {
             assert!(Target::parse(text).is_err(), "{text}");
         }
-        for text in ["ftp://alice:hunter2@h", "ws://alice:hunter2@h:99999", "ws://alice:hunter2@"] {
+        for text in [
+            "ftp://alice:hunter2@h",
+            "ws://alice:hunter2@h:99999",
+            "ws://alice:hunter2@",
+            "ws://h/auth?token=hunter2",
+            "ws://h/hunter2/socket.io",
+        ] {
             assert!(!Target::parse(text).unwrap_err().contains("hunter2"));
         }
     }

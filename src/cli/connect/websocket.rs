@@ -31,6 +31,12 @@ pub async fn open(client: &awc::Client, url: &str, token: &str) -> Result<Wire, 
                 Trouble::Busy("too many connections of this address".to_owned(), Duration::ZERO)
             }
             StatusCode::SERVICE_UNAVAILABLE => Trouble::Busy("the server is busy".to_owned(), Duration::ZERO),
+            StatusCode::UPGRADE_REQUIRED => Trouble::Unreachable(format!(
+                "the server answered {status}: a proxy in between does not let WebSockets pass"
+            )),
+            StatusCode::NOT_FOUND => Trouble::Unreachable(format!(
+                "the server answered {status}: the URL's path is what the server's own paths follow"
+            )),
             status => Trouble::Unreachable(format!("the server answered {status}")),
         }),
         Err(error) => Err(Trouble::Unreachable(error.to_string())),

@@ -13,8 +13,9 @@ use super::engine::Closing;
 use super::link::Link;
 use super::relay::{PATIENCE, incoming};
 use crate::actors::carrier::Full;
+use crate::actors::carrier::handshake::HandshakeError;
 use crate::actors::carrier::websocket::{
-    self, HandshakeError, Incoming, Limits, Message, ProtocolError, WebSocket, WebsocketContext,
+    self, Incoming, Limits, Message, ProtocolError, WebSocket, WebsocketContext,
 };
 use crate::actors::session::Session;
 use crate::events::Events;
@@ -93,7 +94,7 @@ pub fn open(
     events: Arc<Events>,
     make: impl FnOnce(SocketIo<Direct>) -> Session<SocketIo<Direct>>,
 ) -> Result<HttpResponse, HandshakeError> {
-    websocket::open(request, payload, limits, &[], |socket| {
+    websocket::open(request, payload, limits, None, |socket| {
         let link = Direct(socket);
         // Nothing was sent before: it fits.
         let _ = link.push(|queue| queue.text(|out| out.extend_from_slice(opening.as_bytes())));

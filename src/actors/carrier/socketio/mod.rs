@@ -151,7 +151,10 @@ impl<L: Link> Carrier for SocketIo<L> {
             }
             (Kind::Connect, Some(namespace), None) => {
                 self.refusal.namespace = namespace;
-                packet.message(namespace, events.get(namespace).is_open()).map_err(malformed)
+                let message = packet.message(namespace, events.get(namespace).is_open());
+                // A token alone, where an object is expected.
+                let is_text = packet.data.starts_with('"');
+                message.map_err(|error| if is_text { CloseReason::NoAuth } else { malformed(error) })
             }
             (Kind::Connect, _, Some(_)) => {
                 Ok(ClientMessage { to: ReplyTo::default(), request: Request::Nothing })

@@ -18,8 +18,9 @@ use crate::protocol::engineio::Packet;
 /// How long a client may take to decide for a WebSocket that it has opened.
 const PROBE: Duration = Duration::from_secs(10);
 
-/// How long it may take to answer a close.
+/// How long it may take to answer a close, and how long if its frames are broken.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+const BROKEN_WORDS: Duration = Duration::from_secs(1);
 
 /// How long it has to close by itself, where it may.
 pub const PATIENCE: Duration = Duration::from_secs(1);
@@ -197,8 +198,9 @@ impl Relay {
             Ended::Refused => None,
         };
         self.socket.write_close(code);
-        // Whoever does not answer is cut.
-        self.closes_within(LAST_WORDS).await;
+        // A client that does not answer is cut.
+        let patience = if self.frames.is_none() { BROKEN_WORDS } else { LAST_WORDS };
+        self.closes_within(patience).await;
         self.socket.see_off().await;
     }
 

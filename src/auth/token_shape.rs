@@ -1,0 +1,105 @@
+//! What is wrong with something that is no access token, as far as its shape tells. For the client's maker: nothing
+//! here decides who is let in, and no part of the token is repeated.
+
+/// What an empty variable of a client's language becomes in a string.
+const EMPTY_VARIABLES: [&str; 7] =
+    ["undefined", "null", "none", "nil", "nan", "[object object]", "[object promise]"];
+
+/// A sentence about it, if there is one.
+#[must_use]
+pub fn explain(token: &str) -> Option<&'static str> {
+    let word = token.trim();
+    let begins =
+        |prefix: &str| word.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
+    if word.is_empty() {
+        Some("The access token is empty.")
+    } else if EMPTY_VARIABLES.iter().any(|empty| word.eq_ignore_ascii_case(empty)) {
+        Some("Instead of an access token came the word for an empty variable: the client has none yet.")
+    } else if begins("bearer ") {
+        Some("The access token has the word Bearer before it once too often.")
+    } else if word.starts_with("dwr_") {
+        Some("This is a refresh token: POST /api/refresh changes it for an access token.")
+    } else if word.starts_with("dwb_") {
+        Some("This is a browser's cookie: POST /api/token changes it for an access token.")
+    } else if word.starts_with(['"', '\'', '`']) {
+        Some("The access token has quotation marks round it, which are no part of it.")
+    } else if word.starts_with(['<', '{', '$', '%']) {
+        Some("Instead of an access token came a placeholder.")
+    } else if word.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        Some("The access token has blanks or line breaks in it.")
+    } else {
+        None
+    }
+}
+
+/// Whether this must be a token: three parts in base64url, the first of which begins as JSON does (RFC 7519 section 3).
+#[must_use]
+pub fn is_jwt(text: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    };
+    let mut parts = text.split('.');
+    text.starts_with("eyJ")
+        && parts.by_ref().take(3).filter(|text| part(text)).count() == 3
+        && parts.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_clients_send_by_mistake_is_explained() {
+        for (token, word) in [
+            ("", "empty"),
+            ("  ", "empty"),
+            ("undefined", "variable"),
+            ("NULL", "variable"),
+            ("[object Object]", "variable"),
+            ("Bearer eyJa.b.c", "Bearer"),
+            ("bearer eyJa.b.c", "Bearer"),
+            ("dwr_0198_x", "refresh token"),
+            ("dwb_0198_x", "cookie"),
+            ("\"eyJa.b.c\"", "quotation marks"),
+            ("'eyJa.b.c'", "quotation marks"),
+            ("<token>", "placeholder"),
+            ("${TOKEN}", "placeholder"),
+            ("{{token}}", "placeholder"),
+            ("eyJa.b.\nc", "line breaks"),
+        ] {
+            let sentence = explain(token).unwrap_or_else(|| panic!("{token}"));
+            assert!(sentence.contains(word), "{token}: {sentence}");
+        }
+        for token in ["eyJa.b.c", "nonsense", "a.b.c", "ümläut"] {
+            assert_eq!(explain(token), None, "{token}");
+        }
+    }
+
+    #[test]
+    fn a_jwt_is_known_by_its_shape() {
+        assert!(is_jwt("eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIxIn0.c2ln-_"));
+        for other in [
+            "",
+            "eyJ",
+            "eyJa.b",
+            "eyJa.b.c.d",
+            "eyJa..c",
+            "eyJa.b.c ",
+            "a.b.c",
+            "id.example.org",
+            "eyJa.b.c=d",
+        ] {
+            assert!(!is_jwt(other), "{other}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_looked_at(text in any::<String>()) {
+            let _ = explain(&text);
+            let _ = is_jwt(&text);
+        }
+    }
+}
