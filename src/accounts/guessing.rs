@@ -56,7 +56,8 @@ impl Accounts {
     /// [`Error::TooManyAttempts`], those of the database and the hasher.
     pub(super) async fn begin_attempt(&self, login: &str, device: &Device) -> Result<Attempt, Error> {
         let name = LoginName::parse(login);
-        let slot_name = name.as_ref().map_or_else(|| login.to_lowercase(), |name| name.as_str().to_owned());
+        let slot_name =
+            name.as_ref().map_or_else(|| login.trim().to_lowercase(), |name| name.as_str().to_owned());
         let subject = Arc::new((name, slot_name, device.presented.clone()));
         let (this, asked) = (self.clone(), Arc::clone(&subject));
         // First without a transaction: a flood of guesses that are not checked keeps no writer waiting.
