@@ -16,7 +16,7 @@ use crate::actors::carrier::tcp::{self, Connection, FAILURE, Limits, Renew, Tcp}
 use crate::actors::session::{Entry, House, Session};
 use crate::actors::session_manager::WorkerSessions;
 use crate::config;
-use crate::domain::{Access, Password};
+use crate::domain::{Access, Password, without_bom};
 use crate::limits::{Limit, RateLimits};
 use crate::models::logins::LoginKind;
 use crate::protocol::{CloseReason, ServerMessage, json};
@@ -153,7 +153,7 @@ impl Door {
                 Err(Some(reason)) => return Outcome::Refused(told_at_prompt(reason)),
             }
             if let [answer] = &answers[..]
-                && let Some(token) = bearer(answer)
+                && let Some(token) = bearer(without_bom(answer).trim_start())
             {
                 return Outcome::In(self.enter((self.house.admit)(token)), None);
             }
@@ -162,7 +162,7 @@ impl Door {
         let password = Password::typed(answers.pop().unwrap_or_default());
         let username = answers.pop().unwrap_or_default();
         let socket = prompts.connection.socket;
-        self.check(username.trim(), password, address, socket).await
+        self.check(without_bom(&username), password, address, socket).await
     }
 
     async fn check(
