@@ -370,6 +370,8 @@ async fn a_refused_sign_in_says_what_is_true_for_every_cause() {
         ("", PASSWORD),
         ("a@1.2", PASSWORD),
         ("no/name", "cre\u{300}me"),
+        ("a\0b", PASSWORD),
+        ("a\0b@c.d", "a\0b"),
     ];
     let mut answers = Vec::new();
     for (name, password) in causes {
