@@ -189,11 +189,23 @@ impl From<Error> for ApiError {
                 field: Some("username".to_owned()),
                 ..Self::new(S::CONFLICT, "username_taken", "This username is taken.")
             },
+            Error::UsernameLooksTaken => Self {
+                field: Some("username".to_owned()),
+                ..Self::new(S::CONFLICT, "username_taken", "This username looks like one that is taken.")
+            },
+            Error::UsernameReserved => Self {
+                field: Some("username".to_owned()),
+                ..Self::new(
+                    S::CONFLICT,
+                    "username_reserved",
+                    "This username is reserved. Choose another one.",
+                )
+            },
             Error::EmailHeld => {
                 Self::new(S::CONFLICT, "email_held", "This address belongs to another account.")
             }
             Error::InvalidCredentials => {
-                Self::new(S::UNAUTHORIZED, "invalid_credentials", "The login or the password is wrong.")
+                Self::new(S::UNAUTHORIZED, "invalid_credentials", crate::accounts::INVALID_CREDENTIALS)
             }
             Error::TooManyAttempts { retry_after } => {
                 let wait = in_words(retry_after);

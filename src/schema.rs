@@ -15,6 +15,7 @@ diesel::table! {
         unused_since -> Nullable<Timestamp>,
         links_ended_at -> Nullable<Timestamp>,
         undo_closed_until -> Nullable<Timestamp>,
+        username_skeleton -> Nullable<Text>,
     }
 }
 

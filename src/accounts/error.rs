@@ -17,6 +17,10 @@ pub enum Error {
     WeakPassword(#[from] WeakPassword),
     #[error("this username is taken")]
     UsernameTaken,
+    #[error("this username looks like one that is taken")]
+    UsernameLooksTaken,
+    #[error("this username is reserved")]
+    UsernameReserved,
     /// Somebody else proved this address first. Said only to one who proved it too.
     #[error("this address belongs to another account")]
     EmailHeld,

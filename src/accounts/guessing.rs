@@ -56,7 +56,7 @@ impl Accounts {
     /// [`Error::TooManyAttempts`], those of the database and the hasher.
     pub(super) async fn begin_attempt(&self, login: &str, device: &Device) -> Result<Attempt, Error> {
         let name = LoginName::parse(login);
-        let slot_name = name.as_ref().map_or_else(|| login.to_lowercase(), |name| name.as_str().to_owned());
+        let slot_name = name.as_ref().map_or_else(|| no_name(login), |name| name.as_str().to_owned());
         let subject = Arc::new((name, slot_name, device.presented.clone()));
         let (this, asked) = (self.clone(), Arc::clone(&subject));
         // First without a transaction: a flood of guesses that are not checked keeps no writer waiting.
@@ -241,6 +241,11 @@ impl Drop for Uncounted {
             runtime.spawn(async move { accounts.take_back(slots).await });
         }
     }
+}
+
+/// A text that is no account's name, in a form that can be looked up: PostgreSQL has no text with a NUL.
+fn no_name(login: &str) -> String {
+    login.trim().to_lowercase().replace('\0', "\u{fffd}")
 }
 
 fn confirmation_slots(access: &Access) -> [Slot; 2] {

@@ -162,7 +162,7 @@ impl Import<'_> {
             password_hash,
             on_trial: false,
         };
-        users::insert(conn, &user, now)?;
+        users::insert_lookalike(conn, &user, now)?;
         audit_events::insert_imported(conn, self.clock.new_id(), id, &row.mark, now)?;
         Ok(Done::Imported)
     }

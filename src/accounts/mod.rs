@@ -17,6 +17,7 @@ mod recovery;
 mod refresh;
 mod register;
 mod sign_in;
+mod stored_forms;
 pub mod watch;
 
 use std::net::IpAddr;
@@ -36,7 +37,7 @@ use crate::auth::tokens::{TokenError, Tokens};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, MailLimits};
 use crate::db::Conn;
-use crate::domain::{Access, Password, Rating, UserId};
+use crate::domain::{Access, Password, Rating, ReservedNames, UserId};
 use crate::models::audit_events::{self, Action, Actor};
 
 pub use devices::Device;
@@ -44,9 +45,9 @@ pub use error::Error;
 pub use janitor::Purged;
 pub use keys::{KeyInfo, KeyState};
 pub use logins::Logins;
-pub use profile::{DisplayName, Profile};
+pub use profile::Profile;
 pub use recovery::ResetLink;
-pub use sign_in::Grant;
+pub use sign_in::{Grant, INVALID_CREDENTIALS};
 
 /// How long a node of an earlier version may go on issuing credentials without a tag.
 const ROLLING_UPGRADE: TimeDelta = TimeDelta::days(1);
@@ -69,6 +70,9 @@ struct Inner {
     access_ttl: TimeDelta,
     refresh_ttl: TimeDelta,
     min_password: usize,
+    reserved_names: ReservedNames,
+    /// Whether a new username may look like another one.
+    allow_lookalikes: bool,
     name_key: NameKey,
     device_key: DeviceKey,
     mail_limits: MailLimits,
@@ -89,6 +93,7 @@ impl Accounts {
         clock: Clock,
         config: &Config,
     ) -> Result<Self, Error> {
+        stored_forms::renew(&db).await;
         let access_ttl = config.tokens.access_ttl;
         let refresh_ttl = time_delta(config.tokens.refresh_ttl);
         let keys = {
@@ -111,6 +116,8 @@ impl Accounts {
             access_ttl: time_delta(access_ttl),
             refresh_ttl,
             min_password: config.password.min_length,
+            reserved_names: config.usernames.reserved.clone(),
+            allow_lookalikes: config.usernames.allow_lookalikes,
             mail_limits: config.mail_limits.clone(),
             unused_ttl: config.unused_ttl.map(time_delta),
             resets: recovery::Requests::default(),

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use serde::Serialize;
+use unicode_normalization::UnicodeNormalization;
 
 use super::error::on_duplicate;
 use super::mails::Asker;
@@ -104,10 +105,11 @@ impl Accounts {
     /// Those of the database.
     pub async fn list_users(&self, listing: Listing) -> Result<Vec<Account>, Error> {
         let clock = self.0.clock.clone();
+        let search: String = listing.search.trim().nfkc().collect();
         self.0
             .db
             .run(move |conn| {
-                let users = users::list(conn, &listing.search, &listing.after, listing.limit)?;
+                let users = users::list(conn, &search, &listing.after, listing.limit)?;
                 accounts(conn, users, clock.now())
             })
             .await
@@ -185,7 +187,19 @@ impl Accounts {
             .await
     }
 
-    /// Opens an account without signing in.
+    /// The name of an account that `username` could be taken for.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find_lookalike(&self, username: Username) -> Result<Option<String>, Error> {
+        let other = move |conn: &mut Conn| {
+            let found = users::find_lookalike(conn, &username)?;
+            Ok::<_, Error>(found.filter(|other| other != username.folded()))
+        };
+        self.0.db.run(other).await
+    }
+
+    /// Opens an account without signing in. Its name may be reserved, or look like another.
     ///
     /// # Errors
     /// [`Error::UsernameTaken`], [`Error::EmailHeld`], [`Error::WeakPassword`], those of the database and the
@@ -207,7 +221,7 @@ impl Accounts {
             .run_writing(move |conn| {
                 db::write(conn, |conn| {
                     let now = this.0.clock.now();
-                    users::insert(conn, &user, now)
+                    users::insert_lookalike(conn, &user, now)
                         .map_err(|error| on_duplicate(error, Error::UsernameTaken))?;
                     match &user.email {
                         Some(email) if verified => users::set_held_email(conn, user.id, email.as_str(), now)

@@ -10,7 +10,7 @@ use crate::auth::revocation::RevokeReason;
 use crate::auth::tokens::TokenError;
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
-use crate::domain::{Access, Invalid, Password, UserId};
+use crate::domain::{Access, DisplayName, Password, UserId};
 use crate::models::audit_events::{self, Action};
 use crate::models::failed_attempts;
 use crate::models::logins::{self, Scope};
@@ -41,24 +41,6 @@ impl From<User> for Profile {
     }
 }
 
-/// A name to be shown: 1 to 64 characters, no control characters, not only spaces.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DisplayName(String);
-
-impl DisplayName {
-    /// # Errors
-    /// `invalid_display_name`.
-    pub fn parse(typed: &str) -> Result<Self, Invalid> {
-        let fits = typed.chars().nth(64).is_none();
-        if fits && !typed.trim().is_empty() && !typed.contains(char::is_control) {
-            Ok(Self(typed.to_owned()))
-        } else {
-            let detail = "A display name has 1 to 64 characters and no control characters.";
-            Err(Invalid::new("invalid_display_name", detail))
-        }
-    }
-}
-
 impl Accounts {
     /// # Errors
     /// [`Error::Token`] if the user is gone or disabled; those of the database.
@@ -74,7 +56,7 @@ impl Accounts {
             .db
             .run_writing(move |conn| {
                 db::write(conn, |conn| {
-                    users::set_display_name(conn, user, &name.0, clock.now())?;
+                    users::set_display_name(conn, user, name.as_str(), clock.now())?;
                     users::find_active(conn, user)?.map(Profile::from).ok_or(GONE)
                 })
             })

@@ -357,16 +357,16 @@ fn choose(conn: &mut Conn, target: Target, username: Option<&str>) -> Result<Cho
         }
         Target::Address(link) => {
             let mut claimants = claimants(conn, &link)?;
-            let user = match username.map(Username::parse) {
+            let user = match username.map(Username::lookup) {
                 // More may claim it than are shown.
-                Some(Ok(name)) => users::find_by_username(conn, &name)?
+                Some(Some(name)) => users::find_by_username(conn, &name)?
                     .filter(|user| user.email.as_deref() == Some(&link.email) && user.disabled_at.is_none())
                     .filter(|user| link.leads_to(user))
                     .filter(|user| {
                         claimants.iter().all(|other| other.email_verified_at.is_none() || other.id == user.id)
                     }),
                 None if claimants.len() == 1 => claimants.pop(),
-                Some(Err(_)) | None => None,
+                Some(None) | None => None,
             };
             let names = |users: Vec<User>| users.into_iter().map(|user| user.username).collect();
             match user {
@@ -381,7 +381,7 @@ fn choose(conn: &mut Conn, target: Target, username: Option<&str>) -> Result<Cho
 /// The one account of a link, unless another one was named.
 fn named(user: User, username: Option<&str>) -> Result<User, Error> {
     let meant =
-        username.is_none_or(|name| Username::parse(name).is_ok_and(|name| name.folded() == user.username));
+        username.is_none_or(|name| Username::lookup(name).is_some_and(|name| name.folded() == user.username));
     if meant { Ok(user) } else { Err(Error::ChooseAccount { usernames: vec![user.username] }) }
 }
 

@@ -15,7 +15,7 @@ impl Accounts {
     /// until the link that goes to it is followed.
     ///
     /// # Errors
-    /// [`Error::UsernameTaken`], [`Error::WeakPassword`], those of the database and the hasher.
+    /// [`Error::UsernameReserved`], [`Error::UsernameTaken`], [`Error::UsernameLooksTaken`], [`Error::WeakPassword`], those of the database and the hasher.
     pub async fn register(
         &self,
         username: Username,
@@ -23,12 +23,23 @@ impl Accounts {
         email: Option<Email>,
         device: Device,
     ) -> Result<Grant, Error> {
-        let wanted = username.clone();
-        // First the cheap question; the index below has the last word.
-        if self.0.db.run(move |conn| Ok::<_, Error>(users::find_by_username(conn, &wanted)?)).await?.is_some()
-        {
-            return Err(Error::UsernameTaken);
+        if self.0.reserved_names.holds(&username) {
+            return Err(Error::UsernameReserved);
         }
+        let (wanted, allow_lookalikes) = (username.clone(), self.0.allow_lookalikes);
+        // First the cheap question; the indexes below have the last word.
+        self.0
+            .db
+            .run(move |conn| {
+                if users::find_by_username(conn, &wanted)?.is_some() {
+                    return Err(Error::UsernameTaken);
+                }
+                if !allow_lookalikes && users::find_lookalike(conn, &wanted)?.is_some() {
+                    return Err(Error::UsernameLooksTaken);
+                }
+                Ok(())
+            })
+            .await?;
         let about = [Some(username.folded()), email.as_ref().map(Email::as_str)]
             .into_iter()
             .flatten()
@@ -45,8 +56,8 @@ impl Accounts {
             .run_writing(move |conn| {
                 let (user, credential, now) = db::write(conn, |conn| {
                     let now = this.0.clock.now();
-                    users::insert(conn, &user, now)
-                        .map_err(|error| on_duplicate(error, Error::UsernameTaken))?;
+                    let insert = if allow_lookalikes { users::insert_lookalike } else { users::insert };
+                    insert(conn, &user, now).map_err(|error| on_duplicate(error, Error::UsernameTaken))?;
                     if let Some(email) = &user.email {
                         let asker = Asker::Client(device.ip);
                         this.post_link(

@@ -14,6 +14,10 @@ use crate::models::failed_attempts;
 use crate::models::logins::{self, LoginKind, NewLogin};
 use crate::models::users::{self, User};
 
+/// What is said of every failed sign-in, true whatever the cause: nothing tells whether there is such an account.
+pub const INVALID_CREDENTIALS: &str = "The login or the password is wrong. An email address counts once it is verified; \
+                                       a username always does.";
+
 /// Logins that a user may have; past them the oldest one is revoked.
 const MAX_LOGINS: i64 = 200;
 
@@ -181,12 +185,12 @@ pub(super) enum LoginName {
 }
 
 impl LoginName {
-    /// `None` for what can be nobody's.
+    /// Blanks around it do not count. `None` for what no account can have.
     pub(super) fn parse(text: &str) -> Option<Self> {
         if text.contains('@') {
             Email::parse(text).ok().map(Self::Email)
         } else {
-            Username::parse(text).ok().map(Self::Username)
+            Username::lookup(text).map(Self::Username)
         }
     }
 

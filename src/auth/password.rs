@@ -151,16 +151,30 @@ fn hash_salted(password: &Password, cost: u32, bytes: [u8; 16]) -> Result<String
     Ok(format!("{PREFIX}{cost}${salt}${}", &computed[HEAD_AND_SALT..]))
 }
 
-/// Checks a password against a stored hash. Nobody's password (`None`) and a wrong one cost the same work,
-/// that of one hash at `cost`, so that the time an answer takes does not tell who has an account.
+/// Checks a password against a stored hash: in its normal form and, if other characters were typed, with those, which
+/// hashes of earlier versions and other systems were made of. No account's password (`None`) and a wrong one cost the same
+/// work, that of one hash at `cost` for each form, so that the time an answer takes does not tell who has an account.
 #[must_use]
 pub fn verify(password: &Password, stored: Option<&str>, cost: u32) -> Verified {
+    let normal = verify_form(password, stored, cost);
+    match password.as_typed() {
+        Some(typed) if !normal.ok => {
+            let ok = verify_form(&typed, stored, cost).ok;
+            // The next hash is made of the normal form.
+            Verified { ok, rehash: ok }
+        }
+        _ => normal,
+    }
+}
+
+fn verify_form(password: &Password, stored: Option<&str>, cost: u32) -> Verified {
     const NO: Verified = Verified { ok: false, rehash: false };
     let Some(stored) = stored else {
         waste(cost);
         return NO;
     };
     let scheme = Scheme::parse(stored);
+    scheme.as_ref().inspect(|scheme| note_work(scheme.cost()));
     match scheme.as_ref().and_then(|scheme| Some((scheme, scheme.matches(password)?))) {
         Some((scheme, true)) => Verified { ok: true, rehash: !scheme.is_current(cost) },
         Some((scheme, false)) => {
@@ -178,7 +192,17 @@ pub fn verify(password: &Password, stored: Option<&str>, cost: u32) -> Verified 
 
 /// The work of one hash, for nothing.
 fn waste(cost: u32) {
+    note_work(cost);
     let _ = std::hint::black_box(bcrypt::hash_with_salt([b'x'; 44], cost, std::hint::black_box([7; 16])));
+}
+
+/// Lets tests compare the work of checks, which they cannot time.
+#[cfg(not(test))]
+const fn note_work(_cost: u32) {}
+
+#[cfg(test)]
+fn note_work(cost: u32) {
+    tests::WORK.with(|work| work.set(work.get() + (1 << cost)));
 }
 
 /// The salt is the key: without it, precomputed SHA-256 tables would serve for the inner hash.
@@ -196,6 +220,17 @@ mod tests {
     use super::*;
 
     const COST: u32 = 4;
+
+    thread_local! {
+        /// Rounds of bcrypt on this thread.
+        pub(super) static WORK: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    }
+
+    fn work_of(text: &str, stored: Option<&str>, cost: u32) -> u64 {
+        WORK.set(0);
+        assert!(!verify(&typed(text), stored, cost).ok);
+        WORK.get()
+    }
 
     fn typed(text: &str) -> Password {
         Password::typed(text.to_owned())
@@ -253,6 +288,34 @@ mod tests {
             let wanted = Verified { ok: true, rehash: true };
             assert_eq!(verify(&typed(&text), Some(stored), COST), wanted);
             assert!(!verify(&typed(&text[..text.len() - 1]), Some(stored), COST).ok);
+        }
+    }
+
+    #[test]
+    fn a_hash_of_the_characters_as_typed_verifies_and_asks_to_be_replaced() {
+        let (composed, decomposed) = ("cr\u{e8}me br\u{fb}l\u{e9}e", "cre\u{300}me bru\u{302}le\u{301}e");
+        let old = hash(&typed(decomposed).as_typed().unwrap(), COST).unwrap();
+        assert_eq!(verify(&typed(decomposed), Some(&old), COST), Verified { ok: true, rehash: true });
+        // Of other characters only what was typed then matches.
+        assert!(!verify(&typed(composed), Some(&old), COST).ok);
+        let new = hash(&typed(decomposed), COST).unwrap();
+        for text in [composed, decomposed] {
+            assert_eq!(verify(&typed(text), Some(&new), COST), Verified { ok: true, rehash: false });
+        }
+        let plain = bcrypt::hash(decomposed, COST).unwrap();
+        assert_eq!(verify(&typed(decomposed), Some(&plain), COST), Verified { ok: true, rehash: true });
+        assert!(!verify(&typed("bru\u{302}le\u{301}e"), Some(&new), COST).ok);
+    }
+
+    #[test]
+    fn a_wrong_password_costs_what_a_name_without_an_account_costs() {
+        for (text, forms) in [("wrong", 1), ("wro\u{308}ng", 2), ("\u{ff57}rong", 2), ("wr\u{f6}ng", 1)] {
+            for cost in [COST, COST + 2] {
+                let nobody = work_of(text, None, cost);
+                assert_eq!(nobody, forms << cost, "{text}");
+                assert_eq!(work_of(text, Some(PASSLIB), cost), nobody, "{text}");
+                assert_eq!(work_of(text, Some("not understood"), cost), nobody, "{text}");
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
+use doorward::domain::without_bom;
+
 use super::Failure;
 
 /// A password that is chosen: twice without an echo at a terminal, else the first line of standard input.
@@ -21,7 +23,9 @@ pub fn new_password() -> Result<String, Failure> {
 fn first_line() -> Result<String, Failure> {
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).map_err(Failure::running)?;
-    let line = line.strip_suffix('\n').unwrap_or(&line);
+    // The mark is of the text's encoding, no part of what was typed.
+    let line = without_bom(&line);
+    let line = line.strip_suffix('\n').unwrap_or(line);
     let line = line.strip_suffix('\r').unwrap_or(line);
     if line.is_empty() {
         return Err(Failure::Usage("the password is expected on standard input".to_owned()));

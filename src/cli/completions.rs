@@ -20,5 +20,5 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Cli::command(), "doorward", &mut script);
-    output::print(&String::from_utf8_lossy(&script))
+    output::write(&String::from_utf8_lossy(&script))
 }

@@ -1,15 +1,23 @@
 //! What commands print: tables for people, JSON for programs.
 
+use std::fmt;
 use std::io::{ErrorKind, Write};
 
 use comfy_table::{Table, presets};
 use doorward::clock::Timestamp;
+use doorward::domain::{escape_obeyed, is_obeyed};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::Failure;
 
+/// Prints lines. What a terminal would obey in them is shown by its number: names and addresses are anybody's text.
 pub fn print(text: &str) -> Result<(), Failure> {
+    write(&by_line(text, escape_obeyed))
+}
+
+/// As it is: what a program is to read.
+pub fn write(text: &str) -> Result<(), Failure> {
     match std::io::stdout().write_all(text.as_bytes()) {
         // Whoever reads only the first lines has what they wanted.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -21,7 +29,28 @@ pub fn print(text: &str) -> Result<(), Failure> {
 pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let mut text = serde_json::to_string_pretty(value).map_err(Failure::running)?;
     text.push('\n');
-    print(&text)
+    write(&by_line(&text, escape_json))
+}
+
+fn by_line(text: &str, escape: impl Fn(&str) -> String) -> String {
+    text.split('\n').map(escape).collect::<Vec<_>>().join("\n")
+}
+
+/// JSON that says the same and may be shown by a terminal. Between its members there are no other such characters than
+/// white space.
+pub fn escape_json(json: &str) -> String {
+    let mut line = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '\n' | '\r' | '\t' => line.push(' '),
+            c if is_obeyed(c) => {
+                // A string takes everything.
+                let _ = fmt::Write::write_fmt(&mut line, format_args!("\\u{:04x}", u32::from(c)));
+            }
+            c => line.push(c),
+        }
+    }
+    line
 }
 
 /// Aligned columns, without borders: easy to read, and to cut apart.
@@ -30,7 +59,8 @@ pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [
     table.load_style(presets::NOTHING);
     table.set_header(header);
     for row in rows {
-        table.add_row(row);
+        // Here, so that no cell has more than one line.
+        table.add_row(row.map(|cell| escape_obeyed(&cell)));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -48,4 +78,24 @@ pub fn progress_bar(template: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
     // The template is sound, or the default is good enough.
     ProgressStyle::with_template(template).map(|style| bar.clone().with_style(style)).unwrap_or(bar)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const HOSTILE: &str = "a\x1b[2J\u{9b}31m\r\n\x07\u{7f}\u{202e}b";
+
+    #[test]
+    fn nothing_that_is_stored_rules_the_terminal() {
+        let text = table(["name", "email"], [[HOSTILE.to_owned(), "b".to_owned()]]);
+        assert!(!text.contains(|c| c != '\n' && is_obeyed(c)), "{text:?}");
+        assert_eq!(text.lines().count(), 2, "{text:?}");
+        let value = json!({ "name": HOSTILE, HOSTILE: [1] });
+        let json = by_line(&serde_json::to_string_pretty(&value).unwrap(), escape_json);
+        assert!(!json.contains(|c| c != '\n' && is_obeyed(c)), "{json:?}");
+        assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), value);
+    }
 }

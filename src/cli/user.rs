@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use doorward::accounts::Accounts;
 use doorward::accounts::operator::{Account, FailureInfo, Listing, NewAccount};
-use doorward::domain::{Email, Username};
+use doorward::domain::{Email, Username, escape_obeyed};
 use serde_json::json;
 
 use super::operator::{find, with_accounts, with_new_accounts};
@@ -90,9 +90,16 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
     match arguments.action {
         Action::Add { username, email, verified, form } => with_new_accounts(settings, async |accounts| {
             let username = Username::parse(&username).map_err(|error| Failure::Running(error.detail))?;
+            let email = email.filter(|text| !text.trim().is_empty());
+            if verified && email.is_none() {
+                return Err(Failure::Usage("--verified wants an address: --email".to_owned()));
+            }
             let email = email.map(|text| Email::parse(&text)).transpose();
             let email = email.map_err(|error| Failure::Running(error.detail))?;
             let password = accounts.choose_password(ask::new_password()?)?;
+            if let Some(other) = accounts.find_lookalike(username.clone()).await? {
+                eprintln!("doorward: this username looks like another one: {other}");
+            }
             let account = accounts.add_user(NewAccount { username, password, email, verified }).await?;
             show(&[account], form.json)
         }),
@@ -152,7 +159,7 @@ async fn list(
 ) -> Result<(), Failure> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     // One more than is shown tells whether there are more.
-    let after = Username::parse(&after).map_or(after, |name| name.folded().to_owned());
+    let after = Username::lookup(&after).map_or(after, |name| name.folded().to_owned());
     let listing = Listing { search, after, limit: i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1 };
     let mut found = accounts.list_users(listing).await?;
     let more = found.len() > limit;
@@ -214,5 +221,5 @@ fn details(account: &Account) -> String {
         ("state", state(account).to_owned()),
         ("created", output::moment(account.created_at)),
     ];
-    rows.map(|(name, value)| format!("{name:14}{value}")).join("\n") + "\n"
+    rows.map(|(name, value)| format!("{name:14}{}", escape_obeyed(&value))).join("\n") + "\n"
 }

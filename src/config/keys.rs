@@ -106,6 +106,12 @@ pub const KEYS: &[Key] = &[
     key("limits.mail_recipient", "3/1h, 10/1d", RATES),
     key("limits.mail_account", "5/1h, 20/1d", RATES),
     key("limits.mail_client", "60/1h, 300/1d", RATES),
+    key(
+        "accounts.reserved_usernames",
+        "",
+        "usernames, a list or separated by commas, that are reserved besides the built-in ones",
+    ),
+    key("accounts.confusable_usernames", "refuse", "refuse or allow"),
     key("accounts.unused_ttl", "90d", "off, or a duration from 1d to 3650d, such as 90d"),
     key("limits.sign_in", "60/1m", RATE),
     key("limits.register", "30/10m", RATE),

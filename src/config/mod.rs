@@ -18,6 +18,7 @@ pub use rate::Rate;
 pub use sources::{ConfigError, Origin, Sources};
 
 use crate::db::DatabaseUrl;
+use crate::domain::ReservedNames;
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -38,6 +39,7 @@ pub struct Config {
     pub mail_limits: MailLimits,
     /// After how long an account is removed that registered itself, verified no address and was never used again.
     pub unused_ttl: Option<Duration>,
+    pub usernames: Usernames,
     pub limits: Limits,
     pub cluster: Cluster,
     pub log: Log,
@@ -175,6 +177,14 @@ impl std::fmt::Debug for RedisUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("redis://...")
     }
+}
+
+/// Which usernames people may choose. The command line and imports are not asked.
+#[derive(Debug, Clone)]
+pub struct Usernames {
+    pub reserved: ReservedNames,
+    /// Lets a name in that looks like another one.
+    pub allow_lookalikes: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -14,8 +14,9 @@ use super::keys::{self, KEYS};
 use super::sources::{ConfigError, Origin, Values};
 use super::{
     Cluster, Config, Connections, Database, Http, Limits, Log, LogFormat, Mail, MailLimits, MailUrl,
-    Password, Rate, RedisUrl, SocketIo, Sockets, Tcp, Tls, Tokens,
+    Password, Rate, RedisUrl, SocketIo, Sockets, Tcp, Tls, Tokens, Usernames,
 };
+use crate::domain::{ReservedNames, Username};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -85,6 +86,17 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             let ttl = humantime::parse_duration(text).ok()?;
             (DAY..=3650 * DAY).contains(&ttl).then_some(Some(ttl))
         })?,
+        usernames: Usernames {
+            reserved: values.parse("accounts.reserved_usernames", |text| {
+                let names = list(text, Username::lookup)?;
+                Some(ReservedNames::new(names.iter().map(Username::folded)))
+            })?,
+            allow_lookalikes: values.parse("accounts.confusable_usernames", |text| match text {
+                "refuse" => Some(false),
+                "allow" => Some(true),
+                _ => None,
+            })?,
+        },
         // After the sockets, whose bound its default follows.
         connections: Connections {
             max_per_address: values.number("connections.max_per_address", 1..=20_000_000)?,

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::keys::{self, Fallback, KEYS, Key};
+use crate::domain::without_bom;
 
 /// Open files that are not sockets' to take: database, mail, and requests over HTTP.
 const RESERVED_FILES: u64 = 256;
@@ -137,7 +138,8 @@ fn read_environment(variables: Vec<(OsString, OsString)>, values: &mut Values) -
 fn read_file(path: &Path, values: &mut Values) -> Result<(), ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-    let table: toml::Table = toml::from_str(&text).map_err(|error| {
+    let text = without_bom(&text);
+    let table: toml::Table = toml::from_str(text).map_err(|error| {
         // Its own `Display` shows the line, which may hold a password.
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let message = error.message().lines().next().unwrap_or_default().to_owned();

@@ -1,6 +1,9 @@
 //! Newtypes that parse: behind the border nothing is checked twice.
 
 mod access;
+mod characters;
+mod confusable;
+mod display_name;
 mod email;
 mod ids;
 mod network;
@@ -9,6 +12,9 @@ mod user_agent;
 mod username;
 
 pub use access::Access;
+pub use characters::{escape_obeyed, is_obeyed, without_bom};
+pub use confusable::ReservedNames;
+pub use display_name::DisplayName;
 pub use email::Email;
 pub use ids::{LoginId, SessionId, UserId};
 pub use network::network;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 use zxcvbn::{Score, zxcvbn};
 
 use super::Invalid;
@@ -20,24 +21,35 @@ const WORK: usize = 40_000;
 /// A shorter name is found inside too many good passwords; zxcvbn still counts it against them.
 const SHORTEST_NAME: usize = 4;
 
-/// What somebody typed. Its `Debug` is blind and it is no `Display`: it never reaches a log.
+/// What a user typed, in its normal form NFKC (NIST SP 800-63B section 5.1.1.2): keyboards and systems send one password as
+/// different bytes. Its `Debug` is blind and it is no `Display`: it never reaches a log.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Password(String);
+pub struct Password {
+    normal: String,
+    /// The characters as they came, if they differ: what hashes of earlier versions and of other systems were made of.
+    typed: Option<String>,
+}
 
 impl Password {
     /// What is typed to prove who somebody is. Not judged: a wrong password is wrong at any length.
     #[must_use]
     pub fn typed(text: String) -> Self {
-        Self(text)
+        if is_nfkc_quick(text.chars()) == IsNormalized::Yes {
+            return Self { normal: text, typed: None };
+        }
+        let normal: String = text.nfkc().collect();
+        let typed = (normal != text).then_some(text);
+        Self { normal, typed }
     }
 
-    /// What shall become a password: of a length in bounds. Nothing is trimmed, no kind of character is
-    /// asked for (NIST SP 800-63B section 5.1.1.2). Next, [`Password::judge`] it.
+    /// What shall become a password: of a length in bounds, counted in its normal form. Nothing is trimmed, no kind of
+    /// character is asked for (NIST SP 800-63B section 5.1.1.2). Next, [`Password::judge`] it.
     ///
     /// # Errors
     /// `invalid_password`, with the bound. `min_length` is in characters.
     pub fn chosen(text: String, min_length: usize) -> Result<Self, Invalid> {
-        let length = text.chars().take(MAX_LENGTH + 1).count();
+        let password = Self::typed(text);
+        let length = password.normal.chars().take(MAX_LENGTH + 1).count();
         if length < min_length {
             let detail = format!("A password has at least {min_length} characters.");
             return Err(Invalid::new("invalid_password", detail));
@@ -46,7 +58,13 @@ impl Password {
             let detail = format!("A password has at most {MAX_LENGTH} characters.");
             return Err(Invalid::new("invalid_password", detail));
         }
-        Ok(Self(text))
+        Ok(password)
+    }
+
+    /// The characters as they were typed, unless that is the normal form: for hashes that were made of those.
+    #[must_use]
+    pub fn as_typed(&self) -> Option<Self> {
+        self.typed.clone().map(|text| Self { normal: text, typed: None })
     }
 
     /// Refuses a password that is easy to guess, above all by somebody who knows `about`: the username and
@@ -61,7 +79,7 @@ impl Password {
     /// The judgement with its score, for whoever still chooses. As slow as [`Password::judge`].
     #[must_use]
     pub fn rate(&self, about: &[String]) -> Rating {
-        let folded = self.0.to_lowercase();
+        let folded = self.normal.to_lowercase();
         let telling = about
             .iter()
             .flat_map(|text| [text.as_str(), text.split('@').next().unwrap_or_default()])
@@ -69,6 +87,7 @@ impl Password {
         // What is longer than a password is not inside one.
         let telling = telling.filter(|name| name.len() <= MAX_LENGTH * char::MAX_LEN_UTF8);
         for name in telling.filter(|name| name.chars().nth(SHORTEST_NAME - 1).is_some()) {
+            let name: String = name.nfkc().collect();
             if folded.contains(&name.to_lowercase()) {
                 let weakness = WeakPassword {
                     detail: "The password holds your name, your address or the name of this service."
@@ -78,7 +97,7 @@ impl Password {
                 return Rating { score: 0, weakness: Some(weakness) };
             }
         }
-        let judged = judged(&self.0);
+        let judged = judged(&self.normal);
         // Each is compared with all parts: a longer one equals none of them.
         let mut inputs: Vec<&str> = about.iter().map(String::as_str).collect();
         inputs.retain(|text| text.len() <= JUDGED * char::MAX_LEN_UTF8);
@@ -101,10 +120,16 @@ impl Password {
         Rating { score, weakness: Some(weakness) }
     }
 
-    /// For hashing, and nothing else.
+    /// The characters as they were typed, for another system that has its own rules.
+    #[must_use]
+    pub fn expose_typed(&self) -> &str {
+        self.typed.as_deref().unwrap_or(&self.normal)
+    }
+
+    /// The normal form, for hashing, and nothing else.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.normal
     }
 }
 
@@ -198,6 +223,33 @@ mod tests {
         assert_eq!(Password::chosen(" éééééé ".to_owned(), 8).unwrap().expose(), " éééééé ");
         assert!(Password::chosen("é".repeat(256), 8).is_ok());
         assert!(Password::chosen("e".repeat(257), 8).is_err());
+    }
+
+    #[test]
+    fn one_password_has_one_form_whatever_the_keyboard() {
+        let (composed, decomposed) = ("cr\u{e8}me f\u{fc}r Zo\u{eb}", "cre\u{300}me fu\u{308}r Zoe\u{308}");
+        assert_eq!(Password::typed(decomposed.to_owned()).expose(), composed);
+        assert_eq!(Password::typed(decomposed.to_owned()).as_typed().unwrap().expose(), decomposed);
+        assert_eq!(Password::typed(composed.to_owned()).as_typed(), None);
+        for (typed, normal) in [
+            ("ｐlum １", "plum 1"),
+            ("plum\u{a0}tree\u{3000}", "plum tree "),
+            ("\u{fb01}g", "fig"),
+            ("\u{1112}\u{1161}\u{11ab}", "\u{d55c}"),
+            // Only characters that have another form change: not blanks, and not control characters.
+            (" a\tb\0\u{7f}\u{200d} ", " a\tb\0\u{7f}\u{200d} "),
+        ] {
+            assert_eq!(Password::typed(typed.to_owned()).expose(), normal, "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn length_is_counted_in_the_normal_form() {
+        assert!(Password::chosen("e\u{301}".repeat(7), 8).is_err());
+        assert!(Password::chosen("e\u{301}".repeat(256), 8).is_ok());
+        // One character that stands for 18.
+        assert!(Password::chosen("\u{fdfa}".to_owned(), 8).is_ok());
+        assert!(Password::chosen("\u{fdfa}".repeat(15), 8).is_err());
     }
 
     #[test]

@@ -2,13 +2,21 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::Invalid;
+use super::characters::{
+    ZWJ, ZWNJ, is_alphanumeric, is_invisible, is_mark, is_nonspacing, is_obeyed, needs_joiner,
+};
+use super::{Invalid, confusable};
 
 /// In characters.
 const MAX_LENGTH: usize = 32;
 
-/// Letters and digits of any script, and `_`, `.` and `-` after the first. It cannot hold an `@`, so a login
-/// name with one is an address and never somebody else's username.
+/// Nonspacing marks on one letter (UTS 39 section 5.4).
+const MAX_MARKS: usize = 4;
+
+const DOT_ABOVE: char = '\u{307}';
+
+/// Letters and digits of any script with their marks, and `_`, `.` and `-` after the first. It cannot hold an `@`, so a
+/// login name with one is an address and never another user's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Username {
     folded: String,
@@ -16,32 +24,43 @@ pub struct Username {
 }
 
 impl Username {
-    /// Reads what a person typed; nothing is trimmed.
+    /// Reads the name of a new account as a person typed it, without the blanks around it.
     ///
     /// # Errors
     /// `invalid_username`, with what is wrong.
     pub fn parse(typed: &str) -> Result<Self, Invalid> {
         let refuse = |detail: &str| Err(Invalid::new("invalid_username", detail));
-        // Composed: the same name typed with another keyboard is the same name (Unicode Standard Annex 15).
-        let typed: String = typed.nfc().take(MAX_LENGTH + 1).collect();
+        let typed = composed(typed);
         let Some(first) = typed.chars().next() else {
             return refuse("A username is needed.");
         };
         if typed.chars().nth(MAX_LENGTH).is_some() {
             return refuse("A username has at most 32 characters.");
         }
-        if !first.is_alphanumeric() {
+        if !is_alphanumeric(first) {
             return refuse("A username begins with a letter or a digit.");
         }
-        // A character at a time: folding must not depend on the neighbours, as a final sigma's would.
-        // Compatibility forms (full-width letters, ligatures) are the letters they stand for.
-        let folded: String = typed.nfkc().flat_map(char::to_lowercase).nfkc().collect();
-        // Both, so that whoever types the folded form, which is the one that is shown, means the same name.
-        let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-');
-        if !typed.chars().chain(folded.chars()).all(allowed) || folded.chars().nth(MAX_LENGTH).is_some() {
+        let folded = fold(&typed);
+        // Both, so that typing the folded form, which is the one that is shown, means the same name.
+        let sound = is_sound(&typed)
+            && is_sound(&folded)
+            && folded.chars().nth(MAX_LENGTH).is_none()
+            && fold(&folded) == folded;
+        if !sound {
             return refuse("A username has only letters, digits, '_', '.' and '-'.");
         }
         Ok(Self { folded, typed })
+    }
+
+    /// Reads the name of an account that may exist: also one that was opened when more characters were allowed. `None` for
+    /// what never was a name.
+    #[must_use]
+    pub fn lookup(typed: &str) -> Option<Self> {
+        let typed = composed(typed);
+        let folded = fold(&typed);
+        let fits = |text: &str| !text.is_empty() && text.chars().nth(MAX_LENGTH).is_none();
+        let possible = fits(&typed) && fits(&folded) && !folded.contains(|c| c == '@' || is_obeyed(c));
+        possible.then_some(Self { folded, typed })
     }
 
     /// The form that is unique: lower case.
@@ -55,6 +74,56 @@ impl Username {
     pub fn typed(&self) -> &str {
         &self.typed
     }
+
+    /// What names that look alike have in common.
+    #[must_use]
+    pub fn skeleton(&self) -> String {
+        confusable::skeleton(&self.folded)
+    }
+}
+
+/// Composed: the same name typed with another keyboard is the same name (Unicode Standard Annex 15). One character more
+/// than a name may have, to see that it is too long.
+fn composed(typed: &str) -> String {
+    typed.trim().nfc().take(MAX_LENGTH + 1).collect()
+}
+
+/// A character at a time: folding must not depend on the neighbours, as a final sigma's would. Compatibility forms
+/// (full-width letters, ligatures) are the letters they stand for.
+fn fold(typed: &str) -> String {
+    typed.nfkc().flat_map(char::to_lowercase).nfkc().collect()
+}
+
+/// Whether each character may be where it stands.
+fn is_sound(name: &str) -> bool {
+    // Decomposed, so that all marks of a letter are seen.
+    let chars: Vec<char> = name.nfd().collect();
+    // The letter that marks belong to, and how many nonspacing ones it has so far.
+    let (mut base, mut marks) = (None, 0);
+    for (at, c) in chars.iter().copied().enumerate() {
+        if matches!(c, ZWJ | ZWNJ) {
+            if !needs_joiner(&chars[..at], c, &chars[at + 1..]) {
+                return false;
+            }
+        } else if is_invisible(c) {
+            return false;
+        } else if is_alphanumeric(c) {
+            (base, marks) = (Some(c), 0);
+        } else if is_mark(c) {
+            marks += usize::from(is_nonspacing(c));
+            // A dot over a letter that has one, and the same mark twice, cannot be seen (UTS 39 section 5.4).
+            let unseen = c == DOT_ABOVE && matches!(base, Some('i' | 'j' | 'l' | 'ı' | 'ȷ'))
+                || is_nonspacing(c) && at > 0 && chars[at - 1] == c;
+            if base.is_none() || unseen || marks > MAX_MARKS {
+                return false;
+            }
+        } else if matches!(c, '_' | '.' | '-') {
+            base = None;
+        } else {
+            return false;
+        }
+    }
+    true
 }
 
 #[cfg(test)]
@@ -70,7 +139,7 @@ mod tests {
         assert_eq!(folded("\u{ff41}lice"), folded("alice"));
         assert_eq!(folded("\u{fb01}sher"), folded("fisher"));
         assert_eq!(folded("\u{1112}\u{1161}\u{11ab}"), folded("\u{d55c}"));
-        // Its small form is two characters, of which one is no letter.
+        // Its small form is an i with two dots, which looks as if it had one.
         assert!(folded("\u{130}x").is_err());
     }
 
@@ -83,9 +152,92 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_refused() {
-        for bad in ["", " ", "_a", ".", "-x", "a b", "a@b", "a\0", "a\n", "a/b", &"a".repeat(33)] {
+    fn marks_and_joiners_belong_to_the_scripts_that_have_them() {
+        for good in [
+            "हिन्दी",
+            "தமிழ்",
+            "বাংলা",
+            "ไทยดี",
+            "မြန်မာ",
+            "ខ្មែរ",
+            "עִבְרִית",
+            "مُحَمَّد",
+            "x\u{302}y",
+            "می\u{200c}خواهم",
+            "क्\u{200d}ष",
+            "ශ්\u{200d}රී",
+        ] {
+            let name = Username::parse(good).map_err(|invalid| format!("{good}: {invalid}")).unwrap();
+            assert_eq!(Username::lookup(good).as_ref(), Some(&name));
+        }
+        for bad in [
+            "\u{93f}क",
+            "\u{301}a",
+            "a.\u{301}",
+            "a\u{200d}b",
+            "a\u{200c}b",
+            "ab\u{200d}",
+            "a\u{302}\u{302}",
+            "i\u{307}x",
+            "a\u{302}\u{303}\u{306}\u{30a}\u{30c}\u{311}",
+        ] {
             assert_eq!(Username::parse(bad).unwrap_err().code, "invalid_username", "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn blanks_around_a_name_are_not_part_of_it() {
+        for typed in [" alice", "alice\u{a0}", "\talice\t", "\u{3000}alice\r\n", "alice\u{2003}"] {
+            assert_eq!(Username::parse(typed).unwrap().folded(), "alice", "{typed:?}");
+            assert_eq!(Username::lookup(typed).unwrap().folded(), "alice", "{typed:?}");
+        }
+        assert!(Username::parse(&format!(" {} ", "a".repeat(32))).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused() {
+        for bad in [
+            "",
+            " ",
+            "_a",
+            ".",
+            "-x",
+            "a b",
+            "a\u{a0}b",
+            "a@b",
+            "a\0",
+            "a\nb",
+            "a/b",
+            "\u{3164}\u{3164}\u{3164}",
+            "alice\u{3164}",
+            "alice\u{ffa0}",
+            "\u{115f}a",
+            "al\u{ad}ice",
+            "alice\u{200b}",
+            "\u{feff}alice",
+            "alice\u{fe0f}",
+            "alice\u{202e}",
+            "alice\u{200e}",
+            "alice\u{e0061}",
+            "a\u{34f}b",
+            "ខ\u{17b4}",
+            "a\u{e000}",
+            "a\u{378}",
+            "a\u{2800}",
+            "🅰",
+            &"a".repeat(33),
+        ] {
+            assert_eq!(Username::parse(bad).unwrap_err().code, "invalid_username", "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_was_allowed_once_is_still_found() {
+        for old in ["\u{3164}\u{3164}\u{3164}", "alice\u{3164}", "\u{1f170}", "\u{93f}"] {
+            assert!(Username::parse(old).is_err() && Username::lookup(old).is_some(), "{old:?}");
+        }
+        for never in ["", " ", "a\0b", "a@b", "a\u{202e}b", &"a".repeat(33)] {
+            assert_eq!(Username::lookup(never), None, "{never:?}");
         }
     }
 
@@ -101,9 +253,9 @@ mod tests {
         #[test]
         fn parsing_never_panics(text in any::<String>()) {
             if let Ok(name) = Username::parse(&text) {
-                prop_assert_eq!(name.typed(), text.nfc().collect::<String>());
-                prop_assert!(!name.folded().contains(char::is_whitespace));
-                prop_assert!(!name.folded().contains('@'));
+                prop_assert_eq!(name.typed(), text.trim().nfc().collect::<String>());
+                prop_assert!(!name.folded().contains(|c: char| c == '@' || c.is_whitespace() || is_obeyed(c)));
+                prop_assert_eq!(Username::lookup(&text), Some(name));
             }
         }
     }

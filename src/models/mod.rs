@@ -8,4 +8,5 @@ pub mod one_time_tokens;
 pub mod outbox;
 pub mod request_counts;
 pub mod signing_keys;
+pub mod stored_forms;
 pub mod users;

@@ -1,6 +1,8 @@
 //! The table `users`: accounts.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 
 use crate::clock::Timestamp;
 use crate::db::{Conn, locked};
@@ -30,6 +32,8 @@ pub struct User {
     pub links_ended_at: Option<Timestamp>,
     /// Until when a replaced address gets no link that takes the change back.
     pub undo_closed_until: Option<Timestamp>,
+    /// What the username has in common with those that look like it, where that is not the username.
+    pub username_skeleton: Option<String>,
 }
 
 impl User {
@@ -39,6 +43,9 @@ impl User {
         self.email.as_deref().filter(|_| self.email_verified_at.is_some())
     }
 }
+
+/// What the unique index on usernames that look alike is made of.
+const SKELETON: &str = "COALESCE(username_skeleton, username)";
 
 /// A new account.
 #[derive(Clone)]
@@ -53,8 +60,24 @@ pub struct NewUser {
 }
 
 /// # Errors
-/// A unique violation if the username is taken.
+/// A unique violation if the username is taken, or looks like one that is.
 pub fn insert(conn: &mut Conn, user: &NewUser, now: Timestamp) -> QueryResult<()> {
+    let skeleton = Some(user.username.skeleton()).filter(|skeleton| skeleton != user.username.folded());
+    insert_with(conn, user, skeleton.as_deref(), now)
+}
+
+/// The same for a username that may look like others: the first of them keeps it to itself.
+///
+/// # Errors
+/// A unique violation if the username is taken.
+pub fn insert_lookalike(conn: &mut Conn, user: &NewUser, now: Timestamp) -> QueryResult<()> {
+    match find_lookalike(conn, &user.username)? {
+        Some(_) => insert_with(conn, user, None, now),
+        None => insert(conn, user, now),
+    }
+}
+
+fn insert_with(conn: &mut Conn, user: &NewUser, skeleton: Option<&str>, now: Timestamp) -> QueryResult<()> {
     diesel::insert_into(users::table)
         .values((
             users::id.eq(user.id.to_string()),
@@ -65,6 +88,7 @@ pub fn insert(conn: &mut Conn, user: &NewUser, now: Timestamp) -> QueryResult<()
             users::created_at.eq(now),
             users::updated_at.eq(now),
             users::unused_since.eq(user.on_trial.then_some(now)),
+            users::username_skeleton.eq(skeleton),
         ))
         .execute(conn)
         .map(drop)
@@ -91,6 +115,15 @@ pub fn lock_active(conn: &mut Conn, id: UserId) -> QueryResult<Option<User>> {
 
 pub fn find_by_username(conn: &mut Conn, username: &Username) -> QueryResult<Option<User>> {
     users::table.filter(users::username.eq(username.folded())).first(conn).optional()
+}
+
+/// The name of a user that looks like this one, be it the same or another.
+pub fn find_lookalike(conn: &mut Conn, username: &Username) -> QueryResult<Option<String>> {
+    users::table
+        .filter(sql::<Text>(SKELETON).eq(username.skeleton()))
+        .select(users::username)
+        .first(conn)
+        .optional()
 }
 
 /// The user of this name. Without one, the row that follows is read for nothing: the work is the same.
@@ -171,15 +204,21 @@ pub fn find_claimants(conn: &mut Conn, email: &Email, limit: i64) -> QueryResult
 
 /// Up to `limit` users in the order of their names, past the name `after`, whose name or address holds `search`.
 pub fn list(conn: &mut Conn, search: &str, after: &str, limit: i64) -> QueryResult<Vec<User>> {
-    let literal = search.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    let pattern = format!("%{literal}%");
+    let pattern = |text: &str| {
+        let literal = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        format!("%{literal}%")
+    };
+    // An international domain is stored in its other form.
+    let address = Email::stored_form(search).map_or_else(|| pattern(search), |stored| pattern(&stored));
+    let pattern = pattern(search);
     users::table
         .filter(users::username.gt(after))
         .filter(
             users::username
                 .like(pattern.clone())
                 .escape('\\')
-                .or(users::email.assume_not_null().like(pattern).escape('\\')),
+                .or(users::email.assume_not_null().like(pattern).escape('\\'))
+                .or(users::email.assume_not_null().like(address).escape('\\')),
         )
         .order(users::username)
         .limit(limit)

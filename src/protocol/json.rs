@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{ClientMessage, NamespaceId, Payload, ReplyTo, Request, RequestId, ServerMessage};
+use crate::domain::without_bom;
 
 /// What came is no JSON object, or names a member twice. The session ends with 4400.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub fn decode(
     text: &str,
     namespace: impl FnOnce(&str) -> Option<NamespaceId>,
 ) -> Result<ClientMessage<'_>, NotAnObject> {
+    // Some clients put a byte order mark before a text (RFC 8259 section 8.1).
+    let text = without_bom(text);
     // Serde reads a struct from an array as well; the protocol does not.
     if !text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{') {
         return Err(NotAnObject);

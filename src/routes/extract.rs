@@ -9,6 +9,7 @@ use actix_web::error::PayloadError;
 use actix_web::http::{StatusCode, header};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_path_to_error::Segment;
 
 use super::client::client_address;
@@ -24,6 +25,8 @@ use crate::models::logins::LoginKind;
 
 /// Bytes of a request's body, after decompression. The largest that means anything has about 2 kB.
 pub const MAX_BODY: usize = 16 * 1024;
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// How long a body may take. The server's own timeout is for the head alone: without this one a connection
 /// that stalls behind it would be held for good, and a few thousand of them are all there can be.
@@ -117,6 +120,8 @@ fn unreadable(error: &actix_web::Error) -> ApiError {
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let bad = |detail: String| ApiError::new(StatusCode::BAD_REQUEST, "bad_json", detail);
+    // Some editors and shells put it in front; it is no part of the text (RFC 8259 section 8.1).
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     // Serde would read a list as the fields in their order.
     if bytes.trim_ascii_start().first() == Some(&b'[') {
         return Err(bad("The body is not a JSON object.".to_owned()));
@@ -144,6 +149,19 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     Ok(value)
 }
 
+/// A field that may be left out. A text of blanks, as a form sends for a field that was left empty, is none; the blanks
+/// around another are not part of it.
+pub(super) fn optional(value: Option<String>) -> Option<String> {
+    value.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// Reads `null` as the field's default, as if it was not sent.
+pub(super) fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    field: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(field).map(Option::unwrap_or_default)
+}
+
 /// # Errors
 /// 422 if a field that is needed was not sent.
 pub(super) fn required(field: &str, value: Option<String>) -> Result<String, ApiError> {
@@ -163,8 +181,8 @@ pub(super) fn device(request: &HttpRequest, site: &Site, cookie: bool) -> Device
 }
 
 /// What a client says about where its user has signed in before: in the request, or in a cookie.
-pub(super) fn presented(request: &HttpRequest, site: &Site, token: Option<&str>) -> PresentedDevices {
-    token.map_or_else(|| site.read_devices(request), PresentedDevices::parse)
+pub(super) fn presented(request: &HttpRequest, site: &Site, token: Option<String>) -> PresentedDevices {
+    optional(token).map_or_else(|| site.read_devices(request), |token| PresentedDevices::parse(&token))
 }
 
 /// Who waits for password work.

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, w
 use serde::{Deserialize, Serialize};
 
 use super::cookie::add;
-use super::extract::{SignedIn, device, presented, required};
+use super::extract::{SignedIn, device, null_as_default, presented, required};
 use super::limit::{self, Counts, Limited};
 use super::site::Site;
 use crate::accounts::{Accounts, Error, Grant, Profile};
@@ -20,6 +20,7 @@ pub(super) struct LoginRequest {
     login: Option<String>,
     password: Option<String>,
     /// Sign this browser in, with a cookie in place of a refresh token.
+    #[serde(deserialize_with = "null_as_default")]
     cookie: bool,
     /// What an earlier sign-in on this device was given.
     device_token: Option<String>,
@@ -57,7 +58,7 @@ pub(super) async fn login(
     }
     let login = required("login", body.login)?;
     let password = Password::typed(required("password", body.password)?);
-    let presented = presented(&request, &site, body.device_token.as_deref());
+    let presented = presented(&request, &site, body.device_token);
     let device = device(&request, &site, body.cookie).presenting(presented);
     let grant = accounts.sign_in(&login, password, device).await?;
     Ok(sign_in_response(&request, StatusCode::OK, grant, &site))

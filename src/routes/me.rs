@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::Site;
 use super::extract::{Body, SignedIn, caller, required};
 use super::limit::{Counts, Limited};
-use crate::accounts::{Accounts, DisplayName, Error, Profile};
-use crate::domain::{Email, Password};
+use crate::accounts::{Accounts, Error, Profile};
+use crate::domain::{DisplayName, Email, Password};
 use crate::error::ApiError;
 use crate::limits::Limit;
 

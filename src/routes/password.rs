@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
 use super::client::client_address;
-use super::extract::{caller, presented, required};
+use super::extract::{caller, optional, presented, required};
 use super::limit::{Counts, Limited};
 use super::site::Site;
 use crate::accounts::{Accounts, Error};
@@ -40,7 +40,7 @@ pub(super) async fn forgot(
     Limited(body): Limited<ForgotRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let login = required("login", body.login)?;
-    let presented = presented(&request, &site, body.device_token.as_deref());
+    let presented = presented(&request, &site, body.device_token);
     accounts.request_reset(&login, presented, Some(client_address(&request, &site.sockets)))?;
     let detail = "If there is such an account with a mail address, a link is on its way.";
     Ok(HttpResponse::build(StatusCode::ACCEPTED).json(Accepted { detail }))
@@ -68,7 +68,7 @@ pub(super) async fn reset(
 ) -> Result<HttpResponse, ApiError> {
     let token = required("token", body.token)?;
     let password = accounts.choose_password(required("password", body.password)?)?;
-    accounts.reset_password(&token, password, body.username, caller(&request, &site)).await?;
+    accounts.reset_password(&token, password, optional(body.username), caller(&request, &site)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -77,8 +77,8 @@ pub(super) async fn reset(
 pub(super) struct RateRequest {
     password: Option<String>,
     /// What others know of its owner: it must not be made of that.
-    username: String,
-    email: String,
+    username: Option<String>,
+    email: Option<String>,
 }
 
 impl Counts for RateRequest {
@@ -105,7 +105,7 @@ pub(super) async fn rate(
 ) -> Result<HttpResponse, ApiError> {
     let rating = match accounts.choose_password(required("password", body.password)?) {
         Ok(password) => {
-            let about = [body.username, body.email].into_iter().filter(|text| !text.is_empty()).collect();
+            let about = [body.username, body.email].into_iter().filter_map(optional).collect();
             accounts.rate_password(password, about, caller(&request, &site)).await?
         }
         Err(Error::Invalid(Invalid { detail, .. })) => {

@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
-use super::extract::{device, required};
+use super::extract::{device, null_as_default, optional, required};
 use super::limit::{Counts, Limited};
 use super::login::sign_in_response;
 use super::site::Site;
@@ -20,6 +20,7 @@ pub(super) struct RegisterRequest {
     password: Option<String>,
     email: Option<String>,
     /// Sign this browser in, with a cookie in place of a refresh token.
+    #[serde(deserialize_with = "null_as_default")]
     cookie: bool,
 }
 
@@ -38,7 +39,7 @@ pub(super) async fn register(
     }
     let username = Username::parse(&required("username", body.username)?).map_err(Error::from)?;
     let password = accounts.choose_password(required("password", body.password)?)?;
-    let email = body.email.as_deref().map(Email::parse).transpose().map_err(Error::from)?;
+    let email = optional(body.email).as_deref().map(Email::parse).transpose().map_err(Error::from)?;
     let grant = accounts.register(username, password, email, device(&request, &site, body.cookie)).await?;
     Ok(sign_in_response(&request, StatusCode::CREATED, grant, &site))
 }

@@ -16,7 +16,7 @@ use crate::actors::session::{Entry, House, Session};
 use crate::actors::session_manager::WorkerSessions;
 use crate::auth::token_shape;
 use crate::config;
-use crate::domain::{Access, Password};
+use crate::domain::{Access, Password, without_bom};
 use crate::limits::{Limit, Mistake, RateLimits};
 use crate::models::logins::LoginKind;
 use crate::protocol::first_bytes::{Spoken, recognize};
@@ -129,10 +129,11 @@ impl Door {
         if recognize(username.as_bytes()) == Some(Spoken::Http) {
             return self.ended(End::Foreign(Spoken::Http), address);
         }
-        if let Some(token) = bearer(&username) {
+        let username = without_bom(&username);
+        if let Some(token) = bearer(username.trim_start()) {
             return Outcome::In(self.enter((self.house.admit)(token)), None);
         }
-        if is_bare_token(&username) {
+        if is_bare_token(username) {
             self.rates.mistakes().note(Mistake::MisplacedToken, address);
             return Outcome::Refused([FAILURE.as_bytes(), &goodbye(CloseReason::BareToken)].concat());
         }

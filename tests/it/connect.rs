@@ -184,7 +184,7 @@ async fn each_end_has_its_code<D: Door>() {
     let ended_with = async |arguments: &[&str], input: &str, code, words| {
         ended(&run(command(arguments), input).await, code, words);
     };
-    ended_with(&[&named], "wrong\n", 4, "sign-in refused: wrong username or password").await;
+    ended_with(&[&named], "wrong\n", 4, "sign-in refused: The login or the password is wrong.").await;
     ended_with(&[&at, "--token", "-"], "not.a.token\n", 4, "sign-in refused: ").await;
     ended_with(&[&at], &good, 2, "--username is missing").await;
     ended_with(&[&at, "--token", "a\nb"], "", 2, "that is no token").await;

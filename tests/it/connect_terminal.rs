@@ -186,7 +186,7 @@ async fn a_hidden_prompt_is_left_well<D: Door>() {
         let mut terminal = Terminal::start(&[&url, "--username", "ann"], &[]);
         terminal.sees("Password: ");
         terminal.types("wrong");
-        assert!(terminal.ends(4).contains("wrong username or password"));
+        assert!(terminal.ends(4).contains("The login or the password is wrong."));
     })
     .await;
 }

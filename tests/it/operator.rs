@@ -26,20 +26,20 @@ use crate::smtp::SmtpCatcher;
 
 const NEW_PASSWORD: &str = "another fine sentence 77 teapots";
 
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub struct Said {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
 }
 
 impl Said {
     #[track_caller]
-    fn ok(self) -> Self {
+    pub fn ok(self) -> Self {
         assert_eq!(self.code, Some(0), "{}{}", self.out, self.err);
         self
     }
 
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))
     }
 }
@@ -79,7 +79,7 @@ async fn on(data: &Path, arguments: &[&str], input: &str) -> Said {
     said
 }
 
-async fn run(app: &TestApp, arguments: &[&str], input: &str) -> Said {
+pub async fn run(app: &TestApp, arguments: &[&str], input: &str) -> Said {
     on(&data_dir(app), arguments, input).await
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use awc::http::{StatusCode, header};
+use doorward::accounts::INVALID_CREDENTIALS;
 use doorward::domain::Password;
 use rustls::ClientConfig;
 use serde::Deserialize;
@@ -50,8 +51,8 @@ impl Api {
     }
 
     pub async fn login(&self, username: &str, password: &Password) -> Result<Credentials, Trouble> {
-        let body = json!({"login": username, "password": password.expose()});
-        self.grant("/api/login", &body, "wrong username or password").await
+        let body = json!({"login": username, "password": password.expose_typed()});
+        self.grant("/api/login", &body, INVALID_CREDENTIALS).await
     }
 
     pub async fn refresh(&self, refresh: &str) -> Result<Credentials, Trouble> {

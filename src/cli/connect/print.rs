@@ -1,9 +1,11 @@
 //! Messages for people. Whatever came from the server is escaped: a terminal obeys control characters.
 
-use std::fmt::Write;
 use std::time::Duration;
 
+pub use doorward::domain::escape_obeyed as escape;
 use serde_json::Value;
+
+pub use super::super::output::escape_json as json_line;
 
 /// What a message is shown with.
 #[derive(Clone, Copy, Default)]
@@ -21,42 +23,6 @@ enum Ink {
     Dim = 2,
     Red = 31,
     Green = 32,
-}
-
-/// Whether a terminal would do something else than show it: move the cursor, recolour, turn the direction of text.
-fn is_obeyed(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Shows such characters by their number.
-pub fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_obeyed(c) {
-            // A string takes everything.
-            let _ = write!(escaped, "\\u{{{:x}}}", u32::from(c));
-        } else {
-            escaped.push(c);
-        }
-    }
-    escaped
-}
-
-/// One line of JSON that says the same and may be shown by a terminal.
-pub fn json_line(raw: &str) -> String {
-    let mut line = String::with_capacity(raw.len());
-    for c in raw.chars() {
-        match c {
-            // Between members: inside a string it would be no JSON.
-            '\n' | '\r' | '\t' => line.push(' '),
-            c if is_obeyed(c) => {
-                let _ = write!(line, "\\u{:04x}", u32::from(c));
-            }
-            c => line.push(c),
-        }
-    }
-    line
 }
 
 /// A message as people read it.
@@ -125,6 +91,7 @@ fn sessions(message: &Value, view: View<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use doorward::domain::is_obeyed;
     use proptest::prelude::*;
     use serde_json::json;
 

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, ErrorKind, IsTerminal, Write};
 
-use doorward::domain::Password;
+use doorward::domain::{Password, without_bom};
 
 use super::Failure;
 
@@ -45,10 +45,11 @@ pub fn ask(token: Option<String>, username: Option<String>) -> Result<Credential
         Some(username) => username,
         None if terminal => {
             let _ = write!(std::io::stderr(), "Username: ");
-            first_line("username")?.trim().to_owned()
+            first_line("username")?
         }
         None => return Err(Failure::Usage("--username is missing, or a user in the URL".to_owned())),
     };
+    let username = username.trim().to_owned();
     if username.is_empty() || username.contains(char::is_control) {
         return Err(Failure::Usage("that is no username".to_owned()));
     }
@@ -70,8 +71,8 @@ fn first_line(what: &str) -> Result<String, Failure> {
     if std::io::stdin().lock().read_line(&mut line).map_err(Failure::running)? == 0 {
         return Err(Failure::Usage(format!("standard input ended before the {what}")));
     }
-    line.truncate(line.trim_end_matches(['\r', '\n']).len());
-    Ok(line)
+    // The mark is of the text's encoding, no part of what was typed.
+    Ok(without_bom(line.trim_end_matches(['\r', '\n'])).to_owned())
 }
 
 impl Credentials {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
+use doorward::accounts::INVALID_CREDENTIALS;
 use futures_util::{Stream, stream};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -27,7 +28,7 @@ pub async fn open(target: &Target, tls: &Arc<ClientConfig>, who: &Credentials) -
             (format!("Bearer {token}\n"), None)
         }
         Credentials::Password { username, password } => {
-            (format!("{username}\n"), Some(format!("{}\n", password.expose())))
+            (format!("{username}\n"), Some(format!("{}\n", password.expose_typed())))
         }
     };
     let opening = async {
@@ -131,7 +132,7 @@ impl<S: AsyncRead + Unpin> Lines<S> {
     async fn outcome(&mut self) -> Result<(), Trouble> {
         match self.line().await.map_err(Trouble::Unreachable)?.as_str() {
             "Login successful!" => Ok(()),
-            "Login failed" => Err(self.refusal(Some("wrong username or password")).await),
+            "Login failed" => Err(self.refusal(Some(INVALID_CREDENTIALS)).await),
             "" => Err(self.refusal(None).await),
             _ => Err(Trouble::Unreachable("the server does not speak as Doorward does".to_owned())),
         }

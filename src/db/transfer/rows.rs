@@ -144,6 +144,7 @@ rows! {
         unused_since: Option<Moment>,
         links_ended_at: Option<Moment>,
         undo_closed_until: Option<Moment>,
+        username_skeleton: Option<Text>,
     }
     logins (id) Login {
         id: Text,

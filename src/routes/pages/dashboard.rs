@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::enter::NoFields;
 use super::{Browser, Form, Refusals, Visit};
-use crate::accounts::{DisplayName, Error};
-use crate::domain::{Access, Email, LoginId, Password, describe_user_agent};
+use crate::accounts::Error;
+use crate::domain::{Access, DisplayName, Email, LoginId, Password, describe_user_agent};
 use crate::error::ApiError;
 use crate::limits::Limit;
 use crate::pages::{ConnectionRow, Dashboard, DeviceRow, FormErrors, Moment, Notice, Section};
@@ -119,7 +119,7 @@ pub(in super::super) async fn rename(
     visit: Visit,
     Form(form): Form<ProfileForm>,
 ) -> Result<HttpResponse, ApiError> {
-    let done = match DisplayName::parse(form.display_name.trim()) {
+    let done = match DisplayName::parse(&form.display_name) {
         Ok(name) => visit.accounts.rename(access.user, name).await,
         Err(invalid) => Err(invalid.into()),
     };
@@ -167,7 +167,7 @@ pub(in super::super) async fn change_email(
 ) -> Result<HttpResponse, ApiError> {
     let change = async {
         visit.count(Limit::SignIn)?;
-        let email = Email::parse(form.email.trim()).map_err(Error::from)?;
+        let email = Email::parse(&form.email).map_err(Error::from)?;
         let current = Password::typed(form.current_password);
         visit.accounts.change_email(&access, email, current, visit.caller()).await?;
         Ok(Notice::LinkSent)

@@ -24,7 +24,7 @@ use crate::auth::secret::hash_token;
 use crate::clock::{Clock, ManualClock};
 use crate::config::{self, Config, MailLimits};
 use crate::db;
-use crate::domain::UserId;
+use crate::domain::{ReservedNames, UserId};
 use crate::models::one_time_tokens::{self, Purpose};
 use crate::schema::{logins, outbox, request_counts, users};
 
@@ -73,6 +73,7 @@ fn config(dir: &std::path::Path, public_url: &str) -> Config {
     Config {
         mail_limits: MailLimits { recipient: Vec::new(), account: Vec::new(), client: Vec::new() },
         unused_ttl: None,
+        usernames: config::Usernames { reserved: ReservedNames::new([]), allow_lookalikes: false },
         http: config::Http { listen: ([127, 0, 0, 1], 0).into(), workers: 1 },
         public_url: public_url.parse().unwrap(),
         data_dir: dir.to_owned(),
