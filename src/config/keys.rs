@@ -89,6 +89,11 @@ pub const KEYS: &[Key] = &[
         "a mail address, such as Doorward <no-reply@example.org>",
     ),
     key(
+        "mail.helo_name",
+        "",
+        "a domain name with a dot, such as id.example.org, or an address literal such as [192.0.2.1]",
+    ),
+    key(
         "tcp.listen",
         "127.0.0.1:12225",
         "off, or an address and port, such as 127.0.0.1:12225; beyond loopback only with tls.cert and tls.key",

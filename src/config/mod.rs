@@ -8,12 +8,14 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 mod keys;
+mod mail;
 mod parse;
 mod rate;
 mod sources;
 #[cfg(test)]
 mod tests;
 
+pub use mail::{Encryption, Mail, MailUrl, SmtpServer, address_literal, domain_for_helo, with_a_labels};
 pub use rate::Rate;
 pub use sources::{ConfigError, Origin, Sources};
 
@@ -192,32 +194,6 @@ pub struct Tokens {
     pub access_ttl: Duration,
     pub refresh_ttl: Duration,
     pub audience: String,
-}
-
-#[derive(Debug, Clone)]
-pub struct Mail {
-    pub url: MailUrl,
-    /// Serves with [`MailUrl::Preview`] although others than this machine are meant to come.
-    pub allow_preview: bool,
-    pub from: lettre::message::Mailbox,
-}
-
-/// Where mails go. An SMTP URL may hold a password, so its `Debug` is blind.
-#[derive(Clone, PartialEq, Eq)]
-pub enum MailUrl {
-    /// Kept in `data_dir/mail` and shown at `/dev/mail`.
-    Preview,
-    /// `smtp://`, `smtps://`, as lettre reads them.
-    Smtp(String),
-}
-
-impl std::fmt::Debug for MailUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Preview => "preview",
-            Self::Smtp(_) => "smtp(***)",
-        })
-    }
 }
 
 /// How many emails with links anybody may ask for. Every rate of a list holds; an empty one is no limit.

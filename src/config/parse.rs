@@ -7,14 +7,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use lettre::{AsyncSmtpTransport, Tokio1Executor};
 use url::Url;
 
 use super::keys::{self, KEYS};
+use super::mail;
 use super::sources::{ConfigError, Origin, Values};
 use super::{
-    Cluster, Config, Connections, Database, Http, Limits, Log, LogFormat, Mail, MailLimits, MailUrl,
-    Password, Rate, RedisUrl, SocketIo, Sockets, Tcp, Tls, Tokens, Usernames,
+    Cluster, Config, Connections, Database, Http, Limits, Log, LogFormat, Mail, MailLimits, Password, Rate,
+    RedisUrl, SocketIo, Sockets, Tcp, Tls, Tokens, Usernames,
 };
 use crate::domain::{ReservedNames, Username};
 
@@ -52,9 +52,10 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             audience: values.parse("tokens.audience", audience)?,
         },
         mail: Mail {
-            url: values.parse("mail.url", mail_url)?,
+            url: values.parse_or_why("mail.url", mail::url)?,
             allow_preview: values.parse("mail.allow_preview", from_str)?,
-            from: values.parse("mail.from", from_str)?,
+            from: values.parse_or_why("mail.from", mail::from)?,
+            helo_name: values.parse_or_why("mail.helo_name", mail::helo_name)?,
         },
         tcp: values.parse("tcp.listen", |text| tcp(text, tls.is_some()))?,
         tls,
@@ -150,7 +151,16 @@ fn path(text: &str) -> Option<String> {
 }
 
 trait Parse {
-    fn parse<T>(&self, key: &'static str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, ConfigError>;
+    /// The value of a key. `parse` answers why it has none, or nothing if what is expected says it all.
+    fn parse_or_why<T>(
+        &self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<T, ConfigError>;
+
+    fn parse<T>(&self, key: &'static str, parse: impl Fn(&str) -> Option<T>) -> Result<T, ConfigError> {
+        self.parse_or_why(key, |text| parse(text).ok_or_else(String::new))
+    }
 
     fn number<T: FromStr + PartialOrd>(
         &self,
@@ -175,16 +185,21 @@ trait Parse {
 }
 
 impl Parse for Values {
-    fn parse<T>(&self, key: &'static str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, ConfigError> {
+    fn parse_or_why<T>(
+        &self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<T, ConfigError> {
         // A key that the table lacks would be a slip in this file: every test that loads finds it.
         let (text, origin) = match self.get(key) {
             Some(value) => (value.text.as_str(), value.origin.clone()),
             None => ("", Origin::Default),
         };
-        parse(text).ok_or_else(|| ConfigError::Invalid {
+        parse(text).map_err(|why| ConfigError::Invalid {
             key,
             value: shown(key, text),
             origin,
+            why: Some(why).filter(|why| !why.is_empty()),
             expected: keys::find(key).map_or("another value", |key| key.expected),
         })
     }
@@ -207,6 +222,15 @@ fn masked(text: &str) -> String {
         return quoted(text);
     }
     match Url::parse(text) {
+        // Behind a / ? or # that is not escaped a password goes on as a path, a query or a fragment.
+        Ok(url)
+            if [Some(url.path()), url.query(), url.fragment()]
+                .into_iter()
+                .flatten()
+                .any(|part| part.contains('@')) =>
+        {
+            "***".to_owned()
+        }
         Ok(mut url) if url.has_host() => {
             let hidden = url.password().is_none() || url.set_password(Some("***")).is_ok();
             // A password may as well have been given as a parameter.
@@ -251,15 +275,6 @@ fn audience(text: &str) -> Option<String> {
     let good = (1..=200).contains(&text.chars().count())
         && !text.chars().any(|c| c.is_whitespace() || c.is_control());
     good.then(|| text.to_owned())
-}
-
-fn mail_url(text: &str) -> Option<MailUrl> {
-    if text == "preview" {
-        return Some(MailUrl::Preview);
-    }
-    // The transport is built later, inside the runtime; what it would refuse is refused here.
-    AsyncSmtpTransport::<Tokio1Executor>::from_url(text).ok()?;
-    Some(MailUrl::Smtp(text.to_owned()))
 }
 
 fn redis_url(text: &str) -> Option<RedisUrl> {

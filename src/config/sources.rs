@@ -56,8 +56,11 @@ pub enum ConfigError {
     Syntax { path: PathBuf, line: usize, message: String },
     #[error("unknown key {key} ({origin}){}", .nearest.map(|key| format!("; did you mean {key}?")).unwrap_or_default())]
     Unknown { key: String, origin: Origin, nearest: Option<&'static str> },
-    #[error("{key} cannot be {value} ({origin}); expected {expected}")]
-    Invalid { key: &'static str, value: String, origin: Origin, expected: &'static str },
+    #[error(
+        "{key} cannot be {value} ({origin}){}; expected {expected}",
+        .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default()
+    )]
+    Invalid { key: &'static str, value: String, origin: Origin, why: Option<String>, expected: &'static str },
     #[error("the variable {0} is not UTF-8")]
     NotUtf8(String),
 }
@@ -191,6 +194,7 @@ fn not_a_list(name: &str, origin: Origin) -> ConfigError {
             key: key.name,
             value: "a list of other things than texts".to_owned(),
             origin,
+            why: None,
             expected: key.expected,
         },
     }

@@ -34,6 +34,7 @@ mod live;
 mod logs;
 mod mail;
 mod mail_limits;
+mod mail_setup;
 mod mailer;
 mod migrate_database;
 mod operator;

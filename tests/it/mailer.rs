@@ -36,22 +36,27 @@ impl From<diesel::result::Error> for Trouble {
 }
 
 /// A database, a clock that stands still, and a mailer.
-struct House {
+pub struct House {
     dir: tempfile::TempDir,
-    time: ManualClock,
+    pub time: ManualClock,
     clock: Clock,
     db: Db,
-    mail: Mail,
+    pub mail: Mail,
 }
 
 impl House {
     fn open(mail_url: &str) -> Self {
+        Self::open_with(mail_url, &[])
+    }
+
+    pub fn open_with(mail_url: &str, settings: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut pairs = vec![
             ("data_dir", dir.path().to_str().unwrap()),
             ("mail.url", mail_url),
             ("public_url", "https://id.example/"),
         ];
+        pairs.extend_from_slice(settings);
         let url = crate::database::url(dir.path());
         if let Some(url) = &url {
             pairs.push(("database.url", url));
@@ -65,14 +70,18 @@ impl House {
         Self { dir, time, clock, db, mail }
     }
 
-    async fn run<T: Send + 'static>(
+    pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Conn) -> QueryResult<T> + Send + 'static,
     ) -> T {
         self.db.run::<T, Trouble>(move |conn| Ok(work(conn)?)).await.unwrap()
     }
 
-    async fn user(&self, name: &'static str, email: &'static str) -> UserId {
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub async fn user(&self, name: &'static str, email: &'static str) -> UserId {
         let (id, now) = (UserId(self.clock.new_id()), self.clock.now());
         self.run(move |conn| {
             diesel::insert_into(users::table)
@@ -92,14 +101,14 @@ impl House {
         id
     }
 
-    async fn enqueue(&self, kind: MailKind, user: UserId, address: &'static str) {
+    pub async fn enqueue(&self, kind: MailKind, user: UserId, address: &'static str) {
         let (id, now) = (self.clock.new_id(), self.clock.now());
         self.run(move |conn| outbox::enqueue(conn, id, mail(kind, user, address), now)).await;
         self.mail.wake();
     }
 
     /// Attempts, next attempt and sending of each row.
-    async fn rows(&self) -> Vec<(i32, Timestamp, Option<Timestamp>)> {
+    pub async fn rows(&self) -> Vec<(i32, Timestamp, Option<Timestamp>)> {
         self.run(|conn| {
             rows::table
                 .order(rows::id)
@@ -109,7 +118,7 @@ impl House {
         .await
     }
 
-    async fn until(&self, what: &str, good: impl Fn(&[(i32, Timestamp, Option<Timestamp>)]) -> bool) {
+    pub async fn until(&self, what: &str, good: impl Fn(&[(i32, Timestamp, Option<Timestamp>)]) -> bool) {
         let deadline = smtp::now() + Duration::from_secs(10);
         loop {
             let rows = self.rows().await;
@@ -121,7 +130,7 @@ impl House {
         }
     }
 
-    async fn until_put_back(&self, attempts: i32, after: Duration) {
+    pub async fn until_put_back(&self, attempts: i32, after: Duration) {
         let due = self.clock.now() + chrono::TimeDelta::from_std(after).unwrap();
         self.until("put back", |rows| rows[0].0 == attempts && rows[0].1 == due).await;
     }

@@ -1,5 +1,6 @@
 //! A mail server for tests: it speaks enough SMTP (RFC 5321) for a real conversation and keeps what it gets.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
@@ -45,6 +46,12 @@ struct Shared {
     attempts: AtomicUsize,
     stalled: AtomicBool,
     closed: AtomicBool,
+    /// What is answered instead, by command; an empty answer is a closed connection.
+    answers: Mutex<HashMap<&'static str, &'static str>>,
+    /// What EHLO names besides.
+    offers: Mutex<Vec<&'static str>>,
+    /// All commands that came, and `greeting` for each connection.
+    commands: Mutex<Vec<String>>,
 }
 
 /// Listens on a port of its own until it is dropped.
@@ -104,6 +111,26 @@ impl SmtpCatcher {
     /// Refuses recipients with this code; 0 takes them.
     pub fn refuse_with(&self, code: u16) {
         self.shared.refusal.store(code, Ordering::SeqCst);
+    }
+
+    /// Answers a command (`greeting` and `END`, the end of a message, are some too) in this way from now on. An empty
+    /// answer closes the connection; none is the usual one again.
+    pub fn answer(&self, command: &'static str, answer: Option<&'static str>) {
+        let mut answers = self.shared.answers.lock().expect("no catcher thread panicked");
+        match answer {
+            Some(answer) => answers.insert(command, answer),
+            None => answers.remove(command),
+        };
+    }
+
+    /// What EHLO names besides 8BITMIME.
+    pub fn offer(&self, features: &[&'static str]) {
+        *self.shared.offers.lock().expect("no catcher thread panicked") = features.to_vec();
+    }
+
+    /// All commands that came, and `greeting` for each connection.
+    pub fn commands(&self) -> Vec<String> {
+        self.shared.commands.lock().expect("no catcher thread panicked").clone()
     }
 
     /// Holds every answer to DATA back while set.
@@ -197,7 +224,16 @@ fn converse(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let mut say = |line: &str| out.write_all(format!("{line}\r\n").as_bytes());
     let mut lines = BufReader::new(stream);
     let (mut from, mut to) = (String::new(), Vec::new());
-    say("220 catcher.test ESMTP")?;
+    let told =
+        |command: &str| shared.answers.lock().expect("no catcher thread panicked").get(command).copied();
+    let note = |line: &str| {
+        shared.commands.lock().expect("no catcher thread panicked").push(line.to_owned());
+    };
+    note("greeting");
+    match told("greeting") {
+        Some("") => return Ok(()),
+        answer => say(answer.unwrap_or("220 catcher.test ESMTP"))?,
+    }
     loop {
         let mut line = String::new();
         if lines.read_line(&mut line)? == 0 || shared.closed.load(Ordering::SeqCst) {
@@ -205,12 +241,27 @@ fn converse(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         }
         let line = line.trim_end();
         let verb = line.get(..4).unwrap_or_default().to_ascii_uppercase();
+        note(line);
+        match told(&verb) {
+            Some("") => return Ok(()),
+            Some(answer) => {
+                if verb == "RCPT" {
+                    shared.attempts.fetch_add(1, Ordering::SeqCst);
+                }
+                say(answer)?;
+                continue;
+            }
+            None => {}
+        }
         match verb.as_str() {
             "EHLO" => {
                 say("250-catcher.test")?;
+                let offers = shared.offers.lock().expect("no catcher thread panicked").clone();
+                offers.into_iter().try_for_each(|offer| say(&format!("250-{offer}")))?;
                 say("250 8BITMIME")?;
             }
             "HELO" | "NOOP" => say("250 OK")?,
+            "AUTH" => say("235 OK")?,
             "MAIL" => {
                 (from, to) = (path(line), Vec::new());
                 say("250 OK")?;
@@ -230,6 +281,14 @@ fn converse(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
                 let raw = read_message(&mut lines)?;
                 while shared.stalled.load(Ordering::SeqCst) {
                     thread::sleep(Duration::from_millis(5));
+                }
+                match told("END") {
+                    Some("") => return Ok(()),
+                    Some(answer) => {
+                        say(answer)?;
+                        continue;
+                    }
+                    None => {}
                 }
                 let mail = decode(std::mem::take(&mut from), std::mem::take(&mut to), raw);
                 shared.caught.lock().expect("no catcher thread panicked").push(mail);

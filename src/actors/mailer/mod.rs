@@ -3,27 +3,34 @@
 //! A mail is a row that was committed with the change that it tells about, so neither a crash nor an
 //! unreachable server loses one, and no request waits for one.
 
+mod advice;
 mod delivery;
+mod encryption;
+mod failure;
+mod message;
+mod outage;
+mod pool;
 pub mod preview;
+mod smtp;
+mod tap;
 mod work;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, WrapFuture};
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MessageBuilder};
-use lettre::{Address, Message};
 use tokio::sync::{Notify, Semaphore};
-use url::Url;
 
 use crate::actors::Db;
 use crate::actors::db::DbError;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::config::{Config, MailUrl};
 use crate::domain::Email;
 use delivery::Delivery;
+use failure::Failure;
+use message::Settings;
+use smtp::Pace;
 use work::{Claim, Job, WorkError};
 
 /// Conversations with the server at a time: one that is slow must not hold the others up.
@@ -46,64 +53,35 @@ impl Default for Mail {
     }
 }
 
-/// What a mail is made with.
-#[derive(Debug)]
-struct Settings {
-    from: Mailbox,
-    public_url: Url,
-}
-
-impl Settings {
-    /// A mail of ours, without what it says. `id` is the first part of its Message-ID.
-    fn address(&self, to: Address, id: &str, now: Timestamp) -> MessageBuilder {
-        let host = self.public_url.host_str().unwrap_or("localhost");
-        let since_epoch = u64::try_from(now.and_utc().timestamp()).unwrap_or_default();
-        Message::builder()
-            .from(self.from.clone())
-            .to(Mailbox::new(None, to))
-            .date(UNIX_EPOCH + Duration::from_secs(since_epoch))
-            .message_id(Some(format!("<{id}@{host}>")))
-            // RFC 3834: nobody's holiday notice answers it.
-            .raw_header(HeaderValue::new(
-                HeaderName::new_from_ascii_str("Auto-Submitted"),
-                "auto-generated".to_owned(),
-            ))
-    }
-}
-
 /// Sends one mail now, past the outbox, so that whoever sets a server up sees what it answers.
 ///
 /// # Errors
-/// A sentence with the server's answer.
+/// A sentence with the server's answer, and what is likely to be wrong.
 pub async fn send_trial(config: &Config, clock: &Clock, address: &Email) -> Result<(), String> {
-    let delivery = Delivery::new(config)?;
-    let settings = Settings { from: config.mail.from.clone(), public_url: config.public_url.clone() };
+    let delivery = Delivery::new(config, Pace::TRIAL)?;
     let (now, id) = (clock.now(), clock.new_id().to_string());
     let text = format!(
         "This is a test mail from Doorward at {}\nMails of this server arrive at this address.\n",
         config.link("")
     );
-    let to = address.as_str().parse().map_err(|_| "no mail can be sent to this address".to_owned())?;
-    let message = settings
-        .address(to, &id, now)
-        .subject("A test mail from Doorward")
-        .header(ContentType::TEXT_PLAIN)
-        .body(text)
-        .map_err(|error| error.to_string())?;
-    let sent = delivery.send("test", &id, now, message).await;
-    sent.map_err(|failure| failure.describe(&[]))
+    let sent = async {
+        let message = Settings::new(config).address(address.as_str(), &id, now)?;
+        let message = message.subject("A test mail from Doorward").singlepart(message::plain(text));
+        let message = message.map_err(|error| Failure::unsendable(error.to_string()))?;
+        delivery.send("test", &id, now, message).await
+    };
+    sent.await.map_err(|failure| failure.describe(&[]))
 }
 
 impl Mail {
-    /// Starts the mailer on this thread. Inside the actix system: lettre's pool belongs to its runtime.
+    /// Starts the mailer on this thread.
     ///
     /// # Errors
     /// A sentence that names what is wrong with `mail.url`, or with the directory for kept mails.
     pub fn start(db: Db, clock: Clock, config: &Config) -> Result<Self, String> {
         let mail = Self::default();
-        let delivery = Delivery::new(config)?;
-        let settings = Settings { from: config.mail.from.clone(), public_url: config.public_url.clone() };
-        let job = Job { db, clock, settings: Arc::new(settings), delivery: Arc::new(delivery) };
+        let delivery = Delivery::new(config, Pace::DELIVERY)?;
+        let job = Job::new(db, clock, Settings::new(config), delivery);
         Mailer { job, mail: mail.clone() }.start();
         Ok(mail)
     }

@@ -1,14 +1,16 @@
 //! One mail's way: claimed, made, sent, marked; or put back, or given up.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use lettre::Message;
-use lettre::message::MultiPart;
 
-use super::Settings;
-use super::delivery::{Delivery, Failure};
+use super::delivery::Delivery;
+use super::failure::{Failure, Stage, Verdict};
+use super::message::{self, Settings};
+use super::outage::Outage;
 use crate::actors::Db;
 use crate::actors::db::DbError;
 use crate::auth::secret;
@@ -26,7 +28,7 @@ const VERIFY_TTL: TimeDelta = TimeDelta::minutes(30);
 const RESET_TTL: TimeDelta = TimeDelta::hours(1);
 /// The same for a change of address that is taken back.
 const UNDO_TTL: TimeDelta = TimeDelta::days(7);
-/// How long one attempt owns its row; longer than an attempt can take (`delivery::ATTEMPT_TIMEOUT`).
+/// How long one attempt owns its row; longer than an attempt can take (`smtp::ATTEMPT_TIMEOUT`).
 const LEASE: TimeDelta = TimeDelta::minutes(2);
 /// How long a row is left alone that could not be claimed.
 const SKIPPED: TimeDelta = TimeDelta::seconds(1);
@@ -35,7 +37,9 @@ const LONGEST_BACKOFF: Duration = Duration::from_hours(1);
 /// After this a mail has lost its sense, and whoever wanted it has asked again.
 const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(24);
 /// A server that says "never" is asked again all the same: many say so while they are being set up.
-const PERMANENT_ATTEMPTS: i32 = 3;
+const REFUSALS: u32 = 3;
+/// Mails whose refusals are counted. Past it counting begins anew, and mails are tried more often.
+const COUNTED: usize = 10_000;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WorkError {
@@ -62,15 +66,53 @@ pub(super) struct Claimed {
     token: Option<(String, Timestamp)>,
 }
 
+impl Claimed {
+    /// A failure for the log: a server may repeat what it was sent.
+    fn describe(&self, failure: &Failure) -> String {
+        let token = self.token.as_ref().map_or("", |(token, _)| token);
+        let sent_to = message::recipient(&self.mail.address).map(|to| to.to_string()).unwrap_or_default();
+        failure.describe(&[token, &self.mail.address, &sent_to])
+    }
+}
+
 #[derive(Clone)]
 pub(super) struct Job {
     pub db: Db,
     pub clock: Clock,
-    pub settings: Arc<Settings>,
-    pub delivery: Arc<Delivery>,
+    settings: Arc<Settings>,
+    delivery: Arc<Delivery>,
+    outage: Arc<Outage>,
+    refusals: Refusals,
+}
+
+/// How often the server said "never" about a mail. Attempts that never came so far do not count. Not kept: another
+/// process asks three times as well.
+#[derive(Clone, Default)]
+struct Refusals(Arc<Mutex<HashMap<String, u32>>>);
+
+impl Refusals {
+    /// Adds one. Answers how many there are.
+    fn add(&self, mail: &str) -> u32 {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.len() >= COUNTED {
+            counts.clear();
+        }
+        let count = counts.entry(mail.to_owned()).or_default();
+        *count += 1;
+        *count
+    }
+
+    fn forget(&self, mail: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(mail);
+    }
 }
 
 impl Job {
+    pub fn new(db: Db, clock: Clock, settings: Settings, delivery: Delivery) -> Self {
+        let (settings, delivery) = (Arc::new(settings), Arc::new(delivery));
+        Self { db, clock, settings, delivery, outage: Arc::default(), refusals: Refusals::default() }
+    }
+
     /// Takes the mail that has been due longest, and mints its link.
     pub async fn claim(&self) -> Result<Claim, WorkError> {
         let now = self.clock.now();
@@ -92,8 +134,10 @@ impl Job {
         };
         let now = self.clock.now();
         let attempt = mail.attempts;
+        self.watch(&claimed, &outcome);
         let recorded = match outcome {
             Ok(()) => {
+                self.refusals.forget(&mail.id);
                 tracing::info!(mail = %mail.id, kind = kind.as_str(), user = %mail.user_id, attempt, "mail sent");
                 let id = mail.id.clone();
                 self.db.run_writing::<_, WorkError>(move |conn| Ok(outbox::mark_sent(conn, &id, now)?)).await
@@ -105,16 +149,46 @@ impl Job {
         }
     }
 
+    /// Says once that the server takes nothing, and once that it does again.
+    fn watch(&self, claimed: &Claimed, outcome: &Result<(), Failure>) {
+        let now = self.clock.instant();
+        match outcome {
+            Err(failure) if failure.verdict == Verdict::Server => {
+                if self.outage.note_failure(failure, now) {
+                    let (server, error) = (self.delivery.address(), claimed.describe(failure));
+                    tracing::error!(
+                        server,
+                        error,
+                        "no mail can leave: all mail waits and is tried again for a day; `doorward mail test ADDRESS` \
+                         tries the settings"
+                    );
+                }
+            }
+            // It answered for this mail, so it takes mail.
+            Err(failure) if failure.code.is_none() || failure.stage < Some(Stage::Sender) => {}
+            Ok(()) | Err(_) => {
+                if let Some(lasted) = self.outage.note_success(now) {
+                    let waited_s = lasted.as_secs();
+                    tracing::warn!(server = self.delivery.address(), waited_s, "mail leaves again");
+                }
+            }
+        }
+    }
+
     async fn fail(&self, claimed: &Claimed, failure: &Failure, now: Timestamp) -> Result<(), WorkError> {
-        let Claimed { mail, kind, token, .. } = claimed;
-        // A server may repeat what it was sent.
-        let secrets = [token.as_ref().map_or("", |(token, _)| token), &mail.address];
-        let error = failure.describe(&secrets);
+        let Claimed { mail, kind, .. } = claimed;
+        let error = claimed.describe(failure);
         let attempt = mail.attempts;
         let delay = backoff(attempt);
         let next = now + TimeDelta::from_std(delay).unwrap_or(LEASE);
         let mail = mail.clone();
-        if next - mail.created_at > GIVE_UP_AFTER || failure.permanent && attempt >= PERMANENT_ATTEMPTS {
+        let is_hopeless = match failure.verdict {
+            Verdict::Server | Verdict::Temporary => false,
+            Verdict::Refused => self.refusals.add(&mail.id) >= REFUSALS,
+            Verdict::Unsendable => true,
+        };
+        if is_hopeless || next - mail.created_at > GIVE_UP_AFTER {
+            self.refusals.forget(&mail.id);
             tracing::error!(
                 mail = %mail.id, kind = kind.as_str(), user = %mail.user_id, attempt, error, "mail given up"
             );
@@ -127,9 +201,14 @@ impl Job {
                 .await;
         }
         let retry_s = delay.as_secs();
-        tracing::warn!(
-            mail = %mail.id, kind = kind.as_str(), user = %mail.user_id, attempt, retry_s, error, "mail not sent"
-        );
+        if failure.verdict == Verdict::Server {
+            // What keeps all mail back has its own line.
+            tracing::debug!(mail = %mail.id, kind = kind.as_str(), attempt, retry_s, error, "mail not sent");
+        } else {
+            tracing::warn!(
+                mail = %mail.id, kind = kind.as_str(), user = %mail.user_id, attempt, retry_s, error, "mail not sent"
+            );
+        }
         self.db.run_writing(move |conn| Ok(outbox::put_back(conn, &mail.id, attempt, next)?)).await
     }
 
@@ -138,16 +217,15 @@ impl Job {
         let public_url = &self.settings.public_url;
         let link = token.as_ref().map(|(token, expires_at)| Link { token, expires_at: *expires_at });
         let letter = emails::render(*kind, username.as_deref(), public_url, mail.created_at, link)
-            .map_err(|error| Failure::unsendable(&error))?;
-        let to = mail.address.parse().map_err(|error| Failure::unsendable(&error))?;
+            .map_err(|error| Failure::unsendable(error.to_string()))?;
         // Of its own for each attempt: each has another link, and a receiver that drops what it has seen must
         // not drop the good one.
         let id = format!("{}.{}", mail.id, mail.attempts);
         self.settings
-            .address(to, &id, self.clock.now())
+            .address(&mail.address, &id, self.clock.now())?
             .subject(letter.subject)
-            .multipart(MultiPart::alternative_plain_html(letter.text, letter.html))
-            .map_err(|error| Failure::unsendable(&error))
+            .multipart(message::alternatives(letter.text, letter.html))
+            .map_err(|error| Failure::unsendable(error.to_string()))
     }
 }
 
@@ -238,6 +316,6 @@ mod tests {
 
     #[test]
     fn a_lease_outlasts_an_attempt() {
-        assert!(LEASE.to_std().unwrap() > super::super::delivery::ATTEMPT_TIMEOUT * 3 / 2);
+        assert!(LEASE.to_std().unwrap() > super::super::smtp::ATTEMPT_TIMEOUT * 3 / 2);
     }
 }

@@ -88,6 +88,7 @@ fn config(dir: &std::path::Path, public_url: &str) -> Config {
             url: config::MailUrl::Preview,
             allow_preview: true,
             from: "no-reply@localhost".parse().unwrap(),
+            helo_name: None,
         },
         tcp: config::Tcp { listen: None },
         socketio: config::SocketIo { path: None, ping_timeout: Duration::from_secs(20) },

@@ -1,0 +1,427 @@
+//! The keys `mail.*`: where emails go, who sends them, and what to write instead of what cannot be read.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use lettre::Address;
+use lettre::message::Mailbox;
+use lettre::transport::smtp::extension::ClientId;
+use url::{Host, Url};
+
+#[derive(Debug, Clone)]
+pub struct Mail {
+    pub url: MailUrl,
+    /// Serves with [`MailUrl::Preview`] although others than this machine are meant to come.
+    pub allow_preview: bool,
+    /// Its domain is written in A-labels.
+    pub from: Mailbox,
+    /// The name for EHLO. None is the host of `public_url` or the connection's own address.
+    pub helo_name: Option<ClientId>,
+}
+
+/// Where emails go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MailUrl {
+    /// Kept in `data_dir/mail` and shown at `/dev/mail`.
+    Preview,
+    Smtp(SmtpServer),
+}
+
+/// A mail server and how to talk to it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SmtpServer {
+    pub host: Host<String>,
+    pub port: u16,
+    pub encryption: Encryption,
+    /// User and password, decoded.
+    pub credentials: Option<(String, String)>,
+}
+
+impl SmtpServer {
+    /// The host as it is looked up, and as certificates name it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.host {
+            Host::Domain(name) => name.clone(),
+            Host::Ipv4(ip) => ip.to_string(),
+            Host::Ipv6(ip) => ip.to_string(),
+        }
+    }
+}
+
+/// When a connection to a mail server is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encryption {
+    /// From the first byte: `smtps://`, RFC 8314.
+    Implicit,
+    /// After STARTTLS, RFC 3207, without which nothing is sent: `tls=required`.
+    Required,
+    /// The same if the server offers it: `tls=opportunistic`.
+    Opportunistic,
+    None,
+}
+
+/// A URL may hold a password, so this is blind.
+impl fmt::Debug for SmtpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("smtp(***)")
+    }
+}
+
+const ENCODE: &str = "it cannot be read as one URL: in its name and password, write % as %25, / as %2F, ? as %3F, \
+                      # as %23, @ as %40 and : as %3A";
+
+/// Reads `mail.url`, or answers what is wrong with it: nothing where the key's own words are all there is to say.
+pub(super) fn url(text: &str) -> Result<MailUrl, String> {
+    let text = text.trim();
+    if text == "preview" {
+        return Ok(MailUrl::Preview);
+    }
+    // With an unencoded `/`, `?` or `#` in the password, the first piece of it is taken for a port, the rest for a path.
+    let has_user = text.contains('@');
+    let torn = |part: &str| part.contains('@');
+    let Ok(url) = Url::parse(text) else {
+        return Err(if has_user { ENCODE.to_owned() } else { String::new() });
+    };
+    if torn(url.path()) || url.query().is_some_and(torn) || url.fragment().is_some_and(torn) {
+        return Err(ENCODE.to_owned());
+    }
+    let tls = tls_parameter(&url)?;
+    let (encryption, default_port) = match (url.scheme(), tls.as_deref()) {
+        ("smtps", None | Some("required" | "opportunistic")) => (Encryption::Implicit, 465),
+        ("smtp", None) => (Encryption::None, 25),
+        ("smtp", Some("required")) => (Encryption::Required, 587),
+        ("smtp", Some("opportunistic")) => (Encryption::Opportunistic, 587),
+        ("smtp" | "smtps", Some(_)) => {
+            return Err("tls is required or opportunistic, or left out".to_owned());
+        }
+        _ => return Err(String::new()),
+    };
+    let host = url.host_str().and_then(|host| Host::parse(host).ok()).ok_or_else(String::new)?;
+    if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
+        return Err("nothing follows the port but ?tls=...; the name for EHLO is mail.helo_name".to_owned());
+    }
+    let decode = |part: &str| percent_decoded(part).ok_or_else(|| ENCODE.to_owned());
+    let user = decode(url.username())?;
+    let credentials = match url.password() {
+        Some(password) => Some((user, decode(password)?)),
+        None => None,
+    };
+    let port = url.port().unwrap_or(default_port);
+    Ok(MailUrl::Smtp(SmtpServer { host, port, encryption, credentials }))
+}
+
+/// Refuses other parameters: a misspelt `tls` would send the password in the clear.
+fn tls_parameter(url: &Url) -> Result<Option<String>, String> {
+    let mut tls = None;
+    for (name, value) in url.query_pairs() {
+        if name != "tls" {
+            return Err("the only parameter is tls, as in smtp://HOST?tls=required".to_owned());
+        }
+        tls = Some(value.into_owned());
+    }
+    Ok(tls)
+}
+
+/// None if a `%` begins no byte's code, or if the bytes are no UTF-8.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let high = char::from(rest.next()?).to_digit(16)?;
+                let low = char::from(rest.next()?).to_digit(16)?;
+                u8::try_from(high * 16 + low).ok()?
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// A mailbox (RFC 5322 section 3.4). Where what was meant is plain, the refusal says how to write it.
+pub(super) fn from(text: &str) -> Result<Mailbox, String> {
+    if let Ok(mut mailbox) = text.trim().parse::<Mailbox>() {
+        mailbox.email = with_a_labels(&mailbox.email).ok_or_else(String::new)?;
+        return Ok(mailbox);
+    }
+    let suggestion = quoted_mailbox(text).filter(|suggestion| suggestion.parse::<Mailbox>().is_ok());
+    Err(suggestion.map_or_else(String::new, |suggestion| {
+        format!("this is no mailbox as RFC 5322 has it; write {suggestion}")
+    }))
+}
+
+/// What somebody meant who wrote a name and an address without the quotes that the name needs.
+fn quoted_mailbox(text: &str) -> Option<String> {
+    if text.chars().any(char::is_control) {
+        return None;
+    }
+    let (name, address) = match text.rsplit_once('<') {
+        // What follows the address would be the name in the wrong place.
+        Some((before, rest)) => {
+            let (address, after) = rest.split_once('>').unwrap_or((rest, ""));
+            let name = if before.trim().is_empty() { after } else { before };
+            (name, address)
+        }
+        // `a@b.org (Name)`, or `mailto:a@b.org`.
+        None => match text.split_once('(') {
+            Some((address, name)) => (name.trim_end().trim_end_matches(')'), address),
+            None => ("", text.trim().strip_prefix("mailto:")?),
+        },
+    };
+    let (name, address) = (name.trim(), address.trim());
+    let address = address.strip_prefix("mailto:").unwrap_or(address);
+    address.parse::<Address>().ok()?;
+    // A lone quote, or quotes in the wrong place.
+    let name = name.trim_matches('"').trim();
+    if name.is_empty() {
+        return Some(address.to_owned());
+    }
+    let is_phrase = name
+        .chars()
+        .all(|c| c.is_alphanumeric() && c.is_ascii() || !c.is_ascii() || " !#$%&'*+-/=?^_`{|}~".contains(c));
+    if is_phrase {
+        return Some(format!("{name} <{address}>"));
+    }
+    let escaped = name.replace('\\', "\\\\").replace('"', "\\\"");
+    Some(format!("\"{escaped}\" <{address}>"))
+}
+
+/// The same address with its domain in A-labels (RFC 5890): mail servers without SMTPUTF8 take no others. None if the
+/// domain has no such form.
+#[must_use]
+pub fn with_a_labels(address: &Address) -> Option<Address> {
+    if address.domain().is_ascii() {
+        return Some(address.clone());
+    }
+    match Host::parse(address.domain()) {
+        Ok(Host::Domain(domain)) => Some(Address::new_dangerous(address.user(), domain)),
+        _ => None,
+    }
+}
+
+/// A name that a mail server can look up, or an address literal (RFC 5321 section 4.1.3).
+pub(super) fn helo_name(text: &str) -> Result<Option<ClientId>, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let ip = inner.get(..5).filter(|tag| tag.eq_ignore_ascii_case("IPv6:")).map_or(inner, |_| &inner[5..]);
+    if let Ok(ip) = ip.parse::<IpAddr>() {
+        return Ok(Some(address_literal(ip)));
+    }
+    let host = Host::parse(text).map_err(|_| String::new())?;
+    domain_for_helo(&host).map(Some).ok_or_else(String::new)
+}
+
+/// The host as an EHLO name, if it is a domain name that may mean something to another machine.
+#[must_use]
+pub fn domain_for_helo<S: AsRef<str>>(host: &Host<S>) -> Option<ClientId> {
+    let Host::Domain(name) = host else { return None };
+    let name = name.as_ref().trim_end_matches('.').to_ascii_lowercase();
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let is_local = name.rsplit('.').next().is_some_and(|last| matches!(last, "localhost" | "localdomain"));
+    let good = name.contains('.') && name.len() <= 253 && name.split('.').all(is_label) && !is_local;
+    good.then_some(ClientId::Domain(name))
+}
+
+/// `[192.0.2.1]` or `[IPv6:2001:db8::1]`.
+#[must_use]
+pub fn address_literal(ip: IpAddr) -> ClientId {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ClientId::Ipv4(ip),
+        IpAddr::V6(ip) => ClientId::Ipv6(ip),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn server(text: &str) -> SmtpServer {
+        match url(text) {
+            Ok(MailUrl::Smtp(server)) => server,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_url_names_server_encryption_and_credentials() {
+        for (text, host, port, encryption) in [
+            ("smtp://mail.example", "mail.example", 25, Encryption::None),
+            ("smtp://mail.example/", "mail.example", 25, Encryption::None),
+            ("smtp://mail.example:2525?tls=required", "mail.example", 2525, Encryption::Required),
+            ("smtp://MAIL.example?tls=opportunistic", "mail.example", 587, Encryption::Opportunistic),
+            ("smtps://bücher.example", "xn--bcher-kva.example", 465, Encryption::Implicit),
+            ("smtps://[::1]:465?tls=required", "[::1]", 465, Encryption::Implicit),
+            ("smtp://127.0.0.1:25", "127.0.0.1", 25, Encryption::None),
+            (" smtp://mail_1:25 ", "mail_1", 25, Encryption::None),
+        ] {
+            let server = server(text);
+            assert_eq!(
+                (server.host.to_string().as_str(), server.port, server.encryption),
+                (host, port, encryption)
+            );
+            assert_eq!(server.credentials, None);
+        }
+        for (text, user, password) in [
+            ("smtps://u:p@h", "u", "p"),
+            ("smtps://me@example.org:p%25s%2F%3f%23@h", "me@example.org", "p%s/?#"),
+            ("smtps://u:p@ss:w@h", "u", "p@ss:w"),
+            ("smtps://u:p%C3%A4ss ä@h", "u", "päss ä"),
+        ] {
+            assert_eq!(server(text).credentials, Some((user.to_owned(), password.to_owned())), "{text}");
+            assert_eq!(format!("{:?}", server(text)), "smtp(***)");
+        }
+    }
+
+    #[test]
+    fn a_password_that_tears_the_url_is_told_apart() {
+        for text in [
+            "smtp://u:p%s@h",
+            "smtp://u:100%@h",
+            "smtp://u%zz:p@h",
+            "smtp://u:%ff@h",
+            "smtps://u:p#s@h",
+            "smtps://u:12#s@h",
+            "smtp://u:p/s@h:587",
+            "smtp://u:12/s@h",
+            "smtp://u:p?s@h",
+            "smtp://u:12?s@h",
+            "smtp://u:p@s/s@h",
+            "smtp://u@example.org:p/s@h?tls=required",
+        ] {
+            assert_eq!(url(text), Err(ENCODE.to_owned()), "{text}");
+        }
+        for text in ["smtp://", "smtp:h", "mail.example:587", "http://h", "", "off", "smtps://:465"] {
+            assert_eq!(url(text), Err(String::new()), "{text}");
+        }
+        for text in ["smtp://h?tls=yes", "smtp://h?tls", "smtps://h?tls=none", "smtp://h/name", "smtp://h#x"]
+        {
+            assert!(url(text).is_err_and(|why| !why.is_empty() && why != ENCODE), "{text}");
+        }
+        for text in ["smtp://h?tsl=required", "smtp://h?tls=required&x=1", "smtp://h?TLS=required"] {
+            assert!(url(text).is_err_and(|why| why.contains("tls=required")), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sender_that_needs_quotes_is_shown_with_them() {
+        for (text, suggestion) in [
+            ("Doorward, Inc. <a@b.org>", "\"Doorward, Inc.\" <a@b.org>"),
+            ("Example: Door <a@b.org>", "\"Example: Door\" <a@b.org>"),
+            ("Support (Billing) <a@b.org>", "\"Support (Billing)\" <a@b.org>"),
+            ("a@b.org <a@b.org>", "\"a@b.org\" <a@b.org>"),
+            ("Door; ward <a@b.org>", "\"Door; ward\" <a@b.org>"),
+            ("[Door] <a@b.org>", "\"[Door]\" <a@b.org>"),
+            ("A <B> <a@b.org>", "\"A <B>\" <a@b.org>"),
+            ("Door\\ward <a@b.org>", "\"Door\\\\ward\" <a@b.org>"),
+            ("The \"Door, <a@b.org>", "\"The \\\"Door,\" <a@b.org>"),
+            ("Bücher, GmbH <a@b.org>", "\"Bücher, GmbH\" <a@b.org>"),
+            ("\"Doorward <a@b.org>", "Doorward <a@b.org>"),
+            ("Doorward <a@b.org", "Doorward <a@b.org>"),
+            ("Doorward, Inc. <a@b.org", "\"Doorward, Inc.\" <a@b.org>"),
+            ("<a@b.org> Doorward", "Doorward <a@b.org>"),
+            ("a@b.org (Doorward)", "Doorward <a@b.org>"),
+            ("<a@b.org", "a@b.org"),
+            ("mailto:a@b.org", "a@b.org"),
+            ("Doorward < a@b.org >", "Doorward <a@b.org>"),
+        ] {
+            match from(text) {
+                Err(why) => {
+                    assert!(why.ends_with(&format!("; write {suggestion}")), "{text}: {why}");
+                }
+                other => panic!("{text}: {other:?}"),
+            }
+            assert_eq!(from(suggestion).unwrap().email.to_string(), "a@b.org", "{suggestion}");
+        }
+        for text in [
+            "",
+            "Doorward",
+            "Doorward <>",
+            "a@b@c",
+            "<a@b.org",
+            "Door\nward, Inc. <a@b.org>",
+            "a@b.org, c@d.org",
+        ] {
+            assert!(from(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sender_is_read_and_its_domain_is_written_in_a_labels() {
+        for (text, name, address) in [
+            ("a@b.org", None, "a@b.org"),
+            (" <a@b.org> ", None, "a@b.org"),
+            ("Doorward Inc. <a@b.org>", Some("Doorward Inc."), "a@b.org"),
+            ("\"Doorward, Inc.\" <a@b.org>", Some("Doorward, Inc."), "a@b.org"),
+            ("Bücher <info@Bücher.example>", Some("Bücher"), "info@xn--bcher-kva.example"),
+        ] {
+            let mailbox = from(text).unwrap();
+            assert_eq!((mailbox.name.as_deref(), mailbox.email.to_string().as_str()), (name, address));
+        }
+    }
+
+    #[test]
+    fn an_ehlo_name_is_a_domain_or_an_address_literal() {
+        for (text, name) in [
+            ("id.example.org", "id.example.org"),
+            ("ID.Example.org.", "id.example.org"),
+            ("bücher.example", "xn--bcher-kva.example"),
+            ("192.0.2.1", "[192.0.2.1]"),
+            ("[192.0.2.1]", "[192.0.2.1]"),
+            ("[IPv6:2001:db8::1]", "[IPv6:2001:db8::1]"),
+            ("[ipv6:2001:DB8::1]", "[IPv6:2001:db8::1]"),
+            ("2001:db8::1", "[IPv6:2001:db8::1]"),
+            ("::ffff:192.0.2.1", "[192.0.2.1]"),
+        ] {
+            assert_eq!(helo_name(text).unwrap().unwrap().to_string(), name, "{text}");
+        }
+        assert_eq!(helo_name(" ").unwrap(), None);
+        for text in [
+            "localhost",
+            "mailer",
+            "id.localhost",
+            "host.localdomain",
+            "a b.org",
+            "a_b.org",
+            "-a.org",
+            "a..org",
+            "[x]",
+        ] {
+            assert!(helo_name(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_panics_and_what_is_suggested_can_be_read(text in "\\PC{0,60}|[A-Za-z\"<>(),:@. ]{0,30}<a@b.org>?") {
+            let _ = (url(&text), helo_name(&text));
+            let why = from(&text).err().unwrap_or_default();
+            if let Some((_, suggestion)) = why.split_once("; write ") {
+                prop_assert!(from(suggestion).is_ok(), "{}", suggestion);
+            }
+        }
+
+        #[test]
+        fn a_password_that_is_encoded_comes_back(password in "\\PC{1,20}") {
+            let mut encoded = String::new();
+            for byte in password.bytes() {
+                write!(encoded, "%{byte:02X}").unwrap();
+            }
+            let read = server(&format!("smtps://u:{encoded}@mail.example"));
+            prop_assert_eq!(read.credentials, Some(("u".to_owned(), password)));
+        }
+    }
+}

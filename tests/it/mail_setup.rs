@@ -1,0 +1,581 @@
+//! A mail server that is set up wrongly: no mail is lost, one line says so, and `doorward mail test` names the mistake.
+
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use diesel::prelude::*;
+use doorward::clock::Timestamp;
+use doorward::models::outbox::MailKind;
+use doorward::schema::audit_events;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::app::spawn_app;
+use crate::database;
+use crate::live::PATIENCE;
+use crate::logs;
+use crate::mailer::House;
+use crate::services::Needs;
+use crate::smtp::SmtpCatcher;
+use crate::stage;
+use crate::tls::Identity;
+
+const ALICE: &str = "alice@example.org";
+
+/// `smtp://` with credentials.
+fn signed_in(catcher: &SmtpCatcher) -> String {
+    format!("smtp://u:hunter2@{}", catcher.address())
+}
+
+/// A mail server, and how much was logged before it was there: its port may have been another one's.
+struct Watched {
+    catcher: SmtpCatcher,
+    log: usize,
+}
+
+impl Watched {
+    fn start() -> Self {
+        logs::capture();
+        let catcher = SmtpCatcher::start();
+        Self { catcher, log: logs::text().len() }
+    }
+
+    /// How many lines of a level about this server hold these words.
+    fn lines(&self, level: &str, words: &str) -> usize {
+        let (text, level, address) =
+            (logs::text(), format!("\"{level}\""), self.catcher.address().to_string());
+        let has_all = |line: &&str| [level.as_str(), &address, words].iter().all(|word| line.contains(word));
+        text[self.log..].lines().filter(has_all).count()
+    }
+}
+
+impl std::ops::Deref for Watched {
+    type Target = SmtpCatcher;
+
+    fn deref(&self) -> &SmtpCatcher {
+        &self.catcher
+    }
+}
+
+/// Sees the only mail fail so often; answers how long it now waits.
+async fn fails(house: &House, attempts: i32) -> Duration {
+    let wait = |attempt: i32| Duration::from_secs(5 << (attempt - 1));
+    for attempt in 1..attempts {
+        house.until_put_back(attempt, wait(attempt)).await;
+        house.time.advance(wait(attempt));
+    }
+    house.until_put_back(attempts, wait(attempts)).await;
+    wait(attempts)
+}
+
+#[actix::test]
+async fn what_fails_before_a_recipient_is_named_keeps_all_mail_waiting() {
+    for (command, answer) in [
+        ("greeting", "421 4.3.2 busy"),
+        ("greeting", "554-5.7.1 no\r\n554 5.7.1 not you"),
+        ("greeting", ""),
+        ("EHLO", "501 5.5.2 what a name"),
+        ("EHLO", "550 no"),
+        ("EHLO", ""),
+        ("AUTH", "535 5.7.8 hunter2 is not the password"),
+        ("AUTH", "534 5.7.9 application-specific password required"),
+        ("AUTH", "530 5.7.0 must issue a STARTTLS command first"),
+        ("AUTH", "504 5.5.4 unknown mechanism"),
+        ("AUTH", "454 4.7.0 temporary failure"),
+        ("AUTH", ""),
+        ("MAIL", "530 5.7.0 authentication required"),
+        ("MAIL", "550-5.7.1 sender\r\n550 5.7.1 refused"),
+        ("MAIL", "552 5.3.4 too large"),
+        ("MAIL", "451 4.3.0 later"),
+        ("MAIL", ""),
+        ("RCPT", "530 5.7.0 authentication required"),
+    ] {
+        let catcher = Watched::start();
+        catcher.offer(&["AUTH PLAIN LOGIN"]);
+        catcher.answer(command, Some(answer));
+        let house = House::open_with(&signed_in(&catcher), &[]);
+        let alice = house.user("alice", ALICE).await;
+        house.enqueue(MailKind::ResetPassword, alice, ALICE).await;
+        // More often than a server may say "never".
+        let wait = fails(&house, 5).await;
+        assert_eq!(catcher.lines("ERROR", "all mail waits"), 1, "{command} {answer}: {}", logs::text());
+        assert_eq!(catcher.caught().len(), 0);
+        // Set up at last.
+        catcher.answer(command, None);
+        house.time.advance(wait);
+        catcher.wait_for(1).await;
+        house.until("sent", |rows| rows[0].2.is_some()).await;
+        assert_eq!(catcher.lines("WARN", "mail leaves again"), 1, "{command} {answer}");
+    }
+    assert_eq!(logs::lines_with(&["hunter2"]), [""; 0]);
+}
+
+async fn all_fail(house: &House, attempt: i32, wait: i64) {
+    let due = house.now() + chrono::TimeDelta::seconds(wait);
+    let failed = |rows: &[(i32, Timestamp, Option<Timestamp>)]| {
+        rows.iter().all(|(attempts, next, _)| (*attempts, *next) == (attempt, due))
+    };
+    house.until("put back", failed).await;
+}
+
+#[actix::test]
+async fn an_outage_has_one_line_for_all_mails_and_a_reminder() {
+    let catcher = Watched::start();
+    catcher.offer(&["AUTH PLAIN"]);
+    catcher.answer("AUTH", Some("535 5.7.8 no"));
+    let house = House::open_with(&signed_in(&catcher), &[]);
+    let alice = house.user("alice", ALICE).await;
+    for _ in 0..3 {
+        house.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
+    }
+    all_fail(&house, 1, 5).await;
+    house.time.advance(Duration::from_secs(5));
+    all_fail(&house, 2, 10).await;
+    assert_eq!(catcher.lines("ERROR", "all mail waits"), 1, "{}", logs::text());
+    assert_eq!(catcher.lines("ERROR", "password in mail.url is wrong"), 1, "it says what to do");
+    house.time.advance(Duration::from_mins(20));
+    all_fail(&house, 3, 20).await;
+    assert_eq!(catcher.lines("ERROR", "all mail waits"), 2, "{}", logs::text());
+    assert_eq!(logs::lines_with(&["WARN", "mail not sent", &alice.to_string()]), [""; 0], "no line a mail");
+}
+
+#[actix::test]
+async fn an_outage_lasts_a_day_and_then_the_mail_has_lost_its_sense() {
+    let catcher = SmtpCatcher::start();
+    catcher.offer(&["AUTH PLAIN"]);
+    catcher.answer("AUTH", Some("535 5.7.8 no"));
+    let house = House::open_with(&signed_in(&catcher), &[]);
+    let alice = house.user("alice", ALICE).await;
+    house.enqueue(MailKind::ResetPassword, alice, ALICE).await;
+    fails(&house, 3).await;
+    house.time.advance(Duration::from_hours(23));
+    house.until("tried after a night", |rows| rows.first().is_some_and(|row| row.0 == 4)).await;
+    house.time.advance(Duration::from_hours(1));
+    house.until("given up", <[_]>::is_empty).await;
+}
+
+#[actix::test]
+async fn answers_about_the_mail_count_against_the_mail_alone() {
+    for (command, answer) in [
+        ("RCPT", "550-5.1.1 no\r\n550 5.1.1 such user"),
+        ("RCPT", "551 moved"),
+        ("RCPT", "552 mailbox full"),
+        ("DATA", "554 no valid recipients"),
+        ("END", "552 5.3.4 too large"),
+        ("END", "554 5.7.1 spam"),
+    ] {
+        let catcher = SmtpCatcher::start();
+        let house = House::open_with(&catcher.url(), &[]);
+        let alice = house.user("alice", ALICE).await;
+        // Five attempts that never came so far as to be refused: the network was away.
+        catcher.answer("greeting", Some("421 later"));
+        house.enqueue(MailKind::ResetPassword, alice, ALICE).await;
+        let wait = fails(&house, 5).await;
+        catcher.answer("greeting", None);
+        catcher.answer(command, Some(answer));
+        house.time.advance(wait);
+        house.until_put_back(6, Duration::from_secs(160)).await;
+        house.time.advance(Duration::from_secs(160));
+        house.until_put_back(7, Duration::from_secs(320)).await;
+        house.time.advance(Duration::from_secs(320));
+        house.until("given up at the third refusal", <[_]>::is_empty).await;
+    }
+}
+
+#[actix::test]
+async fn one_refused_recipient_keeps_no_other_mail_back() {
+    let catcher = Watched::start();
+    let house = House::open_with(&catcher.url(), &[]);
+    let alice = house.user("alice", ALICE).await;
+    catcher.refuse_with(550);
+    house.enqueue(MailKind::PasswordChanged, alice, "gone@example.org").await;
+    fails(&house, 1).await;
+    catcher.refuse_with(0);
+    house.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
+    assert_eq!(catcher.wait_for(1).await[0].to, [ALICE]);
+    assert_eq!(catcher.lines("ERROR", "all mail waits"), 0);
+    // A temporary answer is no refusal, however often.
+    let catcher = Watched::start();
+    catcher.answer("END", Some("451 4.3.0 later"));
+    let house = House::open_with(&catcher.url(), &[]);
+    let alice = house.user("alice", ALICE).await;
+    house.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
+    let wait = fails(&house, 5).await;
+    catcher.answer("END", None);
+    house.time.advance(wait);
+    catcher.wait_for(1).await;
+}
+
+#[actix::test]
+async fn a_server_without_a_way_to_sign_in_is_waited_for() {
+    for (offers, words) in
+        [(&[][..], "no way to sign in"), (&["AUTH XOAUTH2"], "XOAUTH2"), (&["AUTH CRAM-MD5"], "no way")]
+    {
+        let catcher = Watched::start();
+        catcher.offer(offers);
+        let house = House::open_with(&signed_in(&catcher), &[]);
+        let alice = house.user("alice", ALICE).await;
+        house.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
+        let wait = fails(&house, 4).await;
+        assert_eq!(catcher.lines("ERROR", words), 1, "{}", logs::text());
+        catcher.offer(&["AUTH LOGIN PLAIN"]);
+        house.time.advance(wait);
+        catcher.wait_for(1).await;
+    }
+}
+
+#[actix::test]
+async fn no_password_is_sent_without_the_encryption_that_is_required() {
+    for (offers, answer) in [
+        (&["AUTH PLAIN"][..], None),
+        (&["STARTTLS", "AUTH PLAIN"], Some("454 4.7.0 no certificate")),
+        (&["STARTTLS", "AUTH PLAIN"], Some("220 go on, in the clear")),
+        (&["STARTTLS", "AUTH PLAIN"], Some("")),
+    ] {
+        let catcher = Watched::start();
+        catcher.offer(offers);
+        catcher.answer("STAR", answer);
+        let house = House::open_with(&format!("{}?tls=required", signed_in(&catcher)), &[]);
+        let alice = house.user("alice", ALICE).await;
+        house.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
+        // What follows 220 is no TLS: the catcher waits for a line, the mailer for an answer.
+        if answer.is_none_or(|answer| !answer.starts_with("220")) {
+            fails(&house, 4).await;
+            assert_eq!(catcher.lines("ERROR", "all mail waits"), 1, "{}", logs::text());
+        }
+        let commands = catcher.commands();
+        assert!(
+            !commands.iter().any(|line| line.starts_with("AUTH") || line.starts_with("MAIL")),
+            "{commands:?}"
+        );
+    }
+}
+
+#[actix::test]
+async fn the_server_is_greeted_with_a_proper_name() {
+    for (settings, name) in [
+        (&[][..], "id.example"),
+        (&[("mail.helo_name", "mx1.example.org")], "mx1.example.org"),
+        (&[("mail.helo_name", "[192.0.2.7]")], "[192.0.2.7]"),
+        (&[("public_url", "https://b\u{fc}cher.example")], "xn--bcher-kva.example"),
+        (&[("public_url", "http://localhost:8080")], "[127.0.0.1]"),
+        (&[("public_url", "http://doorward")], "[127.0.0.1]"),
+        (&[("public_url", "http://192.168.1.50:8080")], "[127.0.0.1]"),
+    ] {
+        let catcher = SmtpCatcher::start();
+        let house = House::open_with(&catcher.url(), settings);
+        let alice = house.user("alice", ALICE).await;
+        house.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
+        catcher.wait_for(1).await;
+        let commands = catcher.commands();
+        assert!(commands.contains(&format!("EHLO {name}")), "{name}: {commands:?}");
+    }
+}
+
+#[actix::test]
+async fn an_international_domain_leaves_in_a_labels() {
+    let catcher = SmtpCatcher::start();
+    let house =
+        House::open_with(&catcher.url(), &[("mail.from", "B\u{fc}cher <no-reply@b\u{fc}cher.example>")]);
+    let alice = house.user("alice", "info@b\u{fc}cher.example").await;
+    house.enqueue(MailKind::PasswordChanged, alice, "info@b\u{fc}cher.example").await;
+    let mail = catcher.wait_for(1).await.remove(0);
+    assert_eq!(mail.from, "no-reply@xn--bcher-kva.example");
+    assert_eq!(mail.to, ["info@xn--bcher-kva.example"]);
+    assert!(mail.raw.contains("To: info@xn--bcher-kva.example\r\n"), "{}", mail.raw);
+    assert!(mail.raw.contains("<no-reply@xn--bcher-kva.example>\r\n"), "{}", mail.raw);
+    assert!(mail.raw.is_ascii() && !catcher.commands().iter().any(|line| line.contains("SMTPUTF8")));
+}
+
+#[actix::test]
+async fn what_is_not_ascii_before_the_at_needs_a_server_that_takes_it() {
+    let catcher = Watched::start();
+    let house = House::open_with(&catcher.url(), &[]);
+    let alice = house.user("alice", ALICE).await;
+    house.enqueue(MailKind::PasswordChanged, alice, "j\u{f6}rg@b\u{fc}cher.example").await;
+    house.until("given up at once", <[_]>::is_empty).await;
+    assert_eq!(
+        logs::lines_with(&["mail given up", "SMTPUTF8", &alice.to_string()]).len(),
+        1,
+        "{}",
+        logs::text()
+    );
+    assert_eq!(catcher.lines("ERROR", "all mail waits"), 0);
+    let events: Vec<(String, String)> = house
+        .run(|conn| {
+            let columns = (audit_events::action, audit_events::subject.assume_not_null());
+            audit_events::table.select(columns).load(conn)
+        })
+        .await;
+    assert_eq!(events, [("mail_given_up".to_owned(), alice.to_string())]);
+
+    let catcher = Watched::start();
+    catcher.offer(&["SMTPUTF8"]);
+    let house = House::open_with(&catcher.url(), &[]);
+    let alice = house.user("alice", ALICE).await;
+    house.enqueue(MailKind::PasswordChanged, alice, "j\u{f6}rg@b\u{fc}cher.example").await;
+    let mail = catcher.wait_for(1).await.remove(0);
+    assert_eq!(mail.to, ["j\u{f6}rg@xn--bcher-kva.example"]);
+    let commands = catcher.commands();
+    assert!(commands.iter().any(|line| line.ends_with("SMTPUTF8 BODY=8BITMIME")), "{commands:?}");
+
+    // A sender like that is a matter of the settings, so all mail waits.
+    let catcher = Watched::start();
+    let house = House::open_with(&catcher.url(), &[("mail.from", "j\u{f6}rg@example.org")]);
+    let alice = house.user("alice", ALICE).await;
+    house.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
+    fails(&house, 4).await;
+    assert_eq!(catcher.lines("ERROR", "mail.from is not ASCII"), 1, "{}", logs::text());
+}
+
+#[actix::test]
+async fn every_kind_arrives_with_its_link_in_one_piece() {
+    let catcher = SmtpCatcher::start();
+    let house = House::open_with(&catcher.url(), &[]);
+    let alice = house.user("alice", ALICE).await;
+    for kind in MailKind::ALL {
+        house.enqueue(kind, alice, ALICE).await;
+    }
+    let mut links = 0;
+    for mail in catcher.wait_for(MailKind::ALL.len()).await {
+        assert_eq!(mail.raw.matches("Content-Transfer-Encoding: 7bit\r\n").count(), 2, "{}", mail.raw);
+        assert!(!mail.raw.contains("quoted-printable") && mail.raw.is_ascii());
+        // Those with a token: in the text once, in the HTML twice to follow and once to read.
+        for link in mail.links().into_iter().filter(|link| link.len() > 43) {
+            assert_eq!(mail.raw.matches(&link).count(), 4, "{link} in {}", mail.raw);
+            links += 1;
+        }
+        for header in ["Date: ", "Message-ID: <", "Auto-Submitted: auto-generated"] {
+            assert_eq!(mail.raw.lines().filter(|line| line.starts_with(header)).count(), 1, "{}", mail.raw);
+        }
+    }
+    assert_eq!(links, 4);
+}
+
+#[actix::test]
+async fn mails_after_each_other_share_a_connection() {
+    let catcher = SmtpCatcher::start();
+    let house = House::open_with(&catcher.url(), &[]);
+    let alice = house.user("alice", ALICE).await;
+    for n in 1..=4 {
+        house.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
+        catcher.wait_for(n).await;
+        house.until("noted", |rows| rows.iter().all(|(_, _, sent)| sent.is_some())).await;
+    }
+    let greeted = catcher.commands().iter().filter(|line| *line == "greeting").count();
+    assert_eq!(greeted, 1, "{:?}", catcher.commands());
+}
+
+/// aiosmtpd in a role.
+struct MailServer {
+    port: u16,
+    lines: Lines<BufReader<ChildStdout>>,
+    _process: Child,
+}
+
+impl MailServer {
+    async fn start(role: &[&str]) -> Option<Self> {
+        let mut command = stage::python("mail_server.py", "aiosmtpd", Needs::Pip("aiosmtpd"))?;
+        command.args(role).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = command.kill_on_drop(true).spawn().unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut server = Self { port: 0, lines, _process: process };
+        server.port = u16::try_from(server.next().await["port"].as_u64().unwrap()).unwrap();
+        Some(server)
+    }
+
+    async fn next(&mut self) -> Value {
+        let line = tokio::time::timeout(PATIENCE, self.lines.next_line()).await.expect("it says nothing");
+        serde_json::from_str(&line.unwrap().expect("it has ended")).unwrap()
+    }
+}
+
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+/// `doorward` with these arguments, which trusts this certificate alone.
+async fn doorward(arguments: &[&str], trusted: Option<&Identity>) -> Said {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+    command.env_clear().envs(database::variables(dir.path())).current_dir(dir.path()).args(arguments);
+    if let Some(trusted) = trusted {
+        command.env("SSL_CERT_FILE", &trusted.cert);
+    }
+    let output = tokio::time::timeout(PATIENCE, command.kill_on_drop(true).output());
+    let Output { status, stdout, stderr } = output.await.expect("it does not end").unwrap();
+    let said = Said {
+        code: status.code(),
+        out: String::from_utf8(stdout).unwrap(),
+        err: String::from_utf8(stderr).unwrap(),
+    };
+    assert!(!said.err.contains("hunter2") && !said.out.contains("hunter2"), "{}{}", said.out, said.err);
+    assert!(said.err.lines().count() <= 1, "{}", said.err);
+    said
+}
+
+async fn mail_test(url: &str, trusted: Option<&Identity>) -> Said {
+    let url = format!("mail.url={url}");
+    doorward(&["mail", "test", "you@example.org", "--set", &url], trusted).await
+}
+
+#[track_caller]
+fn assert_advice(said: &Said, words: &[&str]) {
+    assert_eq!(said.code, Some(1), "{}{}", said.out, said.err);
+    for word in words {
+        assert!(said.err.contains(word), "{word}: {}", said.err);
+    }
+}
+
+/// What the server of `mail_server.py` takes, percent-encoded.
+const USER: &str = "doorward%40example.org:p%25s%2F%23%40%3A%20hunter2";
+
+#[actix::test]
+async fn the_test_names_the_wrong_kind_of_tls() {
+    let identity = Identity::new();
+    let (cert, key) = (identity.cert.to_str().unwrap(), identity.key.to_str().unwrap());
+    let files = ["--cert", cert, "--key", key];
+    let start = [&["--auth", "--tls", "start"][..], &files].concat();
+    let starttls = [&["--auth", "--tls", "starttls"][..], &files].concat();
+    let (Some(mut start), Some(mut starttls)) =
+        (MailServer::start(&start).await, MailServer::start(&starttls).await)
+    else {
+        return;
+    };
+
+    let port = start.port;
+    for url in
+        [format!("smtp://{USER}@localhost:{port}?tls=required"), format!("smtp://{USER}@localhost:{port}")]
+    {
+        let said = mail_test(&url, Some(&identity)).await;
+        let right = format!("TLS from the start: write smtps://USER:PASSWORD@localhost:{port}");
+        assert_advice(&said, &[&right]);
+    }
+    let said = mail_test(&format!("smtps://{USER}@localhost:{port}"), Some(&identity)).await;
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let mail = start.next().await;
+    assert_eq!((&mail["encrypted"], &mail["user"]), (&json!(true), &json!("doorward@example.org")));
+
+    let port = starttls.port;
+    let said = mail_test(&format!("smtps://{USER}@localhost:{port}"), Some(&identity)).await;
+    assert_advice(&said, &[&format!("write smtp://USER:PASSWORD@localhost:{port}?tls=required")]);
+    let said = mail_test(&format!("smtp://{USER}@localhost:{port}"), Some(&identity)).await;
+    assert_advice(
+        &said,
+        &["only under TLS", &format!("write smtp://USER:PASSWORD@localhost:{port}?tls=required")],
+    );
+    let said = mail_test(&format!("smtp://localhost:{port}"), Some(&identity)).await;
+    assert_advice(&said, &["530", "only under TLS", &format!("write smtp://localhost:{port}?tls=required")]);
+    let said = mail_test(&format!("smtp://localhost:{port}?tls=required"), Some(&identity)).await;
+    assert_advice(
+        &said,
+        &["530", "those who sign in", &format!("smtp://USER:PASSWORD@localhost:{port}?tls=required")],
+    );
+    let said = mail_test(&format!("smtp://u:hunter2@localhost:{port}?tls=required"), Some(&identity)).await;
+    assert_advice(&said, &["AUTH: 535", "the password in mail.url is wrong"]);
+    for tls in ["required", "opportunistic"] {
+        let said = mail_test(&format!("smtp://{USER}@localhost:{port}?tls={tls}"), Some(&identity)).await;
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        assert_eq!(starttls.next().await["encrypted"], true);
+    }
+}
+
+#[actix::test]
+async fn the_test_names_what_is_wrong_with_a_certificate() {
+    let old = Identity::new();
+    let expired = {
+        let mut parameters = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+        parameters.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(2021, 1, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let cert = parameters.self_signed(&key).unwrap();
+        std::fs::write(&old.cert, cert.pem()).unwrap();
+        std::fs::write(&old.key, key.serialize_pem()).unwrap();
+        old
+    };
+    let (identity, stranger) = (Identity::new(), Identity::new());
+    for (tls, scheme, query) in [("start", "smtps", ""), ("starttls", "smtp", "?tls=required")] {
+        for (server, host, trusted, words) in [
+            (&identity, "localhost", &stranger, "self-signed"),
+            (&identity, "127.0.0.1", &identity, "is for localhost, not for 127.0.0.1"),
+            (&expired, "localhost", &expired, "expired"),
+        ] {
+            let files = (server.cert.to_str().unwrap(), server.key.to_str().unwrap());
+            let role = ["--tls", tls, "--cert", files.0, "--key", files.1];
+            let Some(server) = MailServer::start(&role).await else { return };
+            let said = mail_test(&format!("{scheme}://{host}:{}{query}", server.port), Some(trusted)).await;
+            assert_advice(&said, &["TLS handshake", words]);
+        }
+    }
+}
+
+#[actix::test]
+async fn the_test_names_the_wrong_port_host_and_sender() {
+    let app = spawn_app().await;
+    let said = mail_test(&format!("smtp://{}", app.address), None).await;
+    assert_advice(&said, &["a web server"]);
+    let said = mail_test(&format!("smtps://{}", app.address), None).await;
+    assert_advice(&said, &["a web server"]);
+    let said = mail_test("smtp://no-such-host.invalid", None).await;
+    assert_advice(&said, &["look-up", "spelled right", "no-such-host.invalid"]);
+    let free = SmtpCatcher::reserve().url();
+    let said = mail_test(&free, None).await;
+    assert_advice(&said, &["refused", "587"]);
+    for (command, answer, words) in [
+        ("greeting", "* OK [CAPABILITY IMAP4rev1] ready", "IMAP"),
+        ("greeting", "+OK POP3 ready", "POP3"),
+        ("greeting", "SSH-2.0-OpenSSH_10.0", "SSH"),
+        ("greeting", "554 5.7.1 not you", "turns this machine away"),
+        ("greeting", "", "port of a mail server"),
+        ("EHLO", "501 5.5.4 invalid name", "mail.helo_name"),
+        ("MAIL", "553 5.7.1 not yours", "no mail from no-reply@localhost: set mail.from"),
+        ("MAIL", "530 5.7.0 authentication required", "those who sign in"),
+        ("RCPT", "554 5.7.1 relay access denied", "those who sign in"),
+        ("END", "552 5.3.4 too large", "too large"),
+    ] {
+        let catcher = SmtpCatcher::start();
+        catcher.answer(command, Some(answer));
+        let said = mail_test(&catcher.url(), None).await;
+        assert_advice(&said, &[words]);
+        let code = answer.get(..3).filter(|code| code.parse::<u16>().is_ok());
+        assert_advice(&said, &[code.unwrap_or_default()]);
+    }
+    let catcher = SmtpCatcher::start();
+    let said = mail_test(&format!("{}?tls=required", catcher.url()), None).await;
+    assert_advice(&said, &["STARTTLS", "smtps://127.0.0.1"]);
+}
+
+#[actix::test]
+async fn settings_that_cannot_be_read_say_what_to_write() {
+    for (key, value, words) in [
+        ("mail.from", "Doorward, Inc. <a@b.org>", "write \"Doorward, Inc.\" <a@b.org>"),
+        ("mail.from", "Example: Door <a@b.org>", "write \"Example: Door\" <a@b.org>"),
+        ("mail.from", "Support (Billing) <a@b.org>", "write \"Support (Billing)\" <a@b.org>"),
+        ("mail.from", "a@b.org <a@b.org>", "write \"a@b.org\" <a@b.org>"),
+        ("mail.from", "Doorward <a@b.org", "write Doorward <a@b.org>"),
+        ("mail.from", "Doorward", "such as Doorward <no-reply@example.org>"),
+        ("mail.url", "smtp://u:p%hunter2@h", "% as %25"),
+        ("mail.url", "smtp://u:12#hunter2@h", "# as %23"),
+        ("mail.url", "smtp://u:12/hunter2@h", "/ as %2F"),
+        ("mail.url", "smtp://u:12?hunter2@h", "? as %3F"),
+        ("mail.url", "smtp://u@example.org:pass/hunter2@h:587", "@ as %40"),
+        ("mail.url", "smtp://h?tls=on", "tls is required or opportunistic"),
+        ("mail.helo_name", "mailer", "a domain name with a dot"),
+        ("mail.helo_name", "localhost", "a domain name with a dot"),
+    ] {
+        let said = doorward(&["config", "--set", &format!("{key}={value}")], None).await;
+        assert_eq!(said.code, Some(2), "{key}={value}: {}", said.out);
+        assert!(said.err.contains(key) && said.err.contains(words), "{}", said.err);
+    }
+    for (key, value) in [
+        ("mail.from", "\"Doorward, Inc.\" <a@b.org>"),
+        ("mail.url", "smtp://u:p%25s%2F@h"),
+        ("mail.helo_name", "id.example.org"),
+    ] {
+        let said = doorward(&["config", "--set", &format!("{key}={value}")], None).await;
+        assert_eq!(said.code, Some(0), "{}", said.err);
+    }
+}
