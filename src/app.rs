@@ -303,6 +303,7 @@ impl Application {
                 .configure(|table| routes::configure(table, &accounts, &site, &rates, &readiness))
         };
         let (connections, tls) = (connections.clone(), self.tls()?);
+        let in_the_clear = net::https_only(&self.config);
         server.listen("http", listener, move || {
             let (connections, tls, stopping) = (connections.clone(), tls.clone(), stopping.clone());
             let app = app().into_factory().map_err(|error: actix_web::Error| error.error_response());
@@ -320,8 +321,11 @@ impl Application {
                 .local_addr(address)
                 .on_connect_ext(|wire: &Wire, data: &mut Extensions| net::on_connect(wire, data))
                 .h1(app);
-            fn_service(move |stream: TcpStream| open_http(&connections, tls.clone(), stream))
-                .and_then(requests)
+            let in_the_clear = Arc::clone(&in_the_clear);
+            fn_service(move |stream: TcpStream| {
+                open_http(&connections, tls.clone(), Arc::clone(&in_the_clear), stream)
+            })
+            .and_then(requests)
         })
     }
 
@@ -390,12 +394,13 @@ pub fn open_database(config: &Config, connections: u32) -> Result<db::Pool, Stri
 fn open_http(
     connections: &Connections,
     tls: Option<TlsAcceptor>,
+    in_the_clear: Arc<str>,
     stream: TcpStream,
 ) -> impl Future<Output = Result<(Wire, Option<SocketAddr>), DispatchError>> + use<> {
     let admitted = connections.admit(Listener::Http, stream, tls.is_some());
     async move {
         let (socket, peer) = admitted.ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionRefused))?;
-        Ok((Wire::new(Stream::open(socket, tls).await?), Some(peer)))
+        Ok((Wire::new(Stream::open_http(socket, tls, in_the_clear).await?), Some(peer)))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Extensions;
@@ -10,6 +11,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::connections::http::Wire;
 use crate::actors::carrier::Lifeline;
+use crate::config::Config;
 
 /// Connections that may wait to be accepted: a restart brings all clients back at once.
 const BACKLOG: i32 = 4096;
@@ -53,4 +55,11 @@ pub(super) fn tune(stream: &TcpStream) {
     // Each only tunes: a connection without it still works.
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
+}
+
+/// The answer to a request that comes in the clear where TLS is wanted. The request may be anything, and is not read.
+pub(super) fn https_only(config: &Config) -> Arc<str> {
+    let text = format!("This port speaks https. Open {} instead.\n", config.public_url);
+    let head = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8";
+    format!("{head}\r\ncontent-length: {}\r\n\r\n{text}", text.len()).into()
 }

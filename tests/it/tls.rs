@@ -113,6 +113,23 @@ async fn both_doors_speak_tls() {
 }
 
 #[actix_web::test]
+async fn http_in_the_clear_is_told_that_the_port_speaks_https() {
+    let identity = Identity::new();
+    let app = identity.app().await;
+    for first in ["GET /login", "POST /api/login", "HEAD /"] {
+        let answer = crate::raw::request(app.address, first, &["host: localhost"], b"").await;
+        assert_eq!(answer.status, 400, "{first}");
+        assert_eq!(answer.body, "This port speaks https. Open https://localhost/ instead.\n");
+    }
+    // What is neither is still closed without a word.
+    let mut odd = TcpStream::connect(app.address).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut odd, b"ssh-2.0\r\n\r\n").await.unwrap();
+    let mut said = Vec::new();
+    let _ = tokio::io::AsyncReadExt::read_to_end(&mut odd, &mut said).await;
+    assert!(!String::from_utf8_lossy(&said).contains("https"));
+}
+
+#[actix_web::test]
 async fn a_stalled_client_is_cut_under_tls_too() {
     let identity = Identity::new();
     let app = identity.app().await;

@@ -2,10 +2,11 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use actix_web::rt::net::TcpStream;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -46,7 +47,22 @@ impl Stream {
         match tls {
             None => Ok(Self::Plain(socket)),
             // Boxed, so that an open connection does not keep room for its beginning.
-            Some(tls) => Box::pin(secure(socket, tls)).await,
+            Some(tls) => Box::pin(secure(socket, tls, None)).await,
+        }
+    }
+
+    /// The same for HTTP: a client that speaks it in the clear, where TLS is wanted, is given `in_the_clear`, a whole answer.
+    ///
+    /// # Errors
+    /// As [`Stream::open`]; `InvalidData` for such a client.
+    pub async fn open_http(
+        socket: Socket,
+        tls: Option<TlsAcceptor>,
+        in_the_clear: Arc<str>,
+    ) -> io::Result<Self> {
+        match tls {
+            None => Ok(Self::Plain(socket)),
+            Some(tls) => Box::pin(secure(socket, tls, Some(in_the_clear))).await,
         }
     }
 
@@ -71,12 +87,18 @@ impl Stream {
     }
 }
 
-async fn secure(mut socket: Socket, tls: TlsAcceptor) -> io::Result<Stream> {
+async fn secure(mut socket: Socket, tls: TlsAcceptor, in_the_clear: Option<Arc<str>>) -> io::Result<Stream> {
     let start = Instant::now();
     let handle = socket.slot.handle().clone();
     let deadlines = handle.deadlines();
     // Before anything is made for it: most that are silent stay so.
     timeout_at(start + deadlines.silence, socket.tcp.readable()).await??;
+    if let Some(answer) = in_the_clear
+        && begins_as_http(&socket.tcp).await?
+    {
+        timeout_at(start + deadlines.handshake, turn_away(&mut socket.tcp, &answer)).await??;
+        return Err(io::ErrorKind::InvalidData.into());
+    }
     socket.heard_at = Some(Instant::now());
     let mut accept = tls.accept(socket);
     let mut silent_at = start + deadlines.silence;
@@ -95,6 +117,20 @@ async fn secure(mut socket: Socket, tls: TlsAcceptor) -> io::Result<Stream> {
     stream.get_mut().0.heard_at = None;
     handle.secured();
     Ok(Stream::Tls(Box::new(stream)))
+}
+
+/// Whether the first byte is a letter of a method: TLS begins with another one. It stays to be read.
+async fn begins_as_http(tcp: &TcpStream) -> io::Result<bool> {
+    let mut first = [0];
+    Ok(tcp.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase())
+}
+
+async fn turn_away(tcp: &mut TcpStream, answer: &str) -> io::Result<()> {
+    // What is left unread would take the answer with it when the connection is closed.
+    let mut request = [0; 4096];
+    let _ = tcp.read(&mut request).await?;
+    tcp.write_all(answer.as_bytes()).await?;
+    tcp.shutdown().await
 }
 
 macro_rules! forward {
