@@ -16,6 +16,7 @@ mod profile;
 mod recovery;
 mod refresh;
 mod register;
+mod repeated;
 mod sign_in;
 pub mod watch;
 
@@ -39,13 +40,14 @@ use crate::db::Conn;
 use crate::domain::{Access, Password, Rating, UserId};
 use crate::models::audit_events::{self, Action, Actor};
 
-pub use devices::Device;
+pub use devices::{Device, LoginsPage, PAGE, Page};
 pub use error::Error;
 pub use janitor::Purged;
 pub use keys::{KeyInfo, KeyState};
 pub use logins::Logins;
 pub use profile::{DisplayName, Profile};
 pub use recovery::ResetLink;
+pub use repeated::UsedReset;
 pub use sign_in::Grant;
 
 /// How long a node of an earlier version may go on issuing credentials without a tag.
@@ -72,6 +74,7 @@ struct Inner {
     name_key: NameKey,
     device_key: DeviceKey,
     mail_limits: MailLimits,
+    max_logins: i64,
     unused_ttl: Option<TimeDelta>,
     resets: recovery::Requests,
 }
@@ -112,6 +115,7 @@ impl Accounts {
             refresh_ttl,
             min_password: config.password.min_length,
             mail_limits: config.mail_limits.clone(),
+            max_logins: i64::try_from(config.max_logins).unwrap_or(i64::MAX),
             unused_ttl: config.unused_ttl.map(time_delta),
             resets: recovery::Requests::default(),
         })))

@@ -57,6 +57,8 @@ pub enum ConfigError {
     Unknown { key: String, origin: Origin, nearest: Option<&'static str> },
     #[error("{key} cannot be {value} ({origin}); expected {expected}")]
     Invalid { key: &'static str, value: String, origin: Origin, expected: &'static str },
+    #[error("{key} cannot be {value} ({origin}): {reason}")]
+    Refused { key: &'static str, value: String, origin: Origin, reason: String },
     #[error("the variable {0} is not UTF-8")]
     NotUtf8(String),
 }

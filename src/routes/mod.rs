@@ -11,10 +11,13 @@ mod keys;
 mod limit;
 mod login;
 mod me;
+mod origin_log;
+mod origins;
 mod pages;
 mod password;
 mod register;
 mod site;
+mod slash;
 pub mod socketio;
 pub mod tcp;
 #[cfg(test)]
@@ -22,7 +25,7 @@ mod tests;
 pub mod trace;
 mod ws;
 
-use actix_web::guard::{Any, Get, Head};
+use actix_web::guard::{Any, Get, Head, fn_guard};
 use actix_web::middleware::Compress;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, Route};
@@ -31,7 +34,7 @@ use crate::accounts::Accounts;
 use crate::error::ApiError;
 use crate::limits::RateLimits;
 
-use pages::{assets, dashboard, enter, links};
+use pages::{assets, dashboard, enter, links, visit};
 
 pub use extract::{Body, MAX_BODY, SignedIn};
 pub use health::Readiness;
@@ -80,7 +83,7 @@ pub fn configure(
     .service(at("/api/sessions", "GET, HEAD").route(read().to(devices::sessions)));
 
     // Pages
-    cfg.service(at("/", "GET, HEAD").route(read().to(enter::home)))
+    cfg.service(at("/", "GET, HEAD").route(plain()).route(read().to(enter::home)))
         .service(page("/register", read().to(enter::show_register)).post(enter::register))
         .service(page("/login", read().to(enter::show_login)).post(enter::login))
         .service(page("/logout", read().to(enter::show_logout)).post(enter::logout))
@@ -88,7 +91,7 @@ pub fn configure(
         .service(page("/reset-password/{token}", read().to(links::show_reset)).post(links::reset))
         .service(page("/undo-email/{token}", read().to(links::show_reset)).post(links::reset))
         .service(page("/verify-email/{token}", read().to(links::show_verify)).post(links::verify))
-        .service(at("/dashboard", "GET, HEAD").route(read().to(dashboard::show)))
+        .service(at("/dashboard", "GET, HEAD").route(plain()).route(read().to(dashboard::show)))
         .service(page("/dashboard/profile", read().to(dashboard::back)).post(dashboard::rename))
         .service(page("/dashboard/password", read().to(dashboard::back)).post(dashboard::change_password))
         .service(page("/dashboard/email", read().to(dashboard::back)).post(dashboard::change_email))
@@ -102,18 +105,28 @@ pub fn configure(
             file("/static/{version}/{name}").route(read().to(assets::versioned)).wrap(Compress::default()),
         );
 
+    // Addresses that browsers and crawlers ask for by themselves
+    cfg.service(
+        at("/.well-known/change-password", "GET, HEAD").route(read().to(dashboard::to_change_password)),
+    )
+    .service(file("/favicon.ico").route(read().to(assets::favicon)))
+    .service(file("/robots.txt").route(read().to(assets::robots)));
+
     // The house itself
     cfg.service(at("/.well-known/jwks.json", "GET, HEAD").route(read().to(keys::jwks)))
         .service(at("/healthz", "GET, HEAD").route(read().to(health::healthz)))
         .service(at("/readyz", "GET, HEAD").route(read().to(health::readyz)));
 
     // Live sockets
-    cfg.service(at("/ws", "GET, HEAD").route(read().to(ws::connect)));
+    // Clients follow no redirect of a handshake.
+    for path in ["/ws", "/ws/"] {
+        cfg.service(at(path, "GET, HEAD").route(read().to(ws::connect)));
+    }
 
     // Mails that were kept instead of sent
     cfg.configure(dev_mail::configure);
 
-    cfg.default_service(web::to(|| async { Err::<HttpResponse, _>(ApiError::not_found()) }));
+    cfg.default_service(web::to(slash::without));
 }
 
 /// GET, and HEAD, which is answered the same without the body (RFC 9110 section 9.3.2).
@@ -130,7 +143,13 @@ fn at(path: &str, allow: &'static str) -> Resource {
 
 /// A page with a form that posts to the page's own address.
 fn page(path: &str, show: Route) -> Resource {
-    at(path, "GET, HEAD, POST").route(show)
+    at(path, "GET, HEAD, POST").route(plain()).route(show)
+}
+
+/// For whoever opens a page by http although its address is https, as far as a trusted proxy says so. Without one it
+/// cannot be told, and a redirect might never end.
+fn plain() -> Route {
+    read().guard(fn_guard(visit::is_plain)).to(visit::to_https)
 }
 
 fn file(path: &str) -> Resource {
