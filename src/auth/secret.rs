@@ -36,8 +36,11 @@ pub fn trim_token(text: &str) -> &str {
     let of_token = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let text = text.trim_start_matches(|c| !of_token(c));
     let token = text.find(|c| !of_token(c)).map_or(text, |end| text.get(..end).unwrap_or(text));
-    // Underscores and hyphens behind it are letters of a token as well.
-    token.get(..LENGTH).unwrap_or(token)
+    // Underscores and hyphens, as round emphasized text, may be letters of a token, but not of a longer one.
+    match token.split_at_checked(LENGTH) {
+        Some((token, rest)) if rest.bytes().all(|byte| b"-_".contains(&byte)) => token,
+        _ => token,
+    }
 }
 
 #[cfg(test)]
@@ -75,6 +78,8 @@ mod tests {
         }
         assert_eq!(trim_token(""), "");
         assert_eq!(trim_token("...short."), "short");
+        let longer = format!("{token}x");
+        assert_eq!(trim_token(&longer), longer, "it is another one");
     }
 
     proptest! {
@@ -82,7 +87,7 @@ mod tests {
         fn trimming_never_panics_and_trims_once(text in "\\PC{0,80}") {
             let token = trim_token(&text);
             prop_assert_eq!(trim_token(token), token);
-            prop_assert!(token.is_ascii() && token.len() <= LENGTH);
+            prop_assert!(token.is_ascii());
         }
     }
 }
