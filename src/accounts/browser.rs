@@ -91,6 +91,12 @@ impl Accounts {
         self.read_cookie(cookie).ok().map(|cookie| cookie.expose())
     }
 
+    /// Whether this installation issued a cookie, or an earlier version of it may have. Asks no database.
+    #[must_use]
+    pub fn issued_cookie(&self, cookie: &str) -> bool {
+        self.read_cookie(cookie).is_ok()
+    }
+
     fn read_cookie(&self, cookie: &str) -> Result<Credential, Error> {
         let presented = self.read_credential(CredentialKind::Browser, cookie).ok_or(Error::InvalidCookie)?;
         Ok(presented.credential)

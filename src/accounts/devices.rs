@@ -1,5 +1,6 @@
 //! A user's signed-in devices, and ending them.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use crate::actors::hasher::Caller;
 use crate::auth::device::PresentedDevices;
 use crate::auth::revocation::RevokeReason;
 use crate::domain::{Access, LoginId, UserId};
+use crate::models::login_pages;
 use crate::models::logins::{self, LiveLogin, LoginKind, Scope};
 use crate::protocol::SessionInfo;
 
@@ -51,6 +53,54 @@ impl Device {
     }
 }
 
+/// Entries of a list that are shown at a time.
+pub const PAGE: usize = 50;
+
+/// A part of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// Counted from 1.
+    pub number: usize,
+    /// Entries of the whole list.
+    pub total: usize,
+}
+
+impl Page {
+    #[must_use]
+    pub const fn number(number: usize) -> Self {
+        Self { number, total: 0 }
+    }
+
+    /// The same of a list with so many entries, or its last one.
+    #[must_use]
+    pub fn within(self, total: usize) -> Self {
+        Self { number: self.number.clamp(1, total.div_ceil(PAGE).max(1)), total }
+    }
+
+    /// Entries before it.
+    #[must_use]
+    pub const fn skipped(self) -> usize {
+        self.number.saturating_sub(1) * PAGE
+    }
+
+    #[must_use]
+    pub fn pages(self) -> usize {
+        self.total.div_ceil(PAGE).max(1)
+    }
+}
+
+fn offset(page: Page) -> i64 {
+    i64::try_from(page.skipped()).unwrap_or(i64::MAX)
+}
+
+/// A part of a user's logins.
+pub struct LoginsPage {
+    pub page: Page,
+    pub logins: Vec<LiveLogin>,
+    /// What clients call themselves, by login.
+    pub agents: HashMap<String, Option<String>>,
+}
+
 impl Accounts {
     /// The user's logins that stand, the newest first.
     ///
@@ -59,6 +109,32 @@ impl Accounts {
     pub async fn list_logins(&self, user: UserId) -> Result<Vec<LiveLogin>, Error> {
         let clock = self.0.clock.clone();
         self.0.db.run(move |conn| Ok(logins::live_of_user(conn, user, clock.now())?)).await
+    }
+
+    /// One page of the user's active logins, that of `access` first and then the newest; how many there are; and what
+    /// the clients of `others` call themselves.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn page_of_logins(
+        &self,
+        access: &Access,
+        page: Page,
+        others: Vec<LoginId>,
+    ) -> Result<LoginsPage, Error> {
+        let (user, login, clock) = (access.user, access.login, self.0.clock.clone());
+        self.0
+            .db
+            .run(move |conn| {
+                let now = clock.now();
+                let total = logins::count_in(conn, Scope::User(user), now)?;
+                let page = page.within(usize::try_from(total).unwrap_or_default());
+                let bounds = (offset(page), i64::try_from(PAGE).unwrap_or(i64::MAX));
+                let logins = login_pages::page_of_user(conn, (user, login), bounds, now)?;
+                let agents = login_pages::user_agents(conn, &others)?;
+                Ok(LoginsPage { page, logins, agents: agents.into_iter().collect() })
+            })
+            .await
     }
 
     /// The user's live sockets, on all nodes that this one hears of, the oldest first.

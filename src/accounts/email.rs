@@ -6,7 +6,7 @@ use super::recovery::end_undo;
 use super::sign_in::still_confirmed;
 use super::{Accounts, Error};
 use crate::actors::hasher::Caller;
-use crate::auth::secret::hash_token;
+use crate::auth::secret::{hash_token, trim_token};
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
 use crate::domain::{Access, Email, Password};
@@ -57,7 +57,7 @@ impl Accounts {
     /// # Errors
     /// [`Error::InvalidLink`], those of the database.
     pub async fn check_verify_link(&self, token: &str) -> Result<(String, String), Error> {
-        let (hash, clock) = (hash_token(token), self.0.clock.clone());
+        let (hash, clock) = (hash_token(trim_token(token)), self.0.clock.clone());
         self.0
             .db
             .run(move |conn| {
@@ -76,7 +76,7 @@ impl Accounts {
     /// [`Error::InvalidLink`]; [`Error::EmailHeld`] if another account verified it first (the link stays good);
     /// those of the database.
     pub async fn verify_email(&self, token: &str) -> Result<(), Error> {
-        let hash = hash_token(token);
+        let hash = hash_token(trim_token(token));
         let this = self.clone();
         self.0
             .db

@@ -16,6 +16,7 @@ mod profile;
 mod recovery;
 mod refresh;
 mod register;
+mod repeated;
 mod sign_in;
 mod stored_forms;
 pub mod watch;
@@ -40,13 +41,14 @@ use crate::db::Conn;
 use crate::domain::{Access, Password, Rating, ReservedNames, UserId};
 use crate::models::audit_events::{self, Action, Actor};
 
-pub use devices::Device;
+pub use devices::{Device, LoginsPage, PAGE, Page};
 pub use error::Error;
 pub use janitor::Purged;
 pub use keys::{KeyInfo, KeyState};
 pub use logins::Logins;
 pub use profile::Profile;
 pub use recovery::ResetLink;
+pub use repeated::UsedReset;
 pub use sign_in::{Grant, INVALID_CREDENTIALS};
 
 /// How long a node of an earlier version may go on issuing credentials without a tag.
@@ -76,6 +78,7 @@ struct Inner {
     name_key: NameKey,
     device_key: DeviceKey,
     mail_limits: MailLimits,
+    max_logins: i64,
     unused_ttl: Option<TimeDelta>,
     resets: recovery::Requests,
 }
@@ -119,6 +122,7 @@ impl Accounts {
             reserved_names: config.usernames.reserved.clone(),
             allow_lookalikes: config.usernames.allow_lookalikes,
             mail_limits: config.mail_limits.clone(),
+            max_logins: i64::try_from(config.max_logins).unwrap_or(i64::MAX),
             unused_ttl: config.unused_ttl.map(time_delta),
             resets: recovery::Requests::default(),
         })))

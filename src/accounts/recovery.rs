@@ -17,7 +17,7 @@ use crate::actors::db::DbError;
 use crate::actors::hasher::{Caller, Class, Lane};
 use crate::auth::device::PresentedDevices;
 use crate::auth::revocation::RevokeReason;
-use crate::auth::secret::hash_token;
+use crate::auth::secret::{hash_token, trim_token};
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
 use crate::domain::{Email, Password, UserId, Username, network};
@@ -226,7 +226,7 @@ impl Accounts {
     /// # Errors
     /// [`Error::InvalidLink`], those of the database.
     pub async fn check_reset_link(&self, token: &str) -> Result<ResetLink, Error> {
-        let (hash, clock) = (hash_token(token), self.0.clock.clone());
+        let (hash, clock) = (hash_token(trim_token(token)), self.0.clock.clone());
         self.0
             .db
             .run(move |conn| match find_target(conn, &hash, clock.now())? {
@@ -260,7 +260,7 @@ impl Accounts {
         username: Option<String>,
         caller: Caller,
     ) -> Result<(), Error> {
-        let hash = hash_token(token);
+        let hash = hash_token(trim_token(token));
         let (for_check, clock) = (hash.clone(), self.0.clock.clone());
         let chosen = username.clone();
         // First a check: a made-up link must not cost a hash, and a refused password must not cost the link.

@@ -18,9 +18,6 @@ use crate::models::users::{self, User};
 pub const INVALID_CREDENTIALS: &str = "The login or the password is wrong. An email address counts once it is verified; \
                                        a username always does.";
 
-/// Logins that a user may have; past them the oldest one is revoked.
-const MAX_LOGINS: i64 = 200;
-
 /// What a sign-in, and each refresh, yields. Holds secrets, so no `Debug`.
 pub struct Grant {
     pub user: Profile,
@@ -111,8 +108,8 @@ impl Accounts {
                     let ended = logins::revoke_beyond(
                         conn,
                         (user.id, credential.login),
-                        MAX_LOGINS - 1,
-                        RevokeReason::SignedOut,
+                        this.0.max_logins - 1,
+                        RevokeReason::TooManyLogins,
                         now,
                     )?;
                     this.note(conn, Action::SignedIn, Some(user.id), device.ip, now)?;
@@ -120,7 +117,7 @@ impl Accounts {
                 })?;
                 let grant =
                     |(user, hash, credential, ended, now): (User, String, Credential, Vec<LoginId>, _)| {
-                        this.0.logins.ended_here(ended, RevokeReason::SignedOut);
+                        this.0.logins.ended_here(ended, RevokeReason::TooManyLogins);
                         let token = this.device_token((user.id, &hash), known_device);
                         this.grant(user, credential, now)
                             .map(|grant| Grant { device_token: Some(token), ..grant })

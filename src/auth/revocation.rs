@@ -22,6 +22,8 @@ pub enum RevokeReason {
     AccountDeleted,
     /// Its current password was guessed at: the access token is in the wrong hands.
     PasswordGuessed,
+    /// The user has signed in so often that the login which was used least recently made room.
+    TooManyLogins,
 }
 
 impl RevokeReason {
@@ -35,6 +37,7 @@ impl RevokeReason {
             Self::AccountDisabled => "account_disabled",
             Self::AccountDeleted => "account_deleted",
             Self::PasswordGuessed => "password_guessed",
+            Self::TooManyLogins => "too_many_logins",
         }
     }
 
@@ -49,6 +52,7 @@ impl RevokeReason {
             Some("account_disabled") => Self::AccountDisabled,
             Some("account_deleted") => Self::AccountDeleted,
             Some("password_guessed") => Self::PasswordGuessed,
+            Some("too_many_logins") => Self::TooManyLogins,
             _ => Self::SignedOut,
         }
     }
@@ -58,6 +62,7 @@ impl RevokeReason {
     pub const fn close_reason(self) -> CloseReason {
         match self {
             Self::SignedOut | Self::RefreshReuse | Self::PasswordGuessed => CloseReason::SignedOut,
+            Self::TooManyLogins => CloseReason::TooManyLogins,
             Self::PasswordChanged | Self::PasswordReset => CloseReason::PasswordChanged,
             Self::AccountDisabled | Self::AccountDeleted => CloseReason::AccountClosed,
         }

@@ -25,3 +25,69 @@ pub fn random_token() -> String {
 pub fn hash_token(token: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, token.as_bytes()))
 }
+
+/// Characters of a [`random_token`].
+const LENGTH: usize = 43;
+
+/// The token in what somebody pasted or a mail program made a link of: brackets, quotes and full stops round a link
+/// easily become a part of it.
+#[must_use]
+pub fn trim_token(text: &str) -> &str {
+    let of_token = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let text = text.trim_start_matches(|c| !of_token(c));
+    let token = text.find(|c| !of_token(c)).map_or(text, |end| text.get(..end).unwrap_or(text));
+    // Underscores and hyphens, as round emphasized text, may be letters of a token, but not of a longer one.
+    match token.split_at_checked(LENGTH) {
+        Some((token, rest)) if rest.bytes().all(|byte| b"-_".contains(&byte)) => token,
+        _ => token,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_found_in_what_is_round_it() {
+        let token = random_token();
+        assert_eq!(token.len(), LENGTH);
+        for (before, after) in [
+            ("", ""),
+            ("", "."),
+            ("", ")"),
+            ("", ">"),
+            ("<", ">"),
+            ("", ","),
+            ("", "="),
+            ("", "=3D"),
+            ("", "%3E"),
+            (" ", " "),
+            ("", "\r\n"),
+            ("\"", "\""),
+            ("\u{201c}", "\u{201d}"),
+            ("", "\u{200b}"),
+            ("", "&quot;"),
+            ("", "]("),
+            ("", "_"),
+            ("", "*"),
+            ("", "?utm_source=mail"),
+        ] {
+            assert_eq!(trim_token(&format!("{before}{token}{after}")), token, "{before:?} {after:?}");
+        }
+        assert_eq!(trim_token(""), "");
+        assert_eq!(trim_token("...short."), "short");
+        let longer = format!("{token}x");
+        assert_eq!(trim_token(&longer), longer, "it is another one");
+    }
+
+    proptest! {
+        #[test]
+        fn trimming_never_panics_and_trims_once(text in "\\PC{0,80}") {
+            let token = trim_token(&text);
+            prop_assert_eq!(trim_token(token), token);
+            prop_assert!(token.is_ascii());
+        }
+    }
+}

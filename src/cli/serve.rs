@@ -51,7 +51,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
         let name = stop.next().await;
         tracing::info!(signal = name, "stopping; a second signal stops at once");
         actix::spawn(async move {
-            let name = stop.next().await;
+            let name = stop.next_deliberate().await;
             tracing::warn!(signal = name, "stopped at once");
             std::process::exit(1);
         });
@@ -61,22 +61,76 @@ async fn serve(config: Config) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Every signal that would end the process without a drain. SIGQUIT would leave its memory, keys included, in a core
+/// file; SIGPIPE is ignored by Rust's runtime.
 struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
+    quit: Signal,
+    /// The terminal was closed. None if that was to be ignored, as `nohup` has it.
+    hangup: Option<Signal>,
+    /// They mean nothing here.
+    user: [(&'static str, Signal); 2],
 }
 
 impl StopSignals {
     fn listen() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+            hangup: if ignores_hangup() { None } else { Some(signal(SignalKind::hangup())?) },
+            user: [
+                ("SIGUSR1", signal(SignalKind::user_defined1())?),
+                ("SIGUSR2", signal(SignalKind::user_defined2())?),
+            ],
+        })
     }
 
     async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+        loop {
+            let hangup = self.hangup.as_mut();
+            let [(first, one), (second, two)] = &mut self.user;
+            let ignored = tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.quit.recv() => return "SIGQUIT",
+                () = hung_up(hangup) => return "SIGHUP",
+                _ = one.recv() => first,
+                _ = two.recv() => second,
+            };
+            tracing::info!(signal = *ignored, "ignored");
         }
     }
+
+    /// The same without SIGHUP: both a shell and the system send it when a terminal is closed.
+    async fn next_deliberate(&mut self) -> &'static str {
+        loop {
+            match self.next().await {
+                "SIGHUP" => {}
+                name => return name,
+            }
+        }
+    }
+}
+
+async fn hung_up(signal: Option<&mut Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether this process was started with SIGHUP ignored. Where the system does not say so, it was not.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    ignored_signals(&status) & 1 != 0
+}
+
+/// A bit for each signal, the first for SIGHUP (`proc_pid_status(5)`).
+fn ignored_signals(status: &str) -> u64 {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
 }
 
 /// What somebody who starts it for the first time wants to know.
@@ -107,6 +161,13 @@ fn greeting(config: &Config, address: SocketAddr, tcp: Option<SocketAddr>) -> St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn signals_that_are_ignored_are_read_from_the_systems_mask() {
+        assert_eq!(ignored_signals("Name:\tdoorward\nSigIgn:\t0000000000001001\nSigCgt:\t0\n") & 1, 1);
+        assert_eq!(ignored_signals("SigIgn:\t0000000000001000\n") & 1, 0);
+        assert_eq!(ignored_signals("") + ignored_signals("SigIgn: x"), 0);
+    }
 
     #[test]
     fn the_line_to_try_can_be_reached() {

@@ -117,6 +117,7 @@ pub const KEYS: &[Key] = &[
         "usernames, a list or separated by commas, that are reserved besides the built-in ones",
     ),
     key("accounts.confusable_usernames", "refuse", "refuse or allow"),
+    key("accounts.max_logins", "200", "a number from 1 to 10000"),
     key("accounts.unused_ttl", "90d", "off, or a duration from 1d to 3650d, such as 90d"),
     key("limits.sign_in", "60/1m", RATE),
     key("limits.register", "30/10m", RATE),
@@ -157,7 +158,7 @@ pub const KEYS: &[Key] = &[
     key(
         "sockets.allowed_origins",
         "",
-        "origins such as https://app.example.org, a list or separated by commas",
+        "origins such as https://app.example.org, https://*.example.org, null or file://, a list or separated by commas",
     ),
     key(
         "sockets.trusted_proxies",

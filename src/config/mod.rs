@@ -20,7 +20,7 @@ pub use rate::Rate;
 pub use sources::{ConfigError, Origin, Sources};
 
 use crate::db::DatabaseUrl;
-use crate::domain::ReservedNames;
+use crate::domain::{AllowedOrigin, ReservedNames};
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -39,6 +39,8 @@ pub struct Config {
     pub connections: Connections,
     pub sockets: Sockets,
     pub mail_limits: MailLimits,
+    /// Logins that one user may have, beside those of connections.
+    pub max_logins: usize,
     /// After how long an account is removed that registered itself, verified no address and was never used again.
     pub unused_ttl: Option<Duration>,
     pub usernames: Usernames,
@@ -112,7 +114,7 @@ impl Config {
 
 /// Whether a URL leads to the machine on which it is followed: a loopback address, or a name that no resolver looks
 /// up elsewhere (RFC 6761 section 6.3).
-fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
         Some(Host::Ipv6(ip)) => ip.to_canonical().is_loopback(),
@@ -255,7 +257,7 @@ pub struct Sockets {
     /// Of all users together. Past it even a good token is answered with 1013.
     pub max_open: usize,
     /// Origins beside our own from which a browser may open a socket.
-    pub allowed_origins: Vec<String>,
+    pub allowed_origins: Vec<AllowedOrigin>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
 }

@@ -16,7 +16,7 @@ use super::{
     Cluster, Config, Connections, Database, Http, Limits, Log, LogFormat, Mail, MailLimits, Password, Rate,
     RedisUrl, SocketIo, Sockets, Tcp, Tls, Tokens, Usernames,
 };
-use crate::domain::{ReservedNames, Username};
+use crate::domain::{AllowedOrigin, ReservedNames, Username};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -72,7 +72,7 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             max_per_address: values.number("sockets.max_per_address", 1..=10_000_000)?,
             max_waiting_per_address: values.number("sockets.max_waiting_per_address", 1..=1_000_000)?,
             max_open: values.number("sockets.max_open", 1..=10_000_000)?,
-            allowed_origins: values.parse("sockets.allowed_origins", |text| list(text, origin))?,
+            allowed_origins: allowed_origins(values)?,
             trusted_proxies: values.parse("sockets.trusted_proxies", |text| list(text, network))?,
         },
         mail_limits: MailLimits {
@@ -80,6 +80,7 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             account: values.parse("limits.mail_account", Rate::parse_list)?,
             client: values.parse("limits.mail_client", Rate::parse_list)?,
         },
+        max_logins: values.number("accounts.max_logins", 1..=10_000)?,
         unused_ttl: values.parse("accounts.unused_ttl", |text| {
             if text == "off" {
                 return Some(None);
@@ -315,28 +316,17 @@ fn list<T>(text: &str, item: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
     text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(item).collect()
 }
 
-/// An origin as browsers write it (RFC 6454 section 6.2). Apps that bring their own browser have schemes
-/// of their own, such as `capacitor://localhost`.
-fn origin(text: &str) -> Option<String> {
-    let url: Url = from_str(text)?;
-    let bare = url.has_host()
-        && url.username().is_empty()
-        && url.password().is_none()
-        && matches!(url.path(), "" | "/")
-        && url.query().is_none()
-        && url.fragment().is_none();
-    if !bare || url.scheme() == "file" {
-        return None;
-    }
-    let tuple = url.origin();
-    if tuple.is_tuple() {
-        return Some(tuple.ascii_serialization());
-    }
-    let host = url.host_str()?.to_ascii_lowercase();
-    Some(match url.port() {
-        Some(port) => format!("{}://{host}:{port}", url.scheme()),
-        None => format!("{}://{host}", url.scheme()),
-    })
+/// A list whose first wrong item is named, with what to write instead.
+fn allowed_origins(values: &Values) -> Result<Vec<AllowedOrigin>, ConfigError> {
+    const KEY: &str = "sockets.allowed_origins";
+    let items = values.parse(KEY, |text| list(text, |item| Some(item.to_owned())))?;
+    let refused = |item: &str, reason| ConfigError::Refused {
+        key: KEY,
+        value: shown(KEY, item),
+        origin: values.get(KEY).map_or(Origin::Default, |value| value.origin.clone()),
+        reason,
+    };
+    items.iter().map(|item| AllowedOrigin::parse(item).map_err(|reason| refused(item, reason))).collect()
 }
 
 fn network(text: &str) -> Option<IpNet> {

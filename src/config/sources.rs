@@ -61,6 +61,8 @@ pub enum ConfigError {
         .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default()
     )]
     Invalid { key: &'static str, value: String, origin: Origin, why: Option<String>, expected: &'static str },
+    #[error("{key} cannot be {value} ({origin}): {reason}")]
+    Refused { key: &'static str, value: String, origin: Origin, reason: String },
     #[error("the variable {0} is not UTF-8")]
     NotUtf8(String),
 }

@@ -73,7 +73,8 @@ fn lists_come_as_lists_or_with_commas() {
     let file = "[sockets]\nallowed_origins = ['https://A.example:443', 'capacitor://localhost']\n";
     let loaded =
         load(file, &[("DOORWARD_SOCKETS__TRUSTED_PROXIES", "10.0.0.0/8, ::1,")], &[]).unwrap().config;
-    assert_eq!(loaded.sockets.allowed_origins, ["https://a.example", "capacitor://localhost"]);
+    let origins: Vec<String> = loaded.sockets.allowed_origins.iter().map(ToString::to_string).collect();
+    assert_eq!(origins, ["https://a.example", "capacitor://localhost"]);
     assert_eq!(
         loaded.sockets.trusted_proxies,
         ["10.0.0.0/8".parse::<IpNet>().unwrap(), "::1/128".parse().unwrap()]
@@ -98,6 +99,11 @@ fn an_error_names_key_value_origin_and_what_is_expected() {
     assert_eq!(
         error("", &[("DOORWARD_LISTEN", "x")], &[]),
         "unknown key listen (environment DOORWARD_LISTEN); did you mean http.listen?"
+    );
+    assert_eq!(
+        error("", &[], &[("sockets.allowed_origins", "null, https://a.example/x")]),
+        "sockets.allowed_origins cannot be https://a.example/x (command line): an origin ends with its host or port: \
+         https://a.example"
     );
     assert_eq!(error("", &[], &[("zzz", "1")]), "unknown key zzz (command line)");
     assert!(error("[nodes]", &[], &[]).starts_with("unknown key nodes (file"));
@@ -164,7 +170,8 @@ fn what_no_url_or_address_can_be_is_refused() {
         ("mail.from", "nobody"),
         ("sockets.allowed_origins", "*"),
         ("sockets.allowed_origins", "https://a.example/path"),
-        ("sockets.allowed_origins", "null"),
+        ("sockets.allowed_origins", "null, app.example.org"),
+        ("accounts.max_logins", "0"),
         ("sockets.trusted_proxies", "10.0.0.0/33"),
         ("tcp.listen", "0.0.0.0:12225"),
         ("tcp.listen", ""),

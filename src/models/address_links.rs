@@ -79,17 +79,30 @@ pub fn redeem(conn: &mut Conn, hash: &str, now: Timestamp) -> QueryResult<bool> 
     Ok(diesel::update(row).set(address_links::used_at.eq(now)).execute(conn)? == 1)
 }
 
-/// Spoils all links to an address.
+/// The address of a link that was used since `since`. One that was spoiled was never used.
+pub fn find_used(conn: &mut Conn, hash: &str, since: Timestamp) -> QueryResult<Option<String>> {
+    address_links::table
+        .find(hash)
+        .filter(address_links::used_at.gt(since))
+        .filter(address_links::used_at.lt(address_links::expires_at.nullable()))
+        .select(address_links::email)
+        .first(conn)
+        .optional()
+}
+
+/// Spoils all links to an address: they end as they are marked used.
 pub fn spoil(conn: &mut Conn, email: &str, now: Timestamp) -> QueryResult<()> {
     let links =
         address_links::table.filter(address_links::email.eq(email)).filter(address_links::used_at.is_null());
-    diesel::update(links).set(address_links::used_at.eq(now)).execute(conn).map(drop)
+    let spoilt = (address_links::used_at.eq(now), address_links::expires_at.eq(now));
+    diesel::update(links).set(spoilt).execute(conn).map(drop)
 }
 
 /// Spoils all links.
 pub fn spoil_all(conn: &mut Conn, now: Timestamp) -> QueryResult<()> {
     let links = address_links::table.filter(address_links::used_at.is_null());
-    diesel::update(links).set(address_links::used_at.eq(now)).execute(conn).map(drop)
+    let spoilt = (address_links::used_at.eq(now), address_links::expires_at.eq(now));
+    diesel::update(links).set(spoilt).execute(conn).map(drop)
 }
 
 /// Deletes the links that expired before `before`; answers how many.

@@ -120,6 +120,15 @@ pub fn imported_marks(conn: &mut Conn) -> QueryResult<Vec<String>> {
         .load(conn)
 }
 
+/// Whether this has happened to `subject` since `since`.
+pub fn has_happened(conn: &mut Conn, subject: UserId, action: Action, since: Timestamp) -> QueryResult<bool> {
+    let events = audit_events::table
+        .filter(audit_events::at.gt(since))
+        .filter(audit_events::subject.eq(subject.to_string()))
+        .filter(audit_events::action.eq(action.as_str()));
+    diesel::select(diesel::dsl::exists(events)).get_result(conn)
+}
+
 /// Forgets the addresses of a user who is gone.
 pub fn blank_addresses(conn: &mut Conn, subject: UserId) -> QueryResult<()> {
     diesel::update(audit_events::table.filter(audit_events::subject.eq(subject.to_string())))

@@ -50,7 +50,7 @@ pub struct LiveLogin {
 }
 
 /// The columns of [`LiveLogin`].
-const LIVE: (
+pub(super) const LIVE: (
     logins::id,
     logins::user_id,
     logins::kind,
@@ -109,6 +109,23 @@ pub fn find_live(conn: &mut Conn, id: LoginId, now: Timestamp) -> QueryResult<Op
         .select(LIVE)
         .first(conn)
         .optional()
+}
+
+/// Why a login with this credential was revoked, if that was since `since`.
+pub fn find_revoked(
+    conn: &mut Conn,
+    id: LoginId,
+    hash: &str,
+    since: Timestamp,
+) -> QueryResult<Option<RevokeReason>> {
+    let reason: Option<Option<String>> = logins::table
+        .find(id.to_string())
+        .filter(logins::refresh_hash.eq(hash))
+        .filter(logins::revoked_at.gt(since))
+        .select(logins::revoked_reason)
+        .first(conn)
+        .optional()?;
+    Ok(reason.map(|reason| RevokeReason::parse(reason.as_deref())))
 }
 
 /// The login as nobody can change it until the transaction ends.
@@ -263,8 +280,8 @@ pub fn revoke_these(
     mark_revoked(conn, &standing, reason, now)
 }
 
-/// Revokes the oldest logins of a user past the newest `keep` beside `newest`; answers which. Those of connections end
-/// with them, and do not count.
+/// Revokes the logins of a user that were least recently used, past `keep` of the others beside `newest`; answers
+/// which. Those of connections end with them, and do not count.
 pub fn revoke_beyond(
     conn: &mut Conn,
     (user, newest): (UserId, LoginId),
@@ -278,9 +295,9 @@ pub fn revoke_beyond(
         .filter(logins::kind.ne(LoginKind::Connection.as_str()))
         .filter(logins::revoked_at.is_null())
         .filter(logins::expires_at.gt(now))
-        .order((logins::created_at.desc(), logins::id.desc()))
+        .order((logins::last_seen_at.desc(), logins::created_at.desc(), logins::id.desc()))
         .offset(keep)
-        // Each sign-in may leave one too many, so there are never more but after an upgrade.
+        // Each sign-in may leave one too many, so there are never more but after the bound was lowered.
         .limit(500)
         .select(logins::id)
         .load(conn)?;

@@ -3,6 +3,7 @@
 pub mod address_links;
 pub mod audit_events;
 pub mod failed_attempts;
+pub mod login_pages;
 pub mod logins;
 pub mod one_time_tokens;
 pub mod outbox;

@@ -80,6 +80,24 @@ pub fn redeem(conn: &mut Conn, hash: &str, purpose: Purpose, now: Timestamp) -> 
     Ok(diesel::update(row).set(one_time_tokens::used_at.eq(now)).execute(conn)? == 1)
 }
 
+/// Whom a token was for that was used since `since`. One that was spoiled was never used.
+pub fn find_used(
+    conn: &mut Conn,
+    hash: &str,
+    purpose: Purpose,
+    since: Timestamp,
+) -> QueryResult<Option<(UserId, String)>> {
+    let row: Option<(String, String)> = one_time_tokens::table
+        .find(hash)
+        .filter(one_time_tokens::purpose.eq(purpose.as_str()))
+        .filter(one_time_tokens::used_at.gt(since))
+        .filter(one_time_tokens::used_at.lt(one_time_tokens::expires_at.nullable()))
+        .select((one_time_tokens::user_id, one_time_tokens::email))
+        .first(conn)
+        .optional()?;
+    Ok(row.and_then(|(user, email)| Some((user.parse().ok()?, email))))
+}
+
 /// The address of a user's link that undoes a change, if one is still good.
 pub fn find_undo(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<Option<String>> {
     one_time_tokens::table
@@ -93,12 +111,12 @@ pub fn find_undo(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<O
 }
 
 /// Spoils all links of these users but those that undo a change of address: these must survive whatever a thief who
-/// has the account can do. `None` is everybody.
+/// has the account can do. `None` is everybody. A spoiled link ends as it is marked used, so it is told from one that was.
 pub fn spoil_all(conn: &mut Conn, user: Option<UserId>, now: Timestamp) -> QueryResult<()> {
     let links = one_time_tokens::table
         .filter(one_time_tokens::used_at.is_null())
         .filter(one_time_tokens::purpose.ne(Purpose::UndoEmail.as_str()));
-    let spoilt = one_time_tokens::used_at.eq(now);
+    let spoilt = (one_time_tokens::used_at.eq(now), one_time_tokens::expires_at.eq(now));
     match user {
         Some(user) => diesel::update(links.filter(one_time_tokens::user_id.eq(user.to_string())))
             .set(spoilt)
@@ -116,7 +134,7 @@ pub fn spoil_others(conn: &mut Conn, user: UserId, purpose: Purpose, now: Timest
             .filter(one_time_tokens::purpose.eq(purpose.as_str()))
             .filter(one_time_tokens::used_at.is_null()),
     )
-    .set(one_time_tokens::used_at.eq(now))
+    .set((one_time_tokens::used_at.eq(now), one_time_tokens::expires_at.eq(now)))
     .execute(conn)
     .map(drop)
 }

@@ -32,6 +32,9 @@ pub const ASSETS: &[Asset] = assets! {
     "icon.svg": "image/svg+xml"
 };
 
+/// The icon for whoever knows no other form of one than this address's, 16, 32 and 48 pixels wide.
+pub const FAVICON: &[u8] = include_bytes!("static/favicon.ico");
+
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Asset> {
     ASSETS.iter().find(|asset| asset.name == name)

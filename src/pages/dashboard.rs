@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Field, FormErrors, Frame, Moment, Notice};
+use super::{Field, FormErrors, Frame, Moment, Notice, Pager};
 
 /// A signed-in device.
 #[derive(Template, Debug, Clone)]
@@ -54,7 +54,11 @@ pub struct Dashboard<'a> {
     pub email_verified: bool,
     pub min_password: usize,
     pub devices: Vec<DeviceRow>,
+    pub device_pages: Pager<'a>,
     pub connections: Vec<ConnectionRow>,
+    pub connection_pages: Pager<'a>,
+    /// The form that is open although nothing was sent yet.
+    pub open: Option<Section>,
     /// The form that was refused, and why.
     pub refused: Option<(Section, &'a FormErrors)>,
     /// What was typed into it: a name or an address.
@@ -71,12 +75,16 @@ impl Dashboard<'_> {
         }
     }
 
-    fn is_open(&self, section: Section) -> bool {
+    fn is_refused(&self, section: Section) -> bool {
         !self.errors(section).is_empty()
     }
 
+    fn is_open(&self, section: Section) -> bool {
+        self.is_refused(section) || self.open == Some(section)
+    }
+
     fn display_name_field(&self) -> Field<'_> {
-        let value = if self.is_open(Section::Profile) { self.typed } else { self.display_name };
+        let value = if self.is_refused(Section::Profile) { self.typed } else { self.display_name };
         Field::new("display_name", "Display name", "nickname")
             .value(value)
             .max_length(64)
@@ -91,7 +99,7 @@ impl Dashboard<'_> {
     }
 
     fn email_field(&self) -> Field<'_> {
-        let value = if self.is_open(Section::Email) { self.typed } else { "" };
+        let value = if self.is_refused(Section::Email) { self.typed } else { "" };
         Field::email("email", "New mail address")
             .value(value)
             .within("email")

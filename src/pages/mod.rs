@@ -7,6 +7,7 @@ mod dev_mail;
 mod field;
 mod forms;
 mod notice;
+mod pager;
 mod plain;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ pub use dev_mail::{DevMailPage, Line};
 pub use field::{Field, FieldError, FormErrors};
 pub use forms::{ForgotPassword, Login, Register, ResetPassword};
 pub use notice::Notice;
+pub use pager::Pager;
 pub use plain::{ErrorPage, Home, Logout, VerifyEmail};
 
 use crate::clock::{Timestamp, rfc3339};
@@ -25,6 +27,8 @@ use crate::clock::{Timestamp, rfc3339};
 pub struct Frame<'a> {
     /// The path of the public URL, without a last slash: before every address of ours.
     pub base: &'a str,
+    /// Our address as it is meant to be opened, without a last slash; not always the one that was.
+    pub public_url: &'a str,
     /// Kept mails can be looked at from here.
     pub dev_mail: bool,
 }

@@ -43,6 +43,8 @@ pub struct ErrorPage<'a> {
     pub detail: &'a str,
     /// The log has the cause under this.
     pub request_id: Option<&'a str>,
+    /// Our own address, for whoever has opened another one.
+    pub elsewhere: Option<&'a str>,
     /// Offer a new link.
     pub link_expired: bool,
 }

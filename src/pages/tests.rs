@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use askama::Template;
 
 use super::*;
-use crate::accounts::ResetLink;
+use crate::accounts::{Page, ResetLink};
 use crate::actors::mailer::preview::KeptMail;
 
 const HOSTILE: &str = "<script>alert(1)</script>\"'&";
-const FRAME: Frame<'static> = Frame { base: "/id", dev_mail: true };
+const FRAME: Frame<'static> = Frame { base: "/id", public_url: "https://id.example.org/id", dev_mail: true };
 
 fn errors(fields: &[&str]) -> FormErrors {
     FormErrors {
@@ -38,6 +38,11 @@ fn dashboard<'a>(text: &'a str, refused: Option<(Section, &'a FormErrors)>) -> D
     };
     let connection =
         ConnectionRow { device: text.to_owned(), carrier: "websocket", address: text.to_owned(), since: at };
+    let (devices, connections) = (Page::number(2).within(140), Page::number(1).within(60));
+    let pages = (
+        Pager::new(FRAME.base, ("devices", devices), ("connections", connections)),
+        Pager::new(FRAME.base, ("connections", connections), ("devices", devices)),
+    );
     Dashboard {
         frame: FRAME,
         notice: refused.is_none().then_some(Notice::NameChanged),
@@ -47,7 +52,10 @@ fn dashboard<'a>(text: &'a str, refused: Option<(Section, &'a FormErrors)>) -> D
         email_verified: false,
         min_password: 8,
         devices: vec![device(true), device(false)],
+        device_pages: pages.0,
         connections: vec![connection],
+        connection_pages: pages.1,
+        open: None,
         refused,
         typed: text,
     }
@@ -86,14 +94,27 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
     for alert in [None, Some(text)] {
         add("verify email", &VerifyEmail { frame: FRAME, username: text, email: text, alert });
     }
-    for (status, request_id, link_expired) in
-        [(404, None, false), (500, Some("id"), false), (400, None, true)]
-    {
+    for (status, request_id, elsewhere, link_expired) in [
+        (404, None, None, false),
+        (500, Some("id"), None, false),
+        (403, None, Some("http://l/1"), false),
+        (400, None, None, true),
+    ] {
         let (frame, title) = (FRAME, text);
-        add("error", &ErrorPage { frame, status, title, detail: text, request_id, link_expired });
+        add("error", &ErrorPage { frame, status, title, detail: text, request_id, elsewhere, link_expired });
     }
     add("dashboard", &dashboard(text, None));
-    let bare = Dashboard { email: None, devices: vec![], connections: vec![], ..dashboard(text, None) };
+    let none_of =
+        |name| Pager::new(FRAME.base, (name, Page::number(1).within(0)), ("other", Page::number(1)));
+    let bare = Dashboard {
+        email: None,
+        devices: vec![],
+        device_pages: none_of("devices"),
+        connections: vec![],
+        connection_pages: none_of("connections"),
+        open: Some(Section::Password),
+        ..dashboard(text, None)
+    };
     add("dashboard, bare", &bare);
     let all = errors(&["display_name", "current_password", "new_password", "email"]);
     for section in [Section::Profile, Section::Password, Section::Email, Section::Delete] {
@@ -226,4 +247,24 @@ fn a_notice_is_read_back() {
         assert_eq!(Notice::parse(notice.as_str()), Some(notice));
     }
     assert_eq!(Notice::parse("anything"), None);
+}
+
+#[test]
+fn a_long_list_has_links_to_its_neighbours() {
+    let html = dashboard("ada", None).render().unwrap();
+    assert!(html.contains("51 to 100 of 140") && html.contains("1 to 50 of 60"), "{html}");
+    let links: Vec<&str> = values(&html, "href").into_iter().filter(|link| link.contains('?')).collect();
+    assert_eq!(
+        links,
+        [
+            "/id/dashboard?connections=2&#38;devices=2#connections-title",
+            "/id/dashboard?devices=1#devices-title",
+            "/id/dashboard?devices=3#devices-title",
+        ]
+    );
+    let last = Page::number(usize::MAX).within(101);
+    assert_eq!((last.number, last.pages(), last.skipped()), (3, 3, 100));
+    assert_eq!(Page::number(0).within(0), Page { number: 1, total: 0 });
+    let one = Pager::new("", ("devices", Page::number(9).within(50)), ("connections", last));
+    assert_eq!(one.render().unwrap().trim(), "", "nothing to go to");
 }

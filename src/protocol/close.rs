@@ -57,6 +57,8 @@ pub enum CloseReason {
     TokenExpired,
     /// The login ended: signed out here, elsewhere, or because its refresh token was used twice.
     SignedOut,
+    /// The same, to make room for a newer login of the user.
+    TooManyLogins,
     /// The password was changed or reset.
     PasswordChanged,
     /// The account was disabled or deleted.
@@ -83,7 +85,7 @@ impl CloseReason {
             Self::TooSlow => 4413,
             Self::TooMany | Self::RateLimited => 4429,
             Self::TokenExpired => 4440,
-            Self::SignedOut => 4441,
+            Self::SignedOut | Self::TooManyLogins => 4441,
             Self::PasswordChanged => 4442,
             Self::AccountClosed => 4443,
         }
@@ -115,6 +117,7 @@ impl CloseReason {
             Self::RateLimited => "too many attempts from this network",
             Self::TokenExpired => "the access token has expired",
             Self::SignedOut => "signed out",
+            Self::TooManyLogins => "signed out: this account has signed in on too many other devices since",
             Self::PasswordChanged => "the password was changed",
             Self::AccountClosed => "the account was closed",
         }
@@ -156,6 +159,7 @@ impl CloseReason {
             | Self::BareToken
             | Self::Forbidden
             | Self::SignedOut
+            | Self::TooManyLogins
             | Self::PasswordChanged
             | Self::AccountClosed => Reconnect::Never,
         }
@@ -185,6 +189,7 @@ impl CloseReason {
             Self::RateLimited => "rate_limited",
             Self::TokenExpired => "token_expired",
             Self::SignedOut => "signed_out",
+            Self::TooManyLogins => "too_many_logins",
             Self::PasswordChanged => "password_changed",
             Self::AccountClosed => "account_closed",
         }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use actix_web::HttpRequest;
+use actix_web::dev::RequestHead;
 
 use crate::config::Sockets;
 
@@ -11,8 +12,7 @@ use crate::config::Sockets;
 #[must_use]
 pub fn client_address(request: &HttpRequest, config: &Sockets) -> IpAddr {
     let trusted = |ip: IpAddr| config.trusted_proxies.iter().any(|net| net.contains(&ip));
-    let mut address =
-        request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical());
+    let mut address = peer(request.head());
     if !trusted(address) {
         return address;
     }
@@ -31,6 +31,19 @@ pub fn client_address(request: &HttpRequest, config: &Sockets) -> IpAddr {
         address = next;
     }
     address
+}
+
+/// The last value of a header in which a proxy says how it was asked, if the peer is a proxy that we trust.
+#[must_use]
+pub fn forwarded<'a>(request: &'a RequestHead, config: &Sockets, name: &str) -> Option<&'a str> {
+    let peer = peer(request);
+    config.trusted_proxies.iter().any(|net| net.contains(&peer)).then_some(())?;
+    let last = request.headers.get_all(name).last()?.to_str().ok()?;
+    last.rsplit(',').next().map(str::trim).filter(|value| !value.is_empty())
+}
+
+fn peer(request: &RequestHead) -> IpAddr {
+    request.peer_addr.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical())
 }
 
 /// An address, with or without a port, as proxies write it.

@@ -1,37 +1,122 @@
-//! The cookie of a browser's login.
+//! The cookies of a browser: its login, and who has signed in on it.
+//!
+//! Browsers send cookies to all ports of a host, and below all paths if they say so; so each installation has names
+//! of its own, by the port and the path of its public URL. What an earlier version set, under a name without
+//! them, is still read. Only cookies that this installation issued are ever removed: another one's stay.
 
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::{HttpRequest, HttpResponse};
+use url::Url;
 
 use super::Site;
+use super::origins::host;
 use crate::accounts::Accounts;
 use crate::accounts::Grant;
 use crate::auth::device::PresentedDevices;
 use crate::auth::refresh::Credential;
+use crate::auth::secret::hash_token;
+use crate::config::is_loopback;
+use crate::domain::HostOrigin;
 
 /// How long a browser remembers who has signed in on it: browsers keep no cookie longer (RFC 6265bis section 5.5).
 const DEVICE_MAX_AGE: Duration = Duration::days(400);
 
-impl Site {
-    /// Under https the prefix makes browsers hold the cookie to this host, this path and https (RFC 6265bis
-    /// section 4.1.3.2): no neighbouring subdomain can plant one.
-    const fn cookie_name(&self) -> &'static str {
-        if self.secure { "__Host-doorward" } else { "doorward" }
+/// What tells the cookies of one installation from those of another on the same host.
+#[derive(Debug, Clone)]
+pub(super) struct Installation {
+    /// None is the scheme's own.
+    port: Option<u16>,
+    /// The public URL leads to this machine itself and nothing is set up in front of it: the port is the one
+    /// that the browser asks, whatever the setting says.
+    local: bool,
+    /// The path of the public URL in letters that a cookie's name may have.
+    path: String,
+}
+
+impl Installation {
+    pub(super) fn of(public_url: &Url) -> Self {
+        let path = public_url.path().trim_end_matches('/');
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._/".contains(&byte);
+        let path = if path.bytes().all(plain) {
+            path.replace('/', "~")
+        } else {
+            format!("~~{}", hash_token(path).get(..16).unwrap_or_default())
+        };
+        let local = public_url.scheme() == "http" && is_loopback(public_url);
+        Self { port: public_url.port(), local, path }
     }
 
-    /// The cookie that came with a request.
-    pub(super) fn read_cookie(&self, request: &HttpRequest) -> Option<String> {
-        request.cookie(self.cookie_name()).map(|cookie| cookie.value().to_owned())
+    /// What follows the name of a cookie.
+    fn suffix(&self, request: &HttpRequest) -> String {
+        let asked = host(request).filter(|_| self.local);
+        let asked = asked.and_then(|host| HostOrigin::of_authority("http", host));
+        let port = asked.map_or(self.port, |asked| asked.port);
+        let port = port.map(|port| format!(".{port}")).unwrap_or_default();
+        format!("{port}{}", self.path)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Login,
+    Device,
+}
+
+impl Site {
+    /// The name that a cookie had before installations were told apart. Under https the prefix makes browsers hold
+    /// the cookie to this host, this path and https (RFC 6265bis section 4.1.3.2): no neighbouring subdomain can
+    /// plant one.
+    const fn bare_name(&self, kind: Kind) -> &'static str {
+        match (kind, self.secure) {
+            (Kind::Login, true) => "__Host-doorward",
+            (Kind::Login, false) => "doorward",
+            (Kind::Device, true) => "__Host-doorward-device",
+            (Kind::Device, false) => "doorward-device",
+        }
+    }
+
+    fn cookie_name(&self, kind: Kind, request: &HttpRequest) -> String {
+        format!("{}{}", self.bare_name(kind), self.installation.suffix(request))
+    }
+
+    /// The cookies of these names that came with a request, in the order of the names.
+    fn presented(&self, kind: Kind, request: &HttpRequest) -> Vec<Cookie<'static>> {
+        let (name, bare) = (self.cookie_name(kind, request), self.bare_name(kind));
+        // What cannot be read as cookies is none.
+        let Ok(cookies) = request.cookies() else { return Vec::new() };
+        let named =
+            |name: &str| cookies.iter().filter(move |cookie| cookie.name() == name).cloned().collect();
+        let mut found: Vec<_> = named(&name);
+        if name != bare {
+            let mut older: Vec<_> = named(bare);
+            found.append(&mut older);
+        }
+        found
+    }
+
+    /// The login's cookie that came with a request: one that was issued here, or else what stands under our name.
+    pub(super) fn read_cookie(&self, accounts: &Accounts, request: &HttpRequest) -> Option<String> {
+        let presented = self.presented(Kind::Login, request);
+        let ours = presented.iter().find(|cookie| accounts.issued_cookie(cookie.value()));
+        // Under the name without a port and a path another installation's may stand.
+        let name = self.cookie_name(Kind::Login, request);
+        let chosen = ours.or_else(|| presented.iter().find(|cookie| cookie.name() == name));
+        chosen.map(|cookie| cookie.value().to_owned())
     }
 
     /// The cookie to give a browser.
-    pub(super) fn make_cookie(&self, credential: &Credential) -> Cookie<'static> {
-        self.lasting_cookie(credential.expose())
+    pub(super) fn make_cookie(&self, request: &HttpRequest, credential: &Credential) -> Cookie<'static> {
+        self.lasting_cookie(request, credential.expose())
     }
 
-    pub(super) fn give_cookie(&self, response: &mut HttpResponse, credential: &Credential) {
-        add(response, &self.make_cookie(credential));
+    pub(super) fn give_cookie(
+        &self,
+        request: &HttpRequest,
+        response: &mut HttpResponse,
+        credential: &Credential,
+    ) {
+        add(response, &self.make_cookie(request, credential));
     }
 
     /// Gives a browser the cookie that it sent once more, with a new end.
@@ -41,41 +126,48 @@ impl Site {
         request: &HttpRequest,
         response: &mut HttpResponse,
     ) {
-        if let Some(value) = self.read_cookie(request).and_then(|value| accounts.renewed_cookie(&value)) {
-            add(response, &self.lasting_cookie(value));
+        let presented = self.read_cookie(accounts, request);
+        if let Some(value) = presented.and_then(|value| accounts.renewed_cookie(&value)) {
+            add(response, &self.lasting_cookie(request, value));
         }
     }
 
     /// It lives as long as its login, which each use prolongs.
-    fn lasting_cookie(&self, value: String) -> Cookie<'static> {
+    fn lasting_cookie(&self, request: &HttpRequest, value: String) -> Cookie<'static> {
         let seconds = i64::try_from(self.refresh_ttl.as_secs()).unwrap_or(i64::MAX);
-        self.bare_cookie(self.cookie_name(), value, Duration::seconds(seconds))
-    }
-
-    const fn device_cookie_name(&self) -> &'static str {
-        if self.secure { "__Host-doorward-device" } else { "doorward-device" }
+        self.bare_cookie(self.cookie_name(Kind::Login, request), value, Duration::seconds(seconds))
     }
 
     /// By what a browser says that its users have signed in on it before.
     pub(super) fn read_devices(&self, request: &HttpRequest) -> PresentedDevices {
-        let cookie = request.cookie(self.device_cookie_name());
-        cookie.map(|cookie| PresentedDevices::parse(cookie.value())).unwrap_or_default()
+        let presented = self.presented(Kind::Device, request);
+        presented.first().map(|cookie| PresentedDevices::parse(cookie.value())).unwrap_or_default()
     }
 
     /// Has a browser remember that the user of a sign-in has signed in on it. It stays when they sign out: it opens nothing.
     pub(super) fn device_cookie(&self, request: &HttpRequest, grant: &Grant) -> Option<Cookie<'static>> {
         let value = self.read_devices(request).remember(grant.device_token.as_deref()?);
-        Some(self.bare_cookie(self.device_cookie_name(), value, DEVICE_MAX_AGE))
+        Some(self.bare_cookie(self.cookie_name(Kind::Device, request), value, DEVICE_MAX_AGE))
     }
 
-    /// Makes the browser forget its cookie.
-    pub(super) fn forget_cookie(&self, response: &mut HttpResponse) {
-        let mut cookie = self.bare_cookie(self.cookie_name(), String::new(), Duration::ZERO);
-        cookie.make_removal();
-        add(response, &cookie);
+    /// Makes the browser forget the cookies of its login that it sent and that were issued here.
+    pub(super) fn forget_cookie(
+        &self,
+        accounts: &Accounts,
+        request: &HttpRequest,
+        response: &mut HttpResponse,
+    ) {
+        for presented in self.presented(Kind::Login, request) {
+            if accounts.issued_cookie(presented.value()) {
+                let name = presented.name().to_owned();
+                let mut cookie = self.bare_cookie(name, String::new(), Duration::ZERO);
+                cookie.make_removal();
+                add(response, &cookie);
+            }
+        }
     }
 
-    fn bare_cookie(&self, name: &'static str, value: String, max_age: Duration) -> Cookie<'static> {
+    fn bare_cookie(&self, name: String, value: String, max_age: Duration) -> Cookie<'static> {
         Cookie::build(name, value)
             .path("/")
             .http_only(true)
@@ -90,5 +182,45 @@ pub(super) fn add(response: &mut HttpResponse, cookie: &Cookie<'_>) {
     // Fails only for a value that is no header: ours are empty, made by us, or came in one.
     if response.add_cookie(cookie).is_err() {
         tracing::error!("could not set a cookie");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn suffix(public_url: &str, host: &str) -> String {
+        let request = TestRequest::get().insert_header(("host", host)).to_http_request();
+        Installation::of(&public_url.parse().unwrap()).suffix(&request)
+    }
+
+    #[test]
+    fn a_public_address_alone_on_its_host_has_the_bare_name() {
+        for url in ["https://id.example.org", "http://id.example.org/", "https://id.example.org:443"] {
+            assert_eq!(suffix(url, "127.0.0.1:40000"), "", "{url}");
+        }
+    }
+
+    #[test]
+    fn installations_on_one_host_have_names_of_their_own() {
+        let of = |url: &str, host: &str| suffix(url, host);
+        assert_eq!(of("http://localhost:8080", "localhost:8080"), ".8080");
+        assert_eq!(of("http://localhost:8080", "127.0.0.1:8081"), ".8081", "the port that is asked");
+        assert_eq!(of("http://localhost:8080", "[::1]"), "");
+        assert_eq!(of("http://localhost:8080", "no host"), ".8080");
+        assert_eq!(of("https://id.example.org:8443", "backend:1"), ".8443");
+        assert_eq!(of("https://example.org/id/", "example.org"), "~id");
+        assert_eq!(of("http://localhost:8080/a/b", "localhost:8080"), ".8080~a~b");
+        let urls =
+            ["http://h", "http://h:8080", "http://h/8080", "http://h/.8080", "http://h/a/b", "http://h/a-b"];
+        let odd = ["http://h/~a", "http://h/%7Ea", "http://h/a@b", "http://h/a=b;c", "http://h/ü"];
+        let names: HashSet<_> = urls.iter().chain(&odd).map(|url| of(url, "h")).collect();
+        assert_eq!(names.len(), urls.len() + odd.len(), "{names:?}");
+        let token = |byte: u8| byte.is_ascii_alphanumeric() || b".~-_".contains(&byte);
+        assert!(names.iter().all(|name| name.bytes().all(token)), "{names:?}");
     }
 }

@@ -236,7 +236,7 @@ async fn serve(
 ) -> HttpResponse {
     let origin = request.headers().get(ORIGIN).cloned();
     let allowed = match &origin {
-        Some(origin) => site.allows_origin(origin.to_str().unwrap_or_default(), &request),
+        Some(origin) => site.allows_origin(&String::from_utf8_lossy(origin.as_bytes()), &request),
         // A page that embeds an image, say, sends no origin. It must not use up its visitors' budgets either.
         None => site.check_same_site(&request).is_ok(),
     };

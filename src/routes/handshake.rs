@@ -42,13 +42,18 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
         || headers.get(UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
-/// The answer where there is nothing; to a handshake, where there is something.
+/// The answer where no WebSocket is.
 pub(super) async fn nowhere(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    Err(not_found(&request))
+}
+
+/// The answer where there is nothing; to a handshake, where there is something.
+pub(super) fn not_found(request: &HttpRequest) -> ApiError {
     if !is_wanted(request.headers()) {
-        return Err(ApiError::not_found());
+        return ApiError::not_found();
     }
-    note(&request, Mistake::WrongEndpoint);
+    note(request, Mistake::WrongEndpoint);
     let detail = "There is no WebSocket at this address. Plain ones are at /ws; Socket.IO is at /socket.io/, unless \
                   it has another path.";
-    Err(ApiError::new(StatusCode::NOT_FOUND, "not_found", detail))
+    ApiError::new(StatusCode::NOT_FOUND, "not_found", detail)
 }

@@ -89,7 +89,7 @@ pub(super) async fn refresh(
             limit::count_refusal(&request);
         }
     })?;
-    Ok(token_response(StatusCode::OK, grant, &site))
+    Ok(token_response(&request, StatusCode::OK, grant, &site))
 }
 
 /// `POST /api/token`: an access token for a browser's cookie.
@@ -99,7 +99,7 @@ pub(super) async fn token(
     site: web::Data<Site>,
 ) -> Result<HttpResponse, ApiError> {
     site.check_same_site(&request)?;
-    let cookie = site.read_cookie(&request);
+    let cookie = site.read_cookie(&accounts, &request);
     if let Some(cookie) = &cookie {
         // First, so that made-up cookies do not use up the budget that good ones share.
         limit::check_credential(&request, &accounts, CredentialKind::Browser, cookie)?;
@@ -107,12 +107,12 @@ pub(super) async fn token(
     limit::count(&request, Limit::Refresh)?;
     let cookie = cookie.ok_or(Error::InvalidCookie)?;
     match accounts.refresh_browser(&cookie).await.map_err(ApiError::from) {
-        Ok(grant) => Ok(token_response(StatusCode::OK, grant, &site)),
+        Ok(grant) => Ok(token_response(&request, StatusCode::OK, grant, &site)),
         Err(error) => {
             let mut response = error.error_response();
             if error.clears_cookie() {
                 limit::count_refusal(&request);
-                site.forget_cookie(&mut response);
+                site.forget_cookie(&accounts, &request, &mut response);
             }
             Ok(response)
         }
@@ -126,7 +126,7 @@ pub(super) async fn logout(
     site: web::Data<Site>,
     signed_in: Result<SignedIn, ApiError>,
 ) -> Result<HttpResponse, ApiError> {
-    let Some(cookie) = site.read_cookie(&request) else {
+    let Some(cookie) = site.read_cookie(&accounts, &request) else {
         accounts.sign_out(&signed_in?.0).await?;
         return Ok(HttpResponse::NoContent().finish());
     };
@@ -137,7 +137,7 @@ pub(super) async fn logout(
     limit::check_credential(&request, &accounts, CredentialKind::Browser, &cookie)?;
     end_browser_login(&request, &accounts, &cookie).await?;
     let mut response = HttpResponse::NoContent().finish();
-    site.forget_cookie(&mut response);
+    site.forget_cookie(&accounts, &request, &mut response);
     Ok(response)
 }
 
@@ -171,11 +171,11 @@ pub(super) fn sign_in_response(
     site: &Site,
 ) -> HttpResponse {
     if grant.credential.kind == CredentialKind::Refresh {
-        return token_response(status, grant, site);
+        return token_response(request, status, grant, site);
     }
     let remembered = site.device_cookie(request, &grant);
     grant.device_token = None;
-    let mut response = token_response(status, grant, site);
+    let mut response = token_response(request, status, grant, site);
     if let Some(cookie) = remembered {
         add(&mut response, &cookie);
     }
@@ -183,14 +183,19 @@ pub(super) fn sign_in_response(
 }
 
 /// A grant as the client gets it: the long-lived part in a cookie or in the body, never in both.
-pub(super) fn token_response(status: StatusCode, grant: Grant, site: &Site) -> HttpResponse {
+pub(super) fn token_response(
+    request: &HttpRequest,
+    status: StatusCode,
+    grant: Grant,
+    site: &Site,
+) -> HttpResponse {
     let mut response = HttpResponseBuilder::new(status);
     // RFC 6749 section 5.1
     response.insert_header((header::CACHE_CONTROL, "no-store")).insert_header((header::PRAGMA, "no-cache"));
     let refresh_token = match grant.credential.kind {
         CredentialKind::Refresh => Some(grant.credential.expose()),
         CredentialKind::Browser => {
-            response.cookie(site.make_cookie(&grant.credential));
+            response.cookie(site.make_cookie(request, &grant.credential));
             None
         }
     };

@@ -13,11 +13,14 @@ mod limit;
 mod login;
 mod me;
 mod misplaced;
+mod origin_log;
+mod origins;
 mod pages;
 mod password;
 mod prompts;
 mod register;
 mod site;
+mod slash;
 pub mod socketio;
 pub mod tcp;
 #[cfg(test)]
@@ -34,7 +37,7 @@ use crate::accounts::Accounts;
 use crate::error::ApiError;
 use crate::limits::RateLimits;
 
-use pages::{assets, dashboard, enter, links};
+use pages::{assets, dashboard, enter, links, visit};
 
 pub use extract::{Body, MAX_BODY, SignedIn};
 pub use health::Readiness;
@@ -85,7 +88,7 @@ pub fn configure(
     // Pages
     let wants_socket = fn_guard(|context| handshake::is_wanted(context.head().headers()));
     cfg.service(web::resource("/").guard(wants_socket).default_service(web::to(handshake::nowhere)));
-    cfg.service(at("/", "GET, HEAD").route(read().to(enter::home)))
+    cfg.service(at("/", "GET, HEAD").route(plain()).route(read().to(enter::home)))
         .service(page("/register", read().to(enter::show_register)).post(enter::register))
         .service(page("/login", read().to(enter::show_login)).post(enter::login))
         .service(page("/logout", read().to(enter::show_logout)).post(enter::logout))
@@ -93,7 +96,7 @@ pub fn configure(
         .service(page("/reset-password/{token}", read().to(links::show_reset)).post(links::reset))
         .service(page("/undo-email/{token}", read().to(links::show_reset)).post(links::reset))
         .service(page("/verify-email/{token}", read().to(links::show_verify)).post(links::verify))
-        .service(at("/dashboard", "GET, HEAD").route(read().to(dashboard::show)))
+        .service(at("/dashboard", "GET, HEAD").route(plain()).route(read().to(dashboard::show)))
         .service(page("/dashboard/profile", read().to(dashboard::back)).post(dashboard::rename))
         .service(page("/dashboard/password", read().to(dashboard::back)).post(dashboard::change_password))
         .service(page("/dashboard/email", read().to(dashboard::back)).post(dashboard::change_email))
@@ -106,6 +109,13 @@ pub fn configure(
         .service(
             file("/static/{version}/{name}").route(read().to(assets::versioned)).wrap(Compress::default()),
         );
+
+    // Addresses that browsers and crawlers ask for by themselves
+    cfg.service(
+        at("/.well-known/change-password", "GET, HEAD").route(read().to(dashboard::to_change_password)),
+    )
+    .service(file("/favicon.ico").route(read().to(assets::favicon)))
+    .service(file("/robots.txt").route(read().to(assets::robots)));
 
     // The house itself
     cfg.service(at("/.well-known/jwks.json", "GET, HEAD").route(read().to(keys::jwks)))
@@ -120,7 +130,7 @@ pub fn configure(
     // Mails that were kept instead of sent
     cfg.configure(dev_mail::configure);
 
-    cfg.default_service(web::to(handshake::nowhere));
+    cfg.default_service(web::to(slash::without));
 }
 
 /// GET, and HEAD, which is answered the same without the body (RFC 9110 section 9.3.2).
@@ -137,7 +147,13 @@ fn at(path: &str, allow: &'static str) -> Resource {
 
 /// A page with a form that posts to the page's own address.
 fn page(path: &str, show: Route) -> Resource {
-    at(path, "GET, HEAD, POST").route(show)
+    at(path, "GET, HEAD, POST").route(plain()).route(show)
+}
+
+/// For whoever opens a page by http although its address is https, as far as a trusted proxy says so. Without one it
+/// cannot be told, and a redirect might never end.
+fn plain() -> Route {
+    read().guard(fn_guard(visit::is_plain)).to(visit::to_https)
 }
 
 fn file(path: &str) -> Resource {

@@ -1,13 +1,14 @@
 //! What handlers have to know about where they are: our own origin, and whom we believe.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::HttpRequest;
-use actix_web::http::header;
 use url::{Host, Url};
 
+use super::cookie::Installation;
+use super::origin_log::OriginLog;
 use crate::config::{self, Config};
-use crate::error::ApiError;
+use crate::domain::HostOrigin;
 
 /// The parts of the configuration that routes use.
 #[derive(Debug, Clone)]
@@ -18,10 +19,14 @@ pub struct Site {
     pub base: String,
     /// The public origin as a WebSocket has it; browsers do not all see that `'self'` means it.
     pub socket_origin: String,
-    /// `scheme://host[:port]`, as browsers write it (RFC 6454 section 6.2).
-    pub origin: String,
+    /// That of the public URL; a URL with a host always has one.
+    pub(super) origin: Option<HostOrigin>,
     /// Served under https: cookies must not travel otherwise.
     pub secure: bool,
+    /// The listener itself speaks TLS.
+    pub(super) tls: bool,
+    pub(super) installation: Installation,
+    pub(super) origin_log: Arc<OriginLog>,
     pub sockets: config::Sockets,
     pub refresh_ttl: Duration,
 }
@@ -35,43 +40,14 @@ impl Site {
             // http to ws, https to wss
             socket_origin: origin.replacen("http", "ws", 1),
             public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
-            origin,
+            origin: HostOrigin::of(&config.public_url),
+            tls: config.tls.is_some(),
+            installation: Installation::of(&config.public_url),
+            origin_log: Arc::default(),
             secure: config.public_url.scheme() == "https",
             sockets: config.sockets.clone(),
             refresh_ttl: config.tokens.refresh_ttl,
         }
-    }
-
-    /// Whether pages of this origin may act for their user: our own, those of the allow-list, and, for whoever
-    /// opens us as `127.0.0.1` or on another port than `public_url` says, our own under a loopback name.
-    #[must_use]
-    pub fn allows_origin(&self, origin: &str, request: &HttpRequest) -> bool {
-        origin == self.origin
-            || self.sockets.allowed_origins.iter().any(|allowed| allowed == origin)
-            || origin.strip_prefix("http://").is_some_and(|authority| {
-                let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-                host == Some(authority) && names_loopback(authority)
-            })
-    }
-
-    /// Refuses a request that another site's page made, for requests in which the browser adds a cookie by
-    /// itself. `Sec-Fetch-Site` and `Origin` are headers that a page cannot set; a client without either is
-    /// no browser of the last years, and `SameSite` covers the rest.
-    ///
-    /// # Errors
-    /// 403 `cross_site`.
-    pub fn check_same_site(&self, request: &HttpRequest) -> Result<(), ApiError> {
-        let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
-        let ours = match (header("sec-fetch-site"), header(header::ORIGIN.as_str())) {
-            (Some(site), _) => matches!(site, "same-origin" | "none"),
-            (None, Some(origin)) => self.allows_origin(origin, request),
-            (None, None) => true,
-        };
-        if ours {
-            return Ok(());
-        }
-        let status = actix_web::http::StatusCode::FORBIDDEN;
-        Err(ApiError::new(status, "cross_site", "This request came from another site's page."))
     }
 }
 

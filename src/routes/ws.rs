@@ -108,7 +108,7 @@ fn enter(request: &HttpRequest, site: &Site, house: &House) -> Result<Option<Ent
     let headers = request.headers();
     // Not counted: another site's page must not use up its visitors' budget.
     if let Some(origin) = headers.get(ORIGIN)
-        && !site.allows_origin(origin.to_str().unwrap_or_default(), request)
+        && !site.allows_origin(&String::from_utf8_lossy(origin.as_bytes()), request)
     {
         let explained = rates.may_explain(address).then_some(Entry::Refused(CloseReason::Forbidden));
         return explained.map(Some).ok_or_else(forbidden_origin);

@@ -1,6 +1,7 @@
 // The tests of both binaries, see database.rs.
 
 mod accounts;
+mod addresses;
 mod app;
 mod balancer;
 mod bounds;
@@ -30,6 +31,7 @@ mod import_bounds;
 mod import_runs;
 mod limits;
 mod line;
+mod lists;
 mod live;
 mod logs;
 mod mail;
@@ -37,8 +39,9 @@ mod mail_limits;
 mod mail_setup;
 mod mailer;
 mod migrate_database;
-mod operator;
 mod names;
+mod operator;
+mod origins;
 mod own_events;
 mod packets;
 mod passwords;
@@ -61,6 +64,7 @@ mod taking_back;
 mod tcp;
 mod tls;
 mod tokens;
+mod twice;
 mod typed_text;
 mod watching;
 mod websocket;

@@ -45,6 +45,26 @@ async fn kept_mails_are_read_and_followed() {
 }
 
 #[actix_web::test]
+async fn a_page_under_another_address_works_or_says_what_to_do() {
+    play("addresses", &[]).await;
+}
+
+#[actix_web::test]
+async fn a_page_that_was_opened_by_http_says_that_its_address_is_https() {
+    play_at("http://door.test", "https_required", &[("public_url", "https://id.example.org")]).await;
+}
+
+#[actix_web::test]
+async fn a_double_click_sends_a_form_once() {
+    play("twice", &[]).await;
+}
+
+#[actix_web::test]
+async fn long_lists_are_shown_in_parts() {
+    play("lists", &[]).await;
+}
+
+#[actix_web::test]
 async fn every_page_can_be_used_by_everybody() {
     play("looks", &[]).await;
 }

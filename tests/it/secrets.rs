@@ -193,7 +193,8 @@ async fn pages(process: &Process, secrets: &mut Secrets) {
     secrets.add("a cookie", cookie.split_once('=').unwrap().1);
     for (path, fields, status) in [
         ("/register", [("username", MISPLACED), ("password", "eve")], 422),
-        ("/register", [("username", "eve"), ("password", PASSWORD)], 409),
+        ("/register", [("username", "eve"), ("password", NEW_PASSWORD)], 409),
+        ("/register", [("username", "eve"), ("password", PASSWORD)], 303),
         ("/login", [("login", "eve"), ("password", WRONG_PASSWORD)], 401),
         ("/login", [("login", MISPLACED), (MISPLACED, MISPLACED)], 401),
         ("/forgot-password", [("login", MISPLACED), ("password", MISPLACED)], 303),

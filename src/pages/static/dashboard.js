@@ -10,7 +10,9 @@ const door = new Doorward({ token });
 const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
 // What was just done is said once, not at each reload.
-if (location.search) history.replaceState(null, "", location.pathname);
+const here = new URL(location.href);
+for (const once of ["done", "change"]) here.searchParams.delete(once);
+if (here.href !== location.href) history.replaceState(null, "", here);
 
 showTimes(document);
 setInterval(() => showTimes(document), 30_000);
@@ -56,19 +58,36 @@ byId("live-now").addEventListener("click", () => door.connect());
 /** @type {Record<number, string>} */
 const REASONS = {
   4401: "Your sign-in has ended.",
-  4403: "This address is not one that Doorward is set up for. Open it under its public address.",
   4441: "You signed out, here or on another device.",
   4442: "Your password was changed or reset on another device.",
   4443: "Your account was closed.",
 };
 
 door.on("ended", (/** @type {import("./doorward.js").End} */ { code, reason }) => {
+  if (code === 4403) return sayOpenedElsewhere();
   byId("ended-reason").textContent = REASONS[code] ?? `The connection was closed: ${reason} (${code}).`;
   document.title = "Signed out – Doorward";
   const dialog = /** @type {HTMLDialogElement} */ (byId("ended"));
   dialog.addEventListener("cancel", (event) => event.preventDefault());
   dialog.showModal();
 });
+
+// The sign-in is good, and so is the rest of the page.
+function sayOpenedElsewhere() {
+  byId("live").dataset.state = "off";
+  byId("live-words").textContent = WORDS.idle;
+  const link = document.createElement("a");
+  link.href = link.textContent = document.body.dataset.publicUrl ?? "";
+  const alert = document.createElement("p");
+  alert.className = "alert";
+  alert.setAttribute("role", "alert");
+  alert.append(
+    `No live connection: this page was opened as ${location.origin}, and the server's address is `,
+    link,
+    " (public_url). Open it there, or add this one to sockets.allowed_origins.",
+  );
+  document.querySelector(".hello")?.after(alert);
+}
 
 // A form that signs out closes the connection as well, and a dialog would only flash before the next page.
 document.addEventListener("submit", () => door.close());
@@ -96,6 +115,12 @@ byId("secret-button").addEventListener("click", async () => {
 /** @typedef {{ id: string, device: string, ip?: string, created_at: string, last_seen_at: string, current: boolean }} Login */
 
 const CARRIERS = /** @type {Record<string, string>} */ ({ websocket: "WebSocket", socketio: "Socket.IO", tcp: "TCP" });
+
+/** Entries of a list that are shown at a time; further pages of it are the server's. */
+const PAGE = 50;
+
+/** @param {string} list */
+const isFirstPage = (list) => byId(list).dataset.page === "1";
 
 /** @type {Login[]} */
 let logins = [];
@@ -129,7 +154,14 @@ async function loadLogins() {
     });
     // Of two that were asked for at the same time the later one counts.
     if (!response.ok || mine !== wanted) return;
-    logins = (await response.json()).logins;
+    const answer = await response.json();
+    logins = answer.logins;
+    // One part of a longer list need not say how long that is.
+    const total = answer.total ?? answer.count ?? (logins.length === PAGE ? undefined : logins.length);
+    if (typeof total === "number") {
+      byId("devices-count").textContent = String(total);
+      byId("others").hidden = total < 2;
+    }
     showDevices();
     showConnections();
   } catch (error) {
@@ -138,7 +170,10 @@ async function loadLogins() {
 }
 
 function showConnections() {
-  const rows = sessions.map((session) => {
+  byId("connections-count").textContent = String(sessions.length);
+  byId("no-connections").hidden = sessions.length > 0;
+  if (!isFirstPage("connections")) return;
+  const rows = sessions.slice(0, PAGE).map((session) => {
     const device = logins.find((login) => login.id === session.login)?.device ?? "";
     return fill("connection-row", {
       device: device || "A device",
@@ -149,15 +184,17 @@ function showConnections() {
     });
   });
   byId("connections").replaceChildren(...rows);
-  byId("no-connections").hidden = rows.length > 0;
 }
 
 function showDevices() {
+  if (!isFirstPage("devices")) return;
   const list = byId("devices");
+  // This one first.
+  const shown = [...logins].sort((one, other) => Number(other.current) - Number(one.current)).slice(0, PAGE);
   // Whoever is on a button stays there.
   const focused = document.activeElement?.closest("#devices [data-id]")?.getAttribute("data-id");
   list.replaceChildren(
-    ...logins.map((login) => {
+    ...shown.map((login) => {
       const row = fill("device-row", {
         device: login.device,
         address: login.ip ?? "",
@@ -170,7 +207,6 @@ function showDevices() {
       return row;
     }),
   );
-  byId("others").hidden = logins.length < 2;
   if (focused) {
     /** @type {HTMLElement | null} */ (list.querySelector(`[data-id="${CSS.escape(focused)}"] button`))?.focus();
   }

@@ -1,4 +1,5 @@
-// Shows and hides passwords, and says how good a new one is. The forms work without it.
+// Shows and hides passwords, says how good a new one is, and sends a form once, however often its button is pressed. The
+// forms work without it.
 
 const base = document.body.dataset.base ?? "";
 
@@ -7,6 +8,45 @@ for (const input of document.querySelectorAll('input[type="password"]')) {
 }
 for (const input of document.querySelectorAll("input[data-meter]")) {
   addMeter(/** @type {HTMLInputElement} */ (input));
+}
+
+/** After so long an answer is not expected any more: a form may be sent again. */
+const PATIENCE = 10_000;
+
+/** @type {Map<HTMLFormElement, { button: HTMLElement | null, timer: ReturnType<typeof setTimeout> }>} */
+const sent = new Map();
+
+document.addEventListener("submit", (event) => {
+  if (event.defaultPrevented || !(event.target instanceof HTMLFormElement)) return;
+  const form = event.target;
+  if (sent.has(form)) return event.preventDefault();
+  const button = event.submitter ?? form.querySelector("button[type=submit]");
+  // Not `disabled`: it would take the cursor away.
+  button?.setAttribute("aria-disabled", "true");
+  const timer = setTimeout(() => release(form), PATIENCE);
+  sent.set(form, { button: /** @type {HTMLElement | null} */ (button), timer });
+});
+
+// Back from the next page the form is as it was left.
+addEventListener("pageshow", () => [...sent.keys()].forEach(release));
+
+/** @param {HTMLFormElement} form */
+function release(form) {
+  const was = sent.get(form);
+  clearTimeout(was?.timer);
+  was?.button?.removeAttribute("aria-disabled");
+  sent.delete(form);
+}
+
+const publicUrl = document.body.dataset.publicUrl ?? "";
+if (publicUrl.startsWith("https:") && location.protocol === "http:") {
+  const link = document.createElement("a");
+  link.href = publicUrl;
+  link.textContent = publicUrl;
+  const warning = make("p", "alert");
+  warning.setAttribute("role", "alert");
+  warning.append(`This page was opened as ${location.origin}, which keeps nobody signed in. Its address is `, link, ".");
+  document.querySelector("main")?.prepend(warning);
 }
 
 /** @param {HTMLInputElement} input */

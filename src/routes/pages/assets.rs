@@ -3,6 +3,7 @@
 use actix_web::http::header::{self, EntityTag, Header, IfNoneMatch};
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use super::super::site::Site;
 use crate::error::ApiError;
 use crate::pages::assets::{self, Asset};
 
@@ -47,4 +48,21 @@ fn serve(request: &HttpRequest, asset: &'static Asset, caching: &'static str) ->
         return response.finish();
     }
     response.content_type(asset.content_type).body(asset.body)
+}
+
+/// `GET /favicon.ico`: what browsers and feed readers ask for where no page names an icon.
+pub(in super::super) async fn favicon() -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "public, max-age=86400"))
+        .content_type("image/x-icon")
+        .body(assets::FAVICON)
+}
+
+/// `GET /robots.txt`: the start may be found, pages of accounts and links of emails not.
+pub(in super::super) async fn robots(site: web::Data<Site>) -> HttpResponse {
+    let base = &site.base;
+    HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "public, max-age=86400"))
+        .content_type("text/plain; charset=utf-8")
+        .body(format!("User-agent: *\nAllow: {base}/$\nDisallow: {base}/\n"))
 }

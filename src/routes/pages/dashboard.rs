@@ -1,19 +1,21 @@
 //! `/dashboard`, and the forms on it.
 
-use std::collections::HashMap;
-
 use actix_web::HttpResponse;
 use serde::Deserialize;
 
 use super::enter::NoFields;
 use super::{Browser, Form, Refusals, Visit};
-use crate::accounts::Error;
+use crate::accounts::{Error, LoginsPage, PAGE, Page};
 use crate::domain::{Access, DisplayName, Email, LoginId, Password, describe_user_agent};
 use crate::error::ApiError;
 use crate::limits::Limit;
-use crate::pages::{ConnectionRow, Dashboard, DeviceRow, FormErrors, Moment, Notice, Section};
+use crate::pages::{ConnectionRow, Dashboard, DeviceRow, FormErrors, Moment, Notice, Pager, Section};
 
 const PATH: &str = "/dashboard";
+
+/// The lists of the page, as its query names them.
+const DEVICES: &str = "devices";
+const CONNECTIONS: &str = "connections";
 
 /// `GET /dashboard`
 pub(in super::super) async fn show(Browser(access): Browser, visit: Visit) -> Result<HttpResponse, ApiError> {
@@ -28,22 +30,34 @@ pub(in super::super) async fn back(visit: Visit) -> HttpResponse {
     visit.redirect(PATH, None)
 }
 
+/// `GET /.well-known/change-password` (<https://w3c.github.io/webappsec-change-password-url/>)
+pub(in super::super) async fn to_change_password(visit: Visit) -> HttpResponse {
+    visit.redirect("/dashboard?change=password#account-title", None)
+}
+
 /// What the page shows.
 struct Contents {
     profile: crate::accounts::Profile,
     devices: Vec<DeviceRow>,
+    device_page: Page,
     connections: Vec<ConnectionRow>,
+    connection_page: Page,
 }
 
 impl Contents {
     async fn load(visit: &Visit, access: &Access) -> Result<Self, ApiError> {
         let profile = visit.accounts.profile(access.user).await?;
-        let logins = visit.accounts.list_logins(access.user).await?;
-        let words: HashMap<LoginId, String> =
-            logins.iter().map(|login| (login.id, describe_user_agent(login.user_agent.as_deref()))).collect();
-        let connections = visit.accounts.list_sessions(access.user);
-        let connections = connections.iter().map(|session| ConnectionRow {
-            device: words.get(&session.login).cloned().unwrap_or_default(),
+        let sessions = visit.accounts.list_sessions(access.user);
+        let connection_page = visit.page_of(CONNECTIONS).within(sessions.len());
+        let sessions: Vec<_> = sessions.iter().skip(connection_page.skipped()).take(PAGE).collect();
+        let owners = sessions.iter().map(|session| session.login).collect();
+        let LoginsPage { page, logins, agents } =
+            visit.accounts.page_of_logins(access, visit.page_of(DEVICES), owners).await?;
+        let connections = sessions.iter().map(|session| ConnectionRow {
+            device: agents
+                .get(&session.login.to_string())
+                .map(|agent| describe_user_agent(agent.as_deref()))
+                .unwrap_or_default(),
             carrier: session.carrier,
             address: session.address.to_string(),
             since: Moment(session.since),
@@ -51,14 +65,14 @@ impl Contents {
         let connections = connections.collect();
         let devices = logins.into_iter().map(|login| DeviceRow {
             frame_base: visit.site.base.clone(),
-            device: words.get(&login.id).cloned().unwrap_or_default(),
+            device: describe_user_agent(login.user_agent.as_deref()),
             address: login.ip.unwrap_or_default(),
             last_seen: Moment(login.last_seen_at),
             since: Moment(login.created_at),
             current: login.id == access.login,
             id: login.id.to_string(),
         });
-        Ok(Self { profile, devices: devices.collect(), connections })
+        Ok(Self { profile, devices: devices.collect(), device_page: page, connections, connection_page })
     }
 
     fn page(
@@ -68,6 +82,7 @@ impl Contents {
         typed: &str,
         error: Option<&ApiError>,
     ) -> Result<HttpResponse, ApiError> {
+        let (devices, connections) = ((DEVICES, self.device_page), (CONNECTIONS, self.connection_page));
         let page = Dashboard {
             frame: visit.frame(),
             notice: visit.notice(),
@@ -77,7 +92,10 @@ impl Contents {
             email_verified: self.profile.email_verified,
             min_password: visit.accounts.min_password(),
             devices: self.devices,
+            device_pages: Pager::new(&visit.site.base, devices, connections),
             connections: self.connections,
+            connection_pages: Pager::new(&visit.site.base, connections, devices),
+            open: (visit.word("change") == Some("password")).then_some(Section::Password),
             refused,
             typed,
         };
@@ -144,7 +162,15 @@ pub(in super::super) async fn change_password(
         visit.count(Limit::SignIn)?;
         let new = visit.accounts.choose_password(form.new_password)?;
         let current = Password::typed(form.current_password);
-        visit.accounts.change_password(&access, current, new, visit.caller()).await?;
+        let changed = || visit.accounts.password_just_changed(&access, new.clone(), visit.caller());
+        if changed().await? {
+            return Ok(Notice::PasswordChanged);
+        }
+        match visit.accounts.change_password(&access, current, new.clone(), visit.caller()).await {
+            // Of two that came together the other one was first.
+            Err(Error::WrongPassword) if changed().await? => {}
+            done => done?,
+        }
         Ok(Notice::PasswordChanged)
     };
     let outcome = change.await.map_err(|error: ApiError| error.rename_field("password", "new_password"));
@@ -192,13 +218,18 @@ pub(in super::super) async fn delete(
     let delete = async {
         visit.count(Limit::SignIn)?;
         let current = Password::typed(form.current_password);
-        visit.accounts.delete(&access, current, visit.caller()).await?;
-        Ok(())
+        match visit.accounts.delete(&access, current, visit.caller()).await {
+            // Of two that came together the other one was first.
+            Err(Error::WrongPassword | Error::Token(_)) if visit.accounts.is_deleted(access.user).await? => {
+                Ok(())
+            }
+            done => Ok(done?),
+        }
     };
     match delete.await {
         Ok(()) => {
             let mut response = visit.redirect("/", Some(Notice::AccountDeleted));
-            visit.site.forget_cookie(&mut response);
+            visit.forget_cookie(&mut response);
             Ok(response)
         }
         Err(error) => answer(&visit, &access, Section::Delete, &["current_password"], "", Err(error)).await,
@@ -226,7 +257,7 @@ pub(in super::super) async fn sign_out(
     }
     if login == access.login {
         let mut response = visit.redirect("/login", Some(Notice::SignedOut));
-        visit.site.forget_cookie(&mut response);
+        visit.forget_cookie(&mut response);
         return Ok(response);
     }
     Ok(visit.redirect(PATH, Some(Notice::DeviceSignedOut)))

@@ -5,9 +5,8 @@ use serde::Deserialize;
 
 use super::super::client::client_address;
 use super::super::cookie::add;
-use super::super::extract::device;
 use super::{Browser, Form, Refusals, Visit};
-use crate::accounts::Grant;
+use crate::accounts::{Error, Grant};
 use crate::domain::{Email, Password, Username};
 use crate::error::ApiError;
 use crate::limits::Limit;
@@ -61,14 +60,33 @@ pub(in super::super) async fn register(
         refusals.check(visit.accounts.choose_password(form.password)),
     );
     if let (Some(name), Some(address), Some(password)) = parsed {
-        let device = device(&visit.request, &visit.site, true);
-        match visit.accounts.register(name, password, address, device).await {
+        let again = (name.clone(), password.clone(), address.clone());
+        match visit.accounts.register(name, password, address, visit.device()).await {
             Ok(grant) => return enter(&visit, &grant).await,
-            Err(error) => refusals = Refusals::of(FIELDS, error.into())?,
+            Err(error) => {
+                if let Error::UsernameTaken = error
+                    && let Some(grant) = register_again(&visit, again).await?
+                {
+                    return enter(&visit, &grant).await;
+                }
+                refusals = Refusals::of(FIELDS, error.into())?;
+            }
         }
     }
     let page = Register::new(visit.frame(), username, email, visit.accounts.min_password(), &refusals.errors);
     visit.refuse(&refusals.first.unwrap_or_else(ApiError::not_found), &page)
+}
+
+/// The same registration once more is a sign-in, and counts as one.
+async fn register_again(
+    visit: &Visit,
+    (name, password, email): (Username, Password, Option<Email>),
+) -> Result<Option<Grant>, ApiError> {
+    if visit.count(Limit::SignIn).is_err() {
+        return Ok(None);
+    }
+    let device = visit.device();
+    Ok(visit.accounts.sign_in_if_just_registered(&name, password, email.as_ref(), device).await?)
 }
 
 /// `GET /login`
@@ -92,7 +110,7 @@ pub(in super::super) async fn login(
     Form(form): Form<LoginForm>,
 ) -> Result<HttpResponse, ApiError> {
     let login = form.login.trim();
-    let device = device(&visit.request, &visit.site, true);
+    let device = visit.device();
     let done = match visit.count(Limit::SignIn) {
         Ok(()) => {
             visit.accounts.sign_in(login, Password::typed(form.password), device).await.map_err(Into::into)
@@ -112,7 +130,7 @@ pub(in super::super) async fn login(
 async fn enter(visit: &Visit, grant: &Grant) -> Result<HttpResponse, ApiError> {
     visit.leave().await?;
     let mut response = visit.redirect("/dashboard", None);
-    visit.site.give_cookie(&mut response, &grant.credential);
+    visit.site.give_cookie(&visit.request, &mut response, &grant.credential);
     if let Some(cookie) = visit.site.device_cookie(&visit.request, grant) {
         add(&mut response, &cookie);
     }
@@ -168,6 +186,6 @@ pub(in super::super) struct NoFields {}
 pub(in super::super) async fn logout(visit: Visit, _: Form<NoFields>) -> Result<HttpResponse, ApiError> {
     visit.sign_out().await?;
     let mut response = visit.redirect("/login", Some(Notice::SignedOut));
-    visit.site.forget_cookie(&mut response);
+    visit.forget_cookie(&mut response);
     Ok(response)
 }

@@ -30,6 +30,7 @@ pub(in super::super) fn for_browser(
                 title: title(&error, answer.status()),
                 detail: error.detail(),
                 request_id: answer.status().is_server_error().then_some(request_id),
+                elsewhere: (error.code() == "https_required").then_some(site.public_url.as_str()),
                 link_expired: error.code() == "invalid_link",
             };
             match page.render() {
@@ -51,6 +52,7 @@ fn title(error: &ApiError, status: StatusCode) -> &'static str {
     match (status, error.code().as_str()) {
         (_, "invalid_link") => "This link does not work any more",
         (StatusCode::NOT_FOUND, _) => "Page not found",
+        (_, "https_required") => "Open it by https",
         (StatusCode::FORBIDDEN, _) => "Not from there",
         (StatusCode::TOO_MANY_REQUESTS, _) => "Too much at once",
         (StatusCode::SERVICE_UNAVAILABLE, _) => "Too busy at the moment",

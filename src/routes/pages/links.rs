@@ -8,7 +8,8 @@ use serde::Deserialize;
 
 use super::enter::NoFields;
 use super::{LinkForm, Refusals, Visit};
-use crate::accounts::Error;
+use crate::accounts::{Error, UsedReset};
+use crate::domain::Password;
 use crate::error::ApiError;
 use crate::limits::Limit;
 use crate::pages::{FormErrors, Notice, ResetPassword, VerifyEmail};
@@ -19,7 +20,14 @@ pub(in super::super) async fn show_reset(
     token: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     count_shown(&visit)?;
-    let link = visit.accounts.check_reset_link(&token).await?;
+    let link = match visit.accounts.check_reset_link(&token).await {
+        Ok(link) => link,
+        Err(error @ Error::InvalidLink) => {
+            let used = visit.accounts.reset_link_just_used(&token).await?;
+            return used.map(|used| after_reset(&visit, used)).ok_or_else(|| error.into());
+        }
+        Err(error) => return Err(error.into()),
+    };
     let (min, errors) = (visit.accounts.min_password(), FormErrors::default());
     visit.page(&ResetPassword::new(visit.frame(), &link, "", min, &errors)).map(without_referrer)
 }
@@ -39,26 +47,56 @@ pub(in super::super) async fn reset(
 ) -> Result<HttpResponse, ApiError> {
     // Neither the form nor whose it is can be shown without a query.
     visit.count(Limit::Link)?;
-    // A link that is no good is an error page, whatever was typed.
-    let link = visit.accounts.check_reset_link(&token).await?;
     let typed = form.username.trim();
     let username = Some(typed.to_owned()).filter(|name| !name.is_empty());
-    let done = match visit.accounts.choose_password(form.password) {
-        Ok(password) => visit.accounts.reset_password(&token, password, username, visit.caller()).await,
-        Err(error) => Err(error),
+    let password = visit.accounts.choose_password(form.password);
+    // A link that is no good is an error page, whatever was typed.
+    let link = match visit.accounts.check_reset_link(&token).await {
+        Ok(link) => link,
+        Err(Error::InvalidLink) => return reset_again(&visit, &token, password, username.as_deref()).await,
+        Err(error) => return Err(error.into()),
     };
-    let error = match done {
-        Ok(()) => {
-            let notice = if link.restores.is_some() { Notice::EmailRestored } else { Notice::PasswordReset };
-            return Ok(visit.redirect("/login", Some(notice)));
+    let done = match &password {
+        Ok(password) => {
+            let (password, username) = (password.clone(), username.clone());
+            visit.accounts.reset_password(&token, password, username, visit.caller()).await.map_err(Some)
         }
-        Err(error @ Error::InvalidLink) => return Err(error.into()),
-        Err(error) => ApiError::from(error),
+        Err(_) => Err(None),
+    };
+    let error = match (done, password) {
+        (Ok(()), _) => return Ok(after_reset(&visit, UsedReset { restored: link.restores.is_some() })),
+        // Of two that came together the other one was first.
+        (Err(Some(Error::InvalidLink)), password) => {
+            return reset_again(&visit, &token, password, username.as_deref()).await;
+        }
+        (Err(Some(error)), _) | (Err(None), Err(error)) => ApiError::from(error),
+        (Err(None), Ok(_)) => ApiError::not_found(),
     };
     let refusals = Refusals::of(&["username", "password"], error.clone())?;
     let min = visit.accounts.min_password();
     let page = ResetPassword::new(visit.frame(), &link, typed, min, &refusals.errors);
     visit.refuse(&error, &page).map(without_referrer)
+}
+
+fn after_reset(visit: &Visit, used: UsedReset) -> HttpResponse {
+    let notice = if used.restored { Notice::EmailRestored } else { Notice::PasswordReset };
+    visit.redirect("/login", Some(notice))
+}
+
+/// The answer to the form of a link that is no good any more: that of the first form, if this is the same again.
+async fn reset_again(
+    visit: &Visit,
+    token: &str,
+    password: Result<Password, Error>,
+    username: Option<&str>,
+) -> Result<HttpResponse, ApiError> {
+    if let Ok(password) = password {
+        let used = visit.accounts.password_just_reset(token, password, username, visit.device()).await?;
+        if let Some(used) = used {
+            return Ok(after_reset(visit, used));
+        }
+    }
+    Err(Error::InvalidLink.into())
 }
 
 /// `GET /verify-email/{token}`
@@ -67,7 +105,11 @@ pub(in super::super) async fn show_verify(
     token: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     count_shown(&visit)?;
-    let (username, email) = visit.accounts.check_verify_link(&token).await?;
+    let (username, email) = match visit.accounts.check_verify_link(&token).await {
+        Ok(link) => link,
+        Err(Error::InvalidLink) => return verified_again(&visit, &token).await,
+        Err(error) => return Err(error.into()),
+    };
     let page = VerifyEmail { frame: visit.frame(), username: &username, email: &email, alert: None };
     visit.page(&page).map(without_referrer)
 }
@@ -79,12 +121,14 @@ pub(in super::super) async fn verify(
     _: LinkForm<NoFields>,
 ) -> Result<HttpResponse, ApiError> {
     visit.count(Limit::Link)?;
-    let (username, email) = visit.accounts.check_verify_link(&token).await?;
+    let (username, email) = match visit.accounts.check_verify_link(&token).await {
+        Ok(link) => link,
+        Err(Error::InvalidLink) => return verified_again(&visit, &token).await,
+        Err(error) => return Err(error.into()),
+    };
     match visit.accounts.verify_email(&token).await {
-        Ok(()) => {
-            let page = if visit.browser().await?.is_some() { "/dashboard" } else { "/login" };
-            Ok(visit.redirect(page, Some(Notice::EmailVerified)))
-        }
+        Ok(()) => after_verification(&visit).await,
+        Err(Error::InvalidLink) => verified_again(&visit, &token).await,
         Err(error @ Error::EmailHeld) => {
             let error = ApiError::from(error);
             let alert = Some(error.detail());
@@ -93,6 +137,19 @@ pub(in super::super) async fn verify(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+async fn after_verification(visit: &Visit) -> Result<HttpResponse, ApiError> {
+    let page = if visit.browser().await?.is_some() { "/dashboard" } else { "/login" };
+    Ok(visit.redirect(page, Some(Notice::EmailVerified)))
+}
+
+/// The answer to a link that is no good any more: that of its first use, if that was a moment ago.
+async fn verified_again(visit: &Visit, token: &str) -> Result<HttpResponse, ApiError> {
+    if visit.accounts.email_just_verified(token).await? {
+        return after_verification(visit).await;
+    }
+    Err(Error::InvalidLink.into())
 }
 
 /// Counts a page that is to be shown.

@@ -7,7 +7,7 @@ pub(super) mod enter;
 pub(super) mod error;
 mod form;
 pub(super) mod links;
-mod visit;
+pub(super) mod visit;
 
 pub(super) use error::wants_page;
 pub(super) use form::{Form, LinkForm, Refusals};

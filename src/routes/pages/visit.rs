@@ -5,18 +5,20 @@ use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::error::InternalError;
+use actix_web::guard::GuardContext;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web};
 use askama::Template;
 
 use super::super::dev_mail::DevMail;
-use super::super::extract::caller;
+use super::super::extract::{caller, device};
 use super::super::limit;
 use super::super::login::end_browser_login;
 use super::super::site::Site;
-use crate::accounts::{Accounts, Error};
+use crate::accounts::{Accounts, Device, Error, Page};
 use crate::actors::hasher::Caller;
 use crate::auth::refresh::CredentialKind;
+use crate::auth::revocation::RevokeReason;
 use crate::domain::Access;
 use crate::error::ApiError;
 use crate::limits::Limit;
@@ -48,6 +50,11 @@ impl Visit {
         frame(&self.request, &self.site)
     }
 
+    /// Where a login of this browser is made.
+    pub fn device(&self) -> Device {
+        device(&self.request, &self.site, true)
+    }
+
     /// Who waits for password work.
     pub fn caller(&self) -> Caller {
         caller(&self.request, &self.site)
@@ -55,8 +62,18 @@ impl Visit {
 
     /// What the last page's form has done, if it says.
     pub fn notice(&self) -> Option<Notice> {
-        let query = self.request.query_string().split('&');
-        query.filter_map(|pair| pair.strip_prefix("done=")).find_map(Notice::parse)
+        self.word("done").and_then(Notice::parse)
+    }
+
+    /// Which part of a list is asked for.
+    pub fn page_of(&self, list: &str) -> Page {
+        Page::number(self.word(list).and_then(|number| number.parse().ok()).unwrap_or(1))
+    }
+
+    /// What stands under a name in the query; our own links hold nothing that is escaped.
+    pub fn word(&self, name: &str) -> Option<&str> {
+        let pairs = self.request.query_string().split('&');
+        pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
     /// Counts this request against a limit that it shares with its twin of the API.
@@ -69,7 +86,7 @@ impl Visit {
 
     /// Who the browser is signed in as.
     pub async fn browser(&self) -> Result<Option<Access>, ApiError> {
-        let Some(cookie) = self.site.read_cookie(&self.request) else { return Ok(None) };
+        let Some(cookie) = self.site.read_cookie(&self.accounts, &self.request) else { return Ok(None) };
         self.check_cookie(&cookie)?;
         match self.accounts.recognize(&cookie).await {
             Ok(access) => Ok(Some(access)),
@@ -96,14 +113,35 @@ impl Visit {
         Ok(with_page(&error.error_response(), &self.site, html))
     }
 
+    /// Makes the browser forget its login.
+    pub fn forget_cookie(&self, response: &mut HttpResponse) {
+        self.site.forget_cookie(&self.accounts, &self.request, response);
+    }
+
     /// To another page of ours, with GET (RFC 9110 section 15.4.4). Never to an address that a request names.
     pub fn redirect(&self, path: &'static str, done: Option<Notice>) -> HttpResponse {
         redirect(&self.site, path, done)
     }
 
+    /// Where a browser is sent that is not signed in. A form that comes again after it has ended the login leads where
+    /// it led before.
+    async fn left_for(&self) -> Result<(&'static str, Option<Notice>), ApiError> {
+        let cookie = self.site.read_cookie(&self.accounts, &self.request);
+        let cookie = cookie.filter(|_| !self.request.method().is_safe());
+        let reason = match cookie {
+            Some(cookie) => self.accounts.cookie_just_ended(&cookie).await?,
+            None => None,
+        };
+        Ok(match reason {
+            Some(RevokeReason::SignedOut) => ("/login", Some(Notice::SignedOut)),
+            Some(RevokeReason::AccountDeleted) => ("/", Some(Notice::AccountDeleted)),
+            _ => ("/login", None),
+        })
+    }
+
     /// Ends the login that the browser had before, so that no forgotten device is left behind.
     pub async fn leave(&self) -> Result<(), ApiError> {
-        let Some(cookie) = self.site.read_cookie(&self.request) else { return Ok(()) };
+        let Some(cookie) = self.site.read_cookie(&self.accounts, &self.request) else { return Ok(()) };
         end_browser_login(&self.request, &self.accounts, &cookie).await
     }
 
@@ -112,11 +150,23 @@ impl Visit {
     /// # Errors
     /// 429, for a cookie that may be made up, if too many were refused to this client's network.
     pub async fn sign_out(&self) -> Result<(), ApiError> {
-        if let Some(cookie) = self.site.read_cookie(&self.request) {
+        if let Some(cookie) = self.site.read_cookie(&self.accounts, &self.request) {
             self.check_cookie(&cookie)?;
         }
         self.leave().await
     }
+}
+
+/// Whether a page is asked for by http although its address is https, as a trusted proxy says.
+pub(in super::super) fn is_plain(context: &GuardContext<'_>) -> bool {
+    context.app_data::<web::Data<Site>>().is_some_and(|site| site.is_known_plain(context.head()))
+}
+
+/// The same page under its own address.
+pub(in super::super) async fn to_https(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
+    let page = request.uri().path_and_query().map_or("/", |page| page.as_str());
+    let location = format!("{}{page}", site.public_url);
+    HttpResponse::TemporaryRedirect().insert_header((header::LOCATION, location)).finish()
 }
 
 fn redirect(site: &Site, path: &str, done: Option<Notice>) -> HttpResponse {
@@ -126,7 +176,11 @@ fn redirect(site: &Site, path: &str, done: Option<Notice>) -> HttpResponse {
 
 pub(super) fn frame<'a>(request: &HttpRequest, site: &'a Site) -> Frame<'a> {
     let dev_mail = request.app_data::<web::Data<DevMail>>();
-    Frame { base: &site.base, dev_mail: dev_mail.is_some_and(|mails| mails.is_for(request)) }
+    Frame {
+        base: &site.base,
+        public_url: &site.public_url,
+        dev_mail: dev_mail.is_some_and(|mails| mails.is_for(request)),
+    }
 }
 
 fn render(page: &impl Template) -> Result<String, ApiError> {
@@ -190,8 +244,9 @@ impl FromRequest for Browser {
             if let Some(access) = visit.browser().await? {
                 return Ok(Self(access));
             }
-            let mut response = visit.redirect("/login", None);
-            visit.site.forget_cookie(&mut response);
+            let (path, done) = visit.left_for().await?;
+            let mut response = visit.redirect(path, done);
+            visit.forget_cookie(&mut response);
             Err(InternalError::from_response("not signed in", response).into())
         })
     }

@@ -16,7 +16,7 @@ async fn a_cookie_stands_in_for_the_refresh_token() {
     assert_eq!(answer.status, 200);
     assert!(answer.json().get("refresh_token").is_none());
     let (cookie, whole) = (answer.cookie(), answer.header("set-cookie"));
-    assert!(cookie.starts_with("doorward=dwb_"), "{cookie}");
+    assert!(cookie.starts_with("doorward.8080=dwb_"), "{cookie}");
     for part in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=2592000"] {
         assert!(whole.contains(part), "{part} in {whole}");
     }
@@ -71,9 +71,9 @@ async fn a_refresh_token_is_no_cookie_and_the_other_way_round() {
     let api = start().await;
     let refresh = api.register("ada").await.token("refresh_token");
     let cookie = api.post("/api/login", login()).await.cookie();
-    let value = cookie.strip_prefix("doorward=").unwrap();
+    let value = cookie.strip_prefix("doorward.8080=").unwrap();
     for wrong in [refresh.clone(), refresh.replace("dwr_", "dwb_")] {
-        assert_eq!(api.call(with_cookie("/api/token", &format!("doorward={wrong}"))).await.status, 401);
+        assert_eq!(api.call(with_cookie("/api/token", &format!("doorward.8080={wrong}"))).await.status, 401);
     }
     for wrong in [value.to_owned(), value.replace("dwb_", "dwr_")] {
         assert_eq!(api.post("/api/refresh", json!({"refresh_token": wrong})).await.status, 401);

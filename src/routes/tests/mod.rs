@@ -72,6 +72,7 @@ fn config(dir: &std::path::Path, public_url: &str) -> Config {
     let url = format!("sqlite:{}", dir.join("test.db").display());
     Config {
         mail_limits: MailLimits { recipient: Vec::new(), account: Vec::new(), client: Vec::new() },
+        max_logins: 200,
         unused_ttl: None,
         usernames: config::Usernames { reserved: ReservedNames::new([]), allow_lookalikes: false },
         http: config::Http { listen: ([127, 0, 0, 1], 0).into(), workers: 1 },
@@ -103,7 +104,7 @@ fn config(dir: &std::path::Path, public_url: &str) -> Config {
             max_per_address: 100,
             max_waiting_per_address: 20,
             max_open: 100,
-            allowed_origins: vec!["https://app.example.org".to_owned()],
+            allowed_origins: vec![crate::domain::AllowedOrigin::parse("https://app.example.org").unwrap()],
             trusted_proxies: vec![],
         },
         limits: config::Limits::default(),

@@ -81,6 +81,9 @@ await scenario(async ({ person }) => {
   await page.getByRole("button", { name: "Set the new password" }).click();
   await says(page, "Your new password is set");
   await page.goto(base + path);
+  await says(page, "Your new password is set");
+  await server("advance", { seconds: 61 });
+  await page.goto(base + path);
   await says(page, "This link does not work any more");
   await page.getByRole("link", { name: "Ask for a new link" }).click();
   await page.waitForURL("**/forgot-password");

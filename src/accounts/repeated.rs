@@ -1,0 +1,197 @@
+//! The same form once more: a double click, a reload, an answer that was lost. Within a minute it is told what the
+//! first was, if it asks for the same; nothing is done twice.
+//!
+//! What would tell whether a password is right is checked like a sign-in, and counted like one.
+
+use chrono::TimeDelta;
+
+use super::{Accounts, Device, Error, Grant};
+use crate::actors::hasher::{Caller, Class, Lane};
+use crate::auth::refresh::CredentialKind;
+use crate::auth::revocation::RevokeReason;
+use crate::auth::secret::{hash_token, trim_token};
+use crate::clock::Timestamp;
+use crate::db::{self, Conn};
+use crate::domain::{Access, Email, Password, UserId, Username};
+use crate::models::audit_events::{self, Action};
+use crate::models::one_time_tokens::{self, Purpose};
+use crate::models::users::{self, User};
+use crate::models::{address_links, failed_attempts, logins};
+
+/// How long the same form is taken for the same wish.
+const WINDOW: TimeDelta = TimeDelta::minutes(1);
+
+/// What a link for a new password has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UsedReset {
+    /// A change of address was taken back with it.
+    pub restored: bool,
+}
+
+impl Accounts {
+    /// Whether a link for a new password was used a moment ago.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn reset_link_just_used(&self, token: &str) -> Result<Option<UsedReset>, Error> {
+        Ok(self.find_used_reset(token).await?.map(|(used, _)| used))
+    }
+
+    /// Whether a link for a new password was used a moment ago to set this password for this account.
+    ///
+    /// # Errors
+    /// Those of the database and the hasher.
+    pub async fn password_just_reset(
+        &self,
+        token: &str,
+        password: Password,
+        username: Option<&str>,
+        device: Device,
+    ) -> Result<Option<UsedReset>, Error> {
+        let Some((reset, user)) = self.find_used_reset(token).await? else { return Ok(None) };
+        let named = |name: &str| Username::parse(name).is_ok_and(|name| name.folded() == user.username);
+        if !username.is_none_or(named) {
+            return Ok(None);
+        }
+        match self.is_password_of(&user, password, &device).await {
+            Ok(same) => Ok(same.then_some(reset)),
+            Err(Error::TooManyAttempts { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn find_used_reset(&self, token: &str) -> Result<Option<(UsedReset, User)>, Error> {
+        let (hash, clock) = (hash_token(trim_token(token)), self.0.clock.clone());
+        self.0.db.run(move |conn| find_used_reset(conn, &hash, clock.now() - WINDOW)).await
+    }
+
+    /// Whether a link has made its user the holder of its address a moment ago, and they still are.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn email_just_verified(&self, token: &str) -> Result<bool, Error> {
+        let (hash, clock) = (hash_token(trim_token(token)), self.0.clock.clone());
+        self.0
+            .db
+            .run(move |conn| {
+                let since = clock.now() - WINDOW;
+                let link = one_time_tokens::find_used(conn, &hash, Purpose::VerifyEmail, since)?;
+                let Some((id, email)) = link else { return Ok(false) };
+                let user = users::find_active(conn, id)?;
+                Ok(user.is_some_and(|user| user.verified_email() == Some(&email)))
+            })
+            .await
+    }
+
+    /// Signs in to an account that was opened a moment ago with the same name, address and password. `None` if there
+    /// is no such account: then the name is somebody else's.
+    ///
+    /// # Errors
+    /// As [`Accounts::sign_in`], but for wrong passwords.
+    pub async fn sign_in_if_just_registered(
+        &self,
+        username: &Username,
+        password: Password,
+        email: Option<&Email>,
+        device: Device,
+    ) -> Result<Option<Grant>, Error> {
+        let (name, clock) = (username.clone(), self.0.clock.clone());
+        let user = self.0.db.run(move |conn| Ok::<_, Error>(users::find_by_username(conn, &name)?)).await?;
+        let just_opened = user.is_some_and(|user| {
+            user.created_at > clock.now() - WINDOW && user.email.as_deref() == email.map(Email::as_str)
+        });
+        if !just_opened {
+            return Ok(None);
+        }
+        match self.sign_in(username.folded(), password, device).await {
+            Ok(grant) => Ok(Some(grant)),
+            Err(Error::InvalidCredentials | Error::TooManyAttempts { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the user of this login changed their password a moment ago, and it is this one now. It is to be asked
+    /// before the current password, which counts: so there is no more than one such question for each of those.
+    ///
+    /// # Errors
+    /// Those of the database and the hasher.
+    pub async fn password_just_changed(
+        &self,
+        access: &Access,
+        password: Password,
+        caller: Caller,
+    ) -> Result<bool, Error> {
+        let (id, clock) = (access.user, self.0.clock.clone());
+        let user = self
+            .0
+            .db
+            .run(move |conn| {
+                let since = clock.now() - WINDOW;
+                if !audit_events::has_happened(conn, id, Action::PasswordChanged, since)? {
+                    return Ok(None);
+                }
+                Ok::<_, Error>(users::find_active(conn, id)?)
+            })
+            .await?;
+        let Some(user) = user else { return Ok(false) };
+        let lane = Lane::new(Class::Owner, caller);
+        Ok(self.0.hasher.verify(lane, password, Some(user.password_hash)).await?.ok)
+    }
+
+    /// Why the login of a browser's cookie was revoked, if that was a moment ago.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn cookie_just_ended(&self, cookie: &str) -> Result<Option<RevokeReason>, Error> {
+        let presented = self.read_credential(CredentialKind::Browser, cookie);
+        let Some(credential) = presented.map(|presented| presented.credential) else { return Ok(None) };
+        let clock = self.0.clock.clone();
+        self.0
+            .db
+            .run(move |conn| {
+                let (id, hash) = (credential.login, credential.hash());
+                Ok(logins::find_revoked(conn, id, &hash, clock.now() - WINDOW)?)
+            })
+            .await
+    }
+
+    /// Whether there is no such account any more.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn is_deleted(&self, user: UserId) -> Result<bool, Error> {
+        self.0.db.run(move |conn| Ok(users::find(conn, user)?.is_none())).await
+    }
+
+    /// Whether this is the user's password. It counts as a sign-in does, and begins none.
+    async fn is_password_of(&self, user: &User, password: Password, device: &Device) -> Result<bool, Error> {
+        let attempt = self.begin_attempt(&user.username, device).await?;
+        let (lane, slots) = (attempt.lane(device), attempt.slots);
+        let uncounted = self.take_back_unless_checked(slots.clone());
+        let stored = attempt.user.map(|user| user.password_hash);
+        let verified = self.0.hasher.verify(lane, password, stored).await?;
+        uncounted.checked();
+        if verified.ok {
+            let clear = move |conn: &mut Conn| failed_attempts::clear(conn, &slots);
+            self.0.db.run_writing(move |conn| Ok::<_, Error>(db::write(conn, clear)?)).await?;
+        }
+        Ok(verified.ok)
+    }
+}
+
+fn find_used_reset(
+    conn: &mut Conn,
+    hash: &str,
+    since: Timestamp,
+) -> Result<Option<(UsedReset, User)>, Error> {
+    for (purpose, restored) in [(Purpose::ResetPassword, false), (Purpose::UndoEmail, true)] {
+        if let Some((id, _)) = one_time_tokens::find_used(conn, hash, purpose, since)? {
+            return Ok(users::find_active(conn, id)?.map(|user| (UsedReset { restored }, user)));
+        }
+    }
+    let Some(email) = address_links::find_used(conn, hash, since)? else { return Ok(None) };
+    // It has verified the address for the account that it was used for.
+    let email = Email::parse(&email).map_err(|_| Error::InvalidLink)?;
+    let holder = users::find_holder(conn, &email)?.filter(|user| user.disabled_at.is_none());
+    Ok(holder.map(|user| (UsedReset { restored: false }, user)))
+}

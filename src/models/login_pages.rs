@@ -1,0 +1,33 @@
+//! Parts of the list of a user's logins.
+
+use diesel::prelude::*;
+
+use super::logins::{LIVE, LiveLogin};
+use crate::clock::Timestamp;
+use crate::db::Conn;
+use crate::domain::{LoginId, UserId};
+use crate::schema::logins;
+
+/// One page of a user's active logins: first `first`, which the page is shown to, then the newest.
+pub fn page_of_user(
+    conn: &mut Conn,
+    (user, first): (UserId, LoginId),
+    (offset, limit): (i64, i64),
+    now: Timestamp,
+) -> QueryResult<Vec<LiveLogin>> {
+    logins::table
+        .filter(logins::user_id.eq(user.to_string()))
+        .filter(logins::revoked_at.is_null())
+        .filter(logins::expires_at.gt(now))
+        .order((logins::id.eq(first.to_string()).desc(), logins::created_at.desc(), logins::id.desc()))
+        .offset(offset)
+        .limit(limit)
+        .select(LIVE)
+        .load(conn)
+}
+
+/// What clients call themselves that have these logins.
+pub fn user_agents(conn: &mut Conn, ids: &[LoginId]) -> QueryResult<Vec<(String, Option<String>)>> {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    logins::table.filter(logins::id.eq_any(ids)).select((logins::id, logins::user_agent)).load(conn)
+}

@@ -1,0 +1,49 @@
+//! Addresses with a slash too many at the end.
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::handshake;
+use super::site::Site;
+use crate::error::ApiError;
+
+/// What no route knows: leads to the same address without slashes at its end, if there is something. 308 keeps the
+/// method and the body (RFC 9110 section 15.4.9).
+///
+/// # Errors
+/// 404.
+pub(super) async fn without(request: HttpRequest, site: web::Data<Site>) -> Result<HttpResponse, ApiError> {
+    // Clients follow no redirect of a handshake.
+    let path = trimmed(request.path()).filter(|_| !handshake::is_wanted(request.headers()));
+    let Some(path) = path.filter(|path| request.resource_map().has_resource(path)) else {
+        return Err(handshake::not_found(&request));
+    };
+    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+    let location = format!("{}{path}{query}", site.base);
+    Ok(HttpResponse::PermanentRedirect().insert_header((header::LOCATION, location)).finish())
+}
+
+/// The path without slashes at its end. None if there are none, or if a browser might read what is left as
+/// the name of another host.
+fn trimmed(path: &str) -> Option<&str> {
+    let bare = path.trim_end_matches('/');
+    let plain = bare.starts_with('/') && !bare.contains("//") && !bare.contains(['\\', '?', '#']);
+    (plain && bare.len() < path.len() && bare.bytes().all(|byte| byte.is_ascii_graphic())).then_some(bare)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_slashes_at_the_end_are_taken_off() {
+        assert_eq!(trimmed("/login/"), Some("/login"));
+        assert_eq!(trimmed("/login///"), Some("/login"));
+        assert_eq!(trimmed("/verify-email/x/"), Some("/verify-email/x"));
+        for path in
+            ["/", "//", "/login", "//evil.example/", "/\\evil.example/", "///evil.example//", "/a//b/", ""]
+        {
+            assert_eq!(trimmed(path), None, "{path}");
+        }
+    }
+}
