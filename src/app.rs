@@ -31,12 +31,13 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::events::Events;
 use crate::limits::RateLimits;
+use crate::ownership::Need;
 use crate::routes::dev_mail::DevMail;
 use crate::routes::tcp::Door;
 use crate::routes::{Readiness, Site, socketio};
 use crate::session::Rules;
 use crate::tls::Certificate;
-use crate::{db, private_files, routes};
+use crate::{db, ownership, private_files, routes};
 
 use connections::http::{self, Wire};
 use connections::{Connections, Listener, Socket, Stream};
@@ -381,8 +382,11 @@ impl Application {
 /// A sentence that names what could not be made or opened.
 pub fn open_database(config: &Config, connections: u32) -> Result<db::Pool, String> {
     let directory = &config.data_dir;
-    private_files::create_dir(directory)
-        .map_err(|error| format!("cannot create the data directory {}: {error}", directory.display()))?;
+    let failed = |error: &dyn std::fmt::Display| {
+        let why = ownership::explain(error, directory, Need::Fill);
+        format!("cannot use the data directory {}: {why}", directory.display())
+    };
+    private_files::create_dir(directory).map_err(|error| failed(&error))?;
     private_files::create_database(&config.database.url);
     db::open(&config.database.url, connections)
 }

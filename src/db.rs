@@ -4,12 +4,13 @@
 
 mod disk;
 mod pool;
+mod pooler;
 pub mod transfer;
 mod url;
 
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 pub use self::disk::Disk;
 pub use self::pool::{Pool, PooledConn};
 pub use self::url::DatabaseUrl;
+use crate::ownership;
+use crate::private_files::sqlite_file;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 
@@ -150,7 +153,7 @@ impl DatabaseUrl {
         if matches!(self, Self::Postgres(_)) {
             return Err(failed(&"PostgreSQL has pg_dump for that"));
         }
-        match self.connect().map_err(|error| failed(&error))? {
+        match self.connect().map_err(|error| self.cannot_open(&error))? {
             Conn::Postgres(_) => Ok(()),
             Conn::Sqlite(mut conn) => diesel::sql_query("VACUUM INTO ?")
                 .bind::<diesel::sql_types::Text, _>(name)
@@ -158,6 +161,15 @@ impl DatabaseUrl {
                 .map(drop)
                 .map_err(|error| failed(&error)),
         }
+    }
+
+    /// Why the database cannot be opened: what the database says, and whose file it is that we cannot use.
+    pub(super) fn cannot_open(&self, error: &dyn fmt::Display) -> String {
+        // libpq asks a question in a line of its own.
+        let error = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        let obstacle = sqlite_file(self).and_then(|path| ownership::obstacle_of_database(&path));
+        let whose = obstacle.map(|whose| format!("; {whose}")).unwrap_or_default();
+        format!("cannot open the database {self}: {error}{whose}")
     }
 
     /// Opens the database to look at it, as it is: nothing is made, migrated or written. `None` if it is not
@@ -168,12 +180,22 @@ impl DatabaseUrl {
     pub fn look(&self) -> Result<Option<Conn>, String> {
         let opened = match self {
             Self::Sqlite(path) => {
-                let Ok(path) = Path::new(path).canonicalize() else { return Ok(None) };
+                let path = match Path::new(path).canonicalize() {
+                    Ok(path) => path,
+                    // It may be there, in a directory that is closed to us.
+                    Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                        return Err(self.cannot_open(&error));
+                    }
+                    Err(_) => return Ok(None),
+                };
                 open_read_only(&path).map(Conn::Sqlite)
             }
-            Self::Postgres(_) => self.connect(),
+            Self::Postgres(_) => {
+                self.refuse_pooler()?;
+                self.connect()
+            }
         };
-        let failed = |error: &dyn fmt::Display| format!("cannot open the database {self}: {error}");
+        let failed = |error: &dyn fmt::Display| self.cannot_open(error);
         let mut conn = opened.map_err(|error| failed(&error))?;
         let there = match &mut conn {
             Conn::Sqlite(_) => true,
@@ -204,16 +226,16 @@ pub fn open(url: &DatabaseUrl, connections: u32) -> Result<Pool, String> {
     }
     disk.retake();
     opened?;
-    Pool::open(url, connections).map_err(|error| format!("cannot open the database {url}: {error}"))
+    Pool::open(url, connections).map_err(|error| url.cannot_open(&error))
 }
 
 /// The connection that the newest schema was made with, or found.
 fn connect_newest(url: &DatabaseUrl) -> Result<Conn, String> {
-    let mut conn = url.connect().map_err(|error| {
-        // libpq asks a question in a line of its own.
-        let error = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-        format!("cannot open the database {url}: {error}")
-    })?;
+    url.refuse_pooler()?;
+    let mut conn = url.connect().map_err(|error| url.cannot_open(&error))?;
+    if sqlite_file(url).is_some_and(|path| ownership::obstacle_of_files(&path).is_some()) {
+        return Err(url.cannot_open(&"it can only be read"));
+    }
     migrate(&mut conn).map_err(|error| format!("cannot migrate the database {url}: {error}"))?;
     Ok(conn)
 }

@@ -17,7 +17,7 @@
 //! | [`pages`] | what people see in a browser |
 //! | [`limits`] | how often one network may do what, by its address |
 //! | [`domain`], [`clock`] | values that were parsed; the time |
-//! | [`private_files`] | who may read what we keep |
+//! | [`private_files`], [`ownership`] | who may read what we keep; whose a file is that we cannot use |
 //!
 //! Arrows never point back: `main -> cli -> app -> routes -> accounts -> actors -> {session, models, auth} ->
 //! {protocol, domain, schema}`; also `accounts -> import -> auth`.
@@ -36,6 +36,7 @@ pub mod events;
 pub mod import;
 pub mod limits;
 pub mod models;
+pub mod ownership;
 pub mod pages;
 pub mod private_files;
 pub mod protocol;

@@ -232,7 +232,7 @@ fn real_file(url: &DatabaseUrl) -> Option<PathBuf> {
 
 /// The file of an SQLite database; none if it is only in memory, or is a PostgreSQL database.
 /// <https://www.sqlite.org/uri.html>
-fn sqlite_file(url: &DatabaseUrl) -> Option<PathBuf> {
+pub(crate) fn sqlite_file(url: &DatabaseUrl) -> Option<PathBuf> {
     let DatabaseUrl::Sqlite(name) = url else { return None };
     let Some(uri) = name.strip_prefix("file:").or_else(|| name.strip_prefix("sqlite://")) else {
         return (name != ":memory:").then(|| PathBuf::from(name));

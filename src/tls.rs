@@ -15,6 +15,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, ServerConfig};
 
 use crate::config;
+use crate::ownership::{self, Need};
 
 /// How often the files are looked at, in real time.
 const PACE: Duration = Duration::from_secs(2);
@@ -113,7 +114,10 @@ fn stamps(files: &config::Tls) -> Stamps {
 
 fn read(files: &config::Tls) -> Result<CertifiedKey, String> {
     let bad = |path: &Path, error: &dyn std::fmt::Display| format!("cannot use {}: {error}", path.display());
-    let open = |path: &Path| File::open(path).map(BufReader::new).map_err(|error| bad(path, &error));
+    let open = |path: &Path| {
+        let file = ownership::explained(File::open(path), path, Need::Read);
+        file.map(BufReader::new).map_err(|error| bad(path, &error))
+    };
     let chain = CertificateDer::pem_reader_iter(open(&files.cert)?)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| bad(&files.cert, &error))?;

@@ -117,7 +117,7 @@ impl Import<'_> {
                     Sorted::AlreadyThere => Done::AlreadyThere,
                     Sorted::New(_) => Done::Imported,
                     Sorted::Met(row, stored) if row.hash.made(stored) => Done::AlreadyThere,
-                    Sorted::Met(..) => Done::Refused(Reason::Taken),
+                    Sorted::Met(row, _) => Done::Refused(taken(row, None)),
                 };
                 (self.tick)();
                 done
@@ -140,7 +140,7 @@ impl Import<'_> {
                 Worked::New(row.clone(), stored)
             }
             Sorted::Met(row, stored) if row.hash.made(stored) => Worked::AlreadyThere,
-            Sorted::Met(..) => Worked::Refused(Reason::Taken),
+            Sorted::Met(row, _) => Worked::Refused(taken(row, None)),
         })
     }
 
@@ -150,9 +150,15 @@ impl Import<'_> {
             Worked::AlreadyThere => return Ok(Done::AlreadyThere),
             Worked::New(incoming, stored) => (incoming, stored),
         };
-        // While it was hashed, somebody may have registered this name.
+        // While it was hashed, somebody may have registered this name, or verified this address.
         if users::find_by_username(conn, &incoming.username)?.is_some() {
-            return Ok(Done::Refused(Reason::Taken));
+            return Ok(Done::Refused(taken(&incoming, None)));
+        }
+        let held = incoming.email.clone().filter(|_| incoming.verified);
+        if let Some(email) = &held
+            && users::find_holder(conn, email)?.is_some()
+        {
+            return Ok(Done::Refused(Reason::EmailTaken));
         }
         let id = UserId(self.clock.new_id());
         let user = NewUser {
@@ -163,8 +169,20 @@ impl Import<'_> {
             on_trial: false,
         };
         users::insert_lookalike(conn, &user, now)?;
+        if let Some(email) = held {
+            users::set_held_email(conn, id, email.as_str(), now)?;
+        }
         audit_events::insert_imported(conn, self.clock.new_id(), id, &row.mark, now)?;
         Ok(Done::Imported)
+    }
+}
+
+/// Why a name is not free: it is another account's, or an earlier row's.
+fn taken(row: &Incoming, place: Option<Place>) -> Reason {
+    match (row.derived, place) {
+        (true, place) => Reason::DerivedTaken { name: row.username.typed().to_owned(), place },
+        (false, Some(place)) => Reason::Repeated(place),
+        (false, None) => Reason::Taken,
     }
 }
 
@@ -190,17 +208,18 @@ impl Report {
     }
 }
 
-/// What was brought in before this run, and which names this file had so far.
+/// What was brought in before this run, and which names and verified addresses this file had so far.
 #[derive(Default)]
 struct Known {
     marks: HashSet<String>,
     names: HashMap<String, Place>,
+    held: HashMap<String, Place>,
 }
 
 impl Known {
     fn load(conn: &mut Conn) -> Result<Self, Error> {
         let marks = audit_events::imported_marks(conn)?.into_iter().collect();
-        Ok(Self { marks, names: HashMap::new() })
+        Ok(Self { marks, ..Self::default() })
     }
 
     fn sort<'a>(
@@ -211,7 +230,7 @@ impl Known {
         rows.map(|row| self.sort_row(conn.as_deref_mut(), row)).collect()
     }
 
-    fn sort_row(&mut self, conn: Option<&mut Conn>, row: &Row) -> Result<Sorted, Error> {
+    fn sort_row(&mut self, mut conn: Option<&mut Conn>, row: &Row) -> Result<Sorted, Error> {
         let incoming = match &row.account {
             Ok(incoming) => incoming.clone(),
             Err(reason) => return Ok(Sorted::Refused(reason.clone())),
@@ -219,20 +238,32 @@ impl Known {
         // First, so that a repeated run says of each row what the first one said.
         let folded = incoming.username.folded();
         if let Some(place) = self.names.get(folded) {
-            return Ok(Sorted::Refused(Reason::Repeated(*place)));
+            return Ok(Sorted::Refused(taken(&incoming, Some(*place))));
         }
         self.names.insert(folded.to_owned(), row.place);
+        let held = incoming.email.as_ref().filter(|_| incoming.verified);
+        let repeated = held.and_then(|email| self.held.get(email.as_str()).copied());
+        if let (Some(email), None) = (held, repeated) {
+            self.held.insert(email.as_str().to_owned(), row.place);
+        }
         if self.marks.contains(&row.mark) {
             return Ok(Sorted::AlreadyThere);
         }
-        let met = match conn {
+        if let Some(place) = repeated {
+            return Ok(Sorted::Refused(Reason::EmailRepeated(place)));
+        }
+        let met = match conn.as_deref_mut() {
             Some(conn) => users::find_by_username(conn, &incoming.username)?,
             None => None,
         };
-        Ok(match met {
-            Some(user) => Sorted::Met(incoming, user.password_hash),
-            None => Sorted::New(incoming),
-        })
+        if let Some(user) = met {
+            return Ok(Sorted::Met(incoming, user.password_hash));
+        }
+        let is_held = match (conn, held) {
+            (Some(conn), Some(email)) => users::find_holder(conn, email)?.is_some(),
+            _ => false,
+        };
+        Ok(if is_held { Sorted::Refused(Reason::EmailTaken) } else { Sorted::New(incoming) })
     }
 }
 

@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use doorward::clock::Clock;
+use doorward::ownership::{self, Need};
 use doorward::private_files;
 
 use super::{Failure, Settings, operator, output};
@@ -27,8 +28,10 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
     let config = settings.load()?.config;
     operator::must_be_there(&config)?;
     let file = &arguments.file;
-    let refuse =
-        |error: &dyn std::fmt::Display| Failure::Running(format!("cannot write {}: {error}", file.display()));
+    let refuse = |error: &dyn std::fmt::Display| {
+        let why = ownership::explain(error, file, Need::Write);
+        Failure::Running(format!("cannot write {}: {why}", file.display()))
+    };
     if fs::symlink_metadata(file).is_ok() {
         return Err(refuse(&"it is there already"));
     }

@@ -9,7 +9,7 @@ use doorward::accounts::import::{Import, Refused, Report};
 use doorward::app;
 use doorward::auth::foreign::Foreign;
 use doorward::clock::Clock;
-use doorward::import::{self, Limits, Place, Source, SourceError};
+use doorward::import::{self, Field, Limits, Mapping, Place, Source, SourceError};
 use serde_json::{Value, json};
 
 use super::{Failure, Settings, output};
@@ -21,7 +21,9 @@ const EXAMPLES: &str = "\
 Examples:
   doorward import old.db --dry-run     Say what would happen, write nothing
   doorward import old.db               An SQLite file of an older system
-  doorward import people.csv           Columns: username, hash and, if there are addresses, email
+  doorward import people.csv           Columns: username, hash and, if there are addresses, email, email_verified
+  doorward import app.db --table user --column hash=pw --username-from-email
+                                       A table of other names, in which people are named by their address
   doorward import people.txt --format jsonl --json
                                        An object a line; what happened as JSON
 
@@ -36,6 +38,8 @@ pub struct Arguments {
     /// What FILE is [default: told from its content or its name]
     #[arg(long, value_enum)]
     format: Option<Format>,
+    #[command(flatten)]
+    mapping: MappingArguments,
     /// Rows that may be read; all are held in memory, about half a kilobyte each
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
     max_rows: u32,
@@ -45,6 +49,34 @@ pub struct Arguments {
     /// Prints what happened as one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// What an operator says of the file.
+#[derive(clap::Args)]
+struct MappingArguments {
+    /// The table of an SQLite database with the accounts
+    #[arg(long, value_name = "NAME")]
+    table: Option<String>,
+    /// Which column holds what, such as `--column username=login`: username, hash, email or `email_verified`
+    #[arg(long, value_name = "FIELD=COLUMN", value_parser = field_and_column)]
+    column: Vec<(Field, String)>,
+    /// Names an account by what stands before the @, where its name is an address or it has none
+    #[arg(long)]
+    username_from_email: bool,
+    /// Takes every address as verified, because the old system made sure of them
+    #[arg(long)]
+    verified: bool,
+}
+
+impl MappingArguments {
+    fn mapping(&self) -> Mapping {
+        Mapping {
+            table: self.table.clone(),
+            columns: self.column.clone(),
+            username_from_email: self.username_from_email,
+            verified: self.verified,
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -68,10 +100,18 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
     let config = settings.load()?.config;
     let limits = Limits { rows: arguments.max_rows.try_into().unwrap_or(usize::MAX), ..Limits::default() };
     let format = arguments.format.map(Into::into);
-    let Source { rows } = import::read(&arguments.file, format, limits).map_err(|error| match error {
+    let mapping = arguments.mapping.mapping();
+    let source = import::read(&arguments.file, format, limits, &mapping).map_err(|error| match error {
         SourceError::UnknownFormat(_) => Failure::Usage(error.to_string()),
         _ => Failure::running(error),
     })?;
+    let Source { rows, renamed, ignored, suspects } = source;
+    for (field, column) in &renamed {
+        eprintln!("column {} is read as {field}", shown(column));
+    }
+    if !ignored.is_empty() {
+        eprintln!("{}", ignored_line(&ignored, &suspects));
+    }
     let bar = output::progress_bar("{bar:40} {pos} of {len} rows, {eta} left");
     bar.set_length(rows.len() as u64);
     let import = Import {
@@ -96,7 +136,7 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
         eprintln!("{}", line(refused));
     }
     let text = if arguments.json {
-        format!("{}\n", json(&report, arguments.dry_run))
+        format!("{}\n", json(&report, &ignored, arguments.dry_run))
     } else {
         table(&report, arguments.dry_run)
     };
@@ -110,6 +150,26 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
         }
         some => Err(Failure::Running(format!("{some} of {} rows did not come in", report.read))),
     }
+}
+
+fn field_and_column(text: &str) -> Result<(Field, String), String> {
+    let (field, column) = text.split_once('=').ok_or("expected FIELD=COLUMN")?;
+    let known = Field::ALL.into_iter().find(|known| known.name() == field.trim());
+    let field = known.ok_or("FIELD is username, hash, email or email_verified")?;
+    match column.trim() {
+        "" => Err("COLUMN is empty".to_owned()),
+        column => Ok((field, column.to_owned())),
+    }
+}
+
+/// Which columns were not read, and what one of them may have been meant for.
+fn ignored_line(ignored: &[String], suspects: &[(Field, String)]) -> String {
+    let names: Vec<String> = ignored.iter().map(|column| shown(column)).collect();
+    let hints = suspects.iter().map(|(field, column)| {
+        let column = shown(column);
+        format!("; if {column} is the {field}, say --column {field}={column}")
+    });
+    format!("ignored columns: {}{}", names.join(", "), hints.collect::<String>())
 }
 
 fn line(Refused { place, name, reason }: &Refused) -> String {
@@ -157,7 +217,7 @@ fn table(report: &Report, dry_run: bool) -> String {
     format!("{table}\n")
 }
 
-fn json(report: &Report, dry_run: bool) -> Value {
+fn json(report: &Report, ignored: &[String], dry_run: bool) -> Value {
     let refused = report.refused.iter().map(|Refused { place, name, reason }| {
         let (key, number) = match place {
             Place::Row(number) => ("row", json!(number)),
@@ -170,6 +230,7 @@ fn json(report: &Report, dry_run: bool) -> Value {
         "read": report.read,
         "imported": report.imported,
         "already_there": report.already_there,
+        "ignored_columns": ignored.iter().map(|column| shown(column)).collect::<Vec<_>>(),
         "refused": refused.collect::<Vec<_>>(),
         "refused_by_reason": by_reason(report),
     })

@@ -87,6 +87,7 @@ impl Settings {
     /// can read.
     fn load(self) -> Result<Loaded, ConfigError> {
         let loaded = self.load_for_server()?;
+        warn(loaded.warnings.clone());
         warn(private_files::secure(&loaded.config));
         warn(private_files::check_settings(&loaded.settings));
         Ok(loaded)

@@ -13,10 +13,10 @@ use super::{Failure, Settings};
 
 pub fn run(settings: Settings) -> Result<(), Failure> {
     raise_open_files();
-    let Loaded { config, settings } = settings.load_for_server()?;
+    let Loaded { config, settings, warnings } = settings.load_for_server()?;
     config.check_for_serving().map_err(Failure::Usage)?;
     telemetry::init(&config.log).map_err(Failure::running)?;
-    for warning in private_files::check_settings(&settings) {
+    for warning in warnings.into_iter().chain(private_files::check_settings(&settings)) {
         tracing::warn!("{warning}");
     }
     actix::System::new().block_on(serve(config))

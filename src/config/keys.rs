@@ -1,5 +1,8 @@
 //! The one table of what can be set. docs/OPERATIONS.md shows it to people; a test keeps the two together.
 
+/// How the names of our variables begin.
+pub const PREFIX: &str = "DOORWARD_";
+
 /// What a key is worth when nobody sets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fallback {
@@ -29,6 +32,32 @@ pub struct Key {
     pub expected: &'static str,
     /// Its value may hold a password: nothing shows it unmasked.
     pub secret: bool,
+}
+
+impl Key {
+    /// Several values may be given, as a list of TOML or separated by commas.
+    #[must_use]
+    pub fn takes_list(&self) -> bool {
+        self.expected.contains("a list") || self.name.starts_with("limits.mail_")
+    }
+
+    /// The value is the path of a file or a directory, in which nothing is expanded.
+    #[must_use]
+    pub fn is_path(&self) -> bool {
+        matches!(self.name, "data_dir" | "tls.cert" | "tls.key")
+    }
+
+    /// An empty value means something: none.
+    #[must_use]
+    pub fn may_be_empty(&self) -> bool {
+        self.fallback == Fallback::Fixed("")
+    }
+}
+
+/// The variable of the environment that sets a key.
+#[must_use]
+pub fn variable(name: &str) -> String {
+    format!("{PREFIX}{}", name.to_ascii_uppercase().replace('.', "__"))
 }
 
 const fn key(name: &'static str, default: &'static str, expected: &'static str) -> Key {
@@ -174,11 +203,32 @@ pub fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }
 
+/// What other programs call some of ours.
+const OTHER_NAMES: &[(&str, &str)] = &[
+    ("port", "http.listen"),
+    ("host", "http.listen"),
+    ("bind", "http.listen"),
+    ("address", "http.listen"),
+    ("base_url", "public_url"),
+    ("root_url", "public_url"),
+    ("external_url", "public_url"),
+    ("db", "database.url"),
+    ("db_url", "database.url"),
+    ("dsn", "database.url"),
+    ("smtp_url", "mail.url"),
+    ("log", "log.level"),
+];
+
 /// The key that a misspelt one was probably meant to be, if one is near enough to be worth naming.
 #[must_use]
 pub fn nearest(name: &str) -> Option<&'static str> {
     // Who forgot the section, or used another, is helped by the last part alone.
     let last = name.rsplit('.').next().unwrap_or(name);
+    let plain = name.strip_prefix("http.").or_else(|| name.strip_prefix("server.")).unwrap_or(name);
+    let other = OTHER_NAMES.iter().find(|(other, _)| *other == plain);
+    if let Some((_, key)) = other {
+        return Some(key);
+    }
     let same_last =
         KEYS.iter().map(|key| key.name).find(|key| key.rsplit('.').next() == Some(last) && !last.is_empty());
     let (distance, key) = KEYS.iter().map(|key| (distance(name, key.name), key.name)).min()?;

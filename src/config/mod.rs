@@ -9,11 +9,17 @@ use url::{Host, Url};
 
 mod keys;
 mod mail;
+mod mistakes;
 mod parse;
 mod rate;
+mod reasons;
+mod service_links;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod value_files;
+#[cfg(test)]
+mod value_tests;
 
 pub use mail::{Encryption, Mail, MailUrl, SmtpServer, address_literal, domain_for_helo, with_a_labels};
 pub use rate::Rate;
@@ -55,6 +61,8 @@ pub struct Loaded {
     pub config: Config,
     /// Every key, in the order of the reference.
     pub settings: Vec<Setting>,
+    /// What an operator should know about where values come from, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// A key's value as it may be shown: secrets are masked.
@@ -71,8 +79,8 @@ impl Config {
     /// # Errors
     /// The first key that is unknown or out of its bounds, or a file that cannot be read.
     pub fn load(sources: Sources) -> Result<Loaded, ConfigError> {
-        let values = sources.merge()?;
-        Ok(Loaded { config: parse::config(&values)?, settings: parse::settings(&values) })
+        let (values, warnings) = sources.merge()?;
+        Ok(Loaded { config: parse::config(&values)?, settings: parse::settings(&values), warnings })
     }
 
     /// The defaults with these keys set: no file and no environment takes part. For tests and for

@@ -9,13 +9,13 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
-use super::keys::{self, KEYS};
-use super::mail;
-use super::sources::{ConfigError, Origin, Values};
+use super::keys::{self, KEYS, Key};
+use super::sources::{ConfigError, Origin, Value, Values};
 use super::{
     Cluster, Config, Connections, Database, Http, Limits, Log, LogFormat, Mail, MailLimits, Password, Rate,
     RedisUrl, SocketIo, Sockets, Tcp, Tls, Tokens, Usernames,
 };
+use super::{mail, mistakes, reasons};
 use crate::domain::{AllowedOrigin, ReservedNames, Username};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -34,10 +34,11 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             listen: values.parse("http.listen", from_str)?,
             workers: values.number("http.workers", 1..=512)?,
         },
-        public_url: values.parse("public_url", public_url)?,
-        data_dir: values.parse("data_dir", |text| (!text.trim().is_empty()).then(|| PathBuf::from(text)))?,
+        public_url: values
+            .parse_or_why("public_url", |text| public_url(text).ok_or_else(|| reasons::public_url(text)))?,
+        data_dir: values.parse("data_dir", |text| Some(PathBuf::from(text)))?,
         database: Database {
-            url: values.parse("database.url", from_str)?,
+            url: values.parse_or_why("database.url", str::parse)?,
             executors: values.number("database.executors", 1..=64)?,
         },
         password: Password {
@@ -57,7 +58,7 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             from: values.parse_or_why("mail.from", mail::from)?,
             helo_name: values.parse_or_why("mail.helo_name", mail::helo_name)?,
         },
-        tcp: values.parse("tcp.listen", |text| tcp(text, tls.is_some()))?,
+        tcp: values.parse_or_why("tcp.listen", |text| tcp(text, tls.is_some()))?,
         tls,
         socketio: values.parse("socketio.path", |text| match text {
             "off" => Some(SocketIo { path: None, ping_timeout }),
@@ -72,8 +73,10 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             max_per_address: values.number("sockets.max_per_address", 1..=10_000_000)?,
             max_waiting_per_address: values.number("sockets.max_waiting_per_address", 1..=1_000_000)?,
             max_open: values.number("sockets.max_open", 1..=10_000_000)?,
-            allowed_origins: allowed_origins(values)?,
-            trusted_proxies: values.parse("sockets.trusted_proxies", |text| list(text, network))?,
+            allowed_origins: values.parse_or_why("sockets.allowed_origins", allowed_origins)?,
+            trusted_proxies: values.parse_or_why("sockets.trusted_proxies", |text| {
+                list(text, network).ok_or_else(|| reasons::networks(text))
+            })?,
         },
         mail_limits: MailLimits {
             recipient: values.parse("limits.mail_recipient", Rate::parse_list)?,
@@ -105,9 +108,9 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
         },
         limits: limits(values)?,
         cluster: Cluster {
-            redis_url: values.parse("cluster.redis_url", |text| match text {
-                "off" => Some(None),
-                _ => redis_url(text).map(Some),
+            redis_url: values.parse_or_why("cluster.redis_url", |text| match text {
+                "off" => Ok(None),
+                _ => redis_url(text).map(Some).ok_or_else(|| reasons::redis_url(text)),
             })?,
             prefix: values.parse("cluster.prefix", prefix)?,
         },
@@ -192,17 +195,30 @@ impl Parse for Values {
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<T, ConfigError> {
         // A key that the table lacks would be a slip in this file: every test that loads finds it.
-        let (text, origin) = match self.get(key) {
-            Some(value) => (value.text.as_str(), value.origin.clone()),
-            None => ("", Origin::Default),
+        let (Some(value), Some(entry)) = (self.get(key), keys::find(key)) else {
+            return Err(ConfigError::Unknown { key: key.to_owned(), origin: Origin::Default, hint: None });
         };
-        parse(text).map_err(|why| ConfigError::Invalid {
-            key,
-            value: shown(key, text),
-            origin,
-            why: Some(why).filter(|why| !why.is_empty()),
-            expected: keys::find(key).map_or("another value", |key| key.expected),
+        parse(&value.text).map_err(|why| {
+            let guess = || reasons::guess(entry, &value.text, |candidate| parse(candidate).is_ok());
+            invalid(entry, value, if why.is_empty() { guess() } else { Some(why) })
         })
+    }
+}
+
+/// The error about a value: it shows the value unless that may hold a secret.
+pub(super) fn invalid(key: &Key, value: &Value, why: Option<String>) -> ConfigError {
+    let shown = match &value.origin {
+        Origin::ValueFile { .. } => "what its file holds".to_owned(),
+        _ if value.text.contains("-----BEGIN") => "a PEM text".to_owned(),
+        _ if !mistakes::may_show(key, &value.text) => masked(&value.text),
+        _ => shown(key.name, &value.text),
+    };
+    ConfigError::Invalid {
+        key: key.name,
+        value: shown,
+        origin: value.origin.clone(),
+        why: why.map(Into::into),
+        expected: key.expected,
     }
 }
 
@@ -228,7 +244,8 @@ fn masked(text: &str) -> String {
             if [Some(url.path()), url.query(), url.fragment()]
                 .into_iter()
                 .flatten()
-                .any(|part| part.contains('@')) =>
+                .any(|part| part.contains('@'))
+                || url.query().is_some_and(|query| !is_of_pairs(query)) =>
         {
             "***".to_owned()
         }
@@ -257,6 +274,11 @@ fn masked(text: &str) -> String {
     }
 }
 
+/// Whether a query is one of names and values.
+fn is_of_pairs(query: &str) -> bool {
+    query.split('&').all(|pair| pair.split_once('=').is_some_and(|(name, _)| !name.contains(['/', '%'])))
+}
+
 fn from_str<T: FromStr>(text: &str) -> Option<T> {
     text.trim().parse().ok()
 }
@@ -279,9 +301,10 @@ fn audience(text: &str) -> Option<String> {
 }
 
 fn redis_url(text: &str) -> Option<RedisUrl> {
-    let scheme = text.split_once("://")?.0;
+    let (scheme, rest) = text.split_once("://")?;
+    let hides_password = Url::parse(text).is_ok_and(|url| reasons::hides_password(&url, rest));
     // What the client would refuse later is refused here.
-    let good = matches!(scheme, "redis" | "rediss") && redis::Client::open(text).is_ok();
+    let good = matches!(scheme, "redis" | "rediss") && !hides_password && redis::Client::open(text).is_ok();
     good.then(|| RedisUrl(text.to_owned()))
 }
 
@@ -291,24 +314,28 @@ fn prefix(text: &str) -> Option<String> {
 }
 
 /// Passwords are typed there: in the clear they stay on this machine.
-fn tcp(text: &str, encrypted: bool) -> Option<Tcp> {
+fn tcp(text: &str, encrypted: bool) -> Result<Tcp, String> {
     if text == "off" {
-        return Some(Tcp { listen: None });
+        return Ok(Tcp { listen: None });
     }
-    let address = from_str::<SocketAddr>(text).filter(|address| encrypted || address.ip().is_loopback())?;
-    Some(Tcp { listen: Some(address) })
+    let address = from_str::<SocketAddr>(text).ok_or_else(String::new)?;
+    if !encrypted && !address.ip().is_loopback() {
+        return Err("passwords are typed there, and this address is not of this machine alone".to_owned());
+    }
+    Ok(Tcp { listen: Some(address) })
 }
 
 fn tls(values: &Values) -> Result<Option<Tls>, ConfigError> {
     let path = |text: &str| Some((!text.is_empty()).then(|| PathBuf::from(text)));
     let cert = values.parse("tls.cert", path)?;
     let key = values.parse("tls.key", path)?;
+    let alone = |set: &str| Err::<Option<Tls>, String>(format!("{set} is set, and one needs the other"));
     match (cert, key) {
         (None, None) => Ok(None),
         (Some(cert), Some(key)) => Ok(Some(Tls { cert, key })),
         // One alone: the error names the one that is missing.
-        (None, Some(_)) => values.parse("tls.cert", |_| None),
-        (Some(_), None) => values.parse("tls.key", |_| None),
+        (None, Some(_)) => values.parse_or_why("tls.cert", |_| alone("tls.key")),
+        (Some(_), None) => values.parse_or_why("tls.key", |_| alone("tls.cert")),
     }
 }
 
@@ -317,16 +344,10 @@ fn list<T>(text: &str, item: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
 }
 
 /// A list whose first wrong item is named, with what to write instead.
-fn allowed_origins(values: &Values) -> Result<Vec<AllowedOrigin>, ConfigError> {
-    const KEY: &str = "sockets.allowed_origins";
-    let items = values.parse(KEY, |text| list(text, |item| Some(item.to_owned())))?;
-    let refused = |item: &str, reason| ConfigError::Refused {
-        key: KEY,
-        value: shown(KEY, item),
-        origin: values.get(KEY).map_or(Origin::Default, |value| value.origin.clone()),
-        reason,
-    };
-    items.iter().map(|item| AllowedOrigin::parse(item).map_err(|reason| refused(item, reason))).collect()
+fn allowed_origins(text: &str) -> Result<Vec<AllowedOrigin>, String> {
+    let items: Vec<_> = text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
+    let named = |item: &str, why: String| if items.len() > 1 { format!("{item}: {why}") } else { why };
+    items.iter().map(|item| AllowedOrigin::parse(item).map_err(|why| named(item, why))).collect()
 }
 
 fn network(text: &str) -> Option<IpNet> {

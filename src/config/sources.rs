@@ -5,15 +5,17 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::keys::{self, Fallback, KEYS, Key};
+use super::keys::{self, Fallback, KEYS, Key, PREFIX};
+use super::service_links::{self, Variables};
+use super::{mistakes, parse, value_files};
 use crate::domain::without_bom;
+use crate::ownership::{self, Need};
 
 /// Open files that are not sockets' to take: database, mail, and requests over HTTP.
 const RESERVED_FILES: u64 = 256;
 
 /// Read from the working directory if it is there and no other file was named.
 const DEFAULT_FILE: &str = "doorward.toml";
-const PREFIX: &str = "DOORWARD_";
 
 /// Who set a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +25,12 @@ pub enum Origin {
     /// The variable's name.
     Environment(String),
     CommandLine,
+    /// A file with nothing else in it, which another source names.
+    ValueFile {
+        path: Box<Path>,
+        /// As that source writes it: a variable, or a key with `_file` behind it.
+        named_by: Box<str>,
+    },
 }
 
 impl fmt::Display for Origin {
@@ -32,6 +40,7 @@ impl fmt::Display for Origin {
             Self::File(path) => write!(f, "file {}", path.display()),
             Self::Environment(name) => write!(f, "environment {name}"),
             Self::CommandLine => f.write_str("command line"),
+            Self::ValueFile { path, named_by } => write!(f, "file {}, named by {named_by}", path.display()),
         }
     }
 }
@@ -50,19 +59,27 @@ pub struct Sources {
 /// what is expected.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("cannot read the configuration {}: {source}", path.display())]
-    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("cannot read the configuration {}: {why}", path.display())]
+    Unreadable { path: PathBuf, why: String },
     #[error("the configuration {} is not TOML, line {line}: {message}", path.display())]
     Syntax { path: PathBuf, line: usize, message: String },
-    #[error("unknown key {key} ({origin}){}", .nearest.map(|key| format!("; did you mean {key}?")).unwrap_or_default())]
-    Unknown { key: String, origin: Origin, nearest: Option<&'static str> },
+    #[error("unknown key {key} ({origin}){}", .hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default())]
+    Unknown { key: String, origin: Origin, hint: Option<String> },
     #[error(
         "{key} cannot be {value} ({origin}){}; expected {expected}",
         .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default()
     )]
-    Invalid { key: &'static str, value: String, origin: Origin, why: Option<String>, expected: &'static str },
-    #[error("{key} cannot be {value} ({origin}): {reason}")]
-    Refused { key: &'static str, value: String, origin: Origin, reason: String },
+    Invalid {
+        key: &'static str,
+        value: String,
+        origin: Origin,
+        why: Option<Box<str>>,
+        expected: &'static str,
+    },
+    #[error("{key} cannot be read from its file ({origin}): {why}")]
+    ValueFile { key: &'static str, origin: Origin, why: String },
+    #[error("{key} is set twice, by {first} and by {second}: leave one of them out")]
+    Twice { key: &'static str, first: String, second: String },
     #[error("the variable {0} is not UTF-8")]
     NotUtf8(String),
 }
@@ -84,65 +101,146 @@ impl Sources {
         Self { file, environment: std::env::vars_os().collect(), flags }
     }
 
-    pub(super) fn merge(self) -> Result<Values, ConfigError> {
+    /// Every key's value, and what an operator should know.
+    pub(super) fn merge(self) -> Result<(Values, Vec<String>), ConfigError> {
         let mut values = Values::new();
         match self.file {
             Some(path) => read_file(&path, &mut values)?,
-            None if Path::new(DEFAULT_FILE).exists() => read_file(Path::new(DEFAULT_FILE), &mut values)?,
+            None if is_there(Path::new(DEFAULT_FILE))? => read_file(Path::new(DEFAULT_FILE), &mut values)?,
             None => {}
         }
-        read_environment(self.environment, &mut values)?;
-        values.extend(of_flags(self.flags.into_iter())?);
+        let links = read_environment(self.environment, &mut values)?;
+        set_flags(self.flags.into_iter(), &mut values)?;
         fill_defaults(&mut values);
-        Ok(values)
+        Ok((values, service_links::warning(&links).into_iter().collect()))
     }
 }
 
 pub(super) fn of_pairs(pairs: impl Iterator<Item = (String, String)>) -> Result<Values, ConfigError> {
-    let mut values = of_flags(pairs)?;
+    let mut values = Values::new();
+    set_flags(pairs, &mut values)?;
     fill_defaults(&mut values);
     Ok(values)
 }
 
-fn of_flags(flags: impl Iterator<Item = (String, String)>) -> Result<Values, ConfigError> {
-    let mut values = Values::new();
-    for (key, text) in flags {
-        set(&mut values, &key, text, Origin::CommandLine)?;
-    }
-    Ok(values)
+/// One of the sources: what it sets wins over the sources before it, and it sets no key in two ways.
+struct Layer<'a> {
+    values: &'a mut Values,
+    /// By what each key was set.
+    named: BTreeMap<&'static str, String>,
 }
 
-fn set(values: &mut Values, name: &str, text: String, origin: Origin) -> Result<(), ConfigError> {
-    let Some(Key { name, .. }) = keys::find(name) else { return Err(unknown(name, origin)) };
-    values.insert(name, Value { text, origin });
+impl<'a> Layer<'a> {
+    fn over(values: &'a mut Values) -> Self {
+        Self { values, named: BTreeMap::new() }
+    }
+
+    /// `written` is the name as this source has it.
+    fn set(&mut self, name: &str, written: &str, text: String, origin: Origin) -> Result<(), ConfigError> {
+        if let Some(key) = keys::find(name) {
+            return self.insert(key, written, Value { text, origin });
+        }
+        let Some(key) = name.strip_suffix(value_files::ENDING).and_then(keys::find) else {
+            return Err(unknown(name, origin));
+        };
+        match value_of_file(key, &text, &origin) {
+            Ok(value) => {
+                let origin = Origin::ValueFile { path: Path::new(&text).into(), named_by: written.into() };
+                self.insert(key, written, Value { text: value, origin })
+            }
+            Err(why) => Err(ConfigError::ValueFile { key: key.name, origin, why }),
+        }
+    }
+
+    fn insert(&mut self, key: &'static Key, written: &str, value: Value) -> Result<(), ConfigError> {
+        if let Some(first) = self.named.insert(key.name, written.to_owned()).filter(|first| first != written)
+        {
+            return Err(ConfigError::Twice { key: key.name, first, second: written.to_owned() });
+        }
+        if let Some(why) = mistakes::find(key, &value.text, &value.origin) {
+            return Err(parse::invalid(key, &value, Some(why)));
+        }
+        self.values.insert(key.name, value);
+        Ok(())
+    }
+}
+
+/// Reads the file that another source names.
+fn value_of_file(key: &Key, path: &str, origin: &Origin) -> Result<String, String> {
+    if path.is_empty() {
+        return Err("no file is named".to_owned());
+    }
+    if path.contains("://") {
+        return Err(format!("that is no path of a file; the value itself belongs to {}", key.name));
+    }
+    // A path is no secret, and may be a mistake like any value.
+    if let Some(why) = mistakes::find_in(&Key { secret: false, ..*key }, path, origin) {
+        return Err(format!("as the path of a file, {why}"));
+    }
+    value_files::read(Path::new(path)).map_err(|why| format!("{path}: {why}"))
+}
+
+fn set_flags(flags: impl Iterator<Item = (String, String)>, values: &mut Values) -> Result<(), ConfigError> {
+    let mut layer = Layer::over(values);
+    for (key, text) in flags {
+        layer.set(&key, &key, text, Origin::CommandLine)?;
+    }
     Ok(())
+}
+
+/// Whether a file is there. One in a directory that is closed to us may be.
+fn is_there(path: &Path) -> Result<bool, ConfigError> {
+    path.try_exists().map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> ConfigError {
+    ConfigError::Unreadable { path: path.to_owned(), why: ownership::explain(error, path, Need::Read) }
 }
 
 fn unknown(name: &str, origin: Origin) -> ConfigError {
     // Whatever a file or the environment holds, an error stays one line of modest length.
     let key = name.chars().filter(|c| !c.is_control()).take(80).collect();
-    ConfigError::Unknown { key, origin, nearest: keys::nearest(name) }
+    let section = format!("{name}.");
+    let in_section: Vec<&str> =
+        KEYS.iter().map(|key| key.name).filter(|name| name.starts_with(&section)).take(3).collect();
+    let hint = match (keys::find(name), in_section.as_slice(), keys::nearest(name)) {
+        (Some(_), _, _) => Some("it is a key and no section".to_owned()),
+        (_, [_, ..], _) => Some(format!("it is a section, with keys such as {}", in_section.join(", "))),
+        (_, _, Some(near)) => Some(match &origin {
+            Origin::Environment(_) => {
+                format!("did you mean {near}? Its variable is {}", keys::variable(near))
+            }
+            _ => format!("did you mean {near}?"),
+        }),
+        _ => None,
+    };
+    ConfigError::Unknown { key, origin, hint }
 }
 
-fn read_environment(variables: Vec<(OsString, OsString)>, values: &mut Values) -> Result<(), ConfigError> {
+/// Answers which variables were left out, because they are links to services.
+fn read_environment(
+    variables: Vec<(OsString, OsString)>,
+    values: &mut Values,
+) -> Result<Vec<String>, ConfigError> {
     // Sorted, so that of two mistakes the same one is named each time.
-    let mut ours: Vec<_> = variables
-        .into_iter()
-        .filter_map(|(name, text)| Some((name.to_str()?.strip_prefix(PREFIX)?.to_owned(), text)))
-        .collect();
-    ours.sort();
-    for (name, text) in ours {
-        let variable = format!("{PREFIX}{name}");
-        let Ok(text) = text.into_string() else { return Err(ConfigError::NotUtf8(variable)) };
-        let key = name.to_ascii_lowercase().replace("__", ".");
-        set(values, &key, text, Origin::Environment(variable))?;
+    let mut ours = Variables::new();
+    for (name, text) in variables {
+        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+        let Ok(text) = text.into_string() else { return Err(ConfigError::NotUtf8(name.to_owned())) };
+        ours.insert(name.to_owned(), text);
     }
-    Ok(())
+    let (links, ours): (Vec<_>, Vec<_>) =
+        ours.iter().partition(|(name, _)| service_links::is_link(&ours, name));
+    let mut layer = Layer::over(values);
+    for (name, text) in ours {
+        let key = name.strip_prefix(PREFIX).unwrap_or(name).to_ascii_lowercase().replace("__", ".");
+        layer.set(&key, name, text.clone(), Origin::Environment(name.clone()))?;
+    }
+    Ok(links.into_iter().map(|(name, _)| name.clone()).collect())
 }
 
 fn read_file(path: &Path, values: &mut Values) -> Result<(), ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
     let text = without_bom(&text);
     let table: toml::Table = toml::from_str(text).map_err(|error| {
         // Its own `Display` shows the line, which may hold a password.
@@ -150,14 +248,14 @@ fn read_file(path: &Path, values: &mut Values) -> Result<(), ConfigError> {
         let message = error.message().lines().next().unwrap_or_default().to_owned();
         ConfigError::Syntax { path: path.to_owned(), line: before.matches('\n').count() + 1, message }
     })?;
-    flatten("", table, &Origin::File(path.to_owned()), values)
+    flatten("", table, &Origin::File(path.to_owned()), &mut Layer::over(values))
 }
 
 fn flatten(
     prefix: &str,
     table: toml::Table,
     origin: &Origin,
-    values: &mut Values,
+    layer: &mut Layer<'_>,
 ) -> Result<(), ConfigError> {
     for (name, value) in table {
         let name = format!("{prefix}{name}");
@@ -167,39 +265,46 @@ fn flatten(
                 if !KEYS.iter().any(|key| key.name.starts_with(&section)) {
                     return Err(unknown(&name, origin.clone()));
                 }
-                flatten(&section, table, origin, values)?;
+                flatten(&section, table, origin, layer)?;
                 continue;
             }
-            toml::Value::Array(items) => match join(&items) {
-                Some(text) => text,
-                None => return Err(not_a_list(&name, origin.clone())),
-            },
+            toml::Value::Array(items) => joined(&name, &items, origin)?,
             toml::Value::String(text) => text,
             other => other.to_string(),
         };
-        set(values, &name, text, origin.clone())?;
+        layer.set(&name, &name, text, origin.clone())?;
     }
     Ok(())
 }
 
 /// A list in the form in which the environment gives one.
-fn join(items: &[toml::Value]) -> Option<String> {
-    let texts: Option<Vec<&str>> =
-        items.iter().map(|item| item.as_str().filter(|text| !text.contains(','))).collect();
-    Some(texts?.join(","))
-}
-
-fn not_a_list(name: &str, origin: Origin) -> ConfigError {
-    match keys::find(name) {
-        None => unknown(name, origin),
-        Some(key) => ConfigError::Invalid {
-            key: key.name,
-            value: "a list of other things than texts".to_owned(),
-            origin,
-            why: None,
-            expected: key.expected,
-        },
+fn joined(name: &str, items: &[toml::Value], origin: &Origin) -> Result<String, ConfigError> {
+    let Some(key) = keys::find(name) else { return Err(unknown(name, origin.clone())) };
+    let refused = |value: &str, why: Option<String>| ConfigError::Invalid {
+        key: key.name,
+        value: value.to_owned(),
+        origin: origin.clone(),
+        why: why.map(Into::into),
+        expected: key.expected,
+    };
+    if !key.takes_list() {
+        return Err(refused("a list", Some("it takes one value".to_owned())));
     }
+    let mut texts = Vec::new();
+    for item in items {
+        let text = item.as_str().ok_or_else(|| refused("a list of other things than texts", None))?;
+        let why = if text.contains(',') {
+            Some("each value of the list stands in quotes of its own".to_owned())
+        } else {
+            mistakes::find_in(key, text, origin)
+        };
+        if why.is_some() {
+            let value = Value { text: text.to_owned(), origin: origin.clone() };
+            return Err(parse::invalid(key, &value, why));
+        }
+        texts.push(text);
+    }
+    Ok(texts.join(","))
 }
 
 fn fill_defaults(values: &mut Values) {

@@ -98,7 +98,8 @@ fn an_error_names_key_value_origin_and_what_is_expected() {
     );
     assert_eq!(
         error("", &[("DOORWARD_LISTEN", "x")], &[]),
-        "unknown key listen (environment DOORWARD_LISTEN); did you mean http.listen?"
+        "unknown key listen (environment DOORWARD_LISTEN); did you mean http.listen? Its variable is \
+         DOORWARD_HTTP__LISTEN"
     );
     assert_eq!(
         error("", &[], &[("sockets.allowed_origins", "null, https://a.example/x")]),

@@ -16,7 +16,7 @@ use diesel::result::{DatabaseErrorKind, Error};
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
-use super::{Conn, DatabaseUrl};
+use super::{Conn, DatabaseUrl, pooler};
 use crate::auth::secret;
 
 /// Bytes that are held for sign-outs: a few thousand of them, one of which takes 10 to 20 kB of the write-ahead log until
@@ -233,12 +233,17 @@ struct Listener(Fault);
 
 impl Instrumentation for Listener {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
-        if let InstrumentationEvent::FinishQuery {
+        let InstrumentationEvent::FinishQuery {
             error: Some(Error::DatabaseError(kind, information)), ..
         } = event
-            && is_fault(*kind, information.message())
-        {
-            *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(information.message().to_owned());
+        else {
+            return;
+        };
+        let message = information.message();
+        if is_fault(*kind, message) {
+            *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(message.to_owned());
+        } else if pooler::is_symptom(message) {
+            pooler::report(message);
         }
     }
 }

@@ -26,20 +26,33 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("target_session_attrs", "read-write"),
 ];
 
+/// How to write what means something else in a URL.
+const ADVICE: &str = "in a password, write % as %25, / as %2F, ? as %3F, # as %23, @ as %40 and : as %3A";
+
 impl std::str::FromStr for DatabaseUrl {
     type Err = String;
 
+    /// The error says why, and holds nothing of the URL: any part of it may be one of the password.
     fn from_str(url: &str) -> Result<Self, Self::Err> {
         match url.split_once(':') {
-            Some(("sqlite", path)) if !path.is_empty() => {
-                Ok(Self::Sqlite(path.strip_prefix("//").unwrap_or(path).to_owned()))
+            Some(("sqlite", path)) if path.trim_start_matches('/').is_empty() => {
+                Err("sqlite: needs a path behind it".to_owned())
             }
+            Some(("sqlite", path)) => Ok(Self::Sqlite(path.strip_prefix("//").unwrap_or(path).to_owned())),
             Some(("postgres" | "postgresql", rest)) => {
-                Parts::of(rest).ok_or("expected postgres://USER:PASSWORD@HOST:PORT/DATABASE")?.check()?;
                 check_percents(rest)?;
+                Parts::of(rest)?.check()?;
                 Ok(Self::Postgres(url.to_owned()))
             }
-            _ => Err("expected sqlite:PATH or postgres://...".to_owned()),
+            Some(("jdbc", _)) => Err("a URL of JDBC begins with jdbc:, which is to be left out".to_owned()),
+            Some((scheme, _)) if scheme.starts_with("postgres") => {
+                Err("the scheme is postgres:// and nothing more".to_owned())
+            }
+            _ if url.starts_with(['/', '.']) => Err("sqlite: is missing before the path".to_owned()),
+            _ if url.contains("host=") || url.contains("dbname=") => {
+                Err("words and = are another form of libpq: write a URL".to_owned())
+            }
+            _ => Err("it begins neither with sqlite: nor with postgres://".to_owned()),
         }
     }
 }
@@ -53,12 +66,12 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn of(rest: &'a str) -> Option<Self> {
-        let rest = rest.strip_prefix("//")?;
+    fn of(rest: &'a str) -> Result<Self, String> {
+        let rest = rest.strip_prefix("//").ok_or("postgres: needs // behind it")?;
         // libpq looks for the `@` first, and would take this for a part of the password.
         let head = rest.split('/').next().unwrap_or(rest);
         if head.find('?').is_some_and(|at| head[at..].contains('@')) {
-            return None;
+            return Err(format!("a ? stands before the @ ({ADVICE})"));
         }
         let (rest, query) = match rest.split_once('?') {
             Some((rest, query)) => (rest, Some(query)),
@@ -69,11 +82,21 @@ impl<'a> Parts<'a> {
             Some((user, hosts)) => (Some(user), hosts),
             None => (None, authority),
         };
-        Some(Self { user, hosts, path, query })
+        Ok(Self { user, hosts, path, query })
     }
 
-    /// libpq would say what it cannot read of a password with a `/` in it.
+    /// libpq would say what it cannot read of a password with one of these in it, or look it up as a host's name.
     fn check(&self) -> Result<(), String> {
+        if self.user.is_some_and(|user| user.contains('@')) {
+            return Err(format!("there is more than one @ ({ADVICE})"));
+        }
+        let query_begins_in_password = || {
+            let query = self.query.unwrap_or_default();
+            query.split('&').next().is_some_and(|first| first.contains('@') && !first.contains('='))
+        };
+        if self.user.is_none() && (self.path.contains('@') || query_begins_in_password()) {
+            return Err(format!("the @ is not where the user ends ({ADVICE})"));
+        }
         for host in self.hosts.split(',') {
             let port = match host.rsplit_once(']') {
                 Some((_, port)) => port,
@@ -81,8 +104,7 @@ impl<'a> Parts<'a> {
             };
             if !port.is_empty() && port.strip_prefix(':').and_then(|port| port.parse::<u16>().ok()).is_none()
             {
-                let advice = "in a password, write / as %2F, ? as %3F, # as %23, @ as %40 and : as %3A";
-                return Err(format!("a port is no number ({advice})"));
+                return Err(format!("a port is no number ({ADVICE})"));
             }
         }
         Ok(())
@@ -94,7 +116,7 @@ fn check_percents(rest: &str) -> Result<(), String> {
     for part in rest.split('%').skip(1) {
         let is_code = part.len() >= 2 && part.bytes().take(2).all(|digit| digit.is_ascii_hexdigit());
         if !is_code || part.starts_with("00") {
-            return Err("a % begins no character's code (in a password, write % as %25)".to_owned());
+            return Err(format!("a % begins no character's code ({ADVICE})"));
         }
     }
     Ok(())
@@ -139,7 +161,7 @@ impl fmt::Display for DatabaseUrl {
             Self::Postgres(url) => url,
         };
         let Some((scheme, parts)) =
-            url.split_once(':').and_then(|(scheme, rest)| Some((scheme, Parts::of(rest)?)))
+            url.split_once(':').and_then(|(scheme, rest)| Some((scheme, Parts::of(rest).ok()?)))
         else {
             return f.write_str("postgres://...");
         };
@@ -180,9 +202,10 @@ mod tests {
         for (url, shown) in [
             ("postgres://ann:s3cret@db:5432/doorward", "postgres://ann:***@db:5432/doorward"),
             (
-                "postgresql://ann:s3@cret@a,b:1/d?sslmode=require",
+                "postgresql://ann:s3%40cret@a,b:1/d?sslmode=require",
                 "postgresql://ann:***@a,b:1/d?sslmode=require",
             ),
+            ("postgres://ann:s3#cret@db/d", "postgres://ann:***@db/d"),
             ("postgres://db/d?user=ann&password=s3cret&x=1", "postgres://db/d?user=ann&password=***&x=1"),
             ("postgres://ann@[::1]:5432/d?sslpassword=s3cret", "postgres://ann@[::1]:5432/d?sslpassword=***"),
             ("postgres:///d?host=/run/postgresql", "postgres:///d?host=/run/postgresql"),
@@ -191,16 +214,28 @@ mod tests {
             assert_eq!(parsed.to_string(), shown);
             assert_eq!(format!("{parsed:?}"), shown);
         }
-        for wrong in [
-            "postgres://ann:s3%cret@db/d",
-            "postgres://ann:s3cret%@db/d",
-            "postgres://ann:s3/cret@db/d",
-            "postgres://ann:123?s3cret@db/d",
-            "postgres:s3cret",
-            "mysql://ann:s3cret@db",
-            "s3cret",
+        for (wrong, why) in [
+            ("postgres://ann:s3%cret@db/d", "% as %25"),
+            ("postgres://ann:s3cret%@db/d", "% as %25"),
+            ("postgres://ann:%s3cret@db/d", "% as %25"),
+            ("postgres://ann:s3/cret@db/d", "/ as %2F"),
+            ("postgres://ann:12/s3cret@db/d", "/ as %2F"),
+            ("postgres://ann:123?s3cret@db/d", "? as %3F"),
+            ("postgres://ann:123?s3/cret@db/d", "? as %3F"),
+            ("postgres://ann:s3@cret@db/d", "@ as %40"),
+            ("postgres://ann@corp:s3cret@db/d", "@ as %40"),
+            ("postgres:s3cret", "needs //"),
+            ("postgresql+psycopg2://ann:s3cret@db", "postgres:// and nothing more"),
+            ("jdbc:postgresql://db/d?user=ann&password=s3cret", "begins with jdbc:"),
+            ("host=db password=s3cret", "write a URL"),
+            ("mysql://ann:s3cret@db", "neither with sqlite: nor"),
+            ("s3cret", "neither with sqlite: nor"),
+            ("/s3cret.db", "sqlite: is missing"),
+            ("sqlite:", "needs a path"),
+            ("sqlite://", "needs a path"),
         ] {
             let error = wrong.parse::<DatabaseUrl>().unwrap_err();
+            assert!(error.contains(why), "{wrong}: {error}");
             assert!(!error.contains("cret"), "{error}");
         }
     }

@@ -1,73 +1,118 @@
-//! CSV with a header (RFC 4180), columns in any order and further ones ignored.
+//! CSV with a header (RFC 4180), columns in any order. Commas separate fields, or semicolons, tabs or bars.
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::{Fields, Limits, MAX_LINE, Origin, Place, Row, shortened};
+use super::columns::{Columns, Mapping};
+use super::{Fields, Limits, MAX_LINE, Origin, Place, Table, shortened};
+
+/// What may separate fields.
+const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// Rows, or what is wrong with the header. What the header says is not repeated: a file without one has
 /// somebody's hash there.
-pub(super) fn read(bytes: &[u8], origin: Origin<'_>, limits: Limits) -> Result<Vec<Row>, String> {
-    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
-    let mut reader = ReaderBuilder::new().flexible(true).from_reader(bytes);
-    let header = reader.byte_headers().map_err(|_| "cannot be read as CSV".to_owned())?.clone();
-    let column = |name: &str| {
-        header.iter().position(|column| column.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
-    };
-    let hash = column("hash").or_else(|| column("password_hash"));
-    let (Some(username), Some(hash)) = (column("username"), hash) else {
-        return Err(
-            "needs a first line that names its columns: username, hash (or password_hash) and, if there are \
-             addresses, email"
-                .to_owned(),
-        );
-    };
-    let email = column("email");
+pub(super) fn read(
+    bytes: &[u8],
+    origin: Origin<'_>,
+    limits: Limits,
+    mapping: &Mapping,
+) -> Result<Table, String> {
+    let Header { separator, begins_at, width, columns } = header(bytes, mapping)?;
+    let (username, hash) = (columns.username, columns.hash);
+    let (email, verified) = (columns.email, columns.verified);
+    let mut reader =
+        ReaderBuilder::new().flexible(true).delimiter(separator).from_reader(&bytes[begins_at..]);
+    reader.byte_headers().map_err(|_| "cannot be read as CSV".to_owned())?;
 
     let mut rows = Vec::new();
     let mut record = ByteRecord::new();
     let mut lines = Lines { bytes, at: 0, line: 1 };
+    let offset = |position: &csv::Position| begins_at + offset(position);
     loop {
         let begin = offset(reader.position());
         let more = reader.read_byte_record(&mut record);
         let line = lines.of_record_at(begin);
         let place = Place::Line(line);
         match more {
-            Ok(false) => return Ok(rows),
+            Ok(false) => return Ok(Table { rows, columns }),
             _ if rows.len() == limits.rows => return Err(limits.too_many_rows()),
             Ok(true) => {}
             Err(_) => {
                 rows.push(origin.malformed(place, "The line cannot be read as CSV."));
-                return Ok(rows);
+                return Ok(Table { rows, columns });
             }
         }
         let field = |index: usize| record.get(index).unwrap_or_default();
-        let wanted = [Some(username), Some(hash), email];
+        let optional = |index: Option<usize>| shortened(index.map(field).unwrap_or_default()).to_vec();
+        let wanted = [username, hash, email, verified];
         // A quote that is not closed swallows the lines below it; only notes and the like have several lines.
         let end = offset(reader.position());
-        let of_ours = wanted.into_iter().flatten().any(|index| field(index).contains(&b'\n'));
-        let of_others = record.iter().any(|field| field.contains(&b'\n'));
-        if of_ours || of_others && !is_quoted_well(bytes.get(lines.at..end).unwrap_or_default()) {
+        let is_broken = |field: &[u8]| field.iter().any(|byte| matches!(byte, b'\n' | b'\r'));
+        let of_ours = wanted.into_iter().flatten().any(|index| is_broken(field(index)));
+        let of_others = record.iter().any(is_broken);
+        let whole = bytes.get(lines.at..end).unwrap_or_default();
+        if of_ours || of_others && !is_quoted_well(whole, separator) {
             let last = lines.of_end_at(end);
             let why = format!("A field goes on over lines {line} to {last}: a quote may not be closed.");
             rows.push(origin.malformed(place, why));
         } else if record.as_slice().len() > MAX_LINE {
             rows.push(origin.malformed(place, format!("The line has more than {MAX_LINE} bytes.")));
-        } else if record.len() != header.len() {
-            let why = format!("The line has {} fields, the header has {}.", record.len(), header.len());
+        } else if record.len() != width {
+            let why = format!("The line has {} fields, the header has {}.", record.len(), width);
             rows.push(origin.malformed(place, why));
         } else {
             let fields = Fields {
-                username: shortened(field(username)).to_vec(),
-                email: shortened(email.map(field).unwrap_or_default()).to_vec(),
-                hash: shortened(field(hash)).to_vec(),
+                username: optional(username),
+                email: optional(email),
+                verified: optional(verified),
+                hash: optional(hash),
             };
-            rows.push(origin.row(place, None, fields));
+            rows.push(origin.row(place, None, fields, mapping));
         }
     }
 }
 
+struct Header {
+    separator: u8,
+    /// Where in the file it is.
+    begins_at: usize,
+    /// How many columns there are.
+    width: usize,
+    columns: Columns,
+}
+
+/// Finds out what separates the fields: with it the header has the columns that are needed.
+fn header(bytes: &[u8], mapping: &Mapping) -> Result<Header, String> {
+    // Excel writes its separator into a line of its own before the header.
+    let begins_at = match bytes {
+        [b'S' | b's', b'E' | b'e', b'P' | b'p', b'=', _, rest @ ..]
+            if rest.starts_with(b"\r") || rest.starts_with(b"\n") =>
+        {
+            bytes.len() - rest.len()
+        }
+        _ => 0,
+    };
+    let mut refused: Option<(usize, String)> = None;
+    for separator in SEPARATORS {
+        let mut reader =
+            ReaderBuilder::new().flexible(true).delimiter(separator).from_reader(&bytes[begins_at..]);
+        let Ok(record) = reader.byte_headers() else { continue };
+        let names: Vec<String> =
+            record.iter().map(|name| String::from_utf8_lossy(name.trim_ascii()).into_owned()).collect();
+        match Columns::find(&names, mapping) {
+            Ok(columns) => return Ok(Header { separator, begins_at, width: names.len(), columns }),
+            // The one that makes something of the line knows best what is missing.
+            Err(why) => {
+                if refused.as_ref().is_none_or(|(width, _)| names.len() > *width) {
+                    refused = Some((names.len(), why));
+                }
+            }
+        }
+    }
+    Err(refused.map_or_else(|| "cannot be read as CSV".to_owned(), |(_, why)| why))
+}
+
 /// Whether quotes stand only round whole fields, each with its other one. The reader itself takes anything.
-fn is_quoted_well(record: &[u8]) -> bool {
+fn is_quoted_well(record: &[u8], separator: u8) -> bool {
     let mut bytes = record.iter().copied().peekable();
     let (mut quoted, mut begins) = (false, true);
     while let Some(byte) = bytes.next() {
@@ -75,14 +120,15 @@ fn is_quoted_well(record: &[u8]) -> bool {
             (true, b'"') if bytes.next_if_eq(&b'"').is_some() => {}
             (true, b'"') => {
                 quoted = false;
-                if !matches!(bytes.peek(), None | Some(b',' | b'\r' | b'\n')) {
+                let next = bytes.peek().copied();
+                if next.is_some_and(|next| next != separator && !matches!(next, b'\r' | b'\n')) {
                     return false;
                 }
             }
             (true, _) => {}
             (false, b'"') if begins => quoted = true,
             (false, b'"') => return false,
-            (false, _) => begins = byte == b',',
+            (false, _) => begins = byte == separator,
         }
     }
     !quoted
@@ -119,6 +165,12 @@ impl Lines<'_> {
 
     fn count_to(&self, offset: usize) -> u64 {
         let between = self.bytes.get(self.at..offset).unwrap_or_default();
-        between.iter().filter(|byte| **byte == b'\n').fold(self.line, |line, _| line + 1)
+        // A carriage return alone ends a line as well.
+        let ends = between.iter().enumerate().filter(|(at, byte)| match byte {
+            b'\n' => true,
+            b'\r' => self.bytes.get(self.at + at + 1) != Some(&b'\n'),
+            _ => false,
+        });
+        ends.fold(self.line, |line, _| line + 1)
     }
 }

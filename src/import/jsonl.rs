@@ -1,28 +1,44 @@
-//! JSON, an object a line. Further members are ignored.
+//! JSON, an object a line.
 
 use serde_json::{Map, Value};
 
-use super::{Fields, Limits, MAX_LINE, Origin, Place, Row, shortened};
+use super::columns::{Columns, Field, Mapping};
+use super::{Fields, Limits, MAX_LINE, Origin, Place, Table, shortened};
 
-pub(super) fn read(bytes: &[u8], origin: Origin<'_>, limits: Limits) -> Result<Vec<Row>, String> {
-    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
-    let lines = (1..).map(Place::Line).zip(bytes.split(|byte| *byte == b'\n'));
+/// Members that are named as ignored: more would tell nothing.
+const NAMED: usize = 50;
+
+pub(super) fn read(
+    bytes: &[u8],
+    origin: Origin<'_>,
+    limits: Limits,
+    mapping: &Mapping,
+) -> Result<Table, String> {
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(
+            "is one JSON array, and wanted is an object a line: jq -c '.[]' FILE > people.jsonl".to_owned()
+        );
+    }
+    // Where no line ends with a line feed, carriage returns end them.
+    let end = if bytes.contains(&b'\n') { b'\n' } else { b'\r' };
+    let lines = (1..).map(Place::Line).zip(bytes.split(|byte| *byte == end));
     let filled = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
     let mut rows = Vec::new();
+    let mut seen = Columns::default();
     for (place, line) in filled {
         if rows.len() == limits.rows {
             return Err(limits.too_many_rows());
         }
-        rows.push(match fields(line) {
-            Ok(fields) => origin.row(place, None, fields),
+        rows.push(match fields(line, mapping, &mut seen) {
+            Ok(fields) => origin.row(place, None, fields, mapping),
             Err(why) => origin.malformed(place, why),
         });
     }
-    Ok(rows)
+    Ok(Table { rows, columns: seen })
 }
 
 /// serde's own words could repeat what stands there.
-fn fields(line: &[u8]) -> Result<Fields, String> {
+fn fields(line: &[u8], mapping: &Mapping, seen: &mut Columns) -> Result<Fields, String> {
     if line.len() > MAX_LINE {
         return Err(format!("The line has more than {MAX_LINE} bytes."));
     }
@@ -32,14 +48,35 @@ fn fields(line: &[u8]) -> Result<Fields, String> {
             _ if std::str::from_utf8(line).is_err() => "The line is not UTF-8.".to_owned(),
             _ => format!("The line is no JSON (column {}).", error.column()),
         })?;
-    let text = |names: &[&str]| match names.iter().find_map(|name| object.get(*name)) {
-        None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::String(text)) => Ok(shortened(text.as_bytes()).to_vec()),
-        Some(_) => Err(format!("\"{}\" is no string.", names[0])),
+    let names: Vec<String> = object.keys().cloned().collect();
+    let columns = Columns::among(&names, mapping).map_err(|why| format!("The line {why}."))?;
+    for name in columns.ignored {
+        if seen.ignored.len() < NAMED && !seen.ignored.contains(&name) {
+            seen.ignored.push(name);
+        }
+    }
+    for (found, all) in [(columns.renamed, &mut seen.renamed), (columns.suspects, &mut seen.suspects)] {
+        for named in found {
+            if all.len() < NAMED && !all.contains(&named) {
+                all.push(named);
+            }
+        }
+    }
+    let text = |field: Field, at: Option<usize>| {
+        let value = at.and_then(|at| object.get(&names[at]));
+        match value {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(Value::String(text)) => Ok(shortened(text.as_bytes()).to_vec()),
+            Some(Value::Bool(_) | Value::Number(_)) if field == Field::EmailVerified => {
+                Ok(value.map(Value::to_string).unwrap_or_default().into_bytes())
+            }
+            Some(_) => Err(format!("\"{field}\" is no string.")),
+        }
     };
     Ok(Fields {
-        username: text(&["username"])?,
-        email: text(&["email"])?,
-        hash: text(&["hash", "password_hash"])?,
+        username: text(Field::Username, columns.username)?,
+        email: text(Field::Email, columns.email)?,
+        verified: text(Field::EmailVerified, columns.verified)?,
+        hash: text(Field::Hash, columns.hash)?,
     })
 }

@@ -6,9 +6,11 @@
 //! A file may be damaged, or made to do harm. So what is read of it has bounds ([`Limits`]), and of a
 //! database only tables are read: a view or a computed column runs what its author wrote.
 
+mod columns;
 mod csv;
 mod jsonl;
 mod sqlite;
+mod text;
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek};
@@ -21,6 +23,11 @@ use std::time::Duration;
 use crate::auth::foreign::{Foreign, Unfit};
 use crate::auth::secret::hash_token;
 use crate::domain::{Email, Username};
+use crate::ownership::{self, Need};
+
+pub use columns::{Field, Mapping};
+
+use columns::Columns;
 
 /// What every SQLite file begins with (<https://www.sqlite.org/fileformat.html>, section 1.3).
 const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -68,8 +75,10 @@ pub enum Format {
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     #[error("cannot read {0}: {1}")]
-    Unreadable(PathBuf, std::io::Error),
-    #[error("what {0} is cannot be told from its name or its beginning: say it with --format")]
+    Unreadable(PathBuf, String),
+    #[error(
+        "what {0} is cannot be told from its name or its beginning: say it with --format (sqlite, csv or jsonl)"
+    )]
     UnknownFormat(PathBuf),
     #[error("{0} {1}")]
     Unfit(PathBuf, String),
@@ -78,6 +87,18 @@ pub enum SourceError {
 /// All rows of a file.
 pub struct Source {
     pub rows: Vec<Row>,
+    /// Columns that were read under a name that is not ours.
+    pub renamed: Vec<(Field, String)>,
+    /// Columns that were not read.
+    pub ignored: Vec<String>,
+    /// Those of them that may have been meant for a field that no column has.
+    pub suspects: Vec<(Field, String)>,
+}
+
+/// Rows and where they were found.
+struct Table {
+    rows: Vec<Row>,
+    columns: Columns,
 }
 
 /// A row as it was read. No `Debug`: it may hold a hash that is cheap to guess.
@@ -105,6 +126,10 @@ pub enum Place {
 pub struct Incoming {
     pub username: Username,
     pub email: Option<Email>,
+    /// The old system has made sure of the address.
+    pub verified: bool,
+    /// The name was made of an address.
+    pub derived: bool,
     pub hash: Foreign,
 }
 
@@ -113,7 +138,7 @@ pub struct Incoming {
 pub enum Reason {
     #[error("{0}")]
     Malformed(String),
-    #[error("The {0} is not UTF-8.")]
+    #[error("The {0} is not UTF-8. If the file is Latin-1, convert it: iconv -f WINDOWS-1252 -t UTF-8.")]
     NotUtf8(&'static str),
     #[error("The {0} has more than {MAX_FIELD} bytes.")]
     TooLong(&'static str),
@@ -123,8 +148,18 @@ pub enum Reason {
     Taken,
     #[error("The name, folded, is that of {0} already.")]
     Repeated(Place),
+    /// Whose it is, if an earlier row's.
+    #[error("The name {name}, made of the address, is {}: name the row in a column username.",
+        .place.map_or("taken by another account".to_owned(), |place| format!("that of {place} already")))]
+    DerivedTaken { name: String, place: Option<Place> },
     #[error("{0}")]
     InvalidEmail(String),
+    #[error("The address is verified by another account.")]
+    EmailTaken,
+    #[error("The address is verified by {0} already.")]
+    EmailRepeated(Place),
+    #[error("Whether the address is verified cannot be told: expected true or false, 1 or 0, or a time.")]
+    Verified,
     #[error(transparent)]
     Hash(#[from] Unfit),
 }
@@ -138,7 +173,9 @@ impl Reason {
             Self::NotUtf8(_) => "not_utf8",
             Self::TooLong(_) => "too_long",
             Self::InvalidUsername(_) => "invalid_username",
-            Self::Taken | Self::Repeated(_) => "username_taken",
+            Self::Taken | Self::Repeated(_) | Self::DerivedTaken { .. } => "username_taken",
+            Self::EmailTaken | Self::EmailRepeated(_) => "email_taken",
+            Self::Verified => "invalid_email_verified",
             Self::InvalidEmail(_) => "invalid_email",
             Self::Hash(Unfit::Missing) => "no_hash",
             Self::Hash(Unfit::Unknown) => "unknown_hash",
@@ -160,25 +197,40 @@ impl std::fmt::Display for Place {
 ///
 /// # Errors
 /// [`SourceError`]: about the file, never about a row.
-pub fn read(path: &Path, format: Option<Format>, limits: Limits) -> Result<Source, SourceError> {
+pub fn read(
+    path: &Path,
+    format: Option<Format>,
+    limits: Limits,
+    mapping: &Mapping,
+) -> Result<Source, SourceError> {
     // First to know that it is there: SQLite would make it.
-    let path = path.canonicalize().map_err(|error| SourceError::Unreadable(path.to_owned(), error))?;
+    let path = path.canonicalize().map_err(|error| unreadable(path, &error))?;
     let late = SourceError::Unfit(
         path.clone(),
         format!("takes more than {} to read", humantime::format_duration(limits.time)),
     );
     let (answer, answered) = mpsc::sync_channel(1);
+    let mapping = mapping.clone();
     // On a thread that is left to itself when its time is over: neither SQLite, following what a damaged file says, nor
     // a file system that hangs comes back to ask.
     thread::spawn(move || {
         // After the deadline there is no receiver.
-        let _ = answer.send(read_all(&path, format, limits));
+        let _ = answer.send(read_all(&path, format, limits, &mapping));
     });
     answered.recv_timeout(limits.time).unwrap_or(Err(late))
 }
 
-fn read_all(path: &PathBuf, format: Option<Format>, limits: Limits) -> Result<Source, SourceError> {
-    let unreadable = |error| SourceError::Unreadable(path.clone(), error);
+fn unreadable(path: &Path, error: &std::io::Error) -> SourceError {
+    SourceError::Unreadable(path.to_owned(), ownership::explain(error, path, Need::Read))
+}
+
+fn read_all(
+    path: &PathBuf,
+    format: Option<Format>,
+    limits: Limits,
+    mapping: &Mapping,
+) -> Result<Source, SourceError> {
+    let unreadable = |error| unreadable(path, &error);
     let unfit = |why| SourceError::Unfit(path.clone(), why);
     // Not to wait for a writer if it is a pipe.
     let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
@@ -194,21 +246,27 @@ fn read_all(path: &PathBuf, format: Option<Format>, limits: Limits) -> Result<So
         None if is_sqlite => Format::Sqlite,
         None => by_extension(path).ok_or_else(|| SourceError::UnknownFormat(path.clone()))?,
     };
-    let rows = match format {
+    let table = match format {
         Format::Sqlite if !is_sqlite => return Err(unfit("is no SQLite database".to_owned())),
-        Format::Sqlite => sqlite::read(path, limits),
+        Format::Sqlite => sqlite::read(path, limits, mapping),
         _ if is_sqlite => return Err(unfit("is an SQLite database, whatever --format says".to_owned())),
+        _ if mapping.table.is_some() => {
+            return Err(unfit("is no SQLite database, and --table is for those".to_owned()));
+        }
         text => {
             let bytes = read_text(file, limits).map_err(unreadable)?.map_err(unfit)?;
+            let bytes = text::decode(&bytes).map_err(unfit)?;
             let from = |kind| Origin { kind, path };
             if text == Format::Csv {
-                csv::read(&bytes, from("csv"), limits)
+                csv::read(&bytes, from("csv"), limits, mapping)
             } else {
-                jsonl::read(&bytes, from("jsonl"), limits)
+                jsonl::read(&bytes, from("jsonl"), limits, mapping)
             }
         }
     };
-    Ok(Source { rows: rows.map_err(unfit)? })
+    let Table { rows, columns } = table.map_err(unfit)?;
+    let Columns { renamed, ignored, suspects, .. } = columns;
+    Ok(Source { rows, renamed, ignored, suspects })
 }
 
 /// The whole file, as long as it was when it was opened.
@@ -233,8 +291,9 @@ fn read_text(mut file: File, limits: Limits) -> std::io::Result<Result<Vec<u8>, 
 
 fn by_extension(path: &Path) -> Option<Format> {
     match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
-        "csv" => Some(Format::Csv),
-        "jsonl" | "ndjson" => Some(Format::Jsonl),
+        "csv" | "tsv" | "tab" => Some(Format::Csv),
+        // An array in one is named as such.
+        "jsonl" | "ndjson" | "json" => Some(Format::Jsonl),
         _ => None,
     }
 }
@@ -242,7 +301,8 @@ fn by_extension(path: &Path) -> Option<Format> {
 /// What all rows of a file have in common.
 #[derive(Clone, Copy)]
 struct Origin<'a> {
-    kind: &'static str,
+    /// The table or the format.
+    kind: &'a str,
     /// Absolute.
     path: &'a Path,
 }
@@ -255,11 +315,12 @@ impl Origin<'_> {
         format!("{} {} {}", self.kind, self.path.display(), hash_token(&format!("{id}:{name}")))
     }
 
-    fn row(self, place: Place, id: Option<i64>, fields: Fields) -> Row {
-        let name = String::from_utf8_lossy(&fields.username).into_owned();
+    fn row(self, place: Place, id: Option<i64>, fields: Fields, mapping: &Mapping) -> Row {
+        let name = if fields.username.is_empty() { &fields.email } else { &fields.username };
+        let name = String::from_utf8_lossy(name).into_owned();
         let mark = self.mark(id, &name);
         let name = (name.len() <= MAX_FIELD).then_some(name);
-        Row { place, mark, account: fields.parse(), name }
+        Row { place, mark, account: fields.parse(mapping), name }
     }
 
     fn malformed(self, place: Place, why: impl Into<String>) -> Row {
@@ -276,26 +337,50 @@ fn shortened(field: &[u8]) -> &[u8] {
 struct Fields {
     username: Vec<u8>,
     email: Vec<u8>,
+    verified: Vec<u8>,
     hash: Vec<u8>,
 }
 
 impl Fields {
-    fn parse(self) -> Result<Incoming, Reason> {
+    fn parse(self, mapping: &Mapping) -> Result<Incoming, Reason> {
         let text = |bytes: Vec<u8>, what| match bytes.len() {
             0..=MAX_FIELD => String::from_utf8(bytes).map_err(|_| Reason::NotUtf8(what)),
             _ => Err(Reason::TooLong(what)),
         };
-        let username = Username::parse(&text(self.username, "username")?)
-            .map_err(|invalid| Reason::InvalidUsername(invalid.detail))?;
+        let (mut username, mut email) = (text(self.username, "username")?, text(self.email, "email")?);
+        let derived = mapping.username_from_email && (username.is_empty() || username.contains('@'));
+        if derived {
+            let address = if username.is_empty() { email.clone() } else { username };
+            username = name_of(&address);
+            email = if email.is_empty() { address } else { email };
+        }
+        let username = Username::parse(&username).map_err(|invalid| {
+            let advice = if Email::parse(&username).is_ok() {
+                " It is an address: --username-from-email makes a name of what stands before the @."
+            } else {
+                ""
+            };
+            Reason::InvalidUsername(format!("{}{advice}", invalid.detail))
+        })?;
         let hash = Foreign::parse(&text(self.hash, "hash")?)?;
-        let email = text(self.email, "email")?;
         let email = if email.is_empty() {
             None
         } else {
             Some(Email::parse(&email).map_err(|invalid| Reason::InvalidEmail(invalid.detail))?)
         };
-        Ok(Incoming { username, email, hash })
+        let verified = columns::verified(&text(self.verified, "email_verified")?).ok_or(Reason::Verified)?;
+        let verified = email.is_some() && (verified || mapping.verified);
+        Ok(Incoming { username, email, verified, derived, hash })
     }
+}
+
+/// A name made of what stands before the `@`, without a tag: what no name may have becomes a hyphen.
+fn name_of(address: &str) -> String {
+    let mailbox = Email::mailbox_of(address);
+    let local = mailbox.rsplit_once('@').map_or("", |(local, _)| local);
+    let is_fit = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let name: String = local.chars().map(|c| if is_fit(c) { c } else { '-' }).collect();
+    name.trim_matches(['-', '.', '_']).to_owned()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The databases of two older systems, told apart by their tables.
+//! The databases of two older systems, told apart by their tables, and tables that the operator names.
 //!
 //! What SQLite asks of a program that opens files of others: <https://www.sqlite.org/security.html>.
 
@@ -9,7 +9,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use diesel::sqlite::SqliteConnection;
 
-use super::{Fields, Limits, MAX_FIELD, Origin, Place, Row};
+use super::columns::{self, Columns, Field, Mapping};
+use super::{Fields, Limits, MAX_FIELD, Origin, Place, Row, Table};
 use crate::db;
 
 const EXPECTED: &str = "expected is a table userdata (id, username, password) or users (username, password)";
@@ -46,104 +47,177 @@ struct Stored {
     #[diesel(sql_type = Nullable<Binary>)]
     username: Option<Vec<u8>>,
     #[diesel(sql_type = Nullable<Binary>)]
-    password: Option<Vec<u8>>,
+    hash: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    email: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    verified: Option<Vec<u8>>,
 }
 
 /// Reads all of it, or says what is wrong with the file. The file is not written to, and the other system may
 /// go on with it.
-pub(super) fn read(path: &Path, limits: Limits) -> Result<Vec<Row>, String> {
+pub(super) fn read(path: &Path, limits: Limits, mapping: &Mapping) -> Result<Table, String> {
     let mut conn = db::open_read_only(path).map_err(|error| failed(&error))?;
     // One state of it, from the first question to the last.
     conn.batch_execute(CAREFUL).and_then(|()| conn.batch_execute("BEGIN")).map_err(|error| failed(&error))?;
     let conn = &mut conn;
-    let tables = names(conn, TABLES)?;
-    let kind = match (
-        find(conn, "userdata", &["id", "username", "password"])?,
-        find(conn, "users", &["username", "password"])?,
-    ) {
-        (Found::Table, Found::Table) => {
-            return Err(
-                "has both a table userdata and a table users: export the one that is meant as CSV".to_owned()
-            );
-        }
-        (Found::Table, _) => "userdata",
-        (_, Found::Table) => "users",
-        (Found::Unfit(why), _) | (_, Found::Unfit(why)) => return Err(why),
-        (Found::Nothing, Found::Nothing) => {
-            let ours = find(conn, "users", &["display_name", "password_hash"])?;
-            return Err(match tables.as_slice() {
-                [] => format!("has no tables; {EXPECTED}"),
-                _ if ours == Found::Table && tables.iter().any(|table| table == "signing_keys") => {
-                    "is a database of Doorward itself".to_owned()
-                }
-                tables => format!("has the tables {}; {EXPECTED}", tables.join(", ")),
-            });
-        }
+    let kind = match &mapping.table {
+        Some(table) => table.as_str(),
+        None => known_table(conn, path)?,
     };
+    let header = match columns_of(conn, kind)? {
+        Some(columns) => stored(kind, columns, mapping)?,
+        None => return Err(format!("has no table {kind}; {}", tables_of(conn)?)),
+    };
+    let mut columns = match mapping.table {
+        Some(_) => Columns::find(&header, mapping).map_err(|why| format!("table {kind}: {why}"))?,
+        None => Columns::find(&header, &of_known_table(mapping))?,
+    };
+    if mapping.table.is_none() {
+        columns.renamed.retain(|(_, name)| name != "password");
+    }
     let encoding = names(conn, "SELECT encoding AS name FROM pragma_encoding")?;
     if encoding.first().is_some_and(|encoding| encoding != "UTF-8") {
         return Err(
             "keeps its text in UTF-16: copy it with `sqlite3 OLD .dump | sqlite3 NEW` first".to_owned()
         );
     }
-    rows(conn, Origin { kind, path }, limits)
+    // Only the first system's table is known to have one.
+    let id = header.iter().find(|name| kind == "userdata" && *name == "id").cloned();
+    columns.ignored.retain(|name| id.as_ref() != Some(name));
+    let places = [columns.username, columns.hash, columns.email, columns.verified];
+    let fields = places.map(|at| at.map(|at| header[at].as_str()));
+    let rows = rows(conn, Origin { kind, path }, id.as_deref(), fields, limits, mapping)?;
+    Ok(Table { rows, columns })
 }
 
-/// What there is of a name.
-#[derive(PartialEq, Eq)]
-enum Found {
-    /// Nothing, or a table of another kind.
-    Nothing,
-    Table,
-    /// What cannot be read, and why.
-    Unfit(String),
+/// The table of one of the two systems.
+fn known_table(conn: &mut SqliteConnection, path: &Path) -> Result<&'static str, String> {
+    let has = |conn: &mut SqliteConnection, table: &str, wanted: &[&str]| -> Result<bool, String> {
+        let columns = columns_of(conn, table)?.unwrap_or_default();
+        Ok(wanted.iter().all(|wanted| columns.iter().any(|column| column.name == *wanted)))
+    };
+    match (
+        has(conn, "userdata", &["id", "username", "password"]),
+        has(conn, "users", &["username", "password"]),
+    ) {
+        (Ok(true), Ok(true)) => {
+            Err("has both a table userdata and a table users: say which with --table".to_owned())
+        }
+        (Ok(true), _) => Ok("userdata"),
+        (_, Ok(true)) => Ok("users"),
+        (Err(why), _) | (_, Err(why)) => Err(why),
+        (Ok(false), Ok(false)) => {
+            let is_ours = has(conn, "users", &["display_name", "password_hash"])?
+                && has(conn, "signing_keys", &["algorithm"])?;
+            if is_ours {
+                return Err("is a database of Doorward itself".to_owned());
+            }
+            Err(format!("{}{}", tables_of(conn)?, advice(conn, path)?))
+        }
+    }
 }
 
-/// Looks for a table with these columns. SQLite is asked what it made of the schema: the text there may say
-/// anything.
-fn find(conn: &mut SqliteConnection, table: &str, wanted: &[&str]) -> Result<Found, String> {
-    let kinds = format!("SELECT type AS name FROM pragma_table_list('{table}') WHERE schema = 'main'");
+/// The columns of those two are known, whatever others there are.
+fn of_known_table(mapping: &Mapping) -> Mapping {
+    let mut mapping = mapping.clone();
+    for (field, name) in [(Field::Username, "username"), (Field::Hash, "password")] {
+        if !mapping.columns.iter().any(|(of, _)| *of == field) {
+            mapping.columns.push((field, name.to_owned()));
+        }
+    }
+    mapping
+}
+
+/// Which tables there are, and what is expected.
+fn tables_of(conn: &mut SqliteConnection) -> Result<String, String> {
+    Ok(match names(conn, TABLES)?.as_slice() {
+        [] => format!("has no tables; {EXPECTED}"),
+        tables => format!("has the tables {}; {EXPECTED}", tables.join(", ")),
+    })
+}
+
+/// How to bring in a table of another name, if one has the columns for it.
+fn advice(conn: &mut SqliteConnection, path: &Path) -> Result<String, String> {
+    let is_plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    for table in names(conn, TABLES)?.into_iter().filter(|name| is_plain(name)) {
+        let Ok(Some(columns)) = columns_of(conn, &table) else { continue };
+        let Ok(header) = stored(&table, columns, &Mapping::default()) else { continue };
+        for username_from_email in [false, true] {
+            let mapping = Mapping { username_from_email, ..Mapping::default() };
+            let Ok(found) = Columns::find(&header, &mapping) else { continue };
+            let flag = if username_from_email { " --username-from-email" } else { "" };
+            let named = [("username", found.username), ("hash", found.hash), ("email", found.email)];
+            let named = named.into_iter().chain([("email_verified", found.verified)]);
+            let columns = named.filter_map(|(field, at)| {
+                let name = header.get(at?).filter(|name| is_plain(name))?;
+                Some(if name == field { name.clone() } else { format!("{name} AS {field}") })
+            });
+            let columns = columns.collect::<Vec<_>>().join(", ");
+            let file = path.file_name().unwrap_or_default().to_string_lossy();
+            return Ok(format!(
+                ". The table {table} can be read with --table {table}{flag}, or exported: sqlite3 -header -csv \
+                 {file} \"SELECT {columns} FROM {table}\" > people.csv"
+            ));
+        }
+    }
+    Ok(". Another table is named with --table, and its columns with --column".to_owned())
+}
+
+/// The columns of a table; nothing if there is none. SQLite is asked what it made of the schema: the text there may
+/// say anything.
+fn columns_of(conn: &mut SqliteConnection, table: &str) -> Result<Option<Vec<Column>>, String> {
+    let quoted = table.replace('\'', "''");
+    let kinds = format!("SELECT type AS name FROM pragma_table_list('{quoted}') WHERE schema = 'main'");
     match names(conn, &kinds)?.first().map(String::as_str) {
-        None => return Ok(Found::Nothing),
+        None => return Ok(None),
         Some("table") => {}
         Some(kind) => {
-            let why = format!("has a {kind} {table}, and only tables are read: export it as CSV");
-            return Ok(Found::Unfit(why));
+            return Err(format!("has a {kind} {table}, and only tables are read: export it as CSV"));
         }
     }
     let columns =
-        format!("SELECT lower(name) AS name, hidden = 0 AS stored FROM pragma_table_xinfo('{table}')");
-    let columns: Vec<Column> = diesel::sql_query(columns).load(conn).map_err(|error| failed(&error))?;
-    for wanted in wanted {
-        match columns.iter().find(|column| column.name == *wanted) {
-            None => return Ok(Found::Nothing),
-            Some(Column { stored: true, .. }) => {}
-            Some(_) => {
-                let why = format!("computes the column {wanted} of {table}: export it as CSV");
-                return Ok(Found::Unfit(why));
-            }
-        }
-    }
-    Ok(Found::Table)
+        format!("SELECT lower(name) AS name, hidden = 0 AS stored FROM pragma_table_xinfo('{quoted}')");
+    diesel::sql_query(columns).load(conn).map(Some).map_err(|error| failed(&error))
 }
 
-fn rows(conn: &mut SqliteConnection, origin: Origin<'_>, limits: Limits) -> Result<Vec<Row>, String> {
-    let has_ids = origin.kind == "userdata";
+/// The names of columns, none of which is computed if it may be read.
+fn stored(table: &str, columns: Vec<Column>, mapping: &Mapping) -> Result<Vec<String>, String> {
+    let computed = columns.iter().find(|column| !column.stored && columns::is_known(&column.name, mapping));
+    match computed {
+        Some(Column { name, .. }) => Err(format!("computes the column {name} of {table}: export it as CSV")),
+        None => Ok(columns.into_iter().filter(|column| column.stored).map(|column| column.name).collect()),
+    }
+}
+
+fn rows(
+    conn: &mut SqliteConnection,
+    origin: Origin<'_>,
+    id: Option<&str>,
+    fields: [Option<&str>; 4],
+    limits: Limits,
+    mapping: &Mapping,
+) -> Result<Vec<Row>, String> {
+    let name = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
     // One that is too long is told by its length alone: nothing of it is loaded.
-    let field = |name: &str| {
-        format!(
-            "CASE WHEN octet_length({name}) > {MAX_FIELD} THEN zeroblob({MAX_FIELD} + 1) \
-             ELSE CAST({name} AS BLOB) END AS {name}"
-        )
+    let field = |column: Option<&str>, alias: &str| match column.map(name) {
+        Some(column) => format!(
+            "CASE WHEN octet_length({column}) > {MAX_FIELD} THEN zeroblob({MAX_FIELD} + 1) \
+             ELSE CAST({column} AS BLOB) END AS {alias}"
+        ),
+        None => format!("NULL AS {alias}"),
     };
+    let [username, hash, email, verified] = fields;
     // NOT INDEXED: an index of a damaged file may hold other things than its table. No ORDER BY: to sort, SQLite would
     // read all before the limit counts.
     let query = format!(
-        "SELECT {} AS number, {}, {} FROM main.{} NOT INDEXED LIMIT {}",
-        if has_ids { "id" } else { "0" },
-        field("username"),
-        field("password"),
-        origin.kind,
+        "SELECT {} AS number, {}, {}, {}, {} FROM main.{} NOT INDEXED LIMIT {}",
+        id.map_or("0".to_owned(), name),
+        field(username, "username"),
+        field(hash, "hash"),
+        field(email, "email"),
+        field(verified, "verified"),
+        name(origin.kind),
         limits.rows.saturating_add(1),
     );
     let mut stored: Vec<Stored> = Vec::new();
@@ -158,14 +232,14 @@ fn rows(conn: &mut SqliteConnection, origin: Origin<'_>, limits: Limits) -> Resu
     let rows = (1..).zip(stored).map(|(count, stored)| {
         let fields = Fields {
             username: stored.username.unwrap_or_default(),
-            email: Vec::new(),
-            hash: stored.password.unwrap_or_default(),
+            email: stored.email.unwrap_or_default(),
+            verified: stored.verified.unwrap_or_default(),
+            hash: stored.hash.unwrap_or_default(),
         };
         // A name may stand in `userdata` twice, of two people.
-        if has_ids {
-            origin.row(Place::Row(stored.number), Some(stored.number), fields)
-        } else {
-            origin.row(Place::Row(count), None, fields)
+        match id {
+            Some(_) => origin.row(Place::Row(stored.number), Some(stored.number), fields, mapping),
+            None => origin.row(Place::Row(count), None, fields, mapping),
         }
     });
     Ok(rows.collect())

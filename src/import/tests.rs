@@ -11,12 +11,22 @@ fn origin() -> Origin<'static> {
     Origin { kind: "csv", path: Path::new("/old.csv") }
 }
 
+fn csv_rows(bytes: &[u8], mapping: &Mapping) -> Result<Vec<Row>, String> {
+    let bytes = text::decode(bytes)?;
+    csv::read(&bytes, origin(), Limits::default(), mapping).map(|table| table.rows)
+}
+
+fn jsonl_rows(bytes: &[u8], mapping: &Mapping) -> Result<Vec<Row>, String> {
+    let bytes = text::decode(bytes)?;
+    jsonl::read(&bytes, origin(), Limits::default(), mapping).map(|table| table.rows)
+}
+
 fn from_csv(text: &str) -> Vec<Row> {
-    csv::read(text.as_bytes(), origin(), Limits::default()).unwrap()
+    csv_rows(text.as_bytes(), &Mapping::default()).unwrap()
 }
 
 fn from_jsonl(text: &str) -> Vec<Row> {
-    jsonl::read(text.as_bytes(), origin(), Limits::default()).unwrap()
+    jsonl_rows(text.as_bytes(), &Mapping::default()).unwrap()
 }
 
 /// Where, and the name with its address or the code of the reason.
@@ -45,7 +55,7 @@ fn csv_columns_are_found_by_name() {
 #[test]
 fn a_header_without_its_columns_is_refused_without_a_word_of_it() {
     for text in ["", "username,email\n", "hash\n", &format!("alice,{SHA256}\nbob,{SHA256}\n")] {
-        let error = csv::read(text.as_bytes(), origin(), Limits::default()).err().unwrap();
+        let error = csv_rows(text.as_bytes(), &Mapping::default()).err().unwrap();
         assert!(error.contains("username, hash (or password_hash)") && !error.contains("ba78"), "{error}");
     }
 }
@@ -64,7 +74,7 @@ fn a_bad_csv_line_spoils_no_other() {
         );
         assert_eq!(told(&from_csv(&text)), ["line 2 a -", "line 4 malformed"], "{first} {second}");
     }
-    let rows = csv::read(b"username,hash\n\xffx,y\nx,\xff\n", origin(), Limits::default()).unwrap();
+    let rows = csv_rows(b"username,hash\n\xffx,y\nx,\xff\n", &Mapping::default()).unwrap();
     assert_eq!(told(&rows), ["line 2 not_utf8", "line 3 not_utf8"]);
 }
 
@@ -88,7 +98,7 @@ fn jsonl_is_an_object_a_line() {
     let reasons: Vec<_> =
         rows.iter().filter_map(|row| Some(row.account.as_ref().err()?.to_string())).collect();
     assert_eq!(reasons[..2], ["The line is no JSON object.", "\"username\" is no string."]);
-    let rows = jsonl::read(b"{\"username\":\"\xff\"}", origin(), Limits::default()).unwrap();
+    let rows = jsonl_rows(b"{\"username\":\"\xff\"}", &Mapping::default()).unwrap();
     assert_eq!(told(&rows), ["line 1 malformed"]);
 }
 
@@ -124,7 +134,9 @@ fn what_a_file_is_is_told_from_content_and_name() {
         path
     };
     let text = format!("username,hash\nalice,{SHA256}\n");
-    let count = |path: &Path, format| read(path, format, Limits::default()).map(|source| source.rows.len());
+    let count = |path: &Path, format| {
+        read(path, format, Limits::default(), &Mapping::default()).map(|source| source.rows.len())
+    };
     let (csv, other) = (file("a.CSV", text.as_bytes()), file("a", text.as_bytes()));
     assert_eq!(count(&csv, None).unwrap(), 1);
     assert_eq!(count(&other, Some(Format::Csv)).unwrap(), 1);
@@ -147,7 +159,9 @@ fn more_rows_than_allowed_are_refused() {
     let count = |name: &str, content: &str| {
         let path = dir.path().join(name);
         std::fs::write(&path, content).unwrap();
-        read(&path, None, FEW).map(|source| source.rows.len()).map_err(|error| error.to_string())
+        read(&path, None, FEW, &Mapping::default())
+            .map(|source| source.rows.len())
+            .map_err(|error| error.to_string())
     };
     let csv = |rows: usize| format!("username,hash\n{}", format!("a,{SHA256}\n").repeat(rows));
     assert_eq!(count("a.csv", &csv(3)), Ok(3));
@@ -191,18 +205,111 @@ fn reading_ends_in_time() {
     let path = dir.path().join("a.jsonl");
     std::fs::write(&path, "{}\n".repeat(900_000)).unwrap();
     let limits = Limits { time: Duration::from_millis(1), ..Limits::default() };
-    let error = read(&path, None, limits).err().unwrap().to_string();
+    let error = read(&path, None, limits, &Mapping::default()).err().unwrap().to_string();
     assert!(error.ends_with("takes more than 1ms to read"), "{error}");
+}
+
+/// As [`told`], with whether the address counts as verified.
+fn verified(rows: &[Row]) -> Vec<String> {
+    let tell = |row: &Row| match &row.account {
+        Ok(incoming) => format!("{} {}", incoming.username.typed(), incoming.verified),
+        Err(reason) => format!("{} {}", row.place, reason.code()),
+    };
+    rows.iter().map(tell).collect()
+}
+
+#[test]
+fn a_verified_address_is_verified_in_every_text() {
+    let text = format!(
+        "username,hash,email,email_verified\na,{SHA256},a@b.org,true\nb,{SHA256},b@b.org,0\nc,{SHA256},,1\n\
+         d,{SHA256},d@b.org,2024-05-01 10:00:00\ne,{SHA256},e@b.org,\nf,{SHA256},f@b.org,maybe\n"
+    );
+    let wanted = ["a true", "b false", "c false", "d true", "e false", "line 7 invalid_email_verified"];
+    assert_eq!(verified(&from_csv(&text)), wanted);
+    let line = |name: &str, value: &str| {
+        format!(
+            "{{\"username\":\"{name}\",\"hash\":\"{SHA256}\",\"email\":\"{name}@b.org\",\"emailVerified\":{value}}}\n"
+        )
+    };
+    let text = [
+        line("a", "true"),
+        line("b", "false"),
+        line("c", "1"),
+        line("d", "null"),
+        line("e", "\"yes\""),
+        line("f", "[]"),
+    ];
+    let wanted = ["a true", "b false", "c true", "d false", "e true", "line 6 malformed"];
+    assert_eq!(verified(&from_jsonl(&text.concat())), wanted);
+    let all = Mapping { verified: true, ..Mapping::default() };
+    let text = format!("username,hash,email\na,{SHA256},a@b.org\nb,{SHA256},\n");
+    assert_eq!(verified(&csv_rows(text.as_bytes(), &all).unwrap()), ["a true", "b false"]);
+}
+
+#[test]
+fn any_separator_and_end_of_line_is_read() {
+    for separator in [",", ";", "\t", "|"] {
+        for end in ["\n", "\r\n", "\r"] {
+            for start in ["", "\u{feff}"] {
+                let note = format!("\"x{separator}{end}y\"");
+                let text = [
+                    ["username", "hash", "note"],
+                    ["a", SHA256, &note],
+                    ["b", "secret", ""],
+                    ["c", SHA256, ""],
+                ]
+                .map(|fields| fields.join(separator) + end)
+                .concat();
+                let text = format!("{start}{text}");
+                let wanted = ["line 2 a -", "line 4 unknown_hash", "line 5 c -"];
+                assert_eq!(told(&from_csv(&text)), wanted, "{text:?}");
+            }
+        }
+    }
+    let text = format!("sep=;\r\n\"username\";\"hash\"\r\na;{SHA256}\r\nb;x\r\n");
+    assert_eq!(told(&from_csv(&text)), ["line 3 a -", "line 4 unknown_hash"]);
+    let text = format!("{{\"username\":\"a\",\"hash\":\"{SHA256}\"}}\r{{}}\r");
+    assert_eq!(told(&from_jsonl(&text)), ["line 1 a -", "line 2 invalid_username"]);
+    let error = jsonl_rows(b" [{}]", &Mapping::default()).err().unwrap();
+    assert!(error.contains("jq -c"), "{error}");
+    let rows = csv_rows(b"username,hash\nJos\xe9,x\n", &Mapping::default()).unwrap();
+    let reason = rows[0].account.as_ref().err().unwrap().to_string();
+    assert!(rows[0].place == Place::Line(2) && reason.contains("iconv -f WINDOWS-1252"), "{reason}");
+}
+
+#[test]
+fn a_name_that_is_an_address_names_its_account() {
+    let text = format!(
+        "username,hash,email\nkim@example.org,{SHA256},\nO'Neil+x@b.org,{SHA256},other@b.org\nann,{SHA256},a@b.org\n\
+         ,{SHA256},bo@b.org\n---@b.org,{SHA256},\n"
+    );
+    let rows = from_csv(&text);
+    let reason = rows[0].account.as_ref().err().unwrap().to_string();
+    assert!(reason.contains("--username-from-email"), "{reason}");
+    let by_address = Mapping { username_from_email: true, ..Mapping::default() };
+    let wanted = [
+        "line 2 kim kim@example.org",
+        "line 3 o-neil other@b.org",
+        "line 4 ann a@b.org",
+        "line 5 bo bo@b.org",
+        "line 6 invalid_username",
+    ];
+    assert_eq!(told(&csv_rows(text.as_bytes(), &by_address).unwrap()), wanted);
+    let text = format!("email,password_hash\nkim@example.org,{SHA256}\n");
+    assert_eq!(told(&csv_rows(text.as_bytes(), &by_address).unwrap()), [wanted[0]]);
+    assert!(csv_rows(text.as_bytes(), &Mapping::default()).err().unwrap().contains("--username-from-email"));
 }
 
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in any::<Vec<u8>>(), text in "[\"\\[{}a,:\n\r\u{feff}]{0,40}") {
         for bytes in [bytes, text.into_bytes()] {
-            drop(jsonl::read(&bytes, origin(), Limits::default()));
-            drop(csv::read(&bytes, origin(), Limits::default()));
-            let text = [b"username,email,hash\n".as_slice(), &bytes].concat();
-            drop(csv::read(&text, origin(), Limits::default()));
+            for mapping in [Mapping::default(), Mapping { username_from_email: true, ..Mapping::default() }] {
+                drop(jsonl_rows(&bytes, &mapping));
+                drop(csv_rows(&bytes, &mapping));
+                let text = [b"username,email,hash\n".as_slice(), &bytes].concat();
+                drop(csv_rows(&text, &mapping));
+            }
         }
     }
 

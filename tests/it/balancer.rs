@@ -39,7 +39,8 @@ struct Balancer {
 impl Balancer {
     /// nginx with `deploy/nginx.conf`.
     async fn nginx(nodes: &[TestApp; 2]) -> Option<Self> {
-        let program = services::command("nginx", Needs::Apt("nginx-light libnginx-mod-stream"))?;
+        services::command("setpriv", Needs::Apt("util-linux"))?;
+        let program = services::nginx()?;
         let dir = directory();
         let mut config = shipped("nginx.conf", nodes);
         // Where it may write: this directory instead of the system's.
@@ -55,6 +56,7 @@ impl Balancer {
 
     /// The same with `deploy/haproxy.cfg`.
     async fn haproxy(nodes: &[TestApp; 2]) -> Option<Self> {
+        services::command("setpriv", Needs::Apt("util-linux"))?;
         let program = services::command("haproxy", Needs::Apt("haproxy"))?;
         let mut config = shipped("haproxy.cfg", nodes);
         // Only root can change to these.

@@ -76,7 +76,7 @@ async fn the_client_keeps_its_promises() {
 
 #[test]
 fn the_scripts_types_hold() {
-    if !services::node_module("typescript") {
+    if services::command("node", Needs::Apt("nodejs")).is_none() || !services::node_module("typescript") {
         return;
     }
     let root = env!("CARGO_MANIFEST_DIR");

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::app::{PASSWORD, TestApp, spawn_app};
-use crate::database;
+use crate::{database, postgres};
 
 /// As the first system made it.
 pub const USERDATA: &str = "CREATE TABLE userdata (id INTEGER PRIMARY KEY, username VARCHAR(255) NOT NULL, \
@@ -119,7 +119,8 @@ pub async fn sign_in(app: &TestApp, username: &str, password: &str) {
 #[track_caller]
 pub fn assert_nowhere(dir: &Path, weak: &[String]) {
     let kept: Vec<Vec<u8>> = if let Some(url) = database::url(dir) {
-        let dump = Command::new("pg_dump").args(["--data-only", "--dbname"]).arg(url).output().unwrap();
+        let Some(program) = postgres::client("pg_dump") else { return };
+        let dump = Command::new(program).args(["--data-only", "--dbname"]).arg(url).output().unwrap();
         assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
         vec![dump.stdout]
     } else {

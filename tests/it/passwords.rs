@@ -17,9 +17,10 @@ fn stored_hash(app: &TestApp, username: &str) -> String {
 
 #[actix_web::test]
 async fn passlib_verifies_what_is_stored() {
-    let Some(python) = services::python("passlib.hash, bcrypt", Needs::Pip("passlib 'bcrypt<4.1'")) else {
-        return;
-    };
+    // Newer ones of bcrypt are there and not what passlib asks for.
+    let works =
+        "import bcrypt; from passlib.hash import bcrypt_sha256; bcrypt_sha256.using(rounds=4).hash('x' * 80)";
+    let Some(python) = services::python(works, Needs::Pip("passlib 'bcrypt<4.1'")) else { return };
     let app = spawn_app().await;
     let long = format!("pässwörd mit Umlauten {}", "lang ".repeat(30));
     for (name, password) in [("ann", PASSWORD), ("bob", long.as_str())] {

@@ -12,7 +12,7 @@ use diesel::prelude::*;
 
 use crate::services::{self, Needs};
 
-const PASSWORD: &str = "p@ss/word";
+pub const PASSWORD: &str = "p@ss/word";
 
 pub struct Server {
     programs: PathBuf,
@@ -22,9 +22,17 @@ pub struct Server {
 }
 
 impl Server {
-    /// Makes a cluster and serves it; none if PostgreSQL is not installed.
+    /// Makes a cluster and serves it; none if PostgreSQL is not installed, or cannot run here.
     pub fn start() -> Option<Self> {
+        services::command("setpriv", Needs::Apt("util-linux"))?;
         let programs = programs()?;
+        if rustix::process::getuid().is_root() {
+            // It refuses to run as root, so there has to be its own user.
+            let tried = as_owner(Path::new("true")).output().unwrap();
+            if !tried.status.success() {
+                return unusable(&String::from_utf8_lossy(&tried.stderr));
+            }
+        }
         clean_up();
         let name = format!("{PREFIX}{}-{}", std::process::id(), uuid::Uuid::now_v7());
         let data = std::env::temp_dir().join(name);
@@ -40,11 +48,19 @@ impl Server {
             .arg(&data)
             .output()
             .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        if !made.status.success() {
+            return unusable(&String::from_utf8_lossy(&made.stderr));
+        }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let server = Self { programs, data, port, process: Mutex::default() };
-        server.run();
-        Some(server)
+        match server.try_run() {
+            Ok(()) => Some(server),
+            Err(said) => unusable(&said),
+        }
+    }
+
+    pub const fn port(&self) -> u16 {
+        self.port
     }
 
     pub fn url(&self, query: &str) -> String {
@@ -54,6 +70,13 @@ impl Server {
 
     /// Serves again after [`Server::stop`].
     pub fn run(&self) {
+        self.try_run().unwrap();
+    }
+
+    /// Answers what it said if it cannot run.
+    fn try_run(&self) -> Result<(), String> {
+        let log = self.data.with_extension("log");
+        let said = std::fs::File::create(&log).unwrap();
         let mut command = as_owner(&self.programs.join("postgres"));
         command
             .arg("-D")
@@ -63,16 +86,26 @@ impl Server {
             // Nobody pulls a plug here.
             .args(["-c", "fsync=off", "-c", "full_page_writes=off"])
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        *self.process.lock().unwrap() = Some(services::start(command));
+            .stdout(said.try_clone().unwrap())
+            .stderr(said);
+        let mut process = services::start(command);
+        let mut ended = false;
         for _ in 0..600 {
             if PgConnection::establish(&self.url("")).is_ok() {
-                return;
+                *self.process.lock().unwrap() = Some(process);
+                return Ok(());
+            }
+            ended = process.try_wait().unwrap().is_some();
+            if ended {
+                break;
             }
             thread::sleep(Duration::from_millis(50));
         }
-        panic!("PostgreSQL does not answer");
+        if !ended {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+        Err(std::fs::read_to_string(log).unwrap_or_default())
     }
 
     /// Stops it as an operator does who cannot wait: connections end, what was committed is there.
@@ -88,6 +121,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
         let _ = std::fs::remove_dir_all(&self.data);
+        let _ = std::fs::remove_file(self.data.with_extension("log"));
     }
 }
 
@@ -100,6 +134,7 @@ fn clean_up() {
         let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
         if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
             let _ = std::fs::remove_dir_all(entry.path());
+            let _ = std::fs::remove_file(entry.path());
         }
     }
 }
@@ -115,16 +150,46 @@ fn as_owner(program: &Path) -> Command {
     command
 }
 
-/// Where its programs are: Debian keeps those of a server off the PATH.
+fn unusable<T>(said: &str) -> Option<T> {
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    services::skip("PostgreSQL", &format!("cannot run here ({said})"), "apt-get install postgresql");
+    None
+}
+
+/// The oldest that can sort by ICU.
+const OLDEST: u32 = 15;
+
+/// Where its programs are: Debian and Fedora keep those of a server off the PATH.
 fn programs() -> Option<PathBuf> {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut found: Vec<PathBuf> = versions
-        .map(|version| version.path().join("bin"))
-        .filter(|programs| programs.join("postgres").is_file())
-        .collect();
-    found.sort();
-    found.pop().or_else(|| {
+    let below = |directory: &str| std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let debian = below("/usr/lib/postgresql").map(|version| version.path().join("bin"));
+    let fedora = below("/usr").filter(|entry| entry.file_name().to_string_lossy().starts_with("pgsql-"));
+    let found = debian.chain(fedora.map(|version| version.path().join("bin")));
+    let found = found.filter(|programs| programs.join("postgres").is_file());
+    let newest = found.filter_map(|programs| Some((version(&programs)?, programs))).max();
+    let (version, programs) = if let Some(newest) = newest {
+        newest
+    } else {
         let program = services::command("postgres", Needs::Apt("postgresql"))?;
-        program.parent().map(Path::to_owned)
-    })
+        let programs = program.parent()?.to_owned();
+        (version(&programs)?, programs)
+    };
+    if version < OLDEST {
+        return unusable(&format!("it is too old: {version}, and {OLDEST} is needed"));
+    }
+    Some(programs)
+}
+
+/// The first number of `postgres (PostgreSQL) 15.4 (Debian 15.4-1)`.
+fn version(programs: &Path) -> Option<u32> {
+    let said = Command::new(programs.join("postgres")).arg("--version").output().ok()?.stdout;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let mut words = said.split_whitespace().filter_map(|word| word.split(['.', 'b', 'r', 'd']).next());
+    words.find_map(|word| word.parse().ok())
+}
+
+/// A client's program of the same version as the server, or the one on the PATH.
+pub fn client(name: &str) -> Option<PathBuf> {
+    let beside = programs()?.join(name);
+    if beside.is_file() { Some(beside) } else { services::command(name, Needs::Apt("postgresql-client")) }
 }

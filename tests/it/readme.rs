@@ -76,6 +76,9 @@ fn wait_for(lines: &Receiver<String>, words: &str) -> String {
 async fn the_walk_does_what_it_says() {
     let Some(curl) = services::command("curl", Needs::Apt("curl")) else { return };
     drop(curl);
+    if services::command("bash", Needs::Apt("bash")).is_none() {
+        return;
+    }
     let wscat = services::command("wscat", Needs::Npm);
     // It says less to a pipe than to a terminal.
     let terminal = services::command("script", Needs::Apt("bsdutils"));
@@ -173,6 +176,9 @@ async fn over_tcp(process: &Process) {
 
 #[actix_web::test]
 async fn operators_commands_do_what_the_readme_shows() {
+    if services::command("bash", Needs::Apt("bash")).is_none() {
+        return;
+    }
     let process = Process::start(&crate::process::CHEAP).await;
     let block = blocks().into_iter().find(|block| block.starts_with("doorward ")).unwrap();
     // A copy of a file: PostgreSQL has its own.

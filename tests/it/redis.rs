@@ -18,6 +18,7 @@ pub struct Redis {
 impl Redis {
     /// None if it is not installed.
     pub fn start() -> Option<Self> {
+        services::command("setpriv", Needs::Apt("util-linux"))?;
         services::command("redis-server", Needs::Apt("redis-server"))?;
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let redis = Self { port, process: Mutex::default() };

@@ -10,6 +10,7 @@ use crate::app::{PASSWORD, TestApp, spawn_app, spawn_on};
 use crate::database::{self, is_postgres};
 use crate::doors::{Door, at_every_door};
 use crate::live::{Live, PATIENCE};
+use crate::postgres;
 use crate::services::{self, Needs};
 use crate::smtp::SmtpCatcher;
 
@@ -148,7 +149,9 @@ async fn a_row_that_another_process_changed_closes_its_sockets() {
         Some(url) => ("psql", "postgresql-client", vec![url.into(), "-c".into()]),
         None => ("sqlite3", "sqlite3", vec!["-cmd".into(), ".timeout 5000".into(), data.join("doorward.db")]),
     };
-    let Some(program) = services::command(name, Needs::Apt(package)) else { return };
+    let found =
+        if is_postgres() { postgres::client(name) } else { services::command(name, Needs::Apt(package)) };
+    let Some(program) = found else { return };
     let by_hand = |statement: String| {
         let run = Command::new(&program).args(&arguments).arg(statement).output().unwrap();
         assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));

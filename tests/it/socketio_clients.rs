@@ -15,8 +15,10 @@ async fn node(scenario: &str, transport: &str) {
 }
 
 async fn python(scenario: &str, transport: &str) {
+    let works = "import importlib.metadata, socketio, requests, websocket; \
+                 assert importlib.metadata.version('python-socketio').startswith('5.')";
     let needs = Needs::Pip("'python-socketio[client]==5.18.1'");
-    let script = stage::python(&format!("{scenario}.py"), "socketio, requests, websocket", needs);
+    let script = stage::python(&format!("{scenario}.py"), works, needs);
     let Some(mut script) = script else { return };
     script.arg(transport);
     // Its threads may miss each other when a connection ends, and find out after one heartbeat.

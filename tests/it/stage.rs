@@ -27,9 +27,9 @@ pub fn node(script: &str, module: &str) -> Option<Command> {
     services::node_module(module).then_some(command)
 }
 
-/// A script of `tests/python` that needs these modules.
-pub fn python(script: &str, modules: &str, needs: Needs) -> Option<Command> {
-    let python = services::python(modules, needs)?;
+/// A script of `tests/python` that needs these statements to go well.
+pub fn python(script: &str, statements: &str, needs: Needs) -> Option<Command> {
+    let python = services::python(statements, needs)?;
     let mut command = Command::new(python);
     // Without files of its own beside the sources.
     command.arg("-B").arg(format!("{}/tests/python/{script}", env!("CARGO_MANIFEST_DIR")));

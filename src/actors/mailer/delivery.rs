@@ -1,6 +1,6 @@
 //! Where a mail goes: an SMTP server, or a file.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use lettre::Message;
 
@@ -9,6 +9,7 @@ use super::preview::{self, Preview};
 use super::smtp::{Pace, Smtp};
 use crate::clock::Timestamp;
 use crate::config::{self, Config, MailUrl};
+use crate::ownership::{self, Need};
 
 pub(super) enum Delivery {
     Smtp(Smtp),
@@ -24,15 +25,21 @@ impl Delivery {
                 let helo_name = config.mail.helo_name.clone().or_else(own);
                 Smtp::new(server.clone(), helo_name, pace).map(Self::Smtp)
             }
-            MailUrl::Preview => Self::preview(preview::directory(&config.data_dir)),
+            MailUrl::Preview => Self::preview(&preview::directory(&config.data_dir)),
         }
     }
 
-    fn preview(directory: PathBuf) -> Result<Self, String> {
-        let shown = directory.display().to_string();
-        Preview::open(directory)
-            .map(Self::Preview)
-            .map_err(|error| format!("cannot keep mails in {shown}: {error}"))
+    fn preview(directory: &Path) -> Result<Self, String> {
+        let failed = |error: &dyn std::fmt::Display| {
+            let why = ownership::explain(error, directory, Need::Fill);
+            format!("cannot keep mails in {}: {why}", directory.display())
+        };
+        let preview = Preview::open(directory.to_owned()).map_err(|error| failed(&error))?;
+        // Found out now and not by the first mail.
+        match ownership::obstacle(directory, Need::Fill) {
+            Some(_) => Err(failed(&"permission denied")),
+            None => Ok(Self::Preview(preview)),
+        }
     }
 
     /// For logs: the mail server.

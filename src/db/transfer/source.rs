@@ -27,7 +27,7 @@ impl Source {
     /// Takes one state of it, from the first question to the last.
     pub(super) fn open(url: &DatabaseUrl) -> Result<Self, String> {
         let DatabaseUrl::Sqlite(path) = url else { return Err(format!("{url} is no SQLite database")) };
-        let path = Path::new(path).canonicalize().map_err(|error| format!("cannot open {url}: {error}"))?;
+        let path = Path::new(path).canonicalize().map_err(|error| url.cannot_open(&error))?;
         if is_in_use(&path) {
             return Err(format!(
                 "{url} is in use: stop the server first, for what it writes meanwhile would be lost (for a \
@@ -35,8 +35,7 @@ impl Source {
             ));
         }
         let before = state(&path);
-        let mut conn =
-            open_read_only(&path).map(Conn::Sqlite).map_err(|error| format!("cannot open {url}: {error}"))?;
+        let mut conn = open_read_only(&path).map(Conn::Sqlite).map_err(|error| url.cannot_open(&error))?;
         let failed = |error: &dyn std::fmt::Display| format!("cannot read {url}: {error}");
         conn.batch_execute("BEGIN").map_err(|error| failed(&error))?;
         let schema = Schema::of(&mut conn).map_err(|error| failed(&error))?;

@@ -1,0 +1,210 @@
+//! Poolers between this process and PostgreSQL.
+//!
+//! A connection keeps prepared statements and settings for as long as it lasts. A pooler in transaction or statement
+//! mode gives each transaction whichever connection to the server is free, so that they are lost or, worse, another
+//! client's. That is found out at the start, before anything is set; a pooler that is changed later is recognised by
+//! its first errors.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+
+use super::DatabaseUrl;
+
+/// What an operator is told.
+const REFUSAL: &str = "a pooler in transaction mode (or statement mode) stands in between, and Doorward needs session \
+                       mode or the server itself: see \"Poolers\" in docs/OPERATIONS.md";
+
+/// Which connection of the server answers: its process, and the server in case there are several.
+const WHO: &str =
+    "SELECT concat(pg_backend_pid(), ' ', extract(epoch FROM pg_postmaster_start_time())) AS server";
+
+/// How long the second connection may take. A pooler in session mode that has none to spare lets it wait for
+/// minutes: nothing is wrong with that.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How often the log repeats what such a pooler does.
+const INTERVAL: Duration = Duration::from_mins(1);
+
+/// Rounds of transactions in two orders, see [`Probe::run`].
+const ROUNDS: usize = 6;
+
+#[derive(QueryableByName)]
+struct Who {
+    #[diesel(sql_type = Text)]
+    server: String,
+}
+
+impl DatabaseUrl {
+    /// Refuses a pooler that gives each transaction another connection to the server.
+    ///
+    /// # Errors
+    /// A sentence. Where nobody answers at all there is none: whoever connects next says why.
+    pub(super) fn refuse_pooler(&self) -> Result<(), String> {
+        let Self::Postgres(url) = self else { return Ok(()) };
+        if Self::check_encryption(url).is_err() {
+            return Ok(());
+        }
+        let url = Self::with_defaults(url);
+        // A connection may break in the middle of it for other reasons, but not twice.
+        let is_shared = match Probe::of(&url) {
+            Finding::NoTransactions => matches!(Probe::of(&url), Finding::NoTransactions | Finding::Shared),
+            finding => finding == Finding::Shared,
+        };
+        if is_shared { Err(format!("cannot use the database {self}: {REFUSAL}")) } else { Ok(()) }
+    }
+}
+
+/// Whether an error of a statement is one that such a pooler causes: the server has statements of another client under
+/// the names of ours, or lacks them, or the pooler refuses transactions. The names are Diesel's; they stand in the
+/// message whatever language the server speaks.
+pub(super) fn is_symptom(message: &str) -> bool {
+    message.contains("__diesel_stmt_") || message.contains("pooling mode")
+}
+
+/// Says of such an error what it means, once a minute at most: with the pooler as it is, nearly all statements fail.
+pub(super) fn report(message: &str) {
+    static SAID: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = now();
+    if said.is_none_or(|at| now.duration_since(at) >= INTERVAL) {
+        *said = Some(now);
+        tracing::error!(cause = message, "statements of other clients answer on our connections: {REFUSAL}");
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how often the log says it; no rule depends on it")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// What two connections tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Finding {
+    /// Each has its own at the server.
+    Own,
+    Shared,
+    /// A statement is answered, and a transaction is not begun.
+    NoTransactions,
+    /// No answer in time, or none that tells anything.
+    Unknown,
+}
+
+/// Two connections at once. Each has its own process at the server, always the same one, unless a pooler shares them
+/// out.
+struct Probe {
+    first: PgConnection,
+    second: Second,
+}
+
+impl Probe {
+    fn of(url: &str) -> Finding {
+        let Ok(first) = PgConnection::establish(url) else { return Finding::Unknown };
+        let mut probe = Self { first, second: Second::connect(url.to_owned()) };
+        match probe.run() {
+            Ok(finding) | Err(finding) => finding,
+        }
+    }
+
+    /// A pooler has two ways to choose among connections that are free. If it takes the one that was released last, then
+    /// in a round that begins with the first of ours, which was also the first to end before, that one is given the
+    /// other's. If it takes the one that waits longest, this happens in a round that begins with the second. Other
+    /// clients of the pooler only mix them more.
+    fn run(&mut self) -> Result<Finding, Finding> {
+        let of_first = take(&mut self.first, Step::Ask)?;
+        let of_second = self.second.take(Step::Ask)?;
+        if of_first == of_second {
+            return Ok(Finding::Shared);
+        }
+        for round in 0..ROUNDS {
+            let (first, second) = if round % 2 == 0 {
+                let first = take(&mut self.first, Step::Begin)?;
+                (first, self.second.take(Step::Begin)?)
+            } else {
+                let second = self.second.take(Step::Begin)?;
+                (take(&mut self.first, Step::Begin)?, second)
+            };
+            take(&mut self.first, Step::Commit)?;
+            self.second.take(Step::Commit)?;
+            if first != of_first || second != of_second {
+                return Ok(Finding::Shared);
+            }
+        }
+        Ok(Finding::Own)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Outside a transaction.
+    Ask,
+    /// At the beginning of one, which goes on.
+    Begin,
+    Commit,
+}
+
+/// Answers who does it at the server.
+fn take(conn: &mut PgConnection, step: Step) -> Result<String, Finding> {
+    let begun = match step {
+        Step::Ask => Ok(()),
+        Step::Begin => conn.batch_execute("BEGIN"),
+        Step::Commit => {
+            return conn.batch_execute("COMMIT").map(|()| String::new()).map_err(|_| Finding::Unknown);
+        }
+    };
+    // In statement mode PgBouncer closes a connection as soon as a transaction was begun on it.
+    let who = begun.and_then(|()| diesel::sql_query(WHO).get_result::<Who>(conn));
+    let failed = if step == Step::Begin { Finding::NoTransactions } else { Finding::Unknown };
+    who.map(|who| who.server).map_err(|_| failed)
+}
+
+/// The second connection, on a thread that is left to itself if it gets no answer. It holds nothing while it waits.
+struct Second {
+    steps: Sender<Step>,
+    answers: Receiver<Result<String, Finding>>,
+}
+
+impl Second {
+    fn connect(url: String) -> Self {
+        let (steps, wanted) = channel();
+        let (answer, answers) = channel();
+        thread::spawn(move || {
+            let Ok(mut conn) = PgConnection::establish(&url) else { return };
+            for step in wanted {
+                if answer.send(take(&mut conn, step)).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { steps, answers }
+    }
+
+    fn take(&self, step: Step) -> Result<String, Finding> {
+        self.steps.send(step).map_err(|_| Finding::Unknown)?;
+        self.answers.recv_timeout(PATIENCE).map_err(|_| Finding::Unknown)?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_pooler_causes_is_told_in_any_language() {
+        for text in [
+            "prepared statement \"__diesel_stmt_1\" already exists",
+            "vorbereitete Anweisung »__diesel_stmt_1« existiert nicht",
+            "bind message supplies 2 parameters, but prepared statement \"__diesel_stmt_7\" requires 1",
+            "transaction blocks not allowed in statement pooling mode",
+        ] {
+            assert!(is_symptom(text), "{text}");
+        }
+        assert!(!is_symptom("duplicate key value violates unique constraint"));
+    }
+}

@@ -1,0 +1,338 @@
+//! Which column of a file holds what: by its name, by one that other systems have for it, or as the operator says.
+
+use std::fmt;
+
+/// What is read of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    Username,
+    Hash,
+    Email,
+    EmailVerified,
+}
+
+impl Field {
+    pub const ALL: [Self; 4] = [Self::Username, Self::Hash, Self::Email, Self::EmailVerified];
+
+    /// As a header has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Username => "username",
+            Self::Hash => "hash",
+            Self::Email => "email",
+            Self::EmailVerified => "email_verified",
+        }
+    }
+
+    /// Names that mean this and nothing else, in small letters and digits alone, the best first.
+    const fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Username => &["username"],
+            Self::Hash => &["hash", "passwordhash"],
+            Self::Email => &["email", "emailaddress", "mail", "mailaddress", "useremail"],
+            Self::EmailVerified => {
+                &["emailverified", "emailverifiedat", "emailconfirmed", "emailconfirmedat", "isemailverified"]
+            }
+        }
+    }
+
+    /// Names that mean this if nothing better is there.
+    const fn likely_names(self) -> &'static [&'static str] {
+        match self {
+            Self::Username => &["user", "login", "userlogin", "loginname", "account", "accountname"],
+            Self::Hash => &[
+                "password",
+                "pass",
+                "passwd",
+                "pwd",
+                "userpass",
+                "hashedpassword",
+                "encryptedpassword",
+                "passworddigest",
+                "pwhash",
+                "bcrypt",
+            ],
+            Self::Email | Self::EmailVerified => &[],
+        }
+    }
+
+    /// Names that may as well mean something else: somebody has to say so.
+    const fn possible_names(self) -> &'static [&'static str] {
+        match self {
+            Self::Username => &["name", "nick", "nickname", "handle", "userid", "displayname", "uid"],
+            Self::Hash => &["secret", "credential", "digest"],
+            Self::Email => &["contact", "address"],
+            Self::EmailVerified => {
+                &["verified", "isverified", "verifiedat", "confirmed", "isconfirmed", "confirmedat"]
+            }
+        }
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What an operator says of a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Mapping {
+    /// The table of an SQLite database.
+    pub table: Option<String>,
+    /// Names of columns.
+    pub columns: Vec<(Field, String)>,
+    /// A row without a name of its own, or with an address in its place, is named by what stands before the `@`.
+    pub username_from_email: bool,
+    /// The old system has made sure of every address.
+    pub verified: bool,
+}
+
+/// Where the fields are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Columns {
+    pub username: Option<usize>,
+    pub hash: Option<usize>,
+    pub email: Option<usize>,
+    pub verified: Option<usize>,
+    /// Columns that are read under a name that is not ours.
+    pub renamed: Vec<(Field, String)>,
+    pub ignored: Vec<String>,
+    /// Those of them that may have been meant for a field that no column has.
+    pub suspects: Vec<(Field, String)>,
+}
+
+impl Columns {
+    /// Finds the fields in a header, which has to have what an account needs. The error repeats no name that is not
+    /// known: a file without a header has somebody's hash there.
+    pub(super) fn find(header: &[String], mapping: &Mapping) -> Result<Self, String> {
+        for (field, wanted) in &mapping.columns {
+            if position(header, wanted).is_none() {
+                return Err(format!("has no column {wanted}, which --column names for {field}"));
+            }
+        }
+        let found = Self::among(header, mapping)?;
+        let is_named = found.username.is_some() || mapping.username_from_email && found.email.is_some();
+        if is_named && found.hash.is_some() { Ok(found) } else { Err(found.missing(header)) }
+    }
+
+    /// Finds those that are there, for a row that brings its own names.
+    pub(super) fn among(header: &[String], mapping: &Mapping) -> Result<Self, String> {
+        let username = find(header, mapping, Field::Username)?;
+        let hash = find(header, mapping, Field::Hash)?;
+        let email = find(header, mapping, Field::Email)?;
+        let verified = find(header, mapping, Field::EmailVerified)?;
+        let found = [username, hash, email, verified];
+        let mut columns = Self { username, hash, email, verified, ..Self::default() };
+        for (at, name) in header.iter().enumerate() {
+            match Field::ALL.into_iter().zip(found).find(|(_, found)| *found == Some(at)) {
+                Some((field, _)) if field.names().contains(&normal(name).as_str()) => {}
+                Some((field, _)) => columns.renamed.push((field, name.clone())),
+                None => columns.ignored.push(name.clone()),
+            }
+        }
+        for name in &columns.ignored {
+            let mut missing = Field::ALL.into_iter().zip(found).filter(|(_, found)| found.is_none());
+            if let Some((field, _)) =
+                missing.find(|(field, _)| field.possible_names().contains(&&*normal(name)))
+            {
+                columns.suspects.push((field, name.clone()));
+            }
+        }
+        Ok(columns)
+    }
+
+    fn missing(&self, header: &[String]) -> String {
+        if self.hash.is_some() && self.email.is_some() {
+            return "has no column username: if people sign in by their address, --username-from-email makes names \
+                    of what stands before the @"
+                .to_owned();
+        }
+        let near = |field: Field, found: Option<usize>| {
+            let mut names = header.iter().filter(|_| found.is_none());
+            let near = names.find(|name| field.possible_names().contains(&normal(name).as_str()))?;
+            Some(format!("; if {near} is the {field}, say --column {field}={near}"))
+        };
+        let hints = [near(Field::Username, self.username), near(Field::Hash, self.hash)];
+        format!(
+            "needs a first line that names its columns: username, hash (or password_hash) and, if there are \
+             addresses, email and email_verified{}",
+            hints.into_iter().flatten().collect::<String>()
+        )
+    }
+}
+
+fn position(header: &[String], wanted: &str) -> Option<usize> {
+    header.iter().position(|name| name.eq_ignore_ascii_case(wanted.trim()))
+}
+
+fn find(header: &[String], mapping: &Mapping, field: Field) -> Result<Option<usize>, String> {
+    if let Some((_, wanted)) = mapping.columns.iter().find(|(of, _)| *of == field) {
+        return Ok(position(header, wanted));
+    }
+    // One that is given to another field is that field's alone.
+    let is_free = |name: &str| !mapping.columns.iter().any(|(_, taken)| taken.eq_ignore_ascii_case(name));
+    let places_of = |wanted: &str| -> Vec<usize> {
+        let places = header.iter().enumerate();
+        places.filter(|(_, name)| is_free(name) && normal(name) == wanted).map(|(at, _)| at).collect()
+    };
+    for wanted in field.names() {
+        match places_of(wanted).as_slice() {
+            [] => {}
+            [at] => return Ok(Some(*at)),
+            [_, _, ..] => {
+                return Err(format!("has several columns {wanted}: say which with --column {field}=NAME"));
+            }
+        }
+    }
+    let likely: Vec<usize> = field.likely_names().iter().flat_map(|name| places_of(name)).collect();
+    match likely.as_slice() {
+        [] => Ok(None),
+        [at] => Ok(Some(*at)),
+        several => {
+            let names: Vec<&str> = several.iter().map(|at| header[*at].as_str()).collect();
+            Err(format!(
+                "has several columns for {field} ({}): say which with --column {field}=NAME",
+                names.join(", ")
+            ))
+        }
+    }
+}
+
+/// Small letters and digits alone: `E-Mail`, `e_mail` and `eMail` are one name.
+fn normal(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// Whether a column of this name could be read.
+pub(super) fn is_known(name: &str, mapping: &Mapping) -> bool {
+    let plain = normal(name);
+    let names = |field: Field| field.names().iter().chain(field.likely_names());
+    mapping.columns.iter().any(|(_, column)| column.eq_ignore_ascii_case(name))
+        || Field::ALL.into_iter().flat_map(names).any(|known| *known == plain)
+}
+
+/// Whether an address was verified, as databases and programs write it: words, numbers, and the time of the
+/// verification. Nothing if it cannot be told.
+pub(super) fn verified(text: &str) -> Option<bool> {
+    let text = text.trim().to_ascii_lowercase();
+    match text.as_str() {
+        "" | "false" | "f" | "0" | "no" | "n" | "off" | "null" | "none" | "nil" | "\\n" | "0.0" | "\u{0}" => {
+            return Some(false);
+        }
+        "true" | "t" | "1" | "yes" | "y" | "on" | "1.0" | "\u{1}" => return Some(true),
+        _ => {}
+    }
+    // What MySQL writes for no date.
+    if text.starts_with("0000-00-00") {
+        return Some(false);
+    }
+    let (date, rest) = (text.get(..10)?, text.get(10..).unwrap_or_default());
+    let is_date = date.parse::<chrono::NaiveDate>().is_ok();
+    if is_date && (rest.is_empty() || rest.starts_with(['t', ' '])) {
+        return Some(true);
+    }
+    // Seconds since 1970, or parts of one, from 2001 on.
+    let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    ((10..=19).contains(&whole.len()) && is_number(whole) && is_number(part)).then_some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns(header: &str, mapping: &Mapping) -> Result<Columns, String> {
+        Columns::find(&header.split(',').map(str::to_owned).collect::<Vec<_>>(), mapping)
+    }
+
+    fn places(header: &str) -> (Option<usize>, usize, Option<usize>, Option<usize>) {
+        let found = columns(header, &Mapping::default()).unwrap();
+        (found.username, found.hash.unwrap(), found.email, found.verified)
+    }
+
+    #[test]
+    fn names_of_other_systems_are_read() {
+        for (header, wanted) in [
+            ("username,hash,email,email_verified", (Some(0), 1, Some(2), Some(3))),
+            ("Hash,USERNAME", (Some(1), 0, None, None)),
+            ("user,pass", (Some(0), 1, None, None)),
+            ("login,password,e-mail", (Some(0), 1, Some(2), None)),
+            ("user_login,user_pass,user_email", (Some(0), 1, Some(2), None)),
+            ("UserName,PasswordHash,Email,EmailConfirmed", (Some(0), 1, Some(2), Some(3))),
+            ("username,encrypted_password,mail,email_verified_at", (Some(0), 1, Some(2), Some(3))),
+            ("username,password,password_hash,name", (Some(0), 2, None, None)),
+            ("user,username,hash", (Some(1), 2, None, None)),
+        ] {
+            assert_eq!(places(header), wanted, "{header}");
+        }
+        let found = columns("login,password_hash,note", &Mapping::default()).unwrap();
+        assert_eq!(found.renamed, [(Field::Username, "login".to_owned())]);
+        assert_eq!(found.ignored, ["note"]);
+    }
+
+    #[test]
+    fn what_is_not_sure_is_asked_for() {
+        for (header, words) in [
+            ("name,hash", "if name is the username, say --column username=name"),
+            ("username,secret", "if secret is the hash, say --column hash=secret"),
+            ("email,password_hash", "--username-from-email"),
+            ("user,login,hash", "several columns for username (user, login)"),
+            ("username,hash,email,E-Mail", "several columns email"),
+            ("alice,ba7816bf", "needs a first line"),
+        ] {
+            let why = columns(header, &Mapping::default()).unwrap_err();
+            assert!(why.contains(words), "{header}: {why}");
+            assert!(!why.contains("ba78") && !why.contains("alice"), "{why}");
+        }
+        let found = columns("username,hash,email,is_verified,name", &Mapping::default()).unwrap();
+        assert_eq!(found.suspects, [(Field::EmailVerified, "is_verified".to_owned())]);
+    }
+
+    #[test]
+    fn an_operator_says_which_column_is_which() {
+        let mapping = |columns: &[(Field, &str)]| Mapping {
+            columns: columns.iter().map(|(field, name)| (*field, (*name).to_owned())).collect(),
+            ..Mapping::default()
+        };
+        let found =
+            columns("name,secret,email", &mapping(&[(Field::Username, "NAME"), (Field::Hash, "secret")]));
+        let found = found.unwrap();
+        assert_eq!((found.username, found.hash, found.email), (Some(0), Some(1), Some(2)));
+        let found = columns("email,hash", &mapping(&[(Field::Username, "email")])).unwrap();
+        assert_eq!((found.username, found.email), (Some(0), None));
+        let why = columns("username,hash", &mapping(&[(Field::Email, "post")])).unwrap_err();
+        assert!(why.contains("no column post"), "{why}");
+        let by_address = Mapping { username_from_email: true, ..Mapping::default() };
+        assert_eq!(columns("email,hash", &by_address).unwrap().username, None);
+    }
+
+    #[test]
+    fn a_verification_is_a_word_a_number_or_a_time() {
+        for text in [
+            "true",
+            "TRUE",
+            "t",
+            "1",
+            "yes",
+            " Y ",
+            "on",
+            "\u{1}",
+            "2024-05-01",
+            "2024-05-01T10:00:00Z",
+            "2024-05-01 10:00:00.123+02",
+            "1714557600",
+            "1714557600123",
+            "1714557600.5",
+        ] {
+            assert_eq!(verified(text), Some(true), "{text}");
+        }
+        for text in ["", "false", "F", "0", "no", "n", "NULL", "\\N", "0000-00-00 00:00:00", "\u{0}"] {
+            assert_eq!(verified(text), Some(false), "{text}");
+        }
+        for text in ["maybe", "2", "2024-13-01", "01/05/2024", "2024-05-01x", "-1", "kim@example.org"] {
+            assert_eq!(verified(text), None, "{text}");
+        }
+    }
+}

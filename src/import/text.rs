@@ -1,0 +1,64 @@
+//! The bytes of a text file as UTF-8, and what a file is that is no text.
+
+use std::borrow::Cow;
+
+/// What a file of another kind begins with, and what to do with it.
+const OTHERS: [(&[u8], &str); 6] = [
+    (b"\x1f\x8b", "is compressed: unpack it with gunzip"),
+    (b"PK\x03\x04", "is a ZIP archive, as spreadsheets are: save the table as CSV"),
+    (b"\xd0\xcf\x11\xe0", "is a spreadsheet: save the table as CSV"),
+    (b"PGDMP", "is a dump of PostgreSQL: load it there, and export the table with \\copy ... CSV HEADER"),
+    (b"CREATE TABLE", "is SQL: load it into a database, and export the table as CSV"),
+    (b"INSERT INTO", "is SQL: load it into a database, and export the table as CSV"),
+];
+
+/// Without a byte order mark; UTF-16 is turned into UTF-8.
+pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
+    if let Some((_, why)) = OTHERS.iter().find(|(start, _)| bytes.starts_with(start)) {
+        return Err((*why).to_owned());
+    }
+    if let Some(rest) = bytes.strip_prefix(b"\xef\xbb\xbf") {
+        return Ok(Cow::Borrowed(rest));
+    }
+    let unit: fn([u8; 2]) -> u16 = match bytes {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        // Latin letters in UTF-16 have a zero each, and no text has one.
+        [0, _, ..] | [_, 0, ..] => {
+            return Err(
+                "is UTF-16 without a byte order mark: convert it with iconv -f UTF-16LE -t UTF-8".to_owned()
+            );
+        }
+        _ => return Ok(Cow::Borrowed(bytes)),
+    };
+    let (pairs, rest) = bytes[2..].as_chunks::<2>();
+    let text: Result<String, _> = char::decode_utf16(pairs.iter().copied().map(unit)).collect();
+    match text {
+        Ok(text) if rest.is_empty() => Ok(Cow::Owned(text.into_bytes())),
+        _ => Err("is damaged UTF-16: convert it to UTF-8".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn utf_16_is_read_and_other_files_are_named() {
+        let text = "username,hash\r\nŽofie,x\r\n";
+        let units: Vec<u16> = "\u{feff}".encode_utf16().chain(text.encode_utf16()).collect();
+        let little: Vec<u8> = units.iter().copied().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = units.iter().copied().flat_map(u16::to_be_bytes).collect();
+        for bytes in [&little, &big, &format!("\u{feff}{text}").into_bytes(), &text.as_bytes().to_vec()] {
+            assert_eq!(decode(bytes).unwrap(), text.as_bytes());
+        }
+        assert!(decode(&little[2..]).unwrap_err().contains("iconv -f UTF-16LE"));
+        assert!(decode(&little[..little.len() - 1]).unwrap_err().contains("damaged UTF-16"));
+        assert!(decode(b"\xff\xfe\x00\xd8").unwrap_err().contains("damaged UTF-16"));
+        assert!(decode(b"\x1f\x8b\x08").unwrap_err().contains("gunzip"));
+        assert!(decode(b"PK\x03\x04").unwrap_err().contains("save the table as CSV"));
+        assert_eq!(decode(b"").unwrap(), &b""[..]);
+        // Latin-1 is told line by line.
+        assert_eq!(decode(b"caf\xe9").unwrap(), &b"caf\xe9"[..]);
+    }
+}
