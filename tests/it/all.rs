@@ -33,6 +33,7 @@ mod line;
 mod live;
 mod logs;
 mod mail;
+mod mail_advice;
 mod mail_limits;
 mod mail_setup;
 mod mailer;
