@@ -37,6 +37,7 @@ mod lists;
 mod live;
 mod logs;
 mod mail;
+mod mail_advice;
 mod mail_limits;
 mod mail_setup;
 mod mailer;
