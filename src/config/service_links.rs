@@ -5,11 +5,16 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+use super::keys::{self, KEYS};
+
 /// The variables of the environment that begin like ours.
 pub(super) type Variables = BTreeMap<String, String>;
 
-/// Whether a variable was made for a service or a linked container.
+/// Whether a variable was made for a service or a linked container. A key's own never is.
 pub(super) fn is_link(variables: &Variables, name: &str) -> bool {
+    if KEYS.iter().any(|key| keys::variable(key.name) == name) {
+        return false;
+    }
     variables
         .get(name)
         .is_some_and(|text| is_of_service(variables, name, text) || is_of_container(variables, name, text))

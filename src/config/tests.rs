@@ -103,8 +103,9 @@ fn an_error_names_key_value_origin_and_what_is_expected() {
     );
     assert_eq!(
         error("", &[], &[("sockets.allowed_origins", "null, https://a.example/x")]),
-        "sockets.allowed_origins cannot be https://a.example/x (command line): an origin ends with its host or port: \
-         https://a.example"
+        "sockets.allowed_origins cannot be null, https://a.example/x (command line): https://a.example/x: an origin \
+         ends with its host or port: https://a.example; expected origins such as https://app.example.org, \
+         https://*.example.org, null or file://, a list or separated by commas"
     );
     assert_eq!(error("", &[], &[("zzz", "1")]), "unknown key zzz (command line)");
     assert!(error("[nodes]", &[], &[]).starts_with("unknown key nodes (file"));

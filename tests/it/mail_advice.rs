@@ -23,7 +23,7 @@ struct MailServer {
 
 impl MailServer {
     async fn start(role: &[&str]) -> Option<Self> {
-        let mut command = stage::python("mail_server.py", "aiosmtpd", Needs::Pip("aiosmtpd"))?;
+        let mut command = stage::python("mail_server.py", "import aiosmtpd", Needs::Pip("aiosmtpd"))?;
         command.args(role).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command.kill_on_drop(true).spawn().unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
