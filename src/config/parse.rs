@@ -64,20 +64,7 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             "off" => Some(SocketIo { path: None, ping_timeout }),
             _ => path(text).map(|path| SocketIo { path: Some(path), ping_timeout }),
         })?,
-        sockets: Sockets {
-            auth_timeout: values.duration("sockets.auth_timeout", Duration::from_millis(100)..=5 * MINUTE)?,
-            heartbeat: values.duration("sockets.heartbeat", SECOND..=10 * MINUTE)?,
-            max_frame: values.size("sockets.max_frame", 4 * KIB..=64 * MIB)?,
-            max_outbox: values.size("sockets.max_outbox", 16 * KIB..=256 * MIB)?,
-            max_per_user: values.number("sockets.max_per_user", 1..=1_000_000)?,
-            max_per_address: values.number("sockets.max_per_address", 1..=10_000_000)?,
-            max_waiting_per_address: values.number("sockets.max_waiting_per_address", 1..=1_000_000)?,
-            max_open: values.number("sockets.max_open", 1..=10_000_000)?,
-            allowed_origins: values.parse_or_why("sockets.allowed_origins", allowed_origins)?,
-            trusted_proxies: values.parse_or_why("sockets.trusted_proxies", |text| {
-                list(text, network).ok_or_else(|| reasons::networks(text))
-            })?,
-        },
+        sockets: sockets(values)?,
         mail_limits: MailLimits {
             recipient: values.parse("limits.mail_recipient", Rate::parse_list)?,
             account: values.parse("limits.mail_account", Rate::parse_list)?,
@@ -129,6 +116,23 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
                 _ => None,
             })?,
         },
+    })
+}
+
+fn sockets(values: &Values) -> Result<Sockets, ConfigError> {
+    Ok(Sockets {
+        auth_timeout: values.duration("sockets.auth_timeout", Duration::from_millis(100)..=5 * MINUTE)?,
+        heartbeat: values.duration("sockets.heartbeat", SECOND..=10 * MINUTE)?,
+        max_frame: values.size("sockets.max_frame", 4 * KIB..=64 * MIB)?,
+        max_outbox: values.size("sockets.max_outbox", 16 * KIB..=256 * MIB)?,
+        max_per_user: values.number("sockets.max_per_user", 1..=1_000_000)?,
+        max_per_address: values.number("sockets.max_per_address", 1..=10_000_000)?,
+        max_waiting_per_address: values.number("sockets.max_waiting_per_address", 1..=1_000_000)?,
+        max_open: values.number("sockets.max_open", 1..=10_000_000)?,
+        allowed_origins: values.parse_or_why("sockets.allowed_origins", allowed_origins)?,
+        trusted_proxies: values.parse_or_why("sockets.trusted_proxies", |text| {
+            list(text, network).ok_or_else(|| reasons::networks(text))
+        })?,
     })
 }
 
