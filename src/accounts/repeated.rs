@@ -49,7 +49,7 @@ impl Accounts {
         device: Device,
     ) -> Result<Option<UsedReset>, Error> {
         let Some((reset, user)) = self.find_used_reset(token).await? else { return Ok(None) };
-        let named = |name: &str| Username::parse(name).is_ok_and(|name| name.folded() == user.username);
+        let named = |name: &str| Username::lookup(name).is_some_and(|name| name.folded() == user.username);
         if !username.is_none_or(named) {
             return Ok(None);
         }
@@ -97,11 +97,14 @@ impl Accounts {
     ) -> Result<Option<Grant>, Error> {
         let (name, clock) = (username.clone(), self.0.clock.clone());
         let user = self.0.db.run(move |conn| Ok::<_, Error>(users::find_by_username(conn, &name)?)).await?;
-        let just_opened = user.is_some_and(|user| {
-            user.created_at > clock.now() - WINDOW && user.email.as_deref() == email.map(Email::as_str)
-        });
-        if !just_opened {
-            return Ok(None);
+        let Some(user) = user.filter(|user| user.created_at > clock.now() - WINDOW) else { return Ok(None) };
+        if user.email.as_deref() != email.map(Email::as_str) {
+            // The same work, or the time would tell the address.
+            let checked = self.is_password_of(&user, password, &device).await;
+            return match checked {
+                Ok(_) | Err(Error::TooManyAttempts { .. }) => Ok(None),
+                Err(error) => Err(error),
+            };
         }
         match self.sign_in(username.folded(), password, device).await {
             Ok(grant) => Ok(Some(grant)),

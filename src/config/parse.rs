@@ -350,7 +350,12 @@ fn list<T>(text: &str, item: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
 /// A list whose first wrong item is named, with what to write instead.
 fn allowed_origins(text: &str) -> Result<Vec<AllowedOrigin>, String> {
     let items: Vec<_> = text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
-    let named = |item: &str, why: String| if items.len() > 1 { format!("{item}: {why}") } else { why };
+    // What has an `@` may have a password before it.
+    let named = |item: &str, why: String| match items.len() {
+        1 => why,
+        _ if item.contains('@') => format!("one of them: {why}"),
+        _ => format!("{item}: {why}"),
+    };
     items.iter().map(|item| AllowedOrigin::parse(item).map_err(|why| named(item, why))).collect()
 }
 

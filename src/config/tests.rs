@@ -107,6 +107,10 @@ fn an_error_names_key_value_origin_and_what_is_expected() {
          ends with its host or port: https://a.example; expected origins such as https://app.example.org, \
          https://*.example.org, null or file://, a list or separated by commas"
     );
+    for secret in ["ws://ann:pw@a.example", "https://b.example, postgres://ann:pw@a.example/d"] {
+        let said = error("", &[], &[("sockets.allowed_origins", secret)]);
+        assert!(said.contains("an origin has no user") && !said.contains("pw@"), "{said}");
+    }
     assert_eq!(error("", &[], &[("zzz", "1")]), "unknown key zzz (command line)");
     assert!(error("[nodes]", &[], &[]).starts_with("unknown key nodes (file"));
     assert!(error("http = 3", &[], &[]).starts_with("unknown key http (file"));

@@ -148,15 +148,15 @@ impl AllowedOrigin {
             return Err("a star cannot stand for the port: name each port".to_owned());
         }
         let url = Url::parse(text).map_err(|error| format!("it is not an origin ({error})"))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("an origin has no user".to_owned());
+        }
         if let Some(page) = match url.scheme() {
             "ws" => Some("http"),
             "wss" => Some("https"),
             _ => None,
         } {
             return Err(format!("write the origin of the page, not of the socket: {page}://{rest}"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("an origin has no user".to_owned());
         }
         if url.scheme() == "file" {
             let bare = !url.has_host() && is_bare(&url);

@@ -20,7 +20,8 @@ impl AddressColumn {
     pub const ALL: [Self; 4] = [Self::Users, Self::OneTimeTokens, Self::AddressLinks, Self::Outbox];
 }
 
-/// Rows' keys and addresses, of those that are not all ASCII.
+/// Rows' keys and addresses, of those that are not all ASCII, in the order of the keys: two nodes that start at once
+/// change them in the same order.
 pub fn find_international(conn: &mut Conn, column: AddressColumn) -> QueryResult<Vec<(String, String)>> {
     match column {
         AddressColumn::Users => users::table
@@ -31,14 +32,17 @@ pub fn find_international(conn: &mut Conn, column: AddressColumn) -> QueryResult
         AddressColumn::OneTimeTokens => one_time_tokens::table
             .filter(sql::<Bool>("octet_length(email) <> length(email)"))
             .select((one_time_tokens::hash, one_time_tokens::email))
+            .order(one_time_tokens::hash)
             .load(conn),
         AddressColumn::AddressLinks => address_links::table
             .filter(sql::<Bool>("octet_length(email) <> length(email)"))
             .select((address_links::hash, address_links::email))
+            .order(address_links::hash)
             .load(conn),
         AddressColumn::Outbox => outbox::table
             .filter(sql::<Bool>("octet_length(address) <> length(address)"))
             .select((outbox::id, outbox::address))
+            .order(outbox::id)
             .load(conn),
     }
 }

@@ -66,15 +66,18 @@ pub fn insert(conn: &mut Conn, user: &NewUser, now: Timestamp) -> QueryResult<()
     insert_with(conn, user, skeleton.as_deref(), now)
 }
 
-/// The same for a username that may look like others: the first of them keeps it to itself.
+/// The same for a username that may look like others: the first of them keeps the skeleton to itself, unless it is
+/// the new name.
 ///
 /// # Errors
 /// A unique violation if the username is taken.
 pub fn insert_lookalike(conn: &mut Conn, user: &NewUser, now: Timestamp) -> QueryResult<()> {
-    match find_lookalike(conn, &user.username)? {
-        Some(_) => insert_with(conn, user, None, now),
-        None => insert(conn, user, now),
+    if find_lookalike(conn, &user.username)?.is_none() {
+        return insert(conn, user, now);
     }
+    let namesake = users::table.filter(users::username_skeleton.eq(user.username.folded()));
+    diesel::update(namesake).set(users::username_skeleton.eq(None::<String>)).execute(conn)?;
+    insert_with(conn, user, None, now)
 }
 
 fn insert_with(conn: &mut Conn, user: &NewUser, skeleton: Option<&str>, now: Timestamp) -> QueryResult<()> {

@@ -200,8 +200,13 @@ async fn only_a_trusted_proxy_that_says_http_has_pages_lead_to_https() {
     };
     for path in ["/", "/login", "/register?x=1", "/reset-password/abc", "/dashboard"] {
         let answer = ask(path, &plain).await;
-        let there = format!("https://id.example.org/sso{path}");
+        let there =
+            format!("https://id.example.org/sso{path}{}https", if path.contains('?') { '&' } else { '?' });
         assert_eq!((answer.status, answer.header("location")), (307, Some(there.as_str())));
+    }
+    // A proxy behind another one that ended TLS takes all for http.
+    for path in ["/login?https", "/register?x=1&https"] {
+        assert_eq!(ask(path, &plain).await.status, 200, "{path}: not in circles");
     }
     for path in ["/healthz", "/.well-known/jwks.json", "/api/me"] {
         assert_ne!(ask(path, &plain).await.status, 307, "{path}");

@@ -138,7 +138,17 @@ async fn a_setting_and_the_command_line_let_lookalikes_in() {
         register(&app, name).await.expect(201);
     }
     register(&app, "alice").await.expect(409);
+    // Nor does one that came first keep the plain name from anybody.
+    for (lookalike, plain) in [("\u{435}ve", "eve"), ("m\u{430}x", "max")] {
+        register(&app, lookalike).await.expect(201);
+        register(&app, plain).await.expect(201);
+        assert_eq!(login(&app, lookalike).await, 200);
+    }
     let again = start_again(&app, &[]).await;
+    register(&again, "\u{435}v\u{435}").await.expect(409);
+    register(&again, "z\u{43e}e").await.expect(201);
+    let said = run(&app, &["user", "add", "zoe"], PASSWORD).await.ok();
+    assert!(said.err.contains("looks like another one"), "{}", said.err);
     register(&again, "al\u{456}ce").await.expect(409);
     let said = run(&app, &["user", "add", "al\u{456}ce"], PASSWORD).await.ok();
     assert!(said.err.contains("looks like another one: alice"), "{}", said.err);

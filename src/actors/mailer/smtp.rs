@@ -350,9 +350,12 @@ async fn transact(
     let sender = connection.command(Mail::new(envelope.from().cloned(), parameters));
     let refused = |error| {
         let failure = Failure::smtp(Stage::Sender, &error);
-        // Asked for more than usual, it says no to this mail only.
-        let is_particular = needs_utf8 && sender_is_ascii && failure.code.is_some_and(|code| code >= 550);
-        if is_particular { failure.judged(Verdict::Refused) } else { failure }
+        // Asked for more than usual, it says no to this mail only, unless it closes (421).
+        match failure.code {
+            Some(500..) if needs_utf8 && sender_is_ascii => failure.judged(Verdict::Refused),
+            Some(code) if needs_utf8 && sender_is_ascii && code != 421 => failure.judged(Verdict::Temporary),
+            _ => failure,
+        }
     };
     attempt.step(Stage::Sender, sender, refused).await?;
     for recipient in envelope.to() {

@@ -159,13 +159,18 @@ impl Visit {
 
 /// Whether a page is asked for by http although its address is https, as a trusted proxy says.
 pub(in super::super) fn is_plain(context: &GuardContext<'_>) -> bool {
-    context.app_data::<web::Data<Site>>().is_some_and(|site| site.is_known_plain(context.head()))
+    let was_sent = context.head().uri.query().is_some_and(|query| query.split('&').any(|part| part == SENT));
+    !was_sent && context.app_data::<web::Data<Site>>().is_some_and(|site| site.is_known_plain(context.head()))
 }
+
+/// In the query of a page that was led to https: it is not led there again, for a proxy that takes all for http.
+const SENT: &str = "https";
 
 /// The same page under its own address.
 pub(in super::super) async fn to_https(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     let page = request.uri().path_and_query().map_or("/", |page| page.as_str());
-    let location = format!("{}{page}", site.public_url);
+    let sign = if page.contains('?') { '&' } else { '?' };
+    let location = format!("{}{page}{sign}{SENT}", site.public_url);
     HttpResponse::TemporaryRedirect().insert_header((header::LOCATION, location)).finish()
 }
 
