@@ -15,7 +15,8 @@ impl Accounts {
     /// until the link that goes to it is followed.
     ///
     /// # Errors
-    /// [`Error::UsernameReserved`], [`Error::UsernameTaken`], [`Error::UsernameLooksTaken`], [`Error::WeakPassword`], those of the database and the hasher.
+    /// [`Error::UsernameReserved`], [`Error::UsernameTaken`], [`Error::UsernameLooksTaken`], [`Error::WeakPassword`],
+    /// those of the database and the hasher.
     pub async fn register(
         &self,
         username: Username,
