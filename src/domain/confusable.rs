@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::characters::is_invisible;
+use super::characters::{is_invisible, is_mark};
 
 /// It only makes a word longer.
 const TATWEEL: char = '\u{640}';
@@ -18,6 +18,8 @@ const RESERVED: &[&str] = &[
     "admin",
     "administration",
     "administrator",
+    "administrators",
+    "admins",
     "billing",
     "contact",
     "daemon",
@@ -34,6 +36,7 @@ const RESERVED: &[&str] = &[
     "marketing",
     "moderator",
     "moderators",
+    "mods",
     "news",
     "no-reply",
     "nobody",
@@ -50,11 +53,13 @@ const RESERVED: &[&str] = &[
     "security",
     "service",
     "staff",
+    "superadmin",
     "superuser",
     "support",
     "sysadmin",
     "sysop",
     "system",
+    "team",
     "trouble",
     "undefined",
     "usenet",
@@ -101,11 +106,16 @@ impl ReservedNames {
     }
 }
 
-/// Here ASCII letters that look like others count as well: nobody needs to be called `adrnin`.
+/// Here ASCII letters that look like others count as well, and marks do not: nobody needs to be called `adrnin` or
+/// `ạdmin`.
 fn bare(folded: &str) -> String {
-    let letters: String =
-        folded.chars().filter(|c| !matches!(*c, '_' | '.' | '-' | TATWEEL) && !is_invisible(*c)).collect();
-    unicode_security::skeleton(&letters).flat_map(char::to_lowercase).nfd().collect()
+    let is_letter = |c: &char| {
+        !matches!(*c, '_' | '.' | '-' | TATWEEL) && !is_invisible(*c) && (c.is_ascii() || !is_mark(*c))
+    };
+    let letters: String = folded.nfd().filter(is_letter).collect();
+    let alike: String = unicode_security::skeleton(&letters).flat_map(char::to_lowercase).nfd().collect();
+    // What a letter or a digit looks like may be a full stop.
+    alike.chars().filter(is_letter).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A user's name: what one signs in with, and what others see.
 
 use unicode_normalization::UnicodeNormalization;
+use unicode_security::MixedScript;
 
 use super::characters::{
     ZWJ, ZWNJ, is_alphanumeric, is_invisible, is_mark, is_nonspacing, is_obeyed, needs_joiner,
@@ -49,7 +50,7 @@ impl Username {
         if !sound {
             return refuse("A username has only letters, digits, '_', '.' and '-'.");
         }
-        Ok(Self { folded, typed })
+        Ok(Self::shown(typed, folded))
     }
 
     /// Reads the name of an account that may exist: also one that was opened when more characters were allowed. `None` for
@@ -60,7 +61,14 @@ impl Username {
         let folded = fold(&typed);
         let fits = |text: &str| !text.is_empty() && text.chars().nth(MAX_LENGTH).is_none();
         let possible = fits(&typed) && fits(&folded) && !folded.contains(|c| c == '@' || is_obeyed(c));
-        possible.then_some(Self { folded, typed })
+        possible.then(|| Self::shown(typed, folded))
+    }
+
+    /// A capital may look like one of another script, and its small letter like none (Greek Ν and ν): a name that mixes
+    /// scripts is shown in its small letters.
+    fn shown(typed: String, folded: String) -> Self {
+        let typed = if typed.is_single_script() { typed } else { folded.clone() };
+        Self { folded, typed }
     }
 
     /// The form that is unique: lower case.
@@ -69,7 +77,7 @@ impl Username {
         &self.folded
     }
 
-    /// The form that is shown, as it was typed.
+    /// The form that is shown, as it was typed; lower case if it mixes scripts.
     #[must_use]
     pub fn typed(&self) -> &str {
         &self.typed
@@ -141,6 +149,17 @@ mod tests {
         assert_eq!(folded("\u{1112}\u{1161}\u{11ab}"), folded("\u{d55c}"));
         // Its small form is an i with two dots, which looks as if it had one.
         assert!(folded("\u{130}x").is_err());
+    }
+
+    #[test]
+    fn a_name_that_mixes_scripts_is_shown_in_small_letters() {
+        let shown = |typed: &str| Username::parse(typed).unwrap().typed().to_owned();
+        for name in ["ADMI\u{39d}", "ROO\u{3a4}", "\u{41c}ODERATOR", "\u{39d}ORA"] {
+            assert_eq!(shown(name), name.to_lowercase(), "{name}");
+        }
+        for name in ["Ždan", "Вера", "Νίκος", "東京タワー", "Ann_1"] {
+            assert_eq!(shown(name), name);
+        }
     }
 
     #[test]
@@ -253,7 +272,8 @@ mod tests {
         #[test]
         fn parsing_never_panics(text in any::<String>()) {
             if let Ok(name) = Username::parse(&text) {
-                prop_assert_eq!(name.typed(), text.trim().nfc().collect::<String>());
+                let typed: String = text.trim().nfc().collect();
+                prop_assert!(name.typed() == typed || name.typed() == name.folded());
                 prop_assert!(!name.folded().contains(|c: char| c == '@' || c.is_whitespace() || is_obeyed(c)));
                 prop_assert_eq!(Username::lookup(&text), Some(name));
             }

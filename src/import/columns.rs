@@ -229,9 +229,16 @@ pub(super) fn verified(text: &str) -> Option<bool> {
         return Some(false);
     }
     let (date, rest) = (text.get(..10)?, text.get(10..).unwrap_or_default());
-    let is_date = date.parse::<chrono::NaiveDate>().is_ok();
-    if is_date && (rest.is_empty() || rest.starts_with(['t', ' '])) {
-        return Some(true);
+    if let Ok(date) = date.parse::<chrono::NaiveDate>()
+        && (rest.is_empty() || rest.starts_with(['t', ' ']))
+    {
+        return match chrono::Datelike::year(&date) {
+            // The zero of Go and .NET, of SQL Server and of Unix: no date either.
+            ..=1970 => Some(false),
+            1971..=2199 => Some(true),
+            // One that never comes.
+            _ => None,
+        };
     }
     // Seconds since 1970, or parts of one, from 2001 on.
     let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
@@ -328,10 +335,14 @@ mod tests {
         ] {
             assert_eq!(verified(text), Some(true), "{text}");
         }
-        for text in ["", "false", "F", "0", "no", "n", "NULL", "\\N", "0000-00-00 00:00:00", "\u{0}"] {
+        let zero =
+            ["0000-00-00 00:00:00", "0001-01-01T00:00:00Z", "1900-01-01", "1970-01-01 00:00:00", "\u{0}"];
+        for text in ["", "false", "F", "0", "no", "n", "NULL", "\\N"].into_iter().chain(zero) {
             assert_eq!(verified(text), Some(false), "{text}");
         }
-        for text in ["maybe", "2", "2024-13-01", "01/05/2024", "2024-05-01x", "-1", "kim@example.org"] {
+        for text in
+            ["maybe", "2", "2024-13-01", "01/05/2024", "2024-05-01x", "9999-12-31", "-1", "kim@example.org"]
+        {
             assert_eq!(verified(text), None, "{text}");
         }
     }

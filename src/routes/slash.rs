@@ -1,6 +1,6 @@
 //! Addresses with a slash too many at the end.
 
-use actix_web::http::header;
+use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::handshake;
@@ -8,13 +8,15 @@ use super::site::Site;
 use crate::error::ApiError;
 
 /// What no route knows: leads to the same address without slashes at its end, if there is something. 308 keeps the
-/// method and the body (RFC 9110 section 15.4.9).
+/// method and the body (RFC 9110 section 15.4.9). A DELETE is not led on: an id that is missing at the end would
+/// delete all instead of one.
 ///
 /// # Errors
 /// 404.
 pub(super) async fn without(request: HttpRequest, site: web::Data<Site>) -> Result<HttpResponse, ApiError> {
+    let may_follow = matches!(*request.method(), Method::GET | Method::HEAD | Method::POST);
     // Clients follow no redirect of a handshake.
-    let path = trimmed(request.path()).filter(|_| !handshake::is_wanted(request.headers()));
+    let path = trimmed(request.path()).filter(|_| may_follow && !handshake::is_wanted(request.headers()));
     let Some(path) = path.filter(|path| request.resource_map().has_resource(path)) else {
         return Err(handshake::not_found(&request));
     };
