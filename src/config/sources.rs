@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::keys::{self, Fallback, KEYS, Key, PREFIX};
@@ -10,6 +11,9 @@ use super::service_links::{self, Variables};
 use super::{mistakes, parse, value_files};
 use crate::domain::without_bom;
 use crate::ownership::{self, Need};
+
+/// Bytes of a configuration: far more than all keys have.
+const LARGEST_FILE: u64 = 1024 * 1024;
 
 /// Open files that are not sockets' to take: database, mail, and requests over HTTP.
 const RESERVED_FILES: u64 = 256;
@@ -240,7 +244,10 @@ fn read_environment(
 }
 
 fn read_file(path: &Path, values: &mut Values) -> Result<(), ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    // It may be a pipe, of a shell say.
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    let text = value_files::read_text(file, LARGEST_FILE)
+        .map_err(|why| ConfigError::Unreadable { path: path.to_owned(), why })?;
     let text = without_bom(&text);
     let table: toml::Table = toml::from_str(text).map_err(|error| {
         // Its own `Display` shows the line, which may hold a password.

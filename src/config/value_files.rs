@@ -1,6 +1,6 @@
 //! A key's value in a file of its own, as Docker and Kubernetes hand over secrets: `..._FILE` names it.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -26,21 +26,26 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
     if !kind.is_file() {
         return Err("it is no regular file".to_owned());
     }
-    let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(format!("it has more than {LARGEST} bytes"));
-    }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let bytes = error.as_bytes();
-        let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
-        if is_utf16 { "it is UTF-16: save it as UTF-8" } else { "it is not UTF-8" }
-    })?;
+    let text = read_text(file, LARGEST)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text).trim_end_matches(['\r', '\n']);
     if text.is_empty() {
         return Err("it is empty".to_owned());
     }
     Ok(text.to_owned())
+}
+
+/// The whole of a file of at most so many bytes, or why it cannot be had.
+pub(super) fn read_text(file: File, largest: u64) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    file.take(largest + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > largest {
+        return Err(format!("it has more than {largest} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let bytes = error.as_bytes();
+        let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+        if is_utf16 { "it is UTF-16: save it as UTF-8" } else { "it is not UTF-8" }.to_owned()
+    })
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ fn a_wrong_configuration_is_one_line_and_code_2() {
     for (arguments, variables, words) in [
         (&["serve", "--listen", "nowhere"][..], &[][..], "http.listen cannot be nowhere (command line)"),
         (&["--config", "missing.toml"], &[], "cannot read the configuration missing.toml"),
+        (&["--config", "/dev/zero"], &[], "it has more than 1048576 bytes"),
         (&[], &[("DOORWARD_HTTP__LISTN", "x")], "did you mean http.listen?"),
     ] {
         let output = doorward(arguments, variables);

@@ -372,6 +372,19 @@ async fn a_scheme_without_tls_at_a_port_that_speaks_it_names_the_right_one() {
     }
 }
 
+#[actix_web::test]
+async fn a_url_of_another_port_is_told_what_that_one_speaks() {
+    let app = spawn_app().await;
+    for (url, words) in [
+        (format!("wss://{}", app.address), "this port speaks no TLS"),
+        (format!("tls://{}", app.tcp), "this port speaks no TLS"),
+        (format!("ws://{}", app.tcp), "this port speaks no HTTP"),
+        (format!("tcp://{}", app.address), "this port speaks HTTP: the URL begins with ws://"),
+    ] {
+        ended(&run(command(&[&url, "--username", "ann"]), "x\n").await, 3, words);
+    }
+}
+
 /// A server that says this to everybody.
 async fn speaks(words: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -141,8 +141,13 @@ impl Client {
             Trouble::Busy(why, wait) => Ok((why, Next::Backoff, wait)),
             Trouble::Unreachable(why) if talk.begun => Ok((why, Next::Backoff, Duration::ZERO)),
             Trouble::Unreachable(why) => {
+                // The libraries' words, for want of anything better to tell them by.
                 let hint = if why.contains("certificate") {
                     " (SSL_CERT_FILE names certificates to trust)"
+                } else if why.contains("InvalidContentType") {
+                    " (this port speaks no TLS: the URL begins with ws:// or tcp://)"
+                } else if why.contains("invalid HTTP") {
+                    " (this port speaks no HTTP: the URL of the TCP port begins with tcp://)"
                 } else {
                     ""
                 };

@@ -122,7 +122,13 @@ impl<S: AsyncRead + Unpin> Lines<S> {
                     "this port speaks TLS: the URL begins with tls://".to_owned(),
                 ));
             }
-            if !words.as_bytes().starts_with(got) && !ENCRYPTED.starts_with(got) {
+            if got.starts_with(b"HTTP/") {
+                return Err(Trouble::Unreachable(
+                    "this port speaks HTTP: the URL begins with ws://".to_owned(),
+                ));
+            }
+            if !words.as_bytes().starts_with(got) && !ENCRYPTED.starts_with(got) && !b"HTTP/".starts_with(got)
+            {
                 return Err(Trouble::Unreachable("the server does not speak as Doorward does".to_owned()));
             }
             self.read_more().await.map_err(Trouble::Unreachable)?;
