@@ -13,6 +13,7 @@ use crate::app::{Answer, PASSWORD, Person, TestApp, post_form, spawn_app};
 use crate::doors::Door;
 use crate::line::Line;
 use crate::live::{Live, PATIENCE};
+use crate::names::start_again;
 use crate::reuse::WriteLock;
 
 const NEW: &str = "a new and quite different sentence 7";
@@ -143,6 +144,35 @@ async fn many_guesses_at_once_are_counted_as_many() {
         assert!(answer.status == 401 || answer.status == 429, "{}", answer.text);
     }
     assert_eq!(checked, 5);
+}
+
+#[actix_web::test]
+async fn guesses_at_two_nodes_are_counted_together() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let other = start_again(&app, &[]).await;
+    let guesses = (0..40).map(|number| {
+        let node = if number % 2 == 0 { &app } else { &other };
+        async move { guess(node, "ann", &format!("wrong {number}")).await.status.as_u16() }
+    });
+    let answers = futures_util::future::join_all(guesses).await;
+    assert!(answers.iter().all(|status| [401, 429].contains(status)), "{answers:?}");
+    let checked = answers.iter().filter(|status| **status == 401).count();
+    // The clock of the other one, which started later, may have passed the first delays.
+    assert!((5..=7).contains(&checked), "{checked}");
+    // Current passwords likewise; the tenth revokes the login, at both.
+    for number in 0..10 {
+        let node = if number % 2 == 0 { &app } else { &other };
+        confirm(node, &ann, number, "wrong").await;
+    }
+    for node in [&app, &other] {
+        let revoked = async {
+            while node.get("/api/me", &ann.access).await.status != 401 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, revoked).await.expect("a node does not know");
+    }
 }
 
 #[actix_web::test]
