@@ -150,7 +150,7 @@ impl Import<'_> {
             Worked::AlreadyThere => return Ok(Done::AlreadyThere),
             Worked::New(incoming, stored) => (incoming, stored),
         };
-        // While it was hashed, somebody may have registered this name, or verified this address.
+        // Another account may have taken this name, or verified this address, while the password was hashed.
         if users::find_by_username(conn, &incoming.username)?.is_some() {
             return Ok(Done::Refused(taken(&incoming, None)));
         }

@@ -187,7 +187,7 @@ pub(super) fn mark_used(conn: &mut Conn, user: &User) -> QueryResult<()> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Current,
-    /// Its successor is the current one, so nobody has presented that.
+    /// Its successor is the current one, which means that it has not been presented yet.
     Previous,
     Neither,
 }

@@ -84,7 +84,7 @@ impl Accounts {
     }
 
     /// Signs in to an account that was opened a moment ago with the same name, address and password. `None` if there
-    /// is no such account: then the name is somebody else's.
+    /// is no such account: then the name is another account's.
     ///
     /// # Errors
     /// As [`Accounts::sign_in`], but for wrong passwords.

@@ -1,5 +1,6 @@
-//! Brings names and addresses that an earlier version stored into the form in which they are looked up now. It runs at each
-//! start, because a node of that version may still have written meanwhile; a start that finds none writes nothing.
+//! Brings names and addresses that an earlier version stored into the form in which they are looked up now. It runs at
+//! each start, because a node of that version may still have written meanwhile; a start that finds none writes
+//! nothing.
 
 use diesel::QueryResult;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
@@ -41,7 +42,7 @@ fn find_changes(conn: &mut Conn) -> QueryResult<Vec<Change>> {
     let mut changes = Vec::new();
     for column in AddressColumn::ALL {
         for (key, old) in stored_forms::find_international(conn, column)? {
-            // What is no address any more stays as it is.
+            // An address that today's rules refuse stays as it is.
             let new = Email::parse(&old).map(|email| email.as_str().to_owned()).unwrap_or_default();
             if !new.is_empty() && new != old {
                 changes.push(Change::Address { column, key, old, new });

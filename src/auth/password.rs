@@ -152,8 +152,9 @@ fn hash_salted(password: &Password, cost: u32, bytes: [u8; 16]) -> Result<String
 }
 
 /// Checks a password against a stored hash: in its normal form and, if other characters were typed, with those, which
-/// hashes of earlier versions and other systems were made of. No account's password (`None`) and a wrong one cost the same
-/// work, that of one hash at `cost` for each form, so that the time an answer takes does not tell who has an account.
+/// hashes of earlier versions and other systems were made of. No account's password (`None`) and a wrong one cost the
+/// same work, that of one hash at `cost` for each form, so that the time an answer takes does not tell who has an
+/// account.
 #[must_use]
 pub fn verify(password: &Password, stored: Option<&str>, cost: u32) -> Verified {
     let normal = verify_form(password, stored, cost);
@@ -311,10 +312,10 @@ mod tests {
     fn a_wrong_password_costs_what_a_name_without_an_account_costs() {
         for (text, forms) in [("wrong", 1), ("wro\u{308}ng", 2), ("\u{ff57}rong", 2), ("wr\u{f6}ng", 1)] {
             for cost in [COST, COST + 2] {
-                let nobody = work_of(text, None, cost);
-                assert_eq!(nobody, forms << cost, "{text}");
-                assert_eq!(work_of(text, Some(PASSLIB), cost), nobody, "{text}");
-                assert_eq!(work_of(text, Some("not understood"), cost), nobody, "{text}");
+                let unknown = work_of(text, None, cost);
+                assert_eq!(unknown, forms << cost, "{text}");
+                assert_eq!(work_of(text, Some(PASSLIB), cost), unknown, "{text}");
+                assert_eq!(work_of(text, Some("not understood"), cost), unknown, "{text}");
             }
         }
     }

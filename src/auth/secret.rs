@@ -29,8 +29,8 @@ pub fn hash_token(token: &str) -> String {
 /// Characters of a [`random_token`].
 const LENGTH: usize = 43;
 
-/// The token in what somebody pasted or a mail program made a link of: brackets, quotes and full stops round a link
-/// easily become a part of it.
+/// The token in what was pasted, or in what a mail program made a link of: brackets, quotes and full stops round a
+/// link easily become a part of it.
 #[must_use]
 pub fn trim_token(text: &str) -> &str {
     let of_token = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';

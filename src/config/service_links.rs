@@ -86,7 +86,6 @@ fn is_of_container(variables: &Variables, name: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::keys::{self, KEYS};
     use super::*;
 
     fn links(variables: &[(&str, &str)]) -> Vec<String> {

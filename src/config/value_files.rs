@@ -5,6 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use crate::domain::without_bom;
 use crate::ownership;
 
 /// What a key's name ends with if its value is the path of a file with the value.
@@ -27,7 +28,7 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
         return Err("it is no regular file".to_owned());
     }
     let text = read_text(file, LARGEST)?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text).trim_end_matches(['\r', '\n']);
+    let text = without_bom(&text).trim_end_matches(['\r', '\n']);
     if text.is_empty() {
         return Err("it is empty".to_owned());
     }

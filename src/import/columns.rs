@@ -218,7 +218,7 @@ pub(super) fn is_known(name: &str, mapping: &Mapping) -> bool {
 pub(super) fn verified(text: &str) -> Option<bool> {
     let text = text.trim().to_ascii_lowercase();
     match text.as_str() {
-        "" | "false" | "f" | "0" | "no" | "n" | "off" | "null" | "none" | "nil" | "\\n" | "0.0" | "\u{0}" => {
+        "" | "false" | "f" | "0" | "no" | "n" | "off" | "null" | "none" | "nil" | "\\n" | "\u{0}" => {
             return Some(false);
         }
         "true" | "t" | "1" | "yes" | "y" | "on" | "1.0" | "\u{1}" => return Some(true),
@@ -228,8 +228,8 @@ pub(super) fn verified(text: &str) -> Option<bool> {
     if text.starts_with("0000-00-00") {
         return Some(false);
     }
-    let (date, rest) = (text.get(..10)?, text.get(10..).unwrap_or_default());
-    if let Ok(date) = date.parse::<chrono::NaiveDate>()
+    if let Some((date, rest)) = text.split_at_checked(10)
+        && let Ok(date) = date.parse::<chrono::NaiveDate>()
         && (rest.is_empty() || rest.starts_with(['t', ' ']))
     {
         return match chrono::Datelike::year(&date) {
@@ -240,10 +240,17 @@ pub(super) fn verified(text: &str) -> Option<bool> {
             _ => None,
         };
     }
-    // Seconds since 1970, or parts of one, from 2001 on.
+    // Seconds since 1970, or parts of one, from 2001 on; however many zeros are zero.
     let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    ((10..=19).contains(&whole.len()) && is_number(whole) && is_number(part)).then_some(true)
+    if !is_number(whole) || !is_number(part) {
+        return None;
+    }
+    match whole.len() {
+        10..=19 if !whole.starts_with('0') => Some(true),
+        1.. if [whole, part].concat().bytes().all(|byte| byte == b'0') => Some(false),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -335,14 +342,30 @@ mod tests {
         ] {
             assert_eq!(verified(text), Some(true), "{text}");
         }
-        let zero =
-            ["0000-00-00 00:00:00", "0001-01-01T00:00:00Z", "1900-01-01", "1970-01-01 00:00:00", "\u{0}"];
+        let zero = [
+            "0000-00-00 00:00:00",
+            "0001-01-01T00:00:00Z",
+            "1900-01-01",
+            "1970-01-01 00:00:00",
+            "\u{0}",
+            "00",
+            "0000000000.000",
+        ];
         for text in ["", "false", "F", "0", "no", "n", "NULL", "\\N"].into_iter().chain(zero) {
             assert_eq!(verified(text), Some(false), "{text}");
         }
-        for text in
-            ["maybe", "2", "2024-13-01", "01/05/2024", "2024-05-01x", "9999-12-31", "-1", "kim@example.org"]
-        {
+        for text in [
+            "maybe",
+            "2",
+            "0000000001",
+            ".",
+            "2024-13-01",
+            "01/05/2024",
+            "2024-05-01x",
+            "9999-12-31",
+            "-1",
+            "kim@example.org",
+        ] {
             assert_eq!(verified(text), None, "{text}");
         }
     }

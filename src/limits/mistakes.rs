@@ -1,4 +1,4 @@
-//! What clients and proxies get wrong, for the log: whoever runs the server can then help. Of each mistake a network
+//! What clients and proxies get wrong, for the log: the operator can then help. Of each mistake a network
 //! has one line a minute, and few networks have one, so that a flood of mistakes is no flood of lines.
 
 use std::collections::HashMap;

@@ -167,7 +167,7 @@ async fn the_test_names_the_wrong_port_host_and_sender() {
     let said = mail_test(&format!("smtps://{}", app.address), None).await;
     assert_advice(&said, &["a web server"]);
     let said = mail_test("smtp://no-such-host.invalid", None).await;
-    assert_advice(&said, &["look-up", "spelled right", "no-such-host.invalid"]);
+    assert_advice(&said, &["at the lookup of its name", "spelled right", "no-such-host.invalid"]);
     let free = SmtpCatcher::reserve().url();
     let said = mail_test(&free, None).await;
     assert_advice(&said, &["refused", "587"]);

@@ -391,7 +391,7 @@ impl<C: Carrier<Context = WebsocketContext<Self>>> Session<C> {
     }
 }
 
-/// A token alone is no JSON object; whoever sends one is told what is.
+/// A token alone is no JSON object; a client that sends one is told what to send.
 fn is_bare_token(text: &str) -> bool {
     let word = text.trim().trim_matches('"');
     let token = word.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));

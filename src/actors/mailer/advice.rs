@@ -150,7 +150,9 @@ fn auth(failure: &Failure, facts: &Facts, required: &str) -> Option<String> {
              USER:PASSWORD@ out of mail.url."
                 .to_owned(),
         ),
-        Some(500..=504) => Some("The server knows no sign-in of this kind: is the port right (587 or 465, not 25)?".to_owned()),
+        Some(500..=504) => Some(
+            "The server knows no sign-in of this kind: is the port right (587 or 465, not 25)?".to_owned(),
+        ),
         _ => None,
     }
 }

@@ -26,7 +26,7 @@ pub(super) enum Stage {
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Lookup => "the look-up of its name",
+            Self::Lookup => "the lookup of its name",
             Self::Connect => "the connection",
             Self::Tls => "the TLS handshake",
             Self::Greeting => "its greeting",

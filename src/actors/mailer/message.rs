@@ -36,7 +36,7 @@ impl Settings {
             .to(Mailbox::new(None, to))
             .date(UNIX_EPOCH + Duration::from_secs(since_epoch))
             .message_id(Some(format!("<{id}@{}>", self.domain())))
-            // RFC 3834: nobody's holiday notice answers it.
+            // RFC 3834: no automatic reply answers it.
             .raw_header(HeaderValue::new(
                 HeaderName::new_from_ascii_str("Auto-Submitted"),
                 "auto-generated".to_owned(),

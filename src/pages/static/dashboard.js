@@ -154,14 +154,9 @@ async function loadLogins() {
     });
     // Of two that were asked for at the same time the later one counts.
     if (!response.ok || mine !== wanted) return;
-    const answer = await response.json();
-    logins = answer.logins;
-    // One part of a longer list need not say how long that is.
-    const total = answer.total ?? answer.count ?? (logins.length === PAGE ? undefined : logins.length);
-    if (typeof total === "number") {
-      byId("devices-count").textContent = String(total);
-      byId("others").hidden = total < 2;
-    }
+    ({ logins } = await response.json());
+    byId("devices-count").textContent = String(logins.length);
+    byId("others").hidden = logins.length < 2;
     showDevices();
     showConnections();
   } catch (error) {

@@ -45,7 +45,7 @@ if (publicUrl.startsWith("https:") && location.protocol === "http:") {
   link.textContent = publicUrl;
   const warning = make("p", "alert");
   warning.setAttribute("role", "alert");
-  warning.append(`This page was opened as ${location.origin}, which keeps nobody signed in. Its address is `, link, ".");
+  warning.append(`This page was opened as ${location.origin}, where you cannot stay signed in. Its address is `, link, ".");
   document.querySelector("main")?.prepend(warning);
 }
 
