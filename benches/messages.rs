@@ -11,14 +11,13 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::test::TestRequest;
 use actix_web::{FromRequest, web};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use doorward::actors::carrier::websocket::{
-    self, Limits, Message, ProtocolError, WebSocket, WebsocketContext,
-};
-use doorward::actors::carrier::{Carrier, Outbox};
+use doorward::actors::transport::Carrier;
 use doorward::clock::Clock;
-use doorward::domain::{LoginId, SessionId, UserId};
 use doorward::events::Events;
-use doorward::protocol::{Payload, ReplyTo, RequestId, ServerMessage, UserInfo, json};
+use doorward::transports::Outbox;
+use doorward::transports::websocket::{self, Limits, Message, ProtocolError, WebSocket, WebsocketContext};
+use doorward_core::domain::{LoginId, SessionId, UserId};
+use doorward_core::protocol::{Payload, ReplyTo, RequestId, ServerMessage, UserInfo, json};
 use futures_util::task::noop_waker_ref;
 
 /// Messages that the session writes before the connection takes them.

@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use doorward::actors::Sessions;
 use doorward::clock::Clock;
 use doorward::config::Config;
-use doorward::domain::{Access, LoginId, SessionId, UserId};
-use doorward::protocol::{ReplyTo, SessionInfo, json};
-use doorward::session::{Effect, Rules, Session, Unauthenticated, Unread};
+use doorward::directory::Directory;
+use doorward_core::domain::{Access, LoginId, SessionId, UserId};
+use doorward_core::protocol::{ReplyTo, SessionInfo, json};
+use doorward_core::session::{Effect, Rules, Session, Unauthenticated, Unread};
 
 const RULES: Rules =
     Rules { auth_timeout: Duration::from_secs(5), heartbeat: Duration::from_secs(25), pong_timeout: None };
@@ -80,12 +80,12 @@ fn another_node_goes(criterion: &mut Criterion) {
     for users in [1, 200] {
         let users: Vec<_> = (0..users).map(|_| UserId(Clock::System.new_id())).collect();
         let come = || {
-            let sessions = Sessions::new(&config.sockets);
+            let sessions = Directory::new(&config.sockets, Box::new(|_| {}));
             let came =
                 (0..SESSIONS).map(|number| (users[number % users.len()], SessionId(Clock::System.new_id())));
             let came: Vec<_> = came.collect();
             for (user, id) in &came {
-                sessions.came_elsewhere(SessionInfo {
+                sessions.connected_elsewhere(SessionInfo {
                     id: *id,
                     user: *user,
                     login: LoginId(Clock::System.new_id()),
@@ -100,16 +100,16 @@ fn another_node_goes(criterion: &mut Criterion) {
             bencher.iter_batched(
                 come,
                 |(sessions, gone)| {
-                    sessions.went_elsewhere(gone);
+                    sessions.disconnected_elsewhere(gone);
                     sessions
                 },
                 BatchSize::PerIteration,
             );
         });
         group.bench_function(format!("{} users, one after the other", users.len()), |bencher| {
-            let one_by_one = |(sessions, gone): (Sessions, Vec<_>)| {
+            let one_by_one = |(sessions, gone): (Directory, Vec<_>)| {
                 for gone in gone {
-                    sessions.went_elsewhere(vec![gone]);
+                    sessions.disconnected_elsewhere(vec![gone]);
                 }
                 sessions
             };

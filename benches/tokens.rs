@@ -4,11 +4,12 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use doorward::auth::keys::{Keyring, SigningKey};
-use doorward::auth::revocation::{Revocations, RevokeReason};
 use doorward::auth::tokens::Tokens;
 use doorward::clock::Clock;
 use doorward::config::Config;
-use doorward::domain::{LoginId, UserId};
+use doorward::directory::Revocations;
+use doorward_core::domain::RevokeReason;
+use doorward_core::domain::{LoginId, UserId};
 
 /// More than the cache of verified tokens holds: taken in turn, none is found there again.
 const MANY: usize = 25_000;

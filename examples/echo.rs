@@ -10,15 +10,15 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, AsyncContext, Context as ActorOf, StreamHandler};
 use actix_web::HttpRequest;
 use bytestring::ByteString;
-use doorward::actors::carrier::socketio::engine::{Engines, Handle, Incoming, Limits};
 use doorward::app::{Additions, Application};
 use doorward::clock::Clock;
 use doorward::config::Config;
 use doorward::error::ApiError;
 use doorward::events::{Context, Error, Events, Namespace, Payload, Reply};
-use doorward::protocol::engineio::Packet;
 use doorward::routes::engineio::{self, Above, Start};
-use doorward::session::{Effect, Rules, Session, Unread};
+use doorward::transports::socketio::engine::{Engines, Handle, Incoming, Limits};
+use doorward_core::protocol::engineio::Packet;
+use doorward_core::session::{Effect, Rules, Session, Unread};
 
 // What the suites count on.
 const LISTEN: &str = "127.0.0.1:3000";

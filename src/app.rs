@@ -22,22 +22,24 @@ use actix_web::{App, web};
 use tokio_rustls::TlsAcceptor;
 
 use crate::accounts::Accounts;
-use crate::actors::carrier::PeerSocket;
-use crate::actors::cluster::Node;
 use crate::actors::db::WATCHERS;
 use crate::actors::session::House;
-use crate::actors::{Cluster, Db, Mail, Sessions};
+use crate::actors::{Db, Live};
 use crate::clock::Clock;
+use crate::cluster::Cluster;
+use crate::cluster::Node;
 use crate::config::Config;
 use crate::events::Events;
 use crate::limits::RateLimits;
+use crate::mail::Mail;
 use crate::ownership::Need;
+use crate::peer::PeerSocket;
 use crate::routes::dev_mail::DevMail;
 use crate::routes::tcp::Door;
 use crate::routes::{Readiness, Site, socketio};
-use crate::session::Rules;
 use crate::tls::Certificate;
 use crate::{db, ownership, private_files, routes};
+use doorward_core::session::Rules;
 
 use connections::http::{self, Wire};
 use connections::{Connections, Listener, Socket, Stream};
@@ -64,7 +66,7 @@ pub struct Application {
     tcp: Option<(TcpListener, SocketAddr)>,
     certificate: Option<Certificate>,
     accounts: Accounts,
-    sessions: Sessions,
+    live: Live,
     mail: Mail,
     rates: RateLimits,
     /// None if there are no others.
@@ -127,9 +129,9 @@ impl Application {
         let pool = open_database(&config, connections)?;
         let db = Db::start(pool, config.database.executors);
         let (cluster, node) = Cluster::new(&config.cluster, &clock)?;
-        let sessions = Sessions::in_cluster(&config.sockets, cluster);
+        let live = Live::in_cluster(&config.sockets, cluster);
         let mail = Mail::start(db.clone(), clock.clone(), &config)?;
-        let accounts = Accounts::start(db, sessions.clone(), mail.clone(), clock.clone(), &config)
+        let accounts = Accounts::start(db, &live, mail.clone(), clock.clone(), &config)
             .await
             .map_err(|error| format!("cannot read or make the signing keys: {error}"))?;
         let loaded = accounts.logins().poll().await;
@@ -154,7 +156,7 @@ impl Application {
             tcp,
             certificate,
             accounts,
-            sessions,
+            live,
             mail,
             rates,
             node,
@@ -193,8 +195,8 @@ impl Application {
     }
 
     #[must_use]
-    pub const fn sessions(&self) -> &Sessions {
-        &self.sessions
+    pub const fn live(&self) -> &Live {
+        &self.live
     }
 
     /// Serves until `shutdown` is ready, then drains: not ready any more, no new sockets, a goodbye to each
@@ -217,7 +219,7 @@ impl Application {
         let certificate = self.certificate.clone().map(|certificate| rt::spawn(certificate.watch()));
         let node = self.node.map(|node| {
             let logins = self.accounts.logins().clone();
-            rt::spawn(node.run(self.sessions.clone(), move |ended| logins.announce(ended)))
+            rt::spawn(node.run(self.live.sessions.directory().clone(), move |ended| logins.announce(ended)))
         });
         let mut server = rt::spawn(server);
         tokio::select! {
@@ -232,12 +234,12 @@ impl Application {
             clippy::disallowed_methods,
             reason = "an operator's real patience, whatever a test's clock says"
         )]
-        if tokio::time::timeout(DRAIN_LIMIT, self.sessions.drain()).await.is_err() {
+        if tokio::time::timeout(DRAIN_LIMIT, self.live.sessions.drain()).await.is_err() {
             tracing::warn!("some sockets did not go in time");
         }
         handle.stop(true).await;
         if node.is_some() {
-            self.sessions.cluster().leave().await;
+            self.live.cluster.leave().await;
         }
         resets.abort();
         #[expect(clippy::disallowed_methods, reason = "as above")]
@@ -285,7 +287,7 @@ impl Application {
         let mails = web::Data::new(DevMail::new(&self.config));
         let clock = web::Data::new(self.clock.clone());
         let (accounts, readiness) = (self.accounts.clone(), self.readiness.clone());
-        let (sessions, rates) = (self.sessions.clone(), self.rates.clone());
+        let (sessions, rates) = (self.live.sessions.clone(), self.rates.clone());
         let app = move || {
             let sessions = sessions.start_worker();
             App::new()
@@ -339,7 +341,7 @@ impl Application {
         let house = Arc::new(self.house());
         let connections = connections.clone();
         let (accounts, sessions, limits) =
-            (self.accounts.clone(), self.sessions.clone(), self.config.sockets.clone());
+            (self.accounts.clone(), self.live.sessions.clone(), self.config.sockets.clone());
         let rates = self.rates.clone();
         server.listen("tcp", listener.try_clone()?, move || {
             let (connections, tls) = (connections.clone(), tls.clone());
@@ -363,6 +365,7 @@ impl Application {
         let sockets = &self.config.sockets;
         House {
             admit: Arc::new(move |token| accounts.admit(token)),
+            revocations: Arc::clone(&self.live.revocations),
             clock: self.clock.clone(),
             rules: Rules {
                 auth_timeout: sockets.auth_timeout,

@@ -3,13 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, NaiveDateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{SubsecRound, TimeDelta, Utc};
 use futures_util::future::Either;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-/// A moment in UTC, as rows keep it: no more than microseconds, which is what PostgreSQL keeps.
-pub type Timestamp = NaiveDateTime;
+pub use doorward_core::time::{Timestamp, rfc3339, serialize_rfc3339};
 
 /// The system's clock, or one that a test moves.
 #[derive(Clone, Debug)]
@@ -99,18 +98,4 @@ impl ManualClock {
     fn lock(&self) -> std::sync::MutexGuard<'_, (Timestamp, Instant)> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A row's moment as RFC 3339 with `Z`, as every JSON answer shows it.
-#[must_use]
-pub fn rfc3339(at: Timestamp) -> String {
-    DateTime::<Utc>::from_naive_utc_and_offset(at, Utc).to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
-}
-
-/// `#[serde(serialize_with = ..)]` for a moment in an answer.
-///
-/// # Errors
-/// The serializer's own.
-pub fn serialize_rfc3339<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&rfc3339(*at))
 }

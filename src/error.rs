@@ -13,11 +13,11 @@ use diesel::result::{DatabaseErrorKind as Kind, Error as DieselError};
 use serde::Serialize;
 
 use crate::accounts::Error;
-use crate::actors::carrier::handshake;
 use crate::actors::db::DbError;
 use crate::actors::hasher::HashError;
 use crate::auth::tokens::TokenError;
 use crate::limits::{Exceeded, in_words, whole_seconds};
+use crate::transports::handshake;
 
 /// Seconds after which a client may come back if nothing better is known.
 const RETRY_AFTER: u32 = 2;

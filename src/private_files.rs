@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::process::geteuid;
 
-use crate::actors::mailer::preview;
 use crate::config::{Config, Origin, Setting};
 use crate::db::DatabaseUrl;
+use crate::mail::preview;
 
 /// The permissions of a group and of all others.
 const OTHERS: u32 = 0o077;

@@ -2,7 +2,7 @@
 #![no_main]
 
 use bytestring::ByteString;
-use doorward::protocol::engineio::{Queue, decode_payload};
+use doorward_core::protocol::engineio::{Queue, decode_payload};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &str| {

@@ -1,7 +1,7 @@
 //! A message over WebSocket or TCP. What is handed to a handler must be JSON values with commas between them.
 #![no_main]
 
-use doorward::protocol::{NamespaceId, Request, json};
+use doorward_core::protocol::{NamespaceId, Request, json};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

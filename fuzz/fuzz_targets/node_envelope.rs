@@ -1,11 +1,11 @@
-//! What is said on the nodes' channel, a message a line. Whatever it is, each session comes once and goes once.
+//! Messages on the nodes' channel, one a line. Whatever they say, each session connects once and disconnects once.
 #![no_main]
 
 use std::collections::HashMap;
 use std::time::Instant;
 
-use doorward::actors::cluster::peers::{Effect, Peers};
-use doorward::actors::cluster::wire::{Envelope, NodeId};
+use doorward::cluster::peers::{Effect, Peers};
+use doorward::cluster::message::{Envelope, NodeId};
 use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ fuzz_target!(|said: &[u8]| {
                         assert_eq!(known.remove(&gone.session), Some(gone.user));
                     }
                 }
-                Effect::End(_) | Effect::SendList | Effect::Ask(_) | Effect::Heard => {}
+                Effect::Revoke(_) | Effect::SendList | Effect::Ask(_) | Effect::Echo => {}
             }
         }
     }

@@ -2,8 +2,8 @@
 //! and what is handed to a handler must be JSON values with commas between them.
 #![no_main]
 
-use doorward::protocol::socketio::{Packet, write_head};
-use doorward::protocol::{NamespaceId, Request};
+use doorward_core::protocol::socketio::{Packet, write_head};
+use doorward_core::protocol::{NamespaceId, Request};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -1,7 +1,7 @@
 //! What people type: names, addresses, passwords. What is taken once is taken again, in the same form.
 #![no_main]
 
-use doorward::domain::{DisplayName, Email, Password, Username, is_obeyed};
+use doorward_core::domain::{DisplayName, Email, Password, Username, is_obeyed};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -5,11 +5,12 @@ use chrono::TimeDelta;
 use super::refresh::mark_used;
 use super::{Accounts, Error, Grant};
 use crate::auth::refresh::{Credential, CredentialKind};
-use crate::auth::revocation::RevokeReason;
 use crate::db;
-use crate::domain::Access;
-use crate::models::logins::{self, LiveLogin, LoginKind, Scope};
+use crate::models::logins::{self, LiveLogin, Scope};
 use crate::models::users;
+use doorward_core::domain::Access;
+use doorward_core::domain::LoginKind;
+use doorward_core::domain::RevokeReason;
 
 /// How old the note of a login's last use may grow before a visit renews it: not each page is worth a write.
 const VISIT_PACE: TimeDelta = TimeDelta::minutes(1);

@@ -8,12 +8,13 @@ use chrono::TimeDelta;
 use tokio::sync::Notify;
 
 use super::{Accounts, Error};
-use crate::auth::revocation::RevokeReason;
 use crate::auth::tokens::TokenError;
 use crate::db;
-use crate::domain::{Access, LoginId};
-use crate::models::logins::{self, LoginKind};
+use crate::models::logins;
 use crate::models::users;
+use doorward_core::domain::LoginKind;
+use doorward_core::domain::RevokeReason;
+use doorward_core::domain::{Access, LoginId};
 
 /// After the database could not.
 const RETRY: Duration = Duration::from_secs(1);

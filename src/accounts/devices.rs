@@ -5,14 +5,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Accounts, Error};
-use crate::actors::carrier::PeerSocket;
 use crate::actors::hasher::Caller;
 use crate::auth::device::PresentedDevices;
-use crate::auth::revocation::RevokeReason;
-use crate::domain::{Access, LoginId, UserId};
 use crate::models::login_pages;
-use crate::models::logins::{self, LiveLogin, LoginKind, Scope};
-use crate::protocol::SessionInfo;
+use crate::models::logins::{self, LiveLogin, Scope};
+use crate::peer::PeerSocket;
+use doorward_core::domain::LoginKind;
+use doorward_core::domain::RevokeReason;
+use doorward_core::domain::{Access, LoginId, UserId};
+use doorward_core::protocol::SessionInfo;
 
 /// In characters; the rest of what a client calls itself is of no use to anybody.
 const MAX_USER_AGENT: usize = 256;
@@ -140,7 +141,7 @@ impl Accounts {
     /// The user's live sockets, on all nodes that this one hears of, the oldest first.
     #[must_use]
     pub fn list_sessions(&self, user: UserId) -> Vec<Arc<SessionInfo>> {
-        self.0.logins.sessions.of_user(user)
+        self.0.logins.sessions.directory().of_user(user)
     }
 
     /// Ends the login that the access token belongs to.

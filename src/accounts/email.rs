@@ -9,11 +9,12 @@ use crate::actors::hasher::Caller;
 use crate::auth::secret::{hash_token, trim_token};
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
-use crate::domain::{Access, Email, Password};
 use crate::models::audit_events::Action;
 use crate::models::one_time_tokens::{self, Purpose};
-use crate::models::outbox::{self, MailKind};
+use crate::models::outbox;
 use crate::models::users::{self, User};
+use doorward_core::domain::MailKind;
+use doorward_core::domain::{Access, Email, Password};
 
 impl Accounts {
     /// Sends a link to a new address, which becomes the user's once it is followed. Links to addresses asked

@@ -6,7 +6,7 @@ use crate::actors::db::DbError;
 use crate::actors::hasher::HashError;
 use crate::auth::keys::DamagedKey;
 use crate::auth::tokens::TokenError;
-use crate::domain::{Invalid, WeakPassword};
+use doorward_core::domain::{Invalid, WeakPassword};
 
 /// In the product's words; `crate::error` puts them into HTTP's.
 #[derive(Debug, thiserror::Error)]

@@ -12,14 +12,14 @@ use super::{Accounts, Device, Error};
 use crate::actors::hasher::{Caller, Class, HashError, Lane};
 use crate::auth::device::PresentedDevices;
 use crate::auth::guessing::{self, MEMORY, PER_LOGIN};
-use crate::auth::revocation::RevokeReason;
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
-use crate::domain::{Access, Password, UserId};
 use crate::models::audit_events::Action;
 use crate::models::failed_attempts::{self, Failures, Slot};
 use crate::models::logins::{self, Scope};
 use crate::models::users::{self, User};
+use doorward_core::domain::RevokeReason;
+use doorward_core::domain::{Access, Password, UserId};
 
 /// For names without an account.
 const NO_HASH: &str = "$bcrypt-sha256$v=2,t=2b,r=12$......................$...............................";

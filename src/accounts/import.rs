@@ -18,10 +18,10 @@ use super::Error;
 use crate::actors::hasher::HashError;
 use crate::clock::{Clock, Timestamp};
 use crate::db::{self, Conn};
-use crate::domain::UserId;
 use crate::import::{Incoming, Place, Reason, Row};
 use crate::models::audit_events;
 use crate::models::users::{self, NewUser};
+use doorward_core::domain::UserId;
 
 /// Rows a transaction: at cost 12 about 25 seconds of hashing a core are lost if it cannot be written.
 const BATCH: usize = 100;

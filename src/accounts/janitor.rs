@@ -5,7 +5,6 @@ use chrono::TimeDelta;
 use super::profile::erase;
 use super::{Accounts, Error, keys};
 use crate::auth::guessing::MEMORY;
-use crate::auth::revocation::RevokeReason;
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
 use crate::models::audit_events::Action;
@@ -13,6 +12,7 @@ use crate::models::logins::Scope;
 use crate::models::{
     address_links, audit_events, failed_attempts, logins, one_time_tokens, outbox, request_counts, users,
 };
+use doorward_core::domain::RevokeReason;
 
 /// A link that expired is kept for a day, for whoever asks why it does not work.
 const LINKS: TimeDelta = TimeDelta::days(1);

@@ -8,30 +8,34 @@ use diesel::QueryResult;
 
 use super::Error;
 use super::watch::OVERLAP;
+use crate::actors::Sessions;
 use crate::actors::db::DbError;
-use crate::actors::{Db, Sessions};
-use crate::auth::revocation::{Revocations, RevokeReason};
+use crate::actors::{Db, Live};
 use crate::clock::{Clock, Timestamp};
+use crate::cluster::Cluster;
 use crate::db::{self, Conn};
-use crate::domain::LoginId;
+use crate::directory::Revocations;
 use crate::models::logins::{self, Scope};
 use crate::models::{address_links, one_time_tokens, outbox, users};
+use doorward_core::domain::LoginId;
+use doorward_core::domain::RevokeReason;
 
 /// Ends logins. A revocation is a row; the rest here only makes it fast.
 #[derive(Clone)]
 pub struct Logins {
     pub(super) db: Db,
     pub(super) sessions: Sessions,
-    revocations: Arc<Revocations>,
+    pub(super) revocations: Arc<Revocations>,
+    cluster: Cluster,
     pub(super) clock: Clock,
     access_ttl: Duration,
 }
 
 impl Logins {
     #[must_use]
-    pub fn new(db: Db, sessions: Sessions, clock: Clock, access_ttl: Duration) -> Self {
-        let revocations = Arc::clone(sessions.revocations());
-        Self { db, sessions, revocations, clock, access_ttl }
+    pub fn new(db: Db, live: &Live, clock: Clock, access_ttl: Duration) -> Self {
+        let Live { sessions, revocations, cluster } = live.clone();
+        Self { db, sessions, revocations, cluster, clock, access_ttl }
     }
 
     /// Ends the logins of `scope`: their rows, then every socket and access token of theirs.
@@ -138,7 +142,7 @@ impl Logins {
     /// For rows that were changed here: the other nodes are told as well.
     pub(super) fn ended_here(&self, ended: Vec<LoginId>, reason: RevokeReason) {
         let ended: Vec<_> = ended.into_iter().map(|id| (id, reason)).collect();
-        self.sessions.cluster().ended(&ended);
+        self.cluster.revoked(&ended);
         self.announce(ended);
     }
 

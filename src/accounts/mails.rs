@@ -11,9 +11,10 @@ use super::recovery::ACTION;
 use crate::clock::Timestamp;
 use crate::config::Rate;
 use crate::db::{self, Conn};
-use crate::domain::{Email, UserId, network};
-use crate::models::outbox::{self, Counted, MailKind, NewMail};
+use crate::models::outbox::{self, Counted, NewMail};
 use crate::models::{request_counts, users};
+use doorward_core::domain::MailKind;
+use doorward_core::domain::{Email, UserId, network};
 
 /// The same email is not sent twice within so long: a click too many is no second email.
 const PAUSE: TimeDelta = TimeDelta::seconds(60);

@@ -29,7 +29,7 @@ use diesel::QueryResult;
 use diesel::connection::SimpleConnection;
 
 use crate::actors::hasher::{Caller, Class, Lane, Workload};
-use crate::actors::{Db, Hasher, Mail, Sessions};
+use crate::actors::{Db, Hasher, Live};
 use crate::auth::device::DeviceKey;
 use crate::auth::guessing::NameKey;
 use crate::auth::keys::Jwks;
@@ -38,8 +38,9 @@ use crate::auth::tokens::{TokenError, Tokens};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, MailLimits};
 use crate::db::Conn;
-use crate::domain::{Access, Password, Rating, ReservedNames, UserId};
+use crate::mail::Mail;
 use crate::models::audit_events::{self, Action, Actor};
+use doorward_core::domain::{Access, Password, Rating, ReservedNames, UserId};
 
 pub use devices::{Device, LoginsPage, PAGE, Page};
 pub use error::Error;
@@ -91,7 +92,7 @@ impl Accounts {
     /// If the keys can be neither read nor made.
     pub async fn start(
         db: Db,
-        sessions: Sessions,
+        live: &Live,
         mail: Mail,
         clock: Clock,
         config: &Config,
@@ -112,7 +113,7 @@ impl Accounts {
             credentials: keys.credentials,
             untagged_until: keys.tagged_since.map(|since| since + refresh_ttl + ROLLING_UPGRADE),
             ended: connection::Ended::default(),
-            logins: Logins::new(db.clone(), sessions, clock.clone(), access_ttl),
+            logins: Logins::new(db.clone(), live, clock.clone(), access_ttl),
             db,
             mail,
             clock,
@@ -134,7 +135,7 @@ impl Accounts {
     /// [`TokenError`].
     pub fn admit(&self, token: &str) -> Result<Access, TokenError> {
         let access = self.0.tokens.verify(token)?;
-        let revocations = self.0.logins.sessions.revocations();
+        let revocations = &self.0.logins.revocations;
         match revocations.get(access.login) {
             Some(reason) => Err(TokenError::Revoked(reason)),
             None if revocations.freshness().is_sure() => {
@@ -153,13 +154,13 @@ impl Accounts {
 
     /// Waits a moment, if need be, until this process knows of the revocations that there are.
     pub async fn sure(&self) {
-        self.0.logins.sessions.revocations().freshness().sure().await;
+        self.0.logins.revocations.freshness().sure().await;
     }
 
     /// Whether it does: tokens are vouched for.
     #[must_use]
     pub fn is_sure(&self) -> bool {
-        self.0.logins.sessions.revocations().freshness().is_sure()
+        self.0.logins.revocations.freshness().is_sure()
     }
 
     /// Revocation, and the watch over rows that others change.

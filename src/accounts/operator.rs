@@ -13,15 +13,15 @@ use super::recovery::close_undo;
 use super::sign_in::LoginName;
 use super::{Accounts, Error};
 use crate::actors::hasher::{Caller, Class, Lane};
-use crate::auth::revocation::RevokeReason;
 use crate::clock::{Timestamp, rfc3339, serialize_rfc3339};
 use crate::db::{self, Conn};
-use crate::domain::{Email, LoginId, Password, UserId, Username, describe_user_agent};
 use crate::models::audit_events::Action;
 use crate::models::failed_attempts;
 use crate::models::logins::{self, LiveLogin, Scope};
-use crate::models::outbox::MailKind;
 use crate::models::users::{self, NewUser, User};
+use doorward_core::domain::MailKind;
+use doorward_core::domain::RevokeReason;
+use doorward_core::domain::{Email, LoginId, Password, UserId, Username, describe_user_agent};
 
 /// Users to ask for in one statement.
 const CHUNK: usize = 500;

@@ -6,16 +6,16 @@ use serde::Serialize;
 use super::sign_in::still_confirmed;
 use super::{Accounts, Error};
 use crate::actors::hasher::{Caller, Class, Lane};
-use crate::auth::revocation::RevokeReason;
 use crate::auth::tokens::TokenError;
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
-use crate::domain::{Access, DisplayName, Password, UserId};
 use crate::models::audit_events::{self, Action};
 use crate::models::failed_attempts;
 use crate::models::logins::{self, Scope};
 use crate::models::outbox;
 use crate::models::users::{self, User};
+use doorward_core::domain::RevokeReason;
+use doorward_core::domain::{Access, DisplayName, Password, UserId};
 
 /// What is shown of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

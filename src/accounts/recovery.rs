@@ -16,18 +16,19 @@ use super::{Accounts, Error};
 use crate::actors::db::DbError;
 use crate::actors::hasher::{Caller, Class, Lane};
 use crate::auth::device::PresentedDevices;
-use crate::auth::revocation::RevokeReason;
 use crate::auth::secret::{hash_token, trim_token};
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
-use crate::domain::{Email, Password, UserId, Username, network};
 use crate::models::address_links::AddressLink;
 use crate::models::audit_events::Action;
 use crate::models::logins::Scope;
 use crate::models::one_time_tokens::{self, Purpose};
-use crate::models::outbox::{self, MailKind};
+use crate::models::outbox;
 use crate::models::users::{self, User};
 use crate::models::{address_links, failed_attempts, request_counts};
+use doorward_core::domain::MailKind;
+use doorward_core::domain::RevokeReason;
+use doorward_core::domain::{Email, Password, UserId, Username, network};
 
 /// Accounts that claim one address and are shown to the owner of the mailbox. Any other one can be named.
 const MAX_SHOWN: i64 = 50;

@@ -5,12 +5,13 @@ use diesel::QueryResult;
 use super::{Accounts, Error, Grant};
 use crate::actors::db::DbError;
 use crate::auth::refresh::{Credential, CredentialKind, Presented};
-use crate::auth::revocation::RevokeReason;
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
 use crate::models::audit_events::Action;
-use crate::models::logins::{self, LiveLogin, LoginKind, Scope};
+use crate::models::logins::{self, LiveLogin, Scope};
 use crate::models::users::{self, User};
+use doorward_core::domain::LoginKind;
+use doorward_core::domain::RevokeReason;
 
 enum Outcome {
     Granted(Box<User>, Credential, Timestamp),

@@ -5,10 +5,10 @@ use super::mails::Asker;
 use super::{Accounts, Device, Error, Grant};
 use crate::actors::hasher::{Class, Lane};
 use crate::db;
-use crate::domain::{Email, Password, UserId, Username};
 use crate::models::audit_events::Action;
-use crate::models::outbox::MailKind;
 use crate::models::users::{self, NewUser};
+use doorward_core::domain::MailKind;
+use doorward_core::domain::{Email, Password, UserId, Username};
 
 impl Accounts {
     /// Opens an account and signs it in. Whether an address is known to us is not told: it is only claimed

@@ -8,15 +8,15 @@ use chrono::TimeDelta;
 use super::{Accounts, Device, Error, Grant};
 use crate::actors::hasher::{Caller, Class, Lane};
 use crate::auth::refresh::CredentialKind;
-use crate::auth::revocation::RevokeReason;
 use crate::auth::secret::{hash_token, trim_token};
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
-use crate::domain::{Access, Email, Password, UserId, Username};
 use crate::models::audit_events::{self, Action};
 use crate::models::one_time_tokens::{self, Purpose};
 use crate::models::users::{self, User};
 use crate::models::{address_links, failed_attempts, logins};
+use doorward_core::domain::RevokeReason;
+use doorward_core::domain::{Access, Email, Password, UserId, Username};
 
 /// How long the same form is taken for the same wish.
 const WINDOW: TimeDelta = TimeDelta::minutes(1);

@@ -5,14 +5,15 @@ use diesel::QueryResult;
 use super::guessing::Attempt;
 use super::{Accounts, Device, Error, Profile};
 use crate::auth::refresh::{Credential, CredentialKind};
-use crate::auth::revocation::RevokeReason;
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
-use crate::domain::{Email, LoginId, Password, UserId, Username};
 use crate::models::audit_events::Action;
 use crate::models::failed_attempts;
-use crate::models::logins::{self, LoginKind, NewLogin};
+use crate::models::logins::{self, NewLogin};
 use crate::models::users::{self, User};
+use doorward_core::domain::LoginKind;
+use doorward_core::domain::RevokeReason;
+use doorward_core::domain::{Email, LoginId, Password, UserId, Username};
 
 /// What is said of every failed sign-in, true whatever the cause: nothing tells whether there is such an account.
 pub const INVALID_CREDENTIALS: &str = "The login or the password is wrong. An email address counts once it is verified; \
@@ -163,7 +164,7 @@ impl Accounts {
     pub(super) fn grant(&self, user: User, credential: Credential, now: Timestamp) -> Result<Grant, Error> {
         let access_token = self.0.tokens.issue(user.id, &user.username, credential.login, now)?;
         let expires_in = self.0.tokens.lifetime();
-        let admitted = self.0.logins.sessions.revocations().admitted();
+        let admitted = self.0.logins.revocations.admitted();
         admitted.note(credential.login, now + chrono::TimeDelta::seconds(expires_in));
         Ok(Grant { access_token, expires_in, credential, device_token: None, user: user.into() })
     }

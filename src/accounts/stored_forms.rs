@@ -8,9 +8,9 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use super::Error;
 use crate::actors::Db;
 use crate::db::{self, Conn};
-use crate::domain::{Email, Username};
 use crate::models::stored_forms::{self, AddressColumn};
 use crate::models::users;
+use doorward_core::domain::{Email, Username};
 
 /// Rows a transaction.
 const BATCH: usize = 500;

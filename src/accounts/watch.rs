@@ -7,10 +7,10 @@ use chrono::TimeDelta;
 
 use super::{Accounts, Logins};
 use crate::actors::db::DbError;
-use crate::auth::freshness::{Freshness, LIMIT};
-use crate::auth::revocation::RevokeReason;
-use crate::domain::LoginId;
+use crate::directory::freshness::{Freshness, LIMIT};
 use crate::models::logins;
+use doorward_core::domain::LoginId;
+use doorward_core::domain::RevokeReason;
 
 /// How often rows are polled, in real time.
 pub const PACE: Duration = Duration::from_secs(1);
@@ -63,8 +63,8 @@ impl Logins {
     /// Whether the logins that have live sockets, or were let in lately, are still active. This finds a row that was
     /// deleted, and a user who was deleted or disabled by hand.
     async fn poll_live(&self) -> Result<(), PollError> {
-        let mut ids = self.sessions.logins();
-        ids.append(&mut self.sessions.revocations().admitted().live(self.clock.now()));
+        let mut ids = self.sessions.directory().logins();
+        ids.append(&mut self.revocations.admitted().live(self.clock.now()));
         ids.sort_unstable();
         ids.dedup();
         self.check(ids).await
@@ -77,7 +77,7 @@ impl Logins {
                 .db
                 .run_watch(move |conn| {
                     let ended = logins::ended_among(conn, &ids)?;
-                    let is_news = |login: LoginId| this.sessions.revocations().get(login).is_none();
+                    let is_news = |login: LoginId| this.revocations.get(login).is_none();
                     let by_user = ended.iter().filter(|ended| ended.by_user && is_news(ended.id));
                     let by_user: Vec<_> = by_user.map(|ended| (ended.id, ended.reason)).collect();
                     this.announce(ended.iter().map(|ended| (ended.id, ended.reason)));
@@ -118,8 +118,8 @@ impl Accounts {
     }
 
     async fn watch_revoked(&self) {
-        let sessions = &self.logins().sessions;
-        let freshness = sessions.revocations().freshness();
+        let Logins { sessions, revocations, .. } = self.logins();
+        let freshness = revocations.freshness();
         let mut pace = pace();
         let mut failing_since = None;
         loop {
@@ -135,7 +135,7 @@ impl Accounts {
                 pace.reset_immediately();
             } else if polled.is_ok() {
                 failing_since = None;
-                sessions.revocations().prune(self.0.clock.now());
+                revocations.prune(self.0.clock.now());
             } else if Freshness::is_past(*failing_since.get_or_insert(began), CUT_OFF) {
                 sessions.close_cut_off();
             }
@@ -171,7 +171,7 @@ impl Accounts {
 
     /// Checks logins soon after they were first let in, instead of with the next poll.
     async fn watch_admitted(&self) {
-        let admitted = self.logins().sessions.revocations().admitted();
+        let admitted = self.logins().revocations.admitted();
         loop {
             admitted.arrived().await;
             #[expect(clippy::disallowed_methods, reason = "a database's real pace; no rule depends on it")]

@@ -11,7 +11,7 @@ use pool::Pool;
 
 use crate::auth::password::{self, Verified};
 use crate::config;
-use crate::domain::{LoginId, Password, Rating, WeakPassword};
+use doorward_core::domain::{LoginId, Password, Rating, WeakPassword};
 
 /// Work that may wait for each thread: at cost 12 about four seconds of it. Past this a caller is better told
 /// to come back.

@@ -1,15 +1,13 @@
 //! The actors and the small handles by which others reach them: nobody outside sees an `Addr`.
 
-pub mod carrier;
-pub mod cluster;
 pub mod db;
 pub mod hasher;
-pub mod mailer;
+pub mod live;
 pub mod session;
 pub mod session_manager;
+pub mod transport;
 
-pub use cluster::Cluster;
 pub use db::Db;
 pub use hasher::Hasher;
-pub use mailer::Mail;
+pub use live::Live;
 pub use session_manager::Sessions;

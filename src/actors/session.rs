@@ -1,4 +1,4 @@
-//! `Session`: the actor of one live socket. A shell round `crate::session`: it feeds the rules, carries out
+//! `Session`: the actor of one live socket. A shell round `doorward_core::session`: it feeds the rules, carries out
 //! what they answer, and keeps the socket registered while it is signed in.
 
 mod cut_off;
@@ -11,19 +11,21 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, Message, SpawnHandle, WrapFuture};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, SpawnHandle, WrapFuture};
 
 use self::lists::Lists;
-use super::carrier::{Carrier, Full};
-use super::session_manager::{Ticket, WaitingTicket, WorkerSessions};
-use crate::auth::freshness::Knowledge;
+use super::session_manager::{Close, WorkerSessions};
+use super::transport::Carrier;
+use super::transport::Full;
 use crate::auth::tokens::TokenError;
 use crate::clock::Clock;
-use crate::domain::{Access, SessionId};
+use crate::directory::freshness::Knowledge;
+use crate::directory::{PendingTicket, Revocations, Ticket};
 use crate::events::{Emits, Events};
 use crate::limits::{Mistake, Mistakes};
-use crate::protocol::{CloseReason, NamespaceId, ReplyTo, ServerMessage};
-use crate::session::{self, Effect, Rules};
+use doorward_core::domain::{Access, SessionId};
+use doorward_core::protocol::{CloseReason, NamespaceId, ReplyTo, ServerMessage};
+use doorward_core::session::{self, Effect, Rules};
 
 /// How long a client has to answer a close and to read what is left, before it is cut; and one whose frames are broken.
 const CLOSING_GRACE: Duration = Duration::from_secs(2);
@@ -36,6 +38,7 @@ pub type Admit = Arc<dyn Fn(&str) -> Result<Access, TokenError> + Send + Sync>;
 #[derive(Clone)]
 pub struct House {
     pub admit: Admit,
+    pub revocations: Arc<Revocations>,
     pub clock: Clock,
     pub rules: Rules,
     pub events: Arc<Events>,
@@ -47,7 +50,7 @@ pub enum Entry {
     /// Its token was good.
     SignedIn(Access),
     /// It will sign in by its first message. Counted by address until then.
-    Waiting(WaitingTicket),
+    Waiting(PendingTicket),
     /// It is let in only to be told why not: a browser cannot read a refused handshake.
     BadToken(TokenError),
     Refused(CloseReason),
@@ -65,7 +68,7 @@ pub struct Session<C: Carrier> {
     address: IpAddr,
     /// Holds the place among the user's sessions; given back when dropped, however the actor ends.
     ticket: Option<Ticket>,
-    waiting: Option<WaitingTicket>,
+    waiting: Option<PendingTicket>,
     closing: Option<CloseReason>,
     alarm: Option<(Instant, SpawnHandle)>,
     /// There once it has asked for the user's sessions.
@@ -82,11 +85,6 @@ pub struct Session<C: Carrier> {
     /// Namespaces with something to do for whoever comes in, where it was done.
     entered: Vec<NamespaceId>,
 }
-
-/// Ends the session.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct Close(pub CloseReason);
 
 impl<C: Carrier> Session<C> {
     pub fn new(

@@ -1,25 +1,22 @@
 //! `SessionManager`: an actor per worker thread that knows the thread's sessions by id and by login.
 //! [`Sessions`] speaks to all of them; [`WorkerSessions`] is one thread's own.
 
-mod directory;
-
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
+use doorward_core::domain::{LoginId, RevokeReason, SessionId};
+use doorward_core::protocol::CloseReason;
 use tokio::sync::watch;
 
-use super::cluster::Cluster;
-use super::session::Close;
-use crate::auth::revocation::{Revocations, RevokeReason};
 use crate::config;
-use crate::domain::{LoginId, SessionId, UserId};
-use crate::protocol::{CloseReason, SessionInfo};
+use crate::directory::{Directory, Revocations};
 
-use directory::{Addresses, Counts, Users};
-pub use directory::{Ticket, WaitingTicket};
+/// Ends a session.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Close(pub CloseReason);
 
 /// While draining, each worker closes this many sessions every [`DRAIN_PACE`]: ten thousand clients that
 /// come back at the same instant would be the next outage.
@@ -32,10 +29,8 @@ pub struct Sessions(Arc<Shared>);
 
 struct Shared {
     managers: Mutex<Vec<Addr<SessionManager>>>,
+    directory: Directory,
     revocations: Arc<Revocations>,
-    users: Arc<Users>,
-    cluster: Cluster,
-    addresses: Arc<Addresses>,
     draining: watch::Sender<bool>,
     max_open: usize,
     /// Sessions that are registered, for a drain to wait on.
@@ -44,22 +39,11 @@ struct Shared {
 
 impl Sessions {
     #[must_use]
-    pub fn new(limits: &config::Sockets) -> Self {
-        Self::in_cluster(limits, Cluster::default())
-    }
-
-    /// The same on one of several nodes.
-    #[must_use]
-    pub fn in_cluster(limits: &config::Sockets, cluster: Cluster) -> Self {
+    pub fn new(limits: &config::Sockets, directory: Directory, revocations: Arc<Revocations>) -> Self {
         Self(Arc::new(Shared {
             managers: Mutex::default(),
-            revocations: Arc::default(),
-            users: Arc::new(Users::new(limits.max_per_user, cluster.clone())),
-            cluster,
-            addresses: Arc::new(Addresses::new(Counts {
-                open: limits.max_per_address,
-                waiting: limits.max_waiting_per_address,
-            })),
+            directory,
+            revocations,
             draining: watch::Sender::new(false),
             max_open: limits.max_open,
             registered: watch::Sender::new(0),
@@ -81,9 +65,10 @@ impl Sessions {
         WorkerSessions { all: self.clone(), manager }
     }
 
+    /// Who is connected.
     #[must_use]
-    pub fn revocations(&self) -> &Arc<Revocations> {
-        &self.0.revocations
+    pub fn directory(&self) -> &Directory {
+        &self.0.directory
     }
 
     /// Closes every session of these logins, on every worker.
@@ -96,40 +81,6 @@ impl Sessions {
     /// clients are served elsewhere.
     pub fn close_cut_off(&self) {
         self.tell(|| CloseCutOff);
-    }
-
-    /// The other nodes.
-    #[must_use]
-    pub fn cluster(&self) -> &Cluster {
-        &self.0.cluster
-    }
-
-    /// All live sessions of this node.
-    #[must_use]
-    pub fn all_here(&self) -> Vec<Arc<SessionInfo>> {
-        self.0.users.here()
-    }
-
-    /// A session on another node: it is in its user's lists and counts.
-    pub fn came_elsewhere(&self, info: SessionInfo) {
-        self.0.users.came_elsewhere(info);
-    }
-
-    /// Sessions on another node that have gone.
-    pub fn went_elsewhere(&self, gone: Vec<(UserId, SessionId)>) {
-        self.0.users.went_elsewhere(gone);
-    }
-
-    /// The user's live sessions, on all nodes that this one hears of, oldest first.
-    #[must_use]
-    pub fn of_user(&self, user: UserId) -> Vec<Arc<SessionInfo>> {
-        self.0.users.of(user)
-    }
-
-    /// The logins that have live sessions on this node.
-    #[must_use]
-    pub fn logins(&self) -> Vec<LoginId> {
-        self.0.users.logins()
     }
 
     #[must_use]
@@ -182,44 +133,10 @@ impl WorkerSessions {
         *self.all.0.registered.borrow() >= self.all.0.max_open
     }
 
-    /// A place among the sessions of the user and of the address, or none if there are too many. With the place
-    /// that it has at its address, if it had to sign in first.
+    /// Who is connected.
     #[must_use]
-    pub fn admit(&self, info: SessionInfo, waiting: Option<WaitingTicket>) -> Option<Ticket> {
-        let place = match waiting {
-            Some(waiting) => waiting.into_place(),
-            None => Addresses::admit(&self.all.0.addresses, info.address),
-        };
-        Users::admit(&self.all.0.users, info, place?)
-    }
-
-    /// A place among the sockets of an address, for one that has not signed in; or none if there are too many of
-    /// either kind.
-    #[must_use]
-    pub fn wait(&self, address: IpAddr) -> Option<WaitingTicket> {
-        Addresses::wait(&self.all.0.addresses, address)
-    }
-
-    #[must_use]
-    pub fn revocations(&self) -> &Arc<Revocations> {
-        self.all.revocations()
-    }
-
-    #[must_use]
-    pub fn of_user(&self, user: UserId) -> Vec<Arc<SessionInfo>> {
-        self.all.of_user(user)
-    }
-
-    /// The user's sessions as `news` tells of them: what is in this list is no news any more.
-    #[must_use]
-    pub fn heard(&self, user: UserId, news: &mut watch::Receiver<()>) -> Vec<Arc<SessionInfo>> {
-        self.all.0.users.heard(user, news)
-    }
-
-    /// Told of each change of the user's sessions, on whichever worker; none if there are no sessions.
-    #[must_use]
-    pub fn watch(&self, user: UserId) -> Option<watch::Receiver<()>> {
-        self.all.0.users.watch(user)
+    pub fn directory(&self) -> &Directory {
+        self.all.directory()
     }
 
     /// Registers a session; a second time when it signs in.
@@ -330,7 +247,7 @@ impl Handler<Register> for SessionManager {
             // Whoever revokes notes it first and tells the managers then. So either this finds it, or
             // their message finds the session.
             if let Some(reason) = self.all.0.revocations.get(login) {
-                session.do_send(Close(reason.close_reason()));
+                session.do_send(Close(reason.into()));
             }
             self.logins.entry(login).or_insert_with(|| Vec::with_capacity(1)).push(id);
         }
@@ -354,10 +271,10 @@ impl Handler<CloseLogins> for SessionManager {
     type Result = ();
 
     fn handle(&mut self, CloseLogins(ended): CloseLogins, _: &mut Context<Self>) {
-        for (login, reason) in ended.iter() {
-            for id in self.logins.get(login).into_iter().flatten() {
+        for &(login, reason) in ended.iter() {
+            for id in self.logins.get(&login).into_iter().flatten() {
                 if let Some(registered) = self.sessions.get(id) {
-                    registered.session.do_send(Close(reason.close_reason()));
+                    registered.session.do_send(Close(reason.into()));
                 }
             }
         }

@@ -9,7 +9,7 @@ use actix_web::rt::net::TcpStream;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::connections::http::Wire;
-use crate::actors::carrier::Lifeline;
+use crate::peer::Lifeline;
 
 /// Connections that may wait to be accepted: a restart brings all clients back at once.
 const BACKLOG: i32 = 4096;

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
-use crate::domain::UserId;
+use doorward_core::domain::UserId;
 
 const PREFIX: &str = "dwd_";
 

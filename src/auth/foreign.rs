@@ -155,7 +155,7 @@ mod tests {
 
     use super::*;
     use crate::auth::password::{self, Verified};
-    use crate::domain::Password;
+    use doorward_core::domain::Password;
 
     const COST: u32 = 4;
     const PLAIN: &str = "$2b$04$B4beOI9vm7FC0y7zWBAum.Luj1lhiTVGWIURRUcDBA.a2b45ni1JO";

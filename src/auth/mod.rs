@@ -1,14 +1,11 @@
 //! Tokens, password hashes and what was revoked lately. Pure: no actor, no database.
 
-pub mod admitted;
 pub mod device;
 pub mod foreign;
-pub mod freshness;
 pub mod guessing;
 pub mod keys;
 pub mod password;
 pub mod refresh;
-pub mod revocation;
 pub mod secret;
 pub mod token_shape;
 pub mod tokens;

@@ -12,7 +12,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::foreign::{Algorithm, WRAPPED};
 use super::secret;
-use crate::domain::Password;
+use doorward_core::domain::Password;
 
 const PREFIX: &str = "$bcrypt-sha256$v=2,t=2b,r=";
 /// passlib's first version, without the key.

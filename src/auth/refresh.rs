@@ -8,7 +8,7 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 
 use super::keys::DamagedKey;
 use super::secret;
-use crate::domain::LoginId;
+use doorward_core::domain::LoginId;
 
 /// How far a presented token's successors are followed. At one refresh a quarter of an hour these are six
 /// weeks; the walk costs a few milliseconds.

@@ -12,10 +12,10 @@ use url::Url;
 use uuid::Uuid;
 
 use super::keys::{Jwks, Keyring};
-use super::revocation::RevokeReason;
 use crate::clock::{Clock, Timestamp};
 use crate::config;
-use crate::domain::{Access, LoginId, UserId};
+use doorward_core::domain::RevokeReason;
+use doorward_core::domain::{Access, LoginId, UserId};
 
 /// RFC 9068 section 2.1: no other JWT of ours can be taken for an access token.
 const TYPE: &str = "at+jwt";

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use doorward::domain::without_bom;
+use doorward_core::domain::without_bom;
 
 use super::Failure;
 

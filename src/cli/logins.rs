@@ -3,8 +3,8 @@
 use clap::{Args, Subcommand};
 use doorward::accounts::Error;
 use doorward::accounts::operator::LoginInfo;
-use doorward::domain::LoginId;
 use doorward::models::logins::Scope;
+use doorward_core::domain::LoginId;
 
 use super::operator::{find, with_accounts};
 use super::user::Form;

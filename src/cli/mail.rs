@@ -1,9 +1,9 @@
 //! `doorward mail test`: whether mails leave.
 
 use clap::{Args, Subcommand};
-use doorward::actors::mailer;
 use doorward::clock::Clock;
-use doorward::domain::Email;
+use doorward::mail;
+use doorward_core::domain::Email;
 
 use super::{Failure, Settings, operator, output};
 
@@ -30,9 +30,9 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
     let config = settings.load()?.config;
     let address = Email::parse(&address).map_err(|error| Failure::Usage(error.detail))?;
     operator::quiet(&config)?;
-    let sent = actix::System::new().block_on(mailer::send_trial(&config, &Clock::System, &address));
+    let sent = actix::System::new().block_on(mail::send_trial(&config, &Clock::System, &address));
     sent.map_err(|error| Failure::Running(format!("the mail did not leave: {error}")))?;
-    output::print(&match mailer::preview_directory(&config) {
+    output::print(&match mail::preview_directory(&config) {
         Some(directory) => format!("kept in {}: mail.url is preview\n", directory.display()),
         None => format!("the mail server took a mail for {}\n", address.as_str()),
     })

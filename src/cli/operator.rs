@@ -3,10 +3,11 @@
 
 use doorward::accounts::operator::Account;
 use doorward::accounts::{Accounts, Error};
-use doorward::actors::{Db, Mail, Sessions};
+use doorward::actors::{Db, Live};
 use doorward::app;
 use doorward::clock::Clock;
 use doorward::config::{Config, Log};
+use doorward::mail::Mail;
 use doorward::telemetry;
 
 use super::{Failure, Settings};
@@ -43,10 +44,10 @@ fn open<T>(config: &Config, work: impl AsyncFnOnce(Accounts) -> Result<T, Failur
     quiet(config)?;
     actix::System::new().block_on(async {
         let pool = app::open_database(config, 1).map_err(Failure::Running)?;
-        let sessions = Sessions::new(&config.sockets);
+        let live = Live::alone(&config.sockets);
         // Mails wait in the outbox for the server.
         let accounts =
-            Accounts::start(Db::start(pool, 1), sessions, Mail::default(), Clock::System, config).await;
+            Accounts::start(Db::start(pool, 1), &live, Mail::default(), Clock::System, config).await;
         work(accounts.map_err(Failure::running)?).await
     })
 }

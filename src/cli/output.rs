@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 
 use comfy_table::{Table, presets};
 use doorward::clock::Timestamp;
-use doorward::domain::{escape_obeyed, is_obeyed};
+use doorward_core::domain::{escape_obeyed, is_obeyed};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 

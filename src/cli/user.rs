@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use doorward::accounts::Accounts;
 use doorward::accounts::operator::{Account, FailureInfo, Listing, NewAccount};
-use doorward::domain::{Email, Username, escape_obeyed};
+use doorward_core::domain::{Email, Username, escape_obeyed};
 use serde_json::json;
 
 use super::operator::{find, with_accounts, with_new_accounts};

@@ -26,7 +26,7 @@ pub use rate::Rate;
 pub use sources::{ConfigError, Origin, Sources};
 
 use crate::db::DatabaseUrl;
-use crate::domain::{AllowedOrigin, ReservedNames};
+use doorward_core::domain::{AllowedOrigin, ReservedNames};
 
 #[derive(Debug, Clone)]
 pub struct Config {

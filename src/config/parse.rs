@@ -16,7 +16,7 @@ use super::{
     RedisUrl, SocketIo, Sockets, Tcp, Tls, Tokens, Usernames,
 };
 use super::{mail, mistakes, reasons};
-use crate::domain::{AllowedOrigin, ReservedNames, Username};
+use doorward_core::domain::{AllowedOrigin, ReservedNames, Username};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use super::keys::{self, Fallback, KEYS, Key, PREFIX};
 use super::service_links::{self, Variables};
 use super::{mistakes, parse, value_files};
-use crate::domain::without_bom;
 use crate::ownership::{self, Need};
+use doorward_core::domain::without_bom;
 
 /// Bytes of a configuration: far more than all keys have.
 const LARGEST_FILE: u64 = 1024 * 1024;

@@ -5,8 +5,8 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use crate::domain::without_bom;
 use crate::ownership;
+use doorward_core::domain::without_bom;
 
 /// What a key's name ends with if its value is the path of a file with the value.
 pub(super) const ENDING: &str = "_file";

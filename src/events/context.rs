@@ -8,8 +8,8 @@ use bytestring::ByteString;
 
 use super::{Events, NamespaceId, Payload};
 use crate::actors::session_manager::WorkerSessions;
-use crate::domain::{Access, SessionId};
-use crate::protocol::SessionInfo;
+use doorward_core::domain::{Access, SessionId};
+use doorward_core::protocol::SessionInfo;
 
 /// Events that may wait for their session to look at them.
 const WAITING: usize = 10_000;
@@ -52,7 +52,7 @@ impl Context {
     /// This user's live sessions, on all nodes that this one hears of.
     #[must_use]
     pub fn sessions(&self) -> Vec<Arc<SessionInfo>> {
-        self.access().map(|access| self.sessions.of_user(access.user)).unwrap_or_default()
+        self.access().map(|access| self.sessions.directory().of_user(access.user)).unwrap_or_default()
     }
 
     /// Sends an event to this session, in the handler's namespace. What a handler sends leaves before its answer.

@@ -30,7 +30,7 @@ use bytestring::ByteString;
 pub use context::{Context, Emit, Emits, Gone};
 pub use reply::{Error, Reply};
 
-pub use crate::protocol::{NamespaceId, Payload};
+pub use doorward_core::protocol::{NamespaceId, Payload};
 
 /// What a handler's future is to the session that runs it.
 pub type Answering = Pin<Box<dyn Future<Output = Reply>>>;

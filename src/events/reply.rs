@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::protocol::{BadPayload, Payload};
+use doorward_core::protocol::{BadPayload, Payload};
 
 use super::Gone;
 

@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use crate::auth::foreign::{Foreign, Unfit};
 use crate::auth::secret::hash_token;
-use crate::domain::{Email, Username};
 use crate::ownership::{self, Need};
+use doorward_core::domain::{Email, Username};
 
 pub use columns::{Field, Mapping};
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
-use crate::domain;
+use doorward_core::domain;
 
 /// How long a network has no further line of the same mistake.
 const PACE: Duration = Duration::from_mins(1);

@@ -19,7 +19,7 @@ use governor::{Quota, RateLimiter};
 use self::networks::Networks;
 use crate::clock::Clock;
 use crate::config::{self, Rate};
-use crate::domain;
+use doorward_core::domain;
 
 pub use mistakes::{Mistake, Mistakes};
 

@@ -5,9 +5,9 @@ use diesel::prelude::*;
 
 use crate::clock::Timestamp;
 use crate::db::Conn;
-use crate::domain::UserId;
 use crate::models::users::User;
 use crate::schema::address_links;
+use doorward_core::domain::UserId;
 
 /// Adds a link that was asked for at `created_at`.
 pub fn insert(

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::db::Conn;
-use crate::domain::UserId;
 use crate::schema::audit_events;
+use doorward_core::domain::UserId;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

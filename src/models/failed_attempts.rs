@@ -5,8 +5,8 @@ use diesel::prelude::*;
 
 use crate::clock::Timestamp;
 use crate::db::{Conn, each, locked};
-use crate::domain::{LoginId, UserId};
 use crate::schema::failed_attempts;
+use doorward_core::domain::{LoginId, UserId};
 
 /// Where guesses are counted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,8 +5,8 @@ use diesel::prelude::*;
 use super::logins::{LIVE, LiveLogin};
 use crate::clock::Timestamp;
 use crate::db::Conn;
-use crate::domain::{LoginId, UserId};
 use crate::schema::logins;
+use doorward_core::domain::{LoginId, UserId};
 
 /// One page of a user's active logins: first `first`, which the page is shown to, then the newest.
 pub fn page_of_user(

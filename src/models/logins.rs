@@ -2,36 +2,14 @@
 
 use diesel::prelude::*;
 
-use crate::auth::revocation::RevokeReason;
 use crate::clock::Timestamp;
 use crate::db::{Conn, locked};
-use crate::domain::{LoginId, UserId};
 use crate::schema::{logins, users};
+use doorward_core::domain::RevokeReason;
+use doorward_core::domain::{LoginId, LoginKind, UserId};
 
 /// A database bounds the parameters of a statement.
 const PARAMETERS: usize = 1000;
-
-/// What holds a login's credential.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LoginKind {
-    /// A client that keeps a refresh token.
-    Token,
-    /// A browser with a cookie.
-    Browser,
-    /// A TCP connection that signed in by password, and nothing else: it ends when that does.
-    Connection,
-}
-
-impl LoginKind {
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::Browser => "browser",
-            Self::Connection => "connection",
-        }
-    }
-}
 
 /// A login that stands: neither revoked nor expired. No `Debug`: it holds hashes of credentials.
 #[derive(Clone, Queryable)]

@@ -4,8 +4,8 @@ use diesel::prelude::*;
 
 use crate::clock::Timestamp;
 use crate::db::Conn;
-use crate::domain::UserId;
 use crate::schema::one_time_tokens;
+use doorward_core::domain::UserId;
 
 /// What a link is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -6,8 +6,8 @@ use diesel::sql_types::Text;
 
 use crate::clock::Timestamp;
 use crate::db::{Conn, locked};
-use crate::domain::{Email, UserId, Username};
 use crate::schema::users;
+use doorward_core::domain::{Email, UserId, Username};
 
 /// A row. No `Debug`: it holds the password's hash.
 #[derive(Clone, Queryable)]

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::Frame;
-use crate::actors::mailer::preview::KeptMail;
+use crate::mail::preview::KeptMail;
 
 #[derive(Template, Debug)]
 #[template(path = "dev_mail.html")]

@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::*;
 use crate::accounts::{Page, ResetLink};
-use crate::actors::mailer::preview::KeptMail;
+use crate::mail::preview::KeptMail;
 
 const HOSTILE: &str = "<script>alert(1)</script>\"'&";
 const FRAME: Frame<'static> = Frame { base: "/id", public_url: "https://id.example.org/id", dev_mail: true };

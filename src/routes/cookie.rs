@@ -17,7 +17,7 @@ use crate::auth::device::PresentedDevices;
 use crate::auth::refresh::Credential;
 use crate::auth::secret::hash_token;
 use crate::config::is_loopback;
-use crate::domain::HostOrigin;
+use doorward_core::domain::HostOrigin;
 
 /// How long a browser remembers who has signed in on it: browsers keep no cookie longer (RFC 6265bis section 5.5).
 const DEVICE_MAX_AGE: Duration = Duration::days(400);

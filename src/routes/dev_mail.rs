@@ -10,10 +10,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::pages::{Visit, wants_page};
 use super::site::names_loopback;
-use crate::actors::mailer::preview::Preview;
-use crate::actors::mailer::preview_directory;
 use crate::config::Config;
 use crate::error::ApiError;
+use crate::mail::preview::Preview;
+use crate::mail::preview_directory;
 use crate::pages::DevMailPage;
 
 /// What a proxy adds. One on this machine makes the world look like loopback.

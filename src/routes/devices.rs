@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::extract::SignedIn;
 use crate::accounts::Accounts;
 use crate::clock::{Timestamp, serialize_rfc3339};
-use crate::domain::{LoginId, describe_user_agent};
 use crate::error::ApiError;
+use doorward_core::domain::{LoginId, describe_user_agent};
 
 #[derive(Serialize)]
 struct LoginView {

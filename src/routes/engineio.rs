@@ -17,19 +17,17 @@ use super::extract::BODY_TIMEOUT;
 use super::trace::Quiet;
 use super::ws::FRAGMENTS;
 use super::{Site, handshake, limit};
-use crate::actors::carrier::handshake::{HandshakeError, check};
-use crate::actors::carrier::socketio::engine::{
-    Answer, Engine, Engines, Handle, Incoming, Refusal, Transport,
-};
-use crate::actors::carrier::socketio::relay::{self, Relay};
-use crate::actors::carrier::socketio::{Direct, SocketIo, open_direct};
-use crate::actors::carrier::websocket;
 use crate::actors::session::Session;
 use crate::error::ApiError;
 use crate::events::Events;
 use crate::limits::{Limit, Mistake};
-use crate::protocol::CloseReason;
-use crate::protocol::engineio::{Packet, decode_payload};
+use crate::transports::handshake::{HandshakeError, check};
+use crate::transports::socketio::engine::{Answer, Engine, Engines, Handle, Incoming, Refusal, Transport};
+use crate::transports::socketio::relay::{self, Relay};
+use crate::transports::socketio::{Direct, SocketIo, open_direct};
+use crate::transports::websocket;
+use doorward_core::protocol::CloseReason;
+use doorward_core::protocol::engineio::{Packet, decode_payload};
 
 /// The revision of the protocol, as requests name it.
 const REVISION: &str = "4";

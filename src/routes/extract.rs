@@ -15,13 +15,13 @@ use serde_path_to_error::Segment;
 use super::client::client_address;
 use super::{Site, limit, misplaced};
 use crate::accounts::{Accounts, Device};
-use crate::actors::carrier::PeerSocket;
 use crate::actors::hasher::Caller;
 use crate::auth::device::PresentedDevices;
 use crate::auth::tokens::TokenError;
-use crate::domain::Access;
 use crate::error::ApiError;
-use crate::models::logins::LoginKind;
+use crate::peer::PeerSocket;
+use doorward_core::domain::Access;
+use doorward_core::domain::LoginKind;
 
 /// Bytes of a request's body, after decompression. The largest that means anything has about 2 kB.
 pub const MAX_BODY: usize = 16 * 1024;

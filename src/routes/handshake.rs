@@ -5,9 +5,9 @@ use actix_web::http::header::{HeaderMap, SEC_WEBSOCKET_KEY, UPGRADE};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::limit;
-use crate::actors::carrier::handshake::HandshakeError;
 use crate::error::ApiError;
 use crate::limits::Mistake;
+use crate::transports::handshake::HandshakeError;
 
 /// Names what is wrong, in the answer and, where somebody else has to help, in the log.
 pub(super) fn refuse(request: &HttpRequest, error: HandshakeError) -> ApiError {

@@ -10,9 +10,9 @@ use super::limit::{self, Counts, Limited};
 use super::site::Site;
 use crate::accounts::{Accounts, Error, Grant, Profile};
 use crate::auth::refresh::CredentialKind;
-use crate::domain::Password;
 use crate::error::ApiError;
 use crate::limits::Limit;
+use doorward_core::domain::Password;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]

@@ -7,9 +7,9 @@ use super::Site;
 use super::extract::{Body, SignedIn, caller, required};
 use super::limit::{Counts, Limited};
 use crate::accounts::{Accounts, Error, Profile};
-use crate::domain::{DisplayName, Email, Password};
 use crate::error::ApiError;
 use crate::limits::Limit;
+use doorward_core::domain::{DisplayName, Email, Password};
 
 /// `GET /api/me`
 pub(super) async fn show(

@@ -10,7 +10,7 @@ use crate::auth::token_shape;
 use crate::auth::tokens::TokenError;
 use crate::error::ApiError;
 use crate::limits::Mistake;
-use crate::protocol::BEARER_SUBPROTOCOL;
+use doorward_core::protocol::BEARER_SUBPROTOCOL;
 
 /// Where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

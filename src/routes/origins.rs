@@ -15,8 +15,8 @@ use super::client::forwarded;
 use super::origin_log::About;
 use super::site::Site;
 use crate::clock::Clock;
-use crate::domain::{HostOrigin, WebOrigin};
 use crate::error::ApiError;
+use doorward_core::domain::{HostOrigin, WebOrigin};
 
 impl Site {
     /// Whether pages of this origin may open a socket: our own and those of `sockets.allowed_origins`. A refusal is

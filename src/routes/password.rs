@@ -9,9 +9,9 @@ use super::extract::{caller, optional, presented, required};
 use super::limit::{Counts, Limited};
 use super::site::Site;
 use crate::accounts::{Accounts, Error};
-use crate::domain::{Invalid, Rating, WeakPassword};
 use crate::error::ApiError;
 use crate::limits::Limit;
+use doorward_core::domain::{Invalid, Rating, WeakPassword};
 
 #[derive(Deserialize, Default)]
 #[serde(default)]

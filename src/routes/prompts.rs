@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use crate::actors::carrier::tcp::Connection;
 use crate::clock::Clock;
-use crate::protocol::CloseReason;
-use crate::protocol::first_bytes::{Spoken, recognize};
-use crate::protocol::prompt::{Answers, Pace, Progress};
+use crate::transports::tcp::Connection;
+use doorward_core::protocol::CloseReason;
+use doorward_core::protocol::first_bytes::{Spoken, recognize};
+use doorward_core::protocol::prompt::{Answers, Pace, Progress};
 
 /// An answer that came in one piece without a newline ends when nothing more came for so long, which is longer than
 /// people take for the next key.

@@ -9,9 +9,9 @@ use super::limit::{Counts, Limited};
 use super::login::sign_in_response;
 use super::site::Site;
 use crate::accounts::{Accounts, Error};
-use crate::domain::{Email, Username};
 use crate::error::ApiError;
 use crate::limits::Limit;
+use doorward_core::domain::{Email, Username};
 
 #[derive(Deserialize, Default)]
 #[serde(default)]

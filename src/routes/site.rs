@@ -8,7 +8,7 @@ use url::{Host, Url};
 use super::cookie::Installation;
 use super::origin_log::OriginLog;
 use crate::config::{self, Config};
-use crate::domain::HostOrigin;
+use doorward_core::domain::HostOrigin;
 
 /// The parts of the configuration that routes use.
 #[derive(Debug, Clone)]

@@ -8,12 +8,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::client::client_address;
 use super::engineio::{self, Above, Arrival, Start};
 use super::ws::{FIRST_FRAME, too_many_waiting};
-use crate::actors::carrier::socketio::engine::{Engines, Limits};
-use crate::actors::carrier::socketio::{Link, SocketIo, open};
 use crate::actors::session::{Entry, House, Session};
 use crate::actors::session_manager::WorkerSessions;
 use crate::config::{self, Config};
 use crate::error::ApiError;
+use crate::transports::socketio::engine::{Engines, Limits};
+use crate::transports::socketio::{Link, SocketIo, open};
 
 /// The sessions of this door, on every worker.
 #[must_use]
@@ -64,7 +64,7 @@ impl Door {
             return Err(ApiError::unavailable());
         }
         let address = client_address(request, &self.sockets);
-        let ticket = self.sessions.wait(address).ok_or_else(too_many_waiting)?;
+        let ticket = self.sessions.directory().admit_pending(address).ok_or_else(too_many_waiting)?;
         let (house, sessions) = (Arc::clone(&self.house), self.sessions.clone());
         Ok(move |socket| Session::new(socket, house, sessions, address, Entry::Waiting(ticket)))
     }

@@ -10,17 +10,17 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::prompts::{End, Prompts};
 use crate::accounts::{Accounts, Device, Error};
-use crate::actors::carrier::PeerSocket;
-use crate::actors::carrier::tcp::{self, Connection, FAILURE, Limits, Renew, Tcp};
 use crate::actors::session::{Entry, House, Session};
 use crate::actors::session_manager::WorkerSessions;
 use crate::auth::token_shape;
 use crate::config;
-use crate::domain::{Access, Password, without_bom};
 use crate::limits::{Limit, Mistake, RateLimits};
-use crate::models::logins::LoginKind;
-use crate::protocol::first_bytes::{Spoken, recognize};
-use crate::protocol::{CloseReason, ServerMessage, json};
+use crate::peer::PeerSocket;
+use crate::transports::tcp::{self, Connection, FAILURE, Limits, Renew, Tcp};
+use doorward_core::domain::LoginKind;
+use doorward_core::domain::{Access, Password, without_bom};
+use doorward_core::protocol::first_bytes::{Spoken, recognize};
+use doorward_core::protocol::{CloseReason, ServerMessage, json};
 
 /// After a failure to prolong a login.
 const RETRY: Duration = Duration::from_secs(5);
@@ -75,7 +75,7 @@ impl Door {
         let clock = &self.house.clock;
         let start = clock.instant();
         let counted = self.rates.check(Limit::Handshake, address);
-        let waiting = self.sessions.wait(address);
+        let waiting = self.sessions.directory().admit_pending(address);
         // Under TLS even a refusal needs the handshake, or the client could not read it.
         let accepted = tokio::select! {
             accepted = accept => accepted,

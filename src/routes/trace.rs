@@ -21,8 +21,8 @@ use super::limit;
 use super::pages::error::for_browser;
 use super::site::Site;
 use crate::accounts::Accounts;
-use crate::actors::carrier::Lifeline;
 use crate::clock::Clock;
+use crate::peer::Lifeline;
 
 /// In a response's extensions: a request of which there are so many that nobody wants to read of each.
 pub(super) struct Quiet;

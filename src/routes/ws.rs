@@ -7,14 +7,14 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::extract::bearer;
 use super::misplaced::Place;
 use super::{Site, engineio, handshake, limit, misplaced};
-use crate::actors::carrier::handshake::check;
-use crate::actors::carrier::websocket::{self, Limits};
 use crate::actors::session::{Entry, House, Session};
 use crate::actors::session_manager::WorkerSessions;
 use crate::auth::token_shape;
 use crate::error::ApiError;
 use crate::limits::{Limit, Mistake};
-use crate::protocol::{CloseReason, SUBPROTOCOL};
+use crate::transports::handshake::check;
+use crate::transports::websocket::{self, Limits};
+use doorward_core::protocol::{CloseReason, SUBPROTOCOL};
 
 /// Bytes of a frame before sign-in: room for a token.
 pub(super) const FIRST_FRAME: usize = 4 * 1024;
@@ -47,7 +47,7 @@ pub(super) async fn connect(
         Some(Entry::SignedIn(_)) if sessions.is_full() => Entry::Refused(CloseReason::Overloaded),
         Some(entry) => entry,
         None if sessions.is_full() => return Err(ApiError::unavailable()),
-        None => Entry::Waiting(sessions.wait(address).ok_or_else(too_many_waiting)?),
+        None => Entry::Waiting(sessions.directory().admit_pending(address).ok_or_else(too_many_waiting)?),
     };
     let sessions = sessions.get_ref().clone();
     let protocol = answered_protocol(&request);

@@ -3,16 +3,18 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode, header::HeaderMap};
 use actix_web::rt;
 use diesel::prelude::*;
 use doorward::accounts::Accounts;
-use doorward::actors::Sessions;
+use doorward::actors::{Live, Sessions};
 use doorward::app::{Additions, Application, Deadlines};
 use doorward::clock::{Clock, ManualClock};
 use doorward::config::Config;
+use doorward::directory::Revocations;
 use doorward::db::{Conn, DatabaseUrl};
 use doorward::routes::health::Readiness;
 use serde_json::{Value, json};
@@ -48,6 +50,7 @@ pub struct TestApp {
     pub database: DatabaseUrl,
     pub accounts: Accounts,
     pub sessions: Sessions,
+    pub revocations: Arc<Revocations>,
     pub readiness: Readiness,
     stop: Option<oneshot::Sender<()>>,
     running: Option<rt::task::JoinHandle<std::io::Result<()>>>,
@@ -165,7 +168,8 @@ async fn spawn(
     let app = app.deadlines(deadlines);
     let (address, accounts) = (app.address(), app.accounts().clone());
     let tcp = app.tcp_address().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
-    let (sessions, readiness) = (app.sessions().clone(), app.readiness().clone());
+    let Live { sessions, revocations, .. } = app.live().clone();
+    let readiness = app.readiness().clone();
     let (stop, stopped) = oneshot::channel::<()>();
     let running = rt::spawn(app.run_until_stopped(async move {
         let _ = stopped.await;
@@ -179,6 +183,7 @@ async fn spawn(
         database,
         accounts,
         sessions,
+        revocations,
         readiness,
         stop: Some(stop),
         running: Some(running),

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use actix_web::http::Method;
 use actix_web::rt;
 use doorward::clock::ManualClock;
-use doorward::domain::UserId;
+use doorward_core::domain::UserId;
 use futures_util::future::join_all;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpSocket};
@@ -196,7 +196,7 @@ async fn nodes() -> [TestApp; 2] {
 /// How many sessions of this person each node has.
 fn spread(nodes: &[TestApp; 2], person: &Person) -> [usize; 2] {
     let user: UserId = person.id.parse().unwrap();
-    [0, 1].map(|node| nodes[node].sessions.of_user(user).len())
+    [0, 1].map(|node| nodes[node].sessions.directory().of_user(user).len())
 }
 
 async fn register(address: SocketAddr, name: &str) -> Person {

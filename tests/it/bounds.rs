@@ -29,9 +29,9 @@ async fn a_client_that_does_not_read_is_slowed_down_then_cut<D: Door>() {
     bobs.ping().await;
 
     let id = ann.id.parse().unwrap();
-    assert_eq!(app.sessions.of_user(id).len(), 1, "slow is not dead yet");
+    assert_eq!(app.sessions.directory().of_user(id).len(), 1, "slow is not dead yet");
     tokio::time::timeout(PATIENCE, async {
-        while !app.sessions.of_user(id).is_empty() {
+        while !app.sessions.directory().of_user(id).is_empty() {
             app.advance(Duration::from_secs(5));
             bobs.ping().await;
         }
@@ -61,7 +61,7 @@ async fn a_stalled_client_is_revoked_like_any_other<D: Door>() {
         .await
         .expect(204);
     let id = ann.id.parse().unwrap();
-    while !app.sessions.of_user(id).is_empty() {
+    while !app.sessions.directory().of_user(id).is_empty() {
         tokio::task::yield_now().await;
     }
     assert_cut(&app, &mut stalled).await;

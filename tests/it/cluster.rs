@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::Method;
 use doorward::clock::ManualClock;
-use doorward::domain::UserId;
+use doorward_core::domain::UserId;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -54,12 +54,12 @@ impl Nodes {
         let user: UserId = user.id.parse().unwrap();
         let wait = async {
             for node in &self.all {
-                while node.sessions.of_user(user).len() != count {
+                while node.sessions.directory().of_user(user).len() != count {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
             }
         };
-        let seen = || self.all.iter().map(|node| node.sessions.of_user(user).len()).collect::<Vec<_>>();
+        let seen = || self.all.iter().map(|node| node.sessions.directory().of_user(user).len()).collect::<Vec<_>>();
         tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{count}, not {:?}", seen()));
     }
 }

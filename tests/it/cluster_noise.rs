@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::http::Method;
 use doorward::clock::ManualClock;
-use doorward::domain::UserId;
+use doorward_core::domain::UserId;
 use futures_util::StreamExt;
 use redis::AsyncCommands;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ async fn start(place: &tempfile::TempDir, redis: &Redis) -> TestApp {
 async fn sees(app: &TestApp, person: &Person, count: usize) {
     let user: UserId = person.id.parse().unwrap();
     let seen = async {
-        while app.sessions.of_user(user).len() != count {
+        while app.sessions.directory().of_user(user).len() != count {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
@@ -89,7 +89,7 @@ async fn what_is_malformed_or_too_much_stalls_no_node() {
 
     // Who is listed stays in bounds, though a node that believes others believes this one.
     let user: UserId = ann.id.parse().unwrap();
-    assert!(here.sessions.of_user(user).len() <= 201);
+    assert!(here.sessions.directory().of_user(user).len() <= 201);
     // What is said of a revocation still arrives.
     here.send(Method::POST, "/api/logout", &ann.access, Value::Null).await.expect(204);
     live.ends(4441).await;

@@ -5,7 +5,7 @@ use std::process::Command;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, StreamHandler, WrapFuture};
 use actix_web::error::ErrorBadRequest;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use doorward::actors::carrier::websocket::{
+use doorward::transports::websocket::{
     self, Incoming, Limits, Message, ProtocolError, WebSocket, WebsocketContext,
 };
 

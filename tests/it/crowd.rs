@@ -236,7 +236,7 @@ async fn an_office_of_five_hundred_behind_one_address_is_served() {
     }
     let id = ann.id.parse().unwrap();
     let all = async {
-        while app.sessions.of_user(id).len() < 500 {
+        while app.sessions.directory().of_user(id).len() < 500 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

@@ -14,7 +14,7 @@ use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use doorward::app::Additions;
 use doorward::clock::ManualClock;
-use doorward::domain::{LoginId, UserId};
+use doorward_core::domain::{LoginId, UserId};
 use doorward::events::{Context, Error, Events, Payload};
 use doorward::schema::logins;
 use serde_json::{Value, json};
@@ -176,9 +176,9 @@ async fn after_a_while_sockets_are_closed_for_another_node<D: Door>() {
     let mut idle = D::live(&app, &ann).await;
     cut_off(&app).await;
     asks.send(json!({"type": "ping", "id": 1})).await;
-    assert_eq!(app.sessions.of_user(user).len(), 2);
+    assert_eq!(app.sessions.directory().of_user(user).len(), 2);
     let closed = async {
-        while !app.sessions.of_user(user).is_empty() {
+        while !app.sessions.directory().of_user(user).is_empty() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
@@ -225,7 +225,7 @@ async fn a_user_whose_row_is_deleted_or_disabled_by_hand_is_signed_out<D: Door>(
         // The one without a socket was never even shown.
         let phones: LoginId = phone.login.parse().unwrap();
         let noticed = async {
-            while app.sessions.revocations().get(phones).is_none() {
+            while app.revocations.get(phones).is_none() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
@@ -256,7 +256,7 @@ async fn a_row_of_a_user_that_is_changed_by_hand_ends_their_logins_on_every_node
     // A node that has never seen the token learns it from the row of the login.
     let login: LoginId = ann.login.parse().unwrap();
     let noticed = async {
-        while there.sessions.revocations().get(login).is_none() {
+        while there.revocations.get(login).is_none() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };

@@ -68,7 +68,7 @@ async fn it_is_not_ready_any_more_and_takes_no_new_sockets() {
     let ann = app.register("ann").await;
     // A socket that never answers its goodbye keeps the server up for a moment.
     let _deaf = raw::handshake(app.address, &ann.access).await;
-    while app.sessions.of_user(ann.id.parse().unwrap()).is_empty() {
+    while app.sessions.directory().of_user(ann.id.parse().unwrap()).is_empty() {
         tokio::task::yield_now().await;
     }
     // A connection that was there before.

@@ -317,7 +317,7 @@ async fn any_frame_is_answered_or_closed_on() {
 /// And the server lives.
 pub async fn nothing_stays_behind(app: &TestApp, person: &Person) {
     tokio::time::timeout(PATIENCE, async {
-        while !app.sessions.of_user(person.id.parse().unwrap()).is_empty() {
+        while !app.sessions.directory().of_user(person.id.parse().unwrap()).is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use doorward::clock::Timestamp;
-use doorward::models::outbox::MailKind;
+use doorward_core::domain::MailKind;
 use doorward::schema::audit_events;
 
 use crate::logs;

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use doorward::actors::db::DbError;
-use doorward::actors::{Db, Mail};
+use doorward::actors::Db;
+use doorward::mail::Mail;
 use doorward::clock::{Clock, ManualClock, Timestamp};
 use doorward::config::Config;
 use doorward::db::{self, Conn};
-use doorward::domain::UserId;
+use doorward_core::domain::UserId;
 use doorward::models::one_time_tokens::{self, Purpose};
-use doorward::models::outbox::{self, MailKind, NewMail};
+use doorward::models::outbox::{self, NewMail};
+use doorward_core::domain::MailKind;
 use doorward::schema::{audit_events, outbox as rows, users};
 
 use crate::logs;
@@ -364,7 +366,7 @@ async fn preview_keeps_mails_in_files() {
     let alice = house.user("alice", ALICE).await;
     house.enqueue(MailKind::VerifyEmail, alice, ALICE).await;
     house.until("kept", |rows| rows[0].2.is_some()).await;
-    let preview = doorward::actors::mailer::preview::Preview::at(house.dir.path().join("mail"));
+    let preview = doorward::mail::preview::Preview::at(house.dir.path().join("mail"));
     let mails = preview.list().unwrap();
     assert_eq!((mails.len(), mails[0].to.as_deref()), (1, Some(ALICE)));
     assert!(mails[0].id.contains("-verify_email-"), "{}", mails[0].id);

@@ -2,7 +2,7 @@
 
 use actix_web::http::Method;
 use diesel::prelude::*;
-use doorward::domain::Username;
+use doorward_core::domain::Username;
 use doorward::schema::users;
 use futures_util::future::join;
 use serde_json::json;

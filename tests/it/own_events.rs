@@ -252,7 +252,7 @@ async fn further_namespaces_share_the_session() {
     // An event of one is unknown in the other.
     live.text(r#"42["echo"]"#).await;
     assert!(text(&mut live).await.starts_with(r#"42["error",{"code":"unknown_type""#));
-    assert_eq!(app.sessions.of_user(ann.id.parse().unwrap()).len(), 1);
+    assert_eq!(app.sessions.directory().of_user(ann.id.parse().unwrap()).len(), 1);
 
     // A newer token is taken there too; somebody else's ends it all.
     let renewed = app.post("/api/refresh", json!({"refresh_token": ann.refresh})).await.expect(200);

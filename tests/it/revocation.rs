@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use actix_web::http::Method;
-use doorward::domain::UserId;
+use doorward_core::domain::UserId;
 use serde_json::{Value, json};
 
 use crate::app::{PASSWORD, TestApp, spawn_app, spawn_on};

@@ -209,7 +209,7 @@ async fn an_upgrade_that_comes_to_nothing_leaves_the_session_where_it_is() {
         }
         assert_eq!(packets, ["431[{}]"], "after {first:?}");
     }
-    assert_eq!(app.sessions.of_user(ann.id.parse().unwrap()).len(), 1);
+    assert_eq!(app.sessions.directory().of_user(ann.id.parse().unwrap()).len(), 1);
 }
 
 #[actix_web::test]
@@ -268,7 +268,7 @@ async fn an_answer_that_is_not_read_is_waited_for() {
         }
         post(app.address, &path, secrets.as_bytes()).await;
     }
-    while !app.sessions.of_user(ann.id.parse().unwrap()).is_empty() {
+    while !app.sessions.directory().of_user(ann.id.parse().unwrap()).is_empty() {
         tokio::task::yield_now().await;
     }
     drop(unread);
@@ -340,7 +340,7 @@ async fn two_polls_or_two_posts_at_a_time_end_the_session() {
     let (first, second) = futures_util::join!(first, second);
     assert!([200, 400].contains(&first.status));
     assert_eq!(second.status, 400);
-    while !app.sessions.of_user(user).is_empty() {
+    while !app.sessions.directory().of_user(user).is_empty() {
         tokio::task::yield_now().await;
     }
     assert_eq!(poll(app.address, &path).await.status, 400);
@@ -361,7 +361,7 @@ async fn whoever_polls_is_told_the_end_by_the_next_poll() {
     let ann = app.login("ann").await;
     let path = signed_in(&app, &ann.access).await;
     app.send(Method::POST, "/api/logout", &ann.access, Value::Null).await.expect(204);
-    while !app.sessions.of_user(ann.id.parse().unwrap()).is_empty() {
+    while !app.sessions.directory().of_user(ann.id.parse().unwrap()).is_empty() {
         tokio::task::yield_now().await;
     }
     while post(app.address, &path, b"3").await.status != 400 {

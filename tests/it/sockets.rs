@@ -223,7 +223,7 @@ async fn a_user_has_a_bounded_number_of_sessions<D: Door>() {
     D::live(&app, &bob).await;
     // A place that is given back can be taken.
     first.leave().await;
-    while app.sessions.of_user(ann.id.parse().unwrap()).len() == 2 {
+    while app.sessions.directory().of_user(ann.id.parse().unwrap()).len() == 2 {
         tokio::task::yield_now().await;
     }
     D::live(&app, &ann).await;

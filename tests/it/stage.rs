@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use diesel::prelude::*;
-use doorward::domain::UserId;
+use doorward_core::domain::UserId;
 use doorward::schema::{logins, users};
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};

@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use diesel::prelude::*;
 use doorward::auth::password::hash;
-use doorward::domain::Password;
+use doorward_core::domain::Password;
 use doorward::schema::{audit_events, one_time_tokens, outbox, users};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use doorward::domain::UserId;
+use doorward_core::domain::UserId;
 use serde_json::{Value, json};
 
 use crate::app::{TestApp, spawn_app};
@@ -18,7 +18,7 @@ fn listed(message: &Value) -> usize {
 
 async fn until_there_are(app: &TestApp, user: &str, count: usize) {
     let user: UserId = user.parse().unwrap();
-    while app.sessions.of_user(user).len() != count {
+    while app.sessions.directory().of_user(user).len() != count {
         tokio::task::yield_now().await;
     }
 }

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv};
 
-use crate::actors::carrier::PeerSocket;
-use crate::domain::{LoginId, UserId, network};
+use crate::peer::PeerSocket;
+use doorward_core::domain::{LoginId, UserId, network};
 
 /// What password work is for, the most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

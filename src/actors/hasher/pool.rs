@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::lane::{Caller, Class, Client, Lane, Peer};
 use super::queue::{FairQueue, Next, Pushed, Rank};
 use super::{Counts, HashError};
-use crate::domain::{LoginId, UserId};
+use doorward_core::domain::{LoginId, UserId};
 
 /// The lowest priority there is.
 const NICE: i32 = 19;

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 
-use crate::domain::UserId;
+use doorward_core::domain::UserId;
 
 /// So often more urgent work may go first before less urgent work gets a turn.
 const PATIENCE: u32 = 7;

@@ -93,8 +93,10 @@ async fn a_sign_in_goes_before_a_registration_and_a_known_device_before_both() {
     let hasher = start(1);
     let (release, blocked) = block(&hasher.hashes).await;
     let (done, names) = mpsc::channel();
-    let known =
-        Lane { known: Some(crate::domain::UserId(uuid::Uuid::from_u128(1))), ..lane(Class::SignIn, 4) };
+    let known = Lane {
+        known: Some(doorward_core::domain::UserId(uuid::Uuid::from_u128(1))),
+        ..lane(Class::SignIn, 4)
+    };
     let queued = [
         queue(&hasher.hashes, lane(Class::Registration, 1), "registration", &done),
         queue(&hasher.hashes, lane(Class::Owner, 2), "owner", &done),

@@ -7,19 +7,19 @@ use std::sync::Arc;
 use actix::{ActorFutureExt, AsyncContext, WrapFuture};
 
 use super::Session;
-use crate::actors::carrier::Carrier;
-use crate::auth::freshness::Knowledge;
+use crate::actors::transport::Carrier;
 use crate::auth::tokens::TokenError;
-use crate::domain::Access;
-use crate::protocol::ReplyTo;
-use crate::session;
+use crate::directory::freshness::Knowledge;
+use doorward_core::domain::Access;
+use doorward_core::protocol::ReplyTo;
+use doorward_core::session;
 
 impl<C: Carrier> Session<C> {
     /// What is known of the sign-in that this session rests on. A guest's rests on none.
     pub(super) fn knowledge(&self) -> Knowledge {
         match self.rules {
             Some(session::Session::Guest(_)) => Knowledge::Fresh,
-            _ => self.sessions.revocations().freshness().knowledge(),
+            _ => self.house.revocations.freshness().knowledge(),
         }
     }
 
@@ -31,9 +31,9 @@ impl<C: Carrier> Session<C> {
     /// For a process that has just learned what it missed: the manager's word for it may still be on its way.
     pub(super) fn close_if_revoked(&mut self, context: &mut C::Context) -> bool {
         let login = self.rules.as_ref().and_then(session::Session::access).map(|access| access.login);
-        let ended = login.and_then(|login| self.sessions.revocations().get(login));
+        let ended = login.and_then(|login| self.house.revocations.get(login));
         if let Some(reason) = ended {
-            self.close(reason.close_reason(), context);
+            self.close(reason.into(), context);
         }
         ended.is_some()
     }
@@ -48,7 +48,7 @@ impl<C: Carrier> Session<C> {
             return;
         }
         if self.is_cut_off() {
-            let revocations = Arc::clone(self.sessions.revocations());
+            let revocations = Arc::clone(&self.house.revocations);
             let wait = async move { revocations.freshness().regained().await };
             // Asked again: the process may have been stopped since.
             context.spawn(wait.into_actor(self).map(|(), this, context| this.when_fresh(context, then)));
@@ -60,7 +60,7 @@ impl<C: Carrier> Session<C> {
     /// What waits in the backlog is answered once earlier answers are read and it is known who is signed in. A
     /// client that brings a token with its first message is not kept waiting for long: it can go elsewhere.
     pub(super) fn wait_to_answer(&self, context: &mut C::Context) {
-        let (drained, revocations) = (self.carrier.drained(), Arc::clone(self.sessions.revocations()));
+        let (drained, revocations) = (self.carrier.drained(), Arc::clone(&self.house.revocations));
         let is_stranger = matches!(self.rules, Some(session::Session::Unauthenticated(_)));
         let is_guest = matches!(self.rules, Some(session::Session::Guest(_)));
         let wait = async move {
@@ -101,16 +101,16 @@ impl<C: Carrier> Session<C> {
 
     /// A token was good at the handshake. If the process was stopped since, that is asked again.
     pub(super) fn enter_signed_in(&mut self, access: Access, context: &mut C::Context) {
-        if self.sessions.revocations().freshness().is_sure() {
+        if self.house.revocations.freshness().is_sure() {
             return self.admitted(access, ReplyTo::default(), None, context);
         }
-        let revocations = Arc::clone(self.sessions.revocations());
+        let revocations = Arc::clone(&self.house.revocations);
         let wait = async move {
             revocations.freshness().sure().await;
             (revocations.get(access.login), revocations.freshness().is_sure(), access)
         };
         context.spawn(wait.into_actor(self).map(|(ended, is_sure, access), this, context| match ended {
-            Some(reason) => this.close(reason.close_reason(), context),
+            Some(reason) => this.close(reason.into(), context),
             None if is_sure => this.admitted(access, ReplyTo::default(), None, context),
             None => this.refuse_token(TokenError::Unsure, ReplyTo::default(), context),
         }));

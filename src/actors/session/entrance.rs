@@ -3,14 +3,14 @@
 use actix::AsyncContext;
 
 use super::Session;
-use crate::actors::carrier::Carrier;
+use crate::actors::transport::Carrier;
 use crate::auth::token_shape;
 use crate::auth::tokens::TokenError;
-use crate::domain::{Access, SessionId};
-use crate::protocol::{
+use doorward_core::domain::{Access, SessionId};
+use doorward_core::protocol::{
     ClientMessage, CloseReason, NamespaceId, Payload, ReplyTo, Request, ServerMessage, SessionInfo,
 };
-use crate::session::{self, Effect};
+use doorward_core::session::{self, Effect};
 
 impl<C: Carrier> Session<C> {
     pub(super) fn verify(&mut self, raw: &C::Message, message: ClientMessage<'_>, context: &mut C::Context) {
@@ -129,7 +129,7 @@ impl<C: Carrier> Session<C> {
         let login = access.login;
         let (rules, welcome) = stranger.sign_in(self.id, access, expires, now, to);
         self.rules = Some(session::Session::Authenticated(rules));
-        let Some(ticket) = self.sessions.admit(info, self.waiting.take()) else {
+        let Some(ticket) = self.sessions.directory().admit(info, self.waiting.take()) else {
             self.close(CloseReason::TooMany, context);
             return;
         };

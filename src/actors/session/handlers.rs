@@ -7,10 +7,10 @@ use bytestring::ByteString;
 use futures_util::FutureExt;
 
 use super::Session;
-use crate::actors::carrier::Carrier;
+use crate::actors::transport::Carrier;
 use crate::events::{self, Answering, Emits, Reply};
-use crate::protocol::{ClientMessage, NamespaceId, Payload, ReplyTo, Request, ServerMessage};
-use crate::session;
+use doorward_core::protocol::{ClientMessage, NamespaceId, Payload, ReplyTo, Request, ServerMessage};
+use doorward_core::session;
 
 /// Handlers of one session that wait for something at the same time.
 const MAX_HANDLING: usize = 64;

@@ -7,10 +7,10 @@ use actix::{ActorFutureExt, AsyncContext, WrapFuture};
 use tokio::sync::watch;
 
 use super::Session;
-use crate::actors::carrier::Carrier;
-use crate::domain::UserId;
-use crate::protocol::{ReplyTo, ServerMessage};
-use crate::session;
+use crate::actors::transport::Carrier;
+use doorward_core::domain::UserId;
+use doorward_core::protocol::{ReplyTo, ServerMessage};
+use doorward_core::session;
 
 /// A session that watches is sent a list no sooner after the last one: changes in between come as one.
 const PACE: Duration = Duration::from_secs(1);
@@ -52,7 +52,7 @@ impl<C: Carrier> Session<C> {
         if let Some(user) = self.user()
             && self.may_list(&to, context)
         {
-            let sessions = self.sessions.of_user(user);
+            let sessions = self.sessions.directory().of_user(user);
             self.send(&ServerMessage::Sessions { to, sessions }, context);
         }
     }
@@ -64,16 +64,16 @@ impl<C: Carrier> Session<C> {
             return;
         }
         // Before the list is read, so that no change falls between.
-        let mut news = self.sessions.watch(user);
-        let sessions = match &mut news {
-            Some(news) => self.sessions.heard(user, news),
-            None => self.sessions.of_user(user),
+        let mut updates = self.sessions.directory().updates(user);
+        let sessions = match &mut updates {
+            Some(updates) => self.sessions.directory().latest(user, updates),
+            None => self.sessions.directory().of_user(user),
         };
         self.send(&ServerMessage::Sessions { to, sessions }, context);
-        if let (Some(news), Some(lists)) = (news, &mut self.lists)
+        if let (Some(updates), Some(lists)) = (updates, &mut self.lists)
             && !std::mem::replace(&mut lists.watching, true)
         {
-            self.wait_for_news(user, news, context);
+            self.wait_for_updates(user, updates, context);
         }
     }
 
@@ -93,37 +93,38 @@ impl<C: Carrier> Session<C> {
         false
     }
 
-    fn wait_for_news(&self, user: UserId, mut news: watch::Receiver<()>, context: &mut C::Context) {
+    fn wait_for_updates(&self, user: UserId, mut updates: watch::Receiver<()>, context: &mut C::Context) {
         let drained = self.carrier.drained();
         let wait = async move {
-            news.changed().await.ok()?;
+            updates.changed().await.ok()?;
             // A client that reads slowly gets fewer lists, not a longer queue of them.
             drained.await;
-            Some(news)
+            Some(updates)
         };
-        context.spawn(wait.into_actor(self).map(move |news, this, context| {
-            let Some(news) = news else { return };
+        context.spawn(wait.into_actor(self).map(move |updates, this, context| {
+            let Some(updates) = updates else { return };
             // A timer is made only where there is something to send, too soon after the last list.
             let due = this.lists.as_ref().map(|lists| lists.last + PACE);
             match due.filter(|due| *due > this.house.clock.instant()) {
-                None => this.send_news(user, news, context),
+                None => this.send_update(user, updates, context),
                 Some(due) => {
                     let pause = this.house.clock.sleep_until(due).into_actor(this);
-                    context.spawn(pause.map(move |(), this, context| this.send_news(user, news, context)));
+                    context
+                        .spawn(pause.map(move |(), this, context| this.send_update(user, updates, context)));
                 }
             }
         }));
     }
 
-    fn send_news(&mut self, user: UserId, mut news: watch::Receiver<()>, context: &mut C::Context) {
+    fn send_update(&mut self, user: UserId, mut updates: watch::Receiver<()>, context: &mut C::Context) {
         self.when_fresh(context, move |this, context| {
-            let sessions = this.sessions.heard(user, &mut news);
+            let sessions = this.sessions.directory().latest(user, &mut updates);
             this.send(&ServerMessage::Sessions { to: ReplyTo::default(), sessions }, context);
             if let Some(lists) = &mut this.lists {
                 lists.last = this.house.clock.instant();
             }
             if this.closing.is_none() {
-                this.wait_for_news(user, news, context);
+                this.wait_for_updates(user, updates, context);
             }
         });
     }

@@ -21,9 +21,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::net;
 use crate::config::Config;
-use crate::domain::network;
 use crate::limits::{Mistake, Mistakes};
-use crate::protocol::first_bytes::{Spoken, recognize};
+use doorward_core::domain::network;
+use doorward_core::protocol::first_bytes::{Spoken, recognize};
 
 pub use exchange::Deadlines;
 pub use socket::{Socket, Stream};

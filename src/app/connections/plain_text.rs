@@ -12,7 +12,7 @@ use url::Url;
 use super::socket::Socket;
 use super::table::Listener;
 use crate::limits::Mistake;
-use crate::protocol::first_bytes::{Spoken, recognize};
+use doorward_core::protocol::first_bytes::{Spoken, recognize};
 
 /// Bytes that are looked at to tell what is spoken.
 const ENOUGH: usize = 512;

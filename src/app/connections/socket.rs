@@ -11,8 +11,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::{Handle, Slot, plain_text};
-use crate::actors::carrier::PeerSocket;
-use crate::protocol::first_bytes::TLS_RECORD;
+use crate::peer::PeerSocket;
+use doorward_core::protocol::first_bytes::TLS_RECORD;
 
 /// A TCP connection. Its place comes first: it has to be given back before the descriptor is closed.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use awc::http::{StatusCode, header};
 use doorward::accounts::INVALID_CREDENTIALS;
-use doorward::domain::Password;
+use doorward_core::domain::Password;
 use rustls::ClientConfig;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub use doorward::domain::escape_obeyed as escape;
+pub use doorward_core::domain::escape_obeyed as escape;
 use serde_json::Value;
 
 pub use super::super::output::escape_json as json_line;
@@ -91,7 +91,7 @@ fn sessions(message: &Value, view: View<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use doorward::domain::is_obeyed;
+    use doorward_core::domain::is_obeyed;
     use proptest::prelude::*;
     use serde_json::json;
 

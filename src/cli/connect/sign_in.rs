@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, ErrorKind, IsTerminal, Write};
 
-use doorward::domain::{Password, without_bom};
+use doorward_core::domain::{Password, without_bom};
 
 use super::Failure;
 

@@ -6,10 +6,10 @@ use serde::Deserialize;
 use super::enter::NoFields;
 use super::{Browser, Form, Refusals, Visit};
 use crate::accounts::{Error, LoginsPage, PAGE, Page};
-use crate::domain::{Access, DisplayName, Email, LoginId, Password, describe_user_agent};
 use crate::error::ApiError;
 use crate::limits::Limit;
 use crate::pages::{ConnectionRow, Dashboard, DeviceRow, FormErrors, Moment, Notice, Pager, Section};
+use doorward_core::domain::{Access, DisplayName, Email, LoginId, Password, describe_user_agent};
 
 const PATH: &str = "/dashboard";
 

@@ -7,10 +7,10 @@ use super::super::client::client_address;
 use super::super::cookie::add;
 use super::{Browser, Form, Refusals, Visit};
 use crate::accounts::{Error, Grant};
-use crate::domain::{Email, Password, Username};
 use crate::error::ApiError;
 use crate::limits::Limit;
 use crate::pages::{ForgotPassword, FormErrors, Home, Login, Logout, Notice, Register};
+use doorward_core::domain::{Email, Password, Username};
 
 /// `GET /`
 pub(in super::super) async fn home(visit: Visit) -> Result<HttpResponse, ApiError> {

@@ -9,10 +9,10 @@ use serde::Deserialize;
 use super::enter::NoFields;
 use super::{LinkForm, Refusals, Visit};
 use crate::accounts::{Error, UsedReset};
-use crate::domain::Password;
 use crate::error::ApiError;
 use crate::limits::Limit;
 use crate::pages::{FormErrors, Notice, ResetPassword, VerifyEmail};
+use doorward_core::domain::Password;
 
 /// `GET /reset-password/{token}` and `GET /undo-email/{token}`
 pub(in super::super) async fn show_reset(

@@ -18,11 +18,11 @@ use super::super::site::Site;
 use crate::accounts::{Accounts, Device, Error, Page};
 use crate::actors::hasher::Caller;
 use crate::auth::refresh::CredentialKind;
-use crate::auth::revocation::RevokeReason;
-use crate::domain::Access;
 use crate::error::ApiError;
 use crate::limits::Limit;
 use crate::pages::{Frame, Notice};
+use doorward_core::domain::Access;
+use doorward_core::domain::RevokeReason;
 
 /// The files of our own origin and nothing else: no script in a page, no frame round it, no form to elsewhere,
 /// and no string that becomes markup (Trusted Types). `SOCKET` is where the live socket is.

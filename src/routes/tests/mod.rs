@@ -19,14 +19,16 @@ use diesel::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::actors::{Db, Mail, Sessions};
+use crate::actors::Db;
+use crate::actors::Live;
 use crate::auth::secret::hash_token;
 use crate::clock::{Clock, ManualClock};
 use crate::config::{self, Config, MailLimits};
 use crate::db;
-use crate::domain::{ReservedNames, UserId};
+use crate::mail::Mail;
 use crate::models::one_time_tokens::{self, Purpose};
 use crate::schema::{logins, outbox, request_counts, users};
+use doorward_core::domain::{ReservedNames, UserId};
 
 pub(super) const PASSWORD: &str = "plural teapot orbit vinegar";
 
@@ -104,7 +106,9 @@ fn config(dir: &std::path::Path, public_url: &str) -> Config {
             max_per_address: 100,
             max_waiting_per_address: 20,
             max_open: 100,
-            allowed_origins: vec![crate::domain::AllowedOrigin::parse("https://app.example.org").unwrap()],
+            allowed_origins: vec![
+                doorward_core::domain::AllowedOrigin::parse("https://app.example.org").unwrap(),
+            ],
             trusted_proxies: vec![],
         },
         limits: config::Limits::default(),
@@ -123,8 +127,8 @@ pub(super) async fn start_at(
     let system = Clock::Manual(clock.clone());
     let rates = RateLimits::new(&config.limits, &system);
     let db = Db::start(db::open(&config.database.url, 2).unwrap(), 2);
-    let sessions = Sessions::new(&config.sockets);
-    let accounts = Accounts::start(db.clone(), sessions, Mail::default(), system, &config).await.unwrap();
+    let live = Live::alone(&config.sockets);
+    let accounts = Accounts::start(db.clone(), &live, Mail::default(), system, &config).await.unwrap();
     let (site, readiness) = (Site::new(&config), Readiness::default());
     let service = init_service(
         App::new()
@@ -195,8 +199,8 @@ impl<S: Service<Request, Response = ServiceResponse, Error = Error>> Api<S> {
     pub async fn restart(&self) -> Accounts {
         let (config, system) =
             (config(self.dir.path(), "http://localhost:8080"), Clock::Manual(self.clock.clone()));
-        let sessions = Sessions::new(&config.sockets);
-        Accounts::start(self.db.clone(), sessions, Mail::default(), system, &config).await.unwrap()
+        let live = Live::alone(&config.sockets);
+        Accounts::start(self.db.clone(), &live, Mail::default(), system, &config).await.unwrap()
     }
 
     /// The mails asked for: kind, address.

@@ -1,0 +1,23 @@
+//! What kind of client a login belongs to.
+
+/// What holds a login's credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginKind {
+    /// A client that keeps a refresh token.
+    Token,
+    /// A browser with a cookie.
+    Browser,
+    /// A TCP connection that signed in by password, and nothing else: it ends when that does.
+    Connection,
+}
+
+impl LoginKind {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Browser => "browser",
+            Self::Connection => "connection",
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Newtypes that parse: behind the border nothing is checked twice.
+
+mod access;
+mod characters;
+mod confusable;
+mod display_name;
+mod email;
+mod ids;
+mod login_kind;
+mod mail_kind;
+mod network;
+mod origin;
+mod password;
+mod revoke_reason;
+mod user_agent;
+mod username;
+
+pub use access::Access;
+pub use characters::{escape_obeyed, is_obeyed, without_bom};
+pub use confusable::ReservedNames;
+pub use display_name::DisplayName;
+pub use email::Email;
+pub use ids::{LoginId, SessionId, UserId};
+pub use login_kind::LoginKind;
+pub use mail_kind::MailKind;
+pub use network::network;
+pub use origin::{AllowedOrigin, HostOrigin, WebOrigin};
+pub use password::{Password, Rating, WeakPassword};
+pub use revoke_reason::RevokeReason;
+pub use user_agent::describe_user_agent;
+pub use username::Username;
+
+/// Why a value was refused: a stable code and a sentence for the person who typed it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct Invalid {
+    pub code: &'static str,
+    pub detail: String,
+}
+
+impl Invalid {
+    #[must_use]
+    pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+}

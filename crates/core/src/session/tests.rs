@@ -1,0 +1,287 @@
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::domain::{LoginId, UserId};
+use crate::protocol::{NamespaceId, json};
+use crate::time::Timestamp;
+
+const RULES: Rules =
+    Rules { auth_timeout: Duration::from_secs(5), heartbeat: Duration::from_secs(25), pong_timeout: None };
+
+/// Every heartbeat is pinged.
+const PINGED: Rules = Rules { pong_timeout: Some(Duration::from_secs(20)), ..RULES };
+
+fn access(user: u128, login: u128) -> Access {
+    Access {
+        user: UserId(Uuid::from_u128(user)),
+        username: "ann".into(),
+        login: LoginId(Uuid::from_u128(login)),
+        expires_at: Timestamp::default(),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "any moment does, and there is no other way to make one")]
+fn start() -> Instant {
+    Instant::now()
+}
+
+fn signed_in(now: Instant, lives: Duration) -> Session {
+    signed_in_by(RULES, now, lives)
+}
+
+fn signed_in_by(rules: Rules, now: Instant, lives: Duration) -> Session {
+    let session = SessionId(Uuid::from_u128(9));
+    let stranger = Unauthenticated::new(rules, now);
+    Session::Authenticated(stranger.sign_in(session, access(1, 2), now + lives, now, ReplyTo::default()).0)
+}
+
+fn receive(session: &mut Session, text: &str, now: Instant) -> Effect {
+    match json::decode(text, |_| None) {
+        Ok(message) => session.receive(&message, now),
+        Err(json::NotAnObject) => Effect::Close(CloseReason::BadMessage),
+    }
+}
+
+fn renew(session: &mut Session, access: Access, expires: Instant, now: Instant) -> Effect {
+    let Session::Authenticated(session) = session else { panic!("nobody is in") };
+    session.renew(access, expires, now, ReplyTo::default())
+}
+
+#[test]
+fn a_stranger_may_only_sign_in() {
+    let now = start();
+    let mut session = Session::new(RULES, now);
+    assert!(matches!(receive(&mut session, r#"{"type":"auth","token":"t"}"#, now), Effect::Verify));
+    for text in [r#"{"type":"secret"}"#, "{}"] {
+        let effect = receive(&mut Session::new(RULES, now), text, now);
+        assert!(matches!(effect, Effect::Close(CloseReason::NoSignIn)));
+    }
+}
+
+#[test]
+fn a_stranger_has_five_seconds_whatever_it_sends() {
+    let now = start();
+    let mut session = Session::new(RULES, now);
+    session.heard(now + Duration::from_secs(4));
+    assert!(matches!(session.tick(now + Duration::from_millis(4999), Unread::default()), Effect::Nothing));
+    assert!(matches!(
+        session.tick(now + Duration::from_secs(5), Unread::default()),
+        Effect::Close(CloseReason::SignInTimeout)
+    ));
+}
+
+#[test]
+fn a_token_is_announced_a_minute_before_its_end_and_renewed_in_band() {
+    let now = start();
+    let minute = Duration::from_mins(1);
+    let mut session = signed_in(now, 15 * minute);
+    let mut at = now;
+    let mut announced = None;
+    while announced.is_none() {
+        at = session.deadline();
+        session.heard(at);
+        if let Effect::Send(ServerMessage::Expiring { .. }) = session.tick(at, Unread::default()) {
+            announced = Some(at);
+        }
+    }
+    assert_eq!(announced, Some(now + 14 * minute));
+    assert!(matches!(
+        renew(&mut session, access(1, 2), at + 15 * minute, at),
+        Effect::Send(ServerMessage::Authenticated { .. })
+    ));
+    session.heard(now + 15 * minute);
+    assert!(!matches!(session.tick(now + 15 * minute, Unread::default()), Effect::Close(_)));
+    session.heard(now + 29 * minute);
+    assert!(matches!(
+        session.tick(now + 29 * minute, Unread::default()),
+        Effect::Close(CloseReason::TokenExpired)
+    ));
+}
+
+#[test]
+fn a_short_token_is_announced_halfway_and_once() {
+    let now = start();
+    let mut session = signed_in(now, Duration::from_secs(30));
+    let halfway = now + Duration::from_secs(15);
+    assert_eq!(session.deadline(), halfway);
+    assert!(matches!(session.tick(now, Unread::default()), Effect::Nothing));
+    assert!(matches!(session.tick(halfway, Unread::default()), Effect::Send(ServerMessage::Expiring { .. })));
+    let _ = renew(&mut session, access(1, 2), halfway + Duration::from_secs(30), halfway);
+    assert!(
+        matches!(session.tick(halfway, Unread::default()), Effect::Nothing),
+        "not asked for at once again"
+    );
+}
+
+#[test]
+fn only_who_is_in_may_watch_the_sessions() {
+    let now = start();
+    let text = r#"{"type":"watch_sessions","id":3}"#;
+    let mut somebody = signed_in(now, Duration::from_mins(15));
+    assert!(matches!(receive(&mut somebody, text, now), Effect::WatchSessions));
+    let mut stranger = Session::new(RULES, now);
+    assert!(matches!(receive(&mut stranger, text, now), Effect::Close(CloseReason::NoSignIn)));
+    let mut guest = Session::Guest(Unauthenticated::new(RULES, now).let_in());
+    assert!(matches!(receive(&mut guest, text, now), Effect::Send(ServerMessage::Error { .. })));
+}
+
+#[test]
+fn somebody_elses_token_ends_the_session() {
+    let now = start();
+    for other in [access(7, 2), access(1, 7)] {
+        let mut session = signed_in(now, Duration::from_mins(15));
+        assert!(matches!(renew(&mut session, other, now, now), Effect::Close(CloseReason::Unauthorized)));
+    }
+}
+
+#[test]
+fn silence_is_asked_about_then_cut() {
+    let now = start();
+    let mut session = signed_in(now, Duration::from_mins(15));
+    assert!(matches!(session.tick(now + RULES.heartbeat, Unread::default()), Effect::Ping));
+    assert!(matches!(
+        session.tick(now + RULES.heartbeat * 2, Unread::default()),
+        Effect::Close(CloseReason::HeartbeatTimeout)
+    ));
+    let mut session = signed_in(now, Duration::from_mins(15));
+    assert!(matches!(session.tick(now + RULES.heartbeat, Unread::default()), Effect::Ping));
+    // An answer that took a second is no reason to ask only every second time.
+    for look in 2..6 {
+        session.heard(now + RULES.heartbeat * (look - 1) + Duration::from_secs(1));
+        assert!(matches!(session.tick(now + RULES.heartbeat * look, Unread::default()), Effect::Ping));
+    }
+    session.heard(now + RULES.heartbeat * 6);
+    assert!(matches!(session.tick(now + RULES.heartbeat * 6, Unread::default()), Effect::Nothing));
+}
+
+#[test]
+fn a_client_that_does_not_read_is_cut_though_it_talks() {
+    let now = start();
+    let stuck = Unread { waiting: 10, drained: 5 };
+    let mut session = signed_in(now, Duration::from_mins(15));
+    session.heard(now + RULES.heartbeat);
+    assert!(matches!(session.tick(now + RULES.heartbeat, stuck), Effect::Nothing));
+    session.heard(now + RULES.heartbeat * 2);
+    assert!(matches!(session.tick(now + RULES.heartbeat * 2, stuck), Effect::Close(CloseReason::TooSlow)));
+    // One that reads slowly is not.
+    let mut session = signed_in(now, Duration::from_mins(15));
+    session.heard(now + RULES.heartbeat * 2);
+    let _ = session.tick(now + RULES.heartbeat, stuck);
+    let moved = Unread { waiting: 10, drained: 6 };
+    assert!(matches!(session.tick(now + RULES.heartbeat * 2, moved), Effect::Nothing));
+}
+
+#[test]
+fn where_every_heartbeat_is_pinged_a_late_answer_ends_it() {
+    let now = start();
+    let timeout = Duration::from_secs(20);
+    for mut session in [signed_in_by(PINGED, now, Duration::from_mins(15)), {
+        Session::Guest(Unauthenticated::new(PINGED, now).let_in())
+    }] {
+        for beat in 1..5 {
+            let at = now + PINGED.heartbeat * beat;
+            assert_eq!(session.deadline(), at);
+            assert!(matches!(session.tick(at, Unread::default()), Effect::Ping));
+            // However much it talks.
+            session.heard(at + Duration::from_secs(19));
+        }
+        let last = now + PINGED.heartbeat * 4 + Duration::from_secs(19);
+        assert!(matches!(session.tick(now + PINGED.heartbeat * 5, Unread::default()), Effect::Ping));
+        let late = last + PINGED.heartbeat + timeout;
+        assert_eq!(session.deadline(), now + PINGED.heartbeat * 6);
+        assert!(matches!(session.tick(now + PINGED.heartbeat * 6, Unread::default()), Effect::Ping));
+        assert_eq!(session.deadline(), late);
+        assert!(matches!(
+            session.tick(late, Unread::default()),
+            Effect::Close(CloseReason::HeartbeatTimeout)
+        ));
+    }
+    // A stranger is pinged too, where the sign-in may take that long.
+    let patient = Rules { auth_timeout: Duration::from_mins(5), ..PINGED };
+    let mut stranger = Session::new(patient, now);
+    assert!(matches!(stranger.tick(now + PINGED.heartbeat, Unread::default()), Effect::Ping));
+    let late = now + PINGED.heartbeat + timeout;
+    assert!(matches!(stranger.tick(late, Unread::default()), Effect::Close(CloseReason::HeartbeatTimeout)));
+}
+
+#[test]
+fn whoever_reads_slowly_is_there_though_its_pong_waits() {
+    let now = start();
+    let at = |seconds| now + Duration::from_secs(seconds);
+    let unread = |waiting, drained| Unread { waiting, drained };
+    let reads = || {
+        let mut session = signed_in_by(PINGED, now, Duration::from_mins(15));
+        assert!(matches!(session.tick(at(25), Unread::default()), Effect::Ping));
+        session
+    };
+    let mut session = reads();
+    assert!(matches!(session.tick(at(45), unread(900_000, 100_000)), Effect::Nothing));
+    assert!(matches!(session.tick(at(50), unread(850_000, 150_000)), Effect::Ping));
+    assert!(matches!(session.tick(at(75), unread(600_000, 400_000)), Effect::Ping));
+    assert!(matches!(session.tick(at(100), unread(600_000, 400_000)), Effect::Close(CloseReason::TooSlow)));
+    // Nothing waits: it would have read the ping.
+    assert!(matches!(reads().tick(at(45), unread(0, 50)), Effect::Close(CloseReason::HeartbeatTimeout)));
+}
+
+#[test]
+fn an_open_namespace_asks_for_no_sign_in_and_a_closed_one_does() {
+    let now = start();
+    let join = |open, token: Option<&'static str>| ClientMessage {
+        to: ReplyTo::namespace(NamespaceId(1)),
+        request: Request::Join { open, token: token.map(Into::into), arguments: "{}" },
+    };
+    let stranger = || Session::new(RULES, now);
+    let guest = || Session::Guest(Unauthenticated::new(RULES, now).let_in());
+    let somebody = || signed_in(now, Duration::from_mins(15));
+    for mut session in [stranger(), guest(), somebody()] {
+        assert!(matches!(session.receive(&join(true, Some("t")), now), Effect::Join));
+        assert!(matches!(session.receive(&join(false, Some("t")), now), Effect::Verify));
+    }
+    for mut session in [stranger(), guest()] {
+        assert!(matches!(session.receive(&join(false, None), now), Effect::Verify));
+    }
+    assert!(matches!(somebody().receive(&join(false, None), now), Effect::Join));
+}
+
+proptest! {
+    /// Whatever a client sends and however time passes: a stranger learns nothing but that it must sign in,
+    /// nobody outlives the token, and the next deadline lies ahead once `tick` has nothing more to say.
+    #[test]
+    fn any_history_keeps_the_rules(
+        steps in prop::collection::vec((0_u64..40, ".{0,40}|\\{\"type\":\"([a-z]{0,8}|watch_sessions)\"(,\"id\":[0-9]{1,3})?\\}", any::<bool>()), 1..60),
+        lives in 1_u64..2000,
+        signs_in in any::<bool>(),
+        pinged in any::<bool>(),
+    ) {
+        let rules = if pinged { PINGED } else { RULES };
+        let begin = start();
+        let mut now = begin;
+        let mut session = if signs_in {
+            signed_in_by(rules, begin, Duration::from_secs(lives))
+        } else {
+            Session::new(rules, begin)
+        };
+        'history: for (seconds, text, talks) in steps {
+            now += Duration::from_secs(seconds);
+            for round in 0.. {
+                prop_assert!(round < 8, "tick never comes to rest");
+                match session.tick(now, Unread::default()) {
+                    Effect::Close(_) => break 'history,
+                    Effect::Nothing => break,
+                    _ => {}
+                }
+            }
+            prop_assert!(session.deadline() > now);
+            let limit = if signs_in { Duration::from_secs(lives) } else { RULES.auth_timeout };
+            prop_assert!(now < begin + limit, "outlived its time");
+            if talks {
+                match receive(&mut session, &text, now) {
+                    Effect::Close(_) => break,
+                    Effect::Send(_) | Effect::Run | Effect::WatchSessions | Effect::Join => prop_assert!(signs_in, "a stranger was answered"),
+                    _ => {}
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Bounds on what a node does for the others in a stretch of time, whatever they send.
+
+use std::time::{Duration, Instant};
+
+use super::message::{Envelope, NodeId, NodeMessage};
+
+/// Lists of all its sessions that a node publishes, however often it is asked: a few when nodes start and stop, then
+/// one in a few seconds.
+const LISTS: Budget = Budget::new(4, Duration::from_secs(12));
+
+/// Messages that are read each second (one counts once for each KiB), and logins that are taken from them. The rest is
+/// ignored: a list makes up for the former, the rows for the latter.
+const READ: Budget = Budget::new(60_000, Duration::from_secs(1));
+const REVOKED: Budget = Budget::new(5000, Duration::from_secs(1));
+
+/// Messages between two turns of this thread's other tasks.
+const TURN: usize = 256;
+
+/// Log lines about messages that were ignored.
+const LOG_LINES: Budget = Budget::new(1, Duration::from_secs(10));
+
+/// A number of somethings in each stretch of time.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    most: usize,
+    each: Duration,
+    since: Option<Instant>,
+    left: usize,
+}
+
+impl Budget {
+    #[must_use]
+    pub const fn new(most: usize, each: Duration) -> Self {
+        Self { most, each, since: None, left: most }
+    }
+
+    /// Whether `count` more may be done now.
+    pub fn take(&mut self, count: usize, now: Instant) -> bool {
+        if self.since.is_none_or(|since| now.saturating_duration_since(since) >= self.each) {
+            (self.since, self.left) = (Some(now), self.most);
+        }
+        let left = self.left.checked_sub(count);
+        self.left = left.unwrap_or(self.left);
+        left.is_some()
+    }
+}
+
+/// What a node does for others, whatever they say.
+#[derive(Debug)]
+pub struct Budgets {
+    lists: Budget,
+    read: Budget,
+    revoked: Budget,
+    log_lines: Budget,
+    /// Messages that were ignored since the last log line.
+    ignored: u64,
+    /// Read since other tasks had their turn.
+    turn: usize,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Self { lists: LISTS, read: READ, revoked: REVOKED, log_lines: LOG_LINES, ignored: 0, turn: 0 }
+    }
+}
+
+impl Budgets {
+    /// Whether this node may publish its list now.
+    pub fn may_list(&mut self, now: Instant) -> bool {
+        self.lists.take(1, now)
+    }
+
+    /// Whether other tasks of this thread should go on before the next message.
+    pub const fn is_others_turn(&mut self) -> bool {
+        let due = self.turn >= TURN;
+        if due {
+            self.turn = 0;
+        }
+        due
+    }
+
+    /// Reads a message; none if there are too many or it is not valid.
+    pub fn read(&mut self, own: NodeId, bytes: &[u8], now: Instant) -> Option<Envelope> {
+        let size = 1 + bytes.len() / 1024;
+        self.turn += size;
+        let problem = if self.read.take(size, now) {
+            match Envelope::read(bytes) {
+                Ok(Envelope { node, message: NodeMessage::Revoked { logins }, .. })
+                    if node != own && !self.revoked.take(logins.len(), now) =>
+                {
+                    "too many revoked logins".to_owned()
+                }
+                Ok(envelope) => return Some(envelope),
+                Err(unreadable) => unreadable.to_string(),
+            }
+        } else {
+            "too many messages".to_owned()
+        };
+        self.ignored += 1;
+        if self.log_lines.take(1, now) {
+            let messages = std::mem::take(&mut self.ignored);
+            tracing::warn!(problem, messages, "messages of other nodes were ignored");
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    #[test]
+    fn a_budget_is_used_up_and_renewed() {
+        let (mut budget, start) = (Budget::new(3, Duration::from_secs(2)), Clock::System.instant());
+        assert!(budget.take(2, start) && !budget.take(2, start) && budget.take(1, start));
+        assert!(!budget.take(1, start + Duration::from_millis(1999)));
+        assert!(budget.take(3, start + Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn what_is_too_much_is_ignored_until_the_next_second() {
+        let (mut budgets, start) = (Budgets::default(), Clock::System.instant());
+        let (own, other) = (NodeId(uuid::Uuid::nil()), NodeId(uuid::Uuid::max()));
+        let beat =
+            serde_json::to_vec(&Envelope { node: other, number: 1, message: NodeMessage::Beat }).unwrap();
+        let read =
+            |budgets: &mut Budgets, at| (0..70_000).filter_map(|_| budgets.read(own, &beat, at)).count();
+        assert_eq!(read(&mut budgets, start), 60_000);
+        assert!(budgets.is_others_turn() && !budgets.is_others_turn());
+        assert!(budgets.read(own, b"x", start).is_none());
+        assert_eq!(read(&mut budgets, start + Duration::from_secs(1)), 60_000);
+        let lists = (0..100).filter(|_| budgets.may_list(start)).count();
+        assert_eq!(lists, 4);
+    }
+}

@@ -1,0 +1,73 @@
+//! One channel in Redis: bytes to all nodes, and theirs to this one. Knows nothing of what they say.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncCommands, AsyncConnectionConfig, Client, Msg, RedisError};
+
+/// How long Redis may take to answer.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// Why a connection was given up.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    #[error("{0}")]
+    Redis(#[from] RedisError),
+    #[error("nothing comes back")]
+    Silent,
+    #[error("the subscription has ended")]
+    Ended,
+}
+
+/// Where the channel is.
+pub(super) struct Address {
+    client: Client,
+    channel: String,
+}
+
+impl Address {
+    /// # Errors
+    /// If the URL is not one of Redis.
+    pub(super) fn parse(url: &str, channel: String) -> Result<Self, RedisError> {
+        Ok(Self { client: Client::open(url)?, channel })
+    }
+
+    /// Connects twice, as a connection of Redis that has subscribed cannot publish.
+    pub(super) async fn connect(&self) -> Result<(Publisher, Subscription), Broken> {
+        let timeouts = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(ANSWER))
+            .set_response_timeout(Some(ANSWER));
+        let redis = self.client.get_multiplexed_async_connection_with_config(&timeouts).await?;
+        let subscribe = async {
+            let mut subscription = self.client.get_async_pubsub().await?;
+            subscription.subscribe(&self.channel).await?;
+            Ok::<_, RedisError>(subscription.into_on_message().boxed())
+        };
+        #[expect(clippy::disallowed_methods, reason = "Redis' real pace; no rule depends on it")]
+        let messages = tokio::time::timeout(ANSWER, subscribe).await.map_err(|_| Broken::Silent)??;
+        Ok((Publisher { redis, channel: self.channel.clone() }, Subscription(messages)))
+    }
+}
+
+pub(super) struct Publisher {
+    redis: MultiplexedConnection,
+    channel: String,
+}
+
+impl Publisher {
+    /// Sends `bytes` to all nodes, this one among them.
+    pub(super) async fn publish(&mut self, bytes: Vec<u8>) -> Result<(), Broken> {
+        Ok(self.redis.publish(&self.channel, bytes).await?)
+    }
+}
+
+pub(super) struct Subscription(BoxStream<'static, Msg>);
+
+impl Subscription {
+    /// The next message. May be dropped while it waits: nothing is lost.
+    pub(super) async fn next(&mut self) -> Result<Msg, Broken> {
+        self.0.next().await.ok_or(Broken::Ended)
+    }
+}

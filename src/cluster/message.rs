@@ -1,0 +1,204 @@
+//! What nodes tell each other: JSON objects, one a message. A node ignores a kind that it does not know, so that nodes
+//! of two versions can run side by side.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::clock::Timestamp;
+use doorward_core::domain::RevokeReason;
+use doorward_core::domain::{LoginId, SessionId, UserId};
+use doorward_core::protocol::SessionInfo;
+
+/// Bytes of a message. The largest that a node sends has about 150 kB.
+pub const MAX_BYTES: usize = 512 * 1024;
+
+/// Sessions or logins in a message; twice as many as a node sends at once.
+pub const MAX_ITEMS: usize = 1000;
+
+/// One run of one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct NodeId(pub Uuid);
+
+/// A message and its sender. A node numbers its messages, so that a receiver notices a gap.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    pub node: NodeId,
+    pub number: u64,
+    #[serde(rename = "news")]
+    pub message: NodeMessage,
+}
+
+/// Why a message is ignored.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    #[error("{0} bytes are too many")]
+    TooBig(usize),
+    #[error("{0} items are too many")]
+    TooMany(usize),
+    #[error("it cannot be parsed: {0}")]
+    Malformed(#[from] serde_json::Error),
+}
+
+impl Envelope {
+    /// Reads a message from the channel, to which anything may have been published.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    pub fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
+        if bytes.len() > MAX_BYTES {
+            return Err(Unreadable::TooBig(bytes.len()));
+        }
+        let envelope: Self = serde_json::from_slice(bytes)?;
+        let items = match &envelope.message {
+            NodeMessage::Revoked { logins } => logins.len(),
+            NodeMessage::Sessions { connected, disconnected } => connected.len() + disconnected.len(),
+            NodeMessage::List { sessions, .. } => sessions.len(),
+            NodeMessage::Hello
+            | NodeMessage::Beat
+            | NodeMessage::Ask { .. }
+            | NodeMessage::Bye
+            | NodeMessage::Unknown => 0,
+        };
+        if items > MAX_ITEMS { Err(Unreadable::TooMany(items)) } else { Ok(envelope) }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum NodeMessage {
+    /// The node has started or has reconnected: it asks all others for their sessions.
+    Hello,
+    /// The node is alive.
+    Beat,
+    /// These logins were revoked.
+    #[serde(rename = "ended")]
+    Revoked { logins: Vec<RevokedLogin> },
+    /// Changes among the node's sessions.
+    Sessions {
+        #[serde(rename = "came")]
+        connected: Vec<Listed>,
+        #[serde(rename = "went")]
+        disconnected: Vec<Gone>,
+    },
+    /// A part of the list of all the node's sessions, counted from 0.
+    List { part: u32, last: bool, sessions: Vec<Listed> },
+    /// The sender missed a message of the node `of`, and asks it for all its sessions.
+    Ask { of: NodeId },
+    /// The node stops.
+    Bye,
+    #[serde(other)]
+    Unknown,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevokedLogin {
+    id: LoginId,
+    reason: String,
+}
+
+impl RevokedLogin {
+    #[must_use]
+    pub fn new(id: LoginId, reason: RevokeReason) -> Self {
+        Self { id, reason: reason.as_str().to_owned() }
+    }
+
+    #[must_use]
+    pub fn read(&self) -> (LoginId, RevokeReason) {
+        (self.id, RevokeReason::parse(Some(&self.reason)))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gone {
+    pub user: UserId,
+    pub session: SessionId,
+}
+
+/// One session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    pub id: SessionId,
+    pub user: UserId,
+    login: LoginId,
+    carrier: String,
+    address: IpAddr,
+    since: Timestamp,
+}
+
+impl From<&SessionInfo> for Listed {
+    fn from(info: &SessionInfo) -> Self {
+        Self {
+            id: info.id,
+            user: info.user,
+            login: info.login,
+            carrier: info.carrier.to_owned(),
+            address: info.address,
+            since: info.since,
+        }
+    }
+}
+
+impl From<Listed> for SessionInfo {
+    fn from(listed: Listed) -> Self {
+        Self {
+            id: listed.id,
+            user: listed.user,
+            login: listed.login,
+            carrier: transport(&listed.carrier),
+            address: listed.address,
+            since: listed.since,
+        }
+    }
+}
+
+/// One of the names this version knows, whatever the message says.
+fn transport(name: &str) -> &'static str {
+    ["websocket", "socketio", "tcp"].into_iter().find(|known| *known == name).unwrap_or("other")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NODE: &str = "00000000-0000-0000-0000-000000000002";
+
+    fn read(message: &str) -> Result<Envelope, Unreadable> {
+        Envelope::read(format!(r#"{{"node":"{NODE}","number":1,"news":{message}}}"#).as_bytes())
+    }
+
+    #[test]
+    fn a_message_that_is_too_big_too_long_too_deep_or_not_json_is_refused() {
+        assert!(matches!(read(r#"{"type":"beat"}"#), Ok(Envelope { message: NodeMessage::Beat, .. })));
+        assert!(matches!(
+            read(r#"{"type":"later","x":[1]}"#),
+            Ok(Envelope { message: NodeMessage::Unknown, .. })
+        ));
+        let padding = "x".repeat(MAX_BYTES);
+        assert!(matches!(read(&format!(r#"{{"type":"beat","x":"{padding}"}}"#)), Err(Unreadable::TooBig(_))));
+        let gone = format!(r#"{{"user":"{NODE}","session":"{NODE}"}}"#);
+        let went = |count: usize| {
+            read(&format!(
+                r#"{{"type":"sessions","came":[],"went":[{}]}}"#,
+                vec![gone.as_str(); count].join(",")
+            ))
+        };
+        assert!(went(MAX_ITEMS).is_ok());
+        assert!(matches!(went(MAX_ITEMS + 1), Err(Unreadable::TooMany(_))));
+        let deep = format!(r#"{{"type":"later","x":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+        assert!(matches!(read(&deep), Err(Unreadable::Malformed(_))));
+        assert!(matches!(Envelope::read(b"\xff\xfe"), Err(Unreadable::Malformed(_))));
+        let number = read(r#"{"type":"list","part":-1,"last":true,"sessions":[]}"#);
+        assert!(matches!(number, Err(Unreadable::Malformed(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_message_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Envelope::read(&bytes);
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! This node's side of the conversation: publishes what changes here, applies what others say.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use doorward_core::domain::{LoginId, RevokeReason};
+use redis::Msg;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::budget::Budgets;
+use super::bus::{Address, Broken, Publisher};
+use super::message::{Envelope, Gone, Listed, NodeId, NodeMessage, RevokedLogin};
+use super::peers::{self, Effect, Peers};
+use super::{BEAT, Outgoing, now};
+use crate::directory::{Change, Directory};
+
+/// How long a node's own message may take to come back before the connection counts as broken.
+const SILENCE: Duration = Duration::from_secs(12);
+
+/// Waits between attempts to connect.
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+
+/// How long requests for lists are gathered, others' and our own: one answer is for all.
+const GATHER: Duration = Duration::from_millis(250);
+
+/// Changes in one message.
+const BATCH: usize = 500;
+
+/// This node among the others.
+pub struct Node {
+    id: NodeId,
+    number: u64,
+    address: Address,
+    outgoing: mpsc::Receiver<Outgoing>,
+    lost: Arc<AtomicBool>,
+    /// Another node asked for all our sessions.
+    list_wanted: bool,
+    /// Nodes to ask for theirs.
+    to_ask: HashSet<NodeId>,
+    peers: Peers,
+    budgets: Budgets,
+}
+
+impl Node {
+    pub(super) fn new(
+        address: Address,
+        id: Uuid,
+        outgoing: mpsc::Receiver<Outgoing>,
+        lost: Arc<AtomicBool>,
+    ) -> Self {
+        let id = NodeId(id);
+        Self {
+            id,
+            number: 0,
+            address,
+            outgoing,
+            lost,
+            list_wanted: false,
+            to_ask: HashSet::new(),
+            peers: Peers::new(id),
+            budgets: Budgets::default(),
+        }
+    }
+
+    /// Talks with the others until this node leaves. `revoked` is called with what other nodes have revoked.
+    pub async fn run(mut self, directory: Directory, revoked: impl Fn(Vec<(LoginId, RevokeReason)>)) {
+        let mut backoff = FIRST_BACKOFF;
+        let mut told = false;
+        loop {
+            let began = now();
+            let Err(broken) = self.converse(&directory, &revoked).await else { return };
+            if now() - began > LONGEST_BACKOFF {
+                (backoff, told) = (FIRST_BACKOFF, false);
+            }
+            if !std::mem::replace(&mut told, true) {
+                // Its errors name the address at most, never the password.
+                tracing::warn!(%broken, "no Redis: what another node revokes is learned within two seconds");
+            }
+            #[expect(clippy::disallowed_methods, reason = "Redis' real pace; no rule depends on it")]
+            tokio::time::sleep(backoff).await;
+            backoff = (backoff * 2).min(LONGEST_BACKOFF);
+            // Silent nodes time out meanwhile. What there is to publish waits for the next connection.
+            let effects = self.peers.tick(now());
+            carry_out(effects, &directory, &revoked);
+        }
+    }
+
+    /// One connection's life. Ends without an error when this node leaves.
+    async fn converse(
+        &mut self,
+        directory: &Directory,
+        revoked: &impl Fn(Vec<(LoginId, RevokeReason)>),
+    ) -> Result<(), Broken> {
+        let (mut publisher, mut subscription) = self.address.connect().await?;
+        self.greet(&mut publisher, directory).await?;
+        let mut beat = tokio::time::interval(BEAT);
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        let mut gather = tokio::time::interval(GATHER);
+        let mut last_echo = now();
+        loop {
+            let effects = tokio::select! {
+                message = subscription.next() => match self.receive(&message?).await {
+                    Some(effects) => effects,
+                    None => continue,
+                },
+                Some(first) = self.outgoing.recv() => {
+                    if self.publish_waiting(&mut publisher, first).await? {
+                        return Ok(());
+                    }
+                    continue;
+                }
+                _ = beat.tick() => {
+                    self.publish(&mut publisher, NodeMessage::Beat).await?;
+                    continue;
+                }
+                _ = gather.tick() => {
+                    self.exchange_lists(&mut publisher, directory).await?;
+                    continue;
+                }
+                _ = tick.tick() => {
+                    if now() - last_echo > SILENCE {
+                        return Err(Broken::Silent);
+                    }
+                    self.peers.tick(now())
+                }
+            };
+            if effects.contains(&Effect::Echo) {
+                last_echo = now();
+            }
+            for effect in carry_out(effects, directory, revoked) {
+                match effect {
+                    Effect::SendList => self.list_wanted = true,
+                    Effect::Ask(of) if self.to_ask.len() < peers::MAX_PEERS => drop(self.to_ask.insert(of)),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// The beginning of a connection: what was revoked meanwhile, then the list, which covers all other changes.
+    async fn greet(&mut self, publisher: &mut Publisher, directory: &Directory) -> Result<(), Broken> {
+        while let Ok(old) = self.outgoing.try_recv() {
+            if let Outgoing::Revoked(logins) = old {
+                self.publish(publisher, revoked_message(&logins)).await?;
+            }
+        }
+        self.peers.lost(now());
+        self.publish(publisher, NodeMessage::Hello).await?;
+        self.publish_list(publisher, directory).await?;
+        tracing::info!(node = %self.id.0, "talking with other nodes");
+        Ok(())
+    }
+
+    /// Learns from a message, unless there are too many or it is not valid.
+    async fn receive(&mut self, message: &Msg) -> Option<Vec<Effect>> {
+        if self.budgets.is_others_turn() {
+            tokio::task::yield_now().await;
+        }
+        let envelope = self.budgets.read(self.id, message.get_payload_bytes(), now())?;
+        Some(self.peers.receive(envelope, now()))
+    }
+
+    /// Publishes this and what else waits, revocations first. Answers whether it was the last.
+    async fn publish_waiting(&mut self, publisher: &mut Publisher, first: Outgoing) -> Result<bool, Broken> {
+        let (mut logins, mut connected, mut disconnected) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut bye, mut next) = (None, Some(first));
+        while let Some(message) = next {
+            match message {
+                Outgoing::Revoked(mut revoked) => logins.append(&mut revoked),
+                Outgoing::Session(Change::Connected(info)) => connected.push(Listed::from(&*info)),
+                Outgoing::Session(Change::Disconnected { user, session }) => {
+                    disconnected.push(Gone { user, session });
+                }
+                Outgoing::Bye(said) => bye = Some(said),
+            }
+            let enough = bye.is_some() || logins.len() + connected.len() + disconnected.len() >= BATCH;
+            next = if enough { None } else { self.outgoing.try_recv().ok() };
+        }
+        for logins in logins.chunks(BATCH) {
+            self.publish(publisher, revoked_message(logins)).await?;
+        }
+        if !connected.is_empty() || !disconnected.is_empty() {
+            self.publish(publisher, NodeMessage::Sessions { connected, disconnected }).await?;
+        }
+        let Some(said) = bye else { return Ok(false) };
+        self.publish(publisher, NodeMessage::Bye).await?;
+        // Fails only if the caller no longer waits.
+        let _ = said.send(());
+        Ok(true)
+    }
+
+    /// Publishes our list if another node wants it, and asks for theirs.
+    async fn exchange_lists(
+        &mut self,
+        publisher: &mut Publisher,
+        directory: &Directory,
+    ) -> Result<(), Broken> {
+        self.list_wanted |= self.lost.swap(false, Ordering::AcqRel);
+        if self.list_wanted && self.budgets.may_list(now()) {
+            self.list_wanted = false;
+            self.publish_list(publisher, directory).await?;
+        }
+        for of in std::mem::take(&mut self.to_ask) {
+            self.publish(publisher, NodeMessage::Ask { of }).await?;
+        }
+        Ok(())
+    }
+
+    async fn publish_list(&mut self, publisher: &mut Publisher, directory: &Directory) -> Result<(), Broken> {
+        let all = directory.here();
+        let parts = all.len().div_ceil(BATCH).max(1);
+        for part in 0..parts {
+            let end = all.len().min((part + 1) * BATCH);
+            let sessions = all[part * BATCH..end].iter().map(|info| Listed::from(&**info)).collect();
+            let number = u32::try_from(part).unwrap_or(u32::MAX);
+            let list = NodeMessage::List { part: number, last: part + 1 == parts, sessions };
+            self.publish(publisher, list).await?;
+        }
+        Ok(())
+    }
+
+    async fn publish(&mut self, publisher: &mut Publisher, message: NodeMessage) -> Result<(), Broken> {
+        self.number += 1;
+        let envelope = Envelope { node: self.id, number: self.number, message };
+        // Numbers, ids and words are always JSON.
+        publisher.publish(serde_json::to_vec(&envelope).unwrap_or_default()).await
+    }
+}
+
+fn revoked_message(logins: &[(LoginId, RevokeReason)]) -> NodeMessage {
+    NodeMessage::Revoked {
+        logins: logins.iter().map(|(id, reason)| RevokedLogin::new(*id, *reason)).collect(),
+    }
+}
+
+/// Applies what concerns this node, and answers what is to be published.
+fn carry_out(
+    effects: Vec<Effect>,
+    directory: &Directory,
+    revoked: &impl Fn(Vec<(LoginId, RevokeReason)>),
+) -> Vec<Effect> {
+    let mut to_publish = Vec::new();
+    for effect in effects {
+        match effect {
+            Effect::Add(listed) => directory.connected_elsewhere(listed.into()),
+            Effect::Remove(gone) => {
+                let gone = gone.into_iter().map(|gone| (gone.user, gone.session)).collect();
+                directory.disconnected_elsewhere(gone);
+            }
+            Effect::Revoke(logins) => revoked(logins),
+            Effect::SendList | Effect::Ask(_) => to_publish.push(effect),
+            Effect::Echo => {}
+        }
+    }
+    to_publish
+}

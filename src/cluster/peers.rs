@@ -1,0 +1,249 @@
+//! What a node knows of the others: a state machine without I/O.
+//!
+//! Redis keeps nothing. Each node publishes the changes among its sessions, and the whole list when another node asks:
+//! a node that has missed a message notices the gap in the numbers and asks. A node that is silent for long is gone.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use super::message::{Envelope, Gone, Listed, NodeId, NodeMessage};
+use doorward_core::domain::RevokeReason;
+use doorward_core::domain::{LoginId, SessionId, UserId};
+
+/// How long a node may be silent; it sends a message every [`super::BEAT`].
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// How long an answer may take before it is asked for again.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Other nodes that are tracked. A further one is ignored until one of these is gone.
+pub const MAX_PEERS: usize = 64;
+
+/// Sessions of one node that are tracked. Each takes a few hundred bytes.
+const MAX_SESSIONS: usize = 262_144;
+
+/// What to do about a message.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Effect {
+    Add(Listed),
+    Remove(Vec<Gone>),
+    Revoke(Vec<(LoginId, RevokeReason)>),
+    /// Publish all our sessions.
+    SendList,
+    Ask(NodeId),
+    /// Our own message has come back: the connection works both ways.
+    Echo,
+}
+
+/// All other nodes.
+pub struct Peers {
+    own: NodeId,
+    peers: HashMap<NodeId, Peer>,
+}
+
+struct Peer {
+    last: u64,
+    last_message: Instant,
+    sessions: HashMap<SessionId, UserId>,
+    knowledge: Knowledge,
+    /// When it was last asked, or last announced its list by itself: it is not asked again soon, whatever it sends.
+    asked: Option<Instant>,
+}
+
+enum Knowledge {
+    /// Something was missed.
+    Partial,
+    /// It is sending all its sessions: the next part, and the sessions so far.
+    Listing {
+        next: u32,
+        so_far: HashSet<SessionId>,
+        since: Instant,
+    },
+    Whole,
+}
+
+impl Peers {
+    #[must_use]
+    pub fn new(own: NodeId) -> Self {
+        Self { own, peers: HashMap::new() }
+    }
+
+    pub fn receive(&mut self, envelope: Envelope, now: Instant) -> Vec<Effect> {
+        let Envelope { node, number, message } = envelope;
+        if node == self.own {
+            return vec![Effect::Echo];
+        }
+        let mut effects = Vec::new();
+        if message == NodeMessage::Bye {
+            self.forget(node, &mut effects);
+            return effects;
+        }
+        if self.peers.len() >= MAX_PEERS && !self.peers.contains_key(&node) {
+            // What it has revoked is true all the same; the rows say so as well.
+            if let NodeMessage::Revoked { logins } = message {
+                effects.push(revoke(&logins));
+            }
+            return effects;
+        }
+        let taken = self.taken(node, &message);
+        let peer = self.peers.entry(node).or_insert_with(|| Peer {
+            last: number.wrapping_sub(1),
+            last_message: now,
+            sessions: HashMap::new(),
+            knowledge: Knowledge::Partial,
+            asked: None,
+        });
+        if number != peer.last.wrapping_add(1) {
+            peer.knowledge = Knowledge::Partial;
+        }
+        (peer.last, peer.last_message) = (number, now);
+        match message {
+            NodeMessage::Hello => {
+                // Its list follows.
+                (peer.knowledge, peer.asked) = (Knowledge::Partial, Some(now));
+                effects.push(Effect::SendList);
+            }
+            NodeMessage::Ask { of } if of == self.own => effects.push(Effect::SendList),
+            NodeMessage::Revoked { logins } => {
+                effects.push(revoke(&logins));
+            }
+            NodeMessage::Sessions { connected, disconnected } => {
+                for listed in connected.into_iter().filter(|listed| !taken.contains(&listed.id)) {
+                    peer.add(listed, &mut effects);
+                }
+                peer.remove(disconnected, &mut effects);
+            }
+            NodeMessage::List { part, last, mut sessions } => {
+                sessions.retain(|listed| !taken.contains(&listed.id));
+                peer.list(part, last, sessions, now, &mut effects);
+            }
+            NodeMessage::Ask { .. } | NodeMessage::Beat | NodeMessage::Bye | NodeMessage::Unknown => {}
+        }
+        peer.ask(node, now, &mut effects);
+        effects
+    }
+
+    /// Once a second or so.
+    pub fn tick(&mut self, now: Instant) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let silent = |peer: &Peer| now.saturating_duration_since(peer.last_message) > SILENCE;
+        let gone: Vec<NodeId> =
+            self.peers.iter().filter(|(_, peer)| silent(peer)).map(|(node, _)| *node).collect();
+        for node in gone {
+            self.forget(node, &mut effects);
+        }
+        for (node, peer) in &mut self.peers {
+            peer.ask(*node, now, &mut effects);
+        }
+        effects
+    }
+
+    /// The connection was lost for a while, and the messages in between with it. We are about to say hello.
+    pub fn lost(&mut self, now: Instant) {
+        for peer in self.peers.values_mut() {
+            (peer.knowledge, peer.asked) = (Knowledge::Partial, Some(now));
+        }
+    }
+
+    /// Sessions that two nodes claim: the first claim counts, or the end that one of them reports would end the
+    /// other's.
+    fn taken(&self, node: NodeId, message: &NodeMessage) -> HashSet<SessionId> {
+        let (NodeMessage::Sessions { connected: listed, .. } | NodeMessage::List { sessions: listed, .. }) =
+            message
+        else {
+            return HashSet::new();
+        };
+        let others = || self.peers.iter().filter(|(other, _)| **other != node);
+        let is_taken = |id: SessionId| others().any(|(_, peer)| peer.sessions.contains_key(&id));
+        listed.iter().map(|listed| listed.id).filter(|id| is_taken(*id)).collect()
+    }
+
+    fn forget(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
+        let sessions = self.peers.remove(&node).map(|peer| peer.sessions).unwrap_or_default();
+        if !sessions.is_empty() {
+            let gone = sessions.into_iter().map(|(session, user)| Gone { user, session });
+            effects.push(Effect::Remove(gone.collect()));
+        }
+    }
+}
+
+impl Peer {
+    fn add(&mut self, listed: Listed, effects: &mut Vec<Effect>) {
+        if self.sessions.len() >= MAX_SESSIONS && !self.sessions.contains_key(&listed.id) {
+            return;
+        }
+        if let Knowledge::Listing { so_far, .. } = &mut self.knowledge {
+            so_far.insert(listed.id);
+        }
+        if self.sessions.insert(listed.id, listed.user).is_none() {
+            effects.push(Effect::Add(listed));
+        }
+    }
+
+    fn remove(&mut self, mut gone: Vec<Gone>, effects: &mut Vec<Effect>) {
+        // Their users as they were when they connected, whatever the message says now.
+        gone.retain_mut(|gone| match self.sessions.remove(&gone.session) {
+            Some(user) => {
+                gone.user = user;
+                true
+            }
+            None => false,
+        });
+        if !gone.is_empty() {
+            effects.push(Effect::Remove(gone));
+        }
+    }
+
+    fn list(
+        &mut self,
+        part: u32,
+        last: bool,
+        sessions: Vec<Listed>,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        if part == 0 {
+            self.knowledge = Knowledge::Listing { next: 0, so_far: HashSet::new(), since: now };
+        }
+        match &mut self.knowledge {
+            Knowledge::Listing { next, since, .. } if *next == part => (*next, *since) = (part + 1, now),
+            // A part of a list whose beginning was missed.
+            _ => return,
+        }
+        for listed in sessions {
+            self.add(listed, effects);
+        }
+        if last
+            && let Knowledge::Listing { so_far, .. } =
+                std::mem::replace(&mut self.knowledge, Knowledge::Whole)
+        {
+            let gone: Vec<Gone> = self
+                .sessions
+                .iter()
+                .filter(|(session, _)| !so_far.contains(*session))
+                .map(|(session, user)| Gone { user: *user, session: *session })
+                .collect();
+            self.remove(gone, effects);
+        }
+    }
+
+    fn ask(&mut self, node: NodeId, now: Instant, effects: &mut Vec<Effect>) {
+        let is_long_ago = |at: Instant| now.saturating_duration_since(at) > PATIENCE;
+        let due = match &self.knowledge {
+            Knowledge::Whole => false,
+            Knowledge::Partial => self.asked.is_none_or(is_long_ago),
+            Knowledge::Listing { since, .. } => is_long_ago(*since),
+        };
+        if due {
+            (self.knowledge, self.asked) = (Knowledge::Partial, Some(now));
+            effects.push(Effect::Ask(node));
+        }
+    }
+}
+
+fn revoke(logins: &[super::message::RevokedLogin]) -> Effect {
+    Effect::Revoke(logins.iter().map(super::message::RevokedLogin::read).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! The live sockets of each address, bounded before and after they sign in. An address is what one client has: an
+//! IPv4 address or an IPv6 network of 64 bits.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use doorward_core::domain::network;
+
+/// The live sockets of each address, and how many of them have not signed in yet.
+pub(super) struct Addresses {
+    counts: Mutex<HashMap<IpAddr, Counts>>,
+    limits: Counts,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub(super) open: usize,
+    /// Of those that are open, the ones that have not signed in.
+    pub(super) pending: usize,
+}
+
+impl Addresses {
+    pub(super) fn new(limits: Counts) -> Self {
+        Self { counts: Mutex::default(), limits }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Counts>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for a socket that is signed in.
+    pub(super) fn admit(this: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let address = network(address);
+        let mut counts = this.lock();
+        let open = counts.get(&address).map_or(0, |counts| counts.open);
+        if open >= this.limits.open {
+            return None;
+        }
+        counts.entry(address).or_default().open += 1;
+        Some(Place { addresses: Arc::clone(this), address })
+    }
+
+    /// A place for a socket that has yet to sign in.
+    pub(super) fn admit_pending(this: &Arc<Self>, address: IpAddr) -> Option<PendingTicket> {
+        let pending = this.lock().get(&network(address)).map_or(0, |counts| counts.pending);
+        if pending >= this.limits.pending {
+            return None;
+        }
+        let place = Self::admit(this, address)?;
+        this.change(place.address, |counts| counts.pending += 1);
+        Some(PendingTicket { place: Some(place) })
+    }
+
+    fn change(&self, address: IpAddr, change: impl FnOnce(&mut Counts)) {
+        let mut all = self.lock();
+        if let Some(counts) = all.get_mut(&address) {
+            change(counts);
+            if counts.open == 0 {
+                all.remove(&address);
+            }
+        }
+    }
+}
+
+/// One live socket's place among its address's.
+pub struct Place {
+    addresses: Arc<Addresses>,
+    address: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.addresses.change(self.address, |counts| counts.open -= 1);
+    }
+}
+
+/// The place of a socket that has not signed in. Given back when dropped.
+pub struct PendingTicket {
+    /// None only once it was taken.
+    place: Option<Place>,
+}
+
+impl PendingTicket {
+    /// The socket has signed in: it is no longer pending, and keeps its place.
+    pub(super) fn into_place(mut self) -> Option<Place> {
+        let place = self.place.take();
+        Self::end(place.as_ref());
+        place
+    }
+
+    fn end(place: Option<&Place>) {
+        if let Some(place) = place {
+            place.addresses.change(place.address, |counts| counts.pending -= 1);
+        }
+    }
+}
+
+impl Drop for PendingTicket {
+    fn drop(&mut self) {
+        Self::end(self.place.as_ref());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(open: usize, pending: usize) -> Arc<Addresses> {
+        Arc::new(Addresses::new(Counts { open, pending }))
+    }
+
+    #[test]
+    fn an_ipv6_network_counts_as_one_address() {
+        let addresses = addresses(9, 1);
+        let ticket = Addresses::admit_pending(&addresses, "2001:db8::1".parse().unwrap());
+        assert!(ticket.is_some());
+        assert!(Addresses::admit_pending(&addresses, "2001:db8::2".parse().unwrap()).is_none());
+        assert!(Addresses::admit_pending(&addresses, "2001:db8:0:1::2".parse().unwrap()).is_some());
+        drop(ticket);
+        assert!(Addresses::admit_pending(&addresses, "2001:db8::2".parse().unwrap()).is_some());
+    }
+
+    #[test]
+    fn an_addresss_sockets_are_bounded_before_and_after_sign_in_alike() {
+        let addresses = addresses(3, 2);
+        let (here, there) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
+        let first = Addresses::admit_pending(&addresses, here).unwrap();
+        let second = Addresses::admit_pending(&addresses, here).unwrap();
+        assert!(Addresses::admit_pending(&addresses, here).is_none(), "two are pending");
+        let first = first.into_place().unwrap();
+        let third = Addresses::admit(&addresses, here).unwrap();
+        assert!(Addresses::admit_pending(&addresses, here).is_none(), "one is pending, but three are open");
+        assert!(Addresses::admit(&addresses, here).is_none());
+        assert!(Addresses::admit(&addresses, there).is_some());
+        let second = second.into_place();
+        assert!(second.is_some(), "a pending socket has a place already");
+        drop(third);
+        assert!(Addresses::admit(&addresses, here).is_some());
+        drop((first, second));
+        assert!(addresses.lock().is_empty());
+    }
+}

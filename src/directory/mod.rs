@@ -1,0 +1,121 @@
+//! Who is connected, and whose access tokens are refused: what every request and every socket of this process asks
+//! without I/O.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `users` | the signed-in sessions of each user, their bound, and the list that a user sees |
+//! | `addresses` | the live sockets of each address, and how many have yet to sign in |
+//! | `revocations` | the logins that were revoked no longer ago than an access token lives |
+//! | `freshness` | how long ago the revocations were last read |
+//! | `known_logins` | the logins whose tokens were seen here, for the revocation poll |
+//!
+//! Nothing here knows who listens: changes are handed to a function (the cluster's).
+
+mod addresses;
+pub mod freshness;
+mod known_logins;
+mod revocations;
+mod users;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use doorward_core::domain::{LoginId, SessionId, UserId};
+use doorward_core::protocol::SessionInfo;
+use tokio::sync::watch;
+
+use self::addresses::{Addresses, Counts};
+use self::users::Users;
+use crate::config;
+
+pub use self::addresses::PendingTicket;
+pub use self::revocations::Revocations;
+pub use self::users::Ticket;
+
+/// A session of this node began or ended.
+#[derive(Debug)]
+pub enum Change {
+    Connected(Arc<SessionInfo>),
+    Disconnected { user: UserId, session: SessionId },
+}
+
+/// Called with each change while its user's entry is locked: it must be quick and must not call back.
+pub type OnChange = Box<dyn Fn(Change) + Send + Sync>;
+
+/// The live sessions of all worker threads, and of the other nodes as far as they have told.
+#[derive(Clone)]
+pub struct Directory {
+    users: Arc<Users>,
+    addresses: Arc<Addresses>,
+}
+
+impl Directory {
+    #[must_use]
+    pub fn new(limits: &config::Sockets, on_change: OnChange) -> Self {
+        Self {
+            users: Arc::new(Users::new(limits.max_per_user, on_change)),
+            addresses: Arc::new(Addresses::new(Counts {
+                open: limits.max_per_address,
+                pending: limits.max_waiting_per_address,
+            })),
+        }
+    }
+
+    /// A place among the sessions of the user and of the address, or none if there are too many. `pending` is the
+    /// place that the socket has at its address already, if it had to sign in first.
+    #[must_use]
+    pub fn admit(&self, info: SessionInfo, pending: Option<PendingTicket>) -> Option<Ticket> {
+        let place = match pending {
+            Some(pending) => pending.into_place(),
+            None => Addresses::admit(&self.addresses, info.address),
+        };
+        Users::admit(&self.users, info, place?)
+    }
+
+    /// A place among the sockets of an address, for one that has not signed in; or none if there are too many of
+    /// either kind.
+    #[must_use]
+    pub fn admit_pending(&self, address: IpAddr) -> Option<PendingTicket> {
+        Addresses::admit_pending(&self.addresses, address)
+    }
+
+    /// The user's live sessions, on all nodes that this one knows of, oldest first.
+    #[must_use]
+    pub fn of_user(&self, user: UserId) -> Vec<Arc<SessionInfo>> {
+        self.users.of(user)
+    }
+
+    /// Signals each change of the user's sessions, on any worker; none if the user has no sessions.
+    #[must_use]
+    pub fn updates(&self, user: UserId) -> Option<watch::Receiver<()>> {
+        self.users.updates(user)
+    }
+
+    /// The user's live sessions, marking `updates` as seen.
+    #[must_use]
+    pub fn latest(&self, user: UserId, updates: &mut watch::Receiver<()>) -> Vec<Arc<SessionInfo>> {
+        self.users.latest(user, updates)
+    }
+
+    /// The logins that have live sessions on this node.
+    #[must_use]
+    pub fn logins(&self) -> Vec<LoginId> {
+        self.users.logins()
+    }
+
+    /// All live sessions of this node.
+    #[must_use]
+    pub fn here(&self) -> Vec<Arc<SessionInfo>> {
+        self.users.here()
+    }
+
+    /// A session on another node: it is in its user's lists and counts.
+    pub fn connected_elsewhere(&self, info: SessionInfo) {
+        self.users.connected_elsewhere(info);
+    }
+
+    /// Sessions on another node that have ended.
+    pub fn disconnected_elsewhere(&self, gone: Vec<(UserId, SessionId)>) {
+        self.users.disconnected_elsewhere(gone);
+    }
+}

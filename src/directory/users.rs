@@ -1,0 +1,273 @@
+//! The signed-in sessions of each user, on this node and, as far as it was told, on the others: how many a user may
+//! have, and the list that a user sees.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use doorward_core::domain::{LoginId, SessionId, UserId};
+use doorward_core::protocol::SessionInfo;
+use tokio::sync::watch;
+
+use super::addresses::Place;
+use super::{Change, OnChange};
+
+/// Locks to spread users over, so that workers seldom wait for each other.
+const SHARDS: usize = 16;
+
+type Shard = HashMap<UserId, UserSessions>;
+
+/// One user's sessions.
+#[derive(Default)]
+struct UserSessions {
+    here: Vec<Arc<SessionInfo>>,
+    /// On other nodes, as far as this one was told.
+    elsewhere: Vec<Arc<SessionInfo>>,
+    /// Made when a session first asks for updates.
+    updates: Option<watch::Sender<()>>,
+}
+
+impl UserSessions {
+    fn changed(&self) {
+        if let Some(updates) = &self.updates {
+            updates.send_replace(());
+        }
+    }
+
+    /// All of them, the oldest first: their ids are in the order in which they were made.
+    fn everywhere(&self) -> Vec<Arc<SessionInfo>> {
+        let mut all = [self.here.as_slice(), &self.elsewhere].concat();
+        all.sort_by_key(|info| info.id);
+        all
+    }
+
+    fn is_empty(&self) -> bool {
+        self.here.is_empty() && self.elsewhere.is_empty()
+    }
+}
+
+/// The signed-in sessions by user.
+pub(super) struct Users {
+    shards: [Mutex<Shard>; SHARDS],
+    hasher: RandomState,
+    limit: usize,
+    on_change: OnChange,
+}
+
+impl Users {
+    pub(super) fn new(limit: usize, on_change: OnChange) -> Self {
+        Self { shards: Default::default(), hasher: RandomState::new(), limit, on_change }
+    }
+
+    fn shard(&self, user: UserId) -> MutexGuard<'_, Shard> {
+        let hash = usize::try_from(self.hasher.hash_one(user) % SHARDS as u64).unwrap_or_default();
+        self.shards[hash].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn admit(this: &Arc<Self>, info: SessionInfo, place: Place) -> Option<Ticket> {
+        let mut shard = this.shard(info.user);
+        let sessions = shard.entry(info.user).or_default();
+        if sessions.here.len() + sessions.elsewhere.len() >= this.limit {
+            return None;
+        }
+        let info = Arc::new(info);
+        sessions.here.push(Arc::clone(&info));
+        sessions.changed();
+        // Under the lock, so that one user's changes are emitted in their order.
+        (this.on_change)(Change::Connected(Arc::clone(&info)));
+        Some(Ticket { users: Arc::clone(this), info, _place: place })
+    }
+
+    pub(super) fn of(&self, user: UserId) -> Vec<Arc<SessionInfo>> {
+        self.shard(user).get(&user).map(UserSessions::everywhere).unwrap_or_default()
+    }
+
+    /// A session on another node.
+    pub(super) fn connected_elsewhere(&self, info: SessionInfo) {
+        let mut shard = self.shard(info.user);
+        let sessions = shard.entry(info.user).or_default();
+        // Nodes that admit a user at the same moment may exceed the bound of a user, but not by much.
+        if sessions.elsewhere.len() < self.limit.saturating_mul(2) {
+            sessions.elsewhere.push(Arc::new(info));
+            sessions.changed();
+        }
+    }
+
+    /// Sessions that have ended elsewhere, perhaps with their whole node. A user's are removed in one pass, and no
+    /// lock is held for more than one user.
+    pub(super) fn disconnected_elsewhere(&self, mut gone: Vec<(UserId, SessionId)>) {
+        gone.sort_unstable();
+        for gone in gone.chunk_by(|one, other| one.0 == other.0) {
+            let user = gone[0].0;
+            let mut shard = self.shard(user);
+            if let Some(sessions) = shard.get_mut(&user) {
+                sessions.elsewhere.retain(|info| gone.binary_search(&(user, info.id)).is_err());
+                sessions.changed();
+                if sessions.is_empty() {
+                    shard.remove(&user);
+                }
+            }
+        }
+    }
+
+    fn shards(&self) -> impl Iterator<Item = MutexGuard<'_, Shard>> {
+        self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// All sessions of this node.
+    pub(super) fn here(&self) -> Vec<Arc<SessionInfo>> {
+        let mut all = Vec::new();
+        for shard in self.shards() {
+            all.extend(shard.values().flat_map(|sessions| &sessions.here).cloned());
+        }
+        all
+    }
+
+    /// The user's sessions, marking `updates` as seen. Under one lock, or a change between the two would be
+    /// reported twice.
+    pub(super) fn latest(&self, user: UserId, updates: &mut watch::Receiver<()>) -> Vec<Arc<SessionInfo>> {
+        let shard = self.shard(user);
+        updates.mark_unchanged();
+        shard.get(&user).map(UserSessions::everywhere).unwrap_or_default()
+    }
+
+    /// Signals each change of the user's sessions from now on; several at a time once. None if there are no
+    /// sessions, so that nothing is kept for a user who is not connected.
+    pub(super) fn updates(&self, user: UserId) -> Option<watch::Receiver<()>> {
+        let mut shard = self.shard(user);
+        let updates = &mut shard.get_mut(&user)?.updates;
+        Some(updates.get_or_insert_with(|| watch::Sender::new(())).subscribe())
+    }
+
+    pub(super) fn logins(&self) -> Vec<LoginId> {
+        let mut logins = Vec::new();
+        for shard in self.shards() {
+            logins.extend(shard.values().flat_map(|sessions| &sessions.here).map(|info| info.login));
+        }
+        logins.sort_unstable();
+        logins.dedup();
+        logins
+    }
+}
+
+/// One session's place among its user's. Given back when dropped, however the session ends.
+pub struct Ticket {
+    users: Arc<Users>,
+    info: Arc<SessionInfo>,
+    _place: Place,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let (user, session) = (self.info.user, self.info.id);
+        let mut shard = self.users.shard(user);
+        if let Some(sessions) = shard.get_mut(&user) {
+            sessions.here.retain(|info| info.id != session);
+            sessions.changed();
+            (self.users.on_change)(Change::Disconnected { user, session });
+            if sessions.is_empty() {
+                shard.remove(&user);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use uuid::Uuid;
+
+    use super::super::addresses::{Addresses, Counts};
+    use super::*;
+    use crate::clock::Clock;
+
+    fn users(limit: usize) -> Arc<Users> {
+        Arc::new(Users::new(limit, Box::new(|_| {})))
+    }
+
+    fn info(user: u128, session: u128) -> SessionInfo {
+        SessionInfo {
+            id: SessionId(Uuid::from_u128(session)),
+            user: UserId(Uuid::from_u128(user)),
+            login: LoginId(Uuid::from_u128(3)),
+            carrier: "websocket",
+            address: IpAddr::from([127, 0, 0, 1]),
+            since: Clock::System.now(),
+        }
+    }
+
+    fn admit(users: &Arc<Users>, user: u128, session: u128) -> Option<Ticket> {
+        let addresses = Arc::new(Addresses::new(Counts { open: 9, pending: 9 }));
+        let info = info(user, session);
+        let place = Addresses::admit(&addresses, info.address).unwrap();
+        Users::admit(users, info, place)
+    }
+
+    #[test]
+    fn places_are_bounded_and_given_back() {
+        let users = users(2);
+        let first = admit(&users, 1, 1).unwrap();
+        let second = admit(&users, 1, 2).unwrap();
+        assert!(admit(&users, 1, 3).is_none());
+        assert!(admit(&users, 2, 4).is_some(), "another user has places of its own");
+        drop(first);
+        assert_eq!(users.of(UserId(Uuid::from_u128(1))).len(), 1);
+        assert!(admit(&users, 1, 3).is_some());
+        drop(second);
+        assert!(users.logins().is_empty());
+        assert!(users.shards().all(|shard| shard.is_empty()));
+    }
+
+    #[test]
+    fn a_watcher_is_told_of_each_change_until_the_last_session_ends() {
+        let users = users(9);
+        let user = UserId(Uuid::from_u128(1));
+        assert!(users.updates(user).is_none(), "nothing is kept for a user who is not connected");
+        let first = admit(&users, 1, 1).unwrap();
+        let mut updates = users.updates(user).unwrap();
+        assert!(!updates.has_changed().unwrap(), "what was there before is no change");
+        let second = admit(&users, 1, 2).unwrap();
+        assert!(updates.has_changed().unwrap());
+        assert_eq!(users.latest(user, &mut updates).len(), 2);
+        assert!(!updates.has_changed().unwrap(), "it is told once");
+        drop(admit(&users, 2, 3));
+        assert!(!updates.has_changed().unwrap(), "another user's sessions are no change");
+        drop(second);
+        assert!(updates.has_changed().unwrap());
+        drop(first);
+        assert!(updates.has_changed().is_err());
+    }
+
+    #[test]
+    fn changes_are_emitted_in_their_order() {
+        let emitted = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&emitted);
+        let users = Arc::new(Users::new(9, Box::new(move |change| sink.lock().unwrap().push(change))));
+        drop(admit(&users, 1, 1));
+        let emitted = emitted.lock().unwrap();
+        let (user, session) = (UserId(Uuid::from_u128(1)), SessionId(Uuid::from_u128(1)));
+        assert!(matches!(&emitted[0], Change::Connected(info) if info.id == session));
+        assert!(
+            matches!(&emitted[1], Change::Disconnected { user: u, session: s } if (*u, *s) == (user, session))
+        );
+        assert_eq!(emitted.len(), 2);
+    }
+
+    #[test]
+    fn sessions_of_other_nodes_go_together_and_are_bounded() {
+        let users = users(2);
+        for session in 0..100 {
+            users.connected_elsewhere(info(session % 10, session));
+        }
+        let of = |user: u128| users.of(UserId(Uuid::from_u128(user)));
+        assert_eq!(of(1).len(), 4, "twice the bound");
+        let gone =
+            |session: u128| (UserId(Uuid::from_u128(session % 10)), SessionId(Uuid::from_u128(session)));
+        users.disconnected_elsewhere(vec![gone(11), gone(2), gone(1), gone(99), gone(12345)]);
+        let left: Vec<u128> = of(1).iter().map(|info| info.id.0.as_u128()).collect();
+        assert_eq!(left, [21, 31]);
+        users.disconnected_elsewhere((0..100).map(gone).collect());
+        assert!(users.shards().all(|shard| shard.is_empty()));
+    }
+}

@@ -1,0 +1,45 @@
+//! The socket of a client: how to end its connection from outside of what reads and writes it.
+
+use std::os::fd::RawFd;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use actix_web::rt;
+use nix::sys::socket::{Shutdown, shutdown};
+
+/// The descriptor of a connection, noted when it was accepted.
+#[derive(Debug, Clone, Copy)]
+pub struct PeerSocket(pub RawFd);
+
+/// In the data of an HTTP connection, as long as that lives.
+pub struct Lifeline(Rc<PeerSocket>);
+
+impl Lifeline {
+    #[must_use]
+    pub fn new(socket: PeerSocket) -> Self {
+        Self(Rc::new(socket))
+    }
+
+    #[must_use]
+    pub fn handle(&self) -> ConnectionHandle {
+        ConnectionHandle(Rc::downgrade(&self.0))
+    }
+}
+
+/// An HTTP connection, if it is still there.
+pub struct ConnectionHandle(Weak<PeerSocket>);
+
+impl ConnectionHandle {
+    /// Ends the connection in a while, if it has not ended by itself.
+    pub fn cut_after(self, patience: Duration) {
+        rt::spawn(async move {
+            #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
+            tokio::time::sleep(patience).await;
+            // Gone with its connection, on this very thread: the number is nobody else's.
+            if let Some(socket) = self.0.upgrade() {
+                // Fails only if the peer was faster.
+                let _ = shutdown(socket.0, Shutdown::Both);
+            }
+        });
+    }
+}

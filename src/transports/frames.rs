@@ -1,0 +1,43 @@
+//! WebSocket frames as the server writes them: whole messages, unmasked (RFC 6455 section 5.1).
+
+use std::ops::ControlFlow;
+
+use actix_http::ws::{OpCode, Parser};
+use bytes::BytesMut;
+use doorward_core::protocol::engineio::{Encoded, Queue};
+
+/// Takes packets from `queue` as WebSocket messages until `out` has more than `enough` bytes. Answers whether there
+/// were any.
+pub(super) fn write_packets(queue: &mut Queue, out: &mut BytesMut, enough: usize) -> bool {
+    let before = out.len();
+    if before <= enough {
+        queue.take_packets(|packet| {
+            let (opcode, bytes) = match packet {
+                Encoded::Text(bytes) => (OpCode::Text, bytes),
+                Encoded::Binary(bytes) => (OpCode::Binary, bytes),
+            };
+            Parser::write_message(out, bytes, opcode, true, false);
+            if out.len() <= enough { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+    }
+    out.len() > before
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_become_messages_a_few_at_a_time() {
+        let mut queue = Queue::default();
+        for _ in 0..3 {
+            queue.text(|out| out.extend_from_slice(b"42[]"));
+        }
+        let mut out = BytesMut::new();
+        assert!(write_packets(&mut queue, &mut out, 0));
+        assert_eq!(&out[..], [&[0x81, 4][..], b"42[]"].concat());
+        assert!(write_packets(&mut queue, &mut out, usize::MAX));
+        assert_eq!(out.len(), 18);
+        assert!(!write_packets(&mut queue, &mut out, usize::MAX));
+    }
+}
