@@ -59,7 +59,8 @@ impl Nodes {
                 }
             }
         };
-        let seen = || self.all.iter().map(|node| node.sessions.directory().of_user(user).len()).collect::<Vec<_>>();
+        let seen =
+            || self.all.iter().map(|node| node.sessions.directory().of_user(user).len()).collect::<Vec<_>>();
         tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{count}, not {:?}", seen()));
     }
 }

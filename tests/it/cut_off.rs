@@ -14,9 +14,9 @@ use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use doorward::app::Additions;
 use doorward::clock::ManualClock;
-use doorward_core::domain::{LoginId, UserId};
 use doorward::events::{Context, Error, Events, Payload};
 use doorward::schema::logins;
+use doorward_core::domain::{LoginId, UserId};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use doorward::clock::Timestamp;
-use doorward_core::domain::MailKind;
 use doorward::schema::audit_events;
+use doorward_core::domain::MailKind;
 
 use crate::logs;
 use crate::mailer::House;

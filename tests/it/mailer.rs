@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use diesel::prelude::*;
-use doorward::actors::db::DbError;
 use doorward::actors::Db;
-use doorward::mail::Mail;
+use doorward::actors::db::DbError;
 use doorward::clock::{Clock, ManualClock, Timestamp};
 use doorward::config::Config;
 use doorward::db::{self, Conn};
-use doorward_core::domain::UserId;
+use doorward::mail::Mail;
 use doorward::models::one_time_tokens::{self, Purpose};
 use doorward::models::outbox::{self, NewMail};
-use doorward_core::domain::MailKind;
 use doorward::schema::{audit_events, outbox as rows, users};
+use doorward_core::domain::MailKind;
+use doorward_core::domain::UserId;
 
 use crate::logs;
 use crate::smtp::{self, SmtpCatcher};

@@ -2,8 +2,8 @@
 
 use actix_web::http::Method;
 use diesel::prelude::*;
-use doorward_core::domain::Username;
 use doorward::schema::users;
+use doorward_core::domain::Username;
 use futures_util::future::join;
 use serde_json::json;
 

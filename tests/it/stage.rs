@@ -6,8 +6,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use diesel::prelude::*;
-use doorward_core::domain::UserId;
 use doorward::schema::{logins, users};
+use doorward_core::domain::UserId;
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
