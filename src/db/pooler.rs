@@ -19,7 +19,7 @@ use super::DatabaseUrl;
 
 /// What an operator is told.
 const REFUSAL: &str = "a pooler in transaction mode (or statement mode) stands in between, and Doorward needs session \
-                       mode or the server itself: see \"Poolers\" in docs/OPERATIONS.md";
+                       mode or the server itself: see \"Connection poolers\" in docs/NODES.md";
 
 /// Which connection of the server answers: its process, and the server in case there are several.
 const WHO: &str =

@@ -81,7 +81,7 @@ impl Mistake {
             }
             Self::UpgradeLost => {
                 "a WebSocket handshake came without its Upgrade and Connection headers: a proxy in between does not \
-                 pass them on (docs/OPERATIONS.md has the lines for nginx and HAProxy)"
+                 pass them on (docs/PROXY.md has the lines for nginx and HAProxy)"
             }
             Self::WebSocketVersion => "a WebSocket client speaks another version than 13 (RFC 6455)",
             Self::EngineIoVersion => {

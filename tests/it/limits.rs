@@ -497,7 +497,7 @@ async fn off_is_no_limit_and_says_nothing() {
 
 #[actix_web::test]
 async fn five_hundred_people_behind_one_address_sign_in_within_a_minute() {
-    // What OPERATIONS.md says for an office or a school.
+    // What docs/LIMITS.md says for an office or a school.
     let app = spawn_with(&[PROXY, ("limits.sign_in", "600/1m")]).await;
     app.register("ann").await;
     let login = Call::post("/api/login", Json(json!({"login": "ann", "password": PASSWORD})));

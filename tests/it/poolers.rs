@@ -160,7 +160,7 @@ fn is_refused(mode: &str, settings: &str) {
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         let last = error.lines().last().unwrap_or_default();
         assert_eq!(output.status.code(), Some(1), "{mode} {settings} {arguments:?}: {error}");
-        assert!(last.contains(SENTENCE) && last.contains("docs/OPERATIONS.md"), "{arguments:?}: {error}");
+        assert!(last.contains(SENTENCE) && last.contains("docs/NODES.md"), "{arguments:?}: {error}");
         assert!(!error.contains(crate::postgres::PASSWORD), "{error}");
     }
     // Nothing was set on connections that other clients get next, and nothing made.
@@ -245,6 +245,6 @@ async fn a_mode_that_is_changed_while_the_server_runs_is_named_in_the_log() {
     }
     let log = process.output();
     let line = log.lines().find(|line| line.contains(SENTENCE)).unwrap();
-    assert!(line.contains("ERROR") && line.contains("docs/OPERATIONS.md"), "{line}");
+    assert!(line.contains("ERROR") && line.contains("docs/NODES.md"), "{line}");
     assert!(!log.contains(crate::postgres::PASSWORD));
 }
