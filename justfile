@@ -5,7 +5,6 @@ default: check test
 # Format, lints, dependencies, documentation
 check:
     cargo fmt --check
-    rustfmt --edition 2024 --check tests/it/*.rs
     cargo clippy --all-targets -- -D warnings
     cargo deny check bans licenses sources
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps

@@ -1,4 +1,7 @@
-//! The integration tests once more, on PostgreSQL: they find out by this binary's name.
-#![expect(clippy::disallowed_methods, reason = "a test waits in real time for a real server")]
+//! The integration tests once more, on PostgreSQL: `support::database` finds out by this binary's name.
 
-include!("it/all.rs");
+#[path = "it/main.rs"]
+mod it;
+
+// The tests name their helpers by `crate::support`, in both binaries.
+use it::support;

@@ -5,14 +5,15 @@ use std::io::Write;
 
 use actix_web::http::Method;
 use actix_web::rt;
-use flate2::{Compression, write::GzEncoder};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 
-use crate::app::{Answer, PASSWORD, TestApp, claims, spawn_app, spawn_with};
-use crate::doors::Door;
-use crate::raw;
+use crate::support::app::{Answer, PASSWORD, TestApp, claims, spawn_app, spawn_with};
+use crate::support::raw_http;
+use crate::support::transports::Door;
 
 /// The names of an object's fields.
 fn fields(object: &Value) -> Vec<&str> {
@@ -138,9 +139,9 @@ async fn only_a_username_can_be_taken() {
 }
 
 /// A failed sign-in, byte by byte.
-async fn failed_sign_in(app: &TestApp, login: &str, password: &str) -> raw::Raw {
+async fn failed_sign_in(app: &TestApp, login: &str, password: &str) -> raw_http::Raw {
     let body = json!({"login": login, "password": password});
-    let answer = raw::post_json(app.address, "/api/login", &[], &body).await;
+    let answer = raw_http::post_json(app.address, "/api/login", &[], &body).await;
     assert_eq!(answer.status, 401, "{login}: {answer:?}");
     assert!(answer.header("x-request-id").is_some());
     answer.without_date_and_id()
@@ -259,7 +260,7 @@ async fn another_sites_page_can_do_nothing_with_the_cookie() {
         let body = login.to_string();
         let (kind, length) = (format!("content-type: {kind}"), format!("content-length: {}", body.len()));
         let headers = ["host: doorward.example", kind.as_str(), length.as_str()];
-        let refused = raw::request(app.address, "POST /api/login", &headers, body.as_bytes()).await;
+        let refused = raw_http::request(app.address, "POST /api/login", &headers, body.as_bytes()).await;
         assert_eq!(refused.status, 415);
     }
     app.call(Method::POST, "/api/token", &[("cookie", jar.as_str())], None).await.expect(200);
@@ -276,7 +277,7 @@ async fn full_hashing_threads_turn_sign_ins_away_and_nobody_else() {
             rt::spawn(async move {
                 // Each at another name: one alone would be locked.
                 let body = json!({"login": format!("name{number}"), "password": "wrong"});
-                raw::post_json(address, "/api/login", &[], &body).await
+                raw_http::post_json(address, "/api/login", &[], &body).await
             })
         })
         .collect();
@@ -288,7 +289,7 @@ async fn full_hashing_threads_turn_sign_ins_away_and_nobody_else() {
         }
         wrong += 1;
     };
-    let retry = |answer: &raw::Raw| answer.header("retry-after").map(str::to_owned);
+    let retry = |answer: &raw_http::Raw| answer.header("retry-after").map(str::to_owned);
     assert_eq!(retry(&refused).as_deref(), Some("2"));
     assert_eq!(refused.header("content-type"), Some("application/problem+json"));
     assert!(refused.body.contains("\"code\":\"overloaded\""), "{refused:?}");
@@ -318,7 +319,7 @@ async fn full_hashing_threads_turn_sign_ins_away_and_nobody_else() {
 async fn no_body_grows_beyond_its_bound() {
     let app = spawn_app().await;
     let json = ["host: doorward.example", "content-type: application/json"];
-    let too_large = |answer: raw::Raw| {
+    let too_large = |answer: raw_http::Raw| {
         assert_eq!((answer.status, answer.header("content-type")), (413, Some("application/problem+json")));
         assert!(answer.body.contains("\"code\":\"too_large\""), "{answer:?}");
     };
@@ -333,14 +334,14 @@ async fn no_body_grows_beyond_its_bound() {
     assert!(bomb.len() < 16 * 1024, "the bound on what comes is no help: {}", bomb.len());
     let length = format!("content-length: {}", bomb.len());
     let headers = [json[0], json[1], "content-encoding: gzip", &length];
-    too_large(raw::request(app.address, "POST /api/login", &headers, &bomb).await);
+    too_large(raw_http::request(app.address, "POST /api/login", &headers, &bomb).await);
     // What is small inside is read.
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(br#"{"login": "ann", "password": "wrong"}"#).unwrap();
     let small = gzip.finish().unwrap();
     let length = format!("content-length: {}", small.len());
     let headers = [json[0], json[1], "content-encoding: gzip", &length];
-    assert_eq!(raw::request(app.address, "POST /api/login", &headers, &small).await.status, 401);
+    assert_eq!(raw_http::request(app.address, "POST /api/login", &headers, &small).await.status, 401);
 
     // In pieces, so that no length was announced.
     let mut chunked = Vec::new();
@@ -351,11 +352,11 @@ async fn no_body_grows_beyond_its_bound() {
     }
     chunked.extend_from_slice(b"0\r\n\r\n");
     let headers = [json[0], json[1], "transfer-encoding: chunked"];
-    too_large(raw::request(app.address, "POST /api/login", &headers, &chunked).await);
+    too_large(raw_http::request(app.address, "POST /api/login", &headers, &chunked).await);
 
     // Announced, and refused before it comes.
     let headers = [json[0], json[1], "content-length: 16385"];
-    too_large(raw::request(app.address, "POST /api/login", &headers, b"").await);
+    too_large(raw_http::request(app.address, "POST /api/login", &headers, b"").await);
     app.get("/healthz", "").await.expect(200);
 }
 
@@ -364,12 +365,12 @@ async fn no_head_grows_beyond_its_bound() {
     let app = spawn_app().await;
     let many: Vec<String> = (0..200).map(|i| format!("x-{i}: 1")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    let answer = raw::request(app.address, "GET /healthz", &many, b"").await;
+    let answer = raw_http::request(app.address, "GET /healthz", &many, b"").await;
     assert!((400..500).contains(&answer.status), "{answer:?}");
     // As long as the server's buffer, and no end in sight.
     let mut long = b"GET /healthz HTTP/1.1\r\nhost: doorward.example\r\nx: ".to_vec();
     long.resize(128 * 1024, b'x');
-    let answer = raw::exchange(app.address, &long).await;
+    let answer = raw_http::exchange(app.address, &long).await;
     assert!((400..500).contains(&answer.status), "{answer:?}");
     app.get("/healthz", "").await.expect(200);
 }
@@ -399,10 +400,10 @@ async fn head_is_get_without_the_body() {
         "/nothing",
     ] {
         let headers = [host.as_str(), bearer.as_str()];
-        let get = raw::request(app.address, &format!("GET {path}"), &headers, b"").await;
-        let head = raw::request(app.address, &format!("HEAD {path}"), &headers, b"").await;
+        let get = raw_http::request(app.address, &format!("GET {path}"), &headers, b"").await;
+        let head = raw_http::request(app.address, &format!("HEAD {path}"), &headers, b"").await;
         assert_eq!(head.body, "", "{path}");
-        let without_body = raw::Raw { body: String::new(), ..get.without_date_and_id() };
+        let without_body = raw_http::Raw { body: String::new(), ..get.without_date_and_id() };
         assert_eq!(head.without_date_and_id(), without_body, "{path}");
     }
     for (path, allow) in [

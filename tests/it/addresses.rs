@@ -11,12 +11,12 @@ use doorward::schema::logins;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::app::{PASSWORD, TestApp, spawn_app, spawn_with};
-use crate::doors::Door;
-use crate::live::{PATIENCE, open_at};
-use crate::process::{CHEAP, Process};
-use crate::raw::{self, Raw};
-use crate::smtp;
+use crate::support::app::{PASSWORD, TestApp, spawn_app, spawn_with};
+use crate::support::process::{CHEAP, Process};
+use crate::support::raw_http::{self, Raw};
+use crate::support::time::{PATIENCE, now, pause};
+use crate::support::transports::Door;
+use crate::support::websocket::open_at;
 
 const NEW: &str = "another teapot sails vinegar";
 
@@ -63,7 +63,7 @@ async fn get_with(address: SocketAddr, host: &str, path: &str, jar: &mut Jar, mo
         headers.push(&cookie);
     }
     headers.extend_from_slice(more);
-    let answer = raw::request(address, &format!("GET {path}"), &headers, b"").await;
+    let answer = raw_http::request(address, &format!("GET {path}"), &headers, b"").await;
     jar.take(&answer);
     answer
 }
@@ -90,7 +90,7 @@ async fn post(
     if !jar.0.is_empty() {
         headers.push(&cookie);
     }
-    let answer = raw::request(address, &format!("POST {path}"), &headers, body.as_bytes()).await;
+    let answer = raw_http::request(address, &format!("POST {path}"), &headers, body.as_bytes()).await;
     jar.take(&answer);
     answer
 }
@@ -136,7 +136,7 @@ async fn pages_work_under_whatever_address_they_are_opened() {
 
 #[actix_web::test]
 async fn a_form_of_another_site_is_refused_and_told_both_addresses() {
-    crate::logs::capture();
+    crate::support::logs::capture();
     let app = spawn_with(&[("public_url", "http://localhost:8080")]).await;
     app.register("ann").await;
     for (host, origin) in [
@@ -154,7 +154,7 @@ async fn a_form_of_another_site_is_refused_and_told_both_addresses() {
             assert!(refused.body.contains("http://localhost:8080 (public_url)"), "{}", refused.body);
         }
     }
-    let lines = crate::logs::lines_with(&["door.test.evil.example", "public_url"]);
+    let lines = crate::support::logs::lines_with(&["door.test.evil.example", "public_url"]);
     assert_eq!(lines.len(), 1, "{lines:?}");
 }
 
@@ -178,7 +178,8 @@ async fn an_https_address_that_was_opened_by_http_says_so_and_does_nothing() {
         let (host, origin) = (format!("host: {host}"), format!("origin: {origin}"));
         let body = json!({"login": "ann", "password": PASSWORD, "cookie": true});
         let api =
-            raw::post_json(app.address, "/api/login", &["connection: close", &host, &origin], &body).await;
+            raw_http::post_json(app.address, "/api/login", &["connection: close", &host, &origin], &body)
+                .await;
         assert!(api.status == 403 && api.body.contains("\"https_required\""), "{}", api.body);
     }
     assert_eq!(count(&app), before);
@@ -304,9 +305,9 @@ async fn a_cookie_of_an_earlier_version_stays_good_and_anothers_is_left_alone() 
             assert!(answer.status == 303 && answer.header("set-cookie").is_none(), "{name} {path}");
         }
         let cookie = format!("cookie: {}", jar.header());
-        let token = raw::post_json(app.address, "/api/token", &[&cookie], &json!({})).await;
+        let token = raw_http::post_json(app.address, "/api/token", &[&cookie], &json!({})).await;
         assert!(token.status == 401 && token.header("set-cookie").is_none());
-        raw::post_json(app.address, "/api/logout", &[&cookie], &json!({})).await;
+        raw_http::post_json(app.address, "/api/logout", &[&cookie], &json!({})).await;
         // A sign-in beside it.
         assert_eq!(post(app.address, from, "/login", &ANN, &mut jar).await.status, 303);
         assert_eq!(get(app.address, from.0, "/dashboard", &mut jar).await.status, 200);
@@ -360,12 +361,12 @@ async fn a_slash_too_many_leads_to_the_address_without() {
     ] {
         for method in ["GET", "HEAD", "POST"] {
             let host = ["host: example.org", "content-length: 0"];
-            let answer = raw::request(app.address, &format!("{method} {path}"), &host, b"").await;
+            let answer = raw_http::request(app.address, &format!("{method} {path}"), &host, b"").await;
             assert_eq!((answer.status, answer.header("location")), (308, Some(there)), "{method} {path}");
         }
         for method in ["DELETE", "PATCH", "PUT"] {
             let host = ["host: example.org", "content-length: 0"];
-            let answer = raw::request(app.address, &format!("{method} {path}"), &host, b"").await;
+            let answer = raw_http::request(app.address, &format!("{method} {path}"), &host, b"").await;
             assert_eq!((answer.status, answer.header("location")), (404, None), "{method} {path}");
         }
     }
@@ -381,7 +382,8 @@ async fn a_slash_too_many_leads_to_the_address_without() {
         "/login/%2f",
         "/%2f%2fevil.example/",
     ] {
-        let answer = raw::request(app.address, &format!("GET {path}"), &["host: example.org"], b"").await;
+        let answer =
+            raw_http::request(app.address, &format!("GET {path}"), &["host: example.org"], b"").await;
         assert!(matches!(answer.status, 400 | 404), "{path} {answer:?}");
         assert_eq!(answer.header("location"), None, "{path}");
     }
@@ -392,7 +394,7 @@ async fn a_slash_too_many_leads_to_the_address_without() {
         "sec-websocket-version: 13",
         "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
     ];
-    let answer = raw::request(app.address, "GET /ws/", &handshake, b"").await;
+    let answer = raw_http::request(app.address, "GET /ws/", &handshake, b"").await;
     assert_eq!(answer.header("location"), None, "{answer:?}");
     assert_ne!(answer.status, 404);
 }
@@ -409,7 +411,8 @@ async fn a_link_with_something_behind_it_still_works() {
     for behind in BEHIND {
         for link in [format!("/verify-email/{verify}{behind}"), format!("/reset-password/{reset}{behind}")] {
             let page =
-                raw::request(app.address, &format!("GET {link}"), &["host: doorward.example"], b"").await;
+                raw_http::request(app.address, &format!("GET {link}"), &["host: doorward.example"], b"")
+                    .await;
             assert_eq!(page.status, 200, "{link}");
             assert!(page.body.contains("<form method=\"post\""), "{link}");
         }
@@ -468,18 +471,18 @@ async fn nohup_is_heeded() {
         .spawn()
         .unwrap();
     let text = || std::fs::read_to_string(&log).unwrap();
-    let deadline = smtp::now() + PATIENCE;
+    let deadline = now() + PATIENCE;
     while !text().contains("Doorward listens on ") {
-        assert!(smtp::now() < deadline, "{}", text());
-        smtp::pause().await;
+        assert!(now() < deadline, "{}", text());
+        pause().await;
     }
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, Signal::HUP).unwrap();
     // A signal that it does hear, behind it.
     rustix::process::kill_process(pid, Signal::USR1).unwrap();
     while !text().contains("SIGUSR1") {
-        assert!(smtp::now() < deadline && child.try_wait().unwrap().is_none(), "{}", text());
-        smtp::pause().await;
+        assert!(now() < deadline && child.try_wait().unwrap().is_none(), "{}", text());
+        pause().await;
     }
     assert!(child.try_wait().unwrap().is_none() && !text().contains("draining"), "{}", text());
     rustix::process::kill_process(pid, Signal::TERM).unwrap();

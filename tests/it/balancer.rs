@@ -12,15 +12,16 @@ use futures_util::future::join_all;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::app::{PASSWORD, Person, TestApp, call, claims, spawn_on};
-use crate::database;
-use crate::doors::Door;
-use crate::line::Line;
-use crate::live::{Live, PATIENCE, open_at};
-use crate::packets::{Frames, Polling};
-use crate::raw;
-use crate::services::{self, Needs};
-use crate::smtp::{self, SmtpCatcher};
+use crate::support::app::{PASSWORD, Person, TestApp, call, claims, spawn_on};
+use crate::support::database;
+use crate::support::programs::{self, Needs};
+use crate::support::raw_http;
+use crate::support::smtp::SmtpCatcher;
+use crate::support::socketio::{Frames, Polling};
+use crate::support::tcp::Line;
+use crate::support::time::{PATIENCE, now, pause};
+use crate::support::transports::Door;
+use crate::support::websocket::{Live, open_at};
 
 /// So many that all at one node would be no accident.
 const CLIENTS: u8 = 24;
@@ -39,8 +40,8 @@ struct Balancer {
 impl Balancer {
     /// nginx with `deploy/nginx.conf`.
     async fn nginx(nodes: &[TestApp; 2]) -> Option<Self> {
-        services::command("setpriv", Needs::Apt("util-linux"))?;
-        let program = services::nginx()?;
+        programs::command("setpriv", Needs::Apt("util-linux"))?;
+        let program = programs::nginx()?;
         let dir = directory();
         let mut config = shipped("nginx.conf", nodes);
         // Where it may write: this directory instead of the system's.
@@ -56,8 +57,8 @@ impl Balancer {
 
     /// The same with `deploy/haproxy.cfg`.
     async fn haproxy(nodes: &[TestApp; 2]) -> Option<Self> {
-        services::command("setpriv", Needs::Apt("util-linux"))?;
-        let program = services::command("haproxy", Needs::Apt("haproxy"))?;
+        programs::command("setpriv", Needs::Apt("util-linux"))?;
+        let program = programs::command("haproxy", Needs::Apt("haproxy"))?;
         let mut config = shipped("haproxy.cfg", nodes);
         // Only root can change to these.
         for line in ["    user haproxy\n", "    group haproxy\n", "    chroot /var/lib/haproxy\n"] {
@@ -93,11 +94,11 @@ impl Balancer {
             .spawn()
             .unwrap();
         let mut balancer = Self { process, http, tcp, dir };
-        let deadline = smtp::now() + PATIENCE;
+        let deadline = now() + PATIENCE;
         while tokio::net::TcpStream::connect(http).await.is_err() {
             let ended = balancer.process.try_wait().unwrap().is_some();
-            assert!(!ended && smtp::now() < deadline, "it does not listen: {}", balancer.log());
-            smtp::pause().await;
+            assert!(!ended && now() < deadline, "it does not listen: {}", balancer.log());
+            pause().await;
         }
         balancer
     }
@@ -292,7 +293,7 @@ async fn serves(mut nodes: [TestApp; 2], balancer: Balancer, polls_spread_from_o
     drop(together);
 
     // A session begins over polling and goes on over a WebSocket, at the same node.
-    let path = crate::packets::open_polling(streets[1]).await.unwrap();
+    let path = crate::support::socketio::open_polling(streets[1]).await.unwrap();
     let sid = path.split("sid=").nth(1).unwrap();
     let mut upgraded = Frames::open(streets[1], &format!("&sid={sid}")).await.unwrap();
     upgraded.text("2probe").await;
@@ -352,7 +353,7 @@ async fn its_logs_hold_no_secrets(balancer: &Balancer, nodes: &mut [TestApp; 2])
     }
     let written = async {
         while !balancer.log().contains("/reset-password/... ") {
-            smtp::pause().await;
+            pause().await;
         }
     };
     tokio::time::timeout(PATIENCE, written).await.expect("it writes no log");
@@ -367,7 +368,7 @@ async fn stop(node: &mut TestApp) {
     let stopped = async {
         while !node.has_stopped() {
             node.advance(std::time::Duration::from_secs(1));
-            smtp::pause().await;
+            pause().await;
         }
     };
     tokio::time::timeout(PATIENCE, stopped).await.expect("it does not stop");
@@ -380,7 +381,7 @@ async fn a_forged_address_is_not_believed(balancer: &Balancer, nodes: &[TestApp;
     let headers = [("authorization", bearer.as_str()), ("x-forwarded-for", "203.0.113.7, 127.0.0.1")];
     let socket = welcome(open_at(street, &headers).await.unwrap()).await;
     let forged = ["host: doorward.example", "x-forwarded-for: 203.0.113.7", "x-forwarded-for: 127.0.0.1"];
-    let opening = raw::request(street, "GET /socket.io/?EIO=4&transport=polling", &forged, b"").await;
+    let opening = raw_http::request(street, "GET /socket.io/?EIO=4&transport=polling", &forged, b"").await;
     assert_eq!(opening.status, 200);
     assert_eq!(addresses(nodes, &eve).await, [home(200).to_string()]);
     drop(socket);

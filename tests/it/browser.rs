@@ -1,15 +1,17 @@
 //! The pages in a real browser. A scenario is a file of `tests/node/browser`.
 
-use crate::services::{self, Needs};
-use crate::stage::{self, Stage};
+use crate::support::programs::{self, Needs};
+use crate::support::scenario::{self, Stage};
 
 async fn play(scenario: &str, settings: &[(&str, &str)]) {
     play_at("http://doorward.example", scenario, settings).await;
 }
 
 async fn play_at(url: &str, scenario: &str, settings: &[(&str, &str)]) {
-    let Some(chromium) = services::command("chromium", Needs::Apt("chromium")) else { return };
-    let Some(mut script) = stage::node(&format!("browser/{scenario}.mjs"), "playwright-core") else { return };
+    let Some(chromium) = programs::command("chromium", Needs::Apt("chromium")) else { return };
+    let Some(mut script) = scenario::node(&format!("browser/{scenario}.mjs"), "playwright-core") else {
+        return;
+    };
     let mut stage = Stage::open(settings).await;
     script.env("CHROMIUM", chromium).env("DOORWARD_URL", url.replace("ADDRESS", &stage.address()));
     stage.play(script).await;
@@ -76,7 +78,7 @@ async fn the_client_keeps_its_promises() {
 
 #[test]
 fn the_scripts_types_hold() {
-    if services::command("node", Needs::Apt("nodejs")).is_none() || !services::node_module("typescript") {
+    if programs::command("node", Needs::Apt("nodejs")).is_none() || !programs::node_module("typescript") {
         return;
     }
     let root = env!("CARGO_MANIFEST_DIR");

@@ -10,15 +10,16 @@ use doorward_core::domain::UserId;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::app::{PASSWORD, Person, TestApp, spawn_on};
-use crate::database;
-use crate::doors::Door;
-use crate::line::Line;
-use crate::live::{Live, PATIENCE};
-use crate::logs;
-use crate::packets::{Frames, Polling, open_polling, poll};
-use crate::redis::Redis;
-use crate::smtp::SmtpCatcher;
+use crate::support::app::{PASSWORD, Person, TestApp, spawn_on};
+use crate::support::database;
+use crate::support::logs;
+use crate::support::redis::Redis;
+use crate::support::smtp::SmtpCatcher;
+use crate::support::socketio::{Frames, Polling, open_polling, poll};
+use crate::support::tcp::Line;
+use crate::support::time::PATIENCE;
+use crate::support::transports::Door;
+use crate::support::websocket::Live;
 
 const NODES: usize = 3;
 

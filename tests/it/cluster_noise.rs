@@ -10,12 +10,13 @@ use redis::AsyncCommands;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::app::{Person, TestApp, spawn_on};
-use crate::database;
-use crate::doors::Door;
-use crate::live::{Live, PATIENCE};
-use crate::redis::Redis;
-use crate::smtp::SmtpCatcher;
+use crate::support::app::{Person, TestApp, spawn_on};
+use crate::support::database;
+use crate::support::redis::Redis;
+use crate::support::smtp::SmtpCatcher;
+use crate::support::time::PATIENCE;
+use crate::support::transports::Door;
+use crate::support::websocket::Live;
 
 const CHANNEL: &str = "doorward:nodes";
 

@@ -8,9 +8,9 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::database::{self, is_postgres};
-use crate::process::{CHEAP, Process};
-use crate::services;
+use crate::support::database::{self, is_postgres};
+use crate::support::process::{CHEAP, Process};
+use crate::support::programs;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_doorward");
 
@@ -181,7 +181,7 @@ fn denied(mut command: Command, code: i32, words: &[&str]) {
 
 #[test]
 fn a_database_of_another_user_is_named_with_owner_and_mode() {
-    if is_postgres() || !services::change_user() {
+    if is_postgres() || !programs::change_user() {
         return;
     }
     let (dir, data) = homes();
@@ -242,7 +242,7 @@ fn a_database_of_another_user_is_named_with_owner_and_mode() {
 
 #[test]
 fn other_files_of_another_user_are_named_as_well() {
-    if !services::change_user() {
+    if !programs::change_user() {
         return;
     }
     let (dir, data) = homes();

@@ -9,7 +9,7 @@ use doorward::transports::websocket::{
     self, Incoming, Limits, Message, ProtocolError, WebSocket, WebsocketContext,
 };
 
-use crate::services::{self, Needs};
+use crate::support::programs::{self, Needs};
 
 const LARGEST: usize = 16 << 20;
 
@@ -47,7 +47,7 @@ async fn echo(request: HttpRequest, payload: web::Payload) -> actix_web::Result<
 
 #[actix_web::test]
 async fn every_autobahn_case_passes() {
-    let Some(kosoku) = services::command("kosoku", Needs::Pip("kosoku==0.1.0")) else { return };
+    let Some(kosoku) = programs::command("kosoku", Needs::Pip("kosoku==0.1.0")) else { return };
     let server = HttpServer::new(|| App::new().route("/", web::get().to(echo)))
         .workers(1)
         .disable_signals()

@@ -1,8 +1,6 @@
 //! `doorward connect` in scripts: the real binary, both doors.
 
-use std::io::Write;
 use std::net::SocketAddr;
-use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,118 +8,13 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use crate::app::{PASSWORD, Person, TestApp, spawn_app, spawn_on};
-use crate::doors::Door;
-use crate::live::PATIENCE;
-use crate::tls::{self, Identity};
-
-/// Where a client of this carrier connects.
-pub fn url<D: Door>(app: &TestApp) -> String {
-    match D::CARRIER {
-        "tcp" => format!("tcp://{}", app.tcp),
-        _ => format!("ws://{}", app.address),
-    }
-}
-
-/// In an environment of its own.
-pub fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
-    command.arg("connect").args(arguments).env_clear();
-    command
-}
-
-/// Runs it to its end with this input. The application goes on meanwhile.
-async fn run(mut command: Command, input: &str) -> Output {
-    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let input = input.to_owned();
-    let ended = tokio::task::spawn_blocking(move || wait(child, &input));
-    timeout(PATIENCE, ended).await.expect("it runs on").unwrap()
-}
-
-fn wait(mut child: Child, input: &str) -> Output {
-    // One that ended early does not read it.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-fn messages(output: &Output) -> Vec<Value> {
-    text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-#[track_caller]
-fn ended(output: &Output, code: i32, words: &str) {
-    let errors = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{errors}");
-    assert!(errors.contains(words), "{errors}");
-    assert!(errors.lines().all(|line| line.starts_with("doorward: ")), "{errors}");
-    let said = text(&output.stdout) + &errors;
-    assert!(!said.contains(PASSWORD) && !said.contains("eyJ"), "{said}");
-}
-
-/// A script that goes on: it is spoken to, and listened to.
-struct Script {
-    child: tokio::process::Child,
-    lines: tokio::io::Lines<BufReader<tokio::process::ChildStdout>>,
-    errors: tokio::io::Lines<BufReader<tokio::process::ChildStderr>>,
-}
-
-impl Script {
-    async fn start(command: Command, input: &str) -> Self {
-        let mut command = tokio::process::Command::from(command);
-        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.kill_on_drop(true).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let errors = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut script = Self { child, lines, errors };
-        script.say(input).await;
-        script
-    }
-
-    async fn with_password<D: Door>(app: &TestApp) -> Self {
-        let script = command(&[&url::<D>(app), "--username", "ann", "--json"]);
-        let mut script = Self::start(script, &format!("{PASSWORD}\n")).await;
-        script.hear("welcome").await;
-        script
-    }
-
-    async fn say(&mut self, input: &str) {
-        self.child.stdin.as_mut().unwrap().write_all(input.as_bytes()).await.unwrap();
-    }
-
-    async fn next(&mut self) -> Value {
-        let line = timeout(PATIENCE, self.lines.next_line()).await.expect("it says nothing").unwrap();
-        serde_json::from_str(&line.expect("it ended")).unwrap()
-    }
-
-    /// The next message, of this type.
-    async fn hear(&mut self, kind: &str) -> Value {
-        let message = self.next().await;
-        assert_eq!(message["type"], kind, "{message}");
-        message
-    }
-
-    async fn remark(&mut self, words: &str) {
-        let line = timeout(PATIENCE, self.errors.next_line()).await.expect("no remark").unwrap();
-        assert!(line.as_ref().is_some_and(|line| line.contains(words)), "{line:?}");
-    }
-
-    /// Says no more.
-    async fn ends(mut self, code: i32) {
-        drop(self.child.stdin.take());
-        self.is_ended(code).await;
-    }
-
-    async fn is_ended(&mut self, code: i32) {
-        // To wait would close it.
-        let _kept = self.child.stdin.take();
-        let status = timeout(PATIENCE, self.child.wait()).await.expect("it runs on").unwrap();
-        assert_eq!(status.code(), Some(code));
-    }
-}
+use crate::support::app::{PASSWORD, Person, TestApp, spawn_app, spawn_on};
+use crate::support::connect::Script;
+use crate::support::connect::{command, ended, messages, run, text, url};
+use crate::support::time::PATIENCE;
+use crate::support::tls;
+use crate::support::tls::Identity;
+use crate::support::transports::Door;
 
 /// Until this login has ended.
 async fn logins_are(app: &TestApp, person: &Person, count: usize) {
@@ -272,7 +165,7 @@ async fn a_signal_signs_out<D: Door>() {
     logins_are(&app, &ann, 1).await;
 }
 
-crate::doors::at_the_json_doors!(
+crate::support::transports::at_the_json_doors!(
     a_script_is_answered_and_signs_out,
     a_token_signs_in_and_is_left_alone,
     each_end_has_its_code,

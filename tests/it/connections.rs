@@ -9,12 +9,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use crate::app::{spawn_app, spawn_hurried};
-use crate::live::PATIENCE;
-use crate::packets::open_polling;
-use crate::process::{CHEAP, Process};
-use crate::raw;
-use crate::tls::Identity;
+use crate::support::app::{spawn_app, spawn_hurried};
+use crate::support::process::{CHEAP, Process};
+use crate::support::raw_http;
+use crate::support::socketio::open_polling;
+use crate::support::time::PATIENCE;
+use crate::support::tls::Identity;
 
 const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: doorward.example\r\n\r\n";
 
@@ -153,10 +153,10 @@ async fn a_body_that_nobody_reads_has_a_deadline_too() {
 #[actix_web::test]
 async fn an_answer_that_is_not_read_or_drips_is_cut() {
     let app = spawn_hurried(&[], Deadlines { response: HURRIED, ..patient() }).await;
-    let answered = raw::request(app.address, "GET /static/doorward.js", &["host: x"], b"").await;
+    let answered = raw_http::request(app.address, "GET /static/doorward.js", &["host: x"], b"").await;
     assert!(answered.body.len() > 4096, "too small for this test");
     for slow in [false, true] {
-        let mut stream = raw::deaf(app.address, "GET /static/doorward.js").await;
+        let mut stream = raw_http::deaf(app.address, "GET /static/doorward.js").await;
         // More than the kernel takes.
         let requests = b"GET /static/doorward.js HTTP/1.1\r\nhost: doorward.example\r\n\r\n".repeat(100);
         let cut = async {

@@ -11,11 +11,11 @@ use proptest::test_runner::{RngAlgorithm, TestRng};
 use rand::RngExt;
 use rustix::process::Signal;
 
-use crate::app::spawn_on;
-use crate::crash_model::{Account, Server};
-use crate::live::PATIENCE;
-use crate::process::{CHEAP, Process};
-use crate::smtp::{SmtpCatcher, now};
+use crate::support::app::spawn_on;
+use crate::support::crash_model::{Account, Server};
+use crate::support::process::{CHEAP, Process};
+use crate::support::smtp::SmtpCatcher;
+use crate::support::time::{PATIENCE, now};
 
 const CLIENTS: usize = 6;
 /// Accounts that a client opens between two kills; then it goes on with those.

@@ -1,15 +1,19 @@
 //! How the server stops.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::app::{PASSWORD, spawn_app, spawn_with};
-use crate::doors::Door;
-use crate::line::Line;
-use crate::live::PATIENCE;
-use crate::packets::{Frames, Polling};
-use crate::raw;
+use crate::support::app::{PASSWORD, spawn_app, spawn_with};
+use crate::support::process::{CHEAP, Process};
+use crate::support::raw_http;
+use crate::support::socketio::{Frames, Polling};
+use crate::support::tcp::Line;
+use crate::support::time::PATIENCE;
+use crate::support::transports::Door;
+use crate::support::websocket::open_at;
 
 #[actix_web::test]
 async fn every_socket_hears_a_goodbye_and_requests_finish() {
@@ -67,7 +71,7 @@ async fn it_is_not_ready_any_more_and_takes_no_new_sockets() {
     let mut app = spawn_app().await;
     let ann = app.register("ann").await;
     // A socket that never answers its goodbye keeps the server up for a moment.
-    let _deaf = raw::handshake(app.address, &ann.access).await;
+    let _deaf = raw_http::handshake(app.address, &ann.access).await;
     while app.sessions.directory().of_user(ann.id.parse().unwrap()).is_empty() {
         tokio::task::yield_now().await;
     }
@@ -94,4 +98,28 @@ async fn it_is_not_ready_any_more_and_takes_no_new_sockets() {
         app.advance(std::time::Duration::from_secs(1));
         tokio::task::yield_now().await;
     }
+}
+
+#[actix_web::test]
+async fn sigterm_says_goodbye_and_ends_it_with_code_0() {
+    let mut process = Process::start(&CHEAP).await;
+    let body = json!({"username": "ann", "password": PASSWORD});
+    let access = process.post("/api/register", body).await.expect(201).str("access_token");
+    let bearer = format!("Bearer {access}");
+    let mut signed_in = open_at(process.address, &[("authorization", &bearer)]).await.unwrap();
+    assert_eq!(signed_in.next().await["type"], "welcome");
+    let mut stranger = open_at(process.address, &[]).await.unwrap();
+    // One that never reads, and one that never finishes its request.
+    let deaf = open_at(process.address, &[("authorization", &bearer)]).await.unwrap();
+    let mut slow = tokio::net::TcpStream::connect(process.address).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut slow, b"POST /api/login HTTP/1.1\r\n").await.unwrap();
+
+    process.terminate();
+    let ended = signed_in.ends(1012).await;
+    assert_eq!(ended.goodbye["reconnect"], "backoff");
+    stranger.ends(1012).await;
+    let status = tokio::time::timeout(Duration::from_secs(15), process.ended()).await.unwrap();
+    assert_eq!(status.code(), Some(0), "{}", process.output());
+    assert!(process.output().contains("stopped"), "{}", process.output());
+    drop((deaf, slow));
 }

@@ -11,13 +11,14 @@ use doorward::clock::ManualClock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::app::{PASSWORD, TestApp, spawn_on};
-use crate::database::is_postgres;
-use crate::doors::{Door, at_every_door};
-use crate::live::{Live, PATIENCE};
-use crate::process::{CHEAP, Process};
-use crate::services;
-use crate::smtp::SmtpCatcher;
+use crate::support::app::{PASSWORD, TestApp, spawn_on};
+use crate::support::database::is_postgres;
+use crate::support::process::{CHEAP, Process};
+use crate::support::programs;
+use crate::support::smtp::SmtpCatcher;
+use crate::support::time::PATIENCE;
+use crate::support::transports::{Door, at_every_door};
+use crate::support::websocket::Live;
 
 at_every_door!(a_full_disk_ends_no_revocation);
 
@@ -43,7 +44,7 @@ impl Disk {
             Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
             Err(error) => error.to_string(),
         };
-        services::privileged("mounting a file system", &said);
+        programs::privileged("mounting a file system", &said);
         None
     }
 

@@ -2,7 +2,6 @@
 //! answer under 500 or a documented close, and nothing stays behind.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use rand::RngExt;
@@ -10,10 +9,11 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::app::{PASSWORD, Person, TestApp, post_form, spawn_app};
-use crate::doors::Door;
-use crate::line::Line;
-use crate::live::PATIENCE;
+use crate::support::app::{PASSWORD, Person, post_form, spawn_app};
+use crate::support::fuzz::{mutate, nothing_stays_behind};
+use crate::support::tcp::Line;
+use crate::support::time::PATIENCE;
+use crate::support::transports::Door;
 
 const REQUESTS: usize = 10_000;
 const FRAMES: usize = 10_000;
@@ -23,45 +23,6 @@ const AT_ONCE: u8 = 8;
 
 /// The close codes of docs/PROTOCOL.md that bad input can lead to.
 const DOCUMENTED: [u16; 6] = [1002, 1007, 1009, 4400, 4401, 4441];
-
-const NASTY: [&[u8]; 16] = [
-    b"\0",
-    b"\xff\xfe",
-    b"\r\n",
-    b"\r\n\r\n",
-    b"%00",
-    b"../",
-    b"{",
-    b"\"",
-    b"\\ud800",
-    b"99999999999999999999",
-    b"-1",
-    b"null",
-    b"[[[[[[[[",
-    b"'; DROP TABLE users; --",
-    b"Transfer-Encoding: chunked\r\n",
-    b"\xe2\x80\xae",
-];
-
-pub fn mutate(rng: &mut TestRng, bytes: &mut Vec<u8>) {
-    for _ in 0..rng.random_range(1..4) {
-        let at = rng.random_range(0..=bytes.len());
-        let until = rng.random_range(at..=bytes.len()).min(at + 40);
-        match rng.random_range(0..5) {
-            0 if at < bytes.len() => bytes[at] ^= 1 << rng.random_range(0..8),
-            1 => drop(bytes.drain(at..until)),
-            2 => {
-                let copy = bytes[at..until].to_vec();
-                bytes.splice(at..at, copy);
-            }
-            3 => bytes.truncate(at),
-            _ => {
-                let nasty = NASTY[rng.random_range(0..NASTY.len())];
-                bytes.splice(at..at, nasty.iter().copied());
-            }
-        }
-    }
-}
 
 fn value(rng: &mut TestRng, person: &Person) -> serde_json::Value {
     match rng.random_range(0..12) {
@@ -312,17 +273,6 @@ async fn any_frame_is_answered_or_closed_on() {
     futures_util::future::join_all((100..100 + AT_ONCE).map(run)).await;
     nothing_stays_behind(&app, &ann).await;
     app.live(&ann).await.ping().await;
-}
-
-/// And the server lives.
-pub async fn nothing_stays_behind(app: &TestApp, person: &Person) {
-    tokio::time::timeout(PATIENCE, async {
-        while !app.sessions.directory().of_user(person.id.parse().unwrap()).is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await
-    .expect("sessions stay behind");
 }
 
 #[actix_web::test]

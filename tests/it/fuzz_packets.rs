@@ -6,11 +6,11 @@ use rand::RngExt;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::app::{Person, TestApp, spawn_with};
-use crate::doors::Door;
-use crate::fuzz::{mutate, nothing_stays_behind};
-use crate::live::PATIENCE;
-use crate::packets::{Frames, open_polling, poll, post};
+use crate::support::app::{Person, TestApp, spawn_with};
+use crate::support::fuzz::{mutate, nothing_stays_behind};
+use crate::support::socketio::{Frames, open_polling, poll, post};
+use crate::support::time::PATIENCE;
+use crate::support::transports::Door;
 
 const SESSIONS: usize = 1200;
 const AT_ONCE: u8 = 6;

@@ -1,140 +1,13 @@
 //! `doorward import`: the accounts of older systems, with the real binary, beside a running server.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-
-use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::sqlite::SqliteConnection;
 use doorward::schema::{audit_events, outbox, users};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::app::{PASSWORD, TestApp, spawn_app};
-use crate::{database, postgres};
-
-/// As the first system made it.
-pub const USERDATA: &str = "CREATE TABLE userdata (id INTEGER PRIMARY KEY, username VARCHAR(255) NOT NULL, \
-                        password VARCHAR(255) NOT NULL);";
-/// And the second.
-pub const USERS: &str = "CREATE TABLE users (username TEXT PRIMARY KEY, password TEXT NOT NULL);";
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
-}
-
-pub fn sha256(text: &str) -> String {
-    use aws_lc_rs::digest;
-    hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
-}
-
-fn sha1(text: &str) -> String {
-    use aws_lc_rs::digest;
-    hex(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()).as_ref())
-}
-
-fn md5(text: &str) -> String {
-    use md5::{Digest, Md5};
-    hex(&Md5::digest(text))
-}
-
-pub fn database(path: &Path, sql: &str) {
-    SqliteConnection::establish(path.to_str().unwrap()).unwrap().batch_execute(sql).unwrap();
-}
-
-pub fn command(data_dir: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
-    command
-        .env_clear()
-        .envs(database::variables(data_dir))
-        .current_dir(data_dir.parent().unwrap())
-        .arg("import")
-        .args(arguments)
-        .args(["--set", "password.insecure_cost=true", "--set", "password.cost=4", "--data-dir"])
-        .arg(data_dir)
-        .stdin(Stdio::null());
-    command
-}
-
-pub fn data_dir(app: &TestApp) -> PathBuf {
-    app.data.path().join("data")
-}
-
-pub struct Outcome {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
-}
-
-impl From<Output> for Outcome {
-    fn from(output: Output) -> Self {
-        Self {
-            code: output.status.code().unwrap(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-}
-
-impl Outcome {
-    #[track_caller]
-    pub fn counts(&self) -> (u64, u64, u64, usize) {
-        let json: Value = serde_json::from_str(&self.stdout).unwrap_or_else(|_| panic!("{}", self.stderr));
-        let number = |key: &str| json[key].as_u64().unwrap();
-        let refused = json["refused"].as_array().unwrap().len();
-        (number("read"), number("imported"), number("already_there"), refused)
-    }
-}
-
-pub fn import(data_dir: &Path, arguments: &[&str]) -> Outcome {
-    command(data_dir, arguments).output().unwrap().into()
-}
-
-/// With `--json`: read, imported, already there, refused.
-#[track_caller]
-pub fn import_json(app: &TestApp, file: &Path) -> (i32, (u64, u64, u64, usize)) {
-    let outcome = import(&data_dir(app), &[file.to_str().unwrap(), "--json"]);
-    (outcome.code, outcome.counts())
-}
-
-fn stored_hash(app: &TestApp, username: &str) -> String {
-    app.query(|conn| {
-        users::table.filter(users::username.eq(username)).select(users::password_hash).first(conn)
-    })
-}
-
-pub fn count_users(app: &TestApp) -> i64 {
-    app.query(|conn| users::table.count().get_result(conn))
-}
-
-pub async fn sign_in(app: &TestApp, username: &str, password: &str) {
-    app.post("/api/login", json!({"login": username, "password": format!("{password}x")})).await.expect(401);
-    app.post("/api/login", json!({"login": username, "password": password})).await.expect(200);
-    let stored = stored_hash(app, &username.to_lowercase());
-    assert!(stored.starts_with("$bcrypt-sha256$v=2,t=2b,r=4$"), "{stored}");
-    app.post("/api/login", json!({"login": username, "password": password})).await.expect(200);
-}
-
-/// The bytes of the database, its write-ahead log and whatever else lies there.
-#[track_caller]
-pub fn assert_nowhere(dir: &Path, weak: &[String]) {
-    let kept: Vec<Vec<u8>> = if let Some(url) = database::url(dir) {
-        let Some(program) = postgres::client("pg_dump") else { return };
-        let dump = Command::new(program).args(["--data-only", "--dbname"]).arg(url).output().unwrap();
-        assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
-        vec![dump.stdout]
-    } else {
-        let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-        // Not by this process: to close the file would end the locks that the server has on it.
-        let read = |path| Command::new("cat").arg(path).output().unwrap().stdout;
-        files.filter(|path| path.is_file()).map(read).collect()
-    };
-    assert!(!kept.is_empty());
-    for hash in weak.iter().flat_map(|hash| [hash.to_lowercase(), hash.to_uppercase()]) {
-        let found = |bytes: &Vec<u8>| bytes.windows(hash.len()).any(|window| window == hash.as_bytes());
-        assert!(!kept.iter().any(found), "{hash} is there");
-    }
-}
+use crate::support::app::{PASSWORD, spawn_app};
+use crate::support::import::{USERDATA, USERS, data_dir, md5, sha1, sqlite_file, stored_hash};
+use crate::support::import::{assert_nowhere, count_users, import, import_json, sha256, sign_in};
 
 #[actix_web::test]
 async fn accounts_of_the_first_system_sign_in_as_before() {
@@ -152,7 +25,7 @@ async fn accounts_of_the_first_system_sign_in_as_before() {
             format!("INSERT INTO userdata (username, password) VALUES ('{name}', '{hash}');")
         })
         .collect();
-    database(&old, &format!("{USERDATA}{}", rows.concat()));
+    sqlite_file(&old, &format!("{USERDATA}{}", rows.concat()));
     let before = std::fs::read(&old).unwrap();
 
     assert_eq!(import_json(&app, &old), (0, (4, 4, 0, 0)));
@@ -181,7 +54,7 @@ async fn accounts_of_the_second_system_sign_in_as_before() {
          INSERT INTO users (username, password) VALUES ('blob', CAST('{blob}' AS BLOB)), ('text', '{text}'),
          ('long', '{cut}'), ('php', '{php}');"
     );
-    database(&old, &sql);
+    sqlite_file(&old, &sql);
     assert_eq!(import_json(&app, &old), (0, (4, 4, 0, 0)));
     assert_eq!(stored_hash(&app, "blob"), blob);
     // Only 72 bytes of it were ever looked at; from the first sign-in on, all of them.
@@ -250,7 +123,7 @@ async fn what_cannot_come_in_is_told_and_the_rest_comes() {
          (5, 'dan', 'plaintext'), (6, 'eve', '{absurd}'), (7, CAST(X'ff' AS TEXT), '{good}'), (8, 'fay', ''),
          (12, '{other}', '{good}')"
     );
-    database(&old, &format!("{USERDATA} INSERT INTO userdata VALUES {rows}"));
+    sqlite_file(&old, &format!("{USERDATA} INSERT INTO userdata VALUES {rows}"));
     let outcome = import(&data_dir(&app), &[old.to_str().unwrap()]);
     assert_eq!(outcome.code, 1);
     for line in [
@@ -313,7 +186,7 @@ fn before_the_first_start_it_makes_what_is_needed() {
     use std::os::unix::fs::PermissionsExt;
     let dir = TempDir::new().unwrap();
     let (old, data) = (dir.path().join("old #1?.db"), dir.path().join("data"));
-    database(&old, &format!("{USERDATA} INSERT INTO userdata VALUES (1, 'alice', '{}')", sha256("a")));
+    sqlite_file(&old, &format!("{USERDATA} INSERT INTO userdata VALUES (1, 'alice', '{}')", sha256("a")));
     let outcome = import(&data, &[old.to_str().unwrap()]);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""));
     assert_eq!(std::fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);

@@ -10,9 +10,9 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 use tempfile::TempDir;
 
-use crate::import::{Outcome, USERDATA, USERS, command, database, import, sha256};
-use crate::live::PATIENCE;
-use crate::smtp::now;
+use crate::support::import::command;
+use crate::support::import::{Outcome, USERDATA, USERS, import, sha256, sqlite_file};
+use crate::support::time::{PATIENCE, now};
 
 /// Ends, or fails the test, in time.
 fn bounded(data: &Path, arguments: &[&str]) -> Outcome {
@@ -81,12 +81,12 @@ fn of_a_database_only_tables_are_read() {
         ),
     ] {
         let file = format!("{name}.db");
-        database(&dir.path().join(&file), &sql);
+        sqlite_file(&dir.path().join(&file), &sql);
         refused(&data, &[&file], words);
     }
     // The schema's text is no proof of what a name is: here it says table, and SQLite makes a view of it.
     let path = dir.path().join("lie.db");
-    database(
+    sqlite_file(
         &path,
         &format!(
             "{USERS} CREATE VIEW other AS {ENDLESS} SELECT n AS username, n AS password FROM r; \
@@ -102,7 +102,7 @@ fn of_a_database_only_tables_are_read() {
 
     // A view beside the table does not matter, nor does a trigger, nor a computed column that is not ours.
     let path = dir.path().join("fine.db");
-    database(
+    sqlite_file(
         &path,
         &format!(
             "{USERDATA} CREATE VIEW users AS {ENDLESS} SELECT n AS username, n AS password FROM r; \
@@ -120,7 +120,7 @@ fn a_database_has_bounds_too() {
     let data = dir.path().join("data");
     let (path, hash) = (dir.path().join("large.db"), sha256("a"));
     let table = USERDATA.replace("NOT NULL", "");
-    database(
+    sqlite_file(
         &path,
         &format!(
             "{table} INSERT INTO userdata VALUES (1, 'ann', '{hash}'), (2, 'bob', zeroblob(500000000)), \
@@ -170,7 +170,7 @@ fn a_table_that_leads_back_to_itself_ends_at_the_bound() {
     const LEVELS: u32 = 15;
     let dir = TempDir::new().unwrap();
     let (path, data) = (dir.path().join("old.db"), dir.path().join("data"));
-    database(
+    sqlite_file(
         &path,
         "PRAGMA page_size = 512; CREATE TABLE users (username TEXT, password TEXT); \
                      INSERT INTO users VALUES ('ann', 'x');",

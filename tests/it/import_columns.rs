@@ -7,8 +7,8 @@ use diesel::prelude::*;
 use doorward::schema::users;
 use serde_json::{Value, json};
 
-use crate::app::{TestApp, spawn_app};
-use crate::import::{Outcome, USERDATA, USERS, count_users, data_dir, database, import, sha256};
+use crate::support::app::{TestApp, spawn_app};
+use crate::support::import::{Outcome, USERDATA, USERS, count_users, data_dir, import, sha256, sqlite_file};
 
 fn file(app: &TestApp, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
     let path = app.data.path().join(name);
@@ -48,7 +48,7 @@ async fn whoever_signed_in_by_a_verified_address_still_does() {
         [line("pam", json!(true)), line("quy", json!(0)), line("ray", json!("t")), line("sue", json!(null))];
     comes_in(&app, &file(&app, "b.jsonl", jsonl.join("\n")), &[], 4);
     let (old, older) = (app.data.path().join("users.db"), app.data.path().join("userdata.db"));
-    database(
+    sqlite_file(
         &old,
         &format!(
             "{USERS} ALTER TABLE users ADD COLUMN email TEXT; ALTER TABLE users ADD COLUMN email_confirmed BOOLEAN;
@@ -56,7 +56,7 @@ async fn whoever_signed_in_by_a_verified_address_still_does() {
         ),
     );
     comes_in(&app, &old, &[], 2);
-    database(
+    sqlite_file(
         &older,
         &format!(
             "{USERDATA} ALTER TABLE userdata ADD COLUMN email TEXT; ALTER TABLE userdata ADD COLUMN email_verified_at TEXT;
@@ -216,7 +216,7 @@ async fn people_who_are_named_by_their_address_come_in() {
     let app = spawn_app().await;
     let old = app.data.path().join("app.db");
     let hash = bcrypt::hash("swordfish", 4).unwrap();
-    database(
+    sqlite_file(
         &old,
         &format!(
             "CREATE TABLE \"user\" (id INTEGER PRIMARY KEY, email TEXT, password_hash TEXT, created TEXT);
@@ -275,7 +275,7 @@ async fn a_table_of_any_name_is_read_and_only_read() {
     let app = spawn_app().await;
     let old = app.data.path().join("app.db");
     let hash = sha256("x");
-    database(
+    sqlite_file(
         &old,
         &format!(
             "CREATE TABLE \"my \"\"people's\" (\"log in\" TEXT, pw TEXT); CREATE VIEW v AS SELECT * FROM \"my \"\"people's\";

@@ -9,12 +9,13 @@ use doorward::schema::audit_events;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::app::spawn_app;
-use crate::database::is_postgres;
-use crate::import::{
-    USERDATA, USERS, assert_nowhere, command, count_users, data_dir, database, import, import_json, sha256,
-    sign_in,
+use crate::support::app::spawn_app;
+use crate::support::database::is_postgres;
+use crate::support::import::{
+    USERDATA, USERS, assert_nowhere, count_users, data_dir, import, import_json, sha256, sqlite_file,
 };
+use crate::support::import::{command, sign_in};
+use crate::support::time::{now, pause};
 
 #[test]
 fn a_file_that_is_something_else_is_refused_in_one_line() {
@@ -22,9 +23,9 @@ fn a_file_that_is_something_else_is_refused_in_one_line() {
     let (data, path) = (dir.path().join("data"), |name: &str| dir.path().join(name));
     std::fs::write(path("text.db"), "hello").unwrap();
     std::fs::write(path("headless.csv"), format!("alice,{}\n", sha256("a"))).unwrap();
-    database(&path("shop.db"), "CREATE TABLE orders (id INTEGER); CREATE TABLE users (username TEXT);");
-    database(&path("both.db"), &format!("{USERDATA}{USERS}"));
-    database(&path("good.db"), USERDATA);
+    sqlite_file(&path("shop.db"), "CREATE TABLE orders (id INTEGER); CREATE TABLE users (username TEXT);");
+    sqlite_file(&path("both.db"), &format!("{USERDATA}{USERS}"));
+    sqlite_file(&path("good.db"), USERDATA);
     let mut cases = vec![
         ("nothing.db", 1, "cannot read nothing.db: No such file"),
         ("text.db", 2, "say it with --format"),
@@ -61,10 +62,10 @@ async fn an_interrupted_run_goes_on_where_it_was() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let deadline = crate::smtp::now() + crate::live::PATIENCE;
+    let deadline = now() + crate::support::time::PATIENCE;
     while count_users(&app) == 0 {
-        assert!(crate::smtp::now() < deadline);
-        crate::smtp::pause().await;
+        assert!(now() < deadline);
+        pause().await;
     }
     child.kill().unwrap();
     child.wait().unwrap();
@@ -120,7 +121,7 @@ fn a_database_with_a_write_ahead_log_is_read_whole_and_left_as_it_was() {
     let (old, data) = (dir.path().join("old.db"), dir.path().join("data"));
     let file = old.to_str().unwrap();
     let insert = |id, name| format!("INSERT INTO userdata VALUES ({id}, '{name}', '{}');", sha256(name));
-    database(&old, &format!("PRAGMA journal_mode = WAL; {USERDATA} {}", insert(1, "alice")));
+    sqlite_file(&old, &format!("PRAGMA journal_mode = WAL; {USERDATA} {}", insert(1, "alice")));
     let files = || std::fs::read_dir(dir.path()).unwrap().count();
     assert_eq!(import(&data, &[file, "--dry-run"]).code, 0);
     assert_eq!(files(), 1);

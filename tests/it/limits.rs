@@ -3,14 +3,16 @@
 
 use std::time::Duration;
 
+use Carries::{Form, Json, Nothing};
 use actix_web::http::Method;
 use serde_json::{Value, json};
 
-use crate::app::{Answer, PASSWORD, TestApp, read, spawn_app, spawn_with};
-use crate::doors::Door;
-use crate::line::Line;
-use crate::live::{self, Live, PATIENCE};
-use crate::packets::{Frames, open_polling, poll, post};
+use crate::support::app::{Answer, PASSWORD, TestApp, read, spawn_app, spawn_with};
+use crate::support::socketio::{Frames, open_polling, poll, post};
+use crate::support::tcp::Line;
+use crate::support::time::PATIENCE;
+use crate::support::transports::Door;
+use crate::support::websocket::{self, Live};
 
 const PROXY: (&str, &str) = ("sockets.trusted_proxies", "127.0.0.1");
 
@@ -21,7 +23,6 @@ enum Carries {
     Json(Value),
     Form(Vec<(&'static str, String)>),
 }
-use Carries::{Form, Json, Nothing};
 
 #[derive(Clone)]
 struct Call {
@@ -314,7 +315,7 @@ async fn a_request_is_refused_before_its_body_is_read() {
     app.post("/api/login", json!({})).await.expect(422);
     let head = ["host: x", "content-type: application/json", "content-length: 1000"];
     // The body never comes.
-    let answer = crate::raw::request(app.address, "POST /api/login", &head, b"").await;
+    let answer = crate::support::raw_http::request(app.address, "POST /api/login", &head, b"").await;
     assert_eq!(answer.status, 429, "{answer:?}");
 }
 
@@ -637,5 +638,5 @@ async fn a_page_of_another_origin_can_read_why_its_poll_was_refused() {
     let refused = open.send(&app).await;
     is_refused(&refused, "handshakes");
     assert_eq!(refused.header("access-control-allow-origin"), "https://app.example");
-    assert_eq!(live::as_close_code(Some(refused.status.as_u16())), 4429);
+    assert_eq!(websocket::as_close_code(Some(refused.status.as_u16())), 4429);
 }

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::app::spawn_app;
-use crate::database;
-use crate::live::PATIENCE;
-use crate::services::Needs;
-use crate::smtp::SmtpCatcher;
-use crate::stage;
-use crate::tls::Identity;
+use crate::support::app::spawn_app;
+use crate::support::database;
+use crate::support::programs::Needs;
+use crate::support::scenario;
+use crate::support::smtp::SmtpCatcher;
+use crate::support::time::PATIENCE;
+use crate::support::tls::Identity;
 
 /// aiosmtpd in a role.
 struct MailServer {
@@ -23,7 +23,7 @@ struct MailServer {
 
 impl MailServer {
     async fn start(role: &[&str]) -> Option<Self> {
-        let mut command = stage::python("mail_server.py", "import aiosmtpd", Needs::Pip("aiosmtpd"))?;
+        let mut command = scenario::python("mail_server.py", "import aiosmtpd", Needs::Pip("aiosmtpd"))?;
         command.args(role).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command.kill_on_drop(true).spawn().unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use doorward::schema::{audit_events, outbox, request_counts, users};
 use serde_json::json;
 
-use crate::app::{PASSWORD, TestApp, spawn_app, spawn_with};
+use crate::support::app::{PASSWORD, TestApp, spawn_app, spawn_with};
 
 const OWNER: &str = "ann@example.org";
 
@@ -166,7 +166,7 @@ async fn accounts_that_were_never_used_again_are_removed() {
     app.register("signed-in").await;
     app.register_holder("verified", "verified@example.org").await;
     let form = [("username", "browser"), ("password", PASSWORD)];
-    let page = crate::app::post_form(app.address, "/register", "", &form).await.expect(303);
+    let page = crate::support::app::post_form(app.address, "/register", "", &form).await.expect(303);
     let jar = page.header("set-cookie").split(';').next().unwrap().to_owned();
     app.advance(Duration::from_mins(10));
     app.post("/api/refresh", json!({"refresh_token": refreshed.refresh})).await.expect(200);

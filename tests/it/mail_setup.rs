@@ -7,9 +7,9 @@ use doorward::clock::Timestamp;
 use doorward::schema::audit_events;
 use doorward_core::domain::MailKind;
 
-use crate::logs;
-use crate::mailer::House;
-use crate::smtp::SmtpCatcher;
+use crate::support::logs;
+use crate::support::mailer::House;
+use crate::support::smtp::SmtpCatcher;
 
 const ALICE: &str = "alice@example.org";
 

@@ -16,12 +16,13 @@ use doorward::schema::{audit_events, logins, outbox, users};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::app::{Answer, PASSWORD, call};
-use crate::database;
-use crate::import::{Outcome, database as sqlite};
-use crate::live::PATIENCE;
-use crate::process::{CHEAP, Process};
-use crate::smtp::{self, SmtpCatcher, now};
+use crate::support::app::{Answer, PASSWORD, call};
+use crate::support::database;
+use crate::support::import::Outcome;
+use crate::support::import::sqlite_file;
+use crate::support::process::{CHEAP, Process};
+use crate::support::smtp::{self, SmtpCatcher};
+use crate::support::time::{PATIENCE, now, pause};
 
 /// An empty database of PostgreSQL's. None in the binary of SQLite: once is enough.
 fn target(dir: &Path) -> Option<String> {
@@ -102,7 +103,7 @@ fn source(dir: &Path) -> PathBuf {
 
 /// So many of what happened.
 fn grow(file: &Path, rows: usize) {
-    sqlite(
+    sqlite_file(
         file,
         &format!(
             "WITH RECURSIVE n(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < {rows})
@@ -186,10 +187,10 @@ async fn a_grown_database_moves_and_everybody_stays_signed_in() {
     let to_eve = |mails: Vec<smtp::Caught>| {
         mails.iter().any(|mail| mail.to == ["eve@example.org"] && mail.text.contains("/reset-password/"))
     };
-    let deadline = smtp::now() + PATIENCE;
+    let deadline = now() + PATIENCE;
     while !to_eve(mail.caught()) {
-        assert!(smtp::now() < deadline, "no link came");
-        smtp::pause().await;
+        assert!(now() < deadline, "no link came");
+        pause().await;
     }
     // A mail that does not leave before the move.
     mail.set_refusing(true);
@@ -233,7 +234,7 @@ async fn a_grown_database_moves_and_everybody_stays_signed_in() {
     let deadline = now() + PATIENCE;
     while !mail.caught().iter().any(|mail| mail.to == ["bob@example.org"]) {
         assert!(now() < deadline, "the mail that waited does not come");
-        smtp::pause().await;
+        pause().await;
     }
     let body = json!({"token": reset, "password": "another fine sentence 77 teapots"});
     server.post("/api/reset-password", body).await.expect(204);
@@ -261,7 +262,7 @@ async fn an_interrupted_run_goes_on_where_it_was() {
     let deadline = now() + PATIENCE;
     while moved(&mut conn) == 0 {
         assert!(now() < deadline);
-        smtp::pause().await;
+        pause().await;
     }
     child.kill().unwrap();
     child.wait().unwrap();
@@ -357,7 +358,7 @@ fn odd_rows_are_moved_as_they_are_or_named() {
          INSERT INTO audit_events (id, at, action)
          SELECT char(65 + n % 26, 97 + n % 25, 45 + n % 50) || n, '2026-11-25 12:00:00', '''\\' FROM n;",
     );
-    sqlite(&file, &good);
+    sqlite_file(&file, &good);
     let target_of = |name: &str| database::url(&dir.path().join(name)).unwrap();
     let target = target_of("good");
     let moved = counts(&migrate(&file, &target));
@@ -391,7 +392,7 @@ fn odd_rows_are_moved_as_they_are_or_named() {
     {
         let odd = dir.path().join(format!("{index}.db"));
         std::fs::copy(&file, &odd).unwrap();
-        sqlite(&odd, &format!("PRAGMA foreign_keys = OFF; {sql}"));
+        sqlite_file(&odd, &format!("PRAGMA foreign_keys = OFF; {sql}"));
         let target = target_of(&index.to_string());
         refused(&migrate(&odd, &target), 1, &["cannot move the row", row, why, "run this again"]);
         let table = row.rsplit(' ').next().unwrap();
@@ -427,12 +428,12 @@ fn what_is_not_a_source_or_not_a_target_is_said_in_one_line() {
     let other = |name: &str, sql: &str| {
         let path = dir.path().join(name);
         std::fs::copy(&file, &path).unwrap();
-        sqlite(&path, sql);
+        sqlite_file(&path, sql);
         path
     };
     std::fs::write(dir.path().join("text.db"), "hello, this is no database at all").unwrap();
     let shop = dir.path().join("shop.db");
-    sqlite(&shop, "CREATE TABLE orders (id INTEGER)");
+    sqlite_file(&shop, "CREATE TABLE orders (id INTEGER)");
     for (path, words) in [
         (dir.path().join("nothing.db"), "No such file"),
         (dir.path().join("text.db"), "file is not a database"),

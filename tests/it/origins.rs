@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use actix_web::http::Method;
 
-use crate::app::{TestApp, spawn_with};
-use crate::doors::Door;
-use crate::logs;
-use crate::raw;
+use crate::support::app::{TestApp, spawn_with};
+use crate::support::transports::Door;
+use crate::support::{logs, raw_http};
 
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 
@@ -37,7 +36,7 @@ async fn check(app: &TestApp, origin: &str, allowed: bool) {
     if !allowed {
         let origin = format!("origin: {origin}");
         let headers = [&HANDSHAKE[..], &[origin.as_str()]].concat();
-        assert_eq!(raw::request(app.address, &websocket, &headers, b"").await.status, 403);
+        assert_eq!(raw_http::request(app.address, &websocket, &headers, b"").await.status, 403);
     }
 }
 
@@ -169,7 +168,7 @@ async fn a_refused_origin_is_logged_once_a_minute_with_the_settings_name() {
     // What a client makes up stays one line.
     let odd = b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nhost: doorward.example\r\nconnection: close\r\n\
         origin: https://odd-one\t\x9b31m\xff.example\r\n\r\n";
-    assert_eq!(raw::exchange(app.address, odd).await.status, 403);
+    assert_eq!(raw_http::exchange(app.address, odd).await.status, 403);
     let odd = logs::lines_with(&["https://odd-one"]);
     assert_eq!(odd.len(), 1, "{odd:?}");
     assert!(odd[0].contains("\\\\t") && odd[0].is_ascii(), "{odd:?}");

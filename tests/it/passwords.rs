@@ -6,8 +6,8 @@ use diesel::prelude::*;
 use doorward::schema::users;
 use serde_json::json;
 
-use crate::app::{PASSWORD, TestApp, spawn_app};
-use crate::services::{self, Needs};
+use crate::support::app::{PASSWORD, TestApp, spawn_app};
+use crate::support::programs::{self, Needs};
 
 fn stored_hash(app: &TestApp, username: &str) -> String {
     app.query(|conn| {
@@ -20,7 +20,7 @@ async fn passlib_verifies_what_is_stored() {
     // Newer ones of bcrypt are there and not what passlib asks for.
     let works =
         "import bcrypt; from passlib.hash import bcrypt_sha256; bcrypt_sha256.using(rounds=4).hash('x' * 80)";
-    let Some(python) = services::python(works, Needs::Pip("passlib 'bcrypt<4.1'")) else { return };
+    let Some(python) = programs::python(works, Needs::Pip("passlib 'bcrypt<4.1'")) else { return };
     let app = spawn_app().await;
     let long = format!("pässwörd mit Umlauten {}", "lang ".repeat(30));
     for (name, password) in [("ann", PASSWORD), ("bob", long.as_str())] {

@@ -10,12 +10,12 @@ use actix_web::rt::task::spawn_blocking;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::app::{PASSWORD, call, spawn_with};
-use crate::database::{self, is_postgres};
-use crate::import::{Outcome, sha256};
-use crate::live::PATIENCE;
-use crate::process::{CHEAP, Process};
-use crate::{raw, smtp};
+use crate::support::app::{PASSWORD, call, spawn_with};
+use crate::support::database::{self, is_postgres};
+use crate::support::import::{Outcome, sha256};
+use crate::support::process::{CHEAP, Process};
+use crate::support::raw_http;
+use crate::support::time::{PATIENCE, now, pause};
 
 fn set(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -145,11 +145,11 @@ async fn a_server_keeps_its_files_private_and_warns_once() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let deadline = smtp::now() + PATIENCE;
+    let deadline = now() + PATIENCE;
     let done = || data.join("mail").is_dir() && (is_postgres() || data.join("doorward.db-wal").exists());
     while !done() {
-        assert!(smtp::now() < deadline, "it does not start");
-        smtp::pause().await;
+        assert!(now() < deadline, "it does not start");
+        pause().await;
     }
     assert_private(&data);
     rustix::process::kill_process(rustix::process::Pid::from_child(&server), rustix::process::Signal::TERM)
@@ -208,7 +208,7 @@ async fn kept_mails_are_shown_under_loopback_names_only() {
     let status = async |target: &str, hosts: &[&str]| {
         let headers: Vec<String> = hosts.iter().map(|host| format!("host: {host}")).collect();
         let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
-        raw::request(process.address, &format!("GET {target}"), &headers, b"").await.status
+        raw_http::request(process.address, &format!("GET {target}"), &headers, b"").await.status
     };
     let own = format!("127.0.0.1:{port}");
     for host in [own.as_str(), "localhost", "LocalHost:8080", "127.1.2.3", "[::1]:80", "[::ffff:127.0.0.1]"] {
@@ -275,7 +275,7 @@ async fn https_is_asked_for_on_every_answer_and_under_https_alone() {
 }
 
 /// The head of the answer to a handshake.
-async fn upgraded(app: &crate::app::TestApp, headers: &[&str]) -> String {
+async fn upgraded(app: &crate::support::app::TestApp, headers: &[&str]) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(app.address).await.unwrap();
     let request = format!("GET /ws HTTP/1.1\r\n{}\r\n\r\n", headers.join("\r\n"));

@@ -8,11 +8,11 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::database::{self, is_postgres};
-use crate::live::PATIENCE;
-use crate::process::Process;
-use crate::services::{self, Needs};
-use crate::tcp::converse;
+use crate::support::commands::converse;
+use crate::support::database::{self, is_postgres};
+use crate::support::process::Process;
+use crate::support::programs::{self, Needs};
+use crate::support::time::PATIENCE;
 
 const README: &str = include_str!("../../README.md");
 
@@ -74,14 +74,14 @@ fn wait_for(lines: &Receiver<String>, words: &str) -> String {
 
 #[actix_web::test]
 async fn the_walk_does_what_it_says() {
-    let Some(curl) = services::command("curl", Needs::Apt("curl")) else { return };
+    let Some(curl) = programs::command("curl", Needs::Apt("curl")) else { return };
     drop(curl);
-    if services::command("bash", Needs::Apt("bash")).is_none() {
+    if programs::command("bash", Needs::Apt("bash")).is_none() {
         return;
     }
-    let wscat = services::command("wscat", Needs::Npm);
+    let wscat = programs::command("wscat", Needs::Npm);
     // It says less to a pipe than to a terminal.
-    let terminal = services::command("script", Needs::Apt("bsdutils"));
+    let terminal = programs::command("script", Needs::Apt("bsdutils"));
     let process = Process::start(&[]).await;
     let dir = process.dir.path().to_owned();
     let here = format!("localhost:{}", process.address.port());
@@ -153,7 +153,7 @@ async fn the_walk_does_what_it_says() {
 
 /// The conversation, as it is shown.
 async fn over_tcp(process: &Process) {
-    let Some(nc) = services::command("nc", Needs::Apt("netcat-openbsd")) else { return };
+    let Some(nc) = programs::command("nc", Needs::Apt("netcat-openbsd")) else { return };
     let typed = |prompt: &str| {
         let line = README.lines().find(|line| line.starts_with(prompt)).unwrap_or_else(|| panic!("{prompt}"));
         line.trim_start_matches(prompt).to_owned() + "\n"
@@ -176,10 +176,10 @@ async fn over_tcp(process: &Process) {
 
 #[actix_web::test]
 async fn operators_commands_do_what_the_readme_shows() {
-    if services::command("bash", Needs::Apt("bash")).is_none() {
+    if programs::command("bash", Needs::Apt("bash")).is_none() {
         return;
     }
-    let process = Process::start(&crate::process::CHEAP).await;
+    let process = Process::start(&crate::support::process::CHEAP).await;
     let block = blocks().into_iter().find(|block| block.starts_with("doorward ")).unwrap();
     // A copy of a file: PostgreSQL has its own.
     let copies = |line: &&str| !is_postgres() || !line.starts_with("doorward backup");
@@ -200,7 +200,7 @@ async fn operators_commands_do_what_the_readme_shows() {
 
 #[actix_web::test]
 async fn kept_mails_are_shown_where_the_readme_says() {
-    let Some(curl) = services::command("curl", Needs::Apt("curl")) else { return };
+    let Some(curl) = programs::command("curl", Needs::Apt("curl")) else { return };
     drop(curl);
     let line = "curl -s localhost:8080/dev/mail";
     assert!(README.contains(line));

@@ -6,13 +6,14 @@ use actix_web::http::Method;
 use doorward_core::domain::UserId;
 use serde_json::{Value, json};
 
-use crate::app::{PASSWORD, TestApp, spawn_app, spawn_on};
-use crate::database::{self, is_postgres};
-use crate::doors::{Door, at_every_door};
-use crate::live::{Live, PATIENCE};
-use crate::postgres;
-use crate::services::{self, Needs};
-use crate::smtp::SmtpCatcher;
+use crate::support::app::{PASSWORD, TestApp, spawn_app, spawn_on};
+use crate::support::database::{self, is_postgres};
+use crate::support::postgres;
+use crate::support::programs::{self, Needs};
+use crate::support::smtp::SmtpCatcher;
+use crate::support::time::PATIENCE;
+use crate::support::transports::{Door, at_every_door};
+use crate::support::websocket::Live;
 
 const NEW_PASSWORD: &str = "a new and quite different sentence 7";
 
@@ -150,7 +151,7 @@ async fn a_row_that_another_process_changed_closes_its_sockets() {
         None => ("sqlite3", "sqlite3", vec!["-cmd".into(), ".timeout 5000".into(), data.join("doorward.db")]),
     };
     let found =
-        if is_postgres() { postgres::client(name) } else { services::command(name, Needs::Apt(package)) };
+        if is_postgres() { postgres::client(name) } else { programs::command(name, Needs::Apt(package)) };
     let Some(program) = found else { return };
     let by_hand = |statement: String| {
         let run = Command::new(&program).args(&arguments).arg(statement).output().unwrap();

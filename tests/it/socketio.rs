@@ -7,11 +7,10 @@ use actix_web::http::Method;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::app::{Answer, TestApp, spawn_app, spawn_with};
-use crate::doors::Door;
-use crate::logs;
-use crate::packets::{Frames, open_polling, poll, post};
-use crate::raw;
+use crate::support::app::{Answer, TestApp, spawn_app, spawn_with};
+use crate::support::socketio::{Frames, open_polling, poll, post};
+use crate::support::transports::Door;
+use crate::support::{logs, raw_http};
 
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
@@ -105,12 +104,12 @@ async fn what_is_no_request_of_the_protocol_is_refused_with_its_code() {
         ("POST", &websocket, 400, 3),
     ] {
         let first = format!("{method} {path}");
-        let answer = raw::request(app.address, &first, &["host: x", "content-length: 0"], b"").await;
+        let answer = raw_http::request(app.address, &first, &["host: x", "content-length: 0"], b"").await;
         let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
         assert_eq!((answer.status, &body["code"]), (status, &json!(code)), "{first}: {answer:?}");
     }
     // No handshake of a WebSocket, though the query says that it is one.
-    let answer = raw::request(app.address, &format!("GET {WEBSOCKET}"), &["host: x"], b"").await;
+    let answer = raw_http::request(app.address, &format!("GET {WEBSOCKET}"), &["host: x"], b"").await;
     assert_eq!(answer.status, 426);
     let off = spawn_with(&[("socketio.path", "off")]).await;
     assert_eq!(poll(off.address, POLLING).await.status, 404);
@@ -258,7 +257,7 @@ async fn an_answer_that_is_not_read_is_waited_for() {
     let path = signed_in(&app, &ann.access).await;
     let secrets = vec!["42[\"get_secret\"]"; 3500].join("\u{1e}");
     posted(&app, &path, &secrets).await;
-    let unread = raw::deaf(app.address, &format!("GET {path}")).await;
+    let unread = raw_http::deaf(app.address, &format!("GET {path}")).await;
     // The next poll is one too many, whichever of the two came first: as many answers as a client does not read would
     // be kept otherwise.
     loop {

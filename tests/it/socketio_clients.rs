@@ -1,14 +1,14 @@
 //! The Socket.IO door as its own world knows it: `socket.io-client`, python-socketio, and the page of an older application.
 //! Scenarios are files of `tests/node/socketio` and `tests/python`.
 
-use crate::services::{self, Needs};
-use crate::stage::{self, Stage};
+use crate::support::programs::{self, Needs};
+use crate::support::scenario::{self, Stage};
 
 /// The clock stands still, or jumps by minutes: neither is silence. The libraries measure real time.
 const PATIENT: [(&str, &str); 2] = [("sockets.heartbeat", "10m"), ("socketio.ping_timeout", "10m")];
 
 async fn node(scenario: &str, transport: &str) {
-    let script = stage::node(&format!("socketio/{scenario}.mjs"), "socket.io-client");
+    let script = scenario::node(&format!("socketio/{scenario}.mjs"), "socket.io-client");
     let Some(mut script) = script else { return };
     script.arg(transport);
     Stage::open(&PATIENT).await.play(script).await;
@@ -18,7 +18,7 @@ async fn python(scenario: &str, transport: &str) {
     let works = "import importlib.metadata, socketio, requests, websocket; \
                  assert importlib.metadata.version('python-socketio').startswith('5.')";
     let needs = Needs::Pip("'python-socketio[client]==5.18.1'");
-    let script = stage::python(&format!("{scenario}.py"), works, needs);
+    let script = scenario::python(&format!("{scenario}.py"), works, needs);
     let Some(mut script) = script else { return };
     script.arg(transport);
     // Its threads may miss each other when a connection ends, and find out after one heartbeat.
@@ -73,9 +73,9 @@ by_every_transport!(polling, websocket, upgrade);
 
 #[actix_web::test]
 async fn the_page_of_an_older_application_works_from_its_own_origin() {
-    let Some(chromium) = services::command("chromium", Needs::Apt("chromium")) else { return };
-    let Some(mut script) = stage::node("socketio/page.mjs", "playwright-core") else { return };
-    if !services::node_module("socket.io-client") {
+    let Some(chromium) = programs::command("chromium", Needs::Apt("chromium")) else { return };
+    let Some(mut script) = scenario::node("socketio/page.mjs", "playwright-core") else { return };
+    if !programs::node_module("socket.io-client") {
         return;
     }
     script.env("CHROMIUM", chromium);

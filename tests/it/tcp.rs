@@ -1,19 +1,19 @@
 //! The TCP door: what is said at its prompts, and the login that lasts as long as its connection.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use actix_web::http::Method;
 use doorward::models::users;
 use serde_json::{Value, json};
 
-use crate::app::{PASSWORD, TestApp, spawn_app, spawn_with};
-use crate::doors::Door;
-use crate::line::Line;
-use crate::live::PATIENCE;
-use crate::process::{CHEAP, Process};
-use crate::services::{self, Needs};
+use crate::support::app::{PASSWORD, TestApp, spawn_app, spawn_with};
+use crate::support::commands::converse;
+use crate::support::process::{CHEAP, Process};
+use crate::support::programs::{self, Needs};
+use crate::support::tcp::Line;
+use crate::support::time::PATIENCE;
+use crate::support::transports::Door;
 
 /// Somebody who is in by password; the welcome was read.
 async fn signed_in(app: &TestApp, username: &str) -> (Line, Value) {
@@ -395,7 +395,7 @@ print(client.recv(1024).decode())
 
 #[actix_web::test]
 async fn the_older_systems_client_comes_in_unchanged() {
-    let Some(python) = services::command("python3", Needs::Apt("python3")) else { return };
+    let Some(python) = programs::command("python3", Needs::Apt("python3")) else { return };
     let app = spawn_app().await;
     app.register("ann").await;
     for (password, outcome) in [(PASSWORD, "Login successful!"), ("wrong", "Login failed")] {
@@ -407,37 +407,9 @@ async fn the_older_systems_client_comes_in_unchanged() {
     }
 }
 
-/// Types into a client's standard input, piece by piece as the prompts come, and answers all that it printed.
-pub async fn converse(command: &mut Command, answers: &[(&str, &str)]) -> String {
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-    let answers: Vec<(String, String)> =
-        answers.iter().map(|(prompt, answer)| ((*prompt).to_owned(), (*answer).to_owned())).collect();
-    let talk = actix_web::rt::task::spawn_blocking(move || {
-        let mut said = String::new();
-        for (prompt, answer) in answers {
-            while !said.ends_with(&prompt) {
-                let mut byte = [0];
-                std::io::Read::read_exact(&mut output, &mut byte)
-                    .unwrap_or_else(|_| panic!("no {prompt}: {said}"));
-                said.push(char::from(byte[0]));
-            }
-            input.write_all(answer.as_bytes()).unwrap();
-        }
-        drop(input);
-        std::io::Read::read_to_string(&mut output, &mut said).unwrap();
-        said
-    });
-    let said = tokio::time::timeout(PATIENCE, talk).await;
-    let _ = child.kill();
-    let _ = child.wait();
-    said.expect("it hangs").unwrap()
-}
-
 #[actix_web::test]
 async fn nc_is_a_client() {
-    let Some(nc) = services::command("nc", Needs::Apt("netcat-openbsd")) else { return };
+    let Some(nc) = programs::command("nc", Needs::Apt("netcat-openbsd")) else { return };
     let process = Process::start(&CHEAP).await;
     process.post("/api/register", json!({"username": "ann", "password": PASSWORD})).await.expect(201);
     let port = process.tcp.port().to_string();

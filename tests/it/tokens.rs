@@ -7,11 +7,12 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use diesel::prelude::*;
 use doorward::auth::keys::SigningKey;
 use doorward::schema::signing_keys;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation, jwk::JwkSet};
+use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation};
 use serde_json::{Value, json};
 
-use crate::app::{Person, TestApp, claims, spawn_app};
-use crate::doors::Door;
+use crate::support::app::{Person, TestApp, claims, spawn_app};
+use crate::support::transports::Door;
 
 /// Whoever stole the signing key, and one of their own beside it.
 struct Forger {

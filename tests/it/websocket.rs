@@ -9,10 +9,10 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use crate::app::{spawn_app, spawn_with};
-use crate::doors::Door;
-use crate::live::PATIENCE;
-use crate::raw;
+use crate::support::app::{spawn_app, spawn_with};
+use crate::support::raw_http;
+use crate::support::time::PATIENCE;
+use crate::support::transports::Door;
 
 #[actix_web::test]
 async fn the_scheme_of_the_header_is_read_in_any_case() {
@@ -150,7 +150,7 @@ async fn whoever_has_a_token_does_not_wait_and_a_full_house_says_so() {
 async fn half_a_gibibyte_is_refused_when_it_is_announced() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
-    let mut socket = raw::handshake(app.address, &ann.access).await;
+    let mut socket = raw_http::handshake(app.address, &ann.access).await;
     let mut header = vec![0x82, 0xff];
     header.extend_from_slice(&(512_u64 << 20).to_be_bytes());
     header.extend_from_slice(&[1, 2, 3, 4]);
@@ -178,7 +178,7 @@ async fn a_bad_handshake_is_a_clear_answer() {
         (&[upgrade[0], upgrade[1], "sec-websocket-version: 13"], 400),
         (&[upgrade[0], upgrade[1], "sec-websocket-version: 13", "sec-websocket-key: short"], 400),
     ] {
-        let answer = raw::request(app.address, "GET /ws", &[more, &["host: x"]].concat(), b"").await;
+        let answer = raw_http::request(app.address, "GET /ws", &[more, &["host: x"]].concat(), b"").await;
         assert_eq!(answer.status, status, "{more:?} {}", answer.body);
         assert_eq!(answer.header("content-type"), Some("application/problem+json"));
     }

@@ -10,15 +10,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use crate::app::{PASSWORD, TestApp, spawn_app, spawn_with};
-use crate::doors::Door;
-use crate::line::Line;
-use crate::live::{Live, PATIENCE};
-use crate::packets::{Frames, open_polling};
-use crate::services::{self, Needs};
-use crate::stage::{self, Stage};
-use crate::tls::{self, Identity};
-use crate::{logs, raw};
+use crate::support::app::{PASSWORD, TestApp, spawn_app, spawn_with};
+use crate::support::programs::{self, Needs};
+use crate::support::scenario::{self, Stage};
+use crate::support::socketio::{Frames, open_polling};
+use crate::support::tcp::Line;
+use crate::support::time::PATIENCE;
+use crate::support::tls;
+use crate::support::tls::Identity;
+use crate::support::transports::Door;
+use crate::support::websocket::Live;
+use crate::support::{logs, raw_http};
 
 const KEY: &str = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==";
 const VERSION: &str = "sec-websocket-version: 13";
@@ -37,7 +39,7 @@ fn logged(mistake: &str, client: &str) -> usize {
 }
 
 /// A request with exactly these headers.
-async fn ask(address: SocketAddr, first: &str, headers: &[&str]) -> raw::Raw {
+async fn ask(address: SocketAddr, first: &str, headers: &[&str]) -> raw_http::Raw {
     let mut request = format!("{first}\r\nhost: doorward.example\r\n");
     for header in headers {
         request.push_str(header);
@@ -63,10 +65,14 @@ async fn ask(address: SocketAddr, first: &str, headers: &[&str]) -> raw::Raw {
     let text = timeout(PATIENCE, whole).await.expect("it answers");
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    raw::Raw { status, headers: head.lines().skip(1).map(str::to_owned).collect(), body: body.to_owned() }
+    raw_http::Raw {
+        status,
+        headers: head.lines().skip(1).map(str::to_owned).collect(),
+        body: body.to_owned(),
+    }
 }
 
-fn problem(answer: &raw::Raw) -> Value {
+fn problem(answer: &raw_http::Raw) -> Value {
     serde_json::from_str(&answer.body).unwrap_or_else(|_| panic!("no problem document: {answer:?}"))
 }
 
@@ -166,7 +172,10 @@ async fn only_version_13_is_spoken() {
         "GET /ws HTTP/1.1\r\nhost: x\r\nconnection: close, upgrade\r\n{KEY}\r\n{VERSION}\r\n{UPGRADE}\r\n{bearer}\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await.unwrap();
-    stream.write_all(&crate::live::frame(r#"{"type":"ping","id":"to and fro"}"#)).await.unwrap();
+    stream
+        .write_all(&crate::support::websocket::frame(r#"{"type":"ping","id":"to and fro"}"#))
+        .await
+        .unwrap();
     let mut got = Vec::new();
     let answered = async {
         while !String::from_utf8_lossy(&got).contains(r#"{"type":"pong","id":"to and fro"}"#) {
@@ -178,7 +187,7 @@ async fn only_version_13_is_spoken() {
 
 /// Opens a WebSocket at this path; an error is the status.
 async fn open(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> Result<Live, u16> {
-    crate::live::open_path(app.address, path, headers).await
+    crate::support::websocket::open_path(app.address, path, headers).await
 }
 
 #[actix_web::test]
@@ -599,7 +608,7 @@ async fn a_token_at_the_prompt_is_told_its_word() {
 
 /// A socket that is in; its `welcome` was read.
 async fn raw_live(app: &TestApp, token: &str) -> TcpStream {
-    let mut socket = raw::handshake(app.address, token).await;
+    let mut socket = raw_http::handshake(app.address, token).await;
     let mut got = Vec::new();
     let welcomed = async {
         while !String::from_utf8_lossy(&got).contains("heartbeat_s\":25}") {
@@ -693,12 +702,12 @@ async fn a_socket_of_socket_io_ends_after_a_broken_frame_as_well() {
         );
         socket.write_all(request.as_bytes()).await.unwrap();
         if path.contains("sid=") {
-            socket.write_all(&crate::live::frame("2probe")).await.unwrap();
+            socket.write_all(&crate::support::websocket::frame("2probe")).await.unwrap();
             let mut got = Vec::new();
             while !String::from_utf8_lossy(&got).contains("3probe") {
                 assert_ne!(socket.read_buf(&mut got).await.unwrap(), 0);
             }
-            socket.write_all(&crate::live::frame("5")).await.unwrap();
+            socket.write_all(&crate::support::websocket::frame("5")).await.unwrap();
             let connect = format!(r#"40{{"token":"{}"}}"#, ann.access);
             socket.write_all(&long_frame(&connect)).await.unwrap();
         }
@@ -718,8 +727,8 @@ fn long_frame(text: &str) -> Vec<u8> {
 
 #[actix_web::test]
 async fn a_browser_sees_why() {
-    let Some(chromium) = services::command("chromium", Needs::Apt("chromium")) else { return };
-    let Some(mut script) = stage::node("browser/sockets.mjs", "playwright-core") else { return };
+    let Some(chromium) = programs::command("chromium", Needs::Apt("chromium")) else { return };
+    let Some(mut script) = scenario::node("browser/sockets.mjs", "playwright-core") else { return };
     let mut stage = Stage::open(&[]).await;
     script.env("CHROMIUM", chromium).env("DOORWARD_URL", "http://doorward.example");
     stage.play(script).await;
@@ -727,8 +736,8 @@ async fn a_browser_sees_why() {
 
 #[actix_web::test]
 async fn other_clients_see_why() {
-    let Some(script) = stage::node("sockets.mjs", "socket.io-client") else { return };
-    if !services::node_module("ws") {
+    let Some(script) = scenario::node("sockets.mjs", "socket.io-client") else { return };
+    if !programs::node_module("ws") {
         return;
     }
     Stage::open(&[]).await.play(script).await;

@@ -1,0 +1,251 @@
+//! The outbox and the mailer, through a real SMTP conversation.
+
+use std::time::Duration;
+
+use diesel::prelude::*;
+use doorward::db;
+use doorward::models::one_time_tokens::{self, Purpose};
+use doorward::models::outbox;
+use doorward::schema::audit_events;
+use doorward_core::domain::MailKind;
+use doorward_core::domain::UserId;
+
+use crate::support::logs;
+use crate::support::mailer::{House, mail};
+use crate::support::smtp::SmtpCatcher;
+use crate::support::time::pause;
+
+const ALICE: &str = "alice@example.org";
+
+#[actix::test]
+async fn a_link_is_minted_when_its_mail_leaves_and_works_once() {
+    let catcher = SmtpCatcher::start();
+    let house = House::open(&catcher.url());
+    let alice = house.user("alice", ALICE).await;
+    house.enqueue(MailKind::ResetPassword, alice, ALICE).await;
+
+    let mail = catcher.wait_for(1).await.remove(0);
+    assert_eq!((mail.from.as_str(), mail.to.as_slice()), ("no-reply@localhost", &[ALICE.to_owned()][..]));
+    assert_eq!(mail.subject, "Reset the password of alice");
+    let token = mail.token("reset-password");
+    assert_eq!(token.len(), 43, "256 bits in base64url");
+    assert!(mail.links()[0].starts_with("https://id.example/reset-password/"));
+    assert!(mail.html.contains(&token));
+    for header in ["Auto-Submitted: auto-generated", "@id.example>", "multipart/alternative"] {
+        assert!(mail.raw.contains(header), "{header} in {}", mail.raw);
+    }
+    let date = house.clock.now().format("%a, %d %b %Y %H:%M:%S +0000").to_string();
+    assert!(mail.raw.contains(&format!("Date: {date}")), "{date} in {}", mail.raw);
+    house.until("sent", |rows| rows[0].2.is_some()).await;
+
+    let hash = doorward::auth::secret::hash_token(&token);
+    let now = house.clock.now();
+    let redeemed = house
+        .run(move |conn| {
+            let verify = one_time_tokens::redeem(conn, &hash, Purpose::VerifyEmail, now)?;
+            let late = one_time_tokens::redeem(
+                conn,
+                &hash,
+                Purpose::ResetPassword,
+                now + chrono::TimeDelta::minutes(60),
+            )?;
+            let first = one_time_tokens::redeem(conn, &hash, Purpose::ResetPassword, now)?;
+            let second = one_time_tokens::redeem(conn, &hash, Purpose::ResetPassword, now)?;
+            Ok((verify, late, first, second))
+        })
+        .await;
+    assert_eq!(redeemed, (false, false, true, false));
+}
+
+#[actix::test]
+async fn every_kind_leaves_and_notices_hold_no_token() {
+    let catcher = SmtpCatcher::start();
+    let house = House::open(&catcher.url());
+    let alice = house.user("alice", ALICE).await;
+    let kinds =
+        [MailKind::VerifyEmail, MailKind::ResetPassword, MailKind::PasswordChanged, MailKind::EmailChanged];
+    for kind in kinds {
+        house.enqueue(kind, alice, ALICE).await;
+    }
+    let mails = catcher.wait_for(4).await;
+    let with = |page: &str| mails.iter().filter(|mail| mail.text.contains(page)).count();
+    assert_eq!((with("/verify-email/"), with("/reset-password/")), (1, 1));
+    house.until("sent", |rows| rows.iter().all(|(attempts, _, sent)| *attempts == 1 && sent.is_some())).await;
+}
+
+#[actix::test]
+async fn a_refused_mail_is_tried_again_later_and_later() {
+    let catcher = SmtpCatcher::start();
+    catcher.set_refusing(true);
+    let house = House::open(&catcher.url());
+    let alice = house.user("alice", ALICE).await;
+    house.enqueue(MailKind::VerifyEmail, alice, ALICE).await;
+    for (attempt, wait) in [(1, 5), (2, 10), (3, 20), (4, 40)] {
+        house.until_put_back(attempt, Duration::from_secs(wait)).await;
+        // Not a moment too early.
+        house.time.advance(Duration::from_secs(wait - 1));
+        house.mail.wake();
+        for _ in 0..10 {
+            pause().await;
+        }
+        assert_eq!(house.rows().await[0].0, attempt);
+        if attempt == 4 {
+            catcher.set_refusing(false);
+        }
+        house.time.advance(Duration::from_secs(1));
+    }
+    let mails = catcher.wait_for(1).await;
+    assert_eq!(mails[0].subject, "Confirm your email address at id.example");
+    house.until("sent", |rows| rows[0].0 == 5 && rows[0].2.is_some()).await;
+}
+
+#[actix::test]
+async fn mail_leaves_when_the_server_is_back() {
+    let catcher = SmtpCatcher::start();
+    let (address, url) = (catcher.address(), catcher.url());
+    drop(catcher);
+    let house = House::open(&url);
+    let alice = house.user("alice", ALICE).await;
+    house.enqueue(MailKind::ResetPassword, alice, ALICE).await;
+    house.until_put_back(1, Duration::from_secs(5)).await;
+    let catcher = SmtpCatcher::start_at(address);
+    house.time.advance(Duration::from_secs(5));
+    catcher.wait_for(1).await;
+    house.until("sent", |rows| rows[0].2.is_some()).await;
+}
+
+#[actix::test]
+async fn a_server_that_says_never_is_believed_the_third_time() {
+    let catcher = SmtpCatcher::start();
+    catcher.refuse_with(550);
+    let house = House::open(&catcher.url());
+    let alice = house.user("alice", ALICE).await;
+    house.enqueue(MailKind::VerifyEmail, alice, ALICE).await;
+    for (attempt, wait) in [(1, 5), (2, 10)] {
+        house.until_put_back(attempt, Duration::from_secs(wait)).await;
+        house.time.advance(Duration::from_secs(wait));
+    }
+    house.until("given up", <[_]>::is_empty).await;
+    assert_eq!(catcher.attempts(), 3);
+    let events: Vec<(String, Option<String>, Option<String>)> = house
+        .run(|conn| {
+            let columns = (audit_events::action, audit_events::subject, audit_events::detail);
+            audit_events::table.select(columns).load(conn)
+        })
+        .await;
+    let expected = ("mail_given_up".to_owned(), Some(alice.to_string()), Some("verify_email".to_owned()));
+    assert_eq!(events, [expected]);
+}
+
+#[actix::test]
+async fn after_a_day_a_mail_is_given_up() {
+    let catcher = SmtpCatcher::start();
+    catcher.set_refusing(true);
+    let house = House::open(&catcher.url());
+    let alice = house.user("alice", ALICE).await;
+    house.enqueue(MailKind::VerifyEmail, alice, ALICE).await;
+    house.until_put_back(1, Duration::from_secs(5)).await;
+    house.time.advance(Duration::from_hours(24));
+    house.until("given up", <[_]>::is_empty).await;
+    assert_eq!(catcher.attempts(), 2);
+}
+
+#[actix::test]
+async fn a_slow_conversation_does_not_hold_the_others_up() {
+    let catcher = SmtpCatcher::start();
+    catcher.set_stalled(true);
+    let house = House::open(&catcher.url());
+    let alice = house.user("alice", ALICE).await;
+    for _ in 0..6 {
+        house.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
+    }
+    // Four at a time, no fifth.
+    catcher.wait_for_attempts(4).await;
+    for _ in 0..20 {
+        pause().await;
+    }
+    assert_eq!(catcher.attempts(), 4);
+    catcher.set_stalled(false);
+    catcher.wait_for(6).await;
+    house.mail.finish().await;
+    assert!(house.rows().await.iter().all(|(_, _, sent)| sent.is_some()), "finish waits for the last one");
+    assert_eq!(catcher.caught().len(), 6);
+}
+
+#[actix::test]
+async fn a_dead_owners_mail_is_sent_when_its_lease_ends() {
+    let catcher = SmtpCatcher::start();
+    let house = House::open(&catcher.url());
+    let alice = house.user("alice", ALICE).await;
+    let (id, now) = (house.clock.new_id(), house.clock.now());
+    let claims = house
+        .run(move |conn| {
+            // In one transaction, or the mailer's own first look may be faster.
+            db::write(conn, |conn| {
+                outbox::enqueue(conn, id, mail(MailKind::PasswordChanged, alice, ALICE), now)?;
+                let mail = outbox::first(conn)?.expect("it waits");
+                let lease = now + chrono::TimeDelta::minutes(2);
+                Ok((outbox::claim(conn, &mail, now, lease)?, outbox::claim(conn, &mail, now, lease)?))
+            })
+        })
+        .await;
+    assert_eq!(claims, (true, false), "of two that read the same row one gets it");
+    house.mail.wake();
+    for _ in 0..10 {
+        pause().await;
+    }
+    assert_eq!(catcher.attempts(), 0);
+    house.time.advance(Duration::from_mins(2));
+    catcher.wait_for(1).await;
+}
+
+#[actix::test]
+async fn mails_for_accounts_and_addresses_that_are_gone_are_dropped() {
+    let catcher = SmtpCatcher::start();
+    let house = House::open(&catcher.url());
+    let alice = house.user("alice", ALICE).await;
+    house.enqueue(MailKind::ResetPassword, alice, "old@example.org").await;
+    house.enqueue(MailKind::PasswordChanged, UserId(house.clock.new_id()), ALICE).await;
+    house.until("dropped", <[_]>::is_empty).await;
+    // Whoever had the address before must hear of the change.
+    house.enqueue(MailKind::EmailChanged, alice, "old@example.org").await;
+    assert_eq!(catcher.wait_for(1).await[0].to, ["old@example.org"]);
+    assert_eq!(catcher.attempts(), 1);
+}
+
+#[actix::test]
+async fn no_log_holds_an_address_or_a_link() {
+    const ADDRESS: &str = "quiet@example.org";
+    logs::capture();
+    let catcher = SmtpCatcher::start();
+    // Its refusal repeats the recipient, and a link.
+    catcher.set_refusing(true);
+    let house = House::open(&catcher.url());
+    let quiet = house.user("quiet", ADDRESS).await;
+    house.enqueue(MailKind::ResetPassword, quiet, ADDRESS).await;
+    house.until_put_back(1, Duration::from_secs(5)).await;
+    catcher.set_refusing(false);
+    house.time.advance(Duration::from_secs(5));
+    let token = catcher.wait_for(1).await[0].token("reset-password");
+    house.mail.finish().await;
+
+    let user = quiet.to_string();
+    assert_eq!(logs::lines_with(&["mail not sent", "451", "not now", &user]).len(), 1, "{}", logs::text());
+    assert_eq!(logs::lines_with(&["mail sent", &user]).len(), 1, "{}", logs::text());
+    for secret in [ADDRESS, &token, "catcher.test/why"] {
+        assert_eq!(logs::lines_with(&[secret]), [""; 0], "{secret}");
+    }
+}
+
+#[actix::test]
+async fn preview_keeps_mails_in_files() {
+    let house = House::open("preview");
+    let alice = house.user("alice", ALICE).await;
+    house.enqueue(MailKind::VerifyEmail, alice, ALICE).await;
+    house.until("kept", |rows| rows[0].2.is_some()).await;
+    let preview = doorward::mail::preview::Preview::at(house.dir.path().join("mail"));
+    let mails = preview.list().unwrap();
+    assert_eq!((mails.len(), mails[0].to.as_deref()), (1, Some(ALICE)));
+    assert!(mails[0].id.contains("-verify_email-"), "{}", mails[0].id);
+    assert!(mails[0].links[0].starts_with("https://id.example/verify-email/"), "{:?}", mails[0].links);
+}

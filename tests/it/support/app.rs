@@ -1,0 +1,373 @@
+//! Starts the real application on a port of its own, with its own database, a clock that stands still and a
+//! mail server that catches everything.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::header::HeaderMap;
+use actix_web::http::{Method, StatusCode};
+use actix_web::rt;
+use diesel::prelude::*;
+use doorward::accounts::Accounts;
+use doorward::actors::{Live, Sessions};
+use doorward::app::{Additions, Application, Deadlines};
+use doorward::clock::{Clock, ManualClock};
+use doorward::config::Config;
+use doorward::db::{Conn, DatabaseUrl};
+use doorward::directory::Revocations;
+use doorward::routes::health::Readiness;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use crate::support::database;
+use crate::support::import::data_dir;
+use crate::support::smtp::SmtpCatcher;
+use crate::support::time::pause;
+
+/// A password that zxcvbn likes.
+pub const PASSWORD: &str = "correct horse battery staple 9";
+
+/// The whole suite comes from one address. Tests of the limits set them.
+pub const NO_LIMITS: [(&str, &str); 9] = [
+    ("limits.sign_in", "off"),
+    ("limits.register", "off"),
+    ("limits.forgot_password", "off"),
+    ("limits.links", "off"),
+    ("limits.refresh", "off"),
+    ("limits.password_strength", "off"),
+    ("limits.handshakes", "off"),
+    ("limits.polls", "off"),
+    ("limits.bad_tokens", "off"),
+];
+
+pub struct TestApp {
+    pub address: SocketAddr,
+    /// The TCP door.
+    pub tcp: SocketAddr,
+    pub clock: ManualClock,
+    pub mail: SmtpCatcher,
+    pub data: TempDir,
+    pub database: DatabaseUrl,
+    pub accounts: Accounts,
+    pub sessions: Sessions,
+    pub revocations: Arc<Revocations>,
+    pub readiness: Readiness,
+    stop: Option<oneshot::Sender<()>>,
+    running: Option<rt::task::JoinHandle<std::io::Result<()>>>,
+}
+
+/// What the server answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+    pub body: Value,
+}
+
+impl Answer {
+    /// The stable code of a problem.
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        self
+    }
+
+    pub fn str(&self, field: &str) -> String {
+        self.body[field].as_str().unwrap_or_else(|| panic!("no {field} in {}", self.text)).to_owned()
+    }
+}
+
+/// Somebody who registered.
+#[derive(Debug, Clone)]
+pub struct Person {
+    pub id: String,
+    pub access: String,
+    pub refresh: String,
+    pub login: String,
+}
+
+pub async fn spawn_app() -> TestApp {
+    spawn_with(&[]).await
+}
+
+pub async fn spawn_with(settings: &[(&str, &str)]) -> TestApp {
+    let data = tempfile::tempdir().unwrap();
+    let mail = SmtpCatcher::start();
+    spawn_on(settings, data, mail, ManualClock::default()).await
+}
+
+/// With what an application adds to it.
+pub async fn spawn_embedded(settings: &[(&str, &str)], additions: Additions) -> TestApp {
+    let data = tempfile::tempdir().unwrap();
+    spawn(settings, data, SmtpCatcher::start(), ManualClock::default(), additions, Deadlines::default()).await
+}
+
+/// With other deadlines of connections.
+pub async fn spawn_hurried(settings: &[(&str, &str)], deadlines: Deadlines) -> TestApp {
+    let data = tempfile::tempdir().unwrap();
+    let (mail, clock) = (SmtpCatcher::start(), ManualClock::default());
+    spawn(settings, data, mail, clock, Additions::default(), deadlines).await
+}
+
+/// On a database that may be there already.
+pub async fn spawn_on(
+    settings: &[(&str, &str)],
+    data: TempDir,
+    mail: SmtpCatcher,
+    clock: ManualClock,
+) -> TestApp {
+    spawn(settings, data, mail, clock, Additions::default(), Deadlines::default()).await
+}
+
+async fn spawn(
+    settings: &[(&str, &str)],
+    data: TempDir,
+    mail: SmtpCatcher,
+    clock: ManualClock,
+    additions: Additions,
+    deadlines: Deadlines,
+) -> TestApp {
+    let dir = data.path().join("data").display().to_string();
+    let mail_url = mail.url();
+    let mut pairs = vec![
+        ("http.listen", "127.0.0.1:0"),
+        ("tcp.listen", "127.0.0.1:0"),
+        ("http.workers", "2"),
+        ("data_dir", dir.as_str()),
+        ("public_url", "http://doorward.example"),
+        ("mail.url", mail_url.as_str()),
+        // Hashing for real, but not for long.
+        ("password.insecure_cost", "true"),
+        ("password.cost", "4"),
+        // Tests of limits set their own.
+        ("limits.mail_recipient", "off"),
+        ("limits.mail_account", "off"),
+        ("limits.mail_client", "off"),
+        // All clients of a test have one address.
+        ("sockets.max_per_address", "100000"),
+        ("connections.max_per_address", "100000"),
+    ];
+    pairs.extend(NO_LIMITS);
+    let url = database::url(Path::new(&dir));
+    if let Some(url) = &url {
+        pairs.push(("database.url", url));
+    }
+    pairs.extend_from_slice(settings);
+    let config = Config::from_pairs(pairs).unwrap();
+    let database = config.database.url.clone();
+    let app = Application::build_with(config, Clock::Manual(clock.clone()), additions).await.unwrap();
+    let app = app.deadlines(deadlines);
+    let (address, accounts) = (app.address(), app.accounts().clone());
+    let tcp = app.tcp_address().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let Live { sessions, revocations, .. } = app.live().clone();
+    let readiness = app.readiness().clone();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = rt::spawn(app.run_until_stopped(async move {
+        let _ = stopped.await;
+    }));
+    TestApp {
+        address,
+        tcp,
+        clock,
+        mail,
+        data,
+        database,
+        accounts,
+        sessions,
+        revocations,
+        readiness,
+        stop: Some(stop),
+        running: Some(running),
+    }
+}
+
+impl TestApp {
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Asks the database as another process would.
+    pub fn query<T>(&self, query: impl FnOnce(&mut Conn) -> QueryResult<T>) -> T {
+        query(&mut self.database.connect().unwrap()).unwrap()
+    }
+
+    pub fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// Lets time pass, faster than it does, until this is done.
+    pub async fn passing<F: Future>(&self, wait: F) -> F::Output {
+        let mut wait = std::pin::pin!(wait);
+        loop {
+            match tokio::time::timeout(Duration::from_millis(10), &mut wait).await {
+                Ok(done) => return done,
+                Err(_) => self.advance(Duration::from_millis(50)),
+            }
+        }
+    }
+
+    /// Any request, with headers.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Value>,
+    ) -> Answer {
+        call(self.address, method, path, headers, body).await
+    }
+
+    pub async fn get(&self, path: &str, token: &str) -> Answer {
+        let bearer = format!("Bearer {token}");
+        let headers: &[(&str, &str)] =
+            if token.is_empty() { &[] } else { &[("authorization", bearer.as_str())] };
+        self.call(Method::GET, path, headers, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::POST, path, &[], Some(body)).await
+    }
+
+    /// With a token; a body of `null` is none.
+    pub async fn send(&self, method: Method, path: &str, token: &str, body: Value) -> Answer {
+        let bearer = format!("Bearer {token}");
+        let body = Some(body).filter(|body| !body.is_null());
+        self.call(method, path, &[("authorization", bearer.as_str())], body).await
+    }
+
+    pub async fn register(&self, username: &str) -> Person {
+        let body = json!({"username": username, "password": PASSWORD});
+        person(&self.post("/api/register", body).await.expect(201))
+    }
+
+    pub async fn register_with_email(&self, username: &str, email: &str) -> Person {
+        let body = json!({"username": username, "password": PASSWORD, "email": email});
+        person(&self.post("/api/register", body).await.expect(201))
+    }
+
+    /// With an address that was verified.
+    pub async fn register_holder(&self, username: &str, email: &str) -> Person {
+        let before = self.mail.caught().len();
+        let person = self.register_with_email(username, email).await;
+        let mail = loop {
+            let mails = self.mail.wait_for(before + 1).await.split_off(before);
+            if let Some(mail) = mails.into_iter().find(|mail| mail.to == [email]) {
+                break mail;
+            }
+            pause().await;
+        };
+        let link = json!({"token": mail.token("verify-email")});
+        self.post("/api/verify-email", link).await.expect(204);
+        person
+    }
+
+    /// Another device of the same person.
+    pub async fn login(&self, username: &str) -> Person {
+        let body = json!({"login": username, "password": PASSWORD});
+        person(&self.post("/api/login", body).await.expect(200))
+    }
+
+    /// Stops as SIGTERM does and waits for the end.
+    pub async fn stop(&mut self) {
+        drop(self.stop.take());
+        if let Some(running) = self.running.take() {
+            running.await.unwrap().unwrap();
+        }
+    }
+
+    /// Begins to stop.
+    pub fn begin_stop(&mut self) {
+        drop(self.stop.take());
+    }
+
+    pub fn has_stopped(&self) -> bool {
+        self.running.as_ref().is_none_or(tokio::task::JoinHandle::is_finished)
+    }
+}
+
+/// Any request to any server of ours.
+pub async fn call(
+    address: SocketAddr,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<Value>,
+) -> Answer {
+    let mut request = client().request(method, format!("http://{address}{path}"));
+    for (name, value) in headers {
+        request = request.insert_header((*name, *value));
+    }
+    let response = match body {
+        Some(body) => request.send_json(&body).await,
+        None => request.send().await,
+    };
+    read(response.unwrap()).await
+}
+
+/// A form as a page of ours posts it. An empty cookie is none.
+pub async fn post_form(address: SocketAddr, path: &str, cookie: &str, fields: &[(&str, &str)]) -> Answer {
+    let mut request =
+        client().post(format!("http://{address}{path}")).insert_header(("sec-fetch-site", "same-origin"));
+    if !cookie.is_empty() {
+        request = request.insert_header(("cookie", cookie));
+    }
+    read(request.send_form(&fields).await.unwrap()).await
+}
+
+fn client() -> awc::Client {
+    awc::Client::builder().timeout(Duration::from_secs(30)).disable_redirects().finish()
+}
+
+pub async fn read<S>(mut response: awc::ClientResponse<S>) -> Answer
+where
+    S: futures_util::Stream<Item = Result<actix_web::web::Bytes, actix_web::error::PayloadError>> + Unpin,
+{
+    let bytes = response.body().limit(4 << 20).await.unwrap();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Answer {
+        status: response.status(),
+        headers: response.headers().clone(),
+        body: serde_json::from_str(&text).unwrap_or(Value::Null),
+        text,
+    }
+}
+
+fn person(answer: &Answer) -> Person {
+    let access = answer.str("access_token");
+    let claims = claims(&access);
+    Person {
+        id: claims["sub"].as_str().unwrap().to_owned(),
+        refresh: answer.str("refresh_token"),
+        login: claims["sid"].as_str().unwrap().to_owned(),
+        access,
+    }
+}
+
+/// What a token says, unverified.
+pub fn claims(token: &str) -> Value {
+    use base64::Engine;
+    let payload = token.split('.').nth(1).expect("a JWT has three parts");
+    let bytes = base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+/// Another server on the database of this one, as after an upgrade.
+pub async fn start_again(app: &TestApp, settings: &[(&str, &str)]) -> TestApp {
+    let dir = data_dir(app);
+    let url = database::url(&dir).unwrap_or_else(|| format!("sqlite:{}", dir.join("doorward.db").display()));
+    let mut settings = settings.to_vec();
+    settings.push(("database.url", &url));
+    spawn_with(&settings).await
+}

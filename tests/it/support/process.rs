@@ -1,0 +1,170 @@
+//! The binary as a process of its own.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use actix_web::http::Method;
+use doorward::db::DatabaseUrl;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::app::{Answer, NO_LIMITS, call};
+use crate::support::database;
+use crate::support::time::{PATIENCE, now, pause};
+
+/// `doorward serve` in an empty directory, killed when it is dropped.
+pub struct Process {
+    child: Child,
+    pub address: SocketAddr,
+    /// The TCP door.
+    pub tcp: SocketAddr,
+    pub dir: TempDir,
+    output: Arc<Mutex<Vec<u8>>>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Process {
+    /// Starts it on a port of its own and waits until it says which.
+    pub async fn start(variables: &[(&str, &str)]) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), variables).await
+    }
+
+    /// The same where another one has ended.
+    pub async fn start_in(dir: TempDir, variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+        command
+            .env_clear()
+            .env("DOORWARD_HTTP__LISTEN", "127.0.0.1:0")
+            .env("DOORWARD_TCP__LISTEN", "127.0.0.1:0")
+            .envs(NO_LIMITS.map(|(key, off)| (variable(key), off)))
+            .envs(database::variables(&dir.path().join("data")))
+            .envs(variables.iter().copied())
+            .current_dir(dir.path())
+            .stdin(Stdio::null());
+        let mut process = Self::of(command, None).await;
+        process.dir = dir;
+        process
+    }
+
+    /// The same by a command that the caller has made. Its log may go to a file.
+    pub async fn of(mut command: Command, log: Option<File>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let has_file = log.is_some();
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(log.map_or(Stdio::piped(), Stdio::from)).spawn().unwrap();
+        let output = Arc::default();
+        let mut readers = vec![collect(child.stdout.take().unwrap(), &output)];
+        if !has_file {
+            readers.push(collect(child.stderr.take().unwrap(), &output));
+        }
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut process = Self { child, address: nowhere, tcp: nowhere, dir, output, readers };
+        let deadline = now() + PATIENCE;
+        loop {
+            let text = process.output();
+            let listens = text.lines().find_map(|line| line.strip_prefix("Doorward listens on "));
+            if let Some(rest) = listens.and_then(|rest| rest.split(';').next()) {
+                let (http, tcp) = rest.split_once(", for TCP clients on ").unwrap_or((rest, "127.0.0.1:0"));
+                process.address = http.parse().unwrap();
+                process.tcp = tcp.parse().unwrap();
+                return process;
+            }
+            assert!(now() < deadline && process.child.try_wait().unwrap().is_none(), "{text}");
+            pause().await;
+        }
+    }
+
+    pub fn database(&self) -> DatabaseUrl {
+        let data = self.dir.path().join("data");
+        let url = database::url(&data);
+        url.unwrap_or_else(|| format!("sqlite:{}", data.join("doorward.db").display())).parse().unwrap()
+    }
+
+    /// What it leaves: its directory.
+    pub fn into_dir(mut self) -> TempDir {
+        std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap())
+    }
+
+    /// What it wrote so far, to both of its outputs.
+    pub fn output(&self) -> String {
+        String::from_utf8_lossy(&self.output.lock().unwrap()).into_owned()
+    }
+
+    pub async fn call(&self, method: Method, path: &str, token: &str, body: Value) -> Answer {
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str())];
+        let headers = if token.is_empty() { &[][..] } else { &headers };
+        call(self.address, method, path, headers, Some(body).filter(|body| !body.is_null())).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::POST, path, "", body).await
+    }
+
+    pub fn terminate(&self) {
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// The CPU time that it has used.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // After the name, which may hold anything: the state is field 3, user and system time are 14 and 15.
+        let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+        let ticks = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        // In hundredths of a second, whatever the kernel's own clock is.
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// Waits for its end, and for its last words.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let deadline = now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(now() < deadline, "it runs on: {}", self.output());
+            pause().await;
+        };
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+        status
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that has ended already cannot be killed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn variable(key: &str) -> String {
+    format!("DOORWARD_{}", key.to_uppercase().replace('.', "__"))
+}
+
+fn collect(pipe: impl Read + Send + 'static, output: &Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
+    let output = Arc::clone(output);
+    thread::spawn(move || {
+        let mut lines = BufReader::new(pipe);
+        let mut line = Vec::new();
+        while lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            output.lock().unwrap().append(&mut line);
+        }
+    })
+}
+
+/// Hashing for real, but not for long.
+pub const CHEAP: [(&str, &str); 2] =
+    [("DOORWARD_PASSWORD__INSECURE_COST", "true"), ("DOORWARD_PASSWORD__COST", "4")];

@@ -1,0 +1,330 @@
+//! A mail server for tests: it speaks enough SMTP (RFC 5321) for a real conversation and keeps what it gets.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use mail_parser::MessageParser;
+use socket2::{Domain, Socket, Type};
+
+use crate::support::time::{now, pause};
+
+/// A mail as it came over the wire.
+#[derive(Debug, Clone)]
+pub struct Caught {
+    pub from: String,
+    pub to: Vec<String>,
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+    /// The message as it was sent, dots unstuffed.
+    pub raw: String,
+}
+
+impl Caught {
+    /// The addresses that stand on a line of their own.
+    pub fn links(&self) -> Vec<String> {
+        self.text.lines().filter(|line| line.starts_with("http")).map(|line| line.trim().to_owned()).collect()
+    }
+
+    /// What follows `/page/` in the mail's link.
+    pub fn token(&self, page: &str) -> String {
+        let mark = format!("/{page}/");
+        let links = self.links();
+        let token = links.iter().find_map(|link| link.split_once(&mark)).map(|(_, token)| token.to_owned());
+        token.unwrap_or_else(|| panic!("no {page} link in {links:?}"))
+    }
+}
+
+#[derive(Default)]
+struct Shared {
+    caught: Mutex<Vec<Caught>>,
+    /// The code that answers RCPT; 0 accepts.
+    refusal: AtomicU16,
+    attempts: AtomicUsize,
+    stalled: AtomicBool,
+    closed: AtomicBool,
+    /// What is answered instead, by command; an empty answer is a closed connection.
+    answers: Mutex<HashMap<&'static str, &'static str>>,
+    /// What EHLO names besides.
+    offers: Mutex<Vec<&'static str>>,
+    /// All commands that came, and `greeting` for each connection.
+    commands: Mutex<Vec<String>>,
+}
+
+/// Listens on a port of its own until it is dropped.
+pub struct SmtpCatcher {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl SmtpCatcher {
+    pub fn start() -> Self {
+        Self::listen(TcpListener::bind("127.0.0.1:0").expect("a port is free"))
+    }
+
+    /// An address at which nobody answers yet, kept free for a catcher to come.
+    pub fn reserve() -> Reserved {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port is free");
+        Reserved(socket)
+    }
+
+    /// On an address that was just left, such as a dropped catcher's.
+    pub fn start_at(address: SocketAddr) -> Self {
+        Self::listen(TcpListener::bind(address).expect("the port is free again"))
+    }
+
+    fn listen(listener: TcpListener) -> Self {
+        let address = listener.local_addr().expect("it listens");
+        let shared = Arc::new(Shared::default());
+        let theirs = Arc::clone(&shared);
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if theirs.closed.load(Ordering::SeqCst) {
+                    return;
+                }
+                let shared = Arc::clone(&theirs);
+                // A client that leaves in the middle is no error of the server's.
+                thread::spawn(move || drop(converse(stream, &shared)));
+            }
+        });
+        Self { address, shared }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// For `mail.url`.
+    pub fn url(&self) -> String {
+        format!("smtp://{}", self.address)
+    }
+
+    /// Refuses recipients with 451 ("come again") or takes them.
+    pub fn set_refusing(&self, refusing: bool) {
+        self.refuse_with(if refusing { 451 } else { 0 });
+    }
+
+    /// Refuses recipients with this code; 0 takes them.
+    pub fn refuse_with(&self, code: u16) {
+        self.shared.refusal.store(code, Ordering::SeqCst);
+    }
+
+    /// Answers a command (`greeting` and `END`, the end of a message, are some too) in this way from now on. An empty
+    /// answer closes the connection; none is the usual one again.
+    pub fn answer(&self, command: &'static str, answer: Option<&'static str>) {
+        let mut answers = self.shared.answers.lock().expect("no catcher thread panicked");
+        match answer {
+            Some(answer) => answers.insert(command, answer),
+            None => answers.remove(command),
+        };
+    }
+
+    /// What EHLO names besides 8BITMIME.
+    pub fn offer(&self, features: &[&'static str]) {
+        *self.shared.offers.lock().expect("no catcher thread panicked") = features.to_vec();
+    }
+
+    /// All commands that came, and `greeting` for each connection.
+    pub fn commands(&self) -> Vec<String> {
+        self.shared.commands.lock().expect("no catcher thread panicked").clone()
+    }
+
+    /// Holds every answer to DATA back while set.
+    pub fn set_stalled(&self, stalled: bool) {
+        self.shared.stalled.store(stalled, Ordering::SeqCst);
+    }
+
+    /// Recipients that were named so far, refused ones too.
+    pub fn attempts(&self) -> usize {
+        self.shared.attempts.load(Ordering::SeqCst)
+    }
+
+    pub fn caught(&self) -> Vec<Caught> {
+        self.shared.caught.lock().expect("no catcher thread panicked").clone()
+    }
+
+    /// The mails once there are `n`; panics after 10 s.
+    pub async fn wait_for(&self, n: usize) -> Vec<Caught> {
+        let deadline = now() + Duration::from_secs(10);
+        loop {
+            let caught = self.caught();
+            if caught.len() >= n {
+                return caught;
+            }
+            assert!(now() < deadline, "{} of {n} mails came: {caught:#?}", caught.len());
+            pause().await;
+        }
+    }
+
+    /// The token of the newest link to `page`, once there is one; panics after 10 s.
+    pub async fn link_token(&self, page: &str) -> String {
+        let deadline = now() + Duration::from_secs(10);
+        let mark = format!("/{page}/");
+        loop {
+            let newest = self.caught().into_iter().rev().find(|mail| mail.text.contains(&mark));
+            if let Some(mail) = newest {
+                return mail.token(page);
+            }
+            assert!(now() < deadline, "no {page} link came");
+            pause().await;
+        }
+    }
+
+    /// Waits until `n` recipients were named, taken or not.
+    pub async fn wait_for_attempts(&self, n: usize) {
+        let deadline = now() + Duration::from_secs(10);
+        while self.attempts() < n {
+            assert!(now() < deadline, "{} of {n} attempts", self.attempts());
+            pause().await;
+        }
+    }
+}
+
+/// Bound, so that nobody else gets the port, and not listening: whoever connects is refused.
+pub struct Reserved(Socket);
+
+impl Reserved {
+    /// For `mail.url`.
+    pub fn url(&self) -> String {
+        let address = self.0.local_addr().expect("it is bound").as_socket().expect("it is IP");
+        format!("smtp://{address}")
+    }
+
+    pub fn start(self) -> SmtpCatcher {
+        self.0.listen(16).expect("it is bound");
+        SmtpCatcher::listen(self.0.into())
+    }
+}
+
+impl Drop for SmtpCatcher {
+    fn drop(&mut self) {
+        self.shared.closed.store(true, Ordering::SeqCst);
+        // Wakes the listening thread, which then leaves and frees the port.
+        drop(TcpStream::connect(self.address));
+    }
+}
+
+fn converse(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(Duration::from_mins(1)))?;
+    let mut out = stream.try_clone()?;
+    let mut say = |line: &str| out.write_all(format!("{line}\r\n").as_bytes());
+    let mut lines = BufReader::new(stream);
+    let (mut from, mut to) = (String::new(), Vec::new());
+    let told =
+        |command: &str| shared.answers.lock().expect("no catcher thread panicked").get(command).copied();
+    let note = |line: &str| {
+        shared.commands.lock().expect("no catcher thread panicked").push(line.to_owned());
+    };
+    note("greeting");
+    match told("greeting") {
+        Some("") => return Ok(()),
+        answer => say(answer.unwrap_or("220 catcher.test ESMTP"))?,
+    }
+    loop {
+        let mut line = String::new();
+        if lines.read_line(&mut line)? == 0 || shared.closed.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let line = line.trim_end();
+        let verb = line.get(..4).unwrap_or_default().to_ascii_uppercase();
+        note(line);
+        match told(&verb) {
+            Some("") => return Ok(()),
+            Some(answer) => {
+                if verb == "RCPT" {
+                    shared.attempts.fetch_add(1, Ordering::SeqCst);
+                }
+                say(answer)?;
+                continue;
+            }
+            None => {}
+        }
+        match verb.as_str() {
+            "EHLO" => {
+                say("250-catcher.test")?;
+                let offers = shared.offers.lock().expect("no catcher thread panicked").clone();
+                offers.into_iter().try_for_each(|offer| say(&format!("250-{offer}")))?;
+                say("250 8BITMIME")?;
+            }
+            "HELO" | "NOOP" => say("250 OK")?,
+            "AUTH" => say("235 OK")?,
+            "MAIL" => {
+                (from, to) = (path(line), Vec::new());
+                say("250 OK")?;
+            }
+            "RCPT" => {
+                shared.attempts.fetch_add(1, Ordering::SeqCst);
+                match shared.refusal.load(Ordering::SeqCst) {
+                    0 => {
+                        to.push(path(line));
+                        say("250 OK")?;
+                    }
+                    code => say(&format!("{code} not now <{}> http://catcher.test/why", path(line)))?,
+                }
+            }
+            "DATA" => {
+                say("354 go on")?;
+                let raw = read_message(&mut lines)?;
+                while shared.stalled.load(Ordering::SeqCst) {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                match told("END") {
+                    Some("") => return Ok(()),
+                    Some(answer) => {
+                        say(answer)?;
+                        continue;
+                    }
+                    None => {}
+                }
+                let mail = decode(std::mem::take(&mut from), std::mem::take(&mut to), raw);
+                shared.caught.lock().expect("no catcher thread panicked").push(mail);
+                say("250 OK")?;
+            }
+            "RSET" => {
+                (from, to) = (String::new(), Vec::new());
+                say("250 OK")?;
+            }
+            "QUIT" => return say("221 bye"),
+            _ => say("502 no such command")?,
+        }
+    }
+}
+
+/// What stands between `<` and `>`.
+fn path(line: &str) -> String {
+    let inner = line.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map(|(inner, _)| inner);
+    inner.unwrap_or_default().to_owned()
+}
+
+fn read_message(lines: &mut impl BufRead) -> std::io::Result<String> {
+    let mut raw = String::new();
+    loop {
+        let mut line = String::new();
+        if lines.read_line(&mut line)? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        if line == ".\r\n" {
+            return Ok(raw);
+        }
+        // RFC 5321 section 4.5.2: a dot at the start of a line was doubled.
+        raw.push_str(line.strip_prefix('.').unwrap_or(&line));
+    }
+}
+
+fn decode(from: String, to: Vec<String>, raw: String) -> Caught {
+    let message = MessageParser::default().parse(raw.as_bytes()).unwrap_or_default();
+    Caught {
+        from,
+        to,
+        subject: message.subject().unwrap_or_default().to_owned(),
+        text: message.body_text(0).unwrap_or_default().replace("\r\n", "\n"),
+        html: message.body_html(0).unwrap_or_default().into_owned(),
+        raw,
+    }
+}
