@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::{Answer, PASSWORD, TestApp, claims, spawn_app, spawn_with};
 use crate::support::raw_http;
-use crate::support::transports::Door;
+use crate::support::transports::LiveClient;
 
 /// The names of an object's fields.
 fn fields(object: &Value) -> Vec<&str> {

@@ -12,11 +12,11 @@ use tokio_rustls::TlsConnector;
 
 use crate::support::app::{TestApp, spawn_with};
 use crate::support::raw_http;
-use crate::support::tcp::Line;
+use crate::support::tcp::TcpClient;
 use crate::support::time::PATIENCE;
 use crate::support::tls;
 use crate::support::tls::Identity;
-use crate::support::transports::Door;
+use crate::support::transports::LiveClient;
 use crate::support::websocket::open_at;
 
 const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: doorward.example\r\n\r\n";
@@ -96,16 +96,16 @@ async fn an_address_has_a_bound_of_connections_of_any_kind() {
     let mut lines = Vec::new();
     let let_in = async {
         while lines.len() < 10 {
-            let mut line = Line::over(connect(3, app.tcp).await.unwrap());
+            let mut line = TcpClient::over(connect(3, app.tcp).await.unwrap());
             line.expect("Username: ").await;
             lines.push(line);
         }
     };
     let_in.await;
     assert!(idle(3, app.address).await.is_none());
-    assert_eq!(Line::over(connect(3, app.tcp).await.unwrap()).rest_lossy().await, "");
+    assert_eq!(TcpClient::over(connect(3, app.tcp).await.unwrap()).rest_lossy().await, "");
     idle(4, app.address).await.expect("another address is served");
-    let mut line = Line::over(connect(4, app.tcp).await.unwrap());
+    let mut line = TcpClient::over(connect(4, app.tcp).await.unwrap());
     line.expect("Username: ").await;
 }
 
@@ -130,7 +130,7 @@ async fn whoever_fills_the_tcp_door_from_one_address_leaves_others_a_prompt() {
         strangers.extend(connect(2, app.tcp).await);
     }
     for last in 101..=105 {
-        let mut line = Line::over(connect(last, app.tcp).await.unwrap());
+        let mut line = TcpClient::over(connect(last, app.tcp).await.unwrap());
         line.expect("Username: ").await;
     }
     others_are_served(&app).await;

@@ -15,7 +15,7 @@ use crate::support::app::{PASSWORD, TestApp, spawn_app, spawn_with};
 use crate::support::process::{CHEAP, Process};
 use crate::support::raw_http::{self, Raw};
 use crate::support::time::{PATIENCE, now, pause};
-use crate::support::transports::Door;
+use crate::support::transports::LiveClient;
 use crate::support::websocket::open_at;
 
 const NEW: &str = "another teapot sails vinegar";

@@ -17,11 +17,11 @@ use crate::support::database;
 use crate::support::programs::{self, Needs};
 use crate::support::raw_http;
 use crate::support::smtp::SmtpCatcher;
-use crate::support::socketio::{Frames, Polling};
-use crate::support::tcp::Line;
+use crate::support::socketio::{PollingClient, SocketIoClient};
+use crate::support::tcp::TcpClient;
 use crate::support::time::{PATIENCE, now, pause};
-use crate::support::transports::Door;
-use crate::support::websocket::{Live, open_at};
+use crate::support::transports::LiveClient;
+use crate::support::websocket::{WebSocketClient, open_at};
 
 /// So many that all at one node would be no accident.
 const CLIENTS: u8 = 24;
@@ -213,18 +213,18 @@ async fn register(address: SocketAddr, name: &str) -> Person {
     }
 }
 
-async fn welcome<D: Door>(mut client: D) -> D {
+async fn welcome<C: LiveClient>(mut client: C) -> C {
     assert_eq!(client.next().await["type"], "welcome");
     client
 }
 
-async fn polling(address: SocketAddr, person: &Person) -> Polling {
-    let mut client = Polling::open(address).await.unwrap();
+async fn polling(address: SocketAddr, person: &Person) -> PollingClient {
+    let mut client = PollingClient::open(address).await.unwrap();
     client.present(&person.access).await;
     welcome(client).await
 }
 
-async fn websocket(address: SocketAddr, person: &Person) -> Live {
+async fn websocket(address: SocketAddr, person: &Person) -> WebSocketClient {
     let bearer = format!("Bearer {}", person.access);
     welcome(open_at(address, &[("authorization", &bearer)]).await.unwrap()).await
 }
@@ -248,13 +248,13 @@ async fn serves(mut nodes: [TestApp; 2], balancer: Balancer, polls_spread_from_o
     let mut sockets = join_all(streets.iter().map(|street| websocket(*street, &ann))).await;
     let mut polls = join_all(streets.iter().map(|street| polling(*street, &polls_of))).await;
     let mut frames = join_all(streets.iter().map(|street| async {
-        let mut client = Frames::open(*street, "").await.unwrap();
+        let mut client = SocketIoClient::open(*street, "").await.unwrap();
         client.present(&frames_of.access).await;
         welcome(client).await
     }))
     .await;
     let mut lines = join_all((0..4).map(|_| async {
-        let mut line = Line::connect(balancer.tcp).await;
+        let mut line = TcpClient::connect(balancer.tcp).await;
         line.expect("Username: ").await;
         line.present(&lines_of.access).await;
         welcome(line).await
@@ -267,10 +267,10 @@ async fn serves(mut nodes: [TestApp; 2], balancer: Balancer, polls_spread_from_o
     }
     // Again and again at the right node.
     for _ in 0..4 {
-        join_all(polls.iter_mut().map(Polling::ping)).await;
-        join_all(frames.iter_mut().map(Frames::ping)).await;
-        join_all(sockets.iter_mut().map(Live::ping)).await;
-        join_all(lines.iter_mut().map(Line::ping)).await;
+        join_all(polls.iter_mut().map(PollingClient::ping)).await;
+        join_all(frames.iter_mut().map(SocketIoClient::ping)).await;
+        join_all(sockets.iter_mut().map(WebSocketClient::ping)).await;
+        join_all(lines.iter_mut().map(TcpClient::ping)).await;
     }
 
     // Each has its own address, but at the TCP door.
@@ -287,7 +287,7 @@ async fn serves(mut nodes: [TestApp; 2], balancer: Balancer, polls_spread_from_o
     // From one address: for a balancer that knows better than by that.
     let crowd = register(balancer.http, "crowd").await;
     let mut together = join_all((0..8).map(|_| polling(streets[0], &crowd))).await;
-    join_all(together.iter_mut().map(Polling::ping)).await;
+    join_all(together.iter_mut().map(PollingClient::ping)).await;
     let [first, second] = spread(&nodes, &crowd);
     assert_eq!((first + second, first > 0 && second > 0), (8, polls_spread_from_one_address));
     drop(together);
@@ -295,7 +295,7 @@ async fn serves(mut nodes: [TestApp; 2], balancer: Balancer, polls_spread_from_o
     // A session begins over polling and goes on over a WebSocket, at the same node.
     let path = crate::support::socketio::open_polling(streets[1]).await.unwrap();
     let sid = path.split("sid=").nth(1).unwrap();
-    let mut upgraded = Frames::open(streets[1], &format!("&sid={sid}")).await.unwrap();
+    let mut upgraded = SocketIoClient::open(streets[1], &format!("&sid={sid}")).await.unwrap();
     upgraded.text("2probe").await;
     assert_eq!(upgraded.item().await.to_string(), "3probe");
 

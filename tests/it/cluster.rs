@@ -15,11 +15,11 @@ use crate::support::database;
 use crate::support::logs;
 use crate::support::redis::Redis;
 use crate::support::smtp::SmtpCatcher;
-use crate::support::socketio::{Frames, Polling, open_polling, poll};
-use crate::support::tcp::Line;
+use crate::support::socketio::{PollingClient, SocketIoClient, open_polling, poll};
+use crate::support::tcp::TcpClient;
 use crate::support::time::PATIENCE;
-use crate::support::transports::Door;
-use crate::support::websocket::Live;
+use crate::support::transports::LiveClient;
+use crate::support::websocket::WebSocketClient;
 
 const NODES: usize = 3;
 
@@ -69,8 +69,8 @@ impl Nodes {
 /// When a socket's end was seen, and why it was.
 type Ending = Pin<Box<dyn Future<Output = (Instant, u16)>>>;
 
-async fn open<D: Door + 'static>(app: &TestApp, person: &Person) -> Ending {
-    let mut live = D::live(app, person).await;
+async fn open<C: LiveClient + 'static>(app: &TestApp, person: &Person) -> Ending {
+    let mut live = C::live(app, person).await;
     Box::pin(async move {
         let ended = live.ended().await;
         (Instant::now(), ended.code)
@@ -79,10 +79,10 @@ async fn open<D: Door + 'static>(app: &TestApp, person: &Person) -> Ending {
 
 async fn open_at(door: usize, app: &TestApp, person: &Person) -> Ending {
     match door {
-        0 => open::<Live>(app, person).await,
-        1 => open::<Line>(app, person).await,
-        2 => open::<Polling>(app, person).await,
-        _ => open::<Frames>(app, person).await,
+        0 => open::<WebSocketClient>(app, person).await,
+        1 => open::<TcpClient>(app, person).await,
+        2 => open::<PollingClient>(app, person).await,
+        _ => open::<SocketIoClient>(app, person).await,
     }
 }
 
@@ -197,13 +197,13 @@ async fn each_node_knows_who_is_on_the_others() {
     let Some(redis) = Redis::start() else { return };
     let mut nodes = Nodes::start(Some(&redis), &[("sockets.max_per_user", "4")]).await;
     let ann = nodes.all[0].register("ann").await;
-    let mut watcher = Live::live(&nodes.all[0], &ann).await;
+    let mut watcher = WebSocketClient::live(&nodes.all[0], &ann).await;
     watcher.send(json!({"type": "watch_sessions"})).await;
     assert_eq!(watcher.next().await["sessions"].as_array().unwrap().len(), 1);
-    let line = Line::live(&nodes.all[1], &ann).await;
+    let line = TcpClient::live(&nodes.all[1], &ann).await;
     nodes.all[0].advance(Duration::from_secs(1));
     assert_eq!(watcher.next().await["sessions"].as_array().unwrap().len(), 2, "told of another node's");
-    let frames = Frames::live(&nodes.all[2], &ann).await;
+    let frames = SocketIoClient::live(&nodes.all[2], &ann).await;
     nodes.all_see(&ann, 3).await;
     for node in &nodes.all {
         let listed = node.get("/api/sessions", &ann.access).await.expect(200);
@@ -215,9 +215,9 @@ async fn each_node_knows_who_is_on_the_others() {
     }
 
     // The bound of a user is one for all nodes.
-    let _fourth = Live::live(&nodes.all[1], &ann).await;
+    let _fourth = WebSocketClient::live(&nodes.all[1], &ann).await;
     nodes.all_see(&ann, 4).await;
-    let mut fifth = Live::enter(&nodes.all[2], &ann.access).await;
+    let mut fifth = WebSocketClient::with_token(&nodes.all[2], &ann.access).await;
     fifth.ends(4429).await;
 
     // Whoever goes is gone everywhere; a node that stops says so, one that comes is told.
@@ -236,13 +236,13 @@ async fn redis_may_be_gone_and_come_back() {
     let Some(redis) = Redis::start() else { return };
     let nodes = Nodes::start(Some(&redis), &[]).await;
     let ann = nodes.all[0].register("ann").await;
-    let before = Live::live(&nodes.all[0], &ann).await;
+    let before = WebSocketClient::live(&nodes.all[0], &ann).await;
     nodes.all_see(&ann, 1).await;
     redis.kill();
     // Signed in and out as ever, only not as fast.
     for node in 0..NODES {
         let device = nodes.all[node].login("ann").await;
-        let mut live = Live::live(&nodes.all[(node + 1) % NODES], &device).await;
+        let mut live = WebSocketClient::live(&nodes.all[(node + 1) % NODES], &device).await;
         nodes.all[(node + 2) % NODES]
             .send(Method::POST, "/api/logout", &device.access, Value::Null)
             .await
@@ -250,7 +250,7 @@ async fn redis_may_be_gone_and_come_back() {
         live.ends(4441).await;
         nodes.all[node].call(Method::GET, "/readyz", &[], None).await.expect(200);
     }
-    let meanwhile = Line::live(&nodes.all[1], &ann).await;
+    let meanwhile = TcpClient::live(&nodes.all[1], &ann).await;
     redis.run();
     // What came and went meanwhile is learned.
     drop(before);

@@ -21,8 +21,8 @@ use crate::support::redis::Redis;
 use crate::support::smtp::SmtpCatcher;
 use crate::support::socketio::{open_polling, poll, post};
 use crate::support::time::PATIENCE;
-use crate::support::transports::Door;
-use crate::support::websocket::{Live, open_at};
+use crate::support::transports::LiveClient;
+use crate::support::websocket::{WebSocketClient, open_at};
 
 struct Fleet {
     nodes: Vec<Process>,
@@ -54,7 +54,7 @@ async fn register(node: &Process, name: &str) -> String {
     node.post("/api/register", body).await.expect(201).str("access_token")
 }
 
-async fn live(node: &Process, token: &str) -> Live {
+async fn live(node: &Process, token: &str) -> WebSocketClient {
     let bearer = format!("Bearer {token}");
     let mut live = open_at(node.address, &[("authorization", &bearer)]).await.unwrap();
     assert_eq!(live.next().await["type"], "welcome");

@@ -15,8 +15,8 @@ use crate::support::database;
 use crate::support::redis::Redis;
 use crate::support::smtp::SmtpCatcher;
 use crate::support::time::PATIENCE;
-use crate::support::transports::Door;
-use crate::support::websocket::Live;
+use crate::support::transports::LiveClient;
+use crate::support::websocket::WebSocketClient;
 
 const CHANNEL: &str = "doorward:nodes";
 
@@ -49,8 +49,8 @@ async fn what_is_malformed_or_too_much_stalls_no_node() {
     let place = tempfile::tempdir().unwrap();
     let (here, there) = (start(&place, &redis).await, start(&place, &redis).await);
     let (ann, bob) = (here.register("ann").await, here.register("bob").await);
-    let mut live = Live::live(&there, &ann).await;
-    let _other = Live::live(&here, &bob).await;
+    let mut live = WebSocketClient::live(&there, &ann).await;
+    let _other = WebSocketClient::live(&here, &bob).await;
     sees(&here, &ann, 1).await;
     sees(&there, &bob, 1).await;
 

@@ -14,7 +14,7 @@ use crate::support::connect::{command, ended, messages, run, text, url};
 use crate::support::time::PATIENCE;
 use crate::support::tls;
 use crate::support::tls::Identity;
-use crate::support::transports::Door;
+use crate::support::transports::LiveClient;
 
 /// Until this login has ended.
 async fn logins_are(app: &TestApp, person: &Person, count: usize) {
@@ -30,10 +30,10 @@ async fn logins_are(app: &TestApp, person: &Person, count: usize) {
     timeout(PATIENCE, gone).await.expect("other logins");
 }
 
-async fn a_script_is_answered_and_signs_out<D: Door>() {
+async fn a_script_is_answered_and_signs_out<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
-    let script = command(&[&url::<D>(&app), "--username", "ann", "--json"]);
+    let script = command(&[&url::<C>(&app), "--username", "ann", "--json"]);
     let input =
         format!("{PASSWORD}\nsecret\n\nping\n{{\"type\":\"sessions\"}}\n{{\"type\":\"no\",\"id\":\"x\"}}");
     let output = run(script, &input).await;
@@ -44,15 +44,15 @@ async fn a_script_is_answered_and_signs_out<D: Door>() {
     assert_eq!(kinds, ["welcome", "secret", "pong", "sessions", "error"]);
     assert!(messages[1]["message"].as_str().unwrap().starts_with("ann, "));
     assert_eq!((&messages[1]["id"], &messages[2]["id"]), (&json!(1), &json!(3)));
-    assert_eq!(messages[3]["sessions"][0]["carrier"], D::CARRIER);
+    assert_eq!(messages[3]["sessions"][0]["carrier"], C::TRANSPORT);
     assert_eq!(messages[4]["id"], "x");
     logins_are(&app, &ann, 1).await;
 }
 
-async fn a_token_signs_in_and_is_left_alone<D: Door>() {
+async fn a_token_signs_in_and_is_left_alone<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
-    let at = url::<D>(&app);
+    let at = url::<C>(&app);
     for (script, input) in [
         (command(&[&at, "--token", &ann.access]), "sessions\nquit\nsecret\n".to_owned()),
         (command(&[&at, "--token", "-"]), format!("{}\nsessions\n", ann.access)),
@@ -67,10 +67,10 @@ async fn a_token_signs_in_and_is_left_alone<D: Door>() {
     app.get("/api/me", &ann.access).await.expect(200);
 }
 
-async fn each_end_has_its_code<D: Door>() {
+async fn each_end_has_its_code<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
-    let at = url::<D>(&app);
+    let at = url::<C>(&app);
     let named = at.replace("://", "://ann@");
     let token = format!("{}\n", ann.access);
     let good = format!("{PASSWORD}\n");
@@ -92,10 +92,10 @@ async fn each_end_has_its_code<D: Door>() {
     ended_with(&[&at, "--token", "-"], &token, 4, "expired").await;
 }
 
-async fn signed_out_elsewhere_is_an_end<D: Door>() {
+async fn signed_out_elsewhere_is_an_end<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
-    let mut script = Script::with_password::<D>(&app).await;
+    let mut script = Script::with_password::<C>(&app).await;
     app.send(actix_web::http::Method::DELETE, "/api/logins?except=current", &ann.access, Value::Null)
         .await
         .expect(204);
@@ -104,10 +104,10 @@ async fn signed_out_elsewhere_is_an_end<D: Door>() {
     script.is_ended(5).await;
 }
 
-async fn it_stays_longer_than_its_first_token<D: Door>() {
+async fn it_stays_longer_than_its_first_token<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
-    let mut script = Script::with_password::<D>(&app).await;
+    let mut script = Script::with_password::<C>(&app).await;
     // Each of 15 minutes. It is heard more often than once a heartbeat; and the clock stands still while a newer
     // token is on its way, which over TCP the server fetches after a third of that.
     let (mut renewed, mut passed) = (0, 0);
@@ -115,7 +115,7 @@ async fn it_stays_longer_than_its_first_token<D: Door>() {
         app.advance(Duration::from_secs(10));
         passed += 10;
         script.say("ping\n").await;
-        let (mut answered, mut asked) = (false, D::CARRIER == "tcp" && passed == 300);
+        let (mut answered, mut asked) = (false, C::TRANSPORT == "tcp" && passed == 300);
         while !answered || asked {
             let message = script.next().await;
             match message["type"].as_str() {
@@ -132,10 +132,10 @@ async fn it_stays_longer_than_its_first_token<D: Door>() {
     app.get("/api/me", &ann.access).await.expect(401);
 }
 
-async fn it_comes_back_after_a_restart<D: Door>() {
+async fn it_comes_back_after_a_restart<C: LiveClient>() {
     let mut app = spawn_app().await;
     app.register("ann").await;
-    let mut script = Script::with_password::<D>(&app).await;
+    let mut script = Script::with_password::<C>(&app).await;
     script.say("watch\n").await;
     script.hear("sessions").await;
     let (address, tcp) = (app.address.to_string(), app.tcp.to_string());
@@ -153,10 +153,10 @@ async fn it_comes_back_after_a_restart<D: Door>() {
     drop(app);
 }
 
-async fn a_signal_signs_out<D: Door>() {
+async fn a_signal_signs_out<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
-    let mut script = Script::with_password::<D>(&app).await;
+    let mut script = Script::with_password::<C>(&app).await;
     logins_are(&app, &ann, 2).await;
     let pid = i32::try_from(script.child.id().unwrap()).unwrap();
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
@@ -165,7 +165,7 @@ async fn a_signal_signs_out<D: Door>() {
     logins_are(&app, &ann, 1).await;
 }
 
-crate::support::transports::at_the_json_doors!(
+crate::support::transports::on_json_transports!(
     a_script_is_answered_and_signs_out,
     a_token_signs_in_and_is_left_alone,
     each_end_has_its_code,

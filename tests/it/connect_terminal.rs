@@ -8,12 +8,12 @@ use serde_json::Value;
 use crate::support::app::{PASSWORD, spawn_app};
 use crate::support::connect::url;
 use crate::support::terminal::{Terminal, at_terminal, sign_in, typed};
-use crate::support::transports::Door;
+use crate::support::transports::LiveClient;
 
-async fn somebody_signs_in_and_looks_around<D: Door>() {
+async fn somebody_signs_in_and_looks_around<C: LiveClient>() {
     let app = spawn_app().await;
     app.register("ann").await;
-    let url = url::<D>(&app);
+    let url = url::<C>(&app);
     at_terminal(move || {
         let mut terminal = Terminal::start(&[&url], &[]);
         terminal.sees("Username: ");
@@ -27,7 +27,7 @@ async fn somebody_signs_in_and_looks_around<D: Door>() {
         terminal.sees("ann, ");
         terminal.types("sessions");
         terminal.sees("carrier");
-        terminal.sees(D::CARRIER);
+        terminal.sees(C::TRANSPORT);
         terminal.sees("this one");
         terminal.types("ping");
         terminal.sees("pong after ");
@@ -48,10 +48,10 @@ async fn somebody_signs_in_and_looks_around<D: Door>() {
     .await;
 }
 
-async fn messages_come_while_somebody_types<D: Door>() {
+async fn messages_come_while_somebody_types<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
-    let terminal = sign_in::<D>(&app).await;
+    let terminal = sign_in::<C>(&app).await;
     let terminal = typed(terminal, |terminal| {
         terminal.types("watch");
         terminal.sees("this one");
@@ -59,7 +59,7 @@ async fn messages_come_while_somebody_types<D: Door>() {
         terminal.sees("sec");
     })
     .await;
-    let other = D::live(&app, &ann).await;
+    let other = C::live(&app, &ann).await;
     // Lists are a second apart.
     app.advance(Duration::from_secs(1));
     let login = ann.login.clone();
@@ -77,10 +77,10 @@ async fn messages_come_while_somebody_types<D: Door>() {
     drop(other);
 }
 
-async fn signed_out_elsewhere_leaves_a_good_terminal<D: Door>() {
+async fn signed_out_elsewhere_leaves_a_good_terminal<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
-    let mut terminal = sign_in::<D>(&app).await;
+    let mut terminal = sign_in::<C>(&app).await;
     terminal = typed(terminal, |terminal| {
         terminal.presses("half a li");
         terminal.sees("half a li");
@@ -95,9 +95,9 @@ async fn signed_out_elsewhere_leaves_a_good_terminal<D: Door>() {
     .await;
 }
 
-async fn a_hidden_prompt_is_left_well<D: Door>() {
+async fn a_hidden_prompt_is_left_well<C: LiveClient>() {
     let app = spawn_app().await;
-    let url = url::<D>(&app);
+    let url = url::<C>(&app);
     at_terminal(move || {
         let mut terminal = Terminal::start(&[&url, "--username", "ann"], &[]);
         terminal.sees("Password: ");
@@ -111,7 +111,7 @@ async fn a_hidden_prompt_is_left_well<D: Door>() {
     .await;
 }
 
-crate::support::transports::at_the_json_doors!(
+crate::support::transports::on_json_transports!(
     somebody_signs_in_and_looks_around,
     messages_come_while_somebody_types,
     signed_out_elsewhere_leaves_a_good_terminal,

@@ -11,11 +11,11 @@ use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::app::{TestApp, spawn_embedded};
-use crate::support::socketio::Frames;
+use crate::support::socketio::SocketIoClient;
 use crate::support::time::PATIENCE;
-use crate::support::transports::{Door, at_every_door};
+use crate::support::transports::{LiveClient, on_every_transport};
 
-at_every_door!(
+on_every_transport!(
     an_event_is_answered,
     a_mistake_in_it_is_told,
     a_handler_that_waits_holds_nobody_up,
@@ -30,7 +30,7 @@ async fn spawn(events: Events) -> TestApp {
     spawn_embedded(&[], Additions::new(events)).await
 }
 
-async fn an_event_is_answered<D: Door>() {
+async fn an_event_is_answered<C: LiveClient>() {
     let shout = |context: Context, payload: Payload| async move {
         let fields: Value = payload.first()?;
         let text = fields["text"].as_str().unwrap_or_default().to_uppercase();
@@ -40,9 +40,9 @@ async fn an_event_is_answered<D: Door>() {
     };
     let app = spawn(Events::default().on("shout", shout).on("ignore", |_, _| async {})).await;
     let ann = app.register("ann").await;
-    let mut live = D::live(&app, &ann).await;
+    let mut live = C::live(&app, &ann).await;
     let reply = live.ask(json!({"type": "shout", "id": "s", "text": "hello"})).await;
-    let here = json!([D::CARRIER, 1, "/"]);
+    let here = json!([C::TRANSPORT, 1, "/"]);
     assert_eq!(
         reply,
         json!({"type": "shout", "id": "s", "text": "HELLO", "who": "ann", "here": here}),
@@ -55,21 +55,21 @@ async fn an_event_is_answered<D: Door>() {
     assert_eq!(live.ask(json!({"type": "secret"})).await["type"], "secret");
 }
 
-async fn a_mistake_in_it_is_told<D: Door>() {
+async fn a_mistake_in_it_is_told<C: LiveClient>() {
     let strict = |_: Context, payload: Payload| async move {
         let (number,): (u8,) = payload.read()?;
         if number > 10 { Err(Error::new("too_many", "at most 10")) } else { Ok(json!({"number": number})) }
     };
     let app = spawn(Events::default().on("strict", strict)).await;
     let ann = app.register("ann").await;
-    let mut live = D::live(&app, &ann).await;
+    let mut live = C::live(&app, &ann).await;
     let reply = live.ask(json!({"type": "strict", "id": 1, "number": 5})).await;
     assert_eq!((&reply["type"], &reply["code"]), (&json!("error"), &json!("bad_payload")), "{reply}");
     assert_eq!(reply["id"], 1);
     live.ping().await;
 }
 
-async fn a_handler_that_waits_holds_nobody_up<D: Door>() {
+async fn a_handler_that_waits_holds_nobody_up<C: LiveClient>() {
     let gate = Arc::new(Notify::new());
     let slow = {
         let gate = Arc::clone(&gate);
@@ -83,7 +83,7 @@ async fn a_handler_that_waits_holds_nobody_up<D: Door>() {
     };
     let app = spawn(Events::default().on("slow", slow)).await;
     let ann = app.register("ann").await;
-    let mut live = D::live(&app, &ann).await;
+    let mut live = C::live(&app, &ann).await;
     for number in 0..65 {
         live.send(json!({"type": "slow", "id": number})).await;
     }
@@ -98,7 +98,7 @@ async fn a_handler_that_waits_holds_nobody_up<D: Door>() {
     live.ping().await;
 }
 
-async fn what_a_handler_sends_comes_before_its_answer<D: Door>() {
+async fn what_a_handler_sends_comes_before_its_answer<C: LiveClient>() {
     let count = |context: Context, _| async move {
         for number in 0..3 {
             context.emit("number", Payload::new(&json!({"number": number}))?)?;
@@ -109,7 +109,7 @@ async fn what_a_handler_sends_comes_before_its_answer<D: Door>() {
     };
     let app = spawn(Events::default().on("count", count)).await;
     let ann = app.register("ann").await;
-    let mut live = D::live(&app, &ann).await;
+    let mut live = C::live(&app, &ann).await;
     live.send(json!({"type": "count"})).await;
     for number in 0..3 {
         assert_eq!(live.next().await, json!({"type": "number", "number": number}));
@@ -117,7 +117,7 @@ async fn what_a_handler_sends_comes_before_its_answer<D: Door>() {
     assert_eq!(live.next().await, json!({"type": "count", "done": true}));
 }
 
-async fn a_context_outlives_its_handler<D: Door>() {
+async fn a_context_outlives_its_handler<C: LiveClient>() {
     let refused = Arc::new(AtomicBool::new(false));
     let later = {
         let refused = Arc::clone(&refused);
@@ -135,7 +135,7 @@ async fn a_context_outlives_its_handler<D: Door>() {
     };
     let app = spawn(Events::default().on("later", later)).await;
     let ann = app.register("ann").await;
-    let mut live = D::live(&app, &ann).await;
+    let mut live = C::live(&app, &ann).await;
     live.send(json!({"type": "later"})).await;
     for _ in 0..5 {
         assert_eq!(live.next().await["type"], "tick");
@@ -150,7 +150,7 @@ async fn a_context_outlives_its_handler<D: Door>() {
     tokio::time::timeout(PATIENCE, told).await.expect("it is not told that nobody is there");
 }
 
-async fn handlers_end_with_their_session<D: Door>() {
+async fn handlers_end_with_their_session<C: LiveClient>() {
     struct Running(Arc<AtomicUsize>);
 
     impl Drop for Running {
@@ -173,7 +173,7 @@ async fn handlers_end_with_their_session<D: Door>() {
     };
     let app = spawn(Events::default().on("endless", endless)).await;
     let ann = app.register("ann").await;
-    let mut live = D::live(&app, &ann).await;
+    let mut live = C::live(&app, &ann).await;
     live.send(json!({"type": "endless"})).await;
     live.ping().await;
     assert_eq!(running.load(Ordering::Acquire), 1);
@@ -188,7 +188,7 @@ async fn handlers_end_with_their_session<D: Door>() {
     live.ends(4441).await;
 }
 
-async fn nothing_that_is_sent_is_lost<D: Door>() {
+async fn nothing_that_is_sent_is_lost<C: LiveClient>() {
     let later = |context: Context, payload: Payload| async move {
         let fields: Value = payload.first()?;
         let news = Payload::new(&json!({"number": fields["number"]}))?;
@@ -198,7 +198,7 @@ async fn nothing_that_is_sent_is_lost<D: Door>() {
     };
     let app = spawn(Events::default().on("later", later)).await;
     let ann = app.register("ann").await;
-    let mut live = D::live(&app, &ann).await;
+    let mut live = C::live(&app, &ann).await;
     for number in 0..200 {
         live.send(json!({"type": "later", "number": number})).await;
         let came = live.next().await;
@@ -206,7 +206,7 @@ async fn nothing_that_is_sent_is_lost<D: Door>() {
     }
 }
 
-async fn a_namespace_greets_whoever_comes_in<D: Door>() {
+async fn a_namespace_greets_whoever_comes_in<C: LiveClient>() {
     let greet = |context: Context, _| async move {
         context
             .emit("hello", Payload::new(&json!({"to": context.access().map(|access| &access.username)}))?)?;
@@ -214,7 +214,7 @@ async fn a_namespace_greets_whoever_comes_in<D: Door>() {
     };
     let app = spawn(Events::default().main(|main| main.on_connect(greet))).await;
     let ann = app.register("ann").await;
-    let mut live = D::live(&app, &ann).await;
+    let mut live = C::live(&app, &ann).await;
     assert_eq!(live.next().await, json!({"type": "hello", "to": "ann"}));
     live.ping().await;
 }
@@ -226,7 +226,7 @@ fn echo(namespace: Namespace) -> Namespace {
         .on_connect(|context: Context, auth: Payload| async move { context.emit("entered", auth) })
 }
 
-async fn text(frames: &mut Frames) -> String {
+async fn text(frames: &mut SocketIoClient) -> String {
     match frames.item().await {
         Message::Text(text) => text.to_string(),
         other => panic!("expected text, got {other:?}"),
@@ -237,7 +237,7 @@ async fn text(frames: &mut Frames) -> String {
 async fn further_namespaces_share_the_session() {
     let app = spawn(Events::default().namespace(echo(Namespace::new("/admin")))).await;
     let (ann, bob) = (app.register("ann").await, app.register("bob").await);
-    let mut live = Frames::live(&app, &ann).await;
+    let mut live = SocketIoClient::live(&app, &ann).await;
     text(&mut live).await;
     // No token is needed there, and what comes with it is the application's.
     live.text(r#"40/admin,{"room":5}"#).await;
@@ -266,7 +266,7 @@ async fn further_namespaces_share_the_session() {
 
     // The goodbye is said in each.
     let ann = app.login("ann").await;
-    let mut live = Frames::live(&app, &ann).await;
+    let mut live = SocketIoClient::live(&app, &ann).await;
     live.text("40/admin").await;
     for _ in 0..3 {
         text(&mut live).await;
@@ -296,7 +296,7 @@ async fn what_is_answered_too_late_is_said_nowhere_else() {
     };
     let app = spawn(Events::default().namespace(Namespace::new("/admin").on("slow", slow))).await;
     let ann = app.register("ann").await;
-    let mut live = Frames::live(&app, &ann).await;
+    let mut live = SocketIoClient::live(&app, &ann).await;
     text(&mut live).await;
     live.text("40/admin").await;
     text(&mut live).await;
@@ -316,7 +316,7 @@ async fn bytes_come_back_behind_their_packet_and_as_base64_where_there_is_only_t
     }))
     .await;
     let ann = app.register("ann").await;
-    let mut live = Frames::live(&app, &ann).await;
+    let mut live = SocketIoClient::live(&app, &ann).await;
     text(&mut live).await;
     text(&mut live).await;
     live.text(r#"452-9["back",{"_placeholder":true,"num":1},{"_placeholder":true,"num":0}]"#).await;
@@ -360,7 +360,7 @@ async fn an_open_namespace_has_guests_who_may_sign_in_later() {
     let settings = [("sockets.max_waiting_per_address", "2")];
     let app = spawn_embedded(&settings, Additions::new(events)).await;
     let ann = app.register("ann").await;
-    let mut guest = Frames::stranger(&app).await;
+    let mut guest = SocketIoClient::unauthenticated(&app).await;
     text(&mut guest).await;
     guest.text(r#"40/hall,{"token":"the application's own"}"#).await;
     assert!(text(&mut guest).await.starts_with(r#"40/hall,{"sid":""#));
@@ -379,8 +379,8 @@ async fn an_open_namespace_has_guests_who_may_sign_in_later() {
     assert_eq!(text(&mut guest).await, r#"43/who,3[{"who":null}]"#);
 
     // Guests count among those who have not signed in.
-    let other = Frames::stranger(&app).await;
-    assert_eq!(Frames::refused_stranger(&app).await, 4429);
+    let other = SocketIoClient::unauthenticated(&app).await;
+    assert_eq!(SocketIoClient::refused_unauthenticated(&app).await, 4429);
     drop(other);
 
     guest.text(format!("42/hall,{}", json!(["auth", {"token": ann.access}]))).await;
@@ -393,7 +393,7 @@ async fn an_open_namespace_has_guests_who_may_sign_in_later() {
     guest.ends(4441).await;
 
     // Where nobody may be a guest, a guest is refused.
-    let mut guest = Frames::stranger(&app).await;
+    let mut guest = SocketIoClient::unauthenticated(&app).await;
     guest.text("40/hall").await;
     guest.text("40").await;
     guest.ends(4401).await;

@@ -9,10 +9,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::support::app::{PASSWORD, spawn_app, spawn_with};
 use crate::support::process::{CHEAP, Process};
 use crate::support::raw_http;
-use crate::support::socketio::{Frames, Polling};
-use crate::support::tcp::Line;
+use crate::support::socketio::{PollingClient, SocketIoClient};
+use crate::support::tcp::TcpClient;
 use crate::support::time::PATIENCE;
-use crate::support::transports::Door;
+use crate::support::transports::LiveClient;
 use crate::support::websocket::open_at;
 
 #[actix_web::test]
@@ -21,10 +21,10 @@ async fn every_socket_hears_a_goodbye_and_requests_finish() {
         spawn_with(&[("sockets.max_per_user", "600"), ("sockets.max_waiting_per_address", "200")]).await;
     let ann = app.register("ann").await;
     let mut sockets = join_all((0..300).map(|_| app.live(&ann))).await;
-    let mut lines = join_all((0..100).map(|_| Line::live(&app, &ann))).await;
-    let mut packets = join_all((0..50).map(|_| Frames::live(&app, &ann))).await;
-    let mut polls = join_all((0..50).map(|_| Polling::live(&app, &ann))).await;
-    let mut typing = Line::stranger(&app).await;
+    let mut lines = join_all((0..100).map(|_| TcpClient::live(&app, &ann))).await;
+    let mut packets = join_all((0..50).map(|_| SocketIoClient::live(&app, &ann))).await;
+    let mut polls = join_all((0..50).map(|_| PollingClient::live(&app, &ann))).await;
+    let mut typing = TcpClient::unauthenticated(&app).await;
     let address = app.address;
     let mut stranger = app.open(&[]).await.unwrap();
     app.get("/readyz", "").await.expect(200);
@@ -91,7 +91,7 @@ async fn it_is_not_ready_any_more_and_takes_no_new_sockets() {
     let bearer = format!("Bearer {}", ann.access);
     assert_eq!(app.open(&[("authorization", &bearer)]).await.err(), Some(503));
     assert_eq!(app.open(&[]).await.err(), Some(503));
-    Line::connect(app.tcp).await.ends(1012).await;
+    TcpClient::connect(app.tcp).await.ends(1012).await;
     // The clock stands still, so its grace does not end by itself.
     app.begin_stop();
     while !app.has_stopped() {

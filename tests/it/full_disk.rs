@@ -17,10 +17,10 @@ use crate::support::process::{CHEAP, Process};
 use crate::support::programs;
 use crate::support::smtp::SmtpCatcher;
 use crate::support::time::PATIENCE;
-use crate::support::transports::{Door, at_every_door};
-use crate::support::websocket::Live;
+use crate::support::transports::{LiveClient, on_every_transport};
+use crate::support::websocket::WebSocketClient;
 
-at_every_door!(a_full_disk_ends_no_revocation);
+on_every_transport!(a_full_disk_ends_no_revocation);
 
 const RESERVE: u64 = 16 << 20;
 
@@ -101,14 +101,14 @@ async fn until_ready(app: &TestApp, status: u16) {
     tokio::time::timeout(PATIENCE, ready).await.unwrap_or_else(|_| panic!("/readyz is never {status}"));
 }
 
-async fn a_full_disk_ends_no_revocation<D: Door>() {
+async fn a_full_disk_ends_no_revocation<C: LiveClient>() {
     let Some(disk) = Disk::mount(40) else { return };
     let app = start(&disk).await;
     let ann = app.register("ann").await;
     let mut devices = Vec::new();
     for _ in 0..20 {
         let device = app.login("ann").await;
-        let live = D::live(&app, &device).await;
+        let live = C::live(&app, &device).await;
         devices.push((device, live));
     }
     disk.fill();
@@ -258,7 +258,7 @@ async fn a_server_starts_on_a_full_disk_and_signs_out() {
     let (data, clock) = (std::mem::replace(&mut app.data, tempfile::tempdir().unwrap()), app.clock.clone());
     disk.fill();
     let app = spawn_on(&[], data, SmtpCatcher::start(), clock).await;
-    let mut live = Live::live(&app, &ann).await;
+    let mut live = WebSocketClient::live(&app, &ann).await;
     app.send(Method::POST, "/api/logout", &ann.access, Value::Null).await.expect(204);
     live.ends(4441).await;
     until_ready(&app, 503).await;

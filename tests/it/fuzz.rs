@@ -11,9 +11,9 @@ use tokio::net::TcpStream;
 
 use crate::support::app::{PASSWORD, Person, post_form, spawn_app};
 use crate::support::fuzz::{mutate, nothing_stays_behind};
-use crate::support::tcp::Line;
+use crate::support::tcp::TcpClient;
 use crate::support::time::PATIENCE;
-use crate::support::transports::Door;
+use crate::support::transports::LiveClient;
 
 const REQUESTS: usize = 10_000;
 const FRAMES: usize = 10_000;
@@ -308,5 +308,5 @@ async fn any_line_is_answered_or_closed_on() {
     };
     futures_util::future::join_all((200..200 + AT_ONCE).map(run)).await;
     nothing_stays_behind(&app, &ann).await;
-    Line::live(&app, &ann).await.ping().await;
+    TcpClient::live(&app, &ann).await.ping().await;
 }

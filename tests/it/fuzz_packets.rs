@@ -8,9 +8,9 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::app::{Person, TestApp, spawn_with};
 use crate::support::fuzz::{mutate, nothing_stays_behind};
-use crate::support::socketio::{Frames, open_polling, poll, post};
+use crate::support::socketio::{SocketIoClient, open_polling, poll, post};
 use crate::support::time::PATIENCE;
-use crate::support::transports::Door;
+use crate::support::transports::LiveClient;
 
 const SESSIONS: usize = 1200;
 const AT_ONCE: u8 = 6;
@@ -59,7 +59,7 @@ async fn over_polling(app: &TestApp, rng: &mut TestRng, person: &Person) {
         }
         let status = match rng.random_range(0..10) {
             0 => {
-                tried.extend(Frames::open(app.address, &format!("&sid={sid}")).await.ok());
+                tried.extend(SocketIoClient::open(app.address, &format!("&sid={sid}")).await.ok());
                 continue;
             }
             // One that is dropped while it waits: its client has gone.
@@ -84,7 +84,7 @@ async fn over_polling(app: &TestApp, rng: &mut TestRng, person: &Person) {
 }
 
 async fn over_a_websocket(app: &TestApp, rng: &mut TestRng, person: &Person) {
-    let Ok(mut frames) = Frames::open(app.address, "").await else { return };
+    let Ok(mut frames) = SocketIoClient::open(app.address, "").await else { return };
     if rng.random_bool(0.8) {
         frames.text(format!("40{}", json!({"token": person.access}))).await;
     }
@@ -129,5 +129,5 @@ async fn any_packet_is_answered_or_closed_on() {
     nothing_stays_behind(&app, &ann).await;
     time.abort();
     let bob = app.register("bob").await;
-    Frames::live(&app, &bob).await.ping().await;
+    SocketIoClient::live(&app, &bob).await.ping().await;
 }

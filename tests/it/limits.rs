@@ -8,11 +8,11 @@ use actix_web::http::Method;
 use serde_json::{Value, json};
 
 use crate::support::app::{Answer, PASSWORD, TestApp, read, spawn_app, spawn_with};
-use crate::support::socketio::{Frames, open_polling, poll, post};
-use crate::support::tcp::Line;
+use crate::support::socketio::{SocketIoClient, open_polling, poll, post};
+use crate::support::tcp::TcpClient;
 use crate::support::time::PATIENCE;
-use crate::support::transports::Door;
-use crate::support::websocket::{self, Live};
+use crate::support::transports::LiveClient;
+use crate::support::websocket::{self, WebSocketClient};
 
 const PROXY: (&str, &str) = ("sockets.trusted_proxies", "127.0.0.1");
 
@@ -527,18 +527,18 @@ async fn prompts_share_the_budget_of_passwords() {
     let app = spawn_with(&[("limits.sign_in", "2/1m")]).await;
     app.register("ann").await;
     app.post("/api/login", json!({"login": "ann", "password": "wrong"})).await.expect(401);
-    let mut line = Line::connect(app.tcp).await;
+    let mut line = TcpClient::connect(app.tcp).await;
     line.sign_in("ann", "not the password", "\n").await;
     assert_eq!(line.rest().await, "Login failed\n");
     // The right password, even: it is not looked at.
-    let mut line = Line::connect(app.tcp).await;
+    let mut line = TcpClient::connect(app.tcp).await;
     line.sign_in("ann", PASSWORD, "\n").await;
     line.expect("Login failed\n").await;
     let ended = line.ended().await;
     assert_eq!((ended.code, &ended.goodbye["reconnect"]), (4429, &json!("backoff")));
     app.post("/api/login", json!({"login": "ann", "password": PASSWORD})).await.expect(429);
     app.advance(Duration::from_secs(30));
-    let mut line = Line::connect(app.tcp).await;
+    let mut line = TcpClient::connect(app.tcp).await;
     line.sign_in("ann", PASSWORD, "\n").await;
     line.expect("Login successful!\n").await;
 }
@@ -548,23 +548,27 @@ async fn every_transport_shares_the_budget_of_handshakes() {
     let app = spawn_with(&[("limits.handshakes", "5/1m")]).await;
     let ann = app.register("ann").await;
     let bearer = format!("Bearer {}", ann.access);
-    let mut live = Live::live(&app, &ann).await;
-    let line = Line::live(&app, &ann).await;
+    let mut live = WebSocketClient::live(&app, &ann).await;
+    let line = TcpClient::live(&app, &ann).await;
     let path = open_polling(app.address).await.unwrap();
-    let stranger = Live::stranger(&app).await;
-    let frames = Frames::open(app.address, "").await.unwrap();
+    let stranger = WebSocketClient::unauthenticated(&app).await;
+    let frames = SocketIoClient::open(app.address, "").await.unwrap();
 
     assert_eq!(app.open(&[("authorization", &bearer)]).await.err(), Some(429));
     assert_eq!(app.open(&[]).await.err(), Some(429));
-    assert_eq!(Line::refused_stranger(&app).await, 4429);
+    assert_eq!(TcpClient::refused_unauthenticated(&app).await, 4429);
     assert_eq!(
-        Line::connect(app.tcp).await.ended().await.goodbye["reason"],
+        TcpClient::connect(app.tcp).await.ended().await.goodbye["reason"],
         "too many attempts from this network"
     );
     assert_eq!(open_polling(app.address).await.err(), Some(429));
-    assert_eq!(Frames::open(app.address, "").await.err(), Some(429));
+    assert_eq!(SocketIoClient::open(app.address, "").await.err(), Some(429));
     let sid = path.split_once("&sid=").unwrap().1;
-    assert_eq!(Frames::open(app.address, &format!("&sid={sid}")).await.err(), Some(429), "an upgrade");
+    assert_eq!(
+        SocketIoClient::open(app.address, &format!("&sid={sid}")).await.err(),
+        Some(429),
+        "an upgrade"
+    );
     let answer = poll(app.address, "/socket.io/?EIO=4&transport=polling").await;
     assert_eq!(answer.header("retry-after"), Some("12"));
     assert_eq!(answer.header("ratelimit"), Some("\"handshakes\";r=0;t=12"));

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::app::{claims, spawn_app, spawn_with};
-use crate::support::transports::{Door, at_every_door};
+use crate::support::transports::{LiveClient, on_every_transport};
 
-at_every_door!(
+on_every_transport!(
     a_token_opens_the_door,
     a_bad_token_does_not,
     a_session_asks_and_is_answered,
@@ -23,12 +23,12 @@ at_every_door!(
     a_message_has_a_bounded_size,
 );
 
-async fn a_token_opens_the_door<D: Door>() {
+async fn a_token_opens_the_door<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("Ann").await;
-    let mut stranger = D::stranger(&app).await;
+    let mut stranger = C::unauthenticated(&app).await;
     stranger.present(&ann.access).await;
-    for mut live in [D::enter(&app, &ann.access).await, stranger] {
+    for mut live in [C::with_token(&app, &ann.access).await, stranger] {
         let welcome = live.next().await;
         assert_eq!(welcome["type"], "welcome");
         assert_eq!(welcome["user"], json!({"id": ann.id, "username": "ann"}));
@@ -40,31 +40,31 @@ async fn a_token_opens_the_door<D: Door>() {
     }
 }
 
-async fn a_bad_token_does_not<D: Door>() {
+async fn a_bad_token_does_not<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     for token in [&ann.refresh, "nonsense", "a.b.c", ""] {
-        let mut live = D::stranger(&app).await;
+        let mut live = C::unauthenticated(&app).await;
         live.present(token).await;
         let ended = live.ends(4401).await;
         assert_eq!(ended.before[0]["code"], "invalid_token");
         assert_eq!(ended.goodbye["reconnect"], "never");
     }
     app.advance(Duration::from_mins(15));
-    let mut late = D::stranger(&app).await;
+    let mut late = C::unauthenticated(&app).await;
     late.present(&ann.access).await;
     let ended = late.ends(4440).await;
     assert_eq!(ended.before[0]["code"], "token_expired");
     assert_eq!(ended.goodbye["reconnect"], "new_token");
 }
 
-async fn a_session_asks_and_is_answered<D: Door>() {
+async fn a_session_asks_and_is_answered<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let bob = app.register("bob").await;
-    let mut live = D::live(&app, &ann).await;
-    let mut other = D::live(&app, &ann).await;
-    let _bobs = D::live(&app, &bob).await;
+    let mut live = C::live(&app, &ann).await;
+    let mut other = C::live(&app, &ann).await;
+    let _bobs = C::live(&app, &bob).await;
 
     let secret = live.ask(json!({"type": "secret", "id": "s"})).await;
     assert_eq!((&secret["type"], &secret["id"]), (&json!("secret"), &json!("s")));
@@ -77,7 +77,7 @@ async fn a_session_asks_and_is_answered<D: Door>() {
     let sessions = live.ask(json!({"type": "sessions", "id": 5})).await;
     let list = sessions["sessions"].as_array().unwrap();
     assert_eq!(list.len(), 2, "{sessions}");
-    assert_eq!(list[0]["carrier"], D::CARRIER);
+    assert_eq!(list[0]["carrier"], C::TRANSPORT);
     assert_eq!(list[0]["login"], ann.login);
     assert_eq!(list[0]["address"], "127.0.0.1");
     let listed = app.get("/api/sessions", &ann.access).await.expect(200);
@@ -89,10 +89,10 @@ async fn a_session_asks_and_is_answered<D: Door>() {
     }
 }
 
-async fn whoever_watches_is_told_of_sessions_that_come_and_go<D: Door>() {
+async fn whoever_watches_is_told_of_sessions_that_come_and_go<C: LiveClient>() {
     let app = spawn_app().await;
     let (ann, bob) = (app.register("ann").await, app.register("bob").await);
-    let mut watcher = D::live(&app, &ann).await;
+    let mut watcher = C::live(&app, &ann).await;
     let listed = |message: &serde_json::Value| message["sessions"].as_array().unwrap().len();
     let first = watcher.ask(json!({"type": "watch_sessions", "id": 7})).await;
     assert_eq!((&first["type"], &first["id"], listed(&first)), (&json!("sessions"), &json!(7), 1));
@@ -101,17 +101,17 @@ async fn whoever_watches_is_told_of_sessions_that_come_and_go<D: Door>() {
     assert_eq!(listed(&again), 1);
     // No sooner than a second after the last list.
     let second = Duration::from_secs(1);
-    let other = D::live(&app, &ann).await;
+    let other = C::live(&app, &ann).await;
     app.advance(second);
     let two = watcher.next().await;
     assert_eq!((listed(&two), two.get("id")), (2, None));
-    drop(D::live(&app, &bob).await);
+    drop(C::live(&app, &bob).await);
     other.leave().await;
     app.advance(second);
     assert_eq!(listed(&watcher.next().await), 1);
     watcher.ping().await;
     // More than one at a time: the last word is the truth.
-    let others = [D::live(&app, &ann).await, D::live(&app, &ann).await, D::live(&app, &ann).await];
+    let others = [C::live(&app, &ann).await, C::live(&app, &ann).await, C::live(&app, &ann).await];
     app.advance(second);
     while listed(&watcher.next().await) != 4 {
         app.advance(second);
@@ -124,10 +124,10 @@ async fn whoever_watches_is_told_of_sessions_that_come_and_go<D: Door>() {
     watcher.ping().await;
 }
 
-async fn a_mistake_is_an_error_and_not_the_end<D: Door>() {
+async fn a_mistake_is_an_error_and_not_the_end<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
-    let mut live = D::live(&app, &ann).await;
+    let mut live = C::live(&app, &ann).await;
     for (message, code) in [
         (json!({"type": "dance", "id": 1}), "unknown_type"),
         (json!({"id": 1}), "missing_type"),
@@ -142,23 +142,23 @@ async fn a_mistake_is_an_error_and_not_the_end<D: Door>() {
     live.ping().await;
 }
 
-async fn what_is_no_json_object_ends_it<D: Door>() {
+async fn what_is_no_json_object_ends_it<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     for text in ["hello", "[1]", "\0", "{\"type\":\"ping\"", "{} {}"] {
-        let mut live = D::live(&app, &ann).await;
+        let mut live = C::live(&app, &ann).await;
         live.write(text).await;
         assert_eq!(live.ends(4400).await.goodbye["reconnect"], "never");
     }
-    let mut live = D::live(&app, &ann).await;
+    let mut live = C::live(&app, &ann).await;
     live.write_garbage().await;
     live.ends(4400).await;
 }
 
-async fn a_token_is_renewed_in_band<D: Door>() {
+async fn a_token_is_renewed_in_band<C: LiveClient>() {
     let app = spawn_with(&[("tokens.access_ttl", "90s"), ("sockets.heartbeat", "2m")]).await;
     let ann = app.register("ann").await;
-    let mut live = D::live(&app, &ann).await;
+    let mut live = C::live(&app, &ann).await;
     // Halfway, as a minute before the end would be too soon for so short a token.
     app.advance(Duration::from_secs(45));
     let expiring = live.next().await;
@@ -178,103 +178,103 @@ async fn a_token_is_renewed_in_band<D: Door>() {
     assert_eq!(ended.goodbye["reconnect"], "new_token");
 }
 
-async fn somebody_elses_token_does_not_renew_it<D: Door>() {
+async fn somebody_elses_token_does_not_renew_it<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let bob = app.register("bob").await;
     let phone = app.login("ann").await;
     for other in [&bob, &phone] {
-        let mut live = D::live(&app, &ann).await;
+        let mut live = C::live(&app, &ann).await;
         live.send(json!({"type": "auth", "token": other.access})).await;
         live.ends(4401).await;
     }
-    let mut live = D::live(&app, &ann).await;
+    let mut live = C::live(&app, &ann).await;
     live.send(json!({"type": "auth", "token": "x"})).await;
     assert_eq!(live.ends(4401).await.before[0]["code"], "invalid_token");
 }
 
-async fn silence_ends_it<D: Door>() {
+async fn silence_ends_it<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
-    let mut stranger = D::stranger(&app).await;
+    let mut stranger = C::unauthenticated(&app).await;
     app.advance(Duration::from_secs(5));
     assert_eq!(stranger.ends(4408).await.goodbye["reconnect"], "backoff");
 
-    let mut live = D::live(&app, &ann).await;
+    let mut live = C::live(&app, &ann).await;
     app.advance(Duration::from_secs(50));
     live.ends(4408).await;
 
     // Whoever answers pings stays.
-    let mut live = D::live(&app, &ann).await;
+    let mut live = C::live(&app, &ann).await;
     for _ in 0..4 {
         app.advance(Duration::from_secs(25));
         live.ping().await;
     }
 }
 
-async fn a_user_has_a_bounded_number_of_sessions<D: Door>() {
+async fn a_user_has_a_bounded_number_of_sessions<C: LiveClient>() {
     let app = spawn_with(&[("sockets.max_per_user", "2")]).await;
     let ann = app.register("ann").await;
     let bob = app.register("bob").await;
-    let first = D::live(&app, &ann).await;
-    let _second = D::live(&app, &ann).await;
-    let mut third = D::enter(&app, &ann.access).await;
+    let first = C::live(&app, &ann).await;
+    let _second = C::live(&app, &ann).await;
+    let mut third = C::with_token(&app, &ann.access).await;
     assert_eq!(third.ends(4429).await.goodbye["reconnect"], "backoff");
-    D::live(&app, &bob).await;
+    C::live(&app, &bob).await;
     // A place that is given back can be taken.
     first.leave().await;
     while app.sessions.directory().of_user(ann.id.parse().unwrap()).len() == 2 {
         tokio::task::yield_now().await;
     }
-    D::live(&app, &ann).await;
+    C::live(&app, &ann).await;
 }
 
-async fn an_address_has_a_bounded_number_of_strangers<D: Door>() {
+async fn an_address_has_a_bounded_number_of_strangers<C: LiveClient>() {
     let app = spawn_with(&[("sockets.max_waiting_per_address", "3")]).await;
     let ann = app.register("ann").await;
     let mut waiting = Vec::new();
     for _ in 0..3 {
-        waiting.push(D::stranger(&app).await);
+        waiting.push(C::unauthenticated(&app).await);
     }
-    assert_eq!(D::refused_stranger(&app).await, 4429);
+    assert_eq!(C::refused_unauthenticated(&app).await, 4429);
     // One who signs in makes room.
     waiting[0].present(&ann.access).await;
     assert_eq!(waiting[0].next().await["type"], "welcome");
-    let _fourth = D::stranger(&app).await;
-    assert_eq!(D::refused_stranger(&app).await, 4429);
+    let _fourth = C::unauthenticated(&app).await;
+    assert_eq!(C::refused_unauthenticated(&app).await, 4429);
 }
 
-async fn the_server_has_a_bounded_number_of_sockets<D: Door>() {
+async fn the_server_has_a_bounded_number_of_sockets<C: LiveClient>() {
     let app = spawn_with(&[("sockets.max_open", "2")]).await;
     let ann = app.register("ann").await;
     let bob = app.register("bob").await;
-    let mut anns = [D::live(&app, &ann).await, D::live(&app, &ann).await];
+    let mut anns = [C::live(&app, &ann).await, C::live(&app, &ann).await];
     // An answer comes after the registration, which shares the session's thread.
     for live in &mut anns {
         live.ping().await;
     }
-    assert_eq!(D::refused_stranger(&app).await, 1013);
+    assert_eq!(C::refused_unauthenticated(&app).await, 1013);
     app.get("/api/me", &bob.access).await.expect(200);
     for live in &mut anns {
         live.ping().await;
     }
 }
 
-async fn a_message_has_a_bounded_size<D: Door>() {
+async fn a_message_has_a_bounded_size<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let padded = |size: usize| {
         let text = json!({"type": "ping", "x": ""}).to_string();
         text.replace(r#""x":"""#, &format!(r#""x":"{}""#, "y".repeat(size - text.len())))
     };
-    let mut live = D::live(&app, &ann).await;
+    let mut live = C::live(&app, &ann).await;
     live.write(&padded(65_536)).await;
     assert_eq!(live.next().await["type"], "pong");
     live.write(&padded(65_537)).await;
     assert_eq!(live.ends(1009).await.goodbye["reconnect"], "never");
 
     // A stranger may say less.
-    let mut stranger = D::stranger(&app).await;
+    let mut stranger = C::unauthenticated(&app).await;
     stranger.write(&padded(4097)).await;
     stranger.ends(1009).await;
 }

@@ -11,10 +11,10 @@ use crate::support::app::{PASSWORD, call, post_form};
 use crate::support::process::{CHEAP, Process};
 use crate::support::raw_http;
 use crate::support::smtp::SmtpCatcher;
-use crate::support::tcp::Line;
+use crate::support::tcp::TcpClient;
 use crate::support::time::{now, pause};
-use crate::support::transports::Door;
-use crate::support::websocket::{Live, open_at};
+use crate::support::transports::LiveClient;
+use crate::support::websocket::{WebSocketClient, open_at};
 
 const NEW_PASSWORD: &str = "a new and quite different sentence 7";
 const WRONG_PASSWORD: &str = "hunter2-was-never-right";
@@ -45,7 +45,7 @@ impl Secrets {
     }
 }
 
-async fn open(process: &Process, headers: &[(&str, &str)]) -> Live {
+async fn open(process: &Process, headers: &[(&str, &str)]) -> WebSocketClient {
     open_at(process.address, headers).await.unwrap()
 }
 
@@ -287,20 +287,20 @@ async fn live(process: &Process, access: &str) {
 /// At the prompts, with every mistake that types a secret where it does not belong.
 async fn prompts(process: &Process, username: &str, password: &str, access: &str) {
     for (name, word) in [(username, WRONG_PASSWORD), (MISPLACED, WRONG_PASSWORD), (password, password)] {
-        let mut line = Line::connect(process.tcp).await;
+        let mut line = TcpClient::connect(process.tcp).await;
         line.sign_in(name, word, "\n").await;
         assert_eq!(line.rest().await, "Login failed\n");
     }
     for token in [format!("{access}x"), MISPLACED.to_owned()] {
-        let mut line = Line::connect(process.tcp).await;
+        let mut line = TcpClient::connect(process.tcp).await;
         line.expect("Username: ").await;
         line.present(&token).await;
         line.ends(4401).await;
     }
-    let mut by_token = Line::connect(process.tcp).await;
+    let mut by_token = TcpClient::connect(process.tcp).await;
     by_token.expect("Username: ").await;
     by_token.present(access).await;
-    let mut by_password = Line::connect(process.tcp).await;
+    let mut by_password = TcpClient::connect(process.tcp).await;
     by_password.sign_in(username, password, "").await;
     for mut line in [by_token, by_password] {
         assert_eq!(line.next().await["type"], "welcome");

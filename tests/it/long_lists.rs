@@ -8,8 +8,8 @@ use doorward::schema::logins;
 use serde_json::json;
 
 use crate::support::app::{Answer, PASSWORD, Person, TestApp, post_form, spawn_with};
-use crate::support::transports::Door;
-use crate::support::websocket::Live;
+use crate::support::transports::LiveClient;
+use crate::support::websocket::WebSocketClient;
 
 async fn browser(app: &TestApp, login: &str) -> String {
     let form = [("login", login), ("password", PASSWORD)];
@@ -41,7 +41,7 @@ async fn past_the_bound_the_login_that_was_used_least_recently_ends() {
     let refreshed = app.post("/api/refresh", json!({"refresh_token": ann.refresh})).await.expect(200);
     dashboard(&app, &page, "").await;
     app.advance(Duration::from_secs(1));
-    let mut tablet_socket = Live::live(&app, &tablet).await;
+    let mut tablet_socket = WebSocketClient::live(&app, &tablet).await;
 
     let newest = app.login("ann").await;
     let ended = tablet_socket.ends(4441).await;
@@ -99,7 +99,7 @@ async fn the_dashboard_shows_long_lists_in_parts() {
     for _ in 0..118 {
         let person = app.login("ann").await;
         if sockets.len() < 60 {
-            sockets.push(Live::live(&app, &person).await);
+            sockets.push(WebSocketClient::live(&app, &person).await);
         }
     }
     let first = dashboard(&app, &page, "").await;

@@ -8,7 +8,7 @@ use doorward::schema::audit_events;
 use doorward_core::domain::MailKind;
 
 use crate::support::logs;
-use crate::support::mailer::House;
+use crate::support::mailer::TestMailer;
 use crate::support::smtp::SmtpCatcher;
 
 const ALICE: &str = "alice@example.org";
@@ -49,13 +49,13 @@ impl std::ops::Deref for Watched {
 }
 
 /// Sees the only mail fail so often; answers how long it now waits.
-async fn fails(house: &House, attempts: i32) -> Duration {
+async fn fails(mailer: &TestMailer, attempts: i32) -> Duration {
     let wait = |attempt: i32| Duration::from_secs(5 << (attempt - 1));
     for attempt in 1..attempts {
-        house.until_put_back(attempt, wait(attempt)).await;
-        house.time.advance(wait(attempt));
+        mailer.until_put_back(attempt, wait(attempt)).await;
+        mailer.time.advance(wait(attempt));
     }
-    house.until_put_back(attempts, wait(attempts)).await;
+    mailer.until_put_back(attempts, wait(attempts)).await;
     wait(attempts)
 }
 
@@ -84,29 +84,29 @@ async fn what_fails_before_a_recipient_is_named_keeps_all_mail_waiting() {
         let catcher = Watched::start();
         catcher.offer(&["AUTH PLAIN LOGIN"]);
         catcher.answer(command, Some(answer));
-        let house = House::open_with(&signed_in(&catcher), &[]);
-        let alice = house.user("alice", ALICE).await;
-        house.enqueue(MailKind::ResetPassword, alice, ALICE).await;
+        let mailer = TestMailer::open_with(&signed_in(&catcher), &[]);
+        let alice = mailer.user("alice", ALICE).await;
+        mailer.enqueue(MailKind::ResetPassword, alice, ALICE).await;
         // More often than a server may say "never".
-        let wait = fails(&house, 5).await;
+        let wait = fails(&mailer, 5).await;
         assert_eq!(catcher.lines("ERROR", "all mail waits"), 1, "{command} {answer}: {}", logs::text());
         assert_eq!(catcher.caught().len(), 0);
         // Set up at last.
         catcher.answer(command, None);
-        house.time.advance(wait);
+        mailer.time.advance(wait);
         catcher.wait_for(1).await;
-        house.until("sent", |rows| rows[0].2.is_some()).await;
+        mailer.until("sent", |rows| rows[0].2.is_some()).await;
         assert_eq!(catcher.lines("WARN", "mail leaves again"), 1, "{command} {answer}");
     }
     assert_eq!(logs::lines_with(&["hunter2"]), [""; 0]);
 }
 
-async fn all_fail(house: &House, attempt: i32, wait: i64) {
-    let due = house.now() + chrono::TimeDelta::seconds(wait);
+async fn all_fail(mailer: &TestMailer, attempt: i32, wait: i64) {
+    let due = mailer.now() + chrono::TimeDelta::seconds(wait);
     let failed = |rows: &[(i32, Timestamp, Option<Timestamp>)]| {
         rows.iter().all(|(attempts, next, _)| (*attempts, *next) == (attempt, due))
     };
-    house.until("put back", failed).await;
+    mailer.until("put back", failed).await;
 }
 
 #[actix::test]
@@ -114,18 +114,18 @@ async fn an_outage_has_one_line_for_all_mails_and_a_reminder() {
     let catcher = Watched::start();
     catcher.offer(&["AUTH PLAIN"]);
     catcher.answer("AUTH", Some("535 5.7.8 no"));
-    let house = House::open_with(&signed_in(&catcher), &[]);
-    let alice = house.user("alice", ALICE).await;
+    let mailer = TestMailer::open_with(&signed_in(&catcher), &[]);
+    let alice = mailer.user("alice", ALICE).await;
     for _ in 0..3 {
-        house.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
+        mailer.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
     }
-    all_fail(&house, 1, 5).await;
-    house.time.advance(Duration::from_secs(5));
-    all_fail(&house, 2, 10).await;
+    all_fail(&mailer, 1, 5).await;
+    mailer.time.advance(Duration::from_secs(5));
+    all_fail(&mailer, 2, 10).await;
     assert_eq!(catcher.lines("ERROR", "all mail waits"), 1, "{}", logs::text());
     assert_eq!(catcher.lines("ERROR", "password in mail.url is wrong"), 1, "it says what to do");
-    house.time.advance(Duration::from_mins(20));
-    all_fail(&house, 3, 20).await;
+    mailer.time.advance(Duration::from_mins(20));
+    all_fail(&mailer, 3, 20).await;
     assert_eq!(catcher.lines("ERROR", "all mail waits"), 2, "{}", logs::text());
     assert_eq!(logs::lines_with(&["WARN", "mail not sent", &alice.to_string()]), [""; 0], "no line a mail");
 }
@@ -135,14 +135,14 @@ async fn an_outage_lasts_a_day_and_then_the_mail_has_lost_its_sense() {
     let catcher = SmtpCatcher::start();
     catcher.offer(&["AUTH PLAIN"]);
     catcher.answer("AUTH", Some("535 5.7.8 no"));
-    let house = House::open_with(&signed_in(&catcher), &[]);
-    let alice = house.user("alice", ALICE).await;
-    house.enqueue(MailKind::ResetPassword, alice, ALICE).await;
-    fails(&house, 3).await;
-    house.time.advance(Duration::from_hours(23));
-    house.until("tried after a night", |rows| rows.first().is_some_and(|row| row.0 == 4)).await;
-    house.time.advance(Duration::from_hours(1));
-    house.until("given up", <[_]>::is_empty).await;
+    let mailer = TestMailer::open_with(&signed_in(&catcher), &[]);
+    let alice = mailer.user("alice", ALICE).await;
+    mailer.enqueue(MailKind::ResetPassword, alice, ALICE).await;
+    fails(&mailer, 3).await;
+    mailer.time.advance(Duration::from_hours(23));
+    mailer.until("tried after a night", |rows| rows.first().is_some_and(|row| row.0 == 4)).await;
+    mailer.time.advance(Duration::from_hours(1));
+    mailer.until("given up", <[_]>::is_empty).await;
 }
 
 #[actix::test]
@@ -156,44 +156,44 @@ async fn answers_about_the_mail_count_against_the_mail_alone() {
         ("END", "554 5.7.1 spam"),
     ] {
         let catcher = SmtpCatcher::start();
-        let house = House::open_with(&catcher.url(), &[]);
-        let alice = house.user("alice", ALICE).await;
+        let mailer = TestMailer::open_with(&catcher.url(), &[]);
+        let alice = mailer.user("alice", ALICE).await;
         // Five attempts that never came so far as to be refused: the network was away.
         catcher.answer("greeting", Some("421 later"));
-        house.enqueue(MailKind::ResetPassword, alice, ALICE).await;
-        let wait = fails(&house, 5).await;
+        mailer.enqueue(MailKind::ResetPassword, alice, ALICE).await;
+        let wait = fails(&mailer, 5).await;
         catcher.answer("greeting", None);
         catcher.answer(command, Some(answer));
-        house.time.advance(wait);
-        house.until_put_back(6, Duration::from_secs(160)).await;
-        house.time.advance(Duration::from_secs(160));
-        house.until_put_back(7, Duration::from_secs(320)).await;
-        house.time.advance(Duration::from_secs(320));
-        house.until("given up at the third refusal", <[_]>::is_empty).await;
+        mailer.time.advance(wait);
+        mailer.until_put_back(6, Duration::from_secs(160)).await;
+        mailer.time.advance(Duration::from_secs(160));
+        mailer.until_put_back(7, Duration::from_secs(320)).await;
+        mailer.time.advance(Duration::from_secs(320));
+        mailer.until("given up at the third refusal", <[_]>::is_empty).await;
     }
 }
 
 #[actix::test]
 async fn one_refused_recipient_keeps_no_other_mail_back() {
     let catcher = Watched::start();
-    let house = House::open_with(&catcher.url(), &[]);
-    let alice = house.user("alice", ALICE).await;
+    let mailer = TestMailer::open_with(&catcher.url(), &[]);
+    let alice = mailer.user("alice", ALICE).await;
     catcher.refuse_with(550);
-    house.enqueue(MailKind::PasswordChanged, alice, "gone@example.org").await;
-    fails(&house, 1).await;
+    mailer.enqueue(MailKind::PasswordChanged, alice, "gone@example.org").await;
+    fails(&mailer, 1).await;
     catcher.refuse_with(0);
-    house.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
+    mailer.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
     assert_eq!(catcher.wait_for(1).await[0].to, [ALICE]);
     assert_eq!(catcher.lines("ERROR", "all mail waits"), 0);
     // A temporary answer is no refusal, however often.
     let catcher = Watched::start();
     catcher.answer("END", Some("451 4.3.0 later"));
-    let house = House::open_with(&catcher.url(), &[]);
-    let alice = house.user("alice", ALICE).await;
-    house.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
-    let wait = fails(&house, 5).await;
+    let mailer = TestMailer::open_with(&catcher.url(), &[]);
+    let alice = mailer.user("alice", ALICE).await;
+    mailer.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
+    let wait = fails(&mailer, 5).await;
     catcher.answer("END", None);
-    house.time.advance(wait);
+    mailer.time.advance(wait);
     catcher.wait_for(1).await;
 }
 
@@ -204,13 +204,13 @@ async fn a_server_without_a_way_to_sign_in_is_waited_for() {
     {
         let catcher = Watched::start();
         catcher.offer(offers);
-        let house = House::open_with(&signed_in(&catcher), &[]);
-        let alice = house.user("alice", ALICE).await;
-        house.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
-        let wait = fails(&house, 4).await;
+        let mailer = TestMailer::open_with(&signed_in(&catcher), &[]);
+        let alice = mailer.user("alice", ALICE).await;
+        mailer.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
+        let wait = fails(&mailer, 4).await;
         assert_eq!(catcher.lines("ERROR", words), 1, "{}", logs::text());
         catcher.offer(&["AUTH LOGIN PLAIN"]);
-        house.time.advance(wait);
+        mailer.time.advance(wait);
         catcher.wait_for(1).await;
     }
 }
@@ -226,12 +226,12 @@ async fn no_password_is_sent_without_the_encryption_that_is_required() {
         let catcher = Watched::start();
         catcher.offer(offers);
         catcher.answer("STAR", answer);
-        let house = House::open_with(&format!("{}?tls=required", signed_in(&catcher)), &[]);
-        let alice = house.user("alice", ALICE).await;
-        house.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
+        let mailer = TestMailer::open_with(&format!("{}?tls=required", signed_in(&catcher)), &[]);
+        let alice = mailer.user("alice", ALICE).await;
+        mailer.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
         // What follows 220 is no TLS: the catcher waits for a line, the mailer for an answer.
         if answer.is_none_or(|answer| !answer.starts_with("220")) {
-            fails(&house, 4).await;
+            fails(&mailer, 4).await;
             assert_eq!(catcher.lines("ERROR", "all mail waits"), 1, "{}", logs::text());
         }
         let commands = catcher.commands();
@@ -254,9 +254,9 @@ async fn the_server_is_greeted_with_a_proper_name() {
         (&[("public_url", "http://192.168.1.50:8080")], "[127.0.0.1]"),
     ] {
         let catcher = SmtpCatcher::start();
-        let house = House::open_with(&catcher.url(), settings);
-        let alice = house.user("alice", ALICE).await;
-        house.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
+        let mailer = TestMailer::open_with(&catcher.url(), settings);
+        let alice = mailer.user("alice", ALICE).await;
+        mailer.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
         catcher.wait_for(1).await;
         let commands = catcher.commands();
         assert!(commands.contains(&format!("EHLO {name}")), "{name}: {commands:?}");
@@ -266,10 +266,10 @@ async fn the_server_is_greeted_with_a_proper_name() {
 #[actix::test]
 async fn an_international_domain_leaves_in_a_labels() {
     let catcher = SmtpCatcher::start();
-    let house =
-        House::open_with(&catcher.url(), &[("mail.from", "B\u{fc}cher <no-reply@b\u{fc}cher.example>")]);
-    let alice = house.user("alice", "info@b\u{fc}cher.example").await;
-    house.enqueue(MailKind::PasswordChanged, alice, "info@b\u{fc}cher.example").await;
+    let mailer =
+        TestMailer::open_with(&catcher.url(), &[("mail.from", "B\u{fc}cher <no-reply@b\u{fc}cher.example>")]);
+    let alice = mailer.user("alice", "info@b\u{fc}cher.example").await;
+    mailer.enqueue(MailKind::PasswordChanged, alice, "info@b\u{fc}cher.example").await;
     let mail = catcher.wait_for(1).await.remove(0);
     assert_eq!(mail.from, "no-reply@xn--bcher-kva.example");
     assert_eq!(mail.to, ["info@xn--bcher-kva.example"]);
@@ -281,10 +281,10 @@ async fn an_international_domain_leaves_in_a_labels() {
 #[actix::test]
 async fn what_is_not_ascii_before_the_at_needs_a_server_that_takes_it() {
     let catcher = Watched::start();
-    let house = House::open_with(&catcher.url(), &[]);
-    let alice = house.user("alice", ALICE).await;
-    house.enqueue(MailKind::PasswordChanged, alice, "j\u{f6}rg@b\u{fc}cher.example").await;
-    house.until("given up at once", <[_]>::is_empty).await;
+    let mailer = TestMailer::open_with(&catcher.url(), &[]);
+    let alice = mailer.user("alice", ALICE).await;
+    mailer.enqueue(MailKind::PasswordChanged, alice, "j\u{f6}rg@b\u{fc}cher.example").await;
+    mailer.until("given up at once", <[_]>::is_empty).await;
     assert_eq!(
         logs::lines_with(&["mail given up", "SMTPUTF8", &alice.to_string()]).len(),
         1,
@@ -292,7 +292,7 @@ async fn what_is_not_ascii_before_the_at_needs_a_server_that_takes_it() {
         logs::text()
     );
     assert_eq!(catcher.lines("ERROR", "all mail waits"), 0);
-    let events: Vec<(String, String)> = house
+    let events: Vec<(String, String)> = mailer
         .run(|conn| {
             let columns = (audit_events::action, audit_events::subject.assume_not_null());
             audit_events::table.select(columns).load(conn)
@@ -302,9 +302,9 @@ async fn what_is_not_ascii_before_the_at_needs_a_server_that_takes_it() {
 
     let catcher = Watched::start();
     catcher.offer(&["SMTPUTF8"]);
-    let house = House::open_with(&catcher.url(), &[]);
-    let alice = house.user("alice", ALICE).await;
-    house.enqueue(MailKind::PasswordChanged, alice, "j\u{f6}rg@b\u{fc}cher.example").await;
+    let mailer = TestMailer::open_with(&catcher.url(), &[]);
+    let alice = mailer.user("alice", ALICE).await;
+    mailer.enqueue(MailKind::PasswordChanged, alice, "j\u{f6}rg@b\u{fc}cher.example").await;
     let mail = catcher.wait_for(1).await.remove(0);
     assert_eq!(mail.to, ["j\u{f6}rg@xn--bcher-kva.example"]);
     let commands = catcher.commands();
@@ -312,20 +312,20 @@ async fn what_is_not_ascii_before_the_at_needs_a_server_that_takes_it() {
 
     // A sender like that is a matter of the settings, so all mail waits.
     let catcher = Watched::start();
-    let house = House::open_with(&catcher.url(), &[("mail.from", "j\u{f6}rg@example.org")]);
-    let alice = house.user("alice", ALICE).await;
-    house.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
-    fails(&house, 4).await;
+    let mailer = TestMailer::open_with(&catcher.url(), &[("mail.from", "j\u{f6}rg@example.org")]);
+    let alice = mailer.user("alice", ALICE).await;
+    mailer.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
+    fails(&mailer, 4).await;
     assert_eq!(catcher.lines("ERROR", "mail.from is not ASCII"), 1, "{}", logs::text());
 }
 
 #[actix::test]
 async fn every_kind_arrives_with_its_link_in_one_piece() {
     let catcher = SmtpCatcher::start();
-    let house = House::open_with(&catcher.url(), &[]);
-    let alice = house.user("alice", ALICE).await;
+    let mailer = TestMailer::open_with(&catcher.url(), &[]);
+    let alice = mailer.user("alice", ALICE).await;
     for kind in MailKind::ALL {
-        house.enqueue(kind, alice, ALICE).await;
+        mailer.enqueue(kind, alice, ALICE).await;
     }
     let mut links = 0;
     for mail in catcher.wait_for(MailKind::ALL.len()).await {
@@ -346,12 +346,12 @@ async fn every_kind_arrives_with_its_link_in_one_piece() {
 #[actix::test]
 async fn mails_after_each_other_share_a_connection() {
     let catcher = SmtpCatcher::start();
-    let house = House::open_with(&catcher.url(), &[]);
-    let alice = house.user("alice", ALICE).await;
+    let mailer = TestMailer::open_with(&catcher.url(), &[]);
+    let alice = mailer.user("alice", ALICE).await;
     for n in 1..=4 {
-        house.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
+        mailer.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
         catcher.wait_for(n).await;
-        house.until("noted", |rows| rows.iter().all(|(_, _, sent)| sent.is_some())).await;
+        mailer.until("noted", |rows| rows.iter().all(|(_, _, sent)| sent.is_some())).await;
     }
     let greeted = catcher.commands().iter().filter(|line| *line == "greeting").count();
     assert_eq!(greeted, 1, "{:?}", catcher.commands());

@@ -8,22 +8,22 @@ use serde_json::json;
 
 use crate::support::app::{TestApp, spawn_app, spawn_embedded, spawn_with};
 use crate::support::raw_http;
-use crate::support::tcp::Line;
+use crate::support::tcp::TcpClient;
 use crate::support::time::PATIENCE;
-use crate::support::transports::{Door, at_every_door};
+use crate::support::transports::{LiveClient, on_every_transport};
 
-at_every_door!(
+on_every_transport!(
     a_client_that_does_not_read_is_slowed_down_then_cut,
     a_stalled_client_is_revoked_like_any_other,
     a_burst_of_requests_is_answered_in_full,
 );
 
-async fn a_client_that_does_not_read_is_slowed_down_then_cut<D: Door>() {
+async fn a_client_that_does_not_read_is_slowed_down_then_cut<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let bob = app.register("bob").await;
-    let mut bobs = D::live(&app, &bob).await;
-    let mut stalled = D::live(&app, &ann).await;
+    let mut bobs = C::live(&app, &bob).await;
+    let mut stalled = C::live(&app, &ann).await;
     // What it may send is bounded by the kernel's buffers, its answers by the outbox.
     stalled.flood(r#"{"type":"secret"}"#).await;
     bobs.ping().await;
@@ -43,7 +43,7 @@ async fn a_client_that_does_not_read_is_slowed_down_then_cut<D: Door>() {
 }
 
 /// The client's writes fail at last. They block before: nobody reads them.
-async fn assert_cut(app: &TestApp, client: &mut impl Door) {
+async fn assert_cut(app: &TestApp, client: &mut impl LiveClient) {
     let cut = async {
         while !client.is_cut().await {
             app.advance(Duration::from_secs(1));
@@ -52,10 +52,10 @@ async fn assert_cut(app: &TestApp, client: &mut impl Door) {
     tokio::time::timeout(PATIENCE, cut).await.expect("the connection is still there");
 }
 
-async fn a_stalled_client_is_revoked_like_any_other<D: Door>() {
+async fn a_stalled_client_is_revoked_like_any_other<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
-    let mut stalled = D::live(&app, &ann).await;
+    let mut stalled = C::live(&app, &ann).await;
     stalled.flood(r#"{"type":"secret"}"#).await;
     app.send(actix_web::http::Method::POST, "/api/logout", &ann.access, serde_json::Value::Null)
         .await
@@ -67,13 +67,13 @@ async fn a_stalled_client_is_revoked_like_any_other<D: Door>() {
     assert_cut(&app, &mut stalled).await;
 }
 
-async fn a_burst_of_requests_is_answered_in_full<D: Door>() {
+async fn a_burst_of_requests_is_answered_in_full<C: LiveClient>() {
     // Large answers: the outbox is full many times over, and a client that reads is never cut for it.
     let large = |_: Context, _: Payload| async { json!({"text": "x".repeat(9000)}) };
     let events = Additions::new(Events::default().on("large", large));
     let app = spawn_embedded(&[("sockets.max_outbox", "64KiB")], events).await;
     let ann = app.register("ann").await;
-    let mut live = D::live(&app, &ann).await;
+    let mut live = C::live(&app, &ann).await;
     for number in 0..1000 {
         live.send(json!({"type": "large", "id": number})).await;
     }
@@ -90,12 +90,12 @@ async fn whoever_fills_the_tcp_door_leaves_http_some_room() {
     // One, and half of what is set aside for requests.
     let mut strangers = Vec::new();
     for _ in 0..65 {
-        strangers.push(Line::stranger(&app).await);
+        strangers.push(TcpClient::unauthenticated(&app).await);
     }
-    assert_eq!(Line::connect(app.tcp).await.rest_lossy().await, "");
+    assert_eq!(TcpClient::connect(app.tcp).await.rest_lossy().await, "");
     app.get("/healthz", "").await.expect(200);
     drop(strangers);
-    let let_in = async { while Line::connect(app.tcp).await.line_or_prompt().await.is_empty() {} };
+    let let_in = async { while TcpClient::connect(app.tcp).await.line_or_prompt().await.is_empty() {} };
     tokio::time::timeout(PATIENCE, let_in).await.expect("places are not given back");
 }
 

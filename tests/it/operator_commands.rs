@@ -17,9 +17,9 @@ use crate::support::database::is_postgres;
 use crate::support::process::{CHEAP, Process};
 use crate::support::programs::{self, Needs};
 use crate::support::smtp::SmtpCatcher;
-use crate::support::tcp::Line;
+use crate::support::tcp::TcpClient;
 use crate::support::time::PATIENCE;
-use crate::support::transports::Door;
+use crate::support::transports::LiveClient;
 use crate::support::websocket::open_at;
 
 async fn login(app: &TestApp, name: &str, password: &str) -> u16 {
@@ -90,7 +90,7 @@ async fn what_they_end_is_closed_on_the_running_server() {
     let ann = app.register("ann").await;
     let phone = app.login("ann").await;
     let bob = app.register("bob").await;
-    let (mut bobs, mut line) = (app.live(&bob).await, Line::live(&app, &bob).await);
+    let (mut bobs, mut line) = (app.live(&bob).await, TcpClient::live(&app, &bob).await);
     let (mut first, mut second) = (app.live(&ann).await, app.live(&phone).await);
 
     let listed = run(&app, &["logins", "list", "ann", "--json"], "").await.ok().json();
@@ -110,7 +110,7 @@ async fn what_they_end_is_closed_on_the_running_server() {
     assert_eq!((login(&app, "ann", PASSWORD).await, login(&app, "ann", NEW_PASSWORD).await), (401, 200));
     run(&app, &["user", "password", "ann"], PASSWORD).await.ok();
 
-    let mut anns = Line::live(&app, &app.login("ann").await).await;
+    let mut anns = TcpClient::live(&app, &app.login("ann").await).await;
     run(&app, &["user", "disable", "ann"], "").await.ok();
     anns.ends(4443).await;
     assert_eq!(login(&app, "ann", PASSWORD).await, 401);

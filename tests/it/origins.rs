@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::http::Method;
 
 use crate::support::app::{TestApp, spawn_with};
-use crate::support::transports::Door;
+use crate::support::transports::LiveClient;
 use crate::support::{logs, raw_http};
 
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";

@@ -11,7 +11,7 @@ use doorward_core::domain::MailKind;
 use doorward_core::domain::UserId;
 
 use crate::support::logs;
-use crate::support::mailer::{House, mail};
+use crate::support::mailer::{TestMailer, mail};
 use crate::support::smtp::SmtpCatcher;
 use crate::support::time::pause;
 
@@ -20,9 +20,9 @@ const ALICE: &str = "alice@example.org";
 #[actix::test]
 async fn a_link_is_minted_when_its_mail_leaves_and_works_once() {
     let catcher = SmtpCatcher::start();
-    let house = House::open(&catcher.url());
-    let alice = house.user("alice", ALICE).await;
-    house.enqueue(MailKind::ResetPassword, alice, ALICE).await;
+    let mailer = TestMailer::open(&catcher.url());
+    let alice = mailer.user("alice", ALICE).await;
+    mailer.enqueue(MailKind::ResetPassword, alice, ALICE).await;
 
     let mail = catcher.wait_for(1).await.remove(0);
     assert_eq!((mail.from.as_str(), mail.to.as_slice()), ("no-reply@localhost", &[ALICE.to_owned()][..]));
@@ -34,13 +34,13 @@ async fn a_link_is_minted_when_its_mail_leaves_and_works_once() {
     for header in ["Auto-Submitted: auto-generated", "@id.example>", "multipart/alternative"] {
         assert!(mail.raw.contains(header), "{header} in {}", mail.raw);
     }
-    let date = house.clock.now().format("%a, %d %b %Y %H:%M:%S +0000").to_string();
+    let date = mailer.clock.now().format("%a, %d %b %Y %H:%M:%S +0000").to_string();
     assert!(mail.raw.contains(&format!("Date: {date}")), "{date} in {}", mail.raw);
-    house.until("sent", |rows| rows[0].2.is_some()).await;
+    mailer.until("sent", |rows| rows[0].2.is_some()).await;
 
     let hash = doorward::auth::secret::hash_token(&token);
-    let now = house.clock.now();
-    let redeemed = house
+    let now = mailer.clock.now();
+    let redeemed = mailer
         .run(move |conn| {
             let verify = one_time_tokens::redeem(conn, &hash, Purpose::VerifyEmail, now)?;
             let late = one_time_tokens::redeem(
@@ -60,43 +60,45 @@ async fn a_link_is_minted_when_its_mail_leaves_and_works_once() {
 #[actix::test]
 async fn every_kind_leaves_and_notices_hold_no_token() {
     let catcher = SmtpCatcher::start();
-    let house = House::open(&catcher.url());
-    let alice = house.user("alice", ALICE).await;
+    let mailer = TestMailer::open(&catcher.url());
+    let alice = mailer.user("alice", ALICE).await;
     let kinds =
         [MailKind::VerifyEmail, MailKind::ResetPassword, MailKind::PasswordChanged, MailKind::EmailChanged];
     for kind in kinds {
-        house.enqueue(kind, alice, ALICE).await;
+        mailer.enqueue(kind, alice, ALICE).await;
     }
     let mails = catcher.wait_for(4).await;
     let with = |page: &str| mails.iter().filter(|mail| mail.text.contains(page)).count();
     assert_eq!((with("/verify-email/"), with("/reset-password/")), (1, 1));
-    house.until("sent", |rows| rows.iter().all(|(attempts, _, sent)| *attempts == 1 && sent.is_some())).await;
+    mailer
+        .until("sent", |rows| rows.iter().all(|(attempts, _, sent)| *attempts == 1 && sent.is_some()))
+        .await;
 }
 
 #[actix::test]
 async fn a_refused_mail_is_tried_again_later_and_later() {
     let catcher = SmtpCatcher::start();
     catcher.set_refusing(true);
-    let house = House::open(&catcher.url());
-    let alice = house.user("alice", ALICE).await;
-    house.enqueue(MailKind::VerifyEmail, alice, ALICE).await;
+    let mailer = TestMailer::open(&catcher.url());
+    let alice = mailer.user("alice", ALICE).await;
+    mailer.enqueue(MailKind::VerifyEmail, alice, ALICE).await;
     for (attempt, wait) in [(1, 5), (2, 10), (3, 20), (4, 40)] {
-        house.until_put_back(attempt, Duration::from_secs(wait)).await;
+        mailer.until_put_back(attempt, Duration::from_secs(wait)).await;
         // Not a moment too early.
-        house.time.advance(Duration::from_secs(wait - 1));
-        house.mail.wake();
+        mailer.time.advance(Duration::from_secs(wait - 1));
+        mailer.mail.wake();
         for _ in 0..10 {
             pause().await;
         }
-        assert_eq!(house.rows().await[0].0, attempt);
+        assert_eq!(mailer.rows().await[0].0, attempt);
         if attempt == 4 {
             catcher.set_refusing(false);
         }
-        house.time.advance(Duration::from_secs(1));
+        mailer.time.advance(Duration::from_secs(1));
     }
     let mails = catcher.wait_for(1).await;
     assert_eq!(mails[0].subject, "Confirm your email address at id.example");
-    house.until("sent", |rows| rows[0].0 == 5 && rows[0].2.is_some()).await;
+    mailer.until("sent", |rows| rows[0].0 == 5 && rows[0].2.is_some()).await;
 }
 
 #[actix::test]
@@ -104,30 +106,30 @@ async fn mail_leaves_when_the_server_is_back() {
     let catcher = SmtpCatcher::start();
     let (address, url) = (catcher.address(), catcher.url());
     drop(catcher);
-    let house = House::open(&url);
-    let alice = house.user("alice", ALICE).await;
-    house.enqueue(MailKind::ResetPassword, alice, ALICE).await;
-    house.until_put_back(1, Duration::from_secs(5)).await;
+    let mailer = TestMailer::open(&url);
+    let alice = mailer.user("alice", ALICE).await;
+    mailer.enqueue(MailKind::ResetPassword, alice, ALICE).await;
+    mailer.until_put_back(1, Duration::from_secs(5)).await;
     let catcher = SmtpCatcher::start_at(address);
-    house.time.advance(Duration::from_secs(5));
+    mailer.time.advance(Duration::from_secs(5));
     catcher.wait_for(1).await;
-    house.until("sent", |rows| rows[0].2.is_some()).await;
+    mailer.until("sent", |rows| rows[0].2.is_some()).await;
 }
 
 #[actix::test]
 async fn a_server_that_says_never_is_believed_the_third_time() {
     let catcher = SmtpCatcher::start();
     catcher.refuse_with(550);
-    let house = House::open(&catcher.url());
-    let alice = house.user("alice", ALICE).await;
-    house.enqueue(MailKind::VerifyEmail, alice, ALICE).await;
+    let mailer = TestMailer::open(&catcher.url());
+    let alice = mailer.user("alice", ALICE).await;
+    mailer.enqueue(MailKind::VerifyEmail, alice, ALICE).await;
     for (attempt, wait) in [(1, 5), (2, 10)] {
-        house.until_put_back(attempt, Duration::from_secs(wait)).await;
-        house.time.advance(Duration::from_secs(wait));
+        mailer.until_put_back(attempt, Duration::from_secs(wait)).await;
+        mailer.time.advance(Duration::from_secs(wait));
     }
-    house.until("given up", <[_]>::is_empty).await;
+    mailer.until("given up", <[_]>::is_empty).await;
     assert_eq!(catcher.attempts(), 3);
-    let events: Vec<(String, Option<String>, Option<String>)> = house
+    let events: Vec<(String, Option<String>, Option<String>)> = mailer
         .run(|conn| {
             let columns = (audit_events::action, audit_events::subject, audit_events::detail);
             audit_events::table.select(columns).load(conn)
@@ -141,12 +143,12 @@ async fn a_server_that_says_never_is_believed_the_third_time() {
 async fn after_a_day_a_mail_is_given_up() {
     let catcher = SmtpCatcher::start();
     catcher.set_refusing(true);
-    let house = House::open(&catcher.url());
-    let alice = house.user("alice", ALICE).await;
-    house.enqueue(MailKind::VerifyEmail, alice, ALICE).await;
-    house.until_put_back(1, Duration::from_secs(5)).await;
-    house.time.advance(Duration::from_hours(24));
-    house.until("given up", <[_]>::is_empty).await;
+    let mailer = TestMailer::open(&catcher.url());
+    let alice = mailer.user("alice", ALICE).await;
+    mailer.enqueue(MailKind::VerifyEmail, alice, ALICE).await;
+    mailer.until_put_back(1, Duration::from_secs(5)).await;
+    mailer.time.advance(Duration::from_hours(24));
+    mailer.until("given up", <[_]>::is_empty).await;
     assert_eq!(catcher.attempts(), 2);
 }
 
@@ -154,10 +156,10 @@ async fn after_a_day_a_mail_is_given_up() {
 async fn a_slow_conversation_does_not_hold_the_others_up() {
     let catcher = SmtpCatcher::start();
     catcher.set_stalled(true);
-    let house = House::open(&catcher.url());
-    let alice = house.user("alice", ALICE).await;
+    let mailer = TestMailer::open(&catcher.url());
+    let alice = mailer.user("alice", ALICE).await;
     for _ in 0..6 {
-        house.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
+        mailer.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
     }
     // Four at a time, no fifth.
     catcher.wait_for_attempts(4).await;
@@ -167,18 +169,18 @@ async fn a_slow_conversation_does_not_hold_the_others_up() {
     assert_eq!(catcher.attempts(), 4);
     catcher.set_stalled(false);
     catcher.wait_for(6).await;
-    house.mail.finish().await;
-    assert!(house.rows().await.iter().all(|(_, _, sent)| sent.is_some()), "finish waits for the last one");
+    mailer.mail.finish().await;
+    assert!(mailer.rows().await.iter().all(|(_, _, sent)| sent.is_some()), "finish waits for the last one");
     assert_eq!(catcher.caught().len(), 6);
 }
 
 #[actix::test]
 async fn a_dead_owners_mail_is_sent_when_its_lease_ends() {
     let catcher = SmtpCatcher::start();
-    let house = House::open(&catcher.url());
-    let alice = house.user("alice", ALICE).await;
-    let (id, now) = (house.clock.new_id(), house.clock.now());
-    let claims = house
+    let mailer = TestMailer::open(&catcher.url());
+    let alice = mailer.user("alice", ALICE).await;
+    let (id, now) = (mailer.clock.new_id(), mailer.clock.now());
+    let claims = mailer
         .run(move |conn| {
             // In one transaction, or the mailer's own first look may be faster.
             db::write(conn, |conn| {
@@ -190,25 +192,25 @@ async fn a_dead_owners_mail_is_sent_when_its_lease_ends() {
         })
         .await;
     assert_eq!(claims, (true, false), "of two that read the same row one gets it");
-    house.mail.wake();
+    mailer.mail.wake();
     for _ in 0..10 {
         pause().await;
     }
     assert_eq!(catcher.attempts(), 0);
-    house.time.advance(Duration::from_mins(2));
+    mailer.time.advance(Duration::from_mins(2));
     catcher.wait_for(1).await;
 }
 
 #[actix::test]
 async fn mails_for_accounts_and_addresses_that_are_gone_are_dropped() {
     let catcher = SmtpCatcher::start();
-    let house = House::open(&catcher.url());
-    let alice = house.user("alice", ALICE).await;
-    house.enqueue(MailKind::ResetPassword, alice, "old@example.org").await;
-    house.enqueue(MailKind::PasswordChanged, UserId(house.clock.new_id()), ALICE).await;
-    house.until("dropped", <[_]>::is_empty).await;
+    let mailer = TestMailer::open(&catcher.url());
+    let alice = mailer.user("alice", ALICE).await;
+    mailer.enqueue(MailKind::ResetPassword, alice, "old@example.org").await;
+    mailer.enqueue(MailKind::PasswordChanged, UserId(mailer.clock.new_id()), ALICE).await;
+    mailer.until("dropped", <[_]>::is_empty).await;
     // Whoever had the address before must hear of the change.
-    house.enqueue(MailKind::EmailChanged, alice, "old@example.org").await;
+    mailer.enqueue(MailKind::EmailChanged, alice, "old@example.org").await;
     assert_eq!(catcher.wait_for(1).await[0].to, ["old@example.org"]);
     assert_eq!(catcher.attempts(), 1);
 }
@@ -220,14 +222,14 @@ async fn no_log_holds_an_address_or_a_link() {
     let catcher = SmtpCatcher::start();
     // Its refusal repeats the recipient, and a link.
     catcher.set_refusing(true);
-    let house = House::open(&catcher.url());
-    let quiet = house.user("quiet", ADDRESS).await;
-    house.enqueue(MailKind::ResetPassword, quiet, ADDRESS).await;
-    house.until_put_back(1, Duration::from_secs(5)).await;
+    let mailer = TestMailer::open(&catcher.url());
+    let quiet = mailer.user("quiet", ADDRESS).await;
+    mailer.enqueue(MailKind::ResetPassword, quiet, ADDRESS).await;
+    mailer.until_put_back(1, Duration::from_secs(5)).await;
     catcher.set_refusing(false);
-    house.time.advance(Duration::from_secs(5));
+    mailer.time.advance(Duration::from_secs(5));
     let token = catcher.wait_for(1).await[0].token("reset-password");
-    house.mail.finish().await;
+    mailer.mail.finish().await;
 
     let user = quiet.to_string();
     assert_eq!(logs::lines_with(&["mail not sent", "451", "not now", &user]).len(), 1, "{}", logs::text());
@@ -239,11 +241,11 @@ async fn no_log_holds_an_address_or_a_link() {
 
 #[actix::test]
 async fn preview_keeps_mails_in_files() {
-    let house = House::open("preview");
-    let alice = house.user("alice", ALICE).await;
-    house.enqueue(MailKind::VerifyEmail, alice, ALICE).await;
-    house.until("kept", |rows| rows[0].2.is_some()).await;
-    let preview = doorward::mail::preview::Preview::at(house.dir.path().join("mail"));
+    let mailer = TestMailer::open("preview");
+    let alice = mailer.user("alice", ALICE).await;
+    mailer.enqueue(MailKind::VerifyEmail, alice, ALICE).await;
+    mailer.until("kept", |rows| rows[0].2.is_some()).await;
+    let preview = doorward::mail::preview::Preview::at(mailer.dir.path().join("mail"));
     let mails = preview.list().unwrap();
     assert_eq!((mails.len(), mails[0].to.as_deref()), (1, Some(ALICE)));
     assert!(mails[0].id.contains("-verify_email-"), "{}", mails[0].id);

@@ -11,10 +11,10 @@ use tokio::time::timeout;
 
 use crate::support::app::{Answer, PASSWORD, Person, TestApp, post_form, spawn_app, start_again};
 use crate::support::database::WriteLock;
-use crate::support::tcp::Line;
+use crate::support::tcp::TcpClient;
 use crate::support::time::PATIENCE;
-use crate::support::transports::Door;
-use crate::support::websocket::Live;
+use crate::support::transports::LiveClient;
+use crate::support::websocket::WebSocketClient;
 
 const NEW: &str = "a new and quite different sentence 7";
 
@@ -49,7 +49,7 @@ async fn wrong_passwords_delay_the_next_try_more_and_more_at_every_door() {
         assert_eq!(refused.header("retry-after"), wait.to_string(), "{}", refused.text);
         let page = post_form(app.address, "/login", "", &[("login", "ann"), ("password", PASSWORD)]).await;
         assert_eq!(page.expect(429).header("retry-after"), wait.to_string());
-        let mut line = Line::connect(app.tcp).await;
+        let mut line = TcpClient::connect(app.tcp).await;
         line.sign_in("ann", PASSWORD, "\n").await;
         let told = line.rest().await;
         assert!(told.starts_with("Login failed\n") && told.contains("4429"), "{told}");
@@ -62,7 +62,7 @@ async fn wrong_passwords_delay_the_next_try_more_and_more_at_every_door() {
                 post_form(app.address, "/login", "", &form).await.expect(401);
             }
             _ => {
-                let mut line = Line::connect(app.tcp).await;
+                let mut line = TcpClient::connect(app.tcp).await;
                 line.sign_in("ann", "wrong", "\n").await;
                 assert_eq!(line.rest().await, "Login failed\n");
             }
@@ -278,7 +278,7 @@ async fn ten_wrong_current_passwords_revoke_the_login() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let stolen = app.login("ann").await;
-    let mut socket = Live::live(&app, &stolen).await;
+    let mut socket = WebSocketClient::live(&app, &stolen).await;
     for number in 0..9 {
         assert_eq!(confirm(&app, &stolen, number, "wrong").await.expect(403).code(), "wrong_password");
     }

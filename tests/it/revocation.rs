@@ -12,12 +12,12 @@ use crate::support::postgres;
 use crate::support::programs::{self, Needs};
 use crate::support::smtp::SmtpCatcher;
 use crate::support::time::PATIENCE;
-use crate::support::transports::{Door, at_every_door};
-use crate::support::websocket::Live;
+use crate::support::transports::{LiveClient, on_every_transport};
+use crate::support::websocket::WebSocketClient;
 
 const NEW_PASSWORD: &str = "a new and quite different sentence 7";
 
-at_every_door!(
+on_every_transport!(
     logout_closes_its_own_sockets_only,
     devices_are_ended_one_by_one_or_all_but_this,
     a_changed_password_ends_the_other_devices,
@@ -27,46 +27,46 @@ at_every_door!(
 );
 
 /// After its login ended, a token opens nothing, though its signature is good.
-async fn assert_refused<D: Door>(app: &TestApp, token: &str) {
+async fn assert_refused<C: LiveClient>(app: &TestApp, token: &str) {
     assert_eq!(app.get("/api/me", token).await.status.as_u16(), 401);
     let bearer = format!("Bearer {token}");
     assert_eq!(app.open(&[("authorization", &bearer)]).await.err(), Some(401));
-    let mut live = D::stranger(app).await;
+    let mut live = C::unauthenticated(app).await;
     live.present(token).await;
     live.ends(4401).await;
 }
 
-async fn logout_closes_its_own_sockets_only<D: Door>() {
+async fn logout_closes_its_own_sockets_only<C: LiveClient>() {
     let app = spawn_app().await;
     let laptop = app.register("ann").await;
     let phone = app.login("ann").await;
-    let mut first = D::live(&app, &laptop).await;
-    let mut second = D::stranger(&app).await;
+    let mut first = C::live(&app, &laptop).await;
+    let mut second = C::unauthenticated(&app).await;
     second.present(&laptop.access).await;
     assert_eq!(second.next().await["type"], "welcome");
-    let mut other = D::live(&app, &phone).await;
+    let mut other = C::live(&app, &phone).await;
 
     app.send(Method::POST, "/api/logout", &laptop.access, Value::Null).await.expect(204);
     assert_eq!(first.ends(4441).await.goodbye["reconnect"], "never");
     second.ends(4441).await;
     other.ping().await;
-    assert_refused::<D>(&app, &laptop.access).await;
+    assert_refused::<C>(&app, &laptop.access).await;
     app.get("/api/me", &phone.access).await.expect(200);
     let refresh = json!({"refresh_token": laptop.refresh});
     app.post("/api/refresh", refresh).await.expect(401);
 }
 
-async fn devices_are_ended_one_by_one_or_all_but_this<D: Door>() {
+async fn devices_are_ended_one_by_one_or_all_but_this<C: LiveClient>() {
     let app = spawn_app().await;
     let laptop = app.register("ann").await;
     let phone = app.login("ann").await;
     let tablet = app.login("ann").await;
     let bob = app.register("bob").await;
     let (mut on_laptop, mut on_phone, mut on_tablet, mut bobs) = (
-        D::live(&app, &laptop).await,
-        D::live(&app, &phone).await,
-        D::live(&app, &tablet).await,
-        D::live(&app, &bob).await,
+        C::live(&app, &laptop).await,
+        C::live(&app, &phone).await,
+        C::live(&app, &tablet).await,
+        C::live(&app, &bob).await,
     );
     let path = format!("/api/logins/{}", phone.login);
     app.send(Method::DELETE, &path, &bob.access, Value::Null).await.expect(404);
@@ -80,66 +80,66 @@ async fn devices_are_ended_one_by_one_or_all_but_this<D: Door>() {
     on_laptop.ends(4441).await;
     bobs.ping().await;
     for person in [&laptop, &phone, &tablet] {
-        assert_refused::<D>(&app, &person.access).await;
+        assert_refused::<C>(&app, &person.access).await;
     }
 }
 
-async fn a_changed_password_ends_the_other_devices<D: Door>() {
+async fn a_changed_password_ends_the_other_devices<C: LiveClient>() {
     let app = spawn_app().await;
     let laptop = app.register("ann").await;
     let phone = app.login("ann").await;
-    let (mut on_laptop, mut on_phone) = (D::live(&app, &laptop).await, D::live(&app, &phone).await);
+    let (mut on_laptop, mut on_phone) = (C::live(&app, &laptop).await, C::live(&app, &phone).await);
     let change = json!({"current_password": PASSWORD, "new_password": NEW_PASSWORD});
     app.send(Method::POST, "/api/me/password", &laptop.access, change).await.expect(204);
     assert_eq!(on_phone.ends(4442).await.goodbye["reconnect"], "never");
     on_laptop.ping().await;
-    assert_refused::<D>(&app, &phone.access).await;
+    assert_refused::<C>(&app, &phone.access).await;
 }
 
-async fn a_reset_ends_every_device<D: Door>() {
+async fn a_reset_ends_every_device<C: LiveClient>() {
     let app = spawn_app().await;
     let laptop = app.register_with_email("ann", "ann@example.org").await;
     let phone = app.login("ann").await;
-    let (mut on_laptop, mut on_phone) = (D::live(&app, &laptop).await, D::live(&app, &phone).await);
+    let (mut on_laptop, mut on_phone) = (C::live(&app, &laptop).await, C::live(&app, &phone).await);
     app.post("/api/forgot-password", json!({"login": "ann"})).await.expect(202);
     let token = app.mail.link_token("reset-password").await;
     app.post("/api/reset-password", json!({"token": token, "password": NEW_PASSWORD})).await.expect(204);
     on_laptop.ends(4442).await;
     on_phone.ends(4442).await;
-    assert_refused::<D>(&app, &laptop.access).await;
+    assert_refused::<C>(&app, &laptop.access).await;
 }
 
-async fn a_closed_account_ends_every_device<D: Door>() {
+async fn a_closed_account_ends_every_device<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let bob = app.register("bob").await;
-    let (mut anns, mut bobs) = (D::live(&app, &ann).await, D::live(&app, &bob).await);
+    let (mut anns, mut bobs) = (C::live(&app, &ann).await, C::live(&app, &bob).await);
     app.send(Method::DELETE, "/api/me", &ann.access, json!({"current_password": PASSWORD})).await.expect(204);
     assert_eq!(anns.ends(4443).await.goodbye["reconnect"], "never");
-    assert_refused::<D>(&app, &ann.access).await;
+    assert_refused::<C>(&app, &ann.access).await;
 
     let id: UserId = bob.id.parse().unwrap();
     app.accounts.set_disabled(id, true).await.unwrap();
     bobs.ends(4443).await;
-    assert_refused::<D>(&app, &bob.access).await;
+    assert_refused::<C>(&app, &bob.access).await;
     let login = json!({"login": "bob", "password": PASSWORD});
     app.post("/api/login", login.clone()).await.expect(401);
     app.accounts.set_disabled(id, false).await.unwrap();
     app.post("/api/login", login).await.expect(200);
 }
 
-async fn a_refresh_token_used_twice_ends_its_device<D: Door>() {
+async fn a_refresh_token_used_twice_ends_its_device<C: LiveClient>() {
     let app = spawn_app().await;
     let laptop = app.register("ann").await;
     let phone = app.login("ann").await;
-    let (mut on_laptop, mut on_phone) = (D::live(&app, &laptop).await, D::live(&app, &phone).await);
+    let (mut on_laptop, mut on_phone) = (C::live(&app, &laptop).await, C::live(&app, &phone).await);
     let first = json!({"refresh_token": laptop.refresh});
     let second = app.post("/api/refresh", first.clone()).await.expect(200).str("refresh_token");
     app.post("/api/refresh", json!({"refresh_token": second})).await.expect(200);
     assert_eq!(app.post("/api/refresh", first).await.expect(401).code(), "invalid_refresh_token");
     on_laptop.ends(4441).await;
     on_phone.ping().await;
-    assert_refused::<D>(&app, &laptop.access).await;
+    assert_refused::<C>(&app, &laptop.access).await;
 }
 
 #[actix_web::test]
@@ -178,7 +178,7 @@ async fn a_row_that_another_process_changed_closes_its_sockets() {
         by_hand(format!("{change} WHERE id = '{}'", device.login));
         live.ends(code).await;
         other.ping().await;
-        assert_refused::<Live>(&app, &device.access).await;
+        assert_refused::<WebSocketClient>(&app, &device.access).await;
     }
     // Without a live socket to look after, the token is refused all the same.
     by_hand(format!("UPDATE logins SET revoked_at = '2020-01-01 00:00:00' WHERE id = '{}'", ann.login));
@@ -226,7 +226,7 @@ async fn a_restart_forgets_no_revocation() {
     app.stop().await;
     let data = std::mem::replace(&mut app.data, tempfile::tempdir().unwrap());
     let app = spawn_on(&[], data, SmtpCatcher::start(), app.clock.clone()).await;
-    assert_refused::<Live>(&app, &ann.access).await;
-    assert_refused::<Live>(&app, &bob.access).await;
+    assert_refused::<WebSocketClient>(&app, &ann.access).await;
+    assert_refused::<WebSocketClient>(&app, &bob.access).await;
     app.live(&carol).await.ping().await;
 }

@@ -6,9 +6,9 @@ use doorward_core::domain::UserId;
 use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, spawn_app};
-use crate::support::transports::{Door, at_every_door};
+use crate::support::transports::{LiveClient, on_every_transport};
 
-at_every_door!(changes_within_a_second_come_as_one_list, lists_that_are_asked_for_too_often_are_refused,);
+on_every_transport!(changes_within_a_second_come_as_one_list, lists_that_are_asked_for_too_often_are_refused,);
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -23,15 +23,15 @@ async fn until_there_are(app: &TestApp, user: &str, count: usize) {
     }
 }
 
-async fn changes_within_a_second_come_as_one_list<D: Door>() {
+async fn changes_within_a_second_come_as_one_list<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
-    let mut watcher = D::live(&app, &ann).await;
+    let mut watcher = C::live(&app, &ann).await;
     assert_eq!(listed(&watcher.ask(json!({"type": "watch_sessions"})).await), 1);
     let mut others = Vec::new();
     for _ in 0..6 {
-        others.push(D::live(&app, &ann).await);
-        drop(D::live(&app, &ann).await);
+        others.push(C::live(&app, &ann).await);
+        drop(C::live(&app, &ann).await);
         watcher.ping().await;
     }
     others.truncate(3);
@@ -42,7 +42,7 @@ async fn changes_within_a_second_come_as_one_list<D: Door>() {
         assert_eq!(listed(&watcher.next().await), 4, "the last word is the truth");
         // One list, and no more than one.
         watcher.ping().await;
-        others.push(D::live(&app, &ann).await);
+        others.push(C::live(&app, &ann).await);
         watcher.ping().await;
         drop(others.pop());
         until_there_are(&app, &ann.id, 4).await;
@@ -53,14 +53,14 @@ async fn changes_within_a_second_come_as_one_list<D: Door>() {
     assert_eq!(listed(&watcher.next().await), 1);
     // After a quiet while a change is told at once.
     app.advance(SECOND);
-    let _other = D::live(&app, &ann).await;
+    let _other = C::live(&app, &ann).await;
     assert_eq!(listed(&watcher.next().await), 2);
 }
 
-async fn lists_that_are_asked_for_too_often_are_refused<D: Door>() {
+async fn lists_that_are_asked_for_too_often_are_refused<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
-    let mut live = D::live(&app, &ann).await;
+    let mut live = C::live(&app, &ann).await;
     for name in ["sessions", "watch_sessions"] {
         let mut answered = 0;
         for number in 0..30 {

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::app::{Answer, TestApp, spawn_app, spawn_with};
-use crate::support::socketio::{Frames, open_polling, poll, post};
-use crate::support::transports::Door;
+use crate::support::socketio::{SocketIoClient, open_polling, poll, post};
+use crate::support::transports::LiveClient;
 use crate::support::{logs, raw_http};
 
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
@@ -48,7 +48,7 @@ async fn signed_in(app: &TestApp, token: &str) -> String {
     path
 }
 
-async fn text(frames: &mut Frames) -> String {
+async fn text(frames: &mut SocketIoClient) -> String {
     match frames.item().await {
         Message::Text(text) => text.to_string(),
         other => panic!("expected text, got {other:?}"),
@@ -56,7 +56,7 @@ async fn text(frames: &mut Frames) -> String {
 }
 
 /// Until the server closes: with which code.
-async fn closed(frames: &mut Frames) -> Option<u16> {
+async fn closed(frames: &mut SocketIoClient) -> Option<u16> {
     loop {
         if let Message::Close(frame) = frames.item().await {
             return frame.map(|frame| frame.code.into());
@@ -76,7 +76,7 @@ async fn a_session_begins_as_the_protocol_has_it() {
     assert_eq!((&fields["pingInterval"], &fields["pingTimeout"]), (&json!(25_000), &json!(20_000)));
     assert_eq!(fields["maxPayload"], 65_536);
 
-    let mut frames = Frames::open(app.address, "").await.unwrap();
+    let mut frames = SocketIoClient::open(app.address, "").await.unwrap();
     assert!(text(&mut frames).await.contains(r#""upgrades":[]"#));
     frames.present(&ann.access).await;
     let connected = text(&mut frames).await;
@@ -154,7 +154,7 @@ async fn a_session_goes_on_over_a_websocket_and_nothing_is_lost() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let path = signed_in(&app, &ann.access).await;
-    let mut frames = Frames::open(app.address, &format!("&sid={}", sid(&path))).await.unwrap();
+    let mut frames = SocketIoClient::open(app.address, &format!("&sid={}", sid(&path))).await.unwrap();
     // A poll that waits is ended as soon as the client has asked.
     let waiting = polled(&app, &path);
     let probe = async {
@@ -175,7 +175,7 @@ async fn a_session_goes_on_over_a_websocket_and_nothing_is_lost() {
     assert_eq!(post(app.address, &path, b"3").await.status, 400);
 
     // Another one for the same session is let in only to be shown out.
-    let mut second = Frames::open(app.address, &format!("&sid={}", sid(&path))).await.unwrap();
+    let mut second = SocketIoClient::open(app.address, &format!("&sid={}", sid(&path))).await.unwrap();
     closed(&mut second).await;
     frames.ping().await;
     // The same session as ever: revoked, it is closed.
@@ -189,7 +189,7 @@ async fn an_upgrade_that_comes_to_nothing_leaves_the_session_where_it_is() {
     let ann = app.register("ann").await;
     let path = signed_in(&app, &ann.access).await;
     for first in [None, Some("2probe"), Some("5"), Some("42[\"ping\"]"), Some("2other")] {
-        let mut frames = Frames::open(app.address, &format!("&sid={}", sid(&path))).await.unwrap();
+        let mut frames = SocketIoClient::open(app.address, &format!("&sid={}", sid(&path))).await.unwrap();
         if let Some(first) = first {
             frames.text(first).await;
         }
@@ -216,7 +216,7 @@ async fn a_client_that_changes_the_transport_is_not_waited_for_while_it_waits() 
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let path = signed_in(&app, &ann.access).await;
-    let mut frames = Frames::open(app.address, &format!("&sid={}", sid(&path))).await.unwrap();
+    let mut frames = SocketIoClient::open(app.address, &format!("&sid={}", sid(&path))).await.unwrap();
     frames.text("2probe").await;
     assert_eq!(text(&mut frames).await, "3probe");
     // It polls no more, and does not go on until its POSTs are answered. What they ask is more than may wait.
@@ -306,7 +306,7 @@ async fn a_session_that_ends_while_it_changes_the_transport_gives_its_place_back
                 break path;
             }
         };
-        let mut frames = Frames::open(app.address, &format!("&sid={}", sid(&path))).await.unwrap();
+        let mut frames = SocketIoClient::open(app.address, &format!("&sid={}", sid(&path))).await.unwrap();
         frames.text("2probe").await;
         assert_eq!(text(&mut frames).await, "3probe");
         posted(&app, &path, "40{\"token\":\"x\"}").await;
@@ -372,8 +372,9 @@ async fn whoever_polls_is_told_the_end_by_the_next_poll() {
 async fn a_disconnect_follows_only_where_the_client_must_not_come_back_by_itself() {
     let mut app = spawn_app().await;
     let (ann, bob) = (app.register("ann").await, app.register("bob").await);
-    let (mut anns, mut bobs) = (Frames::live(&app, &ann).await, Frames::live(&app, &bob).await);
-    let until_closed = async |frames: &mut Frames| {
+    let (mut anns, mut bobs) =
+        (SocketIoClient::live(&app, &ann).await, SocketIoClient::live(&app, &bob).await);
+    let until_closed = async |frames: &mut SocketIoClient| {
         let mut packets = Vec::new();
         loop {
             match frames.item().await {
@@ -396,7 +397,7 @@ async fn a_disconnect_follows_only_where_the_client_must_not_come_back_by_itself
 async fn the_older_events_and_acknowledgements_are_answered() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
-    let mut frames = Frames::live(&app, &ann).await;
+    let mut frames = SocketIoClient::live(&app, &ann).await;
     assert_eq!(text(&mut frames).await, r#"42["server_response",{"message":"Connected as ann"}]"#);
     let parse = |packet: &str, head: &str| -> Value {
         serde_json::from_str(packet.strip_prefix(head).unwrap_or_else(|| panic!("{packet}"))).unwrap()
@@ -430,14 +431,14 @@ async fn the_older_events_and_acknowledgements_are_answered() {
 async fn a_namespace_that_is_not_there_is_no_end() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
-    let mut frames = Frames::open(app.address, "").await.unwrap();
+    let mut frames = SocketIoClient::open(app.address, "").await.unwrap();
     text(&mut frames).await;
     frames.text("40/nowhere,{}").await;
     assert_eq!(text(&mut frames).await, r#"44/nowhere,{"message":"Invalid namespace"}"#);
     frames.present(&ann.access).await;
     assert_eq!(frames.next().await["type"], "welcome");
     // Without a token nobody is let in.
-    let mut stranger = Frames::open(app.address, "").await.unwrap();
+    let mut stranger = SocketIoClient::open(app.address, "").await.unwrap();
     stranger.text("40").await;
     assert_eq!(stranger.ends(4401).await.before[0]["code"], "invalid_token");
     // What is left is left: no event is heard there any more.
@@ -451,7 +452,7 @@ async fn attachments_are_bounded_and_follow_their_packet() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let binary = |size: usize| Message::Binary(vec![7; size].into());
-    let mut live = Frames::live(&app, &ann).await;
+    let mut live = SocketIoClient::live(&app, &ann).await;
     live.text(r#"451-["ping",{"_placeholder":true,"num":0}]"#).await;
     live.socket_send(binary(60_000)).await;
     assert_eq!(live.next().await["type"], "pong");
@@ -466,7 +467,7 @@ async fn attachments_are_bounded_and_follow_their_packet() {
         // Before any packet.
         (&[], &[4], 4400),
     ] {
-        let mut live = Frames::live(&app, &ann).await;
+        let mut live = SocketIoClient::live(&app, &ann).await;
         for text in texts {
             live.text(*text).await;
         }

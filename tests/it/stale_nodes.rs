@@ -24,12 +24,12 @@ use crate::support::app::{Person, TestApp, spawn_app, spawn_embedded, spawn_on};
 use crate::support::database::{self, is_postgres};
 use crate::support::postgres::Server;
 use crate::support::smtp::SmtpCatcher;
-use crate::support::socketio::Frames;
+use crate::support::socketio::SocketIoClient;
 use crate::support::time::PATIENCE;
-use crate::support::transports::{Door, at_every_door};
-use crate::support::websocket::Live;
+use crate::support::transports::{LiveClient, on_every_transport};
+use crate::support::websocket::WebSocketClient;
 
-at_every_door!(
+on_every_transport!(
     messages_wait_and_a_revoked_login_gets_none_answered,
     what_would_be_sent_waits_and_a_revoked_login_gets_none_of_it,
     after_a_while_sockets_are_closed_for_another_node,
@@ -61,7 +61,7 @@ fn reconnect(app: &TestApp) {
     execute(app, "ALTER TABLE logins_away RENAME TO logins");
 }
 
-async fn messages_wait_and_a_revoked_login_gets_none_answered<D: Door>() {
+async fn messages_wait_and_a_revoked_login_gets_none_answered<C: LiveClient>() {
     let runs = Arc::new(AtomicUsize::new(0));
     let count = {
         let runs = Arc::clone(&runs);
@@ -72,8 +72,8 @@ async fn messages_wait_and_a_revoked_login_gets_none_answered<D: Door>() {
     };
     let app = spawn_embedded(&[], Additions::new(Events::default().on("count", count))).await;
     let (ann, bob) = (app.register("ann").await, app.register("bob").await);
-    let mut anns = D::live(&app, &ann).await;
-    let mut bobs = D::live(&app, &bob).await;
+    let mut anns = C::live(&app, &ann).await;
+    let mut bobs = C::live(&app, &bob).await;
     cut_off(&app).await;
     // What holds for tokens holds for messages.
     assert_eq!(app.get("/api/me", &ann.access).await.status.as_u16(), 503);
@@ -102,7 +102,7 @@ async fn many_messages_wait_in_their_order() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let mut live = app.live(&ann).await;
-    let mut frames = Frames::live(&app, &ann).await;
+    let mut frames = SocketIoClient::live(&app, &ann).await;
     cut_off(&app).await;
     for number in 0..3000 {
         live.send(json!({"type": "ping", "id": number})).await;
@@ -117,7 +117,7 @@ async fn many_messages_wait_in_their_order() {
     frames.ping().await;
 }
 
-async fn what_would_be_sent_waits_and_a_revoked_login_gets_none_of_it<D: Door>() {
+async fn what_would_be_sent_waits_and_a_revoked_login_gets_none_of_it<C: LiveClient>() {
     let (gate, contexts) = (Arc::new(Notify::new()), Arc::new(Mutex::new(Vec::new())));
     let slow = {
         let (gate, contexts) = (Arc::clone(&gate), Arc::clone(&contexts));
@@ -136,8 +136,8 @@ async fn what_would_be_sent_waits_and_a_revoked_login_gets_none_of_it<D: Door>()
     let mut lives = Vec::new();
     let mut others = Vec::new();
     for person in [&ann, &bob] {
-        let mut live = D::live(&app, person).await;
-        others.push(D::live(&app, person).await);
+        let mut live = C::live(&app, person).await;
+        others.push(C::live(&app, person).await);
         assert_eq!(live.ask(json!({"type": "watch_sessions"})).await["type"], "sessions");
         live.send(json!({"type": "slow"})).await;
         live.ping().await;
@@ -169,12 +169,12 @@ async fn what_would_be_sent_waits_and_a_revoked_login_gets_none_of_it<D: Door>()
     anns.ping().await;
 }
 
-async fn after_a_while_sockets_are_closed_for_another_node<D: Door>() {
+async fn after_a_while_sockets_are_closed_for_another_node<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let user: UserId = ann.id.parse().unwrap();
-    let mut asks = D::live(&app, &ann).await;
-    let mut idle = D::live(&app, &ann).await;
+    let mut asks = C::live(&app, &ann).await;
+    let mut idle = C::live(&app, &ann).await;
     cut_off(&app).await;
     asks.send(json!({"type": "ping", "id": 1})).await;
     assert_eq!(app.sessions.directory().of_user(user).len(), 2);
@@ -196,7 +196,7 @@ async fn after_a_while_sockets_are_closed_for_another_node<D: Door>() {
         }
     };
     tokio::time::timeout(PATIENCE, sure).await.expect("it does not heal");
-    D::live(&app, &ann).await.ping().await;
+    C::live(&app, &ann).await.ping().await;
 }
 
 async fn is_refused(app: &TestApp, token: &str) {
@@ -208,10 +208,10 @@ async fn is_refused(app: &TestApp, token: &str) {
     tokio::time::timeout(PATIENCE, refused).await.expect("it is let in");
 }
 
-async fn a_user_whose_row_is_deleted_or_disabled_by_hand_is_signed_out<D: Door>() {
+async fn a_user_whose_row_is_deleted_or_disabled_by_hand_is_signed_out<C: LiveClient>() {
     let app = spawn_app().await;
     let carol = app.register("carol").await;
-    let mut bystander = D::live(&app, &carol).await;
+    let mut bystander = C::live(&app, &carol).await;
     for (name, change) in [
         ("ann", "UPDATE users SET disabled_at = '2020-01-01 00:00:00'"),
         ("bob", "UPDATE users SET disabled_at = CURRENT_TIMESTAMP"),
@@ -219,7 +219,7 @@ async fn a_user_whose_row_is_deleted_or_disabled_by_hand_is_signed_out<D: Door>(
     ] {
         let person = app.register(name).await;
         let phone = app.login(name).await;
-        let mut live = D::live(&app, &person).await;
+        let mut live = C::live(&app, &person).await;
         live.ping().await;
         execute(&app, &format!("{change} WHERE id = '{}'", person.id));
         live.ends(4443).await;
@@ -233,7 +233,7 @@ async fn a_user_whose_row_is_deleted_or_disabled_by_hand_is_signed_out<D: Door>(
         tokio::time::timeout(PATIENCE, noticed).await.expect("it is not noticed");
         for token in [&person.access, &phone.access] {
             app.get("/api/me", token).await.expect(401);
-            let mut live = D::stranger(&app).await;
+            let mut live = C::unauthenticated(&app).await;
             live.present(token).await;
             live.ends(4401).await;
         }
@@ -359,5 +359,5 @@ async fn a_database_that_does_not_answer_is_one_that_is_away() {
     wire.cut.store(false, Ordering::Release);
     assert_eq!(anns.next().await["type"], "secret");
     assert!(bobs.ends(4441).await.before.is_empty());
-    Live::live(&app, &ann).await.ping().await;
+    WebSocketClient::live(&app, &ann).await.ping().await;
 }

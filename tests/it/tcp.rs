@@ -11,13 +11,13 @@ use crate::support::app::{PASSWORD, TestApp, spawn_app, spawn_with};
 use crate::support::commands::converse;
 use crate::support::process::{CHEAP, Process};
 use crate::support::programs::{self, Needs};
-use crate::support::tcp::Line;
+use crate::support::tcp::TcpClient;
 use crate::support::time::PATIENCE;
-use crate::support::transports::Door;
+use crate::support::transports::LiveClient;
 
 /// Somebody who is in by password; the welcome was read.
-async fn signed_in(app: &TestApp, username: &str) -> (Line, Value) {
-    let mut line = Line::connect(app.tcp).await;
+async fn signed_in(app: &TestApp, username: &str) -> (TcpClient, Value) {
+    let mut line = TcpClient::connect(app.tcp).await;
     line.sign_in(username, PASSWORD, "\n").await;
     line.expect("Login successful!\n").await;
     let welcome = line.next().await;
@@ -44,14 +44,14 @@ async fn an_answer_ends_at_a_newline_or_in_silence() {
     let app = spawn_app().await;
     app.register("ann").await;
     for end in ["\n", "\r\n", "\r", "\r\0", ""] {
-        let mut line = Line::connect(app.tcp).await;
+        let mut line = TcpClient::connect(app.tcp).await;
         app.passing(line.sign_in("Ann", PASSWORD, end)).await;
         app.passing(line.expect("Login successful!\n")).await;
         assert_eq!(line.next().await["user"]["username"], "ann");
         line.ping().await;
 
         for (name, password) in [("ann", "not the password"), ("nobody", PASSWORD)] {
-            let mut line = Line::connect(app.tcp).await;
+            let mut line = TcpClient::connect(app.tcp).await;
             app.passing(line.sign_in(name, password, end)).await;
             assert_eq!(app.passing(line.rest()).await, "Login failed\n");
         }
@@ -63,7 +63,7 @@ async fn a_newline_that_comes_late_is_no_answer() {
     let app = spawn_app().await;
     app.register("ann").await;
     for late in ["\n", "\r\n"] {
-        let mut line = Line::connect(app.tcp).await;
+        let mut line = TcpClient::connect(app.tcp).await;
         line.expect("Username: ").await;
         line.say("ann").await;
         app.passing(line.expect("Password: ")).await;
@@ -80,7 +80,7 @@ async fn a_newline_that_comes_late_is_no_answer() {
 }
 
 /// Half a minute passes, in which nothing is said.
-async fn silent(app: &TestApp, line: &mut Line) {
+async fn silent(app: &TestApp, line: &mut TcpClient) {
     for _ in 0..10 {
         // What was sent before is read by then, and what it leads to comes.
         let said = tokio::time::timeout(Duration::from_millis(20), line.line_or_prompt()).await;
@@ -90,7 +90,7 @@ async fn silent(app: &TestApp, line: &mut Line) {
 }
 
 /// Types key by key, each in a packet of its own, with a pause after each.
-async fn type_slowly(app: &TestApp, line: &mut Line, keys: &[u8], pause: Duration) {
+async fn type_slowly(app: &TestApp, line: &mut TcpClient, keys: &[u8], pause: Duration) {
     for key in keys {
         line.say([*key]).await;
         // The server has it before the clock goes on.
@@ -112,7 +112,7 @@ async fn a_person_who_types_slowly_comes_in() {
         (b"alx\x7fina", second * 2 / 5, b"\r\0"),
         (b"bob\x15al\xff\xf1ina", second * 2 / 5, b"\n"),
     ] {
-        let mut line = Line::connect(app.tcp).await;
+        let mut line = TcpClient::connect(app.tcp).await;
         line.expect("Username: ").await;
         type_slowly(&app, &mut line, name, pause).await;
         line.say(end).await;
@@ -129,7 +129,7 @@ async fn a_person_who_types_slowly_comes_in() {
 async fn a_person_whose_keys_come_a_few_at_a_time_comes_in() {
     let app = spawn_app().await;
     app.register("alina").await;
-    let mut line = Line::connect(app.tcp).await;
+    let mut line = TcpClient::connect(app.tcp).await;
     line.expect("Username: ").await;
     for keys in ["al", "in", "a"] {
         line.say(keys).await;
@@ -149,7 +149,7 @@ async fn a_person_whose_keys_come_a_few_at_a_time_comes_in() {
 async fn a_program_that_sends_its_answer_in_pieces_without_a_newline_comes_in() {
     let app = spawn_app().await;
     app.register("alina").await;
-    let mut line = Line::connect(app.tcp).await;
+    let mut line = TcpClient::connect(app.tcp).await;
     for (prompt, answer) in [("Username: ", "alina"), ("Password: ", PASSWORD)] {
         app.passing(line.expect(prompt)).await;
         let (first, second) = answer.split_at(2);
@@ -165,7 +165,7 @@ async fn a_program_that_sends_its_answer_in_pieces_without_a_newline_comes_in() 
 async fn a_client_that_closes_its_side_has_ended_its_answer() {
     let app = spawn_app().await;
     app.register("ann").await;
-    let mut line = Line::connect(app.tcp).await;
+    let mut line = TcpClient::connect(app.tcp).await;
     line.say(format!("ann\n{PASSWORD}")).await;
     line.shutdown().await;
     assert!(line.rest().await.starts_with("Username: Password: Login successful!\n"));
@@ -175,13 +175,13 @@ async fn a_client_that_closes_its_side_has_ended_its_answer() {
 async fn negotiation_is_no_answer_and_an_interrupt_is_the_end() {
     let app = spawn_app().await;
     // As PuTTY greets: it has said nothing yet, so it has the time of a silent stranger.
-    let mut line = Line::stranger(&app).await;
+    let mut line = TcpClient::unauthenticated(&app).await;
     line.say(b"\xff\xfb\x1f\xff\xfb\x18\xff\xfa\x1f\x00\x50\x00\x18\xff\xf0").await;
     tokio::time::sleep(Duration::from_millis(20)).await;
     app.advance(Duration::from_secs(5));
     line.ends(4408).await;
     for leave in [&b"al\x03"[..], b"\x04", b"\xff\xf4\xff\xfd\x06"] {
-        let mut line = Line::stranger(&app).await;
+        let mut line = TcpClient::unauthenticated(&app).await;
         line.say(leave).await;
         assert_eq!(line.rest_lossy().await, "", "{}", leave.escape_ascii());
     }
@@ -191,7 +191,7 @@ async fn negotiation_is_no_answer_and_an_interrupt_is_the_end() {
 async fn everything_may_come_at_once() {
     let app = spawn_app().await;
     app.register("ann").await;
-    let mut line = Line::connect(app.tcp).await;
+    let mut line = TcpClient::connect(app.tcp).await;
     line.say(format!("ann\n{PASSWORD}\n{{\"type\":\"secret\",\"id\":1}}\n\n{{\"type\":\"ping\",\"id\":2}}"))
         .await;
     line.shutdown().await;
@@ -285,8 +285,8 @@ async fn a_changed_password_ends_it() {
 async fn a_silent_stranger_has_five_seconds_a_slow_typist_a_minute() {
     let app = spawn_app().await;
     app.register("ann").await;
-    let mut silent = Line::stranger(&app).await;
-    let mut typist = Line::stranger(&app).await;
+    let mut silent = TcpClient::unauthenticated(&app).await;
+    let mut typist = TcpClient::unauthenticated(&app).await;
     typist.say("ann\n").await;
     typist.expect("Password: ").await;
     app.advance(Duration::from_secs(5));
@@ -295,7 +295,7 @@ async fn a_silent_stranger_has_five_seconds_a_slow_typist_a_minute() {
     typist.say(format!("{PASSWORD}\n")).await;
     typist.expect("Login successful!\n").await;
 
-    let mut slow = Line::stranger(&app).await;
+    let mut slow = TcpClient::unauthenticated(&app).await;
     slow.say("ann\n").await;
     slow.expect("Password: ").await;
     app.advance(Duration::from_mins(1));
@@ -306,7 +306,7 @@ async fn a_silent_stranger_has_five_seconds_a_slow_typist_a_minute() {
 async fn the_server_asks_for_a_sign_of_life() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
-    let mut line = Line::live(&app, &ann).await;
+    let mut line = TcpClient::live(&app, &ann).await;
     for answer in ["{\"type\":\"pong\"}\n", "\n", "\r\n"] {
         app.advance(Duration::from_secs(25));
         assert_eq!(line.line().await.unwrap(), r#"{"type":"ping"}"#);
@@ -321,10 +321,10 @@ async fn the_server_asks_for_a_sign_of_life() {
 #[actix_web::test]
 async fn an_answer_has_a_bounded_size() {
     let app = spawn_app().await;
-    let mut line = Line::stranger(&app).await;
+    let mut line = TcpClient::unauthenticated(&app).await;
     line.say("x".repeat(4097)).await;
     line.ends(1009).await;
-    let mut line = Line::stranger(&app).await;
+    let mut line = TcpClient::unauthenticated(&app).await;
     line.say("x".repeat(4096) + "\n").await;
     line.expect("Password: ").await;
 }
@@ -341,7 +341,7 @@ async fn prompts_and_http_share_the_hashing_threads() {
     let app = &app;
     // Each at another name: one alone would be locked.
     let tries = futures_util::future::join_all((0..30).map(|number| async move {
-        let mut line = Line::connect(app.tcp).await;
+        let mut line = TcpClient::connect(app.tcp).await;
         line.sign_in(&format!("nobody{number}"), PASSWORD, "\n").await;
         line.rest().await
     }))
@@ -372,7 +372,7 @@ async fn an_old_hash_is_replaced_at_the_prompts_too() {
         use doorward::schema::users;
         diesel::update(users::table).set(users::password_hash.eq(old)).execute(conn)
     });
-    let mut line = Line::connect(app.tcp).await;
+    let mut line = TcpClient::connect(app.tcp).await;
     line.sign_in("ann", "plain bcrypt pw", "\n").await;
     line.expect("Login successful!\n").await;
     let stored: users::User = app.query(|conn| {

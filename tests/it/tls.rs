@@ -13,16 +13,16 @@ use tokio_rustls::TlsConnector;
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::commands::converse;
 use crate::support::programs::{self, Needs};
-use crate::support::tcp::Line;
+use crate::support::tcp::TcpClient;
 use crate::support::time::PATIENCE;
 use crate::support::tls::Identity;
 use crate::support::tls::{client, post};
-use crate::support::transports::Door;
+use crate::support::transports::LiveClient;
 
-async fn connect(app: &TestApp, config: &Arc<ClientConfig>) -> std::io::Result<Line> {
+async fn connect(app: &TestApp, config: &Arc<ClientConfig>) -> std::io::Result<TcpClient> {
     let stream = TcpStream::connect(app.tcp).await?;
     let name = ServerName::try_from("localhost").unwrap();
-    Ok(Line::over(TlsConnector::from(Arc::clone(config)).connect(name, stream).await?))
+    Ok(TcpClient::over(TlsConnector::from(Arc::clone(config)).connect(name, stream).await?))
 }
 
 #[actix_web::test]
@@ -49,7 +49,7 @@ async fn both_doors_speak_tls() {
     by_token.ends(4443).await;
 
     // Nothing is said in the clear.
-    let mut plain = Line::connect(app.tcp).await;
+    let mut plain = TcpClient::connect(app.tcp).await;
     plain.say("ann\n").await;
     let told = plain.rest_lossy().await;
     assert!(!told.contains("Username") && told.starts_with("This port speaks TLS: "), "{told}");

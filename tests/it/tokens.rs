@@ -12,7 +12,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation};
 use serde_json::{Value, json};
 
 use crate::support::app::{Person, TestApp, claims, spawn_app};
-use crate::support::transports::Door;
+use crate::support::transports::LiveClient;
 
 /// Whoever stole the signing key, and one of their own beside it.
 struct Forger {

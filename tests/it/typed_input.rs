@@ -10,8 +10,8 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::app::{Answer, PASSWORD, TestApp, post_form, read, spawn_app, start_again};
 use crate::support::commands::run;
-use crate::support::tcp::Line;
-use crate::support::transports::Door;
+use crate::support::tcp::TcpClient;
+use crate::support::transports::LiveClient;
 
 /// One sentence, composed and decomposed.
 const NFC: &str = "cr\u{e8}me br\u{fb}l\u{e9}e f\u{fc}r Zo\u{eb} im M\u{e4}rz";
@@ -34,7 +34,7 @@ async fn login_page(app: &TestApp, login: &str, password: &str) -> Answer {
 
 /// What the prompts answer.
 async fn login_line(app: &TestApp, username: &str, password: &str) -> String {
-    let mut line = Line::connect(app.tcp).await;
+    let mut line = TcpClient::connect(app.tcp).await;
     line.expect("Username: ").await;
     line.say(format!("{username}\n")).await;
     line.expect("Password: ").await;

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use crate::support::app::{spawn_app, spawn_with};
 use crate::support::raw_http;
 use crate::support::time::PATIENCE;
-use crate::support::transports::Door;
+use crate::support::transports::LiveClient;
 
 #[actix_web::test]
 async fn the_scheme_of_the_header_is_read_in_any_case() {

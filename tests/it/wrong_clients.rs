@@ -13,13 +13,13 @@ use tokio::time::timeout;
 use crate::support::app::{PASSWORD, TestApp, spawn_app, spawn_with};
 use crate::support::programs::{self, Needs};
 use crate::support::scenario::{self, Stage};
-use crate::support::socketio::{Frames, open_polling};
-use crate::support::tcp::Line;
+use crate::support::socketio::{SocketIoClient, open_polling};
+use crate::support::tcp::TcpClient;
 use crate::support::time::PATIENCE;
 use crate::support::tls;
 use crate::support::tls::Identity;
-use crate::support::transports::Door;
-use crate::support::websocket::Live;
+use crate::support::transports::LiveClient;
+use crate::support::websocket::WebSocketClient;
 use crate::support::{logs, raw_http};
 
 const KEY: &str = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==";
@@ -186,7 +186,7 @@ async fn only_version_13_is_spoken() {
 }
 
 /// Opens a WebSocket at this path; an error is the status.
-async fn open(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> Result<Live, u16> {
+async fn open(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> Result<WebSocketClient, u16> {
     crate::support::websocket::open_path(app.address, path, headers).await
 }
 
@@ -335,7 +335,7 @@ async fn a_connect_without_a_token_in_auth_is_told_where_it_belongs() {
         &format!(r#"40{{"access_token":"{}"}}"#, ann.access),
         &format!(r#"40"{}""#, ann.access),
     ] {
-        let mut frames = Frames::open(app.address, &format!("&token={}", ann.access)).await.unwrap();
+        let mut frames = SocketIoClient::open(app.address, &format!("&token={}", ann.access)).await.unwrap();
         frames.text(connect).await;
         let ended = frames.ends(4401).await;
         let reason = ended.goodbye["reason"].as_str().unwrap();
@@ -344,7 +344,7 @@ async fn a_connect_without_a_token_in_auth_is_told_where_it_belongs() {
             "{connect}"
         );
     }
-    let mut frames = Frames::open(app.address, "").await.unwrap();
+    let mut frames = SocketIoClient::open(app.address, "").await.unwrap();
     frames.present(&ann.access).await;
     assert_eq!(frames.next().await["type"], "welcome");
 }
@@ -592,14 +592,14 @@ async fn a_token_at_the_prompt_is_told_its_word() {
         format!("Authorization: Bearer {}", ann.access),
         json!({"type": "auth", "token": ann.access}).to_string(),
     ] {
-        let mut line = Line::stranger(&app).await;
+        let mut line = TcpClient::unauthenticated(&app).await;
         line.say(format!("{answer}\n")).await;
         let said = line.rest().await;
         assert!(said.starts_with("Login failed\n{"), "{said}");
         assert!(said.contains("\"code\":4401") && said.contains("Bearer TOKEN"), "{said}");
     }
     for word in ["Bearer", "bearer", "BEARER "] {
-        let mut line = Line::stranger(&app).await;
+        let mut line = TcpClient::unauthenticated(&app).await;
         line.say(format!("{word} {}\r\n", ann.access)).await;
         assert_eq!(line.next().await["type"], "welcome");
     }

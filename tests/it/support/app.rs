@@ -30,7 +30,7 @@ use crate::support::time::pause;
 /// A password that zxcvbn likes.
 pub const PASSWORD: &str = "correct horse battery staple 9";
 
-/// The whole suite comes from one address. Tests of the limits set them.
+/// Every test connects from one address, so limits are off. Tests of the limits set them.
 pub const NO_LIMITS: [(&str, &str); 9] = [
     ("limits.sign_in", "off"),
     ("limits.register", "off"),
@@ -45,7 +45,7 @@ pub const NO_LIMITS: [(&str, &str); 9] = [
 
 pub struct TestApp {
     pub address: SocketAddr,
-    /// The TCP door.
+    /// The TCP endpoint.
     pub tcp: SocketAddr,
     pub clock: ManualClock,
     pub mail: SmtpCatcher,
@@ -89,7 +89,7 @@ impl Answer {
     }
 }
 
-/// Somebody who registered.
+/// A registered user, with the tokens of one login.
 #[derive(Debug, Clone)]
 pub struct Person {
     pub id: String,

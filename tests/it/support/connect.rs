@@ -9,11 +9,11 @@ use tokio::time::timeout;
 
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::time::PATIENCE;
-use crate::support::transports::Door;
+use crate::support::transports::LiveClient;
 
-/// Where a client of this carrier connects.
-pub fn url<D: Door>(app: &TestApp) -> String {
-    match D::CARRIER {
+/// The URL at which a client of this transport connects.
+pub fn url<C: LiveClient>(app: &TestApp) -> String {
+    match C::TRANSPORT {
         "tcp" => format!("tcp://{}", app.tcp),
         _ => format!("ws://{}", app.address),
     }
@@ -77,8 +77,8 @@ impl Script {
         script
     }
 
-    pub async fn with_password<D: Door>(app: &TestApp) -> Self {
-        let script = command(&[&url::<D>(app), "--username", "ann", "--json"]);
+    pub async fn with_password<C: LiveClient>(app: &TestApp) -> Self {
+        let script = command(&[&url::<C>(app), "--username", "ann", "--json"]);
         let mut script = Self::start(script, &format!("{PASSWORD}\n")).await;
         script.hear("welcome").await;
         script

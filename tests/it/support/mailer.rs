@@ -35,8 +35,8 @@ impl From<diesel::result::Error> for Trouble {
     }
 }
 
-/// A database, a clock that stands still, and a mailer.
-pub struct House {
+/// A mailer with a database, a manual clock and an address to send to.
+pub struct TestMailer {
     pub dir: tempfile::TempDir,
     pub time: ManualClock,
     pub clock: Clock,
@@ -44,7 +44,7 @@ pub struct House {
     pub mail: Mail,
 }
 
-impl House {
+impl TestMailer {
     pub fn open(mail_url: &str) -> Self {
         Self::open_with(mail_url, &[])
     }

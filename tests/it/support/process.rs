@@ -21,7 +21,7 @@ use crate::support::time::{PATIENCE, now, pause};
 pub struct Process {
     child: Child,
     pub address: SocketAddr,
-    /// The TCP door.
+    /// The TCP endpoint.
     pub tcp: SocketAddr,
     pub dir: TempDir,
     output: Arc<Mutex<Vec<u8>>>,

@@ -1,5 +1,5 @@
-//! Clients of the Socket.IO door for tests: over polling, and over WebSocket. What the tests of every door say
-//! in JSON they say in packets.
+//! Socket.IO clients, over polling and over WebSocket. They send as packets what the tests of every transport
+//! write as JSON.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use crate::support::app::TestApp;
 use crate::support::raw_http::{self, Raw};
 use crate::support::time::PATIENCE;
-use crate::support::transports::Door;
+use crate::support::transports::LiveClient;
 use crate::support::websocket::{Ended, as_close_code, flood, frame};
 
 const SEPARATOR: char = '\u{1e}';
@@ -36,7 +36,7 @@ pub fn packet(text: &str) -> String {
     format!("42[{}{}", " ".repeat(padding), packet.trim_start_matches("42["))
 }
 
-/// What a packet means to the tests of every door.
+/// What a packet means to the tests of every transport.
 #[derive(Debug)]
 pub enum Said {
     Message(Value),
@@ -81,7 +81,7 @@ fn connect_packet(token: &str) -> String {
 }
 
 /// Over HTTP long-polling, each request over a connection of its own: whichever worker takes it.
-pub struct Polling {
+pub struct PollingClient {
     address: SocketAddr,
     path: String,
     packets: mpsc::UnboundedReceiver<String>,
@@ -110,7 +110,7 @@ pub async fn open_polling(address: SocketAddr) -> Result<String, u16> {
     Ok(format!("/socket.io/?EIO=4&transport=polling&sid={}", opening["sid"].as_str().unwrap()))
 }
 
-impl Polling {
+impl PollingClient {
     pub async fn open(address: SocketAddr) -> Result<Self, u16> {
         let path = open_polling(address).await?;
         let (sender, packets) = mpsc::unbounded_channel();
@@ -146,29 +146,29 @@ impl Polling {
     }
 }
 
-impl Drop for Polling {
+impl Drop for PollingClient {
     fn drop(&mut self) {
         self.poller.abort();
-        // Between two polls nobody would notice.
+        // Between two polls the server would not notice.
         let (address, path) = (self.address, self.path.clone());
         rt::spawn(async move { drop(post(address, &path, b"1").await) });
     }
 }
 
-impl Door for Polling {
-    const CARRIER: &'static str = "socketio";
+impl LiveClient for PollingClient {
+    const TRANSPORT: &'static str = "socketio";
 
-    async fn enter(app: &TestApp, token: &str) -> Self {
-        let mut stranger = Self::stranger(app).await;
-        stranger.present(token).await;
-        stranger
+    async fn with_token(app: &TestApp, token: &str) -> Self {
+        let mut client = Self::unauthenticated(app).await;
+        client.present(token).await;
+        client
     }
 
-    async fn stranger(app: &TestApp) -> Self {
+    async fn unauthenticated(app: &TestApp) -> Self {
         Self::open(app.address).await.unwrap()
     }
 
-    async fn refused_stranger(app: &TestApp) -> u16 {
+    async fn refused_unauthenticated(app: &TestApp) -> u16 {
         as_close_code(Self::open(app.address).await.err())
     }
 
@@ -232,11 +232,11 @@ impl Door for Polling {
 }
 
 /// Over WebSocket from the beginning.
-pub struct Frames {
+pub struct SocketIoClient {
     pub socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
 }
 
-impl Frames {
+impl SocketIoClient {
     pub async fn open(address: SocketAddr, query: &str) -> Result<Self, u16> {
         let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket{query}");
         match tokio::time::timeout(PATIENCE, connect_async(url)).await.expect("no handshake") {
@@ -257,7 +257,7 @@ impl Frames {
     fn stream(&mut self) -> &mut TcpStream {
         match self.socket.get_mut() {
             MaybeTlsStream::Plain(stream) => stream,
-            _ => unreachable!("tests of this door speak in the clear"),
+            _ => unreachable!("tests of this transport do not use TLS"),
         }
     }
 
@@ -267,20 +267,20 @@ impl Frames {
     }
 }
 
-impl Door for Frames {
-    const CARRIER: &'static str = "socketio";
+impl LiveClient for SocketIoClient {
+    const TRANSPORT: &'static str = "socketio";
 
-    async fn enter(app: &TestApp, token: &str) -> Self {
-        let mut stranger = Self::stranger(app).await;
-        stranger.present(token).await;
-        stranger
+    async fn with_token(app: &TestApp, token: &str) -> Self {
+        let mut client = Self::unauthenticated(app).await;
+        client.present(token).await;
+        client
     }
 
-    async fn stranger(app: &TestApp) -> Self {
+    async fn unauthenticated(app: &TestApp) -> Self {
         Self::open(app.address, "").await.unwrap()
     }
 
-    async fn refused_stranger(app: &TestApp) -> u16 {
+    async fn refused_unauthenticated(app: &TestApp) -> u16 {
         as_close_code(Self::open(app.address, "").await.err())
     }
 

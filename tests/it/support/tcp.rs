@@ -10,17 +10,17 @@ use tokio::time::timeout;
 
 use crate::support::app::TestApp;
 use crate::support::time::PATIENCE;
-use crate::support::transports::Door;
+use crate::support::transports::LiveClient;
 use crate::support::websocket::Ended;
 
 pub trait Bytes: AsyncRead + AsyncWrite + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Unpin> Bytes for S {}
 
-pub struct Line {
+pub struct TcpClient {
     stream: BufReader<Box<dyn Bytes>>,
 }
 
-impl Line {
+impl TcpClient {
     pub async fn connect(address: SocketAddr) -> Self {
         Self::over(TcpStream::connect(address).await.unwrap())
     }
@@ -92,22 +92,22 @@ impl Line {
     }
 }
 
-impl Door for Line {
-    const CARRIER: &'static str = "tcp";
+impl LiveClient for TcpClient {
+    const TRANSPORT: &'static str = "tcp";
 
-    async fn enter(app: &TestApp, token: &str) -> Self {
-        let mut line = Self::stranger(app).await;
+    async fn with_token(app: &TestApp, token: &str) -> Self {
+        let mut line = Self::unauthenticated(app).await;
         line.present(token).await;
         line
     }
 
-    async fn stranger(app: &TestApp) -> Self {
+    async fn unauthenticated(app: &TestApp) -> Self {
         let mut line = Self::connect(app.tcp).await;
         line.expect("Username: ").await;
         line
     }
 
-    async fn refused_stranger(app: &TestApp) -> u16 {
+    async fn refused_unauthenticated(app: &TestApp) -> u16 {
         Self::connect(app.tcp).await.ended().await.code
     }
 

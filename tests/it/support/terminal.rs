@@ -7,9 +7,9 @@ use rexpect::session::{PtySession, spawn_command};
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::connect::{command, url};
 use crate::support::time::PATIENCE;
-use crate::support::transports::Door;
+use crate::support::transports::LiveClient;
 
-/// What somebody types, and sees.
+/// A terminal that a test types into and reads from.
 pub struct Terminal(PtySession);
 
 impl Terminal {
@@ -65,8 +65,8 @@ pub async fn at_terminal(body: impl FnOnce() + Send + 'static) {
     tokio::task::spawn_blocking(body).await.unwrap();
 }
 
-pub async fn sign_in<D: Door>(app: &TestApp) -> Terminal {
-    let named = url::<D>(app).replace("://", "://ann@");
+pub async fn sign_in<C: LiveClient>(app: &TestApp) -> Terminal {
+    let named = url::<C>(app).replace("://", "://ann@");
     let terminal = Terminal::start(&[&named], &[("NO_COLOR", "1")]);
     typed(terminal, |terminal| {
         terminal.sees("Password: ");

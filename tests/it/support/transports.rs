@@ -1,51 +1,51 @@
-//! What the live protocol promises is asked at every door by the same tests.
+//! One client trait for all transports, so that the same tests hold every transport to the live protocol.
 
 use serde_json::{Value, json};
 
 use crate::support::app::{Person, TestApp};
 use crate::support::websocket::Ended;
 
-/// A client of one door.
-pub trait Door: Sized {
-    /// The word in lists.
-    const CARRIER: &'static str;
+/// A client of one transport.
+pub trait LiveClient: Sized {
+    /// The transport's name in lists of sessions.
+    const TRANSPORT: &'static str;
 
-    /// Connects and brings a token at once.
-    async fn enter(app: &TestApp, token: &str) -> Self;
+    /// Connects and presents a token at once.
+    async fn with_token(app: &TestApp, token: &str) -> Self;
 
-    /// Connects, and is not in yet.
-    async fn stranger(app: &TestApp) -> Self;
+    /// Connects without signing in.
+    async fn unauthenticated(app: &TestApp) -> Self;
 
-    /// Why no further stranger was let in.
-    async fn refused_stranger(app: &TestApp) -> u16;
+    /// The close code with which a further unauthenticated connection is refused.
+    async fn refused_unauthenticated(app: &TestApp) -> u16;
 
-    /// A stranger's token.
+    /// Presents a token on a connection that is not signed in.
     async fn present(&mut self, token: &str);
 
-    /// Sends one message, whatever it is.
+    /// Sends one message as it is, valid or not.
     async fn write(&mut self, text: &str);
 
-    /// Bytes that are no text.
+    /// Sends bytes that are not UTF-8.
     async fn write_garbage(&mut self);
 
     /// The next message.
     async fn next(&mut self) -> Value;
 
-    /// Waits for the end.
+    /// Waits until the server closes the session.
     async fn ended(&mut self) -> Ended;
 
-    /// Closes.
+    /// Closes the session from the client's side.
     async fn leave(self);
 
-    /// Sends requests and reads no answer, until the server stops reading as well or cuts it.
+    /// Sends requests without reading answers, until the server stops reading or closes the connection.
     async fn flood(&mut self, requests: &str);
 
-    /// Whether a write fails now: the connection is gone.
+    /// Whether a write fails now, because the connection is closed.
     async fn is_cut(&mut self) -> bool;
 
-    /// Somebody who is in; the `welcome` was read.
+    /// A session that is signed in and whose `welcome` was read.
     async fn live(app: &TestApp, person: &Person) -> Self {
-        let mut live = Self::enter(app, &person.access).await;
+        let mut live = Self::with_token(app, &person.access).await;
         let welcome = live.next().await;
         assert_eq!(welcome["type"], "welcome", "{welcome}");
         live
@@ -60,7 +60,7 @@ pub trait Door: Sized {
         self.next().await
     }
 
-    /// Is it still in?
+    /// Asserts that the session is still open.
     async fn ping(&mut self) {
         let reply = self.ask(json!({"type": "ping", "id": "alive?"})).await;
         assert_eq!(reply, json!({"type": "pong", "id": "alive?"}));
@@ -77,32 +77,32 @@ pub trait Door: Sized {
     }
 }
 
-/// Runs bodies, `async fn body<D: Door>()`, at the doors where messages are JSON.
-macro_rules! at_the_json_doors {
+/// Runs bodies, `async fn body<C: LiveClient>()`, on the transports whose messages are JSON objects.
+macro_rules! on_json_transports {
     ($($body:ident),+ $(,)?) => {
-        $crate::support::transports::at_doors!(websocket: crate::support::websocket::Live, tcp: crate::support::tcp::Line; $($body),+);
+        $crate::support::transports::on_transports!(websocket: crate::support::websocket::WebSocketClient, tcp: crate::support::tcp::TcpClient; $($body),+);
     };
 }
 
-/// Runs bodies at every door.
-macro_rules! at_every_door {
+/// Runs bodies on every transport.
+macro_rules! on_every_transport {
     ($($body:ident),+ $(,)?) => {
-        $crate::support::transports::at_the_json_doors!($($body),+);
-        $crate::support::transports::at_doors!(
-            socketio_polling: crate::support::socketio::Polling,
-            socketio_websocket: crate::support::socketio::Frames;
+        $crate::support::transports::on_json_transports!($($body),+);
+        $crate::support::transports::on_transports!(
+            socketio_polling: crate::support::socketio::PollingClient,
+            socketio_websocket: crate::support::socketio::SocketIoClient;
             $($body),+
         );
     };
 }
 
-macro_rules! at_doors {
-    ($door:ident: $client:ty, $($other:ident: $others:ty),+; $($body:ident),+) => {
-        $crate::support::transports::at_doors!($door: $client; $($body),+);
-        $crate::support::transports::at_doors!($($other: $others),+; $($body),+);
+macro_rules! on_transports {
+    ($transport:ident: $client:ty, $($other:ident: $others:ty),+; $($body:ident),+) => {
+        $crate::support::transports::on_transports!($transport: $client; $($body),+);
+        $crate::support::transports::on_transports!($($other: $others),+; $($body),+);
     };
-    ($door:ident: $client:ty; $($body:ident),+) => {
-        mod $door {
+    ($transport:ident: $client:ty; $($body:ident),+) => {
+        mod $transport {
             $(#[actix_web::test]
             async fn $body() {
                 super::$body::<$client>().await;
@@ -110,4 +110,4 @@ macro_rules! at_doors {
         }
     };
 }
-pub(crate) use {at_doors, at_every_door, at_the_json_doors};
+pub(crate) use {on_every_transport, on_json_transports, on_transports};

@@ -13,9 +13,9 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::support::app::{Person, TestApp};
 use crate::support::time::PATIENCE;
-use crate::support::transports::Door;
+use crate::support::transports::LiveClient;
 
-pub struct Live {
+pub struct WebSocketClient {
     pub socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     pub protocol: Option<String>,
 }
@@ -31,23 +31,27 @@ pub struct Ended {
 
 impl TestApp {
     /// Opens `/ws` with these headers. An error is the status of a refused handshake.
-    pub async fn open(&self, headers: &[(&str, &str)]) -> Result<Live, u16> {
+    pub async fn open(&self, headers: &[(&str, &str)]) -> Result<WebSocketClient, u16> {
         open_at(self.address, headers).await
     }
 
-    /// A WebSocket that is in, by header; its `welcome` was read.
-    pub async fn live(&self, person: &Person) -> Live {
-        Live::live(self, person).await
+    /// A WebSocket that is signed in by header and whose `welcome` was read.
+    pub async fn live(&self, person: &Person) -> WebSocketClient {
+        WebSocketClient::live(self, person).await
     }
 }
 
 /// Opens `/ws` of any server of ours.
-pub async fn open_at(address: SocketAddr, headers: &[(&str, &str)]) -> Result<Live, u16> {
+pub async fn open_at(address: SocketAddr, headers: &[(&str, &str)]) -> Result<WebSocketClient, u16> {
     open_path(address, "/ws", headers).await
 }
 
 /// Opens another address.
-pub async fn open_path(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Live, u16> {
+pub async fn open_path(
+    address: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Result<WebSocketClient, u16> {
     let mut request = format!("ws://{address}{path}").into_client_request().unwrap();
     for (name, value) in headers {
         let name: tokio_tungstenite::tungstenite::http::HeaderName = name.parse().unwrap();
@@ -57,7 +61,7 @@ pub async fn open_path(address: SocketAddr, path: &str, headers: &[(&str, &str)]
         Ok((socket, response)) => {
             let protocol = response.headers().get("sec-websocket-protocol");
             let protocol = protocol.map(|value| value.to_str().unwrap().to_owned());
-            Ok(Live { socket, protocol })
+            Ok(WebSocketClient { socket, protocol })
         }
         Err(Error::Http(response)) => Err(response.status().as_u16()),
         Err(error) => panic!("{error}"),
@@ -91,7 +95,7 @@ pub async fn flood(stream: &mut TcpStream, bytes: &[u8]) {
     }
 }
 
-impl Live {
+impl WebSocketClient {
     pub async fn send_raw(&mut self, message: Message) {
         self.socket.send(message).await.unwrap();
     }
@@ -100,23 +104,23 @@ impl Live {
     fn stream(&mut self) -> &mut TcpStream {
         match self.socket.get_mut() {
             MaybeTlsStream::Plain(stream) => stream,
-            _ => unreachable!("tests of this door speak in the clear"),
+            _ => unreachable!("tests of this transport do not use TLS"),
         }
     }
 }
 
-impl Door for Live {
-    const CARRIER: &'static str = "websocket";
+impl LiveClient for WebSocketClient {
+    const TRANSPORT: &'static str = "websocket";
 
-    async fn enter(app: &TestApp, token: &str) -> Self {
+    async fn with_token(app: &TestApp, token: &str) -> Self {
         app.open(&[("authorization", &format!("Bearer {token}"))]).await.unwrap()
     }
 
-    async fn stranger(app: &TestApp) -> Self {
+    async fn unauthenticated(app: &TestApp) -> Self {
         app.open(&[]).await.unwrap()
     }
 
-    async fn refused_stranger(app: &TestApp) -> u16 {
+    async fn refused_unauthenticated(app: &TestApp) -> u16 {
         as_close_code(app.open(&[]).await.err())
     }
 
