@@ -4,10 +4,10 @@ default: check test
 
 # Format, lints, dependencies, documentation
 check:
-    cargo fmt --check
-    cargo clippy --all-targets -- -D warnings
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
     cargo deny check bans licenses sources
-    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
 test *args:
     cargo test {{ args }}

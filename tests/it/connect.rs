@@ -6,29 +6,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
 
-use crate::support::app::{PASSWORD, Person, TestApp, spawn_app, spawn_on};
+use crate::support::app::{PASSWORD, TestApp, spawn_app, spawn_on};
 use crate::support::connect::Script;
-use crate::support::connect::{command, ended, messages, run, text, url};
-use crate::support::time::PATIENCE;
+use crate::support::connect::{command, ended, logins_are, messages, run, text, url};
 use crate::support::tls;
 use crate::support::tls::Identity;
 use crate::support::transports::LiveClient;
-
-/// Until this login has ended.
-async fn logins_are(app: &TestApp, person: &Person, count: usize) {
-    let gone = async {
-        loop {
-            let logins = app.get("/api/logins", &person.access).await.expect(200);
-            if logins.body["logins"].as_array().unwrap().len() == count {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    timeout(PATIENCE, gone).await.expect("other logins");
-}
 
 async fn a_script_is_answered_and_signs_out<C: LiveClient>() {
     let app = spawn_app().await;

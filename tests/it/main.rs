@@ -8,6 +8,7 @@ mod addresses;
 mod balancer;
 mod browser;
 mod cli;
+mod client;
 mod cluster;
 mod cluster_faults;
 mod cluster_noise;

@@ -1,17 +1,17 @@
-//! What is typed, and what it asks the server.
+//! The commands that a user types, and the requests that they become.
 
 use serde_json::{Value, json};
 
-/// The words that are completed, in the order of the help.
+/// The commands that Tab completes, in the order of the help.
 pub const WORDS: [&str; 6] = ["secret", "sessions", "watch", "ping", "help", "quit"];
 
 pub const HELP: &str = "\
 secret    a sentence for you and a random code
 sessions  your live sessions
-watch     the same, and again whenever one comes or goes
+watch     the same, and again whenever one connects or disconnects
 ping      how long the server takes to answer
-quit      ends this, as Ctrl-D does
-{...}     sends this JSON object as it stands";
+quit      ends this program, as Ctrl-D does
+{...}     sends this JSON object as it is";
 
 #[derive(Debug, PartialEq)]
 pub enum Command {
@@ -24,18 +24,18 @@ pub enum Command {
 #[derive(Debug, PartialEq)]
 pub struct Request {
     pub text: String,
-    /// Its reply repeats it.
+    /// The reply repeats it.
     pub id: Option<Value>,
-    /// The `type` of its reply, unless that is an error.
+    /// The `type` of the reply, unless that is an error.
     pub reply: &'static str,
-    /// More than the reply will follow.
+    /// Whether further messages follow the reply.
     pub watches: bool,
 }
 
-/// Reads a line; `number` becomes the `id` of a request that has a word.
+/// Reads a line. `number` becomes the `id` of the request.
 ///
 /// # Errors
-/// A hint.
+/// A hint for the user: the line is not a command, or not JSON.
 pub fn parse(line: &str, number: u64) -> Result<Command, String> {
     let line = line.trim();
     if line.starts_with('{') {
@@ -57,7 +57,7 @@ pub fn parse(line: &str, number: u64) -> Result<Command, String> {
 
 fn raw(line: &str) -> Result<Request, String> {
     let message: Value =
-        serde_json::from_str(line).map_err(|error| format!("not sent, this is no JSON: {error}"))?;
+        serde_json::from_str(line).map_err(|error| format!("not sent, this is not JSON: {error}"))?;
     let reply = match message["type"].as_str() {
         Some("ping") => "pong",
         Some("secret") => "secret",
@@ -71,7 +71,7 @@ fn raw(line: &str) -> Result<Request, String> {
 
 fn unknown(line: &str) -> String {
     let word = line.split_whitespace().next().unwrap_or_default();
-    // As many first letters as agree: a slip is seldom at the start.
+    // Typing errors are rarely in the first letters: the command that shares the most of them is the likeliest.
     let agreement = |known: &str| known.bytes().zip(word.bytes()).take_while(|(a, b)| a == b).count();
     match WORDS.iter().max_by_key(|known| agreement(known)).filter(|known| agreement(known) > 1) {
         Some(near) => format!("unknown command: did you mean `{near}`? `help` lists them"),
@@ -79,7 +79,7 @@ fn unknown(line: &str) -> String {
     }
 }
 
-/// Whether a line may be kept to be called up again.
+/// Whether a line may be kept in the history: it has no secret in it.
 pub fn is_harmless(line: &str) -> bool {
     !line.contains("token") && !line.contains("password")
 }
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_become_requests() {
+    fn commands_become_requests() {
         let Ok(Command::Send(request)) = parse(" watch ", 7) else { panic!() };
         assert_eq!(
             serde_json::from_str::<Value>(&request.text).unwrap(),
@@ -104,12 +104,12 @@ mod tests {
     }
 
     #[test]
-    fn json_is_sent_as_it_stands_and_others_hinted_at() {
+    fn json_is_sent_as_it_is_and_anything_else_gets_a_hint() {
         let text = r#"{ "type" : "secret", "id":"a" }"#;
         let request =
             Request { text: text.to_owned(), id: Some(json!("a")), reply: "secret", watches: false };
         assert_eq!(parse(text, 1), Ok(Command::Send(request)));
-        assert!(parse("{nonsense", 1).unwrap_err().contains("no JSON"));
+        assert!(parse("{nonsense", 1).unwrap_err().contains("not JSON"));
         assert!(parse("sesions", 1).unwrap_err().contains("`sessions`"));
         assert!(parse("é", 1).unwrap_err().contains("help"));
         assert!(parse("éé \u{1b}", 1).unwrap_err().contains("help"));

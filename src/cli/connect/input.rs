@@ -1,4 +1,4 @@
-//! What is typed or piped in, and signals.
+//! Standard input and signals.
 
 use std::io::BufRead;
 
@@ -11,25 +11,25 @@ pub enum Typed {
 }
 
 pub struct Input {
-    /// A line is taken when the one before was.
+    /// Holds one line: the next is read when this one was taken.
     pub lines: mpsc::Receiver<Typed>,
     sender: mpsc::Sender<Typed>,
     pub signals: Signals,
-    /// Somebody edits lines, and sees the end of a connection at once.
-    pub interactive: bool,
+    /// Whether a user edits lines at a terminal.
+    pub is_interactive: bool,
 }
 
 impl Input {
-    pub fn new(interactive: bool, signals: Signals) -> Self {
+    pub fn new(is_interactive: bool, signals: Signals) -> Self {
         let (sender, lines) = mpsc::channel(1);
-        Self { lines, sender, signals, interactive }
+        Self { lines, sender, signals, is_interactive }
     }
 
     pub fn sender(&self) -> mpsc::Sender<Typed> {
         self.sender.clone()
     }
 
-    /// Starts to read standard input, a line a command.
+    /// Starts to read standard input, one command per line.
     pub fn read_lines(&self) {
         let sender = self.sender();
         std::thread::spawn(move || {
@@ -43,7 +43,7 @@ impl Input {
     }
 }
 
-/// To be told to stop, rather than stopped: there may be a login to end.
+/// The signals that would end the process at once; there may be a login to revoke first.
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -59,7 +59,7 @@ impl Signals {
         })
     }
 
-    /// The exit code that shells know for the next one.
+    /// Waits for a signal; answers the exit code by which shells know it.
     pub async fn next(&mut self) -> u8 {
         tokio::select! {
             _ = self.interrupt.recv() => 130,

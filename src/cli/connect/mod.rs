@@ -1,36 +1,27 @@
 //! `doorward connect`: a live session at a terminal or in a script.
 
-mod backoff;
-mod client;
 mod command;
-mod http;
+mod conversation;
+mod credentials;
 mod input;
-mod message;
 mod print;
+mod requests;
 mod screen;
-mod sign_in;
-mod talk;
-mod tcp;
 mod terminal;
-mod trust;
-mod url;
-mod websocket;
-mod wire;
 
 use std::io::IsTerminal;
 
+use doorward_client::{Client, Credentials, Error, ServerUrl};
 use tokio::sync::oneshot;
 
-use self::client::Client;
+use self::conversation::{Conversation, End};
 use self::input::{Input, Signals};
+use self::print::escape;
 use self::screen::Screen;
-use self::sign_in::Credentials;
-use self::talk::Talk;
 use self::terminal::Restore;
-use self::url::Target;
 use super::Failure;
 
-/// Exit codes beyond those of every command.
+/// Exit codes that other commands do not have.
 mod code {
     pub const UNREACHABLE: u8 = 3;
     pub const REFUSED: u8 = 4;
@@ -38,75 +29,118 @@ mod code {
 }
 
 const MORE: &str = "\
-Schemes: ws:// and wss:// (http:// and https:// mean the same) for WebSocket, tcp:// and tls:// for the TCP
-door. Ports are 80, 443 and 12225 unless named. A path is kept: the WebSocket of wss://HOST/auth is /auth/ws.
+Schemes: ws:// and wss:// (or http:// and https://) for WebSocket, tcp:// and tls:// for TCP. The default ports
+are 80, 443 and 12225. A path is kept: the WebSocket of wss://HOST/auth is /auth/ws.
 
-Without a terminal the password (or with `--token -` the token) is the first line of standard input, and each
-further line is a command: secret, sessions, watch, ping, help, quit, or a JSON object that is sent as it stands.
+Without a terminal the first line of standard input is the password (with `--token -` the token), and each further
+line is a command: secret, sessions, watch, ping, help, quit, or a JSON object that is sent as it is.
 
 Exit codes:
   0  ended by you: quit, Ctrl-D, Ctrl-C at the prompt, or the end of a script
-  1  anything else, such as requests that were not answered within 10 s of the end of a script
+  1  any other failure, such as requests that were not answered within 10 s of the end of a script
   2  the command line is wrong, or a line of a script
-  3  cannot connect, or the server was lost and did not come back
-  4  sign-in refused: a wrong password, a bad or expired token
+  3  cannot connect, or the connection was lost and could not be restored
+  4  sign-in refused: a wrong password, an invalid or expired token
   5  the server ended the session for good
-  128+N  ended by signal N, signed out first
+  128+N  ended by signal N, after signing out
 
 Environment:
   SSL_CERT_FILE  certificates (PEM) to trust instead of the system's, for a private CA
-  NO_COLOR       no colours";
+  NO_COLOR       turns colours off";
 
 #[derive(clap::Args)]
 #[command(after_help = MORE)]
 pub struct Connect {
-    /// Where to, such as `tls://alice@id.example.org` or `ws://localhost:8080`
+    /// The server, such as `tls://alice@id.example.org` or `ws://localhost:8080`
     url: String,
     /// Signs in with an access token instead of a password; `-` reads it from standard input
     #[arg(long, value_name = "TOKEN", conflicts_with = "username", allow_hyphen_values = true)]
     token: Option<String>,
-    /// Who signs in [default: the user in the URL, or asked for]
+    /// The user who signs in [default: the user in the URL, or asked for]
     #[arg(long, value_name = "NAME")]
     username: Option<String>,
-    /// Prints each message of the server as it came, one a line, and nothing else
+    /// Prints each message of the server as it arrived, one per line, and nothing else
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(connect: Connect) -> Result<(), Failure> {
-    let target = Target::parse(&connect.url).map_err(Failure::Usage)?;
-    let tls = trust::config(target.encrypted).map_err(Failure::Running)?;
-    // Dropped last: by then nothing but the editor's thread may speak to the terminal.
+    let url: ServerUrl = connect.url.parse().map_err(|error: Error| Failure::Usage(error.to_string()))?;
+    // Dropped last: by then only the editor's thread may write to the terminal.
     let _restore = Restore::new();
-    actix::System::new().block_on(async {
-        let mut signals = Signals::listen().map_err(Failure::running)?;
-        if target.is_exposed() {
-            eprintln!("doorward: the connection is not encrypted: others on the way can read all of it");
-        }
-        let username = connect.username.or_else(|| target.username.clone());
-        let credentials = tokio::select! {
-            credentials = ask(connect.token, username) => credentials?,
-            code = signals.next() => return Err(Failure::With(code, "stopped by a signal".to_owned())),
-        };
-        // Without a terminal on both sides there is nothing to edit, and nothing to edit it on.
-        let interactive = std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && !connect.json;
-        let mut talk = Talk::new(Screen::new(connect.json), Input::new(interactive, signals));
-        let mut client = Client::new(target, tls, credentials);
-        let outcome = client.run(&mut talk).await;
-        talk.screen.leave();
-        let lost = matches!(&outcome, Err(Failure::With(code::UNREACHABLE, _)));
-        if !lost && !client.sign_out().await && outcome.is_ok() {
-            eprintln!("doorward: the sign-out was not confirmed; the login ends with its time");
-        }
-        outcome
-    })
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(Failure::running)?.block_on(connect_to(url, connect))
 }
 
-/// On a thread that nobody waits for: a signal ends the program while somebody is being asked.
+async fn connect_to(url: ServerUrl, connect: Connect) -> Result<(), Failure> {
+    let mut signals = Signals::listen().map_err(Failure::running)?;
+    if url.is_exposed() {
+        eprintln!("doorward: the connection is not encrypted: others on the network can read all of it");
+    }
+    let username = connect.username.or_else(|| url.username().map(str::to_owned));
+    let credentials = tokio::select! {
+        credentials = ask(connect.token, username) => credentials?,
+        code = signals.next() => return Err(stopped(code)),
+    };
+    let authority = url.authority();
+    let client = Client::new(url, credentials).map_err(Failure::running)?;
+    // Without a terminal on both sides there is no line to edit, or no place to edit it.
+    let is_interactive = std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && !connect.json;
+    let mut conversation = Conversation::new(Screen::new(connect.json), Input::new(is_interactive, signals));
+    let mut session = client.session();
+    let end = conversation.run(&mut session).await;
+    session.close().await;
+    let outcome = outcome(end, &conversation, &authority);
+    conversation.screen.leave();
+    let is_lost = matches!(&outcome, Err(Failure::With(code::UNREACHABLE, _)));
+    if !is_lost && client.sign_out().await.is_err() && outcome.is_ok() {
+        eprintln!(
+            "doorward: the server did not confirm the sign-out; the login stays active until it expires"
+        );
+    }
+    outcome
+}
+
+/// Asks on a thread of its own, so that a signal can end the program meanwhile.
 async fn ask(token: Option<String>, username: Option<String>) -> Result<Credentials, Failure> {
     let (answer, answered) = oneshot::channel();
     std::thread::spawn(move || {
-        let _ = answer.send(sign_in::ask(token, username));
+        let _ = answer.send(credentials::ask(token, username));
     });
     answered.await.map_err(Failure::running)?
+}
+
+fn stopped(code: u8) -> Failure {
+    Failure::With(code, "stopped by a signal".to_owned())
+}
+
+/// The exit code and the last line for the user.
+fn outcome(end: End, conversation: &Conversation, authority: &str) -> Result<(), Failure> {
+    Err(match end {
+        End::User => return Ok(()),
+        End::Signal(code) => stopped(code),
+        End::BadLine(hint) => Failure::Usage(escape(&hint)),
+        End::Unanswered => {
+            Failure::Running(format!("requests without an answer: {}", conversation.unanswered))
+        }
+        End::Session(error) => {
+            let why = escape(&conversation::reason(&error));
+            match error {
+                Error::Closed(_) if !error.is_temporary() => {
+                    Failure::With(code::ENDED, format!("the server ended it: {why}"))
+                }
+                Error::Refused(_) | Error::InvalidToken => {
+                    Failure::With(code::REFUSED, format!("sign-in refused: {why}"))
+                }
+                Error::Unreachable(_) | Error::WrongProtocol(_) | Error::UntrustedCertificate(_)
+                    if !conversation.begun =>
+                {
+                    let is_untrusted = matches!(error, Error::UntrustedCertificate(_));
+                    let hint = if is_untrusted { " (SSL_CERT_FILE names certificates to trust)" } else { "" };
+                    Failure::With(code::UNREACHABLE, format!("cannot connect to {authority}: {why}{hint}"))
+                }
+                _ => Failure::With(code::UNREACHABLE, format!("gave up: {why}")),
+            }
+        }
+    })
 }

@@ -1,4 +1,4 @@
-//! Messages for people. Whatever came from the server is escaped: a terminal obeys control characters.
+//! Messages as a user reads them. Text from the server is escaped, because a terminal obeys control characters.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ pub use super::super::output::escape_json as json_line;
 #[derive(Clone, Copy, Default)]
 pub struct View<'a> {
     pub colour: bool,
-    /// This session, to be marked in a list.
+    /// The id of this session, which lists mark.
     pub session: &'a str,
-    /// How long the answer took.
+    /// How long the reply took.
     pub took: Option<Duration>,
 }
 
@@ -25,7 +25,7 @@ enum Ink {
     Green = 32,
 }
 
-/// A message as people read it.
+/// A message as a user reads it.
 pub fn pretty(message: &Value, view: View<'_>) -> String {
     let text = |field: &str| escape(message[field].as_str().unwrap_or_default());
     match message["type"].as_str() {
@@ -56,7 +56,7 @@ impl View<'_> {
     }
 }
 
-/// To the second, in UTC.
+/// A time to the second, in UTC.
 fn time(value: &Value) -> String {
     let text = escape(value.as_str().unwrap_or_default());
     match (text.get(..10), text.get(10..11), text.get(11..19)) {
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_a_server_says_rules_the_terminal() {
+    fn nothing_that_a_server_sends_controls_the_terminal() {
         let all = [
             json!({"type": "welcome", "user": {"username": HOSTILE}, "expires_at": HOSTILE}),
             json!({"type": "authenticated", "expires_at": HOSTILE}),

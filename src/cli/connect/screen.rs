@@ -1,4 +1,4 @@
-//! Where messages and remarks go.
+//! Shows messages and notes.
 
 use std::io::{IsTerminal, Write};
 use std::sync::mpsc::Sender;
@@ -15,8 +15,8 @@ pub struct Screen {
     editor: Option<Sender<String>>,
 }
 
-/// Nobody reads standard output any more.
-pub struct Deaf;
+/// Standard output was closed.
+pub struct OutputClosed;
 
 impl Screen {
     pub fn new(json: bool) -> Self {
@@ -33,8 +33,8 @@ impl Screen {
         self.json
     }
 
-    /// A message as it came, and read.
-    pub fn message(&self, raw: &str, message: &Value, view: View<'_>) -> Result<(), Deaf> {
+    /// Shows a message: `raw` as it arrived, or `message` as a user reads it.
+    pub fn message(&self, raw: &str, message: &Value, view: View<'_>) -> Result<(), OutputClosed> {
         let line = match self.json {
             true if self.terminal || raw.contains(['\n', '\r']) => print::json_line(raw),
             true => raw.to_owned(),
@@ -43,16 +43,16 @@ impl Screen {
         self.show(line)
     }
 
-    fn show(&self, mut text: String) -> Result<(), Deaf> {
+    fn show(&self, mut text: String) -> Result<(), OutputClosed> {
         text.push('\n');
         if let Some(editor) = &self.editor {
-            return editor.send(text).map_err(|_| Deaf);
+            return editor.send(text).map_err(|_| OutputClosed);
         }
         let mut stdout = std::io::stdout().lock();
-        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|_| Deaf)
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|_| OutputClosed)
     }
 
-    /// A remark of this client.
+    /// Shows a note of this program.
     pub fn note(&self, text: &str) {
         if self.editor.is_some() {
             let _ = self.show(text.to_owned());
@@ -61,7 +61,7 @@ impl Screen {
         }
     }
 
-    /// Clears the prompt away, for the last words.
+    /// Removes the prompt before the program ends.
     pub fn leave(&mut self) {
         if self.editor.take().is_some() {
             let _ = write!(std::io::stdout(), "\r\x1b[K");

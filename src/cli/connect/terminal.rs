@@ -1,4 +1,4 @@
-//! A person at a terminal: a line editor on a thread of its own, and a terminal that is left as it was found.
+//! A line editor on a thread of its own, and a terminal that is restored at the end.
 
 use std::io::{IsTerminal, Write};
 use std::sync::mpsc::{Sender, channel};
@@ -15,8 +15,8 @@ use tokio::sync::mpsc;
 use super::command::{self, Command, WORDS};
 use super::input::Typed;
 
-/// The terminal's settings at the start, restored when it is dropped: the editor's thread or a hidden prompt
-/// may have others in force just then.
+/// The terminal's settings at the start, restored on drop: the editor's thread or a hidden prompt may have changed
+/// them.
 pub struct Restore(Option<Termios>);
 
 impl Restore {
@@ -29,15 +29,15 @@ impl Restore {
 impl Drop for Restore {
     fn drop(&mut self) {
         if let Some(settings) = &self.0 {
-            // A terminal that is gone needs nothing.
+            // A terminal that was closed needs nothing.
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, settings);
         }
     }
 }
 
-struct Words;
+struct Commands;
 
-impl Completer for Words {
+impl Completer for Commands {
     type Candidate = String;
 
     fn complete(&self, line: &str, end: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
@@ -46,28 +46,28 @@ impl Completer for Words {
     }
 }
 
-impl Hinter for Words {
+impl Hinter for Commands {
     type Hint = String;
 }
-impl Highlighter for Words {}
-impl Validator for Words {}
-impl Helper for Words {}
+impl Highlighter for Commands {}
+impl Validator for Commands {}
+impl Helper for Commands {}
 
-/// Starts to read lines. What is sent to the answer is shown above the one that is being typed.
+/// Starts to read lines. Text that is sent to the returned sender is shown above the line that is being edited.
 ///
 /// # Errors
-/// The terminal's.
+/// The terminal cannot be put into raw mode.
 pub fn start(lines: mpsc::Sender<Typed>) -> Result<Sender<String>, rustyline::error::ReadlineError> {
-    // Without brackets a paste of several lines is several commands, and there is one thing less to undo.
+    // Without bracketed paste several pasted lines are several commands, and there is one mode less to undo.
     let config = Config::builder().bracketed_paste(false).auto_add_history(false).build();
     let history = MemHistory::with_config(&config);
-    let mut editor = Editor::<Words, MemHistory>::with_history(config, history)?;
-    editor.set_helper(Some(Words));
+    let mut editor = Editor::<Commands, MemHistory>::with_history(config, history)?;
+    editor.set_helper(Some(Commands));
     let printer = editor.create_external_printer();
     let (shown, show) = channel::<String>();
-    // It waits for the editor, and nobody shall wait for it.
+    // A thread, because printing waits for the editor.
     std::thread::spawn(move || {
-        // A terminal that cannot move its cursor gets plain lines.
+        // On a terminal that cannot move its cursor the lines are printed as they are.
         let mut printer = printer.ok();
         for text in show {
             let _ = match &mut printer {
@@ -78,7 +78,7 @@ pub fn start(lines: mpsc::Sender<Typed>) -> Result<Sender<String>, rustyline::er
     });
     std::thread::spawn(move || {
         while let Ok(line) = editor.readline("> ") {
-            // Known here, so that no other prompt follows it.
+            // Noticed here, so that no further prompt is shown.
             if command::parse(&line, 0) == Ok(Command::Quit) {
                 break;
             }

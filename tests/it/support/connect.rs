@@ -2,12 +2,13 @@
 
 use std::io::Write;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::time::timeout;
 
-use crate::support::app::{PASSWORD, TestApp};
+use crate::support::app::{PASSWORD, Person, TestApp};
 use crate::support::time::PATIENCE;
 use crate::support::transports::LiveClient;
 
@@ -117,4 +118,18 @@ impl Script {
         let status = timeout(PATIENCE, self.child.wait()).await.expect("it runs on").unwrap();
         assert_eq!(status.code(), Some(code));
     }
+}
+
+/// Waits until the user has this many logins.
+pub async fn logins_are(app: &TestApp, person: &Person, count: usize) {
+    let gone = async {
+        loop {
+            let logins = app.get("/api/logins", &person.access).await.expect(200);
+            if logins.body["logins"].as_array().unwrap().len() == count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, gone).await.expect("other logins");
 }

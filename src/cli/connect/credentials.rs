@@ -1,30 +1,16 @@
-//! Who it is: from the command line, from a terminal, or from the first line of standard input.
+//! Asks who signs in: the answer is on the command line, typed at a terminal, or the first line of standard input.
 
 use std::io::{BufRead, ErrorKind, IsTerminal, Write};
 
-use doorward_core::domain::{Password, without_bom};
+use doorward_client::Credentials;
+use doorward_core::domain::without_bom;
 
 use super::Failure;
 
-/// No `Debug`: these are secrets. Kept in memory, nowhere else.
-pub enum Credentials {
-    /// Somebody else's to renew and to sign out.
-    Token(String),
-    Password {
-        username: String,
-        password: Password,
-    },
-    /// What a password was changed for.
-    Grant {
-        access: String,
-        refresh: String,
-    },
-}
-
-/// Asks for what was not given. It blocks, so it has a thread of its own.
+/// Asks for what the command line does not say. It blocks the thread.
 ///
 /// # Errors
-/// [`Failure::Usage`] if there is nobody to ask.
+/// [`Failure::Usage`] if something is missing and there is no terminal to ask at.
 pub fn ask(token: Option<String>, username: Option<String>) -> Result<Credentials, Failure> {
     let terminal = std::io::stdin().is_terminal();
     let token = match token.as_deref() {
@@ -34,11 +20,11 @@ pub fn ask(token: Option<String>, username: Option<String>) -> Result<Credential
     };
     if let Some(token) = token {
         let token = token.trim();
-        // At the TCP door a line break would end it, and begin something else.
+        // Over TCP a line break would end it and begin something else.
         return if token.is_empty() || token.contains(|c: char| c.is_whitespace() || c.is_control()) {
             Err(Failure::Usage("that is no token".to_owned()))
         } else {
-            Ok(Credentials::Token(token.to_owned()))
+            Ok(Credentials::AccessToken(token.to_owned()))
         };
     }
     let username = match username {
@@ -54,13 +40,13 @@ pub fn ask(token: Option<String>, username: Option<String>) -> Result<Credential
         return Err(Failure::Usage("that is no username".to_owned()));
     }
     let password = if terminal { hidden("Password: ")? } else { first_line("password")? };
-    Ok(Credentials::Password { username, password: Password::typed(password) })
+    Ok(Credentials::Password { username, password })
 }
 
-/// What is typed is not shown.
+/// Reads a line without showing what is typed.
 fn hidden(prompt: &str) -> Result<String, Failure> {
     rpassword::prompt_password(prompt).map_err(|error| match error.kind() {
-        // Ctrl-C, which is a signal as well: whichever is noticed first.
+        // Ctrl-C. It is a signal as well, and either may be noticed first.
         ErrorKind::Interrupted => Failure::With(130, "stopped by a signal".to_owned()),
         _ => Failure::running(error),
     })
@@ -71,16 +57,6 @@ fn first_line(what: &str) -> Result<String, Failure> {
     if std::io::stdin().lock().read_line(&mut line).map_err(Failure::running)? == 0 {
         return Err(Failure::Usage(format!("standard input ended before the {what}")));
     }
-    // The mark is of the text's encoding, no part of what was typed.
+    // The byte order mark belongs to the text's encoding.
     Ok(without_bom(line.trim_end_matches(['\r', '\n'])).to_owned())
-}
-
-impl Credentials {
-    /// The access token, if there is one.
-    pub fn access(&self) -> &str {
-        match self {
-            Self::Token(token) | Self::Grant { access: token, .. } => token,
-            Self::Password { .. } => "",
-        }
-    }
 }

@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+mod backoff;
+mod client;
+mod close;
+mod connector;
+mod credentials;
+mod error;
+mod http;
+mod message;
+mod open;
+mod refusal;
+mod session;
+mod stream;
+mod tcp;
+mod tls;
+mod url;
+mod websocket;
+mod wire;
+
+pub use backoff::{Backoff, STEADY};
+pub use client::Client;
+pub use close::{CloseReason, Reconnect};
+pub use credentials::Credentials;
+pub use error::Error;
+pub use message::Message;
+pub use session::{Event, Session};
+pub use url::ServerUrl;

@@ -1,0 +1,181 @@
+//! A session that looks after itself: it opens, and opens again after a loss.
+
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use tokio::time::{Instant, sleep_until};
+
+use crate::backoff::{Backoff, STEADY, random_fraction};
+use crate::close::Reconnect;
+use crate::connector::{Connector, Opened};
+use crate::error::Error;
+use crate::message::Message;
+use crate::open::{OpenSession, Step};
+
+/// A server that asks for more patience than this is given up.
+const LONGEST_WAIT: Duration = Duration::from_mins(10);
+
+/// What happened to a [`Session`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// A message of the server. `welcome` is the first one of each connection; from then on messages can be sent.
+    Message(Message),
+    /// The access token expires soon, and there is no newer one. The server closes the connection when it expires.
+    NotRenewed(Error),
+    /// There is no connection: it was closed or lost, or an attempt failed. The next call of [`Session::next`] tries again
+    /// after `retry_in`. A request without a reply may have been carried out or not; it is not sent again.
+    Disconnected {
+        /// Why.
+        error: Error,
+        /// The time until the next attempt.
+        retry_in: Duration,
+    },
+    /// The session is over, and [`Session::next`] returns `None` from now on. [`Error::Closed`] if the server ended it.
+    Ended(Error),
+}
+
+/// A live session with the server. It works while [`Session::next`] is awaited: it connects, answers the server's pings,
+/// renews the access token before it expires, and connects again after a loss, as the server's
+/// [`CloseReason`](crate::CloseReason) says and after a random, growing delay. After ten attempts in a row it gives up. A
+/// server that was never reached is not tried again, because the address is probably wrong.
+///
+/// Dropping a session closes its connection; [`Session::close`] does so in order. Neither signs out.
+pub struct Session {
+    connector: Arc<Connector>,
+    state: State,
+    backoff: Backoff,
+    /// Whether the server has ever sent `welcome`.
+    was_welcomed: bool,
+}
+
+enum State {
+    Waiting { until: Instant, renew: bool },
+    Opening(BoxFuture<'static, Result<Opened, Error>>),
+    Open(Box<OpenSession>),
+    Ended,
+}
+
+impl Session {
+    pub(crate) fn new(connector: Arc<Connector>) -> Self {
+        let state = State::Waiting { until: Instant::now(), renew: false };
+        Self { connector, state, backoff: Backoff::default(), was_welcomed: false }
+    }
+
+    /// What happens next; `None` after [`Event::Ended`]. Cancel-safe: it may be a branch of `tokio::select!`.
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            match &mut self.state {
+                State::Ended => return None,
+                State::Waiting { until, renew } => {
+                    sleep_until(*until).await;
+                    self.state = State::Opening(Box::pin(open(Arc::clone(&self.connector), *renew)));
+                }
+                State::Opening(opening) => match opening.await {
+                    Ok(opened) => self.state = State::Open(Box::new(OpenSession::new(opened))),
+                    Err(error) => return Some(self.disconnect(error)),
+                },
+                State::Open(session) => {
+                    return Some(match session.next(&self.connector).await {
+                        Step::Message(message) => {
+                            self.was_welcomed |= session.id().is_some();
+                            Event::Message(message)
+                        }
+                        Step::NotRenewed(error) => Event::NotRenewed(error),
+                        Step::Ended(error) => self.disconnect(error),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Sends a message; it has to be a JSON object with a `type`. It is queued, and written while [`Session::next`] is
+    /// awaited or not.
+    ///
+    /// # Errors
+    /// [`Error::NotConnected`] before `welcome` and between connections, [`Error::QueueFull`] if 128 messages wait because
+    /// the server does not read them, [`Error::NotJson`] if serializing fails.
+    pub fn send<T: Serialize + ?Sized>(&mut self, message: &T) -> Result<(), Error> {
+        self.send_text(serde_json::to_string(message).map_err(|error| Error::NotJson(error.to_string()))?)
+    }
+
+    /// Sends the text of a JSON object as it is.
+    ///
+    /// # Errors
+    /// Those of [`Session::send`], but for the last.
+    pub fn send_text(&mut self, text: impl Into<String>) -> Result<(), Error> {
+        match &self.state {
+            State::Open(session) => session.send(text.into()),
+            _ => Err(Error::NotConnected),
+        }
+    }
+
+    /// The server's id of the current connection, as in its lists of sessions; `None` while messages cannot be sent.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        match &self.state {
+            State::Open(session) => session.id(),
+            _ => None,
+        }
+    }
+
+    /// Closes the connection in order, which takes up to a second.
+    pub async fn close(self) {
+        if let State::Open(session) = self.state {
+            session.close().await;
+        }
+    }
+
+    /// Leaves the connection behind, if there was one, and decides about another attempt.
+    fn disconnect(&mut self, error: Error) -> Event {
+        if let State::Open(session) = mem::replace(&mut self.state, State::Ended) {
+            if session.id().is_some() && session.age() >= STEADY {
+                self.backoff.reset();
+            }
+            tokio::spawn(session.close());
+        }
+        let renew = matches!(&error, Error::Closed(reason) if reason.reconnect == Reconnect::NewToken);
+        let Some(delay) = self.delay(&error, renew) else { return Event::Ended(error) };
+        self.state = State::Waiting { until: Instant::now() + delay, renew };
+        Event::Disconnected { error, retry_in: delay }
+    }
+
+    /// The time until the next attempt, if there is to be one.
+    fn delay(&mut self, error: &Error, renew: bool) -> Option<Duration> {
+        let wait = match error {
+            Error::Busy { retry_after, .. } if *retry_after > LONGEST_WAIT => return None,
+            Error::Busy { retry_after, .. } => *retry_after,
+            error if error.is_temporary() && self.was_welcomed => Duration::ZERO,
+            _ => return None,
+        };
+        let fraction = random_fraction();
+        let delay =
+            if renew { self.backoff.delay_unless_first(fraction) } else { self.backoff.delay(fraction) };
+        // Added, so that clients which were told the same do not return together.
+        delay.map(|delay| delay + wait)
+    }
+}
+
+/// Opens a connection, with a newer token if the current one has expired.
+async fn open(connector: Arc<Connector>, renew: bool) -> Result<Opened, Error> {
+    // Without an answer another token is fetched when the server refuses this one.
+    if renew && let Err(error @ (Error::Refused(_) | Error::InvalidToken)) = connector.renew_current().await {
+        return Err(error);
+    }
+    connector.open().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_may_move_to_another_thread() {
+        const fn is_send<T: Send>() {}
+        is_send::<Session>();
+        is_send::<Event>();
+    }
+}
