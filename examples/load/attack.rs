@@ -13,12 +13,13 @@ use tokio::time::sleep;
 
 use crate::attacker::{self, Plan, Tally, What};
 use crate::bystanders::{self, NAMES, OWNER_NAME, Seen, Site};
+use crate::dice::Dice;
 use crate::figures::{Report, number, rate};
 use crate::http::Request;
 use crate::people::PASSWORD;
 use crate::rows::Rows;
 use crate::server::{MemoryWatch, Server};
-use crate::timing::{Dice, made_up_token};
+use crate::timing::made_up_token;
 use crate::{Result, Target};
 
 #[derive(Args, Clone)]

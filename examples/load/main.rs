@@ -15,6 +15,7 @@ mod accounts;
 mod attack;
 mod attacker;
 mod bystanders;
+mod dice;
 mod echo;
 mod figures;
 mod hostile;

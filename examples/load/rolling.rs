@@ -8,11 +8,12 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use doorward_client::{Backoff, Message, Reconnect, STEADY};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::dice::Dice;
 use crate::figures::{Expected, Latencies, Report, ms};
 use crate::http::{Connection, Request};
 use crate::people::{HANDSHAKES, Login, People, side_by_side};
@@ -23,11 +24,6 @@ use crate::{CHEAP, Result, Rolling, Target};
 /// No user has more sockets than this, and lists of them stay short.
 const OF_A_USER: usize = 10;
 
-/// What `static/doorward.js` waits before an attempt: the first of these, then twice as long each time, up to the
-/// second; a half of it is random. A connection that held for as long as the third was a good one.
-const MIN_DELAY: Duration = Duration::from_millis(500);
-const MAX_DELAY: Duration = Duration::from_secs(30);
-const STEADY: Duration = Duration::from_secs(10);
 const HANDSHAKE: Duration = Duration::from_secs(15);
 
 /// Twice the longest delay: whoever is not back then is left out.
@@ -207,7 +203,7 @@ impl Client {
     /// Is connected, or tries to be, until all are to answer. Whether this one did.
     async fn run(mut self, mut finish: watch::Receiver<bool>) -> bool {
         let shared = Rc::clone(&self.shared);
-        let (mut attempts, mut in_a_row, mut lost) = (0, 0, None::<Instant>);
+        let (mut backoff, mut in_a_row, mut lost) = (Backoff::default(), 0, None::<Instant>);
         loop {
             shared.attempts.set(shared.attempts.get() + 1);
             in_a_row += 1;
@@ -232,7 +228,7 @@ impl Client {
                     }
                     (lost, in_a_row) = (Some(Instant::now()), 0);
                     if opened.elapsed() >= STEADY {
-                        attempts = 0;
+                        backoff.reset();
                     }
                 }
                 failed => {
@@ -240,9 +236,7 @@ impl Client {
                     *shared.refused.borrow_mut().entry(what).or_default() += 1;
                 }
             }
-            let delay = MAX_DELAY.min(MIN_DELAY * 2_u32.pow(attempts.min(10)));
-            attempts += 1;
-            let delay = delay.mul_f64(0.5 + self.dice.fraction() / 2.0);
+            let Some(delay) = backoff.delay(self.dice.fraction()) else { return false };
             tokio::select! {
                 () = sleep(delay) => {}
                 _ = finish.wait_for(|finish| *finish) => return false,
@@ -255,8 +249,7 @@ impl Client {
     fn next_node(&mut self) -> usize {
         let count = self.nodes.len();
         let choices = count - usize::from(self.elsewhere);
-        let step = usize::try_from(self.dice.roll() % choices as u64).unwrap_or_default();
-        (self.node + 1 + step) % count
+        (self.node + 1 + self.dice.roll(choices)) % count
     }
 }
 
@@ -272,15 +265,16 @@ async fn stay(socket: &mut WebSocket) -> End {
     loop {
         match socket.next().await {
             Ok(Event::Text) => {
-                let Ok(said) = serde_json::from_slice::<Value>(socket.text()) else { continue };
-                if said["type"] == "goodbye" {
-                    reconnect = said["reconnect"].as_str().map(str::to_owned);
+                let message = Message::from(String::from_utf8_lossy(socket.text()).into_owned());
+                if let Some(reason) = message.close_reason() {
+                    reconnect = Some(reason.reconnect);
                 }
             }
             Ok(Event::Closed(code)) => {
                 let code = code.map_or_else(|| "no close frame".to_owned(), |code| code.to_string());
-                let what = format!("{code}, {}", reconnect.as_deref().unwrap_or("no goodbye"));
-                let for_good = reconnect.is_some_and(|reconnect| reconnect != "backoff");
+                let reconnect_word = reconnect.map_or("no goodbye", Reconnect::as_str);
+                let what = format!("{code}, {reconnect_word}");
+                let for_good = reconnect.is_some_and(|reconnect| reconnect != Reconnect::Backoff);
                 return End { what, for_good };
             }
             Err(error) => return End { what: error.to_string(), for_good: false },
@@ -300,23 +294,5 @@ fn why(error: Option<crate::Error>) -> String {
     match error.downcast_ref::<io::Error>() {
         Some(error) => format!("{:?}", error.kind()),
         None => error.to_string(),
-    }
-}
-
-/// Randomness enough to keep clients apart, and the same in each run: splitmix64.
-struct Dice(u64);
-
-impl Dice {
-    /// From 0 to 1.
-    fn fraction(&mut self) -> f64 {
-        self.roll() as f64 / u64::MAX as f64
-    }
-
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
     }
 }

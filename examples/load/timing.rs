@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::time::sleep;
 
+use crate::dice::Dice;
 use crate::figures::{Report, number};
 use crate::http::{Connection, Request};
 use crate::people::PASSWORD;
@@ -318,29 +319,4 @@ async fn aftermath(server: &Server, windows: usize, dice: &mut Dice, report: &mu
     }
     report.line(line);
     Ok(())
-}
-
-/// `SplitMix64`: the same numbers from the same seed.
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub const fn draw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// From 0 to one less than `sides`.
-    pub fn roll(&mut self, sides: usize) -> usize {
-        // Of 2^64 numbers, what is left over does not show.
-        usize::try_from(self.draw() % sides as u64).unwrap_or_default()
-    }
-
-    fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            items.swap(last, self.roll(last + 1));
-        }
-    }
 }
