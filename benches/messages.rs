@@ -11,7 +11,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::test::TestRequest;
 use actix_web::{FromRequest, web};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use doorward::actors::transport::Carrier;
+use doorward::actors::transport::Transport;
 use doorward::clock::Clock;
 use doorward::events::Events;
 use doorward::transports::Outbox;

@@ -89,7 +89,7 @@ fn another_node_goes(criterion: &mut Criterion) {
                     id: *id,
                     user: *user,
                     login: LoginId(Clock::System.new_id()),
-                    carrier: "tcp",
+                    transport: "tcp",
                     address: IpAddr::from([127, 0, 0, 1]),
                     since: Clock::System.now(),
                 });

@@ -15,7 +15,7 @@ use doorward::clock::Clock;
 use doorward::config::Config;
 use doorward::error::ApiError;
 use doorward::events::{Context, Error, Events, Namespace, Payload, Reply};
-use doorward::routes::engineio::{self, Above, Start};
+use doorward::routes::engineio::{self, EngineHandler, Start};
 use doorward::transports::socketio::engine::{Engines, Handle, Incoming, Limits};
 use doorward_core::protocol::engineio::Packet;
 use doorward_core::session::{Effect, Rules, Session, Unread};
@@ -87,7 +87,7 @@ impl Actor for Echo {
 
 impl StreamHandler<Incoming> for Echo {
     fn handle(&mut self, incoming: Incoming, context: &mut ActorOf<Self>) {
-        self.rules.heard(Clock::System.instant());
+        self.rules.record_activity(Clock::System.instant());
         match incoming {
             Incoming::Message(text) => self.say(&Packet::Message(text)),
             Incoming::Binary(bytes) => self.say(&Packet::Binary(bytes)),
@@ -99,7 +99,7 @@ impl StreamHandler<Incoming> for Echo {
 
 struct EchoDoor;
 
-impl Above for EchoDoor {
+impl EngineHandler for EchoDoor {
     fn enter(&self, _: &HttpRequest) -> Result<Start, ApiError> {
         Ok(Box::new(|engine| {
             let rules = Rules {
@@ -132,13 +132,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let limits = Limits { first_message: MAX_PAYLOAD, message: MAX_PAYLOAD, outbox: 4 * MAX_PAYLOAD };
     let engines = Engines::new(limits);
     let additions = Additions::new(events()).routes(move |table| {
-        let door = engineio::Door {
+        let endpoint = engineio::Endpoint {
             engines: engines.clone(),
             ping_interval: PING_INTERVAL,
             ping_timeout: PING_TIMEOUT,
             above: Rc::new(EchoDoor),
         };
-        engineio::configure(table, "/engine.io/", door);
+        engineio::configure(table, "/engine.io/", endpoint);
     });
     let app = Application::build_with(config, Clock::System, additions).await?;
     println!("Listening on http://{}", app.address());

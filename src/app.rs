@@ -23,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::accounts::Accounts;
 use crate::actors::db::WATCHERS;
-use crate::actors::session::House;
+use crate::actors::session::SessionServices;
 use crate::actors::{Db, Live};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
@@ -35,7 +35,7 @@ use crate::mail::Mail;
 use crate::ownership::Need;
 use crate::peer::PeerSocket;
 use crate::routes::dev_mail::DevMail;
-use crate::routes::tcp::Door;
+use crate::routes::tcp::TcpEndpoint;
 use crate::routes::{Readiness, Site, socketio};
 use crate::tls::Certificate;
 use crate::{db, ownership, private_files, routes};
@@ -178,7 +178,7 @@ impl Application {
         self.address
     }
 
-    /// Where the TCP door is, if it is open.
+    /// Where the TCP endpoint is, if it is open.
     #[must_use]
     pub fn tcp_address(&self) -> Option<SocketAddr> {
         self.tcp.as_ref().map(|(_, address)| *address)
@@ -280,7 +280,7 @@ impl Application {
     fn listen_http(&self, server: ServerBuilder, connections: &Connections) -> io::Result<ServerBuilder> {
         let (listener, address) = (self.listener.try_clone()?, self.address);
         let stopping = server.graceful_shutdown_signal();
-        let house = Arc::new(self.house());
+        let services = Arc::new(self.services());
         let engines = socketio::engines(&self.config);
         let (config, additions) = (self.config.clone(), self.additions.clone());
         let site = Site::new(&self.config);
@@ -293,11 +293,11 @@ impl Application {
             App::new()
                 // This worker's own manager, and what all share.
                 .app_data(web::Data::new(sessions.clone()))
-                .app_data(web::Data::from(Arc::clone(&house)))
+                .app_data(web::Data::from(Arc::clone(&services)))
                 .app_data(mails.clone())
                 .app_data(clock.clone())
                 .wrap(from_fn(routes::trace::trace))
-                .configure(|table| socketio::configure(table, &config, &engines, &house, &sessions))
+                .configure(|table| socketio::configure(table, &config, &engines, &services, &sessions))
                 .configure(|table| {
                     if let Some(routes) = &additions.routes {
                         routes(table);
@@ -338,7 +338,7 @@ impl Application {
     fn listen_tcp(&self, server: ServerBuilder, connections: &Connections) -> io::Result<ServerBuilder> {
         let Some((listener, _)) = &self.tcp else { return Ok(server) };
         let tls = self.tls()?;
-        let house = Arc::new(self.house());
+        let services = Arc::new(self.services());
         let connections = connections.clone();
         let (accounts, sessions, limits) =
             (self.accounts.clone(), self.live.sessions.clone(), self.config.sockets.clone());
@@ -346,24 +346,24 @@ impl Application {
         server.listen("tcp", listener.try_clone()?, move || {
             let (connections, tls) = (connections.clone(), tls.clone());
             // This worker's own manager, and what all share.
-            let door = Door {
+            let endpoint = TcpEndpoint {
                 accounts: accounts.clone(),
-                house: Arc::clone(&house),
+                services: Arc::clone(&services),
                 limits: limits.clone(),
                 rates: rates.clone(),
                 sessions: sessions.start_worker(),
             };
             fn_service(move |stream: TcpStream| {
                 let socket = connections.admit(Listener::Tcp, stream, tls.is_some());
-                let_in(door.clone(), tls.clone(), socket)
+                let_in(endpoint.clone(), tls.clone(), socket)
             })
         })
     }
 
-    fn house(&self) -> House {
+    fn services(&self) -> SessionServices {
         let accounts = self.accounts.clone();
         let sockets = &self.config.sockets;
-        House {
+        SessionServices {
             admit: Arc::new(move |token| accounts.admit(token)),
             revocations: Arc::clone(&self.live.revocations),
             clock: self.clock.clone(),
@@ -409,14 +409,14 @@ fn open_http(
 
 /// One TCP connection, under TLS or not.
 async fn let_in(
-    door: Door,
+    endpoint: TcpEndpoint,
     tls: Option<TlsAcceptor>,
     admitted: Option<(Socket, SocketAddr)>,
 ) -> Result<(), std::convert::Infallible> {
     if let Some((socket, peer)) = admitted {
         let connection = socket.slot.handle().clone();
         let descriptor = PeerSocket(socket.tcp.as_raw_fd());
-        door.serve(Stream::open(socket, tls), descriptor, peer, || connection.live()).await;
+        endpoint.serve(Stream::open(socket, tls), descriptor, peer, || connection.live()).await;
     }
     Ok(())
 }

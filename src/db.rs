@@ -6,7 +6,6 @@ mod disk;
 mod pool;
 mod pooler;
 pub mod transfer;
-mod url;
 
 use std::fmt;
 use std::fs::File;
@@ -25,7 +24,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 pub use self::disk::Disk;
 pub use self::pool::{Pool, PooledConn};
-pub use self::url::DatabaseUrl;
+use crate::config::DatabaseUrl;
 use crate::ownership;
 use crate::private_files::sqlite_file;
 
@@ -121,7 +120,7 @@ impl DatabaseUrl {
 /// # Errors
 /// If it cannot be opened.
 pub fn open_read_only(path: &Path) -> Result<SqliteConnection, ConnectionError> {
-    let mut url = ::url::Url::from_file_path(path)
+    let mut url = url::Url::from_file_path(path)
         .map_err(|()| ConnectionError::BadConnection("the path is not absolute".to_owned()))?;
     url.set_query(Some(if is_idle_wal(path) { "immutable=1" } else { "mode=ro" }));
     let mut conn = SqliteConnection::establish(url.as_str())?;

@@ -283,12 +283,14 @@ impl From<Exceeded> for ApiError {
 
 impl From<TokenError> for ApiError {
     fn from(error: TokenError) -> Self {
-        if error == TokenError::Unsure {
+        if error == TokenError::StaleRevocations {
             // The database is away, or this process was: it cannot tell whether the sign-in has ended.
             return Self::unavailable();
         }
         let (code, detail) = match error {
-            TokenError::Invalid | TokenError::Unsure => ("invalid_token", "The access token is not valid."),
+            TokenError::Invalid | TokenError::StaleRevocations => {
+                ("invalid_token", "The access token is not valid.")
+            }
             TokenError::Expired => ("token_expired", "The access token has expired. Refresh it."),
             TokenError::Revoked(_) => ("token_revoked", "This sign-in has ended."),
         };

@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::process::geteuid;
 
+use crate::config::DatabaseUrl;
 use crate::config::{Config, Origin, Setting};
-use crate::db::DatabaseUrl;
 use crate::mail::preview;
 
 /// The permissions of a group and of all others.

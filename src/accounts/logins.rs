@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use diesel::QueryResult;
 
 use super::Error;
-use super::watch::OVERLAP;
+use super::poll::OVERLAP;
 use crate::actors::Sessions;
 use crate::actors::db::DbError;
 use crate::actors::{Db, Live};

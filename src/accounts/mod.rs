@@ -12,6 +12,7 @@ mod keys;
 pub mod logins;
 mod mails;
 pub mod operator;
+pub mod poll;
 mod profile;
 mod recovery;
 mod refresh;
@@ -19,7 +20,6 @@ mod register;
 mod repeated;
 mod sign_in;
 mod stored_forms;
-pub mod watch;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -138,11 +138,11 @@ impl Accounts {
         let revocations = &self.0.logins.revocations;
         match revocations.get(access.login) {
             Some(reason) => Err(TokenError::Revoked(reason)),
-            None if revocations.freshness().is_sure() => {
-                revocations.admitted().note(access.login, access.expires_at);
+            None if revocations.freshness().is_fresh() => {
+                revocations.known_logins().note(access.login, access.expires_at);
                 Ok(access)
             }
-            None => Err(TokenError::Unsure),
+            None => Err(TokenError::StaleRevocations),
         }
     }
 
@@ -153,14 +153,14 @@ impl Accounts {
     }
 
     /// Waits a moment, if need be, until this process knows of the revocations that there are.
-    pub async fn sure(&self) {
-        self.0.logins.revocations.freshness().sure().await;
+    pub async fn fresh(&self) {
+        self.0.logins.revocations.freshness().fresh().await;
     }
 
     /// Whether it does: tokens are vouched for.
     #[must_use]
-    pub fn is_sure(&self) -> bool {
-        self.0.logins.revocations.freshness().is_sure()
+    pub fn is_fresh(&self) -> bool {
+        self.0.logins.revocations.freshness().is_fresh()
     }
 
     /// Revocation, and the watch over rows that others change.

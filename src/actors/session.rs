@@ -1,10 +1,10 @@
 //! `Session`: the actor of one live socket. A shell round `doorward_core::session`: it feeds the rules, carries out
 //! what they answer, and keeps the socket registered while it is signed in.
 
-mod cut_off;
 mod entrance;
 mod handlers;
 mod lists;
+mod stale;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -15,8 +15,8 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, SpawnHan
 
 use self::lists::Lists;
 use super::session_manager::{Close, WorkerSessions};
-use super::transport::Carrier;
 use super::transport::Full;
+use super::transport::Transport;
 use crate::auth::tokens::TokenError;
 use crate::clock::Clock;
 use crate::directory::freshness::Knowledge;
@@ -34,9 +34,9 @@ const BROKEN_GRACE: Duration = Duration::from_secs(1);
 /// Checks an access token: signature, claims, and that its login was not revoked.
 pub type Admit = Arc<dyn Fn(&str) -> Result<Access, TokenError> + Send + Sync>;
 
-/// What a session needs of the house.
+/// What a session needs of the services.
 #[derive(Clone)]
-pub struct House {
+pub struct SessionServices {
     pub admit: Admit,
     pub revocations: Arc<Revocations>,
     pub clock: Clock,
@@ -46,24 +46,24 @@ pub struct House {
 }
 
 /// How a socket comes in.
-pub enum Entry {
+pub enum Admission {
     /// Its token was good.
     SignedIn(Access),
     /// It will sign in by its first message. Counted by address until then.
-    Waiting(PendingTicket),
+    Pending(PendingTicket),
     /// It is let in only to be told why not: a browser cannot read a refused handshake.
     BadToken(TokenError),
     Refused(CloseReason),
 }
 
 /// The actor of one live socket.
-pub struct Session<C: Carrier> {
+pub struct Session<C: Transport> {
     id: SessionId,
-    carrier: C,
+    transport: C,
     rules: Option<session::Session>,
     /// Until it starts.
-    entry: Option<Box<Entry>>,
-    house: Arc<House>,
+    admission: Option<Box<Admission>>,
+    services: Arc<SessionServices>,
     sessions: WorkerSessions,
     address: IpAddr,
     /// Holds the place among the user's sessions; given back when dropped, however the actor ends.
@@ -74,7 +74,7 @@ pub struct Session<C: Carrier> {
     /// There once it has asked for the user's sessions.
     lists: Option<Box<Lists>>,
     /// Requests that wait until earlier answers are read, or until this process knows again who is signed in. Bounded,
-    /// as the carrier takes none meanwhile.
+    /// as the transport takes none meanwhile.
     backlog: VecDeque<C::Message>,
     /// What handlers send on their own; none before the first has run.
     emits: Option<Emits>,
@@ -86,23 +86,23 @@ pub struct Session<C: Carrier> {
     entered: Vec<NamespaceId>,
 }
 
-impl<C: Carrier> Session<C> {
+impl<C: Transport> Session<C> {
     pub fn new(
-        carrier: C,
-        house: Arc<House>,
+        transport: C,
+        services: Arc<SessionServices>,
         sessions: WorkerSessions,
         address: IpAddr,
-        entry: Entry,
+        admission: Admission,
     ) -> Self {
-        let pong_timeout = house.rules.pong_timeout.filter(|_| C::PINGS_ALWAYS);
-        let rules = Rules { pong_timeout, ..house.rules };
-        let rules = session::Session::new(rules, house.clock.instant());
+        let pong_timeout = services.rules.pong_timeout.filter(|_| C::PINGS_ALWAYS);
+        let rules = Rules { pong_timeout, ..services.rules };
+        let rules = session::Session::new(rules, services.clock.instant());
         Self {
-            id: SessionId(house.clock.new_id()),
-            carrier,
+            id: SessionId(services.clock.new_id()),
+            transport,
             rules: Some(rules),
-            entry: Some(Box::new(entry)),
-            house,
+            admission: Some(Box::new(admission)),
+            services,
             sessions,
             address,
             ticket: None,
@@ -119,8 +119,8 @@ impl<C: Carrier> Session<C> {
         }
     }
 
-    pub const fn carrier_mut(&mut self) -> &mut C {
-        &mut self.carrier
+    pub const fn transport_mut(&mut self) -> &mut C {
+        &mut self.transport
     }
 
     /// A whole message of the client.
@@ -131,13 +131,13 @@ impl<C: Carrier> Session<C> {
         let knowledge = self.knowledge();
         if !self.backlog.is_empty() {
             self.backlog.push_back(message);
-        } else if knowledge == Knowledge::Stale || self.carrier.congested() {
+        } else if knowledge == Knowledge::Stale || self.transport.congested() {
             // It was there, though it may be a while since this was sent.
             if knowledge == Knowledge::Stale {
-                self.heard();
+                self.record_activity();
             }
             self.backlog.push_back(message);
-            self.carrier.hold(true);
+            self.transport.hold(true);
             self.wait_to_answer(context);
         } else if knowledge == Knowledge::Fresh || !self.close_if_revoked(context) {
             self.answer(&message, context);
@@ -145,9 +145,9 @@ impl<C: Carrier> Session<C> {
     }
 
     fn answer(&mut self, raw: &C::Message, context: &mut C::Context) {
-        let now = self.house.clock.instant();
+        let now = self.services.clock.instant();
         let Some(rules) = &mut self.rules else { return };
-        let message = match self.carrier.decode(raw, &self.house.events) {
+        let message = match self.transport.decode(raw, &self.services.events) {
             Ok(message) => message,
             Err(reason) => return self.close(reason, context),
         };
@@ -161,15 +161,15 @@ impl<C: Carrier> Session<C> {
     }
 
     /// Whether it has to sign in first.
-    pub fn is_stranger(&self) -> bool {
+    pub fn is_unauthenticated(&self) -> bool {
         matches!(self.rules, Some(session::Session::Unauthenticated(_)))
     }
 
     /// A sign of life that is no message.
-    pub fn heard(&mut self) {
-        let now = self.house.clock.instant();
+    pub fn record_activity(&mut self) {
+        let now = self.services.clock.instant();
         if let Some(rules) = &mut self.rules {
-            rules.heard(now);
+            rules.record_activity(now);
         }
     }
 
@@ -186,16 +186,16 @@ impl<C: Carrier> Session<C> {
         }
         self.backlog.clear();
         // What the client says to its end is heard.
-        self.carrier.hold(false);
+        self.transport.hold(false);
         for (_, handler) in self.handling.drain(..) {
             context.cancel_future(handler);
         }
         if reason.is_misplaced_token() {
-            self.house.mistakes.note(Mistake::MisplacedToken, self.address);
+            self.services.mistakes.note(Mistake::MisplacedToken, self.address);
         }
-        if self.carrier.close(reason) {
+        if self.transport.close(reason) {
             let grace = if reason.is_broken_frame() { BROKEN_GRACE } else { CLOSING_GRACE };
-            self.arm(self.house.clock.instant() + grace, context);
+            self.arm(self.services.clock.instant() + grace, context);
         } else {
             context.stop();
         }
@@ -207,11 +207,11 @@ impl<C: Carrier> Session<C> {
             return false;
         }
         self.closing = Some(reason);
-        tracing::debug!(session = %self.id, carrier = C::NAME, reason = reason.name(), "session ended");
+        tracing::debug!(session = %self.id, transport = C::NAME, reason = reason.name(), "session ended");
         self.waiting = None;
         self.ticket = None;
         // A drain waits for whoever has still to fetch its goodbye.
-        if reason == CloseReason::ClientLeft || !self.carrier.is_fetched() {
+        if reason == CloseReason::ClientLeft || !self.transport.is_fetched() {
             self.sessions.unregister(self.id);
         }
         if let Some(emits) = &self.emits {
@@ -224,7 +224,7 @@ impl<C: Carrier> Session<C> {
         match effect {
             Effect::Send(message) => self.send(&message, context),
             Effect::Ping => {
-                if self.carrier.ping() == Err(Full) {
+                if self.transport.ping() == Err(Full) {
                     self.close(CloseReason::TooSlow, context);
                 }
             }
@@ -235,7 +235,7 @@ impl<C: Carrier> Session<C> {
     }
 
     fn send(&mut self, message: &ServerMessage, context: &mut C::Context) {
-        if self.carrier.send(message, &self.house.events) == Err(Full) {
+        if self.transport.send(message, &self.services.events) == Err(Full) {
             self.close(CloseReason::TooSlow, context);
         }
     }
@@ -257,7 +257,7 @@ impl<C: Carrier> Session<C> {
             }
             context.cancel_future(handle);
         }
-        let alarm = self.house.clock.sleep_until(deadline).into_actor(self);
+        let alarm = self.services.clock.sleep_until(deadline).into_actor(self);
         let handle = context.spawn(alarm.map(|(), this, context| {
             this.alarm = None;
             this.tick(context);
@@ -268,16 +268,16 @@ impl<C: Carrier> Session<C> {
     fn tick(&mut self, context: &mut C::Context) {
         if self.closing.is_some() {
             // It was told, and did not go.
-            self.carrier.cut();
+            self.transport.cut();
             context.stop();
             return;
         }
-        if self.is_cut_off() && !self.backlog.is_empty() {
+        if self.is_stale() && !self.backlog.is_empty() {
             // What it sends is not read meanwhile, its pongs neither.
-            self.heard();
+            self.record_activity();
         }
         loop {
-            let (now, unread) = (self.house.clock.instant(), self.carrier.unread());
+            let (now, unread) = (self.services.clock.instant(), self.transport.unread());
             let Some(rules) = &mut self.rules else { return };
             match rules.tick(now, unread) {
                 Effect::Nothing => break,
@@ -294,20 +294,20 @@ impl<C: Carrier> Session<C> {
     }
 }
 
-impl<C: Carrier> Actor for Session<C> {
+impl<C: Transport> Actor for Session<C> {
     type Context = C::Context;
 
     fn started(&mut self, context: &mut Self::Context) {
-        match self.entry.take().map(|entry| *entry) {
-            Some(Entry::SignedIn(access)) => self.enter_signed_in(access, context),
-            Some(Entry::Waiting(ticket)) => {
+        match self.admission.take().map(|admission| *admission) {
+            Some(Admission::SignedIn(access)) => self.enter_signed_in(access, context),
+            Some(Admission::Pending(ticket)) => {
                 self.waiting = Some(ticket);
                 // Without a login: only a drain will close it.
                 self.sessions.register(self.id, None, context.address().recipient());
                 self.rearm(context);
             }
-            Some(Entry::BadToken(error)) => self.refuse_token(error, ReplyTo::default(), context),
-            Some(Entry::Refused(reason)) => self.close(reason, context),
+            Some(Admission::BadToken(error)) => self.refuse_token(error, ReplyTo::default(), context),
+            Some(Admission::Refused(reason)) => self.close(reason, context),
             None => {}
         }
     }
@@ -319,7 +319,7 @@ impl<C: Carrier> Actor for Session<C> {
     }
 }
 
-impl<C: Carrier> Handler<Close> for Session<C> {
+impl<C: Transport> Handler<Close> for Session<C> {
     type Result = ();
 
     fn handle(&mut self, Close(reason): Close, context: &mut Self::Context) {

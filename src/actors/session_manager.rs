@@ -58,7 +58,7 @@ impl Sessions {
             sessions: HashMap::new(),
             logins: HashMap::new(),
             draining: None,
-            cut_off: Vec::new(),
+            stale: Vec::new(),
         }
         .start();
         self.0.managers.lock().unwrap_or_else(PoisonError::into_inner).push(manager.clone());
@@ -79,8 +79,8 @@ impl Sessions {
 
     /// Closes every session that has signed in, paced, as long as this process does not know who still is: their
     /// clients are served elsewhere.
-    pub fn close_cut_off(&self) {
-        self.tell(|| CloseCutOff);
+    pub fn close_stale(&self) {
+        self.tell(|| CloseStale);
     }
 
     #[must_use]
@@ -156,7 +156,7 @@ pub struct SessionManager {
     logins: HashMap<LoginId, Vec<SessionId>>,
     draining: Option<Vec<SessionId>>,
     /// Still to be closed, because the database is away.
-    cut_off: Vec<SessionId>,
+    stale: Vec<SessionId>,
 }
 
 struct Registered {
@@ -203,26 +203,26 @@ struct CloseLogins(Arc<[(LoginId, RevokeReason)]>);
 
 #[derive(Message)]
 #[rtype(result = "()")]
-struct CloseCutOff;
+struct CloseStale;
 
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Drain;
 
 impl SessionManager {
-    fn close_cut_off(&mut self, context: &mut Context<Self>) {
-        if self.all.0.revocations.freshness().is_sure() {
-            self.cut_off = Vec::new();
+    fn close_stale(&mut self, context: &mut Context<Self>) {
+        if self.all.0.revocations.freshness().is_fresh() {
+            self.stale = Vec::new();
             return;
         }
-        let batch = self.cut_off.split_off(self.cut_off.len().saturating_sub(DRAIN_BATCH));
+        let batch = self.stale.split_off(self.stale.len().saturating_sub(DRAIN_BATCH));
         for id in batch {
             if let Some(registered) = self.sessions.get(&id) {
                 registered.session.do_send(Close(CloseReason::Overloaded));
             }
         }
-        if !self.cut_off.is_empty() {
-            context.run_later(DRAIN_PACE, Self::close_cut_off);
+        if !self.stale.is_empty() {
+            context.run_later(DRAIN_PACE, Self::close_stale);
         }
     }
 
@@ -281,15 +281,15 @@ impl Handler<CloseLogins> for SessionManager {
     }
 }
 
-impl Handler<CloseCutOff> for SessionManager {
+impl Handler<CloseStale> for SessionManager {
     type Result = ();
 
-    fn handle(&mut self, CloseCutOff: CloseCutOff, context: &mut Context<Self>) {
+    fn handle(&mut self, CloseStale: CloseStale, context: &mut Context<Self>) {
         // A pass that is under way goes on.
-        if self.cut_off.is_empty() {
+        if self.stale.is_empty() {
             let signed_in = self.sessions.iter().filter(|(_, registered)| registered.login.is_some());
-            self.cut_off = signed_in.map(|(id, _)| *id).collect();
-            self.close_cut_off(context);
+            self.stale = signed_in.map(|(id, _)| *id).collect();
+            self.close_stale(context);
         }
     }
 }

@@ -12,9 +12,9 @@ use super::session::Session;
 use super::session_manager::Close;
 use crate::events::Events;
 
-/// What a [`Session`] needs of its carrier. Output goes through here, never through the actor's context:
+/// What a [`Session`] needs of its transport. Output goes through here, never through the actor's context:
 /// the context's own buffer has no bound and is emptied only while the client reads.
-pub trait Carrier: Sized + Unpin + 'static {
+pub trait Transport: Sized + Unpin + 'static {
     type Context: AsyncContext<Session<Self>> + ActorContext + ToEnvelope<Session<Self>, Close>;
 
     /// The word for lists and logs.

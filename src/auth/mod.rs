@@ -1,9 +1,9 @@
 //! Tokens, password hashes and what was revoked lately. Pure: no actor, no database.
 
 pub mod device;
-pub mod foreign;
 pub mod guessing;
 pub mod keys;
+pub mod legacy_hashes;
 pub mod password;
 pub mod refresh;
 pub mod secret;

@@ -10,7 +10,7 @@ use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use base64::prelude::BASE64_STANDARD;
 
-use super::foreign::{Algorithm, WRAPPED};
+use super::legacy_hashes::{Algorithm, WRAPPED};
 use super::secret;
 use doorward_core::domain::Password;
 
@@ -31,7 +31,7 @@ pub(super) enum Scheme<'a> {
     BcryptSha256V1 { cost: u32, salt: &'a str, digest: &'a str },
     /// `$2a$`, `$2b$` or `$2y$`: the same function by three names.
     Bcrypt { cost: u32, hash: &'a str },
-    /// `$doorward-wrapped$sha256$2b$12$..`: bcrypt of a digest in hex, see [`super::foreign`].
+    /// `$doorward-wrapped$sha256$2b$12$..`: bcrypt of a digest in hex, see [`super::legacy_hashes`].
     Wrapped { algorithm: Algorithm, cost: u32, hash: &'a str },
 }
 

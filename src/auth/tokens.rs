@@ -39,7 +39,7 @@ pub enum TokenError {
     Revoked(RevokeReason),
     /// Good, as far as this process knows, which has not looked for too long. It may be tried again.
     #[error("it is not known whether the access token's login has ended")]
-    Unsure,
+    StaleRevocations,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

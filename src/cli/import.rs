@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use comfy_table::{CellAlignment, Table, presets};
 use doorward::accounts::import::{Import, Refused, Report};
 use doorward::app;
-use doorward::auth::foreign::Foreign;
+use doorward::auth::legacy_hashes::Foreign;
 use doorward::clock::Clock;
 use doorward::import::{self, Field, Limits, Mapping, Place, Source, SourceError};
 use serde_json::{Value, json};

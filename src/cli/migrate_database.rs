@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use doorward::db::DatabaseUrl;
+use doorward::config::DatabaseUrl;
 use doorward::db::transfer::{self, Moved, Progress};
 use doorward::private_files;
 use serde_json::json;

@@ -122,7 +122,8 @@ pub struct Listed {
     pub id: SessionId,
     pub user: UserId,
     login: LoginId,
-    carrier: String,
+    #[serde(rename = "carrier")]
+    transport: String,
     address: IpAddr,
     since: Timestamp,
 }
@@ -133,7 +134,7 @@ impl From<&SessionInfo> for Listed {
             id: info.id,
             user: info.user,
             login: info.login,
-            carrier: info.carrier.to_owned(),
+            transport: info.transport.to_owned(),
             address: info.address,
             since: info.since,
         }
@@ -146,7 +147,7 @@ impl From<Listed> for SessionInfo {
             id: listed.id,
             user: listed.user,
             login: listed.login,
-            carrier: transport(&listed.carrier),
+            transport: transport(&listed.transport),
             address: listed.address,
             since: listed.since,
         }

@@ -36,8 +36,8 @@ pub(super) fn find_in(key: &Key, text: &str, origin: &Origin) -> Option<String> 
         .or_else(|| not_expanded(key, text))?;
     let clean = cleaned(key, text);
     // Of several lines the first may be meant, or all of them.
-    let is_sure = clean != text && !clean.is_empty() && !text.trim().contains(['\r', '\n']);
-    if is_sure && may_show(key, &clean) && !matches!(origin, Origin::ValueFile { .. }) {
+    let is_fresh = clean != text && !clean.is_empty() && !text.trim().contains(['\r', '\n']);
+    if is_fresh && may_show(key, &clean) && !matches!(origin, Origin::ValueFile { .. }) {
         return Some(format!("{why}: write {clean}"));
     }
     Some(why)

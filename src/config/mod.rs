@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::{Host, Url};
 
+mod database_url;
 mod keys;
 mod mail;
 mod mistakes;
@@ -21,11 +22,11 @@ mod value_files;
 #[cfg(test)]
 mod value_tests;
 
+pub use database_url::DatabaseUrl;
 pub use mail::{Encryption, Mail, MailUrl, SmtpServer, address_literal, domain_for_helo, with_a_labels};
 pub use rate::Rate;
 pub use sources::{ConfigError, Origin, Sources};
 
-use crate::db::DatabaseUrl;
 use doorward_core::domain::{AllowedOrigin, ReservedNames};
 
 #[derive(Debug, Clone)]

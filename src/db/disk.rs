@@ -16,8 +16,9 @@ use diesel::result::{DatabaseErrorKind, Error};
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
-use super::{Conn, DatabaseUrl, pooler};
+use super::{Conn, pooler};
 use crate::auth::secret;
+use crate::config::DatabaseUrl;
 
 /// Bytes that are held for sign-outs: a few thousand of them, one of which takes 10 to 20 kB of the write-ahead log until
 /// that is used again from its beginning.

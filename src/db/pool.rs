@@ -9,7 +9,8 @@ use diesel::connection::SimpleConnection;
 use diesel::r2d2::ManageConnection;
 
 use super::disk::Fault;
-use super::{Conn, DatabaseUrl, Disk};
+use super::{Conn, Disk};
+use crate::config::DatabaseUrl;
 
 /// How long work may wait for a connection. Longer only makes a queue of those who have left.
 const WAIT: Duration = Duration::from_secs(2);
@@ -38,7 +39,7 @@ impl Pool {
             .min_idle(Some(1))
             .test_on_check_out(true)
             .connection_timeout(WAIT)
-            .error_handler(Box::new(Logged))
+            .error_handler(Box::new(LogPoolErrors))
             .build(Manager(url.clone()))?;
         let one_writer = matches!(url, DatabaseUrl::Sqlite(_));
         Ok(Self { connections, away: Arc::default(), one_writer, disk: Disk::of(url) })
@@ -73,7 +74,7 @@ impl Pool {
 pub struct Manager(DatabaseUrl);
 
 /// A connection of the pool.
-pub struct Held {
+pub struct PoolConnection {
     conn: Conn,
     /// None while, or since, work on it may have found it broken.
     good_at: Option<Instant>,
@@ -85,7 +86,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-impl Held {
+impl PoolConnection {
     /// Works with the connection. Unless it went well, the connection is tried before it is used again.
     pub fn work<T, E>(&mut self, work: impl FnOnce(&mut Conn) -> Result<T, E>) -> Result<T, E> {
         self.good_at = None;
@@ -110,7 +111,7 @@ impl Held {
     }
 }
 
-impl Deref for Held {
+impl Deref for PoolConnection {
     type Target = Conn;
 
     fn deref(&self) -> &Conn {
@@ -118,39 +119,39 @@ impl Deref for Held {
     }
 }
 
-impl DerefMut for Held {
+impl DerefMut for PoolConnection {
     fn deref_mut(&mut self) -> &mut Conn {
         &mut self.conn
     }
 }
 
 impl ManageConnection for Manager {
-    type Connection = Held;
+    type Connection = PoolConnection;
     type Error = diesel::r2d2::Error;
 
-    fn connect(&self) -> Result<Held, Self::Error> {
+    fn connect(&self) -> Result<PoolConnection, Self::Error> {
         let mut conn = self.0.connect().map_err(diesel::r2d2::Error::ConnectionError)?;
         let fault = Fault::watch(&mut conn);
-        Ok(Held { conn, good_at: Some(now()), fault })
+        Ok(PoolConnection { conn, good_at: Some(now()), fault })
     }
 
-    fn is_valid(&self, held: &mut Held) -> Result<(), Self::Error> {
-        match held.good_at {
+    fn is_valid(&self, connection: &mut PoolConnection) -> Result<(), Self::Error> {
+        match connection.good_at {
             Some(at) if at.elapsed() < FRESH => Ok(()),
-            _ => held.ask(),
+            _ => connection.ask(),
         }
     }
 
-    fn has_broken(&self, held: &mut Held) -> bool {
-        held.good_at.is_none() && held.ask().is_err()
+    fn has_broken(&self, connection: &mut PoolConnection) -> bool {
+        connection.good_at.is_none() && connection.ask().is_err()
     }
 }
 
 /// Says why there is no connection.
 #[derive(Debug)]
-struct Logged;
+struct LogPoolErrors;
 
-impl r2d2::HandleError<diesel::r2d2::Error> for Logged {
+impl r2d2::HandleError<diesel::r2d2::Error> for LogPoolErrors {
     fn handle_error(&self, error: diesel::r2d2::Error) {
         tracing::warn!(%error, "the database does not answer");
     }

@@ -15,7 +15,7 @@ use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
-use super::DatabaseUrl;
+use crate::config::DatabaseUrl;
 
 /// What an operator is told.
 const REFUSAL: &str = "a pooler in transaction mode (or statement mode) stands in between, and Doorward needs session \

@@ -21,7 +21,8 @@ use self::rows::{
     User,
 };
 use self::source::Source;
-use super::{Conn, DatabaseUrl, Schema, connect_newest};
+use super::{Conn, Schema, connect_newest};
+use crate::config::DatabaseUrl;
 
 /// What became of a table's rows.
 #[derive(Debug, Clone, PartialEq, Eq)]

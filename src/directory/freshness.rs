@@ -102,7 +102,7 @@ impl Freshness {
 
     /// What is known is not older than [`LIMIT`].
     #[must_use]
-    pub fn is_sure(&self) -> bool {
+    pub fn is_fresh(&self) -> bool {
         self.knowledge() != Knowledge::Stale
     }
 
@@ -126,12 +126,12 @@ impl Freshness {
     pub async fn regained(&self) {
         let mut polls = self.polls.subscribe();
         // The sender lives in `self`: waiting for it is never an error.
-        while !self.is_sure() && polls.changed().await.is_ok() {}
+        while !self.is_fresh() && polls.changed().await.is_ok() {}
     }
 
     /// The same, but not for long.
-    pub async fn sure(&self) {
-        if !self.is_sure() {
+    pub async fn fresh(&self) {
+        if !self.is_fresh() {
             #[expect(clippy::disallowed_methods, reason = "a database's real pace; no rule depends on it")]
             let _ = tokio::time::timeout(PATIENCE, self.regained()).await;
         }

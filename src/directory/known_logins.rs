@@ -14,7 +14,7 @@ const GENERATION: usize = 16_384;
 
 /// Each login and when its newest access token expires, as far as it was seen here.
 #[derive(Debug, Default)]
-pub struct AdmittedLogins {
+pub struct KnownLogins {
     state: RwLock<State>,
     arrived: Notify,
 }
@@ -27,7 +27,7 @@ struct State {
     unchecked: Vec<LoginId>,
 }
 
-impl AdmittedLogins {
+impl KnownLogins {
     fn read(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn each_is_checked_at_once_and_then_until_its_token_expires() {
-        let (admitted, now) = (AdmittedLogins::default(), Clock::System.now());
+        let (admitted, now) = (KnownLogins::default(), Clock::System.now());
         let minute = TimeDelta::minutes(1);
         admitted.note(login(1), now + minute);
         admitted.note(login(1), now + minute);
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn they_are_bounded_and_one_that_comes_again_is_checked_again() {
-        let (admitted, now) = (AdmittedLogins::default(), Clock::System.now());
+        let (admitted, now) = (KnownLogins::default(), Clock::System.now());
         let later = now + TimeDelta::minutes(1);
         for number in 0..GENERATION * 3 {
             admitted.note(login(number), later);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
 use super::freshness::Freshness;
-use super::known_logins::AdmittedLogins;
+use super::known_logins::KnownLogins;
 use crate::clock::Timestamp;
 use doorward_core::domain::{LoginId, RevokeReason};
 
@@ -14,7 +14,7 @@ use doorward_core::domain::{LoginId, RevokeReason};
 pub struct Revocations {
     logins: RwLock<HashMap<LoginId, (RevokeReason, Timestamp)>>,
     freshness: Freshness,
-    admitted: AdmittedLogins,
+    admitted: KnownLogins,
 }
 
 impl Revocations {
@@ -26,7 +26,7 @@ impl Revocations {
 
     /// The logins whose access tokens were let in lately, for a poll to check.
     #[must_use]
-    pub const fn admitted(&self) -> &AdmittedLogins {
+    pub const fn known_logins(&self) -> &KnownLogins {
         &self.admitted
     }
 

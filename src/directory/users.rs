@@ -191,7 +191,7 @@ mod tests {
             id: SessionId(Uuid::from_u128(session)),
             user: UserId(Uuid::from_u128(user)),
             login: LoginId(Uuid::from_u128(3)),
-            carrier: "websocket",
+            transport: "websocket",
             address: IpAddr::from([127, 0, 0, 1]),
             since: Clock::System.now(),
         }

@@ -18,7 +18,7 @@ const WAITING: usize = 10_000;
 #[derive(Clone)]
 pub struct Context {
     pub(crate) session: SessionId,
-    pub(crate) carrier: &'static str,
+    pub(crate) transport: &'static str,
     pub(crate) access: Option<Arc<Access>>,
     pub(crate) namespace: NamespaceId,
     pub(crate) events: Arc<Events>,
@@ -40,8 +40,8 @@ impl Context {
 
     /// `websocket`, `socketio` or `tcp`.
     #[must_use]
-    pub const fn carrier(&self) -> &'static str {
-        self.carrier
+    pub const fn transport(&self) -> &'static str {
+        self.transport
     }
 
     #[must_use]

@@ -20,7 +20,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use crate::auth::foreign::{Foreign, Unfit};
+use crate::auth::legacy_hashes::{Foreign, Unfit};
 use crate::auth::secret::hash_token;
 use crate::ownership::{self, Need};
 use doorward_core::domain::{Email, Username};

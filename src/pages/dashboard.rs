@@ -25,7 +25,7 @@ pub struct DeviceRow {
 pub struct ConnectionRow {
     /// The device that it belongs to.
     pub device: String,
-    pub carrier: &'static str,
+    pub transport: &'static str,
     pub address: String,
     pub since: Moment,
 }
@@ -133,6 +133,6 @@ impl ConnectionRow {
     /// For the script to copy and fill in.
     fn blank() -> Self {
         let since = Moment(crate::clock::Timestamp::default());
-        Self { device: String::new(), carrier: "", address: String::new(), since }
+        Self { device: String::new(), transport: "", address: String::new(), since }
     }
 }

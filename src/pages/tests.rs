@@ -36,8 +36,12 @@ fn dashboard<'a>(text: &'a str, refused: Option<(Section, &'a FormErrors)>) -> D
         since: at,
         current,
     };
-    let connection =
-        ConnectionRow { device: text.to_owned(), carrier: "websocket", address: text.to_owned(), since: at };
+    let connection = ConnectionRow {
+        device: text.to_owned(),
+        transport: "websocket",
+        address: text.to_owned(),
+        since: at,
+    };
     let (devices, connections) = (Page::number(2).within(140), Page::number(1).within(60));
     let pages = (
         Pager::new(FRAME.base, ("devices", devices), ("connections", connections)),

@@ -1,5 +1,5 @@
 //! Engine.IO 4 over HTTP: handshake, long-polling, WebSocket, and the way from the one to the other. What is above
-//! it, Socket.IO or an application's own protocol, is an [`Above`].
+//! it, Socket.IO or an application's own protocol, is an [`EngineHandler`].
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use futures_util::StreamExt;
 use serde::Serialize;
 
 use super::extract::BODY_TIMEOUT;
-use super::trace::Quiet;
+use super::trace::SkipRequestLog;
 use super::ws::FRAGMENTS;
 use super::{Site, handshake, limit};
 use crate::actors::session::Session;
@@ -22,7 +22,9 @@ use crate::error::ApiError;
 use crate::events::Events;
 use crate::limits::{Limit, Mistake};
 use crate::transports::handshake::{HandshakeError, check};
-use crate::transports::socketio::engine::{Answer, Engine, Engines, Handle, Incoming, Refusal, Transport};
+use crate::transports::socketio::engine::{
+    Answer, Engine, EngineTransport, Engines, Handle, Incoming, Refusal,
+};
 use crate::transports::socketio::relay::{self, Relay};
 use crate::transports::socketio::{Direct, SocketIo, open_direct};
 use crate::transports::websocket;
@@ -49,7 +51,7 @@ const PREFLIGHT_MAX_AGE: &str = "7200";
 pub type Start = Box<dyn FnOnce(Handle)>;
 
 /// What speaks over Engine.IO.
-pub trait Above {
+pub trait EngineHandler {
     /// Whether one more may come in.
     ///
     /// # Errors
@@ -68,7 +70,7 @@ pub trait Above {
 
 /// A good handshake of a WebSocket that brings a session of its own.
 pub struct Arrival<'a> {
-    door: &'a Door,
+    endpoint: &'a Endpoint,
     request: &'a HttpRequest,
     payload: web::Payload,
 }
@@ -84,13 +86,13 @@ impl Arrival<'_> {
     /// # Errors
     /// The answer to a handshake that is none.
     pub fn relay(self, start: Start) -> Result<HttpResponse, ApiError> {
-        let handle = self.door.engines.start(Transport::WebSocket);
+        let handle = self.endpoint.engines.start(EngineTransport::WebSocket);
         let engine = Arc::clone(handle.engine());
-        let limits = self.door.socket_limits();
+        let limits = self.endpoint.socket_limits();
         let (response, socket, frames) =
             websocket::accept(self.request, self.payload, limits, Arc::clone(&engine))
                 .map_err(|error| handshake::refuse(self.request, error))?;
-        let opening = self.door.opening(engine.id(), &[]);
+        let opening = self.endpoint.opening(engine.id(), &[]);
         // Nothing was sent before: it fits.
         let _ = engine.push(|queue| queue.text(|out| out.extend_from_slice(opening.as_bytes())));
         start(handle);
@@ -107,28 +109,28 @@ impl Arrival<'_> {
         events: Arc<Events>,
         make: impl FnOnce(SocketIo<Direct>) -> Session<SocketIo<Direct>>,
     ) -> Result<HttpResponse, ApiError> {
-        let opening = self.door.opening(&self.door.engines.new_id(), &[]);
-        let outbox = self.door.engines.limits().outbox;
-        let limits = websocket::Limits { outbox, ..self.door.socket_limits() };
+        let opening = self.endpoint.opening(&self.endpoint.engines.new_id(), &[]);
+        let outbox = self.endpoint.engines.limits().outbox;
+        let limits = websocket::Limits { outbox, ..self.endpoint.socket_limits() };
         open_direct(self.request, self.payload, limits, &opening, events, make)
             .map_err(|error| handshake::refuse(self.request, error))
     }
 }
 
 /// One endpoint, on one worker.
-pub struct Door {
+pub struct Endpoint {
     pub engines: Engines,
     pub ping_interval: Duration,
     pub ping_timeout: Duration,
-    pub above: Rc<dyn Above>,
+    pub above: Rc<dyn EngineHandler>,
 }
 
 /// Serves an endpoint at `path`, with its last slash or without.
-pub fn configure(cfg: &mut web::ServiceConfig, path: &str, door: Door) {
+pub fn configure(cfg: &mut web::ServiceConfig, path: &str, endpoint: Endpoint) {
     let bare = path.trim_end_matches('/');
     cfg.service(
         web::resource([format!("{bare}/"), bare.to_owned()])
-            .app_data(web::Data::new(door))
+            .app_data(web::Data::new(endpoint))
             .default_service(web::to(serve)),
     )
     // What pages of older applications load from the server itself.
@@ -172,7 +174,7 @@ enum Fault {
 impl Fault {
     const fn code(self) -> (u8, &'static str) {
         match self {
-            Self::UnknownTransport => (0, "Transport unknown"),
+            Self::UnknownTransport => (0, "EngineTransport unknown"),
             Self::UnknownSession => (1, "Session ID unknown"),
             Self::ForeignSession => {
                 (1, "Session ID unknown here: it is another node's, or one that was restarted")
@@ -229,7 +231,7 @@ impl Query {
 async fn serve(
     request: HttpRequest,
     payload: web::Payload,
-    door: web::Data<Door>,
+    endpoint: web::Data<Endpoint>,
     site: web::Data<Site>,
 ) -> HttpResponse {
     let origin = request.headers().get(ORIGIN).cloned();
@@ -244,7 +246,7 @@ async fn serve(
     let mut response = if request.method() == Method::OPTIONS {
         preflight(&request)
     } else {
-        door.answer(&request, payload).await.unwrap_or_else(Fault::answer)
+        endpoint.answer(&request, payload).await.unwrap_or_else(Fault::answer)
     };
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         share(response.headers_mut(), origin);
@@ -273,7 +275,7 @@ fn share(headers: &mut header::HeaderMap, origin: Option<HeaderValue>) {
     }
 }
 
-impl Door {
+impl Endpoint {
     async fn answer(&self, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Fault> {
         let query = Query::of(request);
         if query.revision != REVISION {
@@ -349,7 +351,7 @@ impl Door {
             Ok(start) => start,
             Err(error) => return error.error_response(),
         };
-        let handle = self.engines.start(Transport::Polling);
+        let handle = self.engines.start(EngineTransport::Polling);
         let opening = self.opening(handle.engine().id(), &["websocket"]);
         start(handle);
         text(opening)
@@ -357,7 +359,7 @@ impl Door {
 
     fn open_websocket(&self, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
         let response = match check(request) {
-            Ok(()) => self.above.enter_websocket(Arrival { door: self, request, payload }),
+            Ok(()) => self.above.enter_websocket(Arrival { endpoint: self, request, payload }),
             Err(error) => Err(refuse_websocket(request, error)),
         };
         response.unwrap_or_else(|error| error.error_response())
@@ -470,7 +472,7 @@ fn text(body: impl Into<String>) -> HttpResponse {
 /// A line in the log for each poll would say nothing.
 fn one_of_many(body: impl Into<String>) -> HttpResponse {
     let mut response = text(body);
-    response.extensions_mut().insert(Quiet);
+    response.extensions_mut().insert(SkipRequestLog);
     response
 }
 

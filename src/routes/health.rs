@@ -41,7 +41,7 @@ pub(super) async fn readyz(
     if readiness.is_draining() {
         return Err(ApiError::draining());
     }
-    if !accounts.is_sure() {
+    if !accounts.is_fresh() {
         // It would refuse every token; and a database that hangs would let this wait.
         tracing::warn!("not ready: the database could not be looked at for revocations");
         return Err(ApiError::unavailable());

@@ -1,4 +1,4 @@
-//! The TCP door: the prompts of a sign-in, then a `Session`. It speaks as the threaded server did that it
+//! The TCP endpoint: the prompts of a sign-in, then a `Session`. It speaks as the threaded server did that it
 //! replaces, so that its clients, `nc` and people come in unchanged.
 
 use std::net::{IpAddr, SocketAddr};
@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::prompts::{End, Prompts};
 use crate::accounts::{Accounts, Device, Error};
-use crate::actors::session::{Entry, House, Session};
+use crate::actors::session::{Admission, Session, SessionServices};
 use crate::actors::session_manager::WorkerSessions;
 use crate::auth::token_shape;
 use crate::config;
@@ -31,9 +31,9 @@ const HTTP_ELSEWHERE: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/pla
 
 /// What a worker needs to let TCP connections in.
 #[derive(Clone)]
-pub struct Door {
+pub struct TcpEndpoint {
     pub accounts: Accounts,
-    pub house: Arc<House>,
+    pub services: Arc<SessionServices>,
     pub limits: config::Sockets,
     pub rates: RateLimits,
     pub sessions: WorkerSessions,
@@ -41,14 +41,14 @@ pub struct Door {
 
 /// How a sign-in came out.
 enum Outcome {
-    In(Entry, Option<Access>),
+    In(Admission, Option<Access>),
     /// Said to the client before the connection closes.
     Refused(Vec<u8>),
     /// The client has gone.
     Left,
 }
 
-impl Door {
+impl TcpEndpoint {
     /// Whether there is no room for one more from this address, and why. To be asked before anything is
     /// spent on it.
     fn turned_away(&self) -> Option<CloseReason> {
@@ -72,7 +72,7 @@ impl Door {
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
         let address = peer.ip().to_canonical();
-        let clock = &self.house.clock;
+        let clock = &self.services.clock;
         let start = clock.instant();
         let counted = self.rates.check(Limit::Handshake, address);
         let waiting = self.sessions.directory().admit_pending(address);
@@ -100,11 +100,11 @@ impl Door {
         match outcome {
             Outcome::Left => {}
             Outcome::Refused(words) => Box::pin(connection.farewell(&words)).await,
-            Outcome::In(entry, own_login) => {
+            Outcome::In(admission, own_login) => {
                 signed_in();
                 let limits = Limits { line: self.limits.max_frame, outbox: self.limits.max_outbox };
                 let (session, gone) = tcp::open(connection, limits, |tcp| {
-                    Session::new(tcp, Arc::clone(&self.house), self.sessions.clone(), address, entry)
+                    Session::new(tcp, Arc::clone(&self.services), self.sessions.clone(), address, admission)
                 });
                 match own_login {
                     Some(access) => Box::pin(self.stay(access, &session, gone)).await,
@@ -120,7 +120,7 @@ impl Door {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let socket = connection.socket;
-        let mut prompts = Prompts::new(connection, &self.house.clock, self.limits.auth_timeout);
+        let mut prompts = Prompts::new(connection, &self.services.clock, self.limits.auth_timeout);
         let username = match prompts.ask("Username: ").await {
             Ok(username) => username,
             Err(end) => return self.ended(end, address),
@@ -131,7 +131,7 @@ impl Door {
         }
         let username = without_bom(&username);
         if let Some(token) = bearer(username.trim_start()) {
-            return Outcome::In(self.enter((self.house.admit)(token)), None);
+            return Outcome::In(self.enter((self.services.admit)(token)), None);
         }
         if is_bare_token(username) {
             self.rates.mistakes().note(Mistake::MisplacedToken, address);
@@ -173,7 +173,7 @@ impl Door {
                 Ok(access) => Outcome::In(self.enter(Ok(access.clone())), Some(access)),
                 Err(error) => {
                     self.accounts.end_connection(grant.credential.login);
-                    Outcome::In(Entry::BadToken(error), None)
+                    Outcome::In(Admission::BadToken(error), None)
                 }
             },
             Err(Error::InvalidCredentials) => Outcome::Refused(FAILURE.as_bytes().to_vec()),
@@ -187,11 +187,11 @@ impl Door {
         }
     }
 
-    fn enter(&self, access: Result<Access, crate::auth::tokens::TokenError>) -> Entry {
+    fn enter(&self, access: Result<Access, crate::auth::tokens::TokenError>) -> Admission {
         match access {
-            Ok(_) if self.sessions.is_full() => Entry::Refused(CloseReason::Overloaded),
-            Ok(access) => Entry::SignedIn(access),
-            Err(error) => Entry::BadToken(error),
+            Ok(_) if self.sessions.is_full() => Admission::Refused(CloseReason::Overloaded),
+            Ok(access) => Admission::SignedIn(access),
+            Err(error) => Admission::BadToken(error),
         }
     }
 
@@ -210,7 +210,7 @@ impl Door {
 
     /// Never ends: a login that stands no more closes its session elsewhere.
     async fn keep(&self, mut access: Access, session: &Addr<Session<Tcp>>) {
-        let clock = &self.house.clock;
+        let clock = &self.services.clock;
         loop {
             // Well before the half, at which the client of a short token would be asked for a new one.
             let left = clock.instant_at(access.expires_at).saturating_duration_since(clock.instant());

@@ -25,7 +25,7 @@ use crate::clock::Clock;
 use crate::peer::Lifeline;
 
 /// In a response's extensions: a request of which there are so many that nobody wants to read of each.
-pub(super) struct Quiet;
+pub(super) struct SkipRequestLog;
 
 /// How long a client has to read the answer to a request whose body it has not finished.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -64,7 +64,7 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
     if let Some(accounts) = req.app_data::<web::Data<Accounts>>()
         && (req.headers().contains_key(AUTHORIZATION) || req.headers().contains_key(SEC_WEBSOCKET_PROTOCOL))
     {
-        accounts.sure().await;
+        accounts.fresh().await;
     }
     // A body of unknown length that is not read to its end would be waited for, for ever.
     let endless = req.headers().contains_key(TRANSFER_ENCODING);
@@ -81,7 +81,9 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
         Err(error) => error.as_response_error().status_code(),
     };
     let quiet = matches!(route.as_str(), "/healthz" | "/readyz")
-        || result.as_ref().is_ok_and(|response| response.response().extensions().contains::<Quiet>());
+        || result
+            .as_ref()
+            .is_ok_and(|response| response.response().extensions().contains::<SkipRequestLog>());
     span.in_scope(|| log(quiet, status, ms));
     let id_text = id.to_string();
     // A UUID's text is always a header's value.

@@ -1,4 +1,4 @@
-//! `GET /ws`: the WebSocket door. It checks who may come in and starts a `Session`.
+//! `GET /ws`: the WebSocket endpoint. It checks who may come in and starts a `Session`.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::extract::bearer;
 use super::misplaced::Place;
 use super::{Site, engineio, handshake, limit, misplaced};
-use crate::actors::session::{Entry, House, Session};
+use crate::actors::session::{Admission, Session, SessionServices};
 use crate::actors::session_manager::WorkerSessions;
 use crate::auth::token_shape;
 use crate::error::ApiError;
@@ -26,7 +26,7 @@ pub(super) async fn connect(
     request: HttpRequest,
     payload: web::Payload,
     site: web::Data<Site>,
-    house: web::Data<House>,
+    services: web::Data<SessionServices>,
     sessions: web::Data<WorkerSessions>,
 ) -> Result<HttpResponse, ApiError> {
     if sessions.is_draining() {
@@ -43,16 +43,16 @@ pub(super) async fn connect(
         return Err(socketio_here(&request));
     }
     check(&request).map_err(|error| handshake::refuse(&request, error))?;
-    let entry = match enter(&request, &site, &house)? {
-        Some(Entry::SignedIn(_)) if sessions.is_full() => Entry::Refused(CloseReason::Overloaded),
-        Some(entry) => entry,
+    let admission = match enter(&request, &site, &services)? {
+        Some(Admission::SignedIn(_)) if sessions.is_full() => Admission::Refused(CloseReason::Overloaded),
+        Some(admission) => admission,
         None if sessions.is_full() => return Err(ApiError::unavailable()),
-        None => Entry::Waiting(sessions.directory().admit_pending(address).ok_or_else(too_many_waiting)?),
+        None => Admission::Pending(sessions.directory().admit_pending(address).ok_or_else(too_many_pending)?),
     };
     let sessions = sessions.get_ref().clone();
     let protocol = answered_protocol(&request);
     websocket::open(&request, payload, limits, protocol, |socket| {
-        Session::new(socket, house.into_inner(), sessions, address, entry)
+        Session::new(socket, services.into_inner(), sessions, address, admission)
     })
     .map_err(|error| handshake::refuse(&request, error))
 }
@@ -103,37 +103,41 @@ fn subprotocol_token(request: &HttpRequest) -> Option<&str> {
 /// How this handshake comes in, if it says. A browser cannot read a refused handshake, and many libraries show no more
 /// than its status. So what only a browser sends (an origin, a token among the subprotocols), and a token in the wrong
 /// place, is answered by a close code and a sentence instead, a few times a minute.
-fn enter(request: &HttpRequest, site: &Site, house: &House) -> Result<Option<Entry>, ApiError> {
+fn enter(
+    request: &HttpRequest,
+    site: &Site,
+    services: &SessionServices,
+) -> Result<Option<Admission>, ApiError> {
     let (rates, address) = limit::limits(request)?;
     let headers = request.headers();
     // Not counted: another site's page must not use up its visitors' budget.
     if let Some(origin) = headers.get(ORIGIN)
         && !site.allows_origin(&String::from_utf8_lossy(origin.as_bytes()), request)
     {
-        let explained = rates.may_explain(address).then_some(Entry::Refused(CloseReason::Forbidden));
+        let explained = rates.may_explain(address).then_some(Admission::Refused(CloseReason::Forbidden));
         return explained.map(Some).ok_or_else(forbidden_origin);
     }
     match limit::count(request, Limit::Handshake) {
         Ok(()) => {}
         Err(_) if is_browser(request) && rates.may_explain(address) => {
-            return Ok(Some(Entry::Refused(CloseReason::RateLimited)));
+            return Ok(Some(Admission::Refused(CloseReason::RateLimited)));
         }
         Err(error) => return Err(error),
     }
     if headers.contains_key(AUTHORIZATION) {
         let token = bearer(request).ok_or_else(|| misplaced::unauthorized(request))?;
-        let access = (house.admit)(token).map_err(|error| misplaced::refused(error, token))?;
-        return Ok(Some(Entry::SignedIn(access)));
+        let access = (services.admit)(token).map_err(|error| misplaced::refused(error, token))?;
+        return Ok(Some(Admission::SignedIn(access)));
     }
     if let Some(token) = subprotocol_token(request) {
-        return Ok(Some(match (house.admit)(token) {
-            Ok(access) => Entry::SignedIn(access),
-            Err(error) => Entry::BadToken(error),
+        return Ok(Some(match (services.admit)(token) {
+            Ok(access) => Admission::SignedIn(access),
+            Err(error) => Admission::BadToken(error),
         }));
     }
     match misplaced::find(request) {
         None => Ok(None),
-        Some(_) if rates.may_explain(address) => Ok(Some(Entry::Refused(CloseReason::MisplacedToken))),
+        Some(_) if rates.may_explain(address) => Ok(Some(Admission::Refused(CloseReason::MisplacedToken))),
         Some(_) => Err(misplaced::unauthorized(request)),
     }
 }
@@ -142,7 +146,7 @@ fn forbidden_origin() -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, "cross_site", "This request came from another site's page.")
 }
 
-pub(super) fn too_many_waiting() -> ApiError {
+pub(super) fn too_many_pending() -> ApiError {
     let detail = "Too many sockets of this address have not signed in yet.";
-    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_waiting", detail)
+    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_pending", detail)
 }

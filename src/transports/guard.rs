@@ -80,14 +80,14 @@ impl FrameWalker {
     }
 }
 
-/// What the guard and the carrier share.
+/// What the guard and the transport share.
 pub struct Watch<S> {
     pub walker: RefCell<FrameWalker>,
     /// Kept beside the guard: whoever refuses a message goes on reading and throws away what it reads.
     pub payload: RefCell<S>,
     /// Bytes a frame may announce; grows at sign-in.
     pub limit: Cell<usize>,
-    /// Whole frames passed on that the carrier has not looked at yet.
+    /// Whole frames passed on that the transport has not looked at yet.
     pub frames: Cell<usize>,
     pub fault: Cell<Option<Fault>>,
 }

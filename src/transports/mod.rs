@@ -1,4 +1,4 @@
-//! How a session's bytes travel. A carrier is a thin shell: it frames, bounds and closes; what is said is the
+//! How a session's bytes travel. A transport is a thin shell: it frames, bounds and closes; what is said is the
 //! session's matter.
 
 mod fragments;
@@ -17,7 +17,7 @@ use crate::events::Events;
 
 pub use self::outbox::Outbox;
 
-/// The answers of a carrier of JSON whose bytes wait in `$outbox`, an [`Outbox`] of its thread.
+/// The answers of a transport of JSON whose bytes wait in `$outbox`, an [`Outbox`] of its thread.
 macro_rules! json_in_outbox {
     ($outbox:ident) => {
         type Message = bytestring::ByteString;

@@ -20,7 +20,7 @@ use doorward_core::session::Unread;
 /// What the body hands over at once. The connection buffers this much beyond the outbox's bound.
 const CHUNK: usize = 32 * 1024;
 
-/// Shared by the carrier (fills), the response body (empties) and the input guard (waits).
+/// Shared by the transport (fills), the response body (empties) and the input guard (waits).
 #[derive(Debug)]
 pub struct Outbox(RefCell<State>);
 

@@ -1,4 +1,4 @@
-//! The TCP carrier, plain or under TLS: a line a message. Before it comes what older clients expect of a sign-in,
+//! The TCP transport, plain or under TLS: a line a message. Before it comes what older clients expect of a sign-in,
 //! in their words.
 
 use std::cell::Cell;
@@ -17,8 +17,8 @@ use super::lines::{CHUNK, Lines};
 use super::outbox::{Drain, Outbox};
 use super::{json_in_outbox, json_text};
 use crate::actors::session::Session;
-use crate::actors::transport::Carrier;
 use crate::actors::transport::Full;
+use crate::actors::transport::Transport;
 use crate::events::Events;
 use crate::peer::PeerSocket;
 use doorward_core::domain::Access;
@@ -169,7 +169,7 @@ impl Tcp {
     }
 }
 
-impl Carrier for Tcp {
+impl Transport for Tcp {
     type Context = actix::Context<Session<Self>>;
 
     const NAME: &'static str = "tcp";
@@ -217,7 +217,7 @@ impl StreamHandler<Result<ByteString, CloseReason>> for Session<Tcp> {
     fn handle(&mut self, line: Result<ByteString, CloseReason>, context: &mut Self::Context) {
         match line {
             // Whoever presses Enter, or has nothing to say but is there.
-            Ok(line) if line.trim().is_empty() => self.heard(),
+            Ok(line) if line.trim().is_empty() => self.record_activity(),
             Ok(line) => self.receive(line, context),
             Err(reason) => self.close(reason, context),
         }

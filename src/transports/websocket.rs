@@ -1,4 +1,4 @@
-//! The WebSocket carrier (RFC 6455) over `actix-web-actors`, which is imported in this file alone.
+//! The WebSocket transport (RFC 6455) over `actix-web-actors`, which is imported in this file alone.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -25,8 +25,8 @@ use super::handshake::{self, HandshakeError};
 use super::outbox::{Drain, Outbox};
 use super::{json_in_outbox, json_text};
 use crate::actors::session::Session;
-use crate::actors::transport::Carrier;
 use crate::actors::transport::Full;
+use crate::actors::transport::Transport;
 use crate::auth::token_shape;
 use crate::events::Events;
 use crate::peer::PeerSocket;
@@ -338,7 +338,7 @@ impl WebSocket {
     }
 }
 
-impl Carrier for WebSocket {
+impl Transport for WebSocket {
     type Context = WebsocketContext<Session<Self>>;
 
     const NAME: &'static str = "websocket";
@@ -376,7 +376,7 @@ impl Carrier for WebSocket {
     }
 }
 
-impl<C: Carrier<Context = WebsocketContext<Self>>> Session<C> {
+impl<C: Transport<Context = WebsocketContext<Self>>> Session<C> {
     /// After a broken frame the next one cannot be found: the codec would repeat its error for ever.
     pub(super) fn refuse_frames(
         &mut self,
@@ -403,9 +403,9 @@ fn is_bare_token(text: &str) -> bool {
 
 impl StreamHandler<Result<Message, ProtocolError>> for Session<WebSocket> {
     fn handle(&mut self, item: Result<Message, ProtocolError>, context: &mut Self::Context) {
-        match self.carrier_mut().incoming(item) {
-            Incoming::Heard => self.heard(),
-            Incoming::Message(Whole::Text(text)) if self.is_stranger() && is_bare_token(&text) => {
+        match self.transport_mut().incoming(item) {
+            Incoming::Heard => self.record_activity(),
+            Incoming::Message(Whole::Text(text)) if self.is_unauthenticated() && is_bare_token(&text) => {
                 self.close(CloseReason::NoSignIn, context);
             }
             Incoming::Message(Whole::Text(text)) => self.receive(text, context),
@@ -413,7 +413,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session<WebSocket> {
             Incoming::Message(Whole::Binary(_)) => self.close(CloseReason::BadMessage, context),
             Incoming::Left | Incoming::Broken => self.left(context),
             Incoming::Refused(reason) => {
-                let discard = self.carrier_mut().discard();
+                let discard = self.transport_mut().discard();
                 self.refuse_frames(reason, discard, context);
             }
         }

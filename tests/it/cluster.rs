@@ -208,9 +208,9 @@ async fn each_node_knows_who_is_on_the_others() {
     for node in &nodes.all {
         let listed = node.get("/api/sessions", &ann.access).await.expect(200);
         let listed = listed.body["sessions"].as_array().unwrap().clone();
-        let mut carriers: Vec<_> = listed.iter().map(|one| one["carrier"].as_str().unwrap()).collect();
-        carriers.sort_unstable();
-        assert_eq!(carriers, ["socketio", "tcp", "websocket"]);
+        let mut transports: Vec<_> = listed.iter().map(|one| one["carrier"].as_str().unwrap()).collect();
+        transports.sort_unstable();
+        assert_eq!(transports, ["socketio", "tcp", "websocket"]);
         assert!(listed.is_sorted_by_key(|one| one["since"].as_str().unwrap().to_owned()));
     }
 

@@ -1,4 +1,4 @@
-//! RFC 6455, case by case: the carrier behind an echo, judged by kosoku (the Autobahn test suite's cases).
+//! RFC 6455, case by case: the transport behind an echo, judged by kosoku (the Autobahn test suite's cases).
 
 use std::process::Command;
 
@@ -13,7 +13,7 @@ use crate::support::programs::{self, Needs};
 
 const LARGEST: usize = 16 << 20;
 
-/// Sends back what comes, over the carrier that sessions use.
+/// Sends back what comes, over the transport that sessions use.
 struct Echo(WebSocket);
 
 impl Actor for Echo {

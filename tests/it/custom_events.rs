@@ -35,7 +35,7 @@ async fn an_event_is_answered<C: LiveClient>() {
         let fields: Value = payload.first()?;
         let text = fields["text"].as_str().unwrap_or_default().to_uppercase();
         let who = context.access().map(|access| access.username.clone());
-        let here = (context.carrier(), context.sessions().len(), context.namespace().to_owned());
+        let here = (context.transport(), context.sessions().len(), context.namespace().to_owned());
         Ok::<_, Error>(json!({"text": text, "who": who, "here": here}))
     };
     let app = spawn(Events::default().on("shout", shout).on("ignore", |_, _| async {})).await;

@@ -44,7 +44,7 @@ fn execute(app: &TestApp, sql: &str) {
 async fn cut_off(app: &TestApp) {
     execute(app, "ALTER TABLE logins RENAME TO logins_away");
     let stale = async {
-        while app.accounts.is_sure() {
+        while app.accounts.is_fresh() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -191,7 +191,7 @@ async fn after_a_while_sockets_are_closed_for_another_node<C: LiveClient>() {
     }
     reconnect(&app);
     let sure = async {
-        while !app.accounts.is_sure() {
+        while !app.accounts.is_fresh() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -273,7 +273,7 @@ async fn a_row_of_a_user_that_is_changed_by_hand_ends_their_logins_on_every_node
     // One that started after the row had changed: it closes what it lets in.
     let carol = here.register("carol").await;
     drop((here, there));
-    let conn = &mut url.parse::<doorward::db::DatabaseUrl>().unwrap().connect().unwrap();
+    let conn = &mut url.parse::<doorward::config::DatabaseUrl>().unwrap().connect().unwrap();
     conn.batch_execute(&format!("DELETE FROM users WHERE id = '{}'", carol.id)).unwrap();
     let late = start().await;
     let bearer = format!("Bearer {}", carol.access);
@@ -342,7 +342,7 @@ async fn a_database_that_does_not_answer_is_one_that_is_away() {
     let (mut anns, mut bobs) = (app.live(&ann).await, app.live(&bob).await);
     wire.cut.store(true, Ordering::Release);
     let stale = async {
-        while app.accounts.is_sure() {
+        while app.accounts.is_fresh() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

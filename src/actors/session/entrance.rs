@@ -3,7 +3,7 @@
 use actix::AsyncContext;
 
 use super::Session;
-use crate::actors::transport::Carrier;
+use crate::actors::transport::Transport;
 use crate::auth::token_shape;
 use crate::auth::tokens::TokenError;
 use doorward_core::domain::{Access, SessionId};
@@ -12,7 +12,7 @@ use doorward_core::protocol::{
 };
 use doorward_core::session::{self, Effect};
 
-impl<C: Carrier> Session<C> {
+impl<C: Transport> Session<C> {
     pub(super) fn verify(&mut self, raw: &C::Message, message: ClientMessage<'_>, context: &mut C::Context) {
         let (token, joins) = match message.request {
             Request::Auth { token } => (Some(token), None),
@@ -20,7 +20,7 @@ impl<C: Carrier> Session<C> {
             Request::Event { .. } | Request::Invalid { .. } | Request::Nothing => return,
         };
         let token = token.as_deref().unwrap_or_default();
-        match (self.house.admit)(token) {
+        match (self.services.admit)(token) {
             Ok(access) => self.admitted(access, message.to, joins, context),
             // A CONNECT without one: the token may be anywhere else.
             Err(_) if token.is_empty() && joins.is_some() => {
@@ -50,11 +50,13 @@ impl<C: Carrier> Session<C> {
     ) {
         let (code, reason) = match error {
             TokenError::Expired => ("token_expired", CloseReason::TokenExpired),
-            TokenError::Unsure => ("unavailable", CloseReason::Overloaded),
+            TokenError::StaleRevocations => ("unavailable", CloseReason::Overloaded),
             TokenError::Invalid | TokenError::Revoked(_) => ("invalid_token", CloseReason::Unauthorized),
         };
         self.send(&ServerMessage::error(to, code, hint.unwrap_or(reason.sentence())), context);
-        if error == TokenError::Unsure && matches!(self.rules, Some(session::Session::Authenticated(_))) {
+        if error == TokenError::StaleRevocations
+            && matches!(self.rules, Some(session::Session::Authenticated(_)))
+        {
             // The token that it has counts as before; it may bring this one again.
             return;
         }
@@ -65,11 +67,11 @@ impl<C: Carrier> Session<C> {
     pub(super) fn join(&mut self, raw: &C::Message, message: &ClientMessage<'_>, context: &mut C::Context) {
         let Request::Join { arguments, .. } = message.request else { return };
         if let Some(session::Session::Unauthenticated(_)) = self.rules
-            && let Some(session::Session::Unauthenticated(stranger)) = self.rules.take()
+            && let Some(session::Session::Unauthenticated(unauthenticated)) = self.rules.take()
         {
             // It keeps its place among those of its address that have not signed in.
-            self.rules = Some(session::Session::Guest(stranger.let_in()));
-            self.carrier.signed_in();
+            self.rules = Some(session::Session::Guest(unauthenticated.let_in()));
+            self.transport.signed_in();
             self.rearm(context);
         }
         self.let_into(message.to.namespace);
@@ -79,8 +81,8 @@ impl<C: Carrier> Session<C> {
     fn let_into(&mut self, namespace: NamespaceId) {
         // In the first one it is known by the session's own id.
         self.entered.retain(|entered| *entered != namespace);
-        let id = if self.carrier.is_nowhere() { self.id } else { SessionId(self.house.clock.new_id()) };
-        self.carrier.joined(namespace, id, &self.house.events);
+        let id = if self.transport.is_nowhere() { self.id } else { SessionId(self.services.clock.new_id()) };
+        self.transport.joined(namespace, id, &self.services.events);
     }
 
     /// A newer token that the client did not have to ask for.
@@ -98,11 +100,11 @@ impl<C: Carrier> Session<C> {
         joins: Option<Payload>,
         context: &mut C::Context,
     ) {
-        let now = self.house.clock.instant();
-        let expires = self.house.clock.instant_at(access.expires_at);
+        let now = self.services.clock.instant();
+        let expires = self.services.clock.instant_at(access.expires_at);
         let namespace = to.namespace;
-        let stranger = match self.rules.take() {
-            Some(session::Session::Unauthenticated(stranger)) => stranger,
+        let unauthenticated = match self.rules.take() {
+            Some(session::Session::Unauthenticated(unauthenticated)) => unauthenticated,
             Some(session::Session::Guest(guest)) => guest.into_stranger(now),
             Some(session::Session::Authenticated(mut rules)) => {
                 let effect = rules.renew(access, expires, now, to);
@@ -122,12 +124,12 @@ impl<C: Carrier> Session<C> {
             id: self.id,
             user: access.user,
             login: access.login,
-            carrier: C::NAME,
+            transport: C::NAME,
             address: self.address,
-            since: self.house.clock.now(),
+            since: self.services.clock.now(),
         };
         let login = access.login;
-        let (rules, welcome) = stranger.sign_in(self.id, access, expires, now, to);
+        let (rules, welcome) = unauthenticated.sign_in(self.id, access, expires, now, to);
         self.rules = Some(session::Session::Authenticated(rules));
         let Some(ticket) = self.sessions.directory().admit(info, self.waiting.take()) else {
             self.close(CloseReason::TooMany, context);
@@ -135,7 +137,7 @@ impl<C: Carrier> Session<C> {
         };
         self.ticket = Some(ticket);
         self.waiting = None;
-        self.carrier.signed_in();
+        self.transport.signed_in();
         if joins.is_some() {
             self.let_into(namespace);
         }

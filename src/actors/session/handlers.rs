@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use futures_util::FutureExt;
 
 use super::Session;
-use crate::actors::transport::Carrier;
+use crate::actors::transport::Transport;
 use crate::events::{self, Answering, Emits, Reply};
 use doorward_core::protocol::{ClientMessage, NamespaceId, Payload, ReplyTo, Request, ServerMessage};
 use doorward_core::session;
@@ -15,13 +15,13 @@ use doorward_core::session;
 /// Handlers of one session that wait for something at the same time.
 const MAX_HANDLING: usize = 64;
 
-impl<C: Carrier> Session<C> {
+impl<C: Transport> Session<C> {
     /// Does what the namespace wants done for whoever comes in, once.
     pub(super) fn enter(&mut self, namespace: NamespaceId, payload: Payload, context: &mut C::Context) {
         if self.closing.is_some() {
             return;
         }
-        let events = Arc::clone(&self.house.events);
+        let events = Arc::clone(&self.services.events);
         if let Some(handler) = events.get(namespace).connected()
             && !self.entered.contains(&namespace)
         {
@@ -38,7 +38,7 @@ impl<C: Carrier> Session<C> {
             ("sessions", Some(_)) => return self.list_sessions(to, context),
             _ => {}
         }
-        let events = Arc::clone(&self.house.events);
+        let events = Arc::clone(&self.services.events);
         let Some((name, handler)) = events.get(to.namespace).find(&name) else {
             let error = ServerMessage::error(to, "unknown_type", "this server knows no such `type`");
             return self.send(&error, context);
@@ -53,10 +53,10 @@ impl<C: Carrier> Session<C> {
     fn context(&mut self, namespace: NamespaceId) -> events::Context {
         events::Context {
             session: self.id,
-            carrier: C::NAME,
+            transport: C::NAME,
             access: self.rules.as_ref().and_then(session::Session::access).cloned(),
             namespace,
-            events: Arc::clone(&self.house.events),
+            events: Arc::clone(&self.services.events),
             sessions: self.sessions.clone(),
             emits: self.emits.get_or_insert_default().clone(),
         }

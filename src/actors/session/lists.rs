@@ -7,7 +7,7 @@ use actix::{ActorFutureExt, AsyncContext, WrapFuture};
 use tokio::sync::watch;
 
 use super::Session;
-use crate::actors::transport::Carrier;
+use crate::actors::transport::Transport;
 use doorward_core::domain::UserId;
 use doorward_core::protocol::{ReplyTo, ServerMessage};
 use doorward_core::session;
@@ -46,7 +46,7 @@ impl Lists {
     }
 }
 
-impl<C: Carrier> Session<C> {
+impl<C: Transport> Session<C> {
     /// Answers the list, unless the client has asked too often.
     pub(super) fn list_sessions(&mut self, to: ReplyTo, context: &mut C::Context) {
         if let Some(user) = self.user()
@@ -82,7 +82,7 @@ impl<C: Carrier> Session<C> {
     }
 
     fn may_list(&mut self, to: &ReplyTo, context: &mut C::Context) -> bool {
-        let now = self.house.clock.instant();
+        let now = self.services.clock.instant();
         let lists = self.lists.get_or_insert_with(|| Box::new(Lists::new(now)));
         if lists.take(now) {
             lists.last = now;
@@ -94,7 +94,7 @@ impl<C: Carrier> Session<C> {
     }
 
     fn wait_for_updates(&self, user: UserId, mut updates: watch::Receiver<()>, context: &mut C::Context) {
-        let drained = self.carrier.drained();
+        let drained = self.transport.drained();
         let wait = async move {
             updates.changed().await.ok()?;
             // A client that reads slowly gets fewer lists, not a longer queue of them.
@@ -105,10 +105,10 @@ impl<C: Carrier> Session<C> {
             let Some(updates) = updates else { return };
             // A timer is made only where there is something to send, too soon after the last list.
             let due = this.lists.as_ref().map(|lists| lists.last + PACE);
-            match due.filter(|due| *due > this.house.clock.instant()) {
+            match due.filter(|due| *due > this.services.clock.instant()) {
                 None => this.send_update(user, updates, context),
                 Some(due) => {
-                    let pause = this.house.clock.sleep_until(due).into_actor(this);
+                    let pause = this.services.clock.sleep_until(due).into_actor(this);
                     context
                         .spawn(pause.map(move |(), this, context| this.send_update(user, updates, context)));
                 }
@@ -121,7 +121,7 @@ impl<C: Carrier> Session<C> {
             let sessions = this.sessions.directory().latest(user, &mut updates);
             this.send(&ServerMessage::Sessions { to: ReplyTo::default(), sessions }, context);
             if let Some(lists) = &mut this.lists {
-                lists.last = this.house.clock.instant();
+                lists.last = this.services.clock.instant();
             }
             if this.closing.is_none() {
                 this.wait_for_updates(user, updates, context);

@@ -146,7 +146,7 @@ impl Exchange {
             Framer::Body { .. } | Framer::Chunked(_) => {
                 self.enter(Phase::Body, now + millis(self.deadlines.body))
             }
-            Framer::Head(_) | Framer::Held | Framer::Stream => self.enter(Phase::Busy, NEVER),
+            Framer::Head(_) | Framer::HandedOver | Framer::Stream => self.enter(Phase::Busy, NEVER),
         }
     }
 
@@ -165,7 +165,7 @@ impl Exchange {
         }
         self.answer = Answer::None;
         match self.framer {
-            Framer::Held => self.next(now),
+            Framer::HandedOver => self.next(now),
             // The server closes; but for a chunked body, which it reads to its end.
             Framer::Stream => self.enter(Phase::Closing, now + millis(self.deadlines.closing)),
             Framer::Head(_) | Framer::Body { .. } | Framer::Chunked(_) => read,

@@ -18,7 +18,7 @@ pub enum Kind {
 pub enum Framer {
     Head(Line),
     /// The head or the whole request has passed: what follows waits.
-    Held,
+    HandedOver,
     Body {
         left: u64,
     },
@@ -60,7 +60,7 @@ impl Default for Framer {
 impl Framer {
     #[must_use]
     pub const fn is_held(&self) -> bool {
-        matches!(self, Self::Held)
+        matches!(self, Self::HandedOver)
     }
 
     #[must_use]
@@ -71,7 +71,7 @@ impl Framer {
     /// The head was understood: this follows it.
     pub const fn begin(&mut self, kind: Kind) {
         *self = match kind {
-            Kind::Empty | Kind::Length(0) => Self::Held,
+            Kind::Empty | Kind::Length(0) => Self::HandedOver,
             Kind::Length(left) => Self::Body { left },
             Kind::Chunked => Self::Chunked(Chunks::Size { size: 0, whole: false }),
             Kind::Stream => Self::Stream,
@@ -85,7 +85,7 @@ impl Framer {
                 Some(end) => (end, true),
                 None => (bytes.len(), false),
             },
-            Self::Held => return 0,
+            Self::HandedOver => return 0,
             Self::Body { left } => {
                 let step = step(*left, bytes);
                 *left -= step as u64;
@@ -98,7 +98,7 @@ impl Framer {
             Self::Stream => (bytes.len(), false),
         };
         if ended {
-            *self = Self::Held;
+            *self = Self::HandedOver;
         }
         passed
     }
@@ -229,14 +229,14 @@ mod tests {
             (Kind::Chunked, "1\r\n\n\r\n0\r\nTrailer: 1\r\n\r\n"),
         ] {
             for cut in 1..40 {
-                let mut framer = Framer::Held;
+                let mut framer = Framer::HandedOver;
                 framer.begin(kind);
                 let bytes = format!("{body}POST / HTTP/1.1\r\n");
                 assert_eq!(passed(&mut framer, bytes.as_bytes(), cut), body.len(), "{kind:?} {cut}");
                 assert!(framer.is_held(), "{kind:?} {cut}");
             }
         }
-        let mut framer = Framer::Held;
+        let mut framer = Framer::HandedOver;
         framer.begin(Kind::Stream);
         assert_eq!(framer.pass(&[b'\n'; 100]), 100);
     }
@@ -257,7 +257,7 @@ mod tests {
             body.extend_from_slice(b"0\r\n\r\n");
             let whole = body.len();
             body.extend_from_slice(&rest);
-            let mut framer = Framer::Held;
+            let mut framer = Framer::HandedOver;
             framer.begin(Kind::Chunked);
             prop_assert_eq!(passed(&mut framer, &body, cut), whole);
         }

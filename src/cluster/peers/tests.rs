@@ -15,7 +15,7 @@ fn listed(session: u128) -> Listed {
         id: SessionId(Uuid::from_u128(session)),
         user: UserId(Uuid::from_u128(session % 3)),
         login: LoginId(Uuid::from_u128(9)),
-        carrier: "tcp",
+        transport: "tcp",
         address: IpAddr::from([127, 0, 0, 1]),
         since: Clock::System.now(),
     })

@@ -8,7 +8,8 @@ use diesel::connection::SimpleConnection;
 use diesel::sqlite::SqliteConnection;
 use rustix::process::{Flock, FlockOffsetType, FlockType, fcntl_getlk};
 
-use crate::db::{Conn, DatabaseUrl, Schema, open_read_only};
+use crate::config::DatabaseUrl;
+use crate::db::{Conn, Schema, open_read_only};
 
 /// The byte of the `-shm` file that everyone who has a database in WAL mode open holds a lock on.
 /// <https://www.sqlite.org/walformat.html#wal_locks>; its place is `UNIX_SHM_DMS` in SQLite's `os_unix.c`.

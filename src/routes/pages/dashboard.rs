@@ -58,7 +58,7 @@ impl Contents {
                 .get(&session.login.to_string())
                 .map(|agent| describe_user_agent(agent.as_deref()))
                 .unwrap_or_default(),
-            carrier: session.carrier,
+            transport: session.transport,
             address: session.address.to_string(),
             since: Moment(session.since),
         });

@@ -105,7 +105,7 @@ pub fn open(
 
 impl StreamHandler<Result<Message, ProtocolError>> for Session<SocketIo<Direct>> {
     fn handle(&mut self, item: Result<Message, ProtocolError>, context: &mut Self::Context) {
-        let Direct(socket) = self.carrier_mut().link_mut();
+        let Direct(socket) = self.transport_mut().link_mut();
         match socket.incoming(item) {
             Incoming::Refused(reason) => {
                 let discard = socket.discard();

@@ -1,7 +1,7 @@
 //! One Engine.IO session as all who carry it share it. Its actor lives on one thread; polls, and the WebSocket
 //! that a client upgrades to, arrive at any.
 
-mod all;
+mod registry;
 mod requests;
 
 use std::collections::VecDeque;
@@ -18,7 +18,7 @@ use doorward_core::protocol::CloseReason;
 use doorward_core::protocol::engineio::Queue;
 use doorward_core::session::Unread;
 
-pub use all::{Engines, Handle, Inbox};
+pub use registry::{Engines, Handle, Inbox};
 pub use requests::{Answer, PollBody, PollTicket, PostTicket, Refusal};
 
 /// Bounds of one session, in bytes.
@@ -47,7 +47,7 @@ pub enum Incoming {
 
 /// Where what is sent leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
+pub enum EngineTransport {
     Polling,
     /// A WebSocket is there that the client has not decided for. Once it has asked, polls are to end.
     Probing {
@@ -103,7 +103,7 @@ struct State {
     out: Queue,
     drained: u64,
     inbox: VecDeque<Incoming>,
-    transport: Transport,
+    transport: EngineTransport,
     phase: Phase,
     /// The connection is not to be waited for.
     cut: bool,
@@ -178,7 +178,7 @@ impl Engine {
     }
 
     #[must_use]
-    pub fn transport(&self) -> Transport {
+    pub fn transport(&self) -> EngineTransport {
         self.state().transport
     }
 
@@ -197,8 +197,9 @@ impl Engine {
         if state.phase != Phase::Open {
             return Ok(());
         }
-        let stranger = state.message_limit < self.limits.message;
-        let limit = if stranger { self.limits.outbox.min(STRANGERS_OUTBOX) } else { self.limits.outbox };
+        let unauthenticated = state.message_limit < self.limits.message;
+        let limit =
+            if unauthenticated { self.limits.outbox.min(STRANGERS_OUTBOX) } else { self.limits.outbox };
         if state.out.len() >= limit {
             return Err(Full);
         }
@@ -284,7 +285,9 @@ impl Engine {
             return Poll::Ready(());
         }
         // A client that is about to change the transport fetches nothing until its POSTs are answered.
-        if state.transport == (Transport::Probing { asked: true }) && state.posts_while_probing < MORE_POSTS {
+        if state.transport == (EngineTransport::Probing { asked: true })
+            && state.posts_while_probing < MORE_POSTS
+        {
             state.posts_while_probing += 1;
             return Poll::Ready(());
         }
@@ -298,7 +301,7 @@ impl Engine {
         let mut state = self.state();
         let useful = match state.phase {
             Phase::Open => true,
-            Phase::Closing(_) => state.transport == Transport::Probing { asked: true },
+            Phase::Closing(_) => state.transport == EngineTransport::Probing { asked: true },
             Phase::Left | Phase::Ended => false,
         };
         if !useful {
@@ -323,9 +326,9 @@ impl Engine {
     #[must_use]
     pub fn begin_probe(&self) -> bool {
         let mut state = self.state();
-        let may = state.transport == Transport::Polling && state.phase == Phase::Open;
+        let may = state.transport == EngineTransport::Polling && state.phase == Phase::Open;
         if may {
-            state.transport = Transport::Probing { asked: false };
+            state.transport = EngineTransport::Probing { asked: false };
         }
         may
     }
@@ -333,7 +336,7 @@ impl Engine {
     /// The probe was answered: the client waits for its poll to end.
     pub fn probed(&self) {
         let mut state = self.state();
-        state.transport = Transport::Probing { asked: true };
+        state.transport = EngineTransport::Probing { asked: true };
         state.posts_while_probing = 0;
         state.wake_sender();
         state.wake_waiting();
@@ -341,13 +344,13 @@ impl Engine {
 
     pub fn upgraded(&self) {
         let mut state = self.state();
-        state.transport = Transport::WebSocket;
+        state.transport = EngineTransport::WebSocket;
         state.wake_sender();
     }
 
     pub fn probe_failed(&self) {
         let mut state = self.state();
-        state.transport = Transport::Polling;
+        state.transport = EngineTransport::Polling;
         state.wake_sender();
     }
 
@@ -412,7 +415,7 @@ impl Gate for Arc<Engine> {
     fn poll_open(&self, context: &Context<'_>) -> Poll<()> {
         // A client that is about to change the transport fetches nothing until we have read that it does; and
         // such frames bring nothing for the actor.
-        if matches!(self.transport(), Transport::Probing { .. }) {
+        if matches!(self.transport(), EngineTransport::Probing { .. }) {
             return Poll::Ready(());
         }
         self.poll_heard(context)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix::dev::ToEnvelope;
 use actix::{Actor, ActorContext, AsyncContext, StreamHandler};
 
-use super::engine::{Closing, Handle, Incoming, Transport};
+use super::engine::{Closing, EngineTransport, Handle, Incoming};
 use super::{SocketIo, Taken};
 use crate::actors::session::Session;
 use crate::actors::session_manager::Close;
@@ -73,7 +73,7 @@ impl Link for Handle {
     }
 
     fn is_fetched(&self) -> bool {
-        self.engine().transport() != Transport::WebSocket
+        self.engine().transport() != EngineTransport::WebSocket
     }
 
     fn cut(&self) {
@@ -113,9 +113,9 @@ pub fn open(
 
 impl<L: Link> Session<SocketIo<L>> {
     pub(super) fn take(&mut self, incoming: Incoming, context: &mut L::Context) {
-        match self.carrier_mut().take(incoming) {
+        match self.transport_mut().take(incoming) {
             Ok(Taken::Message(message)) => self.receive(message, context),
-            Ok(Taken::Heard) => self.heard(),
+            Ok(Taken::Heard) => self.record_activity(),
             Ok(Taken::Left) => self.left(context),
             Err(reason) => self.close(reason, context),
         }

@@ -2,10 +2,10 @@
 //! that is over HTTP long-polling, over WebSocket, or over the one and then the other.
 
 mod direct;
+mod encode;
 pub mod engine;
 mod link;
 pub mod relay;
-mod words;
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -15,8 +15,8 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use self::engine::{Closing, Incoming};
-use crate::actors::transport::Carrier;
 use crate::actors::transport::Full;
+use crate::actors::transport::Transport;
 use crate::events::Events;
 use doorward_core::domain::SessionId;
 use doorward_core::protocol::engineio;
@@ -122,7 +122,7 @@ fn malformed(_: Malformed) -> CloseReason {
     CloseReason::BadMessage
 }
 
-impl<L: Link> Carrier for SocketIo<L> {
+impl<L: Link> Transport for SocketIo<L> {
     type Context = L::Context;
 
     const NAME: &'static str = "socketio";

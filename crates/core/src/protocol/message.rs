@@ -110,7 +110,7 @@ pub enum ServerMessage {
         #[serde(rename = "id", skip_serializing_if = "ReplyTo::has_no_id")]
         to: ReplyTo,
     },
-    /// Is anybody there? On carriers that have no ping of their own.
+    /// Is anybody there? On transports that have no ping of their own.
     Ping,
     Sessions {
         #[serde(rename = "id", skip_serializing_if = "ReplyTo::has_no_id")]
@@ -182,7 +182,9 @@ pub struct SessionInfo {
     #[serde(skip)]
     pub user: UserId,
     pub login: LoginId,
-    pub carrier: &'static str,
+    /// `websocket`, `socketio` or `tcp`.
+    #[serde(rename = "carrier")]
+    pub transport: &'static str,
     pub address: IpAddr,
     #[serde(serialize_with = "serialize_rfc3339")]
     pub since: Timestamp,

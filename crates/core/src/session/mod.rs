@@ -36,12 +36,12 @@ pub enum Effect {
     Run,
     /// Send the user's live sessions, now and whenever they change.
     WatchSessions,
-    /// Ask the client for a sign of life, in the carrier's way.
+    /// Ask the client for a sign of life, in the transport's way.
     Ping,
     Close(CloseReason),
 }
 
-/// What waits for the client to read it, as its carrier counts.
+/// What waits for the client to read it, as its transport counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unread {
     /// Bytes waiting now.
@@ -66,7 +66,7 @@ impl Session {
 
     /// A message of the client.
     pub fn receive(&mut self, message: &ClientMessage<'_>, now: Instant) -> Effect {
-        self.heard(now);
+        self.record_activity(now);
         match self {
             Self::Unauthenticated(_) => Unauthenticated::receive(message),
             Self::Guest(_) => Guest::receive(message),
@@ -75,11 +75,11 @@ impl Session {
     }
 
     /// Any other sign of life, such as a pong.
-    pub const fn heard(&mut self, now: Instant) {
+    pub const fn record_activity(&mut self, now: Instant) {
         match self {
             Self::Unauthenticated(Unauthenticated { liveness, .. })
             | Self::Guest(Guest { liveness, .. })
-            | Self::Authenticated(Authenticated { liveness, .. }) => liveness.heard(now),
+            | Self::Authenticated(Authenticated { liveness, .. }) => liveness.record_activity(now),
         }
     }
 
@@ -112,7 +112,7 @@ impl Session {
     }
 }
 
-/// A stranger: may sign in, and nothing else.
+/// A unauthenticated: may sign in, and nothing else.
 #[derive(Debug)]
 pub struct Unauthenticated {
     rules: Rules,
@@ -127,7 +127,7 @@ impl Unauthenticated {
     }
 
     const fn receive(message: &ClientMessage<'_>) -> Effect {
-        // One message, one chance: a stranger's second guess costs a new connection.
+        // One message, one chance: a unauthenticated's second guess costs a new connection.
         match message.request {
             Request::Join { open: true, .. } => Effect::Join,
             Request::Auth { .. } | Request::Join { .. } => Effect::Verify,
@@ -158,7 +158,7 @@ impl Unauthenticated {
         Guest { rules: self.rules, liveness: self.liveness }
     }
 
-    /// The token was good: the stranger is somebody. `expires` is the token's expiry on the monotonic clock.
+    /// The token was good: the unauthenticated is somebody. `expires` is the token's expiry on the monotonic clock.
     #[must_use]
     pub fn sign_in(
         self,
@@ -170,7 +170,7 @@ impl Unauthenticated {
     ) -> (Authenticated, ServerMessage) {
         // The next ping that a client expects does not move.
         let mut liveness = self.liveness;
-        liveness.heard(now);
+        liveness.record_activity(now);
         if self.rules.pong_timeout.is_none() {
             liveness = Liveness::new(self.rules, now);
         }
@@ -313,7 +313,7 @@ impl Liveness {
         }
     }
 
-    const fn heard(&mut self, now: Instant) {
+    const fn record_activity(&mut self, now: Instant) {
         self.last_heard = now;
     }
 
@@ -321,7 +321,7 @@ impl Liveness {
         if self.pong_by().is_some_and(|pong_by| now >= pong_by) {
             // Its pong may be behind requests that wait for it to read, which it does.
             if unread.waiting > 0 && unread.drained != self.at_last_check.drained {
-                self.heard(now);
+                self.record_activity(now);
             } else {
                 return Effect::Close(CloseReason::HeartbeatTimeout);
             }
@@ -337,7 +337,7 @@ impl Liveness {
         }
         // One that reads slowly has its pongs behind requests that wait for it to read.
         if unread.drained != before.drained && before.waiting > 0 {
-            self.heard(now);
+            self.record_activity(now);
         }
         if self.pong_timeout.is_some() {
             return Effect::Ping;

@@ -32,8 +32,10 @@ fn signed_in(now: Instant, lives: Duration) -> Session {
 
 fn signed_in_by(rules: Rules, now: Instant, lives: Duration) -> Session {
     let session = SessionId(Uuid::from_u128(9));
-    let stranger = Unauthenticated::new(rules, now);
-    Session::Authenticated(stranger.sign_in(session, access(1, 2), now + lives, now, ReplyTo::default()).0)
+    let unauthenticated = Unauthenticated::new(rules, now);
+    Session::Authenticated(
+        unauthenticated.sign_in(session, access(1, 2), now + lives, now, ReplyTo::default()).0,
+    )
 }
 
 fn receive(session: &mut Session, text: &str, now: Instant) -> Effect {
@@ -63,7 +65,7 @@ fn a_stranger_may_only_sign_in() {
 fn a_stranger_has_five_seconds_whatever_it_sends() {
     let now = start();
     let mut session = Session::new(RULES, now);
-    session.heard(now + Duration::from_secs(4));
+    session.record_activity(now + Duration::from_secs(4));
     assert!(matches!(session.tick(now + Duration::from_millis(4999), Unread::default()), Effect::Nothing));
     assert!(matches!(
         session.tick(now + Duration::from_secs(5), Unread::default()),
@@ -80,7 +82,7 @@ fn a_token_is_announced_a_minute_before_its_end_and_renewed_in_band() {
     let mut announced = None;
     while announced.is_none() {
         at = session.deadline();
-        session.heard(at);
+        session.record_activity(at);
         if let Effect::Send(ServerMessage::Expiring { .. }) = session.tick(at, Unread::default()) {
             announced = Some(at);
         }
@@ -90,9 +92,9 @@ fn a_token_is_announced_a_minute_before_its_end_and_renewed_in_band() {
         renew(&mut session, access(1, 2), at + 15 * minute, at),
         Effect::Send(ServerMessage::Authenticated { .. })
     ));
-    session.heard(now + 15 * minute);
+    session.record_activity(now + 15 * minute);
     assert!(!matches!(session.tick(now + 15 * minute, Unread::default()), Effect::Close(_)));
-    session.heard(now + 29 * minute);
+    session.record_activity(now + 29 * minute);
     assert!(matches!(
         session.tick(now + 29 * minute, Unread::default()),
         Effect::Close(CloseReason::TokenExpired)
@@ -120,8 +122,8 @@ fn only_who_is_in_may_watch_the_sessions() {
     let text = r#"{"type":"watch_sessions","id":3}"#;
     let mut somebody = signed_in(now, Duration::from_mins(15));
     assert!(matches!(receive(&mut somebody, text, now), Effect::WatchSessions));
-    let mut stranger = Session::new(RULES, now);
-    assert!(matches!(receive(&mut stranger, text, now), Effect::Close(CloseReason::NoSignIn)));
+    let mut unauthenticated = Session::new(RULES, now);
+    assert!(matches!(receive(&mut unauthenticated, text, now), Effect::Close(CloseReason::NoSignIn)));
     let mut guest = Session::Guest(Unauthenticated::new(RULES, now).let_in());
     assert!(matches!(receive(&mut guest, text, now), Effect::Send(ServerMessage::Error { .. })));
 }
@@ -148,10 +150,10 @@ fn silence_is_asked_about_then_cut() {
     assert!(matches!(session.tick(now + RULES.heartbeat, Unread::default()), Effect::Ping));
     // An answer that took a second is no reason to ask only every second time.
     for look in 2..6 {
-        session.heard(now + RULES.heartbeat * (look - 1) + Duration::from_secs(1));
+        session.record_activity(now + RULES.heartbeat * (look - 1) + Duration::from_secs(1));
         assert!(matches!(session.tick(now + RULES.heartbeat * look, Unread::default()), Effect::Ping));
     }
-    session.heard(now + RULES.heartbeat * 6);
+    session.record_activity(now + RULES.heartbeat * 6);
     assert!(matches!(session.tick(now + RULES.heartbeat * 6, Unread::default()), Effect::Nothing));
 }
 
@@ -160,13 +162,13 @@ fn a_client_that_does_not_read_is_cut_though_it_talks() {
     let now = start();
     let stuck = Unread { waiting: 10, drained: 5 };
     let mut session = signed_in(now, Duration::from_mins(15));
-    session.heard(now + RULES.heartbeat);
+    session.record_activity(now + RULES.heartbeat);
     assert!(matches!(session.tick(now + RULES.heartbeat, stuck), Effect::Nothing));
-    session.heard(now + RULES.heartbeat * 2);
+    session.record_activity(now + RULES.heartbeat * 2);
     assert!(matches!(session.tick(now + RULES.heartbeat * 2, stuck), Effect::Close(CloseReason::TooSlow)));
     // One that reads slowly is not.
     let mut session = signed_in(now, Duration::from_mins(15));
-    session.heard(now + RULES.heartbeat * 2);
+    session.record_activity(now + RULES.heartbeat * 2);
     let _ = session.tick(now + RULES.heartbeat, stuck);
     let moved = Unread { waiting: 10, drained: 6 };
     assert!(matches!(session.tick(now + RULES.heartbeat * 2, moved), Effect::Nothing));
@@ -184,7 +186,7 @@ fn where_every_heartbeat_is_pinged_a_late_answer_ends_it() {
             assert_eq!(session.deadline(), at);
             assert!(matches!(session.tick(at, Unread::default()), Effect::Ping));
             // However much it talks.
-            session.heard(at + Duration::from_secs(19));
+            session.record_activity(at + Duration::from_secs(19));
         }
         let last = now + PINGED.heartbeat * 4 + Duration::from_secs(19);
         assert!(matches!(session.tick(now + PINGED.heartbeat * 5, Unread::default()), Effect::Ping));
@@ -197,12 +199,15 @@ fn where_every_heartbeat_is_pinged_a_late_answer_ends_it() {
             Effect::Close(CloseReason::HeartbeatTimeout)
         ));
     }
-    // A stranger is pinged too, where the sign-in may take that long.
+    // A unauthenticated is pinged too, where the sign-in may take that long.
     let patient = Rules { auth_timeout: Duration::from_mins(5), ..PINGED };
-    let mut stranger = Session::new(patient, now);
-    assert!(matches!(stranger.tick(now + PINGED.heartbeat, Unread::default()), Effect::Ping));
+    let mut unauthenticated = Session::new(patient, now);
+    assert!(matches!(unauthenticated.tick(now + PINGED.heartbeat, Unread::default()), Effect::Ping));
     let late = now + PINGED.heartbeat + timeout;
-    assert!(matches!(stranger.tick(late, Unread::default()), Effect::Close(CloseReason::HeartbeatTimeout)));
+    assert!(matches!(
+        unauthenticated.tick(late, Unread::default()),
+        Effect::Close(CloseReason::HeartbeatTimeout)
+    ));
 }
 
 #[test]
@@ -231,21 +236,21 @@ fn an_open_namespace_asks_for_no_sign_in_and_a_closed_one_does() {
         to: ReplyTo::namespace(NamespaceId(1)),
         request: Request::Join { open, token: token.map(Into::into), arguments: "{}" },
     };
-    let stranger = || Session::new(RULES, now);
+    let unauthenticated = || Session::new(RULES, now);
     let guest = || Session::Guest(Unauthenticated::new(RULES, now).let_in());
     let somebody = || signed_in(now, Duration::from_mins(15));
-    for mut session in [stranger(), guest(), somebody()] {
+    for mut session in [unauthenticated(), guest(), somebody()] {
         assert!(matches!(session.receive(&join(true, Some("t")), now), Effect::Join));
         assert!(matches!(session.receive(&join(false, Some("t")), now), Effect::Verify));
     }
-    for mut session in [stranger(), guest()] {
+    for mut session in [unauthenticated(), guest()] {
         assert!(matches!(session.receive(&join(false, None), now), Effect::Verify));
     }
     assert!(matches!(somebody().receive(&join(false, None), now), Effect::Join));
 }
 
 proptest! {
-    /// Whatever a client sends and however time passes: a stranger learns nothing but that it must sign in,
+    /// Whatever a client sends and however time passes: a unauthenticated learns nothing but that it must sign in,
     /// nobody outlives the token, and the next deadline lies ahead once `tick` has nothing more to say.
     #[test]
     fn any_history_keeps_the_rules(
@@ -278,7 +283,7 @@ proptest! {
             if talks {
                 match receive(&mut session, &text, now) {
                     Effect::Close(_) => break,
-                    Effect::Send(_) | Effect::Run | Effect::WatchSessions | Effect::Join => prop_assert!(signs_in, "a stranger was answered"),
+                    Effect::Send(_) | Effect::Run | Effect::WatchSessions | Effect::Join => prop_assert!(signs_in, "a unauthenticated was answered"),
                     _ => {}
                 }
             }

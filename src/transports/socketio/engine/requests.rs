@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
-use super::{Closing, Engine, Phase, Polls, Transport};
+use super::{Closing, Engine, EngineTransport, Phase, Polls};
 
 /// Why a request was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Engine {
         if state.phase == Phase::Ended {
             return Err(Refusal::Unknown);
         }
-        if state.transport == Transport::WebSocket {
+        if state.transport == EngineTransport::WebSocket {
             return Err(Refusal::Bad);
         }
         if state.polls != Polls::None {
@@ -52,7 +52,7 @@ impl Engine {
             Phase::Open | Phase::Closing(..) => {}
             Phase::Left | Phase::Ended => return Err(Refusal::Unknown),
         }
-        if state.transport == Transport::WebSocket {
+        if state.transport == EngineTransport::WebSocket {
             return Err(Refusal::Bad);
         }
         if state.posting {
@@ -93,7 +93,7 @@ impl Future for PollTicket {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
         let engine = Arc::clone(&self.engine);
         let mut state = engine.state();
-        let probed = state.transport == Transport::Probing { asked: true };
+        let probed = state.transport == EngineTransport::Probing { asked: true };
         let answer = match state.phase {
             Phase::Ended if state.polls == Polls::Overlapped => Answer::Payload("1".to_owned()),
             Phase::Ended => Answer::Unknown,
@@ -110,7 +110,7 @@ impl Future for PollTicket {
             // Not together with the last words: the JavaScript client looks at those only after the packet that
             // closes, and would lose them.
             Phase::Closing(Closing { patient, .. }) => Answer::Last { patient },
-            Phase::Open if probed || state.transport == Transport::WebSocket => {
+            Phase::Open if probed || state.transport == EngineTransport::WebSocket => {
                 Answer::Noop { at_once: self.waited }
             }
             Phase::Open => {
@@ -135,7 +135,7 @@ impl PollTicket {
     pub fn is_too_late(&self) -> bool {
         let mut state = self.engine.state();
         state.polls = Polls::None;
-        state.transport == Transport::WebSocket || state.phase == Phase::Ended
+        state.transport == EngineTransport::WebSocket || state.phase == Phase::Ended
     }
 }
 

@@ -7,31 +7,31 @@ use std::sync::Arc;
 use actix::{ActorFutureExt, AsyncContext, WrapFuture};
 
 use super::Session;
-use crate::actors::transport::Carrier;
+use crate::actors::transport::Transport;
 use crate::auth::tokens::TokenError;
 use crate::directory::freshness::Knowledge;
 use doorward_core::domain::Access;
 use doorward_core::protocol::ReplyTo;
 use doorward_core::session;
 
-impl<C: Carrier> Session<C> {
+impl<C: Transport> Session<C> {
     /// What is known of the sign-in that this session rests on. A guest's rests on none.
     pub(super) fn knowledge(&self) -> Knowledge {
         match self.rules {
             Some(session::Session::Guest(_)) => Knowledge::Fresh,
-            _ => self.house.revocations.freshness().knowledge(),
+            _ => self.services.revocations.freshness().knowledge(),
         }
     }
 
     /// It is signed in, and may have been signed out without this process knowing.
-    pub(super) fn is_cut_off(&self) -> bool {
+    pub(super) fn is_stale(&self) -> bool {
         matches!(self.rules, Some(session::Session::Authenticated(_))) && self.knowledge() == Knowledge::Stale
     }
 
     /// For a process that has just learned what it missed: the manager's word for it may still be on its way.
     pub(super) fn close_if_revoked(&mut self, context: &mut C::Context) -> bool {
         let login = self.rules.as_ref().and_then(session::Session::access).map(|access| access.login);
-        let ended = login.and_then(|login| self.house.revocations.get(login));
+        let ended = login.and_then(|login| self.services.revocations.get(login));
         if let Some(reason) = ended {
             self.close(reason.into(), context);
         }
@@ -47,8 +47,8 @@ impl<C: Carrier> Session<C> {
         if self.closing.is_some() {
             return;
         }
-        if self.is_cut_off() {
-            let revocations = Arc::clone(&self.house.revocations);
+        if self.is_stale() {
+            let revocations = Arc::clone(&self.services.revocations);
             let wait = async move { revocations.freshness().regained().await };
             // Asked again: the process may have been stopped since.
             context.spawn(wait.into_actor(self).map(|(), this, context| this.when_fresh(context, then)));
@@ -60,13 +60,13 @@ impl<C: Carrier> Session<C> {
     /// What waits in the backlog is answered once earlier answers are read and it is known who is signed in. A
     /// client that brings a token with its first message is not kept waiting for long: it can go elsewhere.
     pub(super) fn wait_to_answer(&self, context: &mut C::Context) {
-        let (drained, revocations) = (self.carrier.drained(), Arc::clone(&self.house.revocations));
-        let is_stranger = matches!(self.rules, Some(session::Session::Unauthenticated(_)));
+        let (drained, revocations) = (self.transport.drained(), Arc::clone(&self.services.revocations));
+        let is_unauthenticated = matches!(self.rules, Some(session::Session::Unauthenticated(_)));
         let is_guest = matches!(self.rules, Some(session::Session::Guest(_)));
         let wait = async move {
             drained.await;
-            if is_stranger {
-                revocations.freshness().sure().await;
+            if is_unauthenticated {
+                revocations.freshness().fresh().await;
             } else if !is_guest {
                 revocations.freshness().regained().await;
             }
@@ -79,9 +79,9 @@ impl<C: Carrier> Session<C> {
             return;
         }
         // What it sent meanwhile has not been read yet.
-        self.heard();
-        while !self.carrier.congested()
-            && !self.is_cut_off()
+        self.record_activity();
+        while !self.transport.congested()
+            && !self.is_stale()
             && let Some(message) = self.backlog.pop_front()
         {
             if self.closing.is_some() {
@@ -93,7 +93,7 @@ impl<C: Carrier> Session<C> {
         if self.backlog.is_empty() {
             // It keeps no room for the next time.
             self.backlog = VecDeque::new();
-            self.carrier.hold(false);
+            self.transport.hold(false);
         } else {
             self.wait_to_answer(context);
         }
@@ -101,18 +101,18 @@ impl<C: Carrier> Session<C> {
 
     /// A token was good at the handshake. If the process was stopped since, that is asked again.
     pub(super) fn enter_signed_in(&mut self, access: Access, context: &mut C::Context) {
-        if self.house.revocations.freshness().is_sure() {
+        if self.services.revocations.freshness().is_fresh() {
             return self.admitted(access, ReplyTo::default(), None, context);
         }
-        let revocations = Arc::clone(&self.house.revocations);
+        let revocations = Arc::clone(&self.services.revocations);
         let wait = async move {
-            revocations.freshness().sure().await;
-            (revocations.get(access.login), revocations.freshness().is_sure(), access)
+            revocations.freshness().fresh().await;
+            (revocations.get(access.login), revocations.freshness().is_fresh(), access)
         };
-        context.spawn(wait.into_actor(self).map(|(ended, is_sure, access), this, context| match ended {
+        context.spawn(wait.into_actor(self).map(|(ended, is_fresh, access), this, context| match ended {
             Some(reason) => this.close(reason.into(), context),
-            None if is_sure => this.admitted(access, ReplyTo::default(), None, context),
-            None => this.refuse_token(TokenError::Unsure, ReplyTo::default(), context),
+            None if is_fresh => this.admitted(access, ReplyTo::default(), None, context),
+            None => this.refuse_token(TokenError::StaleRevocations, ReplyTo::default(), context),
         }));
     }
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use futures_util::Stream;
 
-use super::{Engine, Incoming, Limits, Phase, Polls, State, Transport};
+use super::{Engine, EngineTransport, Incoming, Limits, Phase, Polls, State};
 use crate::auth::secret;
 use doorward_core::protocol::engineio::Queue;
 
@@ -44,7 +44,7 @@ impl Engines {
 
     /// A new session, for its actor to have.
     #[must_use]
-    pub fn start(&self, transport: Transport) -> Handle {
+    pub fn start(&self, transport: EngineTransport) -> Handle {
         let engine = Arc::new(Engine {
             id: self.new_id(),
             limits: self.limits,
@@ -66,7 +66,7 @@ impl Engines {
             }),
         });
         // A session that begins over WebSocket has no requests that could name it.
-        let engines = (transport == Transport::Polling).then(|| self.clone());
+        let engines = (transport == EngineTransport::Polling).then(|| self.clone());
         if let Some(engines) = &engines {
             engines.all().insert(engine.id.clone(), Arc::clone(&engine));
         }

@@ -124,7 +124,7 @@ fn check_percents(rest: &str) -> Result<(), String> {
 
 impl DatabaseUrl {
     /// What libpq is given; nothing for SQLite.
-    pub(super) fn with_defaults(url: &str) -> String {
+    pub(crate) fn with_defaults(url: &str) -> String {
         let mut out = url.to_owned();
         let mut separator = if url.contains('?') { '&' } else { '?' };
         for (name, value) in DEFAULTS {
@@ -141,7 +141,7 @@ impl DatabaseUrl {
     }
 
     /// libpq would only say that it cannot.
-    pub(super) fn check_encryption(url: &str) -> Result<(), String> {
+    pub(crate) fn check_encryption(url: &str) -> Result<(), String> {
         let query = url.split_once('?').map_or("", |(_, query)| query);
         let asked = ["sslmode=require", "sslmode=verify-ca", "sslmode=verify-full"];
         match query.split('&').find(|pair| asked.contains(pair)) {

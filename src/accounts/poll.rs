@@ -64,7 +64,7 @@ impl Logins {
     /// deleted, and a user who was deleted or disabled by hand.
     async fn poll_live(&self) -> Result<(), PollError> {
         let mut ids = self.sessions.directory().logins();
-        ids.append(&mut self.revocations.admitted().live(self.clock.now()));
+        ids.append(&mut self.revocations.known_logins().live(self.clock.now()));
         ids.sort_unstable();
         ids.dedup();
         self.check(ids).await
@@ -125,7 +125,7 @@ impl Accounts {
         loop {
             pace.tick().await;
             let began = freshness.begin();
-            let polled = self.poll_all(freshness.is_sure()).await;
+            let polled = self.poll_all(freshness.is_fresh()).await;
             if let Err(error) = &polled {
                 tracing::error!(%error, "could not poll for revocations");
             }
@@ -137,14 +137,14 @@ impl Accounts {
                 failing_since = None;
                 revocations.prune(self.0.clock.now());
             } else if Freshness::is_past(*failing_since.get_or_insert(began), CUT_OFF) {
-                sessions.close_cut_off();
+                sessions.close_stale();
             }
         }
     }
 
-    async fn poll_all(&self, is_sure: bool) -> Result<(), PollError> {
+    async fn poll_all(&self, is_fresh: bool) -> Result<(), PollError> {
         within(self.logins().poll()).await?;
-        if is_sure {
+        if is_fresh {
             return Ok(());
         }
         // After a gap also what only the other poll finds, before anything is answered.
@@ -171,7 +171,7 @@ impl Accounts {
 
     /// Checks logins soon after they were first let in, instead of with the next poll.
     async fn watch_admitted(&self) {
-        let admitted = self.logins().revocations.admitted();
+        let admitted = self.logins().revocations.known_logins();
         loop {
             admitted.arrived().await;
             #[expect(clippy::disallowed_methods, reason = "a database's real pace; no rule depends on it")]
