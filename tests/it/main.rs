@@ -57,6 +57,7 @@ pub(crate) mod support;
 mod tcp;
 mod tls;
 mod tokens;
+mod tutorial;
 mod typed_input;
 mod usernames;
 mod websocket;
