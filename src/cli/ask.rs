@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use doorward_core::domain::without_bom;
 
-use super::Failure;
+use super::failure::Failure;
 
 /// A password that is chosen: twice without an echo at a terminal, else the first line of standard input.
 pub fn new_password() -> Result<String, Failure> {

@@ -8,7 +8,9 @@ use doorward::clock::Clock;
 use doorward::ownership::{self, Need};
 use doorward::private_files;
 
-use super::{Failure, Settings, operator, output};
+use super::failure::Failure;
+use super::settings::{self, Settings};
+use super::{operator, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,7 +40,7 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
     let name = file.file_name().ok_or_else(|| refuse(&"it names no file"))?.to_string_lossy();
     // Absolute, for SQLite takes some other names for URLs.
     let target = std::path::absolute(file).map_err(|error| refuse(&error))?;
-    super::warn(target.parent().map(private_files::check_directory).unwrap_or_default());
+    settings::warn(target.parent().map(private_files::check_directory).unwrap_or_default());
     let partial = target.with_file_name(format!(".{name}.{}", Clock::System.new_id()));
     // Only its owner may read it, from the first byte on. SQLite fills a file that is empty.
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial);

@@ -1,9 +1,9 @@
-//! `doorward completions`: what a shell needs to complete our commands.
+//! `doorward completions`: a script that lets a shell complete the commands.
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::{Cli, Failure, output};
+use super::failure::Failure;
+use super::output;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,8 +17,9 @@ pub struct Arguments {
     shell: Shell,
 }
 
-pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+/// `command` is the whole command line.
+pub fn run(arguments: &Arguments, command: &mut clap::Command) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "doorward", &mut script);
+    clap_complete::generate(arguments.shell, command, "doorward", &mut script);
     output::write(&String::from_utf8_lossy(&script))
 }

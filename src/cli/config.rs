@@ -2,7 +2,9 @@
 
 use doorward::config::Setting;
 
-use super::{Failure, Settings, output};
+use super::failure::Failure;
+use super::output;
+use super::settings::Settings;
 
 pub fn run(settings: Settings) -> Result<(), Failure> {
     output::print(&table(&settings.load()?.settings))

@@ -12,7 +12,9 @@ use doorward::clock::Clock;
 use doorward::import::{self, Field, Limits, Mapping, Place, Source, SourceError};
 use serde_json::{Value, json};
 
-use super::{Failure, Settings, output};
+use super::failure::Failure;
+use super::output;
+use super::settings::Settings;
 
 /// As much of a name as a report shows.
 const SHOWN: usize = 60;

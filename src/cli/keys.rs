@@ -3,9 +3,11 @@
 use clap::{Args, Subcommand};
 use doorward::accounts::KeyState;
 
+use super::ask;
+use super::failure::Failure;
 use super::operator::with_accounts;
-use super::user::Form;
-use super::{Failure, Settings, ask, output};
+use super::output::{self, Format};
+use super::settings::Settings;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,7 +30,7 @@ enum Action {
     /// Lists the signing keys
     List {
         #[command(flatten)]
-        form: Form,
+        format: Format,
     },
     /// Makes a new signing key that takes over from the one before
     Rotate {
@@ -39,20 +41,20 @@ enum Action {
         #[arg(long)]
         yes: bool,
         #[command(flatten)]
-        form: Form,
+        format: Format,
     },
 }
 
 pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
     with_accounts(settings, async |accounts| {
         let json = match arguments.action {
-            Action::List { form } => form.json,
-            Action::Rotate { now, yes, form } => {
+            Action::List { format } => format.json,
+            Action::Rotate { now, yes, format } => {
                 if now {
                     ask::confirm("Refuse every access token that was given out?", yes)?;
                 }
                 accounts.rotate_keys(now).await?;
-                form.json
+                format.json
             }
         };
         let keys = accounts.list_keys().await?;

@@ -2,13 +2,14 @@
 
 use clap::{Args, Subcommand};
 use doorward::accounts::Error;
-use doorward::accounts::operator::LoginInfo;
 use doorward::models::logins::Scope;
 use doorward_core::domain::LoginId;
 
-use super::operator::{find, with_accounts};
-use super::user::Form;
-use super::{Failure, Settings, ask, output};
+use super::ask;
+use super::failure::Failure;
+use super::operator::{find, logins_table, with_accounts};
+use super::output::{self, Format};
+use super::settings::Settings;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,7 +31,7 @@ enum Action {
     List {
         user: String,
         #[command(flatten)]
-        form: Form,
+        format: Format,
     },
     /// Ends logins: their tokens are refused and their sockets closed
     Revoke {
@@ -57,10 +58,14 @@ struct Which {
 
 pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
     with_accounts(settings, async |accounts| match arguments.action {
-        Action::List { user, form } => {
+        Action::List { user, format } => {
             let account = find(&accounts, &user).await?;
             let signed_in = accounts.logins_of(account.id).await?;
-            if form.json { output::print_json(&signed_in) } else { output::print(&table(&signed_in)) }
+            if format.json {
+                output::print_json(&signed_in)
+            } else {
+                output::print(&logins_table(&signed_in))
+            }
         }
         Action::Revoke { which, yes } => {
             let scope = match which {
@@ -78,18 +83,4 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
             output::print(&format!("logins ended: {ended}\n"))
         }
     })
-}
-
-pub fn table(logins: &[LoginInfo]) -> String {
-    let rows = logins.iter().map(|login| {
-        [
-            login.id.to_string(),
-            login.kind.clone(),
-            login.device.clone(),
-            login.ip.clone().unwrap_or_default(),
-            output::moment(login.created_at),
-            output::moment(login.last_seen_at),
-        ]
-    });
-    output::table(["login", "kind", "device", "address", "since", "last seen"], rows)
 }

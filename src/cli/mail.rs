@@ -5,7 +5,9 @@ use doorward::clock::Clock;
 use doorward::mail;
 use doorward_core::domain::Email;
 
-use super::{Failure, Settings, operator, output};
+use super::failure::Failure;
+use super::settings::Settings;
+use super::{operator, output};
 
 const EXAMPLES: &str = "\
 Examples:

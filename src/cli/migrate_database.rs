@@ -7,7 +7,9 @@ use doorward::db::transfer::{self, Moved, Progress};
 use doorward::private_files;
 use serde_json::json;
 
-use super::{Failure, Settings, output};
+use super::failure::Failure;
+use super::output;
+use super::settings::{self, Settings};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -45,7 +47,7 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
         return Err(Failure::Usage(format!("--from cannot be {from}; expected sqlite:PATH")));
     }
     let config = settings.load()?.config;
-    super::warn(private_files::secure_source(&from));
+    settings::warn(private_files::secure_source(&from));
     let (name, to) = match &arguments.to {
         Some(url) => ("--to", parse("--to", url)?),
         None => ("without --to, database.url", config.database.url),

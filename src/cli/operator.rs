@@ -1,7 +1,7 @@
 //! What the commands for operators share: they open the database that a server may be running on. What they
 //! change is rows, which that server looks at every second.
 
-use doorward::accounts::operator::Account;
+use doorward::accounts::operator::{Account, LoginInfo};
 use doorward::accounts::{Accounts, Error};
 use doorward::actors::{Db, Live};
 use doorward::app;
@@ -10,7 +10,9 @@ use doorward::config::{Config, Log};
 use doorward::mail::Mail;
 use doorward::telemetry;
 
-use super::{Failure, Settings};
+use super::failure::Failure;
+use super::output;
+use super::settings::Settings;
 
 /// Runs `work` on the accounts of the database that the settings name.
 pub fn with_accounts<T>(
@@ -66,14 +68,17 @@ pub async fn find(accounts: &Accounts, user: &str) -> Result<Account, Failure> {
     })
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::WeakPassword(weak) => {
-                Self::Running([vec![weak.detail], weak.suggestions].concat().join(" "))
-            }
-            Error::Invalid(invalid) => Self::Running(invalid.detail),
-            error => Self::running(error),
-        }
-    }
+/// Logins as a user reads them.
+pub fn logins_table(logins: &[LoginInfo]) -> String {
+    let rows = logins.iter().map(|login| {
+        [
+            login.id.to_string(),
+            login.kind.clone(),
+            login.device.clone(),
+            login.ip.clone().unwrap_or_default(),
+            output::moment(login.created_at),
+            output::moment(login.last_seen_at),
+        ]
+    });
+    output::table(["login", "kind", "device", "address", "since", "last seen"], rows)
 }

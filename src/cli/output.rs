@@ -9,7 +9,15 @@ use doorward_core::domain::{escape_obeyed, is_obeyed};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use super::Failure;
+use super::failure::Failure;
+
+/// How a command prints what it found.
+#[derive(clap::Args)]
+pub struct Format {
+    /// Prints JSON
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Prints lines. What a terminal would obey in them is shown by its number: names and addresses are anybody's text.
 pub fn print(text: &str) -> Result<(), Failure> {

@@ -9,7 +9,8 @@ use doorward::config::{Config, Loaded, MailUrl};
 use doorward::{private_files, telemetry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Failure, Settings};
+use super::failure::Failure;
+use super::settings::Settings;
 
 pub fn run(settings: Settings) -> Result<(), Failure> {
     raise_open_files();

@@ -6,8 +6,11 @@ use doorward::accounts::operator::{Account, FailureInfo, Listing, NewAccount};
 use doorward_core::domain::{Email, Username, escape_obeyed};
 use serde_json::json;
 
-use super::operator::{find, with_accounts, with_new_accounts};
-use super::{Failure, Settings, ask, logins, output};
+use super::ask;
+use super::failure::Failure;
+use super::operator::{find, logins_table, with_accounts, with_new_accounts};
+use super::output::{self, Format};
+use super::settings::Settings;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -40,7 +43,7 @@ enum Action {
         #[arg(long, requires = "email")]
         verified: bool,
         #[command(flatten)]
-        form: Form,
+        format: Format,
     },
     /// Lists accounts by name
     List {
@@ -54,13 +57,13 @@ enum Action {
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
         #[command(flatten)]
-        form: Form,
+        format: Format,
     },
     /// Shows one account, where it is signed in, and wrong passwords of the last day
     Show {
         user: String,
         #[command(flatten)]
-        form: Form,
+        format: Format,
     },
     /// Shuts an account: all its logins end, and nobody can sign in
     Disable { user: String },
@@ -79,16 +82,9 @@ enum Action {
     },
 }
 
-#[derive(Args)]
-pub struct Form {
-    /// Prints JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
 pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
     match arguments.action {
-        Action::Add { username, email, verified, form } => with_new_accounts(settings, async |accounts| {
+        Action::Add { username, email, verified, format } => with_new_accounts(settings, async |accounts| {
             let username = Username::parse(&username).map_err(|error| Failure::Running(error.detail))?;
             let email = email.filter(|text| !text.trim().is_empty());
             if verified && email.is_none() {
@@ -101,21 +97,21 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
                 eprintln!("doorward: this username looks like another one: {other}");
             }
             let account = accounts.add_user(NewAccount { username, password, email, verified }).await?;
-            show(&[account], form.json)
+            show(&[account], format.json)
         }),
-        Action::List { search, after, limit, form } => {
-            with_accounts(settings, async |accounts| list(&accounts, search, after, limit, form.json).await)
+        Action::List { search, after, limit, format } => {
+            with_accounts(settings, async |accounts| list(&accounts, search, after, limit, format.json).await)
         }
-        Action::Show { user, form } => with_accounts(settings, async |accounts| {
+        Action::Show { user, format } => with_accounts(settings, async |accounts| {
             let account = find(&accounts, &user).await?;
             let signed_in = accounts.logins_of(account.id).await?;
             let failures = accounts.failures_of(account.id).await?;
-            if form.json {
+            if format.json {
                 let all = json!({ "account": account, "logins": signed_in, "failures": failures });
                 return output::print_json(&all);
             }
             output::print(
-                &(details(&account) + &wrong_passwords(&failures) + "\n" + &logins::table(&signed_in)),
+                &(details(&account) + &wrong_passwords(&failures) + "\n" + &logins_table(&signed_in)),
             )
         }),
         Action::Disable { user } => with_accounts(settings, async |accounts| {

@@ -5,7 +5,7 @@ use std::io::{BufRead, ErrorKind, IsTerminal, Write};
 use doorward_client::Credentials;
 use doorward_core::domain::without_bom;
 
-use super::Failure;
+use crate::cli::failure::Failure;
 
 /// Asks for what the command line does not say. It blocks the thread.
 ///

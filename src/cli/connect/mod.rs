@@ -19,7 +19,7 @@ use self::input::{Input, Signals};
 use self::print::escape;
 use self::screen::Screen;
 use self::terminal::Restore;
-use super::Failure;
+use crate::cli::failure::Failure;
 
 /// Exit codes that other commands do not have.
 mod code {
@@ -50,7 +50,7 @@ Environment:
 
 #[derive(clap::Args)]
 #[command(after_help = MORE)]
-pub struct Connect {
+pub struct Arguments {
     /// The server, such as `tls://alice@id.example.org` or `ws://localhost:8080`
     url: String,
     /// Signs in with an access token instead of a password; `-` reads it from standard input
@@ -64,29 +64,30 @@ pub struct Connect {
     json: bool,
 }
 
-pub fn run(connect: Connect) -> Result<(), Failure> {
-    let url: ServerUrl = connect.url.parse().map_err(|error: Error| Failure::Usage(error.to_string()))?;
+pub fn run(arguments: Arguments) -> Result<(), Failure> {
+    let url: ServerUrl = arguments.url.parse().map_err(|error: Error| Failure::Usage(error.to_string()))?;
     // Dropped last: by then only the editor's thread may write to the terminal.
     let _restore = Restore::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(Failure::running)?.block_on(connect_to(url, connect))
+    runtime.map_err(Failure::running)?.block_on(connect(url, arguments))
 }
 
-async fn connect_to(url: ServerUrl, connect: Connect) -> Result<(), Failure> {
+async fn connect(url: ServerUrl, arguments: Arguments) -> Result<(), Failure> {
     let mut signals = Signals::listen().map_err(Failure::running)?;
     if url.is_exposed() {
         eprintln!("doorward: the connection is not encrypted: others on the network can read all of it");
     }
-    let username = connect.username.or_else(|| url.username().map(str::to_owned));
+    let username = arguments.username.or_else(|| url.username().map(str::to_owned));
     let credentials = tokio::select! {
-        credentials = ask(connect.token, username) => credentials?,
+        credentials = ask(arguments.token, username) => credentials?,
         code = signals.next() => return Err(stopped(code)),
     };
     let authority = url.authority();
     let client = Client::new(url, credentials).map_err(Failure::running)?;
     // Without a terminal on both sides there is no line to edit, or no place to edit it.
-    let is_interactive = std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && !connect.json;
-    let mut conversation = Conversation::new(Screen::new(connect.json), Input::new(is_interactive, signals));
+    let is_interactive = std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && !arguments.json;
+    let mut conversation =
+        Conversation::new(Screen::new(arguments.json), Input::new(is_interactive, signals));
     let mut session = client.session();
     let end = conversation.run(&mut session).await;
     session.close().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 pub use doorward_core::domain::escape_obeyed as escape;
 use serde_json::Value;
 
-pub use super::super::output::escape_json as json_line;
+pub use crate::cli::output::escape_json as json_line;
 
 /// What a message is shown with.
 #[derive(Clone, Copy, Default)]
