@@ -1,4 +1,4 @@
-//! What commands ask of whoever started them.
+//! Questions to the user who runs a command.
 
 use std::io::{BufRead, IsTerminal, Write};
 
@@ -6,14 +6,14 @@ use doorward_core::domain::without_bom;
 
 use super::failure::Failure;
 
-/// A password that is chosen: twice without an echo at a terminal, else the first line of standard input.
+/// A new password: typed twice, without an echo, at a terminal; otherwise the first line of standard input.
 pub fn new_password() -> Result<String, Failure> {
     if !std::io::stdin().is_terminal() {
         return first_line();
     }
     let read = |prompt: &str| rpassword::prompt_password(prompt).map_err(Failure::running);
     let password = read("New password: ")?;
-    if read("Once more: ")? == password {
+    if read("Repeat it: ")? == password {
         Ok(password)
     } else {
         Err(Failure::Running("the two passwords differ".to_owned()))
@@ -23,7 +23,7 @@ pub fn new_password() -> Result<String, Failure> {
 fn first_line() -> Result<String, Failure> {
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).map_err(Failure::running)?;
-    // The mark is of the text's encoding, no part of what was typed.
+    // The byte order mark belongs to the text's encoding, not to the password.
     let line = without_bom(&line);
     let line = line.strip_suffix('\n').unwrap_or(line);
     let line = line.strip_suffix('\r').unwrap_or(line);
@@ -33,16 +33,16 @@ fn first_line() -> Result<String, Failure> {
     Ok(line.to_owned())
 }
 
-/// Before something that cannot be undone. Without a terminal it must have been said with `--yes`.
+/// Asks for confirmation of what cannot be undone. `yes` skips the question; without a terminal it is required.
 pub fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
     if yes {
         return Ok(());
     }
     if !std::io::stdin().is_terminal() {
-        return Err(Failure::Usage(format!("{question} Say so with --yes")));
+        return Err(Failure::Usage(format!("{question} Confirm with --yes")));
     }
     eprint!("{question} [y/N] ");
-    // What is not shown is asked all the same.
+    // If the question cannot be shown, the answer is still read.
     let _ = std::io::stderr().flush();
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).map_err(Failure::running)?;

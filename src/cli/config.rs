@@ -1,4 +1,4 @@
-//! `doorward config`: what is in force, and who set it.
+//! `doorward config`: the settings in force, and where each comes from.
 
 use doorward::config::Setting;
 

@@ -1,4 +1,4 @@
-//! `doorward import`: accounts of an older system, brought in with the passwords they have.
+//! `doorward import`: imports accounts of an older system with their passwords.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,56 +16,56 @@ use super::failure::Failure;
 use super::output;
 use super::settings::Settings;
 
-/// As much of a name as a report shows.
+/// Characters of a name that a report shows.
 const SHOWN: usize = 60;
 
 const EXAMPLES: &str = "\
 Examples:
-  doorward import old.db --dry-run     Say what would happen, write nothing
+  doorward import old.db --dry-run     Show what would happen, write nothing
   doorward import old.db               An SQLite file of an older system
-  doorward import people.csv           Columns: username, hash and, if there are addresses, email, email_verified
+  doorward import people.csv           Columns: username, hash, and optionally email, email_verified
   doorward import app.db --table user --column hash=pw --username-from-email
-                                       A table of other names, in which people are named by their address
+                                       Another table and column, usernames taken from the address
   doorward import people.txt --format jsonl --json
-                                       An object a line; what happened as JSON
+                                       One object per line; the report as JSON
 
-A server may run on the same database meanwhile. Run it again after an interruption: what is there is passed
-over. Exit codes: 0 every row is in, 1 some are not, 2 the command line is wrong. See docs/IMPORT.md.";
+A server may use the database meanwhile. After an interruption run the command again: accounts that exist are
+skipped. Exit codes: 0 all rows are imported, 1 some are not, 2 the command line is wrong. See docs/IMPORT.md.";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// An SQLite database of an older system, a CSV or a JSONL file
     file: PathBuf,
-    /// What FILE is [default: told from its content or its name]
+    /// The format of FILE [default: detected from its content or name]
     #[arg(long, value_enum)]
     format: Option<Format>,
     #[command(flatten)]
     mapping: MappingArguments,
-    /// Rows that may be read; all are held in memory, about half a kilobyte each
+    /// The most rows to read; all are held in memory, about half a kilobyte each
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
     max_rows: u32,
-    /// Says what would happen and writes nothing
+    /// Shows what would happen and writes nothing
     #[arg(long)]
     dry_run: bool,
-    /// Prints what happened as one JSON object
+    /// Prints the report as one JSON object
     #[arg(long)]
     json: bool,
 }
 
-/// What an operator says of the file.
+/// How the file's columns are read.
 #[derive(clap::Args)]
 struct MappingArguments {
     /// The table of an SQLite database with the accounts
     #[arg(long, value_name = "NAME")]
     table: Option<String>,
-    /// Which column holds what, such as `--column username=login`: username, hash, email or `email_verified`
+    /// Which column holds which field, such as `--column username=login`: username, hash, email or `email_verified`
     #[arg(long, value_name = "FIELD=COLUMN", value_parser = field_and_column)]
     column: Vec<(Field, String)>,
-    /// Names an account by what stands before the @, where its name is an address or it has none
+    /// Takes the part before the @ as the username, if the username is an address or missing
     #[arg(long)]
     username_from_email: bool,
-    /// Takes every address as verified, because the old system made sure of them
+    /// Takes every address as verified, because the old system verified them
     #[arg(long)]
     verified: bool,
 }
@@ -143,14 +143,15 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
         table(&report, arguments.dry_run)
     };
     output::print(&text)?;
-    outcome
-        .map_err(|error| Failure::Running(format!("stopped early: {error}; what is counted above is in")))?;
+    outcome.map_err(|error| {
+        Failure::Running(format!("stopped early: {error}; what is counted above is imported"))
+    })?;
     match report.refused.len() {
         0 => Ok(()),
         some if arguments.dry_run => {
-            Err(Failure::Running(format!("{some} of {} rows would not come in", report.read)))
+            Err(Failure::Running(format!("{some} of {} rows would not be imported", report.read)))
         }
-        some => Err(Failure::Running(format!("{some} of {} rows did not come in", report.read))),
+        some => Err(Failure::Running(format!("{some} of {} rows were not imported", report.read))),
     }
 }
 
@@ -164,7 +165,7 @@ fn field_and_column(text: &str) -> Result<(Field, String), String> {
     }
 }
 
-/// Which columns were not read, and what one of them may have been meant for.
+/// Which columns were not read, and which field one of them may be meant as.
 fn ignored_line(ignored: &[String], suspects: &[(Field, String)]) -> String {
     let names: Vec<String> = ignored.iter().map(|column| shown(column)).collect();
     let hints = suspects.iter().map(|(field, column)| {
@@ -181,7 +182,7 @@ fn line(Refused { place, name, reason }: &Refused) -> String {
     }
 }
 
-/// A name as it may be printed. It is anybody's text; and where the columns are mixed up, a hash stands there.
+/// A name as it may be printed: escaped, and not a hash, which it is if the columns are mixed up.
 fn shown(name: &str) -> String {
     if Foreign::parse(name).is_ok() {
         return "(a hash)".to_owned();
@@ -191,7 +192,7 @@ fn shown(name: &str) -> String {
     format!("{}{dots}", short.escape_debug())
 }
 
-/// How many for each reason.
+/// How many rows were refused for each reason.
 fn by_reason(report: &Report) -> BTreeMap<&'static str, usize> {
     let mut counts = BTreeMap::new();
     for refused in &report.refused {

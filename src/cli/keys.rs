@@ -1,4 +1,4 @@
-//! `doorward keys`: what signs access tokens.
+//! `doorward keys`: the keys that sign access tokens.
 
 use clap::{Args, Subcommand};
 use doorward::accounts::KeyState;
@@ -12,11 +12,11 @@ use super::settings::Settings;
 const EXAMPLES: &str = "\
 Examples:
   doorward keys list
-  doorward keys rotate         Nobody notices: the new key signs after six minutes
-  doorward keys rotate --now   A key has leaked: tokens that it signed are refused, and clients refresh;
-                               `doorward logins revoke --everybody` closes the sockets they opened
+  doorward keys rotate         Clients notice nothing: the new key signs after six minutes
+  doorward keys rotate --now   After a key has leaked: tokens that it signed are refused, and clients refresh;
+                               `doorward logins revoke --everybody` closes the sockets that they opened
 
-A running server reads its keys every second.";
+A running server reads the keys every second.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -32,12 +32,12 @@ enum Action {
         #[command(flatten)]
         format: Format,
     },
-    /// Makes a new signing key that takes over from the one before
+    /// Makes a new signing key, which replaces the current one
     Rotate {
-        /// Destroys all other signing keys: access tokens that they signed are refused
+        /// Destroys all other signing keys now: access tokens that they signed are refused
         #[arg(long)]
         now: bool,
-        /// Does not ask
+        /// Skips the confirmation
         #[arg(long)]
         yes: bool,
         #[command(flatten)]
@@ -51,7 +51,7 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
             Action::List { format } => format.json,
             Action::Rotate { now, yes, format } => {
                 if now {
-                    ask::confirm("Refuse every access token that was given out?", yes)?;
+                    ask::confirm("Refuse every access token that was issued?", yes)?;
                 }
                 accounts.rotate_keys(now).await?;
                 format.json

@@ -1,4 +1,4 @@
-//! `doorward logins`: where accounts are signed in.
+//! `doorward logins`: the devices on which accounts are signed in.
 
 use clap::{Args, Subcommand};
 use doorward::accounts::Error;
@@ -14,9 +14,9 @@ use super::settings::Settings;
 const EXAMPLES: &str = "\
 Examples:
   doorward logins list alice
-  doorward logins revoke 0190f3c4-...   Ends one: its sockets close within two seconds
-  doorward logins revoke --user alice   Ends all of hers
-  doorward logins revoke --everybody    Signs everybody out";
+  doorward logins revoke 0190f3c4-...   Revokes one: its sockets close within two seconds
+  doorward logins revoke --user alice   Revokes all logins of alice
+  doorward logins revoke --everybody    Signs every user out";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -27,17 +27,17 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Lists the logins of an account that stand
+    /// Lists the active logins of an account
     List {
         user: String,
         #[command(flatten)]
         format: Format,
     },
-    /// Ends logins: their tokens are refused and their sockets closed
+    /// Revokes logins: their tokens are refused and their sockets closed
     Revoke {
         #[command(flatten)]
         which: Which,
-        /// Does not ask
+        /// Skips the confirmation
         #[arg(long)]
         yes: bool,
     },
@@ -72,15 +72,15 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
                 Which { login: Some(login), .. } => Scope::Login(login),
                 Which { user: Some(user), .. } => Scope::User(find(&accounts, &user).await?.id),
                 Which { .. } => {
-                    ask::confirm("Sign everybody out?", yes)?;
+                    ask::confirm("Sign every user out?", yes)?;
                     Scope::Everybody
                 }
             };
-            let ended = accounts.revoke_logins(scope).await.map_err(|error| match error {
-                Error::NotFound => Failure::Running("no such login stands".to_owned()),
+            let revoked = accounts.revoke_logins(scope).await.map_err(|error| match error {
+                Error::NotFound => Failure::Running("there is no active login with this id".to_owned()),
                 error => error.into(),
             })?;
-            output::print(&format!("logins ended: {ended}\n"))
+            output::print(&format!("logins revoked: {revoked}\n"))
         }
     })
 }

@@ -1,4 +1,4 @@
-//! `doorward mail test`: whether mails leave.
+//! `doorward mail test`: sends a test email.
 
 use clap::{Args, Subcommand};
 use doorward::clock::Clock;
@@ -23,7 +23,7 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Sends a mail now, as `mail.url` says, and shows why it does not leave
+    /// Sends an email now, as `mail.url` says, and shows why it cannot be sent
     Test { address: String },
 }
 
@@ -31,11 +31,11 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
     let Action::Test { address } = arguments.action;
     let config = settings.load()?.config;
     let address = Email::parse(&address).map_err(|error| Failure::Usage(error.detail))?;
-    operator::quiet(&config)?;
+    operator::log_warnings(&config)?;
     let sent = actix::System::new().block_on(mail::send_trial(&config, &Clock::System, &address));
-    sent.map_err(|error| Failure::Running(format!("the mail did not leave: {error}")))?;
+    sent.map_err(|error| Failure::Running(format!("the email was not sent: {error}")))?;
     output::print(&match mail::preview_directory(&config) {
         Some(directory) => format!("kept in {}: mail.url is preview\n", directory.display()),
-        None => format!("the mail server took a mail for {}\n", address.as_str()),
+        None => format!("the mail server accepted an email for {}\n", address.as_str()),
     })
 }

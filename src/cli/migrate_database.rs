@@ -1,4 +1,4 @@
-//! `doorward migrate-database`: from SQLite to PostgreSQL, when one node is no longer enough.
+//! `doorward migrate-database`: from SQLite to PostgreSQL, for when one node is no longer enough.
 
 use std::ffi::OsString;
 
@@ -16,30 +16,30 @@ Examples:
   export DOORWARD_DATABASE__URL=postgres://doorward:PASSWORD@db.example/doorward
   doorward migrate-database --from sqlite:/var/lib/doorward/doorward.db
 
-Stop the server first: rows that it writes meanwhile are not moved. SQLite's file is only read. PostgreSQL's database
-is empty, or holds what a run left that was interrupted: run it again, and it goes on where it was.
-An URL on the command line is seen by everybody who can list this machine's processes, with its password; the
+Stop the server first: rows that it writes meanwhile are not moved. The SQLite file is only read. The PostgreSQL
+database has to be empty, or to hold what an interrupted run left: run the command again, and it continues.
+A URL on the command line, with its password, is visible to every user who can list this machine's processes; the
 environment and the configuration file are not. See docs/POSTGRES.md.";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// The database that is moved, as sqlite:PATH
+    /// The database to move, as sqlite:PATH
     #[arg(long, value_name = "URL")]
     from: String,
-    /// Where it goes, as postgres://... [default: the setting database.url]
+    /// Where to move it, as postgres://... [default: the setting database.url]
     #[arg(long, value_name = "URL")]
     to: Option<String>,
     /// Prints what was moved as one JSON object
     #[arg(long)]
     json: bool,
-    /// What has no name. Taken so that clap does not show it: it may be a URL with a password.
+    /// Arguments without a name. Accepted so that clap does not print them: one may be a URL with a password.
     #[arg(hide = true)]
-    nameless: Vec<OsString>,
+    unnamed: Vec<OsString>,
 }
 
 pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
-    if !arguments.nameless.is_empty() {
+    if !arguments.unnamed.is_empty() {
         return Err(Failure::Usage("URLs are given with --from and --to, see --help".to_owned()));
     }
     let from = parse("--from", &arguments.from)?;
@@ -68,7 +68,7 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
     print(&tables.map_err(Failure::Running)?, arguments.json)
 }
 
-/// Not by clap, which shows what it cannot read.
+/// Not with clap, which prints what it cannot parse.
 fn parse(name: &str, url: &str) -> Result<DatabaseUrl, Failure> {
     url.parse().map_err(|error| Failure::Usage(format!("{name} cannot be read: {error}")))
 }

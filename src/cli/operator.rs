@@ -1,5 +1,5 @@
-//! What the commands for operators share: they open the database that a server may be running on. What they
-//! change is rows, which that server looks at every second.
+//! What the commands for operators share. They open the database, which a server may be using: they change rows, and
+//! that server polls them every second.
 
 use doorward::accounts::operator::{Account, LoginInfo};
 use doorward::accounts::{Accounts, Error};
@@ -20,11 +20,11 @@ pub fn with_accounts<T>(
     work: impl AsyncFnOnce(Accounts) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let config = settings.load()?.config;
-    must_be_there(&config)?;
+    require_database(&config)?;
     open(&config, work)
 }
 
-/// The same, also before the first start of a server.
+/// The same, but creates the database if there is none.
 pub fn with_new_accounts<T>(
     settings: Settings,
     work: impl AsyncFnOnce(Accounts) -> Result<T, Failure>,
@@ -32,35 +32,35 @@ pub fn with_new_accounts<T>(
     open(&settings.load()?.config, work)
 }
 
-/// In a wrong directory an empty database would answer, wrongly, that there is nobody.
-pub fn must_be_there(config: &Config) -> Result<(), Failure> {
+/// Refuses to create a database: in a wrong directory an empty one would say that there are no accounts.
+pub fn require_database(config: &Config) -> Result<(), Failure> {
     let url = &config.database.url;
     if url.look().map_err(Failure::Running)?.is_none() {
-        let advice = "is this its directory? --data-dir names another, and the server makes one";
+        let advice = "--data-dir names its directory, and the server creates one";
         return Err(Failure::Running(format!("there is no database {url}: {advice}")));
     }
     Ok(())
 }
 
 fn open<T>(config: &Config, work: impl AsyncFnOnce(Accounts) -> Result<T, Failure>) -> Result<T, Failure> {
-    quiet(config)?;
+    log_warnings(config)?;
     actix::System::new().block_on(async {
         let pool = app::open_database(config, 1).map_err(Failure::Running)?;
         let live = Live::alone(&config.sockets);
-        // Mails wait in the outbox for the server.
+        // Emails wait in the outbox until a server sends them.
         let accounts =
             Accounts::start(Db::start(pool, 1), &live, Mail::default(), Clock::System, config).await;
         work(accounts.map_err(Failure::running)?).await
     })
 }
 
-/// Only what somebody at a terminal has to know.
-pub fn quiet(config: &Config) -> Result<(), Failure> {
+/// Logs warnings and errors only.
+pub fn log_warnings(config: &Config) -> Result<(), Failure> {
     let level = config.log.level.min(tracing::Level::WARN);
     telemetry::init(&Log { level, ..config.log.clone() }).map_err(Failure::running)
 }
 
-/// The account that somebody named.
+/// The account with this username, verified email address or id.
 pub async fn find(accounts: &Accounts, user: &str) -> Result<Account, Failure> {
     accounts.find_account(user).await.map_err(|error| match error {
         Error::NotFound => Failure::Running(format!("there is no account {user:?}")),

@@ -19,21 +19,21 @@ pub struct Format {
     pub json: bool,
 }
 
-/// Prints lines. What a terminal would obey in them is shown by its number: names and addresses are anybody's text.
+/// Prints text, with control characters escaped: usernames and addresses are text of any user.
 pub fn print(text: &str) -> Result<(), Failure> {
     write(&by_line(text, escape_obeyed))
 }
 
-/// As it is: what a program is to read.
+/// Prints text as it is, for a program to read.
 pub fn write(text: &str) -> Result<(), Failure> {
     match std::io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads only the first lines has what they wanted.
+        // The reader, such as `head`, has what it wanted.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome.map_err(Failure::running),
     }
 }
 
-/// One JSON value and a newline.
+/// Prints one JSON value and a newline.
 pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let mut text = serde_json::to_string_pretty(value).map_err(Failure::running)?;
     text.push('\n');
@@ -44,15 +44,14 @@ fn by_line(text: &str, escape: impl Fn(&str) -> String) -> String {
     text.split('\n').map(escape).collect::<Vec<_>>().join("\n")
 }
 
-/// JSON that says the same and may be shown by a terminal. Between its members there are no other such characters than
-/// white space.
+/// Equivalent JSON that a terminal may show. Outside of strings JSON has no control characters but white space.
 pub fn escape_json(json: &str) -> String {
     let mut line = String::with_capacity(json.len());
     for c in json.chars() {
         match c {
             '\n' | '\r' | '\t' => line.push(' '),
             c if is_obeyed(c) => {
-                // A string takes everything.
+                // Writing to a string does not fail.
                 let _ = fmt::Write::write_fmt(&mut line, format_args!("\\u{:04x}", u32::from(c)));
             }
             c => line.push(c),
@@ -61,13 +60,13 @@ pub fn escape_json(json: &str) -> String {
     line
 }
 
-/// Aligned columns, without borders: easy to read, and to cut apart.
+/// Aligned columns without borders: easy to read, and to split with `cut` or `awk`.
 pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(header);
     for row in rows {
-        // Here, so that no cell has more than one line.
+        // Escaped here, so that no cell has more than one line.
         table.add_row(row.map(|cell| escape_obeyed(&cell)));
     }
     for column in table.column_iter_mut() {
@@ -76,15 +75,15 @@ pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [
     table.trim_fmt() + "\n"
 }
 
-/// A moment for people.
+/// A time as a user reads it.
 pub fn moment(at: Timestamp) -> String {
     at.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// On standard error, and only if that is a terminal.
+/// A progress bar on standard error, shown only at a terminal.
 pub fn progress_bar(template: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-    // The template is sound, or the default is good enough.
+    // If the template is invalid, the default style is used.
     ProgressStyle::with_template(template).map(|style| bar.clone().with_style(style)).unwrap_or(bar)
 }
 
@@ -97,7 +96,7 @@ mod tests {
     const HOSTILE: &str = "a\x1b[2J\u{9b}31m\r\n\x07\u{7f}\u{202e}b";
 
     #[test]
-    fn nothing_that_is_stored_rules_the_terminal() {
+    fn nothing_that_is_stored_controls_the_terminal() {
         let text = table(["name", "email"], [[HOSTILE.to_owned(), "b".to_owned()]]);
         assert!(!text.contains(|c| c != '\n' && is_obeyed(c)), "{text:?}");
         assert_eq!(text.lines().count(), 2, "{text:?}");

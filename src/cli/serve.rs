@@ -23,11 +23,12 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     actix::System::new().block_on(serve(config))
 }
 
-/// Each socket is an open file, and systems start processes with a low limit that they may raise themselves.
+/// Raises the limit of open files, of which each socket is one: systems start processes with a low limit that they may
+/// raise.
 fn raise_open_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // As far as it goes: the default of `sockets.max_open` follows what is in force.
+    // If it fails, `sockets.max_open` has a lower default.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
@@ -41,10 +42,10 @@ async fn serve(config: Config) -> Result<(), Failure> {
     if config.tls.is_some() && config.public_url.scheme() != "https" {
         tracing::warn!(public_url = %config.public_url, "TLS is on, but public_url does not begin with https");
     }
-    // Before anything listens: a stop that comes while we start must not be lost.
+    // Before anything listens: a signal during the start must not be lost.
     let mut stop = StopSignals::listen().map_err(Failure::running)?;
     let application = Application::build(config.clone(), Clock::System).await.map_err(Failure::running)?;
-    // Nobody may be there to read it.
+    // Standard output may be closed.
     let greeting = greeting(&config, application.address(), application.tcp_address());
     let _ = std::io::stdout().write_all(greeting.as_bytes());
 
@@ -62,15 +63,15 @@ async fn serve(config: Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Every signal that would end the process without a drain. SIGQUIT would leave its memory, keys included, in a core
-/// file; SIGPIPE is ignored by Rust's runtime.
+/// Every signal that would end the process without a drain. SIGQUIT would also write its memory, keys included, to a
+/// core file. Rust's runtime ignores SIGPIPE.
 struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
     quit: Signal,
-    /// The terminal was closed. None if that was to be ignored, as `nohup` has it.
+    /// The terminal was closed. None if the process was started to ignore that, as `nohup` does.
     hangup: Option<Signal>,
-    /// They mean nothing here.
+    /// Ignored.
     user: [(&'static str, Signal); 2],
 }
 
@@ -104,7 +105,7 @@ impl StopSignals {
         }
     }
 
-    /// The same without SIGHUP: both a shell and the system send it when a terminal is closed.
+    /// The same without SIGHUP, which both the shell and the system send when a terminal is closed.
     async fn next_deliberate(&mut self) -> &'static str {
         loop {
             match self.next().await {
@@ -122,19 +123,19 @@ async fn hung_up(signal: Option<&mut Signal>) {
     }
 }
 
-/// Whether this process was started with SIGHUP ignored. Where the system does not say so, it was not.
+/// Whether this process was started with SIGHUP ignored. False if the system does not tell.
 fn ignores_hangup() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     ignored_signals(&status) & 1 != 0
 }
 
-/// A bit for each signal, the first for SIGHUP (`proc_pid_status(5)`).
+/// One bit per signal; the first is SIGHUP (`proc_pid_status(5)`).
 fn ignored_signals(status: &str) -> u64 {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
 }
 
-/// What somebody who starts it for the first time wants to know.
+/// What a user needs who starts the server for the first time.
 fn greeting(config: &Config, address: SocketAddr, tcp: Option<SocketAddr>) -> String {
     let reachable = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -144,15 +145,15 @@ fn greeting(config: &Config, address: SocketAddr, tcp: Option<SocketAddr>) -> St
     let (http, kind) = if config.tls.is_some() { ("https", "TLS") } else { ("http", "TCP") };
     let base = format!("{http}://{}", SocketAddr::new(reachable, address.port()));
     let tcp = tcp.map(|tcp| format!(", for {kind} clients on {tcp}")).unwrap_or_default();
-    let mails = match config.mail.url {
+    let emails = match config.mail.url {
         MailUrl::Preview => format!(
-            "Mails are kept in {} and shown at {base}/dev/mail to this machine only.",
+            "Emails are kept in {} and shown at {base}/dev/mail to this machine only.",
             config.data_dir.join("mail").display()
         ),
-        MailUrl::Smtp(_) => "Mails leave through the server that mail.url names.".to_owned(),
+        MailUrl::Smtp(_) => "Emails are sent through the server that mail.url names.".to_owned(),
     };
     format!(
-        "Doorward listens on {address}{tcp}; its public address is {}\n{mails}\nOpen {base} in a browser, or try:\n  \
+        "Doorward listens on {address}{tcp}; its public address is {}\n{emails}\nOpen {base} in a browser, or try:\n  \
          curl -s {base}/api/register -H 'content-type: application/json' \
          -d '{{\"username\":\"alice\",\"password\":\"plum tree in march rain\"}}'\n",
         config.link("/")
@@ -164,14 +165,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn signals_that_are_ignored_are_read_from_the_systems_mask() {
+    fn ignored_signals_are_read_from_the_systems_mask() {
         assert_eq!(ignored_signals("Name:\tdoorward\nSigIgn:\t0000000000001001\nSigCgt:\t0\n") & 1, 1);
         assert_eq!(ignored_signals("SigIgn:\t0000000000001000\n") & 1, 0);
         assert_eq!(ignored_signals("") + ignored_signals("SigIgn: x"), 0);
     }
 
     #[test]
-    fn the_line_to_try_can_be_reached() {
+    fn the_example_request_reaches_the_server() {
         let config = Config::from_pairs([("public_url", "https://id.example")]).unwrap();
         for (address, reachable) in [("0.0.0.0:81", "http://127.0.0.1:81"), ("[::]:81", "http://[::1]:81")] {
             let text = greeting(&config, address.parse().unwrap(), None);

@@ -1,4 +1,4 @@
-//! `doorward user`: accounts.
+//! `doorward user`: adds, lists and changes accounts.
 
 use clap::{Args, Subcommand};
 use doorward::accounts::Accounts;
@@ -17,12 +17,12 @@ Examples:
   doorward user add alice --email alice@example.org
   echo 'plum tree in march rain' | doorward user add alice
   doorward user list --search example.org
-  doorward user unlock alice            Takes her next try to sign in at once
-  doorward user disable alice           Ends all her logins; her sockets close at once
-  doorward user password alice          Sets a new password; she is told by mail
+  doorward user unlock alice            The next attempt to sign in is accepted at once
+  doorward user disable alice           All logins are revoked, and their sockets close at once
+  doorward user password alice          Sets a new password; an email tells the user
 
-USER is a username, an address that was proved, or an id. A running server need not be stopped: what ends here
-is closed there within two seconds, and mails leave through it.";
+USER is a username, a verified email address, or an id. A running server need not be stopped: it closes the sockets
+of revoked logins within two seconds, and sends the emails.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -33,149 +33,159 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Opens an account; the password is asked for, or read from standard input
-    Add {
-        username: String,
-        /// An address; a link to prove it is sent there
-        #[arg(long)]
-        email: Option<String>,
-        /// Takes the address as proved: no link is sent
-        #[arg(long, requires = "email")]
-        verified: bool,
-        #[command(flatten)]
-        format: Format,
-    },
-    /// Lists accounts by name
-    List {
-        /// Only those whose name or address holds TEXT
-        #[arg(long, value_name = "TEXT", default_value = "")]
-        search: String,
-        /// Only those after this name
-        #[arg(long, value_name = "USERNAME", default_value = "")]
-        after: String,
-        /// At most so many
-        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-        limit: u32,
-        #[command(flatten)]
-        format: Format,
-    },
-    /// Shows one account, where it is signed in, and wrong passwords of the last day
+    /// Adds an account; the password is asked for, or read from standard input
+    Add(NewUser),
+    /// Lists accounts by username
+    List(Filter),
+    /// Shows one account, where it is signed in, and its wrong passwords of the last day
     Show {
         user: String,
         #[command(flatten)]
         format: Format,
     },
-    /// Shuts an account: all its logins end, and nobody can sign in
+    /// Disables an account: all its logins are revoked, and it cannot sign in
     Disable { user: String },
-    /// Opens a disabled account again
+    /// Enables a disabled account
     Enable { user: String },
-    /// Forgets wrong passwords: the next try to sign in is taken at once
+    /// Forgets wrong passwords: the next attempt to sign in is accepted at once
     Unlock { user: String },
-    /// Sets a password, asked for or read from standard input; all logins of the account end
+    /// Sets a password, asked for or read from standard input, and revokes all logins of the account
     Password { user: String },
-    /// Deletes an account and what is known of its owner
+    /// Deletes an account and the personal data of its user
     Delete {
         user: String,
-        /// Does not ask
+        /// Skips the confirmation
         #[arg(long)]
         yes: bool,
     },
 }
 
+#[derive(Args)]
+struct NewUser {
+    username: String,
+    /// An email address; a link to verify it is sent there
+    #[arg(long)]
+    email: Option<String>,
+    /// Takes the address as verified: no link is sent
+    #[arg(long, requires = "email")]
+    verified: bool,
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Args)]
+struct Filter {
+    /// Only accounts whose username or email address contains TEXT
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    search: String,
+    /// Only accounts after this username
+    #[arg(long, value_name = "USERNAME", default_value = "")]
+    after: String,
+    /// At most this many
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    #[command(flatten)]
+    format: Format,
+}
+
 pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
     match arguments.action {
-        Action::Add { username, email, verified, format } => with_new_accounts(settings, async |accounts| {
-            let username = Username::parse(&username).map_err(|error| Failure::Running(error.detail))?;
-            let email = email.filter(|text| !text.trim().is_empty());
-            if verified && email.is_none() {
-                return Err(Failure::Usage("--verified wants an address: --email".to_owned()));
-            }
-            let email = email.map(|text| Email::parse(&text)).transpose();
-            let email = email.map_err(|error| Failure::Running(error.detail))?;
-            let password = accounts.choose_password(ask::new_password()?)?;
-            if let Some(other) = accounts.find_lookalike(username.clone()).await? {
-                eprintln!("doorward: this username looks like another one: {other}");
-            }
-            let account = accounts.add_user(NewAccount { username, password, email, verified }).await?;
-            show(&[account], format.json)
-        }),
-        Action::List { search, after, limit, format } => {
-            with_accounts(settings, async |accounts| list(&accounts, search, after, limit, format.json).await)
+        Action::Add(user) => with_new_accounts(settings, async |accounts| add(&accounts, user).await),
+        Action::List(filter) => with_accounts(settings, async |accounts| list(&accounts, filter).await),
+        Action::Show { user, format } => {
+            with_account(settings, &user, async |accounts, account| show(&accounts, account, &format).await)
         }
-        Action::Show { user, format } => with_accounts(settings, async |accounts| {
-            let account = find(&accounts, &user).await?;
-            let signed_in = accounts.logins_of(account.id).await?;
-            let failures = accounts.failures_of(account.id).await?;
-            if format.json {
-                let all = json!({ "account": account, "logins": signed_in, "failures": failures });
-                return output::print_json(&all);
-            }
-            output::print(
-                &(details(&account) + &wrong_passwords(&failures) + "\n" + &logins_table(&signed_in)),
-            )
-        }),
-        Action::Disable { user } => with_accounts(settings, async |accounts| {
-            let account = find(&accounts, &user).await?;
+        Action::Disable { user } => with_account(settings, &user, async |accounts, account| {
             accounts.set_disabled(account.id, true).await?;
-            done(&account, "is disabled", account.logins)
+            print_revoked(&account, "is disabled")
         }),
-        Action::Enable { user } => with_accounts(settings, async |accounts| {
-            let account = find(&accounts, &user).await?;
+        Action::Enable { user } => with_account(settings, &user, async |accounts, account| {
             accounts.set_disabled(account.id, false).await?;
             output::print(&format!("{} is enabled\n", account.username))
         }),
-        Action::Unlock { user } => with_accounts(settings, async |accounts| {
-            let account = find(&accounts, &user).await?;
-            let locked = accounts.unlock(account.id).await?;
+        Action::Unlock { user } => with_account(settings, &user, async |accounts, account| {
+            let was_locked = accounts.unlock(account.id).await?;
             let what =
-                if locked { "wrong passwords are forgotten" } else { "no wrong passwords were counted" };
+                if was_locked { "wrong passwords are forgotten" } else { "no wrong passwords were counted" };
             output::print(&format!("{}: {what}\n", account.username))
         }),
-        Action::Password { user } => with_accounts(settings, async |accounts| {
-            let account = find(&accounts, &user).await?;
+        Action::Password { user } => with_account(settings, &user, async |accounts, account| {
             let password = accounts.choose_password(ask::new_password()?)?;
             accounts.set_password(account.id, password).await?;
-            done(&account, "has a new password", account.logins)
+            print_revoked(&account, "has a new password")
         }),
-        Action::Delete { user, yes } => with_accounts(settings, async |accounts| {
-            let account = find(&accounts, &user).await?;
+        Action::Delete { user, yes } => with_account(settings, &user, async |accounts, account| {
             ask::confirm(&format!("Delete {} for good?", account.username), yes)?;
             accounts.remove_user(account.id).await?;
-            done(&account, "is deleted", account.logins)
+            print_revoked(&account, "is deleted")
         }),
     }
 }
 
-async fn list(
-    accounts: &Accounts,
-    search: String,
-    after: String,
-    limit: u32,
-    json: bool,
+/// Runs `work` on the account that the command line names.
+fn with_account(
+    settings: Settings,
+    user: &str,
+    work: impl AsyncFnOnce(Accounts, Account) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
+    with_accounts(settings, async |accounts| {
+        let account = find(&accounts, user).await?;
+        work(accounts, account).await
+    })
+}
+
+async fn add(accounts: &Accounts, user: NewUser) -> Result<(), Failure> {
+    let NewUser { username, email, verified, format } = user;
+    let username = Username::parse(&username).map_err(|error| Failure::Running(error.detail))?;
+    let email = email.filter(|text| !text.trim().is_empty());
+    if verified && email.is_none() {
+        return Err(Failure::Usage("--verified needs an address: --email".to_owned()));
+    }
+    let email = email.map(|text| Email::parse(&text)).transpose();
+    let email = email.map_err(|error| Failure::Running(error.detail))?;
+    let password = accounts.choose_password(ask::new_password()?)?;
+    if let Some(other) = accounts.find_lookalike(username.clone()).await? {
+        eprintln!("doorward: this username looks like another one: {other}");
+    }
+    let account = accounts.add_user(NewAccount { username, password, email, verified }).await?;
+    print_accounts(&[account], &format)
+}
+
+async fn show(accounts: &Accounts, account: Account, format: &Format) -> Result<(), Failure> {
+    let logins = accounts.logins_of(account.id).await?;
+    let failures = accounts.failures_of(account.id).await?;
+    if format.json {
+        return output::print_json(&json!({ "account": account, "logins": logins, "failures": failures }));
+    }
+    output::print(&(details(&account) + &wrong_passwords(&failures) + "\n" + &logins_table(&logins)))
+}
+
+async fn list(accounts: &Accounts, filter: Filter) -> Result<(), Failure> {
+    let Filter { search, after, limit, format } = filter;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    // One more than is shown tells whether there are more.
     let after = Username::lookup(&after).map_or(after, |name| name.folded().to_owned());
+    // One more than is printed, to tell whether there are more.
     let listing = Listing { search, after, limit: i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1 };
     let mut found = accounts.list_users(listing).await?;
-    let more = found.len() > limit;
+    let has_more = found.len() > limit;
     found.truncate(limit);
-    show(&found, json)?;
-    if let (true, Some(last)) = (more, found.last()) {
+    print_accounts(&found, &format)?;
+    if let (true, Some(last)) = (has_more, found.last()) {
         eprintln!("There are more: --after {}", last.username);
     }
     Ok(())
 }
 
-fn done(account: &Account, what: &str, ended: i64) -> Result<(), Failure> {
-    output::print(&format!("{} {what}; logins ended: {ended}\n", account.username))
+/// Says what was done, and how many logins that revoked.
+fn print_revoked(account: &Account, what: &str) -> Result<(), Failure> {
+    output::print(&format!("{} {what}; logins revoked: {}\n", account.username, account.logins))
 }
 
-fn show(found: &[Account], json: bool) -> Result<(), Failure> {
-    if json {
-        return output::print_json(&found);
+fn print_accounts(accounts: &[Account], format: &Format) -> Result<(), Failure> {
+    if format.json {
+        return output::print_json(&accounts);
     }
-    let rows = found.iter().map(|account| {
+    let rows = accounts.iter().map(|account| {
         [
             account.username.clone(),
             address(account),
@@ -190,7 +200,7 @@ fn show(found: &[Account], json: bool) -> Result<(), Failure> {
 fn address(account: &Account) -> String {
     match &account.email {
         Some(email) if account.email_verified => email.clone(),
-        Some(email) => format!("{email} (not proved)"),
+        Some(email) => format!("{email} (not verified)"),
         None => String::new(),
     }
 }
@@ -201,7 +211,7 @@ fn state(account: &Account) -> &'static str {
 
 fn wrong_passwords(failures: &[FailureInfo]) -> String {
     let line = |failure: &FailureInfo| {
-        let until = failure.blocked_until.as_ref().map(|until| format!(", no further try until {until}"));
+        let until = failure.blocked_until.as_ref().map(|until| format!(", no further attempt until {until}"));
         let FailureInfo { counted_at, failures, .. } = failure;
         format!("{:14}{failures} wrong in a row ({counted_at}){}\n", "passwords", until.unwrap_or_default())
     };

@@ -135,7 +135,7 @@ async fn what_cannot_come_in_is_told_and_the_rest_comes() {
         "row 7, \"\u{fffd}\": The username is not UTF-8.",
         "row 8, \"fay\": There is no hash",
         "row 12, \"(a hash)\": A username has at most",
-        "doorward: 8 of 9 rows did not come in",
+        "doorward: 8 of 9 rows were not imported",
     ] {
         assert!(outcome.stderr.lines().any(|found| found.starts_with(line)), "{line}: {}", outcome.stderr);
     }

@@ -57,7 +57,7 @@ async fn accounts_are_added_found_and_shown() {
     assert_eq!(run(&app, &["user", "add", "eve"], "").await.code, Some(2), "no password");
 
     let listed = run(&app, &["user", "list"], "").await.ok();
-    assert!(listed.out.contains("ann@example.org (not proved)"), "{}", listed.out);
+    assert!(listed.out.contains("ann@example.org (not verified)"), "{}", listed.out);
     let names = |said: &Said| -> Vec<String> {
         let list = said.json();
         list.as_array().unwrap().iter().map(|user| user["username"].as_str().unwrap().to_owned()).collect()
@@ -96,11 +96,11 @@ async fn what_they_end_is_closed_on_the_running_server() {
     let listed = run(&app, &["logins", "list", "ann", "--json"], "").await.ok().json();
     assert_eq!(listed.as_array().unwrap().len(), 2);
     let said = run(&app, &["logins", "revoke", &ann.login], "").await.ok();
-    assert_eq!(said.out, "logins ended: 1\n");
+    assert_eq!(said.out, "logins revoked: 1\n");
     first.ends(4441).await;
     second.ping().await;
     let said = run(&app, &["logins", "revoke", &ann.login], "").await;
-    assert_eq!((said.code, &*said.err), (Some(1), "doorward: no such login stands\n"));
+    assert_eq!((said.code, &*said.err), (Some(1), "doorward: there is no active login with this id\n"));
     run(&app, &["logins", "revoke", "--user", "ann"], "").await.ok();
     second.ends(4441).await;
 
@@ -176,7 +176,7 @@ async fn a_test_mail_says_whether_mails_leave() {
     let app = spawn_app().await;
     let smtp = format!("mail.url={}", app.mail.url());
     let said = run(&app, &["mail", "test", "you@example.org", "--set", &smtp], "").await.ok();
-    assert!(said.out.contains("took a mail for you@example.org"), "{}", said.out);
+    assert!(said.out.contains("accepted an email for you@example.org"), "{}", said.out);
     let caught = app.mail.wait_for(1).await.remove(0);
     assert_eq!(
         (&*caught.subject, &*caught.to),
@@ -233,7 +233,7 @@ async fn a_backup_is_one_moment_of_a_server_that_writes_on() {
     drop(copy);
 
     let said = run(&app, &["backup", path], "").await;
-    assert!(said.code == Some(1) && said.err.contains("there already"), "{}", said.err);
+    assert!(said.code == Some(1) && said.err.contains("exists already"), "{}", said.err);
     // A name that SQLite would take for a URL; a neighbour that is nobody's to touch.
     std::fs::write(app.data.path().join("odd.db.partial"), "precious").unwrap();
     let said = run(&app, &["backup", "file:odd.db"], "").await.ok();

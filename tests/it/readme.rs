@@ -194,7 +194,7 @@ async fn operators_commands_do_what_the_readme_shows() {
     let output = bash(&script, process.dir.path()).envs(variables).output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}{err}");
-    assert!(out.contains("alice is disabled; logins ended: 1"), "{out}");
+    assert!(out.contains("alice is disabled; logins revoked: 1"), "{out}");
     assert!(is_postgres() || out.contains("copy.db holds"), "{out}");
 }
 

@@ -9,12 +9,12 @@ use tokio::sync::Mutex;
 use tokio::time::{Duration, Instant, timeout_at};
 use tokio_tungstenite::tungstenite::http::StatusCode;
 
+use crate::connection::Connection;
 use crate::credentials::Credentials;
 use crate::error::Error;
 use crate::http::{self, Answer};
 use crate::refusal::INVALID_CREDENTIALS;
 use crate::url::{ServerUrl, Transport};
-use crate::wire::Wire;
 use crate::{tcp, websocket};
 
 /// A sign-out is tried for so long: a user who leaves does not wait for it.
@@ -36,7 +36,7 @@ pub struct Connector {
 
 /// A connection, and the access token that opened it, if one did.
 pub struct Opened {
-    pub wire: Wire,
+    pub connection: Connection,
     pub token: Option<String>,
 }
 
@@ -49,20 +49,20 @@ impl Connector {
     pub async fn open(self: &Arc<Self>) -> Result<Opened, Error> {
         if self.url.transport() == Transport::Tcp {
             let credentials = self.credentials().await;
-            let wire = tcp::open(&self.url, &self.tls, &credentials).await?;
-            return Ok(Opened { wire, token: credentials.access_token().map(str::to_owned) });
+            let connection = tcp::open(&self.url, &self.tls, &credentials).await?;
+            return Ok(Opened { connection, token: credentials.access_token().map(str::to_owned) });
         }
         let token = self.access_token().await?;
         match websocket::open(&self.url, &self.tls, &token).await {
-            Ok(wire) => Ok(Opened { wire, token: Some(token) }),
+            Ok(connection) => Ok(Opened { connection, token: Some(token) }),
             Err(Error::InvalidToken) => {
                 let token = self.renew(token).await?;
-                let wire =
+                let connection =
                     websocket::open(&self.url, &self.tls, &token).await.map_err(|error| match error {
                         Error::InvalidToken => Error::Refused("the server refused a new token".to_owned()),
                         error => error,
                     })?;
-                Ok(Opened { wire, token: Some(token) })
+                Ok(Opened { connection, token: Some(token) })
             }
             Err(error) => Err(error),
         }

@@ -4,12 +4,13 @@
 mod backoff;
 mod client;
 mod close;
+mod connection;
 mod connector;
 mod credentials;
 mod error;
 mod http;
 mod message;
-mod open;
+mod open_session;
 mod refusal;
 mod session;
 mod stream;
@@ -17,7 +18,6 @@ mod tcp;
 mod tls;
 mod url;
 mod websocket;
-mod wire;
 
 pub use backoff::{Backoff, STEADY};
 pub use client::Client;

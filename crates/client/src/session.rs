@@ -13,7 +13,7 @@ use crate::close::Reconnect;
 use crate::connector::{Connector, Opened};
 use crate::error::Error;
 use crate::message::Message;
-use crate::open::{OpenSession, Step};
+use crate::open_session::{OpenSession, Step};
 
 /// A server that asks for more patience than this is given up.
 const LONGEST_WAIT: Duration = Duration::from_mins(10);

@@ -10,9 +10,9 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
+use crate::connection::PATIENCE;
 use crate::error::Error;
 use crate::url::ServerUrl;
-use crate::wire::PATIENCE;
 
 /// What a connection is made of: TCP, or TLS over it.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}

@@ -10,12 +10,12 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, WriteHalf};
 use tokio::sync::mpsc::Receiver;
 
 use crate::close::CloseReason;
+use crate::connection::{Connection, Incoming, MAX_MESSAGE, Outgoing};
 use crate::credentials::Credentials;
 use crate::error::Error;
 use crate::refusal::{self, INVALID_CREDENTIALS};
-use crate::stream::{self as connection, Stream, unreachable};
+use crate::stream::{Stream, connect, unreachable, within_patience};
 use crate::url::ServerUrl;
-use crate::wire::{Incoming, MAX_MESSAGE, Outgoing, Wire};
 
 /// How a server that expects TLS answers plain text.
 const EXPECTS_TLS: &[u8] = b"This port speaks TLS";
@@ -27,12 +27,12 @@ pub async fn open(
     url: &ServerUrl,
     tls: &Arc<ClientConfig>,
     credentials: &Credentials,
-) -> Result<Wire, Error> {
+) -> Result<Connection, Error> {
     let answers = Answers::of(credentials)?;
-    connection::within_patience(async {
-        let mut lines = Lines::new(connection::connect(url, tls).await?);
+    within_patience(async {
+        let mut lines = Lines::new(connect(url, tls).await?);
         lines.sign_in(&answers).await?;
-        Ok(lines.into_wire())
+        Ok(lines.into_connection())
     })
     .await
 }
@@ -100,10 +100,10 @@ impl Lines<Box<dyn Stream>> {
         self.stream.flush().await.map_err(unreachable)
     }
 
-    fn into_wire(self) -> Wire {
+    fn into_connection(self) -> Connection {
         let (read, write) = tokio::io::split(self.stream);
         let lines = Lines { stream: read, buffer: self.buffer, searched: self.searched };
-        Wire::new(incoming(lines), |queue| write_out(write, queue))
+        Connection::new(incoming(lines), |queue| write_out(write, queue))
     }
 }
 

@@ -13,22 +13,22 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig, fram
 use tokio_tungstenite::tungstenite::{self, ClientRequestBuilder, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
+use crate::connection::{Connection, Incoming, MAX_MESSAGE, Outgoing};
 use crate::error::Error;
-use crate::stream::{self as connection, unreachable};
+use crate::stream::{connect, unreachable, within_patience};
 use crate::url::ServerUrl;
-use crate::wire::{Incoming, MAX_MESSAGE, Outgoing, Wire};
 
 /// Opens a socket with an access token.
-pub async fn open(url: &ServerUrl, tls: &Arc<ClientConfig>, token: &str) -> Result<Wire, Error> {
+pub async fn open(url: &ServerUrl, tls: &Arc<ClientConfig>, token: &str) -> Result<Connection, Error> {
     let uri = url.socket().parse().map_err(unreachable)?;
     let request = ClientRequestBuilder::new(uri).with_header("Authorization", format!("Bearer {token}"));
     let config =
         WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
-    connection::within_patience(async {
-        let stream = connection::connect(url, tls).await?;
+    within_patience(async {
+        let stream = connect(url, tls).await?;
         let opened = client_async_with_config(request, stream, Some(config)).await;
         let (write, read) = opened.map_err(handshake_error)?.0.split();
-        Ok(Wire::new(incoming(read), |queue| write_out(write, queue)))
+        Ok(Connection::new(incoming(read), |queue| write_out(write, queue)))
     })
     .await
 }

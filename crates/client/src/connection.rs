@@ -41,12 +41,12 @@ pub enum Outgoing {
     Close,
 }
 
-pub struct Wire {
+pub struct Connection {
     incoming: Pin<Box<dyn Stream<Item = Incoming> + Send>>,
     outgoing: Sender<Outgoing>,
 }
 
-impl Wire {
+impl Connection {
     /// `write` receives what is to be sent until the connection ends.
     pub fn new<F: Future<Output = ()> + Send + 'static>(
         incoming: impl Stream<Item = Incoming> + Send + 'static,

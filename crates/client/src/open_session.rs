@@ -9,11 +9,11 @@ use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use crate::close::CloseReason;
+use crate::connection::{Connection, Incoming, Outgoing, PATIENCE};
 use crate::connector::{Connector, Opened};
 use crate::error::Error;
 use crate::message::Message;
 use crate::refusal;
-use crate::wire::{Incoming, Outgoing, PATIENCE, Wire};
 
 /// What happens on a connection.
 pub enum Step {
@@ -23,7 +23,7 @@ pub enum Step {
 }
 
 pub struct OpenSession {
-    wire: Wire,
+    connection: Connection,
     /// The access token that the server knows; over TCP a password leaves none.
     token: Option<String>,
     opened: Instant,
@@ -36,10 +36,10 @@ pub struct OpenSession {
 }
 
 impl OpenSession {
-    pub fn new(Opened { wire, token }: Opened) -> Self {
+    pub fn new(Opened { connection, token }: Opened) -> Self {
         let now = Instant::now();
         Self {
-            wire,
+            connection,
             token,
             opened: now,
             id: None,
@@ -73,12 +73,12 @@ impl OpenSession {
         loop {
             let silent_until = self.silence_limit();
             tokio::select! {
-                incoming = self.wire.next() => {
+                incoming = self.connection.next() => {
                     self.last_activity = Instant::now();
                     match incoming {
                         Incoming::Text(text) => return self.receive(text.into(), connector),
                         Incoming::Activity => {}
-                        Incoming::Ping => self.wire.send_own(Outgoing::Pong),
+                        Incoming::Ping => self.connection.send_own(Outgoing::Pong),
                         Incoming::Closed(why) => return Step::Ended(Error::Unreachable(why)),
                     }
                 }
@@ -113,7 +113,7 @@ impl OpenSession {
 
     /// Sends a newer token on the open session.
     fn authenticate(&mut self, token: String) {
-        self.wire.send_own(Outgoing::Text(json!({"type": "auth", "token": token}).to_string()));
+        self.connection.send_own(Outgoing::Text(json!({"type": "auth", "token": token}).to_string()));
         self.token = Some(token);
     }
 
@@ -130,12 +130,12 @@ impl OpenSession {
         if self.id.is_none() {
             return Err(Error::NotConnected);
         }
-        self.wire.send(text)
+        self.connection.send(text)
     }
 
     /// Closes in order, if the server cooperates within a second.
     pub async fn close(self) {
-        self.wire.close().await;
+        self.connection.close().await;
     }
 }
 
