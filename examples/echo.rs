@@ -1,8 +1,8 @@
-//! An application's own events on Doorward's doors, and the server that the official test suites of Engine.IO and
-//! Socket.IO expect: `cargo run --example echo`, then run a suite, which knows where to look.
+//! An application that embeds Doorward and adds its own events. It is also the server that the official test suites of
+//! Engine.IO and Socket.IO expect: start it with `cargo run --example echo`, then run a suite, which knows the address.
 //!
-//! Its namespaces are open: whoever comes is let in as a guest. Most applications want the opposite, which is
-//! what `Namespace::new` does by itself.
+//! Its namespaces are open: they accept clients that have not signed in, as guests. Most applications want the opposite,
+//! which is the default of `Namespace::new`.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,35 +10,32 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, AsyncContext, Context as ActorOf, StreamHandler};
 use actix_web::HttpRequest;
 use bytestring::ByteString;
-use doorward::app::{Additions, Application};
-use doorward::clock::Clock;
-use doorward::config::Config;
-use doorward::error::ApiError;
-use doorward::events::{Context, Error, Events, Namespace, Payload, Reply};
-use doorward::routes::engineio::{self, EngineHandler, Start};
-use doorward::transports::socketio::engine::{Engines, Handle, Incoming, Limits};
-use doorward_core::protocol::engineio::Packet;
-use doorward_core::session::{Effect, Rules, Session, Unread};
+use doorward::engineio::{
+    self, Effect, EngineHandler, Engines, Handle, Incoming, Limits, Packet, Rules, Session, Start, Unread,
+};
+use doorward::{
+    Additions, ApiError, Application, Clock, Config, Context, EventError, Events, Namespace, Payload, Reply,
+};
 
-// What the suites count on.
+// What the suites expect.
 const LISTEN: &str = "127.0.0.1:3000";
 const PING_INTERVAL: Duration = Duration::from_millis(300);
 const PING_TIMEOUT: Duration = Duration::from_millis(200);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_PAYLOAD: usize = 1_000_000;
 
-/// `message` comes back as `message-back`, with all that it brings.
-async fn message(context: Context, payload: Payload) -> Result<(), Error> {
+/// Sends a `message` back as `message-back`, with the same payload.
+async fn message(context: Context, payload: Payload) -> Result<(), EventError> {
     Ok(context.emit("message-back", payload)?)
 }
 
-/// What this brings comes back as the acknowledgement.
+/// Acknowledges with the same payload.
 async fn message_with_ack(_: Context, payload: Payload) -> Reply {
     Reply::Acknowledge(payload)
 }
 
-/// What came with CONNECT comes back.
-async fn connected(context: Context, auth: Payload) -> Result<(), Error> {
+/// Sends back the payload of CONNECT.
+async fn connected(context: Context, auth: Payload) -> Result<(), EventError> {
     Ok(context.emit("auth", auth)?)
 }
 
@@ -49,10 +46,10 @@ fn events() -> Events {
     Events::default().main(echo).namespace(echo(Namespace::new("/custom")))
 }
 
-/// Engine.IO alone, without Socket.IO and without sessions: every message comes back.
+/// Engine.IO without Socket.IO and without a sign-in: sends every message back.
 struct Echo {
     engine: Handle,
-    /// Pings, and notices silence.
+    /// When to ping, and when a silent client is given up.
     rules: Session,
 }
 
@@ -62,7 +59,7 @@ impl Echo {
         loop {
             match self.rules.tick(now, Unread::default()) {
                 Effect::Nothing => break,
-                Effect::Ping => self.say(&Packet::Ping(ByteString::new())),
+                Effect::Ping => self.send(&Packet::Ping(ByteString::new())),
                 _ => return context.stop(),
             }
         }
@@ -70,8 +67,8 @@ impl Echo {
         context.run_later(next, Self::tick);
     }
 
-    fn say(&self, packet: &Packet) {
-        // Whoever does not read its echo loses it.
+    fn send(&self, packet: &Packet) {
+        // A client that does not read loses its echo.
         let _ = self.engine.engine().push(|queue| queue.push(packet));
     }
 }
@@ -89,17 +86,17 @@ impl StreamHandler<Incoming> for Echo {
     fn handle(&mut self, incoming: Incoming, context: &mut ActorOf<Self>) {
         self.rules.record_activity(Clock::System.instant());
         match incoming {
-            Incoming::Message(text) => self.say(&Packet::Message(text)),
-            Incoming::Binary(bytes) => self.say(&Packet::Binary(bytes)),
+            Incoming::Message(text) => self.send(&Packet::Message(text)),
+            Incoming::Binary(bytes) => self.send(&Packet::Binary(bytes)),
             Incoming::Heard => {}
             Incoming::Left | Incoming::Refused(_) => context.stop(),
         }
     }
 }
 
-struct EchoDoor;
+struct EchoHandler;
 
-impl EngineHandler for EchoDoor {
+impl EngineHandler for EchoHandler {
     fn enter(&self, _: &HttpRequest) -> Result<Start, ApiError> {
         Ok(Box::new(|engine| {
             let rules = Rules {
@@ -121,7 +118,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("public_url", "http://localhost:3000"),
         ("tcp.listen", "off"),
         ("data_dir", &data_dir),
-        // A suite opens more at once than strangers usually may.
+        // A suite opens more connections at once than unauthenticated clients usually may.
         ("sockets.max_waiting_per_address", "1000"),
     ])?;
     config.sockets.heartbeat = PING_INTERVAL;
@@ -136,14 +133,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             engines: engines.clone(),
             ping_interval: PING_INTERVAL,
             ping_timeout: PING_TIMEOUT,
-            above: Rc::new(EchoDoor),
+            above: Rc::new(EchoHandler),
         };
         engineio::configure(table, "/engine.io/", endpoint);
     });
     let app = Application::build_with(config, Clock::System, additions).await?;
     println!("Listening on http://{}", app.address());
     app.run_until_stopped(async {
-        // Without a signal there is nothing to wait for.
+        // Without a signal handler the server stops at once.
         let _ = tokio::signal::ctrl_c().await;
     })
     .await?;

@@ -46,3 +46,19 @@ pub mod schema;
 pub mod telemetry;
 pub mod tls;
 pub mod transports;
+
+// The API for applications that embed Doorward: see `examples/echo.rs`.
+pub use app::{Additions, Application};
+pub use clock::Clock;
+pub use config::Config;
+pub use error::ApiError;
+pub use events::{Context, Error as EventError, Events, Namespace, Payload, Reply};
+
+/// Engine.IO without Socket.IO, for an application that has its own protocol above it.
+pub mod engineio {
+    pub use doorward_core::protocol::engineio::Packet;
+    pub use doorward_core::session::{Effect, Rules, Session, Unread};
+
+    pub use crate::routes::engineio::{Endpoint, EngineHandler, Start, configure};
+    pub use crate::transports::socketio::engine::{Engines, Handle, Incoming, Limits};
+}
