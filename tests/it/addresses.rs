@@ -1,6 +1,7 @@
 //! Doorward under other names, schemes and ports than `public_url`; its cookies beside another installation's; and
 //! addresses with something too many, or that browsers ask for by themselves.
 
+use crate::support::transports::LiveClient;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
@@ -12,10 +13,10 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::support::app::{PASSWORD, TestApp, spawn_app, spawn_with};
-use crate::support::process::{CHEAP, Process};
+use crate::support::config::{BINARY, Settings};
+use crate::support::process::Process;
 use crate::support::raw_http::{self, Raw};
 use crate::support::time::{PATIENCE, now, pause};
-use crate::support::transports::LiveClient;
 use crate::support::websocket::open_at;
 
 const NEW: &str = "another teapot sails vinegar";
@@ -433,7 +434,7 @@ async fn a_link_with_something_behind_it_still_works() {
 #[actix_web::test]
 async fn every_signal_that_ends_it_has_it_drain_first() {
     for signal in [Signal::HUP, Signal::QUIT] {
-        let mut process = Process::start(&CHEAP).await;
+        let mut process = Process::start(&[]).await;
         let mut socket = open_at(process.address, &[]).await.unwrap();
         // They mean nothing.
         process.signal(Signal::USR1);
@@ -457,14 +458,15 @@ async fn nohup_is_heeded() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
     let file = std::fs::File::create(&log).unwrap();
+    let data = dir.path().join("data");
+    let settings =
+        [("http.listen", "127.0.0.1:0"), ("tcp.listen", "off"), ("data_dir", data.to_str().unwrap())];
+    let settings = Settings::cheap().with(&settings);
     let mut child = Command::new("sh")
         .args(["-c", "trap '' HUP; exec \"$0\""])
-        .arg(env!("CARGO_BIN_EXE_doorward"))
+        .arg(BINARY)
         .env_clear()
-        .envs(CHEAP)
-        .env("DOORWARD_HTTP__LISTEN", "127.0.0.1:0")
-        .env("DOORWARD_TCP__LISTEN", "off")
-        .env("DOORWARD_DATA_DIR", dir.path().join("data"))
+        .envs(settings.variables())
         .stdin(Stdio::null())
         .stdout(file.try_clone().unwrap())
         .stderr(file)

@@ -1,17 +1,13 @@
 //! The binary: what it prints and how it ends.
 
-use std::process::{Command, Output};
+use std::process::Output;
+
+use crate::support::config::Settings;
 
 /// In an empty directory and environment, so that nobody's `doorward.toml` takes part.
 fn doorward(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let dir = tempfile::tempdir().unwrap();
-    Command::new(env!("CARGO_BIN_EXE_doorward"))
-        .args(arguments)
-        .env_clear()
-        .envs(variables.iter().copied())
-        .current_dir(dir.path())
-        .output()
-        .unwrap()
+    Settings::default().with(variables).command().args(arguments).current_dir(dir.path()).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -1,6 +1,7 @@
 //! What may happen to nodes, PostgreSQL and Redis, with real processes of each. On PostgreSQL only: SQLite is for one
 //! machine, on which nothing of this happens to one process alone.
 
+use crate::support::transports::LiveClient;
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,12 +17,11 @@ use tokio::net::TcpStream;
 use crate::support::app::{PASSWORD, call, spawn_on};
 use crate::support::database::is_postgres;
 use crate::support::postgres::Server;
-use crate::support::process::{CHEAP, Process};
+use crate::support::process::Process;
 use crate::support::redis::Redis;
 use crate::support::smtp::SmtpCatcher;
 use crate::support::socketio::{open_polling, poll, post};
 use crate::support::time::PATIENCE;
-use crate::support::transports::LiveClient;
 use crate::support::websocket::{WebSocketClient, open_at};
 
 struct Fleet {
@@ -39,11 +39,10 @@ impl Fleet {
         for _ in 0..nodes {
             let url = fleet.postgres.url("");
             let redis = fleet.redis.as_ref().map(Redis::url);
-            let mut variables = CHEAP.to_vec();
-            variables.push(("DOORWARD_DATABASE__URL", &url));
-            variables.extend(redis.as_ref().map(|redis| ("DOORWARD_CLUSTER__REDIS_URL", redis.as_str())));
-            variables.extend_from_slice(more);
-            fleet.nodes.push(Process::start(&variables).await);
+            let mut settings = vec![("database.url", url.as_str())];
+            settings.extend(redis.as_ref().map(|redis| ("cluster.redis_url", redis.as_str())));
+            settings.extend_from_slice(more);
+            fleet.nodes.push(Process::start(&settings).await);
         }
         Some(fleet)
     }
@@ -125,7 +124,7 @@ async fn a_node_that_was_killed_leaves_nothing_behind() {
     let stalled = SmtpCatcher::start();
     stalled.set_stalled(true);
     let mail = stalled.url();
-    let more = [("DOORWARD_MAIL__URL", mail.as_str()), ("DOORWARD_SOCKETS__MAX_PER_USER", "2")];
+    let more = [("mail.url", mail.as_str()), ("sockets.max_per_user", "2")];
     let Some(mut fleet) = Fleet::start(2, true, &more).await else { return };
     let body = json!({"username": "ann", "password": PASSWORD, "email": "ann@example.org"});
     let token = fleet.nodes[0].post("/api/register", body).await.expect(201).str("access_token");

@@ -8,21 +8,19 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+use crate::support::config::{BINARY, Settings, variable};
 use crate::support::database::{self, is_postgres};
-use crate::support::process::{CHEAP, Process};
+use crate::support::process::Process;
 use crate::support::programs;
-
-const BINARY: &str = env!("CARGO_BIN_EXE_doorward");
 
 /// In an empty directory.
 fn doorward(arguments: &[&str], variables: &[(&str, &str)]) -> (TempDir, Output) {
     let dir = tempfile::tempdir().unwrap();
-    let output = Command::new(BINARY)
+    let output = Settings::default()
+        .with(variables)
+        .command()
         .args(arguments)
-        .env_clear()
-        .envs(variables.iter().copied())
         .current_dir(dir.path())
-        .stdin(Stdio::null())
         .output()
         .unwrap();
     (dir, output)
@@ -76,7 +74,7 @@ fn every_setting_refuses_quotes_and_shows_no_secret() {
     let keys: Vec<&str> = table.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
     assert!(keys.len() > 40 && keys.contains(&"database.url"), "{table}");
     for key in keys {
-        let variable = format!("DOORWARD_{}", key.to_uppercase().replace('.', "__"));
+        let variable = variable(key);
         refused(&["serve"], &[(&variable, "\"smtp://u:hunter2@h\"")], &format!("{key} cannot be "));
         refused(&["serve"], &[(&variable, "smtp://u:hunter2@h\r")], &format!("{key} cannot be "));
     }
@@ -98,8 +96,6 @@ async fn a_server_starts_with_settings_from_files_and_with_variables_of_kubernet
         ("DOORWARD_SERVICE_HOST", "10.0.0.1"),
         ("DOORWARD_SERVICE_PORT", "80"),
         ("DOORWARD_SERVICE_PORT_HTTP", "80"),
-        CHEAP[0],
-        CHEAP[1],
     ];
     let process = Process::start(&variables).await;
     let log = process.output();
@@ -146,7 +142,7 @@ fn as_nobody(dir: &Path, arguments: &[&str]) -> Command {
         .args(arguments)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .envs(CHEAP)
+        .envs(Settings::cheap().variables())
         .current_dir(dir)
         .stdin(File::open(BINARY).unwrap());
     command
@@ -190,7 +186,7 @@ fn a_database_of_another_user_is_named_with_owner_and_mode() {
         .args(["user", "add", "kim", "--data-dir"])
         .arg(&data)
         .env_clear()
-        .envs(CHEAP)
+        .envs(Settings::cheap().variables())
         .current_dir(dir.path())
         .stdin(Stdio::piped())
         .stderr(Stdio::null())

@@ -2,7 +2,8 @@
 //! acknowledged. A few times in each run; `just crash` does it a hundred times.
 
 use std::cell::{Cell, RefCell};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
+use std::hash::RandomState;
 use std::time::Duration;
 
 use doorward::clock::{Clock, ManualClock};
@@ -13,7 +14,7 @@ use rustix::process::Signal;
 
 use crate::support::app::spawn_on;
 use crate::support::crash_model::{Account, Server};
-use crate::support::process::{CHEAP, Process};
+use crate::support::process::Process;
 use crate::support::smtp::SmtpCatcher;
 use crate::support::time::{PATIENCE, now};
 
@@ -26,7 +27,7 @@ const OLDER: usize = 10;
 const LAST: usize = 400;
 
 /// Limits that our clients would meet, all being one address.
-const UNLIMITED: &[(&str, &str)] = &[("DOORWARD_LIMITS__MAIL_CLIENT", "off")];
+const UNLIMITED: &[(&str, &str)] = &[("limits.mail_client", "off")];
 
 fn from_environment(name: &str, fallback: impl FnOnce() -> u64) -> u64 {
     let text = std::env::var(name).ok();
@@ -121,18 +122,16 @@ async fn what_was_acknowledged_survives_every_kill() {
     let rng = rng_of(seed);
     let mail = SmtpCatcher::start();
     let mail_url = mail.url();
-    let variables =
-        [&CHEAP[..], &[("DOORWARD_MAIL__URL", &mail_url), ("DOORWARD_LOG__LEVEL", "warn")], UNLIMITED];
-    let variables = variables.concat();
+    let settings = [&[("mail.url", mail_url.as_str()), ("log.level", "warn")], UNLIMITED].concat();
 
-    let mut process = Process::start(&variables).await;
+    let mut process = Process::start(&settings).await;
     let mut all: Vec<Account> = Vec::new();
     let mut acknowledged = 0;
     for round in 0..kills {
         let (mut fresh, acks) = load_and_kill((&process, &mail), &rng, round).await;
         acknowledged += acks;
         process.ended().await;
-        process = Process::start_in(process.into_dir(), &variables).await;
+        process = Process::start_in(process.into_dir(), &settings).await;
         let older = rng.borrow_mut().random_range(0..=all.len().saturating_sub(OLDER));
         let older = older..all.len().min(older + OLDER);
         check((&process, &mail), &rng, &mut fresh, &mut all[older]).await;

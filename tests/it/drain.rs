@@ -1,5 +1,6 @@
 //! How the server stops.
 
+use crate::support::transports::LiveClient;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -7,12 +8,11 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::app::{PASSWORD, spawn_app, spawn_with};
-use crate::support::process::{CHEAP, Process};
+use crate::support::process::Process;
 use crate::support::raw_http;
 use crate::support::socketio::{PollingClient, SocketIoClient};
 use crate::support::tcp::TcpClient;
 use crate::support::time::PATIENCE;
-use crate::support::transports::LiveClient;
 use crate::support::websocket::open_at;
 
 #[actix_web::test]
@@ -102,7 +102,7 @@ async fn it_is_not_ready_any_more_and_takes_no_new_sockets() {
 
 #[actix_web::test]
 async fn sigterm_says_goodbye_and_ends_it_with_code_0() {
-    let mut process = Process::start(&CHEAP).await;
+    let mut process = Process::start(&[]).await;
     let body = json!({"username": "ann", "password": PASSWORD});
     let access = process.post("/api/register", body).await.expect(201).str("access_token");
     let bearer = format!("Bearer {access}");

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::app::{PASSWORD, TestApp, spawn_on};
+use crate::support::config::Settings;
 use crate::support::database::is_postgres;
-use crate::support::process::{CHEAP, Process};
+use crate::support::process::Process;
 use crate::support::programs;
 use crate::support::smtp::SmtpCatcher;
 use crate::support::time::PATIENCE;
@@ -154,14 +155,9 @@ async fn a_full_disk_ends_no_revocation<C: LiveClient>() {
 async fn with_its_log_on_a_full_disk_it_serves_on_and_commands_find_room() {
     let Some(disk) = Disk::mount(40) else { return };
     let log = File::create(disk.path("log")).unwrap();
-    let mut server = Command::new(env!("CARGO_BIN_EXE_doorward"));
-    server
-        .env_clear()
-        .envs(CHEAP)
-        .env("DOORWARD_HTTP__LISTEN", "127.0.0.1:0")
-        .env("DOORWARD_TCP__LISTEN", "off")
-        .current_dir(disk.place.path())
-        .stdin(Stdio::null());
+    let settings = [("http.listen", "127.0.0.1:0"), ("tcp.listen", "off")];
+    let mut server = Settings::cheap().with(&settings).command();
+    server.current_dir(disk.place.path());
     // Its log is on the disk as well.
     let mut process = Process::of(server, Some(log)).await;
     let data = disk.path("data");
@@ -182,9 +178,7 @@ async fn with_its_log_on_a_full_disk_it_serves_on_and_commands_find_room() {
 
     // An operator's command finds room as well.
     let command = |arguments: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
-        command.env_clear().envs(CHEAP).current_dir(disk.place.path()).args(arguments);
-        command.output().unwrap()
+        Settings::cheap().command().current_dir(disk.place.path()).args(arguments).output().unwrap()
     };
     let disabled = command(&["user", "disable", "ann"]);
     assert!(disabled.status.success(), "{}", String::from_utf8_lossy(&disabled.stderr));
@@ -216,14 +210,9 @@ async fn with_its_log_on_a_full_disk_it_serves_on_and_commands_find_room() {
 #[actix_web::test]
 async fn the_log_says_once_that_the_disk_is_full() {
     let Some(disk) = Disk::mount(40) else { return };
-    let mut server = Command::new(env!("CARGO_BIN_EXE_doorward"));
-    server
-        .env_clear()
-        .envs(CHEAP)
-        .env("DOORWARD_HTTP__LISTEN", "127.0.0.1:0")
-        .env("DOORWARD_TCP__LISTEN", "off")
-        .current_dir(disk.place.path())
-        .stdin(Stdio::null());
+    let settings = [("http.listen", "127.0.0.1:0"), ("tcp.listen", "off")];
+    let mut server = Settings::cheap().with(&settings).command();
+    server.current_dir(disk.place.path());
     let mut process = Process::of(server, None).await;
     holds_its_reserve(&disk.path("data/doorward.db-reserve")).await;
     for round in 1..=2 {

@@ -10,8 +10,8 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 use tempfile::TempDir;
 
-use crate::support::import::command;
-use crate::support::import::{Outcome, USERDATA, USERS, import, sha256, sqlite_file};
+use crate::support::config::BINARY;
+use crate::support::import::{Outcome, USERDATA, USERS, command, import, sha256, sqlite_file};
 use crate::support::time::{PATIENCE, now};
 
 /// Ends, or fails the test, in time.
@@ -131,7 +131,7 @@ fn a_database_has_bounds_too() {
     // A value of half a gigabyte is not even loaded.
     let outcome = Command::new("sh")
         .args(["-c", "ulimit -v 2000000; exec \"$@\"", "sh"])
-        .arg(env!("CARGO_BIN_EXE_doorward"))
+        .arg(BINARY)
         .args(["import", "large.db", "--dry-run", "--max-rows", "4"])
         .env_clear()
         .current_dir(dir.path())

@@ -1,5 +1,6 @@
 //! No secret leaves the process by its logs, whatever they are set to.
 
+use crate::support::transports::LiveClient;
 use std::time::Duration;
 
 use actix_web::http::Method;
@@ -8,12 +9,11 @@ use doorward::schema::{logins, one_time_tokens, signing_keys, users};
 use serde_json::{Value, json};
 
 use crate::support::app::{PASSWORD, call, post_form};
-use crate::support::process::{CHEAP, Process};
+use crate::support::process::Process;
 use crate::support::raw_http;
 use crate::support::smtp::SmtpCatcher;
 use crate::support::tcp::TcpClient;
 use crate::support::time::{now, pause};
-use crate::support::transports::LiveClient;
 use crate::support::websocket::{WebSocketClient, open_at};
 
 const NEW_PASSWORD: &str = "a new and quite different sentence 7";
@@ -313,15 +313,13 @@ async fn prompts(process: &Process, username: &str, password: &str, access: &str
 async fn assert_silent(format: &str) {
     let mail = SmtpCatcher::start();
     let mail_url = mail.url();
-    let variables = [
-        ("DOORWARD_LOG__LEVEL", "trace"),
+    let settings = [
+        ("log.level", "trace"),
         ("RUST_LOG", "trace"),
-        ("DOORWARD_LOG__FORMAT", format),
-        ("DOORWARD_MAIL__URL", mail_url.as_str()),
-        CHEAP[0],
-        CHEAP[1],
+        ("log.format", format),
+        ("mail.url", mail_url.as_str()),
     ];
-    let mut process = Process::start(&variables).await;
+    let mut process = Process::start(&settings).await;
     let secrets = tour(&process, &mail).await;
     process.terminate();
     let status = tokio::time::timeout(Duration::from_secs(20), process.ended()).await.unwrap();
@@ -364,14 +362,8 @@ async fn a_mail_servers_password_is_in_no_log() {
     // It offers no way to sign in, so that each attempt fails and says so.
     let mail = SmtpCatcher::start();
     let url = mail.url().replace("smtp://", &format!("smtp://doorward:{MAIL_PASSWORD}@"));
-    let variables = [
-        ("DOORWARD_LOG__LEVEL", "trace"),
-        ("RUST_LOG", "trace"),
-        ("DOORWARD_MAIL__URL", url.as_str()),
-        CHEAP[0],
-        CHEAP[1],
-    ];
-    let mut process = Process::start(&variables).await;
+    let settings = [("log.level", "trace"), ("RUST_LOG", "trace"), ("mail.url", url.as_str())];
+    let mut process = Process::start(&settings).await;
     let register = json!({"username": "ann", "password": PASSWORD, "email": "ann@example.org"});
     process.post("/api/register", register).await.expect(201);
     let deadline = now() + crate::support::time::PATIENCE;

@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 use crate::support::app::spawn_app;
-use crate::support::database;
+use crate::support::config::Settings;
 use crate::support::programs::Needs;
 use crate::support::scenario;
 use crate::support::smtp::SmtpCatcher;
@@ -47,8 +47,8 @@ struct Said {
 /// `doorward` with these arguments, which trusts this certificate alone.
 async fn doorward(arguments: &[&str], trusted: Option<&Identity>) -> Said {
     let dir = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
-    command.env_clear().envs(database::variables(dir.path())).current_dir(dir.path()).args(arguments);
+    let mut command = Command::from(Settings::on(dir.path()).command());
+    command.current_dir(dir.path()).args(arguments);
     if let Some(trusted) = trusted {
         command.env("SSL_CERT_FILE", &trusted.cert);
     }

@@ -17,10 +17,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::app::{Answer, PASSWORD, call};
+use crate::support::config::Settings;
 use crate::support::database;
-use crate::support::import::Outcome;
-use crate::support::import::sqlite_file;
-use crate::support::process::{CHEAP, Process};
+use crate::support::import::{Outcome, sqlite_file};
+use crate::support::process::Process;
 use crate::support::smtp::{self, SmtpCatcher};
 use crate::support::time::{PATIENCE, now, pause};
 
@@ -30,14 +30,9 @@ fn target(dir: &Path) -> Option<String> {
 }
 
 fn command(arguments: &[&str], target: Option<&str>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
-    command
-        .env_clear()
-        .envs(target.map(|target| ("DOORWARD_DATABASE__URL", target)))
-        .current_dir(std::env::temp_dir())
-        .arg("migrate-database")
-        .args(arguments)
-        .stdin(Stdio::null());
+    let target: Vec<_> = target.map(|target| ("database.url", target)).into_iter().collect();
+    let mut command = Settings::default().with(&target).command();
+    command.current_dir(std::env::temp_dir()).arg("migrate-database").args(arguments);
     command
 }
 
@@ -86,9 +81,8 @@ fn refused(outcome: &Outcome, code: i32, words: &[&str]) {
 /// A database with one account and the keys, as a server would have made it.
 fn source(dir: &Path) -> PathBuf {
     let data = dir.join("source");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_doorward"))
-        .env_clear()
-        .envs(CHEAP)
+    let mut child = Settings::cheap()
+        .command()
         .current_dir(dir)
         .args(["user", "add", "ann", "--data-dir"])
         .arg(&data)
@@ -140,12 +134,8 @@ fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 /// A server of the real binary, and its mail.
 async fn serve(url: &str, mail: &SmtpCatcher) -> Process {
     let mail = mail.url();
-    let settings = [
-        ("DOORWARD_DATABASE__URL", url),
-        ("DOORWARD_MAIL__URL", &mail),
-        ("DOORWARD_PUBLIC_URL", "http://doorward.example"),
-    ];
-    Process::start(&[&CHEAP[..], &settings].concat()).await
+    let settings = [("database.url", url), ("mail.url", &mail), ("public_url", "http://doorward.example")];
+    Process::start(&settings).await
 }
 
 async fn stop(mut server: Process) {

@@ -1,5 +1,6 @@
 //! The commands for operators, with the real binary, beside a running server.
 
+use crate::support::transports::LiveClient;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,12 +15,11 @@ use serde_json::{Value, json};
 use crate::support::app::{PASSWORD, TestApp, call, spawn_app, spawn_on};
 use crate::support::commands::{NEW_PASSWORD, Said, on, run};
 use crate::support::database::is_postgres;
-use crate::support::process::{CHEAP, Process};
+use crate::support::process::Process;
 use crate::support::programs::{self, Needs};
 use crate::support::smtp::SmtpCatcher;
 use crate::support::tcp::TcpClient;
 use crate::support::time::PATIENCE;
-use crate::support::transports::LiveClient;
 use crate::support::websocket::open_at;
 
 async fn login(app: &TestApp, name: &str, password: &str) -> u16 {
@@ -132,7 +132,7 @@ async fn what_they_end_is_closed_on_the_running_server() {
 
 #[actix_web::test]
 async fn keys_are_rotated_under_a_running_server() {
-    let process = Process::start(&CHEAP).await;
+    let process = Process::start(&[]).await;
     let data = process.dir.path().join("data");
     let body = json!({"username": "ann", "password": PASSWORD});
     let grant = process.post("/api/register", body).await.expect(201);

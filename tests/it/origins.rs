@@ -1,12 +1,12 @@
 //! `sockets.allowed_origins`: what people write there, and what browsers send.
 
-use std::process::Command;
+use crate::support::transports::LiveClient;
 use std::time::Duration;
 
 use actix_web::http::Method;
 
 use crate::support::app::{TestApp, spawn_with};
-use crate::support::transports::LiveClient;
+use crate::support::config::Settings;
 use crate::support::{logs, raw_http};
 
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
@@ -133,9 +133,9 @@ fn what_is_no_origin_is_refused_at_the_start_with_what_to_write() {
         ("file:///home/ada/app.html", "file://"),
     ] {
         let dir = tempfile::tempdir().unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_doorward"))
-            .env_clear()
-            .env("DOORWARD_SOCKETS__ALLOWED_ORIGINS", written)
+        let output = Settings::default()
+            .with(&[("sockets.allowed_origins", written)])
+            .command()
             .current_dir(dir.path())
             .output()
             .unwrap();

@@ -1,14 +1,14 @@
 //! pgbouncer between the server and PostgreSQL: in session mode all works, in the others the start is refused.
 
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use actix_web::http::Method;
 use serde_json::{Value, json};
 
 use crate::support::app::PASSWORD;
+use crate::support::config::Settings;
 use crate::support::pgbouncer::Pooler;
-use crate::support::process::{CHEAP, Process};
+use crate::support::process::Process;
 use crate::support::time::now;
 
 const SENTENCE: &str = "a pooler in transaction mode (or statement mode) stands in between";
@@ -20,12 +20,10 @@ fn is_refused(mode: &str, settings: &str) {
     let old = format!("sqlite:{}", dir.path().join("old/doorward.db").display());
     std::fs::write(dir.path().join("people.csv"), "username,hash\n").unwrap();
     // A database to move.
-    let imported = Command::new(env!("CARGO_BIN_EXE_doorward"))
+    let imported = Settings::cheap()
+        .command()
         .args(["import", "people.csv", "--data-dir", "old"])
-        .env_clear()
-        .envs(CHEAP)
         .current_dir(dir.path())
-        .stdin(Stdio::null())
         .output()
         .unwrap();
     assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));

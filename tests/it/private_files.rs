@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::app::{PASSWORD, call, spawn_with};
-use crate::support::database::{self, is_postgres};
+use crate::support::config::{BINARY, Settings};
+use crate::support::database::is_postgres;
 use crate::support::import::{Outcome, sha256};
-use crate::support::process::{CHEAP, Process};
+use crate::support::process::Process;
 use crate::support::raw_http;
 use crate::support::time::{PATIENCE, now, pause};
 
@@ -40,12 +41,11 @@ fn shared() -> (TempDir, PathBuf) {
 fn doorward(data: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("sh");
     command
-        .args(["-c", "umask 000; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_doorward"), "--data-dir"])
+        .args(["-c", "umask 000; exec \"$0\" \"$@\"", BINARY, "--data-dir"])
         .arg(data)
         .args(arguments)
         .env_clear()
-        .envs(CHEAP)
-        .envs(database::variables(data))
+        .envs(Settings::on(data).variables())
         .current_dir(data.parent().unwrap())
         .stdin(Stdio::null());
     command
@@ -196,14 +196,8 @@ fn a_server_that_others_are_to_reach_does_not_start_with_kept_mails() {
 
 #[actix_web::test]
 async fn kept_mails_are_shown_under_loopback_names_only() {
-    let process = Process::start(
-        &[
-            &CHEAP[..],
-            &[("DOORWARD_PUBLIC_URL", "http://id.example.org"), ("DOORWARD_MAIL__ALLOW_PREVIEW", "true")],
-        ]
-        .concat(),
-    )
-    .await;
+    let settings = [("public_url", "http://id.example.org"), ("mail.allow_preview", "true")];
+    let process = Process::start(&settings).await;
     let port = process.address.port();
     let status = async |target: &str, hosts: &[&str]| {
         let headers: Vec<String> = hosts.iter().map(|host| format!("host: {host}")).collect();

@@ -9,7 +9,8 @@ use std::thread;
 use serde_json::Value;
 
 use crate::support::commands::converse;
-use crate::support::database::{self, is_postgres};
+use crate::support::config::Settings;
+use crate::support::database::is_postgres;
 use crate::support::process::Process;
 use crate::support::programs::{self, Needs};
 use crate::support::time::PATIENCE;
@@ -179,7 +180,7 @@ async fn operators_commands_do_what_the_readme_shows() {
     if programs::command("bash", Needs::Apt("bash")).is_none() {
         return;
     }
-    let process = Process::start(&crate::support::process::CHEAP).await;
+    let process = Process::start(&[]).await;
     let block = blocks().into_iter().find(|block| block.starts_with("doorward ")).unwrap();
     // A copy of a file: PostgreSQL has its own.
     let copies = |line: &&str| !is_postgres() || !line.starts_with("doorward backup");
@@ -190,8 +191,8 @@ async fn operators_commands_do_what_the_readme_shows() {
         .replace("doorward ", &format!("{} ", env!("CARGO_BIN_EXE_doorward")))
         .replace("--everybody", "--everybody --yes")
         .replace("/backups/doorward.db", "copy.db");
-    let variables = database::variables(&process.dir.path().join("data"));
-    let output = bash(&script, process.dir.path()).envs(variables).output().unwrap();
+    let settings = Settings::on(&process.dir.path().join("data"));
+    let output = bash(&script, process.dir.path()).envs(settings.variables()).output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}{err}");
     assert!(out.contains("alice is disabled; logins revoked: 1"), "{out}");

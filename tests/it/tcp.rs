@@ -1,5 +1,6 @@
 //! The TCP door: what is said at its prompts, and the login that lasts as long as its connection.
 
+use crate::support::transports::LiveClient;
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,11 +10,10 @@ use serde_json::{Value, json};
 
 use crate::support::app::{PASSWORD, TestApp, spawn_app, spawn_with};
 use crate::support::commands::converse;
-use crate::support::process::{CHEAP, Process};
+use crate::support::process::Process;
 use crate::support::programs::{self, Needs};
 use crate::support::tcp::TcpClient;
 use crate::support::time::PATIENCE;
-use crate::support::transports::LiveClient;
 
 /// Somebody who is in by password; the welcome was read.
 async fn signed_in(app: &TestApp, username: &str) -> (TcpClient, Value) {
@@ -410,7 +410,7 @@ async fn the_older_systems_client_comes_in_unchanged() {
 #[actix_web::test]
 async fn nc_is_a_client() {
     let Some(nc) = programs::command("nc", Needs::Apt("netcat-openbsd")) else { return };
-    let process = Process::start(&CHEAP).await;
+    let process = Process::start(&[]).await;
     process.post("/api/register", json!({"username": "ann", "password": PASSWORD})).await.expect(201);
     let port = process.tcp.port().to_string();
     let password = format!("{PASSWORD}\n");

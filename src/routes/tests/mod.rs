@@ -23,12 +23,12 @@ use crate::actors::Db;
 use crate::actors::Live;
 use crate::auth::secret::hash_token;
 use crate::clock::{Clock, ManualClock};
-use crate::config::{self, Config, MailLimits};
+use crate::config::Config;
 use crate::db;
 use crate::mail::Mail;
 use crate::models::one_time_tokens::{self, Purpose};
 use crate::schema::{logins, outbox, request_counts, users};
-use doorward_core::domain::{ReservedNames, UserId};
+use doorward_core::domain::UserId;
 
 pub(super) const PASSWORD: &str = "plural teapot orbit vinegar";
 
@@ -70,51 +70,39 @@ pub(super) struct Api<S> {
     dir: tempfile::TempDir,
 }
 
+/// One thread of each kind, cheap password hashes, and no limits.
 fn config(dir: &std::path::Path, public_url: &str) -> Config {
     let url = format!("sqlite:{}", dir.join("test.db").display());
-    Config {
-        mail_limits: MailLimits { recipient: Vec::new(), account: Vec::new(), client: Vec::new() },
-        max_logins: 200,
-        unused_ttl: None,
-        usernames: config::Usernames { reserved: ReservedNames::new([]), allow_lookalikes: false },
-        http: config::Http { listen: ([127, 0, 0, 1], 0).into(), workers: 1 },
-        public_url: public_url.parse().unwrap(),
-        data_dir: dir.to_owned(),
-        database: config::Database { url: url.parse().unwrap(), executors: 2 },
-        password: config::Password { workers: 1, cost: 4, min_length: 8, insecure_cost: true },
-        tokens: config::Tokens {
-            access_ttl: Duration::from_mins(15),
-            refresh_ttl: Duration::from_hours(30 * 24),
-            audience: "doorward".to_owned(),
-        },
-        mail: config::Mail {
-            url: config::MailUrl::Preview,
-            allow_preview: true,
-            from: "no-reply@localhost".parse().unwrap(),
-            helo_name: None,
-        },
-        tcp: config::Tcp { listen: None },
-        socketio: config::SocketIo { path: None, ping_timeout: Duration::from_secs(20) },
-        tls: None,
-        connections: config::Connections { max_per_address: 100 },
-        sockets: config::Sockets {
-            auth_timeout: Duration::from_secs(5),
-            heartbeat: Duration::from_secs(25),
-            max_frame: 1 << 16,
-            max_outbox: 1 << 20,
-            max_per_user: 100,
-            max_per_address: 100,
-            max_waiting_per_address: 20,
-            max_open: 100,
-            allowed_origins: vec![
-                doorward_core::domain::AllowedOrigin::parse("https://app.example.org").unwrap(),
-            ],
-            trusted_proxies: vec![],
-        },
-        limits: config::Limits::default(),
-        cluster: config::Cluster { redis_url: None, prefix: "doorward".to_owned() },
-        log: config::Log { format: config::LogFormat::Text, level: tracing::Level::INFO },
-    }
+    let off = [
+        "tcp.listen",
+        "socketio.path",
+        "accounts.unused_ttl",
+        "limits.mail_recipient",
+        "limits.mail_account",
+        "limits.mail_client",
+        "limits.sign_in",
+        "limits.register",
+        "limits.forgot_password",
+        "limits.links",
+        "limits.refresh",
+        "limits.password_strength",
+        "limits.handshakes",
+        "limits.polls",
+        "limits.bad_tokens",
+    ];
+    let settings = [
+        ("public_url", public_url),
+        ("data_dir", dir.to_str().unwrap()),
+        ("database.url", &url),
+        ("database.executors", "2"),
+        ("http.workers", "1"),
+        ("password.workers", "1"),
+        ("password.insecure_cost", "true"),
+        ("password.cost", "4"),
+        ("mail.allow_preview", "true"),
+        ("sockets.allowed_origins", "https://app.example.org"),
+    ];
+    Config::from_pairs(off.map(|key| (key, "off")).into_iter().chain(settings)).unwrap()
 }
 
 /// Starts everything that the routes need. The one place to change when the wiring does.

@@ -2,7 +2,6 @@
 //! mail server that catches everything.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,6 @@ use doorward::accounts::Accounts;
 use doorward::actors::{Live, Sessions};
 use doorward::app::{Additions, Application, Deadlines};
 use doorward::clock::{Clock, ManualClock};
-use doorward::config::Config;
 use doorward::config::DatabaseUrl;
 use doorward::db::Conn;
 use doorward::directory::Revocations;
@@ -23,6 +21,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+use crate::support::config::Settings;
 use crate::support::database;
 use crate::support::import::data_dir;
 use crate::support::smtp::SmtpCatcher;
@@ -30,19 +29,6 @@ use crate::support::time::pause;
 
 /// A password that zxcvbn likes.
 pub const PASSWORD: &str = "correct horse battery staple 9";
-
-/// Every test connects from one address, so limits are off. Tests of the limits set them.
-pub const NO_LIMITS: [(&str, &str); 9] = [
-    ("limits.sign_in", "off"),
-    ("limits.register", "off"),
-    ("limits.forgot_password", "off"),
-    ("limits.links", "off"),
-    ("limits.refresh", "off"),
-    ("limits.password_strength", "off"),
-    ("limits.handshakes", "off"),
-    ("limits.polls", "off"),
-    ("limits.bad_tokens", "off"),
-];
 
 pub struct TestApp {
     pub address: SocketAddr,
@@ -140,33 +126,22 @@ async fn spawn(
     additions: Additions,
     deadlines: Deadlines,
 ) -> TestApp {
-    let dir = data.path().join("data").display().to_string();
-    let mail_url = mail.url();
-    let mut pairs = vec![
-        ("http.listen", "127.0.0.1:0"),
-        ("tcp.listen", "127.0.0.1:0"),
-        ("http.workers", "2"),
-        ("data_dir", dir.as_str()),
-        ("public_url", "http://doorward.example"),
-        ("mail.url", mail_url.as_str()),
-        // Hashing for real, but not for long.
-        ("password.insecure_cost", "true"),
-        ("password.cost", "4"),
-        // Tests of limits set their own.
-        ("limits.mail_recipient", "off"),
-        ("limits.mail_account", "off"),
-        ("limits.mail_client", "off"),
-        // All clients of a test have one address.
-        ("sockets.max_per_address", "100000"),
-        ("connections.max_per_address", "100000"),
-    ];
-    pairs.extend(NO_LIMITS);
-    let url = database::url(Path::new(&dir));
-    if let Some(url) = &url {
-        pairs.push(("database.url", url));
-    }
-    pairs.extend_from_slice(settings);
-    let config = Config::from_pairs(pairs).unwrap();
+    let dir = data.path().join("data");
+    let config = Settings::server(&dir)
+        .with(&[
+            ("http.workers", "2"),
+            ("data_dir", dir.to_str().unwrap()),
+            ("public_url", "http://doorward.example"),
+            ("mail.url", &mail.url()),
+            // Tests of these limits set their own; all clients of a test have one address.
+            ("limits.mail_recipient", "off"),
+            ("limits.mail_account", "off"),
+            ("limits.mail_client", "off"),
+            ("sockets.max_per_address", "100000"),
+            ("connections.max_per_address", "100000"),
+        ])
+        .with(settings)
+        .config();
     let database = config.database.url.clone();
     let app = Application::build_with(config, Clock::Manual(clock.clone()), additions).await.unwrap();
     let app = app.deadlines(deadlines);

@@ -8,9 +8,8 @@ use actix_web::rt::task::spawn_blocking;
 use serde_json::Value;
 
 use crate::support::app::{PASSWORD, TestApp};
-use crate::support::database;
+use crate::support::config::Settings;
 use crate::support::import::data_dir;
-use crate::support::process::CHEAP;
 use crate::support::time::PATIENCE;
 
 pub const NEW_PASSWORD: &str = "another fine sentence 77 teapots";
@@ -36,11 +35,8 @@ impl Said {
 /// `doorward` with these arguments on this data, `input` being its standard input. On another thread, as the
 /// server runs on this one.
 pub async fn on(data: &Path, arguments: &[&str], input: &str) -> Said {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+    let mut command = Settings::on(data).command();
     command
-        .env_clear()
-        .envs(CHEAP)
-        .envs(database::variables(data))
         .current_dir(data.parent().unwrap())
         .arg("--data-dir")
         .arg(data)

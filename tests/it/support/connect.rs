@@ -9,6 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::time::timeout;
 
 use crate::support::app::{PASSWORD, Person, TestApp};
+use crate::support::config::Settings;
 use crate::support::time::PATIENCE;
 use crate::support::transports::LiveClient;
 
@@ -22,8 +23,8 @@ pub fn url<C: LiveClient>(app: &TestApp) -> String {
 
 /// In an environment of its own.
 pub fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
-    command.arg("connect").args(arguments).env_clear();
+    let mut command = Settings::default().command();
+    command.arg("connect").args(arguments);
     command
 }
 

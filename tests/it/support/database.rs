@@ -41,11 +41,6 @@ pub fn url(data_dir: &Path) -> Option<String> {
     Some(server.url(&format!("?options=-csearch_path%3D{schema}")))
 }
 
-/// The same as a setting of a process.
-pub fn variables(data_dir: &Path) -> Vec<(&'static str, String)> {
-    url(data_dir).map(|url| ("DOORWARD_DATABASE__URL", url)).into_iter().collect()
-}
-
 /// Keeps all others from writing.
 pub struct WriteLock(Conn);
 

@@ -1,7 +1,7 @@
 //! `doorward import` as a process of its own, and files as older systems made them.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -10,8 +10,8 @@ use doorward::schema::users;
 use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
-use crate::support::database;
-use crate::support::postgres;
+use crate::support::config::Settings;
+use crate::support::{database, postgres};
 
 /// As the first system made it.
 pub const USERDATA: &str = "CREATE TABLE userdata (id INTEGER PRIMARY KEY, username VARCHAR(255) NOT NULL, \
@@ -43,16 +43,13 @@ pub fn sqlite_file(path: &Path, sql: &str) {
 }
 
 pub fn command(data_dir: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+    let mut command = Settings::on(data_dir).command();
     command
-        .env_clear()
-        .envs(database::variables(data_dir))
         .current_dir(data_dir.parent().unwrap())
         .arg("import")
         .args(arguments)
-        .args(["--set", "password.insecure_cost=true", "--set", "password.cost=4", "--data-dir"])
-        .arg(data_dir)
-        .stdin(Stdio::null());
+        .arg("--data-dir")
+        .arg(data_dir);
     command
 }
 

@@ -6,14 +6,13 @@ use diesel::prelude::*;
 use doorward::actors::Db;
 use doorward::actors::db::DbError;
 use doorward::clock::{Clock, ManualClock, Timestamp};
-use doorward::config::Config;
 use doorward::db::{self, Conn};
 use doorward::mail::Mail;
 use doorward::models::outbox::{self, NewMail};
 use doorward::schema::{outbox as rows, users};
-use doorward_core::domain::MailKind;
-use doorward_core::domain::UserId;
+use doorward_core::domain::{MailKind, UserId};
 
+use crate::support::config::Settings;
 use crate::support::time::{now, pause};
 
 pub fn mail(kind: MailKind, user: UserId, address: &str) -> NewMail<'_> {
@@ -51,17 +50,14 @@ impl TestMailer {
 
     pub fn open_with(mail_url: &str, settings: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut pairs = vec![
-            ("data_dir", dir.path().to_str().unwrap()),
-            ("mail.url", mail_url),
-            ("public_url", "https://id.example/"),
-        ];
-        pairs.extend_from_slice(settings);
-        let url = crate::support::database::url(dir.path());
-        if let Some(url) = &url {
-            pairs.push(("database.url", url));
-        }
-        let config = Config::from_pairs(pairs).unwrap();
+        let config = Settings::on(dir.path())
+            .with(&[
+                ("data_dir", dir.path().to_str().unwrap()),
+                ("mail.url", mail_url),
+                ("public_url", "https://id.example/"),
+            ])
+            .with(settings)
+            .config();
         let pool = db::open(&config.database.url, 2).unwrap();
         let db = Db::start(pool, 2);
         let time = ManualClock::default();

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod commands;
+pub mod config;
 pub mod connect;
 pub mod crash_model;
 pub mod database;

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use crate::support::config::Settings;
 use crate::support::postgres::Server;
-use crate::support::process::{CHEAP, Process};
+use crate::support::process::Process;
 use crate::support::programs::{self, Needs};
 
 /// A pooler of a test's own, ended when it is dropped.
@@ -85,32 +86,16 @@ impl Pooler {
         self.server.url("").replace(&format!(":{}/", self.server.port()), &format!(":{}/", self.port))
     }
 
-    pub fn variables(&self) -> Vec<(&'static str, String)> {
-        let mut variables = vec![
-            ("DOORWARD_DATABASE__URL", self.url()),
-            ("DOORWARD_HTTP__LISTEN", "127.0.0.1:0".to_owned()),
-            ("DOORWARD_TCP__LISTEN", "off".to_owned()),
-        ];
-        variables.extend(CHEAP.map(|(name, value)| (name, value.to_owned())));
-        variables
-    }
-
+    /// The binary on this pooler's database.
     pub fn run(&self, dir: &Path, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_doorward"))
-            .args(arguments)
-            .env_clear()
-            .envs(self.variables())
-            .current_dir(dir)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
+        let url = self.url();
+        let settings =
+            [("database.url", url.as_str()), ("http.listen", "127.0.0.1:0"), ("tcp.listen", "off")];
+        Settings::cheap().with(&settings).command().args(arguments).current_dir(dir).output().unwrap()
     }
 
     pub async fn serve(&self) -> Process {
-        let variables = self.variables();
-        let variables: Vec<(&str, &str)> =
-            variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        Process::start(&variables).await
+        Process::start(&[("database.url", &self.url()), ("tcp.listen", "off")]).await
     }
 }
 

@@ -13,7 +13,8 @@ use doorward::config::DatabaseUrl;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::app::{Answer, NO_LIMITS, call};
+use crate::support::app::{Answer, call};
+use crate::support::config::Settings;
 use crate::support::database;
 use crate::support::time::{PATIENCE, now, pause};
 
@@ -30,22 +31,14 @@ pub struct Process {
 
 impl Process {
     /// Starts it on a port of its own and waits until it says which.
-    pub async fn start(variables: &[(&str, &str)]) -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), variables).await
+    pub async fn start(settings: &[(&str, &str)]) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), settings).await
     }
 
     /// The same where another one has ended.
-    pub async fn start_in(dir: TempDir, variables: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
-        command
-            .env_clear()
-            .env("DOORWARD_HTTP__LISTEN", "127.0.0.1:0")
-            .env("DOORWARD_TCP__LISTEN", "127.0.0.1:0")
-            .envs(NO_LIMITS.map(|(key, off)| (variable(key), off)))
-            .envs(database::variables(&dir.path().join("data")))
-            .envs(variables.iter().copied())
-            .current_dir(dir.path())
-            .stdin(Stdio::null());
+    pub async fn start_in(dir: TempDir, settings: &[(&str, &str)]) -> Self {
+        let mut command = Settings::server(&dir.path().join("data")).with(settings).command();
+        command.current_dir(dir.path());
         let mut process = Self::of(command, None).await;
         process.dir = dir;
         process
@@ -150,10 +143,6 @@ impl Drop for Process {
     }
 }
 
-fn variable(key: &str) -> String {
-    format!("DOORWARD_{}", key.to_uppercase().replace('.', "__"))
-}
-
 fn collect(pipe: impl Read + Send + 'static, output: &Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
     let output = Arc::clone(output);
     thread::spawn(move || {
@@ -164,7 +153,3 @@ fn collect(pipe: impl Read + Send + 'static, output: &Arc<Mutex<Vec<u8>>>) -> Jo
         }
     })
 }
-
-/// Hashing for real, but not for long.
-pub const CHEAP: [(&str, &str); 2] =
-    [("DOORWARD_PASSWORD__INSECURE_COST", "true"), ("DOORWARD_PASSWORD__COST", "4")];
