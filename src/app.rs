@@ -364,7 +364,7 @@ impl Application {
         let accounts = self.accounts.clone();
         let sockets = &self.config.sockets;
         SessionServices {
-            admit: Arc::new(move |token| accounts.admit(token)),
+            authenticate: Arc::new(move |token| accounts.authenticate(token)),
             revocations: Arc::clone(&self.live.revocations),
             clock: self.clock.clone(),
             rules: Rules {

@@ -47,7 +47,7 @@ impl Accounts {
                 })?;
                 let Some((user, now)) = kept else { return Ok(None) };
                 let token = this.0.tokens.issue(user.id, &user.username, login, now)?;
-                match this.admit(&token) {
+                match this.authenticate(&token) {
                     Ok(access) => Ok(Some(access)),
                     Err(TokenError::Revoked(_)) => Ok(None),
                     // Keys that change in this very moment, say: it may be tried again.

@@ -129,11 +129,12 @@ impl Accounts {
         })))
     }
 
-    /// Lets the bearer of an access token in, or not: on every request and every handshake. Asks no database.
+    /// Checks an access token: its signature, its time, and that its login is not known to be revoked. Runs on every
+    /// request and every handshake, and makes no query.
     ///
     /// # Errors
-    /// [`TokenError`].
-    pub fn admit(&self, token: &str) -> Result<Access, TokenError> {
+    /// [`TokenError`]; [`TokenError::StaleRevocations`] if this process has not polled for revocations lately.
+    pub fn authenticate(&self, token: &str) -> Result<Access, TokenError> {
         let access = self.0.tokens.verify(token)?;
         let revocations = &self.0.logins.revocations;
         match revocations.get(access.login) {
@@ -146,18 +147,18 @@ impl Accounts {
         }
     }
 
-    /// Whether this token's signature was found good lately, so that [`Accounts::admit`] costs next to nothing.
+    /// Whether this token's signature was verified lately, so that [`Accounts::authenticate`] costs next to nothing.
     #[must_use]
-    pub fn knows(&self, token: &str) -> bool {
-        self.0.tokens.knows(token)
+    pub fn is_cached(&self, token: &str) -> bool {
+        self.0.tokens.is_cached(token)
     }
 
-    /// Waits a moment, if need be, until this process knows of the revocations that there are.
+    /// Waits, for a moment at most, until this process has fresh revocation data.
     pub async fn fresh(&self) {
         self.0.logins.revocations.freshness().fresh().await;
     }
 
-    /// Whether it does: tokens are vouched for.
+    /// Whether this process has fresh revocation data. Without it every token is refused.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.0.logins.revocations.freshness().is_fresh()

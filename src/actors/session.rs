@@ -32,12 +32,12 @@ const CLOSING_GRACE: Duration = Duration::from_secs(2);
 const BROKEN_GRACE: Duration = Duration::from_secs(1);
 
 /// Checks an access token: signature, claims, and that its login was not revoked.
-pub type Admit = Arc<dyn Fn(&str) -> Result<Access, TokenError> + Send + Sync>;
+pub type Authenticate = Arc<dyn Fn(&str) -> Result<Access, TokenError> + Send + Sync>;
 
 /// What a session needs of the services.
 #[derive(Clone)]
 pub struct SessionServices {
-    pub admit: Admit,
+    pub authenticate: Authenticate,
     pub revocations: Arc<Revocations>,
     pub clock: Clock,
     pub rules: Rules,

@@ -159,7 +159,7 @@ impl Tokens {
 
     /// Whether the token's signature was verified lately. Says nothing of its time.
     #[must_use]
-    pub fn knows(&self, token: &str) -> bool {
+    pub fn is_cached(&self, token: &str) -> bool {
         cache_key(token).is_some_and(|key| self.cache().get(&key).is_some())
     }
 

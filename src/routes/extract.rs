@@ -49,8 +49,8 @@ fn signed_in(request: &HttpRequest) -> Result<SignedIn, ApiError> {
     let token = bearer(request).ok_or_else(|| misplaced::unauthorized(request))?;
     // `configure` always sets it; without it nobody is let in.
     let accounts = request.app_data::<web::Data<Accounts>>().ok_or_else(ApiError::unauthorized)?;
-    limit::check_refusals_unless(request, || accounts.knows(token))?;
-    accounts.admit(token).map(SignedIn).map_err(|error| {
+    limit::check_refusals_unless(request, || accounts.is_cached(token))?;
+    accounts.authenticate(token).map(SignedIn).map_err(|error| {
         if error == TokenError::Invalid {
             limit::count_refusal(request);
         }

@@ -131,7 +131,7 @@ impl TcpEndpoint {
         }
         let username = without_bom(&username);
         if let Some(token) = bearer(username.trim_start()) {
-            return Outcome::In(self.enter((self.services.admit)(token)), None);
+            return Outcome::In(self.enter((self.services.authenticate)(token)), None);
         }
         if is_bare_token(username) {
             self.rates.mistakes().note(Mistake::MisplacedToken, address);
@@ -169,7 +169,7 @@ impl TcpEndpoint {
         }
         let device = Device::new(LoginKind::Connection, Some("TCP"), Some(address)).over(Some(socket));
         match self.accounts.sign_in(username, password, device).await {
-            Ok(grant) => match self.accounts.admit(&grant.access_token) {
+            Ok(grant) => match self.accounts.authenticate(&grant.access_token) {
                 Ok(access) => Outcome::In(self.enter(Ok(access.clone())), Some(access)),
                 Err(error) => {
                     self.accounts.end_connection(grant.credential.login);

@@ -126,11 +126,11 @@ fn enter(
     }
     if headers.contains_key(AUTHORIZATION) {
         let token = bearer(request).ok_or_else(|| misplaced::unauthorized(request))?;
-        let access = (services.admit)(token).map_err(|error| misplaced::refused(error, token))?;
+        let access = (services.authenticate)(token).map_err(|error| misplaced::refused(error, token))?;
         return Ok(Some(Admission::SignedIn(access)));
     }
     if let Some(token) = subprotocol_token(request) {
-        return Ok(Some(match (services.admit)(token) {
+        return Ok(Some(match (services.authenticate)(token) {
             Ok(access) => Admission::SignedIn(access),
             Err(error) => Admission::BadToken(error),
         }));

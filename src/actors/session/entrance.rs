@@ -20,7 +20,7 @@ impl<C: Transport> Session<C> {
             Request::Event { .. } | Request::Invalid { .. } | Request::Nothing => return,
         };
         let token = token.as_deref().unwrap_or_default();
-        match (self.services.admit)(token) {
+        match (self.services.authenticate)(token) {
             Ok(access) => self.admitted(access, message.to, joins, context),
             // A CONNECT without one: the token may be anywhere else.
             Err(_) if token.is_empty() && joins.is_some() => {

@@ -167,7 +167,7 @@ async fn tokens_survive_a_restart() {
     let user = api.register("ada").await;
     let again = api.restart().await;
     assert_eq!(again.jwks(), api.accounts.jwks());
-    assert_eq!(again.admit(&user.token("access_token")).unwrap().username, "ada");
+    assert_eq!(again.authenticate(&user.token("access_token")).unwrap().username, "ada");
     assert!(again.refresh(&user.token("refresh_token")).await.is_ok());
 }
 
@@ -192,8 +192,8 @@ async fn keys_change_while_it_runs() {
     api.accounts.reread_keys().await.unwrap();
     let grant = refreshed(grant.credential.expose()).await;
     assert_ne!(kid(&grant.access_token), kid(&old));
-    assert!(api.accounts.admit(&old).is_ok(), "what the old one signed is good for its time");
-    assert!(api.restart().await.admit(&old).is_ok());
+    assert!(api.accounts.authenticate(&old).is_ok(), "what the old one signed is good for its time");
+    assert!(api.restart().await.authenticate(&old).is_ok());
 
     api.clock.advance(Duration::from_mins(15));
     api.accounts.reread_keys().await.unwrap();
@@ -209,11 +209,11 @@ async fn keys_that_are_destroyed_verify_nothing_from_then_on() {
     let user = api.register("ada").await;
     let old = user.token("access_token");
     // Known to be good, so that a cache could remember it.
-    assert!(api.accounts.admit(&old).is_ok());
+    assert!(api.accounts.authenticate(&old).is_ok());
     api.accounts.rotate_keys(true).await.unwrap();
     api.accounts.reread_keys().await.unwrap();
-    assert!(api.accounts.admit(&old).is_err());
+    assert!(api.accounts.authenticate(&old).is_err());
     let grant = api.accounts.refresh(&user.token("refresh_token")).await.unwrap();
-    assert!(api.accounts.admit(&grant.access_token).is_ok());
+    assert!(api.accounts.authenticate(&grant.access_token).is_ok());
     assert_eq!(api.accounts.list_keys().await.unwrap().len(), 1);
 }
