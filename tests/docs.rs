@@ -200,6 +200,80 @@ fn a_broken_link_is_found() {
     assert!(from("README.md", "../x").is_some());
 }
 
+/// Paths, files and names of code between backticks, without those in blocks of code.
+fn code_spans(text: &str) -> Vec<String> {
+    let prose: String = text.split("```").step_by(2).collect();
+    prose.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// Every file of the repository that a reader may be sent to.
+fn files(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if !path.is_dir() {
+            found.push(path);
+        } else if !matches!(name.as_ref(), "target" | "node_modules" | ".git") {
+            files(&path, found);
+        }
+    }
+}
+
+/// A path from the top of the repository, such as `src/routes/mod.rs`.
+fn is_path(span: &str) -> bool {
+    let tops = ["benches", "crates", "deploy", "docs", "examples", "fuzz", "migrations", "src", "tests"];
+    let words = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "._/-".contains(c));
+    words(span) && tops.iter().any(|top| span.strip_prefix(top).is_some_and(|rest| rest.starts_with('/')))
+}
+
+/// `file.rs`
+fn is_source_file(span: &str) -> bool {
+    span.strip_suffix(".rs").is_some_and(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+}
+
+/// `Type::function` or `TypeOfSeveralWords`: a word such as `Upgrade` may be a header.
+fn is_code_name(span: &str) -> bool {
+    let word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let is_type = |text: &str| word(text) && text.starts_with(|c: char| c.is_ascii_uppercase());
+    let several = |text: &str| text.chars().filter(char::is_ascii_uppercase).count() > 1;
+    match span.split_once("::") {
+        Some((first, second)) => is_type(first) && word(second),
+        None => is_type(span) && several(span) && span.contains(|c: char| c.is_ascii_lowercase()),
+    }
+}
+
+#[test]
+fn what_the_documentation_names_is_there() {
+    let mut all = Vec::new();
+    files(root(), &mut all);
+    let names: BTreeSet<_> = all.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+    let sources = all.iter().filter(|path| {
+        path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests/docs.rs")
+    });
+    let source: String = sources.map(|path| fs::read_to_string(path).unwrap()).collect();
+    let words: BTreeSet<_> = source.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    let mut problems = Vec::new();
+    for path in pages().into_keys().filter(|path| !path.ends_with("CHANGELOG.md")) {
+        let text = fs::read_to_string(root().join(&path)).unwrap();
+        let about_code = path.ends_with("ARCHITECTURE.md") || path.ends_with("CONTRIBUTING.md");
+        for span in code_spans(&text) {
+            let there = if is_path(&span) {
+                root().join(&span).exists()
+            } else if about_code && is_source_file(&span) {
+                names.contains(span.as_str())
+            } else if about_code && is_code_name(&span) {
+                span.split("::").all(|part| words.contains(part))
+            } else {
+                true
+            };
+            if !there {
+                problems.push(format!("{}: `{span}` is no longer there", path.display()));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
 #[test]
 fn every_page_is_in_the_summary() {
     let pages = pages();
