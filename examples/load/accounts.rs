@@ -1,4 +1,4 @@
-//! `accounts`: what requests cost that need no database, ask it, or write to it; at one server, or at two with
+//! `accounts`: the cost of requests that do not use the database, read it, or write to it; at one server, or at two with
 //! different settings in one run.
 
 use std::cell::{Cell, RefCell};
@@ -20,10 +20,10 @@ use crate::{CHEAP, Result, Target};
 
 const CONNECTIONS: usize = 64;
 
-/// Before anything counts.
+/// Time before the measurement starts.
 const WARM_UP: Duration = Duration::from_millis(500);
 
-/// The servers take turns at a route: what changes on the machine meanwhile changes for both.
+/// The servers take turns at a route, so that changes on the machine affect both.
 const TURNS: usize = 3;
 
 #[derive(Clone, Copy)]
@@ -48,18 +48,18 @@ const ROUTES: [(Route, &str); 4] = [
 struct Contender {
     name: String,
     server: Server,
-    /// For names that nobody has.
+    /// For usernames that are free.
     people: People,
     registered: Rc<Cell<usize>>,
-    /// One for each connection; each reply has the next one.
+    /// One per connection; each reply contains the next.
     refresh_tokens: Vec<Rc<RefCell<String>>>,
-    /// Replies a second, and us of CPU for each, at each of the routes.
+    /// For each route: replies per second, and CPU time per reply in us.
     figures: Vec<(f64, Option<f64>)>,
 }
 
-/// A setting, or a database's URL.
+/// Parses a setting, or a database's URL.
 pub fn beside(text: &str) -> Result<(String, String), String> {
-    // First: a URL may have an equals sign as well.
+    // Checked first: a URL may contain an equals sign too.
     if ["postgres:", "postgresql:", "sqlite:"].iter().any(|scheme| text.starts_with(scheme)) {
         return Ok(("database.url".to_owned(), text.to_owned()));
     }
@@ -107,7 +107,7 @@ pub async fn run(
 
 /// What distinguishes a server: its database and its other settings. A URL may hold a password.
 fn name(target: &Target) -> String {
-    // The last one of a key is in force.
+    // The last value of a key counts.
     let mut settings: BTreeMap<_, _> = target.settings.iter().cloned().collect();
     let is_postgres = settings.remove("database.url").is_some_and(|url| url.starts_with("postgres"));
     let mut name = if is_postgres { "PostgreSQL" } else { "SQLite" }.to_owned();
@@ -120,7 +120,7 @@ fn name(target: &Target) -> String {
 
 impl Contender {
     async fn start(target: Target) -> Result<Self> {
-        // By default two cores would turn away the half of those who register at the same time.
+        // With the default on two cores half of the simultaneous registrations would be refused.
         let settings = [CHEAP[0], CHEAP[1], ("password.workers", "8")];
         let server = Server::start(&target, &settings).await?;
         let mut this = Self {
@@ -187,7 +187,7 @@ impl Contender {
     }
 }
 
-/// An account with the next name.
+/// A request that registers the next username.
 fn register(people: &People, registered: &Cell<usize>) -> Request {
     let user = registered.replace(registered.get() + 1);
     let body = json!({"username": people.username(user), "password": PASSWORD});

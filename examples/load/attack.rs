@@ -1,4 +1,4 @@
-//! `attack`: what attackers get from a server, and what others notice of it; at one server, or at two in turns.
+//! `attack`: what attacks gain, and how they affect other users; at one server, or at two in turns.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,19 +24,19 @@ use crate::{Result, Target};
 
 #[derive(Args, Clone)]
 pub struct Options {
-    /// Another server's binary, such as an earlier version's, which is attacked first each time
+    /// The binary of another server, such as an earlier version, which is attacked first each time
     #[arg(long, value_name = "BINARY")]
     before: Option<PathBuf>,
-    /// Seconds of each attack
+    /// Seconds per attack
     #[arg(long, default_value_t = 15)]
     seconds: u64,
     /// bcrypt's cost
     #[arg(long, default_value_t = 12)]
     cost: u32,
-    /// Requests a second of an attack, at most
+    /// The most requests per second of an attack
     #[arg(long, default_value_t = 1_000.0, value_parser = positive)]
     rate: f64,
-    /// Only attacks whose name begins like this; may be given again. `quiet` is always measured
+    /// Only attacks whose name begins with this; may be repeated. `quiet` is always measured
     #[arg(long)]
     only: Vec<String>,
 }
@@ -48,30 +48,30 @@ fn positive(text: &str) -> Result<f64, String> {
 /// Accounts beside the owner's, each with an address of its own.
 const ACCOUNTS: usize = 5_000;
 
-/// Where nothing but connections is wanted, the server has room for so few that they can all be taken, and so many are
+/// For attacks that only open connections: how many the server accepts, few enough to take them all, and how many are
 /// opened.
 const ROOM: &str = "1000";
 const CONNECTIONS: usize = 3_000;
 
-/// Every sign that may stand for a letter: zxcvbn tries what all of them might mean, which takes a second.
+/// Every character that may stand for a letter: zxcvbn tries all of their meanings, which takes a second.
 const HOSTILE: &str = "@4({[<369!1|70$5+%2";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Quiet,
-    /// Wrong passwords at the owner's account.
+    /// Wrong passwords for the owner's account.
     Guesses,
-    /// Wrong passwords, each at another account.
+    /// Wrong passwords, each for another account.
     Spray,
     Register,
-    /// Links for a new password, each at another account.
+    /// Links to reset the password, each of another account.
     Forgot,
     Strength,
-    /// Sockets with tokens that are not ours.
+    /// WebSocket handshakes with forged tokens.
     Handshakes,
     Refresh,
     Idle,
-    /// Connections that say nothing where TLS is spoken.
+    /// Connections to a TLS port that send nothing.
     Tls,
     QuietTls,
 }
@@ -80,7 +80,7 @@ struct Attack {
     name: &'static str,
     kind: Kind,
     sources: usize,
-    /// The status of a request that did what it was sent for.
+    /// The status of a request that succeeded as an attack.
     through: u16,
 }
 
@@ -118,7 +118,7 @@ struct Outcome {
     accounts: i64,
     emails: i64,
     seen: Vec<Option<Seen>>,
-    /// In kB: before, at most, and at the end.
+    /// In kB: before, at its peak, and at the end.
     memory: Option<[f64; 3]>,
 }
 
@@ -136,7 +136,7 @@ pub async fn run(target: &Target, options: &Options, report: &mut Report) -> Res
     };
     let is_wanted = |attack: &&Attack| match attack.kind {
         Kind::Quiet => true,
-        // What an attack under TLS is compared with.
+        // The baseline for attacks under TLS.
         Kind::QuietTls => ATTACKS.iter().any(|attack| attack.kind == Kind::Tls && is_named(attack.name)),
         _ => is_named(attack.name),
     };
@@ -171,7 +171,7 @@ async fn measure(target: &Target, options: &Options, attack: &Attack) -> Result<
         rows.copy_account("member", "other", ACCOUNTS)?;
     }
     let bystanders = bystanders::start(&site, &owner, &member).await?;
-    // They are under way before anything counts.
+    // Started before the measurement.
     sleep(Duration::from_secs(1)).await;
     let before = (rows.count("users")?, rows.count("outbox")?);
     let memory = MemoryWatch::start(&server);
@@ -204,7 +204,7 @@ async fn measure(target: &Target, options: &Options, attack: &Attack) -> Result<
     Ok(Outcome { elapsed, tally, accounts, emails, seen, memory: memory.stop(&server) })
 }
 
-/// What an attack sends.
+/// What an attack of this kind sends.
 fn what(kind: Kind, rate: f64, member: &Value) -> Option<What> {
     let token = member["access_token"].as_str().unwrap_or_default().to_owned();
     let make: Box<dyn Fn(usize) -> Request + Send> = match kind {
@@ -241,7 +241,7 @@ fn post(path: &str, body: &Value) -> Request {
     Request::new("POST", path, None, Some(body))
 }
 
-/// A token that says what a true one says, with a signature that nobody has made: the server has to check it.
+/// A token with the claims of a valid one and a forged signature, which the server has to verify.
 fn forged(token: &str, index: usize) -> String {
     let head = token.rsplit_once('.').map_or(token, |(head, _)| head);
     // 64 bytes in base64; the last character has four bits.
@@ -320,9 +320,9 @@ fn p99(seen: &Seen) -> f64 {
     seen.latencies.percentile(990)
 }
 
-/// A certificate of our own for `localhost`.
+/// A self-signed certificate for `localhost`.
 struct Secured {
-    /// The files are there as long as it is.
+    /// Holds the files; dropping it deletes them.
     _dir: TempDir,
     files: [String; 2],
     client: Arc<ClientConfig>,

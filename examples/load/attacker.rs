@@ -1,5 +1,5 @@
-//! Those who attack: requests from as many addresses of 127.0.0.0/8 as wanted, at a bounded rate, or connections that
-//! say nothing. On a thread of their own, so that what others are measured by does not wait for them.
+//! The attackers: requests from any number of addresses of 127.0.0.0/8 at a bounded rate, or connections that send
+//! nothing. They run on a thread of their own, so that they do not delay what is measured.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -15,32 +15,32 @@ use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 use crate::http::{Connection, Request, connect_from};
 use crate::{Error, Result};
 
-/// Requests that wait for an answer at the same time, at most.
+/// The most requests in flight.
 const IN_FLIGHT: usize = 64;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Before a connection that the server closed is opened again.
+/// The delay before a connection that the server closed is opened again.
 const REST: Duration = Duration::from_millis(200);
 
-/// What is sent, and from where.
+/// What is sent, from where, and until when.
 pub struct Plan {
     pub address: SocketAddr,
-    /// Addresses that it comes from.
+    /// Source addresses.
     pub sources: usize,
     pub until: Instant,
     pub what: What,
 }
 
 pub enum What {
-    /// The n-th request, so many a second at most.
+    /// Requests, `rate` per second at most; `make` makes the n-th.
     Requests { rate: f64, make: Box<dyn Fn(usize) -> Request + Send> },
-    /// So many connections that are opened and say nothing, and are opened again when they are closed.
+    /// This many connections that send nothing and are opened again when the server closes them.
     Silence { connections: usize },
 }
 
-/// What came of it.
+/// The outcome of an attack.
 #[derive(Default, Debug)]
 pub struct Tally {
     /// Answers by status.
@@ -51,7 +51,7 @@ pub struct Tally {
     pub held: usize,
 }
 
-/// Begins at once and ends soon after `until`.
+/// Starts an attack, which ends soon after `until`.
 pub fn start(plan: Plan) -> thread::JoinHandle<Result<Tally, String>> {
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -60,7 +60,7 @@ pub fn start(plan: Plan) -> thread::JoinHandle<Result<Tally, String>> {
     })
 }
 
-/// The addresses that attack begin here.
+/// The first source address.
 fn source(index: usize) -> Ipv4Addr {
     let first = Ipv4Addr::new(127, 1, 0, 1).to_bits();
     Ipv4Addr::from_bits(first + u32::try_from(index).unwrap_or_default())
@@ -84,7 +84,7 @@ async fn attack(plan: Plan) -> Result<Tally> {
         running.spawn_local(async move {
             match &state.plan.what {
                 What::Requests { rate, make } => state.ask(task, *rate, make).await,
-                What::Silence { .. } => state.say_nothing(task).await,
+                What::Silence { .. } => state.hold_open(task).await,
             }
         });
     }
@@ -103,10 +103,10 @@ struct State {
 }
 
 impl State {
-    /// One of those that send requests, until time is up.
+    /// Sends requests until time is up.
     async fn ask(&self, task: usize, rate: f64, make: &(dyn Fn(usize) -> Request + Send)) {
         let sources = self.plan.sources;
-        // With few addresses each connection belongs to one and stays; with many the addresses take turns.
+        // With few addresses each task keeps its connection; with many, each request has a connection of its own.
         let stays = sources <= IN_FLIGHT;
         let mut kept = None;
         while let Some(index) = self.next(rate).await {
@@ -130,7 +130,7 @@ impl State {
         }
     }
 
-    /// Waits for the turn of the next request, which has this number.
+    /// Waits until the next request may be sent; returns its number.
     async fn next(&self, rate: f64) -> Option<usize> {
         let due = self.due.get().max(Instant::now());
         if due >= self.plan.until {
@@ -142,7 +142,7 @@ impl State {
     }
 
     /// Holds one connection open until time is up.
-    async fn say_nothing(&self, task: usize) {
+    async fn hold_open(&self, task: usize) {
         let from = source(task % self.plan.sources);
         while Instant::now() < self.plan.until {
             let Ok(Ok(stream)) = timeout(PATIENCE, connect_from(self.plan.address, from)).await else {

@@ -1,5 +1,5 @@
-//! Others who use the server during an attack, each from an address of its own: how long they wait, and whether they
-//! are served at all.
+//! Other clients that use the server during an attack, each from an address of its own: how long they wait, and whether
+//! they are served at all.
 
 use std::cell::{Cell, RefCell};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,21 +18,21 @@ use crate::http::{Connection, Request};
 use crate::people::PASSWORD;
 use crate::websocket::{WebSocket, ping_request};
 
-/// How long an answer may take, and one to a sign-in.
+/// How long an answer may take, and an answer to a sign-in.
 const PATIENCE: Duration = Duration::from_secs(5);
 const SIGN_IN: Duration = Duration::from_secs(20);
 
-/// The address of each.
+/// The address of each client.
 const WATCHER: Ipv4Addr = Ipv4Addr::new(127, 7, 0, 1);
 const VISITOR: Ipv4Addr = Ipv4Addr::new(127, 7, 0, 2);
 const MEMBER: Ipv4Addr = Ipv4Addr::new(127, 7, 0, 3);
 const LISTENER: Ipv4Addr = Ipv4Addr::new(127, 7, 0, 4);
-/// The owner moves about, so that how often one address may sign in is not what is measured.
+/// The first of the owner's addresses: the owner changes it, so that the limit by address is not what is measured.
 const OWNER: Ipv4Addr = Ipv4Addr::new(127, 8, 0, 0);
 
 pub const OWNER_NAME: &str = "owner";
 
-/// The server, as clients reach it.
+/// How clients reach the server.
 #[derive(Clone)]
 pub struct Site {
     pub address: SocketAddr,
@@ -44,7 +44,7 @@ impl Site {
         Connection::open_from(self.address, from, self.tls.as_ref()).await
     }
 
-    /// An account, and what its client was given.
+    /// Registers an account; returns the reply, tokens included.
     pub async fn register(&self, name: &str, from: Ipv4Addr) -> Result<Value> {
         let body = json!({"username": name, "password": PASSWORD});
         let request = Request::new("POST", "/api/register", None, Some(&body));
@@ -52,7 +52,7 @@ impl Site {
     }
 }
 
-/// What one of them saw.
+/// What one client measured.
 pub struct Seen {
     pub latencies: Sorted,
     pub failed: usize,
@@ -70,12 +70,12 @@ struct Shared {
     failed: Cell<usize>,
 }
 
-/// When the next question is asked.
+/// When the next request is sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pace {
-    /// At fixed times; a late one counts from when it was due.
+    /// At a fixed rate; the latency of a late request counts from when it was due.
     Every(Duration),
-    /// So long after the last answer.
+    /// This long after the last answer.
     After(Duration),
 }
 
@@ -117,8 +117,8 @@ impl Bystander {
 
 pub const NAMES: [&str; 5] = ["/healthz", "same, new conn", "refresh", "ping", "owner's sign-in"];
 
-/// Starts all of them, in the order of [`NAMES`]. `owner` and `member` are what their clients were given. Under TLS
-/// there is no live socket among them.
+/// Starts all clients, in the order of [`NAMES`]. `owner` and `member` are the replies to their registrations. Under TLS
+/// no client has a live socket.
 pub async fn start(site: &Site, owner: &Value, member: &Value) -> Result<Vec<Option<Bystander>>> {
     let token = member["access_token"].as_str().ok_or("no access token")?;
     let refresh = member["refresh_token"].as_str().ok_or("no refresh token")?.to_owned();
@@ -132,11 +132,11 @@ pub async fn start(site: &Site, owner: &Value, member: &Value) -> Result<Vec<Opt
     ])
 }
 
-/// `GET /healthz` on a connection that stays open.
+/// `GET /healthz` on a connection that is kept open.
 fn watcher(site: &Site) -> Bystander {
     let (site, mut kept) = (site.clone(), None);
     Bystander::start(Pace::Every(Duration::from_millis(20)), async move || {
-        // Taken out: one that waited in vain is not used again.
+        // Taken out, so that a connection whose request timed out is not reused.
         let mut connection = match kept.take() {
             Some(connection) => connection,
             None => site.open(WATCHER).await?,
@@ -179,10 +179,10 @@ async fn listener(site: &Site, token: &str) -> Result<Bystander> {
     }))
 }
 
-/// The owner of the account that is attacked, on a device on which they have signed in before.
+/// Signs in as the owner of the attacked account, from a known device.
 fn signer(site: &Site, owner: &Value) -> Bystander {
     let (site, mut times) = (site.clone(), 0);
-    // An older server knows no devices.
+    // Older servers have no device tokens.
     let device = owner["device_token"].as_str().map(str::to_owned);
     Bystander::start(Pace::After(Duration::from_millis(250)), async move || {
         times = times % 0xffff + 1;

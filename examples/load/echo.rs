@@ -14,20 +14,20 @@ use crate::people::{self, People};
 use crate::server::Server;
 use crate::websocket::{Event, WebSocket, ping_request};
 
-/// Before anything counts.
+/// Time before the measurement starts.
 const WARM_UP: Duration = Duration::from_millis(500);
 
 /// Sockets, and requests in flight on each.
 const ROUNDS: [(usize, usize); 3] = [(100, 1), (1_000, 1), (100, 16)];
 
-/// A socket whose server answers requests in their order.
+/// A socket on which the server answers requests in order.
 pub trait Asker {
-    /// One request, to be sent as often as one likes.
+    /// One encoded request.
     fn request() -> Vec<u8>;
 
     async fn send(&mut self, requests: &[u8]) -> std::io::Result<()>;
 
-    /// Waits for what the server says: how many replies came together.
+    /// Waits for replies; returns how many arrived together.
     async fn replies(&mut self) -> Result<usize>;
 }
 
@@ -71,29 +71,29 @@ struct Tally {
     latencies: RefCell<Latencies>,
 }
 
-/// What came of one duration.
+/// What was measured in one interval.
 #[derive(Default)]
 pub struct Round {
     pub elapsed: Duration,
-    /// The server's.
+    /// CPU time of the server.
     pub cpu: Option<Duration>,
     pub latencies: Latencies,
 }
 
 impl Round {
-    /// As if one had followed upon the other.
+    /// Combines two intervals as if one followed the other.
     pub fn add(&mut self, other: Self) {
         self.elapsed += other.elapsed;
         self.cpu = other.cpu.map(|cpu| cpu + self.cpu.unwrap_or_default());
         self.latencies.append(other.latencies);
     }
 
-    /// Replies a second.
+    /// Replies per second.
     pub fn rate(&self) -> f64 {
         rate(self.latencies.len(), self.elapsed)
     }
 
-    /// The server's CPU time for a request, in us.
+    /// The server's CPU time per request, in us.
     pub fn cpu_each(&self) -> Option<f64> {
         us_each(self.cpu, self.latencies.len())
     }
@@ -134,7 +134,7 @@ pub async fn round(
     Ok(Round { elapsed, cpu, latencies: tally.latencies.take() })
 }
 
-/// Keeps `in_flight` requests under way until told to stop. What is read at once is replaced at once.
+/// Keeps `in_flight` requests in flight until it is stopped. Replies that are read together are replaced together.
 async fn echo<A: Asker>(mut socket: A, in_flight: usize, tally: Rc<Tally>) -> Result<()> {
     let request = A::request();
     let batch = request.repeat(in_flight);

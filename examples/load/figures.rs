@@ -1,4 +1,4 @@
-//! Figures: collected, condensed, and printed as one aligned table.
+//! Collects figures and prints them as one aligned table.
 
 use std::fmt::{self, Display};
 use std::time::Duration;
@@ -10,7 +10,7 @@ pub struct Report(Vec<Section>);
 struct Section {
     title: String,
     rows: Vec<Row>,
-    /// Lines of cells, the first of which is the head.
+    /// Lines of cells, of which the first is the header.
     table: Vec<Vec<String>>,
 }
 
@@ -21,7 +21,7 @@ struct Row {
     expected: Option<Expected>,
 }
 
-/// What the project promises of a figure.
+/// The bound that the project promises for a figure.
 #[derive(Clone, Copy)]
 pub enum Expected {
     AtMost(f64),
@@ -49,7 +49,7 @@ impl Report {
         self.push(Row { what: what.into(), value, unit, expected: None })
     }
 
-    /// A figure that only a server whose process is known can give.
+    /// A figure that is unknown if the server's process is unknown.
     pub fn row_if_known(&mut self, what: &str, value: Option<f64>, unit: &'static str) -> &mut Self {
         if let Some(value) = value {
             self.row(what, value, unit);
@@ -61,7 +61,7 @@ impl Report {
         self.push(Row { what: what.to_owned(), value, unit, expected: Some(expected) })
     }
 
-    /// A line of a section that is a table; the first one is its head.
+    /// A line of a section that is a table; the first one is its header.
     pub fn line<C: Into<String>>(&mut self, cells: impl IntoIterator<Item = C>) -> &mut Self {
         if let Some(section) = self.0.last_mut() {
             section.table.push(cells.into_iter().map(Into::into).collect());
@@ -103,7 +103,7 @@ impl Display for Report {
     }
 }
 
-/// The first column to the left, all others to the right.
+/// Aligns the first column to the left and the others to the right.
 fn show_table(f: &mut fmt::Formatter<'_>, table: &[Vec<String>]) -> fmt::Result {
     let columns = table.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {
@@ -123,7 +123,7 @@ fn show_table(f: &mut fmt::Formatter<'_>, table: &[Vec<String>]) -> fmt::Result 
     Ok(())
 }
 
-/// Three digits or the whole number; thousands apart.
+/// Three significant digits, or the whole number with separated thousands.
 pub fn number(value: f64) -> String {
     let decimals = match value.abs() {
         0.0 => 0,
@@ -146,7 +146,7 @@ pub fn number(value: f64) -> String {
     text
 }
 
-/// Durations, to be sorted once.
+/// Durations, not sorted yet.
 #[derive(Default)]
 pub struct Latencies(Vec<Duration>);
 
@@ -191,12 +191,12 @@ pub fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-/// So many in so long.
+/// How many per second.
 pub fn rate(count: usize, elapsed: Duration) -> f64 {
     count as f64 / elapsed.as_secs_f64()
 }
 
-/// The share of each, in us.
+/// The share of each one, in us.
 pub fn us_each(cpu: Option<Duration>, count: usize) -> Option<f64> {
     cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / count as f64)
 }

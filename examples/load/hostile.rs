@@ -1,4 +1,4 @@
-//! `strangers`, `stalled` and `flood`: those who take a place and give nothing, and what others notice of them.
+//! `strangers`, `stalled` and `flood`: clients that occupy the server's resources, and how they affect others.
 
 use std::cell::Cell;
 use std::net::Ipv4Addr;
@@ -15,13 +15,13 @@ use crate::server::{MemoryWatch, Server};
 use crate::websocket::{WebSocket, text};
 use crate::{Result, Target};
 
-/// As many as one address may have waiting by default.
+/// The default of `sockets.max_waiting_per_address`.
 const PER_ADDRESS: usize = 20;
 
-/// The close code of one who does not sign in.
+/// The close code for a client that does not sign in in time.
 const CODE: u16 = 4408;
 
-/// Three times what a stranger has by default.
+/// Three times the default of `sockets.auth_timeout`.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 pub async fn strangers(
@@ -41,7 +41,7 @@ pub async fn strangers(
     let sockets = side_by_side(64, sources, async move |from| {
         let socket = WebSocket::open(address, None, Some(from)).await?;
         theirs.add();
-        // Goes on while the others are opened.
+        // Runs while the others are opened.
         Ok(tokio::task::spawn_local(wait_for_close(socket, Rc::clone(&theirs))))
     });
     let (mut waits, mut strays) = (Latencies::default(), 0_u32);
@@ -62,7 +62,7 @@ pub async fn strangers(
         .promise("closed otherwise or not at all", f64::from(strays), "", Expected::AtMost(0.0));
     show_memory(watch, server, number, report);
     report
-        .row("ping of one who is in meanwhile, p50", ping.percentile(500), "ms")
+        .row("ping of a signed-in client meanwhile, p50", ping.percentile(500), "ms")
         .row("  p99", ping.percentile(990), "ms")
         .row("  max", ping.max(), "ms");
     Ok(())
@@ -85,7 +85,7 @@ impl Open {
     }
 }
 
-/// The code with which the server closed the socket, and after how long.
+/// The server's close code, and the time until it closed the socket.
 async fn wait_for_close(mut socket: WebSocket, open: Rc<Open>) -> (Option<u16>, Duration) {
     let since = Instant::now();
     let code = timeout(PATIENCE, socket.closed()).await.ok().flatten();
@@ -93,13 +93,14 @@ async fn wait_for_close(mut socket: WebSocket, open: Rc<Open>) -> (Option<u16>, 
     (code, since.elapsed())
 }
 
-/// Linux answers on all of 127.0.0.0/8.
+/// Linux accepts connections at all of 127.0.0.0/8.
 fn source(index: usize) -> Ipv4Addr {
     let first = Ipv4Addr::new(127, 0, 0, 2).to_bits();
     Ipv4Addr::from_bits(first + u32::try_from(index / PER_ADDRESS).unwrap_or_default())
 }
 
-/// Who asks faster than anybody could answer; with `read`, at least the answers are taken.
+/// Sockets that send requests faster than the server can answer. With `read` they read the answers, without it they do
+/// not.
 pub async fn flood(
     target: &Target,
     number: usize,
@@ -107,7 +108,7 @@ pub async fn flood(
     read: bool,
     report: &mut Report,
 ) -> Result<()> {
-    // Who reads nothing for a heartbeat is closed; a shorter one shows it sooner.
+    // A client that reads nothing for a heartbeat is closed; a short heartbeat shows that sooner.
     let mut settings = crate::CHEAP.to_vec();
     settings.push(("sockets.heartbeat", "3s"));
     let server = &Server::start(target, &settings).await?;
@@ -129,7 +130,7 @@ pub async fn flood(
         let requests = Rc::clone(&requests);
         floods.spawn_local(async move {
             let started = Instant::now();
-            // However it ends: by a close, or in the middle of a frame.
+            // It may end with a close frame or in the middle of a frame.
             let _ = socket.flood(&requests, read).await;
             started.elapsed()
         });
@@ -158,7 +159,7 @@ pub async fn flood(
     Ok(())
 }
 
-/// Reports what `number` sockets took.
+/// Reports the memory of `number` sockets.
 fn show_memory(watch: MemoryWatch, server: &Server, number: usize, report: &mut Report) {
     if let Some([before, most, now]) = watch.stop(server) {
         report

@@ -1,4 +1,4 @@
-//! As much of HTTP/1.1 as a load needs: one connection, kept alive, a request at a time.
+//! As much of HTTP/1.1 as the load tool needs: one persistent connection, one request at a time.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::Result;
 
-/// A request, written once and sent often.
+/// An encoded request, which can be sent many times.
 pub struct Request(Vec<u8>);
 
 impl Request {
@@ -39,7 +39,7 @@ impl Request {
         Self(text.into_bytes())
     }
 
-    /// What begins a WebSocket.
+    /// The handshake of a WebSocket.
     pub fn handshake(token: &str) -> Self {
         let text = format!(
             "GET /ws HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
@@ -61,7 +61,7 @@ impl Reply {
     }
 
     /// # Errors
-    /// What the server said instead.
+    /// The status is another one; the error contains the body.
     pub fn expect(self, status: u16) -> Result<Self> {
         if self.status == status {
             return Ok(self);
@@ -71,7 +71,7 @@ impl Reply {
     }
 }
 
-/// What a connection is made of: TCP, or TLS over it.
+/// TCP, or TLS over it.
 trait Stream: AsyncRead + AsyncWrite + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
@@ -87,7 +87,7 @@ impl Connection {
         Ok(Self { stream: Box::new(stream), buffer: Vec::new() })
     }
 
-    /// A connection from one of the addresses of 127.0.0.0/8, under TLS if there is a configuration for it.
+    /// Connects from an address of 127.0.0.0/8, with TLS if there is a configuration for it.
     pub async fn open_from(
         address: SocketAddr,
         from: Ipv4Addr,
@@ -116,7 +116,7 @@ impl Connection {
         };
         let text = std::str::from_utf8(&self.buffer[..head])?;
         let status = text.split(' ').nth(1).and_then(|word| word.parse().ok()).ok_or("no HTTP reply")?;
-        // The server states the length of every reply that this tool asks for; 204 and 101 have none.
+        // Every reply to this tool's requests has a Content-Length or no body.
         let length = text
             .lines()
             .filter_map(|line| line.split_once(':'))
@@ -136,13 +136,13 @@ impl Connection {
     }
 }
 
-/// Linux answers on all of 127.0.0.0/8, and lets a client be any of it.
+/// Connects from an address of 127.0.0.0/8: Linux lets a client use any of them.
 pub async fn connect_from(address: SocketAddr, from: Ipv4Addr) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((from, 0).into())?;
     let stream = socket.connect(address).await?;
     stream.set_nodelay(true)?;
-    // A tool that leaves thousands of ports in TIME_WAIT would run out of them.
+    // Closes with a reset: thousands of ports in TIME_WAIT would exhaust them.
     SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
     Ok(stream)
 }

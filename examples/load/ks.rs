@@ -1,18 +1,18 @@
-//! The two-sample Kolmogorov-Smirnov test: whether two sets of figures may come from one distribution.
+//! The two-sample Kolmogorov-Smirnov test: whether two samples may come from one distribution.
 
-/// The largest distance between the two distributions, and how probable one as large is if they are the same.
+/// The largest distance between the two distributions, and the probability of such a distance if they are the same.
 pub struct Outcome {
     pub distance: f64,
     pub p: f64,
 }
 
-/// Compares two samples. `p` is the limit for large samples, good from a few dozen on.
+/// Compares two samples. `p` is the asymptotic value, a good approximation from a few dozen figures on.
 pub fn compare(first: &[f64], second: &[f64]) -> Outcome {
     let (first, second) = (sorted(first), sorted(second));
     let (n, m) = (first.len() as f64, second.len() as f64);
     let (mut i, mut j, mut distance) = (0, 0, 0.0_f64);
     while i < first.len() && j < second.len() {
-        // Past all that are equal, in both: only there are the distributions compared.
+        // Skips equal figures in both samples: the distributions are compared only after them.
         let value = first[i].min(second[j]);
         i += first[i..].iter().take_while(|other| **other <= value).count();
         j += second[j..].iter().take_while(|other| **other <= value).count();

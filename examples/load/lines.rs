@@ -1,4 +1,4 @@
-//! `lines`: what a sign-in by token and an idle connection cost at the TCP door.
+//! `lines`: the cost of a sign-in by token and of an idle connection over TCP.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -14,10 +14,10 @@ use crate::people::{HANDSHAKES, People, side_by_side};
 use crate::server::{Server, free_port};
 use crate::{CHEAP, Crowd, Result, Target};
 
-/// What the server still does after the last sign-in.
+/// Time for the server to finish its work after the last sign-in.
 const SETTLE: Duration = Duration::from_secs(3);
 
-/// The project's promise, that of a WebSocket: kB of resident memory.
+/// The promised bound of resident memory in kB, the same as for a WebSocket.
 const IDLE: f64 = 14.0;
 
 struct Line(TcpStream);
@@ -26,7 +26,7 @@ impl Line {
     async fn open(address: SocketAddr, token: &str) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        // A tool that leaves thousands of ports in TIME_WAIT would run out of them.
+        // Closes with a reset: thousands of ports in TIME_WAIT would exhaust them.
         SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
         let mut this = Self(stream);
         this.read_until(b"Username: ").await?;

@@ -1,13 +1,16 @@
-//! The load tool: what a server costs, what it withstands. It starts the release binary by itself, on a port of
-//! its own with data of its own, and stops it at the end:
+//! The load tool measures what a server costs and what it withstands. It starts the release binary on a free port with
+//! a new data directory, and stops it at the end:
 //!
 //! ```sh
 //! cargo build --release && cargo run --release --example load -- all
 //! ```
 //!
-//! Server and client share the machine, so figures by the clock (`/s`, `ms`) are as noisy as the machine is
-//! busy. The server's CPU time an operation and its memory are taken from `/proc` and hold still. Every count
-//! is bounded; no process may open more than its limit of files, which is raised to what the system allows.
+//! Server and client share the machine, so figures by the clock (`/s`, `ms`) vary with its load. The server's CPU time per
+//! operation and its memory are read from `/proc` and are stable. Every count is bounded by the limit of open files,
+//! which is raised to what the system allows.
+//!
+//! It has clients of its own (`http`, `websocket`, `lines`), because they have to be cheaper than the server; the client
+//! library provides what is not measured.
 #![expect(clippy::disallowed_methods, reason = "a load tool measures real time")]
 #![expect(clippy::cast_precision_loss, reason = "a figure is shown with three digits")]
 
@@ -52,7 +55,7 @@ type Error = Box<dyn std::error::Error>;
 type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Parser)]
-#[command(about = "Puts load on a Doorward server and says what it cost")]
+#[command(about = "Puts load on a Doorward server and reports what it costs")]
 struct Cli {
     #[command(flatten)]
     target: Target,
@@ -63,49 +66,49 @@ struct Cli {
 /// Which server, and how it is started.
 #[derive(Args, Clone)]
 struct Target {
-    /// The server's binary. By default the `doorward` that was built beside this example
+    /// The server's binary [default: the `doorward` that was built beside this example]
     #[arg(long, global = true)]
     server: Option<PathBuf>,
-    /// A server that runs already, as ADDRESS:PORT; nothing is started, and its settings are its own
+    /// A running server, as ADDRESS:PORT; no other is started, and its settings remain
     #[arg(long, global = true, value_name = "ADDRESS")]
     url: Option<SocketAddr>,
-    /// The process of a server that runs already, to read its CPU time and memory
+    /// The process of a running server, to read its CPU time and memory
     #[arg(long, global = true, requires = "url")]
     pid: Option<u32>,
     /// Keep the server on these CPUs, as taskset reads them
     #[arg(long, global = true, value_name = "CPUS")]
     pin_server: Option<String>,
-    /// A setting of the server, such as http.workers=1; may be given again
+    /// A setting of the server, such as http.workers=1; may be repeated
     #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = server::setting)]
     settings: Vec<(String, String)>,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Open sockets, each with a token of its own: handshakes, memory of an idle one, one request each
+    /// Opens sockets, each with its own token: handshakes, memory of an idle one, one request on each
     Sockets(Crowd),
     /// The same over TCP
     Lines(Crowd),
-    /// Socket.IO, here and at Node's own server: memory of an idle socket, requests and their acknowledgements
+    /// Socket.IO, compared with its Node.js server: memory of an idle socket, requests with acknowledgements
     ///
-    /// Node's server needs `npm ci --prefix examples/load/node-socketio` once; without it there is no comparison.
+    /// The comparison needs `npm ci --prefix examples/load/node-socketio` once, and is skipped without it.
     #[command(name = "socketio")]
     SocketIo {
         #[command(flatten)]
         crowd: Crowd,
-        /// Seconds of each turn; a server has three in a round
+        /// Seconds per turn; a server has three in a round
         #[arg(long, default_value_t = 3)]
         seconds: u64,
     },
     /// Requests and replies: one in flight at 100 and 1,000 sockets, 16 in flight at 100
     Echo {
-        /// Seconds of each round
+        /// Seconds per round
         #[arg(long, default_value_t = 5)]
         seconds: u64,
     },
-    /// Sign users out one after another while all sockets are open: how soon their sockets close
+    /// Signs users out one after another while all sockets are open: how soon their sockets close
     Revoke(Crowd),
-    /// Sign-ins as fast as the hasher can, and what others notice of it
+    /// Sign-ins as fast as the hasher allows, and how they affect other users
     Storm {
         /// bcrypt's cost
         #[arg(long, default_value_t = 12)]
@@ -113,28 +116,28 @@ enum Command {
         #[arg(long, default_value_t = 15)]
         seconds: u64,
     },
-    /// Requests with a token over 64 connections: one route that asks the database, one that does not
+    /// Requests with a token over 64 connections: one route that reads the database, one that does not
     Http {
-        /// Seconds of each route
+        /// Seconds per route
         #[arg(long, default_value_t = 5)]
         seconds: u64,
     },
-    /// Accounts: requests a second with and without a database, beside another server if one likes
+    /// Requests with and without a database, optionally compared with another server
     ///
     /// The routes: `/healthz`, `/readyz` (one query), `POST /api/register` (bcrypt at cost 4, so that the database
     /// shows) and `POST /api/refresh`, each over 64 connections.
     Accounts {
-        /// Seconds of each turn; a server has three at a route
+        /// Seconds per turn; a server has three at each route
         #[arg(long, default_value_t = 3)]
         seconds: u64,
-        /// The same at a second server with this setting beside those of --set, and the ratio; may be given again.
-        /// A bare postgres:// or sqlite: URL is its `database.url`
+        /// Compares with a second server that has this setting in addition to --set; may be repeated. A bare
+        /// postgres:// or sqlite: URL is its `database.url`
         #[arg(long, value_name = "KEY=VALUE|URL", value_parser = accounts::beside)]
         beside: Vec<(String, String)>,
     },
-    /// Restart the nodes of a cluster one after the other: every client has to come back
+    /// Restarts the nodes of a cluster one after the other: every client has to reconnect
     ///
-    /// Fails if a client is left out. Each client waits and tries again as static/doorward.js does.
+    /// Fails if a client does not. Each client waits between attempts as the client libraries do.
     Rolling(Rolling),
     /// Idle sockets that never sign in, 20 from each address
     Strangers {
@@ -155,34 +158,34 @@ enum Command {
         #[arg(long, default_value_t = 8)]
         seconds: u64,
     },
-    /// Whether an answer's time tells if there is such an account: every way to ask, with one and without
+    /// Whether response times reveal that an account exists: all requests that name one
     ///
-    /// Each kind is compared with its counterpart by the two-sample Kolmogorov-Smirnov test. A difference is real if
-    /// it shows in every run.
+    /// Each kind is compared with its counterpart by the two-sample Kolmogorov-Smirnov test. A difference counts if it
+    /// shows in every run.
     Timing {
         /// Requests of each kind
         #[arg(short, long, default_value_t = 2_000)]
         number: usize,
         #[arg(long, default_value_t = 3)]
         runs: usize,
-        /// Requests for a link after each of which the server is watched alone
+        /// Requests for a link after each of which the idle server is observed
         #[arg(long, default_value_t = 60)]
         windows: usize,
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
-    /// Attacks, one after the other: what they get, what others notice of them, what they leave behind
+    /// Attacks, one after the other: what they gain, how they affect other users, what they leave behind
     ///
-    /// Guesses, accounts, links, hostile passwords, handshakes, made-up tokens and silence, from one address and from
-    /// many.
+    /// Guessed passwords, registrations, links, hostile passwords, handshakes, forged tokens and idle connections, from
+    /// one address and from many.
     Attack(attack::Options),
-    /// Everything with the defaults, but for `attack` and `timing`
+    /// Everything with the defaults, except `attack` and `timing`
     All,
 }
 
 #[derive(Args, Clone, Copy)]
 struct Crowd {
-    /// Sockets, and as many sign-ins
+    /// How many sockets, and as many sign-ins
     #[arg(short, long, default_value_t = 10_000)]
     number: usize,
     #[arg(long, default_value_t = 1_000)]
@@ -199,18 +202,18 @@ struct Rolling {
     redis: String,
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=16))]
     nodes: u8,
-    /// Clients, ten of each user
+    /// How many clients, ten per user
     #[arg(short, long, default_value_t = 3_000)]
     number: usize,
-    /// Seconds between a node's being ready and the next one's end
+    /// Seconds between one node's start and the next one's stop
     #[arg(long, default_value_t = 0)]
     pause: u64,
-    /// Clients never try the node again that they were at last
+    /// Clients never connect again to the node that they were connected to last
     #[arg(long)]
     elsewhere: bool,
 }
 
-/// Sign-ins are not what most commands measure.
+/// Cheap password hashes, because most commands do not measure sign-ins.
 const CHEAP: [(&str, &str); 2] = [("password.insecure_cost", "true"), ("password.cost", "4")];
 
 fn main() -> ExitCode {
@@ -219,7 +222,7 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = raise_file_limit()
         .and_then(|()| LocalSet::new().block_on(&runtime?, run(&cli.target, cli.command, &mut report)));
-    // Also what was measured before something failed.
+    // After a failure too: it shows what was measured before.
     print!("{report}");
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -267,7 +270,7 @@ async fn run(target: &Target, command: Command, report: &mut Report) -> Result<(
     }
 }
 
-/// One crowd of sign-ins serves four commands. `revoke` is the last of them: it ends sign-ins.
+/// Four commands share one set of logins. `revoke` is the last of them, because it revokes logins.
 async fn all(target: &Target, report: &mut Report) -> Result<()> {
     let crowd = Crowd { number: 10_000, users: 1_000 };
     {
@@ -294,7 +297,7 @@ async fn cheap(target: &Target) -> Result<(Server, People)> {
     Ok((server, people))
 }
 
-/// A shell often starts with 1,024. The server inherits the limit.
+/// The default is often 1,024. The server inherits the limit.
 fn raise_file_limit() -> Result<()> {
     use rustix::process::{Resource, getrlimit, setrlimit};
 

@@ -1,4 +1,4 @@
-//! Node's own socket.io server, to compare with: `node-socketio/server.mjs`.
+//! The Node.js server of Socket.IO, for comparison: `node-socketio/server.mjs`.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::{Result, Target};
 
 const FOLDER: &str = "examples/load/node-socketio";
 
-/// Node's version and its server, if both are there. It accepts the tokens that `doorward` gives out.
+/// Starts it, and returns the version of Node.js; `None` if either is missing. It accepts access tokens of `doorward`.
 pub async fn start(target: &Target, doorward: SocketAddr) -> Result<Option<(String, Server)>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER);
     let Ok(version) = Command::new("node").arg("--version").output() else {

@@ -1,4 +1,4 @@
-//! Users, their sign-ins, and many connections opened side by side.
+//! Users, their logins, and work that runs concurrently.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -16,24 +16,24 @@ use crate::websocket::WebSocket;
 
 pub const PASSWORD: &str = "plum tree in march rain";
 
-/// Requests that sign in side by side: enough to keep the hasher busy, too few to be turned away.
+/// Concurrent sign-ins: enough to keep the hasher busy, too few to be refused.
 const SIGN_INS: usize = 16;
 
-/// Handshakes side by side.
+/// Concurrent handshakes.
 pub const HANDSHAKES: usize = 64;
 
-/// One sign-in of a user.
+/// One login of a user.
 #[derive(Clone)]
 pub struct Login {
     pub user: usize,
     pub token: Rc<str>,
 }
 
-/// Who has signed in to a server so far.
+/// The users that are registered at a server, and their logins.
 #[derive(Clone)]
 pub struct People {
     address: SocketAddr,
-    /// A server that runs already may know the users of an earlier run.
+    /// Part of the usernames: a running server may have the users of an earlier run.
     run: u128,
     users: usize,
     logins: Vec<Login>,
@@ -49,8 +49,8 @@ impl People {
         format!("load-{:x}-{user}", self.run)
     }
 
-    /// At least so many sign-ins, spread over at least so many users (fewer, if there are fewer sign-ins).
-    /// The first ones have users of their own.
+    /// Makes sure that there are `logins` logins of `users` users (fewer users, if there are fewer logins). The first logins
+    /// have users of their own.
     pub async fn sign_in(&mut self, logins: usize, users: usize) -> Result<&[Login]> {
         let users = users.min(logins).max(self.users);
         let new = users - self.users;
@@ -75,7 +75,7 @@ impl People {
     ) -> Result<()> {
         let requests: Vec<_> = users
             .map(|user| {
-                // `register` reads one name, `login` the other.
+                // `/api/register` reads the one, `/api/login` the other.
                 let name = self.username(user);
                 let key = if status == 201 { "username" } else { "login" };
                 (user, json!({key: name, "password": PASSWORD}))
@@ -101,7 +101,7 @@ impl People {
     }
 }
 
-/// A socket for each sign-in, in their order, and how long all of them took.
+/// Opens a socket for each login, in their order; returns how long that took altogether.
 pub async fn open_sockets(address: SocketAddr, logins: &[Login]) -> Result<(Vec<WebSocket>, Duration)> {
     let tokens: Vec<_> = logins.iter().map(|login| Rc::clone(&login.token)).collect();
     let started = Instant::now();
@@ -112,7 +112,7 @@ pub async fn open_sockets(address: SocketAddr, logins: &[Login]) -> Result<(Vec<
     Ok((sockets, started.elapsed()))
 }
 
-/// Does `work` with each input, a bounded number at a time. The outputs come in the order of the inputs.
+/// Does `work` for each input, `width` at a time. The outputs are in the order of the inputs.
 pub async fn side_by_side<I: 'static, O: 'static>(
     width: usize,
     inputs: Vec<I>,

@@ -1,4 +1,4 @@
-//! One who only wants an answer every 10 ms, whatever the others do.
+//! A client that sends a request every 10 ms, to measure the latency under load.
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use crate::websocket::{WebSocket, ping_request};
 
 const PACE: Duration = Duration::from_millis(10);
 
-/// Asks until it is told to stop.
+/// Sends requests until it is stopped.
 pub struct Pinger {
     shared: Rc<Shared>,
     task: JoinHandle<Result<()>>,
@@ -28,14 +28,14 @@ struct Shared {
 }
 
 impl Pinger {
-    /// `ping` on a socket that is in.
+    /// `ping` on a signed-in socket.
     pub async fn socket(address: SocketAddr, token: &str) -> Result<Self> {
         let mut socket = WebSocket::open(address, Some(token), None).await?;
         let request = ping_request();
         Ok(Self::start(async move || socket.ask(&request).await.map(drop)))
     }
 
-    /// `GET /healthz` on a connection that stays open.
+    /// `GET /healthz` on a connection that is kept open.
     pub async fn health(address: SocketAddr) -> Result<Self> {
         let mut connection = Connection::open(address).await?;
         let request = Request::get("/healthz", None);
@@ -49,8 +49,8 @@ impl Pinger {
             let mut due = Instant::now();
             while !theirs.stopped.get() {
                 due += PACE;
-                // Whoever waited too long for the last answer has asked too late: that delay counts, or one
-                // long silence would hide all the questions that were not asked in it.
+                // After a slow answer the next request is late. Its delay counts, otherwise one long pause would hide
+                // all the requests that were due in it (coordinated omission).
                 let mut from = due;
                 if Instant::now() < due {
                     sleep_until(due.into()).await;
@@ -64,7 +64,7 @@ impl Pinger {
         Self { shared, task }
     }
 
-    /// Ends it: how long its answers took.
+    /// Stops it; returns the latencies.
     pub async fn stop(self) -> Result<Sorted> {
         self.shared.stopped.set(true);
         self.task.await??;

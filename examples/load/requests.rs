@@ -1,4 +1,4 @@
-//! `http`: requests with a token over connections that stay open.
+//! `http`: requests with a token over persistent connections.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use crate::server::Server;
 
 const CONNECTIONS: usize = 64;
 
-/// The first asks the database, the second is content with the token.
+/// The first reads the database, the second needs only the token.
 const ROUTES: [&str; 2] = ["/api/me", "/api/sessions"];
 
 pub async fn run(server: &Server, people: &mut People, seconds: u64, report: &mut Report) -> Result<()> {

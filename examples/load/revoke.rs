@@ -1,4 +1,4 @@
-//! `revoke`: how soon a user's sockets close when all of the user's sign-ins end.
+//! `revoke`: how soon a user's sockets close when all logins of the user are revoked.
 
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,13 @@ use crate::people::{self, People};
 use crate::server::Server;
 use crate::{Crowd, Result};
 
-/// Users to sign out. One after another: each is a measurement of its own.
+/// Users to sign out, one after another: each is one measurement.
 const SIGNED_OUT: usize = 200;
 
-/// After this a socket that still lives has been missed.
+/// A socket that is open after this was missed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The project's promise, in ms.
+/// The promised bound, in ms.
 const P99: f64 = 50.0;
 
 /// The close code of a sign-out.
@@ -44,11 +44,11 @@ pub async fn run(server: &Server, people: &mut People, crowd: Crowd, report: &mu
         watchers.spawn_local(async move {
             let code = socket.closed().await;
             let at = Instant::now();
-            // The receiver lives as long as the measurement.
+            // The receiver is dropped only when the measurement ends.
             let _ = sender.send(Closed { user, code, at });
         });
     }
-    // The watch over rows must not be the one to find them.
+    // So that the poll for revocations is not what finds them.
     sleep(Duration::from_secs(2)).await;
 
     let mut connection = Connection::open(server.address()).await?;
@@ -89,7 +89,7 @@ pub async fn run(server: &Server, people: &mut People, crowd: Crowd, report: &mu
 #[derive(Default)]
 struct Tally {
     from_request: Latencies,
-    /// Zero for a close that came before the reply.
+    /// Zero if the socket closed before the reply arrived.
     from_reply: Latencies,
     replies: Latencies,
     missed: usize,

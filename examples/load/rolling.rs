@@ -1,5 +1,5 @@
-//! `rolling`: the nodes of a cluster are restarted one after the other, as an operator does for a new version.
-//! Nobody may be left out.
+//! `rolling`: restarts the nodes of a cluster one after the other, as an operator does for a new version. Every client
+//! has to reconnect.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -21,15 +21,15 @@ use crate::server::Server;
 use crate::websocket::{Event, Refused, WebSocket, ping_request};
 use crate::{CHEAP, Result, Rolling, Target};
 
-/// No user has more sockets than this, and lists of them stay short.
+/// Sockets per user, few enough for short lists of sessions.
 const OF_A_USER: usize = 10;
 
 const HANDSHAKE: Duration = Duration::from_secs(15);
 
-/// Twice the longest delay: whoever is not back then is left out.
+/// Twice the longest delay: a client that is not connected then is left out.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Users whose sessions are asked for at each node.
+/// Users whose lists of sessions are compared at each node.
 const ASKED: usize = 50;
 
 pub async fn run(target: &Target, rolling: &Rolling, report: &mut Report) -> Result<()> {
@@ -42,9 +42,9 @@ pub async fn run(target: &Target, rolling: &Rolling, report: &mut Report) -> Res
         CHEAP[1],
         ("database.url", &*rolling.database),
         ("cluster.redis_url", &*rolling.redis),
-        // Another run may use the same Redis.
+        // Another run may use the same Redis server.
         ("cluster.prefix", &*prefix),
-        // No token ends before the run does.
+        // No token expires during the run.
         ("tokens.access_ttl", "24h"),
     ];
     let mut nodes = Vec::new();
@@ -88,12 +88,12 @@ pub async fn run(target: &Target, rolling: &Rolling, report: &mut Report) -> Res
         sleep(Duration::from_secs(rolling.pause)).await;
     }
     let restarted = begun.elapsed();
-    // Whoever is still missing after that is told below.
+    // Clients that are still missing are reported below.
     let _ = shared.wait_for(number).await;
     let all_back = begun.elapsed();
-    // Nodes tell each other of their sessions, which takes a moment.
+    // Nodes take a moment to exchange their sessions.
     sleep(Duration::from_secs(2)).await;
-    // Clients are told of also if this cannot be.
+    // If this fails, the clients are reported all the same.
     let wrong = count_wrong(&addresses, logins).await;
 
     finish.send_replace(true);
@@ -118,8 +118,8 @@ pub async fn run(target: &Target, rolling: &Rolling, report: &mut Report) -> Res
     Ok(())
 }
 
-/// The sessions by which the lists of the first users, asked for at each of the nodes, differ from what is
-/// true: missing ones, and ones that ended with a node.
+/// By how many sessions the nodes' lists for the first users differ from the sockets that are open: missing ones, and
+/// ones that ended with a node.
 async fn count_wrong(nodes: &[SocketAddr], logins: &[Login]) -> Result<usize> {
     let mut theirs = BTreeMap::<usize, (usize, Rc<str>)>::new();
     for login in logins.iter().filter(|login| login.user < ASKED) {
@@ -138,17 +138,17 @@ async fn count_wrong(nodes: &[SocketAddr], logins: &[Login]) -> Result<usize> {
     Ok(wrong.await?.into_iter().sum())
 }
 
-/// What clients tell of themselves.
+/// What the clients record.
 #[derive(Default)]
 struct Shared {
     connected: RefCell<BTreeMap<usize, usize>>,
-    /// From the loss of a connection to the welcome of the next.
+    /// From the loss of a connection to the `welcome` on the next.
     away: RefCell<Latencies>,
     attempts: Cell<usize>,
     most_attempts: Cell<u32>,
-    /// Attempts that came to nothing, by what happened.
+    /// Failed attempts, by cause.
     refused: RefCell<BTreeMap<String, usize>>,
-    /// How connections ended.
+    /// Ended connections, by cause.
     closes: RefCell<BTreeMap<String, usize>>,
 }
 
@@ -192,7 +192,7 @@ impl Shared {
 struct Client {
     token: Rc<str>,
     nodes: Rc<[SocketAddr]>,
-    /// Where it is or tries to be.
+    /// The node that it is or will be connected to.
     node: usize,
     elsewhere: bool,
     dice: Dice,
@@ -200,7 +200,7 @@ struct Client {
 }
 
 impl Client {
-    /// Is connected, or tries to be, until all are to answer. Whether this one did.
+    /// Stays connected until `finish`; returns whether it is answered then.
     async fn run(mut self, mut finish: watch::Receiver<bool>) -> bool {
         let shared = Rc::clone(&self.shared);
         let (mut backoff, mut in_a_row, mut lost) = (Backoff::default(), 0, None::<Instant>);
@@ -218,7 +218,7 @@ impl Client {
                     *shared.connected.borrow_mut().entry(self.node).or_default() += 1;
                     let end = tokio::select! {
                         end = stay(&mut socket) => end,
-                        // Nothing is half sent: the socket has room for a pong at any time.
+                        // No frame is sent partially: the socket's buffer always has room for a pong.
                         _ = finish.wait_for(|finish| *finish) => return answers(socket).await,
                     };
                     *shared.connected.borrow_mut().entry(self.node).or_default() -= 1;
@@ -245,7 +245,7 @@ impl Client {
         }
     }
 
-    /// Any node, each as likely, also the one that has just refused, unless clients are to know better.
+    /// A random node; without `elsewhere` it may be the one that was just lost.
     fn next_node(&mut self) -> usize {
         let count = self.nodes.len();
         let choices = count - usize::from(self.elsewhere);
@@ -256,7 +256,7 @@ impl Client {
 /// How a connection ended.
 struct End {
     what: String,
-    /// The client was told not to come back, or to bring another token, which this one has not.
+    /// The server told the client not to reconnect, or to bring a new token, which this one does not have.
     for_good: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Rows of the SQLite file of a server that runs: what would take a day over HTTP, and what only rows tell.
+//! Reads and writes the SQLite file of a running server: for what would take a day over HTTP, or is not visible there.
 
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -17,7 +17,7 @@ struct Count {
 
 impl Rows {
     /// # Errors
-    /// The tool did not start this server, or its database is another one.
+    /// The tool did not start this server, or its database is not SQLite.
     pub fn of(server: &Server) -> Result<Self> {
         let file = server.database()?;
         let mut conn = SqliteConnection::establish(file.to_str().ok_or("a path that is not UTF-8")?)?;

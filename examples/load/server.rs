@@ -1,4 +1,4 @@
-//! The server under load: a child process, and what `/proc` says of it.
+//! The server under load: a child process, and its figures in `/proc`.
 
 use std::cell::Cell;
 use std::fs::{self, File};
@@ -20,13 +20,13 @@ use crate::{Result, Target};
 /// How long the server may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often [`MemoryWatch`] looks.
+/// How often [`MemoryWatch`] reads the memory.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How long the server may take to stop: it says 16 s.
+/// How long the server may take to stop; its own limit is 16 s.
 const STOP: Duration = Duration::from_secs(30);
 
-/// What one address may do how often.
+/// The limits by address.
 const LIMITS: [&str; 9] = [
     "SIGN_IN",
     "REGISTER",
@@ -48,7 +48,7 @@ pub struct Server {
     child: Option<Started>,
 }
 
-/// One that this tool started. Dropped, it ends, and its data with it.
+/// A server that this tool started. Dropping it stops it and deletes its data.
 struct Started {
     child: Child,
     data: TempDir,
@@ -56,14 +56,14 @@ struct Started {
 
 impl Drop for Started {
     fn drop(&mut self) {
-        // Fails only if it has ended already.
+        // Fails only if it has exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 impl Started {
-    /// Its log goes to a file: writing it is a part of what a request costs.
+    /// Its log goes to a file: writing it is part of the cost of a request.
     fn spawn(mut command: Command, data: TempDir) -> Result<Self> {
         let log = File::create(data.path().join("log"))?;
         let child = command
@@ -76,10 +76,10 @@ impl Started {
         Ok(Self { child, data })
     }
 
-    /// Waits a little for it to be ready.
+    /// Waits until it is ready.
     ///
     /// # Errors
-    /// It will not be, or not by the deadline.
+    /// It exited, or was not ready by the deadline.
     async fn wait(&mut self, deadline: Instant) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {
             return Err(format!("the server ended with {status}:\n{}", self.log()).into());
@@ -96,10 +96,10 @@ impl Started {
     }
 }
 
-/// What one address may do: as much as it likes, since all clients have this machine's, or what it may by default.
+/// The limits by address: none, because all clients share this machine's, or the defaults.
 enum Limits<'a> {
     Off,
-    /// To a client that may want TLS.
+    /// The defaults; the client uses TLS if there is a configuration for it.
     Usual(Option<&'a Arc<ClientConfig>>),
 }
 
@@ -112,7 +112,7 @@ impl<'a> Limits<'a> {
     }
 }
 
-/// What a process has used.
+/// The resources that a process has used.
 #[derive(Clone, Copy)]
 pub struct Usage {
     pub cpu: Duration,
@@ -121,7 +121,7 @@ pub struct Usage {
 }
 
 impl Server {
-    /// Starts a server with these settings, or takes the one that runs already.
+    /// Starts a server with these settings, or uses the running one.
     pub async fn start(target: &Target, settings: &[(&str, &str)]) -> Result<Self> {
         if let Some(address) = target.url {
             return Ok(Self { address, pid: target.pid, child: None });
@@ -130,7 +130,7 @@ impl Server {
         Self::start_at(target, settings, address).await
     }
 
-    /// Starts a server that limits what one address may do, as others do not, and that may speak TLS to this client.
+    /// Starts a server with the default limits by address, and with TLS if there is a configuration for it.
     pub async fn start_limited(
         target: &Target,
         settings: &[(&str, &str)],
@@ -157,7 +157,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Starts a server of another make, whose log is its port once it listens.
+    /// Starts another program as a server, which prints its port once it listens.
     pub async fn start_other(command: Command) -> Result<Self> {
         let mut started = Started::spawn(command, tempfile::tempdir()?)?;
         let deadline = Instant::now() + PATIENCE;
@@ -184,10 +184,10 @@ impl Server {
         }
     }
 
-    /// Stops it as an operator does, by SIGTERM, and waits until it has ended: how long that took.
+    /// Stops it with SIGTERM, as an operator does; returns how long that took.
     ///
     /// # Errors
-    /// It did not end, or not as one that was asked to.
+    /// It did not exit, or not with success.
     pub async fn stop(mut self) -> Result<Duration> {
         let started = self.child.as_mut().ok_or("only a server that this tool started is stopped")?;
         let pid = rustix::process::Pid::from_child(&started.child);
@@ -218,13 +218,13 @@ impl Server {
     /// The SQLite file of a server that this tool started.
     ///
     /// # Errors
-    /// It did not, or the database is another one.
+    /// The tool did not start it, or its database is not SQLite.
     pub fn database(&self) -> Result<PathBuf> {
         let file = self.child.as_ref().map(|started| started.data.path().join("data").join("doorward.db"));
         file.filter(|file| file.exists()).ok_or_else(|| "this wants a server of its own, on SQLite".into())
     }
 
-    /// What the server has used so far, if its process is known.
+    /// The resources used so far, if its process is known.
     pub fn usage(&self) -> Option<Usage> {
         self.pid.and_then(usage_of)
     }
@@ -250,7 +250,7 @@ pub fn usage_of(pid: u32) -> Option<Usage> {
     Some(Usage { cpu: cpu_of(&pid.to_string())?, rss: rss.trim().trim_end_matches(" kB").parse().ok()? })
 }
 
-/// CPU time of a process (`self` is this one), its own and the system's for it.
+/// The user and system CPU time of a process (`self` is this one).
 pub fn cpu_of(process: &str) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // `proc_pid_stat(5)`: the name is in parentheses and may hold anything. Fields 14 and 15 are the twelfth and
@@ -260,7 +260,7 @@ pub fn cpu_of(process: &str) -> Option<Duration> {
     Some(TICK * (user? + system?))
 }
 
-/// CPU time of the whole machine: the first eight of `cpu` in `proc_stat(5)`, without idle and waiting.
+/// CPU time of the whole machine: the first eight fields of `cpu` in `proc_stat(5)`, except idle and iowait.
 pub fn machine_cpu() -> Option<Duration> {
     let stat = fs::read_to_string("/proc/stat").ok()?;
     let fields: Vec<u32> =
@@ -269,7 +269,7 @@ pub fn machine_cpu() -> Option<Duration> {
     Some(TICK * (user + nice + system + irq + softirq + steal))
 }
 
-/// Looks at the server's memory again and again.
+/// Reads the server's memory repeatedly.
 pub struct MemoryWatch {
     before: Option<f64>,
     most: Rc<Cell<f64>>,
@@ -290,25 +290,25 @@ impl MemoryWatch {
         Self { before, most, task }
     }
 
-    /// In kB: before, at most, and now.
+    /// In kB: before, at its peak, and now.
     pub fn stop(self, server: &Server) -> Option<[f64; 3]> {
         self.task.abort();
         Some([self.before?, self.most.get(), server.rss()?])
     }
 }
 
-/// `key=value`.
+/// Parses `key=value`.
 pub fn setting(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("a setting is KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
 }
 
 pub fn free_port() -> Result<u16> {
-    // Free a moment ago; a server that finds it taken says so.
+    // Another process may take it meanwhile; then the server fails to start.
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// The keys of a server's configuration that begin like this: an older one has fewer.
+/// The keys of the server's configuration with this prefix: an older version has fewer.
 pub fn keys(target: &Target, beginning: &str) -> Result<Vec<String>> {
     let mut command = Command::new(binary(target)?);
     without_settings(&mut command);
@@ -327,7 +327,7 @@ fn binary(target: &Target) -> Result<PathBuf> {
         .map_err(|error| format!("no server at {}: {error}; build it first, or name it", binary.display()))?)
 }
 
-/// A caller's own settings, or a file in the caller's directory, are for another server.
+/// Keeps settings in the environment, which are meant for another server, from this one.
 fn without_settings(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("DOORWARD_") {
@@ -350,7 +350,7 @@ fn spawn(
         .env("DOORWARD_TCP__LISTEN", "off")
         .env("DOORWARD_DATA_DIR", data.path().join("data"));
     if target.server.is_none() && matches!(limits, Limits::Off) {
-        // All clients have this machine's address. Another server may be one that does not know these.
+        // All clients have this machine's address. An older version may not have these settings.
         command.env("DOORWARD_SOCKETS__MAX_PER_ADDRESS", "1000000");
         command.env("DOORWARD_CONNECTIONS__MAX_PER_ADDRESS", "1000000");
         for limit in LIMITS {
@@ -364,7 +364,7 @@ fn spawn(
     Started::spawn(command, data)
 }
 
-/// A command that stays on the server's CPUs.
+/// A command that runs on the server's CPUs only.
 pub fn pinned(target: &Target, program: &Path) -> Command {
     match &target.pin_server {
         Some(cpus) => {

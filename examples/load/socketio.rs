@@ -1,7 +1,7 @@
-//! `socketio`: what an idle Socket.IO socket and a request with an acknowledgement cost, here and at Node's own
-//! server, in one run with the same client and the same tokens.
+//! `socketio`: the cost of an idle Socket.IO socket and of a request with an acknowledgement, compared with the Node.js
+//! server in one run with the same client and the same tokens.
 //!
-//! Node has one thread, Doorward several, so the clock would compare cores. What counts is CPU time.
+//! Node.js has one thread and Doorward several, so throughput would compare cores. CPU time is what counts.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -15,17 +15,17 @@ use crate::server::Server;
 use crate::socketio_client::SocketIo;
 use crate::{CHEAP, Crowd, Result, Target, node};
 
-/// What a server still does after the last handshake, and gives back after the last close.
+/// Time for a server to finish its work after the last handshake, and to release memory after the last close.
 const SETTLE: Duration = Duration::from_secs(3);
 
-/// Sockets of the rounds, and those that make a server ready before its memory counts: code is compiled, pools
-/// are filled.
+/// Sockets of the rounds, and sockets that warm a server up before its memory is measured: code is compiled, pools are
+/// filled.
 const FEW: usize = 100;
 
 /// Requests in flight on each socket.
 const ROUNDS: [usize; 2] = [1, 16];
 
-/// The servers take turns in a round: what changes on the machine meanwhile changes for both.
+/// The servers take turns in a round, so that changes on the machine affect both.
 const TURNS: usize = 3;
 
 struct Contender<'a> {
@@ -33,7 +33,7 @@ struct Contender<'a> {
     server: &'a Server,
     /// kB
     idle: Option<f64>,
-    /// us of CPU a request in each of the rounds
+    /// CPU time per request in each round, in us
     requests: Vec<Option<f64>>,
 }
 
@@ -44,7 +44,7 @@ impl<'a> Contender<'a> {
 }
 
 pub async fn run(target: &Target, crowd: Crowd, seconds: u64, report: &mut Report) -> Result<()> {
-    // All come from one address, and sign in after the handshake.
+    // All sockets have one address and sign in after the handshake.
     let settings = [CHEAP[0], CHEAP[1], ("sockets.max_waiting_per_address", "1000")];
     let doorward = Server::start(target, &settings).await?;
     let mut people = People::new(doorward.address());
@@ -74,7 +74,7 @@ async fn open(server: &Server, logins: &[Login]) -> Result<Vec<SocketIo>> {
     side_by_side(HANDSHAKES, tokens, async move |token: Rc<str>| SocketIo::open(address, &token).await).await
 }
 
-/// One request on each.
+/// Sends one request on each socket.
 async fn ask(sockets: Vec<SocketIo>) -> Result<Vec<SocketIo>> {
     side_by_side(HANDSHAKES, sockets, async |mut socket| {
         socket.ask().await?;
@@ -83,8 +83,8 @@ async fn ask(sockets: Vec<SocketIo>) -> Result<Vec<SocketIo>> {
     .await
 }
 
-/// What the server's memory grows by with each socket, in kB. Node is not made to collect garbage first: at
-/// 10,000 sockets that gave nothing back.
+/// The growth of the server's memory per socket, in kB. Node.js is not forced to collect garbage first: at 10,000 sockets
+/// that made no difference.
 async fn idle(server: &Server, logins: &[Login], report: &mut Report) -> Result<Option<f64>> {
     let number = logins.len();
     drop(ask(open(server, &logins[..FEW.min(number)]).await?).await?);
@@ -105,7 +105,7 @@ async fn idle(server: &Server, logins: &[Login], report: &mut Report) -> Result<
         .row_if_known("memory with no socket", before.map(|usage| usage.rss / 1024.0), "MB RSS")
         .row_if_known("memory with all, idle", server.rss().map(|rss| rss / 1024.0), "MB RSS")
         .row_if_known("  an idle socket", each, "kB RSS");
-    // The figure is one of sockets that live.
+    // Checks that the sockets are still open.
     drop(ask(sockets).await?);
     sleep(SETTLE).await;
     Ok(each)
@@ -149,7 +149,7 @@ fn compare(doorward: &Contender, node: &Contender, report: &mut Report) {
     );
     let rounds = doorward.requests.iter().zip(&node.requests);
     for (in_flight, (ours, theirs)) in ROUNDS.iter().zip(rounds) {
-        // Less time a request is more throughput.
+        // The ratio of throughput is the inverse of that of CPU time.
         let what = format!("throughput a core, {in_flight} in flight");
         report.row_if_known(&what, ratio(*theirs, *ours), ": 1");
     }

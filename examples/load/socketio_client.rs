@@ -1,4 +1,4 @@
-//! A Socket.IO client (protocol 5 on Engine.IO 4) that begins with a WebSocket and has no other transport.
+//! A Socket.IO client (protocol 5 on Engine.IO 4) that uses WebSocket only.
 
 use std::net::SocketAddr;
 
@@ -10,14 +10,14 @@ use crate::websocket::{Event, WebSocket, text};
 
 const PATH: &str = "/socket.io/?EIO=4&transport=websocket";
 
-/// A packet is the digit of its Engine.IO type and, in a message (`4`), that of its Socket.IO type.
+/// A packet starts with the digit of its Engine.IO type; a message (`4`) has its Socket.IO type next.
 mod packet {
     pub const OPEN: &[u8] = b"0{";
     pub const PING: &[u8] = b"2";
     pub const PONG: &str = "3";
     pub const CONNECT: &[u8] = b"40";
     pub const ACK: &[u8] = b"43";
-    /// Each is the last word of a server: Engine.IO's close, disconnect, a refused connect.
+    /// The server ends the connection: Engine.IO's close, a disconnect, or a refused connect.
     pub const LAST: [&[u8]; 3] = [b"1", b"41", b"44"];
 }
 
@@ -35,7 +35,7 @@ impl SocketIo {
         Ok(this)
     }
 
-    /// A request and its reply, which is looked at: in a round they are only counted.
+    /// Sends a request and checks its reply; in a round replies are only counted.
     pub async fn ask(&mut self) -> Result<()> {
         self.send(&Self::request()).await?;
         while !self.next().await?.starts_with(packet::ACK) {}
@@ -51,7 +51,7 @@ impl SocketIo {
         }
     }
 
-    /// The next packet among the bytes that are here already.
+    /// The next packet that is in the buffer already.
     async fn next_buffered(&mut self) -> Result<Option<&[u8]>> {
         match self.0.next_buffered().await? {
             Some(Event::Text) => self.take().await.map(Some),
@@ -60,7 +60,7 @@ impl SocketIo {
         }
     }
 
-    /// The packet that was read; a ping is answered.
+    /// Interprets the packet that was read; answers a ping.
     async fn take(&mut self) -> Result<&[u8]> {
         if self.0.text() == packet::PING {
             self.0.send(&text(packet::PONG)).await?;
@@ -77,7 +77,7 @@ impl SocketIo {
 }
 
 impl Asker for SocketIo {
-    /// A server only repeats the number of the acknowledgement, so all may have the same.
+    /// All have the same acknowledgement id, because the server only repeats it.
     fn request() -> Vec<u8> {
         text(r#"42100["secret",{}]"#)
     }

@@ -1,4 +1,4 @@
-//! `sockets`: what a handshake and an idle socket cost.
+//! `sockets`: the cost of a handshake and of an idle socket.
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,10 @@ use crate::server::Server;
 use crate::websocket::ping_request;
 use crate::{Crowd, Result};
 
-/// What the server still does after the last handshake, and gives back after the last close.
+/// Time for the server to finish its work after the last handshake, and to release memory after the last close.
 const SETTLE: Duration = Duration::from_secs(3);
 
-/// The project's promise: kB of resident memory.
+/// The promised bound of resident memory, in kB.
 const IDLE: f64 = 14.0;
 
 pub async fn run(server: &Server, people: &mut People, crowd: Crowd, report: &mut Report) -> Result<()> {

@@ -1,4 +1,4 @@
-//! `storm`: sign-ins without end, and what others notice of it.
+//! `storm`: sign-ins as fast as possible, and how they affect other users.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -17,14 +17,14 @@ use crate::pings::Pinger;
 use crate::server::{self, Server};
 use crate::{Result, Target};
 
-/// Sign-ins side by side.
+/// Concurrent sign-ins.
 const IN_FLIGHT: usize = 8;
 
-/// The hasher's threads have the lowest priority; so do the threads that it is compared with, or whatever else
-/// runs on the machine would take from the one and not from the other.
+/// The hasher's threads have the lowest priority, and so have the threads that it is compared with: other programs on the
+/// machine affect both alike.
 const NICE: i32 = 19;
 
-/// The project's promises: a share, and ms.
+/// The promised bounds: a share, and ms.
 const SHARE: f64 = 0.9;
 const PING: f64 = 15.0;
 
@@ -37,7 +37,7 @@ pub async fn run(target: &Target, cost: u32, seconds: u64, report: &mut Report) 
     let threads = thread::available_parallelism()?.get();
     report.section(format!("storm: {IN_FLIGHT} sign-ins in flight for {seconds} s at bcrypt cost {cost}"));
 
-    // Before and after: what changes on the machine meanwhile is halved.
+    // Measured before and after, which halves the effect of changes on the machine.
     let duration = Duration::from_secs(seconds);
     let first = bare_limit(cost, threads, duration / 3)?;
     let storm = storm(&server, &people, &token, duration).await?;
@@ -74,21 +74,21 @@ struct Bare {
     others: f64,
 }
 
-/// Hashes on as many threads as the server's hasher has by default. Nothing else of this tool runs meanwhile.
+/// Hashes on as many threads as the server's hasher has by default. The rest of this tool is idle meanwhile.
 fn bare_limit(cost: u32, threads: usize, duration: Duration) -> Result<Bare> {
     let own_cpu = || server::cpu_of("self").ok_or("no /proc");
     let (before, machine, started) = (own_cpu()?, server::machine_cpu(), Instant::now());
     let hashers: Vec<_> = (0..threads)
         .map(|_| {
             thread::spawn(move || -> Result<(usize, Duration), String> {
-                // On Linux a thread's own.
+                // On Linux it applies to this thread only.
                 rustix::process::nice(NICE).map_err(|error| error.to_string())?;
                 let mut count = 0;
                 while started.elapsed() < duration {
                     bcrypt::hash(PASSWORD, cost).map_err(|error| error.to_string())?;
                     count += 1;
                 }
-                // A thread's last hash ends after the others': it counts with the time that it took.
+                // The threads finish at different times: each has its own rate.
                 Ok((count, started.elapsed()))
             })
         })
@@ -105,7 +105,7 @@ fn bare_limit(cost: u32, threads: usize, duration: Duration) -> Result<Bare> {
     Ok(Bare { rate: total, cpu_ms: ms(cpu) / all as f64, others })
 }
 
-/// What the rest of the machine did meanwhile, in cores.
+/// The CPU use of the rest of the machine, in cores.
 fn others(before: Option<Duration>, ours: Duration, elapsed: Duration) -> f64 {
     let all = server::machine_cpu().zip(before).map(|(now, before)| now.saturating_sub(before));
     all.map_or(f64::NAN, |all| all.saturating_sub(ours).as_secs_f64() / elapsed.as_secs_f64())
@@ -134,7 +134,7 @@ async fn storm(server: &Server, people: &People, token: &str, duration: Duration
     for user in 0..IN_FLIGHT {
         tasks.spawn_local(sign_in_again_and_again(address, people.username(user), Rc::clone(&tally)));
     }
-    // All of them are under way before anything counts.
+    // Started before the measurement.
     sleep(Duration::from_secs(1)).await;
     let ping = Pinger::socket(address, token).await?;
     let health = Pinger::health(address).await?;

@@ -1,7 +1,7 @@
-//! `timing`: whether the time that an answer takes, or the one behind it, tells if there is such an account.
+//! `timing`: whether the time of an answer, or of the answer after it, reveals that an account exists.
 //!
-//! Requests of all kinds follow one another at random over one connection; right behind each come two probes, which
-//! would notice work that goes on after the answer. Each kind is compared with the same request about no account.
+//! Requests of all kinds are sent in random order over one connection. Each is followed by two probes, which would be
+//! delayed by work that continues after the answer. Each kind is compared with the same request without an account.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -19,22 +19,22 @@ use crate::{CHEAP, Result, Target, ks};
 
 const WRONG: &str = "plum tree in march snow";
 
-/// Below this two samples are said to differ.
+/// Two samples differ if `p` is below this.
 const SIGNIFICANT: f64 = 0.05;
 
-/// Tries at one account: fewer than lock it.
+/// Attempts per account: fewer than lock it.
 const TRIES: usize = 3;
 
-/// Accounts that are locked, and names without an account.
+/// Locked accounts, and as many locked names without an account.
 const LOCKED: usize = 20;
 
-/// An attacker who is alone with the server looks on for so long after a request for a link.
+/// How long the idle server is observed after a request for a link.
 const WINDOW: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ask {
     SignIn,
-    /// The same at an account or a name that takes no try.
+    /// The same for an account or a name that is locked.
     Locked,
     Forgot,
     Register,
@@ -45,13 +45,13 @@ enum Account {
     None,
     Usual,
     Disabled,
-    /// With bcrypt of another system at this cost.
+    /// An imported bcrypt hash of this cost.
     Imported(u32),
 }
 
 struct Kind {
     name: &'static str,
-    /// The kind that it must not be told from.
+    /// The index of the kind that it must not be distinguishable from.
     against: usize,
     prefix: &'static str,
     ask: Ask,
@@ -87,7 +87,7 @@ const KINDS: [Kind; 15] = [
 ];
 
 impl Kind {
-    /// How many accounts `number` requests want.
+    /// How many accounts `number` requests need.
     const fn accounts(&self, number: usize) -> usize {
         match self.ask {
             Ask::SignIn => number.div_ceil(TRIES),
@@ -122,13 +122,13 @@ impl Kind {
         }
     }
 
-    /// The docs say so of a hash that costs more than ours.
+    /// A documented difference: imported hashes of a higher cost.
     fn may_differ(&self) -> bool {
         self.account == Account::Imported(5)
     }
 }
 
-/// The answer's time and those of the two probes behind it, in us.
+/// The times of the answer and of the two probes after it, in us.
 const MEASURES: [&str; 3] = ["answer", "/healthz", "refresh"];
 type Sample = [f64; 3];
 
@@ -169,7 +169,7 @@ pub async fn run(
     Ok(())
 }
 
-/// A server without limits by address: one client asks everything.
+/// Starts a server without limits by address, because one client sends everything.
 async fn start(target: &Target) -> Result<Server> {
     let limits = server::keys(target, "limits.")?;
     let off = limits.iter().map(|key| (key.as_str(), "off"));
@@ -187,7 +187,7 @@ async fn interleaved(server: &Server, number: usize, dice: &mut Dice) -> Result<
         let request = KINDS[kind].request(index, number);
         let (status, took) = ask(&mut connection, &request).await?;
         if status == 401 && KINDS[kind].ask == Ask::Locked {
-            // Names without an account share what is counted: another one has taken its place.
+            // Names without an account share their counters; another name has replaced this one.
             continue;
         }
         if status != KINDS[kind].status() {
@@ -207,7 +207,7 @@ async fn interleaved(server: &Server, number: usize, dice: &mut Dice) -> Result<
     Ok(samples)
 }
 
-/// Makes the accounts, and locks those that are to be locked.
+/// Creates the accounts, and locks some of them.
 async fn prepare(server: &Server, connection: &mut Connection, number: usize) -> Result<()> {
     let body = json!({"username": "original", "password": PASSWORD});
     connection.send(&Request::new("POST", "/api/register", None, Some(&body))).await?.expect(201)?;
@@ -229,7 +229,7 @@ async fn prepare(server: &Server, connection: &mut Connection, number: usize) ->
     rows.run("UPDATE failed_attempts SET blocked_until = '2099-01-01 00:00:00' WHERE failures >= 5")
 }
 
-/// The status of the answer, and how long it took in us.
+/// The status of the answer, and its time in us.
 async fn ask(connection: &mut Connection, request: &Request) -> Result<(u16, f64)> {
     let sent = Instant::now();
     let reply = connection.send(request).await?;
@@ -241,7 +241,7 @@ fn us(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
 }
 
-/// The refresh token of a login that has ended: it is genuine, so the server has to look, and refuses it.
+/// The refresh token of a revoked login: it is genuine, so the server looks it up and refuses it.
 async fn ended_refresh(connection: &mut Connection) -> Result<Request> {
     let body = json!({"login": "original", "password": PASSWORD});
     let login = Request::new("POST", "/api/login", None, Some(&body));
@@ -254,7 +254,7 @@ async fn ended_refresh(connection: &mut Connection) -> Result<Request> {
     Ok(refresh)
 }
 
-/// A refresh token of the right form that the server never made.
+/// A refresh token of the right form that the server never issued.
 pub fn made_up_token(random: &mut impl FnMut() -> u64) -> String {
     let id = uuid::Uuid::from_u64_pair(random(), random());
     format!("dwr_{id}_{:016x}{:016x}{:011x}", random(), random(), random() >> 20)
@@ -283,7 +283,8 @@ fn show(samples: &[Vec<Sample>], alarms: &mut [[usize; MEASURES.len()]; KINDS.le
     }
 }
 
-/// What one who is alone with the server can see of the work for a link, which is done apart from the answer.
+/// Whether an attacker who observes the otherwise idle server can detect the work for a link, which is done after the
+/// answer.
 async fn aftermath(server: &Server, windows: usize, dice: &mut Dice, report: &mut Report) -> Result<()> {
     let mut connection = Connection::open(server.address()).await?;
     Rows::of(server)?.copy_account("original", "wb", windows)?;
@@ -291,7 +292,7 @@ async fn aftermath(server: &Server, windows: usize, dice: &mut Dice, report: &mu
     let mut order: Vec<_> =
         ["wa", "wb"].into_iter().flat_map(|kind| (0..windows).map(move |n| (kind, n))).collect();
     dice.shuffle(&mut order);
-    // The work that the samples before left behind.
+    // Lets work finish that earlier samples caused.
     sleep(WINDOW * 4).await;
     let mut seen: HashMap<_, [Vec<f64>; 2]> = HashMap::new();
     for (kind, index) in order {

@@ -1,4 +1,5 @@
-//! A WebSocket client (RFC 6455) cheap enough that ten thousand of them do not hide the server's figures.
+//! A WebSocket client (RFC 6455) that is cheap enough for ten thousand of them beside the server. The client library would
+//! cost more than what is measured.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,13 +17,13 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
-/// Masking hides nothing here; a constant costs the server what a random key would.
+/// A constant key: unmasking costs the server the same as with a random one.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// Longer than any frame that the tool's requests are answered with.
+/// More bytes than any reply to the tool's requests has.
 const CHUNK: usize = 16 * 1024;
 
-/// One masked frame of text. Written once and sent often.
+/// One masked text frame, which can be sent many times.
 pub fn text(payload: &str) -> Vec<u8> {
     frame(TEXT, payload.as_bytes())
 }
@@ -45,7 +46,7 @@ fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// What the server said.
+/// What the server sent.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event {
     Text,
@@ -53,7 +54,7 @@ pub enum Event {
     Closed(Option<u16>),
 }
 
-/// A handshake that the server answered otherwise than by 101.
+/// A handshake that the server refused.
 #[derive(Debug, thiserror::Error)]
 #[error("refused: {said}")]
 pub struct Refused {
@@ -64,14 +65,14 @@ pub struct Refused {
 pub struct WebSocket {
     stream: TcpStream,
     buffer: Vec<u8>,
-    /// Bytes of the buffer that were looked at.
+    /// The first bytes of the buffer that are parsed already.
     read: usize,
     /// The last text in the buffer.
     text: Range<usize>,
 }
 
 impl WebSocket {
-    /// Opens a socket; with a token, it is in when this returns.
+    /// Opens a socket; with a token, it is signed in when this returns.
     pub async fn open(address: SocketAddr, token: Option<&str>, from: Option<Ipv4Addr>) -> Result<Self> {
         let mut this = Self::connect(address, from).await?;
         let header = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
@@ -87,7 +88,7 @@ impl WebSocket {
         Ok(this)
     }
 
-    /// Opens a socket at another path, where nothing is said yet.
+    /// Opens a socket at another path, without waiting for a first message.
     pub async fn open_at(address: SocketAddr, path: &str) -> Result<Self> {
         let mut this = Self::connect(address, None).await?;
         this.shake_hands(path, "").await?;
@@ -101,7 +102,7 @@ impl WebSocket {
         }
         let stream = socket.connect(address).await?;
         stream.set_nodelay(true)?;
-        // A tool that leaves thousands of ports in TIME_WAIT would run out of them.
+        // Closes with a reset: thousands of ports in TIME_WAIT would exhaust them.
         SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
         Ok(Self { stream, buffer: Vec::new(), read: 0, text: 0..0 })
     }
@@ -133,12 +134,12 @@ impl WebSocket {
         &self.buffer[self.text.clone()]
     }
 
-    /// Writes frames.
+    /// Writes encoded frames.
     pub async fn send(&mut self, frames: &[u8]) -> std::io::Result<()> {
         self.stream.write_all(frames).await
     }
 
-    /// A request and its reply.
+    /// Sends a request and waits for its reply; returns how long that took.
     pub async fn ask(&mut self, request: &[u8]) -> Result<Duration> {
         let sent = Instant::now();
         self.send(request).await?;
@@ -148,7 +149,7 @@ impl WebSocket {
         }
     }
 
-    /// The next message or the end. Pings are answered; a close is echoed.
+    /// The next message or the end. Answers pings, and echoes a close.
     pub async fn next(&mut self) -> Result<Event> {
         loop {
             if let Some(event) = self.next_buffered().await? {
@@ -160,7 +161,7 @@ impl WebSocket {
         }
     }
 
-    /// Reads to the end: the code of the close frame, if there was one.
+    /// Reads to the end; returns the code of the close frame, if there was one.
     pub async fn closed(&mut self) -> Option<u16> {
         loop {
             match self.next().await {
@@ -171,8 +172,8 @@ impl WebSocket {
         }
     }
 
-    /// Sends these frames again and again until the server ends the connection. What comes back is thrown
-    /// away, or left lying: then nothing is ever read.
+    /// Sends these frames repeatedly until the server ends the connection. With `read` the replies are discarded; without
+    /// it nothing is ever read.
     pub async fn flood(&mut self, frames: &[u8], read: bool) -> std::io::Result<()> {
         let interest = if read { Interest::READABLE | Interest::WRITABLE } else { Interest::WRITABLE };
         let (mut sent, mut chunk) = (0, vec![0; CHUNK]);
@@ -190,12 +191,12 @@ impl WebSocket {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }
-            // The sockets that this tool measures share its thread.
+            // The sockets that are measured share this thread.
             tokio::task::yield_now().await;
         }
     }
 
-    /// The next event among the bytes that are here already.
+    /// The next event that is in the buffer already.
     pub async fn next_buffered(&mut self) -> Result<Option<Event>> {
         while let Some((opcode, payload)) = self.parse()? {
             match opcode {
@@ -211,7 +212,7 @@ impl WebSocket {
                     let payload = &self.buffer[payload];
                     let code = payload.first_chunk().map(|code| u16::from_be_bytes(*code));
                     let echo = frame(CLOSE, payload.get(..2).unwrap_or_default());
-                    // The server may have gone already.
+                    // The server may have closed the connection already.
                     let _ = self.send(&echo).await;
                     return Ok(Some(Event::Closed(code)));
                 }
@@ -221,7 +222,7 @@ impl WebSocket {
         Ok(None)
     }
 
-    /// The next whole frame in the buffer.
+    /// The next complete frame in the buffer.
     fn parse(&mut self) -> Result<Option<(u8, Range<usize>)>> {
         let bytes = &self.buffer[self.read..];
         let [first, second, rest @ ..] = bytes else { return Ok(None) };
@@ -241,7 +242,7 @@ impl WebSocket {
         Ok(Some((first & 0x0f, start..self.read)))
     }
 
-    /// Reads what there is. False at the end.
+    /// Waits for bytes and reads them. False at the end.
     async fn fill(&mut self) -> Result<bool> {
         self.buffer.drain(..self.read);
         self.read = 0;
@@ -258,7 +259,7 @@ impl WebSocket {
     }
 
     fn try_fill(&mut self) -> std::io::Result<usize> {
-        // On the stack: an idle socket of ours keeps no buffer either.
+        // On the stack, so that an idle socket holds no buffer.
         let mut chunk = [0; CHUNK];
         let count = self.stream.try_read(&mut chunk)?;
         self.buffer.extend_from_slice(&chunk[..count]);
