@@ -1,196 +1,21 @@
 //! Several nodes: what ends on one ends on all, and each knows who is on the others.
 
 use std::collections::HashSet;
-use std::pin::Pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::http::Method;
-use doorward::clock::ManualClock;
-use doorward_core::domain::UserId;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::app::{PASSWORD, Person, TestApp, spawn_on};
-use crate::support::database;
+use crate::support::app::{PASSWORD, TestApp};
 use crate::support::logs;
 use crate::support::redis::Redis;
-use crate::support::smtp::SmtpCatcher;
-use crate::support::socketio::{PollingClient, SocketIoClient, open_polling, poll};
+use crate::support::socketio::{SocketIoClient, open_polling, poll};
 use crate::support::tcp::TcpClient;
-use crate::support::time::PATIENCE;
 use crate::support::transports::LiveClient;
 use crate::support::websocket::WebSocketClient;
 
-const NODES: usize = 3;
-
-/// Nodes on one database, and its place.
-struct Nodes {
-    all: Vec<TestApp>,
-    place: tempfile::TempDir,
-    settings: Vec<(&'static str, String)>,
-}
-
-impl Nodes {
-    async fn start(redis: Option<&Redis>, more: &[(&'static str, &str)]) -> Self {
-        let place = tempfile::tempdir().unwrap();
-        let file = format!("sqlite:{}", place.path().join("shared.db").display());
-        let mut settings = vec![("database.url", database::url(place.path()).unwrap_or(file))];
-        settings.extend(redis.map(|redis| ("cluster.redis_url", redis.url())));
-        settings.extend(more.iter().map(|(key, value)| (*key, (*value).to_owned())));
-        let mut nodes = Self { all: Vec::new(), place, settings };
-        for _ in 0..NODES {
-            nodes.add().await;
-        }
-        nodes
-    }
-
-    async fn add(&mut self) {
-        let settings: Vec<_> = self.settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        let data = tempfile::tempdir_in(self.place.path()).unwrap();
-        self.all.push(spawn_on(&settings, data, SmtpCatcher::start(), ManualClock::default()).await);
-    }
-
-    /// Waits until every node knows that many sessions of the user.
-    async fn all_see(&self, user: &Person, count: usize) {
-        let user: UserId = user.id.parse().unwrap();
-        let wait = async {
-            for node in &self.all {
-                while node.sessions.directory().of_user(user).len() != count {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-            }
-        };
-        let seen =
-            || self.all.iter().map(|node| node.sessions.directory().of_user(user).len()).collect::<Vec<_>>();
-        tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{count}, not {:?}", seen()));
-    }
-}
-
-/// When a socket's end was seen, and why it was.
-type Ending = Pin<Box<dyn Future<Output = (Instant, u16)>>>;
-
-async fn open<C: LiveClient + 'static>(app: &TestApp, person: &Person) -> Ending {
-    let mut live = C::live(app, person).await;
-    Box::pin(async move {
-        let ended = live.ended().await;
-        (Instant::now(), ended.code)
-    })
-}
-
-async fn open_at(door: usize, app: &TestApp, person: &Person) -> Ending {
-    match door {
-        0 => open::<WebSocketClient>(app, person).await,
-        1 => open::<TcpClient>(app, person).await,
-        2 => open::<PollingClient>(app, person).await,
-        _ => open::<SocketIoClient>(app, person).await,
-    }
-}
-
-/// 300 users with a socket at each door, spread over the nodes, lose their sign-ins on one node each. Answers how
-/// long after the answer to that each socket closed.
-async fn end_everybody(redis: Option<&Redis>) -> Vec<Duration> {
-    const USERS: usize = 300;
-    let nodes = Nodes::start(redis, &[]).await;
-    let mut people = Vec::new();
-    for number in 0..USERS {
-        let (name, node) = (format!("user{number}"), &nodes.all[number % NODES]);
-        let person = if number % 10 == 0 {
-            node.register_with_email(&name, &format!("{name}@example.org")).await
-        } else {
-            node.register(&name).await
-        };
-        let mut endings = Vec::new();
-        for door in 0..4 {
-            endings.push(open_at(door, &nodes.all[(number + door) % NODES], &person).await);
-        }
-        people.push((person, endings));
-    }
-    // The links, before anything ends.
-    let mut links = Vec::new();
-    for number in (0..USERS).step_by(10) {
-        let login = json!({"login": format!("user{number}")});
-        nodes.all[number % NODES].post("/api/forgot-password", login).await.expect(202);
-    }
-    let mut seen = HashSet::new();
-    while seen.len() < USERS / 10 {
-        for node in &nodes.all {
-            for mail in node.mail.caught() {
-                let name = mail.to[0].split('@').next().unwrap().to_owned();
-                if mail.subject.starts_with("Reset your password") && seen.insert(name.clone()) {
-                    links.push((name, mail.token("reset-password")));
-                }
-            }
-            // A mailer that lost a race for an email tries the next one a second later.
-            node.advance(Duration::from_millis(50));
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-
-    let mut delays = Vec::new();
-    for (number, (person, endings)) in people.into_iter().enumerate() {
-        let node = &nodes.all[(number + 1) % NODES];
-        let code = if number % 10 == 0 {
-            let (_, token) = links.iter().find(|(name, _)| *name == format!("user{number}")).unwrap();
-            let body = json!({"token": token, "password": "a new and quite different sentence 7"});
-            node.post("/api/reset-password", body).await.expect(204);
-            4442
-        } else if number % 2 == 0 {
-            node.accounts.set_disabled(person.id.parse().unwrap(), true).await.unwrap();
-            4443
-        } else {
-            node.send(Method::POST, "/api/logout", &person.access, Value::Null).await.expect(204);
-            4441
-        };
-        let done = Instant::now();
-        for (at, ended) in join_all(endings).await {
-            assert_eq!(ended, code);
-            delays.push(at.saturating_duration_since(done));
-        }
-        for node in &nodes.all {
-            // Wherever it is shown from now on.
-            assert_eq!(node.get("/api/sessions", &person.access).await.status.as_u16(), 401);
-        }
-    }
-    delays.sort_unstable();
-    delays
-}
-
-fn report(what: &str, delays: &[Duration]) {
-    let at = |share: usize| delays[(delays.len() - 1) * share / 100];
-    eprintln!("{what}: {} sockets, p50 {:?}, p99 {:?}, last {:?}", delays.len(), at(50), at(99), at(100));
-}
-
-#[actix_web::test]
-async fn what_ends_on_one_node_ends_on_all() {
-    let Some(redis) = Redis::start() else { return };
-    let delays = end_everybody(Some(&redis)).await;
-    report("from the answer to a revocation to the close, with Redis", &delays);
-}
-
-#[actix_web::test]
-async fn without_redis_it_takes_a_look_at_the_rows() {
-    let nodes = Nodes::start(None, &[]).await;
-    let ann = nodes.all[0].register("ann").await;
-    let mut delays = Vec::new();
-    for round in 0..6 {
-        let device = nodes.all[round % NODES].login("ann").await;
-        let mut endings = Vec::new();
-        for door in 0..4 {
-            for node in &nodes.all {
-                endings.push(open_at(door, node, &device).await);
-            }
-        }
-        nodes.all[0].send(Method::POST, "/api/logout", &device.access, Value::Null).await.expect(204);
-        let done = Instant::now();
-        for (at, code) in join_all(endings).await {
-            assert_eq!(code, 4441);
-            delays.push(at.saturating_duration_since(done));
-        }
-    }
-    delays.sort_unstable();
-    report("the same without Redis", &delays);
-    nodes.all[1].get("/api/me", &ann.access).await.expect(200);
-}
+use crate::support::cluster::{NODES, Nodes};
 
 #[actix_web::test]
 async fn each_node_knows_who_is_on_the_others() {
@@ -261,15 +86,8 @@ async fn redis_may_be_gone_and_come_back() {
 
 #[actix_web::test]
 async fn nodes_that_start_at_the_same_time_have_the_same_keys() {
-    let place = tempfile::tempdir().unwrap();
-    let file = format!("sqlite:{}", place.path().join("shared.db").display());
-    let url = database::url(place.path()).unwrap_or(file);
-    let settings = [("database.url", url.as_str())];
-    let start = || {
-        let data = tempfile::tempdir_in(place.path()).unwrap();
-        spawn_on(&settings, data, SmtpCatcher::start(), ManualClock::default())
-    };
-    let nodes = join_all((0..NODES).map(|_| start())).await;
+    let empty = Nodes::none(None, &[]);
+    let nodes = join_all((0..NODES).map(|_| empty.start_one())).await;
     let ann = nodes[0].register("ann").await;
     for node in &nodes {
         node.get("/api/me", &ann.access).await.expect(200);

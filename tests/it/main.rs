@@ -12,6 +12,7 @@ mod client;
 mod cluster;
 mod cluster_faults;
 mod cluster_noise;
+mod cluster_revocations;
 mod config_values;
 mod conformance;
 mod connect;

@@ -1,6 +1,7 @@
 //! What the tests share: servers, clients of each transport, and the programs that tests need from outside.
 
 pub mod app;
+pub mod cluster;
 pub mod commands;
 pub mod config;
 pub mod connect;
