@@ -6,14 +6,14 @@
 //! | [`config`], [`telemetry`], [`tls`] | settings; logs; the certificate |
 //! | [`routes`], [`error`] | HTTP: one table of routes, one mapping of errors |
 //! | [`accounts`] | what the product does, one file per capability |
-//! | [`actors`] | database executors, password hashers, sessions and their managers, the mailer |
+//! | [`actors`] | database executors, password hashers, sessions and their managers |
 //! | [`events`] | what a signed-in session can ask for |
 //! | [`session`] | the rules of a live session; pure |
 //! | [`auth`] | tokens, password hashes, recent revocations; pure |
 //! | [`protocol`] | what client and server say to each other; pure |
 //! | [`import`] | accounts in other systems' files |
 //! | [`models`], [`schema`], [`db`] | rows and queries; the connection |
-//! | [`emails`] | what mails say |
+//! | [`mail`], [`jobs`] | emails; the worker that runs jobs from a table |
 //! | [`pages`] | what people see in a browser |
 //! | [`limits`] | how often one network may do what, by its address |
 //! | [`domain`], [`clock`] | values that were parsed; the time |
@@ -34,6 +34,7 @@ pub mod directory;
 pub mod error;
 pub mod events;
 pub mod import;
+pub mod jobs;
 pub mod limits;
 pub mod mail;
 pub mod models;

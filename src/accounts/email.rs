@@ -118,7 +118,7 @@ impl Accounts {
     ) -> Result<(), Error> {
         let before = one_time_tokens::find_undo(conn, user.id, now)?;
         let closed = user.undo_closed_until.is_some_and(|until| until > now);
-        let first = !closed && before.is_none() && !outbox::undo_waits(conn, user.id)?;
+        let first = !closed && before.is_none() && !outbox::has_unsent_undo(conn, user.id)?;
         if before.as_deref() == Some(new) {
             end_undo(conn, user.id, now)?;
         }

@@ -11,7 +11,7 @@ use super::recovery::ACTION;
 use crate::clock::Timestamp;
 use crate::config::Rate;
 use crate::db::{self, Conn};
-use crate::models::outbox::{self, Counted, NewMail};
+use crate::models::outbox::{self, Counted, NewEmail};
 use crate::models::{request_counts, users};
 use doorward_core::domain::MailKind;
 use doorward_core::domain::{Email, UserId, network};
@@ -53,7 +53,7 @@ impl Accounts {
         now: Timestamp,
     ) -> QueryResult<bool> {
         let (recipient, client) = (self.recipient(address), asker.text());
-        let mail = NewMail { kind, user, address, recipient: &recipient, client: client.as_deref() };
+        let mail = NewEmail { kind, user, address, recipient: &recipient, client: client.as_deref() };
         // Two that count at the same time would both find room for one.
         db::lock_name(conn, &recipient)?;
         if Self::asked_lately(conn, kind, user, address, now)? {
@@ -95,7 +95,7 @@ impl Accounts {
     fn has_room(
         &self,
         conn: &mut Conn,
-        mail: &NewMail<'_>,
+        mail: &NewEmail<'_>,
         asker: Asker,
         now: Timestamp,
     ) -> QueryResult<bool> {
@@ -153,7 +153,7 @@ impl Accounts {
         if limited && !has_room(conn, &self.0.mail_limits.account, Counted::Notices(user), now)? {
             return Ok(false);
         }
-        let mail = NewMail { kind, user: Some(user), address, recipient: &recipient, client: None };
+        let mail = NewEmail { kind, user: Some(user), address, recipient: &recipient, client: None };
         outbox::enqueue(conn, self.0.clock.new_id(), mail, now)?;
         Ok(true)
     }

@@ -32,7 +32,7 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
     let config = settings.load()?.config;
     let address = Email::parse(&address).map_err(|error| Failure::Usage(error.detail))?;
     operator::log_warnings(&config)?;
-    let sent = actix::System::new().block_on(mail::send_trial(&config, &Clock::System, &address));
+    let sent = actix::System::new().block_on(mail::send_test(&config, &Clock::System, &address));
     sent.map_err(|error| Failure::Running(format!("the email was not sent: {error}")))?;
     output::print(&match mail::preview_directory(&config) {
         Some(directory) => format!("kept in {}: mail.url is preview\n", directory.display()),

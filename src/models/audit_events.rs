@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::schema::audit_events;
-use doorward_core::domain::UserId;
+use doorward_core::domain::{MailKind, UserId};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub enum Action {
     Enabled,
     Deleted,
     KeysRotated,
+    /// An email could not be sent; `detail` is its kind.
+    MailGivenUp,
 }
 
 /// Who did it.
@@ -63,6 +65,7 @@ impl Action {
             Self::Enabled => "enabled",
             Self::Deleted => "deleted",
             Self::KeysRotated => "keys_rotated",
+            Self::MailGivenUp => "mail_given_up",
         }
     }
 }
@@ -106,6 +109,26 @@ pub fn insert_imported(
             audit_events::action.eq(Action::Imported.as_str()),
             audit_events::subject.eq(subject.to_string()),
             audit_events::detail.eq(mark),
+        ))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Records that an email of this kind was given up. `subject` is the user it was about, or empty.
+pub fn insert_mail_given_up(
+    conn: &mut Conn,
+    id: Uuid,
+    subject: &str,
+    kind: MailKind,
+    now: Timestamp,
+) -> QueryResult<()> {
+    diesel::insert_into(audit_events::table)
+        .values((
+            audit_events::id.eq(id.to_string()),
+            audit_events::at.eq(now),
+            audit_events::action.eq(Action::MailGivenUp.as_str()),
+            audit_events::subject.eq(subject),
+            audit_events::detail.eq(kind.as_str()),
         ))
         .execute(conn)
         .map(drop)

@@ -367,7 +367,7 @@ async fn a_mail_servers_password_is_in_no_log() {
     let register = json!({"username": "ann", "password": PASSWORD, "email": "ann@example.org"});
     process.post("/api/register", register).await.expect(201);
     let deadline = now() + crate::support::time::PATIENCE;
-    while !process.output().contains("mail not sent") {
+    while !process.output().contains("email not sent") {
         assert!(now() < deadline, "{}", process.output());
         pause().await;
     }

@@ -89,14 +89,14 @@ async fn what_fails_before_a_recipient_is_named_keeps_all_mail_waiting() {
         mailer.enqueue(MailKind::ResetPassword, alice, ALICE).await;
         // More often than a server may say "never".
         let wait = fails(&mailer, 5).await;
-        assert_eq!(catcher.lines("ERROR", "all mail waits"), 1, "{command} {answer}: {}", logs::text());
+        assert_eq!(catcher.lines("ERROR", "all email waits"), 1, "{command} {answer}: {}", logs::text());
         assert_eq!(catcher.caught().len(), 0);
         // Set up at last.
         catcher.answer(command, None);
         mailer.time.advance(wait);
         catcher.wait_for(1).await;
         mailer.until("sent", |rows| rows[0].2.is_some()).await;
-        assert_eq!(catcher.lines("WARN", "mail leaves again"), 1, "{command} {answer}");
+        assert_eq!(catcher.lines("WARN", "email can be sent again"), 1, "{command} {answer}");
     }
     assert_eq!(logs::lines_with(&["hunter2"]), [""; 0]);
 }
@@ -122,12 +122,12 @@ async fn an_outage_has_one_line_for_all_mails_and_a_reminder() {
     all_fail(&mailer, 1, 5).await;
     mailer.time.advance(Duration::from_secs(5));
     all_fail(&mailer, 2, 10).await;
-    assert_eq!(catcher.lines("ERROR", "all mail waits"), 1, "{}", logs::text());
+    assert_eq!(catcher.lines("ERROR", "all email waits"), 1, "{}", logs::text());
     assert_eq!(catcher.lines("ERROR", "password in mail.url is wrong"), 1, "it says what to do");
     mailer.time.advance(Duration::from_mins(20));
     all_fail(&mailer, 3, 20).await;
-    assert_eq!(catcher.lines("ERROR", "all mail waits"), 2, "{}", logs::text());
-    assert_eq!(logs::lines_with(&["WARN", "mail not sent", &alice.to_string()]), [""; 0], "no line a mail");
+    assert_eq!(catcher.lines("ERROR", "all email waits"), 2, "{}", logs::text());
+    assert_eq!(logs::lines_with(&["WARN", "email not sent", &alice.to_string()]), [""; 0], "no line a mail");
 }
 
 #[actix::test]
@@ -184,7 +184,7 @@ async fn one_refused_recipient_keeps_no_other_mail_back() {
     catcher.refuse_with(0);
     mailer.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
     assert_eq!(catcher.wait_for(1).await[0].to, [ALICE]);
-    assert_eq!(catcher.lines("ERROR", "all mail waits"), 0);
+    assert_eq!(catcher.lines("ERROR", "all email waits"), 0);
     // A temporary answer is no refusal, however often.
     let catcher = Watched::start();
     catcher.answer("END", Some("451 4.3.0 later"));
@@ -232,7 +232,7 @@ async fn no_password_is_sent_without_the_encryption_that_is_required() {
         // What follows 220 is no TLS: the catcher waits for a line, the mailer for an answer.
         if answer.is_none_or(|answer| !answer.starts_with("220")) {
             fails(&mailer, 4).await;
-            assert_eq!(catcher.lines("ERROR", "all mail waits"), 1, "{}", logs::text());
+            assert_eq!(catcher.lines("ERROR", "all email waits"), 1, "{}", logs::text());
         }
         let commands = catcher.commands();
         assert!(
@@ -286,12 +286,12 @@ async fn what_is_not_ascii_before_the_at_needs_a_server_that_takes_it() {
     mailer.enqueue(MailKind::PasswordChanged, alice, "j\u{f6}rg@b\u{fc}cher.example").await;
     mailer.until("given up at once", <[_]>::is_empty).await;
     assert_eq!(
-        logs::lines_with(&["mail given up", "SMTPUTF8", &alice.to_string()]).len(),
+        logs::lines_with(&["gave up on an email", "SMTPUTF8", &alice.to_string()]).len(),
         1,
         "{}",
         logs::text()
     );
-    assert_eq!(catcher.lines("ERROR", "all mail waits"), 0);
+    assert_eq!(catcher.lines("ERROR", "all email waits"), 0);
     let events: Vec<(String, String)> = mailer
         .run(|conn| {
             let columns = (audit_events::action, audit_events::subject.assume_not_null());
@@ -310,7 +310,7 @@ async fn what_is_not_ascii_before_the_at_needs_a_server_that_takes_it() {
     let commands = catcher.commands();
     assert!(commands.iter().any(|line| line.ends_with("SMTPUTF8 BODY=8BITMIME")), "{commands:?}");
 
-    // A sender like that is a matter of the settings, so all mail waits.
+    // A sender like that is a matter of the settings, so all email waits.
     let catcher = Watched::start();
     let mailer = TestMailer::open_with(&catcher.url(), &[("mail.from", "j\u{f6}rg@example.org")]);
     let alice = mailer.user("alice", ALICE).await;

@@ -180,7 +180,7 @@ async fn a_test_mail_says_whether_mails_leave() {
     let caught = app.mail.wait_for(1).await.remove(0);
     assert_eq!(
         (&*caught.subject, &*caught.to),
-        ("A test mail from Doorward", &["you@example.org".to_owned()][..])
+        ("Test email from Doorward", &["you@example.org".to_owned()][..])
     );
 
     app.mail.refuse_with(550);

@@ -232,8 +232,8 @@ async fn no_log_holds_an_address_or_a_link() {
     mailer.mail.finish().await;
 
     let user = quiet.to_string();
-    assert_eq!(logs::lines_with(&["mail not sent", "451", "not now", &user]).len(), 1, "{}", logs::text());
-    assert_eq!(logs::lines_with(&["mail sent", &user]).len(), 1, "{}", logs::text());
+    assert_eq!(logs::lines_with(&["email not sent", "451", "not now", &user]).len(), 1, "{}", logs::text());
+    assert_eq!(logs::lines_with(&["email sent", &user]).len(), 1, "{}", logs::text());
     for secret in [ADDRESS, &token, "catcher.test/why"] {
         assert_eq!(logs::lines_with(&[secret]), [""; 0], "{secret}");
     }

@@ -8,15 +8,15 @@ use doorward::actors::db::DbError;
 use doorward::clock::{Clock, ManualClock, Timestamp};
 use doorward::db::{self, Conn};
 use doorward::mail::Mail;
-use doorward::models::outbox::{self, NewMail};
+use doorward::models::outbox::{self, NewEmail};
 use doorward::schema::{outbox as rows, users};
 use doorward_core::domain::{MailKind, UserId};
 
 use crate::support::config::Settings;
 use crate::support::time::{now, pause};
 
-pub fn mail(kind: MailKind, user: UserId, address: &str) -> NewMail<'_> {
-    NewMail { kind, user: Some(user), address, recipient: address, client: None }
+pub fn mail(kind: MailKind, user: UserId, address: &str) -> NewEmail<'_> {
+    NewEmail { kind, user: Some(user), address, recipient: address, client: None }
 }
 
 #[derive(Debug)]

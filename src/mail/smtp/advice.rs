@@ -3,9 +3,9 @@
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 
 use super::encryption;
-use super::failure::{Failure, Stage};
 use super::tap::Speaks;
 use crate::config::{Encryption, SmtpServer};
+use crate::mail::failure::{Failure, Stage};
 
 /// What a conversation has shown of the server.
 #[derive(Debug, Default)]

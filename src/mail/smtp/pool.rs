@@ -1,4 +1,4 @@
-//! Connections to the mail server that rest until there is more to send.
+//! Idle connections to the mail server, kept for the next email.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -6,31 +6,30 @@ use std::time::Duration;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use tokio::time::Instant;
 
-/// For the courtesy of a QUIT, and to find out whether a connection that rested is still there.
-pub(super) const COURTESY: Duration = Duration::from_secs(5);
+use super::timing::{COURTESY, pause, timeout};
 
 pub(super) struct Pool {
-    resting: Arc<Mutex<Resting>>,
-    /// Those that rest longer are closed.
-    idle: Duration,
+    idle: Arc<Mutex<Idle>>,
+    /// How long a connection may stay idle.
+    limit: Duration,
 }
 
 #[derive(Default)]
-struct Resting {
+struct Idle {
     connections: Vec<(AsyncSmtpConnection, Instant)>,
-    /// Whether a task closes those that rest too long.
-    is_tended: bool,
+    /// Whether a task is closing connections at their time limit.
+    has_closer: bool,
 }
 
 impl Pool {
-    pub fn new(idle: Duration) -> Self {
-        Self { resting: Arc::default(), idle }
+    pub fn new(limit: Duration) -> Self {
+        Self { idle: Arc::default(), limit }
     }
 
-    /// A connection that rested and is still there.
+    /// An idle connection that still works.
     pub async fn take(&self) -> Option<AsyncSmtpConnection> {
         loop {
-            let (mut connection, _) = lock(&self.resting).connections.pop()?;
+            let (mut connection, _) = lock(&self.idle).connections.pop()?;
             if timeout(COURTESY, connection.test_connected()).await == Some(true) {
                 return Some(connection);
             }
@@ -38,29 +37,29 @@ impl Pool {
     }
 
     pub fn put(&self, connection: AsyncSmtpConnection) {
-        let mut resting = lock(&self.resting);
-        resting.connections.push((connection, Instant::now()));
-        if !std::mem::replace(&mut resting.is_tended, true) {
-            tokio::spawn(close_idle(Arc::downgrade(&self.resting), self.idle));
+        let mut idle = lock(&self.idle);
+        idle.connections.push((connection, Instant::now()));
+        if !std::mem::replace(&mut idle.has_closer, true) {
+            tokio::spawn(close_idle(Arc::downgrade(&self.idle), self.limit));
         }
     }
 }
 
-fn lock(resting: &Mutex<Resting>) -> MutexGuard<'_, Resting> {
-    resting.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(idle: &Mutex<Idle>) -> MutexGuard<'_, Idle> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Closes connections that rest too long, until none is left or the pool is gone.
-async fn close_idle(pool: Weak<Mutex<Resting>>, idle: Duration) {
+/// Closes connections that were idle for too long, until none is left or the pool is dropped.
+async fn close_idle(pool: Weak<Mutex<Idle>>, limit: Duration) {
     loop {
         let next = {
             let Some(pool) = pool.upgrade() else { return };
-            let mut resting = lock(&pool);
+            let mut idle = lock(&pool);
             let now = Instant::now();
-            let old = resting.connections.extract_if(.., |(_, since)| now.duration_since(*since) >= idle);
+            let old = idle.connections.extract_if(.., |(_, since)| now.duration_since(*since) >= limit);
             old.for_each(|(connection, _)| quit(connection));
-            let next = resting.connections.iter().map(|(_, since)| *since + idle).min();
-            resting.is_tended = next.is_some();
+            let next = idle.connections.iter().map(|(_, since)| *since + limit).min();
+            idle.has_closer = next.is_some();
             next
         };
         let Some(next) = next else { return };
@@ -68,19 +67,9 @@ async fn close_idle(pool: Weak<Mutex<Resting>>, idle: Duration) {
     }
 }
 
-/// Takes leave, without anybody waiting for it.
+/// Says goodbye in the background.
 pub(super) fn quit(mut connection: AsyncSmtpConnection) {
     tokio::spawn(async move { timeout(COURTESY, connection.quit()).await });
-}
-
-#[expect(clippy::disallowed_methods, reason = "a conversation with a server takes real time")]
-pub(super) async fn timeout<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(limit, work).await.ok()
-}
-
-#[expect(clippy::disallowed_methods, reason = "a conversation with a server takes real time")]
-pub(super) async fn pause(duration: Duration) {
-    tokio::time::sleep(duration).await;
 }
 
 #[cfg(test)]
@@ -92,7 +81,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_connection_that_rests_too_long_is_closed() {
+    async fn a_connection_that_is_idle_too_long_is_closed() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(async move {
