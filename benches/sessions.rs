@@ -85,7 +85,7 @@ fn another_node_goes(criterion: &mut Criterion) {
                 (0..SESSIONS).map(|number| (users[number % users.len()], SessionId(Clock::System.new_id())));
             let came: Vec<_> = came.collect();
             for (user, id) in &came {
-                sessions.connected_elsewhere(SessionInfo {
+                sessions.add_remote(SessionInfo {
                     id: *id,
                     user: *user,
                     login: LoginId(Clock::System.new_id()),
@@ -100,7 +100,7 @@ fn another_node_goes(criterion: &mut Criterion) {
             bencher.iter_batched(
                 come,
                 |(sessions, gone)| {
-                    sessions.disconnected_elsewhere(gone);
+                    sessions.remove_remote(gone);
                     sessions
                 },
                 BatchSize::PerIteration,
@@ -109,7 +109,7 @@ fn another_node_goes(criterion: &mut Criterion) {
         group.bench_function(format!("{} users, one after the other", users.len()), |bencher| {
             let one_by_one = |(sessions, gone): (Directory, Vec<_>)| {
                 for gone in gone {
-                    sessions.disconnected_elsewhere(vec![gone]);
+                    sessions.remove_remote(vec![gone]);
                 }
                 sessions
             };

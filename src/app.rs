@@ -210,7 +210,7 @@ impl Application {
         // The server has its own: once those are closed, nobody must wait for an answer here.
         drop((self.listener, self.tcp));
         let handle = server.handle();
-        let deadlines = rt::spawn(connections.watch());
+        let deadlines = rt::spawn(connections.enforce_deadlines());
         let watch = rt::spawn(self.accounts.clone().watch());
         let ends = rt::spawn(self.accounts.clone().end_connections());
         let resets = rt::spawn(self.accounts.clone().answer_reset_requests());

@@ -176,7 +176,7 @@ impl DatabaseUrl {
     ///
     /// # Errors
     /// A sentence, if it is there and cannot be opened.
-    pub fn look(&self) -> Result<Option<Conn>, String> {
+    pub fn open_existing(&self) -> Result<Option<Conn>, String> {
         let opened = match self {
             Self::Sqlite(path) => {
                 let path = match Path::new(path).canonicalize() {
@@ -219,11 +219,11 @@ pub fn open(url: &DatabaseUrl, connections: u32) -> Result<Pool, String> {
     // Even to open it takes a little space: a sign-out must be possible on a full disk.
     while let Err(error) = &opened
         && disk::is_fault_text(error)
-        && disk.give()
+        && disk.release_reserve()
     {
         opened = connect_newest(url).map(drop);
     }
-    disk.retake();
+    disk.refill_reserve();
     opened?;
     Pool::open(url, connections).map_err(|error| url.cannot_open(&error))
 }

@@ -12,9 +12,9 @@ use nix::sys::socket::{Shutdown, shutdown};
 pub struct PeerSocket(pub RawFd);
 
 /// In the data of an HTTP connection, as long as that lives.
-pub struct Lifeline(Rc<PeerSocket>);
+pub struct ConnectionLifetime(Rc<PeerSocket>);
 
-impl Lifeline {
+impl ConnectionLifetime {
     #[must_use]
     pub fn new(socket: PeerSocket) -> Self {
         Self(Rc::new(socket))
@@ -31,7 +31,7 @@ pub struct ConnectionHandle(Weak<PeerSocket>);
 
 impl ConnectionHandle {
     /// Ends the connection in a while, if it has not ended by itself.
-    pub fn cut_after(self, patience: Duration) {
+    pub fn close_after(self, patience: Duration) {
         rt::spawn(async move {
             #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
             tokio::time::sleep(patience).await;

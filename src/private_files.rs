@@ -17,7 +17,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::process::geteuid;
 
 use crate::config::DatabaseUrl;
-use crate::config::{Config, Origin, Setting};
+use crate::config::{Config, Setting, ValueSource};
 use crate::mail::preview;
 
 /// The permissions of a group and of all others.
@@ -94,7 +94,7 @@ pub fn check_settings(settings: &[Setting]) -> Vec<String> {
     let mut survey = Survey::default();
     for setting in settings {
         // Only what holds a password is shown with stars.
-        if let (Origin::File(path), true) = (&setting.origin, setting.value.contains("***")) {
+        if let (ValueSource::File(path), true) = (&setting.origin, setting.value.contains("***")) {
             survey.others_file(path, &format!("holds a password in {}", setting.key));
         }
     }

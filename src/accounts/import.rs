@@ -18,7 +18,7 @@ use super::Error;
 use crate::actors::hasher::HashError;
 use crate::clock::{Clock, Timestamp};
 use crate::db::{self, Conn};
-use crate::import::{Incoming, Place, Reason, Row};
+use crate::import::{ImportedAccount, Place, Reason, Row};
 use crate::models::audit_events;
 use crate::models::users::{self, NewUser};
 use doorward_core::domain::UserId;
@@ -64,16 +64,16 @@ enum Sorted {
     Refused(Reason),
     AlreadyThere,
     /// The name is free.
-    New(Incoming),
+    New(ImportedAccount),
     /// Somebody has the name, with this stored hash.
-    Met(Incoming, String),
+    Met(ImportedAccount, String),
 }
 
 /// And after it.
 enum Worked {
     Refused(Reason),
     AlreadyThere,
-    New(Incoming, String),
+    New(ImportedAccount, String),
 }
 
 impl Import<'_> {
@@ -178,7 +178,7 @@ impl Import<'_> {
 }
 
 /// Why a name is not free: it is another account's, or an earlier row's.
-fn taken(row: &Incoming, place: Option<Place>) -> Reason {
+fn taken(row: &ImportedAccount, place: Option<Place>) -> Reason {
     match (row.derived, place) {
         (true, place) => Reason::DerivedTaken { name: row.username.typed().to_owned(), place },
         (false, Some(place)) => Reason::Repeated(place),

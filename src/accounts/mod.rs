@@ -155,7 +155,7 @@ impl Accounts {
 
     /// Waits, for a moment at most, until this process has fresh revocation data.
     pub async fn fresh(&self) {
-        self.0.logins.revocations.freshness().fresh().await;
+        self.0.logins.revocations.freshness().until_fresh_or_timeout().await;
     }
 
     /// Whether this process has fresh revocation data. Without it every token is refused.
@@ -213,14 +213,14 @@ impl Accounts {
     fn read_credential(&self, kind: CredentialKind, text: &str) -> Option<Presented> {
         let presented = self.0.credentials.read(kind, text)?;
         let may_be_old = || self.0.untagged_until.is_some_and(|until| self.0.clock.now() < until);
-        (presented.is_ours || may_be_old()).then_some(presented)
+        (presented.is_tagged || may_be_old()).then_some(presented)
     }
 
     /// Whether this refresh token or cookie carries a right tag: it was issued here, though it may have expired or been
     /// revoked since. Asks no database.
     #[must_use]
     pub fn is_tagged(&self, kind: CredentialKind, text: &str) -> bool {
-        self.0.credentials.read(kind, text).is_some_and(|presented| presented.is_ours)
+        self.0.credentials.read(kind, text).is_some_and(|presented| presented.is_tagged)
     }
 
     /// Whether the last change failed because the database cannot be written, for want of space say.

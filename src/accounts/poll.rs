@@ -64,7 +64,7 @@ impl Logins {
     /// deleted, and a user who was deleted or disabled by hand.
     async fn poll_live(&self) -> Result<(), PollError> {
         let mut ids = self.sessions.directory().logins();
-        ids.append(&mut self.revocations.known_logins().live(self.clock.now()));
+        ids.append(&mut self.revocations.known_logins().unexpired(self.clock.now()));
         ids.sort_unstable();
         ids.dedup();
         self.check(ids).await
@@ -124,19 +124,19 @@ impl Accounts {
         let mut failing_since = None;
         loop {
             pace.tick().await;
-            let began = freshness.begin();
+            let began = freshness.poll_started();
             let polled = self.poll_all(freshness.is_fresh()).await;
             if let Err(error) = &polled {
                 tracing::error!(%error, "could not poll for revocations");
             }
-            if freshness.ended(began, polled.is_ok()) {
+            if freshness.poll_finished(began, polled.is_ok()) {
                 // Stopped while it polled: what it saw is from before.
                 failing_since = None;
                 pace.reset_immediately();
             } else if polled.is_ok() {
                 failing_since = None;
                 revocations.prune(self.0.clock.now());
-            } else if Freshness::is_past(*failing_since.get_or_insert(began), CUT_OFF) {
+            } else if Freshness::has_elapsed(*failing_since.get_or_insert(began), CUT_OFF) {
                 sessions.close_stale();
             }
         }
@@ -173,7 +173,7 @@ impl Accounts {
     async fn watch_admitted(&self) {
         let admitted = self.logins().revocations.known_logins();
         loop {
-            admitted.arrived().await;
+            admitted.wait_for_unchecked().await;
             #[expect(clippy::disallowed_methods, reason = "a database's real pace; no rule depends on it")]
             tokio::time::sleep(TOGETHER).await;
             if let Err(error) = self.logins().check(admitted.take_unchecked()).await {
@@ -191,7 +191,7 @@ impl Accounts {
         let mut pace = pace();
         loop {
             pace.tick().await;
-            if let Err(error) = self.0.db.tend_disk().await {
+            if let Err(error) = self.0.db.maintain_disk().await {
                 // Said when it began.
                 tracing::debug!(%error, "still");
             }

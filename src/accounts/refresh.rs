@@ -37,8 +37,8 @@ impl Accounts {
         exchanged.await.unwrap_or(Err(Error::Db(DbError::Stopped)))
     }
 
-    async fn exchange(&self, Presented { credential, is_ours }: Presented) -> Result<Grant, Error> {
-        let outcome = if is_ours {
+    async fn exchange(&self, Presented { credential, is_tagged }: Presented) -> Result<Grant, Error> {
+        let outcome = if is_tagged {
             // Strangers cannot make one up, so it may wait for a place in a queue that they have filled.
             let rotate = self.rotating(credential.clone(), true);
             let outcome = self.0.logins.change_with(RevokeReason::RefreshReuse, true, rotate).await;
@@ -72,11 +72,11 @@ impl Accounts {
     }
 
     /// Inside one transaction: changes the token, or names the login as one to revoke if the token was used
-    /// before. `is_ours` says that it is certainly one of its login's.
+    /// before. `is_tagged` says that it is certainly one of its login's.
     fn rotating(
         &self,
         presented: Credential,
-        is_ours: bool,
+        is_tagged: bool,
     ) -> impl FnOnce(&mut Conn) -> Result<(Outcome, Option<Scope>), Error> + Send + 'static {
         let this = self.clone();
         move |conn| {
@@ -107,7 +107,7 @@ impl Accounts {
             if known {
                 return Ok((Outcome::Granted(Box::new(user), next, now), None));
             }
-            if is_ours {
+            if is_tagged {
                 return Ok((Outcome::Refused, Some(this.note_reuse(conn, &login, now)?)));
             }
             Ok((login.refresh_hash.map_or(Outcome::Refused, Outcome::Unknown), None))

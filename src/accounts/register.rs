@@ -24,7 +24,7 @@ impl Accounts {
         email: Option<Email>,
         device: Device,
     ) -> Result<Grant, Error> {
-        if self.0.reserved_names.holds(&username) {
+        if self.0.reserved_names.contains(&username) {
             return Err(Error::UsernameReserved);
         }
         let (wanted, allow_lookalikes) = (username.clone(), self.0.allow_lookalikes);

@@ -95,14 +95,13 @@ impl Db {
     ///
     /// # Errors
     /// [`DbError::Unwritable`] while they do not.
-    pub async fn tend_disk(&self) -> Result<(), DbError> {
-        if !self.disk.needs_care() {
+    pub async fn maintain_disk(&self) -> Result<(), DbError> {
+        if !self.disk.needs_maintenance() {
             return Ok(());
         }
         self.in_turn(self.permit()?, |pool: &Pool| {
-            let probe =
-                || pool.get().map_err(|_| diesel::result::Error::RollbackTransaction)?.work(db::probe);
-            Ok(pool.disk().tend(probe).map_err(|_| DbError::Unwritable))
+            let probe = || pool.get().map_err(|_| diesel::result::Error::RollbackTransaction)?.run(db::probe);
+            Ok(pool.disk().maintain(probe).map_err(|_| DbError::Unwritable))
         })
         .await
     }
@@ -262,7 +261,7 @@ fn attempt<T, E>(
             tracing::error!(%error, "no database connection");
             DbError::NoConnection
         })?;
-        let done = conn.work(work);
+        let done = conn.run(work);
         let fault = if done.is_err() { conn.fault() } else { None };
         Ok((done, fault))
     }));
@@ -291,7 +290,7 @@ fn write_with_reserve<T, E>(
         match attempt(pool, work.clone()) {
             Ok((_, Some(cause))) => {
                 pool.disk().failed(&cause);
-                if !pool.disk().give() {
+                if !pool.disk().release_reserve() {
                     break Err(DbError::Unwritable);
                 }
                 given = true;
@@ -301,7 +300,7 @@ fn write_with_reserve<T, E>(
         }
     };
     if given {
-        pool.disk().retake();
+        pool.disk().refill_reserve();
     }
     done
 }

@@ -57,9 +57,9 @@ pub struct Workload {
 /// The same for one queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    pub waiting: usize,
+    pub queued: usize,
     /// Since the start; work that was dropped before its turn is not among it.
-    pub begun: u64,
+    pub started: u64,
 }
 
 impl Hasher {

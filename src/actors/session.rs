@@ -19,10 +19,10 @@ use super::transport::Full;
 use super::transport::Transport;
 use crate::auth::tokens::TokenError;
 use crate::clock::Clock;
-use crate::directory::freshness::Knowledge;
+use crate::directory::freshness::FreshnessState;
 use crate::directory::{PendingTicket, Revocations, Ticket};
 use crate::events::{Emits, Events};
-use crate::limits::{Mistake, Mistakes};
+use crate::limits::{Mistake, MistakeLog};
 use doorward_core::domain::{Access, SessionId};
 use doorward_core::protocol::{CloseReason, NamespaceId, ReplyTo, ServerMessage};
 use doorward_core::session::{self, Effect, Rules};
@@ -42,7 +42,7 @@ pub struct SessionServices {
     pub clock: Clock,
     pub rules: Rules,
     pub events: Arc<Events>,
-    pub mistakes: Mistakes,
+    pub mistakes: MistakeLog,
 }
 
 /// How a socket comes in.
@@ -128,18 +128,18 @@ impl<C: Transport> Session<C> {
         if self.closing.is_some() {
             return;
         }
-        let knowledge = self.knowledge();
+        let freshness = self.freshness_state();
         if !self.backlog.is_empty() {
             self.backlog.push_back(message);
-        } else if knowledge == Knowledge::Stale || self.transport.congested() {
+        } else if freshness == FreshnessState::Stale || self.transport.congested() {
             // It was there, though it may be a while since this was sent.
-            if knowledge == Knowledge::Stale {
+            if freshness == FreshnessState::Stale {
                 self.record_activity();
             }
             self.backlog.push_back(message);
             self.transport.hold(true);
             self.wait_to_answer(context);
-        } else if knowledge == Knowledge::Fresh || !self.close_if_revoked(context) {
+        } else if freshness == FreshnessState::Fresh || !self.close_if_revoked(context) {
             self.answer(&message, context);
         }
     }

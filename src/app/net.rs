@@ -9,7 +9,7 @@ use actix_web::rt::net::TcpStream;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::connections::http::Wire;
-use crate::peer::Lifeline;
+use crate::peer::ConnectionLifetime;
 
 /// Connections that may wait to be accepted: a restart brings all clients back at once.
 const BACKLOG: i32 = 4096;
@@ -44,8 +44,8 @@ pub(super) fn local_address(listener: &TcpListener) -> Result<SocketAddr, String
 pub(super) fn on_connect(wire: &Wire, data: &mut Extensions) {
     let socket = wire.stream().peer_socket();
     data.insert(socket);
-    data.insert(Lifeline::new(socket));
-    data.insert(Rc::clone(wire.conversation()));
+    data.insert(ConnectionLifetime::new(socket));
+    data.insert(Rc::clone(wire.connection()));
 }
 
 pub(super) fn tune(stream: &TcpStream) {

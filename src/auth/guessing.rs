@@ -10,10 +10,10 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 
 /// Failures before the first delay. A person mistypes, and tries the password of another site.
-const FREE: u32 = 4;
+const FREE_FAILURES: u32 = 4;
 
 /// The longest delay.
-const LONGEST: TimeDelta = TimeDelta::minutes(15);
+const MAX_DELAY: TimeDelta = TimeDelta::minutes(15);
 
 /// Failures are forgotten after so long without another one.
 pub const MEMORY: TimeDelta = TimeDelta::hours(24);
@@ -24,8 +24,8 @@ pub const PER_LOGIN: u32 = 10;
 /// How long no further try is taken after so many failures in a row.
 #[must_use]
 pub fn delay(failures: u32) -> Option<TimeDelta> {
-    let doublings = failures.checked_sub(FREE + 1)?;
-    Some(TimeDelta::seconds(1_i64 << doublings.min(10)).min(LONGEST))
+    let doublings = failures.checked_sub(FREE_FAILURES + 1)?;
+    Some(TimeDelta::seconds(1_i64 << doublings.min(10)).min(MAX_DELAY))
 }
 
 /// The key under which names without an account are counted. There are 65,536 slots for them, so that guessing at them
@@ -79,7 +79,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_number_of_failures_overflows(failures in any::<u32>()) {
-            prop_assert!(delay(failures).is_none_or(|delay| delay <= LONGEST));
+            prop_assert!(delay(failures).is_none_or(|delay| delay <= MAX_DELAY));
         }
     }
 

@@ -70,7 +70,7 @@ const DIGITS: [u8; 16] = *b"0123456789abcdef";
 
 /// Why a hash cannot come in. Never holds any of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
+pub enum UnsupportedHash {
     #[error("There is no hash: nobody could sign in.")]
     Missing,
     #[error(
@@ -83,7 +83,7 @@ pub enum Unfit {
 
 /// A hash that was understood. No `Debug`: it may be one that is cheap to guess.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Foreign(Kind);
+pub struct ImportedHash(Kind);
 
 #[derive(Clone, PartialEq, Eq)]
 enum Kind {
@@ -92,15 +92,15 @@ enum Kind {
     Digest(Algorithm, String),
 }
 
-impl Foreign {
+impl ImportedHash {
     /// Reads what another system stored; space around it does not count.
     ///
     /// # Errors
-    /// [`Unfit`].
-    pub fn parse(text: &str) -> Result<Self, Unfit> {
+    /// [`UnsupportedHash`].
+    pub fn parse(text: &str) -> Result<Self, UnsupportedHash> {
         let text = text.trim();
         if text.is_empty() {
-            return Err(Unfit::Missing);
+            return Err(UnsupportedHash::Missing);
         }
         if text.bytes().all(|byte| byte.is_ascii_hexdigit())
             && let Some(algorithm) = Algorithm::ALL.into_iter().find(|known| known.digits() == text.len())
@@ -109,14 +109,14 @@ impl Foreign {
         }
         // Our own wrapped form is no other system's.
         if text.starts_with(WRAPPED) {
-            return Err(Unfit::Unknown);
+            return Err(UnsupportedHash::Unknown);
         }
-        let scheme = Scheme::parse(text).ok_or(Unfit::Unknown)?;
+        let scheme = Scheme::parse(text).ok_or(UnsupportedHash::Unknown)?;
         if !COSTS.contains(&scheme.cost()) {
-            return Err(Unfit::AbsurdCost(scheme.cost()));
+            return Err(UnsupportedHash::AbsurdCost(scheme.cost()));
         }
         // What is damaged must not come in as an account that nobody can open.
-        if scheme.is_sound() { Ok(Self(Kind::Slow(text.to_owned()))) } else { Err(Unfit::Unknown) }
+        if scheme.is_sound() { Ok(Self(Kind::Slow(text.to_owned()))) } else { Err(UnsupportedHash::Unknown) }
     }
 
     /// The form in which it may be written down. For a bare digest that is the work of one hash at `cost`.
@@ -163,11 +163,11 @@ mod tests {
     const V2: &str = "$bcrypt-sha256$v=2,t=2b,r=4$n79VH.0Q2TMWmt3Oqt9uku$FtTPYAYB7Unzu5SXyz9NjYdCcMd8ay.";
 
     fn stored(text: &str) -> String {
-        Foreign::parse(text).unwrap_or_else(|unfit| panic!("{unfit}")).to_stored(COST).unwrap()
+        ImportedHash::parse(text).unwrap_or_else(|unfit| panic!("{unfit}")).to_stored(COST).unwrap()
     }
 
-    fn unfit(text: &str) -> Option<Unfit> {
-        Foreign::parse(text).err()
+    fn unfit(text: &str) -> Option<UnsupportedHash> {
+        ImportedHash::parse(text).err()
     }
 
     #[test]
@@ -214,22 +214,31 @@ mod tests {
     fn it_knows_what_it_made() {
         let hex = Algorithm::Sha256.digest(b"one");
         let (one, other) =
-            (Foreign::parse(&hex).unwrap_or_else(|_| panic!()), Algorithm::Sha256.digest(b"two"));
+            (ImportedHash::parse(&hex).unwrap_or_else(|_| panic!()), Algorithm::Sha256.digest(b"two"));
         let kept = one.to_stored(COST).unwrap();
         assert!(one.made(&kept));
-        assert!(!Foreign::parse(&other).is_ok_and(|foreign| foreign.made(&kept)));
+        assert!(!ImportedHash::parse(&other).is_ok_and(|foreign| foreign.made(&kept)));
         assert!(!one.made(V2) && !one.made(&hex));
-        assert!(Foreign::parse(PLAIN).is_ok_and(|foreign| foreign.made(PLAIN) && !foreign.made(&kept)));
+        assert!(ImportedHash::parse(PLAIN).is_ok_and(|foreign| foreign.made(PLAIN) && !foreign.made(&kept)));
     }
 
     #[test]
     fn what_cannot_come_in_says_why() {
-        assert_eq!(unfit(" "), Some(Unfit::Missing));
+        assert_eq!(unfit(" "), Some(UnsupportedHash::Missing));
         for cost in ["00", "03", "17", "31", "99"] {
             let number = cost.parse().unwrap();
-            assert_eq!(unfit(&PLAIN.replace("$04$", &format!("${cost}$"))), Some(Unfit::AbsurdCost(number)));
-            assert_eq!(unfit(&V2.replace("r=4", &format!("r={number}"))), Some(Unfit::AbsurdCost(number)));
-            assert_eq!(unfit(&V1.replace(",4", &format!(",{number}"))), Some(Unfit::AbsurdCost(number)));
+            assert_eq!(
+                unfit(&PLAIN.replace("$04$", &format!("${cost}$"))),
+                Some(UnsupportedHash::AbsurdCost(number))
+            );
+            assert_eq!(
+                unfit(&V2.replace("r=4", &format!("r={number}"))),
+                Some(UnsupportedHash::AbsurdCost(number))
+            );
+            assert_eq!(
+                unfit(&V1.replace(",4", &format!(",{number}"))),
+                Some(UnsupportedHash::AbsurdCost(number))
+            );
         }
         for text in [
             "plain",
@@ -245,17 +254,17 @@ mod tests {
             &"g".repeat(64),
             &format!("$doorward-wrapped$sha256{PLAIN}"),
         ] {
-            assert_eq!(unfit(text), Some(Unfit::Unknown), "{text}");
+            assert_eq!(unfit(text), Some(UnsupportedHash::Unknown), "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn parsing_never_panics(text in any::<String>(), tail in "[$0-9a-z,=./]{0,70}") {
-            drop(Foreign::parse(&text));
+            drop(ImportedHash::parse(&text));
             for head in ["$2b$", "$bcrypt-sha256$", "$bcrypt-sha256$v=2,t=2b,r="] {
-                drop(Foreign::parse(&format!("{head}{tail}")));
-                drop(Foreign::parse(&format!("{head}{text}")));
+                drop(ImportedHash::parse(&format!("{head}{tail}")));
+                drop(ImportedHash::parse(&format!("{head}{text}")));
             }
         }
     }

@@ -169,10 +169,10 @@ pub fn verify(password: &Password, stored: Option<&str>, cost: u32) -> Verified 
 }
 
 fn verify_form(password: &Password, stored: Option<&str>, cost: u32) -> Verified {
-    const NO: Verified = Verified { ok: false, rehash: false };
+    const NOT_VERIFIED: Verified = Verified { ok: false, rehash: false };
     let Some(stored) = stored else {
-        waste(cost);
-        return NO;
+        dummy_hash(cost);
+        return NOT_VERIFIED;
     };
     let scheme = Scheme::parse(stored);
     scheme.as_ref().inspect(|scheme| note_work(scheme.cost()));
@@ -180,19 +180,19 @@ fn verify_form(password: &Password, stored: Option<&str>, cost: u32) -> Verified
         Some((scheme, true)) => Verified { ok: true, rehash: !scheme.is_current(cost) },
         Some((scheme, false)) => {
             // The work at cost c doubles with each step: c, then c, c + 1 .. cost - 1 add up to `cost`.
-            (scheme.cost()..cost).for_each(waste);
-            NO
+            (scheme.cost()..cost).for_each(dummy_hash);
+            NOT_VERIFIED
         }
         None => {
             tracing::error!("a stored password hash is not understood");
-            waste(cost);
-            NO
+            dummy_hash(cost);
+            NOT_VERIFIED
         }
     }
 }
 
 /// The work of one hash, for nothing.
-fn waste(cost: u32) {
+fn dummy_hash(cost: u32) {
     note_work(cost);
     let _ = std::hint::black_box(bcrypt::hash_with_salt([b'x'; 44], cost, std::hint::black_box([7; 16])));
 }

@@ -69,7 +69,7 @@ fn untagged(kind: CredentialKind, login: LoginId, secret: &str) -> String {
 pub struct Presented {
     pub credential: Credential,
     /// It came with a tag, which is right. Without one it is of the first versions' form, and may be made up.
-    pub is_ours: bool,
+    pub is_tagged: bool,
 }
 
 impl fmt::Debug for Credential {
@@ -118,7 +118,7 @@ impl CredentialKeys {
         if !rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
             return None;
         }
-        let is_ours = match rest.len() {
+        let is_tagged = match rest.len() {
             SECRET_LENGTH => false,
             length if length == SECRET_LENGTH + TAG_LENGTH => true,
             _ => return None,
@@ -126,10 +126,10 @@ impl CredentialKeys {
         let (secret, tag) = rest.split_at(SECRET_LENGTH);
         let credential = self.tagged(kind, login.parse().ok()?, secret.to_owned());
         let wanted = credential.tag.as_bytes();
-        if is_ours && constant_time::verify_slices_are_equal(wanted, tag.as_bytes()).is_err() {
+        if is_tagged && constant_time::verify_slices_are_equal(wanted, tag.as_bytes()).is_err() {
             return None;
         }
-        Some(Presented { credential, is_ours })
+        Some(Presented { credential, is_tagged })
     }
 
     /// A key for another purpose, named by `purpose`. It tells nothing of this one.
@@ -203,7 +203,7 @@ mod tests {
         let keys = keys();
         let credential = keys.issue(REFRESH, login());
         let text = credential.expose();
-        let read = Presented { credential: credential.clone(), is_ours: true };
+        let read = Presented { credential: credential.clone(), is_tagged: true };
         assert_eq!(keys.read(REFRESH, &text), Some(read));
         assert_eq!(keys.read(CredentialKind::Browser, &text), None);
         assert_eq!(keys.read(CredentialKind::Browser, &text.replace("dwr_", "dwb_")), None);
@@ -220,7 +220,7 @@ mod tests {
         let old = untagged(REFRESH, login(), &credential.secret);
         assert_eq!(
             keys.read(REFRESH, &old),
-            Some(Presented { credential: credential.clone(), is_ours: false })
+            Some(Presented { credential: credential.clone(), is_tagged: false })
         );
         assert_eq!(keys.next(&credential).expose().len(), old.len() + TAG_LENGTH, "its successor has one");
         for length in [0, 1, old.len() - 1, old.len() + 1, old.len() + TAG_LENGTH - 1] {
@@ -268,7 +268,7 @@ mod tests {
         ) {
             let id = LoginId(Uuid::from_u128(id));
             let text = untagged(REFRESH, id, &secret);
-            prop_assert!(keys().read(REFRESH, &text).is_some_and(|read| !read.is_ours));
+            prop_assert!(keys().read(REFRESH, &text).is_some_and(|read| !read.is_tagged));
             prop_assert_eq!(keys().read(REFRESH, &(text + &tag)), None);
         }
 

@@ -34,10 +34,10 @@ pub enum TokenError {
     Invalid,
     #[error("the access token has expired")]
     Expired,
-    /// Good, but its login has ended.
+    /// VerifiedClaims, but its login has ended.
     #[error("the access token's login has ended")]
     Revoked(RevokeReason),
-    /// Good, as far as this process knows, which has not looked for too long. It may be tried again.
+    /// VerifiedClaims, as far as this process knows, which has not looked for too long. It may be tried again.
     #[error("it is not known whether the access token's login has ended")]
     StaleRevocations,
 }
@@ -55,7 +55,7 @@ struct Claims {
 }
 
 /// What time does not change about a token that was verified.
-struct Good {
+struct VerifiedClaims {
     user: UserId,
     username: String,
     login: LoginId,
@@ -142,19 +142,19 @@ impl Tokens {
     pub fn verify(&self, token: &str) -> Result<Access, TokenError> {
         let key = cache_key(token).ok_or(TokenError::Invalid)?;
         let cached = self.cache().get(&key);
-        let good = if let Some(good) = cached {
-            good
+        let claims = if let Some(claims) = cached {
+            claims
         } else {
             let keyring = self.keyring();
-            let good = Arc::new(self.check_signature(token, &keyring)?);
+            let claims = Arc::new(self.check_signature(token, &keyring)?);
             let mut cache = self.cache();
             // What a key signed that has just been taken away is not remembered.
             if Arc::ptr_eq(&keyring, &self.keyring()) {
-                cache.insert(key, Arc::clone(&good));
+                cache.insert(key, Arc::clone(&claims));
             }
-            good
+            claims
         };
-        self.check_time(&good)
+        self.check_time(&claims)
     }
 
     /// Whether the token's signature was verified lately. Says nothing of its time.
@@ -192,7 +192,7 @@ impl Tokens {
 
     /// What time does not change: algorithm, type, key, signature, issuer, audience. The key is one of ours,
     /// found by its name; a key that the token itself brings (`jwk`, `jku`, `x5u`) is never looked at.
-    fn check_signature(&self, token: &str, keyring: &Keyring) -> Result<Good, TokenError> {
+    fn check_signature(&self, token: &str, keyring: &Keyring) -> Result<VerifiedClaims, TokenError> {
         let header = decode_header(token).map_err(|_| TokenError::Invalid)?;
         // RFC 7515 section 4.1.11: an extension that must be understood, and is not.
         if header.typ.as_deref() != Some(TYPE) || header.crit.is_some() {
@@ -203,24 +203,24 @@ impl Tokens {
             .map_err(|_| TokenError::Invalid)?
             .claims;
         let Claims { sub: user, sid: login, username, iat, exp, .. } = claims;
-        Ok(Good { user, username, login, iat, exp })
+        Ok(VerifiedClaims { user, username, login, iat, exp })
     }
 
-    fn check_time(&self, good: &Good) -> Result<Access, TokenError> {
+    fn check_time(&self, claims: &VerifiedClaims) -> Result<Access, TokenError> {
         let now = self.0.clock.now().and_utc().timestamp();
-        if good.iat > now.saturating_add(LEEWAY) {
+        if claims.iat > now.saturating_add(LEEWAY) {
             return Err(TokenError::Invalid);
         }
         // Also by our own lifetime: when that is lowered, it holds for tokens already given out. So no token
         // outlives the revocations that are read at start, which reach back one lifetime.
-        let expires_at = good.exp.min(good.iat.saturating_add(self.0.ttl));
+        let expires_at = claims.exp.min(claims.iat.saturating_add(self.0.ttl));
         if now >= expires_at {
             return Err(TokenError::Expired);
         }
         Ok(Access {
-            user: good.user,
-            username: good.username.clone(),
-            login: good.login,
+            user: claims.user,
+            username: claims.username.clone(),
+            login: claims.login,
             expires_at: DateTime::from_timestamp(expires_at, 0).ok_or(TokenError::Invalid)?.naive_utc(),
         })
     }
@@ -248,12 +248,12 @@ fn cache_key(token: &str) -> Option<[u8; 32]> {
 /// show the same token. Bounded without a clock: when the young generation is full, the old one is dropped.
 #[derive(Default)]
 struct Cache {
-    young: HashMap<[u8; 32], Arc<Good>>,
-    old: HashMap<[u8; 32], Arc<Good>>,
+    young: HashMap<[u8; 32], Arc<VerifiedClaims>>,
+    old: HashMap<[u8; 32], Arc<VerifiedClaims>>,
 }
 
 impl Cache {
-    fn get(&mut self, key: &[u8; 32]) -> Option<Arc<Good>> {
+    fn get(&mut self, key: &[u8; 32]) -> Option<Arc<VerifiedClaims>> {
         if let Some(claims) = self.young.get(key) {
             return Some(Arc::clone(claims));
         }
@@ -262,7 +262,7 @@ impl Cache {
         Some(claims)
     }
 
-    fn insert(&mut self, key: [u8; 32], claims: Arc<Good>) {
+    fn insert(&mut self, key: [u8; 32], claims: Arc<VerifiedClaims>) {
         if self.young.len() >= CACHE_GENERATION {
             self.old = std::mem::take(&mut self.young);
         }

@@ -17,15 +17,15 @@ fn table(settings: &[Setting]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use doorward::config::Origin;
+    use doorward::config::ValueSource;
 
     use super::*;
 
     #[test]
     fn columns_are_aligned() {
         let settings = [
-            Setting { key: "a.long_key", value: "x".to_owned(), origin: Origin::Default },
-            Setting { key: "b", value: "a value".to_owned(), origin: Origin::CommandLine },
+            Setting { key: "a.long_key", value: "x".to_owned(), origin: ValueSource::Default },
+            Setting { key: "b", value: "a value".to_owned(), origin: ValueSource::CommandLine },
         ];
         assert_eq!(
             table(&settings),

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use comfy_table::{CellAlignment, Table, presets};
 use doorward::accounts::import::{Import, Refused, Report};
 use doorward::app;
-use doorward::auth::legacy_hashes::Foreign;
+use doorward::auth::legacy_hashes::ImportedHash;
 use doorward::clock::Clock;
 use doorward::import::{self, Field, Limits, Mapping, Place, Source, SourceError};
 use serde_json::{Value, json};
@@ -123,7 +123,7 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
         tick: &|| bar.inc(1),
     };
     let (report, outcome) = if arguments.dry_run {
-        let mut conn = config.database.url.look().map_err(Failure::Running)?;
+        let mut conn = config.database.url.open_existing().map_err(Failure::Running)?;
         (import.preview(conn.as_mut(), rows).map_err(Failure::running)?, Ok(()))
     } else {
         let pool = app::open_database(&config, 1).map_err(Failure::Running)?;
@@ -184,7 +184,7 @@ fn line(Refused { place, name, reason }: &Refused) -> String {
 
 /// A name as it may be printed: escaped, and not a hash, which it is if the columns are mixed up.
 fn shown(name: &str) -> String {
-    if Foreign::parse(name).is_ok() {
+    if ImportedHash::parse(name).is_ok() {
         return "(a hash)".to_owned();
     }
     let short: String = name.chars().take(SHOWN).collect();

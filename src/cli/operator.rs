@@ -35,7 +35,7 @@ pub fn with_new_accounts<T>(
 /// Refuses to create a database: in a wrong directory an empty one would say that there are no accounts.
 pub fn require_database(config: &Config) -> Result<(), Failure> {
     let url = &config.database.url;
-    if url.look().map_err(Failure::Running)?.is_none() {
+    if url.open_existing().map_err(Failure::Running)?.is_none() {
         let advice = "--data-dir names its directory, and the server creates one";
         return Err(Failure::Running(format!("there is no database {url}: {advice}")));
     }

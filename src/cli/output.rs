@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 
 use comfy_table::{Table, presets};
 use doorward::clock::Timestamp;
-use doorward_core::domain::{escape_obeyed, is_obeyed};
+use doorward_core::domain::{escape_display_controls, is_display_control};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
@@ -21,7 +21,7 @@ pub struct Format {
 
 /// Prints text, with control characters escaped: usernames and addresses are text of any user.
 pub fn print(text: &str) -> Result<(), Failure> {
-    write(&by_line(text, escape_obeyed))
+    write(&by_line(text, escape_display_controls))
 }
 
 /// Prints text as it is, for a program to read.
@@ -50,7 +50,7 @@ pub fn escape_json(json: &str) -> String {
     for c in json.chars() {
         match c {
             '\n' | '\r' | '\t' => line.push(' '),
-            c if is_obeyed(c) => {
+            c if is_display_control(c) => {
                 // Writing to a string does not fail.
                 let _ = fmt::Write::write_fmt(&mut line, format_args!("\\u{:04x}", u32::from(c)));
             }
@@ -67,7 +67,7 @@ pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [
     table.set_header(header);
     for row in rows {
         // Escaped here, so that no cell has more than one line.
-        table.add_row(row.map(|cell| escape_obeyed(&cell)));
+        table.add_row(row.map(|cell| escape_display_controls(&cell)));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -98,11 +98,11 @@ mod tests {
     #[test]
     fn nothing_that_is_stored_controls_the_terminal() {
         let text = table(["name", "email"], [[HOSTILE.to_owned(), "b".to_owned()]]);
-        assert!(!text.contains(|c| c != '\n' && is_obeyed(c)), "{text:?}");
+        assert!(!text.contains(|c| c != '\n' && is_display_control(c)), "{text:?}");
         assert_eq!(text.lines().count(), 2, "{text:?}");
         let value = json!({ "name": HOSTILE, HOSTILE: [1] });
         let json = by_line(&serde_json::to_string_pretty(&value).unwrap(), escape_json);
-        assert!(!json.contains(|c| c != '\n' && is_obeyed(c)), "{json:?}");
+        assert!(!json.contains(|c| c != '\n' && is_display_control(c)), "{json:?}");
         assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), value);
     }
 }

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use doorward::accounts::Accounts;
 use doorward::accounts::operator::{Account, FailureInfo, Listing, NewAccount};
-use doorward_core::domain::{Email, Username, escape_obeyed};
+use doorward_core::domain::{Email, Username, escape_display_controls};
 use serde_json::json;
 
 use super::ask;
@@ -227,5 +227,5 @@ fn details(account: &Account) -> String {
         ("state", state(account).to_owned()),
         ("created", output::moment(account.created_at)),
     ];
-    rows.map(|(name, value)| format!("{name:14}{}", escape_obeyed(&value))).join("\n") + "\n"
+    rows.map(|(name, value)| format!("{name:14}{}", escape_display_controls(&value))).join("\n") + "\n"
 }

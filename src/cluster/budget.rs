@@ -8,40 +8,40 @@ use super::message::{Envelope, NodeId, NodeMessage};
 /// one in a few seconds.
 const LISTS: Budget = Budget::new(4, Duration::from_secs(12));
 
-/// Messages that are read each second (one counts once for each KiB), and logins that are taken from them. The rest is
+/// Messages that are read period second (one counts once for period KiB), and logins that are taken from them. The rest is
 /// ignored: a list makes up for the former, the rows for the latter.
 const READ: Budget = Budget::new(60_000, Duration::from_secs(1));
 const REVOKED: Budget = Budget::new(5000, Duration::from_secs(1));
 
 /// Messages between two turns of this thread's other tasks.
-const TURN: usize = 256;
+const YIELD_AFTER: usize = 256;
 
 /// Log lines about messages that were ignored.
 const LOG_LINES: Budget = Budget::new(1, Duration::from_secs(10));
 
-/// A number of somethings in each stretch of time.
+/// A number of somethings in period stretch of time.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
-    most: usize,
-    each: Duration,
-    since: Option<Instant>,
-    left: usize,
+    limit: usize,
+    period: Duration,
+    started: Option<Instant>,
+    remaining: usize,
 }
 
 impl Budget {
     #[must_use]
-    pub const fn new(most: usize, each: Duration) -> Self {
-        Self { most, each, since: None, left: most }
+    pub const fn new(limit: usize, period: Duration) -> Self {
+        Self { limit, period, started: None, remaining: limit }
     }
 
     /// Whether `count` more may be done now.
     pub fn take(&mut self, count: usize, now: Instant) -> bool {
-        if self.since.is_none_or(|since| now.saturating_duration_since(since) >= self.each) {
-            (self.since, self.left) = (Some(now), self.most);
+        if self.started.is_none_or(|started| now.saturating_duration_since(started) >= self.period) {
+            (self.started, self.remaining) = (Some(now), self.limit);
         }
-        let left = self.left.checked_sub(count);
-        self.left = left.unwrap_or(self.left);
-        left.is_some()
+        let remaining = self.remaining.checked_sub(count);
+        self.remaining = remaining.unwrap_or(self.remaining);
+        remaining.is_some()
     }
 }
 
@@ -52,29 +52,29 @@ pub struct Budgets {
     read: Budget,
     revoked: Budget,
     log_lines: Budget,
-    /// Messages that were ignored since the last log line.
+    /// Messages that were ignored started the last log line.
     ignored: u64,
-    /// Read since other tasks had their turn.
-    turn: usize,
+    /// Read started other tasks had their since_yield.
+    since_yield: usize,
 }
 
 impl Default for Budgets {
     fn default() -> Self {
-        Self { lists: LISTS, read: READ, revoked: REVOKED, log_lines: LOG_LINES, ignored: 0, turn: 0 }
+        Self { lists: LISTS, read: READ, revoked: REVOKED, log_lines: LOG_LINES, ignored: 0, since_yield: 0 }
     }
 }
 
 impl Budgets {
     /// Whether this node may publish its list now.
-    pub fn may_list(&mut self, now: Instant) -> bool {
+    pub fn may_publish_list(&mut self, now: Instant) -> bool {
         self.lists.take(1, now)
     }
 
     /// Whether other tasks of this thread should go on before the next message.
-    pub const fn is_others_turn(&mut self) -> bool {
-        let due = self.turn >= TURN;
+    pub const fn should_yield(&mut self) -> bool {
+        let due = self.since_yield >= YIELD_AFTER;
         if due {
-            self.turn = 0;
+            self.since_yield = 0;
         }
         due
     }
@@ -82,7 +82,7 @@ impl Budgets {
     /// Reads a message; none if there are too many or it is not valid.
     pub fn read(&mut self, own: NodeId, bytes: &[u8], now: Instant) -> Option<Envelope> {
         let size = 1 + bytes.len() / 1024;
-        self.turn += size;
+        self.since_yield += size;
         let problem = if self.read.take(size, now) {
             match Envelope::read(bytes) {
                 Ok(Envelope { node, message: NodeMessage::Revoked { logins }, .. })
@@ -127,10 +127,10 @@ mod tests {
         let read =
             |budgets: &mut Budgets, at| (0..70_000).filter_map(|_| budgets.read(own, &beat, at)).count();
         assert_eq!(read(&mut budgets, start), 60_000);
-        assert!(budgets.is_others_turn() && !budgets.is_others_turn());
+        assert!(budgets.should_yield() && !budgets.should_yield());
         assert!(budgets.read(own, b"x", start).is_none());
         assert_eq!(read(&mut budgets, start + Duration::from_secs(1)), 60_000);
-        let lists = (0..100).filter(|_| budgets.may_list(start)).count();
+        let lists = (0..100).filter(|_| budgets.may_publish_list(start)).count();
         assert_eq!(lists, 4);
     }
 }

@@ -12,7 +12,7 @@ const ANSWER: Duration = Duration::from_secs(2);
 
 /// Why a connection was given up.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Broken {
+pub(super) enum BusError {
     #[error("{0}")]
     Redis(#[from] RedisError),
     #[error("nothing comes back")]
@@ -35,7 +35,7 @@ impl Address {
     }
 
     /// Connects twice, as a connection of Redis that has subscribed cannot publish.
-    pub(super) async fn connect(&self) -> Result<(Publisher, Subscription), Broken> {
+    pub(super) async fn connect(&self) -> Result<(Publisher, Subscription), BusError> {
         let timeouts = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(ANSWER))
             .set_response_timeout(Some(ANSWER));
@@ -46,7 +46,7 @@ impl Address {
             Ok::<_, RedisError>(subscription.into_on_message().boxed())
         };
         #[expect(clippy::disallowed_methods, reason = "Redis' real pace; no rule depends on it")]
-        let messages = tokio::time::timeout(ANSWER, subscribe).await.map_err(|_| Broken::Silent)??;
+        let messages = tokio::time::timeout(ANSWER, subscribe).await.map_err(|_| BusError::Silent)??;
         Ok((Publisher { redis, channel: self.channel.clone() }, Subscription(messages)))
     }
 }
@@ -58,7 +58,7 @@ pub(super) struct Publisher {
 
 impl Publisher {
     /// Sends `bytes` to all nodes, this one among them.
-    pub(super) async fn publish(&mut self, bytes: Vec<u8>) -> Result<(), Broken> {
+    pub(super) async fn publish(&mut self, bytes: Vec<u8>) -> Result<(), BusError> {
         Ok(self.redis.publish(&self.channel, bytes).await?)
     }
 }
@@ -67,7 +67,7 @@ pub(super) struct Subscription(BoxStream<'static, Msg>);
 
 impl Subscription {
     /// The next message. May be dropped while it waits: nothing is lost.
-    pub(super) async fn next(&mut self) -> Result<Msg, Broken> {
-        self.0.next().await.ok_or(Broken::Ended)
+    pub(super) async fn next(&mut self) -> Result<Msg, BusError> {
+        self.0.next().await.ok_or(BusError::Ended)
     }
 }

@@ -32,7 +32,7 @@ pub struct Envelope {
 
 /// Why a message is ignored.
 #[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
+pub enum InvalidMessage {
     #[error("{0} bytes are too many")]
     TooBig(usize),
     #[error("{0} items are too many")]
@@ -45,10 +45,10 @@ impl Envelope {
     /// Reads a message from the channel, to which anything may have been published.
     ///
     /// # Errors
-    /// [`Unreadable`].
-    pub fn read(bytes: &[u8]) -> Result<Self, Unreadable> {
+    /// [`InvalidMessage`].
+    pub fn read(bytes: &[u8]) -> Result<Self, InvalidMessage> {
         if bytes.len() > MAX_BYTES {
-            return Err(Unreadable::TooBig(bytes.len()));
+            return Err(InvalidMessage::TooBig(bytes.len()));
         }
         let envelope: Self = serde_json::from_slice(bytes)?;
         let items = match &envelope.message {
@@ -61,7 +61,7 @@ impl Envelope {
             | NodeMessage::Bye
             | NodeMessage::Unknown => 0,
         };
-        if items > MAX_ITEMS { Err(Unreadable::TooMany(items)) } else { Ok(envelope) }
+        if items > MAX_ITEMS { Err(InvalidMessage::TooMany(items)) } else { Ok(envelope) }
     }
 }
 
@@ -78,12 +78,12 @@ pub enum NodeMessage {
     /// Changes among the node's sessions.
     Sessions {
         #[serde(rename = "came")]
-        connected: Vec<Listed>,
+        connected: Vec<ListedSession>,
         #[serde(rename = "went")]
-        disconnected: Vec<Gone>,
+        disconnected: Vec<SessionKey>,
     },
     /// A part of the list of all the node's sessions, counted from 0.
-    List { part: u32, last: bool, sessions: Vec<Listed> },
+    List { part: u32, last: bool, sessions: Vec<ListedSession> },
     /// The sender missed a message of the node `of`, and asks it for all its sessions.
     Ask { of: NodeId },
     /// The node stops.
@@ -111,14 +111,14 @@ impl RevokedLogin {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Gone {
+pub struct SessionKey {
     pub user: UserId,
     pub session: SessionId,
 }
 
 /// One session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listed {
+pub struct ListedSession {
     pub id: SessionId,
     pub user: UserId,
     login: LoginId,
@@ -128,7 +128,7 @@ pub struct Listed {
     since: Timestamp,
 }
 
-impl From<&SessionInfo> for Listed {
+impl From<&SessionInfo> for ListedSession {
     fn from(info: &SessionInfo) -> Self {
         Self {
             id: info.id,
@@ -141,8 +141,8 @@ impl From<&SessionInfo> for Listed {
     }
 }
 
-impl From<Listed> for SessionInfo {
-    fn from(listed: Listed) -> Self {
+impl From<ListedSession> for SessionInfo {
+    fn from(listed: ListedSession) -> Self {
         Self {
             id: listed.id,
             user: listed.user,
@@ -167,7 +167,7 @@ mod tests {
 
     const NODE: &str = "00000000-0000-0000-0000-000000000002";
 
-    fn read(message: &str) -> Result<Envelope, Unreadable> {
+    fn read(message: &str) -> Result<Envelope, InvalidMessage> {
         Envelope::read(format!(r#"{{"node":"{NODE}","number":1,"news":{message}}}"#).as_bytes())
     }
 
@@ -179,7 +179,10 @@ mod tests {
             Ok(Envelope { message: NodeMessage::Unknown, .. })
         ));
         let padding = "x".repeat(MAX_BYTES);
-        assert!(matches!(read(&format!(r#"{{"type":"beat","x":"{padding}"}}"#)), Err(Unreadable::TooBig(_))));
+        assert!(matches!(
+            read(&format!(r#"{{"type":"beat","x":"{padding}"}}"#)),
+            Err(InvalidMessage::TooBig(_))
+        ));
         let gone = format!(r#"{{"user":"{NODE}","session":"{NODE}"}}"#);
         let went = |count: usize| {
             read(&format!(
@@ -188,12 +191,12 @@ mod tests {
             ))
         };
         assert!(went(MAX_ITEMS).is_ok());
-        assert!(matches!(went(MAX_ITEMS + 1), Err(Unreadable::TooMany(_))));
+        assert!(matches!(went(MAX_ITEMS + 1), Err(InvalidMessage::TooMany(_))));
         let deep = format!(r#"{{"type":"later","x":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
-        assert!(matches!(read(&deep), Err(Unreadable::Malformed(_))));
-        assert!(matches!(Envelope::read(b"\xff\xfe"), Err(Unreadable::Malformed(_))));
+        assert!(matches!(read(&deep), Err(InvalidMessage::Malformed(_))));
+        assert!(matches!(Envelope::read(b"\xff\xfe"), Err(InvalidMessage::Malformed(_))));
         let number = read(r#"{"type":"list","part":-1,"last":true,"sessions":[]}"#);
-        assert!(matches!(number, Err(Unreadable::Malformed(_))));
+        assert!(matches!(number, Err(InvalidMessage::Malformed(_))));
     }
 
     proptest! {

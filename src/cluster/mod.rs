@@ -44,10 +44,10 @@ const QUEUE: usize = 65_536;
 
 /// Tells the other nodes. The default has none to tell.
 #[derive(Clone, Debug, Default)]
-pub struct Cluster(Option<Speaker>);
+pub struct Cluster(Option<Handle>);
 
 #[derive(Clone, Debug)]
-struct Speaker {
+struct Handle {
     queue: mpsc::Sender<Outgoing>,
     /// Some messages did not fit: the others are sent the whole list.
     lost: Arc<AtomicBool>,
@@ -73,33 +73,33 @@ impl Cluster {
         let (queue, outgoing) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicBool::new(false));
         let node = Node::new(address, clock.new_id(), outgoing, Arc::clone(&lost));
-        Ok((Self(Some(Speaker { queue, lost })), Some(node)))
+        Ok((Self(Some(Handle { queue, lost })), Some(node)))
     }
 
-    fn tell(&self, message: Outgoing) {
-        if let Some(speaker) = &self.0
-            && speaker.queue.try_send(message).is_err()
+    fn send(&self, message: Outgoing) {
+        if let Some(handle) = &self.0
+            && handle.queue.try_send(message).is_err()
         {
-            speaker.lost.store(true, Ordering::Release);
+            handle.lost.store(true, Ordering::Release);
         }
     }
 
     /// These logins were revoked here.
     pub fn revoked(&self, logins: &[(LoginId, RevokeReason)]) {
         if self.0.is_some() && !logins.is_empty() {
-            self.tell(Outgoing::Revoked(logins.to_vec()));
+            self.send(Outgoing::Revoked(logins.to_vec()));
         }
     }
 
     /// A session of this node began or ended.
     pub fn session_changed(&self, change: Change) {
-        self.tell(Outgoing::Session(change));
+        self.send(Outgoing::Session(change));
     }
 
     /// Says that this node stops.
     pub async fn leave(&self) {
         let (said, is_said) = oneshot::channel();
-        self.tell(Outgoing::Bye(said));
+        self.send(Outgoing::Bye(said));
         #[expect(clippy::disallowed_methods, reason = "Redis' real pace; no rule depends on it")]
         // A node that is not told notices the silence.
         let _ = tokio::time::timeout(GOODBYE, is_said).await;

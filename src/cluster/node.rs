@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::budget::Budgets;
-use super::bus::{Address, Broken, Publisher};
-use super::message::{Envelope, Gone, Listed, NodeId, NodeMessage, RevokedLogin};
+use super::bus::{Address, BusError, Publisher};
+use super::message::{Envelope, ListedSession, NodeId, NodeMessage, RevokedLogin, SessionKey};
 use super::peers::{self, Effect, Peers};
 use super::{BEAT, Outgoing, now};
 use crate::directory::{Change, Directory};
@@ -25,7 +25,7 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 
 /// How long requests for lists are gathered, others' and our own: one answer is for all.
-const GATHER: Duration = Duration::from_millis(250);
+const LIST_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Changes in one message.
 const BATCH: usize = 500;
@@ -40,7 +40,7 @@ pub struct Node {
     /// Another node asked for all our sessions.
     list_wanted: bool,
     /// Nodes to ask for theirs.
-    to_ask: HashSet<NodeId>,
+    lists_to_request: HashSet<NodeId>,
     peers: Peers,
     budgets: Budgets,
 }
@@ -60,7 +60,7 @@ impl Node {
             outgoing,
             lost,
             list_wanted: false,
-            to_ask: HashSet::new(),
+            lists_to_request: HashSet::new(),
             peers: Peers::new(id),
             budgets: Budgets::default(),
         }
@@ -69,14 +69,14 @@ impl Node {
     /// Talks with the others until this node leaves. `revoked` is called with what other nodes have revoked.
     pub async fn run(mut self, directory: Directory, revoked: impl Fn(Vec<(LoginId, RevokeReason)>)) {
         let mut backoff = FIRST_BACKOFF;
-        let mut told = false;
+        let mut logged = false;
         loop {
             let began = now();
-            let Err(broken) = self.converse(&directory, &revoked).await else { return };
+            let Err(broken) = self.run_connection(&directory, &revoked).await else { return };
             if now() - began > LONGEST_BACKOFF {
-                (backoff, told) = (FIRST_BACKOFF, false);
+                (backoff, logged) = (FIRST_BACKOFF, false);
             }
-            if !std::mem::replace(&mut told, true) {
+            if !std::mem::replace(&mut logged, true) {
                 // Its errors name the address at most, never the password.
                 tracing::warn!(%broken, "no Redis: what another node revokes is learned within two seconds");
             }
@@ -85,21 +85,21 @@ impl Node {
             backoff = (backoff * 2).min(LONGEST_BACKOFF);
             // Silent nodes time out meanwhile. What there is to publish waits for the next connection.
             let effects = self.peers.tick(now());
-            carry_out(effects, &directory, &revoked);
+            apply(effects, &directory, &revoked);
         }
     }
 
     /// One connection's life. Ends without an error when this node leaves.
-    async fn converse(
+    async fn run_connection(
         &mut self,
         directory: &Directory,
         revoked: &impl Fn(Vec<(LoginId, RevokeReason)>),
-    ) -> Result<(), Broken> {
+    ) -> Result<(), BusError> {
         let (mut publisher, mut subscription) = self.address.connect().await?;
-        self.greet(&mut publisher, directory).await?;
+        self.announce(&mut publisher, directory).await?;
         let mut beat = tokio::time::interval(BEAT);
         let mut tick = tokio::time::interval(Duration::from_secs(1));
-        let mut gather = tokio::time::interval(GATHER);
+        let mut lists = tokio::time::interval(LIST_INTERVAL);
         let mut last_echo = now();
         loop {
             let effects = tokio::select! {
@@ -108,7 +108,7 @@ impl Node {
                     None => continue,
                 },
                 Some(first) = self.outgoing.recv() => {
-                    if self.publish_waiting(&mut publisher, first).await? {
+                    if self.publish_queued(&mut publisher, first).await? {
                         return Ok(());
                     }
                     continue;
@@ -117,13 +117,13 @@ impl Node {
                     self.publish(&mut publisher, NodeMessage::Beat).await?;
                     continue;
                 }
-                _ = gather.tick() => {
+                _ = lists.tick() => {
                     self.exchange_lists(&mut publisher, directory).await?;
                     continue;
                 }
                 _ = tick.tick() => {
                     if now() - last_echo > SILENCE {
-                        return Err(Broken::Silent);
+                        return Err(BusError::Silent);
                     }
                     self.peers.tick(now())
                 }
@@ -131,10 +131,12 @@ impl Node {
             if effects.contains(&Effect::Echo) {
                 last_echo = now();
             }
-            for effect in carry_out(effects, directory, revoked) {
+            for effect in apply(effects, directory, revoked) {
                 match effect {
                     Effect::SendList => self.list_wanted = true,
-                    Effect::Ask(of) if self.to_ask.len() < peers::MAX_PEERS => drop(self.to_ask.insert(of)),
+                    Effect::RequestList(of) if self.lists_to_request.len() < peers::MAX_PEERS => {
+                        self.lists_to_request.insert(of);
+                    }
                     _ => {}
                 }
             }
@@ -142,7 +144,7 @@ impl Node {
     }
 
     /// The beginning of a connection: what was revoked meanwhile, then the list, which covers all other changes.
-    async fn greet(&mut self, publisher: &mut Publisher, directory: &Directory) -> Result<(), Broken> {
+    async fn announce(&mut self, publisher: &mut Publisher, directory: &Directory) -> Result<(), BusError> {
         while let Ok(old) = self.outgoing.try_recv() {
             if let Outgoing::Revoked(logins) = old {
                 self.publish(publisher, revoked_message(&logins)).await?;
@@ -157,7 +159,7 @@ impl Node {
 
     /// Learns from a message, unless there are too many or it is not valid.
     async fn receive(&mut self, message: &Msg) -> Option<Vec<Effect>> {
-        if self.budgets.is_others_turn() {
+        if self.budgets.should_yield() {
             tokio::task::yield_now().await;
         }
         let envelope = self.budgets.read(self.id, message.get_payload_bytes(), now())?;
@@ -165,15 +167,15 @@ impl Node {
     }
 
     /// Publishes this and what else waits, revocations first. Answers whether it was the last.
-    async fn publish_waiting(&mut self, publisher: &mut Publisher, first: Outgoing) -> Result<bool, Broken> {
+    async fn publish_queued(&mut self, publisher: &mut Publisher, first: Outgoing) -> Result<bool, BusError> {
         let (mut logins, mut connected, mut disconnected) = (Vec::new(), Vec::new(), Vec::new());
         let (mut bye, mut next) = (None, Some(first));
         while let Some(message) = next {
             match message {
                 Outgoing::Revoked(mut revoked) => logins.append(&mut revoked),
-                Outgoing::Session(Change::Connected(info)) => connected.push(Listed::from(&*info)),
+                Outgoing::Session(Change::Connected(info)) => connected.push(ListedSession::from(&*info)),
                 Outgoing::Session(Change::Disconnected { user, session }) => {
-                    disconnected.push(Gone { user, session });
+                    disconnected.push(SessionKey { user, session });
                 }
                 Outgoing::Bye(said) => bye = Some(said),
             }
@@ -198,24 +200,28 @@ impl Node {
         &mut self,
         publisher: &mut Publisher,
         directory: &Directory,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), BusError> {
         self.list_wanted |= self.lost.swap(false, Ordering::AcqRel);
-        if self.list_wanted && self.budgets.may_list(now()) {
+        if self.list_wanted && self.budgets.may_publish_list(now()) {
             self.list_wanted = false;
             self.publish_list(publisher, directory).await?;
         }
-        for of in std::mem::take(&mut self.to_ask) {
+        for of in std::mem::take(&mut self.lists_to_request) {
             self.publish(publisher, NodeMessage::Ask { of }).await?;
         }
         Ok(())
     }
 
-    async fn publish_list(&mut self, publisher: &mut Publisher, directory: &Directory) -> Result<(), Broken> {
-        let all = directory.here();
+    async fn publish_list(
+        &mut self,
+        publisher: &mut Publisher,
+        directory: &Directory,
+    ) -> Result<(), BusError> {
+        let all = directory.local_sessions();
         let parts = all.len().div_ceil(BATCH).max(1);
         for part in 0..parts {
             let end = all.len().min((part + 1) * BATCH);
-            let sessions = all[part * BATCH..end].iter().map(|info| Listed::from(&**info)).collect();
+            let sessions = all[part * BATCH..end].iter().map(|info| ListedSession::from(&**info)).collect();
             let number = u32::try_from(part).unwrap_or(u32::MAX);
             let list = NodeMessage::List { part: number, last: part + 1 == parts, sessions };
             self.publish(publisher, list).await?;
@@ -223,7 +229,7 @@ impl Node {
         Ok(())
     }
 
-    async fn publish(&mut self, publisher: &mut Publisher, message: NodeMessage) -> Result<(), Broken> {
+    async fn publish(&mut self, publisher: &mut Publisher, message: NodeMessage) -> Result<(), BusError> {
         self.number += 1;
         let envelope = Envelope { node: self.id, number: self.number, message };
         // Numbers, ids and words are always JSON.
@@ -238,7 +244,7 @@ fn revoked_message(logins: &[(LoginId, RevokeReason)]) -> NodeMessage {
 }
 
 /// Applies what concerns this node, and answers what is to be published.
-fn carry_out(
+fn apply(
     effects: Vec<Effect>,
     directory: &Directory,
     revoked: &impl Fn(Vec<(LoginId, RevokeReason)>),
@@ -246,13 +252,13 @@ fn carry_out(
     let mut to_publish = Vec::new();
     for effect in effects {
         match effect {
-            Effect::Add(listed) => directory.connected_elsewhere(listed.into()),
+            Effect::Add(listed) => directory.add_remote(listed.into()),
             Effect::Remove(gone) => {
                 let gone = gone.into_iter().map(|gone| (gone.user, gone.session)).collect();
-                directory.disconnected_elsewhere(gone);
+                directory.remove_remote(gone);
             }
             Effect::Revoke(logins) => revoked(logins),
-            Effect::SendList | Effect::Ask(_) => to_publish.push(effect),
+            Effect::SendList | Effect::RequestList(_) => to_publish.push(effect),
             Effect::Echo => {}
         }
     }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use super::message::{Envelope, Gone, Listed, NodeId, NodeMessage};
+use super::message::{Envelope, ListedSession, NodeId, NodeMessage, SessionKey};
 use doorward_core::domain::RevokeReason;
 use doorward_core::domain::{LoginId, SessionId, UserId};
 
@@ -25,12 +25,12 @@ const MAX_SESSIONS: usize = 262_144;
 /// What to do about a message.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Effect {
-    Add(Listed),
-    Remove(Vec<Gone>),
+    Add(ListedSession),
+    Remove(Vec<SessionKey>),
     Revoke(Vec<(LoginId, RevokeReason)>),
     /// Publish all our sessions.
     SendList,
-    Ask(NodeId),
+    RequestList(NodeId),
     /// Our own message has come back: the connection works both ways.
     Echo,
 }
@@ -45,21 +45,21 @@ struct Peer {
     last: u64,
     last_message: Instant,
     sessions: HashMap<SessionId, UserId>,
-    knowledge: Knowledge,
+    list_state: ListState,
     /// When it was last asked, or last announced its list by itself: it is not asked again soon, whatever it sends.
-    asked: Option<Instant>,
+    list_requested: Option<Instant>,
 }
 
-enum Knowledge {
+enum ListState {
     /// Something was missed.
-    Partial,
+    Incomplete,
     /// It is sending all its sessions: the next part, and the sessions so far.
-    Listing {
+    Receiving {
         next: u32,
         so_far: HashSet<SessionId>,
         since: Instant,
     },
-    Whole,
+    Complete,
 }
 
 impl Peers {
@@ -85,22 +85,22 @@ impl Peers {
             }
             return effects;
         }
-        let taken = self.taken(node, &message);
+        let claimed = self.claimed_by_others(node, &message);
         let peer = self.peers.entry(node).or_insert_with(|| Peer {
             last: number.wrapping_sub(1),
             last_message: now,
             sessions: HashMap::new(),
-            knowledge: Knowledge::Partial,
-            asked: None,
+            list_state: ListState::Incomplete,
+            list_requested: None,
         });
         if number != peer.last.wrapping_add(1) {
-            peer.knowledge = Knowledge::Partial;
+            peer.list_state = ListState::Incomplete;
         }
         (peer.last, peer.last_message) = (number, now);
         match message {
             NodeMessage::Hello => {
                 // Its list follows.
-                (peer.knowledge, peer.asked) = (Knowledge::Partial, Some(now));
+                (peer.list_state, peer.list_requested) = (ListState::Incomplete, Some(now));
                 effects.push(Effect::SendList);
             }
             NodeMessage::Ask { of } if of == self.own => effects.push(Effect::SendList),
@@ -108,18 +108,18 @@ impl Peers {
                 effects.push(revoke(&logins));
             }
             NodeMessage::Sessions { connected, disconnected } => {
-                for listed in connected.into_iter().filter(|listed| !taken.contains(&listed.id)) {
+                for listed in connected.into_iter().filter(|listed| !claimed.contains(&listed.id)) {
                     peer.add(listed, &mut effects);
                 }
                 peer.remove(disconnected, &mut effects);
             }
             NodeMessage::List { part, last, mut sessions } => {
-                sessions.retain(|listed| !taken.contains(&listed.id));
+                sessions.retain(|listed| !claimed.contains(&listed.id));
                 peer.list(part, last, sessions, now, &mut effects);
             }
             NodeMessage::Ask { .. } | NodeMessage::Beat | NodeMessage::Bye | NodeMessage::Unknown => {}
         }
-        peer.ask(node, now, &mut effects);
+        peer.request_list(node, now, &mut effects);
         effects
     }
 
@@ -133,7 +133,7 @@ impl Peers {
             self.forget(node, &mut effects);
         }
         for (node, peer) in &mut self.peers {
-            peer.ask(*node, now, &mut effects);
+            peer.request_list(*node, now, &mut effects);
         }
         effects
     }
@@ -141,13 +141,13 @@ impl Peers {
     /// The connection was lost for a while, and the messages in between with it. We are about to say hello.
     pub fn lost(&mut self, now: Instant) {
         for peer in self.peers.values_mut() {
-            (peer.knowledge, peer.asked) = (Knowledge::Partial, Some(now));
+            (peer.list_state, peer.list_requested) = (ListState::Incomplete, Some(now));
         }
     }
 
     /// Sessions that two nodes claim: the first claim counts, or the end that one of them reports would end the
     /// other's.
-    fn taken(&self, node: NodeId, message: &NodeMessage) -> HashSet<SessionId> {
+    fn claimed_by_others(&self, node: NodeId, message: &NodeMessage) -> HashSet<SessionId> {
         let (NodeMessage::Sessions { connected: listed, .. } | NodeMessage::List { sessions: listed, .. }) =
             message
         else {
@@ -161,18 +161,18 @@ impl Peers {
     fn forget(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
         let sessions = self.peers.remove(&node).map(|peer| peer.sessions).unwrap_or_default();
         if !sessions.is_empty() {
-            let gone = sessions.into_iter().map(|(session, user)| Gone { user, session });
+            let gone = sessions.into_iter().map(|(session, user)| SessionKey { user, session });
             effects.push(Effect::Remove(gone.collect()));
         }
     }
 }
 
 impl Peer {
-    fn add(&mut self, listed: Listed, effects: &mut Vec<Effect>) {
+    fn add(&mut self, listed: ListedSession, effects: &mut Vec<Effect>) {
         if self.sessions.len() >= MAX_SESSIONS && !self.sessions.contains_key(&listed.id) {
             return;
         }
-        if let Knowledge::Listing { so_far, .. } = &mut self.knowledge {
+        if let ListState::Receiving { so_far, .. } = &mut self.list_state {
             so_far.insert(listed.id);
         }
         if self.sessions.insert(listed.id, listed.user).is_none() {
@@ -180,7 +180,7 @@ impl Peer {
         }
     }
 
-    fn remove(&mut self, mut gone: Vec<Gone>, effects: &mut Vec<Effect>) {
+    fn remove(&mut self, mut gone: Vec<SessionKey>, effects: &mut Vec<Effect>) {
         // Their users as they were when they connected, whatever the message says now.
         gone.retain_mut(|gone| match self.sessions.remove(&gone.session) {
             Some(user) => {
@@ -198,15 +198,15 @@ impl Peer {
         &mut self,
         part: u32,
         last: bool,
-        sessions: Vec<Listed>,
+        sessions: Vec<ListedSession>,
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
         if part == 0 {
-            self.knowledge = Knowledge::Listing { next: 0, so_far: HashSet::new(), since: now };
+            self.list_state = ListState::Receiving { next: 0, so_far: HashSet::new(), since: now };
         }
-        match &mut self.knowledge {
-            Knowledge::Listing { next, since, .. } if *next == part => (*next, *since) = (part + 1, now),
+        match &mut self.list_state {
+            ListState::Receiving { next, since, .. } if *next == part => (*next, *since) = (part + 1, now),
             // A part of a list whose beginning was missed.
             _ => return,
         }
@@ -214,29 +214,29 @@ impl Peer {
             self.add(listed, effects);
         }
         if last
-            && let Knowledge::Listing { so_far, .. } =
-                std::mem::replace(&mut self.knowledge, Knowledge::Whole)
+            && let ListState::Receiving { so_far, .. } =
+                std::mem::replace(&mut self.list_state, ListState::Complete)
         {
-            let gone: Vec<Gone> = self
+            let gone: Vec<SessionKey> = self
                 .sessions
                 .iter()
                 .filter(|(session, _)| !so_far.contains(*session))
-                .map(|(session, user)| Gone { user: *user, session: *session })
+                .map(|(session, user)| SessionKey { user: *user, session: *session })
                 .collect();
             self.remove(gone, effects);
         }
     }
 
-    fn ask(&mut self, node: NodeId, now: Instant, effects: &mut Vec<Effect>) {
+    fn request_list(&mut self, node: NodeId, now: Instant, effects: &mut Vec<Effect>) {
         let is_long_ago = |at: Instant| now.saturating_duration_since(at) > PATIENCE;
-        let due = match &self.knowledge {
-            Knowledge::Whole => false,
-            Knowledge::Partial => self.asked.is_none_or(is_long_ago),
-            Knowledge::Listing { since, .. } => is_long_ago(*since),
+        let due = match &self.list_state {
+            ListState::Complete => false,
+            ListState::Incomplete => self.list_requested.is_none_or(is_long_ago),
+            ListState::Receiving { since, .. } => is_long_ago(*since),
         };
         if due {
-            (self.knowledge, self.asked) = (Knowledge::Partial, Some(now));
-            effects.push(Effect::Ask(node));
+            (self.list_state, self.list_requested) = (ListState::Incomplete, Some(now));
+            effects.push(Effect::RequestList(node));
         }
     }
 }

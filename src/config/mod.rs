@@ -8,12 +8,12 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 mod database_url;
+mod hints;
 mod keys;
+mod lint;
 mod mail;
-mod mistakes;
 mod parse;
 mod rate;
-mod reasons;
 mod service_links;
 mod sources;
 #[cfg(test)]
@@ -25,7 +25,7 @@ mod value_tests;
 pub use database_url::DatabaseUrl;
 pub use mail::{Encryption, Mail, MailUrl, SmtpServer, address_literal, domain_for_helo, with_a_labels};
 pub use rate::Rate;
-pub use sources::{ConfigError, Origin, Sources};
+pub use sources::{ConfigError, Sources, ValueSource};
 
 use doorward_core::domain::{AllowedOrigin, ReservedNames};
 
@@ -71,7 +71,7 @@ pub struct Loaded {
 pub struct Setting {
     pub key: &'static str,
     pub value: String,
-    pub origin: Origin,
+    pub origin: ValueSource,
 }
 
 impl Config {

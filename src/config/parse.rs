@@ -10,12 +10,12 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::keys::{self, KEYS, Key};
-use super::sources::{ConfigError, Origin, Value, Values};
+use super::sources::{ConfigError, Value, ValueSource, Values};
 use super::{
     Cluster, Config, Connections, Database, Http, Limits, Log, LogFormat, Mail, MailLimits, Password, Rate,
     RedisUrl, SocketIo, Sockets, Tcp, Tls, Tokens, Usernames,
 };
-use super::{mail, mistakes, reasons};
+use super::{hints, lint, mail};
 use doorward_core::domain::{AllowedOrigin, ReservedNames, Username};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             workers: values.number("http.workers", 1..=512)?,
         },
         public_url: values
-            .parse_or_why("public_url", |text| public_url(text).ok_or_else(|| reasons::public_url(text)))?,
+            .parse_or_why("public_url", |text| public_url(text).ok_or_else(|| hints::public_url(text)))?,
         data_dir: values.parse("data_dir", |text| Some(PathBuf::from(text)))?,
         database: Database {
             url: values.parse_or_why("database.url", str::parse)?,
@@ -97,7 +97,7 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
         cluster: Cluster {
             redis_url: values.parse_or_why("cluster.redis_url", |text| match text {
                 "off" => Ok(None),
-                _ => redis_url(text).map(Some).ok_or_else(|| reasons::redis_url(text)),
+                _ => redis_url(text).map(Some).ok_or_else(|| hints::redis_url(text)),
             })?,
             prefix: values.parse("cluster.prefix", prefix)?,
         },
@@ -131,7 +131,7 @@ fn sockets(values: &Values) -> Result<Sockets, ConfigError> {
         max_open: values.number("sockets.max_open", 1..=10_000_000)?,
         allowed_origins: values.parse_or_why("sockets.allowed_origins", allowed_origins)?,
         trusted_proxies: values.parse_or_why("sockets.trusted_proxies", |text| {
-            list(text, network).ok_or_else(|| reasons::networks(text))
+            list(text, network).ok_or_else(|| hints::networks(text))
         })?,
     })
 }
@@ -200,10 +200,14 @@ impl Parse for Values {
     ) -> Result<T, ConfigError> {
         // A key that the table lacks would be a slip in this file: every test that loads finds it.
         let (Some(value), Some(entry)) = (self.get(key), keys::find(key)) else {
-            return Err(ConfigError::Unknown { key: key.to_owned(), origin: Origin::Default, hint: None });
+            return Err(ConfigError::Unknown {
+                key: key.to_owned(),
+                origin: ValueSource::Default,
+                hint: None,
+            });
         };
         parse(&value.text).map_err(|why| {
-            let guess = || reasons::guess(entry, &value.text, |candidate| parse(candidate).is_ok());
+            let guess = || hints::guess(entry, &value.text, |candidate| parse(candidate).is_ok());
             invalid(entry, value, if why.is_empty() { guess() } else { Some(why) })
         })
     }
@@ -212,9 +216,9 @@ impl Parse for Values {
 /// The error about a value: it shows the value unless that may hold a secret.
 pub(super) fn invalid(key: &Key, value: &Value, why: Option<String>) -> ConfigError {
     let shown = match &value.origin {
-        Origin::ValueFile { .. } => "what its file holds".to_owned(),
+        ValueSource::ValueFile { .. } => "what its file holds".to_owned(),
         _ if value.text.contains("-----BEGIN") => "a PEM text".to_owned(),
-        _ if !mistakes::may_show(key, &value.text) => masked(&value.text),
+        _ if !lint::may_show(key, &value.text) => masked(&value.text),
         _ => shown(key.name, &value.text),
     };
     ConfigError::Invalid {
@@ -306,7 +310,7 @@ fn audience(text: &str) -> Option<String> {
 
 fn redis_url(text: &str) -> Option<RedisUrl> {
     let (scheme, rest) = text.split_once("://")?;
-    let hides_password = Url::parse(text).is_ok_and(|url| reasons::hides_password(&url, rest));
+    let hides_password = Url::parse(text).is_ok_and(|url| hints::hides_password(&url, rest));
     // What the client would refuse later is refused here.
     let good = matches!(scheme, "redis" | "rediss") && !hides_password && redis::Client::open(text).is_ok();
     good.then(|| RedisUrl(text.to_owned()))

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::keys::{self, Fallback, KEYS, Key, PREFIX};
 use super::service_links::{self, Variables};
-use super::{mistakes, parse, value_files};
+use super::{lint, parse, value_files};
 use crate::ownership::{self, Need};
 use doorward_core::domain::without_bom;
 
@@ -23,7 +23,7 @@ const DEFAULT_FILE: &str = "doorward.toml";
 
 /// Who set a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum ValueSource {
     Default,
     File(PathBuf),
     /// The variable's name.
@@ -37,7 +37,7 @@ pub enum Origin {
     },
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for ValueSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
@@ -68,7 +68,7 @@ pub enum ConfigError {
     #[error("the configuration {} is not TOML, line {line}: {message}", path.display())]
     Syntax { path: PathBuf, line: usize, message: String },
     #[error("unknown key {key} ({origin}){}", .hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default())]
-    Unknown { key: String, origin: Origin, hint: Option<String> },
+    Unknown { key: String, origin: ValueSource, hint: Option<String> },
     #[error(
         "{key} cannot be {value} ({origin}){}; expected {expected}",
         .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default()
@@ -76,12 +76,12 @@ pub enum ConfigError {
     Invalid {
         key: &'static str,
         value: String,
-        origin: Origin,
+        origin: ValueSource,
         why: Option<Box<str>>,
         expected: &'static str,
     },
     #[error("{key} cannot be read from its file ({origin}): {why}")]
-    ValueFile { key: &'static str, origin: Origin, why: String },
+    ValueFile { key: &'static str, origin: ValueSource, why: String },
     #[error("{key} is set twice, by {first} and by {second}: leave one of them out")]
     Twice { key: &'static str, first: String, second: String },
     #[error("the variable {0} is not UTF-8")]
@@ -92,7 +92,7 @@ pub enum ConfigError {
 #[derive(Clone)]
 pub(super) struct Value {
     pub text: String,
-    pub origin: Origin,
+    pub origin: ValueSource,
 }
 
 /// Every key's value, by key.
@@ -140,7 +140,13 @@ impl<'a> Layer<'a> {
     }
 
     /// `written` is the name as this source has it.
-    fn set(&mut self, name: &str, written: &str, text: String, origin: Origin) -> Result<(), ConfigError> {
+    fn set(
+        &mut self,
+        name: &str,
+        written: &str,
+        text: String,
+        origin: ValueSource,
+    ) -> Result<(), ConfigError> {
         if let Some(key) = keys::find(name) {
             return self.insert(key, written, Value { text, origin });
         }
@@ -149,7 +155,8 @@ impl<'a> Layer<'a> {
         };
         match value_of_file(key, &text, &origin) {
             Ok(value) => {
-                let origin = Origin::ValueFile { path: Path::new(&text).into(), named_by: written.into() };
+                let origin =
+                    ValueSource::ValueFile { path: Path::new(&text).into(), named_by: written.into() };
                 self.insert(key, written, Value { text: value, origin })
             }
             Err(why) => Err(ConfigError::ValueFile { key: key.name, origin, why }),
@@ -161,7 +168,7 @@ impl<'a> Layer<'a> {
         {
             return Err(ConfigError::Twice { key: key.name, first, second: written.to_owned() });
         }
-        if let Some(why) = mistakes::find(key, &value.text, &value.origin) {
+        if let Some(why) = lint::find(key, &value.text, &value.origin) {
             return Err(parse::invalid(key, &value, Some(why)));
         }
         self.values.insert(key.name, value);
@@ -170,7 +177,7 @@ impl<'a> Layer<'a> {
 }
 
 /// Reads the file that another source names.
-fn value_of_file(key: &Key, path: &str, origin: &Origin) -> Result<String, String> {
+fn value_of_file(key: &Key, path: &str, origin: &ValueSource) -> Result<String, String> {
     if path.is_empty() {
         return Err("no file is named".to_owned());
     }
@@ -178,7 +185,7 @@ fn value_of_file(key: &Key, path: &str, origin: &Origin) -> Result<String, Strin
         return Err(format!("that is no path of a file; the value itself belongs to {}", key.name));
     }
     // A path is no secret, and may be a mistake like any value.
-    if let Some(why) = mistakes::find_in(&Key { secret: false, ..*key }, path, origin) {
+    if let Some(why) = lint::find_in(&Key { secret: false, ..*key }, path, origin) {
         return Err(format!("as the path of a file, {why}"));
     }
     value_files::read(Path::new(path)).map_err(|why| format!("{path}: {why}"))
@@ -187,7 +194,7 @@ fn value_of_file(key: &Key, path: &str, origin: &Origin) -> Result<String, Strin
 fn set_flags(flags: impl Iterator<Item = (String, String)>, values: &mut Values) -> Result<(), ConfigError> {
     let mut layer = Layer::over(values);
     for (key, text) in flags {
-        layer.set(&key, &key, text, Origin::CommandLine)?;
+        layer.set(&key, &key, text, ValueSource::CommandLine)?;
     }
     Ok(())
 }
@@ -201,7 +208,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> ConfigError {
     ConfigError::Unreadable { path: path.to_owned(), why: ownership::explain(error, path, Need::Read) }
 }
 
-fn unknown(name: &str, origin: Origin) -> ConfigError {
+fn unknown(name: &str, origin: ValueSource) -> ConfigError {
     // Whatever a file or the environment holds, an error stays one line of modest length.
     let key = name.chars().filter(|c| !c.is_control()).take(80).collect();
     let section = format!("{name}.");
@@ -211,7 +218,7 @@ fn unknown(name: &str, origin: Origin) -> ConfigError {
         (Some(_), _, _) => Some("it is a key and no section".to_owned()),
         (_, [_, ..], _) => Some(format!("it is a section, with keys such as {}", in_section.join(", "))),
         (_, _, Some(near)) => Some(match &origin {
-            Origin::Environment(_) => {
+            ValueSource::Environment(_) => {
                 format!("did you mean {near}? Its variable is {}", keys::variable(near))
             }
             _ => format!("did you mean {near}?"),
@@ -238,7 +245,7 @@ fn read_environment(
     let mut layer = Layer::over(values);
     for (name, text) in ours {
         let key = name.strip_prefix(PREFIX).unwrap_or(name).to_ascii_lowercase().replace("__", ".");
-        layer.set(&key, name, text.clone(), Origin::Environment(name.clone()))?;
+        layer.set(&key, name, text.clone(), ValueSource::Environment(name.clone()))?;
     }
     Ok(links.into_iter().map(|(name, _)| name.clone()).collect())
 }
@@ -255,13 +262,13 @@ fn read_file(path: &Path, values: &mut Values) -> Result<(), ConfigError> {
         let message = error.message().lines().next().unwrap_or_default().to_owned();
         ConfigError::Syntax { path: path.to_owned(), line: before.matches('\n').count() + 1, message }
     })?;
-    flatten("", table, &Origin::File(path.to_owned()), &mut Layer::over(values))
+    flatten("", table, &ValueSource::File(path.to_owned()), &mut Layer::over(values))
 }
 
 fn flatten(
     prefix: &str,
     table: toml::Table,
-    origin: &Origin,
+    origin: &ValueSource,
     layer: &mut Layer<'_>,
 ) -> Result<(), ConfigError> {
     for (name, value) in table {
@@ -285,7 +292,7 @@ fn flatten(
 }
 
 /// A list in the form in which the environment gives one.
-fn joined(name: &str, items: &[toml::Value], origin: &Origin) -> Result<String, ConfigError> {
+fn joined(name: &str, items: &[toml::Value], origin: &ValueSource) -> Result<String, ConfigError> {
     let Some(key) = keys::find(name) else { return Err(unknown(name, origin.clone())) };
     let refused = |value: &str, why: Option<String>| ConfigError::Invalid {
         key: key.name,
@@ -303,7 +310,7 @@ fn joined(name: &str, items: &[toml::Value], origin: &Origin) -> Result<String, 
         let why = if text.contains(',') {
             Some("each value of the list stands in quotes of its own".to_owned())
         } else {
-            mistakes::find_in(key, text, origin)
+            lint::find_in(key, text, origin)
         };
         if why.is_some() {
             let value = Value { text: text.to_owned(), origin: origin.clone() };
@@ -340,6 +347,6 @@ fn fill_defaults(values: &mut Values) {
                 format!("sqlite:{}", Path::new(data_dir).join("doorward.db").display())
             }
         };
-        values.insert(key.name, Value { text, origin: Origin::Default });
+        values.insert(key.name, Value { text, origin: ValueSource::Default });
     }
 }

@@ -26,7 +26,7 @@ fn error(file: &str, variables: &[(&str, &str)], flags: &[(&str, &str)]) -> Stri
     load(file, variables, flags).expect_err("refused")
 }
 
-fn value(loaded: &Loaded, key: &str) -> (String, Origin) {
+fn value(loaded: &Loaded, key: &str) -> (String, ValueSource) {
     let setting = loaded.settings.iter().find(|setting| setting.key == key).unwrap();
     (setting.value.clone(), setting.origin.clone())
 }
@@ -60,11 +60,11 @@ fn later_sources_win_and_say_who_they_are() {
     )
     .unwrap();
     assert_eq!(loaded.config.http.listen.port(), 3);
-    assert_eq!(value(&loaded, "http.listen"), ("127.0.0.1:3".to_owned(), Origin::CommandLine));
-    let variable = Origin::Environment("DOORWARD_HTTP__WORKERS".to_owned());
+    assert_eq!(value(&loaded, "http.listen"), ("127.0.0.1:3".to_owned(), ValueSource::CommandLine));
+    let variable = ValueSource::Environment("DOORWARD_HTTP__WORKERS".to_owned());
     assert_eq!(value(&loaded, "http.workers"), ("4".to_owned(), variable));
-    assert!(matches!(value(&loaded, "password.cost"), (text, Origin::File(_)) if text == "11"));
-    assert_eq!(value(&loaded, "database.url"), ("sqlite:/file/doorward.db".to_owned(), Origin::Default));
+    assert!(matches!(value(&loaded, "password.cost"), (text, ValueSource::File(_)) if text == "11"));
+    assert_eq!(value(&loaded, "database.url"), ("sqlite:/file/doorward.db".to_owned(), ValueSource::Default));
     assert_eq!(loaded.settings.len(), KEYS.len());
 }
 

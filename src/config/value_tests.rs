@@ -299,7 +299,7 @@ fn any_key_may_come_from_a_file_of_its_own() {
             ] {
                 let loaded = loaded.unwrap_or_else(|error| panic!("{error}"));
                 let setting = loaded.settings.iter().find(|setting| setting.key == key.name).unwrap();
-                assert!(matches!(&setting.origin, Origin::ValueFile { .. }), "{setting:?}");
+                assert!(matches!(&setting.origin, ValueSource::ValueFile { .. }), "{setting:?}");
                 assert!(!format!("{loaded:?}").contains(SECRET));
             }
         }

@@ -28,7 +28,7 @@ const RESERVE: u64 = 16 << 20;
 const STEP: u64 = 1 << 20;
 
 /// How long PostgreSQL, whose disk is elsewhere and not seen here, counts as full after a failure.
-const PAUSE: Duration = Duration::from_secs(10);
+const RETRY_DELAY: Duration = Duration::from_secs(10);
 
 /// A change that changes nothing, to see whether one can be made.
 pub(super) const PROBE: &str = "UPDATE signing_keys SET algorithm = algorithm";
@@ -69,7 +69,7 @@ impl Disk {
     pub fn hold_reserve(&self) {
         if let Some(reserve) = &self.0.reserve {
             reserve.target.store(RESERVE, Ordering::Release);
-            if !self.make_whole() {
+            if !self.try_refill() {
                 let path = reserve.path.display();
                 tracing::warn!(%path, "no room to hold in reserve for sign-outs: the disk is nearly full");
             }
@@ -78,18 +78,18 @@ impl Disk {
 
     /// Gives a part of the reserve to a write that must not fail. Answers whether there was any.
     #[must_use]
-    pub fn give(&self) -> bool {
-        self.0.reserve.as_ref().is_some_and(|reserve| reserve.give().unwrap_or(false))
+    pub fn release_reserve(&self) -> bool {
+        self.0.reserve.as_ref().is_some_and(|reserve| reserve.release().unwrap_or(false))
     }
 
     /// Takes the reserve again as far as there is room.
-    pub fn retake(&self) {
-        self.make_whole();
+    pub fn refill_reserve(&self) {
+        self.try_refill();
     }
 
     /// The same, and answers whether it is whole.
-    fn make_whole(&self) -> bool {
-        self.0.reserve.as_ref().is_none_or(|reserve| reserve.retake().unwrap_or(false))
+    fn try_refill(&self) -> bool {
+        self.0.reserve.as_ref().is_none_or(|reserve| reserve.refill().unwrap_or(false))
     }
 
     /// A write failed: said once, until it is over.
@@ -109,20 +109,20 @@ impl Disk {
         }
     }
 
-    /// Whether [`Disk::tend`] has something to do.
+    /// Whether [`Disk::maintain`] has something to do.
     #[must_use]
-    pub fn needs_care(&self) -> bool {
-        self.is_failing() || self.0.reserve.as_ref().is_some_and(|reserve| !reserve.is_whole())
+    pub fn needs_maintenance(&self) -> bool {
+        self.is_failing() || self.0.reserve.as_ref().is_some_and(|reserve| !reserve.is_full())
     }
 
     /// Makes the reserve whole, and once there is room for that, sees whether writes go well again.
     ///
     /// # Errors
     /// If they do not.
-    pub fn tend(&self, probe: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
-        let whole = self.make_whole();
+    pub fn maintain(&self, probe: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+        let whole = self.try_refill();
         let failed_at = *self.0.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let rested = self.0.reserve.is_some() || failed_at.is_none_or(|at| at.elapsed() >= PAUSE);
+        let rested = self.0.reserve.is_some() || failed_at.is_none_or(|at| at.elapsed() >= RETRY_DELAY);
         if self.is_failing() && whole && rested {
             probe()?;
             self.0.failing.store(false, Ordering::Release);
@@ -155,11 +155,11 @@ impl Reserve {
         Some(Self { path, target })
     }
 
-    fn is_whole(&self) -> bool {
+    fn is_full(&self) -> bool {
         size(&self.path) >= self.target.load(Ordering::Acquire)
     }
 
-    fn give(&self) -> io::Result<bool> {
+    fn release(&self) -> io::Result<bool> {
         let size = size(&self.path);
         if size == 0 {
             return Ok(false);
@@ -169,7 +169,7 @@ impl Reserve {
         Ok(true)
     }
 
-    fn retake(&self) -> io::Result<bool> {
+    fn refill(&self) -> io::Result<bool> {
         let target = self.target.load(Ordering::Acquire);
         let mut size = size(&self.path);
         if size >= target {
@@ -180,7 +180,7 @@ impl Reserve {
         let mut step = STEP;
         while size < target {
             let length = step.min(target - size);
-            match take(&file, size, length) {
+            match allocate(&file, size, length) {
                 Ok(()) => size += length,
                 Err(_) if step > STEP / 16 => step /= 2,
                 Err(_) => return Ok(false),
@@ -195,21 +195,21 @@ fn size(path: &Path) -> u64 {
 }
 
 /// Adds blocks to the end of a file, really.
-fn take(file: &File, size: u64, length: u64) -> io::Result<()> {
-    let taken = match fallocate(file, FallocateFlags::empty(), size, length) {
+fn allocate(file: &File, size: u64, length: u64) -> io::Result<()> {
+    let allocated = match fallocate(file, FallocateFlags::empty(), size, length) {
         // A file system that cannot: bytes that it can neither leave out nor compress.
         Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
             let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
             secret::fill(&mut bytes);
             file.write_all_at(&bytes, size).and_then(|()| file.sync_data())
         }
-        taken => taken.map_err(io::Error::from),
+        allocated => allocated.map_err(io::Error::from),
     };
-    if taken.is_err() {
+    if allocated.is_err() {
         // What was taken beyond its end, or half written.
         file.set_len(size)?;
     }
-    taken
+    allocated
 }
 
 /// What went wrong with the disk on one connection, as its statements tell it.
@@ -218,9 +218,9 @@ pub(super) struct Fault(Arc<Mutex<Option<String>>>);
 
 impl Fault {
     /// Listens to a connection.
-    pub(super) fn watch(conn: &mut Conn) -> Self {
+    pub(super) fn observe(conn: &mut Conn) -> Self {
         let fault = Self::default();
-        conn.set_instrumentation(Listener(fault.clone()));
+        conn.set_instrumentation(FaultListener(fault.clone()));
         fault
     }
 
@@ -230,9 +230,9 @@ impl Fault {
     }
 }
 
-struct Listener(Fault);
+struct FaultListener(Fault);
 
-impl Instrumentation for Listener {
+impl Instrumentation for FaultListener {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
         let InstrumentationEvent::FinishQuery {
             error: Some(Error::DatabaseError(kind, information)), ..
@@ -281,21 +281,21 @@ mod tests {
         std::fs::write(&database, "x").unwrap();
         let url: DatabaseUrl = format!("sqlite:{}", database.display()).parse().unwrap();
         let disk = Disk::of(&url);
-        assert!(!disk.give() && disk.make_whole(), "a command makes none");
+        assert!(!disk.release_reserve() && disk.try_refill(), "a command makes none");
         disk.hold_reserve();
         let file = dir.path().join("test.db-reserve");
         let metadata = || file.metadata().unwrap();
         assert_eq!(metadata().len(), RESERVE);
         assert!(metadata().blocks() * 512 >= RESERVE, "it is sparse");
         assert_eq!(metadata().permissions().mode() & 0o777, 0o600);
-        assert!(!disk.needs_care());
+        assert!(!disk.needs_maintenance());
         let command = Disk::of(&url);
-        assert!(command.give());
+        assert!(command.release_reserve());
         assert_eq!(metadata().len(), RESERVE - STEP);
-        assert!(disk.needs_care());
-        let given = std::iter::from_fn(|| disk.give().then_some(())).count();
+        assert!(disk.needs_maintenance());
+        let given = std::iter::from_fn(|| disk.release_reserve().then_some(())).count();
         assert_eq!((given, metadata().len()), (15, 0));
-        assert!(command.make_whole() && metadata().len() == RESERVE, "it leaves as much as there was");
+        assert!(command.try_refill() && metadata().len() == RESERVE, "it leaves as much as there was");
     }
 
     #[test]

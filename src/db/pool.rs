@@ -19,13 +19,13 @@ const WAIT: Duration = Duration::from_secs(2);
 const SHORT_WAIT: Duration = Duration::from_millis(50);
 
 /// A connection that was good this long ago is not asked before it is used again.
-const FRESH: Duration = Duration::from_secs(1);
+const RECHECK_AFTER: Duration = Duration::from_secs(1);
 
 /// Opens connections as they are needed. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Pool {
     connections: r2d2::Pool<Manager>,
-    away: Arc<AtomicBool>,
+    unreachable: Arc<AtomicBool>,
     one_writer: bool,
     disk: Disk,
 }
@@ -42,7 +42,7 @@ impl Pool {
             .error_handler(Box::new(LogPoolErrors))
             .build(Manager(url.clone()))?;
         let one_writer = matches!(url, DatabaseUrl::Sqlite(_));
-        Ok(Self { connections, away: Arc::default(), one_writer, disk: Disk::of(url) })
+        Ok(Self { connections, unreachable: Arc::default(), one_writer, disk: Disk::of(url) })
     }
 
     /// A connection that works.
@@ -50,9 +50,9 @@ impl Pool {
     /// # Errors
     /// If there is none, and none came soon.
     pub fn get(&self) -> Result<PooledConn, r2d2::Error> {
-        let wait = if self.away.load(Ordering::Relaxed) { SHORT_WAIT } else { WAIT };
+        let wait = if self.unreachable.load(Ordering::Relaxed) { SHORT_WAIT } else { WAIT };
         let conn = self.connections.get_timeout(wait);
-        self.away.store(conn.is_err(), Ordering::Relaxed);
+        self.unreachable.store(conn.is_err(), Ordering::Relaxed);
         conn
     }
 
@@ -88,7 +88,7 @@ fn now() -> Instant {
 
 impl PoolConnection {
     /// Works with the connection. Unless it went well, the connection is tried before it is used again.
-    pub fn work<T, E>(&mut self, work: impl FnOnce(&mut Conn) -> Result<T, E>) -> Result<T, E> {
+    pub fn run<T, E>(&mut self, work: impl FnOnce(&mut Conn) -> Result<T, E>) -> Result<T, E> {
         self.good_at = None;
         self.fault.take();
         let done = work(&mut self.conn)?;
@@ -102,7 +102,7 @@ impl PoolConnection {
         self.fault.take()
     }
 
-    fn ask(&mut self) -> Result<(), diesel::r2d2::Error> {
+    fn ping(&mut self) -> Result<(), diesel::r2d2::Error> {
         if matches!(self.conn, Conn::Postgres(_)) {
             self.conn.batch_execute("SELECT 1").map_err(diesel::r2d2::Error::QueryError)?;
         }
@@ -131,19 +131,19 @@ impl ManageConnection for Manager {
 
     fn connect(&self) -> Result<PoolConnection, Self::Error> {
         let mut conn = self.0.connect().map_err(diesel::r2d2::Error::ConnectionError)?;
-        let fault = Fault::watch(&mut conn);
+        let fault = Fault::observe(&mut conn);
         Ok(PoolConnection { conn, good_at: Some(now()), fault })
     }
 
     fn is_valid(&self, connection: &mut PoolConnection) -> Result<(), Self::Error> {
         match connection.good_at {
-            Some(at) if at.elapsed() < FRESH => Ok(()),
-            _ => connection.ask(),
+            Some(at) if at.elapsed() < RECHECK_AFTER => Ok(()),
+            _ => connection.ping(),
         }
     }
 
     fn has_broken(&self, connection: &mut PoolConnection) -> bool {
-        connection.good_at.is_none() && connection.ask().is_err()
+        connection.good_at.is_none() && connection.ping().is_err()
     }
 }
 

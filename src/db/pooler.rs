@@ -22,21 +22,21 @@ const REFUSAL: &str = "a pooler in transaction mode (or statement mode) stands i
                        mode or the server itself: see \"Connection poolers\" in docs/NODES.md";
 
 /// Which connection of the server answers: its process, and the server in case there are several.
-const WHO: &str =
+const BACKEND: &str =
     "SELECT concat(pg_backend_pid(), ' ', extract(epoch FROM pg_postmaster_start_time())) AS server";
 
 /// How long the second connection may take. A pooler in session mode that has none to spare lets it wait for
 /// minutes: nothing is wrong with that.
-const PATIENCE: Duration = Duration::from_secs(3);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How often the log repeats what such a pooler does.
-const INTERVAL: Duration = Duration::from_mins(1);
+const LOG_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Rounds of transactions in two orders, see [`Probe::run`].
 const ROUNDS: usize = 6;
 
 #[derive(QueryableByName)]
-struct Who {
+struct Backend {
     #[diesel(sql_type = Text)]
     server: String,
 }
@@ -70,11 +70,11 @@ pub(super) fn is_symptom(message: &str) -> bool {
 
 /// Says of such an error what it means, once a minute at most: with the pooler as it is, nearly all statements fail.
 pub(super) fn report(message: &str) {
-    static SAID: Mutex<Option<Instant>> = Mutex::new(None);
-    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    static LOGGED: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
     let now = now();
-    if said.is_none_or(|at| now.duration_since(at) >= INTERVAL) {
-        *said = Some(now);
+    if logged.is_none_or(|at| now.duration_since(at) >= LOG_INTERVAL) {
+        *logged = Some(now);
         tracing::error!(cause = message, "statements of other clients answer on our connections: {REFUSAL}");
     }
 }
@@ -88,7 +88,7 @@ fn now() -> Instant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Finding {
     /// Each has its own at the server.
-    Own,
+    Dedicated,
     Shared,
     /// A statement is answered, and a transaction is not begun.
     NoTransactions,
@@ -100,13 +100,13 @@ enum Finding {
 /// out.
 struct Probe {
     first: PgConnection,
-    second: Second,
+    second: SecondConnection,
 }
 
 impl Probe {
     fn of(url: &str) -> Finding {
         let Ok(first) = PgConnection::establish(url) else { return Finding::Unknown };
-        let mut probe = Self { first, second: Second::connect(url.to_owned()) };
+        let mut probe = Self { first, second: SecondConnection::connect(url.to_owned()) };
         match probe.run() {
             Ok(finding) | Err(finding) => finding,
         }
@@ -117,67 +117,67 @@ impl Probe {
     /// other's. If it takes the one that waits longest, this happens in a round that begins with the second. Other
     /// clients of the pooler only mix them more.
     fn run(&mut self) -> Result<Finding, Finding> {
-        let of_first = take(&mut self.first, Step::Ask)?;
-        let of_second = self.second.take(Step::Ask)?;
+        let of_first = run_step(&mut self.first, Step::Identify)?;
+        let of_second = self.second.run_step(Step::Identify)?;
         if of_first == of_second {
             return Ok(Finding::Shared);
         }
         for round in 0..ROUNDS {
             let (first, second) = if round % 2 == 0 {
-                let first = take(&mut self.first, Step::Begin)?;
-                (first, self.second.take(Step::Begin)?)
+                let first = run_step(&mut self.first, Step::Begin)?;
+                (first, self.second.run_step(Step::Begin)?)
             } else {
-                let second = self.second.take(Step::Begin)?;
-                (take(&mut self.first, Step::Begin)?, second)
+                let second = self.second.run_step(Step::Begin)?;
+                (run_step(&mut self.first, Step::Begin)?, second)
             };
-            take(&mut self.first, Step::Commit)?;
-            self.second.take(Step::Commit)?;
+            run_step(&mut self.first, Step::Commit)?;
+            self.second.run_step(Step::Commit)?;
             if first != of_first || second != of_second {
                 return Ok(Finding::Shared);
             }
         }
-        Ok(Finding::Own)
+        Ok(Finding::Dedicated)
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     /// Outside a transaction.
-    Ask,
+    Identify,
     /// At the beginning of one, which goes on.
     Begin,
     Commit,
 }
 
 /// Answers who does it at the server.
-fn take(conn: &mut PgConnection, step: Step) -> Result<String, Finding> {
+fn run_step(conn: &mut PgConnection, step: Step) -> Result<String, Finding> {
     let begun = match step {
-        Step::Ask => Ok(()),
+        Step::Identify => Ok(()),
         Step::Begin => conn.batch_execute("BEGIN"),
         Step::Commit => {
             return conn.batch_execute("COMMIT").map(|()| String::new()).map_err(|_| Finding::Unknown);
         }
     };
     // In statement mode PgBouncer closes a connection as soon as a transaction was begun on it.
-    let who = begun.and_then(|()| diesel::sql_query(WHO).get_result::<Who>(conn));
+    let backend = begun.and_then(|()| diesel::sql_query(BACKEND).get_result::<Backend>(conn));
     let failed = if step == Step::Begin { Finding::NoTransactions } else { Finding::Unknown };
-    who.map(|who| who.server).map_err(|_| failed)
+    backend.map(|backend| backend.server).map_err(|_| failed)
 }
 
 /// The second connection, on a thread that is left to itself if it gets no answer. It holds nothing while it waits.
-struct Second {
+struct SecondConnection {
     steps: Sender<Step>,
     answers: Receiver<Result<String, Finding>>,
 }
 
-impl Second {
+impl SecondConnection {
     fn connect(url: String) -> Self {
         let (steps, wanted) = channel();
         let (answer, answers) = channel();
         thread::spawn(move || {
             let Ok(mut conn) = PgConnection::establish(&url) else { return };
             for step in wanted {
-                if answer.send(take(&mut conn, step)).is_err() {
+                if answer.send(run_step(&mut conn, step)).is_err() {
                     return;
                 }
             }
@@ -185,9 +185,9 @@ impl Second {
         Self { steps, answers }
     }
 
-    fn take(&self, step: Step) -> Result<String, Finding> {
+    fn run_step(&self, step: Step) -> Result<String, Finding> {
         self.steps.send(step).map_err(|_| Finding::Unknown)?;
-        self.answers.recv_timeout(PATIENCE).map_err(|_| Finding::Unknown)?
+        self.answers.recv_timeout(ANSWER_TIMEOUT).map_err(|_| Finding::Unknown)?
     }
 }
 

@@ -201,9 +201,9 @@ impl Transfer<'_> {
             let why = match R::find(self.source, &[key]) {
                 Ok(rows) if rows.is_empty() => "its key is no text".to_owned(),
                 Ok(_) => continue,
-                Err(error) => in_full(&error),
+                Err(error) => one_line(&error),
             };
-            return stays::<R>(key, why);
+            return unmovable::<R>(key, why);
         }
         unreadable("source", R::TABLE, error)
     }
@@ -211,16 +211,16 @@ impl Transfer<'_> {
     /// The same for one that PostgreSQL does not take. Nothing is written.
     fn which_unmovable<R: Row>(&mut self, rows: &[R], error: &Error) -> String {
         let mut found = None;
-        if !is_lost(error) {
+        if !is_connection_lost(error) {
             let _: QueryResult<()> = self.target.transaction(|target| {
                 found = rows.iter().find_map(|row| {
                     let error = R::insert(target, std::slice::from_ref(row)).err()?;
-                    (!is_lost(&error)).then(|| stays::<R>(row.key(), error))
+                    (!is_connection_lost(&error)).then(|| unmovable::<R>(row.key(), error))
                 });
                 Err(Error::RollbackTransaction)
             });
         }
-        found.unwrap_or_else(|| format!("cannot write {} of the target: {}", R::TABLE, in_full(error)))
+        found.unwrap_or_else(|| format!("cannot write {} of the target: {}", R::TABLE, one_line(error)))
     }
 
     fn sum<R: Row>(&mut self) -> Result<Sum, String> {
@@ -257,11 +257,11 @@ fn as_count(rows: i64) -> u64 {
 }
 
 fn unreadable(which: &str, table: &str, error: &Error) -> String {
-    format!("cannot read {table} of the {which}: {}", in_full(error))
+    format!("cannot read {table} of the {which}: {}", one_line(error))
 }
 
 /// In one line, which libpq does not keep to. Also why a column could not be read, which Diesel names only.
-fn in_full(error: &Error) -> String {
+fn one_line(error: &Error) -> String {
     let text = match error {
         Error::DeserializationError(error) => match error.source() {
             Some(source) => format!("{error}: {source}"),
@@ -272,7 +272,7 @@ fn in_full(error: &Error) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn stays<R: Row>(key: &str, why: impl Display) -> String {
+fn unmovable<R: Row>(key: &str, why: impl Display) -> String {
     format!(
         "cannot move the row {key:?} of {}: {why}; mend or delete it in the source, then run this again",
         R::TABLE
@@ -280,7 +280,7 @@ fn stays<R: Row>(key: &str, why: impl Display) -> String {
 }
 
 /// Whether it says nothing about a row.
-fn is_lost(error: &Error) -> bool {
+fn is_connection_lost(error: &Error) -> bool {
     use DatabaseErrorKind::{ClosedConnection, UnableToSendCommand};
 
     matches!(error, Error::DatabaseError(ClosedConnection | UnableToSendCommand, _))

@@ -30,7 +30,7 @@ impl Addresses {
     }
 
     /// A place for a socket that is signed in.
-    pub(super) fn admit(this: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    pub(super) fn admit(this: &Arc<Self>, address: IpAddr) -> Option<AddressTicket> {
         let address = network(address);
         let mut counts = this.lock();
         let open = counts.get(&address).map_or(0, |counts| counts.open);
@@ -38,7 +38,7 @@ impl Addresses {
             return None;
         }
         counts.entry(address).or_default().open += 1;
-        Some(Place { addresses: Arc::clone(this), address })
+        Some(AddressTicket { addresses: Arc::clone(this), address })
     }
 
     /// A place for a socket that has yet to sign in.
@@ -64,12 +64,12 @@ impl Addresses {
 }
 
 /// One live socket's place among its address's.
-pub struct Place {
+pub struct AddressTicket {
     addresses: Arc<Addresses>,
     address: IpAddr,
 }
 
-impl Drop for Place {
+impl Drop for AddressTicket {
     fn drop(&mut self) {
         self.addresses.change(self.address, |counts| counts.open -= 1);
     }
@@ -78,18 +78,18 @@ impl Drop for Place {
 /// The place of a socket that has not signed in. Given back when dropped.
 pub struct PendingTicket {
     /// None only once it was taken.
-    place: Option<Place>,
+    place: Option<AddressTicket>,
 }
 
 impl PendingTicket {
     /// The socket has signed in: it is no longer pending, and keeps its place.
-    pub(super) fn into_place(mut self) -> Option<Place> {
+    pub(super) fn into_ticket(mut self) -> Option<AddressTicket> {
         let place = self.place.take();
         Self::end(place.as_ref());
         place
     }
 
-    fn end(place: Option<&Place>) {
+    fn end(place: Option<&AddressTicket>) {
         if let Some(place) = place {
             place.addresses.change(place.address, |counts| counts.pending -= 1);
         }
@@ -128,12 +128,12 @@ mod tests {
         let first = Addresses::admit_pending(&addresses, here).unwrap();
         let second = Addresses::admit_pending(&addresses, here).unwrap();
         assert!(Addresses::admit_pending(&addresses, here).is_none(), "two are pending");
-        let first = first.into_place().unwrap();
+        let first = first.into_ticket().unwrap();
         let third = Addresses::admit(&addresses, here).unwrap();
         assert!(Addresses::admit_pending(&addresses, here).is_none(), "one is pending, but three are open");
         assert!(Addresses::admit(&addresses, here).is_none());
         assert!(Addresses::admit(&addresses, there).is_some());
-        let second = second.into_place();
+        let second = second.into_ticket();
         assert!(second.is_some(), "a pending socket has a place already");
         drop(third);
         assert!(Addresses::admit(&addresses, here).is_some());

@@ -13,14 +13,14 @@ use tokio::sync::watch;
 pub const LIMIT: Duration = Duration::from_secs(3);
 
 /// How long after a gap what was learned may still be on its way to the sessions that it concerns.
-const AFTERMATH: Duration = Duration::from_secs(5);
+const SETTLING_TIME: Duration = Duration::from_secs(5);
 
 /// How long a request waits for the next poll.
-const PATIENCE: Duration = Duration::from_secs(2);
+const REQUEST_WAIT: Duration = Duration::from_secs(2);
 
 /// What this process knows of revocations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Knowledge {
+pub enum FreshnessState {
     Fresh,
     /// Fresh since a moment ago: what was missed before may not have reached every session yet.
     Regained,
@@ -64,9 +64,9 @@ impl Default for Freshness {
 }
 
 impl Freshness {
-    /// A poll begins; its moment is for [`Freshness::ended`]. The first one follows one at the start.
+    /// A poll begins; its moment is for [`Freshness::poll_finished`]. The first one follows one at the start.
     #[must_use]
-    pub fn begin(&self) -> u64 {
+    pub fn poll_started(&self) -> u64 {
         let now = now();
         if !self.watched.load(Ordering::Acquire) {
             self.polled.store(now, Ordering::Release);
@@ -77,11 +77,11 @@ impl Freshness {
 
     /// The poll that began then has ended, and found all there was or not. Answers whether the process was stopped
     /// meanwhile: then what it saw is from before.
-    pub fn ended(&self, began: u64, well: bool) -> bool {
-        self.ended_at(began, now(), well)
+    pub fn poll_finished(&self, began: u64, well: bool) -> bool {
+        self.poll_finished_at(began, now(), well)
     }
 
-    fn ended_at(&self, began: u64, now: u64, well: bool) -> bool {
+    fn poll_finished_at(&self, began: u64, now: u64, well: bool) -> bool {
         let stopped = has_passed(began, now, LIMIT);
         if well {
             let before = self.polled.swap(began, Ordering::AcqRel);
@@ -96,44 +96,44 @@ impl Freshness {
 
     /// Whether so much real time has passed since a poll began.
     #[must_use]
-    pub fn is_past(began: u64, time: Duration) -> bool {
+    pub fn has_elapsed(began: u64, time: Duration) -> bool {
         has_passed(began, now(), time)
     }
 
     /// What is known is not older than [`LIMIT`].
     #[must_use]
     pub fn is_fresh(&self) -> bool {
-        self.knowledge() != Knowledge::Stale
+        self.state() != FreshnessState::Stale
     }
 
     #[must_use]
-    pub fn knowledge(&self) -> Knowledge {
+    pub fn state(&self) -> FreshnessState {
         if !self.watched.load(Ordering::Acquire) {
-            return Knowledge::Fresh;
+            return FreshnessState::Fresh;
         }
         let now = now();
         if has_passed(self.polled.load(Ordering::Acquire), now, LIMIT) {
-            return Knowledge::Stale;
+            return FreshnessState::Stale;
         }
         match self.regained.load(Ordering::Acquire) {
-            0 => Knowledge::Fresh,
-            regained if has_passed(regained, now, AFTERMATH) => Knowledge::Fresh,
-            _ => Knowledge::Regained,
+            0 => FreshnessState::Fresh,
+            regained if has_passed(regained, now, SETTLING_TIME) => FreshnessState::Fresh,
+            _ => FreshnessState::Regained,
         }
     }
 
     /// Waits until what is known is fresh. Polls that fail wake no caller.
-    pub async fn regained(&self) {
+    pub async fn until_fresh(&self) {
         let mut polls = self.polls.subscribe();
         // The sender lives in `self`: waiting for it is never an error.
         while !self.is_fresh() && polls.changed().await.is_ok() {}
     }
 
     /// The same, but not for long.
-    pub async fn fresh(&self) {
+    pub async fn until_fresh_or_timeout(&self) {
         if !self.is_fresh() {
             #[expect(clippy::disallowed_methods, reason = "a database's real pace; no rule depends on it")]
-            let _ = tokio::time::timeout(PATIENCE, self.regained()).await;
+            let _ = tokio::time::timeout(REQUEST_WAIT, self.until_fresh()).await;
         }
     }
 }
@@ -149,52 +149,52 @@ mod tests {
     #[test]
     fn without_polls_all_is_believed_and_an_old_poll_is_not() {
         let freshness = Freshness::default();
-        assert_eq!(freshness.knowledge(), Knowledge::Fresh);
-        let began = freshness.begin();
-        assert_eq!(freshness.knowledge(), Knowledge::Fresh, "there was one at the start");
+        assert_eq!(freshness.state(), FreshnessState::Fresh);
+        let began = freshness.poll_started();
+        assert_eq!(freshness.state(), FreshnessState::Fresh, "there was one at the start");
         // Long ago, and none since.
         let ago = began.saturating_sub(AGO);
-        assert!(!freshness.ended_at(ago, ago, true));
-        assert_eq!(freshness.knowledge(), Knowledge::Stale);
-        let mut waiting = Box::pin(freshness.regained());
+        assert!(!freshness.poll_finished_at(ago, ago, true));
+        assert_eq!(freshness.state(), FreshnessState::Stale);
+        let mut waiting = Box::pin(freshness.until_fresh());
         assert!((&mut waiting).now_or_never().is_none());
-        assert!(!freshness.ended(began, false));
-        assert_eq!(freshness.knowledge(), Knowledge::Stale, "it failed");
+        assert!(!freshness.poll_finished(began, false));
+        assert_eq!(freshness.state(), FreshnessState::Stale, "it failed");
         assert!((&mut waiting).now_or_never().is_none());
-        assert!(!freshness.ended(began, true));
-        assert_eq!(freshness.knowledge(), Knowledge::Regained);
+        assert!(!freshness.poll_finished(began, true));
+        assert_eq!(freshness.state(), FreshnessState::Regained);
         assert!((&mut waiting).now_or_never().is_some());
         // A poll that was under way when the process was stopped.
-        assert!(freshness.ended(ago, true));
-        assert_eq!(freshness.knowledge(), Knowledge::Stale);
+        assert!(freshness.poll_finished(ago, true));
+        assert_eq!(freshness.state(), FreshnessState::Stale);
     }
 
     #[test]
     fn who_began_to_wait_while_a_poll_ended_in_time_waits_no_longer() {
         let freshness = Freshness::default();
-        let began = freshness.begin();
+        let began = freshness.poll_started();
         let limit = u64::try_from(LIMIT.as_millis()).unwrap();
         let before = began - limit;
         freshness.polled.store(before, Ordering::Release);
-        let mut waiting = Box::pin(freshness.regained());
+        let mut waiting = Box::pin(freshness.until_fresh());
         assert!((&mut waiting).now_or_never().is_none());
         // A moment before the last one was too old.
-        assert!(!freshness.ended_at(began, before + limit - 1, true));
-        assert_eq!(freshness.knowledge(), Knowledge::Fresh, "there was no gap");
+        assert!(!freshness.poll_finished_at(began, before + limit - 1, true));
+        assert_eq!(freshness.state(), FreshnessState::Fresh, "there was no gap");
         assert!((&mut waiting).now_or_never().is_some());
     }
 
     #[test]
     fn a_slow_poll_is_one_and_a_gap_is_soon_forgotten() {
         let freshness = Freshness::default();
-        let began = freshness.begin();
-        freshness.ended_at(began.saturating_sub(1400), began, true);
-        assert_eq!(freshness.knowledge(), Knowledge::Fresh);
+        let began = freshness.poll_started();
+        freshness.poll_finished_at(began.saturating_sub(1400), began, true);
+        assert_eq!(freshness.state(), FreshnessState::Fresh);
         let then = began.saturating_sub(10_000);
         freshness.polled.store(then - AGO, Ordering::Release);
-        freshness.ended_at(then, then, true);
-        freshness.ended(began, true);
+        freshness.poll_finished_at(then, then, true);
+        freshness.poll_finished(began, true);
         freshness.regained.store(then, Ordering::Release);
-        assert_eq!(freshness.knowledge(), Knowledge::Fresh);
+        assert_eq!(freshness.state(), FreshnessState::Fresh);
     }
 }

@@ -56,7 +56,7 @@ impl KnownLogins {
     }
 
     /// Waits for logins that were not checked yet.
-    pub async fn arrived(&self) {
+    pub async fn wait_for_unchecked(&self) {
         self.arrived.notified().await;
     }
 
@@ -68,7 +68,7 @@ impl KnownLogins {
 
     /// Those that may have a good token; the others are forgotten.
     #[must_use]
-    pub fn live(&self, now: Timestamp) -> Vec<LoginId> {
+    pub fn unexpired(&self, now: Timestamp) -> Vec<LoginId> {
         let mut state = self.write();
         state.young.retain(|_, until| *until > now);
         state.old.retain(|_, until| *until > now);
@@ -98,9 +98,9 @@ mod tests {
         assert_eq!(admitted.take_unchecked(), [login(1), login(2)]);
         admitted.note(login(1), now + minute * 3);
         assert!(admitted.take_unchecked().is_empty(), "a newer token of one that is known");
-        assert_eq!(admitted.live(now).len(), 2);
-        assert_eq!(admitted.live(now + minute * 2), [login(1)]);
-        assert!(admitted.live(now + minute * 3).is_empty());
+        assert_eq!(admitted.unexpired(now).len(), 2);
+        assert_eq!(admitted.unexpired(now + minute * 2), [login(1)]);
+        assert!(admitted.unexpired(now + minute * 3).is_empty());
     }
 
     #[test]
@@ -110,7 +110,7 @@ mod tests {
         for number in 0..GENERATION * 3 {
             admitted.note(login(number), later);
         }
-        assert!(admitted.live(now).len() <= GENERATION * 2);
+        assert!(admitted.unexpired(now).len() <= GENERATION * 2);
         assert_eq!(admitted.take_unchecked().len(), GENERATION);
         admitted.note(login(0), later);
         assert_eq!(admitted.take_unchecked(), [login(0)]);

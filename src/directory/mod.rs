@@ -66,7 +66,7 @@ impl Directory {
     #[must_use]
     pub fn admit(&self, info: SessionInfo, pending: Option<PendingTicket>) -> Option<Ticket> {
         let place = match pending {
-            Some(pending) => pending.into_place(),
+            Some(pending) => pending.into_ticket(),
             None => Addresses::admit(&self.addresses, info.address),
         };
         Users::admit(&self.users, info, place?)
@@ -105,17 +105,17 @@ impl Directory {
 
     /// All live sessions of this node.
     #[must_use]
-    pub fn here(&self) -> Vec<Arc<SessionInfo>> {
-        self.users.here()
+    pub fn local_sessions(&self) -> Vec<Arc<SessionInfo>> {
+        self.users.local()
     }
 
     /// A session on another node: it is in its user's lists and counts.
-    pub fn connected_elsewhere(&self, info: SessionInfo) {
-        self.users.connected_elsewhere(info);
+    pub fn add_remote(&self, info: SessionInfo) {
+        self.users.add_remote(info);
     }
 
     /// Sessions on another node that have ended.
-    pub fn disconnected_elsewhere(&self, gone: Vec<(UserId, SessionId)>) {
-        self.users.disconnected_elsewhere(gone);
+    pub fn remove_remote(&self, gone: Vec<(UserId, SessionId)>) {
+        self.users.remove_remote(gone);
     }
 }

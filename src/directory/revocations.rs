@@ -14,7 +14,7 @@ use doorward_core::domain::{LoginId, RevokeReason};
 pub struct Revocations {
     logins: RwLock<HashMap<LoginId, (RevokeReason, Timestamp)>>,
     freshness: Freshness,
-    admitted: KnownLogins,
+    known_logins: KnownLogins,
 }
 
 impl Revocations {
@@ -27,7 +27,7 @@ impl Revocations {
     /// The logins whose access tokens were let in lately, for a poll to check.
     #[must_use]
     pub const fn known_logins(&self) -> &KnownLogins {
-        &self.admitted
+        &self.known_logins
     }
 
     /// Notes that a login ended. `until` is when its last access token will have expired. Answers whether

@@ -9,7 +9,7 @@ use doorward_core::domain::{LoginId, SessionId, UserId};
 use doorward_core::protocol::SessionInfo;
 use tokio::sync::watch;
 
-use super::addresses::Place;
+use super::addresses::AddressTicket;
 use super::{Change, OnChange};
 
 /// Locks to spread users over, so that workers seldom wait for each other.
@@ -20,9 +20,9 @@ type Shard = HashMap<UserId, UserSessions>;
 /// One user's sessions.
 #[derive(Default)]
 struct UserSessions {
-    here: Vec<Arc<SessionInfo>>,
+    local: Vec<Arc<SessionInfo>>,
     /// On other nodes, as far as this one was told.
-    elsewhere: Vec<Arc<SessionInfo>>,
+    remote: Vec<Arc<SessionInfo>>,
     /// Made when a session first asks for updates.
     updates: Option<watch::Sender<()>>,
 }
@@ -36,13 +36,13 @@ impl UserSessions {
 
     /// All of them, the oldest first: their ids are in the order in which they were made.
     fn everywhere(&self) -> Vec<Arc<SessionInfo>> {
-        let mut all = [self.here.as_slice(), &self.elsewhere].concat();
+        let mut all = [self.local.as_slice(), &self.remote].concat();
         all.sort_by_key(|info| info.id);
         all
     }
 
     fn is_empty(&self) -> bool {
-        self.here.is_empty() && self.elsewhere.is_empty()
+        self.local.is_empty() && self.remote.is_empty()
     }
 }
 
@@ -64,14 +64,14 @@ impl Users {
         self.shards[hash].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn admit(this: &Arc<Self>, info: SessionInfo, place: Place) -> Option<Ticket> {
+    pub(super) fn admit(this: &Arc<Self>, info: SessionInfo, place: AddressTicket) -> Option<Ticket> {
         let mut shard = this.shard(info.user);
         let sessions = shard.entry(info.user).or_default();
-        if sessions.here.len() + sessions.elsewhere.len() >= this.limit {
+        if sessions.local.len() + sessions.remote.len() >= this.limit {
             return None;
         }
         let info = Arc::new(info);
-        sessions.here.push(Arc::clone(&info));
+        sessions.local.push(Arc::clone(&info));
         sessions.changed();
         // Under the lock, so that one user's changes are emitted in their order.
         (this.on_change)(Change::Connected(Arc::clone(&info)));
@@ -83,25 +83,25 @@ impl Users {
     }
 
     /// A session on another node.
-    pub(super) fn connected_elsewhere(&self, info: SessionInfo) {
+    pub(super) fn add_remote(&self, info: SessionInfo) {
         let mut shard = self.shard(info.user);
         let sessions = shard.entry(info.user).or_default();
         // Nodes that admit a user at the same moment may exceed the bound of a user, but not by much.
-        if sessions.elsewhere.len() < self.limit.saturating_mul(2) {
-            sessions.elsewhere.push(Arc::new(info));
+        if sessions.remote.len() < self.limit.saturating_mul(2) {
+            sessions.remote.push(Arc::new(info));
             sessions.changed();
         }
     }
 
     /// Sessions that have ended elsewhere, perhaps with their whole node. A user's are removed in one pass, and no
     /// lock is held for more than one user.
-    pub(super) fn disconnected_elsewhere(&self, mut gone: Vec<(UserId, SessionId)>) {
+    pub(super) fn remove_remote(&self, mut gone: Vec<(UserId, SessionId)>) {
         gone.sort_unstable();
         for gone in gone.chunk_by(|one, other| one.0 == other.0) {
             let user = gone[0].0;
             let mut shard = self.shard(user);
             if let Some(sessions) = shard.get_mut(&user) {
-                sessions.elsewhere.retain(|info| gone.binary_search(&(user, info.id)).is_err());
+                sessions.remote.retain(|info| gone.binary_search(&(user, info.id)).is_err());
                 sessions.changed();
                 if sessions.is_empty() {
                     shard.remove(&user);
@@ -115,10 +115,10 @@ impl Users {
     }
 
     /// All sessions of this node.
-    pub(super) fn here(&self) -> Vec<Arc<SessionInfo>> {
+    pub(super) fn local(&self) -> Vec<Arc<SessionInfo>> {
         let mut all = Vec::new();
         for shard in self.shards() {
-            all.extend(shard.values().flat_map(|sessions| &sessions.here).cloned());
+            all.extend(shard.values().flat_map(|sessions| &sessions.local).cloned());
         }
         all
     }
@@ -142,7 +142,7 @@ impl Users {
     pub(super) fn logins(&self) -> Vec<LoginId> {
         let mut logins = Vec::new();
         for shard in self.shards() {
-            logins.extend(shard.values().flat_map(|sessions| &sessions.here).map(|info| info.login));
+            logins.extend(shard.values().flat_map(|sessions| &sessions.local).map(|info| info.login));
         }
         logins.sort_unstable();
         logins.dedup();
@@ -154,7 +154,7 @@ impl Users {
 pub struct Ticket {
     users: Arc<Users>,
     info: Arc<SessionInfo>,
-    _place: Place,
+    _place: AddressTicket,
 }
 
 impl Drop for Ticket {
@@ -162,7 +162,7 @@ impl Drop for Ticket {
         let (user, session) = (self.info.user, self.info.id);
         let mut shard = self.users.shard(user);
         if let Some(sessions) = shard.get_mut(&user) {
-            sessions.here.retain(|info| info.id != session);
+            sessions.local.retain(|info| info.id != session);
             sessions.changed();
             (self.users.on_change)(Change::Disconnected { user, session });
             if sessions.is_empty() {
@@ -258,16 +258,16 @@ mod tests {
     fn sessions_of_other_nodes_go_together_and_are_bounded() {
         let users = users(2);
         for session in 0..100 {
-            users.connected_elsewhere(info(session % 10, session));
+            users.add_remote(info(session % 10, session));
         }
         let of = |user: u128| users.of(UserId(Uuid::from_u128(user)));
         assert_eq!(of(1).len(), 4, "twice the bound");
         let gone =
             |session: u128| (UserId(Uuid::from_u128(session % 10)), SessionId(Uuid::from_u128(session)));
-        users.disconnected_elsewhere(vec![gone(11), gone(2), gone(1), gone(99), gone(12345)]);
+        users.remove_remote(vec![gone(11), gone(2), gone(1), gone(99), gone(12345)]);
         let left: Vec<u128> = of(1).iter().map(|info| info.id.0.as_u128()).collect();
         assert_eq!(left, [21, 31]);
-        users.disconnected_elsewhere((0..100).map(gone).collect());
+        users.remove_remote((0..100).map(gone).collect());
         assert!(users.shards().all(|shard| shard.is_empty()));
     }
 }

@@ -3,7 +3,7 @@
 use csv::{ByteRecord, ReaderBuilder};
 
 use super::columns::{Columns, Mapping};
-use super::{Fields, Limits, MAX_LINE, Origin, Place, Table, shortened};
+use super::{Fields, Limits, MAX_LINE, Place, RowSource, Table, shortened};
 
 /// What may separate fields.
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
@@ -12,7 +12,7 @@ const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// somebody's hash there.
 pub(super) fn read(
     bytes: &[u8],
-    origin: Origin<'_>,
+    origin: RowSource<'_>,
     limits: Limits,
     mapping: &Mapping,
 ) -> Result<Table, String> {

@@ -3,14 +3,14 @@
 use serde_json::{Map, Value};
 
 use super::columns::{Columns, Field, Mapping};
-use super::{Fields, Limits, MAX_LINE, Origin, Place, Table, shortened};
+use super::{Fields, Limits, MAX_LINE, Place, RowSource, Table, shortened};
 
 /// Members that are named as ignored: more would tell nothing.
 const NAMED: usize = 50;
 
 pub(super) fn read(
     bytes: &[u8],
-    origin: Origin<'_>,
+    origin: RowSource<'_>,
     limits: Limits,
     mapping: &Mapping,
 ) -> Result<Table, String> {

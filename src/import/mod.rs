@@ -20,7 +20,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use crate::auth::legacy_hashes::{Foreign, Unfit};
+use crate::auth::legacy_hashes::{ImportedHash, UnsupportedHash};
 use crate::auth::secret::hash_token;
 use crate::ownership::{self, Need};
 use doorward_core::domain::{Email, Username};
@@ -109,7 +109,7 @@ pub struct Row {
     /// Which row of which file this is, in a form that tells nothing of the password: the same again when the
     /// same file is read again.
     pub mark: String,
-    pub account: Result<Incoming, Reason>,
+    pub account: Result<ImportedAccount, Reason>,
 }
 
 /// Where a row stands: by what people find it with the file's own tools.
@@ -123,14 +123,14 @@ pub enum Place {
 
 /// What could become an account.
 #[derive(Clone)]
-pub struct Incoming {
+pub struct ImportedAccount {
     pub username: Username,
     pub email: Option<Email>,
     /// The old system has made sure of the address.
     pub verified: bool,
     /// The name was made of an address.
     pub derived: bool,
-    pub hash: Foreign,
+    pub hash: ImportedHash,
 }
 
 /// Why a row cannot come in.
@@ -161,7 +161,7 @@ pub enum Reason {
     #[error("Whether the address is verified cannot be told: expected true or false, 1 or 0, or a time.")]
     Verified,
     #[error(transparent)]
-    Hash(#[from] Unfit),
+    Hash(#[from] UnsupportedHash),
 }
 
 impl Reason {
@@ -177,9 +177,9 @@ impl Reason {
             Self::EmailTaken | Self::EmailRepeated(_) => "email_taken",
             Self::Verified => "invalid_email_verified",
             Self::InvalidEmail(_) => "invalid_email",
-            Self::Hash(Unfit::Missing) => "no_hash",
-            Self::Hash(Unfit::Unknown) => "unknown_hash",
-            Self::Hash(Unfit::AbsurdCost(_)) => "absurd_cost",
+            Self::Hash(UnsupportedHash::Missing) => "no_hash",
+            Self::Hash(UnsupportedHash::Unknown) => "unknown_hash",
+            Self::Hash(UnsupportedHash::AbsurdCost(_)) => "absurd_cost",
         }
     }
 }
@@ -256,7 +256,7 @@ fn read_all(
         text => {
             let bytes = read_text(file, limits).map_err(unreadable)?.map_err(unfit)?;
             let bytes = text::decode(&bytes).map_err(unfit)?;
-            let from = |kind| Origin { kind, path };
+            let from = |kind| RowSource { kind, path };
             if text == Format::Csv {
                 csv::read(&bytes, from("csv"), limits, mapping)
             } else {
@@ -300,14 +300,14 @@ fn by_extension(path: &Path) -> Option<Format> {
 
 /// What all rows of a file have in common.
 #[derive(Clone, Copy)]
-struct Origin<'a> {
+struct RowSource<'a> {
     /// The table or the format.
     kind: &'a str,
     /// Absolute.
     path: &'a Path,
 }
 
-impl Origin<'_> {
+impl RowSource<'_> {
     /// The name is hashed, for the mark outlives an account that is deleted. `id` tells rows of one name apart
     /// where the other system does.
     fn mark(self, id: Option<i64>, name: &str) -> String {
@@ -342,7 +342,7 @@ struct Fields {
 }
 
 impl Fields {
-    fn parse(self, mapping: &Mapping) -> Result<Incoming, Reason> {
+    fn parse(self, mapping: &Mapping) -> Result<ImportedAccount, Reason> {
         let text = |bytes: Vec<u8>, what| match bytes.len() {
             0..=MAX_FIELD => String::from_utf8(bytes).map_err(|_| Reason::NotUtf8(what)),
             _ => Err(Reason::TooLong(what)),
@@ -362,7 +362,7 @@ impl Fields {
             };
             Reason::InvalidUsername(format!("{}{advice}", invalid.detail))
         })?;
-        let hash = Foreign::parse(&text(self.hash, "hash")?)?;
+        let hash = ImportedHash::parse(&text(self.hash, "hash")?)?;
         let email = if email.is_empty() {
             None
         } else {
@@ -370,7 +370,7 @@ impl Fields {
         };
         let verified = columns::verified(&text(self.verified, "email_verified")?).ok_or(Reason::Verified)?;
         let verified = email.is_some() && (verified || mapping.verified);
-        Ok(Incoming { username, email, verified, derived, hash })
+        Ok(ImportedAccount { username, email, verified, derived, hash })
     }
 }
 

@@ -10,7 +10,7 @@ use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use diesel::sqlite::SqliteConnection;
 
 use super::columns::{self, Columns, Field, Mapping};
-use super::{Fields, Limits, MAX_FIELD, Origin, Place, Row, Table};
+use super::{Fields, Limits, MAX_FIELD, Place, Row, RowSource, Table};
 use crate::db;
 
 const EXPECTED: &str = "expected is a table userdata (id, username, password) or users (username, password)";
@@ -87,7 +87,7 @@ pub(super) fn read(path: &Path, limits: Limits, mapping: &Mapping) -> Result<Tab
     columns.ignored.retain(|name| id.as_ref() != Some(name));
     let places = [columns.username, columns.hash, columns.email, columns.verified];
     let fields = places.map(|at| at.map(|at| header[at].as_str()));
-    let rows = rows(conn, Origin { kind, path }, id.as_deref(), fields, limits, mapping)?;
+    let rows = rows(conn, RowSource { kind, path }, id.as_deref(), fields, limits, mapping)?;
     Ok(Table { rows, columns })
 }
 
@@ -192,7 +192,7 @@ fn stored(table: &str, columns: Vec<Column>, mapping: &Mapping) -> Result<Vec<St
 
 fn rows(
     conn: &mut SqliteConnection,
-    origin: Origin<'_>,
+    origin: RowSource<'_>,
     id: Option<&str>,
     fields: [Option<&str>; 4],
     limits: Limits,

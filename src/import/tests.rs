@@ -7,8 +7,8 @@ use super::*;
 const SHA256: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 const BCRYPT: &str = "$2b$04$B4beOI9vm7FC0y7zWBAum.Luj1lhiTVGWIURRUcDBA.a2b45ni1JO";
 
-fn origin() -> Origin<'static> {
-    Origin { kind: "csv", path: Path::new("/old.csv") }
+fn origin() -> RowSource<'static> {
+    RowSource { kind: "csv", path: Path::new("/old.csv") }
 }
 
 fn csv_rows(bytes: &[u8], mapping: &Mapping) -> Result<Vec<Row>, String> {
@@ -32,7 +32,7 @@ fn from_jsonl(text: &str) -> Vec<Row> {
 /// Where, and the name with its address or the code of the reason.
 fn told(rows: &[Row]) -> Vec<String> {
     let tell = |row: &Row| match &row.account {
-        Ok(Incoming { username, email, .. }) => {
+        Ok(ImportedAccount { username, email, .. }) => {
             format!("{} {} {}", row.place, username.typed(), email.as_ref().map_or("-", Email::as_str))
         }
         Err(reason) => format!("{} {}", row.place, reason.code()),
@@ -117,7 +117,8 @@ fn each_reason_is_told() {
 
 #[test]
 fn a_mark_is_of_one_row_and_tells_no_name() {
-    let mark = |path: &str, id, name: &str| Origin { kind: "userdata", path: Path::new(path) }.mark(id, name);
+    let mark =
+        |path: &str, id, name: &str| RowSource { kind: "userdata", path: Path::new(path) }.mark(id, name);
     assert_eq!(mark("/a", Some(1), "alice"), mark("/a", Some(1), "alice"));
     for other in [mark("/b", Some(1), "alice"), mark("/a", Some(2), "alice"), mark("/a", Some(1), "Alice")] {
         assert_ne!(mark("/a", Some(1), "alice"), other);

@@ -2,7 +2,7 @@
 //! who it is. GCRA by `governor`; one network is what [`domain::network`] says. In a cluster each node counts for
 //! itself.
 
-mod mistakes;
+mod mistake_log;
 mod networks;
 #[cfg(test)]
 mod tests;
@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::config::{self, Rate};
 use doorward_core::domain;
 
-pub use mistakes::{Mistake, Mistakes};
+pub use mistake_log::{Mistake, MistakeLog};
 
 /// Networks that one limit counts apart: about 4 MB when there are so many.
 const MAX_NETWORKS: usize = 100_000;
@@ -169,7 +169,7 @@ pub struct RateLimits(Arc<Inner>);
 struct Inner {
     limiters: [Option<Limiter>; Limit::ALL.len()],
     explanations: Limiter,
-    mistakes: Mistakes,
+    mistakes: MistakeLog,
 }
 
 impl RateLimits {
@@ -186,7 +186,7 @@ impl RateLimits {
         let count = NonZeroU32::new(EXPLANATIONS).unwrap_or(NonZeroU32::MIN);
         let rate = Rate { count, per: Duration::from_mins(1) };
         let explanations = Limiter::new(Limit::Handshake, rate, clock, max);
-        Self(Arc::new(Inner { limiters, explanations, mistakes: Mistakes::new(clock) }))
+        Self(Arc::new(Inner { limiters, explanations, mistakes: MistakeLog::new(clock) }))
     }
 
     /// Counts one more from this address. None if the limit is off.
@@ -208,7 +208,7 @@ impl RateLimits {
 
     /// What clients get wrong, for the log.
     #[must_use]
-    pub fn mistakes(&self) -> &Mistakes {
+    pub fn mistakes(&self) -> &MistakeLog {
         &self.0.mistakes
     }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use serde_path_to_error::Segment;
 
 use super::client::client_address;
-use super::{Site, limit, misplaced};
+use super::{Site, limit, misplaced_token};
 use crate::accounts::{Accounts, Device};
 use crate::actors::hasher::Caller;
 use crate::auth::device::PresentedDevices;
@@ -46,7 +46,7 @@ impl FromRequest for SignedIn {
 }
 
 fn signed_in(request: &HttpRequest) -> Result<SignedIn, ApiError> {
-    let token = bearer(request).ok_or_else(|| misplaced::unauthorized(request))?;
+    let token = bearer(request).ok_or_else(|| misplaced_token::unauthorized(request))?;
     // `configure` always sets it; without it nobody is let in.
     let accounts = request.app_data::<web::Data<Accounts>>().ok_or_else(ApiError::unauthorized)?;
     limit::check_refusals_unless(request, || accounts.is_cached(token))?;
@@ -54,7 +54,7 @@ fn signed_in(request: &HttpRequest) -> Result<SignedIn, ApiError> {
         if error == TokenError::Invalid {
             limit::count_refusal(request);
         }
-        misplaced::refused(error, token)
+        misplaced_token::refused(error, token)
     })
 }
 

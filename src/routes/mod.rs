@@ -12,7 +12,7 @@ mod keys;
 mod limit;
 mod login;
 mod me;
-mod misplaced;
+mod misplaced_token;
 mod origin_log;
 mod origins;
 mod pages;
@@ -37,7 +37,7 @@ use crate::accounts::Accounts;
 use crate::error::ApiError;
 use crate::limits::RateLimits;
 
-use pages::{assets, dashboard, enter, links, visit};
+use pages::{assets, dashboard, links, sign_in, visit};
 
 pub use extract::{Body, MAX_BODY, SignedIn};
 pub use health::Readiness;
@@ -88,11 +88,11 @@ pub fn configure(
     // Pages
     let wants_socket = fn_guard(|context| handshake::is_wanted(context.head().headers()));
     cfg.service(web::resource("/").guard(wants_socket).default_service(web::to(handshake::nowhere)));
-    cfg.service(at("/", "GET, HEAD").route(plain()).route(read().to(enter::home)))
-        .service(page("/register", read().to(enter::show_register)).post(enter::register))
-        .service(page("/login", read().to(enter::show_login)).post(enter::login))
-        .service(page("/logout", read().to(enter::show_logout)).post(enter::logout))
-        .service(page("/forgot-password", read().to(enter::show_forgot)).post(enter::forgot))
+    cfg.service(at("/", "GET, HEAD").route(plain()).route(read().to(sign_in::home)))
+        .service(page("/register", read().to(sign_in::show_register)).post(sign_in::register))
+        .service(page("/login", read().to(sign_in::show_login)).post(sign_in::login))
+        .service(page("/logout", read().to(sign_in::show_logout)).post(sign_in::logout))
+        .service(page("/forgot-password", read().to(sign_in::show_forgot)).post(sign_in::forgot))
         .service(page("/reset-password/{token}", read().to(links::show_reset)).post(links::reset))
         .service(page("/undo-email/{token}", read().to(links::show_reset)).post(links::reset))
         .service(page("/verify-email/{token}", read().to(links::show_verify)).post(links::verify))

@@ -22,13 +22,13 @@ use super::pages::error::for_browser;
 use super::site::Site;
 use crate::accounts::Accounts;
 use crate::clock::Clock;
-use crate::peer::Lifeline;
+use crate::peer::ConnectionLifetime;
 
 /// In a response's extensions: a request of which there are so many that nobody wants to read of each.
 pub(super) struct SkipRequestLog;
 
 /// How long a client has to read the answer to a request whose body it has not finished.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+const LATE_BODY_TIME: Duration = Duration::from_secs(5);
 
 /// A year, as is usual (RFC 6797 section 6.1.1). Other hosts of the domain are not ours to decide about, so no
 /// `includeSubDomains`, and no `preload`, which cannot be taken back.
@@ -68,11 +68,12 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
     }
     // A body of unknown length that is not read to its end would be waited for, for ever.
     let endless = req.headers().contains_key(TRANSFER_ENCODING);
-    let connection = if endless { req.conn_data::<Lifeline>().map(Lifeline::handle) } else { None };
+    let connection =
+        if endless { req.conn_data::<ConnectionLifetime>().map(ConnectionLifetime::handle) } else { None };
     let https = req.app_data::<web::Data<Site>>().is_some_and(|site| site.secure);
     let result = next.call(req).instrument(span.clone()).await;
     if let Some(connection) = connection {
-        connection.cut_after(LAST_WORDS);
+        connection.close_after(LATE_BODY_TIME);
     }
 
     let ms = u64::try_from((clock.instant() - started).as_millis()).unwrap_or(u64::MAX);

@@ -5,8 +5,8 @@ use actix_web::http::header::{AUTHORIZATION, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::extract::bearer;
-use super::misplaced::Place;
-use super::{Site, engineio, handshake, limit, misplaced};
+use super::misplaced_token::Place;
+use super::{Site, engineio, handshake, limit, misplaced_token};
 use crate::actors::session::{Admission, Session, SessionServices};
 use crate::actors::session_manager::WorkerSessions;
 use crate::auth::token_shape;
@@ -77,8 +77,8 @@ fn answered_protocol(request: &HttpRequest) -> Option<&str> {
     if offers(request).any(|offer| offer == SUBPROTOCOL) {
         return Some(SUBPROTOCOL);
     }
-    let is_token = |offer: &&str| misplaced::bearer_protocol(offer).is_some();
-    let chosen = match misplaced::find(request) {
+    let is_token = |offer: &&str| misplaced_token::bearer_protocol(offer).is_some();
+    let chosen = match misplaced_token::find(request) {
         // It is told what is wrong, by whichever word is no token.
         Some(Place::Subprotocol) => {
             offers(request).find(|offer| !token_shape::is_jwt(offer)).or_else(|| offers(request).next())
@@ -97,7 +97,7 @@ fn is_browser(request: &HttpRequest) -> bool {
 }
 
 fn subprotocol_token(request: &HttpRequest) -> Option<&str> {
-    offers(request).find_map(misplaced::bearer_protocol)
+    offers(request).find_map(misplaced_token::bearer_protocol)
 }
 
 /// How this handshake comes in, if it says. A browser cannot read a refused handshake, and many libraries show no more
@@ -125,8 +125,9 @@ fn enter(
         Err(error) => return Err(error),
     }
     if headers.contains_key(AUTHORIZATION) {
-        let token = bearer(request).ok_or_else(|| misplaced::unauthorized(request))?;
-        let access = (services.authenticate)(token).map_err(|error| misplaced::refused(error, token))?;
+        let token = bearer(request).ok_or_else(|| misplaced_token::unauthorized(request))?;
+        let access =
+            (services.authenticate)(token).map_err(|error| misplaced_token::refused(error, token))?;
         return Ok(Some(Admission::SignedIn(access)));
     }
     if let Some(token) = subprotocol_token(request) {
@@ -135,10 +136,10 @@ fn enter(
             Err(error) => Admission::BadToken(error),
         }));
     }
-    match misplaced::find(request) {
+    match misplaced_token::find(request) {
         None => Ok(None),
         Some(_) if rates.may_explain(address) => Ok(Some(Admission::Refused(CloseReason::MisplacedToken))),
-        Some(_) => Err(misplaced::unauthorized(request)),
+        Some(_) => Err(misplaced_token::unauthorized(request)),
     }
 }
 

@@ -58,7 +58,7 @@ fn guess() -> Value {
 /// Waits until so many pieces of work queue.
 async fn wait_for_queue(app: &TestApp, waiting: impl Fn(usize) -> bool) {
     let queued = async {
-        while !waiting(app.accounts.workload().hashes.waiting) {
+        while !waiting(app.accounts.workload().hashes.queued) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
@@ -83,11 +83,11 @@ async fn guesses_from_one_address_refuse_no_other_address_its_sign_in() {
         let mut overtaken = 0;
         for host in 2..16 {
             let mut stream = connect(host, app.address).await;
-            let before = app.accounts.workload().hashes.begun;
+            let before = app.accounts.workload().hashes.started;
             post(&mut stream, "/api/login", &json!({"login": "ann", "password": PASSWORD})).await;
             assert_eq!(status(&mut stream).await, 200);
             // Its own, the one that ran, one that was taken in turn, and what was begun since the answer.
-            let begun = app.accounts.workload().hashes.begun - before;
+            let begun = app.accounts.workload().hashes.started - before;
             overtaken += usize::from(begun >= 12);
         }
         // On a busy machine some of the guesses after the answer are counted as well.
@@ -119,7 +119,7 @@ async fn work_is_not_done_for_a_client_that_was_cut_off() {
     }
     wait_for_queue(&app, |waiting| waiting == 0).await;
     let after = app.accounts.workload().hashes;
-    assert!(after.begun < before.begun + before.waiting as u64, "{before:?} {after:?}");
+    assert!(after.started < before.started + before.queued as u64, "{before:?} {after:?}");
 }
 
 #[actix_web::test]
@@ -135,11 +135,11 @@ async fn clients_that_send_no_more_are_answered_after_all_others() {
         silent.push(stream);
     }
     wait_for_queue(&app, |waiting| waiting >= 4).await;
-    let waiting = app.accounts.workload().hashes.waiting;
+    let waiting = app.accounts.workload().hashes.queued;
     let mut stream = connect(20, app.address).await;
     post(&mut stream, "/api/login", &json!({"login": "ann", "password": PASSWORD})).await;
     assert_eq!(status(&mut stream).await, 200);
-    let left = app.accounts.workload().hashes.waiting;
+    let left = app.accounts.workload().hashes.queued;
     assert!(left > 0 && left + 3 >= waiting, "{left} of {waiting} are left");
     for mut stream in silent {
         assert_eq!(status(&mut stream).await, 401);
@@ -162,7 +162,7 @@ async fn ratings_wait_in_a_queue_of_their_own() {
     };
     let ann = async {
         let before = app.accounts.workload();
-        while app.accounts.workload().ratings.waiting < 8 {
+        while app.accounts.workload().ratings.queued < 8 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         for _ in 0..10 {
@@ -174,7 +174,7 @@ async fn ratings_wait_in_a_queue_of_their_own() {
             assert_eq!(status(&mut stream).await, 200);
         }
         // No rating was done by a thread for hashes.
-        assert_eq!(app.accounts.workload().hashes.begun, before.hashes.begun + 10);
+        assert_eq!(app.accounts.workload().hashes.started, before.hashes.started + 10);
         done.set(true);
     };
     join(ann, join_all((0..48).map(rater))).await;

@@ -91,7 +91,7 @@ async fn a_token_that_was_never_issued_is_refused_without_a_query() {
         assert_eq!(refused.expect(401).code(), "not_signed_in", "{made_up}");
     }
     lock.give_back();
-    assert_eq!(app.accounts.workload().traces.begun, 0);
+    assert_eq!(app.accounts.workload().traces.started, 0);
     assert_eq!(revoked(&app, &ann), None);
     refresh(&app, &ann.refresh).await.expect(200);
 }
@@ -191,7 +191,7 @@ async fn reuse_is_found_while_no_hash_can_be_queued() {
     let guess = |number: u32| json!({"login": format!("name{number}"), "password": "a wrong guess"});
     let mut guesses: Vec<_> = (0..30).map(|number| Box::pin(app.post("/api/login", guess(number)))).collect();
     let full = async {
-        while app.accounts.workload().hashes.waiting < 14 {
+        while app.accounts.workload().hashes.queued < 14 {
             for guess in &mut guesses {
                 drop(guess.now_or_never());
             }

@@ -58,22 +58,22 @@ pub(super) enum Client {
 
 /// What is known of a connection's other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Peer {
-    There,
+pub(super) enum PeerState {
+    Open,
     /// It sends no more. It may read the answer (`nc -N`), or have gone: TCP does not tell before something is sent.
-    Silent,
-    Gone,
+    HalfClosed,
+    Closed,
 }
 
-impl Peer {
+impl PeerState {
     /// Takes nothing from the connection. Its descriptor may be another one's by now, if it ended this moment: then
     /// there is no client to answer either way.
     pub fn of(caller: Caller) -> Self {
-        let Some(PeerSocket(descriptor)) = caller.socket else { return Self::There };
+        let Some(PeerSocket(descriptor)) = caller.socket else { return Self::Open };
         match recv(descriptor, &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
-            Ok(0) => Self::Silent,
-            Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => Self::There,
-            Err(_) => Self::Gone,
+            Ok(0) => Self::HalfClosed,
+            Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => Self::Open,
+            Err(_) => Self::Closed,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use actix::{Actor, Addr, Handler, Message, SyncArbiter, SyncContext};
 use tokio::sync::oneshot;
 
-use super::lane::{Caller, Class, Client, Lane, Peer};
+use super::lane::{Caller, Class, Client, Lane, PeerState};
 use super::queue::{FairQueue, Next, Pushed, Rank};
 use super::{Counts, HashError};
 use doorward_core::domain::{LoginId, UserId};
@@ -23,7 +23,7 @@ pub(super) struct Pool {
 
 impl Pool {
     pub fn start(threads: usize, places: usize, reserved: usize) -> Self {
-        let state = State { queue: FairQueue::new(places, reserved), idle: threads, begun: 0 };
+        let state = State { queue: FairQueue::new(places, reserved), idle: threads, started: 0 };
         let shared = Arc::new(Shared(Mutex::new(state)));
         let for_executors = Arc::clone(&shared);
         let executors =
@@ -90,7 +90,7 @@ impl Pool {
             None => state.queue.push(client, rank, job),
         };
         let (id, pushed_out) = match pushed {
-            Pushed::Waits(id, pushed_out) => (id, pushed_out),
+            Pushed::Queued(id, pushed_out) => (id, pushed_out),
             Pushed::Full(_) => return Err(HashError::Full),
         };
         let wake = state.idle > 0;
@@ -107,7 +107,7 @@ impl Pool {
 
     pub fn counts(&self) -> Counts {
         let state = self.shared.lock();
-        Counts { waiting: state.queue.len(), begun: state.begun }
+        Counts { queued: state.queue.len(), started: state.started }
     }
 }
 
@@ -126,7 +126,7 @@ struct State {
     queue: FairQueue<Client, Job>,
     /// Threads that were not told that there is work.
     idle: usize,
-    begun: u64,
+    started: u64,
 }
 
 struct Job {
@@ -148,15 +148,15 @@ impl Shared {
                 state.idle += 1;
                 return None;
             };
-            match Peer::of(next.work.caller) {
-                Peer::Silent if next.rank != Rank::Doubtful => state.queue.put_last(next),
-                Peer::Gone => {
+            match PeerState::of(next.work.caller) {
+                PeerState::HalfClosed if next.rank != Rank::Doubtful => state.queue.put_last(next),
+                PeerState::Closed => {
                     drop(state);
                     let Next { work, .. } = next;
                     (work.perform)(Err(HashError::Full));
                 }
-                Peer::There | Peer::Silent => {
-                    state.begun += 1;
+                PeerState::Open | PeerState::HalfClosed => {
+                    state.started += 1;
                     return Some(next.work);
                 }
             }

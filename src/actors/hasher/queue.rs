@@ -7,7 +7,7 @@ use std::hash::Hash;
 use doorward_core::domain::UserId;
 
 /// So often more urgent work may go first before less urgent work gets a turn.
-const PATIENCE: u32 = 7;
+const MAX_PASSED: u32 = 7;
 
 /// A network has at most so many places in [`Rank::Known`]; what it queues beyond them are ordinary sign-ins.
 const KNOWN_PER_CLIENT: usize = 2;
@@ -36,22 +36,22 @@ const ALL: [Rank; RANKS] =
 /// Waiting work of clients `K`.
 #[derive(Debug)]
 pub struct FairQueue<K, T> {
-    lines: [Line<K, T>; RANKS],
+    ranks: [RankQueue<K, T>; RANKS],
     /// How often more urgent work went first since this rank had a turn.
     passed: [u32; RANKS],
-    /// Networks whose known device went first since a stranger's work did: one network does not keep strangers out.
+    /// Networks whose known device went first since a stranger's work did: one network does not keep others out.
     favoured: HashSet<K>,
     places: usize,
     /// Of all these, so many are for known devices only.
     reserved: usize,
     /// Known devices have at most so many in [`Rank::Known`].
-    known_places: usize,
+    max_known: usize,
     len: usize,
     next_id: u64,
 }
 
 #[derive(Debug)]
-struct Line<K, T> {
+struct RankQueue<K, T> {
     /// The clients that wait, in the order of their turns.
     turns: VecDeque<K>,
     waiting: HashMap<K, VecDeque<Entry<T>>>,
@@ -78,7 +78,7 @@ pub struct Next<K, T> {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Pushed<T> {
     /// It waits under this number; to make room for it, other work was pushed out.
-    Waits(u64, Option<T>),
+    Queued(u64, Option<T>),
     Full(T),
 }
 
@@ -86,12 +86,12 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
     /// `reserved` places are for known devices only, beside the others.
     pub fn new(places: usize, reserved: usize) -> Self {
         Self {
-            lines: std::array::from_fn(|_| Line { turns: VecDeque::new(), waiting: HashMap::new() }),
+            ranks: std::array::from_fn(|_| RankQueue { turns: VecDeque::new(), waiting: HashMap::new() }),
             passed: [0; RANKS],
             favoured: HashSet::new(),
             places: places + reserved,
             reserved,
-            known_places: reserved + places / KNOWN_SHARE,
+            max_known: reserved + places / KNOWN_SHARE,
             len: 0,
             next_id: 0,
         }
@@ -107,7 +107,7 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
         let entry = self.entry(None, work);
         let id = entry.id;
         match self.place(rank.max(Rank::SignIn), client, entry) {
-            Ok(pushed_out) => Pushed::Waits(id, pushed_out),
+            Ok(pushed_out) => Pushed::Queued(id, pushed_out),
             Err(work) => Pushed::Full(work),
         }
     }
@@ -116,13 +116,13 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
     /// account waits in [`Rank::Known`], or if its network or all networks together have as many there as they may.
     /// In the last case a network that has several gives its newest place there to one that has none.
     pub fn push_known(&mut self, client: K, account: UserId, work: T) -> Pushed<T> {
-        let line = self.line(Rank::Known);
+        let line = self.rank(Rank::Known);
         let own = line.len_of(&client);
         let mut waiting = line.waiting.values().flatten();
         if own >= KNOWN_PER_CLIENT || waiting.any(|entry| entry.account == Some(account)) {
             return self.push(client, Rank::SignIn, work);
         }
-        let demoted = if self.known() < self.known_places {
+        let demoted = if self.known() < self.max_known {
             None
         } else {
             let mut others = line.turns.iter().rev();
@@ -136,9 +136,9 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
         match (self.place(Rank::Known, client, entry), demoted) {
             (Ok(None), Some((other, entry))) => {
                 let entry = Entry { account: None, ..entry };
-                Pushed::Waits(id, self.place(Rank::SignIn, other, entry).unwrap_or_else(Some))
+                Pushed::Queued(id, self.place(Rank::SignIn, other, entry).unwrap_or_else(Some))
             }
-            (Ok(pushed_out), _) => Pushed::Waits(id, pushed_out),
+            (Ok(pushed_out), _) => Pushed::Queued(id, pushed_out),
             (Err(work), _) => Pushed::Full(work),
         }
     }
@@ -152,7 +152,7 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
     pub fn pop(&mut self) -> Option<Next<K, T>> {
         let rank = self.due()?;
         for (index, passed) in self.passed.iter_mut().enumerate() {
-            if index == rank as usize || self.lines[index].turns.is_empty() {
+            if index == rank as usize || self.ranks[index].turns.is_empty() {
                 *passed = 0;
             } else if index > rank as usize {
                 *passed += 1;
@@ -160,10 +160,10 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
         }
         let client = if rank == Rank::Known {
             let favoured = &self.favoured;
-            let turns = &self.lines[0].turns;
+            let turns = &self.ranks[0].turns;
             *turns.iter().find(|client| !favoured.contains(client)).or(turns.front())?
         } else {
-            *self.line(rank).turns.front()?
+            *self.rank(rank).turns.front()?
         };
         if rank == Rank::Known {
             self.favoured.insert(client);
@@ -172,7 +172,7 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
         }
         let Entry { id, work, .. } = self.take(rank, client, VecDeque::pop_front)?;
         // Its next turn is behind the others'.
-        let line = &mut self.lines[rank as usize];
+        let line = &mut self.ranks[rank as usize];
         if let Some(at) = line.turns.iter().position(|waiting| *waiting == client) {
             line.turns.remove(at);
             line.turns.push_back(client);
@@ -188,7 +188,7 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
     /// Takes out work that no client waits for any more.
     pub fn remove(&mut self, id: u64) -> Option<T> {
         let (rank, client) = ALL.into_iter().find_map(|rank| {
-            let mut waiting = self.line(rank).waiting.iter();
+            let mut waiting = self.rank(rank).waiting.iter();
             let (client, _) = waiting.find(|(_, entries)| entries.iter().any(|entry| entry.id == id))?;
             Some((rank, *client))
         })?;
@@ -199,13 +199,13 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
         self.take(rank, client, take).map(|entry| entry.work)
     }
 
-    fn line(&self, rank: Rank) -> &Line<K, T> {
-        &self.lines[rank as usize]
+    fn rank(&self, rank: Rank) -> &RankQueue<K, T> {
+        &self.ranks[rank as usize]
     }
 
     /// How much waits in [`Rank::Known`].
     fn known(&self) -> usize {
-        self.line(Rank::Known).waiting.values().map(VecDeque::len).sum()
+        self.rank(Rank::Known).waiting.values().map(VecDeque::len).sum()
     }
 
     const fn entry(&mut self, account: Option<UserId>, work: T) -> Entry<T> {
@@ -233,23 +233,22 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
 
     /// Which rank's turn it is.
     fn due(&self) -> Option<Rank> {
-        let waits = |rank: &Rank| !self.line(*rank).turns.is_empty();
+        let waits = |rank: &Rank| !self.rank(*rank).turns.is_empty();
         // Of those that have waited too long the one that has waited longest, and the most urgent of these.
         let overdue = ALL
             .into_iter()
             .filter(|rank| *rank != Rank::Doubtful && waits(rank))
-            .filter(|rank| self.passed[*rank as usize] >= PATIENCE)
+            .filter(|rank| self.passed[*rank as usize] >= MAX_PASSED)
             .min_by_key(|rank| std::cmp::Reverse(self.passed[*rank as usize]));
-        let strangers = ALL.into_iter().filter(|rank| *rank != Rank::Known).find(waits);
-        let anew = self.line(Rank::Known).turns.iter().any(|client| !self.favoured.contains(client));
-        let known_first =
-            waits(&Rank::Known) && (anew || strangers.is_none_or(|rank| rank == Rank::Doubtful));
-        overdue.or(known_first.then_some(Rank::Known)).or(strangers)
+        let others = ALL.into_iter().filter(|rank| *rank != Rank::Known).find(waits);
+        let anew = self.rank(Rank::Known).turns.iter().any(|client| !self.favoured.contains(client));
+        let known_first = waits(&Rank::Known) && (anew || others.is_none_or(|rank| rank == Rank::Doubtful));
+        overdue.or(known_first.then_some(Rank::Known)).or(others)
     }
 
     /// Whose work makes room for new work of this client and rank. Never a known device's.
     fn loser(&self, newcomer: K, rank: Rank) -> Option<(K, Rank)> {
-        let held: HashMap<K, usize> = self.lines[1..].iter().flat_map(|line| &line.waiting).fold(
+        let held: HashMap<K, usize> = self.ranks[1..].iter().flat_map(|line| &line.waiting).fold(
             HashMap::new(),
             |mut held, (client, entries)| {
                 *held.entry(*client).or_default() += entries.len();
@@ -257,9 +256,9 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
             },
         );
         let own = if rank == Rank::Known { 0 } else { held.get(&newcomer).copied().unwrap_or_default() };
-        let strangers = ALL[1..].iter().rev().copied();
+        let others = ALL[1..].iter().rev().copied();
         let most_in = |rank: Rank| {
-            let clients = self.line(rank).turns.iter().copied();
+            let clients = self.rank(rank).turns.iter().copied();
             clients.max_by_key(|client| held.get(client).copied().unwrap_or_default())
         };
         // What may be for no client goes first.
@@ -267,17 +266,17 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
             return Some((client, Rank::Doubtful));
         }
         let (greediest, most) = held.iter().max_by_key(|(_, count)| **count).map(|(k, n)| (*k, *n))?;
-        let its_last = strangers.clone().find(|rank| self.line(*rank).waiting.contains_key(&greediest))?;
+        let its_last = others.clone().find(|rank| self.rank(*rank).waiting.contains_key(&greediest))?;
         if own + 1 < most {
             return Some((greediest, its_last));
         }
-        let last = strangers.clone().find(|rank| !self.line(*rank).turns.is_empty())?;
+        let last = others.clone().find(|rank| !self.rank(*rank).turns.is_empty())?;
         let client = most_in(last)?;
         (last > rank && held.get(&client).is_some_and(|count| own < *count)).then_some((client, last))
     }
 
     fn add(&mut self, rank: Rank, client: K, entry: Entry<T>) {
-        let line = &mut self.lines[rank as usize];
+        let line = &mut self.ranks[rank as usize];
         let entries = line.waiting.entry(client).or_default();
         if entries.is_empty() {
             line.turns.push_back(client);
@@ -293,7 +292,7 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
         client: K,
         which: impl FnOnce(&mut VecDeque<Entry<T>>) -> Option<Entry<T>>,
     ) -> Option<Entry<T>> {
-        let line = &mut self.lines[rank as usize];
+        let line = &mut self.ranks[rank as usize];
         let entries = line.waiting.get_mut(&client)?;
         let entry = which(entries)?;
         if entries.is_empty() {
@@ -305,7 +304,7 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
     }
 }
 
-impl<K: Eq + Hash, T> Line<K, T> {
+impl<K: Eq + Hash, T> RankQueue<K, T> {
     fn len_of(&self, client: &K) -> usize {
         self.waiting.get(client).map_or(0, VecDeque::len)
     }

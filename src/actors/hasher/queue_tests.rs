@@ -4,9 +4,9 @@ use super::*;
 
 type Queue = FairQueue<u8, u32>;
 
-fn waits(pushed: &Pushed<u32>) -> u64 {
+fn queued(pushed: &Pushed<u32>) -> u64 {
     match pushed {
-        Pushed::Waits(id, None) => *id,
+        Pushed::Queued(id, None) => *id,
         other => panic!("{other:?}"),
     }
 }
@@ -25,7 +25,7 @@ fn push(queue: &mut Queue, client: u8, rank: Rank, number: u32, work: u32) -> Pu
 
 /// So much waits in the rank.
 fn waiting(queue: &Queue, rank: Rank) -> usize {
-    queue.line(rank).waiting.values().map(VecDeque::len).sum()
+    queue.rank(rank).waiting.values().map(VecDeque::len).sum()
 }
 
 fn order(queue: &mut Queue) -> Vec<u32> {
@@ -36,11 +36,11 @@ fn order(queue: &mut Queue) -> Vec<u32> {
 fn clients_take_turns_and_each_ones_work_keeps_its_order() {
     let mut queue = Queue::new(100, 0);
     for work in [10, 11, 12, 13] {
-        waits(&queue.push(1, Rank::SignIn, work));
+        queued(&queue.push(1, Rank::SignIn, work));
     }
-    waits(&queue.push(2, Rank::SignIn, 20));
-    waits(&queue.push(3, Rank::SignIn, 30));
-    waits(&queue.push(3, Rank::SignIn, 31));
+    queued(&queue.push(2, Rank::SignIn, 20));
+    queued(&queue.push(3, Rank::SignIn, 30));
+    queued(&queue.push(3, Rank::SignIn, 31));
     assert_eq!(order(&mut queue), [10, 20, 30, 11, 31, 12, 13]);
     assert_eq!(queue.len(), 0);
 }
@@ -49,11 +49,11 @@ fn clients_take_turns_and_each_ones_work_keeps_its_order() {
 fn urgent_work_goes_first_and_none_waits_for_ever() {
     let mut queue = Queue::new(100, 0);
     for work in 0..30 {
-        waits(&queue.push(1, Rank::SignIn, work));
+        queued(&queue.push(1, Rank::SignIn, work));
     }
-    waits(&queue.push(2, Rank::Rating, 103));
-    waits(&queue.push(2, Rank::Registration, 102));
-    waits(&queue.push(2, Rank::Owner, 101));
+    queued(&queue.push(2, Rank::Rating, 103));
+    queued(&queue.push(2, Rank::Registration, 102));
+    queued(&queue.push(2, Rank::Owner, 101));
     let order = order(&mut queue);
     assert_eq!(order[..7], [0, 1, 2, 3, 4, 5, 6]);
     // All three have waited for their turn; the more urgent has it first.
@@ -64,13 +64,13 @@ fn urgent_work_goes_first_and_none_waits_for_ever() {
 fn a_known_device_goes_first_but_no_one_network_all_the_time() {
     let mut queue = Queue::new(100, 10);
     for work in [10, 11, 12] {
-        waits(&queue.push(1, Rank::SignIn, work));
+        queued(&queue.push(1, Rank::SignIn, work));
     }
     for work in [20, 21, 22] {
         // The third is a stranger's: a network has two such places.
-        waits(&queue.push_known(2, account(work), work));
+        queued(&queue.push_known(2, account(work), work));
     }
-    waits(&queue.push_known(3, account(30), 30));
+    queued(&queue.push_known(3, account(30), 30));
     assert_eq!(order(&mut queue), [20, 30, 10, 21, 22, 11, 12]);
 }
 
@@ -78,13 +78,13 @@ fn a_known_device_goes_first_but_no_one_network_all_the_time() {
 fn places_are_kept_for_known_devices() {
     let mut queue = Queue::new(8, 2);
     for client in 0..8 {
-        waits(&queue.push(client, Rank::SignIn, 0));
+        queued(&queue.push(client, Rank::SignIn, 0));
     }
     assert_eq!(queue.push(8, Rank::SignIn, 7), Pushed::Full(7));
-    waits(&queue.push_known(8, account(1), 1));
-    waits(&queue.push_known(9, account(2), 2));
+    queued(&queue.push_known(8, account(1), 1));
+    queued(&queue.push_known(9, account(2), 2));
     // Beyond those it takes a stranger's.
-    assert!(matches!(queue.push_known(10, account(3), 3), Pushed::Waits(_, Some(0))));
+    assert!(matches!(queue.push_known(10, account(3), 3), Pushed::Queued(_, Some(0))));
     assert_eq!(queue.len(), 10);
     assert_eq!(queue.pop().unwrap().work, 1);
 }
@@ -92,14 +92,14 @@ fn places_are_kept_for_known_devices() {
 #[test]
 fn an_account_has_one_known_sign_in_at_a_time() {
     let mut queue = Queue::new(16, 2);
-    waits(&queue.push(1, Rank::SignIn, 10));
-    waits(&queue.push_known(2, account(7), 20));
-    waits(&queue.push_known(3, account(7), 30));
-    waits(&queue.push_known(4, account(8), 40));
+    queued(&queue.push(1, Rank::SignIn, 10));
+    queued(&queue.push_known(2, account(7), 20));
+    queued(&queue.push_known(3, account(7), 30));
+    queued(&queue.push_known(4, account(8), 40));
     assert_eq!(waiting(&queue, Rank::Known), 2);
     assert_eq!(queue.pop().unwrap().work, 20);
     // The first has had its turn.
-    waits(&queue.push_known(5, account(7), 50));
+    queued(&queue.push_known(5, account(7), 50));
     assert_eq!(order(&mut queue), [40, 50, 10, 30]);
 }
 
@@ -107,17 +107,17 @@ fn an_account_has_one_known_sign_in_at_a_time() {
 fn known_devices_take_the_reserved_places_and_a_quarter_of_the_others() {
     let mut queue = Queue::new(16, 2);
     for client in 0..7 {
-        waits(&queue.push_known(client, account(client.into()), client.into()));
+        queued(&queue.push_known(client, account(client.into()), client.into()));
     }
     assert_eq!((waiting(&queue, Rank::Known), waiting(&queue, Rank::SignIn)), (6, 1));
     for client in 10..21 {
-        waits(&queue.push(client, Rank::Registration, client.into()));
+        queued(&queue.push(client, Rank::Registration, client.into()));
     }
     assert_eq!(queue.len(), 18);
     // As an ordinary sign-in it goes before a registration, and has no place before another sign-in.
     for client in 30..41 {
         let pushed = queue.push_known(client, account(client.into()), client.into());
-        assert!(matches!(pushed, Pushed::Waits(_, Some(10..21))), "{pushed:?}");
+        assert!(matches!(pushed, Pushed::Queued(_, Some(10..21))), "{pushed:?}");
     }
     assert_eq!(queue.push_known(50, account(50), 50), Pushed::Full(50));
 }
@@ -126,15 +126,15 @@ fn known_devices_take_the_reserved_places_and_a_quarter_of_the_others() {
 fn a_network_with_two_known_devices_makes_room_among_them_for_another_network() {
     let mut queue = Queue::new(8, 2);
     for (client, work) in [(1, 10), (1, 11), (2, 20), (2, 21)] {
-        waits(&queue.push_known(client, account(work), work));
+        queued(&queue.push_known(client, account(work), work));
     }
     // Its newest is an ordinary sign-in from now on; while there are places, none is refused.
-    waits(&queue.push_known(3, account(30), 30));
-    waits(&queue.push_known(4, account(40), 40));
+    queued(&queue.push_known(3, account(30), 30));
+    queued(&queue.push_known(4, account(40), 40));
     assert_eq!((waiting(&queue, Rank::Known), waiting(&queue, Rank::SignIn)), (4, 2));
     // None has two there now, and a network that has one takes none from others.
-    waits(&queue.push_known(5, account(50), 50));
-    waits(&queue.push_known(3, account(31), 31));
+    queued(&queue.push_known(5, account(50), 50));
+    queued(&queue.push_known(3, account(31), 31));
     assert_eq!(order(&mut queue), [10, 20, 30, 40, 21, 11, 50, 31]);
 }
 
@@ -142,12 +142,12 @@ fn a_network_with_two_known_devices_makes_room_among_them_for_another_network() 
 fn a_known_device_that_made_room_is_refused_if_there_is_no_other_place() {
     let mut queue = Queue::new(4, 2);
     for (client, work) in [(1, 10), (1, 11), (2, 20)] {
-        waits(&queue.push_known(client, account(work), work));
+        queued(&queue.push_known(client, account(work), work));
     }
     for client in 5..8 {
-        waits(&queue.push(client, Rank::SignIn, client.into()));
+        queued(&queue.push(client, Rank::SignIn, client.into()));
     }
-    assert!(matches!(queue.push_known(3, account(30), 30), Pushed::Waits(_, Some(11))));
+    assert!(matches!(queue.push_known(3, account(30), 30), Pushed::Queued(_, Some(11))));
     assert_eq!(order(&mut queue), [10, 20, 30, 5, 6, 7]);
 }
 
@@ -158,7 +158,7 @@ fn one_account_keeps_no_other_out_from_however_many_networks() {
         queue.push_known(client, account(1), 1);
     }
     assert_eq!(waiting(&queue, Rank::Known), 1);
-    assert!(matches!(queue.push_known(99, account(2), 2), Pushed::Waits(..)));
+    assert!(matches!(queue.push_known(99, account(2), 2), Pushed::Queued(..)));
     assert_eq!(waiting(&queue, Rank::Known), 2);
 }
 
@@ -166,14 +166,14 @@ fn one_account_keeps_no_other_out_from_however_many_networks() {
 fn a_flood_makes_room_for_others() {
     let mut queue = Queue::new(8, 0);
     for work in 10..18 {
-        waits(&queue.push(1, Rank::SignIn, work));
+        queued(&queue.push(1, Rank::SignIn, work));
     }
     assert_eq!(queue.push(1, Rank::SignIn, 18), Pushed::Full(18));
     // Its newest goes, for less urgent work as well.
-    assert!(matches!(queue.push(2, Rank::SignIn, 20), Pushed::Waits(_, Some(17))));
-    assert!(matches!(queue.push(3, Rank::Registration, 30), Pushed::Waits(_, Some(16))));
+    assert!(matches!(queue.push(2, Rank::SignIn, 20), Pushed::Queued(_, Some(17))));
+    assert!(matches!(queue.push(3, Rank::Registration, 30), Pushed::Queued(_, Some(16))));
     for work in 21..23 {
-        assert!(matches!(queue.push(2, Rank::SignIn, work), Pushed::Waits(_, Some(_))));
+        assert!(matches!(queue.push(2, Rank::SignIn, work), Pushed::Queued(_, Some(_))));
     }
     // Two with equal shares do not push each other out.
     assert_eq!(queue.push(2, Rank::SignIn, 23), Pushed::Full(23));
@@ -183,9 +183,9 @@ fn a_flood_makes_room_for_others() {
 fn urgent_work_pushes_out_less_urgent_work_of_those_who_have_more() {
     let mut queue = Queue::new(4, 0);
     for client in 0..4 {
-        waits(&queue.push(client, Rank::Registration, u32::from(client)));
+        queued(&queue.push(client, Rank::Registration, u32::from(client)));
     }
-    assert!(matches!(queue.push(9, Rank::SignIn, 90), Pushed::Waits(_, Some(_))));
+    assert!(matches!(queue.push(9, Rank::SignIn, 90), Pushed::Queued(_, Some(_))));
     assert_eq!(queue.push(9, Rank::SignIn, 91), Pushed::Full(91), "it has as much as they");
     assert_eq!(queue.push(8, Rank::Rating, 80), Pushed::Full(80));
     assert_eq!(queue.pop().unwrap().work, 90);
@@ -194,20 +194,20 @@ fn urgent_work_pushes_out_less_urgent_work_of_those_who_have_more() {
 #[test]
 fn removed_work_frees_its_place_and_takes_no_turn_away() {
     let mut queue = Queue::new(3, 0);
-    let first = waits(&queue.push(1, Rank::SignIn, 10));
-    waits(&queue.push(1, Rank::SignIn, 11));
-    waits(&queue.push(2, Rank::SignIn, 20));
+    let first = queued(&queue.push(1, Rank::SignIn, 10));
+    queued(&queue.push(1, Rank::SignIn, 11));
+    queued(&queue.push(2, Rank::SignIn, 20));
     assert_eq!(queue.remove(first), Some(10));
     assert_eq!(queue.remove(first), None);
-    waits(&queue.push(3, Rank::SignIn, 30));
+    queued(&queue.push(3, Rank::SignIn, 30));
     assert_eq!(order(&mut queue), [11, 20, 30]);
 }
 
 #[test]
 fn doubtful_work_is_last_and_first_to_make_room() {
     let mut queue = Queue::new(2, 0);
-    waits(&queue.push(1, Rank::SignIn, 10));
-    waits(&queue.push(2, Rank::Rating, 20));
+    queued(&queue.push(1, Rank::SignIn, 10));
+    queued(&queue.push(2, Rank::Rating, 20));
     let next = queue.pop().unwrap();
     let id = next.id;
     queue.put_last(next);
@@ -215,8 +215,8 @@ fn doubtful_work_is_last_and_first_to_make_room() {
     let next = queue.pop().unwrap();
     assert_eq!((next.id, next.rank, next.work), (id, Rank::Doubtful, 10));
     queue.put_last(next);
-    waits(&queue.push(2, Rank::Rating, 21));
-    assert!(matches!(queue.push(2, Rank::Rating, 22), Pushed::Waits(_, Some(10))));
+    queued(&queue.push(2, Rank::Rating, 21));
+    assert!(matches!(queue.push(2, Rank::Rating, 22), Pushed::Queued(_, Some(10))));
 }
 
 #[derive(Debug, Clone)]
@@ -248,7 +248,7 @@ proptest! {
                 Step::Push(client, rank, account) => {
                     let work = u32::try_from(number).unwrap();
                     match push(&mut queue, client, rank, account, work) {
-                        Pushed::Waits(_, pushed_out) => {
+                        Pushed::Queued(_, pushed_out) => {
                             prop_assert!(inside.insert(work));
                             prop_assert!(pushed_out.is_none_or(|work| inside.remove(&work)));
                         }
@@ -271,7 +271,7 @@ proptest! {
             }
             prop_assert_eq!(queue.len(), inside.len());
             prop_assert!(queue.len() <= places + reserved);
-            let known = queue.line(Rank::Known).waiting.values().flatten();
+            let known = queue.rank(Rank::Known).waiting.values().flatten();
             let accounts: Vec<_> = known.map(|entry| entry.account.unwrap()).collect();
             prop_assert!(accounts.len() <= reserved + places / KNOWN_SHARE);
             prop_assert_eq!(accounts.iter().collect::<HashSet<_>>().len(), accounts.len(), "one each");
@@ -292,7 +292,7 @@ proptest! {
                 queue.push_known(client % networks, account(*number), 0);
             }
             let pushed = push(&mut queue, 99, newcomer, 999, 1);
-            prop_assert!(matches!(pushed, Pushed::Waits(_, None | Some(0))), "{newcomer:?}: {pushed:?}");
+            prop_assert!(matches!(pushed, Pushed::Queued(_, None | Some(0))), "{newcomer:?}: {pushed:?}");
         }
     }
 
@@ -304,7 +304,7 @@ proptest! {
             push(&mut queue, *client, ALL[*rank], *account, 0);
         }
         let pushed = queue.push(99, ALL[rank], 1);
-        prop_assert!(matches!(pushed, Pushed::Waits(..)), "a newcomer is let in");
+        prop_assert!(matches!(pushed, Pushed::Queued(..)), "a newcomer is let in");
         let mut done = 0;
         for (client, rank, account) in &flood[100..] {
             if queue.pop().is_some_and(|next| next.work == 1) {

@@ -19,12 +19,12 @@ fn lane(class: Class, host: u8) -> Lane {
 /// Keeps a thread busy until it is released.
 async fn block(pool: &Pool) -> (mpsc::Sender<()>, JoinHandle<Result<bool, HashError>>) {
     let (release, wait) = mpsc::channel::<()>();
-    let (pool, begun) = (pool.clone(), pool.counts().begun);
+    let (pool, started) = (pool.clone(), pool.counts().started);
     let work = pool.clone();
     let blocked = spawn(async move {
         work.run(Lane::new(Class::SignIn, Caller::default()), move || wait.recv().is_ok()).await
     });
-    while pool.counts().begun == begun {
+    while pool.counts().started == started {
         tokio::task::yield_now().await;
     }
     (release, blocked)
@@ -68,7 +68,7 @@ async fn a_full_queue_is_an_answer() {
     }
     let order: Vec<String> = names.try_iter().collect();
     assert_eq!(order[..3], ["x", "z", "x"]);
-    assert_eq!(hasher.workload().hashes.waiting, 0);
+    assert_eq!(hasher.workload().hashes.queued, 0);
 }
 
 #[actix_web::test]
@@ -80,12 +80,12 @@ async fn work_that_no_caller_waits_for_is_not_begun() {
     let stays = queue(&hasher.hashes, lane(Class::SignIn, 1), "stays", &done);
     gone.abort();
     assert!(gone.await.is_err());
-    assert_eq!(hasher.workload().hashes.waiting, 1, "its place is free");
+    assert_eq!(hasher.workload().hashes.queued, 1, "its place is free");
     release.send(()).unwrap();
     blocked.await.unwrap().unwrap();
     stays.await.unwrap().unwrap();
     assert_eq!(names.try_iter().collect::<Vec<_>>(), ["stays"]);
-    assert_eq!(hasher.workload().hashes, Counts { waiting: 0, begun: 2 });
+    assert_eq!(hasher.workload().hashes, Counts { queued: 0, started: 2 });
 }
 
 #[actix_web::test]

@@ -9,23 +9,24 @@ use actix::{ActorFutureExt, AsyncContext, WrapFuture};
 use super::Session;
 use crate::actors::transport::Transport;
 use crate::auth::tokens::TokenError;
-use crate::directory::freshness::Knowledge;
+use crate::directory::freshness::FreshnessState;
 use doorward_core::domain::Access;
 use doorward_core::protocol::ReplyTo;
 use doorward_core::session;
 
 impl<C: Transport> Session<C> {
     /// What is known of the sign-in that this session rests on. A guest's rests on none.
-    pub(super) fn knowledge(&self) -> Knowledge {
+    pub(super) fn freshness_state(&self) -> FreshnessState {
         match self.rules {
-            Some(session::Session::Guest(_)) => Knowledge::Fresh,
-            _ => self.services.revocations.freshness().knowledge(),
+            Some(session::Session::Guest(_)) => FreshnessState::Fresh,
+            _ => self.services.revocations.freshness().state(),
         }
     }
 
     /// It is signed in, and may have been signed out without this process knowing.
     pub(super) fn is_stale(&self) -> bool {
-        matches!(self.rules, Some(session::Session::Authenticated(_))) && self.knowledge() == Knowledge::Stale
+        matches!(self.rules, Some(session::Session::Authenticated(_)))
+            && self.freshness_state() == FreshnessState::Stale
     }
 
     /// For a process that has just learned what it missed: the manager's word for it may still be on its way.
@@ -49,10 +50,10 @@ impl<C: Transport> Session<C> {
         }
         if self.is_stale() {
             let revocations = Arc::clone(&self.services.revocations);
-            let wait = async move { revocations.freshness().regained().await };
+            let wait = async move { revocations.freshness().until_fresh().await };
             // Asked again: the process may have been stopped since.
             context.spawn(wait.into_actor(self).map(|(), this, context| this.when_fresh(context, then)));
-        } else if self.knowledge() != Knowledge::Regained || !self.close_if_revoked(context) {
+        } else if self.freshness_state() != FreshnessState::Regained || !self.close_if_revoked(context) {
             then(self, context);
         }
     }
@@ -66,9 +67,9 @@ impl<C: Transport> Session<C> {
         let wait = async move {
             drained.await;
             if is_unauthenticated {
-                revocations.freshness().fresh().await;
+                revocations.freshness().until_fresh_or_timeout().await;
             } else if !is_guest {
-                revocations.freshness().regained().await;
+                revocations.freshness().until_fresh().await;
             }
         };
         context.spawn(wait.into_actor(self).map(|(), this, context| this.answer_backlog(context)));
@@ -106,7 +107,7 @@ impl<C: Transport> Session<C> {
         }
         let revocations = Arc::clone(&self.services.revocations);
         let wait = async move {
-            revocations.freshness().fresh().await;
+            revocations.freshness().until_fresh_or_timeout().await;
             (revocations.get(access.login), revocations.freshness().is_fresh(), access)
         };
         context.spawn(wait.into_actor(self).map(|(ended, is_fresh, access), this, context| match ended {

@@ -25,19 +25,20 @@ use super::socket::Stream;
 use super::table::Mark;
 
 /// Bytes of the next requests that are read before their turn, to notice a client that goes.
-const AHEAD: usize = 4 * 1024;
+const MAX_AHEAD: usize = 4 * 1024;
 
 /// The answer to a head that does not come (RFC 9110 section 15.5.9).
-const LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+const LATE_RESPONSE: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// What actix-http takes for the connection.
 pub struct Wire {
     stream: Stream,
-    conversation: Rc<Conversation>,
+    connection: Rc<ConnectionState>,
 }
 
 /// What the connection and the requests on it share, on one thread.
-pub struct Conversation {
+pub struct ConnectionState {
     handle: Handle,
     /// It is a live session now: nothing here is bounded any more.
     live: Cell<bool>,
@@ -69,30 +70,30 @@ impl Wire {
     pub fn new(stream: Stream) -> Self {
         let handle = stream.handle().clone();
         let exchange = Exchange::new(Arc::clone(handle.deadlines()), handle.now());
-        handle.set(exchange.mark());
+        handle.set_mark(exchange.mark());
         let state = State { exchange, ahead: BytesMut::new(), reader: None };
         let state = RefCell::new(state);
-        let conversation = Conversation { handle, live: Cell::new(false), fresh: Cell::new(true), state };
-        Self { stream, conversation: Rc::new(conversation) }
+        let connection = ConnectionState { handle, live: Cell::new(false), fresh: Cell::new(true), state };
+        Self { stream, connection: Rc::new(connection) }
     }
 
     pub const fn stream(&self) -> &Stream {
         &self.stream
     }
 
-    pub const fn conversation(&self) -> &Rc<Conversation> {
-        &self.conversation
+    pub const fn connection(&self) -> &Rc<ConnectionState> {
+        &self.connection
     }
 }
 
-impl Conversation {
+impl ConnectionState {
     fn change(&self, change: impl FnOnce(&mut Exchange, u64) -> Option<Mark>) {
         if self.live.get() {
             return;
         }
         let mut state = self.state.borrow_mut();
         if let Some(mark) = change(&mut state.exchange, self.handle.now()) {
-            self.handle.set(mark);
+            self.handle.set_mark(mark);
         }
         if !state.exchange.is_held() {
             state.wake();
@@ -146,16 +147,16 @@ impl AsyncRead for Wire {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { stream, conversation } = self.get_mut();
-        let mut state = conversation.state.borrow_mut();
+        let Self { stream, connection } = self.get_mut();
+        let mut state = connection.state.borrow_mut();
         let State { exchange, ahead, reader } = &mut *state;
-        if conversation.live.get() && ahead.is_empty() {
+        if connection.live.get() && ahead.is_empty() {
             return Pin::new(stream).poll_read(context, buffer);
         }
-        let handle = &conversation.handle;
+        let handle = &connection.handle;
         if handle.is_late() {
             // As far as it fits: a client that has sent no request waits for nothing else.
-            let _ = Pin::new(&mut *stream).poll_write(context, LATE);
+            let _ = Pin::new(&mut *stream).poll_write(context, LATE_RESPONSE);
             let _ = Pin::new(stream).poll_flush(context);
             return Poll::Ready(Ok(()));
         }
@@ -171,12 +172,12 @@ impl AsyncRead for Wire {
         let mark = if ahead.is_empty() {
             let before = buffer.filled().len();
             ready!(Pin::new(&mut *stream).poll_read(context, buffer))?;
-            let came = &buffer.filled()[before..];
-            if conversation.fresh.replace(false) {
-                handle.began(came, &stream.socket().tcp);
+            let read = &buffer.filled()[before..];
+            if connection.fresh.replace(false) {
+                handle.inspect_first_bytes(read, &stream.socket().tcp);
             }
-            let (passed, mark) = exchange.pass(came, now);
-            ahead.extend_from_slice(&came[passed..]);
+            let (passed, mark) = exchange.pass(read, now);
+            ahead.extend_from_slice(&read[passed..]);
             buffer.set_filled(before + passed);
             mark
         } else {
@@ -191,7 +192,7 @@ impl AsyncRead for Wire {
             mark
         };
         if let Some(mark) = mark {
-            handle.set(mark);
+            handle.set_mark(mark);
         }
         Poll::Ready(Ok(()))
     }
@@ -204,7 +205,7 @@ fn poll_ahead(
     ahead: &mut BytesMut,
 ) -> Poll<io::Result<()>> {
     let mut chunk = [0; 1024];
-    while ahead.len() < AHEAD {
+    while ahead.len() < MAX_AHEAD {
         let mut buffer = ReadBuf::new(&mut chunk);
         ready!(stream.as_mut().poll_read(context, &mut buffer))?;
         if buffer.filled().is_empty() {
@@ -217,26 +218,26 @@ fn poll_ahead(
 
 impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let Self { stream, conversation } = self.get_mut();
+        let Self { stream, connection } = self.get_mut();
         let written = Pin::new(stream).poll_write(context, bytes);
         match &written {
-            Poll::Pending => conversation.change(Exchange::blocked),
-            Poll::Ready(Ok(written)) => conversation.change(|exchange, now| exchange.wrote(*written, now)),
+            Poll::Pending => connection.change(Exchange::blocked),
+            Poll::Ready(Ok(written)) => connection.change(|exchange, now| exchange.wrote(*written, now)),
             Poll::Ready(Err(_)) => {}
         }
         written
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, conversation } = self.get_mut();
+        let Self { stream, connection } = self.get_mut();
         let flushed = Pin::new(stream).poll_flush(context);
-        conversation.change(if flushed.is_pending() { Exchange::blocked } else { Exchange::flushed });
+        connection.change(if flushed.is_pending() { Exchange::blocked } else { Exchange::flushed });
         flushed
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, conversation } = self.get_mut();
-        conversation.change(Exchange::closing);
+        let Self { stream, connection } = self.get_mut();
+        connection.change(Exchange::closing);
         Pin::new(stream).poll_shutdown(context)
     }
 }
@@ -245,15 +246,15 @@ impl AsyncWrite for Wire {
 pub fn serve<S>(
     request: Request,
     service: &S,
-) -> impl Future<Output = Result<Response<Answer>, S::Error>> + use<S>
+) -> impl Future<Output = Result<Response<TrackedBody>, S::Error>> + use<S>
 where
     S: Service<Request>,
     S::Response: Into<Response<BoxBody>>,
     S::Error: Into<Response<BoxBody>>,
 {
-    let conversation = request.conn_data::<Rc<Conversation>>().cloned();
-    if let Some(conversation) = &conversation {
-        conversation.begin(request.head());
+    let connection = request.conn_data::<Rc<ConnectionState>>().cloned();
+    if let Some(connection) = &connection {
+        connection.begin(request.head());
     }
     let answer = service.call(request);
     async move {
@@ -261,20 +262,20 @@ where
             Ok(response) => response.into(),
             Err(error) => error.into(),
         };
-        if let Some(conversation) = &conversation {
-            conversation.answered(response.status());
+        if let Some(connection) = &connection {
+            connection.answered(response.status());
         }
-        Ok(response.map_body(|_, body| Answer { body, conversation }))
+        Ok(response.map_body(|_, body| TrackedBody { body, connection }))
     }
 }
 
 /// A response's body. Dropped when its last byte is in the connection's buffer.
-pub struct Answer {
+pub struct TrackedBody {
     body: BoxBody,
-    conversation: Option<Rc<Conversation>>,
+    connection: Option<Rc<ConnectionState>>,
 }
 
-impl MessageBody for Answer {
+impl MessageBody for TrackedBody {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {
@@ -289,10 +290,10 @@ impl MessageBody for Answer {
     }
 }
 
-impl Drop for Answer {
+impl Drop for TrackedBody {
     fn drop(&mut self) {
-        if let Some(conversation) = &self.conversation {
-            conversation.encoded();
+        if let Some(connection) = &self.connection {
+            connection.encoded();
         }
     }
 }

@@ -21,7 +21,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::net;
 use crate::config::Config;
-use crate::limits::{Mistake, Mistakes};
+use crate::limits::{Mistake, MistakeLog};
 use doorward_core::domain::network;
 use doorward_core::protocol::first_bytes::{Spoken, recognize};
 
@@ -34,9 +34,9 @@ use plain_text::EncryptedOnly;
 use table::{Bounds, Entry, Mark, NEVER, Phase, Table};
 
 /// Connections beside `sockets.max_open`: half of the open files that its default leaves.
-const MORE_CONNECTIONS: usize = 128;
+const EXTRA_CONNECTIONS: usize = 128;
 /// Of these, those that may be over TCP: a flood of that listener leaves the other some.
-const MORE_OVER_TCP: usize = 64;
+const EXTRA_OVER_TCP: usize = 64;
 /// Of these, those that only addresses with few connections get.
 const RESERVE: usize = 32;
 
@@ -44,17 +44,17 @@ const RESERVE: usize = 32;
 const HANDSHAKES: usize = 128;
 
 /// How often deadlines are looked at, and how exact they are.
-const PACE: Duration = Duration::from_millis(200);
+const TICK: Duration = Duration::from_millis(200);
 
 /// As long as a process may seem to run between two looks. One that was stopped for longer has not given its clients
 /// a chance meanwhile.
-const LONGEST_LOOK: Duration = Duration::from_secs(1);
+const MAX_TICK: Duration = Duration::from_secs(1);
 
 /// How long a client may take to read that its request came too late.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const LATE_RESPONSE_TIME: Duration = Duration::from_secs(1);
 
 /// How often the log tells of connections that had to go.
-const REPORT: Duration = Duration::from_mins(1);
+const REPORT_INTERVAL: Duration = Duration::from_mins(1);
 
 /// All connections. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -70,20 +70,20 @@ struct Shared {
     now: AtomicU64,
     refused: AtomicU64,
     displaced: AtomicU64,
-    mistakes: Mistakes,
+    mistakes: MistakeLog,
     /// For clients that speak plain text to a listener that speaks TLS.
     encrypted_only: EncryptedOnly,
 }
 
 impl Connections {
     #[must_use]
-    pub fn new(config: &Config, deadlines: Deadlines, mistakes: &Mistakes) -> Self {
+    pub fn new(config: &Config, deadlines: Deadlines, mistakes: &MistakeLog) -> Self {
         let open = config.sockets.max_open;
-        let total = open.saturating_add(MORE_CONNECTIONS);
+        let total = open.saturating_add(EXTRA_CONNECTIONS);
         let bounds = Bounds {
             total,
             reserve: RESERVE,
-            over_tcp: open.saturating_add(MORE_OVER_TCP),
+            over_tcp: open.saturating_add(EXTRA_OVER_TCP),
             per_address: config.connections.max_per_address,
             handshakes: HANDSHAKES,
         };
@@ -118,7 +118,7 @@ impl Connections {
         let (now, deadlines) = (self.now(), &self.0.deadlines);
         let mark = match (tls, listener) {
             // The handshake itself counts more exactly.
-            (true, _) => Mark::new(Phase::Handshake, now + millis(deadlines.handshake + LAST_WORDS)),
+            (true, _) => Mark::new(Phase::Handshake, now + millis(deadlines.handshake + LATE_RESPONSE_TIME)),
             (false, listener) => opening(listener, now, deadlines),
         };
         let Some(admitted) = self.table().admit(client, listener, mark, Some(tcp.as_raw_fd())) else {
@@ -127,7 +127,7 @@ impl Connections {
         };
         for entry in &admitted.displaced {
             self.0.displaced.fetch_add(1, Ordering::Relaxed);
-            cut(entry, Shutdown::Both);
+            close(entry, Shutdown::Both);
         }
         let slot = Slot(Handle { connections: self.clone(), entry: admitted.entry });
         Some((Socket::new(slot, tcp), peer))
@@ -142,27 +142,27 @@ impl Connections {
     }
 
     /// Keeps the deadlines, for ever. One task for all: a timer for each would be more than an idle connection needs.
-    pub async fn watch(self) {
-        let mut pace = tokio::time::interval(PACE);
+    pub async fn enforce_deadlines(self) {
+        let mut pace = tokio::time::interval(TICK);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last = Instant::now();
         let mut reported = 0;
         loop {
             pace.tick().await;
-            let passed = last.elapsed().min(LONGEST_LOOK);
+            let passed = last.elapsed().min(MAX_TICK);
             last = Instant::now();
             let now = self.now() + millis(passed);
             self.0.now.store(now, Ordering::Relaxed);
-            let overdue = self.table().overdue(now, millis(LAST_WORDS));
+            let overdue = self.table().overdue(now, millis(LATE_RESPONSE_TIME));
             for entry in overdue.late {
-                cut(&entry, Shutdown::Read);
+                close(&entry, Shutdown::Read);
             }
-            for entry in overdue.cut {
-                cut(&entry, Shutdown::Both);
+            for entry in overdue.closed {
+                close(&entry, Shutdown::Both);
             }
             if now >= reported {
                 self.report();
-                reported = now + millis(REPORT);
+                reported = now + millis(REPORT_INTERVAL);
             }
         }
     }
@@ -185,7 +185,7 @@ fn opening(listener: Listener, now: u64, deadlines: &Deadlines) -> Mark {
     }
 }
 
-fn cut(entry: &Entry, how: Shutdown) {
+fn close(entry: &Entry, how: Shutdown) {
     entry.with_descriptor(|descriptor| {
         // Fails only if the peer was faster.
         let _ = shutdown(descriptor, how);
@@ -227,22 +227,22 @@ impl Handle {
         self.connections.now()
     }
 
-    fn set(&self, mark: Mark) {
+    fn set_mark(&self, mark: Mark) {
         self.entry.set(mark);
     }
 
     /// The first bytes of a connection: some tell that its client, or a proxy, is at the wrong port.
-    fn began(&self, bytes: &[u8], tcp: &TcpStream) {
+    fn inspect_first_bytes(&self, bytes: &[u8], tcp: &TcpStream) {
         let mistake = match recognize(bytes) {
             Some(Spoken::Tls) => Mistake::Tls,
             Some(Spoken::ProxyHeader) => Mistake::ProxyHeader,
             Some(Spoken::Http2) => Mistake::Http2,
             Some(Spoken::Http) | None => return,
         };
-        self.note(mistake, tcp);
+        self.log_mistake(mistake, tcp);
     }
 
-    fn note(&self, mistake: Mistake, tcp: &TcpStream) {
+    fn log_mistake(&self, mistake: Mistake, tcp: &TcpStream) {
         // One without a peer has ended already.
         if let Ok(peer) = tcp.peer_addr() {
             self.connections.0.mistakes.note(mistake, peer.ip());

@@ -18,7 +18,7 @@ use doorward_core::protocol::first_bytes::{Spoken, recognize};
 const ENOUGH: usize = 512;
 
 /// How long a client may take to read the answer.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const ANSWER_TIME: Duration = Duration::from_secs(1);
 
 /// What each listener answers.
 #[derive(Debug)]
@@ -81,22 +81,22 @@ pub async fn refuse(mut socket: Socket, deadline: Instant) -> io::Error {
         Some(Spoken::Http2) => Mistake::Http2,
         _ => Mistake::PlainText,
     };
-    handle.note(mistake, &socket.tcp);
+    handle.log_mistake(mistake, &socket.tcp);
     if let Some(answer) = handle.connections.0.encrypted_only.answer(handle.entry.listener, spoken) {
-        say(socket, answer).await;
+        send(socket, answer).await;
     }
     io::Error::new(io::ErrorKind::InvalidData, "plain text instead of TLS")
 }
 
 /// A client of TLS speaks first. One that says nothing at the prompts may wait to be asked.
-pub async fn tell_silent(socket: Socket) {
+pub async fn answer_silent(socket: Socket) {
     let handle = socket.slot.handle().clone();
     if handle.entry.listener == Listener::Tcp {
-        say(socket, handle.connections.0.encrypted_only.prompts).await;
+        send(socket, handle.connections.0.encrypted_only.prompts).await;
     }
 }
 
-async fn say(mut socket: Socket, answer: &str) {
+async fn send(mut socket: Socket, answer: &str) {
     let told = async {
         socket.write_all(answer.as_bytes()).await?;
         socket.shutdown().await?;
@@ -109,7 +109,7 @@ async fn say(mut socket: Socket, answer: &str) {
     };
     #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
     // A client that does not read misses it.
-    let _ = timeout(LAST_WORDS, told).await;
+    let _ = timeout(ANSWER_TIME, told).await;
 }
 
 #[cfg(test)]

@@ -20,13 +20,13 @@ pub struct Socket {
     pub slot: Slot,
     pub tcp: TcpStream,
     /// During a TLS handshake: when the client last sent a byte.
-    heard_at: Option<Instant>,
+    last_byte_at: Option<Instant>,
 }
 
 impl Socket {
     #[must_use]
     pub const fn new(slot: Slot, tcp: TcpStream) -> Self {
-        Self { slot, tcp, heard_at: None }
+        Self { slot, tcp, last_byte_at: None }
     }
 }
 
@@ -79,7 +79,7 @@ async fn secure(mut socket: Socket, tls: TlsAcceptor) -> io::Result<Stream> {
     // Before anything is made for it: most that are silent stay so.
     let mut first = [0];
     let Ok(peeked) = timeout_at(start + deadlines.silence, socket.tcp.peek(&mut first)).await else {
-        plain_text::tell_silent(socket).await;
+        plain_text::answer_silent(socket).await;
         return Err(io::ErrorKind::TimedOut.into());
     };
     match peeked? {
@@ -87,7 +87,7 @@ async fn secure(mut socket: Socket, tls: TlsAcceptor) -> io::Result<Stream> {
         _ if first[0] == TLS_RECORD => {}
         _ => return Err(plain_text::refuse(socket, start + deadlines.handshake).await),
     }
-    socket.heard_at = Some(Instant::now());
+    socket.last_byte_at = Some(Instant::now());
     let mut accept = tls.accept(socket);
     let mut silent_at = start + deadlines.silence;
     let mut stream = loop {
@@ -96,13 +96,13 @@ async fn secure(mut socket: Socket, tls: TlsAcceptor) -> io::Result<Stream> {
             break accepted?;
         }
         // As long as bytes come the handshake goes on, until its own time is over.
-        let heard_at = accept.get_ref().and_then(|socket| socket.heard_at).unwrap_or(start);
-        if deadline == start + deadlines.handshake || heard_at + deadlines.silence <= deadline {
+        let last_byte_at = accept.get_ref().and_then(|socket| socket.last_byte_at).unwrap_or(start);
+        if deadline == start + deadlines.handshake || last_byte_at + deadlines.silence <= deadline {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        silent_at = heard_at + deadlines.silence;
+        silent_at = last_byte_at + deadlines.silence;
     };
-    stream.get_mut().0.heard_at = None;
+    stream.get_mut().0.last_byte_at = None;
     handle.secured();
     Ok(Stream::Tls(Box::new(stream)))
 }
@@ -155,8 +155,8 @@ impl AsyncRead for Socket {
         let this = self.get_mut();
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.tcp).poll_read(context, buffer);
-        if this.heard_at.is_some() && buffer.filled().len() > before {
-            this.heard_at = Some(Instant::now());
+        if this.last_byte_at.is_some() && buffer.filled().len() > before {
+            this.last_byte_at = Some(Instant::now());
         }
         read
     }

@@ -17,7 +17,7 @@ const PHASE_BITS: u32 = 4;
 
 /// Places of an [`Entry`] that is in no list.
 const LIVE: usize = usize::MAX - 1;
-const GONE: usize = usize::MAX;
+const REMOVED: usize = usize::MAX;
 
 /// What a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,7 +179,7 @@ pub struct Overdue {
     /// They are to be told.
     pub late: Vec<Arc<Entry>>,
     /// They have left the table already.
-    pub cut: Vec<Arc<Entry>>,
+    pub closed: Vec<Arc<Entry>>,
 }
 
 impl Table {
@@ -231,7 +231,7 @@ impl Table {
             client,
             listener,
             mark: AtomicU64::new(mark.pack()),
-            place: AtomicUsize::new(GONE),
+            place: AtomicUsize::new(REMOVED),
             descriptor: Mutex::new(descriptor),
         });
         self.open += 1;
@@ -245,7 +245,7 @@ impl Table {
 
     /// The handshake is over.
     pub fn secured(&mut self, entry: &Entry, mark: Mark) {
-        if entry.place() != GONE
+        if entry.place() != REMOVED
             && let Some(client) = self.clients.get_mut(&entry.client)
         {
             client.handshakes -= usize::from(entry.mark().phase == Phase::Handshake);
@@ -276,7 +276,7 @@ impl Table {
 
     /// Gives back its place, once.
     pub fn remove(&mut self, entry: &Entry) {
-        if entry.place() == GONE {
+        if entry.place() == REMOVED {
             return;
         }
         if let Some(client) = self.clients.get_mut(&entry.client) {
@@ -287,13 +287,13 @@ impl Table {
                 self.clients.remove(&entry.client);
             }
         }
-        entry.place.store(GONE, Ordering::Relaxed);
+        entry.place.store(REMOVED, Ordering::Relaxed);
         self.open -= 1;
         self.over_tcp -= usize::from(entry.listener == Listener::Tcp);
     }
 
     /// Those whose deadline has passed. Those that are cut have left the table.
-    pub fn overdue(&mut self, now: u64, last_words: u64) -> Overdue {
+    pub fn overdue(&mut self, now: u64, late_response_time: u64) -> Overdue {
         let mut overdue = Overdue::default();
         for entry in self.clients.values().flat_map(|client| &client.entries) {
             let mark = entry.mark();
@@ -302,14 +302,14 @@ impl Table {
             }
             // What its own thread changes at this moment is in time.
             if mark.phase == Phase::Head && entry.listener == Listener::Http {
-                if entry.change(mark, Mark::new(Phase::Late, now + last_words)) {
+                if entry.change(mark, Mark::new(Phase::Late, now + late_response_time)) {
                     overdue.late.push(Arc::clone(entry));
                 }
             } else if mark.phase == Phase::Handshake || entry.change(mark, Mark::new(Phase::Closing, NEVER)) {
-                overdue.cut.push(Arc::clone(entry));
+                overdue.closed.push(Arc::clone(entry));
             }
         }
-        for entry in &overdue.cut {
+        for entry in &overdue.closed {
             self.remove(entry);
         }
         overdue

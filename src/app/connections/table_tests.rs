@@ -107,11 +107,11 @@ fn a_live_session_keeps_its_place_and_is_not_looked_at() {
     }
     assert_eq!(table.open_of(Some(address(1))), 8);
     assert!(table.clients[&Some(address(1))].entries.is_empty());
-    assert!(table.overdue(NEVER - 1, 0).cut.is_empty());
+    assert!(table.overdue(NEVER - 1, 0).closed.is_empty());
     table.ending(&live[2], Mark::new(Phase::Closing, 5));
     table.ending(&live[2], Mark::new(Phase::Closing, 5));
-    assert!(table.overdue(4, 0).cut.is_empty());
-    assert_eq!(table.overdue(5, 0).cut[0].id, live[2].id);
+    assert!(table.overdue(4, 0).closed.is_empty());
+    assert_eq!(table.overdue(5, 0).closed[0].id, live[2].id);
     table.live(&live[2]);
     table.ending(&live[2], Mark::new(Phase::Closing, 5));
     table.remove(&live[0]);
@@ -126,10 +126,13 @@ fn what_is_overdue_leaves_and_a_late_head_is_told_first() {
     let over_tcp =
         table.admit(Some(address(1)), Listener::Tcp, Mark::new(Phase::Prompt, NEVER), None).unwrap().entry;
     let overdue = table.overdue(101, 50);
-    assert_eq!(overdue.cut.iter().map(|entry| entry.id).collect::<Vec<_>>(), [entries[0].id, entries[1].id]);
+    assert_eq!(
+        overdue.closed.iter().map(|entry| entry.id).collect::<Vec<_>>(),
+        [entries[0].id, entries[1].id]
+    );
     assert_eq!(overdue.late[0].id, head.id);
     assert_eq!(head.mark(), Mark::new(Phase::Late, 151));
-    assert_eq!(table.overdue(151, 50).cut.len(), 2, "the last idle one and the one that was told");
+    assert_eq!(table.overdue(151, 50).closed.len(), 2, "the last idle one and the one that was told");
     assert_eq!(table.open, 1);
     table.remove(&over_tcp);
     assert_eq!((table.open, table.over_tcp, table.clients.len()), (0, 0, 0));
@@ -166,7 +169,7 @@ fn the_oldest_handshake_of_an_address_makes_room_for_its_next() {
     // It is gone already: its own thread only learns of it later.
     table.secured(&shaking[1], Mark::new(Phase::Head, 9));
     assert_eq!(table.clients[&Some(address(1))].handshakes, 3);
-    assert_eq!(table.overdue(200, 0).cut.len(), 4);
+    assert_eq!(table.overdue(200, 0).closed.len(), 4);
     assert_eq!(table.open, 1);
 }
 

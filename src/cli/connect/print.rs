@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub use doorward_core::domain::escape_obeyed as escape;
+pub use doorward_core::domain::escape_display_controls as escape;
 use serde_json::Value;
 
 pub use crate::cli::output::escape_json as json_line;
@@ -91,7 +91,7 @@ fn sessions(message: &Value, view: View<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use doorward_core::domain::is_obeyed;
+    use doorward_core::domain::is_display_control;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -136,7 +136,7 @@ mod tests {
             assert!(!text.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'), "{text:?}");
             assert!(text.lines().count() <= 2, "{text}");
             let line = json_line(&message.to_string());
-            assert!(!line.contains(is_obeyed), "{line:?}");
+            assert!(!line.contains(is_display_control), "{line:?}");
             assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), message);
         }
     }
@@ -144,8 +144,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_harmless_when_escaped(text in any::<String>()) {
-            prop_assert!(!escape(&text).contains(is_obeyed));
-            prop_assert!(!json_line(&text).contains(is_obeyed));
+            prop_assert!(!escape(&text).contains(is_display_control));
+            prop_assert!(!json_line(&text).contains(is_display_control));
         }
     }
 }

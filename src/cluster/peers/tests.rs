@@ -10,8 +10,8 @@ use doorward_core::protocol::SessionInfo;
 const OWN: NodeId = NodeId(Uuid::from_u128(1));
 const OTHER: NodeId = NodeId(Uuid::from_u128(2));
 
-fn listed(session: u128) -> Listed {
-    Listed::from(&SessionInfo {
+fn listed(session: u128) -> ListedSession {
+    ListedSession::from(&SessionInfo {
         id: SessionId(Uuid::from_u128(session)),
         user: UserId(Uuid::from_u128(session % 3)),
         login: LoginId(Uuid::from_u128(9)),
@@ -21,8 +21,8 @@ fn listed(session: u128) -> Listed {
     })
 }
 
-fn gone(session: u128) -> Gone {
-    Gone { user: UserId(Uuid::from_u128(session % 3)), session: SessionId(Uuid::from_u128(session)) }
+fn gone(session: u128) -> SessionKey {
+    SessionKey { user: UserId(Uuid::from_u128(session % 3)), session: SessionId(Uuid::from_u128(session)) }
 }
 
 /// Two nodes and a way between them that may lose things.
@@ -53,11 +53,11 @@ impl Pair {
             // As it travels.
             let text = serde_json::to_string(&envelope).unwrap();
             let effects = self.peers.receive(serde_json::from_str(&text).unwrap(), self.now);
-            self.carry_out(effects);
+            self.apply(effects);
         }
     }
 
-    fn carry_out(&mut self, effects: Vec<Effect>) {
+    fn apply(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
                 Effect::Add(listed) => assert!(self.known.insert(listed.id.0.as_u128())),
@@ -66,7 +66,7 @@ impl Pair {
                         assert!(self.known.remove(&gone.session.0.as_u128()));
                     }
                 }
-                Effect::Ask(node) => {
+                Effect::RequestList(node) => {
                     assert_eq!(node, OTHER);
                     self.list();
                 }
@@ -76,7 +76,7 @@ impl Pair {
     }
 
     fn list(&mut self) {
-        let all: Vec<Listed> = self.theirs.iter().map(|session| listed(*session)).collect();
+        let all: Vec<ListedSession> = self.theirs.iter().map(|session| listed(*session)).collect();
         let half = all.len() / 2;
         self.say(NodeMessage::List { part: 0, last: false, sessions: all[..half].to_vec() }, false);
         self.say(NodeMessage::List { part: 1, last: true, sessions: all[half..].to_vec() }, false);
@@ -90,19 +90,19 @@ proptest! {
     ) {
         let mut pair = Pair::new();
         for (session, comes, lost) in steps {
-            let (came, went) = if comes {
+            let (connected, disconnected) = if comes {
                 pair.theirs.insert(session);
                 (vec![listed(session)], vec![])
             } else {
                 pair.theirs.remove(&session);
                 (vec![], vec![gone(session)])
             };
-            pair.say(NodeMessage::Sessions { connected: came, disconnected: went }, lost == 0);
+            pair.say(NodeMessage::Sessions { connected, disconnected }, lost == 0);
         }
         pair.say(NodeMessage::Beat, false);
         pair.now += PATIENCE * 2;
         let effects = pair.peers.tick(pair.now);
-        pair.carry_out(effects);
+        pair.apply(effects);
         prop_assert_eq!(&pair.known, &pair.theirs);
     }
 
@@ -116,7 +116,7 @@ proptest! {
         for (node, number, session, kind, pause) in said {
             // Often within the same moment.
             now += Duration::from_millis(pause.saturating_sub(2000));
-            let news = match kind {
+            let message = match kind {
                 0 => NodeMessage::Hello,
                 1 => NodeMessage::Bye,
                 2 => NodeMessage::Ask { of: OWN },
@@ -127,8 +127,8 @@ proptest! {
                 _ => NodeMessage::Sessions { connected: vec![listed(session), listed(session)], disconnected: vec![] },
             };
             let node = NodeId(Uuid::from_u128(10 + node));
-            let goes = news == NodeMessage::Bye;
-            let mut effects = peers.receive(Envelope { node, number: number.into(), message: news }, now);
+            let goes = message == NodeMessage::Bye;
+            let mut effects = peers.receive(Envelope { node, number: number.into(), message: message }, now);
             effects.append(&mut peers.tick(now));
             if goes {
                 // As a stranger it is asked again.
@@ -143,7 +143,7 @@ proptest! {
                             prop_assert_eq!(known.remove(&gone.session), Some(gone.user));
                         }
                     }
-                    Effect::Ask(node) => {
+                    Effect::RequestList(node) => {
                         let before = asked.insert(node, now);
                         prop_assert!(before.is_none_or(|before| now - before > PATIENCE));
                     }
@@ -166,8 +166,8 @@ fn nodes_and_their_sessions_are_bounded() {
     }
     assert_eq!(peers.peers.len(), MAX_PEERS);
     let login = super::super::message::RevokedLogin::new(LoginId(Uuid::nil()), RevokeReason::SignedOut);
-    let news = NodeMessage::Revoked { logins: vec![login] };
-    let effects = peers.receive(Envelope { node: NodeId(Uuid::max()), number: 1, message: news }, now);
+    let message = NodeMessage::Revoked { logins: vec![login] };
+    let effects = peers.receive(Envelope { node: NodeId(Uuid::max()), number: 1, message: message }, now);
     assert!(matches!(effects.as_slice(), [Effect::Revoke(_)]), "a revocation counts from any node");
     let peer = peers.peers.values_mut().next().unwrap();
     let mut effects = Vec::new();
@@ -193,7 +193,7 @@ fn who_leaves_or_is_silent_has_no_sessions() {
         } else {
             pair.now += Duration::from_secs(1);
             let effects = pair.peers.tick(pair.now);
-            pair.carry_out(effects);
+            pair.apply(effects);
         }
         assert!(pair.known.is_empty() && pair.peers.peers.is_empty());
     }
@@ -203,13 +203,13 @@ fn who_leaves_or_is_silent_has_no_sessions() {
 fn a_stranger_is_asked_once_and_whoever_says_hello_is_told() {
     let mut peers = Peers::new(OWN);
     let now = Clock::System.instant();
-    let from = |number, news| Envelope { node: OTHER, number, message: news };
-    assert_eq!(peers.receive(from(7, NodeMessage::Beat), now), [Effect::Ask(OTHER)]);
+    let from = |number, message| Envelope { node: OTHER, number, message: message };
+    assert_eq!(peers.receive(from(7, NodeMessage::Beat), now), [Effect::RequestList(OTHER)]);
     assert_eq!(peers.receive(from(8, NodeMessage::Beat), now), []);
     assert_eq!(peers.receive(from(9, NodeMessage::Hello), now), [Effect::SendList]);
     assert_eq!(peers.receive(from(10, NodeMessage::Ask { of: OWN }), now), [Effect::SendList]);
     assert_eq!(peers.receive(from(11, NodeMessage::Ask { of: OTHER }), now), []);
-    assert_eq!(peers.tick(now + PATIENCE * 2), [Effect::Ask(OTHER)]);
+    assert_eq!(peers.tick(now + PATIENCE * 2), [Effect::RequestList(OTHER)]);
     let own = Envelope { node: OWN, number: 1, message: NodeMessage::Hello };
     assert_eq!(peers.receive(own, now), [Effect::Echo]);
     let unknown =

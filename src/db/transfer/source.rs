@@ -13,7 +13,7 @@ use crate::db::{Conn, Schema, open_read_only};
 
 /// The byte of the `-shm` file that everyone who has a database in WAL mode open holds a lock on.
 /// <https://www.sqlite.org/walformat.html#wal_locks>; its place is `UNIX_SHM_DMS` in SQLite's `os_unix.c`.
-const IN_USE: u64 = 128;
+const IN_USE_LOCK: u64 = 128;
 
 pub(super) struct Source {
     path: PathBuf,
@@ -82,7 +82,7 @@ fn state(path: &Path) -> State {
 fn is_in_use(path: &Path) -> bool {
     let Ok(file) = File::open(beside(path, "-shm")) else { return false };
     let wanted = Flock {
-        start: IN_USE,
+        start: IN_USE_LOCK,
         length: 1,
         pid: None,
         typ: FlockType::WriteLock,

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use serde::Deserialize;
 
-use super::enter::NoFields;
+use super::sign_in::NoFields;
 use super::{Browser, Form, Refusals, Visit};
 use crate::accounts::{Error, LoginsPage, PAGE, Page};
 use crate::error::ApiError;

@@ -6,7 +6,7 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
-use super::enter::NoFields;
+use super::sign_in::NoFields;
 use super::{LinkForm, Refusals, Visit};
 use crate::accounts::{Error, UsedReset};
 use crate::error::ApiError;

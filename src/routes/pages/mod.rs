@@ -3,10 +3,10 @@
 
 pub(super) mod assets;
 pub(super) mod dashboard;
-pub(super) mod enter;
 pub(super) mod error;
 mod form;
 pub(super) mod links;
+pub(super) mod sign_in;
 pub(super) mod visit;
 
 pub(super) use error::wants_page;

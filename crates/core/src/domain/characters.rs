@@ -47,17 +47,17 @@ pub(super) fn is_invisible(c: char) -> bool {
 /// Characters that are obeyed rather than shown: control characters, line and paragraph separators, and those that turn
 /// the direction of text (UAX 9 section 2).
 #[must_use]
-pub fn is_obeyed(c: char) -> bool {
+pub fn is_display_control(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Shows the characters that a terminal would obey by their number, such as `\u{1b}`.
 #[must_use]
-pub fn escape_obeyed(text: &str) -> String {
+pub fn escape_display_controls(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
-        if is_obeyed(c) {
+        if is_display_control(c) {
             // A string takes everything.
             let _ = write!(escaped, "\\u{{{:x}}}", u32::from(c));
         } else {
@@ -133,7 +133,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_harmless_when_escaped(text in any::<String>()) {
-            prop_assert!(!escape_obeyed(&text).contains(is_obeyed));
+            prop_assert!(!escape_display_controls(&text).contains(is_display_control));
         }
     }
 }

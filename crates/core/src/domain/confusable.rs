@@ -101,7 +101,7 @@ impl ReservedNames {
 
     /// Whether a name is one of them, or looks like one, also with other dots, hyphens and underscores.
     #[must_use]
-    pub fn holds(&self, name: &super::Username) -> bool {
+    pub fn contains(&self, name: &super::Username) -> bool {
         self.0.contains(&bare(name.folded()))
     }
 }
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn names_of_the_operator_are_reserved_however_they_are_written() {
         let reserved = ReservedNames::new(["acme", "größe"]);
-        let holds = |name: &str| reserved.holds(&Username::parse(name).unwrap());
+        let holds = |name: &str| reserved.contains(&Username::parse(name).unwrap());
         for name in [
             "admin", "Admin", "ADMIN", "аdmin", "adm.in", "admin_", "adrnin", "no.reply", "noreply", "r00t",
             "acme", "a-c-m-e", "GRÖẞE",

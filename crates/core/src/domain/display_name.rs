@@ -6,7 +6,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::Invalid;
 use super::characters::{
-    ZWJ, ZWNJ, is_invisible, is_mark, is_nonspacing, is_obeyed, is_unassignable, needs_joiner,
+    ZWJ, ZWNJ, is_display_control, is_invisible, is_mark, is_nonspacing, is_unassignable, needs_joiner,
 };
 
 /// In characters.
@@ -38,7 +38,7 @@ impl DisplayName {
             return refuse("A display name has at least one character that can be seen.");
         }
         for (at, c) in chars.iter().copied().enumerate() {
-            if is_obeyed(c) {
+            if is_display_control(c) {
                 return refuse(
                     "A display name has no control characters, and none that change the direction of text.",
                 );
@@ -201,7 +201,7 @@ mod tests {
         #[test]
         fn what_is_taken_is_never_obeyed_and_is_taken_again(text in any::<String>()) {
             if let Ok(name) = DisplayName::parse(&text) {
-                prop_assert!(!name.as_str().contains(is_obeyed));
+                prop_assert!(!name.as_str().contains(is_display_control));
                 prop_assert_eq!(DisplayName::parse(name.as_str()), Ok(name));
             }
         }

@@ -16,7 +16,7 @@ mod user_agent;
 mod username;
 
 pub use access::Access;
-pub use characters::{escape_obeyed, is_obeyed, without_bom};
+pub use characters::{escape_display_controls, is_display_control, without_bom};
 pub use confusable::ReservedNames;
 pub use display_name::DisplayName;
 pub use email::Email;

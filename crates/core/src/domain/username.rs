@@ -4,7 +4,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_security::MixedScript;
 
 use super::characters::{
-    ZWJ, ZWNJ, is_alphanumeric, is_invisible, is_mark, is_nonspacing, is_obeyed, needs_joiner,
+    ZWJ, ZWNJ, is_alphanumeric, is_display_control, is_invisible, is_mark, is_nonspacing, needs_joiner,
 };
 use super::{Invalid, confusable};
 
@@ -60,7 +60,8 @@ impl Username {
         let typed = composed(typed);
         let folded = fold(&typed);
         let fits = |text: &str| !text.is_empty() && text.chars().nth(MAX_LENGTH).is_none();
-        let possible = fits(&typed) && fits(&folded) && !folded.contains(|c| c == '@' || is_obeyed(c));
+        let possible =
+            fits(&typed) && fits(&folded) && !folded.contains(|c| c == '@' || is_display_control(c));
         possible.then(|| Self::shown(typed, folded))
     }
 
@@ -274,7 +275,7 @@ mod tests {
             if let Ok(name) = Username::parse(&text) {
                 let typed: String = text.trim().nfc().collect();
                 prop_assert!(name.typed() == typed || name.typed() == name.folded());
-                prop_assert!(!name.folded().contains(|c: char| c == '@' || c.is_whitespace() || is_obeyed(c)));
+                prop_assert!(!name.folded().contains(|c: char| c == '@' || c.is_whitespace() || is_display_control(c)));
                 prop_assert_eq!(Username::lookup(&text), Some(name));
             }
         }

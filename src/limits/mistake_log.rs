@@ -109,7 +109,7 @@ impl Mistake {
 
 /// The mistakes of the last minute. Cheap to clone; clones count together.
 #[derive(Debug, Clone)]
-pub struct Mistakes(Arc<Inner>);
+pub struct MistakeLog(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -117,7 +117,7 @@ struct Inner {
     noted: Mutex<HashMap<(Mistake, IpAddr), Instant>>,
 }
 
-impl Mistakes {
+impl MistakeLog {
     #[must_use]
     pub fn new(clock: &Clock) -> Self {
         Self(Arc::new(Inner { clock: clock.clone(), noted: Mutex::default() }))
@@ -126,12 +126,12 @@ impl Mistakes {
     /// Logs it, unless that was done a moment ago.
     pub fn note(&self, mistake: Mistake, address: IpAddr) {
         let client = domain::network(address);
-        if self.is_news(mistake, client) {
+        if self.is_due(mistake, client) {
             tracing::warn!(mistake = mistake.name(), %client, "{}", mistake.advice());
         }
     }
 
-    fn is_news(&self, mistake: Mistake, client: IpAddr) -> bool {
+    fn is_due(&self, mistake: Mistake, client: IpAddr) -> bool {
         let now = self.0.clock.instant();
         let is_recent = |at: &Instant| now.saturating_duration_since(*at) < PACE;
         let mut noted = self.0.noted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -155,26 +155,26 @@ mod tests {
     #[test]
     fn a_network_has_a_line_a_minute_of_each_mistake() {
         let clock = ManualClock::default();
-        let mistakes = Mistakes::new(&Clock::Manual(clock.clone()));
+        let mistakes = MistakeLog::new(&Clock::Manual(clock.clone()));
         let ann = "192.0.2.7".parse().unwrap();
-        assert!(mistakes.is_news(Mistake::Tls, ann));
-        assert!(!mistakes.is_news(Mistake::Tls, ann));
-        assert!(mistakes.is_news(Mistake::PlainText, ann));
-        assert!(mistakes.is_news(Mistake::Tls, "192.0.2.8".parse().unwrap()));
+        assert!(mistakes.is_due(Mistake::Tls, ann));
+        assert!(!mistakes.is_due(Mistake::Tls, ann));
+        assert!(mistakes.is_due(Mistake::PlainText, ann));
+        assert!(mistakes.is_due(Mistake::Tls, "192.0.2.8".parse().unwrap()));
         clock.advance(PACE);
-        assert!(mistakes.is_news(Mistake::Tls, ann));
+        assert!(mistakes.is_due(Mistake::Tls, ann));
     }
 
     #[test]
     fn many_networks_are_neither_many_lines_nor_much_memory() {
         let clock = ManualClock::default();
-        let mistakes = Mistakes::new(&Clock::Manual(clock.clone()));
+        let mistakes = MistakeLog::new(&Clock::Manual(clock.clone()));
         let flood = || (0..10_000_u32).map(|number| IpAddr::from(number.to_be_bytes()));
-        assert_eq!(flood().filter(|client| mistakes.is_news(Mistake::Tls, *client)).count(), NETWORKS);
+        assert_eq!(flood().filter(|client| mistakes.is_due(Mistake::Tls, *client)).count(), NETWORKS);
         // What else goes wrong is still told.
-        assert!(mistakes.is_news(Mistake::UpgradeLost, "192.0.2.7".parse().unwrap()));
+        assert!(mistakes.is_due(Mistake::UpgradeLost, "192.0.2.7".parse().unwrap()));
         assert!(mistakes.0.noted.lock().unwrap().len() <= NETWORKS + 1);
         clock.advance(PACE);
-        assert_eq!(flood().filter(|client| mistakes.is_news(Mistake::Tls, *client)).count(), NETWORKS);
+        assert_eq!(flood().filter(|client| mistakes.is_due(Mistake::Tls, *client)).count(), NETWORKS);
     }
 }

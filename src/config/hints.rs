@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::keys::Key;
-use super::mistakes;
+use super::lint;
 
 /// What to write instead, if a small change makes the value a good one: `accepts` is the key's own parser.
 pub(super) fn guess(key: &Key, text: &str, accepts: impl Fn(&str) -> bool) -> Option<String> {
@@ -16,7 +16,7 @@ pub(super) fn guess(key: &Key, text: &str, accepts: impl Fn(&str) -> bool) -> Op
     {
         // What might hold a password is not repeated.
         let is_word = candidate.bytes().all(|byte| byte.is_ascii_lowercase());
-        return (is_word || mistakes::may_show(key, &candidate)).then(|| format!("write {candidate}"));
+        return (is_word || lint::may_show(key, &candidate)).then(|| format!("write {candidate}"));
     }
     let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if is_digits && key.expected.contains("a duration from") && !key.expected.contains("a count") {

@@ -2,7 +2,7 @@
 //! them. Taken as they are, they would name another directory or another host.
 
 use super::keys::Key;
-use super::sources::Origin;
+use super::sources::ValueSource;
 
 /// Pairs in which people and programs put a value.
 const QUOTES: [(char, char); 6] =
@@ -12,7 +12,7 @@ const QUOTES: [(char, char); 6] =
 const PEM: &str = "-----BEGIN";
 
 /// Why a text cannot be meant, and what to write instead. It holds nothing of a secret's value.
-pub(super) fn find(key: &Key, text: &str, origin: &Origin) -> Option<String> {
+pub(super) fn find(key: &Key, text: &str, origin: &ValueSource) -> Option<String> {
     if text.is_empty() {
         let why = "it is empty: leave the key out for its default";
         return (!key.may_be_empty()).then(|| why.to_owned());
@@ -21,7 +21,7 @@ pub(super) fn find(key: &Key, text: &str, origin: &Origin) -> Option<String> {
 }
 
 /// The same for one value of a list, and for the name of a file.
-pub(super) fn find_in(key: &Key, text: &str, origin: &Origin) -> Option<String> {
+pub(super) fn find_in(key: &Key, text: &str, origin: &ValueSource) -> Option<String> {
     if text.contains(PEM) {
         return Some("it is the content of a PEM file: name the file's path".to_owned());
     }
@@ -37,7 +37,7 @@ pub(super) fn find_in(key: &Key, text: &str, origin: &Origin) -> Option<String> 
     let clean = cleaned(key, text);
     // Of several lines the first may be meant, or all of them.
     let is_fresh = clean != text && !clean.is_empty() && !text.trim().contains(['\r', '\n']);
-    if is_fresh && may_show(key, &clean) && !matches!(origin, Origin::ValueFile { .. }) {
+    if is_fresh && may_show(key, &clean) && !matches!(origin, ValueSource::ValueFile { .. }) {
         return Some(format!("{why}: write {clean}"));
     }
     Some(why)
@@ -74,11 +74,11 @@ fn invisible_character(text: &str) -> Option<String> {
     Some(format!("it holds the invisible character U+{:04X}", u32::from(found)))
 }
 
-fn quotes(key: &Key, text: &str, origin: &Origin) -> Option<String> {
+fn quotes(key: &Key, text: &str, origin: &ValueSource) -> Option<String> {
     let (first, last) = (text.chars().next()?, text.chars().next_back()?);
     if QUOTES.contains(&(first, last)) && text.chars().count() > 1 {
         return Some(match origin {
-            Origin::Environment(_) => {
+            ValueSource::Environment(_) => {
                 "the quotes are part of the value (docker's env files take none)".to_owned()
             }
             _ => "the quotes are part of the value".to_owned(),
@@ -127,7 +127,7 @@ fn cleaned(key: &Key, text: &str) -> String {
         text = text.split(" #").next().unwrap_or(text).trim_end();
     }
     let is_quote = |c: char| QUOTES.iter().any(|(open, close)| c == *open || c == *close);
-    if key.name != "mail.from" || quotes(key, text, &Origin::Default).is_some() {
+    if key.name != "mail.from" || quotes(key, text, &ValueSource::Default).is_some() {
         text = text.trim_matches(is_quote).trim();
     }
     if list_in_brackets(key, text).is_some() {
