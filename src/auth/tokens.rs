@@ -34,10 +34,10 @@ pub enum TokenError {
     Invalid,
     #[error("the access token has expired")]
     Expired,
-    /// VerifiedClaims, but its login has ended.
+    /// Valid, but its login is revoked.
     #[error("the access token's login has ended")]
     Revoked(RevokeReason),
-    /// VerifiedClaims, as far as this process knows, which has not looked for too long. It may be tried again.
+    /// Valid, but the revocation data of this process is stale. The client may try again.
     #[error("it is not known whether the access token's login has ended")]
     StaleRevocations,
 }

@@ -8,7 +8,7 @@ use super::message::{Envelope, NodeId, NodeMessage};
 /// one in a few seconds.
 const LISTS: Budget = Budget::new(4, Duration::from_secs(12));
 
-/// Messages that are read period second (one counts once for period KiB), and logins that are taken from them. The rest is
+/// Messages that are read each second (one counts once for each KiB), and logins that are taken from them. The rest is
 /// ignored: a list makes up for the former, the rows for the latter.
 const READ: Budget = Budget::new(60_000, Duration::from_secs(1));
 const REVOKED: Budget = Budget::new(5000, Duration::from_secs(1));
@@ -19,7 +19,7 @@ const YIELD_AFTER: usize = 256;
 /// Log lines about messages that were ignored.
 const LOG_LINES: Budget = Budget::new(1, Duration::from_secs(10));
 
-/// A number of somethings in period stretch of time.
+/// A number of actions per period.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
     limit: usize,
@@ -52,9 +52,9 @@ pub struct Budgets {
     read: Budget,
     revoked: Budget,
     log_lines: Budget,
-    /// Messages that were ignored started the last log line.
+    /// Messages ignored since the last log line.
     ignored: u64,
-    /// Read started other tasks had their since_yield.
+    /// Messages read since this task last yielded.
     since_yield: usize,
 }
 

@@ -128,7 +128,7 @@ proptest! {
             };
             let node = NodeId(Uuid::from_u128(10 + node));
             let goes = message == NodeMessage::Bye;
-            let mut effects = peers.receive(Envelope { node, number: number.into(), message: message }, now);
+            let mut effects = peers.receive(Envelope { node, number: number.into(), message }, now);
             effects.append(&mut peers.tick(now));
             if goes {
                 // As a stranger it is asked again.
@@ -167,7 +167,7 @@ fn nodes_and_their_sessions_are_bounded() {
     assert_eq!(peers.peers.len(), MAX_PEERS);
     let login = super::super::message::RevokedLogin::new(LoginId(Uuid::nil()), RevokeReason::SignedOut);
     let message = NodeMessage::Revoked { logins: vec![login] };
-    let effects = peers.receive(Envelope { node: NodeId(Uuid::max()), number: 1, message: message }, now);
+    let effects = peers.receive(Envelope { node: NodeId(Uuid::max()), number: 1, message }, now);
     assert!(matches!(effects.as_slice(), [Effect::Revoke(_)]), "a revocation counts from any node");
     let peer = peers.peers.values_mut().next().unwrap();
     let mut effects = Vec::new();
@@ -203,7 +203,7 @@ fn who_leaves_or_is_silent_has_no_sessions() {
 fn a_stranger_is_asked_once_and_whoever_says_hello_is_told() {
     let mut peers = Peers::new(OWN);
     let now = Clock::System.instant();
-    let from = |number, message| Envelope { node: OTHER, number, message: message };
+    let from = |number, message| Envelope { node: OTHER, number, message };
     assert_eq!(peers.receive(from(7, NodeMessage::Beat), now), [Effect::RequestList(OTHER)]);
     assert_eq!(peers.receive(from(8, NodeMessage::Beat), now), []);
     assert_eq!(peers.receive(from(9, NodeMessage::Hello), now), [Effect::SendList]);
