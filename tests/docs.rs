@@ -275,6 +275,17 @@ fn what_the_documentation_names_is_there() {
 }
 
 #[test]
+fn the_program_that_the_manual_shows_is_the_example() {
+    let page = fs::read_to_string(root().join("docs/EVENTS.md")).unwrap();
+    let example = fs::read_to_string(root().join("examples/events.rs")).unwrap();
+    let (_, program) = example.split_once("\n\n").expect("a comment comes first");
+    assert!(
+        page.contains(&format!("```rust\n{program}```\n")),
+        "docs/EVENTS.md and examples/events.rs differ"
+    );
+}
+
+#[test]
 fn every_page_is_in_the_summary() {
     let pages = pages();
     let summary = &pages[Path::new("docs/SUMMARY.md")];
