@@ -92,8 +92,7 @@ impl Session {
         }
     }
 
-    /// Sends a message; it has to be a JSON object with a `type`. It is queued, and written while [`Session::next`] is
-    /// awaited or not.
+    /// Sends a message, which has to be a JSON object with a `type`. It is queued and written in the background.
     ///
     /// # Errors
     /// [`Error::NotConnected`] before `welcome` and between connections, [`Error::QueueFull`] if 128 messages wait because
