@@ -1,21 +1,20 @@
 //! From a message to the bytes that leave, and back.
 
-use std::cell::RefCell;
 use std::hint::black_box;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use actix::{Actor, StreamHandler};
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::test::TestRequest;
 use actix_web::{FromRequest, web};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use doorward::actors::transport::Transport;
+use doorward::actors::transport::{Outgoing, Transport};
 use doorward::clock::Clock;
 use doorward::events::Events;
 use doorward::transports::Outbox;
-use doorward::transports::websocket::{self, Limits, Message, ProtocolError, WebSocket, WebsocketContext};
+use doorward::transports::websocket::handshake::Handshake;
+use doorward::transports::websocket::{self, Limits, WebSocket};
 use doorward_core::domain::{LoginId, SessionId, UserId};
 use doorward_core::protocol::{Payload, ReplyTo, RequestId, ServerMessage, UserInfo, json};
 use futures_util::task::noop_waker_ref;
@@ -88,17 +87,6 @@ fn decode(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Keeps a connection's actor alive and does nothing: the socket is the benchmark's.
-struct Nobody;
-
-impl Actor for Nobody {
-    type Context = WebsocketContext<Self>;
-}
-
-impl StreamHandler<Result<Message, ProtocolError>> for Nobody {
-    fn handle(&mut self, _: Result<Message, ProtocolError>, _: &mut Self::Context) {}
-}
-
 /// A socket and the response body that empties its outbox.
 async fn connect() -> (WebSocket, BoxBody) {
     let (request, mut payload) = TestRequest::get()
@@ -108,14 +96,9 @@ async fn connect() -> (WebSocket, BoxBody) {
         .insert_header(("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="))
         .to_http_parts();
     let payload = web::Payload::from_request(&request, &mut payload).await.expect("a payload is taken once");
-    let kept = Rc::new(RefCell::new(None));
-    let response = websocket::open(&request, payload, LIMITS, None, |socket| {
-        kept.replace(Some(socket));
-        Nobody
-    })
-    .expect("it is a good handshake");
-    let socket = kept.take().expect("an open connection has a socket");
-    (socket, response.into_body())
+    let handshake = Handshake::parse(&request).expect("it is a valid handshake");
+    let (response, socket, _) = websocket::accept(&request, handshake, payload, LIMITS, Rc::clone);
+    (WebSocket::new(socket), response.into_body())
 }
 
 /// A message encoded, framed and put into the outbox; then what the connection takes out of it.
@@ -155,7 +138,7 @@ fn push(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(1000));
     group.bench_function("push 64 bytes", |bencher| {
         bencher.iter(|| {
-            let outbox = Outbox::new(1 << 20, None);
+            let outbox = Outbox::new(1 << 20, 65_536, None);
             for _ in 0..1000 {
                 outbox.push(|out| out.extend_from_slice(black_box(&frame))).expect("it has room");
             }

@@ -88,7 +88,7 @@ impl StreamHandler<Incoming> for Echo {
         match incoming {
             Incoming::Message(text) => self.send(&Packet::Message(text)),
             Incoming::Binary(bytes) => self.send(&Packet::Binary(bytes)),
-            Incoming::Heard => {}
+            Incoming::Activity => {}
             Incoming::Left | Incoming::Refused(_) => context.stop(),
         }
     }
@@ -133,7 +133,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             engines: engines.clone(),
             ping_interval: PING_INTERVAL,
             ping_timeout: PING_TIMEOUT,
-            above: Rc::new(EchoHandler),
+            handler: Rc::new(EchoHandler),
         };
         engineio::configure(table, "/engine.io/", endpoint);
     });

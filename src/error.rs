@@ -17,7 +17,7 @@ use crate::actors::db::DbError;
 use crate::actors::hasher::HashError;
 use crate::auth::tokens::TokenError;
 use crate::limits::{Exceeded, in_words, whole_seconds};
-use crate::transports::handshake;
+use crate::transports::websocket::handshake;
 
 /// Seconds after which a client may come back if nothing better is known.
 const RETRY_AFTER: u32 = 2;

@@ -1,9 +1,9 @@
 //! `Session`: the actor of one live socket. A shell round `doorward_core::session`: it feeds the rules, carries out
 //! what they answer, and keeps the socket registered while it is signed in.
 
-mod entrance;
 mod handlers;
 mod lists;
+mod sign_in;
 mod stale;
 
 use std::collections::VecDeque;
@@ -11,12 +11,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, SpawnHandle, WrapFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, StreamHandler,
+    WrapFuture,
+};
 
 use self::lists::Lists;
 use super::session_manager::{Close, WorkerSessions};
-use super::transport::Full;
-use super::transport::Transport;
+use super::transport::{Full, Outgoing, Received, Transport, Undecodable};
 use crate::auth::tokens::TokenError;
 use crate::clock::Clock;
 use crate::directory::freshness::FreshnessState;
@@ -25,7 +27,7 @@ use crate::events::{Emits, Events};
 use crate::limits::{Mistake, MistakeLog};
 use doorward_core::domain::{Access, SessionId};
 use doorward_core::protocol::{CloseReason, NamespaceId, ReplyTo, ServerMessage};
-use doorward_core::session::{self, Effect, Rules};
+use doorward_core::session::{self, Effect, Reaction, Rules};
 
 /// How long a client has to answer a close and to read what is left, before it is cut; and one whose frames are broken.
 const CLOSING_GRACE: Duration = Duration::from_secs(2);
@@ -57,9 +59,9 @@ pub enum Admission {
 }
 
 /// The actor of one live socket.
-pub struct Session<C: Transport> {
+pub struct Session<T: Transport> {
     id: SessionId,
-    transport: C,
+    transport: T,
     rules: Option<session::Session>,
     /// Until it starts.
     admission: Option<Box<Admission>>,
@@ -68,14 +70,15 @@ pub struct Session<C: Transport> {
     address: IpAddr,
     /// Holds the place among the user's sessions; given back when dropped, however the actor ends.
     ticket: Option<Ticket>,
-    waiting: Option<PendingTicket>,
+    /// Its place among the sockets of its address that have not signed in.
+    pending: Option<PendingTicket>,
     closing: Option<CloseReason>,
     alarm: Option<(Instant, SpawnHandle)>,
     /// There once it has asked for the user's sessions.
     lists: Option<Box<Lists>>,
     /// Requests that wait until earlier answers are read, or until this process knows again who is signed in. Bounded,
     /// as the transport takes none meanwhile.
-    backlog: VecDeque<C::Message>,
+    backlog: VecDeque<T::Message>,
     /// What handlers send on their own; none before the first has run.
     emits: Option<Emits>,
     watching_emits: bool,
@@ -86,15 +89,15 @@ pub struct Session<C: Transport> {
     entered: Vec<NamespaceId>,
 }
 
-impl<C: Transport> Session<C> {
+impl<T: Transport> Session<T> {
     pub fn new(
-        transport: C,
+        transport: T,
         services: Arc<SessionServices>,
         sessions: WorkerSessions,
         address: IpAddr,
         admission: Admission,
     ) -> Self {
-        let pong_timeout = services.rules.pong_timeout.filter(|_| C::PINGS_ALWAYS);
+        let pong_timeout = services.rules.pong_timeout.filter(|_| T::PINGS_ALWAYS);
         let rules = Rules { pong_timeout, ..services.rules };
         let rules = session::Session::new(rules, services.clock.instant());
         Self {
@@ -106,7 +109,7 @@ impl<C: Transport> Session<C> {
             sessions,
             address,
             ticket: None,
-            waiting: None,
+            pending: None,
             closing: None,
             alarm: None,
             lists: None,
@@ -119,54 +122,65 @@ impl<C: Transport> Session<C> {
         }
     }
 
-    pub const fn transport_mut(&mut self) -> &mut C {
-        &mut self.transport
-    }
-
     /// A whole message of the client.
-    pub fn receive(&mut self, message: C::Message, context: &mut C::Context) {
+    fn receive(&mut self, message: T::Message, context: &mut Context<Self>) {
         if self.closing.is_some() {
             return;
         }
         let freshness = self.freshness_state();
         if !self.backlog.is_empty() {
             self.backlog.push_back(message);
-        } else if freshness == FreshnessState::Stale || self.transport.congested() {
+        } else if freshness == FreshnessState::Stale || self.transport.outgoing().congested() {
             // It was there, though it may be a while since this was sent.
             if freshness == FreshnessState::Stale {
                 self.record_activity();
             }
             self.backlog.push_back(message);
-            self.transport.hold(true);
+            self.transport.outgoing().hold(true);
             self.wait_to_answer(context);
         } else if freshness == FreshnessState::Fresh || !self.close_if_revoked(context) {
             self.answer(&message, context);
         }
     }
 
-    fn answer(&mut self, raw: &C::Message, context: &mut C::Context) {
+    fn answer(&mut self, raw: &T::Message, context: &mut Context<Self>) {
         let now = self.services.clock.instant();
         let Some(rules) = &mut self.rules else { return };
         let message = match self.transport.decode(raw, &self.services.events) {
             Ok(message) => message,
-            Err(reason) => return self.close(reason, context),
+            Err(Undecodable { reason, joining }) => {
+                if let Some(namespace) = joining {
+                    self.transport.joining(namespace);
+                }
+                return self.close(reason, context);
+            }
         };
+        let to = || message.to.clone();
         match rules.receive(&message, now) {
-            Effect::Verify => self.verify(raw, message, context),
-            Effect::Join => self.join(raw, &message, context),
-            Effect::Run => self.run(raw, message, context),
-            Effect::WatchSessions => self.watch_sessions(message.to, context),
-            effect => self.carry_out(effect, context),
+            Reaction::Effect(effect) => self.carry_out(effect, context),
+            Reaction::Verify { token, joins } => {
+                let joins = joins.map(|arguments| T::payload(raw, arguments));
+                self.verify(token, to(), joins, context);
+            }
+            Reaction::Join { arguments } => {
+                self.join(message.to.namespace, T::payload(raw, arguments), context);
+            }
+            Reaction::Leave => self.transport.left(message.to.namespace),
+            Reaction::RefuseNamespace { name } => {
+                if self.transport.refuse_namespace(name) == Err(Full) {
+                    self.close(CloseReason::TooSlow, context);
+                }
+            }
+            Reaction::ListSessions => self.list_sessions(to(), context),
+            Reaction::WatchSessions => self.watch_sessions(to(), context),
+            Reaction::Run { name, arguments } => {
+                self.run(name, to(), T::payload(raw, arguments), context);
+            }
         }
     }
 
-    /// Whether it has to sign in first.
-    pub fn is_unauthenticated(&self) -> bool {
-        matches!(self.rules, Some(session::Session::Unauthenticated(_)))
-    }
-
-    /// A sign of life that is no message.
-    pub fn record_activity(&mut self) {
+    /// A sign of life that is not a message.
+    fn record_activity(&mut self) {
         let now = self.services.clock.instant();
         if let Some(rules) = &mut self.rules {
             rules.record_activity(now);
@@ -174,19 +188,19 @@ impl<C: Transport> Session<C> {
     }
 
     /// The client closed, or its connection ended. What is queued still goes out.
-    pub fn left(&mut self, context: &mut C::Context) {
+    fn left(&mut self, context: &mut Context<Self>) {
         self.deregister(CloseReason::ClientLeft);
         context.stop();
     }
 
     /// The one way in which a session ends from this side.
-    pub fn close(&mut self, reason: CloseReason, context: &mut C::Context) {
+    fn close(&mut self, reason: CloseReason, context: &mut Context<Self>) {
         if !self.deregister(reason) {
             return;
         }
         self.backlog.clear();
         // What the client says to its end is heard.
-        self.transport.hold(false);
+        self.transport.outgoing().hold(false);
         for (_, handler) in self.handling.drain(..) {
             context.cancel_future(handler);
         }
@@ -207,8 +221,8 @@ impl<C: Transport> Session<C> {
             return false;
         }
         self.closing = Some(reason);
-        tracing::debug!(session = %self.id, transport = C::NAME, reason = reason.name(), "session ended");
-        self.waiting = None;
+        tracing::debug!(session = %self.id, transport = T::NAME, reason = reason.name(), "session ended");
+        self.pending = None;
         self.ticket = None;
         // A drain waits for whoever has still to fetch its goodbye.
         if reason == CloseReason::ClientLeft || !self.transport.is_fetched() {
@@ -220,7 +234,7 @@ impl<C: Transport> Session<C> {
         true
     }
 
-    fn carry_out(&mut self, effect: Effect, context: &mut C::Context) {
+    fn carry_out(&mut self, effect: Effect, context: &mut Context<Self>) {
         match effect {
             Effect::Send(message) => self.send(&message, context),
             Effect::Ping => {
@@ -229,18 +243,17 @@ impl<C: Transport> Session<C> {
                 }
             }
             Effect::Close(reason) => self.close(reason, context),
-            // The others are about a message, which `answer` has.
-            Effect::Nothing | Effect::Verify | Effect::Join | Effect::Run | Effect::WatchSessions => {}
+            Effect::Nothing => {}
         }
     }
 
-    fn send(&mut self, message: &ServerMessage, context: &mut C::Context) {
+    fn send(&mut self, message: &ServerMessage, context: &mut Context<Self>) {
         if self.transport.send(message, &self.services.events) == Err(Full) {
             self.close(CloseReason::TooSlow, context);
         }
     }
 
-    fn rearm(&mut self, context: &mut C::Context) {
+    fn rearm(&mut self, context: &mut Context<Self>) {
         if self.closing.is_none()
             && let Some(rules) = &self.rules
         {
@@ -249,7 +262,7 @@ impl<C: Transport> Session<C> {
     }
 
     /// Sets the session's one timer.
-    fn arm(&mut self, deadline: Instant, context: &mut C::Context) {
+    fn arm(&mut self, deadline: Instant, context: &mut Context<Self>) {
         if let Some((at, handle)) = self.alarm.take() {
             if at == deadline {
                 self.alarm = Some((at, handle));
@@ -265,10 +278,10 @@ impl<C: Transport> Session<C> {
         self.alarm = Some((deadline, handle));
     }
 
-    fn tick(&mut self, context: &mut C::Context) {
+    fn tick(&mut self, context: &mut Context<Self>) {
         if self.closing.is_some() {
             // It was told, and did not go.
-            self.transport.cut();
+            self.transport.outgoing().cut();
             context.stop();
             return;
         }
@@ -277,7 +290,7 @@ impl<C: Transport> Session<C> {
             self.record_activity();
         }
         loop {
-            let (now, unread) = (self.services.clock.instant(), self.transport.unread());
+            let (now, unread) = (self.services.clock.instant(), self.transport.outgoing().unread());
             let Some(rules) = &mut self.rules else { return };
             match rules.tick(now, unread) {
                 Effect::Nothing => break,
@@ -294,14 +307,14 @@ impl<C: Transport> Session<C> {
     }
 }
 
-impl<C: Transport> Actor for Session<C> {
-    type Context = C::Context;
+impl<T: Transport> Actor for Session<T> {
+    type Context = Context<Self>;
 
-    fn started(&mut self, context: &mut Self::Context) {
+    fn started(&mut self, context: &mut Context<Self>) {
         match self.admission.take().map(|admission| *admission) {
             Some(Admission::SignedIn(access)) => self.enter_signed_in(access, context),
             Some(Admission::Pending(ticket)) => {
-                self.waiting = Some(ticket);
+                self.pending = Some(ticket);
                 // Without a login: only a drain will close it.
                 self.sessions.register(self.id, None, context.address().recipient());
                 self.rearm(context);
@@ -319,10 +332,26 @@ impl<C: Transport> Actor for Session<C> {
     }
 }
 
-impl<C: Transport> Handler<Close> for Session<C> {
+impl<T: Transport> Handler<Close> for Session<T> {
     type Result = ();
 
     fn handle(&mut self, Close(reason): Close, context: &mut Self::Context) {
         self.close(reason, context);
+    }
+}
+
+/// What arrives from the client, as the transport's reader yields it.
+impl<T: Transport> StreamHandler<T::Incoming> for Session<T> {
+    fn handle(&mut self, incoming: T::Incoming, context: &mut Context<Self>) {
+        match self.transport.receive(incoming) {
+            Ok(Received::Activity) => self.record_activity(),
+            Ok(Received::Message(message)) => self.receive(message, context),
+            Ok(Received::Left) => self.left(context),
+            Err(reason) => self.close(reason, context),
+        }
+    }
+
+    fn finished(&mut self, context: &mut Context<Self>) {
+        self.left(context);
     }
 }

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::limit;
 use crate::error::ApiError;
 use crate::limits::Mistake;
-use crate::transports::handshake::HandshakeError;
+use crate::transports::websocket::handshake::HandshakeError;
 
 /// Names what is wrong, in the answer and, where somebody else has to help, in the log.
 pub(super) fn refuse(request: &HttpRequest, error: HandshakeError) -> ApiError {
@@ -56,4 +56,10 @@ pub(super) fn not_found(request: &HttpRequest) -> ApiError {
     let detail = "There is no WebSocket at this address. Plain ones are at /ws; Socket.IO is at /socket.io/, unless \
                   it has another path.";
     ApiError::new(StatusCode::NOT_FOUND, "not_found", detail)
+}
+
+/// The answer where an address has too many sockets that have not signed in.
+pub(super) fn too_many_pending() -> ApiError {
+    let detail = "Too many sockets of this address have not signed in yet.";
+    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_waiting", detail)
 }

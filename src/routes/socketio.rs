@@ -1,4 +1,4 @@
-//! The Socket.IO endpoint: Engine.IO under it, a `Session` behind it. Who comes in says who it is by its first packet.
+//! The Socket.IO endpoint: Engine.IO below it, a `Session` behind it. A client signs in by its first packet.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -7,13 +7,14 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::client::client_address;
 use super::engineio::{self, Arrival, EngineHandler, Start};
-use super::ws::{FIRST_FRAME, too_many_pending};
+use super::handshake::too_many_pending;
 use crate::actors::session::{Admission, Session, SessionServices};
 use crate::actors::session_manager::WorkerSessions;
 use crate::config::{self, Config};
 use crate::error::ApiError;
 use crate::transports::socketio::engine::{Engines, Limits};
 use crate::transports::socketio::{Link, SocketIo, open};
+use crate::transports::websocket::FIRST_FRAME;
 
 /// The sessions of this endpoint, on every worker.
 #[must_use]
@@ -34,7 +35,7 @@ pub fn configure(
     sessions: &WorkerSessions,
 ) {
     let Some(path) = &config.socketio.path else { return };
-    let above = Endpoint {
+    let handler = Endpoint {
         services: Arc::clone(services),
         sessions: sessions.clone(),
         sockets: config.sockets.clone(),
@@ -43,7 +44,7 @@ pub fn configure(
         engines: engines.clone(),
         ping_interval: config.sockets.heartbeat,
         ping_timeout: config.socketio.ping_timeout,
-        above: Rc::new(above),
+        handler: Rc::new(handler),
     };
     engineio::configure(cfg, path, endpoint);
 }
@@ -82,6 +83,6 @@ impl EngineHandler for Endpoint {
 
     fn enter_websocket(&self, arrival: Arrival<'_>) -> Result<HttpResponse, ApiError> {
         let make = self.session(arrival.request())?;
-        arrival.open(Arc::clone(&self.services.events), make)
+        Ok(arrival.open(Arc::clone(&self.services.events), make))
     }
 }

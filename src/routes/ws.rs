@@ -12,15 +12,9 @@ use crate::actors::session_manager::WorkerSessions;
 use crate::auth::token_shape;
 use crate::error::ApiError;
 use crate::limits::{Limit, Mistake};
-use crate::transports::handshake::check;
-use crate::transports::websocket::{self, Limits};
+use crate::transports::websocket::handshake::Handshake;
+use crate::transports::websocket::{self, FIRST_FRAME, FRAGMENTS, Limits, WebSocket};
 use doorward_core::protocol::{CloseReason, SUBPROTOCOL};
-
-/// Bytes of a frame before sign-in: room for a token.
-pub(super) const FIRST_FRAME: usize = 4 * 1024;
-
-/// Fragments of one message.
-pub(super) const FRAGMENTS: usize = 1024;
 
 pub(super) async fn connect(
     request: HttpRequest,
@@ -42,19 +36,21 @@ pub(super) async fn connect(
     if engineio::is_asked_for(&request) {
         return Err(socketio_here(&request));
     }
-    check(&request).map_err(|error| handshake::refuse(&request, error))?;
+    let handshake = Handshake::parse(&request).map_err(|error| handshake::refuse(&request, error))?;
     let admission = match enter(&request, &site, &services)? {
         Some(Admission::SignedIn(_)) if sessions.is_full() => Admission::Refused(CloseReason::Overloaded),
         Some(admission) => admission,
         None if sessions.is_full() => return Err(ApiError::unavailable()),
-        None => Admission::Pending(sessions.directory().admit_pending(address).ok_or_else(too_many_pending)?),
+        None => {
+            let ticket = sessions.directory().admit_pending(address);
+            Admission::Pending(ticket.ok_or_else(handshake::too_many_pending)?)
+        }
     };
     let sessions = sessions.get_ref().clone();
-    let protocol = answered_protocol(&request);
-    websocket::open(&request, payload, limits, protocol, |socket| {
-        Session::new(socket, services.into_inner(), sessions, address, admission)
-    })
-    .map_err(|error| handshake::refuse(&request, error))
+    let answer = handshake.with_protocol(answered_protocol(&request));
+    Ok(websocket::open(&request, answer, payload, limits, |socket| {
+        Session::new(WebSocket::new(socket), services.into_inner(), sessions, address, admission)
+    }))
 }
 
 /// A client of Socket.IO whose `path` leads here.
@@ -145,9 +141,4 @@ fn enter(
 
 fn forbidden_origin() -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, "cross_site", "This request came from another site's page.")
-}
-
-pub(super) fn too_many_pending() -> ApiError {
-    let detail = "Too many sockets of this address have not signed in yet.";
-    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_pending", detail)
 }

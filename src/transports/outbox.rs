@@ -1,28 +1,39 @@
-//! The bytes that wait for a client to read them, counted.
+//! The bytes that wait for a client to read them, counted; and whether more is to be read from it.
 //!
-//! A response body is polled only while the connection's own write buffer has room. Were the actor polled
-//! there, as `actix-web-actors` does by itself, a client that stops reading would freeze it: no timers, no
-//! mailbox. So the actor runs in a task of its own and fills this box; the body only empties it.
+//! One task fills the box, another one empties it: the body of an HTTP response, or a task that writes to a TCP
+//! connection. A response body is polled only while the connection's own write buffer has room. Were the session's
+//! actor polled there, as `actix-web-actors` does by itself, a client that stops reading would freeze it: no timers,
+//! no mailbox.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use actix_web::body::{BodySize, MessageBody};
+use actix_web::rt;
 use bytes::{Bytes, BytesMut};
+use doorward_core::session::Unread;
 use nix::sys::socket::{Shutdown, shutdown};
 
-use crate::actors::transport::Full;
+use crate::actors::transport::{Full, Outgoing};
 use crate::peer::PeerSocket;
-use doorward_core::session::Unread;
 
 /// What the body hands over at once. The connection buffers this much beyond the outbox's bound.
 const CHUNK: usize = 32 * 1024;
 
-/// Shared by the transport (fills), the response body (empties) and the input guard (waits).
+/// How long a client may take to read what is left for it when its session has ended.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Shared by the transport (fills), the connection (empties) and the reader (waits).
 #[derive(Debug)]
-pub struct Outbox(RefCell<State>);
+pub struct Outbox {
+    state: RefCell<State>,
+    /// Bytes that a message of the client may have now.
+    message_limit: Cell<usize>,
+}
 
 #[derive(Debug)]
 struct State {
@@ -30,41 +41,90 @@ struct State {
     drained: u64,
     /// Bytes past which a push fails.
     limit: usize,
-    /// What was read from the client waits for it to read.
+    /// Nothing more is to be read from the client.
     hold: bool,
+    /// The reader waits for room.
+    reader_waits: bool,
     end: End,
-    /// The body was dropped: the connection is gone.
+    /// The connection is gone.
     abandoned: bool,
     socket: Option<PeerSocket>,
-    body: Option<Waker>,
-    owner: Option<Waker>,
+    /// Empties the box.
+    writer: Option<Waker>,
+    /// Reads from the client.
+    reader: Option<Waker>,
+    /// Others that wait for room.
     waiting: Vec<Waker>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum End {
     Open,
-    /// What was said was the last: nothing is added to it.
+    /// The last message was queued: nothing is added to it.
     Said,
-    /// No more will come: the body ends when the bytes have left.
+    /// Nothing more will be sent: the sending side ends when the bytes have left.
     Finished,
+    /// The same, and the [`Owner`] is gone.
+    Disowned,
+}
+
+/// Puts `context`'s waker there, unless it is there already.
+fn remember(waker: &mut Option<Waker>, context: &Context<'_>) {
+    if !waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+        *waker = Some(context.waker().clone());
+    }
+}
+
+impl State {
+    fn congested(&self) -> bool {
+        self.bytes.len() > self.limit / 4 && !self.abandoned
+    }
+
+    fn wake_waiting(&mut self) {
+        self.waiting.drain(..).for_each(Waker::wake);
+        if std::mem::take(&mut self.reader_waits)
+            && let Some(reader) = &self.reader
+        {
+            reader.wake_by_ref();
+        }
+    }
+
+    fn finish(&mut self) {
+        self.end = self.end.max(End::Finished);
+        if let Some(writer) = self.writer.take() {
+            writer.wake();
+        }
+    }
 }
 
 impl Outbox {
+    /// `limit` bounds the bytes that wait, `message_limit` the bytes of a message of the client, at first.
     #[must_use]
-    pub fn new(limit: usize, socket: Option<PeerSocket>) -> Rc<Self> {
-        Rc::new(Self(RefCell::new(State {
+    pub fn new(limit: usize, message_limit: usize, socket: Option<PeerSocket>) -> Rc<Self> {
+        let state = State {
             bytes: BytesMut::new(),
             drained: 0,
             limit,
             hold: false,
+            reader_waits: false,
             end: End::Open,
             abandoned: false,
             socket,
-            body: None,
-            owner: None,
+            writer: None,
+            reader: None,
             waiting: Vec::new(),
-        })))
+        };
+        Rc::new(Self { state: RefCell::new(state), message_limit: Cell::new(message_limit) })
+    }
+
+    /// Bytes that a message of the client may have now.
+    #[must_use]
+    pub fn message_limit(&self) -> usize {
+        self.message_limit.get()
+    }
+
+    pub fn set_message_limit(&self, limit: usize) {
+        self.message_limit.set(limit);
     }
 
     /// Lets `write` append bytes. Many small messages become one write to the socket.
@@ -72,7 +132,7 @@ impl Outbox {
     /// # Errors
     /// [`Full`] when the bound was reached before; what is written then is dropped.
     pub fn push(&self, write: impl FnOnce(&mut BytesMut)) -> Result<(), Full> {
-        let mut state = self.0.borrow_mut();
+        let mut state = self.state.borrow_mut();
         if state.end != End::Open || state.abandoned {
             return Ok(());
         }
@@ -80,128 +140,79 @@ impl Outbox {
             return Err(Full);
         }
         write(&mut state.bytes);
-        if let Some(body) = state.body.take() {
-            body.wake();
+        if let Some(writer) = state.writer.take() {
+            writer.wake();
         }
         Ok(())
     }
 
-    /// Lets `write` append the last bytes, if there is room; what is pushed after them is passed over.
+    /// Lets `write` append the last bytes, if there is room; what is pushed after them is dropped.
     pub fn push_last(&self, write: impl FnOnce(&mut BytesMut)) {
         // A full box is cut by its owner: some bytes more make no difference.
         let _ = self.push(write);
-        let mut state = self.0.borrow_mut();
+        let mut state = self.state.borrow_mut();
         state.end = state.end.max(End::Said);
     }
 
-    /// A quarter of the bound waits: requests are answered no faster than answers are read.
-    #[must_use]
-    pub fn congested(&self) -> bool {
-        let state = self.0.borrow();
-        state.bytes.len() > state.limit / 4 && !state.abandoned
-    }
-
-    /// While it holds, nothing more is to be read from the client, congested or not.
-    pub fn hold(&self, hold: bool) {
-        let mut state = self.0.borrow_mut();
-        state.hold = hold;
-        if !hold {
-            state.waiting.drain(..).for_each(Waker::wake);
+    /// Whether to read more from the client: ready with true once there is room for what it sends, and with false once
+    /// the connection is gone.
+    pub fn poll_readable(&self, context: &Context<'_>) -> Poll<bool> {
+        let mut state = self.state.borrow_mut();
+        if state.abandoned {
+            return Poll::Ready(false);
         }
-    }
-
-    /// Ready once there is room for what the client sends.
-    pub fn poll_open(&self, context: &Context<'_>) -> Poll<()> {
-        if self.0.borrow().hold {
-            self.remember(context);
+        remember(&mut state.reader, context);
+        if state.hold || state.congested() {
+            state.reader_waits = true;
             return Poll::Pending;
         }
-        self.poll_drained(context)
+        Poll::Ready(true)
     }
 
-    fn remember(&self, context: &Context<'_>) {
-        let mut state = self.0.borrow_mut();
-        if !state.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
-            state.waiting.push(context.waker().clone());
-        }
-    }
-
-    /// Ready once no longer congested.
-    pub fn poll_drained(&self, context: &Context<'_>) -> Poll<()> {
-        if !self.congested() {
-            return Poll::Ready(());
-        }
-        self.remember(context);
-        Poll::Pending
-    }
-
-    #[must_use]
-    pub fn unread(&self) -> Unread {
-        let state = self.0.borrow();
-        Unread { waiting: state.bytes.len(), drained: state.drained }
-    }
-
-    /// Ends the body once everything has left.
-    pub fn finish(&self) {
-        let mut state = self.0.borrow_mut();
-        state.end = End::Finished;
-        if let Some(body) = state.body.take() {
-            body.wake();
-        }
-    }
-
-    /// Ready once the connection is gone.
+    /// Ready once the connection is gone. For the reader.
     pub fn poll_abandoned(&self, context: &Context<'_>) -> Poll<()> {
-        let mut state = self.0.borrow_mut();
+        let mut state = self.state.borrow_mut();
         if state.abandoned {
             return Poll::Ready(());
         }
-        if !state.owner.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
-            state.owner = Some(context.waker().clone());
-        }
+        remember(&mut state.reader, context);
         Poll::Pending
     }
 
-    /// Throws away what waits and shuts the socket down: a connection blocked on a client that does not
-    /// read is woken by nothing else.
-    pub fn cut(&self) {
-        let mut state = self.0.borrow_mut();
-        state.bytes = BytesMut::new();
-        state.end = End::Finished;
-        // The descriptor is the connection's as long as its body lives, which is dropped on this very
-        // thread; after that the number may be somebody else's.
-        if !state.abandoned
-            && let Some(PeerSocket(descriptor)) = state.socket.take()
-        {
-            // Fails only if the peer was faster.
-            let _ = shutdown(descriptor, Shutdown::Both);
+    /// Nothing more will be sent: the connection's sending side ends when the bytes have left.
+    pub fn finish(&self) {
+        self.state.borrow_mut().finish();
+    }
+
+    /// Ready once the owner is gone. For a writer that has nothing more to do.
+    pub(super) fn poll_disowned(&self, context: &Context<'_>) -> Poll<()> {
+        let mut state = self.state.borrow_mut();
+        if state.end == End::Disowned {
+            return Poll::Ready(());
         }
-        if let Some(body) = state.body.take() {
-            body.wake();
-        }
+        remember(&mut state.writer, context);
+        Poll::Pending
     }
 
     fn abandon(&self) {
-        let mut state = self.0.borrow_mut();
+        let mut state = self.state.borrow_mut();
         state.abandoned = true;
         state.socket = None;
         state.bytes = BytesMut::new();
-        if let Some(owner) = state.owner.take() {
-            owner.wake();
-        }
         state.waiting.drain(..).for_each(Waker::wake);
+        if let Some(reader) = state.reader.take() {
+            reader.wake();
+        }
     }
 
     /// The next bytes to write, none at the end.
     pub(super) fn poll_take(&self, context: &Context<'_>) -> Poll<Option<Bytes>> {
-        let mut state = self.0.borrow_mut();
+        let mut state = self.state.borrow_mut();
         if state.bytes.is_empty() {
-            if state.end == End::Finished {
+            if state.end >= End::Finished {
                 return Poll::Ready(None);
             }
-            if !state.body.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
-                state.body = Some(context.waker().clone());
-            }
+            remember(&mut state.writer, context);
             return Poll::Pending;
         }
         let chunk = if state.bytes.len() > CHUNK {
@@ -212,13 +223,108 @@ impl Outbox {
         };
         state.drained += chunk.len() as u64;
         if state.bytes.len() <= state.limit / 8 {
-            state.waiting.drain(..).for_each(Waker::wake);
+            state.wake_waiting();
         }
         Poll::Ready(Some(chunk))
     }
 }
 
-/// The response body that empties an outbox.
+impl Outgoing for Rc<Outbox> {
+    fn unread(&self) -> Unread {
+        let state = self.state.borrow();
+        Unread { waiting: state.bytes.len(), drained: state.drained }
+    }
+
+    /// A quarter of the bound waits: requests are answered no faster than answers are read.
+    fn congested(&self) -> bool {
+        self.state.borrow().congested()
+    }
+
+    fn hold(&self, hold: bool) {
+        let mut state = self.state.borrow_mut();
+        state.hold = hold;
+        if !hold {
+            state.wake_waiting();
+        }
+    }
+
+    fn poll_drained(&self, context: &Context<'_>) -> Poll<()> {
+        let mut state = self.state.borrow_mut();
+        if !state.congested() {
+            return Poll::Ready(());
+        }
+        if !state.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+            state.waiting.push(context.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Throws away what waits and shuts the socket down: a connection that is blocked on a client that does not read is
+    /// woken by nothing else.
+    fn cut(&self) {
+        let mut state = self.state.borrow_mut();
+        state.bytes = BytesMut::new();
+        // The descriptor is the connection's as long as its writer lives, which is dropped on this very thread; after
+        // that the number may be another connection's.
+        if !state.abandoned
+            && let Some(PeerSocket(descriptor)) = state.socket.take()
+        {
+            // Fails only if the peer was faster.
+            let _ = shutdown(descriptor, Shutdown::Both);
+        }
+        state.finish();
+    }
+}
+
+/// The side that fills an outbox. When it is dropped, however its actor ends (a panic too), the connection ends once
+/// what is left has been read; a client that does not read it is cut after [`LAST_WORDS`].
+#[derive(Debug)]
+pub struct Owner(Rc<Outbox>);
+
+impl Owner {
+    #[must_use]
+    pub const fn new(outbox: Rc<Outbox>) -> Self {
+        Self(outbox)
+    }
+
+    #[must_use]
+    pub const fn outbox(&self) -> &Rc<Outbox> {
+        &self.0
+    }
+}
+
+impl std::ops::Deref for Owner {
+    type Target = Outbox;
+
+    fn deref(&self) -> &Outbox {
+        &self.0
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let mut state = self.0.state.borrow_mut();
+        state.end = End::Disowned;
+        state.finish();
+        if !state.abandoned {
+            let outbox = Rc::clone(&self.0);
+            rt::spawn(async move {
+                let gone = poll_fn(|context| outbox.poll_abandoned(context));
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "a peer's real patience; no rule depends on it"
+                )]
+                if tokio::time::timeout(LAST_WORDS, gone).await.is_err() {
+                    outbox.cut();
+                }
+            });
+        }
+    }
+}
+
+/// The side that empties an outbox: the body of a response, or a TCP connection's writer. When it is dropped, the
+/// connection is gone.
+#[derive(Debug)]
 pub struct Drain(pub Rc<Outbox>);
 
 impl MessageBody for Drain {
@@ -254,7 +360,7 @@ mod tests {
 
     #[test]
     fn what_is_pushed_leaves_in_bounded_chunks_and_then_the_body_ends() {
-        let outbox = Outbox::new(100_000, None);
+        let outbox = Outbox::new(100_000, 0, None);
         assert_eq!(take(&outbox), Poll::Pending);
         outbox.push(|bytes| bytes.resize(40_000, 0)).unwrap();
         outbox.push_last(|_| {});
@@ -268,7 +374,7 @@ mod tests {
 
     #[test]
     fn a_full_box_says_so_and_takes_no_more() {
-        let outbox = Outbox::new(1000, None);
+        let outbox = Outbox::new(1000, 0, None);
         outbox.push(|bytes| bytes.extend_from_slice(&[0; 1200])).unwrap();
         assert!(outbox.congested());
         assert_eq!(outbox.push(|bytes| bytes.extend_from_slice(&[0; 1])), Err(Full));
@@ -280,10 +386,26 @@ mod tests {
 
     #[test]
     fn a_dropped_body_is_noticed() {
-        let outbox = Outbox::new(1000, None);
+        let outbox = Outbox::new(1000, 0, None);
         assert!(outbox.poll_abandoned(&Context::from_waker(noop_waker_ref())).is_pending());
         drop(Drain(Rc::clone(&outbox)));
         assert!(outbox.poll_abandoned(&Context::from_waker(noop_waker_ref())).is_ready());
-        outbox.push(|_| unreachable!("nobody will read it")).unwrap();
+        outbox.push(|_| unreachable!("it will not be read")).unwrap();
+    }
+
+    #[test]
+    fn more_is_read_from_the_client_once_it_has_read_and_no_session_holds_it_back() {
+        let context = Context::from_waker(noop_waker_ref());
+        let outbox = Outbox::new(1000, 0, None);
+        assert_eq!(outbox.poll_readable(&context), Poll::Ready(true));
+        outbox.push(|bytes| bytes.extend_from_slice(&[0; 600])).unwrap();
+        assert_eq!(outbox.poll_readable(&context), Poll::Pending, "answers are not read");
+        outbox.hold(true);
+        assert!(take(&outbox).is_ready());
+        assert_eq!(outbox.poll_readable(&context), Poll::Pending, "the session holds it back");
+        outbox.hold(false);
+        assert_eq!(outbox.poll_readable(&context), Poll::Ready(true));
+        drop(Drain(Rc::clone(&outbox)));
+        assert_eq!(outbox.poll_readable(&context), Poll::Ready(false), "the connection is gone");
     }
 }

@@ -2,47 +2,40 @@
 
 use std::process::Command;
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, StreamHandler, WrapFuture};
+use actix::{Actor, ActorContext, Context, StreamHandler};
 use actix_web::error::ErrorBadRequest;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use doorward::transports::websocket::{
-    self, Incoming, Limits, Message, ProtocolError, WebSocket, WebsocketContext,
-};
+use doorward::transports::websocket::handshake::Handshake;
+use doorward::transports::websocket::{self, Incoming, Limits, Socket};
 
 use crate::support::programs::{self, Needs};
 
 const LARGEST: usize = 16 << 20;
 
-/// Sends back what comes, over the transport that sessions use.
-struct Echo(WebSocket);
+/// Sends back what arrives, over the sockets that sessions use.
+struct Echo(Socket);
 
 impl Actor for Echo {
-    type Context = WebsocketContext<Self>;
+    type Context = Context<Self>;
 }
 
-impl StreamHandler<Result<Message, ProtocolError>> for Echo {
-    fn handle(&mut self, item: Result<Message, ProtocolError>, context: &mut Self::Context) {
-        match self.0.incoming(item) {
-            Incoming::Heard => {}
+impl StreamHandler<Incoming> for Echo {
+    fn handle(&mut self, incoming: Incoming, context: &mut Self::Context) {
+        match incoming {
+            Incoming::Activity => {}
             Incoming::Message(message) => {
                 self.0.write(&message).expect("the outbox holds the largest message");
             }
-            Incoming::Left | Incoming::Broken => context.stop(),
-            Incoming::Refused(reason) => {
-                let frames = context.handle();
-                context.cancel_future(frames);
-                self.0.write_close(Some((reason.code(), reason.sentence())));
-                if let Some(discard) = self.0.discard() {
-                    context.spawn(discard.into_actor(self).map(|(), _, context| context.stop()));
-                }
-            }
+            Incoming::Left => context.stop(),
+            Incoming::Refused(reason) => self.0.close(Some((reason.code(), reason.sentence()))),
         }
     }
 }
 
 async fn echo(request: HttpRequest, payload: web::Payload) -> actix_web::Result<HttpResponse> {
     let limits = Limits { first_frame: LARGEST, frame: LARGEST, fragments: 1 << 20, outbox: 2 * LARGEST };
-    websocket::open(&request, payload, limits, None, Echo).map_err(ErrorBadRequest)
+    let handshake = Handshake::parse(&request).map_err(ErrorBadRequest)?;
+    Ok(websocket::open(&request, handshake, payload, limits, Echo))
 }
 
 #[actix_web::test]

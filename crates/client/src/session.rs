@@ -92,7 +92,8 @@ impl Session {
         }
     }
 
-    /// Sends a message, which has to be a JSON object with a `type`. It is queued and written in the background.
+    /// Sends a message; it has to be a JSON object with a `type`. It is queued, and written while [`Session::next`] is
+    /// awaited or not.
     ///
     /// # Errors
     /// [`Error::NotConnected`] before `welcome` and between connections, [`Error::QueueFull`] if 128 messages wait because

@@ -1,23 +1,24 @@
-//! What a session does about the handlers of `events`: runs them, waits for those that wait, sends what they say.
+//! How a session runs the application's handlers (`events`): it calls them, waits for those that wait, and sends what
+//! they answer.
 
 use std::sync::Arc;
 
-use actix::{ActorFutureExt, AsyncContext, WrapFuture};
+use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use bytestring::ByteString;
 use futures_util::FutureExt;
 
 use super::Session;
 use crate::actors::transport::Transport;
 use crate::events::{self, Answering, Emits, Reply};
-use doorward_core::protocol::{ClientMessage, NamespaceId, Payload, ReplyTo, Request, ServerMessage};
+use doorward_core::protocol::{NamespaceId, Payload, ReplyTo, ServerMessage};
 use doorward_core::session;
 
-/// Handlers of one session that wait for something at the same time.
+/// Handlers of one session that may wait for something at the same time.
 const MAX_HANDLING: usize = 64;
 
-impl<C: Transport> Session<C> {
-    /// Does what the namespace wants done for whoever comes in, once.
-    pub(super) fn enter(&mut self, namespace: NamespaceId, payload: Payload, context: &mut C::Context) {
+impl<T: Transport> Session<T> {
+    /// Runs the handler that the namespace has for clients that join, once.
+    pub(super) fn enter(&mut self, namespace: NamespaceId, payload: Payload, context: &mut Context<Self>) {
         if self.closing.is_some() {
             return;
         }
@@ -31,29 +32,24 @@ impl<C: Transport> Session<C> {
         }
     }
 
-    pub(super) fn run(&mut self, raw: &C::Message, message: ClientMessage<'_>, context: &mut C::Context) {
-        let (to, Request::Event { name, arguments }) = (message.to, message.request) else { return };
-        match (&*name, self.rules.as_ref().and_then(session::Session::access)) {
-            ("ping", _) => return self.send(&ServerMessage::Pong { to }, context),
-            ("sessions", Some(_)) => return self.list_sessions(to, context),
-            _ => {}
-        }
+    /// Lets the application's handler of `name` answer.
+    pub(super) fn run(&mut self, name: &str, to: ReplyTo, payload: Payload, context: &mut Context<Self>) {
         let events = Arc::clone(&self.services.events);
-        let Some((name, handler)) = events.get(to.namespace).find(&name) else {
+        let Some((name, handler)) = events.get(to.namespace).find(name) else {
             let error = ServerMessage::error(to, "unknown_type", "this server knows no such `type`");
             return self.send(&error, context);
         };
-        if C::JOINS_SILENTLY {
+        if T::JOINS_SILENTLY {
             self.enter(to.namespace, Payload::empty(), context);
         }
-        let answering = handler(self.context(to.namespace), C::payload(raw, arguments));
+        let answering = handler(self.context(to.namespace), payload);
         self.await_answer(answering, to, Some(name), context);
     }
 
     fn context(&mut self, namespace: NamespaceId) -> events::Context {
         events::Context {
             session: self.id,
-            transport: C::NAME,
+            transport: T::NAME,
             access: self.rules.as_ref().and_then(session::Session::access).cloned(),
             namespace,
             events: Arc::clone(&self.services.events),
@@ -68,7 +64,7 @@ impl<C: Transport> Session<C> {
         mut answering: Answering,
         to: ReplyTo,
         name: Option<ByteString>,
-        context: &mut C::Context,
+        context: &mut Context<Self>,
     ) {
         if let Some(reply) = (&mut answering).now_or_never() {
             drop(answering);
@@ -87,15 +83,15 @@ impl<C: Transport> Session<C> {
         }
         let Some(emits) = &self.emits else { return };
         if !emits.is_shared() {
-            // Whoever had a context may have sent something between the answer and its end.
+            // The handler may have sent something between its answer and its end.
             self.send_emits(context);
         } else if !std::mem::replace(&mut self.watching_emits, true) {
-            // Whoever still has one may send more at any time.
+            // A clone of the handler's context may send more at any time.
             self.wait_for_emits(emits.clone(), context);
         }
     }
 
-    fn wait_for_emits(&self, emits: Emits, context: &mut C::Context) {
+    fn wait_for_emits(&self, emits: Emits, context: &mut Context<Self>) {
         let wait = std::future::poll_fn(move |context| emits.poll_waiting(context));
         context.spawn(wait.into_actor(self).map(|(), this, context| {
             this.when_fresh(context, |this, context| {
@@ -109,7 +105,7 @@ impl<C: Transport> Session<C> {
         }));
     }
 
-    fn send_emits(&mut self, context: &mut C::Context) {
+    fn send_emits(&mut self, context: &mut Context<Self>) {
         let Some(emits) = &self.emits else { return };
         for event in emits.take() {
             if self.closing.is_some() {
@@ -120,8 +116,8 @@ impl<C: Transport> Session<C> {
         }
     }
 
-    /// A handler of `name`, or of a namespace's entrance, has ended.
-    fn answered(&mut self, reply: Reply, to: ReplyTo, name: Option<ByteString>, context: &mut C::Context) {
+    /// A handler of `name`, or of joining a namespace, has ended.
+    fn answered(&mut self, reply: Reply, to: ReplyTo, name: Option<ByteString>, context: &mut Context<Self>) {
         self.send_emits(context);
         if self.closing.is_some() {
             return;
@@ -129,7 +125,7 @@ impl<C: Transport> Session<C> {
         let message = match (reply, name) {
             (Reply::Event(payload), Some(name)) => ServerMessage::Reply { to, name, payload },
             (Reply::Acknowledge(payload), Some(name)) => ServerMessage::Acknowledge { to, name, payload },
-            // Whoever waits for an answer would wait for ever.
+            // The client waits for an answer.
             (Reply::Nothing, Some(name)) => {
                 ServerMessage::Acknowledge { to, name, payload: Payload::empty() }
             }

@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use actix::{ActorFutureExt, AsyncContext, WrapFuture};
+use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use tokio::sync::watch;
 
 use super::Session;
-use crate::actors::transport::Transport;
+use crate::actors::transport::{Outgoing, Transport};
 use doorward_core::domain::UserId;
 use doorward_core::protocol::{ReplyTo, ServerMessage};
 use doorward_core::session;
@@ -46,9 +46,9 @@ impl Lists {
     }
 }
 
-impl<C: Transport> Session<C> {
+impl<T: Transport> Session<T> {
     /// Answers the list, unless the client has asked too often.
-    pub(super) fn list_sessions(&mut self, to: ReplyTo, context: &mut C::Context) {
+    pub(super) fn list_sessions(&mut self, to: ReplyTo, context: &mut Context<Self>) {
         if let Some(user) = self.user()
             && self.may_list(&to, context)
         {
@@ -58,7 +58,7 @@ impl<C: Transport> Session<C> {
     }
 
     /// The same, and from now on whenever it changes.
-    pub(super) fn watch_sessions(&mut self, to: ReplyTo, context: &mut C::Context) {
+    pub(super) fn watch_sessions(&mut self, to: ReplyTo, context: &mut Context<Self>) {
         let Some(user) = self.user() else { return };
         if !self.may_list(&to, context) {
             return;
@@ -81,7 +81,7 @@ impl<C: Transport> Session<C> {
         self.rules.as_ref().and_then(session::Session::access).map(|access| access.user)
     }
 
-    fn may_list(&mut self, to: &ReplyTo, context: &mut C::Context) -> bool {
+    fn may_list(&mut self, to: &ReplyTo, context: &mut Context<Self>) -> bool {
         let now = self.services.clock.instant();
         let lists = self.lists.get_or_insert_with(|| Box::new(Lists::new(now)));
         if lists.take(now) {
@@ -93,8 +93,8 @@ impl<C: Transport> Session<C> {
         false
     }
 
-    fn wait_for_updates(&self, user: UserId, mut updates: watch::Receiver<()>, context: &mut C::Context) {
-        let drained = self.transport.drained();
+    fn wait_for_updates(&self, user: UserId, mut updates: watch::Receiver<()>, context: &mut Context<Self>) {
+        let drained = self.transport.outgoing().drained();
         let wait = async move {
             updates.changed().await.ok()?;
             // A client that reads slowly gets fewer lists, not a longer queue of them.
@@ -116,7 +116,7 @@ impl<C: Transport> Session<C> {
         }));
     }
 
-    fn send_update(&mut self, user: UserId, mut updates: watch::Receiver<()>, context: &mut C::Context) {
+    fn send_update(&mut self, user: UserId, mut updates: watch::Receiver<()>, context: &mut Context<Self>) {
         self.when_fresh(context, move |this, context| {
             let sessions = this.sessions.directory().latest(user, &mut updates);
             this.send(&ServerMessage::Sessions { to: ReplyTo::default(), sessions }, context);

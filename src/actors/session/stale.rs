@@ -4,17 +4,17 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use actix::{ActorFutureExt, AsyncContext, WrapFuture};
+use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use super::Session;
-use crate::actors::transport::Transport;
+use crate::actors::transport::{Outgoing, Transport};
 use crate::auth::tokens::TokenError;
 use crate::directory::freshness::FreshnessState;
 use doorward_core::domain::Access;
 use doorward_core::protocol::ReplyTo;
 use doorward_core::session;
 
-impl<C: Transport> Session<C> {
+impl<T: Transport> Session<T> {
     /// What is known of the sign-in that this session rests on. A guest's rests on none.
     pub(super) fn freshness_state(&self) -> FreshnessState {
         match self.rules {
@@ -30,7 +30,7 @@ impl<C: Transport> Session<C> {
     }
 
     /// For a process that has just learned what it missed: the manager's word for it may still be on its way.
-    pub(super) fn close_if_revoked(&mut self, context: &mut C::Context) -> bool {
+    pub(super) fn close_if_revoked(&mut self, context: &mut Context<Self>) -> bool {
         let login = self.rules.as_ref().and_then(session::Session::access).map(|access| access.login);
         let ended = login.and_then(|login| self.services.revocations.get(login));
         if let Some(reason) = ended {
@@ -42,8 +42,8 @@ impl<C: Transport> Session<C> {
     /// Does something that the client will see: now, or once it is known that it is still signed in.
     pub(super) fn when_fresh(
         &mut self,
-        context: &mut C::Context,
-        then: impl FnOnce(&mut Self, &mut C::Context) + 'static,
+        context: &mut Context<Self>,
+        then: impl FnOnce(&mut Self, &mut Context<Self>) + 'static,
     ) {
         if self.closing.is_some() {
             return;
@@ -60,8 +60,9 @@ impl<C: Transport> Session<C> {
 
     /// What waits in the backlog is answered once earlier answers are read and it is known who is signed in. A
     /// client that brings a token with its first message is not kept waiting for long: it can go elsewhere.
-    pub(super) fn wait_to_answer(&self, context: &mut C::Context) {
-        let (drained, revocations) = (self.transport.drained(), Arc::clone(&self.services.revocations));
+    pub(super) fn wait_to_answer(&self, context: &mut Context<Self>) {
+        let (drained, revocations) =
+            (self.transport.outgoing().drained(), Arc::clone(&self.services.revocations));
         let is_unauthenticated = matches!(self.rules, Some(session::Session::Unauthenticated(_)));
         let is_guest = matches!(self.rules, Some(session::Session::Guest(_)));
         let wait = async move {
@@ -75,13 +76,13 @@ impl<C: Transport> Session<C> {
         context.spawn(wait.into_actor(self).map(|(), this, context| this.answer_backlog(context)));
     }
 
-    fn answer_backlog(&mut self, context: &mut C::Context) {
+    fn answer_backlog(&mut self, context: &mut Context<Self>) {
         if self.close_if_revoked(context) {
             return;
         }
         // What it sent meanwhile has not been read yet.
         self.record_activity();
-        while !self.transport.congested()
+        while !self.transport.outgoing().congested()
             && !self.is_stale()
             && let Some(message) = self.backlog.pop_front()
         {
@@ -94,16 +95,16 @@ impl<C: Transport> Session<C> {
         if self.backlog.is_empty() {
             // It keeps no room for the next time.
             self.backlog = VecDeque::new();
-            self.transport.hold(false);
+            self.transport.outgoing().hold(false);
         } else {
             self.wait_to_answer(context);
         }
     }
 
     /// A token was good at the handshake. If the process was stopped since, that is asked again.
-    pub(super) fn enter_signed_in(&mut self, access: Access, context: &mut C::Context) {
+    pub(super) fn enter_signed_in(&mut self, access: Access, context: &mut Context<Self>) {
         if self.services.revocations.freshness().is_fresh() {
-            return self.admitted(access, ReplyTo::default(), None, context);
+            return self.authenticated(access, ReplyTo::default(), None, context);
         }
         let revocations = Arc::clone(&self.services.revocations);
         let wait = async move {
@@ -112,7 +113,7 @@ impl<C: Transport> Session<C> {
         };
         context.spawn(wait.into_actor(self).map(|(ended, is_fresh, access), this, context| match ended {
             Some(reason) => this.close(reason.into(), context),
-            None if is_fresh => this.admitted(access, ReplyTo::default(), None, context),
+            None if is_fresh => this.authenticated(access, ReplyTo::default(), None, context),
             None => this.refuse_token(TokenError::StaleRevocations, ReplyTo::default(), context),
         }));
     }

@@ -11,9 +11,8 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 
-use crate::actors::transport::Full;
-use crate::transports::frames::write_packets;
-use crate::transports::guard::Gate;
+use crate::actors::transport::{Full, Outgoing};
+use crate::transports::websocket::{Gate, write_packets};
 use doorward_core::protocol::CloseReason;
 use doorward_core::protocol::engineio::Queue;
 use doorward_core::session::Unread;
@@ -38,7 +37,7 @@ pub enum Incoming {
     Message(ByteString),
     Binary(Bytes),
     /// A pong, or another sign of life.
-    Heard,
+    Activity,
     /// The client closed, or its connection ended, or it was told the last that there was to say.
     Left,
     /// It must be closed, with this reason.
@@ -56,8 +55,8 @@ pub enum EngineTransport {
     WebSocket,
 }
 
-/// Bytes that may wait for somebody who has not signed in.
-const STRANGERS_OUTBOX: usize = 32 * 1024;
+/// Bytes that may wait for a client that has not signed in.
+const PENDING_OUTBOX: usize = 32 * 1024;
 
 /// POSTs that are taken, whatever waits, while a client changes the transport: one may be on its way already.
 const MORE_POSTS: u8 = 2;
@@ -198,8 +197,7 @@ impl Engine {
             return Ok(());
         }
         let unauthenticated = state.message_limit < self.limits.message;
-        let limit =
-            if unauthenticated { self.limits.outbox.min(STRANGERS_OUTBOX) } else { self.limits.outbox };
+        let limit = if unauthenticated { self.limits.outbox.min(PENDING_OUTBOX) } else { self.limits.outbox };
         if state.out.len() >= limit {
             return Err(Full);
         }
@@ -232,39 +230,8 @@ impl Engine {
         }
     }
 
-    #[must_use]
-    pub fn unread(&self) -> Unread {
-        let state = self.state();
-        Unread { waiting: state.out.len(), drained: state.drained }
-    }
-
     fn is_congested(&self, state: &State) -> bool {
         state.out.len() > self.limits.outbox / 4 && state.phase == Phase::Open
-    }
-
-    /// A quarter of the bound waits: requests are answered no faster than answers are read.
-    #[must_use]
-    pub fn congested(&self) -> bool {
-        self.is_congested(&self.state())
-    }
-
-    /// Ready once no longer congested.
-    pub fn poll_drained(&self, context: &Context<'_>) -> Poll<()> {
-        let mut state = self.state();
-        if !self.is_congested(&state) {
-            return Poll::Ready(());
-        }
-        State::remember(&mut state.waiting, context);
-        Poll::Pending
-    }
-
-    /// While it holds, nothing more is to be taken from the client, congested or not.
-    pub fn hold(&self, hold: bool) {
-        let mut state = self.state();
-        state.hold = hold;
-        if !hold {
-            state.wake_waiting();
-        }
     }
 
     /// Ready once the actor has taken all that came.
@@ -278,7 +245,7 @@ impl Engine {
     }
 
     /// Ready once it has answered all of it as well, and answers are read: so that nothing piles up here.
-    pub fn poll_heard(&self, context: &Context<'_>) -> Poll<()> {
+    pub fn poll_answered(&self, context: &Context<'_>) -> Poll<()> {
         let mut state = self.state();
         let open = state.inbox.is_empty() && !state.hold && !self.is_congested(&state);
         if state.phase != Phase::Open || open {
@@ -410,15 +377,48 @@ impl Engine {
     }
 }
 
+impl Outgoing for Arc<Engine> {
+    fn unread(&self) -> Unread {
+        let state = self.state();
+        Unread { waiting: state.out.len(), drained: state.drained }
+    }
+
+    /// A quarter of the bound waits: requests are answered no faster than answers are read.
+    fn congested(&self) -> bool {
+        self.is_congested(&self.state())
+    }
+
+    fn hold(&self, hold: bool) {
+        let mut state = self.state();
+        state.hold = hold;
+        if !hold {
+            state.wake_waiting();
+        }
+    }
+
+    fn poll_drained(&self, context: &Context<'_>) -> Poll<()> {
+        let mut state = self.state();
+        if !self.is_congested(&state) {
+            return Poll::Ready(());
+        }
+        State::remember(&mut state.waiting, context);
+        Poll::Pending
+    }
+
+    fn cut(&self) {
+        self.end(true);
+    }
+}
+
 /// For the frames of a WebSocket.
 impl Gate for Arc<Engine> {
-    fn poll_open(&self, context: &Context<'_>) -> Poll<()> {
+    fn poll_readable(&self, context: &Context<'_>) -> Poll<bool> {
         // A client that is about to change the transport fetches nothing until we have read that it does; and
         // such frames bring nothing for the actor.
         if matches!(self.transport(), EngineTransport::Probing { .. }) {
-            return Poll::Ready(());
+            return Poll::Ready(true);
         }
-        self.poll_heard(context)
+        self.poll_answered(context).map(|()| true)
     }
 }
 

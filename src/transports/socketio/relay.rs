@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use actix_web::web;
 use bytes::BytesMut;
 use futures_util::Stream;
 
 use super::engine::{Closing, Engine, Incoming, Next};
-use crate::transports::fragments::Whole;
-use crate::transports::websocket::{self, Finish, Frames, WebSocket};
+use crate::actors::transport::Outgoing;
+use crate::transports::websocket::{self, Reader, Socket, Whole};
 use doorward_core::protocol::CloseReason;
 use doorward_core::protocol::engineio::Packet;
 
@@ -52,31 +53,31 @@ pub async fn turn_away(relay: Box<Relay>) {
     relay.close(Ended::Refused).await;
 }
 
-/// What a frame brings to a session.
-pub(super) fn incoming(socket: &WebSocket, frame: websocket::Incoming) -> Incoming {
-    match frame {
-        websocket::Incoming::Heard => Incoming::Heard,
+/// What arrives over a WebSocket, as Engine.IO has it.
+pub(super) fn packet(socket: &Socket, incoming: websocket::Incoming) -> Incoming {
+    match incoming {
+        websocket::Incoming::Activity => Incoming::Activity,
         websocket::Incoming::Message(Whole::Binary(bytes)) => Incoming::Binary(bytes),
         websocket::Incoming::Message(Whole::Text(text)) => match Packet::from_text(&text) {
             Ok(Packet::Message(text)) => Incoming::Message(text),
-            Ok(Packet::Pong(_) | Packet::Noop) => Incoming::Heard,
+            Ok(Packet::Pong(_) | Packet::Noop) => Incoming::Activity,
             Ok(Packet::Close) => {
-                socket.write_close(None);
+                socket.close(None);
                 Incoming::Left
             }
             _ => Incoming::Refused(CloseReason::BadMessage),
         },
-        websocket::Incoming::Left | websocket::Incoming::Broken => Incoming::Left,
+        websocket::Incoming::Left => Incoming::Left,
         websocket::Incoming::Refused(reason) => Incoming::Refused(reason),
     }
 }
 
 pub struct Relay {
     engine: Arc<Engine>,
-    socket: WebSocket,
-    /// None after a broken frame: the next one cannot be found.
-    frames: Option<Frames<Arc<Engine>>>,
-    _finish: Finish,
+    socket: Socket,
+    reader: Reader<web::Payload, Arc<Engine>>,
+    /// The frames were broken or too large.
+    refused: bool,
 }
 
 enum Ended {
@@ -93,8 +94,8 @@ enum Ended {
 impl Relay {
     /// Boxed: a future that is moved into another one would take its room twice.
     #[must_use]
-    pub fn new(engine: Arc<Engine>, socket: WebSocket, frames: Frames<Arc<Engine>>) -> Box<Self> {
-        Box::new(Self { engine, _finish: socket.finish(), socket, frames: Some(frames) })
+    pub fn new(engine: Arc<Engine>, socket: Socket, reader: Reader<web::Payload, Arc<Engine>>) -> Box<Self> {
+        Box::new(Self { engine, socket, reader, refused: false })
     }
 
     /// Answers whether the client goes on over this socket.
@@ -109,7 +110,7 @@ impl Relay {
             });
             let Some(incoming) = next.await else { return false };
             match incoming {
-                websocket::Incoming::Heard => {}
+                websocket::Incoming::Activity => {}
                 websocket::Incoming::Message(Whole::Text(text)) => match Packet::from_text(&text) {
                     Ok(Packet::Ping(probe)) if probe == "probe" && !asked => {
                         asked = true;
@@ -128,17 +129,15 @@ impl Relay {
         }
     }
 
-    /// What the next frame means; none once there will be no more.
+    /// What arrives next; none once there will be no more.
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<websocket::Incoming>> {
         if self.socket.outbox().poll_abandoned(context).is_ready() {
             return Poll::Ready(None);
         }
-        let Some(frames) = &mut self.frames else { return Poll::Pending };
-        frames.set_limit(self.engine.message_limit());
-        match Pin::new(frames).poll_next(context) {
-            Poll::Ready(item) => Poll::Ready(item.map(|item| self.socket.incoming(item))),
-            Poll::Pending => Poll::Pending,
-        }
+        self.socket.outbox().set_message_limit(self.engine.message_limit());
+        let next = ready!(Pin::new(&mut self.reader).poll_next(context));
+        self.refused |= matches!(next, Some(websocket::Incoming::Refused(_)));
+        Poll::Ready(next)
     }
 
     async fn carry(&mut self) -> Ended {
@@ -148,14 +147,8 @@ impl Relay {
                     return Poll::Ready(ended);
                 }
                 let Poll::Ready(next) = self.poll_next(context) else { return Poll::Pending };
-                let Some(frame) = next else { return Poll::Ready(Ended::Gone) };
-                let incoming = match frame {
-                    websocket::Incoming::Refused(reason) => {
-                        self.frames = None;
-                        Incoming::Refused(reason)
-                    }
-                    frame => incoming(&self.socket, frame),
-                };
+                let Some(next) = next else { return Poll::Ready(Ended::Gone) };
+                let incoming = packet(&self.socket, next);
                 if incoming == Incoming::Left {
                     return Poll::Ready(Ended::Gone);
                 }
@@ -184,33 +177,27 @@ impl Relay {
     /// Closes the socket, whose session has ended or was never its own.
     async fn close(mut self, ended: Ended) {
         let code = match ended {
-            Ended::Gone => return self.socket.see_off().await,
-            Ended::Cut => {
-                self.socket.outbox().cut();
-                return self.socket.see_off().await;
-            }
+            Ended::Gone => return,
+            Ended::Cut => return self.socket.outbox().cut(),
             Ended::Closed(Closing { code, sentence, patient }) => {
                 if patient && self.closes_within(PATIENCE).await {
-                    return self.socket.see_off().await;
+                    return;
                 }
                 Some((code, sentence))
             }
             Ended::Refused => None,
         };
-        self.socket.write_close(code);
+        self.socket.close(code);
         // A client that does not answer is cut.
-        let patience = if self.frames.is_none() { BROKEN_WORDS } else { LAST_WORDS };
-        self.closes_within(patience).await;
-        self.socket.see_off().await;
+        self.closes_within(if self.refused { BROKEN_WORDS } else { LAST_WORDS }).await;
     }
 
-    /// Whether the client closes, or its connection ends, within that time. What else it says is passed over.
+    /// Whether the client closes, or its connection ends, within that time. What else it sends is ignored.
     async fn closes_within(&mut self, patience: Duration) -> bool {
         let closed = async {
-            while self.frames.is_some() {
+            loop {
                 match poll_fn(|context| self.poll_next(context)).await {
-                    None | Some(websocket::Incoming::Left | websocket::Incoming::Broken) => return,
-                    Some(websocket::Incoming::Refused(_)) => self.frames = None,
+                    None | Some(websocket::Incoming::Left) => return,
                     Some(websocket::Incoming::Message(Whole::Text(text)))
                         if Packet::from_text(&text) == Ok(Packet::Close) =>
                     {
@@ -218,9 +205,6 @@ impl Relay {
                     }
                     Some(_) => {}
                 }
-            }
-            if let Some(discard) = self.socket.discard() {
-                discard.await;
             }
         };
         #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]

@@ -58,11 +58,9 @@ pub fn decode(
     }
     let request = match members.kind.and_then(decode_str) {
         None => Request::Invalid { code: "missing_type", detail: "`type` must be a string" },
-        Some(name) if name == "auth" => match members.token.and_then(decode_str) {
-            Some(token) => Request::Auth { token },
-            None => Request::Invalid { code: "missing_token", detail: "`token` must be a string" },
-        },
-        Some(name) => Request::Event { name, arguments: arguments(text, members.args) },
+        Some(name) => {
+            Request::named(name, || members.token.and_then(decode_str), || arguments(text, members.args))
+        }
     };
     Ok(ClientMessage { to, request })
 }
@@ -196,11 +194,19 @@ mod tests {
     #[test]
     fn reads_what_the_protocol_shows() {
         for (text, id) in [
-            (r#"{"type":"ping"}"#, None),
-            (r#" {"id":7,"type":"ping","x":[1]}"#, Some(RequestId::Number(7))),
-            (r#"{"id":"a\"b","type":"ping"}"#, Some(RequestId::Text("a\"b".into()))),
+            (r#"{"type":"say"}"#, None),
+            (r#" {"id":7,"type":"say","x":[1]}"#, Some(RequestId::Number(7))),
+            (r#"{"id":"a\"b","type":"say"}"#, Some(RequestId::Text("a\"b".into()))),
         ] {
-            assert_eq!(decode(text), Ok(event("ping", id, text)));
+            assert_eq!(decode(text), Ok(event("say", id, text)));
+        }
+        for (name, request) in [
+            ("ping", Request::Ping),
+            ("pong", Request::Pong),
+            ("sessions", Request::Sessions),
+            ("watch_sessions", Request::WatchSessions),
+        ] {
+            assert_eq!(decode(&format!(r#"{{"type":"{name}","x":[1]}}"#)).unwrap().request, request);
         }
         assert_eq!(
             decode(r#"{"type":"auth","token":"abc"}"#).unwrap().request,

@@ -70,18 +70,55 @@ pub struct ClientMessage<'a> {
     pub request: Request<'a>,
 }
 
+/// What a client asks for. The dialects make these, and nothing behind them compares a name again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request<'a> {
-    /// `auth`: the first sign-in, or a newer token for the session that is in.
+    /// `auth`: the first sign-in, or a newer token for a session that is signed in.
     Auth { token: Cow<'a, str> },
-    /// Into a namespace (Socket.IO's CONNECT). One that is `open` asks for no sign-in and looks at no token.
+    /// `ping`: the session answers `pong`.
+    Ping,
+    /// `pong`: the answer to a `ping` of the server.
+    Pong,
+    /// `sessions`: the user's live sessions, once.
+    Sessions,
+    /// `watch_sessions`: the same, and again whenever they change.
+    WatchSessions,
+    /// Joins the message's namespace (Socket.IO's CONNECT). An `open` one needs no sign-in and ignores the token.
     Join { open: bool, token: Option<Cow<'a, str>>, arguments: &'a str },
-    /// Any other `type`: the name of an event (`src/events`), and what it brings, as [`Payload`] keeps it.
+    /// Leaves the message's namespace (Socket.IO's DISCONNECT).
+    Leave,
+    /// Joins a namespace that does not exist (Socket.IO).
+    JoinUnknown { name: &'a str },
+    /// An event of the application by its name, with its arguments as [`Payload`] keeps them.
     Event { name: Cow<'a, str>, arguments: &'a str },
-    /// A message that is no request; the session lives on.
+    /// A message that the client is told is wrong; the session goes on.
     Invalid { code: &'static str, detail: &'static str },
-    /// Nothing that the session has to look at; a sign of life.
+    /// Only a sign of life.
     Nothing,
+}
+
+/// The requests that a session answers itself: no event of an application can have one of these names.
+pub const BUILT_IN: [&str; 5] = ["auth", "ping", "pong", "sessions", "watch_sessions"];
+
+impl<'a> Request<'a> {
+    /// The request of this name. `token` finds what `auth` brings, `arguments` what any other event brings.
+    pub(super) fn named(
+        name: Cow<'a, str>,
+        token: impl FnOnce() -> Option<Cow<'a, str>>,
+        arguments: impl FnOnce() -> &'a str,
+    ) -> Self {
+        match &*name {
+            "auth" => match token() {
+                Some(token) => Self::Auth { token },
+                None => Self::Invalid { code: "missing_token", detail: "`token` must be a string" },
+            },
+            "ping" => Self::Ping,
+            "pong" => Self::Pong,
+            "sessions" => Self::Sessions,
+            "watch_sessions" => Self::WatchSessions,
+            _ => Self::Event { arguments: arguments(), name },
+        }
+    }
 }
 
 /// One message of the server.

@@ -11,7 +11,7 @@ pub mod socketio;
 
 pub use close::{CloseReason, Reconnect};
 pub use message::{
-    ClientMessage, NamespaceId, ReplyTo, Request, RequestId, ServerMessage, SessionInfo, UserInfo,
+    BUILT_IN, ClientMessage, NamespaceId, ReplyTo, Request, RequestId, ServerMessage, SessionInfo, UserInfo,
 };
 pub use payload::{BadPayload, Payload};
 

@@ -1,5 +1,5 @@
-//! What a live session may do: a state machine without I/O. Every input answers one [`Effect`], which the
-//! actor round it (`actors::session`) carries out.
+//! What a live session may do: a state machine without I/O. A message of the client is answered with a [`Reaction`],
+//! every other input with an [`Effect`]; the server's session actor carries them out.
 //!
 //! Before and after sign-in are two types, and signing in consumes the first.
 
@@ -23,25 +23,57 @@ pub struct Rules {
     pub pong_timeout: Option<Duration>,
 }
 
-/// What is to be done about an input.
+/// What to do, whatever the input was.
 #[derive(Debug)]
 pub enum Effect {
     Nothing,
     Send(ServerMessage),
-    /// Check the message's token, then call `sign_in` or `renew`, or close with [`CloseReason::Unauthorized`].
-    Verify,
-    /// Let the client into the namespace that the message names; as a guest if it has not signed in.
-    Join,
-    /// Let `events` answer the message.
-    Run,
-    /// Send the user's live sessions, now and whenever they change.
-    WatchSessions,
     /// Ask the client for a sign of life, in the transport's way.
     Ping,
     Close(CloseReason),
 }
 
-/// What waits for the client to read it, as its transport counts.
+/// What to do about a message of the client, in the message's namespace.
+#[derive(Debug)]
+pub enum Reaction<'m> {
+    Effect(Effect),
+    /// Check the token, then call `sign_in` or `renew`, or close with [`CloseReason::Unauthorized`]. With `joins`, a
+    /// client whose token is good joins the namespace with these arguments.
+    Verify {
+        token: &'m str,
+        joins: Option<&'m str>,
+    },
+    /// Let the client join the namespace with these arguments; as a guest if it has not signed in.
+    Join {
+        arguments: &'m str,
+    },
+    Leave,
+    /// Say that there is no namespace of this name.
+    RefuseNamespace {
+        name: &'m str,
+    },
+    /// Send the user's live sessions.
+    ListSessions,
+    /// Send the user's live sessions, now and whenever they change.
+    WatchSessions,
+    /// Let the application's handler answer.
+    Run {
+        name: &'m str,
+        arguments: &'m str,
+    },
+}
+
+impl From<Effect> for Reaction<'_> {
+    fn from(effect: Effect) -> Self {
+        Self::Effect(effect)
+    }
+}
+
+impl Reaction<'_> {
+    const NOTHING: Self = Self::Effect(Effect::Nothing);
+}
+
+/// What waits for the client to read it, as the transport counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unread {
     /// Bytes waiting now.
@@ -65,7 +97,7 @@ impl Session {
     }
 
     /// A message of the client.
-    pub fn receive(&mut self, message: &ClientMessage<'_>, now: Instant) -> Effect {
+    pub fn receive<'m>(&mut self, message: &'m ClientMessage<'_>, now: Instant) -> Reaction<'m> {
         self.record_activity(now);
         match self {
             Self::Unauthenticated(_) => Unauthenticated::receive(message),
@@ -126,13 +158,19 @@ impl Unauthenticated {
         Self { rules, deadline: now + rules.auth_timeout, liveness: Liveness::new(rules, now) }
     }
 
-    const fn receive(message: &ClientMessage<'_>) -> Effect {
-        // One message, one chance: a unauthenticated's second guess costs a new connection.
-        match message.request {
-            Request::Join { open: true, .. } => Effect::Join,
-            Request::Auth { .. } | Request::Join { .. } => Effect::Verify,
-            Request::Event { .. } | Request::Invalid { .. } => Effect::Close(CloseReason::NoSignIn),
-            Request::Nothing => Effect::Nothing,
+    fn receive<'m>(message: &'m ClientMessage<'_>) -> Reaction<'m> {
+        // One attempt a connection: a second guess at a token costs a new one.
+        match &message.request {
+            Request::Join { open: true, arguments, .. } => Reaction::Join { arguments },
+            Request::Auth { .. } | Request::Join { .. } => verify(&message.request),
+            Request::JoinUnknown { name } => Reaction::RefuseNamespace { name },
+            Request::Leave | Request::Nothing => Reaction::NOTHING,
+            Request::Ping
+            | Request::Pong
+            | Request::Sessions
+            | Request::WatchSessions
+            | Request::Event { .. }
+            | Request::Invalid { .. } => Effect::Close(CloseReason::NoSignIn).into(),
         }
     }
 
@@ -152,13 +190,13 @@ impl Unauthenticated {
         }
     }
 
-    /// Into an open namespace: it may stay without being somebody.
+    /// The client has joined an open namespace: it may stay without a sign-in.
     #[must_use]
-    pub const fn let_in(self) -> Guest {
+    pub const fn into_guest(self) -> Guest {
         Guest { rules: self.rules, liveness: self.liveness }
     }
 
-    /// The token was good: the unauthenticated is somebody. `expires` is the token's expiry on the monotonic clock.
+    /// The token was good. `expires` is its expiry on the monotonic clock.
     #[must_use]
     pub fn sign_in(
         self,
@@ -193,7 +231,7 @@ impl Unauthenticated {
     }
 }
 
-/// Somebody who was let into an open namespace without a sign-in, and may sign in later.
+/// A client that has joined an open namespace without a sign-in, and may sign in later.
 #[derive(Debug)]
 pub struct Guest {
     rules: Rules,
@@ -201,30 +239,26 @@ pub struct Guest {
 }
 
 impl Guest {
-    fn receive(message: &ClientMessage<'_>) -> Effect {
+    fn receive<'m>(message: &'m ClientMessage<'_>) -> Reaction<'m> {
         match &message.request {
-            Request::Join { open: true, .. } => Effect::Join,
-            Request::Auth { .. } | Request::Join { .. } => Effect::Verify,
-            Request::Event { name, .. } if name == "pong" => Effect::Nothing,
-            Request::Event { name, .. } if name == "watch_sessions" || name == "sessions" => {
-                Effect::Send(ServerMessage::error(message.to.clone(), "unauthorized", "this needs a sign-in"))
+            Request::Join { open: true, arguments, .. } => Reaction::Join { arguments },
+            Request::Auth { .. } | Request::Join { .. } => verify(&message.request),
+            Request::Sessions | Request::WatchSessions => {
+                let detail = "this needs a sign-in";
+                Effect::Send(ServerMessage::error(message.to.clone(), "unauthorized", detail)).into()
             }
-            Request::Event { .. } => Effect::Run,
-            Request::Invalid { code, detail } => {
-                Effect::Send(ServerMessage::error(message.to.clone(), code, detail))
-            }
-            Request::Nothing => Effect::Nothing,
+            request => for_all(request, message),
         }
     }
 
     /// For a sign-in after all.
     #[must_use]
-    pub const fn into_stranger(self, now: Instant) -> Unauthenticated {
+    pub const fn into_unauthenticated(self, now: Instant) -> Unauthenticated {
         Unauthenticated { rules: self.rules, deadline: now, liveness: self.liveness }
     }
 }
 
-/// Somebody whose token was good.
+/// A session that is signed in.
 #[derive(Debug)]
 pub struct Authenticated {
     session: SessionId,
@@ -246,18 +280,15 @@ impl Authenticated {
         &self.access
     }
 
-    fn receive(message: &ClientMessage<'_>) -> Effect {
+    fn receive<'m>(message: &'m ClientMessage<'_>) -> Reaction<'m> {
         match &message.request {
-            Request::Join { open: true, .. } | Request::Join { token: None, .. } => Effect::Join,
-            Request::Auth { .. } | Request::Join { .. } => Effect::Verify,
-            // The answer to a ping that is a message; it was heard.
-            Request::Event { name, .. } if name == "pong" => Effect::Nothing,
-            Request::Event { name, .. } if name == "watch_sessions" => Effect::WatchSessions,
-            Request::Event { .. } => Effect::Run,
-            Request::Invalid { code, detail } => {
-                Effect::Send(ServerMessage::error(message.to.clone(), code, detail))
+            Request::Join { open: true, arguments, .. } | Request::Join { token: None, arguments, .. } => {
+                Reaction::Join { arguments }
             }
-            Request::Nothing => Effect::Nothing,
+            Request::Auth { .. } | Request::Join { .. } => verify(&message.request),
+            Request::Sessions => Reaction::ListSessions,
+            Request::WatchSessions => Reaction::WatchSessions,
+            request => for_all(request, message),
         }
     }
 
@@ -290,13 +321,44 @@ impl Authenticated {
     }
 }
 
+/// A sign-in: by `auth`, or by what a client that joins a namespace brings.
+fn verify<'m>(request: &'m Request<'_>) -> Reaction<'m> {
+    match request {
+        Request::Auth { token } => Reaction::Verify { token, joins: None },
+        Request::Join { token, arguments, .. } => {
+            Reaction::Verify { token: token.as_deref().unwrap_or_default(), joins: Some(arguments) }
+        }
+        _ => Reaction::NOTHING,
+    }
+}
+
+/// What guests and users may ask for alike.
+fn for_all<'m>(request: &'m Request<'_>, message: &'m ClientMessage<'_>) -> Reaction<'m> {
+    match request {
+        Request::Ping => Effect::Send(ServerMessage::Pong { to: message.to.clone() }).into(),
+        Request::Event { name, arguments } => Reaction::Run { name, arguments },
+        Request::Invalid { code, detail } => {
+            Effect::Send(ServerMessage::error(message.to.clone(), code, detail)).into()
+        }
+        Request::JoinUnknown { name } => Reaction::RefuseNamespace { name },
+        Request::Leave => Reaction::Leave,
+        // A `pong` and a sign of life are recorded already; the others are decided before.
+        Request::Pong
+        | Request::Nothing
+        | Request::Auth { .. }
+        | Request::Join { .. }
+        | Request::Sessions
+        | Request::WatchSessions => Reaction::NOTHING,
+    }
+}
+
 /// Whether the client is there, and reads.
 #[derive(Debug)]
 struct Liveness {
     heartbeat: Duration,
     pong_timeout: Option<Duration>,
-    last_heard: Instant,
-    /// Signs of life are looked for once a heartbeat, so that traffic moves no timer.
+    last_activity: Instant,
+    /// Activity is checked once a heartbeat, so that traffic moves no timer.
     next_check: Instant,
     at_last_check: Unread,
 }
@@ -307,14 +369,14 @@ impl Liveness {
         Self {
             heartbeat,
             pong_timeout,
-            last_heard: now,
+            last_activity: now,
             next_check: now + heartbeat,
             at_last_check: Unread::default(),
         }
     }
 
     const fn record_activity(&mut self, now: Instant) {
-        self.last_heard = now;
+        self.last_activity = now;
     }
 
     fn tick(&mut self, now: Instant, unread: Unread) -> Effect {
@@ -342,8 +404,8 @@ impl Liveness {
         if self.pong_timeout.is_some() {
             return Effect::Ping;
         }
-        // Rounded: the answer to the last look's ping came a round trip after that look.
-        let silent = now.saturating_duration_since(self.last_heard) + self.heartbeat / 2;
+        // Rounded: the answer to the last check's ping came a round trip after that check.
+        let silent = now.saturating_duration_since(self.last_activity) + self.heartbeat / 2;
         if silent >= self.heartbeat * 2 {
             return Effect::Close(CloseReason::HeartbeatTimeout);
         }
@@ -352,7 +414,7 @@ impl Liveness {
 
     /// Where every heartbeat is pinged: when the answer to the first ping after the last sign of life is late.
     fn pong_by(&self) -> Option<Instant> {
-        self.pong_timeout.map(|timeout| self.last_heard + self.heartbeat + timeout)
+        self.pong_timeout.map(|timeout| self.last_activity + self.heartbeat + timeout)
     }
 
     fn deadline(&self) -> Instant {

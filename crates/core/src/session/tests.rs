@@ -38,10 +38,34 @@ fn signed_in_by(rules: Rules, now: Instant, lives: Duration) -> Session {
     )
 }
 
-fn receive(session: &mut Session, text: &str, now: Instant) -> Effect {
+/// What a session is to do about a message, without the message's own parts.
+#[derive(Debug)]
+enum Done {
+    Effect(Effect),
+    Verify,
+    Join,
+    ListSessions,
+    WatchSessions,
+    Run,
+    Other,
+}
+
+fn done(reaction: Reaction<'_>) -> Done {
+    match reaction {
+        Reaction::Effect(effect) => Done::Effect(effect),
+        Reaction::Verify { .. } => Done::Verify,
+        Reaction::Join { .. } => Done::Join,
+        Reaction::ListSessions => Done::ListSessions,
+        Reaction::WatchSessions => Done::WatchSessions,
+        Reaction::Run { .. } => Done::Run,
+        Reaction::Leave | Reaction::RefuseNamespace { .. } => Done::Other,
+    }
+}
+
+fn receive(session: &mut Session, text: &str, now: Instant) -> Done {
     match json::decode(text, |_| None) {
-        Ok(message) => session.receive(&message, now),
-        Err(json::NotAnObject) => Effect::Close(CloseReason::BadMessage),
+        Ok(message) => done(session.receive(&message, now)),
+        Err(json::NotAnObject) => Done::Effect(Effect::Close(CloseReason::BadMessage)),
     }
 }
 
@@ -51,18 +75,18 @@ fn renew(session: &mut Session, access: Access, expires: Instant, now: Instant) 
 }
 
 #[test]
-fn a_stranger_may_only_sign_in() {
+fn an_unauthenticated_client_may_only_sign_in() {
     let now = start();
     let mut session = Session::new(RULES, now);
-    assert!(matches!(receive(&mut session, r#"{"type":"auth","token":"t"}"#, now), Effect::Verify));
+    assert!(matches!(receive(&mut session, r#"{"type":"auth","token":"t"}"#, now), Done::Verify));
     for text in [r#"{"type":"secret"}"#, "{}"] {
-        let effect = receive(&mut Session::new(RULES, now), text, now);
-        assert!(matches!(effect, Effect::Close(CloseReason::NoSignIn)));
+        let done = receive(&mut Session::new(RULES, now), text, now);
+        assert!(matches!(done, Done::Effect(Effect::Close(CloseReason::NoSignIn))));
     }
 }
 
 #[test]
-fn a_stranger_has_five_seconds_whatever_it_sends() {
+fn an_unauthenticated_client_has_five_seconds_whatever_it_sends() {
     let now = start();
     let mut session = Session::new(RULES, now);
     session.record_activity(now + Duration::from_secs(4));
@@ -117,19 +141,25 @@ fn a_short_token_is_announced_halfway_and_once() {
 }
 
 #[test]
-fn only_who_is_in_may_watch_the_sessions() {
+fn only_a_signed_in_client_may_watch_the_sessions() {
     let now = start();
     let text = r#"{"type":"watch_sessions","id":3}"#;
-    let mut somebody = signed_in(now, Duration::from_mins(15));
-    assert!(matches!(receive(&mut somebody, text, now), Effect::WatchSessions));
+    let mut signed_in = signed_in(now, Duration::from_mins(15));
+    assert!(matches!(receive(&mut signed_in, text, now), Done::WatchSessions));
     let mut unauthenticated = Session::new(RULES, now);
-    assert!(matches!(receive(&mut unauthenticated, text, now), Effect::Close(CloseReason::NoSignIn)));
-    let mut guest = Session::Guest(Unauthenticated::new(RULES, now).let_in());
-    assert!(matches!(receive(&mut guest, text, now), Effect::Send(ServerMessage::Error { .. })));
+    assert!(matches!(
+        receive(&mut unauthenticated, text, now),
+        Done::Effect(Effect::Close(CloseReason::NoSignIn))
+    ));
+    let mut guest = Session::Guest(Unauthenticated::new(RULES, now).into_guest());
+    assert!(matches!(
+        receive(&mut guest, text, now),
+        Done::Effect(Effect::Send(ServerMessage::Error { .. }))
+    ));
 }
 
 #[test]
-fn somebody_elses_token_ends_the_session() {
+fn another_users_token_ends_the_session() {
     let now = start();
     for other in [access(7, 2), access(1, 7)] {
         let mut session = signed_in(now, Duration::from_mins(15));
@@ -179,7 +209,7 @@ fn where_every_heartbeat_is_pinged_a_late_answer_ends_it() {
     let now = start();
     let timeout = Duration::from_secs(20);
     for mut session in [signed_in_by(PINGED, now, Duration::from_mins(15)), {
-        Session::Guest(Unauthenticated::new(PINGED, now).let_in())
+        Session::Guest(Unauthenticated::new(PINGED, now).into_guest())
     }] {
         for beat in 1..5 {
             let at = now + PINGED.heartbeat * beat;
@@ -211,7 +241,7 @@ fn where_every_heartbeat_is_pinged_a_late_answer_ends_it() {
 }
 
 #[test]
-fn whoever_reads_slowly_is_there_though_its_pong_waits() {
+fn a_client_that_reads_slowly_is_alive_though_its_pong_waits() {
     let now = start();
     let at = |seconds| now + Duration::from_secs(seconds);
     let unread = |waiting, drained| Unread { waiting, drained };
@@ -237,20 +267,20 @@ fn an_open_namespace_asks_for_no_sign_in_and_a_closed_one_does() {
         request: Request::Join { open, token: token.map(Into::into), arguments: "{}" },
     };
     let unauthenticated = || Session::new(RULES, now);
-    let guest = || Session::Guest(Unauthenticated::new(RULES, now).let_in());
+    let guest = || Session::Guest(Unauthenticated::new(RULES, now).into_guest());
     let somebody = || signed_in(now, Duration::from_mins(15));
     for mut session in [unauthenticated(), guest(), somebody()] {
-        assert!(matches!(session.receive(&join(true, Some("t")), now), Effect::Join));
-        assert!(matches!(session.receive(&join(false, Some("t")), now), Effect::Verify));
+        assert!(matches!(done(session.receive(&join(true, Some("t")), now)), Done::Join));
+        assert!(matches!(done(session.receive(&join(false, Some("t")), now)), Done::Verify));
     }
     for mut session in [unauthenticated(), guest()] {
-        assert!(matches!(session.receive(&join(false, None), now), Effect::Verify));
+        assert!(matches!(done(session.receive(&join(false, None), now)), Done::Verify));
     }
-    assert!(matches!(somebody().receive(&join(false, None), now), Effect::Join));
+    assert!(matches!(done(somebody().receive(&join(false, None), now)), Done::Join));
 }
 
 proptest! {
-    /// Whatever a client sends and however time passes: a unauthenticated learns nothing but that it must sign in,
+    /// Whatever a client sends and however time passes: an unauthenticated client learns nothing but that it must sign in,
     /// nobody outlives the token, and the next deadline lies ahead once `tick` has nothing more to say.
     #[test]
     fn any_history_keeps_the_rules(
@@ -282,8 +312,12 @@ proptest! {
             prop_assert!(now < begin + limit, "outlived its time");
             if talks {
                 match receive(&mut session, &text, now) {
-                    Effect::Close(_) => break,
-                    Effect::Send(_) | Effect::Run | Effect::WatchSessions | Effect::Join => prop_assert!(signs_in, "a unauthenticated was answered"),
+                    Done::Effect(Effect::Close(_)) => break,
+                    Done::Effect(Effect::Send(_))
+                    | Done::Run
+                    | Done::ListSessions
+                    | Done::WatchSessions
+                    | Done::Join => prop_assert!(signs_in, "an unauthenticated client was answered"),
                     _ => {}
                 }
             }

@@ -1,28 +1,28 @@
 //! The TCP transport, plain or under TLS: a line a message. Before it comes what older clients expect of a sign-in,
 //! in their words.
 
+mod lines;
+
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix::{Actor, Addr, AsyncContext, Handler, Message, StreamHandler};
+use actix::{Actor, Addr, AsyncContext, Handler, Message};
 use bytes::BytesMut;
 use bytestring::ByteString;
+use doorward_core::domain::Access;
+use doorward_core::protocol::{ClientMessage, CloseReason, Payload, ServerMessage};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, WriteHalf};
-use tokio::sync::oneshot;
 
-use super::lines::{CHUNK, Lines};
-use super::outbox::{Drain, Outbox};
-use super::{json_in_outbox, json_text};
+use self::lines::{CHUNK, Lines};
+use super::json;
+use super::outbox::{Drain, Outbox, Owner};
 use crate::actors::session::Session;
-use crate::actors::transport::Full;
-use crate::actors::transport::Transport;
+use crate::actors::transport::{Full, Outgoing, Received, Transport, Undecodable};
 use crate::events::Events;
 use crate::peer::PeerSocket;
-use doorward_core::domain::Access;
-use doorward_core::protocol::{CloseReason, ServerMessage, json};
 
 /// The outcome of a sign-in, in the words that the older system's clients know.
 pub const SUCCESS: &str = "Login successful!\n";
@@ -79,19 +79,17 @@ pub struct Limits {
     pub outbox: usize,
 }
 
-/// One TCP connection as its actor holds it.
+/// One TCP connection as its session holds it.
 pub struct Tcp {
-    outbox: Rc<Outbox>,
-    /// The session has ended: what still comes is thrown away.
+    owner: Owner,
+    /// The session has ended: what still arrives is discarded.
     discard: Rc<Cell<bool>>,
     /// Neither success nor failure was said yet.
     at_prompt: bool,
-    /// Tells the connection that its actor has gone, however that came.
-    _alive: oneshot::Sender<()>,
 }
 
 /// Starts the session that `make` makes of the connection. The future is the connection: it ends when nothing
-/// more comes or goes.
+/// more is read or written.
 pub fn open<S>(
     connection: Connection<S>,
     limits: Limits,
@@ -100,7 +98,7 @@ pub fn open<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let outbox = Outbox::new(limits.outbox, Some(connection.socket));
+    let outbox = Outbox::new(limits.outbox, limits.line, Some(connection.socket));
     let discard = Rc::new(Cell::new(false));
     let (read, write) = tokio::io::split(connection.stream);
     let lines = Lines {
@@ -108,38 +106,24 @@ where
         // An idle connection keeps no buffer.
         buffer: if connection.unused.is_empty() { BytesMut::new() } else { connection.unused },
         searched: 0,
-        limit: limits.line,
         after_cr: connection.after_cr,
         discard: Rc::clone(&discard),
         outbox: Rc::clone(&outbox),
         ended: false,
     };
-    let (alive, gone) = oneshot::channel();
-    let tcp = Tcp { outbox: Rc::clone(&outbox), discard, at_prompt: true, _alive: alive };
+    let tcp = Tcp { owner: Owner::new(Rc::clone(&outbox)), discard, at_prompt: true };
     let session = Session::create(|context| {
         context.add_stream(lines);
         make(tcp)
     });
-    (session, carry(write, outbox, gone))
+    (session, carry(write, outbox))
 }
 
-async fn carry<S: AsyncWrite>(write: WriteHalf<S>, outbox: Rc<Outbox>, gone: oneshot::Receiver<()>) {
-    let mut writing = std::pin::pin!(write_out(write, Rc::clone(&outbox)));
-    let mut gone = gone;
-    tokio::select! {
-        () = &mut writing => {
-            // It ends by itself: nothing more can be sent, and nothing more will be read for long.
-            let _ = gone.await;
-        }
-        _ = &mut gone => {
-            outbox.finish();
-            #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
-            if tokio::time::timeout(LAST_WORDS, &mut writing).await.is_err() {
-                outbox.cut();
-                writing.await;
-            }
-        }
-    }
+/// Writes until the session has ended and nothing is left for the client.
+async fn carry<S: AsyncWrite>(write: WriteHalf<S>, outbox: Rc<Outbox>) {
+    write_out(write, Rc::clone(&outbox)).await;
+    // If nothing more could be written, the session notices by its reader.
+    poll_fn(|context| outbox.poll_disowned(context)).await;
 }
 
 /// Empties the outbox into the connection until it is finished.
@@ -157,7 +141,7 @@ async fn write_out<S: AsyncWrite>(mut write: WriteHalf<S>, outbox: Rc<Outbox>) {
 impl Tcp {
     fn say(&mut self, words: &str) -> Result<(), Full> {
         self.at_prompt = false;
-        self.outbox.push(|out| out.extend_from_slice(words.as_bytes()))
+        self.owner.push(|out| out.extend_from_slice(words.as_bytes()))
     }
 
     fn line(&mut self, mut text: Vec<u8>) -> Result<(), Full> {
@@ -165,23 +149,40 @@ impl Tcp {
             self.say(FAILURE)?;
         }
         text.push(b'\n');
-        self.outbox.push(|out| out.extend_from_slice(&text))
+        self.owner.push(|out| out.extend_from_slice(&text))
     }
 }
 
 impl Transport for Tcp {
-    type Context = actix::Context<Session<Self>>;
-
     const NAME: &'static str = "tcp";
 
-    json_in_outbox!(outbox);
+    type Outgoing = Rc<Outbox>;
+    type Incoming = Result<ByteString, CloseReason>;
+    type Message = ByteString;
+
+    fn outgoing(&self) -> &Rc<Outbox> {
+        self.owner.outbox()
+    }
+
+    fn receive(&mut self, line: Self::Incoming) -> Result<Received<ByteString>, CloseReason> {
+        // An empty line is a person who presses Enter, or a client without anything to say.
+        line.map(|line| if line.trim().is_empty() { Received::Activity } else { Received::Message(line) })
+    }
+
+    fn decode<'a>(&self, message: &'a ByteString, events: &Events) -> Result<ClientMessage<'a>, Undecodable> {
+        Ok(json::decode(message, events)?)
+    }
+
+    fn payload(message: &ByteString, arguments: &str) -> Payload {
+        json::payload(message, arguments)
+    }
 
     fn send(&mut self, message: &ServerMessage, events: &Events) -> Result<(), Full> {
-        json_text(message, events).map_or(Ok(()), |text| self.line(text))
+        json::encode(message, events).map_or(Ok(()), |text| self.line(text))
     }
 
     fn ping(&mut self) -> Result<(), Full> {
-        self.line(of_ours(&ServerMessage::Ping))
+        self.line(json::encode_own(&ServerMessage::Ping))
     }
 
     fn signed_in(&mut self) {
@@ -193,38 +194,16 @@ impl Transport for Tcp {
         match reason {
             CloseReason::ClientLeft => return false,
             CloseReason::TooSlow => {
-                self.cut();
+                self.outgoing().cut();
                 return false;
             }
             _ => {}
         }
         // Full or not: what does not fit is not read anyway.
-        let _ = self.line(of_ours(&ServerMessage::goodbye(reason)));
+        let _ = self.line(json::encode_own(&ServerMessage::goodbye(reason)));
         self.discard.set(true);
-        self.outbox.finish();
+        self.owner.finish();
         true
-    }
-}
-
-/// A message that belongs to no namespace.
-fn of_ours(message: &ServerMessage) -> Vec<u8> {
-    let mut text = Vec::with_capacity(128);
-    json::encode(message, |_| "", &mut text);
-    text
-}
-
-impl StreamHandler<Result<ByteString, CloseReason>> for Session<Tcp> {
-    fn handle(&mut self, line: Result<ByteString, CloseReason>, context: &mut Self::Context) {
-        match line {
-            // Whoever presses Enter, or has nothing to say but is there.
-            Ok(line) if line.trim().is_empty() => self.record_activity(),
-            Ok(line) => self.receive(line, context),
-            Err(reason) => self.close(reason, context),
-        }
-    }
-
-    fn finished(&mut self, context: &mut Self::Context) {
-        self.left(context);
     }
 }
 

@@ -1,6 +1,8 @@
 //! Socket.IO, revision 5 (<https://socket.io/docs/v4/socket-io-protocol/>): packets as the default parser writes
 //! them, `TYPE[ATTACHMENTS-][NAMESPACE,][ACK][JSON]`.
 
+mod namespaces;
+
 use std::io::Write;
 
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
@@ -9,6 +11,8 @@ use serde_json::value::RawValue;
 
 use super::json::{self, decode_id, decode_str};
 use super::{ClientMessage, NamespaceId, ReplyTo, Request, ServerMessage};
+
+pub use self::namespaces::{Known, Namespaces, Refused, Route};
 
 /// Attachments of one packet, as the reference parser has it.
 pub const MAX_ATTACHMENTS: usize = 10;
@@ -84,7 +88,9 @@ impl<'a> Packet<'a> {
         match self.kind {
             Kind::Connect => connect(self.data, namespace, open),
             Kind::Event => event(self.data, ReplyTo { id: None, namespace, ack: self.ack }),
-            Kind::Disconnect if self.data.is_empty() => Ok(nothing(namespace)),
+            Kind::Disconnect if self.data.is_empty() => {
+                Ok(ClientMessage { to: ReplyTo::namespace(namespace), request: Request::Leave })
+            }
             // Nothing of ours asks for an acknowledgement.
             Kind::Ack if self.ack.is_some() && self.data.starts_with('[') => {
                 let _: Vec<IgnoredAny> = serde_json::from_str(self.data).map_err(|_| Malformed)?;
@@ -153,11 +159,9 @@ fn event(data: &str, mut to: ReplyTo) -> Result<ClientMessage<'_>, Malformed> {
         // The reference parser takes numbers as well; ours have names.
         None if name.get().parse::<f64>().is_err() => return Err(Malformed),
         None => Request::Invalid { code: "missing_type", detail: "an event's name must be a string" },
-        Some(name) if name == "auth" => match fields.token.and_then(decode_str) {
-            Some(token) => Request::Auth { token },
-            None => Request::Invalid { code: "missing_token", detail: "`token` must be a string" },
-        },
-        Some(event) => Request::Event { name: event, arguments: after(data, name.get()) },
+        Some(event) => {
+            Request::named(event, || fields.token.and_then(decode_str), || after(data, name.get()))
+        }
     };
     Ok(ClientMessage { to, request })
 }

@@ -1,51 +1,38 @@
 //! Engine.IO 4 over HTTP: handshake, long-polling, WebSocket, and the way from the one to the other. What is above
 //! it, Socket.IO or an application's own protocol, is an [`EngineHandler`].
 
+mod cross_origin;
+mod fault;
+mod polling;
+
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::header::{self, HeaderValue, ORIGIN};
+use actix_web::http::header::ORIGIN;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, rt, web};
-use bytes::BytesMut;
-use bytestring::ByteString;
-use futures_util::StreamExt;
 use serde::Serialize;
 
-use super::extract::BODY_TIMEOUT;
-use super::trace::SkipRequestLog;
-use super::ws::FRAGMENTS;
+use self::cross_origin::{preflight, share};
+use self::fault::Fault;
+use self::polling::{poll, post, text};
 use super::{Site, handshake, limit};
 use crate::actors::session::Session;
 use crate::error::ApiError;
 use crate::events::Events;
 use crate::limits::{Limit, Mistake};
-use crate::transports::handshake::{HandshakeError, check};
-use crate::transports::socketio::engine::{
-    Answer, Engine, EngineTransport, Engines, Handle, Incoming, Refusal,
-};
+use crate::transports::socketio::engine::{Engine, EngineTransport, Engines, Handle};
 use crate::transports::socketio::relay::{self, Relay};
 use crate::transports::socketio::{Direct, SocketIo, open_direct};
-use crate::transports::websocket;
-use doorward_core::protocol::CloseReason;
-use doorward_core::protocol::engineio::{Packet, decode_payload};
+use crate::transports::websocket::handshake::{Handshake, HandshakeError};
+use crate::transports::websocket::{self, FRAGMENTS};
 
 /// The revision of the protocol, as requests name it.
 const REVISION: &str = "4";
 
 /// Bytes that wait in a WebSocket beside what waits in its session.
 const SOCKET_OUTBOX: usize = 128 * 1024;
-
-/// A client that has asked for an upgrade ends its poll; one that comes after that may be one too many, if the
-/// upgrade that was sent before it is still to be read.
-const SETTLE: Duration = Duration::from_millis(50);
-
-/// How long a client's last poll may be on its way when it has closed over another connection.
-const LAST_POLL: Duration = Duration::from_millis(200);
-
-/// How long browsers may remember that they may.
-const PREFLIGHT_MAX_AGE: &str = "7200";
 
 /// What is to be done with a new session.
 pub type Start = Box<dyn FnOnce(Handle)>;
@@ -64,7 +51,7 @@ pub trait EngineHandler {
     /// The answer to its handshake.
     fn enter_websocket(&self, arrival: Arrival<'_>) -> Result<HttpResponse, ApiError> {
         let start = self.enter(arrival.request)?;
-        arrival.relay(start)
+        Ok(arrival.relay(start))
     }
 }
 
@@ -72,6 +59,7 @@ pub trait EngineHandler {
 pub struct Arrival<'a> {
     endpoint: &'a Endpoint,
     request: &'a HttpRequest,
+    handshake: Handshake,
     payload: web::Payload,
 }
 
@@ -82,38 +70,31 @@ impl Arrival<'_> {
     }
 
     /// Answers it, with an Engine.IO session behind it as every client that polls has one.
-    ///
-    /// # Errors
-    /// The answer to a handshake that is none.
-    pub fn relay(self, start: Start) -> Result<HttpResponse, ApiError> {
+    pub fn relay(self, start: Start) -> HttpResponse {
         let handle = self.endpoint.engines.start(EngineTransport::WebSocket);
         let engine = Arc::clone(handle.engine());
         let limits = self.endpoint.socket_limits();
-        let (response, socket, frames) =
-            websocket::accept(self.request, self.payload, limits, Arc::clone(&engine))
-                .map_err(|error| handshake::refuse(self.request, error))?;
+        let gate = Arc::clone(&engine);
+        let (response, socket, reader) =
+            websocket::accept(self.request, self.handshake, self.payload, limits, |_| gate);
         let opening = self.endpoint.opening(engine.id(), &[]);
         // Nothing was sent before: it fits.
         let _ = engine.push(|queue| queue.text(|out| out.extend_from_slice(opening.as_bytes())));
         start(handle);
-        rt::spawn(relay::carry(Relay::new(engine, socket, frames)));
-        Ok(response)
+        rt::spawn(relay::carry(Relay::new(engine, socket, reader)));
+        response
     }
 
-    /// Answers it, for a Socket.IO session whose actor reads the frames itself.
-    ///
-    /// # Errors
-    /// As [`Arrival::relay`].
+    /// Answers it, for a Socket.IO session whose actor is handed the frames itself.
     pub fn open(
         self,
         events: Arc<Events>,
         make: impl FnOnce(SocketIo<Direct>) -> Session<SocketIo<Direct>>,
-    ) -> Result<HttpResponse, ApiError> {
+    ) -> HttpResponse {
         let opening = self.endpoint.opening(&self.endpoint.engines.new_id(), &[]);
         let outbox = self.endpoint.engines.limits().outbox;
         let limits = websocket::Limits { outbox, ..self.endpoint.socket_limits() };
-        open_direct(self.request, self.payload, limits, &opening, events, make)
-            .map_err(|error| handshake::refuse(self.request, error))
+        open_direct(self.request, self.handshake, self.payload, limits, &opening, events, make)
     }
 }
 
@@ -122,7 +103,7 @@ pub struct Endpoint {
     pub engines: Engines,
     pub ping_interval: Duration,
     pub ping_timeout: Duration,
-    pub above: Rc<dyn EngineHandler>,
+    pub handler: Rc<dyn EngineHandler>,
 }
 
 /// Serves an endpoint at `path`, with its last slash or without.
@@ -156,54 +137,6 @@ async fn client_file(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let detail = "The Socket.IO client is not served here: `npm install socket.io-client`, or from a CDN, see \
                   https://socket.io/docs/v4/client-installation/.";
     Err(ApiError::new(StatusCode::NOT_FOUND, "not_found", detail))
-}
-
-/// Errors as the reference implementation has them.
-#[derive(Debug, Clone, Copy)]
-enum Fault {
-    UnknownTransport,
-    UnknownSession,
-    ForeignSession,
-    BadMethod,
-    BadRequest,
-    Forbidden,
-    Unsupported,
-    PlainWebSocket,
-}
-
-impl Fault {
-    const fn code(self) -> (u8, &'static str) {
-        match self {
-            Self::UnknownTransport => (0, "EngineTransport unknown"),
-            Self::UnknownSession => (1, "Session ID unknown"),
-            Self::ForeignSession => {
-                (1, "Session ID unknown here: it is another node's, or one that was restarted")
-            }
-            Self::BadMethod => (2, "Bad handshake method"),
-            Self::BadRequest => (3, "Bad request"),
-            Self::Forbidden => (4, "Forbidden"),
-            Self::Unsupported => (5, "Unsupported protocol version"),
-            Self::PlainWebSocket => {
-                (5, "Unsupported protocol version: this is Socket.IO, and the plain WebSocket is at /ws")
-            }
-        }
-    }
-
-    fn answer(self) -> HttpResponse {
-        let (code, message) = self.code();
-        let status =
-            if matches!(self, Self::Forbidden) { StatusCode::FORBIDDEN } else { StatusCode::BAD_REQUEST };
-        HttpResponse::build(status).json(serde_json::json!({ "code": code, "message": message }))
-    }
-}
-
-impl From<Refusal> for Fault {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Unknown => Self::UnknownSession,
-            Refusal::Bad => Self::BadRequest,
-        }
-    }
 }
 
 #[derive(Default)]
@@ -254,27 +187,6 @@ async fn serve(
     response
 }
 
-/// What a page of another origin may do (<https://fetch.spec.whatwg.org/#http-cors-protocol>).
-fn preflight(request: &HttpRequest) -> HttpResponse {
-    let mut response = HttpResponse::NoContent();
-    response
-        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"))
-        .insert_header((header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE));
-    if let Some(headers) = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
-        response.insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, headers.clone()));
-    }
-    response.finish()
-}
-
-fn share(headers: &mut header::HeaderMap, origin: Option<HeaderValue>) {
-    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
-    if let Some(origin) = origin {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        // The cookie of a balancer that keeps a client's requests together.
-        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-    }
-}
-
 impl Endpoint {
     async fn answer(&self, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Fault> {
         let query = Query::of(request);
@@ -305,7 +217,7 @@ impl Endpoint {
         match (request.method().as_str(), websocket) {
             ("GET", true) => Ok(self.upgrade(request, payload, engine)),
             ("GET", false) => poll(&engine).await,
-            ("POST", false) => self.post(&engine, payload).await,
+            ("POST", false) => post(&self.engines, &engine, payload).await,
             _ => Err(Fault::BadRequest),
         }
     }
@@ -347,7 +259,7 @@ impl Endpoint {
     }
 
     fn open_polling(&self, request: &HttpRequest) -> HttpResponse {
-        let start = match self.above.enter(request) {
+        let start = match self.handler.enter(request) {
             Ok(start) => start,
             Err(error) => return error.error_response(),
         };
@@ -358,8 +270,10 @@ impl Endpoint {
     }
 
     fn open_websocket(&self, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
-        let response = match check(request) {
-            Ok(()) => self.above.enter_websocket(Arrival { endpoint: self, request, payload }),
+        let response = match Handshake::parse(request) {
+            Ok(handshake) => {
+                self.handler.enter_websocket(Arrival { endpoint: self, request, handshake, payload })
+            }
             Err(error) => Err(refuse_websocket(request, error)),
         };
         response.unwrap_or_else(|error| error.error_response())
@@ -376,124 +290,21 @@ impl Endpoint {
     }
 
     fn upgrade(&self, request: &HttpRequest, payload: web::Payload, engine: Arc<Engine>) -> HttpResponse {
-        match websocket::accept(request, payload, self.socket_limits(), Arc::clone(&engine)) {
-            Ok((response, socket, frames)) => {
-                if engine.begin_probe() {
-                    rt::spawn(relay::upgrade(Relay::new(engine, socket, frames)));
-                } else {
-                    // A refused handshake would look like a failed connection, and be tried again.
-                    rt::spawn(relay::turn_away(Relay::new(engine, socket, frames)));
-                }
-                response
-            }
-            Err(error) => refuse_websocket(request, error).error_response(),
-        }
-    }
-
-    async fn post(&self, engine: &Arc<Engine>, payload: web::Payload) -> Result<HttpResponse, Fault> {
-        let _ticket = engine.begin_post()?;
-        let body = match read(payload, engine.message_limit()).await {
-            Ok(body) => body,
-            Err(Unread::TooBig) => {
-                engine.receive(Incoming::Refused(CloseReason::TooBig));
-                return Ok(HttpResponse::PayloadTooLarge().finish());
-            }
-            Err(Unread::Broken) => {
-                engine.end(false);
-                return Err(Fault::BadRequest);
-            }
+        let handshake = match Handshake::parse(request) {
+            Ok(handshake) => handshake,
+            Err(error) => return refuse_websocket(request, error).error_response(),
         };
-        // What came before is looked at first, and answers are read: nothing piles up.
-        std::future::poll_fn(|context| engine.poll_heard(context)).await;
-        let Ok(body) = ByteString::try_from(body) else {
-            engine.receive(Incoming::Refused(CloseReason::BadMessage));
-            return Err(Fault::BadRequest);
+        let gate = Arc::clone(&engine);
+        let (response, socket, reader) =
+            websocket::accept(request, handshake, payload, self.socket_limits(), |_| gate);
+        let may_upgrade = engine.begin_probe();
+        let relay = Relay::new(engine, socket, reader);
+        // A refused handshake would look like a failed connection, and be tried again.
+        if may_upgrade {
+            rt::spawn(relay::upgrade(relay))
+        } else {
+            rt::spawn(relay::turn_away(relay))
         };
-        for packet in decode_payload(&body) {
-            engine.receive(match packet {
-                Ok(Packet::Message(text)) => Incoming::Message(text),
-                Ok(Packet::Binary(bytes)) => Incoming::Binary(bytes),
-                Ok(Packet::Pong(_) | Packet::Noop) => Incoming::Heard,
-                Ok(Packet::Close) => {
-                    self.leave(engine);
-                    break;
-                }
-                // A client pings and upgrades over a WebSocket only.
-                Ok(Packet::Ping(_) | Packet::Upgrade) | Err(_) => {
-                    engine.receive(Incoming::Refused(CloseReason::BadMessage));
-                    return Err(Fault::BadRequest);
-                }
-            });
-        }
-        // Whoever posts and polls by turns fetches no answer before this one.
-        std::future::poll_fn(|context| engine.poll_taken(context)).await;
-        Ok(one_of_many("ok"))
+        response
     }
-
-    fn leave(&self, engine: &Arc<Engine>) {
-        engine.leave();
-        let (engines, id) = (self.engines.clone(), engine.id().to_owned());
-        rt::spawn(async move {
-            #[expect(clippy::disallowed_methods, reason = "a peer's real pace; no rule depends on it")]
-            tokio::time::sleep(LAST_POLL).await;
-            engines.forget(&id);
-        });
-    }
-}
-
-async fn poll(engine: &Arc<Engine>) -> Result<HttpResponse, Fault> {
-    let mut ticket = engine.begin_poll()?;
-    match (&mut ticket).await {
-        Answer::Payload(payload) => {
-            Ok(one_of_many("").set_body(ticket.answer(payload)).map_into_boxed_body())
-        }
-        Answer::Noop { at_once: true } => Ok(one_of_many("6")),
-        Answer::Noop { at_once: false } => {
-            #[expect(clippy::disallowed_methods, reason = "a peer's real pace; no rule depends on it")]
-            tokio::time::sleep(SETTLE).await;
-            if ticket.is_too_late() { Err(Fault::BadRequest) } else { Ok(one_of_many("6")) }
-        }
-        Answer::Last { patient } => {
-            if patient {
-                #[expect(clippy::disallowed_methods, reason = "a peer's real pace; no rule depends on it")]
-                // Whoever does not go is shown out.
-                let _ = tokio::time::timeout(relay::PATIENCE, ticket.left()).await;
-            }
-            Ok(one_of_many(if ticket.end() { "6" } else { "1" }))
-        }
-        Answer::Unknown => Err(Fault::UnknownSession),
-    }
-}
-
-fn text(body: impl Into<String>) -> HttpResponse {
-    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "text/plain; charset=UTF-8")).body(body.into())
-}
-
-/// A line in the log for each poll would say nothing.
-fn one_of_many(body: impl Into<String>) -> HttpResponse {
-    let mut response = text(body);
-    response.extensions_mut().insert(SkipRequestLog);
-    response
-}
-
-enum Unread {
-    TooBig,
-    /// The connection broke, or the body does not come.
-    Broken,
-}
-
-async fn read(mut payload: web::Payload, limit: usize) -> Result<bytes::Bytes, Unread> {
-    let read = async {
-        let mut body = BytesMut::new();
-        while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|_| Unread::Broken)?;
-            if body.len() + chunk.len() > limit {
-                return Err(Unread::TooBig);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body.freeze())
-    };
-    #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
-    tokio::time::timeout(BODY_TIMEOUT, read).await.unwrap_or(Err(Unread::Broken))
 }

@@ -10,7 +10,7 @@ use bytestring::ByteString;
 use futures_util::Stream;
 use tokio::io::{AsyncRead, ReadBuf, ReadHalf};
 
-use super::outbox::Outbox;
+use crate::transports::Outbox;
 use doorward_core::protocol::CloseReason;
 
 /// Bytes to read at once.
@@ -32,7 +32,6 @@ pub(super) struct Lines<S> {
     pub buffer: BytesMut,
     /// So many bytes of the buffer are known to hold no newline.
     pub searched: usize,
-    pub limit: usize,
     /// What came before ended at a CR: a NUL that comes next belongs to it (Telnet).
     pub after_cr: bool,
     pub discard: Rc<Cell<bool>>,
@@ -55,10 +54,12 @@ impl<S: AsyncRead> Lines<S> {
         }
         let end = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n');
         let line = match end.map(|end| end + self.searched) {
-            Some(end) if end - usize::from(self.ends_in_cr(end)) <= self.limit => {
+            Some(end) if end - usize::from(self.ends_in_cr(end)) <= self.outbox.message_limit() => {
                 split_line(&mut self.buffer, end)
             }
-            None if self.buffer.len() - usize::from(self.ends_in_cr(self.buffer.len())) <= self.limit => {
+            None if self.buffer.len() - usize::from(self.ends_in_cr(self.buffer.len()))
+                <= self.outbox.message_limit() =>
+            {
                 self.searched = self.buffer.len();
                 if !self.ended || self.buffer.is_empty() {
                     return None;
@@ -86,10 +87,9 @@ impl<S: AsyncRead> Stream for Lines<S> {
                 this.buffer = BytesMut::new();
                 this.searched = 0;
             } else {
-                if this.outbox.poll_abandoned(context).is_ready() {
+                if !ready!(this.outbox.poll_readable(context)) {
                     return Poll::Ready(None);
                 }
-                ready!(this.outbox.poll_open(context));
                 match this.take() {
                     None => {}
                     Some(Err(reason)) => {
@@ -136,9 +136,8 @@ mod tests {
                 buffer: BytesMut::new(),
                 searched: 0,
                 after_cr: false,
-                limit,
                 discard: Rc::default(),
-                outbox: Outbox::new(1 << 20, None),
+                outbox: Outbox::new(1 << 20, limit, None),
                 ended: false,
             };
             lines.map(|line| line.map(|line| line.to_string())).collect().await

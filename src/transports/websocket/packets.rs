@@ -1,4 +1,4 @@
-//! WebSocket frames as the server writes them: whole messages, unmasked (RFC 6455 section 5.1).
+//! Engine.IO packets as WebSocket messages: whole, unmasked (RFC 6455 section 5.1).
 
 use std::ops::ControlFlow;
 
@@ -8,7 +8,7 @@ use doorward_core::protocol::engineio::{Encoded, Queue};
 
 /// Takes packets from `queue` as WebSocket messages until `out` has more than `enough` bytes. Answers whether there
 /// were any.
-pub(super) fn write_packets(queue: &mut Queue, out: &mut BytesMut, enough: usize) -> bool {
+pub(in crate::transports) fn write_packets(queue: &mut Queue, out: &mut BytesMut, enough: usize) -> bool {
     let before = out.len();
     if before <= enough {
         queue.take_packets(|packet| {

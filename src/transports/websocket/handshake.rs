@@ -71,11 +71,45 @@ impl fmt::Display for HandshakeError {
 
 impl std::error::Error for HandshakeError {}
 
-/// Checks a handshake without answering it.
-///
-/// # Errors
-/// [`HandshakeError`] if it is none (RFC 6455 section 4.2.1).
-pub fn check(request: &HttpRequest) -> Result<(), HandshakeError> {
+/// A valid handshake that was not answered yet.
+#[derive(Debug)]
+pub struct Handshake {
+    /// The value of `Sec-WebSocket-Accept`.
+    accept: HeaderValue,
+    /// The subprotocol to answer with.
+    protocol: Option<HeaderValue>,
+}
+
+impl Handshake {
+    /// Checks a request.
+    ///
+    /// # Errors
+    /// [`HandshakeError`] if it is not a valid handshake (RFC 6455 section 4.2.1).
+    pub fn parse(request: &HttpRequest) -> Result<Self, HandshakeError> {
+        let key = check(request)?;
+        // Base64: always a header's value.
+        let accept = HeaderValue::from_bytes(&hash_key(key)).map_err(|_| HandshakeError::Key)?;
+        Ok(Self { accept, protocol: None })
+    }
+
+    /// The same, to be answered with this subprotocol. One that cannot be a header's value is left out.
+    #[must_use]
+    pub fn with_protocol(self, protocol: Option<&str>) -> Self {
+        Self { protocol: protocol.and_then(|protocol| HeaderValue::from_str(protocol).ok()), ..self }
+    }
+
+    pub(super) fn answer(self) -> HttpResponseBuilder {
+        let mut response = HttpResponse::SwitchingProtocols();
+        response.upgrade("websocket").insert_header((SEC_WEBSOCKET_ACCEPT, self.accept));
+        if let Some(protocol) = self.protocol {
+            response.insert_header((SEC_WEBSOCKET_PROTOCOL, protocol));
+        }
+        response
+    }
+}
+
+/// The key of a valid handshake.
+fn check(request: &HttpRequest) -> Result<&[u8], HandshakeError> {
     if !names(request, &UPGRADE, "websocket") {
         let marks =
             [SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL];
@@ -101,26 +135,9 @@ pub fn check(request: &HttpRequest) -> Result<(), HandshakeError> {
     let key = only(request, &SEC_WEBSOCKET_KEY).ok_or(HandshakeError::Key)?;
     let mut bytes = [0; 18];
     match BASE64_STANDARD.decode_slice(key.as_bytes(), &mut bytes) {
-        Ok(16) => Ok(()),
+        Ok(16) => Ok(key.as_bytes()),
         _ => Err(HandshakeError::Key),
     }
-}
-
-/// The answer to a handshake, with the subprotocol that is spoken, if there is one.
-///
-/// # Errors
-/// As [`check`].
-pub fn answer(request: &HttpRequest, protocol: Option<&str>) -> Result<HttpResponseBuilder, HandshakeError> {
-    check(request)?;
-    let key = only(request, &SEC_WEBSOCKET_KEY).ok_or(HandshakeError::Key)?;
-    // Base64: always a header's value.
-    let accept = HeaderValue::from_bytes(&hash_key(key.as_bytes())).map_err(|_| HandshakeError::Key)?;
-    let mut response = HttpResponse::SwitchingProtocols();
-    response.upgrade("websocket").insert_header((SEC_WEBSOCKET_ACCEPT, accept));
-    if let Some(protocol) = protocol {
-        response.insert_header((SEC_WEBSOCKET_PROTOCOL, protocol));
-    }
-    Ok(response)
 }
 
 /// Whether a list of words has this one, in any case.
@@ -160,7 +177,7 @@ mod tests {
     }
 
     fn outcome(request: TestRequest) -> Result<(), HandshakeError> {
-        check(&request.to_http_request())
+        check(&request.to_http_request()).map(drop)
     }
 
     #[test]
@@ -174,7 +191,8 @@ mod tests {
         assert_eq!(outcome(with("upgrade", &["WebSocket"])), Ok(()));
         assert_eq!(outcome(with("sec-websocket-version", &[" 13 "])), Ok(()));
         // The example of RFC 6455 section 1.3.
-        let response = answer(&request(GOOD).to_http_request(), Some("doorward.v1")).unwrap().finish();
+        let handshake = Handshake::parse(&request(GOOD).to_http_request()).unwrap();
+        let response = handshake.with_protocol(Some("doorward.v1")).answer().finish();
         assert_eq!(response.headers().get("sec-websocket-accept").unwrap(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert_eq!(response.headers().get("sec-websocket-protocol").unwrap(), "doorward.v1");
     }

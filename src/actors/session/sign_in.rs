@@ -1,0 +1,187 @@
+//! How a session signs in, renews its token, and joins namespaces.
+
+use actix::{AsyncContext, Context};
+use doorward_core::domain::{Access, SessionId};
+use doorward_core::protocol::{CloseReason, NamespaceId, Payload, ReplyTo, ServerMessage, SessionInfo};
+use doorward_core::session::{self, Effect, Unauthenticated};
+
+use super::Session;
+use crate::actors::transport::Transport;
+use crate::auth::token_shape;
+use crate::auth::tokens::TokenError;
+
+impl<T: Transport> Session<T> {
+    /// Checks a token that a message brings. `joins` is what the client brings into the namespace that it asks to join.
+    pub(super) fn verify(
+        &mut self,
+        token: &str,
+        to: ReplyTo,
+        joins: Option<Payload>,
+        context: &mut Context<Self>,
+    ) {
+        if joins.is_some() {
+            self.transport.joining(to.namespace);
+        }
+        match (self.services.authenticate)(token) {
+            Ok(access) => self.authenticated(access, to, joins, context),
+            // A CONNECT without one: the token may be anywhere else.
+            Err(_) if token.is_empty() && joins.is_some() => {
+                let error = ServerMessage::error(to, "invalid_token", CloseReason::NoAuth.sentence());
+                self.send(&error, context);
+                self.close(CloseReason::NoAuth, context);
+            }
+            Err(error) => {
+                let hint = token_shape::explain(token).filter(|_| error == TokenError::Invalid);
+                self.refuse_token_with(error, hint, to, context);
+            }
+        }
+    }
+
+    /// A token that has only expired is no reason to ask for the password: the client may fetch a new one.
+    pub(super) fn refuse_token(&mut self, error: TokenError, to: ReplyTo, context: &mut Context<Self>) {
+        self.refuse_token_with(error, None, to, context);
+    }
+
+    /// The same with a sentence on what is wrong with the token.
+    fn refuse_token_with(
+        &mut self,
+        error: TokenError,
+        hint: Option<&'static str>,
+        to: ReplyTo,
+        context: &mut Context<Self>,
+    ) {
+        let (code, reason) = match error {
+            TokenError::Expired => ("token_expired", CloseReason::TokenExpired),
+            TokenError::StaleRevocations => ("unavailable", CloseReason::Overloaded),
+            TokenError::Invalid | TokenError::Revoked(_) => ("invalid_token", CloseReason::Unauthorized),
+        };
+        self.send(&ServerMessage::error(to, code, hint.unwrap_or(reason.sentence())), context);
+        let signed_in = matches!(self.rules, Some(session::Session::Authenticated(_)));
+        if error == TokenError::StaleRevocations && signed_in {
+            // The token that it has counts as before; it may bring this one again.
+            return;
+        }
+        self.close(reason, context);
+    }
+
+    /// Joins an open namespace, or another one of a signed-in client.
+    pub(super) fn join(&mut self, namespace: NamespaceId, payload: Payload, context: &mut Context<Self>) {
+        self.transport.joining(namespace);
+        match self.rules.take() {
+            Some(session::Session::Unauthenticated(rules)) => {
+                // It keeps its place among the sockets of its address that have not signed in.
+                self.rules = Some(session::Session::Guest(rules.into_guest()));
+                self.transport.signed_in();
+                self.rearm(context);
+            }
+            rules => self.rules = rules,
+        }
+        self.add_to(namespace);
+        self.enter(namespace, payload, context);
+    }
+
+    fn add_to(&mut self, namespace: NamespaceId) {
+        self.entered.retain(|entered| *entered != namespace);
+        // In the first one it is known by the session's own id.
+        let id = if self.transport.is_nowhere() { self.id } else { SessionId(self.services.clock.new_id()) };
+        self.transport.joined(namespace, id, &self.services.events);
+    }
+
+    /// A newer token that the client did not have to ask for.
+    pub fn renew(&mut self, access: Access, context: &mut Context<Self>) {
+        self.when_fresh(context, move |this, context| {
+            this.authenticated(access, ReplyTo::default(), None, context);
+        });
+    }
+
+    /// A token was good: signs in, or renews.
+    pub(super) fn authenticated(
+        &mut self,
+        access: Access,
+        to: ReplyTo,
+        joins: Option<Payload>,
+        context: &mut Context<Self>,
+    ) {
+        let now = self.services.clock.instant();
+        match self.rules.take() {
+            Some(session::Session::Unauthenticated(rules)) => self.enroll(rules, access, to, joins, context),
+            Some(session::Session::Guest(guest)) => {
+                self.enroll(guest.into_unauthenticated(now), access, to, joins, context);
+            }
+            Some(session::Session::Authenticated(rules)) => {
+                self.take_newer(rules, access, to, joins, context);
+            }
+            None => {}
+        }
+    }
+
+    /// The session is signed in already: its token is replaced.
+    fn take_newer(
+        &mut self,
+        mut rules: session::Authenticated,
+        access: Access,
+        to: ReplyTo,
+        joins: Option<Payload>,
+        context: &mut Context<Self>,
+    ) {
+        let namespace = to.namespace;
+        let (now, expires) =
+            (self.services.clock.instant(), self.services.clock.instant_at(access.expires_at));
+        let effect = rules.renew(access, expires, now, to);
+        self.rules = Some(session::Session::Authenticated(rules));
+        if joins.is_some() && !matches!(effect, Effect::Close(_)) {
+            self.add_to(namespace);
+        }
+        self.carry_out(effect, context);
+        if let Some(payload) = joins {
+            self.enter(namespace, payload, context);
+        }
+        self.rearm(context);
+    }
+
+    /// Signs in: takes a place among the user's sessions, registers, and welcomes the client.
+    fn enroll(
+        &mut self,
+        rules: Unauthenticated,
+        access: Access,
+        to: ReplyTo,
+        joins: Option<Payload>,
+        context: &mut Context<Self>,
+    ) {
+        let (now, expires) =
+            (self.services.clock.instant(), self.services.clock.instant_at(access.expires_at));
+        let (login, namespace) = (access.login, to.namespace);
+        let info = self.info(&access);
+        let (rules, welcome) = rules.sign_in(self.id, access, expires, now, to);
+        self.rules = Some(session::Session::Authenticated(rules));
+        let Some(ticket) = self.sessions.directory().admit(info, self.pending.take()) else {
+            return self.close(CloseReason::TooMany, context);
+        };
+        self.ticket = Some(ticket);
+        self.transport.signed_in();
+        if joins.is_some() {
+            self.add_to(namespace);
+        }
+        // The manager checks the revocations once more when it registers the session: one that was added since the
+        // token was checked closes it.
+        self.sessions.register(self.id, Some(login), context.address().recipient());
+        self.send(&welcome, context);
+        match joins {
+            Some(payload) => self.enter(namespace, payload, context),
+            None if T::JOINS_SILENTLY => self.enter(NamespaceId::MAIN, Payload::empty(), context),
+            None => {}
+        }
+        self.rearm(context);
+    }
+
+    fn info(&self, access: &Access) -> SessionInfo {
+        SessionInfo {
+            id: self.id,
+            user: access.user,
+            login: access.login,
+            transport: T::NAME,
+            address: self.address,
+            since: self.services.clock.now(),
+        }
+    }
+}
