@@ -1,4 +1,4 @@
-//! Where a mail goes: an SMTP server, or a file.
+//! Where an email goes: to an SMTP server, or into a file.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ pub(super) enum Delivery {
 }
 
 impl Delivery {
-    /// What `mail.url` names.
+    /// The delivery that `mail.url` names.
     pub fn new(config: &Config, pace: Pace) -> Result<Self, String> {
         match &config.mail.url {
             MailUrl::Smtp(server) => {
@@ -32,17 +32,17 @@ impl Delivery {
     fn preview(directory: &Path) -> Result<Self, String> {
         let failed = |error: &dyn std::fmt::Display| {
             let why = ownership::explain(error, directory, Need::Fill);
-            format!("cannot keep mails in {}: {why}", directory.display())
+            format!("cannot keep emails in {}: {why}", directory.display())
         };
         let preview = Preview::open(directory.to_owned()).map_err(|error| failed(&error))?;
-        // Found out now and not by the first mail.
+        // Checked now, and not when the first email is sent.
         match ownership::obstacle(directory, Need::Fill) {
             Some(_) => Err(failed(&"permission denied")),
             None => Ok(Self::Preview(preview)),
         }
     }
 
-    /// For logs: the mail server.
+    /// The mail server, for logs.
     pub fn address(&self) -> String {
         match self {
             Self::Smtp(smtp) => smtp.address(),

@@ -1,14 +1,14 @@
-//! Why a mail did not leave, whose fault that is, and how it may be told.
+//! Why an email was not sent, what that means for it and for others, and what the log may say about it.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
 
-/// Characters of a server's answer that are worth a place in the log.
+/// How many characters of a server's answer are logged.
 const DESCRIPTION: usize = 300;
-/// A shorter password is hidden only where it stands alone: it may be a part of any word.
+/// A password shorter than this is hidden only where it is a word of its own: it may be a part of any other.
 const DISTINCT: usize = 6;
 
-/// Where a conversation with a mail server was.
+/// How far a conversation with a mail server had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
     Lookup,
@@ -26,10 +26,10 @@ pub(super) enum Stage {
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Lookup => "the lookup of its name",
-            Self::Connect => "the connection",
+            Self::Lookup => "the name lookup",
+            Self::Connect => "the connection attempt",
             Self::Tls => "the TLS handshake",
-            Self::Greeting => "its greeting",
+            Self::Greeting => "the greeting",
             Self::Hello => "EHLO",
             Self::StartTls => "STARTTLS",
             Self::Auth => "AUTH",
@@ -40,32 +40,32 @@ impl fmt::Display for Stage {
     }
 }
 
-/// What a failure means for the mail.
+/// What a failure means for the email.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// About the server or how it is set up, and so about every mail: nothing counts against this one.
+    /// About the server or the settings, and so about every email: it does not count against this one.
     Server,
-    /// About this mail, for now.
+    /// About this email, for now.
     Temporary,
-    /// The server says "never" about this mail.
+    /// The server refuses this email for good.
     Refused,
-    /// No attempt will ever send this mail.
+    /// No attempt can send this email.
     Unsendable,
 }
 
-/// It may hold what the server was sent: log only what [`Failure::describe`] gives.
+/// May contain what the server was sent: log only what [`Failure::describe`] returns.
 pub(super) struct Failure {
     pub verdict: Verdict,
     pub stage: Option<Stage>,
-    /// Of the server's answer, if it was one.
+    /// The code of the server's answer, if there was an answer.
     pub code: Option<u16>,
     causes: String,
-    /// What is likely to be wrong, in our own words.
+    /// What the operator can do about it.
     advice: Option<String>,
 }
 
 impl Failure {
-    /// A mail that no attempt will ever send.
+    /// An email that no attempt can send.
     pub fn unsendable(why: impl Into<String>) -> Self {
         Self::new(Verdict::Unsendable, why.into())
     }
@@ -74,7 +74,7 @@ impl Failure {
         Self::new(Verdict::Temporary, causes)
     }
 
-    /// Before a recipient was named.
+    /// A failure before a recipient was named.
     pub fn server(stage: Stage, causes: impl Into<String>) -> Self {
         Self::at(stage, Verdict::Server, causes)
     }
@@ -87,7 +87,7 @@ impl Failure {
         Self { verdict, stage: None, code: None, causes, advice: None }
     }
 
-    /// What lettre met at a stage.
+    /// An error of lettre's at a stage.
     pub fn smtp(stage: Stage, error: &lettre::transport::smtp::Error) -> Self {
         let code = error.status().map(u16::from);
         let causes = match (code, error.source()) {
@@ -101,7 +101,7 @@ impl Failure {
         };
         let verdict = match code {
             _ if stage < Stage::Recipient => Verdict::Server,
-            // RFC 4954 section 6: who we are is in question, whatever was asked.
+            // RFC 4954 section 6: these are about the sign-in, whichever command they answer.
             Some(530 | 534 | 535 | 538) => Verdict::Server,
             Some(code) if code >= 500 => Verdict::Refused,
             _ => Verdict::Temporary,
@@ -124,7 +124,7 @@ impl Failure {
         self
     }
 
-    /// A server may repeat what it was told.
+    /// Hides secrets that the server may have repeated.
     pub fn hiding(mut self, secrets: &[&str]) -> Self {
         for secret in secrets {
             self.causes = hide(&self.causes, secret);
@@ -132,12 +132,12 @@ impl Failure {
         self
     }
 
-    /// Whether the server left, with or without a word (RFC 5321 section 3.8).
+    /// Whether the server closed the connection, with or without an answer (RFC 5321 section 3.8).
     pub fn is_goodbye(&self) -> bool {
         self.code.is_none_or(|code| code == 421)
     }
 
-    /// Whether the server's answer has this in it, in any case.
+    /// Whether the server's answer contains this lower-case text, in whatever case.
     pub fn mentions(&self, word: &str) -> bool {
         self.causes.to_ascii_lowercase().contains(word)
     }
@@ -148,7 +148,7 @@ impl Failure {
         for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
             text = text.replace(secret, "***");
         }
-        // Whatever link the server's answer holds besides.
+        // Any other link in the server's answer.
         let words = text.split_whitespace().map(|word| if word.contains("://") { "***" } else { word });
         let text = words.collect::<Vec<_>>().join(" ");
         let text: String = text.chars().filter(|c| !c.is_control()).take(DESCRIPTION).collect();
@@ -187,7 +187,7 @@ pub(super) fn chain(error: &dyn Error) -> String {
     let mut source = error.source();
     while let Some(cause) = source {
         let cause_text = cause.to_string();
-        // lettre repeats its cause's words in its own.
+        // lettre's text may already end with that of its cause.
         if !text.ends_with(&cause_text) {
             // Writing to a String cannot fail.
             let _ = write!(text, ": {cause_text}");
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_description_holds_no_link_and_no_address() {
+    fn a_description_contains_no_link_and_no_address() {
         let failure = Failure::temporary(
             "permanent error (550): no <a@b.example>, T0K is bad\r\nsee http://x/T0K and https://y/other"
                 .to_owned(),
@@ -214,7 +214,7 @@ mod tests {
         let long = Failure::temporary("x".repeat(5000)).with_advice(Some("Write smtps://h.".to_owned()));
         let text = long.describe(&[]);
         assert_eq!(text.len(), DESCRIPTION + ". Write smtps://h.".len());
-        assert!(text.ends_with("Write smtps://h."), "our own words are whole");
+        assert!(text.ends_with("Write smtps://h."), "the advice is never cut");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Messages as they leave.
+//! Messages as they are sent: headers and encoding.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -15,7 +15,7 @@ use crate::config::{self, Config};
 /// In bytes without the line break, RFC 5322 section 2.1.1.
 const LONGEST_LINE: usize = 998;
 
-/// What a mail is made with.
+/// The settings that every message needs.
 #[derive(Debug)]
 pub(super) struct Settings {
     from: Mailbox,
@@ -27,23 +27,23 @@ impl Settings {
         Self { from: config.mail.from.clone(), public_url: config.public_url.clone() }
     }
 
-    /// A mail of ours, without what it says. `id` is the first part of its Message-ID.
+    /// A message with its headers, without subject and body. `id` is the first part of its Message-ID.
     pub fn address(&self, to: &str, id: &str, now: Timestamp) -> Result<MessageBuilder, Failure> {
-        let to = recipient(to).ok_or_else(|| Failure::unsendable("no mail can be sent to this address"))?;
+        let to = recipient(to).ok_or_else(|| Failure::unsendable("no email can be sent to this address"))?;
         let since_epoch = u64::try_from(now.and_utc().timestamp()).unwrap_or_default();
         Ok(Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, to))
             .date(UNIX_EPOCH + Duration::from_secs(since_epoch))
             .message_id(Some(format!("<{id}@{}>", self.domain())))
-            // RFC 3834: no automatic reply answers it.
+            // RFC 3834: asks for no automatic replies.
             .raw_header(HeaderValue::new(
                 HeaderName::new_from_ascii_str("Auto-Submitted"),
                 "auto-generated".to_owned(),
             )))
     }
 
-    /// The right side of our Message-IDs: a name that is ours, where there is one.
+    /// The right side of a Message-ID: the host of `public_url` if it is a domain name, else the sender's domain.
     fn domain(&self) -> String {
         match self.public_url.host().as_ref().and_then(config::domain_for_helo) {
             Some(ClientId::Domain(name)) => name,
@@ -52,12 +52,12 @@ impl Settings {
     }
 }
 
-/// An address as it is sent to: rows may have its domain in other letters than a mail server takes.
+/// An address as a mail server accepts it: its domain in ASCII. Rows may have it in other letters.
 pub(super) fn recipient(address: &str) -> Option<Address> {
     config::with_a_labels(&address.parse().ok()?)
 }
 
-/// Both forms of what a mail says.
+/// The text and the HTML of an email, as alternatives.
 pub(super) fn alternatives(text: String, html: String) -> MultiPart {
     MultiPart::alternative().singlepart(plain(text)).singlepart(part(ContentType::TEXT_HTML, html))
 }
@@ -66,8 +66,8 @@ pub(super) fn plain(text: String) -> SinglePart {
     part(ContentType::TEXT_PLAIN, text)
 }
 
-/// As it is where that is safe, else base64. Never quoted-printable, which breaks a link over two lines: readers that
-/// show a mail's source, and filters that follow links in it, would get half of one.
+/// Unencoded where that is safe, else base64. Never quoted-printable, which splits a link over two lines: programs that
+/// show an email's source, and filters that follow its links, would see half a link.
 fn part(content_type: ContentType, text: String) -> SinglePart {
     let lines: Vec<&str> = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).collect();
     let is_plain = |line: &&str| {
@@ -77,7 +77,7 @@ fn part(content_type: ContentType, text: String) -> SinglePart {
         Body::dangerous_pre_encoded(lines.join("\r\n").into_bytes(), ContentTransferEncoding::SevenBit)
     } else {
         Body::new_with_encoding(text, ContentTransferEncoding::Base64)
-            // It refuses 7bit and 8bit only.
+            // Never taken: only 7bit and 8bit can be refused.
             .unwrap_or_else(Body::new)
     };
     SinglePart::builder().header(content_type).body(body)
@@ -93,7 +93,7 @@ mod tests {
     use crate::mail::render::{self, Link};
     use doorward_core::domain::MailKind;
 
-    /// What a link's token looks like.
+    /// The shape of a link's token.
     const TOKEN: &str = "2nwfYoO9KNdMuT6JcW1x-_8sVq0AbLhZgR5eXyKpB3Q";
 
     fn settings(public_url: &str, from: &str) -> Settings {
@@ -103,18 +103,18 @@ mod tests {
     fn formatted(settings: &Settings, kind: MailKind, username: &str) -> String {
         let now = Clock::System.now();
         let link = Link { token: TOKEN, expires_at: now + TimeDelta::hours(1) };
-        let letter = render::render(kind, Some(username), &settings.public_url, now, Some(link)).unwrap();
+        let rendered = render::render(kind, Some(username), &settings.public_url, now, Some(link)).unwrap();
         let message = settings
             .address("ann@bücher.example", "ID", now)
             .unwrap_or_else(|failure| panic!("{}", failure.describe(&[])))
-            .subject(letter.subject)
-            .multipart(alternatives(letter.text, letter.html))
+            .subject(rendered.subject)
+            .multipart(alternatives(rendered.text, rendered.html))
             .unwrap();
         String::from_utf8(message.formatted()).unwrap()
     }
 
     #[test]
-    fn every_kind_of_mail_leaves_in_ascii_with_its_links_in_one_piece() {
+    fn every_kind_is_sent_in_ascii_with_its_links_in_one_piece() {
         for public_url in
             ["https://id.example", "https://id.example.org/a/rather/long/path/to/the/sign-in/service"]
         {
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn other_letters_leave_in_base64_and_arrive() {
+    fn other_letters_are_sent_in_base64_and_arrive() {
         let settings = settings("https://id.example", "Bücher <info@bücher.example>");
         for kind in MailKind::ALL {
             let sent = formatted(&settings, kind, "हिन्दी");
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_safe_leaves_as_it_is() {
+    fn only_safe_text_is_sent_unencoded() {
         let encoded = |text: &str| plain(text.to_owned()).formatted();
         let is_plain = |text: &str| String::from_utf8(encoded(text)).unwrap().contains("7bit");
         assert!(is_plain("a\r\nb\n\tc\n") && is_plain(""));
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_id_is_under_a_name_that_is_ours() {
+    fn a_message_id_is_under_the_servers_or_the_senders_domain() {
         for (public_url, from, domain) in [
             ("https://id.example.org/path", "a@b.org", "id.example.org"),
             ("https://bücher.example", "a@b.org", "xn--bcher-kva.example"),

@@ -1,4 +1,4 @@
-//! Kept mails: files that only this system's user can read. For trying Doorward out, with no mail server.
+//! Kept emails: files that only the server's user can read. For trying Doorward without a mail server.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -8,24 +8,24 @@ use std::path::{Path, PathBuf};
 use mail_parser::MessageParser;
 use serde::Serialize;
 
-/// Mails that are kept; older ones are deleted.
+/// How many emails are kept. Older ones are deleted.
 const KEPT: usize = 200;
 
-/// Where a data directory keeps its mails.
+/// The directory for kept emails in a data directory.
 #[must_use]
 pub fn directory(data_dir: &Path) -> PathBuf {
     data_dir.join("mail")
 }
 
-/// A directory of mails, `TIME-KIND-ID.eml`, so that their names sort by age.
+/// A directory of emails. A file's name, `TIME-KIND-ID.eml`, sorts by age.
 #[derive(Debug, Clone)]
 pub struct Preview {
     directory: PathBuf,
 }
 
-/// A kept mail as the listing shows it.
+/// A kept email as the listing shows it.
 #[derive(Debug, Clone, Serialize)]
-pub struct KeptMail {
+pub struct KeptEmail {
     pub id: String,
     /// RFC 3339.
     pub date: Option<String>,
@@ -36,26 +36,26 @@ pub struct KeptMail {
 }
 
 impl Preview {
-    /// Makes the directory, private: its mails hold links that sign people in. The modes of one that is there are
-    /// `private_files`' to correct.
+    /// Creates the directory, private to the server's user, because emails contain links that give access to accounts.
+    /// The mode of an existing directory is corrected by `private_files`.
     ///
     /// # Errors
-    /// The system's own.
+    /// If the directory cannot be created.
     pub fn open(directory: PathBuf) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
         Ok(Self { directory })
     }
 
-    /// The mails of a directory that need not exist yet.
+    /// The emails of a directory that need not exist yet.
     #[must_use]
     pub const fn at(directory: PathBuf) -> Self {
         Self { directory }
     }
 
-    /// Keeps a mail. Readers see all of it or nothing.
+    /// Keeps an email. Readers see the whole file or none.
     ///
     /// # Errors
-    /// The system's own.
+    /// If the file cannot be written, or an old one cannot be deleted.
     pub fn keep(&self, name: &str, message: &[u8]) -> io::Result<()> {
         let temporary = self.directory.join(format!(".{name}.tmp"));
         let mut file =
@@ -64,7 +64,7 @@ impl Preview {
             .write_all(message)
             .and_then(|()| fs::rename(&temporary, self.directory.join(format!("{name}.eml"))));
         if kept.is_err() {
-            // On a full disk each attempt would leave another one.
+            // Otherwise each attempt on a full disk would leave another temporary file.
             let _ = fs::remove_file(&temporary);
         }
         kept?;
@@ -77,25 +77,25 @@ impl Preview {
         Ok(())
     }
 
-    /// The kept mails, newest first.
+    /// The kept emails, newest first.
     ///
     /// # Errors
-    /// The system's own.
-    pub fn list(&self) -> io::Result<Vec<KeptMail>> {
-        let mut mails = Vec::new();
+    /// If the directory or a file cannot be read.
+    pub fn list(&self) -> io::Result<Vec<KeptEmail>> {
+        let mut emails = Vec::new();
         for id in self.ids()? {
-            // One that was deleted meanwhile is not listed.
+            // An email that was deleted meanwhile is not listed.
             if let Some(message) = self.read(&id)? {
-                mails.push(summary(id, &message));
+                emails.push(summary(id, &message));
             }
         }
-        Ok(mails)
+        Ok(emails)
     }
 
-    /// A whole mail as it would have left.
+    /// A whole email, as it would have been sent.
     ///
     /// # Errors
-    /// The system's own.
+    /// If the file cannot be read.
     pub fn read(&self, id: &str) -> io::Result<Option<Vec<u8>>> {
         if !is_id(id) {
             return Ok(None);
@@ -107,10 +107,10 @@ impl Preview {
         }
     }
 
-    /// The HTML of a mail.
+    /// The HTML of an email.
     ///
     /// # Errors
-    /// The system's own.
+    /// If the file cannot be read.
     pub fn read_html(&self, id: &str) -> io::Result<Option<String>> {
         let message = self.read(id)?;
         Ok(message.map(|message| {
@@ -139,12 +139,12 @@ impl Preview {
     }
 }
 
-/// What our names are made of: no dot and no slash, so that no id leads out of the directory.
+/// Whether this can be the name of a kept email. It has no dot and no slash, so that no id leads out of the directory.
 fn is_id(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
-fn summary(id: String, message: &[u8]) -> KeptMail {
+fn summary(id: String, message: &[u8]) -> KeptEmail {
     let message = MessageParser::default().parse(message).unwrap_or_default();
     let text = message.body_text(0).map(std::borrow::Cow::into_owned);
     let links = text
@@ -153,7 +153,7 @@ fn summary(id: String, message: &[u8]) -> KeptMail {
         .filter(|line| line.starts_with("http://") || line.starts_with("https://"))
         .map(|line| line.trim_end().to_owned())
         .collect();
-    KeptMail {
+    KeptEmail {
         id,
         date: message.date().map(mail_parser::DateTime::to_rfc3339),
         to: message.to().and_then(|to| to.first()).and_then(|to| to.address()).map(str::to_owned),
@@ -170,23 +170,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mails_are_private_listed_newest_first_and_bounded() {
+    fn emails_are_private_listed_newest_first_and_bounded() {
         let dir = tempfile::tempdir().unwrap();
         let preview = Preview::open(directory(&dir.path().join("data"))).unwrap();
         for i in 0..KEPT + 5 {
             let mail = format!("To: <a@b.example>\r\nSubject: mail {i}\r\n\r\nread\r\nhttp://h/{i}\r\n");
             preview.keep(&format!("20261122T10{i:04}-verify_email-x"), mail.as_bytes()).unwrap();
         }
-        let mails = preview.list().unwrap();
-        assert_eq!(mails.len(), KEPT);
-        assert_eq!(mails[0].subject.as_deref(), Some("mail 204"));
-        assert_eq!(mails[0].to.as_deref(), Some("a@b.example"));
-        assert_eq!(mails[0].links, ["http://h/204"]);
-        assert_eq!(mails[KEPT - 1].subject.as_deref(), Some("mail 5"));
+        let emails = preview.list().unwrap();
+        assert_eq!(emails.len(), KEPT);
+        assert_eq!(emails[0].subject.as_deref(), Some("mail 204"));
+        assert_eq!(emails[0].to.as_deref(), Some("a@b.example"));
+        assert_eq!(emails[0].links, ["http://h/204"]);
+        assert_eq!(emails[KEPT - 1].subject.as_deref(), Some("mail 5"));
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&dir.path().join("data")), 0o700);
         assert_eq!(mode(&preview.directory), 0o700);
-        assert_eq!(mode(&preview.path(&mails[0].id)), 0o600);
+        assert_eq!(mode(&preview.path(&emails[0].id)), 0o600);
         assert!(fs::read_dir(&preview.directory).unwrap().count() == KEPT, "no temporary file is left");
     }
 

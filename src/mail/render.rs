@@ -1,5 +1,5 @@
-//! What mails say: a folder a mail with its subject, text and HTML. Askama, so that a wrong template does not
-//! compile.
+//! What emails say. Each kind has a directory with its subject, text and HTML. The templates are Askama's, so that a
+//! wrong one does not compile.
 
 use askama::Template;
 use url::Url;
@@ -8,26 +8,26 @@ use crate::clock::Timestamp;
 use crate::config;
 use doorward_core::domain::MailKind;
 
-/// What the templates may say about a mail.
+/// What the templates may say in an email.
 #[derive(Debug)]
-struct Letter {
+struct Content {
     subject: String,
-    /// None where a stranger may have chosen it: to an address that is not verified nothing is said that was not
-    /// ours, and a mail client would turn a name like a host's into a link.
+    /// None unless the address is verified. An email to any other address must not carry text that an unauthenticated
+    /// client chose: a mail program would turn a username that looks like a host name into a link.
     username: Option<String>,
     /// The public URL, and its host.
     home: String,
     site: String,
     /// Where a forgotten password is reset.
     recover: String,
-    /// The link that only this mail has; empty for a notice.
+    /// The link with this email's token; empty for a notice.
     link: String,
     expires: String,
-    /// When what a notice tells happened.
+    /// When the event happened that a notice reports.
     at: String,
 }
 
-/// A mail that is ready to leave.
+/// The subject and both bodies of an email.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Rendered {
     pub subject: String,
@@ -35,14 +35,14 @@ pub struct Rendered {
     pub html: String,
 }
 
-/// It holds a link that signs somebody in: nothing may print it.
+/// Blind, because the text may contain a link that gives access to an account.
 impl std::fmt::Debug for Rendered {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Rendered").finish_non_exhaustive()
     }
 }
 
-/// A link's token and when it stops to work.
+/// A link's token, and when it expires.
 #[derive(Clone, Copy)]
 pub struct Link<'a> {
     pub token: &'a str,
@@ -52,20 +52,20 @@ pub struct Link<'a> {
 macro_rules! templates {
     ($($kind:ident => $subject:tt $text:tt $html:tt)*) => {
         $(mod $kind {
-            use super::Letter;
+            use super::Content;
             use askama::Template;
 
             #[derive(Template)]
             #[template(path = $subject)]
-            pub(super) struct Subject<'a> { pub letter: &'a Letter }
+            pub(super) struct Subject<'a> { pub email: &'a Content }
 
             #[derive(Template)]
             #[template(path = $text)]
-            pub(super) struct Text<'a> { pub letter: &'a Letter }
+            pub(super) struct Text<'a> { pub email: &'a Content }
 
             #[derive(Template)]
             #[template(path = $html)]
-            pub(super) struct Html<'a> { pub letter: &'a Letter }
+            pub(super) struct Html<'a> { pub email: &'a Content }
         })*
     };
 }
@@ -79,10 +79,10 @@ templates! {
     email_changed_undo => "email_changed_undo/subject.txt" "email_changed_undo/body.txt" "email_changed_undo/body.html"
 }
 
-/// Renders an email about `username`, if it may be named. `at` is when it was asked for.
+/// Renders an email. `username` is None if it must not be named; `at` is when the email was requested.
 ///
 /// # Errors
-/// A template's own; ours have none to give.
+/// If a template fails. The present ones cannot.
 pub fn render(
     kind: MailKind,
     username: Option<&str>,
@@ -96,9 +96,9 @@ pub fn render(
         MailKind::EmailChangedUndo => "/undo-email/",
         MailKind::PasswordChanged | MailKind::EmailChanged => "/",
     };
-    // These only go to addresses that are not verified.
+    // These kinds go to addresses that are not verified.
     let username = username.filter(|_| !matches!(kind, MailKind::VerifyEmail | MailKind::ResetByAddress));
-    let mut letter = Letter {
+    let mut email = Content {
         subject: String::new(),
         username: username.map(single_line),
         home: config::link(public_url, ""),
@@ -108,54 +108,54 @@ pub fn render(
         expires: link.map(|link| moment(link.expires_at)).unwrap_or_default(),
         at: moment(at),
     };
-    letter.subject = single_line(subject(kind, &letter)?.trim());
-    let (text, html) = bodies(kind, &letter)?;
-    Ok(Rendered { subject: letter.subject, text, html })
+    email.subject = single_line(subject(kind, &email)?.trim());
+    let (text, html) = bodies(kind, &email)?;
+    Ok(Rendered { subject: email.subject, text, html })
 }
 
-fn subject(kind: MailKind, letter: &Letter) -> Result<String, askama::Error> {
+fn subject(kind: MailKind, email: &Content) -> Result<String, askama::Error> {
     match kind {
-        MailKind::VerifyEmail => verify_email::Subject { letter }.render(),
-        MailKind::ResetPassword => reset_password::Subject { letter }.render(),
-        MailKind::ResetByAddress => reset_by_address::Subject { letter }.render(),
-        MailKind::EmailChangedUndo => email_changed_undo::Subject { letter }.render(),
-        MailKind::PasswordChanged => password_changed::Subject { letter }.render(),
-        MailKind::EmailChanged => email_changed::Subject { letter }.render(),
+        MailKind::VerifyEmail => verify_email::Subject { email }.render(),
+        MailKind::ResetPassword => reset_password::Subject { email }.render(),
+        MailKind::ResetByAddress => reset_by_address::Subject { email }.render(),
+        MailKind::EmailChangedUndo => email_changed_undo::Subject { email }.render(),
+        MailKind::PasswordChanged => password_changed::Subject { email }.render(),
+        MailKind::EmailChanged => email_changed::Subject { email }.render(),
     }
 }
 
-fn bodies(kind: MailKind, letter: &Letter) -> Result<(String, String), askama::Error> {
+fn bodies(kind: MailKind, email: &Content) -> Result<(String, String), askama::Error> {
     Ok(match kind {
         MailKind::VerifyEmail => {
-            (verify_email::Text { letter }.render()?, verify_email::Html { letter }.render()?)
+            (verify_email::Text { email }.render()?, verify_email::Html { email }.render()?)
         }
         MailKind::ResetPassword => {
-            (reset_password::Text { letter }.render()?, reset_password::Html { letter }.render()?)
+            (reset_password::Text { email }.render()?, reset_password::Html { email }.render()?)
         }
         MailKind::ResetByAddress => {
-            (reset_by_address::Text { letter }.render()?, reset_by_address::Html { letter }.render()?)
+            (reset_by_address::Text { email }.render()?, reset_by_address::Html { email }.render()?)
         }
         MailKind::EmailChangedUndo => {
-            (email_changed_undo::Text { letter }.render()?, email_changed_undo::Html { letter }.render()?)
+            (email_changed_undo::Text { email }.render()?, email_changed_undo::Html { email }.render()?)
         }
         MailKind::PasswordChanged => {
-            (password_changed::Text { letter }.render()?, password_changed::Html { letter }.render()?)
+            (password_changed::Text { email }.render()?, password_changed::Html { email }.render()?)
         }
         MailKind::EmailChanged => {
-            (email_changed::Text { letter }.render()?, email_changed::Html { letter }.render()?)
+            (email_changed::Text { email }.render()?, email_changed::Html { email }.render()?)
         }
     })
 }
 
-/// Usernames are parsed when they are chosen, but a row may have come from elsewhere: a line break in one would
-/// let it write lines of its own into a mail.
+/// Usernames are validated when they are chosen, but a row may have come from elsewhere: a line break in one could add
+/// lines to an email.
 fn single_line(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c })
         .collect()
 }
 
-/// A moment for people, cut to the minute: a link must not end before the moment it names.
+/// A time for people to read, rounded down to the minute: a link must not expire before the time that it states.
 fn moment(at: Timestamp) -> String {
     at.format("%H:%M UTC on %-d %B %Y").to_string()
 }
@@ -180,61 +180,61 @@ mod tests {
     }
 
     #[test]
-    fn every_mail_names_the_site_and_the_account_where_the_address_is_verified() {
+    fn every_email_names_the_site_and_the_account_where_the_address_is_verified() {
         for kind in KINDS {
-            let mail = sample(kind, "alice");
+            let email = sample(kind, "alice");
             // These go to addresses that are not verified.
             let named = !matches!(kind, MailKind::VerifyEmail | MailKind::ResetByAddress);
-            for part in [&mail.text, &mail.html] {
+            for part in [&email.text, &email.html] {
                 assert!(part.contains("https://id.example"), "{part}");
                 assert_eq!(part.contains("alice"), named, "{part}");
                 assert!(!part.contains("{{") && !part.contains("{%"), "{part}");
                 assert!(!part.contains("example//"), "{part}");
             }
-            assert!(!mail.subject.is_empty() && mail.subject.len() < 70, "{}", mail.subject);
-            assert!(mail.html.contains(&format!("<title>{}</title>", mail.subject)));
-            assert!(!format!("{mail:?}").contains("alice"));
+            assert!(!email.subject.is_empty() && email.subject.len() < 70, "{}", email.subject);
+            assert!(email.html.contains(&format!("<title>{}</title>", email.subject)));
+            assert!(!format!("{email:?}").contains("alice"));
         }
     }
 
     #[test]
-    fn an_unverified_address_reads_nothing_that_a_stranger_chose() {
+    fn an_unverified_address_reads_nothing_that_another_client_chose() {
         for kind in KINDS {
             let named = sample_for(kind, Some("www.evil.example"));
-            let mail = sample_for(kind, None);
-            for part in [&mail.subject, &mail.text, &mail.html] {
+            let email = sample_for(kind, None);
+            for part in [&email.subject, &email.text, &email.html] {
                 assert!(!part.contains("evil") && !part.contains("  at "), "{part}");
             }
             if matches!(kind, MailKind::VerifyEmail | MailKind::ResetByAddress) {
-                assert_eq!((mail.text, mail.html), (named.text, named.html));
+                assert_eq!((email.text, email.html), (named.text, named.html));
             }
         }
     }
 
     #[test]
-    fn links_stand_on_lines_of_their_own_and_say_when_they_end() {
+    fn links_are_on_lines_of_their_own_and_say_when_they_expire() {
         for (kind, page) in [
             (MailKind::VerifyEmail, "verify-email"),
             (MailKind::ResetPassword, "reset-password"),
             (MailKind::ResetByAddress, "reset-password"),
             (MailKind::EmailChangedUndo, "undo-email"),
         ] {
-            let mail = sample(kind, "alice");
+            let email = sample(kind, "alice");
             let link = format!("https://id.example/{page}/TOKEN_-42");
-            assert!(mail.text.lines().any(|line| line == link), "{}", mail.text);
-            assert!(mail.html.contains(&format!("href=\"{link}\"")), "{}", mail.html);
-            for part in [&mail.text, &mail.html] {
+            assert!(email.text.lines().any(|line| line == link), "{}", email.text);
+            assert!(email.html.contains(&format!("href=\"{link}\"")), "{}", email.html);
+            for part in [&email.text, &email.html] {
                 assert!(part.contains("until 10:30 UTC on 22 November 2026"), "{part}");
             }
         }
     }
 
     #[test]
-    fn notices_hold_no_link_that_signs_anybody_in() {
+    fn notices_contain_no_link_with_a_token() {
         for kind in [MailKind::PasswordChanged, MailKind::EmailChanged] {
-            let mail = sample(kind, "alice");
-            assert!(!mail.text.contains("TOKEN") && !mail.html.contains("TOKEN"));
-            assert!(mail.text.contains("10:00 UTC on 22 November 2026"), "{}", mail.text);
+            let email = sample(kind, "alice");
+            assert!(!email.text.contains("TOKEN") && !email.html.contains("TOKEN"));
+            assert!(email.text.contains("10:00 UTC on 22 November 2026"), "{}", email.text);
         }
     }
 
@@ -242,10 +242,10 @@ mod tests {
     fn a_hostile_name_stays_a_name() {
         let name = "<script>alert(1)</script>\"'&\r\nBcc: all@example.org\u{2028}x";
         for kind in KINDS {
-            let mail = sample(kind, name);
-            assert!(!mail.html.contains("<script>") && !mail.html.contains("\"'&"), "{}", mail.html);
-            assert!(!mail.text.lines().any(|line| line.starts_with("Bcc:")), "{}", mail.text);
-            assert!(!mail.subject.chars().any(char::is_control), "{}", mail.subject);
+            let email = sample(kind, name);
+            assert!(!email.html.contains("<script>") && !email.html.contains("\"'&"), "{}", email.html);
+            assert!(!email.text.lines().any(|line| line.starts_with("Bcc:")), "{}", email.text);
+            assert!(!email.subject.chars().any(char::is_control), "{}", email.subject);
         }
     }
 }

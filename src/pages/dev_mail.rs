@@ -3,13 +3,13 @@
 use askama::Template;
 
 use super::Frame;
-use crate::mail::preview::KeptMail;
+use crate::mail::preview::KeptEmail;
 
 #[derive(Template, Debug)]
 #[template(path = "dev_mail.html")]
 pub struct DevMailPage<'a> {
     pub frame: Frame<'a>,
-    pub mails: &'a [KeptMail],
+    pub mails: &'a [KeptEmail],
 }
 
 /// A line of a mail's text.
@@ -26,7 +26,7 @@ impl DevMailPage<'_> {
     }
 
     /// A mail's text, its links apart: ours stand on lines of their own.
-    fn lines(mail: &KeptMail) -> Vec<Line<'_>> {
+    fn lines(mail: &KeptEmail) -> Vec<Line<'_>> {
         let lines = mail.text.as_deref().unwrap_or_default().lines();
         lines
             .map(|line| {

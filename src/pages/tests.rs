@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::*;
 use crate::accounts::{Page, ResetLink};
-use crate::mail::preview::KeptMail;
+use crate::mail::preview::KeptEmail;
 
 const HOSTILE: &str = "<script>alert(1)</script>\"'&";
 const FRAME: Frame<'static> = Frame { base: "/id", public_url: "https://id.example.org/id", dev_mail: true };
@@ -68,7 +68,7 @@ fn dashboard<'a>(text: &'a str, refused: Option<(Section, &'a FormErrors)>) -> D
 /// Each page, plain and in its error states, about somebody called `text`.
 fn pages(text: &str) -> Vec<(&'static str, String)> {
     let none = FormErrors::default();
-    let mail = |id: &str| KeptMail {
+    let mail = |id: &str| KeptEmail {
         id: id.to_owned(),
         date: Some("2026-11-25T04:43:17Z".to_owned()),
         to: Some(text.to_owned()),

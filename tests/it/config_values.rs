@@ -279,7 +279,7 @@ fn other_files_of_another_user_are_named_as_well() {
     denied(
         command,
         1,
-        &["cannot keep mails", &format!("{}/mail belongs to root (uid 0), mode 700", data.display())],
+        &["cannot keep emails", &format!("{}/mail belongs to root (uid 0), mode 700", data.display())],
     );
     // A directory that cannot be made, and a copy that cannot be written.
     let mut command = as_nobody(dir.path(), &["serve", "--data-dir", "another/one"]);

@@ -98,7 +98,7 @@ async fn the_test_names_the_wrong_kind_of_tls() {
         [format!("smtp://{USER}@localhost:{port}?tls=required"), format!("smtp://{USER}@localhost:{port}")]
     {
         let said = mail_test(&url, Some(&identity)).await;
-        let right = format!("TLS from the start: write smtps://USER:PASSWORD@localhost:{port}");
+        let right = format!("TLS from the start: set mail.url to smtps://USER:PASSWORD@localhost:{port}");
         assert_advice(&said, &[&right]);
     }
     let said = mail_test(&format!("smtps://{USER}@localhost:{port}"), Some(&identity)).await;
@@ -108,18 +108,21 @@ async fn the_test_names_the_wrong_kind_of_tls() {
 
     let port = starttls.port;
     let said = mail_test(&format!("smtps://{USER}@localhost:{port}"), Some(&identity)).await;
-    assert_advice(&said, &[&format!("write smtp://USER:PASSWORD@localhost:{port}?tls=required")]);
+    assert_advice(&said, &[&format!("set mail.url to smtp://USER:PASSWORD@localhost:{port}?tls=required")]);
     let said = mail_test(&format!("smtp://{USER}@localhost:{port}"), Some(&identity)).await;
     assert_advice(
         &said,
-        &["only under TLS", &format!("write smtp://USER:PASSWORD@localhost:{port}?tls=required")],
+        &["only over TLS", &format!("set mail.url to smtp://USER:PASSWORD@localhost:{port}?tls=required")],
     );
     let said = mail_test(&format!("smtp://localhost:{port}"), Some(&identity)).await;
-    assert_advice(&said, &["530", "only under TLS", &format!("write smtp://localhost:{port}?tls=required")]);
+    assert_advice(
+        &said,
+        &["530", "only over TLS", &format!("set mail.url to smtp://localhost:{port}?tls=required")],
+    );
     let said = mail_test(&format!("smtp://localhost:{port}?tls=required"), Some(&identity)).await;
     assert_advice(
         &said,
-        &["530", "those who sign in", &format!("smtp://USER:PASSWORD@localhost:{port}?tls=required")],
+        &["530", "users who sign in", &format!("smtp://USER:PASSWORD@localhost:{port}?tls=required")],
     );
     let said = mail_test(&format!("smtp://u:hunter2@localhost:{port}?tls=required"), Some(&identity)).await;
     assert_advice(&said, &["AUTH: 535", "the password in mail.url is wrong"]);
@@ -167,7 +170,7 @@ async fn the_test_names_the_wrong_port_host_and_sender() {
     let said = mail_test(&format!("smtps://{}", app.address), None).await;
     assert_advice(&said, &["a web server"]);
     let said = mail_test("smtp://no-such-host.invalid", None).await;
-    assert_advice(&said, &["at the lookup of its name", "spelled right", "no-such-host.invalid"]);
+    assert_advice(&said, &["at the name lookup", "the spelling", "no-such-host.invalid"]);
     let free = SmtpCatcher::reserve().url();
     let said = mail_test(&free, None).await;
     assert_advice(&said, &["refused", "587"]);
@@ -175,12 +178,12 @@ async fn the_test_names_the_wrong_port_host_and_sender() {
         ("greeting", "* OK [CAPABILITY IMAP4rev1] ready", "IMAP"),
         ("greeting", "+OK POP3 ready", "POP3"),
         ("greeting", "SSH-2.0-OpenSSH_10.0", "SSH"),
-        ("greeting", "554 5.7.1 not you", "turns this machine away"),
+        ("greeting", "554 5.7.1 not you", "rejects this machine"),
         ("greeting", "", "port of a mail server"),
         ("EHLO", "501 5.5.4 invalid name", "mail.helo_name"),
-        ("MAIL", "553 5.7.1 not yours", "no mail from no-reply@localhost: set mail.from"),
-        ("MAIL", "530 5.7.0 authentication required", "those who sign in"),
-        ("RCPT", "554 5.7.1 relay access denied", "those who sign in"),
+        ("MAIL", "553 5.7.1 not yours", "no email from no-reply@localhost. Set mail.from"),
+        ("MAIL", "530 5.7.0 authentication required", "users who sign in"),
+        ("RCPT", "554 5.7.1 relay access denied", "users who sign in"),
         ("END", "552 5.3.4 too large", "too large"),
     ] {
         let catcher = SmtpCatcher::start();

@@ -316,7 +316,7 @@ async fn what_is_not_ascii_before_the_at_needs_a_server_that_takes_it() {
     let alice = mailer.user("alice", ALICE).await;
     mailer.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
     fails(&mailer, 4).await;
-    assert_eq!(catcher.lines("ERROR", "mail.from is not ASCII"), 1, "{}", logs::text());
+    assert_eq!(catcher.lines("ERROR", "mail.from has non-ASCII letters"), 1, "{}", logs::text());
 }
 
 #[actix::test]

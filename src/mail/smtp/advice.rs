@@ -1,4 +1,4 @@
-//! What is likely to be wrong with the settings, told from where a conversation with the mail server ended.
+//! What is likely to be wrong with the settings, judged by where a conversation with the mail server ended.
 
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 
@@ -7,11 +7,11 @@ use super::tap::Speaks;
 use crate::config::{Encryption, SmtpServer};
 use crate::mail::failure::{Failure, Stage};
 
-/// What a conversation has shown of the server.
+/// What a conversation has revealed about the server.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     pub speaks: Speaks,
-    /// What the port speaks when the client begins.
+    /// What the port speaks if the client begins.
     pub probed: Option<Speaks>,
     pub tls_error: Option<rustls::Error>,
     pub helo: String,
@@ -38,83 +38,83 @@ fn url(server: &SmtpServer, encryption: Encryption, has_user: bool) -> String {
     format!("{scheme}://{user}{}:{}{query}", server.host, server.port)
 }
 
-/// A sentence or two on what to change; none where the server's answer says it all.
+/// The ports on which mail servers accept email that is to be sent on (RFC 6409, RFC 8314).
+const SUBMISSION: &str =
+    "Mail servers accept email for sending on port 587 (smtp://…?tls=required) or 465 (smtps://…).";
+
+/// A sentence or two on what to change. None where the server's answer says it all.
 pub(super) fn advise(server: &SmtpServer, failure: &Failure, facts: &Facts, from: &str) -> Option<String> {
     let has_user = server.credentials.is_some();
     let implicit = url(server, Encryption::Implicit, has_user);
     let required = url(server, Encryption::Required, has_user);
     match failure.stage? {
         Stage::Lookup => {
-            Some(format!("Is the host in mail.url spelled right? No address is known for {}.", server.host))
+            Some(format!("{} has no address: check the spelling of the host in mail.url.", server.host))
         }
         Stage::Connect => Some(if failure.mentions("refused") {
-            "Nothing listens there: is the port right? Mail is handed in at 587 (smtp://…?tls=required) or 465 \
-             (smtps://…)."
-                .to_owned()
+            format!("Nothing listens on this port. {SUBMISSION}")
         } else {
-            "Are host and port right, and does no firewall stand in between? Many networks close port 25: mail is \
-             handed in at 587 (smtp://…?tls=required) or 465 (smtps://…)."
-                .to_owned()
+            format!(
+                "Check the host, the port, and any firewall in between. Many networks block port 25. {SUBMISSION}"
+            )
         }),
         Stage::Tls => match &facts.tls_error {
             Some(error) if facts.speaks == Speaks::Tls || server.encryption != Encryption::Implicit => {
                 encryption::advise(error, &server.host)
             }
             _ => other_protocol(facts.speaks).or_else(|| {
-                Some(format!("This port does not seem to speak TLS from the start: write {required}"))
+                Some(format!(
+                    "This port does not seem to expect TLS from the start: set mail.url to {required}"
+                ))
             }),
         },
         Stage::Greeting => greeting(server, failure, facts, &implicit),
         Stage::Hello if failure.code.is_some() => Some(format!(
-            "The server was greeted as {}: set mail.helo_name to a name that leads to this machine.",
+            "Doorward introduced itself as {}. Set mail.helo_name to a name that resolves to this machine.",
             facts.helo
         )),
         Stage::StartTls if failure.code.is_none() && failure.mentions("not offer") => Some(format!(
-            "If this port speaks TLS from the start, write {implicit}; without tls=required the password and every \
-             email would cross the network in the clear."
+            "Do not remove tls=required: the password and every email would cross the network unencrypted. If this \
+             port expects TLS from the start, set mail.url to {implicit}"
         )),
         Stage::Hello | Stage::StartTls => None,
         Stage::Auth => auth(failure, facts, &required),
-        Stage::Sender | Stage::Recipient | Stage::Data => handing_in(server, failure, facts, from),
+        Stage::Sender | Stage::Recipient | Stage::Data => transaction(server, failure, facts, from),
     }
 }
 
-/// What a port that is no mail server's, or of the wrong protocol, speaks.
+/// For a port that is not a mail server's, or that speaks another protocol of mail.
 fn other_protocol(speaks: Speaks) -> Option<String> {
-    let (what, which) = match speaks {
-        Speaks::Http => ("a web server (HTTP)", ""),
-        Speaks::Imap => ("a mailbox server (IMAP)", ", which only gives mail out"),
-        Speaks::Pop3 => ("a mailbox server (POP3)", ", which only gives mail out"),
-        Speaks::Ssh => ("an SSH server", ""),
-        Speaks::SomethingElse => ("no mail server", " that speaks SMTP"),
+    let what = match speaks {
+        Speaks::Http => "a web server (HTTP)",
+        Speaks::Imap => "an IMAP server, from which email is only read",
+        Speaks::Pop3 => "a POP3 server, from which email is only read",
+        Speaks::Ssh => "an SSH server",
+        Speaks::SomethingElse => "a server that does not speak SMTP",
         Speaks::Nothing | Speaks::Smtp | Speaks::Tls => return None,
     };
-    Some(format!(
-        "This port belongs to {what}{which}: mail is handed in at 587 (smtp://…?tls=required) or 465 (smtps://…)."
-    ))
+    Some(format!("This port belongs to {what}. {SUBMISSION}"))
 }
 
 fn greeting(server: &SmtpServer, failure: &Failure, facts: &Facts, implicit: &str) -> Option<String> {
     let is_plain = server.encryption != Encryption::Implicit;
-    let from_the_start = format!("This port speaks TLS from the start: write {implicit}");
     if is_plain && (facts.probed == Some(Speaks::Tls) || facts.speaks == Speaks::Tls) {
-        return Some(from_the_start);
+        return Some(format!("This port expects TLS from the start: set mail.url to {implicit}"));
     }
     if failure.code.is_some() {
-        let busy = "The server turns this machine away before it knows who asks: it may be busy, or serve certain \
-                    addresses only.";
+        let busy = "The server rejects this machine before any sign-in: it may be busy, or serve certain addresses only.";
         return Some(busy.to_owned());
     }
     let speaks =
         if facts.speaks == Speaks::Nothing { facts.probed.unwrap_or_default() } else { facts.speaks };
     other_protocol(speaks).or_else(|| {
+        let check = "Check that this is the port of a mail server.";
         Some(if is_plain && server.port == 465 {
-            format!("Port 465 is for TLS from the start: write {implicit}")
+            format!("Port 465 expects TLS from the start: set mail.url to {implicit}")
         } else if is_plain {
-            format!("Is this the port of a mail server? If it speaks TLS from the start, write {implicit}")
+            format!("{check} If it expects TLS from the start, set mail.url to {implicit}")
         } else {
-            "Is this the port of a mail server? Mail is handed in at 465 (smtps://…) or 587 (smtp://…?tls=required)."
-                .to_owned()
+            format!("{check} {SUBMISSION}")
         })
     })
 }
@@ -129,41 +129,39 @@ fn auth(failure: &Failure, facts: &Facts, required: &str) -> Option<String> {
         || failure.mentions("starttls")
         || failure.mentions("encrypt");
     if is_about_encryption && wants_encryption(failure, facts) {
-        return Some(format!("The server takes a password only under TLS: write {required}"));
+        return Some(format!("The server accepts a password only over TLS: set mail.url to {required}"));
     }
-    match failure.code {
-        Some(535) => Some(
-            "The name or the password in mail.url is wrong; special characters in them are written \
-             percent-encoded, such as % as %25. Some providers want a password made for applications."
-                .to_owned(),
-        ),
-        Some(534) => Some("The server wants another way to sign in: many providers have passwords made for \
-                           applications."
-            .to_owned()),
-        None if failure.mentions("xoauth2") => Some(
-            "Doorward signs in with a name and a password (PLAIN or LOGIN): the provider may have passwords made for \
-             applications, or a relay of its own for them."
-                .to_owned(),
-        ),
-        None if failure.mentions("no way to sign in") => Some(
-            "Is this the port where mail is handed in (587 or 465, not 25)? If the server wants no sign-in, leave \
-             USER:PASSWORD@ out of mail.url."
-                .to_owned(),
-        ),
-        Some(500..=504) => Some(
-            "The server knows no sign-in of this kind: is the port right (587 or 465, not 25)?".to_owned(),
-        ),
-        _ => None,
-    }
+    let advice = match failure.code {
+        Some(535) => {
+            "The user name or the password in mail.url is wrong. Special characters in them must be percent-encoded \
+             (% as %25). Some providers require an application password."
+        }
+        Some(534) => {
+            "The server requires another way to sign in. Many providers offer application passwords."
+        }
+        None if failure.mentions("xoauth2") => {
+            "Doorward signs in with a user name and a password (PLAIN or LOGIN). The provider may offer application \
+             passwords, or a separate relay for applications."
+        }
+        None if failure.mentions("no way to sign in") => {
+            "Check that the port accepts email for sending (587 or 465, not 25). If the server requires no sign-in, \
+             remove USER:PASSWORD@ from mail.url."
+        }
+        Some(500..=504) => {
+            "The server does not support this way to sign in. Check the port (587 or 465, not 25)."
+        }
+        _ => return None,
+    };
+    Some(advice.to_owned())
 }
 
-fn handing_in(server: &SmtpServer, failure: &Failure, facts: &Facts, from: &str) -> Option<String> {
+fn transaction(server: &SmtpServer, failure: &Failure, facts: &Facts, from: &str) -> Option<String> {
     let code = failure.code?;
     let has_user = server.credentials.is_some();
     let relay = failure.mentions("relay") || failure.mentions("authenticat") || code == 530;
     if (code == 530 || failure.mentions("starttls")) && wants_encryption(failure, facts) {
         let required = url(server, Encryption::Required, has_user);
-        return Some(format!("The server takes mail only under TLS: write {required}"));
+        return Some(format!("The server accepts email only over TLS: set mail.url to {required}"));
     }
     if relay && !has_user && (500..600).contains(&code) {
         let encryption = match server.encryption {
@@ -171,13 +169,15 @@ fn handing_in(server: &SmtpServer, failure: &Failure, facts: &Facts, from: &str)
             encryption => encryption,
         };
         let signed_in = url(server, encryption, true);
-        return Some(format!("The server sends on only for those who sign in: write {signed_in}"));
+        return Some(format!(
+            "The server relays email only for users who sign in: set mail.url to {signed_in}"
+        ));
     }
     match (failure.stage?, code) {
         (Stage::Sender, 500..) => Some(format!(
-            "The server takes no mail from {from}: set mail.from to an address that it lets you use."
+            "The server accepts no email from {from}. Set mail.from to an address that this account may use."
         )),
-        (Stage::Data, 552) => Some("The mail is too large for the server.".to_owned()),
+        (Stage::Data, 552) => Some("The email is too large for the server.".to_owned()),
         _ => None,
     }
 }
@@ -205,10 +205,13 @@ mod tests {
     #[test]
     fn the_wrong_kind_of_encryption_is_named_with_the_right_url() {
         let tls = Facts { probed: Some(Speaks::Tls), ..Facts::default() };
-        let silent = Failure::server(Stage::Greeting, "the server says nothing");
+        let silent = Failure::server(Stage::Greeting, "the server sent nothing");
         for url in ["smtp://u:hunter2@h:465?tls=required", "smtp://u:hunter2@h:465"] {
-            assert!(advice(url, &silent, &tls).ends_with("write smtps://USER:PASSWORD@h:465"));
-            assert!(advice(url, &silent, &Facts::default()).ends_with("write smtps://USER:PASSWORD@h:465"));
+            assert!(advice(url, &silent, &tls).ends_with("set mail.url to smtps://USER:PASSWORD@h:465"));
+            assert!(
+                advice(url, &silent, &Facts::default())
+                    .ends_with("set mail.url to smtps://USER:PASSWORD@h:465")
+            );
         }
         let plain = Facts {
             speaks: Speaks::Smtp,
@@ -216,14 +219,21 @@ mod tests {
             ..Facts::default()
         };
         let handshake = Failure::server(Stage::Tls, "corrupt message of type InvalidContentType");
-        assert!(advice("smtps://h:587", &handshake, &plain).ends_with("write smtp://h:587?tls=required"));
+        assert!(
+            advice("smtps://h:587", &handshake, &plain)
+                .ends_with("set mail.url to smtp://h:587?tls=required")
+        );
         let starttls = Facts { offers_starttls: true, ..Facts::default() };
         let wanted = answer(Stage::Sender, 530, "5.7.0 Must issue a STARTTLS command first");
-        assert!(advice("smtp://h:587", &wanted, &starttls).ends_with("write smtp://h:587?tls=required"));
-        let offers_none =
-            Failure::server(Stage::Auth, "the server offers no way to sign in with a name and a password");
+        assert!(
+            advice("smtp://h:587", &wanted, &starttls).ends_with("set mail.url to smtp://h:587?tls=required")
+        );
+        let offers_none = Failure::server(
+            Stage::Auth,
+            "the server offers no way to sign in with a user name and a password",
+        );
         let said = advice("smtp://u:hunter2@h:587", &offers_none, &starttls);
-        assert!(said.ends_with("write smtp://USER:PASSWORD@h:587?tls=required"), "{said}");
+        assert!(said.ends_with("set mail.url to smtp://USER:PASSWORD@h:587?tls=required"), "{said}");
     }
 
     #[test]
@@ -233,21 +243,21 @@ mod tests {
             (answer(Stage::Auth, 535, "5.7.8 Error: authentication failed"), "password in mail.url is wrong"),
             (
                 answer(Stage::Auth, 534, "5.7.9 Application-specific password required"),
-                "made for applications",
+                "application passwords",
             ),
             (Failure::server(Stage::Auth, "the server offers XOAUTH2 only"), "PLAIN or LOGIN"),
-            (answer(Stage::Sender, 550, "not your address"), "mail from a@b.org"),
-            (answer(Stage::Hello, 501, "invalid name"), "[127.0.0.1]: set mail.helo_name"),
-            (answer(Stage::Greeting, 554, "go away"), "turns this machine away"),
-            (Failure::server(Stage::Connect, "127.0.0.1:1: Connection refused"), "is the port right"),
-            (Failure::server(Stage::Lookup, "failed to lookup"), "spelled right"),
+            (answer(Stage::Sender, 550, "not your address"), "email from a@b.org"),
+            (answer(Stage::Hello, 501, "invalid name"), "[127.0.0.1]. Set mail.helo_name"),
+            (answer(Stage::Greeting, 554, "go away"), "rejects this machine"),
+            (Failure::server(Stage::Connect, "127.0.0.1:1: Connection refused"), "listens on this port"),
+            (Failure::server(Stage::Lookup, "failed to lookup"), "the spelling"),
         ] {
             let said = advice("smtps://u:hunter2@h", &failure, &facts);
             assert!(said.contains(words), "{said}");
         }
         let relay = answer(Stage::Recipient, 554, "5.7.1 Relay access denied");
         let said = advice("smtps://h", &relay, &facts);
-        assert!(said.ends_with("write smtps://USER:PASSWORD@h:465"), "{said}");
+        assert!(said.ends_with("set mail.url to smtps://USER:PASSWORD@h:465"), "{said}");
         for (speaks, words) in
             [(Speaks::Imap, "IMAP"), (Speaks::Pop3, "POP3"), (Speaks::Http, "HTTP"), (Speaks::Ssh, "SSH")]
         {

@@ -1,4 +1,4 @@
-//! TLS to the mail server, and what its errors mean.
+//! TLS with the mail server, and what its errors mean.
 
 use std::error::Error;
 use std::io;
@@ -17,6 +17,8 @@ use url::Host;
 use super::tap::{Speaks, Tap};
 use crate::config::{Encryption, SmtpServer};
 
+const CERTIFIED_NAME: &str = "In mail.url, use a name that the certificate is for.";
+
 pub(super) enum Tls {
     None,
     /// From the first byte.
@@ -31,7 +33,7 @@ pub(super) struct Implicit {
 }
 
 impl Tls {
-    /// Reads the certificates that this system trusts, if the server is ever to be encrypted.
+    /// Prepares TLS as the settings ask for it; reads the certificates that this system trusts.
     pub fn new(server: &SmtpServer) -> Result<Self, String> {
         Ok(match server.encryption {
             Encryption::None => Self::None,
@@ -39,7 +41,7 @@ impl Tls {
                 let mut roots = RootCertStore::empty();
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
                 let name = ServerName::try_from(server.name())
-                    .map_err(|_| "mail.url: no certificate can be for its host".to_owned())?;
+                    .map_err(|_| "mail.url: no certificate can be issued for its host".to_owned())?;
                 Self::Implicit(Implicit { connector: connector(roots)?, name })
             }
             Encryption::Required | Encryption::Opportunistic => {
@@ -66,7 +68,7 @@ fn connector(roots: RootCertStore) -> Result<TlsConnector, String> {
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-/// The TLS library's own error, where an error has one among its sources.
+/// The error of rustls among the sources of an error.
 pub(super) fn find_error(error: &(dyn Error + 'static)) -> Option<rustls::Error> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -79,46 +81,46 @@ pub(super) fn find_error(error: &(dyn Error + 'static)) -> Option<rustls::Error>
     None
 }
 
-/// Begins a TLS handshake and looks at what comes back: a server that speaks TLS from the start answers with TLS, one of
-/// HTTP says that this is no HTTP.
+/// Begins a TLS handshake to see how the port answers: a server that expects TLS from the start answers with TLS, a web
+/// server with an error in HTTP.
 pub(super) async fn probe(peer: SocketAddr) -> Speaks {
     let (Ok(connector), Ok(stream)) = (connector(RootCertStore::empty()), TcpStream::connect(peer).await)
     else {
         return Speaks::Nothing;
     };
     let (tap, seen) = Tap::new(stream, peer);
-    // It fails: no certificate is trusted here.
+    // The handshake fails in any case: this connector trusts no certificate.
     let _ = connector.connect(ServerName::from(peer.ip()), tap).await;
     seen.speaks()
 }
 
-/// What is wrong with the server's certificate, and what to do.
+/// What is wrong with the server's certificate or TLS version, and what to do.
 pub(super) fn advise(error: &rustls::Error, host: &Host<String>) -> Option<String> {
     Some(match error {
         rustls::Error::InvalidCertificate(error) => match error {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "The server's certificate has expired (or this machine's clock is wrong).".to_owned()
+                "The server's certificate has expired, or this machine's clock is wrong.".to_owned()
             }
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "The server's certificate is not valid yet (or this machine's clock is wrong).".to_owned()
+                "The server's certificate is not valid yet, or this machine's clock is wrong.".to_owned()
             }
             CertificateError::NotValidForName => {
-                format!("The server's certificate is not for {host}: write the name that it is for.")
+                format!("The server's certificate is not for {host}. {CERTIFIED_NAME}")
             }
             CertificateError::NotValidForNameContext { presented, .. } => {
                 // As rustls shows them: DnsName("mail.example").
                 let names = presented.iter().map(|name| name.split('"').nth(1).unwrap_or(name));
                 let names = names.take(5).collect::<Vec<_>>().join(", ");
                 let names = if names.is_empty() { "no name".to_owned() } else { names };
-                format!("The server's certificate is for {names}, not for {host}: write a name that it is for.")
+                format!("The server's certificate is for {names}, not for {host}. {CERTIFIED_NAME}")
             }
-            CertificateError::Revoked => "The server's certificate was revoked.".to_owned(),
-            _ => "No authority that this system trusts has signed the server's certificate (is it self-signed?): \
-                  add the authority to the system's store, or name a file with it in SSL_CERT_FILE."
+            CertificateError::Revoked => "The server's certificate has been revoked.".to_owned(),
+            _ => "The server's certificate is self-signed, or signed by an authority that this system does not trust. Add \
+                  the authority to the system's certificate store, or set SSL_CERT_FILE to a file that contains it."
                 .to_owned(),
         },
         rustls::Error::AlertReceived(_) | rustls::Error::PeerIncompatible(_) => {
-            "The server and we agree on no version of TLS: it must know TLS 1.2 or 1.3.".to_owned()
+            "The server and Doorward support no common version of TLS. The server needs TLS 1.2 or 1.3.".to_owned()
         }
         _ => return None,
     })

@@ -35,7 +35,7 @@ impl Opener {
         let stream = self.connect(attempt).await?;
         let (local, peer) = (stream.local_addr(), stream.peer_addr());
         let (Ok(local), Ok(peer)) = (local, peer) else {
-            return Err(Failure::server(Stage::Connect, "the connection was closed at once"));
+            return Err(Failure::server(Stage::Connect, "the connection was closed immediately"));
         };
         let helo = self.helo_name.clone().unwrap_or_else(|| config::address_literal(local.ip()));
         facts.helo = helo.to_string();
@@ -114,7 +114,7 @@ impl Opener {
         match (silence, facts.probed) {
             (Some(closed), _) => closed.map_err(failed),
             (None, Some(Speaks::Tls | Speaks::Http)) => {
-                Err(Failure::server(Stage::Greeting, "the server says nothing"))
+                Err(Failure::server(Stage::Greeting, "the server sent nothing"))
             }
             (None, _) => greeting.await.map_err(failed),
         }
@@ -149,7 +149,7 @@ impl Opener {
             let offers = if connection.server_info().supports_auth_mechanism(Mechanism::Xoauth2) {
                 "the server offers XOAUTH2 only"
             } else {
-                "the server offers no way to sign in with a name and a password"
+                "the server offers no way to sign in with a user name and a password"
             };
             return Err(Failure::server(Stage::Auth, offers));
         }

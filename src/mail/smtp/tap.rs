@@ -1,32 +1,33 @@
-//! A connection that remembers how it began: which protocol the other end speaks shows in its first bytes, and lettre's
-//! errors do not say whether the server had greeted.
+//! A connection that remembers how it began. The first bytes that arrive show which protocol the other end speaks; and
+//! whether anything was sent shows whether the server had greeted, which lettre's errors do not tell.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use lettre::transport::smtp::client::AsyncTokioStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Enough to tell protocols apart.
+/// How many bytes are kept: enough to tell protocols apart.
 const KEPT: usize = 64;
 
+/// What a tap has seen so far.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// The first bytes that came.
+    /// The first bytes that were received.
     first: Mutex<Vec<u8>>,
     has_sent: AtomicBool,
 }
 
-/// What speaks at the other end, as far as its first bytes tell.
+/// The protocol of the other end, as far as its first bytes tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Speaks {
     #[default]
     Nothing,
-    /// Or FTP, which greets alike.
+    /// Or FTP, whose greeting looks the same.
     Smtp,
     Tls,
     Http,
@@ -37,20 +38,30 @@ pub(super) enum Speaks {
 }
 
 impl Seen {
-    /// Whether anything was sent: a server that fails before has not greeted.
+    /// Whether anything was sent. The client sends nothing before the greeting.
     pub fn has_sent(&self) -> bool {
         self.has_sent.load(Ordering::Relaxed)
     }
 
     pub fn speaks(&self) -> Speaks {
-        speaks(&self.first.lock().unwrap_or_else(PoisonError::into_inner))
+        speaks(&self.first())
+    }
+
+    fn keep(&self, received: &[u8]) {
+        let mut first = self.first();
+        let room = KEPT.saturating_sub(first.len()).min(received.len());
+        first.extend_from_slice(&received[..room]);
+    }
+
+    fn first(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn speaks(first: &[u8]) -> Speaks {
     match first {
         [] => Speaks::Nothing,
-        // A record of a handshake or an alert (RFC 8446 section 5.1).
+        // The record of a handshake or of an alert (RFC 8446 section 5.1).
         [21 | 22, 3, ..] => Speaks::Tls,
         [b'*', b' ', ..] => Speaks::Imap,
         [b'+', b'O', b'K', ..] | [b'-', b'E', b'R', b'R', ..] => Speaks::Pop3,
@@ -61,6 +72,7 @@ fn speaks(first: &[u8]) -> Speaks {
     }
 }
 
+/// A stream that passes everything on and notes how it began.
 #[derive(Debug)]
 pub(super) struct Tap<S> {
     inner: S,
@@ -83,11 +95,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.inner).poll_read(cx, buffer);
-        let came = &buffer.filled()[before..];
-        if !came.is_empty() {
-            let mut first = self.seen.first.lock().unwrap_or_else(PoisonError::into_inner);
-            let room = KEPT.saturating_sub(first.len()).min(came.len());
-            first.extend_from_slice(&came[..room]);
+        let received = &buffer.filled()[before..];
+        if !received.is_empty() {
+            self.seen.keep(received);
         }
         outcome
     }

@@ -1,4 +1,4 @@
-//! Every stage of a conversation against a server that hangs, leaves or says no there.
+//! Every stage of a conversation, with a server that hangs, disconnects, or refuses at that stage.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -13,7 +13,7 @@ const QUICK: Pace = Pace { connect: Duration::from_secs(5), step: Duration::from
 #[derive(Debug, Clone, Copy)]
 enum Fault {
     Hangs,
-    Leaves,
+    Disconnects,
     Says(&'static str),
 }
 
@@ -26,7 +26,7 @@ const STAGES: [(&str, Stage); 6] = [
     ("DATA", Stage::Data),
 ];
 
-/// Takes connections until it is dropped, and answers as told at one stage.
+/// Accepts connections until it is dropped, and misbehaves at one stage.
 fn serve(at: &'static str, fault: Fault) -> (SocketAddr, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -44,12 +44,12 @@ fn converse(stream: TcpStream, at: &str, fault: Fault, note: impl Fn(String)) ->
     let mut out = stream.try_clone()?;
     let mut lines = BufReader::new(stream);
     let mut line = "greeting".to_owned();
-    let mut mails = 0;
+    let mut emails = 0;
     loop {
         note(line.trim_end().to_owned());
         let mut verb = line.trim_end().split(' ').next().unwrap_or_default().to_owned();
-        mails += usize::from(verb == "MAIL");
-        if verb == "MAIL" && mails == 2 && at == "second MAIL" {
+        emails += usize::from(verb == "MAIL");
+        if verb == "MAIL" && emails == 2 && at == "second MAIL" {
             at.clone_into(&mut verb);
         }
         let good = match verb.as_str() {
@@ -62,11 +62,11 @@ fn converse(stream: TcpStream, at: &str, fault: Fault, note: impl Fn(String)) ->
         };
         match fault {
             Fault::Hangs if verb == at => {
-                // Until the client leaves.
+                // Until the client disconnects.
                 while lines.read_line(&mut line)? > 0 {}
                 return Ok(());
             }
-            Fault::Leaves if verb == at => return Ok(()),
+            Fault::Disconnects if verb == at => return Ok(()),
             Fault::Says(answer) if verb == at => out.write_all(format!("{answer}\r\n").as_bytes())?,
             _ => {
                 out.write_all(format!("{good}\r\n").as_bytes())?;
@@ -106,12 +106,12 @@ async fn fail(smtp: &Smtp) -> Failure {
 }
 
 #[tokio::test]
-async fn the_stage_is_told_and_before_the_recipient_it_is_about_the_server() {
+async fn the_stage_is_named_and_before_the_recipient_it_is_about_the_server() {
     for (at, stage) in STAGES {
         let is_about_server = stage < Stage::Recipient;
         for (fault, code, otherwise) in [
             (Fault::Hangs, None, Verdict::Temporary),
-            (Fault::Leaves, None, Verdict::Temporary),
+            (Fault::Disconnects, None, Verdict::Temporary),
             (Fault::Says("421 4.3.2 later, u:hunter2"), Some(421), Verdict::Temporary),
             (Fault::Says("451 4.3.0 later"), Some(451), Verdict::Temporary),
             (Fault::Says("550-no\r\n550 5.7.1 never"), Some(550), Verdict::Refused),
@@ -144,8 +144,8 @@ async fn a_connection_is_used_again_and_replaced_when_it_is_gone() {
     }
     let greetings = |seen: &Receiver<String>| seen.try_iter().filter(|line| line == "greeting").count();
     assert_eq!(greetings(&seen), 1);
-    // It leaves at the question whether it is still there.
-    for fault in [Fault::Leaves, Fault::Says("421 bye")] {
+    // The server disconnects when asked whether it is still there.
+    for fault in [Fault::Disconnects, Fault::Says("421 bye")] {
         let (address, seen) = serve("NOOP", fault);
         let smtp = smtp_at(address);
         for _ in 0..2 {
@@ -156,8 +156,8 @@ async fn a_connection_is_used_again_and_replaced_when_it_is_gone() {
 }
 
 #[tokio::test]
-async fn a_server_that_takes_one_mail_a_connection_gets_the_next_on_another() {
-    for fault in [Fault::Leaves, Fault::Says("421 4.7.0 too many mails")] {
+async fn a_server_that_accepts_one_email_per_connection_gets_the_next_on_another() {
+    for fault in [Fault::Disconnects, Fault::Says("421 4.7.0 too many emails")] {
         let (address, seen) = serve("second MAIL", fault);
         let smtp = smtp_at(address);
         for _ in 0..3 {
@@ -172,7 +172,7 @@ fn smtp_at(address: SocketAddr) -> Smtp {
 }
 
 #[tokio::test]
-async fn while_another_conversation_works_a_full_server_keeps_only_one_mail_back() {
+async fn while_another_conversation_works_a_full_server_delays_only_one_email() {
     let (address, _seen) = serve("greeting", Fault::Says("421 too many connections"));
     let smtp = smtp_at(address);
     let busy = Busy::new(&smtp.busy);
@@ -186,7 +186,7 @@ async fn while_another_conversation_works_a_full_server_keeps_only_one_mail_back
 }
 
 #[tokio::test]
-async fn without_a_name_of_ours_the_server_is_told_our_address() {
+async fn without_a_name_of_its_own_the_client_introduces_itself_by_address() {
     let (address, seen) = serve("", Fault::Hangs);
     assert!(smtp_at(address).send(&message()).await.is_ok());
     assert!(seen.try_iter().any(|line| line == "EHLO [127.0.0.1]"));

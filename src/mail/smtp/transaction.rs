@@ -24,10 +24,11 @@ pub(super) async fn transact(
     if needs_utf8 && !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
         return Err(if sender_is_ascii {
             Failure::unsendable(
-                "the address is not ASCII before its @, which this server does not take (SMTPUTF8)",
+                "the address has non-ASCII letters before the @, which this server does not support (SMTPUTF8)",
             )
         } else {
-            let why = "mail.from is not ASCII before its @, which this server does not take (SMTPUTF8)";
+            let why =
+                "mail.from has non-ASCII letters before the @, which this server does not support (SMTPUTF8)";
             Failure::server(Stage::Sender, why)
         });
     }
@@ -42,7 +43,7 @@ pub(super) async fn transact(
     let sender = connection.command(Mail::new(envelope.from().cloned(), parameters));
     let refused = |error| {
         let failure = Failure::smtp(Stage::Sender, &error);
-        // Asked for more than usual, it says no to this mail only, unless it closes (421).
+        // SMTPUTF8 is more than most emails ask for, so a refusal is about this one, unless the server closes (421).
         match failure.code {
             Some(500..) if needs_utf8 && sender_is_ascii => failure.judged(Verdict::Refused),
             Some(code) if needs_utf8 && sender_is_ascii && code != 421 => failure.judged(Verdict::Temporary),
