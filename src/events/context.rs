@@ -7,7 +7,7 @@ use std::task::{Poll, Waker};
 use bytestring::ByteString;
 
 use super::{Events, NamespaceId, Payload};
-use crate::actors::session_manager::WorkerSessions;
+use crate::directory::Directory;
 use doorward_core::domain::{Access, SessionId};
 use doorward_core::protocol::SessionInfo;
 
@@ -22,7 +22,7 @@ pub struct Context {
     pub(crate) access: Option<Arc<Access>>,
     pub(crate) namespace: NamespaceId,
     pub(crate) events: Arc<Events>,
-    pub(crate) sessions: WorkerSessions,
+    pub(crate) directory: Directory,
     pub(crate) emits: Emits,
 }
 
@@ -52,7 +52,7 @@ impl Context {
     /// This user's live sessions, on all nodes that this one hears of.
     #[must_use]
     pub fn sessions(&self) -> Vec<Arc<SessionInfo>> {
-        self.access().map(|access| self.sessions.directory().of_user(access.user)).unwrap_or_default()
+        self.access().map(|access| self.directory.of_user(access.user)).unwrap_or_default()
     }
 
     /// Sends an event to this session, in the handler's namespace. What a handler sends leaves before its answer.

@@ -53,7 +53,7 @@ impl<T: Transport> Session<T> {
             access: self.rules.as_ref().and_then(session::Session::access).cloned(),
             namespace,
             events: Arc::clone(&self.services.events),
-            sessions: self.sessions.clone(),
+            directory: self.sessions.directory().clone(),
             emits: self.emits.get_or_insert_default().clone(),
         }
     }
