@@ -321,7 +321,7 @@ impl Application {
                 // A WebSocket that has said goodbye to the end has nothing to linger for.
                 .client_disconnect_timeout(Duration::ZERO)
                 .local_addr(address)
-                .on_connect_ext(|wire: &Wire, data: &mut Extensions| net::on_connect(wire, data))
+                .on_connect_ext(|wire: &Wire, data: &mut Extensions| wire.on_connect(data))
                 .h1(app);
             fn_service(move |stream: TcpStream| open_http(&connections, tls.clone(), stream))
                 .and_then(requests)

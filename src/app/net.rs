@@ -1,15 +1,10 @@
 //! Listening sockets, and what the kernel is told about each connection.
 
 use std::net::{SocketAddr, TcpListener};
-use std::rc::Rc;
 use std::time::Duration;
 
-use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-
-use super::connections::http::Wire;
-use crate::peer::ConnectionLifetime;
 
 /// Connections that may wait to be accepted: a restart brings all clients back at once.
 const BACKLOG: i32 = 4096;
@@ -38,14 +33,6 @@ pub(super) fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, String
 
 pub(super) fn local_address(listener: &TcpListener) -> Result<SocketAddr, String> {
     listener.local_addr().map_err(|error| format!("no local address: {error}"))
-}
-
-/// Notes what requests on an HTTP connection need of it.
-pub(super) fn on_connect(wire: &Wire, data: &mut Extensions) {
-    let socket = wire.stream().peer_socket();
-    data.insert(socket);
-    data.insert(ConnectionLifetime::new(socket));
-    data.insert(Rc::clone(wire.connection()));
 }
 
 pub(super) fn tune(stream: &TcpStream) {

@@ -14,6 +14,7 @@ use std::task::{Context, Poll, Waker, ready};
 use actix_http::body::{BodySize, BoxBody, MessageBody};
 use actix_http::{Request, RequestHead, Response, StatusCode};
 use actix_service::Service;
+use actix_web::dev::Extensions;
 use actix_web::http::{Method, header};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -21,8 +22,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::Handle;
 use super::exchange::Exchange;
 use super::framing::Kind;
-use super::socket::Stream;
+use super::stream::Stream;
 use super::table::Mark;
+use crate::peer::ConnectionLifetime;
 
 /// Bytes of the next requests that are read before their turn, to notice a client that goes.
 const MAX_AHEAD: usize = 4 * 1024;
@@ -83,6 +85,14 @@ impl Wire {
 
     pub const fn connection(&self) -> &Rc<ConnectionState> {
         &self.connection
+    }
+
+    /// Notes what requests on this connection need of it.
+    pub fn on_connect(&self, data: &mut Extensions) {
+        let socket = self.stream().peer_socket();
+        data.insert(socket);
+        data.insert(ConnectionLifetime::new(socket));
+        data.insert(Rc::clone(self.connection()));
     }
 }
 

@@ -6,6 +6,7 @@ mod framing;
 pub mod http;
 mod plain_text;
 mod socket;
+mod stream;
 mod table;
 
 use std::net::SocketAddr;
@@ -26,7 +27,8 @@ use doorward_core::domain::network;
 use doorward_core::protocol::first_bytes::{Spoken, recognize};
 
 pub use exchange::Deadlines;
-pub use socket::{Socket, Stream};
+pub use socket::Socket;
+pub use stream::Stream;
 pub use table::Listener;
 
 use exchange::millis;
