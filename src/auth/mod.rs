@@ -3,6 +3,7 @@
 pub mod device;
 pub mod guessing;
 pub mod keys;
+mod legacy_digests;
 pub mod legacy_hashes;
 pub mod password;
 pub mod refresh;

@@ -10,7 +10,7 @@ use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use base64::prelude::BASE64_STANDARD;
 
-use super::legacy_hashes::{Algorithm, WRAPPED};
+use super::legacy_digests::{Algorithm, WRAPPED};
 use super::secret;
 use doorward_core::domain::Password;
 
