@@ -2,7 +2,7 @@
 //! them. Taken as they are, they would name another directory or another host.
 
 use super::keys::Key;
-use super::sources::ValueSource;
+use super::value::ValueSource;
 
 /// Pairs in which people and programs put a value.
 const QUOTES: [(char, char); 6] =

@@ -8,24 +8,29 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 mod database_url;
+mod error;
 mod hints;
 mod keys;
 mod lint;
 mod mail;
+mod mask;
 mod parse;
 mod rate;
 mod service_links;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod value;
 mod value_files;
 #[cfg(test)]
 mod value_tests;
 
 pub use database_url::DatabaseUrl;
+pub use error::ConfigError;
 pub use mail::{Encryption, Mail, MailUrl, SmtpServer, address_literal, domain_for_helo, with_a_labels};
 pub use rate::Rate;
-pub use sources::{ConfigError, Sources, ValueSource};
+pub use sources::Sources;
+pub use value::ValueSource;
 
 use doorward_core::domain::{AllowedOrigin, ReservedNames};
 

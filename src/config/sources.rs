@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use super::error::{self, ConfigError};
 use super::keys::{self, Fallback, KEYS, Key, PREFIX};
 use super::service_links::{self, Variables};
-use super::{lint, parse, value_files};
+use super::value::{Value, ValueSource, Values};
+use super::{lint, value_files};
 use crate::ownership::{self, Need};
 use doorward_core::domain::without_bom;
 
@@ -21,34 +22,6 @@ const RESERVED_FILES: u64 = 256;
 /// Read from the working directory if it is there and no other file was named.
 const DEFAULT_FILE: &str = "doorward.toml";
 
-/// Who set a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ValueSource {
-    Default,
-    File(PathBuf),
-    /// The variable's name.
-    Environment(String),
-    CommandLine,
-    /// A file with nothing else in it, which another source names.
-    ValueFile {
-        path: Box<Path>,
-        /// As that source writes it: a variable, or a key with `_file` behind it.
-        named_by: Box<str>,
-    },
-}
-
-impl fmt::Display for ValueSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File(path) => write!(f, "file {}", path.display()),
-            Self::Environment(name) => write!(f, "environment {name}"),
-            Self::CommandLine => f.write_str("command line"),
-            Self::ValueFile { path, named_by } => write!(f, "file {}, named by {named_by}", path.display()),
-        }
-    }
-}
-
 /// What to load from. The environment is a parameter: a test must not change its process's own.
 #[derive(Clone, Default)]
 pub struct Sources {
@@ -58,45 +31,6 @@ pub struct Sources {
     /// Keys and values, as `--set` gives them.
     pub flags: Vec<(String, String)>,
 }
-
-/// Why there is no configuration. Each names the key, its value unless that may be a secret, who set it and
-/// what is expected.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    #[error("cannot read the configuration {}: {why}", path.display())]
-    Unreadable { path: PathBuf, why: String },
-    #[error("the configuration {} is not TOML, line {line}: {message}", path.display())]
-    Syntax { path: PathBuf, line: usize, message: String },
-    #[error("unknown key {key} ({origin}){}", .hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default())]
-    Unknown { key: String, origin: ValueSource, hint: Option<String> },
-    #[error(
-        "{key} cannot be {value} ({origin}){}; expected {expected}",
-        .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default()
-    )]
-    Invalid {
-        key: &'static str,
-        value: String,
-        origin: ValueSource,
-        why: Option<Box<str>>,
-        expected: &'static str,
-    },
-    #[error("{key} cannot be read from its file ({origin}): {why}")]
-    ValueFile { key: &'static str, origin: ValueSource, why: String },
-    #[error("{key} is set twice, by {first} and by {second}: leave one of them out")]
-    Twice { key: &'static str, first: String, second: String },
-    #[error("the variable {0} is not UTF-8")]
-    NotUtf8(String),
-}
-
-/// One key's value before it is parsed.
-#[derive(Clone)]
-pub(super) struct Value {
-    pub text: String,
-    pub origin: ValueSource,
-}
-
-/// Every key's value, by key.
-pub(super) type Values = BTreeMap<&'static str, Value>;
 
 impl Sources {
     /// The file and flags given, and this process's environment.
@@ -169,7 +103,7 @@ impl<'a> Layer<'a> {
             return Err(ConfigError::Twice { key: key.name, first, second: written.to_owned() });
         }
         if let Some(why) = lint::find(key, &value.text, &value.origin) {
-            return Err(parse::invalid(key, &value, Some(why)));
+            return Err(error::invalid(key, &value, Some(why)));
         }
         self.values.insert(key.name, value);
         Ok(())
@@ -314,7 +248,7 @@ fn joined(name: &str, items: &[toml::Value], origin: &ValueSource) -> Result<Str
         };
         if why.is_some() {
             let value = Value { text: text.to_owned(), origin: origin.clone() };
-            return Err(parse::invalid(key, &value, why));
+            return Err(error::invalid(key, &value, why));
         }
         texts.push(text);
     }

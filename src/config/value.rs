@@ -1,0 +1,43 @@
+//! A key's value before it is parsed, and who set it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Who set a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ValueSource {
+    Default,
+    File(PathBuf),
+    /// The variable's name.
+    Environment(String),
+    CommandLine,
+    /// A file with nothing else in it, which another source names.
+    ValueFile {
+        path: Box<Path>,
+        /// As that source writes it: a variable, or a key with `_file` behind it.
+        named_by: Box<str>,
+    },
+}
+
+impl fmt::Display for ValueSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::CommandLine => f.write_str("command line"),
+            Self::ValueFile { path, named_by } => write!(f, "file {}, named by {named_by}", path.display()),
+        }
+    }
+}
+
+/// One key's value before it is parsed.
+#[derive(Clone)]
+pub(super) struct Value {
+    pub text: String,
+    pub origin: ValueSource,
+}
+
+/// Every key's value, by key.
+pub(super) type Values = BTreeMap<&'static str, Value>;
