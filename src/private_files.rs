@@ -18,7 +18,6 @@ use rustix::process::geteuid;
 
 use crate::config::DatabaseUrl;
 use crate::config::{Config, Setting, ValueSource};
-use crate::mail::preview;
 
 /// The permissions of a group and of all others.
 const OTHERS: u32 = 0o077;
@@ -26,6 +25,12 @@ const OTHERS: u32 = 0o077;
 const COMPANIONS: [&str; 5] = ["", "-wal", "-shm", "-journal", "-reserve"];
 /// How names of ours in the data directory begin, copies of the database included.
 const OURS: [&str; 2] = ["doorward.db", ".doorward"];
+
+/// Where a data directory keeps the emails that are shown locally instead of sent.
+#[must_use]
+pub fn kept_emails(data_dir: &Path) -> PathBuf {
+    data_dir.join("mail")
+}
 
 /// Makes new files and directories of this process private. For programs, as the first thing in `main`: a umask is
 /// the whole process's, so a library leaves it alone.
@@ -61,7 +66,7 @@ pub fn secure(config: &Config) -> Vec<String> {
             survey.file(&path);
         }
     }
-    survey.mails(&preview::directory(&config.data_dir));
+    survey.mails(&kept_emails(&config.data_dir));
     survey.database(&config.database.url);
     if let Some(tls) = &config.tls {
         survey.others_file(&tls.key, "holds a private key");

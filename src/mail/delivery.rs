@@ -5,11 +5,12 @@ use std::path::Path;
 use lettre::Message;
 
 use super::failure::{Failure, chain};
-use super::preview::{self, Preview};
+use super::preview::Preview;
 use super::smtp::{Pace, Smtp};
 use crate::clock::Timestamp;
 use crate::config::{self, Config, MailUrl};
 use crate::ownership::{self, Need};
+use crate::private_files;
 
 pub(super) enum Delivery {
     Smtp(Smtp),
@@ -25,7 +26,7 @@ impl Delivery {
                 let helo_name = config.mail.helo_name.clone().or_else(own);
                 Smtp::new(server.clone(), helo_name, pace).map(Self::Smtp)
             }
-            MailUrl::Preview => Self::preview(&preview::directory(&config.data_dir)),
+            MailUrl::Preview => Self::preview(&private_files::kept_emails(&config.data_dir)),
         }
     }
 

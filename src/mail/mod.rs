@@ -29,6 +29,7 @@ use crate::actors::Db;
 use crate::clock::Clock;
 use crate::config::{Config, MailUrl};
 use crate::jobs::{self, JobKind};
+use crate::private_files;
 use delivery::Delivery;
 use doorward_core::domain::Email;
 use failure::Failure;
@@ -92,5 +93,5 @@ pub async fn send_test(config: &Config, clock: &Clock, address: &Email) -> Resul
 /// The directory of kept emails, for the page that shows them; none unless `mail.url` is `preview`.
 #[must_use]
 pub fn preview_directory(config: &Config) -> Option<PathBuf> {
-    matches!(config.mail.url, MailUrl::Preview).then(|| preview::directory(&config.data_dir))
+    matches!(config.mail.url, MailUrl::Preview).then(|| private_files::kept_emails(&config.data_dir))
 }

@@ -3,19 +3,13 @@
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use mail_parser::MessageParser;
 use serde::Serialize;
 
 /// How many emails are kept. Older ones are deleted.
 const KEPT: usize = 200;
-
-/// The directory for kept emails in a data directory.
-#[must_use]
-pub fn directory(data_dir: &Path) -> PathBuf {
-    data_dir.join("mail")
-}
 
 /// A directory of emails. A file's name, `TIME-KIND-ID.eml`, sorts by age.
 #[derive(Debug, Clone)]
@@ -166,13 +160,15 @@ fn summary(id: String, message: &[u8]) -> KeptEmail {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
 
     use super::*;
+    use crate::private_files::kept_emails;
 
     #[test]
     fn emails_are_private_listed_newest_first_and_bounded() {
         let dir = tempfile::tempdir().unwrap();
-        let preview = Preview::open(directory(&dir.path().join("data"))).unwrap();
+        let preview = Preview::open(kept_emails(&dir.path().join("data"))).unwrap();
         for i in 0..KEPT + 5 {
             let mail = format!("To: <a@b.example>\r\nSubject: mail {i}\r\n\r\nread\r\nhttp://h/{i}\r\n");
             preview.keep(&format!("20261122T10{i:04}-verify_email-x"), mail.as_bytes()).unwrap();
@@ -194,7 +190,7 @@ mod tests {
     fn no_id_leads_out_of_the_directory() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("secret.eml"), "x").unwrap();
-        let preview = Preview::open(directory(dir.path())).unwrap();
+        let preview = Preview::open(kept_emails(dir.path())).unwrap();
         for id in ["../secret", "..%2fsecret", "", ".", "a/b", "a\\b", "a\0b", &"a".repeat(129), "secret"] {
             assert!(preview.read(id).unwrap().is_none(), "{id}");
         }
