@@ -1,9 +1,10 @@
-//! From which address a request comes.
+//! From which address a request comes, and for which host.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use actix_web::HttpRequest;
 use actix_web::dev::RequestHead;
+use actix_web::http::header;
 
 use crate::config::Sockets;
 
@@ -40,6 +41,15 @@ pub fn forwarded<'a>(request: &'a RequestHead, config: &Sockets, name: &str) -> 
     config.trusted_proxies.iter().any(|net| net.contains(&peer)).then_some(())?;
     let last = request.headers.get_all(name).last()?.to_str().ok()?;
     last.rsplit(',').next().map(str::trim).filter(|value| !value.is_empty())
+}
+
+/// The one `Host` of a request.
+pub(super) fn host(request: &HttpRequest) -> Option<&str> {
+    let mut hosts = request.headers().get_all(header::HOST);
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.to_str().ok(),
+        _ => None,
+    }
 }
 
 fn peer(request: &RequestHead) -> IpAddr {

@@ -19,6 +19,7 @@ use crate::actors::hasher::Caller;
 use crate::auth::device::PresentedDevices;
 use crate::auth::tokens::TokenError;
 use crate::error::ApiError;
+use crate::limits::Limit;
 use crate::peer::PeerSocket;
 use doorward_core::domain::Access;
 use doorward_core::domain::LoginKind;
@@ -83,6 +84,34 @@ impl<T: DeserializeOwned> FromRequest for Body<T> {
             let read = tokio::time::timeout(BODY_TIMEOUT, bytes).await;
             let bytes = read.map_err(|_| too_slow())?.map_err(|error| unreadable(&error))?;
             parse(&bytes).map(Self)
+        })
+    }
+}
+
+/// A request that is counted against a limit by what its body is.
+pub(super) trait Counts {
+    const LIMIT: Limit;
+}
+
+/// A JSON body like [`Body`], of a request that is counted before its body is read. One that is refused by its head
+/// alone is not counted: another site's page can make its visitors send such requests.
+#[derive(Debug)]
+pub(super) struct Limited<T>(pub T);
+
+impl<T: DeserializeOwned + Counts + 'static> FromRequest for Limited<T> {
+    type Error = ApiError;
+    type Future = futures_util::future::LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = Body::<T>::from_request(request, payload);
+        let request = request.clone();
+        // All of it when it is polled: an extractor before this one may have refused the request.
+        Box::pin(async move {
+            if !is_json(&request) {
+                return Err(not_json());
+            }
+            limit::count(&request, T::LIMIT)?;
+            body.await.map(|Body(value)| Self(value))
         })
     }
 }

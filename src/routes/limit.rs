@@ -2,14 +2,11 @@
 
 use std::net::IpAddr;
 
-use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
-use serde::de::DeserializeOwned;
+use actix_web::{HttpMessage, HttpRequest, web};
 
 use super::Site;
 use super::client::client_address;
-use super::extract::{Body, is_json, not_json};
 use crate::accounts::Accounts;
 use crate::auth::refresh::CredentialKind;
 use crate::error::ApiError;
@@ -21,34 +18,6 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 
 /// In a request's extensions: what it was counted against.
 struct Counted(Vec<Standing>);
-
-/// A request that is counted against a limit by what its body is.
-pub(super) trait Counts {
-    const LIMIT: Limit;
-}
-
-/// A JSON body like [`Body`], of a request that is counted before its body is read. One that is refused by its head
-/// alone is not counted: another site's page can make its visitors send such requests.
-#[derive(Debug)]
-pub(super) struct Limited<T>(pub T);
-
-impl<T: DeserializeOwned + Counts + 'static> FromRequest for Limited<T> {
-    type Error = ApiError;
-    type Future = futures_util::future::LocalBoxFuture<'static, Result<Self, ApiError>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let body = Body::<T>::from_request(request, payload);
-        let request = request.clone();
-        // All of it when it is polled: an extractor before this one may have refused the request.
-        Box::pin(async move {
-            if !is_json(&request) {
-                return Err(not_json());
-            }
-            count(&request, T::LIMIT)?;
-            body.await.map(|Body(value)| Self(value))
-        })
-    }
-}
 
 /// Counts this request.
 ///

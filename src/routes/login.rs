@@ -5,8 +5,9 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, w
 use serde::{Deserialize, Serialize};
 
 use super::cookie::add;
+use super::extract::{Counts, Limited};
 use super::extract::{SignedIn, device, null_as_default, presented, required};
-use super::limit::{self, Counts, Limited};
+use super::limit;
 use super::site::Site;
 use crate::accounts::{Accounts, Error, Grant, Profile};
 use crate::auth::refresh::CredentialKind;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Site;
 use super::extract::{Body, SignedIn, caller, required};
-use super::limit::{Counts, Limited};
+use super::extract::{Counts, Limited};
 use crate::accounts::{Accounts, Error, Profile};
 use crate::error::ApiError;
 use crate::limits::Limit;

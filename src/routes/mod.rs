@@ -8,6 +8,8 @@ pub mod engineio;
 mod extract;
 mod handshake;
 pub mod health;
+mod installation;
+mod kept_emails;
 mod keys;
 mod limit;
 mod login;

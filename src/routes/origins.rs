@@ -11,7 +11,7 @@ use actix_web::dev::RequestHead;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, web};
 
-use super::client::forwarded;
+use super::client::{forwarded, host};
 use super::origin_log::About;
 use super::site::Site;
 use crate::clock::Clock;
@@ -156,15 +156,6 @@ impl Site {
     fn hosts<'a>(&self, request: &'a HttpRequest) -> impl Iterator<Item = &'a str> {
         let host = host(request);
         host.into_iter().chain(forwarded(request.head(), &self.sockets, "x-forwarded-host"))
-    }
-}
-
-/// The one `Host` of a request.
-pub(super) fn host(request: &HttpRequest) -> Option<&str> {
-    let mut hosts = request.headers().get_all(header::HOST);
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) => host.to_str().ok(),
-        _ => None,
     }
 }
 

@@ -5,8 +5,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
 use super::client::client_address;
+use super::extract::{Counts, Limited};
 use super::extract::{caller, optional, presented, required};
-use super::limit::{Counts, Limited};
 use super::site::Site;
 use crate::accounts::{Accounts, Error};
 use crate::error::ApiError;

@@ -4,8 +4,8 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
+use super::extract::{Counts, Limited};
 use super::extract::{device, null_as_default, optional, required};
-use super::limit::{Counts, Limited};
 use super::login::sign_in_response;
 use super::site::Site;
 use crate::accounts::{Accounts, Error};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::cookie::Installation;
+use super::installation::Installation;
 use super::origin_log::OriginLog;
 use crate::config::{self, Config};
 use doorward_core::domain::HostOrigin;

@@ -10,8 +10,8 @@ use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web};
 use askama::Template;
 
-use super::super::dev_mail::DevMail;
 use super::super::extract::{caller, device};
+use super::super::kept_emails::DevMail;
 use super::super::limit;
 use super::super::login::end_browser_login;
 use super::super::site::Site;
