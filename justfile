@@ -1,4 +1,4 @@
-# What a change is checked with; `.ci/run` does the same on a bare machine.
+# The checks for a change; `.ci/run` runs the same on a bare machine.
 
 default: check test
 
@@ -12,7 +12,7 @@ check:
 test *args:
     cargo test {{ args }}
 
-# A server that is killed under load, a hundred times on each database: what it acknowledged must hold
+# Kills a server under load, a hundred times on each database: what it acknowledged must be stored
 crash kills="100":
     DOORWARD_CRASH_KILLS={{ kills }} cargo test --test it --test it_postgres -- --nocapture crash
 
@@ -23,24 +23,25 @@ book:
 bench *args:
     cargo bench {{ args }}
 
-# Many sockets against a server that it starts itself. Built apart: what the tests need adds features to shared crates,
-# and 1.7 kB to each socket. `socketio` compares with Node's own server after `npm ci --prefix examples/load/node-socketio`;
-# `rolling` and `accounts --beside postgres://...` want a PostgreSQL, and `rolling` a Redis, that run already.
+# Many sockets against a server that the tool starts. The server is built separately: the tests' dependencies add features
+# to shared crates, and 1.7 kB to each socket. `socketio` compares with the Node.js server after
+# `npm ci --prefix examples/load/node-socketio`; `rolling` and `accounts --beside postgres://...` need a running
+# PostgreSQL, and `rolling` a running Redis.
 load *args:
     cargo build --release
     cargo run --release --example load -- {{ args }}
 
-# Whether the time of an answer tells who has an account: every way to ask, with an account and without, in three runs
+# Whether response times reveal that an account exists: all requests that name one, in three runs
 timing *args:
     cargo build --release
     cargo run --release --example load -- timing {{ args }}
 
-# What attackers get, and what others notice of it. `--before BINARY` attacks an older server beside this one
+# What attacks gain, and how they affect other users. `--before BINARY` also attacks an older server
 attack *args:
     cargo build --release
     cargo run --release --example load -- attack {{ args }}
 
-# Known weaknesses of dependencies; fetches its database
+# Known vulnerabilities of dependencies; fetches their database
 audit:
     cargo deny check advisories
 
