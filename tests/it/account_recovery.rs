@@ -9,14 +9,12 @@ use doorward::models::logins::Scope;
 use doorward::schema::outbox;
 use serde_json::{Value, json};
 
-use crate::support::app::{PASSWORD, Person, TestApp, call, post_form, spawn_app, spawn_with};
+use crate::support::app::{NEW_PASSWORD, PASSWORD, Person, TestApp, call, post_form, spawn_app, spawn_with};
 use crate::support::smtp::Caught;
 use crate::support::time::{PATIENCE, now, pause};
 
 const OWNER: &str = "ann@example.org";
 const THIEF: &str = "thief@example.net";
-const NEW: &str = "a new and quite different sentence 7";
-
 async fn change_email(app: &TestApp, person: &Person, email: &str) {
     let body = json!({"email": email, "current_password": PASSWORD});
     app.send(Method::POST, "/api/me/email", &person.access, body).await.expect(202);
@@ -56,7 +54,7 @@ async fn all_sent(app: &TestApp) {
     }
 }
 
-/// All that ends the logins of an account. Answers whether the password is `NEW` afterwards.
+/// All that ends the logins of an account. Answers whether the password is `NEW_PASSWORD` afterwards.
 const ENDS: [&str; 8] = [
     "reset",
     "password",
@@ -75,10 +73,10 @@ async fn end(app: &TestApp, owner: &Person, how: &str) {
             app.post("/api/forgot-password", json!({"login": "ann"})).await.expect(202);
             app.accounts.answer_waiting_resets().await.unwrap();
             let token = mail_to(app, OWNER, "Reset the password of ann").await.token("reset-password");
-            assert_eq!(reset(app, &token, NEW).await, 204);
+            assert_eq!(reset(app, &token, NEW_PASSWORD).await, 204);
         }
         "password" => {
-            let body = json!({"current_password": PASSWORD, "new_password": NEW});
+            let body = json!({"current_password": PASSWORD, "new_password": NEW_PASSWORD});
             app.send(Method::POST, "/api/me/password", &owner.access, body).await.expect(204);
         }
         "sign out everywhere" => {
@@ -90,7 +88,7 @@ async fn end(app: &TestApp, owner: &Person, how: &str) {
                 .expect(204);
         }
         "operator's password" => {
-            let password = app.accounts.choose_password(NEW.to_owned()).unwrap();
+            let password = app.accounts.choose_password(NEW_PASSWORD.to_owned()).unwrap();
             app.accounts.set_password(id, password).await.unwrap();
         }
         "operator's disabling" => {
@@ -171,11 +169,11 @@ async fn a_former_address_takes_the_account_back_whatever_the_thief_did() {
     verify(&app, THIEF).await;
     let undo = mail_to(&app, OWNER, "The email address of ann was changed").await.token("undo-email");
     // The thief makes sure.
-    let body = json!({"current_password": PASSWORD, "new_password": NEW});
+    let body = json!({"current_password": PASSWORD, "new_password": NEW_PASSWORD});
     app.send(Method::POST, "/api/me/password", &thief.access, body).await.expect(204);
     app.send(Method::DELETE, "/api/logins?except=current", &thief.access, Value::Null).await.expect(204);
     app.advance(Duration::from_hours(24 * 6));
-    let login = json!({"login": "ann", "password": NEW});
+    let login = json!({"login": "ann", "password": NEW_PASSWORD});
     let thief = app.post("/api/login", login.clone()).await.expect(200).str("access_token");
 
     let page = call(app.address, Method::GET, &format!("/undo-email/{undo}"), &[], None).await.expect(200);
@@ -195,7 +193,7 @@ async fn a_former_address_takes_the_account_back_whatever_the_thief_did() {
         (&back.body["user"]["email"], &back.body["user"]["email_verified"]),
         (&json!(OWNER), &json!(true))
     );
-    assert_eq!(reset(&app, &undo, NEW).await, 400, "it works once");
+    assert_eq!(reset(&app, &undo, NEW_PASSWORD).await, 400, "it works once");
     // The thief's address got no way back.
     all_sent(&app).await;
     let to_thief = app.mail.caught().into_iter().filter(|mail| mail.to[0] == THIEF);
@@ -221,7 +219,7 @@ async fn only_the_first_of_several_former_addresses_can_take_the_account_back() 
         .collect();
     assert_eq!(with_a_way_back, [OWNER]);
     let undo = mail_to(&app, OWNER, "was changed").await.token("undo-email");
-    assert_eq!(reset(&app, &undo, NEW).await, 204);
+    assert_eq!(reset(&app, &undo, NEW_PASSWORD).await, 204);
 
     // Whoever goes back by themselves leaves no way back to the address in between.
     let app = spawn_app().await;
@@ -233,7 +231,7 @@ async fn only_the_first_of_several_former_addresses_can_take_the_account_back() 
     change_email(&app, &ann, OWNER).await;
     verify(&app, OWNER).await;
     all_sent(&app).await;
-    assert_eq!(reset(&app, &undo, NEW).await, 400);
+    assert_eq!(reset(&app, &undo, NEW_PASSWORD).await, 400);
     // It may arrive twice, if its lease ends before it is noted that it was sent.
     let mut ways_back = app.mail.caught().into_iter().filter(|mail| mail.text.contains("/undo-email/"));
     assert!(ways_back.all(|mail| mail.to == [OWNER]));
@@ -251,7 +249,7 @@ async fn a_way_back_ends_after_a_week_and_with_what_an_operator_does() {
     };
     let (app, _, undo) = changed().await;
     app.advance(Duration::from_hours(24 * 7));
-    assert_eq!(reset(&app, &undo, NEW).await, 400);
+    assert_eq!(reset(&app, &undo, NEW_PASSWORD).await, 400);
     for how in ENDS.iter().filter(|how| how.starts_with("operator")) {
         let (app, ann, undo) = changed().await;
         end(&app, &ann, how).await;
@@ -262,7 +260,7 @@ async fn a_way_back_ends_after_a_week_and_with_what_an_operator_does() {
     let bob = app.register_holder("bob", "bob@example.org").await;
     change_email(&app, &bob, OWNER).await;
     verify(&app, OWNER).await;
-    let body = json!({"token": undo, "password": NEW});
+    let body = json!({"token": undo, "password": NEW_PASSWORD});
     assert_eq!(app.post("/api/reset-password", body).await.expect(409).code(), "email_held");
 }
 
@@ -287,7 +285,8 @@ async fn the_owner_of_a_mailbox_gets_in_whoever_claimed_it_first() {
         "{}",
         page.text
     );
-    let body = |username: Option<&str>| json!({"token": token, "password": NEW, "username": username});
+    let body =
+        |username: Option<&str>| json!({"token": token, "password": NEW_PASSWORD, "username": username});
     let which = app.post("/api/reset-password", body(None)).await.expect(409);
     assert_eq!(which.code(), "choose_account");
     assert_eq!(
@@ -299,7 +298,7 @@ async fn the_owner_of_a_mailbox_gets_in_whoever_claimed_it_first() {
     app.post("/api/reset-password", body(Some("Ann"))).await.expect(204);
     app.post("/api/reset-password", body(Some("ann"))).await.expect(400);
     app.get("/api/me", &ann.access).await.expect(401);
-    let login = json!({"login": OWNER, "password": NEW});
+    let login = json!({"login": OWNER, "password": NEW_PASSWORD});
     let back = app.post("/api/login", login).await.expect(200);
     assert_eq!(back.body["user"]["email_verified"], true, "the link was proof of it");
 }
@@ -316,9 +315,9 @@ async fn one_claim_needs_no_choice_and_once_it_is_verified_others_have_none() {
     app.advance(Duration::from_mins(2));
     verify(&app, OWNER).await;
     app.register_with_email("other", OWNER).await;
-    let body = json!({"token": first, "password": NEW, "username": "other"});
+    let body = json!({"token": first, "password": NEW_PASSWORD, "username": "other"});
     assert_eq!(app.post("/api/reset-password", body).await.expect(409).code(), "choose_account");
-    assert_eq!(reset(&app, &first, NEW).await, 204);
+    assert_eq!(reset(&app, &first, NEW_PASSWORD).await, 204);
 }
 
 #[actix_web::test]
@@ -349,9 +348,9 @@ async fn once_an_operator_has_helped_a_thiefs_address_gets_no_way_back() {
     all_sent(&app).await;
     end(&app, &ann, "operator's password").await;
     app.advance(Duration::from_mins(2));
-    let login = json!({"login": "ann", "password": NEW});
+    let login = json!({"login": "ann", "password": NEW_PASSWORD});
     let access = app.post("/api/login", login).await.expect(200).str("access_token");
-    let body = json!({"email": OWNER, "current_password": NEW});
+    let body = json!({"email": OWNER, "current_password": NEW_PASSWORD});
     app.send(Method::POST, "/api/me/email", &access, body).await.expect(202);
     verify(&app, OWNER).await;
     all_sent(&app).await;

@@ -7,15 +7,14 @@ use actix_web::http::Method;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::app::{PASSWORD, TestApp};
+use crate::support::app::{NEW_PASSWORD, PASSWORD, TestApp};
+use crate::support::cluster::{NODES, Nodes};
 use crate::support::logs;
 use crate::support::redis::Redis;
 use crate::support::socketio::{SocketIoClient, open_polling, poll};
 use crate::support::tcp::TcpClient;
 use crate::support::transports::LiveClient;
 use crate::support::websocket::WebSocketClient;
-
-use crate::support::cluster::{NODES, Nodes};
 
 #[actix_web::test]
 async fn each_node_knows_who_is_on_the_others() {
@@ -119,7 +118,7 @@ async fn a_refresh_token_and_a_link_are_used_once_on_all_nodes_together() {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
-    let body = json!({"token": link, "password": "a new and quite different sentence 7"});
+    let body = json!({"token": link, "password": NEW_PASSWORD});
     let answers = join_all(nodes.all.iter().map(|node| node.post("/api/reset-password", body.clone()))).await;
     let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status.as_u16()).collect();
     statuses.sort_unstable();

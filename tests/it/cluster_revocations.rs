@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::app::{Person, TestApp};
+use crate::support::app::{NEW_PASSWORD, Person, TestApp};
 use crate::support::cluster::{CHANNEL, NODES, Nodes, envelope};
 use crate::support::redis::Redis;
 use crate::support::socketio::{PollingClient, SocketIoClient};
@@ -118,7 +118,7 @@ async fn a_login_that_is_revoked_on_one_node_is_revoked_on_all_in_time() {
     for (number, (person, sockets)) in people.into_iter().enumerate() {
         let node = &nodes.all[(number + 1) % NODES];
         let code = if let Some(token) = links.get(&number) {
-            let body = json!({"token": token, "password": "a new and quite different sentence 7"});
+            let body = json!({"token": token, "password": NEW_PASSWORD});
             node.post("/api/reset-password", body).await.expect(204);
             4442
         } else if number % 2 == 0 {

@@ -2,8 +2,7 @@
 //! acknowledged. A few times in each run; `just crash` does it a hundred times.
 
 use std::cell::{Cell, RefCell};
-use std::hash::BuildHasher;
-use std::hash::RandomState;
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use doorward::clock::{Clock, ManualClock};
@@ -13,7 +12,8 @@ use rand::RngExt;
 use rustix::process::Signal;
 
 use crate::support::app::spawn_on;
-use crate::support::crash_model::{Account, Server};
+use crate::support::crash_model::Account;
+use crate::support::crash_server::Server;
 use crate::support::process::Process;
 use crate::support::smtp::SmtpCatcher;
 use crate::support::time::{PATIENCE, now};

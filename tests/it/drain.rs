@@ -1,18 +1,21 @@
 //! How the server stops.
 
-use crate::support::transports::LiveClient;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use rustix::process::Signal;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::app::{PASSWORD, spawn_app, spawn_with};
+use crate::support::config::{BINARY, Settings};
 use crate::support::process::Process;
 use crate::support::raw_http;
 use crate::support::socketio::{PollingClient, SocketIoClient};
 use crate::support::tcp::TcpClient;
-use crate::support::time::PATIENCE;
+use crate::support::time::{PATIENCE, now, pause};
+use crate::support::transports::LiveClient;
 use crate::support::websocket::open_at;
 
 #[actix_web::test]
@@ -122,4 +125,64 @@ async fn sigterm_says_goodbye_and_ends_it_with_code_0() {
     assert_eq!(status.code(), Some(0), "{}", process.output());
     assert!(process.output().contains("stopped"), "{}", process.output());
     drop((deaf, slow));
+}
+
+#[actix_web::test]
+async fn every_signal_that_ends_it_has_it_drain_first() {
+    for signal in [Signal::HUP, Signal::QUIT] {
+        let mut process = Process::start(&[]).await;
+        let mut socket = open_at(process.address, &[]).await.unwrap();
+        // They mean nothing.
+        process.signal(Signal::USR1);
+        process.signal(Signal::USR2);
+        process.signal(Signal::PIPE);
+        process.post("/api/register", json!({"username": "ann", "password": PASSWORD})).await.expect(201);
+        process.signal(signal);
+        // Closing a terminal sends it twice.
+        if signal == Signal::HUP {
+            process.signal(signal);
+        }
+        socket.ends(1012).await;
+        let status = tokio::time::timeout(PATIENCE, process.ended()).await.unwrap();
+        assert_eq!(status.code(), Some(0), "{signal:?}: {}", process.output());
+        assert!(process.output().contains("stopped"), "{}", process.output());
+    }
+}
+
+#[actix_web::test]
+async fn nohup_is_heeded() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let file = std::fs::File::create(&log).unwrap();
+    let data = dir.path().join("data");
+    let settings =
+        [("http.listen", "127.0.0.1:0"), ("tcp.listen", "off"), ("data_dir", data.to_str().unwrap())];
+    let settings = Settings::cheap().with(&settings);
+    let mut child = Command::new("sh")
+        .args(["-c", "trap '' HUP; exec \"$0\""])
+        .arg(BINARY)
+        .env_clear()
+        .envs(settings.variables())
+        .stdin(Stdio::null())
+        .stdout(file.try_clone().unwrap())
+        .stderr(file)
+        .spawn()
+        .unwrap();
+    let text = || std::fs::read_to_string(&log).unwrap();
+    let deadline = now() + PATIENCE;
+    while !text().contains("Doorward listens on ") {
+        assert!(now() < deadline, "{}", text());
+        pause().await;
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, Signal::HUP).unwrap();
+    // A signal that it does hear, behind it.
+    rustix::process::kill_process(pid, Signal::USR1).unwrap();
+    while !text().contains("SIGUSR1") {
+        assert!(now() < deadline && child.try_wait().unwrap().is_none(), "{}", text());
+        pause().await;
+    }
+    assert!(child.try_wait().unwrap().is_none() && !text().contains("draining"), "{}", text());
+    rustix::process::kill_process(pid, Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success());
 }

@@ -9,12 +9,10 @@ use doorward::clock::{Clock, Timestamp};
 use doorward::schema::{address_links, one_time_tokens, outbox};
 use serde_json::{Value, json};
 
-use crate::support::app::{PASSWORD, TestApp, spawn_app, spawn_with};
+use crate::support::app::{NEW_PASSWORD, PASSWORD, TestApp, spawn_app, spawn_with};
 use crate::support::raw_http;
 use crate::support::smtp::{Caught, SmtpCatcher};
 use crate::support::time::{PATIENCE, now, pause};
-
-const NEW_PASSWORD: &str = "a new and quite different sentence 7";
 
 /// The mails with this subject, once there are `n`.
 async fn with_subject(app: &TestApp, subject: &str, n: usize) -> Vec<Caught> {

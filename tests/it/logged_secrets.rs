@@ -1,6 +1,5 @@
 //! No secret leaves the process by its logs, whatever they are set to.
 
-use crate::support::transports::LiveClient;
 use std::time::Duration;
 
 use actix_web::http::Method;
@@ -8,15 +7,15 @@ use diesel::prelude::*;
 use doorward::schema::{logins, one_time_tokens, signing_keys, users};
 use serde_json::{Value, json};
 
-use crate::support::app::{PASSWORD, call, post_form};
+use crate::support::app::{NEW_PASSWORD, PASSWORD, call, post_form};
 use crate::support::process::Process;
 use crate::support::raw_http;
 use crate::support::smtp::SmtpCatcher;
 use crate::support::tcp::TcpClient;
 use crate::support::time::{now, pause};
+use crate::support::transports::LiveClient;
 use crate::support::websocket::{WebSocketClient, open_at};
 
-const NEW_PASSWORD: &str = "a new and quite different sentence 7";
 const WRONG_PASSWORD: &str = "hunter2-was-never-right";
 const MISPLACED: &str = "misplaced-sesame-street";
 const MAIL_PASSWORD: &str = "smtp-p4ssw0rd";

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use doorward::schema::{audit_events, outbox, request_counts, users};
 use serde_json::json;
 
-use crate::support::app::{PASSWORD, TestApp, spawn_app, spawn_with};
+use crate::support::app::{NEW_PASSWORD, PASSWORD, TestApp, spawn_app, spawn_with};
 
 const OWNER: &str = "ann@example.org";
 
@@ -89,7 +89,7 @@ async fn a_link_that_was_invalidated_is_sent_again_within_the_minute() {
     forgot(&app, "ann", None).await;
     assert_eq!(mails(&app, "reset_password"), 1);
     app.advance(Duration::from_secs(1));
-    let body = json!({"new_password": "a new and quite different sentence 7", "current_password": PASSWORD});
+    let body = json!({"new_password": NEW_PASSWORD, "current_password": PASSWORD});
     app.send(Method::POST, "/api/me/password", &ann.access, body).await.expect(204);
     app.advance(Duration::from_secs(1));
     forgot(&app, "ann", None).await;
@@ -125,7 +125,7 @@ async fn notices_go_to_verified_addresses_only_and_are_bounded() {
         let body = json!({"current_password": from, "new_password": to});
         app.send(Method::POST, "/api/me/password", access, body).await.expect(204);
     };
-    let other = "a new and quite different sentence 7";
+    let other = NEW_PASSWORD;
     let bob = app.register_with_email("bob", "bob@example.org").await;
     change(&bob.access, PASSWORD, other).await;
     assert_eq!(mails(&app, "password_changed"), 0);

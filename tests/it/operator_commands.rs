@@ -1,6 +1,5 @@
 //! The commands for operators, with the real binary, beside a running server.
 
-use crate::support::transports::LiveClient;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,14 +11,15 @@ use doorward::clock::ManualClock;
 use doorward::schema::{outbox, users};
 use serde_json::{Value, json};
 
-use crate::support::app::{PASSWORD, TestApp, call, spawn_app, spawn_on};
-use crate::support::commands::{NEW_PASSWORD, Said, on, run};
+use crate::support::app::{NEW_PASSWORD, PASSWORD, TestApp, call, spawn_app, spawn_on};
+use crate::support::commands::{Said, on, run};
 use crate::support::database::is_postgres;
 use crate::support::process::Process;
 use crate::support::programs::{self, Needs};
 use crate::support::smtp::SmtpCatcher;
 use crate::support::tcp::TcpClient;
 use crate::support::time::PATIENCE;
+use crate::support::transports::LiveClient;
 use crate::support::websocket::open_at;
 
 async fn login(app: &TestApp, name: &str, password: &str) -> u16 {

@@ -9,14 +9,12 @@ use doorward::schema::failed_attempts;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::support::app::{Answer, PASSWORD, Person, TestApp, post_form, spawn_app, start_again};
+use crate::support::app::{
+    Answer, NEW_PASSWORD, PASSWORD, TestApp, confirm, post_form, spawn_app, start_again,
+};
 use crate::support::database::WriteLock;
 use crate::support::tcp::TcpClient;
 use crate::support::time::PATIENCE;
-use crate::support::transports::LiveClient;
-use crate::support::websocket::WebSocketClient;
-
-const NEW: &str = "a new and quite different sentence 7";
 
 async fn guess(app: &TestApp, login: &str, password: &str) -> Answer {
     app.post("/api/login", json!({"login": login, "password": password})).await
@@ -27,14 +25,6 @@ async fn lock(app: &TestApp, login: &str) {
     for _ in 0..5 {
         assert_eq!(guess(app, login, "wrong").await.expect(401).code(), "invalid_credentials");
     }
-}
-
-/// The value of a cookie that an answer sets.
-fn cookie(answer: &Answer, name: &str) -> String {
-    let all = answer.headers.get_all("set-cookie").filter_map(|value| value.to_str().ok());
-    let found =
-        all.filter_map(|value| value.split(';').next()).find(|pair| pair.starts_with(&format!("{name}=")));
-    found.unwrap_or_else(|| panic!("no cookie {name}")).to_owned()
 }
 
 #[actix_web::test]
@@ -198,7 +188,7 @@ async fn a_stranger_cannot_lock_out_a_device_that_signed_in_before() {
     let token = registered.str("device_token");
     let form = [("login", "ann"), ("password", PASSWORD)];
     let page = post_form(app.address, "/login", "", &form).await.expect(303);
-    let browser = cookie(&page, "doorward-device");
+    let browser = page.cookie("doorward-device");
     let other = app.post("/api/register", json!({"username": "eve", "password": PASSWORD})).await.expect(201);
     lock(&app, "ann").await;
 
@@ -242,9 +232,9 @@ async fn a_reset_link_always_works_and_unlocks() {
     lock(&app, "ann@example.org").await;
     app.post("/api/forgot-password", json!({"login": "ann"})).await.expect(202);
     let token = app.mail.link_token("reset-password").await;
-    app.post("/api/reset-password", json!({"token": token, "password": NEW})).await.expect(204);
-    guess(&app, "ann", NEW).await.expect(200);
-    guess(&app, "ann@example.org", NEW).await.expect(200);
+    app.post("/api/reset-password", json!({"token": token, "password": NEW_PASSWORD})).await.expect(204);
+    guess(&app, "ann", NEW_PASSWORD).await.expect(200);
+    guess(&app, "ann@example.org", NEW_PASSWORD).await.expect(200);
 }
 
 #[actix_web::test]
@@ -261,91 +251,6 @@ async fn a_sign_in_that_could_not_be_checked_is_no_failure() {
     // The right one in time forgets them.
     guess(&app, "ann", PASSWORD).await.expect(200);
     lock(&app, "ann").await;
-}
-
-/// Asks for the current password in the ways that there are, in turns.
-async fn confirm(app: &TestApp, person: &Person, number: usize, password: &str) -> Answer {
-    let (method, path, body) = match number % 3 {
-        0 => (Method::POST, "/api/me/password", json!({"current_password": password, "new_password": NEW})),
-        1 => (Method::POST, "/api/me/email", json!({"current_password": password, "email": "a@example.org"})),
-        _ => (Method::DELETE, "/api/me", json!({"current_password": password})),
-    };
-    app.send(method, path, &person.access, body).await
-}
-
-#[actix_web::test]
-async fn ten_wrong_current_passwords_revoke_the_login() {
-    let app = spawn_app().await;
-    let ann = app.register("ann").await;
-    let stolen = app.login("ann").await;
-    let mut socket = WebSocketClient::live(&app, &stolen).await;
-    for number in 0..9 {
-        assert_eq!(confirm(&app, &stolen, number, "wrong").await.expect(403).code(), "wrong_password");
-    }
-    assert_eq!(confirm(&app, &stolen, 9, "wrong").await.expect(401).code(), "token_revoked");
-    assert_eq!(socket.ended().await.code, 4441);
-    for path in ["/api/me", "/api/logins"] {
-        assert_eq!(app.get(path, &stolen.access).await.expect(401).code(), "token_revoked");
-    }
-    assert_eq!(confirm(&app, &stolen, 10, PASSWORD).await.status, 401);
-    app.post("/api/refresh", json!({"refresh_token": stolen.refresh})).await.expect(401);
-    // The owner's own login stands, and the right password still does what it did.
-    assert_eq!(confirm(&app, &ann, 0, PASSWORD).await.status, 204);
-}
-
-#[actix_web::test]
-async fn the_right_current_password_in_time_forgets_the_wrong_ones() {
-    let app = spawn_app().await;
-    let ann = app.register("ann").await;
-    for round in 0..3 {
-        for number in 0..9 {
-            confirm(&app, &ann, number, "wrong").await.expect(403);
-        }
-        let body = json!({"current_password": PASSWORD, "email": format!("a{round}@example.org")});
-        app.send(Method::POST, "/api/me/email", &ann.access, body).await.expect(202);
-    }
-}
-
-#[actix_web::test]
-async fn many_current_passwords_at_once_are_counted_as_many() {
-    let app = spawn_app().await;
-    let ann = app.register("ann").await;
-    let (address, bearer) = (app.address, format!("Bearer {}", ann.access));
-    let tries: Vec<_> = (0..30)
-        .map(|number| {
-            let bearer = bearer.clone();
-            rt::spawn(async move {
-                let body = json!({"current_password": format!("wrong {number}"), "new_password": NEW});
-                let headers = [("authorization", bearer.as_str())];
-                crate::support::app::call(address, Method::POST, "/api/me/password", &headers, Some(body))
-                    .await
-            })
-        })
-        .collect();
-    let mut checked = 0;
-    for answer in tries {
-        let answer = answer.await.unwrap();
-        checked += usize::from(answer.status == 403);
-    }
-    assert!(checked <= 9, "{checked}");
-    app.get("/api/me", &ann.access).await.expect(401);
-}
-
-#[actix_web::test]
-async fn a_page_that_asks_for_the_current_password_counts_it() {
-    let app = spawn_app().await;
-    app.register("ann").await;
-    let form = [("login", "ann"), ("password", PASSWORD)];
-    let jar = cookie(&post_form(app.address, "/login", "", &form).await.expect(303), "doorward");
-    for _ in 0..9 {
-        let fields = [("current_password", "wrong")];
-        post_form(app.address, "/dashboard/delete", &jar, &fields).await.expect(403);
-    }
-    let fields = [("current_password", "wrong"), ("new_password", NEW)];
-    post_form(app.address, "/dashboard/password", &jar, &fields).await.expect(401);
-    let fields = [("current_password", PASSWORD)];
-    let gone = post_form(app.address, "/dashboard/delete", &jar, &fields).await.expect(303);
-    assert_eq!(gone.header("location"), "/login");
 }
 
 #[actix_web::test]
@@ -372,9 +277,9 @@ async fn a_new_password_makes_every_device_a_stranger() {
     let thief = app.post("/api/register", body).await.expect(201).str("device_token");
     app.post("/api/forgot-password", json!({"login": "ann"})).await.expect(202);
     let token = app.mail.link_token("reset-password").await;
-    app.post("/api/reset-password", json!({"token": token, "password": NEW})).await.expect(204);
+    app.post("/api/reset-password", json!({"token": token, "password": NEW_PASSWORD})).await.expect(204);
     lock(&app, "ann").await;
-    let with = |token: &str| json!({"login": "ann", "password": NEW, "device_token": token});
+    let with = |token: &str| json!({"login": "ann", "password": NEW_PASSWORD, "device_token": token});
     app.post("/api/login", with(&thief)).await.expect(429);
     app.advance(Duration::from_secs(1));
     let owner = app.post("/api/login", with("")).await.expect(200).str("device_token");

@@ -7,10 +7,9 @@ use diesel::prelude::*;
 use doorward::schema::{audit_events, logins, users};
 use serde_json::json;
 
-use crate::support::app::{Answer, PASSWORD, TestApp, post_form, spawn_app, spawn_with};
+use crate::support::app::{Answer, NEW_PASSWORD, PASSWORD, TestApp, post_form, spawn_app, spawn_with};
 use crate::support::time::pause;
 
-const NEW: &str = "another teapot sails vinegar";
 const OTHER: &str = "a third teapot sails vinegar";
 
 async fn post(app: &TestApp, path: &str, cookie: &str, fields: &[(&str, &str)]) -> Answer {
@@ -55,7 +54,7 @@ async fn a_new_password_by_link() {
     let app = spawn_app().await;
     app.register_holder("ann", "ann@example.org").await;
     let link = reset_link(&app, "ann").await;
-    let form = [("password", NEW)];
+    let form = [("password", NEW_PASSWORD)];
     let (one, two) = both!(post(&app, &link, "", &form), post(&app, &link, "", &form));
     assert_eq!((leads_to(&one), leads_to(&two)), (DONE, DONE));
     assert_eq!(leads_to(&post(&app, &link, "", &form).await), DONE);
@@ -63,11 +62,11 @@ async fn a_new_password_by_link() {
     assert_eq!(leads_to(&app.get(&link, "").await), DONE, "the link itself, again");
     // Another password is another wish.
     assert_eq!(post(&app, &link, "", &[("password", OTHER)]).await.expect(400).code(), "invalid_link");
-    post(&app, &link, "", &[("password", NEW), ("username", "bob")]).await.expect(400);
-    sign_in(&app, "ann", NEW).await;
+    post(&app, &link, "", &[("password", NEW_PASSWORD), ("username", "bob")]).await.expect(400);
+    sign_in(&app, "ann", NEW_PASSWORD).await;
     // Programs are told that the link is used up, as before.
     let token = link.rsplit('/').next().unwrap();
-    let body = json!({"token": token, "password": NEW});
+    let body = json!({"token": token, "password": NEW_PASSWORD});
     assert_eq!(app.post("/api/reset-password", body).await.expect(400).code(), "invalid_link");
     app.advance(Duration::from_secs(61));
     post(&app, &link, "", &form).await.expect(400);
@@ -81,17 +80,17 @@ async fn a_link_that_was_only_invalidated_is_no_way_to_try_passwords() {
     let stale = reset_link(&app, "ann").await;
     app.advance(Duration::from_secs(61));
     let used = reset_link(&app, "ann").await;
-    post(&app, &used, "", &[("password", NEW)]).await.expect(303);
+    post(&app, &used, "", &[("password", NEW_PASSWORD)]).await.expect(303);
     // The right password, at a link that the reset has invalidated.
-    post(&app, &stale, "", &[("password", NEW)]).await.expect(400);
+    post(&app, &stale, "", &[("password", NEW_PASSWORD)]).await.expect(400);
     app.get(&stale, "").await.expect(400);
     // At the one that was used a wrong one counts as it does at a sign-in.
     for _ in 0..5 {
         post(&app, &used, "", &[("password", OTHER)]).await.expect(400);
     }
-    let login = json!({"login": "ann", "password": NEW});
+    let login = json!({"login": "ann", "password": NEW_PASSWORD});
     app.post("/api/login", login).await.expect(429);
-    post(&app, &used, "", &[("password", NEW)]).await.expect(400);
+    post(&app, &used, "", &[("password", NEW_PASSWORD)]).await.expect(400);
 }
 
 #[actix_web::test]
@@ -101,12 +100,12 @@ async fn a_new_password_by_a_link_to_an_address_that_several_claim() {
     app.register_with_email("bob", "shared@example.org").await;
     app.mail.wait_for(2).await;
     let link = reset_link(&app, "shared@example.org").await;
-    let form = [("password", NEW), ("username", "bob")];
+    let form = [("password", NEW_PASSWORD), ("username", "bob")];
     for _ in 0..2 {
         assert_eq!(leads_to(&post(&app, &link, "", &form).await), (303, "/login?done=password-reset"));
     }
-    post(&app, &link, "", &[("password", NEW), ("username", "ann")]).await.expect(400);
-    sign_in(&app, "bob", NEW).await;
+    post(&app, &link, "", &[("password", NEW_PASSWORD), ("username", "ann")]).await.expect(400);
+    sign_in(&app, "bob", NEW_PASSWORD).await;
 }
 
 #[actix_web::test]
@@ -131,7 +130,7 @@ async fn a_change_of_address_that_is_taken_back() {
         }
         pause().await;
     };
-    let form = [("password", NEW)];
+    let form = [("password", NEW_PASSWORD)];
     let (one, two) = both!(post(&app, &link, "", &form), post(&app, &link, "", &form));
     assert_eq!((leads_to(&one), leads_to(&two)), (DONE, DONE));
     assert_eq!(leads_to(&post(&app, &link, "", &form).await), DONE);
@@ -169,7 +168,9 @@ async fn a_registration() {
     assert_eq!((accounts, happened(&app, "registered")), (1, 1));
     assert_eq!(app.mail.wait_for(1).await.len(), 1, "one email");
     // Another password or address is another person who wants the name.
-    for (email, password) in [("ann@example.org", NEW), ("", PASSWORD), ("eve@example.org", PASSWORD)] {
+    for (email, password) in
+        [("ann@example.org", NEW_PASSWORD), ("", PASSWORD), ("eve@example.org", PASSWORD)]
+    {
         let form = [("username", "ann"), ("email", email), ("password", password)];
         let refused = post(&app, "/register", "", &form).await.expect(409);
         assert!(refused.text.contains("This username is taken."));
@@ -193,7 +194,7 @@ async fn a_registration_again_is_counted_and_limited_like_a_sign_in() {
     let app = spawn_app().await;
     post(&app, "/register", "", &form).await.expect(303);
     for _ in 0..5 {
-        post(&app, "/register", "", &[form[0], form[1], ("password", NEW)]).await.expect(409);
+        post(&app, "/register", "", &[form[0], form[1], ("password", NEW_PASSWORD)]).await.expect(409);
     }
     app.post("/api/login", json!({"login": "ann", "password": PASSWORD})).await.expect(429);
     post(&app, "/register", "", &form).await.expect(409);
@@ -205,14 +206,14 @@ async fn a_changed_password() {
     let app = spawn_app().await;
     app.register("ann").await;
     let signed_in = sign_in(&app, "ann", PASSWORD).await;
-    let form = [("current_password", PASSWORD), ("new_password", NEW)];
+    let form = [("current_password", PASSWORD), ("new_password", NEW_PASSWORD)];
     let change = async |form: &[(&str, &str)]| post(&app, "/dashboard/password", &signed_in, form).await;
     let (one, two) = both!(change(&form), change(&form));
     assert_eq!((leads_to(&one), leads_to(&two)), (DONE, DONE));
     assert_eq!(leads_to(&change(&form).await), DONE);
     assert_eq!(happened(&app, "password_changed"), 1);
     change(&[("current_password", PASSWORD), ("new_password", OTHER)]).await.expect(403);
-    sign_in(&app, "ann", NEW).await;
+    sign_in(&app, "ann", NEW_PASSWORD).await;
     app.advance(Duration::from_secs(61));
     change(&form).await.expect(403);
 }

@@ -6,7 +6,7 @@ use actix_web::http::Method;
 use doorward_core::domain::UserId;
 use serde_json::{Value, json};
 
-use crate::support::app::{PASSWORD, TestApp, spawn_app, spawn_on};
+use crate::support::app::{NEW_PASSWORD, PASSWORD, TestApp, spawn_app, spawn_on};
 use crate::support::database::{self, is_postgres};
 use crate::support::postgres;
 use crate::support::programs::{self, Needs};
@@ -14,8 +14,6 @@ use crate::support::smtp::SmtpCatcher;
 use crate::support::time::PATIENCE;
 use crate::support::transports::{LiveClient, on_every_transport};
 use crate::support::websocket::WebSocketClient;
-
-const NEW_PASSWORD: &str = "a new and quite different sentence 7";
 
 on_every_transport!(
     logout_closes_its_own_sockets_only,

@@ -30,6 +30,9 @@ use crate::support::time::pause;
 /// A password that zxcvbn likes.
 pub const PASSWORD: &str = "correct horse battery staple 9";
 
+/// Another one, to change to.
+pub const NEW_PASSWORD: &str = "a new and quite different sentence 7";
+
 pub struct TestApp {
     pub address: SocketAddr,
     /// The TCP endpoint.
@@ -63,6 +66,34 @@ impl Answer {
 
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// A cookie that the answer sets, as a browser sends it back.
+    pub fn cookie(&self, name: &str) -> String {
+        let all = self.headers.get_all("set-cookie").filter_map(|value| value.to_str().ok());
+        let mut pairs = all.filter_map(|value| value.split(';').next());
+        let found = pairs.find(|pair| pair.starts_with(&format!("{name}=")));
+        found.unwrap_or_else(|| panic!("no cookie {name}")).to_owned()
+    }
+
+    /// What every self has.
+    #[track_caller]
+    pub fn assert_guarded(&self) {
+        assert!(uuid::Uuid::try_parse(self.header("x-request-id")).is_ok(), "{self:?}");
+        assert_eq!(self.header("x-content-type-options"), "nosniff");
+        assert_eq!(self.header("referrer-policy"), "no-referrer");
+        assert!(self.header("content-security-policy").contains("default-src 'none'"), "{self:?}");
+        assert_eq!(self.header("cache-control"), "no-store", "{self:?}");
+    }
+
+    /// Asserts that this is a problem document as every one must be.
+    #[track_caller]
+    pub fn assert_problem(&self, status: u16, code: &str) {
+        assert_eq!((self.status.as_u16(), self.code()), (status, code), "{}", self.text);
+        self.assert_guarded();
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(self.body["status"], status);
+        assert_eq!(self.headers.contains_key("www-authenticate"), status == 401);
     }
 
     #[track_caller]
@@ -346,4 +377,18 @@ pub async fn start_again(app: &TestApp, settings: &[(&str, &str)]) -> TestApp {
     let mut settings = settings.to_vec();
     settings.push(("database.url", &url));
     spawn_with(&settings).await
+}
+
+/// Asks for the current password in the ways that there are, in turns.
+pub async fn confirm(app: &TestApp, person: &Person, number: usize, password: &str) -> Answer {
+    let (method, path, body) = match number % 3 {
+        0 => (
+            Method::POST,
+            "/api/me/password",
+            json!({"current_password": password, "new_password": NEW_PASSWORD}),
+        ),
+        1 => (Method::POST, "/api/me/email", json!({"current_password": password, "email": "a@example.org"})),
+        _ => (Method::DELETE, "/api/me", json!({"current_password": password})),
+    };
+    app.send(method, path, &person.access, body).await
 }

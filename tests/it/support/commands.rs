@@ -7,12 +7,10 @@ use std::process::{Command, Output, Stdio};
 use actix_web::rt::task::spawn_blocking;
 use serde_json::Value;
 
-use crate::support::app::{PASSWORD, TestApp};
+use crate::support::app::{NEW_PASSWORD, PASSWORD, TestApp};
 use crate::support::config::Settings;
 use crate::support::import::data_dir;
 use crate::support::time::PATIENCE;
-
-pub const NEW_PASSWORD: &str = "another fine sentence 77 teapots";
 
 pub struct Said {
     pub code: Option<i32>,

@@ -1,16 +1,22 @@
 //! What the tests share: servers, clients of each transport, and the programs that tests need from outside.
 
 pub mod app;
+pub mod balancer;
+pub mod browser;
 pub mod cluster;
 pub mod commands;
 pub mod config;
 pub mod connect;
 pub mod crash_model;
+pub mod crash_server;
 pub mod database;
 pub mod fuzz;
 pub mod import;
+pub mod limits;
 pub mod logs;
 pub mod mailer;
+pub mod migrate;
+pub mod mistakes;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod process;

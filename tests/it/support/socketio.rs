@@ -158,12 +158,6 @@ impl Drop for PollingClient {
 impl LiveClient for PollingClient {
     const TRANSPORT: &'static str = "socketio";
 
-    async fn with_token(app: &TestApp, token: &str) -> Self {
-        let mut client = Self::unauthenticated(app).await;
-        client.present(token).await;
-        client
-    }
-
     async fn unauthenticated(app: &TestApp) -> Self {
         Self::open(app.address).await.unwrap()
     }
@@ -270,12 +264,6 @@ impl SocketIoClient {
 impl LiveClient for SocketIoClient {
     const TRANSPORT: &'static str = "socketio";
 
-    async fn with_token(app: &TestApp, token: &str) -> Self {
-        let mut client = Self::unauthenticated(app).await;
-        client.present(token).await;
-        client
-    }
-
     async fn unauthenticated(app: &TestApp) -> Self {
         Self::open(app.address, "").await.unwrap()
     }
@@ -341,5 +329,50 @@ impl LiveClient for SocketIoClient {
 
     async fn is_cut(&mut self) -> bool {
         matches!(tokio::time::timeout(Duration::from_millis(10), self.stream().write(b"x")).await, Ok(Err(_)))
+    }
+}
+
+/// The sid of a session's requests.
+pub fn sid(path: &str) -> &str {
+    path.split_once("&sid=").unwrap().1
+}
+
+/// The next packets of a poll.
+pub async fn polled(app: &TestApp, path: &str) -> Vec<String> {
+    let answer = poll(app.address, path).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.body.split('\u{1e}').map(str::to_owned).collect()
+}
+
+/// Posts packets, which are taken.
+pub async fn posted(app: &TestApp, path: &str, body: &str) {
+    let answer = post(app.address, path, body.as_bytes()).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "ok"), "{answer:?}");
+}
+
+/// Somebody over polling: the path of the requests, after all that a new session is told.
+pub async fn signed_in(app: &TestApp, token: &str) -> String {
+    let path = open_polling(app.address).await.unwrap();
+    posted(app, &path, &format!("40{}", json!({"token": token}))).await;
+    let mut packets = Vec::new();
+    while packets.len() < 3 {
+        packets.extend(polled(app, &path).await);
+    }
+    path
+}
+
+pub async fn text(frames: &mut SocketIoClient) -> String {
+    match frames.item().await {
+        Message::Text(text) => text.to_string(),
+        other => panic!("expected text, got {other:?}"),
+    }
+}
+
+/// Until the server closes: with which code.
+pub async fn closed(frames: &mut SocketIoClient) -> Option<u16> {
+    loop {
+        if let Message::Close(frame) = frames.item().await {
+            return frame.map(|frame| frame.code.into());
+        }
     }
 }

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWrite
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::support::app::TestApp;
+use crate::support::app::{PASSWORD, TestApp};
 use crate::support::time::PATIENCE;
 use crate::support::transports::LiveClient;
 use crate::support::websocket::Ended;
@@ -95,12 +95,6 @@ impl TcpClient {
 impl LiveClient for TcpClient {
     const TRANSPORT: &'static str = "tcp";
 
-    async fn with_token(app: &TestApp, token: &str) -> Self {
-        let mut line = Self::unauthenticated(app).await;
-        line.present(token).await;
-        line
-    }
-
     async fn unauthenticated(app: &TestApp) -> Self {
         let mut line = Self::connect(app.tcp).await;
         line.expect("Username: ").await;
@@ -168,4 +162,21 @@ impl LiveClient for TcpClient {
     async fn is_cut(&mut self) -> bool {
         matches!(timeout(Duration::from_millis(10), self.stream.write(b"x")).await, Ok(Err(_)))
     }
+}
+
+/// Somebody who is in by password; the welcome was read.
+pub async fn signed_in(app: &TestApp, username: &str) -> (TcpClient, Value) {
+    let mut line = TcpClient::connect(app.tcp).await;
+    line.sign_in(username, PASSWORD, "\n").await;
+    line.expect("Login successful!\n").await;
+    let welcome = line.next().await;
+    assert_eq!(welcome["type"], "welcome", "{welcome}");
+    (line, welcome)
+}
+
+/// How many stand.
+pub fn standing_logins(conn: &mut doorward::db::Conn) -> diesel::QueryResult<i64> {
+    use diesel::prelude::*;
+    use doorward::schema::logins;
+    logins::table.filter(logins::revoked_at.is_null()).count().get_result(conn)
 }

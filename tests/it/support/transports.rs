@@ -11,7 +11,11 @@ pub trait LiveClient: Sized {
     const TRANSPORT: &'static str;
 
     /// Connects and presents a token at once.
-    async fn with_token(app: &TestApp, token: &str) -> Self;
+    async fn with_token(app: &TestApp, token: &str) -> Self {
+        let mut client = Self::unauthenticated(app).await;
+        client.present(token).await;
+        client
+    }
 
     /// Connects without signing in.
     async fn unauthenticated(app: &TestApp) -> Self;
