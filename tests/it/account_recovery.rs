@@ -1,5 +1,5 @@
-//! An account can always be taken back: what its owner, an operator or a former address does ends every link that
-//! somebody else has asked for.
+//! Account recovery: what the owner, an operator or a former address does invalidates every link that another client
+//! has requested.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ const ENDS: [&str; 8] = [
     "operator's password",
     "operator's disabling",
     "operator's revocation",
-    "everybody's revocation",
+    "revocation of all users",
 ];
 
 async fn end(app: &TestApp, owner: &Person, how: &str) {
@@ -168,7 +168,7 @@ async fn a_former_address_takes_the_account_back_whatever_the_thief_did() {
     change_email(&app, &thief, THIEF).await;
     verify(&app, THIEF).await;
     let undo = mail_to(&app, OWNER, "The email address of ann was changed").await.token("undo-email");
-    // The thief makes sure.
+    // The thief changes the password as well.
     let body = json!({"current_password": PASSWORD, "new_password": NEW_PASSWORD});
     app.send(Method::POST, "/api/me/password", &thief.access, body).await.expect(204);
     app.send(Method::DELETE, "/api/logins?except=current", &thief.access, Value::Null).await.expect(204);
@@ -221,7 +221,7 @@ async fn only_the_first_of_several_former_addresses_can_take_the_account_back() 
     let undo = mail_to(&app, OWNER, "was changed").await.token("undo-email");
     assert_eq!(reset(&app, &undo, NEW_PASSWORD).await, 204);
 
-    // Whoever goes back by themselves leaves no way back to the address in between.
+    // An owner who changes the address back leaves no link to the address in between.
     let app = spawn_app().await;
     let ann = app.register_holder("ann", OWNER).await;
     change_email(&app, &ann, THIEF).await;
@@ -255,7 +255,7 @@ async fn a_way_back_ends_after_a_week_and_with_what_an_operator_does() {
         end(&app, &ann, how).await;
         assert_eq!(reset(&app, &undo, "plum tree in march rain 5").await, 400, "{how}");
     }
-    // An address that another account has verified meanwhile stays theirs; the link stays good.
+    // An address that another account has verified meanwhile stays with that account; the link stays valid.
     let (app, _, undo) = changed().await;
     let bob = app.register_holder("bob", "bob@example.org").await;
     change_email(&app, &bob, OWNER).await;
@@ -265,7 +265,7 @@ async fn a_way_back_ends_after_a_week_and_with_what_an_operator_does() {
 }
 
 #[actix_web::test]
-async fn the_owner_of_a_mailbox_gets_in_whoever_claimed_it_first() {
+async fn the_owner_of_a_mailbox_signs_in_although_another_user_claimed_it_first() {
     let app = spawn_with(&[("limits.mail_recipient", "3/1h, 10/1d")]).await;
     for number in 0..60 {
         app.register_with_email(&format!("www{number}.evil.example"), OWNER).await;
@@ -275,7 +275,7 @@ async fn the_owner_of_a_mailbox_gets_in_whoever_claimed_it_first() {
     let mail = mail_to(&app, OWNER, "Reset your password").await;
     all_sent(&app).await;
     for mail in app.mail.caught() {
-        assert!(!mail.raw.contains("evil"), "nothing that a stranger chose: {}", mail.raw);
+        assert!(!mail.raw.contains("evil"), "nothing that another client chose: {}", mail.raw);
     }
     let token = mail.token("reset-password");
     let page =

@@ -240,7 +240,7 @@ async fn another_sites_page_can_do_nothing_with_the_cookie() {
 }
 
 #[actix_web::test]
-async fn full_hashing_threads_turn_sign_ins_away_and_nobody_else() {
+async fn full_hashing_threads_refuse_sign_ins_and_nothing_else() {
     // One thread at a real cost: each sign-in takes long, sixteen may wait.
     let app = spawn_with(&[("password.cost", "11"), ("password.workers", "1")]).await;
     let ann = app.register("ann").await;
@@ -267,7 +267,7 @@ async fn full_hashing_threads_turn_sign_ins_away_and_nobody_else() {
     assert_eq!(refused.header("content-type"), Some("application/problem+json"));
     assert!(refused.body.contains("\"code\":\"overloaded\""), "{refused:?}");
 
-    // Meanwhile: the process, the database, whoever is signed in.
+    // Meanwhile the probes, and clients that are signed in, are served.
     app.get("/healthz", "").await.expect(200);
     app.get("/readyz", "").await.expect(200);
     app.get("/api/me", &ann.access).await.expect(200);

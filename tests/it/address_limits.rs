@@ -1,4 +1,4 @@
-//! One address cannot take what is for all: neither connections, nor handshakes, nor live sockets.
+//! One address cannot use up what is for all clients: neither connections, nor handshakes, nor live sockets.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -60,7 +60,7 @@ async fn others_are_served(app: &TestApp) {
 
 #[actix_web::test]
 async fn one_address_that_hoards_idle_connections_leaves_others_their_room() {
-    // 148 connections altogether, of which it may have all that nobody else wants.
+    // 148 connections altogether, of which it may have all that no other address needs.
     let app = spawn_with(&[("sockets.max_open", "20")]).await;
     let mut hoard = Vec::new();
     for _ in 0..250 {
@@ -68,7 +68,7 @@ async fn one_address_that_hoards_idle_connections_leaves_others_their_room() {
     }
     others_are_served(&app).await;
     assert!(open(&hoard) > 50, "only as many go as have to");
-    // Those that have not sent a whole request are no better placed.
+    // Connections that have not sent a whole request have no priority.
     let mut silent = Vec::new();
     for _ in 0..250 {
         silent.extend(connect(3, app.address).await);
@@ -123,11 +123,11 @@ async fn several_addresses_that_hoard_leave_others_their_room() {
 }
 
 #[actix_web::test]
-async fn whoever_fills_the_tcp_door_from_one_address_leaves_others_a_prompt() {
+async fn one_address_that_fills_the_tcp_endpoint_leaves_other_clients_a_prompt() {
     let app = spawn_with(&[("sockets.max_open", "20"), ("sockets.max_waiting_per_address", "1000")]).await;
-    let mut strangers = Vec::new();
+    let mut pending = Vec::new();
     for _ in 0..150 {
-        strangers.extend(connect(2, app.tcp).await);
+        pending.extend(connect(2, app.tcp).await);
     }
     for last in 101..=105 {
         let mut line = TcpClient::over(connect(last, app.tcp).await.unwrap());
@@ -148,7 +148,7 @@ async fn live_sockets_of_several_accounts_at_one_address_are_bounded_together() 
     for name in ["ann", "bob", "cid"] {
         people.push(app.register(name).await);
     }
-    // Behind a proxy, at two doors: signed in by a header, by a first message, and not at all.
+    // Behind a proxy, on two transports: signed in by a header, by a first message, and not at all.
     let from = async |address: &str, token: &str| {
         let bearer = format!("Bearer {token}");
         let headers = [("x-forwarded-for", address), ("authorization", bearer.as_str())];
@@ -185,8 +185,8 @@ async fn silent_handshakes_of_one_address_delay_no_other_and_are_soon_gone() {
     let identity = Identity::new();
     let app = identity.app().await;
     let config = tls::client(&identity.cert);
-    for door in [app.address, app.tcp] {
-        let silent = join_all((0..300).map(|_| connect(2, door))).await;
+    for listener in [app.address, app.tcp] {
+        let silent = join_all((0..300).map(|_| connect(2, listener))).await;
         let silent: Vec<TcpStream> = silent.into_iter().map(Result::unwrap).collect();
         for last in 101..=105 {
             let stream = connect(last, app.address).await.unwrap();
@@ -242,6 +242,6 @@ async fn an_office_of_five_hundred_behind_one_address_is_served() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(PATIENCE, all).await.expect("not all are in");
+    timeout(PATIENCE, all).await.expect("not all are signed in");
     assert_eq!(open(&office), 1000);
 }

@@ -1,5 +1,5 @@
-//! Doorward under other names, schemes and ports than `public_url`; its cookies beside another installation's; and
-//! addresses with something too many, or that browsers ask for by themselves.
+//! Doorward under other names, schemes and ports than `public_url`, and its cookies beside those of another
+//! installation.
 
 use std::collections::BTreeMap;
 
@@ -119,7 +119,7 @@ async fn only_a_trusted_proxy_that_says_http_has_pages_lead_to_https() {
             format!("https://id.example.org/sso{path}{}https", if path.contains('?') { '&' } else { '?' });
         assert_eq!((answer.status, answer.header("location")), (307, Some(there.as_str())));
     }
-    // A proxy behind another one that ended TLS takes all for http.
+    // A proxy behind another one that ended TLS sees http only.
     for path in ["/login?https", "/register?x=1&https"] {
         assert_eq!(ask(path, &plain).await.status, 200, "{path}: not in circles");
     }
@@ -131,9 +131,9 @@ async fn only_a_trusted_proxy_that_says_http_has_pages_lead_to_https() {
     for more in [&["x-forwarded-proto: https"][..], &["x-forwarded-proto: http, https"], &[], &https] {
         assert_eq!(ask("/login", more).await.status, 200, "{more:?}");
     }
-    let stranger = spawn_with(&settings[..1]).await;
-    let answer = get_with(stranger.address, "id.example.org", "/login", &mut Jar::default(), &plain).await;
-    assert_eq!(answer.status, 200, "nobody else is believed");
+    let untrusting = spawn_with(&settings[..1]).await;
+    let answer = get_with(untrusting.address, "id.example.org", "/login", &mut Jar::default(), &plain).await;
+    assert_eq!(answer.status, 200, "no other client is believed");
 }
 
 /// Signs in at two installations that one browser opens under these hosts, and looks at both.
@@ -206,7 +206,7 @@ async fn a_cookie_of_an_earlier_version_stays_good_and_anothers_is_left_alone() 
     let left: Vec<_> = old.0.keys().map(String::as_str).collect();
     assert_eq!(left, ["doorward-device", "doorward-device.8080"]);
 
-    // Another installation's, under the name without a port and, as nobody knows, under ours.
+    // Cookies of another installation, under the name without a port and, by chance, under ours.
     for name in ["doorward", "doorward.8080"] {
         let theirs = format!("dwb_{}_{}", uuid::Uuid::nil(), "A".repeat(65));
         let mut jar = Jar(BTreeMap::from([(name.to_owned(), theirs)]));

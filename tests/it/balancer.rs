@@ -84,7 +84,7 @@ async fn serves(mut nodes: [TestApp; 2], balancer: Balancer, polls_spread_from_o
     let frames_of = register(balancer.http, "frames").await;
     let lines_of = register(balancer.http, "lines").await;
 
-    // Plain HTTP: whichever node answers, both know her.
+    // Plain HTTP: whichever node answers, both know the user.
     let bearer = format!("Bearer {}", ann.access);
     for _ in 0..CLIENTS {
         let headers = [("authorization", bearer.as_str())];
@@ -121,7 +121,7 @@ async fn serves(mut nodes: [TestApp; 2], balancer: Balancer, polls_spread_from_o
         join_all(lines.iter_mut().map(TcpClient::ping)).await;
     }
 
-    // Each has its own address, but at the TCP door.
+    // Each has its own address, except on TCP.
     let mut homes: Vec<String> = (1..=CLIENTS).map(|number| home(number).to_string()).collect();
     homes.sort();
     for person in [&ann, &polls_of, &frames_of] {
@@ -151,7 +151,7 @@ async fn serves(mut nodes: [TestApp; 2], balancer: Balancer, polls_spread_from_o
     its_logs_hold_no_secrets(&balancer, &mut nodes).await;
 }
 
-/// The addresses of somebody's sessions.
+/// The addresses of a user's sessions.
 async fn addresses(nodes: &[TestApp; 2], person: &Person) -> Vec<String> {
     let mut addresses = Vec::new();
     for node in nodes {
@@ -192,7 +192,7 @@ async fn newcomers_are_let_in_while_a_node_stops(
     }
 }
 
-/// Neither the ids of sessions nor the tokens of links, also when nobody answers.
+/// Neither the ids of sessions nor the tokens of links, also when no node answers.
 async fn its_logs_hold_no_secrets(balancer: &Balancer, nodes: &mut [TestApp; 2]) {
     stop(&mut nodes[1]).await;
     for path in ["/socket.io/?EIO=4&transport=polling&sid=hunter2", "/reset-password/hunter2"] {

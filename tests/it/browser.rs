@@ -29,7 +29,7 @@ async fn what_one_browser_ends_closes_the_others() {
 
 #[actix_web::test]
 async fn an_open_dashboard_outlives_its_token_and_a_restart() {
-    // Opened under a loopback name, as whoever tries it out does.
+    // Opened under a loopback name, as on a developer's machine.
     // The clock jumps by minutes: that must not look like as long a silence.
     play_at("http://ADDRESS", "restart", &[("sockets.heartbeat", "10m")]).await;
 }
@@ -67,7 +67,7 @@ async fn long_lists_are_shown_in_parts() {
 }
 
 #[actix_web::test]
-async fn every_page_can_be_used_by_everybody() {
+async fn every_page_is_accessible() {
     play("looks", &[]).await;
 }
 

@@ -4,7 +4,7 @@ use std::process::Output;
 
 use crate::support::config::Settings;
 
-/// In an empty directory and environment, so that nobody's `doorward.toml` takes part.
+/// In an empty directory and environment, so that no `doorward.toml` of the machine takes part.
 fn doorward(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let dir = tempfile::tempdir().unwrap();
     Settings::default().with(variables).command().args(arguments).current_dir(dir.path()).output().unwrap()

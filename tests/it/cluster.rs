@@ -1,4 +1,4 @@
-//! Several nodes: what ends on one ends on all, and each knows who is on the others.
+//! Several nodes on one database: sessions, keys, links and refresh tokens are the same on all.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::support::transports::LiveClient;
 use crate::support::websocket::WebSocketClient;
 
 #[actix_web::test]
-async fn each_node_knows_who_is_on_the_others() {
+async fn each_node_lists_the_sessions_of_the_others() {
     let Some(redis) = Redis::start() else { return };
     let mut nodes = Nodes::start(Some(&redis), &[("sockets.max_per_user", "4")]).await;
     let ann = nodes.all[0].register("ann").await;
@@ -44,7 +44,7 @@ async fn each_node_knows_who_is_on_the_others() {
     let mut fifth = WebSocketClient::with_token(&nodes.all[2], &ann.access).await;
     fifth.ends(4429).await;
 
-    // Whoever goes is gone everywhere; a node that stops says so, one that comes is told.
+    // A session that disconnects is removed everywhere; a node that stops says so, and one that starts is told.
     drop(line);
     nodes.all_see(&ann, 3).await;
     let mut last = nodes.all.pop().unwrap();
@@ -63,7 +63,7 @@ async fn redis_may_be_gone_and_come_back() {
     let before = WebSocketClient::live(&nodes.all[0], &ann).await;
     nodes.all_see(&ann, 1).await;
     redis.kill();
-    // Signed in and out as ever, only not as fast.
+    // Sign-in and sign-out work as before, only more slowly.
     for node in 0..NODES {
         let device = nodes.all[node].login("ann").await;
         let mut live = WebSocketClient::live(&nodes.all[(node + 1) % NODES], &device).await;
@@ -76,7 +76,7 @@ async fn redis_may_be_gone_and_come_back() {
     }
     let meanwhile = TcpClient::live(&nodes.all[1], &ann).await;
     redis.run();
-    // What came and went meanwhile is learned.
+    // The nodes learn what connected and disconnected meanwhile.
     drop(before);
     nodes.all_see(&ann, 1).await;
     drop(meanwhile);
@@ -157,7 +157,7 @@ async fn keys_that_are_changed_on_one_node_are_changed_on_all() {
         }
         node.get("/api/me", &ann.access).await.expect(200);
     }
-    // At once: what the old ones signed is refused everywhere, and any node signs for all.
+    // At once: tokens of the old keys are refused everywhere, and every node accepts tokens of the others.
     nodes.all[1].accounts.rotate_keys(true).await.unwrap();
     for node in &nodes.all {
         while node.get("/api/me", &ann.access).await.status.as_u16() != 401 {

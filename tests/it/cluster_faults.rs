@@ -1,5 +1,5 @@
-//! What may happen to nodes, PostgreSQL and Redis, with real processes of each. On PostgreSQL only: SQLite is for one
-//! machine, on which nothing of this happens to one process alone.
+//! Faults of nodes, PostgreSQL and Redis, with real processes of each. On PostgreSQL only: SQLite serves one machine,
+//! where these faults do not happen to one process alone.
 
 use crate::support::transports::LiveClient;
 use std::cell::{Cell, RefCell};
@@ -60,7 +60,7 @@ async fn live(node: &Process, token: &str) -> WebSocketClient {
     live
 }
 
-/// A request on its way to somebody who does not look: what was answered once it does.
+/// Sends a request to a node that is stopped, and answers what the node says once it goes on.
 async fn on_its_way(address: SocketAddr, token: &str) -> impl Future<Output = String> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!(
@@ -75,7 +75,7 @@ async fn on_its_way(address: SocketAddr, token: &str) -> impl Future<Output = St
 }
 
 #[actix_web::test]
-async fn a_node_that_was_paused_answers_nobody_who_was_signed_out_meanwhile() {
+async fn a_node_that_was_paused_refuses_a_login_that_was_revoked_meanwhile() {
     if !is_postgres() {
         return;
     }
@@ -92,7 +92,7 @@ async fn a_node_that_was_paused_answers_nobody_who_was_signed_out_meanwhile() {
 
         asleep.signal(Signal::STOP);
         awake.call(Method::POST, "/api/logout", &revoked, Value::Null).await.expect(204);
-        // Longer than a look at the rows may be old.
+        // Longer than a poll may be old.
         tokio::time::sleep(Duration::from_secs(4)).await;
         let mut requests = Vec::new();
         for _ in 0..20 {
@@ -108,7 +108,7 @@ async fn a_node_that_was_paused_answers_nobody_who_was_signed_out_meanwhile() {
         }
         let ended = socket.ends(4441).await;
         assert!(ended.before.is_empty(), "it was answered: {ended:?}");
-        // Who was not signed out is served as ever.
+        // A login that was not revoked is served as before.
         assert!(wanted.await.starts_with("HTTP/1.1 200"));
         assert_eq!(other.next().await["type"], "pong");
         let told = poll(asleep.address, &path).await;
@@ -128,7 +128,7 @@ async fn a_node_that_was_killed_leaves_nothing_behind() {
     let Some(mut fleet) = Fleet::start(2, true, &more).await else { return };
     let body = json!({"username": "ann", "password": PASSWORD, "email": "ann@example.org"});
     let token = fleet.nodes[0].post("/api/register", body).await.expect(201).str("access_token");
-    // The mail of the registration is on its way, from either of them, when one is killed.
+    // The email of the registration is being sent by either node when one is killed.
     stalled.wait_for_attempts(1).await;
     let _first = live(&fleet.nodes[0], &token).await;
     let _second = live(&fleet.nodes[1], &token).await;
@@ -152,7 +152,7 @@ async fn a_node_that_was_killed_leaves_nothing_behind() {
     tokio::time::timeout(Duration::from_secs(40), gone).await.expect("it is still listed");
     drop(live(&survivor, &token).await);
 
-    // Whoever had the mail, its lease ends: another node sends it, once.
+    // Whichever node had the email, its lease expires, and another node sends it once.
     drop(survivor);
     let clock = ManualClock::default();
     let real = Clock::System.now();
@@ -222,14 +222,14 @@ async fn postgres_is_restarted_under_load_and_nothing_acknowledged_is_lost() {
         for _ in 0..2 {
             fleet.postgres.stop();
             tokio::time::timeout(PATIENCE, ready(503)).await.expect("it is ready without a database");
-            // Whether a token is good cannot be told any more, nor who may be answered.
+            // The revocation data is stale now, so no token is accepted and no message is answered.
             socket.send(json!({"type": "ping", "id": "waits"})).await;
             let refused = async {
                 while open_at(addresses[0], &[("authorization", &bearer)]).await.err() != Some(503) {}
             };
-            tokio::time::timeout(PATIENCE, refused).await.expect("it vouches for tokens");
+            tokio::time::timeout(PATIENCE, refused).await.expect("it accepts tokens");
             fleet.postgres.run();
-            tokio::time::timeout(PATIENCE, ready(200)).await.expect("it does not heal");
+            tokio::time::timeout(PATIENCE, ready(200)).await.expect("it does not recover");
             let waited = socket.next().await;
             if waited["type"] == "goodbye" {
                 // On a busy machine the database was away for too long.
@@ -246,7 +246,7 @@ async fn postgres_is_restarted_under_load_and_nothing_acknowledged_is_lost() {
         stop.set(true);
     };
     futures_util::join!(fault, join_all((0..6).map(client)));
-    assert!(refused.get() > 0, "nobody noticed");
+    assert!(refused.get() > 0, "no request was refused");
 
     socket.ping().await;
     for name in registered.take() {

@@ -1,5 +1,5 @@
-//! The binary and values that are certainly mistakes, from the sources that people have: env files, secrets in files,
-//! what Kubernetes adds by itself; and files that belong to another user.
+//! Settings that are certainly mistakes, from the usual sources: env files, secrets in files, the variables that
+//! Kubernetes adds; and files that belong to another user.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -130,7 +130,7 @@ fn the_password_of_a_database_is_explained_and_not_shown() {
 const NOBODY: u32 = 65534;
 
 /// `doorward` as another user. The program is named by an open file: its directory may be closed to that user.
-fn as_nobody(dir: &Path, arguments: &[&str]) -> Command {
+fn as_unprivileged_user(dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("setpriv");
     command
         .args([
@@ -153,7 +153,7 @@ fn set(path: &Path, mode: u32, owner: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// A directory that all may enter, with one for data that is nobody's.
+/// A directory that all users may enter, with one for data that belongs to the unprivileged user.
 fn homes() -> (TempDir, std::path::PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
@@ -201,14 +201,14 @@ fn a_database_of_another_user_is_named_with_owner_and_mode() {
     for command in [&["serve"][..], &["user", "list"], &["backup", "copy.db"]] {
         let words =
             ["cannot open the database", &format!("{shown}/doorward.db belongs to root (uid 0), mode 600")];
-        denied(as_nobody(dir.path(), &arguments(command)), 1, &words);
+        denied(as_unprivileged_user(dir.path(), &arguments(command)), 1, &words);
     }
     // Only a file beside it: what a server left that root had started.
     set(&database, 0o600, NOBODY);
     fs::write(data.join("doorward.db-wal"), "").unwrap();
     set(&data.join("doorward.db-wal"), 0o600, 0);
     denied(
-        as_nobody(dir.path(), &arguments(&["serve"])),
+        as_unprivileged_user(dir.path(), &arguments(&["serve"])),
         1,
         &["doorward.db-wal belongs to root (uid 0), mode 600"],
     );
@@ -217,7 +217,7 @@ fn a_database_of_another_user_is_named_with_owner_and_mode() {
     // One that may be read and not written.
     set(&database, 0o644, 0);
     denied(
-        as_nobody(dir.path(), &arguments(&["serve"])),
+        as_unprivileged_user(dir.path(), &arguments(&["serve"])),
         1,
         &["doorward.db belongs to root (uid 0), mode 644"],
     );
@@ -225,14 +225,14 @@ fn a_database_of_another_user_is_named_with_owner_and_mode() {
     // Its directory.
     set(&data, 0o755, 0);
     denied(
-        as_nobody(dir.path(), &arguments(&["serve"])),
+        as_unprivileged_user(dir.path(), &arguments(&["serve"])),
         1,
         &[&format!("{shown} belongs to root (uid 0), mode 755")],
     );
     set(&data, 0o700, 0);
     for command in [&["serve"][..], &["user", "list"]] {
         let words = [format!("{shown} belongs to root (uid 0), mode 700")];
-        denied(as_nobody(dir.path(), &arguments(command)), 1, &[&words[0]]);
+        denied(as_unprivileged_user(dir.path(), &arguments(command)), 1, &[&words[0]]);
     }
 }
 
@@ -257,13 +257,14 @@ fn other_files_of_another_user_are_named_as_well() {
         (write("cert.pem", &made.cert.pem()), write("key.pem", &made.signing_key.serialize_pem()));
     let of_root = |path: &str| format!("{path} belongs to root (uid 0), mode 600");
 
-    let mut command = as_nobody(dir.path(), &["serve"]);
+    let mut command = as_unprivileged_user(dir.path(), &["serve"]);
     command.env("DOORWARD_DATABASE__URL_FILE", &secret);
     denied(command, 2, &["database.url cannot be read", "DOORWARD_DATABASE__URL_FILE", &of_root(&secret)]);
-    denied(as_nobody(dir.path(), &["serve", "--config", &settings]), 2, &[&of_root(&settings)]);
-    denied(as_nobody(dir.path(), &["import", &people, "--dry-run"]), 1, &[&of_root(&people)]);
+    denied(as_unprivileged_user(dir.path(), &["serve", "--config", &settings]), 2, &[&of_root(&settings)]);
+    denied(as_unprivileged_user(dir.path(), &["import", &people, "--dry-run"]), 1, &[&of_root(&people)]);
     let tls = |cert: &str| {
-        let mut command = as_nobody(dir.path(), &["serve", "--data-dir", "data", "--listen", "127.0.0.1:0"]);
+        let mut command =
+            as_unprivileged_user(dir.path(), &["serve", "--data-dir", "data", "--listen", "127.0.0.1:0"]);
         command.env("DOORWARD_TLS__CERT", cert).env("DOORWARD_TLS__KEY", &key);
         command.envs(url.iter().map(|url| ("DOORWARD_DATABASE__URL", url)));
         command
@@ -271,10 +272,11 @@ fn other_files_of_another_user_are_named_as_well() {
     denied(tls(&cert), 1, &["cannot use", &of_root(&cert)]);
     fs::set_permissions(&cert, Permissions::from_mode(0o644)).unwrap();
     denied(tls(&cert), 1, &["cannot use", &of_root(&key)]);
-    // Mails that are kept where this process may not keep any.
+    // A directory for kept emails that this process may not write to.
     fs::create_dir(data.join("mail")).unwrap();
     set(&data.join("mail"), 0o700, 0);
-    let mut command = as_nobody(dir.path(), &["serve", "--data-dir", "data", "--listen", "127.0.0.1:0"]);
+    let mut command =
+        as_unprivileged_user(dir.path(), &["serve", "--data-dir", "data", "--listen", "127.0.0.1:0"]);
     command.envs(url.iter().map(|url| ("DOORWARD_DATABASE__URL", url)));
     denied(
         command,
@@ -282,7 +284,7 @@ fn other_files_of_another_user_are_named_as_well() {
         &["cannot keep emails", &format!("{}/mail belongs to root (uid 0), mode 700", data.display())],
     );
     // A directory that cannot be made, and a copy that cannot be written.
-    let mut command = as_nobody(dir.path(), &["serve", "--data-dir", "another/one"]);
+    let mut command = as_unprivileged_user(dir.path(), &["serve", "--data-dir", "another/one"]);
     command.envs(url.iter().map(|url| ("DOORWARD_DATABASE__URL", url)));
     let shown = format!("{} belongs to root (uid 0), mode 755", dir.path().display());
     denied(command, 1, &["cannot use the data directory another/one", &shown]);
@@ -292,5 +294,5 @@ fn other_files_of_another_user_are_named_as_well() {
     fs::write(closed.join("doorward.toml"), "").unwrap();
     set(&closed, 0o700, 0);
     let shown = format!("{} belongs to root (uid 0), mode 700", closed.display());
-    denied(as_nobody(dir.path(), &["serve", "--config", "closed/doorward.toml"]), 2, &[&shown]);
+    denied(as_unprivileged_user(dir.path(), &["serve", "--config", "closed/doorward.toml"]), 2, &[&shown]);
 }

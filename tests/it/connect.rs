@@ -1,4 +1,4 @@
-//! `doorward connect` in scripts: the real binary, both doors.
+//! `doorward connect` in scripts: the real binary, over WebSocket and TCP.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -76,7 +76,7 @@ async fn each_end_has_its_code<C: LiveClient>() {
     ended_with(&[&at, "--token", "-"], &token, 4, "expired").await;
 }
 
-async fn signed_out_elsewhere_is_an_end<C: LiveClient>() {
+async fn a_sign_out_elsewhere_ends_it<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let mut script = Script::with_password::<C>(&app).await;
@@ -92,8 +92,8 @@ async fn it_stays_longer_than_its_first_token<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let mut script = Script::with_password::<C>(&app).await;
-    // Each of 15 minutes. It is heard more often than once a heartbeat; and the clock stands still while a newer
-    // token is on its way, which over TCP the server fetches after a third of that.
+    // Tokens of 15 minutes. The client is active more often than once a heartbeat, and the clock stands still while
+    // a newer token is fetched, which over TCP the server does after a third of that time.
     let (mut renewed, mut passed) = (0, 0);
     while renewed < 4 {
         app.advance(Duration::from_secs(10));
@@ -116,7 +116,7 @@ async fn it_stays_longer_than_its_first_token<C: LiveClient>() {
     app.get("/api/me", &ann.access).await.expect(401);
 }
 
-async fn it_comes_back_after_a_restart<C: LiveClient>() {
+async fn it_reconnects_after_a_restart<C: LiveClient>() {
     let mut app = spawn_app().await;
     app.register("ann").await;
     let mut script = Script::with_password::<C>(&app).await;
@@ -153,9 +153,9 @@ crate::support::transports::on_json_transports!(
     a_script_is_answered_and_signs_out,
     a_token_signs_in_and_is_left_alone,
     each_end_has_its_code,
-    signed_out_elsewhere_is_an_end,
+    a_sign_out_elsewhere_ends_it,
     it_stays_longer_than_its_first_token,
-    it_comes_back_after_a_restart,
+    it_reconnects_after_a_restart,
     a_signal_signs_out,
 );
 
@@ -262,7 +262,7 @@ async fn a_url_of_another_port_is_told_what_that_one_speaks() {
     }
 }
 
-/// A server that says this to everybody.
+/// A server that says this to every client.
 async fn speaks(words: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -317,7 +317,7 @@ async fn a_lost_request_fails_a_script_and_a_hostile_name_is_shown_harmless() {
             let welcome = json!({"type": "welcome", "session": "s", "user": {"username": "a\x1b[2J\u{9b}b"}});
             let words = format!("Username: Password: Login successful!\n{welcome}\n");
             stream.write_all(words.as_bytes()).await.unwrap();
-            // It is gone when it is asked for something, or left.
+            // The server is gone when the client asks for something, or leaves.
             let mut line = String::new();
             while !line.contains("secret") && stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {}
         }
@@ -330,17 +330,17 @@ async fn a_lost_request_fails_a_script_and_a_hostile_name_is_shown_harmless() {
 }
 
 #[actix_web::test]
-async fn who_is_not_there_or_somebody_else_is_code_3() {
-    // Nobody listens where a listener was.
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+async fn a_server_that_is_missing_or_another_program_is_exit_code_3() {
+    // A port on which nothing listens any more.
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let ssh: SocketAddr = speaks("SSH-2.0-OpenSSH_9.9\r\n").await;
     let web = speaks("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
     let moved =
         speaks("HTTP/1.1 301 Moved Permanently\r\nlocation: https://h/\r\ncontent-length: 0\r\n\r\n").await;
     let cut = speaks("Usern").await;
     for (url, words) in [
-        (format!("tcp://{nobody}"), "cannot connect to 127.0.0.1:"),
-        (format!("ws://{nobody}"), "cannot connect to 127.0.0.1:"),
+        (format!("tcp://{closed}"), "cannot connect to 127.0.0.1:"),
+        (format!("ws://{closed}"), "cannot connect to 127.0.0.1:"),
         (format!("tcp://{ssh}"), "does not speak as Doorward does"),
         (format!("ws://{web}"), "the server answered 404"),
         (

@@ -10,7 +10,7 @@ use crate::support::connect::url;
 use crate::support::terminal::{Terminal, at_terminal, sign_in, typed};
 use crate::support::transports::LiveClient;
 
-async fn somebody_signs_in_and_looks_around<C: LiveClient>() {
+async fn a_user_signs_in_and_tries_the_commands<C: LiveClient>() {
     let app = spawn_app().await;
     app.register("ann").await;
     let url = url::<C>(&app);
@@ -48,7 +48,7 @@ async fn somebody_signs_in_and_looks_around<C: LiveClient>() {
     .await;
 }
 
-async fn messages_come_while_somebody_types<C: LiveClient>() {
+async fn messages_arrive_while_a_user_types<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let terminal = sign_in::<C>(&app).await;
@@ -77,7 +77,7 @@ async fn messages_come_while_somebody_types<C: LiveClient>() {
     drop(other);
 }
 
-async fn signed_out_elsewhere_leaves_a_good_terminal<C: LiveClient>() {
+async fn a_sign_out_elsewhere_restores_the_terminal<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let mut terminal = sign_in::<C>(&app).await;
@@ -95,7 +95,7 @@ async fn signed_out_elsewhere_leaves_a_good_terminal<C: LiveClient>() {
     .await;
 }
 
-async fn a_hidden_prompt_is_left_well<C: LiveClient>() {
+async fn leaving_the_password_prompt_restores_the_terminal<C: LiveClient>() {
     let app = spawn_app().await;
     let url = url::<C>(&app);
     at_terminal(move || {
@@ -112,8 +112,8 @@ async fn a_hidden_prompt_is_left_well<C: LiveClient>() {
 }
 
 crate::support::transports::on_json_transports!(
-    somebody_signs_in_and_looks_around,
-    messages_come_while_somebody_types,
-    signed_out_elsewhere_leaves_a_good_terminal,
-    a_hidden_prompt_is_left_well,
+    a_user_signs_in_and_tries_the_commands,
+    messages_arrive_while_a_user_types,
+    a_sign_out_elsewhere_restores_the_terminal,
+    leaving_the_password_prompt_restores_the_terminal,
 );

@@ -141,7 +141,7 @@ async fn a_body_that_drips_has_the_same_time_as_one_that_stalls() {
 }
 
 #[actix_web::test]
-async fn a_body_that_nobody_reads_has_a_deadline_too() {
+async fn a_body_that_no_handler_reads_has_a_deadline_too() {
     let app = spawn_hurried(&[], Deadlines { body: HURRIED, ..patient() }).await;
     let packets = open_polling(app.address).await.unwrap();
     let mut stream = TcpStream::connect(app.address).await.unwrap();
@@ -172,7 +172,7 @@ async fn an_answer_that_is_not_read_or_drips_is_cut() {
         };
         timeout(PATIENCE, cut).await.expect("it is still open");
     }
-    // Whoever reads is served for as long as it takes.
+    // A client that reads is served for as long as it takes.
     let mut stream = TcpStream::connect(app.address).await.unwrap();
     for _ in 0..20 {
         served(&mut stream).await;

@@ -148,7 +148,7 @@ async fn what_was_acknowledged_survives_every_kill() {
     check_mails(process, mail, &all).await;
 }
 
-/// A mail that a killed process had under way leaves when its lease ends. Here that is a matter of a clock.
+/// An email that a killed process was sending is sent again when its lease expires. A manual clock reaches that.
 async fn check_mails(process: Process, mail: SmtpCatcher, accounts: &[Account]) {
     let clock = ManualClock::default();
     let until = Clock::System.now() - Clock::Manual(clock.clone()).now();

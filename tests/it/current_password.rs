@@ -24,7 +24,7 @@ async fn ten_wrong_current_passwords_revoke_the_login() {
     }
     assert_eq!(confirm(&app, &stolen, 10, PASSWORD).await.status, 401);
     app.post("/api/refresh", json!({"refresh_token": stolen.refresh})).await.expect(401);
-    // The owner's own login stands, and the right password still does what it did.
+    // The owner's own login is still active, and the right password still works.
     assert_eq!(confirm(&app, &ann, 0, PASSWORD).await.status, 204);
 }
 

@@ -1,4 +1,4 @@
-//! An application's own events, on every door.
+//! Custom events of an application, on every transport.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,12 +18,12 @@ use crate::support::transports::{LiveClient, on_every_transport};
 on_every_transport!(
     an_event_is_answered,
     a_mistake_in_it_is_told,
-    a_handler_that_waits_holds_nobody_up,
+    a_handler_that_waits_delays_no_other,
     what_a_handler_sends_comes_before_its_answer,
     a_context_outlives_its_handler,
     handlers_end_with_their_session,
     nothing_that_is_sent_is_lost,
-    a_namespace_greets_whoever_comes_in,
+    a_namespace_greets_each_session_that_connects,
 );
 
 async fn spawn(events: Events) -> TestApp {
@@ -48,10 +48,10 @@ async fn an_event_is_answered<C: LiveClient>() {
         json!({"type": "shout", "id": "s", "text": "HELLO", "who": "ann", "here": here}),
         "{reply}"
     );
-    // No answer where nobody waits for one.
+    // A message without an id is not answered.
     live.send(json!({"type": "ignore"})).await;
     live.ping().await;
-    // Those that were there before still are.
+    // The built-in requests still work.
     assert_eq!(live.ask(json!({"type": "secret"})).await["type"], "secret");
 }
 
@@ -69,7 +69,7 @@ async fn a_mistake_in_it_is_told<C: LiveClient>() {
     live.ping().await;
 }
 
-async fn a_handler_that_waits_holds_nobody_up<C: LiveClient>() {
+async fn a_handler_that_waits_delays_no_other<C: LiveClient>() {
     let gate = Arc::new(Notify::new());
     let slow = {
         let gate = Arc::clone(&gate);
@@ -147,7 +147,7 @@ async fn a_context_outlives_its_handler<C: LiveClient>() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, told).await.expect("it is not told that nobody is there");
+    tokio::time::timeout(PATIENCE, told).await.expect("the handler is not told that the session is gone");
 }
 
 async fn handlers_end_with_their_session<C: LiveClient>() {
@@ -178,7 +178,7 @@ async fn handlers_end_with_their_session<C: LiveClient>() {
     live.ping().await;
     assert_eq!(running.load(Ordering::Acquire), 1);
     app.send(Method::POST, "/api/logout", &ann.access, Value::Null).await.expect(204);
-    // Before its client has gone.
+    // Before its client has disconnected.
     let ended = async {
         while running.load(Ordering::Acquire) > 0 {
             tokio::task::yield_now().await;
@@ -206,7 +206,7 @@ async fn nothing_that_is_sent_is_lost<C: LiveClient>() {
     }
 }
 
-async fn a_namespace_greets_whoever_comes_in<C: LiveClient>() {
+async fn a_namespace_greets_each_session_that_connects<C: LiveClient>() {
     let greet = |context: Context, _| async move {
         context
             .emit("hello", Payload::new(&json!({"to": context.access().map(|access| &access.username)}))?)?;
@@ -254,7 +254,7 @@ async fn further_namespaces_share_the_session() {
     assert!(text(&mut live).await.starts_with(r#"42["error",{"code":"unknown_type""#));
     assert_eq!(app.sessions.directory().of_user(ann.id.parse().unwrap()).len(), 1);
 
-    // A newer token is taken there too; somebody else's ends it all.
+    // A newer token is accepted there too; a token of another user closes the session.
     let renewed = app.post("/api/refresh", json!({"refresh_token": ann.refresh})).await.expect(200);
     live.text("41/admin").await;
     live.text(format!("40/admin,{}", json!({"token": renewed.str("access_token")}))).await;
@@ -264,7 +264,7 @@ async fn further_namespaces_share_the_session() {
     live.text(format!("40/admin,{}", json!({"token": bob.access}))).await;
     live.ends(4401).await;
 
-    // The goodbye is said in each.
+    // The goodbye is sent in each namespace.
     let ann = app.login("ann").await;
     let mut live = SocketIoClient::live(&app, &ann).await;
     live.text("40/admin").await;
@@ -350,7 +350,7 @@ async fn a_client_of_json_names_a_namespace_and_may_bring_a_list() {
 }
 
 #[actix_web::test]
-async fn an_open_namespace_has_guests_who_may_sign_in_later() {
+async fn a_guest_of_an_open_namespace_can_sign_in_later() {
     let hall = echo(Namespace::new("/hall")).open();
     let events = Events::default().namespace(hall).namespace(
         Namespace::new("/who").open().on("who", |context: Context, _| async move {
@@ -365,7 +365,7 @@ async fn an_open_namespace_has_guests_who_may_sign_in_later() {
     guest.text(r#"40/hall,{"token":"the application's own"}"#).await;
     assert!(text(&mut guest).await.starts_with(r#"40/hall,{"sid":""#));
     assert_eq!(text(&mut guest).await, r#"42/hall,["entered",{"token":"the application's own"}]"#);
-    // Longer than a stranger may, and pinged like everybody.
+    // Longer than an unauthenticated session may, and pinged like any other.
     app.advance(std::time::Duration::from_secs(25));
     assert_eq!(text(&mut guest).await, "2");
     guest.text("3").await;
@@ -378,7 +378,7 @@ async fn an_open_namespace_has_guests_who_may_sign_in_later() {
     guest.text(r#"42/who,3["who"]"#).await;
     assert_eq!(text(&mut guest).await, r#"43/who,3[{"who":null}]"#);
 
-    // Guests count among those who have not signed in.
+    // Guests count as sessions that have not signed in.
     let other = SocketIoClient::unauthenticated(&app).await;
     assert_eq!(SocketIoClient::refused_unauthenticated(&app).await, 4429);
     drop(other);
@@ -392,7 +392,7 @@ async fn an_open_namespace_has_guests_who_may_sign_in_later() {
     app.send(Method::POST, "/api/logout", &ann.access, Value::Null).await.expect(204);
     guest.ends(4441).await;
 
-    // Where nobody may be a guest, a guest is refused.
+    // Where guests are not allowed, a guest is refused.
     let mut guest = SocketIoClient::unauthenticated(&app).await;
     guest.text("40/hall").await;
     guest.text("40").await;

@@ -29,7 +29,7 @@ async fn every_socket_hears_a_goodbye_and_requests_finish() {
     let mut polls = join_all((0..50).map(|_| PollingClient::live(&app, &ann))).await;
     let mut typing = TcpClient::unauthenticated(&app).await;
     let address = app.address;
-    let mut stranger = app.open(&[]).await.unwrap();
+    let mut pending = app.open(&[]).await.unwrap();
     app.get("/readyz", "").await.expect(200);
 
     // A sign-in whose body is still on its way when the server is told to stop.
@@ -57,7 +57,7 @@ async fn every_socket_hears_a_goodbye_and_requests_finish() {
     for polls in &mut polls {
         polls.ends(1012).await;
     }
-    stranger.ends(1012).await;
+    pending.ends(1012).await;
     typing.ends(1012).await;
     request.write_all(body.as_bytes()).await.unwrap();
     let mut answer = String::new();
@@ -111,7 +111,7 @@ async fn sigterm_says_goodbye_and_ends_it_with_code_0() {
     let bearer = format!("Bearer {access}");
     let mut signed_in = open_at(process.address, &[("authorization", &bearer)]).await.unwrap();
     assert_eq!(signed_in.next().await["type"], "welcome");
-    let mut stranger = open_at(process.address, &[]).await.unwrap();
+    let mut pending = open_at(process.address, &[]).await.unwrap();
     // One that never reads, and one that never finishes its request.
     let deaf = open_at(process.address, &[("authorization", &bearer)]).await.unwrap();
     let mut slow = tokio::net::TcpStream::connect(process.address).await.unwrap();
@@ -120,7 +120,7 @@ async fn sigterm_says_goodbye_and_ends_it_with_code_0() {
     process.terminate();
     let ended = signed_in.ends(1012).await;
     assert_eq!(ended.goodbye["reconnect"], "backoff");
-    stranger.ends(1012).await;
+    pending.ends(1012).await;
     let status = tokio::time::timeout(Duration::from_secs(15), process.ended()).await.unwrap();
     assert_eq!(status.code(), Some(0), "{}", process.output());
     assert!(process.output().contains("stopped"), "{}", process.output());
@@ -132,7 +132,7 @@ async fn every_signal_that_ends_it_has_it_drain_first() {
     for signal in [Signal::HUP, Signal::QUIT] {
         let mut process = Process::start(&[]).await;
         let mut socket = open_at(process.address, &[]).await.unwrap();
-        // They mean nothing.
+        // These signals have no effect.
         process.signal(Signal::USR1);
         process.signal(Signal::USR2);
         process.signal(Signal::PIPE);
@@ -176,7 +176,7 @@ async fn nohup_is_heeded() {
     }
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, Signal::HUP).unwrap();
-    // A signal that it does hear, behind it.
+    // A signal that it handles, sent after it.
     rustix::process::kill_process(pid, Signal::USR1).unwrap();
     while !text().contains("SIGUSR1") {
         assert!(now() < deadline && child.try_wait().unwrap().is_none(), "{}", text());

@@ -1,4 +1,4 @@
-//! What people get by mail, and what its links do.
+//! The emails that users get, and what their links do.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::support::raw_http;
 use crate::support::smtp::{Caught, SmtpCatcher};
 use crate::support::time::{PATIENCE, now, pause};
 
-/// The mails with this subject, once there are `n`.
+/// The emails with this subject, once there are `n`.
 async fn with_subject(app: &TestApp, subject: &str, n: usize) -> Vec<Caught> {
     let deadline = now() + PATIENCE;
     loop {
@@ -42,7 +42,7 @@ async fn mail(app: &TestApp, subject: &str) -> Caught {
 }
 
 #[actix_web::test]
-async fn each_mail_comes_to_whom_it_concerns() {
+async fn each_email_goes_to_the_account_it_is_about() {
     let app = spawn_app().await;
     let ann = app.register_with_email("ann", "ann@example.org").await;
     let verify = mail(&app, "Confirm your email address at doorward.example").await;
@@ -79,7 +79,7 @@ async fn each_mail_comes_to_whom_it_concerns() {
 }
 
 #[actix_web::test]
-async fn of_two_who_race_with_one_link_one_wins() {
+async fn of_two_racing_uses_of_a_link_one_succeeds() {
     let app = spawn_app().await;
     app.register_holder("ann", "ann@example.org").await;
     for round in 0..5 {
@@ -100,7 +100,7 @@ async fn of_two_who_race_with_one_link_one_wins() {
             let login = json!({"login": "ann", "password": format!("{NEW_PASSWORD} {n}")});
             app.post("/api/login", login).await.expect(if n == won { 200 } else { 401 });
         }
-        // Past the pause between two mails of a kind.
+        // Past the pause between two emails of a kind.
         app.advance(Duration::from_mins(10));
     }
 }

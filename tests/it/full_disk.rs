@@ -113,7 +113,7 @@ async fn a_full_disk_ends_no_revocation<C: LiveClient>() {
         devices.push((device, live));
     }
     disk.fill();
-    // Other changes are refused, as long as it takes, and use up nothing.
+    // Other changes are refused for as long as the disk is full, and use up nothing.
     let mut refused = 0;
     for number in 0..30 {
         let body = json!({"username": format!("user{number}"), "password": PASSWORD});
@@ -187,7 +187,7 @@ async fn with_its_log_on_a_full_disk_it_serves_on_and_commands_find_room() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, refused).await.expect("it is let in");
+    tokio::time::timeout(PATIENCE, refused).await.expect("it is still admitted");
     let added = command(&["user", "add", "carol"]);
     assert!(!added.status.success());
     let backup = command(&["backup", "copy.db"]);
@@ -201,7 +201,7 @@ async fn with_its_log_on_a_full_disk_it_serves_on_and_commands_find_room() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, ready).await.expect("it does not heal");
+    tokio::time::timeout(PATIENCE, ready).await.expect("it does not recover");
     process.post("/api/register", body("bob")).await.expect(201);
     process.terminate();
     assert_eq!(process.ended().await.code(), Some(0));
@@ -228,7 +228,7 @@ async fn the_log_says_once_that_the_disk_is_full() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, ready).await.expect("it does not heal");
+        tokio::time::timeout(PATIENCE, ready).await.expect("it does not recover");
         let said = process.output();
         assert_eq!(said.matches("the disk is full").count(), round, "{said}");
         assert_eq!(said.matches("can be written again").count(), round, "{said}");

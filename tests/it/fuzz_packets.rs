@@ -1,4 +1,4 @@
-//! The same as `fuzz`, at the Socket.IO door: packets over polling and over WebSocket, upgrades in the middle of them.
+//! The same as `fuzz` for Socket.IO: packets over polling and over WebSocket, with upgrades in between.
 
 use futures_util::{SinkExt, StreamExt};
 use proptest::test_runner::{RngAlgorithm, TestRng};
@@ -62,7 +62,7 @@ async fn over_polling(app: &TestApp, rng: &mut TestRng, person: &Person) {
                 tried.extend(SocketIoClient::open(app.address, &format!("&sid={sid}")).await.ok());
                 continue;
             }
-            // One that is dropped while it waits: its client has gone.
+            // A poll that is dropped while it waits: its client has disconnected.
             1 => {
                 let brief = std::time::Duration::from_millis(2);
                 match tokio::time::timeout(brief, poll(app.address, &path)).await {
@@ -107,7 +107,7 @@ async fn over_a_websocket(app: &TestApp, rng: &mut TestRng, person: &Person) {
 async fn any_packet_is_answered_or_closed_on() {
     let app = spawn_with(&[("sockets.max_waiting_per_address", "100")]).await;
     let ann = app.register("ann").await;
-    // Sessions that nobody ends are ended by time.
+    // Sessions that no client closes are closed by a timeout.
     let clock = app.clock.clone();
     let time = actix_web::rt::spawn(async move {
         loop {

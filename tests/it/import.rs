@@ -57,7 +57,7 @@ async fn accounts_of_the_second_system_sign_in_as_before() {
     sqlite_file(&old, &sql);
     assert_eq!(import_json(&app, &old), (0, (4, 4, 0, 0)));
     assert_eq!(stored_hash(&app, "blob"), blob);
-    // Only 72 bytes of it were ever looked at; from the first sign-in on, all of them.
+    // The old system compared 72 bytes of it; from the first sign-in on, all bytes count.
     app.post("/api/login", json!({"login": "long", "password": &long[..71]})).await.expect(401);
     app.post("/api/login", json!({"login": "long", "password": long})).await.expect(200);
     app.post("/api/login", json!({"login": "long", "password": &long[..79]})).await.expect(401);

@@ -84,7 +84,7 @@ fn of_a_database_only_tables_are_read() {
         sqlite_file(&dir.path().join(&file), &sql);
         refused(&data, &[&file], words);
     }
-    // The schema's text is no proof of what a name is: here it says table, and SQLite makes a view of it.
+    // The text of the schema does not prove what a name is: here it says table, and SQLite makes a view of it.
     let path = dir.path().join("lie.db");
     sqlite_file(
         &path,

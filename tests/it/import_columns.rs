@@ -33,7 +33,7 @@ async fn sign_in(app: &TestApp, login: &str, password: &str, status: u16) {
 }
 
 #[actix_web::test]
-async fn whoever_signed_in_by_a_verified_address_still_does() {
+async fn a_user_with_a_verified_address_still_signs_in_by_it() {
     let app = spawn_app().await;
     let hash = bcrypt::hash("swordfish", 4).unwrap();
     let csv = format!(
@@ -170,7 +170,7 @@ async fn columns_that_are_not_read_are_named() {
     let jsonl = json!({"username": "lee", "hash": sha256("x"), "age": 3}).to_string();
     let outcome = comes_in(&app, &file(&app, "a.jsonl", jsonl), &[], 1);
     assert_eq!(outcome.stderr, "ignored columns: age\n");
-    // What is not sure is asked for, and a header that is none is not repeated.
+    // What is ambiguous is asked for, and a line that is not a header is not repeated in the error.
     for (name, content, words) in [
         ("name.csv", "name,hash\nkim,x\n".to_owned(), "if name is the username, say --column username=name"),
         ("address.csv", format!("email,hash\nkim@example.org,{}\n", sha256("x")), "--username-from-email"),
@@ -212,7 +212,7 @@ async fn an_operator_names_the_columns() {
 }
 
 #[actix_web::test]
-async fn people_who_are_named_by_their_address_come_in() {
+async fn users_who_are_named_by_their_address_are_imported() {
     let app = spawn_app().await;
     let old = app.data.path().join("app.db");
     let hash = bcrypt::hash("swordfish", 4).unwrap();

@@ -84,7 +84,7 @@ async fn an_interrupted_run_goes_on_where_it_was() {
 }
 
 #[actix_web::test]
-async fn who_is_somebody_else_is_not_taken_for_there() {
+async fn an_account_of_the_same_name_with_another_password_is_not_already_there() {
     let app = spawn_app().await;
     let (one, two, moved) =
         (app.data.path().join("one.csv"), app.data.path().join("two.csv"), app.data.path().join("moved.csv"));
@@ -99,7 +99,7 @@ async fn who_is_somebody_else_is_not_taken_for_there() {
 }
 
 #[actix_web::test]
-async fn who_deleted_their_account_is_not_brought_back() {
+async fn an_account_that_its_owner_deleted_is_not_imported_again() {
     let app = spawn_app().await;
     let csv = app.data.path().join("a.csv");
     std::fs::write(&csv, format!("username,hash\nalice,{}\n", sha256("swordfish"))).unwrap();

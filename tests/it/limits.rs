@@ -17,7 +17,7 @@ async fn passwords_are_one_budget_wherever_they_are_tried() {
     let cookie = cookie.split(';').next().unwrap();
     let bearer = format!("Bearer {}", ann.access);
     let wrong = "not the password";
-    // Most are refused for another reason before a password is looked at: an account and a login have limits as well.
+    // Most are refused for another reason before a password is checked, as an account and a login have limits as well.
     let (login, change) =
         (json!({"login": "ann"}), json!({"current_password": wrong, "new_password": "short"}));
     let email = json!({"email": "no address", "current_password": wrong});
@@ -211,7 +211,7 @@ async fn bad_tokens_of_others_stop_no_refresh_no_page_and_no_sign_out() {
     leave(&second).from(&app, office).await.expect(303);
     for gone in [&first, &second] {
         token(gone).from(&app, "198.51.100.1").await.expect(401);
-        // They are looked at, and are no good.
+        // They are checked and refused.
         page(gone).from(&app, office).await.expect(303);
         logout(gone).from(&app, office).await.expect(204);
     }

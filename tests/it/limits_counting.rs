@@ -98,7 +98,7 @@ async fn no_header_turns_a_limit_off() {
         }
         assert_eq!(statuses, [422, 422, 429], "{headers:?}");
     }
-    // One that is not trusted is not believed, whatever it says.
+    // A header of a client that is not a trusted proxy is ignored.
     let app = spawn_with(&limits[1..]).await;
     for (number, status) in [422, 422, 429, 429].into_iter().enumerate() {
         let answer = login.from(&app, &format!("192.0.2.{number}")).await;

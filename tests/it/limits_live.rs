@@ -19,7 +19,7 @@ async fn prompts_share_the_budget_of_passwords() {
     let mut line = TcpClient::connect(app.tcp).await;
     line.sign_in("ann", "not the password", "\n").await;
     assert_eq!(line.rest().await, "Login failed\n");
-    // The right password, even: it is not looked at.
+    // Not even the right password: it is not checked.
     let mut line = TcpClient::connect(app.tcp).await;
     line.sign_in("ann", PASSWORD, "\n").await;
     line.expect("Login failed\n").await;
@@ -40,7 +40,7 @@ async fn every_transport_shares_the_budget_of_handshakes() {
     let mut live = WebSocketClient::live(&app, &ann).await;
     let line = TcpClient::live(&app, &ann).await;
     let path = open_polling(app.address).await.unwrap();
-    let stranger = WebSocketClient::unauthenticated(&app).await;
+    let pending = WebSocketClient::unauthenticated(&app).await;
     let frames = SocketIoClient::open(app.address, "").await.unwrap();
 
     assert_eq!(app.open(&[("authorization", &bearer)]).await.err(), Some(429));
@@ -63,11 +63,11 @@ async fn every_transport_shares_the_budget_of_handshakes() {
     assert_eq!(answer.header("ratelimit"), Some("\"handshakes\";r=0;t=12"));
     assert_eq!(answer.header("ratelimit-policy"), Some("\"handshakes\";q=5;w=60"));
 
-    // Those that are in are not disturbed.
+    // Sessions that are open are not affected.
     live.ping().await;
     app.advance(Duration::from_secs(12));
     app.open(&[("authorization", &bearer)]).await.unwrap();
-    drop((line, stranger, frames));
+    drop((line, pending, frames));
 }
 
 #[actix_web::test]

@@ -1,4 +1,4 @@
-//! A live session at every door: the ways in, what is said there, and each way in which it ends but revocation.
+//! A live session on every transport: the ways to sign in, its requests, and every close reason except revocation.
 
 use std::time::Duration;
 
@@ -8,27 +8,27 @@ use crate::support::app::{claims, spawn_app, spawn_with};
 use crate::support::transports::{LiveClient, on_every_transport};
 
 on_every_transport!(
-    a_token_opens_the_door,
+    a_token_signs_in,
     a_bad_token_does_not,
     a_session_asks_and_is_answered,
-    whoever_watches_is_told_of_sessions_that_come_and_go,
+    a_watcher_is_told_of_sessions_that_connect_and_disconnect,
     a_mistake_is_an_error_and_not_the_end,
     what_is_no_json_object_ends_it,
     a_token_is_renewed_in_band,
-    somebody_elses_token_does_not_renew_it,
+    a_token_of_another_user_does_not_renew_it,
     silence_ends_it,
     a_user_has_a_bounded_number_of_sessions,
-    an_address_has_a_bounded_number_of_strangers,
+    an_address_has_a_bounded_number_of_unauthenticated_sessions,
     the_server_has_a_bounded_number_of_sockets,
     a_message_has_a_bounded_size,
 );
 
-async fn a_token_opens_the_door<C: LiveClient>() {
+async fn a_token_signs_in<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("Ann").await;
-    let mut stranger = C::unauthenticated(&app).await;
-    stranger.present(&ann.access).await;
-    for mut live in [C::with_token(&app, &ann.access).await, stranger] {
+    let mut pending = C::unauthenticated(&app).await;
+    pending.present(&ann.access).await;
+    for mut live in [C::with_token(&app, &ann.access).await, pending] {
         let welcome = live.next().await;
         assert_eq!(welcome["type"], "welcome");
         assert_eq!(welcome["user"], json!({"id": ann.id, "username": "ann"}));
@@ -89,7 +89,7 @@ async fn a_session_asks_and_is_answered<C: LiveClient>() {
     }
 }
 
-async fn whoever_watches_is_told_of_sessions_that_come_and_go<C: LiveClient>() {
+async fn a_watcher_is_told_of_sessions_that_connect_and_disconnect<C: LiveClient>() {
     let app = spawn_app().await;
     let (ann, bob) = (app.register("ann").await, app.register("bob").await);
     let mut watcher = C::live(&app, &ann).await;
@@ -110,7 +110,7 @@ async fn whoever_watches_is_told_of_sessions_that_come_and_go<C: LiveClient>() {
     app.advance(second);
     assert_eq!(listed(&watcher.next().await), 1);
     watcher.ping().await;
-    // More than one at a time: the last word is the truth.
+    // More than one change at a time: the last list is right.
     let others = [C::live(&app, &ann).await, C::live(&app, &ann).await, C::live(&app, &ann).await];
     app.advance(second);
     while listed(&watcher.next().await) != 4 {
@@ -178,7 +178,7 @@ async fn a_token_is_renewed_in_band<C: LiveClient>() {
     assert_eq!(ended.goodbye["reconnect"], "new_token");
 }
 
-async fn somebody_elses_token_does_not_renew_it<C: LiveClient>() {
+async fn a_token_of_another_user_does_not_renew_it<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let bob = app.register("bob").await;
@@ -196,15 +196,15 @@ async fn somebody_elses_token_does_not_renew_it<C: LiveClient>() {
 async fn silence_ends_it<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
-    let mut stranger = C::unauthenticated(&app).await;
+    let mut pending = C::unauthenticated(&app).await;
     app.advance(Duration::from_secs(5));
-    assert_eq!(stranger.ends(4408).await.goodbye["reconnect"], "backoff");
+    assert_eq!(pending.ends(4408).await.goodbye["reconnect"], "backoff");
 
     let mut live = C::live(&app, &ann).await;
     app.advance(Duration::from_secs(50));
     live.ends(4408).await;
 
-    // Whoever answers pings stays.
+    // A session that answers pings stays open.
     let mut live = C::live(&app, &ann).await;
     for _ in 0..4 {
         app.advance(Duration::from_secs(25));
@@ -229,7 +229,7 @@ async fn a_user_has_a_bounded_number_of_sessions<C: LiveClient>() {
     C::live(&app, &ann).await;
 }
 
-async fn an_address_has_a_bounded_number_of_strangers<C: LiveClient>() {
+async fn an_address_has_a_bounded_number_of_unauthenticated_sessions<C: LiveClient>() {
     let app = spawn_with(&[("sockets.max_waiting_per_address", "3")]).await;
     let ann = app.register("ann").await;
     let mut waiting = Vec::new();
@@ -237,7 +237,7 @@ async fn an_address_has_a_bounded_number_of_strangers<C: LiveClient>() {
         waiting.push(C::unauthenticated(&app).await);
     }
     assert_eq!(C::refused_unauthenticated(&app).await, 4429);
-    // One who signs in makes room.
+    // A session that signs in makes room.
     waiting[0].present(&ann.access).await;
     assert_eq!(waiting[0].next().await["type"], "welcome");
     let _fourth = C::unauthenticated(&app).await;
@@ -273,8 +273,8 @@ async fn a_message_has_a_bounded_size<C: LiveClient>() {
     live.write(&padded(65_537)).await;
     assert_eq!(live.ends(1009).await.goodbye["reconnect"], "never");
 
-    // A stranger may say less.
-    let mut stranger = C::unauthenticated(&app).await;
-    stranger.write(&padded(4097)).await;
-    stranger.ends(1009).await;
+    // An unauthenticated session may send less.
+    let mut pending = C::unauthenticated(&app).await;
+    pending.write(&padded(4097)).await;
+    pending.ends(1009).await;
 }

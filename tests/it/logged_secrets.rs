@@ -68,7 +68,7 @@ fn stored(process: &Process, secrets: &mut Secrets) {
     }
 }
 
-/// Does what people and their mistakes do.
+/// Uses every feature as users do, mistakes included.
 async fn tour(process: &Process, mail: &SmtpCatcher) -> Secrets {
     let mut secrets = Secrets::default();
     for (what, text) in [
@@ -260,9 +260,9 @@ async fn live(process: &Process, access: &str) {
     let mut first = open(process, &[]).await;
     assert_eq!(first.ask(json!({"type": "auth", "token": access})).await["type"], "welcome");
     for message in [json!({"type": "auth", "token": format!("{access}x")}), json!({"password": MISPLACED})] {
-        let mut stranger = open(process, &[]).await;
-        stranger.send(message).await;
-        stranger.ends(4401).await;
+        let mut pending = open(process, &[]).await;
+        pending.send(message).await;
+        pending.ends(4401).await;
     }
     let mut broken = open(process, &[("authorization", &bearer)]).await;
     assert_eq!(broken.next().await["type"], "welcome");
@@ -283,7 +283,7 @@ async fn live(process: &Process, access: &str) {
     }
 }
 
-/// At the prompts, with every mistake that types a secret where it does not belong.
+/// At the TCP prompts, with every mistake that types a secret in the wrong place.
 async fn prompts(process: &Process, username: &str, password: &str, access: &str) {
     for (name, word) in [(username, WRONG_PASSWORD), (MISPLACED, WRONG_PASSWORD), (password, password)] {
         let mut line = TcpClient::connect(process.tcp).await;

@@ -60,7 +60,7 @@ async fn past_the_bound_the_login_that_was_used_least_recently_ends() {
         logins::table.filter(logins::revoked_at.is_not_null()).select(logins::revoked_reason).load(conn)
     });
     assert_eq!(reasons, vec![Some("too_many_logins".to_owned()); 2]);
-    // Nobody else's.
+    // Not those of another user.
     let bob = app.register("bob").await;
     app.login("ann").await;
     assert!(is_in(&app, &bob).await);

@@ -146,10 +146,10 @@ async fn the_test_names_what_is_wrong_with_a_certificate() {
         std::fs::write(&old.key, key.serialize_pem()).unwrap();
         old
     };
-    let (identity, stranger) = (Identity::new(), Identity::new());
+    let (identity, untrusted) = (Identity::new(), Identity::new());
     for (tls, scheme, query) in [("start", "smtps", ""), ("starttls", "smtp", "?tls=required")] {
         for (server, host, trusted, words) in [
-            (&identity, "localhost", &stranger, "self-signed"),
+            (&identity, "localhost", &untrusted, "self-signed"),
             (&identity, "127.0.0.1", &identity, "is for localhost, not for 127.0.0.1"),
             (&expired, "localhost", &expired, "expired"),
         ] {

@@ -1,4 +1,4 @@
-//! How many emails anybody can have sent, and what is removed again.
+//! How many emails a client can trigger, and which rows are removed again.
 
 use std::time::Duration;
 
@@ -97,7 +97,7 @@ async fn a_link_that_was_invalidated_is_sent_again_within_the_minute() {
 }
 
 #[actix_web::test]
-async fn a_device_that_signed_in_before_gets_a_link_when_strangers_have_used_up_the_rest() {
+async fn a_known_device_gets_a_link_when_other_clients_have_used_up_the_limit() {
     let app = spawn_with(&[("limits.mail_recipient", "3/1h, 10/1d")]).await;
     app.register_holder("ann", OWNER).await;
     let login = json!({"login": "ann", "password": PASSWORD});
@@ -138,7 +138,7 @@ async fn notices_go_to_verified_addresses_only_and_are_bounded() {
 }
 
 #[actix_web::test]
-async fn requests_about_nobody_leave_one_row_an_hour_and_address() {
+async fn requests_without_an_account_leave_one_row_an_hour_and_address() {
     let app = spawn_with(&[]).await;
     for number in 0..40 {
         let body = json!({"login": format!("nobody{number}@example.org")});
@@ -219,7 +219,7 @@ async fn deleted_accounts_leave_what_limits_count_and_no_address() {
 }
 
 #[actix_web::test]
-async fn what_is_left_for_a_client_does_not_tell_who_has_an_account() {
+async fn what_is_left_for_a_client_does_not_reveal_accounts() {
     let app = spawn_with(&[("limits.mail_client", "5/1h")]).await;
     app.register_holder("ann", OWNER).await;
     let after = async |login: &str| {

@@ -1,4 +1,4 @@
-//! A mail server that is set up wrongly: no mail is lost, and one line says so. What leaves, and how.
+//! A mail server that is set up wrongly: no email is lost, and the log says so in one line. Also the form of emails.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ impl std::ops::Deref for Watched {
     }
 }
 
-/// Sees the only mail fail so often; answers how long it now waits.
+/// Waits until the only email has failed this often; answers how long it waits now.
 async fn fails(mailer: &TestMailer, attempts: i32) -> Duration {
     let wait = |attempt: i32| Duration::from_secs(5 << (attempt - 1));
     for attempt in 1..attempts {

@@ -1,4 +1,4 @@
-//! Nobody can make the server hold more than it wants to.
+//! A client cannot make the server hold more memory than its bounds allow.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ async fn a_client_that_does_not_read_is_slowed_down_then_cut<C: LiveClient>() {
     assert_cut(&app, &mut stalled).await;
 }
 
-/// The client's writes fail at last. They block before: nobody reads them.
+/// Waits until the client's writes fail. They block first, as the server does not read them.
 async fn assert_cut(app: &TestApp, client: &mut impl LiveClient) {
     let cut = async {
         while !client.is_cut().await {
@@ -68,7 +68,7 @@ async fn a_stalled_client_is_revoked_like_any_other<C: LiveClient>() {
 }
 
 async fn a_burst_of_requests_is_answered_in_full<C: LiveClient>() {
-    // Large answers: the outbox is full many times over, and a client that reads is never cut for it.
+    // Large answers: the outbox is full many times over, and a client that reads is never disconnected for it.
     let large = |_: Context, _: Payload| async { json!({"text": "x".repeat(9000)}) };
     let events = Additions::new(Events::default().on("large", large));
     let app = spawn_embedded(&[("sockets.max_outbox", "64KiB")], events).await;
@@ -85,16 +85,16 @@ async fn a_burst_of_requests_is_answered_in_full<C: LiveClient>() {
 }
 
 #[actix_web::test]
-async fn whoever_fills_the_tcp_door_leaves_http_some_room() {
+async fn a_full_tcp_endpoint_leaves_http_some_room() {
     let app = spawn_with(&[("sockets.max_open", "1"), ("sockets.max_waiting_per_address", "1000")]).await;
     // One, and half of what is set aside for requests.
-    let mut strangers = Vec::new();
+    let mut pending = Vec::new();
     for _ in 0..65 {
-        strangers.push(TcpClient::unauthenticated(&app).await);
+        pending.push(TcpClient::unauthenticated(&app).await);
     }
     assert_eq!(TcpClient::connect(app.tcp).await.rest_lossy().await, "");
     app.get("/healthz", "").await.expect(200);
-    drop(strangers);
+    drop(pending);
     let let_in = async { while TcpClient::connect(app.tcp).await.line_or_prompt().await.is_empty() {} };
     tokio::time::timeout(PATIENCE, let_in).await.expect("places are not given back");
 }

@@ -26,7 +26,7 @@ async fn login(server: &Process, name: &str) -> Answer {
 }
 
 #[actix_web::test]
-async fn a_grown_database_moves_and_everybody_stays_signed_in() {
+async fn a_grown_database_moves_and_every_login_stays_active() {
     let dir = TempDir::new().unwrap();
     let Some(target) = target(dir.path()) else { return };
     let file = dir.path().join("source/doorward.db");
@@ -60,7 +60,7 @@ async fn a_grown_database_moves_and_everybody_stays_signed_in() {
         assert!(now() < deadline, "no link came");
         pause().await;
     }
-    // A mail that does not leave before the move.
+    // An email that is not sent before the move.
     mail.set_refusing(true);
     let attempts = mail.attempts();
     let body = json!({"username": "오도어", "password": PASSWORD, "email": "bob@example.org"});
@@ -97,7 +97,7 @@ async fn a_grown_database_moves_and_everybody_stays_signed_in() {
     let with_jar = [("cookie", jar.as_str()), origin[0], origin[1]];
     call(server.address, Method::POST, "/api/token", &with_jar, None).await.expect(200);
     login(&server, "오도어").await;
-    // By the address that she has proved.
+    // By the address that she has verified.
     login(&server, "ann@example.org").await;
     let deadline = now() + PATIENCE;
     while !mail.caught().iter().any(|mail| mail.to == ["bob@example.org"]) {
@@ -119,7 +119,7 @@ async fn an_interrupted_run_goes_on_where_it_was() {
     let file = source(dir.path());
     grow(&file, ROWS);
     let before = files(file.parent().unwrap());
-    assert_eq!(before.len(), 1, "whoever had it open last has put its log away");
+    assert_eq!(before.len(), 1, "the last connection has removed its log");
     let mut child = command(&["--from", &format!("sqlite:{}", file.display())], Some(&target))
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -13,7 +13,7 @@ use crate::support::migrate::{
 use crate::support::smtp::SmtpCatcher;
 
 #[test]
-fn rows_of_somebody_else_are_refused() {
+fn rows_of_another_database_are_refused() {
     let dir = TempDir::new().unwrap();
     let Some(target) = target(dir.path()) else { return };
     let file = source(dir.path());

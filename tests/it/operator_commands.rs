@@ -40,7 +40,7 @@ async fn accounts_are_added_found_and_shown() {
     assert_eq!(login(&app, "ann@example.org", PASSWORD).await, 401, "she only claims hers");
     let mails: Vec<(String, String)> =
         app.query(|conn| outbox::table.select((outbox::kind, outbox::address)).load(conn));
-    assert_eq!(mails.len(), 1, "a link for the one that is not proved: {mails:?}");
+    assert_eq!(mails.len(), 1, "a link for the one that is not verified: {mails:?}");
 
     for (arguments, words) in [
         (&["user", "add", "ANN"][..], "taken"),
@@ -164,7 +164,7 @@ async fn keys_are_rotated_under_a_running_server() {
     until(1).await;
     assert!(!before.contains(&jwks().await[0]));
     process.call(Method::GET, "/api/me", &access, Value::Null).await.expect(401);
-    // The login stands, and so does its socket; it gets a token of the new key.
+    // The login and its socket stay active; the session gets a token of the new key.
     live.ping().await;
     let renewed = process.post("/api/refresh", json!({"refresh_token": refresh})).await.expect(200);
     let reply = live.ask(json!({"type": "auth", "token": renewed.str("access_token")})).await;
@@ -234,7 +234,7 @@ async fn a_backup_is_one_moment_of_a_server_that_writes_on() {
 
     let said = run(&app, &["backup", path], "").await;
     assert!(said.code == Some(1) && said.err.contains("exists already"), "{}", said.err);
-    // A name that SQLite would take for a URL; a neighbour that is nobody's to touch.
+    // A name that SQLite would take for a URL; a file beside it that must not be touched.
     std::fs::write(app.data.path().join("odd.db.partial"), "precious").unwrap();
     let said = run(&app, &["backup", "file:odd.db"], "").await.ok();
     assert!(!said.out.contains("holds 0 bytes"), "{}", said.out);

@@ -90,8 +90,8 @@ async fn null_and_files_are_allowed_if_they_are_named() {
     for origin in ["file://", "null", "https://app.example.org"] {
         check(&app, origin, true).await;
     }
-    // A sandboxed frame of anybody's has this origin as well: it opens sockets, for which it needs a token, and posts
-    // nothing that a cookie stands behind.
+    // Any sandboxed frame has this origin as well: it opens sockets, for which it needs a token, but its posts do not
+    // count as the cookie's user.
     let headers = [("origin", "null"), ("cookie", "doorward=x")];
     app.call(Method::POST, "/api/token", &headers, None).await.expect(403);
 }

@@ -182,7 +182,7 @@ async fn a_dead_owners_mail_is_sent_when_its_lease_ends() {
     let (id, now) = (mailer.clock.new_id(), mailer.clock.now());
     let claims = mailer
         .run(move |conn| {
-            // In one transaction, or the mailer's own first look may be faster.
+            // In one transaction, or the mailer's own first query may be faster.
             db::write(conn, |conn| {
                 outbox::enqueue(conn, id, mail(MailKind::PasswordChanged, alice, ALICE), now)?;
                 let mail = outbox::first(conn)?.expect("it waits");
@@ -209,7 +209,7 @@ async fn mails_for_accounts_and_addresses_that_are_gone_are_dropped() {
     mailer.enqueue(MailKind::ResetPassword, alice, "old@example.org").await;
     mailer.enqueue(MailKind::PasswordChanged, UserId(mailer.clock.new_id()), ALICE).await;
     mailer.until("dropped", <[_]>::is_empty).await;
-    // Whoever had the address before must hear of the change.
+    // The owner of the former address must be told of the change.
     mailer.enqueue(MailKind::EmailChanged, alice, "old@example.org").await;
     assert_eq!(catcher.wait_for(1).await[0].to, ["old@example.org"]);
     assert_eq!(catcher.attempts(), 1);

@@ -28,12 +28,12 @@ async fn lock(app: &TestApp, login: &str) {
 }
 
 #[actix_web::test]
-async fn wrong_passwords_delay_the_next_try_more_and_more_at_every_door() {
+async fn wrong_passwords_delay_the_next_try_more_and_more_on_every_transport() {
     let app = spawn_app().await;
     app.register("ann").await;
     lock(&app, "ann").await;
-    for (wait, door) in [(1, "api"), (2, "page"), (4, "tcp"), (8, "api")] {
-        // The right one is not looked at either, wherever it comes from.
+    for (wait, place) in [(1, "api"), (2, "page"), (4, "tcp"), (8, "api")] {
+        // The right password is not checked either, from whatever client.
         let refused = guess(&app, "ann", PASSWORD).await.expect(429);
         assert_eq!(refused.code(), "too_many_attempts");
         assert_eq!(refused.header("retry-after"), wait.to_string(), "{}", refused.text);
@@ -45,7 +45,7 @@ async fn wrong_passwords_delay_the_next_try_more_and_more_at_every_door() {
         assert!(told.starts_with("Login failed\n") && told.contains("4429"), "{told}");
 
         app.advance(Duration::from_secs(wait));
-        match door {
+        match place {
             "api" => drop(guess(&app, "ann", "wrong").await.expect(401)),
             "page" => {
                 let form = [("login", "ann"), ("password", "wrong")];
@@ -181,7 +181,7 @@ async fn guesses_at_a_locked_account_wait_for_no_writer() {
 }
 
 #[actix_web::test]
-async fn a_stranger_cannot_lock_out_a_device_that_signed_in_before() {
+async fn an_unknown_client_cannot_lock_out_a_known_device() {
     let app = spawn_app().await;
     let registered =
         app.post("/api/register", json!({"username": "ann", "password": PASSWORD})).await.expect(201);
@@ -205,7 +205,7 @@ async fn a_stranger_cannot_lock_out_a_device_that_signed_in_before() {
     for wrong in [other.str("device_token").as_str(), forged.as_str(), "", "dwd_", &"x".repeat(5000)] {
         assert_eq!(app.post("/api/login", with(wrong)).await.status, 429, "{wrong}");
     }
-    // What the device did has not let strangers in.
+    // The device's attempts have not unlocked unknown clients.
     guess(&app, "ann", PASSWORD).await.expect(429);
 }
 
@@ -271,7 +271,7 @@ async fn an_operator_sees_and_forgets_what_was_counted() {
 }
 
 #[actix_web::test]
-async fn a_new_password_makes_every_device_a_stranger() {
+async fn a_new_password_makes_every_device_unknown() {
     let app = spawn_app().await;
     let body = json!({"username": "ann", "password": PASSWORD, "email": "ann@example.org"});
     let thief = app.post("/api/register", body).await.expect(201).str("device_token");

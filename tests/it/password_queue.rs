@@ -1,5 +1,5 @@
-//! Password work is shared out: what one address asks for keeps no other waiting, and what no client waits for any
-//! more is not done.
+//! Password work is shared fairly: the work of one address delays no other, and work that no client waits for any more
+//! is skipped.
 
 use std::cell::Cell;
 use std::net::{Ipv4Addr, SocketAddr};

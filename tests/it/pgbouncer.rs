@@ -75,7 +75,7 @@ fn statement_mode_is_refused_at_the_start() {
     is_refused("statement", "");
 }
 
-/// What a person does, so often that each connection of the pool has its turn.
+/// Registers a user and sends so many requests that each connection of the pool has its turn.
 async fn works(process: &Process, name: &str) -> usize {
     let body = json!({"username": name, "password": PASSWORD});
     let mut failed = 0;

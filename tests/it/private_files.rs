@@ -113,7 +113,7 @@ fn every_command_makes_private_files_and_corrects_those_that_are_there() {
         let said = run(&data, &["backup", backup.join("again.db").to_str().unwrap()], 0).stderr;
         assert_eq!((warnings(&said, &backup), warnings(&said, &data)), (1, 1), "{said}");
     }
-    // A directory of one's own is nothing to speak of.
+    // A directory of the user's own needs no warning.
     set(&data, 0o700);
     assert_eq!(run(&data, &["user", "list"], 0).stderr, "");
     // Nor is any file made where none is needed.

@@ -1,4 +1,4 @@
-//! A refresh token that comes back revokes its login, whatever else there is to do; one that was never issued costs
+//! A refresh token that is used again revokes its login, whatever load the server has; one that was never issued costs
 //! nothing.
 
 use std::time::Duration;
@@ -101,7 +101,7 @@ async fn a_successor_that_was_never_presented_is_given_again_however_late() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let first = ann.refresh.clone();
-    // The answer is lost, and the client comes back after each of these.
+    // The answer is lost, and the client tries again after each of these.
     let second = successor(&app, &first).await;
     for seconds in [1, 31, 600, 24 * 3600] {
         app.advance(Duration::from_secs(seconds));
@@ -221,7 +221,7 @@ async fn reuse_is_found_although_the_client_hangs_up_and_the_database_is_busy() 
         assert!(crowd.len() <= QUEUE, "it has no end");
     };
     assert!(matches!(refused, Err(Error::Db(DbError::Full))), "{refused:?}");
-    // The thief's request is taken in, and the thief gone.
+    // The thief's request is accepted, and the thief disconnects.
     assert!(Box::pin(app.accounts.refresh(&ann.refresh)).now_or_never().is_none());
     lock.give_back();
     until_revoked(&app, &ann).await;
@@ -261,7 +261,7 @@ async fn a_token_of_an_earlier_version_works_is_changed_for_one_of_today_and_end
     refresh(&app, &old).await.expect(401);
     until_revoked(&app, &ann).await;
 
-    // When all logins of that time have ended, there can be no more of them.
+    // When all logins of that time have expired, no such token can exist any more.
     let bobs = refresh(&app, &untagged(&bob.refresh)).await.expect(200).str("refresh_token");
     app.query(|conn| {
         let far = chrono::DateTime::from_timestamp(4_000_000_000, 0).unwrap().naive_utc();

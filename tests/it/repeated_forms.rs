@@ -60,7 +60,7 @@ async fn a_new_password_by_link() {
     assert_eq!(leads_to(&post(&app, &link, "", &form).await), DONE);
     assert_eq!(happened(&app, "password_reset"), 1);
     assert_eq!(leads_to(&app.get(&link, "").await), DONE, "the link itself, again");
-    // Another password is another wish.
+    // Another password is another request.
     assert_eq!(post(&app, &link, "", &[("password", OTHER)]).await.expect(400).code(), "invalid_link");
     post(&app, &link, "", &[("password", NEW_PASSWORD), ("username", "bob")]).await.expect(400);
     sign_in(&app, "ann", NEW_PASSWORD).await;

@@ -1,4 +1,4 @@
-//! When a sign-in ends, every socket that it opened closes, and no other.
+//! When a login is revoked, every socket that it opened closes, and no other.
 
 use std::process::Command;
 
@@ -24,7 +24,7 @@ on_every_transport!(
     a_refresh_token_used_twice_ends_its_device,
 );
 
-/// After its login ended, a token opens nothing, though its signature is good.
+/// After its login was revoked, a token is refused everywhere, although its signature is good.
 async fn assert_refused<C: LiveClient>(app: &TestApp, token: &str) {
     assert_eq!(app.get("/api/me", token).await.status.as_u16(), 401);
     let bearer = format!("Bearer {token}");
@@ -178,7 +178,7 @@ async fn a_row_that_another_process_changed_closes_its_sockets() {
         other.ping().await;
         assert_refused::<WebSocketClient>(&app, &device.access).await;
     }
-    // Without a live socket to look after, the token is refused all the same.
+    // Without a live socket the token is refused all the same.
     by_hand(format!("UPDATE logins SET revoked_at = '2020-01-01 00:00:00' WHERE id = '{}'", ann.login));
     tokio::time::timeout(PATIENCE, async {
         while app.get("/api/logins", &ann.access).await.status.as_u16() != 401 {}

@@ -39,7 +39,7 @@ async fn changes_within_a_second_come_as_one_list<C: LiveClient>() {
     watcher.ping().await;
     for _ in 0..2 {
         app.advance(SECOND);
-        assert_eq!(listed(&watcher.next().await), 4, "the last word is the truth");
+        assert_eq!(listed(&watcher.next().await), 4, "the last list is right");
         // One list, and no more than one.
         watcher.ping().await;
         others.push(C::live(&app, &ann).await);

@@ -43,7 +43,7 @@ async fn a_session_begins_as_the_protocol_has_it() {
 }
 
 #[actix_web::test]
-async fn what_is_no_request_of_the_protocol_is_refused_with_its_code() {
+async fn a_malformed_request_is_refused_with_the_code_of_the_protocol() {
     let app = spawn_app().await;
     let path = open_polling(app.address).await.unwrap();
     let websocket = path.replace("polling", "websocket");
@@ -75,7 +75,7 @@ async fn what_is_no_request_of_the_protocol_is_refused_with_its_code() {
 }
 
 #[actix_web::test]
-async fn only_pages_of_allowed_origins_come_in() {
+async fn only_pages_of_allowed_origins_connect() {
     let app = spawn_with(&[("sockets.allowed_origins", "https://app.example.org")]).await;
     let good = [("origin", "https://app.example.org")];
     let answer = from(&app, Method::GET, POLLING, &good).await.expect(200);
@@ -164,7 +164,7 @@ async fn the_older_events_and_acknowledgements_are_answered() {
 }
 
 #[actix_web::test]
-async fn a_namespace_that_is_not_there_is_no_end() {
+async fn an_unknown_namespace_does_not_close_the_session() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let mut frames = SocketIoClient::open(app.address, "").await.unwrap();
@@ -173,11 +173,11 @@ async fn a_namespace_that_is_not_there_is_no_end() {
     assert_eq!(text(&mut frames).await, r#"44/nowhere,{"message":"Invalid namespace"}"#);
     frames.present(&ann.access).await;
     assert_eq!(frames.next().await["type"], "welcome");
-    // Without a token nobody is let in.
-    let mut stranger = SocketIoClient::open(app.address, "").await.unwrap();
-    stranger.text("40").await;
-    assert_eq!(stranger.ends(4401).await.before[0]["code"], "invalid_token");
-    // What is left is left: no event is heard there any more.
+    // Without a token no client is admitted.
+    let mut pending = SocketIoClient::open(app.address, "").await.unwrap();
+    pending.text("40").await;
+    assert_eq!(pending.ends(4401).await.before[0]["code"], "invalid_token");
+    // After a DISCONNECT, events in that namespace are refused.
     frames.text("41").await;
     frames.text(r#"42["ping"]"#).await;
     assert_eq!(closed(&mut frames).await, Some(4401));

@@ -1,4 +1,4 @@
-//! The Socket.IO door as its own world knows it: `socket.io-client`, python-socketio, and the page of an older application.
+//! Real Socket.IO clients: `socket.io-client`, python-socketio, and the page of an older application.
 //! Scenarios are files of `tests/node/socketio` and `tests/python`.
 
 use crate::support::programs::{self, Needs};

@@ -37,11 +37,11 @@ async fn a_session_goes_on_over_a_websocket_and_nothing_is_lost() {
     assert_eq!(poll(app.address, &path).await.status, 400);
     assert_eq!(post(app.address, &path, b"3").await.status, 400);
 
-    // Another one for the same session is let in only to be shown out.
+    // A second WebSocket for the same session is accepted and closed at once.
     let mut second = SocketIoClient::open(app.address, &format!("&sid={}", sid(&path))).await.unwrap();
     closed(&mut second).await;
     frames.ping().await;
-    // The same session as ever: revoked, it is closed.
+    // It is still the same session: a revocation closes it.
     app.send(Method::POST, "/api/logout", &ann.access, Value::Null).await.expect(204);
     frames.ends(4441).await;
 }
@@ -98,7 +98,7 @@ async fn a_client_that_changes_the_transport_is_not_waited_for_while_it_waits() 
 }
 
 #[actix_web::test]
-async fn whoever_posts_and_polls_by_turns_is_answered() {
+async fn a_client_that_posts_and_polls_by_turns_is_answered() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let path = signed_in(&app, &ann.access).await;
@@ -114,7 +114,7 @@ async fn whoever_posts_and_polls_by_turns_is_answered() {
 }
 
 #[actix_web::test]
-async fn an_answer_that_is_not_read_is_waited_for() {
+async fn an_answer_that_is_not_read_ends_the_session_at_the_next_poll() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let path = signed_in(&app, &ann.access).await;
@@ -137,7 +137,7 @@ async fn an_answer_that_is_not_read_is_waited_for() {
 }
 
 #[actix_web::test]
-async fn a_stranger_has_little_room_for_answers() {
+async fn an_unauthenticated_session_has_little_room_for_answers() {
     let app = spawn_app().await;
     let path = open_polling(app.address).await.unwrap();
     let refusals = vec!["40/nowhere,"; 300].join("\u{1e}");
@@ -209,7 +209,7 @@ async fn two_polls_or_two_posts_at_a_time_end_the_session() {
 }
 
 #[actix_web::test]
-async fn whoever_polls_is_told_the_end_by_the_next_poll() {
+async fn a_polling_client_learns_of_the_close_by_its_next_poll() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let path = signed_in(&app, &ann.access).await;
@@ -219,7 +219,7 @@ async fn whoever_polls_is_told_the_end_by_the_next_poll() {
     assert_eq!(polled(&app, &path).await, ["1"]);
     while poll(app.address, &path).await.status != 400 {}
 
-    // Nobody fetches it: the session is forgotten all the same.
+    // No client fetches it: the session is removed all the same.
     let ann = app.login("ann").await;
     let path = signed_in(&app, &ann.access).await;
     app.send(Method::POST, "/api/logout", &ann.access, Value::Null).await.expect(204);

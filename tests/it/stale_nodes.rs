@@ -1,5 +1,5 @@
-//! A node that cannot poll the database does not know who is still signed in: what it would send waits. And users whose
-//! rows are changed by hand.
+//! A node that cannot poll the database has stale revocation data: what it would send waits. Also users whose rows are
+//! changed by hand.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -40,7 +40,7 @@ fn execute(app: &TestApp, sql: &str) {
     app.query(|conn| conn.batch_execute(sql));
 }
 
-/// From now on no poll finds anything.
+/// From now on no poll reads anything.
 async fn cut_off(app: &TestApp) {
     execute(app, "ALTER TABLE logins RENAME TO logins_away");
     let stale = async {
@@ -48,10 +48,10 @@ async fn cut_off(app: &TestApp) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, stale).await.expect("it thinks that it knows");
+    tokio::time::timeout(PATIENCE, stale).await.expect("its revocation data is not stale");
 }
 
-/// Ends the login as another node would.
+/// Revokes the login as another node would.
 fn revoke(app: &TestApp, person: &Person) {
     let login = &person.login;
     execute(app, &format!("UPDATE logins_away SET revoked_at = '2020-01-01 00:00:00' WHERE id = '{login}'"));
@@ -183,7 +183,7 @@ async fn after_a_while_sockets_are_closed_for_another_node<C: LiveClient>() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(PATIENCE * 3, closed).await.expect("they live on");
+    tokio::time::timeout(PATIENCE * 3, closed).await.expect("they are still open");
     for live in [&mut asks, &mut idle] {
         let ended = live.ends(1013).await;
         assert!(ended.before.is_empty(), "{ended:?}");
@@ -195,7 +195,7 @@ async fn after_a_while_sockets_are_closed_for_another_node<C: LiveClient>() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, sure).await.expect("it does not heal");
+    tokio::time::timeout(PATIENCE, sure).await.expect("it does not recover");
     C::live(&app, &ann).await.ping().await;
 }
 
@@ -205,7 +205,7 @@ async fn is_refused(app: &TestApp, token: &str) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, refused).await.expect("it is let in");
+    tokio::time::timeout(PATIENCE, refused).await.expect("it is still admitted");
 }
 
 async fn a_user_whose_row_is_deleted_or_disabled_by_hand_is_signed_out<C: LiveClient>() {
@@ -223,7 +223,7 @@ async fn a_user_whose_row_is_deleted_or_disabled_by_hand_is_signed_out<C: LiveCl
         live.ping().await;
         execute(&app, &format!("{change} WHERE id = '{}'", person.id));
         live.ends(4443).await;
-        // The one without a socket was never even shown.
+        // The login without a socket never presented its token here.
         let phones: LoginId = phone.login.parse().unwrap();
         let noticed = async {
             while app.revocations.get(phones).is_none() {
@@ -270,7 +270,7 @@ async fn a_row_of_a_user_that_is_changed_by_hand_ends_their_logins_on_every_node
         node.get("/api/me", &bob.access).await.expect(200);
     }
 
-    // One that started after the row had changed: it closes what it lets in.
+    // A node that started after the row had changed closes what it admits.
     let carol = here.register("carol").await;
     drop((here, there));
     let conn = &mut url.parse::<doorward::config::DatabaseUrl>().unwrap().connect().unwrap();
@@ -346,7 +346,7 @@ async fn a_database_that_does_not_answer_is_one_that_is_away() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, stale).await.expect("it thinks that it knows");
+    tokio::time::timeout(PATIENCE, stale).await.expect("its revocation data is not stale");
     for live in [&mut anns, &mut bobs] {
         live.send(json!({"type": "secret", "id": 1})).await;
     }

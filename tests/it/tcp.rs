@@ -1,4 +1,4 @@
-//! The TCP door: what is said at its prompts, and the login that lasts as long as its connection.
+//! The prompts of the TCP endpoint, and how clients answer them.
 
 use std::process::Command;
 use std::time::Duration;
@@ -74,7 +74,7 @@ async fn type_slowly(app: &TestApp, line: &mut TcpClient, keys: &[u8], pause: Du
 }
 
 #[actix_web::test]
-async fn a_person_who_types_slowly_comes_in() {
+async fn a_user_who_types_slowly_signs_in() {
     let app = spawn_with(&[("sockets.auth_timeout", "5s")]).await;
     app.register("alina").await;
     let second = Duration::from_secs(1);
@@ -100,7 +100,7 @@ async fn a_person_who_types_slowly_comes_in() {
 }
 
 #[actix_web::test]
-async fn a_person_whose_keys_come_a_few_at_a_time_comes_in() {
+async fn a_user_whose_keys_arrive_a_few_at_a_time_signs_in() {
     let app = spawn_app().await;
     app.register("alina").await;
     let mut line = TcpClient::connect(app.tcp).await;
@@ -120,7 +120,7 @@ async fn a_person_whose_keys_come_a_few_at_a_time_comes_in() {
 }
 
 #[actix_web::test]
-async fn a_program_that_sends_its_answer_in_pieces_without_a_newline_comes_in() {
+async fn a_program_that_sends_its_answer_in_pieces_without_a_newline_signs_in() {
     let app = spawn_app().await;
     app.register("alina").await;
     let mut line = TcpClient::connect(app.tcp).await;
@@ -148,7 +148,7 @@ async fn a_client_that_closes_its_side_has_ended_its_answer() {
 #[actix_web::test]
 async fn negotiation_is_no_answer_and_an_interrupt_is_the_end() {
     let app = spawn_app().await;
-    // As PuTTY greets: it has said nothing yet, so it has the time of a silent stranger.
+    // As PuTTY greets: it has sent no answer yet, so it has the time of a silent client.
     let mut line = TcpClient::unauthenticated(&app).await;
     line.say(b"\xff\xfb\x1f\xff\xfb\x18\xff\xfa\x1f\x00\x50\x00\x18\xff\xf0").await;
     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -174,14 +174,14 @@ async fn everything_may_come_at_once() {
     assert_eq!(lines[0], "Username: Password: Login successful!", "{said}");
     assert!(lines[1].contains("\"welcome\"") && lines[2].contains("\"secret\""), "{said}");
     assert_eq!(&lines[3..], [r#"{"type":"pong","id":2}"#], "{said}");
-    // Nobody is there any more, and nothing is left of it.
+    // The client has disconnected, and no login is left of it.
     while app.query(standing_logins) > 1 {
         tokio::task::yield_now().await;
     }
 }
 
 #[actix_web::test]
-async fn a_silent_stranger_has_five_seconds_a_slow_typist_a_minute() {
+async fn a_silent_client_has_five_seconds_and_a_slow_typist_a_minute() {
     let app = spawn_app().await;
     app.register("ann").await;
     let mut silent = TcpClient::unauthenticated(&app).await;
@@ -259,7 +259,7 @@ async fn it_can_be_turned_off() {
     app.get("/healthz", "").await.expect(200);
 }
 
-/// What an imported account gets from its first sign-in, here as at every door.
+/// What an imported account gets from its first sign-in, here as on every transport.
 #[actix_web::test]
 async fn an_old_hash_is_replaced_at_the_prompts_too() {
     let app = spawn_app().await;
@@ -293,7 +293,7 @@ print(client.recv(1024).decode())
 ";
 
 #[actix_web::test]
-async fn the_older_systems_client_comes_in_unchanged() {
+async fn the_client_of_the_older_system_signs_in_unchanged() {
     let Some(python) = programs::command("python3", Needs::Apt("python3")) else { return };
     let app = spawn_app().await;
     app.register("ann").await;

@@ -38,7 +38,7 @@ async fn a_login_lasts_as_long_as_its_connection() {
     logins_become(&app, &ann.access, 2).await;
     first.ping().await;
 
-    // It ends like any other device, and nothing else does.
+    // It is revoked like any other login, and no other login is.
     let path = format!("/api/logins/{}", welcome["login"].as_str().unwrap());
     app.send(Method::DELETE, &path, &ann.access, Value::Null).await.expect(204);
     assert_eq!(first.ends(4441).await.goodbye["reconnect"], "never");

@@ -26,7 +26,7 @@ async fn connect(app: &TestApp, config: &Arc<ClientConfig>) -> std::io::Result<T
 }
 
 #[actix_web::test]
-async fn both_doors_speak_tls() {
+async fn http_and_tcp_speak_tls() {
     let identity = Identity::new();
     let app = identity.app().await;
     let config = client(&identity.cert);
@@ -81,7 +81,7 @@ async fn a_stalled_client_is_cut_under_tls_too() {
 async fn a_renewed_certificate_is_taken_without_a_restart() {
     let identity = Identity::new();
     let app = identity.app().await;
-    let (old, stranger) = (client(&identity.cert), client(&identity.cert));
+    let (old, newcomer) = (client(&identity.cert), client(&identity.cert));
     let mut before = connect(&app, &old).await.unwrap();
     before.expect("Username: ").await;
 
@@ -100,8 +100,8 @@ async fn a_renewed_certificate_is_taken_without_a_restart() {
         }
     };
     tokio::time::timeout(PATIENCE, taken).await.expect("the new certificate is not served");
-    // One that was there before may resume its session; to another the old certificate is not shown any more.
-    assert!(connect(&app, &stranger).await.is_err(), "the old one is gone");
+    // A client that connected before may resume its TLS session; a new one does not see the old certificate.
+    assert!(connect(&app, &newcomer).await.is_err(), "the old one is gone");
     let body = json!({"login": "nobody", "password": PASSWORD});
     assert_eq!(post(&app, &new, "/api/login", body).await.0, 401);
 }

@@ -1,4 +1,4 @@
-//! What is no access token of ours opens no door: not HTTP, and not a live socket in any of its three ways.
+//! Anything but an access token of this server is refused, over HTTP and by a live socket in each of its three ways.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::support::app::{Person, TestApp, claims, spawn_app};
 use crate::support::transports::LiveClient;
 
-/// Whoever stole the signing key, and one of their own beside it.
+/// An attacker with the stolen signing key and a key of their own.
 struct Forger {
     key: EncodingKey,
     header: Value,
@@ -91,7 +91,7 @@ fn merge(base: &Value, change: &Value) -> Value {
     merged.into()
 }
 
-/// Tries every door.
+/// Tries HTTP and every way to sign in to a live socket.
 async fn assert_refused(app: &TestApp, what: &str, token: &str, code: &str, close: u16) {
     for path in ["/api/me", "/api/logins"] {
         let answer = app.get(path, token).await;
@@ -252,7 +252,7 @@ async fn an_expired_token_is_refused_as_such() {
 }
 
 #[actix_web::test]
-async fn anybody_can_verify_with_the_key_set() {
+async fn another_program_verifies_tokens_with_the_key_set() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let set = app.get("/.well-known/jwks.json", "").await.expect(200);

@@ -136,7 +136,7 @@ async fn a_passwords_length_is_that_of_its_normal_form() {
 }
 
 #[actix_web::test]
-async fn blanks_around_a_name_do_not_count_at_any_door() {
+async fn blanks_around_a_name_do_not_count_on_any_transport() {
     let app = spawn_app().await;
     register(&app, json!({"username": " ann\u{a0}", "email": "\tann@example.org ", "password": PASSWORD}))
         .await

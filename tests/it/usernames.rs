@@ -121,13 +121,13 @@ async fn of_two_that_look_alike_and_register_at_once_one_is_taken() {
 }
 
 #[actix_web::test]
-async fn a_setting_and_the_command_line_let_lookalikes_in() {
+async fn a_setting_and_the_command_line_admit_lookalikes() {
     let app = spawn_with(&[("accounts.confusable_usernames", "allow")]).await;
     for name in ["alice", "\u{430}lice", "аӏісе"] {
         register(&app, name).await.expect(201);
     }
     register(&app, "alice").await.expect(409);
-    // Nor does one that came first keep the plain name from anybody.
+    // Nor does a lookalike that was registered first block the plain name.
     for (lookalike, plain) in [("\u{435}ve", "eve"), ("m\u{430}x", "max")] {
         register(&app, lookalike).await.expect(201);
         register(&app, plain).await.expect(201);

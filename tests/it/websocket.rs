@@ -54,7 +54,7 @@ async fn or_says_it_in_the_first_message() {
     for first in [json!({"type": "secret"}), json!({"type": "auth"}), json!({})] {
         let mut live = app.open(&[]).await.unwrap();
         live.send(first).await;
-        assert_eq!(live.ends(4401).await.before.len(), 0, "a stranger is told nothing");
+        assert_eq!(live.ends(4401).await.before.len(), 0, "an unauthenticated session is told nothing");
     }
 }
 
@@ -66,7 +66,7 @@ async fn no_other_way_is_taken() {
         assert_eq!(app.open(&[("authorization", &format!("Bearer {token}"))]).await.err(), Some(401));
     }
     assert_eq!(app.open(&[("authorization", "Basic YW5uOng=")]).await.err(), Some(401));
-    // A cookie or a query string signs nobody in: the socket waits like any stranger's.
+    // A cookie or a query string does not sign in: the socket is pending like any other.
     let mut live = app.open(&[("cookie", &format!("doorward={}", ann.access))]).await.unwrap();
     app.advance(Duration::from_secs(5));
     live.ends(4408).await;
@@ -135,7 +135,7 @@ async fn only_allowed_origins_come_in() {
 }
 
 #[actix_web::test]
-async fn whoever_has_a_token_does_not_wait_and_a_full_house_says_so() {
+async fn a_client_with_a_token_needs_no_pending_place_and_a_full_server_says_so() {
     let app = spawn_with(&[("sockets.max_waiting_per_address", "1"), ("sockets.max_open", "2")]).await;
     let ann = app.register("ann").await;
     let _waiting = app.open(&[]).await.unwrap();

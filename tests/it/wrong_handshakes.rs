@@ -210,7 +210,7 @@ async fn the_client_of_socket_io_is_not_here_and_the_answer_says_where() {
 }
 
 #[actix_web::test]
-async fn a_browser_sees_why() {
+async fn a_browser_learns_the_reason() {
     let Some(chromium) = programs::command("chromium", Needs::Apt("chromium")) else { return };
     let Some(mut script) = scenario::node("browser/sockets.mjs", "playwright-core") else { return };
     let mut stage = Stage::open(&[]).await;
@@ -219,7 +219,7 @@ async fn a_browser_sees_why() {
 }
 
 #[actix_web::test]
-async fn other_clients_see_why() {
+async fn other_clients_learn_the_reason() {
     let Some(script) = scenario::node("sockets.mjs", "socket.io-client") else { return };
     if !programs::node_module("ws") {
         return;

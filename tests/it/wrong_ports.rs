@@ -50,7 +50,7 @@ async fn plain_text_at_a_port_that_speaks_tls_is_told_so() {
     let answer = exchange(connect_from([127, 8, 0, 2], app.tcp).await, b"alice\n").await;
     assert!(answer.starts_with("This port speaks TLS: "), "{answer}");
     assert_eq!(logged("plain_text", "127.8.0.2"), 1);
-    // Who waits for the prompt is told as well. It has done nothing wrong yet.
+    // A client that waits for the prompt is told as well. It has made no mistake yet.
     let answer = exchange(connect_from([127, 8, 0, 3], app.tcp).await, b"").await;
     assert!(answer.starts_with("This port speaks TLS: "), "{answer}");
     assert_eq!(logged("plain_text", "127.8.0.3"), 0);
@@ -74,7 +74,7 @@ async fn plain_text_at_a_port_that_speaks_tls_is_told_so() {
     assert_eq!((logged("proxy_header", "127.8.0.6"), logged("proxy_header", "127.8.0.7")), (1, 1));
     assert_eq!(logged("plain_text", "127.8.0.5"), 0);
 
-    // Those who speak TLS are served as before.
+    // Clients that speak TLS are served as before.
     let body = json!({"username": "ann", "password": PASSWORD});
     assert_eq!(tls::post(&app, &tls::client(&identity.cert), "/api/register", body).await.0, 201);
 }
@@ -93,8 +93,8 @@ async fn what_else_comes_to_a_plain_port_is_named_in_the_log() {
             .into_iter()
             .enumerate()
     {
-        for (door, listener) in [(1, app.address), (2, app.tcp)] {
-            let from = [127, 9, door, u8::try_from(at + 1).unwrap()];
+        for (third, listener) in [(1, app.address), (2, app.tcp)] {
+            let from = [127, 9, third, u8::try_from(at + 1).unwrap()];
             let mut stream = connect_from(from, listener).await;
             stream.write_all(bytes).await.unwrap();
             let client = std::net::Ipv4Addr::from(from).to_string();
@@ -107,7 +107,7 @@ async fn what_else_comes_to_a_plain_port_is_named_in_the_log() {
                 .await
                 .unwrap_or_else(|_| panic!("{mistake} at {listener} is not in the log"));
             // At the prompts it is neither a name nor a password.
-            if door == 2 {
+            if third == 2 {
                 let mut said = Vec::new();
                 let _ = timeout(PATIENCE, stream.read_to_end(&mut said)).await.expect("it closes");
                 assert!(!String::from_utf8_lossy(&said).contains("Password"), "{mistake}");

@@ -47,7 +47,7 @@ async fn a_token_in_the_wrong_place_is_told_where_it_belongs() {
         }
         assert_eq!(logged("misplaced_token", &client), 1, "{client}");
     }
-    // Who brings it to the right place as well is let in.
+    // A client that presents the token in the right place as well is admitted.
     let bearer = format!("Bearer {token}");
     let mut live = open(&app, "/ws?token=x", &[("authorization", &bearer)]).await.unwrap();
     assert_eq!(live.next().await["type"], "welcome");
@@ -210,7 +210,7 @@ async fn a_token_alone_among_the_subprotocols_is_answered() {
 }
 
 #[actix_web::test]
-async fn a_token_at_the_prompt_is_told_its_word() {
+async fn a_token_at_the_prompt_is_answered_with_the_word_it_needs() {
     logs::capture();
     let app = spawn_app().await;
     let ann = app.register("ann").await;

@@ -5,31 +5,31 @@ from harness import PATIENCE, TRANSPORTS, URL, Client, api, login, register
 
 token = register("ann")
 
-stranger = Client()
+refused = Client()
 try:
-    stranger.connect(token + "x")
+    refused.connect(token + "x")
 except socketio.exceptions.ConnectionError:
     pass
 else:
     raise AssertionError("a wrong token came in")
-refusal = stranger.expect("connect_error")
+refusal = refused.expect("connect_error")
 assert " " in refusal["message"], refusal
 data = refusal["data"]
 assert (data["code"], data["reconnect"], data["error"]) == (4401, "never", "invalid_token"), refusal
 assert isinstance(data["reason"], str)
-stranger.stays_away()
+refused.stays_away()
 
 # A token in the address is not looked at, and the refusal says where it belongs.
-stranger = Client()
+refused = Client()
 try:
-    stranger.sio.connect(f"{URL}?token={token}", transports=TRANSPORTS, wait_timeout=PATIENCE)
+    refused.sio.connect(f"{URL}?token={token}", transports=TRANSPORTS, wait_timeout=PATIENCE)
 except socketio.exceptions.ConnectionError:
     pass
 else:
     raise AssertionError("a token in the address came in")
-refusal = stranger.expect("connect_error")
+refusal = refused.expect("connect_error")
 assert refusal["message"] == 'the access token is missing: it belongs in auth, as {"token":"TOKEN"}', refusal
-stranger.stays_away()
+refused.stays_away()
 
 client = Client().connect(token)
 other = Client().connect(login("ann"))

@@ -1,5 +1,5 @@
-//! Starts the real application on a port of its own, with its own database, a clock that stands still and a
-//! mail server that catches everything.
+//! Starts the real application on a free port, with a database of its own, a manual clock and a mail server that keeps
+//! every email.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -76,7 +76,7 @@ impl Answer {
         found.unwrap_or_else(|| panic!("no cookie {name}")).to_owned()
     }
 
-    /// What every self has.
+    /// Asserts the headers that every answer has.
     #[track_caller]
     pub fn assert_guarded(&self) {
         assert!(uuid::Uuid::try_parse(self.header("x-request-id")).is_ok(), "{self:?}");
@@ -379,7 +379,7 @@ pub async fn start_again(app: &TestApp, settings: &[(&str, &str)]) -> TestApp {
     spawn_with(&settings).await
 }
 
-/// Asks for the current password in the ways that there are, in turns.
+/// Sends the current password to each route that asks for it, by turns.
 pub async fn confirm(app: &TestApp, person: &Person, number: usize, password: &str) -> Answer {
     let (method, path, body) = match number % 3 {
         0 => (

@@ -92,7 +92,7 @@ impl Balancer {
         texts.concat()
     }
 
-    /// A way to it from another address of this machine: whoever connects there comes from `address`.
+    /// A relay from another address of this machine: a client that connects there comes from `address`.
     pub async fn from(&self, address: IpAddr) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (here, there) = (listener.local_addr().unwrap(), self.http);

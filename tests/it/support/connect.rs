@@ -60,7 +60,7 @@ pub fn ended(output: &Output, code: i32, words: &str) {
     assert!(!said.contains(PASSWORD) && !said.contains("eyJ"), "{said}");
 }
 
-/// A script that goes on: it is spoken to, and listened to.
+/// A running `doorward connect` that a test writes to and reads from.
 pub struct Script {
     pub child: tokio::process::Child,
     lines: tokio::io::Lines<BufReader<tokio::process::ChildStdout>>,
@@ -107,7 +107,7 @@ impl Script {
         assert!(line.as_ref().is_some_and(|line| line.contains(words)), "{line:?}");
     }
 
-    /// Says no more.
+    /// Closes the standard input and waits for this exit code.
     pub async fn ends(mut self, code: i32) {
         drop(self.child.stdin.take());
         self.is_ended(code).await;

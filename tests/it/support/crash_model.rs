@@ -11,18 +11,18 @@ use serde_json::{Value, json};
 use crate::support::app::{PASSWORD, claims};
 use crate::support::crash_server::Server;
 
-/// What the mails of a registration and of a new password have in them.
+/// What the emails of a registration and of a new password contain.
 const LINK: &str = "/verify-email/";
 const NOTICE: &str = "/forgot-password";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Live,
-    /// It was acknowledged that the login has ended.
+    /// It was acknowledged that the login is revoked.
     Ended,
     /// It was asked for, and there was no answer.
     Unknown,
-    /// It has ended if the new password is in force.
+    /// It is revoked if the new password is in force.
     EndsWithPassword,
 }
 
@@ -75,9 +75,9 @@ pub struct Account {
     retired: Vec<String>,
     devices: Vec<Device>,
     address: Address,
-    /// Mails about a change that was acknowledged, or found to have happened.
+    /// Emails about a change that was acknowledged, or found to have happened.
     notices: usize,
-    /// A mail that had not left may have been taken back by a change.
+    /// An email that was not sent yet may have been cancelled by a change.
     may_lack_link: bool,
 }
 
@@ -155,7 +155,7 @@ impl Account {
         Some(())
     }
 
-    /// Once an account: each is told by mail.
+    /// Once an account: each change sends an email.
     async fn change_password(&mut self, server: &Server<'_>, at: usize) -> Option<()> {
         if !self.retired.is_empty() {
             return self.refresh(server, at).await;
@@ -163,7 +163,7 @@ impl Account {
         let chosen = format!("{PASSWORD} and {}", self.name.len() + 77);
         let body = json!({"current_password": self.password, "new_password": chosen});
         self.wanted = Some(chosen);
-        // With the other logins end the links that were asked for.
+        // The links that were requested are invalidated with the other logins.
         self.may_lack_link = true;
         let others = |devices: &mut Vec<Device>, state| {
             for (other, device) in devices.iter_mut().enumerate() {
@@ -189,7 +189,7 @@ impl Account {
         self.notices += usize::from(self.address == Address::Verified);
     }
 
-    /// Follows the link that came by mail, if it has come.
+    /// Follows the link in the email, if it has arrived.
     async fn verify(&mut self, server: &Server<'_>, at: usize) -> Option<()> {
         let email = self.email.as_ref()?;
         let caught = server.mail.caught();
@@ -215,7 +215,7 @@ impl Account {
         Some(())
     }
 
-    /// One device ends another.
+    /// One device revokes the login of another.
     async fn end(&mut self, server: &Server<'_>, by: usize, at: usize) -> Option<()> {
         self.devices[at].state = State::Unknown;
         let login = claims(&self.devices[at].access)["sid"].as_str().expect("a login").to_owned();
@@ -226,7 +226,7 @@ impl Account {
         Some(())
     }
 
-    /// Mails that must come: what each says, and how many at least.
+    /// Emails that must arrive: what each contains, and how many at least.
     pub fn mails(&self) -> [(&'static str, usize); 2] {
         let link = self.registered && self.email.is_some() && !self.may_lack_link;
         [(LINK, usize::from(link)), (NOTICE, self.notices)]
@@ -329,7 +329,7 @@ async fn check_device(device: &mut Device, server: &Server<'_>, reuse: bool) {
     let older = device.used.clone();
     device.rotate(&body);
     if let Some(older) = older.filter(|_| reuse) {
-        // Its successor has been used, so there are two who have it: the login ends.
+        // Its successor was used, so two clients have it: the login is revoked.
         assert_eq!(server.refresh(&older).await.0, 401, "a used refresh token is good: {device:?}");
         assert!(!server.lets_in(&device.access).await, "a reused login lives on: {device:?}");
         assert_eq!(server.refresh(&device.refresh).await.0, 401, "a reused login lives on: {device:?}");

@@ -41,7 +41,7 @@ pub fn url(data_dir: &Path) -> Option<String> {
     Some(server.url(&format!("?options=-csearch_path%3D{schema}")))
 }
 
-/// Keeps all others from writing.
+/// A lock that keeps every other connection from writing.
 pub struct WriteLock(Conn);
 
 impl WriteLock {

@@ -47,7 +47,7 @@ pub fn mutate(rng: &mut TestRng, bytes: &mut Vec<u8>) {
     }
 }
 
-/// And the server lives.
+/// Waits until no session of the user is left: the server is alive and has cleaned up.
 pub async fn nothing_stays_behind(app: &TestApp, person: &Person) {
     tokio::time::timeout(PATIENCE, async {
         while !app.sessions.directory().of_user(person.id.parse().unwrap()).is_empty() {

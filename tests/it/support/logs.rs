@@ -1,4 +1,4 @@
-//! All that this test binary's tests log, in one place.
+//! Everything that the tests of this binary log, in one place.
 //!
 //! One subscriber for the whole process: a thread's own would miss lines, because `tracing` remembers for each
 //! line of code whether anybody listens, and another test's thread may be the first to ask.

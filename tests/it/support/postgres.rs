@@ -83,7 +83,7 @@ impl Server {
             .arg(&self.data)
             .args(["-c", "listen_addresses=127.0.0.1", "-c", &format!("port={}", self.port)])
             .args(["-c", "unix_socket_directories=", "-c", "max_connections=800"])
-            // Nobody pulls a plug here.
+            // No test pulls the plug.
             .args(["-c", "fsync=off", "-c", "full_page_writes=off"])
             .stdin(Stdio::null())
             .stdout(said.try_clone().unwrap())

@@ -1,4 +1,4 @@
-//! What a test needs from outside, and whether it can be used: on a stranger's machine a program may be missing, too old,
+//! Programs that a test needs, and whether they can be used: on a developer's machine one may be missing, too old,
 //! without the part that is needed, or not allowed to do its work. Then the test is skipped and says so; with `CI=true`
 //! that is a failure.
 

@@ -128,7 +128,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// At the same address, with the same data; `revoke` ends a user's logins before anybody is served.
+    /// At the same address, with the same data; `revoke` revokes a user's logins before the first request is served.
     async fn start(&mut self, revoke: Option<&str>) {
         let Stopped { app: old, _address } = self.stopped.take().expect("it was stopped");
         let listen = old.address.to_string();
@@ -155,7 +155,7 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// Bound, and not listening: whoever connects is refused, and the next server may bind it as well.
+/// Bound but not listening: a client that connects is refused, and the next server may bind it as well.
 fn hold(address: SocketAddr) -> Socket {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
     socket.set_reuse_address(true).unwrap();

@@ -13,7 +13,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::support::time::{now, pause};
 
-/// A mail as it came over the wire.
+/// An email as it arrived over the wire.
 #[derive(Debug, Clone)]
 pub struct Caught {
     pub from: String,
@@ -31,7 +31,7 @@ impl Caught {
         self.text.lines().filter(|line| line.starts_with("http")).map(|line| line.trim().to_owned()).collect()
     }
 
-    /// What follows `/page/` in the mail's link.
+    /// What follows `/page/` in the email's link.
     pub fn token(&self, page: &str) -> String {
         let mark = format!("/{page}/");
         let links = self.links();
@@ -67,7 +67,7 @@ impl SmtpCatcher {
         Self::listen(TcpListener::bind("127.0.0.1:0").expect("a port is free"))
     }
 
-    /// An address at which nobody answers yet, kept free for a catcher to come.
+    /// An address at which nothing listens yet, kept free for a later catcher.
     pub fn reserve() -> Reserved {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port is free");
@@ -149,7 +149,7 @@ impl SmtpCatcher {
         self.shared.caught.lock().expect("no catcher thread panicked").clone()
     }
 
-    /// The mails once there are `n`; panics after 10 s.
+    /// The emails once there are `n`; panics after 10 s.
     pub async fn wait_for(&self, n: usize) -> Vec<Caught> {
         let deadline = now() + Duration::from_secs(10);
         loop {
@@ -186,7 +186,7 @@ impl SmtpCatcher {
     }
 }
 
-/// Bound, so that nobody else gets the port, and not listening: whoever connects is refused.
+/// Bound, so that no other test gets the port, but not listening: a client that connects is refused.
 pub struct Reserved(Socket);
 
 impl Reserved {

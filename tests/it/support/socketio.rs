@@ -22,7 +22,7 @@ use crate::support::websocket::{Ended, as_close_code, flood, frame};
 
 const SEPARATOR: char = '\u{1e}';
 
-/// A message as a packet. What is no object becomes what is no packet.
+/// A message as a packet. Anything but an object becomes an invalid packet.
 pub fn packet(text: &str) -> String {
     let Ok(Value::Object(mut fields)) = serde_json::from_str(text) else { return format!("4{text}") };
     let name = match fields.remove("type") {
@@ -40,7 +40,7 @@ pub fn packet(text: &str) -> String {
 #[derive(Debug)]
 pub enum Said {
     Message(Value),
-    /// Never got in: the error, and the goodbye.
+    /// The sign-in was refused: the error, and the goodbye.
     Refused(Value, Value),
     Ping,
     /// The server closes the transport.
@@ -350,7 +350,7 @@ pub async fn posted(app: &TestApp, path: &str, body: &str) {
     assert_eq!((answer.status, answer.body.as_str()), (200, "ok"), "{answer:?}");
 }
 
-/// Somebody over polling: the path of the requests, after all that a new session is told.
+/// Signs in over polling: the path of the session's requests, after its first messages were read.
 pub async fn signed_in(app: &TestApp, token: &str) -> String {
     let path = open_polling(app.address).await.unwrap();
     posted(app, &path, &format!("40{}", json!({"token": token}))).await;

@@ -59,7 +59,7 @@ impl TcpClient {
     /// All that comes until the end.
     pub async fn rest(&mut self) -> String {
         let mut rest = String::new();
-        timeout(PATIENCE, self.stream.read_to_string(&mut rest)).await.expect("it lives on").unwrap();
+        timeout(PATIENCE, self.stream.read_to_string(&mut rest)).await.expect("it is still open").unwrap();
         rest
     }
 
@@ -67,7 +67,7 @@ impl TcpClient {
     pub async fn rest_lossy(&mut self) -> String {
         let mut rest = Vec::new();
         // A reset is an end as well.
-        let _ = timeout(PATIENCE, self.stream.read_to_end(&mut rest)).await.expect("it lives on");
+        let _ = timeout(PATIENCE, self.stream.read_to_end(&mut rest)).await.expect("it is still open");
         String::from_utf8_lossy(&rest).into_owned()
     }
 
@@ -164,7 +164,7 @@ impl LiveClient for TcpClient {
     }
 }
 
-/// Somebody who is in by password; the welcome was read.
+/// Signs in by password; the `welcome` was read.
 pub async fn signed_in(app: &TestApp, username: &str) -> (TcpClient, Value) {
     let mut line = TcpClient::connect(app.tcp).await;
     line.sign_in(username, PASSWORD, "\n").await;
@@ -174,7 +174,7 @@ pub async fn signed_in(app: &TestApp, username: &str) -> (TcpClient, Value) {
     (line, welcome)
 }
 
-/// How many stand.
+/// How many logins are active.
 pub fn standing_logins(conn: &mut doorward::db::Conn) -> diesel::QueryResult<i64> {
     use diesel::prelude::*;
     use doorward::schema::logins;

@@ -150,7 +150,7 @@ impl LiveClient for WebSocketClient {
     async fn ended(&mut self) -> Ended {
         let mut before: Vec<Value> = Vec::new();
         loop {
-            let item = tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("it lives on");
+            let item = tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("it is still open");
             match item {
                 Some(Ok(Message::Text(text))) => before.push(serde_json::from_str(&text).unwrap()),
                 Some(Ok(Message::Close(Some(frame)))) => {

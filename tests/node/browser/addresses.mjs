@@ -17,7 +17,7 @@ await scenario(
     await says(page, "Hello, ada");
     await says(page, "opened as http://door.test, and the server's address is http://doorward.example (public_url)");
     await says(page, "Not connected");
-    assert.equal(await page.getByRole("dialog").count(), 0, "nobody is signed out");
+    assert.equal(await page.getByRole("dialog").count(), 0, "no user is signed out");
     if (process.env.SCREENSHOTS) await page.screenshot({ path: `${process.env.SCREENSHOTS}/opened-elsewhere.png` });
     await check(page, "opened elsewhere");
 

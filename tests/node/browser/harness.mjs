@@ -15,7 +15,7 @@ export const base = process.env.DOORWARD_URL ?? "http://doorward.example";
 const PATIENCE = 20_000;
 
 /**
- * Runs one scenario. `person()` is somebody with a browser profile of their own. Messages of the console that match
+ * Runs one scenario. `person()` is a user with a browser profile of their own. Messages of the console that match
  * `expected` are no problem. `hosts` are further names that the browser looks up at an address.
  */
 export async function scenario(play, expected = null, hosts = {}) {

@@ -1,4 +1,4 @@
-// The kept mails, as whoever tries Doorward out meets them.
+// The kept emails, as a developer who tries Doorward sees them.
 
 import assert from "node:assert/strict";
 import { base, check, register, says, scenario, server } from "./harness.mjs";

@@ -5,8 +5,8 @@ import { io } from "socket.io-client";
 import { url } from "../server.mjs";
 
 /** How the client comes in: `polling`, `websocket`, or `upgrade` from the one to the other, which is its default. */
-const carrier = process.argv[2];
-const transports = carrier === "upgrade" ? {} : { transports: [carrier] };
+const transport = process.argv[2];
+const transports = transport === "upgrade" ? {} : { transports: [transport] };
 
 /** Long enough for a busy machine; what takes this long has failed. */
 const PATIENCE = 30_000;
@@ -108,7 +108,7 @@ export class Client {
     }
   }
 
-  /** Passes over attempts that found nobody. */
+  /** Passes over attempts that reached no server. */
   async tried() {
     for (;;) {
       const happened = await this.#next("an attempt");
@@ -157,10 +157,10 @@ export class Client {
   /** Waits until it travels as this scenario means it to. */
   async travels() {
     const { engine } = this.socket.io;
-    if (carrier === "upgrade" && engine.transport.name !== "websocket") {
+    if (transport === "upgrade" && engine.transport.name !== "websocket") {
       const upgraded = new Promise((resolve) => engine.once("upgrade", resolve));
       await within(upgraded, () => "the upgrade");
     }
-    assert.equal(engine.transport.name, carrier === "upgrade" ? "websocket" : carrier);
+    assert.equal(engine.transport.name, transport === "upgrade" ? "websocket" : transport);
   }
 }

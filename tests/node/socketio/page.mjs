@@ -57,22 +57,22 @@ await scenario(
       assert.equal(await page.locator("#transport").innerText(), transport);
     }
 
-    // Somebody else's page, though it has got hold of a good token.
+    // A page of another origin, although it holds a valid token.
     const known = await sessions();
     await tolerate(/blocked by CORS policy|ERR_FAILED|status of 403|WebSocket connection to .* failed/, async () => {
-      const stranger = await person();
-      await stranger.addInitScript((token) => localStorage.setItem("token", token), token);
+      const intruder = await person();
+      await intruder.addInitScript((token) => localStorage.setItem("token", token), token);
       for (const [transport, error] of [
         ["polling", "xhr poll error"],
         ["websocket", "websocket error"],
       ]) {
-        await stranger.goto(`http://elsewhere.example/?transport=${transport}`);
-        await says(stranger, `No connection: ${error}`);
-        await stranger.getByRole("button", { name: "Get secret message" }).click();
-        assert.equal(await stranger.locator("#messages > li").count(), 0);
+        await intruder.goto(`http://elsewhere.example/?transport=${transport}`);
+        await says(intruder, `No connection: ${error}`);
+        await intruder.getByRole("button", { name: "Get secret message" }).click();
+        assert.equal(await intruder.locator("#messages > li").count(), 0);
       }
-      for (const id of await sessions()) assert(known.includes(id), "the stranger is in");
-      await stranger.context().close();
+      for (const id of await sessions()) assert(known.includes(id), "the other page is signed in");
+      await intruder.context().close();
     });
 
     // Signed out by the application. Its client says goodbye to a connection which the server has closed as well.

@@ -31,7 +31,7 @@ await scenario(async () => {
   assert(Date.parse(again.expires_at) > Date.parse(renewed.expires_at));
   await careful.lives();
 
-  // Whoever slept is told that a new token is enough, and comes back with one.
+  // A client that slept is told that a new token is enough, and reconnects with one.
   careless.socket.connect();
   await careless.refused(4440, "new_token", "token_expired");
   careless.token = (await refresh(phone.refresh_token)).access_token;

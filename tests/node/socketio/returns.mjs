@@ -16,7 +16,7 @@ await scenario(async () => {
     assert.equal(name, "goodbye");
     assert.deepEqual([goodbye.code, goodbye.reconnect], [1012, "backoff"]);
   }
-  // While nobody answers it goes on trying.
+  // While no server answers it goes on trying.
   const attempt = new Promise((resolve) => client.socket.io.once("reconnect_error", resolve));
   await within(attempt, () => "an attempt that fails");
   // Asked meanwhile: the client keeps it.
