@@ -101,7 +101,7 @@ async fn end(app: &TestApp, owner: &Person, how: &str) {
 }
 
 #[actix_web::test]
-async fn links_that_were_sent_before_are_dead_however_the_logins_ended() {
+async fn links_sent_before_a_revocation_are_invalid_however_the_logins_were_revoked() {
     for how in ENDS {
         let app = spawn_app().await;
         let ann = app.register_holder("ann", OWNER).await;
@@ -124,7 +124,7 @@ async fn links_that_were_sent_before_are_dead_however_the_logins_ended() {
 }
 
 #[actix_web::test]
-async fn emails_that_wait_are_not_sent_however_the_logins_ended() {
+async fn pending_emails_are_not_sent_however_the_logins_were_revoked() {
     for how in ENDS {
         let app = spawn_app().await;
         let ann = app.register_holder("ann", OWNER).await;
@@ -238,7 +238,7 @@ async fn only_the_first_of_several_former_addresses_can_take_the_account_back() 
 }
 
 #[actix_web::test]
-async fn a_way_back_ends_after_a_week_and_with_what_an_operator_does() {
+async fn an_undo_link_expires_after_a_week_and_when_an_operator_intervenes() {
     let changed = async || {
         let app = spawn_app().await;
         let ann = app.register_holder("ann", OWNER).await;
@@ -304,7 +304,7 @@ async fn the_owner_of_a_mailbox_signs_in_although_another_user_claimed_it_first(
 }
 
 #[actix_web::test]
-async fn one_claim_needs_no_choice_and_once_it_is_verified_others_have_none() {
+async fn one_claim_needs_no_choice_and_a_verified_one_excludes_the_others() {
     let app = spawn_app().await;
     app.register_with_email("ann", OWNER).await;
     app.post("/api/forgot-password", json!({"login": OWNER})).await.expect(202);
@@ -321,7 +321,7 @@ async fn one_claim_needs_no_choice_and_once_it_is_verified_others_have_none() {
 }
 
 #[actix_web::test]
-async fn a_link_to_an_address_ends_with_the_logins_as_well() {
+async fn a_link_to_an_address_is_invalidated_with_the_logins_as_well() {
     for how in ENDS.iter().filter(|how| **how != "reset") {
         let app = spawn_app().await;
         let ann = app.register_with_email("ann", OWNER).await;
@@ -340,7 +340,7 @@ async fn a_link_to_an_address_ends_with_the_logins_as_well() {
 }
 
 #[actix_web::test]
-async fn once_an_operator_has_helped_a_thiefs_address_gets_no_way_back() {
+async fn after_an_operator_has_helped_a_thiefs_address_gets_no_undo_link() {
     let app = spawn_app().await;
     let ann = app.register_holder("ann", OWNER).await;
     change_email(&app, &ann, THIEF).await;

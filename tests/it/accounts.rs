@@ -32,7 +32,7 @@ fn assert_tokens(answer: &Answer) {
 }
 
 #[actix_web::test]
-async fn a_person_registers_signs_in_stays_and_leaves() {
+async fn a_user_registers_signs_in_refreshes_and_deletes_the_account() {
     let app = spawn_app().await;
     let body = json!({"username": "Ann", "password": PASSWORD, "email": "Ann@Example.org"});
     let registered = app.post("/api/register", body.clone()).await.expect(201);

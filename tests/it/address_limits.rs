@@ -181,7 +181,7 @@ async fn live_sockets_of_several_accounts_at_one_address_are_bounded_together() 
 }
 
 #[actix_web::test]
-async fn silent_handshakes_of_one_address_delay_no_other_and_are_soon_gone() {
+async fn silent_handshakes_of_one_address_delay_no_other_and_are_soon_closed() {
     let identity = Identity::new();
     let app = identity.app().await;
     let config = tls::client(&identity.cert);

@@ -12,7 +12,7 @@ use crate::support::browser::{ANN, Jar, get, get_with, post};
 use crate::support::raw_http;
 
 #[actix_web::test]
-async fn pages_work_under_whatever_address_they_are_opened() {
+async fn pages_work_under_any_address() {
     let app = spawn_with(&[("public_url", "http://localhost:8080")]).await;
     app.register("ann").await;
     for (host, origin) in [
@@ -73,7 +73,7 @@ async fn a_form_of_another_site_is_refused_and_told_both_addresses() {
 }
 
 #[actix_web::test]
-async fn an_https_address_that_was_opened_by_http_says_so_and_does_nothing() {
+async fn an_https_address_that_was_opened_over_http_says_so_and_does_nothing() {
     let app = spawn_with(&[("public_url", "https://id.example.org")]).await;
     app.register("ann").await;
     let count = |app: &TestApp| -> i64 { app.query(|conn| logins::table.count().get_result(conn)) };
@@ -106,7 +106,7 @@ async fn an_https_address_that_was_opened_by_http_says_so_and_does_nothing() {
 }
 
 #[actix_web::test]
-async fn only_a_trusted_proxy_that_says_http_has_pages_lead_to_https() {
+async fn only_a_trusted_proxy_that_says_http_makes_pages_point_to_https() {
     let settings = [("public_url", "https://id.example.org/sso"), ("sockets.trusted_proxies", "127.0.0.1")];
     let app = spawn_with(&settings).await;
     let plain = ["x-forwarded-proto: http"];
@@ -186,7 +186,7 @@ async fn two_installations_under_two_paths_or_ports_of_a_host_keep_their_cookies
 }
 
 #[actix_web::test]
-async fn a_cookie_of_an_earlier_version_stays_good_and_anothers_is_left_alone() {
+async fn a_cookie_of_an_earlier_version_stays_valid_and_those_of_others_are_left_alone() {
     let app = spawn_with(&[("public_url", "http://localhost:8080")]).await;
     app.register("ann").await;
     let from = ("localhost:8080", "http://localhost:8080");

@@ -60,7 +60,7 @@ async fn broken_socket(app: &TestApp, token: &str, broken: &[u8], code: u16) -> 
 }
 
 #[actix_web::test]
-async fn after_a_broken_frame_the_server_closes_when_the_client_has() {
+async fn after_a_broken_frame_the_server_closes_as_soon_as_the_client_has() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     for (broken, code) in BROKEN {

@@ -18,12 +18,12 @@ async fn play_at(url: &str, scenario: &str, settings: &[(&str, &str)]) {
 }
 
 #[actix_web::test]
-async fn one_person_comes_in_changes_everything_and_goes() {
+async fn one_user_registers_changes_everything_and_deletes_the_account() {
     play("accounts", &[]).await;
 }
 
 #[actix_web::test]
-async fn what_one_browser_ends_closes_the_others() {
+async fn a_sign_out_in_one_browser_closes_the_others() {
     play("devices", &[]).await;
 }
 
@@ -40,7 +40,7 @@ async fn everything_but_the_live_part_works_without_a_script() {
 }
 
 #[actix_web::test]
-async fn kept_mails_are_read_and_followed() {
+async fn kept_emails_are_read_and_followed() {
     // They are shown under a loopback name only.
     let url = "http://localhost";
     play_at(url, "kept_mails", &[("mail.url", "preview"), ("public_url", url)]).await;
@@ -52,7 +52,7 @@ async fn a_page_under_another_address_works_or_says_what_to_do() {
 }
 
 #[actix_web::test]
-async fn a_page_that_was_opened_by_http_says_that_its_address_is_https() {
+async fn a_page_that_was_opened_over_http_says_that_its_address_is_https() {
     play_at("http://door.test", "https_required", &[("public_url", "https://id.example.org")]).await;
 }
 

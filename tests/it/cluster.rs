@@ -56,7 +56,7 @@ async fn each_node_lists_the_sessions_of_the_others() {
 }
 
 #[actix_web::test]
-async fn redis_may_be_gone_and_come_back() {
+async fn redis_may_fail_and_return() {
     let Some(redis) = Redis::start() else { return };
     let nodes = Nodes::start(Some(&redis), &[]).await;
     let ann = nodes.all[0].register("ann").await;
@@ -127,7 +127,7 @@ async fn a_refresh_token_and_a_link_are_used_once_on_all_nodes_together() {
 }
 
 #[actix_web::test]
-async fn a_poll_at_the_wrong_node_is_told_so() {
+async fn a_poll_to_the_wrong_node_is_refused_with_the_reason() {
     logs::capture();
     let nodes = Nodes::start(None, &[]).await;
     let path = open_polling(nodes.all[0].address).await.unwrap();

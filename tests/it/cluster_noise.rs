@@ -16,7 +16,7 @@ use crate::support::transports::LiveClient;
 use crate::support::websocket::WebSocketClient;
 
 #[actix_web::test]
-async fn what_is_malformed_or_too_much_stalls_no_node() {
+async fn malformed_and_excessive_messages_stall_no_node() {
     let Some(redis) = Redis::start() else { return };
     let empty = Nodes::none(Some(&redis), &[]);
     let (here, there) = (empty.start_one().await, empty.start_one().await);

@@ -33,7 +33,7 @@ async fn a_script_is_answered_and_signs_out<C: LiveClient>() {
     logins_are(&app, &ann, 1).await;
 }
 
-async fn a_token_signs_in_and_is_left_alone<C: LiveClient>() {
+async fn a_token_signs_in_and_its_login_is_not_revoked<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let at = url::<C>(&app);
@@ -88,7 +88,7 @@ async fn a_sign_out_elsewhere_ends_it<C: LiveClient>() {
     script.is_ended(5).await;
 }
 
-async fn it_stays_longer_than_its_first_token<C: LiveClient>() {
+async fn it_stays_connected_longer_than_its_first_token<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let mut script = Script::with_password::<C>(&app).await;
@@ -151,10 +151,10 @@ async fn a_signal_signs_out<C: LiveClient>() {
 
 crate::support::transports::on_json_transports!(
     a_script_is_answered_and_signs_out,
-    a_token_signs_in_and_is_left_alone,
+    a_token_signs_in_and_its_login_is_not_revoked,
     each_end_has_its_code,
     a_sign_out_elsewhere_ends_it,
-    it_stays_longer_than_its_first_token,
+    it_stays_connected_longer_than_its_first_token,
     it_reconnects_after_a_restart,
     a_signal_signs_out,
 );
@@ -275,7 +275,7 @@ async fn speaks(words: &'static str) -> SocketAddr {
 }
 
 #[actix_web::test]
-async fn a_busy_server_is_asked_again() {
+async fn a_busy_server_is_tried_again() {
     let goodbye =
         r#"{"type":"goodbye","code":1013,"reason":"the server is overloaded","reconnect":"backoff"}"#;
     let tcp = speaks(Box::leak(format!("{goodbye}\n").into_boxed_str())).await;
@@ -300,7 +300,7 @@ async fn a_busy_server_is_asked_again() {
 }
 
 #[actix_web::test]
-async fn a_server_that_asks_for_an_hour_is_given_up() {
+async fn a_server_that_asks_for_an_hour_is_not_waited_for() {
     let hour = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 3600\r\ncontent-length: 0\r\n\r\n";
     let address = speaks(hour).await;
     let output = run(command(&[&format!("ws://{address}"), "--username", "ann"]), "x\n").await;

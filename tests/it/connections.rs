@@ -151,7 +151,7 @@ async fn a_body_that_no_handler_reads_has_a_deadline_too() {
 }
 
 #[actix_web::test]
-async fn an_answer_that_is_not_read_or_drips_is_cut() {
+async fn an_answer_that_is_not_read_in_time_is_cut_off() {
     let app = spawn_hurried(&[], Deadlines { response: HURRIED, ..patient() }).await;
     let answered = raw_http::request(app.address, "GET /static/doorward.js", &["host: x"], b"").await;
     assert!(answered.body.len() > 4096, "too small for this test");
@@ -181,7 +181,7 @@ async fn an_answer_that_is_not_read_or_drips_is_cut() {
 }
 
 #[actix_web::test]
-async fn a_request_that_waits_for_the_server_is_not_cut() {
+async fn a_request_that_waits_for_the_server_is_not_disconnected() {
     let deadlines = Deadlines { response: HURRIED, head: HURRIED, body: HURRIED, idle: HURRIED, ..patient() };
     let app = spawn_hurried(&[], deadlines).await;
     let packets = open_polling(app.address).await.unwrap();

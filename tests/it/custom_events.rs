@@ -19,9 +19,9 @@ on_every_transport!(
     an_event_is_answered,
     a_mistake_in_it_is_told,
     a_handler_that_waits_delays_no_other,
-    what_a_handler_sends_comes_before_its_answer,
+    messages_of_a_handler_come_before_its_answer,
     a_context_outlives_its_handler,
-    handlers_end_with_their_session,
+    handlers_are_dropped_with_their_session,
     nothing_that_is_sent_is_lost,
     a_namespace_greets_each_session_that_connects,
 );
@@ -98,7 +98,7 @@ async fn a_handler_that_waits_delays_no_other<C: LiveClient>() {
     live.ping().await;
 }
 
-async fn what_a_handler_sends_comes_before_its_answer<C: LiveClient>() {
+async fn messages_of_a_handler_come_before_its_answer<C: LiveClient>() {
     let count = |context: Context, _| async move {
         for number in 0..3 {
             context.emit("number", Payload::new(&json!({"number": number}))?)?;
@@ -150,7 +150,7 @@ async fn a_context_outlives_its_handler<C: LiveClient>() {
     tokio::time::timeout(PATIENCE, told).await.expect("the handler is not told that the session is gone");
 }
 
-async fn handlers_end_with_their_session<C: LiveClient>() {
+async fn handlers_are_dropped_with_their_session<C: LiveClient>() {
     struct Running(Arc<AtomicUsize>);
 
     impl Drop for Running {
@@ -281,7 +281,7 @@ async fn further_namespaces_share_the_session() {
 }
 
 #[actix_web::test]
-async fn what_is_answered_too_late_is_said_nowhere_else() {
+async fn an_answer_that_is_too_late_is_sent_to_no_other_session() {
     let gate = Arc::new(Notify::new());
     let slow = {
         let gate = Arc::clone(&gate);
@@ -309,7 +309,7 @@ async fn what_is_answered_too_late_is_said_nowhere_else() {
 }
 
 #[actix_web::test]
-async fn bytes_come_back_behind_their_packet_and_as_base64_where_there_is_only_text() {
+async fn bytes_are_returned_as_attachments_and_as_base64_where_only_text_is_possible() {
     let app = spawn(Events::default().main(echo).on("bytes", |_, _| async {
         let payload = Payload::new(&json!({"file": {"_placeholder": true, "num": 0}}))?;
         Ok::<_, Error>(payload.with_attachments(vec![vec![1, 2, 3].into()]))
@@ -336,7 +336,7 @@ async fn bytes_come_back_behind_their_packet_and_as_base64_where_there_is_only_t
 }
 
 #[actix_web::test]
-async fn a_client_of_json_names_a_namespace_and_may_bring_a_list() {
+async fn a_json_client_names_a_namespace_and_may_send_a_list() {
     let app = spawn(Events::default().namespace(echo(Namespace::new("/admin")))).await;
     let ann = app.register("ann").await;
     let mut live = app.live(&ann).await;

@@ -19,7 +19,7 @@ use crate::support::transports::LiveClient;
 use crate::support::websocket::open_at;
 
 #[actix_web::test]
-async fn every_socket_hears_a_goodbye_and_requests_finish() {
+async fn every_socket_is_sent_a_goodbye_and_requests_finish() {
     let mut app =
         spawn_with(&[("sockets.max_per_user", "600"), ("sockets.max_waiting_per_address", "200")]).await;
     let ann = app.register("ann").await;
@@ -70,7 +70,7 @@ async fn every_socket_hears_a_goodbye_and_requests_finish() {
 }
 
 #[actix_web::test]
-async fn it_is_not_ready_any_more_and_takes_no_new_sockets() {
+async fn a_draining_server_is_not_ready_and_accepts_no_new_sockets() {
     let mut app = spawn_app().await;
     let ann = app.register("ann").await;
     // A socket that never answers its goodbye keeps the server up for a moment.
@@ -128,7 +128,7 @@ async fn sigterm_says_goodbye_and_ends_it_with_code_0() {
 }
 
 #[actix_web::test]
-async fn every_signal_that_ends_it_has_it_drain_first() {
+async fn every_signal_that_ends_the_server_drains_it_first() {
     for signal in [Signal::HUP, Signal::QUIT] {
         let mut process = Process::start(&[]).await;
         let mut socket = open_at(process.address, &[]).await.unwrap();
@@ -150,7 +150,7 @@ async fn every_signal_that_ends_it_has_it_drain_first() {
 }
 
 #[actix_web::test]
-async fn nohup_is_heeded() {
+async fn nohup_is_respected() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
     let file = std::fs::File::create(&log).unwrap();

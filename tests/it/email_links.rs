@@ -106,7 +106,7 @@ async fn of_two_racing_uses_of_a_link_one_succeeds() {
 }
 
 #[actix_web::test]
-async fn a_hostile_host_never_reaches_a_mail() {
+async fn a_hostile_host_header_never_reaches_an_email() {
     let app = spawn_app().await;
     let hostile = [
         "host: evil.example",
@@ -173,7 +173,7 @@ async fn looking_at_a_link_changes_nothing() {
 }
 
 #[actix_web::test]
-async fn a_mail_server_that_is_away_fails_no_request_and_gets_its_mail_later() {
+async fn an_unreachable_mail_server_fails_no_request_and_gets_its_emails_later() {
     let away = SmtpCatcher::reserve();
     let app = spawn_with(&[("mail.url", away.url().as_str())]).await;
     app.register_with_email("ann", "ann@example.org").await;
@@ -200,7 +200,7 @@ async fn a_mail_server_that_is_away_fails_no_request_and_gets_its_mail_later() {
 }
 
 #[actix_web::test]
-async fn a_mail_server_that_does_not_answer_holds_no_request_up() {
+async fn a_mail_server_that_does_not_answer_delays_no_request() {
     let app = spawn_app().await;
     app.mail.set_stalled(true);
     // More than there are conversations at a time.
@@ -216,7 +216,7 @@ async fn a_mail_server_that_does_not_answer_holds_no_request_up() {
 }
 
 #[actix_web::test]
-async fn kept_mails_are_private_and_shown_to_this_machine_alone() {
+async fn kept_emails_are_private_and_shown_on_this_machine_only() {
     let app = spawn_with(&[("mail.url", "preview"), ("mail.allow_preview", "true")]).await;
     app.register_with_email("ann", "ann@example.org").await;
     let deadline = now() + PATIENCE;

@@ -21,7 +21,7 @@ use crate::support::time::PATIENCE;
 use crate::support::transports::{LiveClient, on_every_transport};
 use crate::support::websocket::WebSocketClient;
 
-on_every_transport!(a_full_disk_ends_no_revocation);
+on_every_transport!(a_full_disk_prevents_no_revocation);
 
 const RESERVE: u64 = 16 << 20;
 
@@ -102,7 +102,7 @@ async fn until_ready(app: &TestApp, status: u16) {
     tokio::time::timeout(PATIENCE, ready).await.unwrap_or_else(|_| panic!("/readyz is never {status}"));
 }
 
-async fn a_full_disk_ends_no_revocation<C: LiveClient>() {
+async fn a_full_disk_prevents_no_revocation<C: LiveClient>() {
     let Some(disk) = Disk::mount(40) else { return };
     let app = start(&disk).await;
     let ann = app.register("ann").await;

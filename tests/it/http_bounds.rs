@@ -10,7 +10,7 @@ use crate::support::app::{spawn_app, spawn_with};
 use crate::support::raw_http;
 
 #[actix_web::test]
-async fn no_body_grows_beyond_its_bound() {
+async fn no_body_exceeds_its_bound() {
     let app = spawn_app().await;
     let json = ["host: doorward.example", "content-type: application/json"];
     let too_large = |answer: raw_http::Raw| {
@@ -55,7 +55,7 @@ async fn no_body_grows_beyond_its_bound() {
 }
 
 #[actix_web::test]
-async fn no_head_grows_beyond_its_bound() {
+async fn no_head_exceeds_its_bound() {
     let app = spawn_app().await;
     let many: Vec<String> = (0..200).map(|i| format!("x-{i}: 1")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();

@@ -68,7 +68,7 @@ async fn accounts_of_the_second_system_sign_in_as_before() {
 }
 
 #[actix_web::test]
-async fn csv_and_jsonl_come_in_with_addresses_that_are_only_claimed() {
+async fn csv_and_jsonl_are_imported_with_addresses_that_are_only_claimed() {
     let app = spawn_app().await;
     let (csv, jsonl) = (app.data.path().join("a.csv"), app.data.path().join("b.jsonl"));
     let weak = [sha256("one"), sha1("two"), md5("three"), md5("six")];
@@ -112,7 +112,7 @@ async fn csv_and_jsonl_come_in_with_addresses_that_are_only_claimed() {
 }
 
 #[actix_web::test]
-async fn what_cannot_come_in_is_told_and_the_rest_comes() {
+async fn rows_that_cannot_be_imported_are_named_and_the_rest_is_imported() {
     let app = spawn_app().await;
     app.register("carol").await;
     let old = app.data.path().join("old.db");

@@ -115,7 +115,7 @@ fn of_a_database_only_tables_are_read() {
 }
 
 #[test]
-fn a_database_has_bounds_too() {
+fn a_database_is_read_within_bounds_too() {
     let dir = TempDir::new().unwrap();
     let data = dir.path().join("data");
     let (path, hash) = (dir.path().join("large.db"), sha256("a"));
@@ -166,7 +166,7 @@ fn interior(next: u32, cells: u16) -> Vec<u8> {
 }
 
 #[test]
-fn a_table_that_leads_back_to_itself_ends_at_the_bound() {
+fn a_table_that_points_back_to_itself_is_read_up_to_the_bound() {
     const LEVELS: u32 = 15;
     let dir = TempDir::new().unwrap();
     let (path, data) = (dir.path().join("old.db"), dir.path().join("data"));
@@ -192,7 +192,7 @@ fn a_table_that_leads_back_to_itself_ends_at_the_bound() {
 }
 
 #[test]
-fn what_is_no_regular_file_or_grows_is_refused() {
+fn anything_but_a_regular_file_that_stays_the_same_is_refused() {
     let dir = TempDir::new().unwrap();
     let data = dir.path().join("data");
     let made = Command::new("mkfifo").arg(dir.path().join("pipe.csv")).status().unwrap();

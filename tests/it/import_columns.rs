@@ -122,7 +122,7 @@ async fn an_address_has_one_holder_and_the_others_are_named() {
 }
 
 #[actix_web::test]
-async fn every_address_counts_where_the_old_system_made_sure_of_it() {
+async fn every_address_counts_as_verified_where_the_old_system_verified_it() {
     let app = spawn_app().await;
     let csv = format!("username,hash,email\nkim,{0},kim@example.org\nlee,{0},\n", sha256("x"));
     comes_in(&app, &file(&app, "a.csv", csv), &["--verified"], 2);
@@ -130,7 +130,7 @@ async fn every_address_counts_where_the_old_system_made_sure_of_it() {
 }
 
 #[actix_web::test]
-async fn a_table_as_spreadsheets_and_databases_write_it_comes_in() {
+async fn tables_of_spreadsheets_and_databases_are_imported() {
     let app = spawn_app().await;
     let hash = sha256("x");
     let utf16 = |text: &str| -> Vec<u8> {

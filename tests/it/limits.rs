@@ -9,7 +9,7 @@ use crate::support::limits::Carries::{Json, Nothing};
 use crate::support::limits::{Call, PROXY, form, is_refused, shares};
 
 #[actix_web::test]
-async fn passwords_are_one_budget_wherever_they_are_tried() {
+async fn passwords_share_one_budget_wherever_they_are_tried() {
     let app = spawn_with(&[PROXY, ("limits.sign_in", "3/1m")]).await;
     let ann = app.register("ann").await;
     let body = json!({"login": "ann", "password": PASSWORD, "cookie": true});
@@ -38,7 +38,7 @@ async fn passwords_are_one_budget_wherever_they_are_tried() {
 }
 
 #[actix_web::test]
-async fn what_else_costs_something_before_a_sign_in_has_a_budget_too() {
+async fn other_costly_routes_before_a_sign_in_have_a_budget_too() {
     let app = spawn_with(&[
         PROXY,
         ("limits.register", "2/1m"),
@@ -180,7 +180,7 @@ async fn a_request_is_refused_before_its_body_is_read() {
 }
 
 #[actix_web::test]
-async fn bad_tokens_of_others_stop_no_refresh_no_page_and_no_sign_out() {
+async fn bad_tokens_of_others_prevent_no_refresh_no_page_and_no_sign_out() {
     let app = spawn_with(&[PROXY, ("limits.bad_tokens", "3/1m"), ("limits.refresh", "6/1m")]).await;
     let (ann, bob) = (app.register("ann").await, app.register("bob").await);
     let (first, second) = (browser_cookie(&app, "ann").await, browser_cookie(&app, "ann").await);

@@ -10,7 +10,7 @@ use crate::support::limits::{Call, PROXY, form, is_refused_still, left};
 use crate::support::transports::LiveClient;
 
 #[actix_web::test]
-async fn what_another_sites_page_makes_a_visitor_send_is_not_counted() {
+async fn requests_that_another_sites_page_triggers_are_not_counted() {
     let app = spawn_with(&[("limits.sign_in", "1/1m"), ("limits.refresh", "1/1m")]).await;
     let text = Call::post("/api/login", form(&[("login", "ann")]));
     let page = Call::post("/login", Nothing)
@@ -107,7 +107,7 @@ async fn no_header_turns_a_limit_off() {
 }
 
 #[actix_web::test]
-async fn a_client_that_wanders_in_its_network_is_one() {
+async fn a_client_that_changes_addresses_within_its_network_is_counted_as_one() {
     let app = spawn_with(&[PROXY, ("limits.sign_in", "2/1m")]).await;
     let login = Call::post("/api/login", Json(json!({})));
     for (host, status) in [(":1", 422), ("2:3:4:5", 422), ("ffff::", 429), ("a:b:c:d", 429)] {
@@ -124,7 +124,7 @@ async fn a_client_that_wanders_in_its_network_is_one() {
 }
 
 #[actix_web::test]
-async fn off_is_no_limit_and_says_nothing() {
+async fn a_limit_that_is_off_adds_no_headers() {
     let app = spawn_app().await;
     for _ in 0..50 {
         let answer = app.post("/api/login", json!({})).await.expect(422);

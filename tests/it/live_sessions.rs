@@ -9,14 +9,14 @@ use crate::support::transports::{LiveClient, on_every_transport};
 
 on_every_transport!(
     a_token_signs_in,
-    a_bad_token_does_not,
-    a_session_asks_and_is_answered,
+    a_bad_token_does_not_sign_in,
+    every_request_of_a_session_is_answered,
     a_watcher_is_told_of_sessions_that_connect_and_disconnect,
-    a_mistake_is_an_error_and_not_the_end,
-    what_is_no_json_object_ends_it,
+    a_mistaken_request_is_an_error_and_does_not_close_the_session,
+    anything_but_a_json_object_closes_the_session,
     a_token_is_renewed_in_band,
     a_token_of_another_user_does_not_renew_it,
-    silence_ends_it,
+    silence_closes_the_session,
     a_user_has_a_bounded_number_of_sessions,
     an_address_has_a_bounded_number_of_unauthenticated_sessions,
     the_server_has_a_bounded_number_of_sockets,
@@ -40,7 +40,7 @@ async fn a_token_signs_in<C: LiveClient>() {
     }
 }
 
-async fn a_bad_token_does_not<C: LiveClient>() {
+async fn a_bad_token_does_not_sign_in<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     for token in [&ann.refresh, "nonsense", "a.b.c", ""] {
@@ -58,7 +58,7 @@ async fn a_bad_token_does_not<C: LiveClient>() {
     assert_eq!(ended.goodbye["reconnect"], "new_token");
 }
 
-async fn a_session_asks_and_is_answered<C: LiveClient>() {
+async fn every_request_of_a_session_is_answered<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let bob = app.register("bob").await;
@@ -124,7 +124,7 @@ async fn a_watcher_is_told_of_sessions_that_connect_and_disconnect<C: LiveClient
     watcher.ping().await;
 }
 
-async fn a_mistake_is_an_error_and_not_the_end<C: LiveClient>() {
+async fn a_mistaken_request_is_an_error_and_does_not_close_the_session<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let mut live = C::live(&app, &ann).await;
@@ -142,7 +142,7 @@ async fn a_mistake_is_an_error_and_not_the_end<C: LiveClient>() {
     live.ping().await;
 }
 
-async fn what_is_no_json_object_ends_it<C: LiveClient>() {
+async fn anything_but_a_json_object_closes_the_session<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     for text in ["hello", "[1]", "\0", "{\"type\":\"ping\"", "{} {}"] {
@@ -193,7 +193,7 @@ async fn a_token_of_another_user_does_not_renew_it<C: LiveClient>() {
     assert_eq!(live.ends(4401).await.before[0]["code"], "invalid_token");
 }
 
-async fn silence_ends_it<C: LiveClient>() {
+async fn silence_closes_the_session<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let mut pending = C::unauthenticated(&app).await;

@@ -357,7 +357,7 @@ async fn json_logs_hold_no_secret() {
 }
 
 #[actix_web::test]
-async fn a_mail_servers_password_is_in_no_log() {
+async fn the_password_of_a_mail_server_is_in_no_log() {
     // It offers no way to sign in, so that each attempt fails and says so.
     let mail = SmtpCatcher::start();
     let url = mail.url().replace("smtp://", &format!("smtp://doorward:{MAIL_PASSWORD}@"));

@@ -27,7 +27,7 @@ async fn is_in(app: &TestApp, person: &Person) -> bool {
 }
 
 #[actix_web::test]
-async fn past_the_bound_the_login_that_was_used_least_recently_ends() {
+async fn past_the_bound_the_login_that_was_used_least_recently_is_revoked() {
     let app = spawn_with(&[("accounts.max_logins", "4")]).await;
     let ann = app.register("ann").await;
     app.advance(Duration::from_secs(1));

@@ -24,7 +24,7 @@ fn mails(app: &TestApp, kind: &str) -> i64 {
 }
 
 #[actix_web::test]
-async fn a_mailbox_gets_so_many_over_all_accounts_and_tags() {
+async fn a_mailbox_has_one_limit_over_all_accounts_and_tags() {
     let app = spawn_with(&[("limits.mail_recipient", "3/1h, 10/1d")]).await;
     for number in 0..30 {
         let tag = if number % 2 == 0 { OWNER.to_owned() } else { format!("ann+{number}@example.org") };
@@ -187,7 +187,7 @@ async fn accounts_that_were_never_used_again_are_removed() {
 }
 
 #[actix_web::test]
-async fn an_account_that_only_claims_a_mailbox_has_no_device_that_may_fill_it() {
+async fn a_device_of_an_account_that_only_claims_a_mailbox_cannot_flood_it() {
     let app = spawn_with(&[("limits.mail_recipient", "3/1h, 10/1d")]).await;
     for number in 0..20 {
         let body = json!({"username": format!("claim{number}"), "password": PASSWORD, "email": OWNER});

@@ -60,7 +60,7 @@ async fn fails(mailer: &TestMailer, attempts: i32) -> Duration {
 }
 
 #[actix::test]
-async fn what_fails_before_a_recipient_is_named_keeps_all_mail_waiting() {
+async fn a_failure_before_a_recipient_is_named_delays_all_emails() {
     for (command, answer) in [
         ("greeting", "421 4.3.2 busy"),
         ("greeting", "554-5.7.1 no\r\n554 5.7.1 not you"),
@@ -110,7 +110,7 @@ async fn all_fail(mailer: &TestMailer, attempt: i32, wait: i64) {
 }
 
 #[actix::test]
-async fn an_outage_has_one_line_for_all_mails_and_a_reminder() {
+async fn an_outage_has_one_line_for_all_emails_and_a_reminder() {
     let catcher = Watched::start();
     catcher.offer(&["AUTH PLAIN"]);
     catcher.answer("AUTH", Some("535 5.7.8 no"));
@@ -131,7 +131,7 @@ async fn an_outage_has_one_line_for_all_mails_and_a_reminder() {
 }
 
 #[actix::test]
-async fn an_outage_lasts_a_day_and_then_the_mail_has_lost_its_sense() {
+async fn after_an_outage_of_a_day_an_email_is_given_up() {
     let catcher = SmtpCatcher::start();
     catcher.offer(&["AUTH PLAIN"]);
     catcher.answer("AUTH", Some("535 5.7.8 no"));
@@ -146,7 +146,7 @@ async fn an_outage_lasts_a_day_and_then_the_mail_has_lost_its_sense() {
 }
 
 #[actix::test]
-async fn answers_about_the_mail_count_against_the_mail_alone() {
+async fn answers_about_an_email_count_against_that_email_alone() {
     for (command, answer) in [
         ("RCPT", "550-5.1.1 no\r\n550 5.1.1 such user"),
         ("RCPT", "551 moved"),
@@ -174,7 +174,7 @@ async fn answers_about_the_mail_count_against_the_mail_alone() {
 }
 
 #[actix::test]
-async fn one_refused_recipient_keeps_no_other_mail_back() {
+async fn one_refused_recipient_delays_no_other_email() {
     let catcher = Watched::start();
     let mailer = TestMailer::open_with(&catcher.url(), &[]);
     let alice = mailer.user("alice", ALICE).await;
@@ -279,7 +279,7 @@ async fn an_international_domain_leaves_in_a_labels() {
 }
 
 #[actix::test]
-async fn what_is_not_ascii_before_the_at_needs_a_server_that_takes_it() {
+async fn a_local_part_beyond_ascii_needs_a_server_that_accepts_it() {
     let catcher = Watched::start();
     let mailer = TestMailer::open_with(&catcher.url(), &[]);
     let alice = mailer.user("alice", ALICE).await;
@@ -344,7 +344,7 @@ async fn every_kind_arrives_with_its_link_in_one_piece() {
 }
 
 #[actix::test]
-async fn mails_after_each_other_share_a_connection() {
+async fn consecutive_emails_share_a_connection() {
     let catcher = SmtpCatcher::start();
     let mailer = TestMailer::open_with(&catcher.url(), &[]);
     let alice = mailer.user("alice", ALICE).await;

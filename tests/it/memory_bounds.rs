@@ -13,12 +13,12 @@ use crate::support::time::PATIENCE;
 use crate::support::transports::{LiveClient, on_every_transport};
 
 on_every_transport!(
-    a_client_that_does_not_read_is_slowed_down_then_cut,
+    a_client_that_does_not_read_is_slowed_down_then_disconnected,
     a_stalled_client_is_revoked_like_any_other,
     a_burst_of_requests_is_answered_in_full,
 );
 
-async fn a_client_that_does_not_read_is_slowed_down_then_cut<C: LiveClient>() {
+async fn a_client_that_does_not_read_is_slowed_down_then_disconnected<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let bob = app.register("bob").await;

@@ -85,7 +85,7 @@ async fn accounts_are_added_found_and_shown() {
 }
 
 #[actix_web::test]
-async fn what_they_end_is_closed_on_the_running_server() {
+async fn sockets_of_logins_they_revoke_close_on_the_running_server() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let phone = app.login("ann").await;
@@ -172,7 +172,7 @@ async fn keys_are_rotated_under_a_running_server() {
 }
 
 #[actix_web::test]
-async fn a_test_mail_says_whether_mails_leave() {
+async fn a_test_email_says_whether_emails_are_sent() {
     let app = spawn_app().await;
     let smtp = format!("mail.url={}", app.mail.url());
     let said = run(&app, &["mail", "test", "you@example.org", "--set", &smtp], "").await.ok();
@@ -257,7 +257,7 @@ async fn a_backup_is_one_moment_of_a_server_that_writes_on() {
 }
 
 #[actix_web::test]
-async fn a_wrong_directory_is_no_empty_house() {
+async fn a_wrong_data_directory_is_not_taken_for_an_empty_one() {
     let data = tempfile::tempdir().unwrap();
     let nothing = data.path().join("data");
     for arguments in

@@ -116,7 +116,7 @@ async fn a_star_stands_for_one_label() {
 }
 
 #[test]
-fn what_is_no_origin_is_refused_at_the_start_with_what_to_write() {
+fn an_invalid_origin_is_refused_at_the_start_with_what_to_write() {
     for (written, hint) in [
         ("*", "name each origin"),
         ("app.example.org", "https://app.example.org"),

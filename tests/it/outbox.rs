@@ -18,7 +18,7 @@ use crate::support::time::pause;
 const ALICE: &str = "alice@example.org";
 
 #[actix::test]
-async fn a_link_is_minted_when_its_mail_leaves_and_works_once() {
+async fn a_link_is_created_when_its_email_is_sent_and_works_once() {
     let catcher = SmtpCatcher::start();
     let mailer = TestMailer::open(&catcher.url());
     let alice = mailer.user("alice", ALICE).await;
@@ -58,7 +58,7 @@ async fn a_link_is_minted_when_its_mail_leaves_and_works_once() {
 }
 
 #[actix::test]
-async fn every_kind_leaves_and_notices_hold_no_token() {
+async fn every_kind_is_sent_and_notices_hold_no_token() {
     let catcher = SmtpCatcher::start();
     let mailer = TestMailer::open(&catcher.url());
     let alice = mailer.user("alice", ALICE).await;
@@ -76,7 +76,7 @@ async fn every_kind_leaves_and_notices_hold_no_token() {
 }
 
 #[actix::test]
-async fn a_refused_mail_is_tried_again_later_and_later() {
+async fn a_refused_email_is_retried_with_growing_delays() {
     let catcher = SmtpCatcher::start();
     catcher.set_refusing(true);
     let mailer = TestMailer::open(&catcher.url());
@@ -102,7 +102,7 @@ async fn a_refused_mail_is_tried_again_later_and_later() {
 }
 
 #[actix::test]
-async fn mail_leaves_when_the_server_is_back() {
+async fn emails_are_sent_when_the_server_is_back() {
     let catcher = SmtpCatcher::start();
     let (address, url) = (catcher.address(), catcher.url());
     drop(catcher);
@@ -117,7 +117,7 @@ async fn mail_leaves_when_the_server_is_back() {
 }
 
 #[actix::test]
-async fn a_server_that_says_never_is_believed_the_third_time() {
+async fn a_permanent_refusal_is_final_the_third_time() {
     let catcher = SmtpCatcher::start();
     catcher.refuse_with(550);
     let mailer = TestMailer::open(&catcher.url());
@@ -140,7 +140,7 @@ async fn a_server_that_says_never_is_believed_the_third_time() {
 }
 
 #[actix::test]
-async fn after_a_day_a_mail_is_given_up() {
+async fn after_a_day_an_email_is_given_up() {
     let catcher = SmtpCatcher::start();
     catcher.set_refusing(true);
     let mailer = TestMailer::open(&catcher.url());
@@ -153,7 +153,7 @@ async fn after_a_day_a_mail_is_given_up() {
 }
 
 #[actix::test]
-async fn a_slow_conversation_does_not_hold_the_others_up() {
+async fn a_slow_conversation_does_not_delay_the_others() {
     let catcher = SmtpCatcher::start();
     catcher.set_stalled(true);
     let mailer = TestMailer::open(&catcher.url());
@@ -175,7 +175,7 @@ async fn a_slow_conversation_does_not_hold_the_others_up() {
 }
 
 #[actix::test]
-async fn a_dead_owners_mail_is_sent_when_its_lease_ends() {
+async fn an_email_of_a_dead_process_is_sent_when_its_lease_expires() {
     let catcher = SmtpCatcher::start();
     let mailer = TestMailer::open(&catcher.url());
     let alice = mailer.user("alice", ALICE).await;
@@ -202,7 +202,7 @@ async fn a_dead_owners_mail_is_sent_when_its_lease_ends() {
 }
 
 #[actix::test]
-async fn mails_for_accounts_and_addresses_that_are_gone_are_dropped() {
+async fn emails_for_removed_accounts_and_addresses_are_dropped() {
     let catcher = SmtpCatcher::start();
     let mailer = TestMailer::open(&catcher.url());
     let alice = mailer.user("alice", ALICE).await;
@@ -240,7 +240,7 @@ async fn no_log_holds_an_address_or_a_link() {
 }
 
 #[actix::test]
-async fn preview_keeps_mails_in_files() {
+async fn preview_keeps_emails_in_files() {
     let mailer = TestMailer::open("preview");
     let alice = mailer.user("alice", ALICE).await;
     mailer.enqueue(MailKind::VerifyEmail, alice, ALICE).await;

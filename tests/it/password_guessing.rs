@@ -288,7 +288,7 @@ async fn a_new_password_makes_every_device_unknown() {
 }
 
 #[actix_web::test]
-async fn many_known_devices_are_no_way_to_guess_more() {
+async fn many_known_devices_allow_no_more_guesses() {
     let app = spawn_app().await;
     app.register("ann").await;
     let mut checked = 0;

@@ -102,7 +102,7 @@ async fn guesses_from_one_address_refuse_no_other_address_its_sign_in() {
 }
 
 #[actix_web::test]
-async fn work_is_not_done_for_a_client_that_was_cut_off() {
+async fn no_work_is_done_for_a_client_that_was_disconnected() {
     let app = spawn_with(&COSTLY).await;
     app.register("ann").await;
     let mut streams = Vec::new();

@@ -170,7 +170,7 @@ async fn an_application_that_embeds_it_needs_no_umask() {
 }
 
 #[test]
-fn passwords_and_keys_that_all_can_read_are_said() {
+fn passwords_and_keys_that_all_users_can_read_are_reported() {
     let (dir, data) = shared();
     set(&data, 0o700);
     let file = dir.path().join("some.toml");
@@ -184,7 +184,7 @@ fn passwords_and_keys_that_all_can_read_are_said() {
 }
 
 #[test]
-fn a_server_that_others_are_to_reach_does_not_start_with_kept_mails() {
+fn a_public_server_does_not_start_with_kept_emails() {
     let (_dir, data) = shared();
     let serve = ["serve", "--set", "http.listen=127.0.0.1:0", "--set", "public_url=https://id.example.org"];
     let outcome = run(&data, &serve, 2);
@@ -195,7 +195,7 @@ fn a_server_that_others_are_to_reach_does_not_start_with_kept_mails() {
 }
 
 #[actix_web::test]
-async fn kept_mails_are_shown_under_loopback_names_only() {
+async fn kept_emails_are_shown_under_loopback_names_only() {
     let settings = [("public_url", "http://id.example.org"), ("mail.allow_preview", "true")];
     let process = Process::start(&settings).await;
     let port = process.address.port();
@@ -225,7 +225,7 @@ async fn kept_mails_are_shown_under_loopback_names_only() {
 }
 
 #[actix_web::test]
-async fn https_is_asked_for_on_every_answer_and_under_https_alone() {
+async fn https_only_is_announced_on_every_answer_under_https_alone() {
     for (public_url, wanted) in
         [("https://id.example.org", "max-age=31536000"), ("http://id.example.org", "")]
     {

@@ -97,7 +97,7 @@ async fn a_token_that_was_never_issued_is_refused_without_a_query() {
 }
 
 #[actix_web::test]
-async fn a_successor_that_was_never_presented_is_given_again_however_late() {
+async fn a_successor_that_was_never_presented_is_issued_again_however_late() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let first = ann.refresh.clone();
@@ -122,7 +122,7 @@ async fn a_successor_that_was_never_presented_is_given_again_however_late() {
 }
 
 #[actix_web::test]
-async fn a_token_that_comes_back_after_its_successor_was_presented_ends_the_login_at_once() {
+async fn a_token_that_is_used_again_after_its_successor_revokes_the_login_at_once() {
     let app = spawn_app().await;
     // Within the same second as well: there is no time in which it would be passed over.
     let ann = robbed(&app).await;
@@ -184,7 +184,7 @@ async fn a_token_and_its_successor_that_race_leave_one_chain_or_no_login() {
 }
 
 #[actix_web::test]
-async fn reuse_is_found_while_no_hash_can_be_queued() {
+async fn reuse_is_detected_while_no_hash_can_be_queued() {
     let app = spawn_with(&[("password.workers", "1"), ("password.cost", "11")]).await;
     let ann = robbed(&app).await;
     // Each at another name: one alone would be locked.
@@ -206,7 +206,7 @@ async fn reuse_is_found_while_no_hash_can_be_queued() {
 }
 
 #[actix_web::test]
-async fn reuse_is_found_although_the_client_hangs_up_and_the_database_is_busy() {
+async fn reuse_is_detected_although_the_client_disconnects_and_the_database_is_busy() {
     let app = spawn_with(&[("database.executors", "1")]).await;
     let ann = robbed(&app).await;
     let lock = WriteLock::take(&app);

@@ -74,7 +74,7 @@ async fn a_new_password_by_link() {
 }
 
 #[actix_web::test]
-async fn a_link_that_was_only_invalidated_is_no_way_to_try_passwords() {
+async fn an_invalidated_link_does_not_test_passwords() {
     let app = spawn_app().await;
     app.register_holder("ann", "ann@example.org").await;
     let stale = reset_link(&app, "ann").await;
@@ -109,7 +109,7 @@ async fn a_new_password_by_a_link_to_an_address_that_several_claim() {
 }
 
 #[actix_web::test]
-async fn a_change_of_address_that_is_taken_back() {
+async fn a_change_of_address_that_is_undone() {
     const DONE: (u16, &str) = (303, "/login?done=email-restored");
     let app = spawn_app().await;
     let ann = app.register_holder("ann", "ann@example.org").await;

@@ -17,11 +17,11 @@ use crate::support::websocket::WebSocketClient;
 
 on_every_transport!(
     logout_closes_its_own_sockets_only,
-    devices_are_ended_one_by_one_or_all_but_this,
-    a_changed_password_ends_the_other_devices,
-    a_reset_ends_every_device,
-    a_closed_account_ends_every_device,
-    a_refresh_token_used_twice_ends_its_device,
+    devices_are_signed_out_one_by_one_or_all_but_this,
+    a_changed_password_signs_out_the_other_devices,
+    a_reset_signs_out_every_device,
+    a_deleted_or_disabled_account_signs_out_every_device,
+    a_refresh_token_used_twice_signs_out_its_device,
 );
 
 /// After its login was revoked, a token is refused everywhere, although its signature is good.
@@ -54,7 +54,7 @@ async fn logout_closes_its_own_sockets_only<C: LiveClient>() {
     app.post("/api/refresh", refresh).await.expect(401);
 }
 
-async fn devices_are_ended_one_by_one_or_all_but_this<C: LiveClient>() {
+async fn devices_are_signed_out_one_by_one_or_all_but_this<C: LiveClient>() {
     let app = spawn_app().await;
     let laptop = app.register("ann").await;
     let phone = app.login("ann").await;
@@ -82,7 +82,7 @@ async fn devices_are_ended_one_by_one_or_all_but_this<C: LiveClient>() {
     }
 }
 
-async fn a_changed_password_ends_the_other_devices<C: LiveClient>() {
+async fn a_changed_password_signs_out_the_other_devices<C: LiveClient>() {
     let app = spawn_app().await;
     let laptop = app.register("ann").await;
     let phone = app.login("ann").await;
@@ -94,7 +94,7 @@ async fn a_changed_password_ends_the_other_devices<C: LiveClient>() {
     assert_refused::<C>(&app, &phone.access).await;
 }
 
-async fn a_reset_ends_every_device<C: LiveClient>() {
+async fn a_reset_signs_out_every_device<C: LiveClient>() {
     let app = spawn_app().await;
     let laptop = app.register_with_email("ann", "ann@example.org").await;
     let phone = app.login("ann").await;
@@ -107,7 +107,7 @@ async fn a_reset_ends_every_device<C: LiveClient>() {
     assert_refused::<C>(&app, &laptop.access).await;
 }
 
-async fn a_closed_account_ends_every_device<C: LiveClient>() {
+async fn a_deleted_or_disabled_account_signs_out_every_device<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let bob = app.register("bob").await;
@@ -126,7 +126,7 @@ async fn a_closed_account_ends_every_device<C: LiveClient>() {
     app.post("/api/login", login).await.expect(200);
 }
 
-async fn a_refresh_token_used_twice_ends_its_device<C: LiveClient>() {
+async fn a_refresh_token_used_twice_signs_out_its_device<C: LiveClient>() {
     let app = spawn_app().await;
     let laptop = app.register("ann").await;
     let phone = app.login("ann").await;

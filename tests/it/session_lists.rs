@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::app::{TestApp, spawn_app};
 use crate::support::transports::{LiveClient, on_every_transport};
 
-on_every_transport!(changes_within_a_second_come_as_one_list, lists_that_are_asked_for_too_often_are_refused,);
+on_every_transport!(changes_within_a_second_come_as_one_list, lists_that_are_requested_too_often_are_refused,);
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -57,7 +57,7 @@ async fn changes_within_a_second_come_as_one_list<C: LiveClient>() {
     assert_eq!(listed(&watcher.next().await), 2);
 }
 
-async fn lists_that_are_asked_for_too_often_are_refused<C: LiveClient>() {
+async fn lists_that_are_requested_too_often_are_refused<C: LiveClient>() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let mut live = C::live(&app, &ann).await;

@@ -20,7 +20,7 @@ async fn from(app: &TestApp, method: Method, path: &str, headers: &[(&str, &str)
 }
 
 #[actix_web::test]
-async fn a_session_begins_as_the_protocol_has_it() {
+async fn a_session_opens_as_the_protocol_specifies() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let opening = poll(app.address, POLLING).await;
@@ -105,7 +105,7 @@ async fn only_pages_of_allowed_origins_connect() {
 }
 
 #[actix_web::test]
-async fn a_disconnect_follows_only_where_the_client_must_not_come_back_by_itself() {
+async fn a_disconnect_follows_only_where_the_client_must_not_reconnect_by_itself() {
     let mut app = spawn_app().await;
     let (ann, bob) = (app.register("ann").await, app.register("bob").await);
     let (mut anns, mut bobs) =

@@ -47,7 +47,7 @@ async fn a_session_goes_on_over_a_websocket_and_nothing_is_lost() {
 }
 
 #[actix_web::test]
-async fn an_upgrade_that_comes_to_nothing_leaves_the_session_where_it_is() {
+async fn a_failed_upgrade_leaves_the_session_on_polling() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let path = signed_in(&app, &ann.access).await;
@@ -153,7 +153,7 @@ async fn an_unauthenticated_session_has_little_room_for_answers() {
 }
 
 #[actix_web::test]
-async fn a_session_that_ends_while_it_changes_the_transport_gives_its_place_back() {
+async fn a_session_that_closes_during_an_upgrade_frees_its_place() {
     let app = spawn_with(&[("sockets.max_open", "2")]).await;
     let clock = app.clock.clone();
     let time = actix_web::rt::spawn(async move {

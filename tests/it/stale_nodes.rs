@@ -30,8 +30,8 @@ use crate::support::transports::{LiveClient, on_every_transport};
 use crate::support::websocket::WebSocketClient;
 
 on_every_transport!(
-    messages_wait_and_a_revoked_login_gets_none_answered,
-    what_would_be_sent_waits_and_a_revoked_login_gets_none_of_it,
+    requests_wait_and_those_of_a_revoked_login_are_not_answered,
+    outgoing_messages_wait_and_a_revoked_login_gets_none_of_them,
     after_a_while_sockets_are_closed_for_another_node,
     a_user_whose_row_is_deleted_or_disabled_by_hand_is_signed_out,
 );
@@ -61,7 +61,7 @@ fn reconnect(app: &TestApp) {
     execute(app, "ALTER TABLE logins_away RENAME TO logins");
 }
 
-async fn messages_wait_and_a_revoked_login_gets_none_answered<C: LiveClient>() {
+async fn requests_wait_and_those_of_a_revoked_login_are_not_answered<C: LiveClient>() {
     let runs = Arc::new(AtomicUsize::new(0));
     let count = {
         let runs = Arc::clone(&runs);
@@ -98,7 +98,7 @@ async fn messages_wait_and_a_revoked_login_gets_none_answered<C: LiveClient>() {
 }
 
 #[actix_web::test]
-async fn many_messages_wait_in_their_order() {
+async fn many_requests_wait_in_their_order() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let mut live = app.live(&ann).await;
@@ -117,7 +117,7 @@ async fn many_messages_wait_in_their_order() {
     frames.ping().await;
 }
 
-async fn what_would_be_sent_waits_and_a_revoked_login_gets_none_of_it<C: LiveClient>() {
+async fn outgoing_messages_wait_and_a_revoked_login_gets_none_of_them<C: LiveClient>() {
     let (gate, contexts) = (Arc::new(Notify::new()), Arc::new(Mutex::new(Vec::new())));
     let slow = {
         let (gate, contexts) = (Arc::clone(&gate), Arc::clone(&contexts));
@@ -242,7 +242,7 @@ async fn a_user_whose_row_is_deleted_or_disabled_by_hand_is_signed_out<C: LiveCl
 }
 
 #[actix_web::test]
-async fn a_row_of_a_user_that_is_changed_by_hand_ends_their_logins_on_every_node() {
+async fn a_user_row_changed_by_hand_revokes_the_logins_on_every_node() {
     let place = tempfile::tempdir().unwrap();
     let file = format!("sqlite:{}", place.path().join("shared.db").display());
     let url = database::url(place.path()).unwrap_or(file);
@@ -326,7 +326,7 @@ fn carry(mut from: TcpStream, mut to: TcpStream, cut: &AtomicBool) {
 }
 
 #[actix_web::test]
-async fn a_database_that_does_not_answer_is_one_that_is_away() {
+async fn a_database_that_does_not_answer_counts_as_unreachable() {
     if !is_postgres() {
         return;
     }

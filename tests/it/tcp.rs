@@ -162,7 +162,7 @@ async fn negotiation_is_no_answer_and_an_interrupt_is_the_end() {
 }
 
 #[actix_web::test]
-async fn everything_may_come_at_once() {
+async fn all_answers_may_arrive_at_once() {
     let app = spawn_app().await;
     app.register("ann").await;
     let mut line = TcpClient::connect(app.tcp).await;
@@ -202,7 +202,7 @@ async fn a_silent_client_has_five_seconds_and_a_slow_typist_a_minute() {
 }
 
 #[actix_web::test]
-async fn the_server_asks_for_a_sign_of_life() {
+async fn the_server_sends_pings() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let mut line = TcpClient::live(&app, &ann).await;
@@ -253,7 +253,7 @@ async fn prompts_and_http_share_the_hashing_threads() {
 }
 
 #[actix_web::test]
-async fn it_can_be_turned_off() {
+async fn tcp_can_be_turned_off() {
     let app = spawn_with(&[("tcp.listen", "off")]).await;
     assert_eq!(app.tcp.port(), 0);
     app.get("/healthz", "").await.expect(200);
@@ -307,7 +307,7 @@ async fn the_client_of_the_older_system_signs_in_unchanged() {
 }
 
 #[actix_web::test]
-async fn nc_is_a_client() {
+async fn nc_works_as_a_client() {
     let Some(nc) = programs::command("nc", Needs::Apt("netcat-openbsd")) else { return };
     let process = Process::start(&[]).await;
     process.post("/api/register", json!({"username": "ann", "password": PASSWORD})).await.expect(201);

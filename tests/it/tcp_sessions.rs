@@ -46,7 +46,7 @@ async fn a_login_lasts_as_long_as_its_connection() {
 }
 
 #[actix_web::test]
-async fn a_thousand_that_leave_at_once_leave_nothing() {
+async fn a_thousand_connections_that_close_at_once_leave_no_login() {
     let app = spawn_with(&[
         ("sockets.max_waiting_per_address", "2000"),
         ("sockets.max_per_user", "2000"),
@@ -65,7 +65,7 @@ async fn a_thousand_that_leave_at_once_leave_nothing() {
 }
 
 #[actix_web::test]
-async fn it_outlives_many_tokens_but_no_disabled_account() {
+async fn a_session_outlives_many_tokens_but_no_disabled_account() {
     let app = spawn_with(&[("tokens.access_ttl", "90s"), ("sockets.heartbeat", "10m")]).await;
     let ann = app.register("ann").await;
     let (mut line, welcome) = signed_in(&app, "ann").await;

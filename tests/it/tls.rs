@@ -56,7 +56,7 @@ async fn http_and_tcp_speak_tls() {
 }
 
 #[actix_web::test]
-async fn a_stalled_client_is_cut_under_tls_too() {
+async fn a_stalled_client_is_disconnected_under_tls_too() {
     let identity = Identity::new();
     let app = identity.app().await;
     let config = client(&identity.cert);
@@ -78,7 +78,7 @@ async fn a_stalled_client_is_cut_under_tls_too() {
 }
 
 #[actix_web::test]
-async fn a_renewed_certificate_is_taken_without_a_restart() {
+async fn a_renewed_certificate_is_used_without_a_restart() {
     let identity = Identity::new();
     let app = identity.app().await;
     let (old, newcomer) = (client(&identity.cert), client(&identity.cert));
@@ -124,7 +124,7 @@ fn plaintext_stays_on_this_machine() {
 }
 
 #[actix_web::test]
-async fn openssl_is_a_client() {
+async fn openssl_works_as_a_client() {
     let Some(openssl) = programs::command("openssl", Needs::Apt("openssl")) else { return };
     let identity = Identity::new();
     let app = identity.app().await;

@@ -115,7 +115,7 @@ async fn assert_invalid(app: &TestApp, what: &str, token: &str) {
 }
 
 #[actix_web::test]
-async fn a_forger_with_the_right_key_and_claims_gets_in_so_the_refusals_mean_something() {
+async fn a_forger_with_the_right_key_and_claims_is_admitted_so_the_refusals_mean_something() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let forger = Forger::of(&app, &ann).await;
@@ -126,7 +126,7 @@ async fn a_forger_with_the_right_key_and_claims_gets_in_so_the_refusals_mean_som
 }
 
 #[actix_web::test]
-async fn no_other_algorithm_is_taken() {
+async fn no_other_algorithm_is_accepted() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let forger = Forger::of(&app, &ann).await;
@@ -155,7 +155,7 @@ async fn no_other_algorithm_is_taken() {
 }
 
 #[actix_web::test]
-async fn no_other_key_is_taken() {
+async fn no_other_key_is_accepted() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let forger = Forger::of(&app, &ann).await;
@@ -185,7 +185,7 @@ async fn no_other_key_is_taken() {
 }
 
 #[actix_web::test]
-async fn no_other_word_is_taken() {
+async fn no_other_claim_is_accepted() {
     let app = spawn_app().await;
     let ann = app.register_with_email("ann", "ann@example.org").await;
     let forger = Forger::of(&app, &ann).await;

@@ -184,7 +184,7 @@ async fn wrong_passwords_count_for_a_name_whatever_blanks_are_around_it() {
 }
 
 #[actix_web::test]
-async fn a_field_that_was_left_empty_is_as_good_as_absent() {
+async fn an_empty_field_counts_as_absent() {
     let app = spawn_app().await;
     for (name, email) in [("ann", json!("")), ("bob", json!(" \u{a0}")), ("eve", json!(null))] {
         let body = json!({"username": name, "password": PASSWORD, "email": email, "cookie": null});
@@ -214,7 +214,7 @@ async fn a_field_that_was_left_empty_is_as_good_as_absent() {
 }
 
 #[actix_web::test]
-async fn a_byte_order_mark_before_a_text_is_passed_over() {
+async fn a_byte_order_mark_before_a_text_is_skipped() {
     let app = spawn_app().await;
     let register = json!({"username": "ann", "password": PASSWORD});
     post_text(&app, "/api/register", format!("{BOM}{register}")).await.expect(201);

@@ -30,7 +30,7 @@ fn set_username(app: &TestApp, old: &str, new: &str) {
 }
 
 #[actix_web::test]
-async fn names_of_scripts_with_marks_and_joiners_are_taken_and_sign_in() {
+async fn names_of_scripts_with_marks_and_joiners_are_accepted_and_sign_in() {
     let app = spawn_app().await;
     for name in ["हिन्दी", "தமிழ்", "বাংলা", "ไทยดี", "עִבְרִית", "می\u{200c}خواهم", "ශ්\u{200d}රී"]
     {
@@ -72,7 +72,7 @@ async fn invisible_characters_in_a_name_are_refused_everywhere() {
 }
 
 #[actix_web::test]
-async fn a_name_that_an_earlier_version_let_in_still_signs_in() {
+async fn a_name_that_an_earlier_version_accepted_still_signs_in() {
     let app = spawn_app().await;
     for (number, old) in ["\u{3164}\u{3164}", "alice\u{3164}", "\u{1f170}"].into_iter().enumerate() {
         let name = format!("user{number}");

@@ -39,7 +39,7 @@ async fn a_browser_brings_it_as_a_subprotocol_that_is_never_sent_back() {
 }
 
 #[actix_web::test]
-async fn or_says_it_in_the_first_message() {
+async fn or_sends_it_in_the_first_message() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let mut live = app.open(&[]).await.unwrap();
@@ -59,7 +59,7 @@ async fn or_says_it_in_the_first_message() {
 }
 
 #[actix_web::test]
-async fn no_other_way_is_taken() {
+async fn no_other_way_signs_in() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     for token in ["nonsense", "", &ann.refresh] {
@@ -77,7 +77,7 @@ async fn no_other_way_is_taken() {
 }
 
 #[actix_web::test]
-async fn an_empty_message_is_no_json_either() {
+async fn an_empty_message_is_not_json_either() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     for message in [Message::Text("".into()), Message::Binary(br#"{"type":"ping"}"#.to_vec().into())] {
@@ -110,7 +110,7 @@ async fn a_fragmented_message_is_put_together() {
 }
 
 #[actix_web::test]
-async fn only_allowed_origins_come_in() {
+async fn only_allowed_origins_connect() {
     let app = spawn_with(&[("sockets.allowed_origins", "https://app.example")]).await;
     let ann = app.register("ann").await;
     let bearer = format!("Bearer {}", ann.access);

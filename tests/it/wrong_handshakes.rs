@@ -16,7 +16,7 @@ use crate::support::scenario::{self, Stage};
 use crate::support::time::PATIENCE;
 
 #[actix_web::test]
-async fn a_handshake_whose_upgrade_got_lost_names_the_proxy() {
+async fn a_handshake_that_lost_its_upgrade_header_names_the_proxy() {
     let app = spawn_logged().await;
     let cases: [(&str, &[&str]); 8] = [
         ("HTTP/1.1", &[KEY, VERSION]),
@@ -78,7 +78,7 @@ async fn the_log_has_one_line_a_minute_for_each_network() {
 }
 
 #[actix_web::test]
-async fn only_version_13_is_spoken() {
+async fn only_version_13_is_supported() {
     let app = spawn_logged().await;
     let ann = app.register("ann").await;
     let bearer = format!("authorization: Bearer {}", ann.access);
