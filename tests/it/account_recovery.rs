@@ -144,7 +144,7 @@ async fn pending_emails_are_not_sent_however_the_logins_were_revoked() {
         app.mail.set_refusing(false);
         app.advance(Duration::from_hours(2));
         all_sent(&app).await;
-        // One that was on its way in that moment may arrive; what it holds is dead.
+        // An email that was being sent at that moment may arrive; its link is invalid.
         for mail in app.mail.caught().split_off(before) {
             for link in mail.links().iter().filter(|link| !link.ends_with("/forgot-password")) {
                 let (path, token) = link.rsplit_once('/').unwrap();

@@ -103,7 +103,7 @@ async fn only_a_username_can_be_taken() {
     app.register_with_email("ann", "one@example.org").await;
     let token = app.mail.link_token("verify-email").await;
     app.post("/api/verify-email", json!({"token": token})).await.expect(204);
-    // Neither a claimed address nor a held one is told.
+    // The answer reveals neither a claimed address nor a verified one.
     for (name, email) in [("bob", "one@example.org"), ("eve", "ONE@example.org"), ("joe", "two@example.org")]
     {
         let person = app.register_with_email(name, email).await;
@@ -284,6 +284,6 @@ async fn full_hashing_threads_refuse_sign_ins_and_nothing_else() {
         }
     }
     assert!((16..48).contains(&wrong), "who may wait is answered: {wrong}");
-    // And when it is over, it is over.
+    // Afterwards sign-ins work again.
     app.login("ann").await;
 }

@@ -83,7 +83,7 @@ async fn an_address_has_a_bound_of_connections_of_any_kind() {
     for _ in 0..30 {
         hoard.push(idle(2, app.address).await.expect("an older one goes instead"));
     }
-    // The ends may be on their way.
+    // Closes may still be in flight.
     let bounded = async {
         while open(&hoard) > 10 {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -92,7 +92,7 @@ async fn an_address_has_a_bound_of_connections_of_any_kind() {
     timeout(PATIENCE, bounded).await.expect("it has more than its bound");
     assert_eq!(open(&hoard), 10);
     drop(hoard);
-    // At the prompts nothing is idle: the next one is refused.
+    // No prompt is idle, so the next connection is refused.
     let mut lines = Vec::new();
     let let_in = async {
         while lines.len() < 10 {

@@ -19,7 +19,7 @@ use crate::support::transports::LiveClient;
 use crate::support::websocket::{WebSocketClient, open_at};
 use crate::support::{database, raw_http};
 
-/// So many that all at one node would be no accident.
+/// So many that all on one node cannot be chance.
 const CLIENTS: u8 = 24;
 
 const TRUSTED: [(&str, &str); 2] =
@@ -77,7 +77,7 @@ async fn websocket(address: SocketAddr, person: &Person) -> WebSocketClient {
     welcome(open_at(address, &[("authorization", &bearer)]).await.unwrap()).await
 }
 
-/// What must be so behind either.
+/// What must hold behind either balancer.
 async fn serves(mut nodes: [TestApp; 2], balancer: Balancer, polls_spread_from_one_address: bool) {
     let ann = register(balancer.http, "ann").await;
     let polls_of = register(balancer.http, "polls").await;
@@ -113,7 +113,7 @@ async fn serves(mut nodes: [TestApp; 2], balancer: Balancer, polls_spread_from_o
         assert_eq!(first + second, usize::from(count));
         assert!(first > 0 && second > 0, "all at one node: {first}, {second}");
     }
-    // Again and again at the right node.
+    // Each further request reaches the right node.
     for _ in 0..4 {
         join_all(polls.iter_mut().map(PollingClient::ping)).await;
         join_all(frames.iter_mut().map(SocketIoClient::ping)).await;

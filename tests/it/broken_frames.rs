@@ -66,17 +66,17 @@ async fn after_a_broken_frame_the_server_closes_as_soon_as_the_client_has() {
     for (broken, code) in BROKEN {
         let mut socket = broken_socket(&app, &ann.access, broken, code).await;
         if code == 1009 {
-            // The frame that was announced has to come to its end first.
+            // The frame that was announced has to arrive in full first.
             socket.write_all(&vec![0; 65_537]).await.unwrap();
         }
-        // The clock stands still: the server waits for nothing else.
+        // The manual clock stands still, so the server does not wait for its timeout.
         let [high, low] = code.to_be_bytes();
         socket.write_all(&[0x88, 0x82, 0, 0, 0, 0, high, low]).await.unwrap();
         let mut rest = Vec::new();
         timeout(PATIENCE, socket.read_to_end(&mut rest)).await.expect("it is still open").unwrap();
         assert!(rest.is_empty(), "{rest:?}");
     }
-    // Together with the broken frame, in one piece.
+    // The close frame in one piece with the broken frame.
     let mut socket = raw_live(&app, &ann.access).await;
     socket.write_all(&[0x83, 0x80, 0, 0, 0, 0, 0x88, 0x82, 0, 0, 0, 0, 3, 0xea]).await.unwrap();
     let mut rest = Vec::new();

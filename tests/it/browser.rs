@@ -30,7 +30,7 @@ async fn a_sign_out_in_one_browser_closes_the_others() {
 #[actix_web::test]
 async fn an_open_dashboard_outlives_its_token_and_a_restart() {
     // Opened under a loopback name, as on a developer's machine.
-    // The clock jumps by minutes: that must not look like as long a silence.
+    // The clock jumps by minutes, which must not look like silence of that length.
     play_at("http://ADDRESS", "restart", &[("sockets.heartbeat", "10m")]).await;
 }
 

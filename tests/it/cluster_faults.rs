@@ -143,7 +143,7 @@ async fn a_node_that_was_killed_leaves_nothing_behind() {
     killed.signal(Signal::KILL);
     killed.ended().await;
     let survivor = fleet.nodes.pop().unwrap();
-    // Its silence is noticed, and its places are given back.
+    // The other node notices its silence and frees its places.
     let gone = async {
         while sessions(&survivor).await != 1 {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -232,7 +232,7 @@ async fn postgres_is_restarted_under_load_and_nothing_acknowledged_is_lost() {
             tokio::time::timeout(PATIENCE, ready(200)).await.expect("it does not recover");
             let waited = socket.next().await;
             if waited["type"] == "goodbye" {
-                // On a busy machine the database was away for too long.
+                // On a busy machine the database was unreachable for too long.
                 assert_eq!(waited["code"], 1013);
                 socket = live(&fleet.nodes[1], &token).await;
             } else {

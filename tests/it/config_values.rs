@@ -181,7 +181,7 @@ fn a_database_of_another_user_is_named_with_owner_and_mode() {
         return;
     }
     let (dir, data) = homes();
-    // As root in the server's directory, which is how it happens.
+    // As root in the server's directory, the usual way to cause this.
     let mut child = Command::new(BINARY)
         .args(["user", "add", "kim", "--data-dir"])
         .arg(&data)

@@ -45,7 +45,7 @@ async fn a_token_signs_in_and_its_login_is_not_revoked<C: LiveClient>() {
         ended(&output, 0, "");
         let said = text(&output.stdout);
         assert!(said.contains("Signed in as ann until ") && said.contains("  this one\n"), "{said}");
-        // No colours in a pipe, and what follows `quit` is not said.
+        // No colours in a pipe, and nothing after `quit` is sent.
         assert!(!said.contains('\x1b') && said.lines().count() == 3, "{said}");
     }
     app.get("/api/me", &ann.access).await.expect(200);
@@ -129,7 +129,7 @@ async fn it_reconnects_after_a_restart<C: LiveClient>() {
     let TestApp { data, mail, clock, .. } = app;
     let app = spawn_on(&[("http.listen", &address), ("tcp.listen", &tcp)], data, mail, clock).await;
     script.hear("welcome").await;
-    // It watches again, unasked.
+    // It watches again by itself.
     script.hear("sessions").await;
     script.say("secret\n").await;
     while script.next().await["type"] != "secret" {}

@@ -18,7 +18,7 @@ use crate::support::tls::Identity;
 
 const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: doorward.example\r\n\r\n";
 
-/// Short, and far from each other: what ends too early shows.
+/// Short and far apart, so that a deadline that fires too early shows.
 const HURRIED: Duration = Duration::from_millis(1500);
 const NEVER: Duration = Duration::from_hours(1);
 
@@ -161,7 +161,7 @@ async fn an_answer_that_is_not_read_in_time_is_cut_off() {
         let requests = b"GET /static/doorward.js HTTP/1.1\r\nhost: doorward.example\r\n\r\n".repeat(100);
         let cut = async {
             loop {
-                // What is not answered is not read either, until the connection is gone.
+                // Requests that cannot be answered are not read either, until the connection closes.
                 tokio::select! {
                     sent = stream.write_all(&requests) => if sent.is_err() { break },
                     () = tokio::time::sleep(Duration::from_millis(50)) => {
@@ -228,7 +228,7 @@ async fn requests_sent_ahead_are_answered_in_order_with_their_bodies() {
         requests.extend_from_slice(b"\r\n\nHEAD /healthz HTTP/1.1\nhost: x\n\n");
     }
     pipeline(app.address, &requests, 100).await;
-    // Half a close is none: what was asked is answered.
+    // A half close is not a close: requests that were sent are answered.
     let mut stream = TcpStream::connect(app.address).await.unwrap();
     stream.write_all(&GET.repeat(20)).await.unwrap();
     stream.shutdown().await.unwrap();

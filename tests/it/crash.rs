@@ -26,7 +26,7 @@ const OLDER: usize = 10;
 /// And at the end.
 const LAST: usize = 400;
 
-/// Limits that our clients would meet, all being one address.
+/// Limits that the clients would reach, as all have one address.
 const UNLIMITED: &[(&str, &str)] = &[("limits.mail_client", "off")];
 
 fn from_environment(name: &str, fallback: impl FnOnce() -> u64) -> u64 {
@@ -64,7 +64,7 @@ async fn work(server: &Server<'_>, rng: &RefCell<TestRng>, name: &str) -> Vec<Ac
     }
 }
 
-/// Load until the server is killed, at a moment or right after an answer.
+/// Load until the server is killed, at a random moment or right after an answer.
 async fn load_and_kill(
     (process, mail): (&Process, &SmtpCatcher),
     rng: &RefCell<TestRng>,

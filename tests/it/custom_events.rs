@@ -192,7 +192,7 @@ async fn nothing_that_is_sent_is_lost<C: LiveClient>() {
     let later = |context: Context, payload: Payload| async move {
         let fields: Value = payload.first()?;
         let news = Payload::new(&json!({"number": fields["number"]}))?;
-        // At any moment: while the handler runs, in its last one, after it.
+        // At any moment: while the handler runs, as it ends, and after it.
         std::thread::spawn(move || context.emit("came", news));
         Ok::<_, Error>(())
     };
@@ -243,7 +243,7 @@ async fn further_namespaces_share_the_session() {
     live.text(r#"40/admin,{"room":5}"#).await;
     assert!(text(&mut live).await.starts_with(r#"40/admin,{"sid":""#));
     assert_eq!(text(&mut live).await, r#"42/admin,["entered",{"room":5}]"#);
-    // Twice is once.
+    // A second CONNECT has no effect.
     live.text("40/admin,").await;
     live.text(r#"42/admin,["echo",1,"2",{"3":[true]}]"#).await;
     assert_eq!(text(&mut live).await, r#"42/admin,["echo",1,"2",{"3":[true]}]"#);

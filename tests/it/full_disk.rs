@@ -194,7 +194,7 @@ async fn with_its_log_on_a_full_disk_it_serves_on_and_commands_find_room() {
     assert_eq!(backup.status.code(), Some(1), "{}", String::from_utf8_lossy(&backup.stderr));
     assert!(!disk.path("copy.db").exists());
 
-    // What the log lost is lost; from now on there is room.
+    // Lines that could not be logged are lost; from now on there is room.
     disk.make_room();
     let ready = async {
         while process.call(Method::GET, "/readyz", "", Value::Null).await.status.as_u16() != 200 {

@@ -29,7 +29,7 @@ async fn no_body_exceeds_its_bound() {
     let length = format!("content-length: {}", bomb.len());
     let headers = [json[0], json[1], "content-encoding: gzip", &length];
     too_large(raw_http::request(app.address, "POST /api/login", &headers, &bomb).await);
-    // What is small inside is read.
+    // A body that is small after decompression is read.
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(br#"{"login": "ann", "password": "wrong"}"#).unwrap();
     let small = gzip.finish().unwrap();
@@ -48,7 +48,7 @@ async fn no_body_exceeds_its_bound() {
     let headers = [json[0], json[1], "transfer-encoding: chunked"];
     too_large(raw_http::request(app.address, "POST /api/login", &headers, &chunked).await);
 
-    // Announced, and refused before it comes.
+    // Announced, and refused before it arrives.
     let headers = [json[0], json[1], "content-length: 16385"];
     too_large(raw_http::request(app.address, "POST /api/login", &headers, b"").await);
     app.get("/healthz", "").await.expect(200);

@@ -150,7 +150,7 @@ async fn rows_that_cannot_be_imported_are_named_and_the_rest_is_imported() {
     }
     sign_in(&app, "alice", "swordfish").await;
     app.login("carol").await;
-    // Again it says the same of each.
+    // A second run says the same of each.
     let again = import(&data_dir(&app), &[old.to_str().unwrap(), "--json"]);
     assert_eq!((again.code, again.counts()), (1, (9, 0, 1, 8)));
     let json: Value = serde_json::from_str(&again.stdout).unwrap();

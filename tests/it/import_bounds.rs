@@ -14,7 +14,7 @@ use crate::support::config::BINARY;
 use crate::support::import::{Outcome, USERDATA, USERS, command, import, sha256, sqlite_file};
 use crate::support::time::{PATIENCE, now};
 
-/// Ends, or fails the test, in time.
+/// Waits for the end, or fails the test.
 fn bounded(data: &Path, arguments: &[&str]) -> Outcome {
     let mut command = command(data, arguments);
     let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());

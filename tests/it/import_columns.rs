@@ -115,7 +115,7 @@ async fn an_address_has_one_holder_and_the_others_are_named() {
         let json: Value = serde_json::from_str(&outcome.stdout).unwrap();
         assert_eq!(json["refused_by_reason"], json!({"email_taken": 2, "invalid_email_verified": 1}));
     }
-    // Again it says the same of each.
+    // A second run says the same of each.
     let again = run(&app, &path, &[]);
     assert_eq!((again.code, again.counts()), (1, (5, 0, 2, 3)), "{}", again.stderr);
     sign_in(&app, "kim@example.org", "x", 200).await;

@@ -71,7 +71,7 @@ async fn an_interrupted_run_goes_on_where_it_was() {
     child.wait().unwrap();
     let weak: Vec<_> = (0..ROWS).step_by(25).map(|n| sha256(&format!("pw{n}"))).collect();
     assert_nowhere(&data_dir(&app), &weak);
-    // Whole batches, and none of them twice.
+    // Whole batches, each of them once.
     let first = count_users(&app);
     assert!(first > 0 && first % 100 == 0 || first == 350, "{first}");
     let first = u64::try_from(first).unwrap();

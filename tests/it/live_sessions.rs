@@ -96,7 +96,7 @@ async fn a_watcher_is_told_of_sessions_that_connect_and_disconnect<C: LiveClient
     let listed = |message: &serde_json::Value| message["sessions"].as_array().unwrap().len();
     let first = watcher.ask(json!({"type": "watch_sessions", "id": 7})).await;
     assert_eq!((&first["type"], &first["id"], listed(&first)), (&json!("sessions"), &json!(7), 1));
-    // Asking twice does not tell twice.
+    // Asking twice does not send the list twice.
     let again = watcher.ask(json!({"type": "watch_sessions"})).await;
     assert_eq!(listed(&again), 1);
     // No sooner than a second after the last list.

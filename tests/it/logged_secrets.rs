@@ -29,7 +29,7 @@ impl Secrets {
         let text = text.into();
         assert!(text.len() >= 10, "{what} could be anything: {text}");
         self.0.push((what, text.clone()));
-        // A part of it is as bad, unless it is an id.
+        // A part of it counts as well, unless it is an id.
         for part in text.split(['.', '_']).filter(|part| part.len() >= 40) {
             self.0.push((what, part.to_owned()));
         }
@@ -48,7 +48,7 @@ async fn open(process: &Process, headers: &[(&str, &str)]) -> WebSocketClient {
     open_at(process.address, headers).await.unwrap()
 }
 
-/// Whatever rows hold that is secret.
+/// Every secret that rows hold.
 fn stored(process: &Process, secrets: &mut Secrets) {
     let conn = &mut process.database().connect().unwrap();
     let hashes: Vec<String> = users::table.select(users::password_hash).load(conn).unwrap();
@@ -324,7 +324,7 @@ async fn assert_silent(format: &str) {
     let status = tokio::time::timeout(Duration::from_secs(20), process.ended()).await.unwrap();
     let output = process.output();
     assert_eq!(status.code(), Some(0), "{output}");
-    // It did write: requests, sessions, and the theft.
+    // The log is not empty: it has requests, sessions, and the reuse.
     for words in [
         "/api/login",
         "/reset-password/{token}",

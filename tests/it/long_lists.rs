@@ -134,7 +134,7 @@ async fn the_dashboard_shows_long_lists_in_parts() {
         ids.extend(rows.map(|row| row[..36].to_owned()).filter(|id| id.starts_with('0')));
     }
     assert_eq!(ids.len(), 120);
-    // Whatever a query says, there is a page.
+    // Every query is answered with a page.
     for (query, count) in [
         ("?devices=0", 50),
         ("?devices=-1", 50),

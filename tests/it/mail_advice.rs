@@ -1,12 +1,13 @@
 //! `doorward mail test` and errors about `mail.*`: they name the mistake and what to write instead.
 
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 use crate::support::app::spawn_app;
+use crate::support::commands::Said;
 use crate::support::config::Settings;
 use crate::support::programs::Needs;
 use crate::support::scenario;
@@ -38,12 +39,6 @@ impl MailServer {
     }
 }
 
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
 /// `doorward` with these arguments, which trusts this certificate alone.
 async fn doorward(arguments: &[&str], trusted: Option<&Identity>) -> Said {
     let dir = tempfile::tempdir().unwrap();
@@ -53,12 +48,7 @@ async fn doorward(arguments: &[&str], trusted: Option<&Identity>) -> Said {
         command.env("SSL_CERT_FILE", &trusted.cert);
     }
     let output = tokio::time::timeout(PATIENCE, command.kill_on_drop(true).output());
-    let Output { status, stdout, stderr } = output.await.expect("it does not end").unwrap();
-    let said = Said {
-        code: status.code(),
-        out: String::from_utf8(stdout).unwrap(),
-        err: String::from_utf8(stderr).unwrap(),
-    };
+    let said = Said::from(output.await.expect("it does not end").unwrap());
     assert!(!said.err.contains("hunter2") && !said.out.contains("hunter2"), "{}{}", said.out, said.err);
     assert!(said.err.lines().count() <= 1, "{}", said.err);
     said

@@ -81,7 +81,7 @@ async fn a_link_that_was_invalidated_is_sent_again_within_the_minute() {
             let body = json!({"email": address, "current_password": PASSWORD});
             app.send(Method::POST, "/api/me/email", &ann.access, body).await.expect(202);
         }
-        // The second is a click too many.
+        // The second is a double click.
         let mails = app.mail.wait_for(caught + 1).await;
         assert_eq!((mails.len(), mails[caught].to[0].as_str()), (caught + 1, address));
     }
@@ -175,7 +175,7 @@ async fn accounts_that_were_never_used_again_are_removed() {
     let live = app.live(&unused).await;
     drop(live);
     let left = async || -> Vec<String> {
-        // The server does it by itself as well.
+        // The server also does it by itself.
         app.accounts.purge().await.unwrap();
         app.query(|conn| users::table.select(users::username).order(users::username).load(conn))
     };

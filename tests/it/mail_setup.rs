@@ -91,7 +91,7 @@ async fn a_failure_before_a_recipient_is_named_delays_all_emails() {
         let wait = fails(&mailer, 5).await;
         assert_eq!(catcher.lines("ERROR", "all email waits"), 1, "{command} {answer}: {}", logs::text());
         assert_eq!(catcher.caught().len(), 0);
-        // Set up at last.
+        // The mail server is fixed.
         catcher.answer(command, None);
         mailer.time.advance(wait);
         catcher.wait_for(1).await;

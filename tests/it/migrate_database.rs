@@ -106,7 +106,7 @@ async fn a_grown_database_moves_and_every_login_stays_active() {
     }
     let body = json!({"token": reset, "password": "another fine sentence 77 teapots"});
     server.post("/api/reset-password", body).await.expect(204);
-    // What has lived on is not written over.
+    // Rows that changed since are not overwritten.
     refused(&migrate(&file, &target), 1, &["is another in the source"]);
     stop(server).await;
 }

@@ -84,7 +84,7 @@ async fn a_refused_email_is_retried_with_growing_delays() {
     mailer.enqueue(MailKind::VerifyEmail, alice, ALICE).await;
     for (attempt, wait) in [(1, 5), (2, 10), (3, 20), (4, 40)] {
         mailer.until_put_back(attempt, Duration::from_secs(wait)).await;
-        // Not a moment too early.
+        // Not earlier.
         mailer.time.advance(Duration::from_secs(wait - 1));
         mailer.mail.wake();
         for _ in 0..10 {
@@ -161,7 +161,7 @@ async fn a_slow_conversation_does_not_delay_the_others() {
     for _ in 0..6 {
         mailer.enqueue(MailKind::PasswordChanged, alice, ALICE).await;
     }
-    // Four at a time, no fifth.
+    // Four at a time, not a fifth.
     catcher.wait_for_attempts(4).await;
     for _ in 0..20 {
         pause().await;

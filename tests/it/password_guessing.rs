@@ -248,7 +248,7 @@ async fn a_sign_in_that_could_not_be_checked_is_no_failure() {
     for _ in 0..4 {
         guess(&app, "ann", "wrong").await.expect(401);
     }
-    // The right one in time forgets them.
+    // The right password in time resets the count.
     guess(&app, "ann", PASSWORD).await.expect(200);
     lock(&app, "ann").await;
 }

@@ -14,7 +14,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::support::app::{PASSWORD, TestApp, spawn_with};
 use crate::support::time::PATIENCE;
 
-/// Dear enough for a queue, not for patience.
+/// Costly enough for a queue to form, cheap enough for the test to end.
 const COSTLY: [(&str, &str); 2] = [("password.cost", "9"), ("password.workers", "1")];
 
 /// A connection from another address of this machine.

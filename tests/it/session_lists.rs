@@ -40,7 +40,7 @@ async fn changes_within_a_second_come_as_one_list<C: LiveClient>() {
     for _ in 0..2 {
         app.advance(SECOND);
         assert_eq!(listed(&watcher.next().await), 4, "the last list is right");
-        // One list, and no more than one.
+        // Exactly one list.
         watcher.ping().await;
         others.push(C::live(&app, &ann).await);
         watcher.ping().await;
@@ -51,7 +51,7 @@ async fn changes_within_a_second_come_as_one_list<C: LiveClient>() {
     until_there_are(&app, &ann.id, 1).await;
     app.advance(SECOND);
     assert_eq!(listed(&watcher.next().await), 1);
-    // After a quiet while a change is told at once.
+    // After a pause a change is sent at once.
     app.advance(SECOND);
     let _other = C::live(&app, &ann).await;
     assert_eq!(listed(&watcher.next().await), 2);

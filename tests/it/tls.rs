@@ -48,7 +48,7 @@ async fn http_and_tcp_speak_tls() {
     line.ends(4443).await;
     by_token.ends(4443).await;
 
-    // Nothing is said in the clear.
+    // Nothing is answered in plain text.
     let mut plain = TcpClient::connect(app.tcp).await;
     plain.say("ann\n").await;
     let told = plain.rest_lossy().await;
@@ -85,7 +85,7 @@ async fn a_renewed_certificate_is_used_without_a_restart() {
     let mut before = connect(&app, &old).await.unwrap();
     before.expect("Username: ").await;
 
-    // Half of a renewal is none.
+    // A renewal of one file only is not used.
     let key = std::fs::read(&identity.key).unwrap();
     std::fs::write(&identity.key, "half a key").unwrap();
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;

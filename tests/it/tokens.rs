@@ -221,7 +221,7 @@ async fn no_other_claim_is_accepted() {
     assert_invalid(&app, "cut", &ann.access[..ann.access.len() - 4]).await;
     assert_invalid(&app, "doubled", &format!("{0}.{0}", ann.access)).await;
 
-    // Other secrets of ours.
+    // Other secrets of the server.
     assert_invalid(&app, "refresh token", &ann.refresh).await;
     app.post("/api/forgot-password", json!({"login": "ann"})).await.expect(202);
     for page in ["verify-email", "reset-password"] {
@@ -236,7 +236,7 @@ async fn an_expired_token_is_refused_as_such() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let forger = Forger::of(&app, &ann).await;
-    // Its own word for how long it lives is not believed beyond our own.
+    // A lifetime beyond the configured one is not accepted.
     let iat = forger.claims["iat"].as_i64().unwrap();
     let long = forger.with(&json!({}), &json!({"exp": iat + 86_400}));
     let past = forger.with(&json!({}), &json!({"exp": iat}));

@@ -163,7 +163,7 @@ async fn blanks_around_a_name_do_not_count_on_any_transport() {
     let token = app.mail.link_token("reset-password").await;
     let body = json!({"token": token, "password": format!(" {PASSWORD} "), "username": " eve "});
     app.post("/api/reset-password", body).await.expect(204);
-    // Never those of a password.
+    // Blanks around a password count.
     assert_eq!(login(&app, "eve", PASSWORD).await, 401);
     assert_eq!(login(&app, "eve", &format!(" {PASSWORD} ")).await, 200);
     assert_eq!(login_page(&app, "eve", PASSWORD).await.status.as_u16(), 401);
@@ -206,7 +206,7 @@ async fn an_empty_field_counts_as_absent() {
     let token = app.mail.link_token("reset-password").await;
     let body = json!({"token": token, "password": format!("{PASSWORD} 2"), "username": ""});
     app.post("/api/reset-password", body).await.expect(204);
-    // What is needed is still asked for.
+    // Required fields are still required.
     let refused = register(&app, json!({"username": "", "password": PASSWORD})).await.expect(422);
     assert_eq!(refused.code(), "invalid_username");
     let refused = register(&app, json!({"username": null, "password": PASSWORD})).await.expect(422);
@@ -222,7 +222,7 @@ async fn a_byte_order_mark_before_a_text_is_skipped() {
     let ann = post_text(&app, "/api/login", format!("{BOM} {login}")).await.expect(200);
     let refresh = json!({"refresh_token": ann.str("refresh_token")});
     let ann = post_text(&app, "/api/refresh", format!("{BOM}{refresh}")).await.expect(200);
-    // One is a mark; a second is not.
+    // The first is a mark; a second one is text.
     let refused = post_text(&app, "/api/login", format!("{BOM}{BOM}{login}")).await.expect(400);
     assert_eq!(refused.code(), "bad_json");
 

@@ -149,7 +149,7 @@ async fn the_wrong_endpoint_names_the_right_one() {
         assert!(body["detail"].as_str().unwrap().contains("/socket.io/"), "{body}");
         assert_eq!(at(path, "203.0.113.1", &handshake).await.0, 400);
     }
-    // The reverse.
+    // The opposite mistake.
     for path in ["/socket.io/", "/socket.io", "/socket.io/?token=x"] {
         let (status, body) = at(path, "203.0.113.2", &handshake).await;
         assert_eq!((status, &body["code"]), (400, &json!(5)), "{path}");
@@ -179,7 +179,7 @@ async fn the_wrong_endpoint_names_the_right_one() {
     {
         assert_eq!(logged(mistake, &format!("203.0.113.{client}")), 1, "{client}");
     }
-    // The page at / is a page.
+    // The page at `/` is unaffected.
     assert_eq!(app.get("/", "").await.status, 200);
 }
 

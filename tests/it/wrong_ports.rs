@@ -106,7 +106,7 @@ async fn what_else_comes_to_a_plain_port_is_named_in_the_log() {
             timeout(PATIENCE, named)
                 .await
                 .unwrap_or_else(|_| panic!("{mistake} at {listener} is not in the log"));
-            // At the prompts it is neither a name nor a password.
+            // The TCP prompts take it neither for a name nor for a password.
             if third == 2 {
                 let mut said = Vec::new();
                 let _ = timeout(PATIENCE, stream.read_to_end(&mut said)).await.expect("it closes");

@@ -106,7 +106,7 @@ async fn a_wrong_authorization_says_what_is_wrong_with_it() {
         let answer = ask(app.address, &format!("GET {path} HTTP/1.1"), &[&header]).await;
         assert_eq!((answer.status, &problem(&answer)["code"]), (401, &json!("misplaced_token")), "{path}");
     }
-    // These are good.
+    // These are accepted.
     for value in [format!("bearer {token}"), format!("BEARER {token}"), format!("Bearer  {token} ")] {
         let header = format!("authorization: {value}");
         assert_eq!(ask(app.address, "GET /api/me HTTP/1.1", &[&header]).await.status, 200, "{value}");
@@ -194,7 +194,7 @@ async fn a_token_alone_among_the_subprotocols_is_answered() {
     let mut live = app.open(&[("sec-websocket-protocol", "bearer.nonsense")]).await.unwrap();
     assert_eq!(live.protocol.as_deref(), Some("bearer.nonsense"));
     live.ends(4401).await;
-    // None of ours: that is for the log.
+    // No known subprotocol: only the log says so.
     let headers = [
         KEY,
         VERSION,

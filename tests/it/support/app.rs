@@ -126,7 +126,7 @@ pub async fn spawn_with(settings: &[(&str, &str)]) -> TestApp {
     spawn_on(settings, data, mail, ManualClock::default()).await
 }
 
-/// With what an application adds to it.
+/// With additions of an embedding application.
 pub async fn spawn_embedded(settings: &[(&str, &str)], additions: Additions) -> TestApp {
     let data = tempfile::tempdir().unwrap();
     spawn(settings, data, SmtpCatcher::start(), ManualClock::default(), additions, Deadlines::default()).await
@@ -214,7 +214,7 @@ impl TestApp {
         self.clock.advance(by);
     }
 
-    /// Lets time pass, faster than it does, until this is done.
+    /// Advances the manual clock faster than real time until this future is done.
     pub async fn passing<F: Future>(&self, wait: F) -> F::Output {
         let mut wait = std::pin::pin!(wait);
         loop {
@@ -304,7 +304,7 @@ impl TestApp {
     }
 }
 
-/// Any request to any server of ours.
+/// Sends any request to any Doorward.
 pub async fn call(
     address: SocketAddr,
     method: Method,
@@ -323,7 +323,7 @@ pub async fn call(
     read(response.unwrap()).await
 }
 
-/// A form as a page of ours posts it. An empty cookie is none.
+/// Posts a form as a page of Doorward does. An empty cookie sends no cookie.
 pub async fn post_form(address: SocketAddr, path: &str, cookie: &str, fields: &[(&str, &str)]) -> Answer {
     let mut request =
         client().post(format!("http://{address}{path}")).insert_header(("sec-fetch-site", "same-origin"));

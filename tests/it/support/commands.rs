@@ -12,10 +12,21 @@ use crate::support::config::Settings;
 use crate::support::import::data_dir;
 use crate::support::time::PATIENCE;
 
+/// What a command wrote, and its exit code.
 pub struct Said {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
 }
 
 impl Said {
@@ -45,17 +56,11 @@ pub async fn on(data: &Path, arguments: &[&str], input: &str) -> Said {
     let input = input.to_owned();
     let run = spawn_blocking(move || {
         let mut child = command.spawn().unwrap();
-        // One that asks nothing has ended perhaps.
+        // A command that asks nothing may have ended already.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         child.wait_with_output().unwrap()
     });
-    let Output { status, stdout, stderr } =
-        tokio::time::timeout(PATIENCE, run).await.expect("it does not end").unwrap();
-    let said = Said {
-        code: status.code(),
-        out: String::from_utf8(stdout).unwrap(),
-        err: String::from_utf8(stderr).unwrap(),
-    };
+    let said = Said::from(tokio::time::timeout(PATIENCE, run).await.expect("it does not end").unwrap());
     for secret in [PASSWORD, NEW_PASSWORD, "$bcrypt", "dwr_"] {
         assert!(!said.out.contains(secret) && !said.err.contains(secret), "{}{}", said.out, said.err);
     }
@@ -66,7 +71,7 @@ pub async fn run(app: &TestApp, arguments: &[&str], input: &str) -> Said {
     on(&data_dir(app), arguments, input).await
 }
 
-/// Types into a client's standard input, piece by piece as the prompts come, and answers all that it printed.
+/// Types into a client's standard input, piece by piece as the prompts appear, and answers everything it printed.
 pub async fn converse(command: &mut Command, answers: &[(&str, &str)]) -> String {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();

@@ -27,7 +27,7 @@ pub fn url(data_dir: &Path) -> Option<String> {
     // On a thread that stays, as the server ends with the one that started it.
     let server = SERVER.get_or_init(|| {
         Server::start().unwrap_or_else(|| {
-            // Said already. None of these tests can run, and there is no other way to say that of all.
+            // The reason was printed already. None of these tests can run, and no other way skips them all.
             std::process::exit(0)
         })
     });

@@ -87,7 +87,7 @@ fn is_policy(answer: &Answer, policy: &str, count: u64, window: u64) {
     assert_eq!(parameters(answer, "ratelimit-policy", policy), expected);
 }
 
-/// What is left, and when there is more.
+/// What is left, and in how many seconds there is more.
 pub fn left(answer: &Answer, policy: &str) -> (u64, u64) {
     match &parameters(answer, "ratelimit", policy)[..] {
         [(r, remaining), (t, reset)] if r == "r" && t == "t" => (*remaining, *reset),

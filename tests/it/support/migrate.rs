@@ -89,7 +89,7 @@ pub fn source(dir: &Path) -> PathBuf {
     data.join("doorward.db")
 }
 
-/// So many of what happened.
+/// Adds this many rows to the audit trail.
 pub fn grow(file: &Path, rows: usize) {
     sqlite_file(
         file,

@@ -27,7 +27,7 @@ impl Server {
         programs::command("setpriv", Needs::Apt("util-linux"))?;
         let programs = programs()?;
         if rustix::process::getuid().is_root() {
-            // It refuses to run as root, so there has to be its own user.
+            // It refuses to run as root, so its own user must exist.
             let tried = as_owner(Path::new("true")).output().unwrap();
             if !tried.status.success() {
                 return unusable(&String::from_utf8_lossy(&tried.stderr));

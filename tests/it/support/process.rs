@@ -35,7 +35,7 @@ impl Process {
         Self::start_in(tempfile::tempdir().unwrap(), settings).await
     }
 
-    /// The same where another one has ended.
+    /// The same in the directory of an earlier process.
     pub async fn start_in(dir: TempDir, settings: &[(&str, &str)]) -> Self {
         let mut command = Settings::server(&dir.path().join("data")).with(settings).command();
         command.current_dir(dir.path());
@@ -78,7 +78,7 @@ impl Process {
         url.unwrap_or_else(|| format!("sqlite:{}", data.join("doorward.db").display())).parse().unwrap()
     }
 
-    /// What it leaves: its directory.
+    /// The directory that it leaves.
     pub fn into_dir(mut self) -> TempDir {
         std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap())
     }

@@ -1,4 +1,4 @@
-//! Where scenarios play: scripts that drive real clients. This starts the server, then the script, and does what that
+//! Scenarios: scripts that drive real clients. This starts the server, then the script, and does what the script
 //! asks for on its standard output.
 
 use std::net::SocketAddr;
@@ -59,7 +59,7 @@ impl<'a> Stage<'a> {
         self.app().address.to_string()
     }
 
-    /// Runs a script to its end, which must be a good one.
+    /// Runs a script to its end, which must be a success.
     pub async fn play(&mut self, mut script: Command) {
         let mut child = script
             .env("DOORWARD_ADDRESS", self.address())

@@ -41,7 +41,7 @@ impl TestApp {
     }
 }
 
-/// Opens `/ws` of any server of ours.
+/// Opens `/ws` of any Doorward.
 pub async fn open_at(address: SocketAddr, headers: &[(&str, &str)]) -> Result<WebSocketClient, u16> {
     open_path(address, "/ws", headers).await
 }
