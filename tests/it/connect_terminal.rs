@@ -19,7 +19,7 @@ async fn a_user_signs_in_and_tries_the_commands<C: LiveClient>() {
         terminal.sees("Username: ");
         terminal.types("ann");
         terminal.sees("Password: ");
-        terminal.types(PASSWORD);
+        terminal.types_hidden(PASSWORD);
         let echoed = terminal.sees("\x1b[32mSigned in as ann until ");
         assert!(!echoed.contains("correct"), "{echoed}");
         terminal.sees("> ");
@@ -105,7 +105,7 @@ async fn leaving_the_password_prompt_restores_the_terminal<C: LiveClient>() {
         terminal.ends(130);
         let mut terminal = Terminal::start(&[&url, "--username", "ann"], &[]);
         terminal.sees("Password: ");
-        terminal.types("wrong");
+        terminal.types_hidden("wrong");
         assert!(terminal.ends(4).contains("The login or the password is wrong."));
     })
     .await;

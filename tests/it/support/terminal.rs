@@ -1,12 +1,13 @@
 //! `doorward connect` in a pseudo-terminal.
 
 use std::process::Command;
+use std::time::Duration;
 
 use rexpect::session::{PtySession, spawn_command};
 
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::connect::{command, url};
-use crate::support::time::PATIENCE;
+use crate::support::time::{PATIENCE, now};
 use crate::support::transports::LiveClient;
 
 /// A terminal that a test types into and reads from.
@@ -33,6 +34,17 @@ impl Terminal {
     #[track_caller]
     pub fn types(&mut self, line: &str) {
         self.0.send_line(line).unwrap();
+    }
+
+    /// Types a password at the prompt, once the terminal shows no input any more: the prompt appears a moment earlier.
+    #[track_caller]
+    pub fn types_hidden(&mut self, password: &str) {
+        let deadline = now() + PATIENCE;
+        while self.echoes() {
+            assert!(now() < deadline, "the terminal still shows what is typed");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.types(password);
     }
 
     /// Keys as they are.
@@ -70,7 +82,7 @@ pub async fn sign_in<C: LiveClient>(app: &TestApp) -> Terminal {
     let terminal = Terminal::start(&[&named], &[("NO_COLOR", "1")]);
     typed(terminal, |terminal| {
         terminal.sees("Password: ");
-        terminal.types(PASSWORD);
+        terminal.types_hidden(PASSWORD);
         let seen = terminal.sees("Signed in as ann");
         assert!(!seen.contains('\x1b'), "{seen:?}");
         terminal.sees("> ");
