@@ -1,4 +1,4 @@
-//! The only place that asks for the time, so that a test can hold it still and move it by hand.
+//! The only place that reads the system's clocks, so that a test can stop the time and advance it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 pub use doorward_core::time::{Timestamp, rfc3339, serialize_rfc3339};
 
-/// The system's clock, or one that a test moves.
+/// The system's clock, or one that a test controls.
 #[derive(Clone, Debug)]
 pub enum Clock {
     System,
@@ -28,7 +28,7 @@ impl Clock {
         }
     }
 
-    /// Now on the monotonic clock, for deadlines: a corrected wall clock must not end a session.
+    /// Now on the monotonic clock, for deadlines: an adjusted wall clock must not end a session.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn instant(&self) -> Instant {
@@ -38,13 +38,13 @@ impl Clock {
         }
     }
 
-    /// The monotonic moment at which the wall clock will show `at` (now, if that has passed).
+    /// The monotonic time at which the wall clock will show `at` (now, if that has passed).
     #[must_use]
     pub fn instant_at(&self, at: Timestamp) -> Instant {
         self.instant() + (at - self.now()).to_std().unwrap_or_default()
     }
 
-    /// Waits for a monotonic moment. Every live session holds one of these, so it is no larger than a timer.
+    /// Waits until a monotonic time. Every live session holds one of these, so it is no larger than a timer.
     pub fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send + use<> {
         match self {
             Self::System => Either::Left(tokio::time::sleep_until(deadline.into())),
@@ -56,7 +56,7 @@ impl Clock {
         self.sleep_until(self.instant() + duration)
     }
 
-    /// A new UUIDv7 (RFC 9562 section 5.7): rows sort by when they were made.
+    /// A new UUIDv7 (RFC 9562 section 5.7): rows sort by creation time.
     #[must_use]
     pub fn new_id(&self) -> Uuid {
         let now = self.now().and_utc();
@@ -65,7 +65,7 @@ impl Clock {
     }
 }
 
-/// Stands still until [`ManualClock::advance`] moves it; starts at the present.
+/// Stands still until [`ManualClock::advance`] moves it. Starts at the current time.
 #[derive(Clone, Debug)]
 pub struct ManualClock {
     now: Arc<Mutex<(Timestamp, Instant)>>,
@@ -91,7 +91,7 @@ impl ManualClock {
 
     async fn sleep_until(self, deadline: Instant) {
         let mut moved = self.moved.subscribe();
-        // The sender lives in `self`: waiting for it is never an error.
+        // The sender lives in `self`, so waiting for it never fails.
         while self.lock().1 < deadline && moved.changed().await.is_ok() {}
     }
 

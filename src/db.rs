@@ -1,6 +1,6 @@
-//! The connection, its pool and the migrations.
+//! Connections, their pool, and the migrations.
 //!
-//! [`Conn`] is an enum with a variant a database, so that a query that compiles runs on every one of them.
+//! [`Conn`] is an enum with a variant for each database, so that a query that compiles runs on all of them.
 
 mod disk;
 mod pool;
@@ -30,7 +30,7 @@ use crate::private_files::sqlite_file;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 
-/// How long a connection waits for another one's write before it answers "busy".
+/// How long a connection waits for another one's write before it fails as "busy".
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(diesel::MultiConnection)]
@@ -39,28 +39,28 @@ pub enum Conn {
     Postgres(PgConnection),
 }
 
-/// What a connection to PostgreSQL is told first. A time is written and read as UTC. Nothing waits for ever: not a
-/// statement, not for a lock, and nobody waits for the transaction of a process that has stopped in the middle.
+/// Settings of every PostgreSQL connection. Times are written and read as UTC. Nothing waits without bound:
+/// not a statement, not a lock, and not for the transaction of a process that has stopped in the middle.
 const POSTGRES: &str = "SET TIME ZONE 'UTC'; SET statement_timeout = '30s'; SET lock_timeout = '5s'; \
      SET idle_in_transaction_session_timeout = '10s'; SET default_transaction_isolation = 'read committed';";
 
-/// The number under which processes that start together agree who migrates the database.
+/// The lock number with which processes that start together agree which one migrates the database.
 const MIGRATION_LOCK: i64 = 0x646f_6f72_7761_7264;
 
-/// Reads rows that nobody else can change until the transaction ends: whoever wants to waits, and sees what was
-/// made of them. On SQLite, where a transaction that writes is alone, all rows are like that.
+/// Reads rows and locks them against changes until the transaction ends: other writers wait and then see the
+/// result. On SQLite a writing transaction is exclusive, so no lock is needed.
 macro_rules! locked {
     ($conn:expr, $query:expr, $read:ident) => {
         match $conn {
             $crate::db::Conn::Sqlite(conn) => $query.$read(conn),
-            // "No key": a row that refers to this one, a link of a mail say, may still be added.
+            // "No key": a row that refers to this one, such as a link in an email, may still be added.
             $crate::db::Conn::Postgres(conn) => $query.for_no_key_update().$read(conn),
         }
     };
 }
 pub(crate) use locked;
 
-/// Runs a query that is built for one connection or the other: the enum of both lacks what only some databases have.
+/// Runs a query that is built for each connection type: the enum lacks what only some databases support.
 macro_rules! each {
     ($conn:expr, $query:expr, $run:ident) => {
         match $conn {
@@ -71,11 +71,8 @@ macro_rules! each {
 }
 pub(crate) use each;
 
-/// Lets transactions that name the same thing follow one another, whether there is a row of it or not. On SQLite, where
-/// a transaction that writes is alone, they do.
-///
-/// # Errors
-/// The database's own.
+/// Serializes transactions that use the same name, whether a row of it exists or not. On SQLite a writing
+/// transaction is exclusive, so they are serial anyway.
 pub fn lock_name(conn: &mut Conn, name: &str) -> diesel::QueryResult<()> {
     match conn {
         Conn::Sqlite(_) => Ok(()),
@@ -90,12 +87,12 @@ impl DatabaseUrl {
     /// Opens one connection.
     ///
     /// # Errors
-    /// If the database is not there or does not let us in.
+    /// If the database does not exist or refuses the connection.
     pub fn connect(&self) -> Result<Conn, ConnectionError> {
         match self {
             Self::Sqlite(path) => {
                 let mut conn = SqliteConnection::establish(path)?;
-                // FULL: an acknowledged revocation survives a power cut.
+                // FULL: an acknowledged revocation survives a power failure.
                 conn.batch_execute(&format!(
                     "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; \
                      PRAGMA synchronous = FULL;",
@@ -114,8 +111,8 @@ impl DatabaseUrl {
     }
 }
 
-/// Opens an SQLite file of anybody's to look at it. It is never written to, nor made. `path` is absolute. Not
-/// for a file that this process has open: that one's locks would end.
+/// Opens an SQLite file for reading only; it is neither written nor created. `path` is absolute. Not for a
+/// file that this process has open, whose locks would be released.
 ///
 /// # Errors
 /// If it cannot be opened.
@@ -129,9 +126,10 @@ pub fn open_read_only(path: &Path) -> Result<SqliteConnection, ConnectionError> 
     Ok(conn)
 }
 
-/// Whether the file is in WAL mode and nobody has it open. Even to read it SQLite would leave two files beside
-/// it then, which are ours and which its owner may not be able to write to.
-/// <https://www.sqlite.org/fileformat.html>, section 1.3; <https://www.sqlite.org/wal.html#read_only_databases>
+/// Whether the file is in WAL mode and no process has it open. In that state SQLite creates two files beside
+/// it even to read, which would belong to this user, so the file's owner might be unable to write to them.
+/// <https://www.sqlite.org/fileformat.html>, section 1.3;
+/// <https://www.sqlite.org/wal.html#read_only_databases>
 fn is_idle_wal(path: &Path) -> bool {
     let mut header = [0; 20];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
@@ -141,16 +139,16 @@ fn is_idle_wal(path: &Path) -> bool {
 }
 
 impl DatabaseUrl {
-    /// Writes a copy of the database into an empty file: the state of one moment, while others read and write.
-    /// The database stays as it is, also its schema.
+    /// Writes a snapshot of the database into an empty file, while others read and write. The database and
+    /// its schema stay unchanged.
     ///
     /// # Errors
-    /// A sentence.
+    /// A sentence that names the database and what failed.
     pub fn copy_to(&self, file: &Path) -> Result<(), String> {
         let failed = |error: &dyn fmt::Display| format!("cannot copy the database {self}: {error}");
         let name = file.to_str().ok_or_else(|| failed(&"the name of the copy is not UTF-8"))?;
         if matches!(self, Self::Postgres(_)) {
-            return Err(failed(&"PostgreSQL has pg_dump for that"));
+            return Err(failed(&"use pg_dump for PostgreSQL"));
         }
         match self.connect().map_err(|error| self.cannot_open(&error))? {
             Conn::Postgres(_) => Ok(()),
@@ -162,26 +160,27 @@ impl DatabaseUrl {
         }
     }
 
-    /// Why the database cannot be opened: what the database says, and whose file it is that we cannot use.
+    /// Why the database cannot be opened: the database's own error, and the owner of a file that this process
+    /// may not use.
     pub(super) fn cannot_open(&self, error: &dyn fmt::Display) -> String {
-        // libpq asks a question in a line of its own.
+        // libpq's errors have several lines.
         let error = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
         let obstacle = sqlite_file(self).and_then(|path| ownership::obstacle_of_database(&path));
         let whose = obstacle.map(|whose| format!("; {whose}")).unwrap_or_default();
         format!("cannot open the database {self}: {error}{whose}")
     }
 
-    /// Opens the database to look at it, as it is: nothing is made, migrated or written. `None` if it is not
-    /// there yet.
+    /// Opens an existing database read-only, as it is: nothing is created, migrated or written. `None` if it
+    /// does not exist yet.
     ///
     /// # Errors
-    /// A sentence, if it is there and cannot be opened.
+    /// A sentence, if it exists and cannot be opened.
     pub fn open_existing(&self) -> Result<Option<Conn>, String> {
         let opened = match self {
             Self::Sqlite(path) => {
                 let path = match Path::new(path).canonicalize() {
                     Ok(path) => path,
-                    // It may be there, in a directory that is closed to us.
+                    // It may exist in a directory that this process cannot search.
                     Err(error) if error.kind() == ErrorKind::PermissionDenied => {
                         return Err(self.cannot_open(&error));
                     }
@@ -209,14 +208,14 @@ impl DatabaseUrl {
     }
 }
 
-/// Opens the pool and brings the database to the newest schema.
+/// Opens the pool and migrates the database to the newest schema.
 ///
 /// # Errors
 /// A sentence that names what could not be opened or migrated.
 pub fn open(url: &DatabaseUrl, connections: u32) -> Result<Pool, String> {
     let disk = Disk::of(url);
     let mut opened = connect_newest(url).map(drop);
-    // Even to open it takes a little space: a sign-out must be possible on a full disk.
+    // Even opening takes a little space, and a sign-out must be possible on a full disk.
     while let Err(error) = &opened
         && disk::is_fault_text(error)
         && disk.release_reserve()
@@ -228,12 +227,12 @@ pub fn open(url: &DatabaseUrl, connections: u32) -> Result<Pool, String> {
     Pool::open(url, connections).map_err(|error| url.cannot_open(&error))
 }
 
-/// The connection that the newest schema was made with, or found.
+/// A connection to a database that has the newest schema, after migrating it if necessary.
 fn connect_newest(url: &DatabaseUrl) -> Result<Conn, String> {
     url.refuse_pooler()?;
     let mut conn = url.connect().map_err(|error| url.cannot_open(&error))?;
     if sqlite_file(url).is_some_and(|path| ownership::obstacle_of_files(&path).is_some()) {
-        return Err(url.cannot_open(&"it can only be read"));
+        return Err(url.cannot_open(&"it is read-only"));
     }
     migrate(&mut conn).map_err(|error| format!("cannot migrate the database {url}: {error}"))?;
     Ok(conn)
@@ -243,7 +242,8 @@ fn migrate(conn: &mut Conn) -> Result<(), Box<dyn std::error::Error + Send + Syn
     match conn {
         Conn::Sqlite(conn) => conn.run_pending_migrations(MIGRATIONS).map(drop),
         Conn::Postgres(conn) => {
-            // Another process may be at it, for as long as it takes. The lock ends with this connection.
+            // Another process may be migrating, for as long as that takes. The lock is released with this
+            // connection.
             conn.batch_execute(&format!(
                 "SET lock_timeout = 0; SET statement_timeout = 0; SELECT pg_advisory_lock({MIGRATION_LOCK});"
             ))?;
@@ -252,10 +252,10 @@ fn migrate(conn: &mut Conn) -> Result<(), Box<dyn std::error::Error + Send + Syn
     }
 }
 
-/// How the schema of a database stands to the newest one of this program.
+/// How a database's schema compares with the newest one of this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Schema {
-    /// It is somebody else's database, or an empty one.
+    /// Another program's database, or an empty one.
     None,
     Older,
     Newest,
@@ -264,7 +264,7 @@ enum Schema {
 }
 
 diesel::table! {
-    /// Diesel's own.
+    /// Diesel's own table.
     __diesel_schema_migrations (version) {
         version -> Text,
     }
@@ -297,13 +297,13 @@ impl Schema {
     }
 }
 
-/// Runs `work` in a transaction that writes. On SQLite it takes the write lock at once: a transaction
-/// that reads first and writes later cannot wait for another writer, it fails. On PostgreSQL others write meanwhile:
-/// what a decision rests on is read locked (`locked!`), a user before their logins, so that nobody waits in a
-/// circle. `work` does not go on after an error of the database.
+/// Runs `work` in a writing transaction. On SQLite it takes the write lock at once, because a transaction
+/// that reads first and writes later fails instead of waiting for another writer. On PostgreSQL others write
+/// at the same time, so rows that a decision depends on are read with `locked!`, a user before their logins,
+/// which rules out deadlocks. `work` must not continue after a database error.
 ///
 /// # Errors
-/// What `work` or the commit answers; on an error everything is rolled back.
+/// The error of `work` or of the commit; everything is rolled back then.
 pub fn write<T, E: From<diesel::result::Error>>(
     conn: &mut Conn,
     work: impl FnOnce(&mut Conn) -> Result<T, E>,
@@ -319,7 +319,7 @@ pub fn write<T, E: From<diesel::result::Error>>(
     Ok(value)
 }
 
-/// Writes a little that changes nothing, to see whether it can be done.
+/// Tests whether the database can be written, with a write that changes nothing.
 ///
 /// # Errors
 /// If it cannot.
@@ -327,7 +327,7 @@ pub fn probe(conn: &mut Conn) -> diesel::QueryResult<()> {
     write(conn, |conn| conn.batch_execute(disk::PROBE))
 }
 
-/// Rolls back when dropped open: on an error, and when `work` panics, so that the pool never gets a
+/// Rolls back when dropped before the commit: on an error, and when `work` panics. So the pool never gets a
 /// connection back in the middle of a transaction.
 struct Transaction<'a> {
     conn: &'a mut Conn,
@@ -339,7 +339,8 @@ impl Drop for Transaction<'_> {
         if self.open
             && let Err(error) = self.conn.batch_execute("ROLLBACK")
         {
-            // After some errors, a full disk or a lost connection, the database has done it itself.
+            // After some errors, such as a full disk or a lost connection, the database has already rolled
+            // back.
             tracing::debug!(%error, "could not roll back");
         }
     }

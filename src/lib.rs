@@ -1,26 +1,28 @@
-//! Doorward, a self-hosted sign-in server for live apps. A map of the house:
+//! Doorward, a self-hosted sign-in server for live apps.
 //!
-//! | room | what is there |
+//! An application that embeds it uses the items at the end of this page; the modules are the implementation:
+//!
+//! | module | contents |
 //! |---|---|
-//! | [`app`] | wires everything, starts and stops it |
-//! | [`config`], [`telemetry`], [`tls`] | settings; logs; the certificate |
-//! | [`routes`], [`error`] | HTTP: one table of routes, one mapping of errors |
-//! | [`accounts`] | what the product does, one file per capability |
-//! | [`actors`] | database executors, password hashers, sessions and their managers |
-//! | [`events`] | what a signed-in session can ask for |
-//! | [`session`] | the rules of a live session; pure |
-//! | [`auth`] | tokens, password hashes, recent revocations; pure |
-//! | [`protocol`] | what client and server say to each other; pure |
-//! | [`import`] | accounts in other systems' files |
-//! | [`models`], [`schema`], [`db`] | rows and queries; the connection |
+//! | [`app`] | builds, starts and stops the application; its listeners and connections |
+//! | [`config`], [`telemetry`], [`tls`] | configuration; logs; the certificate |
+//! | [`routes`], [`error`] | HTTP: the table of routes, and the mapping from errors to responses |
+//! | [`pages`] | HTML pages and their static files |
+//! | [`accounts`] | what the product does, one file for each capability |
+//! | [`actors`] | database executors, password hashers, sessions and their manager |
+//! | [`transports`] | WebSocket, Socket.IO and TCP |
+//! | [`events`] | requests that a signed-in session can make |
+//! | [`cluster`], [`directory`] | messages between nodes; who is connected, and which logins are revoked |
+//! | [`auth`] | tokens, password hashes and credentials; pure |
+//! | [`import`] | accounts from files of other systems |
+//! | [`models`], [`schema`], [`db`] | rows and queries; connections to the database |
 //! | [`mail`], [`jobs`] | emails; the worker that runs jobs from a table |
-//! | [`pages`] | what people see in a browser |
-//! | [`limits`] | how often one network may do what, by its address |
-//! | [`domain`], [`clock`] | values that were parsed; the time |
-//! | [`private_files`], [`ownership`] | who may read what we keep; whose a file is that we cannot use |
+//! | [`limits`] | rate limits by client address |
+//! | [`clock`], [`peer`] | the time; a client's socket |
+//! | [`private_files`], [`ownership`] | permissions of files with secrets; the owners of files that cannot be used |
 //!
-//! Arrows never point back: `main -> cli -> app -> routes -> accounts -> actors -> {session, models, auth} ->
-//! {protocol, domain, schema}`; also `accounts -> import -> auth`.
+//! Domain values, the protocol and the rules of a session are in the crate `doorward-core`, which has no I/O.
+//! docs/ARCHITECTURE.md says which module may depend on which.
 
 pub mod accounts;
 pub mod actors;

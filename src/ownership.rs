@@ -1,4 +1,4 @@
-//! Whose a file is that this process cannot use: a system's "permission denied" says neither.
+//! Finds out who owns a file that this process cannot use; the system's "permission denied" does not say.
 
 use std::fs;
 use std::io;
@@ -9,18 +9,18 @@ use nix::unistd::{Uid, User};
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
-/// What this process wants to do.
+/// What this process needs to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     /// Read a file, or list a directory.
     Read,
-    /// Read a file and write to it; it need not be there yet.
+    /// Read and write a file, which need not exist yet.
     Write,
-    /// Make and remove files in a directory, which need not be there yet.
+    /// Create and remove files in a directory, which need not exist yet.
     Fill,
 }
 
-/// An error and, if it is about permissions, whose file or directory it is that stands in the way.
+/// The error and, if it is about permissions, the owner of the file or directory in the way.
 #[must_use]
 pub fn explain(error: &dyn std::fmt::Display, path: &Path, need: Need) -> String {
     match obstacle(path, need) {
@@ -29,8 +29,8 @@ pub fn explain(error: &dyn std::fmt::Display, path: &Path, need: Need) -> String
     }
 }
 
-/// The file or the directory on the way to it that this process may not use as it needs; none if nothing of that is
-/// missing.
+/// Describes the file, or the directory on the way to it, that this process may not use as needed; none if
+/// there is no such obstacle.
 #[must_use]
 pub fn obstacle(path: &Path, need: Need) -> Option<String> {
     let path = std::path::absolute(path).ok()?;
@@ -48,18 +48,19 @@ pub fn obstacle(path: &Path, need: Need) -> Option<String> {
     if fs::metadata(&path).is_ok() {
         return denied(&path, wanted);
     }
-    // It would have to be made, in the nearest directory that is there.
+    // The file would have to be created, in the nearest existing directory.
     let nearest = above.into_iter().rev().find(|directory| directory.is_dir())?;
     if need == Need::Read { None } else { denied(nearest, Access::WRITE_OK | Access::EXEC_OK) }
 }
 
-/// The same for an SQLite database: its file, those beside it, and the directory in which SQLite makes them.
+/// The same for an SQLite database: its file, the files beside it, and the directory in which SQLite creates
+/// them.
 #[must_use]
 pub fn obstacle_of_database(path: &Path) -> Option<String> {
     obstacle_of_files(path).or_else(|| obstacle(real(path).parent()?, Need::Fill))
 }
 
-/// The same for the database's file and those beside it. SQLite opens a file that it may only read, and fails later.
+/// The same for the database's file and those beside it only. SQLite opens a read-only file, and fails later.
 #[must_use]
 pub fn obstacle_of_files(path: &Path) -> Option<String> {
     let path = real(path);
@@ -72,21 +73,21 @@ pub fn obstacle_of_files(path: &Path) -> Option<String> {
     std::iter::once(&path).chain(beside).find_map(|path| obstacle(path, Need::Write))
 }
 
-/// SQLite's files lie beside the database, and not beside a link to it.
+/// SQLite's files are beside the database, not beside a link to it.
 fn real(path: &Path) -> PathBuf {
     path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
 }
 
-/// What is denied, and by whom. What is not there has words of its own.
+/// Describes what is denied. A missing file has an error of its own.
 fn denied(path: &Path, wanted: Access) -> Option<String> {
     match access(path, wanted) {
         Err(Errno::ACCESS | Errno::PERM) => Some(whose(path)),
-        Err(Errno::ROFS) => Some(format!("{} is on a file system that can only be read", path.display())),
+        Err(Errno::ROFS) => Some(format!("{} is on a read-only file system", path.display())),
         _ => None,
     }
 }
 
-/// Whose something is, and who asks.
+/// Who owns a file, and as whom this process runs.
 #[must_use]
 pub fn whose(path: &Path) -> String {
     let this = name(Uid::effective());
@@ -108,10 +109,10 @@ fn name(uid: Uid) -> String {
     }
 }
 
-/// The system's error with whose it is, for `?`.
+/// Adds the owner to an I/O error.
 ///
 /// # Errors
-/// The one that was given.
+/// The given error, explained.
 pub fn explained<T>(result: io::Result<T>, path: &Path, need: Need) -> Result<T, String> {
     result.map_err(|error| explain(&error, path, need))
 }
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_closed_is_named() {
+    fn a_closed_file_or_directory_is_named() {
         // Nothing is closed to root.
         if Uid::effective().is_root() {
             return;

@@ -1,4 +1,4 @@
-//! The socket of a client: how to end its connection from outside of what reads and writes it.
+//! A client's socket, to close its connection from outside the code that reads and writes it.
 
 use std::os::fd::RawFd;
 use std::rc::{Rc, Weak};
@@ -7,11 +7,11 @@ use std::time::Duration;
 use actix_web::rt;
 use nix::sys::socket::{Shutdown, shutdown};
 
-/// The descriptor of a connection, noted when it was accepted.
+/// The descriptor of a connection, stored when it was accepted.
 #[derive(Debug, Clone, Copy)]
 pub struct PeerSocket(pub RawFd);
 
-/// In the data of an HTTP connection, as long as that lives.
+/// Stored in the data of an HTTP connection, so that it is dropped with the connection.
 pub struct ConnectionLifetime(Rc<PeerSocket>);
 
 impl ConnectionLifetime {
@@ -26,7 +26,7 @@ impl ConnectionLifetime {
     }
 }
 
-/// An HTTP connection, if it is still there.
+/// An HTTP connection that may have ended.
 pub struct ConnectionHandle(Weak<PeerSocket>);
 
 impl ConnectionHandle {
@@ -35,7 +35,7 @@ impl ConnectionHandle {
         rt::spawn(async move {
             #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
             tokio::time::sleep(patience).await;
-            // Gone with its connection, on this very thread: the number is nobody else's.
+            // Dropped with its connection, on this thread, so the number does not belong to another file.
             if let Some(socket) = self.0.upgrade() {
                 // Fails only if the peer was faster.
                 let _ = shutdown(socket.0, Shutdown::Both);

@@ -1,8 +1,9 @@
-//! Files that hold secrets belong to their owner alone, whatever directory they lie in.
+//! Keeps files with secrets private to their owner, whatever directory they are in.
 //!
-//! Three things work together: a program sets its umask before it does anything else, each file that we make is made
-//! with a mode of its own, because an application that embeds Doorward has another umask, and what is there already
-//! is corrected at each start. A directory is the operator's: if others can read it, that is only said.
+//! Three measures work together. A program sets its umask before anything else. Each new file gets an
+//! explicit mode, because an application that embeds Doorward has another umask. And the modes of existing
+//! files are corrected at each start. A directory belongs to the operator: if others can read it, that is
+//! only reported.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -19,11 +20,11 @@ use rustix::process::geteuid;
 use crate::config::DatabaseUrl;
 use crate::config::{Config, Setting, ValueSource};
 
-/// The permissions of a group and of all others.
+/// The permissions of the group and of others.
 const OTHERS: u32 = 0o077;
-/// What SQLite keeps beside a database. Each gets the database's mode when it is made.
+/// Suffixes of SQLite's files beside a database. Each gets the database's mode when it is created.
 const COMPANIONS: [&str; 5] = ["", "-wal", "-shm", "-journal", "-reserve"];
-/// How names of ours in the data directory begin, copies of the database included.
+/// Prefixes of this program's files in the data directory, including copies of the database.
 const OURS: [&str; 2] = ["doorward.db", ".doorward"];
 
 /// Where a data directory keeps the emails that are shown locally instead of sent.
@@ -32,30 +33,30 @@ pub fn kept_emails(data_dir: &Path) -> PathBuf {
     data_dir.join("mail")
 }
 
-/// Makes new files and directories of this process private. For programs, as the first thing in `main`: a umask is
-/// the whole process's, so a library leaves it alone.
+/// Makes new files and directories of this process private. Programs call it first in `main`. A library must
+/// not: the umask belongs to the whole process.
 pub fn set_umask() {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
 }
 
-/// Makes a directory that only its owner can enter, with the ones above it, unless it is there.
+/// Creates a directory that only its owner can enter, with its parents, unless it exists.
 ///
 /// # Errors
-/// The system's own.
+/// If it cannot be created.
 pub fn create_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Makes the empty file of an SQLite database that is not there yet. SQLite itself would make it with mode 0644 less
-/// the umask, and takes an empty one for a new database. Where this fails, SQLite says why.
+/// Creates the empty file of a new SQLite database. SQLite itself would create it with mode 0644 less the
+/// umask; it takes an empty file for a new database. If this fails, SQLite reports why.
 pub fn create_database(url: &DatabaseUrl) {
     if let Some(path) = sqlite_file(url).filter(|path| !path.exists()) {
-        // Closed before SQLite opens it: closing a file ends the locks that a process has on it.
+        // Closed before SQLite opens it, because closing a file releases the process's locks on it.
         let _ = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
     }
 }
 
-/// Corrects the modes of the files that a configuration names. Answers what an operator should know, each thing once.
+/// Corrects the modes of the files that a configuration names. Returns each warning for the operator once.
 #[must_use]
 pub fn secure(config: &Config) -> Vec<String> {
     let mut survey = Survey::default();
@@ -74,8 +75,8 @@ pub fn secure(config: &Config) -> Vec<String> {
     survey.warnings
 }
 
-/// The same for the files of a database that is read for the last time. Its directory is left behind with it, so that
-/// is not spoken of.
+/// The same for the files of a database that is read for the last time. No warning about its directory, which
+/// is left behind with it.
 #[must_use]
 pub fn secure_source(url: &DatabaseUrl) -> Vec<String> {
     let mut survey = Survey::default();
@@ -85,7 +86,7 @@ pub fn secure_source(url: &DatabaseUrl) -> Vec<String> {
     survey.warnings
 }
 
-/// The same for a directory into which a file with secrets is to be written.
+/// The same for a directory in which a file with secrets will be created.
 #[must_use]
 pub fn check_directory(path: &Path) -> Vec<String> {
     let mut survey = Survey::default();
@@ -93,12 +94,12 @@ pub fn check_directory(path: &Path) -> Vec<String> {
     survey.warnings
 }
 
-/// What an operator should know about the configuration files: whether others can read a password there.
+/// Warns if others can read a password in a configuration file.
 #[must_use]
 pub fn check_settings(settings: &[Setting]) -> Vec<String> {
     let mut survey = Survey::default();
     for setting in settings {
-        // Only what holds a password is shown with stars.
+        // Only a value with a password is shown with stars.
         if let (ValueSource::File(path), true) = (&setting.origin, setting.value.contains("***")) {
             survey.others_file(path, &format!("holds a password in {}", setting.key));
         }
@@ -129,7 +130,7 @@ impl Survey {
         }
     }
 
-    /// The directory is ours by its name, unlike the one above it.
+    /// The directory is this program's, unlike its parent.
     fn mails(&mut self, directory: &Path) {
         self.restrict(directory, FileType::Directory);
         self.directory(directory);
@@ -142,7 +143,7 @@ impl Survey {
     }
 
     fn file(&mut self, path: &Path) {
-        // Only the directory may have several names: a link is not what it leads to.
+        // Resolves only the directory: a link must not be confused with its target.
         let directory = path.parent().and_then(|parent| parent.canonicalize().ok());
         let path = directory.zip(path.file_name()).map(|(directory, name)| directory.join(name));
         if let Some(path) = path.filter(|path| self.seen.insert(path.clone())) {
@@ -150,7 +151,7 @@ impl Survey {
         }
     }
 
-    /// Takes the permissions of others away. A link is not followed: it may lead to what others have to read.
+    /// Removes the permissions of others. Does not follow a link, whose target others may have to read.
     fn restrict(&mut self, path: &Path, kind: FileType) {
         match restrict(path, kind) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -166,7 +167,7 @@ impl Survey {
             .push(format!("{path} can be read by others (mode {mode:04o}) and {why}: chmod 600 {path}"));
     }
 
-    /// Says what others can do in a directory.
+    /// Warns about what others can do in a directory.
     fn directory(&mut self, path: &Path) {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let Ok(path) = path.canonicalize() else { return };
@@ -183,7 +184,7 @@ impl Survey {
         }
     }
 
-    /// A file that we only read, and that a group may be meant to read.
+    /// Warns about a file that is only read here, and that a group may be meant to read.
     fn others_file(&mut self, path: &Path, what: &str) {
         let Ok(data) = fs::metadata(path) else { return };
         let mode = data.mode() & 0o7777;
@@ -194,15 +195,15 @@ impl Survey {
 }
 
 enum Outcome {
-    /// Only the owner may do anything with it, or it is something else.
+    /// Only the owner has access, or it is another kind of file.
     Done,
     /// It was left with this mode.
     Refused(u32, &'static str),
 }
 
 fn restrict(path: &Path, kind: FileType) -> io::Result<Outcome> {
-    // A handle that only names the file: what is looked at is what is changed, and unlike any other one it may be
-    // closed while SQLite holds locks on the file.
+    // A handle that only names the file: the file that is checked is the one that is changed, and unlike
+    // others the handle may be closed while SQLite holds locks on the file.
     let file = rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
     let data = rustix::fs::fstat(&file)?;
     let mode = data.st_mode & 0o7777;
@@ -214,13 +215,13 @@ fn restrict(path: &Path, kind: FileType) -> io::Result<Outcome> {
     }
     let is_file = kind == FileType::RegularFile;
     if is_file && data.st_nlink > 1 {
-        // The other name may be one that others have to read.
+        // Others may have to read it under the other name.
         return Ok(Outcome::Refused(mode, "has another name (a hard link)"));
     }
     let private = if is_file { 0o600 } else { 0o700 };
     let handle = format!("/proc/self/fd/{}", file.as_raw_fd());
     let permissions = fs::Permissions::from_mode(mode & private);
-    // Without `/proc` by its name, which a moment ago was no link.
+    // Without `/proc`, by its name, which was not a link a moment ago.
     fs::set_permissions(handle, permissions.clone()).or_else(|_| fs::set_permissions(path, permissions))?;
     Ok(Outcome::Done)
 }
@@ -229,13 +230,12 @@ fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> {
     fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
-/// The file of a database that is there. Behind a link is the database as well: the configuration names it, and SQLite
-/// follows the link.
+/// The file of an existing database. Follows a link: the configuration names it, and SQLite follows it too.
 fn real_file(url: &DatabaseUrl) -> Option<PathBuf> {
     sqlite_file(url).and_then(|path| path.canonicalize().ok())
 }
 
-/// The file of an SQLite database; none if it is only in memory, or is a PostgreSQL database.
+/// The file of an SQLite database; none for a database in memory or in PostgreSQL.
 /// <https://www.sqlite.org/uri.html>
 pub(crate) fn sqlite_file(url: &DatabaseUrl) -> Option<PathBuf> {
     let DatabaseUrl::Sqlite(name) = url else { return None };

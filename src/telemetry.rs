@@ -1,4 +1,4 @@
-//! Logs: what is written, in which form, to standard error.
+//! Configures the logs, which go to standard error.
 
 use std::io::IsTerminal;
 
@@ -15,17 +15,18 @@ use crate::config::{Log, LogFormat};
 /// Sends this process's logs to standard error.
 ///
 /// # Errors
-/// If that was done before.
+/// If logging is already set up.
 pub fn init(log: &Log) -> Result<(), TryInitError> {
     subscriber(log, std::io::stderr, std::io::stderr().is_terminal()).try_init()
 }
 
-/// The same to another writer, which a test can read.
+/// The same for another writer, which a test can read.
 pub fn subscriber<W>(log: &Log, writer: W, colours: bool) -> impl Subscriber + Send + Sync + 'static
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    // It would say so on standard error, and panic if that cannot be written either: the disk may be full.
+    // Internal errors would go to standard error, with a panic if that cannot be written, for instance on a
+    // full disk.
     let layer = fmt::layer().with_writer(writer).log_internal_errors(false);
     let layer: Box<dyn Layer<Registry> + Send + Sync> = match log.format {
         LogFormat::Text => layer.with_ansi(colours).boxed(),
@@ -34,14 +35,14 @@ where
     tracing_subscriber::registry().with(layer.with_filter(filter(log.level)))
 }
 
-/// Our own lines at the level that was asked for, everybody else's at `warn` at most, whatever was asked
-/// for: at `debug` lettre writes down the conversation with the mail server, and a mail holds a link that
-/// signs somebody in.
+/// This program's own lines at the requested level, those of other crates at `warn` at most. At `debug`,
+/// lettre logs the conversation with the mail server, and an email contains a link that signs its recipient
+/// in.
 fn filter(level: Level) -> Targets {
     let ours = LevelFilter::from_level(level);
     Targets::new()
         .with_target("doorward", ours)
-        // It tells of each malformed request as an error: a stranger could fill the log.
+        // It logs each malformed request as an error, so a client could fill the log.
         .with_target("actix_http", LevelFilter::OFF)
         .with_default(ours.min(LevelFilter::WARN))
 }
@@ -56,7 +57,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A place to log to.
+    /// A buffer to log to.
     #[derive(Clone, Default)]
     pub(crate) struct Captured(pub(crate) Arc<Mutex<Vec<u8>>>);
 
@@ -70,10 +71,11 @@ pub(crate) mod tests {
         }
     }
 
-    /// Captures what this thread logs, until the guard is dropped.
+    /// Captures what this thread logs until the guard is dropped.
     pub(crate) fn capture(log: &Log) -> (Captured, DefaultGuard) {
-        // While tracing knows a single subscriber, it asks only the thread that first comes to a line whether
-        // that is of interest, and a thread without one says no for all. With these two it asks every one.
+        // With a single subscriber, tracing asks only the first thread that reaches a line whether it is of
+        // interest, and a thread without a subscriber answers no for all. With these two additional ones it
+        // asks every thread.
         static LASTING: OnceLock<[Dispatch; 2]> = OnceLock::new();
         LASTING.get_or_init(|| [(); 2].map(|()| Dispatch::new(Registry::default())));
         let captured = Captured::default();
@@ -95,7 +97,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn other_crates_never_say_more_than_warnings() {
+    fn other_crates_log_warnings_at_most() {
         let lines = logged(Level::TRACE, LogFormat::Text);
         for text in ["ours trace", "ours info", "ours error", "theirs warn"] {
             assert!(lines.contains(text), "{lines}");
@@ -105,7 +107,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_level_holds_for_all() {
+    fn the_level_applies_to_all_crates() {
         let lines = logged(Level::ERROR, LogFormat::Text);
         assert!(lines.contains("ours error"));
         assert!(!lines.contains("ours info") && !lines.contains("theirs warn"), "{lines}");

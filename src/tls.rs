@@ -1,5 +1,5 @@
-//! TLS for both listeners: one certificate, read again when its files change, so that whoever renews it need not
-//! restart anything.
+//! TLS for both listeners: one certificate, which is read again when its files change, so that renewing it
+//! takes no restart.
 
 use std::fs::{self, File};
 use std::io::BufReader;
@@ -17,7 +17,7 @@ use rustls::{InconsistentKeys, ServerConfig};
 use crate::config;
 use crate::ownership::{self, Need};
 
-/// How often the files are looked at, in real time.
+/// How often the files are checked, in real time.
 const PACE: Duration = Duration::from_secs(2);
 
 /// The certificate in use. Cheap to clone.
@@ -27,7 +27,7 @@ pub struct Certificate(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     files: config::Tls,
-    /// Of the files when `current` was read.
+    /// The stamps of the files when `current` was read.
     seen: Mutex<Stamps>,
     current: RwLock<Arc<CertifiedKey>>,
 }
@@ -38,13 +38,13 @@ impl Certificate {
     /// # Errors
     /// A sentence that names the file and what is wrong with it.
     pub fn load(files: config::Tls) -> Result<Self, String> {
-        // Before they are read: what changes meanwhile is news to the watch.
+        // Taken before the files are read, so that a change in between is noticed later.
         let seen = Mutex::new(stamps(&files));
         let current = RwLock::new(Arc::new(read(&files)?));
         Ok(Self(Arc::new(Inner { files, seen, current })))
     }
 
-    /// What a listener accepts connections with: TLS 1.2 and 1.3, no client certificates.
+    /// The configuration of the listeners: TLS 1.2 and 1.3, no client certificates.
     ///
     /// # Errors
     /// If the library refuses its own defaults.
@@ -56,8 +56,9 @@ impl Certificate {
             .with_cert_resolver(Arc::new(self.clone())))
     }
 
-    /// Looks after the files for ever. A pair that does not fit together, as between the writing of one file
-    /// and of the other, or that cannot be read, is tried again at each look: the one before serves on.
+    /// Watches the files for as long as the process runs. If a pair does not match, as between the writing of
+    /// one file and of the other, or cannot be read, the previous pair stays in use and the new one is tried
+    /// again.
     pub async fn watch(self) {
         let mut complaint = None;
         let mut pace = tokio::time::interval(PACE);
@@ -68,18 +69,18 @@ impl Certificate {
                 Ok(false) => {}
                 Ok(true) => {
                     complaint = None;
-                    tracing::info!("the certificate was read again");
+                    tracing::info!("reloaded the certificate");
                 }
                 Err(error) if complaint.as_ref() == Some(&error) => {}
                 Err(error) => {
-                    tracing::error!(%error, "the new certificate is not good; kept the old one");
+                    tracing::error!(%error, "cannot use the new certificate; kept the old one");
                     complaint = Some(error);
                 }
             }
         }
     }
 
-    /// Reads the files if they have changed since that last went well; answers whether they had.
+    /// Reads the files if they have changed since they were last read successfully. Returns whether they had.
     fn reread(&self) -> Result<bool, String> {
         let now = stamps(&self.0.files);
         let mut seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,14 +100,14 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-/// What tells that the two files were written or replaced.
+/// Shows whether the two files were written or replaced.
 type Stamps = [Option<(SystemTime, u64, u64)>; 2];
 
 fn stamps(files: &config::Tls) -> Stamps {
     use std::os::unix::fs::MetadataExt;
 
     [&files.cert, &files.key].map(|path: &PathBuf| {
-        // Followed: renewing tools keep a link that points to the newest.
+        // Follows links: renewal tools keep one that points to the newest file.
         let data = fs::metadata(path).ok()?;
         Some((data.modified().ok()?, data.len(), data.ino()))
     })
@@ -122,17 +123,17 @@ fn read(files: &config::Tls) -> Result<CertifiedKey, String> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| bad(&files.cert, &error))?;
     if chain.is_empty() {
-        return Err(bad(&files.cert, &"it holds no certificate in PEM"));
+        return Err(bad(&files.cert, &"it contains no PEM certificate"));
     }
     let key = PrivateKeyDer::from_pem_reader(open(&files.key)?)
-        .map_err(|_| bad(&files.key, &"it holds no private key in PEM"))?;
+        .map_err(|_| bad(&files.key, &"it contains no PEM private key"))?;
     let key = aws_lc_rs::sign::any_supported_type(&key)
-        .map_err(|_| bad(&files.key, &"a key of this kind cannot sign"))?;
+        .map_err(|_| bad(&files.key, &"this kind of key cannot sign"))?;
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
-        // Unknown: for keys that cannot tell their public half.
+        // Unknown: the key does not reveal its public half.
         Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
-        Err(error) => Err(bad(&files.cert, &format!("it does not fit {}: {error}", files.key.display()))),
+        Err(error) => Err(bad(&files.cert, &format!("it does not match {}: {error}", files.key.display()))),
     }
 }
 
@@ -149,22 +150,22 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused_and_named() {
+    fn a_file_that_does_not_match_is_refused_and_named() {
         let dir = tempfile::tempdir().unwrap();
         let files = write_pair(dir.path(), "localhost");
         Certificate::load(files.clone()).unwrap().server_config().unwrap();
         let error = |files: &config::Tls| Certificate::load(files.clone()).unwrap_err();
         let swapped = config::Tls { cert: files.key.clone(), key: files.cert.clone() };
-        assert!(error(&swapped).ends_with("key.pem: it holds no certificate in PEM"));
+        assert!(error(&swapped).ends_with("key.pem: it contains no PEM certificate"));
         let no_key = config::Tls { key: files.cert.clone(), ..files.clone() };
-        assert!(error(&no_key).ends_with("it holds no private key in PEM"));
+        assert!(error(&no_key).ends_with("it contains no PEM private key"));
         let missing = config::Tls { key: dir.path().join("none.pem"), ..files.clone() };
         assert!(error(&missing).contains("none.pem"));
         let certificate = Certificate::load(files.clone()).unwrap();
         assert_eq!(certificate.reread(), Ok(false));
         let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         fs::write(&files.key, other.signing_key.serialize_pem()).unwrap();
-        assert!(error(&files).contains("does not fit"), "{}", error(&files));
+        assert!(error(&files).contains("does not match"), "{}", error(&files));
         for _ in 0..2 {
             assert!(certificate.reread().is_err(), "it is tried again");
         }

@@ -1,5 +1,5 @@
-//! `HashExecutor`: password work on threads of its own, so that a storm of sign-ins does not slow anything else, shared
-//! out among the clients that wait for it. [`Hasher`] is the handle.
+//! `HashExecutor`: password hashing on threads of its own, so that a burst of sign-ins slows down nothing
+//! else. The threads are shared fairly among the clients that wait for them. [`Hasher`] is the handle.
 
 mod lane;
 mod pool;
@@ -13,20 +13,20 @@ use crate::auth::password::{self, Verified};
 use crate::config;
 use doorward_core::domain::{LoginId, Password, Rating, WeakPassword};
 
-/// Work that may wait for each thread: at cost 12 about four seconds of it. Past this a caller is better told
-/// to come back.
+/// Queue length per thread: at cost 12 about four seconds of work. Beyond it, a caller should come back
+/// later.
 const QUEUE_PER_WORKER: usize = 16;
 
-/// As many more are for known devices only.
+/// Additional places for known devices only.
 const RESERVED_PER_WORKER: usize = 2;
 
-/// Ratings that may wait: about half a second of them at worst.
+/// Ratings that may wait: about half a second of work at worst.
 const RATINGS: usize = 32;
 
 /// Traces that may wait: about as much.
 const TRACES: usize = 64;
 
-/// Why there is no answer.
+/// Why there is no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
     #[error("the hashing queue is full")]
@@ -37,7 +37,7 @@ pub enum HashError {
     Stopped,
 }
 
-/// Hashes and checks passwords. Work whose caller stops waiting is not begun any more.
+/// Hashes and checks passwords. Work whose caller stops waiting before its turn is dropped.
 #[derive(Clone)]
 pub struct Hasher {
     hashes: Pool,
@@ -46,7 +46,7 @@ pub struct Hasher {
     cost: u32,
 }
 
-/// How much there was and is to do.
+/// How much work there was and is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Workload {
     pub hashes: Counts,
@@ -58,12 +58,12 @@ pub struct Workload {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     pub queued: usize,
-    /// Since the start; work that was dropped before its turn is not among it.
+    /// Since the start; work that was dropped before its turn does not count.
     pub started: u64,
 }
 
 impl Hasher {
-    /// Starts the threads. Must run inside an actix system.
+    /// Starts the threads. Must be called within an actix system.
     #[must_use]
     pub fn start(config: &config::Password) -> Self {
         let workers = config.workers;
@@ -75,10 +75,10 @@ impl Hasher {
         }
     }
 
-    /// How good a password is. `about` is what others know of its owner.
+    /// Rates how strong a password is. `about` is what others know about its owner.
     ///
     /// # Errors
-    /// [`HashError`].
+    /// [`HashError::Full`] if too much work waits.
     pub async fn rate(
         &self,
         lane: Lane,
@@ -88,10 +88,10 @@ impl Hasher {
         self.ratings.run(lane, move || password.rate(&about)).await
     }
 
-    /// Judges a chosen password, then hashes it. `about` is what others know of its owner.
+    /// Rates a chosen password, then hashes it. `about` is what others know about its owner.
     ///
     /// # Errors
-    /// [`HashError`] or [`WeakPassword`], in a type that holds both.
+    /// [`WeakPassword`] if it is easy to guess, or [`HashError`].
     pub async fn hash_chosen<E>(
         &self,
         lane: Lane,
@@ -107,10 +107,10 @@ impl Hasher {
         Ok(self.rehash(lane, password).await?)
     }
 
-    /// Hashes a password that was good enough when it was chosen.
+    /// Hashes a password that was strong enough when it was chosen.
     ///
     /// # Errors
-    /// [`HashError`].
+    /// [`HashError::Full`] if too much work waits.
     pub async fn rehash(&self, lane: Lane, password: Password) -> Result<String, HashError> {
         let cost = self.cost;
         self.hashes.run(lane, move || password::hash(&password, cost)).await?.map_err(|error| {
@@ -119,10 +119,10 @@ impl Hasher {
         })
     }
 
-    /// Checks a password; with no stored hash it does the work of a check and finds it wrong.
+    /// Checks a password. Without a stored hash it does the work of a check and fails.
     ///
     /// # Errors
-    /// [`HashError`].
+    /// [`HashError::Full`] if too much work waits.
     pub async fn verify(
         &self,
         lane: Lane,
@@ -133,17 +133,18 @@ impl Hasher {
         self.hashes.run(lane, move || password::verify(&password, stored.as_deref(), cost)).await
     }
 
-    /// Whether a check of a password would be taken now. For work that comes before it and is in vain otherwise.
+    /// Whether a password check would be queued now. For work that precedes the check and would be wasted
+    /// otherwise.
     #[must_use]
     pub fn has_room(&self, lane: Lane) -> bool {
         self.hashes.has_room(lane)
     }
 
-    /// Follows the chain of a login's refresh tokens, which takes milliseconds, apart from all password work. The
-    /// logins take turns.
+    /// Follows the chain of a login's refresh tokens, which takes milliseconds, on a thread apart from all
+    /// password work. The logins take turns.
     ///
     /// # Errors
-    /// [`HashError`].
+    /// [`HashError::Full`] if too much work waits.
     pub async fn trace<T: Send + 'static>(
         &self,
         login: LoginId,

@@ -1,4 +1,4 @@
-//! Listening sockets, and what the kernel is told about each connection.
+//! Listening sockets, and kernel options of each connection.
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use actix_web::rt::net::TcpStream;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-/// Connections that may wait to be accepted: a restart brings all clients back at once.
+/// Connections that may wait to be accepted: after a restart all clients return at once.
 const BACKLOG: i32 = 4096;
 
-/// What the kernel may hold for a client in each direction. By itself it takes up to 4 MB for one that does
-/// not read, and up to 32 MB from one that sends faster than it is answered.
+/// Bytes that the kernel may buffer for a client in each direction. By default it takes up to 4 MB for one
+/// that does not read, and up to 32 MB from one that sends faster than it is answered.
 const KERNEL_BUFFER: usize = 64 * 1024;
 
-/// How long sent bytes may stay unacknowledged before the kernel gives a connection up (RFC 5482).
+/// How long sent bytes may stay unacknowledged before the kernel gives up a connection (RFC 5482).
 const USER_TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(super) fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, String> {
@@ -21,7 +21,8 @@ pub(super) fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, String
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         // A restart must not wait for the old connections' TIME_WAIT.
         socket.set_reuse_address(true)?;
-        // What is accepted inherits these; set later, the receive buffer could not bound the window any more.
+        // Accepted connections inherit these; set later, the receive buffer could not limit the window any
+        // more.
         socket.set_recv_buffer_size(KERNEL_BUFFER)?;
         socket.set_send_buffer_size(KERNEL_BUFFER)?;
         socket.bind(&address.into())?;
@@ -37,7 +38,7 @@ pub(super) fn local_address(listener: &TcpListener) -> Result<SocketAddr, String
 
 pub(super) fn tune(stream: &TcpStream) {
     let socket = SockRef::from(stream);
-    // Each only tunes: a connection without it still works.
+    // Each is only an optimization: a connection without it still works.
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
 }

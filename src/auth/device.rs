@@ -1,6 +1,6 @@
-//! Known devices: a token that a client keeps after it has signed in, so that guessing by strangers cannot keep its
-//! user out (OWASP, Slow Down Online Guessing Attacks with Device Cookies). It opens nothing and says only
-//! "this user has signed in here before".
+//! Known devices: a token that a client keeps after it has signed in. With it, an attacker who guesses
+//! passwords cannot lock the user out (OWASP, Slow Down Online Guessing Attacks with Device Cookies). It
+//! grants no access; it only says "this user has signed in here before".
 
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -11,18 +11,18 @@ use doorward_core::domain::UserId;
 
 const PREFIX: &str = "dwd_";
 
-/// Users of one browser that are remembered; the one who signed in last comes first.
+/// How many users of one browser are remembered, most recent first.
 pub const MAX_REMEMBERED: usize = 4;
 
-/// Between the tokens of several users in one cookie.
+/// Separates the tokens of several users in one cookie.
 const SEPARATOR: char = '.';
 
-/// What a client says about where its user has signed in before. Unproven.
+/// The device tokens that a client presents, not verified yet.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct PresentedDevices(Vec<String>);
 
 impl PresentedDevices {
-    /// Reads a cookie, or a single token. What is too much is passed over.
+    /// Reads a cookie, or a single token. Ignores what exceeds the bounds.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let tokens = text.split(SEPARATOR).filter(|token| token.starts_with(PREFIX));
@@ -34,7 +34,7 @@ impl PresentedDevices {
         self.0.is_empty()
     }
 
-    /// The cookie with `newest` in front.
+    /// The cookie's value with `newest` in front.
     #[must_use]
     pub fn remember(&self, newest: &str) -> String {
         let others = self.0.iter().map(String::as_str).filter(|token| *token != newest);
@@ -43,7 +43,7 @@ impl PresentedDevices {
     }
 }
 
-/// It is a credential of a kind: nothing may print it.
+/// Device tokens are credentials of a kind, so `Debug` prints only their number.
 impl std::fmt::Debug for PresentedDevices {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "PresentedDevices({})", self.0.len())
@@ -59,8 +59,8 @@ impl DeviceKey {
         Self(key)
     }
 
-    /// The token of a device on which `user` has signed in with the password of this hash. A new password makes all
-    /// devices strangers: a thief who knew the old one must not keep counters of their own.
+    /// The token of a device on which `user` signed in with the password of this hash. A new password makes
+    /// all devices unknown: a thief who knew the old one must not keep separate failure counters.
     #[must_use]
     pub fn issue(&self, (user, hash): (UserId, &str), device: Uuid) -> String {
         let tag = hmac::sign(&self.0, &message(user, hash, device));
@@ -85,7 +85,7 @@ impl std::fmt::Debug for DeviceKey {
     }
 }
 
-/// The ids have a length of their own, so no two are the same.
+/// The ids have a fixed length, so no two messages are equal.
 fn message(user: UserId, hash: &str, device: Uuid) -> Vec<u8> {
     [user.0.as_bytes(), device.as_bytes().as_slice(), hash.as_bytes()].concat()
 }
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(key(7).recognize((ANN, HASH), &token), Some(DEVICE));
         assert_eq!(key(7).recognize((BEN, HASH), &token), None);
         assert_eq!(key(8).recognize((ANN, HASH), &token), None);
-        assert_eq!(key(7).recognize((ANN, "$2b$04$other"), &token), None, "nor after a new password");
+        assert_eq!(key(7).recognize((ANN, "$2b$04$other"), &token), None, "not after a new password");
         let text = key(7).issue((ANN, HASH), DEVICE);
         for changed in
             [text.replace("dwd_", "dwx_"), text.to_uppercase(), format!("{text}A"), text[..60].to_owned()]
@@ -133,7 +133,7 @@ mod tests {
         assert_eq!((1..=6).map(known).collect::<Vec<_>>(), [false, false, true, true, true, true]);
         let again = PresentedDevices::parse(&cookie)
             .remember(&key(7).issue((UserId(Uuid::from_u128(4)), HASH), DEVICE));
-        assert_eq!(again.len(), cookie.len(), "none is there twice");
+        assert_eq!(again.len(), cookie.len(), "no user is there twice");
         assert!(!format!("{:?}", PresentedDevices::parse(&cookie)).contains("dwd_"));
     }
 

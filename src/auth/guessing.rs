@@ -1,15 +1,15 @@
-//! How many wrong passwords are too many, and under what name they are counted. Pure.
+//! How many wrong passwords are too many, and the key under which they are counted. Pure.
 //!
-//! From the fifth failure in a row on, an account takes no further try for one second, then two, four and so on up to
-//! 15 minutes (NIST SP 800-63B-4 section 3.2.2: limit consecutive failures, with growing delays). That is at most
-//! about a hundred guesses a day.
+//! From the fifth failure in a row on, an account accepts no further attempt for one second, then two, four
+//! and so on up to 15 minutes (NIST SP 800-63B-4 section 3.2.2: limit consecutive failures, with growing
+//! delays). That allows about a hundred guesses a day.
 
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 
-/// Failures before the first delay. A person mistypes, and tries the password of another site.
+/// Failures before the first delay: people mistype, and try the password of another site.
 const FREE_FAILURES: u32 = 4;
 
 /// The longest delay.
@@ -18,19 +18,19 @@ const MAX_DELAY: TimeDelta = TimeDelta::minutes(15);
 /// Failures are forgotten after so long without another one.
 pub const MEMORY: TimeDelta = TimeDelta::hours(24);
 
-/// Wrong current passwords after which a login is revoked: its access token is in the wrong hands.
+/// Wrong current passwords after which a login is revoked: its access token is probably stolen.
 pub const PER_LOGIN: u32 = 10;
 
-/// How long no further try is taken after so many failures in a row.
+/// How long no further attempt is accepted after so many failures in a row.
 #[must_use]
 pub fn delay(failures: u32) -> Option<TimeDelta> {
     let doublings = failures.checked_sub(FREE_FAILURES + 1)?;
     Some(TimeDelta::seconds(1_i64 << doublings.min(10)).min(MAX_DELAY))
 }
 
-/// The key under which names without an account are counted. There are 65,536 slots for them, so that guessing at them
-/// leaves a bounded number of rows; a name has its slot until another one that falls on it is tried. Outsiders must
-/// not be able to choose names that share a slot.
+/// The key under which names without an account are counted. There are 65,536 slots for such names, so that
+/// guessing at them leaves a bounded number of rows. A name keeps its slot until another name with the same
+/// slot is tried. The key keeps outsiders from choosing names that share a slot.
 pub struct NameKey(hmac::Key);
 
 impl NameKey {
@@ -39,7 +39,7 @@ impl NameKey {
         Self(key)
     }
 
-    /// A digest that tells nothing of the text without the key.
+    /// A digest that reveals nothing about the text without the key.
     #[must_use]
     pub fn digest(&self, text: &str) -> String {
         BASE64_URL_SAFE_NO_PAD.encode(hmac::sign(&self.0, text.as_bytes()))
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_has_one_slot_and_another_key_another() {
+    fn a_name_has_one_slot_for_each_key() {
         let key = |byte: u8| NameKey::new(hmac::Key::new(hmac::HMAC_SHA256, &[byte; 32]));
         assert_eq!(key(1).slot("alice"), key(1).slot("alice"));
         assert_ne!(key(1).slot("alice").1, key(1).slot("alicf").1);

@@ -1,4 +1,4 @@
-//! The keys that sign access tokens, and the set of them that the world may see.
+//! The keys that sign access tokens, and the public key set.
 
 use std::fmt;
 
@@ -28,8 +28,7 @@ pub struct SigningKey {
 impl SigningKey {
     /// Makes a new key.
     ///
-    /// # Errors
-    /// If the system has no randomness.
+    /// If the system's random generator fails.
     pub fn generate() -> Result<Self, error::Unspecified> {
         let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())?;
         Self::from_pkcs8(pkcs8.as_ref()).map_err(|_| error::Unspecified)
@@ -37,8 +36,7 @@ impl SigningKey {
 
     /// Reads a key as [`SigningKey::stored`] writes it.
     ///
-    /// # Errors
-    /// [`DamagedKey`].
+    /// [`DamagedKey`] if the text is not base64, or not an Ed25519 key.
     pub fn from_stored(stored: &str) -> Result<Self, DamagedKey> {
         Self::from_pkcs8(&BASE64_STANDARD.decode(stored).map_err(|_| DamagedKey)?)
     }
@@ -81,7 +79,7 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// The name of a key, RFC 7638 with RFC 8037 section 2: SHA-256 of its required members in order.
+/// The id of a key (RFC 7638 with RFC 8037 section 2): SHA-256 of its required members in order.
 fn thumbprint(x: &str) -> String {
     let members = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
     BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, members.as_bytes()))
@@ -91,7 +89,7 @@ fn thumbprint(x: &str) -> String {
 #[derive(Debug)]
 pub struct Keyring {
     current: SigningKey,
-    /// They verify: tokens that they signed have not all expired, or they will sign soon.
+    /// Keys that only verify: tokens that they signed have not all expired, or they will sign soon.
     others: Vec<SigningKey>,
 }
 
@@ -107,13 +105,13 @@ impl Keyring {
         &self.current
     }
 
-    /// A key that may verify.
+    /// The key of this id, if it may verify.
     #[must_use]
     pub fn find(&self, kid: &str) -> Option<&SigningKey> {
         self.all().find(|key| key.kid == kid)
     }
 
-    /// The names of all keys, that of the one that signs first.
+    /// The ids of all keys, the signing key's first.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.all().map(SigningKey::kid)
     }
@@ -165,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_key_comes_back_and_stays_out_of_logs() {
+    fn a_stored_key_can_be_read_back_and_stays_out_of_logs() {
         let key = SigningKey::generate().unwrap();
         let again = SigningKey::from_stored(&key.stored()).unwrap();
         assert_eq!((key.kid(), &key.x), (again.kid(), &again.x));
@@ -176,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_set_shows_every_key_in_use_and_nothing_private() {
+    fn the_set_contains_every_key_in_use_and_nothing_private() {
         let (current, old) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         let keyring = Keyring::new(current, vec![old]);
         let shown = serde_json::to_value(keyring.jwks()).unwrap();

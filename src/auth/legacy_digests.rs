@@ -1,12 +1,12 @@
-//! Digests that other systems kept of passwords, and the form in which one is wrapped in bcrypt.
+//! Password digests of other systems, and their form wrapped in bcrypt.
 
 use aws_lc_rs::digest;
 use md5::{Digest, Md5};
 
-/// The prefix of a wrapped digest: `$doorward-wrapped$sha256$2b$12$..`, a name and a whole bcrypt hash.
+/// The prefix of a wrapped digest: `$doorward-wrapped$sha256$2b$12$..`, an algorithm and a whole bcrypt hash.
 pub(super) const WRAPPED: &str = "$doorward-wrapped$";
 
-/// A function that is too fast for passwords.
+/// A hash function that is too fast for passwords.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Algorithm {
     Sha256,
@@ -29,7 +29,7 @@ impl Algorithm {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
-    /// In hexadecimal digits: a bare digest is told by its length.
+    /// In hexadecimal digits. A bare digest is recognized by its length.
     pub(super) const fn digits(self) -> usize {
         match self {
             Self::Sha256 => 64,
@@ -38,7 +38,7 @@ impl Algorithm {
         }
     }
 
-    /// Lower-case hex, the form that is wrapped.
+    /// The digest in lower-case hex, the form that is wrapped.
     pub(super) fn digest(self, bytes: &[u8]) -> String {
         match self {
             Self::Sha256 => hex(digest::digest(&digest::SHA256, bytes).as_ref()),
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn digests_are_those_of_their_standards() {
-        // FIPS 180-4 and RFC 1321: of "abc".
+        // FIPS 180-4 and RFC 1321: the digests of "abc".
         for (algorithm, hex) in [
             (Algorithm::Sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
             (Algorithm::Sha1, "a9993e364706816aba3e25717850c26c9cd0d89d"),

@@ -1,30 +1,31 @@
-//! Hashes that other systems made: which are understood, and how one that is cheap to guess is kept.
+//! Password hashes of other systems: which kinds are supported, and how a hash that is cheap to crack is
+//! stored.
 //!
-//! A bare digest is never stored. It becomes bcrypt of itself at once (in lower-case hex), as OWASP's Password
-//! Storage Cheat Sheet advises for legacy hashes: whoever steals the database has bcrypt to break, and a
-//! sign-in replaces the form. A hash that is slow already is stored as it is.
+//! A bare digest is never stored. It becomes bcrypt of the digest (in lower-case hex) at once, as OWASP's
+//! Password Storage Cheat Sheet advises for legacy hashes. A thief of the database then has bcrypt to break,
+//! and the next sign-in replaces the form. A hash that is already slow is stored as it is.
 
 use super::legacy_digests::{Algorithm, WRAPPED};
 use super::password::Scheme;
 use super::secret;
 
-/// bcrypt's least, and what the configuration allows at most: a cost of 31 would be days of work a sign-in.
+/// From bcrypt's minimum to the maximum of the configuration. A cost of 31 would take days for each sign-in.
 pub const COSTS: std::ops::RangeInclusive<u32> = 4..=16;
 
-/// Why a hash cannot come in. Never holds any of it.
+/// Why a hash cannot be imported. Never holds any of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnsupportedHash {
-    #[error("There is no hash: nobody could sign in.")]
+    #[error("There is no hash, so the user could not sign in.")]
     Missing,
     #[error(
         "The hash is of no known kind: bcrypt, passlib's bcrypt_sha256, or SHA-256, SHA-1 or MD5 in hexadecimal."
     )]
     Unknown,
-    #[error("The hash has the absurd bcrypt cost {0}; from 4 to 16 can come in.")]
+    #[error("The hash has the absurd bcrypt cost {0}; costs from 4 to 16 can be imported.")]
     AbsurdCost(u32),
 }
 
-/// A hash that was understood. No `Debug`: it may be one that is cheap to guess.
+/// A hash of a supported kind. Without `Debug`: it may be cheap to crack.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ImportedHash(Kind);
 
@@ -36,10 +37,9 @@ enum Kind {
 }
 
 impl ImportedHash {
-    /// Reads what another system stored; space around it does not count.
+    /// Parses what another system stored; white space around it does not count.
     ///
-    /// # Errors
-    /// [`UnsupportedHash`].
+    /// [`UnsupportedHash`] if the text is empty, of an unknown kind, damaged, or of a cost outside [`COSTS`].
     pub fn parse(text: &str) -> Result<Self, UnsupportedHash> {
         let text = text.trim();
         if text.is_empty() {
@@ -50,7 +50,7 @@ impl ImportedHash {
         {
             return Ok(Self(Kind::Digest(algorithm, text.to_ascii_lowercase())));
         }
-        // Our own wrapped form is no other system's.
+        // The wrapped form is this program's own; no other system writes it.
         if text.starts_with(WRAPPED) {
             return Err(UnsupportedHash::Unknown);
         }
@@ -58,14 +58,13 @@ impl ImportedHash {
         if !COSTS.contains(&scheme.cost()) {
             return Err(UnsupportedHash::AbsurdCost(scheme.cost()));
         }
-        // What is damaged must not come in as an account that nobody can open.
+        // A damaged hash must not become an account that no password can open.
         if scheme.is_sound() { Ok(Self(Kind::Slow(text.to_owned()))) } else { Err(UnsupportedHash::Unknown) }
     }
 
-    /// The form in which it may be written down. For a bare digest that is the work of one hash at `cost`.
+    /// The form to store. For a bare digest, computing it takes the work of one hash at `cost`.
     ///
-    /// # Errors
-    /// bcrypt's, for a cost out of bounds.
+    /// bcrypt's error for a cost that is out of bounds.
     pub fn to_stored(&self, cost: u32) -> Result<String, bcrypt::BcryptError> {
         match &self.0 {
             Kind::Slow(hash) => Ok(hash.clone()),
@@ -78,8 +77,8 @@ impl ImportedHash {
         }
     }
 
-    /// Whether `stored` was made of this very hash, and not replaced since. For a bare digest that is the work
-    /// of a hash.
+    /// Whether `stored` was made from this hash and has not been replaced since. For a bare digest, this
+    /// takes the work of one hash.
     #[must_use]
     pub fn made(&self, stored: &str) -> bool {
         match (&self.0, Scheme::parse(stored)) {
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn it_knows_what_it_made() {
+    fn a_stored_form_is_recognized_as_its_own() {
         let hex = Algorithm::Sha256.digest(b"one");
         let (one, other) =
             (ImportedHash::parse(&hex).unwrap_or_else(|_| panic!()), Algorithm::Sha256.digest(b"two"));
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_come_in_says_why() {
+    fn an_unsupported_hash_is_refused_with_the_reason() {
         assert_eq!(unfit(" "), Some(UnsupportedHash::Missing));
         for cost in ["00", "03", "17", "31", "99"] {
             let number = cost.parse().unwrap();

@@ -1,4 +1,4 @@
-//! Tokens, password hashes and what was revoked lately. Pure: no actor, no database.
+//! Tokens, password hashes and credentials. Pure: no actor, no database.
 
 pub mod device;
 pub mod guessing;

@@ -1,8 +1,8 @@
-//! How passwords are hashed, and which stored forms are understood.
+//! Hashes passwords, and checks them against every stored form that is supported.
 //!
-//! New hashes are in passlib's `bcrypt-sha256` form, version 2: bcrypt of HMAC-SHA256(salt, password) in
-//! base64. Plain bcrypt cuts a password at 72 bytes and stops at a NUL; what it gets here is always 44
-//! characters. <https://passlib.readthedocs.io/en/stable/lib/passlib.hash.bcrypt_sha256.html>
+//! New hashes use passlib's `bcrypt-sha256` form, version 2: bcrypt of HMAC-SHA256(salt, password) in base64.
+//! Plain bcrypt truncates a password at 72 bytes and stops at a NUL; here its input always has 44 characters.
+//! <https://passlib.readthedocs.io/en/stable/lib/passlib.hash.bcrypt_sha256.html>
 
 use aws_lc_rs::{constant_time, digest, hmac};
 use base64::Engine;
@@ -15,21 +15,21 @@ use super::secret;
 use doorward_core::domain::Password;
 
 const PREFIX: &str = "$bcrypt-sha256$v=2,t=2b,r=";
-/// passlib's first version, without the key.
+/// passlib's first version, without an HMAC key.
 const PREFIX_V1: &str = "$bcrypt-sha256$2";
-/// bcrypt's own base64: other characters in another order.
+/// bcrypt's own base64, with its alphabet in another order.
 const BCRYPT_BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::BCRYPT, NO_PAD);
-/// Characters of `$2b$12$`, and of that with the salt.
+/// Lengths of `$2b$12$`, and of that with the salt.
 const HEAD: usize = 7;
 const HEAD_AND_SALT: usize = 29;
 
-/// A stored hash, taken apart. The one place that knows the forms.
+/// A stored hash, parsed. This is the only place that knows the forms.
 pub(super) enum Scheme<'a> {
     /// `$bcrypt-sha256$v=2,t=2b,r=12$<22 characters of salt>$<31 of digest>`
     BcryptSha256 { cost: u32, salt: &'a str, digest: &'a str },
     /// `$bcrypt-sha256$2b,12$<salt>$<digest>`, version 1: bcrypt of SHA-256(password) in base64.
     BcryptSha256V1 { cost: u32, salt: &'a str, digest: &'a str },
-    /// `$2a$`, `$2b$` or `$2y$`: the same function by three names.
+    /// `$2a$`, `$2b$` or `$2y$`: three names of the same function.
     Bcrypt { cost: u32, hash: &'a str },
     /// `$doorward-wrapped$sha256$2b$12$..`: bcrypt of a digest in hex, see [`super::legacy_hashes`].
     Wrapped { algorithm: Algorithm, cost: u32, hash: &'a str },
@@ -66,18 +66,18 @@ impl<'a> Scheme<'a> {
         }
     }
 
-    /// Whether some password could match, as far as can be told without the work.
+    /// Whether some password could match, as far as this can be determined without hashing.
     pub(super) fn is_sound(&self) -> bool {
         match self {
             Self::BcryptSha256 { salt, digest, .. } | Self::BcryptSha256V1 { salt, digest, .. } => {
                 BCRYPT_BASE64.decode(salt).is_ok() && BCRYPT_BASE64.decode(digest).is_ok()
             }
-            // Taken apart by `bcrypt` itself.
+            // `bcrypt` parses these itself.
             Self::Bcrypt { .. } | Self::Wrapped { .. } => true,
         }
     }
 
-    /// `None` if the hash cannot be computed: a cost or a salt that bcrypt does not know.
+    /// `None` if the hash cannot be computed: bcrypt does not support the cost or the salt.
     fn matches(&self, password: &Password) -> Option<bool> {
         match self {
             Self::BcryptSha256 { cost, salt, digest } => {
@@ -98,7 +98,7 @@ impl<'a> Scheme<'a> {
     }
 }
 
-/// The end that both versions of `bcrypt-sha256` share.
+/// Parses the end that both versions of `bcrypt-sha256` share.
 fn cost_salt_digest(text: &str) -> Option<(u32, &str, &str)> {
     let mut parts = text.split('$');
     let (cost, salt, digest) = (parts.next()?, parts.next()?, parts.next()?);
@@ -108,7 +108,7 @@ fn cost_salt_digest(text: &str) -> Option<(u32, &str, &str)> {
 
 fn bcrypt_cost(hash: &str) -> Option<u32> {
     let known = ["$2a$", "$2b$", "$2y$"].iter().any(|prefix| hash.starts_with(prefix));
-    // It looks at the rest, but would let a sign pass.
+    // `HashParts` checks the rest, but would accept a sign in the cost.
     hash.parse::<bcrypt::HashParts>().ok().filter(|_| known)?;
     decimal(hash.get(4..6)?)
 }
@@ -117,7 +117,7 @@ fn decimal(text: &str) -> Option<u32> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
-/// Whether bcrypt of `input` is what stands there in two parts.
+/// Whether bcrypt of `input` equals the hash with this salt and digest.
 fn matches_split(input: &str, cost: u32, salt: &str, digest: &str) -> Option<bool> {
     let bytes: [u8; 16] = BCRYPT_BASE64.decode(salt).ok()?.try_into().ok()?;
     let computed = bcrypt::hash_with_salt(input, cost, bytes).ok()?.to_string();
@@ -125,19 +125,18 @@ fn matches_split(input: &str, cost: u32, salt: &str, digest: &str) -> Option<boo
     Some(constant_time::verify_slices_are_equal(computed, digest.as_bytes()).is_ok())
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified {
     pub ok: bool,
-    /// The stored hash is of another form or cost than new ones: now, with the password at hand, is the
-    /// time to replace it.
+    /// The stored hash has another form or cost than new ones, so it should be replaced now, while the
+    /// password is available.
     pub rehash: bool,
 }
 
-/// Hashes a password. `cost` is bcrypt's, 4 to 31: the work doubles with each step.
+/// Hashes a password. `cost` is bcrypt's, 4 to 31: each step doubles the work.
 ///
-/// # Errors
-/// bcrypt's, for a cost out of bounds.
+/// bcrypt's error for a cost that is out of bounds.
 pub fn hash(password: &Password, cost: u32) -> Result<String, bcrypt::BcryptError> {
     let mut bytes = [0; 16];
     secret::fill(&mut bytes);
@@ -151,17 +150,17 @@ fn hash_salted(password: &Password, cost: u32, bytes: [u8; 16]) -> Result<String
     Ok(format!("{PREFIX}{cost}${salt}${}", &computed[HEAD_AND_SALT..]))
 }
 
-/// Checks a password against a stored hash: in its normal form and, if other characters were typed, with those, which
-/// hashes of earlier versions and other systems were made of. No account's password (`None`) and a wrong one cost the
-/// same work, that of one hash at `cost` for each form, so that the time an answer takes does not tell who has an
-/// account.
+/// Checks a password against a stored hash: in its normal form and, if other characters were typed, also in
+/// those, because hashes of earlier versions and of other systems were made from them. A missing hash
+/// (`None`) and a wrong password take the same work, that of one hash at `cost` for each form, so that the
+/// response time does not reveal whether an account exists.
 #[must_use]
 pub fn verify(password: &Password, stored: Option<&str>, cost: u32) -> Verified {
     let normal = verify_form(password, stored, cost);
     match password.as_typed() {
         Some(typed) if !normal.ok => {
             let ok = verify_form(&typed, stored, cost).ok;
-            // The next hash is made of the normal form.
+            // The next hash is made from the normal form.
             Verified { ok, rehash: ok }
         }
         _ => normal,
@@ -179,25 +178,26 @@ fn verify_form(password: &Password, stored: Option<&str>, cost: u32) -> Verified
     match scheme.as_ref().and_then(|scheme| Some((scheme, scheme.matches(password)?))) {
         Some((scheme, true)) => Verified { ok: true, rehash: !scheme.is_current(cost) },
         Some((scheme, false)) => {
-            // The work at cost c doubles with each step: c, then c, c + 1 .. cost - 1 add up to `cost`.
+            // The work doubles with each step: the costs c, c, c + 1 .. cost - 1 add up to the work of
+            // `cost`.
             (scheme.cost()..cost).for_each(dummy_hash);
             NOT_VERIFIED
         }
         None => {
-            tracing::error!("a stored password hash is not understood");
+            tracing::error!("a stored password hash has an unknown form");
             dummy_hash(cost);
             NOT_VERIFIED
         }
     }
 }
 
-/// The work of one hash, for nothing.
+/// Does the work of one hash and discards the result.
 fn dummy_hash(cost: u32) {
     note_work(cost);
     let _ = std::hint::black_box(bcrypt::hash_with_salt([b'x'; 44], cost, std::hint::black_box([7; 16])));
 }
 
-/// Lets tests compare the work of checks, which they cannot time.
+/// Lets tests compare the work of checks, which they cannot measure by time.
 #[cfg(not(test))]
 const fn note_work(_cost: u32) {}
 
@@ -206,7 +206,7 @@ fn note_work(cost: u32) {
     tests::WORK.with(|work| work.set(work.get() + (1 << cost)));
 }
 
-/// The salt is the key: without it, precomputed SHA-256 tables would serve for the inner hash.
+/// The salt is the HMAC key: without it, precomputed SHA-256 tables would fit the inner hash.
 fn prehash(password: &Password, salt: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, salt.as_bytes());
     BASE64_STANDARD.encode(hmac::sign(&key, password.expose().as_bytes()))
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_bcrypt_verifies_and_asks_to_be_replaced() {
+    fn plain_bcrypt_verifies_and_is_to_be_replaced() {
         // Made with passlib 1.7.4: `bcrypt.using(rounds=4).hash("plain bcrypt pw")`.
         let plain = "$2b$04$B4beOI9vm7FC0y7zWBAum.Luj1lhiTVGWIURRUcDBA.a2b45ni1JO";
         for prefix in ["$2a$", "$2b$", "$2y$"] {
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn passlibs_first_version_verifies_and_asks_to_be_replaced() {
+    fn passlibs_first_version_verifies_and_is_to_be_replaced() {
         // Made with passlib 1.7.4: `bcrypt_sha256.using(rounds=4, version=1).hash(..)`, and with `ident="2a"`.
         for (text, stored) in [
             (
@@ -293,11 +293,11 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_of_the_characters_as_typed_verifies_and_asks_to_be_replaced() {
+    fn a_hash_of_the_characters_as_typed_verifies_and_is_to_be_replaced() {
         let (composed, decomposed) = ("cr\u{e8}me br\u{fb}l\u{e9}e", "cre\u{300}me bru\u{302}le\u{301}e");
         let old = hash(&typed(decomposed).as_typed().unwrap(), COST).unwrap();
         assert_eq!(verify(&typed(decomposed), Some(&old), COST), Verified { ok: true, rehash: true });
-        // Of other characters only what was typed then matches.
+        // A hash of other characters matches only what was typed then.
         assert!(!verify(&typed(composed), Some(&old), COST).ok);
         let new = hash(&typed(decomposed), COST).unwrap();
         for text in [composed, decomposed] {
@@ -321,13 +321,13 @@ mod tests {
     }
 
     #[test]
-    fn another_cost_asks_to_be_replaced() {
+    fn a_hash_of_another_cost_is_to_be_replaced() {
         let password = typed("correct horse battery staple");
         assert_eq!(verify(&password, Some(PASSLIB), COST + 1), Verified { ok: true, rehash: true });
     }
 
     #[test]
-    fn what_is_not_understood_is_nobodys() {
+    fn an_unknown_form_matches_no_password() {
         for stored in
             ["", "!", "$2b$04$short", "$2x$04$B4be", "$bcrypt-sha256$v=2,t=2b,r=99$x$y", &"$".repeat(60)]
         {

@@ -1,4 +1,4 @@
-//! Opaque credentials: refresh tokens, each of which yields the next, and browser cookies.
+//! Opaque credentials: refresh tokens, each of which leads to the next, and browser cookies.
 
 use std::fmt;
 
@@ -10,11 +10,11 @@ use super::keys::DamagedKey;
 use super::secret;
 use doorward_core::domain::LoginId;
 
-/// How far a presented token's successors are followed. At one refresh a quarter of an hour these are six
-/// weeks; the walk costs a few milliseconds.
+/// How many successors of a presented token are computed. At one refresh every 15 minutes these cover six
+/// weeks; computing them takes a few milliseconds.
 const MAX_STEPS: usize = 4096;
 
-/// What kind of credential, by its prefix: one that leaks is found by a search for it.
+/// The kind of a credential. Its prefix lets secret scanners find a leaked one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialKind {
     Refresh,
@@ -30,8 +30,8 @@ impl CredentialKind {
     }
 }
 
-/// `dwr_<login>_<secret><tag>` or `dwb_...`: names a login and proves the right to act for it. The tag proves that
-/// this server issued it: what a stranger made up is refused before it costs a query.
+/// `dwr_<login>_<secret><tag>` or `dwb_...`: names a login and proves the right to act for it. The tag proves
+/// that this server issued it, so that a forged one is refused before it costs a query.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential {
     pub kind: CredentialKind,
@@ -41,34 +41,34 @@ pub struct Credential {
     tag: String,
 }
 
-/// Characters of the secret, and of a tag of 128 bits, in base64url.
+/// Characters of the secret, and of the 128-bit tag, in base64url.
 const SECRET_LENGTH: usize = 43;
 const TAG_LENGTH: usize = 22;
 
 impl Credential {
-    /// The form that is stored.
+    /// The form to store.
     #[must_use]
     pub fn hash(&self) -> String {
         secret::hash_token(&self.secret)
     }
 
-    /// What the client is given, and keeps.
+    /// The text for the client.
     #[must_use]
     pub fn expose(&self) -> String {
         format!("{}{}", untagged(self.kind, self.login, &self.secret), self.tag)
     }
 }
 
-/// A credential as the first versions issued it, and what the tag of one is made over.
+/// A credential without its tag: the form of the first versions, and the input of the tag.
 fn untagged(kind: CredentialKind, login: LoginId, secret: &str) -> String {
     format!("{}{login}_{secret}", kind.prefix())
 }
 
-/// What a client presents.
+/// A credential that a client presented.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Presented {
     pub credential: Credential,
-    /// It came with a tag, which is right. Without one it is of the first versions' form, and may be made up.
+    /// It has a valid tag. Without a tag it has the form of the first versions, and may be forged.
     pub is_tagged: bool,
 }
 
@@ -81,8 +81,9 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// The server's keys to credentials. One leads from a refresh token to its successor: two requests that race with
-/// one token compute the same one, so neither client is left with a token that is no good. The other makes tags.
+/// The server's keys for credentials. One derives a refresh token's successor: two requests that race with
+/// one token compute the same successor, so neither client is left with an invalid token. The other makes
+/// tags.
 #[derive(Clone)]
 pub struct CredentialKeys {
     chain: hmac::Key,
@@ -90,7 +91,7 @@ pub struct CredentialKeys {
 }
 
 impl CredentialKeys {
-    /// A new key of either kind, in the form for the database.
+    /// A new key for either purpose, in the form for the database.
     #[must_use]
     pub fn generate_stored() -> String {
         let mut bytes = [0; 32];
@@ -98,8 +99,10 @@ impl CredentialKeys {
         BASE64_STANDARD.encode(bytes)
     }
 
+    /// Reads the two keys.
+    ///
     /// # Errors
-    /// [`DamagedKey`].
+    /// [`DamagedKey`] if either is not 32 bytes in base64.
     pub fn from_stored(chain: &str, tags: &str) -> Result<Self, DamagedKey> {
         Ok(Self { chain: key(chain)?, tags: key(tags)? })
     }
@@ -110,10 +113,10 @@ impl CredentialKeys {
         self.tagged(kind, login, secret::random_token())
     }
 
-    /// Reads what a client presents. Asks no database: one that carries a wrong tag is none.
+    /// Reads what a client presents, without a query. A wrong tag makes it invalid.
     #[must_use]
     pub fn read(&self, kind: CredentialKind, text: &str) -> Option<Presented> {
-        // The secret may hold an underscore, the login's id may not.
+        // The secret may contain an underscore, the login's id may not.
         let (login, rest) = text.strip_prefix(kind.prefix())?.split_once('_')?;
         if !rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
             return None;
@@ -132,20 +135,20 @@ impl CredentialKeys {
         Some(Presented { credential, is_tagged })
     }
 
-    /// A key for another purpose, named by `purpose`. It tells nothing of this one.
+    /// A key for another purpose, named by `purpose`. It reveals nothing about this one.
     #[must_use]
     pub fn derive(&self, purpose: &str) -> hmac::Key {
         hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&self.chain, purpose.as_bytes()).as_ref())
     }
 
-    /// The successor. Only the server can compute it.
+    /// The successor of a token. Only the server can compute it.
     #[must_use]
     pub fn next(&self, current: &Credential) -> Credential {
         self.tagged(current.kind, current.login, self.next_secret(&current.secret))
     }
 
     /// Whether `presented` is an ancestor of the token whose hash is stored: a genuine token that was used
-    /// before, and not something made up by a client that knows a login's id. For tokens without a tag.
+    /// before, not one forged by a client that knows a login's id. For tokens without a tag.
     #[must_use]
     pub fn leads_to(&self, presented: &Credential, stored_hash: &str) -> bool {
         let mut secret = presented.secret.clone();
@@ -214,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn one_without_a_tag_is_read_as_one_that_may_be_made_up() {
+    fn a_credential_without_a_tag_may_be_forged() {
         let keys = keys();
         let credential = keys.issue(REFRESH, login());
         let old = untagged(REFRESH, login(), &credential.secret);
@@ -230,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn the_chain_is_the_same_for_all_who_walk_it_and_leads_one_way() {
+    fn the_chain_is_deterministic_and_leads_one_way() {
         let key = keys();
         let start = key.issue(REFRESH, login());
         let mut last = start.clone();
@@ -241,12 +244,12 @@ mod tests {
         assert!(key.leads_to(&start, &last.hash()));
         assert!(!key.leads_to(&last, &start.hash()), "a newer token is no ancestor");
         assert!(!key.leads_to(&last, &last.hash()), "nor is the token itself");
-        assert!(!key.leads_to(&key.issue(REFRESH, login()), &last.hash()), "a made-up one leads nowhere");
+        assert!(!key.leads_to(&key.issue(REFRESH, login()), &last.hash()), "a forged one leads nowhere");
         assert!(!keys().leads_to(&start, &last.hash()), "nor does another server's key");
     }
 
     #[test]
-    fn the_walk_ends() {
+    fn the_search_for_a_successor_is_bounded() {
         let key = keys();
         let start = key.issue(REFRESH, login());
         let mut last = start.clone();
@@ -263,7 +266,7 @@ mod tests {
         }
 
         #[test]
-        fn what_looks_like_a_credential_is_none(
+        fn a_forged_credential_is_refused(
             id in any::<u128>(), secret in "[A-Za-z0-9_-]{43}", tag in "[A-Za-z0-9_-]{22}"
         ) {
             let id = LoginId(Uuid::from_u128(id));
@@ -279,7 +282,7 @@ mod tests {
             let at = at % text.len();
             let mut changed = text.clone();
             changed.replace_range(at..=at, &to);
-            // An id in capitals is the same id.
+            // An id in upper case is the same id.
             prop_assume!(!changed.eq_ignore_ascii_case(&text) || at > 40);
             prop_assert!(changed == text || keys.read(REFRESH, &changed).is_none());
         }

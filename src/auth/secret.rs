@@ -1,4 +1,4 @@
-//! Random secrets and the form in which they are kept.
+//! Random secrets and the form in which they are stored.
 
 use aws_lc_rs::{digest, rand};
 use base64::Engine;
@@ -7,7 +7,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 /// Fills `bytes` from the system's generator.
 ///
 /// # Panics
-/// If the system has no randomness: nothing that signs people in may go on then.
+/// If the system's random generator fails: the server must not go on without it.
 pub fn fill(bytes: &mut [u8]) {
     rand::fill(bytes).expect("the system's random generator answers");
 }
@@ -20,23 +20,23 @@ pub fn random_token() -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// SHA-256 in base64url: how a token is stored. A random token needs no slow hash.
+/// SHA-256 in base64url, the form in which a token is stored. A random token needs no slow hash.
 #[must_use]
 pub fn hash_token(token: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, token.as_bytes()))
 }
 
-/// Characters of a [`random_token`].
+/// The length of a [`random_token`] in characters.
 const LENGTH: usize = 43;
 
-/// The token in what was pasted, or in what a mail program made a link of: brackets, quotes and full stops round a
-/// link easily become a part of it.
+/// Extracts the token from what was pasted, or from what a mail program turned into a link: brackets, quotes
+/// and full stops around a link easily become part of it.
 #[must_use]
 pub fn trim_token(text: &str) -> &str {
     let of_token = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let text = text.trim_start_matches(|c| !of_token(c));
     let token = text.find(|c| !of_token(c)).map_or(text, |end| text.get(..end).unwrap_or(text));
-    // Underscores and hyphens, as round emphasized text, may be letters of a token, but not of a longer one.
+    // Underscores and hyphens, as around emphasized text, may belong to a token, but not to a longer one.
     match token.split_at_checked(LENGTH) {
         Some((token, rest)) if rest.bytes().all(|byte| b"-_".contains(&byte)) => token,
         _ => token,
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_found_in_what_is_round_it() {
+    fn a_token_is_extracted_from_its_surroundings() {
         let token = random_token();
         assert_eq!(token.len(), LENGTH);
         for (before, after) in [
@@ -79,7 +79,7 @@ mod tests {
         assert_eq!(trim_token(""), "");
         assert_eq!(trim_token("...short."), "short");
         let longer = format!("{token}x");
-        assert_eq!(trim_token(&longer), longer, "it is another one");
+        assert_eq!(trim_token(&longer), longer, "it is another token");
     }
 
     proptest! {

@@ -1,11 +1,11 @@
-//! What is wrong with something that is no access token, as far as its shape tells. For the client's maker: nothing
-//! here decides who is let in, and no part of the token is repeated.
+//! Says what is wrong with an invalid access token, as far as its shape shows. For the client's developer:
+//! nothing here decides about access, and no part of the token is repeated.
 
-/// What an empty variable of a client's language becomes in a string.
+/// What an unset variable becomes in a string, in various languages.
 const EMPTY_VARIABLES: [&str; 7] =
     ["undefined", "null", "none", "nil", "nan", "[object object]", "[object promise]"];
 
-/// A sentence about it, if there is one.
+/// A sentence about the token, if its shape shows the mistake.
 #[must_use]
 pub fn explain(token: &str) -> Option<&'static str> {
     let word = token.trim();
@@ -14,25 +14,26 @@ pub fn explain(token: &str) -> Option<&'static str> {
     if word.is_empty() {
         Some("The access token is empty.")
     } else if EMPTY_VARIABLES.iter().any(|empty| word.eq_ignore_ascii_case(empty)) {
-        Some("Instead of an access token came the word for an empty variable: the client has none yet.")
+        Some("The client sent the name of an empty variable instead of an access token: it has no token yet.")
     } else if begins("bearer ") {
-        Some("The access token has the word Bearer before it once too often.")
+        Some("The word Bearer stands before the access token twice.")
     } else if word.starts_with("dwr_") {
-        Some("This is a refresh token: POST /api/refresh changes it for an access token.")
+        Some("This is a refresh token: POST /api/refresh exchanges it for an access token.")
     } else if word.starts_with("dwb_") {
-        Some("This is a browser's cookie: POST /api/token changes it for an access token.")
+        Some("This is a browser's cookie: POST /api/token exchanges it for an access token.")
     } else if word.starts_with(['"', '\'', '`']) {
-        Some("The access token has quotation marks round it, which are no part of it.")
+        Some("The access token is in quotation marks, which are not part of it.")
     } else if word.starts_with(['<', '{', '$', '%']) {
-        Some("Instead of an access token came a placeholder.")
+        Some("The client sent a placeholder instead of an access token.")
     } else if word.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        Some("The access token has blanks or line breaks in it.")
+        Some("The access token contains spaces or line breaks.")
     } else {
         None
     }
 }
 
-/// Whether this must be a token: three parts in base64url, the first of which begins as JSON does (RFC 7519 section 3).
+/// Whether the text has the shape of a JWT: three parts in base64url, the first of which begins as JSON does
+/// (RFC 7519 section 3).
 #[must_use]
 pub fn is_jwt(text: &str) -> bool {
     let part = |part: &str| {
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jwt_is_known_by_its_shape() {
+    fn a_jwt_is_recognized_by_its_shape() {
         assert!(is_jwt("eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIxIn0.c2ln-_"));
         for other in [
             "",
@@ -97,7 +98,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_looked_at(text in any::<String>()) {
+        fn no_text_panics(text in any::<String>()) {
             let _ = explain(&text);
             let _ = is_jwt(&text);
         }

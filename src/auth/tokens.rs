@@ -17,28 +17,28 @@ use crate::config;
 use doorward_core::domain::RevokeReason;
 use doorward_core::domain::{Access, LoginId, UserId};
 
-/// RFC 9068 section 2.1: no other JWT of ours can be taken for an access token.
+/// RFC 9068 section 2.1: keeps other JWTs from being taken for access tokens.
 const TYPE: &str = "at+jwt";
-/// In bytes. Ours have about 500; a longer one is not worth hashing.
+/// In bytes. Issued tokens have about 500; a longer text is not worth hashing.
 const MAX_LENGTH: usize = 2048;
-/// Seconds by which another node's clock may be ahead of ours.
+/// Seconds by which another node's clock may be ahead.
 const LEEWAY: i64 = 5;
-/// Tokens in each of the cache's two generations; together about 4 MB.
+/// Tokens in each of the cache's two generations; together they take about 4 MB.
 const CACHE_GENERATION: usize = 8192;
 
-/// Why a token is not good.
+/// Why a token is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// Not ours, not for us, or tampered with. Which of these is nobody's business.
+    /// Not issued here, not for this audience, or tampered with. The client is not told which.
     #[error("the access token is not valid")]
     Invalid,
     #[error("the access token has expired")]
     Expired,
     /// Valid, but its login is revoked.
-    #[error("the access token's login has ended")]
+    #[error("the access token's login is revoked")]
     Revoked(RevokeReason),
     /// Valid, but the revocation data of this process is stale. The client may try again.
-    #[error("it is not known whether the access token's login has ended")]
+    #[error("the revocation data is stale")]
     StaleRevocations,
 }
 
@@ -54,7 +54,7 @@ struct Claims {
     username: String,
 }
 
-/// What time does not change about a token that was verified.
+/// The claims of a verified token that do not depend on the time.
 struct VerifiedClaims {
     user: UserId,
     username: String,
@@ -63,12 +63,12 @@ struct VerifiedClaims {
     exp: i64,
 }
 
-/// Signs and verifies.
+/// Signs and verifies access tokens.
 #[derive(Clone)]
 pub struct Tokens(Arc<Inner>);
 
 struct Inner {
-    /// Locked after the cache, by whoever locks both.
+    /// Where both are locked, the cache is locked first.
     keyring: RwLock<Arc<Keyring>>,
     validation: Validation,
     issuer: String,
@@ -88,7 +88,7 @@ impl Tokens {
         validation.set_issuer(&[&issuer]);
         validation.set_audience(&[&config.audience]);
         validation.set_required_spec_claims(&["iss", "aud", "exp", "sub"]);
-        // By hand, below: the library asks the system's clock.
+        // Checked below: the library reads the system's clock.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         Self(Arc::new(Inner {
@@ -102,8 +102,9 @@ impl Tokens {
         }))
     }
 
-    /// Signs a token for a login. `now` is when the login was found to stand, and no later: were a token's
-    /// time counted from after that, it could outlive the note that its login was revoked meanwhile.
+    /// Signs a token for a login. `now` must not be later than the moment at which the login was found to be
+    /// active. If the lifetime were counted from a later moment, the token could outlive the entry about a
+    /// revocation that happened in between.
     ///
     /// # Errors
     /// If the key cannot sign.
@@ -135,9 +136,8 @@ impl Tokens {
         encode(&header, &claims, key.encoding())
     }
 
-    /// Whose token this is, if it is good now. Whether its login was revoked is for the caller to ask.
+    /// Verifies a token and returns who it acts for. The caller checks whether the login was revoked.
     ///
-    /// # Errors
     /// [`TokenError::Invalid`] or [`TokenError::Expired`].
     pub fn verify(&self, token: &str) -> Result<Access, TokenError> {
         let key = cache_key(token).ok_or(TokenError::Invalid)?;
@@ -148,7 +148,7 @@ impl Tokens {
             let keyring = self.keyring();
             let claims = Arc::new(self.check_signature(token, &keyring)?);
             let mut cache = self.cache();
-            // What a key signed that has just been taken away is not remembered.
+            // A token whose key has just been removed is not cached.
             if Arc::ptr_eq(&keyring, &self.keyring()) {
                 cache.insert(key, Arc::clone(&claims));
             }
@@ -157,24 +157,24 @@ impl Tokens {
         self.check_time(&claims)
     }
 
-    /// Whether the token's signature was verified lately. Says nothing of its time.
+    /// Whether the token's signature was verified lately. Says nothing about its time.
     #[must_use]
     pub fn is_cached(&self, token: &str) -> bool {
         cache_key(token).is_some_and(|key| self.cache().get(&key).is_some())
     }
 
-    /// The public keys, for whoever verifies tokens elsewhere.
+    /// The public keys, for services that verify tokens themselves.
     #[must_use]
     pub fn jwks(&self) -> Jwks {
         self.keyring().jwks()
     }
 
-    /// Signs and verifies with these keys from now on, if they are others than before.
+    /// Signs and verifies with these keys from now on, if they differ from the previous ones.
     pub fn use_keyring(&self, keyring: Keyring) {
         if keyring.names().eq(self.keyring().names()) {
             return;
         }
-        tracing::info!(kid = keyring.current().kid(), "other signing keys are in use");
+        tracing::info!(kid = keyring.current().kid(), "the signing keys have changed");
         let mut cache = self.cache();
         *self.0.keyring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keyring);
         *cache = Cache::default();
@@ -184,17 +184,18 @@ impl Tokens {
         Arc::clone(&self.0.keyring.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// How long a token lives, in seconds.
+    /// How long a token is valid, in seconds.
     #[must_use]
     pub fn lifetime(&self) -> i64 {
         self.0.ttl
     }
 
-    /// What time does not change: algorithm, type, key, signature, issuer, audience. The key is one of ours,
-    /// found by its name; a key that the token itself brings (`jwk`, `jku`, `x5u`) is never looked at.
+    /// Checks what does not depend on the time: algorithm, type, key, signature, issuer, audience. The key is
+    /// one of the keyring's, found by its id; a key that the token itself carries (`jwk`, `jku`, `x5u`) is
+    /// ignored.
     fn check_signature(&self, token: &str, keyring: &Keyring) -> Result<VerifiedClaims, TokenError> {
         let header = decode_header(token).map_err(|_| TokenError::Invalid)?;
-        // RFC 7515 section 4.1.11: an extension that must be understood, and is not.
+        // RFC 7515 section 4.1.11: an extension that must be understood but is not.
         if header.typ.as_deref() != Some(TYPE) || header.crit.is_some() {
             return Err(TokenError::Invalid);
         }
@@ -211,8 +212,8 @@ impl Tokens {
         if claims.iat > now.saturating_add(LEEWAY) {
             return Err(TokenError::Invalid);
         }
-        // Also by our own lifetime: when that is lowered, it holds for tokens already given out. So no token
-        // outlives the revocations that are read at start, which reach back one lifetime.
+        // Also limited by the current lifetime: when that is lowered, it applies to tokens already issued. So
+        // no token outlives the revocations that are read at startup, which reach back one lifetime.
         let expires_at = claims.exp.min(claims.iat.saturating_add(self.0.ttl));
         if now >= expires_at {
             return Err(TokenError::Expired);
@@ -236,7 +237,7 @@ impl fmt::Debug for Tokens {
     }
 }
 
-/// The cache keeps no token, only its hash. None for what is too long to be a token.
+/// The cache stores the hash of a token, never the token. None if the text is too long to be one.
 fn cache_key(token: &str) -> Option<[u8; 32]> {
     if token.len() > MAX_LENGTH {
         return None;
@@ -244,8 +245,9 @@ fn cache_key(token: &str) -> Option<[u8; 32]> {
     digest::digest(&digest::SHA256, token.as_bytes()).as_ref().try_into().ok()
 }
 
-/// The tokens whose signatures were found good lately: a signature costs 40 us, and clients that reconnect
-/// show the same token. Bounded without a clock: when the young generation is full, the old one is dropped.
+/// Tokens whose signatures were verified lately: verifying one takes 40 us, and clients that reconnect
+/// present the same token again. Bounded without a clock: when the young generation is full, it replaces the
+/// old one.
 #[derive(Default)]
 struct Cache {
     young: HashMap<[u8; 32], Arc<VerifiedClaims>>,

@@ -16,7 +16,7 @@ const TTL: i64 = 900;
 struct Setup {
     tokens: Tokens,
     clock: ManualClock,
-    /// The same key as the keyring's.
+    /// The same key as in the keyring.
     key: SigningKey,
 }
 
@@ -56,7 +56,7 @@ impl Setup {
         })
     }
 
-    /// Signs anything with the right key, whatever the header says.
+    /// Signs any header and claims with the right key.
     fn sign(&self, header: &Value, claims: &Value) -> String {
         sign_with(self.key.encoding(), Algorithm::EdDSA, header, claims)
     }
@@ -86,14 +86,14 @@ fn an_issued_token_is_good_until_it_expires() {
     let access = s.tokens.verify(&token).unwrap();
     assert_eq!((access.user, access.login, access.username.as_str()), (user, login, "ada"));
     assert_eq!(access.expires_at.and_utc().timestamp(), s.now() + TTL);
-    // The second time it comes from the cache, and time still counts.
+    // The second time it comes from the cache, and its time is still checked.
     assert_eq!(s.tokens.verify(&token), Ok(access));
     s.clock.advance(Duration::from_secs(TTL.try_into().unwrap()));
     assert_eq!(s.tokens.verify(&token), Err(TokenError::Expired));
 }
 
 #[test]
-fn the_hand_made_one_of_these_tests_is_good() {
+fn the_hand_made_token_of_these_tests_is_valid() {
     assert!(setup().verify_with(|_, _| ()).is_ok());
 }
 
@@ -111,7 +111,7 @@ fn other_algorithms_are_refused() {
     let none = json!({"alg": "none", "typ": "at+jwt", "kid": s.key.kid()});
     let unsigned = format!("{}.{}.", part(&none), part(&s.claims()));
     assert_eq!(s.tokens.verify(&unsigned), Err(TokenError::Invalid));
-    // The classic: the public key, which everybody knows, as the key of an HMAC.
+    // The classic attack: the public key, which is no secret, as the key of an HMAC.
     let x = s.tokens.jwks().keys[0].x.clone();
     let header = json!({"alg": "HS256", "typ": "at+jwt", "kid": s.key.kid()});
     for secret in [BASE64_URL_SAFE_NO_PAD.decode(&x).unwrap(), x.into_bytes()] {
@@ -121,7 +121,7 @@ fn other_algorithms_are_refused() {
 }
 
 #[test]
-fn keys_that_are_not_ours_are_refused() {
+fn keys_outside_the_keyring_are_refused() {
     let s = setup();
     assert_eq!(s.verify_with(|header, _| header["kid"] = "other".into()), Err(TokenError::Invalid));
     assert_eq!(
@@ -139,7 +139,7 @@ fn keys_that_are_not_ours_are_refused() {
         header["jwk"] = serde_json::to_value(&jwk).unwrap();
         header["jku"] = "http://localhost/keys.json".into();
         let token = sign_with(strangers.encoding(), Algorithm::EdDSA, &header, &s.claims());
-        assert_eq!(s.tokens.verify(&token), Err(TokenError::Invalid), "a key that it brings along");
+        assert_eq!(s.tokens.verify(&token), Err(TokenError::Invalid), "a key that the token carries");
     }
 }
 
@@ -169,7 +169,7 @@ fn time_is_checked() {
 }
 
 #[test]
-fn a_lowered_lifetime_holds_for_old_tokens() {
+fn a_lowered_lifetime_applies_to_tokens_already_issued() {
     let s = setup();
     let token = s.sign(&s.header(), &s.claims());
     let lowered = tokens(&s.key, &s.clock, 60);
@@ -179,7 +179,7 @@ fn a_lowered_lifetime_holds_for_old_tokens() {
 }
 
 #[test]
-fn every_claim_counts() {
+fn every_claim_is_checked() {
     let s = setup();
     for (claim, wrong) in [
         ("iss", json!("http://elsewhere")),
@@ -201,7 +201,7 @@ fn every_claim_counts() {
 }
 
 #[test]
-fn what_is_no_access_token_is_refused() {
+fn anything_but_an_access_token_is_refused() {
     let s = setup();
     let (chain, tags) = (CredentialKeys::generate_stored(), CredentialKeys::generate_stored());
     let keys = CredentialKeys::from_stored(&chain, &tags).unwrap();
@@ -215,7 +215,7 @@ fn what_is_no_access_token_is_refused() {
 }
 
 #[test]
-fn the_cache_is_bounded_and_keeps_what_is_used() {
+fn the_cache_is_bounded_and_keeps_tokens_in_use() {
     let s = setup();
     let good =
         Arc::new(s.tokens.check_signature(&s.sign(&s.header(), &s.claims()), &s.tokens.keyring()).unwrap());

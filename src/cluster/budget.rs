@@ -1,22 +1,22 @@
-//! Bounds on what a node does for the others in a stretch of time, whatever they send.
+//! Bounds how much work the messages of other nodes can cause in a period.
 
 use std::time::{Duration, Instant};
 
 use super::message::{Envelope, NodeId, NodeMessage};
 
-/// Lists of all its sessions that a node publishes, however often it is asked: a few when nodes start and stop, then
-/// one in a few seconds.
+/// How many lists of all its sessions a node publishes, however often others request them: a few in a row
+/// when nodes start and stop, then one every few seconds.
 const LISTS: Budget = Budget::new(4, Duration::from_secs(12));
 
-/// Messages that are read each second (one counts once for each KiB), and logins that are taken from them. The rest is
-/// ignored: a list makes up for the former, the rows for the latter.
+/// Messages read each second (one counts once for each KiB), and revoked logins taken from them. The rest is
+/// ignored: a later list replaces lost session changes, the revocation poll finds lost revocations.
 const READ: Budget = Budget::new(60_000, Duration::from_secs(1));
 const REVOKED: Budget = Budget::new(5000, Duration::from_secs(1));
 
-/// Messages between two turns of this thread's other tasks.
+/// Messages between two yields to this thread's other tasks.
 const YIELD_AFTER: usize = 256;
 
-/// Log lines about messages that were ignored.
+/// Log lines about ignored messages.
 const LOG_LINES: Budget = Budget::new(1, Duration::from_secs(10));
 
 /// A number of actions per period.
@@ -34,7 +34,7 @@ impl Budget {
         Self { limit, period, started: None, remaining: limit }
     }
 
-    /// Whether `count` more may be done now.
+    /// Uses up `count` of the budget; false if that is more than remains.
     pub fn take(&mut self, count: usize, now: Instant) -> bool {
         if self.started.is_none_or(|started| now.saturating_duration_since(started) >= self.period) {
             (self.started, self.remaining) = (Some(now), self.limit);
@@ -45,7 +45,7 @@ impl Budget {
     }
 }
 
-/// What a node does for others, whatever they say.
+/// The budgets for everything that other nodes can cause.
 #[derive(Debug)]
 pub struct Budgets {
     lists: Budget,
@@ -70,7 +70,7 @@ impl Budgets {
         self.lists.take(1, now)
     }
 
-    /// Whether other tasks of this thread should go on before the next message.
+    /// Whether to let other tasks of this thread run before the next message.
     pub const fn should_yield(&mut self) -> bool {
         let due = self.since_yield >= YIELD_AFTER;
         if due {
@@ -79,7 +79,7 @@ impl Budgets {
         due
     }
 
-    /// Reads a message; none if there are too many or it is not valid.
+    /// Reads a message; none if the budget is used up or the message is invalid.
     pub fn read(&mut self, own: NodeId, bytes: &[u8], now: Instant) -> Option<Envelope> {
         let size = 1 + bytes.len() / 1024;
         self.since_yield += size;
@@ -99,7 +99,7 @@ impl Budgets {
         self.ignored += 1;
         if self.log_lines.take(1, now) {
             let messages = std::mem::take(&mut self.ignored);
-            tracing::warn!(problem, messages, "messages of other nodes were ignored");
+            tracing::warn!(problem, messages, "ignored messages of other nodes");
         }
         None
     }
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_much_is_ignored_until_the_next_second() {
+    fn messages_over_the_budget_are_ignored_until_the_next_second() {
         let (mut budgets, start) = (Budgets::default(), Clock::System.instant());
         let (own, other) = (NodeId(uuid::Uuid::nil()), NodeId(uuid::Uuid::max()));
         let beat =

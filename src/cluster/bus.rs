@@ -1,4 +1,5 @@
-//! One channel in Redis: bytes to all nodes, and theirs to this one. Knows nothing of what they say.
+//! The transport between nodes: a Redis channel that delivers each node's bytes to all nodes. Does not
+//! interpret them.
 
 use std::time::Duration;
 
@@ -15,13 +16,13 @@ const ANSWER: Duration = Duration::from_secs(2);
 pub(super) enum BusError {
     #[error("{0}")]
     Redis(#[from] RedisError),
-    #[error("nothing comes back")]
+    #[error("Redis does not respond")]
     Silent,
-    #[error("the subscription has ended")]
+    #[error("the subscription ended")]
     Ended,
 }
 
-/// Where the channel is.
+/// The Redis server and channel.
 pub(super) struct Address {
     client: Client,
     channel: String,
@@ -29,12 +30,12 @@ pub(super) struct Address {
 
 impl Address {
     /// # Errors
-    /// If the URL is not one of Redis.
+    /// If the URL is not a Redis URL.
     pub(super) fn parse(url: &str, channel: String) -> Result<Self, RedisError> {
         Ok(Self { client: Client::open(url)?, channel })
     }
 
-    /// Connects twice, as a connection of Redis that has subscribed cannot publish.
+    /// Opens two connections: a Redis connection that has subscribed cannot publish.
     pub(super) async fn connect(&self) -> Result<(Publisher, Subscription), BusError> {
         let timeouts = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(ANSWER))
@@ -57,7 +58,7 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    /// Sends `bytes` to all nodes, this one among them.
+    /// Sends `bytes` to all nodes, including this one.
     pub(super) async fn publish(&mut self, bytes: Vec<u8>) -> Result<(), BusError> {
         Ok(self.redis.publish(&self.channel, bytes).await?)
     }
@@ -66,7 +67,7 @@ impl Publisher {
 pub(super) struct Subscription(BoxStream<'static, Msg>);
 
 impl Subscription {
-    /// The next message. May be dropped while it waits: nothing is lost.
+    /// The next message. Cancel safe: no message is lost.
     pub(super) async fn next(&mut self) -> Result<Msg, BusError> {
         self.0.next().await.ok_or(BusError::Ended)
     }

@@ -1,5 +1,5 @@
-//! What nodes tell each other: JSON objects, one a message. A node ignores a kind that it does not know, so that nodes
-//! of two versions can run side by side.
+//! The messages between nodes: JSON objects, one per message. A node ignores a type that it does not know, so
+//! that nodes of two versions can run side by side.
 
 use std::net::IpAddr;
 
@@ -14,14 +14,14 @@ use doorward_core::protocol::SessionInfo;
 /// Bytes of a message. The largest that a node sends has about 150 kB.
 pub const MAX_BYTES: usize = 512 * 1024;
 
-/// Sessions or logins in a message; twice as many as a node sends at once.
+/// Sessions or logins in a message; twice as many as a node sends at a time.
 pub const MAX_ITEMS: usize = 1000;
 
-/// One run of one process.
+/// The id of a process, new at each start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct NodeId(pub Uuid);
 
-/// A message and its sender. A node numbers its messages, so that a receiver notices a gap.
+/// A message and its sender. Each node numbers its messages, so that a receiver notices a gap.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope {
     pub node: NodeId,
@@ -33,19 +33,19 @@ pub struct Envelope {
 /// Why a message is ignored.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidMessage {
-    #[error("{0} bytes are too many")]
+    #[error("{0} bytes exceed the limit")]
     TooBig(usize),
-    #[error("{0} items are too many")]
+    #[error("{0} items exceed the limit")]
     TooMany(usize),
-    #[error("it cannot be parsed: {0}")]
+    #[error("not a valid message: {0}")]
     Malformed(#[from] serde_json::Error),
 }
 
 impl Envelope {
-    /// Reads a message from the channel, to which anything may have been published.
+    /// Parses a message from the channel, where anything may have been published.
     ///
     /// # Errors
-    /// [`InvalidMessage`].
+    /// [`InvalidMessage`] if it is too large, has too many items or is not valid.
     pub fn read(bytes: &[u8]) -> Result<Self, InvalidMessage> {
         if bytes.len() > MAX_BYTES {
             return Err(InvalidMessage::TooBig(bytes.len()));
@@ -68,14 +68,14 @@ impl Envelope {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum NodeMessage {
-    /// The node has started or has reconnected: it asks all others for their sessions.
+    /// The node has started or reconnected: it asks all others for their sessions.
     Hello,
     /// The node is alive.
     Beat,
     /// These logins were revoked.
     #[serde(rename = "ended")]
     Revoked { logins: Vec<RevokedLogin> },
-    /// Changes among the node's sessions.
+    /// Changes to the node's sessions.
     Sessions {
         #[serde(rename = "came")]
         connected: Vec<ListedSession>,
@@ -86,7 +86,7 @@ pub enum NodeMessage {
     List { part: u32, last: bool, sessions: Vec<ListedSession> },
     /// The sender missed a message of the node `of`, and asks it for all its sessions.
     Ask { of: NodeId },
-    /// The node stops.
+    /// The node is stopping.
     Bye,
     #[serde(other)]
     Unknown,
@@ -154,7 +154,7 @@ impl From<ListedSession> for SessionInfo {
     }
 }
 
-/// One of the names this version knows, whatever the message says.
+/// Maps a name to one that this version knows.
 fn transport(name: &str) -> &'static str {
     ["websocket", "socketio", "tcp"].into_iter().find(|known| *known == name).unwrap_or("other")
 }
@@ -201,7 +201,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_a_message_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let _ = Envelope::read(&bytes);
         }
     }

@@ -1,16 +1,17 @@
-//! The other nodes: revocations reach them at once, and each knows who is connected where.
+//! Connects the nodes: a revocation reaches the others at once, and each node knows who is connected to
+//! which.
 //!
-//! Nothing here decides anything: a revocation is a row, which every node polls for once a second, and without Redis
-//! that is how it is learned. Redis only carries messages on one channel and keeps nothing, so it may be restarted,
-//! emptied or lost, and any node of a Redis Cluster does.
+//! Nothing here is authoritative. A revocation is a row, and every node polls for revoked rows once a second,
+//! with or without Redis. Redis only passes messages on one channel and stores nothing, so it may be
+//! restarted, emptied or lost, and any node of a Redis Cluster will do.
 //!
 //! | file | contents |
 //! |---|---|
-//! | `message` | what nodes tell each other |
-//! | `bus` | how a message gets there: Redis |
-//! | `peers` | what is known of the other nodes; no I/O |
-//! | `budget` | how much the others may make this node do |
-//! | `node` | the task that ties them together |
+//! | `message` | the messages between nodes |
+//! | `bus` | how messages are delivered: Redis |
+//! | `peers` | what is known about the other nodes; no I/O |
+//! | `budget` | bounds on the work that others can cause |
+//! | `node` | the task that connects these parts |
 
 mod budget;
 mod bus;
@@ -32,28 +33,28 @@ use crate::directory::Change;
 
 pub use self::node::Node;
 
-/// How often a node says that it is alive.
+/// How often a node announces that it is alive.
 pub const BEAT: Duration = Duration::from_secs(5);
 
-/// How long a goodbye may take.
+/// How long the last message of a stopping node may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// Messages that may wait to be published. A revocation that does not fit is learned from the rows, the rest with a
-/// list.
+/// Messages that may wait to be published. A revocation that does not fit is found by the revocation poll,
+/// other changes are in the next list.
 const QUEUE: usize = 65_536;
 
-/// Tells the other nodes. The default has none to tell.
+/// Sends messages to the other nodes. The default has no other nodes.
 #[derive(Clone, Debug, Default)]
 pub struct Cluster(Option<Handle>);
 
 #[derive(Clone, Debug)]
 struct Handle {
     queue: mpsc::Sender<Outgoing>,
-    /// Some messages did not fit: the others are sent the whole list.
+    /// Some messages did not fit, so the whole list has to be sent.
     lost: Arc<AtomicBool>,
 }
 
-/// What this node has to tell.
+/// A message that this node has to publish.
 #[derive(Debug)]
 enum Outgoing {
     Revoked(Vec<(LoginId, RevokeReason)>),
@@ -65,7 +66,7 @@ impl Cluster {
     /// The handle, and this node's task for [`Node::run`]. Without a Redis there is no task.
     ///
     /// # Errors
-    /// A sentence, if the URL is not one of Redis.
+    /// A sentence, if the URL is not a Redis URL.
     pub fn new(config: &config::Cluster, clock: &Clock) -> Result<(Self, Option<Node>), String> {
         let Some(url) = &config.redis_url else { return Ok((Self::default(), None)) };
         let address = Address::parse(url.as_str(), format!("{}:nodes", config.prefix))
@@ -84,24 +85,24 @@ impl Cluster {
         }
     }
 
-    /// These logins were revoked here.
+    /// Tells the other nodes that these logins were revoked.
     pub fn revoked(&self, logins: &[(LoginId, RevokeReason)]) {
         if self.0.is_some() && !logins.is_empty() {
             self.send(Outgoing::Revoked(logins.to_vec()));
         }
     }
 
-    /// A session of this node began or ended.
+    /// Tells the other nodes that a session of this node connected or disconnected.
     pub fn session_changed(&self, change: Change) {
         self.send(Outgoing::Session(change));
     }
 
-    /// Says that this node stops.
+    /// Tells the other nodes that this one is stopping.
     pub async fn leave(&self) {
         let (said, is_said) = oneshot::channel();
         self.send(Outgoing::Bye(said));
         #[expect(clippy::disallowed_methods, reason = "Redis' real pace; no rule depends on it")]
-        // A node that is not told notices the silence.
+        // Without the message, the other nodes notice the silence.
         let _ = tokio::time::timeout(GOODBYE, is_said).await;
     }
 }

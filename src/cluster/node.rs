@@ -1,4 +1,4 @@
-//! This node's side of the conversation: publishes what changes here, applies what others say.
+//! The task of this node: publishes its changes and applies those of others.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,29 +17,29 @@ use super::peers::{self, Effect, Peers};
 use super::{BEAT, Outgoing, now};
 use crate::directory::{Change, Directory};
 
-/// How long a node's own message may take to come back before the connection counts as broken.
+/// How long a node's own message may take to return before the connection counts as broken.
 const SILENCE: Duration = Duration::from_secs(12);
 
-/// Waits between attempts to connect.
+/// Delays between attempts to connect.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 
-/// How long requests for lists are gathered, others' and our own: one answer is for all.
+/// How often requested lists are published and requested, so that one answer serves many requests.
 const LIST_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Changes in one message.
 const BATCH: usize = 500;
 
-/// This node among the others.
+/// This node in the cluster.
 pub struct Node {
     id: NodeId,
     number: u64,
     address: Address,
     outgoing: mpsc::Receiver<Outgoing>,
     lost: Arc<AtomicBool>,
-    /// Another node asked for all our sessions.
+    /// Another node requested all our sessions.
     list_wanted: bool,
-    /// Nodes to ask for theirs.
+    /// Nodes whose lists to request.
     lists_to_request: HashSet<NodeId>,
     peers: Peers,
     budgets: Budgets,
@@ -66,7 +66,8 @@ impl Node {
         }
     }
 
-    /// Talks with the others until this node leaves. `revoked` is called with what other nodes have revoked.
+    /// Exchanges messages until this node leaves. `revoked` is called with the logins that other nodes
+    /// revoked.
     pub async fn run(mut self, directory: Directory, revoked: impl Fn(Vec<(LoginId, RevokeReason)>)) {
         let mut backoff = FIRST_BACKOFF;
         let mut logged = false;
@@ -77,19 +78,19 @@ impl Node {
                 (backoff, logged) = (FIRST_BACKOFF, false);
             }
             if !std::mem::replace(&mut logged, true) {
-                // Its errors name the address at most, never the password.
-                tracing::warn!(%broken, "no Redis: what another node revokes is learned within two seconds");
+                // The errors contain the address at most, never the password.
+                tracing::warn!(%broken, "no connection to Redis: revocations of other nodes take up to two seconds");
             }
             #[expect(clippy::disallowed_methods, reason = "Redis' real pace; no rule depends on it")]
             tokio::time::sleep(backoff).await;
             backoff = (backoff * 2).min(LONGEST_BACKOFF);
-            // Silent nodes time out meanwhile. What there is to publish waits for the next connection.
+            // Silent nodes time out meanwhile. Messages to publish wait for the next connection.
             let effects = self.peers.tick(now());
             apply(effects, &directory, &revoked);
         }
     }
 
-    /// One connection's life. Ends without an error when this node leaves.
+    /// Runs one connection. Returns without an error when this node leaves.
     async fn run_connection(
         &mut self,
         directory: &Directory,
@@ -143,7 +144,8 @@ impl Node {
         }
     }
 
-    /// The beginning of a connection: what was revoked meanwhile, then the list, which covers all other changes.
+    /// Starts a connection: publishes what was revoked meanwhile, then the list, which covers all other
+    /// changes.
     async fn announce(&mut self, publisher: &mut Publisher, directory: &Directory) -> Result<(), BusError> {
         while let Ok(old) = self.outgoing.try_recv() {
             if let Outgoing::Revoked(logins) = old {
@@ -153,11 +155,11 @@ impl Node {
         self.peers.lost(now());
         self.publish(publisher, NodeMessage::Hello).await?;
         self.publish_list(publisher, directory).await?;
-        tracing::info!(node = %self.id.0, "talking with other nodes");
+        tracing::info!(node = %self.id.0, "connected to the other nodes");
         Ok(())
     }
 
-    /// Learns from a message, unless there are too many or it is not valid.
+    /// Processes a message, unless it is over the budget or invalid.
     async fn receive(&mut self, message: &Msg) -> Option<Vec<Effect>> {
         if self.budgets.should_yield() {
             tokio::task::yield_now().await;
@@ -166,7 +168,7 @@ impl Node {
         Some(self.peers.receive(envelope, now()))
     }
 
-    /// Publishes this and what else waits, revocations first. Answers whether it was the last.
+    /// Publishes this message and those queued, revocations first. Returns whether it was the last.
     async fn publish_queued(&mut self, publisher: &mut Publisher, first: Outgoing) -> Result<bool, BusError> {
         let (mut logins, mut connected, mut disconnected) = (Vec::new(), Vec::new(), Vec::new());
         let (mut bye, mut next) = (None, Some(first));
@@ -195,7 +197,7 @@ impl Node {
         Ok(true)
     }
 
-    /// Publishes our list if another node wants it, and asks for theirs.
+    /// Publishes our list if another node requested it, and requests theirs.
     async fn exchange_lists(
         &mut self,
         publisher: &mut Publisher,
@@ -232,7 +234,7 @@ impl Node {
     async fn publish(&mut self, publisher: &mut Publisher, message: NodeMessage) -> Result<(), BusError> {
         self.number += 1;
         let envelope = Envelope { node: self.id, number: self.number, message };
-        // Numbers, ids and words are always JSON.
+        // Numbers, ids and strings always serialize.
         publisher.publish(serde_json::to_vec(&envelope).unwrap_or_default()).await
     }
 }
@@ -243,7 +245,7 @@ fn revoked_message(logins: &[(LoginId, RevokeReason)]) -> NodeMessage {
     }
 }
 
-/// Applies what concerns this node, and answers what is to be published.
+/// Applies the effects on this node, and returns those that have to be published.
 fn apply(
     effects: Vec<Effect>,
     directory: &Directory,

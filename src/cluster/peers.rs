@@ -1,7 +1,8 @@
-//! What a node knows of the others: a state machine without I/O.
+//! What a node knows about the others: a state machine without I/O.
 //!
-//! Redis keeps nothing. Each node publishes the changes among its sessions, and the whole list when another node asks:
-//! a node that has missed a message notices the gap in the numbers and asks. A node that is silent for long is gone.
+//! Redis stores nothing. Each node publishes the changes to its sessions, and the whole list when another
+//! node requests it. A node that missed a message notices the gap in the numbers and requests the list. A
+//! node that is silent for long counts as gone.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use doorward_core::domain::{LoginId, SessionId, UserId};
 /// How long a node may be silent; it sends a message every [`super::BEAT`].
 const SILENCE: Duration = Duration::from_secs(15);
 
-/// How long an answer may take before it is asked for again.
+/// How long an answer may take before the list is requested again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Other nodes that are tracked. A further one is ignored until one of these is gone.
@@ -22,7 +23,7 @@ pub const MAX_PEERS: usize = 64;
 /// Sessions of one node that are tracked. Each takes a few hundred bytes.
 const MAX_SESSIONS: usize = 262_144;
 
-/// What to do about a message.
+/// What to do in response to a message.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Effect {
     Add(ListedSession),
@@ -31,7 +32,7 @@ pub enum Effect {
     /// Publish all our sessions.
     SendList,
     RequestList(NodeId),
-    /// Our own message has come back: the connection works both ways.
+    /// Our own message has returned: the connection works both ways.
     Echo,
 }
 
@@ -46,14 +47,15 @@ struct Peer {
     last_message: Instant,
     sessions: HashMap<SessionId, UserId>,
     list_state: ListState,
-    /// When it was last asked, or last announced its list by itself: it is not asked again soon, whatever it sends.
+    /// When its list was last requested, or last announced by the node itself. It is not requested again
+    /// soon, whatever the node sends.
     list_requested: Option<Instant>,
 }
 
 enum ListState {
-    /// Something was missed.
+    /// A message was missed.
     Incomplete,
-    /// It is sending all its sessions: the next part, and the sessions so far.
+    /// The list is being received: the next part, and the sessions so far.
     Receiving {
         next: u32,
         so_far: HashSet<SessionId>,
@@ -79,7 +81,7 @@ impl Peers {
             return effects;
         }
         if self.peers.len() >= MAX_PEERS && !self.peers.contains_key(&node) {
-            // What it has revoked is true all the same; the rows say so as well.
+            // Its revocations are valid all the same, and the rows confirm them.
             if let NodeMessage::Revoked { logins } = message {
                 effects.push(revoke(&logins));
             }
@@ -123,7 +125,7 @@ impl Peers {
         effects
     }
 
-    /// Once a second or so.
+    /// To be called about once a second.
     pub fn tick(&mut self, now: Instant) -> Vec<Effect> {
         let mut effects = Vec::new();
         let silent = |peer: &Peer| now.saturating_duration_since(peer.last_message) > SILENCE;
@@ -138,15 +140,15 @@ impl Peers {
         effects
     }
 
-    /// The connection was lost for a while, and the messages in between with it. We are about to say hello.
+    /// The connection was lost for a while, and the messages in between with it. A hello follows.
     pub fn lost(&mut self, now: Instant) {
         for peer in self.peers.values_mut() {
             (peer.list_state, peer.list_requested) = (ListState::Incomplete, Some(now));
         }
     }
 
-    /// Sessions that two nodes claim: the first claim counts, or the end that one of them reports would end the
-    /// other's.
+    /// Sessions of a message that another node has already claimed. The first claim counts; otherwise the end
+    /// that one node reports would end the other's session.
     fn claimed_by_others(&self, node: NodeId, message: &NodeMessage) -> HashSet<SessionId> {
         let (NodeMessage::Sessions { connected: listed, .. } | NodeMessage::List { sessions: listed, .. }) =
             message
@@ -181,7 +183,7 @@ impl Peer {
     }
 
     fn remove(&mut self, mut gone: Vec<SessionKey>, effects: &mut Vec<Effect>) {
-        // Their users as they were when they connected, whatever the message says now.
+        // Uses the users of when the sessions connected, whatever the message says now.
         gone.retain_mut(|gone| match self.sessions.remove(&gone.session) {
             Some(user) => {
                 gone.user = user;

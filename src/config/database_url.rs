@@ -1,42 +1,44 @@
-//! Where the database is.
+//! The URL of the database.
 
 use std::fmt;
 
-/// Where the database is. Diesel's own `establish` tries one variant after the other and hides their
-/// errors, so that a typo in a URL opens a new SQLite file of that name; this one picks by scheme.
+/// Where the database is. The scheme decides: Diesel's own `establish` tries one variant after the other and
+/// hides their errors, so that a typo in a URL opens a new SQLite file of that name.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
     /// `sqlite:PATH`
     Sqlite(String),
-    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE`, as libpq reads it: several hosts are allowed.
+    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE`, as libpq reads it; several hosts are
+    /// allowed.
     /// <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS>
     Postgres(String),
 }
 
-/// What libpq is told unless the URL says otherwise: to give up on a server that does not answer.
+/// Parameters that are added unless the URL sets them. With them libpq gives up on a server that does not
+/// answer.
 const DEFAULTS: &[(&str, &str)] = &[
     ("connect_timeout", "5"),
-    // Milliseconds, for what was sent and is not acknowledged.
+    // Milliseconds that sent data may stay unacknowledged.
     ("tcp_user_timeout", "10000"),
     ("keepalives_idle", "10"),
     ("keepalives_interval", "5"),
     ("keepalives_count", "2"),
     ("application_name", "doorward"),
-    // Of several hosts the one that is written to: a replica may not have heard of a revocation yet.
+    // With several hosts, connects to the primary: a replica may not have received a revocation yet.
     ("target_session_attrs", "read-write"),
 ];
 
-/// How to write what means something else in a URL.
+/// How to escape the characters that have a meaning of their own in a URL.
 const ADVICE: &str = "in a password, write % as %25, / as %2F, ? as %3F, # as %23, @ as %40 and : as %3A";
 
 impl std::str::FromStr for DatabaseUrl {
     type Err = String;
 
-    /// The error says why, and holds nothing of the URL: any part of it may be one of the password.
+    /// The error says why. It repeats nothing of the URL: any part of it may belong to the password.
     fn from_str(url: &str) -> Result<Self, Self::Err> {
         match url.split_once(':') {
             Some(("sqlite", path)) if path.trim_start_matches('/').is_empty() => {
-                Err("sqlite: needs a path behind it".to_owned())
+                Err("sqlite: needs a path after it".to_owned())
             }
             Some(("sqlite", path)) => Ok(Self::Sqlite(path.strip_prefix("//").unwrap_or(path).to_owned())),
             Some(("postgres" | "postgresql", rest)) => {
@@ -44,20 +46,20 @@ impl std::str::FromStr for DatabaseUrl {
                 Parts::of(rest)?.check()?;
                 Ok(Self::Postgres(url.to_owned()))
             }
-            Some(("jdbc", _)) => Err("a URL of JDBC begins with jdbc:, which is to be left out".to_owned()),
+            Some(("jdbc", _)) => Err("a JDBC URL begins with jdbc:, which must be left out".to_owned()),
             Some((scheme, _)) if scheme.starts_with("postgres") => {
                 Err("the scheme is postgres:// and nothing more".to_owned())
             }
             _ if url.starts_with(['/', '.']) => Err("sqlite: is missing before the path".to_owned()),
             _ if url.contains("host=") || url.contains("dbname=") => {
-                Err("words and = are another form of libpq: write a URL".to_owned())
+                Err("this is libpq's keyword=value form: write a URL".to_owned())
             }
-            _ => Err("it begins neither with sqlite: nor with postgres://".to_owned()),
+            _ => Err("it begins with neither sqlite: nor postgres://".to_owned()),
         }
     }
 }
 
-/// The parts of a URL behind its scheme.
+/// The parts of a URL after its scheme.
 struct Parts<'a> {
     user: Option<&'a str>,
     hosts: &'a str,
@@ -67,11 +69,11 @@ struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     fn of(rest: &'a str) -> Result<Self, String> {
-        let rest = rest.strip_prefix("//").ok_or("postgres: needs // behind it")?;
-        // libpq looks for the `@` first, and would take this for a part of the password.
+        let rest = rest.strip_prefix("//").ok_or("postgres: needs // after it")?;
+        // libpq looks for the `@` first, so it takes this `?` for part of the password.
         let head = rest.split('/').next().unwrap_or(rest);
         if head.find('?').is_some_and(|at| head[at..].contains('@')) {
-            return Err(format!("a ? stands before the @ ({ADVICE})"));
+            return Err(format!("there is a ? before the @ ({ADVICE})"));
         }
         let (rest, query) = match rest.split_once('?') {
             Some((rest, query)) => (rest, Some(query)),
@@ -85,7 +87,8 @@ impl<'a> Parts<'a> {
         Ok(Self { user, hosts, path, query })
     }
 
-    /// libpq would say what it cannot read of a password with one of these in it, or look it up as a host's name.
+    /// Finds characters of a password that should have been escaped. libpq would repeat part of the password
+    /// in its error, or look it up as a host name.
     fn check(&self) -> Result<(), String> {
         if self.user.is_some_and(|user| user.contains('@')) {
             return Err(format!("there is more than one @ ({ADVICE})"));
@@ -95,7 +98,7 @@ impl<'a> Parts<'a> {
             query.split('&').next().is_some_and(|first| first.contains('@') && !first.contains('='))
         };
         if self.user.is_none() && (self.path.contains('@') || query_begins_in_password()) {
-            return Err(format!("the @ is not where the user ends ({ADVICE})"));
+            return Err(format!("the @ does not end the user and password ({ADVICE})"));
         }
         for host in self.hosts.split(',') {
             let port = match host.rsplit_once(']') {
@@ -104,26 +107,26 @@ impl<'a> Parts<'a> {
             };
             if !port.is_empty() && port.strip_prefix(':').and_then(|port| port.parse::<u16>().ok()).is_none()
             {
-                return Err(format!("a port is no number ({ADVICE})"));
+                return Err(format!("a port is not a number ({ADVICE})"));
             }
         }
         Ok(())
     }
 }
 
-/// libpq would say of which password it cannot read a `%`.
+/// Refuses a `%` that begins no escape. libpq would repeat the password in its error.
 fn check_percents(rest: &str) -> Result<(), String> {
     for part in rest.split('%').skip(1) {
         let is_code = part.len() >= 2 && part.bytes().take(2).all(|digit| digit.is_ascii_hexdigit());
         if !is_code || part.starts_with("00") {
-            return Err(format!("a % begins no character's code ({ADVICE})"));
+            return Err(format!("a % is not followed by a character code ({ADVICE})"));
         }
     }
     Ok(())
 }
 
 impl DatabaseUrl {
-    /// What libpq is given; nothing for SQLite.
+    /// The URL to give to libpq, with the defaults added.
     pub(crate) fn with_defaults(url: &str) -> String {
         let mut out = url.to_owned();
         let mut separator = if url.contains('?') { '&' } else { '?' };
@@ -140,20 +143,21 @@ impl DatabaseUrl {
         out
     }
 
-    /// libpq would only say that it cannot.
+    /// Refuses a URL that asks for encryption if this build has none. libpq's own error does not say how to
+    /// get it.
     pub(crate) fn check_encryption(url: &str) -> Result<(), String> {
         let query = url.split_once('?').map_or("", |(_, query)| query);
         let asked = ["sslmode=require", "sslmode=verify-ca", "sslmode=verify-full"];
         match query.split('&').find(|pair| asked.contains(pair)) {
             Some(pair) if !cfg!(feature = "pg-tls") => {
-                Err(format!("{pair} needs a program that was built with --features pg-tls"))
+                Err(format!("{pair} needs a build with --features pg-tls"))
             }
             _ => Ok(()),
         }
     }
 }
 
-/// Without its password.
+/// Masks the password.
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url = match self {
@@ -228,8 +232,8 @@ mod tests {
             ("postgresql+psycopg2://ann:s3cret@db", "postgres:// and nothing more"),
             ("jdbc:postgresql://db/d?user=ann&password=s3cret", "begins with jdbc:"),
             ("host=db password=s3cret", "write a URL"),
-            ("mysql://ann:s3cret@db", "neither with sqlite: nor"),
-            ("s3cret", "neither with sqlite: nor"),
+            ("mysql://ann:s3cret@db", "neither sqlite: nor"),
+            ("s3cret", "neither sqlite: nor"),
             ("/s3cret.db", "sqlite: is missing"),
             ("sqlite:", "needs a path"),
             ("sqlite://", "needs a path"),
@@ -242,14 +246,14 @@ mod tests {
 
     #[test]
     #[cfg(not(feature = "pg-tls"))]
-    fn what_cannot_be_encrypted_is_said() {
+    fn a_build_without_tls_refuses_an_encrypted_connection() {
         let url: DatabaseUrl = "postgres://db.invalid/d?x=1&sslmode=verify-full".parse().unwrap();
         let error = url.connect().err().unwrap().to_string();
         assert!(error.contains("--features pg-tls"), "{error}");
     }
 
     #[test]
-    fn what_a_url_says_is_kept() {
+    fn parameters_of_the_url_win_over_the_defaults() {
         let url = DatabaseUrl::with_defaults("postgres://db/d?connect_timeout=1");
         assert!(url.starts_with("postgres://db/d?connect_timeout=1&tcp_user_timeout="), "{url}");
         assert_eq!(url.matches("connect_timeout").count(), 1);

@@ -1,4 +1,4 @@
-//! Why there is no configuration.
+//! The errors of loading a configuration.
 
 use std::path::PathBuf;
 
@@ -7,8 +7,8 @@ use super::lint;
 use super::mask::{masked, shown};
 use super::value::{Value, ValueSource};
 
-/// Why there is no configuration. Each names the key, its value unless that may be a secret, who set it and
-/// what is expected.
+/// Why a configuration is refused. The message names the key, its value unless that may be a secret, its
+/// source, and what is expected.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("cannot read the configuration {}: {why}", path.display())]
@@ -30,16 +30,16 @@ pub enum ConfigError {
     },
     #[error("{key} cannot be read from its file ({origin}): {why}")]
     ValueFile { key: &'static str, origin: ValueSource, why: String },
-    #[error("{key} is set twice, by {first} and by {second}: leave one of them out")]
+    #[error("{key} is set twice, by {first} and by {second}: remove one of them")]
     Twice { key: &'static str, first: String, second: String },
     #[error("the variable {0} is not UTF-8")]
     NotUtf8(String),
 }
 
-/// The error about a value: it shows the value unless that may hold a secret.
+/// The error about a value. It shows the value unless that may be a secret.
 pub(super) fn invalid(key: &Key, value: &Value, why: Option<String>) -> ConfigError {
     let shown = match &value.origin {
-        ValueSource::ValueFile { .. } => "what its file holds".to_owned(),
+        ValueSource::ValueFile { .. } => "the content of its file".to_owned(),
         _ if value.text.contains("-----BEGIN") => "a PEM text".to_owned(),
         _ if !lint::may_show(key, &value.text) => masked(&value.text),
         _ => shown(key.name, &value.text),

@@ -1,4 +1,5 @@
-//! Why a value is refused and what was probably meant: the words between the value and what is expected.
+//! Says why a value is refused and what was probably meant: the part of an error between the value and what
+//! is expected.
 
 use std::net::IpAddr;
 
@@ -8,19 +9,19 @@ use url::Url;
 use super::keys::Key;
 use super::lint;
 
-/// What to write instead, if a small change makes the value a good one: `accepts` is the key's own parser.
+/// Suggests a value if a small change makes the text valid; `accepts` is the key's own parser.
 pub(super) fn guess(key: &Key, text: &str, accepts: impl Fn(&str) -> bool) -> Option<String> {
     let text = text.trim();
     if let Some(candidate) =
         candidates(text).into_iter().find(|candidate| candidate != text && accepts(candidate))
     {
-        // What might hold a password is not repeated.
+        // What may be a password is not repeated.
         let is_word = candidate.bytes().all(|byte| byte.is_ascii_lowercase());
         return (is_word || lint::may_show(key, &candidate)).then(|| format!("write {candidate}"));
     }
     let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if is_digits && key.expected.contains("a duration from") && !key.expected.contains("a count") {
-        return Some("a duration has a unit, such as s, m, h or d".to_owned());
+        return Some("a duration needs a unit, such as s, m, h or d".to_owned());
     }
     None
 }
@@ -35,7 +36,7 @@ fn candidates(text: &str) -> Vec<String> {
         }
         _ => {}
     }
-    // 10_000, 10,000 and 12.0 are numbers elsewhere.
+    // Other programs accept 10_000, 10,000 and 12.0 as numbers.
     let digits: String = text.chars().filter(|c| !matches!(c, '_' | ',' | ' ' | '\'')).collect();
     let digits = digits.strip_suffix(".0").unwrap_or(&digits);
     if digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -58,7 +59,7 @@ fn candidates(text: &str) -> Vec<String> {
     found
 }
 
-/// Why `public_url` is none.
+/// Why `public_url` is refused.
 pub(super) fn public_url(text: &str) -> String {
     let Ok(url) = Url::parse(text) else { return String::new() };
     if !matches!(url.scheme(), "http" | "https") {
@@ -73,28 +74,28 @@ pub(super) fn public_url(text: &str) -> String {
     }
 }
 
-/// Which item of a list is no network, and why.
+/// Says which item of a list is not a network, and why.
 pub(super) fn networks(text: &str) -> String {
     let is_good = |item: &&str| item.parse::<IpNet>().is_ok() || item.parse::<IpAddr>().is_ok();
     let mut items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
     let Some(item) = items.find(|item| !is_good(item)) else { return String::new() };
-    // What has an @ may be a URL that was meant for another key.
+    // An item with an @ may be a URL that was meant for another key.
     let item: String = if item.contains('@') { "one of them" } else { item }.chars().take(80).collect();
     match item.split_once('/') {
         Some((address, _)) if address.parse::<IpAddr>().is_ok() => {
-            format!("{item} has a prefix that no such address has")
+            format!("{item} has a prefix that is out of range")
         }
-        _ => format!("{item} is no address or network; names are not looked up"),
+        _ => format!("{item} is not an address or a network; names are not resolved"),
     }
 }
 
-/// Whether what follows a `/`, `?` or `#` of a password was taken for a path, a query or a fragment. `rest` is what
-/// follows the scheme.
+/// Whether a `/`, `?` or `#` within the password made the parser see a path, a query or a fragment. `rest` is
+/// the URL after its scheme.
 pub(super) fn hides_password(url: &Url, rest: &str) -> bool {
     url.username().is_empty() && url.password().is_none() && rest.contains('@')
 }
 
-/// Why `cluster.redis_url` is none. Nothing of it is repeated: a part may be one of the password.
+/// Why `cluster.redis_url` is refused. Repeats nothing of it: any part may belong to the password.
 pub(super) fn redis_url(text: &str) -> String {
     let advice = "in a password, write % as %25, / as %2F, ? as %3F, # as %23 and @ as %40";
     let Some((scheme, rest)) = text.split_once("://") else {
@@ -106,9 +107,9 @@ pub(super) fn redis_url(text: &str) -> String {
     match Url::parse(text) {
         Err(error) => format!("{error} ({advice})"),
         Ok(url) if hides_password(&url, rest) => {
-            format!("the @ is not where the user ends ({advice})")
+            format!("the @ does not end the user and password ({advice})")
         }
         Ok(url) if !url.has_host() => "it names no host".to_owned(),
-        Ok(_) => "the client cannot read it: behind the host, only the number of a database".to_owned(),
+        Ok(_) => "the Redis client cannot parse it: only a database number may follow the host".to_owned(),
     }
 }

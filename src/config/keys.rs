@@ -1,19 +1,19 @@
-//! The one table of what can be set. docs/CONFIGURATION.md shows it to people; a test keeps the two together.
+//! The table of all configuration keys. docs/CONFIGURATION.md documents them; a test keeps the two in step.
 
-/// How the names of our variables begin.
+/// The prefix of the environment variables.
 pub const PREFIX: &str = "DOORWARD_";
 
-/// What a key is worth when nobody sets it.
+/// The default of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fallback {
     Fixed(&'static str),
-    /// As many as the machine has cores.
+    /// The number of CPU cores, from `least` to 64.
     Cores {
         least: usize,
     },
-    /// As many as the process may open files, less what the rest of it needs.
+    /// The number of files that the process may open, less what everything but sockets needs.
     OpenFiles,
-    /// A part or a multiple of another key, which the table has before.
+    /// A part or a multiple of another key, which comes earlier in the table.
     Share {
         of: &'static str,
         times: u64,
@@ -28,33 +28,33 @@ pub enum Fallback {
 pub struct Key {
     pub name: &'static str,
     pub fallback: Fallback,
-    /// What it is, with its unit and bounds: the last words of an error about it.
+    /// What the value must be, with its unit and bounds: the end of every error about it.
     pub expected: &'static str,
-    /// Its value may hold a password: nothing shows it unmasked.
+    /// The value may hold a password, so it is masked wherever it is shown.
     pub secret: bool,
 }
 
 impl Key {
-    /// Several values may be given, as a list of TOML or separated by commas.
+    /// Accepts several values, as a TOML list or separated by commas.
     #[must_use]
     pub fn takes_list(&self) -> bool {
         self.expected.contains("a list") || self.name.starts_with("limits.mail_")
     }
 
-    /// The value is the path of a file or a directory, in which nothing is expanded.
+    /// The value is the path of a file or a directory; nothing in it is expanded.
     #[must_use]
     pub fn is_path(&self) -> bool {
         matches!(self.name, "data_dir" | "tls.cert" | "tls.key")
     }
 
-    /// An empty value means something: none.
+    /// An empty value is allowed and means none.
     #[must_use]
     pub fn may_be_empty(&self) -> bool {
         self.fallback == Fallback::Fixed("")
     }
 }
 
-/// The variable of the environment that sets a key.
+/// The environment variable that sets a key.
 #[must_use]
 pub fn variable(name: &str) -> String {
     format!("{PREFIX}{}", name.to_ascii_uppercase().replace('.', "__"))
@@ -68,7 +68,7 @@ const fn per_core(name: &'static str, least: usize, expected: &'static str) -> K
     Key { name, fallback: Fallback::Cores { least }, expected, secret: false }
 }
 
-/// What several rates are, all of which hold.
+/// What a key with several rates expects; every rate applies.
 const RATES: &str =
     "off, or rates such as 3/1h, 10/1d: counts from 1 to 1000000, each in a duration from 1s to 30d";
 const RATE: &str = "off, or a count from 1 to 1000000 and a duration from 1s to 30d, such as 30/1m";
@@ -115,7 +115,7 @@ pub const KEYS: &[Key] = &[
     key(
         "mail.from",
         "Doorward <no-reply@localhost>",
-        "a mail address, such as Doorward <no-reply@example.org>",
+        "an email address, such as Doorward <no-reply@example.org>",
     ),
     key(
         "mail.helo_name",
@@ -143,7 +143,7 @@ pub const KEYS: &[Key] = &[
     key(
         "accounts.reserved_usernames",
         "",
-        "usernames, a list or separated by commas, that are reserved besides the built-in ones",
+        "usernames to reserve besides the built-in ones, as a list or separated by commas",
     ),
     key("accounts.confusable_usernames", "refuse", "refuse or allow"),
     key("accounts.max_logins", "200", "a number from 1 to 10000"),
@@ -172,14 +172,14 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         name: "sockets.max_per_address",
-        // No address can fill the server.
+        // No single address can take every socket.
         fallback: Fallback::Share { of: "sockets.max_open", times: 1, by: 4, least: 1 },
         expected: "a number from 1 to 10000000",
         secret: false,
     },
     Key {
         name: "connections.max_per_address",
-        // As many again for requests; a browser keeps up to six.
+        // As many again for HTTP requests; a browser keeps up to six connections open.
         fallback: Fallback::Share { of: "sockets.max_per_address", times: 2, by: 1, least: 64 },
         expected: "a number from 1 to 20000000",
         secret: false,
@@ -187,12 +187,12 @@ pub const KEYS: &[Key] = &[
     key(
         "sockets.allowed_origins",
         "",
-        "origins such as https://app.example.org, https://*.example.org, null or file://, a list or separated by commas",
+        "origins such as https://app.example.org, https://*.example.org, null or file://, as a list or separated by commas",
     ),
     key(
         "sockets.trusted_proxies",
         "",
-        "addresses or networks such as 10.0.0.0/8, a list or separated by commas",
+        "addresses or networks such as 10.0.0.0/8, as a list or separated by commas",
     ),
     key("log.format", "text", "text or json"),
     key("log.level", "info", "error, warn, info, debug or trace"),
@@ -203,7 +203,7 @@ pub fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }
 
-/// What other programs call some of ours.
+/// Names that other programs use for some of these keys.
 const OTHER_NAMES: &[(&str, &str)] = &[
     ("port", "http.listen"),
     ("host", "http.listen"),
@@ -219,10 +219,10 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("log", "log.level"),
 ];
 
-/// The key that a misspelt one was probably meant to be, if one is near enough to be worth naming.
+/// The key that a misspelt name was probably meant to be, if one is close enough to suggest.
 #[must_use]
 pub fn nearest(name: &str) -> Option<&'static str> {
-    // Who forgot the section, or used another, is helped by the last part alone.
+    // If the section is missing or wrong, the last part alone may match.
     let last = name.rsplit('.').next().unwrap_or(name);
     let plain = name.strip_prefix("http.").or_else(|| name.strip_prefix("server.")).unwrap_or(name);
     let other = OTHER_NAMES.iter().find(|(other, _)| *other == plain);
@@ -235,7 +235,7 @@ pub fn nearest(name: &str) -> Option<&'static str> {
     if distance <= 1 + key.len() / 4 { Some(key) } else { same_last }
 }
 
-/// Levenshtein's distance. A key longer than any of ours could be is not compared to the end.
+/// The Levenshtein distance. Only the first 64 characters of `a` count: no key is longer.
 fn distance(a: &str, b: &str) -> usize {
     let a: Vec<char> = a.chars().take(64).collect();
     let mut row: Vec<usize> = (0..=a.len()).collect();

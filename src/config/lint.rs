@@ -1,26 +1,26 @@
-//! Values that are certainly mistakes, whatever the key: quotes that no shell took away, ends of lines, blanks around
-//! them. Taken as they are, they would name another directory or another host.
+//! Checks values for mistakes that no key can mean: quotes left in place, line breaks, surrounding white
+//! space. Taken literally, such a value would name another directory or another host.
 
 use super::keys::Key;
 use super::value::ValueSource;
 
-/// Pairs in which people and programs put a value.
+/// Pairs of quotes that people and programs put around a value.
 const QUOTES: [(char, char); 6] =
     [('"', '"'), ('\'', '\''), ('`', '`'), ('\u{201c}', '\u{201d}'), ('\u{2018}', '\u{2019}'), ('«', '»')];
 
-/// What a PEM file begins with.
+/// How a PEM file begins.
 const PEM: &str = "-----BEGIN";
 
-/// Why a text cannot be meant, and what to write instead. It holds nothing of a secret's value.
+/// Says why the text must be a mistake, and what to write instead. Repeats nothing of a secret value.
 pub(super) fn find(key: &Key, text: &str, origin: &ValueSource) -> Option<String> {
     if text.is_empty() {
-        let why = "it is empty: leave the key out for its default";
+        let why = "it is empty: leave the key out to use its default";
         return (!key.may_be_empty()).then(|| why.to_owned());
     }
     find_in(key, text, origin)
 }
 
-/// The same for one value of a list, and for the name of a file.
+/// The same for one item of a list, and for the path of a value file.
 pub(super) fn find_in(key: &Key, text: &str, origin: &ValueSource) -> Option<String> {
     if text.contains(PEM) {
         return Some("it is the content of a PEM file: name the file's path".to_owned());
@@ -28,14 +28,14 @@ pub(super) fn find_in(key: &Key, text: &str, origin: &ValueSource) -> Option<Str
     let why = control_character(text)
         .or_else(|| invisible_character(text))
         .or_else(|| {
-            let why = "the blanks before or after it are part of the value";
+            let why = "the white space before or after it is part of the value";
             (text.trim() != text).then(|| why.to_owned())
         })
         .or_else(|| quotes(key, text, origin))
         .or_else(|| list_in_brackets(key, text))
         .or_else(|| not_expanded(key, text))?;
     let clean = cleaned(key, text);
-    // Of several lines the first may be meant, or all of them.
+    // Of several lines, either the first or all may be meant.
     let is_fresh = clean != text && !clean.is_empty() && !text.trim().contains(['\r', '\n']);
     if is_fresh && may_show(key, &clean) && !matches!(origin, ValueSource::ValueFile { .. }) {
         return Some(format!("{why}: write {clean}"));
@@ -54,24 +54,24 @@ fn control_character(text: &str) -> Option<String> {
     let inner = text.trim_end_matches(['\r', '\n']);
     Some(match first {
         '\r' if !inner.contains('\r') => {
-            "it ends with a carriage return: its file has the line ends of Windows (CRLF)".to_owned()
+            "it ends with a carriage return: its file has Windows line endings (CRLF)".to_owned()
         }
         '\r' | '\n' if !inner.contains(['\r', '\n']) => "it ends with a line break".to_owned(),
         '\r' | '\n' => "it has more than one line".to_owned(),
         '\t' if !text.trim().contains('\t') => "the tab before or after it is part of the value".to_owned(),
-        other => format!("it holds the control character U+{:04X}", u32::from(other)),
+        other => format!("it contains the control character U+{:04X}", u32::from(other)),
     })
 }
 
-/// What editors and web pages leave: byte order marks, spaces of no width, changes of direction. The joiners that some
-/// scripts need within a name are no mistake.
+/// Finds characters that editors and web pages leave behind: byte order marks, zero-width spaces, direction
+/// marks. The joiners that some scripts need within a name are allowed.
 fn invisible_character(text: &str) -> Option<String> {
     let is_invisible = |c: char| {
         matches!(c, '\u{ad}' | '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
             || matches!(c, '\u{2060}'..='\u{2069}' | '\u{feff}')
     };
     let found = text.chars().find(|c| is_invisible(*c))?;
-    Some(format!("it holds the invisible character U+{:04X}", u32::from(found)))
+    Some(format!("it contains the invisible character U+{:04X}", u32::from(found)))
 }
 
 fn quotes(key: &Key, text: &str, origin: &ValueSource) -> Option<String> {
@@ -79,7 +79,7 @@ fn quotes(key: &Key, text: &str, origin: &ValueSource) -> Option<String> {
     if QUOTES.contains(&(first, last)) && text.chars().count() > 1 {
         return Some(match origin {
             ValueSource::Environment(_) => {
-                "the quotes are part of the value (docker's env files take none)".to_owned()
+                "the quotes are part of the value (Docker does not strip quotes in env files)".to_owned()
             }
             _ => "the quotes are part of the value".to_owned(),
         });
@@ -92,10 +92,10 @@ fn quotes(key: &Key, text: &str, origin: &ValueSource) -> Option<String> {
     None
 }
 
-/// A list as JSON has it, where a text is wanted.
+/// Finds a JSON list where plain text is expected.
 fn list_in_brackets(key: &Key, text: &str) -> Option<String> {
     (key.takes_list() && text.starts_with('[') && text.ends_with(']'))
-        .then(|| "a list is written without brackets and quotes, with commas between".to_owned())
+        .then(|| "write a list without brackets and quotes, separated by commas".to_owned())
 }
 
 fn not_expanded(key: &Key, text: &str) -> Option<String> {
@@ -105,18 +105,18 @@ fn not_expanded(key: &Key, text: &str) -> Option<String> {
         _ => return None,
     };
     if path == "~" || path.starts_with("~/") {
-        return Some("~ is not expanded here: write the whole path".to_owned());
+        return Some("~ is not expanded here: write the full path".to_owned());
     }
     let names_variable = |(at, _): (usize, &str)| {
         path[at + 1..].starts_with(|c: char| matches!(c, '{' | '(' | '_') || c.is_ascii_alphabetic())
     };
     if path.match_indices('$').any(names_variable) {
-        return Some("variables are not expanded here: write the whole path".to_owned());
+        return Some("variables are not expanded here: write the full path".to_owned());
     }
-    path.contains(" #").then(|| "a comment after a value is part of it".to_owned())
+    path.contains(" #").then(|| "a comment after a value is part of the value".to_owned())
 }
 
-/// What was meant, as far as that can be told.
+/// The value that was probably meant.
 fn cleaned(key: &Key, text: &str) -> String {
     let mut clean: String = text.chars().filter(|c| !c.is_control() && *c != '\u{feff}').collect();
     if invisible_character(&clean).is_some() {

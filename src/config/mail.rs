@@ -1,4 +1,4 @@
-//! The keys `mail.*`: where emails go, who sends them, and what to write instead of what cannot be read.
+//! The keys `mail.*`: where email goes, who sends it, and suggestions for values that cannot be parsed.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,34 +11,34 @@ use url::{Host, Url};
 #[derive(Debug, Clone)]
 pub struct Mail {
     pub url: MailUrl,
-    /// Serves with [`MailUrl::Preview`] although others than this machine are meant to come.
+    /// Allows [`MailUrl::Preview`] although other machines can reach `public_url`.
     pub allow_preview: bool,
-    /// Its domain is written in A-labels.
+    /// The domain is in A-label form.
     pub from: Mailbox,
-    /// The name for EHLO. None is the host of `public_url` or the connection's own address.
+    /// The name to send in EHLO. Without one it is the host of `public_url` or the connection's own address.
     pub helo_name: Option<ClientId>,
 }
 
-/// Where emails go.
+/// Where email goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MailUrl {
-    /// Kept in `data_dir/mail` and shown at `/dev/mail`.
+    /// Emails are kept in `data_dir/mail` and shown at `/dev/mail`.
     Preview,
     Smtp(SmtpServer),
 }
 
-/// A mail server and how to talk to it.
+/// A mail server and how to connect to it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SmtpServer {
     pub host: Host<String>,
     pub port: u16,
     pub encryption: Encryption,
-    /// User and password, decoded.
+    /// User and password, percent-decoded.
     pub credentials: Option<(String, String)>,
 }
 
 impl SmtpServer {
-    /// The host as it is looked up, and as certificates name it.
+    /// The host as DNS and certificates name it.
     #[must_use]
     pub fn name(&self) -> String {
         match &self.host {
@@ -54,30 +54,31 @@ impl SmtpServer {
 pub enum Encryption {
     /// From the first byte: `smtps://`, RFC 8314.
     Implicit,
-    /// After STARTTLS, RFC 3207, without which nothing is sent: `tls=required`.
+    /// After STARTTLS (RFC 3207); without it nothing is sent: `tls=required`.
     Required,
-    /// The same if the server offers it: `tls=opportunistic`.
+    /// After STARTTLS if the server offers it: `tls=opportunistic`.
     Opportunistic,
     None,
 }
 
-/// A URL may hold a password, so this is blind.
+/// Prints nothing of the server: the URL may hold a password.
 impl fmt::Debug for SmtpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("smtp(***)")
     }
 }
 
-const ENCODE: &str = "it cannot be read as one URL: in its name and password, write % as %25, / as %2F, ? as %3F, \
+const ENCODE: &str = "it cannot be parsed as a URL: in the user name and password, write % as %25, / as %2F, ? as %3F, \
                       # as %23, @ as %40 and : as %3A";
 
-/// Reads `mail.url`, or answers what is wrong with it: nothing where the key's own words are all there is to say.
+/// Parses `mail.url`. The error says what is wrong; it is empty where the key's `expected` text says it all.
 pub(super) fn url(text: &str) -> Result<MailUrl, String> {
     let text = text.trim();
     if text == "preview" {
         return Ok(MailUrl::Preview);
     }
-    // With an unencoded `/`, `?` or `#` in the password, the first piece of it is taken for a port, the rest for a path.
+    // With an unescaped `/`, `?` or `#` in the password, the parser takes the text before it for a port and
+    // the rest for a path.
     let has_user = text.contains('@');
     let torn = |part: &str| part.contains('@');
     let Ok(url) = Url::parse(text) else {
@@ -93,13 +94,13 @@ pub(super) fn url(text: &str) -> Result<MailUrl, String> {
         ("smtp", Some("required")) => (Encryption::Required, 587),
         ("smtp", Some("opportunistic")) => (Encryption::Opportunistic, 587),
         ("smtp" | "smtps", Some(_)) => {
-            return Err("tls is required or opportunistic, or left out".to_owned());
+            return Err("tls must be required or opportunistic, or left out".to_owned());
         }
         _ => return Err(String::new()),
     };
     let host = url.host_str().and_then(|host| Host::parse(host).ok()).ok_or_else(String::new)?;
     if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
-        return Err("nothing follows the port but ?tls=...; the name for EHLO is mail.helo_name".to_owned());
+        return Err("only ?tls=... may follow the port; mail.helo_name sets the name for EHLO".to_owned());
     }
     let decode = |part: &str| percent_decoded(part).ok_or_else(|| ENCODE.to_owned());
     let user = decode(url.username())?;
@@ -111,7 +112,7 @@ pub(super) fn url(text: &str) -> Result<MailUrl, String> {
     Ok(MailUrl::Smtp(SmtpServer { host, port, encryption, credentials }))
 }
 
-/// Refuses other parameters: a misspelt `tls` would send the password in the clear.
+/// Refuses other parameters: with a misspelt `tls` the password would be sent in the clear.
 fn tls_parameter(url: &Url) -> Result<Option<String>, String> {
     let mut tls = None;
     for (name, value) in url.query_pairs() {
@@ -123,7 +124,7 @@ fn tls_parameter(url: &Url) -> Result<Option<String>, String> {
     Ok(tls)
 }
 
-/// None if a `%` begins no byte's code, or if the bytes are no UTF-8.
+/// None if a `%` does not begin a byte's code, or if the bytes are not UTF-8.
 fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -140,25 +141,24 @@ fn percent_decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// A mailbox (RFC 5322 section 3.4). Where what was meant is plain, the refusal says how to write it.
+/// Parses a mailbox (RFC 5322 section 3.4). If the intended mailbox is clear, the error says how to write it.
 pub(super) fn from(text: &str) -> Result<Mailbox, String> {
     if let Ok(mut mailbox) = text.trim().parse::<Mailbox>() {
         mailbox.email = with_a_labels(&mailbox.email).ok_or_else(String::new)?;
         return Ok(mailbox);
     }
     let suggestion = quoted_mailbox(text).filter(|suggestion| suggestion.parse::<Mailbox>().is_ok());
-    Err(suggestion.map_or_else(String::new, |suggestion| {
-        format!("this is no mailbox as RFC 5322 has it; write {suggestion}")
-    }))
+    Err(suggestion
+        .map_or_else(String::new, |suggestion| format!("it is not a mailbox (RFC 5322); write {suggestion}")))
 }
 
-/// What somebody meant who wrote a name and an address without the quotes that the name needs.
+/// The mailbox that was probably meant by a name and an address without the quotes that the name needs.
 fn quoted_mailbox(text: &str) -> Option<String> {
     if text.chars().any(char::is_control) {
         return None;
     }
     let (name, address) = match text.rsplit_once('<') {
-        // What follows the address would be the name in the wrong place.
+        // Text after the address is probably the name, in the wrong place.
         Some((before, rest)) => {
             let (address, after) = rest.split_once('>').unwrap_or((rest, ""));
             let name = if before.trim().is_empty() { after } else { before };
@@ -188,8 +188,8 @@ fn quoted_mailbox(text: &str) -> Option<String> {
     Some(format!("\"{escaped}\" <{address}>"))
 }
 
-/// The same address with its domain in A-labels (RFC 5890): mail servers without SMTPUTF8 take no others. None if the
-/// domain has no such form.
+/// The same address with its domain in A-labels (RFC 5890), the only form that mail servers without SMTPUTF8
+/// accept. None if the domain has no such form.
 #[must_use]
 pub fn with_a_labels(address: &Address) -> Option<Address> {
     if address.domain().is_ascii() {
@@ -201,7 +201,7 @@ pub fn with_a_labels(address: &Address) -> Option<Address> {
     }
 }
 
-/// A name that a mail server can look up, or an address literal (RFC 5321 section 4.1.3).
+/// Parses a domain name that a mail server can look up, or an address literal (RFC 5321 section 4.1.3).
 pub(super) fn helo_name(text: &str) -> Result<Option<ClientId>, String> {
     let text = text.trim();
     if text.is_empty() {
@@ -216,7 +216,7 @@ pub(super) fn helo_name(text: &str) -> Result<Option<ClientId>, String> {
     domain_for_helo(&host).map(Some).ok_or_else(String::new)
 }
 
-/// The host as an EHLO name, if it is a domain name that may mean something to another machine.
+/// The host as an EHLO name, if it is a domain name that another machine may be able to resolve.
 #[must_use]
 pub fn domain_for_helo<S: AsRef<str>>(host: &Host<S>) -> Option<ClientId> {
     let Host::Domain(name) = host else { return None };

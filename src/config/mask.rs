@@ -1,4 +1,4 @@
-//! Values as errors and `doorward config` show them: without their secrets.
+//! Masks secrets in the values that errors and `doorward config` show.
 
 use url::Url;
 
@@ -14,14 +14,14 @@ fn quoted(text: &str) -> String {
     if short.is_empty() || short.chars().any(char::is_control) { format!("{short:?}") } else { short }
 }
 
-/// A URL without its password; what cannot be read as one is not shown at all, unless it holds no room for
-/// a password.
+/// A URL without its password. Text that cannot be parsed as a URL is hidden, unless it cannot hold a
+/// password.
 pub(super) fn masked(text: &str) -> String {
     if matches!(text, "preview" | "off") || text.starts_with("sqlite:") {
         return quoted(text);
     }
     match Url::parse(text) {
-        // Behind a / ? or # that is not escaped a password goes on as a path, a query or a fragment.
+        // After an unescaped / ? or #, the rest of a password looks like a path, a query or a fragment.
         Ok(url)
             if [Some(url.path()), url.query(), url.fragment()]
                 .into_iter()
@@ -33,7 +33,7 @@ pub(super) fn masked(text: &str) -> String {
         }
         Ok(mut url) if url.has_host() => {
             let hidden = url.password().is_none() || url.set_password(Some("***")).is_ok();
-            // A password may as well have been given as a parameter.
+            // A parameter may hold a password too.
             let parameters: Vec<(String, String)> = url
                 .query_pairs()
                 .map(|(name, value)| {
@@ -56,7 +56,7 @@ pub(super) fn masked(text: &str) -> String {
     }
 }
 
-/// Whether a query is one of names and values.
+/// Whether a query consists of names and values.
 fn is_of_pairs(query: &str) -> bool {
     query.split('&').all(|pair| pair.split_once('=').is_some_and(|(name, _)| !name.contains(['/', '%'])))
 }

@@ -1,4 +1,4 @@
-//! What can be set, where each value came from, and what is refused.
+//! The configuration: its keys, where each value came from, and the checks that refuse a bad one.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ use doorward_core::domain::{AllowedOrigin, ReservedNames};
 #[derive(Debug, Clone)]
 pub struct Config {
     pub http: Http,
-    /// Base of the links in mails, issuer of tokens, and our own origin.
+    /// Base of the links in emails, issuer of tokens, and the server's own origin.
     pub public_url: Url,
     pub data_dir: PathBuf,
     pub database: Database,
@@ -46,14 +46,14 @@ pub struct Config {
     pub mail: Mail,
     pub tcp: Tcp,
     pub socketio: SocketIo,
-    /// For HTTP and TCP alike; plain without.
+    /// For HTTP and TCP alike; without it, neither is encrypted.
     pub tls: Option<Tls>,
     pub connections: Connections,
     pub sockets: Sockets,
     pub mail_limits: MailLimits,
-    /// Logins that one user may have, beside those of connections.
+    /// How many logins one user may have, not counting those of TCP connections.
     pub max_logins: usize,
-    /// After how long an account is removed that registered itself, verified no address and was never used again.
+    /// How long an account is kept that registered itself, verified no address and was never used again.
     pub unused_ttl: Option<Duration>,
     pub usernames: Usernames,
     pub limits: Limits,
@@ -67,11 +67,11 @@ pub struct Loaded {
     pub config: Config,
     /// Every key, in the order of the reference.
     pub settings: Vec<Setting>,
-    /// What an operator should know about where values come from, a sentence each.
+    /// What an operator should know about the sources, one sentence each.
     pub warnings: Vec<String>,
 }
 
-/// A key's value as it may be shown: secrets are masked.
+/// A key's value as it may be shown; secrets are masked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
     pub key: &'static str,
@@ -83,17 +83,17 @@ impl Config {
     /// Merges the sources and parses the result once.
     ///
     /// # Errors
-    /// The first key that is unknown or out of its bounds, or a file that cannot be read.
+    /// The first key that is unknown or out of bounds, or a file that cannot be read.
     pub fn load(sources: Sources) -> Result<Loaded, ConfigError> {
         let (values, warnings) = sources.merge()?;
         Ok(Loaded { config: parse::config(&values)?, settings: parse::settings(&values), warnings })
     }
 
-    /// The defaults with these keys set: no file and no environment takes part. For tests and for
+    /// The defaults with these keys set; neither a file nor the environment is read. For tests, and for
     /// applications that embed Doorward.
     ///
     /// # Errors
-    /// As [`Config::load`].
+    /// The first key that is unknown or out of bounds.
     pub fn from_pairs<K: Into<String>, V: Into<String>>(
         pairs: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Self, ConfigError> {
@@ -101,8 +101,8 @@ impl Config {
         parse::config(&sources::of_pairs(pairs)?)
     }
 
-    /// Refuses what only a server must not run with: kept mails on a server that others are meant to reach. Their
-    /// mails would never leave, and the links in them sign people in.
+    /// Refuses what a running server must not use: the email preview on a server that other machines can
+    /// reach. No email would be sent, and the links in the kept ones sign people in.
     ///
     /// # Errors
     /// A sentence that says what to set.
@@ -110,24 +110,24 @@ impl Config {
         let is_public = !is_loopback(&self.public_url);
         if self.mail.url == MailUrl::Preview && !self.mail.allow_preview && is_public {
             return Err(format!(
-                "mail.url is preview, which sends no mail, but public_url is {}: set mail.url to a mail server, or \
-                 mail.allow_preview = true if no mail is to leave",
+                "mail.url is preview, which sends no email, but public_url is {}: set mail.url to a mail server, or \
+                 mail.allow_preview = true if no email should be sent",
                 self.public_url
             ));
         }
         Ok(())
     }
 
-    /// A page of ours as links name it, such as `/verify-email`: built on `public_url`, never on what a
-    /// request says its host is.
+    /// The URL of one of this server's pages, such as `/verify-email`. It is built on `public_url`, never on
+    /// the host that a request names.
     #[must_use]
     pub fn link(&self, path: &str) -> String {
         link(&self.public_url, path)
     }
 }
 
-/// Whether a URL leads to the machine on which it is followed: a loopback address, or a name that no resolver looks
-/// up elsewhere (RFC 6761 section 6.3).
+/// Whether a URL leads to the machine that follows it: a loopback address, or a name that resolvers never
+/// look up elsewhere (RFC 6761 section 6.3).
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
@@ -140,7 +140,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// `path` on the public URL, whose own slash at the end does not count.
+/// Appends `path` to the public URL. A slash at the end of the URL does not count.
 #[must_use]
 pub fn link(public_url: &Url, path: &str) -> String {
     format!("{}{path}", public_url.as_str().trim_end_matches('/'))
@@ -164,7 +164,7 @@ pub struct Database {
 pub struct Password {
     /// Threads of the hashing arbiter.
     pub workers: usize,
-    /// bcrypt's cost: the work doubles with each step.
+    /// The bcrypt cost: each step doubles the work.
     pub cost: u32,
     /// In characters.
     pub min_length: usize,
@@ -174,13 +174,14 @@ pub struct Password {
 
 #[derive(Debug, Clone)]
 pub struct Cluster {
-    /// Where the nodes talk with each other; one node needs none.
+    /// Connects the nodes; a single node needs none.
     pub redis_url: Option<RedisUrl>,
-    /// Begins the names of our channels: installations that share a Redis have one each.
+    /// Prefix of the channel names. Installations that share a Redis need different ones.
     pub prefix: String,
 }
 
-/// `redis://USER:PASSWORD@HOST:PORT`, `rediss://` under TLS. It may hold a password, so its `Debug` is blind.
+/// `redis://USER:PASSWORD@HOST:PORT`, or `rediss://` for TLS. It may hold a password, so `Debug` prints
+/// nothing of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisUrl(String);
 
@@ -197,11 +198,11 @@ impl std::fmt::Debug for RedisUrl {
     }
 }
 
-/// Which usernames people may choose. The command line and imports are not asked.
+/// Which usernames people may choose. The command line and imports may use any.
 #[derive(Debug, Clone)]
 pub struct Usernames {
     pub reserved: ReservedNames,
-    /// Lets a name in that looks like another one.
+    /// Allows a name that looks like another one.
     pub allow_lookalikes: bool,
 }
 
@@ -212,71 +213,71 @@ pub struct Tokens {
     pub audience: String,
 }
 
-/// How many emails with links anybody may ask for. Every rate of a list holds; an empty one is no limit.
+/// How many emails with links a client may request. Every rate of a list applies; an empty list is no limit.
 #[derive(Debug, Clone)]
 pub struct MailLimits {
     /// To one mailbox, over all accounts.
     pub recipient: Vec<Rate>,
-    /// About one account.
+    /// For one account.
     pub account: Vec<Rate>,
-    /// Asked for from one address.
+    /// Requested from one client address.
     pub client: Vec<Rate>,
 }
 
 #[derive(Debug, Clone)]
 pub struct Tcp {
-    /// None turns the door off.
+    /// None turns the listener off.
     pub listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Clone)]
 pub struct SocketIo {
-    /// None closes the door.
+    /// None turns the endpoint off.
     pub path: Option<String>,
-    /// How long the answer to a ping may take; one is sent at every heartbeat.
+    /// How long a client may take to answer a ping; one is sent at every heartbeat.
     pub ping_timeout: Duration,
 }
 
-/// PEM files; read again when they change.
+/// PEM files; they are read again when they change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
-    /// The certificate, then those that it was signed with.
+    /// The certificate, followed by its chain.
     pub cert: PathBuf,
     pub key: PathBuf,
 }
 
-/// Bounds of connections, at every listener, before and after a sign-in.
+/// Bounds on connections at every listener, before and after sign-in.
 #[derive(Debug, Clone)]
 pub struct Connections {
-    /// Of one address. Trusted proxies are not counted over HTTP.
+    /// Per client address. Over HTTP, trusted proxies are not counted.
     pub max_per_address: usize,
 }
 
-/// Bounds of live sockets.
+/// Bounds on live sockets.
 #[derive(Debug, Clone)]
 pub struct Sockets {
     /// How long a socket may stay open without a sign-in.
     pub auth_timeout: Duration,
-    /// How often a silent client is pinged; one that stays silent for two is cut.
+    /// How often a silent client is pinged. One that stays silent for two intervals is disconnected.
     pub heartbeat: Duration,
-    /// Bytes of a frame, and of a message put together from fragments, after sign-in.
+    /// Bytes of a frame, and of a message assembled from fragments, after sign-in.
     pub max_frame: usize,
-    /// Bytes that may wait for a client that does not read.
+    /// Bytes that may be queued for a client that does not read.
     pub max_outbox: usize,
     pub max_per_user: usize,
-    /// Of one address, signed in or not.
+    /// Per address, signed in or not.
     pub max_per_address: usize,
-    /// Sockets of one address that have not signed in yet.
+    /// Per address, not signed in yet.
     pub max_waiting_per_address: usize,
-    /// Of all users together. Past it even a good token is answered with 1013.
+    /// Of all users together. Above it even a valid token is answered with close code 1013.
     pub max_open: usize,
-    /// Origins beside our own from which a browser may open a socket.
+    /// Origins besides the server's own from which a browser may open a socket.
     pub allowed_origins: Vec<AllowedOrigin>,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
 }
 
-/// How often one network may do each of these, see [`crate::limits`]. None is no limit.
+/// How often one network may do each of these; see [`crate::limits`]. None is no limit.
 #[derive(Debug, Clone, Default)]
 pub struct Limits {
     pub sign_in: Option<Rate>,
@@ -287,7 +288,7 @@ pub struct Limits {
     pub password_strength: Option<Rate>,
     pub handshakes: Option<Rate>,
     pub polls: Option<Rate>,
-    /// Counts tokens and cookies that are refused.
+    /// Counts refused tokens and cookies.
     pub bad_tokens: Option<Rate>,
 }
 

@@ -1,4 +1,4 @@
-//! From texts to values, each parsed once and within its bounds.
+//! Parses each value once and checks its bounds.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -91,7 +91,7 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
                 _ => None,
             })?,
         },
-        // After the sockets, whose bound its default follows.
+        // After `sockets`: the default follows a bound there.
         connections: Connections {
             max_per_address: values.number("connections.max_per_address", 1..=20_000_000)?,
         },
@@ -161,7 +161,8 @@ fn path(text: &str) -> Option<String> {
 }
 
 trait Parse {
-    /// The value of a key. `parse` answers why it has none, or nothing if what is expected says it all.
+    /// Parses the value of a key. `parse` returns why it fails, or an empty text where `expected` says it
+    /// all.
     fn parse_or_why<T>(
         &self,
         key: &'static str,
@@ -200,7 +201,7 @@ impl Parse for Values {
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<T, ConfigError> {
-        // A key that the table lacks would be a slip in this file: every test that loads finds it.
+        // A key that the table lacks is a bug in this file; every test that loads a configuration finds it.
         let (Some(value), Some(entry)) = (self.get(key), keys::find(key)) else {
             return Err(ConfigError::Unknown {
                 key: key.to_owned(),
@@ -239,7 +240,7 @@ fn audience(text: &str) -> Option<String> {
 fn redis_url(text: &str) -> Option<RedisUrl> {
     let (scheme, rest) = text.split_once("://")?;
     let hides_password = Url::parse(text).is_ok_and(|url| hints::hides_password(&url, rest));
-    // What the client would refuse later is refused here.
+    // Refuses here what the Redis client would refuse later.
     let good = matches!(scheme, "redis" | "rediss") && !hides_password && redis::Client::open(text).is_ok();
     good.then(|| RedisUrl(text.to_owned()))
 }
@@ -249,14 +250,14 @@ fn prefix(text: &str) -> Option<String> {
     ((1..=100).contains(&text.len()) && text.bytes().all(good)).then(|| text.to_owned())
 }
 
-/// Passwords are typed there: in the clear they stay on this machine.
+/// Passwords are typed at the TCP listener, so an unencrypted one must stay on this machine.
 fn tcp(text: &str, encrypted: bool) -> Result<Tcp, String> {
     if text == "off" {
         return Ok(Tcp { listen: None });
     }
     let address = from_str::<SocketAddr>(text).ok_or_else(String::new)?;
     if !encrypted && !address.ip().is_loopback() {
-        return Err("passwords are typed there, and this address is not of this machine alone".to_owned());
+        return Err("passwords are typed there, and other machines can reach this address".to_owned());
     }
     Ok(Tcp { listen: Some(address) })
 }
@@ -269,7 +270,7 @@ fn tls(values: &Values) -> Result<Option<Tls>, ConfigError> {
     match (cert, key) {
         (None, None) => Ok(None),
         (Some(cert), Some(key)) => Ok(Some(Tls { cert, key })),
-        // One alone: the error names the one that is missing.
+        // Only one is set: the error names the missing one.
         (None, Some(_)) => values.parse_or_why("tls.cert", |_| alone("tls.key")),
         (Some(_), None) => values.parse_or_why("tls.key", |_| alone("tls.cert")),
     }
@@ -279,10 +280,10 @@ fn list<T>(text: &str, item: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
     text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(item).collect()
 }
 
-/// A list whose first wrong item is named, with what to write instead.
+/// Parses a list. The error names the first wrong item and says what to write instead.
 fn allowed_origins(text: &str) -> Result<Vec<AllowedOrigin>, String> {
     let items: Vec<_> = text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
-    // What has an `@` may have a password before it.
+    // An item with an `@` may hold a password.
     let named = |item: &str, why: String| match items.len() {
         1 => why,
         _ if item.contains('@') => format!("one of them: {why}"),

@@ -1,10 +1,10 @@
-//! How often something may happen.
+//! A rate limit as it is configured.
 
 use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// The longest period: longer ones are a matter of retention, not of a rate.
+/// The longest period: anything longer is retention, not a rate.
 const LONGEST: Duration = Duration::from_hours(24 * 30);
 
 /// `count` times in `per`, written `30/1m`.
@@ -30,7 +30,7 @@ impl Rate {
         if text.trim() == "off" { Some(None) } else { Self::parse(text).map(Some) }
     }
 
-    /// Reads `off`, or several rates separated by commas, all of which hold: `3/1h, 10/1d`.
+    /// Reads `off`, or several rates separated by commas, which all apply: `3/1h, 10/1d`.
     #[must_use]
     pub fn parse_list(text: &str) -> Option<Vec<Self>> {
         if text.trim() == "off" {

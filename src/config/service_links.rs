@@ -1,5 +1,6 @@
-//! Variables that begin like ours and are none: Kubernetes adds some for each service, so for one that is named
-//! `doorward`, or `doorward-` and more, and Docker did for its links. Their form tells them from a misspelt key.
+//! Recognizes environment variables that begin with `DOORWARD_` but that no operator set. Kubernetes adds
+//! some for every service, so for one named `doorward` or `doorward-*`; Docker links did the same. Their form
+//! distinguishes them from misspelt keys.
 //! <https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>
 
 use std::collections::BTreeMap;
@@ -7,10 +8,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::keys::{self, KEYS};
 
-/// The variables of the environment that begin like ours.
+/// The environment variables that begin with `DOORWARD_`.
 pub(super) type Variables = BTreeMap<String, String>;
 
-/// Whether a variable was made for a service or a linked container. A key's own never is.
+/// Whether a variable was generated for a service or a linked container. The variable of a key never counts.
 pub(super) fn is_link(variables: &Variables, name: &str) -> bool {
     if KEYS.iter().any(|key| keys::variable(key.name) == name) {
         return false;
@@ -20,17 +21,17 @@ pub(super) fn is_link(variables: &Variables, name: &str) -> bool {
         .is_some_and(|text| is_of_service(variables, name, text) || is_of_container(variables, name, text))
 }
 
-/// One sentence about those that were left out; none without any.
+/// One sentence about the ignored variables, if there are any.
 pub(super) fn warning(links: &[String]) -> Option<String> {
     let (first, others) = links.split_first()?;
     let others = match others.len() {
         0 => String::new(),
-        1 => " and another one".to_owned(),
+        1 => " and one other".to_owned(),
         count => format!(" and {count} others"),
     };
     Some(format!(
-        "{first}{others} of the environment describe a service of Kubernetes or a linked container and set nothing \
-         here: they are ignored (enableServiceLinks: false in the pod's spec keeps them out)"
+        "{first}{others} in the environment: ignored, because they describe a Kubernetes service or a linked container \
+         (enableServiceLinks: false in the pod spec keeps them out)"
     ))
 }
 
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_of_services_and_links_are_told_by_their_form() {
+    fn variables_of_services_and_links_are_recognized_by_their_form() {
         let made = [
             ("DOORWARD_ENV_PATH", "/bin"),
             ("DOORWARD_NAME", "/web/doorward"),
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_one_is_none() {
+    fn lookalikes_are_not_taken_for_links() {
         for alone in [
             ("DOORWARD_PORT", "8080"),
             ("DOORWARD_PORT", "127.0.0.1:8080"),

@@ -1,4 +1,5 @@
-//! Where values come from: defaults, then the file, the environment and the command line; later ones win.
+//! Merges the sources of values: defaults, then the file, the environment and the command line. Later sources
+//! win.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,33 +14,33 @@ use super::{lint, value_files};
 use crate::ownership::{self, Need};
 use doorward_core::domain::without_bom;
 
-/// Bytes of a configuration: far more than all keys have.
+/// Bytes of a configuration file: far more than all keys need.
 const LARGEST_FILE: u64 = 1024 * 1024;
 
-/// Open files that are not sockets' to take: database, mail, and requests over HTTP.
+/// Open files kept back from sockets, for the database, email and HTTP requests.
 const RESERVED_FILES: u64 = 256;
 
-/// Read from the working directory if it is there and no other file was named.
+/// Read from the working directory if it exists and no other file was named.
 const DEFAULT_FILE: &str = "doorward.toml";
 
-/// What to load from. The environment is a parameter: a test must not change its process's own.
+/// The inputs to load from. The environment is a parameter because a test must not change its process's own.
 #[derive(Clone, Default)]
 pub struct Sources {
-    /// A file that must exist. Without one `doorward.toml` is read if it is there.
+    /// A file that must exist. Without one, `doorward.toml` is read if it exists.
     pub file: Option<PathBuf>,
     pub environment: Vec<(OsString, OsString)>,
-    /// Keys and values, as `--set` gives them.
+    /// Keys and values from `--set`.
     pub flags: Vec<(String, String)>,
 }
 
 impl Sources {
-    /// The file and flags given, and this process's environment.
+    /// The given file and flags, and this process's environment.
     #[must_use]
     pub fn of_process(file: Option<PathBuf>, flags: Vec<(String, String)>) -> Self {
         Self { file, environment: std::env::vars_os().collect(), flags }
     }
 
-    /// Every key's value, and what an operator should know.
+    /// Every key's value, and the warnings for the operator.
     pub(super) fn merge(self) -> Result<(Values, Vec<String>), ConfigError> {
         let mut values = Values::new();
         match self.file {
@@ -61,10 +62,10 @@ pub(super) fn of_pairs(pairs: impl Iterator<Item = (String, String)>) -> Result<
     Ok(values)
 }
 
-/// One of the sources: what it sets wins over the sources before it, and it sets no key in two ways.
+/// One of the sources. Its values replace those of earlier sources, and it may set each key only once.
 struct Layer<'a> {
     values: &'a mut Values,
-    /// By what each key was set.
+    /// The name that set each key.
     named: BTreeMap<&'static str, String>,
 }
 
@@ -73,7 +74,7 @@ impl<'a> Layer<'a> {
         Self { values, named: BTreeMap::new() }
     }
 
-    /// `written` is the name as this source has it.
+    /// `written` is the name as this source writes it.
     fn set(
         &mut self,
         name: &str,
@@ -116,9 +117,9 @@ fn value_of_file(key: &Key, path: &str, origin: &ValueSource) -> Result<String, 
         return Err("no file is named".to_owned());
     }
     if path.contains("://") {
-        return Err(format!("that is no path of a file; the value itself belongs to {}", key.name));
+        return Err(format!("this is not the path of a file; set the value itself with {}", key.name));
     }
-    // A path is no secret, and may be a mistake like any value.
+    // A path is not secret, and may hold the same mistakes as any value.
     if let Some(why) = lint::find_in(&Key { secret: false, ..*key }, path, origin) {
         return Err(format!("as the path of a file, {why}"));
     }
@@ -133,7 +134,7 @@ fn set_flags(flags: impl Iterator<Item = (String, String)>, values: &mut Values)
     Ok(())
 }
 
-/// Whether a file is there. One in a directory that is closed to us may be.
+/// Whether a file exists. An error means that its directory cannot be searched, so it may exist.
 fn is_there(path: &Path) -> Result<bool, ConfigError> {
     path.try_exists().map_err(|error| unreadable(path, &error))
 }
@@ -143,13 +144,13 @@ fn unreadable(path: &Path, error: &std::io::Error) -> ConfigError {
 }
 
 fn unknown(name: &str, origin: ValueSource) -> ConfigError {
-    // Whatever a file or the environment holds, an error stays one line of modest length.
+    // Keeps the error to one short line, whatever a file or the environment holds.
     let key = name.chars().filter(|c| !c.is_control()).take(80).collect();
     let section = format!("{name}.");
     let in_section: Vec<&str> =
         KEYS.iter().map(|key| key.name).filter(|name| name.starts_with(&section)).take(3).collect();
     let hint = match (keys::find(name), in_section.as_slice(), keys::nearest(name)) {
-        (Some(_), _, _) => Some("it is a key and no section".to_owned()),
+        (Some(_), _, _) => Some("it is a key, not a section".to_owned()),
         (_, [_, ..], _) => Some(format!("it is a section, with keys such as {}", in_section.join(", "))),
         (_, _, Some(near)) => Some(match &origin {
             ValueSource::Environment(_) => {
@@ -162,12 +163,12 @@ fn unknown(name: &str, origin: ValueSource) -> ConfigError {
     ConfigError::Unknown { key, origin, hint }
 }
 
-/// Answers which variables were left out, because they are links to services.
+/// Returns the variables that were ignored because they are service links.
 fn read_environment(
     variables: Vec<(OsString, OsString)>,
     values: &mut Values,
 ) -> Result<Vec<String>, ConfigError> {
-    // Sorted, so that of two mistakes the same one is named each time.
+    // Sorted, so that the same of two mistakes is reported each time.
     let mut ours = Variables::new();
     for (name, text) in variables {
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
@@ -185,13 +186,13 @@ fn read_environment(
 }
 
 fn read_file(path: &Path, values: &mut Values) -> Result<(), ConfigError> {
-    // It may be a pipe, of a shell say.
+    // It may be a pipe, such as a shell's process substitution.
     let file = File::open(path).map_err(|error| unreadable(path, &error))?;
     let text = value_files::read_text(file, LARGEST_FILE)
         .map_err(|why| ConfigError::Unreadable { path: path.to_owned(), why })?;
     let text = without_bom(&text);
     let table: toml::Table = toml::from_str(text).map_err(|error| {
-        // Its own `Display` shows the line, which may hold a password.
+        // The error's own `Display` shows the line, which may hold a password.
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let message = error.message().lines().next().unwrap_or_default().to_owned();
         ConfigError::Syntax { path: path.to_owned(), line: before.matches('\n').count() + 1, message }
@@ -225,7 +226,7 @@ fn flatten(
     Ok(())
 }
 
-/// A list in the form in which the environment gives one.
+/// A list in the form that the environment uses.
 fn joined(name: &str, items: &[toml::Value], origin: &ValueSource) -> Result<String, ConfigError> {
     let Some(key) = keys::find(name) else { return Err(unknown(name, origin.clone())) };
     let refused = |value: &str, why: Option<String>| ConfigError::Invalid {
@@ -240,9 +241,9 @@ fn joined(name: &str, items: &[toml::Value], origin: &ValueSource) -> Result<Str
     }
     let mut texts = Vec::new();
     for item in items {
-        let text = item.as_str().ok_or_else(|| refused("a list of other things than texts", None))?;
+        let text = item.as_str().ok_or_else(|| refused("a list of anything but strings", None))?;
         let why = if text.contains(',') {
-            Some("each value of the list stands in quotes of its own".to_owned())
+            Some("put each value of the list in its own quotes".to_owned())
         } else {
             lint::find_in(key, text, origin)
         };
@@ -271,12 +272,12 @@ fn fill_defaults(values: &mut Values) {
                 limit.unwrap_or(u64::MAX).saturating_sub(RESERVED_FILES).clamp(64, 10_000_000).to_string()
             }
             Fallback::Share { of, times, by, least } => {
-                // A value that is no number is refused under its own name.
+                // A value that is not a number is refused under its own key.
                 let whole = values.get(of).and_then(|value| value.text.trim().parse::<u64>().ok());
                 (whole.unwrap_or_default().saturating_mul(times) / by).clamp(least, 10_000_000).to_string()
             }
             Fallback::InDataDir => {
-                // The table has data_dir before any key that lies in it.
+                // The table has data_dir before any key that depends on it.
                 let data_dir = values.get("data_dir").map_or("./data", |value| value.text.as_str());
                 format!("sqlite:{}", Path::new(data_dir).join("doorward.db").display())
             }

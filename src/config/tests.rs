@@ -9,7 +9,7 @@ fn environment(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
     variables.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect()
 }
 
-/// A file of this text, so that no `doorward.toml` of the working directory takes part.
+/// Loads a file of this text, so that no `doorward.toml` in the working directory is read.
 fn load(file: &str, variables: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Loaded, String> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("some.toml");
@@ -51,7 +51,7 @@ fn defaults_are_those_of_the_reference() {
 }
 
 #[test]
-fn later_sources_win_and_say_who_they_are() {
+fn later_sources_win_and_are_named() {
     let file = "data_dir = '/file'\n[http]\nlisten = '127.0.0.1:1'\nworkers = 3\n[password]\ncost = 11";
     let loaded = load(
         file,
@@ -82,7 +82,7 @@ fn lists_come_as_lists_or_with_commas() {
 }
 
 #[test]
-fn an_error_names_key_value_origin_and_what_is_expected() {
+fn an_error_names_the_key_its_value_its_source_and_what_is_expected() {
     assert_eq!(
         error("", &[("DOORWARD_PASSWORD__COST", "9")], &[]),
         "password.cost cannot be 9 (environment DOORWARD_PASSWORD__COST); expected a bcrypt cost from 10 to 16 \
@@ -105,7 +105,7 @@ fn an_error_names_key_value_origin_and_what_is_expected() {
         error("", &[], &[("sockets.allowed_origins", "null, https://a.example/x")]),
         "sockets.allowed_origins cannot be null, https://a.example/x (command line): https://a.example/x: an origin \
          ends with its host or port: https://a.example; expected origins such as https://app.example.org, \
-         https://*.example.org, null or file://, a list or separated by commas"
+         https://*.example.org, null or file://, as a list or separated by commas"
     );
     for secret in ["ws://ann:pw@a.example", "https://b.example, postgres://ann:pw@a.example/d"] {
         let said = error("", &[], &[("sockets.allowed_origins", secret)]);
@@ -119,7 +119,7 @@ fn an_error_names_key_value_origin_and_what_is_expected() {
 }
 
 #[test]
-fn every_bound_is_kept() {
+fn every_bound_is_enforced() {
     for (key, low, high) in [
         ("http.workers", "0", "513"),
         ("database.executors", "0", "65"),
@@ -148,7 +148,7 @@ fn every_bound_is_kept() {
 }
 
 #[test]
-fn bounds_of_an_address_follow_the_servers() {
+fn per_address_bounds_follow_the_servers() {
     let bounds = |pairs: &[(&'static str, &'static str)]| {
         let config = Config::from_pairs(pairs.iter().copied()).unwrap();
         (config.sockets.max_per_address, config.connections.max_per_address)
@@ -162,7 +162,7 @@ fn bounds_of_an_address_follow_the_servers() {
 }
 
 #[test]
-fn what_no_url_or_address_can_be_is_refused() {
+fn invalid_values_are_refused() {
     for (key, text) in [
         ("http.listen", "localhost"),
         ("public_url", "ftp://a.example"),
@@ -246,18 +246,18 @@ fn the_reference_names_every_key_and_its_default() {
 
 proptest! {
     #[test]
-    fn nothing_that_a_key_is_set_to_panics(index in 0..KEYS.len(), text in "\\PC{0,40}|[0-9]{1,30}[a-zA-Z]{0,3}") {
+    fn no_value_panics(index in 0..KEYS.len(), text in "\\PC{0,40}|[0-9]{1,30}[a-zA-Z]{0,3}") {
         let key = &KEYS[index];
         if let Err(error) = Config::from_pairs([(key.name, text.as_str())]) {
             let message = error.to_string();
-            // One of the two TLS files is missed as soon as the other is named.
+            // One TLS file without the other makes the error name the missing one.
             prop_assert!(message.starts_with(key.name) || key.name.starts_with("tls."), "{message}");
             prop_assert!(!message.contains('\n'), "{message}");
         }
     }
 
     #[test]
-    fn any_file_is_read_or_refused(text in "(\\PC|\n){0,200}") {
+    fn no_file_panics(text in "(\\PC|\n){0,200}") {
         let _ = load(&text, &[], &[]);
     }
 
@@ -270,7 +270,7 @@ proptest! {
     }
 
     #[test]
-    fn a_slip_of_one_letter_is_guessed(index in 0..KEYS.len(), at in 0..100_usize, letter in "[a-z]") {
+    fn a_key_with_one_wrong_letter_is_recognized(index in 0..KEYS.len(), at in 0..100_usize, letter in "[a-z]") {
         let mut name: Vec<char> = KEYS[index].name.chars().collect();
         let at = at % name.len();
         name[at] = letter.chars().next().unwrap();
@@ -281,7 +281,7 @@ proptest! {
 }
 
 #[test]
-fn kept_mails_are_for_this_machine_unless_a_key_says_otherwise() {
+fn the_email_preview_needs_a_local_url_or_a_key() {
     let check = |url: &str, more: &[(&str, &str)]| {
         let pairs = [&[("public_url", url)], more].concat();
         Config::from_pairs(pairs).unwrap().check_for_serving()

@@ -1,10 +1,10 @@
-//! A key's value before it is parsed, and who set it.
+//! A key's value before it is parsed, and what set it.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Who set a value.
+/// What set a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ValueSource {
     Default,
@@ -12,10 +12,10 @@ pub enum ValueSource {
     /// The variable's name.
     Environment(String),
     CommandLine,
-    /// A file with nothing else in it, which another source names.
+    /// A file that holds only this value, named by another source.
     ValueFile {
         path: Box<Path>,
-        /// As that source writes it: a variable, or a key with `_file` behind it.
+        /// As that source writes it: a variable, or a key ending in `_file`.
         named_by: Box<str>,
     },
 }

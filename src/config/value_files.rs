@@ -1,4 +1,5 @@
-//! A key's value in a file of its own, as Docker and Kubernetes hand over secrets: `..._FILE` names it.
+//! Reads a key's value from a file of its own, as Docker and Kubernetes provide secrets. `..._FILE` names the
+//! file.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -8,15 +9,15 @@ use std::path::Path;
 use crate::ownership;
 use doorward_core::domain::without_bom;
 
-/// What a key's name ends with if its value is the path of a file with the value.
+/// The suffix of a key's name when its value is the path of a file.
 pub(super) const ENDING: &str = "_file";
 
-/// Bytes: far more than any value has.
+/// Bytes: far more than any value needs.
 const LARGEST: u64 = 64 * 1024;
 
-/// The text of a file without the ends of its last line, or why it cannot be had.
+/// The text of a file without its final line endings, or why it cannot be read.
 pub(super) fn read(path: &Path) -> Result<String, String> {
-    // Not to wait for a writer if it is a pipe.
+    // A pipe must not block until a writer opens it.
     let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
     let open = OpenOptions::new().read(true).custom_flags(nonblocking).open(path);
     let file = open.map_err(|error| ownership::explain(&error, path, ownership::Need::Read))?;
@@ -25,7 +26,7 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
         return Err("it is a directory".to_owned());
     }
     if !kind.is_file() {
-        return Err("it is no regular file".to_owned());
+        return Err("it is not a regular file".to_owned());
     }
     let text = read_text(file, LARGEST)?;
     let text = without_bom(&text).trim_end_matches(['\r', '\n']);
@@ -35,7 +36,7 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// The whole of a file of at most so many bytes, or why it cannot be had.
+/// The whole text of a file of at most `largest` bytes, or why it cannot be read.
 pub(super) fn read_text(file: File, largest: u64) -> Result<String, String> {
     let mut bytes = Vec::new();
     file.take(largest + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
@@ -54,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_the_text_without_the_end_of_its_line() {
+    fn a_value_is_the_text_without_its_final_line_ending() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("secret");
         let large = vec![b'x'; 64 * 1024 + 1];
@@ -79,6 +80,6 @@ mod tests {
         let pipe = dir.path().join("pipe");
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
             .unwrap();
-        assert_eq!(read(&pipe).unwrap_err(), "it is no regular file");
+        assert_eq!(read(&pipe).unwrap_err(), "it is not a regular file");
     }
 }

@@ -1,4 +1,4 @@
-//! What every key does with values that are certainly mistakes, from every source. A new key takes part by itself.
+//! How every key treats obvious mistakes, from every source. New keys are covered without further work.
 
 mod files;
 
@@ -10,17 +10,17 @@ use proptest::prelude::*;
 use super::keys::{Fallback, KEYS, Key, variable};
 use super::*;
 
-/// What stands in every secret here.
+/// Part of every secret in these tests.
 const SECRET: &str = "hunter2";
 
-/// A value that the key takes.
+/// A valid value for the key.
 fn good(key: &Key) -> String {
     match (key.name, key.fallback) {
         ("database.url", _) => format!("postgres://u:{SECRET}@db/d"),
         ("mail.url", _) => format!("smtp://u:{SECRET}@mail.example"),
         ("cluster.redis_url", _) => format!("redis://u:{SECRET}@cache:6379"),
         (_, Fallback::Fixed("")) if key.is_path() => "/etc/doorward/file.pem".to_owned(),
-        // As what is expected gives an example.
+        // The example in the text of what is expected.
         (_, Fallback::Fixed("")) => {
             let example = key.expected.split("such as ").nth(1).unwrap_or("x");
             example.split([',', ' ']).next().unwrap_or(example).to_owned()
@@ -31,7 +31,7 @@ fn good(key: &Key) -> String {
     }
 }
 
-/// The sources, each with one key.
+/// The sources, each setting one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
     File,
@@ -80,7 +80,7 @@ impl Loader {
     fn set(&self, key: &Key, text: &str, source: Source) -> Result<Loaded, String> {
         match source {
             Source::File => {
-                // A TOML string, with what has to be escaped.
+                // A TOML string, with its escapes.
                 let line = format!("{} = {}", key.name, toml::Value::from(text));
                 self.load(&line, &[], &[])
             }
@@ -125,21 +125,21 @@ fn a_value_that_is_certainly_a_mistake_is_refused_by_every_key_from_every_source
             (format!("{value}\n"), "line break"),
             (format!("{value}\r\n"), "line"),
             (format!("{value}\n{value}"), "more than one line"),
-            (format!(" {value}"), "blanks before or after"),
-            (format!("{value} "), "blanks before or after"),
-            (format!("{value}\u{a0}"), "blanks before or after"),
+            (format!(" {value}"), "white space before or after"),
+            (format!("{value} "), "white space before or after"),
+            (format!("{value}\u{a0}"), "white space before or after"),
             (format!("{value}\t"), "tab before or after"),
             (format!("{value}\u{7}"), "control character U+0007"),
             (format!("\u{feff}{value}"), "invisible character U+FEFF"),
             (format!("{value}\u{200b}"), "invisible character U+200B"),
-            (" ".to_owned(), "blanks before or after"),
+            (" ".to_owned(), "white space before or after"),
             ("\"\"".to_owned(), "quotes are part of the value"),
         ];
         for (text, words) in mistakes {
             for source in SOURCES {
                 let ends_line = text.trim_end_matches(['\r', '\n']) == value;
                 if source == Source::ValueFile && (ends_line || text.starts_with('\u{feff}')) {
-                    // The end of a file's line, and its byte order mark, are none of the value.
+                    // A final line ending and a byte order mark are not part of a value file's value.
                     continue;
                 }
                 let error = place.refused(key, &text, source);
@@ -164,7 +164,7 @@ fn an_empty_value_is_refused_unless_it_means_none() {
 }
 
 #[test]
-fn what_to_write_is_said_unless_it_may_be_a_secret() {
+fn an_error_suggests_a_value_unless_it_may_be_a_secret() {
     let place = Loader::new();
     for key in KEYS {
         let value = good(key);
@@ -179,20 +179,20 @@ fn what_to_write_is_said_unless_it_may_be_a_secret() {
     assert_eq!(
         error,
         "data_dir cannot be \"/srv/data\" (environment DOORWARD_DATA_DIR): the quotes are part of the value \
-         (docker's env files take none): write /srv/data; expected the path of a directory"
+         (Docker does not strip quotes in env files): write /srv/data; expected the path of a directory"
     );
 }
 
 #[test]
-fn a_value_of_another_kind_or_unit_is_refused_with_what_was_meant() {
+fn a_value_of_another_kind_or_unit_is_refused_with_a_suggestion() {
     let place = Loader::new();
     for (key, text, words) in [
         ("tokens.access_ttl", "900", "write 900s"),
         ("tokens.access_ttl", "15M", "write 15m"),
-        ("tokens.refresh_ttl", "30", "a duration has a unit"),
+        ("tokens.refresh_ttl", "30", "a duration needs a unit"),
         ("sockets.heartbeat", "25 Sec", "write 25 sec"),
         ("accounts.unused_ttl", "never", "write off"),
-        ("accounts.unused_ttl", "90", "a duration has a unit"),
+        ("accounts.unused_ttl", "90", "a duration needs a unit"),
         ("password.cost", "12.0", "write 12"),
         ("sockets.max_open", "10_000", "write 10000"),
         ("sockets.max_open", "10,000", "write 10000"),
@@ -214,8 +214,8 @@ fn a_value_of_another_kind_or_unit_is_refused_with_what_was_meant() {
         ("public_url", "id.example.org", "write https://id.example.org"),
         ("public_url", "https://a.example/?x=1", "it has a query"),
         ("public_url", "https://a.example/#x", "it has a fragment"),
-        ("sockets.trusted_proxies", "10.0.0.1,10.0.0.0/33", "10.0.0.0/33 has a prefix"),
-        ("sockets.trusted_proxies", "10.0.0.1,nginx", "nginx is no address"),
+        ("sockets.trusted_proxies", "10.0.0.1,10.0.0.0/33", "10.0.0.0/33 has a prefix that is out of range"),
+        ("sockets.trusted_proxies", "10.0.0.1,nginx", "nginx is not an address"),
         ("sockets.trusted_proxies", "[\"10.0.0.1\", \"::1\"]", "write 10.0.0.1,::1"),
         ("data_dir", "~/data", "~ is not expanded"),
         ("data_dir", "${HOME}/data", "variables are not expanded"),
@@ -234,30 +234,30 @@ fn a_value_of_another_kind_or_unit_is_refused_with_what_was_meant() {
         ("password.cost = 12.0", "write 12"),
         ("data_dir = ['/a', '/b']", "data_dir cannot be a list"),
         ("http.listen = ['127.0.0.1:80']", "it takes one value"),
-        ("sockets.trusted_proxies = [1]", "a list of other things than texts"),
+        ("sockets.trusted_proxies = [1]", "a list of anything but strings"),
         ("sockets.trusted_proxies = ['\"10.0.0.1\"']", "quotes are part of the value"),
-        ("sockets.trusted_proxies = ['10.0.0.1, ::1']", "quotes of its own"),
+        ("sockets.trusted_proxies = ['10.0.0.1, ::1']", "in its own quotes"),
         ("http = 3", "it is a section, with keys such as http.listen, http.workers"),
-        ("[data_dir]\nx = 1", "it is a key and no section"),
+        ("[data_dir]\nx = 1", "it is a key, not a section"),
         ("[[mail]]\nurl = 'preview'", "it is a section"),
     ] {
         let error = place.load(file, &[], &[]).unwrap_err();
         assert!(error.contains(words), "{file}: {error}");
     }
-    // A name in quotes before an address is none of these mistakes.
+    // A quoted name before an address is valid.
     let from = "\"Doorward, Inc.\" <no-reply@example.org>";
     assert!(place.load("", &[("DOORWARD_MAIL__FROM", from)], &[]).is_ok());
 }
 
 #[test]
-fn the_cause_of_a_bad_url_is_told_and_nothing_of_it() {
+fn an_error_explains_a_bad_url_without_repeating_it() {
     let place = Loader::new();
     for (key, url, words) in [
         ("database.url", "postgres://u:hunter2%s@h/d", "write % as %25"),
         ("database.url", "postgres://u:hunter2@x@h/d", "@ as %40"),
         ("database.url", "postgres://u:12/hunter2@h/d", "/ as %2F"),
         ("database.url", "postgres://u:12?hunter2@h/d", "? as %3F"),
-        ("database.url", "mysql://u:hunter2@h/d", "neither with sqlite:"),
+        ("database.url", "mysql://u:hunter2@h/d", "neither sqlite:"),
         ("database.url", "/var/lib/hunter2.db", "sqlite: is missing"),
         ("cluster.redis_url", "redis://u:hunter2/x@h", "/ as %2F"),
         ("cluster.redis_url", "redis://u:12/hunter2@h", "/ as %2F"),
@@ -282,7 +282,7 @@ fn the_cause_of_a_bad_url_is_told_and_nothing_of_it() {
 }
 
 #[test]
-fn variables_of_services_are_ignored_and_named_and_no_others() {
+fn only_service_link_variables_are_ignored_and_named() {
     let place = Loader::new();
     let loaded = place
         .load(
@@ -312,7 +312,7 @@ fn variables_of_services_are_ignored_and_named_and_no_others() {
 }
 
 #[test]
-fn a_file_with_a_byte_order_mark_or_line_ends_of_windows_is_read() {
+fn a_file_with_a_byte_order_mark_or_windows_line_endings_is_read() {
     let place = Loader::new();
     let loaded = place.load("\u{feff}data_dir = '/srv'\r\n[log]\r\nlevel = 'warn'\r\n", &[], &[]).unwrap();
     assert_eq!(loaded.config.log.level, tracing::Level::WARN);

@@ -1,7 +1,8 @@
-//! Whether the database can be written, and what happens when the disk is full.
+//! Tracks whether the database can be written, and handles a full disk.
 //!
-//! A full disk must not end revocation. Beside an SQLite file lies another one that only takes up space: a sign-out that
-//! finds no room is given a part of it and tried again. Other changes are not, so that they cannot use it up.
+//! A full disk must not prevent revocation. Beside an SQLite file lies a reserve file that only takes up
+//! space. A sign-out that finds no space releases a part of it and is tried again. Other changes are not, so
+//! that they cannot use the reserve up.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -20,27 +21,27 @@ use super::{Conn, pooler};
 use crate::auth::secret;
 use crate::config::DatabaseUrl;
 
-/// Bytes that are held for sign-outs: a few thousand of them, one of which takes 10 to 20 kB of the write-ahead log until
-/// that is used again from its beginning.
+/// Bytes reserved for sign-outs: enough for a few thousand, each of which takes 10 to 20 kB of the
+/// write-ahead log until the log starts over.
 const RESERVE: u64 = 16 << 20;
 
-/// Bytes that are given at once.
+/// Bytes that are released at a time.
 const STEP: u64 = 1 << 20;
 
-/// How long PostgreSQL, whose disk is elsewhere and not seen here, counts as full after a failure.
+/// How long PostgreSQL counts as full after a failure: its disk is elsewhere and cannot be watched from here.
 const RETRY_DELAY: Duration = Duration::from_secs(10);
 
-/// A change that changes nothing, to see whether one can be made.
+/// A write that changes nothing, to test whether the database can be written.
 pub(super) const PROBE: &str = "UPDATE signing_keys SET algorithm = algorithm";
 
-/// The space of one database as this process finds it. Cheap to clone.
+/// The disk space of one database, as this process observes it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Disk(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     reserve: Option<Reserve>,
-    /// The last write failed, and none went well since.
+    /// The last write failed, and none has succeeded since.
     failing: AtomicBool,
     failed_at: Mutex<Option<Instant>>,
 }
@@ -59,40 +60,40 @@ impl Disk {
         Self(Arc::new(Inner { reserve, failing: AtomicBool::new(false), failed_at: Mutex::default() }))
     }
 
-    /// The last write failed for a cause that no request can be blamed for.
+    /// Whether the last write failed for a reason that is not the request's fault.
     #[must_use]
     pub fn is_failing(&self) -> bool {
         self.0.failing.load(Ordering::Acquire)
     }
 
-    /// Holds the whole reserve from now on, as a server does: commands use what is there.
+    /// Keeps the whole reserve from now on, as a server does. Commands only use an existing reserve.
     pub fn hold_reserve(&self) {
         if let Some(reserve) = &self.0.reserve {
             reserve.target.store(RESERVE, Ordering::Release);
             if !self.try_refill() {
                 let path = reserve.path.display();
-                tracing::warn!(%path, "no room to hold in reserve for sign-outs: the disk is nearly full");
+                tracing::warn!(%path, "cannot reserve space for sign-outs: the disk is nearly full");
             }
         }
     }
 
-    /// Gives a part of the reserve to a write that must not fail. Answers whether there was any.
+    /// Releases a part of the reserve for a write that must not fail. Returns false if there is none left.
     #[must_use]
     pub fn release_reserve(&self) -> bool {
         self.0.reserve.as_ref().is_some_and(|reserve| reserve.release().unwrap_or(false))
     }
 
-    /// Takes the reserve again as far as there is room.
+    /// Refills the reserve as far as there is space.
     pub fn refill_reserve(&self) {
         self.try_refill();
     }
 
-    /// The same, and answers whether it is whole.
+    /// Refills the reserve, and returns whether it is full.
     fn try_refill(&self) -> bool {
         self.0.reserve.as_ref().is_none_or(|reserve| reserve.refill().unwrap_or(false))
     }
 
-    /// A write failed: said once, until it is over.
+    /// Notes that a write failed. Logged once, until writes succeed again.
     pub fn failed(&self, cause: &str) {
         *self.0.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now());
         if self.0.failing.swap(true, Ordering::AcqRel) {
@@ -101,11 +102,11 @@ impl Disk {
         if self.0.reserve.is_some() {
             tracing::error!(
                 cause,
-                "the disk is full, or fails: the database cannot be written. Sign-outs use space held in reserve, \
-                 other changes are refused until there is room"
+                "the disk is full or failing, so the database cannot be written. Sign-outs use reserved space, \
+                 other changes are refused until there is space"
             );
         } else {
-            tracing::error!(cause, "the database cannot be written: changes are refused until it can");
+            tracing::error!(cause, "the database cannot be written; changes are refused until it can");
         }
     }
 
@@ -115,7 +116,7 @@ impl Disk {
         self.is_failing() || self.0.reserve.as_ref().is_some_and(|reserve| !reserve.is_full())
     }
 
-    /// Makes the reserve whole, and once there is room for that, sees whether writes go well again.
+    /// Refills the reserve. Once it is full, tests whether writes succeed again.
     ///
     /// # Errors
     /// If they do not.
@@ -132,21 +133,21 @@ impl Disk {
     }
 }
 
-/// The file that takes up space.
+/// The reserve file.
 #[derive(Debug)]
 struct Reserve {
     path: PathBuf,
-    /// Bytes that it should have; none but in a server.
+    /// Bytes that it should have; only a server sets this.
     target: AtomicU64,
 }
 
 impl Reserve {
-    /// None beside a database that is no file.
+    /// None for a database that is not a file.
     fn beside(database: &str) -> Option<Self> {
         if database.starts_with(':') || database.starts_with("file:") {
             return None;
         }
-        // Where the file is, not a link to it: it is that disk which fills up.
+        // Next to the real file, not to a link: the real file's disk is the one that fills up.
         let path = Path::new(database);
         let mut path = path.canonicalize().unwrap_or_else(|_| path.to_owned()).into_os_string();
         path.push("-reserve");
@@ -164,7 +165,7 @@ impl Reserve {
         if size == 0 {
             return Ok(false);
         }
-        // Another process may have given as well: then there is more room than was asked for.
+        // Another process may have released a part as well, which only leaves more space than needed.
         OpenOptions::new().write(true).open(&self.path)?.set_len(size.saturating_sub(STEP))?;
         Ok(true)
     }
@@ -194,10 +195,10 @@ fn size(path: &Path) -> u64 {
     path.metadata().map_or(0, |metadata| metadata.len())
 }
 
-/// Adds blocks to the end of a file, really.
+/// Allocates blocks at the end of a file, without leaving holes.
 fn allocate(file: &File, size: u64, length: u64) -> io::Result<()> {
     let allocated = match fallocate(file, FallocateFlags::empty(), size, length) {
-        // A file system that cannot: bytes that it can neither leave out nor compress.
+        // A file system without fallocate: random bytes, which it can neither leave out nor compress.
         Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
             let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
             secret::fill(&mut bytes);
@@ -206,25 +207,25 @@ fn allocate(file: &File, size: u64, length: u64) -> io::Result<()> {
         allocated => allocated.map_err(io::Error::from),
     };
     if allocated.is_err() {
-        // What was taken beyond its end, or half written.
+        // Removes what was allocated or written in part.
         file.set_len(size)?;
     }
     allocated
 }
 
-/// What went wrong with the disk on one connection, as its statements tell it.
+/// The last disk fault of one connection, observed from its statements.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fault(Arc<Mutex<Option<String>>>);
 
 impl Fault {
-    /// Listens to a connection.
+    /// Starts observing a connection.
     pub(super) fn observe(conn: &mut Conn) -> Self {
         let fault = Self::default();
         conn.set_instrumentation(FaultListener(fault.clone()));
         fault
     }
 
-    /// The last one, once.
+    /// Takes the last fault, if there was one.
     pub(super) fn take(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -249,7 +250,8 @@ impl Instrumentation for FaultListener {
     }
 }
 
-/// Diesel has no kinds for these. The texts are SQLite's own for its result codes, and the system's in PostgreSQL's.
+/// Diesel has no error kinds for these. The texts are SQLite's for its result codes, and the operating
+/// system's in PostgreSQL's errors.
 fn is_fault(kind: DatabaseErrorKind, message: &str) -> bool {
     matches!(kind, DatabaseErrorKind::ReadOnlyTransaction)
         || matches!(kind, DatabaseErrorKind::Unknown) && is_fault_text(message)
@@ -275,13 +277,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reserve_takes_up_space_is_given_in_parts_and_taken_again() {
+    fn a_reserve_takes_up_space_and_is_released_in_parts_and_refilled() {
         let dir = tempfile::tempdir().unwrap();
         let database = dir.path().join("test.db");
         std::fs::write(&database, "x").unwrap();
         let url: DatabaseUrl = format!("sqlite:{}", database.display()).parse().unwrap();
         let disk = Disk::of(&url);
-        assert!(!disk.release_reserve() && disk.try_refill(), "a command makes none");
+        assert!(!disk.release_reserve() && disk.try_refill(), "a command creates none");
         disk.hold_reserve();
         let file = dir.path().join("test.db-reserve");
         let metadata = || file.metadata().unwrap();
@@ -295,11 +297,11 @@ mod tests {
         assert!(disk.needs_maintenance());
         let given = std::iter::from_fn(|| disk.release_reserve().then_some(())).count();
         assert_eq!((given, metadata().len()), (15, 0));
-        assert!(command.try_refill() && metadata().len() == RESERVE, "it leaves as much as there was");
+        assert!(command.try_refill() && metadata().len() == RESERVE, "it refills what there was");
     }
 
     #[test]
-    fn what_the_disk_is_to_blame_for_is_told_apart() {
+    fn disk_faults_are_told_from_other_errors() {
         assert!(is_fault(DatabaseErrorKind::Unknown, "database or disk is full"));
         assert!(is_fault(DatabaseErrorKind::ReadOnlyTransaction, "cannot execute UPDATE"));
         assert!(!is_fault(DatabaseErrorKind::Unknown, "database is locked"));

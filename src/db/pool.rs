@@ -1,4 +1,4 @@
-//! The pool, and what it does about connections that break.
+//! The connection pool, and how it handles broken connections.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use super::disk::Fault;
 use super::{Conn, Disk};
 use crate::config::DatabaseUrl;
 
-/// How long work may wait for a connection. Longer only makes a queue of those who have left.
+/// How long work may wait for a connection. Waiting longer would only queue work of clients that have left.
 const WAIT: Duration = Duration::from_secs(2);
 
-/// The same once the database is known to be away, so that whoever asks is told so at once.
+/// The same once the database is known to be unreachable, so that callers fail at once.
 const SHORT_WAIT: Duration = Duration::from_millis(50);
 
-/// A connection that was good this long ago is not asked before it is used again.
+/// A connection that worked this recently is not tested before it is used again.
 const RECHECK_AFTER: Duration = Duration::from_secs(1);
 
-/// Opens connections as they are needed. Cheap to clone.
+/// Opens connections on demand. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Pool {
     connections: r2d2::Pool<Manager>,
@@ -48,7 +48,7 @@ impl Pool {
     /// A connection that works.
     ///
     /// # Errors
-    /// If there is none, and none came soon.
+    /// If none is available in time.
     pub fn get(&self) -> Result<PooledConn, r2d2::Error> {
         let wait = if self.unreachable.load(Ordering::Relaxed) { SHORT_WAIT } else { WAIT };
         let conn = self.connections.get_timeout(wait);
@@ -56,13 +56,13 @@ impl Pool {
         conn
     }
 
-    /// The space that writes take.
+    /// The disk space of the database.
     #[must_use]
     pub const fn disk(&self) -> &Disk {
         &self.disk
     }
 
-    /// Only one of all connections can write at a time.
+    /// Whether only one connection can write at a time.
     #[must_use]
     pub const fn has_one_writer(&self) -> bool {
         self.one_writer
@@ -76,7 +76,7 @@ pub struct Manager(DatabaseUrl);
 /// A connection of the pool.
 pub struct PoolConnection {
     conn: Conn,
-    /// None while, or since, work on it may have found it broken.
+    /// None while work is in progress, and after work that may have found the connection broken.
     good_at: Option<Instant>,
     fault: Fault,
 }
@@ -87,7 +87,7 @@ fn now() -> Instant {
 }
 
 impl PoolConnection {
-    /// Works with the connection. Unless it went well, the connection is tried before it is used again.
+    /// Runs work on the connection. After an error, the connection is tested before it is used again.
     pub fn run<T, E>(&mut self, work: impl FnOnce(&mut Conn) -> Result<T, E>) -> Result<T, E> {
         self.good_at = None;
         self.fault.take();
@@ -96,7 +96,7 @@ impl PoolConnection {
         Ok(done)
     }
 
-    /// Why the last work could not be written, if it was not its own fault.
+    /// Why the last work could not be written, if that was not its own fault.
     #[must_use]
     pub fn fault(&self) -> Option<String> {
         self.fault.take()
@@ -147,12 +147,12 @@ impl ManageConnection for Manager {
     }
 }
 
-/// Says why there is no connection.
+/// Logs why there is no connection.
 #[derive(Debug)]
 struct LogPoolErrors;
 
 impl r2d2::HandleError<diesel::r2d2::Error> for LogPoolErrors {
     fn handle_error(&self, error: diesel::r2d2::Error) {
-        tracing::warn!(%error, "the database does not answer");
+        tracing::warn!(%error, "the database does not respond");
     }
 }

@@ -1,9 +1,9 @@
-//! Poolers between this process and PostgreSQL.
+//! Detects connection poolers between this process and PostgreSQL.
 //!
-//! A connection keeps prepared statements and settings for as long as it lasts. A pooler in transaction or statement
-//! mode gives each transaction whichever connection to the server is free, so that they are lost or, worse, another
-//! client's. That is found out at the start, before anything is set; a pooler that is changed later is recognised by
-//! its first errors.
+//! A connection keeps prepared statements and settings for its lifetime. A pooler in transaction or statement
+//! mode assigns each transaction any free server connection, so that they are lost or, worse, belong to
+//! another client. This is detected at startup, before anything is set. A pooler that is reconfigured later
+//! is recognized by its first errors.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
@@ -17,22 +17,22 @@ use diesel::sql_types::Text;
 
 use crate::config::DatabaseUrl;
 
-/// What an operator is told.
+/// The explanation for the operator.
 const REFUSAL: &str = "a pooler in transaction mode (or statement mode) stands in between, and Doorward needs session \
-                       mode or the server itself: see \"Connection poolers\" in docs/NODES.md";
+                       mode or a direct connection: see \"Connection poolers\" in docs/NODES.md";
 
-/// Which connection of the server answers: its process, and the server in case there are several.
+/// Identifies the server connection that answers: its process, and the server in case there are several.
 const BACKEND: &str =
     "SELECT concat(pg_backend_pid(), ' ', extract(epoch FROM pg_postmaster_start_time())) AS server";
 
-/// How long the second connection may take. A pooler in session mode that has none to spare lets it wait for
-/// minutes: nothing is wrong with that.
+/// How long the second connection may take. A pooler in session mode without a spare connection lets it wait
+/// for minutes, which is no problem.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How often the log repeats what such a pooler does.
+/// How often the log repeats the errors that such a pooler causes.
 const LOG_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Rounds of transactions in two orders, see [`Probe::run`].
+/// Rounds of transactions, in alternating order; see [`Probe::run`].
 const ROUNDS: usize = 6;
 
 #[derive(QueryableByName)]
@@ -42,17 +42,17 @@ struct Backend {
 }
 
 impl DatabaseUrl {
-    /// Refuses a pooler that gives each transaction another connection to the server.
+    /// Refuses a pooler that assigns each transaction another server connection.
     ///
     /// # Errors
-    /// A sentence. Where nobody answers at all there is none: whoever connects next says why.
+    /// A sentence. If nothing answers at all there is no error: the next connection attempt reports it.
     pub(super) fn refuse_pooler(&self) -> Result<(), String> {
         let Self::Postgres(url) = self else { return Ok(()) };
         if Self::check_encryption(url).is_err() {
             return Ok(());
         }
         let url = Self::with_defaults(url);
-        // A connection may break in the middle of it for other reasons, but not twice.
+        // A connection may break for other reasons, but hardly twice.
         let is_shared = match Probe::of(&url) {
             Finding::NoTransactions => matches!(Probe::of(&url), Finding::NoTransactions | Finding::Shared),
             finding => finding == Finding::Shared,
@@ -61,21 +61,21 @@ impl DatabaseUrl {
     }
 }
 
-/// Whether an error of a statement is one that such a pooler causes: the server has statements of another client under
-/// the names of ours, or lacks them, or the pooler refuses transactions. The names are Diesel's; they stand in the
-/// message whatever language the server speaks.
+/// Whether a statement's error is one that such a pooler causes: the server has another client's statements
+/// under Diesel's names, or lacks them, or the pooler refuses transactions. Diesel's names appear in the
+/// message whatever language the server uses.
 pub(super) fn is_symptom(message: &str) -> bool {
     message.contains("__diesel_stmt_") || message.contains("pooling mode")
 }
 
-/// Says of such an error what it means, once a minute at most: with the pooler as it is, nearly all statements fail.
+/// Logs what such an error means, at most once a minute: with such a pooler nearly all statements fail.
 pub(super) fn report(message: &str) {
     static LOGGED: Mutex<Option<Instant>> = Mutex::new(None);
     let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
     let now = now();
     if logged.is_none_or(|at| now.duration_since(at) >= LOG_INTERVAL) {
         *logged = Some(now);
-        tracing::error!(cause = message, "statements of other clients answer on our connections: {REFUSAL}");
+        tracing::error!(cause = message, "the connections are shared with other clients: {REFUSAL}");
     }
 }
 
@@ -84,20 +84,20 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// What two connections tell.
+/// What two connections reveal about a pooler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Finding {
-    /// Each has its own at the server.
+    /// Each has its own server connection.
     Dedicated,
     Shared,
-    /// A statement is answered, and a transaction is not begun.
+    /// Statements work, but a transaction cannot be started.
     NoTransactions,
-    /// No answer in time, or none that tells anything.
+    /// No answer in time, or an inconclusive one.
     Unknown,
 }
 
-/// Two connections at once. Each has its own process at the server, always the same one, unless a pooler shares them
-/// out.
+/// Two simultaneous connections. Each keeps its own server process, unless a pooler shares processes among
+/// connections.
 struct Probe {
     first: PgConnection,
     second: SecondConnection,
@@ -112,10 +112,10 @@ impl Probe {
         }
     }
 
-    /// A pooler has two ways to choose among connections that are free. If it takes the one that was released last, then
-    /// in a round that begins with the first of ours, which was also the first to end before, that one is given the
-    /// other's. If it takes the one that waits longest, this happens in a round that begins with the second. Other
-    /// clients of the pooler only mix them more.
+    /// Detects both ways in which a pooler may choose among free server connections. If it picks the most
+    /// recently released one, a round that starts with the first connection, which also committed first in
+    /// the round before, swaps them. If it picks the one that has been idle longest, a round that starts with
+    /// the second connection swaps them. Other clients of the pooler only mix them more.
     fn run(&mut self) -> Result<Finding, Finding> {
         let of_first = run_step(&mut self.first, Step::Identify)?;
         let of_second = self.second.run_step(Step::Identify)?;
@@ -144,12 +144,12 @@ impl Probe {
 enum Step {
     /// Outside a transaction.
     Identify,
-    /// At the beginning of one, which goes on.
+    /// At the start of a transaction, which stays open.
     Begin,
     Commit,
 }
 
-/// Answers who does it at the server.
+/// Runs a step and returns which server process answers.
 fn run_step(conn: &mut PgConnection, step: Step) -> Result<String, Finding> {
     let begun = match step {
         Step::Identify => Ok(()),
@@ -158,13 +158,14 @@ fn run_step(conn: &mut PgConnection, step: Step) -> Result<String, Finding> {
             return conn.batch_execute("COMMIT").map(|()| String::new()).map_err(|_| Finding::Unknown);
         }
     };
-    // In statement mode PgBouncer closes a connection as soon as a transaction was begun on it.
+    // In statement mode, PgBouncer closes a connection as soon as a transaction starts on it.
     let backend = begun.and_then(|()| diesel::sql_query(BACKEND).get_result::<Backend>(conn));
     let failed = if step == Step::Begin { Finding::NoTransactions } else { Finding::Unknown };
     backend.map(|backend| backend.server).map_err(|_| failed)
 }
 
-/// The second connection, on a thread that is left to itself if it gets no answer. It holds nothing while it waits.
+/// The second connection, on a thread that is abandoned if it gets no answer. It holds no resources while it
+/// waits.
 struct SecondConnection {
     steps: Sender<Step>,
     answers: Receiver<Result<String, Finding>>,
@@ -196,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_pooler_causes_is_told_in_any_language() {
+    fn errors_that_a_pooler_causes_are_recognized_in_any_language() {
         for text in [
             "prepared statement \"__diesel_stmt_1\" already exists",
             "vorbereitete Anweisung »__diesel_stmt_1« existiert nicht",

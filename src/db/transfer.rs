@@ -1,7 +1,7 @@
-//! Moves all rows of an SQLite database to PostgreSQL.
+//! Copies all rows of an SQLite database to PostgreSQL.
 //!
-//! What is there from an interrupted run stays, and anything else in the target is refused before a row is written. So
-//! a run either ends with two databases that hold the same, or can be run again.
+//! Rows of an interrupted run stay; any other row in the target is refused before anything is written. So a
+//! run either ends with two equal databases, or can be repeated.
 
 mod cells;
 mod rows;
@@ -24,38 +24,38 @@ use self::source::Source;
 use super::{Conn, Schema, connect_newest};
 use crate::config::DatabaseUrl;
 
-/// What became of a table's rows.
+/// The result for one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moved {
     pub table: &'static str,
     pub moved: u64,
-    /// From a run that was interrupted.
+    /// Rows from an interrupted run.
     pub already_there: u64,
-    /// SHA-256 over all rows, the same of both databases.
+    /// SHA-256 over all rows, equal in both databases.
     pub sha256: String,
 }
 
-/// What somebody who waits is shown.
+/// Progress for the person who waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// So many rows are to be looked at for this.
+    /// A phase begins that processes so many rows.
     Begins(&'static str, u64),
     Done(u64),
 }
 
-/// Moves everything from `from`, an SQLite database that no server has open, to `to`, which is PostgreSQL.
+/// Moves everything from `from`, an SQLite database that no server has open, to `to`, a PostgreSQL database.
 ///
 /// # Errors
 /// A sentence. What was written until then stays, for the next run.
 pub fn run(from: &DatabaseUrl, to: &DatabaseUrl, progress: &dyn Fn(Progress)) -> Result<Vec<Moved>, String> {
     let mut source = Source::open(from)?;
-    // A server that starts on it meanwhile, or another run, waits: this connection has the lock of the migrations.
-    // Nor does it have a limit of time for its statements.
+    // A server or another run that starts meanwhile waits, because this connection holds the migration lock.
+    // Its statements have no time limit either.
     let mut target = connect_newest(to)?;
     if Schema::of(&mut target).map_err(|error| format!("cannot read {to}: {error}"))? != Schema::Newest {
-        return Err(format!("{to} has the schema of a newer version than this program's"));
+        return Err(format!("{to} has the schema of a newer version of this program"));
     }
-    let Conn::Postgres(mut target) = target else { return Err(format!("{to} is no PostgreSQL database")) };
+    let Conn::Postgres(mut target) = target else { return Err(format!("{to} is not a PostgreSQL database")) };
     let mut transfer = Transfer { source: &mut source.conn, target: &mut target, progress };
     let report = transfer.everything()?;
     source.close()?;
@@ -68,7 +68,7 @@ struct Transfer<'a> {
     progress: &'a dyn Fn(Progress),
 }
 
-/// How many rows of a table there are, and the digest of all.
+/// The number of rows of a table, and the digest over them.
 struct Sum {
     rows: u64,
     digest: Context,
@@ -90,7 +90,8 @@ impl Sum {
     }
 }
 
-/// Calls a method for every table, users first: a link in a mail refers to its user. Ends at the first error.
+/// Calls a method for every table, users first because links in emails refer to them. Stops at the first
+/// error.
 macro_rules! for_all {
     ($transfer:ident.$method:ident) => {
         [
@@ -110,7 +111,7 @@ macro_rules! for_all {
 impl Transfer<'_> {
     fn everything(&mut self) -> Result<Vec<Moved>, String> {
         let there = for_all!(self.count_moved);
-        self.begin("looked at", there);
+        self.begin("checked", there);
         for_all!(self.check);
         let wanted = for_all!(self.count);
         self.begin("moved", wanted);
@@ -138,7 +139,7 @@ impl Transfer<'_> {
         R::count_moved(self.target).map(as_count).map_err(|error| unreadable("target", R::TABLE, &error))
     }
 
-    /// Refuses a target with a row that is not the source's.
+    /// Refuses a target with a row that is not in the source, or differs there.
     fn check<R: Row>(&mut self) -> Result<(), String> {
         let mut after: Option<String> = None;
         loop {
@@ -155,12 +156,12 @@ impl Transfer<'_> {
             for row in &moved {
                 let why = match rows.get(row.key()) {
                     Some(source) if *source == row => continue,
-                    Some(_) => "is another in the source",
+                    Some(_) => "differs in the source",
                     None => "is not in the source",
                 };
                 return Err(format!(
-                    "the target holds rows that are not the source's: the row {:?} of {} {why}; take an empty \
-                     database, on which no server was started",
+                    "the target has rows that are not in the source: the row {:?} of {} {why}; use an empty \
+                     database on which no server was started",
                     row.key(),
                     R::TABLE
                 ));
@@ -169,7 +170,7 @@ impl Transfer<'_> {
         }
     }
 
-    /// Adds what is not there yet. Answers how many rows that were, and the sum of the source's.
+    /// Inserts the missing rows. Returns how many those were, and the sum of the source's rows.
     fn copy<R: Row>(&mut self) -> Result<(&'static str, u64, Sum), String> {
         let mut sum = Sum::new();
         let mut inserted = 0;
@@ -195,11 +196,11 @@ impl Transfer<'_> {
         }
     }
 
-    /// Looks at the rows of a batch one by one for the one that cannot be read.
+    /// Tries the rows of a batch one by one to find the one that cannot be read.
     fn which_unreadable<R: Row>(&mut self, keys: &[impl AsRef<str>], error: &Error) -> String {
         for key in keys.iter().map(AsRef::as_ref) {
             let why = match R::find(self.source, &[key]) {
-                Ok(rows) if rows.is_empty() => "its key is no text".to_owned(),
+                Ok(rows) if rows.is_empty() => "its key is not text".to_owned(),
                 Ok(_) => continue,
                 Err(error) => one_line(&error),
             };
@@ -208,7 +209,7 @@ impl Transfer<'_> {
         unreadable("source", R::TABLE, error)
     }
 
-    /// The same for one that PostgreSQL does not take. Nothing is written.
+    /// The same for a row that PostgreSQL refuses. Nothing is written.
     fn which_unmovable<R: Row>(&mut self, rows: &[R], error: &Error) -> String {
         let mut found = None;
         if !is_connection_lost(error) {
@@ -241,7 +242,7 @@ fn compare(table: &'static str, inserted: u64, source: Sum, target: Sum) -> Resu
     let (source, target) = (source.finish(), target.finish());
     if source != target {
         return Err(format!(
-            "the databases differ after the move: {table} has {} rows in the source and {} in the target{}; run it \
+            "the databases differ after the move: {table} has {} rows in the source and {} in the target{}; run this \
              again to be told where",
             source.0,
             target.0,
@@ -260,7 +261,8 @@ fn unreadable(which: &str, table: &str, error: &Error) -> String {
     format!("cannot read {table} of the {which}: {}", one_line(error))
 }
 
-/// In one line, which libpq does not keep to. Also why a column could not be read, which Diesel names only.
+/// The error in one line, unlike libpq's. Includes why a column could not be read, where Diesel only names
+/// the column.
 fn one_line(error: &Error) -> String {
     let text = match error {
         Error::DeserializationError(error) => match error.source() {
@@ -274,12 +276,12 @@ fn one_line(error: &Error) -> String {
 
 fn unmovable<R: Row>(key: &str, why: impl Display) -> String {
     format!(
-        "cannot move the row {key:?} of {}: {why}; mend or delete it in the source, then run this again",
+        "cannot move the row {key:?} of {}: {why}; fix or delete it in the source, then run this again",
         R::TABLE
     )
 }
 
-/// Whether it says nothing about a row.
+/// Whether the connection was lost, so that the error says nothing about a row.
 fn is_connection_lost(error: &Error) -> bool {
     use DatabaseErrorKind::{ClosedConnection, UnableToSendCommand};
 

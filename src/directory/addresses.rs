@@ -1,5 +1,5 @@
-//! The live sockets of each address, bounded before and after they sign in. An address is what one client has: an
-//! IPv4 address or an IPv6 network of 64 bits.
+//! Counts the live sockets of each address, bounded before and after sign-in. An address is what one client
+//! has: an IPv4 address or an IPv6 /64.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use doorward_core::domain::network;
 
-/// The live sockets of each address, and how many of them have not signed in yet.
+/// The live sockets of each address, and how many of them are not signed in.
 pub(super) struct Addresses {
     counts: Mutex<HashMap<IpAddr, Counts>>,
     limits: Counts,
@@ -16,7 +16,7 @@ pub(super) struct Addresses {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Counts {
     pub(super) open: usize,
-    /// Of those that are open, the ones that have not signed in.
+    /// Of the open sockets, those that are not signed in.
     pub(super) pending: usize,
 }
 
@@ -29,7 +29,7 @@ impl Addresses {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a socket that is signed in.
+    /// Admits a socket that is signed in.
     pub(super) fn admit(this: &Arc<Self>, address: IpAddr) -> Option<AddressTicket> {
         let address = network(address);
         let mut counts = this.lock();
@@ -41,7 +41,7 @@ impl Addresses {
         Some(AddressTicket { addresses: Arc::clone(this), address })
     }
 
-    /// A place for a socket that has yet to sign in.
+    /// Admits a socket that is not signed in yet.
     pub(super) fn admit_pending(this: &Arc<Self>, address: IpAddr) -> Option<PendingTicket> {
         let pending = this.lock().get(&network(address)).map_or(0, |counts| counts.pending);
         if pending >= this.limits.pending {
@@ -63,7 +63,7 @@ impl Addresses {
     }
 }
 
-/// One live socket's place among its address's.
+/// Counts one live socket of its address until it is dropped.
 pub struct AddressTicket {
     addresses: Arc<Addresses>,
     address: IpAddr,
@@ -75,14 +75,14 @@ impl Drop for AddressTicket {
     }
 }
 
-/// The place of a socket that has not signed in. Given back when dropped.
+/// Counts a socket that is not signed in until it is dropped.
 pub struct PendingTicket {
-    /// None only once it was taken.
+    /// None only after it was taken.
     place: Option<AddressTicket>,
 }
 
 impl PendingTicket {
-    /// The socket has signed in: it is no longer pending, and keeps its place.
+    /// The socket has signed in: it is no longer pending, and still counts as open.
     pub(super) fn into_ticket(mut self) -> Option<AddressTicket> {
         let place = self.place.take();
         Self::end(place.as_ref());
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn an_addresss_sockets_are_bounded_before_and_after_sign_in_alike() {
+    fn the_sockets_of_an_address_are_bounded_before_and_after_sign_in() {
         let addresses = addresses(3, 2);
         let (here, there) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
         let first = Addresses::admit_pending(&addresses, here).unwrap();
@@ -134,7 +134,7 @@ mod tests {
         assert!(Addresses::admit(&addresses, here).is_none());
         assert!(Addresses::admit(&addresses, there).is_some());
         let second = second.into_ticket();
-        assert!(second.is_some(), "a pending socket has a place already");
+        assert!(second.is_some(), "a pending socket counts already");
         drop(third);
         assert!(Addresses::admit(&addresses, here).is_some());
         drop((first, second));

@@ -1,7 +1,7 @@
-//! Whether this process knows of the revocations that there are.
+//! Whether this process has fresh revocation data.
 //!
-//! It learns of them by polling the rows, every second. A process that was stopped for a while, or whose database
-//! does not answer, has not polled: what it knows is stale, and a token that it thinks good may be revoked.
+//! It polls the rows every second. A process that was stopped for a while, or whose database does not
+//! respond, has not polled: its data is stale, and a token that it considers valid may be revoked.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,39 +9,41 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::watch;
 
-/// How old the last poll that went well may be.
+/// How old the last successful poll may be.
 pub const LIMIT: Duration = Duration::from_secs(3);
 
-/// How long after a gap what was learned may still be on its way to the sessions that it concerns.
+/// How long after a gap the revocations may still be on their way to the sessions they concern.
 const SETTLING_TIME: Duration = Duration::from_secs(5);
 
 /// How long a request waits for the next poll.
 const REQUEST_WAIT: Duration = Duration::from_secs(2);
 
-/// What this process knows of revocations.
+/// How current this process's revocation data is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FreshnessState {
     Fresh,
-    /// Fresh since a moment ago: what was missed before may not have reached every session yet.
+    /// Fresh since a moment ago: earlier revocations may not have reached every session yet.
     Regained,
-    /// The last poll that went well is older than [`LIMIT`]: the process was stopped, or the database is away.
+    /// The last successful poll is older than [`LIMIT`]: the process was stopped, or the database is
+    /// unreachable.
     Stale,
 }
 
-/// When the rows were polled.
+/// When the rows were last polled.
 #[derive(Debug)]
 pub struct Freshness {
-    /// A task polls regularly.
+    /// Whether a task polls regularly.
     watched: AtomicBool,
-    /// When the last poll began that went well, in milliseconds of a clock that goes on while the machine sleeps.
+    /// When the last successful poll started, in milliseconds of a clock that keeps running while the machine
+    /// is suspended.
     polled: AtomicU64,
-    /// When a poll last ended a time in which nothing was known.
+    /// When a poll last ended a gap.
     regained: AtomicU64,
-    /// Says that a poll went well.
+    /// Signals each successful poll.
     polls: watch::Sender<()>,
 }
 
-/// The process' real life, whatever a test's clock says.
+/// Real time, whatever a test's clock shows.
 fn now() -> u64 {
     let clock = if cfg!(target_os = "linux") { ClockId::Boottime } else { ClockId::Monotonic };
     let since = Duration::try_from(clock_gettime(clock)).unwrap_or_default();
@@ -64,7 +66,8 @@ impl Default for Freshness {
 }
 
 impl Freshness {
-    /// A poll begins; its moment is for [`Freshness::poll_finished`]. The first one follows one at the start.
+    /// Notes that a poll starts, and returns its time for [`Freshness::poll_finished`]. The time before the
+    /// first poll does not count as a gap.
     #[must_use]
     pub fn poll_started(&self) -> u64 {
         let now = now();
@@ -75,8 +78,8 @@ impl Freshness {
         now
     }
 
-    /// The poll that began then has ended, and found all there was or not. Answers whether the process was stopped
-    /// meanwhile: then what it saw is from before.
+    /// Notes that the poll that started at `began` has finished; `well` says whether it succeeded. Returns
+    /// whether the process was stopped meanwhile, so that the poll's result is from before.
     pub fn poll_finished(&self, began: u64, well: bool) -> bool {
         self.poll_finished_at(began, now(), well)
     }
@@ -88,19 +91,19 @@ impl Freshness {
             if !stopped && has_passed(before, now, LIMIT) {
                 self.regained.store(now, Ordering::Release);
             }
-            // Without a gap, too: a caller may have begun to wait since `now` was read.
+            // Signalled without a gap, too: a caller may have started to wait since `now` was read.
             self.polls.send_replace(());
         }
         stopped
     }
 
-    /// Whether so much real time has passed since a poll began.
+    /// Whether this much real time has passed since a poll started.
     #[must_use]
     pub fn has_elapsed(began: u64, time: Duration) -> bool {
         has_passed(began, now(), time)
     }
 
-    /// What is known is not older than [`LIMIT`].
+    /// Whether the data is not older than [`LIMIT`].
     #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.state() != FreshnessState::Stale
@@ -122,14 +125,14 @@ impl Freshness {
         }
     }
 
-    /// Waits until what is known is fresh. Polls that fail wake no caller.
+    /// Waits until the data is fresh. Failed polls wake no caller.
     pub async fn until_fresh(&self) {
         let mut polls = self.polls.subscribe();
-        // The sender lives in `self`: waiting for it is never an error.
+        // The sender lives in `self`, so waiting for it never fails.
         while !self.is_fresh() && polls.changed().await.is_ok() {}
     }
 
-    /// The same, but not for long.
+    /// Waits until the data is fresh, but only briefly.
     pub async fn until_fresh_or_timeout(&self) {
         if !self.is_fresh() {
             #[expect(clippy::disallowed_methods, reason = "a database's real pace; no rule depends on it")]
@@ -147,11 +150,11 @@ mod tests {
     const AGO: u64 = 60_000;
 
     #[test]
-    fn without_polls_all_is_believed_and_an_old_poll_is_not() {
+    fn data_is_fresh_without_polls_and_stale_after_an_old_one() {
         let freshness = Freshness::default();
         assert_eq!(freshness.state(), FreshnessState::Fresh);
         let began = freshness.poll_started();
-        assert_eq!(freshness.state(), FreshnessState::Fresh, "there was one at the start");
+        assert_eq!(freshness.state(), FreshnessState::Fresh, "the start counts as a poll");
         // Long ago, and none since.
         let ago = began.saturating_sub(AGO);
         assert!(!freshness.poll_finished_at(ago, ago, true));
@@ -170,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn who_began_to_wait_while_a_poll_ended_in_time_waits_no_longer() {
+    fn a_caller_that_started_to_wait_during_a_timely_poll_is_woken() {
         let freshness = Freshness::default();
         let began = freshness.poll_started();
         let limit = u64::try_from(LIMIT.as_millis()).unwrap();
@@ -185,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_poll_is_one_and_a_gap_is_soon_forgotten() {
+    fn a_slow_poll_counts_and_a_gap_is_soon_over() {
         let freshness = Freshness::default();
         let began = freshness.poll_started();
         freshness.poll_finished_at(began.saturating_sub(1400), began, true);

@@ -1,5 +1,6 @@
-//! The logins whose access tokens were made or let in here. A row of `users` that is deleted or disabled by hand leaves
-//! no trace among the revoked logins, so a poll checks these and finds it, also where no socket is open.
+//! The logins whose access tokens were issued or accepted here. A row of `users` that is deleted or disabled
+//! by hand leaves no trace among the revoked logins. So the revocation poll checks these logins, and finds
+//! the change even where no socket is open.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -9,10 +10,11 @@ use tokio::sync::Notify;
 use crate::clock::Timestamp;
 use doorward_core::domain::LoginId;
 
-/// Logins in each of two generations. A login that falls out of both is checked again when it is next let in.
+/// Logins in each of two generations. A login that falls out of both is checked again when its token is next
+/// accepted.
 const GENERATION: usize = 16_384;
 
-/// Each login and when its newest access token expires, as far as it was seen here.
+/// Each login, and when its newest access token seen here expires.
 #[derive(Debug, Default)]
 pub struct KnownLogins {
     state: RwLock<State>,
@@ -23,7 +25,7 @@ pub struct KnownLogins {
 struct State {
     young: HashMap<LoginId, Timestamp>,
     old: HashMap<LoginId, Timestamp>,
-    /// Not checked since they arrived.
+    /// Added since the last check.
     unchecked: Vec<LoginId>,
 }
 
@@ -36,7 +38,7 @@ impl KnownLogins {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A token of this login is good until `expires_at`.
+    /// Notes that a token of this login is valid until `expires_at`.
     pub fn note(&self, login: LoginId, expires_at: Timestamp) {
         if self.read().young.get(&login).is_some_and(|until| *until >= expires_at) {
             return;
@@ -47,7 +49,7 @@ impl KnownLogins {
             state.old = std::mem::take(&mut state.young);
         }
         let until = state.young.insert(login, expires_at);
-        // At most as many as there are logins: older ones are in the next check of all.
+        // Bounded: older ones are covered by the next check of all logins.
         if until.is_none() && !known && state.unchecked.len() < GENERATION {
             state.unchecked.push(login);
             drop(state);
@@ -55,18 +57,18 @@ impl KnownLogins {
         }
     }
 
-    /// Waits for logins that were not checked yet.
+    /// Waits for logins that have not been checked yet.
     pub async fn wait_for_unchecked(&self) {
         self.arrived.notified().await;
     }
 
-    /// Those that were not checked yet, once.
+    /// Takes the logins that have not been checked yet.
     #[must_use]
     pub fn take_unchecked(&self) -> Vec<LoginId> {
         std::mem::take(&mut self.write().unchecked)
     }
 
-    /// Those that may have a good token; the others are forgotten.
+    /// The logins that may have a valid token; forgets the others.
     #[must_use]
     pub fn unexpired(&self, now: Timestamp) -> Vec<LoginId> {
         let mut state = self.write();
@@ -89,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn each_is_checked_at_once_and_then_until_its_token_expires() {
+    fn a_login_is_checked_at_once_and_then_until_its_token_expires() {
         let (admitted, now) = (KnownLogins::default(), Clock::System.now());
         let minute = TimeDelta::minutes(1);
         admitted.note(login(1), now + minute);
@@ -104,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_bounded_and_one_that_comes_again_is_checked_again() {
+    fn logins_are_bounded_and_one_that_returns_is_checked_again() {
         let (admitted, now) = (KnownLogins::default(), Clock::System.now());
         let later = now + TimeDelta::minutes(1);
         for number in 0..GENERATION * 3 {

@@ -1,15 +1,15 @@
-//! Who is connected, and whose access tokens are refused: what every request and every socket of this process asks
-//! without I/O.
+//! Who is connected, and whose access tokens are refused: the shared state that every request and every
+//! socket of this process uses without I/O.
 //!
 //! | file | contents |
 //! |---|---|
 //! | `users` | the signed-in sessions of each user, their bound, and the list that a user sees |
-//! | `addresses` | the live sockets of each address, and how many have yet to sign in |
-//! | `revocations` | the logins that were revoked no longer ago than an access token lives |
-//! | `freshness` | how long ago the revocations were last read |
+//! | `addresses` | the live sockets of each address, and how many are not signed in |
+//! | `revocations` | the logins that were revoked within the lifetime of an access token |
+//! | `freshness` | how long ago the revocations were last polled |
 //! | `known_logins` | the logins whose tokens were seen here, for the revocation poll |
 //!
-//! Nothing here knows who listens: changes are handed to a function (the cluster's).
+//! Changes are passed to a function (the cluster's), so that nothing here depends on it.
 
 mod addresses;
 pub mod freshness;
@@ -32,17 +32,17 @@ pub use self::addresses::PendingTicket;
 pub use self::revocations::Revocations;
 pub use self::users::Ticket;
 
-/// A session of this node began or ended.
+/// A session of this node connected or disconnected.
 #[derive(Debug)]
 pub enum Change {
     Connected(Arc<SessionInfo>),
     Disconnected { user: UserId, session: SessionId },
 }
 
-/// Called with each change while its user's entry is locked: it must be quick and must not call back.
+/// Called with each change while its user's entry is locked, so it must be quick and must not call back.
 pub type OnChange = Box<dyn Fn(Change) + Send + Sync>;
 
-/// The live sessions of all worker threads, and of the other nodes as far as they have told.
+/// The live sessions of all worker threads, and those of the other nodes as far as they are known.
 #[derive(Clone)]
 pub struct Directory {
     users: Arc<Users>,
@@ -61,8 +61,8 @@ impl Directory {
         }
     }
 
-    /// A place among the sessions of the user and of the address, or none if there are too many. `pending` is the
-    /// place that the socket has at its address already, if it had to sign in first.
+    /// Admits a session of the user at the address; none if there are too many. `pending` is the ticket that
+    /// the socket has at its address already, if it had to sign in first.
     #[must_use]
     pub fn admit(&self, info: SessionInfo, pending: Option<PendingTicket>) -> Option<Ticket> {
         let place = match pending {
@@ -72,20 +72,19 @@ impl Directory {
         Users::admit(&self.users, info, place?)
     }
 
-    /// A place among the sockets of an address, for one that has not signed in; or none if there are too many of
-    /// either kind.
+    /// Admits a socket that is not signed in; none if its address has too many, or too many of that kind.
     #[must_use]
     pub fn admit_pending(&self, address: IpAddr) -> Option<PendingTicket> {
         Addresses::admit_pending(&self.addresses, address)
     }
 
-    /// The user's live sessions, on all nodes that this one knows of, oldest first.
+    /// The user's live sessions, on all nodes as far as they are known, oldest first.
     #[must_use]
     pub fn of_user(&self, user: UserId) -> Vec<Arc<SessionInfo>> {
         self.users.of(user)
     }
 
-    /// Signals each change of the user's sessions, on any worker; none if the user has no sessions.
+    /// Signals each change to the user's sessions, on any worker; none if the user has no sessions.
     #[must_use]
     pub fn updates(&self, user: UserId) -> Option<watch::Receiver<()>> {
         self.users.updates(user)
@@ -109,12 +108,12 @@ impl Directory {
         self.users.local()
     }
 
-    /// A session on another node: it is in its user's lists and counts.
+    /// Adds a session of another node, which appears in its user's list and counts towards the bound.
     pub fn add_remote(&self, info: SessionInfo) {
         self.users.add_remote(info);
     }
 
-    /// Sessions on another node that have ended.
+    /// Removes sessions of another node that have ended.
     pub fn remove_remote(&self, gone: Vec<(UserId, SessionId)>) {
         self.users.remove_remote(gone);
     }

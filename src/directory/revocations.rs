@@ -1,4 +1,5 @@
-//! What ended lately: the check that an access token with a good signature must still pass.
+//! The logins that were revoked lately: the check that an access token with a valid signature must still
+//! pass.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
@@ -8,8 +9,8 @@ use super::known_logins::KnownLogins;
 use crate::clock::Timestamp;
 use doorward_core::domain::{LoginId, RevokeReason};
 
-/// The logins that were revoked no longer ago than an access token lives. An older one needs no entry: its
-/// tokens have expired. Checked on every request and handshake, so that none of them asks the database.
+/// The logins that were revoked within the lifetime of an access token. An older one needs no entry, because
+/// its tokens have expired. Checked on every request and handshake, without a query.
 #[derive(Debug, Default)]
 pub struct Revocations {
     logins: RwLock<HashMap<LoginId, (RevokeReason, Timestamp)>>,
@@ -18,23 +19,23 @@ pub struct Revocations {
 }
 
 impl Revocations {
-    /// How well this is known.
+    /// How current this data is.
     #[must_use]
     pub const fn freshness(&self) -> &Freshness {
         &self.freshness
     }
 
-    /// The logins whose access tokens were let in lately, for a poll to check.
+    /// The logins whose access tokens were accepted lately, for the revocation poll to check.
     #[must_use]
     pub const fn known_logins(&self) -> &KnownLogins {
         &self.known_logins
     }
 
-    /// Notes that a login ended. `until` is when its last access token will have expired. Answers whether
-    /// that was news.
+    /// Notes that a login was revoked. `until` is when its last access token will have expired. Returns
+    /// whether it was not known yet.
     pub fn insert(&self, login: LoginId, reason: RevokeReason, until: Timestamp) -> bool {
         let mut logins = self.logins.write().unwrap_or_else(PoisonError::into_inner);
-        // The first reason stays: a sign-out that a poll reads again is no news.
+        // The first reason stays when a poll reads a sign-out again.
         let news = !logins.contains_key(&login);
         logins.entry(login).or_insert((reason, until));
         news

@@ -1,5 +1,5 @@
-//! The signed-in sessions of each user, on this node and, as far as it was told, on the others: how many a user may
-//! have, and the list that a user sees.
+//! The signed-in sessions of each user, on this node and, as far as they are known, on the others: their
+//! bound, and the list that a user sees.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::addresses::AddressTicket;
 use super::{Change, OnChange};
 
-/// Locks to spread users over, so that workers seldom wait for each other.
+/// Locks to spread users over, so that workers rarely wait for each other.
 const SHARDS: usize = 16;
 
 type Shard = HashMap<UserId, UserSessions>;
@@ -21,9 +21,9 @@ type Shard = HashMap<UserId, UserSessions>;
 #[derive(Default)]
 struct UserSessions {
     local: Vec<Arc<SessionInfo>>,
-    /// On other nodes, as far as this one was told.
+    /// On other nodes, as far as they are known.
     remote: Vec<Arc<SessionInfo>>,
-    /// Made when a session first asks for updates.
+    /// Created when a session first asks for updates.
     updates: Option<watch::Sender<()>>,
 }
 
@@ -34,7 +34,7 @@ impl UserSessions {
         }
     }
 
-    /// All of them, the oldest first: their ids are in the order in which they were made.
+    /// All of them, oldest first: their ids are in the order of creation.
     fn everywhere(&self) -> Vec<Arc<SessionInfo>> {
         let mut all = [self.local.as_slice(), &self.remote].concat();
         all.sort_by_key(|info| info.id);
@@ -73,7 +73,7 @@ impl Users {
         let info = Arc::new(info);
         sessions.local.push(Arc::clone(&info));
         sessions.changed();
-        // Under the lock, so that one user's changes are emitted in their order.
+        // Under the lock, so that one user's changes are emitted in order.
         (this.on_change)(Change::Connected(Arc::clone(&info)));
         Some(Ticket { users: Arc::clone(this), info, _place: place })
     }
@@ -82,19 +82,19 @@ impl Users {
         self.shard(user).get(&user).map(UserSessions::everywhere).unwrap_or_default()
     }
 
-    /// A session on another node.
+    /// Adds a session of another node.
     pub(super) fn add_remote(&self, info: SessionInfo) {
         let mut shard = self.shard(info.user);
         let sessions = shard.entry(info.user).or_default();
-        // Nodes that admit a user at the same moment may exceed the bound of a user, but not by much.
+        // Nodes that admit a user at the same moment may exceed the user's bound, but not by much.
         if sessions.remote.len() < self.limit.saturating_mul(2) {
             sessions.remote.push(Arc::new(info));
             sessions.changed();
         }
     }
 
-    /// Sessions that have ended elsewhere, perhaps with their whole node. A user's are removed in one pass, and no
-    /// lock is held for more than one user.
+    /// Removes sessions that ended on another node, perhaps all of them with the node. Each user's sessions
+    /// are removed in one pass, and only one user is locked at a time.
     pub(super) fn remove_remote(&self, mut gone: Vec<(UserId, SessionId)>) {
         gone.sort_unstable();
         for gone in gone.chunk_by(|one, other| one.0 == other.0) {
@@ -123,7 +123,7 @@ impl Users {
         all
     }
 
-    /// The user's sessions, marking `updates` as seen. Under one lock, or a change between the two would be
+    /// The user's sessions, marking `updates` as seen. Both under one lock, or a change in between would be
     /// reported twice.
     pub(super) fn latest(&self, user: UserId, updates: &mut watch::Receiver<()>) -> Vec<Arc<SessionInfo>> {
         let shard = self.shard(user);
@@ -131,8 +131,8 @@ impl Users {
         shard.get(&user).map(UserSessions::everywhere).unwrap_or_default()
     }
 
-    /// Signals each change of the user's sessions from now on; several at a time once. None if there are no
-    /// sessions, so that nothing is kept for a user who is not connected.
+    /// Signals each change to the user's sessions from now on; several at once may be signalled together.
+    /// None if there are no sessions, so that nothing is kept for a user who is not connected.
     pub(super) fn updates(&self, user: UserId) -> Option<watch::Receiver<()>> {
         let mut shard = self.shard(user);
         let updates = &mut shard.get_mut(&user)?.updates;
@@ -150,7 +150,7 @@ impl Users {
     }
 }
 
-/// One session's place among its user's. Given back when dropped, however the session ends.
+/// Counts one session of its user until it is dropped, however the session ends.
 pub struct Ticket {
     users: Arc<Users>,
     info: Arc<SessionInfo>,
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watcher_is_told_of_each_change_until_the_last_session_ends() {
+    fn a_watcher_sees_each_change_until_the_last_session_ends() {
         let users = users(9);
         let user = UserId(Uuid::from_u128(1));
         assert!(users.updates(user).is_none(), "nothing is kept for a user who is not connected");
@@ -230,7 +230,7 @@ mod tests {
         let second = admit(&users, 1, 2).unwrap();
         assert!(updates.has_changed().unwrap());
         assert_eq!(users.latest(user, &mut updates).len(), 2);
-        assert!(!updates.has_changed().unwrap(), "it is told once");
+        assert!(!updates.has_changed().unwrap(), "it is signalled once");
         drop(admit(&users, 2, 3));
         assert!(!updates.has_changed().unwrap(), "another user's sessions are no change");
         drop(second);
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_emitted_in_their_order() {
+    fn changes_are_emitted_in_order() {
         let emitted = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&emitted);
         let users = Arc::new(Users::new(9, Box::new(move |change| sink.lock().unwrap().push(change))));
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn sessions_of_other_nodes_go_together_and_are_bounded() {
+    fn sessions_of_other_nodes_are_removed_together_and_bounded() {
         let users = users(2);
         for session in 0..100 {
             users.add_remote(info(session % 10, session));

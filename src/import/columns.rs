@@ -1,8 +1,8 @@
-//! Which column of a file holds what: by its name, by one that other systems have for it, or as the operator says.
+//! Finds the columns of a file: by name, by a name that other systems use, or as the operator says.
 
 use std::fmt;
 
-/// What is read of a row.
+/// A value that is read from a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field {
     Username,
@@ -14,7 +14,7 @@ pub enum Field {
 impl Field {
     pub const ALL: [Self; 4] = [Self::Username, Self::Hash, Self::Email, Self::EmailVerified];
 
-    /// As a header has it.
+    /// The name in a header.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -25,7 +25,7 @@ impl Field {
         }
     }
 
-    /// Names that mean this and nothing else, in small letters and digits alone, the best first.
+    /// Names that mean this field and nothing else, as lower-case letters and digits, the best first.
     const fn names(self) -> &'static [&'static str] {
         match self {
             Self::Username => &["username"],
@@ -37,7 +37,7 @@ impl Field {
         }
     }
 
-    /// Names that mean this if nothing better is there.
+    /// Names that mean this field if no better one is there.
     const fn likely_names(self) -> &'static [&'static str] {
         match self {
             Self::Username => &["user", "login", "userlogin", "loginname", "account", "accountname"],
@@ -57,7 +57,7 @@ impl Field {
         }
     }
 
-    /// Names that may as well mean something else: somebody has to say so.
+    /// Names that may mean something else: the operator has to confirm them.
     const fn possible_names(self) -> &'static [&'static str] {
         match self {
             Self::Username => &["name", "nick", "nickname", "handle", "userid", "displayname", "uid"],
@@ -76,36 +76,37 @@ impl fmt::Display for Field {
     }
 }
 
-/// What an operator says of a file.
+/// What the operator says about a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mapping {
     /// The table of an SQLite database.
     pub table: Option<String>,
     /// Names of columns.
     pub columns: Vec<(Field, String)>,
-    /// A row without a name of its own, or with an address in its place, is named by what stands before the `@`.
+    /// Names a row after the part of its address before the `@` if it has no username, or an address in its
+    /// place.
     pub username_from_email: bool,
-    /// The old system has made sure of every address.
+    /// The old system has verified every address.
     pub verified: bool,
 }
 
-/// Where the fields are.
+/// Where the fields are in a row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Columns {
     pub username: Option<usize>,
     pub hash: Option<usize>,
     pub email: Option<usize>,
     pub verified: Option<usize>,
-    /// Columns that are read under a name that is not ours.
+    /// Columns that are read under another name than the field's.
     pub renamed: Vec<(Field, String)>,
     pub ignored: Vec<String>,
-    /// Those of them that may have been meant for a field that no column has.
+    /// Ignored columns that may have been meant for a field without a column.
     pub suspects: Vec<(Field, String)>,
 }
 
 impl Columns {
-    /// Finds the fields in a header, which has to have what an account needs. The error repeats no name that is not
-    /// known: a file without a header has somebody's hash there.
+    /// Finds the fields in a header, which must have what an account needs. The error repeats no unknown
+    /// name: a file without a header has a user's hash there.
     pub(super) fn find(header: &[String], mapping: &Mapping) -> Result<Self, String> {
         for (field, wanted) in &mapping.columns {
             if position(header, wanted).is_none() {
@@ -117,7 +118,7 @@ impl Columns {
         if is_named && found.hash.is_some() { Ok(found) } else { Err(found.missing(header)) }
     }
 
-    /// Finds those that are there, for a row that brings its own names.
+    /// Finds the fields that are there, for a row that brings its own names.
     pub(super) fn among(header: &[String], mapping: &Mapping) -> Result<Self, String> {
         let username = find(header, mapping, Field::Username)?;
         let hash = find(header, mapping, Field::Hash)?;
@@ -145,8 +146,8 @@ impl Columns {
 
     fn missing(&self, header: &[String]) -> String {
         if self.hash.is_some() && self.email.is_some() {
-            return "has no column username: if people sign in by their address, --username-from-email makes names \
-                    of what stands before the @"
+            return "has no column username: if people sign in with their address, --username-from-email makes a name \
+                    from the part before the @"
                 .to_owned();
         }
         let near = |field: Field, found: Option<usize>| {
@@ -171,7 +172,7 @@ fn find(header: &[String], mapping: &Mapping, field: Field) -> Result<Option<usi
     if let Some((_, wanted)) = mapping.columns.iter().find(|(of, _)| *of == field) {
         return Ok(position(header, wanted));
     }
-    // One that is given to another field is that field's alone.
+    // A column that the operator gave to another field belongs to that field alone.
     let is_free = |name: &str| !mapping.columns.iter().any(|(_, taken)| taken.eq_ignore_ascii_case(name));
     let places_of = |wanted: &str| -> Vec<usize> {
         let places = header.iter().enumerate();
@@ -200,12 +201,12 @@ fn find(header: &[String], mapping: &Mapping, field: Field) -> Result<Option<usi
     }
 }
 
-/// Small letters and digits alone: `E-Mail`, `e_mail` and `eMail` are one name.
+/// Keeps lower-case letters and digits: `E-Mail`, `e_mail` and `eMail` are one name.
 fn normal(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// Whether a column of this name could be read.
+/// Whether a column of this name may be read.
 pub(super) fn is_known(name: &str, mapping: &Mapping) -> bool {
     let plain = normal(name);
     let names = |field: Field| field.names().iter().chain(field.likely_names());
@@ -214,7 +215,7 @@ pub(super) fn is_known(name: &str, mapping: &Mapping) -> bool {
 }
 
 /// Whether an address was verified, as databases and programs write it: words, numbers, and the time of the
-/// verification. Nothing if it cannot be told.
+/// verification. None if the text is unclear.
 pub(super) fn verified(text: &str) -> Option<bool> {
     let text = text.trim().to_ascii_lowercase();
     match text.as_str() {
@@ -233,14 +234,14 @@ pub(super) fn verified(text: &str) -> Option<bool> {
         && (rest.is_empty() || rest.starts_with(['t', ' ']))
     {
         return match chrono::Datelike::year(&date) {
-            // The zero of Go and .NET, of SQL Server and of Unix: no date either.
+            // The zero dates of Go, .NET, SQL Server and Unix mean no date.
             ..=1970 => Some(false),
             1971..=2199 => Some(true),
-            // One that never comes.
+            // A placeholder for "never".
             _ => None,
         };
     }
-    // Seconds since 1970, or parts of one, from 2001 on; however many zeros are zero.
+    // Seconds since 1970, or fractions of one, from 2001 on. Any number of zeros is zero.
     let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if !is_number(whole) || !is_number(part) {
@@ -287,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_sure_is_asked_for() {
+    fn an_unclear_column_has_to_be_named() {
         for (header, words) in [
             ("name,hash", "if name is the username, say --column username=name"),
             ("username,secret", "if secret is the hash, say --column hash=secret"),

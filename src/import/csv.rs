@@ -1,15 +1,16 @@
-//! CSV with a header (RFC 4180), columns in any order. Commas separate fields, or semicolons, tabs or bars.
+//! Reads CSV with a header (RFC 4180), columns in any order. Commas, semicolons, tabs or bars separate
+//! fields.
 
 use csv::{ByteRecord, ReaderBuilder};
 
 use super::columns::{Columns, Mapping};
 use super::{Fields, Limits, MAX_LINE, Place, RowSource, Table, shortened};
 
-/// What may separate fields.
+/// Characters that may separate fields.
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
-/// Rows, or what is wrong with the header. What the header says is not repeated: a file without one has
-/// somebody's hash there.
+/// The rows, or what is wrong with the header. The error does not repeat the header: a file without one has a
+/// user's hash there.
 pub(super) fn read(
     bytes: &[u8],
     origin: RowSource<'_>,
@@ -44,7 +45,7 @@ pub(super) fn read(
         let field = |index: usize| record.get(index).unwrap_or_default();
         let optional = |index: Option<usize>| shortened(index.map(field).unwrap_or_default()).to_vec();
         let wanted = [username, hash, email, verified];
-        // A quote that is not closed swallows the lines below it; only notes and the like have several lines.
+        // An unclosed quote swallows the lines after it. Only notes and the like span several lines.
         let end = offset(reader.position());
         let is_broken = |field: &[u8]| field.iter().any(|byte| matches!(byte, b'\n' | b'\r'));
         let of_ours = wanted.into_iter().flatten().any(|index| is_broken(field(index)));
@@ -52,7 +53,7 @@ pub(super) fn read(
         let whole = bytes.get(lines.at..end).unwrap_or_default();
         if of_ours || of_others && !is_quoted_well(whole, separator) {
             let last = lines.of_end_at(end);
-            let why = format!("A field goes on over lines {line} to {last}: a quote may not be closed.");
+            let why = format!("A field spans lines {line} to {last}: a quote may be unclosed.");
             rows.push(origin.malformed(place, why));
         } else if record.as_slice().len() > MAX_LINE {
             rows.push(origin.malformed(place, format!("The line has more than {MAX_LINE} bytes.")));
@@ -73,14 +74,14 @@ pub(super) fn read(
 
 struct Header {
     separator: u8,
-    /// Where in the file it is.
+    /// The offset of the header in the file.
     begins_at: usize,
-    /// How many columns there are.
+    /// The number of columns.
     width: usize,
     columns: Columns,
 }
 
-/// Finds out what separates the fields: with it the header has the columns that are needed.
+/// Finds the separator: the one with which the header has the columns that an account needs.
 fn header(bytes: &[u8], mapping: &Mapping) -> Result<Header, String> {
     // Excel writes its separator into a line of its own before the header.
     let begins_at = match bytes {
@@ -100,7 +101,7 @@ fn header(bytes: &[u8], mapping: &Mapping) -> Result<Header, String> {
             record.iter().map(|name| String::from_utf8_lossy(name.trim_ascii()).into_owned()).collect();
         match Columns::find(&names, mapping) {
             Ok(columns) => return Ok(Header { separator, begins_at, width: names.len(), columns }),
-            // The one that makes something of the line knows best what is missing.
+            // The separator that splits the line into most fields gives the best error.
             Err(why) => {
                 if refused.as_ref().is_none_or(|(width, _)| names.len() > *width) {
                     refused = Some((names.len(), why));
@@ -111,7 +112,7 @@ fn header(bytes: &[u8], mapping: &Mapping) -> Result<Header, String> {
     Err(refused.map_or_else(|| "cannot be read as CSV".to_owned(), |(_, why)| why))
 }
 
-/// Whether quotes stand only round whole fields, each with its other one. The reader itself takes anything.
+/// Whether quotes only enclose whole fields, each with a closing one. The reader itself accepts anything.
 fn is_quoted_well(record: &[u8], separator: u8) -> bool {
     let mut bytes = record.iter().copied().peekable();
     let (mut quoted, mut begins) = (false, true);
@@ -134,12 +135,12 @@ fn is_quoted_well(record: &[u8], separator: u8) -> bool {
     !quoted
 }
 
-/// Beyond what fits into memory there is nothing.
+/// No offset in memory exceeds a `usize`.
 fn offset(position: &csv::Position) -> usize {
     usize::try_from(position.byte()).unwrap_or(usize::MAX)
 }
 
-/// Counts lines from one offset to the next. The reader's own count is behind where lines end with CRLF or
+/// Counts lines from one offset to the next. The reader's own count is too low where lines end with CRLF or
 /// are empty.
 struct Lines<'a> {
     bytes: &'a [u8],
@@ -148,7 +149,7 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    /// The line of the record that is read from `offset` on, past the ends of the lines before it.
+    /// The line of the record that is read from `offset` on. Skips the line ends before it.
     fn of_record_at(&mut self, offset: usize) -> u64 {
         let ends = self.bytes.get(offset..).unwrap_or_default();
         let ends = ends.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
@@ -165,7 +166,7 @@ impl Lines<'_> {
 
     fn count_to(&self, offset: usize) -> u64 {
         let between = self.bytes.get(self.at..offset).unwrap_or_default();
-        // A carriage return alone ends a line as well.
+        // A single carriage return ends a line as well.
         let ends = between.iter().enumerate().filter(|(at, byte)| match byte {
             b'\n' => true,
             b'\r' => self.bytes.get(self.at + at + 1) != Some(&b'\n'),

@@ -1,11 +1,11 @@
-//! JSON, an object a line.
+//! Reads JSON Lines: one object per line.
 
 use serde_json::{Map, Value};
 
 use super::columns::{Columns, Field, Mapping};
 use super::{Fields, Limits, MAX_LINE, Place, RowSource, Table, shortened};
 
-/// Members that are named as ignored: more would tell nothing.
+/// How many members are named as ignored; more would not help.
 const NAMED: usize = 50;
 
 pub(super) fn read(
@@ -16,10 +16,10 @@ pub(super) fn read(
 ) -> Result<Table, String> {
     if bytes.trim_ascii_start().starts_with(b"[") {
         return Err(
-            "is one JSON array, and wanted is an object a line: jq -c '.[]' FILE > people.jsonl".to_owned()
+            "is one JSON array; expected is one object per line: jq -c '.[]' FILE > people.jsonl".to_owned()
         );
     }
-    // Where no line ends with a line feed, carriage returns end them.
+    // In a file without line feeds, carriage returns end the lines.
     let end = if bytes.contains(&b'\n') { b'\n' } else { b'\r' };
     let lines = (1..).map(Place::Line).zip(bytes.split(|byte| *byte == end));
     let filled = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
@@ -37,16 +37,16 @@ pub(super) fn read(
     Ok(Table { rows, columns: seen })
 }
 
-/// serde's own words could repeat what stands there.
+/// Reads one line. Its errors are not serde's, which may repeat the content.
 fn fields(line: &[u8], mapping: &Mapping, seen: &mut Columns) -> Result<Fields, String> {
     if line.len() > MAX_LINE {
         return Err(format!("The line has more than {MAX_LINE} bytes."));
     }
     let object: Map<String, Value> =
         serde_json::from_slice(line).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => "The line is no JSON object.".to_owned(),
+            serde_json::error::Category::Data => "The line is not a JSON object.".to_owned(),
             _ if std::str::from_utf8(line).is_err() => "The line is not UTF-8.".to_owned(),
-            _ => format!("The line is no JSON (column {}).", error.column()),
+            _ => format!("The line is not JSON (column {}).", error.column()),
         })?;
     let names: Vec<String> = object.keys().cloned().collect();
     let columns = Columns::among(&names, mapping).map_err(|why| format!("The line {why}."))?;
@@ -70,7 +70,7 @@ fn fields(line: &[u8], mapping: &Mapping, seen: &mut Columns) -> Result<Fields, 
             Some(Value::Bool(_) | Value::Number(_)) if field == Field::EmailVerified => {
                 Ok(value.map(Value::to_string).unwrap_or_default().into_bytes())
             }
-            Some(_) => Err(format!("\"{field}\" is no string.")),
+            Some(_) => Err(format!("\"{field}\" is not a string.")),
         }
     };
     Ok(Fields {

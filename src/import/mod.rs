@@ -1,10 +1,11 @@
-//! Accounts in other systems' files: what is read there, and what of it could become an account here.
+//! Reads accounts from files of other systems, and parses each row into an account that could be created
+//! here.
 //!
-//! Only files are read, and each row is parsed into types; what is done with them is `accounts::import`'s.
-//! A hash never leaves a row but to be stored: no error and no report holds any of it.
+//! Only files are read here; `accounts::import` creates the accounts. A hash leaves its row only to be
+//! stored: no error and no report repeats any of it.
 //!
-//! A file may be damaged, or made to do harm. So what is read of it has bounds ([`Limits`]), and of a
-//! database only tables are read: a view or a computed column runs what its author wrote.
+//! A file may be damaged or malicious. So reading has bounds ([`Limits`]), and of a database only tables are
+//! read: a view or a computed column runs what its author wrote.
 
 mod columns;
 mod csv;
@@ -29,22 +30,22 @@ pub use columns::{Field, Mapping};
 
 use columns::Columns;
 
-/// What every SQLite file begins with (<https://www.sqlite.org/fileformat.html>, section 1.3).
+/// The first bytes of every SQLite file (<https://www.sqlite.org/fileformat.html>, section 1.3).
 const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// Bytes of a field: the longest good one, an address, has 254 characters.
+/// Bytes of a field. The longest valid one, an address, has 254 characters.
 const MAX_FIELD: usize = 4096;
-/// Bytes of a line or a record, with the columns that are not ours.
+/// Bytes of a line or a record, unknown columns included.
 const MAX_LINE: usize = 64 * 1024;
-/// Bytes that a text may have for each row that it may have. Lines of ours are a fifth of this.
+/// Bytes that a text file may have for each row. Typical lines have a fifth of this.
 const BYTES_A_ROW: u64 = 512;
 
-/// What is read at most.
+/// How much is read at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// All rows are in memory at once, each with about half a kilobyte.
+    /// All rows are in memory at once; each takes about half a kilobyte.
     pub rows: usize,
-    /// For the reading alone.
+    /// For reading alone.
     pub time: Duration,
 }
 
@@ -76,9 +77,7 @@ pub enum Format {
 pub enum SourceError {
     #[error("cannot read {0}: {1}")]
     Unreadable(PathBuf, String),
-    #[error(
-        "what {0} is cannot be told from its name or its beginning: say it with --format (sqlite, csv or jsonl)"
-    )]
+    #[error("the format of {0} is unknown: name it with --format (sqlite, csv or jsonl)")]
     UnknownFormat(PathBuf),
     #[error("{0} {1}")]
     Unfit(PathBuf, String),
@@ -87,53 +86,53 @@ pub enum SourceError {
 /// All rows of a file.
 pub struct Source {
     pub rows: Vec<Row>,
-    /// Columns that were read under a name that is not ours.
+    /// Columns that were read under another name than the field's.
     pub renamed: Vec<(Field, String)>,
     /// Columns that were not read.
     pub ignored: Vec<String>,
-    /// Those of them that may have been meant for a field that no column has.
+    /// Ignored columns that may have been meant for a field without a column.
     pub suspects: Vec<(Field, String)>,
 }
 
-/// Rows and where they were found.
+/// The rows of a file, and where their fields were found.
 struct Table {
     rows: Vec<Row>,
     columns: Columns,
 }
 
-/// A row as it was read. No `Debug`: it may hold a hash that is cheap to guess.
+/// A row. Without `Debug`: it may hold a hash that is cheap to crack.
 pub struct Row {
     pub place: Place,
-    /// As it stands there, for reports.
+    /// The name as the file has it, for reports.
     pub name: Option<String>,
-    /// Which row of which file this is, in a form that tells nothing of the password: the same again when the
-    /// same file is read again.
+    /// Identifies this row of this file without revealing anything about the password. The same file read
+    /// again gives the same mark.
     pub mark: String,
     pub account: Result<ImportedAccount, Reason>,
 }
 
-/// Where a row stands: by what people find it with the file's own tools.
+/// Where a row is in its file, so that people find it with the file's own tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// By the table's id, or counted from 1.
+    /// The table's id, or counted from 1.
     Row(i64),
     /// Counted from 1.
     Line(u64),
 }
 
-/// What could become an account.
+/// An account that could be created.
 #[derive(Clone)]
 pub struct ImportedAccount {
     pub username: Username,
     pub email: Option<Email>,
-    /// The old system has made sure of the address.
+    /// The old system has verified the address.
     pub verified: bool,
-    /// The name was made of an address.
+    /// The name was made from an address.
     pub derived: bool,
     pub hash: ImportedHash,
 }
 
-/// Why a row cannot come in.
+/// Why a row cannot be imported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     #[error("{0}")]
@@ -146,26 +145,26 @@ pub enum Reason {
     InvalidUsername(String),
     #[error("The name is taken by another account.")]
     Taken,
-    #[error("The name, folded, is that of {0} already.")]
+    #[error("The name, folded, is already that of {0}.")]
     Repeated(Place),
-    /// Whose it is, if an earlier row's.
-    #[error("The name {name}, made of the address, is {}: name the row in a column username.",
-        .place.map_or("taken by another account".to_owned(), |place| format!("that of {place} already")))]
+    /// The earlier row with the name; none if another account has it.
+    #[error("The name {name}, made from the address, is {}: give the row a name in a column username.",
+        .place.map_or("taken by another account".to_owned(), |place| format!("already that of {place}")))]
     DerivedTaken { name: String, place: Option<Place> },
     #[error("{0}")]
     InvalidEmail(String),
     #[error("The address is verified by another account.")]
     EmailTaken,
-    #[error("The address is verified by {0} already.")]
+    #[error("The address is already verified by {0}.")]
     EmailRepeated(Place),
-    #[error("Whether the address is verified cannot be told: expected true or false, 1 or 0, or a time.")]
+    #[error("It is unclear whether the address is verified: expected true or false, 1 or 0, or a time.")]
     Verified,
     #[error(transparent)]
     Hash(#[from] UnsupportedHash),
 }
 
 impl Reason {
-    /// Stable, for scripts and for counting.
+    /// A stable code, for scripts and for counting.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -193,17 +192,17 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// Reads all of a file, within its limits. `format` is told from the content or the name if it is not given.
+/// Reads a whole file within its limits. Without `format`, the content or the name decides.
 ///
 /// # Errors
-/// [`SourceError`]: about the file, never about a row.
+/// [`SourceError`] if the file as a whole cannot be read. A bad row is no error: it has its [`Reason`].
 pub fn read(
     path: &Path,
     format: Option<Format>,
     limits: Limits,
     mapping: &Mapping,
 ) -> Result<Source, SourceError> {
-    // First to know that it is there: SQLite would make it.
+    // Fails early if the file is missing: SQLite would create it.
     let path = path.canonicalize().map_err(|error| unreadable(path, &error))?;
     let late = SourceError::Unfit(
         path.clone(),
@@ -211,8 +210,8 @@ pub fn read(
     );
     let (answer, answered) = mpsc::sync_channel(1);
     let mapping = mapping.clone();
-    // On a thread that is left to itself when its time is over: neither SQLite, following what a damaged file says, nor
-    // a file system that hangs comes back to ask.
+    // Reads on a thread that is abandoned when its time is over: neither SQLite, following the pointers of a
+    // damaged file, nor a hanging file system can be interrupted.
     thread::spawn(move || {
         // After the deadline there is no receiver.
         let _ = answer.send(read_all(&path, format, limits, &mapping));
@@ -232,11 +231,11 @@ fn read_all(
 ) -> Result<Source, SourceError> {
     let unreadable = |error| unreadable(path, &error);
     let unfit = |why| SourceError::Unfit(path.clone(), why);
-    // Not to wait for a writer if it is a pipe.
+    // A pipe must not block until a writer opens it.
     let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
     let mut file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(unreadable)?;
     if !file.metadata().map_err(unreadable)?.is_file() {
-        return Err(unfit("is no regular file".to_owned()));
+        return Err(unfit("is not a regular file".to_owned()));
     }
     let mut head = Vec::new();
     file.by_ref().take(SQLITE_MAGIC.len() as u64).read_to_end(&mut head).map_err(unreadable)?;
@@ -247,11 +246,11 @@ fn read_all(
         None => by_extension(path).ok_or_else(|| SourceError::UnknownFormat(path.clone()))?,
     };
     let table = match format {
-        Format::Sqlite if !is_sqlite => return Err(unfit("is no SQLite database".to_owned())),
+        Format::Sqlite if !is_sqlite => return Err(unfit("is not an SQLite database".to_owned())),
         Format::Sqlite => sqlite::read(path, limits, mapping),
-        _ if is_sqlite => return Err(unfit("is an SQLite database, whatever --format says".to_owned())),
+        _ if is_sqlite => return Err(unfit("is an SQLite database, not what --format names".to_owned())),
         _ if mapping.table.is_some() => {
-            return Err(unfit("is no SQLite database, and --table is for those".to_owned()));
+            return Err(unfit("is not an SQLite database, and --table is for those".to_owned()));
         }
         text => {
             let bytes = read_text(file, limits).map_err(unreadable)?.map_err(unfit)?;
@@ -281,7 +280,7 @@ fn read_text(mut file: File, limits: Limits) -> std::io::Result<Result<Vec<u8>, 
     }
     file.rewind()?;
     let mut bytes = Vec::new();
-    // One byte more, to see that it grows.
+    // One byte more, to notice that it grows.
     file.take(size + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 != size {
         return Ok(Err("is being written to: import a copy of it".to_owned()));
@@ -292,7 +291,7 @@ fn read_text(mut file: File, limits: Limits) -> std::io::Result<Result<Vec<u8>, 
 fn by_extension(path: &Path) -> Option<Format> {
     match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
         "csv" | "tsv" | "tab" => Some(Format::Csv),
-        // An array in one is named as such.
+        // An array in a .json file is reported as such.
         "jsonl" | "ndjson" | "json" => Some(Format::Jsonl),
         _ => None,
     }
@@ -308,7 +307,7 @@ struct RowSource<'a> {
 }
 
 impl RowSource<'_> {
-    /// The name is hashed, for the mark outlives an account that is deleted. `id` tells rows of one name apart
+    /// Hashes the name, because the mark outlives a deleted account. `id` distinguishes rows of the same name
     /// where the other system does.
     fn mark(self, id: Option<i64>, name: &str) -> String {
         let id = id.map(|id| id.to_string()).unwrap_or_default();
@@ -328,12 +327,12 @@ impl RowSource<'_> {
     }
 }
 
-/// As much of a field as is worth keeping: one byte more than may be, to see that it is too long.
+/// Keeps one byte more than a field may have, to notice that it is too long.
 fn shortened(field: &[u8]) -> &[u8] {
     field.get(..=MAX_FIELD).unwrap_or(field)
 }
 
-/// What every source has of a row. An address of no characters is none.
+/// What every source reads from a row. An empty address counts as none.
 struct Fields {
     username: Vec<u8>,
     email: Vec<u8>,
@@ -356,7 +355,7 @@ impl Fields {
         }
         let username = Username::parse(&username).map_err(|invalid| {
             let advice = if Email::parse(&username).is_ok() {
-                " It is an address: --username-from-email makes a name of what stands before the @."
+                " It is an address: --username-from-email makes a name from the part before the @."
             } else {
                 ""
             };
@@ -374,7 +373,8 @@ impl Fields {
     }
 }
 
-/// A name made of what stands before the `@`, without a tag: what no name may have becomes a hyphen.
+/// Makes a name from the part of an address before the `@`, without its tag. Characters that no name may have
+/// become hyphens.
 fn name_of(address: &str) -> String {
     let mailbox = Email::mailbox_of(address);
     let local = mailbox.rsplit_once('@').map_or("", |(local, _)| local);

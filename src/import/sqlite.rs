@@ -1,6 +1,7 @@
-//! The databases of two older systems, told apart by their tables, and tables that the operator names.
+//! Reads SQLite databases: those of two older systems, recognized by their tables, and tables that the
+//! operator names.
 //!
-//! What SQLite asks of a program that opens files of others: <https://www.sqlite.org/security.html>.
+//! Follows SQLite's advice on files from untrusted sources: <https://www.sqlite.org/security.html>.
 
 use std::path::Path;
 
@@ -15,12 +16,12 @@ use crate::db;
 
 const EXPECTED: &str = "expected is a table userdata (id, username, password) or users (username, password)";
 
-/// As many as help to tell what the file is.
+/// Enough to tell what the file is.
 const TABLES: &str = "SELECT substr(name, 1, 60) AS name FROM sqlite_schema WHERE type = 'table' \
                       AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name LIMIT 20";
 
-/// Nothing in the file makes SQLite do more than read: no function is run that its schema names, each page is checked
-/// before it is believed, and a file that is cut off under us is an error and no signal.
+/// Keeps SQLite from doing more than reading: it runs no function that the schema names, checks each page
+/// before it is used, and turns a truncated file into an error rather than a signal.
 const CAREFUL: &str = "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; \
                        PRAGMA query_only = ON;";
 
@@ -34,12 +35,12 @@ struct Name {
 struct Column {
     #[diesel(sql_type = Text)]
     name: String,
-    /// Whether a value is stored, rather than computed at each reading or hidden by a virtual table.
+    /// The value is stored, not computed at each read or hidden by a virtual table.
     #[diesel(sql_type = Bool)]
     stored: bool,
 }
 
-/// Bytes, for SQLite holds whatever was put into it, and a hash stands in a BLOB or in a TEXT.
+/// The values as bytes: SQLite keeps whatever was put into it, and a hash may be a BLOB or a TEXT.
 #[derive(QueryableByName)]
 struct Stored {
     #[diesel(sql_type = BigInt)]
@@ -54,11 +55,11 @@ struct Stored {
     verified: Option<Vec<u8>>,
 }
 
-/// Reads all of it, or says what is wrong with the file. The file is not written to, and the other system may
-/// go on with it.
+/// Reads all rows, or says what is wrong with the file. The file is not written to, and the other system may
+/// keep using it.
 pub(super) fn read(path: &Path, limits: Limits, mapping: &Mapping) -> Result<Table, String> {
     let mut conn = db::open_read_only(path).map_err(|error| failed(&error))?;
-    // One state of it, from the first question to the last.
+    // One snapshot, from the first query to the last.
     conn.batch_execute(CAREFUL).and_then(|()| conn.batch_execute("BEGIN")).map_err(|error| failed(&error))?;
     let conn = &mut conn;
     let kind = match &mapping.table {
@@ -78,11 +79,9 @@ pub(super) fn read(path: &Path, limits: Limits, mapping: &Mapping) -> Result<Tab
     }
     let encoding = names(conn, "SELECT encoding AS name FROM pragma_encoding")?;
     if encoding.first().is_some_and(|encoding| encoding != "UTF-8") {
-        return Err(
-            "keeps its text in UTF-16: copy it with `sqlite3 OLD .dump | sqlite3 NEW` first".to_owned()
-        );
+        return Err("stores text as UTF-16: copy it with `sqlite3 OLD .dump | sqlite3 NEW` first".to_owned());
     }
-    // Only the first system's table is known to have one.
+    // Only the table of the first system is known to have an id.
     let id = header.iter().find(|name| kind == "userdata" && *name == "id").cloned();
     columns.ignored.retain(|name| id.as_ref() != Some(name));
     let places = [columns.username, columns.hash, columns.email, columns.verified];
@@ -118,7 +117,7 @@ fn known_table(conn: &mut SqliteConnection, path: &Path) -> Result<&'static str,
     }
 }
 
-/// The columns of those two are known, whatever others there are.
+/// The columns of the two systems' tables are known, whatever other columns there are.
 fn of_known_table(mapping: &Mapping) -> Mapping {
     let mut mapping = mapping.clone();
     for (field, name) in [(Field::Username, "username"), (Field::Hash, "password")] {
@@ -129,7 +128,7 @@ fn of_known_table(mapping: &Mapping) -> Mapping {
     mapping
 }
 
-/// Which tables there are, and what is expected.
+/// Lists the tables, and says what is expected.
 fn tables_of(conn: &mut SqliteConnection) -> Result<String, String> {
     Ok(match names(conn, TABLES)?.as_slice() {
         [] => format!("has no tables; {EXPECTED}"),
@@ -137,7 +136,7 @@ fn tables_of(conn: &mut SqliteConnection) -> Result<String, String> {
     })
 }
 
-/// How to bring in a table of another name, if one has the columns for it.
+/// Says how to import a table of another name, if one has the needed columns.
 fn advice(conn: &mut SqliteConnection, path: &Path) -> Result<String, String> {
     let is_plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     for table in names(conn, TABLES)?.into_iter().filter(|name| is_plain(name)) {
@@ -161,11 +160,11 @@ fn advice(conn: &mut SqliteConnection, path: &Path) -> Result<String, String> {
             ));
         }
     }
-    Ok(". Another table is named with --table, and its columns with --column".to_owned())
+    Ok(". Name another table with --table, and its columns with --column".to_owned())
 }
 
-/// The columns of a table; nothing if there is none. SQLite is asked what it made of the schema: the text there may
-/// say anything.
+/// The columns of a table; none if there is no such table. Asks SQLite what it made of the schema, because
+/// the schema's text may say anything.
 fn columns_of(conn: &mut SqliteConnection, table: &str) -> Result<Option<Vec<Column>>, String> {
     let quoted = table.replace('\'', "''");
     let kinds = format!("SELECT type AS name FROM pragma_table_list('{quoted}') WHERE schema = 'main'");
@@ -181,7 +180,7 @@ fn columns_of(conn: &mut SqliteConnection, table: &str) -> Result<Option<Vec<Col
     diesel::sql_query(columns).load(conn).map(Some).map_err(|error| failed(&error))
 }
 
-/// The names of columns, none of which is computed if it may be read.
+/// The names of the stored columns. A computed column that would be read is an error.
 fn stored(table: &str, columns: Vec<Column>, mapping: &Mapping) -> Result<Vec<String>, String> {
     let computed = columns.iter().find(|column| !column.stored && columns::is_known(&column.name, mapping));
     match computed {
@@ -199,7 +198,7 @@ fn rows(
     mapping: &Mapping,
 ) -> Result<Vec<Row>, String> {
     let name = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
-    // One that is too long is told by its length alone: nothing of it is loaded.
+    // A value that is too long is recognized by its length alone: none of it is loaded.
     let field = |column: Option<&str>, alias: &str| match column.map(name) {
         Some(column) => format!(
             "CASE WHEN octet_length({column}) > {MAX_FIELD} THEN zeroblob({MAX_FIELD} + 1) \
@@ -208,8 +207,8 @@ fn rows(
         None => format!("NULL AS {alias}"),
     };
     let [username, hash, email, verified] = fields;
-    // NOT INDEXED: an index of a damaged file may hold other things than its table. No ORDER BY: to sort, SQLite would
-    // read all before the limit counts.
+    // NOT INDEXED: in a damaged file, an index may disagree with its table. No ORDER BY: to sort, SQLite
+    // would read all rows before the limit counts.
     let query = format!(
         "SELECT {} AS number, {}, {}, {}, {} FROM main.{} NOT INDEXED LIMIT {}",
         id.map_or("0".to_owned(), name),
@@ -236,7 +235,7 @@ fn rows(
             verified: stored.verified.unwrap_or_default(),
             hash: stored.hash.unwrap_or_default(),
         };
-        // A name may stand in `userdata` twice, of two people.
+        // In `userdata` a name may occur twice, for two people.
         match id {
             Some(_) => origin.row(Place::Row(stored.number), Some(stored.number), fields, mapping),
             None => origin.row(Place::Row(count), None, fields, mapping),

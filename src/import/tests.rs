@@ -29,7 +29,7 @@ fn from_jsonl(text: &str) -> Vec<Row> {
     jsonl_rows(text.as_bytes(), &Mapping::default()).unwrap()
 }
 
-/// Where, and the name with its address or the code of the reason.
+/// The place of each row, with its name and address or the code of the reason.
 fn told(rows: &[Row]) -> Vec<String> {
     let tell = |row: &Row| match &row.account {
         Ok(ImportedAccount { username, email, .. }) => {
@@ -53,7 +53,7 @@ fn csv_columns_are_found_by_name() {
 }
 
 #[test]
-fn a_header_without_its_columns_is_refused_without_a_word_of_it() {
+fn a_header_without_its_columns_is_refused_and_not_repeated() {
     for text in ["", "username,email\n", "hash\n", &format!("alice,{SHA256}\nbob,{SHA256}\n")] {
         let error = csv_rows(text.as_bytes(), &Mapping::default()).err().unwrap();
         assert!(error.contains("username, hash (or password_hash)") && !error.contains("ba78"), "{error}");
@@ -61,13 +61,13 @@ fn a_header_without_its_columns_is_refused_without_a_word_of_it() {
 }
 
 #[test]
-fn a_bad_csv_line_spoils_no_other() {
+fn a_bad_csv_line_leaves_the_others_intact() {
     let text = format!("username,hash\nalice,{SHA256},x\nbob\ncy,{SHA256}\n\"dan,{SHA256}\neve,{SHA256}\n");
     let rows = from_csv(&text);
     assert_eq!(told(&rows), ["line 2 malformed", "line 3 malformed", "line 4 cy -", "line 5 malformed"]);
     let Err(reason) = &rows[3].account else { panic!() };
-    assert_eq!(reason.to_string(), "A field goes on over lines 5 to 6: a quote may not be closed.");
-    // In a column that is not ours, too.
+    assert_eq!(reason.to_string(), "A field spans lines 5 to 6: a quote may be unclosed.");
+    // The same in a column that is not read.
     for (first, second) in [("\"x", "y"), ("\"x", "\"y"), ("\"x\"\"", "y")] {
         let text = format!(
             "username,hash,note\na,{SHA256},\"b\nc, \"\"d\"\"\"\na,{SHA256},{first}\nb,{SHA256},{second}\n"
@@ -97,13 +97,13 @@ fn jsonl_is_an_object_a_line() {
     assert_eq!(told(&rows), wanted);
     let reasons: Vec<_> =
         rows.iter().filter_map(|row| Some(row.account.as_ref().err()?.to_string())).collect();
-    assert_eq!(reasons[..2], ["The line is no JSON object.", "\"username\" is no string."]);
+    assert_eq!(reasons[..2], ["The line is not a JSON object.", "\"username\" is not a string."]);
     let rows = jsonl_rows(b"{\"username\":\"\xff\"}", &Mapping::default()).unwrap();
     assert_eq!(told(&rows), ["line 1 malformed"]);
 }
 
 #[test]
-fn each_reason_is_told() {
+fn each_reason_has_its_code() {
     let text = format!(
         "username,email,hash\na b,,{SHA256}\n,,{SHA256}\nann,nowhere,{SHA256}\nbob,,secret\ncy,,\ndan,,{}\n",
         BCRYPT.replace("$04$", "$31$")
@@ -116,7 +116,7 @@ fn each_reason_is_told() {
 }
 
 #[test]
-fn a_mark_is_of_one_row_and_tells_no_name() {
+fn a_mark_identifies_one_row_and_reveals_no_name() {
     let mark =
         |path: &str, id, name: &str| RowSource { kind: "userdata", path: Path::new(path) }.mark(id, name);
     assert_eq!(mark("/a", Some(1), "alice"), mark("/a", Some(1), "alice"));
@@ -127,7 +127,7 @@ fn a_mark_is_of_one_row_and_tells_no_name() {
 }
 
 #[test]
-fn what_a_file_is_is_told_from_content_and_name() {
+fn the_format_is_recognized_by_content_and_name() {
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, content: &[u8]| {
         let path = dir.path().join(name);
@@ -146,7 +146,7 @@ fn what_a_file_is_is_told_from_content_and_name() {
     assert!(matches!(count(&dir.path().join("none"), None), Err(SourceError::Unreadable(..))));
     assert!(!dir.path().join("none").exists());
     let error = count(&other, Some(Format::Sqlite)).unwrap_err();
-    assert!(error.to_string().ends_with("is no SQLite database"), "{error}");
+    assert!(error.to_string().ends_with("is not an SQLite database"), "{error}");
     let torn = file("torn.db", b"SQLite format 3\0 and no more");
     assert!(count(&torn, None).unwrap_err().to_string().contains("cannot be read"));
     assert!(count(&torn, Some(Format::Csv)).unwrap_err().to_string().contains("is an SQLite database"));
@@ -166,7 +166,7 @@ fn more_rows_than_allowed_are_refused() {
     };
     let csv = |rows: usize| format!("username,hash\n{}", format!("a,{SHA256}\n").repeat(rows));
     assert_eq!(count("a.csv", &csv(3)), Ok(3));
-    // Also those that could not come in.
+    // Rows that could not be imported count as well.
     for (name, text) in [("a.csv", csv(4)), ("a.csv", "username,hash\n".to_owned() + &"x\n".repeat(4))] {
         assert!(count(name, &text).unwrap_err().contains("more than 3 rows: allow more with --max-rows"));
     }
@@ -177,7 +177,7 @@ fn more_rows_than_allowed_are_refused() {
 }
 
 #[test]
-fn what_is_too_long_is_refused_alone() {
+fn a_row_that_is_too_long_is_refused_alone() {
     let long = "x".repeat(MAX_FIELD + 1);
     let text = format!(
         "username,hash,email,note\n{long},{SHA256},,\na,{long},,\nb,{SHA256},{long},\nc,{SHA256},,{long}\n"
@@ -195,7 +195,7 @@ fn what_is_too_long_is_refused_alone() {
     );
     let wanted = ["line 1 too_long", "line 2 too_long", "line 3 malformed", "line 4 b -", "line 5 malformed"];
     assert_eq!(told(&from_jsonl(&text)), wanted);
-    // A quote that is never closed swallows the rest, which is one row then.
+    // An unclosed quote swallows the rest, which becomes one row.
     let text = format!("username,hash\na,\"{}", "x\n".repeat(100_000));
     assert_eq!(told(&from_csv(&text)), ["line 2 malformed"]);
 }
@@ -210,7 +210,7 @@ fn reading_ends_in_time() {
     assert!(error.ends_with("takes more than 1ms to read"), "{error}");
 }
 
-/// As [`told`], with whether the address counts as verified.
+/// As [`told`], and whether the address counts as verified.
 fn verified(rows: &[Row]) -> Vec<String> {
     let tell = |row: &Row| match &row.account {
         Ok(incoming) => format!("{} {}", incoming.username.typed(), incoming.verified),
@@ -303,7 +303,7 @@ fn a_name_that_is_an_address_names_its_account() {
 
 proptest! {
     #[test]
-    fn no_bytes_make_it_panic(bytes in any::<Vec<u8>>(), text in "[\"\\[{}a,:\n\r\u{feff}]{0,40}") {
+    fn no_bytes_panic(bytes in any::<Vec<u8>>(), text in "[\"\\[{}a,:\n\r\u{feff}]{0,40}") {
         for bytes in [bytes, text.into_bytes()] {
             for mapping in [Mapping::default(), Mapping { username_from_email: true, ..Mapping::default() }] {
                 drop(jsonl_rows(&bytes, &mapping));
@@ -315,7 +315,7 @@ proptest! {
     }
 
     #[test]
-    fn quoted_as_csv_asks_every_name_is_read(name in "[^\r\n]{1,20}", email in "[a-z]{1,8}@[a-z]{1,8}\\.org") {
+    fn every_quoted_name_is_read(name in "[^\r\n]{1,20}", email in "[a-z]{1,8}@[a-z]{1,8}\\.org") {
         let quoted = name.replace('"', "\"\"");
         let text = format!("hash,username,email\r\n{SHA256},\"{quoted}\",{email}\r\n");
         let line = serde_json::json!({"username": name, "email": email, "hash": SHA256}).to_string();

@@ -1,18 +1,18 @@
-//! The bytes of a text file as UTF-8, and what a file is that is no text.
+//! Decodes the bytes of a text file to UTF-8, and names files that are not text.
 
 use std::borrow::Cow;
 
-/// What a file of another kind begins with, and what to do with it.
+/// The first bytes of other kinds of files, and what to do with each.
 const OTHERS: [(&[u8], &str); 6] = [
     (b"\x1f\x8b", "is compressed: unpack it with gunzip"),
-    (b"PK\x03\x04", "is a ZIP archive, as spreadsheets are: save the table as CSV"),
+    (b"PK\x03\x04", "is a ZIP archive, perhaps a spreadsheet: save the table as CSV"),
     (b"\xd0\xcf\x11\xe0", "is a spreadsheet: save the table as CSV"),
-    (b"PGDMP", "is a dump of PostgreSQL: load it there, and export the table with \\copy ... CSV HEADER"),
+    (b"PGDMP", "is a PostgreSQL dump: load it there, and export the table with \\copy ... CSV HEADER"),
     (b"CREATE TABLE", "is SQL: load it into a database, and export the table as CSV"),
     (b"INSERT INTO", "is SQL: load it into a database, and export the table as CSV"),
 ];
 
-/// Without a byte order mark; UTF-16 is turned into UTF-8.
+/// Removes a byte order mark and converts UTF-16 to UTF-8.
 pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     if let Some((_, why)) = OTHERS.iter().find(|(start, _)| bytes.starts_with(start)) {
         return Err((*why).to_owned());
@@ -23,7 +23,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     let unit: fn([u8; 2]) -> u16 = match bytes {
         [0xff, 0xfe, ..] => u16::from_le_bytes,
         [0xfe, 0xff, ..] => u16::from_be_bytes,
-        // Latin letters in UTF-16 have a zero each, and no text has one.
+        // Latin letters in UTF-16 have a zero byte each, and UTF-8 text has none.
         [0, _, ..] | [_, 0, ..] => {
             return Err(
                 "is UTF-16 without a byte order mark: convert it with iconv -f UTF-16LE -t UTF-8".to_owned()
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn utf_16_is_read_and_other_files_are_named() {
+    fn utf_16_is_decoded_and_other_files_are_named() {
         let text = "username,hash\r\nŽofie,x\r\n";
         let units: Vec<u16> = "\u{feff}".encode_utf16().chain(text.encode_utf16()).collect();
         let little: Vec<u8> = units.iter().copied().flat_map(u16::to_le_bytes).collect();
@@ -58,7 +58,7 @@ mod tests {
         assert!(decode(b"\x1f\x8b\x08").unwrap_err().contains("gunzip"));
         assert!(decode(b"PK\x03\x04").unwrap_err().contains("save the table as CSV"));
         assert_eq!(decode(b"").unwrap(), &b""[..]);
-        // Latin-1 is told line by line.
+        // Latin-1 is reported line by line.
         assert_eq!(decode(b"caf\xe9").unwrap(), &b"caf\xe9"[..]);
     }
 }

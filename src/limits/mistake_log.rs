@@ -1,5 +1,5 @@
-//! What clients and proxies get wrong, for the log: the operator can then help. Of each mistake a network
-//! has one line a minute, and few networks have one, so that a flood of mistakes is no flood of lines.
+//! Logs mistakes of clients and proxies, so that the operator can help. Each mistake is logged once a minute
+//! for a network, and for a few networks at most, so that a flood of mistakes does not flood the log.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use crate::clock::Clock;
 use doorward_core::domain;
 
-/// How long a network has no further line of the same mistake.
+/// How long a network's mistake is not logged again.
 const PACE: Duration = Duration::from_mins(1);
 
-/// Networks that have a line of one mistake in that time.
+/// How many networks are logged for one mistake in that time.
 const NETWORKS: usize = 32;
 
-/// Something that cannot work, and that its maker may not see.
+/// A mistake that makes a client fail, and that its developer may not see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mistake {
     /// HTTP or plain text at a listener that speaks TLS.
@@ -23,25 +23,25 @@ pub enum Mistake {
     /// TLS at a listener that speaks none.
     Tls,
     ProxyHeader,
-    /// HTTP/2 from its first byte on.
+    /// HTTP/2 from the first byte on.
     Http2,
     /// HTTP at the prompts of the TCP listener.
     HttpAtPrompts,
-    /// A handshake of a WebSocket without the headers that a proxy has to pass on.
+    /// A WebSocket handshake without the headers that a proxy has to pass on.
     UpgradeLost,
     WebSocketVersion,
     EngineIoVersion,
-    /// A Socket.IO client at the plain WebSocket, the reverse, or a WebSocket anywhere else.
+    /// A Socket.IO client at the plain WebSocket endpoint, the reverse, or a WebSocket anywhere else.
     WrongEndpoint,
-    /// A page asks for the client of Socket.IO.
+    /// A page requests the Socket.IO client.
     ClientFile,
     MisplacedToken,
-    /// Subprotocols of which none is spoken here.
+    /// Subprotocols, none of which is supported.
     Subprotocols,
 }
 
 impl Mistake {
-    /// The word in the log.
+    /// The name in the log.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -60,48 +60,48 @@ impl Mistake {
         }
     }
 
-    /// What happened and what helps. It repeats nothing that the client sent, which may be a secret.
+    /// What happened and what helps. Repeats nothing that the client sent, which may be a secret.
     const fn advice(self) -> &'static str {
         match self {
             Self::PlainText => {
-                "a client spoke plain text to a port that speaks TLS: its address has to begin with https://, \
+                "a client sent plain text to a port that speaks TLS: its URL must begin with https://, \
                  wss:// or tls://"
             }
             Self::Tls => {
-                "a client spoke TLS to a port that does not (tls.cert, tls.key): its address has to begin with \
-                 http://, ws:// or tcp://, or a proxy has to decrypt"
+                "a client spoke TLS to a port without TLS (tls.cert, tls.key): its URL must begin with \
+                 http://, ws:// or tcp://, or a proxy must terminate TLS"
             }
             Self::ProxyHeader => {
-                "a connection began with a header of the PROXY protocol, which is not read here: turn it off at the \
+                "a connection began with a header of the PROXY protocol, which is not supported: turn it off at the \
                  balancer (HAProxy: send-proxy, nginx: proxy_protocol) and pass X-Forwarded-For"
             }
-            Self::Http2 => "a client began with HTTP/2, which is not spoken here: it has to use HTTP/1.1",
+            Self::Http2 => "a client began with HTTP/2, which is not supported: it must use HTTP/1.1",
             Self::HttpAtPrompts => {
-                "a client sent HTTP to the port of the prompts (tcp.listen): the port of http.listen is for that"
+                "a client sent HTTP to the TCP listener (tcp.listen): HTTP belongs to the port of http.listen"
             }
             Self::UpgradeLost => {
-                "a WebSocket handshake came without its Upgrade and Connection headers: a proxy in between does not \
+                "a WebSocket handshake lacks its Upgrade and Connection headers: a proxy in between does not \
                  pass them on (docs/PROXY.md has the lines for nginx and HAProxy)"
             }
-            Self::WebSocketVersion => "a WebSocket client speaks another version than 13 (RFC 6455)",
+            Self::WebSocketVersion => "a WebSocket client uses a version other than 13 (RFC 6455)",
             Self::EngineIoVersion => {
-                "a Socket.IO client does not ask for Engine.IO 4: socket.io-client 3 or later, python-socketio 5 or \
+                "a Socket.IO client does not use Engine.IO 4: it needs socket.io-client 3 or later, python-socketio 5 or \
                  later"
             }
             Self::WrongEndpoint => {
-                "a client opened a WebSocket where its kind has none: plain ones are at /ws, those of Socket.IO at \
+                "a client opened a WebSocket at the wrong path: plain WebSockets are at /ws, Socket.IO is at \
                  socketio.path"
             }
             Self::ClientFile => {
-                "a page asks for the Socket.IO client, which is not served here: npm install socket.io-client, or \
-                 its CDN"
+                "a page requests the Socket.IO client, which is not served here: npm install socket.io-client, or \
+                 use its CDN"
             }
             Self::MisplacedToken => {
-                "a client sent its access token where it is not looked for: it belongs in Authorization: Bearer, in \
+                "a client sent its access token to the wrong place: it belongs in Authorization: Bearer, in \
                  the subprotocol bearer.TOKEN, in the first message, or in Socket.IO's auth"
             }
             Self::Subprotocols => {
-                "a client offers subprotocols without doorward.v1: a browser will not go on"
+                "a client offers subprotocols without doorward.v1: a browser will fail the connection"
             }
         }
     }
@@ -123,7 +123,7 @@ impl MistakeLog {
         Self(Arc::new(Inner { clock: clock.clone(), noted: Mutex::default() }))
     }
 
-    /// Logs it, unless that was done a moment ago.
+    /// Logs the mistake, unless it was logged for this network in the last minute.
     pub fn note(&self, mistake: Mistake, address: IpAddr) {
         let client = domain::network(address);
         if self.is_due(mistake, client) {
@@ -153,7 +153,7 @@ mod tests {
     use crate::clock::ManualClock;
 
     #[test]
-    fn a_network_has_a_line_a_minute_of_each_mistake() {
+    fn a_network_has_one_line_a_minute_for_each_mistake() {
         let clock = ManualClock::default();
         let mistakes = MistakeLog::new(&Clock::Manual(clock.clone()));
         let ann = "192.0.2.7".parse().unwrap();
@@ -166,12 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn many_networks_are_neither_many_lines_nor_much_memory() {
+    fn many_networks_cause_neither_many_lines_nor_much_memory() {
         let clock = ManualClock::default();
         let mistakes = MistakeLog::new(&Clock::Manual(clock.clone()));
         let flood = || (0..10_000_u32).map(|number| IpAddr::from(number.to_be_bytes()));
         assert_eq!(flood().filter(|client| mistakes.is_due(Mistake::Tls, *client)).count(), NETWORKS);
-        // What else goes wrong is still told.
+        // Other mistakes are still logged.
         assert!(mistakes.is_due(Mistake::UpgradeLost, "192.0.2.7".parse().unwrap()));
         assert!(mistakes.0.noted.lock().unwrap().len() <= NETWORKS + 1);
         clock.advance(PACE);

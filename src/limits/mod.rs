@@ -1,6 +1,6 @@
-//! Limits by client address: how often one network may ask for what costs the server something before it has shown
-//! who it is. GCRA by `governor`; one network is what [`domain::network`] says. In a cluster each node counts for
-//! itself.
+//! Limits by client address: how often one network may request what costs the server something before the
+//! client has authenticated. GCRA, by `governor`; [`domain::network`] defines what one network is. In a
+//! cluster, each node counts for itself.
 
 mod mistake_log;
 mod networks;
@@ -23,35 +23,36 @@ use doorward_core::domain;
 
 pub use mistake_log::{Mistake, MistakeLog};
 
-/// Networks that one limit counts apart: about 4 MB when there are so many.
+/// Networks that one limit tracks separately. So many take about 4 MB.
 const MAX_NETWORKS: usize = 100_000;
 
-/// How often networks whose budget is whole again are forgotten.
+/// How often networks with a full budget are dropped.
 const SWEEP_PACE: Duration = Duration::from_secs(10);
 
-/// The same while the table is full: a sweep walks all of it.
+/// The same while the table is full; a sweep walks the whole table.
 const FULL_SWEEP_PACE: Duration = Duration::from_secs(1);
 
-/// Browsers over their limit, or of another site's page, that are told by a close code, which costs an upgrade.
+/// How many refused handshakes of a network are completed per minute to explain the refusal with a close
+/// code, which costs an upgrade.
 const EXPLANATIONS: u32 = 60;
 
 /// What is counted. Routes that do the same share a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Limit {
-    /// Checks of a password: sign-ins by HTTP, page and TCP, and changes that ask for the current password.
+    /// Password checks: sign-ins by HTTP, page and TCP, and changes that require the current password.
     SignIn,
     Register,
     ForgotPassword,
-    /// Links of emails, shown and used.
+    /// Links in emails, shown and used.
     Link,
     /// Refresh tokens and cookies that are exchanged for access tokens.
     Refresh,
     PasswordStrength,
-    /// New live connections, whatever they bring.
+    /// New live connections, with or without a token.
     Handshake,
-    /// Requests of Socket.IO sessions that poll.
+    /// Requests of Socket.IO sessions that use long polling.
     Poll,
-    /// Access tokens, refresh tokens and cookies that were refused.
+    /// Refused access tokens, refresh tokens and cookies.
     BadToken,
 }
 
@@ -84,7 +85,7 @@ impl Limit {
         }
     }
 
-    /// What there was too much of, for people.
+    /// The plural noun for error messages.
     const fn noun(self) -> &'static str {
         match self {
             Self::SignIn => "sign-in attempts",
@@ -95,7 +96,7 @@ impl Limit {
             Self::PasswordStrength => "passwords to rate",
             Self::Handshake => "new connections",
             Self::Poll => "requests",
-            Self::BadToken => "requests with a token that is not good",
+            Self::BadToken => "requests with an invalid token",
         }
     }
 
@@ -114,31 +115,31 @@ impl Limit {
     }
 }
 
-/// Where a network stands with a limit.
+/// The state of a network's budget for one limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
     pub limit: Limit,
     pub rate: Rate,
-    /// Further requests that would be taken now.
+    /// Further requests that would be admitted now.
     pub remaining: u32,
     /// When there will be more of them, at the latest.
     pub reset: Duration,
 }
 
-/// More than the limit allows.
+/// A request over the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exceeded {
     pub standing: Standing,
 }
 
 impl Exceeded {
-    /// When the next request would be taken.
+    /// When the next request would be admitted.
     #[must_use]
     pub const fn wait(&self) -> Duration {
         self.standing.reset
     }
 
-    /// A sentence for people that names the wait.
+    /// A sentence for people, with the time to wait.
     #[must_use]
     pub fn sentence(&self) -> String {
         let wait = in_words(self.wait());
@@ -156,7 +157,7 @@ pub fn in_words(wait: Duration) -> String {
     }
 }
 
-/// Rounded up and at least 1: after this many seconds, and no fewer, the wait is over.
+/// Rounded up and at least 1: the wait is over after this many seconds, not earlier.
 #[must_use]
 pub fn whole_seconds(wait: Duration) -> u64 {
     (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
@@ -189,45 +190,45 @@ impl RateLimits {
         Self(Arc::new(Inner { limiters, explanations, mistakes: MistakeLog::new(clock) }))
     }
 
-    /// Counts one more from this address. None if the limit is off.
+    /// Counts a request from this address. None if the limit is off.
     ///
     /// # Errors
-    /// [`Exceeded`]: it was not counted, and is not to be served.
+    /// [`Exceeded`] if the limit is used up: the request was not counted and must not be served.
     pub fn check(&self, limit: Limit, address: IpAddr) -> Result<Option<Standing>, Exceeded> {
         self.limiter(limit).map(|limiter| limiter.check(address)).transpose()
     }
 
-    /// Whether [`RateLimits::check`] would refuse this address now. Counts nothing: for limits of which only what was
-    /// refused counts.
+    /// Checks whether [`RateLimits::check`] would refuse this address now, without counting. For limits that
+    /// only count refusals.
     ///
     /// # Errors
-    /// [`Exceeded`].
+    /// [`Exceeded`] if it would.
     pub fn peek(&self, limit: Limit, address: IpAddr) -> Result<(), Exceeded> {
         self.limiter(limit).map_or(Ok(()), |limiter| limiter.peek(address))
     }
 
-    /// What clients get wrong, for the log.
+    /// The log of client mistakes.
     #[must_use]
     pub fn mistakes(&self) -> &MistakeLog {
         &self.0.mistakes
     }
 
-    /// Whether a client is to be told by a close code why its handshake is refused: a browser that is over its limit
-    /// of handshakes, or whose page's origin is not allowed, or a client whose token is in the wrong place. A few a
-    /// minute are: past that, a refused handshake costs no upgrade.
+    /// Whether to complete a handshake only to explain its refusal with a close code: to a browser that is
+    /// over its limit of handshakes or whose page's origin is not allowed, or to a client whose token is in
+    /// the wrong place. Allowed a few times a minute; beyond that, a refused handshake costs no upgrade.
     #[must_use]
     pub fn may_explain(&self, address: IpAddr) -> bool {
         self.0.explanations.check(address).is_ok()
     }
 
-    /// Forgets networks whose budget is whole again.
+    /// Drops networks whose budget is full again.
     pub fn sweep(&self) {
         for limiter in self.limiters() {
             limiter.sweep();
         }
     }
 
-    /// Networks that are counted apart at the moment, in all limits together.
+    /// Networks that are tracked now, in all limits together.
     #[must_use]
     pub fn networks(&self) -> usize {
         self.limiters().map(|limiter| limiter.gcra.len()).sum()
@@ -250,7 +251,7 @@ impl RateLimits {
     }
 }
 
-/// Our clock as `governor` asks for it, so that a test's moves it.
+/// Adapts [`Clock`] to `governor`, so that a test's clock drives it.
 #[derive(Clone)]
 struct Ticks(Clock);
 
@@ -277,7 +278,7 @@ struct Limiter {
 
 impl Limiter {
     fn new(limit: Limit, rate: Rate, clock: &Clock, max: usize) -> Self {
-        // A count has at most a million, a duration at least a second.
+        // A count is at most a million, a duration at least a second.
         let interval = (rate.per / rate.count.get()).max(Duration::from_nanos(1));
         let quota = Quota::with_period(interval)
             .map_or_else(|| Quota::per_second(rate.count), |quota| quota.allow_burst(rate.count));
@@ -339,7 +340,7 @@ impl Limiter {
             if !self.networks.has_room() {
                 tracing::warn!(
                     limit = self.limit.name(),
-                    "more networks than are counted apart: further ones share budgets with their neighbours"
+                    "too many networks to track each: further ones share budgets with their neighbours"
                 );
             }
         }

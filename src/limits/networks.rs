@@ -1,4 +1,4 @@
-//! What each network has used of a limit: a bounded table that `governor` keeps its state in.
+//! What each network has used of a limit: the bounded table in which `governor` keeps its state.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -15,26 +15,26 @@ const SHARED: usize = 1024;
 
 /// The table of one limit. Clones share it.
 ///
-/// It holds at most `max` networks. While it is full, a network that is not in it shares a budget of the same size
-/// with its neighbourhood (an IPv4 /16, an IPv6 /32): memory stays bounded, no network is without a limit, and a
-/// flood from one provider's addresses leaves newcomers from elsewhere their own budget.
+/// It holds at most `max` networks. While it is full, a network that is not in it shares a budget of the same
+/// size with its neighbourhood (an IPv4 /16, an IPv6 /32). So memory stays bounded, every network has a
+/// limit, and a flood from one provider's addresses does not use up the budget of newcomers from elsewhere.
 #[derive(Clone)]
 pub(super) struct Networks(Arc<Shared>);
 
 struct Shared {
     max: usize,
-    /// Whether anything may be in it; without, nobody has to wait for the lock to learn that.
+    /// Whether the table may hold anything. If not, no caller needs the lock.
     used: AtomicBool,
-    /// Whether a network found no place since the last sweep.
+    /// Whether a network found no room since the last sweep.
     full: AtomicBool,
     state: Mutex<State>,
 }
 
-/// Theoretical arrival times (GCRA's whole state), counted from the limiter's start.
+/// Theoretical arrival times (the whole state of GCRA), counted from the limiter's start.
 #[derive(Default)]
 struct State {
     own: HashMap<IpAddr, Nanos>,
-    /// Empty, or as many as [`SHARED`].
+    /// Empty, or of length [`SHARED`].
     shared: Vec<Nanos>,
     hasher: RandomState,
 }
@@ -57,7 +57,7 @@ impl Networks {
         }))
     }
 
-    /// The arrival time that is noted for a network; none if it has used nothing lately.
+    /// The arrival time noted for a network; none if it used nothing lately.
     pub(super) fn get(&self, network: IpAddr) -> Option<Nanos> {
         if !self.0.used.load(Ordering::Acquire) {
             return None;
@@ -105,7 +105,7 @@ impl StateStore for Networks {
         self.0.full.store(true, Ordering::Relaxed);
         state.shared.resize(SHARED, Nanos::default());
         let index = state.shared_index(*network);
-        // Zero, which is long ago, decides as none does.
+        // Zero is long ago, so it decides as no entry does.
         let (outcome, next) = decide(Some(state.shared[index]))?;
         state.shared[index] = next;
         Ok(outcome)
@@ -113,7 +113,7 @@ impl StateStore for Networks {
 }
 
 impl ShrinkableKeyedStateStore<IpAddr> for Networks {
-    /// Drops networks whose budget is whole again.
+    /// Drops networks whose budget is full again.
     fn retain_recent(&self, drop_below: Nanos) {
         let mut state = self.state();
         state.own.retain(|_, arrival| *arrival > drop_below);
@@ -126,7 +126,7 @@ impl ShrinkableKeyedStateStore<IpAddr> for Networks {
 
     fn shrink_to_fit(&self) {
         let mut state = self.state();
-        // A table that is half in use would grow again at once.
+        // A table that is half in use would soon grow again.
         if state.own.capacity() / 4 > state.own.len() {
             state.own.shrink_to_fit();
         }
@@ -141,7 +141,7 @@ impl ShrinkableKeyedStateStore<IpAddr> for Networks {
     }
 }
 
-/// What one provider usually hands out: all that a flood from one source comes from.
+/// The range that one provider usually assigns, from which a flood of one source comes.
 fn neighbourhood(network: IpAddr) -> IpAddr {
     match network {
         IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() & 0xffff_0000).into(),

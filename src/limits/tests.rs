@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::clock::ManualClock;
 
-/// One limit, of sign-ins, with this rate and so many places.
+/// Limits sign-ins to this rate, with room for `max` networks.
 fn limits(rate: &str, max: usize) -> (RateLimits, ManualClock) {
     let clock = ManualClock::default();
     let rates = config::Limits { sign_in: Rate::parse(rate), ..config::Limits::default() };
@@ -18,7 +18,7 @@ fn v4(number: u32) -> IpAddr {
     std::net::Ipv4Addr::from_bits(number).into()
 }
 
-/// How many are taken one after the other.
+/// How many requests in a row are admitted.
 fn burst(limits: &RateLimits, address: IpAddr) -> u32 {
     let mut taken = 0;
     while limits.check(Limit::SignIn, address).is_ok() {
@@ -29,7 +29,7 @@ fn burst(limits: &RateLimits, address: IpAddr) -> u32 {
 }
 
 #[test]
-fn a_budget_is_spent_at_once_and_comes_back_bit_by_bit() {
+fn a_budget_can_be_spent_at_once_and_recovers_gradually() {
     let (limits, clock) = limits("30/1m", 10);
     let first = limits.check(Limit::SignIn, at("192.0.2.1")).unwrap().unwrap();
     assert_eq!((first.remaining, first.reset), (29, Duration::from_secs(2)));
@@ -57,7 +57,7 @@ fn each_network_and_each_limit_has_a_budget_of_its_own() {
     assert_eq!(burst(&limits, at("192.0.2.2")), 2);
     assert!(limits.check(Limit::Register, at("192.0.2.1")).is_ok());
     assert!(limits.check(Limit::Register, at("192.0.2.1")).is_err());
-    // One customer of IPv6 is one, however far it wanders.
+    // One IPv6 customer counts as one, whatever address it uses.
     assert_eq!(burst(&limits, at("2001:db8::1")), 2);
     for host in 0..1000_u128 {
         let wandering = std::net::Ipv6Addr::from_bits(at_bits("2001:db8::") | (host << 40) | host);
@@ -92,11 +92,11 @@ fn the_table_is_bounded_and_swept() {
     assert_eq!(limits.networks(), 1000);
     limits.sweep();
     assert_eq!(limits.networks(), 1000, "none is whole again");
-    // Each has used one, which comes back in 20 minutes; until then none is forgotten.
+    // Each has used one, which returns after 20 minutes; until then none is dropped.
     assert_eq!(burst(&limits, v4(7)), 2);
     clock.advance(Duration::from_mins(41));
     limits.sweep();
-    assert_eq!(limits.networks(), 1, "what is whole again is forgotten");
+    assert_eq!(limits.networks(), 1, "a full budget is dropped");
     clock.advance(Duration::from_mins(41));
     limits.sweep();
     assert_eq!(limits.networks(), 0);
@@ -116,9 +116,9 @@ fn a_full_table_makes_room_by_itself() {
 }
 
 #[test]
-fn while_the_table_is_full_no_network_is_without_a_limit_nor_shut_out_by_a_far_one() {
+fn in_a_full_table_every_network_has_a_limit_and_distant_ones_do_not_interfere() {
     let (limits, _) = limits("5/1h", 100);
-    // A flood from one /16 fills the table and goes on.
+    // A flood from one /16 fills the table and continues.
     for number in 0..10_000 {
         let _ = limits.check(Limit::SignIn, v4(0x0a01_0000 + number));
     }
@@ -130,7 +130,7 @@ fn while_the_table_is_full_no_network_is_without_a_limit_nor_shut_out_by_a_far_o
     assert_eq!(burst(&limits, at("2001:db8::1")), 5);
     assert_eq!(burst(&limits, at("2001:db8:ffff::1")), 0);
     assert!(limits.peek(Limit::SignIn, at("192.0.2.1")).is_err());
-    // Those that were there before keep their own.
+    // Networks that were there before keep their own budget.
     assert_eq!(burst(&limits, v4(0x0a01_0000)), 4);
 }
 
@@ -149,7 +149,7 @@ fn a_refusal_says_how_long_to_wait() {
 }
 
 #[test]
-fn only_some_browsers_are_told_by_a_close_code() {
+fn only_a_few_refusals_a_minute_are_explained() {
     let (limits, clock) = limits("1/1m", 10);
     assert_eq!((0..1000).filter(|_| limits.may_explain(at("192.0.2.1"))).count(), 60);
     assert!(limits.may_explain(at("192.0.2.2")));
@@ -158,8 +158,7 @@ fn only_some_browsers_are_told_by_a_close_code() {
 }
 
 proptest! {
-    /// Whatever comes when: a network gets its burst and what has come back meanwhile, never more, and never less
-    /// than it was told.
+    /// A network gets its burst and what has returned meanwhile, never more, and never less than it was told.
     #[test]
     fn no_network_gets_more_than_its_rate(
         count in 1..20_u32,

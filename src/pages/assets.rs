@@ -1,12 +1,13 @@
-//! The files that pages load, compiled in. Pages name them below a version that changes with any of them, so
-//! that they can be kept for good; `/static/NAME` is for others, who ask each time whether it has changed.
+//! The static files that pages load, compiled in. Pages use URLs with a version that changes with the files,
+//! so that browsers may cache them for good. `/static/NAME` is for other sites, which check each time whether
+//! the file has changed.
 
 use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
-/// A file.
+/// A static file.
 #[derive(Debug)]
 pub struct Asset {
     pub name: &'static str,
@@ -32,7 +33,7 @@ pub const ASSETS: &[Asset] = assets! {
     "icon.svg": "image/svg+xml"
 };
 
-/// The icon for whoever knows no other form of one than this address's, 16, 32 and 48 pixels wide.
+/// The icon for clients that only know this path; 16, 32 and 48 pixels wide.
 pub const FAVICON: &[u8] = include_bytes!("static/favicon.ico");
 
 #[must_use]
@@ -40,7 +41,7 @@ pub fn find(name: &str) -> Option<&'static Asset> {
     ASSETS.iter().find(|asset| asset.name == name)
 }
 
-/// A hash of all of them.
+/// A hash of all files.
 #[must_use]
 pub fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {

@@ -1,4 +1,4 @@
-//! The page of somebody who is signed in.
+//! The dashboard of a signed-in user.
 
 use askama::Template;
 
@@ -15,7 +15,7 @@ pub struct DeviceRow {
     pub address: String,
     pub last_seen: Moment,
     pub since: Moment,
-    /// The one that this page is shown on.
+    /// This is the device on which the page is shown.
     pub current: bool,
 }
 
@@ -30,11 +30,11 @@ pub struct ConnectionRow {
     pub since: Moment,
 }
 
-/// Their markup escapes what clients call themselves.
+/// The template escapes what clients call themselves.
 impl askama::filters::HtmlSafe for DeviceRow {}
 impl askama::filters::HtmlSafe for ConnectionRow {}
 
-/// The forms of the account. One that was refused is open, with its errors.
+/// The forms of the account. A refused form is open and shows its errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Section {
     Profile,
@@ -57,9 +57,9 @@ pub struct Dashboard<'a> {
     pub device_pages: Pager<'a>,
     pub connections: Vec<ConnectionRow>,
     pub connection_pages: Pager<'a>,
-    /// The form that is open although nothing was sent yet.
+    /// The form that is open although nothing was submitted yet.
     pub open: Option<Section>,
-    /// The form that was refused, and why.
+    /// The refused form, and why.
     pub refused: Option<(Section, &'a FormErrors)>,
     /// What was typed into it: a name or an address.
     pub typed: &'a str,
@@ -100,7 +100,7 @@ impl Dashboard<'_> {
 
     fn email_field(&self) -> Field<'_> {
         let value = if self.is_refused(Section::Email) { self.typed } else { "" };
-        Field::email("email", "New mail address")
+        Field::email("email", "New email address")
             .value(value)
             .within("email")
             .checked(self.errors(Section::Email))

@@ -1,4 +1,4 @@
-//! The mails that were kept instead of sent.
+//! The emails that were kept instead of sent.
 
 use askama::Template;
 
@@ -12,7 +12,7 @@ pub struct DevMailPage<'a> {
     pub mails: &'a [KeptEmail],
 }
 
-/// A line of a mail's text.
+/// A line of an email's text.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Line<'a> {
     Link(&'a str),
@@ -20,12 +20,12 @@ pub enum Line<'a> {
 }
 
 impl DevMailPage<'_> {
-    /// `2026-11-25T04:43:17Z` for people.
+    /// A time such as `2026-11-25T04:43:17Z`, for people.
     fn words(date: &str) -> String {
         date.replace('T', " ").replace('Z', " UTC")
     }
 
-    /// A mail's text, its links apart: ours stand on lines of their own.
+    /// An email's text, with its links separated: our links are on lines of their own.
     fn lines(mail: &KeptEmail) -> Vec<Line<'_>> {
         let lines = mail.text.as_deref().unwrap_or_default().lines();
         lines

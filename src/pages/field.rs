@@ -1,8 +1,8 @@
-//! An input with its label, its hint and what is wrong with it.
+//! An input with its label, its hint and its error.
 
 use askama::Template;
 
-/// Why what somebody typed into a field was refused.
+/// Why the input of a field was refused.
 #[derive(Debug, Clone)]
 pub struct FieldError {
     /// The input's name.
@@ -11,10 +11,10 @@ pub struct FieldError {
     pub suggestions: Vec<String>,
 }
 
-/// What is wrong with a form.
+/// The errors of a form.
 #[derive(Debug, Clone, Default)]
 pub struct FormErrors {
-    /// Of no field in particular.
+    /// An error that belongs to no field.
     pub general: Option<String>,
     pub fields: Vec<FieldError>,
 }
@@ -30,7 +30,7 @@ impl FormErrors {
     }
 }
 
-/// One input. Its markup is in `templates/field.html`.
+/// An input. Its markup is in `templates/field.html`.
 #[derive(Template, Debug, Clone)]
 #[template(path = "field.html")]
 pub struct Field<'a> {
@@ -47,11 +47,11 @@ pub struct Field<'a> {
     autofocus: bool,
     min_length: usize,
     max_length: usize,
-    /// A password being chosen: the script shows how good it is.
+    /// A new password: the script shows how strong it is.
     meter: bool,
 }
 
-/// Its markup escapes what people typed.
+/// The template escapes what people typed.
 impl askama::filters::HtmlSafe for Field<'_> {}
 
 impl<'a> Field<'a> {
@@ -74,18 +74,18 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// Asks for a password that is there.
+    /// The input for an existing password.
     #[must_use]
     pub fn current_password(name: &'static str, label: &'static str) -> Self {
         Self { kind: "password", ..Self::new(name, label, "current-password") }
     }
 
-    /// Asks for a password to be. A hint says what is wanted, the script how good it is.
+    /// The input for a new password. The hint says what is required, the script shows how strong it is.
     #[must_use]
     pub fn new_password(name: &'static str, label: &'static str, min_length: usize) -> Self {
         Self {
             kind: "password",
-            hint: format!("At least {min_length} characters. A few unusual words are better than symbols."),
+            hint: format!("At least {min_length} characters. A few unusual words are stronger than symbols."),
             min_length,
             max_length: 256,
             meter: true,
@@ -118,19 +118,19 @@ impl<'a> Field<'a> {
         Self { max_length, ..self }
     }
 
-    /// For a page with several forms: an id is there once.
+    /// For a page with several forms: keeps ids unique.
     #[must_use]
     pub fn within(self, form: &str) -> Self {
         Self { id: format!("{form}-{}", self.id), ..self }
     }
 
-    /// Where the cursor is when the form opens with no errors.
+    /// Focuses this field when the form opens without errors.
     #[must_use]
     pub fn first(self, errors: &FormErrors) -> Self {
         Self { autofocus: errors.fields.is_empty(), ..self }
     }
 
-    /// Takes what is wrong with it; the first field with an error has the cursor.
+    /// Adds the field's error. The first field with an error gets the focus.
     #[must_use]
     pub fn checked(self, errors: &'a FormErrors) -> Self {
         let error = errors.of(self.name);

@@ -1,4 +1,4 @@
-//! The pages of strangers: to come in, or to come back in.
+//! The pages for people who are not signed in: to register, sign in, or recover an account.
 
 use askama::Template;
 
@@ -33,9 +33,9 @@ impl<'a> Register<'a> {
                 .max_length(32)
                 .first(errors)
                 .checked(errors),
-            email: Field::email("email", "Mail address")
+            email: Field::email("email", "Email address")
                 .value(email)
-                .hint("To get back in if you forget your password.")
+                .hint("For resetting a forgotten password.")
                 .optional()
                 .checked(errors),
             password: Field::new_password("password", "Password", min_password).checked(errors),
@@ -56,9 +56,9 @@ pub struct Login<'a> {
 impl<'a> Login<'a> {
     #[must_use]
     pub fn new(frame: Frame<'a>, login: &'a str, notice: Option<Notice>, errors: &'a FormErrors) -> Self {
-        // Who has typed a name goes on with the password.
+        // Once a name was typed, the password is next.
         let mut password = Field::current_password("password", "Password").checked(errors);
-        let mut name = Field::new("login", "Username or mail address", "username").value(login);
+        let mut name = Field::new("login", "Username or email address", "username").value(login);
         if login.is_empty() {
             name = name.first(errors);
         } else {
@@ -80,23 +80,23 @@ pub struct ForgotPassword<'a> {
 impl<'a> ForgotPassword<'a> {
     #[must_use]
     pub fn new(frame: Frame<'a>, login: &'a str, notice: Option<Notice>, errors: &'a FormErrors) -> Self {
-        let login = Field::new("login", "Username or mail address", "username").value(login);
+        let login = Field::new("login", "Username or email address", "username").value(login);
         Self { frame, errors, notice, login: login.first(errors).checked(errors) }
     }
 }
 
-/// The link's token is in this page's address and nowhere on it.
+/// The link's token is in the page's URL, and nowhere on the page.
 #[derive(Template, Debug)]
 #[template(path = "reset_password.html")]
 pub struct ResetPassword<'a> {
     frame: Frame<'a>,
     errors: &'a FormErrors,
-    /// For the person, and for the password manager; none if the person has to choose.
+    /// For the person and for the password manager; none if the person has to choose.
     username: Option<&'a str>,
-    /// The accounts to choose among.
+    /// The accounts to choose from.
     choice: Field<'a>,
     usernames: &'a [String],
-    /// The address that becomes the account's again.
+    /// The address that becomes the account's address again.
     restores: Option<&'a str>,
     password: Field<'a>,
 }

@@ -1,5 +1,5 @@
-//! What people see in a browser: a struct a page, its template in `templates/`. Askama, so that a wrong
-//! template does not compile. `assets` has the files that pages load.
+//! The pages that people see in a browser: a struct for each page, and its template in `templates/`. Askama,
+//! so that an invalid template does not compile. `assets` has the static files.
 
 pub mod assets;
 mod dashboard;
@@ -22,30 +22,30 @@ pub use plain::{ErrorPage, Home, Logout, VerifyEmail};
 
 use crate::clock::{Timestamp, rfc3339};
 
-/// What every page has round its content.
+/// What surrounds the content of every page.
 #[derive(Debug, Clone, Copy)]
 pub struct Frame<'a> {
-    /// The path of the public URL, without a last slash: before every address of ours.
+    /// The path of the public URL, without a trailing slash: the prefix of every path in a page.
     pub base: &'a str,
-    /// Our address as it is meant to be opened, without a last slash; not always the one that was.
+    /// The public URL without a trailing slash, which may differ from the URL that was opened.
     pub public_url: &'a str,
-    /// Kept mails can be looked at from here.
+    /// This client may see the kept emails.
     pub dev_mail: bool,
 }
 
 impl Frame<'_> {
-    /// A page of ours.
+    /// The path of a page.
     fn link(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
 
-    /// A file that pages load, under an address that changes with it.
+    /// The path of a static file, which changes with its content.
     fn asset(&self, name: &str) -> String {
         format!("{}/static/{}/{name}", self.base, assets::version())
     }
 }
 
-/// A moment, for people and, in `datetime`, for the script that shows it in their own zone.
+/// A time, for people and, in `datetime`, for the script that shows it in the reader's time zone.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment(pub Timestamp);
 

@@ -1,6 +1,7 @@
-//! What was just done, said once on the next page.
+//! Confirms what was just done, once, on the next page.
 
-/// It travels in the query of a redirect: a fixed word, so that nobody can make our pages say anything else.
+/// The notice travels in the query of a redirect, as a fixed word, so that a link cannot make the page say
+/// anything else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice {
     SignedOut,
@@ -64,9 +65,9 @@ impl Notice {
             Self::EmailRestored => {
                 "Your email address is yours again, your new password is set, and every device is signed out."
             }
-            Self::EmailVerified => "Your mail address is confirmed.",
+            Self::EmailVerified => "Your email address is confirmed.",
             Self::ResetRequested => {
-                "If there is such an account with a mail address, a link is on its way. It works for an hour."
+                "If there is such an account with an email address, a link is on its way. It works for an hour."
             }
             Self::AccountDeleted => "Your account is deleted.",
             Self::DeviceSignedOut => "The device is signed out, and its connections are closed.",

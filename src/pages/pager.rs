@@ -1,4 +1,4 @@
-//! Links through a list that is shown in parts.
+//! Links to the other pages of a long list.
 
 use askama::Template;
 
@@ -9,14 +9,14 @@ use crate::accounts::{PAGE, Page};
 #[template(path = "pager.html")]
 pub struct Pager<'a> {
     base: &'a str,
-    /// What is in the list; also the query's word for the page, and where the list stands.
+    /// What the list contains; also the page's name in the query, and the list's anchor.
     name: &'static str,
     pub page: Page,
-    /// The other list of the same page, which stays where it is.
+    /// The other list on the same page, which keeps its position.
     other: (&'static str, usize),
 }
 
-/// It holds words of ours and numbers.
+/// It contains only fixed words and numbers.
 impl askama::filters::HtmlSafe for Pager<'_> {}
 
 impl<'a> Pager<'a> {

@@ -1,20 +1,20 @@
-//! The pages that only tell something, or ask for one press of a button.
+//! Pages that only inform, or that ask for one click.
 
 use askama::Template;
 
 use super::{Frame, Notice};
 
-/// What a stranger sees at `/`.
+/// The page at `/` for people who are not signed in.
 #[derive(Template, Debug)]
 #[template(path = "home.html")]
 pub struct Home<'a> {
     pub frame: Frame<'a>,
     pub notice: Option<Notice>,
-    /// The public URL without a last slash, for the line to try.
+    /// The public URL without a trailing slash, for the example command.
     pub public_url: &'a str,
 }
 
-/// Signing out is a press of a button: a link that did it could be planted anywhere.
+/// Signing out takes a click, because a link that did it could be planted anywhere.
 #[derive(Template, Debug)]
 #[template(path = "logout.html")]
 pub struct Logout<'a> {
@@ -22,18 +22,18 @@ pub struct Logout<'a> {
     pub username: &'a str,
 }
 
-/// So is proving an address: mail scanners follow links.
+/// Confirming an address takes a click too, because mail scanners follow links.
 #[derive(Template, Debug)]
 #[template(path = "verify_email.html")]
 pub struct VerifyEmail<'a> {
     pub frame: Frame<'a>,
     pub username: &'a str,
     pub email: &'a str,
-    /// Why it could not be done; the link stays good.
+    /// Why it failed; the link stays valid.
     pub alert: Option<&'a str>,
 }
 
-/// What went wrong, in place of what was asked for.
+/// An error, in place of the requested page.
 #[derive(Template, Debug)]
 #[template(path = "error.html")]
 pub struct ErrorPage<'a> {
@@ -41,10 +41,10 @@ pub struct ErrorPage<'a> {
     pub status: u16,
     pub title: &'a str,
     pub detail: &'a str,
-    /// The log has the cause under this.
+    /// The id under which the log has the cause.
     pub request_id: Option<&'a str>,
-    /// Our own address, for whoever has opened another one.
+    /// The public URL, for a page that was opened under another one.
     pub elsewhere: Option<&'a str>,
-    /// Offer a new link.
+    /// Offers to request a new link.
     pub link_expired: bool,
 }

@@ -1,4 +1,4 @@
-//! Every template with samples, its error states too.
+//! Renders every template with samples, including its error states.
 
 use std::collections::HashSet;
 
@@ -65,7 +65,7 @@ fn dashboard<'a>(text: &'a str, refused: Option<(Section, &'a FormErrors)>) -> D
     }
 }
 
-/// Each page, plain and in its error states, about somebody called `text`.
+/// Each page, plain and in its error states, about a user called `text`.
 fn pages(text: &str) -> Vec<(&'static str, String)> {
     let none = FormErrors::default();
     let mail = |id: &str| KeptEmail {
@@ -129,7 +129,7 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
     pages
 }
 
-/// The values of an attribute, in their order.
+/// The values of an attribute, in order.
 fn values<'a>(html: &'a str, attribute: &str) -> Vec<&'a str> {
     let mark = format!(" {attribute}=\"");
     html.split(&mark).skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
@@ -210,7 +210,7 @@ fn every_address_is_ours_and_below_the_public_path() {
             }
         }
         for form in tags(&html, "form") {
-            assert!(form.contains("method=\"post\""), "{name}: what is typed must not come into an address");
+            assert!(form.contains("method=\"post\""), "{name}: form input must not end up in a URL");
         }
         assert!(
             !html.contains(" style=") && !html.contains(" onclick=") && !html.contains("<style"),
@@ -223,7 +223,7 @@ fn every_address_is_ours_and_below_the_public_path() {
 }
 
 #[test]
-fn what_people_type_stays_text() {
+fn user_input_stays_text() {
     for (name, html) in pages(HOSTILE) {
         assert!(!html.contains("<script>") && !html.contains("alert(1)</script>"), "{name}");
         assert!(!html.contains("\"'&"), "{name}");
@@ -231,7 +231,7 @@ fn what_people_type_stays_text() {
 }
 
 #[test]
-fn files_have_a_type_and_pages_name_only_files_that_are_there() {
+fn assets_have_a_type_and_pages_use_only_existing_ones() {
     for asset in assets::ASSETS {
         assert!(!asset.body.is_empty() && assets::find(asset.name).is_some(), "{}", asset.name);
     }
@@ -246,7 +246,7 @@ fn files_have_a_type_and_pages_name_only_files_that_are_there() {
 }
 
 #[test]
-fn a_notice_is_read_back() {
+fn a_notice_can_be_parsed() {
     for notice in Notice::ALL {
         assert_eq!(Notice::parse(notice.as_str()), Some(notice));
     }
@@ -254,7 +254,7 @@ fn a_notice_is_read_back() {
 }
 
 #[test]
-fn a_long_list_has_links_to_its_neighbours() {
+fn a_long_list_has_links_to_its_other_pages() {
     let html = dashboard("ada", None).render().unwrap();
     assert!(html.contains("51 to 100 of 140") && html.contains("1 to 50 of 60"), "{html}");
     let links: Vec<&str> = values(&html, "href").into_iter().filter(|link| link.contains('?')).collect();

@@ -20,7 +20,7 @@ fn config(pairs: &[(&str, &str)]) -> Config {
 }
 
 #[test]
-fn files_of_ours_are_corrected_and_a_shared_directory_is_said_once() {
+fn own_files_are_corrected_and_a_shared_directory_is_reported_once() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     fs::create_dir(&data).unwrap();
@@ -59,7 +59,7 @@ fn files_of_ours_are_corrected_and_a_shared_directory_is_said_once() {
 }
 
 #[test]
-fn what_a_link_leads_to_is_left_alone_but_the_database_is_not() {
+fn the_target_of_a_link_is_left_alone_unless_it_is_the_database() {
     let dir = tempfile::tempdir().unwrap();
     let (data, elsewhere) = (dir.path().join("data"), dir.path().join("elsewhere"));
     for path in [&data, &data.join("mail"), &elsewhere] {
@@ -80,13 +80,13 @@ fn what_a_link_leads_to_is_left_alone_but_the_database_is_not() {
 }
 
 #[test]
-fn a_file_of_another_user_is_said_and_left() {
+fn a_file_of_another_user_is_reported_and_left() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     create_dir(&data).unwrap();
     let file = data.join("doorward.db");
     write(&file, 0o644);
-    // Only root can give a file away.
+    // Only root can give a file to another user.
     if !geteuid().is_root() {
         return;
     }
@@ -99,7 +99,7 @@ fn a_file_of_another_user_is_said_and_left() {
 }
 
 #[test]
-fn a_database_elsewhere_is_found_by_any_name_that_sqlite_takes() {
+fn a_database_elsewhere_is_found_by_any_name_that_sqlite_accepts() {
     let dir = tempfile::tempdir().unwrap();
     set(dir.path(), 0o700);
     let at = dir.path().display();
@@ -128,7 +128,7 @@ fn a_database_elsewhere_is_found_by_any_name_that_sqlite_takes() {
 }
 
 #[test]
-fn keys_and_passwords_that_all_can_read_are_said() {
+fn keys_and_passwords_that_everyone_can_read_are_reported() {
     let dir = tempfile::tempdir().unwrap();
     let (key, cert, file) =
         (dir.path().join("key.pem"), dir.path().join("cert.pem"), dir.path().join("some.toml"));
@@ -141,7 +141,7 @@ fn keys_and_passwords_that_all_can_read_are_said() {
     ]);
     let said = secure(&tls);
     assert!(said.len() == 1 && said[0].contains("holds a private key"), "{said:?}");
-    // A group may be meant.
+    // A group may be meant to read it.
     set(&key, 0o640);
     assert!(secure(&tls).is_empty());
 

@@ -1,4 +1,4 @@
-//! From which address a request comes, and for which host.
+//! Determines the client address and the host of a request.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -8,8 +8,8 @@ use actix_web::http::header;
 
 use crate::config::Sockets;
 
-/// The peer's address; or, when the peer is a trusted proxy, the right-most entry of `X-Forwarded-For` that is
-/// not one. What stands left of that was written by the client and may be anything.
+/// The peer's address; or, if the peer is a trusted proxy, the right-most entry of `X-Forwarded-For` that is
+/// not a trusted proxy. Entries to the left of it were written by the client and may be anything.
 #[must_use]
 pub fn client_address(request: &HttpRequest, config: &Sockets) -> IpAddr {
     let trusted = |ip: IpAddr| config.trusted_proxies.iter().any(|net| net.contains(&ip));
@@ -27,14 +27,15 @@ pub fn client_address(request: &HttpRequest, config: &Sockets) -> IpAddr {
         if !trusted(address) {
             break;
         }
-        // What cannot be read was not written by a proxy that we trust: it is the proxy who is on record.
+        // No trusted proxy wrote an entry that cannot be parsed, so the proxy's own address counts.
         let Some(next) = parse(entry.trim()) else { break };
         address = next;
     }
     address
 }
 
-/// The last value of a header in which a proxy says how it was asked, if the peer is a proxy that we trust.
+/// The last value of a header in which a proxy describes the original request, if the peer is a trusted
+/// proxy.
 #[must_use]
 pub fn forwarded<'a>(request: &'a RequestHead, config: &Sockets, name: &str) -> Option<&'a str> {
     let peer = peer(request);
@@ -43,7 +44,7 @@ pub fn forwarded<'a>(request: &'a RequestHead, config: &Sockets, name: &str) -> 
     last.rsplit(',').next().map(str::trim).filter(|value| !value.is_empty())
 }
 
-/// The one `Host` of a request.
+/// The `Host` of a request, if there is exactly one.
 pub(super) fn host(request: &HttpRequest) -> Option<&str> {
     let mut hosts = request.headers().get_all(header::HOST);
     match (hosts.next(), hosts.next()) {
@@ -56,7 +57,7 @@ fn peer(request: &RequestHead) -> IpAddr {
     request.peer_addr.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical())
 }
 
-/// An address, with or without a port, as proxies write it.
+/// Parses an address, with or without a port, as proxies write it.
 fn parse(entry: &str) -> Option<IpAddr> {
     let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(entry);
     let ip = bare.parse().ok().or_else(|| entry.parse::<SocketAddr>().ok().map(|address| address.ip()))?;
@@ -92,12 +93,12 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_is_not_believed() {
+    fn an_untrusted_peer_is_not_believed() {
         assert_eq!(address("203.0.113.5:1", &["198.51.100.1"]), "203.0.113.5");
     }
 
     #[test]
-    fn a_trusted_proxys_client_is_the_right_most_that_is_no_proxy() {
+    fn a_trusted_proxys_client_is_the_right_most_untrusted_address() {
         assert_eq!(address("10.0.0.1:1", &["198.51.100.1"]), "198.51.100.1");
         assert_eq!(address("10.0.0.1:1", &["1.1.1.1, 198.51.100.1, 10.0.0.9"]), "198.51.100.1");
         assert_eq!(address("10.0.0.1:1", &["1.1.1.1", "198.51.100.1 , 10.0.0.9"]), "198.51.100.1");
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_leaves_the_proxy() {
+    fn an_invalid_entry_counts_as_the_proxy() {
         assert_eq!(address("10.0.0.1:1", &[]), "10.0.0.1");
         assert_eq!(address("10.0.0.1:1", &["unknown"]), "10.0.0.1");
         assert_eq!(address("10.0.0.1:1", &["198.51.100.1, _hidden, 10.0.0.7"]), "10.0.0.7");

@@ -1,8 +1,9 @@
-//! The cookies of a browser: its login, and who has signed in on it.
+//! The cookies of a browser: its login, and the users who have signed in on it.
 //!
-//! Browsers send cookies to all ports of a host, and below all paths if they say so; so each installation has names
-//! of its own, by the port and the path of its public URL. What an earlier version set, under a name without
-//! them, is still read. Only cookies that this installation issued are ever removed: another one's stay.
+//! Browsers send a cookie to all ports of a host, and to all paths unless restricted. So each installation
+//! has cookie names of its own, made from the port and path of its public URL. A cookie of an earlier
+//! version, with a name without them, is still read. Only cookies that this installation issued are ever
+//! removed; those of others stay.
 
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
@@ -14,7 +15,8 @@ use crate::accounts::Grant;
 use crate::auth::device::PresentedDevices;
 use crate::auth::refresh::Credential;
 
-/// How long a browser remembers who has signed in on it: browsers keep no cookie longer (RFC 6265bis section 5.5).
+/// How long a browser remembers who has signed in on it; browsers keep no cookie longer (RFC 6265bis section
+/// 5.5).
 const DEVICE_MAX_AGE: Duration = Duration::days(400);
 
 #[derive(Debug, Clone, Copy)]
@@ -24,9 +26,9 @@ enum Kind {
 }
 
 impl Site {
-    /// The name that a cookie had before installations were told apart. Under https the prefix makes browsers hold
-    /// the cookie to this host, this path and https (RFC 6265bis section 4.1.3.2): no neighbouring subdomain can
-    /// plant one.
+    /// The name of a cookie before installations were told apart. With https, the prefix makes browsers
+    /// restrict the cookie to this host, the root path and https (RFC 6265bis section 4.1.3.2), so that no
+    /// neighbouring subdomain can set it.
     const fn bare_name(&self, kind: Kind) -> &'static str {
         match (kind, self.secure) {
             (Kind::Login, true) => "__Host-doorward",
@@ -40,10 +42,10 @@ impl Site {
         format!("{}{}", self.bare_name(kind), self.installation.suffix(request))
     }
 
-    /// The cookies of these names that came with a request, in the order of the names.
+    /// The cookies of these names in a request, in the order of the names.
     fn presented(&self, kind: Kind, request: &HttpRequest) -> Vec<Cookie<'static>> {
         let (name, bare) = (self.cookie_name(kind, request), self.bare_name(kind));
-        // What cannot be read as cookies is none.
+        // An invalid cookie header counts as none.
         let Ok(cookies) = request.cookies() else { return Vec::new() };
         let named =
             |name: &str| cookies.iter().filter(move |cookie| cookie.name() == name).cloned().collect();
@@ -55,17 +57,18 @@ impl Site {
         found
     }
 
-    /// The login's cookie that came with a request: one that was issued here, or else what stands under our name.
+    /// The login's cookie in a request: one that was issued here, or else the one under this installation's
+    /// name.
     pub(super) fn read_cookie(&self, accounts: &Accounts, request: &HttpRequest) -> Option<String> {
         let presented = self.presented(Kind::Login, request);
         let ours = presented.iter().find(|cookie| accounts.issued_cookie(cookie.value()));
-        // Under the name without a port and a path another installation's may stand.
+        // Under the name without a port and path there may be another installation's cookie.
         let name = self.cookie_name(Kind::Login, request);
         let chosen = ours.or_else(|| presented.iter().find(|cookie| cookie.name() == name));
         chosen.map(|cookie| cookie.value().to_owned())
     }
 
-    /// The cookie to give a browser.
+    /// The cookie to give to a browser.
     pub(super) fn make_cookie(&self, request: &HttpRequest, credential: &Credential) -> Cookie<'static> {
         self.lasting_cookie(request, credential.expose())
     }
@@ -79,7 +82,7 @@ impl Site {
         add(response, &self.make_cookie(request, credential));
     }
 
-    /// Gives a browser the cookie that it sent once more, with a new end.
+    /// Sends a browser's cookie again with a new expiry.
     pub(super) fn renew_cookie(
         &self,
         accounts: &Accounts,
@@ -92,25 +95,26 @@ impl Site {
         }
     }
 
-    /// It lives as long as its login, which each use prolongs.
+    /// Expires with its login, which each use extends.
     fn lasting_cookie(&self, request: &HttpRequest, value: String) -> Cookie<'static> {
         let seconds = i64::try_from(self.refresh_ttl.as_secs()).unwrap_or(i64::MAX);
         self.bare_cookie(self.cookie_name(Kind::Login, request), value, Duration::seconds(seconds))
     }
 
-    /// By what a browser says that its users have signed in on it before.
+    /// The device tokens in a browser's cookie.
     pub(super) fn read_devices(&self, request: &HttpRequest) -> PresentedDevices {
         let presented = self.presented(Kind::Device, request);
         presented.first().map(|cookie| PresentedDevices::parse(cookie.value())).unwrap_or_default()
     }
 
-    /// Has a browser remember that the user of a sign-in has signed in on it. It stays when they sign out: it opens nothing.
+    /// Makes a browser remember that this user has signed in on it. The cookie stays after a sign-out: it
+    /// grants no access.
     pub(super) fn device_cookie(&self, request: &HttpRequest, grant: &Grant) -> Option<Cookie<'static>> {
         let value = self.read_devices(request).remember(grant.device_token.as_deref()?);
         Some(self.bare_cookie(self.cookie_name(Kind::Device, request), value, DEVICE_MAX_AGE))
     }
 
-    /// Makes the browser forget the cookies of its login that it sent and that were issued here.
+    /// Removes the login's cookies that the browser sent and that were issued here.
     pub(super) fn forget_cookie(
         &self,
         accounts: &Accounts,
@@ -139,7 +143,7 @@ impl Site {
 }
 
 pub(super) fn add(response: &mut HttpResponse, cookie: &Cookie<'_>) {
-    // Fails only for a value that is no header: ours are empty, made by us, or came in one.
+    // Fails only for an invalid header value: these are empty, generated here, or were received in a header.
     if response.add_cookie(cookie).is_err() {
         tracing::error!("could not set a cookie");
     }

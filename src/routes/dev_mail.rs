@@ -1,8 +1,10 @@
-//! `/dev/mail`: the mails that were kept instead of sent, for whoever runs Doorward on their own machine.
+//! `/dev/mail`: the emails that were kept instead of sent, for developers who run Doorward on their own
+//! machine.
 //!
-//! They hold links that sign people in. So this answers only while `mail.url` is `preview`, only to this
-//! machine, not through a proxy, and only under a loopback name: any other one may be an attacker's that resolves
-//! to this machine (DNS rebinding), or what a proxy serves us under. All other requests get 404.
+//! These emails hold links that sign people in. So this page responds only while `mail.url` is `preview`,
+//! only to this machine, not through a proxy, and only under a loopback name: any other name may be an
+//! attacker's that resolves to this machine (DNS rebinding), or the name of a proxy in front. All other
+//! requests get 404.
 
 use actix_web::http::header::{self, ContentType};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -12,12 +14,12 @@ use super::pages::{Visit, wants_page};
 use crate::error::ApiError;
 use crate::pages::DevMailPage;
 
-/// Of the frame in which our own page shows a mail's HTML: it may have its inline styles and its links may
-/// open a page, and that is all.
+/// The policy of the frame that shows an email's HTML: it may use its inline styles and its links may open a
+/// page, nothing else.
 const MAIL_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; \
      sandbox allow-popups allow-popups-to-escape-sandbox";
 
-/// Mounts the routes. They want `web::Data<DevMail>`.
+/// Mounts the routes. They need `web::Data<DevMail>`.
 pub fn configure(routes: &mut web::ServiceConfig) {
     routes
         .service(super::at("/dev/mail", "GET, HEAD").route(super::read().to(list)))
@@ -25,7 +27,7 @@ pub fn configure(routes: &mut web::ServiceConfig) {
         .service(super::at("/dev/mail/{id}/html", "GET, HEAD").route(super::read().to(show_html)));
 }
 
-/// `GET /dev/mail`: the kept mails, newest first; a page for a browser, JSON for programs.
+/// `GET /dev/mail`: the kept emails, newest first; a page for browsers, JSON for programs.
 async fn list(req: HttpRequest, dev_mail: web::Data<DevMail>) -> Result<HttpResponse, ApiError> {
     let preview = dev_mail.for_request(&req)?;
     let mails = read(move || preview.list()).await?;
@@ -35,7 +37,7 @@ async fn list(req: HttpRequest, dev_mail: web::Data<DevMail>) -> Result<HttpResp
     }
 }
 
-/// `GET /dev/mail/{id}`: one of them as it would have left.
+/// `GET /dev/mail/{id}`: one email as it would have been sent.
 async fn show(
     req: HttpRequest,
     id: web::Path<String>,
@@ -57,7 +59,7 @@ async fn show_html(
     Ok(HttpResponse::Ok()
         .content_type(ContentType::html())
         .insert_header((header::CONTENT_SECURITY_POLICY, MAIL_POLICY))
-        // A link leads out of the frame, as it leads out of a mail program.
+        // Opens links outside the frame, as a mail program opens them outside of itself.
         .body(html.replacen("<head>", "<head><base target=\"_blank\">", 1)))
 }
 
@@ -65,7 +67,7 @@ async fn read<T: Send + 'static>(
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> Result<T, ApiError> {
     let done = web::block(work).await.map_err(|error| ApiError::internal(&error))?;
-    done.map_err(|error| ApiError::internal(&format_args!("cannot read the kept mails: {error}")))
+    done.map_err(|error| ApiError::internal(&format_args!("cannot read the kept emails: {error}")))
 }
 
 #[cfg(test)]
@@ -110,7 +112,7 @@ mod tests {
     const LOCALHOST: (&str, &str) = ("Host", "localhost:8080");
 
     #[actix_web::test]
-    async fn this_machine_sees_kept_mails() {
+    async fn this_machine_sees_kept_emails() {
         let (code, body) = status("preview", HERE, &[LOCALHOST], "/dev/mail").await;
         assert_eq!(code, 200);
         let mails: serde_json::Value = serde_json::from_str(&body).unwrap();
@@ -134,12 +136,12 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn nobody_else_sees_that_there_is_such_a_page() {
+    async fn no_other_client_sees_that_the_page_exists() {
         let refused = [
             ("smtp://localhost", HERE, vec![LOCALHOST]),
             ("preview", "192.0.2.7:5", vec![LOCALHOST]),
             ("preview", HERE, vec![("Host", "evil.example")]),
-            // What public_url names.
+            // The host of public_url.
             ("preview", HERE, vec![("Host", "id.example")]),
             ("preview", HERE, vec![("Host", "0.0.0.0")]),
             ("preview", HERE, vec![("Host", "10.0.0.1")]),

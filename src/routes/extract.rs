@@ -1,4 +1,4 @@
-//! What handlers take: parsed, or refused before they run.
+//! Extractors for handlers: values are parsed, or refused before the handler runs.
 
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
@@ -24,16 +24,16 @@ use crate::peer::PeerSocket;
 use doorward_core::domain::Access;
 use doorward_core::domain::LoginKind;
 
-/// Bytes of a request's body, after decompression. The largest that means anything has about 2 kB.
+/// Bytes of a request's body after decompression. The largest valid body has about 2 kB.
 pub const MAX_BODY: usize = 16 * 1024;
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// How long a body may take. The server's own timeout is for the head alone: without this one a connection
-/// that stalls behind it would be held for good, and a few thousand of them are all there can be.
+/// How long a body may take. The server's own timeout only covers the head: without this one, a connection
+/// that stalls after it would be held forever, and a few thousand of them use up all connections.
 pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Whom the request's access token belongs to (RFC 6750 section 2.1).
+/// The user of the request's access token (RFC 6750 section 2.1).
 #[derive(Debug, Clone)]
 pub struct SignedIn(pub Access);
 
@@ -48,7 +48,7 @@ impl FromRequest for SignedIn {
 
 fn signed_in(request: &HttpRequest) -> Result<SignedIn, ApiError> {
     let token = bearer(request).ok_or_else(|| misplaced_token::unauthorized(request))?;
-    // `configure` always sets it; without it nobody is let in.
+    // `configure` always sets this.
     let accounts = request.app_data::<web::Data<Accounts>>().ok_or_else(ApiError::unauthorized)?;
     limit::check_refusals_unless(request, || accounts.is_cached(token))?;
     accounts.authenticate(token).map(SignedIn).map_err(|error| {
@@ -65,7 +65,8 @@ pub(super) fn bearer(request: &HttpRequest) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// A JSON body. `T` gives a default to what may be missing and leaves the rest to the parsers of `domain`.
+/// A JSON body. `T` gives a default to fields that may be missing and leaves the rest to the parsers of
+/// `domain`.
 #[derive(Debug)]
 pub struct Body<T>(pub T);
 
@@ -88,13 +89,13 @@ impl<T: DeserializeOwned> FromRequest for Body<T> {
     }
 }
 
-/// A request that is counted against a limit by what its body is.
+/// The body of a request that is counted against a limit.
 pub(super) trait Counts {
     const LIMIT: Limit;
 }
 
-/// A JSON body like [`Body`], of a request that is counted before its body is read. One that is refused by its head
-/// alone is not counted: another site's page can make its visitors send such requests.
+/// A JSON body like [`Body`], of a request that is counted before its body is read. A request that is refused
+/// for its head alone is not counted, because another site's page can make its visitors send such requests.
 #[derive(Debug)]
 pub(super) struct Limited<T>(pub T);
 
@@ -105,7 +106,7 @@ impl<T: DeserializeOwned + Counts + 'static> FromRequest for Limited<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let body = Body::<T>::from_request(request, payload);
         let request = request.clone();
-        // All of it when it is polled: an extractor before this one may have refused the request.
+        // All of this when polled: an earlier extractor may have refused the request.
         Box::pin(async move {
             if !is_json(&request) {
                 return Err(not_json());
@@ -116,7 +117,8 @@ impl<T: DeserializeOwned + Counts + 'static> FromRequest for Limited<T> {
     }
 }
 
-/// Forms cannot send this type, so that another site's page cannot post here without being asked.
+/// Whether the body is JSON. Forms cannot send this type, so another site's page cannot post here without a
+/// CORS preflight.
 pub(super) fn is_json(request: &HttpRequest) -> bool {
     request
         .mime_type()
@@ -131,7 +133,7 @@ pub(super) fn not_json() -> ApiError {
 }
 
 pub(super) fn too_slow() -> ApiError {
-    let detail = "The body did not come in time.";
+    let detail = "The body was not received in time.";
     ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail)
 }
 
@@ -149,9 +151,9 @@ fn unreadable(error: &actix_web::Error) -> ApiError {
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let bad = |detail: String| ApiError::new(StatusCode::BAD_REQUEST, "bad_json", detail);
-    // Some editors and shells put it in front; it is no part of the text (RFC 8259 section 8.1).
+    // Some editors and shells add a byte order mark, which is not part of the text (RFC 8259 section 8.1).
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-    // Serde would read a list as the fields in their order.
+    // Serde would read a list as the fields in order.
     if bytes.trim_ascii_start().first() == Some(&b'[') {
         return Err(bad("The body is not a JSON object.".to_owned()));
     }
@@ -162,7 +164,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
             _ => None,
         };
         match (error.inner().classify(), field) {
-            // Not the library's sentence: it would repeat the value, which may be a password.
+            // Not the library's message, which repeats the value: it may be a password.
             (serde_json::error::Category::Data, Some(field)) => {
                 ApiError::field(&field, format!("The field {field} has the wrong type."))
             }
@@ -178,30 +180,32 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     Ok(value)
 }
 
-/// A field that may be left out. A text of blanks, as a form sends for a field that was left empty, is none; the blanks
-/// around another are not part of it.
+/// An optional field. A text of white space, which a form sends for an empty field, counts as missing; white
+/// space around other text is removed.
 pub(super) fn optional(value: Option<String>) -> Option<String> {
     value.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
-/// Reads `null` as the field's default, as if it was not sent.
+/// Reads `null` as the field's default, as if it were missing.
 pub(super) fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     field: D,
 ) -> Result<T, D::Error> {
     Option::deserialize(field).map(Option::unwrap_or_default)
 }
 
+/// A required field.
+///
 /// # Errors
-/// 422 if a field that is needed was not sent.
+/// 422 if it is missing.
 pub(super) fn required(field: &str, value: Option<String>) -> Result<String, ApiError> {
     value.ok_or_else(|| ApiError::field(field, format!("The field {field} is missing.")))
 }
 
 pub(super) fn bad_query() -> ApiError {
-    ApiError::new(StatusCode::BAD_REQUEST, "bad_query", "The query string is not understood.")
+    ApiError::new(StatusCode::BAD_REQUEST, "bad_query", "The query string is invalid.")
 }
 
-/// What a new login remembers of where it was made.
+/// What a new login records about the client that made it.
 pub(super) fn device(request: &HttpRequest, site: &Site, cookie: bool) -> Device {
     let kind = if cookie { LoginKind::Browser } else { LoginKind::Token };
     let agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
@@ -209,12 +213,12 @@ pub(super) fn device(request: &HttpRequest, site: &Site, cookie: bool) -> Device
     Device::new(kind, agent, caller.address).over(caller.socket).presenting(site.read_devices(request))
 }
 
-/// What a client says about where its user has signed in before: in the request, or in a cookie.
+/// The device tokens that a client presents, in the request or in a cookie.
 pub(super) fn presented(request: &HttpRequest, site: &Site, token: Option<String>) -> PresentedDevices {
     optional(token).map_or_else(|| site.read_devices(request), |token| PresentedDevices::parse(&token))
 }
 
-/// Who waits for password work.
+/// The client that waits for password work.
 pub(super) fn caller(request: &HttpRequest, site: &Site) -> Caller {
     Caller {
         address: Some(client_address(request, &site.sockets)),
@@ -241,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_apart() {
+    fn errors_are_told_apart() {
         assert_eq!(refusal("{"), "400 bad_json");
         assert_eq!(refusal(""), "400 bad_json");
         assert_eq!(refusal("{} x"), "400 bad_json");
@@ -255,7 +259,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parsing_never_panics_and_never_blames_us(bytes in any::<Vec<u8>>()) {
+        fn parsing_never_panics_or_reports_a_server_error(bytes in any::<Vec<u8>>()) {
             if let Err(error) = parse::<Sample>(&bytes) {
                 prop_assert!(error.status_code().is_client_error());
             }

@@ -1,4 +1,4 @@
-//! For whoever watches over the process: is it alive, should it get requests.
+//! Health checks: whether the process is alive, and whether it should receive requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,12 +11,13 @@ use crate::accounts::Accounts;
 use crate::error::ApiError;
 use crate::limits::Limit;
 
-/// Whether the process still wants requests. Clones share it.
+/// Whether the process should still receive requests. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness(Arc<AtomicBool>);
 
 impl Readiness {
-    /// From now on the process is not ready: a balancer sends new clients elsewhere. There is no way back.
+    /// From now on the process is not ready, so that a balancer sends new clients elsewhere. This cannot be
+    /// undone.
     pub fn drain(&self) {
         self.0.store(true, Ordering::Release);
     }
@@ -27,12 +28,13 @@ impl Readiness {
     }
 }
 
-/// `GET /healthz`: the process answers. Asks no database: restarting us would not mend one.
+/// `GET /healthz`: the process responds. Does not use the database: restarting this process would not fix
+/// that.
 pub(super) async fn healthz() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "ok" }))
 }
 
-/// `GET /readyz`: send requests here, or not.
+/// `GET /readyz`: whether to send requests here.
 pub(super) async fn readyz(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
@@ -42,16 +44,16 @@ pub(super) async fn readyz(
         return Err(ApiError::draining());
     }
     if !accounts.is_fresh() {
-        // It would refuse every token; and a database that hangs would let this wait.
-        tracing::warn!("not ready: the database could not be looked at for revocations");
+        // This process would refuse every token; and with a database that hangs, the check below would wait.
+        tracing::warn!("not ready: the database could not be polled for revocations");
         return Err(ApiError::unavailable());
     }
     if accounts.is_unwritable() {
-        // The log has said why.
+        // The log has the reason.
         return Err(ApiError::unavailable());
     }
-    // Anybody may ask. Past the limit the last look, a moment ago, answers for the database: a refusal would take the
-    // node out of its balancer.
+    // Any client may call this. Beyond the limit, the last revocation poll, a moment ago, stands for the
+    // database: a refusal would take the node out of its balancer.
     let (limits, address) = limit::limits(&request)?;
     if limits.check(Limit::Poll, address).is_ok() {
         accounts.ping().await.map_err(|cause| {

@@ -1,4 +1,4 @@
-//! Which installation of several on one host a request is for, as its cookies name it.
+//! The cookie names of an installation, which distinguish it from others on the same host.
 
 use actix_web::HttpRequest;
 use url::Url;
@@ -8,15 +8,15 @@ use crate::auth::secret::hash_token;
 use crate::config::is_loopback;
 use doorward_core::domain::HostOrigin;
 
-/// What tells the cookies of one installation from those of another on the same host.
+/// Distinguishes the cookies of one installation from those of another on the same host.
 #[derive(Debug, Clone)]
 pub(super) struct Installation {
-    /// None is the scheme's own.
+    /// None is the scheme's default port.
     port: Option<u16>,
-    /// The public URL leads to this machine itself and nothing is set up in front of it: the port is the one
-    /// that the browser asks, whatever the setting says.
+    /// The public URL is a loopback address without TLS, so nothing is in front of the server: the port is
+    /// the one that the browser uses, whatever the setting says.
     local: bool,
-    /// The path of the public URL in letters that a cookie's name may have.
+    /// The path of the public URL, in characters that a cookie name may have.
     path: String,
 }
 
@@ -33,7 +33,7 @@ impl Installation {
         Self { port: public_url.port(), local, path }
     }
 
-    /// What follows the name of a cookie.
+    /// The suffix of a cookie's name.
     pub(super) fn suffix(&self, request: &HttpRequest) -> String {
         let asked = host(request).filter(|_| self.local);
         let asked = asked.and_then(|host| HostOrigin::of_authority("http", host));
@@ -57,17 +57,17 @@ mod tests {
     }
 
     #[test]
-    fn a_public_address_alone_on_its_host_has_the_bare_name() {
+    fn an_installation_alone_on_its_host_has_the_bare_name() {
         for url in ["https://id.example.org", "http://id.example.org/", "https://id.example.org:443"] {
             assert_eq!(suffix(url, "127.0.0.1:40000"), "", "{url}");
         }
     }
 
     #[test]
-    fn installations_on_one_host_have_names_of_their_own() {
+    fn installations_on_one_host_have_different_names() {
         let of = |url: &str, host: &str| suffix(url, host);
         assert_eq!(of("http://localhost:8080", "localhost:8080"), ".8080");
-        assert_eq!(of("http://localhost:8080", "127.0.0.1:8081"), ".8081", "the port that is asked");
+        assert_eq!(of("http://localhost:8080", "127.0.0.1:8081"), ".8081", "the port of the request");
         assert_eq!(of("http://localhost:8080", "[::1]"), "");
         assert_eq!(of("http://localhost:8080", "no host"), ".8080");
         assert_eq!(of("https://id.example.org:8443", "backend:1"), ".8443");

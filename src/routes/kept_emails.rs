@@ -1,4 +1,4 @@
-//! Who may read the emails that were kept instead of sent: requests of this machine alone.
+//! Access to the emails that were kept instead of sent, which only this machine has.
 
 use actix_web::HttpRequest;
 use actix_web::http::{Version, header};
@@ -9,7 +9,7 @@ use crate::error::ApiError;
 use crate::mail::preview::Preview;
 use crate::mail::preview_directory;
 
-/// What a proxy adds. One on this machine makes the world look like loopback.
+/// Headers that proxies add. With a proxy on this machine, every client looks local.
 const FORWARDED: [&str; 8] = [
     "forwarded",
     "x-forwarded-for",
@@ -21,7 +21,7 @@ const FORWARDED: [&str; 8] = [
     "true-client-ip",
 ];
 
-/// What the page shows, if anything. The application's `web::Data`.
+/// The emails to show, if any. The application's `web::Data`.
 #[derive(Debug, Clone)]
 pub struct DevMail {
     preview: Option<Preview>,
@@ -33,16 +33,18 @@ impl DevMail {
         Self { preview: preview_directory(config).map(Preview::at) }
     }
 
-    /// Whether whoever asks may look.
+    /// Whether the page may be shown to this client.
     pub(super) fn is_for(&self, req: &HttpRequest) -> bool {
         self.for_request(req).is_ok()
     }
 
+    /// The kept emails.
+    ///
     /// # Errors
-    /// 404: to everybody else there is no such page.
+    /// 404 for any client that may not see the page.
     pub(super) fn for_request(&self, req: &HttpRequest) -> Result<Preview, ApiError> {
         let here = req.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
-        // A plain nginx adds no header and speaks HTTP/1.0 to what is behind it.
+        // A plain nginx adds no header, and speaks HTTP/1.0 to its upstream.
         let direct = req.version() > Version::HTTP_10
             && !FORWARDED.iter().any(|name| req.headers().contains_key(*name));
         let preview = self.preview.as_ref().filter(|_| here && direct && is_loopback_name(req));
@@ -50,7 +52,8 @@ impl DevMail {
     }
 }
 
-/// Every name that the request gives for us: the target may have one as well (RFC 9112 section 3.2.2).
+/// Whether every name of the server in the request is a loopback name: the target may contain one as well
+/// (RFC 9112 section 3.2.2).
 fn is_loopback_name(req: &HttpRequest) -> bool {
     let mut hosts = req.headers().get_all(header::HOST);
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };

@@ -1,4 +1,4 @@
-//! Counts requests against the limits by client address, and says so in their answers.
+//! Counts requests against the limits by client address, and reports the limits in response headers.
 
 use std::net::IpAddr;
 
@@ -12,17 +12,17 @@ use crate::auth::refresh::CredentialKind;
 use crate::error::ApiError;
 use crate::limits::{Exceeded, Limit, RateLimits, Standing, whole_seconds};
 
-/// <https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/>, of which this is revision 11.
+/// <https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/>, revision 11.
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// In a request's extensions: what it was counted against.
+/// The limits that a request was counted against, in its extensions.
 struct Counted(Vec<Standing>);
 
 /// Counts this request.
 ///
 /// # Errors
-/// 429, if its client's network has used up the limit.
+/// 429 if the client's network has used up the limit.
 pub(super) fn count(request: &HttpRequest, limit: Limit) -> Result<(), ApiError> {
     let (limits, address) = limits(request)?;
     match limits.check(limit, address) {
@@ -36,17 +36,18 @@ pub(super) fn count(request: &HttpRequest, limit: Limit) -> Result<(), ApiError>
     }
 }
 
-/// Counts what this request brought and was refused: a token or a cookie that is not good.
+/// Counts an invalid token or cookie of this request.
 pub(super) fn count_refusal(request: &HttpRequest) {
-    // Past the limit the request has its answer already.
+    // Beyond the limit, the request has its response already.
     let _ = count(request, Limit::BadToken);
 }
 
-/// To be asked before a refresh token or a cookie costs a query. One with a right tag always passes, even if it has
-/// expired: bad tokens of others in the network must not stop a refresh, a page or a sign-out.
+/// Checks the limit before a refresh token or a cookie costs a query. One with a valid tag always passes,
+/// even if it has expired: invalid tokens of other clients in the network must not stop a refresh, a page or
+/// a sign-out.
 ///
 /// # Errors
-/// 429, if too many were refused to this client's network and this one may be made up.
+/// 429 if too many were refused for the client's network and this one may be forged.
 pub(super) fn check_credential(
     request: &HttpRequest,
     accounts: &Accounts,
@@ -56,11 +57,11 @@ pub(super) fn check_credential(
     check_refusals_unless(request, || accounts.is_tagged(kind, text))
 }
 
-/// To be asked before a token costs a signature or a query. What `is_cheap` says costs neither passes: others of
-/// that network must not shut out a token that was good a moment ago.
+/// Checks the limit before a token costs a signature check or a query. A token that `is_cheap` recognizes
+/// costs neither and passes: other clients of the network must not block a token that was valid a moment ago.
 ///
 /// # Errors
-/// 429, if too many were refused to this client's network.
+/// 429 if too many were refused for the client's network.
 pub(super) fn check_refusals_unless(
     request: &HttpRequest,
     is_cheap: impl FnOnce() -> bool,
@@ -90,15 +91,15 @@ fn note(request: &HttpRequest, standing: Standing) {
     }
 }
 
-/// The limits, and the address that this request is counted by.
+/// The limits, and the address that this request counts for.
 pub(super) fn limits(request: &HttpRequest) -> Result<(&RateLimits, IpAddr), ApiError> {
-    // `configure` always sets both; without them nothing is served.
+    // `configure` always sets both.
     let limits = request.app_data::<web::Data<RateLimits>>().ok_or_else(ApiError::not_found)?;
     let site = request.app_data::<web::Data<Site>>().ok_or_else(ApiError::not_found)?;
     Ok((limits.get_ref(), client_address(request, &site.sockets)))
 }
 
-/// Adds to an answer what its request was counted against.
+/// Adds headers for the limits that a request was counted against.
 pub(super) fn add_headers(request: &HttpRequest, headers: &mut HeaderMap) {
     let Some(Counted(standings)) = request.extensions_mut().remove::<Counted>() else { return };
     for standing in standings {
@@ -106,7 +107,7 @@ pub(super) fn add_headers(request: &HttpRequest, headers: &mut HeaderMap) {
         let policy = format!("\"{name}\";q={};w={}", rate.count, whole_seconds(rate.per));
         let left = format!("\"{name}\";r={};t={}", standing.remaining, whole_seconds(standing.reset));
         for (header, text) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, left)] {
-            // Names of ours and numbers: always a header's value.
+            // Our own names and numbers are always valid header values.
             if let Ok(value) = HeaderValue::try_from(text) {
                 headers.append(header, value);
             }

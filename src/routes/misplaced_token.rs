@@ -1,5 +1,5 @@
-//! Access tokens in places that are not looked at: found only to tell the client where they belong. Nothing of them is
-//! read, kept or repeated.
+//! Recognizes access tokens in places that are not read, only to tell the client where they belong. Nothing
+//! of them is used, kept or repeated.
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
@@ -12,21 +12,21 @@ use crate::error::ApiError;
 use crate::limits::Mistake;
 use doorward_core::protocol::BEARER_SUBPROTOCOL;
 
-/// Where it is.
+/// Where the token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Query,
     /// A header other than `Authorization`.
     Header,
-    /// A subprotocol without `bearer.` before it.
+    /// A subprotocol without the prefix `bearer.`.
     Subprotocol,
-    /// `Authorization` with another scheme than Bearer.
+    /// `Authorization` with a scheme other than Bearer.
     Scheme,
     /// `Authorization` without a scheme.
     Bare,
 }
 
-/// Names under which clients send one, without `-` and `_`.
+/// Parameter names under which clients send a token, without `-` and `_`.
 const NAMES: [&str; 10] = [
     "token",
     "accesstoken",
@@ -40,7 +40,7 @@ const NAMES: [&str; 10] = [
     "bearer",
 ];
 
-/// Headers of other systems.
+/// Headers that other systems use for tokens.
 const HEADERS: [&str; 6] =
     ["x-access-token", "x-auth-token", "access-token", "auth-token", "token", "x-authorization"];
 
@@ -48,14 +48,14 @@ impl Place {
     const fn sentence(self) -> &'static str {
         match self {
             Self::Query => {
-                "The access token came in the address, which ends in logs, and is not read there. Send the header \
+                "The access token is in the URL, which ends up in logs, and is not read there. Send the header \
                  `Authorization: Bearer TOKEN`."
             }
             Self::Header => {
-                "The access token came in another header. Send it as `Authorization: Bearer TOKEN`."
+                "The access token is in another header. Send it as `Authorization: Bearer TOKEN`."
             }
             Self::Subprotocol => {
-                "The access token came as a subprotocol of its own. Offer `doorward.v1` and `bearer.TOKEN`."
+                "The access token is a subprotocol of its own. Offer `doorward.v1` and `bearer.TOKEN`."
             }
             Self::Scheme => "`Authorization` has another scheme. Send it as `Authorization: Bearer TOKEN`.",
             Self::Bare => "`Authorization` lacks its scheme. Send it as `Authorization: Bearer TOKEN`.",
@@ -63,7 +63,7 @@ impl Place {
     }
 }
 
-/// Finds a token that the request brings to the wrong place.
+/// Finds a token in the wrong place of a request.
 pub(super) fn find(request: &HttpRequest) -> Option<Place> {
     let headers = request.headers();
     if let Some(value) = headers.get(AUTHORIZATION) {
@@ -84,7 +84,7 @@ pub(super) fn find(request: &HttpRequest) -> Option<Place> {
     protocols.any(|protocol| token_shape::is_jwt(protocol.trim())).then_some(Place::Subprotocol)
 }
 
-/// What is wrong with the scheme, if anything is.
+/// What is wrong with the scheme, if anything.
 fn scheme(authorization: &str) -> Option<Place> {
     match authorization.trim().split_once(' ') {
         Some((scheme, _)) if scheme.eq_ignore_ascii_case("bearer") => None,
@@ -101,21 +101,22 @@ fn is_token(name: &str, value: &str) -> bool {
     named && !value.is_empty() || token_shape::is_jwt(value.strip_prefix("Bearer ").unwrap_or(value))
 }
 
-/// The answer to a request without a token in the right place. One in another place is named, and logged.
+/// The response to a request without a token in the right place. A token in the wrong place is named in the
+/// response and logged as a mistake.
 pub(super) fn unauthorized(request: &HttpRequest) -> ApiError {
     let Some(place) = find(request) else { return ApiError::unauthorized() };
     if let Ok((rates, address)) = limit::limits(request) {
         rates.mistakes().note(Mistake::MisplacedToken, address);
     }
     let code = match place {
-        // As if it were none: what the code says is what a program does about it.
+        // The same code as without a token: it tells a program what to do.
         Place::Scheme | Place::Bare => "unauthorized",
         Place::Query | Place::Header | Place::Subprotocol => "misplaced_token",
     };
     ApiError::new(StatusCode::UNAUTHORIZED, code, place.sentence())
 }
 
-/// The answer to a token that was refused. Its shape may tell why.
+/// The response to a refused token. Its shape may show the reason.
 pub(super) fn refused(error: TokenError, token: &str) -> ApiError {
     match token_shape::explain(token).filter(|_| error == TokenError::Invalid) {
         Some(sentence) => ApiError::from(error).with_detail(sentence),
@@ -123,7 +124,7 @@ pub(super) fn refused(error: TokenError, token: &str) -> ApiError {
     }
 }
 
-/// Whether a subprotocol carries a token as it should.
+/// The token in a subprotocol, if it carries one correctly.
 pub(super) fn bearer_protocol(protocol: &str) -> Option<&str> {
     let (prefix, token) = protocol.split_at_checked(BEARER_SUBPROTOCOL.len())?;
     prefix.eq_ignore_ascii_case(BEARER_SUBPROTOCOL).then_some(token)
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_in_the_address_is_found_by_its_name_or_its_shape() {
+    fn a_token_in_the_url_is_found_by_its_name_or_its_shape() {
         for query in [
             "token=x",
             "access_token=x",
@@ -186,6 +187,10 @@ mod tests {
         ] {
             assert_eq!(at("/ws", &[("sec-websocket-protocol", &offer)]), place, "{offer}");
         }
-        assert_eq!(at("/ws", &[("cookie", &format!("jwt={JWT}"))]), None, "it may be another application's");
+        assert_eq!(
+            at("/ws", &[("cookie", &format!("jwt={JWT}"))]),
+            None,
+            "it may belong to another application"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Log lines about origins: one a minute each, however often a page tries.
+//! Limits log lines about origins to one a minute each, however often a page tries.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,20 +6,21 @@ use std::time::{Duration, Instant};
 
 const PAUSE: Duration = Duration::from_mins(1);
 
-/// Origins that are told apart. Clients may send any number of different ones: past these they share a line.
+/// Origins that are tracked separately. Clients may send any number of different ones; beyond this they share
+/// a line.
 const MOST: usize = 256;
 
 /// Characters of an origin that are logged.
 const LENGTH: usize = 200;
 
-/// What is said about an origin.
+/// The subject of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum About {
-    /// Its page may open no socket.
+    /// Its page may not open a socket.
     Socket,
-    /// Its page may post no form.
+    /// Its page may not post a form.
     Form,
-    /// Our own page, under an address that links do not have.
+    /// One of this server's pages, opened under an address other than that of its links.
     OpenedAs,
 }
 
@@ -27,7 +28,7 @@ pub(super) enum About {
 pub(super) struct OriginLog(Mutex<HashMap<(About, String), Instant>>);
 
 impl OriginLog {
-    /// The origin as a log may show it, if it is to have a line now.
+    /// The origin as the log may show it, if a line is due.
     pub(super) fn due(&self, about: About, origin: &str, now: Instant) -> Option<String> {
         let mut shown: String = origin.chars().take(LENGTH).flat_map(char::escape_default).collect();
         if origin.chars().nth(LENGTH).is_some() {
@@ -61,20 +62,20 @@ mod tests {
     use crate::clock::Clock;
 
     #[test]
-    fn an_origin_has_a_line_a_minute() {
+    fn an_origin_has_one_line_a_minute() {
         let (log, start) = (OriginLog::default(), Clock::System.instant());
         let due =
             |origin: &str, seconds| log.due(About::Socket, origin, start + Duration::from_secs(seconds));
         assert_eq!(due("https://a.example", 0).as_deref(), Some("https://a.example"));
         assert_eq!(due("https://a.example", 59), None);
-        assert!(due("https://b.example", 59).is_some(), "another one is news");
-        assert!(log.due(About::Form, "https://a.example", start).is_some(), "and so is another matter");
+        assert!(due("https://b.example", 59).is_some(), "another origin has its own line");
+        assert!(log.due(About::Form, "https://a.example", start).is_some(), "and so has another subject");
         assert!(due("https://a.example", 60).is_some());
         assert_eq!(due("https://a.example", 119), None);
     }
 
     #[test]
-    fn what_a_client_sends_stays_one_short_line_of_ascii() {
+    fn an_origin_stays_one_short_line_of_ascii() {
         let (log, now) = (OriginLog::default(), Clock::System.instant());
         let shown = log.due(About::Socket, "https://a\n\u{1b}[31m\u{202e}ü", now).unwrap();
         assert_eq!(shown, "https://a\\n\\u{1b}[31m\\u{202e}\\u{fc}");
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn any_number_of_origins_takes_little_room() {
+    fn any_number_of_origins_takes_little_memory() {
         let (log, start) = (OriginLog::default(), Clock::System.instant());
         let lines =
             (0..10 * MOST).filter_map(|n| log.due(About::Socket, &format!("https://{n}.example"), start));

@@ -1,9 +1,10 @@
-//! Which pages may act for their user, by the `Origin` and `Sec-Fetch-Site` of their requests.
+//! Decides which pages may act for their user, by the `Origin` and `Sec-Fetch-Site` of their requests.
 //!
-//! A page is ours if its origin is that of `public_url`, or if it was loaded from the very host and port that its
-//! request names. Another site's page has another origin than the host that it asks, unless its name was made to
-//! resolve to us (DNS rebinding). Our cookies are not sent to such a name, so it can post what any client without
-//! an account can; sockets are opened under such a name only if it is an address or the host of `public_url`.
+//! A page belongs to this server if its origin is that of `public_url`, or if it was loaded from the very
+//! host and port that its request names. Another site's page has a different origin than the host of its
+//! request, unless its name was made to resolve to this server (DNS rebinding). Browsers do not send our
+//! cookies to such a name, so a page there can only post what any unauthenticated client can. A socket is
+//! opened under such a name only if it is an address or the host of `public_url`.
 
 use std::time::Instant;
 
@@ -19,11 +20,11 @@ use crate::error::ApiError;
 use doorward_core::domain::{HostOrigin, WebOrigin};
 
 impl Site {
-    /// Whether pages of this origin may open a socket: our own and those of `sockets.allowed_origins`. A refusal is
-    /// logged, once a minute for an origin.
+    /// Whether pages of this origin may open a socket: this server's pages and those of
+    /// `sockets.allowed_origins`. A refusal is logged once a minute for each origin.
     #[must_use]
     pub fn allows_origin(&self, origin: &str, request: &HttpRequest) -> bool {
-        // Two are no browser's.
+        // No browser sends two.
         let alone = request.headers().get_all(header::ORIGIN).nth(1).is_none();
         let parsed = WebOrigin::parse(origin).filter(|_| alone);
         let allowed = parsed.is_some_and(|origin| {
@@ -34,20 +35,20 @@ impl Site {
             tracing::warn!(
                 %origin,
                 public_url = %self.public_url,
-                "a page was refused a socket: its origin is neither that of public_url nor in sockets.allowed_origins"
+                "refused a socket to a page: its origin is neither that of public_url nor in sockets.allowed_origins"
             );
         }
         allowed
     }
 
-    /// Refuses a request that another site's page made, for requests in which the browser adds a cookie by
-    /// itself. `Sec-Fetch-Site` and `Origin` are headers that a page cannot set; a client without either is
-    /// no browser of the last years, and `SameSite` covers the rest. Over plain http browsers send the first to
-    /// loopback addresses only.
+    /// Refuses a request made by another site's page, where the browser adds a cookie by itself.
+    /// `Sec-Fetch-Site` and `Origin` are headers that a page cannot set. A client without either is not a
+    /// recent browser, and `SameSite` covers the others. Over plain http, browsers send the first only to
+    /// loopback addresses.
     ///
     /// # Errors
-    /// 403 `cross_site`; 403 `https_required` for our own page that was opened by http although our address is
-    /// https: the browser would not keep its cookie.
+    /// 403 `cross_site`; 403 `https_required` for this server's own page opened over http although its
+    /// address is https, because the browser would not keep its cookie.
     pub fn check_same_site(&self, request: &HttpRequest) -> Result<(), ApiError> {
         let header = |name: &str| {
             let value = request.headers().get(name)?;
@@ -75,7 +76,7 @@ impl Site {
                 tracing::warn!(
                     %origin,
                     public_url = %self.public_url,
-                    "a form was refused: its page's origin is not that of public_url, nor the Host of its request"
+                    "refused a form: its page's origin is neither that of public_url nor the Host of its request"
                 );
             }
             if let Some(WebOrigin::Host(page)) = WebOrigin::parse(origin) {
@@ -88,7 +89,8 @@ impl Site {
         ApiError::new(StatusCode::FORBIDDEN, "cross_site", detail)
     }
 
-    /// Our own page does no harm, but it cannot keep anybody signed in if our cookies are for https.
+    /// Checks the scheme of this server's own page: over http it does no harm, but the browser cannot keep a
+    /// sign-in if the cookies are for https.
     fn check_scheme(&self, page: &HostOrigin, request: &HttpRequest) -> Result<(), ApiError> {
         if self.origin.as_ref() == Some(page) {
             return Ok(());
@@ -98,21 +100,21 @@ impl Site {
             tracing::warn!(
                 %opened_as,
                 public_url = %self.public_url,
-                "pages are opened under another address than public_url, which links in emails lead to"
+                "pages are opened under an address other than public_url, which links in emails use"
             );
         }
         if !self.secure || page.scheme == "https" {
             return Ok(());
         }
         let detail = format!(
-            "This page was opened as {page}, and its address is {} (public_url): the browser keeps a sign-in there \
+            "This page was opened as {page}, but its address is {} (public_url): the browser keeps a sign-in there \
              only. Nothing was done; open it there.",
             self.public_url
         );
         Err(ApiError::new(StatusCode::FORBIDDEN, "https_required", detail))
     }
 
-    /// That of `public_url`, or one of the list.
+    /// The origin of `public_url`, or one of the allowed ones.
     fn is_named(&self, origin: &WebOrigin) -> bool {
         matches!(origin, WebOrigin::Host(page) if self.origin.as_ref() == Some(page))
             || self.sockets.allowed_origins.iter().any(|allowed| allowed.matches(origin))
@@ -123,8 +125,8 @@ impl Site {
         if self.origin.as_ref() == Some(page) {
             return true;
         }
-        // A page that came by http may have been written by anybody on the way, and is not let into https. The other
-        // way round a proxy that is not trusted may have ended TLS.
+        // A page loaded over http may have been modified on the way, so it may not act on https. The reverse
+        // is allowed: an untrusted proxy may have terminated TLS.
         let known = page.scheme == "https" || page.scheme == "http" && !self.is_https(request);
         known
             && self
@@ -132,27 +134,28 @@ impl Site {
                 .any(|host| HostOrigin::of_authority(&page.scheme, host).as_ref() == Some(page))
     }
 
-    /// The same where DNS rebinding must not help either.
+    /// The same, ruling out DNS rebinding.
     fn is_ours_for_certain(&self, page: &HostOrigin, request: &HttpRequest) -> bool {
         let known = page.is_address() || self.origin.as_ref().is_some_and(|ours| ours.host == page.host);
         known && self.is_own_page(page, request)
     }
 
-    /// Whether the client speaks https, as far as we know for certain.
+    /// Whether the client uses https, as far as this is certain.
     fn is_https(&self, request: &HttpRequest) -> bool {
         let proto = forwarded(request.head(), &self.sockets, "x-forwarded-proto");
         proto.map_or(self.tls, |proto| proto.eq_ignore_ascii_case("https"))
     }
 
-    /// Whether a trusted proxy says that the client speaks http, although our address is https. It may know no better,
-    /// if another one in front of it has ended TLS: browsers send `Sec-Fetch-Site` over https, and not over http.
+    /// Whether a trusted proxy says that the client uses http although the public URL is https. The proxy may
+    /// be wrong if another one in front of it terminates TLS; but browsers send `Sec-Fetch-Site` over https,
+    /// and not over http.
     pub(super) fn is_known_plain(&self, request: &RequestHead) -> bool {
         let proto = forwarded(request, &self.sockets, "x-forwarded-proto");
         let plain = self.secure && !request.headers.contains_key("sec-fetch-site");
         plain && proto.is_some_and(|proto| proto.eq_ignore_ascii_case("http"))
     }
 
-    /// What the client calls us, and what a trusted proxy says that it did.
+    /// The server's name in the request, and the one that a trusted proxy reports.
     fn hosts<'a>(&self, request: &'a HttpRequest) -> impl Iterator<Item = &'a str> {
         let host = host(request);
         host.into_iter().chain(forwarded(request.head(), &self.sockets, "x-forwarded-host"))
@@ -191,14 +194,14 @@ mod tests {
         request.to_http_request()
     }
 
-    /// What a form of this page is answered, asked under this host.
+    /// The response to this page's form, requested under this host.
     fn form(site: &Site, host: &str, origin: &str) -> String {
         let checked = site.check_same_site(&request("192.0.2.7", &[("host", host), ("origin", origin)]));
         checked.map_or_else(|error| error.code(), |()| "ok".to_owned())
     }
 
     #[test]
-    fn our_own_page_is_the_one_from_the_host_that_is_asked() {
+    fn an_own_page_is_one_from_the_host_of_the_request() {
         let site = site("http://localhost:8080");
         for (host, origin) in [
             ("192.168.1.50:8080", "http://192.168.1.50:8080"),
@@ -209,7 +212,7 @@ mod tests {
             ("[fd00::1]:8080", "http://[fd00::1]:8080"),
             ("[FD00:0:0::1]:8080", "http://[fd00::1]:8080"),
             ("elsewhere:8080", "http://localhost:8080"),
-            // Behind a proxy that ends TLS.
+            // Behind a proxy that terminates TLS.
             ("door.test", "https://door.test"),
         ] {
             assert_eq!(form(&site, host, origin), "ok", "{host} {origin}");
@@ -228,7 +231,7 @@ mod tests {
         ] {
             assert_eq!(form(&site, host, origin), "cross_site", "{host} {origin}");
         }
-        // What is allowed by name; a sandboxed frame of anybody's never posts.
+        // An origin allowed by name may post; a sandboxed frame of any page never may.
         assert_eq!(form(&site, "localhost:8080", "https://app.example.org:443/"), "ok");
         assert_eq!(form(&site, "localhost:8080", "null"), "cross_site");
     }
@@ -246,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn an_https_address_that_was_opened_by_http_says_so() {
+    fn an_https_address_opened_over_http_is_reported() {
         let site = site("https://id.example.org");
         for (host, origin) in
             [("id.example.org", "http://id.example.org"), ("192.168.1.50:8080", "http://192.168.1.50:8080")]
@@ -263,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn only_trusted_proxies_say_how_they_were_asked() {
+    fn only_trusted_proxies_describe_the_original_request() {
         let site = site("https://id.example.org");
         let check = |peer: &str, origin: &str, proto: &str| {
             let headers = [
@@ -279,14 +282,14 @@ mod tests {
         assert_eq!(check("10.0.0.1", "https://door.test", "https"), ("ok".to_owned(), false));
         assert_eq!(check("192.0.2.7", "https://door.test", "https").0, "cross_site");
         assert_eq!(check("10.0.0.1", "https://evil.example", "https").0, "cross_site");
-        // A page from http has no business under https.
+        // A page from http must not act on https.
         assert_eq!(check("10.0.0.1", "http://door.test", "https").0, "cross_site");
         assert_eq!(check("10.0.0.1", "http://door.test", "http"), ("https_required".to_owned(), true));
         assert!(!check("192.0.2.7", "http://door.test", "http").1);
     }
 
     #[test]
-    fn sockets_are_for_named_origins_and_our_own_pages() {
+    fn sockets_are_for_allowed_origins_and_own_pages() {
         let site = site("http://id.example.org");
         let opens = |host: &str, origin: &str| {
             site.allows_origin(origin, &request("192.0.2.7", &[("host", host), ("origin", origin)]))

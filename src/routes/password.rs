@@ -42,7 +42,7 @@ pub(super) async fn forgot(
     let login = required("login", body.login)?;
     let presented = presented(&request, &site, body.device_token);
     accounts.request_reset(&login, presented, Some(client_address(&request, &site.sockets)))?;
-    let detail = "If there is such an account with a mail address, a link is on its way.";
+    let detail = "If there is such an account with an email address, a link is on its way.";
     Ok(HttpResponse::build(StatusCode::ACCEPTED).json(Accepted { detail }))
 }
 

@@ -1,4 +1,4 @@
-//! What handlers have to know about where they are: our own origin, and whom we believe.
+//! The parts of the configuration that handlers use: this server's own origin, and the trusted proxies.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,15 +13,15 @@ use doorward_core::domain::HostOrigin;
 /// The parts of the configuration that routes use.
 #[derive(Debug, Clone)]
 pub struct Site {
-    /// Base of links, without a last slash.
+    /// The base of links, without a trailing slash.
     pub public_url: String,
-    /// The path of the public URL without a last slash: before every address in a page.
+    /// The path of the public URL without a trailing slash: the prefix of every path in a page.
     pub base: String,
-    /// The public origin as a WebSocket has it; browsers do not all see that `'self'` means it.
+    /// The public origin with a WebSocket scheme; not all browsers apply `'self'` to it.
     pub socket_origin: String,
-    /// That of the public URL; a URL with a host always has one.
+    /// The origin of the public URL; a URL with a host always has one.
     pub(super) origin: Option<HostOrigin>,
-    /// Served under https: cookies must not travel otherwise.
+    /// Served over https: cookies must not be sent otherwise.
     pub secure: bool,
     /// The listener itself speaks TLS.
     pub(super) tls: bool,
@@ -37,7 +37,7 @@ impl Site {
         let origin = config.public_url.origin().ascii_serialization();
         Self {
             base: config.public_url.path().trim_end_matches('/').to_owned(),
-            // http to ws, https to wss
+            // http becomes ws, https becomes wss.
             socket_origin: origin.replacen("http", "ws", 1),
             public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
             origin: HostOrigin::of(&config.public_url),
@@ -51,8 +51,8 @@ impl Site {
     }
 }
 
-/// Whether `host[:port]` is this machine by a name that no page of the wide web can have, however its own
-/// name resolves (DNS rebinding).
+/// Whether `host[:port]` is this machine under a name that no page of the public web can have, whatever names
+/// resolve to (DNS rebinding).
 #[must_use]
 pub fn names_loopback(authority: &str) -> bool {
     match Url::parse(&format!("http://{authority}/")).as_ref().map(Url::host) {

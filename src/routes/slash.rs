@@ -1,4 +1,4 @@
-//! Addresses with a slash too many at the end.
+//! Redirects paths with superfluous slashes at the end.
 
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -7,15 +7,15 @@ use super::handshake;
 use super::site::Site;
 use crate::error::ApiError;
 
-/// What no route knows: leads to the same address without slashes at its end, if there is something. 308 keeps the
-/// method and the body (RFC 9110 section 15.4.9). A DELETE is not led on: an id that is missing at the end would
-/// delete all instead of one.
+/// The default route: redirects to the same path without trailing slashes, if that exists. 308 keeps the
+/// method and the body (RFC 9110 section 15.4.9). A DELETE is not redirected: with an id missing at the end,
+/// it would delete all instead of one.
 ///
 /// # Errors
-/// 404.
+/// 404 if there is no such path.
 pub(super) async fn without(request: HttpRequest, site: web::Data<Site>) -> Result<HttpResponse, ApiError> {
     let may_follow = matches!(*request.method(), Method::GET | Method::HEAD | Method::POST);
-    // Clients follow no redirect of a handshake.
+    // Clients do not follow a redirect of a handshake.
     let path = trimmed(request.path()).filter(|_| may_follow && !handshake::is_wanted(request.headers()));
     let Some(path) = path.filter(|path| request.resource_map().has_resource(path)) else {
         return Err(handshake::not_found(&request));
@@ -25,8 +25,8 @@ pub(super) async fn without(request: HttpRequest, site: web::Data<Site>) -> Resu
     Ok(HttpResponse::PermanentRedirect().insert_header((header::LOCATION, location)).finish())
 }
 
-/// The path without slashes at its end. None if there are none, or if a browser might read what is left as
-/// the name of another host.
+/// The path without trailing slashes. None if it has none, or if a browser might read the rest as the name of
+/// another host.
 fn trimmed(path: &str) -> Option<&str> {
     let bare = path.trim_end_matches('/');
     let plain = bare.starts_with('/') && !bare.contains("//") && !bare.contains(['\\', '?', '#']);
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_slashes_at_the_end_are_taken_off() {
+    fn only_trailing_slashes_are_removed() {
         assert_eq!(trimmed("/login/"), Some("/login"));
         assert_eq!(trimmed("/login///"), Some("/login"));
         assert_eq!(trimmed("/verify-email/x/"), Some("/verify-email/x"));

@@ -1,4 +1,4 @@
-//! Around every request: an id, a span, one line in the log, and headers that every reply has.
+//! Wraps every request: an id, a span, one log line, and headers for every response.
 
 use std::time::Duration;
 
@@ -24,49 +24,49 @@ use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::peer::ConnectionLifetime;
 
-/// In a response's extensions: a request of which there are so many that nobody wants to read of each.
+/// In a response's extensions: skips the log line, for requests that are too frequent to be of interest.
 pub(super) struct SkipRequestLog;
 
-/// How long a client has to read the answer to a request whose body it has not finished.
+/// How long a client has to read the response to a request whose body it has not finished.
 const LATE_BODY_TIME: Duration = Duration::from_secs(5);
 
-/// A year, as is usual (RFC 6797 section 6.1.1). Other hosts of the domain are not ours to decide about, so no
-/// `includeSubDomains`, and no `preload`, which cannot be taken back.
+/// A year, as usual (RFC 6797 section 6.1.1). Other hosts of the domain are not for this server to decide
+/// about, so no `includeSubDomains`, and no `preload`, which cannot be undone.
 const HTTPS_ONLY: &str = "max-age=31536000";
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// For `App::wrap(middleware::from_fn(trace))`, as the outermost one. The clock is the application's
+/// For `App::wrap(middleware::from_fn(trace))`, as the outermost middleware. The clock is the application's
 /// `web::Data<Clock>`.
 ///
 /// # Errors
-/// What the service answers.
+/// The service's error, as a response with the same headers.
 #[must_use]
 pub fn trace(
     req: ServiceRequest,
     next: Next<BoxBody>,
 ) -> LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, Error>> {
-    // Boxed: inside the connection's own future, an open socket would keep its room for good.
+    // Boxed: within the connection's own future, an open socket would keep its memory for good.
     Box::pin(traced(req, next))
 }
 
 async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
     let clock = req.app_data::<web::Data<Clock>>().map_or(Clock::System, |clock| clock.get_ref().clone());
-    // Ours, never the client's: an id that a client may choose can be made to stand for another request.
+    // Generated here: an id chosen by the client could be made to match another request's.
     let id = clock.new_id();
     let method = method(req.method());
-    // The pattern, never the path or the query: those of a link hold its token.
+    // The pattern, never the path or the query: those of a link contain its token.
     let route = req.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
     let span = tracing::info_span!("request", %id, method, route);
     let started = clock.instant();
 
-    // Before a token is looked at: a process that was stopped for a while has to learn what was revoked.
+    // Before a token is checked: a process that was stopped for a while has to poll for revocations first.
     if let Some(accounts) = req.app_data::<web::Data<Accounts>>()
         && (req.headers().contains_key(AUTHORIZATION) || req.headers().contains_key(SEC_WEBSOCKET_PROTOCOL))
     {
         accounts.fresh().await;
     }
-    // A body of unknown length that is not read to its end would be waited for, for ever.
+    // The server would wait forever for a body of unknown length that is not read to its end.
     let endless = req.headers().contains_key(TRANSFER_ENCODING);
     let connection =
         if endless { req.conn_data::<ConnectionLifetime>().map(ConnectionLifetime::handle) } else { None };
@@ -87,7 +87,7 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
             .is_ok_and(|response| response.response().extensions().contains::<SkipRequestLog>());
     span.in_scope(|| log(quiet, status, ms));
     let id_text = id.to_string();
-    // A UUID's text is always a header's value.
+    // The text of a UUID is always a valid header value.
     let id = HeaderValue::from_str(&id_text).unwrap_or_else(|_| HeaderValue::from_static("none"));
     match result {
         Ok(response) => {
@@ -104,7 +104,7 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
             Ok(response)
         }
         Err(error) => {
-            // A middleware's refusal: its reply is made here already, so that it has the headers too.
+            // The error of a middleware: its response is made here so that it has the headers too.
             let mut response = error.error_response();
             if endless {
                 response.head_mut().set_connection_type(ConnectionType::Close);
@@ -115,7 +115,7 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
     }
 }
 
-/// A method of the client's invention is no word for a log.
+/// The method as the log may show it: a client may invent methods.
 fn method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -129,18 +129,19 @@ fn method(method: &Method) -> &'static str {
     }
 }
 
-/// The span has the id, the method and the route. Whoever made a 5xx has logged its cause.
+/// Logs the request. The span has the id, the method and the route; the code that returned a 5xx has logged
+/// its cause.
 fn log(quiet: bool, status: StatusCode, ms: u64) {
     let status_code = status.as_u16();
     if status == StatusCode::SERVICE_UNAVAILABLE && !quiet {
-        // Too much to do, or stopping: an answer by design, and worth a look.
+        // Overloaded or stopping: a response by design, but worth attention.
         tracing::warn!(status = status_code, ms, "request turned away");
     } else if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
         tracing::error!(status = status_code, ms, "request failed");
     } else if quiet {
         tracing::debug!(status = status_code, ms, "request");
     } else {
-        // A 101 is an upgrade: this is the handshake, the session logs its own end.
+        // A 101 is an upgrade: this is the handshake; the session logs its own end.
         tracing::info!(status = status_code, ms, "request");
     }
 }
@@ -151,7 +152,7 @@ fn add_headers(headers: &mut HeaderMap, status: StatusCode, id: HeaderValue, htt
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HTTPS_ONLY));
     }
     if status == StatusCode::SWITCHING_PROTOCOLS {
-        // What follows is no HTTP, and each byte counts in a handshake.
+        // What follows is not HTTP, and each byte counts in a handshake.
         return;
     }
     let mut default = |name: HeaderName, value: &'static str| {
@@ -161,9 +162,9 @@ fn add_headers(headers: &mut HeaderMap, status: StatusCode, id: HeaderValue, htt
     };
     default(X_CONTENT_TYPE_OPTIONS, "nosniff");
     default(REFERRER_POLICY, "no-referrer");
-    // A reply that does not say otherwise is JSON or text: nothing in it may run or be framed.
+    // A response without a policy of its own is JSON or text: nothing in it may run or be framed.
     default(CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
-    // Most replies are about one person, and some hold tokens. What may be kept says so.
+    // Most responses are about one person, and some contain tokens. A response that may be cached says so.
     default(CACHE_CONTROL, "no-store");
 }
 

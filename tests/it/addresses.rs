@@ -84,7 +84,7 @@ async fn an_https_address_that_was_opened_over_http_says_so_and_does_nothing() {
         for path in ["/login", "/register", "/logout", "/forgot-password", "/dashboard/password"] {
             let refused = post(app.address, (host, origin), path, &ANN, &mut Jar::default()).await;
             assert_eq!(refused.status, 403, "{path}");
-            assert!(refused.body.contains("Open it by https"), "{}", refused.body);
+            assert!(refused.body.contains("Open it over https"), "{}", refused.body);
             assert!(refused.body.contains(&format!("opened as {origin}")), "{}", refused.body);
             assert!(refused.body.contains("href=\"https://id.example.org\""), "{}", refused.body);
             assert!(refused.header("set-cookie").is_none());

@@ -44,12 +44,15 @@ fn refused(arguments: &[&str], variables: &[(&str, &str)], words: &str) {
 #[test]
 fn a_quoted_path_makes_no_directory() {
     for (value, words) in [
-        ("\"/srv/data\"", "the quotes are part of the value (docker's env files take none): write /srv/data"),
+        (
+            "\"/srv/data\"",
+            "the quotes are part of the value (Docker does not strip quotes in env files): write /srv/data",
+        ),
         ("'/srv/data'", "the quotes are part of the value"),
         ("/srv/data\r", "it ends with a carriage return"),
-        ("/srv/data ", "the blanks before or after it are part of the value: write /srv/data"),
-        (" data", "the blanks before or after it"),
-        ("\u{a0}data", "the blanks before or after it"),
+        ("/srv/data ", "the white space before or after it is part of the value: write /srv/data"),
+        (" data", "the white space before or after it"),
+        ("\u{a0}data", "the white space before or after it"),
         ("", "it is empty"),
         ("~/data", "~ is not expanded here"),
     ] {
@@ -61,7 +64,7 @@ fn a_quoted_path_makes_no_directory() {
             );
         }
         let flag = format!("data_dir={value}");
-        let words = words.replace(" (docker's env files take none)", "");
+        let words = words.replace(" (Docker does not strip quotes in env files)", "");
         refused(&["serve", "--set", &flag], &[], &format!("(command line): {words}"));
         refused(&["serve", "--data-dir", value], &[], &format!("(command line): {words}"));
     }

@@ -127,14 +127,14 @@ async fn rows_that_cannot_be_imported_are_named_and_the_rest_is_imported() {
     let outcome = import(&data_dir(&app), &[old.to_str().unwrap()]);
     assert_eq!(outcome.code, 1);
     for line in [
-        "row 2, \"bob smith\": A username has only letters",
-        "row 3, \"ALICE\": The name, folded, is that of row 1 already.",
+        "row 2, \"bob smith\": A username can only have letters",
+        "row 3, \"ALICE\": The name, folded, is already that of row 1.",
         "row 4, \"carol\": The name is taken by another account.",
         "row 5, \"dan\": The hash is of no known kind",
         "row 6, \"eve\": The hash has the absurd bcrypt cost 31;",
         "row 7, \"\u{fffd}\": The username is not UTF-8.",
         "row 8, \"fay\": There is no hash",
-        "row 12, \"(a hash)\": A username has at most",
+        "row 12, \"(a hash)\": A username can have at most",
         "doorward: 8 of 9 rows were not imported",
     ] {
         assert!(outcome.stderr.lines().any(|found| found.starts_with(line)), "{line}: {}", outcome.stderr);

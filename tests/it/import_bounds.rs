@@ -201,7 +201,7 @@ fn anything_but_a_regular_file_that_stays_the_same_is_refused() {
     std::fs::create_dir(dir.path().join("directory.csv")).unwrap();
     for file in ["pipe.csv", "zero.csv", "directory.csv"] {
         for format in ["csv", "jsonl", "sqlite"] {
-            refused(&data, &[file, "--format", format], "is no regular file");
+            refused(&data, &[file, "--format", format], "is not a regular file");
         }
     }
     // A file of the kernel's says that it is empty and is not.

@@ -104,7 +104,7 @@ async fn an_address_has_one_holder_and_the_others_are_named() {
         for line in [
             "line 3, \"lee\": The address is verified by line 2 already.",
             "line 5, \"ned\": The address is verified by another account.",
-            "line 6, \"oli\": Whether the address is verified cannot be told",
+            "line 6, \"oli\": It is unclear whether the address is verified",
         ] {
             assert!(
                 outcome.stderr.lines().any(|found| found.starts_with(line)),
@@ -240,7 +240,7 @@ async fn users_who_are_named_by_their_address_are_imported() {
     assert!(outcome.stderr.contains("has no table people; has the tables post, user"), "{}", outcome.stderr);
     let outcome = run(&app, &old, &["--table", "user", "--username-from-email", "--verified"]);
     assert_eq!((outcome.code, outcome.counts()), (1, (3, 2, 0, 1)), "{}", outcome.stderr);
-    let refused = "row 2, \"Kim+x@other.org\": The name Kim, made of the address, is that of row 1 already";
+    let refused = "row 2, \"Kim+x@other.org\": The name Kim, made from the address, is already that of row 1";
     let refused = refused.replace("name Kim", "name kim");
     assert!(outcome.stderr.contains(&refused), "{}", outcome.stderr);
     for login in ["kim@example.org", "kim", "o'neil@example.org", "o-neil"] {
@@ -254,7 +254,7 @@ async fn users_who_are_named_by_their_address_are_imported() {
     let path = file(&app, "a.csv", csv);
     let outcome = run(&app, &path, &["--dry-run"]);
     assert!(
-        outcome.stderr.contains("line 2, \"lee@example.org\": A username has only"),
+        outcome.stderr.contains("line 2, \"lee@example.org\": A username can only have"),
         "{}",
         outcome.stderr
     );
@@ -262,7 +262,7 @@ async fn users_who_are_named_by_their_address_are_imported() {
     let outcome = run(&app, &path, &["--username-from-email"]);
     assert_eq!((outcome.code, outcome.counts()), (1, (3, 2, 0, 1)), "{}", outcome.stderr);
     assert!(
-        outcome.stderr.contains("The name kim, made of the address, is taken by another account"),
+        outcome.stderr.contains("The name kim, made from the address, is taken by another account"),
         "{}",
         outcome.stderr
     );

@@ -28,7 +28,7 @@ fn a_file_that_is_something_else_is_refused_in_one_line() {
     sqlite_file(&path("good.db"), USERDATA);
     let mut cases = vec![
         ("nothing.db", 1, "cannot read nothing.db: No such file"),
-        ("text.db", 2, "say it with --format"),
+        ("text.db", 2, "name it with --format"),
         ("headless.csv", 1, "needs a first line that names its columns"),
         ("shop.db", 1, "has the tables orders, users; expected is a table userdata (id, username, password)"),
         ("both.db", 1, "has both"),
@@ -47,7 +47,7 @@ fn a_file_that_is_something_else_is_refused_in_one_line() {
     assert!(!path("nothing.db").exists());
     assert_eq!(import(&data, &[]).code, 2);
     let outcome = import(&data, &["text.db", "--format", "sqlite"]);
-    assert!(outcome.stderr.contains("is no SQLite database"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("is not an SQLite database"), "{}", outcome.stderr);
 }
 
 #[actix_web::test]

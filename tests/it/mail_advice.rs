@@ -202,7 +202,7 @@ async fn settings_that_cannot_be_read_say_what_to_write() {
         ("mail.url", "smtp://u:12/hunter2@h", "/ as %2F"),
         ("mail.url", "smtp://u:12?hunter2@h", "? as %3F"),
         ("mail.url", "smtp://u@example.org:pass/hunter2@h:587", "@ as %40"),
-        ("mail.url", "smtp://h?tls=on", "tls is required or opportunistic"),
+        ("mail.url", "smtp://h?tls=on", "tls must be required or opportunistic"),
         ("mail.helo_name", "mailer", "a domain name with a dot"),
         ("mail.helo_name", "localhost", "a domain name with a dot"),
     ] {

@@ -29,7 +29,7 @@ fn rows_of_another_database_are_refused() {
         ),
         (
             "UPDATE users SET role = 'admin'",
-            "of users is another in the source",
+            "of users differs in the source",
             "UPDATE users SET role = 'user'",
         ),
         (
@@ -39,12 +39,12 @@ fn rows_of_another_database_are_refused() {
         ),
         (
             "UPDATE signing_keys SET created_at = created_at + interval '1 microsecond' WHERE kid = 'refresh'",
-            "\"refresh\" of signing_keys is another in the source",
+            "\"refresh\" of signing_keys differs in the source",
             "UPDATE signing_keys SET created_at = created_at - interval '1 microsecond' WHERE kid = 'refresh'",
         ),
     ] {
         in_target(&target, sql);
-        refused(&migrate(&file, &target), 1, &[table, "take an empty database"]);
+        refused(&migrate(&file, &target), 1, &[table, "use an empty database"]);
         in_target(&target, undo);
         let report = counts(&migrate(&file, &target));
         assert!(report.values().all(|(moved, _)| *moved == 0), "{report:?}");
@@ -58,7 +58,7 @@ async fn a_target_on_which_a_server_was_started_is_refused() {
     let Some(target) = target(dir.path()) else { return };
     let file = source(dir.path());
     stop(serve(&target, &SmtpCatcher::start()).await).await;
-    let words = ["of signing_keys is", "take an empty database, on which no server was started"];
+    let words = ["of signing_keys is", "use an empty database on which no server was started"];
     refused(&migrate(&file, &target), 1, &words);
     assert_eq!(count(&target, "users"), 0);
     assert_eq!(count(&target, "signing_keys"), 3);
@@ -109,13 +109,13 @@ fn odd_rows_are_moved_as_they_are_or_named() {
         (login("'cafe'", "'yesterday'").as_str(), "\"cafe\" of logins", "Invalid datetime yesterday"),
         (&login("'cafe'", "unixepoch()"), "\"cafe\" of logins", "Invalid datetime"),
         (&login("'cafe'", "'-9000-01-01 00:00:00'"), "\"cafe\" of logins", "timestamp out of range"),
-        (&login("x'cafe'", "NULL"), "of logins", "its key is no text"),
+        (&login("x'cafe'", "NULL"), "of logins", "its key is not text"),
         (&login("'ca' || char(0) || 'fe'", "NULL"), "\"ca\\0fe\" of logins", "U+0000"),
         ("UPDATE users SET display_name = 'a' || char(0) || 'b'", "of users", "U+0000"),
-        ("UPDATE users SET email = x'6162'", "of users", "'email': it is no text"),
-        ("UPDATE users SET email = CAST(x'61ff' AS TEXT)", "of users", "'email': it is no UTF-8"),
+        ("UPDATE users SET email = x'6162'", "of users", "'email': it is not text"),
+        ("UPDATE users SET email = CAST(x'61ff' AS TEXT)", "of users", "'email': it is not UTF-8"),
         (token, "\"cafe\" of one_time_tokens", "violates foreign key constraint"),
-        (mail, "\"cafe\" of outbox", "'attempts': it is too large a number"),
+        (mail, "\"cafe\" of outbox", "'attempts': the number is too large"),
     ]
     .into_iter()
     .enumerate()
@@ -167,10 +167,10 @@ fn what_is_not_a_source_or_not_a_target_is_said_in_one_line() {
     for (path, words) in [
         (dir.path().join("nothing.db"), "No such file"),
         (dir.path().join("text.db"), "file is not a database"),
-        (shop, "is no database of Doorward"),
+        (shop, "is not a Doorward database"),
         (
             other("older.db", "DELETE FROM __diesel_schema_migrations"),
-            "of an older version: start the server of this version once on it",
+            "of an older version: start this version's server on it once",
         ),
         (
             other("newer.db", "INSERT INTO __diesel_schema_migrations (version) VALUES ('30000101000000')"),

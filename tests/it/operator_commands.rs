@@ -44,7 +44,7 @@ async fn accounts_are_added_found_and_shown() {
 
     for (arguments, words) in [
         (&["user", "add", "ANN"][..], "taken"),
-        (&["user", "add", "a b"], "only letters"),
+        (&["user", "add", "a b"], "only have letters"),
         (&["user", "add", "eve", "--email", "nothing"], "address"),
         (&["user", "add", "eve", "--email", "bob@example.org", "--verified"], "belongs to another"),
     ] {

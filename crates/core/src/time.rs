@@ -1,20 +1,17 @@
-//! Moments in UTC. Asking for the present is the server's business: everything here is given the time.
+//! Times in UTC. The server asks for the current time; everything here is given it.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
-/// A moment in UTC, as rows keep it: no more than microseconds, which is what PostgreSQL keeps.
+/// A time in UTC as rows store it, with microseconds at most, which is PostgreSQL's precision.
 pub type Timestamp = NaiveDateTime;
 
-/// A moment as RFC 3339 with `Z` and milliseconds, as every JSON answer shows it.
+/// A time in RFC 3339 with `Z` and milliseconds, the form in every JSON response.
 #[must_use]
 pub fn rfc3339(at: Timestamp) -> String {
     DateTime::<Utc>::from_naive_utc_and_offset(at, Utc).to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
 
-/// `#[serde(serialize_with = ..)]` for a moment in an answer.
-///
-/// # Errors
-/// The serializer's own.
+/// `#[serde(serialize_with = ..)]` for a time in a response.
 pub fn serialize_rfc3339<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&rfc3339(*at))
 }

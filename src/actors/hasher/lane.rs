@@ -1,4 +1,4 @@
-//! Whose password work it is, and what for.
+//! Who requests password work, and what for.
 
 use std::net::IpAddr;
 
@@ -12,28 +12,28 @@ use doorward_core::domain::{LoginId, UserId, network};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     SignIn,
-    /// A current password that is asked for again, a password that is changed or reset.
+    /// The current password, requested again; a password that is changed or reset.
     Owner,
     Registration,
-    /// A password that is still being chosen.
+    /// The rating of a password that is still being chosen.
     Rating,
 }
 
-/// Who waits for the answer. The default is this machine's operator.
+/// Who waits for the result. The default is the operator on this machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Caller {
-    /// As `routes::client` found it.
+    /// As `routes::client` determines it.
     pub address: Option<IpAddr>,
-    /// The connection on which the answer leaves.
+    /// The connection on which the response is sent.
     pub socket: Option<PeerSocket>,
 }
 
-/// Where a piece of work queues.
+/// How a piece of work is queued.
 #[derive(Debug, Clone, Copy)]
 pub struct Lane {
     pub class: Class,
     pub caller: Caller,
-    /// The account of a sign-in from a device that has signed in to it before.
+    /// The account of a sign-in from a known device of that account.
     pub known: Option<UserId>,
 }
 
@@ -48,7 +48,7 @@ impl Lane {
     }
 }
 
-/// Among whom the threads are shared out.
+/// The parties that share the threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Client {
     Local,
@@ -56,18 +56,19 @@ pub(super) enum Client {
     Login(LoginId),
 }
 
-/// What is known of a connection's other end.
+/// The state of a connection's other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PeerState {
     Open,
-    /// It sends no more. It may read the answer (`nc -N`), or have gone: TCP does not tell before something is sent.
+    /// The client sends no more. It may still read the response (`nc -N`) or be gone: TCP does not tell
+    /// before something is sent.
     HalfClosed,
     Closed,
 }
 
 impl PeerState {
-    /// Takes nothing from the connection. Its descriptor may be another one's by now, if it ended this moment: then
-    /// there is no client to answer either way.
+    /// Peeks without reading. If the connection has just been closed, its descriptor may belong to another
+    /// one by now; then there is no client to answer either way.
     pub fn of(caller: Caller) -> Self {
         let Some(PeerSocket(descriptor)) = caller.socket else { return Self::Open };
         match recv(descriptor, &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {

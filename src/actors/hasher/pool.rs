@@ -1,5 +1,5 @@
-//! Threads, and the queue in front of them. A `SyncArbiter` has one of its own, which takes whatever comes in its
-//! order and without a bound: here a thread that is free asks ours what is next.
+//! Threads, and the queue in front of them. A `SyncArbiter` has a queue of its own, unbounded and first come,
+//! first served. Here, a free thread takes its next work from our queue instead.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use super::queue::{FairQueue, Next, Pushed, Rank};
 use super::{Counts, HashError};
 use doorward_core::domain::{LoginId, UserId};
 
-/// The lowest priority there is.
+/// The lowest priority.
 const NICE: i32 = 19;
 
 #[derive(Clone)]
@@ -42,12 +42,12 @@ impl Pool {
         self.queue(lane.client(), rank, known, lane.caller, work).await
     }
 
-    /// Whether [`Pool::run`] would take work from this lane now. Always for a known device.
+    /// Whether [`Pool::run`] would queue work of this lane now. Always true for a known device.
     pub fn has_room(&self, lane: Lane) -> bool {
         lane.known.is_some() || !self.shared.lock().queue.refuses(lane.client(), rank(lane.class))
     }
 
-    /// The same for work that belongs to a login and is wanted whether or not its client still is there.
+    /// The same for work that belongs to a login and is wanted whether or not its client is still connected.
     pub async fn run_for<T: Send + 'static>(
         &self,
         login: LoginId,
@@ -66,7 +66,7 @@ impl Pool {
     ) -> Result<T, HashError> {
         let (answer, outcome) = oneshot::channel();
         let perform = move |go: Result<(), HashError>| {
-            // A panic would end this thread for good, and with the last one every sign-in.
+            // A panic would end this thread for good, and with the last thread every sign-in.
             let done = go.and_then(|()| catch_unwind(AssertUnwindSafe(work)).map_err(|_| HashError::Failed));
             // The caller may have left.
             let _ = answer.send(done);
@@ -124,14 +124,14 @@ struct Shared(Mutex<State>);
 
 struct State {
     queue: FairQueue<Client, Job>,
-    /// Threads that were not told that there is work.
+    /// Threads that have not been woken for work.
     idle: usize,
     started: u64,
 }
 
 struct Job {
     caller: Caller,
-    /// Does the work and answers, or only answers why it is not done.
+    /// Does the work and reports its result, or only reports why it is not done.
     perform: Box<dyn FnOnce(Result<(), HashError>) + Send>,
 }
 
@@ -140,7 +140,7 @@ impl Shared {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is next for a thread that is free, which is idle if there is nothing.
+    /// The next work for a free thread. Without any, the thread becomes idle.
     fn next(&self) -> Option<Job> {
         loop {
             let mut state = self.lock();
@@ -164,7 +164,7 @@ impl Shared {
     }
 }
 
-/// A place in the queue, given back when its holder stops waiting.
+/// A place in the queue, released when its holder stops waiting.
 struct Ticket {
     shared: Arc<Shared>,
     id: Option<u64>,
@@ -173,7 +173,7 @@ struct Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(id) = self.id {
-            // Dropped after the lock is free again.
+            // Dropped after the lock is released.
             let _job = self.shared.lock().queue.remove(id);
         }
     }
@@ -187,14 +187,15 @@ impl Actor for HashExecutor {
     type Context = SyncContext<Self>;
 
     fn started(&mut self, _: &mut Self::Context) {
-        // On Linux it acts on this thread alone. A sign-in may take longer; a message on a live socket may not.
+        // On Linux this affects only this thread. A sign-in may take longer; a message on a live socket may
+        // not.
         if let Err(error) = rustix::process::nice(NICE) {
-            tracing::warn!(%error, "hashing threads keep their priority");
+            tracing::warn!(%error, "cannot lower the priority of the hashing threads");
         }
     }
 }
 
-/// There is work. Each idle thread is told once, so few of these wait.
+/// Wakes a thread. Each idle thread gets one, so few of these wait.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Work;

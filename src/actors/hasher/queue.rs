@@ -1,50 +1,52 @@
-//! Who is next: a queue that no client can fill for the others. Pure, and short: a place is a few milliseconds of
-//! computing at least.
+//! Decides what is next: a queue that no client can fill at the expense of the others. Pure. Scans are
+//! affordable because it is short: each place stands for milliseconds of hashing.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 
 use doorward_core::domain::UserId;
 
-/// So often more urgent work may go first before less urgent work gets a turn.
+/// How often more urgent work may go first before less urgent work gets a turn.
 const MAX_PASSED: u32 = 7;
 
-/// A network has at most so many places in [`Rank::Known`]; what it queues beyond them are ordinary sign-ins.
+/// Places that one network can have in [`Rank::Known`]; further sign-ins of its known devices are ordinary
+/// ones.
 const KNOWN_PER_CLIENT: usize = 2;
 
 /// How urgent work is, the most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
-    /// A sign-in from a known device, see [`FairQueue::push_known`].
+    /// A sign-in from a known device; see [`FairQueue::push_known`].
     Known,
     SignIn,
     Owner,
     Registration,
     Rating,
-    /// Work whose client may have gone: done when there is nothing else to do.
+    /// Work whose client may be gone: done when there is nothing else to do.
     Doubtful,
 }
 
-/// Beside the reserved places, known devices may take one in so many of the others: anyone can register accounts and
-/// make their devices known, and nothing pushes such work out of the queue.
+/// Besides the reserved places, known devices may take one in this many of the others. Not more, because
+/// anyone can register accounts and make devices known, and nothing pushes such work out of the queue.
 const KNOWN_SHARE: usize = 4;
 
 const RANKS: usize = Rank::Doubtful as usize + 1;
 const ALL: [Rank; RANKS] =
     [Rank::Known, Rank::SignIn, Rank::Owner, Rank::Registration, Rank::Rating, Rank::Doubtful];
 
-/// Waiting work of clients `K`.
+/// The queued work of clients `K`.
 #[derive(Debug)]
 pub struct FairQueue<K, T> {
     ranks: [RankQueue<K, T>; RANKS],
     /// How often more urgent work went first since this rank had a turn.
     passed: [u32; RANKS],
-    /// Networks whose known device went first since a stranger's work did: one network does not keep others out.
+    /// Networks whose known device went first since work of another client did. So one network cannot keep
+    /// the others out.
     favoured: HashSet<K>,
     places: usize,
-    /// Of all these, so many are for known devices only.
+    /// Of all places, this many are for known devices only.
     reserved: usize,
-    /// Known devices have at most so many in [`Rank::Known`].
+    /// The most work in [`Rank::Known`].
     max_known: usize,
     len: usize,
     next_id: u64,
@@ -52,7 +54,7 @@ pub struct FairQueue<K, T> {
 
 #[derive(Debug)]
 struct RankQueue<K, T> {
-    /// The clients that wait, in the order of their turns.
+    /// The clients with queued work, in the order of their turns.
     turns: VecDeque<K>,
     waiting: HashMap<K, VecDeque<Entry<T>>>,
 }
@@ -60,7 +62,7 @@ struct RankQueue<K, T> {
 #[derive(Debug)]
 struct Entry<T> {
     id: u64,
-    /// In [`Rank::Known`]: whose device it is.
+    /// In [`Rank::Known`]: the device's account.
     account: Option<UserId>,
     work: T,
 }
@@ -74,16 +76,16 @@ pub struct Next<K, T> {
     pub work: T,
 }
 
-/// What became of work that was offered.
+/// The result of offering work.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Pushed<T> {
-    /// It waits under this number; to make room for it, other work was pushed out.
+    /// Queued under this number. Other work may have been pushed out to make room.
     Queued(u64, Option<T>),
     Full(T),
 }
 
 impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
-    /// `reserved` places are for known devices only, beside the others.
+    /// `reserved` places are for known devices only, in addition to the others.
     pub fn new(places: usize, reserved: usize) -> Self {
         Self {
             ranks: std::array::from_fn(|_| RankQueue { turns: VecDeque::new(), waiting: HashMap::new() }),
@@ -101,8 +103,9 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
         self.len
     }
 
-    /// Queues work behind its client's own. If there is no place, the client that has most makes room for one that
-    /// has less, and less urgent work for more urgent. Work is [`Rank::Known`] by [`FairQueue::push_known`] only.
+    /// Queues work after its client's other work. Without a free place, the client with the most work makes
+    /// room for one with less, and less urgent work for more urgent. Only [`FairQueue::push_known`] gives
+    /// work [`Rank::Known`].
     pub fn push(&mut self, client: K, rank: Rank, work: T) -> Pushed<T> {
         let entry = self.entry(None, work);
         let id = entry.id;
@@ -112,9 +115,10 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
         }
     }
 
-    /// Queues a sign-in from a known device of `account`. It counts as an ordinary sign-in if another one of the
-    /// account waits in [`Rank::Known`], or if its network or all networks together have as many there as they may.
-    /// In the last case a network that has several gives its newest place there to one that has none.
+    /// Queues a sign-in from a known device of `account`. It counts as an ordinary sign-in if another one of
+    /// the account is in [`Rank::Known`], or if its network or all networks together have their maximum
+    /// there. In the last case, a network with several places there gives its newest one to a network that
+    /// has none.
     pub fn push_known(&mut self, client: K, account: UserId, work: T) -> Pushed<T> {
         let line = self.rank(Rank::Known);
         let own = line.len_of(&client);
@@ -143,7 +147,7 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
         }
     }
 
-    /// Whether [`FairQueue::push`] would give work back.
+    /// Whether [`FairQueue::push`] would refuse work.
     pub fn refuses(&self, client: K, rank: Rank) -> bool {
         self.is_full(rank) && self.loser(client, rank).is_none()
     }
@@ -171,7 +175,7 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
             self.favoured.clear();
         }
         let Entry { id, work, .. } = self.take(rank, client, VecDeque::pop_front)?;
-        // Its next turn is behind the others'.
+        // Its next turn comes after the others'.
         let line = &mut self.ranks[rank as usize];
         if let Some(at) = line.turns.iter().position(|waiting| *waiting == client) {
             line.turns.remove(at);
@@ -180,12 +184,12 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
         Some(Next { id, client, rank, work })
     }
 
-    /// Puts work back that [`FairQueue::pop`] gave out, behind all other.
+    /// Puts work back that [`FairQueue::pop`] returned, behind everything else.
     pub fn put_last(&mut self, next: Next<K, T>) {
         self.add(Rank::Doubtful, next.client, Entry { id: next.id, account: None, work: next.work });
     }
 
-    /// Takes out work that no client waits for any more.
+    /// Removes work that no client waits for any more.
     pub fn remove(&mut self, id: u64) -> Option<T> {
         let (rank, client) = ALL.into_iter().find_map(|rank| {
             let mut waiting = self.rank(rank).waiting.iter();
@@ -203,7 +207,7 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
         &self.ranks[rank as usize]
     }
 
-    /// How much waits in [`Rank::Known`].
+    /// How much work is in [`Rank::Known`].
     fn known(&self) -> usize {
         self.rank(Rank::Known).waiting.values().map(VecDeque::len).sum()
     }
@@ -219,7 +223,8 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
             || (rank != Rank::Known && self.len - self.known() >= self.places - self.reserved)
     }
 
-    /// Adds work, and pushes other work out if there is no place; gives it back if none makes room for it.
+    /// Adds work, pushing other work out if there is no place. Returns the new work if nothing makes room for
+    /// it.
     fn place(&mut self, rank: Rank, client: K, entry: Entry<T>) -> Result<Option<T>, T> {
         let pushed_out = if self.is_full(rank) {
             let Some((loser, rank)) = self.loser(client, rank) else { return Err(entry.work) };
@@ -231,10 +236,10 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
         Ok(pushed_out)
     }
 
-    /// Which rank's turn it is.
+    /// The rank whose turn it is.
     fn due(&self) -> Option<Rank> {
         let waits = |rank: &Rank| !self.rank(*rank).turns.is_empty();
-        // Of those that have waited too long the one that has waited longest, and the most urgent of these.
+        // Of the overdue ranks, the one passed most often; among equals, the most urgent.
         let overdue = ALL
             .into_iter()
             .filter(|rank| *rank != Rank::Doubtful && waits(rank))
@@ -261,7 +266,7 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
             let clients = self.rank(rank).turns.iter().copied();
             clients.max_by_key(|client| held.get(client).copied().unwrap_or_default())
         };
-        // What may be for no client goes first.
+        // Work that may have no client any more goes first.
         if let Some(client) = most_in(Rank::Doubtful) {
             return Some((client, Rank::Doubtful));
         }
@@ -285,7 +290,7 @@ impl<K: Copy + Eq + Hash, T> FairQueue<K, T> {
         self.len += 1;
     }
 
-    /// Takes one of a client's out.
+    /// Removes one piece of a client's work.
     fn take(
         &mut self,
         rank: Rank,

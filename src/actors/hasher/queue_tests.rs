@@ -15,7 +15,7 @@ fn account(number: u32) -> UserId {
     UserId(uuid::Uuid::from_u128(number.into()))
 }
 
-/// From a known device if the rank says so, of an account of this number.
+/// Pushes work, from a known device of this account if the rank says so.
 fn push(queue: &mut Queue, client: u8, rank: Rank, number: u32, work: u32) -> Pushed<u32> {
     match rank {
         Rank::Known => queue.push_known(client, account(number), work),
@@ -23,7 +23,7 @@ fn push(queue: &mut Queue, client: u8, rank: Rank, number: u32, work: u32) -> Pu
     }
 }
 
-/// So much waits in the rank.
+/// How much is queued in the rank.
 fn waiting(queue: &Queue, rank: Rank) -> usize {
     queue.rank(rank).waiting.values().map(VecDeque::len).sum()
 }
@@ -33,7 +33,7 @@ fn order(queue: &mut Queue) -> Vec<u32> {
 }
 
 #[test]
-fn clients_take_turns_and_each_ones_work_keeps_its_order() {
+fn clients_take_turns_and_the_work_of_each_keeps_its_order() {
     let mut queue = Queue::new(100, 0);
     for work in [10, 11, 12, 13] {
         queued(&queue.push(1, Rank::SignIn, work));
@@ -56,18 +56,18 @@ fn urgent_work_goes_first_and_none_waits_for_ever() {
     queued(&queue.push(2, Rank::Owner, 101));
     let order = order(&mut queue);
     assert_eq!(order[..7], [0, 1, 2, 3, 4, 5, 6]);
-    // All three have waited for their turn; the more urgent has it first.
+    // All three have waited for a turn; the more urgent comes first.
     assert_eq!(order[7..12], [101, 102, 103, 7, 8]);
 }
 
 #[test]
-fn a_known_device_goes_first_but_no_one_network_all_the_time() {
+fn a_known_device_goes_first_but_one_network_not_all_the_time() {
     let mut queue = Queue::new(100, 10);
     for work in [10, 11, 12] {
         queued(&queue.push(1, Rank::SignIn, work));
     }
     for work in [20, 21, 22] {
-        // The third is a stranger's: a network has two such places.
+        // The third is an ordinary sign-in: a network has two such places.
         queued(&queue.push_known(2, account(work), work));
     }
     queued(&queue.push_known(3, account(30), 30));
@@ -83,7 +83,7 @@ fn places_are_kept_for_known_devices() {
     assert_eq!(queue.push(8, Rank::SignIn, 7), Pushed::Full(7));
     queued(&queue.push_known(8, account(1), 1));
     queued(&queue.push_known(9, account(2), 2));
-    // Beyond those it takes a stranger's.
+    // Beyond those it takes an ordinary place.
     assert!(matches!(queue.push_known(10, account(3), 3), Pushed::Queued(_, Some(0))));
     assert_eq!(queue.len(), 10);
     assert_eq!(queue.pop().unwrap().work, 1);
@@ -114,7 +114,7 @@ fn known_devices_take_the_reserved_places_and_a_quarter_of_the_others() {
         queued(&queue.push(client, Rank::Registration, client.into()));
     }
     assert_eq!(queue.len(), 18);
-    // As an ordinary sign-in it goes before a registration, and has no place before another sign-in.
+    // As an ordinary sign-in it goes before a registration, but pushes out no other sign-in.
     for client in 30..41 {
         let pushed = queue.push_known(client, account(client.into()), client.into());
         assert!(matches!(pushed, Pushed::Queued(_, Some(10..21))), "{pushed:?}");
@@ -128,11 +128,11 @@ fn a_network_with_two_known_devices_makes_room_among_them_for_another_network() 
     for (client, work) in [(1, 10), (1, 11), (2, 20), (2, 21)] {
         queued(&queue.push_known(client, account(work), work));
     }
-    // Its newest is an ordinary sign-in from now on; while there are places, none is refused.
+    // Its newest becomes an ordinary sign-in; while there are places, none is refused.
     queued(&queue.push_known(3, account(30), 30));
     queued(&queue.push_known(4, account(40), 40));
     assert_eq!((waiting(&queue, Rank::Known), waiting(&queue, Rank::SignIn)), (4, 2));
-    // None has two there now, and a network that has one takes none from others.
+    // No network has two there now, and a network that has one takes none from others.
     queued(&queue.push_known(5, account(50), 50));
     queued(&queue.push_known(3, account(31), 31));
     assert_eq!(order(&mut queue), [10, 20, 30, 40, 21, 11, 50, 31]);
@@ -152,7 +152,7 @@ fn a_known_device_that_made_room_is_refused_if_there_is_no_other_place() {
 }
 
 #[test]
-fn one_account_keeps_no_other_out_from_however_many_networks() {
+fn one_account_on_many_networks_keeps_no_other_out() {
     let mut queue = Queue::new(16, 2);
     for client in (0..40).chain(0..40) {
         queue.push_known(client, account(1), 1);
@@ -169,24 +169,24 @@ fn a_flood_makes_room_for_others() {
         queued(&queue.push(1, Rank::SignIn, work));
     }
     assert_eq!(queue.push(1, Rank::SignIn, 18), Pushed::Full(18));
-    // Its newest goes, for less urgent work as well.
+    // Its newest work is pushed out, for less urgent work as well.
     assert!(matches!(queue.push(2, Rank::SignIn, 20), Pushed::Queued(_, Some(17))));
     assert!(matches!(queue.push(3, Rank::Registration, 30), Pushed::Queued(_, Some(16))));
     for work in 21..23 {
         assert!(matches!(queue.push(2, Rank::SignIn, work), Pushed::Queued(_, Some(_))));
     }
-    // Two with equal shares do not push each other out.
+    // Two clients with equal shares do not push each other out.
     assert_eq!(queue.push(2, Rank::SignIn, 23), Pushed::Full(23));
 }
 
 #[test]
-fn urgent_work_pushes_out_less_urgent_work_of_those_who_have_more() {
+fn urgent_work_pushes_out_less_urgent_work_of_clients_with_more() {
     let mut queue = Queue::new(4, 0);
     for client in 0..4 {
         queued(&queue.push(client, Rank::Registration, u32::from(client)));
     }
     assert!(matches!(queue.push(9, Rank::SignIn, 90), Pushed::Queued(_, Some(_))));
-    assert_eq!(queue.push(9, Rank::SignIn, 91), Pushed::Full(91), "it has as much as they");
+    assert_eq!(queue.push(9, Rank::SignIn, 91), Pushed::Full(91), "it has as much as the others");
     assert_eq!(queue.push(8, Rank::Rating, 80), Pushed::Full(80));
     assert_eq!(queue.pop().unwrap().work, 90);
 }
@@ -296,7 +296,7 @@ proptest! {
         }
     }
 
-    /// However the others flood it, in whatever class, work that was taken in is done after a bounded number of others.
+    /// However the others flood the queue, accepted work is done after a bounded number of others.
     #[test]
     fn no_client_starves(flood in prop::collection::vec((0_u8..4, 0..RANKS - 1, 0_u32..9), 400), rank in 1..RANKS - 1) {
         let mut queue = Queue::new(16, 2);
@@ -304,7 +304,7 @@ proptest! {
             push(&mut queue, *client, ALL[*rank], *account, 0);
         }
         let pushed = queue.push(99, ALL[rank], 1);
-        prop_assert!(matches!(pushed, Pushed::Queued(..)), "a newcomer is let in");
+        prop_assert!(matches!(pushed, Pushed::Queued(..)), "a newcomer is admitted");
         let mut done = 0;
         for (client, rank, account) in &flood[100..] {
             if queue.pop().is_some_and(|next| next.work == 1) {
@@ -314,12 +314,13 @@ proptest! {
             push(&mut queue, *client, ALL[*rank], *account, 0);
             push(&mut queue, *client, ALL[*rank], *account, 0);
         }
-        // Four others in its own rank, each turn of which comes once in eight or, for several ranks, in twelve.
+        // Four others in its own rank, each turn of which comes once in eight or, with several ranks, in
+        // twelve.
         prop_assert!(done <= 5 * 12, "{done} went first");
     }
 
     #[test]
-    fn what_is_refused_can_be_told_before(
+    fn a_refusal_can_be_predicted(
         flood in prop::collection::vec((0_u8..8, 0..RANKS - 1, 0_u32..9, any::<bool>()), 200)
     ) {
         let mut queue = Queue::new(8, 2);

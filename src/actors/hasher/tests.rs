@@ -30,7 +30,7 @@ async fn block(pool: &Pool) -> (mpsc::Sender<()>, JoinHandle<Result<bool, HashEr
     (release, blocked)
 }
 
-/// Queues work that notes its name.
+/// Queues work that records its name.
 fn queue(
     pool: &Pool,
     lane: Lane,
@@ -46,7 +46,7 @@ fn queue(
 }
 
 #[actix_web::test]
-async fn a_full_queue_is_an_answer() {
+async fn a_full_queue_is_reported() {
     let hasher = start(1);
     let (release, blocked) = block(&hasher.hashes).await;
     let (done, names) = mpsc::channel();
@@ -54,11 +54,11 @@ async fn a_full_queue_is_an_answer() {
     for _ in 0..QUEUE_PER_WORKER {
         waiting.push(queue(&hasher.hashes, lane(Class::SignIn, 1), "x", &done));
     }
-    assert!(!hasher.has_room(lane(Class::SignIn, 1)), "and it can be asked before");
+    assert!(!hasher.has_room(lane(Class::SignIn, 1)), "and this is known before");
     assert!(hasher.has_room(lane(Class::SignIn, 2)));
     let refused = queue(&hasher.hashes, lane(Class::SignIn, 1), "y", &done);
     assert_eq!(refused.await.unwrap(), Err(HashError::Full));
-    // A flood makes room for others; what gives way is answered.
+    // A flood makes room for others; what is pushed out gets an answer.
     let other = queue(&hasher.hashes, lane(Class::SignIn, 2), "z", &done);
     assert_eq!(waiting.pop().unwrap().await.unwrap(), Err(HashError::Full));
     release.send(()).unwrap();
@@ -72,7 +72,7 @@ async fn a_full_queue_is_an_answer() {
 }
 
 #[actix_web::test]
-async fn work_that_no_caller_waits_for_is_not_begun() {
+async fn work_that_no_caller_waits_for_is_not_started() {
     let hasher = start(1);
     let (release, blocked) = block(&hasher.hashes).await;
     let (done, names) = mpsc::channel();
@@ -112,7 +112,7 @@ async fn a_sign_in_goes_before_a_registration_and_a_known_device_before_both() {
 }
 
 #[actix_web::test]
-async fn ratings_and_traces_wait_in_queues_of_their_own() {
+async fn ratings_and_traces_have_queues_of_their_own() {
     let hasher = start(1);
     let (release, blocked) = block(&hasher.hashes).await;
     let password = || Password::typed("plural teapot".to_owned());

@@ -1,5 +1,5 @@
-//! Where an HTTP connection is in its requests and answers, one after the other, and how long each part may
-//! take. It does no I/O and has no clock: times are milliseconds that the caller brings.
+//! Tracks the requests and responses of one HTTP connection, one after the other, and how long each part may
+//! take. No I/O and no clock: the caller passes times in milliseconds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,23 +7,23 @@ use std::time::Duration;
 use super::framing::{Framer, Kind};
 use super::table::{Mark, NEVER, Phase};
 
-/// What each part of a connection may take, from its own beginning: a byte now and then extends none of them.
+/// How long each part of a connection may take, from its start. A byte now and then extends none of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
     /// Silence of the client during a TLS handshake.
     pub silence: Duration,
-    /// A TLS handshake.
+    /// The whole TLS handshake.
     pub handshake: Duration,
     /// A request's head.
     pub head: Duration,
-    /// A request's body, and one second more for each 16 kB of it. Handlers have their own, shorter one; this
-    /// one is for bodies that no handler waits for.
+    /// A request's body, plus one second for each 16 kB of it. Handlers have a shorter limit of their own;
+    /// this one is for bodies that no handler waits for.
     pub body: Duration,
-    /// Time that an answer may wait for the client to read, and one second more for each 16 kB read.
+    /// How long a response may wait for the client to read, plus one second for each 16 kB read.
     pub response: Duration,
     /// The wait for the next request.
     pub idle: Duration,
-    /// The end of a connection.
+    /// Closing a connection.
     pub closing: Duration,
 }
 
@@ -41,7 +41,7 @@ impl Default for Deadlines {
     }
 }
 
-/// Bytes a millisecond for which a body or an answer gets more time.
+/// Bytes per millisecond for which a body or a response gets more time.
 const RATE: u64 = 16;
 
 pub fn millis(duration: Duration) -> u64 {
@@ -53,11 +53,11 @@ enum Answer {
     /// No request is being served.
     None,
     Awaited,
-    /// Whole, but the connection may still have some of it.
+    /// Complete, but the connection may still have part of it buffered.
     Encoded,
 }
 
-/// One connection's requests. What it answers is the new mark of the connection, if that changes.
+/// The requests of one connection. Its methods return the connection's new mark, if it changes.
 #[derive(Debug)]
 pub struct Exchange {
     deadlines: Arc<Deadlines>,
@@ -66,18 +66,19 @@ pub struct Exchange {
     /// The next head has begun.
     heading: bool,
     began: u64,
-    /// Bytes of this request's body and of its answer.
+    /// Bytes of this request's body and of its response.
     received: u64,
     written: u64,
-    /// Since when the client has not read, and for how long it had not before, in this answer.
+    /// Since when the client has not been reading, and for how long it had not been before, within this
+    /// response.
     blocked: Option<u64>,
     spent: u64,
-    /// Without regard to what the client does not read.
+    /// The mark while the client reads.
     mark: Mark,
 }
 
 impl Exchange {
-    /// The head's time begins with the connection.
+    /// The deadline of the first head starts with the connection.
     #[must_use]
     pub fn new(deadlines: Arc<Deadlines>, now: u64) -> Self {
         let head = millis(deadlines.head);
@@ -100,7 +101,7 @@ impl Exchange {
         self.mark
     }
 
-    /// Nothing may pass for now.
+    /// Whether nothing may pass for now.
     #[must_use]
     pub const fn is_held(&self) -> bool {
         self.framer.is_held()
@@ -108,11 +109,11 @@ impl Exchange {
 
     const fn enter(&mut self, phase: Phase, due: u64) -> Option<Mark> {
         self.mark = Mark::new(phase, due);
-        // A client that does not read is the more urgent.
+        // A client that does not read has the more urgent deadline.
         if self.blocked.is_none() { Some(self.mark) } else { None }
     }
 
-    /// How many of the bytes that came may pass.
+    /// How many of the received bytes may pass.
     pub fn pass(&mut self, bytes: &[u8], now: u64) -> (usize, Option<Mark>) {
         let head = self.framer.is_head();
         let passed = self.framer.pass(bytes);
@@ -136,7 +137,7 @@ impl Exchange {
         (passed, mark)
     }
 
-    /// A head is whole: its request is being served.
+    /// A head is complete: its request is being served.
     pub fn begin(&mut self, kind: Kind, now: u64) -> Option<Mark> {
         self.framer.begin(kind);
         self.answer = Answer::Awaited;
@@ -150,14 +151,14 @@ impl Exchange {
         }
     }
 
-    /// The answer is whole.
+    /// The response is complete.
     pub fn encoded(&mut self) {
         if self.answer == Answer::Awaited {
             self.answer = Answer::Encoded;
         }
     }
 
-    /// Nothing waits to be written.
+    /// Nothing is left to write.
     pub fn flushed(&mut self, now: u64) -> Option<Mark> {
         let read = self.unblocked(now);
         if self.answer != Answer::Encoded {
@@ -166,13 +167,13 @@ impl Exchange {
         self.answer = Answer::None;
         match self.framer {
             Framer::HandedOver => self.next(now),
-            // The server closes; but for a chunked body, which it reads to its end.
+            // The server closes the connection, except after a chunked body, which it reads to the end.
             Framer::Stream => self.enter(Phase::Closing, now + millis(self.deadlines.closing)),
             Framer::Head(_) | Framer::Body { .. } | Framer::Chunked(_) => read,
         }
     }
 
-    /// The next request may come.
+    /// Gets ready for the next request.
     fn next(&mut self, now: u64) -> Option<Mark> {
         self.framer = Framer::default();
         self.heading = false;
@@ -189,7 +190,7 @@ impl Exchange {
         Some(Mark::new(Phase::Response, now + allowed.saturating_sub(self.spent)))
     }
 
-    /// It has taken some.
+    /// The client has read some.
     pub fn wrote(&mut self, bytes: usize, now: u64) -> Option<Mark> {
         self.written += bytes as u64;
         self.unblocked(now)
@@ -219,7 +220,7 @@ mod tests {
         Exchange::new(Arc::default(), 0)
     }
 
-    /// Serves a request without a body, whose head comes at once.
+    /// Serves a request without a body, whose head is received at once.
     fn serve(exchange: &mut Exchange, now: u64) {
         assert_eq!(exchange.pass(HEAD, now).0, HEAD.len());
         assert_eq!(exchange.begin(Kind::Empty, now), Some(Mark::new(Phase::Busy, NEVER)));
@@ -228,9 +229,13 @@ mod tests {
     }
 
     #[test]
-    fn each_head_has_its_time_from_its_first_byte_however_slowly_it_drips() {
+    fn each_head_has_its_deadline_from_its_first_byte_however_slow() {
         let mut exchange = exchange();
-        assert_eq!(exchange.mark(), Mark::new(Phase::Head, 5_000), "the first has it from the connection on");
+        assert_eq!(
+            exchange.mark(),
+            Mark::new(Phase::Head, 5_000),
+            "the first one starts with the connection"
+        );
         assert_eq!(exchange.pass(b"G", 4_000), (1, None));
         assert_eq!(exchange.pass(&HEAD[1..], 4_500).0, HEAD.len() - 1);
         assert_eq!(exchange.pass(b"G", 4_500), (0, None), "the next one waits");
@@ -246,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_has_its_time_from_its_beginning_and_little_more_for_what_comes() {
+    fn a_body_has_its_deadline_from_its_start_and_little_more_for_each_byte() {
         let mut exchange = exchange();
         exchange.pass(HEAD, 0);
         assert_eq!(exchange.begin(Kind::Length(40), 1_000), Some(Mark::new(Phase::Body, 16_000)));
@@ -261,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_drips_to_its_reader_has_its_time_from_the_start() {
+    fn a_response_to_a_slow_reader_has_its_deadline_from_the_start() {
         let mut exchange = exchange();
         exchange.pass(HEAD, 0);
         exchange.begin(Kind::Empty, 0);
@@ -281,11 +286,15 @@ mod tests {
         assert_eq!(exchange.flushed(45_000), Some(Mark::new(Phase::Idle, 120_000)));
         exchange.pass(HEAD, 45_000);
         exchange.begin(Kind::Empty, 45_000);
-        assert_eq!(exchange.blocked(45_000).unwrap().due, 75_000, "the next answer has a time of its own");
+        assert_eq!(
+            exchange.blocked(45_000).unwrap().due,
+            75_000,
+            "the next response has a deadline of its own"
+        );
     }
 
     #[test]
-    fn a_request_waits_for_the_server_as_long_as_that_takes_and_for_the_one_before() {
+    fn a_request_waits_for_the_server_without_a_deadline_and_for_the_one_before() {
         let mut exchange = exchange();
         for now in [0, 100_000, 200_000] {
             serve(&mut exchange, now);
@@ -293,7 +302,7 @@ mod tests {
         exchange.pass(HEAD, 300_000);
         exchange.begin(Kind::Length(3), 300_000);
         exchange.encoded();
-        assert_eq!(exchange.flushed(300_000), None, "its body still has to come");
+        assert_eq!(exchange.flushed(300_000), None, "its body is still missing");
         assert_eq!(exchange.pass(b"abcGET", 301_000), (3, Some(Mark::new(Phase::Idle, 376_000))));
         assert!(!exchange.is_held());
     }

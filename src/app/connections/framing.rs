@@ -1,7 +1,7 @@
 //! Finds where one HTTP/1.1 request ends (RFC 9112), so that the next one waits until this one is answered.
-//! It decides nothing but that: what is wrong with a request is found by the server that parses it.
+//! It decides nothing else: the server that parses a request finds what is wrong with it.
 
-/// How a request's body ends, as its head says.
+/// How a request's body ends, according to its head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Empty,
@@ -9,15 +9,15 @@ pub enum Kind {
     Length(u64),
     /// `Transfer-Encoding: chunked`
     Chunked,
-    /// Another protocol follows, to the end of the connection.
+    /// Another protocol follows, until the connection ends.
     Stream,
 }
 
-/// What part of a request comes next.
+/// The part of a request that comes next.
 #[derive(Debug)]
 pub enum Framer {
     Head(Line),
-    /// The head or the whole request has passed: what follows waits.
+    /// The head or the whole request has passed; what follows waits.
     HandedOver,
     Body {
         left: u64,
@@ -26,21 +26,21 @@ pub enum Framer {
     Stream,
 }
 
-/// Where in its lines a head or a trailer is.
+/// The position within the lines of a head or a trailer.
 #[derive(Debug, Default)]
 pub struct Line {
     /// This line has had a byte other than a carriage return.
     filled: bool,
-    /// A line before it had one. Empty lines before the first are passed over (RFC 9112 section 2.2).
+    /// An earlier line had one. Empty lines before the first are skipped (RFC 9112 section 2.2).
     begun: bool,
 }
 
-/// Where in a chunked body it is (RFC 9112 section 7.1).
+/// The position within a chunked body (RFC 9112 section 7.1).
 #[derive(Debug)]
 pub enum Chunks {
     Size {
         size: u64,
-        /// A byte that is no digit came: the rest of the line says nothing more about the size.
+        /// A byte that is not a digit was read; the rest of the line does not affect the size.
         whole: bool,
     },
     Data {
@@ -68,7 +68,7 @@ impl Framer {
         matches!(self, Self::Head(_))
     }
 
-    /// The head was understood: this follows it.
+    /// The head was parsed: this kind of body follows.
     pub const fn begin(&mut self, kind: Kind) {
         *self = match kind {
             Kind::Empty | Kind::Length(0) => Self::HandedOver,
@@ -105,7 +105,7 @@ impl Framer {
 }
 
 impl Line {
-    /// Where `bytes` have an empty line after one that was not.
+    /// Where in `bytes` an empty line follows a line that is not empty.
     fn end(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut start = 0;
         while let Some(length) = bytes[start..].iter().position(|byte| *byte == b'\n') {
@@ -185,7 +185,7 @@ mod tests {
 
     use super::*;
 
-    /// What passes of `bytes` that come in pieces, up to where it holds.
+    /// How many bytes pass if they are received in pieces, up to where the framer holds.
     fn passed(framer: &mut Framer, bytes: &[u8], cut: usize) -> usize {
         let mut all = 0;
         for piece in bytes.chunks(cut) {
@@ -213,7 +213,7 @@ mod tests {
                 let bytes = format!("{head}GET /next HTTP/1.1\r\n\r\n");
                 assert_eq!(passed(&mut framer, bytes.as_bytes(), cut), head.len(), "{head:?} {cut}");
                 assert!(framer.is_held());
-                assert_eq!(framer.pass(b"GET"), 0, "the next one waits");
+                assert_eq!(framer.pass(b"GET"), 0, "the next request waits");
             }
         }
     }
@@ -263,7 +263,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_pass_without_a_panic_and_never_more_than_there_are(
+        fn no_bytes_panic_and_never_more_pass_than_there_are(
             bytes in prop::collection::vec(any::<u8>(), 0..500),
             cut in 1_usize..100,
             chunked in any::<bool>(),

@@ -1,8 +1,8 @@
-//! An HTTP connection as actix-http reads and writes it: one request at a time, so that requests sent ahead wait in
-//! the kernel, and each part of it within its time.
+//! An HTTP connection as actix-http reads and writes it: one request at a time, so that pipelined requests
+//! wait in the kernel, and each part within its deadline.
 //!
-//! actix-http bounds the time of the first head only. It also reads ahead without end while a request is served,
-//! and once its buffer is full it wakes itself for ever.
+//! actix-http only limits the time of the first head. While a request is served it also reads ahead without
+//! bound, and once its buffer is full it keeps waking itself.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -26,34 +26,34 @@ use super::stream::Stream;
 use super::table::Mark;
 use crate::peer::ConnectionLifetime;
 
-/// Bytes of the next requests that are read before their turn, to notice a client that goes.
+/// Bytes of later requests that are read early, to notice a client that disconnects.
 const MAX_AHEAD: usize = 4 * 1024;
 
-/// The answer to a head that does not come (RFC 9110 section 15.5.9).
+/// The response to a head that is late (RFC 9110 section 15.5.9).
 const LATE_RESPONSE: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
-/// What actix-http takes for the connection.
+/// The stream that actix-http reads and writes.
 pub struct Wire {
     stream: Stream,
     connection: Rc<ConnectionState>,
 }
 
-/// What the connection and the requests on it share, on one thread.
+/// What the connection and its requests share, on one thread.
 pub struct ConnectionState {
     handle: Handle,
-    /// It is a live session now: nothing here is bounded any more.
+    /// It is a live session now: no deadline applies here any more.
     live: Cell<bool>,
-    /// Nothing has come yet.
+    /// Nothing has been read yet.
     fresh: Cell<bool>,
     state: RefCell<State>,
 }
 
 struct State {
     exchange: Exchange,
-    /// Read, but it is not its turn yet.
+    /// Read, but not passed on yet.
     ahead: BytesMut,
-    /// Who is to be told when it is.
+    /// Woken once it may be passed on.
     reader: Option<Waker>,
 }
 
@@ -120,7 +120,7 @@ impl ConnectionState {
         }
     }
 
-    /// The answer has its last byte.
+    /// The response's last byte is in the buffer.
     fn encoded(&self) {
         if self.live.get() {
             self.handle.ending();
@@ -130,7 +130,7 @@ impl ConnectionState {
     }
 }
 
-/// As actix-http reads a head.
+/// How actix-http interprets a head.
 fn kind(head: &RequestHead) -> Kind {
     let headers = head.headers();
     let upgrade = |value: &header::HeaderValue| {
@@ -165,13 +165,13 @@ impl AsyncRead for Wire {
         }
         let handle = &connection.handle;
         if handle.is_late() {
-            // As far as it fits: a client that has sent no request waits for nothing else.
+            // As much as fits: a client that has sent no request expects nothing else.
             let _ = Pin::new(&mut *stream).poll_write(context, LATE_RESPONSE);
             let _ = Pin::new(stream).poll_flush(context);
             return Poll::Ready(Ok(()));
         }
         if exchange.is_held() {
-            // Also if nothing more comes for now: what is here already waits for its turn.
+            // Also if nothing more is received: data that is here already waits for its turn.
             if !reader.as_ref().is_some_and(|reader| reader.will_wake(context.waker())) {
                 *reader = Some(context.waker().clone());
             }
@@ -208,7 +208,7 @@ impl AsyncRead for Wire {
     }
 }
 
-/// Reads a little of what has to wait. Ready at the end of it, or once there is enough.
+/// Reads a little of what has to wait. Ready at the end of the stream, or once there is enough.
 fn poll_ahead(
     mut stream: Pin<&mut Stream>,
     context: &mut Context<'_>,
@@ -252,7 +252,7 @@ impl AsyncWrite for Wire {
     }
 }
 
-/// Serves a request and tells its connection how far it is.
+/// Serves a request and reports its progress to the connection.
 pub fn serve<S>(
     request: Request,
     service: &S,

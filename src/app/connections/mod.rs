@@ -1,5 +1,5 @@
-//! Every connection of this process, counted by address from accept on, at every listener. What takes too long
-//! is closed, and so is what is in the way of others when there are too many.
+//! Tracks every connection of this process, counted by address from accept on, at every listener. Closes
+//! connections that take too long, and some that are in the way of others when there are too many.
 
 mod exchange;
 mod framing;
@@ -35,27 +35,28 @@ use exchange::millis;
 use plain_text::EncryptedOnly;
 use table::{Bounds, Entry, Mark, NEVER, Phase, Table};
 
-/// Connections beside `sockets.max_open`: half of the open files that its default leaves.
+/// Connections besides `sockets.max_open`: half of the open files that its default leaves.
 const EXTRA_CONNECTIONS: usize = 128;
-/// Of these, those that may be over TCP: a flood of that listener leaves the other some.
+/// How many of these may be over TCP, so that a flood of that listener leaves some for HTTP.
 const EXTRA_OVER_TCP: usize = 64;
-/// Of these, those that only addresses with few connections get.
+/// How many of these only addresses with few connections get.
 const RESERVE: usize = 32;
 
-/// TLS handshakes of one address at a time: each takes a few round trips, so that hundreds a second get through.
+/// Concurrent TLS handshakes of one address. Each takes a few round trips, so hundreds per second are
+/// possible.
 const HANDSHAKES: usize = 128;
 
-/// How often deadlines are looked at, and how exact they are.
+/// How often deadlines are checked, which is also their precision.
 const TICK: Duration = Duration::from_millis(200);
 
-/// As long as a process may seem to run between two looks. One that was stopped for longer has not given its clients
-/// a chance meanwhile.
+/// The longest time that may count between two checks. A process that was stopped for longer gave its clients
+/// no chance meanwhile.
 const MAX_TICK: Duration = Duration::from_secs(1);
 
-/// How long a client may take to read that its request came too late.
+/// How long a client may take to read that its request was late.
 const LATE_RESPONSE_TIME: Duration = Duration::from_secs(1);
 
-/// How often the log tells of connections that had to go.
+/// How often the log reports connections that were refused or displaced.
 const REPORT_INTERVAL: Duration = Duration::from_mins(1);
 
 /// All connections. Cheap to clone.
@@ -68,12 +69,12 @@ struct Shared {
     total: usize,
     deadlines: Arc<Deadlines>,
     trusted: Vec<IpNet>,
-    /// Milliseconds since the start, as of the last look.
+    /// Milliseconds since the start, as of the last check.
     now: AtomicU64,
     refused: AtomicU64,
     displaced: AtomicU64,
     mistakes: MistakeLog,
-    /// For clients that speak plain text to a listener that speaks TLS.
+    /// Answers plain text at a listener that speaks TLS.
     encrypted_only: EncryptedOnly,
 }
 
@@ -102,16 +103,16 @@ impl Connections {
         }))
     }
 
-    /// How many there may be.
+    /// How many connections there may be.
     #[must_use]
     pub fn total(&self) -> usize {
         self.0.total
     }
 
-    /// Gives a new connection a place, at the cost of another one if it has to be. Without one the connection
-    /// is closed.
+    /// Admits a new connection, if necessary in place of another one. On `None` the connection is to be
+    /// closed.
     pub fn admit(&self, listener: Listener, tcp: TcpStream, tls: bool) -> Option<(Socket, SocketAddr)> {
-        // One without a peer has ended already.
+        // A connection without a peer has already ended.
         let peer = tcp.peer_addr().ok()?;
         net::tune(&tcp);
         let address = peer.ip().to_canonical();
@@ -119,7 +120,7 @@ impl Connections {
         let client = (!proxy).then(|| network(address));
         let (now, deadlines) = (self.now(), &self.0.deadlines);
         let mark = match (tls, listener) {
-            // The handshake itself counts more exactly.
+            // The handshake has a more precise deadline of its own.
             (true, _) => Mark::new(Phase::Handshake, now + millis(deadlines.handshake + LATE_RESPONSE_TIME)),
             (false, listener) => opening(listener, now, deadlines),
         };
@@ -143,7 +144,8 @@ impl Connections {
         self.0.now.load(Ordering::Relaxed)
     }
 
-    /// Keeps the deadlines, for ever. One task for all: a timer for each would be more than an idle connection needs.
+    /// Enforces the deadlines for as long as the process runs. One task for all: a timer for each would cost
+    /// more than an idle connection.
     pub async fn enforce_deadlines(self) {
         let mut pace = tokio::time::interval(TICK);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -173,12 +175,12 @@ impl Connections {
         let refused = self.0.refused.swap(0, Ordering::Relaxed);
         let displaced = self.0.displaced.swap(0, Ordering::Relaxed);
         if refused + displaced > 0 {
-            tracing::warn!(refused, displaced, "too many connections, of one address or altogether");
+            tracing::warn!(refused, displaced, "too many connections, of one address or in total");
         }
     }
 }
 
-/// What a connection waits for once bytes can be exchanged.
+/// The first mark of a connection without TLS, or after the handshake.
 fn opening(listener: Listener, now: u64, deadlines: &Deadlines) -> Mark {
     match listener {
         Listener::Http => Mark::new(Phase::Head, now + millis(deadlines.head)),
@@ -194,7 +196,7 @@ fn close(entry: &Entry, how: Shutdown) {
     });
 }
 
-/// A connection's place, given back when this is dropped: before the descriptor is closed.
+/// A connection's place in the table, released when this is dropped, before the descriptor is closed.
 #[derive(Debug)]
 pub struct Slot(Handle);
 
@@ -212,7 +214,7 @@ impl Drop for Slot {
     }
 }
 
-/// Says how far a connection is.
+/// Reports a connection's progress.
 #[derive(Debug, Clone)]
 pub struct Handle {
     connections: Connections,
@@ -233,7 +235,7 @@ impl Handle {
         self.entry.set(mark);
     }
 
-    /// The first bytes of a connection: some tell that its client, or a proxy, is at the wrong port.
+    /// Checks the first bytes of a connection: some show that a client or a proxy uses the wrong port.
     fn inspect_first_bytes(&self, bytes: &[u8], tcp: &TcpStream) {
         let mistake = match recognize(bytes) {
             Some(Spoken::Tls) => Mistake::Tls,
@@ -245,7 +247,7 @@ impl Handle {
     }
 
     fn log_mistake(&self, mistake: Mistake, tcp: &TcpStream) {
-        // One without a peer has ended already.
+        // A connection without a peer has already ended.
         if let Ok(peer) = tcp.peer_addr() {
             self.connections.0.mistakes.note(mistake, peer.ip());
         }
@@ -260,7 +262,7 @@ impl Handle {
         self.connections.table().secured(&self.entry, mark);
     }
 
-    /// It has become a live session.
+    /// The connection has become a live session.
     pub fn live(&self) {
         self.connections.table().live(&self.entry);
     }

@@ -1,4 +1,5 @@
-//! Plain text at a listener that speaks TLS: the client is told so in the clear, since it understands nothing else.
+//! Answers plain text at a listener that speaks TLS. The answer is in plain text, since the client
+//! understands nothing else.
 
 use std::io;
 use std::time::Duration;
@@ -14,13 +15,13 @@ use super::table::Listener;
 use crate::limits::Mistake;
 use doorward_core::protocol::first_bytes::{Spoken, recognize};
 
-/// Bytes that are looked at to tell what is spoken.
+/// Bytes that are read to recognize the protocol.
 const ENOUGH: usize = 512;
 
 /// How long a client may take to read the answer.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
 
-/// What each listener answers.
+/// The answer of each listener.
 #[derive(Debug)]
 pub struct EncryptedOnly {
     http: String,
@@ -28,12 +29,12 @@ pub struct EncryptedOnly {
 }
 
 impl EncryptedOnly {
-    /// Addresses are ours: a request's `Host` is its client's to choose.
+    /// Uses the configured address: a request's `Host` is chosen by its client.
     pub fn new(public_url: &Url) -> Self {
         let detail = if public_url.scheme() == "https" {
             format!("This port speaks HTTPS, not HTTP: {public_url}")
         } else {
-            "This port speaks HTTPS, not HTTP: the address begins with https://".to_owned()
+            "This port speaks HTTPS, not HTTP: use https://".to_owned()
         };
         let body = json!({
             "type": "about:blank", "title": "Bad Request", "status": 400, "code": "https_only", "detail": detail,
@@ -59,12 +60,12 @@ impl EncryptedOnly {
     }
 }
 
-/// Answers, logs and closes. What else comes until `deadline` tells what is spoken.
+/// Answers, logs and closes. Reads until `deadline` to recognize the protocol.
 pub async fn refuse(mut socket: Socket, deadline: Instant) -> io::Error {
     let handle = socket.slot.handle().clone();
     let mut first = BytesMut::with_capacity(ENOUGH);
     let read = async {
-        // A line tells, unless it is empty: so begins the second version of the PROXY protocol.
+        // A line is enough, unless it is empty: version 2 of the PROXY protocol begins with one.
         let is_line = |bytes: &[u8]| bytes.contains(&b'\n') && bytes[0] != b'\r';
         while recognize(&first).is_none() && first.len() < ENOUGH && !is_line(&first) {
             if socket.read_buf(&mut first).await? == 0 {
@@ -73,7 +74,7 @@ pub async fn refuse(mut socket: Socket, deadline: Instant) -> io::Error {
         }
         Ok::<_, io::Error>(())
     };
-    // Whatever has come by then is what there is to tell by.
+    // Uses whatever has been read by then.
     let _ = timeout_at(deadline, read).await;
     let spoken = recognize(&first);
     let mistake = match spoken {
@@ -88,7 +89,8 @@ pub async fn refuse(mut socket: Socket, deadline: Instant) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "plain text instead of TLS")
 }
 
-/// A client of TLS speaks first. One that says nothing at the prompts may wait to be asked.
+/// Answers a client that sends nothing at the prompts: a TLS client would speak first, so this one may wait
+/// for a prompt.
 pub async fn answer_silent(socket: Socket) {
     let handle = socket.slot.handle().clone();
     if handle.entry.listener == Listener::Tcp {
@@ -101,14 +103,14 @@ async fn send(mut socket: Socket, answer: &str) {
         socket.write_all(answer.as_bytes()).await?;
         socket.shutdown().await?;
         let mut rest = BytesMut::with_capacity(ENOUGH);
-        // A connection that is closed with unread bytes in it is reset, and the answer may be lost.
+        // Closing a connection with unread bytes resets it, and the answer may be lost.
         while socket.read_buf(&mut rest).await? > 0 {
             rest.clear();
         }
         Ok::<_, io::Error>(())
     };
     #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
-    // A client that does not read misses it.
+    // A client that does not read misses the answer.
     let _ = timeout(ANSWER_TIME, told).await;
 }
 
@@ -117,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_answer_is_what_the_sender_reads() {
+    fn the_answer_is_in_the_senders_protocol() {
         let encrypted_only = EncryptedOnly::new(&"https://id.example.org/auth".parse().unwrap());
         let (http, tcp) = (Listener::Http, Listener::Tcp);
         for listener in [http, tcp] {

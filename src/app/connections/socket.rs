@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Slot;
 
-/// A TCP connection. Its place comes first: it has to be given back before the descriptor is closed.
+/// A TCP connection. The slot comes first because it must be released before the descriptor is closed.
 #[derive(Debug)]
 pub struct Socket {
     pub slot: Slot,

@@ -1,4 +1,4 @@
-//! What an accepted connection is spoken over: plain text, or TLS once its handshake is done.
+//! The stream of an accepted connection: plain text, or TLS after its handshake.
 
 use std::io;
 use std::pin::Pin;
@@ -14,23 +14,23 @@ use super::{Handle, plain_text};
 use crate::peer::PeerSocket;
 use doorward_core::protocol::first_bytes::TLS_RECORD;
 
-/// What both doors speak over.
+/// The stream that both listeners read and write.
 #[derive(Debug)]
 pub enum Stream {
     Plain(Socket),
-    /// Boxed: its state is large.
+    /// Boxed because its state is large.
     Tls(Box<TlsStream<Socket>>),
 }
 
 impl Stream {
-    /// The client's part of a handshake, if there is to be one, within its time.
+    /// Performs the TLS handshake, if there is to be one, within its deadline.
     ///
     /// # Errors
-    /// The connection's, or the handshake's; `TimedOut` if the client is silent or slow.
+    /// The error of the connection or of the handshake; `TimedOut` if the client is silent or slow.
     pub async fn open(socket: Socket, tls: Option<TlsAcceptor>) -> io::Result<Self> {
         match tls {
             None => Ok(Self::Plain(socket)),
-            // Boxed, so that an open connection does not keep room for its beginning.
+            // Boxed, so that an open connection does not keep the memory of its handshake.
             Some(tls) => Box::pin(secure(socket, tls)).await,
         }
     }
@@ -60,7 +60,7 @@ async fn secure(mut socket: Socket, tls: TlsAcceptor) -> io::Result<Stream> {
     let start = Instant::now();
     let handle = socket.slot.handle().clone();
     let deadlines = handle.deadlines();
-    // Before anything is made for it: most that are silent stay so.
+    // Checked before anything is allocated: most clients that are silent stay silent.
     let mut first = [0];
     let Ok(peeked) = timeout_at(start + deadlines.silence, socket.tcp.peek(&mut first)).await else {
         plain_text::answer_silent(socket).await;
@@ -79,7 +79,7 @@ async fn secure(mut socket: Socket, tls: TlsAcceptor) -> io::Result<Stream> {
         if let Ok(accepted) = timeout_at(deadline, &mut accept).await {
             break accepted?;
         }
-        // As long as bytes come the handshake goes on, until its own time is over.
+        // The handshake continues as long as bytes are received, until its own deadline.
         let last_byte_at = accept.get_ref().and_then(|socket| socket.last_byte_at).unwrap_or(start);
         if deadline == start + deadlines.handshake || last_byte_at + deadlines.silence <= deadline {
             return Err(io::ErrorKind::TimedOut.into());

@@ -1,5 +1,5 @@
-//! Which connections there are, and which one goes when there are too many. It does no I/O: its caller closes
-//! what it names.
+//! The table of connections, and which one has to go when there are too many. No I/O: the caller closes the
+//! connections that it returns.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// An address with fewer connections than this may use the reserve.
 const FEW: usize = 4;
 
-/// Of no deadline.
+/// No deadline.
 pub const NEVER: u64 = u64::MAX >> PHASE_BITS;
 const PHASE_BITS: u32 = 4;
 
@@ -19,26 +19,26 @@ const PHASE_BITS: u32 = 4;
 const LIVE: usize = usize::MAX - 1;
 const REMOVED: usize = usize::MAX;
 
-/// What a connection waits for.
+/// What a connection is waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// The client's part of a TLS handshake.
     Handshake,
-    /// The rest of a request's head; for the first one all of it.
+    /// The rest of a request's head; for the first request, all of it.
     Head,
     /// The rest of a request's body.
     Body,
     /// The server: a request is being served.
     Busy,
-    /// The client, to read an answer.
+    /// The client, to read a response.
     Response,
     /// The next request.
     Idle,
     /// A client that signs in over TCP.
     Prompt,
-    /// It is about to close.
+    /// The end of the connection.
     Closing,
-    /// Its head was late: it is told so, then closed.
+    /// Its head was late: it gets a response, then it is closed.
     Late,
     /// A live session, which has deadlines of its own.
     Live,
@@ -57,7 +57,7 @@ const PHASES: [Phase; 10] = [
     Phase::Live,
 ];
 
-/// A phase and when it has to be over, in milliseconds.
+/// A phase and its deadline, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
     pub phase: Phase,
@@ -77,7 +77,7 @@ impl Mark {
 
     fn unpack(bits: u64) -> Self {
         let phase = usize::try_from(bits & ((1 << PHASE_BITS) - 1)).unwrap_or_default();
-        // Only what was packed is unpacked.
+        // Only packed marks are unpacked.
         Self { phase: PHASES.get(phase).copied().unwrap_or(Phase::Closing), due: bits >> PHASE_BITS }
     }
 }
@@ -88,18 +88,18 @@ pub enum Listener {
     Tcp,
 }
 
-/// One connection. Its own thread changes its mark at each step without a lock; the rest is the table's.
+/// One connection. Its own thread changes its mark without a lock; the rest belongs to the table.
 #[derive(Debug)]
 pub struct Entry {
-    /// Counts up: a higher one is younger.
+    /// Increasing: a higher id is younger.
     id: u64,
-    /// None for a proxy that is trusted: it is many clients.
+    /// None for a trusted proxy, which stands for many clients.
     client: Option<IpAddr>,
     pub listener: Listener,
     mark: AtomicU64,
-    /// Where in its client's list it is. Changed under the table's lock.
+    /// The index in its client's list. Changed under the table's lock.
     place: AtomicUsize,
-    /// None before the connection's end, after which the number may be another file's.
+    /// None once the connection ends, because the number may then belong to another file.
     descriptor: Mutex<Option<RawFd>>,
 }
 
@@ -117,14 +117,14 @@ impl Entry {
         self.mark.compare_exchange(from.pack(), to.pack(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Does something with the descriptor, if it is still this connection's.
+    /// Calls `act` with the descriptor, if it still belongs to this connection.
     pub fn with_descriptor(&self, act: impl FnOnce(RawFd)) {
         if let Some(descriptor) = *self.descriptor.lock().unwrap_or_else(PoisonError::into_inner) {
             act(descriptor);
         }
     }
 
-    /// To be called before the descriptor is closed.
+    /// Must be called before the descriptor is closed.
     pub fn forget_descriptor(&self) {
         *self.descriptor.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -134,17 +134,17 @@ impl Entry {
     }
 }
 
-/// How many there may be.
+/// Bounds on the number of connections.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// Of all clients.
     pub total: usize,
-    /// The last of these are for addresses that have few.
+    /// The last of these are for addresses with few.
     pub reserve: usize,
-    /// Of all clients at the TCP door.
+    /// Of all clients at the TCP listener.
     pub over_tcp: usize,
     pub per_address: usize,
-    /// TLS handshakes of one address.
+    /// Concurrent TLS handshakes of one address.
     pub handshakes: usize,
 }
 
@@ -153,7 +153,7 @@ pub struct Bounds {
 struct Client {
     open: usize,
     handshakes: usize,
-    /// Those that are not live.
+    /// Those that are not live sessions.
     entries: Vec<Arc<Entry>>,
 }
 
@@ -166,19 +166,19 @@ pub struct Table {
     next_id: u64,
 }
 
-/// A connection that may stay, and those that have to go for it.
+/// An admitted connection, and those that have to be closed for it.
 #[derive(Debug)]
 pub struct Admitted {
     pub entry: Arc<Entry>,
     pub displaced: Vec<Arc<Entry>>,
 }
 
-/// Connections whose time is over.
+/// Connections whose deadline has passed.
 #[derive(Debug, Default)]
 pub struct Overdue {
-    /// They are to be told.
+    /// These get a response.
     pub late: Vec<Arc<Entry>>,
-    /// They have left the table already.
+    /// These are no longer in the table.
     pub closed: Vec<Arc<Entry>>,
 }
 
@@ -193,7 +193,7 @@ impl Table {
         self.clients.get(&client).map_or(0, |client| client.open)
     }
 
-    /// A place for a connection of `client`, or none if it has no claim to one.
+    /// Admits a connection of `client`, or none if it may displace no other.
     pub fn admit(
         &mut self,
         client: Option<IpAddr>,
@@ -201,7 +201,7 @@ impl Table {
         mark: Mark,
         descriptor: Option<RawFd>,
     ) -> Option<Admitted> {
-        // Those behind a trusted proxy are not told apart: it is as if they had none yet.
+        // Clients behind a trusted proxy cannot be told apart, so they count as having none yet.
         let own = client.and(self.clients.get(&client)).map_or(0, |client| client.open);
         let Bounds { total, reserve, over_tcp, per_address, handshakes } = self.bounds;
         let mut displaced = Vec::new();
@@ -218,7 +218,7 @@ impl Table {
             && let Some(client) = self.clients.get(&client)
             && client.handshakes >= handshakes
         {
-            // The oldest has been silent for longest: an honest one takes a few round trips.
+            // The oldest has been silent longest: an honest handshake takes a few round trips.
             let oldest = client.entries.iter().filter(|entry| entry.mark().phase == Phase::Handshake);
             displaced.extend(oldest.min_by_key(|entry| entry.id).cloned());
         }
@@ -243,7 +243,7 @@ impl Table {
         Some(Admitted { entry, displaced })
     }
 
-    /// The handshake is over.
+    /// The handshake is complete.
     pub fn secured(&mut self, entry: &Entry, mark: Mark) {
         if entry.place() != REMOVED
             && let Some(client) = self.clients.get_mut(&entry.client)
@@ -253,7 +253,7 @@ impl Table {
         }
     }
 
-    /// It has become a live session: it stays counted, and is looked at no more.
+    /// The connection has become a live session: it still counts, but has no deadline here.
     pub fn live(&mut self, entry: &Entry) {
         if entry.place() < LIVE
             && let Some(client) = self.clients.get_mut(&entry.client)
@@ -264,7 +264,7 @@ impl Table {
         }
     }
 
-    /// The live session is over: what is left to send has a deadline again.
+    /// The live session has ended: the data that is left to send has a deadline again.
     pub fn ending(&mut self, entry: &Arc<Entry>, mark: Mark) {
         if entry.place() == LIVE
             && let Some(client) = self.clients.get_mut(&entry.client)
@@ -274,7 +274,7 @@ impl Table {
         }
     }
 
-    /// Gives back its place, once.
+    /// Removes a connection, once.
     pub fn remove(&mut self, entry: &Entry) {
         if entry.place() == REMOVED {
             return;
@@ -292,7 +292,7 @@ impl Table {
         self.over_tcp -= usize::from(entry.listener == Listener::Tcp);
     }
 
-    /// Those whose deadline has passed. Those that are cut have left the table.
+    /// Finds connections whose deadline has passed. Those to be closed are removed from the table.
     pub fn overdue(&mut self, now: u64, late_response_time: u64) -> Overdue {
         let mut overdue = Overdue::default();
         for entry in self.clients.values().flat_map(|client| &client.entries) {
@@ -300,7 +300,7 @@ impl Table {
             if mark.due > now {
                 continue;
             }
-            // What its own thread changes at this moment is in time.
+            // A mark that its own thread changes at this moment is in time.
             if mark.phase == Phase::Head && entry.listener == Listener::Http {
                 if entry.change(mark, Mark::new(Phase::Late, now + late_response_time)) {
                     overdue.late.push(Arc::clone(entry));
@@ -319,8 +319,9 @@ impl Table {
         self.clients.get(&client)?.longest_idle(|_| true)
     }
 
-    /// Whom to close for one more of `client`, which has `own`: whoever idles longest at the client that has
-    /// most; then the youngest that waits for its client, at one that has more than this one.
+    /// Which connection to close for another one of `client`, which has `own`: the one idle longest, of the
+    /// client with most; otherwise the youngest that waits for its client, of a client with more than this
+    /// one.
     fn victim(
         &self,
         client: Option<IpAddr>,
@@ -328,7 +329,7 @@ impl Table {
         which: impl Fn(&Entry) -> bool,
     ) -> Option<Arc<Entry>> {
         let mut order: Vec<_> = self.clients.iter().filter(|(_, other)| other.open >= own).collect();
-        // A proxy comes last: closing its connections hurts many.
+        // Proxies come last: closing their connections affects many clients.
         order.sort_by_key(|(key, other)| (key.is_none(), Reverse(other.open), **key != client));
         if let Some(idle) = order.iter().find_map(|(_, other)| other.longest_idle(&which)) {
             return Some(idle);
@@ -355,7 +356,7 @@ impl Client {
             }
         }
         if self.entries.is_empty() {
-            // Live sessions alone keep no list.
+            // A client with live sessions only keeps no list.
             self.entries = Vec::new();
         }
     }

@@ -10,7 +10,7 @@ fn admit(table: &mut Table, last: u8, phase: Phase, due: u64) -> Option<Admitted
     table.admit(Some(address(last)), Listener::Http, Mark::new(phase, due), None)
 }
 
-/// So many, each younger than the one before, and what went for them.
+/// Adds connections, each younger than the one before, and returns them.
 fn fill(table: &mut Table, last: u8, phase: Phase, count: u64) -> Vec<Arc<Entry>> {
     (0..count).map(|due| admit(table, last, phase, due + 100).expect("there is room").entry).collect()
 }
@@ -20,7 +20,7 @@ fn displaced(admitted: Option<Admitted>) -> Vec<Option<IpAddr>> {
 }
 
 #[test]
-fn a_mark_is_what_was_packed() {
+fn a_packed_mark_can_be_unpacked() {
     for phase in PHASES {
         for due in [0, 1, 75_000, NEVER] {
             let mark = Mark::new(phase, due);
@@ -31,7 +31,7 @@ fn a_mark_is_what_was_packed() {
 }
 
 #[test]
-fn an_address_has_its_bound_and_trades_its_own_idle_connections() {
+fn an_address_has_a_bound_and_replaces_its_own_idle_connections() {
     let mut table = Table::new(BOUNDS);
     let busy = fill(&mut table, 1, Phase::Busy, 8);
     assert!(admit(&mut table, 1, Phase::Head, 0).is_none());
@@ -39,7 +39,7 @@ fn an_address_has_its_bound_and_trades_its_own_idle_connections() {
     busy[3].set(Mark::new(Phase::Idle, 9));
     busy[5].set(Mark::new(Phase::Idle, 5));
     let next = admit(&mut table, 1, Phase::Head, 0).unwrap();
-    assert_eq!(next.displaced[0].id, busy[5].id, "the one that is idle for longest");
+    assert_eq!(next.displaced[0].id, busy[5].id, "the one that has been idle longest");
     assert_eq!(table.open_of(Some(address(1))), 8);
     for entry in &busy {
         table.remove(entry);
@@ -58,7 +58,7 @@ fn the_last_places_are_for_addresses_with_few() {
     assert!(admit(&mut table, 1, Phase::Head, 0).is_none());
     fill(&mut table, 3, Phase::Busy, 3);
     assert_eq!(displaced(admit(&mut table, 4, Phase::Busy, 0)), []);
-    assert!(admit(&mut table, 5, Phase::Head, 0).is_none(), "everybody is being served");
+    assert!(admit(&mut table, 5, Phase::Head, 0).is_none(), "every connection is being served");
 }
 
 #[test]
@@ -72,13 +72,13 @@ fn when_it_is_full_the_client_with_most_makes_room() {
     assert_eq!(table.open, 20);
     let next = admit(&mut table, 6, Phase::Head, 0).unwrap();
     assert_eq!(next.displaced[0].id, first[0].id);
-    // The client that has most pays for its own.
+    // The client with most connections gives up one of its own.
     assert_eq!(displaced(admit(&mut table, 2, Phase::Head, 0)), [Some(address(2))]);
     assert_eq!(table.open, 20);
 }
 
 #[test]
-fn without_idle_ones_the_youngest_that_waits_goes_but_not_for_a_client_that_has_as_many() {
+fn without_idle_ones_the_youngest_waiting_one_goes_but_not_for_a_client_with_as_many() {
     let mut table = Table::new(BOUNDS);
     let first = fill(&mut table, 1, Phase::Head, 8);
     fill(&mut table, 2, Phase::Busy, 8);
@@ -91,14 +91,14 @@ fn without_idle_ones_the_youngest_that_waits_goes_but_not_for_a_client_that_has_
         entry.set(Mark::new(Phase::Busy, NEVER));
     }
     assert_eq!(displaced(admit(&mut table, 6, Phase::Head, 0)), [Some(address(1))]);
-    // Its others are being served, and the second's as well.
+    // Its others are being served, and so are the second client's.
     assert_eq!(displaced(admit(&mut table, 7, Phase::Head, 0)), [Some(address(3))]);
     assert_eq!(displaced(admit(&mut table, 8, Phase::Head, 0)), [Some(address(3))]);
-    assert!(admit(&mut table, 9, Phase::Head, 0).is_some(), "of the last with more than it has");
+    assert!(admit(&mut table, 9, Phase::Head, 0).is_some(), "from the last client with more");
 }
 
 #[test]
-fn a_live_session_keeps_its_place_and_is_not_looked_at() {
+fn a_live_session_keeps_its_place_and_has_no_deadline() {
     let mut table = Table::new(BOUNDS);
     let live = fill(&mut table, 1, Phase::Busy, 8);
     for entry in &live {
@@ -119,7 +119,7 @@ fn a_live_session_keeps_its_place_and_is_not_looked_at() {
 }
 
 #[test]
-fn what_is_overdue_leaves_and_a_late_head_is_told_first() {
+fn overdue_connections_are_closed_and_a_late_head_is_answered_first() {
     let mut table = Table::new(BOUNDS);
     let entries = fill(&mut table, 1, Phase::Idle, 3);
     let head = admit(&mut table, 1, Phase::Head, 101).unwrap().entry;
@@ -132,14 +132,14 @@ fn what_is_overdue_leaves_and_a_late_head_is_told_first() {
     );
     assert_eq!(overdue.late[0].id, head.id);
     assert_eq!(head.mark(), Mark::new(Phase::Late, 151));
-    assert_eq!(table.overdue(151, 50).closed.len(), 2, "the last idle one and the one that was told");
+    assert_eq!(table.overdue(151, 50).closed.len(), 2, "the last idle one and the late one");
     assert_eq!(table.open, 1);
     table.remove(&over_tcp);
     assert_eq!((table.open, table.over_tcp, table.clients.len()), (0, 0, 0));
 }
 
 #[test]
-fn the_tcp_door_has_a_bound_of_its_own_within_the_others() {
+fn the_tcp_listener_has_a_bound_of_its_own_within_the_total() {
     let mut table = Table::new(BOUNDS);
     let prompt = Mark::new(Phase::Prompt, NEVER);
     let over_tcp = |table: &mut Table, last| table.admit(Some(address(last)), Listener::Tcp, prompt, None);
@@ -152,7 +152,7 @@ fn the_tcp_door_has_a_bound_of_its_own_within_the_others() {
     assert_eq!(
         youngest.displaced[0].client,
         Some(address(1)),
-        "an idle connection at the other door is no help"
+        "an idle connection at the other listener does not help"
     );
 }
 
@@ -166,7 +166,7 @@ fn the_oldest_handshake_of_an_address_makes_room_for_its_next() {
     assert!(fourth.displaced.is_empty());
     let fifth = admit(&mut table, 1, Phase::Handshake, 9).unwrap();
     assert_eq!(fifth.displaced[0].id, shaking[1].id);
-    // It is gone already: its own thread only learns of it later.
+    // It is gone already, which its own thread notices only later.
     table.secured(&shaking[1], Mark::new(Phase::Head, 9));
     assert_eq!(table.clients[&Some(address(1))].handshakes, 3);
     assert_eq!(table.overdue(200, 0).closed.len(), 4);
@@ -174,7 +174,7 @@ fn the_oldest_handshake_of_an_address_makes_room_for_its_next() {
 }
 
 #[test]
-fn trusted_proxies_are_not_counted_as_one_client_and_go_last() {
+fn trusted_proxies_do_not_count_as_one_client_and_go_last() {
     let mut table = Table::new(BOUNDS);
     for due in 0..17 {
         let idle = Mark::new(Phase::Idle, due);

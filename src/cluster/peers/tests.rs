@@ -25,12 +25,12 @@ fn gone(session: u128) -> SessionKey {
     SessionKey { user: UserId(Uuid::from_u128(session % 3)), session: SessionId(Uuid::from_u128(session)) }
 }
 
-/// Two nodes and a way between them that may lose things.
+/// Two nodes, and a connection between them that may lose messages.
 struct Pair {
     peers: Peers,
     number: u64,
     now: Instant,
-    /// What the other has, and what we think so.
+    /// The other node's sessions, and what this node knows about them.
     theirs: HashSet<u128>,
     known: HashSet<u128>,
 }
@@ -50,7 +50,7 @@ impl Pair {
         self.number += 1;
         if !lost {
             let envelope = Envelope { node: OTHER, number: self.number, message };
-            // As it travels.
+            // Serialized, as it is sent.
             let text = serde_json::to_string(&envelope).unwrap();
             let effects = self.peers.receive(serde_json::from_str(&text).unwrap(), self.now);
             self.apply(effects);
@@ -85,7 +85,7 @@ impl Pair {
 
 proptest! {
     #[test]
-    fn whatever_is_lost_is_learned_again(
+    fn lost_changes_are_recovered(
         steps in prop::collection::vec((0_u128..12, any::<bool>(), 0_u8..4), 0..60),
     ) {
         let mut pair = Pair::new();
@@ -107,14 +107,14 @@ proptest! {
     }
 
     #[test]
-    fn whatever_nodes_say_each_session_comes_once_and_goes_once_and_no_node_is_asked_often(
+    fn each_session_is_added_and_removed_once_and_lists_are_rarely_requested(
         said in prop::collection::vec((0_u128..4, any::<u8>(), 0_u128..8, 0_u8..8, 0_u64..3000), 0..200),
     ) {
         let (mut peers, mut now) = (Peers::new(OWN), Clock::System.instant());
         let mut known = HashMap::new();
         let mut asked: HashMap<NodeId, Instant> = HashMap::new();
         for (node, number, session, kind, pause) in said {
-            // Often within the same moment.
+            // Often at the same moment.
             now += Duration::from_millis(pause.saturating_sub(2000));
             let message = match kind {
                 0 => NodeMessage::Hello,
@@ -131,7 +131,7 @@ proptest! {
             let mut effects = peers.receive(Envelope { node, number: number.into(), message }, now);
             effects.append(&mut peers.tick(now));
             if goes {
-                // As a stranger it is asked again.
+                // An unknown node's list is requested again.
                 asked.remove(&node);
             }
             asked.retain(|node, _| peers.peers.contains_key(node));
@@ -178,7 +178,7 @@ fn nodes_and_their_sessions_are_bounded() {
 }
 
 #[test]
-fn who_leaves_or_is_silent_has_no_sessions() {
+fn a_node_that_leaves_or_is_silent_has_no_sessions() {
     for says_bye in [true, false] {
         let mut pair = Pair::new();
         pair.say(NodeMessage::Hello, false);
@@ -200,7 +200,7 @@ fn who_leaves_or_is_silent_has_no_sessions() {
 }
 
 #[test]
-fn a_stranger_is_asked_once_and_whoever_says_hello_is_told() {
+fn an_unknown_node_is_asked_once_and_a_hello_is_answered() {
     let mut peers = Peers::new(OWN);
     let now = Clock::System.instant();
     let from = |number, message| Envelope { node: OTHER, number, message };

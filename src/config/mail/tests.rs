@@ -42,7 +42,7 @@ fn a_url_names_server_encryption_and_credentials() {
 }
 
 #[test]
-fn a_password_that_tears_the_url_is_told_apart() {
+fn an_unescaped_password_is_recognized() {
     for text in [
         "smtp://u:p%s@h",
         "smtp://u:100%@h",
@@ -154,7 +154,7 @@ fn an_ehlo_name_is_a_domain_or_an_address_literal() {
 
 proptest! {
     #[test]
-    fn no_value_panics_and_what_is_suggested_can_be_read(text in "\\PC{0,60}|[A-Za-z\"<>(),:@. ]{0,30}<a@b.org>?") {
+    fn no_value_panics_and_every_suggestion_can_be_parsed(text in "\\PC{0,60}|[A-Za-z\"<>(),:@. ]{0,30}<a@b.org>?") {
         let _ = (url(&text), helo_name(&text));
         let why = from(&text).err().unwrap_or_default();
         if let Some((_, suggestion)) = why.split_once("; write ") {
@@ -163,7 +163,7 @@ proptest! {
     }
 
     #[test]
-    fn a_password_that_is_encoded_comes_back(password in "\\PC{1,20}") {
+    fn an_encoded_password_is_decoded(password in "\\PC{1,20}") {
         let mut encoded = String::new();
         for byte in password.bytes() {
             write!(encoded, "%{byte:02X}").unwrap();

@@ -27,7 +27,7 @@ fn any_key_may_come_from_a_file_of_its_own() {
             }
         }
     }
-    // No key is itself called like the file of another one.
+    // No key's own name ends like that of a value file.
     for key in KEYS {
         let of = key.name.strip_suffix(value_files::ENDING);
         assert!(of.is_none_or(|of| !KEYS.iter().any(|other| other.name == of)), "{}", key.name);
@@ -35,7 +35,7 @@ fn any_key_may_come_from_a_file_of_its_own() {
 }
 
 #[test]
-fn a_file_that_holds_no_value_is_named_with_the_reason() {
+fn a_value_file_without_a_value_is_named_with_the_reason() {
     let place = Loader::new();
     let name = "DOORWARD_DATABASE__URL_FILE";
     let dir = place.dir.path().display().to_string();
@@ -51,7 +51,7 @@ fn a_file_that_holds_no_value_is_named_with_the_reason() {
         ("", "no file is named"),
         ("\"/run/secrets/url\"", "quotes are part of the value"),
         ("/run/secrets/url\r", "carriage return"),
-        ("postgres://u:hunter2@h/d", "the value itself belongs to database.url"),
+        ("postgres://u:hunter2@h/d", "set the value itself with database.url"),
     ] {
         let error = place.load("", &[(name, path)], &[]).unwrap_err();
         assert!(error.starts_with("database.url cannot be"), "{error}");
@@ -66,7 +66,7 @@ fn a_file_that_holds_no_value_is_named_with_the_reason() {
     assert!(error.starts_with("database.url is set twice, by DOORWARD_DATABASE__URL and by"), "{error}");
     let file = format!("database.url = 'sqlite:/srv/y.db'\ndatabase.url_file = '{good}'");
     assert!(place.load(&file, &[], &[]).unwrap_err().contains("set twice"));
-    // A later source wins as ever.
+    // Later sources still win.
     let loaded = place.load("database.url = 'sqlite:/srv/y.db'", &[(name, &good)], &[]).unwrap();
     assert_eq!(loaded.config.database.url.to_string(), "sqlite:/srv/x.db");
     let loaded = place.load("", &[(name, &good)], &[("database.url", "sqlite:/srv/y.db")]).unwrap();

@@ -1,5 +1,5 @@
-//! What stands in a column. SQLite keeps whatever was put into it, and Diesel makes the best of that; here it is moved
-//! as it is, or refused.
+//! The value of a column. SQLite keeps whatever was put into it, and Diesel converts it as well as it can.
+//! Here a value is moved unchanged or refused.
 
 use std::fmt;
 
@@ -13,7 +13,8 @@ use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types;
 use diesel::sqlite::{Sqlite, SqliteType};
 
-/// A cell's part of its row's canonical form: its length, so that no two rows have the same, then its bytes.
+/// A cell's part of its row's canonical form: its length, so that different rows have different forms, then
+/// its bytes.
 pub(super) trait Cell {
     fn feed(&self, digest: &mut Context);
 }
@@ -38,7 +39,7 @@ impl Text {
     }
 }
 
-/// Blind: it may be a password's hash or a key.
+/// Prints nothing: it may be a password hash or a key.
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Text(***)")
@@ -55,11 +56,11 @@ impl Cell for Text {
 impl FromSql<sql_types::Text, Sqlite> for Text {
     fn from_sql(mut value: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
         if !matches!(value.value_type(), Some(SqliteType::Text)) {
-            return Err("it is no text".into());
+            return Err("it is not text".into());
         }
-        let text = std::str::from_utf8(value.read_blob()).map_err(|_| "it is no UTF-8")?;
+        let text = std::str::from_utf8(value.read_blob()).map_err(|_| "it is not UTF-8")?;
         if text.contains('\0') {
-            return Err("it has the character U+0000 in it, which PostgreSQL cannot keep".into());
+            return Err("it contains the character U+0000, which PostgreSQL cannot store".into());
         }
         Ok(Self(text.to_owned()))
     }
@@ -77,8 +78,8 @@ impl ToSql<sql_types::Text, Pg> for Text {
     }
 }
 
-/// A moment as the server reads it, in as many digits as PostgreSQL keeps: of one that was written by hand the rest is
-/// cut off.
+/// A time as the server reads it, with PostgreSQL's precision: further digits, of a value written by hand,
+/// are cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
 #[diesel(sql_type = sql_types::Timestamp)]
 pub(super) struct Moment(NaiveDateTime);
@@ -92,7 +93,7 @@ impl Cell for Moment {
 impl FromSql<sql_types::Timestamp, Sqlite> for Moment {
     fn from_sql(value: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
         let at: NaiveDateTime = FromSql::<sql_types::Timestamp, Sqlite>::from_sql(value)?;
-        // Also a second 60 becomes the next one's 0, as it does in PostgreSQL.
+        // A second 60 becomes second 0 of the next minute, as in PostgreSQL.
         let kept = DateTime::from_timestamp_micros(at.and_utc().timestamp_micros());
         Ok(Self(kept.ok_or("it is out of range")?.naive_utc()))
     }
@@ -124,9 +125,9 @@ impl Cell for Number {
 impl FromSql<sql_types::Integer, Sqlite> for Number {
     fn from_sql(mut value: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
         if !matches!(value.value_type(), Some(SqliteType::Long)) {
-            return Err("it is no whole number".into());
+            return Err("it is not a whole number".into());
         }
-        let number = i32::try_from(value.read_long()).map_err(|_| "it is too large a number")?;
+        let number = i32::try_from(value.read_long()).map_err(|_| "the number is too large")?;
         Ok(Self(number))
     }
 }

@@ -1,4 +1,4 @@
-//! The rows of each table, and the queries on them. A column that a row lacks is an error of the compiler.
+//! The rows of each table, and the queries on them. A row that lacks a column does not compile.
 
 use aws_lc_rs::digest::Context;
 use diesel::dsl::sql;
@@ -13,8 +13,8 @@ use crate::schema::{
     signing_keys, users,
 };
 
-/// Rows that are read, compared and written at a time. They and their columns are fewer than the parameters that
-/// either database takes (32,766 and 65,535).
+/// Rows that are read, compared and written at a time. Multiplied by their columns, they stay below the
+/// number of parameters that either database accepts (32,766 and 65,535).
 pub(super) const BATCH: usize = 1000;
 
 #[expect(clippy::cast_possible_wrap, reason = "it is small")]
@@ -26,29 +26,31 @@ pub(super) trait Row: Sized + PartialEq {
 
     fn key(&self) -> &str;
 
-    /// Adds the row's canonical form, the same whichever database it was read from.
+    /// Adds the row's canonical form, which does not depend on the database it was read from.
     fn feed(&self, digest: &mut Context);
 
     fn count(source: &mut SqliteConnection) -> QueryResult<i64>;
 
     fn count_moved(target: &mut PgConnection) -> QueryResult<i64>;
 
-    /// The rows whose keys follow `after`, a batch of them.
+    /// A batch of the rows whose keys follow `after`.
     fn page(source: &mut SqliteConnection, after: Option<&str>) -> QueryResult<Vec<Self>>;
 
-    /// The keys of that batch as text, whatever its rows hold.
+    /// The keys of that batch as text, whatever its rows contain.
     fn keys(source: &mut SqliteConnection, after: Option<&str>) -> QueryResult<Vec<String>>;
 
-    /// The rows that have these keys, in any order.
+    /// The rows with these keys, in any order.
     fn find(source: &mut SqliteConnection, keys: &[&str]) -> QueryResult<Vec<Self>>;
 
-    /// The rows that follow `after` in the target's own order, which may be that of some language.
+    /// A batch of the target's rows after `after`, in the target's own order, which may be a language's
+    /// collation.
     fn moved(target: &mut PgConnection, after: Option<&str>) -> QueryResult<Vec<Self>>;
 
-    /// Adds the rows whose keys are not there, all or none; answers how many.
+    /// Inserts the rows whose keys are missing, all or none. Returns how many.
     fn insert(target: &mut PgConnection, rows: &[Self]) -> QueryResult<usize>;
 
-    /// All rows of the target in the order of their keys' bytes, which is the source's. One is held at a time.
+    /// All rows of the target in the byte order of their keys, which is the source's order. One is in memory
+    /// at a time.
     fn each(target: &mut PgConnection, work: impl FnMut(Self)) -> QueryResult<()>;
 }
 

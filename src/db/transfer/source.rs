@@ -1,4 +1,4 @@
-//! The SQLite file that is moved: nobody else's for as long as it takes, and never written to.
+//! The SQLite file that is moved. No other process may use it meanwhile, and it is never written to.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use rustix::process::{Flock, FlockOffsetType, FlockType, fcntl_getlk};
 use crate::config::DatabaseUrl;
 use crate::db::{Conn, Schema, open_read_only};
 
-/// The byte of the `-shm` file that everyone who has a database in WAL mode open holds a lock on.
-/// <https://www.sqlite.org/walformat.html#wal_locks>; its place is `UNIX_SHM_DMS` in SQLite's `os_unix.c`.
+/// The byte of the `-shm` file on which every process that has a WAL database open holds a lock.
+/// <https://www.sqlite.org/walformat.html#wal_locks>; its offset is `UNIX_SHM_DMS` in SQLite's `os_unix.c`.
 const IN_USE_LOCK: u64 = 128;
 
 pub(super) struct Source {
@@ -21,18 +21,18 @@ pub(super) struct Source {
     pub(super) conn: SqliteConnection,
 }
 
-/// The size and the last change of the database and of its write-ahead log, if they are there.
+/// The size and modification time of the database and of its write-ahead log, if they exist.
 type State = [Option<(u64, Option<SystemTime>)>; 2];
 
 impl Source {
-    /// Takes one state of it, from the first question to the last.
+    /// Takes one snapshot, from the first query to the last.
     pub(super) fn open(url: &DatabaseUrl) -> Result<Self, String> {
-        let DatabaseUrl::Sqlite(path) = url else { return Err(format!("{url} is no SQLite database")) };
+        let DatabaseUrl::Sqlite(path) = url else { return Err(format!("{url} is not an SQLite database")) };
         let path = Path::new(path).canonicalize().map_err(|error| url.cannot_open(&error))?;
         if is_in_use(&path) {
             return Err(format!(
-                "{url} is in use: stop the server first, for what it writes meanwhile would be lost (for a \
-                 rehearsal, move a copy that `doorward backup` made)"
+                "{url} is in use: stop the server first, because what it writes meanwhile would be lost (for a \
+                 rehearsal, move a copy made by `doorward backup`)"
             ));
         }
         let before = state(&path);
@@ -42,16 +42,16 @@ impl Source {
         let schema = Schema::of(&mut conn).map_err(|error| failed(&error))?;
         match (schema, conn) {
             (Schema::Newest, Conn::Sqlite(conn)) => Ok(Self { path, before, conn }),
-            (Schema::None | Schema::Newest, _) => Err(format!("{url} is no database of Doorward")),
+            (Schema::None | Schema::Newest, _) => Err(format!("{url} is not a Doorward database")),
             (Schema::Older, _) => Err(format!(
-                "{url} has the schema of an older version: start the server of this version once on it"
+                "{url} has the schema of an older version: start this version's server on it once"
             )),
-            (Schema::Newer, _) => Err(format!("{url} has the schema of a newer version than this program's")),
+            (Schema::Newer, _) => Err(format!("{url} has the schema of a newer version of this program")),
         }
     }
 
-    /// Ends the reading. An error if somebody wrote meanwhile: of a file that nobody had open, not even one state was
-    /// sure then.
+    /// Ends the reading. An error if the file was written to meanwhile: a file that no process had open is
+    /// read without locks, so not even one snapshot is certain then.
     pub(super) fn close(self) -> Result<(), String> {
         let Self { path, before, conn } = self;
         drop(conn);
@@ -59,7 +59,7 @@ impl Source {
             return Ok(());
         }
         Err(format!(
-            "somebody opened {} meanwhile: stop the server and run this again with an empty target",
+            "another process opened {} meanwhile: stop the server and run this again with an empty target",
             path.display()
         ))
     }
@@ -78,7 +78,7 @@ fn state(path: &Path) -> State {
     })
 }
 
-/// Whether another process of this machine has it open in WAL mode, as a server has.
+/// Whether another process of this machine has the database open in WAL mode, as a server does.
 fn is_in_use(path: &Path) -> bool {
     let Ok(file) = File::open(beside(path, "-shm")) else { return false };
     let wanted = Flock {

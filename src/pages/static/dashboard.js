@@ -1,4 +1,4 @@
-// The live part of the dashboard: the secret message, connections as they come and go, and the end of the sign-in.
+// The live part of the dashboard: the secret message, connections as they change, and the end of the sign-in.
 
 import { Doorward, browserToken } from "./doorward.js";
 
@@ -9,7 +9,7 @@ const door = new Doorward({ token });
 /** @param {string} id */
 const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
-// What was just done is said once, not at each reload.
+// Confirmations appear once, not again on reload.
 const here = new URL(location.href);
 for (const once of ["done", "change"]) here.searchParams.delete(once);
 if (here.href !== location.href) history.replaceState(null, "", here);
@@ -33,7 +33,7 @@ let countdown;
 door.on("state", (/** @type {import("./doorward.js").StateChange} */ { state, retryAt }) => {
   clearInterval(countdown);
   const live = byId("live");
-  // An attempt that follows another is still the same trouble: the words change only with the news.
+  // An attempt after a failed one still counts as reconnecting: the words change only with the result.
   const words = state === "connecting" && live.dataset.state === "waiting" ? WORDS.waiting : WORDS[state];
   if (byId("live-words").textContent !== words) byId("live-words").textContent = words;
   if (words !== WORDS.waiting || state === "waiting") live.dataset.state = state;
@@ -72,7 +72,7 @@ door.on("ended", (/** @type {import("./doorward.js").End} */ { code, reason }) =
   dialog.showModal();
 });
 
-// The sign-in is good, and so is the rest of the page.
+// The sign-in is valid, and so is the rest of the page.
 function sayOpenedElsewhere() {
   byId("live").dataset.state = "off";
   byId("live-words").textContent = WORDS.idle;
@@ -82,14 +82,15 @@ function sayOpenedElsewhere() {
   alert.className = "alert";
   alert.setAttribute("role", "alert");
   alert.append(
-    `No live connection: this page was opened as ${location.origin}, and the server's address is `,
+    `No live connection: this page was opened as ${location.origin}, but the server's address is `,
     link,
     " (public_url). Open it there, or add this one to sockets.allowed_origins.",
   );
   document.querySelector(".hello")?.after(alert);
 }
 
-// A form that signs out closes the connection as well, and a dialog would only flash before the next page.
+// A form that signs out also closes the connection; without this, a dialog would flash up before the next
+// page.
 document.addEventListener("submit", () => door.close());
 
 /* The secret message */
@@ -104,7 +105,7 @@ byId("secret-button").addEventListener("click", async () => {
     const { message, code } = await door.request("secret");
     show(message, code);
   } catch (error) {
-    if (door.state !== "ended") show("It did not come. Try again.", "");
+    if (door.state !== "ended") show("The message could not be loaded. Try again.", "");
     console.info("no secret message", error);
   }
 });
@@ -116,7 +117,7 @@ byId("secret-button").addEventListener("click", async () => {
 
 const CARRIERS = /** @type {Record<string, string>} */ ({ websocket: "WebSocket", socketio: "Socket.IO", tcp: "TCP" });
 
-/** Entries of a list that are shown at a time; further pages of it are the server's. */
+/** How many entries of a list are shown; the server renders its further pages. */
 const PAGE = 50;
 
 /** @param {string} list */
@@ -129,16 +130,16 @@ let sessions = [];
 
 door.on("welcome", () => void door.request("watch_sessions").catch(() => {}));
 
-/** Changes come in bursts, and the last of one may be the end of this page's own sign-in. */
+/** Changes come in bursts, and the last one may end this page's own sign-in. In milliseconds. */
 const PAUSE = 200;
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let pause;
 
-door.on("sessions", (/** @type {{ sessions: SessionInfo[] }} */ news) => {
-  sessions = news.sessions;
+door.on("sessions", (/** @type {{ sessions: SessionInfo[] }} */ update) => {
+  sessions = update.sessions;
   showConnections();
-  // A connection may be a new device's, or the last of one that was signed out.
+  // A connection may belong to a new device, or have been the last of one that was signed out.
   clearTimeout(pause);
   pause = setTimeout(loadLogins, PAUSE);
 });
@@ -152,7 +153,7 @@ async function loadLogins() {
     const response = await fetch(`${base}/api/logins`, {
       headers: { authorization: `Bearer ${await token({ fresh: false })}` },
     });
-    // Of two that were asked for at the same time the later one counts.
+    // Of two concurrent requests the later one counts.
     if (!response.ok || mine !== wanted) return;
     ({ logins } = await response.json());
     byId("devices-count").textContent = String(logins.length);
@@ -184,9 +185,9 @@ function showConnections() {
 function showDevices() {
   if (!isFirstPage("devices")) return;
   const list = byId("devices");
-  // This one first.
+  // This device first.
   const shown = [...logins].sort((one, other) => Number(other.current) - Number(one.current)).slice(0, PAGE);
-  // Whoever is on a button stays there.
+  // Keeps the focus on the same button.
   const focused = document.activeElement?.closest("#devices [data-id]")?.getAttribute("data-id");
   list.replaceChildren(
     ...shown.map((login) => {
@@ -208,7 +209,7 @@ function showDevices() {
 }
 
 /**
- * A row from its template. A text is written, a time is shown, and a truth shows or hides.
+ * Makes a row from its template. Texts and times are filled in; a boolean shows or hides its element.
  *
  * @param {string} id
  * @param {Record<string, string | boolean>} values
@@ -229,7 +230,7 @@ function fill(id, values) {
   return row;
 }
 
-/* Times, as the reader's own clock and language have them */
+/* Times in the reader's time zone and language */
 
 /** @param {ParentNode} within */
 function showTimes(within) {

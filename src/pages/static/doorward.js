@@ -1,5 +1,5 @@
-// A live connection to Doorward that looks after itself: it signs in, renews its token in-band, comes back after
-// a random and growing delay, and stays away when the sign-in has ended. No dependencies, no build.
+// A live connection to Doorward that manages itself: it signs in, renews its token in-band, reconnects after
+// a random and growing delay, and stops when the sign-in has ended. No dependencies, no build.
 //
 //   import { Doorward, browserToken } from "https://id.example.org/static/doorward.js";
 //
@@ -13,48 +13,48 @@
 
 /**
  * @typedef {"idle" | "connecting" | "open" | "waiting" | "ended"} State
- * `idle` before `connect` and after `close`; `waiting` between two attempts; `ended` when there is nothing to come
- * back to without a new sign-in.
+ * `idle` before `connect` and after `close`; `waiting` between two attempts; `ended` once the client needs a new
+ * sign-in to go on.
  *
  * @typedef {{ type: string, id?: string | number, [field: string]: any }} Message
- * What the server says; `type` tells which fields there are.
+ * A message from the server; its fields depend on `type`.
  *
  * @typedef {object} StateChange
  * @property {State} state
  * @property {number} [retryAt] When `waiting`: the time of the next attempt, in milliseconds since the epoch.
  *
  * @typedef {object} End
- * @property {number} code A close code of docs/PROTOCOL.md; 4401 if the token source said that there is no sign-in.
+ * @property {number} code A close code of docs/PROTOCOL.md; 4401 if the token source reported that there is no sign-in.
  * @property {string} reason A sentence for people.
  *
  * @typedef {object} TokenRequest
- * @property {boolean} fresh A token that was given before will not do: it has expired or is about to.
+ * @property {boolean} fresh Whether a new token is required, because the previous one has expired or is about to.
  *
  * @typedef {(request: TokenRequest) => string | Promise<string>} TokenSource
- * Gives an access token. It throws {@link SignInEnded} if there is no sign-in any more; after any other error it is
- * asked again later, after a {@link RetryLater} no sooner than that says.
+ * Returns an access token. It throws {@link SignInEnded} if there is no sign-in any more. After any other error it is
+ * called again later; after a {@link RetryLater}, not earlier than that says.
  *
  * @typedef {object} Options
  * @property {TokenSource} token
- * @property {string | URL} [url] Of the socket, `wss://HOST/ws`. By default that of the server which this file is from.
- * @property {number} [minDelay] Milliseconds before the first new attempt, 500 by default; each further one doubles it.
- * @property {number} [maxDelay] Their bound, 30000 by default.
- * @property {() => number} [random] From 0 to 1, for tests.
+ * @property {string | URL} [url] The URL of the socket, `wss://HOST/ws`. By default on the server that this file is loaded from.
+ * @property {number} [minDelay] Milliseconds before the first retry, 500 by default; each further retry doubles it.
+ * @property {number} [maxDelay] The longest delay in milliseconds, 30000 by default.
+ * @property {() => number} [random] Returns a number from 0 to 1; for tests.
  *
  * @typedef {object} RequestOptions
- * @property {number} [timeout] Milliseconds to wait for the reply, the time until the connection is open included;
+ * @property {number} [timeout] Milliseconds to wait for the reply, including the time until the connection is open;
  *   10000 by default.
  */
 
 const SUBPROTOCOL = "doorward.v1";
 const HANDSHAKE_TIMEOUT = 15_000;
 const PROBE_TIMEOUT = 5_000;
-/** A connection that held this long was a good one: the next delay starts from the first again. */
+/** A connection that lasted this long, in milliseconds, resets the delay. */
 const STEADY = 10_000;
 /** Requests that may wait for the connection to open. */
 const MAX_QUEUE = 100;
 
-/** What to do about a close that no `goodbye` announced. @type {Record<number, "never" | "new_token">} */
+/** How to reconnect after a close without a `goodbye`. @type {Record<number, "never" | "new_token">} */
 const WITHOUT_GOODBYE = {
   1002: "never",
   1007: "never",
@@ -68,7 +68,7 @@ const WITHOUT_GOODBYE = {
   4443: "never",
 };
 
-/** Thrown by a token source: nobody is signed in any more. */
+/** Thrown by a token source: the user is no longer signed in. */
 export class SignInEnded extends Error {
   /** @param {string} [message] */
   constructor(message = "signed out") {
@@ -77,7 +77,7 @@ export class SignInEnded extends Error {
   }
 }
 
-/** Thrown by a token source: there is none now, and asking again before `retryAfter` is of no use. */
+/** Thrown by a token source: there is no token now, and a retry before `retryAfter` is useless. */
 export class RetryLater extends Error {
   /**
    * @param {string} message
@@ -93,7 +93,7 @@ export class RetryLater extends Error {
 /** Why a request has no reply. */
 export class RequestError extends Error {
   /**
-   * @param {string} code The server's word (docs/PROTOCOL.md), or `timeout`, `closed`, `ended`, `full`
+   * @param {string} code The server's code (docs/PROTOCOL.md), or `timeout`, `closed`, `ended`, `full`
    * @param {string} message
    */
   constructor(code, message) {
@@ -104,10 +104,10 @@ export class RequestError extends Error {
 }
 
 /**
- * A token source for pages of Doorward's own origin: it changes the browser's cookie for access tokens, and keeps
- * the last one in memory until shortly before its end.
+ * A token source for pages of Doorward's own origin: it exchanges the browser's cookie for access tokens, and keeps
+ * the last one in memory until shortly before it expires.
  *
- * @param {string | URL} [endpoint] By default that of the server which this file is from.
+ * @param {string | URL} [endpoint] By default on the server that this file is loaded from.
  * @returns {TokenSource}
  */
 export function browserToken(endpoint = new URL("api/token", home())) {
@@ -123,23 +123,23 @@ export function browserToken(endpoint = new URL("api/token", home())) {
     }
     const body = await response.json();
     token = body.access_token;
-    // Half a minute before its end, or halfway if it lives shorter than a minute.
+    // Half a minute before it expires, or halfway if it is valid for less than a minute.
     until = Date.now() + Math.max(body.expires_in * 500, body.expires_in * 1000 - 30_000);
     return token;
   };
 }
 
-/** The address of the server which this file is from, also when its files have a version in their path. */
+/** The base URL of the server that this file is loaded from, with or without a version in the path. */
 function home() {
   return new URL(import.meta.url.replace(/static\/(?:[^/]+\/)?[^/]*$/, ""));
 }
 
 /**
- * How long a token source wants to be left alone.
+ * The shortest time in milliseconds before the token source may be called again.
  *
  * @param {unknown} error
  */
-function patience(error) {
+function retryAfterOf(error) {
   return error instanceof RetryLater ? error.retryAfter : 0;
 }
 
@@ -166,10 +166,10 @@ export class Doorward {
   #goodbye = null;
   #attempts = 0;
   #openedAt = 0;
-  #heardAt = 0;
+  #lastMessageAt = 0;
   #needsFresh = false;
   #nextId = 1;
-  /** Counts connections, so that what belonged to an older one is told apart. */
+  /** Counts connections, so that events of an older one are ignored. */
   #era = 0;
   /** @type {Map<string | number, { resolve: (reply: Message) => void, reject: (error: Error) => void }>} */
   #pending = new Map();
@@ -201,13 +201,13 @@ export class Doorward {
     return this.#state;
   }
 
-  /** The last `welcome`: who and which session this is. @returns {Message | null} */
+  /** The last `welcome`: the user and the session. @returns {Message | null} */
   get session() {
     return this.#welcome;
   }
 
   /**
-   * Calls `listener` for each event of this type, until the function that it answers is called.
+   * Calls `listener` for each event of this type, until the returned function is called.
    *
    * @param {string} type
    * @param {(detail: any) => void} listener
@@ -219,7 +219,7 @@ export class Doorward {
     return () => void listeners.delete(listener);
   }
 
-  /** Opens the connection, or tries at once if it is waiting. After `ended`: with the sign-in that is new. */
+  /** Opens the connection, or retries at once while `waiting`. After `ended`, it uses the new sign-in. */
   connect() {
     if (this.#state === "connecting" || this.#state === "open") return;
     if (this.#state !== "waiting") this.#attempts = 0;
@@ -235,12 +235,12 @@ export class Doorward {
   }
 
   /**
-   * Asks and waits for the reply. While the connection is not open it waits for that.
+   * Sends a request and waits for the reply. It is sent once the connection is open.
    *
    * @param {string} type
    * @param {Record<string, unknown>} [fields]
    * @param {RequestOptions} [options]
-   * @returns {Promise<Message>} It fails with a {@link RequestError}.
+   * @returns {Promise<Message>} Rejects with a {@link RequestError}.
    */
   request(type, fields = {}, { timeout = 10_000 } = {}) {
     return new Promise((resolve, reject) => {
@@ -291,7 +291,7 @@ export class Doorward {
     } catch (error) {
       if (era !== this.#era) return;
       if (error instanceof SignInEnded) this.#end(4401, error.message);
-      else this.#retry(patience(error));
+      else this.#retry(retryAfterOf(error));
       return;
     }
     if (era !== this.#era) return;
@@ -301,7 +301,7 @@ export class Doorward {
     try {
       socket = new WebSocket(this.#url, [SUBPROTOCOL, `bearer.${token}`]);
     } catch (error) {
-      // An address or a token that no browser takes: no later attempt is better.
+      // The URL or the token is invalid for every browser, so a later attempt cannot succeed.
       this.#end(4400, String(error));
       return;
     }
@@ -313,7 +313,7 @@ export class Doorward {
 
   /** @param {unknown} data */
   #receive(data) {
-    this.#heardAt = Date.now();
+    this.#lastMessageAt = Date.now();
     if (typeof data !== "string") return;
     /** @type {Message} */
     const message = JSON.parse(data);
@@ -350,8 +350,8 @@ export class Doorward {
   }
 
   /**
-   * The server asks a silent client for a sign of life where no script sees it. So after two heartbeats of silence
-   * it is asked from here: the network may have gone without a word.
+   * The server pings a silent client below the level of scripts. So after two heartbeats without a message the client
+   * sends a ping of its own: the connection may have been lost without notice.
    *
    * @param {number} heartbeat In milliseconds
    */
@@ -359,7 +359,7 @@ export class Doorward {
     clearTimeout(this.#watchdog);
     const era = this.#era;
     this.#watchdog = setTimeout(async () => {
-      if (Date.now() - this.#heardAt >= 2 * heartbeat) await this.#probe();
+      if (Date.now() - this.#lastMessageAt >= 2 * heartbeat) await this.#probe();
       if (era === this.#era && this.#state === "open") this.#watch(heartbeat);
     }, 2 * heartbeat);
   }
@@ -374,8 +374,8 @@ export class Doorward {
   }
 
   /**
-   * Sends a new token before the old one ends. What fails is tried again: the server closes in time, and then the
-   * next connection asks for a new one as well.
+   * Sends a new token before the old one expires. Failed attempts are repeated until the server closes the
+   * connection; the next connection then gets a new token.
    *
    * @param {number} era
    * @param {number} expiresAt
@@ -392,7 +392,7 @@ export class Doorward {
           this.#end(4401, error.message);
           return;
         }
-        const delay = patience(error) + this.#delay(attempt);
+        const delay = retryAfterOf(error) + this.#delay(attempt);
         await new Promise((resolve) => setTimeout(resolve, delay));
       }
     }
@@ -415,17 +415,18 @@ export class Doorward {
     this.#retry();
   }
 
-  /** @param {number} [atLeast] In milliseconds: what the server asked for */
+  /** @param {number} [atLeast] The delay that the server requested, in milliseconds */
   #retry(atLeast = 0) {
-    // What was sent may have been done or not: only whoever asked knows whether to ask again.
+    // Requests that were sent may or may not have been processed: only the caller knows whether to repeat
+    // them.
     this.#drop(new RequestError("closed", "the connection was lost"), false);
-    // Added, so that clients which were told the same do not come back together.
+    // Added to the server's delay, so that clients that were told the same do not reconnect together.
     const delay = atLeast + this.#delay(this.#attempts++);
     this.#timer = setTimeout(() => this.#open(), delay);
     this.#setState("waiting", Date.now() + delay);
   }
 
-  /** Doubles, and is random by half: clients that were cut together must not come back together. @param {number} n */
+  /** Doubles, and is random by half: clients that were disconnected together must not reconnect together. @param {number} n */
   #delay(n) {
     const delay = Math.min(this.#maxDelay, this.#minDelay * 2 ** Math.min(n, 30));
     return delay * (0.5 + this.#random() / 2);
@@ -443,7 +444,7 @@ export class Doorward {
   }
 
   /**
-   * Leaves the socket, and fails what it still owes.
+   * Closes the socket, and rejects its open requests.
    *
    * @param {Error} error
    * @param {boolean} queueToo
@@ -463,7 +464,7 @@ export class Doorward {
     for (const { reject } of failed) reject(error);
   }
 
-  /** A network that is back, or a page that is looked at again, is a good moment. */
+  /** Reconnects when the network is back or the page is visible again. */
   #awake = () => {
     if (typeof document !== "undefined" && document.visibilityState === "hidden") return;
     if (this.#state === "waiting") this.#open();
@@ -497,7 +498,7 @@ export class Doorward {
       try {
         listener(detail);
       } catch (error) {
-        // A listener's mistake is reported as its own, and is none of the connection's.
+        // Reports a listener's error as its own, without affecting the connection.
         queueMicrotask(() => {
           throw error;
         });

@@ -1,5 +1,5 @@
-// Shows and hides passwords, says how good a new one is, and sends a form once, however often its button is pressed. The
-// forms work without it.
+// Shows and hides passwords, rates a new one, and submits a form once, however often its button is clicked.
+// The forms work without it.
 
 const base = document.body.dataset.base ?? "";
 
@@ -10,8 +10,8 @@ for (const input of document.querySelectorAll("input[data-meter]")) {
   addMeter(/** @type {HTMLInputElement} */ (input));
 }
 
-/** After so long an answer is not expected any more: a form may be sent again. */
-const PATIENCE = 10_000;
+/** After this many milliseconds without a response, a form may be submitted again. */
+const RESPONSE_TIME = 10_000;
 
 /** @type {Map<HTMLFormElement, { button: HTMLElement | null, timer: ReturnType<typeof setTimeout> }>} */
 const sent = new Map();
@@ -21,13 +21,13 @@ document.addEventListener("submit", (event) => {
   const form = event.target;
   if (sent.has(form)) return event.preventDefault();
   const button = event.submitter ?? form.querySelector("button[type=submit]");
-  // Not `disabled`: it would take the cursor away.
+  // Not `disabled`, which would remove the focus.
   button?.setAttribute("aria-disabled", "true");
-  const timer = setTimeout(() => release(form), PATIENCE);
+  const timer = setTimeout(() => release(form), RESPONSE_TIME);
   sent.set(form, { button: /** @type {HTMLElement | null} */ (button), timer });
 });
 
-// Back from the next page the form is as it was left.
+// After going back from the next page, the form can be used again.
 addEventListener("pageshow", () => [...sent.keys()].forEach(release));
 
 /** @param {HTMLFormElement} form */
@@ -58,7 +58,7 @@ function addEye(input) {
   const focused = document.activeElement === input;
   input.replaceWith(box);
   box.append(input, eye);
-  // Moving it took the cursor away.
+  // Moving the input removed its focus.
   if (focused) input.focus();
   const show = (/** @type {boolean} */ shown) => {
     input.type = shown ? "text" : "password";
@@ -71,7 +71,8 @@ function addEye(input) {
     show(input.type === "password");
     input.focus();
   });
-  // Hidden again before it leaves, so that the browser keeps it as a password and nobody looks over a shoulder.
+  // Hidden again before the form is submitted, so that the browser saves it as a password and it is not left
+  // readable.
   input.form?.addEventListener("submit", () => show(false));
 }
 
@@ -95,7 +96,7 @@ function addMeter(input) {
   const say = (/** @type {number} */ score, /** @type {string} */ words) => {
     meter.dataset.score = String(score);
     judgement.textContent = words;
-    // The judgement takes the hint's place.
+    // The rating replaces the hint.
     meter.hidden = words === "";
     if (hint instanceof HTMLElement) hint.hidden = words !== "";
   };
@@ -113,11 +114,11 @@ function addMeter(input) {
         body: JSON.stringify({ password: input.value, username: about("username"), email: about("email") }),
         signal,
       });
-      // A busy server judges when the form is sent.
+      // If the server is busy, it rates the password when the form is submitted.
       if (!response.ok) return say(0, "");
       const { score, ok, detail, suggestions } = await response.json();
       const words = ok ? (score === 4 ? "Very good." : "Good.") : [detail, ...suggestions].join(" ");
-      // One that is refused never looks good, and something typed never looks like nothing.
+      // A refused password never looks good, and an input never looks empty.
       say(ok ? score : Math.min(Math.max(score, 1), 2), words);
     } catch {
       if (!signal.aborted) say(0, "");

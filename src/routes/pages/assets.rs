@@ -1,4 +1,4 @@
-//! `/static/`: the files that pages load.
+//! `/static/`: the static files that pages load.
 
 use actix_web::http::header::{self, EntityTag, Header, IfNoneMatch};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -7,11 +7,11 @@ use super::super::site::Site;
 use crate::error::ApiError;
 use crate::pages::assets::{self, Asset};
 
-/// A year, as "for good" is written.
+/// A year, the usual value for caching for good.
 const FOR_GOOD: &str = "public, max-age=31536000, immutable";
 
-/// `GET /static/{version}/{name}`: what our pages name. A page of the version before, or of the next while
-/// nodes are replaced one by one, gets this version's file and keeps it not.
+/// `GET /static/{version}/{name}`: the URLs in our pages. A page of the previous or the next version, while
+/// nodes are replaced one by one, gets this version's file without caching it.
 pub(in super::super) async fn versioned(
     request: HttpRequest,
     path: web::Path<(String, String)>,
@@ -21,7 +21,7 @@ pub(in super::super) async fn versioned(
     Ok(serve(&request, asset, if version == assets::version() { FOR_GOOD } else { "no-cache" }))
 }
 
-/// `GET /static/{name}`: a lasting address, for applications of others.
+/// `GET /static/{name}`: a stable URL for other applications.
 pub(in super::super) async fn latest(
     request: HttpRequest,
     name: web::Path<String>,
@@ -31,7 +31,7 @@ pub(in super::super) async fn latest(
 }
 
 fn serve(request: &HttpRequest, asset: &'static Asset, caching: &'static str) -> HttpResponse {
-    // Weak: it may be sent compressed (RFC 9110 section 8.8.1).
+    // Weak because it may be sent compressed (RFC 9110 section 8.8.1).
     let tag = EntityTag::new_weak(assets::version().to_owned());
     let known = match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|other| tag.weak_eq(other)),
@@ -41,7 +41,7 @@ fn serve(request: &HttpRequest, asset: &'static Asset, caching: &'static str) ->
     response
         .insert_header((header::CACHE_CONTROL, caching))
         .insert_header(header::ETag(tag))
-        // A module that another origin's page imports is asked for by the rules of CORS; these files are no secret.
+        // CORS applies to a module that another origin's page imports; these files are not secret.
         .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
         .insert_header(("Cross-Origin-Resource-Policy", "cross-origin"));
     if known {
@@ -50,7 +50,7 @@ fn serve(request: &HttpRequest, asset: &'static Asset, caching: &'static str) ->
     response.content_type(asset.content_type).body(asset.body)
 }
 
-/// `GET /favicon.ico`: what browsers and feed readers ask for where no page names an icon.
+/// `GET /favicon.ico`: requested by browsers and feed readers where no page names an icon.
 pub(in super::super) async fn favicon() -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "public, max-age=86400"))
@@ -58,7 +58,7 @@ pub(in super::super) async fn favicon() -> HttpResponse {
         .body(assets::FAVICON)
 }
 
-/// `GET /robots.txt`: the start may be found, pages of accounts and links of emails not.
+/// `GET /robots.txt`: allows the start page, and neither account pages nor links of emails.
 pub(in super::super) async fn robots(site: web::Data<Site>) -> HttpResponse {
     let base = &site.base;
     HttpResponse::Ok()

@@ -13,19 +13,19 @@ use doorward_core::domain::{Access, DisplayName, Email, LoginId, Password, descr
 
 const PATH: &str = "/dashboard";
 
-/// The lists of the page, as its query names them.
+/// The lists on the page, by their names in the query.
 const DEVICES: &str = "devices";
 const CONNECTIONS: &str = "connections";
 
 /// `GET /dashboard`
 pub(in super::super) async fn show(Browser(access): Browser, visit: Visit) -> Result<HttpResponse, ApiError> {
     let mut response = Contents::load(&visit, &access).await?.page(&visit, None, "", None)?;
-    // The login lives on with each visit, and so must the cookie.
+    // Each visit extends the login, so the cookie is extended as well.
     visit.site.renew_cookie(&visit.accounts, &visit.request, &mut response);
     Ok(response)
 }
 
-/// `GET` of a form's address: whoever reloads a refused form.
+/// `GET` of a form's path: a reload of a refused form.
 pub(in super::super) async fn back(visit: Visit) -> HttpResponse {
     visit.redirect(PATH, None)
 }
@@ -106,7 +106,7 @@ impl Contents {
     }
 }
 
-/// Where a form leads: back with a notice, or to the page with the form open and what was wrong.
+/// The response to a form: back with a notice, or the page with the form open and its errors.
 async fn answer(
     visit: &Visit,
     access: &Access,
@@ -167,7 +167,7 @@ pub(in super::super) async fn change_password(
             return Ok(Notice::PasswordChanged);
         }
         match visit.accounts.change_password(&access, current, new.clone(), visit.caller()).await {
-            // Of two that came together the other one was first.
+            // Of two simultaneous requests the other one was first.
             Err(Error::WrongPassword) if changed().await? => {}
             done => done?,
         }
@@ -219,7 +219,7 @@ pub(in super::super) async fn delete(
         visit.count(Limit::SignIn)?;
         let current = Password::typed(form.current_password);
         match visit.accounts.delete(&access, current, visit.caller()).await {
-            // Of two that came together the other one was first.
+            // Of two simultaneous requests the other one was first.
             Err(Error::WrongPassword | Error::Token(_)) if visit.accounts.is_deleted(access.user).await? => {
                 Ok(())
             }
@@ -251,7 +251,7 @@ pub(in super::super) async fn sign_out(
 ) -> Result<HttpResponse, ApiError> {
     let login: LoginId = form.login.parse().map_err(|_| ApiError::not_found())?;
     match visit.accounts.end_login(&access, login).await {
-        // One that has ended meanwhile is signed out, as was asked.
+        // A login that was revoked meanwhile is signed out, as requested.
         Ok(()) | Err(Error::NotFound) => {}
         Err(error) => return Err(error.into()),
     }

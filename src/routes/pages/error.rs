@@ -1,4 +1,4 @@
-//! What a person sees when something went wrong: a page in place of the problem document.
+//! The error page for people, in place of the problem document.
 
 use actix_web::body::BoxBody;
 use actix_web::dev::ServiceResponse;
@@ -11,7 +11,7 @@ use super::visit::{frame, with_page};
 use crate::error::ApiError;
 use crate::pages::ErrorPage;
 
-/// Turns an error's document into a page, if it is a browser that asks. `request_id` is in the log.
+/// Replaces an error's document by a page if a browser requested it. `request_id` is in the log.
 pub(in super::super) fn for_browser(
     response: ServiceResponse<BoxBody>,
     request_id: &str,
@@ -42,7 +42,7 @@ pub(in super::super) fn for_browser(
     }
 }
 
-/// Browsers say that they take HTML when a person goes somewhere; programs and scripts seldom do.
+/// Browsers accept HTML when a person navigates; programs and scripts rarely do.
 pub(in super::super) fn wants_page(request: &HttpRequest) -> bool {
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/html")) && !request.path().starts_with("/api/")
@@ -50,11 +50,11 @@ pub(in super::super) fn wants_page(request: &HttpRequest) -> bool {
 
 fn title(error: &ApiError, status: StatusCode) -> &'static str {
     match (status, error.code().as_str()) {
-        (_, "invalid_link") => "This link does not work any more",
+        (_, "invalid_link") => "This link no longer works",
         (StatusCode::NOT_FOUND, _) => "Page not found",
-        (_, "https_required") => "Open it by https",
-        (StatusCode::FORBIDDEN, _) => "Not from there",
-        (StatusCode::TOO_MANY_REQUESTS, _) => "Too much at once",
+        (_, "https_required") => "Open it over https",
+        (StatusCode::FORBIDDEN, _) => "Request refused",
+        (StatusCode::TOO_MANY_REQUESTS, _) => "Too many requests",
         (StatusCode::SERVICE_UNAVAILABLE, _) => "Too busy at the moment",
         (status, _) if status.is_server_error() => "Something went wrong",
         _ => "This did not work",

@@ -1,4 +1,4 @@
-//! What a page's form posts, and what is wrong with it.
+//! The forms of pages: what they post, and their errors.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,8 +15,8 @@ use crate::accounts::Error;
 use crate::error::ApiError;
 use crate::pages::{FieldError, FormErrors};
 
-/// A form of a page of ours: refused if another site's page made the browser post it. `T` gives a default to
-/// what may be missing and leaves the rest to the parsers of `domain`.
+/// A form of one of our pages: refused if another site's page made the browser post it. `T` gives a default
+/// to fields that may be missing and leaves the rest to the parsers of `domain`.
 #[derive(Debug)]
 pub(in super::super) struct Form<T>(pub T);
 
@@ -27,7 +27,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let ours = match request.app_data::<web::Data<Site>>() {
             Some(site) => site.check_same_site(request),
-            // `configure` always sets it; without it nothing is taken.
+            // `configure` always sets this.
             None => Err(ApiError::not_found()),
         };
         let form = read(request, payload);
@@ -38,9 +38,9 @@ impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
     }
 }
 
-/// The form of a page that a link in a mail leads to. The link's token is its authority, whatever cookie comes
-/// along, so it does not matter whose page posts it. Nor could it be told: such a page sends no referrer, and
-/// then its `Origin` is `null` (Fetch, section 3.2).
+/// The form of a page that a link in an email leads to. The link's token is its authority, whatever cookie is
+/// sent along, so any page may post it. Nor could the posting page be determined: it sends no referrer, so
+/// its `Origin` is `null` (Fetch, section 3.2).
 #[derive(Debug)]
 pub(in super::super) struct LinkForm<T>(pub T);
 
@@ -79,11 +79,11 @@ fn unreadable(error: &actix_web::Error) -> ApiError {
     }
 }
 
-/// Collects what is wrong with a form that has `fields`, so that all of it is said at once.
+/// Collects the errors of a form with these `fields`, so that all are shown at once.
 pub(in super::super) struct Refusals {
     fields: &'static [&'static str],
     pub errors: FormErrors,
-    /// The first of them: its status is the answer's.
+    /// The first error: its status becomes the response's.
     pub first: Option<ApiError>,
 }
 
@@ -92,7 +92,7 @@ impl Refusals {
         Self { fields, errors: FormErrors { general: None, fields: Vec::new() }, first: None }
     }
 
-    /// The value, or a note of why there is none.
+    /// The value; an error is noted.
     pub fn check<T, E>(&mut self, result: Result<T, E>) -> Option<T>
     where
         Error: From<E>,
@@ -112,10 +112,10 @@ impl Refusals {
         self.first.get_or_insert(error);
     }
 
-    /// The refusal of a form by what it asked for.
+    /// The refusal of a form because of what it requested.
     ///
     /// # Errors
-    /// What lies with us: it is no matter of the form.
+    /// A server error, which is not about the form.
     pub fn of(fields: &'static [&'static str], error: ApiError) -> Result<Self, ApiError> {
         if error.is_ours() {
             return Err(error);

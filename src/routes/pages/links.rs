@@ -1,6 +1,6 @@
-//! The pages that links in mails lead to. GET changes nothing: mail scanners follow links. Their addresses hold
-//! the link's token, so they send no referrer, and the token stands nowhere on them: the form posts to the
-//! page's own address.
+//! The pages that links in emails lead to. GET changes nothing, because mail scanners follow links. The URLs
+//! contain the link's token, so the pages send no referrer and do not contain the token: the form posts to
+//! the page's own URL.
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
@@ -45,12 +45,12 @@ pub(in super::super) async fn reset(
     token: web::Path<String>,
     LinkForm(form): LinkForm<ResetForm>,
 ) -> Result<HttpResponse, ApiError> {
-    // Neither the form nor whose it is can be shown without a query.
+    // Neither the form nor its account can be shown without a query.
     visit.count(Limit::Link)?;
     let typed = form.username.trim();
     let username = Some(typed.to_owned()).filter(|name| !name.is_empty());
     let password = visit.accounts.choose_password(form.password);
-    // A link that is no good is an error page, whatever was typed.
+    // An invalid link gets an error page, whatever was typed.
     let link = match visit.accounts.check_reset_link(&token).await {
         Ok(link) => link,
         Err(Error::InvalidLink) => return reset_again(&visit, &token, password, username.as_deref()).await,
@@ -65,7 +65,7 @@ pub(in super::super) async fn reset(
     };
     let error = match (done, password) {
         (Ok(()), _) => return Ok(after_reset(&visit, UsedReset { restored: link.restores.is_some() })),
-        // Of two that came together the other one was first.
+        // Of two simultaneous requests the other one was first.
         (Err(Some(Error::InvalidLink)), password) => {
             return reset_again(&visit, &token, password, username.as_deref()).await;
         }
@@ -83,7 +83,8 @@ fn after_reset(visit: &Visit, used: UsedReset) -> HttpResponse {
     visit.redirect("/login", Some(notice))
 }
 
-/// The answer to the form of a link that is no good any more: that of the first form, if this is the same again.
+/// The response to the form of a link that is no longer valid: that of the first form, if this is a
+/// repetition.
 async fn reset_again(
     visit: &Visit,
     token: &str,
@@ -144,7 +145,7 @@ async fn after_verification(visit: &Visit) -> Result<HttpResponse, ApiError> {
     Ok(visit.redirect(page, Some(Notice::EmailVerified)))
 }
 
-/// The answer to a link that is no good any more: that of its first use, if that was a moment ago.
+/// The response to a link that is no longer valid: that of its first use, if that was a moment ago.
 async fn verified_again(visit: &Visit, token: &str) -> Result<HttpResponse, ApiError> {
     if visit.accounts.email_just_verified(token).await? {
         return after_verification(visit).await;
@@ -152,11 +153,12 @@ async fn verified_again(visit: &Visit, token: &str) -> Result<HttpResponse, ApiE
     Err(Error::InvalidLink.into())
 }
 
-/// Counts a page that is to be shown.
+/// Counts a page view against the limit of links.
 ///
 /// # Errors
-/// 429; 403 for what another site's page embeds, an image say. That is not counted, so that such a page cannot use up
-/// its visitors' budget. A link that is followed, in webmail for instance, loads a document.
+/// 429; 403 for a page that another site embeds, as an image for instance. That is not counted, so that such
+/// a site cannot use up its visitors' budget. A link that is followed, for instance in webmail, loads a
+/// document.
 fn count_shown(visit: &Visit) -> Result<(), ApiError> {
     if visit.request.headers().get("sec-fetch-dest").is_some_and(|dest| dest != "document") {
         visit.site.check_same_site(&visit.request)?;

@@ -1,5 +1,5 @@
-//! The pages: what a browser asks for and posts. Forms post and redirect, so that they work without a script;
-//! what they do is in `accounts`, how they look in `crate::pages`.
+//! The handlers of the pages. Forms post and redirect, so that they work without a script. What they do is in
+//! `accounts`, how they look is in `crate::pages`.
 
 pub(super) mod assets;
 pub(super) mod dashboard;

@@ -1,4 +1,4 @@
-//! The start, and the pages to come in and to go: register, sign in, forgot, sign out.
+//! The start page, and the pages to register, sign in, request a password reset and sign out.
 
 use actix_web::HttpResponse;
 use serde::Deserialize;
@@ -43,7 +43,7 @@ pub(in super::super) async fn register(
     Form(form): Form<RegisterForm>,
 ) -> Result<HttpResponse, ApiError> {
     const FIELDS: &[&str] = &["username", "email", "password"];
-    // A keyboard's own space at the end is nobody's name.
+    // Keyboards add a space at the end, which belongs to no name.
     let (username, email) = (form.username.trim(), form.email.trim());
     if let Err(error) = visit.count(Limit::Register) {
         let refusals = Refusals::of(FIELDS, error.clone())?;
@@ -77,7 +77,7 @@ pub(in super::super) async fn register(
     visit.refuse(&refusals.first.unwrap_or_else(ApiError::not_found), &page)
 }
 
-/// The same registration once more is a sign-in, and counts as one.
+/// Repeating the same registration is a sign-in, and counts as one.
 async fn register_again(
     visit: &Visit,
     (name, password, email): (Username, Password, Option<Email>),
@@ -171,7 +171,7 @@ pub(in super::super) async fn forgot(
     }
 }
 
-/// `GET /logout`: asks, because a link must not sign anybody out.
+/// `GET /logout`: asks first, because a link must not sign a user out.
 pub(in super::super) async fn show_logout(
     Browser(access): Browser,
     visit: Visit,

@@ -1,4 +1,4 @@
-//! What every page works with: the request, who its browser is signed in as, and how to answer.
+//! What every page needs: the request, the user its browser is signed in as, and how to respond.
 
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
@@ -24,8 +24,8 @@ use crate::pages::{Frame, Notice};
 use doorward_core::domain::Access;
 use doorward_core::domain::RevokeReason;
 
-/// The files of our own origin and nothing else: no script in a page, no frame round it, no form to elsewhere,
-/// and no string that becomes markup (Trusted Types). `SOCKET` is where the live socket is.
+/// Allows only files of our own origin: no script in a page, no frame around it, no form to another site, and
+/// no string that becomes markup (Trusted Types). `SOCKET` is the WebSocket origin.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      connect-src 'self' SOCKET; frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; \
      require-trusted-types-for 'script'; trusted-types 'none'";
@@ -50,41 +50,41 @@ impl Visit {
         frame(&self.request, &self.site)
     }
 
-    /// Where a login of this browser is made.
+    /// The device for a new login of this browser.
     pub fn device(&self) -> Device {
         device(&self.request, &self.site, true)
     }
 
-    /// Who waits for password work.
+    /// The client that waits for password work.
     pub fn caller(&self) -> Caller {
         caller(&self.request, &self.site)
     }
 
-    /// What the last page's form has done, if it says.
+    /// What the previous page's form has done, if the query says.
     pub fn notice(&self) -> Option<Notice> {
         self.word("done").and_then(Notice::parse)
     }
 
-    /// Which part of a list is asked for.
+    /// The requested page of a list.
     pub fn page_of(&self, list: &str) -> Page {
         Page::number(self.word(list).and_then(|number| number.parse().ok()).unwrap_or(1))
     }
 
-    /// What stands under a name in the query; our own links hold nothing that is escaped.
+    /// The value of a query parameter. Our own links contain nothing that is escaped.
     pub fn word(&self, name: &str) -> Option<&str> {
         let pairs = self.request.query_string().split('&');
         pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
-    /// Counts this request against a limit that it shares with its twin of the API.
+    /// Counts this request against a limit that it shares with the corresponding API route.
     ///
     /// # Errors
-    /// 429.
+    /// 429 if the limit is used up.
     pub fn count(&self, limit: Limit) -> Result<(), ApiError> {
         limit::count(&self.request, limit)
     }
 
-    /// Who the browser is signed in as.
+    /// The user the browser is signed in as.
     pub async fn browser(&self) -> Result<Option<Access>, ApiError> {
         let Some(cookie) = self.site.read_cookie(&self.accounts, &self.request) else { return Ok(None) };
         self.check_cookie(&cookie)?;
@@ -98,7 +98,8 @@ impl Visit {
         }
     }
 
-    /// To be asked before a cookie costs a query. One of ours costs one read, whether its login is active or not.
+    /// Checks the limit before a cookie costs a query. A cookie issued here costs one read, whether its login
+    /// is active or not.
     fn check_cookie(&self, cookie: &str) -> Result<(), ApiError> {
         limit::check_credential(&self.request, &self.accounts, CredentialKind::Browser, cookie)
     }
@@ -107,7 +108,7 @@ impl Visit {
         Ok(finish(HttpResponse::Ok(), &self.site, render(page)?))
     }
 
-    /// A form again, with what was wrong about it: the error's status and headers, the page's body.
+    /// Shows a form again with its errors: the error's status and headers, the page's body.
     pub fn refuse(&self, error: &ApiError, page: &impl Template) -> Result<HttpResponse, ApiError> {
         let html = render(page)?;
         Ok(with_page(&error.error_response(), &self.site, html))
@@ -118,13 +119,13 @@ impl Visit {
         self.site.forget_cookie(&self.accounts, &self.request, response);
     }
 
-    /// To another page of ours, with GET (RFC 9110 section 15.4.4). Never to an address that a request names.
+    /// Redirects to another page with GET (RFC 9110 section 15.4.4). Never to a URL from the request.
     pub fn redirect(&self, path: &'static str, done: Option<Notice>) -> HttpResponse {
         redirect(&self.site, path, done)
     }
 
-    /// Where a browser is sent that is not signed in. A form that comes again after it has ended the login leads where
-    /// it led before.
+    /// Where to redirect a browser that is not signed in. A form that is sent again after it ended the login
+    /// gets the same redirect as before.
     async fn left_for(&self) -> Result<(&'static str, Option<Notice>), ApiError> {
         let cookie = self.site.read_cookie(&self.accounts, &self.request);
         let cookie = cookie.filter(|_| !self.request.method().is_safe());
@@ -139,16 +140,16 @@ impl Visit {
         })
     }
 
-    /// Ends the login that the browser had before, so that no forgotten device is left behind.
+    /// Revokes the login that the browser had before, so that no forgotten device is left behind.
     pub async fn leave(&self) -> Result<(), ApiError> {
         let Some(cookie) = self.site.read_cookie(&self.accounts, &self.request) else { return Ok(()) };
         end_browser_login(&self.request, &self.accounts, &cookie).await
     }
 
-    /// The same for a browser that asks for it.
+    /// The same on the user's request.
     ///
     /// # Errors
-    /// 429, for a cookie that may be made up, if too many were refused to this client's network.
+    /// 429 for a cookie that may be forged, if too many were refused for the client's network.
     pub async fn sign_out(&self) -> Result<(), ApiError> {
         if let Some(cookie) = self.site.read_cookie(&self.accounts, &self.request) {
             self.check_cookie(&cookie)?;
@@ -157,16 +158,17 @@ impl Visit {
     }
 }
 
-/// Whether a page is asked for by http although its address is https, as a trusted proxy says.
+/// Whether a page is requested over http although its URL is https, according to a trusted proxy.
 pub(in super::super) fn is_plain(context: &GuardContext<'_>) -> bool {
     let was_sent = context.head().uri.query().is_some_and(|query| query.split('&').any(|part| part == SENT));
     !was_sent && context.app_data::<web::Data<Site>>().is_some_and(|site| site.is_known_plain(context.head()))
 }
 
-/// In the query of a page that was led to https: it is not led there again, for a proxy that takes all for http.
+/// Marks the query of a page that was redirected to https, so that it is not redirected again if the proxy
+/// reports http for everything.
 const SENT: &str = "https";
 
-/// The same page under its own address.
+/// Redirects to the same page under the public URL.
 pub(in super::super) async fn to_https(request: HttpRequest, site: web::Data<Site>) -> HttpResponse {
     let page = request.uri().path_and_query().map_or("/", |page| page.as_str());
     let sign = if page.contains('?') { '&' } else { '?' };
@@ -192,7 +194,7 @@ fn render(page: &impl Template) -> Result<String, ApiError> {
     page.render().map_err(|error| ApiError::internal(&error))
 }
 
-/// Gives an answer a page for its body.
+/// Gives a response a page as its body.
 pub(super) fn with_page(answer: &HttpResponse, site: &Site, html: String) -> HttpResponse {
     let mut builder = HttpResponseBuilder::new(answer.status());
     for (name, value) in answer.headers() {
@@ -205,14 +207,14 @@ pub(super) fn with_page(answer: &HttpResponse, site: &Site, html: String) -> Htt
 
 fn finish(mut builder: HttpResponseBuilder, site: &Site, html: String) -> HttpResponse {
     if site.secure {
-        // Browsers know it under https only, and complain elsewhere.
+        // Browsers support it only over https, and warn otherwise.
         builder.insert_header(("Cross-Origin-Opener-Policy", "same-origin"));
     }
     builder
         .content_type("text/html; charset=utf-8")
         // A page is about one person, and Back must not show it to the next.
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        // Our own requests say where they come from, so that they can be told from others'.
+        // Our own requests name their origin, so that they can be distinguished from other sites'.
         .insert_header((header::REFERRER_POLICY, "same-origin"))
         .insert_header((
             header::CONTENT_SECURITY_POLICY,
@@ -230,8 +232,9 @@ impl FromRequest for Visit {
     }
 }
 
-/// Whom the browser is signed in as; who is not is sent to sign in. A request that may change something must
-/// come from a page of ours: the browser adds the cookie whoever made it ask.
+/// The user the browser is signed in as; other browsers are redirected to the sign-in. A request that may
+/// change something must come from one of our pages, because the browser adds the cookie whichever site made
+/// it send the request.
 #[derive(Debug, Clone)]
 pub(in super::super) struct Browser(pub Access);
 

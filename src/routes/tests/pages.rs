@@ -98,8 +98,8 @@ async fn a_refused_form_comes_back_with_what_was_typed() {
         api.call(form("/register", &fields)).await
     };
     let all = post("-x", "no address", "short").await;
-    assert_page(&all, 422, "A username begins with a letter or a digit.");
-    assert!(all.text.contains("This is not a mail address") && all.text.contains("at least 8 characters"));
+    assert_page(&all, 422, "A username must begin with a letter or a digit.");
+    assert!(all.text.contains("This is not an email address") && all.text.contains("at least 8 characters"));
     assert!(all.text.contains("value=\"-x\"") && all.text.contains("value=\"no address\""));
     assert!(!all.text.contains("short\""), "a password does not come back");
     let taken = post(" Taken ", "ada@example.org", PASSWORD).await;
@@ -107,7 +107,7 @@ async fn a_refused_form_comes_back_with_what_was_typed() {
     assert!(taken.text.contains("value=\"ada@example.org\""));
     let weak = post("ada", "", "password1").await;
     assert_page(&weak, 422, "id=\"password-error\"");
-    assert_page(&api.call(form("/register", &[])).await, 422, "A username is needed.");
+    assert_page(&api.call(form("/register", &[])).await, 422, "A username is required.");
 
     for (login, password) in [("taken", "wrong"), ("nobody", PASSWORD), ("", "")] {
         let refused = api.call(form("/login", &[("login", login), ("password", password)])).await;

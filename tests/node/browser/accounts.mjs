@@ -10,7 +10,7 @@ await scenario(async ({ person }) => {
   await page.goto(base);
   await page.getByRole("link", { name: "Create an account" }).click();
   await page.getByLabel("Username").fill("-ada");
-  await page.getByLabel("Mail address").fill("ada@example.org");
+  await page.getByLabel("Email address").fill("ada@example.org");
   const password = page.locator("#password");
   await password.fill("password1");
   await page.locator(".meter[data-score='1'], .meter[data-score='2']").waitFor();
@@ -18,9 +18,9 @@ await scenario(async ({ person }) => {
   await page.getByRole("button", { name: "Show Password" }).click();
   assert.equal(await password.getAttribute("type"), "text");
   await page.getByRole("button", { name: "Create account" }).click();
-  await says(page, "A username begins with a letter or a digit.");
+  await says(page, "A username must begin with a letter or a digit.");
   assert.equal(await page.getByLabel("Username").inputValue(), "-ada");
-  assert.equal(await page.getByLabel("Mail address").inputValue(), "ada@example.org");
+  assert.equal(await page.getByLabel("Email address").inputValue(), "ada@example.org");
   assert.equal(await password.inputValue(), "", "a password does not come back");
   assert(await page.getByLabel("Username").evaluate((input) => input === document.activeElement));
   await page.getByLabel("Username").fill("Ada");
@@ -43,7 +43,7 @@ await scenario(async ({ person }) => {
   await page.goto(base + (await server("mail", { page: "verify-email" })).path);
   await page.getByRole("button", { name: "Yes, confirm it" }).click();
   await page.waitForURL("**/dashboard");
-  await says(page, "Your mail address is confirmed.");
+  await says(page, "Your email address is confirmed.");
   assert.equal(await page.getByText("not confirmed").count(), 0);
 
   // The account: a form that is refused is open and says why, one that is not says so once.
@@ -54,13 +54,13 @@ await scenario(async ({ person }) => {
   await says(page, "Your display name is changed.");
   await page.reload();
   assert.equal(await page.getByText("Your display name is changed.").count(), 0);
-  await page.getByText("Change your mail address").click();
-  await page.getByLabel("New mail address").fill("lovelace@example.org");
+  await page.getByText("Change your email address").click();
+  await page.getByLabel("New email address").fill("lovelace@example.org");
   await page.locator("#email-current-password").fill("wrong");
   await page.getByRole("button", { name: "Send the link" }).click();
   await says(page, "The password is wrong.");
   assert(await page.locator("#email-current-password").evaluate((input) => input === document.activeElement));
-  assert.equal(await page.getByLabel("New mail address").inputValue(), "lovelace@example.org");
+  assert.equal(await page.getByLabel("New email address").inputValue(), "lovelace@example.org");
 
   // Out, in vain back in, and by the link of a mail.
   await page.getByRole("banner").getByRole("button", { name: "Sign out" }).click();
@@ -69,9 +69,9 @@ await scenario(async ({ person }) => {
   await page.waitForURL("**/login*");
   await signIn(page, "ada", "not that");
   await says(page, "The login or the password is wrong.");
-  assert.equal(await page.getByLabel("Username or mail address").inputValue(), "ada");
+  assert.equal(await page.getByLabel("Username or email address").inputValue(), "ada");
   await page.getByRole("link", { name: "Forgot your password?" }).click();
-  await page.getByLabel("Username or mail address").fill("ada");
+  await page.getByLabel("Username or email address").fill("ada");
   await page.getByRole("button", { name: "Send the link" }).click();
   await says(page, "a link is on its way");
   const { path } = await server("mail", { page: "reset-password" });
@@ -84,8 +84,8 @@ await scenario(async ({ person }) => {
   await says(page, "Your new password is set");
   await server("advance", { seconds: 61 });
   await page.goto(base + path);
-  await says(page, "This link does not work any more");
-  await page.getByRole("link", { name: "Ask for a new link" }).click();
+  await says(page, "This link no longer works");
+  await page.getByRole("link", { name: "Request a new link" }).click();
   await page.waitForURL("**/forgot-password");
   await signIn(page, "ada@example.org", NEW_PASSWORD);
   await says(page, "Hello, Countess");

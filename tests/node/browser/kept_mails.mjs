@@ -11,9 +11,9 @@ await scenario(async ({ person }) => {
   await register(page, "ada", "ada@example.org");
   await server("advance", { seconds: 1 });
   await page.goto(`${base}/forgot-password`);
-  await page.getByLabel("Username or mail address").fill("ada");
+  await page.getByLabel("Username or email address").fill("ada");
   await page.getByRole("button", { name: "Send the link" }).click();
-  await page.getByRole("main").getByRole("link", { name: "look at them" }).click();
+  await page.getByRole("main").getByRole("link", { name: "show them" }).click();
   // A reload must not overtake it.
   await page.waitForURL("**/dev/mail");
   // The mailer works beside the request.

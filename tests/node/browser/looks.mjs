@@ -25,12 +25,12 @@ await scenario(async ({ person, tolerate }) => {
       await open("/", "home");
       await open("/register", "register");
       await page.getByLabel("Username").fill("-x");
-      await page.getByLabel("Mail address").fill("a@b");
+      await page.getByLabel("Email address").fill("a@b");
       await page.locator("#password").fill("password1");
       await page.locator(".meter:not([hidden])").waitFor();
       await look("register meter");
       await page.getByRole("button", { name: "Create account" }).click();
-      await says(page, "A username begins");
+      await says(page, "A username must begin");
       await look("register refused");
       await open("/login", "login");
       await signIn(page, "nobody");
@@ -70,9 +70,9 @@ await scenario(async ({ person, tolerate }) => {
       await look("dashboard ended");
 
       await page.goto(`${base}/forgot-password`);
-      await page.getByLabel("Username or mail address").fill(name);
+      await page.getByLabel("Username or email address").fill(name);
       await page.getByRole("button", { name: "Send the link" }).click();
-      await says(page, "Look into your mail");
+      await says(page, "Check your email");
       await look("forgot sent");
       mails = (mails ?? 0) + 2;
       await server("mails", { count: mails });

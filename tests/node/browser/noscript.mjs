@@ -39,7 +39,7 @@ await scenario(async ({ person }) => {
   await says(page, "You are signed out.");
 
   await page.getByRole("link", { name: "Forgot your password?" }).click();
-  await page.getByLabel("Username or mail address").fill("ada@example.org");
+  await page.getByLabel("Username or email address").fill("ada@example.org");
   await page.getByRole("button", { name: "Send the link" }).click();
   await says(page, "a link is on its way");
   await page.goto(base + (await server("mail", { page: "reset-password" })).path);

@@ -17,7 +17,7 @@ await scenario(async ({ person }) => {
     const name = javaScriptEnabled ? "ada" : "bob";
     await page.goto(`${base}/register`);
     await page.getByLabel("Username").fill(name);
-    await page.getByLabel("Mail address").fill(`${name}@example.org`);
+    await page.getByLabel("Email address").fill(`${name}@example.org`);
     await page.locator("#password").fill(PASSWORD);
     await page.getByRole("button", { name: "Create account" }).dblclick();
     await page.waitForURL("**/dashboard");
@@ -26,7 +26,7 @@ await scenario(async ({ person }) => {
 
     await page.goto(base + (await server("mail", { page: "verify-email" })).path);
     await page.getByRole("button", { name: "Yes, confirm it" }).dblclick();
-    await says(page, "Your mail address is confirmed.");
+    await says(page, "Your email address is confirmed.");
     once("/verify-email/");
 
     await page.getByText("Change your password").click();
@@ -42,12 +42,12 @@ await scenario(async ({ person }) => {
     once("/logout");
 
     // A form that was refused can be sent again, also after Back.
-    await page.getByLabel("Username or mail address").fill(name);
+    await page.getByLabel("Username or email address").fill(name);
     await page.locator("#password").fill(PASSWORD);
     await page.getByRole("button", { name: "Sign in" }).click();
     await says(page, "The login or the password is wrong.");
     await page.goBack();
-    await page.getByLabel("Username or mail address").fill(name);
+    await page.getByLabel("Username or email address").fill(name);
     await page.locator("#password").fill(NEW_PASSWORD);
     await page.getByRole("button", { name: "Sign in" }).click();
     await says(page, `Hello, ${name}`);

@@ -1,5 +1,5 @@
-//! What characters do where text is shown: which are invisible, which give orders to a terminal or turn the direction of
-//! text, and where a joiner belongs to the script.
+//! Properties of characters that matter where text is shown: which are invisible, which control a terminal or
+//! the direction of text, and where a joiner belongs to the script.
 
 use std::fmt::Write;
 
@@ -13,10 +13,10 @@ pub(super) const ZWJ: char = '\u{200d}';
 /// The combining class of a virama (Unicode Standard, section 4.3).
 const VIRAMA: u8 = 9;
 
-/// What some editors put before a text to say that it is UTF-8.
+/// Some editors put this in front of a text to mark it as UTF-8.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// The text without a byte order mark in front, which is no part of it (Unicode Standard, section 23.8).
+/// The text without a leading byte order mark, which is not part of it (Unicode Standard, section 23.8).
 #[must_use]
 pub fn without_bom(text: &str) -> &str {
     text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
@@ -28,37 +28,38 @@ pub(super) fn is_alphanumeric(c: char) -> bool {
     GeneralCategoryGroup::Letter.contains(category) || GeneralCategoryGroup::Number.contains(category)
 }
 
-/// Marks that belong to the letter before them: vowel signs, accents, the dots of Hebrew and Arabic.
+/// Marks that belong to the preceding letter: vowel signs, accents, the points of Hebrew and Arabic.
 pub(super) fn is_mark(c: char) -> bool {
     matches!(category(c), GeneralCategory::NonspacingMark | GeneralCategory::SpacingMark)
 }
 
-/// Marks that are drawn over the letter and take no room of their own: many of them leave the line.
+/// Marks that are drawn over the letter and take no space of their own. Many of them on one letter leave the
+/// line.
 pub(super) fn is_nonspacing(c: char) -> bool {
     category(c) == GeneralCategory::NonspacingMark
 }
 
-/// Characters without a shape of their own, that most fonts show nothing for (`Default_Ignorable_Code_Point`): zero-width
+/// Characters without a glyph, for which most fonts show nothing (`Default_Ignorable_Code_Point`): zero-width
 /// spaces and joiners, variation selectors, Hangul fillers, the soft hyphen, tags.
 pub(super) fn is_invisible(c: char) -> bool {
     CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
-/// Characters that are obeyed rather than shown: control characters, line and paragraph separators, and those that turn
-/// the direction of text (UAX 9 section 2).
+/// Characters that control the display instead of being shown: control characters, line and paragraph
+/// separators, and those that change the direction of text (UAX 9 section 2).
 #[must_use]
 pub fn is_display_control(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Shows the characters that a terminal would obey by their number, such as `\u{1b}`.
+/// Replaces display control characters by their numbers, such as `\u{1b}`.
 #[must_use]
 pub fn escape_display_controls(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         if is_display_control(c) {
-            // A string takes everything.
+            // Writing to a string cannot fail.
             let _ = write!(escaped, "\\u{{{:x}}}", u32::from(c));
         } else {
             escaped.push(c);
@@ -67,14 +68,14 @@ pub fn escape_display_controls(text: &str) -> String {
     escaped
 }
 
-/// Not meant for text that is passed on: private use, and what is no character.
+/// Characters that are not meant for interchange: private use, and noncharacters.
 pub(super) fn is_unassignable(c: char) -> bool {
     let code = u32::from(c);
     category(c) == GeneralCategory::PrivateUse || code & 0xfffe == 0xfffe || (0xfdd0..=0xfdef).contains(&code)
 }
 
-/// Whether the script needs a joiner between these two texts (RFC 5892 appendix A.1 and A.2): after a virama, and, for the
-/// one that parts letters, between two that would join.
+/// Whether the script needs a joiner between these two texts (RFC 5892 appendix A.1 and A.2): after a virama,
+/// and, for the non-joiner, between two letters that would otherwise join.
 pub(super) fn needs_joiner(before: &[char], joiner: char, after: &[char]) -> bool {
     if before.last().is_some_and(|c| canonical_combining_class(*c) == VIRAMA) {
         return true;
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_no_shape_is_invisible() {
+    fn a_character_without_a_glyph_is_invisible() {
         for c in
             "\u{ad}\u{34f}\u{115f}\u{1160}\u{17b4}\u{180b}\u{200b}\u{200d}\u{2060}\u{3164}\u{fe0f}\u{feff}\
                   \u{ffa0}\u{e0001}\u{e0100}"
@@ -132,7 +133,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_harmless_when_escaped(text in any::<String>()) {
+        fn escaped_text_has_no_display_controls(text in any::<String>()) {
             prop_assert!(!escape_display_controls(&text).contains(is_display_control));
         }
     }

@@ -4,12 +4,13 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::characters::is_invisible;
 
-/// It only makes a word longer.
+/// Only lengthens a word.
 pub(super) const TATWEEL: char = '\u{640}';
 
-/// What folded names that look alike have in common. Only characters beyond ASCII become those that they look like:
-/// `modern` and `modem`, `user1` and `userl` stay different names, and the skeleton of an ASCII name is the name. It is
-/// stored: where a newer version of Unicode changes its data, names that are there keep the older skeleton.
+/// A form that names which look alike have in common. Only characters beyond ASCII are replaced by what they
+/// look like: `modern` and `modem`, `user1` and `userl` stay different names, and the skeleton of an ASCII
+/// name is the name itself. The skeleton is stored: when a newer version of Unicode changes its data,
+/// existing names keep their older skeleton.
 pub(super) fn skeleton(folded: &str) -> String {
     let mut prototype = String::with_capacity(folded.len());
     for c in folded.nfd() {
@@ -18,13 +19,13 @@ pub(super) fn skeleton(folded: &str) -> String {
         } else if !is_invisible(c) && c != TATWEEL {
             let before = prototype.len();
             prototype.extend(unicode_security::skeleton(c.encode_utf8(&mut [0; 4])));
-            // The data has the two letters for everything that looks like the one.
+            // The data uses the two letters for everything that looks like the one.
             if &prototype[before..] == "rn" {
                 prototype.replace_range(before.., "m");
             }
         }
     }
-    // A prototype may be a capital.
+    // A prototype may be an upper-case letter.
     prototype.chars().flat_map(char::to_lowercase).nfd().collect()
 }
 

@@ -1,4 +1,4 @@
-//! The name that others are shown.
+//! The name that other users see.
 
 use icu_properties::CodePointSetData;
 use icu_properties::props::{Emoji, UnifiedIdeograph};
@@ -12,19 +12,19 @@ use super::characters::{
 /// In characters.
 const MAX_LENGTH: usize = 64;
 
-/// Marks on one letter: more leave their line and cover others. Scripts use up to four.
+/// Marks on one letter. More leave the line and cover other text; scripts use up to four.
 const MAX_MARKS: usize = 8;
 
-/// It shows nothing and is no space.
+/// Shows nothing, and is not white space.
 const BRAILLE_BLANK: char = '\u{2800}';
 
-/// A name that is safe to show beside other text: 1 to 64 characters without control characters, without those that turn
-/// the direction of what follows, and without invisible ones but where a script or an emoji needs them.
+/// A name that is safe to show beside other text: 1 to 64 characters, without control characters, characters
+/// that change the direction of text, and invisible characters, except where a script or an emoji needs them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisplayName(String);
 
 impl DisplayName {
-    /// Reads what a person typed, without the blanks around it.
+    /// Parses what a person typed, without surrounding white space.
     ///
     /// # Errors
     /// `invalid_display_name`, with what is wrong.
@@ -32,27 +32,29 @@ impl DisplayName {
         let refuse = |detail: &str| Err(Invalid::new("invalid_display_name", detail));
         let chars: Vec<char> = typed.trim().nfc().take(MAX_LENGTH + 1).collect();
         if chars.len() > MAX_LENGTH {
-            return refuse("A display name has at most 64 characters.");
+            return refuse("A display name can have at most 64 characters.");
         }
         if !chars.iter().any(|c| is_shown(*c)) {
-            return refuse("A display name has at least one character that can be seen.");
+            return refuse("A display name needs at least one visible character.");
         }
         for (at, c) in chars.iter().copied().enumerate() {
             if is_display_control(c) {
                 return refuse(
-                    "A display name has no control characters, and none that change the direction of text.",
+                    "A display name cannot have control characters or characters that change the direction of text.",
                 );
             }
             if is_unassignable(c) || is_invisible(c) && !belongs(&chars[..at], c, &chars[at + 1..]) {
-                return refuse("A display name has no invisible characters.");
+                return refuse("A display name cannot have invisible characters.");
             }
             if is_annotation(c) {
-                return refuse("A display name has only letters, digits, spaces, punctuation and symbols.");
+                return refuse(
+                    "A display name can only have letters, digits, spaces, punctuation and symbols.",
+                );
             }
         }
         let name: String = chars.into_iter().collect();
         if has_tower(&name) {
-            return refuse("A display name has at most 8 marks on a letter.");
+            return refuse("A display name can have at most 8 marks on a letter.");
         }
         Ok(Self(name))
     }
@@ -67,7 +69,7 @@ fn is_shown(c: char) -> bool {
     !(c.is_whitespace() || is_invisible(c) || is_mark(c) || c == BRAILLE_BLANK)
 }
 
-/// Whether more marks are on one letter than any script puts there.
+/// Whether a letter has more marks than any script uses.
 fn has_tower(name: &str) -> bool {
     let mut marks = 0;
     name.nfd().any(|c| {
@@ -76,19 +78,19 @@ fn has_tower(name: &str) -> bool {
     })
 }
 
-/// Brackets of a note between the lines, which hide what is inside (Unicode Standard, section 23.8).
+/// Interlinear annotation characters, which hide text (Unicode Standard, section 23.8).
 fn is_annotation(c: char) -> bool {
     matches!(c, '\u{fff9}'..='\u{fffb}')
 }
 
-/// Whether an invisible character has a meaning where it stands.
+/// Whether an invisible character has a meaning at this position.
 fn belongs(before: &[char], c: char, after: &[char]) -> bool {
     match c {
         ZWJ => needs_joiner(before, c, after) || joins_emoji(before, after),
         ZWNJ => needs_joiner(before, c, after),
-        // As text or as a picture (UTS 51 section 1.4.3).
+        // Selects text or emoji presentation (UTS 51 section 1.4.3).
         '\u{fe0e}' | '\u{fe0f}' => before.last().is_some_and(|c| is_emoji(*c)),
-        // Forms of a Mongolian letter, and of an ideograph: some family names are written with one.
+        // Variants of a Mongolian letter, and of an ideograph: some family names need one.
         '\u{180b}'..='\u{180d}' | '\u{180f}' => {
             before.last().is_some_and(|c| ('\u{1820}'..='\u{18aa}').contains(c))
         }
@@ -100,7 +102,7 @@ fn belongs(before: &[char], c: char, after: &[char]) -> bool {
     }
 }
 
-/// One picture of several: a family, a profession (UTS 51 section 1.4.6).
+/// An emoji made of several: a family, a profession (UTS 51 section 1.4.6).
 fn joins_emoji(before: &[char], after: &[char]) -> bool {
     let last = before.iter().rev().find(|c| **c != '\u{fe0f}');
     last.is_some_and(|c| is_emoji(*c)) && after.first().is_some_and(|c| is_emoji(*c))
@@ -110,8 +112,8 @@ fn is_emoji(c: char) -> bool {
     CodePointSetData::new::<Emoji>().contains(c)
 }
 
-/// The flag of a region: a black flag, up to six letters and digits, and an end (UTS 51 annex C). Anything longer would be
-/// hidden text.
+/// The flag of a region: a black flag, up to six letters and digits, and an end tag (UTS 51 annex C).
+/// Anything longer would be hidden text.
 fn is_in_flag(before: &[char], c: char, after: &[char]) -> bool {
     let is_tag = |c: &&char| matches!(**c, '\u{e0020}'..='\u{e007e}');
     let earlier = before.iter().rev().take_while(is_tag).count();
@@ -156,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_safe_to_show_is_refused() {
+    fn a_name_that_is_not_safe_to_show_is_refused() {
         let stacked = format!("a{}", "\u{302}\u{303}".repeat(5));
         for bad in [
             "",
@@ -199,7 +201,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_taken_is_never_obeyed_and_is_taken_again(text in any::<String>()) {
+        fn an_accepted_name_has_no_display_controls_and_is_accepted_again(text in any::<String>()) {
             if let Ok(name) = DisplayName::parse(&text) {
                 prop_assert!(!name.as_str().contains(is_display_control));
                 prop_assert_eq!(DisplayName::parse(name.as_str()), Ok(name));

@@ -11,31 +11,33 @@ use unicode_security::MixedScript;
 use super::Invalid;
 use super::characters::{is_alphanumeric, is_invisible, is_mark};
 
-/// In bytes, RFC 5321 section 4.5.3.1: a path of 256 less its angle brackets, and the local part.
+/// In bytes (RFC 5321 section 4.5.3.1): a path of 256 less its angle brackets, and the local part.
 const MAX_LENGTH: usize = 254;
 const MAX_LOCAL: usize = 64;
 
-/// Bytes that are looked at: a domain in letters may be longer than its form in ASCII.
+/// Bytes that are parsed: a domain in Unicode may be longer than in ASCII.
 const MAX_TYPED: usize = 4 * MAX_LENGTH;
 
-/// An address that mail can be sent to, in one form: the local part in lower case, which is everyone's habit, and the domain
-/// in ASCII as DNS has it (A-labels, RFC 5890). Two forms of one address would be two holders of one mailbox.
+/// An address that email can be sent to, in one canonical form: the local part in lower case, as is common
+/// practice, and the domain in ASCII as in DNS (A-labels, RFC 5890). Two forms of one address would let two
+/// accounts hold one mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Email(String);
 
 impl Email {
-    /// Reads what a person typed, without the blanks around it and the dot that ends a full domain. Refuses what is legal
-    /// but not in use: quotes, comments, literal addresses.
+    /// Parses what a person typed, without surrounding white space and the dot that ends a full domain.
+    /// Refuses what is legal but unused: quotes, comments, address literals.
     ///
     /// # Errors
     /// `invalid_email`.
     pub fn parse(typed: &str) -> Result<Self, Invalid> {
-        Self::fold(typed.trim())
-            .ok_or_else(|| Invalid::new("invalid_email", "This is not a mail address like name@example.org."))
+        Self::fold(typed.trim()).ok_or_else(|| {
+            Invalid::new("invalid_email", "This is not an email address like name@example.org.")
+        })
     }
 
     fn fold(typed: &str) -> Option<Self> {
-        // Before the work of folding: what is this long is no address.
+        // Refused before the work of folding: no address is this long.
         let (local, domain) = typed.split_once('@').filter(|_| typed.len() <= MAX_TYPED)?;
         let local: String = local.to_lowercase().nfc().collect();
         let domain = to_ascii(domain)?;
@@ -43,7 +45,7 @@ impl Email {
             return None;
         }
         let address = format!("{local}@{domain}");
-        // The same check as the mail library's, which would refuse to send to anything else.
+        // The same check as in the mail library, which would not send to anything else.
         let sound = address.len() <= MAX_LENGTH
             && EmailAddress::is_valid_local_part(&local)
             && EmailAddress::is_valid_domain(&domain);
@@ -55,8 +57,8 @@ impl Email {
         &self.0
     }
 
-    /// An address as people know it: the domain in the letters of its language, unless it mixes scripts to look like
-    /// another (UTS 39 section 5.1).
+    /// An address as people know it: the domain in the letters of its language, unless it mixes scripts to
+    /// look like another one (UTS 39 section 5.1).
     #[must_use]
     pub fn display_form(address: &str) -> Cow<'_, str> {
         match address.rsplit_once('@') {
@@ -77,7 +79,7 @@ impl Email {
         }
     }
 
-    /// Part of an address as it is stored, for a search.
+    /// A part of an address in its stored form, for a search.
     #[must_use]
     pub fn stored_form(part: &str) -> Option<String> {
         let (local, domain) = part.rsplit_once('@').map_or(("", part), |(local, domain)| (local, domain));
@@ -85,7 +87,8 @@ impl Email {
         Some(if part.contains('@') { format!("{local}@{ascii}") } else { ascii })
     }
 
-    /// The mailbox that an address most likely leads to: without the tag that many servers let follow a `+` (RFC 5233).
+    /// The mailbox that an address most likely leads to: without the tag that many servers allow after a `+`
+    /// (RFC 5233).
     #[must_use]
     pub fn mailbox_of(address: &str) -> String {
         match address.rsplit_once('@') {
@@ -98,8 +101,8 @@ impl Email {
     }
 }
 
-/// A domain as DNS has it (UTS 46): folded, in ASCII, without the dot of the root. Its labels have 1 to 63 letters, digits
-/// and hyphens.
+/// A domain as DNS has it (UTS 46): folded, in ASCII, without the dot of the root. Its labels have 1 to 63
+/// letters, digits and hyphens.
 fn to_ascii(domain: &str) -> Option<String> {
     let (deny, hyphens, length) =
         (AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::VerifyAllowRootDot);
@@ -116,7 +119,7 @@ fn is_local(local: &str) -> bool {
 }
 
 fn is_domain(ascii: &str) -> bool {
-    // A last label that is a number makes an address of the network, not a domain (URL standard, section 3.5).
+    // A numeric last label makes an IP address, not a domain (URL Standard, section 3.5).
     let is_number = |label: &str| {
         let hexadecimal = label.strip_prefix("0x");
         hexadecimal.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
@@ -153,7 +156,7 @@ mod tests {
         assert_eq!(Email::parse("a@faß.example").unwrap().as_str(), "a@xn--fa-hia.example");
         assert_eq!(Email::display_form("info@xn--bcher-kva.example"), "info@bücher.example");
         assert_eq!(Email::display_form("info@example.org"), "info@example.org");
-        // Latin letters with one of Cyrillic among them.
+        // Latin letters with a Cyrillic one among them.
         let spoof = Email::parse("a@pаypal.example").unwrap();
         assert_eq!(Email::display_form(spoof.as_str()), spoof.as_str());
         assert_eq!(Email::stored_form("bücher.ex").as_deref(), Some("xn--bcher-kva.ex"));
@@ -162,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_dot_of_the_root_and_blanks_are_taken_off() {
+    fn the_dot_of_the_root_and_white_space_are_removed() {
         for typed in ["a@example.org.", "a@example.org", "\ta@example.org ", "a@EXAMPLE.org.\u{a0}"] {
             assert_eq!(Email::parse(typed).unwrap().as_str(), "a@example.org", "{typed:?}");
         }
@@ -190,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn anything_but_an_address_is_refused() {
         let long_local = format!("{}@example.org", "a".repeat(65));
         let long = format!("a@{}.org", "a.".repeat(130));
         let long_label = format!("a@{}.org", "b".repeat(64));
@@ -252,7 +255,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_read_can_be_mailed_to(text in "[a-zA-Z0-9.+'\\-]{1,12}@[a-zA-Z0-9.\\-]{1,12}") {
+        fn a_parsed_address_can_be_mailed_to(text in "[a-zA-Z0-9.+'\\-]{1,12}@[a-zA-Z0-9.\\-]{1,12}") {
             if let Ok(email) = Email::parse(&text) {
                 prop_assert!(email.as_str().parse::<lettre::Address>().is_ok());
                 prop_assert_eq!(Email::parse(email.as_str()).unwrap(), email);

@@ -1,13 +1,13 @@
-//! What kind of client a login belongs to.
+//! The kind of client that a login belongs to.
 
-/// What holds a login's credential.
+/// The kind of client that holds a login's credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginKind {
     /// A client that keeps a refresh token.
     Token,
     /// A browser with a cookie.
     Browser,
-    /// A TCP connection that signed in by password, and nothing else: it ends when that does.
+    /// A TCP connection that signed in by password and has no credential: the login ends with it.
     Connection,
 }
 

@@ -1,6 +1,6 @@
-//! Which email.
+//! The kinds of emails.
 
-/// Which mail.
+/// The kind of an email.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MailKind {
     VerifyEmail,
@@ -9,7 +9,7 @@ pub enum MailKind {
     ResetByAddress,
     PasswordChanged,
     EmailChanged,
-    /// The same with a link that takes the change back.
+    /// As `EmailChanged`, with a link that undoes the change.
     EmailChangedUndo,
 }
 
@@ -23,10 +23,11 @@ impl MailKind {
         Self::EmailChangedUndo,
     ];
 
-    /// Those that anybody can have sent to an address, and whose links end with what they were asked for.
+    /// Emails that anyone can request for an address, and whose links are revoked with what they were
+    /// requested for.
     pub const ASKED_FOR: [Self; 3] = [Self::VerifyEmail, Self::ResetPassword, Self::ResetByAddress];
 
-    /// Tells the owner of something that was done with the account's own password or link.
+    /// Whether it tells the owner about a change made with the account's own password or link.
     #[must_use]
     pub fn is_notice(self) -> bool {
         !Self::ASKED_FOR.contains(&self)
@@ -46,7 +47,7 @@ impl MailKind {
 }
 
 impl MailKind {
-    /// Reads a row's word.
+    /// Parses the text of a row.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)

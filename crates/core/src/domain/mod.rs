@@ -1,4 +1,4 @@
-//! Newtypes that parse: behind the border nothing is checked twice.
+//! Domain values that are parsed at the border: behind it nothing is checked twice.
 
 mod access;
 mod characters;
@@ -31,7 +31,7 @@ pub use revoke_reason::RevokeReason;
 pub use user_agent::describe_user_agent;
 pub use username::Username;
 
-/// Why a value was refused: a stable code and a sentence for the person who typed it.
+/// Why a value is refused: a stable code, and a sentence for the person who typed it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct Invalid {

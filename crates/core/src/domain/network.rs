@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The address itself for IPv4. One customer usually has a whole /64 of IPv6 (RFC 6177), so its addresses count as
-/// one: the first of them.
+/// For IPv4, the address itself. For IPv6, the first address of its /64: one customer usually has a whole /64
+/// (RFC 6177), so its addresses count as one.
 #[must_use]
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -17,7 +17,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_of_ipv6_counts_as_one_client_and_a_mapped_address_as_what_it_is() {
+    fn an_ipv6_network_counts_as_one_client_and_a_mapped_address_as_ipv4() {
         let of = |text: &str| network(text.parse().unwrap()).to_string();
         assert_eq!(of("192.0.2.7"), "192.0.2.7");
         assert_eq!(of("::ffff:192.0.2.7"), "192.0.2.7");

@@ -1,17 +1,17 @@
-//! Origins of web pages, as browsers send them (RFC 6454 section 6) and as people write them into a configuration.
+//! Origins of web pages, as browsers send them (RFC 6454 section 6) and as people configure them.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use url::Url;
 
-/// Where a page is from, in one form whatever the spelling: without a slash at the end, without its scheme's own
-/// port, in small letters, an international name in its ASCII form.
+/// The origin of a page in one canonical form: without a trailing slash or the scheme's default port, in
+/// lower case, an international name in its ASCII form.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum WebOrigin {
-    /// `null`: a sandboxed frame, a local file, a redirect between sites. It may be anybody's.
+    /// `null`: a sandboxed frame, a local file, a redirect between sites. It may come from any page.
     Opaque,
-    /// `file://`: what some browsers, and apps that bring their own, send for local files.
+    /// `file://`: some browsers, and apps with bundled pages, send it for local files.
     File,
     Host(HostOrigin),
 }
@@ -20,14 +20,14 @@ pub enum WebOrigin {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HostOrigin {
     pub scheme: String,
-    /// An IPv6 address stands in brackets.
+    /// An IPv6 address is in brackets.
     pub host: String,
-    /// None is the scheme's own.
+    /// None is the scheme's default port.
     pub port: Option<u16>,
 }
 
 impl WebOrigin {
-    /// Reads an `Origin` header.
+    /// Parses an `Origin` header.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.eq_ignore_ascii_case("null") {
@@ -52,24 +52,24 @@ impl HostOrigin {
     #[must_use]
     pub fn of(url: &Url) -> Option<Self> {
         let host = url.host_str()?.to_ascii_lowercase();
-        // With a dot at the end it is the same host.
+        // A trailing dot does not change the host.
         let host = host.trim_end_matches('.');
         let (scheme, port) = (url.scheme().to_owned(), url.port());
         (!host.is_empty()).then(|| Self { scheme, host: host.to_owned(), port })
     }
 
-    /// What a request names as its `Host` under this scheme.
+    /// The origin of a request's `Host` under this scheme.
     #[must_use]
     pub fn of_authority(scheme: &str, authority: &str) -> Option<Self> {
-        // Nothing else than a host and a port may stand there.
+        // Only a host and a port are allowed.
         if authority.contains(['/', '\\', '?', '#', '@']) || authority.chars().any(char::is_whitespace) {
             return None;
         }
         Self::of(&Url::parse(&format!("{scheme}://{authority}/")).ok()?)
     }
 
-    /// Whether the host is an address, or a name that leads to this machine wherever it is looked up (RFC 6761
-    /// section 6.3): such a host cannot be a name that somebody else lets resolve to us (DNS rebinding).
+    /// Whether the host is an address, or a name that always leads to the local machine (RFC 6761 section
+    /// 6.3). Such a host cannot be an attacker's name that resolves to this server (DNS rebinding).
     #[must_use]
     pub fn is_address(&self) -> bool {
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
@@ -94,7 +94,7 @@ impl fmt::Display for WebOrigin {
     }
 }
 
-/// Nothing but a scheme, a host and a port.
+/// Whether the URL has nothing but a scheme, a host and a port.
 fn is_bare(url: &Url) -> bool {
     url.username().is_empty()
         && url.password().is_none()
@@ -103,11 +103,11 @@ fn is_bare(url: &Url) -> bool {
         && url.fragment().is_none()
 }
 
-/// Names of one label under which only one's own network or machine has names (RFC 2606, RFC 6761, RFC 9476,
-/// and what home routers use): a pattern may stand right below them.
+/// Top-level names that only exist within one network or machine (RFC 2606, RFC 6761, RFC 9476, and what home
+/// routers use): a pattern may be right below them.
 const PRIVATE: [&str; 6] = ["localhost", "test", "internal", "local", "lan", "home"];
 
-/// An origin that is let in, or all whose host has one label more: `https://*.example.org`.
+/// An allowed origin, or all origins whose host has one label more: `https://*.example.org`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllowedOrigin {
     origin: WebOrigin,
@@ -116,7 +116,7 @@ pub struct AllowedOrigin {
 }
 
 impl AllowedOrigin {
-    /// Reads what somebody wrote into a configuration.
+    /// Parses an origin from the configuration.
     ///
     /// # Errors
     /// A sentence that says what to write instead.
@@ -133,7 +133,7 @@ impl AllowedOrigin {
         if text == "*" {
             let name =
                 "name each origin, such as https://app.example.org, or https://*.example.org for one label";
-            return Err(format!("a star alone would let the pages of every site in; {name}"));
+            return Err(format!("a star alone would allow the pages of every site; {name}"));
         }
         if text.eq_ignore_ascii_case("null") {
             return Ok(Self { origin: WebOrigin::Opaque, star: false });
@@ -177,7 +177,7 @@ impl AllowedOrigin {
             ));
         };
         if !below.contains('.') && !PRIVATE.contains(&below) {
-            return Err(format!("*.{below} would let the pages of strangers in: name more of the host"));
+            return Err(format!("*.{below} would allow the pages of strangers: name more of the host"));
         }
         Ok(Self { origin: WebOrigin::Host(HostOrigin { host: below.to_owned(), ..origin }), star: true })
     }
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_an_origin_is_refused_with_what_to_write() {
+    fn an_invalid_origin_is_refused_with_what_to_write() {
         for (text, hint) in [
             ("*", "name each origin"),
             ("app.example.org", "https://app.example.org"),
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_of_a_request_is_read_as_an_origin_is() {
+    fn the_host_of_a_request_is_parsed_like_an_origin() {
         let of =
             |authority: &str| HostOrigin::of_authority("http", authority).map(|origin| origin.to_string());
         assert_eq!(of("Door.Test:80").as_deref(), Some("http://door.test"));

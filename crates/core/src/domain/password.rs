@@ -1,4 +1,4 @@
-//! A password in the clear, and whether it is good enough to be kept.
+//! A plain-text password, and whether it is strong enough to be chosen.
 
 use std::fmt;
 
@@ -7,31 +7,35 @@ use zxcvbn::{Score, zxcvbn};
 
 use super::Invalid;
 
-/// In characters. NIST SP 800-63B section 5.1.1.2 asks for at least 64; a bound keeps the work bounded.
+/// In characters. NIST SP 800-63B section 5.1.1.2 asks for at least 64; an upper bound keeps the work
+/// bounded.
 const MAX_LENGTH: usize = 256;
 
-/// Characters that are judged. What follows them only makes a password longer, so it is never judged too good.
+/// Characters that are rated. What follows them only makes a password longer, so the rating is never too
+/// good.
 const JUDGED: usize = 64;
 
-/// zxcvbn's work, in parts of the password times the ways to read its digits and signs as letters. It tries each
-/// of these ways on each part, and there are hundreds for a text with all of those characters: a second of work for 100
-/// characters. So much takes 20 ms at worst.
+/// A bound on zxcvbn's work: parts of the password times the ways to read its digits and signs as letters.
+/// zxcvbn tries each way on each part, and a text with all of those characters has hundreds: 100 characters
+/// would take a second. This much takes 20 ms at worst.
 const WORK: usize = 40_000;
 
-/// A shorter name is found inside too many good passwords; zxcvbn still counts it against them.
+/// A shorter name occurs within too many good passwords; zxcvbn still takes it into account.
 const SHORTEST_NAME: usize = 4;
 
-/// What a user typed, in its normal form NFKC (NIST SP 800-63B section 5.1.1.2): keyboards and systems send one password as
-/// different bytes. Its `Debug` is blind and it is no `Display`: it never reaches a log.
+/// What a user typed, in the normal form NFKC (NIST SP 800-63B section 5.1.1.2): keyboards and systems send
+/// one password as different bytes. `Debug` hides it and there is no `Display`, so that it never reaches a
+/// log.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password {
     normal: String,
-    /// The characters as they came, if they differ: what hashes of earlier versions and of other systems were made of.
+    /// The characters as they were sent, if they differ: hashes of earlier versions and of other systems were
+    /// made from them.
     typed: Option<String>,
 }
 
 impl Password {
-    /// What is typed to prove who somebody is. Not judged: a wrong password is wrong at any length.
+    /// A password typed to sign in. Not rated: a wrong password is wrong at any length.
     #[must_use]
     pub fn typed(text: String) -> Self {
         if is_nfkc_quick(text.chars()) == IsNormalized::Yes {
@@ -42,8 +46,8 @@ impl Password {
         Self { normal, typed }
     }
 
-    /// What shall become a password: of a length in bounds, counted in its normal form. Nothing is trimmed, no kind of
-    /// character is asked for (NIST SP 800-63B section 5.1.1.2). Next, [`Password::judge`] it.
+    /// A new password, of a length within bounds, counted in its normal form. Nothing is trimmed, and no kind
+    /// of character is required (NIST SP 800-63B section 5.1.1.2). [`Password::judge`] comes next.
     ///
     /// # Errors
     /// `invalid_password`, with the bound. `min_length` is in characters.
@@ -51,32 +55,33 @@ impl Password {
         let password = Self::typed(text);
         let length = password.normal.chars().take(MAX_LENGTH + 1).count();
         if length < min_length {
-            let detail = format!("A password has at least {min_length} characters.");
+            let detail = format!("A password needs at least {min_length} characters.");
             return Err(Invalid::new("invalid_password", detail));
         }
         if length > MAX_LENGTH {
-            let detail = format!("A password has at most {MAX_LENGTH} characters.");
+            let detail = format!("A password can have at most {MAX_LENGTH} characters.");
             return Err(Invalid::new("invalid_password", detail));
         }
         Ok(password)
     }
 
-    /// The characters as they were typed, unless that is the normal form: for hashes that were made of those.
+    /// The characters as they were typed, unless that is the normal form. For hashes that were made from
+    /// them.
     #[must_use]
     pub fn as_typed(&self) -> Option<Self> {
         self.typed.clone().map(|text| Self { normal: text, typed: None })
     }
 
-    /// Refuses a password that is easy to guess, above all by somebody who knows `about`: the username and
-    /// the address of its owner. Takes milliseconds: not for a thread that others wait for.
+    /// Refuses a password that is easy to guess, above all for someone who knows `about`: the username and
+    /// the address of its owner. Takes milliseconds, so it must not run on a thread that serves others.
     ///
-    /// # Errors
-    /// [`WeakPassword`], with what to do about it.
+    /// [`WeakPassword`], with suggestions.
     pub fn judge(&self, about: &[String]) -> Result<(), WeakPassword> {
         self.rate(about).weakness.map_or(Ok(()), Err)
     }
 
-    /// The judgement with its score, for whoever still chooses. As slow as [`Password::judge`].
+    /// The judgement with its score, to show while a password is being chosen. As slow as
+    /// [`Password::judge`].
     #[must_use]
     pub fn rate(&self, about: &[String]) -> Rating {
         let folded = self.normal.to_lowercase();
@@ -84,13 +89,13 @@ impl Password {
             .iter()
             .flat_map(|text| [text.as_str(), text.split('@').next().unwrap_or_default()])
             .chain(["doorward"]);
-        // What is longer than a password is not inside one.
+        // A text that is longer than a password cannot be inside one.
         let telling = telling.filter(|name| name.len() <= MAX_LENGTH * char::MAX_LEN_UTF8);
         for name in telling.filter(|name| name.chars().nth(SHORTEST_NAME - 1).is_some()) {
             let name: String = name.nfkc().collect();
             if folded.contains(&name.to_lowercase()) {
                 let weakness = WeakPassword {
-                    detail: "The password holds your name, your address or the name of this service."
+                    detail: "The password contains your name, your address or the name of this service."
                         .to_owned(),
                     suggestions: vec!["Use words that have nothing to do with you.".to_owned()],
                 };
@@ -98,7 +103,7 @@ impl Password {
             }
         }
         let judged = judged(&self.normal);
-        // Each is compared with all parts: a longer one equals none of them.
+        // zxcvbn compares each with all parts of the password: a longer text equals none of them.
         let mut inputs: Vec<&str> = about.iter().map(String::as_str).collect();
         inputs.retain(|text| text.len() <= JUDGED * char::MAX_LEN_UTF8);
         inputs.push("doorward");
@@ -120,21 +125,21 @@ impl Password {
         Rating { score, weakness: Some(weakness) }
     }
 
-    /// The characters as they were typed, for another system that has its own rules.
+    /// The characters as they were typed, for another system with rules of its own.
     #[must_use]
     pub fn expose_typed(&self) -> &str {
         self.typed.as_deref().unwrap_or(&self.normal)
     }
 
-    /// The normal form, for hashing, and nothing else.
+    /// The normal form, for hashing only.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.normal
     }
 }
 
-/// The beginning of a password that can be judged in time: of one that repeats itself whole blocks, because what is
-/// left of a block that was cut would count as something new.
+/// The beginning of a password that can be rated in time. Of a password that repeats itself, whole blocks:
+/// the rest of a block that was cut would count as something new.
 fn judged(text: &str) -> &str {
     let mut seen = String::new();
     let (mut count, mut ways) = (0, 1);
@@ -156,7 +161,8 @@ fn judged(text: &str) -> &str {
     &text[..end]
 }
 
-/// After how many bytes a text begins anew, to its end; its length if it does not (Knuth, Morris and Pratt).
+/// The length in bytes of the block that a text repeats to its end, or its whole length (Knuth, Morris and
+/// Pratt).
 fn period(text: &[u8]) -> usize {
     let mut borders = vec![0; text.len()];
     for at in 1..text.len() {
@@ -169,15 +175,15 @@ fn period(text: &[u8]) -> usize {
     text.len() - borders.last().copied().unwrap_or_default()
 }
 
-/// The characters that zxcvbn reads as letters: those of a line stand for the same one.
+/// The characters that zxcvbn reads as letters; those in one string stand for the same letter.
 const SUBSTITUTES: [&str; 12] = ["4@", "8", "({[<", "3", "69", "1!|", "1|7", "0", "$5", "+7", "%", "2"];
 
 fn is_substitute(char: char) -> bool {
     SUBSTITUTES.iter().any(|line| line.contains(char))
 }
 
-/// In how many ways zxcvbn reads a text in which these characters occur, at most: for each letter one of its
-/// substitutes, and where that stands for another letter as well, with and without it.
+/// The most ways in which zxcvbn reads a text with these characters: one substitute for each letter, and
+/// where it also stands for another letter, with and without that.
 fn readings(seen: &str) -> usize {
     let of = |line: &str| line.chars().filter(|char| seen.contains(*char)).count().max(1);
     let shared = "1|7".chars().filter(|char| seen.contains(*char)).count();
@@ -193,9 +199,9 @@ impl fmt::Debug for Password {
 /// How hard a password is to guess.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rating {
-    /// zxcvbn's, from 0 (at once) to 4 (never); 3 is good enough.
+    /// zxcvbn's score, from 0 (guessed at once) to 4 (very strong); 3 is enough.
     pub score: u8,
-    /// Why it is refused, if it is.
+    /// Why the password is refused, if it is.
     pub weakness: Option<WeakPassword>,
 }
 
@@ -236,7 +242,7 @@ mod tests {
             ("plum\u{a0}tree\u{3000}", "plum tree "),
             ("\u{fb01}g", "fig"),
             ("\u{1112}\u{1161}\u{11ab}", "\u{d55c}"),
-            // Only characters that have another form change: not blanks, and not control characters.
+            // Only characters with another form change, not spaces or control characters.
             (" a\tb\0\u{7f}\u{200d} ", " a\tb\0\u{7f}\u{200d} "),
         ] {
             assert_eq!(Password::typed(typed.to_owned()).expose(), normal, "{typed:?}");
@@ -247,7 +253,7 @@ mod tests {
     fn length_is_counted_in_the_normal_form() {
         assert!(Password::chosen("e\u{301}".repeat(7), 8).is_err());
         assert!(Password::chosen("e\u{301}".repeat(256), 8).is_ok());
-        // One character that stands for 18.
+        // One character that expands to 18.
         assert!(Password::chosen("\u{fdfa}".to_owned(), 8).is_ok());
         assert!(Password::chosen("\u{fdfa}".repeat(15), 8).is_err());
     }
@@ -261,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rating_and_a_judgement_are_one() {
+    fn a_rating_and_a_judgement_agree() {
         for text in ["", "password1", "plural doorward teapot", "qwertyuiop", "plural teapot orbit vinegar"] {
             let password = Password::typed(text.to_owned());
             let rating = password.rate(&[]);
@@ -271,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_know_of_the_owner_is_refused_inside() {
+    fn a_password_with_the_owners_name_in_it_is_refused() {
         for bad in [
             "MARGARET plural teapot orbit",
             "plural PEGGY.O teapot orbit",
@@ -283,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_text_is_judged_as_far_as_it_can_be_in_time() {
+    fn a_hostile_text_is_rated_in_bounded_time() {
         let all = SUBSTITUTES.concat();
         for text in [all.repeat(10), format!("{all}{}", "password".repeat(30)), "1234567890!@$%".repeat(20)] {
             let judged = judged(&text);
@@ -293,7 +299,7 @@ mod tests {
             assert!(count * (count + 1) / 2 * readings(&seen) <= WORK, "{judged}");
             assert!(text.starts_with(judged));
         }
-        // What people type is read whole, up to the bound.
+        // What people usually type is rated whole, up to the bound.
         let text = format!("{} 2026-11-22 4:35 pässwörd!", "plural teapot orbit vinegar ".repeat(2));
         assert_eq!(judged(&text).chars().count(), JUDGED);
         assert_eq!(judged(&"pässwörd! ".repeat(9)), "pässwörd! ".repeat(6), "whole blocks");
@@ -302,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_password_is_not_judged_better_than_its_beginning() {
+    fn a_long_password_is_not_rated_better_than_its_beginning() {
         for block in ["a", "ab", "password", "qwertyuiop", "monkey1", "abc123", "2026-11-22 "] {
             for times in 1..=MAX_LENGTH / block.len() {
                 assert!(judge(&block.repeat(times)).is_err(), "{times} times {block}");
@@ -311,16 +317,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_of_the_owner_may_be_as_long_as_it_likes() {
+    fn names_of_any_length_are_accepted() {
         let about = ["x".repeat(1 << 20), format!("{}@example.org", "é".repeat(1 << 18))];
         assert_eq!(Password::typed("plural teapot orbit vinegar".to_owned()).judge(&about), Ok(()));
-        // Inside a password beyond what zxcvbn reads, it still is refused.
+        // A name is refused even beyond the part that zxcvbn rates.
         let long = format!("{} margaret", "plural teapot orbit vinegar ".repeat(5));
         assert!(judge(&long).unwrap_err().detail.contains("name"));
     }
 
     #[test]
-    fn it_is_blind_in_logs() {
+    fn debug_hides_the_password() {
         assert_eq!(format!("{:?}", Password::typed("hunter2".to_owned())), "Password(***)");
     }
 

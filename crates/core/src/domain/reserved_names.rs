@@ -8,8 +8,8 @@ use super::Username;
 use super::characters::{is_invisible, is_mark};
 use super::confusable::TATWEEL;
 
-/// Names that a stranger would take for the operator's: the mailboxes of RFC 2142 and RFC 6650, accounts of systems, and
-/// what services call those who run them.
+/// Names that users would take for the operator's: the mailboxes of RFC 2142 and RFC 6650, system accounts,
+/// and common names for a service's staff.
 const RESERVED: &[&str] = &[
     "abuse",
     "account",
@@ -67,32 +67,33 @@ const RESERVED: &[&str] = &[
     "www",
 ];
 
-/// Names that only the command line gives out.
+/// Names that only the command line assigns.
 #[derive(Debug, Clone)]
 pub struct ReservedNames(HashSet<String>);
 
 impl ReservedNames {
-    /// The built-in names and `more`, folded ones.
+    /// The built-in names and `more`, which are folded.
     pub fn new<'a>(more: impl IntoIterator<Item = &'a str>) -> Self {
         Self(RESERVED.iter().copied().chain(more).map(bare).collect())
     }
 
-    /// Whether a name is one of them, or looks like one, also with other dots, hyphens and underscores.
+    /// Whether a name is reserved or looks like a reserved one, also with other dots, hyphens and
+    /// underscores.
     #[must_use]
     pub fn contains(&self, name: &Username) -> bool {
         self.0.contains(&bare(name.folded()))
     }
 }
 
-/// Here ASCII letters that look like others count as well, and marks do not: nobody needs to be called `adrnin` or
-/// `ạdmin`.
+/// A stricter skeleton: ASCII letters that look like others count as well, and marks do not. No user needs to
+/// be called `adrnin` or `ạdmin`.
 fn bare(folded: &str) -> String {
     let is_letter = |c: &char| {
         !matches!(*c, '_' | '.' | '-' | TATWEEL) && !is_invisible(*c) && (c.is_ascii() || !is_mark(*c))
     };
     let letters: String = folded.nfd().filter(is_letter).collect();
     let alike: String = unicode_security::skeleton(&letters).flat_map(char::to_lowercase).nfd().collect();
-    // What a letter or a digit looks like may be a full stop.
+    // A letter or a digit may look like a full stop.
     alike.chars().filter(is_letter).collect()
 }
 
@@ -103,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_the_operator_are_reserved_however_they_are_written() {
+    fn official_names_are_reserved_in_every_spelling() {
         let reserved = ReservedNames::new(["acme", "größe"]);
         let holds = |name: &str| reserved.contains(&Username::parse(name).unwrap());
         for name in [

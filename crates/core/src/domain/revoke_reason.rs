@@ -1,19 +1,19 @@
 //! Why a login was revoked.
 
-/// Why a login ended, as its row says (`logins.revoked_reason`).
+/// Why a login was revoked, as its row stores it (`logins.revoked_reason`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RevokeReason {
-    /// Logout, here or from the list of devices.
+    /// Signed out, on the device itself or from the list of devices.
     SignedOut,
-    /// A refresh token came back after its successor was used: somebody has a copy.
+    /// A refresh token was used again after its successor: a second client has a copy.
     RefreshReuse,
     PasswordChanged,
     PasswordReset,
     AccountDisabled,
     AccountDeleted,
-    /// Its current password was guessed at: the access token is in the wrong hands.
+    /// Its current password was guessed at: the access token is probably stolen.
     PasswordGuessed,
-    /// The user has signed in so often that the login which was used least recently made room.
+    /// The user signed in so often that the least recently used login made room.
     TooManyLogins,
 }
 
@@ -32,8 +32,8 @@ impl RevokeReason {
         }
     }
 
-    /// Reads a row's word. Whoever set a row by hand may have written anything, or nothing: that is a
-    /// sign-out.
+    /// Parses the text of a row. A row that was edited by hand may hold anything or nothing, which counts as
+    /// a sign-out.
     #[must_use]
     pub fn parse(word: Option<&str>) -> Self {
         match word {

@@ -1,6 +1,6 @@
-//! What a client calls itself, in words for the person who looks for a device of theirs.
+//! Describes a user agent in words, for a person who looks for one of their devices.
 
-/// The first that is contained names the client: most browsers also claim to be those further down.
+/// The first match names the client: most browsers also claim to be those further down.
 const CLIENTS: [(&str, &str); 19] = [
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -23,7 +23,7 @@ const CLIENTS: [(&str, &str); 19] = [
     ("node", "Node.js"),
 ];
 
-/// As above: an Android phone also says Linux, an iPhone also says Mac OS.
+/// The same for systems: an Android phone also says Linux, an iPhone also says Mac OS.
 const SYSTEMS: [(&str, &str); 9] = [
     ("iPhone", "iPhone"),
     ("iPad", "iPad"),
@@ -36,7 +36,7 @@ const SYSTEMS: [(&str, &str); 9] = [
     ("Linux", "Linux"),
 ];
 
-/// Such as "Firefox on Linux". A name that nobody knows is shown as it stands, up to its first space.
+/// A description such as "Firefox on Linux". An unknown name is shown as it is, up to its first space.
 #[must_use]
 pub fn describe_user_agent(user_agent: Option<&str>) -> String {
     let text = user_agent.unwrap_or_default();
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn browsers_and_systems_are_told_apart() {
+    fn browsers_and_systems_are_recognized() {
         for (text, words) in [
             (
                 "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36",
@@ -105,7 +105,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn anything_has_a_short_name(text in any::<String>()) {
+        fn every_user_agent_has_a_short_description(text in any::<String>()) {
             let words = describe_user_agent(Some(&text));
             prop_assert!(!words.is_empty() && words.chars().count() <= 40, "{words}");
         }

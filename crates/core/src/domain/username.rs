@@ -1,4 +1,4 @@
-//! A user's name: what one signs in with, and what others see.
+//! A username: users sign in with it, and others see it.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_security::MixedScript;
@@ -16,8 +16,8 @@ const MAX_MARKS: usize = 4;
 
 const DOT_ABOVE: char = '\u{307}';
 
-/// Letters and digits of any script with their marks, and `_`, `.` and `-` after the first. It cannot hold an `@`, so a
-/// login name with one is an address and never another user's name.
+/// Letters and digits of any script with their marks, and `_`, `.` and `-` after the first character. It
+/// cannot contain an `@`, so a login name with one is an address and never another user's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Username {
     folded: String,
@@ -25,7 +25,7 @@ pub struct Username {
 }
 
 impl Username {
-    /// Reads the name of a new account as a person typed it, without the blanks around it.
+    /// Parses the name of a new account as a person typed it, without surrounding white space.
     ///
     /// # Errors
     /// `invalid_username`, with what is wrong.
@@ -33,28 +33,28 @@ impl Username {
         let refuse = |detail: &str| Err(Invalid::new("invalid_username", detail));
         let typed = composed(typed);
         let Some(first) = typed.chars().next() else {
-            return refuse("A username is needed.");
+            return refuse("A username is required.");
         };
         if typed.chars().nth(MAX_LENGTH).is_some() {
-            return refuse("A username has at most 32 characters.");
+            return refuse("A username can have at most 32 characters.");
         }
         if !is_alphanumeric(first) {
-            return refuse("A username begins with a letter or a digit.");
+            return refuse("A username must begin with a letter or a digit.");
         }
         let folded = fold(&typed);
-        // Both, so that typing the folded form, which is the one that is shown, means the same name.
+        // Checks both forms, so that typing the folded form, which may be shown, means the same name.
         let sound = is_sound(&typed)
             && is_sound(&folded)
             && folded.chars().nth(MAX_LENGTH).is_none()
             && fold(&folded) == folded;
         if !sound {
-            return refuse("A username has only letters, digits, '_', '.' and '-'.");
+            return refuse("A username can only have letters, digits, '_', '.' and '-'.");
         }
         Ok(Self::shown(typed, folded))
     }
 
-    /// Reads the name of an account that may exist: also one that was opened when more characters were allowed. `None` for
-    /// what never was a name.
+    /// Parses the name of an account that may exist, including one created when more characters were allowed.
+    /// `None` if the text was never a valid name.
     #[must_use]
     pub fn lookup(typed: &str) -> Option<Self> {
         let typed = composed(typed);
@@ -65,49 +65,49 @@ impl Username {
         possible.then(|| Self::shown(typed, folded))
     }
 
-    /// A capital may look like one of another script, and its small letter like none (Greek Ν and ν): a name that mixes
-    /// scripts is shown in its small letters.
+    /// An upper-case letter may look like one of another script although its lower-case form does not (Greek
+    /// Ν and ν), so a name that mixes scripts is shown in lower case.
     fn shown(typed: String, folded: String) -> Self {
         let typed = if typed.is_single_script() { typed } else { folded.clone() };
         Self { folded, typed }
     }
 
-    /// The form that is unique: lower case.
+    /// The unique form: lower case.
     #[must_use]
     pub fn folded(&self) -> &str {
         &self.folded
     }
 
-    /// The form that is shown, as it was typed; lower case if it mixes scripts.
+    /// The form to show, as it was typed; lower case if it mixes scripts.
     #[must_use]
     pub fn typed(&self) -> &str {
         &self.typed
     }
 
-    /// What names that look alike have in common.
+    /// A form that names which look alike have in common.
     #[must_use]
     pub fn skeleton(&self) -> String {
         confusable::skeleton(&self.folded)
     }
 }
 
-/// Composed: the same name typed with another keyboard is the same name (Unicode Standard Annex 15). One character more
-/// than a name may have, to see that it is too long.
+/// Composes characters, so that a name typed with another keyboard is the same name (UAX 15). Keeps one
+/// character more than a name may have, to notice that it is too long.
 fn composed(typed: &str) -> String {
     typed.trim().nfc().take(MAX_LENGTH + 1).collect()
 }
 
-/// A character at a time: folding must not depend on the neighbours, as a final sigma's would. Compatibility forms
-/// (full-width letters, ligatures) are the letters they stand for.
+/// Folds each character on its own, because folding must not depend on the neighbours, as a final sigma's
+/// would. Compatibility forms (full-width letters, ligatures) become the letters they stand for.
 fn fold(typed: &str) -> String {
     typed.nfkc().flat_map(char::to_lowercase).nfkc().collect()
 }
 
-/// Whether each character may be where it stands.
+/// Whether each character is allowed at its position.
 fn is_sound(name: &str) -> bool {
-    // Decomposed, so that all marks of a letter are seen.
+    // Decomposed, so that all marks of a letter are counted.
     let chars: Vec<char> = name.nfd().collect();
-    // The letter that marks belong to, and how many nonspacing ones it has so far.
+    // The letter that marks belong to, and the number of its nonspacing marks so far.
     let (mut base, mut marks) = (None, 0);
     for (at, c) in chars.iter().copied().enumerate() {
         if matches!(c, ZWJ | ZWNJ) {
@@ -120,7 +120,7 @@ fn is_sound(name: &str) -> bool {
             (base, marks) = (Some(c), 0);
         } else if is_mark(c) {
             marks += usize::from(is_nonspacing(c));
-            // A dot over a letter that has one, and the same mark twice, cannot be seen (UTS 39 section 5.4).
+            // A dot above a letter that has one, and the same mark twice, are invisible (UTS 39 section 5.4).
             let unseen = c == DOT_ABOVE && matches!(base, Some('i' | 'j' | 'l' | 'ı' | 'ȷ'))
                 || is_nonspacing(c) && at > 0 && chars[at - 1] == c;
             if base.is_none() || unseen || marks > MAX_MARKS {
@@ -142,18 +142,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_shown_signs_in_and_one_name_has_one_form() {
+    fn the_shown_form_signs_in_and_one_name_has_one_form() {
         let folded = |typed: &str| Username::parse(typed).map(|name| name.folded().to_owned());
         assert_eq!(folded("cafe\u{301}"), folded("caf\u{e9}"));
         assert_eq!(folded("\u{ff41}lice"), folded("alice"));
         assert_eq!(folded("\u{fb01}sher"), folded("fisher"));
         assert_eq!(folded("\u{1112}\u{1161}\u{11ab}"), folded("\u{d55c}"));
-        // Its small form is an i with two dots, which looks as if it had one.
+        // Its lower-case form is an i with two dots, which looks as if it had one.
         assert!(folded("\u{130}x").is_err());
     }
 
     #[test]
-    fn a_name_that_mixes_scripts_is_shown_in_small_letters() {
+    fn a_name_that_mixes_scripts_is_shown_in_lower_case() {
         let shown = |typed: &str| Username::parse(typed).unwrap().typed().to_owned();
         for name in ["ADMI\u{39d}", "ROO\u{3a4}", "\u{41c}ODERATOR", "\u{39d}ORA"] {
             assert_eq!(shown(name), name.to_lowercase(), "{name}");
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn blanks_around_a_name_are_not_part_of_it() {
+    fn white_space_around_a_name_is_not_part_of_it() {
         for typed in [" alice", "alice\u{a0}", "\talice\t", "\u{3000}alice\r\n", "alice\u{2003}"] {
             assert_eq!(Username::parse(typed).unwrap().folded(), "alice", "{typed:?}");
             assert_eq!(Username::lookup(typed).unwrap().folded(), "alice", "{typed:?}");
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_is_refused() {
+    fn an_invalid_name_is_refused() {
         for bad in [
             "",
             " ",
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_was_allowed_once_is_still_found() {
+    fn a_name_that_was_once_allowed_is_still_found() {
         for old in ["\u{3164}\u{3164}\u{3164}", "alice\u{3164}", "\u{1f170}", "\u{93f}"] {
             assert!(Username::parse(old).is_err() && Username::lookup(old).is_some(), "{old:?}");
         }
