@@ -212,7 +212,7 @@ impl Application {
         let handle = server.handle();
         let deadlines = rt::spawn(connections.enforce_deadlines());
         let watch = rt::spawn(self.accounts.clone().watch());
-        let ends = rt::spawn(self.accounts.clone().end_connections());
+        let ends = rt::spawn(self.accounts.clone().revoke_connections());
         let resets = rt::spawn(self.accounts.clone().answer_reset_requests());
         let janitor = rt::spawn(purge_for_ever(self.accounts.clone(), self.clock.clone()));
         let sweep = rt::spawn(self.rates.clone().sweep_for_ever(self.clock.clone()));
@@ -243,7 +243,7 @@ impl Application {
         }
         resets.abort();
         #[expect(clippy::disallowed_methods, reason = "as above")]
-        let answered = tokio::time::timeout(MAILS_LIMIT, self.accounts.answer_waiting_resets()).await;
+        let answered = tokio::time::timeout(MAILS_LIMIT, self.accounts.answer_queued_resets()).await;
         if !matches!(answered, Ok(Ok(()))) {
             tracing::warn!("some requests for links were lost");
         }

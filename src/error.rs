@@ -1,7 +1,7 @@
 //! The only mapping from errors to HTTP: `application/problem+json` (RFC 9457).
 //!
-//! Policy: `code` is stable and for programs, `detail` is for people. A cause that lies with us is logged
-//! once, here, and never shown. 401 asks for a token, 429 and 503 say when to come back. Whether somebody has an
+//! Policy: `code` is stable and for programs, `detail` is for people. A cause that lies with the server is logged
+//! once, here, and never shown. 401 asks for a token, 429 and 503 say when to come back. Whether there is such an
 //! account, and why a sign-in failed, is in none of them.
 
 use std::fmt;
@@ -26,15 +26,24 @@ const RETRY_AFTER: u32 = 2;
 #[derive(Debug, Clone)]
 pub struct ApiError {
     status: StatusCode,
-    code: &'static str,
+    code: Code,
     detail: String,
+    /// The field that it is about.
     field: Option<String>,
     suggestions: Vec<String>,
-    /// For 405: what the resource does answer.
+    /// For 405: the methods that the resource has.
     allow: Option<&'static str>,
     /// For 429 and 503: seconds.
     retry_after: Option<u32>,
     clear_cookie: bool,
+}
+
+/// The word for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Code {
+    Fixed(&'static str),
+    /// `invalid_` and the name of the field.
+    InvalidField,
 }
 
 /// The document. `type` is `about:blank`: `code` says more than a page would.
@@ -56,7 +65,7 @@ impl ApiError {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self {
             status,
-            code,
+            code: Code::Fixed(code),
             detail: detail.into(),
             field: None,
             suggestions: Vec::new(),
@@ -66,7 +75,7 @@ impl ApiError {
         }
     }
 
-    /// A request that names no token.
+    /// A request without a token.
     #[must_use]
     pub fn unauthorized() -> Self {
         Self::new(
@@ -92,8 +101,13 @@ impl ApiError {
     /// A field that is missing or of the wrong type.
     #[must_use]
     pub fn field(field: &str, detail: impl Into<String>) -> Self {
-        let error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail);
-        Self { field: Some(field.to_owned()), ..error }
+        let error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "", detail);
+        Self { code: Code::InvalidField, field: Some(field.to_owned()), ..error }
+    }
+
+    /// The same about this field.
+    fn about(self, field: &'static str) -> Self {
+        Self { field: Some(field.to_owned()), ..self }
     }
 
     /// The server cannot serve this now.
@@ -102,7 +116,7 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "The server is busy. Try again in a moment.")
     }
 
-    /// There were too many of these; the next one is taken after `wait`.
+    /// There were too many of these; the next one is accepted after `wait`.
     #[must_use]
     pub fn too_many_requests(detail: impl Into<String>, wait: Duration) -> Self {
         let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail);
@@ -120,7 +134,7 @@ impl ApiError {
         )
     }
 
-    /// Names a field as this request does.
+    /// Gives a field the name that it has in this request.
     #[must_use]
     pub fn rename_field(self, from: &str, to: &str) -> Self {
         if self.field.as_deref() == Some(from) { Self { field: Some(to.to_owned()), ..self } } else { self }
@@ -150,22 +164,22 @@ impl ApiError {
         &self.suggestions
     }
 
-    /// Whether the cause lies with us: nothing that a person types can mend it.
+    /// Whether the cause lies with the server: nothing that the user types can fix it.
     #[must_use]
     pub fn is_ours(&self) -> bool {
         self.status == StatusCode::INTERNAL_SERVER_ERROR
     }
 
-    /// The program's word for it.
+    /// The stable word for programs.
     #[must_use]
     pub fn code(&self) -> String {
-        match (&self.field, self.code) {
-            (Some(field), "invalid_field") => format!("invalid_{field}"),
-            _ => self.code.to_owned(),
+        match self.code {
+            Code::Fixed(code) => code.to_owned(),
+            Code::InvalidField => format!("invalid_{}", self.field.as_deref().unwrap_or("field")),
         }
     }
 
-    /// A cause that lies with us: logged here, shown to nobody.
+    /// A cause that lies with the server: logged here, and not shown.
     pub(crate) fn internal(cause: &dyn fmt::Display) -> Self {
         tracing::error!(%cause, "request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
@@ -176,31 +190,22 @@ impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         use StatusCode as S;
         match error {
-            Error::Invalid(invalid) => {
-                let field = invalid.code.strip_prefix("invalid_").unwrap_or(invalid.code);
-                Self::field(field, invalid.detail)
-            }
+            Error::Invalid(invalid) => Self::field(invalid.field, invalid.detail),
             Error::WeakPassword(weak) => Self {
-                field: Some("password".to_owned()),
                 suggestions: weak.suggestions,
-                ..Self::new(S::UNPROCESSABLE_ENTITY, "weak_password", weak.detail)
+                ..Self::new(S::UNPROCESSABLE_ENTITY, "weak_password", weak.detail).about("password")
             },
-            Error::UsernameTaken => Self {
-                field: Some("username".to_owned()),
-                ..Self::new(S::CONFLICT, "username_taken", "This username is taken.")
-            },
-            Error::UsernameLooksTaken => Self {
-                field: Some("username".to_owned()),
-                ..Self::new(S::CONFLICT, "username_taken", "This username looks like one that is taken.")
-            },
-            Error::UsernameReserved => Self {
-                field: Some("username".to_owned()),
-                ..Self::new(
-                    S::CONFLICT,
-                    "username_reserved",
-                    "This username is reserved. Choose another one.",
-                )
-            },
+            Error::UsernameTaken => {
+                Self::new(S::CONFLICT, "username_taken", "This username is taken.").about("username")
+            }
+            Error::UsernameLooksTaken => {
+                let detail = "This username looks like one that is taken.";
+                Self::new(S::CONFLICT, "username_taken", detail).about("username")
+            }
+            Error::UsernameReserved => {
+                let detail = "This username is reserved. Choose another one.";
+                Self::new(S::CONFLICT, "username_reserved", detail).about("username")
+            }
             Error::EmailHeld => {
                 Self::new(S::CONFLICT, "email_held", "This address belongs to another account.")
             }
@@ -210,21 +215,19 @@ impl From<Error> for ApiError {
             Error::TooManyAttempts { retry_after } => {
                 let wait = in_words(retry_after);
                 let detail = format!("Too many wrong passwords. Try again in {wait}, or reset the password.");
-                Self { code: "too_many_attempts", ..Self::too_many_requests(detail, retry_after) }
+                Self {
+                    code: Code::Fixed("too_many_attempts"),
+                    ..Self::too_many_requests(detail, retry_after)
+                }
             }
-            Error::ChooseAccount { usernames } => Self {
-                field: Some("username".to_owned()),
-                suggestions: usernames,
-                ..Self::new(
-                    S::CONFLICT,
-                    "choose_account",
-                    "Several accounts use this email address: name yours.",
-                )
-            },
-            Error::WrongPassword => Self {
-                field: Some("current_password".to_owned()),
-                ..Self::new(S::FORBIDDEN, "wrong_password", "The password is wrong.")
-            },
+            Error::ChooseAccount { usernames } => {
+                let detail = "Several accounts use this email address: name yours.";
+                let error = Self::new(S::CONFLICT, "choose_account", detail).about("username");
+                Self { suggestions: usernames, ..error }
+            }
+            Error::WrongPassword => {
+                Self::new(S::FORBIDDEN, "wrong_password", "The password is wrong.").about("current_password")
+            }
             Error::InvalidRefreshToken => Self::new(
                 S::UNAUTHORIZED,
                 "invalid_refresh_token",
@@ -239,7 +242,7 @@ impl From<Error> for ApiError {
             }
             Error::Token(token) => token.into(),
             Error::NotFound => Self::not_found(),
-            // A disk that is full is in the log once.
+            // A full disk is logged when it begins.
             Error::Db(DbError::Full | DbError::Unwritable) | Error::Hash(HashError::Full) => {
                 Self::unavailable()
             }
@@ -262,7 +265,7 @@ impl From<Error> for ApiError {
                     _,
                 ),
             ) => Self::internal(&cause),
-            // Locked for too long, a full disk, a failing one: not the request's fault, and it may pass.
+            // A lock that was held for too long, a full or failing disk: not the request's fault, and it may pass.
             Error::Query(cause @ DieselError::DatabaseError(..)) => {
                 tracing::error!(%cause, "the database failed");
                 Self::unavailable()
@@ -284,7 +287,7 @@ impl From<Exceeded> for ApiError {
 impl From<TokenError> for ApiError {
     fn from(error: TokenError) -> Self {
         if error == TokenError::StaleRevocations {
-            // The database is away, or this process was: it cannot tell whether the sign-in has ended.
+            // The database is away, or this process was: it cannot tell whether the login was revoked.
             return Self::unavailable();
         }
         let (code, detail) = match error {
@@ -305,7 +308,7 @@ impl fmt::Display for ApiError {
 }
 
 impl ApiError {
-    /// Whether the cookie that came with the request is of no use any more.
+    /// Whether the cookie that came with the request no longer works.
     #[must_use]
     pub fn clears_cookie(&self) -> bool {
         self.clear_cookie
@@ -374,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_of_ours_is_not_shown() {
+    fn a_cause_that_lies_with_the_server_is_not_shown() {
         let cause = diesel::result::Error::QueryBuilderError("SELECT secret FROM users".into());
         let (status, text, _) = answer(Error::Query(cause));
         assert_eq!(status, 500);

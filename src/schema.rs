@@ -82,6 +82,9 @@ diesel::table! {
         subject -> Nullable<Text>,
         ip -> Nullable<Text>,
         detail -> Nullable<Text>,
+        actor_id -> Nullable<Text>,
+        login_id -> Nullable<Text>,
+        request_id -> Nullable<Text>,
     }
 }
 

@@ -1,4 +1,4 @@
-//! A browser that stays signed in, by a cookie that does not change.
+//! A browser that stays signed in with a cookie, which does not change.
 
 use chrono::TimeDelta;
 
@@ -12,15 +12,15 @@ use doorward_core::domain::Access;
 use doorward_core::domain::LoginKind;
 use doorward_core::domain::RevokeReason;
 
-/// How old the note of a login's last use may grow before a visit renews it: not each page is worth a write.
+/// How old `last_seen_at` of a login may grow before a visit updates it: not each page is worth a write.
 const VISIT_PACE: TimeDelta = TimeDelta::minutes(1);
 
 impl Accounts {
-    /// Who the browser with this cookie is signed in as. It asks the row: a page is no place for a sign-in
-    /// that has ended a moment ago.
+    /// Who the browser with this cookie is signed in as. It reads the row, so that a login that was revoked a moment ago
+    /// shows no page.
     ///
     /// # Errors
-    /// [`Error::InvalidCookie`], those of the database.
+    /// [`Error::InvalidCookie`] if it is not the cookie of an active login.
     pub async fn recognize(&self, cookie: &str) -> Result<Access, Error> {
         let cookie = self.read_cookie(cookie)?;
         let this = self.clone();
@@ -49,22 +49,21 @@ impl Accounts {
                 .run_writing(move |conn| {
                     let now = this.0.clock.now();
                     db::write(conn, |conn| logins::touch(conn, login, now, now + this.0.refresh_ttl))?;
-                    mark_used(conn, &user)?;
-                    Ok::<_, Error>(())
+                    Ok::<_, Error>(mark_used(conn, &user)?)
                 })
                 .await;
             if let Err(error) = noted {
-                // Pages are shown, and lead to a sign-out, also while the disk is full.
-                tracing::debug!(%error, "a browser's visit was not noted");
+                // A page is shown, and leads to a sign-out, also while the disk is full.
+                tracing::debug!(%error, "could not record a browser's visit");
             }
         }
         Ok(access)
     }
 
-    /// An access token for a browser's cookie, which stays the same and lives on.
+    /// An access token for a browser's cookie, which stays the same; its login is extended.
     ///
     /// # Errors
-    /// [`Error::InvalidCookie`], those of the database.
+    /// [`Error::InvalidCookie`] if it is not the cookie of an active login.
     pub async fn refresh_browser(&self, cookie: &str) -> Result<Grant, Error> {
         let cookie = self.read_cookie(cookie)?;
         let this = self.clone();
@@ -86,13 +85,13 @@ impl Accounts {
             .await
     }
 
-    /// The cookie in the form of today, for a browser that is given it once more: an earlier version's gets its tag.
+    /// The cookie in today's form, to be set again: one of an earlier version gets its tag.
     #[must_use]
     pub fn renewed_cookie(&self, cookie: &str) -> Option<String> {
         self.read_cookie(cookie).ok().map(|cookie| cookie.expose())
     }
 
-    /// Whether this installation issued a cookie, or an earlier version of it may have. Asks no database.
+    /// Whether this installation, or an earlier version of it, may have issued a cookie. Makes no query.
     #[must_use]
     pub fn issued_cookie(&self, cookie: &str) -> bool {
         self.read_cookie(cookie).is_ok()
@@ -103,10 +102,10 @@ impl Accounts {
         Ok(presented.credential)
     }
 
-    /// Ends the login of a browser's cookie.
+    /// Revokes the login of a browser's cookie.
     ///
     /// # Errors
-    /// [`Error::InvalidCookie`], those of the database.
+    /// [`Error::InvalidCookie`] if it is not the cookie of an active login.
     pub async fn sign_out_browser(&self, cookie: &str) -> Result<(), Error> {
         let cookie = self.read_cookie(cookie)?;
         let clock = self.0.clock.clone();
@@ -123,5 +122,5 @@ impl Accounts {
 }
 
 fn is_browsers(login: &LiveLogin, cookie: &Credential) -> bool {
-    login.kind == LoginKind::Browser.as_str() && login.refresh_hash.as_deref() == Some(&cookie.hash())
+    login.kind == LoginKind::Browser && login.refresh_hash.as_deref() == Some(&cookie.hash())
 }

@@ -1,51 +1,36 @@
-//! A user's signed-in devices, and ending them.
+//! A user's signed-in devices, and signing them out.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Accounts, Error};
-use crate::actors::hasher::Caller;
 use crate::auth::device::PresentedDevices;
 use crate::models::login_pages;
 use crate::models::logins::{self, LiveLogin, Scope};
-use crate::peer::PeerSocket;
 use doorward_core::domain::LoginKind;
 use doorward_core::domain::RevokeReason;
 use doorward_core::domain::{Access, LoginId, UserId};
 use doorward_core::protocol::SessionInfo;
 
-/// In characters; the rest of what a client calls itself is of no use to anybody.
+/// In characters; the rest of a user agent tells a user nothing.
 const MAX_USER_AGENT: usize = 256;
 
-/// From where and with what somebody signs in.
+/// What a client signs in with.
 #[derive(Debug, Clone)]
 pub struct Device {
     pub kind: LoginKind,
-    /// What says that its user has signed in on it before.
+    /// Says that its user has signed in on it before.
     pub presented: PresentedDevices,
     pub user_agent: Option<String>,
-    pub ip: Option<IpAddr>,
-    /// The connection that waits for the answer.
-    pub socket: Option<PeerSocket>,
 }
 
 impl Device {
     #[must_use]
-    pub fn new(kind: LoginKind, user_agent: Option<&str>, ip: Option<IpAddr>) -> Self {
-        // A NUL cannot be kept in every database's text; other control characters are nobody's name.
+    pub fn new(kind: LoginKind, user_agent: Option<&str>) -> Self {
+        // PostgreSQL's text holds no NUL; other control characters are not part of a name either.
         let clean = |text: &str| text.chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT).collect();
         let presented = PresentedDevices::default();
-        Self { kind, presented, user_agent: user_agent.map(clean), ip, socket: None }
-    }
-
-    #[must_use]
-    pub fn over(self, socket: Option<PeerSocket>) -> Self {
-        Self { socket, ..self }
-    }
-
-    pub(super) const fn caller(&self) -> Caller {
-        Caller { address: self.ip, socket: self.socket }
+        Self { kind, presented, user_agent: user_agent.map(clean) }
     }
 
     #[must_use]
@@ -98,25 +83,25 @@ fn offset(page: Page) -> i64 {
 pub struct LoginsPage {
     pub page: Page,
     pub logins: Vec<LiveLogin>,
-    /// What clients call themselves, by login.
-    pub agents: HashMap<String, Option<String>>,
+    /// The user agents of other logins' clients.
+    pub agents: HashMap<LoginId, Option<String>>,
 }
 
 impl Accounts {
-    /// The user's logins that stand, the newest first.
+    /// The user's active logins, the newest first.
     ///
     /// # Errors
-    /// Those of the database.
+    /// [`Error::Db`] or [`Error::Query`].
     pub async fn list_logins(&self, user: UserId) -> Result<Vec<LiveLogin>, Error> {
         let clock = self.0.clock.clone();
         self.0.db.run(move |conn| Ok(logins::live_of_user(conn, user, clock.now())?)).await
     }
 
-    /// One page of the user's active logins, that of `access` first and then the newest; how many there are; and what
-    /// the clients of `others` call themselves.
+    /// One page of the user's active logins, that of `access` first and then the newest; how many there are; and the user
+    /// agents of the clients of `others`.
     ///
     /// # Errors
-    /// Those of the database.
+    /// [`Error::Db`] or [`Error::Query`].
     pub async fn page_of_logins(
         &self,
         access: &Access,
@@ -138,25 +123,25 @@ impl Accounts {
             .await
     }
 
-    /// The user's live sockets, on all nodes that this one hears of, the oldest first.
+    /// The user's live sockets, on all nodes that this one knows of, the oldest first.
     #[must_use]
     pub fn list_sessions(&self, user: UserId) -> Vec<Arc<SessionInfo>> {
         self.0.logins.sessions.directory().of_user(user)
     }
 
-    /// Ends the login that the access token belongs to.
+    /// Revokes the login that the access token belongs to.
     ///
     /// # Errors
-    /// Those of the database.
+    /// [`Error::Db`] or [`Error::Query`] if it could not be revoked.
     pub async fn sign_out(&self, access: &Access) -> Result<(), Error> {
         self.0.logins.revoke(Scope::Login(access.login), RevokeReason::SignedOut).await
     }
 
-    /// Ends one login of the user's.
+    /// Revokes one login of the user's.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if it is somebody else's, or has ended; those of the database.
-    pub async fn end_login(&self, access: &Access, login: LoginId) -> Result<(), Error> {
+    /// [`Error::NotFound`] if it is not active, or another user's.
+    pub async fn revoke_login(&self, access: &Access, login: LoginId) -> Result<(), Error> {
         let (user, clock) = (access.user, self.0.clock.clone());
         self.0
             .logins
@@ -169,11 +154,11 @@ impl Accounts {
             .await
     }
 
-    /// Ends all logins of the user's, or all others.
+    /// Revokes all logins of the user's, or all but the current one.
     ///
     /// # Errors
-    /// Those of the database.
-    pub async fn end_logins(&self, access: &Access, except_current: bool) -> Result<(), Error> {
+    /// [`Error::Db`] or [`Error::Query`] if none could be revoked.
+    pub async fn sign_out_all(&self, access: &Access, except_current: bool) -> Result<(), Error> {
         let scope = if except_current {
             Scope::UserExcept(access.user, access.login)
         } else {

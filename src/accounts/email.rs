@@ -1,14 +1,13 @@
 //! Verifying an address, and changing it.
 
+use super::confirm::still_confirmed;
+use super::email_requests::Asker;
 use super::error::on_duplicate;
-use super::mails::Asker;
 use super::recovery::end_undo;
-use super::sign_in::still_confirmed;
-use super::{Accounts, Error};
-use crate::actors::hasher::Caller;
+use super::{Accounts, Caller, Error};
 use crate::auth::secret::{hash_token, trim_token};
 use crate::clock::Timestamp;
-use crate::db::{self, Conn};
+use crate::db::Conn;
 use crate::models::audit_events::Action;
 use crate::models::one_time_tokens::{self, Purpose};
 use crate::models::outbox;
@@ -18,45 +17,43 @@ use doorward_core::domain::{Access, Email, Password};
 
 impl Accounts {
     /// Sends a link to a new address, which becomes the user's once it is followed. Links to addresses asked
-    /// for before are spoiled: a link that went astray must not give the account to its reader.
+    /// for before are invalidated: a link that went astray must not give the account to its reader.
     ///
     /// # Errors
-    /// [`Error::WrongPassword`], [`Error::TooManyAttempts`], [`Error::Token`], those of the database and the hasher.
+    /// [`Error::WrongPassword`], [`Error::TooManyAttempts`], [`Error::Token`].
     pub async fn change_email(
         &self,
         access: &Access,
         email: Email,
         current: Password,
-        caller: Caller,
+        caller: &Caller,
     ) -> Result<(), Error> {
         let user = self.confirm(access, current, caller).await?;
-        let this = self.clone();
+        let (this, caller) = (self.clone(), caller.clone());
         self.0
             .db
-            .run_writing(move |conn| {
-                db::write(conn, |conn| {
-                    let now = this.0.clock.now();
-                    let (kind, address) = (MailKind::VerifyEmail, email.as_str());
-                    still_confirmed(conn, &user)?;
-                    if Self::asked_lately(conn, kind, Some(user.id), address, now)? {
-                        return Ok(());
-                    }
-                    outbox::cancel(conn, kind, user.id, now)?;
-                    one_time_tokens::spoil_others(conn, user.id, Purpose::VerifyEmail, now)?;
-                    this.post_link(conn, (kind, Some(user.id)), address, Asker::Client(caller.address), now)?;
-                    this.note(conn, Action::EmailChangeRequested, Some(user.id), None, now)?;
-                    Ok::<_, Error>(())
-                })
+            .transaction(move |conn| {
+                let now = this.0.clock.now();
+                let (kind, address) = (MailKind::VerifyEmail, email.as_str());
+                still_confirmed(conn, &user)?;
+                if Self::asked_lately(conn, kind, Some(user.id), address, now)? {
+                    return Ok(());
+                }
+                outbox::cancel(conn, kind, user.id, now)?;
+                one_time_tokens::spoil_others(conn, user.id, Purpose::VerifyEmail, now)?;
+                this.post_link(conn, (kind, Some(user.id)), address, Asker::Client(caller.address), now)?;
+                this.record(conn, &caller, Action::EmailChangeRequested, Some(user.id), now)?;
+                Ok::<_, Error>(())
             })
             .await?;
         self.0.mail.wake();
         Ok(())
     }
 
-    /// Whom a link to verify an address is for: the account's name and the address. Uses nothing up.
+    /// Which account a link verifies an address for: its username, and the address. The link stays valid.
     ///
     /// # Errors
-    /// [`Error::InvalidLink`], those of the database.
+    /// [`Error::InvalidLink`].
     pub async fn check_verify_link(&self, token: &str) -> Result<(String, String), Error> {
         let (hash, clock) = (hash_token(trim_token(token)), self.0.clock.clone());
         self.0
@@ -70,35 +67,32 @@ impl Accounts {
             .await
     }
 
-    /// Makes the user of a link the holder of the address that it was sent to. A verified address that is replaced is
-    /// told, with a link that takes the change back.
+    /// Verifies the address that a link was sent to, for the user whom it was sent for. A verified address that this
+    /// replaces is told, with a link that takes the change back.
     ///
     /// # Errors
-    /// [`Error::InvalidLink`]; [`Error::EmailHeld`] if another account verified it first (the link stays good);
-    /// those of the database.
-    pub async fn verify_email(&self, token: &str) -> Result<(), Error> {
+    /// [`Error::InvalidLink`]; [`Error::EmailHeld`] if another account verified it first (the link stays valid).
+    pub async fn verify_email(&self, token: &str, caller: &Caller) -> Result<(), Error> {
         let hash = hash_token(trim_token(token));
-        let this = self.clone();
+        let (this, caller) = (self.clone(), caller.clone());
         self.0
             .db
-            .run_writing(move |conn| {
-                db::write(conn, |conn| {
-                    let now = this.0.clock.now();
-                    let (id, email) = one_time_tokens::peek(conn, &hash, Purpose::VerifyEmail, now)?
-                        .ok_or(Error::InvalidLink)?;
-                    let user = users::lock_active(conn, id)?.ok_or(Error::InvalidLink)?;
-                    if !one_time_tokens::redeem(conn, &hash, Purpose::VerifyEmail, now)? {
-                        return Err(Error::InvalidLink);
-                    }
-                    users::set_held_email(conn, id, &email, now)
-                        .map_err(|error| on_duplicate(error, Error::EmailHeld))?;
-                    one_time_tokens::spoil_others(conn, id, Purpose::VerifyEmail, now)?;
-                    this.note(conn, Action::EmailVerified, Some(id), None, now)?;
-                    if let Some(old) = user.verified_email().filter(|old| *old != email) {
-                        this.tell_former(conn, &user, old, &email, now)?;
-                    }
-                    Ok::<_, Error>(())
-                })
+            .transaction(move |conn| {
+                let now = this.0.clock.now();
+                let (id, email) = one_time_tokens::peek(conn, &hash, Purpose::VerifyEmail, now)?
+                    .ok_or(Error::InvalidLink)?;
+                let user = users::lock_active(conn, id)?.ok_or(Error::InvalidLink)?;
+                if !one_time_tokens::redeem(conn, &hash, Purpose::VerifyEmail, now)? {
+                    return Err(Error::InvalidLink);
+                }
+                users::set_held_email(conn, id, &email, now)
+                    .map_err(|error| on_duplicate(error, Error::EmailHeld))?;
+                one_time_tokens::spoil_others(conn, id, Purpose::VerifyEmail, now)?;
+                this.record(conn, &caller, Action::EmailVerified, Some(id), now)?;
+                if let Some(old) = user.verified_email().filter(|old| *old != email) {
+                    this.tell_former(conn, &user, old, &email, now)?;
+                }
+                Ok::<_, Error>(())
             })
             .await?;
         self.0.mail.wake();
@@ -106,8 +100,8 @@ impl Accounts {
     }
 
     /// Tells a verified address that it was replaced. At most one former address can take the account back, the one
-    /// that it belonged to first: otherwise a thief who changed it to an address of theirs would get it back once
-    /// the owner has it again.
+    /// that it belonged to first: otherwise a thief who changed it to another address would get the account back
+    /// once its owner has recovered it.
     fn tell_former(
         &self,
         conn: &mut Conn,

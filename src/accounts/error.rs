@@ -1,4 +1,4 @@
-//! What can keep a capability from doing what was asked.
+//! Why a capability could not do what was asked.
 
 use diesel::result::DatabaseErrorKind;
 
@@ -6,9 +6,9 @@ use crate::actors::db::DbError;
 use crate::actors::hasher::HashError;
 use crate::auth::keys::DamagedKey;
 use crate::auth::tokens::TokenError;
-use doorward_core::domain::{Invalid, WeakPassword};
+use doorward_core::domain::{Invalid, RevokeReason, WeakPassword};
 
-/// In the product's words; `crate::error` puts them into HTTP's.
+/// In the product's terms; `crate::error` maps them to HTTP's.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
@@ -21,13 +21,13 @@ pub enum Error {
     UsernameLooksTaken,
     #[error("this username is reserved")]
     UsernameReserved,
-    /// Somebody else proved this address first. Said only to one who proved it too.
+    /// Another account verified this address first. Told only to a client that has verified it too.
     #[error("this address belongs to another account")]
     EmailHeld,
     /// One error for every cause of a failed sign-in.
     #[error("wrong login or password")]
     InvalidCredentials,
-    /// So many passwords were wrong that no further one is looked at for a while.
+    /// So many passwords were wrong that no further one is checked for a while.
     #[error("too many wrong passwords")]
     TooManyAttempts { retry_after: std::time::Duration },
     /// The current password, asked for again, was wrong.
@@ -35,18 +35,18 @@ pub enum Error {
     WrongPassword,
     #[error("this refresh token is not valid")]
     InvalidRefreshToken,
-    /// The cookie names no login that stands.
+    /// The cookie is not that of an active login.
     #[error("not signed in")]
     InvalidCookie,
     /// Several accounts claim the address that a link was sent to.
     #[error("which account?")]
     ChooseAccount { usernames: Vec<String> },
-    /// A link from a mail that is made up, used or expired.
-    #[error("this link is not valid any more")]
+    /// A link from an email that is made up, used or expired.
+    #[error("this link is no longer valid")]
     InvalidLink,
     #[error(transparent)]
     Token(#[from] TokenError),
-    #[error("there is no such thing")]
+    #[error("not found")]
     NotFound,
     #[error(transparent)]
     Db(#[from] DbError),
@@ -62,7 +62,10 @@ pub enum Error {
     Signing(#[from] jsonwebtoken::errors::Error),
 }
 
-/// Gives a broken unique index its meaning; other errors stay what they are.
+/// The access token of a user who was deleted or disabled, which this process has not noticed yet.
+pub(super) const GONE: Error = Error::Token(TokenError::Revoked(RevokeReason::AccountDeleted));
+
+/// Gives the violation of a unique index its meaning; other errors stay what they are.
 pub(super) fn on_duplicate(error: diesel::result::Error, meaning: Error) -> Error {
     match error {
         diesel::result::Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => meaning,

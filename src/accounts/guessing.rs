@@ -1,39 +1,32 @@
 //! Counting wrong passwords: by account, known device and login, in rows, so over all addresses, transports and nodes.
 //!
-//! A guess is counted before it is checked and taken back if it was right: of many at once no more are checked than one
-//! after the other. What is done is the same whether there is such an account or not.
+//! A guess is counted before it is checked, and the count is taken back if it was right: of many at once no more are
+//! checked than one after the other. The work is the same whether there is such an account or not.
 
 use std::sync::Arc;
 
 use diesel::QueryResult;
 
-use super::sign_in::LoginName;
-use super::{Accounts, Device, Error};
-use crate::actors::hasher::{Caller, Class, HashError, Lane};
+use super::login_name::LoginName;
+use super::{Accounts, Caller, Device, Error};
+use crate::actors::hasher::{Class, HashError, Lane};
 use crate::auth::device::PresentedDevices;
-use crate::auth::guessing::{self, MEMORY, PER_LOGIN};
+use crate::auth::guessing::{self, MEMORY};
 use crate::clock::Timestamp;
-use crate::db::{self, Conn};
-use crate::models::audit_events::Action;
+use crate::db::Conn;
 use crate::models::failed_attempts::{self, Failures, Slot};
-use crate::models::logins::{self, Scope};
 use crate::models::users::{self, User};
-use doorward_core::domain::RevokeReason;
-use doorward_core::domain::{Access, Password, UserId};
+use doorward_core::domain::UserId;
 
 /// For names without an account.
 const NO_HASH: &str = "$bcrypt-sha256$v=2,t=2b,r=12$......................$...............................";
-
-/// Wrong current passwords of one user, over all logins, before the first delay. One login is revoked at
-/// [`PER_LOGIN`]; this is for a thief who has several.
-const FREE_CONFIRMATIONS: u32 = 2 * PER_LOGIN;
 
 /// Wrong passwords on all known devices of a user together before the first delay: a thief may hold several.
 const FREE_ON_DEVICES: u32 = 20;
 
 /// A sign-in that was counted as a failure, until its password was right.
 pub(super) struct Attempt {
-    /// Whose account it is about, if there is one that is not disabled.
+    /// The account that is signed in to, if there is one that is not disabled.
     pub user: Option<User>,
     /// The device on which the user has signed in before.
     pub known_device: Option<uuid::Uuid>,
@@ -43,23 +36,28 @@ pub(super) struct Attempt {
 
 impl Attempt {
     /// Where its password waits to be checked.
-    pub(super) fn lane(&self, device: &Device) -> Lane {
+    pub(super) fn lane(&self, caller: &Caller) -> Lane {
         let known = self.user.as_ref().filter(|_| self.known_device.is_some()).map(|user| user.id);
-        Lane { known, ..Lane::new(Class::SignIn, device.caller()) }
+        Lane { known, ..Lane::new(Class::SignIn, caller.requester()) }
     }
 }
 
 impl Accounts {
-    /// Counts a sign-in that is about to be checked, and finds whose account it is about.
+    /// Counts a sign-in that is about to be checked, and finds the account that it is for.
     ///
     /// # Errors
-    /// [`Error::TooManyAttempts`], those of the database and the hasher.
-    pub(super) async fn begin_attempt(&self, login: &str, device: &Device) -> Result<Attempt, Error> {
+    /// [`Error::TooManyAttempts`]; [`Error::Hash`] if too much password work is queued.
+    pub(super) async fn begin_attempt(
+        &self,
+        login: &str,
+        device: &Device,
+        caller: &Caller,
+    ) -> Result<Attempt, Error> {
         let name = LoginName::parse(login);
         let slot_name = name.as_ref().map_or_else(|| no_name(login), |name| name.as_str().to_owned());
         let subject = Arc::new((name, slot_name, device.presented.clone()));
         let (this, asked) = (self.clone(), Arc::clone(&subject));
-        // First without a transaction: a flood of guesses that are not checked keeps no writer waiting.
+        // First without a transaction: a flood of guesses that are refused keeps no writer waiting.
         let attempt = self
             .0
             .db
@@ -72,34 +70,32 @@ impl Accounts {
                 Ok::<_, Error>(attempt)
             })
             .await?;
-        if !self.0.hasher.has_room(attempt.lane(device)) {
+        if !self.0.hasher.has_room(attempt.lane(caller)) {
             return Err(HashError::Full.into());
         }
         let this = self.clone();
         self.0
             .db
-            .run_writing(move |conn| {
-                db::write(conn, |conn| {
-                    let now = this.0.clock.now();
-                    let attempt = this.find_attempt(conn, &subject)?;
-                    for (slot, more) in attempt.slots.iter().zip([0, FREE_ON_DEVICES]) {
-                        count(conn, slot, more, now)?;
-                    }
-                    let user = attempt.user.filter(|user| user.disabled_at.is_none());
-                    Ok::<_, Error>(Attempt { user, ..attempt })
-                })
+            .transaction(move |conn| {
+                let now = this.0.clock.now();
+                let attempt = this.find_attempt(conn, &subject)?;
+                for (slot, more) in attempt.slots.iter().zip([0, FREE_ON_DEVICES]) {
+                    count(conn, slot, more, now)?;
+                }
+                let user = attempt.user.filter(|user| user.disabled_at.is_none());
+                Ok::<_, Error>(Attempt { user, ..attempt })
             })
             .await
     }
 
-    /// Whose account it is about, and where that is counted. A disabled user is still found.
+    /// The account that a sign-in is for, and where it is counted. A disabled user is found, too.
     fn find_attempt(
         &self,
         conn: &mut Conn,
         (name, slot_name, presented): &(Option<LoginName>, String, PresentedDevices),
     ) -> QueryResult<Attempt> {
-        // For a name without an account the same work is done: to read a row and to find none would differ by
-        // some 20 us.
+        // For a name without an account the same work is done: to read a row and to find none would differ by about
+        // 20 us.
         let user = match name {
             Some(LoginName::Email(email)) => users::find_holder_alike(conn, email)?,
             _ => users::find_by_username_alike(conn, slot_name)?,
@@ -118,8 +114,8 @@ impl Accounts {
     }
 
     /// Takes back what was counted in these slots, unless it is told that the password was checked.
-    pub(super) fn take_back_unless_checked(&self, slots: Vec<Slot>) -> Uncounted {
-        Uncounted { accounts: self.clone(), slots }
+    pub(super) fn take_back_unless_checked(&self, slots: Vec<Slot>) -> Unchecked {
+        Unchecked { accounts: self.clone(), slots }
     }
 
     async fn take_back(&self, slots: Vec<Slot>) {
@@ -127,136 +123,59 @@ impl Accounts {
         let taken_back = self
             .0
             .db
-            .run_writing(move |conn| {
-                db::write(conn, |conn| {
-                    let now = clock.now();
-                    for slot in &slots {
-                        let failures = failed_attempts::lock(conn, slot, now)?;
-                        let count = failures.count.saturating_sub(1);
-                        let fewer = Failures { count, blocked_until: None, ..failures };
-                        failed_attempts::store(conn, slot, fewer, now)?;
-                    }
-                    Ok::<_, Error>(())
-                })
+            .transaction(move |conn| {
+                let now = clock.now();
+                for slot in &slots {
+                    let failures = failed_attempts::lock(conn, slot, now)?;
+                    let count = failures.count.saturating_sub(1);
+                    let fewer = Failures { count, blocked_until: None, ..failures };
+                    failed_attempts::store(conn, slot, fewer, now)?;
+                }
+                Ok::<_, Error>(())
             })
             .await;
         if let Err(error) = taken_back {
             tracing::warn!(%error, "an attempt that was not checked stays counted");
         }
     }
-
-    /// Asks the current password again, before something that a stolen token must not do. Answers the user as they were
-    /// when it was right. The tenth wrong one revokes the login.
-    ///
-    /// # Errors
-    /// [`Error::WrongPassword`], [`Error::TooManyAttempts`], [`Error::Token`], those of the database and the hasher.
-    pub(super) async fn confirm(
-        &self,
-        access: &Access,
-        password: Password,
-        caller: Caller,
-    ) -> Result<User, Error> {
-        let (this, slots) = (self.clone(), confirmation_slots(access));
-        let counted = slots.clone();
-        let (id, login) = (access.user, access.login);
-        let (user, failures) = self
-            .0
-            .db
-            // A new password is a revocation as well: on a full disk there is room for it.
-            .run_revoking(move |conn| {
-                db::write(conn, |conn| {
-                    let now = this.0.clock.now();
-                    let user = users::find_active(conn, id)?.ok_or(super::profile::GONE)?;
-                    // Of an access token that outlived its login nothing is checked.
-                    logins::find_live(conn, login, now)?.ok_or(super::profile::GONE)?;
-                    // In their order.
-                    count(conn, &counted[0], FREE_CONFIRMATIONS, now)?;
-                    let failures = count_only(conn, &counted[1], now)?;
-                    Ok::<_, Error>((user, failures))
-                })
-            })
-            .await?;
-        if failures <= PER_LOGIN {
-            let uncounted = self.take_back_unless_checked(slots.to_vec());
-            let lane = Lane::new(Class::Owner, caller);
-            let verified = self.0.hasher.verify(lane, password, Some(user.password_hash.clone())).await;
-            match verified {
-                Ok(verified) if verified.ok => {
-                    uncounted.checked();
-                    self.clear(slots).await?;
-                    return Ok(user);
-                }
-                Ok(_) => uncounted.checked(),
-                Err(error) => return Err(error.into()),
-            }
-            if failures < PER_LOGIN {
-                return Err(Error::WrongPassword);
-            }
-        }
-        self.revoke_guesser(access).await?;
-        Err(Error::Token(crate::auth::tokens::TokenError::Revoked(RevokeReason::PasswordGuessed)))
-    }
-
-    async fn clear(&self, slots: [Slot; 2]) -> Result<(), Error> {
-        self.0
-            .db
-            .run_revoking(move |conn| Ok(db::write(conn, |conn| failed_attempts::clear(conn, &slots))?))
-            .await
-    }
-
-    async fn revoke_guesser(&self, access: &Access) -> Result<(), Error> {
-        let (this, user, login) = (self.clone(), access.user, access.login);
-        tracing::warn!(%login, %user, "a login is revoked: its current password was guessed at");
-        self.0
-            .logins
-            .revoke_with(RevokeReason::PasswordGuessed, move |conn| {
-                this.note(conn, Action::PasswordGuessed, Some(user), None, this.0.clock.now())?;
-                Ok::<_, Error>(((), Some(Scope::Login(login))))
-            })
-            .await
-    }
 }
 
-/// Guesses that were counted and not checked yet. Dropped before they are, they count no more.
-pub(super) struct Uncounted {
+/// Guesses that are counted and not checked yet. If it is dropped before they are checked, the counts are taken back.
+pub(super) struct Unchecked {
     accounts: Accounts,
     slots: Vec<Slot>,
 }
 
-impl Uncounted {
-    /// Whatever came of it.
+impl Unchecked {
+    /// The guesses were checked, and stay counted.
     pub fn checked(mut self) {
         self.slots.clear();
     }
 }
 
-impl Drop for Uncounted {
+impl Drop for Unchecked {
     fn drop(&mut self) {
         if self.slots.is_empty() {
             return;
         }
         let (accounts, slots) = (self.accounts.clone(), std::mem::take(&mut self.slots));
-        // Outside a runtime the process ends: the count is a little too high then.
+        // Outside a runtime the process is ending: the counts stay a little too high.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move { accounts.take_back(slots).await });
         }
     }
 }
 
-/// A text that is no account's name, in a form that can be looked up: PostgreSQL has no text with a NUL.
+/// A text that cannot be an account's name, in a form that can be looked up: PostgreSQL's text holds no NUL.
 fn no_name(login: &str) -> String {
     login.trim().to_lowercase().replace('\0', "\u{fffd}")
-}
-
-fn confirmation_slots(access: &Access) -> [Slot; 2] {
-    [Slot::confirmation(access.user), Slot::login(access.user, access.login)]
 }
 
 /// Counts one more failure. `more` are those that a slot is allowed beyond the usual ones before a delay.
 ///
 /// # Errors
-/// [`Error::TooManyAttempts`] if the slot takes no try now; then nothing is counted.
-fn count(conn: &mut Conn, slot: &Slot, more: u32, now: Timestamp) -> Result<(), Error> {
+/// [`Error::TooManyAttempts`] if the slot accepts no attempt now; then nothing is counted.
+pub(super) fn count(conn: &mut Conn, slot: &Slot, more: u32, now: Timestamp) -> Result<(), Error> {
     let failures = remembered(failed_attempts::lock(conn, slot, now)?, now);
     refuse_blocked(failures, now)?;
     let count = failures.count.saturating_add(1);
@@ -274,8 +193,8 @@ fn refuse_blocked(failures: Failures, now: Timestamp) -> Result<(), Error> {
     }
 }
 
-/// Counts one more failure, whatever that makes; answers how many there are.
-fn count_only(conn: &mut Conn, slot: &Slot, now: Timestamp) -> QueryResult<u32> {
+/// Counts one more failure, without a delay; answers how many there are.
+pub(super) fn count_only(conn: &mut Conn, slot: &Slot, now: Timestamp) -> QueryResult<u32> {
     let failures = remembered(failed_attempts::lock(conn, slot, now)?, now);
     let count = failures.count.saturating_add(1);
     failed_attempts::store(conn, slot, Failures { count, failed_at: Some(now), blocked_until: None }, now)?;

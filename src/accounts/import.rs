@@ -1,29 +1,29 @@
-//! Bringing in accounts of an older system.
+//! Importing accounts of an older system.
 //!
-//! Hashing takes most of the time, so it is done before a transaction opens: a server on the same database
+//! Hashing takes most of the time, so it is done before a transaction begins: a server on the same database
 //! waits for milliseconds. What a batch has written stays if the next one fails, and a run that is repeated
-//! passes over it.
+//! skips it.
 //!
-//! A row was brought in before if its mark stands in the audit trail (also when its account was deleted
-//! since: nobody is brought back who left), or if the stored hash is still the one that was made of it. The
-//! mark is gone after the year for which the trail is kept, the hash after the first sign-in; with neither, an
-//! account of this name is somebody else's.
+//! A row was imported before if its mark is in the audit trail (also when its account was deleted since: a
+//! deleted account is not imported again), or if the stored hash is still the one that was made of it. The
+//! mark is purged after the year for which the trail is kept, the hash is replaced at the first sign-in; with
+//! neither, an account of this name is another user's.
 
 use std::collections::{HashMap, HashSet};
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::Error;
+use super::{Caller, Error};
 use crate::actors::hasher::HashError;
 use crate::clock::{Clock, Timestamp};
 use crate::db::{self, Conn};
 use crate::import::{ImportedAccount, Place, Reason, Row};
-use crate::models::audit_events;
+use crate::models::audit_events::{self, Action, NewEvent};
 use crate::models::users::{self, NewUser};
 use doorward_core::domain::UserId;
 
-/// Rows a transaction: at cost 12 about 25 seconds of hashing a core are lost if it cannot be written.
+/// Rows per transaction: at cost 12 about 25 seconds of hashing per core are lost if it cannot be written.
 const BATCH: usize = 100;
 
 /// The lowest priority there is, as the server's own hashing has: its requests come first.
@@ -32,6 +32,7 @@ const NICE: i32 = 19;
 /// How an import is done.
 pub struct Import<'a> {
     pub clock: &'a Clock,
+    pub caller: &'a Caller,
     /// bcrypt's, for digests that are wrapped.
     pub cost: u32,
     /// Threads that hash.
@@ -44,32 +45,32 @@ pub struct Import<'a> {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Report {
     pub read: usize,
-    /// In a preview: that would be.
+    /// In a preview: that would be imported.
     pub imported: usize,
     pub already_there: usize,
     pub refused: Vec<Refused>,
 }
 
-/// A row that cannot come in.
+/// A row that cannot be imported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     pub place: Place,
-    /// As it stands in the file; `None` if it has none.
+    /// As it is in the file; `None` if it has none.
     pub name: Option<String>,
     pub reason: Reason,
 }
 
-/// What is known of a row before the work.
+/// What is known of a row before its hash is made.
 enum Sorted {
     Refused(Reason),
     AlreadyThere,
     /// The name is free.
     New(ImportedAccount),
-    /// Somebody has the name, with this stored hash.
+    /// An account has the name, with this stored hash.
     Met(ImportedAccount, String),
 }
 
-/// And after it.
+/// And after that.
 enum Worked {
     Refused(Reason),
     AlreadyThere,
@@ -77,10 +78,10 @@ enum Worked {
 }
 
 impl Import<'_> {
-    /// Brings the rows in. `report` tells what was done, also if this ends with an error.
+    /// Imports the rows. `report` tells what was done, also if this fails.
     ///
     /// # Errors
-    /// Those of the database and of bcrypt. What was counted in `report` is written, and nothing else.
+    /// [`Error::Query`] or [`Error::Hash`]. What was counted in `report` is written, and nothing else.
     pub fn run(&self, conn: &mut Conn, rows: Vec<Row>, report: &mut Report) -> Result<(), Error> {
         let mut known = Known::load(conn)?;
         for_batches(rows, |batch| {
@@ -105,7 +106,7 @@ impl Import<'_> {
     /// a row's name. Without a connection there is no database yet.
     ///
     /// # Errors
-    /// Those of the database.
+    /// [`Error::Query`].
     pub fn preview(&self, mut conn: Option<&mut Conn>, rows: Vec<Row>) -> Result<Report, Error> {
         let mut known = conn.as_deref_mut().map(Known::load).transpose()?.unwrap_or_default();
         let mut report = Report::default();
@@ -172,7 +173,8 @@ impl Import<'_> {
         if let Some(email) = held {
             users::set_held_email(conn, id, email.as_str(), now)?;
         }
-        audit_events::insert_imported(conn, self.clock.new_id(), id, &row.mark, now)?;
+        let event = self.caller.event(self.clock.new_id(), Action::Imported, Some(id));
+        audit_events::insert(conn, &NewEvent { detail: Some(&row.mark), ..event }, now)?;
         Ok(Done::Imported)
     }
 }
@@ -208,7 +210,7 @@ impl Report {
     }
 }
 
-/// What was brought in before this run, and which names and verified addresses this file had so far.
+/// What was imported before this run, and which names and verified addresses this file had so far.
 #[derive(Default)]
 struct Known {
     marks: HashSet<String>,

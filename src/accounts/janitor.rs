@@ -1,4 +1,4 @@
-//! Deleting what nobody needs any more.
+//! Deleting what is no longer needed.
 
 use chrono::TimeDelta;
 
@@ -7,27 +7,27 @@ use super::{Accounts, Error, keys};
 use crate::auth::guessing::MEMORY;
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
-use crate::models::audit_events::Action;
+use crate::models::audit_events::{Action, NewEvent};
 use crate::models::logins::Scope;
 use crate::models::{
     address_links, audit_events, failed_attempts, logins, one_time_tokens, outbox, request_counts, users,
 };
 use doorward_core::domain::RevokeReason;
 
-/// A link that expired is kept for a day, for whoever asks why it does not work.
+/// An expired link is kept for a day, for a user who asks why it does not work.
 const LINKS: TimeDelta = TimeDelta::days(1);
 const MAILS: TimeDelta = TimeDelta::days(30);
 /// Longer than any access token lives: see the migration.
 const LOGINS: TimeDelta = TimeDelta::days(30);
 const AUDIT: TimeDelta = TimeDelta::days(365);
-/// Of what users can repeat as often as they like, however old: it must not fill a disk.
+/// Audit rows of what users can repeat without limit, whatever their age: they must not fill a disk.
 const MOST_REPEATABLE: i64 = 1_000_000;
 const COUNTS: TimeDelta = TimeDelta::days(30);
 
 /// Unused accounts that are removed in one run.
 const BATCH: i64 = 1000;
 
-/// How many rows went.
+/// How many rows were deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Purged {
     pub links: usize,
@@ -40,12 +40,13 @@ pub struct Purged {
 }
 
 impl Accounts {
-    /// Deletes links that expired a day ago, mails sent and logins ended 30 days ago, audit lines of last year or past
-    /// the newest million, counts of requests of last month, wrong passwords of yesterday, signing keys that have
-    /// done nothing for an hour, and accounts that were never used. For a loop that runs now and then.
+    /// Deletes links that expired a day ago, emails that were sent and logins that expired or were revoked 30 days ago,
+    /// audit rows that are a year old or beyond the newest million, counts of requests of last month, wrong passwords
+    /// of yesterday, signing keys that have been retired for an hour, and accounts that were never used. For a loop
+    /// that runs now and then.
     ///
     /// # Errors
-    /// Those of the database.
+    /// [`Error::Db`] or [`Error::Query`]; what was deleted before stays deleted.
     pub async fn purge(&self) -> Result<Purged, Error> {
         let (clock, access_ttl) = (self.0.clock.clone(), self.0.access_ttl);
         let purged = self.0.db.run_writing(move |conn| purge(conn, clock.now(), access_ttl)).await?;
@@ -62,16 +63,15 @@ impl Accounts {
         for id in unused {
             let this = self.clone();
             let work = move |conn: &mut Conn| {
-                // Used in this moment, or not.
-                let Some(user) = users::lock(conn, id)?.filter(|user| user.unused_since < Some(before))
-                else {
-                    return Ok((0, None));
-                };
-                if user.unused_since.is_none() {
+                // It may be used at this moment.
+                let unused_since = users::lock(conn, id)?.and_then(|user| user.unused_since);
+                if unused_since.is_none_or(|since| since >= before) {
                     return Ok((0, None));
                 }
-                erase(conn, id, this.0.clock.now())?;
-                this.note(conn, Action::RemovedUnused, Some(id), None, this.0.clock.now())?;
+                let now = this.0.clock.now();
+                erase(conn, id, now)?;
+                let event = NewEvent::of_server(this.0.clock.new_id(), Action::RemovedUnused, Some(id));
+                audit_events::insert(conn, &event, now)?;
                 Ok::<_, Error>((1, Some(Scope::User(id))))
             };
             removed += self.0.logins.revoke_with(RevokeReason::AccountDeleted, work).await?;

@@ -1,31 +1,31 @@
-//! The keys: made at the first start, read at every other and again while it runs, changed by rotation.
+//! The keys: made at the first start, read at every other start and again while the server runs, changed by rotation.
 //!
-//! When each key is used follows from the rows alone, so that all who read them agree: the newest signs that has
-//! been there for [`LEAD`]; those before it verify until the last token that they signed has expired.
+//! When each key is used follows from the rows alone, so that all nodes agree: the newest key that is older than
+//! [`LEAD`] signs; the keys before it verify until the last token that they signed has expired.
 
 use chrono::TimeDelta;
 use diesel::QueryResult;
 use serde::Serialize;
 
-use super::{Accounts, Error};
+use super::{Accounts, Caller, Error};
 use crate::auth::keys::{DamagedKey, Keyring, SigningKey};
 use crate::auth::refresh::CredentialKeys;
 use crate::clock::{Timestamp, serialize_rfc3339};
-use crate::db::{self, Conn};
+use crate::db::Conn;
 use crate::models::audit_events::Action;
 use crate::models::signing_keys::{self, Algorithm, StoredKey};
 
-/// How long a key is shown before it signs: longer than the set of keys may be cached elsewhere, and than
+/// How long a key is published before it signs: longer than the set of keys may be cached elsewhere, and than
 /// another node takes to read it.
 const LEAD: TimeDelta = TimeDelta::minutes(6);
 
-/// A key that nothing verifies with any more is kept a little longer, for a node whose clock is behind.
+/// A key that no longer verifies anything is kept a little longer, for a node whose clock is behind.
 const DESTROY_AFTER: TimeDelta = TimeDelta::hours(1);
 
 pub(super) struct Keys {
     pub keyring: Keyring,
     pub credentials: CredentialKeys,
-    /// Since when credentials carry a tag, if there were some before.
+    /// Since when credentials carry a tag, if there were credentials before.
     pub tagged_since: Option<Timestamp>,
 }
 
@@ -33,12 +33,12 @@ pub(super) struct Keys {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyState {
-    /// It is shown, and will sign soon.
+    /// It is published, and signs soon.
     Next,
     Signing,
     /// It only verifies what it signed.
     Retiring,
-    /// It does nothing any more, and is destroyed soon.
+    /// It is no longer used, and is destroyed soon.
     Retired,
 }
 
@@ -53,7 +53,7 @@ pub struct KeyInfo {
 
 /// The states of keys, which come with the oldest first.
 fn states(created: &[Timestamp], now: Timestamp, access_ttl: TimeDelta) -> Vec<KeyState> {
-    // At the first start there is one, and nobody has cached anything yet.
+    // At the first start there is one, and no client has cached a set yet.
     let signing = created.iter().rposition(|created| *created + LEAD <= now).unwrap_or(0);
     created
         .iter()
@@ -61,7 +61,7 @@ fn states(created: &[Timestamp], now: Timestamp, access_ttl: TimeDelta) -> Vec<K
         .map(|(index, _)| match index.cmp(&signing) {
             std::cmp::Ordering::Greater => KeyState::Next,
             std::cmp::Ordering::Equal => KeyState::Signing,
-            // Its successor signs since then.
+            // Its successor has signed since then.
             std::cmp::Ordering::Less if created[index + 1] + LEAD + access_ttl > now => KeyState::Retiring,
             std::cmp::Ordering::Less => KeyState::Retired,
         })
@@ -90,24 +90,22 @@ fn keyring(
     Ok(current.map(|current| Keyring::new(current, others)))
 }
 
-/// Reads the keys, or makes those that are missing: in one transaction that writes, so that of two nodes that
+/// Reads the keys, or makes those that are missing. To be called in a transaction that writes, so that of two nodes that
 /// start on an empty database one makes them and the other reads them.
 pub(super) fn load_or_create(conn: &mut Conn, now: Timestamp, access_ttl: TimeDelta) -> Result<Keys, Error> {
-    db::write(conn, |conn| {
-        signing_keys::lock(conn)?;
-        let rows = signing_keys::all(conn, Algorithm::EdDsa)?;
-        let keyring = match keyring(rows, now, access_ttl)? {
-            Some(keyring) => keyring,
-            None => Keyring::new(make(conn, now)?, Vec::new()),
-        };
-        let chain = find_or_make(conn, "refresh", Algorithm::HmacSha256, now)?;
-        // Made together, unless an earlier version has made the first.
-        let tags = find_or_make(conn, "tags", Algorithm::CredentialTag, now)?;
-        Ok(Keys {
-            keyring,
-            credentials: CredentialKeys::from_stored(&chain.key, &tags.key)?,
-            tagged_since: Some(tags.created_at).filter(|since| *since > chain.created_at),
-        })
+    signing_keys::lock(conn)?;
+    let rows = signing_keys::all(conn, Algorithm::EdDsa)?;
+    let keyring = match keyring(rows, now, access_ttl)? {
+        Some(keyring) => keyring,
+        None => Keyring::new(make(conn, now)?, Vec::new()),
+    };
+    let chain = find_or_make(conn, "refresh", Algorithm::HmacSha256, now)?;
+    // Made together, unless an earlier version has made the first.
+    let tags = find_or_make(conn, "tags", Algorithm::CredentialTag, now)?;
+    Ok(Keys {
+        keyring,
+        credentials: CredentialKeys::from_stored(&chain.key, &tags.key)?,
+        tagged_since: Some(tags.created_at).filter(|since| *since > chain.created_at),
     })
 }
 
@@ -127,7 +125,7 @@ fn make(conn: &mut Conn, now: Timestamp) -> Result<SigningKey, Error> {
     Ok(key)
 }
 
-/// Destroys the keys that have done nothing for a while.
+/// Destroys the keys that have been retired for a while.
 pub(super) fn purge(conn: &mut Conn, now: Timestamp, access_ttl: TimeDelta) -> Result<usize, Error> {
     signing_keys::lock(conn)?;
     let rows = signing_keys::all(conn, Algorithm::EdDsa)?;
@@ -138,17 +136,17 @@ pub(super) fn purge(conn: &mut Conn, now: Timestamp, access_ttl: TimeDelta) -> R
 }
 
 impl Accounts {
-    /// Reads the signing keys again, which another process may have changed, or time.
+    /// Reads the signing keys again: another process may have changed them, and their states change with time.
     ///
     /// # Errors
-    /// Those of the database, [`Error::DamagedKey`]; the keys before stay in use.
+    /// [`Error::Db`], [`Error::Query`] or [`Error::DamagedKey`]; the keys before stay in use.
     pub async fn reread_keys(&self) -> Result<(), Error> {
         let this = self.clone();
         self.0
             .db
             .run(move |conn| {
                 let rows = signing_keys::all(conn, Algorithm::EdDsa)?;
-                // Without any, a restart would make one; until then those that are known do.
+                // If there is none, the next start makes one; until then those that are known stay in use.
                 if let Some(keyring) = keyring(rows, this.0.clock.now(), this.0.access_ttl)? {
                     this.0.tokens.use_keyring(keyring);
                 }
@@ -160,7 +158,7 @@ impl Accounts {
     /// The signing keys, the newest first.
     ///
     /// # Errors
-    /// Those of the database.
+    /// [`Error::Db`] or [`Error::Query`].
     pub async fn list_keys(&self) -> Result<Vec<KeyInfo>, Error> {
         let this = self.clone();
         self.0
@@ -179,24 +177,22 @@ impl Accounts {
     /// they signed are refused, and clients refresh.
     ///
     /// # Errors
-    /// Those of the database; if no key can be made.
-    pub async fn rotate_keys(&self, at_once: bool) -> Result<(), Error> {
-        let this = self.clone();
+    /// [`Error::Randomness`], [`Error::Db`] or [`Error::Query`]; then nothing has changed.
+    pub async fn rotate_keys(&self, at_once: bool, caller: &Caller) -> Result<(), Error> {
+        let (this, caller) = (self.clone(), caller.clone());
         self.0
             .db
-            .run_revoking(move |conn| {
-                db::write(conn, |conn| {
-                    signing_keys::lock(conn)?;
-                    let now = this.0.clock.now();
-                    if at_once {
-                        let rows = signing_keys::all(conn, Algorithm::EdDsa)?;
-                        let kids: Vec<String> = rows.into_iter().map(|row| row.kid).collect();
-                        signing_keys::delete(conn, &kids)?;
-                    }
-                    make(conn, now)?;
-                    this.note_operator(conn, Action::KeysRotated, None, now)?;
-                    Ok(())
-                })
+            .transaction_with_reserve(move |conn| {
+                signing_keys::lock(conn)?;
+                let now = this.0.clock.now();
+                if at_once {
+                    let rows = signing_keys::all(conn, Algorithm::EdDsa)?;
+                    let kids: Vec<String> = rows.into_iter().map(|row| row.kid).collect();
+                    signing_keys::delete(conn, &kids)?;
+                }
+                make(conn, now)?;
+                this.record(conn, &caller, Action::KeysRotated, None, now)?;
+                Ok(())
             })
             .await
     }

@@ -1,4 +1,4 @@
-//! Revocation: the one way in which a login ends before its time.
+//! Revocation: the one way in which a login ends before it expires.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,6 @@ use chrono::TimeDelta;
 use diesel::QueryResult;
 
 use super::Error;
-use super::poll::OVERLAP;
 use crate::actors::Sessions;
 use crate::actors::db::DbError;
 use crate::actors::{Db, Live};
@@ -20,7 +19,11 @@ use crate::models::{address_links, one_time_tokens, outbox, users};
 use doorward_core::domain::LoginId;
 use doorward_core::domain::RevokeReason;
 
-/// Ends logins. A revocation is a row; the rest here only makes it fast.
+/// How much further a poll reaches back than an access token lives: other nodes' clocks may run behind, and a
+/// transaction commits later than the time that it wrote. More than the leeway of a token's `iat`.
+pub(super) const OVERLAP: TimeDelta = TimeDelta::minutes(2);
+
+/// Revokes logins. A revocation is a row; the rest here only makes it fast.
 #[derive(Clone)]
 pub struct Logins {
     pub(super) db: Db,
@@ -38,10 +41,10 @@ impl Logins {
         Self { db, sessions, revocations, cluster, clock, access_ttl }
     }
 
-    /// Ends the logins of `scope`: their rows, then every socket and access token of theirs.
+    /// Revokes the logins of `scope`: their rows, then their access tokens and sockets.
     ///
     /// # Errors
-    /// [`DbError`] or the query's.
+    /// [`DbError`], or that of the query.
     pub async fn revoke<E>(&self, scope: Scope, reason: RevokeReason) -> Result<(), E>
     where
         E: From<DbError> + From<diesel::result::Error> + Send + 'static,
@@ -49,11 +52,11 @@ impl Logins {
         self.revoke_with(reason, move |_| Ok(((), Some(scope)))).await
     }
 
-    /// The same for a change that ends logins: `work` runs in the transaction that revokes what it answers,
-    /// so that a new password and the end of the old sign-ins are one commit.
+    /// The same for a change that revokes logins: `work` runs in the transaction that revokes the scope that it answers,
+    /// so that a new password and the revocation of the old logins are one commit.
     ///
     /// # Errors
-    /// What `work` answers (then nothing changed), [`DbError`], or the query's.
+    /// What `work` answers (then nothing has changed), [`DbError`], or that of the query.
     pub async fn revoke_with<T, E>(
         &self,
         reason: RevokeReason,
@@ -67,8 +70,8 @@ impl Logins {
         self.db.run_revoking(move |conn| this.revoking(conn, reason, work)).await
     }
 
-    /// The same for a change that ends logins now and then: it is given no disk space that is held in reserve.
-    /// `patiently` is for what strangers cannot ask for, see [`Db::run_writing_patiently`].
+    /// The same for a change that seldom revokes a login: it is given no disk space that is held in reserve.
+    /// `patiently` is for what unauthenticated clients cannot ask for, see [`Db::run_writing_patiently`].
     ///
     /// # Errors
     /// As [`Logins::revoke_with`].
@@ -100,35 +103,35 @@ impl Logins {
     where
         E: From<diesel::result::Error>,
     {
-        let (value, ended) = db::write(conn, |conn| {
-            // Inside: the write lock may have been waited for, and a poll looks for late moments.
+        let (value, revoked) = db::write(conn, |conn| {
+            // Inside: the wait for the write lock may have been long, and a poll reads the latest rows.
             let now = self.clock.now();
             let (value, scope) = work(conn)?;
-            let ended = match scope {
+            let revoked = match scope {
                 Some(scope) => {
                     end_links(conn, scope, now)?;
                     logins::revoke(conn, scope, reason, now)?
                 }
                 None => Vec::new(),
             };
-            Ok::<_, E>((value, ended))
+            Ok::<_, E>((value, revoked))
         })?;
-        // On the executor's thread: a caller that stopped waiting does not slow the closing.
-        self.ended_here(ended, reason);
+        // On the executor's thread: it does not depend on a caller that still waits.
+        self.revoked_here(revoked, reason);
         Ok(value)
     }
 
-    /// Ends these logins, as [`Logins::revoke`] ends one.
+    /// Revokes these logins, as [`Logins::revoke`] does.
     ///
     /// # Errors
-    /// Those of the database.
+    /// [`Error::Db`] or [`Error::Query`]; then none is revoked.
     pub async fn revoke_all(&self, ids: Vec<LoginId>, reason: RevokeReason) -> Result<(), Error> {
         let this = self.clone();
         self.db
             .run_revoking(move |conn| {
-                let ended =
+                let revoked =
                     db::write(conn, |conn| logins::revoke_these(conn, &ids, reason, this.clock.now()))?;
-                this.ended_here(ended, reason);
+                this.revoked_here(revoked, reason);
                 Ok(())
             })
             .await
@@ -139,34 +142,34 @@ impl Logins {
         TimeDelta::from_std(self.access_ttl).unwrap_or(TimeDelta::days(1))
     }
 
-    /// For rows that were changed here: the other nodes are told as well.
-    pub(super) fn ended_here(&self, ended: Vec<LoginId>, reason: RevokeReason) {
-        let ended: Vec<_> = ended.into_iter().map(|id| (id, reason)).collect();
-        self.cluster.revoked(&ended);
-        self.announce(ended);
+    /// For rows that were changed by this node: the other nodes are told as well.
+    pub(super) fn revoked_here(&self, revoked: Vec<LoginId>, reason: RevokeReason) {
+        let revoked: Vec<_> = revoked.into_iter().map(|id| (id, reason)).collect();
+        self.cluster.revoked(&revoked);
+        self.announce(revoked);
     }
 
     /// Refuses the access tokens of these logins from now on and closes their sockets on this node.
-    pub fn announce(&self, ended: impl IntoIterator<Item = (LoginId, RevokeReason)>) {
-        // As long as a poll may find the row: a login that was forgotten before would be news again.
+    pub fn announce(&self, revoked: impl IntoIterator<Item = (LoginId, RevokeReason)>) {
+        // As long as a poll may find the row: a login that was pruned before would be announced again.
         let until = self.clock.now() + self.access_ttl() + OVERLAP;
         // First the set, then the managers: a session that registers meanwhile finds one or the other.
-        let news: Vec<_> = ended
+        let new: Vec<_> = revoked
             .into_iter()
             .filter(|(login, reason)| self.revocations.insert(*login, *reason, until))
             .collect();
-        if !news.is_empty() {
-            for (login, reason) in &news {
-                tracing::info!(%login, reason = reason.as_str(), "login ended");
+        if !new.is_empty() {
+            for (login, reason) in &new {
+                tracing::info!(%login, reason = reason.as_str(), "login revoked");
             }
-            self.sessions.close_logins(news);
+            self.sessions.close_logins(new);
         }
     }
 }
 
-/// A revocation of all of a user's logins invalidates the links that were asked for with them: a thief must not come
-/// back by a link that was sent before. First the emails that wait, then the links: one that is being made in this
-/// moment is found as one or the other.
+/// A revocation of all of a user's logins invalidates the links that were asked for with them: a thief must not get
+/// back in by a link that was sent before. First the queued emails, then the links: one that is being made at this moment
+/// is found as one or the other.
 fn end_links(conn: &mut Conn, scope: Scope, now: Timestamp) -> QueryResult<()> {
     let user = match scope {
         Scope::Login(_) => return Ok(()),

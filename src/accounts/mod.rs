@@ -1,16 +1,20 @@
-//! What the product does, a capability a file; used alike by routes, the TCP prompts and the command line.
+//! What the product does, one capability per file; used alike by routes, the TCP prompts and the command line.
 
 mod browser;
+mod caller;
+mod confirm;
 mod connection;
 mod devices;
 mod email;
+mod email_requests;
 mod error;
 mod guessing;
 pub mod import;
 mod janitor;
 mod keys;
+mod login_name;
 pub mod logins;
-mod mails;
+
 pub mod operator;
 pub mod poll;
 mod profile;
@@ -18,17 +22,17 @@ mod recovery;
 mod refresh;
 mod register;
 mod repeated;
+mod reset_requests;
 mod sign_in;
 mod stored_forms;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
 use diesel::QueryResult;
 use diesel::connection::SimpleConnection;
 
-use crate::actors::hasher::{Caller, Class, Lane, Workload};
+use crate::actors::hasher::{Class, Lane, Workload};
 use crate::actors::{Db, Hasher, Live};
 use crate::auth::device::DeviceKey;
 use crate::auth::guessing::NameKey;
@@ -39,9 +43,10 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, MailLimits};
 use crate::db::Conn;
 use crate::mail::Mail;
-use crate::models::audit_events::{self, Action, Actor};
+use crate::models::audit_events::{self, Action};
 use doorward_core::domain::{Access, Password, Rating, ReservedNames, UserId};
 
+pub use caller::Caller;
 pub use devices::{Device, LoginsPage, PAGE, Page};
 pub use error::Error;
 pub use janitor::Purged;
@@ -50,12 +55,12 @@ pub use logins::Logins;
 pub use profile::Profile;
 pub use recovery::ResetLink;
 pub use repeated::UsedReset;
-pub use sign_in::{Grant, INVALID_CREDENTIALS};
+pub use sign_in::{Challenge, Grant, INVALID_CREDENTIALS, SignIn};
 
 /// How long a node of an earlier version may go on issuing credentials without a tag.
 const ROLLING_UPGRADE: TimeDelta = TimeDelta::days(1);
 
-/// Everything that can be done to accounts. Cheap to clone.
+/// All that can be done to accounts. Cheap to clone.
 #[derive(Clone)]
 pub struct Accounts(Arc<Inner>);
 
@@ -67,7 +72,7 @@ struct Inner {
     /// Until when a credential without a tag may be one that an earlier version issued.
     untagged_until: Option<Timestamp>,
     logins: Logins,
-    ended: connection::Ended,
+    closed: connection::Closed,
     mail: Mail,
     clock: Clock,
     access_ttl: TimeDelta,
@@ -81,7 +86,7 @@ struct Inner {
     mail_limits: MailLimits,
     max_logins: i64,
     unused_ttl: Option<TimeDelta>,
-    resets: recovery::Requests,
+    resets: reset_requests::Requests,
 }
 
 impl Accounts {
@@ -89,7 +94,7 @@ impl Accounts {
     /// actix system.
     ///
     /// # Errors
-    /// If the keys can be neither read nor made.
+    /// If the keys can neither be read nor made.
     pub async fn start(
         db: Db,
         live: &Live,
@@ -102,7 +107,7 @@ impl Accounts {
         let refresh_ttl = time_delta(config.tokens.refresh_ttl);
         let keys = {
             let clock = clock.clone();
-            db.run_writing(move |conn| keys::load_or_create(conn, clock.now(), time_delta(access_ttl)))
+            db.transaction(move |conn| keys::load_or_create(conn, clock.now(), time_delta(access_ttl)))
                 .await?
         };
         Ok(Self(Arc::new(Inner {
@@ -112,7 +117,7 @@ impl Accounts {
             device_key: DeviceKey::new(keys.credentials.derive("doorward known devices")),
             credentials: keys.credentials,
             untagged_until: keys.tagged_since.map(|since| since + refresh_ttl + ROLLING_UPGRADE),
-            ended: connection::Ended::default(),
+            closed: connection::Closed::default(),
             logins: Logins::new(db.clone(), live, clock.clone(), access_ttl),
             db,
             mail,
@@ -125,7 +130,7 @@ impl Accounts {
             mail_limits: config.mail_limits.clone(),
             max_logins: i64::try_from(config.max_logins).unwrap_or(i64::MAX),
             unused_ttl: config.unused_ttl.map(time_delta),
-            resets: recovery::Requests::default(),
+            resets: reset_requests::Requests::default(),
         })))
     }
 
@@ -164,7 +169,7 @@ impl Accounts {
         self.0.logins.revocations.freshness().is_fresh()
     }
 
-    /// Revocation, and the watch over rows that others change.
+    /// Revocation, and the polls for what other processes revoke.
     #[must_use]
     pub fn logins(&self) -> &Logins {
         &self.0.logins
@@ -176,10 +181,10 @@ impl Accounts {
         self.0.tokens.jwks()
     }
 
-    /// Reads what shall become a password: its length. How easy it is to guess is found when it is hashed.
+    /// Checks the length of a new password. How easy it is to guess is checked when it is hashed.
     ///
     /// # Errors
-    /// [`Error::Invalid`].
+    /// [`Error::Invalid`] if it is too short or too long.
     pub fn choose_password(&self, text: String) -> Result<Password, Error> {
         Ok(Password::chosen(text, self.0.min_password)?)
     }
@@ -190,40 +195,41 @@ impl Accounts {
         self.0.min_password
     }
 
-    /// How good `password` would be for somebody of whom others know `about`.
+    /// How hard to guess `password` would be for those who know `about` of its owner.
     ///
     /// # Errors
-    /// Those of the hasher, on whose threads it is judged.
+    /// [`Error::Hash`] if the hasher, on whose threads it is rated, has too much to do.
     pub async fn rate_password(
         &self,
         password: Password,
         about: Vec<String>,
-        caller: Caller,
+        caller: &Caller,
     ) -> Result<Rating, Error> {
-        Ok(self.0.hasher.rate(Lane::new(Class::Rating, caller), password, about).await?)
+        let lane = Lane::new(Class::Rating, caller.requester());
+        Ok(self.0.hasher.rate(lane, password, about).await?)
     }
 
-    /// How much password work there was and is.
+    /// How much password work is queued and was done.
     #[must_use]
     pub fn workload(&self) -> Workload {
         self.0.hasher.workload()
     }
 
-    /// Reads a credential that a client presents. One that was made up is refused here, for the cost of a MAC.
+    /// Reads a credential that a client presents. A made-up one is refused here, for the cost of a MAC.
     fn read_credential(&self, kind: CredentialKind, text: &str) -> Option<Presented> {
         let presented = self.0.credentials.read(kind, text)?;
         let may_be_old = || self.0.untagged_until.is_some_and(|until| self.0.clock.now() < until);
         (presented.is_tagged || may_be_old()).then_some(presented)
     }
 
-    /// Whether this refresh token or cookie carries a right tag: it was issued here, though it may have expired or been
-    /// revoked since. Asks no database.
+    /// Whether this refresh token or cookie carries a valid tag: it was issued here, though it may have expired or been
+    /// revoked since. Makes no query.
     #[must_use]
     pub fn is_tagged(&self, kind: CredentialKind, text: &str) -> bool {
         self.0.credentials.read(kind, text).is_some_and(|presented| presented.is_tagged)
     }
 
-    /// Whether the last change failed because the database cannot be written, for want of space say.
+    /// Whether the last change failed because the database cannot be written, when the disk is full for example.
     #[must_use]
     pub fn is_unwritable(&self) -> bool {
         self.0.db.is_unwritable()
@@ -232,36 +238,25 @@ impl Accounts {
     /// Whether the database answers.
     ///
     /// # Errors
-    /// Why it does not.
+    /// [`Error::Db`] or [`Error::Query`] if it does not.
     pub async fn ping(&self) -> Result<(), Error> {
         self.0.db.run(|conn| Ok(conn.batch_execute("SELECT 1")?)).await
     }
 
-    /// Writes a line of the audit trail.
-    fn note(
+    /// Adds a row to the audit trail.
+    fn record(
         &self,
         conn: &mut Conn,
-        action: Action,
-        subject: Option<UserId>,
-        ip: Option<IpAddr>,
-        now: Timestamp,
-    ) -> QueryResult<()> {
-        audit_events::insert(conn, self.0.clock.new_id(), Actor::User, action, subject, ip, now)
-    }
-
-    /// The same for what was done at the command line.
-    fn note_operator(
-        &self,
-        conn: &mut Conn,
+        caller: &Caller,
         action: Action,
         subject: Option<UserId>,
         now: Timestamp,
     ) -> QueryResult<()> {
-        audit_events::insert(conn, self.0.clock.new_id(), Actor::Operator, action, subject, None, now)
+        audit_events::insert(conn, &caller.event(self.0.clock.new_id(), action, subject), now)
     }
 }
 
 fn time_delta(duration: std::time::Duration) -> TimeDelta {
-    // A lifetime of more than ten thousand years is one of ten thousand years: a sum with it stays a date.
+    // At most ten thousand years, so that a sum with it is a date.
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX).min(TimeDelta::days(3_650_000))
 }

@@ -1,27 +1,28 @@
-//! What whoever runs the server may do to accounts, at the machine's own command line. Nobody's password is asked:
-//! who can read the database file could change it as well.
+//! What an operator may do to accounts at the machine's command line. It asks for no password of a user: an operator
+//! who can read the database file can change it as well.
 
 use std::collections::HashMap;
 
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 
+use super::email_requests::Asker;
 use super::error::on_duplicate;
-use super::mails::Asker;
+use super::login_name::LoginName;
 use super::profile::{about, erase};
 use super::recovery::close_undo;
-use super::sign_in::LoginName;
-use super::{Accounts, Error};
-use crate::actors::hasher::{Caller, Class, Lane};
+use super::{Accounts, Caller, Error};
+use crate::actors::hasher::{Class, Lane};
 use crate::clock::{Timestamp, rfc3339, serialize_rfc3339};
-use crate::db::{self, Conn};
+use crate::db::Conn;
 use crate::models::audit_events::Action;
 use crate::models::failed_attempts;
 use crate::models::logins::{self, LiveLogin, Scope};
+use crate::models::stored::Stored;
 use crate::models::users::{self, NewUser, User};
-use doorward_core::domain::MailKind;
 use doorward_core::domain::RevokeReason;
 use doorward_core::domain::{Email, LoginId, Password, UserId, Username, describe_user_agent};
+use doorward_core::domain::{LoginKind, MailKind};
 
 /// Users to ask for in one statement.
 const CHUNK: usize = 500;
@@ -34,19 +35,19 @@ pub struct Account {
     pub display_name: String,
     pub email: Option<String>,
     pub email_verified: bool,
-    /// Since when nobody can sign in to it.
+    /// When it was disabled, if it is.
     pub disabled_at: Option<String>,
     #[serde(serialize_with = "serialize_rfc3339")]
     pub created_at: Timestamp,
-    /// How many logins of it stand.
+    /// How many active logins it has.
     pub logins: i64,
 }
 
-/// A login that stands, as an operator sees it.
+/// An active login, as an operator sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LoginInfo {
     pub id: LoginId,
-    pub kind: String,
+    pub kind: Stored<LoginKind>,
     pub device: String,
     pub ip: Option<String>,
     #[serde(serialize_with = "serialize_rfc3339")]
@@ -77,7 +78,7 @@ pub struct FailureInfo {
     /// In a row.
     pub failures: u32,
     pub last_at: Option<String>,
-    /// Until when no further try is taken.
+    /// Until when no further attempt is accepted.
     pub blocked_until: Option<String>,
 }
 
@@ -91,7 +92,7 @@ pub struct Listing {
     pub limit: i64,
 }
 
-/// A new account. Its address is only claimed, and a link to prove it is sent, unless it is `verified`.
+/// A new account. Its address is only claimed, and a link to verify it is sent, unless it is `verified`.
 #[derive(Debug, Clone)]
 pub struct NewAccount {
     pub username: Username,
@@ -101,8 +102,10 @@ pub struct NewAccount {
 }
 
 impl Accounts {
+    /// One page of accounts, by username.
+    ///
     /// # Errors
-    /// Those of the database.
+    /// [`Error::Db`] or [`Error::Query`].
     pub async fn list_users(&self, listing: Listing) -> Result<Vec<Account>, Error> {
         let clock = self.0.clock.clone();
         let search: String = listing.search.trim().nfkc().collect();
@@ -118,7 +121,7 @@ impl Accounts {
     /// The account that `text` names: a username, the address that it holds, or its id.
     ///
     /// # Errors
-    /// [`Error::NotFound`], those of the database.
+    /// [`Error::NotFound`] if there is none.
     pub async fn find_account(&self, text: &str) -> Result<Account, Error> {
         let (text, clock) = (text.to_owned(), self.0.clock.clone());
         self.0
@@ -138,10 +141,10 @@ impl Accounts {
             .await
     }
 
-    /// The logins of a user that stand, the newest first.
+    /// The active logins of a user, the newest first.
     ///
     /// # Errors
-    /// Those of the database.
+    /// [`Error::Db`] or [`Error::Query`].
     pub async fn logins_of(&self, user: UserId) -> Result<Vec<LoginInfo>, Error> {
         Ok(self.list_logins(user).await?.into_iter().map(LoginInfo::from).collect())
     }
@@ -149,7 +152,7 @@ impl Accounts {
     /// Wrong passwords in a row at an account, of the last day.
     ///
     /// # Errors
-    /// Those of the database.
+    /// [`Error::Db`] or [`Error::Query`].
     pub async fn failures_of(&self, user: UserId) -> Result<Vec<FailureInfo>, Error> {
         let now = self.0.clock.now();
         let counted =
@@ -167,22 +170,20 @@ impl Accounts {
             .collect())
     }
 
-    /// Forgets the wrong passwords at an account, so that the next try is taken at once. Answers whether there were
-    /// any.
+    /// Forgets the wrong passwords at an account, so that the next attempt is accepted at once. Answers whether there
+    /// were any.
     ///
     /// # Errors
-    /// [`Error::NotFound`], those of the database.
-    pub async fn unlock(&self, user: UserId) -> Result<bool, Error> {
-        let this = self.clone();
+    /// [`Error::NotFound`] if there is no such account.
+    pub async fn unlock(&self, user: UserId, caller: &Caller) -> Result<bool, Error> {
+        let (this, caller) = (self.clone(), caller.clone());
         self.0
             .db
-            .run_writing(move |conn| {
-                db::write(conn, |conn| {
-                    users::lock(conn, user)?.ok_or(Error::NotFound)?;
-                    let cleared = failed_attempts::clear_user(conn, user)?;
-                    this.note_operator(conn, Action::Unlocked, Some(user), this.0.clock.now())?;
-                    Ok(cleared > 0)
-                })
+            .transaction(move |conn| {
+                users::lock(conn, user)?.ok_or(Error::NotFound)?;
+                let cleared = failed_attempts::clear_user(conn, user)?;
+                this.record(conn, &caller, Action::Unlocked, Some(user), this.0.clock.now())?;
+                Ok(cleared > 0)
             })
             .await
     }
@@ -190,7 +191,7 @@ impl Accounts {
     /// The name of an account that `username` could be taken for.
     ///
     /// # Errors
-    /// Those of the database.
+    /// [`Error::Db`] or [`Error::Query`].
     pub async fn find_lookalike(&self, username: Username) -> Result<Option<String>, Error> {
         let other = move |conn: &mut Conn| {
             let found = users::find_lookalike(conn, &username)?;
@@ -199,53 +200,50 @@ impl Accounts {
         self.0.db.run(other).await
     }
 
-    /// Opens an account without signing in. Its name may be reserved, or look like another.
+    /// Registers an account without signing in. Its name may be reserved, or look like another.
     ///
     /// # Errors
-    /// [`Error::UsernameTaken`], [`Error::EmailHeld`], [`Error::WeakPassword`], those of the database and the
-    /// hasher.
-    pub async fn add_user(&self, account: NewAccount) -> Result<Account, Error> {
+    /// [`Error::UsernameTaken`], [`Error::EmailHeld`], [`Error::WeakPassword`].
+    pub async fn add_user(&self, account: NewAccount, caller: &Caller) -> Result<Account, Error> {
         let NewAccount { username, password, email, verified } = account;
         let known = [Some(username.folded()), email.as_ref().map(Email::as_str)];
         let known = known.into_iter().flatten().map(str::to_owned).collect();
-        let password_hash = self
-            .0
-            .hasher
-            .hash_chosen::<Error>(Lane::new(Class::Registration, Caller::default()), password, known)
-            .await?;
+        let lane = Lane::new(Class::Registration, caller.requester());
+        let password_hash = self.0.hasher.hash_chosen::<Error>(lane, password, known).await?;
         let user =
             NewUser { id: UserId(self.0.clock.new_id()), username, email, password_hash, on_trial: false };
-        let this = self.clone();
-        self.0
+        let (this, caller) = (self.clone(), caller.clone());
+        let account = self
+            .0
             .db
-            .run_writing(move |conn| {
-                db::write(conn, |conn| {
-                    let now = this.0.clock.now();
-                    users::insert_lookalike(conn, &user, now)
-                        .map_err(|error| on_duplicate(error, Error::UsernameTaken))?;
-                    match &user.email {
-                        Some(email) if verified => users::set_held_email(conn, user.id, email.as_str(), now)
-                            .map_err(|error| on_duplicate(error, Error::EmailHeld))?,
-                        Some(email) => {
-                            let kind = (MailKind::VerifyEmail, Some(user.id));
-                            this.post_link(conn, kind, email.as_str(), Asker::Operator, now)?;
-                        }
-                        None => {}
+            .transaction(move |conn| {
+                let now = this.0.clock.now();
+                users::insert_lookalike(conn, &user, now)
+                    .map_err(|error| on_duplicate(error, Error::UsernameTaken))?;
+                match &user.email {
+                    Some(email) if verified => users::set_held_email(conn, user.id, email.as_str(), now)
+                        .map_err(|error| on_duplicate(error, Error::EmailHeld))?,
+                    Some(email) => {
+                        let kind = (MailKind::VerifyEmail, Some(user.id));
+                        this.post_link(conn, kind, email.as_str(), Asker::Operator, now)?;
                     }
-                    this.note_operator(conn, Action::Registered, Some(user.id), now)?;
-                    let user = users::find(conn, user.id)?.ok_or(Error::NotFound)?;
-                    accounts(conn, vec![user], now)?.pop().ok_or(Error::NotFound)
-                })
+                    None => {}
+                }
+                this.record(conn, &caller, Action::Registered, Some(user.id), now)?;
+                let user = users::find(conn, user.id)?.ok_or(Error::NotFound)?;
+                accounts(conn, vec![user], now)?.pop().ok_or(Error::NotFound)
             })
-            .await
+            .await?;
+        self.0.mail.wake();
+        Ok(account)
     }
 
-    /// Shuts a user out, ending all their logins, or lets them sign in again.
+    /// Disables an account and revokes all its logins, or enables it again.
     ///
     /// # Errors
-    /// [`Error::NotFound`], those of the database.
-    pub async fn set_disabled(&self, user: UserId, disabled: bool) -> Result<(), Error> {
-        let this = self.clone();
+    /// [`Error::NotFound`] if there is no such account.
+    pub async fn set_disabled(&self, user: UserId, disabled: bool, caller: &Caller) -> Result<(), Error> {
+        let (this, caller) = (self.clone(), caller.clone());
         self.0
             .logins
             .revoke_with(RevokeReason::AccountDisabled, move |conn| {
@@ -257,24 +255,21 @@ impl Accounts {
                     close_undo(conn, user, now)?;
                 }
                 let action = if disabled { Action::Disabled } else { Action::Enabled };
-                this.note_operator(conn, action, Some(user), now)?;
+                this.record(conn, &caller, action, Some(user), now)?;
                 Ok(((), disabled.then_some(Scope::User(user))))
             })
             .await
     }
 
-    /// Sets a password, ends all logins of the user and tells them by mail.
+    /// Sets a password, revokes all logins of the user and tells them by email.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::WeakPassword`], those of the database and the hasher.
-    pub async fn set_password(&self, user: UserId, password: Password) -> Result<(), Error> {
+    /// [`Error::NotFound`], [`Error::WeakPassword`].
+    pub async fn set_password(&self, user: UserId, password: Password, caller: &Caller) -> Result<(), Error> {
         let found = self.0.db.run(move |conn| users::find(conn, user)?.ok_or(Error::NotFound)).await?;
-        let hash = self
-            .0
-            .hasher
-            .hash_chosen::<Error>(Lane::new(Class::Owner, Caller::default()), password, about(&found))
-            .await?;
-        let this = self.clone();
+        let lane = Lane::new(Class::Owner, caller.requester());
+        let hash = self.0.hasher.hash_chosen::<Error>(lane, password, about(&found)).await?;
+        let (this, caller) = (self.clone(), caller.clone());
         self.0
             .logins
             .revoke_with(RevokeReason::PasswordReset, move |conn| {
@@ -283,46 +278,48 @@ impl Accounts {
                 close_undo(conn, user.id, now)?;
                 failed_attempts::clear_user(conn, user.id)?;
                 this.replace_password(conn, &user, &hash, now)?;
-                this.note_operator(conn, Action::PasswordReset, Some(user.id), now)?;
+                this.record(conn, &caller, Action::PasswordReset, Some(user.id), now)?;
                 Ok::<_, Error>(((), Some(Scope::User(user.id))))
             })
-            .await
+            .await?;
+        self.0.mail.wake();
+        Ok(())
     }
 
-    /// Deletes an account, as its owner could.
+    /// Deletes an account, as its user can.
     ///
     /// # Errors
-    /// [`Error::NotFound`], those of the database.
-    pub async fn remove_user(&self, user: UserId) -> Result<(), Error> {
-        let this = self.clone();
+    /// [`Error::NotFound`] if there is no such account.
+    pub async fn remove_user(&self, user: UserId, caller: &Caller) -> Result<(), Error> {
+        let (this, caller) = (self.clone(), caller.clone());
         self.0
             .logins
             .revoke_with(RevokeReason::AccountDeleted, move |conn| {
                 users::lock(conn, user)?.ok_or(Error::NotFound)?;
                 erase(conn, user, this.0.clock.now())?;
-                this.note_operator(conn, Action::Deleted, Some(user), this.0.clock.now())?;
+                this.record(conn, &caller, Action::Deleted, Some(user), this.0.clock.now())?;
                 Ok::<_, Error>(((), Some(Scope::User(user))))
             })
             .await
     }
 
-    /// Ends logins; answers how many stood.
+    /// Revokes logins; answers how many were active.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if a single one does not stand, those of the database.
+    /// [`Error::NotFound`] if a single login is meant, and is not active.
     pub async fn revoke_logins(&self, scope: Scope) -> Result<usize, Error> {
         let clock = self.0.clock.clone();
         self.0
             .logins
             .revoke_with(RevokeReason::SignedOut, move |conn| {
-                let standing = logins::count_in(conn, scope, clock.now())?;
-                if standing == 0 && matches!(scope, Scope::Login(_)) {
+                let active = logins::count_in(conn, scope, clock.now())?;
+                if active == 0 && matches!(scope, Scope::Login(_)) {
                     return Err(Error::NotFound);
                 }
                 if let Scope::User(user) = scope {
                     close_undo(conn, user, clock.now())?;
                 }
-                Ok((usize::try_from(standing).unwrap_or(usize::MAX), Some(scope)))
+                Ok((usize::try_from(active).unwrap_or(usize::MAX), Some(scope)))
             })
             .await
     }
@@ -345,7 +342,7 @@ fn accounts(conn: &mut Conn, users: Vec<User>, now: Timestamp) -> Result<Vec<Acc
         counts.extend(logins::count_live(conn, ids, now)?);
     }
     let account = |user: User| Account {
-        logins: counts.get(&user.id.to_string()).copied().unwrap_or_default(),
+        logins: counts.get(&user.id).copied().unwrap_or_default(),
         id: user.id,
         username: user.username,
         display_name: user.display_name,

@@ -1,11 +1,10 @@
-//! The polls that notice what others did: a row changed by another node, by the command line, by hand, or by
-//! this node when its own message was lost. A revocation is a row; this makes it true here within a second.
+//! The polls that find what others did: a row that was changed by another node, by the command line, by hand, or by
+//! this node when its own message was lost. A revocation is a row; the polls apply it here within a second.
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
-
-use super::{Accounts, Logins};
+use super::Accounts;
+use super::logins::{Logins, OVERLAP};
 use crate::actors::db::DbError;
 use crate::directory::freshness::{Freshness, LIMIT};
 use crate::models::logins;
@@ -19,14 +18,10 @@ pub const PACE: Duration = Duration::from_secs(1);
 /// is when the next one ends.
 const POLL: Duration = Duration::from_millis(1400);
 
-/// How much further a poll reaches back than an access token lives: other nodes' clocks may run behind, and a
-/// transaction commits later than the moment it wrote down. More than the leeway of a token's `iat`.
-pub(super) const OVERLAP: TimeDelta = TimeDelta::minutes(2);
-
 /// How long polls may fail before this node closes its sockets, so that their clients go to another one.
-const CUT_OFF: Duration = LIMIT.saturating_add(Duration::from_secs(10));
+const STALE_LIMIT: Duration = LIMIT.saturating_add(Duration::from_secs(10));
 
-/// How long logins that are let in for the first time wait for others, to be checked together.
+/// How long a login that is authenticated for the first time waits for others, to be checked together with them.
 const TOGETHER: Duration = Duration::from_millis(50);
 
 /// Login ids to ask for in one statement.
@@ -60,8 +55,8 @@ impl Logins {
             .await
     }
 
-    /// Whether the logins that have live sockets, or were let in lately, are still active. This finds a row that was
-    /// deleted, and a user who was deleted or disabled by hand.
+    /// Checks that the logins which have live sockets, or were authenticated lately, are still active. This finds a row
+    /// that was deleted, and a user who was deleted or disabled by hand.
     async fn poll_live(&self) -> Result<(), PollError> {
         let mut ids = self.sessions.directory().logins();
         ids.append(&mut self.revocations.known_logins().unexpired(self.clock.now()));
@@ -76,11 +71,11 @@ impl Logins {
             let by_user = self
                 .db
                 .run_watch(move |conn| {
-                    let ended = logins::ended_among(conn, &ids)?;
-                    let is_news = |login: LoginId| this.revocations.get(login).is_none();
-                    let by_user = ended.iter().filter(|ended| ended.by_user && is_news(ended.id));
-                    let by_user: Vec<_> = by_user.map(|ended| (ended.id, ended.reason)).collect();
-                    this.announce(ended.iter().map(|ended| (ended.id, ended.reason)));
+                    let revoked = logins::inactive_among(conn, &ids)?;
+                    let is_new = |login: LoginId| this.revocations.get(login).is_none();
+                    let by_user = revoked.iter().filter(|login| login.by_user && is_new(login.id));
+                    let by_user: Vec<_> = by_user.map(|login| (login.id, login.reason)).collect();
+                    this.announce(revoked.iter().map(|login| (login.id, login.reason)));
                     Ok::<_, PollError>(by_user)
                 })
                 .await?;
@@ -89,11 +84,11 @@ impl Logins {
         Ok(())
     }
 
-    /// Says in the rows of these logins what is true of their user, for nodes that have not let them in yet. Here they
+    /// Marks the rows of these logins revoked, because their user is gone: for nodes that have not seen them yet. Here they
     /// are refused already.
-    fn revoke_rows(&self, ended: &[(LoginId, RevokeReason)]) {
+    fn revoke_rows(&self, revoked: &[(LoginId, RevokeReason)]) {
         for reason in [RevokeReason::AccountDeleted, RevokeReason::AccountDisabled] {
-            let ids: Vec<_> = ended.iter().filter(|(_, why)| *why == reason).map(|(id, _)| *id).collect();
+            let ids: Vec<_> = revoked.iter().filter(|(_, why)| *why == reason).map(|(id, _)| *id).collect();
             if !ids.is_empty() {
                 let this = self.clone();
                 actix::spawn(async move {
@@ -109,12 +104,7 @@ impl Logins {
 impl Accounts {
     /// Polls every [`PACE`], for ever.
     pub async fn watch(self) {
-        futures_util::join!(
-            self.watch_revoked(),
-            self.watch_others(),
-            self.watch_admitted(),
-            self.watch_disk()
-        );
+        futures_util::join!(self.watch_revoked(), self.watch_others(), self.watch_new(), self.watch_disk());
     }
 
     async fn watch_revoked(&self) {
@@ -130,13 +120,13 @@ impl Accounts {
                 tracing::error!(%error, "could not poll for revocations");
             }
             if freshness.poll_finished(began, polled.is_ok()) {
-                // Stopped while it polled: what it saw is from before.
+                // The process was stopped while it polled: what it read is from before.
                 failing_since = None;
                 pace.reset_immediately();
             } else if polled.is_ok() {
                 failing_since = None;
                 revocations.prune(self.0.clock.now());
-            } else if Freshness::has_elapsed(*failing_since.get_or_insert(began), CUT_OFF) {
+            } else if Freshness::has_elapsed(*failing_since.get_or_insert(began), STALE_LIMIT) {
                 sessions.close_stale();
             }
         }
@@ -147,15 +137,15 @@ impl Accounts {
         if is_fresh {
             return Ok(());
         }
-        // After a gap also what only the other poll finds, before anything is answered.
+        // After a gap also what only the other poll finds, before any request is answered.
         match within(self.logins().poll_live()).await {
-            // With so many sockets that it takes longer than a poll may, nothing would ever be answered.
+            // With so many sockets that it takes longer than a poll may, no request would ever be answered.
             Err(PollError::Slow) => Ok(()),
             done => done,
         }
     }
 
-    /// Beside the other: with many sockets it takes longer, and no request waits for it.
+    /// Beside the poll for revocations: with many sockets it takes longer, and no request waits for it.
     async fn watch_others(&self) {
         let mut pace = pace();
         loop {
@@ -169,31 +159,29 @@ impl Accounts {
         }
     }
 
-    /// Checks logins soon after they were first let in, instead of with the next poll.
-    async fn watch_admitted(&self) {
-        let admitted = self.logins().revocations.known_logins();
+    /// Checks logins soon after they were first authenticated, instead of with the next poll.
+    async fn watch_new(&self) {
+        let known = self.logins().revocations.known_logins();
         loop {
-            admitted.wait_for_unchecked().await;
+            known.wait_for_unchecked().await;
             #[expect(clippy::disallowed_methods, reason = "a database's real pace; no rule depends on it")]
             tokio::time::sleep(TOGETHER).await;
-            if let Err(error) = self.logins().check(admitted.take_unchecked()).await {
-                // The poll of all has them as well.
-                tracing::debug!(%error, "could not check logins that came in");
+            if let Err(error) = self.logins().check(known.take_unchecked()).await {
+                // The poll of live sockets checks them as well.
+                tracing::debug!(%error, "could not check logins after their first use");
             }
         }
     }
-}
 
-impl Accounts {
-    /// Holds space in reserve for sign-outs, and sees when writes that failed go well again.
+    /// Holds space in reserve for sign-outs, and finds out when failing writes succeed again.
     async fn watch_disk(&self) {
         self.0.db.hold_reserve().await;
         let mut pace = pace();
         loop {
             pace.tick().await;
             if let Err(error) = self.0.db.maintain_disk().await {
-                // Said when it began.
-                tracing::debug!(%error, "still");
+                // Logged when it began.
+                tracing::debug!(%error, "writes still fail");
             }
         }
     }

@@ -1,14 +1,14 @@
-//! The account as its owner sees it; closing it.
+//! The account as its user sees it, and deleting it.
 
 use diesel::QueryResult;
 use serde::Serialize;
 
-use super::sign_in::still_confirmed;
-use super::{Accounts, Error};
-use crate::actors::hasher::{Caller, Class, Lane};
-use crate::auth::tokens::TokenError;
+use super::confirm::still_confirmed;
+use super::error::GONE;
+use super::{Accounts, Caller, Error};
+use crate::actors::hasher::{Class, Lane};
 use crate::clock::Timestamp;
-use crate::db::{self, Conn};
+use crate::db::Conn;
 use crate::models::audit_events::{self, Action};
 use crate::models::failed_attempts;
 use crate::models::logins::{self, Scope};
@@ -23,7 +23,7 @@ pub struct Profile {
     pub id: UserId,
     pub username: String,
     pub display_name: String,
-    /// Claimed, and proven if `email_verified`.
+    /// Claimed, and verified if `email_verified`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     pub email_verified: bool,
@@ -43,7 +43,7 @@ impl From<User> for Profile {
 
 impl Accounts {
     /// # Errors
-    /// [`Error::Token`] if the user is gone or disabled; those of the database.
+    /// [`Error::Token`] if the user was deleted or disabled.
     pub async fn profile(&self, user: UserId) -> Result<Profile, Error> {
         self.active_user(user).await.map(Profile::from)
     }
@@ -54,38 +54,35 @@ impl Accounts {
         let clock = self.0.clock.clone();
         self.0
             .db
-            .run_writing(move |conn| {
-                db::write(conn, |conn| {
-                    users::set_display_name(conn, user, name.as_str(), clock.now())?;
-                    users::find_active(conn, user)?.map(Profile::from).ok_or(GONE)
-                })
+            .transaction(move |conn| {
+                users::set_display_name(conn, user, name.as_str(), clock.now())?;
+                users::find_active(conn, user)?.map(Profile::from).ok_or(GONE)
             })
             .await
     }
 
-    /// Changes the password and ends all other logins.
+    /// Changes the password and revokes all other logins.
     ///
     /// # Errors
-    /// [`Error::WrongPassword`], [`Error::WeakPassword`], [`Error::Token`], those of the database and the
-    /// hasher.
+    /// [`Error::WrongPassword`], [`Error::WeakPassword`], [`Error::TooManyAttempts`], [`Error::Token`].
     pub async fn change_password(
         &self,
         access: &Access,
         current: Password,
         chosen: Password,
-        caller: Caller,
+        caller: &Caller,
     ) -> Result<(), Error> {
         let user = self.confirm(access, current, caller).await?;
-        let lane = Lane::new(Class::Owner, caller);
+        let lane = Lane::new(Class::Owner, caller.requester());
         let hash = self.0.hasher.hash_chosen::<Error>(lane, chosen, about(&user)).await?;
-        let (this, login) = (self.clone(), access.login);
+        let (this, login, caller) = (self.clone(), access.login, caller.clone());
         self.0
             .logins
             .revoke_with(RevokeReason::PasswordChanged, move |conn| {
                 let now = this.0.clock.now();
                 still_confirmed(conn, &user)?;
                 this.replace_password(conn, &user, &hash, now)?;
-                this.note(conn, Action::PasswordChanged, Some(user.id), None, now)?;
+                this.record(conn, &caller, Action::PasswordChanged, Some(user.id), now)?;
                 Ok::<_, Error>(((), Some(Scope::UserExcept(user.id, login))))
             })
             .await?;
@@ -93,21 +90,22 @@ impl Accounts {
         Ok(())
     }
 
-    /// Deletes the account and what is known of its owner. The rows of its logins stay as long as they are
-    /// needed, without addresses and devices.
+    /// Deletes the account and the user's personal data. The rows of its logins stay as long as they are needed, without
+    /// addresses and user agents, and its audit trail without addresses.
     ///
     /// # Errors
-    /// [`Error::WrongPassword`], [`Error::Token`], those of the database and the hasher.
-    pub async fn delete(&self, access: &Access, current: Password, caller: Caller) -> Result<(), Error> {
+    /// [`Error::WrongPassword`], [`Error::TooManyAttempts`], [`Error::Token`].
+    pub async fn delete(&self, access: &Access, current: Password, caller: &Caller) -> Result<(), Error> {
         let user = self.confirm(access, current, caller).await?;
-        let this = self.clone();
+        let (this, caller) = (self.clone(), caller.clone());
         self.0
             .logins
             .revoke_with(RevokeReason::AccountDeleted, move |conn| {
                 let now = this.0.clock.now();
                 still_confirmed(conn, &user)?;
+                // First: the address of this row is removed with the others.
+                this.record(conn, &caller, Action::Deleted, Some(user.id), now)?;
                 erase(conn, user.id, now)?;
-                this.note(conn, Action::Deleted, Some(user.id), None, now)?;
                 Ok::<_, Error>(((), Some(Scope::User(user.id))))
             })
             .await
@@ -118,7 +116,7 @@ impl Accounts {
     }
 }
 
-/// Deletes what is known of a user.
+/// Deletes a user and their personal data.
 pub(super) fn erase(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<()> {
     users::delete(conn, user)?;
     failed_attempts::clear_user(conn, user)?;
@@ -127,10 +125,7 @@ pub(super) fn erase(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResul
     audit_events::blank_addresses(conn, user)
 }
 
-/// A good token of a user who is not there any more, or not welcome: it has not been noticed yet.
-pub(super) const GONE: Error = Error::Token(TokenError::Revoked(RevokeReason::AccountDeleted));
-
-/// What others know of a user, and a password must not be made of.
+/// What others know of a user: a password must not be made of it.
 pub(super) fn about(user: &User) -> Vec<String> {
     [Some(user.username.clone()), Some(user.display_name.clone()), user.email.clone()]
         .into_iter()

@@ -2,7 +2,7 @@
 
 use diesel::QueryResult;
 
-use super::{Accounts, Error, Grant};
+use super::{Accounts, Caller, Error, Grant};
 use crate::actors::db::DbError;
 use crate::auth::refresh::{Credential, CredentialKind, Presented};
 use crate::clock::Timestamp;
@@ -21,37 +21,45 @@ enum Outcome {
 }
 
 impl Accounts {
-    /// Changes a refresh token for its successor and an access token (RFC 6749 section 6). As long as the successor
-    /// was never presented, the same token yields the same successor again: the answer may have been lost, or two
-    /// tabs may race. A token that comes back after its successor was presented revokes the login: one of the two
-    /// who have it is a thief (RFC 9700 section 4.14.2).
+    /// Exchanges a refresh token for its successor and an access token (RFC 6749 section 6). As long as the successor
+    /// was never presented, the same token yields the same successor again: the response may have been lost, or two
+    /// tabs may race. A token that is presented after its successor was revokes the login: one of the two clients
+    /// that have it is a thief's (RFC 9700 section 4.14.2).
     ///
     /// # Errors
-    /// [`Error::InvalidRefreshToken`], those of the database.
-    pub async fn refresh(&self, presented: &str) -> Result<Grant, Error> {
+    /// [`Error::InvalidRefreshToken`]; [`Error::Db`] or [`Error::Query`], and the token stays valid.
+    pub async fn refresh(&self, presented: &str, caller: &Caller) -> Result<Grant, Error> {
         let presented =
             self.read_credential(CredentialKind::Refresh, presented).ok_or(Error::InvalidRefreshToken)?;
         // In a task of its own: a thief who hangs up must not stop it.
-        let this = self.clone();
-        let exchanged = actix::spawn(async move { this.exchange(presented).await });
+        let (this, caller) = (self.clone(), caller.clone());
+        let exchanged = actix::spawn(async move { this.exchange(presented, caller).await });
         exchanged.await.unwrap_or(Err(Error::Db(DbError::Stopped)))
     }
 
-    async fn exchange(&self, Presented { credential, is_tagged }: Presented) -> Result<Grant, Error> {
+    async fn exchange(
+        &self,
+        Presented { credential, is_tagged }: Presented,
+        caller: Caller,
+    ) -> Result<Grant, Error> {
         let outcome = if is_tagged {
-            // Strangers cannot make one up, so it may wait for a place in a queue that they have filled.
-            let rotate = self.rotating(credential.clone(), true);
+            // No other client can make one up, so it may wait for a place in a queue that a flood has filled.
+            let rotate = self.rotating(credential.clone(), true, caller.clone());
             let outcome = self.0.logins.change_with(RevokeReason::RefreshReuse, true, rotate).await;
             if let Err(Error::Db(DbError::Unwritable)) = outcome {
                 // On a full disk a token is not changed, but a login is still revoked.
-                self.revoke_if_reused(credential.clone()).await?;
+                self.revoke_if_reused(credential.clone(), caller).await?;
             }
             outcome?
         } else {
             // It may be made up: it has to name a login before it is worth the lock of a writer.
             self.find_token_login(&credential).await?;
-            let rotate = self.rotating(credential.clone(), false);
-            self.0.logins.change_with(RevokeReason::RefreshReuse, false, rotate).await?
+            let rotate = self.rotating(credential.clone(), false, caller.clone());
+            let outcome = self.0.logins.change_with(RevokeReason::RefreshReuse, false, rotate).await?;
+            if let Outcome::Unknown(stored) = outcome {
+                return self.judge_untagged(credential, stored, caller).await;
+            }
+            outcome
         };
         match outcome {
             Outcome::Granted(user, next, now) => {
@@ -61,32 +69,32 @@ impl Accounts {
                         self.0.db.run_writing(move |conn| Ok::<_, Error>(mark_used(conn, &user)?)).await;
                     if let Err(error) = noted {
                         // The token is changed already: the client must get the new one.
-                        tracing::warn!(%error, "the use of an account was not noted");
+                        tracing::warn!(%error, "could not record that an account is used");
                     }
                 }
                 self.grant(*user, next, now)
             }
-            Outcome::Refused => Err(Error::InvalidRefreshToken),
-            Outcome::Unknown(stored) => self.judge_untagged(credential, stored).await,
+            Outcome::Refused | Outcome::Unknown(_) => Err(Error::InvalidRefreshToken),
         }
     }
 
-    /// Inside one transaction: changes the token, or names the login as one to revoke if the token was used
-    /// before. `is_tagged` says that it is certainly one of its login's.
+    /// Inside one transaction: exchanges the token, or names the login as one to revoke if the token was used
+    /// before. `is_tagged` says that it certainly belongs to its login.
     fn rotating(
         &self,
         presented: Credential,
         is_tagged: bool,
+        caller: Caller,
     ) -> impl FnOnce(&mut Conn) -> Result<(Outcome, Option<Scope>), Error> + Send + 'static {
         let this = self.clone();
         move |conn| {
             let now = this.0.clock.now();
-            let Some(login) = logins::lock_live(conn, presented.login, now)?
-                .filter(|login| login.kind == LoginKind::Token.as_str())
+            let Some(login) =
+                logins::lock_live(conn, presented.login, now)?.filter(|login| login.kind == LoginKind::Token)
             else {
                 return Ok((Outcome::Refused, None));
             };
-            // Not locked: what changes a user ends this login, and waits for it.
+            // Not locked: what changes a user revokes this login, and waits for its lock.
             let Some(user) = users::find_active(conn, login.user_id)? else {
                 return Ok((Outcome::Refused, None));
             };
@@ -98,7 +106,7 @@ impl Accounts {
                     logins::rotate(conn, login.id, (&hash, &next_hash), now, expires_at)?
                 }
                 Place::Previous => {
-                    // Only seen: repeats alone do not keep a login active for ever.
+                    // Not extended: repeats alone do not keep a login active for ever.
                     logins::touch(conn, login.id, now, login.expires_at)?;
                     true
                 }
@@ -108,14 +116,14 @@ impl Accounts {
                 return Ok((Outcome::Granted(Box::new(user), next, now), None));
             }
             if is_tagged {
-                return Ok((Outcome::Refused, Some(this.note_reuse(conn, &login, now)?)));
+                return Ok((Outcome::Refused, Some(this.record_reuse(conn, &login, &caller, now)?)));
             }
             Ok((login.refresh_hash.map_or(Outcome::Refused, Outcome::Unknown), None))
         }
     }
 
-    /// Revokes the login of a token of ours that is neither the current one nor the one before; writes nothing else.
-    async fn revoke_if_reused(&self, presented: Credential) -> Result<(), Error> {
+    /// Revokes the login of a token with a tag that is neither the current one nor the one before; writes nothing else.
+    async fn revoke_if_reused(&self, presented: Credential, caller: Caller) -> Result<(), Error> {
         let this = self.clone();
         self.0
             .logins
@@ -126,7 +134,7 @@ impl Accounts {
                 };
                 let (hash, next_hash) = (presented.hash(), this.0.credentials.next(&presented).hash());
                 let reused = place(&login, &hash, &next_hash) == Place::Neither;
-                let scope = if reused { Some(this.note_reuse(conn, &login, now)?) } else { None };
+                let scope = if reused { Some(this.record_reuse(conn, &login, &caller, now)?) } else { None };
                 Ok::<_, Error>(((), scope))
             })
             .await
@@ -139,7 +147,7 @@ impl Accounts {
             .db
             .run(move |conn| {
                 logins::find_live(conn, id, clock.now())?
-                    .filter(|login| login.kind == LoginKind::Token.as_str())
+                    .filter(|login| login.kind == LoginKind::Token)
                     .map(drop)
                     .ok_or(Error::InvalidRefreshToken)
             })
@@ -148,7 +156,12 @@ impl Accounts {
 
     /// Revokes the login of a token that an earlier version issued, without a tag, and that was used before.
     /// Answers the error for the client that presented it.
-    async fn judge_untagged(&self, presented: Credential, stored: String) -> Result<Grant, Error> {
+    async fn judge_untagged(
+        &self,
+        presented: Credential,
+        stored: String,
+        caller: Caller,
+    ) -> Result<Grant, Error> {
         let (keys, login) = (self.0.credentials.clone(), presented.login);
         // Outside the transaction, which holds up every other writer: it takes milliseconds.
         if self.0.hasher.trace(login, move || keys.leads_to(&presented, &stored)).await? {
@@ -159,7 +172,7 @@ impl Accounts {
                 .revoke_with(RevokeReason::RefreshReuse, move |conn| {
                     let now = this.0.clock.now();
                     let live = logins::lock_live(conn, login, now)?;
-                    let scope = live.map(|live| this.note_reuse(conn, &live, now)).transpose()?;
+                    let scope = live.map(|live| this.record_reuse(conn, &live, &caller, now)).transpose()?;
                     Ok::<_, Error>(((), scope))
                 })
                 .await?;
@@ -167,15 +180,22 @@ impl Accounts {
         Err(Error::InvalidRefreshToken)
     }
 
-    /// Writes down that a token of this login was used again, and answers what has to be revoked for it.
-    fn note_reuse(&self, conn: &mut Conn, login: &LiveLogin, now: Timestamp) -> Result<Scope, Error> {
+    /// Records that a token of this login was used again, and answers what has to be revoked.
+    fn record_reuse(
+        &self,
+        conn: &mut Conn,
+        login: &LiveLogin,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> QueryResult<Scope> {
         tracing::warn!(login = %login.id, "a refresh token was used again");
-        self.note(conn, Action::RefreshReused, Some(login.user_id), None, now)?;
+        let caller = caller.clone().with_login(login.user_id, login.id);
+        self.record(conn, &caller, Action::RefreshReused, Some(login.user_id), now)?;
         Ok(Scope::Login(login.id))
     }
 }
 
-/// Notes that an account is used again after its registration. In a transaction of its own: a user is locked before
+/// Records that an account is used again after its registration. In a transaction of its own: a user is locked before
 /// their logins.
 pub(super) fn mark_used(conn: &mut Conn, user: &User) -> QueryResult<()> {
     if user.unused_since.is_some() {

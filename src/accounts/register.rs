@@ -1,34 +1,34 @@
-//! Opening an account.
+//! Registering an account.
 
+use super::email_requests::Asker;
 use super::error::on_duplicate;
-use super::mails::Asker;
-use super::{Accounts, Device, Error, Grant};
+use super::{Accounts, Caller, Device, Error, Grant};
 use crate::actors::hasher::{Class, Lane};
-use crate::db;
 use crate::models::audit_events::Action;
 use crate::models::users::{self, NewUser};
 use doorward_core::domain::MailKind;
 use doorward_core::domain::{Email, Password, UserId, Username};
 
 impl Accounts {
-    /// Opens an account and signs it in. Whether an address is known to us is not told: it is only claimed
-    /// until the link that goes to it is followed.
+    /// Registers an account and signs it in. The client is not told whether an address is known: it is only claimed
+    /// until the link that is sent to it is followed.
     ///
     /// # Errors
-    /// [`Error::UsernameReserved`], [`Error::UsernameTaken`], [`Error::UsernameLooksTaken`], [`Error::WeakPassword`],
-    /// those of the database and the hasher.
+    /// [`Error::UsernameReserved`], [`Error::UsernameTaken`], [`Error::UsernameLooksTaken`], [`Error::WeakPassword`];
+    /// [`Error::Hash`] if too much password work is queued.
     pub async fn register(
         &self,
         username: Username,
         password: Password,
         email: Option<Email>,
         device: Device,
+        caller: &Caller,
     ) -> Result<Grant, Error> {
         if self.0.reserved_names.contains(&username) {
             return Err(Error::UsernameReserved);
         }
         let (wanted, allow_lookalikes) = (username.clone(), self.0.allow_lookalikes);
-        // First the cheap question; the indexes below have the last word.
+        // First a cheap check; the unique indexes below decide.
         self.0
             .db
             .run(move |conn| {
@@ -45,42 +45,34 @@ impl Accounts {
             .into_iter()
             .flatten()
             .map(str::to_owned);
-        let lane = Lane::new(Class::Registration, device.caller());
+        let lane = Lane::new(Class::Registration, caller.requester());
         let password_hash = self.0.hasher.hash_chosen::<Error>(lane, password, about.collect()).await?;
-        let has_mail = email.is_some();
+        let has_email = email.is_some();
         let user =
             NewUser { id: UserId(self.0.clock.new_id()), username, email, password_hash, on_trial: true };
-        let this = self.clone();
-        let grant = self
+        let (this, caller) = (self.clone(), caller.clone());
+        let (user, credential, now) = self
             .0
             .db
-            .run_writing(move |conn| {
-                let (user, credential, now) = db::write(conn, |conn| {
-                    let now = this.0.clock.now();
-                    let insert = if allow_lookalikes { users::insert_lookalike } else { users::insert };
-                    insert(conn, &user, now).map_err(|error| on_duplicate(error, Error::UsernameTaken))?;
-                    if let Some(email) = &user.email {
-                        let asker = Asker::Client(device.ip);
-                        this.post_link(
-                            conn,
-                            (MailKind::VerifyEmail, Some(user.id)),
-                            email.as_str(),
-                            asker,
-                            now,
-                        )?;
-                    }
-                    this.note(conn, Action::Registered, Some(user.id), device.ip, now)?;
-                    let credential = this.begin_login(conn, user.id, &device, now)?;
-                    let user = users::find(conn, user.id)?.ok_or(Error::NotFound)?;
-                    Ok::<_, Error>((user, credential, now))
-                })?;
-                let token = this.device_token((user.id, &user.password_hash), None);
-                this.grant(user, credential, now).map(|grant| Grant { device_token: Some(token), ..grant })
+            .transaction(move |conn| {
+                let now = this.0.clock.now();
+                let insert = if allow_lookalikes { users::insert_lookalike } else { users::insert };
+                insert(conn, &user, now).map_err(|error| on_duplicate(error, Error::UsernameTaken))?;
+                if let Some(email) = &user.email {
+                    let kind = (MailKind::VerifyEmail, Some(user.id));
+                    this.post_link(conn, kind, email.as_str(), Asker::Client(caller.address), now)?;
+                }
+                let credential = this.begin_login(conn, user.id, &device, &caller, now)?;
+                let caller = caller.with_login(user.id, credential.login);
+                this.record(conn, &caller, Action::Registered, Some(user.id), now)?;
+                let user = users::find(conn, user.id)?.ok_or(Error::NotFound)?;
+                Ok::<_, Error>((user, credential, now))
             })
             .await?;
-        if has_mail {
+        if has_email {
             self.0.mail.wake();
         }
-        Ok(grant)
+        let token = self.device_token((user.id, &user.password_hash), None);
+        self.grant(user, credential, now).map(|grant| Grant { device_token: Some(token), ..grant })
     }
 }

@@ -1,16 +1,16 @@
-//! The same form once more: a double click, a reload, an answer that was lost. Within a minute it is told what the
-//! first was, if it asks for the same; nothing is done twice.
+//! The same form once more: a double click, a reload, a response that was lost. Within a minute it gets the answer that
+//! the first one got, if it asks for the same; nothing is done twice.
 //!
-//! What would tell whether a password is right is checked like a sign-in, and counted like one.
+//! A check that would tell whether a password is right is done, and counted, like a sign-in.
 
 use chrono::TimeDelta;
 
-use super::{Accounts, Device, Error, Grant};
-use crate::actors::hasher::{Caller, Class, Lane};
+use super::{Accounts, Caller, Device, Error, SignIn};
+use crate::actors::hasher::{Class, Lane};
 use crate::auth::refresh::CredentialKind;
 use crate::auth::secret::{hash_token, trim_token};
 use crate::clock::Timestamp;
-use crate::db::{self, Conn};
+use crate::db::Conn;
 use crate::models::audit_events::{self, Action};
 use crate::models::one_time_tokens::{self, Purpose};
 use crate::models::users::{self, User};
@@ -18,7 +18,7 @@ use crate::models::{address_links, failed_attempts, logins};
 use doorward_core::domain::RevokeReason;
 use doorward_core::domain::{Access, Email, Password, UserId, Username};
 
-/// How long the same form is taken for the same wish.
+/// How long the same form counts as the same request.
 const WINDOW: TimeDelta = TimeDelta::minutes(1);
 
 /// What a link for a new password has done.
@@ -32,7 +32,7 @@ impl Accounts {
     /// Whether a link for a new password was used a moment ago.
     ///
     /// # Errors
-    /// Those of the database.
+    /// [`Error::Db`] or [`Error::Query`].
     pub async fn reset_link_just_used(&self, token: &str) -> Result<Option<UsedReset>, Error> {
         Ok(self.find_used_reset(token).await?.map(|(used, _)| used))
     }
@@ -40,20 +40,21 @@ impl Accounts {
     /// Whether a link for a new password was used a moment ago to set this password for this account.
     ///
     /// # Errors
-    /// Those of the database and the hasher.
+    /// [`Error::Hash`] if too much password work is queued; [`Error::Db`] or [`Error::Query`].
     pub async fn password_just_reset(
         &self,
         token: &str,
         password: Password,
         username: Option<&str>,
-        device: Device,
+        device: &Device,
+        caller: &Caller,
     ) -> Result<Option<UsedReset>, Error> {
         let Some((reset, user)) = self.find_used_reset(token).await? else { return Ok(None) };
         let named = |name: &str| Username::lookup(name).is_some_and(|name| name.folded() == user.username);
         if !username.is_none_or(named) {
             return Ok(None);
         }
-        match self.is_password_of(&user, password, &device).await {
+        match self.is_password_of(&user, password, device, caller).await {
             Ok(same) => Ok(same.then_some(reset)),
             Err(Error::TooManyAttempts { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -65,10 +66,10 @@ impl Accounts {
         self.0.db.run(move |conn| find_used_reset(conn, &hash, clock.now() - WINDOW)).await
     }
 
-    /// Whether a link has made its user the holder of its address a moment ago, and they still are.
+    /// Whether a link has verified its address for its user a moment ago, and that is still so.
     ///
     /// # Errors
-    /// Those of the database.
+    /// [`Error::Db`] or [`Error::Query`].
     pub async fn email_just_verified(&self, token: &str) -> Result<bool, Error> {
         let (hash, clock) = (hash_token(trim_token(token)), self.0.clock.clone());
         self.0
@@ -83,46 +84,47 @@ impl Accounts {
             .await
     }
 
-    /// Signs in to an account that was opened a moment ago with the same name, address and password. `None` if there
+    /// Signs in to an account that was registered a moment ago with the same name, address and password. `None` if there
     /// is no such account: then the name is another account's.
     ///
     /// # Errors
-    /// As [`Accounts::sign_in`], but for wrong passwords.
+    /// As [`Accounts::sign_in`], except for wrong passwords.
     pub async fn sign_in_if_just_registered(
         &self,
         username: &Username,
         password: Password,
         email: Option<&Email>,
         device: Device,
-    ) -> Result<Option<Grant>, Error> {
+        caller: &Caller,
+    ) -> Result<Option<SignIn>, Error> {
         let (name, clock) = (username.clone(), self.0.clock.clone());
         let user = self.0.db.run(move |conn| Ok::<_, Error>(users::find_by_username(conn, &name)?)).await?;
         let Some(user) = user.filter(|user| user.created_at > clock.now() - WINDOW) else { return Ok(None) };
         if user.email.as_deref() != email.map(Email::as_str) {
             // The same work, or the time would tell the address.
-            let checked = self.is_password_of(&user, password, &device).await;
+            let checked = self.is_password_of(&user, password, &device, caller).await;
             return match checked {
                 Ok(_) | Err(Error::TooManyAttempts { .. }) => Ok(None),
                 Err(error) => Err(error),
             };
         }
-        match self.sign_in(username.folded(), password, device).await {
-            Ok(grant) => Ok(Some(grant)),
+        match self.sign_in(username.folded(), password, device, caller).await {
+            Ok(signed_in) => Ok(Some(signed_in)),
             Err(Error::InvalidCredentials | Error::TooManyAttempts { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Whether the user of this login changed their password a moment ago, and it is this one now. It is to be asked
-    /// before the current password, which counts: so there is no more than one such question for each of those.
+    /// Whether the user of this login changed their password to this one a moment ago. To be called before the check of
+    /// the current password, which is counted: so there is at most one such check for each of those.
     ///
     /// # Errors
-    /// Those of the database and the hasher.
+    /// [`Error::Hash`] if too much password work is queued; [`Error::Db`] or [`Error::Query`].
     pub async fn password_just_changed(
         &self,
         access: &Access,
         password: Password,
-        caller: Caller,
+        caller: &Caller,
     ) -> Result<bool, Error> {
         let (id, clock) = (access.user, self.0.clock.clone());
         let user = self
@@ -137,15 +139,15 @@ impl Accounts {
             })
             .await?;
         let Some(user) = user else { return Ok(false) };
-        let lane = Lane::new(Class::Owner, caller);
+        let lane = Lane::new(Class::Owner, caller.requester());
         Ok(self.0.hasher.verify(lane, password, Some(user.password_hash)).await?.ok)
     }
 
     /// Why the login of a browser's cookie was revoked, if that was a moment ago.
     ///
     /// # Errors
-    /// Those of the database.
-    pub async fn cookie_just_ended(&self, cookie: &str) -> Result<Option<RevokeReason>, Error> {
+    /// [`Error::Db`] or [`Error::Query`].
+    pub async fn cookie_just_revoked(&self, cookie: &str) -> Result<Option<RevokeReason>, Error> {
         let presented = self.read_credential(CredentialKind::Browser, cookie);
         let Some(credential) = presented.map(|presented| presented.credential) else { return Ok(None) };
         let clock = self.0.clock.clone();
@@ -158,25 +160,31 @@ impl Accounts {
             .await
     }
 
-    /// Whether there is no such account any more.
+    /// Whether the account was deleted.
     ///
     /// # Errors
-    /// Those of the database.
+    /// [`Error::Db`] or [`Error::Query`].
     pub async fn is_deleted(&self, user: UserId) -> Result<bool, Error> {
         self.0.db.run(move |conn| Ok(users::find(conn, user)?.is_none())).await
     }
 
-    /// Whether this is the user's password. It counts as a sign-in does, and begins none.
-    async fn is_password_of(&self, user: &User, password: Password, device: &Device) -> Result<bool, Error> {
-        let attempt = self.begin_attempt(&user.username, device).await?;
-        let (lane, slots) = (attempt.lane(device), attempt.slots);
-        let uncounted = self.take_back_unless_checked(slots.clone());
+    /// Whether this is the user's password. It is counted as a sign-in is, and makes no login.
+    async fn is_password_of(
+        &self,
+        user: &User,
+        password: Password,
+        device: &Device,
+        caller: &Caller,
+    ) -> Result<bool, Error> {
+        let attempt = self.begin_attempt(&user.username, device, caller).await?;
+        let (lane, slots) = (attempt.lane(caller), attempt.slots);
+        let unchecked = self.take_back_unless_checked(slots.clone());
         let stored = attempt.user.map(|user| user.password_hash);
         let verified = self.0.hasher.verify(lane, password, stored).await?;
-        uncounted.checked();
+        unchecked.checked();
         if verified.ok {
-            let clear = move |conn: &mut Conn| failed_attempts::clear(conn, &slots);
-            self.0.db.run_writing(move |conn| Ok::<_, Error>(db::write(conn, clear)?)).await?;
+            let clear = move |conn: &mut Conn| Ok::<_, Error>(failed_attempts::clear(conn, &slots)?);
+            self.0.db.transaction(clear).await?;
         }
         Ok(verified.ok)
     }

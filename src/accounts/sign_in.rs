@@ -1,9 +1,9 @@
-//! Signing in with a password, and what one is given for it.
+//! Signing in with a password, and what a client gets for it.
 
 use diesel::QueryResult;
 
 use super::guessing::Attempt;
-use super::{Accounts, Device, Error, Profile};
+use super::{Accounts, Caller, Device, Error, Profile};
 use crate::auth::refresh::{Credential, CredentialKind};
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
@@ -13,13 +13,25 @@ use crate::models::logins::{self, NewLogin};
 use crate::models::users::{self, User};
 use doorward_core::domain::LoginKind;
 use doorward_core::domain::RevokeReason;
-use doorward_core::domain::{Email, LoginId, Password, UserId, Username};
+use doorward_core::domain::{LoginId, Password, UserId};
 
-/// What is said of every failed sign-in, true whatever the cause: nothing tells whether there is such an account.
+/// What a client is told about every failed sign-in, whatever the cause: nothing tells whether there is such an account.
 pub const INVALID_CREDENTIALS: &str = "The login or the password is wrong. An email address counts once it is verified; \
                                        a username always does.";
 
-/// What a sign-in, and each refresh, yields. Holds secrets, so no `Debug`.
+/// What a right password leads to.
+#[expect(clippy::large_enum_variant, reason = "one is made for each sign-in, and taken apart at once")]
+pub enum SignIn {
+    Granted(Grant),
+    /// More is asked for before access is granted.
+    Challenge(Challenge),
+}
+
+/// What is asked for beside a password: nothing yet, so none can be made.
+#[derive(Debug, Clone, Copy)]
+pub enum Challenge {}
+
+/// What a client gets when it signs in, and each time it refreshes. Holds secrets, so no `Debug`.
 pub struct Grant {
     pub user: Profile,
     pub access_token: String,
@@ -27,26 +39,32 @@ pub struct Grant {
     pub expires_in: i64,
     /// A refresh token or a cookie, by its kind.
     pub credential: Credential,
-    /// After a sign-in: by what this device is known the next time.
+    /// After a sign-in: what the client presents the next time to show that the device is known.
     pub device_token: Option<String>,
 }
 
 impl Accounts {
-    /// Signs in by username, or by an address that was verified. Every way to fail does the same work.
+    /// Signs in by username, or by an address that was verified. All failures take the same work.
     ///
     /// # Errors
     /// [`Error::InvalidCredentials`] for every cause; [`Error::TooManyAttempts`] after too many failures, whether there
-    /// is such an account or not; those of the database and the hasher.
-    pub async fn sign_in(&self, login: &str, password: Password, device: Device) -> Result<Grant, Error> {
-        let mut attempt = self.begin_attempt(login, &device).await?;
-        // What is given up half-way, because the client hangs up say, is no failure.
-        let uncounted = self.take_back_unless_checked(attempt.slots.clone());
+    /// is such an account or not; [`Error::Hash`] if too much password work is queued.
+    pub async fn sign_in(
+        &self,
+        login: &str,
+        password: Password,
+        device: Device,
+        caller: &Caller,
+    ) -> Result<SignIn, Error> {
+        let mut attempt = self.begin_attempt(login, &device, caller).await?;
+        // An attempt that is given up half-way, because the client hangs up for example, is not a failure.
+        let unchecked = self.take_back_unless_checked(attempt.slots.clone());
         // The second time is for a right password that another sign-in has rehashed meanwhile.
         for _ in 0..2 {
-            match self.try_sign_in(&attempt, password.clone(), device.clone()).await {
-                Ok(Some(grant)) => {
-                    uncounted.checked();
-                    return Ok(grant);
+            match self.try_sign_in(&attempt, password.clone(), device.clone(), caller).await {
+                Ok(Some(signed_in)) => {
+                    unchecked.checked();
+                    return Ok(signed_in);
                 }
                 Ok(None) => {
                     let Some(user) = &attempt.user else { break };
@@ -58,36 +76,38 @@ impl Accounts {
                 Err(error) => return Err(error),
             }
         }
-        uncounted.checked();
+        unchecked.checked();
         Err(Error::InvalidCredentials)
     }
 
-    /// `None` if the password was right, and another one's or none by the time of the commit.
+    /// `None` if the password was right, and the stored hash is another by the time of the commit.
     async fn try_sign_in(
         &self,
         attempt: &Attempt,
         password: Password,
         device: Device,
-    ) -> Result<Option<Grant>, Error> {
-        // A disabled user is nobody: a check that succeeds does less work than one that fails.
+        caller: &Caller,
+    ) -> Result<Option<SignIn>, Error> {
+        // `None` for a disabled user, too: a check that succeeds does less work than one that fails.
         let stored = attempt.user.as_ref().map(|user| user.password_hash.clone());
-        let lane = attempt.lane(&device);
+        let lane = attempt.lane(caller);
         let verified = self.0.hasher.verify(lane, password.clone(), stored).await?;
         let Some(user) = attempt.user.clone().filter(|_| verified.ok) else {
             return Err(Error::InvalidCredentials);
         };
         let new_hash = if verified.rehash {
-            // An old form signs in for one more time; that must not fail because the queue is full.
+            // With the old hash the user is signed in all the same: that must not fail because the queue is full.
             self.0
                 .hasher
                 .rehash(lane, password)
                 .await
-                .inspect_err(|error| tracing::warn!(%error, "not rehashed"))
+                .inspect_err(|error| tracing::warn!(%error, "could not rehash a password"))
                 .ok()
         } else {
             None
         };
         let (this, slots, known_device) = (self.clone(), attempt.slots.clone(), attempt.known_device);
+        let caller = caller.clone();
         self.0
             .db
             .run_writing(move |conn| {
@@ -105,7 +125,7 @@ impl Accounts {
                     }
                     failed_attempts::clear(conn, &slots)?;
                     users::mark_used(conn, &user)?;
-                    let credential = this.begin_login(conn, user.id, &device, now)?;
+                    let credential = this.begin_login(conn, user.id, &device, &caller, now)?;
                     let ended = logins::revoke_beyond(
                         conn,
                         (user.id, credential.login),
@@ -113,22 +133,23 @@ impl Accounts {
                         RevokeReason::TooManyLogins,
                         now,
                     )?;
-                    this.note(conn, Action::SignedIn, Some(user.id), device.ip, now)?;
+                    let caller = caller.with_login(user.id, credential.login);
+                    this.record(conn, &caller, Action::SignedIn, Some(user.id), now)?;
                     Ok::<_, Error>(Some((user, hash, credential, ended, now)))
                 })?;
                 let grant =
                     |(user, hash, credential, ended, now): (User, String, Credential, Vec<LoginId>, _)| {
-                        this.0.logins.ended_here(ended, RevokeReason::TooManyLogins);
+                        this.0.logins.revoked_here(ended, RevokeReason::TooManyLogins);
                         let token = this.device_token((user.id, &hash), known_device);
                         this.grant(user, credential, now)
-                            .map(|grant| Grant { device_token: Some(token), ..grant })
+                            .map(|grant| SignIn::Granted(Grant { device_token: Some(token), ..grant }))
                     };
                 begun.map(grant).transpose()
             })
             .await
     }
 
-    /// What a device keeps to be known by: the token that it has, or a new one.
+    /// The token by which a device is known the next time: the one that it has, or a new one.
     pub(super) fn device_token(&self, user: (UserId, &str), known: Option<uuid::Uuid>) -> String {
         self.0.device_key.issue(user, known.unwrap_or_else(|| self.0.clock.new_id()))
     }
@@ -139,10 +160,11 @@ impl Accounts {
         conn: &mut Conn,
         user: UserId,
         device: &Device,
+        caller: &Caller,
         now: Timestamp,
     ) -> QueryResult<Credential> {
         let kind = match device.kind {
-            // Nobody gets a connection's: there is one so that every login is alike.
+            // A connection's is given to no client: there is one so that all logins are alike.
             LoginKind::Token | LoginKind::Connection => CredentialKind::Refresh,
             LoginKind::Browser => CredentialKind::Browser,
         };
@@ -153,57 +175,19 @@ impl Accounts {
             kind: device.kind,
             refresh_hash: credential.hash(),
             user_agent: device.user_agent.clone(),
-            ip: device.ip.map(|ip| ip.to_string()),
+            ip: caller.address.map(|address| address.to_string()),
             expires_at: now + self.login_ttl(device.kind),
         };
         logins::insert(conn, &login, now)?;
         Ok(credential)
     }
 
-    /// Signs the access token. `now` is the time of the transaction in which the login stood.
+    /// Signs the access token. `now` is the time of the transaction in which the login was active.
     pub(super) fn grant(&self, user: User, credential: Credential, now: Timestamp) -> Result<Grant, Error> {
         let access_token = self.0.tokens.issue(user.id, &user.username, credential.login, now)?;
         let expires_in = self.0.tokens.lifetime();
         let admitted = self.0.logins.revocations.known_logins();
         admitted.note(credential.login, now + chrono::TimeDelta::seconds(expires_in));
         Ok(Grant { access_token, expires_in, credential, device_token: None, user: user.into() })
-    }
-}
-
-/// The user again, inside the transaction that acts on a confirmed password: unchanged since then.
-pub(super) fn still_confirmed(conn: &mut Conn, user: &User) -> Result<(), Error> {
-    let same = users::lock_active(conn, user.id)?.is_some_and(|now| now.password_hash == user.password_hash);
-    if same { Ok(()) } else { Err(Error::WrongPassword) }
-}
-
-/// What people type to say who they are.
-pub(super) enum LoginName {
-    Username(Username),
-    Email(Email),
-}
-
-impl LoginName {
-    /// Blanks around it do not count. `None` for what no account can have.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        if text.contains('@') {
-            Email::parse(text).ok().map(Self::Email)
-        } else {
-            Username::lookup(text).map(Self::Username)
-        }
-    }
-
-    /// In its folded form.
-    pub(super) fn as_str(&self) -> &str {
-        match self {
-            Self::Username(username) => username.folded(),
-            Self::Email(email) => email.as_str(),
-        }
-    }
-
-    pub(super) fn find_user(&self, conn: &mut Conn) -> QueryResult<Option<User>> {
-        match self {
-            Self::Username(username) => users::find_by_username(conn, username),
-            Self::Email(email) => users::find_holder(conn, email),
-        }
     }
 }

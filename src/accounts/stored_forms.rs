@@ -1,6 +1,5 @@
-//! Brings names and addresses that an earlier version stored into the form in which they are looked up now. It runs at
-//! each start, because a node of that version may still have written meanwhile; a start that finds none writes
-//! nothing.
+//! Rewrites names and addresses that an earlier version stored in the form in which they are looked up now. It runs at
+//! each start, because a node of that version may have written since; a start that finds none writes nothing.
 
 use diesel::QueryResult;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
@@ -12,7 +11,7 @@ use crate::models::stored_forms::{self, AddressColumn};
 use crate::models::users;
 use doorward_core::domain::{Email, Username};
 
-/// Rows a transaction.
+/// Rows per transaction.
 const BATCH: usize = 500;
 
 enum Change {
@@ -20,7 +19,7 @@ enum Change {
     Skeleton { id: String, skeleton: String },
 }
 
-/// A server that cannot do this starts all the same: everything else works.
+/// A server that cannot do this starts all the same: all else works.
 pub(super) async fn renew(db: &Db) {
     let renewed = async {
         let changes = db.run(|conn| Ok::<_, Error>(find_changes(conn)?)).await?;
@@ -52,7 +51,7 @@ fn find_changes(conn: &mut Conn) -> QueryResult<Vec<Change>> {
     for (id, name) in stored_forms::find_without_skeleton(conn)? {
         let Some(username) = Username::lookup(&name) else { continue };
         let skeleton = username.skeleton();
-        // Of names that look alike already, the first keeps it to itself and the others stay.
+        // Of names that look alike already, the first gets the skeleton and the others stay as they are.
         if skeleton != name && users::find_lookalike(conn, &username)?.is_none() {
             changes.push(Change::Skeleton { id, skeleton });
         }

@@ -5,7 +5,7 @@ mod lane;
 mod pool;
 mod queue;
 
-pub use lane::{Caller, Class, Lane};
+pub use lane::{Class, Lane, Requester};
 
 use pool::Pool;
 

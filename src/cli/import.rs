@@ -13,6 +13,7 @@ use doorward::import::{self, Field, Limits, Mapping, Place, Source, SourceError}
 use serde_json::{Value, json};
 
 use super::failure::Failure;
+use super::operator::caller;
 use super::output;
 use super::settings::Settings;
 
@@ -116,8 +117,10 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
     }
     let bar = output::progress_bar("{bar:40} {pos} of {len} rows, {eta} left");
     bar.set_length(rows.len() as u64);
+    let caller = caller();
     let import = Import {
         clock: &Clock::System,
+        caller: &caller,
         cost: config.password.cost,
         workers: config.password.workers,
         tick: &|| bar.inc(1),

@@ -5,7 +5,7 @@ use doorward::accounts::KeyState;
 
 use super::ask;
 use super::failure::Failure;
-use super::operator::with_accounts;
+use super::operator::{caller, with_accounts};
 use super::output::{self, Format};
 use super::settings::Settings;
 
@@ -53,7 +53,7 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
                 if now {
                     ask::confirm("Refuse every access token that was issued?", yes)?;
                 }
-                accounts.rotate_keys(now).await?;
+                accounts.rotate_keys(now, &caller()).await?;
                 format.json
             }
         };

@@ -2,13 +2,14 @@
 //! that server polls them every second.
 
 use doorward::accounts::operator::{Account, LoginInfo};
-use doorward::accounts::{Accounts, Error};
+use doorward::accounts::{Accounts, Caller, Error};
 use doorward::actors::{Db, Live};
 use doorward::app;
 use doorward::clock::Clock;
 use doorward::config::{Config, Log};
 use doorward::mail::Mail;
 use doorward::telemetry;
+use nix::unistd::{Uid, User};
 
 use super::failure::Failure;
 use super::output;
@@ -54,6 +55,12 @@ fn open<T>(config: &Config, work: impl AsyncFnOnce(Accounts) -> Result<T, Failur
     })
 }
 
+/// The operator who runs this command, by the name of the account on the machine, for the audit trail.
+pub fn caller() -> Caller {
+    let account = User::from_uid(Uid::current()).ok().flatten();
+    Caller::operator(account.map(|account| account.name).as_deref())
+}
+
 /// Logs warnings and errors only.
 pub fn log_warnings(config: &Config) -> Result<(), Failure> {
     let level = config.log.level.min(tracing::Level::WARN);
@@ -73,7 +80,7 @@ pub fn logins_table(logins: &[LoginInfo]) -> String {
     let rows = logins.iter().map(|login| {
         [
             login.id.to_string(),
-            login.kind.clone(),
+            login.kind.as_str().to_owned(),
             login.device.clone(),
             login.ip.clone().unwrap_or_default(),
             output::moment(login.created_at),

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::ask;
 use super::failure::Failure;
-use super::operator::{find, logins_table, with_accounts, with_new_accounts};
+use super::operator::{caller, find, logins_table, with_accounts, with_new_accounts};
 use super::output::{self, Format};
 use super::settings::Settings;
 
@@ -96,27 +96,27 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
             with_account(settings, &user, async |accounts, account| show(&accounts, account, &format).await)
         }
         Action::Disable { user } => with_account(settings, &user, async |accounts, account| {
-            accounts.set_disabled(account.id, true).await?;
+            accounts.set_disabled(account.id, true, &caller()).await?;
             print_revoked(&account, "is disabled")
         }),
         Action::Enable { user } => with_account(settings, &user, async |accounts, account| {
-            accounts.set_disabled(account.id, false).await?;
+            accounts.set_disabled(account.id, false, &caller()).await?;
             output::print(&format!("{} is enabled\n", account.username))
         }),
         Action::Unlock { user } => with_account(settings, &user, async |accounts, account| {
-            let was_locked = accounts.unlock(account.id).await?;
+            let was_locked = accounts.unlock(account.id, &caller()).await?;
             let what =
                 if was_locked { "wrong passwords are forgotten" } else { "no wrong passwords were counted" };
             output::print(&format!("{}: {what}\n", account.username))
         }),
         Action::Password { user } => with_account(settings, &user, async |accounts, account| {
             let password = accounts.choose_password(ask::new_password()?)?;
-            accounts.set_password(account.id, password).await?;
+            accounts.set_password(account.id, password, &caller()).await?;
             print_revoked(&account, "has a new password")
         }),
         Action::Delete { user, yes } => with_account(settings, &user, async |accounts, account| {
             ask::confirm(&format!("Delete {} for good?", account.username), yes)?;
-            accounts.remove_user(account.id).await?;
+            accounts.remove_user(account.id, &caller()).await?;
             print_revoked(&account, "is deleted")
         }),
     }
@@ -147,7 +147,8 @@ async fn add(accounts: &Accounts, user: NewUser) -> Result<(), Failure> {
     if let Some(other) = accounts.find_lookalike(username.clone()).await? {
         eprintln!("doorward: this username looks like another one: {other}");
     }
-    let account = accounts.add_user(NewAccount { username, password, email, verified }).await?;
+    let account = NewAccount { username, password, email, verified };
+    let account = accounts.add_user(account, &caller()).await?;
     print_accounts(&[account], &format)
 }
 

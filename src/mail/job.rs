@@ -17,7 +17,7 @@ use super::render::{self, Link};
 use crate::clock::{Clock, Timestamp};
 use crate::db::Conn;
 use crate::jobs::{Backoff, Claim, Claimed, JobKind, Outcome, Schedule};
-use crate::models::audit_events;
+use crate::models::audit_events::{self, Action, NewEvent};
 use crate::models::outbox::{self, UnsentEmail};
 
 /// Sends the emails in the outbox.
@@ -188,7 +188,8 @@ impl JobKind for SendEmail {
     ) -> QueryResult<()> {
         outbox::delete(conn, &claimed.id)?;
         let OutgoingEmail { kind, user_id, .. } = &claimed.job;
-        audit_events::insert_mail_given_up(conn, event, user_id, *kind, now)
+        let event = NewEvent::of_server(event, Action::MailGivenUp, user_id.parse().ok());
+        audit_events::insert(conn, &NewEvent { detail: Some(kind.as_str()), ..event }, now)
     }
 }
 

@@ -1,5 +1,5 @@
 //! The table `address_links`: links for a new password that were sent to an address which several accounts may claim,
-//! kept as hashes, good once.
+//! stored as hashes, each valid once.
 
 use diesel::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::models::users::User;
 use crate::schema::address_links;
 use doorward_core::domain::UserId;
 
-/// Adds a link that was asked for at `created_at`.
+/// Adds a link that was requested at `created_at`.
 pub fn insert(
     conn: &mut Conn,
     hash: &str,
@@ -28,18 +28,18 @@ pub fn insert(
         .map(drop)
 }
 
-/// A link that is still good.
+/// A valid link.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable)]
 pub struct AddressLink {
-    /// To which it was sent.
+    /// The address that it was sent to.
     pub email: String,
-    /// When it was asked for.
+    /// When it was requested.
     pub created_at: Timestamp,
     not_for: String,
 }
 
 impl AddressLink {
-    /// Whether it leads to this user: not if all their logins were revoked since it was asked for.
+    /// Whether it leads to this user: not if all their logins were revoked since it was requested.
     #[must_use]
     pub fn leads_to(&self, user: &User) -> bool {
         user.links_ended_at.is_none_or(|ended_at| ended_at <= self.created_at)
@@ -47,7 +47,7 @@ impl AddressLink {
     }
 }
 
-/// A link that is still good, without using it up.
+/// The link of this hash, if it is valid. It stays valid.
 pub fn peek(conn: &mut Conn, hash: &str, now: Timestamp) -> QueryResult<Option<AddressLink>> {
     address_links::table
         .find(hash)
@@ -58,7 +58,7 @@ pub fn peek(conn: &mut Conn, hash: &str, now: Timestamp) -> QueryResult<Option<A
         .optional()
 }
 
-/// Has the links to an address not lead to this user any more. They stay good for other accounts that claim it.
+/// Makes the links to an address not lead to this user any more. They stay valid for other accounts that claim it.
 pub fn end_for(conn: &mut Conn, email: &str, user: UserId) -> QueryResult<()> {
     let links = address_links::table
         .filter(address_links::email.eq(email))
@@ -70,7 +70,7 @@ pub fn end_for(conn: &mut Conn, email: &str, user: UserId) -> QueryResult<()> {
         .map(drop)
 }
 
-/// Uses up a link, in one statement: of two that race, one is told that it has it.
+/// Uses up a link, in one statement: of two transactions that race, one gets it. Answers whether this one did.
 pub fn redeem(conn: &mut Conn, hash: &str, now: Timestamp) -> QueryResult<bool> {
     let row = address_links::table
         .find(hash)
@@ -79,7 +79,7 @@ pub fn redeem(conn: &mut Conn, hash: &str, now: Timestamp) -> QueryResult<bool> 
     Ok(diesel::update(row).set(address_links::used_at.eq(now)).execute(conn)? == 1)
 }
 
-/// The address of a link that was used since `since`. One that was spoiled was never used.
+/// The address of a link that was used since `since`. One that was invalidated was never used.
 pub fn find_used(conn: &mut Conn, hash: &str, since: Timestamp) -> QueryResult<Option<String>> {
     address_links::table
         .find(hash)
@@ -90,7 +90,7 @@ pub fn find_used(conn: &mut Conn, hash: &str, since: Timestamp) -> QueryResult<O
         .optional()
 }
 
-/// Spoils all links to an address: they end as they are marked used.
+/// Invalidates all links to an address: they expire when they are marked used.
 pub fn spoil(conn: &mut Conn, email: &str, now: Timestamp) -> QueryResult<()> {
     let links =
         address_links::table.filter(address_links::email.eq(email)).filter(address_links::used_at.is_null());
@@ -98,7 +98,7 @@ pub fn spoil(conn: &mut Conn, email: &str, now: Timestamp) -> QueryResult<()> {
     diesel::update(links).set(spoilt).execute(conn).map(drop)
 }
 
-/// Spoils all links.
+/// Invalidates all links.
 pub fn spoil_all(conn: &mut Conn, now: Timestamp) -> QueryResult<()> {
     let links = address_links::table.filter(address_links::used_at.is_null());
     let spoilt = (address_links::used_at.eq(now), address_links::expires_at.eq(now));

@@ -1,4 +1,4 @@
-//! The table `audit_events`: what happened to accounts, for whoever has to find out later.
+//! The table `audit_events`: what happened to accounts, who did it, and from where.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::schema::audit_events;
-use doorward_core::domain::{MailKind, UserId};
+use doorward_core::domain::{LoginId, UserId};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,17 +33,30 @@ pub enum Action {
     Enabled,
     Deleted,
     KeysRotated,
-    /// An email could not be sent; `detail` is its kind.
+    /// An email could not be sent; `detail` says of which kind it was.
     MailGivenUp,
 }
 
-/// Who did it.
+/// What kind of caller did it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Actor {
-    /// Somebody over the network; mostly the subject.
+    /// A client over the network; its user is mostly the subject.
     User,
-    /// Somebody at this machine, with the command line.
+    /// The command line on this machine.
     Operator,
+    /// The server itself, without being asked.
+    Server,
+}
+
+impl Actor {
+    /// A user's is null, as the first versions wrote it.
+    const fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::User => None,
+            Self::Operator => Some("operator"),
+            Self::Server => Some("server"),
+        }
+    }
 }
 
 impl Action {
@@ -70,71 +83,60 @@ impl Action {
     }
 }
 
-/// Notes what happened to `subject`, and from which address it was asked for.
-pub fn insert(
-    conn: &mut Conn,
-    id: Uuid,
-    actor: Actor,
-    action: Action,
-    subject: Option<UserId>,
-    ip: Option<IpAddr>,
-    now: Timestamp,
-) -> QueryResult<()> {
-    let subject = subject.map(|user| user.to_string());
+/// A row to add.
+#[derive(Debug, Clone)]
+pub struct NewEvent<'a> {
+    pub id: Uuid,
+    pub actor: Actor,
+    /// The id of the user who was signed in, or the name of the operator's account on the machine.
+    pub actor_id: Option<String>,
+    pub action: Action,
+    pub subject: Option<UserId>,
+    pub address: Option<IpAddr>,
+    /// The login that was used, begun or revoked.
+    pub login: Option<LoginId>,
+    /// The request as the log names it.
+    pub request: Option<Uuid>,
+    pub detail: Option<&'a str>,
+}
+
+impl NewEvent<'_> {
+    /// What the server did by itself.
+    #[must_use]
+    pub const fn of_server(id: Uuid, action: Action, subject: Option<UserId>) -> Self {
+        Self {
+            id,
+            actor: Actor::Server,
+            actor_id: None,
+            action,
+            subject,
+            address: None,
+            login: None,
+            request: None,
+            detail: None,
+        }
+    }
+}
+
+pub fn insert(conn: &mut Conn, event: &NewEvent<'_>, now: Timestamp) -> QueryResult<()> {
     diesel::insert_into(audit_events::table)
         .values((
-            audit_events::id.eq(id.to_string()),
+            audit_events::id.eq(event.id.to_string()),
             audit_events::at.eq(now),
-            audit_events::actor.eq((actor == Actor::Operator).then_some("operator")),
-            audit_events::action.eq(action.as_str()),
-            audit_events::subject.eq(subject),
-            audit_events::ip.eq(ip.map(|ip| ip.to_string())),
+            audit_events::actor.eq(event.actor.as_str()),
+            audit_events::action.eq(event.action.as_str()),
+            audit_events::subject.eq(event.subject.map(|user| user.to_string())),
+            audit_events::ip.eq(event.address.map(|address| address.to_string())),
+            audit_events::detail.eq(event.detail),
+            audit_events::actor_id.eq(event.actor_id.as_deref()),
+            audit_events::login_id.eq(event.login.map(|login| login.to_string())),
+            audit_events::request_id.eq(event.request.map(|request| request.to_string())),
         ))
         .execute(conn)
         .map(drop)
 }
 
-/// Notes that `subject` was brought in, and `mark`: which row of which file that was.
-pub fn insert_imported(
-    conn: &mut Conn,
-    id: Uuid,
-    subject: UserId,
-    mark: &str,
-    now: Timestamp,
-) -> QueryResult<()> {
-    diesel::insert_into(audit_events::table)
-        .values((
-            audit_events::id.eq(id.to_string()),
-            audit_events::at.eq(now),
-            audit_events::action.eq(Action::Imported.as_str()),
-            audit_events::subject.eq(subject.to_string()),
-            audit_events::detail.eq(mark),
-        ))
-        .execute(conn)
-        .map(drop)
-}
-
-/// Records that an email of this kind was given up. `subject` is the user it was about, or empty.
-pub fn insert_mail_given_up(
-    conn: &mut Conn,
-    id: Uuid,
-    subject: &str,
-    kind: MailKind,
-    now: Timestamp,
-) -> QueryResult<()> {
-    diesel::insert_into(audit_events::table)
-        .values((
-            audit_events::id.eq(id.to_string()),
-            audit_events::at.eq(now),
-            audit_events::action.eq(Action::MailGivenUp.as_str()),
-            audit_events::subject.eq(subject),
-            audit_events::detail.eq(kind.as_str()),
-        ))
-        .execute(conn)
-        .map(drop)
-}
-
-/// The marks of all rows that were ever brought in, as far as the trail goes back.
+/// The marks of all imported rows, as far as the trail goes back.
 pub fn imported_marks(conn: &mut Conn) -> QueryResult<Vec<String>> {
     audit_events::table
         .filter(audit_events::action.eq(Action::Imported.as_str()))
@@ -152,7 +154,7 @@ pub fn has_happened(conn: &mut Conn, subject: UserId, action: Action, since: Tim
     diesel::select(diesel::dsl::exists(events)).get_result(conn)
 }
 
-/// Forgets the addresses of a user who is gone.
+/// Removes the addresses from the events of a user whose account is deleted.
 pub fn blank_addresses(conn: &mut Conn, subject: UserId) -> QueryResult<()> {
     diesel::update(audit_events::table.filter(audit_events::subject.eq(subject.to_string())))
         .set(audit_events::ip.eq(None::<String>))
@@ -160,7 +162,7 @@ pub fn blank_addresses(conn: &mut Conn, subject: UserId) -> QueryResult<()> {
         .map(drop)
 }
 
-/// What a user can repeat as often as they like. Other lines, those of operators above all, must not be pushed out by it.
+/// What a user can repeat without limit. It must not push out other rows, operators' above all.
 const REPEATABLE: [Action; 5] = [
     Action::SignedIn,
     Action::Registered,
@@ -169,7 +171,7 @@ const REPEATABLE: [Action; 5] = [
     Action::EmailChangeRequested,
 ];
 
-/// Deletes the oldest lines of what users can repeat past the newest `keep`; answers how many.
+/// Deletes the oldest rows of what users can repeat, beyond the newest `keep`; answers how many.
 pub fn purge_repeatable(conn: &mut Conn, keep: i64) -> QueryResult<usize> {
     let repeatable = REPEATABLE.map(Action::as_str);
     let oldest: Option<Timestamp> = audit_events::table
@@ -189,7 +191,7 @@ pub fn purge_repeatable(conn: &mut Conn, keep: i64) -> QueryResult<usize> {
     .execute(conn)
 }
 
-/// Deletes what happened before `before`; answers how much.
+/// Deletes the events before `before`; answers how many.
 pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
     diesel::delete(audit_events::table.filter(audit_events::at.lt(before))).execute(conn)
 }

@@ -1,5 +1,5 @@
-//! The table `failed_attempts`: wrong passwords in a row, by slot. A guess is counted before it is checked, so that many
-//! at once are as many.
+//! The table `failed_attempts`: wrong passwords in a row, by slot. A guess is counted before it is checked, so that all of
+//! many at once are counted.
 
 use diesel::prelude::*;
 
@@ -39,7 +39,7 @@ impl Slot {
         Self::own(format!("devices:{user}"), user)
     }
 
-    /// Of names without an account.
+    /// Of names without an account, which share slots.
     #[must_use]
     pub fn name((slot, subject): (u16, String)) -> Self {
         Self { key: format!("name:{slot:04x}"), subject, user: None }
@@ -58,7 +58,7 @@ impl Slot {
     }
 }
 
-/// What has been counted. Without a row it is nothing.
+/// What has been counted; without a row, nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Failures {
     pub count: u32,
@@ -75,7 +75,7 @@ pub struct Counted {
 
 type Row = (String, i32, Timestamp, Option<Timestamp>);
 
-/// What has been counted in a slot, for the moment.
+/// What has been counted in a slot so far.
 pub fn find(conn: &mut Conn, slot: &Slot) -> QueryResult<Failures> {
     let row: Option<Row> = failed_attempts::table
         .find(&slot.key)
@@ -90,7 +90,7 @@ pub fn find(conn: &mut Conn, slot: &Slot) -> QueryResult<Failures> {
     Ok(row.map_or_else(Failures::default, |row| failures_of(slot, row)))
 }
 
-/// Nothing, if the slot is another name's at the moment.
+/// Nothing, if the slot currently counts another name.
 fn failures_of(slot: &Slot, (subject, count, failed_at, blocked_until): Row) -> Failures {
     if subject != slot.subject {
         return Failures::default();
@@ -98,8 +98,8 @@ fn failures_of(slot: &Slot, (subject, count, failed_at, blocked_until): Row) -> 
     Failures { count: u32::try_from(count).unwrap_or(0), failed_at: Some(failed_at), blocked_until }
 }
 
-/// The failures of a slot, as no other transaction can change them until this one ends. The same statements whether
-/// there are any or not. Several slots are locked in their order, or two transactions could wait for each other.
+/// The failures of a slot, locked until the transaction ends. The statements are the same whether there are any or not.
+/// Several slots are locked in their order, or two transactions could wait for each other.
 pub fn lock(conn: &mut Conn, slot: &Slot, now: Timestamp) -> QueryResult<Failures> {
     loop {
         let first = (

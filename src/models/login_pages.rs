@@ -8,7 +8,7 @@ use crate::db::Conn;
 use crate::schema::logins;
 use doorward_core::domain::{LoginId, UserId};
 
-/// One page of a user's active logins: first `first`, which the page is shown to, then the newest.
+/// One page of a user's active logins: first `first`, then the newest.
 pub fn page_of_user(
     conn: &mut Conn,
     (user, first): (UserId, LoginId),
@@ -26,8 +26,10 @@ pub fn page_of_user(
         .load(conn)
 }
 
-/// What clients call themselves that have these logins.
-pub fn user_agents(conn: &mut Conn, ids: &[LoginId]) -> QueryResult<Vec<(String, Option<String>)>> {
+/// The user agents of these logins' clients.
+pub fn user_agents(conn: &mut Conn, ids: &[LoginId]) -> QueryResult<Vec<(LoginId, Option<String>)>> {
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    logins::table.filter(logins::id.eq_any(ids)).select((logins::id, logins::user_agent)).load(conn)
+    let rows: Vec<(String, Option<String>)> =
+        logins::table.filter(logins::id.eq_any(ids)).select((logins::id, logins::user_agent)).load(conn)?;
+    Ok(rows.into_iter().filter_map(|(id, agent)| Some((id.parse().ok()?, agent))).collect())
 }

@@ -1,9 +1,10 @@
-//! The table `logins`: one row a signed-in device.
+//! The table `logins`: one row for each signed-in device.
 
 use diesel::prelude::*;
 
 use crate::clock::Timestamp;
 use crate::db::{Conn, locked};
+use crate::models::stored::Stored;
 use crate::schema::{logins, users};
 use doorward_core::domain::RevokeReason;
 use doorward_core::domain::{LoginId, LoginKind, UserId};
@@ -11,14 +12,15 @@ use doorward_core::domain::{LoginId, LoginKind, UserId};
 /// A database bounds the parameters of a statement.
 const PARAMETERS: usize = 1000;
 
-/// A login that stands: neither revoked nor expired. No `Debug`: it holds hashes of credentials.
+/// An active login: neither revoked nor expired. No `Debug`: it holds the hash of a credential.
 #[derive(Clone, Queryable)]
 pub struct LiveLogin {
     #[diesel(deserialize_as = String)]
     pub id: LoginId,
     #[diesel(deserialize_as = String)]
     pub user_id: UserId,
-    pub kind: String,
+    #[diesel(deserialize_as = String)]
+    pub kind: Stored<LoginKind>,
     pub refresh_hash: Option<String>,
     pub user_agent: Option<String>,
     pub ip: Option<String>,
@@ -50,7 +52,7 @@ pub(super) const LIVE: (
     logins::expires_at,
 );
 
-/// A login that begins.
+/// A login to add.
 #[derive(Debug, Clone)]
 pub struct NewLogin {
     pub id: LoginId,
@@ -106,7 +108,7 @@ pub fn find_revoked(
     Ok(reason.map(|reason| RevokeReason::parse(reason.as_deref())))
 }
 
-/// The login as nobody can change it until the transaction ends.
+/// The login, locked until the transaction ends.
 pub fn lock_live(conn: &mut Conn, id: LoginId, now: Timestamp) -> QueryResult<Option<LiveLogin>> {
     let query = logins::table
         .find(id.to_string())
@@ -116,7 +118,7 @@ pub fn lock_live(conn: &mut Conn, id: LoginId, now: Timestamp) -> QueryResult<Op
     locked!(conn, query, first).optional()
 }
 
-/// A user's logins that stand, the newest first.
+/// A user's active logins, the newest first.
 pub fn live_of_user(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<Vec<LiveLogin>> {
     logins::table
         .filter(logins::user_id.eq(user.to_string()))
@@ -127,20 +129,21 @@ pub fn live_of_user(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResul
         .load(conn)
 }
 
-/// How many logins of each of these users stand; those without any are left out.
-pub fn count_live(conn: &mut Conn, users: &[UserId], now: Timestamp) -> QueryResult<Vec<(String, i64)>> {
+/// How many active logins each of these users has; those without any are left out.
+pub fn count_live(conn: &mut Conn, users: &[UserId], now: Timestamp) -> QueryResult<Vec<(UserId, i64)>> {
     let users: Vec<String> = users.iter().map(ToString::to_string).collect();
-    logins::table
+    let rows: Vec<(String, i64)> = logins::table
         .filter(logins::user_id.eq_any(users))
         .filter(logins::revoked_at.is_null())
         .filter(logins::expires_at.gt(now))
         .group_by(logins::user_id)
         .select((logins::user_id, diesel::dsl::count_star()))
-        .load(conn)
+        .load(conn)?;
+    Ok(rows.into_iter().filter_map(|(user, count)| Some((user.parse().ok()?, count))).collect())
 }
 
-/// Replaces the credential `old` by `new` and moves the login's end. Answers whether it was still the current one of a
-/// login that stands. When and what it replaced is for people who read the table, and for versions before this one.
+/// Replaces the credential `old` by `new` and moves the login's expiry. Answers whether `old` was still the current one of
+/// an active login. `previous_hash` and `rotated_at` are read by nodes of earlier versions during a rolling upgrade.
 pub fn rotate(
     conn: &mut Conn,
     id: LoginId,
@@ -165,7 +168,7 @@ pub fn rotate(
     .map(|rows| rows > 0)
 }
 
-/// Notes that a login was used and moves its end.
+/// Records that a login was used, and moves its expiry.
 pub fn touch(conn: &mut Conn, id: LoginId, now: Timestamp, expires_at: Timestamp) -> QueryResult<()> {
     diesel::update(logins::table.find(id.to_string()))
         .set((logins::last_seen_at.eq(now), logins::expires_at.eq(expires_at)))
@@ -173,10 +176,10 @@ pub fn touch(conn: &mut Conn, id: LoginId, now: Timestamp, expires_at: Timestamp
         .map(drop)
 }
 
-/// Forgets from where and with what a user who is gone signed in. The rows stay for a while, so that their
-/// access tokens are known to be revoked.
+/// Removes addresses and user agents from the logins of a user whose account is deleted. The rows stay for a while, so
+/// that their access tokens are known to be revoked.
 pub fn blank_devices(conn: &mut Conn, user: UserId) -> QueryResult<()> {
-    // In the order of their ids, like everybody who ends several.
+    // In the order of their ids, like every transaction that locks several.
     let of_user = logins::table.filter(logins::user_id.eq(user.to_string()));
     let _: Vec<String> = locked!(conn, of_user.select(logins::id).order(logins::id), load)?;
     diesel::update(logins::table.filter(logins::user_id.eq(user.to_string())))
@@ -185,7 +188,7 @@ pub fn blank_devices(conn: &mut Conn, user: UserId) -> QueryResult<()> {
         .map(drop)
 }
 
-/// Deletes the logins that ended before `before`, by expiry or revocation; answers how many.
+/// Deletes the logins that expired or were revoked before `before`; answers how many.
 pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
     diesel::delete(
         logins::table
@@ -194,7 +197,7 @@ pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
     .execute(conn)
 }
 
-/// Which logins end.
+/// Which logins to revoke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     Login(LoginId),
@@ -205,7 +208,7 @@ pub enum Scope {
     Everybody,
 }
 
-/// How many logins of `scope` stand.
+/// How many active logins there are in `scope`.
 pub fn count_in(conn: &mut Conn, scope: Scope, now: Timestamp) -> QueryResult<i64> {
     let live = logins::table.filter(logins::revoked_at.is_null()).filter(logins::expires_at.gt(now)).count();
     match scope {
@@ -229,7 +232,7 @@ pub fn revoke(
 ) -> QueryResult<Vec<LoginId>> {
     let alive = logins::table.filter(logins::revoked_at.is_null()).select(logins::id).order(logins::id);
     let of = |user: UserId| alive.filter(logins::user_id.eq(user.to_string()));
-    // In the order of their ids: of two that end the same ones, neither waits for what the other has.
+    // In the order of their ids: of two transactions that revoke the same ones, neither waits for what the other has.
     let ids: Vec<String> = match scope {
         Scope::Login(id) => locked!(conn, alive.filter(logins::id.eq(id.to_string())), load)?,
         Scope::User(user) => locked!(conn, of(user), load)?,
@@ -248,18 +251,18 @@ pub fn revoke_these(
 ) -> QueryResult<Vec<LoginId>> {
     let mut ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     ids.sort_unstable();
-    let mut standing = Vec::with_capacity(ids.len());
+    let mut active = Vec::with_capacity(ids.len());
     for ids in ids.chunks(PARAMETERS) {
         let alive = logins::table.filter(logins::revoked_at.is_null()).filter(logins::id.eq_any(ids));
         let alive = alive.select(logins::id).order(logins::id);
         let mut alive: Vec<String> = locked!(conn, alive, load)?;
-        standing.append(&mut alive);
+        active.append(&mut alive);
     }
-    mark_revoked(conn, &standing, reason, now)
+    mark_revoked(conn, &active, reason, now)
 }
 
 /// Revokes the logins of a user that were least recently used, past `keep` of the others beside `newest`; answers
-/// which. Those of connections end with them, and do not count.
+/// which. Those of connections are revoked with their connection, and do not count.
 pub fn revoke_beyond(
     conn: &mut Conn,
     (user, newest): (UserId, LoginId),
@@ -275,7 +278,7 @@ pub fn revoke_beyond(
         .filter(logins::expires_at.gt(now))
         .order((logins::last_seen_at.desc(), logins::created_at.desc(), logins::id.desc()))
         .offset(keep)
-        // Each sign-in may leave one too many, so there are never more but after the bound was lowered.
+        // Each sign-in leaves one too many at most; there are more only after the bound was lowered.
         .limit(500)
         .select(logins::id)
         .load(conn)?;
@@ -301,8 +304,8 @@ fn mark_revoked(
 }
 
 /// The revoked logins that were in use since `seen_since`, with their reasons. An access token is made when its
-/// login is seen, so an older login has none that is still good. The column `revoked_at` is not compared: whoever
-/// sets it by hand may write any moment, in any form.
+/// login is seen, so an older login has none that is still good. The column `revoked_at` is not compared: one that
+/// is set by hand may hold any time, in any form.
 pub fn revoked_and_seen_since(
     conn: &mut Conn,
     seen_since: Timestamp,
@@ -318,18 +321,18 @@ pub fn revoked_and_seen_since(
         .collect())
 }
 
-/// A login that is not active any more.
+/// A login that is no longer active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ended {
+pub struct Inactive {
     pub id: LoginId,
     pub reason: RevokeReason,
-    /// Its own row says nothing of it: that of its user was deleted or disabled by hand.
+    /// Its own row is not marked revoked: its user's row was deleted or disabled by hand.
     pub by_user: bool,
 }
 
-/// Those of `ids` that are not active any more: revoked, deleted, or of a user who was deleted or disabled. At most a
+/// Those of `ids` that are no longer active: revoked, deleted, or of a user who was deleted or disabled. At most a
 /// few hundred at a time: a database bounds the parameters of a statement.
-pub fn ended_among(conn: &mut Conn, ids: &[LoginId]) -> QueryResult<Vec<Ended>> {
+pub fn inactive_among(conn: &mut Conn, ids: &[LoginId]) -> QueryResult<Vec<Inactive>> {
     type Row = (String, bool, Option<String>, Option<String>, Option<bool>);
     let texts: Vec<String> = ids.iter().map(ToString::to_string).collect();
     let rows: Vec<Row> = logins::table
@@ -340,7 +343,7 @@ pub fn ended_among(conn: &mut Conn, ids: &[LoginId]) -> QueryResult<Vec<Ended>> 
             logins::revoked_at.is_not_null(),
             logins::revoked_reason,
             users::id.nullable(),
-            // Only whether it is set: a hand may write it in any form.
+            // Only whether it is set: one that is set by hand may have any form.
             users::disabled_at.is_not_null().nullable(),
         ))
         .load(conn)?;
@@ -359,7 +362,7 @@ pub fn ended_among(conn: &mut Conn, ids: &[LoginId]) -> QueryResult<Vec<Ended>> 
                 Some((false, _, _, Some(true))) => (RevokeReason::AccountDisabled, true),
                 Some(_) => return None,
             };
-            Some(Ended { id: *id, reason, by_user })
+            Some(Inactive { id: *id, reason, by_user })
         })
         .collect())
 }

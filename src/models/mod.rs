@@ -9,5 +9,6 @@ pub mod one_time_tokens;
 pub mod outbox;
 pub mod request_counts;
 pub mod signing_keys;
+pub mod stored;
 pub mod stored_forms;
 pub mod users;

@@ -1,4 +1,4 @@
-//! The table `one_time_tokens`: links in mails, kept as hashes, good once.
+//! The table `one_time_tokens`: links in emails, stored as hashes, each valid once.
 
 use diesel::prelude::*;
 
@@ -47,7 +47,7 @@ pub fn insert(
         .map(drop)
 }
 
-/// Whom a token that is still good is for, without using it up.
+/// The user and the address that a valid token is for. The token stays valid.
 pub fn peek(
     conn: &mut Conn,
     hash: &str,
@@ -70,7 +70,7 @@ pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
     diesel::delete(one_time_tokens::table.filter(one_time_tokens::expires_at.lt(before))).execute(conn)
 }
 
-/// Uses up a token, in one statement: of two that race, one is told that it has it.
+/// Uses up a token, in one statement: of two transactions that race, one gets it. Answers whether this one did.
 pub fn redeem(conn: &mut Conn, hash: &str, purpose: Purpose, now: Timestamp) -> QueryResult<bool> {
     let row = one_time_tokens::table
         .find(hash)
@@ -80,7 +80,7 @@ pub fn redeem(conn: &mut Conn, hash: &str, purpose: Purpose, now: Timestamp) -> 
     Ok(diesel::update(row).set(one_time_tokens::used_at.eq(now)).execute(conn)? == 1)
 }
 
-/// Whom a token was for that was used since `since`. One that was spoiled was never used.
+/// The user and the address of a token that was used since `since`. One that was invalidated was never used.
 pub fn find_used(
     conn: &mut Conn,
     hash: &str,
@@ -98,7 +98,7 @@ pub fn find_used(
     Ok(row.and_then(|(user, email)| Some((user.parse().ok()?, email))))
 }
 
-/// The address of a user's link that undoes a change, if one is still good.
+/// The address of a user's link that undoes a change, if there is a valid one.
 pub fn find_undo(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<Option<String>> {
     one_time_tokens::table
         .filter(one_time_tokens::user_id.eq(user.to_string()))
@@ -110,8 +110,9 @@ pub fn find_undo(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<O
         .optional()
 }
 
-/// Spoils all links of these users but those that undo a change of address: these must survive whatever a thief who
-/// has the account can do. `None` is everybody. A spoiled link ends as it is marked used, so it is told from one that was.
+/// Invalidates all links of a user, or with `None` of all users, except those that undo a change of address: these must
+/// survive whatever a thief who has the account can do. An invalidated link expires when it is marked used, which
+/// tells it from one that was used.
 pub fn spoil_all(conn: &mut Conn, user: Option<UserId>, now: Timestamp) -> QueryResult<()> {
     let links = one_time_tokens::table
         .filter(one_time_tokens::used_at.is_null())
@@ -126,7 +127,7 @@ pub fn spoil_all(conn: &mut Conn, user: Option<UserId>, now: Timestamp) -> Query
     .map(drop)
 }
 
-/// Spoils the user's other tokens of this purpose: once an address is verified, older links must not work.
+/// Invalidates the user's other tokens of this purpose: once an address is verified, older links must not work.
 pub fn spoil_others(conn: &mut Conn, user: UserId, purpose: Purpose, now: Timestamp) -> QueryResult<()> {
     diesel::update(
         one_time_tokens::table

@@ -1,4 +1,4 @@
-//! The table `request_counts`: how often something was asked for, by hour and address, where no account is named.
+//! The table `request_counts`: how often something was requested, by hour and address, where no account is named.
 
 use chrono::{DurationRound, TimeDelta};
 use diesel::prelude::*;
@@ -7,13 +7,13 @@ use crate::clock::Timestamp;
 use crate::db::{Conn, each};
 use crate::schema::request_counts;
 
-/// Rows of one hour. Past them the rest is counted under one name.
+/// Rows of one hour; further addresses are counted in one row.
 const MAX_ROWS: i64 = 10_000;
 const OTHERS: &str = "others";
 
 /// Adds `count` requests of `address` in the hour of `now`.
 pub fn add(conn: &mut Conn, action: &str, address: &str, count: i32, now: Timestamp) -> QueryResult<()> {
-    // An hour always fits; if it did not, the moment itself would serve.
+    // It never fails for an hour; if it did, the time itself would do.
     let hour = now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now);
     let id = |address: &str| format!("{} {action} {address}", hour.format("%Y-%m-%dT%H"));
     let bump = |conn: &mut Conn, id: &str| {
@@ -39,7 +39,7 @@ pub fn add(conn: &mut Conn, action: &str, address: &str, count: i32, now: Timest
         diesel::insert_into(request_counts::table).values(first).on_conflict_do_nothing(),
         execute
     )?;
-    // Another node was faster, or it is the row of all others.
+    // Another node has inserted it first, or it is the row of all others.
     if inserted == 0 { bump(conn, &id).map(drop) } else { Ok(()) }
 }
 

@@ -7,14 +7,14 @@ use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::schema::signing_keys;
 
-/// Which keys a row holds.
+/// What a row's key is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
     /// PKCS#8 of an Ed25519 key pair, in base64.
     EdDsa,
     /// 32 bytes from which refresh tokens are derived, in base64.
     HmacSha256,
-    /// 32 bytes with which credentials are tagged, in base64. The first versions had none, and do not see it.
+    /// 32 bytes with which credentials are tagged, in base64. The first versions had none, and ignore it.
     CredentialTag,
 }
 
@@ -54,8 +54,8 @@ pub fn insert(
         .map(drop)
 }
 
-/// Until the transaction ends nobody else changes the keys: of two processes that start on an empty database one
-/// makes them.
+/// Keeps other transactions from changing the keys until this one ends: of two processes that start on an empty database
+/// one makes them.
 pub fn lock(conn: &mut Conn) -> QueryResult<()> {
     match conn {
         Conn::Sqlite(_) => Ok(()),
@@ -63,7 +63,7 @@ pub fn lock(conn: &mut Conn) -> QueryResult<()> {
     }
 }
 
-/// The keys, the oldest first. One that was retired by hand is none: only its row tells of it.
+/// The keys, the oldest first, without those that were retired by hand: nothing else sets `retired_at`.
 pub fn all(conn: &mut Conn, algorithm: Algorithm) -> QueryResult<Vec<StoredKey>> {
     signing_keys::table
         .filter(signing_keys::algorithm.eq(algorithm.as_str()))

@@ -1,4 +1,4 @@
-//! Names and addresses that an earlier version stored in another form, in whichever table.
+//! Names and addresses that an earlier version stored in another form, in all tables.
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -20,7 +20,7 @@ impl AddressColumn {
     pub const ALL: [Self; 4] = [Self::Users, Self::OneTimeTokens, Self::AddressLinks, Self::Outbox];
 }
 
-/// Rows' keys and addresses, of those that are not all ASCII, in the order of the keys: two nodes that start at once
+/// The keys and addresses of rows whose address is not all ASCII, in the order of the keys: two nodes that start at once
 /// change them in the same order.
 pub fn find_international(conn: &mut Conn, column: AddressColumn) -> QueryResult<Vec<(String, String)>> {
     match column {

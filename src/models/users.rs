@@ -17,7 +17,7 @@ pub struct User {
     /// Folded.
     pub username: String,
     pub display_name: String,
-    /// Claimed by this user, and held if `email_verified_at` is set.
+    /// Claimed by this user, and verified if `email_verified_at` is set.
     pub email: Option<String>,
     pub email_verified_at: Option<Timestamp>,
     pub password_hash: String,
@@ -25,14 +25,13 @@ pub struct User {
     pub disabled_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// Since when an account that registered itself has not been used again; none once it was, or had its address
-    /// verified.
+    /// When the account registered itself, if it was never used since, nor its address verified.
     pub unused_since: Option<Timestamp>,
-    /// When all logins were last revoked, and with them what was sent to an address.
+    /// When all logins were last revoked, and all links with them.
     pub links_ended_at: Option<Timestamp>,
-    /// Until when a replaced address gets no link that takes the change back.
+    /// Until when an address that is replaced gets no link that takes the change back.
     pub undo_closed_until: Option<Timestamp>,
-    /// What the username has in common with those that look like it, where that is not the username.
+    /// The skeleton of the username, which names that look like it share, where that is not the username.
     pub username_skeleton: Option<String>,
 }
 
@@ -44,7 +43,7 @@ impl User {
     }
 }
 
-/// What the unique index on usernames that look alike is made of.
+/// The expression of the unique index on usernames that look alike.
 const SKELETON: &str = "COALESCE(username_skeleton, username)";
 
 /// A new account.
@@ -52,10 +51,10 @@ const SKELETON: &str = "COALESCE(username_skeleton, username)";
 pub struct NewUser {
     pub id: UserId,
     pub username: Username,
-    /// Claimed, not proven.
+    /// Claimed, not verified.
     pub email: Option<Email>,
     pub password_hash: String,
-    /// It registered itself, and may be removed if it is never used again.
+    /// It registered itself, and is removed after a while if it is never used again.
     pub on_trial: bool,
 }
 
@@ -66,8 +65,8 @@ pub fn insert(conn: &mut Conn, user: &NewUser, now: Timestamp) -> QueryResult<()
     insert_with(conn, user, skeleton.as_deref(), now)
 }
 
-/// The same for a username that may look like others: the first of them keeps the skeleton to itself, unless it is
-/// the new name.
+/// The same for a username that may look like others: the first of them keeps the skeleton, unless that is the new
+/// name.
 ///
 /// # Errors
 /// A unique violation if the username is taken.
@@ -101,17 +100,17 @@ pub fn find(conn: &mut Conn, id: UserId) -> QueryResult<Option<User>> {
     users::table.find(id.to_string()).first(conn).optional()
 }
 
-/// A user who is there and not disabled.
+/// The user, if not disabled.
 pub fn find_active(conn: &mut Conn, id: UserId) -> QueryResult<Option<User>> {
     users::table.find(id.to_string()).filter(users::disabled_at.is_null()).first(conn).optional()
 }
 
-/// The user as nobody can change them until the transaction ends.
+/// The user, locked until the transaction ends.
 pub fn lock(conn: &mut Conn, id: UserId) -> QueryResult<Option<User>> {
     locked!(conn, users::table.find(id.to_string()), first).optional()
 }
 
-/// The same for one who is not disabled.
+/// The user, locked, if not disabled.
 pub fn lock_active(conn: &mut Conn, id: UserId) -> QueryResult<Option<User>> {
     locked!(conn, users::table.find(id.to_string()).filter(users::disabled_at.is_null()), first).optional()
 }
@@ -120,7 +119,7 @@ pub fn find_by_username(conn: &mut Conn, username: &Username) -> QueryResult<Opt
     users::table.filter(users::username.eq(username.folded())).first(conn).optional()
 }
 
-/// The name of a user that looks like this one, be it the same or another.
+/// The name of a user that looks like this one: the same or another.
 pub fn find_lookalike(conn: &mut Conn, username: &Username) -> QueryResult<Option<String>> {
     users::table
         .filter(sql::<Text>(SKELETON).eq(username.skeleton()))
@@ -129,7 +128,7 @@ pub fn find_lookalike(conn: &mut Conn, username: &Username) -> QueryResult<Optio
         .optional()
 }
 
-/// The user of this name. Without one, the row that follows is read for nothing: the work is the same.
+/// The user of this name. If there is none, the row that follows is read: the work is the same.
 pub fn find_by_username_alike(conn: &mut Conn, folded: &str) -> QueryResult<Option<User>> {
     let row: Option<User> =
         users::table.filter(users::username.ge(folded)).order(users::username).first(conn).optional()?;
@@ -147,7 +146,7 @@ pub fn find_holder_alike(conn: &mut Conn, email: &Email) -> QueryResult<Option<U
     Ok(row.filter(|row| row.email.as_deref() == Some(email.as_str())))
 }
 
-/// The user who proved this address.
+/// The user who verified this address.
 pub fn find_holder(conn: &mut Conn, email: &Email) -> QueryResult<Option<User>> {
     users::table
         .filter(users::email.eq(email.as_str()))
@@ -156,7 +155,7 @@ pub fn find_holder(conn: &mut Conn, email: &Email) -> QueryResult<Option<User>> 
         .optional()
 }
 
-/// Locks a user until the transaction ends, and notes that what was sent before leads to the account no more.
+/// Locks a user until the transaction ends, and invalidates what was sent before.
 pub fn end_links(conn: &mut Conn, id: UserId, now: Timestamp) -> QueryResult<()> {
     diesel::update(users::table.find(id.to_string()))
         .set(users::links_ended_at.eq(now))
@@ -164,7 +163,7 @@ pub fn end_links(conn: &mut Conn, id: UserId, now: Timestamp) -> QueryResult<()>
         .map(drop)
 }
 
-/// Gives addresses that are replaced until then no link that takes the change back.
+/// Addresses that are replaced until then get no link that takes the change back.
 pub fn close_undo(conn: &mut Conn, id: UserId, until: Timestamp) -> QueryResult<()> {
     diesel::update(users::table.find(id.to_string()))
         .set(users::undo_closed_until.eq(until))
@@ -172,7 +171,7 @@ pub fn close_undo(conn: &mut Conn, id: UserId, until: Timestamp) -> QueryResult<
         .map(drop)
 }
 
-/// Notes that an account is in use, if it was not known to be.
+/// Records that an account is in use, if it was not known to be.
 pub fn mark_used(conn: &mut Conn, user: &User) -> QueryResult<()> {
     if user.unused_since.is_none() {
         return Ok(());
@@ -245,7 +244,7 @@ pub fn set_display_name(conn: &mut Conn, id: UserId, name: &str, now: Timestamp)
 /// Makes the user the holder of a verified address.
 ///
 /// # Errors
-/// A unique violation if somebody else holds it.
+/// A unique violation if another user holds it.
 pub fn set_held_email(conn: &mut Conn, id: UserId, email: &str, now: Timestamp) -> QueryResult<()> {
     diesel::update(users::table.find(id.to_string()))
         .set((
@@ -267,7 +266,7 @@ pub fn set_disabled(conn: &mut Conn, id: UserId, disabled: bool, now: Timestamp)
         .map(|rows| rows > 0)
 }
 
-/// Deletes the account; its links go with it.
+/// Deletes the account, and its links with it.
 pub fn delete(conn: &mut Conn, id: UserId) -> QueryResult<()> {
     diesel::delete(users::table.find(id.to_string())).execute(conn).map(drop)
 }

@@ -1,4 +1,4 @@
-//! Where the one who asks is signed in, and with which live sockets.
+//! Where the user is signed in, and with which live sockets.
 
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -7,13 +7,14 @@ use super::extract::SignedIn;
 use crate::accounts::Accounts;
 use crate::clock::{Timestamp, serialize_rfc3339};
 use crate::error::ApiError;
-use doorward_core::domain::{LoginId, describe_user_agent};
+use crate::models::stored::Stored;
+use doorward_core::domain::{LoginId, LoginKind, describe_user_agent};
 
 #[derive(Serialize)]
 struct LoginView {
     id: LoginId,
     /// `token`, `browser` or `connection`.
-    kind: String,
+    kind: Stored<LoginKind>,
     user_agent: Option<String>,
     /// The same in words, such as `Firefox on Linux`.
     device: String,
@@ -69,7 +70,7 @@ pub(super) async fn end_all(
     accounts: web::Data<Accounts>,
     query: web::Query<EndQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    accounts.end_logins(&access, query.except.is_some()).await?;
+    accounts.sign_out_all(&access, query.except.is_some()).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -79,7 +80,7 @@ pub(super) async fn end(
     accounts: web::Data<Accounts>,
     id: web::Path<LoginId>,
 ) -> Result<HttpResponse, ApiError> {
-    accounts.end_login(&access, *id).await?;
+    accounts.revoke_login(&access, *id).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -1,27 +1,25 @@
-//! Signing in, staying so, signing out.
+//! Signing in, staying signed in, signing out.
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web};
 use serde::{Deserialize, Serialize};
 
 use super::cookie::add;
-use super::extract::{Counts, Limited};
-use super::extract::{SignedIn, device, null_as_default, presented, required};
+use super::extract::{Counts, Limited, SignedIn, caller, device, presented};
 use super::limit;
 use super::site::Site;
-use crate::accounts::{Accounts, Error, Grant, Profile};
+use crate::accounts::{Accounts, Error, Grant, Profile, SignIn};
 use crate::auth::refresh::CredentialKind;
 use crate::error::ApiError;
 use crate::limits::Limit;
 use doorward_core::domain::Password;
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Deserialize)]
 pub(super) struct LoginRequest {
-    login: Option<String>,
-    password: Option<String>,
+    login: String,
+    password: String,
     /// Sign this browser in, with a cookie in place of a refresh token.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(default)]
     cookie: bool,
     /// What an earlier sign-in on this device was given.
     device_token: Option<String>,
@@ -54,21 +52,20 @@ pub(super) async fn login(
     Limited(body): Limited<LoginRequest>,
 ) -> Result<HttpResponse, ApiError> {
     if body.cookie {
-        // Or another site's page could sign its visitor in as somebody else.
+        // Or a page of another site could sign its visitor in to another account.
         site.check_same_site(&request)?;
     }
-    let login = required("login", body.login)?;
-    let password = Password::typed(required("password", body.password)?);
+    let password = Password::typed(body.password);
     let presented = presented(&request, &site, body.device_token);
     let device = device(&request, &site, body.cookie).presenting(presented);
-    let grant = accounts.sign_in(&login, password, device).await?;
+    let caller = caller(&request, &site);
+    let SignIn::Granted(grant) = accounts.sign_in(&body.login, password, device, &caller).await?;
     Ok(sign_in_response(&request, StatusCode::OK, grant, &site))
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Deserialize)]
 pub(super) struct RefreshRequest {
-    refresh_token: Option<String>,
+    refresh_token: String,
 }
 
 impl Counts for RefreshRequest {
@@ -82,10 +79,10 @@ pub(super) async fn refresh(
     site: web::Data<Site>,
     Limited(body): Limited<RefreshRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let token = required("refresh_token", body.refresh_token)?;
-    // One that is refused may cost more than one that is good: was it used before?
+    let token = body.refresh_token;
+    // One that is refused may cost more than a valid one: the check whether it was used before.
     limit::check_credential(&request, &accounts, CredentialKind::Refresh, &token)?;
-    let grant = accounts.refresh(&token).await.inspect_err(|error| {
+    let grant = accounts.refresh(&token, &caller(&request, &site)).await.inspect_err(|error| {
         if matches!(error, Error::InvalidRefreshToken) {
             limit::count_refusal(&request);
         }
@@ -102,7 +99,7 @@ pub(super) async fn token(
     site.check_same_site(&request)?;
     let cookie = site.read_cookie(&accounts, &request);
     if let Some(cookie) = &cookie {
-        // First, so that made-up cookies do not use up the budget that good ones share.
+        // First, so that made-up cookies do not use up the limit that good ones share.
         limit::check_credential(&request, &accounts, CredentialKind::Browser, cookie)?;
     }
     limit::count(&request, Limit::Refresh)?;
@@ -120,7 +117,7 @@ pub(super) async fn token(
     }
 }
 
-/// `POST /api/logout`: ends the login of the access token, of the cookie, or of both.
+/// `POST /api/logout`: revokes the login of the access token, of the cookie, or of both.
 pub(super) async fn logout(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
@@ -136,25 +133,25 @@ pub(super) async fn logout(
         Err(_) => site.check_same_site(&request)?,
     }
     limit::check_credential(&request, &accounts, CredentialKind::Browser, &cookie)?;
-    end_browser_login(&request, &accounts, &cookie).await?;
+    revoke_browser_login(&request, &accounts, &cookie).await?;
     let mut response = HttpResponse::NoContent().finish();
     site.forget_cookie(&accounts, &request, &mut response);
     Ok(response)
 }
 
-/// Revokes the login of a cookie. One without an active login is counted as refused, and is no error: the browser
-/// wants to be signed out, and is.
-pub(super) async fn end_browser_login(
+/// Revokes the login of a cookie. A cookie without an active login is counted as refused, but is not an error: the
+/// browser is signed out.
+pub(super) async fn revoke_browser_login(
     request: &HttpRequest,
     accounts: &Accounts,
     cookie: &str,
 ) -> Result<(), ApiError> {
-    // A read finds an old cookie, so that one sent again and again does not keep the database's writer busy.
-    let ended = match accounts.recognize(cookie).await {
+    // A read finds an old cookie, so that one that is sent again and again does not keep the database's writer busy.
+    let revoked = match accounts.recognize(cookie).await {
         Ok(_) => accounts.sign_out_browser(cookie).await,
         Err(error) => Err(error),
     };
-    match ended {
+    match revoked {
         Ok(()) => Ok(()),
         Err(Error::InvalidCookie) => {
             limit::count_refusal(request);
@@ -164,7 +161,7 @@ pub(super) async fn end_browser_login(
     }
 }
 
-/// The same after a sign-in: a browser is given what it is known by the next time as a cookie.
+/// The same after a sign-in: a browser gets its device token as a cookie.
 pub(super) fn sign_in_response(
     request: &HttpRequest,
     status: StatusCode,

@@ -1,11 +1,10 @@
-//! The account of the one who asks.
+//! The account of the signed-in user.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
 use super::Site;
-use super::extract::{Body, SignedIn, caller, required};
-use super::extract::{Counts, Limited};
+use super::extract::{Body, Counts, Limited, SignedIn, caller};
 use crate::accounts::{Accounts, Error, Profile};
 use crate::error::ApiError;
 use crate::limits::Limit;
@@ -19,10 +18,9 @@ pub(super) async fn show(
     Ok(web::Json(accounts.profile(access.user).await?))
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Deserialize)]
 pub(super) struct RenameRequest {
-    display_name: Option<String>,
+    display_name: String,
 }
 
 /// `PATCH /api/me`
@@ -31,14 +29,13 @@ pub(super) async fn rename(
     accounts: web::Data<Accounts>,
     Body(body): Body<RenameRequest>,
 ) -> Result<web::Json<Profile>, ApiError> {
-    let name = DisplayName::parse(&required("display_name", body.display_name)?).map_err(Error::from)?;
+    let name = DisplayName::parse(&body.display_name).map_err(Error::from)?;
     Ok(web::Json(accounts.rename(access.user, name).await?))
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Deserialize)]
 pub(super) struct DeleteRequest {
-    current_password: Option<String>,
+    current_password: String,
 }
 
 /// It asks for a password, which is a guess like any other.
@@ -54,16 +51,15 @@ pub(super) async fn delete(
     site: web::Data<Site>,
     Limited(body): Limited<DeleteRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let current = Password::typed(required("current_password", body.current_password)?);
-    accounts.delete(&access, current, caller(&request, &site)).await?;
+    let current = Password::typed(body.current_password);
+    accounts.delete(&access, current, &caller(&request, &site).signed_in(&access)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Deserialize)]
 pub(super) struct ChangePasswordRequest {
-    current_password: Option<String>,
-    new_password: Option<String>,
+    current_password: String,
+    new_password: String,
 }
 
 impl Counts for ChangePasswordRequest {
@@ -78,20 +74,22 @@ pub(super) async fn change_password(
     site: web::Data<Site>,
     Limited(body): Limited<ChangePasswordRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let current = Password::typed(required("current_password", body.current_password)?);
-    let new = required("new_password", body.new_password)?;
+    let current = Password::typed(body.current_password);
+    let new = body.new_password;
     // What is wrong with "the password" is, in this request, wrong with another field.
     let named = |error: Error| ApiError::from(error).rename_field("password", "new_password");
     let new = accounts.choose_password(new).map_err(named)?;
-    accounts.change_password(&access, current, new, caller(&request, &site)).await.map_err(named)?;
+    accounts
+        .change_password(&access, current, new, &caller(&request, &site).signed_in(&access))
+        .await
+        .map_err(named)?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Deserialize)]
 pub(super) struct ChangeEmailRequest {
-    email: Option<String>,
-    current_password: Option<String>,
+    email: String,
+    current_password: String,
 }
 
 impl Counts for ChangeEmailRequest {
@@ -111,17 +109,16 @@ pub(super) async fn change_email(
     site: web::Data<Site>,
     Limited(body): Limited<ChangeEmailRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let email = Email::parse(&required("email", body.email)?).map_err(Error::from)?;
-    let current = Password::typed(required("current_password", body.current_password)?);
-    accounts.change_email(&access, email, current, caller(&request, &site)).await?;
+    let email = Email::parse(&body.email).map_err(Error::from)?;
+    let current = Password::typed(body.current_password);
+    accounts.change_email(&access, email, current, &caller(&request, &site).signed_in(&access)).await?;
     let detail = "A link is on its way. The address is yours once you follow it.";
     Ok(HttpResponse::Accepted().json(Accepted { detail }))
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Deserialize)]
 pub(super) struct VerifyEmailRequest {
-    token: Option<String>,
+    token: String,
 }
 
 impl Counts for VerifyEmailRequest {
@@ -130,9 +127,11 @@ impl Counts for VerifyEmailRequest {
 
 /// `POST /api/verify-email`: no access token, the link may be followed on another device.
 pub(super) async fn verify_email(
+    request: HttpRequest,
     accounts: web::Data<Accounts>,
+    site: web::Data<Site>,
     Limited(body): Limited<VerifyEmailRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    accounts.verify_email(&required("token", body.token)?).await?;
+    accounts.verify_email(&body.token, &caller(&request, &site)).await?;
     Ok(HttpResponse::NoContent().finish())
 }

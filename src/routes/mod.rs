@@ -9,6 +9,7 @@ mod extract;
 mod handshake;
 pub mod health;
 mod installation;
+mod json;
 mod kept_emails;
 mod keys;
 mod limit;
@@ -21,6 +22,7 @@ mod pages;
 mod password;
 mod prompts;
 mod register;
+mod request_id;
 mod site;
 mod slash;
 pub mod socketio;
@@ -45,7 +47,7 @@ pub use extract::{Body, MAX_BODY, SignedIn};
 pub use health::Readiness;
 pub use site::Site;
 
-/// Every route there is, and what its handlers work with.
+/// All routes, and what their handlers work with.
 pub fn configure(
     cfg: &mut ServiceConfig,
     accounts: &Accounts,
@@ -112,14 +114,14 @@ pub fn configure(
             file("/static/{version}/{name}").route(read().to(assets::versioned)).wrap(Compress::default()),
         );
 
-    // Addresses that browsers and crawlers ask for by themselves
+    // Paths that browsers and crawlers request by themselves
     cfg.service(
         at("/.well-known/change-password", "GET, HEAD").route(read().to(dashboard::to_change_password)),
     )
     .service(file("/favicon.ico").route(read().to(assets::favicon)))
     .service(file("/robots.txt").route(read().to(assets::robots)));
 
-    // The house itself
+    // The server itself
     cfg.service(at("/.well-known/jwks.json", "GET, HEAD").route(read().to(keys::jwks)))
         .service(at("/healthz", "GET, HEAD").route(read().to(health::healthz)))
         .service(at("/readyz", "GET, HEAD").route(read().to(health::readyz)));
@@ -129,7 +131,7 @@ pub fn configure(
         cfg.service(at(path, "GET, HEAD").route(read().to(ws::connect)));
     }
 
-    // Mails that were kept instead of sent
+    // Emails that were kept instead of sent
     cfg.configure(dev_mail::configure);
 
     cfg.default_service(web::to(slash::without));
@@ -140,7 +142,7 @@ fn read() -> Route {
     web::route().guard(Any(Get()).or(Head()))
 }
 
-/// A resource that says which methods it knows to whoever tries another.
+/// A resource that answers any other method with those that it has.
 fn at(path: &str, allow: &'static str) -> Resource {
     web::resource(path).default_service(web::to(move || async move {
         Err::<HttpResponse, _>(ApiError::method_not_allowed(allow))
@@ -152,8 +154,8 @@ fn page(path: &str, show: Route) -> Resource {
     at(path, "GET, HEAD, POST").route(plain()).route(show)
 }
 
-/// For whoever opens a page by http although its address is https, as far as a trusted proxy says so. Without one it
-/// cannot be told, and a redirect might never end.
+/// Redirects a page that was requested over http although its address is https, if a trusted proxy says so. Without a
+/// proxy it cannot be told, and a redirect might never end.
 fn plain() -> Route {
     read().guard(fn_guard(visit::is_plain)).to(visit::to_https)
 }

@@ -4,20 +4,17 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
-use super::client::client_address;
-use super::extract::{Counts, Limited};
-use super::extract::{caller, optional, presented, required};
+use super::extract::{Counts, Limited, caller, optional, presented};
 use super::site::Site;
 use crate::accounts::{Accounts, Error};
 use crate::error::ApiError;
 use crate::limits::Limit;
 use doorward_core::domain::{Invalid, Rating, WeakPassword};
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Deserialize)]
 pub(super) struct ForgotRequest {
     /// A username or an address.
-    login: Option<String>,
+    login: String,
     /// What an earlier sign-in on this device was given.
     device_token: Option<String>,
 }
@@ -26,7 +23,7 @@ impl Counts for ForgotRequest {
     const LIMIT: Limit = Limit::ForgotPassword;
 }
 
-/// The same for everybody: whether there is such an account is not told.
+/// The same whether there is such an account or not.
 #[derive(Serialize)]
 pub(super) struct Accepted {
     detail: &'static str,
@@ -39,18 +36,16 @@ pub(super) async fn forgot(
     site: web::Data<Site>,
     Limited(body): Limited<ForgotRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let login = required("login", body.login)?;
     let presented = presented(&request, &site, body.device_token);
-    accounts.request_reset(&login, presented, Some(client_address(&request, &site.sockets)))?;
+    accounts.request_reset(&body.login, presented, &caller(&request, &site))?;
     let detail = "If there is such an account with an email address, a link is on its way.";
     Ok(HttpResponse::build(StatusCode::ACCEPTED).json(Accepted { detail }))
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Deserialize)]
 pub(super) struct ResetRequest {
-    token: Option<String>,
-    password: Option<String>,
+    token: String,
+    password: String,
     /// Which account, if several claim the address that the link was sent to.
     username: Option<String>,
 }
@@ -66,16 +61,15 @@ pub(super) async fn reset(
     site: web::Data<Site>,
     Limited(body): Limited<ResetRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let token = required("token", body.token)?;
-    let password = accounts.choose_password(required("password", body.password)?)?;
-    accounts.reset_password(&token, password, optional(body.username), caller(&request, &site)).await?;
+    let password = accounts.choose_password(body.password)?;
+    let username = optional(body.username);
+    accounts.reset_password(&body.token, password, username, &caller(&request, &site)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Deserialize)]
 pub(super) struct RateRequest {
-    password: Option<String>,
+    password: String,
     /// What others know of its owner: it must not be made of that.
     username: Option<String>,
     email: Option<String>,
@@ -89,24 +83,24 @@ impl Counts for RateRequest {
 struct RateResponse {
     /// zxcvbn's, from 0 to 4.
     score: u8,
-    /// Whether it would be taken.
+    /// Whether it would be accepted.
     ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     suggestions: Vec<String>,
 }
 
-/// `POST /api/password-strength`: how good a password would be. Nothing is kept or compared with anybody's.
+/// `POST /api/password-strength`: how hard to guess a password would be. It is neither kept nor compared with any user's.
 pub(super) async fn rate(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
     site: web::Data<Site>,
     Limited(body): Limited<RateRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let rating = match accounts.choose_password(required("password", body.password)?) {
+    let rating = match accounts.choose_password(body.password) {
         Ok(password) => {
             let about = [body.username, body.email].into_iter().filter_map(optional).collect();
-            accounts.rate_password(password, about, caller(&request, &site)).await?
+            accounts.rate_password(password, about, &caller(&request, &site)).await?
         }
         Err(Error::Invalid(Invalid { detail, .. })) => {
             Rating { score: 0, weakness: Some(WeakPassword { detail, suggestions: Vec::new() }) }

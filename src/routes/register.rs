@@ -4,8 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
-use super::extract::{Counts, Limited};
-use super::extract::{device, null_as_default, optional, required};
+use super::extract::{Counts, Limited, caller, device, optional};
 use super::login::sign_in_response;
 use super::site::Site;
 use crate::accounts::{Accounts, Error};
@@ -13,14 +12,13 @@ use crate::error::ApiError;
 use crate::limits::Limit;
 use doorward_core::domain::{Email, Username};
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Deserialize)]
 pub(super) struct RegisterRequest {
-    username: Option<String>,
-    password: Option<String>,
+    username: String,
+    password: String,
     email: Option<String>,
     /// Sign this browser in, with a cookie in place of a refresh token.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(default)]
     cookie: bool,
 }
 
@@ -37,9 +35,10 @@ pub(super) async fn register(
     if body.cookie {
         site.check_same_site(&request)?;
     }
-    let username = Username::parse(&required("username", body.username)?).map_err(Error::from)?;
-    let password = accounts.choose_password(required("password", body.password)?)?;
+    let username = Username::parse(&body.username).map_err(Error::from)?;
+    let password = accounts.choose_password(body.password)?;
     let email = optional(body.email).as_deref().map(Email::parse).transpose().map_err(Error::from)?;
-    let grant = accounts.register(username, password, email, device(&request, &site, body.cookie)).await?;
+    let device = device(&request, &site, body.cookie);
+    let grant = accounts.register(username, password, email, device, &caller(&request, &site)).await?;
     Ok(sign_in_response(&request, StatusCode::CREATED, grant, &site))
 }

@@ -9,7 +9,7 @@ use actix::Addr;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::prompts::{End, Prompts};
-use crate::accounts::{Accounts, Device, Error};
+use crate::accounts::{Accounts, Caller, Device, Error, SignIn};
 use crate::actors::session::{Admission, Session, SessionServices};
 use crate::actors::session_manager::WorkerSessions;
 use crate::auth::token_shape;
@@ -167,12 +167,13 @@ impl TcpEndpoint {
         if self.rates.check(Limit::SignIn, address).is_err() {
             return Outcome::Refused([FAILURE.as_bytes(), &goodbye(CloseReason::RateLimited)].concat());
         }
-        let device = Device::new(LoginKind::Connection, Some("TCP"), Some(address)).over(Some(socket));
-        match self.accounts.sign_in(username, password, device).await {
-            Ok(grant) => match self.accounts.authenticate(&grant.access_token) {
+        let device = Device::new(LoginKind::Connection, Some("TCP"));
+        let caller = Caller::client(address, Some(socket), Some(self.services.clock.new_id()));
+        match self.accounts.sign_in(username, password, device, &caller).await {
+            Ok(SignIn::Granted(grant)) => match self.accounts.authenticate(&grant.access_token) {
                 Ok(access) => Outcome::In(self.enter(Ok(access.clone())), Some(access)),
                 Err(error) => {
-                    self.accounts.end_connection(grant.credential.login);
+                    self.accounts.revoke_connection(grant.credential.login);
                     Outcome::In(Admission::BadToken(error), None)
                 }
             },
@@ -204,7 +205,7 @@ impl TcpEndpoint {
         }
         // At a restart the rows may be thousands; they end by themselves, and soon.
         if !self.sessions.is_draining() {
-            self.accounts.end_connection(login);
+            self.accounts.revoke_connection(login);
         }
     }
 

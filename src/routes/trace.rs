@@ -13,12 +13,13 @@ use actix_web::http::header::{
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, web};
+use actix_web::{Error, HttpMessage, web};
 use futures_util::future::LocalBoxFuture;
 use tracing::Instrument;
 
 use super::limit;
 use super::pages::error::for_browser;
+use super::request_id::RequestId;
 use super::site::Site;
 use crate::accounts::Accounts;
 use crate::clock::Clock;
@@ -58,6 +59,7 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
     // The pattern, never the path or the query: those of a link contain its token.
     let route = req.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
     let span = tracing::info_span!("request", %id, method, route);
+    req.extensions_mut().insert(RequestId(id));
     let started = clock.instant();
 
     // Before a token is checked: a process that was stopped for a while has to poll for revocations first.

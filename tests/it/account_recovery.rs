@@ -9,9 +9,13 @@ use doorward::models::logins::Scope;
 use doorward::schema::outbox;
 use serde_json::{Value, json};
 
-use crate::support::app::{NEW_PASSWORD, PASSWORD, Person, TestApp, call, post_form, spawn_app, spawn_with};
+use crate::support::app::{
+    NEW_PASSWORD, PASSWORD, Person, TestApp, call, operator, post_form, spawn_app, spawn_with,
+    unauthenticated,
+};
 use crate::support::smtp::Caught;
 use crate::support::time::{PATIENCE, now, pause};
+use doorward::auth::device::PresentedDevices;
 
 const OWNER: &str = "ann@example.org";
 const THIEF: &str = "thief@example.net";
@@ -71,7 +75,7 @@ async fn end(app: &TestApp, owner: &Person, how: &str) {
     match how {
         "reset" => {
             app.post("/api/forgot-password", json!({"login": "ann"})).await.expect(202);
-            app.accounts.answer_waiting_resets().await.unwrap();
+            app.accounts.answer_queued_resets().await.unwrap();
             let token = mail_to(app, OWNER, "Reset the password of ann").await.token("reset-password");
             assert_eq!(reset(app, &token, NEW_PASSWORD).await, 204);
         }
@@ -89,11 +93,11 @@ async fn end(app: &TestApp, owner: &Person, how: &str) {
         }
         "operator's password" => {
             let password = app.accounts.choose_password(NEW_PASSWORD.to_owned()).unwrap();
-            app.accounts.set_password(id, password).await.unwrap();
+            app.accounts.set_password(id, password, &operator()).await.unwrap();
         }
         "operator's disabling" => {
-            app.accounts.set_disabled(id, true).await.unwrap();
-            app.accounts.set_disabled(id, false).await.unwrap();
+            app.accounts.set_disabled(id, true, &operator()).await.unwrap();
+            app.accounts.set_disabled(id, false, &operator()).await.unwrap();
         }
         "operator's revocation" => drop(app.accounts.revoke_logins(Scope::User(id)).await.unwrap()),
         _ => drop(app.accounts.revoke_logins(Scope::Everybody).await.unwrap()),
@@ -133,8 +137,8 @@ async fn pending_emails_are_not_sent_however_the_logins_were_revoked() {
         app.mail.set_refusing(true);
         change_email(&app, &thief, THIEF).await;
         app.mail.wait_for_attempts(2).await;
-        app.accounts.request_reset("ann", doorward::auth::device::PresentedDevices::default(), None).unwrap();
-        app.accounts.answer_waiting_resets().await.unwrap();
+        app.accounts.request_reset("ann", PresentedDevices::default(), &unauthenticated()).unwrap();
+        app.accounts.answer_queued_resets().await.unwrap();
         app.advance(Duration::from_mins(2));
         if how == "reset" {
             app.mail.set_refusing(false);
@@ -332,7 +336,7 @@ async fn a_link_to_an_address_is_invalidated_with_the_logins_as_well() {
         assert_eq!(reset(&app, &link, "plum tree in march rain 5").await, 400, "{how}");
         app.advance(Duration::from_mins(2));
         app.post("/api/forgot-password", json!({"login": OWNER})).await.expect(202);
-        app.accounts.answer_waiting_resets().await.unwrap();
+        app.accounts.answer_queued_resets().await.unwrap();
         all_sent(&app).await;
         let link = mail_to(&app, OWNER, "Reset your password").await.token("reset-password");
         assert_eq!(reset(&app, &link, "plum tree in march rain 5").await, 204, "{how}: a later one works");

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 
-use crate::support::app::{Answer, PASSWORD, TestApp, claims, spawn_app, spawn_with};
+use crate::support::app::{Answer, PASSWORD, TestApp, claims, operator, spawn_app, spawn_with};
 use crate::support::raw_http;
 use crate::support::transports::LiveClient;
 
@@ -133,7 +133,7 @@ async fn every_failed_sign_in_is_the_same_answer_to_the_byte() {
     app.post("/api/verify-email", json!({"token": token})).await.expect(204);
     app.register_with_email("claimer", "claimed@example.org").await;
     let disabled = app.register("gone").await;
-    app.accounts.set_disabled(disabled.id.parse().unwrap(), true).await.unwrap();
+    app.accounts.set_disabled(disabled.id.parse().unwrap(), true, &operator()).await.unwrap();
 
     let wrong = failed_sign_in(&app, "ann", "wrong").await;
     assert!(wrong.body.contains("invalid_credentials"));

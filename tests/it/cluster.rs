@@ -7,7 +7,7 @@ use actix_web::http::Method;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::app::{NEW_PASSWORD, PASSWORD, TestApp};
+use crate::support::app::{NEW_PASSWORD, PASSWORD, TestApp, operator};
 use crate::support::cluster::{NODES, Nodes};
 use crate::support::logs;
 use crate::support::redis::Redis;
@@ -150,7 +150,7 @@ async fn keys_that_are_changed_on_one_node_are_changed_on_all() {
         let set = node.get("/.well-known/jwks.json", "").await.expect(200);
         set.body["keys"].as_array().unwrap().len()
     };
-    nodes.all[0].accounts.rotate_keys(false).await.unwrap();
+    nodes.all[0].accounts.rotate_keys(false, &operator()).await.unwrap();
     for node in &nodes.all {
         while kids(node).await != 2 {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -158,7 +158,7 @@ async fn keys_that_are_changed_on_one_node_are_changed_on_all() {
         node.get("/api/me", &ann.access).await.expect(200);
     }
     // At once: tokens of the old keys are refused everywhere, and every node accepts tokens of the others.
-    nodes.all[1].accounts.rotate_keys(true).await.unwrap();
+    nodes.all[1].accounts.rotate_keys(true, &operator()).await.unwrap();
     for node in &nodes.all {
         while node.get("/api/me", &ann.access).await.status.as_u16() != 401 {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::app::{NEW_PASSWORD, Person, TestApp};
+use crate::support::app::{NEW_PASSWORD, Person, TestApp, operator};
 use crate::support::cluster::{CHANNEL, NODES, Nodes, envelope};
 use crate::support::redis::Redis;
 use crate::support::socketio::{PollingClient, SocketIoClient};
@@ -122,7 +122,7 @@ async fn a_login_that_is_revoked_on_one_node_is_revoked_on_all_in_time() {
             node.post("/api/reset-password", body).await.expect(204);
             4442
         } else if number % 2 == 0 {
-            node.accounts.set_disabled(person.id.parse().unwrap(), true).await.unwrap();
+            node.accounts.set_disabled(person.id.parse().unwrap(), true, &operator()).await.unwrap();
             4443
         } else {
             node.send(Method::POST, "/api/logout", &person.access, Value::Null).await.expect(204);

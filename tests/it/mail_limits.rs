@@ -14,7 +14,7 @@ const OWNER: &str = "ann@example.org";
 async fn forgot(app: &TestApp, login: &str, device_token: Option<&str>) {
     let body = json!({"login": login, "device_token": device_token});
     app.post("/api/forgot-password", body).await.expect(202);
-    app.accounts.answer_waiting_resets().await.unwrap();
+    app.accounts.answer_queued_resets().await.unwrap();
 }
 
 /// Emails that were sent or will be, by the beginning of their kind.
@@ -144,7 +144,7 @@ async fn requests_without_an_account_leave_one_row_an_hour_and_address() {
         let body = json!({"login": format!("nobody{number}@example.org")});
         app.post("/api/forgot-password", body).await.expect(202);
     }
-    app.accounts.answer_waiting_resets().await.unwrap();
+    app.accounts.answer_queued_resets().await.unwrap();
     let rows: Vec<(String, i32)> = app.query(|conn| {
         request_counts::table.select((request_counts::address, request_counts::count)).load(conn)
     });

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::support::app::{
-    Answer, NEW_PASSWORD, PASSWORD, TestApp, confirm, post_form, spawn_app, start_again,
+    Answer, NEW_PASSWORD, PASSWORD, TestApp, confirm, operator, post_form, spawn_app, start_again,
 };
 use crate::support::database::WriteLock;
 use crate::support::tcp::TcpClient;
@@ -85,7 +85,7 @@ async fn a_name_without_an_account_is_locked_alike() {
     let app = spawn_app().await;
     app.register_holder("ann", "ann@example.org").await;
     let ben = app.register("ben").await;
-    app.accounts.set_disabled(ben.id.parse().unwrap(), true).await.unwrap();
+    app.accounts.set_disabled(ben.id.parse().unwrap(), true, &operator()).await.unwrap();
     let mut stories = Vec::new();
     for login in ["ann", "ann@example.org", "ben", "nobody", "nobody@example.org", "no such name", "", "a\0b"]
     {
@@ -263,8 +263,8 @@ async fn an_operator_sees_and_forgets_what_was_counted() {
     assert_eq!(failures.len(), 1);
     assert_eq!((failures[0].counted_at.as_str(), failures[0].failures), ("account by name", 5));
     assert!(failures[0].blocked_until.is_some());
-    assert!(app.accounts.unlock(id).await.unwrap());
-    assert!(!app.accounts.unlock(id).await.unwrap());
+    assert!(app.accounts.unlock(id, &operator()).await.unwrap());
+    assert!(!app.accounts.unlock(id, &operator()).await.unwrap());
     guess(&app, "ann", PASSWORD).await.expect(200);
     assert_eq!(app.accounts.failures_of(id).await.unwrap(), []);
     let _: Value = app.get("/api/me", &ann.access).await.expect(200).body;

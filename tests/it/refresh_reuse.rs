@@ -11,7 +11,9 @@ use doorward::schema::{audit_events, logins, signing_keys};
 use futures_util::FutureExt;
 use serde_json::json;
 
-use crate::support::app::{Answer, PASSWORD, Person, TestApp, spawn_app, spawn_on, spawn_with};
+use crate::support::app::{
+    Answer, PASSWORD, Person, TestApp, spawn_app, spawn_on, spawn_with, unauthenticated,
+};
 use crate::support::database::WriteLock;
 use crate::support::time::PATIENCE;
 
@@ -211,9 +213,10 @@ async fn reuse_is_detected_although_the_client_disconnects_and_the_database_is_b
     let ann = robbed(&app).await;
     let lock = WriteLock::take(&app);
     // So many that none has a place in the database's queue any more.
+    let client = unauthenticated();
     let mut crowd = Vec::new();
     let refused = loop {
-        let mut request = Box::pin(app.accounts.verify_email("made up"));
+        let mut request = Box::pin(app.accounts.verify_email("made up", &client));
         if let Some(refused) = (&mut request).now_or_never() {
             break refused;
         }
@@ -222,7 +225,7 @@ async fn reuse_is_detected_although_the_client_disconnects_and_the_database_is_b
     };
     assert!(matches!(refused, Err(Error::Db(DbError::Full))), "{refused:?}");
     // The thief's request is accepted, and the thief disconnects.
-    assert!(Box::pin(app.accounts.refresh(&ann.refresh)).now_or_never().is_none());
+    assert!(Box::pin(app.accounts.refresh(&ann.refresh, &client)).now_or_never().is_none());
     lock.give_back();
     until_revoked(&app, &ann).await;
     drop(crowd);

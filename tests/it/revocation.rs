@@ -6,7 +6,7 @@ use actix_web::http::Method;
 use doorward_core::domain::UserId;
 use serde_json::{Value, json};
 
-use crate::support::app::{NEW_PASSWORD, PASSWORD, TestApp, spawn_app, spawn_on};
+use crate::support::app::{NEW_PASSWORD, PASSWORD, TestApp, operator, spawn_app, spawn_on};
 use crate::support::database::{self, is_postgres};
 use crate::support::postgres;
 use crate::support::programs::{self, Needs};
@@ -117,12 +117,12 @@ async fn a_deleted_or_disabled_account_signs_out_every_device<C: LiveClient>() {
     assert_refused::<C>(&app, &ann.access).await;
 
     let id: UserId = bob.id.parse().unwrap();
-    app.accounts.set_disabled(id, true).await.unwrap();
+    app.accounts.set_disabled(id, true, &operator()).await.unwrap();
     bobs.ends(4443).await;
     assert_refused::<C>(&app, &bob.access).await;
     let login = json!({"login": "bob", "password": PASSWORD});
     app.post("/api/login", login.clone()).await.expect(401);
-    app.accounts.set_disabled(id, false).await.unwrap();
+    app.accounts.set_disabled(id, false, &operator()).await.unwrap();
     app.post("/api/login", login).await.expect(200);
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::http::Method;
 use serde_json::{Value, json};
 
-use crate::support::app::{PASSWORD, TestApp, spawn_app, spawn_with};
+use crate::support::app::{PASSWORD, TestApp, operator, spawn_app, spawn_with};
 use crate::support::tcp::signed_in;
 use crate::support::time::PATIENCE;
 use crate::support::transports::LiveClient;
@@ -78,7 +78,7 @@ async fn a_session_outlives_many_tokens_but_no_disabled_account() {
         until = renewed["expires_at"].clone();
     }
     line.ping().await;
-    app.accounts.set_disabled(ann.id.parse().unwrap(), true).await.unwrap();
+    app.accounts.set_disabled(ann.id.parse().unwrap(), true, &operator()).await.unwrap();
     line.ends(4443).await;
 }
 

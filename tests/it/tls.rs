@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::support::app::{PASSWORD, TestApp};
+use crate::support::app::{PASSWORD, TestApp, operator};
 use crate::support::commands::converse;
 use crate::support::programs::{self, Needs};
 use crate::support::tcp::TcpClient;
@@ -44,7 +44,7 @@ async fn http_and_tcp_speak_tls() {
     by_token.present(grant["access_token"].as_str().unwrap()).await;
     assert_eq!(by_token.next().await["type"], "welcome");
     let user = grant["user"]["id"].as_str().unwrap().parse().unwrap();
-    app.accounts.set_disabled(user, true).await.unwrap();
+    app.accounts.set_disabled(user, true, &operator()).await.unwrap();
     line.ends(4443).await;
     by_token.ends(4443).await;
 
@@ -68,7 +68,7 @@ async fn a_stalled_client_is_disconnected_under_tls_too() {
     stalled.present(grant["access_token"].as_str().unwrap()).await;
     stalled.next().await;
     stalled.flood(r#"{"type":"secret"}"#).await;
-    app.accounts.set_disabled(user, true).await.unwrap();
+    app.accounts.set_disabled(user, true, &operator()).await.unwrap();
     let cut = async {
         while !stalled.is_cut().await {
             app.advance(std::time::Duration::from_secs(1));

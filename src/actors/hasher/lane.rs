@@ -21,7 +21,7 @@ pub enum Class {
 
 /// Who waits for the result. The default is the operator on this machine.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Caller {
+pub struct Requester {
     /// As `routes::client` determines it.
     pub address: Option<IpAddr>,
     /// The connection on which the response is sent.
@@ -32,19 +32,19 @@ pub struct Caller {
 #[derive(Debug, Clone, Copy)]
 pub struct Lane {
     pub class: Class,
-    pub caller: Caller,
+    pub requester: Requester,
     /// The account of a sign-in from a known device of that account.
     pub known: Option<UserId>,
 }
 
 impl Lane {
     #[must_use]
-    pub const fn new(class: Class, caller: Caller) -> Self {
-        Self { class, caller, known: None }
+    pub const fn new(class: Class, requester: Requester) -> Self {
+        Self { class, requester, known: None }
     }
 
     pub(super) fn client(&self) -> Client {
-        self.caller.address.map_or(Client::Local, |address| Client::Network(network(address)))
+        self.requester.address.map_or(Client::Local, |address| Client::Network(network(address)))
     }
 }
 
@@ -69,8 +69,8 @@ pub(super) enum PeerState {
 impl PeerState {
     /// Peeks without reading. If the connection has just been closed, its descriptor may belong to another
     /// one by now; then there is no client to answer either way.
-    pub fn of(caller: Caller) -> Self {
-        let Some(PeerSocket(descriptor)) = caller.socket else { return Self::Open };
+    pub fn of(requester: Requester) -> Self {
+        let Some(PeerSocket(descriptor)) = requester.socket else { return Self::Open };
         match recv(descriptor, &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
             Ok(0) => Self::HalfClosed,
             Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => Self::Open,

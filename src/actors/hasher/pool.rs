@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use actix::{Actor, Addr, Handler, Message, SyncArbiter, SyncContext};
 use tokio::sync::oneshot;
 
-use super::lane::{Caller, Class, Client, Lane, PeerState};
+use super::lane::{Class, Client, Lane, PeerState, Requester};
 use super::queue::{FairQueue, Next, Pushed, Rank};
 use super::{Counts, HashError};
 use doorward_core::domain::{LoginId, UserId};
@@ -31,7 +31,7 @@ impl Pool {
         Self { executors, shared }
     }
 
-    /// Runs `work` when its turn comes, unless the caller has stopped waiting by then.
+    /// Runs `work` when its turn comes, unless the requester has stopped waiting by then.
     pub async fn run<T: Send + 'static>(
         &self,
         lane: Lane,
@@ -39,7 +39,7 @@ impl Pool {
     ) -> Result<T, HashError> {
         let rank = rank(lane.class);
         let known = lane.known.filter(|_| rank == Rank::SignIn);
-        self.queue(lane.client(), rank, known, lane.caller, work).await
+        self.queue(lane.client(), rank, known, lane.requester, work).await
     }
 
     /// Whether [`Pool::run`] would queue work of this lane now. Always true for a known device.
@@ -53,7 +53,7 @@ impl Pool {
         login: LoginId,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, HashError> {
-        self.queue(Client::Login(login), Rank::Owner, None, Caller::default(), work).await
+        self.queue(Client::Login(login), Rank::Owner, None, Requester::default(), work).await
     }
 
     async fn queue<T: Send + 'static>(
@@ -61,17 +61,17 @@ impl Pool {
         client: Client,
         rank: Rank,
         known: Option<UserId>,
-        caller: Caller,
+        requester: Requester,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, HashError> {
         let (answer, outcome) = oneshot::channel();
         let perform = move |go: Result<(), HashError>| {
             // A panic would end this thread for good, and with the last thread every sign-in.
             let done = go.and_then(|()| catch_unwind(AssertUnwindSafe(work)).map_err(|_| HashError::Failed));
-            // The caller may have left.
+            // The requester may have left.
             let _ = answer.send(done);
         };
-        let mut ticket = self.enter(client, rank, known, Job { caller, perform: Box::new(perform) })?;
+        let mut ticket = self.enter(client, rank, known, Job { requester, perform: Box::new(perform) })?;
         let done = outcome.await.unwrap_or(Err(HashError::Stopped));
         ticket.id = None;
         done
@@ -130,7 +130,7 @@ struct State {
 }
 
 struct Job {
-    caller: Caller,
+    requester: Requester,
     /// Does the work and reports its result, or only reports why it is not done.
     perform: Box<dyn FnOnce(Result<(), HashError>) + Send>,
 }
@@ -148,7 +148,7 @@ impl Shared {
                 state.idle += 1;
                 return None;
             };
-            match PeerState::of(next.work.caller) {
+            match PeerState::of(next.work.requester) {
                 PeerState::HalfClosed if next.rank != Rank::Doubtful => state.queue.put_last(next),
                 PeerState::Closed => {
                     drop(state);

@@ -13,7 +13,7 @@ fn start(workers: usize) -> Hasher {
 
 fn lane(class: Class, host: u8) -> Lane {
     let address = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, host)));
-    Lane::new(class, Caller { address, socket: None })
+    Lane::new(class, Requester { address, socket: None })
 }
 
 /// Keeps a thread busy until it is released.
@@ -22,7 +22,7 @@ async fn block(pool: &Pool) -> (mpsc::Sender<()>, JoinHandle<Result<bool, HashEr
     let (pool, started) = (pool.clone(), pool.counts().started);
     let work = pool.clone();
     let blocked = spawn(async move {
-        work.run(Lane::new(Class::SignIn, Caller::default()), move || wait.recv().is_ok()).await
+        work.run(Lane::new(Class::SignIn, Requester::default()), move || wait.recv().is_ok()).await
     });
     while pool.counts().started == started {
         tokio::task::yield_now().await;

@@ -198,6 +198,9 @@ rows! {
         subject: Option<Text>,
         ip: Option<Text>,
         detail: Option<Text>,
+        actor_id: Option<Text>,
+        login_id: Option<Text>,
+        request_id: Option<Text>,
     }
     failed_attempts (slot) FailedAttempts {
         slot: Text,

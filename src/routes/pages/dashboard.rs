@@ -55,7 +55,7 @@ impl Contents {
             visit.accounts.page_of_logins(access, visit.page_of(DEVICES), owners).await?;
         let connections = sessions.iter().map(|session| ConnectionRow {
             device: agents
-                .get(&session.login.to_string())
+                .get(&session.login)
                 .map(|agent| describe_user_agent(agent.as_deref()))
                 .unwrap_or_default(),
             transport: session.transport,
@@ -162,11 +162,12 @@ pub(in super::super) async fn change_password(
         visit.count(Limit::SignIn)?;
         let new = visit.accounts.choose_password(form.new_password)?;
         let current = Password::typed(form.current_password);
-        let changed = || visit.accounts.password_just_changed(&access, new.clone(), visit.caller());
+        let caller = visit.caller().signed_in(&access);
+        let changed = || visit.accounts.password_just_changed(&access, new.clone(), &caller);
         if changed().await? {
             return Ok(Notice::PasswordChanged);
         }
-        match visit.accounts.change_password(&access, current, new.clone(), visit.caller()).await {
+        match visit.accounts.change_password(&access, current, new.clone(), &caller).await {
             // Of two simultaneous requests the other one was first.
             Err(Error::WrongPassword) if changed().await? => {}
             done => done?,
@@ -195,7 +196,8 @@ pub(in super::super) async fn change_email(
         visit.count(Limit::SignIn)?;
         let email = Email::parse(&form.email).map_err(Error::from)?;
         let current = Password::typed(form.current_password);
-        visit.accounts.change_email(&access, email, current, visit.caller()).await?;
+        let caller = visit.caller().signed_in(&access);
+        visit.accounts.change_email(&access, email, current, &caller).await?;
         Ok(Notice::LinkSent)
     };
     let outcome = change.await;
@@ -218,7 +220,7 @@ pub(in super::super) async fn delete(
     let delete = async {
         visit.count(Limit::SignIn)?;
         let current = Password::typed(form.current_password);
-        match visit.accounts.delete(&access, current, visit.caller()).await {
+        match visit.accounts.delete(&access, current, &visit.caller().signed_in(&access)).await {
             // Of two simultaneous requests the other one was first.
             Err(Error::WrongPassword | Error::Token(_)) if visit.accounts.is_deleted(access.user).await? => {
                 Ok(())
@@ -250,7 +252,7 @@ pub(in super::super) async fn sign_out(
     Form(form): Form<SignOutForm>,
 ) -> Result<HttpResponse, ApiError> {
     let login: LoginId = form.login.parse().map_err(|_| ApiError::not_found())?;
-    match visit.accounts.end_login(&access, login).await {
+    match visit.accounts.revoke_login(&access, login).await {
         // A login that was revoked meanwhile is signed out, as requested.
         Ok(()) | Err(Error::NotFound) => {}
         Err(error) => return Err(error.into()),
@@ -269,6 +271,6 @@ pub(in super::super) async fn sign_out_others(
     visit: Visit,
     _: Form<NoFields>,
 ) -> Result<HttpResponse, ApiError> {
-    visit.accounts.end_logins(&access, true).await?;
+    visit.accounts.sign_out_all(&access, true).await?;
     Ok(visit.redirect(PATH, Some(Notice::OthersSignedOut)))
 }

@@ -59,7 +59,7 @@ pub(in super::super) async fn reset(
     let done = match &password {
         Ok(password) => {
             let (password, username) = (password.clone(), username.clone());
-            visit.accounts.reset_password(&token, password, username, visit.caller()).await.map_err(Some)
+            visit.accounts.reset_password(&token, password, username, &visit.caller()).await.map_err(Some)
         }
         Err(_) => Err(None),
     };
@@ -92,7 +92,8 @@ async fn reset_again(
     username: Option<&str>,
 ) -> Result<HttpResponse, ApiError> {
     if let Ok(password) = password {
-        let used = visit.accounts.password_just_reset(token, password, username, visit.device()).await?;
+        let (device, caller) = (visit.device(), visit.caller());
+        let used = visit.accounts.password_just_reset(token, password, username, &device, &caller).await?;
         if let Some(used) = used {
             return Ok(after_reset(visit, used));
         }
@@ -127,7 +128,7 @@ pub(in super::super) async fn verify(
         Err(Error::InvalidLink) => return verified_again(&visit, &token).await,
         Err(error) => return Err(error.into()),
     };
-    match visit.accounts.verify_email(&token).await {
+    match visit.accounts.verify_email(&token, &visit.caller()).await {
         Ok(()) => after_verification(&visit).await,
         Err(Error::InvalidLink) => verified_again(&visit, &token).await,
         Err(error @ Error::EmailHeld) => {

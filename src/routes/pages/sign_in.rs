@@ -3,10 +3,9 @@
 use actix_web::HttpResponse;
 use serde::Deserialize;
 
-use super::super::client::client_address;
 use super::super::cookie::add;
 use super::{Browser, Form, Refusals, Visit};
-use crate::accounts::{Error, Grant};
+use crate::accounts::{Error, Grant, SignIn};
 use crate::error::ApiError;
 use crate::limits::Limit;
 use crate::pages::{ForgotPassword, FormErrors, Home, Login, Logout, Notice, Register};
@@ -61,7 +60,7 @@ pub(in super::super) async fn register(
     );
     if let (Some(name), Some(address), Some(password)) = parsed {
         let again = (name.clone(), password.clone(), address.clone());
-        match visit.accounts.register(name, password, address, visit.device()).await {
+        match visit.accounts.register(name, password, address, visit.device(), &visit.caller()).await {
             Ok(grant) => return enter(&visit, &grant).await,
             Err(error) => {
                 if let Error::UsernameTaken = error
@@ -85,8 +84,10 @@ async fn register_again(
     if visit.count(Limit::SignIn).is_err() {
         return Ok(None);
     }
-    let device = visit.device();
-    Ok(visit.accounts.sign_in_if_just_registered(&name, password, email.as_ref(), device).await?)
+    let (device, caller) = (visit.device(), visit.caller());
+    let signed_in =
+        visit.accounts.sign_in_if_just_registered(&name, password, email.as_ref(), device, &caller).await?;
+    Ok(signed_in.map(|SignIn::Granted(grant)| grant))
 }
 
 /// `GET /login`
@@ -113,12 +114,13 @@ pub(in super::super) async fn login(
     let device = visit.device();
     let done = match visit.count(Limit::SignIn) {
         Ok(()) => {
-            visit.accounts.sign_in(login, Password::typed(form.password), device).await.map_err(Into::into)
+            let (password, caller) = (Password::typed(form.password), visit.caller());
+            visit.accounts.sign_in(login, password, device, &caller).await.map_err(Into::into)
         }
         Err(error) => Err(error),
     };
     match done {
-        Ok(grant) => enter(&visit, &grant).await,
+        Ok(SignIn::Granted(grant)) => enter(&visit, &grant).await,
         Err(error) => {
             let refusals = Refusals::of(&[], error.clone())?;
             visit.refuse(&error, &Login::new(visit.frame(), login, None, &refusals.errors))
@@ -154,11 +156,10 @@ pub(in super::super) async fn forgot(
     Form(form): Form<ForgotForm>,
 ) -> Result<HttpResponse, ApiError> {
     let login = form.login.trim();
-    let address = client_address(&visit.request, &visit.site.sockets);
     let done = match visit.count(Limit::ForgotPassword) {
         Ok(()) => {
             let presented = visit.site.read_devices(&visit.request);
-            visit.accounts.request_reset(login, presented, Some(address)).map_err(Into::into)
+            visit.accounts.request_reset(login, presented, &visit.caller()).map_err(Into::into)
         }
         Err(error) => Err(error),
     };

@@ -13,10 +13,9 @@ use askama::Template;
 use super::super::extract::{caller, device};
 use super::super::kept_emails::DevMail;
 use super::super::limit;
-use super::super::login::end_browser_login;
+use super::super::login::revoke_browser_login;
 use super::super::site::Site;
-use crate::accounts::{Accounts, Device, Error, Page};
-use crate::actors::hasher::Caller;
+use crate::accounts::{Accounts, Caller, Device, Error, Page};
 use crate::auth::refresh::CredentialKind;
 use crate::error::ApiError;
 use crate::limits::Limit;
@@ -55,7 +54,7 @@ impl Visit {
         device(&self.request, &self.site, true)
     }
 
-    /// The client that waits for password work.
+    /// Who makes the request.
     pub fn caller(&self) -> Caller {
         caller(&self.request, &self.site)
     }
@@ -130,7 +129,7 @@ impl Visit {
         let cookie = self.site.read_cookie(&self.accounts, &self.request);
         let cookie = cookie.filter(|_| !self.request.method().is_safe());
         let reason = match cookie {
-            Some(cookie) => self.accounts.cookie_just_ended(&cookie).await?,
+            Some(cookie) => self.accounts.cookie_just_revoked(&cookie).await?,
             None => None,
         };
         Ok(match reason {
@@ -143,7 +142,7 @@ impl Visit {
     /// Revokes the login that the browser had before, so that no forgotten device is left behind.
     pub async fn leave(&self) -> Result<(), ApiError> {
         let Some(cookie) = self.site.read_cookie(&self.accounts, &self.request) else { return Ok(()) };
-        end_browser_login(&self.request, &self.accounts, &cookie).await
+        revoke_browser_login(&self.request, &self.accounts, &cookie).await
     }
 
     /// The same on the user's request.

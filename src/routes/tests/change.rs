@@ -84,15 +84,18 @@ async fn a_disabled_user_is_shut_out_until_enabled() {
     let api = start().await;
     let user = api.register("ada").await;
     let id: UserId = id_of(&user).parse().unwrap();
-    api.accounts.set_disabled(id, true).await.unwrap();
+    api.accounts.set_disabled(id, true, &operator()).await.unwrap();
     assert_eq!(api.get("/api/me", &user.token("access_token")).await.status, 401);
     let body = json!({"refresh_token": user.token("refresh_token")});
     assert_eq!(api.post("/api/refresh", body).await.status, 401);
     assert_eq!(api.login("ada", PASSWORD).await.status, 401);
-    api.accounts.set_disabled(id, false).await.unwrap();
+    api.accounts.set_disabled(id, false, &operator()).await.unwrap();
     assert_eq!(api.login("ada", PASSWORD).await.status, 200);
     let nobody = UserId(uuid::Uuid::from_u128(1));
-    assert!(matches!(api.accounts.set_disabled(nobody, true).await, Err(crate::accounts::Error::NotFound)));
+    assert!(matches!(
+        api.accounts.set_disabled(nobody, true, &operator()).await,
+        Err(crate::accounts::Error::NotFound)
+    ));
 }
 
 #[actix_web::test]

@@ -19,6 +19,7 @@ use diesel::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::accounts::Caller;
 use crate::actors::Db;
 use crate::actors::Live;
 use crate::auth::secret::hash_token;
@@ -29,6 +30,16 @@ use crate::mail::Mail;
 use crate::models::one_time_tokens::{self, Purpose};
 use crate::schema::{logins, outbox, request_counts, users};
 use doorward_core::domain::UserId;
+
+/// The caller of what an operator does.
+fn operator() -> Caller {
+    Caller::operator(None)
+}
+
+/// The caller of what an unauthenticated client does.
+fn client() -> Caller {
+    Caller::client([127, 0, 0, 1].into(), None, None)
+}
 
 pub(super) const PASSWORD: &str = "plural teapot orbit vinegar";
 

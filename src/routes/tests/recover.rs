@@ -29,7 +29,7 @@ async fn asking_tells_nothing_and_leaves_a_count() {
         resets
     };
     assert!(resets().await.is_empty(), "nothing happens while the request is answered");
-    api.accounts.answer_waiting_resets().await.unwrap();
+    api.accounts.answer_queued_resets().await.unwrap();
     let mail = |kind: &str, address: &str| (kind.to_owned(), address.to_owned());
     let expected = [
         // One for all accounts that claim it, by whichever name it was asked for.
@@ -43,7 +43,7 @@ async fn asking_tells_nothing_and_leaves_a_count() {
     assert_eq!(counts().await, [9], "one row for all requests of the hour");
     api.clock.advance(Duration::from_secs(61));
     forgot(&api, "ada").await;
-    api.accounts.answer_waiting_resets().await.unwrap();
+    api.accounts.answer_queued_resets().await.unwrap();
     assert_eq!(resets().await.len(), 3);
 }
 
@@ -91,6 +91,6 @@ async fn a_link_dies_of_age_of_a_new_address_and_of_the_wrong_purpose() {
     let elsewhere = api.mint(Purpose::ResetPassword, &id, "left@example.org").await;
     assert_eq!(reset(&elsewhere).await, refused);
     let link = api.mint(Purpose::ResetPassword, &id, "ada@example.org").await;
-    api.accounts.set_disabled(id.parse().unwrap(), true).await.unwrap();
+    api.accounts.set_disabled(id.parse().unwrap(), true, &operator()).await.unwrap();
     assert_eq!(reset(&link).await, refused);
 }

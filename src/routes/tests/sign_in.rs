@@ -22,7 +22,7 @@ async fn every_failed_sign_in_is_the_same_answer() {
     api.register_holder("ada", "ada@example.org").await;
     api.register_with("claimer", "claimed@example.org").await;
     let disabled = api.register("banned").await;
-    api.accounts.set_disabled(id_of(&disabled).parse().unwrap(), true).await.unwrap();
+    api.accounts.set_disabled(id_of(&disabled).parse().unwrap(), true, &operator()).await.unwrap();
     let wrong = api.login("ada", "wrong").await;
     assert_eq!(wrong.code(), (401, "invalid_credentials".to_owned()));
     assert_eq!(wrong.header("www-authenticate"), "Bearer");
@@ -168,7 +168,7 @@ async fn tokens_survive_a_restart() {
     let again = api.restart().await;
     assert_eq!(again.jwks(), api.accounts.jwks());
     assert_eq!(again.authenticate(&user.token("access_token")).unwrap().username, "ada");
-    assert!(again.refresh(&user.token("refresh_token")).await.is_ok());
+    assert!(again.refresh(&user.token("refresh_token"), &client()).await.is_ok());
 }
 
 #[actix_web::test]
@@ -177,11 +177,11 @@ async fn keys_change_while_it_runs() {
     let user = api.register("ada").await;
     let old = user.token("access_token");
     let kid = |token: &str| jsonwebtoken::decode_header(token).unwrap().kid.unwrap();
-    let refreshed = async |refresh: String| api.accounts.refresh(&refresh).await.unwrap();
+    let refreshed = async |refresh: String| api.accounts.refresh(&refresh, &client()).await.unwrap();
 
     // Of two that were made in the same moment neither is the older.
     api.clock.advance(Duration::from_secs(1));
-    api.accounts.rotate_keys(false).await.unwrap();
+    api.accounts.rotate_keys(false, &operator()).await.unwrap();
     api.accounts.reread_keys().await.unwrap();
     let shown = api.accounts.jwks();
     assert_eq!(shown.keys.len(), 2, "the next one is shown before it signs");
@@ -210,10 +210,10 @@ async fn keys_that_are_destroyed_verify_nothing_from_then_on() {
     let old = user.token("access_token");
     // Known to be good, so that a cache could remember it.
     assert!(api.accounts.authenticate(&old).is_ok());
-    api.accounts.rotate_keys(true).await.unwrap();
+    api.accounts.rotate_keys(true, &operator()).await.unwrap();
     api.accounts.reread_keys().await.unwrap();
     assert!(api.accounts.authenticate(&old).is_err());
-    let grant = api.accounts.refresh(&user.token("refresh_token")).await.unwrap();
+    let grant = api.accounts.refresh(&user.token("refresh_token"), &client()).await.unwrap();
     assert!(api.accounts.authenticate(&grant.access_token).is_ok());
     assert_eq!(api.accounts.list_keys().await.unwrap().len(), 1);
 }

@@ -13,7 +13,7 @@ use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
-use crate::support::app::{TestApp, spawn_on, spawn_with};
+use crate::support::app::{TestApp, operator, spawn_on, spawn_with};
 use crate::support::programs::{self, Needs};
 
 /// A whole scenario, on a machine that is busy.
@@ -110,7 +110,7 @@ impl<'a> Stage<'a> {
             }
             "disable" => {
                 let user = self.user(text("username"));
-                self.app().accounts.set_disabled(user, true).await.unwrap();
+                self.app().accounts.set_disabled(user, true, &operator()).await.unwrap();
                 json!({})
             }
             "stop" => {

@@ -29,7 +29,7 @@ impl DisplayName {
     /// # Errors
     /// `invalid_display_name`, with what is wrong.
     pub fn parse(typed: &str) -> Result<Self, Invalid> {
-        let refuse = |detail: &str| Err(Invalid::new("invalid_display_name", detail));
+        let refuse = |detail: &str| Err(Invalid::new("display_name", detail));
         let chars: Vec<char> = typed.trim().nfc().take(MAX_LENGTH + 1).collect();
         if chars.len() > MAX_LENGTH {
             return refuse("A display name can have at most 64 characters.");
@@ -195,7 +195,7 @@ mod tests {
             &"a".repeat(65),
         ] {
             let refused = DisplayName::parse(bad);
-            assert_eq!(refused.map_err(|invalid| invalid.code), Err("invalid_display_name"), "{bad:?}");
+            assert_eq!(refused.map_err(|invalid| invalid.field), Err("display_name"), "{bad:?}");
         }
     }
 

@@ -31,9 +31,8 @@ impl Email {
     /// # Errors
     /// `invalid_email`.
     pub fn parse(typed: &str) -> Result<Self, Invalid> {
-        Self::fold(typed.trim()).ok_or_else(|| {
-            Invalid::new("invalid_email", "This is not an email address like name@example.org.")
-        })
+        Self::fold(typed.trim())
+            .ok_or_else(|| Invalid::new("email", "This is not an email address like name@example.org."))
     }
 
     fn fold(typed: &str) -> Option<Self> {
@@ -234,7 +233,7 @@ mod tests {
             &long_local,
             &long,
         ] {
-            assert_eq!(Email::parse(bad).unwrap_err().code, "invalid_email", "{bad:?}");
+            assert_eq!(Email::parse(bad).unwrap_err().field, "email", "{bad:?}");
         }
     }
 

@@ -20,4 +20,9 @@ impl LoginKind {
             Self::Connection => "connection",
         }
     }
+    /// Reads a row's word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Token, Self::Browser, Self::Connection].into_iter().find(|kind| kind.as_str() == word)
+    }
 }

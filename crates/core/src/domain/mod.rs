@@ -31,17 +31,17 @@ pub use revoke_reason::RevokeReason;
 pub use user_agent::describe_user_agent;
 pub use username::Username;
 
-/// Why a value is refused: a stable code, and a sentence for the person who typed it.
+/// Why a value was refused: the field that it is for, and a sentence for the person who typed it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct Invalid {
-    pub code: &'static str,
+    pub field: &'static str,
     pub detail: String,
 }
 
 impl Invalid {
     #[must_use]
-    pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+    pub fn new(field: &'static str, detail: impl Into<String>) -> Self {
+        Self { field, detail: detail.into() }
     }
 }

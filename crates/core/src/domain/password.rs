@@ -56,11 +56,11 @@ impl Password {
         let length = password.normal.chars().take(MAX_LENGTH + 1).count();
         if length < min_length {
             let detail = format!("A password needs at least {min_length} characters.");
-            return Err(Invalid::new("invalid_password", detail));
+            return Err(Invalid::new("password", detail));
         }
         if length > MAX_LENGTH {
             let detail = format!("A password can have at most {MAX_LENGTH} characters.");
-            return Err(Invalid::new("invalid_password", detail));
+            return Err(Invalid::new("password", detail));
         }
         Ok(password)
     }

@@ -30,7 +30,7 @@ impl Username {
     /// # Errors
     /// `invalid_username`, with what is wrong.
     pub fn parse(typed: &str) -> Result<Self, Invalid> {
-        let refuse = |detail: &str| Err(Invalid::new("invalid_username", detail));
+        let refuse = |detail: &str| Err(Invalid::new("username", detail));
         let typed = composed(typed);
         let Some(first) = typed.chars().next() else {
             return refuse("A username is required.");
@@ -201,7 +201,7 @@ mod tests {
             "i\u{307}x",
             "a\u{302}\u{303}\u{306}\u{30a}\u{30c}\u{311}",
         ] {
-            assert_eq!(Username::parse(bad).unwrap_err().code, "invalid_username", "{bad:?}");
+            assert_eq!(Username::parse(bad).unwrap_err().field, "username", "{bad:?}");
         }
     }
 
@@ -247,7 +247,7 @@ mod tests {
             "🅰",
             &"a".repeat(33),
         ] {
-            assert_eq!(Username::parse(bad).unwrap_err().code, "invalid_username", "{bad:?}");
+            assert_eq!(Username::parse(bad).unwrap_err().field, "username", "{bad:?}");
         }
     }
 

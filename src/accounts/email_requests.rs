@@ -7,16 +7,15 @@ use diesel::QueryResult;
 use uuid::Uuid;
 
 use super::Accounts;
-use super::recovery::ACTION;
 use crate::clock::Timestamp;
 use crate::config::Rate;
 use crate::db::{self, Conn};
 use crate::models::outbox::{self, Counted, NewEmail};
-use crate::models::{request_counts, users};
+use crate::models::users;
 use doorward_core::domain::MailKind;
 use doorward_core::domain::{Email, UserId, network};
 
-/// The same email is not sent twice within so long: a click too many is no second email.
+/// The same email is not sent twice within this time: a second click sends no second email.
 const PAUSE: TimeDelta = TimeDelta::seconds(60);
 
 /// Who asks for an email.
@@ -26,8 +25,8 @@ pub(super) enum Asker {
     Operator,
     /// A client at this address, if it is known.
     Client(Option<IpAddr>),
-    /// A device on which the account's user has signed in before. It has limits of its own, so that strangers who ask
-    /// for the user's links do not keep the user from them.
+    /// A device on which the account's user has signed in before. It has limits of its own, so that other clients that
+    /// ask for the user's links do not keep the user from them.
     Device(Uuid),
 }
 
@@ -42,7 +41,7 @@ impl Asker {
 }
 
 impl Accounts {
-    /// Adds an email with a link that was asked for, unless there were too many. Answers whether it did; a client is
+    /// Adds an email with a link that was asked for, unless there were too many. Answers whether it did; the client is
     /// not told. After the commit, wake the mailer.
     pub(super) fn post_link(
         &self,
@@ -54,7 +53,7 @@ impl Accounts {
     ) -> QueryResult<bool> {
         let (recipient, client) = (self.recipient(address), asker.text());
         let mail = NewEmail { kind, user, address, recipient: &recipient, client: client.as_deref() };
-        // Two that count at the same time would both find room for one.
+        // Two transactions that count at the same time would both find room for one.
         db::lock_name(conn, &recipient)?;
         if Self::asked_lately(conn, kind, user, address, now)? {
             return Ok(false);
@@ -67,13 +66,13 @@ impl Accounts {
         Ok(true)
     }
 
-    /// By what a mailbox is counted: a keyed hash, because it stays when the account is deleted.
+    /// What emails to a mailbox are counted by: a keyed hash, because it is kept when the account is deleted.
     fn recipient(&self, address: &str) -> String {
         self.0.name_key.digest(&Email::mailbox_of(address))
     }
 
     /// Whether the same email was asked for a moment ago. About a user it is not the same if another address was sent a
-    /// link since, or all links were invalidated: then the one that was sent is no good any more.
+    /// link since, or all links were invalidated: then the one that was sent no longer works.
     pub(super) fn asked_lately(
         conn: &mut Conn,
         kind: MailKind,
@@ -103,7 +102,7 @@ impl Accounts {
         let mut room = |rates: &[Rate], counted: Counted<'_>| has_room(conn, rates, counted, now);
         let client = mail.client.unwrap_or_default();
         if let (Asker::Device(_), Some(user)) = (asker, mail.user) {
-            // A bound for all devices, too: each sign-in may have made one.
+            // All devices together are bounded, too: each sign-in may have made one.
             return Ok(room(&limits.recipient, Counted::Device(client))?
                 && room(&limits.account, Counted::Devices(user))?);
         }
@@ -120,25 +119,8 @@ impl Accounts {
         Ok(about_user && as_claim && room(&limits.recipient, Counted::Recipient(mail.recipient))?)
     }
 
-    /// Whether a client has asked for too many links for a new password. All its requests count, whether there was an
-    /// account or not.
-    pub(super) fn too_many_resets(
-        &self,
-        conn: &mut Conn,
-        address: &str,
-        now: Timestamp,
-    ) -> QueryResult<bool> {
-        for rate in &self.0.mail_limits.client {
-            let requests = request_counts::since(conn, ACTION, address, now - period(*rate))?;
-            if requests > i64::from(rate.count.get()) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Adds a notice about something that was done with the account's own password or link. Answers whether it did:
-    /// there are too many of them only if they are about the same few changes again and again.
+    /// Adds a notice about something that was done with the account's own password or link. Answers whether it did: it
+    /// does not once there were too many, about the same few changes again and again.
     pub(super) fn post_notice(
         &self,
         conn: &mut Conn,
@@ -148,7 +130,7 @@ impl Accounts {
         now: Timestamp,
     ) -> QueryResult<bool> {
         let recipient = self.recipient(address);
-        // A way back is never left out, and there is one at a time.
+        // The notice that takes a change back is always sent, and there is one at a time.
         let limited = kind != MailKind::EmailChangedUndo;
         if limited && !has_room(conn, &self.0.mail_limits.account, Counted::Notices(user), now)? {
             return Ok(false);
@@ -169,8 +151,8 @@ fn has_room(conn: &mut Conn, rates: &[Rate], counted: Counted<'_>, now: Timestam
     Ok(true)
 }
 
-/// 30 days at most.
-fn period(rate: Rate) -> TimeDelta {
+/// The time that a rate is about, 30 days at most.
+pub(super) fn period(rate: Rate) -> TimeDelta {
     TimeDelta::from_std(rate.per).unwrap_or(TimeDelta::days(30))
 }
 

@@ -1,0 +1,191 @@
+//! Reads JSON bodies, and names the field that is wrong.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use serde::de::{
+    self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor,
+};
+use serde::{Deserialize, forward_to_deserialize_any};
+use serde_json::Value;
+
+use crate::error::ApiError;
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Reads an object. A field of `T` may be left out if it is an `Option` or has a default; one that is `null` counts as
+/// left out.
+///
+/// # Errors
+/// 400 `bad_json` if it is not a JSON object; 422 about the first field that is missing or has the wrong type.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    // Some editors and shells write it; it is not part of the text (RFC 8259 section 8.1).
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    let Object(fields) = serde_json::from_slice(bytes).map_err(|error| bad_json(&error))?;
+    T::deserialize(Fields { rest: fields.into_iter(), next: None }).map_err(|error| match error {
+        FieldError::Of(field, what) => ApiError::field(&field, format!("The field {field} {what}.")),
+        FieldError::Other => not_an_object(),
+    })
+}
+
+/// Not the library's sentence: it would repeat a value, which may be a password.
+fn bad_json(error: &serde_json::Error) -> ApiError {
+    if error.is_data() {
+        return not_an_object();
+    }
+    let detail = format!("The body is not JSON (line {}, column {}).", error.line(), error.column());
+    ApiError::new(StatusCode::BAD_REQUEST, "bad_json", detail)
+}
+
+fn not_an_object() -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "bad_json", "The body is not a JSON object.")
+}
+
+/// The fields as they were sent: a repeated one is there twice.
+struct Object(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Object(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+/// What is wrong with a field.
+#[derive(Debug)]
+enum FieldError {
+    Of(String, &'static str),
+    Other,
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Of(field, what) => write!(f, "{field} {what}"),
+            Self::Other => f.write_str("not an object"),
+        }
+    }
+}
+
+impl std::error::Error for FieldError {}
+
+impl de::Error for FieldError {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self::Other
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::Of(field.to_owned(), "is missing")
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        Self::Of(field.to_owned(), "is given twice")
+    }
+}
+
+/// Hands the fields that are not `null` to the type that is read.
+struct Fields {
+    rest: std::vec::IntoIter<(String, Value)>,
+    next: Option<(String, Value)>,
+}
+
+impl<'de> Deserializer<'de> for Fields {
+    type Error = FieldError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
+        visitor.visit_map(self)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+impl<'de> MapAccess<'de> for Fields {
+    type Error = FieldError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, FieldError> {
+        self.next = self.rest.find(|(_, value)| !value.is_null());
+        let Some((field, _)) = &self.next else { return Ok(None) };
+        seed.deserialize(field.as_str().into_deserializer()).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, FieldError> {
+        // `next_key_seed` has set it.
+        let (field, value) = self.next.take().ok_or(FieldError::Other)?;
+        seed.deserialize(value).map_err(|_| FieldError::Of(field, "has the wrong type"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::ResponseError;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Sample {
+        password: String,
+        #[serde(default)]
+        cookie: bool,
+        token: Option<String>,
+    }
+
+    fn refusal(text: &str) -> String {
+        parse::<Sample>(text.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_apart() {
+        assert_eq!(refusal("{"), "400 bad_json");
+        assert_eq!(refusal(""), "400 bad_json");
+        assert_eq!(refusal("{\"password\": \"a\"} x"), "400 bad_json");
+        for other in ["\"text\"", "7", "null", "[]", " [\"plural teapot\"]"] {
+            assert_eq!(refusal(other), "400 bad_json", "{other}");
+        }
+        assert_eq!(refusal("{\"password\": 7}"), "422 invalid_password");
+        assert_eq!(refusal("{\"password\": {\"a\": 1}}"), "422 invalid_password");
+        assert_eq!(refusal("{\"password\": \"a\", \"cookie\": \"yes\"}"), "422 invalid_cookie");
+        assert_eq!(refusal("{\"password\": \"a\", \"password\": \"b\"}"), "422 invalid_password");
+    }
+
+    #[test]
+    fn a_field_that_is_null_is_missing() {
+        for missing in ["{}", "{\"other\": 1}", "{\"password\": null, \"other\": null}"] {
+            assert_eq!(refusal(missing), "422 invalid_password", "{missing}");
+        }
+        let error = parse::<Sample>(b"{}").unwrap_err();
+        assert_eq!(error.detail(), "The field password is missing.");
+        let text = b"{\"password\": \"a\", \"cookie\": null, \"token\": null, \"other\": 1}";
+        let Sample { password, cookie, token } = parse(text).unwrap();
+        assert_eq!((password.as_str(), cookie, token), ("a", false, None));
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics_and_never_blames_us(bytes in any::<Vec<u8>>()) {
+            if let Err(error) = parse::<Sample>(&bytes) {
+                prop_assert!(error.status_code().is_client_error());
+            }
+        }
+    }
+}
