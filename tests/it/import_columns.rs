@@ -102,7 +102,7 @@ async fn an_address_has_one_holder_and_the_others_are_named() {
     for outcome in [&dry, &outcome] {
         assert_eq!((outcome.code, outcome.counts()), (1, (5, 2, 0, 3)), "{}", outcome.stderr);
         for line in [
-            "line 3, \"lee\": The address is verified by line 2 already.",
+            "line 3, \"lee\": The address is already verified by line 2.",
             "line 5, \"ned\": The address is verified by another account.",
             "line 6, \"oli\": It is unclear whether the address is verified",
         ] {
