@@ -35,9 +35,9 @@ use crate::mail::Mail;
 use crate::ownership::Need;
 use crate::peer::PeerSocket;
 use crate::routes::dev_mail::DevMail;
-use crate::routes::tcp::TcpEndpoint;
 use crate::routes::{Readiness, Site, socketio};
 use crate::tls::Certificate;
+use crate::transports::tcp::endpoint::TcpEndpoint;
 use crate::{db, ownership, private_files, routes};
 use doorward_core::session::Rules;
 

@@ -12,9 +12,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, StreamHandler,
-    WrapFuture,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle,
+    StreamHandler, WrapFuture,
 };
+use futures_util::Stream;
 
 use self::lists::Lists;
 use super::session_manager::{Close, WorkerSessions};
@@ -57,6 +58,22 @@ pub enum Admission {
     BadToken(TokenError),
     Refused(CloseReason),
 }
+
+/// Reaches one session from outside.
+#[derive(Clone)]
+pub struct SessionHandle(Recipient<Renew>);
+
+impl SessionHandle {
+    /// Gives the session a newer token, if it is still there.
+    pub fn renew(&self, access: Access) {
+        self.0.do_send(Renew(access));
+    }
+}
+
+/// Gives a session a newer token that its client did not have to ask for.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Renew(Access);
 
 /// The actor of one live socket.
 pub struct Session<T: Transport> {
@@ -120,6 +137,15 @@ impl<T: Transport> Session<T> {
             handlers_begun: 0,
             entered: Vec::new(),
         }
+    }
+
+    /// Starts the actor; `incoming` yields what arrives.
+    pub fn start_with(self, incoming: impl Stream<Item = T::Incoming> + 'static) -> SessionHandle {
+        let address = Self::create(|context| {
+            context.add_stream(incoming);
+            self
+        });
+        SessionHandle(address.recipient())
     }
 
     /// A whole message of the client.
@@ -337,6 +363,14 @@ impl<T: Transport> Handler<Close> for Session<T> {
 
     fn handle(&mut self, Close(reason): Close, context: &mut Self::Context) {
         self.close(reason, context);
+    }
+}
+
+impl<T: Transport> Handler<Renew> for Session<T> {
+    type Result = ();
+
+    fn handle(&mut self, Renew(access): Renew, context: &mut Context<Self>) {
+        self.renew(access, context);
     }
 }
 

@@ -20,13 +20,11 @@ mod origin_log;
 mod origins;
 mod pages;
 mod password;
-mod prompts;
 mod register;
 mod request_id;
 mod site;
 mod slash;
 pub mod socketio;
-pub mod tcp;
 #[cfg(test)]
 mod tests;
 pub mod trace;

@@ -88,7 +88,7 @@ impl<T: Transport> Session<T> {
     }
 
     /// A newer token that the client did not have to ask for.
-    pub fn renew(&mut self, access: Access, context: &mut Context<Self>) {
+    pub(super) fn renew(&mut self, access: Access, context: &mut Context<Self>) {
         self.when_fresh(context, move |this, context| {
             this.authenticated(access, ReplyTo::default(), None, context);
         });

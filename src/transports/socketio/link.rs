@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, AsyncContext};
 use doorward_core::protocol::engineio::Queue;
 
 use super::SocketIo;
@@ -83,8 +82,5 @@ pub fn open(
     make: impl FnOnce(SocketIo<Handle>) -> Session<SocketIo<Handle>>,
 ) {
     let incoming = engine.incoming();
-    Session::create(|context| {
-        context.add_stream(incoming);
-        make(SocketIo::new(engine, events))
-    });
+    make(SocketIo::new(engine, events)).start_with(incoming);
 }

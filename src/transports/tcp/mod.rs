@@ -1,7 +1,14 @@
-//! The TCP transport, plain or under TLS: a line a message. Before it comes what older clients expect of a sign-in,
-//! in their words.
+//! The TCP transport, plain or under TLS: a line a message.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `endpoint` | a connection from its first byte to its last: sign-in, session, and the login that lasts as long |
+//! | `prompts` | asks for a username and a password, as older clients expect |
+//! | `lines` | what arrives: lines, bounded |
 
+pub mod endpoint;
 mod lines;
+mod prompts;
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -9,17 +16,15 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix::{Actor, Addr, AsyncContext, Handler, Message};
 use bytes::BytesMut;
 use bytestring::ByteString;
-use doorward_core::domain::Access;
 use doorward_core::protocol::{ClientMessage, CloseReason, Payload, ServerMessage};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, WriteHalf};
 
 use self::lines::{CHUNK, Lines};
 use super::json;
 use super::outbox::{Drain, Outbox, Owner};
-use crate::actors::session::Session;
+use crate::actors::session::{Session, SessionHandle};
 use crate::actors::transport::{Full, Outgoing, Received, Transport, Undecodable};
 use crate::events::Events;
 use crate::peer::PeerSocket;
@@ -94,7 +99,7 @@ pub fn open<S>(
     connection: Connection<S>,
     limits: Limits,
     make: impl FnOnce(Tcp) -> Session<Tcp>,
-) -> (Addr<Session<Tcp>>, impl Future<Output = ()>)
+) -> (SessionHandle, impl Future<Output = ()>)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
@@ -112,11 +117,7 @@ where
         ended: false,
     };
     let tcp = Tcp { owner: Owner::new(Rc::clone(&outbox)), discard, at_prompt: true };
-    let session = Session::create(|context| {
-        context.add_stream(lines);
-        make(tcp)
-    });
-    (session, carry(write, outbox))
+    (make(tcp).start_with(lines), carry(write, outbox))
 }
 
 /// Writes until the session has ended and nothing is left for the client.
@@ -204,18 +205,5 @@ impl Transport for Tcp {
         self.discard.set(true);
         self.owner.finish();
         true
-    }
-}
-
-/// Renews a session whose sign-in is its connection.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Renew(pub Access);
-
-impl Handler<Renew> for Session<Tcp> {
-    type Result = ();
-
-    fn handle(&mut self, Renew(access): Renew, context: &mut Self::Context) {
-        self.renew(access, context);
     }
 }

@@ -1,35 +1,33 @@
-//! The TCP endpoint: the prompts of a sign-in, then a `Session`. It speaks as the threaded server did that it
-//! replaces, so that its clients, `nc` and people come in unchanged.
+//! The TCP endpoint: the prompts of a sign-in, then a `Session`. It speaks as the older threaded server did, so that its
+//! clients, `nc` and people connect unchanged.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::Addr;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::prompts::{End, Prompts};
+use super::{Connection, FAILURE, Limits};
 use crate::accounts::{Accounts, Caller, Device, Error, SignIn};
-use crate::actors::session::{Admission, Session, SessionServices};
+use crate::actors::session::{Admission, Session, SessionHandle, SessionServices};
 use crate::actors::session_manager::WorkerSessions;
 use crate::auth::token_shape;
 use crate::config;
 use crate::limits::{Limit, Mistake, RateLimits};
 use crate::peer::PeerSocket;
-use crate::transports::tcp::{self, Connection, FAILURE, Limits, Renew, Tcp};
-use doorward_core::domain::LoginKind;
-use doorward_core::domain::{Access, Password, without_bom};
+use doorward_core::domain::{Access, LoginKind, Password, without_bom};
 use doorward_core::protocol::first_bytes::{Spoken, recognize};
 use doorward_core::protocol::{CloseReason, ServerMessage, json};
 
-/// After a failure to prolong a login.
+/// Wait after a failure to extend a login.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// What a client of HTTP reads that has come here. It sees the prompt first, so this is for people.
+/// What an HTTP client reads at this port. It sees the prompt first, so this is for people.
 const HTTP_ELSEWHERE: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n\
                               This port asks for a username and a password; HTTP has another one.\n";
 
-/// What a worker needs to let TCP connections in.
+/// What a worker needs to accept TCP connections.
 #[derive(Clone)]
 pub struct TcpEndpoint {
     pub accounts: Accounts,
@@ -41,16 +39,16 @@ pub struct TcpEndpoint {
 
 /// How a sign-in came out.
 enum Outcome {
-    In(Admission, Option<Access>),
-    /// Said to the client before the connection closes.
+    /// The session starts. With the access of a login that is the connection's own: a password sign-in.
+    SignedIn(Admission, Option<Access>),
+    /// The client reads this before the connection closes.
     Refused(Vec<u8>),
-    /// The client has gone.
+    /// The client has closed.
     Left,
 }
 
 impl TcpEndpoint {
-    /// Whether there is no room for one more from this address, and why. To be asked before anything is
-    /// spent on it.
+    /// Why there is no room for one more session, if there is none. Checked before anything is spent on it.
     fn turned_away(&self) -> Option<CloseReason> {
         if self.sessions.is_draining() {
             Some(CloseReason::Restarting)
@@ -75,7 +73,7 @@ impl TcpEndpoint {
         let clock = &self.services.clock;
         let start = clock.instant();
         let counted = self.rates.check(Limit::Handshake, address);
-        let waiting = self.sessions.directory().admit_pending(address);
+        let pending = self.sessions.directory().admit_pending(address);
         // Under TLS even a refusal needs the handshake, or the client could not read it.
         let accepted = tokio::select! {
             accepted = accept => accepted,
@@ -86,7 +84,7 @@ impl TcpEndpoint {
         let refused = self
             .turned_away()
             .or_else(|| counted.is_err().then_some(CloseReason::RateLimited))
-            .or_else(|| waiting.is_none().then_some(CloseReason::TooMany));
+            .or_else(|| pending.is_none().then_some(CloseReason::TooMany));
         if let Some(reason) = refused {
             return Box::pin(connection.farewell(&goodbye(reason))).await;
         }
@@ -96,14 +94,14 @@ impl TcpEndpoint {
             outcome = sign_in => outcome,
             () = self.sessions.draining() => Outcome::Refused(told_at_prompt(CloseReason::Restarting)),
         };
-        drop(waiting);
+        drop(pending);
         match outcome {
             Outcome::Left => {}
             Outcome::Refused(words) => Box::pin(connection.farewell(&words)).await,
-            Outcome::In(admission, own_login) => {
+            Outcome::SignedIn(admission, own_login) => {
                 signed_in();
                 let limits = Limits { line: self.limits.max_frame, outbox: self.limits.max_outbox };
-                let (session, gone) = tcp::open(connection, limits, |tcp| {
+                let (session, gone) = super::open(connection, limits, |tcp| {
                     Session::new(tcp, Arc::clone(&self.services), self.sessions.clone(), address, admission)
                 });
                 match own_login {
@@ -114,7 +112,7 @@ impl TcpEndpoint {
         }
     }
 
-    /// Asks who it is.
+    /// Asks for a username and a password, or takes a token instead of the username.
     async fn sign_in<S>(&self, connection: &mut Connection<S>, address: IpAddr) -> Outcome
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -131,7 +129,7 @@ impl TcpEndpoint {
         }
         let username = without_bom(&username);
         if let Some(token) = bearer(username.trim_start()) {
-            return Outcome::In(self.enter((self.services.authenticate)(token)), None);
+            return Outcome::SignedIn(self.enter((self.services.authenticate)(token)), None);
         }
         if is_bare_token(username) {
             self.rates.mistakes().note(Mistake::MisplacedToken, address);
@@ -143,7 +141,7 @@ impl TcpEndpoint {
         }
     }
 
-    /// Without an answer.
+    /// The prompts ended without an answer.
     fn ended(&self, end: End, address: IpAddr) -> Outcome {
         let (mistake, words) = match end {
             End::Left => return Outcome::Left,
@@ -171,10 +169,10 @@ impl TcpEndpoint {
         let caller = Caller::client(address, Some(socket), Some(self.services.clock.new_id()));
         match self.accounts.sign_in(username, password, device, &caller).await {
             Ok(SignIn::Granted(grant)) => match self.accounts.authenticate(&grant.access_token) {
-                Ok(access) => Outcome::In(self.enter(Ok(access.clone())), Some(access)),
+                Ok(access) => Outcome::SignedIn(self.enter(Ok(access.clone())), Some(access)),
                 Err(error) => {
                     self.accounts.revoke_connection(grant.credential.login);
-                    Outcome::In(Admission::BadToken(error), None)
+                    Outcome::SignedIn(Admission::BadToken(error), None)
                 }
             },
             Err(Error::InvalidCredentials) => Outcome::Refused(FAILURE.as_bytes().to_vec()),
@@ -182,7 +180,7 @@ impl TcpEndpoint {
                 Outcome::Refused([FAILURE.as_bytes(), &goodbye(CloseReason::RateLimited)].concat())
             }
             Err(error) => {
-                tracing::warn!(%error, "a sign-in over TCP could not be looked at");
+                tracing::warn!(%error, "a sign-in over TCP could not be checked");
                 Outcome::Refused([FAILURE.as_bytes(), &goodbye(CloseReason::Overloaded)].concat())
             }
         }
@@ -196,21 +194,21 @@ impl TcpEndpoint {
         }
     }
 
-    /// Keeps the login of a connection for as long as that lasts, and ends it then.
-    async fn stay(&self, access: Access, session: &Addr<Session<Tcp>>, gone: impl Future<Output = ()>) {
+    /// Extends the login of a connection for as long as that lasts, and revokes it then.
+    async fn stay(&self, access: Access, session: &SessionHandle, gone: impl Future<Output = ()>) {
         let login = access.login;
         tokio::select! {
             () = gone => {}
             () = self.keep(access, session) => {}
         }
-        // At a restart the rows may be thousands; they end by themselves, and soon.
+        // At a restart the rows may be thousands; they expire by themselves, and soon.
         if !self.sessions.is_draining() {
             self.accounts.revoke_connection(login);
         }
     }
 
-    /// Never ends: a login that stands no more closes its session elsewhere.
-    async fn keep(&self, mut access: Access, session: &Addr<Session<Tcp>>) {
+    /// Never ends: a login that was revoked closes its session by another path.
+    async fn keep(&self, mut access: Access, session: &SessionHandle) {
         let clock = &self.services.clock;
         loop {
             // Well before the half, at which the client of a short token would be asked for a new one.
@@ -219,11 +217,11 @@ impl TcpEndpoint {
             match self.accounts.keep_connection(access.login).await {
                 Ok(Some(newer)) => {
                     access = newer.clone();
-                    session.do_send(Renew(newer));
+                    session.renew(newer);
                 }
                 Ok(None) => return std::future::pending().await,
                 Err(error) => {
-                    tracing::warn!(%error, login = %access.login, "a connection's login was not prolonged");
+                    tracing::warn!(%error, login = %access.login, "a connection's login was not extended");
                     clock.sleep(RETRY).await;
                 }
             }
@@ -236,7 +234,7 @@ fn bearer(answer: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// A token as other transports take it, which is no username.
+/// A token as other transports take it, which is not a username.
 fn is_bare_token(answer: &str) -> bool {
     let answer = answer.trim();
     let begins = |word: &str| answer.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word));

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
+use super::Connection;
 use crate::clock::Clock;
-use crate::transports::tcp::Connection;
 use doorward_core::protocol::CloseReason;
 use doorward_core::protocol::first_bytes::{Spoken, recognize};
 use doorward_core::protocol::prompt::{Answers, Pace, Progress};
