@@ -61,11 +61,8 @@ pub const CIRCLES: &[Exception] = &[
 #[rustfmt::skip]
 pub const LONG: &[Long] = &[
     Long { file: "crates/core/src/domain/origin.rs", function: Some("parse"), reason: "not split yet" },
-    Long { file: "crates/core/src/protocol/socketio/mod.rs", function: None, reason: "not split yet" },
     Long { file: "examples/load/rolling.rs", function: Some("run"), reason: "not split yet" },
-    Long { file: "crates/core/src/session/mod.rs", function: None, reason: "not split yet" },
     Long { file: "src/accounts/sign_in.rs", function: Some("try_sign_in"), reason: "not split yet" },
-    Long { file: "src/app.rs", function: None, reason: "not split yet" },
     Long { file: "src/config/parse.rs", function: Some("config"), reason: "one line for each key" },
     Long { file: "src/config/value_tests.rs", function: Some("a_value_of_another_kind_or_unit_is_refused_with_what_was_meant"), reason: "one story, told in order" },
     Long { file: "src/error.rs", function: Some("from"), reason: "the one mapping of errors, an arm for each" },
@@ -73,8 +70,6 @@ pub const LONG: &[Long] = &[
     Long { file: "src/routes/mod.rs", function: Some("configure"), reason: "the one table of routes" },
     Long { file: "src/routes/trace.rs", function: Some("traced"), reason: "not split yet" },
     Long { file: "src/routes/trace.rs", function: Some("each_request_has_an_id_a_line_and_headers"), reason: "one story, told in order" },
-    Long { file: "src/transports/outbox.rs", function: None, reason: "not split yet" },
-    Long { file: "src/transports/socketio/engine.rs", function: None, reason: "not split yet" },
     Long { file: "tests/docs.rs", function: None, reason: "not split yet" },
     Long { file: "tests/it/accounts.rs", function: None, reason: "not split yet" },
     Long { file: "tests/it/accounts.rs", function: Some("a_person_registers_signs_in_stays_and_leaves"), reason: "one story, told in order" },
@@ -101,6 +96,4 @@ pub const LONG: &[Long] = &[
 
 #[rustfmt::skip]
 pub const ADDRESSES: &[Word] = &[
-    Word { file: "src/routes/tcp.rs", reason: "no handle yet" },
-    Word { file: "src/transports/tcp/mod.rs", reason: "no handle yet" },
 ];

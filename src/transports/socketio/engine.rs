@@ -1,21 +1,21 @@
 //! One Engine.IO session as all who carry it share it. Its actor lives on one thread; polls, and the WebSocket
 //! that a client upgrades to, arrive at any.
 
+mod outgoing;
 mod registry;
 mod requests;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 
-use crate::actors::transport::{Full, Outgoing};
-use crate::transports::websocket::{Gate, write_packets};
+use crate::actors::transport::Full;
+use crate::transports::websocket::write_packets;
 use doorward_core::protocol::CloseReason;
 use doorward_core::protocol::engineio::Queue;
-use doorward_core::session::Unread;
 
 pub use registry::{Engines, Handle, Inbox};
 pub use requests::{Answer, PollBody, PollTicket, PostTicket, Refusal};
@@ -374,51 +374,6 @@ impl Engine {
             state.actor = Some(context.waker().clone());
         }
         Poll::Pending
-    }
-}
-
-impl Outgoing for Arc<Engine> {
-    fn unread(&self) -> Unread {
-        let state = self.state();
-        Unread { waiting: state.out.len(), drained: state.drained }
-    }
-
-    /// A quarter of the bound waits: requests are answered no faster than answers are read.
-    fn congested(&self) -> bool {
-        self.is_congested(&self.state())
-    }
-
-    fn hold(&self, hold: bool) {
-        let mut state = self.state();
-        state.hold = hold;
-        if !hold {
-            state.wake_waiting();
-        }
-    }
-
-    fn poll_drained(&self, context: &Context<'_>) -> Poll<()> {
-        let mut state = self.state();
-        if !self.is_congested(&state) {
-            return Poll::Ready(());
-        }
-        State::remember(&mut state.waiting, context);
-        Poll::Pending
-    }
-
-    fn cut(&self) {
-        self.end(true);
-    }
-}
-
-/// For the frames of a WebSocket.
-impl Gate for Arc<Engine> {
-    fn poll_readable(&self, context: &Context<'_>) -> Poll<bool> {
-        // A client that is about to change the transport fetches nothing until we have read that it does; and
-        // such frames bring nothing for the actor.
-        if matches!(self.transport(), EngineTransport::Probing { .. }) {
-            return Poll::Ready(true);
-        }
-        self.poll_answered(context).map(|()| true)
     }
 }
 
