@@ -60,7 +60,7 @@ pub trait JobKind: Send + Sync + 'static {
     /// Whether further attempts are pointless.
     fn is_final(failure: &Self::Failure) -> bool;
 
-    /// Learns what an attempt came to, before that is written to the row. The place for log lines.
+    /// Is told the result of an attempt before it is recorded in the row. The place for log lines.
     fn report(&self, claimed: &Claimed<Self::Job>, outcome: Outcome<'_, Self::Failure>);
 
     /// Marks a job as done.
@@ -106,7 +106,7 @@ pub struct Claimed<J> {
     pub job: J,
 }
 
-/// What an attempt came to.
+/// The result of an attempt.
 #[derive(Debug)]
 pub enum Outcome<'a, F> {
     Done,

@@ -155,7 +155,7 @@ impl<K: JobKind> Worker<K> {
         }
     }
 
-    /// Writes to the row what an attempt came to.
+    /// Records the result of an attempt in the row.
     async fn settle(&self, claimed: Claimed<K::Job>, result: Result<(), K::Failure>) -> Result<(), JobError> {
         let now = self.clock.now();
         let kind = Arc::clone(&self.kind);

@@ -1,5 +1,6 @@
-//! Conversations with the mail server. lettre's own transport does not say how far one came before it failed; here each
-//! step is known, because what fails before a recipient is named is about the server and not about the email.
+//! Conversations with the mail server, driven command by command. lettre's own transport does not tell at which stage one
+//! failed, and the stage decides what a failure means: before a recipient is named, it is about the server and not about
+//! the email.
 
 mod advice;
 mod encryption;
@@ -53,6 +54,7 @@ impl Smtp {
         format!("{}:{}", server.host, server.port)
     }
 
+    /// Sends one email, over an idle connection if there is one.
     pub async fn send(&self, message: &Message) -> Result<(), Failure> {
         let attempt = Attempt::new(self.opener.pace);
         let mut facts = Facts::default();
@@ -99,6 +101,7 @@ impl Smtp {
         }
     }
 
+    /// Judges a connection that could not be opened.
     fn unopened(&self, mut failure: Failure, facts: &Facts) -> Failure {
         // Perhaps there are too many connections: as long as another one works, only this email waits.
         let may_pass = failure.stage.is_some_and(|stage| stage <= Stage::Hello)
@@ -109,6 +112,7 @@ impl Smtp {
         self.explain(failure, facts, "")
     }
 
+    /// Adds advice to a failure, and hides the password in it.
     fn explain(&self, failure: Failure, facts: &Facts, from: &str) -> Failure {
         let advice = advise(&self.opener.server, &failure, facts, from);
         let failure = failure.with_advice(advice);

@@ -74,7 +74,7 @@ impl Opener {
             attempt.step(Stage::Lookup, lookup, |error| Failure::server(Stage::Lookup, error.to_string()));
         let mut failure = Failure::server(Stage::Lookup, "the name has no address");
         for address in found.await? {
-            let limit = self.pace.connect.min(attempt.rest());
+            let limit = self.pace.connect.min(attempt.remaining());
             match timeout(limit, TcpStream::connect(address)).await {
                 Some(Ok(stream)) => return Ok(stream),
                 Some(Err(error)) => {

@@ -50,7 +50,8 @@ impl Attempt {
         Self { step: ATTEMPT_TIMEOUT, ..*self }
     }
 
-    pub fn rest(&self) -> Duration {
+    /// The time until the deadline.
+    pub fn remaining(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
@@ -61,7 +62,7 @@ impl Attempt {
         work: impl Future<Output = Result<T, E>>,
         failure: impl FnOnce(E) -> Failure,
     ) -> Result<T, Failure> {
-        let limit = self.step.min(self.rest());
+        let limit = self.step.min(self.remaining());
         if let Some(outcome) = timeout(limit, work).await {
             return outcome.map_err(failure);
         }
