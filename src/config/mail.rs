@@ -143,13 +143,19 @@ fn percent_decoded(text: &str) -> Option<String> {
 
 /// Parses a mailbox (RFC 5322 section 3.4). If the intended mailbox is clear, the error says how to write it.
 pub(super) fn from(text: &str) -> Result<Mailbox, String> {
-    if let Ok(mut mailbox) = text.trim().parse::<Mailbox>() {
-        mailbox.email = with_a_labels(&mailbox.email).ok_or_else(String::new)?;
-        return Ok(mailbox);
+    if let Ok(mailbox) = text.trim().parse::<Mailbox>() {
+        return sendable(mailbox).ok_or_else(String::new);
     }
-    let suggestion = quoted_mailbox(text).filter(|suggestion| suggestion.parse::<Mailbox>().is_ok());
+    let is_accepted = |suggestion: &String| suggestion.parse().ok().and_then(sendable).is_some();
+    let suggestion = quoted_mailbox(text).filter(is_accepted);
     Err(suggestion
         .map_or_else(String::new, |suggestion| format!("it is not a mailbox (RFC 5322); write {suggestion}")))
+}
+
+/// The mailbox with its domain as mail servers read it; none if it cannot be written that way.
+fn sendable(mut mailbox: Mailbox) -> Option<Mailbox> {
+    mailbox.email = with_a_labels(&mailbox.email)?;
+    Some(mailbox)
 }
 
 /// The mailbox that was probably meant by a name and an address without the quotes that the name needs.

@@ -152,6 +152,12 @@ fn an_ehlo_name_is_a_domain_or_an_address_literal() {
     }
 }
 
+#[test]
+fn no_mailbox_is_suggested_whose_domain_cannot_be_encoded() {
+    let why = from("<\u{1f48}@\u{113c2}").unwrap_err();
+    assert!(!why.contains("; write "), "{why}");
+}
+
 proptest! {
     #[test]
     fn no_value_panics_and_every_suggestion_can_be_parsed(text in "\\PC{0,60}|[A-Za-z\"<>(),:@. ]{0,30}<a@b.org>?") {
