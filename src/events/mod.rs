@@ -26,6 +26,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytestring::ByteString;
+use doorward_core::protocol::BUILT_IN;
 
 pub use context::{Context, Emit, Emits, Gone};
 pub use reply::{Error, Reply};
@@ -36,9 +37,6 @@ pub use doorward_core::protocol::{NamespaceId, Payload};
 pub type Answering = Pin<Box<dyn Future<Output = Reply>>>;
 
 type Handler = Arc<dyn Fn(Context, Payload) -> Answering + Send + Sync>;
-
-/// What a session answers itself.
-const BUILT_IN: [&str; 5] = ["auth", "ping", "pong", "sessions", "watch_sessions"];
 
 /// Events of one namespace.
 #[derive(Clone)]

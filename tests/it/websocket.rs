@@ -147,6 +147,22 @@ async fn a_client_with_a_token_needs_no_pending_place_and_a_full_server_says_so(
 }
 
 #[actix_web::test]
+async fn a_handshake_beyond_the_bound_of_pending_sockets_is_refused_with_its_code() {
+    let app = spawn_with(&[("sockets.max_waiting_per_address", "1")]).await;
+    let _waiting = app.open(&[]).await.unwrap();
+    let handshake = [
+        "host: x",
+        "connection: upgrade",
+        "upgrade: websocket",
+        "sec-websocket-version: 13",
+        "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
+    ];
+    let answer = raw_http::request(app.address, "GET /ws", &handshake, b"").await;
+    assert_eq!(answer.status, 429, "{}", answer.body);
+    assert!(answer.body.contains(r#""code":"too_many_waiting""#), "{}", answer.body);
+}
+
+#[actix_web::test]
 async fn half_a_gibibyte_is_refused_when_it_is_announced() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
