@@ -90,7 +90,7 @@ impl Application {
     /// Opens the database, makes keys at the first start, and binds.
     ///
     /// # Errors
-    /// A sentence for whoever started it.
+    /// A sentence for the operator.
     pub async fn build(config: Config, clock: Clock) -> Result<Self, String> {
         Self::build_with(config, clock, Additions::default()).await
     }
@@ -105,7 +105,7 @@ impl Application {
             tracing::warn!("{warning}");
         }
         let certificate = config.tls.clone().map(Certificate::load).transpose()?;
-        // One a database thread, and those who look for revocations, after which nobody shall wait.
+        // One for each database thread, plus those of the revocation polls, which must not wait for others.
         let connections = u32::try_from(config.database.executors + WATCHERS).unwrap_or(u32::MAX);
         let pool = open_database(&config, connections)?;
         let db = Db::start(pool, config.database.executors);
@@ -188,7 +188,7 @@ impl Application {
     pub async fn run_until_stopped(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         let connections = Connections::new(&self.config, self.deadlines, self.rates.mistakes());
         let server = self.serve(&connections)?;
-        // The server has its own: once those are closed, nobody must wait for an answer here.
+        // The server has its own copies. Once it closes those, no client may hang on these, where nothing accepts.
         drop((self.listener, self.tcp));
         let handle = server.handle();
         let deadlines = rt::spawn(connections.enforce_deadlines());

@@ -195,7 +195,7 @@ impl Accounts {
         self.0.min_password
     }
 
-    /// How hard to guess `password` would be for those who know `about` of its owner.
+    /// How hard `password` would be to guess for an attacker who knows `about`, facts about its owner.
     ///
     /// # Errors
     /// [`Error::Hash`] if the hasher, on whose threads it is rated, has too much to do.

@@ -1,4 +1,4 @@
-//! The actors and the small handles by which others reach them: nobody outside sees an `Addr`.
+//! The actors, and the small handles through which other modules reach them: no `Addr` leaves this module.
 
 pub mod db;
 pub mod hasher;

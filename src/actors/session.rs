@@ -48,13 +48,13 @@ pub struct SessionServices {
     pub mistakes: MistakeLog,
 }
 
-/// How a socket comes in.
+/// How a socket was admitted.
 pub enum Admission {
     /// Its token was good.
     SignedIn(Access),
     /// It will sign in by its first message. Counted by address until then.
     Pending(PendingTicket),
-    /// It is let in only to be told why not: a browser cannot read a refused handshake.
+    /// Accepted only to be told why it is refused: a browser cannot read a refused handshake.
     BadToken(TokenError),
     Refused(CloseReason),
 }
@@ -102,7 +102,7 @@ pub struct Session<T: Transport> {
     /// Handlers that wait for something.
     handling: Vec<(u64, SpawnHandle)>,
     handlers_begun: u64,
-    /// Namespaces with something to do for whoever comes in, where it was done.
+    /// Namespaces whose `on_connect` handler was started for this session.
     entered: Vec<NamespaceId>,
 }
 
@@ -225,7 +225,7 @@ impl<T: Transport> Session<T> {
             return;
         }
         self.backlog.clear();
-        // What the client says to its end is heard.
+        // Reads on, to see the client's answer to the close.
         self.transport.outgoing().hold(false);
         for (_, handler) in self.handling.drain(..) {
             context.cancel_future(handler);
@@ -250,7 +250,7 @@ impl<T: Transport> Session<T> {
         tracing::debug!(session = %self.id, transport = T::NAME, reason = reason.name(), "session ended");
         self.pending = None;
         self.ticket = None;
-        // A drain waits for whoever has still to fetch its goodbye.
+        // A drain waits for clients that have not fetched their goodbye yet.
         if reason == CloseReason::ClientLeft || !self.transport.is_fetched() {
             self.sessions.unregister(self.id);
         }

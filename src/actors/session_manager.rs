@@ -127,7 +127,7 @@ impl WorkerSessions {
         let _ = self.all.0.draining.subscribe().wait_for(|draining| *draining).await;
     }
 
-    /// Whether there are as many sessions as there may be; give or take those that come in this moment.
+    /// Whether the limit of sessions is reached, give or take those that are connecting at this moment.
     #[must_use]
     pub fn is_full(&self) -> bool {
         *self.all.0.registered.borrow() >= self.all.0.max_open
@@ -244,8 +244,8 @@ impl Handler<Register> for SessionManager {
 
     fn handle(&mut self, Register { id, login, session }: Register, _: &mut Context<Self>) {
         if let Some(login) = login {
-            // Whoever revokes notes it first and tells the managers then. So either this finds it, or
-            // their message finds the session.
+            // A revocation is recorded first and then sent to the managers. So either this lookup finds it, or
+            // the message finds the session.
             if let Some(reason) = self.all.0.revocations.get(login) {
                 session.do_send(Close(reason.into()));
             }

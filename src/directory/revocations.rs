@@ -36,9 +36,9 @@ impl Revocations {
     pub fn insert(&self, login: LoginId, reason: RevokeReason, until: Timestamp) -> bool {
         let mut logins = self.logins.write().unwrap_or_else(PoisonError::into_inner);
         // The first reason stays when a poll reads a sign-out again.
-        let news = !logins.contains_key(&login);
+        let is_new = !logins.contains_key(&login);
         logins.entry(login).or_insert((reason, until));
-        news
+        is_new
     }
 
     #[must_use]

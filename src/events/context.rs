@@ -27,7 +27,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// Who has signed in; nobody for a guest of an open namespace.
+    /// The signed-in user's access; `None` for a guest in an open namespace.
     #[must_use]
     pub fn access(&self) -> Option<&Access> {
         self.access.as_deref()
@@ -121,13 +121,13 @@ impl Emits {
         Poll::Pending
     }
 
-    /// Somebody beside the session has it: more may come.
+    /// Whether a handler still holds a copy, so that more may be sent.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         Arc::strong_count(&self.0) > 1
     }
 
-    /// Nobody will take any more.
+    /// Marks the session as gone: nothing sent from now on is delivered.
     pub fn end(&self) {
         let mut state = self.state();
         state.gone = true;

@@ -1,5 +1,5 @@
 //! What a signed-in session can ask for, by name: an application's own handlers, and `secret`, which is written
-//! as one. A handler works on every door: as a Socket.IO event, a JSON `type`, a line over TCP.
+//! as one. A handler works on every transport: as a Socket.IO event, a JSON `type`, a line over TCP.
 //!
 //! ```
 //! use doorward::events::{Context, Events, Namespace, Payload};
@@ -161,7 +161,7 @@ impl Events {
     #[must_use]
     pub fn namespace(mut self, namespace: Namespace) -> Self {
         let name = namespace.name.clone();
-        assert!(name.starts_with('/') && !name.contains([',', '?']), "{name} is no name of a namespace");
+        assert!(name.starts_with('/') && !name.contains([',', '?']), "{name} is not a valid namespace name");
         match self.namespaces.iter_mut().find(|other| other.name == name) {
             Some(other) => *other = namespace,
             None => self.namespaces.push(namespace),

@@ -39,7 +39,7 @@ impl From<BadPayload> for Error {
     }
 }
 
-/// Nobody is there to read it.
+/// The session has ended, so no client will read this.
 impl From<Gone> for Error {
     fn from(gone: Gone) -> Self {
         Self::new("gone", gone.to_string())

@@ -9,7 +9,7 @@ use crate::error::ApiError;
 use crate::limits::Mistake;
 use crate::transports::websocket::handshake::HandshakeError;
 
-/// Names what is wrong, in the answer and, where somebody else has to help, in the log.
+/// Says what is wrong in the response and, if the operator has to fix it (a proxy, say), in the log.
 pub(super) fn refuse(request: &HttpRequest, error: HandshakeError) -> ApiError {
     let (status, code) = match error {
         // A HEAD among them: a handshake is a GET.

@@ -56,7 +56,7 @@ struct Endpoint {
 }
 
 impl Endpoint {
-    /// Makes the session of whoever may come in.
+    /// Creates the session of a client that may connect.
     fn session<L: Link>(
         &self,
         request: &HttpRequest,

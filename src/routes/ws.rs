@@ -75,7 +75,7 @@ fn answered_protocol(request: &HttpRequest) -> Option<&str> {
     }
     let is_token = |offer: &&str| misplaced_token::bearer_protocol(offer).is_some();
     let chosen = match misplaced_token::find(request) {
-        // It is told what is wrong, by whichever word is no token.
+        // It is told what is wrong. Until then, answer an offer that is not a token, if there is one.
         Some(Place::Subprotocol) => {
             offers(request).find(|offer| !token_shape::is_jwt(offer)).or_else(|| offers(request).next())
         }
@@ -96,9 +96,9 @@ fn subprotocol_token(request: &HttpRequest) -> Option<&str> {
     offers(request).find_map(misplaced_token::bearer_protocol)
 }
 
-/// How this handshake comes in, if it says. A browser cannot read a refused handshake, and many libraries show no more
-/// than its status. So what only a browser sends (an origin, a token among the subprotocols), and a token in the wrong
-/// place, is answered by a close code and a sentence instead, a few times a minute.
+/// How this handshake is admitted; `None` if it has no token yet. A browser cannot read a refused handshake, and many
+/// libraries show no more than its status. So what only a browser sends (an origin, a token among the subprotocols),
+/// and a token in the wrong place, is answered by a close code and a sentence instead, a few times a minute.
 fn enter(
     request: &HttpRequest,
     site: &Site,

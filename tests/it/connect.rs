@@ -64,7 +64,7 @@ async fn each_end_has_its_code<C: LiveClient>() {
     ended_with(&[&named], "wrong\n", 4, "sign-in refused: The login or the password is wrong.").await;
     ended_with(&[&at, "--token", "-"], "not.a.token\n", 4, "sign-in refused: ").await;
     ended_with(&[&at], &good, 2, "--username is missing").await;
-    ended_with(&[&at, "--token", "a\nb"], "", 2, "that is no token").await;
+    ended_with(&[&at, "--token", "a\nb"], "", 2, "that is not a token").await;
     ended_with(&[&named], "", 2, "ended before the password").await;
     ended_with(&[&named], &format!("{good}secrets\n"), 2, "line 1: unknown command: did you mean `secret`?")
         .await;

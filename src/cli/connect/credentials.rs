@@ -22,7 +22,7 @@ pub fn ask(token: Option<String>, username: Option<String>) -> Result<Credential
         let token = token.trim();
         // Over TCP a line break would end it and begin something else.
         return if token.is_empty() || token.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            Err(Failure::Usage("that is no token".to_owned()))
+            Err(Failure::Usage("that is not a token".to_owned()))
         } else {
             Ok(Credentials::AccessToken(token.to_owned()))
         };
@@ -37,7 +37,7 @@ pub fn ask(token: Option<String>, username: Option<String>) -> Result<Credential
     };
     let username = username.trim().to_owned();
     if username.is_empty() || username.contains(char::is_control) {
-        return Err(Failure::Usage("that is no username".to_owned()));
+        return Err(Failure::Usage("that is not a username".to_owned()));
     }
     let password = if terminal { hidden("Password: ")? } else { first_line("password")? };
     Ok(Credentials::Password { username, password })

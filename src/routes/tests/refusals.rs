@@ -73,7 +73,7 @@ async fn what_is_no_access_token_opens_nothing() {
 }
 
 #[actix_web::test]
-async fn the_house_answers() {
+async fn health_and_key_routes_answer() {
     let api = start().await;
     assert_eq!(api.get("/healthz", "").await.json(), json!({"status": "ok"}));
     assert_eq!(api.get("/readyz", "").await.status, 200);

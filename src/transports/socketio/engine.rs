@@ -114,9 +114,9 @@ struct State {
     message_limit: usize,
     /// The session's actor.
     actor: Option<Waker>,
-    /// Whoever sends what is in `out`: a poll or a WebSocket.
+    /// The task that sends what is in `out`: a poll or a WebSocket.
     sender: Option<Waker>,
-    /// Whoever waits until there is room, in `out` or in `inbox`.
+    /// The tasks that wait for room in `out` or in `inbox`.
     waiting: Vec<Waker>,
 }
 
@@ -141,7 +141,7 @@ impl State {
         }
     }
 
-    /// Nobody answers any more. The actor is told once, if it does not know.
+    /// Ends the session: requests get no more answers. Tells the actor once, unless it knows already.
     fn end(&mut self) {
         if self.phase != Phase::Ended {
             self.receive(Incoming::Left);
@@ -170,7 +170,7 @@ impl Engine {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What its requests name it by: whoever knows it can speak for the session, so it is never logged.
+    /// The id in its requests. Anyone who has it can act as this session, so it is never logged.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id

@@ -70,7 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Ok::<_, io::Error>(())
         };
         #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
-        // Whoever does not listen misses it.
+        // A client that does not read in time misses it.
         let _ = tokio::time::timeout(LAST_WORDS, goodbye).await;
     }
 }

@@ -177,7 +177,7 @@ impl AllowedOrigin {
             ));
         };
         if !below.contains('.') && !PRIVATE.contains(&below) {
-            return Err(format!("*.{below} would allow the pages of strangers: name more of the host"));
+            return Err(format!("*.{below} would allow other people's pages: name more of the host"));
         }
         Ok(Self { origin: WebOrigin::Host(HostOrigin { host: below.to_owned(), ..origin }), star: true })
     }

@@ -8,7 +8,7 @@ use crate::domain::RevokeReason;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reconnect {
-    /// Not without a new sign-in, or a mended client.
+    /// Not without a new sign-in or a corrected client.
     Never,
     /// With a fresh access token.
     NewToken,
@@ -33,11 +33,11 @@ pub enum CloseReason {
     Overloaded,
     /// No JSON object.
     BadMessage,
-    /// A token that is not good, or somebody else's.
+    /// An invalid token, or one of another user or login.
     Unauthorized,
     /// A token where it is not looked for: in the address, in another header, as a subprotocol of its own.
     MisplacedToken,
-    /// The first message is no sign-in.
+    /// The first message is not a sign-in.
     NoSignIn,
     /// Socket.IO's CONNECT brings no token.
     NoAuth,

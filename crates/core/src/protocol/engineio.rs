@@ -11,7 +11,7 @@ use bytestring::ByteString;
 /// Between the packets of a payload.
 const SEPARATOR: char = '\u{1e}';
 
-/// One packet. What a server never gets is no packet here.
+/// One packet, of the kinds that a server can receive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Packet {
     Close,
@@ -25,7 +25,7 @@ pub enum Packet {
     Noop,
 }
 
-/// It is no packet.
+/// The text is not a valid packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
 
@@ -66,7 +66,7 @@ pub fn decode_payload(body: &ByteString) -> impl Iterator<Item = Result<Packet, 
 }
 
 /// Packets that wait to be sent, one behind the other in one buffer: each has a byte for its kind and four
-/// for its length. Only whoever takes them knows whether they become frames or a payload, and that can
+/// for its length. Whether they become frames or a payload is decided when they are taken, because that can
 /// change while they wait.
 #[derive(Debug, Default)]
 pub struct Queue {

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::{ClientMessage, NamespaceId, Payload, ReplyTo, Request, RequestId, ServerMessage};
 use crate::domain::without_bom;
 
-/// What came is no JSON object, or names a member twice. The session ends with 4400.
+/// The message is not a JSON object, or names a member twice. The session ends with 4400.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotAnObject;
 

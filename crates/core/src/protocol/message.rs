@@ -147,7 +147,7 @@ pub enum ServerMessage {
         #[serde(rename = "id", skip_serializing_if = "ReplyTo::has_no_id")]
         to: ReplyTo,
     },
-    /// Is anybody there? On transports that have no ping of their own.
+    /// Checks that the client is still there, on transports without their own ping.
     Ping,
     Sessions {
         #[serde(rename = "id", skip_serializing_if = "ReplyTo::has_no_id")]
@@ -190,7 +190,7 @@ impl ServerMessage {
         Self::Error { to, code: Cow::Borrowed(code), detail: Cow::Borrowed(detail) }
     }
 
-    /// Whom it answers, if it answers somebody.
+    /// The request that this message answers, if any.
     #[must_use]
     pub const fn to(&self) -> Option<&ReplyTo> {
         match self {

@@ -11,7 +11,7 @@ use serde_json::Value;
 #[error("the payload is not understood: {0}")]
 pub struct BadPayload(String);
 
-/// Arguments of an event. They are kept as they came and read when somebody asks.
+/// Arguments of an event. They are kept as received, and parsed when a handler asks for them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Payload {
     /// JSON values with commas between them.

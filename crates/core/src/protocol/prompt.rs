@@ -102,7 +102,7 @@ impl Keys {
     fn command(&mut self, byte: u8) -> Key {
         self.telnet = Telnet::Outside;
         match byte {
-            // Doubled, it is a byte of the text, and no text has it: it is no UTF-8.
+            // Doubled, it stands for the byte itself, which is never valid in UTF-8.
             telnet::IAC => Key::Text(telnet::IAC),
             telnet::SB => {
                 self.telnet = Telnet::Parameters;
@@ -213,7 +213,7 @@ impl Answers {
 
     fn end(&mut self) -> String {
         self.pieces = 0;
-        // What is no text is nobody's name and nobody's password.
+        // Bytes that are not UTF-8 match no name and no password.
         String::from_utf8_lossy(&std::mem::take(&mut self.text)).into_owned()
     }
 

@@ -15,7 +15,7 @@ use doorward_core::protocol::engineio::Queue;
 /// Characters of an id that tell its process.
 const TAG: usize = 8;
 
-/// Every Engine.IO session of one door, by its id.
+/// Every Engine.IO session of one endpoint, by its id.
 #[derive(Debug, Clone)]
 pub struct Engines {
     limits: Limits,
@@ -124,7 +124,7 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.engine.end(false);
         if let Some(engines) = &self.engines
-            // Whoever saw the client leave takes it away in a moment.
+            // If the client left, the code that noticed it is about to remove the entry.
             && self.engine.state().phase != Phase::Left
         {
             engines.forget(&self.engine.id);

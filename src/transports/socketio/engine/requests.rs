@@ -48,7 +48,7 @@ impl Engine {
     pub fn begin_post(self: &Arc<Self>) -> Result<PostTicket, Refusal> {
         let mut state = self.state();
         match state.phase {
-            // Whoever is told the end may say that it goes.
+            // A client that is being closed may still post, to say that it leaves.
             Phase::Open | Phase::Closing(..) => {}
             Phase::Left | Phase::Ended => return Err(Refusal::Unknown),
         }

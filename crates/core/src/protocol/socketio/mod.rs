@@ -41,7 +41,7 @@ pub struct Packet<'a> {
     pub data: &'a str,
 }
 
-/// It is no packet that a client may send.
+/// Not a packet that a client may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
 
