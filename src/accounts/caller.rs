@@ -20,7 +20,7 @@ pub struct Caller {
     pub user: Option<UserId>,
     pub login: Option<LoginId>,
     pub address: Option<IpAddr>,
-    /// As the log and the response name the request.
+    /// As the log and the response name the request. A sign-in at the TCP prompts has none.
     pub request_id: Option<Uuid>,
     /// The connection that waits for the answer.
     pub socket: Option<PeerSocket>,

@@ -189,7 +189,8 @@ impl Accounts {
         now: Timestamp,
     ) -> QueryResult<Scope> {
         tracing::warn!(login = %login.id, "a refresh token was used again");
-        let caller = caller.clone().with_login(login.user_id, login.id);
+        // Whose login it is, is known; who holds the copy is not.
+        let caller = Caller { login: Some(login.id), ..caller.clone() };
         self.record(conn, &caller, Action::RefreshReused, Some(login.user_id), now)?;
         Ok(Scope::Login(login.id))
     }

@@ -7,7 +7,7 @@ use serde::de::{
     self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor,
 };
 use serde::{Deserialize, forward_to_deserialize_any};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::error::ApiError;
 
@@ -21,7 +21,9 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     // Some editors and shells write it; it is not part of the text (RFC 8259 section 8.1).
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-    let Object(fields) = serde_json::from_slice(bytes).map_err(|error| bad_json(&error))?;
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let Object(fields) = Object::deserialize(&mut json).map_err(|error| bad_json(&error))?;
+    json.end().map_err(|_| refused("Something follows the JSON object."))?;
     T::deserialize(Fields { rest: fields.into_iter(), next: None }).map_err(|error| match error {
         FieldError::Of(field, what) => ApiError::field(&field, format!("The field {field} {what}.")),
         FieldError::Other => not_an_object(),
@@ -38,24 +40,29 @@ fn bad_json(error: &serde_json::Error) -> ApiError {
 }
 
 fn not_an_object() -> ApiError {
-    ApiError::new(StatusCode::BAD_REQUEST, "bad_json", "The body is not a JSON object.")
+    refused("The body is not a JSON object.")
 }
 
-/// The fields as they were sent: a repeated one is there twice.
-struct Object(Vec<(String, Value)>);
+fn refused(detail: &'static str) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "bad_json", detail)
+}
 
-impl<'de> Deserialize<'de> for Object {
+/// The fields as they were sent: a repeated one is there twice. Values stay text until a field is read: one that is
+/// unknown may hold anything that is JSON.
+struct Object<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Object<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Collect;
 
         impl<'de> Visitor<'de> for Collect {
-            type Value = Object;
+            type Value = Object<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
                 let mut fields = Vec::new();
                 while let Some(field) = map.next_entry()? {
                     fields.push(field);
@@ -95,18 +102,18 @@ impl de::Error for FieldError {
         Self::Of(field.to_owned(), "is missing")
     }
 
-    fn duplicate_field(field: &'static str) -> Self {
-        Self::Of(field.to_owned(), "is given twice")
+    fn duplicate_field(_: &'static str) -> Self {
+        Self::Other
     }
 }
 
 /// Hands the fields that are not `null` to the type that is read.
-struct Fields {
-    rest: std::vec::IntoIter<(String, Value)>,
-    next: Option<(String, Value)>,
+struct Fields<'a> {
+    rest: std::vec::IntoIter<(String, &'a RawValue)>,
+    next: Option<(String, &'a RawValue)>,
 }
 
-impl<'de> Deserializer<'de> for Fields {
+impl<'de> Deserializer<'de> for Fields<'de> {
     type Error = FieldError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
@@ -119,11 +126,11 @@ impl<'de> Deserializer<'de> for Fields {
     }
 }
 
-impl<'de> MapAccess<'de> for Fields {
+impl<'de> MapAccess<'de> for Fields<'de> {
     type Error = FieldError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, FieldError> {
-        self.next = self.rest.find(|(_, value)| !value.is_null());
+        self.next = self.rest.find(|(_, value)| value.get() != "null");
         let Some((field, _)) = &self.next else { return Ok(None) };
         seed.deserialize(field.as_str().into_deserializer()).map(Some)
     }
@@ -131,7 +138,10 @@ impl<'de> MapAccess<'de> for Fields {
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, FieldError> {
         // `next_key_seed` has set it.
         let (field, value) = self.next.take().ok_or(FieldError::Other)?;
-        seed.deserialize(value).map_err(|_| FieldError::Of(field, "has the wrong type"))
+        let mut value = serde_json::Deserializer::from_str(value.get());
+        seed.deserialize(&mut value).map_err(|error| {
+            if error.is_data() { FieldError::Of(field, "has the wrong type") } else { FieldError::Other }
+        })
     }
 }
 
@@ -165,7 +175,19 @@ mod tests {
         assert_eq!(refusal("{\"password\": 7}"), "422 invalid_password");
         assert_eq!(refusal("{\"password\": {\"a\": 1}}"), "422 invalid_password");
         assert_eq!(refusal("{\"password\": \"a\", \"cookie\": \"yes\"}"), "422 invalid_cookie");
-        assert_eq!(refusal("{\"password\": \"a\", \"password\": \"b\"}"), "422 invalid_password");
+        assert_eq!(refusal("{\"password\": \"a\", \"password\": \"b\"}"), "400 bad_json");
+        assert_eq!(refusal("{\"password\": \"\\ud800\"}"), "400 bad_json");
+        let error = parse::<Sample>(b"{\"password\": \"a\"} x").unwrap_err();
+        assert_eq!(error.detail(), "Something follows the JSON object.");
+    }
+
+    #[test]
+    fn an_unknown_field_may_hold_anything() {
+        let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+        for value in ["1e999", r#""\ud800""#, &deep] {
+            let text = format!(r#"{{"password": "a", "other": {value}}}"#);
+            assert!(parse::<Sample>(text.as_bytes()).is_ok(), "{}", &text[..40]);
+        }
     }
 
     #[test]

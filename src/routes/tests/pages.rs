@@ -33,7 +33,7 @@ impl<S: Service<Request, Response = ServiceResponse, Error = Error>> Api<S> {
     }
 
     /// Registers with the form; answers the cookie.
-    async fn register(&self, username: &str) -> String {
+    async fn register_in_a_browser(&self, username: &str) -> String {
         let fields = [("username", username), ("email", ""), ("password", PASSWORD)];
         let answer = self.call(form("/register", &fields)).await;
         assert_eq!((answer.status, answer.header("location")), (303, "/dashboard"), "{}", answer.text);
@@ -68,7 +68,7 @@ async fn a_browser_registers_is_recognized_and_signs_out() {
     let stranger = api.page("/dashboard", "").await;
     assert_eq!((stranger.status, stranger.header("location")), (303, "/login"));
 
-    let cookie = api.register("ada").await;
+    let cookie = api.register_in_a_browser("ada").await;
     assert!(cookie.starts_with("doorward.8080=dwb_"));
     let dashboard = api.page("/dashboard", &cookie).await;
     assert_page(&dashboard, 200, "Hello, <bdi>ada</bdi>");
@@ -120,7 +120,7 @@ async fn a_refused_form_comes_back_with_what_was_typed() {
 #[actix_web::test]
 async fn other_sites_pages_can_post_none_of_the_forms() {
     let api = start().await;
-    let cookie = api.register("ada").await;
+    let cookie = api.register_in_a_browser("ada").await;
     let forms = [
         "/register",
         "/login",
@@ -183,7 +183,7 @@ async fn no_request_redirects_to_another_site() {
 #[actix_web::test]
 async fn signing_in_again_leaves_no_device_behind() {
     let api = start().await;
-    let first = api.register("ada").await;
+    let first = api.register_in_a_browser("ada").await;
     let again = form("/login", &[("login", "ada"), ("password", PASSWORD)]);
     let second = api.call(with(again, &first)).await.cookie();
     assert_ne!(first, second);
@@ -196,7 +196,7 @@ async fn signing_in_again_leaves_no_device_behind() {
 #[actix_web::test]
 async fn devices_are_signed_out_one_or_all() {
     let api = start().await;
-    let cookie = api.register("ada").await;
+    let cookie = api.register_in_a_browser("ada").await;
     let others = [api.sign_in("ada").await, api.sign_in("ada").await, api.sign_in("ada").await];
     let login = |cookie: &str| cookie.strip_prefix("doorward.8080=dwb_").unwrap()[..36].to_owned();
     let out = async |id: &str, cookie: &str| {
@@ -208,7 +208,7 @@ async fn devices_are_signed_out_one_or_all() {
     assert_eq!(out(&login(&others[0]), &cookie).await, done, "twice is once");
     assert_eq!(api.page("/dashboard", &others[0]).await.status, 303);
     assert_eq!(out("no id", &cookie).await.0, 404);
-    let bob = api.register("bob").await;
+    let bob = api.register_in_a_browser("bob").await;
     out(&login(&cookie), &bob).await;
     assert_eq!(api.page("/dashboard", &cookie).await.status, 200, "nobody signs another out");
     let all = api.call(with(form("/dashboard/sign-out-others", &[]), &cookie)).await;
@@ -225,7 +225,7 @@ async fn devices_are_signed_out_one_or_all() {
 async fn the_account_is_changed_and_closed() {
     const NEW: &str = "another teapot sails vinegar";
     let api = start().await;
-    let cookie = api.register("ada").await;
+    let cookie = api.register_in_a_browser("ada").await;
     let post = async |what: &str, fields: &[(&str, &str)]| {
         api.call(with(form(&format!("/dashboard/{what}"), fields), &cookie)).await
     };
@@ -289,7 +289,7 @@ async fn what_goes_wrong_is_a_page_for_a_browser_and_a_document_for_others() {
 #[actix_web::test]
 async fn a_cause_of_ours_is_a_page_that_names_the_request() {
     let api = start().await;
-    let cookie = api.register("ada").await;
+    let cookie = api.register_in_a_browser("ada").await;
     api.query(|conn| {
         use diesel::connection::SimpleConnection;
         conn.batch_execute("ALTER TABLE users RENAME TO elsewhere")

@@ -166,7 +166,7 @@ impl TcpEndpoint {
             return Outcome::Refused([FAILURE.as_bytes(), &goodbye(CloseReason::RateLimited)].concat());
         }
         let device = Device::new(LoginKind::Connection, Some("TCP"));
-        let caller = Caller::client(address, Some(socket), Some(self.services.clock.new_id()));
+        let caller = Caller::client(address, Some(socket), None);
         match self.accounts.sign_in(username, password, device, &caller).await {
             Ok(SignIn::Granted(grant)) => match self.accounts.authenticate(&grant.access_token) {
                 Ok(access) => Outcome::SignedIn(self.enter(Ok(access.clone())), Some(access)),

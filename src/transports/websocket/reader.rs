@@ -91,18 +91,23 @@ impl<S, G> Reader<S, G> {
         }
     }
 
+    /// A message in one frame. It may not come between the fragments of another.
+    fn whole(&self, message: Whole) -> Result<Incoming, CloseReason> {
+        if self.fragments.open() {
+            return Err(CloseReason::ProtocolError);
+        }
+        Ok(Incoming::Message(message))
+    }
+
     /// # Errors
     /// Why the socket is to be closed.
     fn take(&mut self, frame: Frame) -> Result<Incoming, CloseReason> {
         Ok(match frame {
-            Frame::Text(_) | Frame::Binary(_) if self.fragments.open() => {
-                return Err(CloseReason::ProtocolError);
-            }
             Frame::Text(bytes) => {
                 let text = ByteString::try_from(bytes).map_err(|_| CloseReason::InvalidUtf8)?;
-                Incoming::Message(Whole::Text(text))
+                self.whole(Whole::Text(text))?
             }
-            Frame::Binary(bytes) => Incoming::Message(Whole::Binary(bytes)),
+            Frame::Binary(bytes) => self.whole(Whole::Binary(bytes))?,
             Frame::Continuation(item) => {
                 let limit = self.outbox.message_limit();
                 let whole = self.fragments.push(item, limit, self.limits.fragments)?;
