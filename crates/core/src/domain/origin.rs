@@ -321,7 +321,7 @@ mod tests {
             ("https://app.*.org", "first label"),
             ("https://app*.example.org", "first label"),
             ("https://**.example.org", "first label"),
-            ("https://*.org", "strangers"),
+            ("https://*.org", "other people's pages"),
             ("*://app.example.org", "scheme"),
             ("https://app.example.org:*", "port"),
             ("https://*.168.1.1", "not an origin"),
