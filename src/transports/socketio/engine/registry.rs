@@ -142,3 +142,17 @@ impl Stream for Inbox {
         self.0.poll_incoming(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_of_another_process_is_recognized_and_reported_once() {
+        let limits = Limits { first_message: 10, message: 10, outbox: 10 };
+        let (here, elsewhere) = (Engines::new(limits), Engines::new(limits));
+        assert!(here.is_foreign(&elsewhere.new_id()));
+        assert!(!here.is_foreign(&here.new_id()) && !here.is_foreign("x"));
+        assert!(here.is_first_stray() && !here.is_first_stray());
+    }
+}
