@@ -112,7 +112,9 @@ async fn a_node_that_was_paused_refuses_a_login_that_was_revoked_meanwhile() {
         assert!(wanted.await.starts_with("HTTP/1.1 200"));
         assert_eq!(other.next().await["type"], "pong");
         let told = poll(asleep.address, &path).await;
-        assert!(told.body.contains("4441") || told.status == 400, "{told:?}");
+        // On a busy machine its CONNECT may still have waited for fresh revocation data: then it never joined.
+        let refused = ["4441", "4401"].iter().any(|code| told.body.contains(code));
+        assert!(refused || told.status == 400, "{told:?}");
     }
 }
 
