@@ -233,7 +233,15 @@ impl<T: Transport> Session<T> {
         if reason.is_misplaced_token() {
             self.services.mistakes.note(Mistake::MisplacedToken, self.address);
         }
-        if self.transport.close(reason) {
+        let is_waited_for = match reason {
+            CloseReason::ClientLeft => false,
+            CloseReason::TooSlow => {
+                self.transport.outgoing().cut();
+                false
+            }
+            _ => self.transport.close(reason),
+        };
+        if is_waited_for {
             let grace = if reason.is_broken_frame() { BROKEN_GRACE } else { CLOSING_GRACE };
             self.arm(self.services.clock.instant() + grace, context);
         } else {

@@ -134,8 +134,8 @@ pub trait Transport: Sized + Unpin + 'static {
     /// The client has signed in: larger messages are allowed from now on.
     fn signed_in(&mut self);
 
-    /// Says goodbye and begins to close. Answers whether the client may still have to answer; if not, the session can
-    /// end at once.
+    /// Says goodbye to a client that is still there and reads, and begins to close. Answers whether the client may still
+    /// have to answer; if not, the session can end at once.
     fn close(&mut self, reason: CloseReason) -> bool;
 
     /// The last message waits until the client asks for it.

@@ -50,14 +50,4 @@ impl Revocations {
     pub fn prune(&self, now: Timestamp) {
         self.logins.write().unwrap_or_else(PoisonError::into_inner).retain(|_, (_, until)| *until > now);
     }
-
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.logins.read().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }

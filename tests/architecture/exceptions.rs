@@ -60,7 +60,6 @@ pub const CIRCLES: &[Exception] = &[
 
 #[rustfmt::skip]
 pub const LONG: &[Long] = &[
-    Long { file: "tests/it/support/app.rs", function: None, reason: "one story, told in order" },
     Long { file: "tests/it/migrate_refusals.rs", function: Some("odd_rows_are_moved_as_they_are_or_named"), reason: "one story, told in order" },
     Long { file: "tests/it/migrate_database.rs", function: Some("a_grown_database_moves_and_every_login_stays_active"), reason: "one story, told in order" },
     Long { file: "tests/it/cluster_noise.rs", function: Some("malformed_and_excessive_messages_stall_no_node"), reason: "one story, told in order" },
@@ -75,7 +74,6 @@ pub const LONG: &[Long] = &[
     Long { file: "src/routes/mod.rs", function: Some("configure"), reason: "the one table of routes" },
     Long { file: "src/routes/trace.rs", function: Some("traced"), reason: "not split yet" },
     Long { file: "src/routes/trace.rs", function: Some("each_request_has_an_id_a_line_and_headers"), reason: "one story, told in order" },
-    Long { file: "tests/docs.rs", function: None, reason: "not split yet" },
     Long { file: "tests/it/balancer.rs", function: Some("serves"), reason: "one story, told in order" },
     Long { file: "tests/it/cluster_faults.rs", function: Some("postgres_is_restarted_under_load_and_nothing_acknowledged_is_lost"), reason: "one story, told in order" },
     Long { file: "tests/it/fuzz.rs", function: Some("request"), reason: "a table of what a request can be" },

@@ -9,10 +9,9 @@ use doorward::models::logins::Scope;
 use doorward::schema::outbox;
 use serde_json::{Value, json};
 
-use crate::support::app::{
-    NEW_PASSWORD, PASSWORD, Person, TestApp, call, operator, post_form, spawn_app, spawn_with,
-    unauthenticated,
-};
+use crate::support::app::{NEW_PASSWORD, PASSWORD, Person, TestApp, call, post_form, spawn_app, spawn_with};
+use crate::support::callers::operator;
+use crate::support::callers::unauthenticated;
 use crate::support::smtp::Caught;
 use crate::support::time::{PATIENCE, now, pause};
 use doorward::auth::device::PresentedDevices;

@@ -8,7 +8,8 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 
-use crate::support::app::{Answer, PASSWORD, TestApp, claims, operator, spawn_app, spawn_with};
+use crate::support::app::{Answer, PASSWORD, TestApp, claims, spawn_app, spawn_with};
+use crate::support::callers::operator;
 use crate::support::raw_http;
 use crate::support::transports::LiveClient;
 

@@ -7,7 +7,8 @@ use actix_web::http::Method;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::app::{NEW_PASSWORD, PASSWORD, TestApp, operator};
+use crate::support::app::{NEW_PASSWORD, PASSWORD, TestApp};
+use crate::support::callers::operator;
 use crate::support::cluster::{NODES, Nodes};
 use crate::support::logs;
 use crate::support::redis::Redis;

@@ -14,7 +14,8 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::app::{NEW_PASSWORD, Person, TestApp, operator};
+use crate::support::app::{NEW_PASSWORD, Person, TestApp};
+use crate::support::callers::operator;
 use crate::support::cluster::{CHANNEL, NODES, Nodes, envelope};
 use crate::support::redis::Redis;
 use crate::support::socketio::{PollingClient, SocketIoClient};

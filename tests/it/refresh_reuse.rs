@@ -11,9 +11,8 @@ use doorward::schema::{audit_events, logins, signing_keys};
 use futures_util::FutureExt;
 use serde_json::json;
 
-use crate::support::app::{
-    Answer, PASSWORD, Person, TestApp, spawn_app, spawn_on, spawn_with, unauthenticated,
-};
+use crate::support::app::{Answer, PASSWORD, Person, TestApp, spawn_app, spawn_on, spawn_with};
+use crate::support::callers::unauthenticated;
 use crate::support::database::WriteLock;
 use crate::support::time::PATIENCE;
 

@@ -6,7 +6,8 @@ use actix_web::http::Method;
 use doorward_core::domain::UserId;
 use serde_json::{Value, json};
 
-use crate::support::app::{NEW_PASSWORD, PASSWORD, TestApp, operator, spawn_app, spawn_on};
+use crate::support::app::{NEW_PASSWORD, PASSWORD, TestApp, spawn_app, spawn_on};
+use crate::support::callers::operator;
 use crate::support::database::{self, is_postgres};
 use crate::support::postgres;
 use crate::support::programs::{self, Needs};

@@ -5,7 +5,8 @@ use std::time::Duration;
 use actix_web::http::Method;
 use serde_json::{Value, json};
 
-use crate::support::app::{PASSWORD, TestApp, operator, spawn_app, spawn_with};
+use crate::support::app::{PASSWORD, TestApp, spawn_app, spawn_with};
+use crate::support::callers::operator;
 use crate::support::tcp::signed_in;
 use crate::support::time::PATIENCE;
 use crate::support::transports::LiveClient;

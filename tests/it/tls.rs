@@ -10,7 +10,8 @@ use serde_json::json;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::support::app::{PASSWORD, TestApp, operator};
+use crate::support::app::{PASSWORD, TestApp};
+use crate::support::callers::operator;
 use crate::support::commands::converse;
 use crate::support::programs::{self, Needs};
 use crate::support::tcp::TcpClient;

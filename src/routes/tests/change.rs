@@ -91,9 +91,9 @@ async fn a_disabled_user_is_shut_out_until_enabled() {
     assert_eq!(api.login("ada", PASSWORD).await.status, 401);
     api.accounts.set_disabled(id, false, &operator()).await.unwrap();
     assert_eq!(api.login("ada", PASSWORD).await.status, 200);
-    let nobody = UserId(uuid::Uuid::from_u128(1));
+    let unknown = UserId(uuid::Uuid::from_u128(1));
     assert!(matches!(
-        api.accounts.set_disabled(nobody, true, &operator()).await,
+        api.accounts.set_disabled(unknown, true, &operator()).await,
         Err(crate::accounts::Error::NotFound)
     ));
 }

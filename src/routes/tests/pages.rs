@@ -210,7 +210,7 @@ async fn devices_are_signed_out_one_or_all() {
     assert_eq!(out("no id", &cookie).await.0, 404);
     let bob = api.register_in_a_browser("bob").await;
     out(&login(&cookie), &bob).await;
-    assert_eq!(api.page("/dashboard", &cookie).await.status, 200, "nobody signs another out");
+    assert_eq!(api.page("/dashboard", &cookie).await.status, 200, "no user signs another out");
     let all = api.call(with(form("/dashboard/sign-out-others", &[]), &cookie)).await;
     assert_eq!(all.header("location"), "/dashboard?done=others-signed-out");
     for other in &others[1..] {

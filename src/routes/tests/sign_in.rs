@@ -105,11 +105,11 @@ async fn racing_and_late_refreshes_get_the_same_answer_until_the_successor_is_us
     let second = one.token("refresh_token");
     assert_eq!(second, two.token("refresh_token"));
     let access = two.token("access_token");
-    // Made up by somebody who knows the login's id from a token: refused, and nothing ends.
+    // Made up by a client that knows the login's id from a token: it is refused, and nothing is revoked.
     let forged = format!("{}{}", &first[..first.len() - 43], "A".repeat(43));
     assert_eq!(refresh(&forged).await.status, 401);
     assert_eq!(api.get("/api/me", &access).await.status, 200);
-    // It came late, and nobody has used the successor yet.
+    // It came late, and the successor has not been used yet.
     api.clock.advance(Duration::from_mins(10));
     let late = refresh(&first).await;
     assert_eq!((late.status, late.token("refresh_token")), (200, second.clone()));

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use self::engine::{Closing, Incoming};
-use crate::actors::transport::{Full, Outgoing, Received, Transport, Undecodable};
+use crate::actors::transport::{Full, Received, Transport, Undecodable};
 use crate::events::Events;
 use doorward_core::domain::SessionId;
 use doorward_core::protocol::engineio;
@@ -210,15 +210,9 @@ impl<L: Link> Transport for SocketIo<L> {
     /// A goodbye in each namespace. A DISCONNECT tells standard clients to stay away, so it goes to
     /// those that must not reconnect by themselves; the others lose their connection and reconnect.
     fn close(&mut self, reason: CloseReason) -> bool {
-        match reason {
-            CloseReason::ClientLeft => return false,
-            CloseReason::TooSlow => {
-                self.outgoing().cut();
-                return false;
-            }
+        if reason == CloseReason::HeartbeatTimeout && self.is_fetched() && self.is_nowhere() {
             // The client is gone and will fetch nothing more.
-            CloseReason::HeartbeatTimeout if self.is_fetched() && self.is_nowhere() => return false,
-            _ => {}
+            return false;
         }
         let goodbye = ServerMessage::goodbye(reason);
         // Full or not: what does not fit is not read anyway.

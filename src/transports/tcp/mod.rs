@@ -25,7 +25,7 @@ use self::lines::{CHUNK, Lines};
 use super::json;
 use super::outbox::{Drain, Outbox, Owner};
 use crate::actors::session::{Session, SessionHandle};
-use crate::actors::transport::{Full, Outgoing, Received, Transport, Undecodable};
+use crate::actors::transport::{Full, Received, Transport, Undecodable};
 use crate::events::Events;
 use crate::peer::PeerSocket;
 
@@ -192,14 +192,6 @@ impl Transport for Tcp {
     }
 
     fn close(&mut self, reason: CloseReason) -> bool {
-        match reason {
-            CloseReason::ClientLeft => return false,
-            CloseReason::TooSlow => {
-                self.outgoing().cut();
-                return false;
-            }
-            _ => {}
-        }
         // Full or not: what does not fit is not read anyway.
         let _ = self.line(json::encode_own(&ServerMessage::goodbye(reason)));
         self.discard.set(true);

@@ -59,7 +59,8 @@ pub struct Socket {
     largest: usize,
 }
 
-/// Answers the handshake. Whoever drives the reader owns the socket; `gate` makes the reader's gate of the outbox.
+/// Answers the handshake. The caller drives the reader and owns the socket; `gate` makes the reader's gate from the
+/// outbox.
 pub fn accept<G: Gate + Unpin>(
     request: &HttpRequest,
     handshake: Handshake,

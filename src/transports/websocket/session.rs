@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use doorward_core::protocol::{ClientMessage, CloseReason, Payload, ServerMessage};
 
 use super::{Incoming, Socket, Whole};
-use crate::actors::transport::{Full, Outgoing, Received, Transport, Undecodable};
+use crate::actors::transport::{Full, Received, Transport, Undecodable};
 use crate::auth::token_shape;
 use crate::events::Events;
 use crate::transports::{Outbox, json};
@@ -80,19 +80,10 @@ impl Transport for WebSocket {
     }
 
     fn close(&mut self, reason: CloseReason) -> bool {
-        match reason {
-            CloseReason::ClientLeft => false,
-            CloseReason::TooSlow => {
-                self.outgoing().cut();
-                false
-            }
-            _ => {
-                // Full or not: what does not fit is not read anyway.
-                let _ = self.socket.frame(&json::encode_own(&ServerMessage::goodbye(reason)), OpCode::Text);
-                self.socket.close(Some((reason.code(), reason.sentence())));
-                true
-            }
-        }
+        // Full or not: what does not fit is not read anyway.
+        let _ = self.socket.frame(&json::encode_own(&ServerMessage::goodbye(reason)), OpCode::Text);
+        self.socket.close(Some((reason.code(), reason.sentence())));
+        true
     }
 }
 

@@ -9,7 +9,7 @@ use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, StatusCode};
 use actix_web::rt;
 use diesel::prelude::*;
-use doorward::accounts::{Accounts, Caller};
+use doorward::accounts::Accounts;
 use doorward::actors::{Live, Sessions};
 use doorward::app::{Additions, Application, Deadlines};
 use doorward::clock::{Clock, ManualClock};
@@ -32,16 +32,6 @@ pub const PASSWORD: &str = "correct horse battery staple 9";
 
 /// Another one, to change to.
 pub const NEW_PASSWORD: &str = "a new and quite different sentence 7";
-
-/// The caller of what an operator does.
-pub fn operator() -> Caller {
-    Caller::operator(Some("root"))
-}
-
-/// The caller of what an unauthenticated client does.
-pub fn unauthenticated() -> Caller {
-    Caller::client([127, 0, 0, 1].into(), None, None)
-}
 
 pub struct TestApp {
     pub address: SocketAddr,

@@ -1,7 +1,7 @@
 //! Everything that the tests of this binary log, in one place.
 //!
 //! One subscriber for the whole process: a thread's own would miss lines, because `tracing` remembers for each
-//! line of code whether anybody listens, and another test's thread may be the first to ask.
+//! line of code whether there is a listener, and another test's thread may be the first to ask.
 
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock};

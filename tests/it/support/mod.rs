@@ -3,6 +3,7 @@
 pub mod app;
 pub mod balancer;
 pub mod browser;
+pub mod callers;
 pub mod cluster;
 pub mod commands;
 pub mod config;

@@ -13,7 +13,8 @@ use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
-use crate::support::app::{TestApp, operator, spawn_on, spawn_with};
+use crate::support::app::{TestApp, spawn_on, spawn_with};
+use crate::support::callers::operator;
 use crate::support::programs::{self, Needs};
 
 /// A whole scenario, on a machine that is busy.

@@ -125,12 +125,6 @@ impl Password {
         Rating { score, weakness: Some(weakness) }
     }
 
-    /// The characters as they were typed, for another system with rules of its own.
-    #[must_use]
-    pub fn expose_typed(&self) -> &str {
-        self.typed.as_deref().unwrap_or(&self.normal)
-    }
-
     /// The normal form, for hashing only.
     #[must_use]
     pub fn expose(&self) -> &str {

@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn what_is_no_object_is_refused() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-        // A member that nobody reads is passed over, however deep: without recursion.
+        // A member that is not read is skipped without recursion, however deep it is.
         assert!(decode(&format!(r#"{{"x":{deep}}}"#)).is_ok());
         for text in
             ["", " ", "null", "5", "[]", r#"["ping"]"#, r#""x""#, "{", "{}x", r#"{"id":1,"id":2}"#, &deep]

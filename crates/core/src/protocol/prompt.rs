@@ -282,7 +282,7 @@ mod tests {
                 for piece in late.as_bytes().chunks(chunk) {
                     assert_eq!(answers.take(&mut BytesMut::from(piece)), Progress::Empty, "{late:?}");
                 }
-                // Whoever sends newlines ends the next answer by one.
+                // A client that sends newlines ends the next answer with one.
                 assert_eq!(answers.take(&mut BytesMut::from("secret")), Progress::Begun(Pace::Lines));
                 assert_eq!(answers.take(&mut BytesMut::from("\n")), Progress::Answered("secret".to_owned()));
             }

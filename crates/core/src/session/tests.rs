@@ -70,7 +70,7 @@ fn receive(session: &mut Session, text: &str, now: Instant) -> Done {
 }
 
 fn renew(session: &mut Session, access: Access, expires: Instant, now: Instant) -> Effect {
-    let Session::Authenticated(session) = session else { panic!("nobody is in") };
+    let Session::Authenticated(session) = session else { panic!("not signed in") };
     session.renew(access, expires, now, ReplyTo::default())
 }
 
@@ -268,20 +268,20 @@ fn an_open_namespace_asks_for_no_sign_in_and_a_closed_one_does() {
     };
     let unauthenticated = || Session::new(RULES, now);
     let guest = || Session::Guest(Unauthenticated::new(RULES, now).into_guest());
-    let somebody = || signed_in(now, Duration::from_mins(15));
-    for mut session in [unauthenticated(), guest(), somebody()] {
+    let user = || signed_in(now, Duration::from_mins(15));
+    for mut session in [unauthenticated(), guest(), user()] {
         assert!(matches!(done(session.receive(&join(true, Some("t")), now)), Done::Join));
         assert!(matches!(done(session.receive(&join(false, Some("t")), now)), Done::Verify));
     }
     for mut session in [unauthenticated(), guest()] {
         assert!(matches!(done(session.receive(&join(false, None), now)), Done::Verify));
     }
-    assert!(matches!(done(somebody().receive(&join(false, None), now)), Done::Join));
+    assert!(matches!(done(user().receive(&join(false, None), now)), Done::Join));
 }
 
 proptest! {
     /// Whatever a client sends and however time passes: an unauthenticated client learns nothing but that it must sign in,
-    /// nobody outlives the token, and the next deadline lies ahead once `tick` has nothing more to say.
+    /// no session outlives its token, and the next deadline lies ahead once `tick` has nothing more to say.
     #[test]
     fn any_history_keeps_the_rules(
         steps in prop::collection::vec((0_u64..40, ".{0,40}|\\{\"type\":\"([a-z]{0,8}|watch_sessions)\"(,\"id\":[0-9]{1,3})?\\}", any::<bool>()), 1..60),

@@ -8,9 +8,9 @@ async fn a_link_leads_to_a_new_password() {
     let api = start().await;
     let user = api.register_with("ada", "ada@example.org").await;
     let asked = api.call(form("/forgot-password", &[("login", "ada")])).await;
-    let nobody = api.call(form("/forgot-password", &[("login", "nobody")])).await;
+    let unknown = api.call(form("/forgot-password", &[("login", "nobody")])).await;
     assert_eq!((asked.status, asked.header("location")), (303, "/forgot-password?done=reset-requested"));
-    assert_eq!((nobody.status, nobody.header("location")), (asked.status, asked.header("location")));
+    assert_eq!((unknown.status, unknown.header("location")), (asked.status, asked.header("location")));
     assert_page(&api.page("/forgot-password?done=reset-requested", "").await, 200, "Check your email");
 
     let link = format!(
@@ -43,7 +43,7 @@ async fn a_link_leads_to_a_new_password() {
     assert_page(&post(&link, "short").await, 422, "at least 8 characters");
     let done = post(&link, NEW).await;
     assert_eq!((done.status, done.header("location")), (303, "/login?done=password-reset"));
-    assert!(done.header("set-cookie").is_empty(), "nobody is signed in by it");
+    assert!(done.header("set-cookie").is_empty(), "it signs no user in");
     assert_eq!(api.page("/dashboard", &cookie).await.status, 303);
     // Once more within a minute, as a second click makes it.
     for again in [api.page(&link, "").await, post(&link, NEW).await] {
