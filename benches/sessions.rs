@@ -5,9 +5,8 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use doorward::clock::Clock;
-use doorward::config::Config;
-use doorward::directory::Directory;
+use doorward::internals::directory::Directory;
+use doorward::{Clock, Config};
 use doorward_core::domain::{Access, LoginId, SessionId, UserId};
 use doorward_core::protocol::{ReplyTo, SessionInfo, json};
 use doorward_core::session::{Effect, Rules, Session, Unauthenticated, Unread};

@@ -3,11 +3,10 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use doorward::auth::keys::{Keyring, SigningKey};
-use doorward::auth::tokens::Tokens;
-use doorward::clock::Clock;
-use doorward::config::Config;
-use doorward::directory::Revocations;
+use doorward::internals::auth::Tokens;
+use doorward::internals::auth::{Keyring, SigningKey};
+use doorward::internals::directory::Revocations;
+use doorward::{Clock, Config};
 use doorward_core::domain::RevokeReason;
 use doorward_core::domain::{LoginId, UserId};
 

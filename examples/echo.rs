@@ -10,8 +10,9 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, AsyncContext, Context as ActorOf, StreamHandler};
 use actix_web::HttpRequest;
 use bytestring::ByteString;
+use doorward::engineio;
 use doorward::engineio::{
-    self, Effect, EngineHandler, Engines, Handle, Incoming, Limits, Packet, Rules, Session, Start, Unread,
+    Effect, EngineHandler, Engines, Handle, Incoming, Limits, Packet, Rules, Session, Start, Unread,
 };
 use doorward::{
     Additions, ApiError, Application, Clock, Config, Context, EventError, Events, Namespace, Payload, Reply,

@@ -148,6 +148,7 @@ impl Application {
     }
 
     /// Other deadlines of connections, for tests.
+    #[doc(hidden)]
     #[must_use]
     pub fn deadlines(self, deadlines: Deadlines) -> Self {
         Self { deadlines, ..self }
@@ -165,16 +166,19 @@ impl Application {
         self.tcp.as_ref().map(|(_, address)| *address)
     }
 
+    #[doc(hidden)]
     #[must_use]
     pub const fn accounts(&self) -> &Accounts {
         &self.accounts
     }
 
+    #[doc(hidden)]
     #[must_use]
     pub const fn readiness(&self) -> &Readiness {
         &self.readiness
     }
 
+    #[doc(hidden)]
     #[must_use]
     pub const fn live(&self) -> &Live {
         &self.live

@@ -23,7 +23,7 @@ use diesel::{Connection, ConnectionError, QueryDsl, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 pub use self::disk::Disk;
-pub use self::pool::{Pool, PooledConn};
+pub use self::pool::Pool;
 use crate::config::DatabaseUrl;
 use crate::ownership;
 use crate::private_files::sqlite_file;

@@ -1,57 +1,61 @@
 //! Doorward, a self-hosted sign-in server for live apps.
 //!
-//! An application that embeds it uses the items at the end of this page; the modules are the implementation:
+//! This page is the API for applications that embed it; `examples/echo.rs` and `examples/events.rs` show it in use.
+//! The modules are the implementation, and private:
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`app`] | builds, starts and stops the application; its listeners and connections |
-//! | [`config`], [`telemetry`], [`tls`] | configuration; logs; the certificate |
-//! | [`routes`], [`error`] | HTTP: the table of routes, and the mapping from errors to responses |
-//! | [`pages`] | HTML pages and their static files |
-//! | [`accounts`] | what the product does, one file for each capability |
-//! | [`actors`] | database executors, password hashers, sessions and their manager |
-//! | [`transports`] | WebSocket, Socket.IO and TCP |
-//! | [`events`] | requests that a signed-in session can make |
-//! | [`cluster`], [`directory`] | messages between nodes; who is connected, and which logins are revoked |
-//! | [`auth`] | tokens, password hashes and credentials; pure |
-//! | [`import`] | accounts from files of other systems |
-//! | [`models`], [`schema`], [`db`] | rows and queries; connections to the database |
-//! | [`mail`], [`jobs`] | emails; the worker that runs jobs from a table |
-//! | [`limits`] | rate limits by client address |
-//! | [`clock`], [`peer`] | the time; a client's socket |
-//! | [`private_files`], [`ownership`] | permissions of files with secrets; the owners of files that cannot be used |
+//! | `cli` | the command line, one file for each command |
+//! | `app` | builds, starts and stops the application; its listeners and connections |
+//! | `config`, `telemetry`, `tls` | configuration; logs; the certificate |
+//! | `routes`, `error` | HTTP: the table of routes, and the mapping from errors to responses |
+//! | `pages` | HTML pages and their static files |
+//! | `accounts` | what the product does, one file for each capability |
+//! | `actors` | database executors, password hashers, sessions and their manager |
+//! | `transports` | WebSocket, Socket.IO and TCP |
+//! | `events` | requests that a signed-in session can make |
+//! | `cluster`, `directory` | messages between nodes; who is connected, and which logins are revoked |
+//! | `auth` | tokens, password hashes and credentials; pure |
+//! | `import` | accounts from files of other systems |
+//! | `models`, `schema`, `db` | rows and queries; connections to the database |
+//! | `mail`, `jobs` | emails; the worker that runs jobs from a table |
+//! | `limits` | rate limits by client address |
+//! | `clock`, `peer` | the time; a client's socket |
+//! | `private_files`, `ownership` | permissions of files with secrets; the owners of files that cannot be used |
 //!
 //! Domain values, the protocol and the rules of a session are in the crate `doorward-core`, which has no I/O.
 //! docs/ARCHITECTURE.md says which module may depend on which.
 
-pub mod accounts;
-pub mod actors;
-pub mod app;
-pub mod auth;
-pub mod clock;
-pub mod cluster;
-pub mod config;
-pub mod db;
-pub mod directory;
-pub mod error;
-pub mod events;
-pub mod import;
-pub mod jobs;
-pub mod limits;
-pub mod mail;
-pub mod models;
-pub mod ownership;
-pub mod pages;
-pub mod peer;
-pub mod private_files;
-pub mod routes;
-pub mod schema;
-pub mod telemetry;
-pub mod tls;
-pub mod transports;
+mod accounts;
+mod actors;
+mod app;
+mod auth;
+mod cli;
+mod clock;
+mod cluster;
+mod config;
+mod db;
+mod directory;
+mod error;
+mod events;
+mod import;
+mod jobs;
+mod limits;
+mod mail;
+mod models;
+mod ownership;
+mod pages;
+mod peer;
+mod private_files;
+mod routes;
+mod schema;
+mod telemetry;
+mod tls;
+mod transports;
 
-// The API for applications that embed Doorward: see `examples/echo.rs`.
 pub use app::{Additions, Application};
+#[doc(hidden)]
+pub use cli::run;
 pub use clock::Clock;
 pub use config::Config;
 pub use error::ApiError;
@@ -64,4 +68,81 @@ pub mod engineio {
 
     pub use crate::routes::engineio::{Endpoint, EngineHandler, Start, configure};
     pub use crate::transports::socketio::engine::{Engines, Handle, Incoming, Limits};
+}
+
+/// What the tests, benchmarks and fuzz targets of this repository use besides the API. It may change at any time; what
+/// nothing else uses and is not listed here, the compiler reports as dead.
+#[doc(hidden)]
+pub mod internals {
+    pub mod accounts {
+        pub use crate::accounts::{Accounts, Caller, Error};
+    }
+    pub mod actors {
+        pub use crate::actors::db::DbError;
+        pub use crate::actors::transport::{Outgoing, Transport};
+        pub use crate::actors::{Db, Live, Sessions};
+    }
+    pub mod app {
+        pub use crate::app::Deadlines;
+    }
+    pub mod auth {
+        pub use crate::auth::device::PresentedDevices;
+        pub use crate::auth::keys::{Keyring, SigningKey};
+        pub use crate::auth::password::hash as hash_password;
+        pub use crate::auth::refresh::{CredentialKeys, CredentialKind};
+        pub use crate::auth::secret::hash_token;
+        pub use crate::auth::tokens::Tokens;
+    }
+    pub mod clock {
+        pub use crate::clock::{ManualClock, Timestamp};
+    }
+    pub mod cluster {
+        pub use crate::cluster::message::{Envelope, NodeId};
+        pub use crate::cluster::peers::{Effect, Peers};
+    }
+    pub mod config {
+        pub use crate::config::{DatabaseUrl, Log, LogFormat};
+    }
+    pub mod db {
+        pub use crate::db::{Conn, open, write};
+    }
+    pub mod directory {
+        pub use crate::directory::{Directory, Revocations};
+    }
+    pub mod mail {
+        pub use crate::mail::{Mail, preview::Preview};
+    }
+    pub mod models {
+        pub mod logins {
+            pub use crate::models::logins::Scope;
+        }
+        pub mod one_time_tokens {
+            pub use crate::models::one_time_tokens::{Purpose, redeem};
+        }
+        pub mod outbox {
+            pub use crate::models::outbox::{NewEmail, claim, enqueue, first};
+        }
+        pub mod users {
+            pub use crate::models::users::User;
+        }
+    }
+    pub mod routes {
+        pub use crate::routes::health::Readiness;
+    }
+    pub mod schema {
+        pub use crate::schema::{
+            address_links, audit_events, failed_attempts, logins, one_time_tokens, outbox, request_counts,
+            signing_keys, users,
+        };
+    }
+    pub mod telemetry {
+        pub use crate::telemetry::subscriber;
+    }
+    pub mod transports {
+        pub use crate::transports::Outbox;
+        pub mod websocket {
+            pub use crate::transports::websocket::handshake::Handshake;
+            pub use crate::transports::websocket::{Incoming, Limits, Socket, WebSocket, accept, open};
+        }
+    }
 }

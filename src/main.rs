@@ -1,12 +1,7 @@
-//! Parses the command line, runs a command, and exits with 0 if it succeeded, 1 if it failed, and 2 if the
-//! command line or the configuration is wrong.
-
-mod cli;
+//! The program: everything is in the library, so that the compiler sees what no command uses.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // Must come before anything that creates a file.
-    doorward::private_files::set_umask();
-    cli::run()
+    doorward::run()
 }

@@ -1,7 +1,7 @@
 //! A refresh token or cookie. One that is read back as ours must be the very text that was issued.
 #![no_main]
 
-use doorward::auth::refresh::{CredentialKeys, CredentialKind};
+use doorward::internals::auth::{CredentialKeys, CredentialKind};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
@@ -10,7 +10,7 @@ fuzz_target!(|text: &str| {
     for kind in [CredentialKind::Refresh, CredentialKind::Browser] {
         if let Some(read) = keys.read(kind, text) {
             let exposed = read.credential.expose();
-            let same = if read.is_ours { exposed.eq_ignore_ascii_case(text) } else { exposed.len() > text.len() };
+            let same = if read.is_tagged { exposed.eq_ignore_ascii_case(text) } else { exposed.len() > text.len() };
             // An id may be written without hyphens or in braces.
             assert!(same || exposed.len() != text.len(), "{text}");
         }

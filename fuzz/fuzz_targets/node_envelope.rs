@@ -4,8 +4,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use doorward::cluster::peers::{Effect, Peers};
-use doorward::cluster::message::{Envelope, NodeId};
+use doorward::internals::cluster::{Effect, Envelope, NodeId, Peers};
 use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;
 
@@ -24,7 +23,7 @@ fuzz_target!(|said: &[u8]| {
                         assert_eq!(known.remove(&gone.session), Some(gone.user));
                     }
                 }
-                Effect::Revoke(_) | Effect::SendList | Effect::Ask(_) | Effect::Echo => {}
+                Effect::Revoke(_) | Effect::SendList | Effect::RequestList(_) | Effect::Echo => {}
             }
         }
     }

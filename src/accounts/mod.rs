@@ -49,13 +49,14 @@ use doorward_core::domain::{Access, Password, Rating, ReservedNames, UserId};
 pub use caller::Caller;
 pub use devices::{Device, LoginsPage, PAGE, Page};
 pub use error::Error;
+#[cfg(test)]
 pub use janitor::Purged;
-pub use keys::{KeyInfo, KeyState};
+pub use keys::KeyState;
 pub use logins::Logins;
 pub use profile::Profile;
 pub use recovery::ResetLink;
 pub use repeated::UsedReset;
-pub use sign_in::{Challenge, Grant, INVALID_CREDENTIALS, SignIn};
+pub use sign_in::{Grant, INVALID_CREDENTIALS, SignIn};
 
 /// How long a node of an earlier version may go on issuing credentials without a tag.
 const ROLLING_UPGRADE: TimeDelta = TimeDelta::days(1);

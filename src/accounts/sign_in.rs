@@ -97,15 +97,23 @@ impl Accounts {
         };
         let new_hash = if verified.rehash {
             // With the old hash the user is signed in all the same: that must not fail because the queue is full.
-            self.0
-                .hasher
-                .rehash(lane, password)
-                .await
-                .inspect_err(|error| tracing::warn!(%error, "could not rehash a password"))
-                .ok()
+            let rehashed = self.0.hasher.rehash(lane, password).await;
+            rehashed.inspect_err(|error| tracing::warn!(%error, "could not rehash a password")).ok()
         } else {
             None
         };
+        self.commit_sign_in(user, new_hash, attempt, device, caller).await
+    }
+
+    /// Adds the login of a user whose password was right. `None` if the stored hash is another by now.
+    async fn commit_sign_in(
+        &self,
+        user: User,
+        new_hash: Option<String>,
+        attempt: &Attempt,
+        device: Device,
+        caller: &Caller,
+    ) -> Result<Option<SignIn>, Error> {
         let (this, slots, known_device) = (self.clone(), attempt.slots.clone(), attempt.known_device);
         let caller = caller.clone();
         self.0

@@ -29,11 +29,6 @@ impl PresentedDevices {
         Self(tokens.take(MAX_REMEMBERED).filter(|token| token.len() <= 128).map(str::to_owned).collect())
     }
 
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The cookie's value with `newest` in front.
     #[must_use]
     pub fn remember(&self, newest: &str) -> String {

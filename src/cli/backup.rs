@@ -4,9 +4,9 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use doorward::clock::Clock;
-use doorward::ownership::{self, Need};
-use doorward::private_files;
+use crate::clock::Clock;
+use crate::ownership::{self, Need};
+use crate::private_files;
 
 use super::failure::Failure;
 use super::settings::{self, Settings};

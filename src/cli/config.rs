@@ -1,6 +1,6 @@
 //! `doorward config`: the settings in force, and where each comes from.
 
-use doorward::config::Setting;
+use crate::config::Setting;
 
 use super::failure::Failure;
 use super::output;
@@ -17,7 +17,7 @@ fn table(settings: &[Setting]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use doorward::config::ValueSource;
+    use crate::config::ValueSource;
 
     use super::*;
 

@@ -2,8 +2,8 @@
 
 use std::fmt::Display;
 
-use doorward::accounts;
-use doorward::config::ConfigError;
+use crate::accounts;
+use crate::config::ConfigError;
 
 /// Why a command ended early; it becomes one line on standard error and an exit code.
 pub enum Failure {

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::accounts::import::{Import, Refused, Report};
+use crate::app;
+use crate::auth::legacy_hashes::ImportedHash;
+use crate::clock::Clock;
+use crate::import::{self, Field, Limits, Mapping, Place, Source, SourceError};
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, Table, presets};
-use doorward::accounts::import::{Import, Refused, Report};
-use doorward::app;
-use doorward::auth::legacy_hashes::ImportedHash;
-use doorward::clock::Clock;
-use doorward::import::{self, Field, Limits, Mapping, Place, Source, SourceError};
 use serde_json::{Value, json};
 
 use super::failure::Failure;

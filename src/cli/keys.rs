@@ -1,7 +1,7 @@
 //! `doorward keys`: the keys that sign access tokens.
 
+use crate::accounts::KeyState;
 use clap::{Args, Subcommand};
-use doorward::accounts::KeyState;
 
 use super::ask;
 use super::failure::Failure;

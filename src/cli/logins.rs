@@ -1,8 +1,8 @@
 //! `doorward logins`: the devices on which accounts are signed in.
 
+use crate::accounts::Error;
+use crate::models::logins::Scope;
 use clap::{Args, Subcommand};
-use doorward::accounts::Error;
-use doorward::models::logins::Scope;
 use doorward_core::domain::LoginId;
 
 use super::ask;

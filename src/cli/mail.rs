@@ -1,8 +1,8 @@
 //! `doorward mail test`: sends a test email.
 
+use crate::clock::Clock;
+use crate::mail;
 use clap::{Args, Subcommand};
-use doorward::clock::Clock;
-use doorward::mail;
 use doorward_core::domain::Email;
 
 use super::failure::Failure;

@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 
-use doorward::config::DatabaseUrl;
-use doorward::db::transfer::{self, Moved, Progress};
-use doorward::private_files;
+use crate::config::DatabaseUrl;
+use crate::db::transfer::{self, Moved, Progress};
+use crate::private_files;
 use serde_json::json;
 
 use super::failure::Failure;
@@ -75,13 +75,13 @@ fn parse(name: &str, url: &str) -> Result<DatabaseUrl, Failure> {
 
 fn print(tables: &[Moved], json: bool) -> Result<(), Failure> {
     if json {
-        let rows = tables.iter().map(|Moved { table, moved, already_there, sha256 }| {
-            json!({ "table": table, "moved": moved, "already_there": already_there, "sha256": sha256 })
+        let rows = tables.iter().map(|Moved { table, inserted, already_there, sha256 }| {
+            json!({ "table": table, "moved": inserted, "already_there": already_there, "sha256": sha256 })
         });
         return output::print_json(&json!({ "verified": true, "tables": rows.collect::<Vec<_>>() }));
     }
-    let rows = tables.iter().map(|Moved { table, moved, already_there, .. }| {
-        [(*table).to_owned(), moved.to_string(), already_there.to_string(), "verified".to_owned()]
+    let rows = tables.iter().map(|Moved { table, inserted, already_there, .. }| {
+        [(*table).to_owned(), inserted.to_string(), already_there.to_string(), "verified".to_owned()]
     });
     output::print(&output::table(["table", "moved", "already there", "both sides"], rows))
 }

@@ -1,4 +1,7 @@
 //! The command line: one file per command, and what they share: `ask`, `failure`, `operator`, `output`, `settings`.
+//!
+//! The program exits with 0 if the command succeeded, 1 if it failed, and 2 if the command line or the configuration
+//! is wrong.
 
 mod ask;
 mod backup;
@@ -60,8 +63,11 @@ enum Command {
     Connect(connect::Arguments),
 }
 
-/// Reads the command line and runs the command that it names.
+/// Reads the command line and runs the command that it names. The result is the program's exit code.
+#[must_use]
 pub fn run() -> ExitCode {
+    // Must come before anything that creates a file.
+    crate::private_files::set_umask();
     // A wrong command line ends the process here, with clap's message and exit code 2.
     let cli = Cli::parse();
     let outcome = match cli.command.unwrap_or(Command::Serve) {

@@ -1,14 +1,14 @@
 //! What the commands for operators share. They open the database, which a server may be using: they change rows, and
 //! that server polls them every second.
 
-use doorward::accounts::operator::{Account, LoginInfo};
-use doorward::accounts::{Accounts, Caller, Error};
-use doorward::actors::{Db, Live};
-use doorward::app;
-use doorward::clock::Clock;
-use doorward::config::{Config, Log};
-use doorward::mail::Mail;
-use doorward::telemetry;
+use crate::accounts::operator::{Account, LoginInfo};
+use crate::accounts::{Accounts, Caller, Error};
+use crate::actors::{Db, Live};
+use crate::app;
+use crate::clock::Clock;
+use crate::config::{Config, Log};
+use crate::mail::Mail;
+use crate::telemetry;
 use nix::unistd::{Uid, User};
 
 use super::failure::Failure;

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io::{ErrorKind, Write};
 
+use crate::clock::Timestamp;
 use comfy_table::{Table, presets};
-use doorward::clock::Timestamp;
 use doorward_core::domain::{escape_display_controls, is_display_control};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;

@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use doorward::app::Application;
-use doorward::clock::Clock;
-use doorward::config::{Config, Loaded, MailUrl};
-use doorward::{private_files, telemetry};
+use crate::app::Application;
+use crate::clock::Clock;
+use crate::config::{Config, Loaded, MailUrl};
+use crate::{private_files, telemetry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::failure::Failure;

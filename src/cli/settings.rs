@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use doorward::config::{Config, ConfigError, Loaded, Sources};
-use doorward::private_files;
+use crate::config::{Config, ConfigError, Loaded, Sources};
+use crate::private_files;
 
 #[derive(clap::Args)]
 pub struct Settings {

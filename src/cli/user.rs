@@ -1,8 +1,8 @@
 //! `doorward user`: adds, lists and changes accounts.
 
+use crate::accounts::Accounts;
+use crate::accounts::operator::{Account, FailureInfo, Listing, NewAccount};
 use clap::{Args, Subcommand};
-use doorward::accounts::Accounts;
-use doorward::accounts::operator::{Account, FailureInfo, Listing, NewAccount};
 use doorward_core::domain::{Email, Username, escape_display_controls};
 use serde_json::json;
 

@@ -26,6 +26,7 @@ impl Rate {
 
     /// Reads `off`, or a rate.
     #[must_use]
+    #[expect(clippy::option_option, reason = "None is no rate at all, Some(None) is a limit that is off")]
     pub fn parse_or_off(text: &str) -> Option<Option<Self>> {
         if text.trim() == "off" { Some(None) } else { Self::parse(text).map(Some) }
     }

@@ -28,7 +28,7 @@ use crate::config::DatabaseUrl;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moved {
     pub table: &'static str,
-    pub moved: u64,
+    pub inserted: u64,
     /// Rows from an interrupted run.
     pub already_there: u64,
     /// SHA-256 over all rows, equal in both databases.
@@ -250,7 +250,7 @@ fn compare(table: &'static str, inserted: u64, source: Sum, target: Sum) -> Resu
         ));
     }
     let (rows, sha256) = source;
-    Ok(Moved { table, moved: inserted, already_there: rows.saturating_sub(inserted), sha256 })
+    Ok(Moved { table, inserted, already_there: rows.saturating_sub(inserted), sha256 })
 }
 
 fn as_count(rows: i64) -> u64 {

@@ -13,7 +13,7 @@ mod plain;
 mod tests;
 
 pub use dashboard::{ConnectionRow, Dashboard, DeviceRow, Section};
-pub use dev_mail::{DevMailPage, Line};
+pub use dev_mail::DevMailPage;
 pub use field::{Field, FieldError, FormErrors};
 pub use forms::{ForgotPassword, Login, Register, ResetPassword};
 pub use notice::Notice;

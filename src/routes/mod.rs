@@ -41,7 +41,7 @@ use crate::limits::RateLimits;
 
 use pages::{assets, dashboard, links, sign_in, visit};
 
-pub use extract::{Body, MAX_BODY, SignedIn};
+pub use extract::MAX_BODY;
 pub use health::Readiness;
 pub use site::Site;
 

@@ -91,9 +91,20 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
     let id_text = id.to_string();
     // The text of a UUID is always a valid header value.
     let id = HeaderValue::from_str(&id_text).unwrap_or_else(|_| HeaderValue::from_static("none"));
+    finish(result, id, &id_text, endless, https)
+}
+
+/// The response with its headers. `endless`: the connection closes after it.
+fn finish(
+    result: Result<ServiceResponse<BoxBody>, Error>,
+    id: HeaderValue,
+    id_text: &str,
+    endless: bool,
+    https: bool,
+) -> Result<ServiceResponse<BoxBody>, Error> {
     match result {
         Ok(response) => {
-            let mut response = for_browser(response, &id_text);
+            let mut response = for_browser(response, id_text);
             if endless {
                 response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
             }
@@ -108,6 +119,7 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
         Err(error) => {
             // The error of a middleware: its response is made here so that it has the headers too.
             let mut response = error.error_response();
+            let status = response.status();
             if endless {
                 response.head_mut().set_connection_type(ConnectionType::Close);
             }

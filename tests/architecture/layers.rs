@@ -15,9 +15,9 @@ pub struct Layer(pub &'static str, pub &'static [&'static str], pub &'static str
 #[rustfmt::skip]
 pub const LAYERS: &[Layer] = &[
     Layer("main",          &["src/main.rs"],                     "starts the command line"),
+    Layer("lib",           &["src/lib.rs"],                      "what an embedding application may use"),
     Layer("cli",           &["src/cli"],                         "one file for each command"),
     Layer("client",        &["crates/client/src"],               "a client of the server, as a library of its own"),
-    Layer("lib",           &["src/lib.rs"],                      "what an embedding application may use"),
     Layer("app",           &["src/app"],                         "wires everything; listeners and shutdown are parameters"),
     Layer("routes",        &["src/routes"],                      "HTTP: one table of routes, one file for each resource"),
     Layer("answers",       &["src/error.rs", "src/pages"],          "what routes answer with: problem documents and pages"),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use actix_web::http::Method;
 use diesel::prelude::*;
-use doorward::models::logins::Scope;
-use doorward::schema::outbox;
+use doorward::internals::models::logins::Scope;
+use doorward::internals::schema::outbox;
 use serde_json::{Value, json};
 
 use crate::support::app::{NEW_PASSWORD, PASSWORD, Person, TestApp, call, post_form, spawn_app, spawn_with};
@@ -14,7 +14,7 @@ use crate::support::callers::operator;
 use crate::support::callers::unauthenticated;
 use crate::support::smtp::Caught;
 use crate::support::time::{PATIENCE, now, pause};
-use doorward::auth::device::PresentedDevices;
+use doorward::internals::auth::PresentedDevices;
 
 const OWNER: &str = "ann@example.org";
 const THIEF: &str = "thief@example.net";

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use diesel::prelude::*;
-use doorward::schema::logins;
+use doorward::internals::schema::logins;
 use serde_json::json;
 
 use crate::support::app::{PASSWORD, TestApp, spawn_with};

@@ -2,7 +2,7 @@
 
 use actix_web::http::Method;
 use diesel::prelude::*;
-use doorward::schema::audit_events;
+use doorward::internals::schema::audit_events;
 use nix::unistd::{Uid, User};
 use serde_json::json;
 

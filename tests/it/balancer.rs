@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use actix_web::http::Method;
 use actix_web::rt;
-use doorward::clock::ManualClock;
+use doorward::internals::clock::ManualClock;
 use doorward_core::domain::UserId;
 use futures_util::future::join_all;
 use serde_json::json;

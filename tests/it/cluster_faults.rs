@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use actix_web::http::Method;
-use doorward::clock::{Clock, ManualClock};
+use doorward::Clock;
+use doorward::internals::clock::ManualClock;
 use futures_util::future::join_all;
 use rustix::process::Signal;
 use serde_json::{Value, json};

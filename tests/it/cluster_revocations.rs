@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::Method;
 use diesel::prelude::*;
-use doorward::schema::logins;
+use doorward::internals::schema::logins;
 use doorward_core::domain::RevokeReason;
 use futures_util::StreamExt;
 use futures_util::future::join_all;

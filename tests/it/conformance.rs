@@ -5,8 +5,9 @@ use std::process::Command;
 use actix::{Actor, ActorContext, Context, StreamHandler};
 use actix_web::error::ErrorBadRequest;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use doorward::transports::websocket::handshake::Handshake;
-use doorward::transports::websocket::{self, Incoming, Limits, Socket};
+use doorward::internals::transports::websocket;
+use doorward::internals::transports::websocket::Handshake;
+use doorward::internals::transports::websocket::{Incoming, Limits, Socket};
 
 use crate::support::programs::{self, Needs};
 

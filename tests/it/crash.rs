@@ -5,7 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use doorward::clock::{Clock, ManualClock};
+use doorward::Clock;
+use doorward::internals::clock::ManualClock;
 use futures_util::future::join_all;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use rand::RngExt;

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use actix_web::http::Method;
-use doorward::app::Additions;
-use doorward::events::{Context, Error, Events, Namespace, Payload, Reply};
+use doorward::{Additions, Context, EventError as Error, Events, Namespace, Payload, Reply};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Message;

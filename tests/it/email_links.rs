@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use actix_web::http::Method;
 use diesel::prelude::*;
-use doorward::clock::{Clock, Timestamp};
-use doorward::schema::{address_links, one_time_tokens, outbox};
+use doorward::Clock;
+use doorward::internals::clock::Timestamp;
+use doorward::internals::schema::{address_links, one_time_tokens, outbox};
 use serde_json::{Value, json};
 
 use crate::support::app::{NEW_PASSWORD, PASSWORD, TestApp, spawn_app, spawn_with};

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use actix_web::http::Method;
-use doorward::clock::ManualClock;
+use doorward::internals::clock::ManualClock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -1,7 +1,7 @@
 //! `doorward import`: the accounts of older systems, with the real binary, beside a running server.
 
 use diesel::prelude::*;
-use doorward::schema::{audit_events, outbox, users};
+use doorward::internals::schema::{audit_events, outbox, users};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use diesel::prelude::*;
-use doorward::schema::users;
+use doorward::internals::schema::users;
 use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, spawn_app};

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
-use doorward::schema::audit_events;
+use doorward::internals::schema::audit_events;
 use serde_json::json;
 use tempfile::TempDir;
 

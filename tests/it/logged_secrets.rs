@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::http::Method;
 use diesel::prelude::*;
-use doorward::schema::{logins, one_time_tokens, signing_keys, users};
+use doorward::internals::schema::{logins, one_time_tokens, signing_keys, users};
 use serde_json::{Value, json};
 
 use crate::support::app::{NEW_PASSWORD, PASSWORD, call, post_form};

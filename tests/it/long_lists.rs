@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::http::Method;
 use diesel::prelude::*;
-use doorward::schema::logins;
+use doorward::internals::schema::logins;
 use serde_json::json;
 
 use crate::support::app::{Answer, PASSWORD, Person, TestApp, post_form, spawn_with};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::http::Method;
 use diesel::prelude::*;
-use doorward::schema::{audit_events, outbox, request_counts, users};
+use doorward::internals::schema::{audit_events, outbox, request_counts, users};
 use serde_json::json;
 
 use crate::support::app::{NEW_PASSWORD, PASSWORD, TestApp, spawn_app, spawn_with};

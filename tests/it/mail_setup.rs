@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use diesel::prelude::*;
-use doorward::clock::Timestamp;
-use doorward::schema::audit_events;
+use doorward::internals::clock::Timestamp;
+use doorward::internals::schema::audit_events;
 use doorward_core::domain::MailKind;
 
 use crate::support::logs;

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use doorward::app::Additions;
-use doorward::events::{Context, Events, Payload};
+use doorward::{Additions, Context, Events, Payload};
 use serde_json::json;
 
 use crate::support::app::{TestApp, spawn_app, spawn_embedded, spawn_with};

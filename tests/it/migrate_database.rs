@@ -9,7 +9,7 @@ use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use diesel::sqlite::SqliteConnection;
-use doorward::schema::{audit_events, outbox, users};
+use doorward::internals::schema::{audit_events, outbox, users};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -2,7 +2,7 @@
 
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use doorward::schema::logins;
+use doorward::internals::schema::logins;
 use tempfile::TempDir;
 
 use crate::support::database;
@@ -95,7 +95,7 @@ fn odd_rows_are_moved_as_they_are_or_named() {
     let moved = counts(&migrate(&file, &target));
     assert_eq!((moved["logins"], moved["audit_events"]), ((5, 0), (3001, 0)));
     assert_eq!(counts(&migrate(&file, &target))["audit_events"], (0, 3001));
-    let kept: Vec<doorward::clock::Timestamp> = logins::table
+    let kept: Vec<doorward::internals::clock::Timestamp> = logins::table
         .select(logins::expires_at)
         .load(&mut PgConnection::establish(&target).unwrap())
         .unwrap();

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use actix_web::http::Method;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
-use doorward::clock::ManualClock;
-use doorward::schema::{outbox, users};
+use doorward::internals::clock::ManualClock;
+use doorward::internals::schema::{outbox, users};
 use serde_json::{Value, json};
 
 use crate::support::app::{NEW_PASSWORD, PASSWORD, TestApp, call, spawn_app, spawn_on};

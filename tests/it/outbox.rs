@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use diesel::prelude::*;
-use doorward::db;
-use doorward::models::one_time_tokens::{self, Purpose};
-use doorward::models::outbox;
-use doorward::schema::audit_events;
+use doorward::internals::db;
+use doorward::internals::models::one_time_tokens;
+use doorward::internals::models::one_time_tokens::Purpose;
+use doorward::internals::models::outbox;
+use doorward::internals::schema::audit_events;
 use doorward_core::domain::MailKind;
 use doorward_core::domain::UserId;
 
@@ -38,7 +39,7 @@ async fn a_link_is_created_when_its_email_is_sent_and_works_once() {
     assert!(mail.raw.contains(&format!("Date: {date}")), "{date} in {}", mail.raw);
     mailer.until("sent", |rows| rows[0].2.is_some()).await;
 
-    let hash = doorward::auth::secret::hash_token(&token);
+    let hash = doorward::internals::auth::hash_token(&token);
     let now = mailer.clock.now();
     let redeemed = mailer
         .run(move |conn| {
@@ -245,7 +246,7 @@ async fn preview_keeps_emails_in_files() {
     let alice = mailer.user("alice", ALICE).await;
     mailer.enqueue(MailKind::VerifyEmail, alice, ALICE).await;
     mailer.until("kept", |rows| rows[0].2.is_some()).await;
-    let preview = doorward::mail::preview::Preview::at(mailer.dir.path().join("mail"));
+    let preview = doorward::internals::mail::Preview::at(mailer.dir.path().join("mail"));
     let mails = preview.list().unwrap();
     assert_eq!((mails.len(), mails[0].to.as_deref()), (1, Some(ALICE)));
     assert!(mails[0].id.contains("-verify_email-"), "{}", mails[0].id);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::http::Method;
 use actix_web::rt;
 use diesel::prelude::*;
-use doorward::schema::failed_attempts;
+use doorward::internals::schema::failed_attempts;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 

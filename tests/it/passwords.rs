@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use diesel::prelude::*;
-use doorward::schema::users;
+use doorward::internals::schema::users;
 use serde_json::json;
 
 use crate::support::app::{PASSWORD, TestApp, spawn_app};

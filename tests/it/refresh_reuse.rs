@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use actix_web::http::Method;
 use diesel::prelude::*;
-use doorward::accounts::Error;
-use doorward::actors::db::DbError;
-use doorward::schema::{audit_events, logins, signing_keys};
+use doorward::internals::accounts::Error;
+use doorward::internals::actors::DbError;
+use doorward::internals::schema::{audit_events, logins, signing_keys};
 use futures_util::FutureExt;
 use serde_json::json;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::http::Method;
 use diesel::prelude::*;
-use doorward::schema::{audit_events, logins, users};
+use doorward::internals::schema::{audit_events, logins, users};
 use serde_json::json;
 
 use crate::support::app::{Answer, NEW_PASSWORD, PASSWORD, TestApp, post_form, spawn_app, spawn_with};

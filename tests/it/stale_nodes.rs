@@ -12,10 +12,9 @@ use actix_web::http::Method;
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use doorward::app::Additions;
-use doorward::clock::ManualClock;
-use doorward::events::{Context, Error, Events, Payload};
-use doorward::schema::logins;
+use doorward::internals::clock::ManualClock;
+use doorward::internals::schema::logins;
+use doorward::{Additions, Context, EventError, Events, Payload};
 use doorward_core::domain::{LoginId, UserId};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -126,7 +125,7 @@ async fn outgoing_messages_wait_and_a_revoked_login_gets_none_of_them<C: LiveCli
             contexts.lock().unwrap().push(context);
             async move {
                 gate.notified().await;
-                Ok::<_, Error>(json!({"done": true}))
+                Ok::<_, EventError>(json!({"done": true}))
             }
         }
     };
@@ -273,7 +272,7 @@ async fn a_user_row_changed_by_hand_revokes_the_logins_on_every_node() {
     // A node that started after the row had changed closes what it admits.
     let carol = here.register("carol").await;
     drop((here, there));
-    let conn = &mut url.parse::<doorward::config::DatabaseUrl>().unwrap().connect().unwrap();
+    let conn = &mut url.parse::<doorward::internals::config::DatabaseUrl>().unwrap().connect().unwrap();
     conn.batch_execute(&format!("DELETE FROM users WHERE id = '{}'", carol.id)).unwrap();
     let late = start().await;
     let bearer = format!("Bearer {}", carol.access);

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use doorward::models::users;
+use doorward::internals::models::users;
 use serde_json::json;
 
 use crate::support::app::{PASSWORD, TestApp, spawn_app, spawn_with};
@@ -268,7 +268,7 @@ async fn an_old_hash_is_replaced_at_the_prompts_too() {
     let old = "$2b$04$B4beOI9vm7FC0y7zWBAum.Luj1lhiTVGWIURRUcDBA.a2b45ni1JO";
     app.query(|conn| {
         use diesel::prelude::*;
-        use doorward::schema::users;
+        use doorward::internals::schema::users;
         diesel::update(users::table).set(users::password_hash.eq(old)).execute(conn)
     });
     let mut line = TcpClient::connect(app.tcp).await;
@@ -276,7 +276,7 @@ async fn an_old_hash_is_replaced_at_the_prompts_too() {
     line.expect("Login successful!\n").await;
     let stored: users::User = app.query(|conn| {
         use diesel::prelude::*;
-        doorward::schema::users::table.first(conn)
+        doorward::internals::schema::users::table.first(conn)
     });
     assert!(stored.password_hash.starts_with("$bcrypt-sha256$v=2,t=2b,r=4$"), "{}", stored.password_hash);
 }

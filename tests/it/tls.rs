@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::sync::Arc;
 
-use doorward::config::Config;
+use doorward::Config;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use serde_json::json;

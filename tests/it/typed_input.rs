@@ -2,8 +2,8 @@
 
 use actix_web::http::Method;
 use diesel::prelude::*;
-use doorward::auth::password::hash;
-use doorward::schema::{audit_events, one_time_tokens, outbox, users};
+use doorward::internals::auth::hash_password as hash;
+use doorward::internals::schema::{audit_events, one_time_tokens, outbox, users};
 use doorward_core::domain::Password;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;

@@ -2,7 +2,7 @@
 
 use actix_web::http::Method;
 use diesel::prelude::*;
-use doorward::schema::users;
+use doorward::internals::schema::users;
 use doorward_core::domain::Username;
 use futures_util::future::join;
 use serde_json::json;

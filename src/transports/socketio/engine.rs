@@ -17,8 +17,8 @@ use crate::transports::websocket::write_packets;
 use doorward_core::protocol::CloseReason;
 use doorward_core::protocol::engineio::Queue;
 
-pub use registry::{Engines, Handle, Inbox};
-pub use requests::{Answer, PollBody, PollTicket, PostTicket, Refusal};
+pub use registry::{Engines, Handle};
+pub use requests::{Answer, Refusal};
 
 /// Bounds of one session, in bytes.
 #[derive(Debug, Clone, Copy)]

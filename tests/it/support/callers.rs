@@ -1,6 +1,6 @@
 //! Who acts, where a test calls `Accounts` itself.
 
-use doorward::accounts::Caller;
+use doorward::internals::accounts::Caller;
 
 /// The caller of what an operator does.
 pub fn operator() -> Caller {

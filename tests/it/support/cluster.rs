@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use doorward::clock::ManualClock;
+use doorward::internals::clock::ManualClock;
 use doorward_core::domain::UserId;
 use serde_json::{Value, json};
 use uuid::Uuid;

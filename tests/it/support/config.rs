@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use doorward::config::Config;
+use doorward::Config;
 
 use crate::support::database;
 

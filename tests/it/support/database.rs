@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use doorward::db::Conn;
+use doorward::internals::db::Conn;
 
 use crate::support::app::TestApp;
 use crate::support::postgres::Server;

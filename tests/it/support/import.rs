@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
-use doorward::schema::users;
+use doorward::internals::schema::users;
 use serde_json::{Value, json};
 
 use crate::support::app::TestApp;

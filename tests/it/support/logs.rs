@@ -6,8 +6,8 @@
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use doorward::config::{Log, LogFormat};
-use doorward::telemetry;
+use doorward::internals::config::{Log, LogFormat};
+use doorward::internals::telemetry;
 use tracing_subscriber::util::SubscriberInitExt;
 
 #[derive(Clone, Default)]

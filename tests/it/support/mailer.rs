@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use diesel::prelude::*;
-use doorward::actors::Db;
-use doorward::actors::db::DbError;
-use doorward::clock::{Clock, ManualClock, Timestamp};
-use doorward::db::{self, Conn};
-use doorward::mail::Mail;
-use doorward::models::outbox::{self, NewEmail};
-use doorward::schema::{outbox as rows, users};
+use doorward::Clock;
+use doorward::internals::actors::Db;
+use doorward::internals::actors::DbError;
+use doorward::internals::clock::{ManualClock, Timestamp};
+use doorward::internals::db;
+use doorward::internals::db::Conn;
+use doorward::internals::mail::Mail;
+use doorward::internals::models::outbox;
+use doorward::internals::models::outbox::NewEmail;
+use doorward::internals::schema::{outbox as rows, users};
 use doorward_core::domain::{MailKind, UserId};
 
 use crate::support::config::Settings;

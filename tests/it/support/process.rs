@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use actix_web::http::Method;
-use doorward::config::DatabaseUrl;
+use doorward::internals::config::DatabaseUrl;
 use serde_json::Value;
 use tempfile::TempDir;
 

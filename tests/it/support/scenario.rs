@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use diesel::prelude::*;
-use doorward::schema::{logins, users};
+use doorward::internals::schema::{logins, users};
 use doorward_core::domain::UserId;
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};

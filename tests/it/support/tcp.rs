@@ -175,8 +175,8 @@ pub async fn signed_in(app: &TestApp, username: &str) -> (TcpClient, Value) {
 }
 
 /// How many logins are active.
-pub fn standing_logins(conn: &mut doorward::db::Conn) -> diesel::QueryResult<i64> {
+pub fn standing_logins(conn: &mut doorward::internals::db::Conn) -> diesel::QueryResult<i64> {
     use diesel::prelude::*;
-    use doorward::schema::logins;
+    use doorward::internals::schema::logins;
     logins::table.filter(logins::revoked_at.is_null()).count().get_result(conn)
 }

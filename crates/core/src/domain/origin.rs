@@ -103,6 +103,36 @@ fn is_bare(url: &Url) -> bool {
         && url.fragment().is_none()
 }
 
+/// Refuses what no URL has, with advice about what was probably meant.
+fn check_characters(text: &str) -> Result<(), String> {
+    if text.chars().any(char::is_control) {
+        return Err("an origin has no control characters".to_owned());
+    }
+    if text.starts_with(['"', '\'']) || text.ends_with(['"', '\'']) {
+        return Err("the quotes are part of the value: leave them out".to_owned());
+    }
+    if text.contains(char::is_whitespace) {
+        return Err("separate origins by commas".to_owned());
+    }
+    if text == "*" {
+        let name =
+            "name each origin, such as https://app.example.org, or https://*.example.org for one label";
+        return Err(format!("a star alone would allow the pages of every site; {name}"));
+    }
+    Ok(())
+}
+
+/// Refuses a star that stands for the scheme or for the port. `rest` follows `scheme://`.
+fn check_stars(scheme: &str, rest: &str) -> Result<(), String> {
+    if scheme.contains('*') {
+        return Err("a star cannot stand for the scheme: name http:// and https:// apart".to_owned());
+    }
+    if rest.rsplit_once(':').is_some_and(|(_, port)| port.contains('*')) {
+        return Err("a star cannot stand for the port: name each port".to_owned());
+    }
+    Ok(())
+}
+
 /// Top-level names that only exist within one network or machine (RFC 2606, RFC 6761, RFC 9476, and what home
 /// routers use): a pattern may be right below them.
 const PRIVATE: [&str; 6] = ["localhost", "test", "internal", "local", "lan", "home"];
@@ -121,32 +151,14 @@ impl AllowedOrigin {
     /// # Errors
     /// A sentence that says what to write instead.
     pub fn parse(text: &str) -> Result<Self, String> {
-        if text.chars().any(char::is_control) {
-            return Err("an origin has no control characters".to_owned());
-        }
-        if text.starts_with(['"', '\'']) || text.ends_with(['"', '\'']) {
-            return Err("the quotes are part of the value: leave them out".to_owned());
-        }
-        if text.contains(char::is_whitespace) {
-            return Err("separate origins by commas".to_owned());
-        }
-        if text == "*" {
-            let name =
-                "name each origin, such as https://app.example.org, or https://*.example.org for one label";
-            return Err(format!("a star alone would allow the pages of every site; {name}"));
-        }
+        check_characters(text)?;
         if text.eq_ignore_ascii_case("null") {
             return Ok(Self { origin: WebOrigin::Opaque, star: false });
         }
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(format!("an origin begins with its scheme: https://{text}, or http://{text}"));
         };
-        if scheme.contains('*') {
-            return Err("a star cannot stand for the scheme: name http:// and https:// apart".to_owned());
-        }
-        if rest.rsplit_once(':').is_some_and(|(_, port)| port.contains('*')) {
-            return Err("a star cannot stand for the port: name each port".to_owned());
-        }
+        check_stars(scheme, rest)?;
         let url = Url::parse(text).map_err(|error| format!("it is not an origin ({error})"))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err("an origin has no user".to_owned());
@@ -167,6 +179,11 @@ impl AllowedOrigin {
         if !is_bare(&url) {
             return Err(format!("an origin ends with its host or port: {origin}"));
         }
+        Self::of_host(origin)
+    }
+
+    /// `origin`, whose host may begin with a star.
+    fn of_host(origin: HostOrigin) -> Result<Self, String> {
         if !origin.host.contains('*') {
             return Ok(Self { origin: WebOrigin::Host(origin), star: false });
         }
