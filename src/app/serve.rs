@@ -24,7 +24,7 @@ use super::connections::{Connections, Listener, Socket, Stream};
 use crate::actors::session::SessionServices;
 use crate::peer::PeerSocket;
 use crate::routes::dev_mail::DevMail;
-use crate::routes::{self, Site, socketio};
+use crate::routes::{self, CrossOrigin, Site, socketio};
 use crate::transports::tcp::endpoint::TcpEndpoint;
 
 /// How long the requests that run may take after the sockets were closed.
@@ -58,6 +58,7 @@ impl Application {
         let engines = socketio::engines(&self.config);
         let (config, additions) = (self.config.clone(), self.additions.clone());
         let site = Site::new(&self.config);
+        let cross_origin = CrossOrigin::new(&self.config.web.allowed_origins);
         let mails = web::Data::new(DevMail::new(&self.config));
         let clock = web::Data::new(self.clock.clone());
         let (accounts, readiness) = (self.accounts.clone(), self.readiness.clone());
@@ -70,6 +71,7 @@ impl Application {
                 .app_data(web::Data::from(Arc::clone(&services)))
                 .app_data(mails.clone())
                 .app_data(clock.clone())
+                .wrap(cross_origin.clone())
                 .wrap(from_fn(routes::trace::trace))
                 .configure(|table| socketio::configure(table, &config, &engines, &services, &sessions))
                 .configure(|table| {

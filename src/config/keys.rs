@@ -20,6 +20,8 @@ pub enum Fallback {
         by: u64,
         least: u64,
     },
+    /// The value of another key, which comes earlier in the table.
+    SameAs(&'static str),
     /// `sqlite:DATA_DIR/doorward.db`
     InDataDir,
 }
@@ -50,7 +52,7 @@ impl Key {
     /// An empty value is allowed and means none.
     #[must_use]
     pub fn may_be_empty(&self) -> bool {
-        self.fallback == Fallback::Fixed("")
+        matches!(self.fallback, Fallback::Fixed("") | Fallback::SameAs(_))
     }
 }
 
@@ -185,10 +187,16 @@ pub const KEYS: &[Key] = &[
         secret: false,
     },
     key(
-        "sockets.allowed_origins",
+        "web.allowed_origins",
         "",
-        "origins such as https://app.example.org, https://*.example.org, null or file://, as a list or separated by commas",
+        "exact origins such as https://app.example.org, as a list or separated by commas",
     ),
+    Key {
+        name: "sockets.allowed_origins",
+        fallback: Fallback::SameAs("web.allowed_origins"),
+        expected: "origins such as https://app.example.org, https://*.example.org, null or file://, as a list or separated by commas",
+        secret: false,
+    },
     key(
         "sockets.trusted_proxies",
         "",

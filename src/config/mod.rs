@@ -32,13 +32,14 @@ pub use rate::Rate;
 pub use sources::Sources;
 pub use value::ValueSource;
 
-use doorward_core::domain::{AllowedOrigin, ReservedNames};
+use doorward_core::domain::{AllowedOrigin, HostOrigin, ReservedNames};
 
 #[derive(Debug, Clone)]
 pub struct Config {
     pub http: Http,
     /// Base of the links in emails, issuer of tokens, and the server's own origin.
     pub public_url: Url,
+    pub web: Web,
     pub data_dir: PathBuf,
     pub database: Database,
     pub password: Password,
@@ -151,6 +152,13 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Worker threads; each has its own `SessionManager`.
     pub workers: usize,
+}
+
+/// What pages of other origins may do.
+#[derive(Debug, Clone)]
+pub struct Web {
+    /// Origins whose pages may use the JSON API with access tokens.
+    pub allowed_origins: Vec<HostOrigin>,
 }
 
 #[derive(Debug, Clone)]

@@ -15,10 +15,10 @@ use super::mask::shown;
 use super::value::{ValueSource, Values};
 use super::{
     Cluster, Config, Connections, Database, Http, Limits, Log, LogFormat, Mail, MailLimits, Password, Rate,
-    RedisUrl, SocketIo, Sockets, Tcp, Tls, Tokens, Usernames,
+    RedisUrl, SocketIo, Sockets, Tcp, Tls, Tokens, Usernames, Web,
 };
 use super::{hints, mail};
-use doorward_core::domain::{AllowedOrigin, ReservedNames, Username};
+use doorward_core::domain::{AllowedOrigin, HostOrigin, ReservedNames, Username};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -38,6 +38,7 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
         },
         public_url: values
             .parse_or_why("public_url", |text| public_url(text).ok_or_else(|| hints::public_url(text)))?,
+        web: Web { allowed_origins: values.parse_or_why("web.allowed_origins", exact_origins)? },
         data_dir: values.parse("data_dir", |text| Some(PathBuf::from(text)))?,
         database: Database {
             url: values.parse_or_why("database.url", str::parse)?,
@@ -280,8 +281,16 @@ fn list<T>(text: &str, item: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
     text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(item).collect()
 }
 
-/// Parses a list. The error names the first wrong item and says what to write instead.
 fn allowed_origins(text: &str) -> Result<Vec<AllowedOrigin>, String> {
+    origins(text, AllowedOrigin::parse)
+}
+
+fn exact_origins(text: &str) -> Result<Vec<HostOrigin>, String> {
+    origins(text, HostOrigin::parse_exact)
+}
+
+/// Parses a list. The error names the first wrong item and says what to write instead.
+fn origins<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
     let items: Vec<_> = text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
     // An item with an `@` may hold a password.
     let named = |item: &str, why: String| match items.len() {
@@ -289,7 +298,7 @@ fn allowed_origins(text: &str) -> Result<Vec<AllowedOrigin>, String> {
         _ if item.contains('@') => format!("one of them: {why}"),
         _ => format!("{item}: {why}"),
     };
-    items.iter().map(|item| AllowedOrigin::parse(item).map_err(|why| named(item, why))).collect()
+    items.iter().map(|item| parse(item).map_err(|why| named(item, why))).collect()
 }
 
 fn network(text: &str) -> Option<IpNet> {

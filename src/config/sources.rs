@@ -276,6 +276,7 @@ fn fill_defaults(values: &mut Values) {
                 let whole = values.get(of).and_then(|value| value.text.trim().parse::<u64>().ok());
                 (whole.unwrap_or_default().saturating_mul(times) / by).clamp(least, 10_000_000).to_string()
             }
+            Fallback::SameAs(of) => values.get(of).map(|value| value.text.clone()).unwrap_or_default(),
             Fallback::InDataDir => {
                 // The table has data_dir before any key that depends on it.
                 let data_dir = values.get("data_dir").map_or("./data", |value| value.text.as_str());

@@ -21,7 +21,7 @@ fn good(key: &Key) -> String {
         ("cluster.redis_url", _) => format!("redis://u:{SECRET}@cache:6379"),
         (_, Fallback::Fixed("")) if key.is_path() => "/etc/doorward/file.pem".to_owned(),
         // The example in the text of what is expected.
-        (_, Fallback::Fixed("")) => {
+        (_, Fallback::Fixed("") | Fallback::SameAs(_)) => {
             let example = key.expected.split("such as ").nth(1).unwrap_or("x");
             example.split([',', ' ']).next().unwrap_or(example).to_owned()
         }

@@ -2,6 +2,7 @@
 
 pub mod client;
 mod cookie;
+mod cors;
 pub mod dev_mail;
 mod devices;
 pub mod engineio;
@@ -41,6 +42,7 @@ use crate::limits::RateLimits;
 
 use pages::{assets, dashboard, links, sign_in, visit};
 
+pub use cors::CrossOrigin;
 pub use extract::MAX_BODY;
 pub use health::Readiness;
 pub use site::Site;

@@ -18,6 +18,8 @@ const LENGTH: usize = 200;
 pub(super) enum About {
     /// Its page may not open a socket.
     Socket,
+    /// Its page may not use the API.
+    Api,
     /// Its page may not post a form.
     Form,
     /// One of this server's pages, opened under an address other than that of its links.

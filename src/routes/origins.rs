@@ -62,6 +62,7 @@ impl Site {
                 Some(WebOrigin::Host(page)) if self.is_own_page(&page, request) => {
                     return self.check_scheme(&page, request);
                 }
+                Some(WebOrigin::Host(page)) if self.other_origins.contains(&page) => {}
                 Some(origin @ WebOrigin::Host(_)) if self.is_named(&origin) => return Ok(()),
                 _ => {}
             },

@@ -27,6 +27,8 @@ pub struct Site {
     pub(super) tls: bool,
     pub(super) installation: Installation,
     pub(super) origin_log: Arc<OriginLog>,
+    /// Other origins whose pages may use the API with tokens: never with a cookie of this one.
+    pub(super) other_origins: Vec<HostOrigin>,
     pub sockets: config::Sockets,
     pub refresh_ttl: Duration,
 }
@@ -45,6 +47,7 @@ impl Site {
             installation: Installation::of(&config.public_url),
             origin_log: Arc::default(),
             secure: config.public_url.scheme() == "https",
+            other_origins: config.web.allowed_origins.clone(),
             sockets: config.sockets.clone(),
             refresh_ttl: config.tokens.refresh_ttl,
         }

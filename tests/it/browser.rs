@@ -76,6 +76,11 @@ async fn the_client_keeps_its_promises() {
     play("client", &[]).await;
 }
 
+#[actix_web::test]
+async fn a_page_of_an_allowed_origin_uses_the_api_and_no_other_page_does() {
+    play("cross_origin", &[("web.allowed_origins", "http://app.example")]).await;
+}
+
 #[test]
 fn the_scripts_types_hold() {
     if programs::command("node", Needs::Apt("nodejs")).is_none() || !programs::node_module("typescript") {

@@ -20,6 +20,7 @@ mod conformance;
 mod connect;
 mod connect_terminal;
 mod connections;
+mod cors;
 mod crash;
 mod current_password;
 mod custom_events;
