@@ -11,6 +11,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use diesel::result::{DatabaseErrorKind as Kind, Error as DieselError};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::accounts::Error;
 use crate::actors::db::DbError;
@@ -47,14 +48,23 @@ enum Code {
 }
 
 /// The document. `type` is `about:blank`: `code` says more than a page would.
-#[derive(Serialize)]
-struct Problem<'a> {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Problem<'a> {
+    #[schema(example = "about:blank")]
     r#type: &'static str,
+    #[schema(example = "Unauthorized")]
     title: &'static str,
+    #[schema(example = 401)]
     status: u16,
+    /// Stable, for programs.
+    #[schema(example = "token_expired")]
     code: &'a str,
+    /// For people.
+    #[schema(example = "The access token has expired. Refresh it.")]
     detail: &'a str,
+    /// The field of the body that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "password")]
     field: Option<&'a str>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     suggestions: &'a [String],

@@ -2,6 +2,7 @@
 
 use diesel::QueryResult;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::confirm::still_confirmed;
 use super::error::GONE;
@@ -18,13 +19,17 @@ use doorward_core::domain::RevokeReason;
 use doorward_core::domain::{Access, DisplayName, Password, UserId};
 
 /// What is shown of a user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Profile {
+    #[schema(value_type = uuid::Uuid)]
     pub id: UserId,
+    #[schema(example = "alice")]
     pub username: String,
+    #[schema(example = "Alice")]
     pub display_name: String,
     /// Claimed, and verified if `email_verified`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "alice@example.org")]
     pub email: Option<String>,
     pub email_verified: bool,
 }

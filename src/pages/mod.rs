@@ -9,6 +9,7 @@ mod forms;
 mod notice;
 mod pager;
 mod plain;
+mod reference;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ pub use forms::{ForgotPassword, Login, Register, ResetPassword};
 pub use notice::Notice;
 pub use pager::Pager;
 pub use plain::{ErrorPage, Home, Logout, VerifyEmail};
+pub use reference::Reference;
 
 use crate::clock::{Timestamp, rfc3339};
 

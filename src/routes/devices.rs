@@ -2,39 +2,59 @@
 
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::extract::SignedIn;
+use super::openapi::Problems;
 use crate::accounts::Accounts;
 use crate::clock::{Timestamp, serialize_rfc3339};
 use crate::error::ApiError;
 use crate::models::stored::Stored;
 use doorward_core::domain::{LoginId, LoginKind, describe_user_agent};
+use doorward_core::protocol::SessionInfo;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct LoginView {
+    #[schema(value_type = Uuid)]
     id: LoginId,
     /// `token`, `browser` or `connection`.
+    #[schema(value_type = String, example = "token")]
     kind: Stored<LoginKind>,
+    #[schema(example = "curl/8.5.0")]
     user_agent: Option<String>,
     /// The same in words, such as `Firefox on Linux`.
+    #[schema(example = "curl")]
     device: String,
+    #[schema(example = "203.0.113.7")]
     ip: Option<String>,
     #[serde(serialize_with = "serialize_rfc3339")]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     created_at: Timestamp,
     #[serde(serialize_with = "serialize_rfc3339")]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     last_seen_at: Timestamp,
     #[serde(serialize_with = "serialize_rfc3339")]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     expires_at: Timestamp,
     /// The one that this request is made with.
     current: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Logins {
     logins: Vec<LoginView>,
 }
 
 /// `GET /api/logins`
+#[utoipa::path(
+    get,
+    path = "/api/logins",
+    tag = "Devices",
+    summary = "List the active logins",
+    responses((status = 200, description = "The active logins, the newest first", body = Logins), Problems),
+    security(("access_token" = [])),
+)]
 pub(super) async fn list(
     SignedIn(access): SignedIn,
     accounts: web::Data<Accounts>,
@@ -58,13 +78,22 @@ pub(super) struct EndQuery {
     except: Option<Except>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Except {
     Current,
 }
 
 /// `DELETE /api/logins[?except=current]`
+#[utoipa::path(
+    delete,
+    path = "/api/logins",
+    tag = "Devices",
+    summary = "Revoke all logins",
+    params(("except" = Option<Except>, Query, description = "`current`: all but the one that this request is made with")),
+    responses((status = 204, description = "They are revoked and their sockets are closing"), Problems),
+    security(("access_token" = [])),
+)]
 pub(super) async fn end_all(
     SignedIn(access): SignedIn,
     accounts: web::Data<Accounts>,
@@ -75,6 +104,15 @@ pub(super) async fn end_all(
 }
 
 /// `DELETE /api/logins/{id}`
+#[utoipa::path(
+    delete,
+    path = "/api/logins/{id}",
+    tag = "Devices",
+    summary = "Revoke a login",
+    params(("id" = Uuid, Path, description = "The login")),
+    responses((status = 204, description = "It is revoked and its sockets are closing"), Problems),
+    security(("access_token" = [])),
+)]
 pub(super) async fn end(
     SignedIn(access): SignedIn,
     accounts: web::Data<Accounts>,
@@ -84,9 +122,38 @@ pub(super) async fn end(
     Ok(HttpResponse::NoContent().finish())
 }
 
+#[derive(Serialize, ToSchema)]
+struct Sessions<'a> {
+    #[schema(value_type = Vec<SessionView>)]
+    sessions: Vec<&'a SessionInfo>,
+}
+
+/// The schema of [`SessionInfo`], which is defined where nothing of HTTP is known.
+#[derive(ToSchema)]
+#[schema(as = Session)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct SessionView {
+    id: Uuid,
+    login: Uuid,
+    /// `websocket`, `socketio` or `tcp`.
+    #[schema(example = "websocket")]
+    carrier: String,
+    #[schema(example = "203.0.113.7")]
+    address: String,
+    #[schema(format = DateTime, example = "2026-11-27T12:00:00.000Z")]
+    since: String,
+}
+
 /// `GET /api/sessions`
+#[utoipa::path(
+    get,
+    path = "/api/sessions",
+    tag = "Devices",
+    summary = "List the live sockets",
+    responses((status = 200, description = "The live sockets on all nodes, the oldest first", body = Sessions), Problems),
+    security(("access_token" = [])),
+)]
 pub(super) async fn sessions(SignedIn(access): SignedIn, accounts: web::Data<Accounts>) -> HttpResponse {
     let sessions = accounts.list_sessions(access.user);
-    let sessions: Vec<_> = sessions.iter().map(AsRef::as_ref).collect();
-    HttpResponse::Ok().json(serde_json::json!({ "sessions": sessions }))
+    HttpResponse::Ok().json(Sessions { sessions: sessions.iter().map(AsRef::as_ref).collect() })
 }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::limit;
+use super::openapi::Problems;
 use crate::accounts::Accounts;
 use crate::error::ApiError;
 use crate::limits::Limit;
@@ -28,13 +30,35 @@ impl Readiness {
     }
 }
 
+#[derive(Serialize, ToSchema)]
+struct Status {
+    #[schema(example = "ok")]
+    status: &'static str,
+}
+
 /// `GET /healthz`: the process responds. Does not use the database: restarting this process would not fix
 /// that.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "The server",
+    summary = "Whether the process is alive",
+    responses((status = 200, description = "It is", body = Status)),
+    security(()),
+)]
 pub(super) async fn healthz() -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "status": "ok" }))
+    HttpResponse::Ok().json(Status { status: "ok" })
 }
 
 /// `GET /readyz`: whether to send requests here.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "The server",
+    summary = "Whether to send requests here",
+    responses((status = 200, description = "Yes", body = Status), Problems),
+    security(()),
+)]
 pub(super) async fn readyz(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
@@ -61,5 +85,5 @@ pub(super) async fn readyz(
             ApiError::unavailable()
         })?;
     }
-    Ok(HttpResponse::Ok().json(json!({ "status": "ready" })))
+    Ok(HttpResponse::Ok().json(Status { status: "ready" }))
 }

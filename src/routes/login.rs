@@ -3,10 +3,12 @@
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::cookie::add;
 use super::extract::{Counts, Limited, SignedIn, caller, device, presented};
 use super::limit;
+use super::openapi::Problems;
 use super::site::Site;
 use crate::accounts::{Accounts, Error, Grant, Profile, SignIn};
 use crate::auth::refresh::CredentialKind;
@@ -14,14 +16,17 @@ use crate::error::ApiError;
 use crate::limits::Limit;
 use doorward_core::domain::Password;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct LoginRequest {
+    #[schema(example = "alice")]
     login: String,
+    #[schema(example = "plum tree in march rain")]
     password: String,
     /// Sign this browser in, with a cookie in place of a refresh token.
     #[serde(default)]
     cookie: bool,
     /// What an earlier sign-in on this device was given.
+    #[schema(example = "dwd_01a21c98...")]
     device_token: Option<String>,
 }
 
@@ -30,21 +35,35 @@ impl Counts for LoginRequest {
 }
 
 /// The names are RFC 6749's (section 5.1).
-#[derive(Serialize)]
-struct TokenResponse {
+#[derive(Serialize, ToSchema)]
+pub(super) struct TokenResponse {
     user: Profile,
+    #[schema(example = "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiJ9...")]
     access_token: String,
+    #[schema(example = "Bearer")]
     token_type: &'static str,
     /// In seconds.
+    #[schema(example = 900)]
     expires_in: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "dwr_01a21c98...")]
     refresh_token: Option<String>,
     /// After a sign-in: for `device_token` of the next one on this device.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "dwd_01a21c98...")]
     device_token: Option<String>,
 }
 
 /// `POST /api/login`
+#[utoipa::path(
+    post,
+    path = "/api/login",
+    tag = "Signing in",
+    summary = "Sign in",
+    request_body = LoginRequest,
+    responses((status = 200, description = "Signed in", body = TokenResponse), Problems),
+    security(()),
+)]
 pub(super) async fn login(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
@@ -63,8 +82,9 @@ pub(super) async fn login(
     Ok(sign_in_response(&request, StatusCode::OK, grant, &site))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct RefreshRequest {
+    #[schema(example = "dwr_01a21c98...")]
     refresh_token: String,
 }
 
@@ -73,6 +93,15 @@ impl Counts for RefreshRequest {
 }
 
 /// `POST /api/refresh`
+#[utoipa::path(
+    post,
+    path = "/api/refresh",
+    tag = "Signing in",
+    summary = "Get a new access token",
+    request_body = RefreshRequest,
+    responses((status = 200, description = "A new access token, and a new refresh token that replaces the old one", body = TokenResponse), Problems),
+    security(()),
+)]
 pub(super) async fn refresh(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
@@ -91,6 +120,14 @@ pub(super) async fn refresh(
 }
 
 /// `POST /api/token`: an access token for a browser's cookie.
+#[utoipa::path(
+    post,
+    path = "/api/token",
+    tag = "Signing in",
+    summary = "Get an access token for a browser's cookie",
+    responses((status = 200, description = "An access token; the cookie is renewed", body = TokenResponse), Problems),
+    security(("cookie" = [])),
+)]
 pub(super) async fn token(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
@@ -118,6 +155,14 @@ pub(super) async fn token(
 }
 
 /// `POST /api/logout`: revokes the login of the access token, of the cookie, or of both.
+#[utoipa::path(
+    post,
+    path = "/api/logout",
+    tag = "Signing in",
+    summary = "Sign out",
+    responses((status = 204, description = "The login is revoked and its sockets are closing"), Problems),
+    security(("access_token" = []), ("cookie" = [])),
+)]
 pub(super) async fn logout(
     request: HttpRequest,
     accounts: web::Data<Accounts>,

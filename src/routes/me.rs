@@ -1,16 +1,27 @@
 //! The account of the signed-in user.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::Site;
 use super::extract::{Body, Counts, Limited, SignedIn, caller};
+use super::openapi::Problems;
+use super::password::Accepted;
 use crate::accounts::{Accounts, Error, Profile};
 use crate::error::ApiError;
 use crate::limits::Limit;
 use doorward_core::domain::{DisplayName, Email, Password};
 
 /// `GET /api/me`
+#[utoipa::path(
+    get,
+    path = "/api/me",
+    tag = "Account",
+    summary = "Show the account",
+    responses((status = 200, description = "The account", body = Profile), Problems),
+    security(("access_token" = [])),
+)]
 pub(super) async fn show(
     SignedIn(access): SignedIn,
     accounts: web::Data<Accounts>,
@@ -18,12 +29,22 @@ pub(super) async fn show(
     Ok(web::Json(accounts.profile(access.user).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct RenameRequest {
+    #[schema(example = "Alice L.")]
     display_name: String,
 }
 
 /// `PATCH /api/me`
+#[utoipa::path(
+    patch,
+    path = "/api/me",
+    tag = "Account",
+    summary = "Change the display name",
+    request_body = RenameRequest,
+    responses((status = 200, description = "The account", body = Profile), Problems),
+    security(("access_token" = [])),
+)]
 pub(super) async fn rename(
     SignedIn(access): SignedIn,
     accounts: web::Data<Accounts>,
@@ -33,8 +54,9 @@ pub(super) async fn rename(
     Ok(web::Json(accounts.rename(access.user, name).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct DeleteRequest {
+    #[schema(example = "plum tree in march rain")]
     current_password: String,
 }
 
@@ -44,6 +66,15 @@ impl Counts for DeleteRequest {
 }
 
 /// `DELETE /api/me`
+#[utoipa::path(
+    delete,
+    path = "/api/me",
+    tag = "Account",
+    summary = "Delete the account",
+    request_body = DeleteRequest,
+    responses((status = 204, description = "The account is deleted and its sockets are closing"), Problems),
+    security(("access_token" = [])),
+)]
 pub(super) async fn delete(
     SignedIn(access): SignedIn,
     request: HttpRequest,
@@ -56,9 +87,11 @@ pub(super) async fn delete(
     Ok(HttpResponse::NoContent().finish())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct ChangePasswordRequest {
+    #[schema(example = "plum tree in march rain")]
     current_password: String,
+    #[schema(example = "a new and quite different sentence 7")]
     new_password: String,
 }
 
@@ -67,6 +100,15 @@ impl Counts for ChangePasswordRequest {
 }
 
 /// `POST /api/me/password`
+#[utoipa::path(
+    post,
+    path = "/api/me/password",
+    tag = "Account",
+    summary = "Change the password",
+    request_body = ChangePasswordRequest,
+    responses((status = 204, description = "Changed; all other logins are revoked"), Problems),
+    security(("access_token" = [])),
+)]
 pub(super) async fn change_password(
     SignedIn(access): SignedIn,
     request: HttpRequest,
@@ -86,9 +128,11 @@ pub(super) async fn change_password(
     Ok(HttpResponse::NoContent().finish())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct ChangeEmailRequest {
+    #[schema(example = "alice@example.org")]
     email: String,
+    #[schema(example = "plum tree in march rain")]
     current_password: String,
 }
 
@@ -96,12 +140,16 @@ impl Counts for ChangeEmailRequest {
     const LIMIT: Limit = Limit::SignIn;
 }
 
-#[derive(Serialize)]
-struct Accepted {
-    detail: &'static str,
-}
-
 /// `POST /api/me/email`
+#[utoipa::path(
+    post,
+    path = "/api/me/email",
+    tag = "Account",
+    summary = "Change the email address",
+    request_body = ChangeEmailRequest,
+    responses((status = 202, description = "A link is on its way to the new address", body = Accepted), Problems),
+    security(("access_token" = [])),
+)]
 pub(super) async fn change_email(
     SignedIn(access): SignedIn,
     request: HttpRequest,
@@ -116,8 +164,9 @@ pub(super) async fn change_email(
     Ok(HttpResponse::Accepted().json(Accepted { detail }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct VerifyEmailRequest {
+    #[schema(example = "the last part of the link")]
     token: String,
 }
 
@@ -126,6 +175,15 @@ impl Counts for VerifyEmailRequest {
 }
 
 /// `POST /api/verify-email`: no access token, the link may be followed on another device.
+#[utoipa::path(
+    post,
+    path = "/api/verify-email",
+    tag = "Recovery",
+    summary = "Verify an email address",
+    request_body = VerifyEmailRequest,
+    responses((status = 204, description = "The address is verified"), Problems),
+    security(()),
+)]
 pub(super) async fn verify_email(
     request: HttpRequest,
     accounts: web::Data<Accounts>,

@@ -17,6 +17,7 @@ mod limit;
 mod login;
 mod me;
 mod misplaced_token;
+mod openapi;
 mod origin_log;
 mod origins;
 mod pages;
@@ -123,6 +124,8 @@ pub fn configure(
 
     // The server itself
     cfg.service(at("/.well-known/jwks.json", "GET, HEAD").route(read().to(keys::jwks)))
+        .service(at("/api/openapi.json", "GET, HEAD").route(read().to(openapi::document)))
+        .service(at("/docs", "GET, HEAD").route(read().to(openapi::page)))
         .service(at("/healthz", "GET, HEAD").route(read().to(health::healthz)))
         .service(at("/readyz", "GET, HEAD").route(read().to(health::readyz)));
 
@@ -144,9 +147,31 @@ fn read() -> Route {
 
 /// A resource that answers any other method with those that it has.
 fn at(path: &str, allow: &'static str) -> Resource {
+    #[cfg(test)]
+    table::note(path, allow);
     web::resource(path).default_service(web::to(move || async move {
         Err::<HttpResponse, _>(ApiError::method_not_allowed(allow))
     }))
+}
+
+/// The routes that were configured, for tests that compare the table with something else.
+#[cfg(test)]
+mod table {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    thread_local! {
+        static ENTRIES: RefCell<BTreeSet<(String, &'static str)>> = RefCell::default();
+    }
+
+    pub fn note(path: &str, allow: &'static str) {
+        ENTRIES.with_borrow_mut(|entries| entries.insert((path.to_owned(), allow)));
+    }
+
+    /// Paths and their methods, of all tables that this thread has configured.
+    pub fn entries() -> BTreeSet<(String, &'static str)> {
+        ENTRIES.with_borrow(Clone::clone)
+    }
 }
 
 /// A page with a form that posts to the page's own address.

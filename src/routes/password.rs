@@ -3,19 +3,23 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::extract::{Counts, Limited, caller, optional, presented};
+use super::openapi::Problems;
 use super::site::Site;
 use crate::accounts::{Accounts, Error};
 use crate::error::ApiError;
 use crate::limits::Limit;
 use doorward_core::domain::{Invalid, Rating, WeakPassword};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct ForgotRequest {
     /// A username or an address.
+    #[schema(example = "alice")]
     login: String,
     /// What an earlier sign-in on this device was given.
+    #[schema(example = "dwd_01a21c98...")]
     device_token: Option<String>,
 }
 
@@ -23,13 +27,23 @@ impl Counts for ForgotRequest {
     const LIMIT: Limit = Limit::ForgotPassword;
 }
 
-/// The same whether there is such an account or not.
-#[derive(Serialize)]
+/// What will happen. It is the same whether there is such an account or not.
+#[derive(Serialize, ToSchema)]
 pub(super) struct Accepted {
-    detail: &'static str,
+    #[schema(example = "If there is such an account with an email address, a link is on its way.")]
+    pub detail: &'static str,
 }
 
 /// `POST /api/forgot-password`
+#[utoipa::path(
+    post,
+    path = "/api/forgot-password",
+    tag = "Recovery",
+    summary = "Request a reset link",
+    request_body = ForgotRequest,
+    responses((status = 202, description = "The same whether there is such an account or not", body = Accepted), Problems),
+    security(()),
+)]
 pub(super) async fn forgot(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
@@ -42,11 +56,14 @@ pub(super) async fn forgot(
     Ok(HttpResponse::build(StatusCode::ACCEPTED).json(Accepted { detail }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct ResetRequest {
+    #[schema(example = "the last part of the link")]
     token: String,
+    #[schema(example = "plum tree in march rain")]
     password: String,
     /// Which account, if several claim the address that the link was sent to.
+    #[schema(example = "alice")]
     username: Option<String>,
 }
 
@@ -55,6 +72,15 @@ impl Counts for ResetRequest {
 }
 
 /// `POST /api/reset-password`
+#[utoipa::path(
+    post,
+    path = "/api/reset-password",
+    tag = "Recovery",
+    summary = "Set a new password",
+    request_body = ResetRequest,
+    responses((status = 204, description = "The password is set and all logins are revoked"), Problems),
+    security(()),
+)]
 pub(super) async fn reset(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
@@ -67,11 +93,14 @@ pub(super) async fn reset(
     Ok(HttpResponse::NoContent().finish())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct RateRequest {
+    #[schema(example = "plum tree in march rain")]
     password: String,
     /// What others know of its owner: it must not be made of that.
+    #[schema(example = "alice")]
     username: Option<String>,
+    #[schema(example = "alice@example.org")]
     email: Option<String>,
 }
 
@@ -79,18 +108,30 @@ impl Counts for RateRequest {
     const LIMIT: Limit = Limit::PasswordStrength;
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct RateResponse {
     /// zxcvbn's, from 0 to 4.
+    #[schema(example = 4)]
     score: u8,
     /// Whether it would be accepted.
+    #[schema(example = true)]
     ok: bool,
+    #[schema(example = "It is among the passwords that are tried first.")]
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     suggestions: Vec<String>,
 }
 
 /// `POST /api/password-strength`: how hard to guess a password would be. It is neither kept nor compared with any user's.
+#[utoipa::path(
+    post,
+    path = "/api/password-strength",
+    tag = "Recovery",
+    summary = "Rate a password",
+    request_body = RateRequest,
+    responses((status = 200, description = "How hard it would be to guess", body = RateResponse), Problems),
+    security(()),
+)]
 pub(super) async fn rate(
     request: HttpRequest,
     accounts: web::Data<Accounts>,

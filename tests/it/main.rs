@@ -46,6 +46,7 @@ mod mail_setup;
 mod memory_bounds;
 mod migrate_database;
 mod migrate_refusals;
+mod openapi;
 mod operator_commands;
 mod origins;
 mod outbox;

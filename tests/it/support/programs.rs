@@ -17,6 +17,8 @@ pub enum Needs {
     Apt(&'static str),
     /// Pinned in `tests/node`.
     Npm,
+    /// Pinned in `tests/node/openapi`.
+    NpmOpenApi,
 }
 
 impl Needs {
@@ -24,6 +26,9 @@ impl Needs {
         match self {
             Self::Pip(package) => format!("pip install {package}"),
             Self::Apt(package) => format!("apt-get install {package}"),
+            Self::NpmOpenApi => {
+                "npm ci --prefix tests/node/openapi, and its node_modules/.bin on the PATH".to_owned()
+            }
             Self::Npm => {
                 "npm ci --prefix tests/node, and tests/node/node_modules/.bin on the PATH".to_owned()
             }
@@ -61,11 +66,13 @@ const PROBES: &[Probe] = &[
     probe("nc", &["-h"], "\t-N\t", None),
     probe("nginx", &["-v"], "nginx", Some([1, 18])),
     probe("node", &["--version"], "v", Some([18, 0])),
+    probe("openapi-typescript", &["--version"], "v7", None),
     probe("openssl", &["version"], "OpenSSL", Some([1, 1])),
     probe("pgbouncer", &["--version"], "PgBouncer", Some([1, 12])),
     probe("psql", &["--version"], "psql", None),
     probe("python3", &["--version"], "Python", Some([3, 8])),
     probe("redis-server", &["--version"], "server v=", Some([5, 0])),
+    probe("schemathesis", &["--version"], "Schemathesis", Some([4, 0])),
     // That of BusyBox does not end a program with its parent.
     probe("setpriv", &["--pdeathsig", "TERM", "echo", "it works"], "it works", None),
     // That of BSD takes other arguments.
