@@ -50,6 +50,7 @@ struct Logins {
 #[utoipa::path(
     get,
     path = "/api/logins",
+    operation_id = "listLogins",
     tag = "Devices",
     summary = "List the active logins",
     responses((status = 200, description = "The active logins, the newest first", body = Logins), Problems),
@@ -88,9 +89,10 @@ enum Except {
 #[utoipa::path(
     delete,
     path = "/api/logins",
+    operation_id = "revokeLogins",
     tag = "Devices",
     summary = "Revoke all logins",
-    params(("except" = Option<Except>, Query, description = "`current`: all but the one that this request is made with")),
+    params(("except" = inline(Option<Except>), Query, description = "`current`: all but the one that this request is made with")),
     responses((status = 204, description = "They are revoked and their sockets are closing"), Problems),
     security(("access_token" = [])),
 )]
@@ -107,6 +109,7 @@ pub(super) async fn end_all(
 #[utoipa::path(
     delete,
     path = "/api/logins/{id}",
+    operation_id = "revokeLogin",
     tag = "Devices",
     summary = "Revoke a login",
     params(("id" = Uuid, Path, description = "The login")),
@@ -148,6 +151,7 @@ struct SessionView {
 #[utoipa::path(
     get,
     path = "/api/sessions",
+    operation_id = "listSessions",
     tag = "Devices",
     summary = "List the live sockets",
     responses((status = 200, description = "The live sockets on all nodes, the oldest first", body = Sessions), Problems),

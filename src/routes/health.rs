@@ -41,6 +41,7 @@ struct Status {
 #[utoipa::path(
     get,
     path = "/healthz",
+    operation_id = "healthz",
     tag = "The server",
     summary = "Whether the process is alive",
     responses((status = 200, description = "It is", body = Status)),
@@ -54,6 +55,7 @@ pub(super) async fn healthz() -> HttpResponse {
 #[utoipa::path(
     get,
     path = "/readyz",
+    operation_id = "readyz",
     tag = "The server",
     summary = "Whether to send requests here",
     responses((status = 200, description = "Yes", body = Status), Problems),

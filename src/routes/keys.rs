@@ -10,6 +10,7 @@ use crate::auth::keys::Jwks;
 #[utoipa::path(
     get,
     path = "/.well-known/jwks.json",
+    operation_id = "jwks",
     tag = "The server",
     summary = "The public keys that verify access tokens",
     responses((status = 200, description = "A JWK set (RFC 7517 section 5)", body = Jwks)),

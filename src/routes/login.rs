@@ -58,6 +58,7 @@ pub(super) struct TokenResponse {
 #[utoipa::path(
     post,
     path = "/api/login",
+    operation_id = "login",
     tag = "Signing in",
     summary = "Sign in",
     request_body = LoginRequest,
@@ -96,6 +97,7 @@ impl Counts for RefreshRequest {
 #[utoipa::path(
     post,
     path = "/api/refresh",
+    operation_id = "refresh",
     tag = "Signing in",
     summary = "Get a new access token",
     request_body = RefreshRequest,
@@ -123,6 +125,7 @@ pub(super) async fn refresh(
 #[utoipa::path(
     post,
     path = "/api/token",
+    operation_id = "browserToken",
     tag = "Signing in",
     summary = "Get an access token for a browser's cookie",
     responses((status = 200, description = "An access token; the cookie is renewed", body = TokenResponse), Problems),
@@ -158,6 +161,7 @@ pub(super) async fn token(
 #[utoipa::path(
     post,
     path = "/api/logout",
+    operation_id = "logout",
     tag = "Signing in",
     summary = "Sign out",
     responses((status = 204, description = "The login is revoked and its sockets are closing"), Problems),

@@ -17,6 +17,7 @@ use doorward_core::domain::{DisplayName, Email, Password};
 #[utoipa::path(
     get,
     path = "/api/me",
+    operation_id = "showAccount",
     tag = "Account",
     summary = "Show the account",
     responses((status = 200, description = "The account", body = Profile), Problems),
@@ -39,6 +40,7 @@ pub(super) struct RenameRequest {
 #[utoipa::path(
     patch,
     path = "/api/me",
+    operation_id = "renameAccount",
     tag = "Account",
     summary = "Change the display name",
     request_body = RenameRequest,
@@ -69,6 +71,7 @@ impl Counts for DeleteRequest {
 #[utoipa::path(
     delete,
     path = "/api/me",
+    operation_id = "deleteAccount",
     tag = "Account",
     summary = "Delete the account",
     request_body = DeleteRequest,
@@ -103,6 +106,7 @@ impl Counts for ChangePasswordRequest {
 #[utoipa::path(
     post,
     path = "/api/me/password",
+    operation_id = "changePassword",
     tag = "Account",
     summary = "Change the password",
     request_body = ChangePasswordRequest,
@@ -144,6 +148,7 @@ impl Counts for ChangeEmailRequest {
 #[utoipa::path(
     post,
     path = "/api/me/email",
+    operation_id = "changeEmail",
     tag = "Account",
     summary = "Change the email address",
     request_body = ChangeEmailRequest,
@@ -178,6 +183,7 @@ impl Counts for VerifyEmailRequest {
 #[utoipa::path(
     post,
     path = "/api/verify-email",
+    operation_id = "verifyEmail",
     tag = "Recovery",
     summary = "Verify an email address",
     request_body = VerifyEmailRequest,

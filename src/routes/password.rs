@@ -38,6 +38,7 @@ pub(super) struct Accepted {
 #[utoipa::path(
     post,
     path = "/api/forgot-password",
+    operation_id = "forgotPassword",
     tag = "Recovery",
     summary = "Request a reset link",
     request_body = ForgotRequest,
@@ -75,6 +76,7 @@ impl Counts for ResetRequest {
 #[utoipa::path(
     post,
     path = "/api/reset-password",
+    operation_id = "resetPassword",
     tag = "Recovery",
     summary = "Set a new password",
     request_body = ResetRequest,
@@ -126,6 +128,7 @@ struct RateResponse {
 #[utoipa::path(
     post,
     path = "/api/password-strength",
+    operation_id = "ratePassword",
     tag = "Recovery",
     summary = "Rate a password",
     request_body = RateRequest,

@@ -35,6 +35,7 @@ impl Counts for RegisterRequest {
 #[utoipa::path(
     post,
     path = "/api/register",
+    operation_id = "register",
     tag = "Signing in",
     summary = "Register and sign in",
     request_body = RegisterRequest,

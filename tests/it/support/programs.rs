@@ -72,7 +72,7 @@ const PROBES: &[Probe] = &[
     probe("psql", &["--version"], "psql", None),
     probe("python3", &["--version"], "Python", Some([3, 8])),
     probe("redis-server", &["--version"], "server v=", Some([5, 0])),
-    probe("schemathesis", &["--version"], "Schemathesis", Some([4, 0])),
+    probe("schemathesis", &["--version"], "schemathesis", Some([4, 0])),
     // That of BusyBox does not end a program with its parent.
     probe("setpriv", &["--pdeathsig", "TERM", "echo", "it works"], "it works", None),
     // That of BSD takes other arguments.
