@@ -33,6 +33,7 @@ mod http_bounds;
 mod import;
 mod import_bounds;
 mod import_columns;
+mod import_hashes;
 mod import_runs;
 mod limits;
 mod limits_counting;
