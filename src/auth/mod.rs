@@ -9,5 +9,6 @@ pub mod legacy_hashes;
 pub mod password;
 pub mod refresh;
 pub mod secret;
+pub mod signing_key;
 pub mod token_shape;
 pub mod tokens;

@@ -5,6 +5,7 @@ mod account_recovery;
 mod accounts;
 mod address_limits;
 mod addresses;
+mod algorithms;
 mod audit_trail;
 mod balancer;
 mod broken_frames;
