@@ -74,6 +74,7 @@ mod tokens;
 mod tutorial;
 mod typed_input;
 mod usernames;
+mod verifiers;
 mod websocket;
 mod wrong_handshakes;
 mod wrong_ports;
