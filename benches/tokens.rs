@@ -5,6 +5,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use doorward::internals::auth::Tokens;
 use doorward::internals::auth::{Keyring, SigningKey};
+use doorward::internals::config::SigningAlgorithm;
 use doorward::internals::directory::Revocations;
 use doorward::{Clock, Config};
 use doorward_core::domain::RevokeReason;
@@ -15,7 +16,7 @@ const MANY: usize = 25_000;
 
 fn tokens() -> Tokens {
     let config = Config::from_pairs([("password.cost", "12")]).expect("the defaults are good");
-    let key = SigningKey::generate().expect("the system has randomness");
+    let key = SigningKey::generate(SigningAlgorithm::EdDsa).expect("the system has randomness");
     Tokens::new(Keyring::new(key, Vec::new()), &config.tokens, &config.public_url, Clock::System)
 }
 

@@ -115,6 +115,8 @@ impl Application {
         let accounts = Accounts::start(db, &live, mail.clone(), clock.clone(), &config)
             .await
             .map_err(|error| format!("cannot read or make the signing keys: {error}"))?;
+        let adopted = accounts.adopt_algorithm().await;
+        adopted.map_err(|error| format!("cannot make a signing key: {error}"))?;
         let loaded = accounts.logins().poll().await;
         loaded.map_err(|error| format!("cannot read the revoked logins: {error}"))?;
         let listener = net::bind("http.listen", config.http.listen)?;

@@ -87,10 +87,11 @@ pub mod internals {
     }
     pub mod auth {
         pub use crate::auth::device::PresentedDevices;
-        pub use crate::auth::keys::{Keyring, SigningKey};
+        pub use crate::auth::keys::Keyring;
         pub use crate::auth::password::hash as hash_password;
         pub use crate::auth::refresh::{CredentialKeys, CredentialKind};
         pub use crate::auth::secret::hash_token;
+        pub use crate::auth::signing_key::SigningKey;
         pub use crate::auth::tokens::Tokens;
     }
     pub mod clock {
@@ -101,7 +102,7 @@ pub mod internals {
         pub use crate::cluster::peers::{Effect, Peers};
     }
     pub mod config {
-        pub use crate::config::{DatabaseUrl, Log, LogFormat};
+        pub use crate::config::{DatabaseUrl, Log, LogFormat, SigningAlgorithm};
     }
     pub mod db {
         pub use crate::db::{Conn, open, write};

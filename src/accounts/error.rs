@@ -4,7 +4,7 @@ use diesel::result::DatabaseErrorKind;
 
 use crate::actors::db::DbError;
 use crate::actors::hasher::HashError;
-use crate::auth::keys::DamagedKey;
+use crate::auth::signing_key::{DamagedKey, SigningError};
 use crate::auth::tokens::TokenError;
 use doorward_core::domain::{Invalid, RevokeReason, WeakPassword};
 
@@ -59,7 +59,7 @@ pub enum Error {
     #[error("no key could be made")]
     Randomness(#[from] aws_lc_rs::error::Unspecified),
     #[error("a token could not be signed")]
-    Signing(#[from] jsonwebtoken::errors::Error),
+    Signing(#[from] SigningError),
 }
 
 /// The access token of a user who was deleted or disabled, which this process has not noticed yet.

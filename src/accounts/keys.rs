@@ -8,12 +8,14 @@ use diesel::QueryResult;
 use serde::Serialize;
 
 use super::{Accounts, Caller, Error};
-use crate::auth::keys::{DamagedKey, Keyring, SigningKey};
+use crate::auth::keys::Keyring;
 use crate::auth::refresh::CredentialKeys;
+use crate::auth::signing_key::{DamagedKey, SigningKey};
 use crate::clock::{Timestamp, serialize_rfc3339};
+use crate::config::SigningAlgorithm;
 use crate::db::Conn;
 use crate::models::audit_events::Action;
-use crate::models::signing_keys::{self, Algorithm, StoredKey};
+use crate::models::signing_keys::{self, Secret, StoredKey, StoredSecret};
 
 /// How long a key is published before it signs: longer than the set of keys may be cached elsewhere, and than
 /// another node takes to read it.
@@ -46,6 +48,7 @@ pub enum KeyState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KeyInfo {
     pub kid: String,
+    pub algorithm: SigningAlgorithm,
     pub state: KeyState,
     #[serde(serialize_with = "serialize_rfc3339")]
     pub created_at: Timestamp,
@@ -80,10 +83,11 @@ fn keyring(
     access_ttl: TimeDelta,
 ) -> Result<Option<Keyring>, DamagedKey> {
     let (mut current, mut others) = (None, Vec::new());
+    let read = |row: &StoredKey| SigningKey::from_stored(row.algorithm, &row.key);
     for (row, state) in with_states(rows, now, access_ttl) {
         match state {
-            KeyState::Signing => current = Some(SigningKey::from_stored(&row.key)?),
-            KeyState::Next | KeyState::Retiring => others.push(SigningKey::from_stored(&row.key)?),
+            KeyState::Signing => current = Some(read(&row)?),
+            KeyState::Next | KeyState::Retiring => others.push(read(&row)?),
             KeyState::Retired => {}
         }
     }
@@ -92,16 +96,21 @@ fn keyring(
 
 /// Reads the keys, or makes those that are missing. To be called in a transaction that writes, so that of two nodes that
 /// start on an empty database one makes them and the other reads them.
-pub(super) fn load_or_create(conn: &mut Conn, now: Timestamp, access_ttl: TimeDelta) -> Result<Keys, Error> {
+pub(super) fn load_or_create(
+    conn: &mut Conn,
+    algorithm: SigningAlgorithm,
+    now: Timestamp,
+    access_ttl: TimeDelta,
+) -> Result<Keys, Error> {
     signing_keys::lock(conn)?;
-    let rows = signing_keys::all(conn, Algorithm::EdDsa)?;
+    let rows = signing_keys::all(conn)?;
     let keyring = match keyring(rows, now, access_ttl)? {
         Some(keyring) => keyring,
-        None => Keyring::new(make(conn, now)?, Vec::new()),
+        None => Keyring::new(make(conn, algorithm, now)?, Vec::new()),
     };
-    let chain = find_or_make(conn, "refresh", Algorithm::HmacSha256, now)?;
+    let chain = find_or_make(conn, "refresh", Secret::HmacSha256, now)?;
     // Made together, unless an earlier version has made the first.
-    let tags = find_or_make(conn, "tags", Algorithm::CredentialTag, now)?;
+    let tags = find_or_make(conn, "tags", Secret::CredentialTag, now)?;
     Ok(Keys {
         keyring,
         credentials: CredentialKeys::from_stored(&chain.key, &tags.key)?,
@@ -109,26 +118,27 @@ pub(super) fn load_or_create(conn: &mut Conn, now: Timestamp, access_ttl: TimeDe
     })
 }
 
-fn find_or_make(conn: &mut Conn, kid: &str, algorithm: Algorithm, now: Timestamp) -> QueryResult<StoredKey> {
-    if let Some(row) = signing_keys::all(conn, algorithm)?.into_iter().next() {
+fn find_or_make(conn: &mut Conn, kid: &str, secret: Secret, now: Timestamp) -> QueryResult<StoredSecret> {
+    if let Some(row) = signing_keys::secret(conn, secret)? {
         return Ok(row);
     }
     let key = CredentialKeys::generate_stored();
-    signing_keys::insert(conn, kid, algorithm, &key, now)?;
-    Ok(StoredKey { kid: kid.to_owned(), key, created_at: now })
+    signing_keys::insert_secret(conn, kid, secret, &key, now)?;
+    Ok(StoredSecret { key, created_at: now })
 }
 
-fn make(conn: &mut Conn, now: Timestamp) -> Result<SigningKey, Error> {
-    let key = SigningKey::generate()?;
-    signing_keys::insert(conn, key.kid(), Algorithm::EdDsa, &key.stored(), now)?;
-    tracing::info!(kid = key.kid(), "made a signing key");
+fn make(conn: &mut Conn, algorithm: SigningAlgorithm, now: Timestamp) -> Result<SigningKey, Error> {
+    let key = SigningKey::generate(algorithm)?;
+    let row = StoredKey { kid: key.kid().to_owned(), algorithm, key: key.stored(), created_at: now };
+    signing_keys::insert(conn, &row)?;
+    tracing::info!(kid = key.kid(), algorithm = algorithm.name(), "made a signing key");
     Ok(key)
 }
 
 /// Destroys the keys that have been retired for a while.
 pub(super) fn purge(conn: &mut Conn, now: Timestamp, access_ttl: TimeDelta) -> Result<usize, Error> {
     signing_keys::lock(conn)?;
-    let rows = signing_keys::all(conn, Algorithm::EdDsa)?;
+    let rows = signing_keys::all(conn)?;
     let done = with_states(rows, now - DESTROY_AFTER, access_ttl).into_iter();
     let kids: Vec<String> =
         done.filter(|(_, state)| *state == KeyState::Retired).map(|(row, _)| row.kid).collect();
@@ -145,7 +155,7 @@ impl Accounts {
         self.0
             .db
             .run(move |conn| {
-                let rows = signing_keys::all(conn, Algorithm::EdDsa)?;
+                let rows = signing_keys::all(conn)?;
                 // If there is none, the next start makes one; until then those that are known stay in use.
                 if let Some(keyring) = keyring(rows, this.0.clock.now(), this.0.access_ttl)? {
                     this.0.tokens.use_keyring(keyring);
@@ -164,13 +174,43 @@ impl Accounts {
         self.0
             .db
             .run(move |conn| {
-                let rows = signing_keys::all(conn, Algorithm::EdDsa)?;
+                let rows = signing_keys::all(conn)?;
                 let keys = with_states(rows, this.0.clock.now(), this.0.access_ttl).into_iter().rev();
                 Ok(keys
-                    .map(|(row, state)| KeyInfo { kid: row.kid, state, created_at: row.created_at })
+                    .map(|(row, state)| KeyInfo {
+                        kid: row.kid,
+                        algorithm: row.algorithm,
+                        state,
+                        created_at: row.created_at,
+                    })
                     .collect())
             })
             .await
+    }
+
+    /// Makes a new signing key as a rotation does, if the newest one is for another algorithm than
+    /// `tokens.algorithm`. Tokens that were issued stay valid.
+    ///
+    /// # Errors
+    /// [`Error::Randomness`], [`Error::Db`] or [`Error::Query`]; then nothing has changed.
+    pub async fn adopt_algorithm(&self) -> Result<(), Error> {
+        let this = self.clone();
+        let made = self
+            .0
+            .db
+            .transaction(move |conn| {
+                signing_keys::lock(conn)?;
+                let newest = signing_keys::all(conn)?.pop();
+                if newest.is_none_or(|newest| newest.algorithm == this.0.algorithm) {
+                    return Ok(false);
+                }
+                let now = this.0.clock.now();
+                make(conn, this.0.algorithm, now)?;
+                this.record(conn, &Caller::operator(None), Action::KeysRotated, None, now)?;
+                Ok::<_, Error>(true)
+            })
+            .await?;
+        if made { self.reread_keys().await } else { Ok(()) }
     }
 
     /// Makes a new signing key, which takes over soon; or `at_once`, destroying all others: access tokens that
@@ -186,11 +226,11 @@ impl Accounts {
                 signing_keys::lock(conn)?;
                 let now = this.0.clock.now();
                 if at_once {
-                    let rows = signing_keys::all(conn, Algorithm::EdDsa)?;
+                    let rows = signing_keys::all(conn)?;
                     let kids: Vec<String> = rows.into_iter().map(|row| row.kid).collect();
                     signing_keys::delete(conn, &kids)?;
                 }
-                make(conn, now)?;
+                make(conn, this.0.algorithm, now)?;
                 this.record(conn, &caller, Action::KeysRotated, None, now)?;
                 Ok(())
             })

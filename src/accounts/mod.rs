@@ -40,7 +40,7 @@ use crate::auth::keys::Jwks;
 use crate::auth::refresh::{CredentialKeys, CredentialKind, Presented};
 use crate::auth::tokens::{TokenError, Tokens};
 use crate::clock::{Clock, Timestamp};
-use crate::config::{Config, MailLimits};
+use crate::config::{Config, MailLimits, SigningAlgorithm};
 use crate::db::Conn;
 use crate::mail::Mail;
 use crate::models::audit_events::{self, Action};
@@ -87,6 +87,8 @@ struct Inner {
     mail_limits: MailLimits,
     max_logins: i64,
     unused_ttl: Option<TimeDelta>,
+    /// Of signing keys to be made.
+    algorithm: SigningAlgorithm,
     resets: reset_requests::Requests,
 }
 
@@ -106,10 +108,13 @@ impl Accounts {
         stored_forms::renew(&db).await;
         let access_ttl = config.tokens.access_ttl;
         let refresh_ttl = time_delta(config.tokens.refresh_ttl);
+        let algorithm = config.tokens.algorithm;
         let keys = {
             let clock = clock.clone();
-            db.transaction(move |conn| keys::load_or_create(conn, clock.now(), time_delta(access_ttl)))
-                .await?
+            db.transaction(move |conn| {
+                keys::load_or_create(conn, algorithm, clock.now(), time_delta(access_ttl))
+            })
+            .await?
         };
         Ok(Self(Arc::new(Inner {
             hasher: Hasher::start(&config.password),
@@ -125,6 +130,7 @@ impl Accounts {
             clock,
             access_ttl: time_delta(access_ttl),
             refresh_ttl,
+            algorithm,
             min_password: config.password.min_length,
             reserved_names: config.usernames.reserved.clone(),
             allow_lookalikes: config.usernames.allow_lookalikes,

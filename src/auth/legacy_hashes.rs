@@ -3,11 +3,18 @@
 //!
 //! A bare digest is never stored. It becomes bcrypt of the digest (in lower-case hex) at once, as OWASP's
 //! Password Storage Cheat Sheet advises for legacy hashes. A thief of the database then has bcrypt to break,
-//! and the next sign-in replaces the form. A hash that is already slow is stored as it is.
+//! and the next sign-in replaces the form. A hash that is already slow is stored as it is, or, if bcrypt did
+//! not make it, in the one form of [`super::derived`].
 
+use super::derived::DerivedKey;
 use super::legacy_digests::{Algorithm, WRAPPED};
 use super::password::Scheme;
 use super::secret;
+
+/// Before bcrypt's form in what Django stores.
+const DJANGO_BCRYPT: &str = "bcrypt$";
+/// The same for bcrypt of a SHA-256 digest in hexadecimal, which is what a wrapped digest is here.
+const DJANGO_BCRYPT_SHA256: &str = "bcrypt_sha256$";
 
 /// From bcrypt's minimum to the maximum of the configuration. A cost of 31 would take days for each sign-in.
 pub const COSTS: std::ops::RangeInclusive<u32> = 4..=16;
@@ -18,11 +25,14 @@ pub enum UnsupportedHash {
     #[error("There is no hash, so the user could not sign in.")]
     Missing,
     #[error(
-        "The hash is of no known kind: bcrypt, passlib's bcrypt_sha256, or SHA-256, SHA-1 or MD5 in hexadecimal."
+        "The hash is of no known kind: bcrypt, PBKDF2, scrypt or Argon2 in a form that docs/IMPORT.md lists, or \
+         SHA-256, SHA-1 or MD5 in hexadecimal."
     )]
     Unknown,
     #[error("The hash has the absurd bcrypt cost {0}; costs from 4 to 16 can be imported.")]
     AbsurdCost(u32),
+    #[error("The hash has absurd parameters; what can be imported is {0}.")]
+    AbsurdParameters(&'static str),
 }
 
 /// A hash of a supported kind. Without `Debug`: it may be cheap to crack.
@@ -50,16 +60,27 @@ impl ImportedHash {
         {
             return Ok(Self(Kind::Digest(algorithm, text.to_ascii_lowercase())));
         }
-        // The wrapped form is this program's own; no other system writes it.
-        if text.starts_with(WRAPPED) {
-            return Err(UnsupportedHash::Unknown);
+        let stored = Self::as_stored_here(text);
+        match Scheme::parse(&stored).ok_or(UnsupportedHash::Unknown)? {
+            Scheme::Derived(key) => key.check_cost().map_err(UnsupportedHash::AbsurdParameters)?,
+            bcrypt => match bcrypt.cost() {
+                Some(cost) if !COSTS.contains(&cost) => return Err(UnsupportedHash::AbsurdCost(cost)),
+                // A damaged hash must not become an account that no password can open.
+                _ if !bcrypt.is_sound() => return Err(UnsupportedHash::Unknown),
+                _ => {}
+            },
         }
-        let scheme = Scheme::parse(text).ok_or(UnsupportedHash::Unknown)?;
-        if !COSTS.contains(&scheme.cost()) {
-            return Err(UnsupportedHash::AbsurdCost(scheme.cost()));
+        Ok(Self(Kind::Slow(stored)))
+    }
+
+    /// The form in which a hash that is slow is stored; other text as it is. The wrapped form is what
+    /// `doorward export` writes.
+    fn as_stored_here(text: &str) -> String {
+        if let Some(hash) = text.strip_prefix(DJANGO_BCRYPT_SHA256) {
+            return format!("{WRAPPED}{}{hash}", Algorithm::Sha256.name());
         }
-        // A damaged hash must not become an account that no password can open.
-        if scheme.is_sound() { Ok(Self(Kind::Slow(text.to_owned()))) } else { Err(UnsupportedHash::Unknown) }
+        let text = text.strip_prefix(DJANGO_BCRYPT).unwrap_or(text);
+        DerivedKey::parse(text).map_or_else(|| text.to_owned(), |key| key.to_string())
     }
 
     /// The form to store. For a bare digest, computing it takes the work of one hash at `cost`.
@@ -139,6 +160,22 @@ mod tests {
     }
 
     #[test]
+    fn a_wrapped_digest_is_imported_from_an_export_and_from_django() {
+        let kept = stored(&Algorithm::Sha1.digest("pässword".as_bytes()));
+        assert_eq!(stored(&kept), kept);
+        // Made with Django 5.2: BCryptSHA256PasswordHasher and BCryptPasswordHasher, with 4 rounds.
+        let right = Password::typed("correct horse bättery staple".to_owned());
+        for hash in [
+            "bcrypt_sha256$$2b$04$VnCsTJu/Pr7ITSCfZeKYs.kooNvFM5JdTKLi.y4GcnLvDuPTVAefa",
+            "bcrypt$$2b$04$44i9Xys4p9RDnn4dh8XynO828tmHTo.39E4xWqSTF0zSIBHIKfloa",
+        ] {
+            let kept = stored(hash);
+            assert_eq!(password::verify(&right, Some(&kept), COST), Verified { ok: true, rehash: true });
+            assert!(!password::verify(&Password::typed("wrong".to_owned()), Some(&kept), COST).ok);
+        }
+    }
+
+    #[test]
     fn a_stored_form_is_recognized_as_its_own() {
         let hex = Algorithm::Sha256.digest(b"one");
         let (one, other) =
@@ -180,7 +217,8 @@ mod tests {
             &V1.replace("2b", "2x"),
             &"0".repeat(63),
             &"g".repeat(64),
-            &format!("$doorward-wrapped$sha256{PLAIN}"),
+            &format!("$doorward-wrapped$sha3{PLAIN}"),
+            &format!("bcrypt_sha256${}", &PLAIN[..59]),
         ] {
             assert_eq!(unfit(text), Some(UnsupportedHash::Unknown), "{text}");
         }
@@ -190,7 +228,10 @@ mod tests {
         #[test]
         fn parsing_never_panics(text in any::<String>(), tail in "[$0-9a-z,=./]{0,70}") {
             drop(ImportedHash::parse(&text));
-            for head in ["$2b$", "$bcrypt-sha256$", "$bcrypt-sha256$v=2,t=2b,r="] {
+            for head in [
+                "$2b$", "$bcrypt-sha256$", "$bcrypt-sha256$v=2,t=2b,r=", "bcrypt_sha256$", "$argon2id$v=19$m=",
+                "$scrypt$ln=", "$pbkdf2-sha256$", "pbkdf2:sha1:", "scrypt:", "pbkdf2_sha256$", "scrypt$", "{",
+            ] {
                 drop(ImportedHash::parse(&format!("{head}{tail}")));
                 drop(ImportedHash::parse(&format!("{head}{text}")));
             }

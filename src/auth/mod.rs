@@ -1,5 +1,6 @@
 //! Tokens, password hashes and credentials. Pure: no actor, no database.
 
+mod derived;
 pub mod device;
 pub mod guessing;
 pub mod keys;
@@ -8,5 +9,6 @@ pub mod legacy_hashes;
 pub mod password;
 pub mod refresh;
 pub mod secret;
+pub mod signing_key;
 pub mod token_shape;
 pub mod tokens;

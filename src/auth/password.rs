@@ -10,6 +10,7 @@ use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use base64::prelude::BASE64_STANDARD;
 
+use super::derived::DerivedKey;
 use super::legacy_digests::{Algorithm, WRAPPED};
 use super::secret;
 use doorward_core::domain::Password;
@@ -19,6 +20,8 @@ const PREFIX: &str = "$bcrypt-sha256$v=2,t=2b,r=";
 const PREFIX_V1: &str = "$bcrypt-sha256$2";
 /// bcrypt's own base64, with its alphabet in another order.
 const BCRYPT_BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::BCRYPT, NO_PAD);
+/// The lowest cost of bcrypt.
+const MIN_COST: u32 = 4;
 /// Lengths of `$2b$12$`, and of that with the salt.
 const HEAD: usize = 7;
 const HEAD_AND_SALT: usize = 29;
@@ -33,6 +36,8 @@ pub(super) enum Scheme<'a> {
     Bcrypt { cost: u32, hash: &'a str },
     /// `$doorward-wrapped$sha256$2b$12$..`: bcrypt of a digest in hex, see [`super::legacy_hashes`].
     Wrapped { algorithm: Algorithm, cost: u32, hash: &'a str },
+    /// `$pbkdf2-sha256$`, `$scrypt$` or `$argon2id$`: another system's, see [`super::derived`].
+    Derived(DerivedKey),
 }
 
 impl<'a> Scheme<'a> {
@@ -54,15 +59,28 @@ impl<'a> Scheme<'a> {
                 hash,
             });
         }
-        Some(Self::Bcrypt { cost: bcrypt_cost(stored)?, hash: stored })
+        if let Some(cost) = bcrypt_cost(stored) {
+            return Some(Self::Bcrypt { cost, hash: stored });
+        }
+        DerivedKey::parse_stored(stored).map(Self::Derived)
     }
 
-    pub(super) fn cost(&self) -> u32 {
+    /// bcrypt's cost, if bcrypt made the hash.
+    pub(super) fn cost(&self) -> Option<u32> {
         match self {
             Self::BcryptSha256 { cost, .. }
             | Self::BcryptSha256V1 { cost, .. }
             | Self::Bcrypt { cost, .. }
-            | Self::Wrapped { cost, .. } => *cost,
+            | Self::Wrapped { cost, .. } => Some(*cost),
+            Self::Derived(_) => None,
+        }
+    }
+
+    /// The work of a check in bcrypt's rounds, of which cost c has 2^c.
+    fn rounds(&self) -> u64 {
+        match self {
+            Self::Derived(key) => key.rounds(),
+            bcrypt => bcrypt.cost().map_or(0, rounds_of),
         }
     }
 
@@ -72,8 +90,8 @@ impl<'a> Scheme<'a> {
             Self::BcryptSha256 { salt, digest, .. } | Self::BcryptSha256V1 { salt, digest, .. } => {
                 BCRYPT_BASE64.decode(salt).is_ok() && BCRYPT_BASE64.decode(digest).is_ok()
             }
-            // `bcrypt` parses these itself.
-            Self::Bcrypt { .. } | Self::Wrapped { .. } => true,
+            // Parsed by `bcrypt` itself, and by `DerivedKey`.
+            Self::Bcrypt { .. } | Self::Wrapped { .. } | Self::Derived(_) => true,
         }
     }
 
@@ -90,6 +108,7 @@ impl<'a> Scheme<'a> {
             Self::Wrapped { algorithm, hash, .. } => {
                 bcrypt::verify(algorithm.digest(password.expose().as_bytes()), hash).ok()
             }
+            Self::Derived(key) => key.matches(password.expose().as_bytes()),
         }
     }
 
@@ -174,13 +193,13 @@ fn verify_form(password: &Password, stored: Option<&str>, cost: u32) -> Verified
         return NOT_VERIFIED;
     };
     let scheme = Scheme::parse(stored);
-    scheme.as_ref().inspect(|scheme| note_work(scheme.cost()));
+    scheme.as_ref().inspect(|scheme| note_work(scheme.rounds()));
     match scheme.as_ref().and_then(|scheme| Some((scheme, scheme.matches(password)?))) {
         Some((scheme, true)) => Verified { ok: true, rehash: !scheme.is_current(cost) },
         Some((scheme, false)) => {
-            // The work doubles with each step: the costs c, c, c + 1 .. cost - 1 add up to the work of
-            // `cost`.
-            (scheme.cost()..cost).for_each(dummy_hash);
+            let missing = rounds_of(cost).saturating_sub(scheme.rounds());
+            // Each step of the cost doubles the rounds, so hashes of different costs add up to any number.
+            (MIN_COST..cost).rev().filter(|step| missing & rounds_of(*step) != 0).for_each(dummy_hash);
             NOT_VERIFIED
         }
         None => {
@@ -193,17 +212,22 @@ fn verify_form(password: &Password, stored: Option<&str>, cost: u32) -> Verified
 
 /// Does the work of one hash and discards the result.
 fn dummy_hash(cost: u32) {
-    note_work(cost);
+    note_work(rounds_of(cost));
     let _ = std::hint::black_box(bcrypt::hash_with_salt([b'x'; 44], cost, std::hint::black_box([7; 16])));
 }
 
 /// Lets tests compare the work of checks, which they cannot measure by time.
 #[cfg(not(test))]
-const fn note_work(_cost: u32) {}
+const fn note_work(_rounds: u64) {}
 
 #[cfg(test)]
-fn note_work(cost: u32) {
-    tests::WORK.with(|work| work.set(work.get() + (1 << cost)));
+fn note_work(rounds: u64) {
+    tests::WORK.with(|work| work.set(work.get() + rounds));
+}
+
+const fn rounds_of(cost: u32) -> u64 {
+    // bcrypt's costs end at 31.
+    1 << (cost & 31)
 }
 
 /// The salt is the HMAC key: without it, precomputed SHA-256 tables would fit the inner hash.
@@ -318,6 +342,15 @@ mod tests {
                 assert_eq!(work_of(text, Some("not understood"), cost), unknown, "{text}");
             }
         }
+    }
+
+    #[test]
+    fn a_cheap_key_of_another_system_is_filled_up_to_the_work_of_a_name_without_an_account() {
+        // 10,000 iterations are worth 52 rounds, below the rounds of cost 6.
+        let cheap = format!("$pbkdf2-sha256$i=10000$c2FsdA${}", "A".repeat(43));
+        let done = work_of("wrong", Some(&cheap), COST + 2);
+        assert!((1 << (COST + 2)) - done < 1 << MIN_COST, "{done}");
+        assert_eq!(work_of("wrong", Some(&cheap), COST), 52);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use aws_lc_rs::{constant_time, hmac};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 
-use super::keys::DamagedKey;
 use super::secret;
+use super::signing_key::DamagedKey;
 use doorward_core::domain::LoginId;
 
 /// How many successors of a presented token are computed. At one refresh every 15 minutes these cover six

@@ -1,4 +1,4 @@
-//! Access tokens: JWTs (RFC 7519) in the profile of RFC 9068, signed with Ed25519.
+//! Access tokens: JWTs (RFC 7519) in the profile of RFC 9068.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,19 +6,23 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use aws_lc_rs::digest;
 use chrono::DateTime;
-use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, encode};
+use jsonwebtoken::{Validation, decode, decode_header};
 use serde::{Deserialize, Serialize};
 use url::Url;
 use uuid::Uuid;
 
 use super::keys::{Jwks, Keyring};
+use super::signing_key::{SigningError, SigningKey, jws_algorithm};
 use crate::clock::{Clock, Timestamp};
-use crate::config;
+use crate::config::{self, SigningAlgorithm};
 use doorward_core::domain::RevokeReason;
 use doorward_core::domain::{Access, LoginId, UserId};
 
 /// RFC 9068 section 2.1: keeps other JWTs from being taken for access tokens.
 const TYPE: &str = "at+jwt";
+/// RFC 9068 section 2.2 requires the id of the client that got the token. Every client is the server's own: none is
+/// registered.
+const CLIENT_ID: &str = "doorward";
 /// In bytes. Issued tokens have about 500; a longer text is not worth hashing.
 const MAX_LENGTH: usize = 2048;
 /// Seconds by which another node's clock may be ahead.
@@ -48,6 +52,9 @@ struct Claims {
     aud: String,
     sub: UserId,
     sid: LoginId,
+    /// Earlier versions issued none.
+    #[serde(default)]
+    client_id: String,
     jti: Uuid,
     iat: i64,
     exp: i64,
@@ -70,7 +77,8 @@ pub struct Tokens(Arc<Inner>);
 struct Inner {
     /// Where both are locked, the cache is locked first.
     keyring: RwLock<Arc<Keyring>>,
-    validation: Validation,
+    /// One for each algorithm: a key verifies its own alone.
+    validations: [(SigningAlgorithm, Validation); 3],
     issuer: String,
     audience: String,
     /// In seconds.
@@ -84,16 +92,11 @@ impl Tokens {
     #[must_use]
     pub fn new(keyring: Keyring, config: &config::Tokens, public_url: &Url, clock: Clock) -> Self {
         let issuer = public_url.as_str().trim_end_matches('/').to_owned();
-        let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.set_issuer(&[&issuer]);
-        validation.set_audience(&[&config.audience]);
-        validation.set_required_spec_claims(&["iss", "aud", "exp", "sub"]);
-        // Checked below: the library reads the system's clock.
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
+        let validations = SigningAlgorithm::ALL
+            .map(|algorithm| (algorithm, validation(algorithm, &issuer, &config.audience)));
         Self(Arc::new(Inner {
             keyring: RwLock::new(Arc::new(keyring)),
-            validation,
+            validations,
             issuer,
             audience: config.audience.clone(),
             ttl: i64::try_from(config.access_ttl.as_secs()).unwrap_or(i64::MAX / 4),
@@ -114,26 +117,20 @@ impl Tokens {
         username: &str,
         login: LoginId,
         now: Timestamp,
-    ) -> Result<String, jsonwebtoken::errors::Error> {
-        let keyring = self.keyring();
-        let key = keyring.current();
-        let header = Header {
-            typ: Some(TYPE.to_owned()),
-            kid: Some(key.kid().to_owned()),
-            ..Header::new(Algorithm::EdDSA)
-        };
+    ) -> Result<String, SigningError> {
         let iat = now.and_utc().timestamp();
         let claims = Claims {
             iss: self.0.issuer.clone(),
             aud: self.0.audience.clone(),
             sub: user,
             sid: login,
+            client_id: CLIENT_ID.to_owned(),
             jti: self.0.clock.new_id(),
             iat,
             exp: iat + self.0.ttl,
             username: username.to_owned(),
         };
-        encode(&header, &claims, key.encoding())
+        self.keyring().current().sign_token(TYPE, &claims)
     }
 
     /// Verifies a token and returns who it acts for. The caller checks whether the login was revoked.
@@ -200,9 +197,10 @@ impl Tokens {
             return Err(TokenError::Invalid);
         }
         let key = header.kid.and_then(|kid| keyring.find(&kid)).ok_or(TokenError::Invalid)?;
-        let claims = decode::<Claims>(token, key.decoding(), &self.0.validation)
-            .map_err(|_| TokenError::Invalid)?
-            .claims;
+        let validation = self.0.validation(key).ok_or(TokenError::Invalid)?;
+        // Also refuses a header with another algorithm than the key's.
+        let claims =
+            decode::<Claims>(token, key.decoding(), validation).map_err(|_| TokenError::Invalid)?.claims;
         let Claims { sub: user, sid: login, username, iat, exp, .. } = claims;
         Ok(VerifiedClaims { user, username, login, iat, exp })
     }
@@ -229,6 +227,25 @@ impl Tokens {
     fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
         self.0.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Inner {
+    fn validation(&self, key: &SigningKey) -> Option<&Validation> {
+        let mut validations = self.validations.iter();
+        validations.find(|(algorithm, _)| *algorithm == key.algorithm()).map(|(_, validation)| validation)
+    }
+}
+
+/// What a token must say that was signed with a key of this algorithm.
+fn validation(algorithm: SigningAlgorithm, issuer: &str, audience: &str) -> Validation {
+    let mut validation = Validation::new(jws_algorithm(algorithm));
+    validation.set_issuer(&[issuer]);
+    validation.set_audience(&[audience]);
+    validation.set_required_spec_claims(&["iss", "aud", "exp", "sub"]);
+    // Checked apart from the signature: the library reads the system's clock.
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation
 }
 
 impl fmt::Debug for Tokens {

@@ -1,12 +1,11 @@
 use std::time::Duration;
 
 use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use jsonwebtoken::EncodingKey;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, EncodingKey};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::keys::SigningKey;
 use super::super::refresh::{CredentialKeys, CredentialKind};
 use super::*;
 use crate::clock::ManualClock;
@@ -25,17 +24,18 @@ fn config(ttl: i64) -> config::Tokens {
         access_ttl: Duration::from_secs(ttl.try_into().unwrap()),
         refresh_ttl: Duration::from_hours(24),
         audience: "doorward".to_owned(),
+        algorithm: SigningAlgorithm::EdDsa,
     }
 }
 
 fn tokens(key: &SigningKey, clock: &ManualClock, ttl: i64) -> Tokens {
-    let key = SigningKey::from_stored(&key.stored()).unwrap();
+    let key = SigningKey::from_stored(SigningAlgorithm::EdDsa, &key.stored()).unwrap();
     let url = "http://localhost:8080/".parse().unwrap();
     Tokens::new(Keyring::new(key, vec![]), &config(ttl), &url, Clock::Manual(clock.clone()))
 }
 
 fn setup() -> Setup {
-    let (key, clock) = (SigningKey::generate().unwrap(), ManualClock::default());
+    let (key, clock) = (SigningKey::generate(SigningAlgorithm::EdDsa).unwrap(), ManualClock::default());
     Setup { tokens: tokens(&key, &clock, TTL), clock, key }
 }
 
@@ -58,7 +58,7 @@ impl Setup {
 
     /// Signs any header and claims with the right key.
     fn sign(&self, header: &Value, claims: &Value) -> String {
-        sign_with(self.key.encoding(), Algorithm::EdDSA, header, claims)
+        sign_with(&encoding(&self.key), Algorithm::EdDSA, header, claims)
     }
 
     fn verify_with(&self, change: impl FnOnce(&mut Value, &mut Value)) -> Result<Access, TokenError> {
@@ -66,6 +66,10 @@ impl Setup {
         change(&mut header, &mut claims);
         self.tokens.verify(&self.sign(&header, &claims))
     }
+}
+
+fn encoding(key: &SigningKey) -> EncodingKey {
+    EncodingKey::from_ed_der(&BASE64_STANDARD.decode(key.stored()).unwrap())
 }
 
 fn sign_with(key: &EncodingKey, algorithm: Algorithm, header: &Value, claims: &Value) -> String {
@@ -112,7 +116,8 @@ fn other_algorithms_are_refused() {
     let unsigned = format!("{}.{}.", part(&none), part(&s.claims()));
     assert_eq!(s.tokens.verify(&unsigned), Err(TokenError::Invalid));
     // The classic attack: the public key, which is no secret, as the key of an HMAC.
-    let x = s.tokens.jwks().keys[0].x.clone();
+    let jwk = serde_json::to_value(&s.tokens.jwks().keys[0]).unwrap();
+    let x = jwk["x"].as_str().unwrap().to_owned();
     let header = json!({"alg": "HS256", "typ": "at+jwt", "kid": s.key.kid()});
     for secret in [BASE64_URL_SAFE_NO_PAD.decode(&x).unwrap(), x.into_bytes()] {
         let token = sign_with(&EncodingKey::from_secret(&secret), Algorithm::HS256, &header, &s.claims());
@@ -128,17 +133,17 @@ fn keys_outside_the_keyring_are_refused() {
         s.verify_with(|header, _| drop(header.as_object_mut().unwrap().remove("kid"))),
         Err(TokenError::Invalid)
     );
-    let strangers = SigningKey::generate().unwrap();
-    let token = sign_with(strangers.encoding(), Algorithm::EdDSA, &s.header(), &s.claims());
+    let strangers = SigningKey::generate(SigningAlgorithm::EdDsa).unwrap();
+    let token = sign_with(&encoding(&strangers), Algorithm::EdDSA, &s.header(), &s.claims());
     assert_eq!(s.tokens.verify(&token), Err(TokenError::Invalid), "our kid, another key");
     let jwk = Keyring::new(strangers, vec![]).jwks().keys.remove(0);
-    let strangers = SigningKey::generate().unwrap();
+    let strangers = SigningKey::generate(SigningAlgorithm::EdDsa).unwrap();
     for kid in [s.key.kid().to_owned(), jwk.kid.clone()] {
         let mut header = s.header();
         header["kid"] = kid.into();
         header["jwk"] = serde_json::to_value(&jwk).unwrap();
         header["jku"] = "http://localhost/keys.json".into();
-        let token = sign_with(strangers.encoding(), Algorithm::EdDSA, &header, &s.claims());
+        let token = sign_with(&encoding(&strangers), Algorithm::EdDSA, &header, &s.claims());
         assert_eq!(s.tokens.verify(&token), Err(TokenError::Invalid), "a key that the token carries");
     }
 }
@@ -146,9 +151,9 @@ fn keys_outside_the_keyring_are_refused() {
 #[test]
 fn a_retiring_key_still_verifies() {
     let s = setup();
-    let old = SigningKey::from_stored(&s.key.stored()).unwrap();
+    let old = SigningKey::from_stored(SigningAlgorithm::EdDsa, &s.key.stored()).unwrap();
     let url = "http://localhost:8080".parse().unwrap();
-    let keyring = Keyring::new(SigningKey::generate().unwrap(), vec![old]);
+    let keyring = Keyring::new(SigningKey::generate(SigningAlgorithm::EdDsa).unwrap(), vec![old]);
     let rotated = Tokens::new(keyring, &config(TTL), &url, Clock::Manual(s.clock.clone()));
     assert!(rotated.verify(&s.sign(&s.header(), &s.claims())).is_ok());
 }

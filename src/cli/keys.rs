@@ -12,7 +12,8 @@ use super::settings::Settings;
 const EXAMPLES: &str = "\
 Examples:
   doorward keys list
-  doorward keys rotate         Clients notice nothing: the new key signs after six minutes
+  doorward keys rotate         Clients notice nothing: the new key signs after six minutes. Its algorithm is
+                               tokens.algorithm
   doorward keys rotate --now   After a key has leaked: tokens that it signed are refused, and clients refresh;
                                `doorward logins revoke --everybody` closes the sockets that they opened
 
@@ -61,9 +62,11 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
         if json {
             return output::print_json(&keys);
         }
-        let rows =
-            keys.into_iter().map(|key| [key.kid, word(key.state).to_owned(), output::moment(key.created_at)]);
-        output::print(&output::table(["key", "state", "created"], rows))
+        let rows = keys.into_iter().map(|key| {
+            let created = output::moment(key.created_at);
+            [key.kid, key.algorithm.name().to_owned(), word(key.state).to_owned(), created]
+        });
+        output::print(&output::table(["key", "algorithm", "state", "created"], rows))
     })
 }
 

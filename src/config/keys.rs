@@ -107,6 +107,7 @@ pub const KEYS: &[Key] = &[
         "a duration from 5m to 400d and no shorter than tokens.access_ttl, such as 30d",
     ),
     key("tokens.audience", "doorward", "1 to 200 printable characters without spaces"),
+    key("tokens.algorithm", "EdDSA", "EdDSA, ES256 or RS256"),
     Key {
         name: "mail.url",
         fallback: Fallback::Fixed("preview"),

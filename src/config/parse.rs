@@ -15,7 +15,7 @@ use super::mask::shown;
 use super::value::{ValueSource, Values};
 use super::{
     Cluster, Config, Connections, Database, Http, Limits, Log, LogFormat, Mail, MailLimits, Password, Rate,
-    RedisUrl, SocketIo, Sockets, Tcp, Tls, Tokens, Usernames, Web,
+    RedisUrl, SigningAlgorithm, SocketIo, Sockets, Tcp, Tls, Tokens, Usernames, Web,
 };
 use super::{hints, mail};
 use doorward_core::domain::{AllowedOrigin, HostOrigin, ReservedNames, Username};
@@ -54,6 +54,7 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             access_ttl,
             refresh_ttl: values.duration("tokens.refresh_ttl", access_ttl.max(5 * MINUTE)..=400 * DAY)?,
             audience: values.parse("tokens.audience", audience)?,
+            algorithm: values.parse("tokens.algorithm", SigningAlgorithm::of_name)?,
         },
         mail: Mail {
             url: values.parse_or_why("mail.url", mail::url)?,

@@ -52,6 +52,7 @@ impl Field {
                 "passworddigest",
                 "pwhash",
                 "bcrypt",
+                "credentials",
             ],
             Self::Email | Self::EmailVerified => &[],
         }

@@ -70,6 +70,10 @@ fn fields(line: &[u8], mapping: &Mapping, seen: &mut Columns) -> Result<Fields, 
             Some(Value::Bool(_) | Value::Number(_)) if field == Field::EmailVerified => {
                 Ok(value.map(Value::to_string).unwrap_or_default().into_bytes())
             }
+            // Keycloak's credentials.
+            Some(Value::Object(_) | Value::Array(_)) if field == Field::Hash => {
+                Ok(shortened(value.map(Value::to_string).unwrap_or_default().as_bytes()).to_vec())
+            }
             Some(_) => Err(format!("\"{field}\" is not a string.")),
         }
     };

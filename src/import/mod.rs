@@ -178,7 +178,9 @@ impl Reason {
             Self::InvalidEmail(_) => "invalid_email",
             Self::Hash(UnsupportedHash::Missing) => "no_hash",
             Self::Hash(UnsupportedHash::Unknown) => "unknown_hash",
-            Self::Hash(UnsupportedHash::AbsurdCost(_)) => "absurd_cost",
+            Self::Hash(UnsupportedHash::AbsurdCost(_) | UnsupportedHash::AbsurdParameters(_)) => {
+                "absurd_cost"
+            }
         }
     }
 }

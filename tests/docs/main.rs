@@ -217,6 +217,22 @@ fn the_program_that_the_manual_shows_is_the_example() {
 }
 
 #[test]
+fn the_verifiers_that_the_manual_shows_are_the_examples() {
+    let page = fs::read_to_string(root().join("docs/VERIFY.md")).unwrap();
+    let languages = BTreeMap::from([("go", "go"), ("mjs", "js"), ("py", "python"), ("rb", "ruby")]);
+    for entry in fs::read_dir(root().join("examples/verify")).unwrap() {
+        let path = entry.unwrap().path();
+        let language = languages[path.extension().unwrap().to_str().unwrap()];
+        let example = fs::read_to_string(&path).unwrap();
+        assert!(
+            page.contains(&format!("```{language}\n{example}```\n")),
+            "docs/VERIFY.md and {} differ",
+            path.display()
+        );
+    }
+}
+
+#[test]
 fn every_page_is_in_the_summary() {
     let pages = pages();
     let summary = &pages[Path::new("docs/SUMMARY.md")];

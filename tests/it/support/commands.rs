@@ -44,7 +44,12 @@ impl Said {
 /// `doorward` with these arguments on this data, `input` being its standard input. On another thread, as the
 /// server runs on this one.
 pub async fn on(data: &Path, arguments: &[&str], input: &str) -> Said {
-    let mut command = Settings::on(data).command();
+    with_settings(data, &[], arguments, input).await
+}
+
+/// The same with further settings.
+pub async fn with_settings(data: &Path, settings: &[(&str, &str)], arguments: &[&str], input: &str) -> Said {
+    let mut command = Settings::on(data).with(settings).command();
     command
         .current_dir(data.parent().unwrap())
         .arg("--data-dir")

@@ -11,6 +11,7 @@ pub mod connect;
 pub mod crash_model;
 pub mod crash_server;
 pub mod database;
+pub mod forger;
 pub mod fuzz;
 pub mod import;
 pub mod limits;

@@ -60,6 +60,7 @@ const PROBES: &[Probe] = &[
     // What `/usr/bin/chromium` is on some systems only asks to install something else.
     probe("chromium", &["--version"], "Chrom", Some([110, 0])),
     probe("curl", &["--version"], "curl", None),
+    probe("go", &["version"], "go version", Some([1, 18])),
     probe("haproxy", &["-v"], "HA", Some([2, 6])),
     probe("kosoku", &["-h"], "fuzzingclient", None),
     // There are several; that of OpenBSD alone can close its side when its input ends.
@@ -76,6 +77,7 @@ const PROBES: &[Probe] = &[
     // That of BusyBox does not end a program with its parent.
     probe("setpriv", &["--pdeathsig", "TERM", "echo", "it works"], "it works", None),
     // That of BSD takes other arguments.
+    probe("ruby", &["--version"], "ruby", Some([2, 7])),
     probe("script", &["--version"], "util-linux", None),
     probe("sqlite3", &["--version"], "3.", Some([3, 8])),
     probe("wscat", &["--version"], ".", Some([5, 0])),

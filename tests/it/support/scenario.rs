@@ -157,7 +157,7 @@ impl<'a> Stage<'a> {
 }
 
 /// Bound but not listening: a client that connects is refused, and the next server may bind it as well.
-fn hold(address: SocketAddr) -> Socket {
+pub fn hold(address: SocketAddr) -> Socket {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
     socket.set_reuse_address(true).unwrap();
     socket.bind(&address.into()).unwrap();
