@@ -36,6 +36,8 @@ pub struct ApiError {
     /// For 429 and 503: seconds.
     retry_after: Option<u32>,
     clear_cookie: bool,
+    /// The code is also OAuth's word for it (RFC 6749 section 5.2).
+    oauth: bool,
 }
 
 /// The word for programs.
@@ -54,6 +56,11 @@ struct Problem<'a> {
     status: u16,
     code: &'a str,
     detail: &'a str,
+    /// RFC 6749 section 5.2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_description: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -72,7 +79,14 @@ impl ApiError {
             allow: None,
             retry_after: None,
             clear_cookie: false,
+            oauth: false,
         }
+    }
+
+    /// An error of a token request, by OAuth's word (RFC 6749 section 5.2).
+    #[must_use]
+    pub fn oauth(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { oauth: true, ..Self::new(StatusCode::BAD_REQUEST, code, detail) }
     }
 
     /// A request without a token.
@@ -228,6 +242,11 @@ impl From<Error> for ApiError {
             Error::WrongPassword => {
                 Self::new(S::FORBIDDEN, "wrong_password", "The password is wrong.").about("current_password")
             }
+            Error::InvalidCode => Self::oauth(
+                "invalid_grant",
+                "The code was used, has expired, or was issued for another page: code_verifier and redirect_uri must be \
+                 that page's.",
+            ),
             Error::InvalidRefreshToken => Self::new(
                 S::UNAUTHORIZED,
                 "invalid_refresh_token",
@@ -338,12 +357,15 @@ impl ResponseError for ApiError {
         if let Some(allow) = self.allow {
             response.insert_header((header::ALLOW, allow));
         }
+        let code = self.code();
         let problem = Problem {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
-            code: &self.code(),
+            code: &code,
             detail: &self.detail,
+            error: self.oauth.then_some(&code),
+            error_description: self.oauth.then_some(&self.detail),
             field: self.field.as_deref(),
             suggestions: &self.suggestions,
         };
