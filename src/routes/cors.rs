@@ -242,7 +242,9 @@ mod tests {
 
     #[test]
     fn each_path_has_its_readers() {
-        for path in ["/api/login", "/api/login/", "/api/me/password", "/api/nothing", "/api/logins/x", "/api/token"] {
+        for path in
+            ["/api/login", "/api/login/", "/api/me/password", "/api/nothing", "/api/logins/x", "/api/token"]
+        {
             assert_eq!(Readers::of(path), Readers::AllowedOrigins, "{path}");
         }
         for path in ["/.well-known/jwks.json", "/.well-known/nothing"] {

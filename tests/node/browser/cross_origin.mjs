@@ -88,9 +88,9 @@ await scenario(
     assert.equal((await page.context().cookies(base)).length, 2);
     for (const credentials of ["include", "same-origin"]) {
       const refused = { refused: "TypeError" };
-      const token = await ask("POST", "/api/token", { credentials });
-      if (credentials === "include") assert.deepEqual(token, refused);
-      else assert.deepEqual([token.status, token.body.code], [403, "cross_site"]);
+      const granted = await ask("POST", "/api/token", { credentials });
+      if (credentials === "include") assert.deepEqual(granted, refused);
+      else assert.deepEqual([granted.status, granted.body.code], [403, "cross_site"]);
       const body = { login: "ann", password: PASSWORD, cookie: true };
       const answer = await ask("POST", "/api/login", { credentials, body });
       if (credentials === "include") assert.deepEqual(answer, refused);
