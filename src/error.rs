@@ -4,6 +4,9 @@
 //! once, here, and never shown. 401 asks for a token, 429 and 503 say when to come back. Whether there is such an
 //! account, and why a sign-in failed, is in none of them.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -371,38 +374,5 @@ impl ResponseError for ApiError {
         };
         // Strings and a number: this always is JSON.
         response.body(serde_json::to_string(&problem).unwrap_or_default())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use actix_web::body::MessageBody;
-
-    use super::*;
-
-    fn answer(error: impl Into<ApiError>) -> (u16, String, HttpResponse) {
-        let response = error.into().error_response();
-        let status = response.status().as_u16();
-        let (head, body) = response.into_parts();
-        let text = String::from_utf8(body.try_into_bytes().unwrap().to_vec()).unwrap();
-        (status, text, head.set_body(()).map_into_boxed_body())
-    }
-
-    #[test]
-    fn a_full_queue_says_when_to_come_back() {
-        for error in [Error::Db(DbError::Full), Error::Hash(HashError::Full), Error::Db(DbError::Stopped)] {
-            let (status, text, response) = answer(error);
-            assert_eq!(status, 503);
-            assert_eq!(response.headers().get("retry-after").unwrap(), &RETRY_AFTER.to_string());
-            assert!(text.contains("\"code\":\"overloaded\""), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_cause_that_lies_with_the_server_is_not_shown() {
-        let cause = diesel::result::Error::QueryBuilderError("SELECT secret FROM users".into());
-        let (status, text, _) = answer(Error::Query(cause));
-        assert_eq!(status, 500);
-        assert!(!text.contains("secret"), "{text}");
     }
 }

@@ -5,14 +5,14 @@
 
 use std::borrow::Cow;
 
-use actix_web::HttpResponse;
 use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse};
 use url::form_urlencoded;
 
 use super::super::origin_log::About;
 use super::super::origins::now;
-use super::Visit;
-use crate::accounts::Error;
+use super::super::site::Site;
+use crate::accounts::{Accounts, Error};
 use crate::auth::pkce::{self, CodeChallenge};
 use crate::pages::Onward;
 use doorward_core::domain::{AppAddress, LoginId, ReturnAddress, UserId};
@@ -40,19 +40,18 @@ enum Target {
 
 impl Return {
     /// Where a sign-in leads to, if the request names a good address; otherwise to the dashboard, and the log says why.
-    pub fn of_sign_in(visit: &Visit) -> Option<Self> {
-        Self::of(visit, true)
+    pub fn of_sign_in(request: &HttpRequest, site: &Site) -> Option<Self> {
+        Self::of(request, site, true)
     }
 
     /// The same for a sign-out.
-    pub fn of_sign_out(visit: &Visit) -> Option<Self> {
-        Self::of(visit, false)
+    pub fn of_sign_out(request: &HttpRequest, site: &Site) -> Option<Self> {
+        Self::of(request, site, false)
     }
 
-    fn of(visit: &Visit, sign_in: bool) -> Option<Self> {
-        Self::parse(visit, sign_in).unwrap_or_else(|why| {
-            let log = &visit.site.origin_log;
-            if let Some(why) = log.due(About::Return, &why, now(&visit.request)) {
+    fn of(request: &HttpRequest, site: &Site, sign_in: bool) -> Option<Self> {
+        Self::parse(request.query_string(), site, sign_in).unwrap_or_else(|why| {
+            if let Some(why) = site.origin_log.due(About::Return, &why, now(request)) {
                 tracing::warn!(%why, "ignored a return_to: the page leads to the dashboard");
             }
             None
@@ -60,10 +59,8 @@ impl Return {
     }
 
     /// What is wrong is said without the address, whose path and query may hold secrets.
-    fn parse(visit: &Visit, sign_in: bool) -> Result<Option<Self>, String> {
-        let query = visit.request.query_string();
+    fn parse(query: &str, site: &Site, sign_in: bool) -> Result<Option<Self>, String> {
         let Some(address) = parameter(query, "return_to")? else { return Ok(None) };
-        let site = &visit.site;
         let address = ReturnAddress::parse(&address, site.origin.as_ref(), &site.other_origins);
         let target = match address.map_err(|refused| refused.to_string())? {
             ReturnAddress::Path(address) => Target::Here { address, origin: None },
@@ -113,20 +110,20 @@ impl Return {
     /// [`Error::Db`] or [`Error::Query`]: no code could be stored.
     pub async fn after_sign_in(
         &self,
-        visit: &Visit,
+        (site, accounts): (&Site, &Accounts),
         login: (UserId, LoginId),
     ) -> Result<HttpResponse, Error> {
         let (address, challenge, state) = match &self.target {
             Target::Here { address, .. } => return Ok(see_other(address)),
             Target::App { address, challenge: Some(challenge), state } => (address, challenge, state),
             // `of_sign_in` requires one.
-            Target::App { challenge: None, .. } => return Ok(visit.redirect("/dashboard", None)),
+            Target::App { challenge: None, .. } => return Ok(see_other(&format!("{}/dashboard", site.base))),
         };
-        let code = visit.accounts.issue_code(login, address, challenge).await?;
+        let code = accounts.issue_code(login, address, challenge).await?;
         let mut parameters = vec![("code", code.as_str())];
         parameters.extend(state.as_deref().map(|state| ("state", state)));
         // RFC 9207: an app that uses several servers knows which one answers.
-        parameters.push(("iss", &visit.site.public_url));
+        parameters.push(("iss", &site.public_url));
         Ok(see_other(&address.with(&parameters)))
     }
 

@@ -22,7 +22,7 @@ pub(in super::super) async fn home(visit: Visit) -> Result<HttpResponse, ApiErro
 
 /// `GET /register`
 pub(in super::super) async fn show_register(visit: Visit) -> Result<HttpResponse, ApiError> {
-    let back = Return::of_sign_in(&visit);
+    let back = visit.return_of_sign_in();
     if let Some(onward) = already_signed_in(&visit, back.as_ref()).await? {
         return Ok(onward);
     }
@@ -39,20 +39,20 @@ async fn already_signed_in(visit: &Visit, back: Option<&Return>) -> Result<Optio
         let page = Continue { frame: visit.frame_onward(Some(back)), app, username: &access.username };
         return visit.page_onward(&page, Some(back)).map(Some);
     }
-    Ok(Some(back.after_sign_in(visit, (access.user, access.login)).await?))
+    Ok(Some(visit.return_after_sign_in(back, (access.user, access.login)).await?))
 }
 
 /// `GET /continue`: a reload of a refused form.
 pub(in super::super) async fn show_continue(visit: Visit) -> HttpResponse {
-    visit.redirect_onward("/login", None, Return::of_sign_in(&visit).as_ref())
+    visit.redirect_onward("/login", None, visit.return_of_sign_in().as_ref())
 }
 
 /// `POST /continue`
 pub(in super::super) async fn go_on(visit: Visit, _: Form<NoFields>) -> Result<HttpResponse, ApiError> {
     visit.count(Limit::SignIn)?;
-    let Some(back) = Return::of_sign_in(&visit) else { return Ok(visit.redirect("/dashboard", None)) };
+    let Some(back) = visit.return_of_sign_in() else { return Ok(visit.redirect("/dashboard", None)) };
     match visit.browser().await? {
-        Some(access) => Ok(back.after_sign_in(&visit, (access.user, access.login)).await?),
+        Some(access) => Ok(visit.return_after_sign_in(&back, (access.user, access.login)).await?),
         None => Ok(visit.redirect_onward("/login", None, Some(&back))),
     }
 }
@@ -71,7 +71,7 @@ pub(in super::super) async fn register(
     Form(form): Form<RegisterForm>,
 ) -> Result<HttpResponse, ApiError> {
     const FIELDS: &[&str] = &["username", "email", "password"];
-    let back = Return::of_sign_in(&visit);
+    let back = visit.return_of_sign_in();
     let back = back.as_ref();
     // Keyboards add a space at the end, which belongs to no name.
     let (username, email) = (form.username.trim(), form.email.trim());
@@ -125,7 +125,7 @@ async fn register_again(
 
 /// `GET /login`
 pub(in super::super) async fn show_login(visit: Visit) -> Result<HttpResponse, ApiError> {
-    let back = Return::of_sign_in(&visit);
+    let back = visit.return_of_sign_in();
     let back = back.as_ref();
     // With an address to return to, another account may be wanted.
     let another = back.is_some() && visit.word("prompt") == Some("login");
@@ -149,7 +149,7 @@ pub(in super::super) async fn login(
     visit: Visit,
     Form(form): Form<LoginForm>,
 ) -> Result<HttpResponse, ApiError> {
-    let back = Return::of_sign_in(&visit);
+    let back = visit.return_of_sign_in();
     let back = back.as_ref();
     let login = form.login.trim();
     let device = visit.device();
@@ -174,7 +174,7 @@ pub(in super::super) async fn login(
 async fn enter(visit: &Visit, grant: &Grant, back: Option<&Return>) -> Result<HttpResponse, ApiError> {
     visit.leave().await?;
     let onward = match back {
-        Some(back) => back.after_sign_in(visit, (grant.user.id, grant.credential.login)).await,
+        Some(back) => visit.return_after_sign_in(back, (grant.user.id, grant.credential.login)).await,
         None => Ok(visit.redirect("/dashboard", None)),
     };
     let mut response = onward.unwrap_or_else(|error| {
@@ -191,7 +191,7 @@ async fn enter(visit: &Visit, grant: &Grant, back: Option<&Return>) -> Result<Ht
 
 /// `GET /forgot-password`
 pub(in super::super) async fn show_forgot(visit: Visit) -> Result<HttpResponse, ApiError> {
-    let back = Return::of_sign_in(&visit);
+    let back = visit.return_of_sign_in();
     let frame = visit.frame_onward(back.as_ref());
     visit.page(&ForgotPassword::new(frame, "", visit.notice(), &FormErrors::default()))
 }
@@ -207,7 +207,7 @@ pub(in super::super) async fn forgot(
     visit: Visit,
     Form(form): Form<ForgotForm>,
 ) -> Result<HttpResponse, ApiError> {
-    let back = Return::of_sign_in(&visit);
+    let back = visit.return_of_sign_in();
     let back = back.as_ref();
     let login = form.login.trim();
     let done = match visit.count(Limit::ForgotPassword) {
@@ -229,7 +229,7 @@ pub(in super::super) async fn forgot(
 
 /// `GET /logout`: asks first, because a link must not sign a user out.
 pub(in super::super) async fn show_logout(visit: Visit) -> Result<HttpResponse, ApiError> {
-    let back = Return::of_sign_out(&visit);
+    let back = visit.return_of_sign_out();
     if let Some(access) = visit.browser().await? {
         let frame = visit.frame_onward(back.as_ref());
         return visit.page_onward(&Logout { frame, username: &access.username }, back.as_ref());
@@ -248,7 +248,7 @@ pub(in super::super) struct NoFields {}
 
 /// `POST /logout`
 pub(in super::super) async fn logout(visit: Visit, _: Form<NoFields>) -> Result<HttpResponse, ApiError> {
-    let back = Return::of_sign_out(&visit);
+    let back = visit.return_of_sign_out();
     visit.sign_out().await?;
     let mut response = signed_out(&visit, back.as_ref(), Some(Notice::SignedOut));
     visit.forget_cookie(&mut response);

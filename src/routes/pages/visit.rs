@@ -21,8 +21,7 @@ use crate::auth::refresh::CredentialKind;
 use crate::error::ApiError;
 use crate::limits::Limit;
 use crate::pages::{Frame, Notice, Onward};
-use doorward_core::domain::Access;
-use doorward_core::domain::RevokeReason;
+use doorward_core::domain::{Access, LoginId, RevokeReason, UserId};
 
 /// Allows only files of our own origin: no script in a page, no frame around it, no form to another site, and
 /// no string that becomes markup (Trusted Types). `SOCKET` is the WebSocket origin, `RETURN` that of the app to which
@@ -54,6 +53,28 @@ impl Visit {
     /// The same for a page that leads to an address of the request.
     pub fn frame_onward<'a>(&'a self, back: Option<&'a Return>) -> Frame<'a> {
         Frame { onward: back.map(Return::onward).unwrap_or_default(), ..self.frame() }
+    }
+
+    /// Where a sign-in leads to, if the request names a good address.
+    pub fn return_of_sign_in(&self) -> Option<Return> {
+        Return::of_sign_in(&self.request, &self.site)
+    }
+
+    /// Where a sign-out leads to, if the request names a good address.
+    pub fn return_of_sign_out(&self) -> Option<Return> {
+        Return::of_sign_out(&self.request, &self.site)
+    }
+
+    /// Takes a user back who is signed in with this browser's login.
+    ///
+    /// # Errors
+    /// [`Error::Db`] or [`Error::Query`]: no code for an app could be stored.
+    pub async fn return_after_sign_in(
+        &self,
+        back: &Return,
+        login: (UserId, LoginId),
+    ) -> Result<HttpResponse, Error> {
+        back.after_sign_in((&self.site, &self.accounts), login).await
     }
 
     /// The device for a new login of this browser.
