@@ -4,6 +4,9 @@
 //! once, here, and never shown. 401 asks for a token, 429 and 503 say when to come back. Whether there is such an
 //! account, and why a sign-in failed, is in none of them.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -37,6 +40,8 @@ pub struct ApiError {
     /// For 429 and 503: seconds.
     retry_after: Option<u32>,
     clear_cookie: bool,
+    /// The code is also OAuth's word for it (RFC 6749 section 5.2).
+    oauth: bool,
 }
 
 /// The word for programs.
@@ -62,6 +67,13 @@ pub(crate) struct Problem<'a> {
     /// For people.
     #[schema(example = "The access token has expired. Refresh it.")]
     detail: &'a str,
+    /// RFC 6749 section 5.2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "invalid_grant")]
+    error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "The code is not valid.")]
+    error_description: Option<&'a str>,
     /// The field of the body that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "password")]
@@ -82,7 +94,14 @@ impl ApiError {
             allow: None,
             retry_after: None,
             clear_cookie: false,
+            oauth: false,
         }
+    }
+
+    /// An error of a token request, by OAuth's word (RFC 6749 section 5.2).
+    #[must_use]
+    pub fn oauth(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { oauth: true, ..Self::new(StatusCode::BAD_REQUEST, code, detail) }
     }
 
     /// A request without a token.
@@ -238,6 +257,11 @@ impl From<Error> for ApiError {
             Error::WrongPassword => {
                 Self::new(S::FORBIDDEN, "wrong_password", "The password is wrong.").about("current_password")
             }
+            Error::InvalidCode => Self::oauth(
+                "invalid_grant",
+                "The code was used, has expired, or was issued for another page: code_verifier and redirect_uri must be \
+                 that page's.",
+            ),
             Error::InvalidRefreshToken => Self::new(
                 S::UNAUTHORIZED,
                 "invalid_refresh_token",
@@ -348,49 +372,19 @@ impl ResponseError for ApiError {
         if let Some(allow) = self.allow {
             response.insert_header((header::ALLOW, allow));
         }
+        let code = self.code();
         let problem = Problem {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
-            code: &self.code(),
+            code: &code,
             detail: &self.detail,
+            error: self.oauth.then_some(&code),
+            error_description: self.oauth.then_some(&self.detail),
             field: self.field.as_deref(),
             suggestions: &self.suggestions,
         };
         // Strings and a number: this always is JSON.
         response.body(serde_json::to_string(&problem).unwrap_or_default())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use actix_web::body::MessageBody;
-
-    use super::*;
-
-    fn answer(error: impl Into<ApiError>) -> (u16, String, HttpResponse) {
-        let response = error.into().error_response();
-        let status = response.status().as_u16();
-        let (head, body) = response.into_parts();
-        let text = String::from_utf8(body.try_into_bytes().unwrap().to_vec()).unwrap();
-        (status, text, head.set_body(()).map_into_boxed_body())
-    }
-
-    #[test]
-    fn a_full_queue_says_when_to_come_back() {
-        for error in [Error::Db(DbError::Full), Error::Hash(HashError::Full), Error::Db(DbError::Stopped)] {
-            let (status, text, response) = answer(error);
-            assert_eq!(status, 503);
-            assert_eq!(response.headers().get("retry-after").unwrap(), &RETRY_AFTER.to_string());
-            assert!(text.contains("\"code\":\"overloaded\""), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_cause_that_lies_with_the_server_is_not_shown() {
-        let cause = diesel::result::Error::QueryBuilderError("SELECT secret FROM users".into());
-        let (status, text, _) = answer(Error::Query(cause));
-        assert_eq!(status, 500);
-        assert!(!text.contains("secret"), "{text}");
     }
 }

@@ -120,4 +120,18 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    authorization_codes (hash) {
+        hash -> Text,
+        user_id -> Text,
+        login_id -> Text,
+        redirect_uri -> Text,
+        client -> Text,
+        code_challenge -> Text,
+        expires_at -> Timestamp,
+        used_at -> Nullable<Timestamp>,
+        app_login_id -> Nullable<Text>,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(users, logins, one_time_tokens, outbox, audit_events);

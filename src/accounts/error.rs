@@ -33,6 +33,9 @@ pub enum Error {
     /// The current password, asked for again, was wrong.
     #[error("wrong password")]
     WrongPassword,
+    /// One error for every cause: a code that is made up, used, late, or another page's.
+    #[error("this code is not valid")]
+    InvalidCode,
     #[error("this refresh token is not valid")]
     InvalidRefreshToken,
     /// The cookie is not that of an active login.

@@ -10,12 +10,15 @@ use crate::db::{self, Conn};
 use crate::models::audit_events::{Action, NewEvent};
 use crate::models::logins::Scope;
 use crate::models::{
-    address_links, audit_events, failed_attempts, logins, one_time_tokens, outbox, request_counts, users,
+    address_links, audit_events, authorization_codes, failed_attempts, logins, one_time_tokens, outbox,
+    request_counts, users,
 };
 use doorward_core::domain::RevokeReason;
 
 /// An expired link is kept for a day, for a user who asks why it does not work.
 const LINKS: TimeDelta = TimeDelta::days(1);
+/// A code that is used again within this time is recognized.
+const CODES: TimeDelta = TimeDelta::hours(1);
 const MAILS: TimeDelta = TimeDelta::days(30);
 /// Longer than any access token lives: see the migration.
 const LOGINS: TimeDelta = TimeDelta::days(30);
@@ -88,7 +91,9 @@ fn purge(conn: &mut Conn, now: Timestamp, access_ttl: TimeDelta) -> Result<Purge
     Ok(Purged {
         links: db::write(conn, |conn| {
             Ok::<_, Error>(
-                one_time_tokens::purge(conn, now - LINKS)? + address_links::purge(conn, now - LINKS)?,
+                one_time_tokens::purge(conn, now - LINKS)?
+                    + address_links::purge(conn, now - LINKS)?
+                    + authorization_codes::purge(conn, now - CODES)?,
             )
         })?,
         mails: db::write(conn, |conn| outbox::purge(conn, now - MAILS))?,

@@ -11,6 +11,7 @@ use crate::actors::hasher::{Class, Lane};
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::models::audit_events::{self, Action};
+use crate::models::authorization_codes;
 use crate::models::failed_attempts;
 use crate::models::logins::{self, Scope};
 use crate::models::outbox;
@@ -124,6 +125,7 @@ impl Accounts {
 /// Deletes a user and their personal data.
 pub(super) fn erase(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<()> {
     users::delete(conn, user)?;
+    authorization_codes::delete_of(conn, user)?;
     failed_attempts::clear_user(conn, user)?;
     outbox::forget_user(conn, user, now)?;
     logins::blank_devices(conn, user)?;

@@ -7,6 +7,7 @@ pub mod keys;
 mod legacy_digests;
 pub mod legacy_hashes;
 pub mod password;
+pub mod pkce;
 pub mod refresh;
 pub mod secret;
 pub mod signing_key;

@@ -24,6 +24,8 @@ pub enum Action {
     /// An account that was never used after its registration was removed.
     RemovedUnused,
     RefreshReused,
+    /// A code for an app was used again: the login that was made for it was revoked.
+    CodeReused,
     /// Ten wrong current passwords: the login was revoked.
     PasswordGuessed,
     /// A change of address was taken back from the former one.
@@ -71,6 +73,7 @@ impl Action {
             Self::EmailVerified => "email_verified",
             Self::RemovedUnused => "removed_unused",
             Self::RefreshReused => "refresh_reused",
+            Self::CodeReused => "code_reused",
             Self::PasswordGuessed => "password_guessed",
             Self::EmailChangeUndone => "email_change_undone",
             Self::Unlocked => "unlocked",
@@ -163,10 +166,11 @@ pub fn blank_addresses(conn: &mut Conn, subject: UserId) -> QueryResult<()> {
 }
 
 /// What a user can repeat without limit. It must not push out other rows, operators' above all.
-const REPEATABLE: [Action; 5] = [
+const REPEATABLE: [Action; 6] = [
     Action::SignedIn,
     Action::Registered,
     Action::RefreshReused,
+    Action::CodeReused,
     Action::PasswordChanged,
     Action::EmailChangeRequested,
 ];

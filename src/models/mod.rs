@@ -2,6 +2,7 @@
 
 pub mod address_links;
 pub mod audit_events;
+pub mod authorization_codes;
 pub mod failed_attempts;
 pub mod login_pages;
 pub mod logins;

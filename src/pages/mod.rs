@@ -19,7 +19,7 @@ pub use field::{Field, FieldError, FormErrors};
 pub use forms::{ForgotPassword, Login, Register, ResetPassword};
 pub use notice::Notice;
 pub use pager::Pager;
-pub use plain::{ErrorPage, Home, Logout, VerifyEmail};
+pub use plain::{Continue, ErrorPage, Home, Logout, VerifyEmail};
 pub use reference::Reference;
 
 use crate::clock::{Timestamp, rfc3339};
@@ -33,12 +33,27 @@ pub struct Frame<'a> {
     pub public_url: &'a str,
     /// This client may see the kept emails.
     pub dev_mail: bool,
+    pub onward: Onward<'a>,
+}
+
+/// Where the pages lead once a user is signed in or out; by default to the dashboard.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Onward<'a> {
+    /// The query that carries it from one of these pages to the next, with its question mark.
+    pub query: &'a str,
+    /// The origin of the app that they lead to.
+    pub app: Option<&'a str>,
 }
 
 impl Frame<'_> {
     /// The path of a page.
     fn link(&self, path: &str) -> String {
         format!("{}{path}", self.base)
+    }
+
+    /// The path of another of the pages that lead to the same place.
+    fn onward_link(&self, path: &str) -> String {
+        format!("{}{path}{}", self.base, self.onward.query)
     }
 
     /// The path of a static file, which changes with its content.

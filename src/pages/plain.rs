@@ -22,6 +22,16 @@ pub struct Logout<'a> {
     pub username: &'a str,
 }
 
+/// A user who is signed in goes on to an app with a click: a link alone must not sign anyone in to it.
+#[derive(Template, Debug)]
+#[template(path = "continue.html")]
+pub struct Continue<'a> {
+    pub frame: Frame<'a>,
+    /// The app's origin.
+    pub app: &'a str,
+    pub username: &'a str,
+}
+
 /// Confirming an address takes a click too, because mail scanners follow links.
 #[derive(Template, Debug)]
 #[template(path = "verify_email.html")]

@@ -9,7 +9,12 @@ use crate::accounts::{Page, ResetLink};
 use crate::mail::preview::KeptEmail;
 
 const HOSTILE: &str = "<script>alert(1)</script>\"'&";
-const FRAME: Frame<'static> = Frame { base: "/id", public_url: "https://id.example.org/id", dev_mail: true };
+const FRAME: Frame<'static> = Frame {
+    base: "/id",
+    public_url: "https://id.example.org/id",
+    dev_mail: true,
+    onward: Onward { query: "", app: None },
+};
 
 fn errors(fields: &[&str]) -> FormErrors {
     FormErrors {
@@ -94,6 +99,13 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
     }
     add("forgot password, done", &ForgotPassword::new(FRAME, "", Some(Notice::ResetRequested), &none));
     add("home", &Home { frame: FRAME, notice: Some(Notice::AccountDeleted), public_url: text });
+    let onward = Onward { query: "?return_to=https%3A%2F%2Fapp.example.org%2F", app: Some(text) };
+    let frame = Frame { onward, ..FRAME };
+    add("register, for an app", &Register::new(frame, text, text, 8, &none));
+    add("login, for an app", &Login::new(frame, text, None, &none));
+    add("forgot password, for an app", &ForgotPassword::new(frame, text, None, &none));
+    add("logout, for an app", &Logout { frame, username: text });
+    add("continue", &Continue { frame, app: text, username: text });
     add("logout", &Logout { frame: FRAME, username: text });
     for alert in [None, Some(text)] {
         add("verify email", &VerifyEmail { frame: FRAME, username: text, email: text, alert });

@@ -2,8 +2,9 @@
 //! `web.allowed_origins` may use the JSON API with access tokens, and any page may read the public keys.
 //!
 //! No answer allows credentials, so a browser neither sends its cookie to these routes for another origin's page nor
-//! keeps one that they set. Pages, [`COOKIE_ROUTES`], and kept emails are left to the same-origin policy, and Engine.IO
-//! has rules of its own (`engineio/cross_origin.rs`).
+//! keeps one that they set. Where a route reads the cookie all the same, it refuses pages of other origins by itself
+//! (`origins.rs`). Pages and kept emails are left to the same-origin policy, and Engine.IO has rules of its own
+//! (`engineio/cross_origin.rs`).
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,9 +22,6 @@ use super::site::Site;
 use crate::clock::Clock;
 use crate::error::ApiError;
 use doorward_core::domain::HostOrigin;
-
-/// Routes of the API that act for the browser's cookie alone.
-const COOKIE_ROUTES: [&str; 1] = ["/api/token"];
 
 /// A page that redirects, below the path of public metadata.
 const CHANGE_PASSWORD: &str = "/.well-known/change-password";
@@ -69,7 +67,7 @@ impl Readers {
         let path = path.trim_end_matches('/');
         if path.starts_with("/.well-known/") && path != CHANGE_PASSWORD {
             Self::Everyone
-        } else if path.starts_with("/api/") && !COOKIE_ROUTES.contains(&path) {
+        } else if path.starts_with("/api/") {
             Self::AllowedOrigins
         } else {
             Self::SameOrigin
@@ -244,7 +242,9 @@ mod tests {
 
     #[test]
     fn each_path_has_its_readers() {
-        for path in ["/api/login", "/api/login/", "/api/me/password", "/api/nothing", "/api/logins/x"] {
+        for path in
+            ["/api/login", "/api/login/", "/api/me/password", "/api/nothing", "/api/logins/x", "/api/token"]
+        {
             assert_eq!(Readers::of(path), Readers::AllowedOrigins, "{path}");
         }
         for path in ["/.well-known/jwks.json", "/.well-known/nothing"] {
@@ -254,8 +254,6 @@ mod tests {
             "/",
             "/api",
             "/apiary/x",
-            "/api/token",
-            "/api/token/",
             "/dashboard",
             "/dashboard/api/x",
             "/.well-known/change-password",

@@ -1,7 +1,7 @@
 //! Signing in, staying signed in, signing out.
 
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -119,42 +119,6 @@ pub(super) async fn refresh(
         }
     })?;
     Ok(token_response(&request, StatusCode::OK, grant, &site))
-}
-
-/// `POST /api/token`: an access token for a browser's cookie.
-#[utoipa::path(
-    post,
-    path = "/api/token",
-    operation_id = "browserToken",
-    tag = "Signing in",
-    summary = "Get an access token for a browser's cookie",
-    responses((status = 200, description = "An access token; the cookie is renewed", body = TokenResponse), Problems),
-    security(("cookie" = [])),
-)]
-pub(super) async fn token(
-    request: HttpRequest,
-    accounts: web::Data<Accounts>,
-    site: web::Data<Site>,
-) -> Result<HttpResponse, ApiError> {
-    site.check_same_site(&request)?;
-    let cookie = site.read_cookie(&accounts, &request);
-    if let Some(cookie) = &cookie {
-        // First, so that made-up cookies do not use up the limit that good ones share.
-        limit::check_credential(&request, &accounts, CredentialKind::Browser, cookie)?;
-    }
-    limit::count(&request, Limit::Refresh)?;
-    let cookie = cookie.ok_or(Error::InvalidCookie)?;
-    match accounts.refresh_browser(&cookie).await.map_err(ApiError::from) {
-        Ok(grant) => Ok(token_response(&request, StatusCode::OK, grant, &site)),
-        Err(error) => {
-            let mut response = error.error_response();
-            if error.clears_cookie() {
-                limit::count_refusal(&request);
-                site.forget_cookie(&accounts, &request, &mut response);
-            }
-            Ok(response)
-        }
-    }
 }
 
 /// `POST /api/logout`: revokes the login of the access token, of the cookie, or of both.

@@ -29,6 +29,7 @@ mod slash;
 pub mod socketio;
 #[cfg(test)]
 mod tests;
+mod token;
 pub mod trace;
 mod ws;
 
@@ -68,7 +69,7 @@ pub fn configure(
     cfg.service(at("/api/register", "POST").post(register::register))
         .service(at("/api/login", "POST").post(login::login))
         .service(at("/api/refresh", "POST").post(login::refresh))
-        .service(at("/api/token", "POST").post(login::token))
+        .service(at("/api/token", "POST").post(token::token))
         .service(at("/api/logout", "POST").post(login::logout))
         .service(at("/api/forgot-password", "POST").post(password::forgot))
         .service(at("/api/reset-password", "POST").post(password::reset))
@@ -96,6 +97,7 @@ pub fn configure(
     cfg.service(at("/", "GET, HEAD").route(plain()).route(read().to(sign_in::home)))
         .service(page("/register", read().to(sign_in::show_register)).post(sign_in::register))
         .service(page("/login", read().to(sign_in::show_login)).post(sign_in::login))
+        .service(page("/continue", read().to(sign_in::show_continue)).post(sign_in::go_on))
         .service(page("/logout", read().to(sign_in::show_logout)).post(sign_in::logout))
         .service(page("/forgot-password", read().to(sign_in::show_forgot)).post(sign_in::forgot))
         .service(page("/reset-password/{token}", read().to(links::show_reset)).post(links::reset))

@@ -13,7 +13,7 @@ use utoipa::openapi::{self, ContentBuilder, Ref, RefOr, ResponseBuilder, ServerB
 use utoipa::{IntoResponses, Modify, OpenApi};
 
 use super::pages::Visit;
-use super::{Site, devices, health, keys, login, me, password, register};
+use super::{Site, devices, health, keys, login, me, password, register, token};
 use crate::error::{ApiError, Problem};
 use crate::pages::Reference;
 
@@ -35,7 +35,7 @@ const MAX_AGE: &str = "public, max-age=300";
         (name = "The server", description = "Keys and health"),
     ),
     paths(
-        register::register, login::login, login::refresh, login::token, login::logout,
+        register::register, login::login, login::refresh, token::token, login::logout,
         me::show, me::rename, me::delete, me::change_password, me::change_email,
         devices::list, devices::end_all, devices::end, devices::sessions,
         password::forgot, password::reset, me::verify_email, password::rate,

@@ -24,6 +24,8 @@ pub(super) enum About {
     Form,
     /// One of this server's pages, opened under an address other than that of its links.
     OpenedAs,
+    /// No page of it is returned to.
+    Return,
 }
 
 #[derive(Debug, Default)]

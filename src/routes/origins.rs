@@ -163,7 +163,7 @@ impl Site {
     }
 }
 
-fn now(request: &HttpRequest) -> Instant {
+pub(super) fn now(request: &HttpRequest) -> Instant {
     let clock = request.app_data::<web::Data<Clock>>();
     clock.map_or_else(|| Clock::System.instant(), |clock| clock.instant())
 }

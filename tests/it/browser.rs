@@ -57,6 +57,11 @@ async fn a_page_that_was_opened_over_http_says_that_its_address_is_https() {
 }
 
 #[actix_web::test]
+async fn an_app_on_another_origin_signs_its_users_in_on_our_pages() {
+    play("app_return", &[("web.allowed_origins", "http://app.localhost")]).await;
+}
+
+#[actix_web::test]
 async fn a_double_click_sends_a_form_once() {
     play("twice", &[]).await;
 }

@@ -13,7 +13,8 @@ use doorward::internals::schema::{audit_events, outbox, users};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::app::{Answer, PASSWORD, call};
+use crate::support::app::{Answer, PASSWORD, call, post_form};
+use crate::support::app_return::{CALLBACK, asking};
 use crate::support::migrate::{
     command, counts, files, grow, in_target, migrate, refused, run, serve, source, stop, target,
 };
@@ -60,6 +61,9 @@ async fn a_grown_database_moves_and_every_login_stays_active() {
         assert!(now() < deadline, "no link came");
         pause().await;
     }
+    // A code for an app.
+    let path = format!("/continue{}", asking(CALLBACK));
+    post_form(server.address, &path, &jar, &[]).await.expect(303);
     // An email that is not sent before the move.
     mail.set_refusing(true);
     let attempts = mail.attempts();

@@ -9,8 +9,8 @@ use diesel::sqlite::SqliteConnection;
 
 use super::cells::{Cell, Moment, Number, Text};
 use crate::schema::{
-    address_links, audit_events, failed_attempts, logins, one_time_tokens, outbox, request_counts,
-    signing_keys, users,
+    address_links, audit_events, authorization_codes, failed_attempts, logins, one_time_tokens, outbox,
+    request_counts, signing_keys, users,
 };
 
 /// Rows that are read, compared and written at a time. Multiplied by their columns, they stay below the
@@ -224,5 +224,16 @@ rows! {
         not_for: Text,
         expires_at: Moment,
         used_at: Option<Moment>,
+    }
+    authorization_codes (hash) AuthorizationCode {
+        hash: Text,
+        user_id: Text,
+        login_id: Text,
+        redirect_uri: Text,
+        client: Text,
+        code_challenge: Text,
+        expires_at: Moment,
+        used_at: Option<Moment>,
+        app_login_id: Option<Text>,
     }
 }

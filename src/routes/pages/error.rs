@@ -34,7 +34,7 @@ pub(in super::super) fn for_browser(
                 link_expired: error.code() == "invalid_link",
             };
             match page.render() {
-                Ok(html) => ServiceResponse::new(request, with_page(&answer, &site, html)),
+                Ok(html) => ServiceResponse::new(request, with_page(&answer, &site, html, None)),
                 Err(_) => ServiceResponse::new(request, answer),
             }
         }

@@ -6,9 +6,11 @@ pub(super) mod dashboard;
 pub(super) mod error;
 mod form;
 pub(super) mod links;
+mod return_to;
 pub(super) mod sign_in;
 pub(super) mod visit;
 
 pub(super) use error::wants_page;
 pub(super) use form::{Form, LinkForm, Refusals};
+use return_to::Return;
 pub(super) use visit::{Browser, Visit};

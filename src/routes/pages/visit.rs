@@ -15,18 +15,19 @@ use super::super::kept_emails::DevMail;
 use super::super::limit;
 use super::super::login::revoke_browser_login;
 use super::super::site::Site;
+use super::Return;
 use crate::accounts::{Accounts, Caller, Device, Error, Page};
 use crate::auth::refresh::CredentialKind;
 use crate::error::ApiError;
 use crate::limits::Limit;
-use crate::pages::{Frame, Notice};
-use doorward_core::domain::Access;
-use doorward_core::domain::RevokeReason;
+use crate::pages::{Frame, Notice, Onward};
+use doorward_core::domain::{Access, LoginId, RevokeReason, UserId};
 
 /// Allows only files of our own origin: no script in a page, no frame around it, no form to another site, and
-/// no string that becomes markup (Trusted Types). `SOCKET` is the WebSocket origin.
+/// no string that becomes markup (Trusted Types). `SOCKET` is the WebSocket origin, `RETURN` that of the app to which
+/// the form of the page redirects.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-     connect-src 'self' SOCKET; frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; \
+     connect-src 'self' SOCKET; frame-src 'self'; form-action 'self'RETURN; frame-ancestors 'none'; base-uri 'none'; \
      require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// A request for a page.
@@ -47,6 +48,33 @@ impl Visit {
 
     pub fn frame(&self) -> Frame<'_> {
         frame(&self.request, &self.site)
+    }
+
+    /// The same for a page that leads to an address of the request.
+    pub fn frame_onward<'a>(&'a self, back: Option<&'a Return>) -> Frame<'a> {
+        Frame { onward: back.map(Return::onward).unwrap_or_default(), ..self.frame() }
+    }
+
+    /// Where a sign-in leads to, if the request names a good address.
+    pub fn return_of_sign_in(&self) -> Option<Return> {
+        Return::of_sign_in(&self.request, &self.site)
+    }
+
+    /// Where a sign-out leads to, if the request names a good address.
+    pub fn return_of_sign_out(&self) -> Option<Return> {
+        Return::of_sign_out(&self.request, &self.site)
+    }
+
+    /// Takes a user back who is signed in with this browser's login.
+    ///
+    /// # Errors
+    /// [`Error::Db`] or [`Error::Query`]: no code for an app could be stored.
+    pub async fn return_after_sign_in(
+        &self,
+        back: &Return,
+        login: (UserId, LoginId),
+    ) -> Result<HttpResponse, Error> {
+        back.after_sign_in((&self.site, &self.accounts), login).await
     }
 
     /// The device for a new login of this browser.
@@ -104,13 +132,28 @@ impl Visit {
     }
 
     pub fn page(&self, page: &impl Template) -> Result<HttpResponse, ApiError> {
-        Ok(finish(HttpResponse::Ok(), &self.site, render(page)?))
+        self.page_onward(page, None)
+    }
+
+    /// The same for a page whose form leads to an address of the request.
+    pub fn page_onward(&self, page: &impl Template, back: Option<&Return>) -> Result<HttpResponse, ApiError> {
+        Ok(finish(HttpResponse::Ok(), &self.site, render(page)?, back))
     }
 
     /// Shows a form again with its errors: the error's status and headers, the page's body.
     pub fn refuse(&self, error: &ApiError, page: &impl Template) -> Result<HttpResponse, ApiError> {
+        self.refuse_onward(error, page, None)
+    }
+
+    /// The same for a form that leads to an address of the request.
+    pub fn refuse_onward(
+        &self,
+        error: &ApiError,
+        page: &impl Template,
+        back: Option<&Return>,
+    ) -> Result<HttpResponse, ApiError> {
         let html = render(page)?;
-        Ok(with_page(&error.error_response(), &self.site, html))
+        Ok(with_page(&error.error_response(), &self.site, html, back))
     }
 
     /// Makes the browser forget its login.
@@ -118,9 +161,22 @@ impl Visit {
         self.site.forget_cookie(&self.accounts, &self.request, response);
     }
 
-    /// Redirects to another page with GET (RFC 9110 section 15.4.4). Never to a URL from the request.
+    /// Redirects to another page with GET (RFC 9110 section 15.4.4). Never to a URL from the request: see [`Return`].
     pub fn redirect(&self, path: &'static str, done: Option<Notice>) -> HttpResponse {
         redirect(&self.site, path, done)
+    }
+
+    /// The same to a page that leads to an address of the request.
+    pub fn redirect_onward(
+        &self,
+        path: &'static str,
+        done: Option<Notice>,
+        back: Option<&Return>,
+    ) -> HttpResponse {
+        let Some(back) = back else { return self.redirect(path, done) };
+        let done = done.map(|done| format!("&done={}", done.as_str())).unwrap_or_default();
+        let location = format!("{}{path}{}{done}", self.site.base, back.query());
+        HttpResponse::SeeOther().insert_header((header::LOCATION, location)).finish()
     }
 
     /// Where to redirect a browser that is not signed in. A form that is sent again after it ended the login
@@ -186,6 +242,7 @@ pub(super) fn frame<'a>(request: &HttpRequest, site: &'a Site) -> Frame<'a> {
         base: &site.base,
         public_url: &site.public_url,
         dev_mail: dev_mail.is_some_and(|mails| mails.is_for(request)),
+        onward: Onward::default(),
     }
 }
 
@@ -194,17 +251,28 @@ fn render(page: &impl Template) -> Result<String, ApiError> {
 }
 
 /// Gives a response a page as its body.
-pub(super) fn with_page(answer: &HttpResponse, site: &Site, html: String) -> HttpResponse {
+pub(super) fn with_page(
+    answer: &HttpResponse,
+    site: &Site,
+    html: String,
+    back: Option<&Return>,
+) -> HttpResponse {
     let mut builder = HttpResponseBuilder::new(answer.status());
     for (name, value) in answer.headers() {
         if *name != header::CONTENT_TYPE {
             builder.append_header((name, value));
         }
     }
-    finish(builder, site, html)
+    finish(builder, site, html, back)
 }
 
-fn finish(mut builder: HttpResponseBuilder, site: &Site, html: String) -> HttpResponse {
+fn finish(
+    mut builder: HttpResponseBuilder,
+    site: &Site,
+    html: String,
+    back: Option<&Return>,
+) -> HttpResponse {
+    let target = back.and_then(Return::form_action).map(|origin| format!(" {origin}")).unwrap_or_default();
     if site.secure {
         // Browsers support it only over https, and warn otherwise.
         builder.insert_header(("Cross-Origin-Opener-Policy", "same-origin"));
@@ -217,7 +285,7 @@ fn finish(mut builder: HttpResponseBuilder, site: &Site, html: String) -> HttpRe
         .insert_header((header::REFERRER_POLICY, "same-origin"))
         .insert_header((
             header::CONTENT_SECURITY_POLICY,
-            CONTENT_SECURITY_POLICY.replace("SOCKET", &site.socket_origin),
+            CONTENT_SECURITY_POLICY.replace("SOCKET", &site.socket_origin).replace("RETURN", &target),
         ))
         .body(html)
 }

@@ -12,6 +12,7 @@ use diesel::sql_types::BigInt;
 use serde_json::Value;
 
 use crate::support::app::PASSWORD;
+use crate::support::app_return::APPS;
 use crate::support::config::Settings;
 use crate::support::database;
 use crate::support::import::{Outcome, sqlite_file};
@@ -128,7 +129,12 @@ pub fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 /// A server of the real binary, and its mail.
 pub async fn serve(url: &str, mail: &SmtpCatcher) -> Process {
     let mail = mail.url();
-    let settings = [("database.url", url), ("mail.url", &mail), ("public_url", "http://doorward.example")];
+    let settings = [
+        ("database.url", url),
+        ("mail.url", &mail),
+        ("public_url", "http://doorward.example"),
+        ("web.allowed_origins", APPS),
+    ];
     Process::start(&settings).await
 }
 

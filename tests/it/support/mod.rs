@@ -1,6 +1,7 @@
 //! What the tests share: servers, clients of each transport, and the programs that tests need from outside.
 
 pub mod app;
+pub mod app_return;
 pub mod balancer;
 pub mod browser;
 pub mod callers;

@@ -7,6 +7,8 @@ pub enum RevokeReason {
     SignedOut,
     /// A refresh token was used again after its successor: a second client has a copy.
     RefreshReuse,
+    /// The code that it was made for was used again: a second client has a copy.
+    CodeReuse,
     PasswordChanged,
     PasswordReset,
     AccountDisabled,
@@ -23,6 +25,7 @@ impl RevokeReason {
         match self {
             Self::SignedOut => "signed_out",
             Self::RefreshReuse => "refresh_reuse",
+            Self::CodeReuse => "code_reuse",
             Self::PasswordChanged => "password_changed",
             Self::PasswordReset => "password_reset",
             Self::AccountDisabled => "account_disabled",
@@ -38,6 +41,7 @@ impl RevokeReason {
     pub fn parse(word: Option<&str>) -> Self {
         match word {
             Some("refresh_reuse") => Self::RefreshReuse,
+            Some("code_reuse") => Self::CodeReuse,
             Some("password_changed") => Self::PasswordChanged,
             Some("password_reset") => Self::PasswordReset,
             Some("account_disabled") => Self::AccountDisabled,

@@ -202,9 +202,10 @@ impl CloseReason {
 impl From<RevokeReason> for CloseReason {
     fn from(reason: RevokeReason) -> Self {
         match reason {
-            RevokeReason::SignedOut | RevokeReason::RefreshReuse | RevokeReason::PasswordGuessed => {
-                Self::SignedOut
-            }
+            RevokeReason::SignedOut
+            | RevokeReason::RefreshReuse
+            | RevokeReason::CodeReuse
+            | RevokeReason::PasswordGuessed => Self::SignedOut,
             RevokeReason::TooManyLogins => Self::TooManyLogins,
             RevokeReason::PasswordChanged | RevokeReason::PasswordReset => Self::PasswordChanged,
             RevokeReason::AccountDisabled | RevokeReason::AccountDeleted => Self::AccountClosed,
