@@ -60,6 +60,7 @@ mod readme;
 mod refresh_reuse;
 mod repeated_forms;
 mod revocation;
+mod roles;
 mod session_lists;
 mod socketio;
 mod socketio_clients;
