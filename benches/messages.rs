@@ -26,7 +26,7 @@ const LIMITS: Limits = Limits { first_frame: 4096, frame: 65_536, fragments: 102
 
 fn messages() -> [(&'static str, ServerMessage); 3] {
     let to = || ReplyTo::id(Some(RequestId::Number(7)));
-    let user = UserInfo { id: UserId(Clock::System.new_id()), username: "alice".to_owned() };
+    let user = UserInfo { id: UserId(Clock::System.new_id()), username: "alice".into() };
     [
         ("pong", ServerMessage::Pong { to: to() }),
         (

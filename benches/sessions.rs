@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
@@ -17,9 +18,10 @@ const RULES: Rules =
 fn signed_in(now: Instant) -> Session {
     let access = Access {
         user: UserId(Clock::System.new_id()),
-        username: "alice".to_owned(),
+        username: "alice".into(),
         login: LoginId(Clock::System.new_id()),
         expires_at: Clock::System.now() + chrono::TimeDelta::minutes(15),
+        rights: Arc::default(),
     };
     let expires = now + Duration::from_mins(15);
     let session = SessionId(Clock::System.new_id());

@@ -9,7 +9,7 @@ use doorward::internals::config::SigningAlgorithm;
 use doorward::internals::directory::Revocations;
 use doorward::{Clock, Config};
 use doorward_core::domain::RevokeReason;
-use doorward_core::domain::{LoginId, UserId};
+use doorward_core::domain::{LoginId, Rights, UserId};
 
 /// More than the cache of verified tokens holds: taken in turn, none is found there again.
 const MANY: usize = 25_000;
@@ -22,7 +22,9 @@ fn tokens() -> Tokens {
 
 fn issue(tokens: &Tokens) -> String {
     let (user, login) = (UserId(Clock::System.new_id()), LoginId(Clock::System.new_id()));
-    tokens.issue(user, "alice", login, Clock::System.now()).expect("a generated key signs")
+    tokens
+        .issue(user, "alice", &Rights::default(), login, Clock::System.now())
+        .expect("a generated key signs")
 }
 
 fn token(criterion: &mut Criterion) {

@@ -275,6 +275,11 @@ impl From<Error> for ApiError {
                 Self::new(S::BAD_REQUEST, "invalid_link", "This link was used, has expired or never was one.")
             }
             Error::Token(token) => token.into(),
+            Error::LastAdmin => Self::new(
+                S::CONFLICT,
+                "last_admin",
+                "This is the last administrator: give another user the role admin first.",
+            ),
             Error::NotFound => Self::not_found(),
             // A full disk is logged when it begins.
             Error::Db(DbError::Full | DbError::Unwritable) | Error::Hash(HashError::Full) => {

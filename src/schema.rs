@@ -16,6 +16,9 @@ diesel::table! {
         links_ended_at -> Nullable<Timestamp>,
         undo_closed_until -> Nullable<Timestamp>,
         username_skeleton -> Nullable<Text>,
+        roles -> Text,
+        claims -> Text,
+        claims_version -> Integer,
     }
 }
 
@@ -131,6 +134,17 @@ diesel::table! {
         expires_at -> Timestamp,
         used_at -> Nullable<Timestamp>,
         app_login_id -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    access_changes (number) {
+        number -> Integer,
+        user_id -> Text,
+        claims_version -> Integer,
+        roles -> Text,
+        claims -> Text,
+        at -> Timestamp,
     }
 }
 

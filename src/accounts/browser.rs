@@ -34,9 +34,10 @@ impl Accounts {
                 let user = users::find_active(conn, login.user_id)?.ok_or(Error::InvalidCookie)?;
                 let access = Access {
                     user: user.id,
-                    username: user.username.clone(),
+                    username: user.username.as_str().into(),
                     login: login.id,
                     expires_at: login.expires_at,
+                    rights: user.rights().shared(),
                 };
                 Ok::<_, Error>((access, user, login.last_seen_at))
             })

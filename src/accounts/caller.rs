@@ -24,6 +24,8 @@ pub struct Caller {
     pub request_id: Option<Uuid>,
     /// The connection that waits for the answer.
     pub socket: Option<PeerSocket>,
+    /// Whether it may leave the installation without an administrator: an operator who insists.
+    pub may_remove_last_admin: bool,
 }
 
 impl Caller {
@@ -31,7 +33,16 @@ impl Caller {
     #[must_use]
     pub const fn client(address: IpAddr, socket: Option<PeerSocket>, request_id: Option<Uuid>) -> Self {
         let address = Some(address);
-        Self { actor: Actor::User, operator: None, user: None, login: None, address, request_id, socket }
+        Self {
+            actor: Actor::User,
+            operator: None,
+            user: None,
+            login: None,
+            address,
+            request_id,
+            socket,
+            may_remove_last_admin: false,
+        }
     }
 
     /// The command line, run by the account of this name.
@@ -45,7 +56,14 @@ impl Caller {
             address: None,
             request_id: None,
             socket: None,
+            may_remove_last_admin: false,
         }
+    }
+
+    /// The same, who may also take the last administrator away.
+    #[must_use]
+    pub fn removing_last_admin(self, may: bool) -> Self {
+        Self { may_remove_last_admin: may, ..self }
     }
 
     /// The same client, which is signed in.

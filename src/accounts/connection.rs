@@ -46,7 +46,7 @@ impl Accounts {
             })
             .await?;
         let Some((user, now)) = kept else { return Ok(None) };
-        let token = self.0.tokens.issue(user.id, &user.username, login, now)?;
+        let token = self.0.tokens.issue(user.id, &user.username, &user.rights(), login, now)?;
         match self.authenticate(&token) {
             Ok(access) => Ok(Some(access)),
             Err(TokenError::Revoked(_)) => Ok(None),

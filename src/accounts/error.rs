@@ -49,6 +49,9 @@ pub enum Error {
     InvalidLink,
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The only user with the role `admin` who is not disabled.
+    #[error("the last administrator cannot be removed")]
+    LastAdmin,
     #[error("not found")]
     NotFound,
     #[error(transparent)]

@@ -10,8 +10,8 @@ use crate::db::{self, Conn};
 use crate::models::audit_events::{Action, NewEvent};
 use crate::models::logins::Scope;
 use crate::models::{
-    address_links, audit_events, authorization_codes, failed_attempts, logins, one_time_tokens, outbox,
-    request_counts, users,
+    access_changes, address_links, audit_events, authorization_codes, failed_attempts, logins,
+    one_time_tokens, outbox, request_counts, users,
 };
 use doorward_core::domain::RevokeReason;
 
@@ -27,6 +27,9 @@ const AUDIT: TimeDelta = TimeDelta::days(365);
 const MOST_REPEATABLE: i64 = 1_000_000;
 const COUNTS: TimeDelta = TimeDelta::days(30);
 
+/// At least; longer than any access token lives that was issued before.
+const ACCESS_CHANGES: TimeDelta = TimeDelta::hours(1);
+
 /// Unused accounts that are removed in one run.
 const BATCH: i64 = 1000;
 
@@ -40,13 +43,15 @@ pub struct Purged {
     pub signing_keys: usize,
     pub counts: usize,
     pub unused_accounts: usize,
+    pub access_changes: usize,
 }
 
 impl Accounts {
     /// Deletes links that expired a day ago, emails that were sent and logins that expired or were revoked 30 days ago,
     /// audit rows that are a year old or beyond the newest million, counts of requests of last month, wrong passwords
-    /// of yesterday, signing keys that have been retired for an hour, and accounts that were never used. For a loop
-    /// that runs now and then.
+    /// of yesterday, signing keys that have been retired for an hour, changes of roles and claims that are older than
+    /// two lifetimes of an access token and an hour, and accounts that were never used. For a loop that runs now and
+    /// then.
     ///
     /// # Errors
     /// [`Error::Db`] or [`Error::Query`]; what was deleted before stays deleted.
@@ -106,6 +111,9 @@ fn purge(conn: &mut Conn, now: Timestamp, access_ttl: TimeDelta) -> Result<Purge
         counts: db::write(conn, |conn| {
             let failures = failed_attempts::purge(conn, now - MEMORY)?;
             Ok::<_, Error>(failures + request_counts::purge(conn, now - COUNTS)?)
+        })?,
+        access_changes: db::write(conn, |conn| {
+            access_changes::purge(conn, now - (access_ttl * 2).max(ACCESS_CHANGES))
         })?,
         unused_accounts: 0,
     })

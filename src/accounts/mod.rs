@@ -1,5 +1,6 @@
 //! What the product does, one capability per file; used alike by routes, the TCP prompts and the command line.
 
+mod access;
 mod authorization;
 mod browser;
 mod caller;
@@ -47,6 +48,7 @@ use crate::mail::Mail;
 use crate::models::audit_events::{self, Action};
 use doorward_core::domain::{Access, Password, Rating, ReservedNames, UserId};
 
+pub use access::RightsChange;
 pub use authorization::CodeExchange;
 pub use caller::Caller;
 pub use devices::{Device, LoginsPage, PAGE, Page};

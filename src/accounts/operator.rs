@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 
+use super::access::{RightsChange, keep_an_admin, lock_admins};
 use super::email_requests::Asker;
 use super::error::on_duplicate;
 use super::login_name::LoginName;
@@ -20,9 +21,9 @@ use crate::models::failed_attempts;
 use crate::models::logins::{self, LiveLogin, Scope};
 use crate::models::stored::Stored;
 use crate::models::users::{self, NewUser, User};
-use doorward_core::domain::RevokeReason;
+use doorward_core::domain::{Claims, LoginKind, MailKind, Roles, RolesChange};
 use doorward_core::domain::{Email, LoginId, Password, UserId, Username, describe_user_agent};
-use doorward_core::domain::{LoginKind, MailKind};
+use doorward_core::domain::{RevokeReason, Rights};
 
 /// Users to ask for in one statement.
 const CHUNK: usize = 500;
@@ -37,6 +38,8 @@ pub struct Account {
     pub email_verified: bool,
     /// When it was disabled, if it is.
     pub disabled_at: Option<String>,
+    pub roles: Roles,
+    pub claims: Claims,
     #[serde(serialize_with = "serialize_rfc3339")]
     pub created_at: Timestamp,
     /// How many active logins it has.
@@ -99,6 +102,7 @@ pub struct NewAccount {
     pub password: Password,
     pub email: Option<Email>,
     pub verified: bool,
+    pub roles: Roles,
 }
 
 impl Accounts {
@@ -205,7 +209,7 @@ impl Accounts {
     /// # Errors
     /// [`Error::UsernameTaken`], [`Error::EmailHeld`], [`Error::WeakPassword`].
     pub async fn add_user(&self, account: NewAccount, caller: &Caller) -> Result<Account, Error> {
-        let NewAccount { username, password, email, verified } = account;
+        let NewAccount { username, password, email, verified, roles } = account;
         let known = [Some(username.folded()), email.as_ref().map(Email::as_str)];
         let known = known.into_iter().flatten().map(str::to_owned).collect();
         let lane = Lane::new(Class::Registration, caller.requester());
@@ -218,6 +222,7 @@ impl Accounts {
             .db
             .transaction(move |conn| {
                 let now = this.0.clock.now();
+                lock_admins(conn)?;
                 users::insert_lookalike(conn, &user, now)
                     .map_err(|error| on_duplicate(error, Error::UsernameTaken))?;
                 match &user.email {
@@ -230,6 +235,9 @@ impl Accounts {
                     None => {}
                 }
                 this.record(conn, &caller, Action::Registered, Some(user.id), now)?;
+                let added = users::find(conn, user.id)?.ok_or(Error::NotFound)?;
+                let roles = RightsChange { roles: Some(RolesChange::Replace(roles)), claims: None };
+                this.change_rights(conn, &added, &roles, &caller)?;
                 let user = users::find(conn, user.id)?.ok_or(Error::NotFound)?;
                 accounts(conn, vec![user], now)?.pop().ok_or(Error::NotFound)
             })
@@ -241,16 +249,19 @@ impl Accounts {
     /// Disables an account and revokes all its logins, or enables it again.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such account.
+    /// [`Error::NotFound`] if there is no such account, [`Error::LastAdmin`].
     pub async fn set_disabled(&self, user: UserId, disabled: bool, caller: &Caller) -> Result<(), Error> {
         let (this, caller) = (self.clone(), caller.clone());
         self.0
             .logins
             .revoke_with(RevokeReason::AccountDisabled, move |conn| {
                 let now = this.0.clock.now();
-                if !users::set_disabled(conn, user, disabled, now)? {
-                    return Err(Error::NotFound);
+                lock_admins(conn)?;
+                let found = users::lock(conn, user)?.ok_or(Error::NotFound)?;
+                if disabled {
+                    keep_an_admin(conn, &found, &caller)?;
                 }
+                users::set_disabled(conn, user, disabled, now)?;
                 if disabled {
                     close_undo(conn, user, now)?;
                 }
@@ -289,13 +300,15 @@ impl Accounts {
     /// Deletes an account, as its user can.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such account.
+    /// [`Error::NotFound`] if there is no such account, [`Error::LastAdmin`].
     pub async fn remove_user(&self, user: UserId, caller: &Caller) -> Result<(), Error> {
         let (this, caller) = (self.clone(), caller.clone());
         self.0
             .logins
             .revoke_with(RevokeReason::AccountDeleted, move |conn| {
-                users::lock(conn, user)?.ok_or(Error::NotFound)?;
+                lock_admins(conn)?;
+                let found = users::lock(conn, user)?.ok_or(Error::NotFound)?;
+                keep_an_admin(conn, &found, &caller)?;
                 erase(conn, user, this.0.clock.now())?;
                 this.record(conn, &caller, Action::Deleted, Some(user), this.0.clock.now())?;
                 Ok::<_, Error>(((), Some(Scope::User(user))))
@@ -341,15 +354,20 @@ fn accounts(conn: &mut Conn, users: Vec<User>, now: Timestamp) -> Result<Vec<Acc
     for ids in ids.chunks(CHUNK) {
         counts.extend(logins::count_live(conn, ids, now)?);
     }
-    let account = |user: User| Account {
-        logins: counts.get(&user.id).copied().unwrap_or_default(),
-        id: user.id,
-        username: user.username,
-        display_name: user.display_name,
-        email_verified: user.email_verified_at.is_some(),
-        email: user.email,
-        disabled_at: user.disabled_at.map(rfc3339),
-        created_at: user.created_at,
+    let account = |user: User| {
+        let Rights { roles, claims, .. } = user.rights();
+        Account {
+            roles,
+            claims,
+            logins: counts.get(&user.id).copied().unwrap_or_default(),
+            id: user.id,
+            username: user.username,
+            display_name: user.display_name,
+            email_verified: user.email_verified_at.is_some(),
+            email: user.email,
+            disabled_at: user.disabled_at.map(rfc3339),
+            created_at: user.created_at,
+        }
     };
     Ok(users.into_iter().map(account).collect())
 }

@@ -4,12 +4,14 @@ use diesel::QueryResult;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::access::{keep_an_admin, lock_admins};
 use super::confirm::still_confirmed;
 use super::error::GONE;
 use super::{Accounts, Caller, Error};
 use crate::actors::hasher::{Class, Lane};
 use crate::clock::Timestamp;
 use crate::db::Conn;
+use crate::models::access_changes;
 use crate::models::audit_events::{self, Action};
 use crate::models::authorization_codes;
 use crate::models::failed_attempts;
@@ -17,7 +19,7 @@ use crate::models::logins::{self, Scope};
 use crate::models::outbox;
 use crate::models::users::{self, User};
 use doorward_core::domain::RevokeReason;
-use doorward_core::domain::{Access, DisplayName, Password, UserId};
+use doorward_core::domain::{Access, Claims, DisplayName, Password, Rights, Roles, UserId};
 
 /// What is shown of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -33,11 +35,18 @@ pub struct Profile {
     #[schema(example = "alice@example.org")]
     pub email: Option<String>,
     pub email_verified: bool,
+    #[schema(value_type = Vec<String>, example = json!(["editor"]))]
+    pub roles: Roles,
+    #[schema(value_type = Object, example = json!({"plan": "pro"}))]
+    pub claims: Claims,
 }
 
 impl From<User> for Profile {
     fn from(user: User) -> Self {
+        let Rights { roles, claims, .. } = user.rights();
         Self {
+            roles,
+            claims,
             id: user.id,
             username: user.username,
             display_name: user.display_name,
@@ -100,7 +109,7 @@ impl Accounts {
     /// addresses and user agents, and its audit trail without addresses.
     ///
     /// # Errors
-    /// [`Error::WrongPassword`], [`Error::TooManyAttempts`], [`Error::Token`].
+    /// [`Error::WrongPassword`], [`Error::TooManyAttempts`], [`Error::Token`], [`Error::LastAdmin`].
     pub async fn delete(&self, access: &Access, current: Password, caller: &Caller) -> Result<(), Error> {
         let user = self.confirm(access, current, caller).await?;
         let (this, caller) = (self.clone(), caller.clone());
@@ -108,7 +117,11 @@ impl Accounts {
             .logins
             .revoke_with(RevokeReason::AccountDeleted, move |conn| {
                 let now = this.0.clock.now();
+                lock_admins(conn)?;
                 still_confirmed(conn, &user)?;
+                // As it is now: roles may have changed since it was confirmed.
+                let current = users::find(conn, user.id)?.ok_or(GONE)?;
+                keep_an_admin(conn, &current, &caller)?;
                 // First: the address of this row is removed with the others.
                 this.record(conn, &caller, Action::Deleted, Some(user.id), now)?;
                 erase(conn, user.id, now)?;
@@ -126,6 +139,7 @@ impl Accounts {
 pub(super) fn erase(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<()> {
     users::delete(conn, user)?;
     authorization_codes::delete_of(conn, user)?;
+    access_changes::forget_user(conn, user)?;
     failed_attempts::clear_user(conn, user)?;
     outbox::forget_user(conn, user, now)?;
     logins::blank_devices(conn, user)?;

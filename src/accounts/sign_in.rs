@@ -192,7 +192,8 @@ impl Accounts {
 
     /// Signs the access token. `now` is the time of the transaction in which the login was active.
     pub(super) fn grant(&self, user: User, credential: Credential, now: Timestamp) -> Result<Grant, Error> {
-        let access_token = self.0.tokens.issue(user.id, &user.username, credential.login, now)?;
+        let access_token =
+            self.0.tokens.issue(user.id, &user.username, &user.rights(), credential.login, now)?;
         let expires_in = self.0.tokens.lifetime();
         let admitted = self.0.logins.revocations.known_logins();
         admitted.note(credential.login, now + chrono::TimeDelta::seconds(expires_in));

@@ -15,16 +15,16 @@ use super::keys::{Jwks, Keyring};
 use super::signing_key::{SigningError, SigningKey, jws_algorithm};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, SigningAlgorithm};
-use doorward_core::domain::RevokeReason;
-use doorward_core::domain::{Access, LoginId, UserId};
+use doorward_core::domain::{Access, Claims, LoginId, RevokeReason, Rights, Roles, SharedText, UserId};
 
 /// RFC 9068 section 2.1: keeps other JWTs from being taken for access tokens.
 const TYPE: &str = "at+jwt";
 /// RFC 9068 section 2.2 requires the id of the client that got the token. Every client is the server's own: none is
 /// registered.
 const CLIENT_ID: &str = "doorward";
-/// In bytes. Issued tokens have about 500; a longer text is not worth hashing.
-const MAX_LENGTH: usize = 2048;
+/// In bytes. Issued tokens have about 500, and about 5000 with the most roles and claims; a longer text is not worth
+/// hashing.
+const MAX_LENGTH: usize = 6 * 1024;
 /// Seconds by which another node's clock may be ahead.
 const LEEWAY: i64 = 5;
 /// Tokens in each of the cache's two generations; together they take about 4 MB.
@@ -47,7 +47,7 @@ pub enum TokenError {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Claims {
+struct Payload {
     iss: String,
     aud: String,
     sub: UserId,
@@ -59,12 +59,22 @@ struct Claims {
     iat: i64,
     exp: i64,
     username: String,
+    /// RFC 9068 section 2.2.3.1.
+    #[serde(default, skip_serializing_if = "Roles::is_empty")]
+    roles: Roles,
+    /// The application's own.
+    #[serde(default, skip_serializing_if = "Claims::is_empty")]
+    claims: Claims,
+    /// The version of both; tokens of the first versions have none of the three.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    claims_version: i32,
 }
 
 /// The claims of a verified token that do not depend on the time.
 struct VerifiedClaims {
     user: UserId,
-    username: String,
+    username: SharedText,
+    rights: Arc<Rights>,
     login: LoginId,
     iat: i64,
     exp: i64,
@@ -115,11 +125,12 @@ impl Tokens {
         &self,
         user: UserId,
         username: &str,
+        rights: &Rights,
         login: LoginId,
         now: Timestamp,
     ) -> Result<String, SigningError> {
         let iat = now.and_utc().timestamp();
-        let claims = Claims {
+        let claims = Payload {
             iss: self.0.issuer.clone(),
             aud: self.0.audience.clone(),
             sub: user,
@@ -129,6 +140,9 @@ impl Tokens {
             iat,
             exp: iat + self.0.ttl,
             username: username.to_owned(),
+            roles: rights.roles.clone(),
+            claims: rights.claims.clone(),
+            claims_version: rights.version,
         };
         self.keyring().current().sign_token(TYPE, &claims)
     }
@@ -200,9 +214,10 @@ impl Tokens {
         let validation = self.0.validation(key).ok_or(TokenError::Invalid)?;
         // Also refuses a header with another algorithm than the key's.
         let claims =
-            decode::<Claims>(token, key.decoding(), validation).map_err(|_| TokenError::Invalid)?.claims;
-        let Claims { sub: user, sid: login, username, iat, exp, .. } = claims;
-        Ok(VerifiedClaims { user, username, login, iat, exp })
+            decode::<Payload>(token, key.decoding(), validation).map_err(|_| TokenError::Invalid)?.claims;
+        let Payload { sub: user, sid: login, username, roles, claims, claims_version, iat, exp, .. } = claims;
+        let rights = Rights { version: claims_version, roles, claims }.shared();
+        Ok(VerifiedClaims { user, username: username.into(), rights, login, iat, exp })
     }
 
     fn check_time(&self, claims: &VerifiedClaims) -> Result<Access, TokenError> {
@@ -219,6 +234,7 @@ impl Tokens {
         Ok(Access {
             user: claims.user,
             username: claims.username.clone(),
+            rights: Arc::clone(&claims.rights),
             login: claims.login,
             expires_at: DateTime::from_timestamp(expires_at, 0).ok_or(TokenError::Invalid)?.naive_utc(),
         })
@@ -260,6 +276,11 @@ fn cache_key(token: &str) -> Option<[u8; 32]> {
         return None;
     }
     digest::digest(&digest::SHA256, token.as_bytes()).as_ref().try_into().ok()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(version: &i32) -> bool {
+    *version == 0
 }
 
 /// Tokens whose signatures were verified lately: verifying one takes 40 us, and clients that reconnect

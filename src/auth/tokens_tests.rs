@@ -84,11 +84,17 @@ fn an_issued_token_is_good_until_it_expires() {
     let s = setup();
     let (user, login) = (UserId(Uuid::from_u128(1)), LoginId(Uuid::from_u128(2)));
     let now = Clock::Manual(s.clock.clone()).now();
-    let token = s.tokens.issue(user, "ada", login, now).unwrap();
+    let rights = Rights {
+        version: 3,
+        roles: Roles::parse(["editor", "admin"]).unwrap(),
+        claims: Claims::parse(r#"{"plan":"gold"}"#).unwrap(),
+    };
+    let token = s.tokens.issue(user, "ada", &rights, login, now).unwrap();
     let header = decode_header(&token).unwrap();
     assert_eq!((header.typ.as_deref(), header.kid.as_deref()), (Some("at+jwt"), Some(s.key.kid())));
     let access = s.tokens.verify(&token).unwrap();
-    assert_eq!((access.user, access.login, access.username.as_str()), (user, login, "ada"));
+    assert_eq!((access.user, access.login, &*access.username), (user, login, "ada"));
+    assert_eq!(*access.rights, rights);
     assert_eq!(access.expires_at.and_utc().timestamp(), s.now() + TTL);
     // The second time it comes from the cache, and its time is still checked.
     assert_eq!(s.tokens.verify(&token), Ok(access));

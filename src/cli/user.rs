@@ -1,9 +1,12 @@
 //! `doorward user`: adds, lists and changes accounts.
 
-use crate::accounts::Accounts;
+mod access;
+
+use self::access::{ClaimsArguments, RolesArguments};
 use crate::accounts::operator::{Account, FailureInfo, Listing, NewAccount};
+use crate::accounts::{Accounts, Caller};
 use clap::{Args, Subcommand};
-use doorward_core::domain::{Email, Username, escape_display_controls};
+use doorward_core::domain::{Email, Roles, Username, escape_display_controls};
 use serde_json::json;
 
 use super::ask;
@@ -17,12 +20,15 @@ Examples:
   doorward user add alice --email alice@example.org
   echo 'plum tree in march rain' | doorward user add alice
   doorward user list --search example.org
+  doorward user add admin --role admin  An account that may administer the others
+  doorward user roles alice --add editor --remove author
+  doorward user claims alice --merge '{\"plan\":\"gold\"}'
   doorward user unlock alice            The next attempt to sign in is accepted at once
   doorward user disable alice           All logins are revoked, and their sockets close at once
   doorward user password alice          Sets a new password; an email tells the user
 
 USER is a username, a verified email address, or an id. A running server need not be stopped: it closes the sockets
-of revoked logins within two seconds, and sends the emails.";
+of revoked logins within two seconds, tells sockets of new roles and claims as soon, and sends the emails.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -44,7 +50,11 @@ enum Action {
         format: Format,
     },
     /// Disables an account: all its logins are revoked, and it cannot sign in
-    Disable { user: String },
+    Disable {
+        user: String,
+        #[command(flatten)]
+        force: Force,
+    },
     /// Enables a disabled account
     Enable { user: String },
     /// Forgets wrong passwords: the next attempt to sign in is accepted at once
@@ -57,7 +67,27 @@ enum Action {
         /// Skips the confirmation
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        force: Force,
     },
+    /// Changes the roles of an account; without an option shows them
+    Roles(RolesArguments),
+    /// Changes the claims of an account; without an option shows them
+    Claims(ClaimsArguments),
+}
+
+/// For what may take the last administrator away.
+#[derive(Args, Clone, Copy)]
+pub struct Force {
+    /// Also if no administrator is left then
+    #[arg(long)]
+    force: bool,
+}
+
+impl Force {
+    pub fn caller(self) -> Caller {
+        caller().removing_last_admin(self.force)
+    }
 }
 
 #[derive(Args)]
@@ -69,6 +99,9 @@ struct NewUser {
     /// Takes the address as verified: no link is sent
     #[arg(long, requires = "email")]
     verified: bool,
+    /// A role, such as admin; may be repeated
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<String>,
     #[command(flatten)]
     format: Format,
 }
@@ -95,8 +128,8 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
         Action::Show { user, format } => {
             with_account(settings, &user, async |accounts, account| show(&accounts, account, &format).await)
         }
-        Action::Disable { user } => with_account(settings, &user, async |accounts, account| {
-            accounts.set_disabled(account.id, true, &caller()).await?;
+        Action::Disable { user, force } => with_account(settings, &user, async |accounts, account| {
+            accounts.set_disabled(account.id, true, &force.caller()).await?;
             print_revoked(&account, "is disabled")
         }),
         Action::Enable { user } => with_account(settings, &user, async |accounts, account| {
@@ -114,16 +147,18 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
             accounts.set_password(account.id, password, &caller()).await?;
             print_revoked(&account, "has a new password")
         }),
-        Action::Delete { user, yes } => with_account(settings, &user, async |accounts, account| {
+        Action::Delete { user, yes, force } => with_account(settings, &user, async |accounts, account| {
             ask::confirm(&format!("Delete {} for good?", account.username), yes)?;
-            accounts.remove_user(account.id, &caller()).await?;
+            accounts.remove_user(account.id, &force.caller()).await?;
             print_revoked(&account, "is deleted")
         }),
+        Action::Roles(arguments) => access::roles(settings, arguments),
+        Action::Claims(arguments) => access::claims(settings, arguments),
     }
 }
 
 /// Runs `work` on the account that the command line names.
-fn with_account(
+pub fn with_account(
     settings: Settings,
     user: &str,
     work: impl AsyncFnOnce(Accounts, Account) -> Result<(), Failure>,
@@ -135,7 +170,7 @@ fn with_account(
 }
 
 async fn add(accounts: &Accounts, user: NewUser) -> Result<(), Failure> {
-    let NewUser { username, email, verified, format } = user;
+    let NewUser { username, email, verified, roles, format } = user;
     let username = Username::parse(&username).map_err(|error| Failure::Running(error.detail))?;
     let email = email.filter(|text| !text.trim().is_empty());
     if verified && email.is_none() {
@@ -143,11 +178,12 @@ async fn add(accounts: &Accounts, user: NewUser) -> Result<(), Failure> {
     }
     let email = email.map(|text| Email::parse(&text)).transpose();
     let email = email.map_err(|error| Failure::Running(error.detail))?;
+    let roles = Roles::parse(roles).map_err(|error| Failure::Usage(error.detail))?;
     let password = accounts.choose_password(ask::new_password()?)?;
     if let Some(other) = accounts.find_lookalike(username.clone()).await? {
         eprintln!("doorward: this username looks like another one: {other}");
     }
-    let account = NewAccount { username, password, email, verified };
+    let account = NewAccount { username, password, email, verified, roles };
     let account = accounts.add_user(account, &caller()).await?;
     print_accounts(&[account], &format)
 }
@@ -226,6 +262,8 @@ fn details(account: &Account) -> String {
         ("display name", account.display_name.clone()),
         ("email", address(account)),
         ("state", state(account).to_owned()),
+        ("roles", account.roles.to_string()),
+        ("claims", account.claims.to_string()),
         ("created", output::moment(account.created_at)),
     ];
     rows.map(|(name, value)| format!("{name:14}{}", escape_display_controls(&value))).join("\n") + "\n"

@@ -17,8 +17,8 @@ use diesel::sqlite::SqliteConnection;
 use diesel::{Connection, QueryResult};
 
 use self::rows::{
-    AddressLink, AuditEvent, AuthorizationCode, BATCH, FailedAttempts, Login, Mail, OneTimeToken,
-    RequestCount, Row, SigningKey, User,
+    AccessChange, AddressLink, AuditEvent, AuthorizationCode, BATCH, FailedAttempts, Login, Mail,
+    OneTimeToken, RequestCount, Row, SigningKey, User,
 };
 use self::source::Source;
 use super::{Conn, Schema, connect_newest};
@@ -105,6 +105,7 @@ macro_rules! for_all {
             $transfer.$method::<RequestCount>()?,
             $transfer.$method::<AddressLink>()?,
             $transfer.$method::<AuthorizationCode>()?,
+            $transfer.$method::<AccessChange>()?,
         ]
     };
 }
@@ -117,6 +118,8 @@ impl Transfer<'_> {
         let wanted = for_all!(self.count);
         self.begin("moved", wanted);
         let moved = for_all!(self.copy);
+        rows::count_on(self.target)
+            .map_err(|error| format!("cannot number the changes of the target: {}", one_line(&error)))?;
         let there = for_all!(self.count_moved);
         self.begin("compared", there);
         let sums = for_all!(self.sum);
@@ -147,15 +150,16 @@ impl Transfer<'_> {
             let moved = R::moved(self.target, after.as_deref())
                 .map_err(|error| unreadable("target", R::TABLE, &error))?;
             let Some(last) = moved.last() else { return Ok(()) };
-            after = Some(last.key().to_owned());
-            let keys: Vec<&str> = moved.iter().map(R::key).collect();
+            after = Some(last.key());
+            let keys: Vec<String> = moved.iter().map(R::key).collect();
+            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
             let rows = match R::find(self.source, &keys) {
                 Ok(rows) => rows,
                 Err(error) => return Err(self.which_unreadable::<R>(&keys, &error)),
             };
-            let rows: HashMap<&str, &R> = rows.iter().map(|row| (row.key(), row)).collect();
+            let rows: HashMap<String, &R> = rows.iter().map(|row| (row.key(), row)).collect();
             for row in &moved {
-                let why = match rows.get(row.key()) {
+                let why = match rows.get(&row.key()) {
                     Some(source) if *source == row => continue,
                     Some(_) => "differs in the source",
                     None => "is not in the source",
@@ -185,7 +189,7 @@ impl Transfer<'_> {
                 }
             };
             let Some(last) = rows.last() else { return Ok((R::TABLE, inserted, sum)) };
-            after = Some(last.key().to_owned());
+            after = Some(last.key());
             inserted += match R::insert(self.target, &rows) {
                 Ok(inserted) => inserted as u64,
                 Err(error) => return Err(self.which_unmovable(&rows, &error)),
@@ -217,7 +221,7 @@ impl Transfer<'_> {
             let _: QueryResult<()> = self.target.transaction(|target| {
                 found = rows.iter().find_map(|row| {
                     let error = R::insert(target, std::slice::from_ref(row)).err()?;
-                    (!is_connection_lost(&error)).then(|| unmovable::<R>(row.key(), error))
+                    (!is_connection_lost(&error)).then(|| unmovable::<R>(&row.key(), error))
                 });
                 Err(Error::RollbackTransaction)
             });

@@ -48,7 +48,7 @@ fn draw(context: &Context) -> Secret {
     let (choice, code) = random.split_at(4);
     let choice = choice.iter().fold(0_usize, |sum, byte| (sum << 8) | usize::from(*byte));
     let sentence = SENTENCES[choice % SENTENCES.len()];
-    let name = context.access().map_or("Guest", |access| &access.username);
+    let name = context.access().map_or("Guest", |access| &*access.username);
     Secret {
         message: format!("{name}, {sentence}"),
         code: code.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect(),

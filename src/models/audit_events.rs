@@ -35,6 +35,10 @@ pub enum Action {
     Enabled,
     Deleted,
     KeysRotated,
+    /// `detail` names the roles, those that were removed with a minus.
+    RolesChanged,
+    /// `detail` names the members that were set, and those that were removed with a minus.
+    ClaimsChanged,
     /// An email could not be sent; `detail` says of which kind it was.
     MailGivenUp,
 }
@@ -81,6 +85,8 @@ impl Action {
             Self::Enabled => "enabled",
             Self::Deleted => "deleted",
             Self::KeysRotated => "keys_rotated",
+            Self::RolesChanged => "roles_changed",
+            Self::ClaimsChanged => "claims_changed",
             Self::MailGivenUp => "mail_given_up",
         }
     }

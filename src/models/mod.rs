@@ -1,5 +1,6 @@
 //! Rows and the queries on them: a connection in, a `QueryResult` out. No HTTP and no policy here.
 
+pub mod access_changes;
 pub mod address_links;
 pub mod audit_events;
 pub mod authorization_codes;

@@ -4,10 +4,11 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
+use super::access_changes::{read_rights, stored_roles};
 use crate::clock::Timestamp;
 use crate::db::{Conn, locked};
 use crate::schema::users;
-use doorward_core::domain::{Email, UserId, Username};
+use doorward_core::domain::{ADMIN, Email, Rights, UserId, Username};
 
 /// A row. No `Debug`: it holds the password's hash.
 #[derive(Clone, Queryable)]
@@ -33,6 +34,11 @@ pub struct User {
     pub undo_closed_until: Option<Timestamp>,
     /// The skeleton of the username, which names that look like it share, where that is not the username.
     pub username_skeleton: Option<String>,
+    /// A JSON array, see [`User::rights`].
+    pub roles: String,
+    /// A JSON object.
+    pub claims: String,
+    pub claims_version: i32,
 }
 
 impl User {
@@ -40,6 +46,12 @@ impl User {
     #[must_use]
     pub fn verified_email(&self) -> Option<&str> {
         self.email.as_deref().filter(|_| self.email_verified_at.is_some())
+    }
+
+    /// Roles and claims.
+    #[must_use]
+    pub fn rights(&self) -> Rights {
+        read_rights(self.id, self.claims_version, &self.roles, &self.claims)
     }
 }
 
@@ -264,6 +276,31 @@ pub fn set_disabled(conn: &mut Conn, id: UserId, disabled: bool, now: Timestamp)
         .set((users::disabled_at.eq(at), users::updated_at.eq(now)))
         .execute(conn)
         .map(|rows| rows > 0)
+}
+
+/// Sets a user's roles and claims. Such an account is in use, whether its user has signed in again or not.
+pub fn set_rights(conn: &mut Conn, id: UserId, rights: &Rights, now: Timestamp) -> QueryResult<()> {
+    diesel::update(users::table.find(id.to_string()))
+        .set((
+            users::roles.eq(stored_roles(rights)),
+            users::claims.eq(rights.claims.to_string()),
+            users::claims_version.eq(rights.version),
+            users::updated_at.eq(now),
+            users::unused_since.eq(None::<Timestamp>),
+        ))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Whether another user than this one has the role `admin` and is not disabled.
+pub fn has_other_admin(conn: &mut Conn, than: UserId) -> QueryResult<bool> {
+    // Names of roles have no quotation marks in them.
+    let admins = users::table
+        .filter(users::roles.ne("[]"))
+        .filter(users::roles.like(format!("%\"{ADMIN}\"%")))
+        .filter(users::disabled_at.is_null())
+        .filter(users::id.ne(than.to_string()));
+    diesel::select(diesel::dsl::exists(admins)).get_result(conn)
 }
 
 /// Deletes the account, and its links with it.

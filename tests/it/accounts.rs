@@ -25,7 +25,8 @@ fn assert_tokens(answer: &Answer) {
     let mut fields_of_sign_in = fields(&answer.body);
     fields_of_sign_in.retain(|field| *field != "device_token");
     assert_eq!(fields_of_sign_in, ["access_token", "expires_in", "refresh_token", "token_type", "user"]);
-    assert_eq!(fields(&answer.body["user"]), ["display_name", "email", "email_verified", "id", "username"]);
+    let profile = ["claims", "display_name", "email", "email_verified", "id", "roles", "username"];
+    assert_eq!(fields(&answer.body["user"]), profile);
     assert_eq!((&answer.body["token_type"], &answer.body["expires_in"]), (&json!("Bearer"), &json!(900)));
     assert_eq!(answer.header("pragma"), "no-cache");
     assert_eq!(answer.header("content-type"), "application/json");

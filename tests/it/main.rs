@@ -64,6 +64,7 @@ mod refresh_reuse;
 mod repeated_forms;
 mod return_addresses;
 mod revocation;
+mod roles;
 mod session_lists;
 mod socketio;
 mod socketio_clients;

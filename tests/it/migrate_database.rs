@@ -9,12 +9,13 @@ use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use diesel::sqlite::SqliteConnection;
-use doorward::internals::schema::{audit_events, outbox, users};
+use doorward::internals::schema::{access_changes, audit_events, outbox, users};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::app::{Answer, PASSWORD, call, post_form};
 use crate::support::app_return::{CALLBACK, asking};
+use crate::support::commands::on;
 use crate::support::migrate::{
     command, counts, files, grow, in_target, migrate, refused, run, serve, source, stop, target,
 };
@@ -48,6 +49,7 @@ async fn a_grown_database_moves_and_every_login_stays_active() {
     let jar = browser.header("set-cookie").split(';').next().unwrap().to_owned();
     server.post("/api/forgot-password", json!({"login": "ann"})).await.expect(202);
     let reset = mail.link_token("reset-password").await;
+    on(file.parent().unwrap(), &["user", "roles", "ann", "--add", "editor"], "").await.ok();
     // A wrong password, and a link that belongs to an address.
     server.post("/api/login", json!({"login": "nobody", "password": PASSWORD})).await.expect(401);
     let body = json!({"username": "eve", "password": PASSWORD, "email": "eve@example.org"});
@@ -84,10 +86,11 @@ async fn a_grown_database_moves_and_every_login_stays_active() {
     assert_eq!(said.code, 0);
     assert!(said.stdout.contains("one_time_tokens") && said.stdout.contains("verified"), "{}", said.stdout);
     assert_eq!(files(file.parent().unwrap()), before);
-    let tables: i64 =
-        diesel::select(sql::<BigInt>("(SELECT count(*) FROM sqlite_master WHERE type = 'table')"))
-            .get_result::<i64>(&mut SqliteConnection::establish(file.to_str().unwrap()).unwrap())
-            .unwrap();
+    let tables: i64 = diesel::select(sql::<BigInt>(
+        "(SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%')",
+    ))
+    .get_result::<i64>(&mut SqliteConnection::establish(file.to_str().unwrap()).unwrap())
+    .unwrap();
     assert_eq!(usize::try_from(tables).unwrap(), moved.len() + 1, "every table but Diesel's: {moved:?}");
 
     let server = serve(&target, &mail).await;
@@ -110,6 +113,19 @@ async fn a_grown_database_moves_and_every_login_stays_active() {
     }
     let body = json!({"token": reset, "password": "another fine sentence 77 teapots"});
     server.post("/api/reset-password", body).await.expect(204);
+    // The numbers of changes go on after the one that was moved.
+    let mut conn = PgConnection::establish(&target).unwrap();
+    conn.batch_execute(
+        "INSERT INTO access_changes (user_id, claims_version, roles, claims, at) \
+         VALUES ('x', 1, '[]', '{}', now())",
+    )
+    .unwrap();
+    let numbers: Vec<i32> = access_changes::table
+        .select(access_changes::number)
+        .order(access_changes::number)
+        .load(&mut conn)
+        .unwrap();
+    assert_eq!(numbers, [1, 2]);
     // Rows that changed since are not overwritten.
     refused(&migrate(&file, &target), 1, &["differs in the source"]);
     stop(server).await;

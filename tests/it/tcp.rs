@@ -221,10 +221,10 @@ async fn the_server_sends_pings() {
 async fn an_answer_has_a_bounded_size() {
     let app = spawn_app().await;
     let mut line = TcpClient::unauthenticated(&app).await;
-    line.say("x".repeat(4097)).await;
+    line.say("x".repeat(8193)).await;
     line.ends(1009).await;
     let mut line = TcpClient::unauthenticated(&app).await;
-    line.say("x".repeat(4096) + "\n").await;
+    line.say("x".repeat(8192) + "\n").await;
     line.expect("Password: ").await;
 }
 

@@ -28,16 +28,52 @@ impl<T: Cell> Cell for Option<T> {
     }
 }
 
+/// A cell that is its table's key.
+pub(super) trait Key {
+    /// What queries compare it with.
+    type Bound;
+
+    /// How PostgreSQL orders the keys as SQLite does.
+    const ORDER: &'static str;
+
+    fn text(&self) -> String;
+
+    /// `text` is one that [`Key::text`] made.
+    fn bound(text: &str) -> Self::Bound;
+}
+
+impl Key for Text {
+    type Bound = String;
+
+    const ORDER: &'static str = "COLLATE \"C\"";
+
+    fn text(&self) -> String {
+        self.0.clone()
+    }
+
+    fn bound(text: &str) -> String {
+        text.to_owned()
+    }
+}
+
+impl Key for Number {
+    type Bound = i32;
+
+    const ORDER: &'static str = "";
+
+    fn text(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn bound(text: &str) -> i32 {
+        text.parse().unwrap_or_default()
+    }
+}
+
 /// UTF-8 without U+0000.
 #[derive(Clone, PartialEq, Eq, Hash, AsExpression, FromSqlRow)]
 #[diesel(sql_type = sql_types::Text)]
 pub(super) struct Text(String);
-
-impl Text {
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// Prints nothing: it may be a password hash or a key.
 impl fmt::Debug for Text {

@@ -4,13 +4,13 @@ use aws_lc_rs::digest::Context;
 use diesel::dsl::sql;
 use diesel::pg::{PgConnection, PgRowByRowLoadingMode};
 use diesel::prelude::*;
-use diesel::sql_types::{Binary, Text as SqlText};
+use diesel::sql_types::{BigInt, Binary, Text as SqlText};
 use diesel::sqlite::SqliteConnection;
 
-use super::cells::{Cell, Moment, Number, Text};
+use super::cells::{Cell, Key, Moment, Number, Text};
 use crate::schema::{
-    address_links, audit_events, authorization_codes, failed_attempts, logins, one_time_tokens, outbox,
-    request_counts, signing_keys, users,
+    access_changes, address_links, audit_events, authorization_codes, failed_attempts, logins,
+    one_time_tokens, outbox, request_counts, signing_keys, users,
 };
 
 /// Rows that are read, compared and written at a time. Multiplied by their columns, they stay below the
@@ -24,7 +24,7 @@ const LIMIT: i64 = BATCH as i64;
 pub(super) trait Row: Sized + PartialEq {
     const TABLE: &'static str;
 
-    fn key(&self) -> &str;
+    fn key(&self) -> String;
 
     /// Adds the row's canonical form, which does not depend on the database it was read from.
     fn feed(&self, digest: &mut Context);
@@ -55,7 +55,7 @@ pub(super) trait Row: Sized + PartialEq {
 }
 
 macro_rules! rows {
-    ($($table:ident ($key:ident) $row:ident { $($column:ident: $cell:ty,)* })*) => {$(
+    ($($table:ident ($key:ident: $kind:ty) $row:ident { $($column:ident: $cell:ty,)* })*) => {$(
         #[derive(PartialEq, Queryable, Insertable)]
         #[diesel(table_name = $table)]
         pub(super) struct $row {
@@ -65,8 +65,8 @@ macro_rules! rows {
         impl Row for $row {
             const TABLE: &'static str = stringify!($table);
 
-            fn key(&self) -> &str {
-                self.$key.as_str()
+            fn key(&self) -> String {
+                self.$key.text()
             }
 
             fn feed(&self, digest: &mut Context) {
@@ -85,7 +85,7 @@ macro_rules! rows {
                 let rows = $table::table.order($table::$key).limit(LIMIT);
                 match after {
                     None => rows.load(source),
-                    Some(after) => rows.filter($table::$key.gt(after)).load(source),
+                    Some(after) => rows.filter($table::$key.gt(<$kind>::bound(after))).load(source),
                 }
             }
 
@@ -94,12 +94,13 @@ macro_rules! rows {
                 let keys = $table::table.order($table::$key).limit(LIMIT).select(bytes);
                 let keys: Vec<Vec<u8>> = match after {
                     None => keys.load(source)?,
-                    Some(after) => keys.filter($table::$key.gt(after)).load(source)?,
+                    Some(after) => keys.filter($table::$key.gt(<$kind>::bound(after))).load(source)?,
                 };
                 Ok(keys.iter().map(|key| String::from_utf8_lossy(key).into_owned()).collect())
             }
 
             fn find(source: &mut SqliteConnection, keys: &[&str]) -> QueryResult<Vec<Self>> {
+                let keys = keys.iter().map(|key| <$kind>::bound(key));
                 $table::table.filter($table::$key.eq_any(keys)).load(source)
             }
 
@@ -107,7 +108,7 @@ macro_rules! rows {
                 let rows = $table::table.order($table::$key).limit(LIMIT);
                 match after {
                     None => rows.load(target),
-                    Some(after) => rows.filter($table::$key.gt(after)).load(target),
+                    Some(after) => rows.filter($table::$key.gt(<$kind>::bound(after))).load(target),
                 }
             }
 
@@ -120,7 +121,7 @@ macro_rules! rows {
             }
 
             fn each(target: &mut PgConnection, mut work: impl FnMut(Self)) -> QueryResult<()> {
-                let order = sql::<SqlText>(concat!(stringify!($key), " COLLATE \"C\""));
+                let order = sql::<SqlText>(&format!("{} {}", stringify!($key), <$kind>::ORDER));
                 let rows = $table::table.order(order);
                 for row in rows.load_iter::<Self, PgRowByRowLoadingMode>(target)? {
                     work(row?);
@@ -132,7 +133,7 @@ macro_rules! rows {
 }
 
 rows! {
-    users (id) User {
+    users (id: Text) User {
         id: Text,
         username: Text,
         display_name: Text,
@@ -147,8 +148,11 @@ rows! {
         links_ended_at: Option<Moment>,
         undo_closed_until: Option<Moment>,
         username_skeleton: Option<Text>,
+        roles: Text,
+        claims: Text,
+        claims_version: Number,
     }
-    logins (id) Login {
+    logins (id: Text) Login {
         id: Text,
         user_id: Text,
         kind: Text,
@@ -163,7 +167,7 @@ rows! {
         revoked_at: Option<Moment>,
         revoked_reason: Option<Text>,
     }
-    one_time_tokens (hash) OneTimeToken {
+    one_time_tokens (hash: Text) OneTimeToken {
         hash: Text,
         purpose: Text,
         user_id: Text,
@@ -171,7 +175,7 @@ rows! {
         expires_at: Moment,
         used_at: Option<Moment>,
     }
-    outbox (id) Mail {
+    outbox (id: Text) Mail {
         id: Text,
         kind: Text,
         user_id: Text,
@@ -183,14 +187,14 @@ rows! {
         recipient: Option<Text>,
         client: Option<Text>,
     }
-    signing_keys (kid) SigningKey {
+    signing_keys (kid: Text) SigningKey {
         kid: Text,
         algorithm: Text,
         key: Text,
         created_at: Moment,
         retired_at: Option<Moment>,
     }
-    audit_events (id) AuditEvent {
+    audit_events (id: Text) AuditEvent {
         id: Text,
         at: Moment,
         actor: Option<Text>,
@@ -202,7 +206,7 @@ rows! {
         login_id: Option<Text>,
         request_id: Option<Text>,
     }
-    failed_attempts (slot) FailedAttempts {
+    failed_attempts (slot: Text) FailedAttempts {
         slot: Text,
         subject: Text,
         user_id: Option<Text>,
@@ -210,14 +214,14 @@ rows! {
         failed_at: Moment,
         blocked_until: Option<Moment>,
     }
-    request_counts (id) RequestCount {
+    request_counts (id: Text) RequestCount {
         id: Text,
         hour: Moment,
         action: Text,
         address: Text,
         count: Number,
     }
-    address_links (hash) AddressLink {
+    address_links (hash: Text) AddressLink {
         hash: Text,
         email: Text,
         created_at: Moment,
@@ -236,4 +240,20 @@ rows! {
         used_at: Option<Moment>,
         app_login_id: Option<Text>,
     }
+
+    access_changes (number: Number) AccessChange {
+        number: Number,
+        user_id: Text,
+        claims_version: Number,
+        roles: Text,
+        claims: Text,
+        at: Moment,
+    }
+}
+
+/// Lets PostgreSQL count on from the greatest number that was moved.
+pub(super) fn count_on(target: &mut PgConnection) -> QueryResult<()> {
+    let next = "setval(pg_get_serial_sequence('access_changes', 'number'), \
+                (SELECT COALESCE(MAX(number), 0) + 1 FROM access_changes), false)";
+    diesel::select(sql::<BigInt>(next)).get_result::<i64>(target).map(drop)
 }

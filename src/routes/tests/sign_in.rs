@@ -167,7 +167,7 @@ async fn tokens_survive_a_restart() {
     let user = api.register("ada").await;
     let again = api.restart().await;
     assert_eq!(again.jwks(), api.accounts.jwks());
-    assert_eq!(again.authenticate(&user.token("access_token")).unwrap().username, "ada");
+    assert_eq!(&*again.authenticate(&user.token("access_token")).unwrap().username, "ada");
     assert!(again.refresh(&user.token("refresh_token"), &client()).await.is_ok());
 }
 

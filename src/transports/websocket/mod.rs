@@ -33,7 +33,7 @@ pub use self::reader::{Gate, Incoming, Reader};
 pub use self::session::WebSocket;
 
 /// Bytes of a frame before sign-in: room for a token.
-pub const FIRST_FRAME: usize = 4 * 1024;
+pub const FIRST_FRAME: usize = 8 * 1024;
 
 /// Fragments of one message.
 pub const FRAGMENTS: usize = 1024;

@@ -2,6 +2,7 @@
 
 mod access;
 mod characters;
+mod claims;
 mod confusable;
 mod display_name;
 mod email;
@@ -14,11 +15,15 @@ mod password;
 mod reserved_names;
 mod return_address;
 mod revoke_reason;
+mod rights;
+mod roles;
+mod shared_text;
 mod user_agent;
 mod username;
 
 pub use access::Access;
 pub use characters::{escape_display_controls, is_display_control, without_bom};
+pub use claims::{Claims, ClaimsChange, ClaimsPatch};
 pub use display_name::DisplayName;
 pub use email::Email;
 pub use ids::{LoginId, SessionId, UserId};
@@ -30,6 +35,9 @@ pub use password::{Password, Rating, WeakPassword};
 pub use reserved_names::ReservedNames;
 pub use return_address::{AppAddress, RefusedReturn, ReturnAddress};
 pub use revoke_reason::RevokeReason;
+pub use rights::Rights;
+pub use roles::{ADMIN, RoleName, Roles, RolesChange};
+pub use shared_text::SharedText;
 pub use user_agent::describe_user_agent;
 pub use username::Username;
 

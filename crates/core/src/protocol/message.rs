@@ -8,7 +8,7 @@ use bytestring::ByteString;
 use serde::{Serialize, Serializer};
 
 use super::{CloseReason, Payload, Reconnect};
-use crate::domain::{LoginId, SessionId, UserId};
+use crate::domain::{LoginId, SessionId, SharedText, UserId};
 use crate::time::{Timestamp, serialize_rfc3339};
 
 /// What a client put into `id`, for its reply to repeat.
@@ -209,7 +209,7 @@ impl ServerMessage {
 #[derive(Debug, Clone, Serialize)]
 pub struct UserInfo {
     pub id: UserId,
-    pub username: String,
+    pub username: SharedText,
 }
 
 /// A live session as its user sees it.

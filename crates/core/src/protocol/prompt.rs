@@ -4,7 +4,7 @@
 use bytes::{Buf, BytesMut};
 
 /// Bytes of an answer: room for a token.
-pub const MAX_ANSWER: usize = 4 * 1024;
+pub const MAX_ANSWER: usize = 8 * 1024;
 
 /// What a byte amounts to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,6 +18,7 @@ fn access(user: u128, login: u128) -> Access {
         username: "ann".into(),
         login: LoginId(Uuid::from_u128(login)),
         expires_at: Timestamp::default(),
+        rights: Arc::default(),
     }
 }
 

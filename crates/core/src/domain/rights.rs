@@ -1,0 +1,23 @@
+//! A user's roles and claims, as of one version.
+
+use std::sync::{Arc, LazyLock};
+
+use super::{Claims, Roles};
+
+/// Roles and claims as of a version: each change of either makes a version that is greater by one. A user starts with
+/// version 0, and no roles and claims.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rights {
+    pub version: i32,
+    pub roles: Roles,
+    pub claims: Claims,
+}
+
+impl Rights {
+    /// Shared with all others who have none: most users of most applications do.
+    #[must_use]
+    pub fn shared(self) -> Arc<Self> {
+        static NONE: LazyLock<Arc<Rights>> = LazyLock::new(Arc::default);
+        if self == **NONE { Arc::clone(&NONE) } else { Arc::new(self) }
+    }
+}

@@ -1,0 +1,61 @@
+//! The table `access_changes`: changes of users' roles and claims, as every node reads them.
+
+use diesel::dsl::max;
+use diesel::prelude::*;
+
+use crate::clock::Timestamp;
+use crate::db::Conn;
+use crate::schema::access_changes;
+use doorward_core::domain::{Rights, UserId};
+
+/// Adds a change; answers its number.
+pub fn insert(conn: &mut Conn, user: UserId, rights: &Rights, now: Timestamp) -> QueryResult<i32> {
+    diesel::insert_into(access_changes::table)
+        .values((
+            access_changes::user_id.eq(user.to_string()),
+            access_changes::claims_version.eq(rights.version),
+            access_changes::roles.eq(stored_roles(rights)),
+            access_changes::claims.eq(rights.claims.to_string()),
+            access_changes::at.eq(now),
+        ))
+        .execute(conn)?;
+    // The caller holds the lock of all changes: no other one is numbered meanwhile, unless by hand, and then the number
+    // is greater.
+    newest(conn).map(Option::unwrap_or_default)
+}
+
+/// The greatest number that is there.
+pub fn newest(conn: &mut Conn) -> QueryResult<Option<i32>> {
+    access_changes::table.select(max(access_changes::number)).first(conn)
+}
+
+/// Deletes the changes of a user whose account is deleted.
+pub fn forget_user(conn: &mut Conn, user: UserId) -> QueryResult<()> {
+    diesel::delete(access_changes::table.filter(access_changes::user_id.eq(user.to_string())))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Deletes the changes before `before`; answers how many.
+pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
+    diesel::delete(access_changes::table.filter(access_changes::at.lt(before))).execute(conn)
+}
+
+/// Roles as rows have them.
+#[must_use]
+pub fn stored_roles(rights: &Rights) -> String {
+    // Names only: this always is JSON.
+    serde_json::to_string(&rights.roles).unwrap_or_else(|_| "[]".to_owned())
+}
+
+/// Reads what a row has. Roles or claims that were written by hand and are not valid count as none.
+#[must_use]
+pub fn read_rights(user: UserId, version: i32, roles: &str, claims: &str) -> Rights {
+    let ignored = |what, error: &dyn std::fmt::Display| {
+        tracing::error!(%user, %error, "ignored the {what} of a row: they are not valid");
+    };
+    let roles = serde_json::from_str(roles).inspect_err(|error| ignored("roles", error)).unwrap_or_default();
+    let claims =
+        serde_json::from_str(claims).inspect_err(|error| ignored("claims", error)).unwrap_or_default();
+    Rights { version, roles, claims }
+}
