@@ -4,6 +4,8 @@
 //! once, here, and never shown. 401 asks for a token, 429 and 503 say when to come back. Whether there is such an
 //! account, and why a sign-in failed, is in none of them.
 
+mod api_keys;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -35,6 +37,8 @@ pub struct ApiError {
     allow: Option<&'static str>,
     /// For 429 and 503: seconds.
     retry_after: Option<u32>,
+    /// The parameters of `WWW-Authenticate: Bearer`, which is in every 401.
+    challenge: Option<String>,
     clear_cookie: bool,
 }
 
@@ -71,6 +75,7 @@ impl ApiError {
             suggestions: Vec::new(),
             allow: None,
             retry_after: None,
+            challenge: None,
             clear_cookie: false,
         }
     }
@@ -144,6 +149,12 @@ impl ApiError {
     #[must_use]
     pub(crate) fn with_detail(self, detail: impl Into<String>) -> Self {
         Self { detail: detail.into(), ..self }
+    }
+
+    /// The same with another code.
+    #[must_use]
+    pub(crate) fn with_code(self, code: &'static str) -> Self {
+        Self { code: Code::Fixed(code), ..self }
     }
 
     /// The field that it is about, if it is about one.
@@ -241,6 +252,21 @@ impl From<Error> for ApiError {
                 Self::new(S::BAD_REQUEST, "invalid_link", "This link was used, has expired or never was one.")
             }
             Error::Token(token) => token.into(),
+            Error::ApiKey(key) => key.into(),
+            Error::BeyondMaker(beyond) => {
+                Self::new(S::FORBIDDEN, "exceeds_own_rights", format!("This key {beyond}."))
+            }
+            Error::Stale => {
+                let detail = "The account has changed since. Read it again.";
+                Self::new(S::PRECONDITION_FAILED, "precondition_failed", detail)
+            }
+            Error::NoVerifiedEmail => {
+                let detail = "The account has no verified email address.";
+                Self::new(S::CONFLICT, "no_verified_email", detail)
+            }
+            Error::TooManyKeys => {
+                Self::new(S::CONFLICT, "too_many_api_keys", "There are too many API keys. Revoke some first.")
+            }
             Error::NotFound => Self::not_found(),
             // A full disk is logged when it begins.
             Error::Db(DbError::Full | DbError::Unwritable) | Error::Hash(HashError::Full) => {
@@ -323,7 +349,9 @@ impl ResponseError for ApiError {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponseBuilder::new(self.status);
         response.content_type("application/problem+json").insert_header((header::CACHE_CONTROL, "no-store"));
-        if self.status == StatusCode::UNAUTHORIZED {
+        if let Some(challenge) = &self.challenge {
+            response.insert_header((header::WWW_AUTHENTICATE, format!("Bearer {challenge}")));
+        } else if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
@@ -353,34 +381,4 @@ impl ResponseError for ApiError {
 }
 
 #[cfg(test)]
-mod tests {
-    use actix_web::body::MessageBody;
-
-    use super::*;
-
-    fn answer(error: impl Into<ApiError>) -> (u16, String, HttpResponse) {
-        let response = error.into().error_response();
-        let status = response.status().as_u16();
-        let (head, body) = response.into_parts();
-        let text = String::from_utf8(body.try_into_bytes().unwrap().to_vec()).unwrap();
-        (status, text, head.set_body(()).map_into_boxed_body())
-    }
-
-    #[test]
-    fn a_full_queue_says_when_to_come_back() {
-        for error in [Error::Db(DbError::Full), Error::Hash(HashError::Full), Error::Db(DbError::Stopped)] {
-            let (status, text, response) = answer(error);
-            assert_eq!(status, 503);
-            assert_eq!(response.headers().get("retry-after").unwrap(), &RETRY_AFTER.to_string());
-            assert!(text.contains("\"code\":\"overloaded\""), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_cause_that_lies_with_the_server_is_not_shown() {
-        let cause = diesel::result::Error::QueryBuilderError("SELECT secret FROM users".into());
-        let (status, text, _) = answer(Error::Query(cause));
-        assert_eq!(status, 500);
-        assert!(!text.contains("secret"), "{text}");
-    }
-}
+mod tests;

@@ -131,8 +131,8 @@ pub mod internals {
     }
     pub mod schema {
         pub use crate::schema::{
-            address_links, audit_events, failed_attempts, logins, one_time_tokens, outbox, request_counts,
-            signing_keys, users,
+            address_links, api_keys, audit_events, failed_attempts, logins, one_time_tokens, outbox,
+            request_counts, signing_keys, users,
         };
     }
     pub mod telemetry {

@@ -2,6 +2,7 @@
 
 use diesel::result::DatabaseErrorKind;
 
+use super::api_keys::{Beyond, KeyError};
 use crate::actors::db::DbError;
 use crate::actors::hasher::HashError;
 use crate::auth::keys::DamagedKey;
@@ -46,6 +47,18 @@ pub enum Error {
     InvalidLink,
     #[error(transparent)]
     Token(#[from] TokenError),
+    #[error(transparent)]
+    ApiKey(#[from] KeyError),
+    /// An API key would grant more than the key that makes it has.
+    #[error("the key {0}")]
+    BeyondMaker(Beyond),
+    /// The account is not in the state in which the change expects it.
+    #[error("the account has changed since")]
+    Stale,
+    #[error("the account has no verified email address")]
+    NoVerifiedEmail,
+    #[error("there are too many API keys")]
+    TooManyKeys,
     #[error("not found")]
     NotFound,
     #[error(transparent)]

@@ -10,7 +10,8 @@ use crate::db::{self, Conn};
 use crate::models::audit_events::{Action, NewEvent};
 use crate::models::logins::Scope;
 use crate::models::{
-    address_links, audit_events, failed_attempts, logins, one_time_tokens, outbox, request_counts, users,
+    address_links, api_keys, audit_events, failed_attempts, logins, one_time_tokens, outbox, request_counts,
+    users,
 };
 use doorward_core::domain::RevokeReason;
 
@@ -23,6 +24,7 @@ const AUDIT: TimeDelta = TimeDelta::days(365);
 /// Audit rows of what users can repeat without limit, whatever their age: they must not fill a disk.
 const MOST_REPEATABLE: i64 = 1_000_000;
 const COUNTS: TimeDelta = TimeDelta::days(30);
+const API_KEYS: TimeDelta = TimeDelta::days(30);
 
 /// Unused accounts that are removed in one run.
 const BATCH: i64 = 1000;
@@ -36,13 +38,15 @@ pub struct Purged {
     pub audit_events: usize,
     pub signing_keys: usize,
     pub counts: usize,
+    pub api_keys: usize,
     pub unused_accounts: usize,
 }
 
 impl Accounts {
     /// Deletes links that expired a day ago, emails that were sent and logins that expired or were revoked 30 days ago,
     /// audit rows that are a year old or beyond the newest million, counts of requests of last month, wrong passwords
-    /// of yesterday, signing keys that have been retired for an hour, and accounts that were never used. For a loop
+    /// of yesterday, signing keys that have been retired for an hour, API keys that expired or were
+    /// revoked 30 days ago, and accounts that were never used. For a loop
     /// that runs now and then.
     ///
     /// # Errors
@@ -102,6 +106,7 @@ fn purge(conn: &mut Conn, now: Timestamp, access_ttl: TimeDelta) -> Result<Purge
             let failures = failed_attempts::purge(conn, now - MEMORY)?;
             Ok::<_, Error>(failures + request_counts::purge(conn, now - COUNTS)?)
         })?,
+        api_keys: db::write(conn, |conn| api_keys::purge(conn, now - API_KEYS))?,
         unused_accounts: 0,
     })
 }

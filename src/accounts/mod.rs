@@ -1,5 +1,7 @@
 //! What the product does, one capability per file; used alike by routes, the TCP prompts and the command line.
 
+mod administration;
+mod api_keys;
 mod browser;
 mod caller;
 mod confirm;
@@ -10,12 +12,14 @@ mod email_requests;
 mod error;
 mod guessing;
 pub mod import;
+mod introspection;
 mod janitor;
 mod keys;
 mod login_name;
 pub mod logins;
 
 pub mod operator;
+mod overview;
 pub mod poll;
 mod profile;
 mod recovery;
@@ -34,6 +38,7 @@ use diesel::connection::SimpleConnection;
 
 use crate::actors::hasher::{Class, Lane, Workload};
 use crate::actors::{Db, Hasher, Live};
+use crate::auth::api_key::ApiKeyTags;
 use crate::auth::device::DeviceKey;
 use crate::auth::guessing::NameKey;
 use crate::auth::keys::Jwks;
@@ -46,6 +51,8 @@ use crate::mail::Mail;
 use crate::models::audit_events::{self, Action};
 use doorward_core::domain::{Access, Password, Rating, ReservedNames, UserId};
 
+pub use administration::{AdminUser, Expected, Invited, UserChange};
+pub use api_keys::{ApiKeyInfo, KeyError, KeyRequest, Maker, NewKey};
 pub use caller::Caller;
 pub use devices::{Device, LoginsPage, PAGE, Page};
 pub use error::Error;
@@ -53,6 +60,7 @@ pub use error::Error;
 pub use janitor::Purged;
 pub use keys::KeyState;
 pub use logins::Logins;
+pub use overview::AuditFilter;
 pub use profile::Profile;
 pub use recovery::ResetLink;
 pub use repeated::UsedReset;
@@ -84,6 +92,8 @@ struct Inner {
     allow_lookalikes: bool,
     name_key: NameKey,
     device_key: DeviceKey,
+    api_key_tags: ApiKeyTags,
+    verified_keys: api_keys::VerifiedKeys,
     mail_limits: MailLimits,
     max_logins: i64,
     unused_ttl: Option<TimeDelta>,
@@ -116,6 +126,8 @@ impl Accounts {
             tokens: Tokens::new(keys.keyring, &config.tokens, &config.public_url, clock.clone()),
             name_key: NameKey::new(keys.credentials.derive("doorward names without an account")),
             device_key: DeviceKey::new(keys.credentials.derive("doorward known devices")),
+            api_key_tags: ApiKeyTags::new(keys.credentials.derive("doorward API keys")),
+            verified_keys: api_keys::VerifiedKeys::default(),
             credentials: keys.credentials,
             untagged_until: keys.tagged_since.map(|since| since + refresh_ttl + ROLLING_UPGRADE),
             closed: connection::Closed::default(),
@@ -151,6 +163,12 @@ impl Accounts {
             }
             None => Err(TokenError::StaleRevocations),
         }
+    }
+
+    /// Whether the user is an administrator now. No user has a role yet.
+    #[must_use]
+    pub fn is_admin(&self, _access: &Access) -> bool {
+        false
     }
 
     /// Whether this token's signature was verified lately, so that [`Accounts::authenticate`] costs next to nothing.

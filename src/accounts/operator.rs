@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 
+use super::administration::Expected;
 use super::email_requests::Asker;
 use super::error::on_duplicate;
 use super::login_name::LoginName;
@@ -243,14 +244,27 @@ impl Accounts {
     /// # Errors
     /// [`Error::NotFound`] if there is no such account.
     pub async fn set_disabled(&self, user: UserId, disabled: bool, caller: &Caller) -> Result<(), Error> {
+        self.set_disabled_if(user, disabled, Expected::Any, caller).await
+    }
+
+    /// The same for an account in an expected state.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Stale`].
+    pub async fn set_disabled_if(
+        &self,
+        user: UserId,
+        disabled: bool,
+        expected: Expected,
+        caller: &Caller,
+    ) -> Result<(), Error> {
         let (this, caller) = (self.clone(), caller.clone());
         self.0
             .logins
             .revoke_with(RevokeReason::AccountDisabled, move |conn| {
                 let now = this.0.clock.now();
-                if !users::set_disabled(conn, user, disabled, now)? {
-                    return Err(Error::NotFound);
-                }
+                expected.check(&users::lock(conn, user)?.ok_or(Error::NotFound)?)?;
+                users::set_disabled(conn, user, disabled, now)?;
                 if disabled {
                     close_undo(conn, user, now)?;
                 }
@@ -291,11 +305,24 @@ impl Accounts {
     /// # Errors
     /// [`Error::NotFound`] if there is no such account.
     pub async fn remove_user(&self, user: UserId, caller: &Caller) -> Result<(), Error> {
+        self.remove_user_if(user, Expected::Any, caller).await
+    }
+
+    /// The same for an account in an expected state.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Stale`].
+    pub async fn remove_user_if(
+        &self,
+        user: UserId,
+        expected: Expected,
+        caller: &Caller,
+    ) -> Result<(), Error> {
         let (this, caller) = (self.clone(), caller.clone());
         self.0
             .logins
             .revoke_with(RevokeReason::AccountDeleted, move |conn| {
-                users::lock(conn, user)?.ok_or(Error::NotFound)?;
+                expected.check(&users::lock(conn, user)?.ok_or(Error::NotFound)?)?;
                 erase(conn, user, this.0.clock.now())?;
                 this.record(conn, &caller, Action::Deleted, Some(user), this.0.clock.now())?;
                 Ok::<_, Error>(((), Some(Scope::User(user))))

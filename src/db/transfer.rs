@@ -17,8 +17,8 @@ use diesel::sqlite::SqliteConnection;
 use diesel::{Connection, QueryResult};
 
 use self::rows::{
-    AddressLink, AuditEvent, BATCH, FailedAttempts, Login, Mail, OneTimeToken, RequestCount, Row, SigningKey,
-    User,
+    AddressLink, ApiKey, AuditEvent, BATCH, FailedAttempts, Login, Mail, OneTimeToken, RequestCount, Row,
+    SigningKey, User,
 };
 use self::source::Source;
 use super::{Conn, Schema, connect_newest};
@@ -104,6 +104,7 @@ macro_rules! for_all {
             $transfer.$method::<FailedAttempts>()?,
             $transfer.$method::<RequestCount>()?,
             $transfer.$method::<AddressLink>()?,
+            $transfer.$method::<ApiKey>()?,
         ]
     };
 }

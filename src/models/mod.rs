@@ -1,7 +1,9 @@
 //! Rows and the queries on them: a connection in, a `QueryResult` out. No HTTP and no policy here.
 
 pub mod address_links;
+pub mod api_keys;
 pub mod audit_events;
+pub mod audit_pages;
 pub mod failed_attempts;
 pub mod login_pages;
 pub mod logins;

@@ -20,7 +20,7 @@ pub const LAYERS: &[Layer] = &[
     Layer("client",        &["crates/client/src"],               "a client of the server, as a library of its own"),
     Layer("app",           &["src/app"],                         "wires everything; listeners and shutdown are parameters"),
     Layer("routes",        &["src/routes"],                      "HTTP: one table of routes, one file for each resource"),
-    Layer("answers",       &["src/error.rs", "src/pages"],          "what routes answer with: problem documents and pages"),
+    Layer("answers",       &["src/error", "src/pages"],             "what routes answer with: problem documents and pages"),
     Layer("transports",    &["src/transports"],                  "how a session's bytes travel"),
     Layer("accounts",      &["src/accounts"],                    "what the product does, one file for each capability"),
     Layer("mail, import",  &["src/mail", "src/import"],          "the outbox and its delivery; other systems' accounts"),

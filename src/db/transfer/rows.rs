@@ -9,7 +9,7 @@ use diesel::sqlite::SqliteConnection;
 
 use super::cells::{Cell, Moment, Number, Text};
 use crate::schema::{
-    address_links, audit_events, failed_attempts, logins, one_time_tokens, outbox, request_counts,
+    address_links, api_keys, audit_events, failed_attempts, logins, one_time_tokens, outbox, request_counts,
     signing_keys, users,
 };
 
@@ -224,5 +224,21 @@ rows! {
         not_for: Text,
         expires_at: Moment,
         used_at: Option<Moment>,
+    }
+    api_keys (id) ApiKey {
+        id: Text,
+        name: Text,
+        hash: Text,
+        previous_hash: Option<Text>,
+        previous_until: Option<Moment>,
+        scopes: Text,
+        addresses: Option<Text>,
+        created_by: Text,
+        created_at: Moment,
+        expires_at: Option<Moment>,
+        rotated_at: Option<Moment>,
+        last_used_at: Option<Moment>,
+        last_used_ip: Option<Text>,
+        revoked_at: Option<Moment>,
     }
 }
