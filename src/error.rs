@@ -20,6 +20,7 @@ use crate::actors::hasher::HashError;
 use crate::auth::tokens::TokenError;
 use crate::limits::{Exceeded, in_words, whole_seconds};
 use crate::transports::websocket::handshake;
+use doorward_core::domain::KeyScopes;
 
 /// Seconds after which a client may come back if nothing better is known.
 const RETRY_AFTER: u32 = 2;
@@ -37,8 +38,8 @@ pub struct ApiError {
     allow: Option<&'static str>,
     /// For 429 and 503: seconds.
     retry_after: Option<u32>,
-    /// The parameters of `WWW-Authenticate: Bearer`, which is in every 401.
-    challenge: Option<String>,
+    /// The scopes of which the caller lacks one.
+    needs: KeyScopes,
     clear_cookie: bool,
 }
 
@@ -75,7 +76,7 @@ impl ApiError {
             suggestions: Vec::new(),
             allow: None,
             retry_after: None,
-            challenge: None,
+            needs: KeyScopes::default(),
             clear_cookie: false,
         }
     }
@@ -253,20 +254,7 @@ impl From<Error> for ApiError {
             }
             Error::Token(token) => token.into(),
             Error::ApiKey(key) => key.into(),
-            Error::BeyondMaker(beyond) => {
-                Self::new(S::FORBIDDEN, "exceeds_own_rights", format!("This key {beyond}."))
-            }
-            Error::Stale => {
-                let detail = "The account has changed since. Read it again.";
-                Self::new(S::PRECONDITION_FAILED, "precondition_failed", detail)
-            }
-            Error::NoVerifiedEmail => {
-                let detail = "The account has no verified email address.";
-                Self::new(S::CONFLICT, "no_verified_email", detail)
-            }
-            Error::TooManyKeys => {
-                Self::new(S::CONFLICT, "too_many_api_keys", "There are too many API keys. Revoke some first.")
-            }
+            Error::Admin(error) => error.into(),
             Error::NotFound => Self::not_found(),
             // A full disk is logged when it begins.
             Error::Db(DbError::Full | DbError::Unwritable) | Error::Hash(HashError::Full) => {
@@ -349,8 +337,10 @@ impl ResponseError for ApiError {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponseBuilder::new(self.status);
         response.content_type("application/problem+json").insert_header((header::CACHE_CONTROL, "no-store"));
-        if let Some(challenge) = &self.challenge {
-            response.insert_header((header::WWW_AUTHENTICATE, format!("Bearer {challenge}")));
+        if !self.needs.is_empty() {
+            // RFC 6750 section 3.1
+            let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{}\"", self.needs);
+            response.insert_header((header::WWW_AUTHENTICATE, challenge));
         } else if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }

@@ -139,4 +139,17 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    events (id) {
+        id -> Text,
+        seq -> Nullable<BigInt>,
+        written -> BigInt,
+        at -> Timestamp,
+        kind -> Text,
+        user_id -> Text,
+        login_id -> Nullable<Text>,
+        detail -> Nullable<Text>,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(users, logins, one_time_tokens, outbox, audit_events);

@@ -8,12 +8,13 @@ use unicode_normalization::UnicodeNormalization;
 use super::email_requests::Asker;
 use super::error::on_duplicate;
 use super::recovery::close_undo;
-use super::{Accounts, Caller, Error};
+use super::{Accounts, AdminError, Caller, Error};
 use crate::actors::hasher::{Class, Lane};
 use crate::auth::secret::{hash_token, random_token};
 use crate::clock::{Timestamp, rfc3339, serialize_rfc3339};
 use crate::db::Conn;
 use crate::models::audit_events::Action;
+use crate::models::events::{self, Kind};
 use crate::models::logins::{self, Scope};
 use crate::models::one_time_tokens::{self, Purpose};
 use crate::models::outbox;
@@ -73,10 +74,10 @@ pub enum Expected {
 
 impl Expected {
     /// # Errors
-    /// [`Error::Stale`] if the account is in another state.
+    /// [`AdminError::Stale`] if the account is in another state.
     pub(super) fn check(&self, user: &User) -> Result<(), Error> {
         match self {
-            Self::Tags(tags) if !tags.contains(&AdminUser::from(user).tag()) => Err(Error::Stale),
+            Self::Tags(tags) if !tags.contains(&AdminUser::from(user).tag()) => Err(AdminError::Stale.into()),
             Self::Any | Self::Tags(_) => Ok(()),
         }
     }
@@ -162,6 +163,7 @@ impl Accounts {
                     }
                     None => {}
                 }
+                events::insert_user(conn, Kind::UserCreated, id, now)?;
                 this.record(conn, &caller, Action::Registered, Some(id), now)?;
                 found(conn, id)
             })
@@ -183,7 +185,8 @@ impl Accounts {
     /// the link that is sent there is followed.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Stale`], [`Error::EmailHeld`]; [`Error::Invalid`] if there is no address to verify.
+    /// [`Error::NotFound`], [`AdminError::Stale`], [`Error::EmailHeld`]; [`Error::Invalid`] if there is no address to
+    /// verify.
     pub async fn change_user(
         &self,
         id: UserId,
@@ -201,6 +204,7 @@ impl Accounts {
                 expected.check(&user)?;
                 if let Some(name) = &change.display_name {
                     users::set_display_name(conn, id, name.as_str(), now)?;
+                    events::insert_user(conn, Kind::UserUpdated, id, now)?;
                 }
                 this.change_address(conn, &user, &change, &caller, now)?;
                 found(conn, id)
@@ -261,7 +265,7 @@ impl Accounts {
     /// Sends a link for a new password to the verified address of an account.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such account or it is disabled, [`Error::NoVerifiedEmail`].
+    /// [`Error::NotFound`] if there is no such account or it is disabled, [`AdminError::NoVerifiedEmail`].
     pub async fn start_reset(&self, id: UserId, caller: &Caller) -> Result<(), Error> {
         let (this, caller) = (self.clone(), caller.clone());
         self.0
@@ -269,7 +273,7 @@ impl Accounts {
             .transaction(move |conn| {
                 let now = this.0.clock.now();
                 let user = users::lock_active(conn, id)?.ok_or(Error::NotFound)?;
-                let email = user.verified_email().ok_or(Error::NoVerifiedEmail)?;
+                let email = user.verified_email().ok_or(AdminError::NoVerifiedEmail)?;
                 let kind = (MailKind::ResetPassword, Some(id));
                 if this.post_link(conn, kind, email, Asker::Operator, now)? {
                     this.record(conn, &caller, Action::ResetStarted, Some(id), now)?;
@@ -297,17 +301,14 @@ impl Accounts {
             .revoke_with(RevokeReason::SignedOut, move |conn| {
                 let now = this.0.clock.now();
                 users::lock(conn, id)?.ok_or(Error::NotFound)?;
-                let scope = match login {
-                    Some(login) => {
-                        logins::find_live(conn, login, now)?
-                            .filter(|live| live.user_id == id)
-                            .ok_or(Error::NotFound)?;
-                        Scope::Login(login)
-                    }
-                    None => {
-                        close_undo(conn, id, now)?;
-                        Scope::User(id)
-                    }
+                let scope = if let Some(login) = login {
+                    logins::find_live(conn, login, now)?
+                        .filter(|live| live.user_id == id)
+                        .ok_or(Error::NotFound)?;
+                    Scope::Login(login)
+                } else {
+                    close_undo(conn, id, now)?;
+                    Scope::User(id)
                 };
                 let active = logins::count_in(conn, scope, now)?;
                 let caller = Caller { login: login.or(caller.login), ..caller };

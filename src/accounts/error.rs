@@ -49,16 +49,8 @@ pub enum Error {
     Token(#[from] TokenError),
     #[error(transparent)]
     ApiKey(#[from] KeyError),
-    /// An API key would grant more than the key that makes it has.
-    #[error("the key {0}")]
-    BeyondMaker(Beyond),
-    /// The account is not in the state in which the change expects it.
-    #[error("the account has changed since")]
-    Stale,
-    #[error("the account has no verified email address")]
-    NoVerifiedEmail,
-    #[error("there are too many API keys")]
-    TooManyKeys,
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     #[error("not found")]
     NotFound,
     #[error(transparent)]
@@ -73,6 +65,24 @@ pub enum Error {
     Randomness(#[from] aws_lc_rs::error::Unspecified),
     #[error("a token could not be signed")]
     Signing(#[from] jsonwebtoken::errors::Error),
+}
+
+/// What the server API refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AdminError {
+    /// An API key would grant more than the key that makes it has.
+    #[error("the key {0}")]
+    BeyondMaker(Beyond),
+    /// The account is not in the state in which the change expects it.
+    #[error("the account has changed since")]
+    Stale,
+    #[error("the account has no verified email address")]
+    NoVerifiedEmail,
+    #[error("there are too many API keys")]
+    TooManyKeys,
+    /// Events were purged that the follower has not seen.
+    #[error("these events are not kept any more")]
+    EventsGone,
 }
 
 /// The access token of a user who was deleted or disabled, which this process has not noticed yet.

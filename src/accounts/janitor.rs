@@ -8,6 +8,7 @@ use crate::auth::guessing::MEMORY;
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
 use crate::models::audit_events::{Action, NewEvent};
+use crate::models::events::{self, Kind};
 use crate::models::logins::Scope;
 use crate::models::{
     address_links, api_keys, audit_events, failed_attempts, logins, one_time_tokens, outbox, request_counts,
@@ -24,6 +25,7 @@ const AUDIT: TimeDelta = TimeDelta::days(365);
 /// Audit rows of what users can repeat without limit, whatever their age: they must not fill a disk.
 const MOST_REPEATABLE: i64 = 1_000_000;
 const COUNTS: TimeDelta = TimeDelta::days(30);
+const EVENTS: TimeDelta = TimeDelta::days(7);
 const API_KEYS: TimeDelta = TimeDelta::days(30);
 
 /// Unused accounts that are removed in one run.
@@ -39,6 +41,7 @@ pub struct Purged {
     pub signing_keys: usize,
     pub counts: usize,
     pub api_keys: usize,
+    pub events: usize,
     pub unused_accounts: usize,
 }
 
@@ -46,7 +49,7 @@ impl Accounts {
     /// Deletes links that expired a day ago, emails that were sent and logins that expired or were revoked 30 days ago,
     /// audit rows that are a year old or beyond the newest million, counts of requests of last month, wrong passwords
     /// of yesterday, signing keys that have been retired for an hour, API keys that expired or were
-    /// revoked 30 days ago, and accounts that were never used. For a loop
+    /// revoked 30 days ago, events of a week ago, and accounts that were never used. For a loop
     /// that runs now and then.
     ///
     /// # Errors
@@ -76,6 +79,7 @@ impl Accounts {
                 erase(conn, id, now)?;
                 let event = NewEvent::of_server(this.0.clock.new_id(), Action::RemovedUnused, Some(id));
                 audit_events::insert(conn, &event, now)?;
+                events::insert_user(conn, Kind::UserDeleted, id, now)?;
                 Ok::<_, Error>((1, Some(Scope::User(id))))
             };
             removed += self.0.logins.revoke_with(RevokeReason::AccountDeleted, work).await?;
@@ -107,6 +111,11 @@ fn purge(conn: &mut Conn, now: Timestamp, access_ttl: TimeDelta) -> Result<Purge
             Ok::<_, Error>(failures + request_counts::purge(conn, now - COUNTS)?)
         })?,
         api_keys: db::write(conn, |conn| api_keys::purge(conn, now - API_KEYS))?,
+        events: db::write(conn, |conn| {
+            // A follower must be able to tell that it missed them.
+            while events::number(conn)? > 0 {}
+            events::purge(conn, now - EVENTS)
+        })?,
         unused_accounts: 0,
     })
 }

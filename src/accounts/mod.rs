@@ -10,6 +10,7 @@ mod devices;
 mod email;
 mod email_requests;
 mod error;
+mod event_feed;
 mod guessing;
 pub mod import;
 mod introspection;
@@ -49,13 +50,15 @@ use crate::config::{Config, MailLimits};
 use crate::db::Conn;
 use crate::mail::Mail;
 use crate::models::audit_events::{self, Action};
+use crate::models::events::{self, Kind};
 use doorward_core::domain::{Access, Password, Rating, ReservedNames, UserId};
 
 pub use administration::{AdminUser, Expected, Invited, UserChange};
 pub use api_keys::{ApiKeyInfo, KeyError, KeyRequest, Maker, NewKey};
 pub use caller::Caller;
 pub use devices::{Device, LoginsPage, PAGE, Page};
-pub use error::Error;
+pub use error::{AdminError, Error};
+pub use event_feed::EventPage;
 #[cfg(test)]
 pub use janitor::Purged;
 pub use keys::KeyState;
@@ -94,6 +97,7 @@ struct Inner {
     device_key: DeviceKey,
     api_key_tags: ApiKeyTags,
     verified_keys: api_keys::VerifiedKeys,
+    event_feed: event_feed::EventFeed,
     mail_limits: MailLimits,
     max_logins: i64,
     unused_ttl: Option<TimeDelta>,
@@ -128,6 +132,7 @@ impl Accounts {
             device_key: DeviceKey::new(keys.credentials.derive("doorward known devices")),
             api_key_tags: ApiKeyTags::new(keys.credentials.derive("doorward API keys")),
             verified_keys: api_keys::VerifiedKeys::default(),
+            event_feed: event_feed::EventFeed::default(),
             credentials: keys.credentials,
             untagged_until: keys.tagged_since.map(|since| since + refresh_ttl + ROLLING_UPGRADE),
             closed: connection::Closed::default(),
@@ -262,7 +267,7 @@ impl Accounts {
         self.0.db.run(|conn| Ok(conn.batch_execute("SELECT 1")?)).await
     }
 
-    /// Adds a row to the audit trail.
+    /// Adds a row to the audit trail, and one to the feed of changes if it is one.
     fn record(
         &self,
         conn: &mut Conn,
@@ -271,7 +276,11 @@ impl Accounts {
         subject: Option<UserId>,
         now: Timestamp,
     ) -> QueryResult<()> {
-        audit_events::insert(conn, &caller.event(self.0.clock.new_id(), action, subject), now)
+        audit_events::insert(conn, &caller.event(self.0.clock.new_id(), action, subject), now)?;
+        match (Kind::of(action), subject) {
+            (Some(kind), Some(user)) => events::insert_user(conn, kind, user, now),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::actors::hasher::{Class, Lane};
 use crate::clock::{Timestamp, rfc3339, serialize_rfc3339};
 use crate::db::Conn;
 use crate::models::audit_events::Action;
+use crate::models::events::{self, Kind};
 use crate::models::failed_attempts;
 use crate::models::logins::{self, LiveLogin, Scope};
 use crate::models::stored::Stored;
@@ -230,6 +231,7 @@ impl Accounts {
                     }
                     None => {}
                 }
+                events::insert_user(conn, Kind::UserCreated, user.id, now)?;
                 this.record(conn, &caller, Action::Registered, Some(user.id), now)?;
                 let user = users::find(conn, user.id)?.ok_or(Error::NotFound)?;
                 accounts(conn, vec![user], now)?.pop().ok_or(Error::NotFound)
@@ -250,7 +252,7 @@ impl Accounts {
     /// The same for an account in an expected state.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Stale`].
+    /// [`Error::NotFound`], [`super::AdminError::Stale`].
     pub async fn set_disabled_if(
         &self,
         user: UserId,
@@ -311,7 +313,7 @@ impl Accounts {
     /// The same for an account in an expected state.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Stale`].
+    /// [`Error::NotFound`], [`super::AdminError::Stale`].
     pub async fn remove_user_if(
         &self,
         user: UserId,

@@ -100,7 +100,7 @@ async fn create(accounts: &Accounts, key: NewKey) -> Result<(), Failure> {
     };
     let expires_at = key.expires.map(end).transpose()?;
     let scopes = key.scopes.into_iter().collect();
-    let request = KeyRequest::new(&key.name, scopes, expires_at, key.networks).map_err(Error::from)?;
+    let request = KeyRequest::new(&key.name, scopes, expires_at, &key.networks).map_err(Error::from)?;
     let new = accounts.create_api_key(request, Maker::Admin, &caller()).await?;
     eprintln!("The key {} is shown once. Keep it like a password.", new.info.id);
     print_key(&new.plain.expose())

@@ -17,8 +17,8 @@ use diesel::sqlite::SqliteConnection;
 use diesel::{Connection, QueryResult};
 
 use self::rows::{
-    AddressLink, ApiKey, AuditEvent, BATCH, FailedAttempts, Login, Mail, OneTimeToken, RequestCount, Row,
-    SigningKey, User,
+    AddressLink, ApiKey, AuditEvent, BATCH, Event, FailedAttempts, Login, Mail, OneTimeToken, RequestCount,
+    Row, SigningKey, User,
 };
 use self::source::Source;
 use super::{Conn, Schema, connect_newest};
@@ -105,6 +105,7 @@ macro_rules! for_all {
             $transfer.$method::<RequestCount>()?,
             $transfer.$method::<AddressLink>()?,
             $transfer.$method::<ApiKey>()?,
+            $transfer.$method::<Event>()?,
         ]
     };
 }

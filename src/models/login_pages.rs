@@ -34,8 +34,8 @@ pub fn of_user_after(
     limit: i64,
     now: Timestamp,
 ) -> QueryResult<Vec<LiveLogin>> {
-    // Past every id, as text too.
-    let after = after.map_or_else(|| "~".to_owned(), |id| id.to_string());
+    // Past every id, in every collation: ids begin with a hexadecimal digit.
+    let after = after.map_or_else(|| "g".to_owned(), |id| id.to_string());
     logins::table
         .filter(logins::user_id.eq(user.to_string()))
         .filter(logins::revoked_at.is_null())

@@ -4,6 +4,7 @@ pub mod address_links;
 pub mod api_keys;
 pub mod audit_events;
 pub mod audit_pages;
+pub mod events;
 pub mod failed_attempts;
 pub mod login_pages;
 pub mod logins;

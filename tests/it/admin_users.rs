@@ -241,7 +241,7 @@ async fn users_are_signed_out_disabled_and_deleted() {
         "{}",
         trail.text
     );
-    let newest = app.get("/api/admin/audit?limit=1", &key).await.expect(200);
+    let newest = app.get(&format!("/api/admin/audit?user={}&limit=1", ann.id), &key).await.expect(200);
     assert_eq!(newest.body["events"][0]["action"], "deleted");
     let older =
         app.get(&format!("/api/admin/audit?action=disabled&after={}", newest.str("next")), &key).await;

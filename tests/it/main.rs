@@ -28,6 +28,7 @@ mod current_password;
 mod custom_events;
 mod drain;
 mod email_links;
+mod event_feed;
 mod full_disk;
 mod fuzz;
 mod fuzz_packets;

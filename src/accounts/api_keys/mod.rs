@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use ipnet::IpNet;
 use serde::Serialize;
 
-use super::{Accounts, Caller, Error};
+use super::{Accounts, AdminError, Caller, Error};
 use crate::auth::api_key::PlainApiKey;
 use crate::clock::{Timestamp, rfc3339, serialize_rfc3339};
 use crate::db::Conn;
@@ -51,7 +51,7 @@ impl KeyRequest {
         name: &str,
         scopes: KeyScopes,
         expires_at: Option<Timestamp>,
-        networks: Vec<IpNet>,
+        networks: &[IpNet],
     ) -> Result<Self, Invalid> {
         let name = name.trim();
         if name.is_empty() || name.chars().count() > MAX_NAME || name.chars().any(is_display_control) {
@@ -138,8 +138,8 @@ impl Accounts {
     /// Creates a key.
     ///
     /// # Errors
-    /// [`Error::BeyondMaker`] if it would grant more than its maker has, [`Error::TooManyKeys`], [`Error::Invalid`] if
-    /// it would have expired already, [`Error::ApiKey`] if the maker was revoked meanwhile.
+    /// [`AdminError::BeyondMaker`] if it would grant more than its maker has, [`AdminError::TooManyKeys`],
+    /// [`Error::Invalid`] if it would have expired already, [`Error::ApiKey`] if the maker was revoked meanwhile.
     pub async fn create_api_key(
         &self,
         request: KeyRequest,
@@ -158,7 +158,7 @@ impl Accounts {
                     check_request(&maker, &request)?;
                 }
                 if api_keys::count_active(conn, now)? >= MOST {
-                    return Err(Error::TooManyKeys);
+                    return Err(AdminError::TooManyKeys.into());
                 }
                 let plain = this.0.api_key_tags.issue(ApiKeyId(this.0.clock.new_id()));
                 let key = NewApiKey {
@@ -208,8 +208,8 @@ impl Accounts {
     /// Gives a key a new secret. The one before stays valid for `overlap`, a week at most.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such key or it is not active; [`Error::BeyondMaker`] if it grants more than
-    /// the key that asks; [`Error::Invalid`] if `overlap` is too long.
+    /// [`Error::NotFound`] if there is no such key or it is not active; [`AdminError::BeyondMaker`] if it grants more
+    /// than the key that asks; [`Error::Invalid`] if `overlap` is too long.
     pub async fn rotate_api_key(
         &self,
         id: ApiKeyId,
@@ -245,7 +245,7 @@ impl Accounts {
     /// Revokes a key. Other nodes refuse it within two seconds. One that is revoked already stays so.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such key; [`Error::BeyondMaker`] if it grants more than the key that asks.
+    /// [`Error::NotFound`] if there is no such key; [`AdminError::BeyondMaker`] if it grants more than the key that asks.
     pub async fn revoke_api_key(&self, id: ApiKeyId, maker: Maker, caller: &Caller) -> Result<(), Error> {
         let (this, caller) = (self.clone(), caller.clone());
         self.0
@@ -326,17 +326,17 @@ fn check_request(maker: &ApiKey, request: &KeyRequest) -> Result<(), Error> {
 fn check(maker: &ApiKey, rights: &Rights<'_>) -> Result<(), Error> {
     let missing = rights.scopes.without(maker.scopes());
     if !missing.is_empty() {
-        return Err(Error::BeyondMaker(Beyond::Scopes(missing)));
+        return Err(AdminError::BeyondMaker(Beyond::Scopes(missing)).into());
     }
     if maker.expires_at.is_some_and(|last| rights.expires_at.is_none_or(|end| end > last)) {
-        return Err(Error::BeyondMaker(Beyond::End));
+        return Err(AdminError::BeyondMaker(Beyond::End).into());
     }
     let covers = |outer: &[IpNet]| {
         let within = |net: &IpNet| outer.iter().any(|outer| outer.contains(net));
         !rights.networks.is_empty() && rights.networks.iter().all(within)
     };
     if maker.networks().is_some_and(|networks| !covers(&networks)) {
-        return Err(Error::BeyondMaker(Beyond::Addresses));
+        return Err(AdminError::BeyondMaker(Beyond::Addresses).into());
     }
     Ok(())
 }

@@ -7,10 +7,10 @@ use diesel::prelude::*;
 use diesel::sql_types::{Binary, Text as SqlText};
 use diesel::sqlite::SqliteConnection;
 
-use super::cells::{Cell, Moment, Number, Text};
+use super::cells::{Cell, Long, Moment, Number, Text};
 use crate::schema::{
-    address_links, api_keys, audit_events, failed_attempts, logins, one_time_tokens, outbox, request_counts,
-    signing_keys, users,
+    address_links, api_keys, audit_events, events, failed_attempts, logins, one_time_tokens, outbox,
+    request_counts, signing_keys, users,
 };
 
 /// Rows that are read, compared and written at a time. Multiplied by their columns, they stay below the
@@ -240,5 +240,15 @@ rows! {
         last_used_at: Option<Moment>,
         last_used_ip: Option<Text>,
         revoked_at: Option<Moment>,
+    }
+    events (id) Event {
+        id: Text,
+        seq: Option<Long>,
+        written: Long,
+        at: Moment,
+        kind: Text,
+        user_id: Text,
+        login_id: Option<Text>,
+        detail: Option<Text>,
     }
 }

@@ -18,8 +18,8 @@ use crate::auth::tokens::TokenError;
 use crate::error::ApiError;
 use doorward_core::domain::ApiKeyId;
 use doorward_core::domain::KeyScope::{
-    self, AuditRead, KeysRead, KeysWrite, SessionsRead, StatsRead, TokensIntrospect, TokensRevoke, UsersEnd,
-    UsersRead, UsersWrite,
+    self, AuditRead, EventsRead, KeysRead, KeysWrite, SessionsRead, StatsRead, TokensIntrospect,
+    TokensRevoke, UsersEnd, UsersRead, UsersWrite,
 };
 
 /// A route, and the scopes of which one is needed.
@@ -41,6 +41,7 @@ pub(in super::super) const ROUTES: &[Rule] = &[
     (Method::GET, "/api/admin/users/{id}/logins", &[SessionsRead]),
     (Method::DELETE, "/api/admin/users/{id}/logins/{login}", &[UsersEnd]),
     (Method::GET, "/api/admin/sessions", &[SessionsRead]),
+    (Method::GET, "/api/admin/events", &[EventsRead]),
     (Method::GET, "/api/admin/audit", &[AuditRead]),
     (Method::GET, "/api/admin/stats", &[StatsRead]),
     (Method::GET, "/api/admin/keys", &[KeysRead]),
@@ -71,6 +72,19 @@ impl Authorized {
         match self.principal {
             Principal::Key(id) => Maker::Key(id),
             Principal::Admin => Maker::Admin,
+        }
+    }
+}
+
+impl Authorized {
+    /// Whether the caller may still do what it was let pass for: for a request that waits.
+    ///
+    /// # Errors
+    /// 401 if its key was revoked or has expired meanwhile.
+    pub async fn check_again(&self, accounts: &Accounts) -> Result<(), ApiError> {
+        match self.principal {
+            Principal::Key(id) => Ok(accounts.check_api_key(id).await?),
+            Principal::Admin => Ok(()),
         }
     }
 }

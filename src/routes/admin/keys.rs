@@ -56,9 +56,10 @@ impl CreateRequest {
     fn parse(self) -> Result<KeyRequest, ApiError> {
         let scopes = self.scopes.iter().map(|scope| KeyScope::parse(scope));
         let scopes = scopes.collect::<Result<_, _>>().map_err(crate::accounts::Error::from)?;
-        let networks = self.addresses.iter().map(|text| network(text)).collect::<Result<_, _>>()?;
+        let networks = self.addresses.iter().map(|text| network(text)).collect::<Result<Vec<_>, _>>()?;
         let expires_at = self.expires_at.map(|end| end.naive_utc());
-        Ok(KeyRequest::new(&self.name, scopes, expires_at, networks).map_err(crate::accounts::Error::from)?)
+        Ok(KeyRequest::new(&self.name, scopes, expires_at, &networks)
+            .map_err(crate::accounts::Error::from)?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The server API: what an application's backend may ask for with an API key, and a user with the role `admin`.
 //! [`guard::ROUTES`] says which scope opens which route.
 
+mod events;
 pub(super) mod guard;
 mod keys;
 mod lists;
@@ -32,6 +33,7 @@ pub(super) fn configure(cfg: &mut ServiceConfig) {
         .service(at("/users/{id}/logins/{login}", "DELETE").delete(users::end_login))
         .service(at("/sessions", "GET, HEAD").route(read().to(lists::sessions)))
         .service(at("/audit", "GET, HEAD").route(read().to(lists::audit)))
+        .service(at("/events", "GET, HEAD").route(read().to(events::follow)))
         .service(at("/stats", "GET, HEAD").route(read().to(lists::stats)))
         .service(at("/keys", "GET, HEAD, POST").route(read().to(keys::list)).post(keys::create))
         .service(at("/keys/{id}", "GET, HEAD, DELETE").route(read().to(keys::show)).delete(keys::revoke))

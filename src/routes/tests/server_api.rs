@@ -8,7 +8,7 @@ use crate::routes::admin::guard::ROUTES;
 use doorward_core::domain::{KeyScope, KeyScopes};
 
 async fn key<S>(api: &Api<S>, scopes: KeyScopes) -> String {
-    let request = KeyRequest::new("test", scopes, None, vec![]).unwrap();
+    let request = KeyRequest::new("test", scopes, None, &[]).unwrap();
     api.accounts.create_api_key(request, Maker::Admin, &operator()).await.unwrap().plain.expose()
 }
 
@@ -86,7 +86,7 @@ async fn keys_that_ended_long_ago_are_deleted() {
     let api = start().await;
     let end = Clock::Manual(api.clock.clone()).now() + TimeDelta::hours(1);
     for expires_at in [Some(end), None, None] {
-        let request = KeyRequest::new("test", KeyScopes::all(), expires_at, vec![]).unwrap();
+        let request = KeyRequest::new("test", KeyScopes::all(), expires_at, &[]).unwrap();
         api.accounts.create_api_key(request, Maker::Admin, &operator()).await.unwrap();
     }
     let keys = api.accounts.list_api_keys(None, 10).await.unwrap();
