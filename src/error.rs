@@ -4,6 +4,7 @@
 //! once, here, and never shown. 401 asks for a token, 429 and 503 say when to come back. Whether there is such an
 //! account, and why a sign-in failed, is in none of them.
 
+mod api_keys;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use crate::actors::hasher::HashError;
 use crate::auth::tokens::TokenError;
 use crate::limits::{Exceeded, in_words, whole_seconds};
 use crate::transports::websocket::handshake;
+use doorward_core::domain::KeyScopes;
 
 /// Seconds after which a client may come back if nothing better is known.
 const RETRY_AFTER: u32 = 2;
@@ -39,6 +41,8 @@ pub struct ApiError {
     allow: Option<&'static str>,
     /// For 429 and 503: seconds.
     retry_after: Option<u32>,
+    /// The scopes of which the caller lacks one.
+    needs: KeyScopes,
     clear_cookie: bool,
     /// The code is also OAuth's word for it (RFC 6749 section 5.2).
     oauth: bool,
@@ -93,6 +97,7 @@ impl ApiError {
             suggestions: Vec::new(),
             allow: None,
             retry_after: None,
+            needs: KeyScopes::default(),
             clear_cookie: false,
             oauth: false,
         }
@@ -173,6 +178,12 @@ impl ApiError {
     #[must_use]
     pub(crate) fn with_detail(self, detail: impl Into<String>) -> Self {
         Self { detail: detail.into(), ..self }
+    }
+
+    /// The same with another code.
+    #[must_use]
+    pub(crate) fn with_code(self, code: &'static str) -> Self {
+        Self { code: Code::Fixed(code), ..self }
     }
 
     /// The field that it is about, if it is about one.
@@ -280,6 +291,8 @@ impl From<Error> for ApiError {
                 "last_admin",
                 "This is the last administrator: give another user the role admin first.",
             ),
+            Error::ApiKey(key) => key.into(),
+            Error::Admin(error) => error.into(),
             Error::NotFound => Self::not_found(),
             // A full disk is logged when it begins.
             Error::Db(DbError::Full | DbError::Unwritable) | Error::Hash(HashError::Full) => {
@@ -362,7 +375,11 @@ impl ResponseError for ApiError {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponseBuilder::new(self.status);
         response.content_type("application/problem+json").insert_header((header::CACHE_CONTROL, "no-store"));
-        if self.status == StatusCode::UNAUTHORIZED {
+        if !self.needs.is_empty() {
+            // RFC 6750 section 3.1
+            let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{}\"", self.needs);
+            response.insert_header((header::WWW_AUTHENTICATE, challenge));
+        } else if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {

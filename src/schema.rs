@@ -138,6 +138,25 @@ diesel::table! {
 }
 
 diesel::table! {
+    api_keys (id) {
+        id -> Text,
+        name -> Text,
+        hash -> Text,
+        previous_hash -> Nullable<Text>,
+        previous_until -> Nullable<Timestamp>,
+        scopes -> Text,
+        addresses -> Nullable<Text>,
+        created_by -> Text,
+        created_at -> Timestamp,
+        expires_at -> Nullable<Timestamp>,
+        rotated_at -> Nullable<Timestamp>,
+        last_used_at -> Nullable<Timestamp>,
+        last_used_ip -> Nullable<Text>,
+        revoked_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
     access_changes (number) {
         number -> Integer,
         user_id -> Text,
@@ -145,6 +164,19 @@ diesel::table! {
         roles -> Text,
         claims -> Text,
         at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    events (id) {
+        id -> Text,
+        seq -> Nullable<BigInt>,
+        written -> BigInt,
+        at -> Timestamp,
+        kind -> Text,
+        user_id -> Text,
+        login_id -> Nullable<Text>,
+        detail -> Nullable<Text>,
     }
 }
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::actors::hasher::Requester;
 use crate::models::audit_events::{Action, Actor, NewEvent};
 use crate::peer::PeerSocket;
-use doorward_core::domain::{Access, LoginId, UserId};
+use doorward_core::domain::{Access, ApiKeyId, LoginId, UserId};
 
 /// Made where a request comes in, passed to what it asks for, and written into the audit trail.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct Caller {
     pub actor: Actor,
     /// The name of the operator's account on the machine, if it has one.
     pub operator: Option<Arc<str>>,
+    /// The API key of the request, if it has one.
+    pub key: Option<ApiKeyId>,
     /// The user who is signed in, if one is.
     pub user: Option<UserId>,
     pub login: Option<LoginId>,
@@ -36,6 +38,7 @@ impl Caller {
         Self {
             actor: Actor::User,
             operator: None,
+            key: None,
             user: None,
             login: None,
             address,
@@ -51,6 +54,7 @@ impl Caller {
         Self {
             actor: Actor::Operator,
             operator: name.map(Arc::from),
+            key: None,
             user: None,
             login: None,
             address: None,
@@ -72,6 +76,25 @@ impl Caller {
         self.with_login(access.user, access.login)
     }
 
+    /// The same client, which uses an API key.
+    #[must_use]
+    pub fn with_api_key(self, key: ApiKeyId) -> Self {
+        Self { actor: Actor::ApiKey, key: Some(key), ..self }
+    }
+
+    /// Who it is, in one word: `operator:NAME`, `user:ID`, `api_key:ID`, or without a name.
+    pub(super) fn name(&self) -> String {
+        let id = self.actor_id().map(|id| format!(":{id}")).unwrap_or_default();
+        format!("{}{id}", self.actor.as_str().unwrap_or("user"))
+    }
+
+    /// The id of the user or the key, or the name of the operator's account on the machine.
+    fn actor_id(&self) -> Option<String> {
+        let key = self.key.map(|key| key.to_string());
+        let name = || self.operator.as_deref().map(str::to_owned);
+        key.or_else(|| self.user.map(|user| user.to_string())).or_else(name)
+    }
+
     pub(super) fn with_login(self, user: UserId, login: LoginId) -> Self {
         Self { user: Some(user), login: Some(login), ..self }
     }
@@ -83,11 +106,10 @@ impl Caller {
 
     /// A row of the audit trail: this caller did `action` to the account of `subject`.
     pub(super) fn event(&self, id: Uuid, action: Action, subject: Option<UserId>) -> NewEvent<'static> {
-        let name = || self.operator.as_deref().map(str::to_owned);
         NewEvent {
             id,
             actor: self.actor,
-            actor_id: self.user.map(|user| user.to_string()).or_else(name),
+            actor_id: self.actor_id(),
             action,
             subject,
             address: self.address,

@@ -2,6 +2,7 @@
 
 use diesel::result::DatabaseErrorKind;
 
+use super::api_keys::{Beyond, KeyError};
 use crate::actors::db::DbError;
 use crate::actors::hasher::HashError;
 use crate::auth::signing_key::{DamagedKey, SigningError};
@@ -52,6 +53,10 @@ pub enum Error {
     /// The only user with the role `admin` who is not disabled.
     #[error("the last administrator cannot be removed")]
     LastAdmin,
+    #[error(transparent)]
+    ApiKey(#[from] KeyError),
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     #[error("not found")]
     NotFound,
     #[error(transparent)]
@@ -66,6 +71,24 @@ pub enum Error {
     Randomness(#[from] aws_lc_rs::error::Unspecified),
     #[error("a token could not be signed")]
     Signing(#[from] SigningError),
+}
+
+/// What the server API refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AdminError {
+    /// An API key would grant more than the key that makes it has.
+    #[error("the key {0}")]
+    BeyondMaker(Beyond),
+    /// The account is not in the state in which the change expects it.
+    #[error("the account has changed since")]
+    Stale,
+    #[error("the account has no verified email address")]
+    NoVerifiedEmail,
+    #[error("there are too many API keys")]
+    TooManyKeys,
+    /// Events were purged that the follower has not seen.
+    #[error("these events are not kept any more")]
+    EventsGone,
 }
 
 /// The access token of a user who was deleted or disabled, which this process has not noticed yet.

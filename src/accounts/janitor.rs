@@ -8,9 +8,10 @@ use crate::auth::guessing::MEMORY;
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
 use crate::models::audit_events::{Action, NewEvent};
+use crate::models::events::{self, Kind};
 use crate::models::logins::Scope;
 use crate::models::{
-    access_changes, address_links, audit_events, authorization_codes, failed_attempts, logins,
+    access_changes, address_links, api_keys, audit_events, authorization_codes, failed_attempts, logins,
     one_time_tokens, outbox, request_counts, users,
 };
 use doorward_core::domain::RevokeReason;
@@ -26,6 +27,8 @@ const AUDIT: TimeDelta = TimeDelta::days(365);
 /// Audit rows of what users can repeat without limit, whatever their age: they must not fill a disk.
 const MOST_REPEATABLE: i64 = 1_000_000;
 const COUNTS: TimeDelta = TimeDelta::days(30);
+const EVENTS: TimeDelta = TimeDelta::days(7);
+const API_KEYS: TimeDelta = TimeDelta::days(30);
 
 /// At least; longer than any access token lives that was issued before.
 const ACCESS_CHANGES: TimeDelta = TimeDelta::hours(1);
@@ -42,6 +45,8 @@ pub struct Purged {
     pub audit_events: usize,
     pub signing_keys: usize,
     pub counts: usize,
+    pub api_keys: usize,
+    pub events: usize,
     pub unused_accounts: usize,
     pub access_changes: usize,
 }
@@ -50,8 +55,8 @@ impl Accounts {
     /// Deletes links that expired a day ago, emails that were sent and logins that expired or were revoked 30 days ago,
     /// audit rows that are a year old or beyond the newest million, counts of requests of last month, wrong passwords
     /// of yesterday, signing keys that have been retired for an hour, changes of roles and claims that are older than
-    /// two lifetimes of an access token and an hour, and accounts that were never used. For a loop that runs now and
-    /// then.
+    /// two lifetimes of an access token and an hour, API keys that expired or were revoked 30 days ago, events of a week
+    /// ago, and accounts that were never used. For a loop that runs now and then.
     ///
     /// # Errors
     /// [`Error::Db`] or [`Error::Query`]; what was deleted before stays deleted.
@@ -80,6 +85,7 @@ impl Accounts {
                 erase(conn, id, now)?;
                 let event = NewEvent::of_server(this.0.clock.new_id(), Action::RemovedUnused, Some(id));
                 audit_events::insert(conn, &event, now)?;
+                events::insert_user(conn, Kind::UserDeleted, id, now)?;
                 Ok::<_, Error>((1, Some(Scope::User(id))))
             };
             removed += self.0.logins.revoke_with(RevokeReason::AccountDeleted, work).await?;
@@ -114,6 +120,12 @@ fn purge(conn: &mut Conn, now: Timestamp, access_ttl: TimeDelta) -> Result<Purge
         })?,
         access_changes: db::write(conn, |conn| {
             access_changes::purge(conn, now - (access_ttl * 2).max(ACCESS_CHANGES))
+        })?,
+        api_keys: db::write(conn, |conn| api_keys::purge(conn, now - API_KEYS))?,
+        events: db::write(conn, |conn| {
+            // A follower must be able to tell that it missed them.
+            while events::number(conn)? > 0 {}
+            events::purge(conn, now - EVENTS)
         })?,
         unused_accounts: 0,
     })

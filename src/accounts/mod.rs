@@ -1,6 +1,8 @@
 //! What the product does, one capability per file; used alike by routes, the TCP prompts and the command line.
 
 mod access;
+mod administration;
+mod api_keys;
 mod authorization;
 mod browser;
 mod caller;
@@ -10,14 +12,17 @@ mod devices;
 mod email;
 mod email_requests;
 mod error;
+mod event_feed;
 mod guessing;
 pub mod import;
+mod introspection;
 mod janitor;
 mod keys;
 mod login_name;
 pub mod logins;
 
 pub mod operator;
+mod overview;
 pub mod poll;
 mod profile;
 mod recovery;
@@ -36,6 +41,7 @@ use diesel::connection::SimpleConnection;
 
 use crate::actors::hasher::{Class, Lane, Workload};
 use crate::actors::{Db, Hasher, Live};
+use crate::auth::api_key::ApiKeyTags;
 use crate::auth::device::DeviceKey;
 use crate::auth::guessing::NameKey;
 use crate::auth::keys::Jwks;
@@ -46,17 +52,22 @@ use crate::config::{Config, MailLimits, SigningAlgorithm};
 use crate::db::Conn;
 use crate::mail::Mail;
 use crate::models::audit_events::{self, Action};
+use crate::models::events::{self, Kind};
 use doorward_core::domain::{Access, Password, Rating, ReservedNames, UserId};
 
 pub use access::RightsChange;
+pub use administration::{AdminUser, Expected, Invited, UserChange};
+pub use api_keys::{ApiKeyInfo, KeyError, KeyRequest, Maker, NewKey};
 pub use authorization::CodeExchange;
 pub use caller::Caller;
 pub use devices::{Device, LoginsPage, PAGE, Page};
-pub use error::Error;
+pub use error::{AdminError, Error};
+pub use event_feed::EventPage;
 #[cfg(test)]
 pub use janitor::Purged;
 pub use keys::KeyState;
 pub use logins::Logins;
+pub use overview::AuditFilter;
 pub use profile::Profile;
 pub use recovery::ResetLink;
 pub use repeated::UsedReset;
@@ -88,6 +99,9 @@ struct Inner {
     allow_lookalikes: bool,
     name_key: NameKey,
     device_key: DeviceKey,
+    api_key_tags: ApiKeyTags,
+    verified_keys: api_keys::VerifiedKeys,
+    event_feed: event_feed::EventFeed,
     mail_limits: MailLimits,
     max_logins: i64,
     unused_ttl: Option<TimeDelta>,
@@ -125,6 +139,9 @@ impl Accounts {
             tokens: Tokens::new(keys.keyring, &config.tokens, &config.public_url, clock.clone()),
             name_key: NameKey::new(keys.credentials.derive("doorward names without an account")),
             device_key: DeviceKey::new(keys.credentials.derive("doorward known devices")),
+            api_key_tags: ApiKeyTags::new(keys.credentials.derive("doorward API keys")),
+            verified_keys: api_keys::VerifiedKeys::default(),
+            event_feed: event_feed::EventFeed::default(),
             credentials: keys.credentials,
             untagged_until: keys.tagged_since.map(|since| since + refresh_ttl + ROLLING_UPGRADE),
             closed: connection::Closed::default(),
@@ -161,6 +178,12 @@ impl Accounts {
             }
             None => Err(TokenError::StaleRevocations),
         }
+    }
+
+    /// Whether the user is an administrator now. No user has a role yet.
+    #[must_use]
+    pub fn is_admin(&self, _access: &Access) -> bool {
+        false
     }
 
     /// Whether this token's signature was verified lately, so that [`Accounts::authenticate`] costs next to nothing.
@@ -254,7 +277,7 @@ impl Accounts {
         self.0.db.run(|conn| Ok(conn.batch_execute("SELECT 1")?)).await
     }
 
-    /// Adds a row to the audit trail.
+    /// Adds a row to the audit trail, and one to the feed of changes if it is one.
     fn record(
         &self,
         conn: &mut Conn,
@@ -263,7 +286,11 @@ impl Accounts {
         subject: Option<UserId>,
         now: Timestamp,
     ) -> QueryResult<()> {
-        audit_events::insert(conn, &caller.event(self.0.clock.new_id(), action, subject), now)
+        audit_events::insert(conn, &caller.event(self.0.clock.new_id(), action, subject), now)?;
+        match (Kind::of(action), subject) {
+            (Some(kind), Some(user)) => events::insert_user(conn, kind, user, now),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 
 use super::access::{RightsChange, keep_an_admin, lock_admins};
+use super::administration::Expected;
 use super::email_requests::Asker;
 use super::error::on_duplicate;
 use super::login_name::LoginName;
@@ -17,6 +18,7 @@ use crate::actors::hasher::{Class, Lane};
 use crate::clock::{Timestamp, rfc3339, serialize_rfc3339};
 use crate::db::Conn;
 use crate::models::audit_events::Action;
+use crate::models::events::{self, Kind};
 use crate::models::failed_attempts;
 use crate::models::logins::{self, LiveLogin, Scope};
 use crate::models::stored::Stored;
@@ -234,6 +236,7 @@ impl Accounts {
                     }
                     None => {}
                 }
+                events::insert_user(conn, Kind::UserCreated, user.id, now)?;
                 this.record(conn, &caller, Action::Registered, Some(user.id), now)?;
                 let added = users::find(conn, user.id)?.ok_or(Error::NotFound)?;
                 let roles = RightsChange { roles: Some(RolesChange::Replace(roles)), claims: None };
@@ -251,6 +254,20 @@ impl Accounts {
     /// # Errors
     /// [`Error::NotFound`] if there is no such account, [`Error::LastAdmin`].
     pub async fn set_disabled(&self, user: UserId, disabled: bool, caller: &Caller) -> Result<(), Error> {
+        self.set_disabled_if(user, disabled, Expected::Any, caller).await
+    }
+
+    /// The same for an account in an expected state.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`super::AdminError::Stale`].
+    pub async fn set_disabled_if(
+        &self,
+        user: UserId,
+        disabled: bool,
+        expected: Expected,
+        caller: &Caller,
+    ) -> Result<(), Error> {
         let (this, caller) = (self.clone(), caller.clone());
         self.0
             .logins
@@ -258,6 +275,7 @@ impl Accounts {
                 let now = this.0.clock.now();
                 lock_admins(conn)?;
                 let found = users::lock(conn, user)?.ok_or(Error::NotFound)?;
+                expected.check(&found)?;
                 if disabled {
                     keep_an_admin(conn, &found, &caller)?;
                 }
@@ -302,12 +320,26 @@ impl Accounts {
     /// # Errors
     /// [`Error::NotFound`] if there is no such account, [`Error::LastAdmin`].
     pub async fn remove_user(&self, user: UserId, caller: &Caller) -> Result<(), Error> {
+        self.remove_user_if(user, Expected::Any, caller).await
+    }
+
+    /// The same for an account in an expected state.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`super::AdminError::Stale`].
+    pub async fn remove_user_if(
+        &self,
+        user: UserId,
+        expected: Expected,
+        caller: &Caller,
+    ) -> Result<(), Error> {
         let (this, caller) = (self.clone(), caller.clone());
         self.0
             .logins
             .revoke_with(RevokeReason::AccountDeleted, move |conn| {
                 lock_admins(conn)?;
                 let found = users::lock(conn, user)?.ok_or(Error::NotFound)?;
+                expected.check(&found)?;
                 keep_an_admin(conn, &found, &caller)?;
                 erase(conn, user, this.0.clock.now())?;
                 this.record(conn, &caller, Action::Deleted, Some(user), this.0.clock.now())?;

@@ -14,6 +14,7 @@ use crate::db::Conn;
 use crate::models::access_changes;
 use crate::models::audit_events::{self, Action};
 use crate::models::authorization_codes;
+use crate::models::events::{self, Kind};
 use crate::models::failed_attempts;
 use crate::models::logins::{self, Scope};
 use crate::models::outbox;
@@ -70,8 +71,11 @@ impl Accounts {
         self.0
             .db
             .transaction(move |conn| {
-                users::set_display_name(conn, user, name.as_str(), clock.now())?;
-                users::find_active(conn, user)?.map(Profile::from).ok_or(GONE)
+                let (name, now) = (name.as_str(), clock.now());
+                users::set_display_name(conn, user, name, now)?;
+                let profile = users::find_active(conn, user)?.map(Profile::from).ok_or(GONE)?;
+                events::insert_user(conn, Kind::UserUpdated, user, now)?;
+                Ok(profile)
             })
             .await
     }

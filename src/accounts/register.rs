@@ -5,6 +5,7 @@ use super::error::on_duplicate;
 use super::{Accounts, Caller, Device, Error, Grant};
 use crate::actors::hasher::{Class, Lane};
 use crate::models::audit_events::Action;
+use crate::models::events::{self, Kind};
 use crate::models::users::{self, NewUser};
 use doorward_core::domain::MailKind;
 use doorward_core::domain::{Email, Password, UserId, Username};
@@ -62,6 +63,7 @@ impl Accounts {
                     let kind = (MailKind::VerifyEmail, Some(user.id));
                     this.post_link(conn, kind, email.as_str(), Asker::Client(caller.address), now)?;
                 }
+                events::insert_user(conn, Kind::UserCreated, user.id, now)?;
                 let credential = this.begin_login(conn, user.id, &device, &caller, now)?;
                 let caller = caller.with_login(user.id, credential.login);
                 this.record(conn, &caller, Action::Registered, Some(user.id), now)?;

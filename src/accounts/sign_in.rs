@@ -8,6 +8,7 @@ use crate::auth::refresh::{Credential, CredentialKind};
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
 use crate::models::audit_events::Action;
+use crate::models::events;
 use crate::models::failed_attempts;
 use crate::models::logins::{self, NewLogin};
 use crate::models::users::{self, User};
@@ -187,6 +188,7 @@ impl Accounts {
             expires_at: now + self.login_ttl(device.kind),
         };
         logins::insert(conn, &login, now)?;
+        events::insert_login(conn, user, credential.login, now)?;
         Ok(credential)
     }
 

@@ -71,6 +71,7 @@ pub struct Jwk {
     pub key: PublicKey,
     pub kid: String,
     pub r#use: &'static str,
+    #[schema(value_type = String)]
     pub alg: SigningAlgorithm,
 }
 

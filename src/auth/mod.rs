@@ -1,5 +1,6 @@
 //! Tokens, password hashes and credentials. Pure: no actor, no database.
 
+pub mod api_key;
 mod derived;
 pub mod device;
 pub mod guessing;

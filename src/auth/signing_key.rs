@@ -14,6 +14,7 @@ use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, Header};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::config::SigningAlgorithm;
 
@@ -42,7 +43,7 @@ enum Pair {
 }
 
 /// The members of a public key: RFC 8037 section 2 (OKP), RFC 7518 sections 6.2.1 (EC) and 6.3.1 (RSA).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(tag = "kty")]
 pub enum PublicKey {
     #[serde(rename = "OKP")]

@@ -5,6 +5,9 @@
 const EMPTY_VARIABLES: [&str; 7] =
     ["undefined", "null", "none", "nil", "nan", "[object object]", "[object promise]"];
 
+/// The code of an API key that was sent as an access token.
+pub const API_KEY: &str = "api_key_not_accepted";
+
 /// A sentence about the token, if its shape shows the mistake.
 #[must_use]
 pub fn explain(token: &str) -> Option<&'static str> {
@@ -19,6 +22,8 @@ pub fn explain(token: &str) -> Option<&'static str> {
         Some("The word Bearer stands before the access token twice.")
     } else if word.starts_with("dwr_") {
         Some("This is a refresh token: POST /api/refresh exchanges it for an access token.")
+    } else if is_api_key(word) {
+        Some("This is an API key, which only the server API accepts. This needs the access token of a user.")
     } else if word.starts_with("dwb_") {
         Some("This is a browser's cookie: POST /api/token exchanges it for an access token.")
     } else if word.starts_with(['"', '\'', '`']) {
@@ -30,6 +35,12 @@ pub fn explain(token: &str) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Whether the text begins as an API key does.
+#[must_use]
+pub fn is_api_key(text: &str) -> bool {
+    text.starts_with(super::api_key::PREFIX)
 }
 
 /// Whether the text has the shape of a JWT: three parts in base64url, the first of which begins as JSON does
@@ -63,6 +74,7 @@ mod tests {
             ("bearer eyJa.b.c", "Bearer"),
             ("dwr_0198_x", "refresh token"),
             ("dwb_0198_x", "cookie"),
+            ("dwk_0198_x", "API key"),
             ("\"eyJa.b.c\"", "quotation marks"),
             ("'eyJa.b.c'", "quotation marks"),
             ("<token>", "placeholder"),

@@ -168,6 +168,12 @@ impl Tokens {
         self.check_time(&claims)
     }
 
+    /// The claim `iss` of the tokens.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.0.issuer
+    }
+
     /// Whether the token's signature was verified lately. Says nothing about its time.
     #[must_use]
     pub fn is_cached(&self, token: &str) -> bool {

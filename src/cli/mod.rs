@@ -3,6 +3,7 @@
 //! The program exits with 0 if the command succeeded, 1 if it failed, and 2 if the command line or the configuration
 //! is wrong.
 
+mod api_key;
 mod ask;
 mod backup;
 mod completions;
@@ -51,6 +52,8 @@ enum Command {
     Logins(logins::Arguments),
     /// Lists and rotates the keys that sign access tokens
     Keys(keys::Arguments),
+    /// Creates, lists, rotates and revokes the keys of applications' backends
+    ApiKey(api_key::Arguments),
     /// Sends a test email
     Mail(mail::Arguments),
     /// Copies the database while a server runs on it
@@ -77,6 +80,7 @@ pub fn run() -> ExitCode {
         Command::User(arguments) => user::run(cli.settings, arguments),
         Command::Logins(arguments) => logins::run(cli.settings, arguments),
         Command::Keys(arguments) => keys::run(cli.settings, arguments),
+        Command::ApiKey(arguments) => api_key::run(cli.settings, arguments),
         Command::Mail(arguments) => mail::run(cli.settings, arguments),
         Command::Backup(arguments) => backup::run(cli.settings, &arguments),
         Command::MigrateDatabase(arguments) => migrate_database::run(cli.settings, &arguments),

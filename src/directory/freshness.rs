@@ -43,8 +43,10 @@ pub struct Freshness {
     polls: watch::Sender<()>,
 }
 
-/// Real time, whatever a test's clock shows.
-fn now() -> u64 {
+/// Real time in milliseconds, whatever a test's clock shows: since the machine started, with the time for which it was
+/// suspended.
+#[must_use]
+pub fn boot_millis() -> u64 {
     let clock = if cfg!(target_os = "linux") { ClockId::Boottime } else { ClockId::Monotonic };
     let since = Duration::try_from(clock_gettime(clock)).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
@@ -70,7 +72,7 @@ impl Freshness {
     /// first poll does not count as a gap.
     #[must_use]
     pub fn poll_started(&self) -> u64 {
-        let now = now();
+        let now = boot_millis();
         if !self.watched.load(Ordering::Acquire) {
             self.polled.store(now, Ordering::Release);
             self.watched.store(true, Ordering::Release);
@@ -81,7 +83,7 @@ impl Freshness {
     /// Notes that the poll that started at `began` has finished; `well` says whether it succeeded. Returns
     /// whether the process was stopped meanwhile, so that the poll's result is from before.
     pub fn poll_finished(&self, began: u64, well: bool) -> bool {
-        self.poll_finished_at(began, now(), well)
+        self.poll_finished_at(began, boot_millis(), well)
     }
 
     fn poll_finished_at(&self, began: u64, now: u64, well: bool) -> bool {
@@ -100,7 +102,7 @@ impl Freshness {
     /// Whether this much real time has passed since a poll started.
     #[must_use]
     pub fn has_elapsed(began: u64, time: Duration) -> bool {
-        has_passed(began, now(), time)
+        has_passed(began, boot_millis(), time)
     }
 
     /// Whether the data is not older than [`LIMIT`].
@@ -114,7 +116,7 @@ impl Freshness {
         if !self.watched.load(Ordering::Acquire) {
             return FreshnessState::Fresh;
         }
-        let now = now();
+        let now = boot_millis();
         if has_passed(self.polled.load(Ordering::Acquire), now, LIMIT) {
             return FreshnessState::Stale;
         }

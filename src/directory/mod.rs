@@ -96,6 +96,18 @@ impl Directory {
         self.users.latest(user, updates)
     }
 
+    /// Up to `limit` live sessions past `after` on all nodes, as far as they are known, oldest first.
+    #[must_use]
+    pub fn page(&self, after: Option<SessionId>, limit: usize) -> Vec<Arc<SessionInfo>> {
+        self.users.page(after, limit)
+    }
+
+    /// How many live sessions there are on all nodes, as far as they are known.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.users.count()
+    }
+
     /// The logins that have live sessions on this node.
     #[must_use]
     pub fn logins(&self) -> Vec<LoginId> {

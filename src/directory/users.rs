@@ -1,7 +1,7 @@
 //! The signed-in sessions of each user, on this node and, as far as they are known, on the others: their
 //! bound, and the list that a user sees.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -80,6 +80,32 @@ impl Users {
 
     pub(super) fn of(&self, user: UserId) -> Vec<Arc<SessionInfo>> {
         self.shard(user).get(&user).map(UserSessions::everywhere).unwrap_or_default()
+    }
+
+    /// Up to `limit` sessions past `after`, oldest first. Memory grows with the page, not with the sessions.
+    pub(super) fn page(&self, after: Option<SessionId>, limit: usize) -> Vec<Arc<SessionInfo>> {
+        let mut oldest: BTreeMap<SessionId, Arc<SessionInfo>> = BTreeMap::new();
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let sessions = shard.values().flat_map(|user| user.local.iter().chain(&user.remote));
+            for info in sessions.filter(|info| after.is_none_or(|after| info.id > after)) {
+                if oldest.len() < limit || oldest.last_key_value().is_some_and(|(last, _)| info.id < *last) {
+                    oldest.insert(info.id, Arc::clone(info));
+                }
+                if oldest.len() > limit {
+                    oldest.pop_last();
+                }
+            }
+        }
+        oldest.into_values().collect()
+    }
+
+    pub(super) fn count(&self) -> usize {
+        let count = |shard: &Mutex<Shard>| {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.values().map(|user| user.local.len() + user.remote.len()).sum::<usize>()
+        };
+        self.shards.iter().map(count).sum()
     }
 
     /// Adds a session of another node.

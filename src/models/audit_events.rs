@@ -21,6 +21,10 @@ pub enum Action {
     PasswordChanged,
     EmailChangeRequested,
     EmailVerified,
+    /// An administrator took back that an address is verified.
+    EmailUnverified,
+    /// An administrator sent a link for a new password.
+    ResetStarted,
     /// An account that was never used after its registration was removed.
     RemovedUnused,
     RefreshReused,
@@ -39,6 +43,13 @@ pub enum Action {
     RolesChanged,
     /// `detail` names the members that were set, and those that were removed with a minus.
     ClaimsChanged,
+    /// An API key was made; `detail` has its id, name and scopes.
+    ApiKeyCreated,
+    /// An API key got a new secret; `detail` has its id and name.
+    ApiKeyRotated,
+    ApiKeyRevoked,
+    /// Logins were revoked by an operator, an administrator or an API key.
+    LoginsRevoked,
     /// An email could not be sent; `detail` says of which kind it was.
     MailGivenUp,
 }
@@ -48,6 +59,8 @@ pub enum Action {
 pub enum Actor {
     /// A client over the network; its user is mostly the subject.
     User,
+    /// An application's backend, with an API key.
+    ApiKey,
     /// The command line on this machine.
     Operator,
     /// The server itself, without being asked.
@@ -56,9 +69,11 @@ pub enum Actor {
 
 impl Actor {
     /// A user's is null, as the first versions wrote it.
-    const fn as_str(self) -> Option<&'static str> {
+    #[must_use]
+    pub const fn as_str(self) -> Option<&'static str> {
         match self {
             Self::User => None,
+            Self::ApiKey => Some("api_key"),
             Self::Operator => Some("operator"),
             Self::Server => Some("server"),
         }
@@ -75,6 +90,8 @@ impl Action {
             Self::PasswordChanged => "password_changed",
             Self::EmailChangeRequested => "email_change_requested",
             Self::EmailVerified => "email_verified",
+            Self::EmailUnverified => "email_unverified",
+            Self::ResetStarted => "reset_started",
             Self::RemovedUnused => "removed_unused",
             Self::RefreshReused => "refresh_reused",
             Self::CodeReused => "code_reused",
@@ -87,6 +104,10 @@ impl Action {
             Self::KeysRotated => "keys_rotated",
             Self::RolesChanged => "roles_changed",
             Self::ClaimsChanged => "claims_changed",
+            Self::ApiKeyCreated => "api_key_created",
+            Self::ApiKeyRotated => "api_key_rotated",
+            Self::ApiKeyRevoked => "api_key_revoked",
+            Self::LoginsRevoked => "logins_revoked",
             Self::MailGivenUp => "mail_given_up",
         }
     }
@@ -97,7 +118,7 @@ impl Action {
 pub struct NewEvent<'a> {
     pub id: Uuid,
     pub actor: Actor,
-    /// The id of the user who was signed in, or the name of the operator's account on the machine.
+    /// The id of the user who was signed in or of the API key, or the name of the operator's account on the machine.
     pub actor_id: Option<String>,
     pub action: Action,
     pub subject: Option<UserId>,

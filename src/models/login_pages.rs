@@ -26,6 +26,27 @@ pub fn page_of_user(
         .load(conn)
 }
 
+/// Up to `limit` of a user's active logins past `after`, the newest first: their ids are in the order of creation.
+pub fn of_user_after(
+    conn: &mut Conn,
+    user: UserId,
+    after: Option<LoginId>,
+    limit: i64,
+    now: Timestamp,
+) -> QueryResult<Vec<LiveLogin>> {
+    // Past every id, in every collation: ids begin with a hexadecimal digit.
+    let after = after.map_or_else(|| "g".to_owned(), |id| id.to_string());
+    logins::table
+        .filter(logins::user_id.eq(user.to_string()))
+        .filter(logins::revoked_at.is_null())
+        .filter(logins::expires_at.gt(now))
+        .filter(logins::id.lt(after))
+        .order(logins::id.desc())
+        .limit(limit)
+        .select(LIVE)
+        .load(conn)
+}
+
 /// The user agents of these logins' clients.
 pub fn user_agents(conn: &mut Conn, ids: &[LoginId]) -> QueryResult<Vec<(LoginId, Option<String>)>> {
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();

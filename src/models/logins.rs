@@ -4,6 +4,7 @@ use diesel::prelude::*;
 
 use crate::clock::Timestamp;
 use crate::db::{Conn, locked};
+use crate::models::events;
 use crate::models::stored::Stored;
 use crate::schema::{logins, users};
 use doorward_core::domain::RevokeReason;
@@ -300,6 +301,7 @@ fn mark_revoked(
             .set((logins::revoked_at.eq(now), logins::revoked_reason.eq(reason.as_str())))
             .execute(conn)?;
     }
+    events::insert_ended(conn, ids, reason.as_str(), now)?;
     Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
 }
 

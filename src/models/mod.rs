@@ -2,8 +2,11 @@
 
 pub mod access_changes;
 pub mod address_links;
+pub mod api_keys;
 pub mod audit_events;
+pub mod audit_pages;
 pub mod authorization_codes;
+pub mod events;
 pub mod failed_attempts;
 pub mod login_pages;
 pub mod logins;

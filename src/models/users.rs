@@ -269,13 +269,27 @@ pub fn set_held_email(conn: &mut Conn, id: UserId, email: &str, now: Timestamp) 
         .map(drop)
 }
 
-/// Disables a user, or enables them again. Answers whether there is such a user.
-pub fn set_disabled(conn: &mut Conn, id: UserId, disabled: bool, now: Timestamp) -> QueryResult<bool> {
+/// Takes back that a user has verified their address, which is only claimed from now on.
+pub fn set_unverified(conn: &mut Conn, id: UserId, now: Timestamp) -> QueryResult<()> {
+    diesel::update(users::table.find(id.to_string()))
+        .set((users::email_verified_at.eq(None::<Timestamp>), users::updated_at.eq(now)))
+        .execute(conn)
+        .map(drop)
+}
+
+/// How many accounts there are, and how many of them are disabled.
+pub fn count(conn: &mut Conn) -> QueryResult<(i64, i64)> {
+    let disabled = users::table.filter(users::disabled_at.is_not_null()).count().get_result(conn)?;
+    Ok((users::table.count().get_result(conn)?, disabled))
+}
+
+/// Disables a user, or enables them again.
+pub fn set_disabled(conn: &mut Conn, id: UserId, disabled: bool, now: Timestamp) -> QueryResult<()> {
     let at = disabled.then_some(now);
     diesel::update(users::table.find(id.to_string()))
         .set((users::disabled_at.eq(at), users::updated_at.eq(now)))
         .execute(conn)
-        .map(|rows| rows > 0)
+        .map(drop)
 }
 
 /// Sets a user's roles and claims. Such an account is in use, whether its user has signed in again or not.

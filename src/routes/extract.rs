@@ -72,16 +72,26 @@ impl<T: DeserializeOwned> FromRequest for Body<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let json = is_json(request);
-        let bytes = web::Bytes::from_request(request, payload);
+        let bytes = read_bytes(request, payload);
         Box::pin(async move {
             if !json {
                 return Err(not_json());
             }
-            #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
-            let read = tokio::time::timeout(BODY_TIMEOUT, bytes).await;
-            let bytes = read.map_err(|_| too_slow())?.map_err(|error| unreadable(&error))?;
-            json::parse(&bytes).map(Self)
+            json::parse(&bytes.await?).map(Self)
         })
+    }
+}
+
+/// Reads a body of any type, within the bounds of size and time.
+pub(super) fn read_bytes(
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> impl Future<Output = Result<web::Bytes, ApiError>> + use<> {
+    let bytes = web::Bytes::from_request(request, payload);
+    async move {
+        #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
+        let read = tokio::time::timeout(BODY_TIMEOUT, bytes).await;
+        read.map_err(|_| too_slow())?.map_err(|error| unreadable(&error))
     }
 }
 

@@ -26,8 +26,16 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     json.end().map_err(|_| refused("Something follows the JSON object."))?;
     T::deserialize(Fields { rest: fields.into_iter(), next: None }).map_err(|error| match error {
         FieldError::Of(field, what) => ApiError::field(&field, format!("The field {field} {what}.")),
+        FieldError::Unknown(field) => unknown_field(&field),
         FieldError::Other => not_an_object(),
     })
+}
+
+/// A field that a type refuses because it does not know it: identities, for example, are never read from a body.
+fn unknown_field(field: &str) -> ApiError {
+    let name: String = field.chars().filter(|c| !c.is_control()).take(64).collect();
+    let error = ApiError::field(&name, "The body has a field that is not known here.");
+    error.with_code("unknown_field")
 }
 
 /// Not the library's sentence: it would repeat a value, which may be a password.
@@ -79,6 +87,7 @@ impl<'de> Deserialize<'de> for Object<'de> {
 #[derive(Debug)]
 enum FieldError {
     Of(String, &'static str),
+    Unknown(String),
     Other,
 }
 
@@ -86,6 +95,7 @@ impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Of(field, what) => write!(f, "{field} {what}"),
+            Self::Unknown(field) => write!(f, "{field} is not known"),
             Self::Other => f.write_str("not an object"),
         }
     }
@@ -100,6 +110,10 @@ impl de::Error for FieldError {
 
     fn missing_field(field: &'static str) -> Self {
         Self::Of(field.to_owned(), "is missing")
+    }
+
+    fn unknown_field(field: &str, _: &'static [&'static str]) -> Self {
+        Self::Unknown(field.to_owned())
     }
 
     fn duplicate_field(_: &'static str) -> Self {

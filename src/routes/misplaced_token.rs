@@ -41,18 +41,18 @@ const NAMES: [&str; 10] = [
 ];
 
 /// Headers that other systems use for tokens.
-const HEADERS: [&str; 6] =
-    ["x-access-token", "x-auth-token", "access-token", "auth-token", "token", "x-authorization"];
+const HEADERS: [&str; 7] =
+    ["x-access-token", "x-auth-token", "access-token", "auth-token", "token", "x-authorization", "x-api-key"];
 
 impl Place {
     const fn sentence(self) -> &'static str {
         match self {
             Self::Query => {
-                "The access token is in the URL, which ends up in logs, and is not read there. Send the header \
+                "The token or API key is in the URL, which ends up in logs, and is not read there. Send the header \
                  `Authorization: Bearer TOKEN`."
             }
             Self::Header => {
-                "The access token is in another header. Send it as `Authorization: Bearer TOKEN`."
+                "The token or API key is in another header. Send it as `Authorization: Bearer TOKEN`."
             }
             Self::Subprotocol => {
                 "The access token is a subprotocol of its own. Offer `doorward.v1` and `bearer.TOKEN`."
@@ -98,7 +98,8 @@ fn is_token(name: &str, value: &str) -> bool {
     let plain: String =
         name.chars().filter(|c| !"-_".contains(*c)).map(|c| c.to_ascii_lowercase()).take(20).collect();
     let named = NAMES.contains(&plain.as_str());
-    named && !value.is_empty() || token_shape::is_jwt(value.strip_prefix("Bearer ").unwrap_or(value))
+    let value = value.strip_prefix("Bearer ").unwrap_or(value);
+    named && !value.is_empty() || token_shape::is_jwt(value) || token_shape::is_api_key(value)
 }
 
 /// The response to a request without a token in the right place. A token in the wrong place is named in the
@@ -118,6 +119,10 @@ pub(super) fn unauthorized(request: &HttpRequest) -> ApiError {
 
 /// The response to a refused token. Its shape may show the reason.
 pub(super) fn refused(error: TokenError, token: &str) -> ApiError {
+    if error == TokenError::Invalid && token_shape::is_api_key(token.trim()) {
+        let detail = token_shape::explain(token).unwrap_or_default();
+        return ApiError::new(StatusCode::UNAUTHORIZED, token_shape::API_KEY, detail);
+    }
     match token_shape::explain(token).filter(|_| error == TokenError::Invalid) {
         Some(sentence) => ApiError::from(error).with_detail(sentence),
         None => error.into(),

@@ -1,5 +1,6 @@
 //! The HTTP routes. [`configure`] is the one table of them.
 
+mod admin;
 pub mod client;
 mod cookie;
 mod cors;
@@ -90,6 +91,9 @@ pub fn configure(
     )
     .service(at("/api/logins/{id}", "DELETE").delete(devices::end))
     .service(at("/api/sessions", "GET, HEAD").route(read().to(devices::sessions)));
+
+    // The server API, for applications' backends
+    cfg.configure(admin::configure);
 
     // Pages
     let wants_socket = fn_guard(|context| handshake::is_wanted(context.head().headers()));

@@ -47,6 +47,9 @@ async fn a_grown_database_moves_and_every_login_stays_active() {
     let origin = [("origin", "http://doorward.example"), ("sec-fetch-site", "same-origin")];
     let browser = call(server.address, Method::POST, "/api/login", &origin, Some(body)).await.expect(200);
     let jar = browser.header("set-cookie").split(';').next().unwrap().to_owned();
+    let source = format!("database.url={url}");
+    let create = ["--set", &source, "api-key", "create", "--name", "shop", "--scope", "events:read"];
+    let key = crate::support::commands::on(file.parent().unwrap(), &create, "").await.ok().out;
     server.post("/api/forgot-password", json!({"login": "ann"})).await.expect(202);
     let reset = mail.link_token("reset-password").await;
     on(file.parent().unwrap(), &["user", "roles", "ann", "--add", "editor"], "").await.ok();
@@ -106,6 +109,9 @@ async fn a_grown_database_moves_and_every_login_stays_active() {
     login(&server, "오도어").await;
     // By the address that she has verified.
     login(&server, "ann@example.org").await;
+    let feed =
+        server.call(Method::GET, "/api/admin/events?after=1", key.trim_end(), Value::Null).await.expect(200);
+    assert_eq!(feed.body["events"][0]["seq"], 2, "{}", feed.text);
     let deadline = now() + PATIENCE;
     while !mail.caught().iter().any(|mail| mail.to == ["bob@example.org"]) {
         assert!(now() < deadline, "the mail that waited does not come");

@@ -10,6 +10,9 @@ use crate::actors::transport::Transport;
 use crate::auth::token_shape;
 use crate::auth::tokens::TokenError;
 
+/// The code of a token that is refused for good.
+const INVALID: &str = "invalid_token";
+
 impl<T: Transport> Session<T> {
     /// Checks a token that a message brings. `joins` is what the client brings into the namespace that it asks to join.
     pub(super) fn verify(
@@ -31,7 +34,9 @@ impl<T: Transport> Session<T> {
                 self.close(CloseReason::NoAuth, context);
             }
             Err(error) => {
+                let code = if token_shape::is_api_key(token) { token_shape::API_KEY } else { INVALID };
                 let hint = token_shape::explain(token).filter(|_| error == TokenError::Invalid);
+                let hint = hint.map(|sentence| (code, sentence));
                 self.refuse_token_with(error, hint, to, context);
             }
         }
@@ -42,20 +47,21 @@ impl<T: Transport> Session<T> {
         self.refuse_token_with(error, None, to, context);
     }
 
-    /// The same with a sentence on what is wrong with the token.
+    /// The same with a code and a sentence on what is wrong with the token.
     fn refuse_token_with(
         &mut self,
         error: TokenError,
-        hint: Option<&'static str>,
+        hint: Option<(&'static str, &'static str)>,
         to: ReplyTo,
         context: &mut Context<Self>,
     ) {
         let (code, reason) = match error {
             TokenError::Expired => ("token_expired", CloseReason::TokenExpired),
             TokenError::StaleRevocations => ("unavailable", CloseReason::Overloaded),
-            TokenError::Invalid | TokenError::Revoked(_) => ("invalid_token", CloseReason::Unauthorized),
+            TokenError::Invalid | TokenError::Revoked(_) => (INVALID, CloseReason::Unauthorized),
         };
-        self.send(&ServerMessage::error(to, code, hint.unwrap_or(reason.sentence())), context);
+        let (code, sentence) = hint.unwrap_or((code, reason.sentence()));
+        self.send(&ServerMessage::error(to, code, sentence), context);
         let signed_in = matches!(self.rules, Some(session::Session::Authenticated(_)));
         if error == TokenError::StaleRevocations && signed_in {
             // The token that it has counts as before; it may bring this one again.

@@ -179,3 +179,35 @@ impl ToSql<sql_types::Integer, Pg> for Number {
         ToSql::<sql_types::Integer, Pg>::to_sql(&self.0, out)
     }
 }
+
+/// A number that fits into PostgreSQL's BIGINT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
+#[diesel(sql_type = sql_types::BigInt)]
+pub(super) struct Long(i64);
+
+impl Cell for Long {
+    fn feed(&self, digest: &mut Context) {
+        digest.update(&self.0.to_be_bytes());
+    }
+}
+
+impl FromSql<sql_types::BigInt, Sqlite> for Long {
+    fn from_sql(mut value: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        if !matches!(value.value_type(), Some(SqliteType::Long)) {
+            return Err("it is not a whole number".into());
+        }
+        Ok(Self(value.read_long()))
+    }
+}
+
+impl FromSql<sql_types::BigInt, Pg> for Long {
+    fn from_sql(value: <Pg as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        FromSql::<sql_types::BigInt, Pg>::from_sql(value).map(Self)
+    }
+}
+
+impl ToSql<sql_types::BigInt, Pg> for Long {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        ToSql::<sql_types::BigInt, Pg>::to_sql(&self.0, out)
+    }
+}

@@ -7,10 +7,10 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Text as SqlText};
 use diesel::sqlite::SqliteConnection;
 
-use super::cells::{Cell, Key, Moment, Number, Text};
+use super::cells::{Cell, Key, Long, Moment, Number, Text};
 use crate::schema::{
-    access_changes, address_links, audit_events, authorization_codes, failed_attempts, logins,
-    one_time_tokens, outbox, request_counts, signing_keys, users,
+    access_changes, address_links, api_keys, audit_events, authorization_codes, events, failed_attempts,
+    logins, one_time_tokens, outbox, request_counts, signing_keys, users,
 };
 
 /// Rows that are read, compared and written at a time. Multiplied by their columns, they stay below the
@@ -229,7 +229,7 @@ rows! {
         expires_at: Moment,
         used_at: Option<Moment>,
     }
-    authorization_codes (hash) AuthorizationCode {
+    authorization_codes (hash: Text) AuthorizationCode {
         hash: Text,
         user_id: Text,
         login_id: Text,
@@ -248,6 +248,33 @@ rows! {
         roles: Text,
         claims: Text,
         at: Moment,
+    }
+
+    api_keys (id: Text) ApiKey {
+        id: Text,
+        name: Text,
+        hash: Text,
+        previous_hash: Option<Text>,
+        previous_until: Option<Moment>,
+        scopes: Text,
+        addresses: Option<Text>,
+        created_by: Text,
+        created_at: Moment,
+        expires_at: Option<Moment>,
+        rotated_at: Option<Moment>,
+        last_used_at: Option<Moment>,
+        last_used_ip: Option<Text>,
+        revoked_at: Option<Moment>,
+    }
+    events (id: Text) Event {
+        id: Text,
+        seq: Option<Long>,
+        written: Long,
+        at: Moment,
+        kind: Text,
+        user_id: Text,
+        login_id: Option<Text>,
+        detail: Option<Text>,
     }
 }
 

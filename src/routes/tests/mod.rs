@@ -5,6 +5,7 @@ mod change;
 mod pages;
 mod recover;
 mod refusals;
+mod server_api;
 mod sign_in;
 
 use std::time::Duration;

@@ -49,6 +49,10 @@ id!(
     LoginId
 );
 id!(
+    /// An API key: the credential of an application's backend.
+    ApiKeyId
+);
+id!(
     /// One live socket.
     SessionId
 );

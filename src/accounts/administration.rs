@@ -1,0 +1,330 @@
+//! What an administrator and an application's backend may do to accounts over HTTP, beside what [`super::operator`] has.
+//! They never choose a password for a user: a user gets a link instead.
+
+use diesel::QueryResult;
+use serde::Serialize;
+use unicode_normalization::UnicodeNormalization;
+
+use super::email_requests::Asker;
+use super::error::on_duplicate;
+use super::recovery::close_undo;
+use super::{Accounts, AdminError, Caller, Error};
+use crate::actors::hasher::{Class, Lane};
+use crate::auth::secret::{hash_token, random_token};
+use crate::clock::{Timestamp, rfc3339, serialize_rfc3339};
+use crate::db::Conn;
+use crate::models::audit_events::Action;
+use crate::models::events::{self, Kind};
+use crate::models::logins::{self, Scope};
+use crate::models::one_time_tokens::{self, Purpose};
+use crate::models::outbox;
+use crate::models::users::{self, NewUser, User};
+use doorward_core::domain::{
+    DisplayName, Email, Invalid, LoginId, MailKind, Password, RevokeReason, UserId, Username,
+};
+
+/// An account as an administrator sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AdminUser {
+    pub id: UserId,
+    pub username: String,
+    pub display_name: String,
+    pub email: Option<String>,
+    pub email_verified: bool,
+    /// When it was disabled, if it is.
+    pub disabled_at: Option<String>,
+    #[serde(serialize_with = "serialize_rfc3339")]
+    pub created_at: Timestamp,
+    #[serde(serialize_with = "serialize_rfc3339")]
+    pub updated_at: Timestamp,
+}
+
+impl From<&User> for AdminUser {
+    fn from(user: &User) -> Self {
+        Self {
+            id: user.id,
+            username: user.username.clone(),
+            display_name: user.display_name.clone(),
+            email: user.email.clone(),
+            email_verified: user.email_verified_at.is_some(),
+            disabled_at: user.disabled_at.map(rfc3339),
+            created_at: user.created_at,
+            updated_at: user.updated_at,
+        }
+    }
+}
+
+impl AdminUser {
+    /// Another one for each state of the account (RFC 9110 section 8.8.3).
+    #[must_use]
+    pub fn tag(&self) -> String {
+        // Strings, numbers and booleans: this always is JSON.
+        let state = serde_json::to_string(self).unwrap_or_default();
+        hash_token(&state).chars().take(22).collect()
+    }
+}
+
+/// The states in which a change may find an account (RFC 9110 section 13.1.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    Any,
+    /// One of these, by their tags.
+    Tags(Vec<String>),
+}
+
+impl Expected {
+    /// # Errors
+    /// [`AdminError::Stale`] if the account is in another state.
+    pub(super) fn check(&self, user: &User) -> Result<(), Error> {
+        match self {
+            Self::Tags(tags) if !tags.contains(&AdminUser::from(user).tag()) => Err(AdminError::Stale.into()),
+            Self::Any | Self::Tags(_) => Ok(()),
+        }
+    }
+}
+
+/// An account to create. It gets no password: its user sets one with a link.
+#[derive(Debug, Clone)]
+pub struct Invited {
+    pub username: Username,
+    pub email: Option<Email>,
+    /// The application vouches for the address: the link to set a password is sent there.
+    pub verified: bool,
+}
+
+/// What to change about an account; nothing of it stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct UserChange {
+    pub display_name: Option<DisplayName>,
+    pub email: Option<Email>,
+    /// Of the new address, or else of the one that the account has.
+    pub email_verified: Option<bool>,
+}
+
+impl Accounts {
+    /// One page of accounts, by username.
+    ///
+    /// # Errors
+    /// [`Error::Db`] or [`Error::Query`].
+    pub async fn page_of_users(
+        &self,
+        search: &str,
+        after: String,
+        limit: i64,
+    ) -> Result<Vec<AdminUser>, Error> {
+        let search: String = search.trim().nfkc().collect();
+        let list = move |conn: &mut Conn| {
+            let users = users::list(conn, &search, &after, limit)?;
+            Ok::<_, Error>(users.iter().map(AdminUser::from).collect())
+        };
+        self.0.db.run(list).await
+    }
+
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such account.
+    pub async fn admin_user(&self, id: UserId) -> Result<AdminUser, Error> {
+        let find = move |conn: &mut Conn| found(conn, id);
+        self.0.db.run(find).await
+    }
+
+    /// Creates an account without a password that anybody knows. A verified address is sent a link to set one; to any
+    /// other a link to verify it.
+    ///
+    /// # Errors
+    /// [`Error::UsernameTaken`], [`Error::UsernameLooksTaken`], [`Error::EmailHeld`].
+    pub async fn invite_user(&self, invited: Invited, caller: &Caller) -> Result<AdminUser, Error> {
+        let lane = Lane::new(Class::Registration, caller.requester());
+        // Nobody knows it, and it is not kept.
+        let password = Password::typed(random_token());
+        let password_hash = self.0.hasher.hash_chosen::<Error>(lane, password, Vec::new()).await?;
+        let (this, caller) = (self.clone(), caller.clone());
+        let user = self
+            .0
+            .db
+            .transaction(move |conn| {
+                let now = this.0.clock.now();
+                let Invited { username, email, verified } = invited;
+                if users::find_by_username(conn, &username)?.is_some() {
+                    return Err(Error::UsernameTaken);
+                }
+                let id = UserId(this.0.clock.new_id());
+                let user = NewUser { id, username, email, password_hash, on_trial: false };
+                this.insert_named(conn, &user, now)?;
+                match &user.email {
+                    Some(email) if verified => {
+                        users::set_held_email(conn, id, email.as_str(), now)
+                            .map_err(|error| on_duplicate(error, Error::EmailHeld))?;
+                        let kind = (MailKind::ResetPassword, Some(id));
+                        this.post_link(conn, kind, email.as_str(), Asker::Operator, now)?;
+                    }
+                    Some(email) => {
+                        let kind = (MailKind::VerifyEmail, Some(id));
+                        this.post_link(conn, kind, email.as_str(), Asker::Operator, now)?;
+                    }
+                    None => {}
+                }
+                events::insert_user(conn, Kind::UserCreated, id, now)?;
+                this.record(conn, &caller, Action::Registered, Some(id), now)?;
+                found(conn, id)
+            })
+            .await?;
+        self.0.mail.wake();
+        Ok(user)
+    }
+
+    fn insert_named(&self, conn: &mut Conn, user: &NewUser, now: Timestamp) -> Result<(), Error> {
+        let inserted = if self.0.allow_lookalikes {
+            users::insert_lookalike(conn, user, now)
+        } else {
+            users::insert(conn, user, now)
+        };
+        inserted.map_err(|error| on_duplicate(error, Error::UsernameLooksTaken))
+    }
+
+    /// Changes an account: all of it or nothing. A new address that is not said to be verified becomes the user's once
+    /// the link that is sent there is followed.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`AdminError::Stale`], [`Error::EmailHeld`]; [`Error::Invalid`] if there is no address to
+    /// verify.
+    pub async fn change_user(
+        &self,
+        id: UserId,
+        change: UserChange,
+        expected: Expected,
+        caller: &Caller,
+    ) -> Result<AdminUser, Error> {
+        let (this, caller) = (self.clone(), caller.clone());
+        let user = self
+            .0
+            .db
+            .transaction(move |conn| {
+                let now = this.0.clock.now();
+                let user = users::lock(conn, id)?.ok_or(Error::NotFound)?;
+                expected.check(&user)?;
+                if let Some(name) = &change.display_name {
+                    users::set_display_name(conn, id, name.as_str(), now)?;
+                    events::insert_user(conn, Kind::UserUpdated, id, now)?;
+                }
+                this.change_address(conn, &user, &change, &caller, now)?;
+                found(conn, id)
+            })
+            .await?;
+        self.0.mail.wake();
+        Ok(user)
+    }
+
+    fn change_address(
+        &self,
+        conn: &mut Conn,
+        user: &User,
+        change: &UserChange,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let is_new = |email: &&Email| user.email.as_deref() != Some(email.as_str());
+        let new = change.email.as_ref().filter(is_new).map(Email::as_str);
+        match (new, change.email_verified) {
+            (Some(email), Some(true)) => self.hold(conn, user, email, caller, now),
+            (None, Some(true)) if user.email_verified_at.is_some() => Ok(()),
+            (None, Some(true)) => {
+                let missing = || Invalid::new("email_verified", "The account has no email address.");
+                self.hold(conn, user, user.email.as_deref().ok_or_else(missing)?, caller, now)
+            }
+            (Some(email), _) => {
+                end_verification(conn, user.id, now)?;
+                let kind = (MailKind::VerifyEmail, Some(user.id));
+                self.post_link(conn, kind, email, Asker::Operator, now)?;
+                Ok(self.record(conn, caller, Action::EmailChangeRequested, Some(user.id), now)?)
+            }
+            (None, Some(false)) if user.email_verified_at.is_some() => {
+                users::set_unverified(conn, user.id, now)?;
+                Ok(self.record(conn, caller, Action::EmailUnverified, Some(user.id), now)?)
+            }
+            (None, _) => Ok(()),
+        }
+    }
+
+    /// Makes the user the holder of an address. Links that were sent to verify another one are invalidated.
+    fn hold(
+        &self,
+        conn: &mut Conn,
+        user: &User,
+        email: &str,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        users::set_held_email(conn, user.id, email, now)
+            .map_err(|error| on_duplicate(error, Error::EmailHeld))?;
+        end_verification(conn, user.id, now)?;
+        // Who could read the former address must not take the change back.
+        close_undo(conn, user.id, now)?;
+        Ok(self.record(conn, caller, Action::EmailVerified, Some(user.id), now)?)
+    }
+
+    /// Sends a link for a new password to the verified address of an account.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such account or it is disabled, [`AdminError::NoVerifiedEmail`].
+    pub async fn start_reset(&self, id: UserId, caller: &Caller) -> Result<(), Error> {
+        let (this, caller) = (self.clone(), caller.clone());
+        self.0
+            .db
+            .transaction(move |conn| {
+                let now = this.0.clock.now();
+                let user = users::lock_active(conn, id)?.ok_or(Error::NotFound)?;
+                let email = user.verified_email().ok_or(AdminError::NoVerifiedEmail)?;
+                let kind = (MailKind::ResetPassword, Some(id));
+                if this.post_link(conn, kind, email, Asker::Operator, now)? {
+                    this.record(conn, &caller, Action::ResetStarted, Some(id), now)?;
+                }
+                Ok::<_, Error>(())
+            })
+            .await?;
+        self.0.mail.wake();
+        Ok(())
+    }
+
+    /// Revokes one login of a user, or all of them; answers how many were active.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such user, or the login is not an active one of this user.
+    pub async fn end_logins(
+        &self,
+        id: UserId,
+        login: Option<LoginId>,
+        caller: &Caller,
+    ) -> Result<i64, Error> {
+        let (this, caller) = (self.clone(), caller.clone());
+        self.0
+            .logins
+            .revoke_with(RevokeReason::SignedOut, move |conn| {
+                let now = this.0.clock.now();
+                users::lock(conn, id)?.ok_or(Error::NotFound)?;
+                let scope = if let Some(login) = login {
+                    logins::find_live(conn, login, now)?
+                        .filter(|live| live.user_id == id)
+                        .ok_or(Error::NotFound)?;
+                    Scope::Login(login)
+                } else {
+                    close_undo(conn, id, now)?;
+                    Scope::User(id)
+                };
+                let active = logins::count_in(conn, scope, now)?;
+                let caller = Caller { login: login.or(caller.login), ..caller };
+                this.record(conn, &caller, Action::LoginsRevoked, Some(id), now)?;
+                Ok((active, Some(scope)))
+            })
+            .await
+    }
+}
+
+fn found(conn: &mut Conn, id: UserId) -> Result<AdminUser, Error> {
+    Ok(AdminUser::from(&users::find(conn, id)?.ok_or(Error::NotFound)?))
+}
+
+/// Invalidates the links that were sent to verify an address of this user.
+fn end_verification(conn: &mut Conn, id: UserId, now: Timestamp) -> QueryResult<()> {
+    outbox::cancel(conn, MailKind::VerifyEmail, id, now)?;
+    one_time_tokens::spoil_others(conn, id, Purpose::VerifyEmail, now)
+}

@@ -1,0 +1,360 @@
+//! API keys: created, listed, rotated and revoked by operators, by users with the role `admin`, and by other keys. A
+//! key never grants more than its maker has.
+
+mod verify;
+
+use std::fmt;
+
+use chrono::TimeDelta;
+use ipnet::IpNet;
+use serde::Serialize;
+
+use super::{Accounts, AdminError, Caller, Error};
+use crate::auth::api_key::PlainApiKey;
+use crate::clock::{Timestamp, rfc3339, serialize_rfc3339};
+use crate::db::Conn;
+use crate::models::api_keys::{self, ApiKey, NewApiKey};
+use crate::models::audit_events::{self, Action};
+use doorward_core::domain::{ApiKeyId, Invalid, KeyScopes, is_display_control};
+
+pub use verify::KeyError;
+pub(super) use verify::VerifiedKeys;
+
+/// Keys that are neither revoked nor expired. More are a mistake of a program that makes them.
+const MOST: i64 = 1000;
+
+/// How long a replaced secret may stay valid.
+const MAX_OVERLAP: TimeDelta = TimeDelta::days(7);
+
+/// In characters.
+const MAX_NAME: usize = 64;
+
+/// Networks of one key.
+const MAX_NETWORKS: usize = 32;
+
+/// What a new key is for.
+#[derive(Debug, Clone)]
+pub struct KeyRequest {
+    name: String,
+    scopes: KeyScopes,
+    expires_at: Option<Timestamp>,
+    /// None of them: any address.
+    networks: Vec<IpNet>,
+}
+
+impl KeyRequest {
+    /// `name` has 1 to 64 characters and no control characters; there is at least one scope, and at most 32 networks.
+    ///
+    /// # Errors
+    /// [`Invalid`] about `name`, `scopes` or `addresses`.
+    pub fn new(
+        name: &str,
+        scopes: KeyScopes,
+        expires_at: Option<Timestamp>,
+        networks: &[IpNet],
+    ) -> Result<Self, Invalid> {
+        let name = name.trim();
+        if name.is_empty() || name.chars().count() > MAX_NAME || name.chars().any(is_display_control) {
+            let detail = "The name of a key has 1 to 64 characters, and no control characters.";
+            return Err(Invalid::new("name", detail));
+        }
+        if scopes.is_empty() {
+            return Err(Invalid::new("scopes", "A key needs at least one scope."));
+        }
+        if networks.len() > MAX_NETWORKS {
+            return Err(Invalid::new("addresses", "A key has at most 32 networks."));
+        }
+        let networks = networks.iter().map(IpNet::trunc).collect();
+        Ok(Self { name: name.to_owned(), scopes, expires_at, networks })
+    }
+}
+
+/// What the maker of a key may grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Maker {
+    /// An operator, or a user with the role `admin`: everything.
+    Admin,
+    /// What this key has.
+    Key(ApiKeyId),
+}
+
+/// An API key as operators see it: without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ApiKeyInfo {
+    pub id: ApiKeyId,
+    pub name: String,
+    pub scopes: KeyScopes,
+    /// The networks that it can be used from; none is any address.
+    pub addresses: Vec<String>,
+    /// `active`, `expired` or `revoked`.
+    pub state: &'static str,
+    /// `operator:NAME`, `user:ID` or `api_key:ID`.
+    pub created_by: String,
+    #[serde(serialize_with = "serialize_rfc3339")]
+    pub created_at: Timestamp,
+    pub expires_at: Option<String>,
+    pub rotated_at: Option<String>,
+    /// Until when the secret before the last rotation is valid, if it is.
+    pub previous_valid_until: Option<String>,
+    /// Recorded at most once a minute.
+    pub last_used_at: Option<String>,
+    pub last_used_ip: Option<String>,
+    pub revoked_at: Option<String>,
+}
+
+impl ApiKeyInfo {
+    fn new(key: ApiKey, now: Timestamp) -> Self {
+        let state = match key.revoked_at {
+            Some(_) => "revoked",
+            None if key.is_active(now) => "active",
+            None => "expired",
+        };
+        let previous = key.previous_until.filter(|until| state == "active" && *until > now);
+        Self {
+            scopes: key.scopes(),
+            addresses: key.networks().unwrap_or_default().iter().map(IpNet::to_string).collect(),
+            state,
+            id: key.id,
+            name: key.name,
+            created_by: key.created_by,
+            created_at: key.created_at,
+            expires_at: key.expires_at.map(rfc3339),
+            rotated_at: key.rotated_at.map(rfc3339),
+            previous_valid_until: previous.map(rfc3339),
+            last_used_at: key.last_used_at.map(rfc3339),
+            last_used_ip: key.last_used_ip,
+            revoked_at: key.revoked_at.map(rfc3339),
+        }
+    }
+}
+
+/// A new key or secret, with the text that is shown once. No `Debug`: it holds a secret.
+pub struct NewKey {
+    pub info: ApiKeyInfo,
+    pub plain: PlainApiKey,
+}
+
+impl Accounts {
+    /// Creates a key.
+    ///
+    /// # Errors
+    /// [`AdminError::BeyondMaker`] if it would grant more than its maker has, [`AdminError::TooManyKeys`],
+    /// [`Error::Invalid`] if it would have expired already, [`Error::ApiKey`] if the maker was revoked meanwhile.
+    pub async fn create_api_key(
+        &self,
+        request: KeyRequest,
+        maker: Maker,
+        caller: &Caller,
+    ) -> Result<NewKey, Error> {
+        let (this, caller) = (self.clone(), caller.clone());
+        self.0
+            .db
+            .transaction(move |conn| {
+                let now = this.0.clock.now();
+                if request.expires_at.is_some_and(|end| end <= now) {
+                    return Err(Invalid::new("expires_at", "The end of a key must be in the future.").into());
+                }
+                if let Some(maker) = lock_maker(conn, maker, now)? {
+                    check_request(&maker, &request)?;
+                }
+                if api_keys::count_active(conn, now)? >= MOST {
+                    return Err(AdminError::TooManyKeys.into());
+                }
+                let plain = this.0.api_key_tags.issue(ApiKeyId(this.0.clock.new_id()));
+                let key = NewApiKey {
+                    id: plain.id,
+                    name: &request.name,
+                    hash: &plain.hash(),
+                    scopes: request.scopes,
+                    networks: &request.networks,
+                    created_by: &caller.name(),
+                    expires_at: request.expires_at,
+                };
+                api_keys::insert(conn, &key, now)?;
+                let detail = format!("{} {:?}: {}", plain.id, request.name, request.scopes);
+                this.record_key(conn, &caller, Action::ApiKeyCreated, &detail, now)?;
+                let key = api_keys::find(conn, plain.id)?.ok_or(Error::NotFound)?;
+                Ok(NewKey { info: ApiKeyInfo::new(key, now), plain })
+            })
+            .await
+    }
+
+    /// Up to `limit` keys past `after`, the oldest first; those that were revoked or have expired for 30 days as well.
+    ///
+    /// # Errors
+    /// [`Error::Db`] or [`Error::Query`].
+    pub async fn list_api_keys(&self, after: Option<ApiKeyId>, limit: i64) -> Result<Vec<ApiKeyInfo>, Error> {
+        let clock = self.0.clock.clone();
+        self.0
+            .db
+            .run(move |conn| {
+                let (keys, now) = (api_keys::list(conn, after, limit)?, clock.now());
+                Ok(keys.into_iter().map(|key| ApiKeyInfo::new(key, now)).collect())
+            })
+            .await
+    }
+
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such key.
+    pub async fn find_api_key(&self, id: ApiKeyId) -> Result<ApiKeyInfo, Error> {
+        let clock = self.0.clock.clone();
+        let find = move |conn: &mut Conn| {
+            let key = api_keys::find(conn, id)?.ok_or(Error::NotFound)?;
+            Ok(ApiKeyInfo::new(key, clock.now()))
+        };
+        self.0.db.run(find).await
+    }
+
+    /// Gives a key a new secret. The one before stays valid for `overlap`, a week at most.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such key or it is not active; [`AdminError::BeyondMaker`] if it grants more
+    /// than the key that asks; [`Error::Invalid`] if `overlap` is too long.
+    pub async fn rotate_api_key(
+        &self,
+        id: ApiKeyId,
+        overlap: TimeDelta,
+        maker: Maker,
+        caller: &Caller,
+    ) -> Result<NewKey, Error> {
+        if overlap > MAX_OVERLAP || overlap < TimeDelta::zero() {
+            return Err(Invalid::new("overlap", "A replaced secret stays valid for a week at most.").into());
+        }
+        let (this, caller) = (self.clone(), caller.clone());
+        let new = self
+            .0
+            .db
+            .transaction(move |conn| {
+                let now = this.0.clock.now();
+                let key = lock_other(conn, id, maker, now)?;
+                if !key.is_active(now) {
+                    return Err(Error::NotFound);
+                }
+                let plain = this.0.api_key_tags.issue(id);
+                let until = (overlap > TimeDelta::zero()).then(|| now + overlap);
+                api_keys::rotate(conn, &key, &plain.hash(), until, now)?;
+                this.record_key(conn, &caller, Action::ApiKeyRotated, &named(&key), now)?;
+                let key = api_keys::find(conn, id)?.ok_or(Error::NotFound)?;
+                Ok(NewKey { info: ApiKeyInfo::new(key, now), plain })
+            })
+            .await?;
+        self.0.verified_keys.forget(id);
+        Ok(new)
+    }
+
+    /// Revokes a key. Other nodes refuse it within two seconds. One that is revoked already stays so.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such key; [`AdminError::BeyondMaker`] if it grants more than the key that asks.
+    pub async fn revoke_api_key(&self, id: ApiKeyId, maker: Maker, caller: &Caller) -> Result<(), Error> {
+        let (this, caller) = (self.clone(), caller.clone());
+        self.0
+            .db
+            .transaction_with_reserve(move |conn| {
+                let now = this.0.clock.now();
+                let key = lock_other(conn, id, maker, now)?;
+                if key.revoked_at.is_none() {
+                    api_keys::revoke(conn, id, now)?;
+                    this.record_key(conn, &caller, Action::ApiKeyRevoked, &named(&key), now)?;
+                }
+                Ok::<_, Error>(())
+            })
+            .await?;
+        self.0.verified_keys.forget(id);
+        Ok(())
+    }
+
+    fn record_key(
+        &self,
+        conn: &mut Conn,
+        caller: &Caller,
+        action: Action,
+        detail: &str,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let mut event = caller.event(self.0.clock.new_id(), action, None);
+        event.detail = Some(detail);
+        Ok(audit_events::insert(conn, &event, now)?)
+    }
+}
+
+fn named(key: &ApiKey) -> String {
+    format!("{} {:?}", key.id, key.name)
+}
+
+/// The row of a key that makes or changes another one. Locked: it may be revoked at this moment.
+fn lock_maker(conn: &mut Conn, maker: Maker, now: Timestamp) -> Result<Option<ApiKey>, Error> {
+    let Maker::Key(id) = maker else { return Ok(None) };
+    let key = api_keys::lock(conn, id)?.ok_or(KeyError::Invalid)?;
+    if key.is_active(now) { Ok(Some(key)) } else { Err(KeyError::Revoked.into()) }
+}
+
+/// The key to change, if it grants no more than its changer has: the new secret of a stronger key would be a way to its
+/// rights.
+fn lock_other(conn: &mut Conn, id: ApiKeyId, maker: Maker, now: Timestamp) -> Result<ApiKey, Error> {
+    // In the order of their ids, like every transaction that locks several.
+    let first =
+        if matches!(maker, Maker::Key(maker) if maker > id) { api_keys::lock(conn, id)? } else { None };
+    let maker = lock_maker(conn, maker, now)?;
+    let key = first.map_or_else(|| api_keys::lock(conn, id), |key| Ok(Some(key)))?.ok_or(Error::NotFound)?;
+    if let Some(maker) = maker {
+        let networks = key.networks();
+        let rights = Rights {
+            scopes: key.scopes(),
+            expires_at: key.expires_at,
+            networks: networks.as_deref().unwrap_or_default(),
+        };
+        check(&maker, &rights)?;
+    }
+    Ok(key)
+}
+
+/// What a key grants.
+struct Rights<'a> {
+    scopes: KeyScopes,
+    expires_at: Option<Timestamp>,
+    /// None of them: any address.
+    networks: &'a [IpNet],
+}
+
+fn check_request(maker: &ApiKey, request: &KeyRequest) -> Result<(), Error> {
+    let KeyRequest { scopes, expires_at, networks, .. } = request;
+    check(maker, &Rights { scopes: *scopes, expires_at: *expires_at, networks })
+}
+
+/// Whether these rights are among those of the maker.
+fn check(maker: &ApiKey, rights: &Rights<'_>) -> Result<(), Error> {
+    let missing = rights.scopes.without(maker.scopes());
+    if !missing.is_empty() {
+        return Err(AdminError::BeyondMaker(Beyond::Scopes(missing)).into());
+    }
+    if maker.expires_at.is_some_and(|last| rights.expires_at.is_none_or(|end| end > last)) {
+        return Err(AdminError::BeyondMaker(Beyond::End).into());
+    }
+    let covers = |outer: &[IpNet]| {
+        let within = |net: &IpNet| outer.iter().any(|outer| outer.contains(net));
+        !rights.networks.is_empty() && rights.networks.iter().all(within)
+    };
+    if maker.networks().is_some_and(|networks| !covers(&networks)) {
+        return Err(AdminError::BeyondMaker(Beyond::Addresses).into());
+    }
+    Ok(())
+}
+
+/// In what a key would exceed its maker's rights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beyond {
+    Scopes(KeyScopes),
+    End,
+    Addresses,
+}
+
+impl fmt::Display for Beyond {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scopes(scopes) => write!(f, "has scopes that yours lacks: {scopes}"),
+            Self::End => f.write_str("lasts longer than yours"),
+            Self::Addresses => f.write_str("can be used from addresses that yours cannot"),
+        }
+    }
+}

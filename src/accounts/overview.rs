@@ -1,0 +1,92 @@
+//! Lists and counts for administrators: where users are signed in, who is connected, and the audit trail.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::operator::LoginInfo;
+use super::{Accounts, Error};
+use crate::db::Conn;
+use crate::models::audit_pages::{self, StoredEvent};
+use crate::models::logins::{self, Scope};
+use crate::models::{api_keys, login_pages, users};
+use doorward_core::domain::{LoginId, SessionId, UserId};
+use doorward_core::protocol::SessionInfo;
+
+pub use crate::models::audit_pages::AuditFilter;
+
+/// How many there are of each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stats {
+    pub users: i64,
+    pub disabled_users: i64,
+    /// Active ones.
+    pub logins: i64,
+    /// Live sockets, on all nodes that this one knows of.
+    pub sessions: usize,
+    /// Active ones.
+    pub api_keys: i64,
+}
+
+impl Accounts {
+    /// Up to `limit` active logins of a user past `after`, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such user.
+    pub async fn logins_after(
+        &self,
+        user: UserId,
+        after: Option<LoginId>,
+        limit: i64,
+    ) -> Result<Vec<LoginInfo>, Error> {
+        let clock = self.0.clock.clone();
+        self.0
+            .db
+            .run(move |conn| {
+                users::find(conn, user)?.ok_or(Error::NotFound)?;
+                let page = login_pages::of_user_after(conn, user, after, limit, clock.now())?;
+                Ok(page.into_iter().map(LoginInfo::from).collect())
+            })
+            .await
+    }
+
+    /// Up to `limit` live sockets past `after`, the oldest first, on all nodes that this one knows of.
+    #[must_use]
+    pub fn sessions_after(
+        &self,
+        user: Option<UserId>,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Vec<Arc<SessionInfo>> {
+        let directory = self.0.logins.sessions.directory();
+        match user {
+            Some(user) => {
+                let follows = |info: &Arc<SessionInfo>| after.is_none_or(|after| info.id > after);
+                directory.of_user(user).into_iter().filter(follows).take(limit).collect()
+            }
+            None => directory.page(after, limit),
+        }
+    }
+
+    /// Up to `limit` rows of the audit trail, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::Db`] or [`Error::Query`].
+    pub async fn audit_events(&self, filter: AuditFilter, limit: i64) -> Result<Vec<StoredEvent>, Error> {
+        self.0.db.run(move |conn| Ok(audit_pages::list(conn, &filter, limit)?)).await
+    }
+
+    /// # Errors
+    /// [`Error::Db`] or [`Error::Query`].
+    pub async fn stats(&self) -> Result<Stats, Error> {
+        let (clock, sessions) = (self.0.clock.clone(), self.0.logins.sessions.directory().count());
+        let count = move |conn: &mut Conn| {
+            let now = clock.now();
+            let (users, disabled_users) = users::count(conn)?;
+            let logins = logins::count_in(conn, Scope::Everybody, now)?;
+            let api_keys = api_keys::count_active(conn, now)?;
+            Ok::<_, Error>(Stats { users, disabled_users, logins, sessions, api_keys })
+        };
+        self.0.db.run(count).await
+    }
+}

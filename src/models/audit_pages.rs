@@ -1,0 +1,103 @@
+//! Parts of the audit trail, for whoever reads it.
+
+use diesel::prelude::*;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::clock::{Timestamp, serialize_rfc3339};
+use crate::db::Conn;
+use crate::schema::audit_events;
+use doorward_core::domain::UserId;
+
+/// Which rows to list; what is missing fits every row.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    pub subject: Option<UserId>,
+    pub action: Option<String>,
+    /// `user` stands for null.
+    pub actor: Option<String>,
+    pub actor_id: Option<String>,
+    pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+    /// The id of a row: those that are older.
+    pub after: Option<Uuid>,
+}
+
+/// A row.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
+pub struct StoredEvent {
+    pub id: String,
+    #[serde(serialize_with = "serialize_rfc3339")]
+    pub at: Timestamp,
+    pub action: String,
+    /// `user`, `api_key`, `operator` or `server`.
+    #[serde(serialize_with = "serialize_actor")]
+    pub actor: Option<String>,
+    pub actor_id: Option<String>,
+    /// The account that it was done to.
+    #[serde(rename = "user")]
+    pub subject: Option<String>,
+    pub ip: Option<String>,
+    pub login: Option<String>,
+    pub request: Option<String>,
+    pub detail: Option<String>,
+}
+
+const USER: &str = "user";
+
+#[expect(clippy::ref_option, reason = "serde passes the field")]
+fn serialize_actor<S: serde::Serializer>(actor: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(actor.as_deref().unwrap_or(USER))
+}
+
+/// Up to `limit` rows, the newest first: their ids are in the order of time.
+pub fn list(conn: &mut Conn, filter: &AuditFilter, limit: i64) -> QueryResult<Vec<StoredEvent>> {
+    macro_rules! query {
+        ($backend:ty) => {{
+            let mut rows = audit_events::table
+                .select((
+                    audit_events::id,
+                    audit_events::at,
+                    audit_events::action,
+                    audit_events::actor,
+                    audit_events::actor_id,
+                    audit_events::subject,
+                    audit_events::ip,
+                    audit_events::login_id,
+                    audit_events::request_id,
+                    audit_events::detail,
+                ))
+                .order(audit_events::id.desc())
+                .limit(limit)
+                .into_boxed::<$backend>();
+            if let Some(subject) = filter.subject {
+                rows = rows.filter(audit_events::subject.eq(subject.to_string()));
+            }
+            if let Some(action) = &filter.action {
+                rows = rows.filter(audit_events::action.eq(action));
+            }
+            match filter.actor.as_deref() {
+                Some(USER) => rows = rows.filter(audit_events::actor.is_null()),
+                Some(actor) => rows = rows.filter(audit_events::actor.eq(actor)),
+                None => {}
+            }
+            if let Some(actor) = &filter.actor_id {
+                rows = rows.filter(audit_events::actor_id.eq(actor));
+            }
+            if let Some(since) = filter.since {
+                rows = rows.filter(audit_events::at.ge(since));
+            }
+            if let Some(until) = filter.until {
+                rows = rows.filter(audit_events::at.lt(until));
+            }
+            if let Some(after) = filter.after {
+                rows = rows.filter(audit_events::id.lt(after.to_string()));
+            }
+            rows
+        }};
+    }
+    match conn {
+        Conn::Sqlite(conn) => query!(diesel::sqlite::Sqlite).load(conn),
+        Conn::Postgres(conn) => query!(diesel::pg::Pg).load(conn),
+    }
+}

@@ -1,0 +1,70 @@
+//! The feed of changes: a long poll for backends that nothing can be sent to.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::super::Readiness;
+use super::super::extract::bad_query;
+use super::guard::Authorized;
+use super::page;
+use crate::accounts::{Accounts, EventPage};
+use crate::directory::freshness::boot_millis;
+use crate::error::ApiError;
+
+/// How long a request may wait.
+const MAX_WAIT: Duration = Duration::from_mins(1);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Following {
+    after: Option<i64>,
+    /// Such as `30s`, or a number of seconds.
+    wait: Option<String>,
+    limit: Option<u16>,
+}
+
+/// `GET /api/admin/events`
+pub(super) async fn follow(
+    authorized: Authorized,
+    accounts: web::Data<Accounts>,
+    readiness: web::Data<Readiness>,
+    query: web::Query<Following>,
+) -> Result<HttpResponse, ApiError> {
+    let wait = query.wait.as_deref().map_or(Some(Duration::ZERO), duration).ok_or_else(bad_query)?;
+    let limit = i64::try_from(page::limit(query.limit)).unwrap_or(i64::MAX);
+    let first = accounts.events_after(query.after, limit).await?;
+    if query.after.is_none() || wait.is_zero() || !first.events.is_empty() {
+        return Ok(answer(&first));
+    }
+    let _place = accounts.event_place().ok_or_else(too_many)?;
+    let began = boot_millis();
+    loop {
+        accounts.wait_for_events().await;
+        // The key may have been revoked meanwhile.
+        authorized.check_again(&accounts).await?;
+        let page = accounts.events_after(query.after, limit).await?;
+        let waited = Duration::from_millis(boot_millis().saturating_sub(began));
+        if !page.events.is_empty() || waited >= wait || readiness.is_draining() {
+            return Ok(answer(&page));
+        }
+    }
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let seconds = || text.parse().ok().map(Duration::from_secs);
+    let wait = humantime::parse_duration(text).ok().or_else(seconds)?;
+    Some(wait.min(MAX_WAIT))
+}
+
+fn answer(page: &EventPage) -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "events": page.events, "next": page.next }))
+}
+
+fn too_many() -> ApiError {
+    let detail = "Too many requests wait for events on this node. Ask without `wait`, or a little later.";
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_waiting", detail)
+}

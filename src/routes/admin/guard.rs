@@ -1,0 +1,166 @@
+//! Who may use which route of the server API. The identity comes from the API key or access token alone, never from a
+//! body or a path.
+
+use std::future::{Ready, ready};
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::middleware::Next;
+use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, ResponseError, web};
+
+use super::super::client::client_address;
+use super::super::extract::{self, bearer};
+use super::super::{Site, limit, misplaced_token};
+use crate::accounts::{self, Accounts, Caller, KeyError, Maker};
+use crate::auth::token_shape;
+use crate::auth::tokens::TokenError;
+use crate::error::ApiError;
+use doorward_core::domain::ApiKeyId;
+use doorward_core::domain::KeyScope::{
+    self, AuditRead, EventsRead, KeysRead, KeysWrite, SessionsRead, StatsRead, TokensIntrospect,
+    TokensRevoke, UsersEnd, UsersRead, UsersWrite,
+};
+
+/// A route, and the scopes of which one is needed.
+pub(in super::super) type Rule = (Method, &'static str, &'static [KeyScope]);
+
+/// The whole server API: a route that is missing here answers to no caller.
+pub(in super::super) const ROUTES: &[Rule] = &[
+    (Method::POST, "/api/introspect", &[TokensIntrospect]),
+    (Method::POST, "/api/revoke", &[TokensRevoke]),
+    (Method::GET, "/api/admin/users", &[UsersRead]),
+    (Method::POST, "/api/admin/users", &[UsersWrite]),
+    (Method::GET, "/api/admin/users/{id}", &[UsersRead]),
+    (Method::PATCH, "/api/admin/users/{id}", &[UsersWrite]),
+    (Method::DELETE, "/api/admin/users/{id}", &[UsersEnd]),
+    (Method::POST, "/api/admin/users/{id}/disable", &[UsersEnd]),
+    (Method::POST, "/api/admin/users/{id}/enable", &[UsersWrite]),
+    (Method::POST, "/api/admin/users/{id}/reset-password", &[UsersWrite]),
+    (Method::POST, "/api/admin/users/{id}/logout", &[UsersEnd]),
+    (Method::GET, "/api/admin/users/{id}/logins", &[SessionsRead]),
+    (Method::DELETE, "/api/admin/users/{id}/logins/{login}", &[UsersEnd]),
+    (Method::GET, "/api/admin/sessions", &[SessionsRead]),
+    (Method::GET, "/api/admin/events", &[EventsRead]),
+    (Method::GET, "/api/admin/audit", &[AuditRead]),
+    (Method::GET, "/api/admin/stats", &[StatsRead]),
+    (Method::GET, "/api/admin/keys", &[KeysRead]),
+    (Method::POST, "/api/admin/keys", &[KeysWrite]),
+    (Method::GET, "/api/admin/keys/{id}", &[KeysRead]),
+    (Method::DELETE, "/api/admin/keys/{id}", &[KeysWrite]),
+    (Method::POST, "/api/admin/keys/{id}/rotate", &[KeysWrite]),
+];
+
+/// Who uses the server API.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) enum Principal {
+    Key(ApiKeyId),
+    /// A user whose current role is `admin`.
+    Admin,
+}
+
+/// A caller whom the guard has let pass.
+#[derive(Debug, Clone)]
+pub(in super::super) struct Authorized {
+    pub principal: Principal,
+    pub caller: Caller,
+}
+
+impl Authorized {
+    /// What the caller may grant to a new key.
+    pub fn maker(&self) -> Maker {
+        match self.principal {
+            Principal::Key(id) => Maker::Key(id),
+            Principal::Admin => Maker::Admin,
+        }
+    }
+}
+
+impl Authorized {
+    /// Whether the caller may still do what it was let pass for: for a request that waits.
+    ///
+    /// # Errors
+    /// 401 if its key was revoked or has expired meanwhile.
+    pub async fn check_again(&self, accounts: &Accounts) -> Result<(), ApiError> {
+        match self.principal {
+            Principal::Key(id) => Ok(accounts.check_api_key(id).await?),
+            Principal::Admin => Ok(()),
+        }
+    }
+}
+
+impl FromRequest for Authorized {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(request.extensions().get::<Self>().cloned().ok_or_else(ApiError::unauthorized))
+    }
+}
+
+/// The scopes of which one opens a route.
+fn scopes_of(method: &Method, path: &str) -> Option<&'static [KeyScope]> {
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    let rule = ROUTES.iter().find(|(known, pattern, _)| known == method && *pattern == path);
+    rule.map(|(_, _, scopes)| *scopes)
+}
+
+/// Middleware of the server API: before the body is read, it finds out who asks and whether they may.
+pub(super) async fn authorize(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let path = request.match_pattern().unwrap_or_default();
+    // Another path or method: the resource answers that it lacks it, and no handler runs.
+    let Some(scopes) = scopes_of(request.method(), &path) else { return next.call(request).await };
+    match admit(request.request(), scopes).await {
+        Ok(authorized) => {
+            request.extensions_mut().insert(authorized);
+            next.call(request).await
+        }
+        Err(error) => Ok(request.into_response(error.error_response())),
+    }
+}
+
+async fn admit(request: &HttpRequest, scopes: &[KeyScope]) -> Result<Authorized, ApiError> {
+    let token = bearer(request).ok_or_else(|| unauthorized(request))?;
+    // `configure` always sets these.
+    let accounts = request.app_data::<web::Data<Accounts>>().ok_or_else(ApiError::unauthorized)?;
+    let site = request.app_data::<web::Data<Site>>().ok_or_else(ApiError::unauthorized)?;
+    let caller = extract::caller(request, site);
+    if token_shape::is_api_key(token) {
+        limit::check_refusals_unless(request, || accounts.is_issued_api_key(token))?;
+        let address = client_address(request, &site.sockets);
+        let key = accounts.authenticate_api_key(token, address).await.inspect_err(|error| {
+            if matches!(error, accounts::Error::ApiKey(KeyError::Invalid)) {
+                limit::count_refusal(request);
+            }
+        })?;
+        if !scopes.iter().any(|scope| key.scopes.contains(*scope)) {
+            return Err(ApiError::insufficient_scope(scopes));
+        }
+        let caller = caller.with_api_key(key.id);
+        return Ok(Authorized { principal: Principal::Key(key.id), caller });
+    }
+    limit::check_refusals_unless(request, || accounts.is_cached(token))?;
+    let access = accounts.authenticate(token).map_err(|error| {
+        if error == TokenError::Invalid {
+            limit::count_refusal(request);
+        }
+        misplaced_token::refused(error, token)
+    })?;
+    if !accounts.is_admin(&access) {
+        return Err(ApiError::insufficient_scope(scopes));
+    }
+    let caller = caller.signed_in(&access);
+    Ok(Authorized { principal: Principal::Admin, caller })
+}
+
+/// The response to a request without a key or token in the right place.
+fn unauthorized(request: &HttpRequest) -> ApiError {
+    let error = misplaced_token::unauthorized(request);
+    if error.code() == "unauthorized" && misplaced_token::find(request).is_none() {
+        return error.with_detail("This needs an API key: Authorization: Bearer dwk_...");
+    }
+    error
+}

@@ -1,0 +1,72 @@
+//! Token introspection (RFC 7662) and revocation (RFC 7009) for backends.
+
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::super::extract::Body;
+use super::guard::Authorized;
+use crate::accounts::Accounts;
+use crate::error::ApiError;
+
+/// The parameter `token`, from a form as the RFCs have it, or from JSON. `token_type_hint` and other parameters are
+/// ignored: what kind of token it is shows (RFC 7662 section 2.1).
+pub(super) struct TokenParameter(String);
+
+#[derive(Deserialize)]
+struct TokenRequest {
+    token: String,
+}
+
+impl FromRequest for TokenParameter {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        if request.content_type() != "application/x-www-form-urlencoded" {
+            let body = Body::<TokenRequest>::from_request(request, payload);
+            return Box::pin(async move { Ok(Self(body.await?.0.token)) });
+        }
+        let bytes = super::super::extract::read_bytes(request, payload);
+        Box::pin(async move {
+            let bytes = bytes.await?;
+            let mut tokens = url::form_urlencoded::parse(&bytes).filter(|(name, _)| name == "token");
+            match (tokens.next(), tokens.next()) {
+                (Some((_, token)), None) => Ok(Self(token.into_owned())),
+                // RFC 6749 section 3.2: no parameter may be there twice.
+                _ => Err(ApiError::new(
+                    StatusCode::BAD_REQUEST,
+                    "invalid_request",
+                    "The form needs the parameter token, once.",
+                )),
+            }
+        })
+    }
+}
+
+/// `POST /api/introspect`
+pub(super) async fn introspect(
+    _: Authorized,
+    accounts: web::Data<Accounts>,
+    TokenParameter(token): TokenParameter,
+) -> Result<HttpResponse, ApiError> {
+    let answer = accounts.introspect(&token).await?;
+    Ok(match answer {
+        Some(claims) => HttpResponse::Ok().json(claims),
+        None => HttpResponse::Ok().json(json!({ "active": false })),
+    })
+}
+
+/// `POST /api/revoke`
+pub(super) async fn revoke(
+    authorized: Authorized,
+    accounts: web::Data<Accounts>,
+    TokenParameter(token): TokenParameter,
+) -> Result<HttpResponse, ApiError> {
+    accounts.revoke_token(&token, &authorized.caller).await?;
+    Ok(HttpResponse::Ok().finish())
+}
