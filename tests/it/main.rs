@@ -50,6 +50,7 @@ mod migrate_refusals;
 mod operator_commands;
 mod origins;
 mod outbox;
+mod package;
 mod password_guessing;
 mod password_queue;
 mod passwords;
