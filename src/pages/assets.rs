@@ -16,21 +16,26 @@ pub struct Asset {
 }
 
 macro_rules! assets {
-    ($($name:literal: $content_type:literal)*) => {
+    ($($directory:literal / $name:literal: $content_type:literal)*) => {
         &[$(Asset {
             name: $name,
             content_type: $content_type,
-            body: include_bytes!(concat!("static/", $name)),
+            body: include_bytes!(concat!($directory, "/", $name)),
         }),*]
     };
 }
 
 pub const ASSETS: &[Asset] = assets! {
-    "app.css": "text/css; charset=utf-8"
-    "dashboard.js": "text/javascript; charset=utf-8"
-    "doorward.js": "text/javascript; charset=utf-8"
-    "forms.js": "text/javascript; charset=utf-8"
-    "icon.svg": "image/svg+xml"
+    "static" / "app.css": "text/css; charset=utf-8"
+    "static" / "dashboard.js": "text/javascript; charset=utf-8"
+    "static" / "forms.js": "text/javascript; charset=utf-8"
+    "static" / "icon.svg": "image/svg+xml"
+    // The package doorward-client.
+    "../../clients/js" / "client.js": "text/javascript; charset=utf-8"
+    "../../clients/js" / "doorward.js": "text/javascript; charset=utf-8"
+    "../../clients/js" / "listeners.js": "text/javascript; charset=utf-8"
+    "../../clients/js" / "live.js": "text/javascript; charset=utf-8"
+    "../../clients/js" / "store.js": "text/javascript; charset=utf-8"
 };
 
 /// The icon for clients that only know this path; 16, 32 and 48 pixels wide.

@@ -57,6 +57,7 @@ mod openapi;
 mod operator_commands;
 mod origins;
 mod outbox;
+mod package;
 mod password_guessing;
 mod password_queue;
 mod passwords;

@@ -1,6 +1,6 @@
 // The live part of the dashboard: the secret message, connections as they change, and the end of the sign-in.
 
-import { Doorward, browserToken } from "./doorward.js";
+import { Doorward, browserToken } from "./live.js";
 
 const base = document.body.dataset.base ?? "";
 const token = browserToken(`${base}/api/token`);
@@ -30,7 +30,7 @@ const WORDS = {
 /** @type {ReturnType<typeof setInterval> | undefined} */
 let countdown;
 
-door.on("state", (/** @type {import("./doorward.js").StateChange} */ { state, retryAt }) => {
+door.on("state", (/** @type {import("./live.js").StateChange} */ { state, retryAt }) => {
   clearInterval(countdown);
   const live = byId("live");
   // An attempt after a failed one still counts as reconnecting: the words change only with the result.
@@ -63,7 +63,7 @@ const REASONS = {
   4443: "Your account was closed.",
 };
 
-door.on("ended", (/** @type {import("./doorward.js").End} */ { code, reason }) => {
+door.on("ended", (/** @type {import("./live.js").End} */ { code, reason }) => {
   if (code === 4403) return sayOpenedElsewhere();
   byId("ended-reason").textContent = REASONS[code] ?? `The connection was closed: ${reason} (${code}).`;
   document.title = "Signed out – Doorward";

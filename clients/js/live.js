@@ -1,8 +1,6 @@
 // A live connection to Doorward that manages itself: it signs in, renews its token in-band, reconnects after
 // a random and growing delay, and stops when the sign-in has ended. No dependencies, no build.
 //
-//   import { Doorward, browserToken } from "https://id.example.org/static/doorward.js";
-//
 //   const door = new Doorward({ url: "wss://id.example.org/ws", token: browserToken() });
 //   door.on("state", ({ state }) => console.log(state));
 //   door.on("ended", ({ reason }) => location.assign("/login"));
@@ -10,6 +8,8 @@
 //   const { message } = await door.request("secret");
 //
 // The protocol: docs/PROTOCOL.md. This client: docs/CLIENT.md.
+
+import { Listeners } from "./listeners.js";
 
 /**
  * @typedef {"idle" | "connecting" | "open" | "waiting" | "ended"} State
@@ -34,9 +34,16 @@
  * Returns an access token. It throws {@link SignInEnded} if there is no sign-in any more. After any other error it is
  * called again later; after a {@link RetryLater}, not earlier than that says.
  *
+ * @typedef {new (url: string, protocols: string[]) => object} WebSocketClass
+ *
+ * @typedef {object} Access
+ * @property {string[]} roles
+ * @property {Record<string, any>} claims
+ *
  * @typedef {object} Options
  * @property {TokenSource} token
  * @property {string | URL} [url] The URL of the socket, `wss://HOST/ws`. By default on the server that this file is loaded from.
+ * @property {WebSocketClass} [WebSocket] For a platform without one, such as Node 20: that of the package `ws`.
  * @property {number} [minDelay] Milliseconds before the first retry, 500 by default; each further retry doubles it.
  * @property {number} [maxDelay] The longest delay in milliseconds, 30000 by default.
  * @property {() => number} [random] Returns a number from 0 to 1; for tests.
@@ -129,9 +136,17 @@ export function browserToken(endpoint = new URL("api/token", home())) {
   };
 }
 
-/** The base URL of the server that this file is loaded from, with or without a version in the path. */
-function home() {
-  return new URL(import.meta.url.replace(/static\/(?:[^/]+\/)?[^/]*$/, ""));
+/**
+ * The base URL of the server that this file is loaded from, with or without a version in the path. Not part of the
+ * API.
+ */
+export function home() {
+  const url = new URL(import.meta.url);
+  const path = /^(.*\/)static\/(?:[^/]+\/)?[^/]*$/.exec(url.pathname);
+  if (!path || !url.protocol.startsWith("http")) {
+    throw new TypeError("the server is unknown, because it did not serve this file: name it in the option `url`");
+  }
+  return new URL(path[1], url);
 }
 
 /**
@@ -143,9 +158,14 @@ function retryAfterOf(error) {
   return error instanceof RetryLater ? error.retryAfter : 0;
 }
 
-/** @returns {URL} */
-function defaultUrl() {
-  const url = new URL("ws", home());
+/**
+ * The URL of the socket of a server. Not part of the API.
+ *
+ * @param {URL} base With a slash at the end
+ * @returns {URL}
+ */
+export function socketUrl(base) {
+  const url = new URL("ws", base);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   return url;
 }
@@ -153,13 +173,15 @@ function defaultUrl() {
 /**
  * A live connection. Its events, for {@link Doorward#on}: `state` ({@link StateChange}), `ended` ({@link End}),
  * `message` (each {@link Message} of the server), and each message once more under its own type: `welcome`,
- * `sessions` and so on.
+ * `claims` (the user's roles or claims have changed), `sessions` and so on.
  */
 export class Doorward {
   /** @type {State} */
   #state = "idle";
   /** @type {Message | null} */
   #welcome = null;
+  /** @type {Access} */
+  #access = { roles: [], claims: {} };
   /** @type {WebSocket | null} */
   #socket = null;
   /** @type {{ code: number, reason: string, reconnect: string } | null} */
@@ -175,21 +197,32 @@ export class Doorward {
   #pending = new Map();
   /** @type {Set<{ send: () => void, reject: (error: Error) => void }>} */
   #queue = new Set();
-  /** @type {Map<string, Set<(detail: any) => void>>} */
-  #listeners = new Map();
+  #listeners = new Listeners();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #watchdog;
   #url;
   #token;
+  #WebSocket;
   #minDelay;
   #maxDelay;
   #random;
 
   /** @param {Options} options */
-  constructor({ token, url = defaultUrl(), minDelay = 500, maxDelay = 30_000, random = Math.random }) {
+  constructor({
+    token,
+    url = socketUrl(home()),
+    WebSocket = globalThis.WebSocket,
+    minDelay = 500,
+    maxDelay = 30_000,
+    random = Math.random,
+  }) {
+    if (!WebSocket) {
+      throw new TypeError("this platform has no WebSocket: pass that of the package `ws` as the option `WebSocket`");
+    }
     this.#token = token;
+    this.#WebSocket = WebSocket;
     this.#url = new URL(url);
     this.#minDelay = minDelay;
     this.#maxDelay = maxDelay;
@@ -206,6 +239,11 @@ export class Doorward {
     return this.#welcome;
   }
 
+  /** The user's roles and claims, as of the last message that named them. @returns {Access} */
+  get access() {
+    return this.#access;
+  }
+
   /**
    * Calls `listener` for each event of this type, until the returned function is called.
    *
@@ -214,9 +252,7 @@ export class Doorward {
    * @returns {() => void}
    */
   on(type, listener) {
-    const listeners = this.#listeners.get(type) ?? new Set();
-    this.#listeners.set(type, listeners.add(listener));
-    return () => void listeners.delete(listener);
+    return this.#listeners.add(type, listener);
   }
 
   /** Opens the connection, or retries at once while `waiting`. After `ended`, it uses the new sign-in. */
@@ -299,7 +335,7 @@ export class Doorward {
     /** @type {WebSocket} */
     let socket;
     try {
-      socket = new WebSocket(this.#url, [SUBPROTOCOL, `bearer.${token}`]);
+      socket = /** @type {WebSocket} */ (new this.#WebSocket(this.#url.href, [SUBPROTOCOL, `bearer.${token}`]));
     } catch (error) {
       // The URL or the token is invalid for every browser, so a later attempt cannot succeed.
       this.#end(4400, String(error));
@@ -309,6 +345,8 @@ export class Doorward {
     this.#timer = setTimeout(() => this.#lost(era, 1006, ""), HANDSHAKE_TIMEOUT);
     socket.onmessage = (event) => era === this.#era && this.#receive(event.data);
     socket.onclose = (event) => this.#lost(era, event.code, event.reason);
+    // What went wrong is in the close that follows. Without a listener, the package `ws` would throw.
+    socket.onerror = () => {};
   }
 
   /** @param {unknown} data */
@@ -323,6 +361,9 @@ export class Doorward {
       if (message.type === "error") waiting.reject(new RequestError(message.code, message.detail));
       else waiting.resolve(message);
     }
+    if (Array.isArray(message.roles)) {
+      this.#access = { roles: message.roles, claims: message.claims ?? {} };
+    }
     switch (message.type) {
       case "welcome":
         this.#welcomed(message);
@@ -334,8 +375,8 @@ export class Doorward {
         this.#goodbye = { code: message.code, reason: message.reason, reconnect: message.reconnect };
         break;
     }
-    this.#emit("message", message);
-    this.#emit(message.type, message);
+    this.#listeners.call("message", message);
+    this.#listeners.call(message.type, message);
   }
 
   /** @param {Message} message */
@@ -440,7 +481,7 @@ export class Doorward {
     this.#listen(false);
     this.#drop(new RequestError("ended", reason), true);
     this.#setState("ended");
-    this.#emit("ended", { code, reason });
+    this.#listeners.call("ended", { code, reason });
   }
 
   /**
@@ -486,23 +527,6 @@ export class Doorward {
    */
   #setState(state, retryAt) {
     this.#state = state;
-    this.#emit("state", retryAt === undefined ? { state } : { state, retryAt });
-  }
-
-  /**
-   * @param {string} type
-   * @param {unknown} detail
-   */
-  #emit(type, detail) {
-    for (const listener of this.#listeners.get(type) ?? []) {
-      try {
-        listener(detail);
-      } catch (error) {
-        // Reports a listener's error as its own, without affecting the connection.
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-    }
+    this.#listeners.call("state", retryAt === undefined ? { state } : { state, retryAt });
   }
 }

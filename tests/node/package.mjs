@@ -1,0 +1,208 @@
+// The package as a program in Node uses it, installed from its tarball: `node package.mjs`, in the project.
+
+import assert from "node:assert/strict";
+import { ApiError, Doorward, DoorwardClient, SignInEnded } from "doorward-client";
+import WebSocket from "ws";
+import { PASSWORD, api, login, server, url } from "./server.mjs";
+
+const PATIENCE = 30_000;
+
+const event = (source, type) =>
+  new Promise((resolve) => {
+    const off = source.on(type, (detail) => {
+      off();
+      resolve(detail);
+    });
+  });
+
+/** Counts the requests to a path, and answers some of them itself. */
+function counting() {
+  const counts = {};
+  const answers = {};
+  const wrapped = async (request) => {
+    const { pathname } = new URL(request.url);
+    counts[pathname] = (counts[pathname] ?? 0) + 1;
+    const answer = answers[pathname]?.shift();
+    return answer ?? fetch(request);
+  };
+  return { counts, answers, fetch: wrapped };
+}
+
+const problem = (status, code, headers = {}) => () =>
+  new Response(JSON.stringify({ status, code, detail: code }), {
+    status,
+    headers: { "content-type": "application/problem+json", ...headers },
+  });
+
+async function accounts() {
+  const { counts, fetch } = counting();
+  const client = new DoorwardClient({ url, WebSocket, fetch });
+  const users = [];
+  client.on("user", (user) => users.push(user?.username ?? null));
+  assert.equal(await client.restore(), null);
+  await assert.rejects(client.token(), SignInEnded);
+  await assert.rejects(client.fetch(`${url}/api/me`), SignInEnded);
+
+  const weak = await client.register({ username: "ann", password: "password1" }).catch((error) => error);
+  assert(weak instanceof ApiError);
+  assert.deepEqual([weak.status, weak.code, weak.problem.field], [422, "weak_password", "password"]);
+  const ann = await client.register({ username: "ann", password: PASSWORD });
+  assert.equal(ann.username, "ann");
+  assert.equal(client.user.id, ann.id);
+  assert.equal((await client.api("api/me")).username, "ann");
+  assert.equal((await client.api("/api/me", { method: "PATCH", body: { display_name: "Ann" } })).display_name, "Ann");
+  const missing = await client.api("api/nothing").catch((error) => error);
+  assert.deepEqual([missing.status, missing.code], [404, "not_found"]);
+
+  // A token that expired: one refresh, however many ask for it, and the requests are made again.
+  await server("advance", { seconds: 16 * 60 });
+  const answers = await Promise.all(Array.from({ length: 5 }, () => client.fetch(new URL("/api/me", url))));
+  assert.deepEqual(answers.map(({ status }) => status), [200, 200, 200, 200, 200]);
+  assert.equal(counts["/api/refresh"], 1);
+  // A body is sent again as well.
+  await server("advance", { seconds: 16 * 60 });
+  assert.equal((await client.api("api/me", { method: "PATCH", body: { display_name: "Ann A" } })).display_name, "Ann A");
+  assert.equal(counts["/api/refresh"], 2);
+  const [one, two] = [await client.token(), await client.token({ fresh: true })];
+  assert.notEqual(one, two);
+
+  await client.signOut();
+  assert.equal((await fetch(new Request(`${url}/api/me`, { headers: { authorization: `Bearer ${two}` } }))).status, 401);
+  await assert.rejects(client.token(), SignInEnded);
+  const wrong = await client.signIn({ login: "ann", password: "wrong" }).catch((error) => error);
+  assert.equal(wrong.code, "invalid_credentials");
+  await client.signIn({ login: "ann", password: PASSWORD });
+  assert.deepEqual(users, ["ann", null, "ann"]);
+  return client;
+}
+
+/** What a server says that this one does not say here. */
+async function refusals() {
+  const { counts, answers, fetch } = counting();
+  const client = new DoorwardClient({ url, WebSocket, fetch });
+  await client.signIn({ login: "ann", password: PASSWORD });
+  for (const code of ["token_stale", "token_expired"]) {
+    const before = counts["/api/refresh"] ?? 0;
+    answers["/api/me"] = [problem(401, code)()];
+    assert.equal((await client.api("api/me")).username, "ann");
+    assert.equal(counts["/api/refresh"], before + 1);
+  }
+  // Once, and not again and again.
+  answers["/api/me"] = [problem(401, "token_stale")(), problem(401, "token_stale")()];
+  const refused = await client.api("api/me").catch((error) => error);
+  assert.deepEqual([refused.status, refused.code], [401, "token_stale"]);
+  // A backend of the application's says it as RFC 6750 does; what it refuses otherwise is its own affair.
+  const before = counts["/api/refresh"];
+  answers["/api/me"] = [new Response("", { status: 401, headers: { "www-authenticate": 'Bearer error="invalid_token"' } })];
+  assert.equal((await client.fetch(`${url}/api/me`)).status, 200);
+  assert.equal(counts["/api/refresh"], before + 1);
+  answers["/api/me"] = [problem(401, "no_licence")()];
+  assert.equal((await client.fetch(`${url}/api/me`)).status, 401);
+  assert.equal(counts["/api/refresh"], before + 1);
+  // A server that is busy is no reason to forget the login.
+  answers["/api/refresh"] = [problem(429, "too_many_requests", { "retry-after": "7" })()];
+  const busy = await client.token({ fresh: true }).catch((error) => error);
+  assert.deepEqual([busy.name, busy.retryAfter], ["RetryLater", 7000]);
+  answers["/api/refresh"] = [problem(503, "overloaded")()];
+  assert.equal((await client.token({ fresh: true }).catch((error) => error)).name, "RetryLater");
+  assert.equal((await client.api("api/me")).username, "ann");
+  // The token goes nowhere else.
+  for (const other of ["http://evil.example/", `${url}.evil.example/`, "http://127.0.0.1:1/"]) {
+    await assert.rejects(client.fetch(other), TypeError);
+  }
+  await client.signOut();
+}
+
+async function ends() {
+  const client = new DoorwardClient({ url, WebSocket });
+  await client.signIn({ login: "ann", password: PASSWORD });
+  const { access_token } = await login("ann");
+  const ended = event(client, "ended");
+  await api("DELETE", "logins?except=current", { token: access_token });
+  // The token is refused, then the refresh: the login has ended.
+  assert.equal((await client.fetch(`${url}/api/me`)).status, 401);
+  assert.equal((await ended).code, 4401);
+  assert.equal(client.user, null);
+  await assert.rejects(client.fetch(`${url}/api/me`), SignInEnded);
+}
+
+async function sockets(client) {
+  const door = client.live({ minDelay: 10, maxDelay: 200 });
+  assert(door instanceof Doorward);
+  const welcome = event(door, "welcome");
+  door.connect();
+  assert.equal((await welcome).user.username, "ann");
+  assert.match((await door.request("secret")).message, /^Ann A?|^ann/);
+  assert(Array.isArray(door.access.roles));
+
+  // The token is renewed on the open socket.
+  const renewed = event(door, "authenticated");
+  await server("advance", { seconds: 14 * 60 });
+  await renewed;
+  await server("advance", { seconds: 2 * 60 });
+  assert.equal((await door.request("ping")).type, "pong");
+
+  // It comes back after a restart.
+  const again = new Promise((resolve) => {
+    let waited = false;
+    door.on("state", ({ state }) => {
+      waited ||= state === "waiting";
+      if (waited && state === "open") resolve();
+    });
+  });
+  await server("stop");
+  await server("start");
+  await again;
+  assert.equal((await door.request("ping")).type, "pong");
+
+  // And stops when the login is revoked elsewhere.
+  const ended = [event(client, "ended"), event(door, "ended")];
+  const { access_token } = await login("ann");
+  await api("DELETE", "logins?except=current", { token: access_token });
+  for (const { code } of await Promise.all(ended)) assert.equal(code, 4441);
+  assert.equal(client.user, null);
+  assert.equal(door.state, "ended");
+}
+
+/** The package in a store of the program's own: the next start goes on with the login. */
+async function stores() {
+  let kept = null;
+  const store = { load: async () => structuredClone(kept), save: async (login) => void (kept = structuredClone(login)) };
+  const first = new DoorwardClient({ url, storage: store });
+  await first.signIn({ login: "ann", password: PASSWORD });
+  assert.deepEqual(Object.keys(kept).sort(), ["access", "device", "refresh", "until", "user"]);
+  const second = new DoorwardClient({ url, storage: store });
+  assert.equal((await second.restore()).username, "ann");
+  await second.token({ fresh: true });
+  // Both use one login, in turns: what one of them has renewed, the other takes from the store.
+  assert.equal(await first.token(), await second.token());
+  await second.signOut();
+  assert.deepEqual(Object.keys(kept), ["device"]);
+  await assert.rejects(first.token(), SignInEnded);
+}
+
+function constructors() {
+  assert.throws(() => new DoorwardClient(), /the server is unknown/);
+  assert.throws(() => new Doorward({ token: () => "", WebSocket }), /the server is unknown/);
+  if (!globalThis.WebSocket) assert.throws(() => new Doorward({ token: () => "", url: "ws://127.0.0.1/ws" }), /no WebSocket/);
+  if (!globalThis.localStorage) assert.throws(() => new DoorwardClient({ url, storage: "local" }), /no localStorage/);
+}
+
+const late = setTimeout(() => {
+  console.log("it takes too long");
+  process.exit(1);
+}, 4 * PATIENCE);
+let failure = null;
+try {
+  constructors();
+  const client = await accounts();
+  await refusals();
+  await sockets(client);
+  await ends();
+  await stores();
+} catch (error) {
+  failure = error;
+}
+clearTimeout(late);
+if (failure) console.log(failure.stack);
+process.exit(failure ? 1 : 0);
