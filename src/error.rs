@@ -268,6 +268,23 @@ impl From<Error> for ApiError {
             Error::WrongPassword => {
                 Self::new(S::FORBIDDEN, "wrong_password", "The password is wrong.").about("current_password")
             }
+            Error::RegistrationClosed => {
+                Self::new(S::FORBIDDEN, "registration_closed", "No new accounts can be created here.")
+            }
+            Error::InvitationRequired => {
+                Self::new(S::FORBIDDEN, "invitation_required", "A new account needs an invitation.")
+            }
+            Error::InvalidInvitation => Self::new(
+                S::BAD_REQUEST,
+                "invalid_invitation",
+                "This invitation was used or revoked, has expired, or never was one.",
+            ),
+            Error::EmailNotVerified => Self::new(
+                S::FORBIDDEN,
+                "email_not_verified",
+                "Confirm your email address first: a link was sent to it. If it does not arrive, sign in again after a \
+                 minute, and another one is sent.",
+            ),
             Error::InvalidCode => Self::oauth(
                 "invalid_grant",
                 "The code was used, has expired, or was issued for another page: code_verifier and redirect_uri must be \

@@ -124,6 +124,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    invitations (id) {
+        id -> Text,
+        hash -> Nullable<Text>,
+        email -> Nullable<Text>,
+        roles -> Text,
+        invited_by -> Nullable<Text>,
+        expires_at -> Timestamp,
+        used_at -> Nullable<Timestamp>,
+        user_id -> Nullable<Text>,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
     authorization_codes (hash) {
         hash -> Text,
         user_id -> Text,

@@ -20,7 +20,8 @@ impl Accounts {
     /// for before are invalidated: a link that went astray must not give the account to its reader.
     ///
     /// # Errors
-    /// [`Error::WrongPassword`], [`Error::TooManyAttempts`], [`Error::Token`].
+    /// [`Error::WrongPassword`], [`Error::TooManyAttempts`], [`Error::Token`]; [`Error::Invalid`] if addresses of its
+    /// domain are not allowed.
     pub async fn change_email(
         &self,
         access: &Access,
@@ -29,6 +30,7 @@ impl Accounts {
         caller: &Caller,
     ) -> Result<(), Error> {
         let user = self.confirm(access, current, caller).await?;
+        self.0.registration.check_address(Some(&email))?;
         let (this, caller) = (self.clone(), caller.clone());
         self.0
             .db

@@ -67,7 +67,7 @@ impl Accounts {
     }
 
     /// What emails to a mailbox are counted by: a keyed hash, because it is kept when the account is deleted.
-    fn recipient(&self, address: &str) -> String {
+    pub(super) fn recipient(&self, address: &str) -> String {
         self.0.name_key.digest(&Email::mailbox_of(address))
     }
 

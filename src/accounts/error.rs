@@ -34,6 +34,17 @@ pub enum Error {
     /// The current password, asked for again, was wrong.
     #[error("wrong password")]
     WrongPassword,
+    /// No client may register.
+    #[error("registration is closed")]
+    RegistrationClosed,
+    #[error("registration needs an invitation")]
+    InvitationRequired,
+    /// An invitation that is made up, used, revoked or expired.
+    #[error("this invitation is no longer valid")]
+    InvalidInvitation,
+    /// The password was right, and the address has to be verified before the first sign-in.
+    #[error("the email address is not verified")]
+    EmailNotVerified,
     /// One error for every cause: a code that is made up, used, late, or another page's.
     #[error("this code is not valid")]
     InvalidCode,

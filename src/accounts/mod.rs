@@ -16,6 +16,7 @@ mod event_feed;
 mod guessing;
 pub mod import;
 mod introspection;
+mod invitations;
 mod janitor;
 mod keys;
 mod login_name;
@@ -28,6 +29,7 @@ mod profile;
 mod recovery;
 mod refresh;
 mod register;
+mod registration;
 mod repeated;
 mod reset_requests;
 mod sign_in;
@@ -38,6 +40,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use diesel::QueryResult;
 use diesel::connection::SimpleConnection;
+use url::Url;
 
 use crate::actors::hasher::{Class, Lane, Workload};
 use crate::actors::{Db, Hasher, Live};
@@ -48,7 +51,7 @@ use crate::auth::keys::Jwks;
 use crate::auth::refresh::{CredentialKeys, CredentialKind, Presented};
 use crate::auth::tokens::{TokenError, Tokens};
 use crate::clock::{Clock, Timestamp};
-use crate::config::{Config, MailLimits, SigningAlgorithm};
+use crate::config::{Config, MailLimits, Registration, SigningAlgorithm};
 use crate::db::Conn;
 use crate::mail::Mail;
 use crate::models::audit_events::{self, Action};
@@ -63,6 +66,7 @@ pub use caller::Caller;
 pub use devices::{Device, LoginsPage, PAGE, Page};
 pub use error::{AdminError, Error};
 pub use event_feed::EventPage;
+pub use invitations::Invite;
 #[cfg(test)]
 pub use janitor::Purged;
 pub use keys::KeyState;
@@ -70,6 +74,7 @@ pub use logins::Logins;
 pub use overview::AuditFilter;
 pub use profile::Profile;
 pub use recovery::ResetLink;
+pub use register::{Registered, Registrant};
 pub use repeated::UsedReset;
 pub use sign_in::{Grant, INVALID_CREDENTIALS, SignIn};
 
@@ -103,6 +108,9 @@ struct Inner {
     verified_keys: api_keys::VerifiedKeys,
     event_feed: event_feed::EventFeed,
     mail_limits: MailLimits,
+    registration: Registration,
+    /// Base of the links in invitations.
+    public_url: Url,
     max_logins: i64,
     unused_ttl: Option<TimeDelta>,
     /// Of signing keys to be made.
@@ -156,6 +164,8 @@ impl Accounts {
             reserved_names: config.usernames.reserved.clone(),
             allow_lookalikes: config.usernames.allow_lookalikes,
             mail_limits: config.mail_limits.clone(),
+            registration: config.registration.clone(),
+            public_url: config.public_url.clone(),
             max_logins: i64::try_from(config.max_logins).unwrap_or(i64::MAX),
             unused_ttl: config.unused_ttl.map(time_delta),
             resets: reset_requests::Requests::default(),

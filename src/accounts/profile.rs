@@ -16,6 +16,7 @@ use crate::models::audit_events::{self, Action};
 use crate::models::authorization_codes;
 use crate::models::events::{self, Kind};
 use crate::models::failed_attempts;
+use crate::models::invitations;
 use crate::models::logins::{self, Scope};
 use crate::models::outbox;
 use crate::models::users::{self, User};
@@ -144,6 +145,7 @@ pub(super) fn erase(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResul
     users::delete(conn, user)?;
     authorization_codes::delete_of(conn, user)?;
     access_changes::forget_user(conn, user)?;
+    invitations::delete_of(conn, user)?;
     failed_attempts::clear_user(conn, user)?;
     outbox::forget_user(conn, user, now)?;
     logins::blank_devices(conn, user)?;

@@ -49,7 +49,8 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::InvalidCredentials`] for every cause; [`Error::TooManyAttempts`] after too many failures, whether there
-    /// is such an account or not; [`Error::Hash`] if too much password work is queued.
+    /// is such an account or not; [`Error::EmailNotVerified`] after a right password; [`Error::Hash`] if too much
+    /// password work is queued.
     pub async fn sign_in(
         &self,
         login: &str,
@@ -74,6 +75,10 @@ impl Accounts {
                         self.0.db.run(move |conn| Ok::<_, Error>(users::find_active(conn, id)?)).await?;
                 }
                 Err(Error::InvalidCredentials) => break,
+                Err(error @ Error::EmailNotVerified) => {
+                    unchecked.checked();
+                    return Err(error);
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -133,6 +138,10 @@ impl Accounts {
                         users::set_password_hash(conn, user.id, &hash, now)?;
                     }
                     failed_attempts::clear(conn, &slots)?;
+                    if this.must_verify(&user) {
+                        this.send_verification(conn, &user, &caller, now)?;
+                        return Ok(Some(None));
+                    }
                     users::mark_used(conn, &user)?;
                     let credential = this.begin_login(conn, user.id, &device, &caller, now)?;
                     let ended = logins::revoke_beyond(
@@ -144,16 +153,19 @@ impl Accounts {
                     )?;
                     let caller = caller.with_login(user.id, credential.login);
                     this.record(conn, &caller, Action::SignedIn, Some(user.id), now)?;
-                    Ok::<_, Error>(Some((user, hash, credential, ended, now)))
+                    Ok::<_, Error>(Some(Some((user, hash, credential, ended, now))))
                 })?;
-                let grant =
-                    |(user, hash, credential, ended, now): (User, String, Credential, Vec<LoginId>, _)| {
-                        this.0.logins.revoked_here(ended, RevokeReason::TooManyLogins);
-                        let token = this.device_token((user.id, &hash), known_device);
-                        this.grant(user, credential, now)
-                            .map(|grant| SignIn::Granted(Grant { device_token: Some(token), ..grant }))
-                    };
-                begun.map(grant).transpose()
+                let Some(begun) = begun else { return Ok(None) };
+                // Only a right password is told so, and sends another link.
+                let Some(begun) = begun else {
+                    this.0.mail.wake();
+                    return Err(Error::EmailNotVerified);
+                };
+                let (user, hash, credential, ended, now) = begun;
+                this.0.logins.revoked_here(ended, RevokeReason::TooManyLogins);
+                let token = this.device_token((user.id, &hash), known_device);
+                let grant = this.grant(user, credential, now)?;
+                Ok(Some(SignIn::Granted(Grant { device_token: Some(token), ..grant })))
             })
             .await
     }

@@ -11,6 +11,7 @@ mod config;
 mod connect;
 mod failure;
 mod import;
+mod invite;
 mod keys;
 mod logins;
 mod mail;
@@ -48,6 +49,8 @@ enum Command {
     Import(import::Arguments),
     /// Adds, lists, disables, and deletes accounts
     User(user::Arguments),
+    /// Invites people to register
+    Invite(invite::Arguments),
     /// Lists and revokes logins
     Logins(logins::Arguments),
     /// Lists and rotates the keys that sign access tokens
@@ -78,6 +81,7 @@ pub fn run() -> ExitCode {
         Command::Config => config::run(cli.settings),
         Command::Import(arguments) => import::run(cli.settings, &arguments),
         Command::User(arguments) => user::run(cli.settings, arguments),
+        Command::Invite(arguments) => invite::run(cli.settings, arguments),
         Command::Logins(arguments) => logins::run(cli.settings, arguments),
         Command::Keys(arguments) => keys::run(cli.settings, arguments),
         Command::ApiKey(arguments) => api_key::run(cli.settings, arguments),

@@ -58,6 +58,7 @@ pub struct Config {
     /// How long an account is kept that registered itself, verified no address and was never used again.
     pub unused_ttl: Option<Duration>,
     pub usernames: Usernames,
+    pub registration: Registration,
     pub limits: Limits,
     pub cluster: Cluster,
     pub log: Log,
@@ -205,6 +206,24 @@ impl std::fmt::Debug for RedisUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("redis://...")
     }
+}
+
+/// Who may register. The command line and imports may add any account.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    pub who: WhoRegisters,
+    /// The domains of addresses, in lower case and ASCII. Empty allows all.
+    pub allowed_domains: Vec<String>,
+    /// Whether an address has to be verified before the first sign-in.
+    pub require_verified_email: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhoRegisters {
+    Everybody,
+    /// Only with an invitation.
+    Invited,
+    Nobody,
 }
 
 /// Which usernames people may choose. The command line and imports may use any.

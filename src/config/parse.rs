@@ -15,10 +15,11 @@ use super::mask::shown;
 use super::value::{ValueSource, Values};
 use super::{
     Cluster, Config, Connections, Database, Http, Limits, Log, LogFormat, Mail, MailLimits, Password, Rate,
-    RedisUrl, SigningAlgorithm, SocketIo, Sockets, Tcp, Tls, Tokens, Usernames, Web,
+    RedisUrl, Registration, SigningAlgorithm, SocketIo, Sockets, Tcp, Tls, Tokens, Usernames, Web,
+    WhoRegisters,
 };
 use super::{hints, mail};
-use doorward_core::domain::{AllowedOrigin, HostOrigin, ReservedNames, Username};
+use doorward_core::domain::{AllowedOrigin, Email, HostOrigin, ReservedNames, Username};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -82,6 +83,7 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             let ttl = humantime::parse_duration(text).ok()?;
             (DAY..=3650 * DAY).contains(&ttl).then_some(Some(ttl))
         })?,
+        registration: registration(values)?,
         usernames: Usernames {
             reserved: values.parse("accounts.reserved_usernames", |text| {
                 let names = list(text, Username::lookup)?;
@@ -300,6 +302,25 @@ fn origins<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<V
         _ => format!("{item}: {why}"),
     };
     items.iter().map(|item| parse(item).map_err(|why| named(item, why))).collect()
+}
+
+fn registration(values: &Values) -> Result<Registration, ConfigError> {
+    Ok(Registration {
+        who: values.parse("accounts.registration", |text| match text {
+            "open" => Some(WhoRegisters::Everybody),
+            "invite" => Some(WhoRegisters::Invited),
+            "closed" => Some(WhoRegisters::Nobody),
+            _ => None,
+        })?,
+        allowed_domains: values.parse("accounts.allowed_domains", |text| list(text, domain))?,
+        require_verified_email: values.parse("accounts.require_verified_email", from_str)?,
+    })
+}
+
+/// The domain of an address, as addresses are stored.
+fn domain(text: &str) -> Option<String> {
+    let address = Email::parse(&format!("a@{text}")).ok()?;
+    address.as_str().strip_prefix("a@").map(str::to_owned)
 }
 
 fn network(text: &str) -> Option<IpNet> {

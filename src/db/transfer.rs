@@ -17,8 +17,8 @@ use diesel::sqlite::SqliteConnection;
 use diesel::{Connection, QueryResult};
 
 use self::rows::{
-    AccessChange, AddressLink, ApiKey, AuditEvent, AuthorizationCode, BATCH, Event, FailedAttempts, Login,
-    Mail, OneTimeToken, RequestCount, Row, SigningKey, User,
+    AccessChange, AddressLink, ApiKey, AuditEvent, AuthorizationCode, BATCH, Event, FailedAttempts,
+    Invitation, Login, Mail, OneTimeToken, RequestCount, Row, SigningKey, User,
 };
 use self::source::Source;
 use super::{Conn, Schema, connect_newest};
@@ -108,6 +108,7 @@ macro_rules! for_all {
             $transfer.$method::<AccessChange>()?,
             $transfer.$method::<ApiKey>()?,
             $transfer.$method::<Event>()?,
+            $transfer.$method::<Invitation>()?,
         ]
     };
 }

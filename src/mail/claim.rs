@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::jobs::{Claim, Claimed};
 use crate::models::address_links;
+use crate::models::invitations;
 use crate::models::one_time_tokens::{self, Purpose};
 use crate::models::outbox::{self, Recipient, UnsentEmail};
 
@@ -50,6 +51,14 @@ pub(super) fn claim(
     let Some(kind) = MailKind::parse(&row.kind) else {
         return drop_row(conn, &row, "this version does not know its kind");
     };
+    if kind == MailKind::Invitation {
+        let token = secret::random_token();
+        let expires_at = invitations::set_token(conn, &row.address, &secret::hash_token(&token), now)?;
+        let Some(expires_at) = expires_at else {
+            return drop_row(conn, &row, "its invitation was revoked or used, or has expired");
+        };
+        return Ok(claimed(row, kind, None, Some(MintedToken { token, expires_at })));
+    }
     if kind == MailKind::ResetByAddress {
         let token = mint(conn, kind, None, &row, now)?;
         return Ok(claimed(row, kind, None, token));
@@ -113,7 +122,7 @@ fn mint(
         MailKind::ResetPassword => (Some(Purpose::ResetPassword), RESET_TTL),
         MailKind::EmailChangedUndo => (Some(Purpose::UndoEmail), UNDO_TTL),
         MailKind::ResetByAddress => (None, RESET_TTL),
-        MailKind::PasswordChanged | MailKind::EmailChanged => return Ok(None),
+        MailKind::PasswordChanged | MailKind::EmailChanged | MailKind::Invitation => return Ok(None),
     };
     let token = secret::random_token();
     let (hash, expires_at) = (secret::hash_token(&token), now + ttl);

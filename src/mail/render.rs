@@ -77,6 +77,7 @@ templates! {
     password_changed => "password_changed/subject.txt" "password_changed/body.txt" "password_changed/body.html"
     email_changed => "email_changed/subject.txt" "email_changed/body.txt" "email_changed/body.html"
     email_changed_undo => "email_changed_undo/subject.txt" "email_changed_undo/body.txt" "email_changed_undo/body.html"
+    invitation => "invitation/subject.txt" "invitation/body.txt" "invitation/body.html"
 }
 
 /// Renders an email. `username` is None if it must not be named; `at` is when the email was requested.
@@ -94,6 +95,7 @@ pub fn render(
         MailKind::VerifyEmail => "/verify-email/",
         MailKind::ResetPassword | MailKind::ResetByAddress => "/reset-password/",
         MailKind::EmailChangedUndo => "/undo-email/",
+        MailKind::Invitation => "/invitation/",
         MailKind::PasswordChanged | MailKind::EmailChanged => "/",
     };
     // These kinds go to addresses that are not verified.
@@ -119,6 +121,7 @@ fn subject(kind: MailKind, email: &Content) -> Result<String, askama::Error> {
         MailKind::ResetPassword => reset_password::Subject { email }.render(),
         MailKind::ResetByAddress => reset_by_address::Subject { email }.render(),
         MailKind::EmailChangedUndo => email_changed_undo::Subject { email }.render(),
+        MailKind::Invitation => invitation::Subject { email }.render(),
         MailKind::PasswordChanged => password_changed::Subject { email }.render(),
         MailKind::EmailChanged => email_changed::Subject { email }.render(),
     }
@@ -135,6 +138,7 @@ fn bodies(kind: MailKind, email: &Content) -> Result<(String, String), askama::E
         MailKind::ResetByAddress => {
             (reset_by_address::Text { email }.render()?, reset_by_address::Html { email }.render()?)
         }
+        MailKind::Invitation => (invitation::Text { email }.render()?, invitation::Html { email }.render()?),
         MailKind::EmailChangedUndo => {
             (email_changed_undo::Text { email }.render()?, email_changed_undo::Html { email }.render()?)
         }

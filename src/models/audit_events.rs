@@ -28,6 +28,9 @@ pub enum Action {
     /// An account that was never used after its registration was removed.
     RemovedUnused,
     RefreshReused,
+    /// A person was invited to register; `detail` is the invitation's id.
+    Invited,
+    InvitationRevoked,
     /// A code for an app was used again: the login that was made for it was revoked.
     CodeReused,
     /// Ten wrong current passwords: the login was revoked.
@@ -94,6 +97,8 @@ impl Action {
             Self::ResetStarted => "reset_started",
             Self::RemovedUnused => "removed_unused",
             Self::RefreshReused => "refresh_reused",
+            Self::Invited => "invited",
+            Self::InvitationRevoked => "invitation_revoked",
             Self::CodeReused => "code_reused",
             Self::PasswordGuessed => "password_guessed",
             Self::EmailChangeUndone => "email_change_undone",

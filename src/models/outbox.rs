@@ -124,6 +124,15 @@ pub fn cancel_undo(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult
     .map(drop)
 }
 
+/// Cancels the unsent invitations to an address: a new one replaces them.
+pub fn cancel_invitations(conn: &mut Conn, address: &str, now: Timestamp) -> QueryResult<()> {
+    let unsent = outbox::table
+        .filter(outbox::address.eq(address))
+        .filter(outbox::kind.eq(MailKind::Invitation.as_str()))
+        .filter(outbox::sent_at.is_null());
+    diesel::update(unsent).set(outbox::sent_at.eq(now)).execute(conn).map(drop)
+}
+
 /// Cancels a user's unsent emails of one kind.
 pub fn cancel(conn: &mut Conn, kind: MailKind, user: UserId, now: Timestamp) -> QueryResult<()> {
     let unsent = outbox::table

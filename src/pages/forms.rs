@@ -13,6 +13,21 @@ pub struct Register<'a> {
     username: Field<'a>,
     email: Field<'a>,
     password: Field<'a>,
+    invitee: Option<Invitee<'a>>,
+}
+
+/// A person who was invited.
+#[derive(Debug, Clone, Copy)]
+pub struct Invitee<'a> {
+    /// The address that the invitation is for, if it is for one.
+    pub email: Option<&'a str>,
+}
+
+/// What a new account needs.
+#[derive(Debug, Clone, Copy)]
+pub struct NewAccountRules {
+    pub min_password: usize,
+    pub needs_email: bool,
 }
 
 impl<'a> Register<'a> {
@@ -21,9 +36,15 @@ impl<'a> Register<'a> {
         frame: Frame<'a>,
         username: &'a str,
         email: &'a str,
-        min_password: usize,
+        rules: NewAccountRules,
         errors: &'a FormErrors,
     ) -> Self {
+        let email_field = Field::email("email", "Email address").value(email);
+        let email_field = if rules.needs_email {
+            email_field.hint("A link to confirm it is sent there.")
+        } else {
+            email_field.hint("For resetting a forgotten password.").optional()
+        };
         Self {
             frame,
             errors,
@@ -33,13 +54,16 @@ impl<'a> Register<'a> {
                 .max_length(32)
                 .first(errors)
                 .checked(errors),
-            email: Field::email("email", "Email address")
-                .value(email)
-                .hint("For resetting a forgotten password.")
-                .optional()
-                .checked(errors),
-            password: Field::new_password("password", "Password", min_password).checked(errors),
+            email: email_field.checked(errors),
+            password: Field::new_password("password", "Password", rules.min_password).checked(errors),
+            invitee: None,
         }
+    }
+
+    /// The same for a person who was invited. The form posts to the page's own URL, which has the invitation's token.
+    #[must_use]
+    pub fn invited(self, invitee: Invitee<'a>) -> Self {
+        Self { invitee: Some(invitee), ..self }
     }
 }
 

@@ -16,13 +16,14 @@ mod tests;
 pub use dashboard::{ConnectionRow, Dashboard, DeviceRow, Section};
 pub use dev_mail::DevMailPage;
 pub use field::{Field, FieldError, FormErrors};
-pub use forms::{ForgotPassword, Login, Register, ResetPassword};
+pub use forms::{ForgotPassword, Invitee, Login, NewAccountRules, Register, ResetPassword};
 pub use notice::Notice;
 pub use pager::Pager;
 pub use plain::{Continue, ErrorPage, Home, Logout, VerifyEmail};
 pub use reference::Reference;
 
 use crate::clock::{Timestamp, rfc3339};
+use crate::config::WhoRegisters;
 
 /// What surrounds the content of every page.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +35,7 @@ pub struct Frame<'a> {
     /// This client may see the kept emails.
     pub dev_mail: bool,
     pub onward: Onward<'a>,
+    pub registration: WhoRegisters,
 }
 
 /// Where the pages lead once a user is signed in or out; by default to the dashboard.
@@ -46,6 +48,16 @@ pub struct Onward<'a> {
 }
 
 impl Frame<'_> {
+    /// Whether anyone may register.
+    fn is_open(&self) -> bool {
+        self.registration == WhoRegisters::Everybody
+    }
+
+    /// Whether no one may register, invited or not.
+    fn is_closed(&self) -> bool {
+        self.registration == WhoRegisters::Nobody
+    }
+
     /// The path of a page.
     fn link(&self, path: &str) -> String {
         format!("{}{path}", self.base)

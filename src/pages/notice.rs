@@ -15,10 +15,13 @@ pub enum Notice {
     NameChanged,
     PasswordChanged,
     LinkSent,
+    /// A new account's address has to be verified first.
+    ConfirmAddress,
+    Registered,
 }
 
 impl Notice {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::SignedOut,
         Self::PasswordReset,
         Self::EmailRestored,
@@ -30,6 +33,8 @@ impl Notice {
         Self::NameChanged,
         Self::PasswordChanged,
         Self::LinkSent,
+        Self::ConfirmAddress,
+        Self::Registered,
     ];
 
     /// The word in the query.
@@ -47,6 +52,8 @@ impl Notice {
             Self::NameChanged => "name-changed",
             Self::PasswordChanged => "password-changed",
             Self::LinkSent => "link-sent",
+            Self::ConfirmAddress => "confirm-address",
+            Self::Registered => "registered",
         }
     }
 
@@ -74,6 +81,10 @@ impl Notice {
             Self::OthersSignedOut => "You are signed out everywhere else.",
             Self::NameChanged => "Your display name is changed.",
             Self::PasswordChanged => "Your password is changed, and you are signed out everywhere else.",
+            Self::ConfirmAddress => {
+                "Your account is created. Open the link that is on its way to your address, then sign in."
+            }
+            Self::Registered => "Your account is created. Sign in to it.",
             Self::LinkSent => "A link is on its way. The address is yours once you follow it.",
         }
     }

@@ -1,4 +1,4 @@
-//! The HTTP API as a page, made of its OpenAPI document.
+//! The HTTP API as a page, made of its `OpenAPI` document.
 
 use askama::Template;
 use serde_json::{Map, Value};
@@ -121,8 +121,8 @@ fn example(document: &Value, schema: &Value, depth: usize) -> Option<Value> {
         return example(document, found, depth - 1);
     }
     for list in ["oneOf", "anyOf", "allOf"] {
-        let of = schema[list].as_array().into_iter().flatten();
-        if let Some(value) = of.filter_map(|schema| example(document, schema, depth - 1)).next() {
+        let mut of = schema[list].as_array().into_iter().flatten();
+        if let Some(value) = of.find_map(|schema| example(document, schema, depth - 1)) {
             return Some(value);
         }
     }

@@ -14,7 +14,10 @@ const FRAME: Frame<'static> = Frame {
     public_url: "https://id.example.org/id",
     dev_mail: true,
     onward: Onward { query: "", app: None },
+    registration: WhoRegisters::Everybody,
 };
+
+const RULES: NewAccountRules = NewAccountRules { min_password: 8, needs_email: true };
 
 fn errors(fields: &[&str]) -> FormErrors {
     FormErrors {
@@ -84,7 +87,17 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
     let mut pages = Vec::new();
     let mut add = |name, page: &dyn askama::DynTemplate| pages.push((name, page.dyn_render().unwrap()));
     for errors in [&none, &errors(&["username", "email", "password", "login"])] {
-        add("register", &Register::new(FRAME, text, text, 8, errors));
+        add("register", &Register::new(FRAME, text, text, RULES, errors));
+        for registration in [WhoRegisters::Invited, WhoRegisters::Nobody] {
+            let frame = Frame { registration, ..FRAME };
+            add("register, not open", &Register::new(frame, text, text, RULES, errors));
+            add("login, not open", &Login::new(frame, text, None, errors));
+            add("home, not open", &Home { frame, notice: None, public_url: text });
+        }
+        for email in [None, Some(text)] {
+            let page = Register::new(FRAME, text, "", RULES, errors).invited(Invitee { email });
+            add("register, invited", &page);
+        }
         add("login", &Login::new(FRAME, text, None, errors));
         add("login", &Login::new(FRAME, "", Some(Notice::SignedOut), errors));
         add("forgot password", &ForgotPassword::new(FRAME, text, None, errors));
@@ -101,7 +114,7 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
     add("home", &Home { frame: FRAME, notice: Some(Notice::AccountDeleted), public_url: text });
     let onward = Onward { query: "?return_to=https%3A%2F%2Fapp.example.org%2F", app: Some(text) };
     let frame = Frame { onward, ..FRAME };
-    add("register, for an app", &Register::new(frame, text, text, 8, &none));
+    add("register, for an app", &Register::new(frame, text, text, RULES, &none));
     add("login, for an app", &Login::new(frame, text, None, &none));
     add("forgot password, for an app", &ForgotPassword::new(frame, text, None, &none));
     add("logout, for an app", &Logout { frame, username: text });

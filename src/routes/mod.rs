@@ -43,7 +43,7 @@ use crate::accounts::Accounts;
 use crate::error::ApiError;
 use crate::limits::RateLimits;
 
-use pages::{assets, dashboard, links, sign_in, visit};
+use pages::{assets, dashboard, links, register as new, sign_in, visit};
 
 pub use cors::CrossOrigin;
 pub use extract::MAX_BODY;
@@ -99,7 +99,7 @@ pub fn configure(
     let wants_socket = fn_guard(|context| handshake::is_wanted(context.head().headers()));
     cfg.service(web::resource("/").guard(wants_socket).default_service(web::to(handshake::nowhere)));
     cfg.service(at("/", "GET, HEAD").route(plain()).route(read().to(sign_in::home)))
-        .service(page("/register", read().to(sign_in::show_register)).post(sign_in::register))
+        .service(page("/register", read().to(new::show)).post(new::register))
         .service(page("/login", read().to(sign_in::show_login)).post(sign_in::login))
         .service(page("/continue", read().to(sign_in::show_continue)).post(sign_in::go_on))
         .service(page("/logout", read().to(sign_in::show_logout)).post(sign_in::logout))
@@ -107,6 +107,7 @@ pub fn configure(
         .service(page("/reset-password/{token}", read().to(links::show_reset)).post(links::reset))
         .service(page("/undo-email/{token}", read().to(links::show_reset)).post(links::reset))
         .service(page("/verify-email/{token}", read().to(links::show_verify)).post(links::verify))
+        .service(page("/invitation/{token}", read().to(new::show_invitation)).post(new::accept_invitation))
         .service(at("/dashboard", "GET, HEAD").route(plain()).route(read().to(dashboard::show)))
         .service(page("/dashboard/profile", read().to(dashboard::back)).post(dashboard::rename))
         .service(page("/dashboard/password", read().to(dashboard::back)).post(dashboard::change_password))
@@ -160,6 +161,21 @@ fn at(path: &str, allow: &'static str) -> Resource {
     }))
 }
 
+/// A page with a form that posts to the page's own address.
+fn page(path: &str, show: Route) -> Resource {
+    at(path, "GET, HEAD, POST").route(plain()).route(show)
+}
+
+/// Redirects a page that was requested over http although its address is https, if a trusted proxy says so. Without a
+/// proxy it cannot be told, and a redirect might never end.
+fn plain() -> Route {
+    read().guard(fn_guard(visit::is_plain)).to(visit::to_https)
+}
+
+fn file(path: &str) -> Resource {
+    at(path, "GET, HEAD")
+}
+
 /// The routes that were configured, for tests that compare the table with something else.
 #[cfg(test)]
 mod table {
@@ -178,19 +194,4 @@ mod table {
     pub fn entries() -> BTreeSet<(String, &'static str)> {
         ENTRIES.with_borrow(Clone::clone)
     }
-}
-
-/// A page with a form that posts to the page's own address.
-fn page(path: &str, show: Route) -> Resource {
-    at(path, "GET, HEAD, POST").route(plain()).route(show)
-}
-
-/// Redirects a page that was requested over http although its address is https, if a trusted proxy says so. Without a
-/// proxy it cannot be told, and a redirect might never end.
-fn plain() -> Route {
-    read().guard(fn_guard(visit::is_plain)).to(visit::to_https)
-}
-
-fn file(path: &str) -> Resource {
-    at(path, "GET, HEAD")
 }

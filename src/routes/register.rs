@@ -2,15 +2,14 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::extract::{Counts, Limited, caller, device, optional};
-use super::login::TokenResponse;
-use super::login::sign_in_response;
+use super::login::{TokenResponse, sign_in_response};
 use super::openapi::Problems;
 use super::site::Site;
-use crate::accounts::{Accounts, Error};
+use crate::accounts::{Accounts, Error, Profile, Registered, Registrant};
 use crate::error::ApiError;
 use crate::limits::Limit;
 use doorward_core::domain::{Email, Username};
@@ -23,9 +22,29 @@ pub(super) struct RegisterRequest {
     password: String,
     #[schema(example = "alice@example.org")]
     email: Option<String>,
+    /// The token of an invitation.
+    #[schema(example = "the last part of the link")]
+    invitation: Option<String>,
     /// Sign this browser in, with a cookie in place of a refresh token.
     #[serde(default)]
     cookie: bool,
+}
+
+/// The answer if the address has to be verified before the first sign-in.
+#[derive(Serialize, ToSchema)]
+struct Unverified {
+    user: Profile,
+    #[schema(example = "sent")]
+    verification: &'static str,
+}
+
+/// The schema of both answers.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Registration {
+    SignedIn(TokenResponse),
+    Unverified(Unverified),
 }
 
 impl Counts for RegisterRequest {
@@ -39,7 +58,7 @@ impl Counts for RegisterRequest {
     tag = "Signing in",
     summary = "Register and sign in",
     request_body = RegisterRequest,
-    responses((status = 201, description = "Registered and signed in", body = TokenResponse), Problems),
+    responses((status = 201, description = "Registered and signed in, unless the address has to be verified first", body = Registration), Problems),
     security(()),
 )]
 pub(super) async fn register(
@@ -55,6 +74,9 @@ pub(super) async fn register(
     let password = accounts.choose_password(body.password)?;
     let email = optional(body.email).as_deref().map(Email::parse).transpose().map_err(Error::from)?;
     let device = device(&request, &site, body.cookie);
-    let grant = accounts.register(username, password, email, device, &caller(&request, &site)).await?;
-    Ok(sign_in_response(&request, StatusCode::CREATED, grant, &site))
+    let registrant = Registrant { username, password, email, invitation: optional(body.invitation) };
+    Ok(match accounts.register(registrant, device, &caller(&request, &site)).await? {
+        Registered::SignedIn(grant) => sign_in_response(&request, StatusCode::CREATED, grant, &site),
+        Registered::ToVerify(user) => HttpResponse::Created().json(Unverified { user, verification: "sent" }),
+    })
 }

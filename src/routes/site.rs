@@ -29,6 +29,7 @@ pub struct Site {
     pub(super) origin_log: Arc<OriginLog>,
     /// Other origins whose pages may use the API with tokens: never with a cookie of this one.
     pub(super) other_origins: Vec<HostOrigin>,
+    pub registration: config::Registration,
     pub sockets: config::Sockets,
     pub refresh_ttl: Duration,
 }
@@ -48,6 +49,7 @@ impl Site {
             origin_log: Arc::default(),
             secure: config.public_url.scheme() == "https",
             other_origins: config.web.allowed_origins.clone(),
+            registration: config.registration.clone(),
             sockets: config.sockets.clone(),
             refresh_ttl: config.tokens.refresh_ttl,
         }

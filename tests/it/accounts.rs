@@ -43,7 +43,7 @@ async fn a_user_registers_signs_in_refreshes_and_deletes_the_account() {
     assert_eq!((&user["username"], &user["display_name"]), (&json!("ann"), &json!("Ann")));
     assert_eq!(user["email_verified"], false);
     let said = claims(&registered.str("access_token"));
-    assert_eq!(fields(&said), ["aud", "exp", "iat", "iss", "jti", "sid", "sub", "username"]);
+    assert_eq!(fields(&said), ["aud", "client_id", "exp", "iat", "iss", "jti", "sid", "sub", "username"]);
     assert_eq!((&said["iss"], &said["aud"]), (&json!("http://doorward.example"), &json!("doorward")));
     assert_eq!((&said["sub"], &said["username"]), (&user["id"], &json!("ann")));
 

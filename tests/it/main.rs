@@ -3,6 +3,7 @@
 
 mod account_recovery;
 mod accounts;
+mod add;
 mod address_limits;
 mod addresses;
 mod admin_users;
@@ -66,6 +67,7 @@ mod pgbouncer;
 mod private_files;
 mod readme;
 mod refresh_reuse;
+mod registration;
 mod repeated_forms;
 mod return_addresses;
 mod revocation;

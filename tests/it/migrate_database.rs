@@ -53,6 +53,7 @@ async fn a_grown_database_moves_and_every_login_stays_active() {
     server.post("/api/forgot-password", json!({"login": "ann"})).await.expect(202);
     let reset = mail.link_token("reset-password").await;
     on(file.parent().unwrap(), &["user", "roles", "ann", "--add", "editor"], "").await.ok();
+    on(file.parent().unwrap(), &["invite"], "").await.ok();
     // A wrong password, and a link that belongs to an address.
     server.post("/api/login", json!({"login": "nobody", "password": PASSWORD})).await.expect(401);
     let body = json!({"username": "eve", "password": PASSWORD, "email": "eve@example.org"});

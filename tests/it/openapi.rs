@@ -1,4 +1,4 @@
-//! The OpenAPI document, judged by programs that others would use with it.
+//! The `OpenAPI` document, judged by programs that others would use with it.
 
 use std::process::{Command, Output};
 

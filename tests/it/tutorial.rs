@@ -3,11 +3,10 @@
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
+use crate::support::nginx::Nginx;
 use crate::support::programs::{self, Needs};
 use crate::support::scenario::{self, Stage};
-use crate::support::time::{PATIENCE, now, pause};
 
 const TUTORIAL: &str = include_str!("../../docs/TUTORIAL.md");
 
@@ -36,45 +35,6 @@ fn write_files(dir: &Path, nginx: SocketAddr, doorward: &str) {
     std::fs::write(dir.join("nginx.conf"), config).unwrap();
 }
 
-/// nginx by the command of the tutorial; stopped when it is dropped.
-struct Nginx(Child);
-
-impl Nginx {
-    async fn start(program: &Path, dir: &Path, address: SocketAddr) -> Self {
-        let command = "nginx -e stderr -p . -c nginx.conf -g 'daemon off;'\n";
-        assert!(blocks("sh").contains(&command.to_owned()));
-        // Ended with the thread of its test, whatever becomes of that.
-        let child = Command::new("setpriv")
-            .args(["--pdeathsig", "TERM"])
-            .arg(program)
-            .args(["-e", "stderr", "-p", ".", "-c", "nginx.conf", "-g", "daemon off;"])
-            .current_dir(dir)
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut nginx = Self(child);
-        let deadline = now() + PATIENCE;
-        while tokio::net::TcpStream::connect(address).await.is_err() {
-            let ended = nginx.0.try_wait().unwrap().is_some();
-            assert!(!ended && now() < deadline, "nginx does not listen");
-            pause().await;
-        }
-        nginx
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        // Not killed: its workers would live on.
-        let _ = rustix::process::kill_process(
-            rustix::process::Pid::from_child(&self.0),
-            rustix::process::Signal::TERM,
-        );
-        let _ = self.0.wait();
-    }
-}
-
 #[actix_web::test]
 async fn the_tutorial_leads_to_a_page_that_works() {
     let Some(chromium) = programs::command("chromium", Needs::Apt("chromium")) else { return };
@@ -91,6 +51,8 @@ async fn the_tutorial_leads_to_a_page_that_works() {
     // nginx's workers are no root.
     std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
     write_files(dir.path(), nginx, &stage.address());
+    let command = "nginx -e stderr -p . -c nginx.conf -g 'daemon off;'\n";
+    assert!(blocks("sh").contains(&command.to_owned()));
     let _nginx = Nginx::start(&program, dir.path(), nginx).await;
     script.env("CHROMIUM", chromium).env("DOORWARD_URL", &url);
     stage.play(script).await;

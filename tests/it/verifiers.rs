@@ -36,7 +36,7 @@ fn folder(files: [(&str, &str); 2]) -> TempDir {
 /// What the verifier answers to each token. `command` reads one a line.
 async fn answers(mut command: Command, issuer: &str, tokens: &[String]) -> Vec<String> {
     command.env("DOORWARD_URL", issuer).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let input = tokens.iter().map(|token| format!("{token}\n")).collect::<String>();
+    let input = tokens.join("\n");
     let run = spawn_blocking(move || {
         let mut child = command.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
@@ -63,8 +63,8 @@ async fn check(algorithm: &str, command: impl Fn() -> Command) {
     let ann = app.register("ann").await;
     let other = app.login("ann").await;
     let forger = Forger::of(&app, &ann).await;
-    let issued = forger.claims["iat"].as_i64().unwrap();
-    let expired = forger.with(&json!({}), &json!({"iat": issued - 1000, "exp": issued - 100}));
+    let now = forger.claims["iat"].as_i64().unwrap();
+    let expired = forger.with(&json!({}), &json!({"iat": now - 1000, "exp": now - 100}));
     let mut hostile = forger.other_algorithms(&ann.access);
     hostile.extend(forger.other_keys());
     hostile.extend(forger.other_claims(&ann.access, &other.access));

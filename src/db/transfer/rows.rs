@@ -10,7 +10,7 @@ use diesel::sqlite::SqliteConnection;
 use super::cells::{Cell, Key, Long, Moment, Number, Text};
 use crate::schema::{
     access_changes, address_links, api_keys, audit_events, authorization_codes, events, failed_attempts,
-    logins, one_time_tokens, outbox, request_counts, signing_keys, users,
+    invitations, logins, one_time_tokens, outbox, request_counts, signing_keys, users,
 };
 
 /// Rows that are read, compared and written at a time. Multiplied by their columns, they stay below the
@@ -228,6 +228,17 @@ rows! {
         not_for: Text,
         expires_at: Moment,
         used_at: Option<Moment>,
+    }
+    invitations (id: Text) Invitation {
+        id: Text,
+        hash: Option<Text>,
+        email: Option<Text>,
+        roles: Text,
+        invited_by: Option<Text>,
+        expires_at: Moment,
+        used_at: Option<Moment>,
+        user_id: Option<Text>,
+        created_at: Moment,
     }
     authorization_codes (hash: Text) AuthorizationCode {
         hash: Text,

@@ -50,6 +50,7 @@ pub(in super::super) fn wants_page(request: &HttpRequest) -> bool {
 
 fn title(error: &ApiError, status: StatusCode) -> &'static str {
     match (status, error.code().as_str()) {
+        (_, "invalid_invitation") => "This invitation no longer works",
         (_, "invalid_link") => "This link no longer works",
         (StatusCode::NOT_FOUND, _) => "Page not found",
         (_, "https_required") => "Open it over https",

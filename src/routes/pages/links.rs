@@ -160,14 +160,14 @@ async fn verified_again(visit: &Visit, token: &str) -> Result<HttpResponse, ApiE
 /// 429; 403 for a page that another site embeds, as an image for instance. That is not counted, so that such
 /// a site cannot use up its visitors' budget. A link that is followed, for instance in webmail, loads a
 /// document.
-fn count_shown(visit: &Visit) -> Result<(), ApiError> {
+pub(super) fn count_shown(visit: &Visit) -> Result<(), ApiError> {
     if visit.request.headers().get("sec-fetch-dest").is_some_and(|dest| dest != "document") {
         visit.site.check_same_site(&visit.request)?;
     }
     visit.count(Limit::Link)
 }
 
-fn without_referrer(mut page: HttpResponse) -> HttpResponse {
+pub(super) fn without_referrer(mut page: HttpResponse) -> HttpResponse {
     page.headers_mut().insert(header::REFERRER_POLICY, header::HeaderValue::from_static("no-referrer"));
     page
 }

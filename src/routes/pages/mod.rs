@@ -6,6 +6,7 @@ pub(super) mod dashboard;
 pub(super) mod error;
 mod form;
 pub(super) mod links;
+pub(super) mod register;
 mod return_to;
 pub(super) mod sign_in;
 pub(super) mod visit;

@@ -1,15 +1,15 @@
-//! The start page, and the pages to register, sign in, request a password reset and sign out.
+//! The start page, and the pages to sign in, request a password reset and sign out.
 
 use actix_web::HttpResponse;
 use serde::Deserialize;
 
 use super::super::cookie::add;
 use super::{Form, Refusals, Return, Visit};
-use crate::accounts::{Error, Grant, SignIn};
+use crate::accounts::{Grant, SignIn};
 use crate::error::ApiError;
 use crate::limits::Limit;
-use crate::pages::{Continue, ForgotPassword, FormErrors, Home, Login, Logout, Notice, Register};
-use doorward_core::domain::{Email, Password, Username};
+use crate::pages::{Continue, ForgotPassword, FormErrors, Home, Login, Logout, Notice};
+use doorward_core::domain::Password;
 
 /// `GET /`
 pub(in super::super) async fn home(visit: Visit) -> Result<HttpResponse, ApiError> {
@@ -20,19 +20,12 @@ pub(in super::super) async fn home(visit: Visit) -> Result<HttpResponse, ApiErro
     visit.page(&Home { frame, notice, public_url: &visit.site.public_url })
 }
 
-/// `GET /register`
-pub(in super::super) async fn show_register(visit: Visit) -> Result<HttpResponse, ApiError> {
-    let back = visit.return_of_sign_in();
-    if let Some(onward) = already_signed_in(&visit, back.as_ref()).await? {
-        return Ok(onward);
-    }
-    let (frame, min) = (visit.frame_onward(back.as_ref()), visit.accounts.min_password());
-    visit.page_onward(&Register::new(frame, "", "", min, &FormErrors::default()), back.as_ref())
-}
-
 /// The response to a browser that is signed in already. An app is told only with a click: by a link alone, any page
 /// could have it signed in, or the user signed in to it unknowingly.
-async fn already_signed_in(visit: &Visit, back: Option<&Return>) -> Result<Option<HttpResponse>, ApiError> {
+pub(super) async fn already_signed_in(
+    visit: &Visit,
+    back: Option<&Return>,
+) -> Result<Option<HttpResponse>, ApiError> {
     let Some(access) = visit.browser().await? else { return Ok(None) };
     let Some(back) = back else { return Ok(Some(visit.redirect("/dashboard", None))) };
     if let Some(app) = back.app() {
@@ -55,72 +48,6 @@ pub(in super::super) async fn go_on(visit: Visit, _: Form<NoFields>) -> Result<H
         Some(access) => Ok(visit.return_after_sign_in(&back, (access.user, access.login)).await?),
         None => Ok(visit.redirect_onward("/login", None, Some(&back))),
     }
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub(in super::super) struct RegisterForm {
-    username: String,
-    email: String,
-    password: String,
-}
-
-/// `POST /register`
-pub(in super::super) async fn register(
-    visit: Visit,
-    Form(form): Form<RegisterForm>,
-) -> Result<HttpResponse, ApiError> {
-    const FIELDS: &[&str] = &["username", "email", "password"];
-    let back = visit.return_of_sign_in();
-    let back = back.as_ref();
-    // Keyboards add a space at the end, which belongs to no name.
-    let (username, email) = (form.username.trim(), form.email.trim());
-    if let Err(error) = visit.count(Limit::Register) {
-        let refusals = Refusals::of(FIELDS, error.clone())?;
-        let min = visit.accounts.min_password();
-        let page = Register::new(visit.frame_onward(back), username, email, min, &refusals.errors);
-        return visit.refuse_onward(&error, &page, back);
-    }
-    let mut refusals = Refusals::new(FIELDS);
-    let parsed = (
-        refusals.check(Username::parse(username)),
-        match email {
-            "" => Some(None),
-            email => refusals.check(Email::parse(email)).map(Some),
-        },
-        refusals.check(visit.accounts.choose_password(form.password)),
-    );
-    if let (Some(name), Some(address), Some(password)) = parsed {
-        let again = (name.clone(), password.clone(), address.clone());
-        match visit.accounts.register(name, password, address, visit.device(), &visit.caller()).await {
-            Ok(grant) => return enter(&visit, &grant, back).await,
-            Err(error) => {
-                if let Error::UsernameTaken = error
-                    && let Some(grant) = register_again(&visit, again).await?
-                {
-                    return enter(&visit, &grant, back).await;
-                }
-                refusals = Refusals::of(FIELDS, error.into())?;
-            }
-        }
-    }
-    let min = visit.accounts.min_password();
-    let page = Register::new(visit.frame_onward(back), username, email, min, &refusals.errors);
-    visit.refuse_onward(&refusals.first.unwrap_or_else(ApiError::not_found), &page, back)
-}
-
-/// Repeating the same registration is a sign-in, and counts as one.
-async fn register_again(
-    visit: &Visit,
-    (name, password, email): (Username, Password, Option<Email>),
-) -> Result<Option<Grant>, ApiError> {
-    if visit.count(Limit::SignIn).is_err() {
-        return Ok(None);
-    }
-    let (device, caller) = (visit.device(), visit.caller());
-    let signed_in =
-        visit.accounts.sign_in_if_just_registered(&name, password, email.as_ref(), device, &caller).await?;
-    Ok(signed_in.map(|SignIn::Granted(grant)| grant))
 }
 
 /// `GET /login`
@@ -171,7 +98,11 @@ pub(in super::super) async fn login(
 }
 
 /// Gives the browser its cookie, and takes it where it wanted to go.
-async fn enter(visit: &Visit, grant: &Grant, back: Option<&Return>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn enter(
+    visit: &Visit,
+    grant: &Grant,
+    back: Option<&Return>,
+) -> Result<HttpResponse, ApiError> {
     visit.leave().await?;
     let onward = match back {
         Some(back) => visit.return_after_sign_in(back, (grant.user.id, grant.credential.login)).await,

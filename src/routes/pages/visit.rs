@@ -243,6 +243,7 @@ pub(super) fn frame<'a>(request: &HttpRequest, site: &'a Site) -> Frame<'a> {
         public_url: &site.public_url,
         dev_mail: dev_mail.is_some_and(|mails| mails.is_for(request)),
         onward: Onward::default(),
+        registration: site.registration.who,
     }
 }
 

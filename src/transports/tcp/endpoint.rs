@@ -176,6 +176,9 @@ impl TcpEndpoint {
                 }
             },
             Err(Error::InvalidCredentials) => Outcome::Refused(FAILURE.as_bytes().to_vec()),
+            Err(Error::EmailNotVerified) => Outcome::Refused(
+                [FAILURE, "Confirm your email address first: a link was sent to it.\n"].concat().into(),
+            ),
             Err(Error::TooManyAttempts { .. }) => {
                 Outcome::Refused([FAILURE.as_bytes(), &goodbye(CloseReason::RateLimited)].concat())
             }

@@ -210,7 +210,7 @@ impl Forger {
     /// The right key, and another type, issuer, audience, time, or content. `other` is another good token.
     pub fn other_claims(&self, access: &str, other: &str) -> Vec<Hostile> {
         let (issued, expires) = (self.claims["iat"].as_i64().unwrap(), self.claims["exp"].as_i64().unwrap());
-        let issuer = self.claims["iss"].as_str().unwrap();
+        let us = self.claims["iss"].as_str().unwrap();
         let mut tokens = Vec::new();
         for (header, claims, everywhere) in [
             (json!({"typ": "JWT"}), json!({}), true),
@@ -220,8 +220,8 @@ impl Forger {
             (json!({"crit": ["exp"]}), json!({}), false),
             (json!({"crit": ["x"], "x": 1}), json!({}), false),
             (json!({}), json!({"iss": "http://localhost:8080"}), true),
-            (json!({}), json!({"iss": format!("{issuer}/")}), true),
-            (json!({}), json!({"iss": format!("{issuer}.evil.test")}), true),
+            (json!({}), json!({"iss": format!("{us}/")}), true),
+            (json!({}), json!({"iss": format!("{us}.evil.test")}), true),
             (json!({}), json!({"iss": null}), true),
             (json!({}), json!({"aud": "another"}), true),
             (json!({}), json!({"aud": ""}), true),

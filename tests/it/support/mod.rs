@@ -20,6 +20,7 @@ pub mod logs;
 pub mod mailer;
 pub mod migrate;
 pub mod mistakes;
+pub mod nginx;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod process;

@@ -11,16 +11,19 @@ pub enum MailKind {
     EmailChanged,
     /// As `EmailChanged`, with a link that undoes the change.
     EmailChangedUndo,
+    /// To a person without an account, who may register with its link.
+    Invitation,
 }
 
 impl MailKind {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::VerifyEmail,
         Self::ResetPassword,
         Self::ResetByAddress,
         Self::PasswordChanged,
         Self::EmailChanged,
         Self::EmailChangedUndo,
+        Self::Invitation,
     ];
 
     /// Emails that anyone can request for an address, and whose links are revoked with what they were
@@ -42,6 +45,7 @@ impl MailKind {
             Self::PasswordChanged => "password_changed",
             Self::EmailChanged => "email_changed",
             Self::EmailChangedUndo => "email_changed_undo",
+            Self::Invitation => "invitation",
         }
     }
 }

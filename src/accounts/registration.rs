@@ -1,0 +1,81 @@
+//! Who may register: the rules of the configuration.
+
+use super::Error;
+use crate::config::{Registration, WhoRegisters};
+use doorward_core::domain::{Email, Invalid};
+
+impl Registration {
+    /// # Errors
+    /// [`Error::RegistrationClosed`].
+    pub(super) fn check_open(&self) -> Result<(), Error> {
+        if self.who == WhoRegisters::Nobody { Err(Error::RegistrationClosed) } else { Ok(()) }
+    }
+
+    /// Whether a client may register, with an invitation or without one.
+    ///
+    /// # Errors
+    /// [`Error::RegistrationClosed`], [`Error::InvitationRequired`].
+    pub(super) fn check(&self, is_invited: bool) -> Result<(), Error> {
+        self.check_open()?;
+        if self.who == WhoRegisters::Invited && !is_invited {
+            return Err(Error::InvitationRequired);
+        }
+        Ok(())
+    }
+
+    /// Whether a user may have this address.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] about `email` if one is required or its domain is not allowed.
+    pub(super) fn check_address(&self, email: Option<&Email>) -> Result<(), Error> {
+        let refuse = |why: String| Err(Error::Invalid(Invalid::new("email", why)));
+        let Some(email) = email else {
+            let required = self.require_verified_email || !self.allowed_domains.is_empty();
+            return if required { refuse("An email address is required here.".to_owned()) } else { Ok(()) };
+        };
+        let domain = email.as_str().rsplit_once('@').map_or("", |(_, domain)| domain);
+        if self.allowed_domains.is_empty() || self.allowed_domains.iter().any(|allowed| allowed == domain) {
+            return Ok(());
+        }
+        refuse(format!("Only addresses of {} can be used here.", self.allowed_domains.join(", ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(who: WhoRegisters, domains: &[&str], verified: bool) -> Registration {
+        let allowed_domains = domains.iter().map(|domain| (*domain).to_owned()).collect();
+        Registration { who, allowed_domains, require_verified_email: verified }
+    }
+
+    #[test]
+    fn an_invitation_opens_what_is_not_closed() {
+        for (who, without, with) in [
+            (WhoRegisters::Everybody, true, true),
+            (WhoRegisters::Invited, false, true),
+            (WhoRegisters::Nobody, false, false),
+        ] {
+            let rules = rules(who, &[], false);
+            assert_eq!((rules.check(false).is_ok(), rules.check(true).is_ok()), (without, with), "{who:?}");
+        }
+    }
+
+    #[test]
+    fn a_domain_is_matched_whole() {
+        let email = |text: &str| Email::parse(text).unwrap();
+        let some = rules(WhoRegisters::Everybody, &["example.org", "xn--bcher-kva.example"], false);
+        for text in ["ann@example.org", "ANN@Example.ORG.", "ann@bücher.example"] {
+            assert!(some.check_address(Some(&email(text))).is_ok(), "{text}");
+        }
+        for text in
+            ["ann@example.com", "ann@evil-example.org", "ann@mail.example.org", "ann@example.org.evil.test"]
+        {
+            assert!(some.check_address(Some(&email(text))).is_err(), "{text}");
+        }
+        assert!(some.check_address(None).is_err(), "without an address there is no domain");
+        assert!(rules(WhoRegisters::Everybody, &[], true).check_address(None).is_err());
+        assert!(rules(WhoRegisters::Everybody, &[], false).check_address(None).is_ok());
+    }
+}

@@ -1,0 +1,160 @@
+//! The pages to register, with an invitation or without one.
+
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+
+use super::links::{count_shown, without_referrer};
+use super::sign_in::{already_signed_in, enter};
+use super::{Form, LinkForm, Refusals, Visit};
+use crate::accounts::{Error, Grant, Registered, Registrant, SignIn};
+use crate::error::ApiError;
+use crate::limits::Limit;
+use crate::pages::{FormErrors, Invitee, NewAccountRules, Notice, Register};
+use doorward_core::domain::{Email, Password, Username};
+
+const FIELDS: &[&str] = &["username", "email", "password"];
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(in super::super) struct RegisterForm {
+    username: String,
+    email: String,
+    password: String,
+}
+
+/// A new account: signed in, unless its address has to be verified first.
+type NewAccount = Option<Grant>;
+
+/// `GET /register`
+pub(in super::super) async fn show(visit: Visit) -> Result<HttpResponse, ApiError> {
+    let back = visit.return_of_sign_in();
+    let back = back.as_ref();
+    if let Some(onward) = already_signed_in(&visit, back).await? {
+        return Ok(onward);
+    }
+    let errors = FormErrors::default();
+    visit.page_onward(&Register::new(visit.frame_onward(back), "", "", rules(&visit), &errors), back)
+}
+
+/// `POST /register`
+pub(in super::super) async fn register(
+    visit: Visit,
+    Form(form): Form<RegisterForm>,
+) -> Result<HttpResponse, ApiError> {
+    let back = visit.return_of_sign_in();
+    let back = back.as_ref();
+    let refusals = match submit(&visit, &form, None).await? {
+        Ok(Some(grant)) => return enter(&visit, &grant, back).await,
+        Ok(None) => return Ok(visit.redirect_onward("/login", Some(Notice::ConfirmAddress), back)),
+        Err(refusals) => refusals,
+    };
+    // Keyboards add a space at the end, which belongs to no name.
+    let (username, email) = (form.username.trim(), form.email.trim());
+    let page = Register::new(visit.frame_onward(back), username, email, rules(&visit), &refusals.errors);
+    visit.refuse_onward(&refusals.first.unwrap_or_else(ApiError::not_found), &page, back)
+}
+
+/// `GET /invitation/{token}`
+pub(in super::super) async fn show_invitation(
+    visit: Visit,
+    token: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    count_shown(&visit)?;
+    let email = visit.accounts.check_invitation(&token).await?;
+    let (errors, invitee) = (FormErrors::default(), Invitee { email: email.as_deref() });
+    let page = Register::new(visit.frame(), "", "", rules(&visit), &errors).invited(invitee);
+    visit.page(&page).map(without_referrer)
+}
+
+/// `POST /invitation/{token}`
+pub(in super::super) async fn accept_invitation(
+    visit: Visit,
+    token: web::Path<String>,
+    LinkForm(form): LinkForm<RegisterForm>,
+) -> Result<HttpResponse, ApiError> {
+    visit.count(Limit::Link)?;
+    // An invalid invitation gets an error page, whatever was typed.
+    let invited = visit.accounts.check_invitation(&token).await?;
+    let refusals = match submit(&visit, &form, Some(token.into_inner())).await? {
+        Ok(Some(grant)) => return welcome(&visit, &grant).await,
+        Ok(None) => return Ok(visit.redirect("/login", Some(Notice::ConfirmAddress))),
+        Err(refusals) => refusals,
+    };
+    let error = refusals.first.unwrap_or_else(ApiError::not_found);
+    if error.code() == "invalid_invitation" {
+        return Err(error);
+    }
+    let (username, email) = (form.username.trim(), form.email.trim());
+    let page = Register::new(visit.frame(), username, email, rules(&visit), &refusals.errors);
+    visit.refuse(&error, &page.invited(Invitee { email: invited.as_deref() })).map(without_referrer)
+}
+
+/// Signs the browser in, if it is known that our own page has posted the form: another site could sign its visitor in to
+/// an account of its choice.
+async fn welcome(visit: &Visit, grant: &Grant) -> Result<HttpResponse, ApiError> {
+    if visit.site.check_same_site(&visit.request).is_ok() {
+        return enter(visit, grant, None).await;
+    }
+    visit.accounts.sign_out_browser(&grant.credential.expose()).await?;
+    Ok(visit.redirect("/login", Some(Notice::Registered)))
+}
+
+fn rules(visit: &Visit) -> NewAccountRules {
+    let rules = &visit.site.registration;
+    NewAccountRules {
+        min_password: visit.accounts.min_password(),
+        needs_email: rules.require_verified_email || !rules.allowed_domains.is_empty(),
+    }
+}
+
+/// Does what a form asks for, or answers what is wrong with it.
+async fn submit(
+    visit: &Visit,
+    form: &RegisterForm,
+    invitation: Option<String>,
+) -> Result<Result<NewAccount, Refusals>, ApiError> {
+    if let Err(error) = visit.count(Limit::Register) {
+        return Refusals::of(FIELDS, error).map(Err);
+    }
+    let mut refusals = Refusals::new(FIELDS);
+    let parsed = (
+        refusals.check(Username::parse(form.username.trim())),
+        match form.email.trim() {
+            "" => Some(None),
+            email => refusals.check(Email::parse(email)).map(Some),
+        },
+        refusals.check(visit.accounts.choose_password(form.password.clone())),
+    );
+    let (Some(username), Some(email), Some(password)) = parsed else { return Ok(Err(refusals)) };
+    let again = (username.clone(), password.clone(), email.clone());
+    let is_invited = invitation.is_some();
+    let registrant = Registrant { username, password, email, invitation };
+    match visit.accounts.register(registrant, visit.device(), &visit.caller()).await {
+        Ok(Registered::SignedIn(grant)) => Ok(Ok(Some(grant))),
+        Ok(Registered::ToVerify(_)) => Ok(Ok(None)),
+        Err(Error::UsernameTaken) if !is_invited => match register_again(visit, again).await? {
+            Some(account) => Ok(Ok(account)),
+            None => Refusals::of(FIELDS, Error::UsernameTaken.into()).map(Err),
+        },
+        Err(error) => Refusals::of(FIELDS, error.into()).map(Err),
+    }
+}
+
+/// Repeating the same registration is a sign-in, and counts as one.
+async fn register_again(
+    visit: &Visit,
+    (name, password, email): (Username, Password, Option<Email>),
+) -> Result<Option<NewAccount>, ApiError> {
+    if visit.count(Limit::SignIn).is_err() {
+        return Ok(None);
+    }
+    let (device, caller) = (visit.device(), visit.caller());
+    let signed_in =
+        visit.accounts.sign_in_if_just_registered(&name, password, email.as_ref(), device, &caller).await;
+    match signed_in {
+        Ok(Some(SignIn::Granted(grant))) => Ok(Some(Some(grant))),
+        Ok(None) => Ok(None),
+        Err(Error::EmailNotVerified) => Ok(Some(None)),
+        Err(error) => Err(error.into()),
+    }
+}
