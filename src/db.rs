@@ -308,10 +308,37 @@ pub fn write<T, E: From<diesel::result::Error>>(
     conn: &mut Conn,
     work: impl FnOnce(&mut Conn) -> Result<T, E>,
 ) -> Result<T, E> {
-    conn.batch_execute(match conn {
+    let begin = match conn {
         Conn::Sqlite(_) => "BEGIN IMMEDIATE",
         Conn::Postgres(_) => "BEGIN",
-    })?;
+    };
+    transaction(conn, begin, work)
+}
+
+/// Runs `work` in a transaction that only reads, and sees one state of the database from the first query to the
+/// last. It may wait in between for as long as it likes.
+///
+/// # Errors
+/// The error of `work`.
+pub fn snapshot<T, E: From<diesel::result::Error>>(
+    conn: &mut Conn,
+    work: impl FnOnce(&mut Conn) -> Result<T, E>,
+) -> Result<T, E> {
+    let begin = match conn {
+        Conn::Sqlite(_) => "BEGIN",
+        Conn::Postgres(_) => {
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL idle_in_transaction_session_timeout = 0"
+        }
+    };
+    transaction(conn, begin, work)
+}
+
+fn transaction<T, E: From<diesel::result::Error>>(
+    conn: &mut Conn,
+    begin: &str,
+    work: impl FnOnce(&mut Conn) -> Result<T, E>,
+) -> Result<T, E> {
+    conn.batch_execute(begin)?;
     let mut transaction = Transaction { conn, open: true };
     let value = work(transaction.conn)?;
     transaction.conn.batch_execute("COMMIT")?;

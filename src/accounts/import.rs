@@ -14,14 +14,16 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use aws_lc_rs::digest;
+
 use super::{Caller, Error};
 use crate::actors::hasher::HashError;
 use crate::clock::{Clock, Timestamp};
 use crate::db::{self, Conn};
 use crate::import::{ImportedAccount, Place, Reason, Row};
 use crate::models::audit_events::{self, Action, NewEvent};
-use crate::models::users::{self, NewUser};
-use doorward_core::domain::UserId;
+use crate::models::users::{self, NewUser, Restored};
+use doorward_core::domain::{DisplayName, UserId};
 
 /// Rows per transaction: at cost 12 about 25 seconds of hashing per core are lost if it cannot be written.
 const BATCH: usize = 100;
@@ -82,7 +84,12 @@ impl Import<'_> {
     ///
     /// # Errors
     /// [`Error::Query`] or [`Error::Hash`]. What was counted in `report` is written, and nothing else.
-    pub fn run(&self, conn: &mut Conn, rows: Vec<Row>, report: &mut Report) -> Result<(), Error> {
+    pub fn run(
+        &self,
+        conn: &mut Conn,
+        rows: impl Iterator<Item = Row>,
+        report: &mut Report,
+    ) -> Result<(), Error> {
         let mut known = Known::load(conn)?;
         for_batches(rows, |batch| {
             let sorted = known.sort(Some(conn), batch.iter())?;
@@ -107,7 +114,11 @@ impl Import<'_> {
     ///
     /// # Errors
     /// [`Error::Query`].
-    pub fn preview(&self, mut conn: Option<&mut Conn>, rows: Vec<Row>) -> Result<Report, Error> {
+    pub fn preview(
+        &self,
+        mut conn: Option<&mut Conn>,
+        rows: impl Iterator<Item = Row>,
+    ) -> Result<Report, Error> {
         let mut known = conn.as_deref_mut().map(Known::load).transpose()?.unwrap_or_default();
         let mut report = Report::default();
         for_batches(rows, |batch| {
@@ -161,22 +172,40 @@ impl Import<'_> {
         {
             return Ok(Done::Refused(Reason::EmailTaken));
         }
-        let id = UserId(self.clock.new_id());
-        let user = NewUser {
-            id,
-            username: incoming.username,
-            email: incoming.email,
-            password_hash,
-            on_trial: false,
+        let id = match incoming.id {
+            Some(id) if users::find(conn, id)?.is_some() => return Ok(Done::Refused(Reason::IdTaken)),
+            Some(id) => id,
+            None => UserId(self.clock.new_id()),
         };
-        users::insert_lookalike(conn, &user, now)?;
-        if let Some(email) = held {
-            users::set_held_email(conn, id, email.as_str(), now)?;
-        }
+        create(conn, id, incoming, password_hash, now)?;
         let event = self.caller.event(self.clock.new_id(), Action::Imported, Some(id));
         audit_events::insert(conn, &NewEvent { detail: Some(&row.mark), ..event }, now)?;
         Ok(Done::Imported)
     }
+}
+
+/// Creates the account, and gives it what it had in the other system.
+fn create(
+    conn: &mut Conn,
+    id: UserId,
+    incoming: ImportedAccount,
+    password_hash: String,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let held = incoming.email.clone().filter(|_| incoming.verified);
+    let user =
+        NewUser { id, username: incoming.username, email: incoming.email, password_hash, on_trial: false };
+    users::insert_lookalike(conn, &user, now)?;
+    if let Some(email) = held {
+        users::set_held_email(conn, id, email.as_str(), incoming.verified_at.unwrap_or(now).min(now))?;
+    }
+    let restored = Restored {
+        display_name: incoming.display_name.as_ref().map(DisplayName::as_str),
+        disabled_at: incoming.disabled.then(|| incoming.disabled_at.unwrap_or(now).min(now)),
+        created_at: incoming.created_at.unwrap_or(now).min(now),
+    };
+    users::restore(conn, id, &restored, now)?;
+    Ok(())
 }
 
 /// Why a name is not free: it is another account's, or an earlier row's.
@@ -210,17 +239,31 @@ impl Report {
     }
 }
 
-/// What was imported before this run, and which names and verified addresses this file had so far.
+/// What was imported before this run, and which names and verified addresses this file had so far. Of each only
+/// a digest is kept: there may be millions.
 #[derive(Default)]
 struct Known {
-    marks: HashSet<String>,
-    names: HashMap<String, Place>,
-    held: HashMap<String, Place>,
+    marks: HashSet<Print>,
+    names: HashMap<Print, Place>,
+    held: HashMap<Print, Place>,
+}
+
+/// The first half of a SHA-256 digest.
+type Print = [u8; 16];
+
+fn print(text: &str) -> Print {
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    let mut print = Print::default();
+    print.copy_from_slice(&digest.as_ref()[..size_of::<Print>()]);
+    print
 }
 
 impl Known {
     fn load(conn: &mut Conn) -> Result<Self, Error> {
-        let marks = audit_events::imported_marks(conn)?.into_iter().collect();
+        let mut marks = HashSet::new();
+        audit_events::each_imported_mark(conn, |mark| {
+            marks.insert(print(mark));
+        })?;
         Ok(Self { marks, ..Self::default() })
     }
 
@@ -238,17 +281,17 @@ impl Known {
             Err(reason) => return Ok(Sorted::Refused(reason.clone())),
         };
         // First, so that a repeated run says of each row what the first one said.
-        let folded = incoming.username.folded();
-        if let Some(place) = self.names.get(folded) {
+        let name = print(incoming.username.folded());
+        if let Some(place) = self.names.get(&name) {
             return Ok(Sorted::Refused(taken(&incoming, Some(*place))));
         }
-        self.names.insert(folded.to_owned(), row.place);
+        self.names.insert(name, row.place);
         let held = incoming.email.as_ref().filter(|_| incoming.verified);
-        let repeated = held.and_then(|email| self.held.get(email.as_str()).copied());
+        let repeated = held.and_then(|email| self.held.get(&print(email.as_str())).copied());
         if let (Some(email), None) = (held, repeated) {
-            self.held.insert(email.as_str().to_owned(), row.place);
+            self.held.insert(print(email.as_str()), row.place);
         }
-        if self.marks.contains(&row.mark) {
+        if self.marks.contains(&print(&row.mark)) {
             return Ok(Sorted::AlreadyThere);
         }
         if let Some(place) = repeated {
@@ -261,16 +304,24 @@ impl Known {
         if let Some(user) = met {
             return Ok(Sorted::Met(incoming, user.password_hash));
         }
-        let is_held = match (conn, held) {
-            (Some(conn), Some(email)) => users::find_holder(conn, email)?.is_some(),
-            _ => false,
+        let Some(conn) = conn else { return Ok(Sorted::New(incoming)) };
+        if let Some(id) = incoming.id
+            && users::find(conn, id)?.is_some()
+        {
+            return Ok(Sorted::Refused(Reason::IdTaken));
+        }
+        let is_held = match held {
+            Some(email) => users::find_holder(conn, email)?.is_some(),
+            None => false,
         };
         Ok(if is_held { Sorted::Refused(Reason::EmailTaken) } else { Sorted::New(incoming) })
     }
 }
 
-fn for_batches(rows: Vec<Row>, mut work: impl FnMut(Vec<Row>) -> Result<(), Error>) -> Result<(), Error> {
-    let mut rows = rows.into_iter();
+fn for_batches(
+    mut rows: impl Iterator<Item = Row>,
+    mut work: impl FnMut(Vec<Row>) -> Result<(), Error>,
+) -> Result<(), Error> {
     loop {
         let batch: Vec<Row> = rows.by_ref().take(BATCH).collect();
         if batch.is_empty() {

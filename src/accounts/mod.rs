@@ -13,6 +13,7 @@ mod email;
 mod email_requests;
 mod error;
 mod event_feed;
+pub mod export;
 mod guessing;
 pub mod import;
 mod introspection;

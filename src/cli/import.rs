@@ -7,7 +7,7 @@ use crate::accounts::import::{Import, Refused, Report};
 use crate::app;
 use crate::auth::legacy_hashes::ImportedHash;
 use crate::clock::Clock;
-use crate::import::{self, Field, Limits, Mapping, Place, Source, SourceError};
+use crate::import::{self, Field, Limits, Mapping, Place, SourceError};
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
@@ -27,6 +27,8 @@ Examples:
   doorward import people.csv           Columns: username, hash, and optionally email, email_verified
   doorward import app.db --table user --column hash=pw --username-from-email
                                        Another table and column, usernames taken from the address
+  doorward export | ssh new-host doorward import --from -
+                                       Moves all accounts to another server
   doorward import people.txt --format jsonl --json
                                        One object per line; the report as JSON
 
@@ -36,14 +38,18 @@ skipped. Exit codes: 0 all rows are imported, 1 some are not, 2 the command line
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// An SQLite database of an older system, a CSV or a JSONL file
-    file: PathBuf,
+    /// An SQLite database of an older system, a CSV or a JSONL file; - reads standard input
+    #[arg(required_unless_present = "from")]
+    file: Option<PathBuf>,
+    /// The same as FILE
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    from: Option<PathBuf>,
     /// The format of FILE [default: detected from its content or name]
     #[arg(long, value_enum)]
     format: Option<Format>,
     #[command(flatten)]
     mapping: MappingArguments,
-    /// The most rows to read; all are held in memory, about half a kilobyte each
+    /// The most rows to read; each takes a hundred bytes of memory, or half a kilobyte of an SQLite or CSV file
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
     max_rows: u32,
     /// Shows what would happen and writes nothing
@@ -60,7 +66,8 @@ struct MappingArguments {
     /// The table of an SQLite database with the accounts
     #[arg(long, value_name = "NAME")]
     table: Option<String>,
-    /// Which column holds which field, such as `--column username=login`: username, hash, email or `email_verified`
+    /// Which column holds which field, such as `--column username=login`: username, hash, email, `email_verified`,
+    /// `display_name`, disabled, enabled, created or id
     #[arg(long, value_name = "FIELD=COLUMN", value_parser = field_and_column)]
     column: Vec<(Field, String)>,
     /// Takes the part before the @ as the username, if the username is an address or missing
@@ -104,19 +111,22 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
     let limits = Limits { rows: arguments.max_rows.try_into().unwrap_or(usize::MAX), ..Limits::default() };
     let format = arguments.format.map(Into::into);
     let mapping = arguments.mapping.mapping();
-    let source = import::read(&arguments.file, format, limits, &mapping).map_err(|error| match error {
+    let file = arguments.file.as_ref().or(arguments.from.as_ref());
+    let file = file.ok_or_else(|| Failure::Usage("name the file to import".to_owned()))?;
+    let source = import::open(file, format, limits, &mapping).map_err(|error| match error {
         SourceError::UnknownFormat(_) => Failure::Usage(error.to_string()),
         _ => Failure::running(error),
     })?;
-    let Source { rows, renamed, ignored, suspects } = source;
-    for (field, column) in &renamed {
+    for (field, column) in &source.renamed {
         eprintln!("column {} is read as {field}", shown(column));
     }
-    if !ignored.is_empty() {
-        eprintln!("{}", ignored_line(&ignored, &suspects));
+    if !source.ignored.is_empty() {
+        eprintln!("{}", ignored_line(&source.ignored, &source.suspects));
     }
+    let ignored = source.ignored.clone();
     let bar = output::progress_bar("{bar:40} {pos} of {len} rows, {eta} left");
-    bar.set_length(rows.len() as u64);
+    bar.set_length(source.total as u64);
+    let mut rows = source.rows();
     let caller = caller();
     let import = Import {
         clock: &Clock::System,
@@ -127,15 +137,17 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
     };
     let (report, outcome) = if arguments.dry_run {
         let mut conn = config.database.url.open_existing().map_err(Failure::Running)?;
-        (import.preview(conn.as_mut(), rows).map_err(Failure::running)?, Ok(()))
+        (import.preview(conn.as_mut(), rows.by_ref()).map_err(Failure::running)?, Ok(()))
     } else {
         let pool = app::open_database(&config, 1).map_err(Failure::Running)?;
         let mut conn = pool.get().map_err(Failure::running)?;
         let mut report = Report::default();
-        let outcome = import.run(&mut conn, rows, &mut report);
+        let outcome = import.run(&mut conn, rows.by_ref(), &mut report);
         (report, outcome)
     };
     bar.finish_and_clear();
+    let outcome = outcome.map_err(|error| error.to_string());
+    let outcome = outcome.and_then(|()| rows.finish().map_err(|error| error.to_string()));
 
     for refused in &report.refused {
         eprintln!("{}", line(refused));
@@ -161,7 +173,8 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
 fn field_and_column(text: &str) -> Result<(Field, String), String> {
     let (field, column) = text.split_once('=').ok_or("expected FIELD=COLUMN")?;
     let known = Field::ALL.into_iter().find(|known| known.name() == field.trim());
-    let field = known.ok_or("FIELD is username, hash, email or email_verified")?;
+    let names = || Field::ALL.map(Field::name).join(", ");
+    let field = known.ok_or_else(|| format!("FIELD is one of {}", names()))?;
     match column.trim() {
         "" => Err("COLUMN is empty".to_owned()),
         column => Ok((field, column.to_owned())),

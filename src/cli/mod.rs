@@ -1,4 +1,5 @@
-//! The command line: one file per command, and what they share: `ask`, `failure`, `operator`, `output`, `settings`.
+//! The command line: one file per command, and what they share: `ask`, `failure`, `operator`, `output`,
+//! `private_output`, `settings`.
 //!
 //! The program exits with 0 if the command succeeded, 1 if it failed, and 2 if the command line or the configuration
 //! is wrong.
@@ -9,6 +10,7 @@ mod backup;
 mod completions;
 mod config;
 mod connect;
+mod export;
 mod failure;
 mod import;
 mod invite;
@@ -18,6 +20,7 @@ mod mail;
 mod migrate_database;
 mod operator;
 mod output;
+mod private_output;
 mod serve;
 mod settings;
 mod user;
@@ -47,6 +50,8 @@ enum Command {
     Config,
     /// Imports the accounts of an older system, with their passwords
     Import(import::Arguments),
+    /// Writes all accounts as JSON lines, which `import` reads
+    Export(export::Arguments),
     /// Adds, lists, disables, and deletes accounts
     User(user::Arguments),
     /// Invites people to register
@@ -80,6 +85,7 @@ pub fn run() -> ExitCode {
         Command::Serve => serve::run(cli.settings),
         Command::Config => config::run(cli.settings),
         Command::Import(arguments) => import::run(cli.settings, &arguments),
+        Command::Export(arguments) => export::run(cli.settings, &arguments),
         Command::User(arguments) => user::run(cli.settings, arguments),
         Command::Invite(arguments) => invite::run(cli.settings, arguments),
         Command::Logins(arguments) => logins::run(cli.settings, arguments),

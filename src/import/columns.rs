@@ -1,81 +1,6 @@
 //! Finds the columns of a file: by name, by a name that other systems use, or as the operator says.
 
-use std::fmt;
-
-/// A value that is read from a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
-    Username,
-    Hash,
-    Email,
-    EmailVerified,
-}
-
-impl Field {
-    pub const ALL: [Self; 4] = [Self::Username, Self::Hash, Self::Email, Self::EmailVerified];
-
-    /// The name in a header.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Username => "username",
-            Self::Hash => "hash",
-            Self::Email => "email",
-            Self::EmailVerified => "email_verified",
-        }
-    }
-
-    /// Names that mean this field and nothing else, as lower-case letters and digits, the best first.
-    const fn names(self) -> &'static [&'static str] {
-        match self {
-            Self::Username => &["username"],
-            Self::Hash => &["hash", "passwordhash"],
-            Self::Email => &["email", "emailaddress", "mail", "mailaddress", "useremail"],
-            Self::EmailVerified => {
-                &["emailverified", "emailverifiedat", "emailconfirmed", "emailconfirmedat", "isemailverified"]
-            }
-        }
-    }
-
-    /// Names that mean this field if no better one is there.
-    const fn likely_names(self) -> &'static [&'static str] {
-        match self {
-            Self::Username => &["user", "login", "userlogin", "loginname", "account", "accountname"],
-            Self::Hash => &[
-                "password",
-                "pass",
-                "passwd",
-                "pwd",
-                "userpass",
-                "hashedpassword",
-                "encryptedpassword",
-                "passworddigest",
-                "pwhash",
-                "bcrypt",
-                "credentials",
-            ],
-            Self::Email | Self::EmailVerified => &[],
-        }
-    }
-
-    /// Names that may mean something else: the operator has to confirm them.
-    const fn possible_names(self) -> &'static [&'static str] {
-        match self {
-            Self::Username => &["name", "nick", "nickname", "handle", "userid", "displayname", "uid"],
-            Self::Hash => &["secret", "credential", "digest"],
-            Self::Email => &["contact", "address"],
-            Self::EmailVerified => {
-                &["verified", "isverified", "verifiedat", "confirmed", "isconfirmed", "confirmedat"]
-            }
-        }
-    }
-}
-
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+use super::field::Field;
 
 /// What the operator says about a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -94,10 +19,7 @@ pub struct Mapping {
 /// Where the fields are in a row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Columns {
-    pub username: Option<usize>,
-    pub hash: Option<usize>,
-    pub email: Option<usize>,
-    pub verified: Option<usize>,
+    places: [Option<usize>; Field::COUNT],
     /// Columns that are read under another name than the field's.
     pub renamed: Vec<(Field, String)>,
     pub ignored: Vec<String>,
@@ -115,18 +37,41 @@ impl Columns {
             }
         }
         let found = Self::among(header, mapping)?;
-        let is_named = found.username.is_some() || mapping.username_from_email && found.email.is_some();
-        if is_named && found.hash.is_some() { Ok(found) } else { Err(found.missing(header)) }
+        let is_named = found.has(Field::Username) || mapping.username_from_email && found.has(Field::Email);
+        if is_named && found.has(Field::Hash) { Ok(found) } else { Err(found.missing(header)) }
     }
 
-    /// Finds the fields that are there, for a row that brings its own names.
-    pub(super) fn among(header: &[String], mapping: &Mapping) -> Result<Self, String> {
-        let username = find(header, mapping, Field::Username)?;
-        let hash = find(header, mapping, Field::Hash)?;
-        let email = find(header, mapping, Field::Email)?;
-        let verified = find(header, mapping, Field::EmailVerified)?;
-        let found = [username, hash, email, verified];
-        let mut columns = Self { username, hash, email, verified, ..Self::default() };
+    /// Where a field is.
+    pub(super) fn at(&self, field: Field) -> Option<usize> {
+        self.places[field as usize]
+    }
+
+    fn has(&self, field: Field) -> bool {
+        self.at(field).is_some()
+    }
+
+    /// Where all fields are.
+    pub(super) fn places(&self) -> impl Iterator<Item = usize> {
+        self.places.into_iter().flatten()
+    }
+
+    /// Finds the fields that are there, for a row that brings its own names. That is how accounts are exported,
+    /// so `id` is one of them.
+    pub(super) fn of_object(names: &[String], mapping: &Mapping) -> Result<Self, String> {
+        let mut columns = Self::among(names, mapping)?;
+        if !columns.has(Field::Id) {
+            columns.places[Field::Id as usize] = names.iter().position(|name| name == Field::Id.name());
+            columns.ignored.retain(|name| name != Field::Id.name());
+        }
+        Ok(columns)
+    }
+
+    fn among(header: &[String], mapping: &Mapping) -> Result<Self, String> {
+        let mut found = [None; Field::COUNT];
+        for field in Field::ALL {
+            found[field as usize] = find(header, mapping, field)?;
+        }
+        let mut columns = Self { places: found, ..Self::default() };
         for (at, name) in header.iter().enumerate() {
             match Field::ALL.into_iter().zip(found).find(|(_, found)| *found == Some(at)) {
                 Some((field, _)) if field.names().contains(&normal(name).as_str()) => {}
@@ -146,17 +91,17 @@ impl Columns {
     }
 
     fn missing(&self, header: &[String]) -> String {
-        if self.hash.is_some() && self.email.is_some() {
+        if self.has(Field::Hash) && self.has(Field::Email) {
             return "has no column username: if people sign in with their address, --username-from-email makes a name \
                     from the part before the @"
                 .to_owned();
         }
-        let near = |field: Field, found: Option<usize>| {
-            let mut names = header.iter().filter(|_| found.is_none());
+        let near = |field: Field| {
+            let mut names = header.iter().filter(|_| !self.has(field));
             let near = names.find(|name| field.possible_names().contains(&normal(name).as_str()))?;
             Some(format!("; if {near} is the {field}, say --column {field}={near}"))
         };
-        let hints = [near(Field::Username, self.username), near(Field::Hash, self.hash)];
+        let hints = [near(Field::Username), near(Field::Hash)];
         format!(
             "needs a first line that names its columns: username, hash (or password_hash) and, if there are \
              addresses, email and email_verified{}",
@@ -215,46 +160,6 @@ pub(super) fn is_known(name: &str, mapping: &Mapping) -> bool {
         || Field::ALL.into_iter().flat_map(names).any(|known| *known == plain)
 }
 
-/// Whether an address was verified, as databases and programs write it: words, numbers, and the time of the
-/// verification. None if the text is unclear.
-pub(super) fn verified(text: &str) -> Option<bool> {
-    let text = text.trim().to_ascii_lowercase();
-    match text.as_str() {
-        "" | "false" | "f" | "0" | "no" | "n" | "off" | "null" | "none" | "nil" | "\\n" | "\u{0}" => {
-            return Some(false);
-        }
-        "true" | "t" | "1" | "yes" | "y" | "on" | "1.0" | "\u{1}" => return Some(true),
-        _ => {}
-    }
-    // What MySQL writes for no date.
-    if text.starts_with("0000-00-00") {
-        return Some(false);
-    }
-    if let Some((date, rest)) = text.split_at_checked(10)
-        && let Ok(date) = date.parse::<chrono::NaiveDate>()
-        && (rest.is_empty() || rest.starts_with(['t', ' ']))
-    {
-        return match chrono::Datelike::year(&date) {
-            // The zero dates of Go, .NET, SQL Server and Unix mean no date.
-            ..=1970 => Some(false),
-            1971..=2199 => Some(true),
-            // A placeholder for "never".
-            _ => None,
-        };
-    }
-    // Seconds since 1970, or fractions of one, from 2001 on. Any number of zeros is zero.
-    let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
-    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if !is_number(whole) || !is_number(part) {
-        return None;
-    }
-    match whole.len() {
-        10..=19 if !whole.starts_with('0') => Some(true),
-        1.. if [whole, part].concat().bytes().all(|byte| byte == b'0') => Some(false),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,7 +170,8 @@ mod tests {
 
     fn places(header: &str) -> (Option<usize>, usize, Option<usize>, Option<usize>) {
         let found = columns(header, &Mapping::default()).unwrap();
-        (found.username, found.hash.unwrap(), found.email, found.verified)
+        let at = |field| found.at(field);
+        (at(Field::Username), at(Field::Hash).unwrap(), at(Field::Email), at(Field::EmailVerified))
     }
 
     #[test]
@@ -315,60 +221,13 @@ mod tests {
         let found =
             columns("name,secret,email", &mapping(&[(Field::Username, "NAME"), (Field::Hash, "secret")]));
         let found = found.unwrap();
-        assert_eq!((found.username, found.hash, found.email), (Some(0), Some(1), Some(2)));
+        let at = |field| found.at(field);
+        assert_eq!([Field::Username, Field::Hash, Field::Email].map(at), [Some(0), Some(1), Some(2)]);
         let found = columns("email,hash", &mapping(&[(Field::Username, "email")])).unwrap();
-        assert_eq!((found.username, found.email), (Some(0), None));
+        assert_eq!((found.at(Field::Username), found.at(Field::Email)), (Some(0), None));
         let why = columns("username,hash", &mapping(&[(Field::Email, "post")])).unwrap_err();
         assert!(why.contains("no column post"), "{why}");
         let by_address = Mapping { username_from_email: true, ..Mapping::default() };
-        assert_eq!(columns("email,hash", &by_address).unwrap().username, None);
-    }
-
-    #[test]
-    fn a_verification_is_a_word_a_number_or_a_time() {
-        for text in [
-            "true",
-            "TRUE",
-            "t",
-            "1",
-            "yes",
-            " Y ",
-            "on",
-            "\u{1}",
-            "2024-05-01",
-            "2024-05-01T10:00:00Z",
-            "2024-05-01 10:00:00.123+02",
-            "1714557600",
-            "1714557600123",
-            "1714557600.5",
-        ] {
-            assert_eq!(verified(text), Some(true), "{text}");
-        }
-        let zero = [
-            "0000-00-00 00:00:00",
-            "0001-01-01T00:00:00Z",
-            "1900-01-01",
-            "1970-01-01 00:00:00",
-            "\u{0}",
-            "00",
-            "0000000000.000",
-        ];
-        for text in ["", "false", "F", "0", "no", "n", "NULL", "\\N"].into_iter().chain(zero) {
-            assert_eq!(verified(text), Some(false), "{text}");
-        }
-        for text in [
-            "maybe",
-            "2",
-            "0000000001",
-            ".",
-            "2024-13-01",
-            "01/05/2024",
-            "2024-05-01x",
-            "9999-12-31",
-            "-1",
-            "kim@example.org",
-        ] {
-            assert_eq!(verified(text), None, "{text}");
-        }
+        assert_eq!(columns("email,hash", &by_address).unwrap().at(Field::Username), None);
     }
 }

@@ -4,7 +4,9 @@
 use csv::{ByteRecord, ReaderBuilder};
 
 use super::columns::{Columns, Mapping};
-use super::{Fields, Limits, MAX_LINE, Place, RowSource, Table, shortened};
+use super::fields::{Fields, RowSource, shortened};
+use super::sink::Sink;
+use super::{MAX_LINE, Place};
 
 /// Characters that may separate fields.
 const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
@@ -14,17 +16,14 @@ const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 pub(super) fn read(
     bytes: &[u8],
     origin: RowSource<'_>,
-    limits: Limits,
     mapping: &Mapping,
-) -> Result<Table, String> {
+    sink: &mut Sink,
+) -> Result<Columns, String> {
     let Header { separator, begins_at, width, columns } = header(bytes, mapping)?;
-    let (username, hash) = (columns.username, columns.hash);
-    let (email, verified) = (columns.email, columns.verified);
     let mut reader =
         ReaderBuilder::new().flexible(true).delimiter(separator).from_reader(&bytes[begins_at..]);
     reader.byte_headers().map_err(|_| "cannot be read as CSV".to_owned())?;
 
-    let mut rows = Vec::new();
     let mut record = ByteRecord::new();
     let mut lines = Lines { bytes, at: 0, line: 1 };
     let offset = |position: &csv::Position| begins_at + offset(position);
@@ -34,41 +33,32 @@ pub(super) fn read(
         let line = lines.of_record_at(begin);
         let place = Place::Line(line);
         match more {
-            Ok(false) => return Ok(Table { rows, columns }),
-            _ if rows.len() == limits.rows => return Err(limits.too_many_rows()),
+            Ok(false) => return Ok(columns),
             Ok(true) => {}
             Err(_) => {
-                rows.push(origin.malformed(place, "The line cannot be read as CSV."));
-                return Ok(Table { rows, columns });
+                sink.push(|| origin.malformed(place, "The line cannot be read as CSV."))?;
+                return Ok(columns);
             }
         }
         let field = |index: usize| record.get(index).unwrap_or_default();
-        let optional = |index: Option<usize>| shortened(index.map(field).unwrap_or_default()).to_vec();
-        let wanted = [username, hash, email, verified];
         // An unclosed quote swallows the lines after it. Only notes and the like span several lines.
         let end = offset(reader.position());
         let is_broken = |field: &[u8]| field.iter().any(|byte| matches!(byte, b'\n' | b'\r'));
-        let of_ours = wanted.into_iter().flatten().any(|index| is_broken(field(index)));
+        let of_ours = columns.places().any(|index| is_broken(field(index)));
         let of_others = record.iter().any(is_broken);
         let whole = bytes.get(lines.at..end).unwrap_or_default();
-        if of_ours || of_others && !is_quoted_well(whole, separator) {
+        let fields = if of_ours || of_others && !is_quoted_well(whole, separator) {
             let last = lines.of_end_at(end);
-            let why = format!("A field spans lines {line} to {last}: a quote may be unclosed.");
-            rows.push(origin.malformed(place, why));
+            Err(format!("A field spans lines {line} to {last}: a quote may be unclosed."))
         } else if record.as_slice().len() > MAX_LINE {
-            rows.push(origin.malformed(place, format!("The line has more than {MAX_LINE} bytes.")));
+            Err(format!("The line has more than {MAX_LINE} bytes."))
         } else if record.len() != width {
-            let why = format!("The line has {} fields, the header has {}.", record.len(), width);
-            rows.push(origin.malformed(place, why));
+            Err(format!("The line has {} fields, the header has {width}.", record.len()))
         } else {
-            let fields = Fields {
-                username: optional(username),
-                email: optional(email),
-                verified: optional(verified),
-                hash: optional(hash),
-            };
-            rows.push(origin.row(place, None, fields, mapping));
-        }
+            let value = |of| columns.at(of).map(|at| shortened(field(at)).to_vec()).unwrap_or_default();
+            Ok(Fields::of(value))
+        };
+        sink.push(|| origin.row_of(place, fields, mapping))?;
     }
 }
 

@@ -9,29 +9,25 @@
 
 mod columns;
 mod csv;
+mod field;
+mod fields;
 mod jsonl;
+mod sink;
+mod source;
 mod sqlite;
 mod text;
+mod values;
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::thread;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::auth::legacy_hashes::{ImportedHash, UnsupportedHash};
-use crate::auth::secret::hash_token;
-use crate::ownership::{self, Need};
-use doorward_core::domain::{Email, Username};
+use crate::clock::Timestamp;
+use doorward_core::domain::{DisplayName, Email, UserId, Username};
 
-pub use columns::{Field, Mapping};
-
-use columns::Columns;
-
-/// The first bytes of every SQLite file (<https://www.sqlite.org/fileformat.html>, section 1.3).
-const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
+pub use columns::Mapping;
+pub use field::Field;
+pub use source::open;
 
 /// Bytes of a field. The longest valid one, an address, has 254 characters.
 const MAX_FIELD: usize = 4096;
@@ -43,7 +39,7 @@ const BYTES_A_ROW: u64 = 512;
 /// How much is read at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// All rows are in memory at once; each takes about half a kilobyte.
+    /// Each takes about a hundred bytes of memory, and of an SQLite or CSV file about half a kilobyte.
     pub rows: usize,
     /// For reading alone.
     pub time: Duration,
@@ -83,23 +79,6 @@ pub enum SourceError {
     Unfit(PathBuf, String),
 }
 
-/// All rows of a file.
-pub struct Source {
-    pub rows: Vec<Row>,
-    /// Columns that were read under another name than the field's.
-    pub renamed: Vec<(Field, String)>,
-    /// Columns that were not read.
-    pub ignored: Vec<String>,
-    /// Ignored columns that may have been meant for a field without a column.
-    pub suspects: Vec<(Field, String)>,
-}
-
-/// The rows of a file, and where their fields were found.
-struct Table {
-    rows: Vec<Row>,
-    columns: Columns,
-}
-
 /// A row. Without `Debug`: it may hold a hash that is cheap to crack.
 pub struct Row {
     pub place: Place,
@@ -127,9 +106,18 @@ pub struct ImportedAccount {
     pub email: Option<Email>,
     /// The old system has verified the address.
     pub verified: bool,
+    /// When, if it says so.
+    pub verified_at: Option<Timestamp>,
     /// The name was made from an address.
     pub derived: bool,
     pub hash: ImportedHash,
+    pub display_name: Option<DisplayName>,
+    pub disabled: bool,
+    /// Since when, if the file says so.
+    pub disabled_at: Option<Timestamp>,
+    pub created_at: Option<Timestamp>,
+    /// The id to keep, of an account that was exported.
+    pub id: Option<UserId>,
 }
 
 /// Why a row cannot be imported.
@@ -157,8 +145,13 @@ pub enum Reason {
     EmailTaken,
     #[error("The address is already verified by {0}.")]
     EmailRepeated(Place),
-    #[error("It is unclear whether the address is verified: expected true or false, 1 or 0, or a time.")]
-    Verified,
+    #[error("{}", unclear(*.0))]
+    Unclear(Field),
+    /// A value of this field that is not allowed, and why.
+    #[error("{1}")]
+    Invalid(Field, String),
+    #[error("Another account has the id.")]
+    IdTaken,
     #[error(transparent)]
     Hash(#[from] UnsupportedHash),
 }
@@ -174,7 +167,8 @@ impl Reason {
             Self::InvalidUsername(_) => "invalid_username",
             Self::Taken | Self::Repeated(_) | Self::DerivedTaken { .. } => "username_taken",
             Self::EmailTaken | Self::EmailRepeated(_) => "email_taken",
-            Self::Verified => "invalid_email_verified",
+            Self::Unclear(field) | Self::Invalid(field, _) => field.invalid_code(),
+            Self::IdTaken => "id_taken",
             Self::InvalidEmail(_) => "invalid_email",
             Self::Hash(UnsupportedHash::Missing) => "no_hash",
             Self::Hash(UnsupportedHash::Unknown) => "unknown_hash",
@@ -194,195 +188,18 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// Reads a whole file within its limits. Without `format`, the content or the name decides.
-///
-/// # Errors
-/// [`SourceError`] if the file as a whole cannot be read. A bad row is no error: it has its [`Reason`].
-pub fn read(
-    path: &Path,
-    format: Option<Format>,
-    limits: Limits,
-    mapping: &Mapping,
-) -> Result<Source, SourceError> {
-    // Fails early if the file is missing: SQLite would create it.
-    let path = path.canonicalize().map_err(|error| unreadable(path, &error))?;
-    let late = SourceError::Unfit(
-        path.clone(),
-        format!("takes more than {} to read", humantime::format_duration(limits.time)),
-    );
-    let (answer, answered) = mpsc::sync_channel(1);
-    let mapping = mapping.clone();
-    // Reads on a thread that is abandoned when its time is over: neither SQLite, following the pointers of a
-    // damaged file, nor a hanging file system can be interrupted.
-    thread::spawn(move || {
-        // After the deadline there is no receiver.
-        let _ = answer.send(read_all(&path, format, limits, &mapping));
-    });
-    answered.recv_timeout(limits.time).unwrap_or(Err(late))
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> SourceError {
-    SourceError::Unreadable(path.to_owned(), ownership::explain(error, path, Need::Read))
-}
-
-fn read_all(
-    path: &PathBuf,
-    format: Option<Format>,
-    limits: Limits,
-    mapping: &Mapping,
-) -> Result<Source, SourceError> {
-    let unreadable = |error| unreadable(path, &error);
-    let unfit = |why| SourceError::Unfit(path.clone(), why);
-    // A pipe must not block until a writer opens it.
-    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let mut file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(unreadable)?;
-    if !file.metadata().map_err(unreadable)?.is_file() {
-        return Err(unfit("is not a regular file".to_owned()));
-    }
-    let mut head = Vec::new();
-    file.by_ref().take(SQLITE_MAGIC.len() as u64).read_to_end(&mut head).map_err(unreadable)?;
-    let is_sqlite = head == SQLITE_MAGIC;
-    let format = match format {
-        Some(format) => format,
-        None if is_sqlite => Format::Sqlite,
-        None => by_extension(path).ok_or_else(|| SourceError::UnknownFormat(path.clone()))?,
-    };
-    let table = match format {
-        Format::Sqlite if !is_sqlite => return Err(unfit("is not an SQLite database".to_owned())),
-        Format::Sqlite => sqlite::read(path, limits, mapping),
-        _ if is_sqlite => return Err(unfit("is an SQLite database, not what --format names".to_owned())),
-        _ if mapping.table.is_some() => {
-            return Err(unfit("is not an SQLite database, and --table is for those".to_owned()));
+fn unclear(field: Field) -> String {
+    match field {
+        Field::EmailVerified => {
+            "It is unclear whether the address is verified: expected true or false, 1 or 0, or a time.".to_owned()
         }
-        text => {
-            let bytes = read_text(file, limits).map_err(unreadable)?.map_err(unfit)?;
-            let bytes = text::decode(&bytes).map_err(unfit)?;
-            let from = |kind| RowSource { kind, path };
-            if text == Format::Csv {
-                csv::read(&bytes, from("csv"), limits, mapping)
-            } else {
-                jsonl::read(&bytes, from("jsonl"), limits, mapping)
-            }
+        Field::Created => {
+            "It is unclear when the account was created: expected a time such as 2026-01-31T12:00:00Z, or seconds or \
+             milliseconds since 1970."
+                .to_owned()
         }
-    };
-    let Table { rows, columns } = table.map_err(unfit)?;
-    let Columns { renamed, ignored, suspects, .. } = columns;
-    Ok(Source { rows, renamed, ignored, suspects })
-}
-
-/// The whole file, as long as it was when it was opened.
-fn read_text(mut file: File, limits: Limits) -> std::io::Result<Result<Vec<u8>, String>> {
-    let size = file.metadata()?.len();
-    if size > limits.bytes() {
-        return Ok(Err(format!(
-            "has {size} bytes, more than the {} that {} rows may have: allow more with --max-rows, or split it",
-            limits.bytes(),
-            limits.rows
-        )));
+        field => format!("It is unclear whether the account is {field}: expected true or false, 1 or 0, or a time."),
     }
-    file.rewind()?;
-    let mut bytes = Vec::new();
-    // One byte more, to notice that it grows.
-    file.take(size + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 != size {
-        return Ok(Err("is being written to: import a copy of it".to_owned()));
-    }
-    Ok(Ok(bytes))
-}
-
-fn by_extension(path: &Path) -> Option<Format> {
-    match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
-        "csv" | "tsv" | "tab" => Some(Format::Csv),
-        // An array in a .json file is reported as such.
-        "jsonl" | "ndjson" | "json" => Some(Format::Jsonl),
-        _ => None,
-    }
-}
-
-/// What all rows of a file have in common.
-#[derive(Clone, Copy)]
-struct RowSource<'a> {
-    /// The table or the format.
-    kind: &'a str,
-    /// Absolute.
-    path: &'a Path,
-}
-
-impl RowSource<'_> {
-    /// Hashes the name, because the mark outlives a deleted account. `id` distinguishes rows of the same name
-    /// where the other system does.
-    fn mark(self, id: Option<i64>, name: &str) -> String {
-        let id = id.map(|id| id.to_string()).unwrap_or_default();
-        format!("{} {} {}", self.kind, self.path.display(), hash_token(&format!("{id}:{name}")))
-    }
-
-    fn row(self, place: Place, id: Option<i64>, fields: Fields, mapping: &Mapping) -> Row {
-        let name = if fields.username.is_empty() { &fields.email } else { &fields.username };
-        let name = String::from_utf8_lossy(name).into_owned();
-        let mark = self.mark(id, &name);
-        let name = (name.len() <= MAX_FIELD).then_some(name);
-        Row { place, mark, account: fields.parse(mapping), name }
-    }
-
-    fn malformed(self, place: Place, why: impl Into<String>) -> Row {
-        Row { place, mark: self.mark(None, ""), account: Err(Reason::Malformed(why.into())), name: None }
-    }
-}
-
-/// Keeps one byte more than a field may have, to notice that it is too long.
-fn shortened(field: &[u8]) -> &[u8] {
-    field.get(..=MAX_FIELD).unwrap_or(field)
-}
-
-/// What every source reads from a row. An empty address counts as none.
-struct Fields {
-    username: Vec<u8>,
-    email: Vec<u8>,
-    verified: Vec<u8>,
-    hash: Vec<u8>,
-}
-
-impl Fields {
-    fn parse(self, mapping: &Mapping) -> Result<ImportedAccount, Reason> {
-        let text = |bytes: Vec<u8>, what| match bytes.len() {
-            0..=MAX_FIELD => String::from_utf8(bytes).map_err(|_| Reason::NotUtf8(what)),
-            _ => Err(Reason::TooLong(what)),
-        };
-        let (mut username, mut email) = (text(self.username, "username")?, text(self.email, "email")?);
-        let derived = mapping.username_from_email && (username.is_empty() || username.contains('@'));
-        if derived {
-            let address = if username.is_empty() { email.clone() } else { username };
-            username = name_of(&address);
-            email = if email.is_empty() { address } else { email };
-        }
-        let username = Username::parse(&username).map_err(|invalid| {
-            let advice = if Email::parse(&username).is_ok() {
-                " It is an address: --username-from-email makes a name from the part before the @."
-            } else {
-                ""
-            };
-            Reason::InvalidUsername(format!("{}{advice}", invalid.detail))
-        })?;
-        let hash = ImportedHash::parse(&text(self.hash, "hash")?)?;
-        let email = if email.is_empty() {
-            None
-        } else {
-            Some(Email::parse(&email).map_err(|invalid| Reason::InvalidEmail(invalid.detail))?)
-        };
-        let verified = columns::verified(&text(self.verified, "email_verified")?).ok_or(Reason::Verified)?;
-        let verified = email.is_some() && (verified || mapping.verified);
-        Ok(ImportedAccount { username, email, verified, derived, hash })
-    }
-}
-
-/// Makes a name from the part of an address before the `@`, without its tag. Characters that no name may have
-/// become hyphens.
-fn name_of(address: &str) -> String {
-    let mailbox = Email::mailbox_of(address);
-    let local = mailbox.rsplit_once('@').map_or("", |(local, _)| local);
-    let is_fit = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-');
-    let name: String = local.chars().map(|c| if is_fit(c) { c } else { '-' }).collect();
-    name.trim_matches(['-', '.', '_']).to_owned()
 }
 
 #[cfg(test)]

@@ -10,8 +10,11 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use diesel::sqlite::SqliteConnection;
 
-use super::columns::{self, Columns, Field, Mapping};
-use super::{Fields, Limits, MAX_FIELD, Place, Row, RowSource, Table};
+use super::columns::{self, Columns, Mapping};
+use super::field::Field;
+use super::fields::{Fields, RowSource};
+use super::sink::Sink;
+use super::{Limits, MAX_FIELD, Place};
 use crate::db;
 
 const EXPECTED: &str = "expected is a table userdata (id, username, password) or users (username, password)";
@@ -52,12 +55,44 @@ struct Stored {
     #[diesel(sql_type = Nullable<Binary>)]
     email: Option<Vec<u8>>,
     #[diesel(sql_type = Nullable<Binary>)]
-    verified: Option<Vec<u8>>,
+    email_verified: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    display_name: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    disabled: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    enabled: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    created: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    id: Option<Vec<u8>>,
+}
+
+impl Stored {
+    fn take(&mut self, field: Field) -> Vec<u8> {
+        let value = match field {
+            Field::Username => &mut self.username,
+            Field::Hash => &mut self.hash,
+            Field::Email => &mut self.email,
+            Field::EmailVerified => &mut self.email_verified,
+            Field::DisplayName => &mut self.display_name,
+            Field::Disabled => &mut self.disabled,
+            Field::Enabled => &mut self.enabled,
+            Field::Created => &mut self.created,
+            Field::Id => &mut self.id,
+        };
+        value.take().unwrap_or_default()
+    }
 }
 
 /// Reads all rows, or says what is wrong with the file. The file is not written to, and the other system may
 /// keep using it.
-pub(super) fn read(path: &Path, limits: Limits, mapping: &Mapping) -> Result<Table, String> {
+pub(super) fn read(
+    path: &Path,
+    limits: Limits,
+    mapping: &Mapping,
+    sink: &mut Sink,
+) -> Result<Columns, String> {
     let mut conn = db::open_read_only(path).map_err(|error| failed(&error))?;
     // One snapshot, from the first query to the last.
     conn.batch_execute(CAREFUL).and_then(|()| conn.batch_execute("BEGIN")).map_err(|error| failed(&error))?;
@@ -84,10 +119,9 @@ pub(super) fn read(path: &Path, limits: Limits, mapping: &Mapping) -> Result<Tab
     // Only the table of the first system is known to have an id.
     let id = header.iter().find(|name| kind == "userdata" && *name == "id").cloned();
     columns.ignored.retain(|name| id.as_ref() != Some(name));
-    let places = [columns.username, columns.hash, columns.email, columns.verified];
-    let fields = places.map(|at| at.map(|at| header[at].as_str()));
-    let rows = rows(conn, RowSource { kind, path }, id.as_deref(), fields, limits, mapping)?;
-    Ok(Table { rows, columns })
+    let fields = Field::ALL.map(|field| (field, columns.at(field).map(|at| header[at].as_str())));
+    rows(conn, RowSource { kind, path }, id.as_deref(), fields, limits, mapping, sink)?;
+    Ok(columns)
 }
 
 /// The table of one of the two systems.
@@ -146,11 +180,9 @@ fn advice(conn: &mut SqliteConnection, path: &Path) -> Result<String, String> {
             let mapping = Mapping { username_from_email, ..Mapping::default() };
             let Ok(found) = Columns::find(&header, &mapping) else { continue };
             let flag = if username_from_email { " --username-from-email" } else { "" };
-            let named = [("username", found.username), ("hash", found.hash), ("email", found.email)];
-            let named = named.into_iter().chain([("email_verified", found.verified)]);
-            let columns = named.filter_map(|(field, at)| {
-                let name = header.get(at?).filter(|name| is_plain(name))?;
-                Some(if name == field { name.clone() } else { format!("{name} AS {field}") })
+            let columns = Field::ALL.into_iter().filter_map(|field| {
+                let name = header.get(found.at(field)?).filter(|name| is_plain(name))?;
+                Some(if name == field.name() { name.clone() } else { format!("{name} AS {field}") })
             });
             let columns = columns.collect::<Vec<_>>().join(", ");
             let file = path.file_name().unwrap_or_default().to_string_lossy();
@@ -193,29 +225,26 @@ fn rows(
     conn: &mut SqliteConnection,
     origin: RowSource<'_>,
     id: Option<&str>,
-    fields: [Option<&str>; 4],
+    fields: [(Field, Option<&str>); Field::COUNT],
     limits: Limits,
     mapping: &Mapping,
-) -> Result<Vec<Row>, String> {
+    sink: &mut Sink,
+) -> Result<(), String> {
     let name = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
     // A value that is too long is recognized by its length alone: none of it is loaded.
-    let field = |column: Option<&str>, alias: &str| match column.map(name) {
+    let fields = fields.map(|(field, column)| match column.map(name) {
         Some(column) => format!(
             "CASE WHEN octet_length({column}) > {MAX_FIELD} THEN zeroblob({MAX_FIELD} + 1) \
-             ELSE CAST({column} AS BLOB) END AS {alias}"
+             ELSE CAST({column} AS BLOB) END AS {field}"
         ),
-        None => format!("NULL AS {alias}"),
-    };
-    let [username, hash, email, verified] = fields;
+        None => format!("NULL AS {field}"),
+    });
     // NOT INDEXED: in a damaged file, an index may disagree with its table. No ORDER BY: to sort, SQLite
     // would read all rows before the limit counts.
     let query = format!(
-        "SELECT {} AS number, {}, {}, {}, {} FROM main.{} NOT INDEXED LIMIT {}",
+        "SELECT {} AS number, {} FROM main.{} NOT INDEXED LIMIT {}",
         id.map_or("0".to_owned(), name),
-        field(username, "username"),
-        field(hash, "hash"),
-        field(email, "email"),
-        field(verified, "verified"),
+        fields.join(", "),
         name(origin.kind),
         limits.rows.saturating_add(1),
     );
@@ -228,20 +257,15 @@ fn rows(
         stored.push(row.map_err(|error| failed(&error))?);
     }
     stored.sort_by_key(|row| row.number);
-    let rows = (1..).zip(stored).map(|(count, stored)| {
-        let fields = Fields {
-            username: stored.username.unwrap_or_default(),
-            email: stored.email.unwrap_or_default(),
-            verified: stored.verified.unwrap_or_default(),
-            hash: stored.hash.unwrap_or_default(),
-        };
+    for (count, mut stored) in (1..).zip(stored) {
+        let fields = Fields::of(|field| stored.take(field));
         // In `userdata` a name may occur twice, for two people.
-        match id {
+        sink.push(|| match id {
             Some(_) => origin.row(Place::Row(stored.number), Some(stored.number), fields, mapping),
             None => origin.row(Place::Row(count), None, fields, mapping),
-        }
-    });
-    Ok(rows.collect())
+        })?;
+    }
+    Ok(())
 }
 
 fn names(conn: &mut SqliteConnection, query: &str) -> Result<Vec<String>, String> {

@@ -1,7 +1,11 @@
+use std::fs::File;
 use std::io::Write;
+use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::fields::RowSource;
+use super::sink::Sink;
 use super::*;
 
 const SHA256: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
@@ -11,14 +15,21 @@ fn origin() -> RowSource<'static> {
     RowSource { kind: "csv", path: Path::new("/old.csv") }
 }
 
+fn rows(read: impl FnOnce(&mut Sink) -> Result<columns::Columns, String>) -> Result<Vec<Row>, String> {
+    let (mut sink, rows) = Sink::keeping(Limits::default(), 10_000);
+    read(&mut sink)?;
+    drop(sink);
+    Ok(rows.into_iter().collect())
+}
+
 fn csv_rows(bytes: &[u8], mapping: &Mapping) -> Result<Vec<Row>, String> {
-    let bytes = text::decode(bytes)?;
-    csv::read(&bytes, origin(), Limits::default(), mapping).map(|table| table.rows)
+    let bytes = text::decode(bytes.to_vec())?;
+    rows(|sink| csv::read(&bytes, origin(), mapping, sink))
 }
 
 fn jsonl_rows(bytes: &[u8], mapping: &Mapping) -> Result<Vec<Row>, String> {
-    let bytes = text::decode(bytes)?;
-    jsonl::read(&bytes, origin(), Limits::default(), mapping).map(|table| table.rows)
+    let bytes = text::decode(bytes.to_vec())?;
+    rows(|sink| jsonl::read(&mut &*bytes, origin(), mapping, sink))
 }
 
 fn from_csv(text: &str) -> Vec<Row> {
@@ -136,7 +147,14 @@ fn the_format_is_recognized_by_content_and_name() {
     };
     let text = format!("username,hash\nalice,{SHA256}\n");
     let count = |path: &Path, format| {
-        read(path, format, Limits::default(), &Mapping::default()).map(|source| source.rows.len())
+        open(path, format, Limits::default(), &Mapping::default()).map(|source| {
+            let total = source.total;
+            // What was counted is what is read then.
+            let mut rows = source.rows();
+            assert_eq!(rows.by_ref().count(), total);
+            rows.finish().unwrap();
+            total
+        })
     };
     let (csv, other) = (file("a.CSV", text.as_bytes()), file("a", text.as_bytes()));
     assert_eq!(count(&csv, None).unwrap(), 1);
@@ -160,8 +178,8 @@ fn more_rows_than_allowed_are_refused() {
     let count = |name: &str, content: &str| {
         let path = dir.path().join(name);
         std::fs::write(&path, content).unwrap();
-        read(&path, None, FEW, &Mapping::default())
-            .map(|source| source.rows.len())
+        open(&path, None, FEW, &Mapping::default())
+            .map(|source| source.total)
             .map_err(|error| error.to_string())
     };
     let csv = |rows: usize| format!("username,hash\n{}", format!("a,{SHA256}\n").repeat(rows));
@@ -206,7 +224,7 @@ fn reading_ends_in_time() {
     let path = dir.path().join("a.jsonl");
     std::fs::write(&path, "{}\n".repeat(900_000)).unwrap();
     let limits = Limits { time: Duration::from_millis(1), ..Limits::default() };
-    let error = read(&path, None, limits, &Mapping::default()).err().unwrap().to_string();
+    let error = open(&path, None, limits, &Mapping::default()).err().unwrap().to_string();
     assert!(error.ends_with("takes more than 1ms to read"), "{error}");
 }
 
@@ -341,3 +359,5 @@ proptest! {
         }
     }
 }
+
+mod accounts;

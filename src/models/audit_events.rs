@@ -16,6 +16,7 @@ pub enum Action {
     Registered,
     /// Brought in from another system's file; `detail` says from where.
     Imported,
+    Exported,
     SignedIn,
     PasswordReset,
     PasswordChanged,
@@ -88,6 +89,7 @@ impl Action {
         match self {
             Self::Registered => "registered",
             Self::Imported => "imported",
+            Self::Exported => "exported",
             Self::SignedIn => "signed_in",
             Self::PasswordReset => "password_reset",
             Self::PasswordChanged => "password_changed",
@@ -171,13 +173,27 @@ pub fn insert(conn: &mut Conn, event: &NewEvent<'_>, now: Timestamp) -> QueryRes
         .map(drop)
 }
 
-/// The marks of all imported rows, as far as the trail goes back.
-pub fn imported_marks(conn: &mut Conn) -> QueryResult<Vec<String>> {
-    audit_events::table
-        .filter(audit_events::action.eq(Action::Imported.as_str()))
-        .select(audit_events::detail.assume_not_null())
-        .filter(audit_events::detail.is_not_null())
-        .load(conn)
+/// Hands over the marks of all imported rows, as far as the trail goes back. There may be millions, so they are read
+/// in parts.
+pub fn each_imported_mark(conn: &mut Conn, mut take: impl FnMut(&str)) -> QueryResult<()> {
+    const PAGE: usize = 10_000;
+    let mut last = String::new();
+    loop {
+        let page: Vec<(String, Option<String>)> = audit_events::table
+            .filter(audit_events::id.gt(&last))
+            .filter(audit_events::action.eq(Action::Imported.as_str()))
+            .select((audit_events::id, audit_events::detail))
+            .order(audit_events::id)
+            .limit(PAGE.try_into().unwrap_or(i64::MAX))
+            .load(conn)?;
+        page.iter().filter_map(|(_, detail)| detail.as_deref()).for_each(&mut take);
+        let is_last = page.len() < PAGE;
+        let Some((id, _)) = page.into_iter().next_back() else { return Ok(()) };
+        last = id;
+        if is_last {
+            return Ok(());
+        }
+    }
 }
 
 /// Whether this has happened to `subject` since `since`.

@@ -108,6 +108,33 @@ fn insert_with(conn: &mut Conn, user: &NewUser, skeleton: Option<&str>, now: Tim
         .map(drop)
 }
 
+/// What an imported account had besides.
+#[derive(Debug)]
+pub struct Restored<'a> {
+    pub display_name: Option<&'a str>,
+    pub disabled_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+}
+
+/// Completes a new account.
+pub fn restore(conn: &mut Conn, id: UserId, restored: &Restored<'_>, now: Timestamp) -> QueryResult<()> {
+    diesel::update(users::table.find(id.to_string()))
+        .set((
+            restored.display_name.map(|name| users::display_name.eq(name)),
+            users::disabled_at.eq(restored.disabled_at),
+            users::created_at.eq(restored.created_at),
+            users::updated_at.eq(now),
+        ))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Users in the order of their ids, those after `last`.
+pub fn page_after(conn: &mut Conn, last: Option<UserId>, limit: i64) -> QueryResult<Vec<User>> {
+    let last = last.map(|id| id.to_string()).unwrap_or_default();
+    users::table.filter(users::id.gt(last)).order(users::id).limit(limit).load(conn)
+}
+
 pub fn find(conn: &mut Conn, id: UserId) -> QueryResult<Option<User>> {
     users::table.find(id.to_string()).first(conn).optional()
 }

@@ -230,7 +230,7 @@ async fn users_who_are_named_by_their_address_are_imported() {
     for words in [
         "has the tables post, user; expected is a table userdata",
         "--table user --username-from-email",
-        "sqlite3 -header -csv app.db \"SELECT password_hash AS hash, email FROM user\" > people.csv",
+        "sqlite3 -header -csv app.db \"SELECT password_hash AS hash, email, created FROM user\" > people.csv",
     ] {
         assert!(outcome.code == 1 && outcome.stderr.contains(words), "{words}: {}", outcome.stderr);
     }

@@ -32,6 +32,7 @@ mod custom_events;
 mod drain;
 mod email_links;
 mod event_feed;
+mod export;
 mod full_disk;
 mod fuzz;
 mod fuzz_packets;
