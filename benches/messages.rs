@@ -3,6 +3,7 @@
 use std::hint::black_box;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -44,6 +45,7 @@ fn messages() -> [(&'static str, ServerMessage); 3] {
         (
             "welcome",
             ServerMessage::Welcome {
+                rights: Arc::default(),
                 to: ReplyTo::default(),
                 session: SessionId(Clock::System.new_id()),
                 user,

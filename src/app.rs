@@ -206,7 +206,7 @@ impl Application {
         let certificate = self.certificate.clone().map(|certificate| rt::spawn(certificate.watch()));
         let node = self.node.map(|node| {
             let logins = self.accounts.logins().clone();
-            rt::spawn(node.run(self.live.sessions.directory().clone(), move |ended| logins.announce(ended)))
+            rt::spawn(node.run(self.live.sessions.directory().clone(), logins))
         });
         let mut server = rt::spawn(server);
         tokio::select! {

@@ -5,6 +5,7 @@
 //! account, and why a sign-in failed, is in none of them.
 
 mod api_keys;
+mod registration;
 #[cfg(test)]
 mod tests;
 
@@ -227,6 +228,7 @@ impl ApiError {
 }
 
 impl From<Error> for ApiError {
+    #[expect(clippy::too_many_lines, reason = "the one mapping of errors, an arm for each")]
     fn from(error: Error) -> Self {
         use StatusCode as S;
         match error {
@@ -268,23 +270,10 @@ impl From<Error> for ApiError {
             Error::WrongPassword => {
                 Self::new(S::FORBIDDEN, "wrong_password", "The password is wrong.").about("current_password")
             }
-            Error::RegistrationClosed => {
-                Self::new(S::FORBIDDEN, "registration_closed", "No new accounts can be created here.")
-            }
-            Error::InvitationRequired => {
-                Self::new(S::FORBIDDEN, "invitation_required", "A new account needs an invitation.")
-            }
-            Error::InvalidInvitation => Self::new(
-                S::BAD_REQUEST,
-                "invalid_invitation",
-                "This invitation was used or revoked, has expired, or never was one.",
-            ),
-            Error::EmailNotVerified => Self::new(
-                S::FORBIDDEN,
-                "email_not_verified",
-                "Confirm your email address first: a link was sent to it. If it does not arrive, sign in again after a \
-                 minute, and another one is sent.",
-            ),
+            Error::RegistrationClosed
+            | Error::InvitationRequired
+            | Error::InvalidInvitation
+            | Error::EmailNotVerified => registration::problem(&error),
             Error::InvalidCode => Self::oauth(
                 "invalid_grant",
                 "The code was used, has expired, or was issued for another page: code_verifier and redirect_uri must be \
@@ -364,6 +353,11 @@ impl From<TokenError> for ApiError {
                 ("invalid_token", "The access token is not valid.")
             }
             TokenError::Expired => ("token_expired", "The access token has expired. Refresh it."),
+            TokenError::StaleClaims => {
+                let detail =
+                    "The user's roles or claims have changed. Refresh the token; no new sign-in is needed.";
+                ("token_stale", detail)
+            }
             TokenError::Revoked(_) => ("token_revoked", "This sign-in has ended."),
         };
         Self::new(StatusCode::UNAUTHORIZED, code, detail)

@@ -23,7 +23,12 @@ fuzz_target!(|said: &[u8]| {
                         assert_eq!(known.remove(&gone.session), Some(gone.user));
                     }
                 }
-                Effect::Revoke(_) | Effect::SendList | Effect::RequestList(_) | Effect::Echo => {}
+                Effect::Revoke(_)
+                | Effect::SendList
+                | Effect::RequestList(_)
+                | Effect::ReadAccess(_)
+                | Effect::AccessApplied(..)
+                | Effect::Echo => {}
             }
         }
     }

@@ -1,20 +1,29 @@
-//! What a user may do: changes of roles and claims, and the guard of the last administrator.
+//! What a user may do: changes of roles and claims, how each node applies them, and the guard of the last administrator.
 
 use std::sync::Arc;
 
 use diesel::QueryResult;
 
+use super::logins::{Logins, OVERLAP};
 use super::{Accounts, Caller, Error};
+use crate::clock::Timestamp;
+use crate::cluster::Changes;
+use crate::cluster::message::NodeId;
 use crate::db::{self, Conn};
-use crate::models::access_changes;
+use crate::models::access_changes::{self, AccessChange};
 use crate::models::audit_events::{self, Action};
+use crate::models::events::{self, Kind};
 use crate::models::users::{self, User};
-use doorward_core::domain::{ADMIN, Claims, ClaimsChange, Rights, Roles, RolesChange, UserId};
+use doorward_core::domain::{ADMIN, Claims, ClaimsChange, Rights, Roles, RolesChange};
+use doorward_core::domain::{LoginId, RevokeReason, UserId};
 
 /// The name that all changes of roles and claims lock, and all that may take an administrator away. So the numbers of
 /// changes are in the order of their commits, and of two administrators who remove each other one stays. It is locked
 /// before any row.
 const LOCK: &str = "roles and claims";
+
+/// Changes that are read at a time.
+const PAGE: i64 = 1000;
 
 /// A change of a user's roles, claims or both.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,11 +39,15 @@ pub struct Applied {
     pub rights: Arc<Rights>,
     /// Whether they are others than before.
     pub changed: bool,
+    /// Nodes that have not said within a second that they have applied the change. They do within three seconds, or
+    /// accept no token.
+    pub silent: Vec<NodeId>,
 }
 
 impl Accounts {
     /// Changes a user's roles and claims: the one way in which they change. A change that changes nothing makes no new
-    /// version.
+    /// version. Answers when this node and all others have applied it: from then on no request of the user runs with
+    /// roles of before.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such user, [`Error::Invalid`] if they would have too many roles or too large
@@ -46,33 +59,55 @@ impl Accounts {
         caller: &Caller,
     ) -> Result<Applied, Error> {
         let (this, caller) = (self.clone(), caller.clone());
-        self.0
+        let (rights, number) = self
+            .0
             .db
             .run_writing(move |conn| {
-                db::write(conn, |conn| {
+                let (rights, number) = db::write(conn, |conn| {
                     lock_admins(conn)?;
                     let user = users::lock(conn, user)?.ok_or(Error::NotFound)?;
                     this.change_rights(conn, &user, &change, &caller)
-                })
+                })?;
+                this.announce_rights(user, &rights, number);
+                Ok::<_, Error>((rights, number))
             })
-            .await
+            .await?;
+        Ok(Applied { rights, changed: number.is_some(), silent: self.silent_about(number).await })
     }
 
-    /// Inside the transaction that has locked the administrators and the user.
+    /// After the commit, still on the executor's thread, so that it does not depend on a caller that waits: applies a
+    /// change here and tells the other nodes.
+    pub(super) fn announce_rights(&self, user: UserId, rights: &Arc<Rights>, number: Option<i32>) {
+        if let Some(number) = number {
+            self.0.logins.cluster.access_changed(number);
+            self.0.logins.apply_access(user, Arc::clone(rights));
+        }
+    }
+
+    /// Waits until all nodes have applied a change, at most a second; answers which have not.
+    pub(super) async fn silent_about(&self, number: Option<i32>) -> Vec<NodeId> {
+        match number {
+            Some(number) => self.0.logins.cluster.all_applied(number).await,
+            None => Vec::new(),
+        }
+    }
+
+    /// Inside the transaction that has locked the administrators and the user. Answers what the user has then, and the
+    /// number of the change if there was one.
     pub(super) fn change_rights(
         &self,
         conn: &mut Conn,
         user: &User,
         change: &RightsChange,
         caller: &Caller,
-    ) -> Result<Applied, Error> {
+    ) -> Result<(Arc<Rights>, Option<i32>), Error> {
         let before = user.rights();
         let roles = change.roles.as_ref().map(|roles| roles.apply(&before.roles)).transpose()?;
         let claims = change.claims.as_ref().map(|claims| claims.apply(&before.claims)).transpose()?;
         let roles = roles.unwrap_or_else(|| before.roles.clone());
         let claims = claims.unwrap_or_else(|| before.claims.clone());
         if (&roles, &claims) == (&before.roles, &before.claims) {
-            return Ok(Applied { rights: before.shared(), changed: false });
+            return Ok((before.shared(), None));
         }
         if !roles.has(ADMIN) {
             keep_an_admin(conn, user, caller)?;
@@ -80,7 +115,8 @@ impl Accounts {
         let now = self.0.clock.now();
         let after = Rights { version: before.version.saturating_add(1), roles, claims };
         users::set_rights(conn, user.id, &after, now)?;
-        access_changes::insert(conn, user.id, &after, now)?;
+        let number = access_changes::insert(conn, user.id, &after, now)?;
+        events::insert_user(conn, Kind::ClaimsChanged, user.id, now)?;
         let audited = [
             (Action::RolesChanged, changed_roles(&before.roles, &after.roles)),
             (Action::ClaimsChanged, changed_claims(&before.claims, &after.claims)),
@@ -89,7 +125,77 @@ impl Accounts {
             let event = caller.event(self.0.clock.new_id(), *action, Some(user.id));
             audit_events::insert(conn, &audit_events::NewEvent { detail: Some(detail), ..event }, now)?;
         }
-        Ok(Applied { rights: after.shared(), changed: true })
+        Ok((after.shared(), Some(number)))
+    }
+}
+
+impl Logins {
+    /// Reads the changes that other processes made, and those of this one once more, and applies them. Part of each poll
+    /// for revocations, so that a node that cannot do it accepts no token.
+    pub(super) fn read_access_changes(&self, conn: &mut Conn) -> QueryResult<()> {
+        let changes = self.revocations.access_changes();
+        let now = self.clock.instant();
+        let (mut after, since) = match changes.position().after(now) {
+            Some(after) => (after, Timestamp::default()),
+            None => (0, self.clock.now() - self.access_ttl() - OVERLAP),
+        };
+        // Older changes than those that are read now matter no more.
+        let newest = access_changes::newest(conn)?.unwrap_or_default();
+        loop {
+            let page = access_changes::page(conn, after, since, PAGE)?;
+            let is_last = i64::try_from(page.len()).unwrap_or(PAGE) < PAGE;
+            for AccessChange { number, user, rights } in page {
+                self.apply_access(user, rights.shared());
+                after = number;
+            }
+            if is_last {
+                break;
+            }
+        }
+        changes.position().reached(after.max(newest), now);
+        Ok(())
+    }
+
+    /// Refuses older access tokens of the user from now on, and lets the user's sessions on this node see the change
+    /// before their next request.
+    fn apply_access(&self, user: UserId, rights: Arc<Rights>) {
+        let until = self.clock.now() + self.access_ttl() + OVERLAP;
+        let version = rights.version;
+        if self.revocations.access_changes().insert(user, rights, until) {
+            tracing::info!(%user, version, "roles or claims changed");
+            self.sessions.access_changed(user);
+        }
+    }
+
+    /// Reads changes as soon as another node says that there are some, and says when they are applied. For ever.
+    pub(super) async fn watch_access(&self) {
+        let mut wanted = self.access_wanted.subscribe();
+        while wanted.changed().await.is_ok() {
+            wanted.borrow_and_update();
+            let this = self.clone();
+            let read = self
+                .db
+                .run_watch(move |conn| {
+                    this.read_access_changes(conn)?;
+                    Ok::<_, Error>(this.revocations.access_changes().position().newest())
+                })
+                .await;
+            match read {
+                Ok(number) => self.cluster.access_applied(number),
+                // The poll reads them, and the other node says that this one was silent.
+                Err(error) => tracing::warn!(%error, "could not read changes of roles and claims"),
+            }
+        }
+    }
+}
+
+impl Changes for Logins {
+    fn revoked(&self, logins: Vec<(LoginId, RevokeReason)>) {
+        self.announce(logins);
+    }
+
+    fn access_changed(&self, number: i32) {
+        self.access_wanted.send_replace(number);
     }
 }
 

@@ -1,10 +1,13 @@
 //! What an administrator and an application's backend may do to accounts over HTTP, beside what [`super::operator`] has.
 //! They never choose a password for a user: a user gets a link instead.
 
+use std::sync::Arc;
+
 use diesel::QueryResult;
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 
+use super::access::{RightsChange, lock_admins};
 use super::email_requests::Asker;
 use super::error::on_duplicate;
 use super::recovery::close_undo;
@@ -12,7 +15,8 @@ use super::{Accounts, AdminError, Caller, Error};
 use crate::actors::hasher::{Class, Lane};
 use crate::auth::secret::{hash_token, random_token};
 use crate::clock::{Timestamp, rfc3339, serialize_rfc3339};
-use crate::db::Conn;
+use crate::cluster::message::NodeId;
+use crate::db::{self, Conn};
 use crate::models::audit_events::Action;
 use crate::models::events::{self, Kind};
 use crate::models::logins::{self, Scope};
@@ -20,7 +24,8 @@ use crate::models::one_time_tokens::{self, Purpose};
 use crate::models::outbox;
 use crate::models::users::{self, NewUser, User};
 use doorward_core::domain::{
-    DisplayName, Email, Invalid, LoginId, MailKind, Password, RevokeReason, UserId, Username,
+    Claims, DisplayName, Email, Invalid, LoginId, MailKind, Password, RevokeReason, Rights, Roles, UserId,
+    Username,
 };
 
 /// An account as an administrator sees it.
@@ -33,6 +38,8 @@ pub struct AdminUser {
     pub email_verified: bool,
     /// When it was disabled, if it is.
     pub disabled_at: Option<String>,
+    pub roles: Roles,
+    pub claims: Claims,
     #[serde(serialize_with = "serialize_rfc3339")]
     pub created_at: Timestamp,
     #[serde(serialize_with = "serialize_rfc3339")]
@@ -41,7 +48,10 @@ pub struct AdminUser {
 
 impl From<&User> for AdminUser {
     fn from(user: &User) -> Self {
+        let rights = user.rights();
         Self {
+            roles: rights.roles,
+            claims: rights.claims,
             id: user.id,
             username: user.username.clone(),
             display_name: user.display_name.clone(),
@@ -99,6 +109,7 @@ pub struct UserChange {
     pub email: Option<Email>,
     /// Of the new address, or else of the one that the account has.
     pub email_verified: Option<bool>,
+    pub rights: RightsChange,
 }
 
 impl Accounts {
@@ -127,14 +138,14 @@ impl Accounts {
         self.0.db.run(find).await
     }
 
-    /// Creates an account without a password that anybody knows. A verified address is sent a link to set one; to any
+    /// Creates an account without a known password. A verified address is sent a link to set one; to any
     /// other a link to verify it.
     ///
     /// # Errors
     /// [`Error::UsernameTaken`], [`Error::UsernameLooksTaken`], [`Error::EmailHeld`].
     pub async fn invite_user(&self, invited: Invited, caller: &Caller) -> Result<AdminUser, Error> {
         let lane = Lane::new(Class::Registration, caller.requester());
-        // Nobody knows it, and it is not kept.
+        // No person knows it, and it is not kept.
         let password = Password::typed(random_token());
         let password_hash = self.0.hasher.hash_chosen::<Error>(lane, password, Vec::new()).await?;
         let (this, caller) = (self.clone(), caller.clone());
@@ -181,37 +192,56 @@ impl Accounts {
         inserted.map_err(|error| on_duplicate(error, Error::UsernameLooksTaken))
     }
 
-    /// Changes an account: all of it or nothing. A new address that is not said to be verified becomes the user's once
+    /// Changes an account: all of it or nothing. Answers when every node has applied a change of roles and claims, and
+    /// which nodes have not within a second. A new address that is not said to be verified becomes the user's once
     /// the link that is sent there is followed.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`AdminError::Stale`], [`Error::EmailHeld`]; [`Error::Invalid`] if there is no address to
-    /// verify.
+    /// [`Error::NotFound`], [`AdminError::Stale`], [`Error::EmailHeld`], [`Error::LastAdmin`]; [`Error::Invalid`] if there
+    /// is no address to verify, or there would be too many roles or too large claims.
     pub async fn change_user(
         &self,
         id: UserId,
         change: UserChange,
         expected: Expected,
         caller: &Caller,
-    ) -> Result<AdminUser, Error> {
+    ) -> Result<(AdminUser, Vec<NodeId>), Error> {
         let (this, caller) = (self.clone(), caller.clone());
-        let user = self
+        let (user, number) = self
             .0
             .db
-            .transaction(move |conn| {
-                let now = this.0.clock.now();
-                let user = users::lock(conn, id)?.ok_or(Error::NotFound)?;
-                expected.check(&user)?;
-                if let Some(name) = &change.display_name {
-                    users::set_display_name(conn, id, name.as_str(), now)?;
-                    events::insert_user(conn, Kind::UserUpdated, id, now)?;
-                }
-                this.change_address(conn, &user, &change, &caller, now)?;
-                found(conn, id)
+            .run_writing(move |conn| {
+                let (user, rights, number) =
+                    db::write(conn, |conn| this.write_change(conn, id, &change, &expected, &caller))?;
+                this.announce_rights(id, &rights, number);
+                Ok::<_, Error>((user, number))
             })
             .await?;
         self.0.mail.wake();
-        Ok(user)
+        Ok((user, self.silent_about(number).await))
+    }
+
+    /// Inside one transaction. Answers also what the user has then, and the number of the change of roles and claims if
+    /// there was one.
+    fn write_change(
+        &self,
+        conn: &mut Conn,
+        id: UserId,
+        change: &UserChange,
+        expected: &Expected,
+        caller: &Caller,
+    ) -> Result<(AdminUser, Arc<Rights>, Option<i32>), Error> {
+        lock_admins(conn)?;
+        let now = self.0.clock.now();
+        let user = users::lock(conn, id)?.ok_or(Error::NotFound)?;
+        expected.check(&user)?;
+        if let Some(name) = &change.display_name {
+            users::set_display_name(conn, id, name.as_str(), now)?;
+            events::insert_user(conn, Kind::UserUpdated, id, now)?;
+        }
+        self.change_address(conn, &user, change, caller, now)?;
+        let (rights, number) = self.change_rights(conn, &user, &change.rights, caller)?;
+        Ok((found(conn, id)?, rights, number))
     }
 
     fn change_address(

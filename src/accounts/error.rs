@@ -2,7 +2,7 @@
 
 use diesel::result::DatabaseErrorKind;
 
-use super::api_keys::{Beyond, KeyError};
+use super::key_error::{Beyond, KeyError};
 use crate::actors::db::DbError;
 use crate::actors::hasher::HashError;
 use crate::auth::signing_key::{DamagedKey, SigningError};

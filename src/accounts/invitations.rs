@@ -14,7 +14,7 @@ use crate::models::invitations::{self, Invitation, NewInvitation};
 use crate::models::outbox::{self, NewEmail};
 use doorward_core::domain::{Email, MailKind, Roles, UserId};
 
-/// Whom to invite. Without an address, whoever has the link may register.
+/// Whom to invite. Without an address, anyone who has the link may register.
 #[derive(Debug, Clone)]
 pub struct Invite {
     pub email: Option<Email>,

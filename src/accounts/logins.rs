@@ -28,8 +28,10 @@ pub(super) const OVERLAP: TimeDelta = TimeDelta::minutes(2);
 pub struct Logins {
     pub(super) db: Db,
     pub(super) sessions: Sessions,
+    /// Changes of roles and claims up to this number are to be read, as other nodes say.
+    pub(super) access_wanted: Arc<tokio::sync::watch::Sender<i32>>,
     pub(super) revocations: Arc<Revocations>,
-    cluster: Cluster,
+    pub(super) cluster: Cluster,
     pub(super) clock: Clock,
     access_ttl: Duration,
 }
@@ -38,7 +40,8 @@ impl Logins {
     #[must_use]
     pub fn new(db: Db, live: &Live, clock: Clock, access_ttl: Duration) -> Self {
         let Live { sessions, revocations, cluster } = live.clone();
-        Self { db, sessions, revocations, cluster, clock, access_ttl }
+        let access_wanted = Arc::default();
+        Self { db, sessions, access_wanted, revocations, cluster, clock, access_ttl }
     }
 
     /// Revokes the logins of `scope`: their rows, then their access tokens and sockets.

@@ -19,6 +19,7 @@ pub mod import;
 mod introspection;
 mod invitations;
 mod janitor;
+mod key_error;
 mod keys;
 mod login_name;
 pub mod logins;
@@ -57,11 +58,11 @@ use crate::db::Conn;
 use crate::mail::Mail;
 use crate::models::audit_events::{self, Action};
 use crate::models::events::{self, Kind};
-use doorward_core::domain::{Access, Password, Rating, ReservedNames, UserId};
+use doorward_core::domain::{ADMIN, Access, Password, Rating, ReservedNames, UserId};
 
 pub use access::RightsChange;
 pub use administration::{AdminUser, Expected, Invited, UserChange};
-pub use api_keys::{ApiKeyInfo, KeyError, KeyRequest, Maker, NewKey};
+pub use api_keys::{ApiKeyInfo, KeyRequest, Maker, NewKey};
 pub use authorization::CodeExchange;
 pub use caller::Caller;
 pub use devices::{Device, LoginsPage, PAGE, Page};
@@ -70,6 +71,7 @@ pub use event_feed::EventPage;
 pub use invitations::Invite;
 #[cfg(test)]
 pub use janitor::Purged;
+pub use key_error::KeyError;
 pub use keys::KeyState;
 pub use logins::Logins;
 pub use overview::AuditFilter;
@@ -173,28 +175,30 @@ impl Accounts {
         })))
     }
 
-    /// Checks an access token: its signature, its time, and that its login is not known to be revoked. Runs on every
+    /// Checks an access token: its signature, its time, that its login is not known to be revoked,
+    /// and that its roles and claims are not known to have changed. Runs on every
     /// request and every handshake, and makes no query.
     ///
     /// # Errors
-    /// [`TokenError`]; [`TokenError::StaleRevocations`] if this process has not polled for revocations lately.
+    /// [`TokenError`]; [`TokenError::StaleClaims`] if a refresh is needed; [`TokenError::StaleRevocations`] if this process has not polled for revocations lately.
     pub fn authenticate(&self, token: &str) -> Result<Access, TokenError> {
         let access = self.0.tokens.verify(token)?;
         let revocations = &self.0.logins.revocations;
         match revocations.get(access.login) {
             Some(reason) => Err(TokenError::Revoked(reason)),
-            None if revocations.freshness().is_fresh() => {
+            None if !revocations.freshness().is_fresh() => Err(TokenError::StaleRevocations),
+            None if revocations.access_changes().is_stale(&access) => Err(TokenError::StaleClaims),
+            None => {
                 revocations.known_logins().note(access.login, access.expires_at);
                 Ok(access)
             }
-            None => Err(TokenError::StaleRevocations),
         }
     }
 
-    /// Whether the user is an administrator now. No user has a role yet.
+    /// Whether the user is an administrator now: a token of before the last change of roles is refused.
     #[must_use]
-    pub fn is_admin(&self, _access: &Access) -> bool {
-        false
+    pub fn is_admin(&self, access: &Access) -> bool {
+        access.rights.roles.has(ADMIN)
     }
 
     /// Whether this token's signature was verified lately, so that [`Accounts::authenticate`] costs next to nothing.

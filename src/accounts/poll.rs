@@ -39,8 +39,8 @@ pub enum PollError {
 }
 
 impl Logins {
-    /// Which logins are revoked whose access tokens may still be good. Run once before the first request, it fills
-    /// the set of revoked logins.
+    /// Which logins are revoked whose access tokens may still be good, and whose roles and claims have changed. Run once before the first request, it fills
+    /// the sets of both.
     ///
     /// # Errors
     /// [`PollError`].
@@ -50,7 +50,7 @@ impl Logins {
         self.db
             .run_watch(move |conn| {
                 this.announce(logins::revoked_and_seen_since(conn, since)?);
-                Ok(())
+                Ok(this.read_access_changes(conn)?)
             })
             .await
     }
@@ -104,7 +104,14 @@ impl Logins {
 impl Accounts {
     /// Polls every [`PACE`], for ever.
     pub async fn watch(self) {
-        futures_util::join!(self.watch_revoked(), self.watch_others(), self.watch_new(), self.watch_disk());
+        let access = self.logins().watch_access();
+        futures_util::join!(
+            self.watch_revoked(),
+            self.watch_others(),
+            self.watch_new(),
+            self.watch_disk(),
+            access
+        );
     }
 
     async fn watch_revoked(&self) {
@@ -125,7 +132,10 @@ impl Accounts {
                 pace.reset_immediately();
             } else if polled.is_ok() {
                 failing_since = None;
-                revocations.prune(self.0.clock.now());
+                let now = self.0.clock.now();
+                revocations.prune(now);
+                let directory = sessions.directory();
+                revocations.access_changes().prune(now, |user| !directory.of_user(user).is_empty());
             } else if Freshness::has_elapsed(*failing_since.get_or_insert(began), STALE_LIMIT) {
                 sessions.close_stale();
             }

@@ -26,7 +26,6 @@ pub struct Registrant {
 }
 
 /// What a registration leads to.
-#[expect(clippy::large_enum_variant, reason = "one is made for each registration, and taken apart at once")]
 pub enum Registered {
     SignedIn(Grant),
     /// The address has to be verified before the first sign-in.
@@ -98,7 +97,7 @@ impl Accounts {
             rules.check_address(email.as_ref())?;
             return Ok((email, Some(Invited { token, proves_address: false })));
         };
-        // Whoever invited an address has decided about its domain.
+        // The operator who invited an address has decided about its domain.
         let invited = Email::parse(&invited)?;
         if email.is_some_and(|email| email != invited) {
             let why = "This invitation is for another address.";
@@ -162,13 +161,14 @@ impl Accounts {
         if let Some(invitation) = &invitation {
             invitations::redeem(conn, invitation, user.id, now)?;
             let roles = RightsChange { roles: Some(RolesChange::Replace(invitation.roles())), claims: None };
-            if self.change_rights(conn, &added, &roles, caller)?.changed {
+            if self.change_rights(conn, &added, &roles, caller)?.1.is_some() {
                 added = users::find(conn, user.id)?.ok_or(Error::NotFound)?;
             }
         }
-        let credential = match self.must_verify(&added) {
-            true => None,
-            false => Some(self.begin_login(conn, user.id, device, caller, now)?),
+        let credential = if self.must_verify(&added) {
+            None
+        } else {
+            Some(self.begin_login(conn, user.id, device, caller, now)?)
         };
         let caller = match &credential {
             Some(credential) => caller.clone().with_login(user.id, credential.login),

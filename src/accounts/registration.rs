@@ -8,7 +8,7 @@ impl Registration {
     /// # Errors
     /// [`Error::RegistrationClosed`].
     pub(super) fn check_open(&self) -> Result<(), Error> {
-        if self.who == WhoRegisters::Nobody { Err(Error::RegistrationClosed) } else { Ok(()) }
+        if self.who == WhoRegisters::NoOne { Err(Error::RegistrationClosed) } else { Ok(()) }
     }
 
     /// Whether a client may register, with an invitation or without one.
@@ -53,9 +53,9 @@ mod tests {
     #[test]
     fn an_invitation_opens_what_is_not_closed() {
         for (who, without, with) in [
-            (WhoRegisters::Everybody, true, true),
+            (WhoRegisters::Anyone, true, true),
             (WhoRegisters::Invited, false, true),
-            (WhoRegisters::Nobody, false, false),
+            (WhoRegisters::NoOne, false, false),
         ] {
             let rules = rules(who, &[], false);
             assert_eq!((rules.check(false).is_ok(), rules.check(true).is_ok()), (without, with), "{who:?}");
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn a_domain_is_matched_whole() {
         let email = |text: &str| Email::parse(text).unwrap();
-        let some = rules(WhoRegisters::Everybody, &["example.org", "xn--bcher-kva.example"], false);
+        let some = rules(WhoRegisters::Anyone, &["example.org", "xn--bcher-kva.example"], false);
         for text in ["ann@example.org", "ANN@Example.ORG.", "ann@bücher.example"] {
             assert!(some.check_address(Some(&email(text))).is_ok(), "{text}");
         }
@@ -75,7 +75,7 @@ mod tests {
             assert!(some.check_address(Some(&email(text))).is_err(), "{text}");
         }
         assert!(some.check_address(None).is_err(), "without an address there is no domain");
-        assert!(rules(WhoRegisters::Everybody, &[], true).check_address(None).is_err());
-        assert!(rules(WhoRegisters::Everybody, &[], false).check_address(None).is_ok());
+        assert!(rules(WhoRegisters::Anyone, &[], true).check_address(None).is_err());
+        assert!(rules(WhoRegisters::Anyone, &[], false).check_address(None).is_ok());
     }
 }

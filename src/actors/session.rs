@@ -3,6 +3,7 @@
 
 mod handlers;
 mod lists;
+mod outside;
 mod sign_in;
 mod stale;
 
@@ -12,13 +13,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Message, Recipient, SpawnHandle,
     StreamHandler, WrapFuture,
 };
 use futures_util::Stream;
 
 use self::lists::Lists;
-use super::session_manager::{Close, WorkerSessions};
+use super::session_manager::WorkerSessions;
 use super::transport::{Full, Outgoing, Received, Transport, Undecodable};
 use crate::auth::tokens::TokenError;
 use crate::clock::Clock;
@@ -100,8 +101,10 @@ pub struct Session<T: Transport> {
     emits: Option<Emits>,
     watching_emits: bool,
     /// Handlers that wait for something.
-    handling: Vec<(u64, SpawnHandle)>,
-    handlers_begun: u64,
+    handling: Vec<(u32, SpawnHandle)>,
+    handlers_begun: u32,
+    /// The last change of any user's roles or claims that it has looked at.
+    seen_epoch: u32,
     /// Namespaces whose `on_connect` handler was started for this session.
     entered: Vec<NamespaceId>,
 }
@@ -135,6 +138,7 @@ impl<T: Transport> Session<T> {
             watching_emits: false,
             handling: Vec::new(),
             handlers_begun: 0,
+            seen_epoch: 0,
             entered: Vec::new(),
         }
     }
@@ -170,6 +174,10 @@ impl<T: Transport> Session<T> {
     }
 
     fn answer(&mut self, raw: &T::Message, context: &mut Context<Self>) {
+        self.catch_up(context);
+        if self.closing.is_some() {
+            return;
+        }
         let now = self.services.clock.instant();
         let Some(rules) = &mut self.rules else { return };
         let message = match self.transport.decode(raw, &self.services.events) {
@@ -363,22 +371,6 @@ impl<T: Transport> Actor for Session<T> {
         self.deregister(CloseReason::ClientLeft);
         // Once more, if a drain was to wait for it.
         self.sessions.unregister(self.id);
-    }
-}
-
-impl<T: Transport> Handler<Close> for Session<T> {
-    type Result = ();
-
-    fn handle(&mut self, Close(reason): Close, context: &mut Self::Context) {
-        self.close(reason, context);
-    }
-}
-
-impl<T: Transport> Handler<Renew> for Session<T> {
-    type Result = ();
-
-    fn handle(&mut self, Renew(access): Renew, context: &mut Context<Self>) {
-        self.renew(access, context);
     }
 }
 

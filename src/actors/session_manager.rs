@@ -1,22 +1,27 @@
 //! `SessionManager`: an actor per worker thread that knows the thread's sessions by id and by login.
 //! [`Sessions`] speaks to all of them; [`WorkerSessions`] is one thread's own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
-use doorward_core::domain::{LoginId, RevokeReason, SessionId};
+use doorward_core::domain::{LoginId, RevokeReason, SessionId, UserId};
 use doorward_core::protocol::CloseReason;
 use tokio::sync::watch;
 
 use crate::config;
 use crate::directory::{Directory, Revocations};
 
-/// Ends a session.
+/// What a session is told from outside.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
-pub struct Close(pub CloseReason);
+pub enum ToSession {
+    /// End.
+    Close(CloseReason),
+    /// The user's roles or claims may have changed: look them up.
+    AccessChanged,
+}
 
 /// While draining, each worker closes this many sessions every [`DRAIN_PACE`]: ten thousand clients that
 /// come back at the same instant would be the next outage.
@@ -75,6 +80,15 @@ impl Sessions {
     pub fn close_logins(&self, ended: Vec<(LoginId, RevokeReason)>) {
         let ended: Arc<[_]> = ended.into();
         self.tell(|| CloseLogins(Arc::clone(&ended)));
+    }
+
+    /// Tells the user's sessions of this node that roles or claims have changed.
+    pub fn access_changed(&self, user: UserId) {
+        let logins = self.0.directory.of_user(user).iter().map(|info| info.login).collect::<HashSet<_>>();
+        if !logins.is_empty() {
+            let logins: Arc<[_]> = logins.into_iter().collect();
+            self.tell(|| TellLogins(Arc::clone(&logins)));
+        }
     }
 
     /// Closes every session that has signed in, paced, as long as this process does not know who still is: their
@@ -140,7 +154,7 @@ impl WorkerSessions {
     }
 
     /// Registers a session; a second time when it signs in.
-    pub fn register(&self, id: SessionId, login: Option<LoginId>, session: Recipient<Close>) {
+    pub fn register(&self, id: SessionId, login: Option<LoginId>, session: Recipient<ToSession>) {
         self.manager.do_send(Register { id, login, session });
     }
 
@@ -161,7 +175,7 @@ pub struct SessionManager {
 
 struct Registered {
     login: Option<LoginId>,
-    session: Recipient<Close>,
+    session: Recipient<ToSession>,
     _counted: Counted,
 }
 
@@ -190,7 +204,7 @@ impl Actor for SessionManager {
 struct Register {
     id: SessionId,
     login: Option<LoginId>,
-    session: Recipient<Close>,
+    session: Recipient<ToSession>,
 }
 
 #[derive(Message)]
@@ -200,6 +214,10 @@ struct Unregister(SessionId);
 #[derive(Message)]
 #[rtype(result = "()")]
 struct CloseLogins(Arc<[(LoginId, RevokeReason)]>);
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct TellLogins(Arc<[LoginId]>);
 
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -218,7 +236,7 @@ impl SessionManager {
         let batch = self.stale.split_off(self.stale.len().saturating_sub(DRAIN_BATCH));
         for id in batch {
             if let Some(registered) = self.sessions.get(&id) {
-                registered.session.do_send(Close(CloseReason::Overloaded));
+                registered.session.do_send(ToSession::Close(CloseReason::Overloaded));
             }
         }
         if !self.stale.is_empty() {
@@ -247,12 +265,12 @@ impl Handler<Register> for SessionManager {
             // A revocation is recorded first and then sent to the managers. So either this lookup finds it, or
             // the message finds the session.
             if let Some(reason) = self.all.0.revocations.get(login) {
-                session.do_send(Close(reason.into()));
+                session.do_send(ToSession::Close(reason.into()));
             }
             self.logins.entry(login).or_insert_with(|| Vec::with_capacity(1)).push(id);
         }
         if self.draining.is_some() {
-            session.do_send(Close(CloseReason::Restarting));
+            session.do_send(ToSession::Close(CloseReason::Restarting));
         }
         let registered = Registered { login, session, _counted: Counted::new(&self.all) };
         self.sessions.insert(id, registered);
@@ -274,8 +292,20 @@ impl Handler<CloseLogins> for SessionManager {
         for &(login, reason) in ended.iter() {
             for id in self.logins.get(&login).into_iter().flatten() {
                 if let Some(registered) = self.sessions.get(id) {
-                    registered.session.do_send(Close(reason.into()));
+                    registered.session.do_send(ToSession::Close(reason.into()));
                 }
+            }
+        }
+    }
+}
+
+impl Handler<TellLogins> for SessionManager {
+    type Result = ();
+
+    fn handle(&mut self, TellLogins(logins): TellLogins, _: &mut Context<Self>) {
+        for id in logins.iter().filter_map(|login| self.logins.get(login)).flatten() {
+            if let Some(registered) = self.sessions.get(id) {
+                registered.session.do_send(ToSession::AccessChanged);
             }
         }
     }
@@ -307,7 +337,7 @@ impl Handler<Drain> for SessionManager {
             let batch = left.split_off(left.len().saturating_sub(DRAIN_BATCH));
             for id in batch {
                 if let Some(registered) = this.sessions.get(&id) {
-                    registered.session.do_send(Close(CloseReason::Restarting));
+                    registered.session.do_send(ToSession::Close(CloseReason::Restarting));
                 }
             }
         });

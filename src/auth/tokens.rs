@@ -41,6 +41,9 @@ pub enum TokenError {
     /// Valid, but its login is revoked.
     #[error("the access token's login is revoked")]
     Revoked(RevokeReason),
+    /// Valid, but the user's roles or claims have changed since it was issued. A refresh gives a new one.
+    #[error("the user's roles or claims have changed since the access token was issued")]
+    StaleClaims,
     /// Valid, but the revocation data of this process is stale. The client may try again.
     #[error("the revocation data is stale")]
     StaleRevocations,

@@ -14,7 +14,7 @@ use super::settings::Settings;
 
 const EXAMPLES: &str = "\
 Examples:
-  doorward invite                                   Prints a link; whoever has it may register
+  doorward invite                                   Prints a link that lets anyone register
   doorward invite --email bob@example.org           Sends the link; Bob's address is then verified
   doorward invite --role editor --expires 12h
   doorward invite list

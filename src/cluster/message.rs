@@ -58,6 +58,8 @@ impl Envelope {
             NodeMessage::Hello
             | NodeMessage::Beat
             | NodeMessage::Ask { .. }
+            | NodeMessage::AccessChanged { .. }
+            | NodeMessage::AccessApplied { .. }
             | NodeMessage::Bye
             | NodeMessage::Unknown => 0,
         };
@@ -86,6 +88,10 @@ pub enum NodeMessage {
     List { part: u32, last: bool, sessions: Vec<ListedSession> },
     /// The sender missed a message of the node `of`, and asks it for all its sessions.
     Ask { of: NodeId },
+    /// The roles or claims of a user have changed: the rows up to this number are to be read.
+    AccessChanged { number: i32 },
+    /// The node has applied all changes of roles and claims up to this number.
+    AccessApplied { number: i32 },
     /// The node is stopping.
     Bye,
     #[serde(other)]

@@ -10,9 +10,11 @@
 //! | `message` | the messages between nodes |
 //! | `bus` | how messages are delivered: Redis |
 //! | `peers` | what is known about the other nodes; no I/O |
+//! | `acks` | which nodes have applied a change of roles and claims |
 //! | `budget` | bounds on the work that others can cause |
 //! | `node` | the task that connects these parts |
 
+mod acks;
 mod budget;
 mod bus;
 pub mod message;
@@ -26,18 +28,23 @@ use std::time::{Duration, Instant};
 use doorward_core::domain::{LoginId, RevokeReason};
 use tokio::sync::{mpsc, oneshot};
 
+use self::acks::Acks;
 use self::bus::Address;
+use self::message::NodeId;
 use crate::clock::Clock;
 use crate::config;
 use crate::directory::Change;
 
-pub use self::node::Node;
+pub use self::node::{Changes, Node};
 
 /// How often a node announces that it is alive.
 pub const BEAT: Duration = Duration::from_secs(5);
 
 /// How long the last message of a stopping node may take.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How long the other nodes may take to apply a change of roles and claims before it is answered all the same.
+const APPLY: Duration = Duration::from_secs(1);
 
 /// Messages that may wait to be published. A revocation that does not fit is found by the revocation poll,
 /// other changes are in the next list.
@@ -52,6 +59,7 @@ struct Handle {
     queue: mpsc::Sender<Outgoing>,
     /// Some messages did not fit, so the whole list has to be sent.
     lost: Arc<AtomicBool>,
+    acks: Arc<Acks>,
 }
 
 /// A message that this node has to publish.
@@ -59,6 +67,8 @@ struct Handle {
 enum Outgoing {
     Revoked(Vec<(LoginId, RevokeReason)>),
     Session(Change),
+    AccessChanged(i32),
+    AccessApplied(i32),
     Bye(oneshot::Sender<()>),
 }
 
@@ -73,8 +83,9 @@ impl Cluster {
             .map_err(|error| format!("cluster.redis_url: {error}"))?;
         let (queue, outgoing) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicBool::new(false));
-        let node = Node::new(address, clock.new_id(), outgoing, Arc::clone(&lost));
-        Ok((Self(Some(Handle { queue, lost })), Some(node)))
+        let acks = Arc::<Acks>::default();
+        let node = Node::new(address, clock.new_id(), outgoing, (Arc::clone(&lost), Arc::clone(&acks)));
+        Ok((Self(Some(Handle { queue, lost, acks })), Some(node)))
     }
 
     fn send(&self, message: Outgoing) {
@@ -90,6 +101,27 @@ impl Cluster {
         if self.0.is_some() && !logins.is_empty() {
             self.send(Outgoing::Revoked(logins.to_vec()));
         }
+    }
+
+    /// Tells the other nodes that roles or claims have changed, by the number of the change. They read the row: a message
+    /// gives no user a role.
+    pub fn access_changed(&self, number: i32) {
+        self.send(Outgoing::AccessChanged(number));
+    }
+
+    /// Tells the other nodes that this one has applied all changes up to this number.
+    pub fn access_applied(&self, number: i32) {
+        self.send(Outgoing::AccessApplied(number));
+    }
+
+    /// Waits until all other nodes that are alive have applied the change, for [`APPLY`] at most. Answers those that
+    /// have not said so.
+    pub async fn all_applied(&self, number: i32) -> Vec<NodeId> {
+        let Some(Handle { acks, .. }) = &self.0 else { return Vec::new() };
+        #[expect(clippy::disallowed_methods, reason = "other machines' real pace; no rule depends on it")]
+        // Who is late is answered either way.
+        let _ = tokio::time::timeout(APPLY, acks.all_applied(number)).await;
+        acks.silent(number)
     }
 
     /// Tells the other nodes that a session of this node connected or disconnected.

@@ -10,6 +10,7 @@ use redis::Msg;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use super::acks::Acks;
 use super::budget::Budgets;
 use super::bus::{Address, BusError, Publisher};
 use super::message::{Envelope, ListedSession, NodeId, NodeMessage, RevokedLogin, SessionKey};
@@ -30,6 +31,15 @@ const LIST_INTERVAL: Duration = Duration::from_millis(250);
 /// Changes in one message.
 const BATCH: usize = 500;
 
+/// What this node does with the changes of others.
+pub trait Changes {
+    /// Other nodes revoked these logins.
+    fn revoked(&self, logins: Vec<(LoginId, RevokeReason)>);
+
+    /// Other nodes changed roles or claims: the rows up to this number are to be read, and that is to be said then.
+    fn access_changed(&self, number: i32);
+}
+
 /// This node in the cluster.
 pub struct Node {
     id: NodeId,
@@ -37,6 +47,7 @@ pub struct Node {
     address: Address,
     outgoing: mpsc::Receiver<Outgoing>,
     lost: Arc<AtomicBool>,
+    acks: Arc<Acks>,
     /// Another node requested all our sessions.
     list_wanted: bool,
     /// Nodes whose lists to request.
@@ -50,7 +61,7 @@ impl Node {
         address: Address,
         id: Uuid,
         outgoing: mpsc::Receiver<Outgoing>,
-        lost: Arc<AtomicBool>,
+        (lost, acks): (Arc<AtomicBool>, Arc<Acks>),
     ) -> Self {
         let id = NodeId(id);
         Self {
@@ -59,6 +70,7 @@ impl Node {
             address,
             outgoing,
             lost,
+            acks,
             list_wanted: false,
             lists_to_request: HashSet::new(),
             peers: Peers::new(id),
@@ -66,14 +78,13 @@ impl Node {
         }
     }
 
-    /// Exchanges messages until this node leaves. `revoked` is called with the logins that other nodes
-    /// revoked.
-    pub async fn run(mut self, directory: Directory, revoked: impl Fn(Vec<(LoginId, RevokeReason)>)) {
+    /// Exchanges messages until this node leaves.
+    pub async fn run(mut self, directory: Directory, changes: impl Changes) {
         let mut backoff = FIRST_BACKOFF;
         let mut logged = false;
         loop {
             let began = now();
-            let Err(broken) = self.run_connection(&directory, &revoked).await else { return };
+            let Err(broken) = self.run_connection(&directory, &changes).await else { return };
             if now() - began > LONGEST_BACKOFF {
                 (backoff, logged) = (FIRST_BACKOFF, false);
             }
@@ -86,7 +97,8 @@ impl Node {
             backoff = (backoff * 2).min(LONGEST_BACKOFF);
             // Silent nodes time out meanwhile. Messages to publish wait for the next connection.
             let effects = self.peers.tick(now());
-            apply(effects, &directory, &revoked);
+            apply(effects, &directory, &changes);
+            self.acks.set_alive(&self.peers.alive());
         }
     }
 
@@ -94,7 +106,7 @@ impl Node {
     async fn run_connection(
         &mut self,
         directory: &Directory,
-        revoked: &impl Fn(Vec<(LoginId, RevokeReason)>),
+        changes: &impl Changes,
     ) -> Result<(), BusError> {
         let (mut publisher, mut subscription) = self.address.connect().await?;
         self.announce(&mut publisher, directory).await?;
@@ -102,6 +114,7 @@ impl Node {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         let mut lists = tokio::time::interval(LIST_INTERVAL);
         let mut last_echo = now();
+        let mut alive = 0;
         loop {
             let effects = tokio::select! {
                 message = subscription.next() => match self.receive(&message?).await {
@@ -126,14 +139,22 @@ impl Node {
                     if now() - last_echo > SILENCE {
                         return Err(BusError::Silent);
                     }
-                    self.peers.tick(now())
+                    let effects = self.peers.tick(now());
+                    self.acks.set_alive(&self.peers.alive());
+                    effects
                 }
             };
             if effects.contains(&Effect::Echo) {
                 last_echo = now();
             }
-            for effect in apply(effects, directory, revoked) {
+            if self.peers.count() != alive {
+                // Also before it has said anything else: a change of roles waits for it from now on.
+                alive = self.peers.count();
+                self.acks.set_alive(&self.peers.alive());
+            }
+            for effect in apply(effects, directory, changes) {
                 match effect {
+                    Effect::AccessApplied(node, number) => self.acks.applied(node, number),
                     Effect::SendList => self.list_wanted = true,
                     Effect::RequestList(of) if self.lists_to_request.len() < peers::MAX_PEERS => {
                         self.lists_to_request.insert(of);
@@ -171,6 +192,7 @@ impl Node {
     /// Publishes this message and those queued, revocations first. Returns whether it was the last.
     async fn publish_queued(&mut self, publisher: &mut Publisher, first: Outgoing) -> Result<bool, BusError> {
         let (mut logins, mut connected, mut disconnected) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut access_changed, mut access_applied) = (None, None);
         let (mut bye, mut next) = (None, Some(first));
         while let Some(message) = next {
             match message {
@@ -179,6 +201,9 @@ impl Node {
                 Outgoing::Session(Change::Disconnected { user, session }) => {
                     disconnected.push(SessionKey { user, session });
                 }
+                // The greatest number stands for all before.
+                Outgoing::AccessChanged(number) => access_changed = access_changed.max(Some(number)),
+                Outgoing::AccessApplied(number) => access_applied = access_applied.max(Some(number)),
                 Outgoing::Bye(said) => bye = Some(said),
             }
             let enough = bye.is_some() || logins.len() + connected.len() + disconnected.len() >= BATCH;
@@ -186,6 +211,12 @@ impl Node {
         }
         for logins in logins.chunks(BATCH) {
             self.publish(publisher, revoked_message(logins)).await?;
+        }
+        if let Some(number) = access_changed {
+            self.publish(publisher, NodeMessage::AccessChanged { number }).await?;
+        }
+        if let Some(number) = access_applied {
+            self.publish(publisher, NodeMessage::AccessApplied { number }).await?;
         }
         if !connected.is_empty() || !disconnected.is_empty() {
             self.publish(publisher, NodeMessage::Sessions { connected, disconnected }).await?;
@@ -246,11 +277,7 @@ fn revoked_message(logins: &[(LoginId, RevokeReason)]) -> NodeMessage {
 }
 
 /// Applies the effects on this node, and returns those that have to be published.
-fn apply(
-    effects: Vec<Effect>,
-    directory: &Directory,
-    revoked: &impl Fn(Vec<(LoginId, RevokeReason)>),
-) -> Vec<Effect> {
+fn apply(effects: Vec<Effect>, directory: &Directory, changes: &impl Changes) -> Vec<Effect> {
     let mut to_publish = Vec::new();
     for effect in effects {
         match effect {
@@ -259,8 +286,9 @@ fn apply(
                 let gone = gone.into_iter().map(|gone| (gone.user, gone.session)).collect();
                 directory.remove_remote(gone);
             }
-            Effect::Revoke(logins) => revoked(logins),
-            Effect::SendList | Effect::RequestList(_) => to_publish.push(effect),
+            Effect::Revoke(logins) => changes.revoked(logins),
+            Effect::ReadAccess(number) => changes.access_changed(number),
+            Effect::SendList | Effect::RequestList(_) | Effect::AccessApplied(..) => to_publish.push(effect),
             Effect::Echo => {}
         }
     }

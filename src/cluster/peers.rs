@@ -32,6 +32,10 @@ pub enum Effect {
     /// Publish all our sessions.
     SendList,
     RequestList(NodeId),
+    /// Read the changes of roles and claims up to this number.
+    ReadAccess(i32),
+    /// A node has applied the changes up to this number.
+    AccessApplied(NodeId, i32),
     /// Our own message has returned: the connection works both ways.
     Echo,
 }
@@ -109,6 +113,8 @@ impl Peers {
             NodeMessage::Revoked { logins } => {
                 effects.push(revoke(&logins));
             }
+            NodeMessage::AccessChanged { number } => effects.push(Effect::ReadAccess(number)),
+            NodeMessage::AccessApplied { number } => effects.push(Effect::AccessApplied(node, number)),
             NodeMessage::Sessions { connected, disconnected } => {
                 for listed in connected.into_iter().filter(|listed| !claimed.contains(&listed.id)) {
                     peer.add(listed, &mut effects);
@@ -123,6 +129,18 @@ impl Peers {
         }
         peer.request_list(node, now, &mut effects);
         effects
+    }
+
+    /// How many nodes are alive as far as is known.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// The nodes that are alive as far as is known.
+    #[must_use]
+    pub fn alive(&self) -> Vec<NodeId> {
+        self.peers.keys().copied().collect()
     }
 
     /// To be called about once a second.

@@ -220,10 +220,10 @@ pub struct Registration {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhoRegisters {
-    Everybody,
+    Anyone,
     /// Only with an invitation.
     Invited,
-    Nobody,
+    NoOne,
 }
 
 /// Which usernames people may choose. The command line and imports may use any.

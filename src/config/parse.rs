@@ -307,9 +307,9 @@ fn origins<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<V
 fn registration(values: &Values) -> Result<Registration, ConfigError> {
     Ok(Registration {
         who: values.parse("accounts.registration", |text| match text {
-            "open" => Some(WhoRegisters::Everybody),
+            "open" => Some(WhoRegisters::Anyone),
             "invite" => Some(WhoRegisters::Invited),
-            "closed" => Some(WhoRegisters::Nobody),
+            "closed" => Some(WhoRegisters::NoOne),
             _ => None,
         })?,
         allowed_domains: values.parse("accounts.allowed_domains", |text| list(text, domain))?,

@@ -11,6 +11,7 @@
 //!
 //! Changes are passed to a function (the cluster's), so that nothing here depends on it.
 
+pub mod access_changes;
 mod addresses;
 pub mod freshness;
 mod known_logins;

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
+use super::access_changes::AccessChanges;
 use super::freshness::Freshness;
 use super::known_logins::KnownLogins;
 use crate::clock::Timestamp;
@@ -16,6 +17,7 @@ pub struct Revocations {
     logins: RwLock<HashMap<LoginId, (RevokeReason, Timestamp)>>,
     freshness: Freshness,
     known_logins: KnownLogins,
+    access_changes: AccessChanges,
 }
 
 impl Revocations {
@@ -29,6 +31,12 @@ impl Revocations {
     #[must_use]
     pub const fn known_logins(&self) -> &KnownLogins {
         &self.known_logins
+    }
+
+    /// Changes of roles and claims, which are polled together with the revocations.
+    #[must_use]
+    pub const fn access_changes(&self) -> &AccessChanges {
+        &self.access_changes
     }
 
     /// Notes that a login was revoked. `until` is when its last access token will have expired. Returns

@@ -7,8 +7,8 @@ use std::task::{Poll, Waker};
 use bytestring::ByteString;
 
 use super::{Events, NamespaceId, Payload};
-use crate::directory::Directory;
-use doorward_core::domain::{Access, SessionId};
+use crate::directory::{Directory, Revocations};
+use doorward_core::domain::{Access, Claims, Rights, Roles, SessionId};
 use doorward_core::protocol::SessionInfo;
 
 /// Events that may wait for their session to look at them.
@@ -23,14 +23,37 @@ pub struct Context {
     pub(crate) namespace: NamespaceId,
     pub(crate) events: Arc<Events>,
     pub(crate) directory: Directory,
+    pub(crate) revocations: Arc<Revocations>,
     pub(crate) emits: Emits,
 }
 
 impl Context {
-    /// The signed-in user's access; `None` for a guest in an open namespace.
+    /// The signed-in user's access as it was when the handler began; `None` for a guest in an open namespace.
     #[must_use]
     pub fn access(&self) -> Option<&Access> {
         self.access.as_deref()
+    }
+
+    /// The user's roles now: a handler that has waited sees what changed meanwhile. A guest has none.
+    #[must_use]
+    pub fn roles(&self) -> Roles {
+        self.rights().map(|rights| rights.roles.clone()).unwrap_or_default()
+    }
+
+    /// Whether the user has this role now.
+    #[must_use]
+    pub fn has_role(&self, role: &str) -> bool {
+        self.rights().is_some_and(|rights| rights.roles.has(role))
+    }
+
+    /// The user's claims now. A guest has none.
+    #[must_use]
+    pub fn claims(&self) -> Claims {
+        self.rights().map(|rights| rights.claims.clone()).unwrap_or_default()
+    }
+
+    fn rights(&self) -> Option<Arc<Rights>> {
+        self.access().map(|access| self.revocations.access_changes().current(access))
     }
 
     #[must_use]

@@ -99,7 +99,8 @@ pub fn render(
         MailKind::PasswordChanged | MailKind::EmailChanged => "/",
     };
     // These kinds go to addresses that are not verified.
-    let username = username.filter(|_| !matches!(kind, MailKind::VerifyEmail | MailKind::ResetByAddress));
+    let unverified = matches!(kind, MailKind::VerifyEmail | MailKind::ResetByAddress | MailKind::Invitation);
+    let username = username.filter(|_| !unverified);
     let mut email = Content {
         subject: String::new(),
         username: username.map(single_line),
@@ -170,7 +171,7 @@ mod tests {
 
     use super::*;
 
-    const KINDS: [MailKind; 6] = MailKind::ALL;
+    const KINDS: [MailKind; 7] = MailKind::ALL;
 
     fn sample(kind: MailKind, username: &str) -> Rendered {
         sample_for(kind, Some(username))
@@ -188,7 +189,8 @@ mod tests {
         for kind in KINDS {
             let email = sample(kind, "alice");
             // These go to addresses that are not verified.
-            let named = !matches!(kind, MailKind::VerifyEmail | MailKind::ResetByAddress);
+            let named =
+                !matches!(kind, MailKind::VerifyEmail | MailKind::ResetByAddress | MailKind::Invitation);
             for part in [&email.text, &email.html] {
                 assert!(part.contains("https://id.example"), "{part}");
                 assert_eq!(part.contains("alice"), named, "{part}");
@@ -209,7 +211,7 @@ mod tests {
             for part in [&email.subject, &email.text, &email.html] {
                 assert!(!part.contains("evil") && !part.contains("  at "), "{part}");
             }
-            if matches!(kind, MailKind::VerifyEmail | MailKind::ResetByAddress) {
+            if matches!(kind, MailKind::VerifyEmail | MailKind::ResetByAddress | MailKind::Invitation) {
                 assert_eq!((email.text, email.html), (named.text, named.html));
             }
         }
@@ -222,6 +224,7 @@ mod tests {
             (MailKind::ResetPassword, "reset-password"),
             (MailKind::ResetByAddress, "reset-password"),
             (MailKind::EmailChangedUndo, "undo-email"),
+            (MailKind::Invitation, "invitation"),
         ] {
             let email = sample(kind, "alice");
             let link = format!("https://id.example/{page}/TOKEN_-42");

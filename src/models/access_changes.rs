@@ -8,6 +8,17 @@ use crate::db::Conn;
 use crate::schema::access_changes;
 use doorward_core::domain::{Rights, UserId};
 
+/// A change: what a user has since then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessChange {
+    pub number: i32,
+    pub user: UserId,
+    pub rights: Rights,
+}
+
+/// The columns of [`AccessChange`].
+type Columns = (i32, String, i32, String, String);
+
 /// Adds a change; answers its number.
 pub fn insert(conn: &mut Conn, user: UserId, rights: &Rights, now: Timestamp) -> QueryResult<i32> {
     diesel::insert_into(access_changes::table)
@@ -27,6 +38,29 @@ pub fn insert(conn: &mut Conn, user: UserId, rights: &Rights, now: Timestamp) ->
 /// The greatest number that is there.
 pub fn newest(conn: &mut Conn) -> QueryResult<Option<i32>> {
     access_changes::table.select(max(access_changes::number)).first(conn)
+}
+
+/// Up to `limit` changes after the number `after`, made at `since` or later, in their order.
+pub fn page(conn: &mut Conn, after: i32, since: Timestamp, limit: i64) -> QueryResult<Vec<AccessChange>> {
+    let rows: Vec<Columns> = access_changes::table
+        .filter(access_changes::number.gt(after))
+        .filter(access_changes::at.ge(since))
+        .order(access_changes::number)
+        .limit(limit)
+        .select((
+            access_changes::number,
+            access_changes::user_id,
+            access_changes::claims_version,
+            access_changes::roles,
+            access_changes::claims,
+        ))
+        .load(conn)?;
+    let change = |(number, user, version, roles, claims): Columns| {
+        // A row by hand may name anything; what is no id is no user's.
+        let user = user.parse().unwrap_or(UserId(uuid::Uuid::nil()));
+        AccessChange { number, user, rights: read_rights(user, version, &roles, &claims) }
+    };
+    Ok(rows.into_iter().map(change).collect())
 }
 
 /// Deletes the changes of a user whose account is deleted.

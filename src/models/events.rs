@@ -31,6 +31,8 @@ pub enum Kind {
     UserDisabled,
     UserEnabled,
     UserDeleted,
+    /// The roles, the claims, or both.
+    ClaimsChanged,
     LoginCreated,
     LoginEnded,
 }
@@ -41,6 +43,7 @@ impl Kind {
             Self::UserCreated => "user.created",
             Self::UserUpdated => "user.updated",
             Self::UserDisabled => "user.disabled",
+            Self::ClaimsChanged => "claims.changed",
             Self::UserEnabled => "user.enabled",
             Self::UserDeleted => "user.deleted",
             Self::LoginCreated => "login.created",

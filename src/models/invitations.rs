@@ -92,8 +92,8 @@ pub fn redeem(conn: &mut Conn, id: &str, user: UserId, now: Timestamp) -> QueryR
         .find(id)
         .filter(invitations::used_at.is_null())
         .filter(invitations::expires_at.gt(now));
-    let used = (invitations::used_at.eq(now), invitations::user_id.eq(user.to_string()));
-    Ok(diesel::update(row).set(used).execute(conn)? == 1)
+    let redeemed = (invitations::used_at.eq(now), invitations::user_id.eq(user.to_string()));
+    Ok(diesel::update(row).set(redeemed).execute(conn)? == 1)
 }
 
 /// Gives the newest open invitation to this address its token. Answers until when it works; `None` if there is no such

@@ -50,12 +50,12 @@ pub struct Onward<'a> {
 impl Frame<'_> {
     /// Whether anyone may register.
     fn is_open(&self) -> bool {
-        self.registration == WhoRegisters::Everybody
+        self.registration == WhoRegisters::Anyone
     }
 
     /// Whether no one may register, invited or not.
     fn is_closed(&self) -> bool {
-        self.registration == WhoRegisters::Nobody
+        self.registration == WhoRegisters::NoOne
     }
 
     /// The path of a page.

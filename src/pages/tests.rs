@@ -14,7 +14,7 @@ const FRAME: Frame<'static> = Frame {
     public_url: "https://id.example.org/id",
     dev_mail: true,
     onward: Onward { query: "", app: None },
-    registration: WhoRegisters::Everybody,
+    registration: WhoRegisters::Anyone,
 };
 
 const RULES: NewAccountRules = NewAccountRules { min_password: 8, needs_email: true };
@@ -88,7 +88,7 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
     let mut add = |name, page: &dyn askama::DynTemplate| pages.push((name, page.dyn_render().unwrap()));
     for errors in [&none, &errors(&["username", "email", "password", "login"])] {
         add("register", &Register::new(FRAME, text, text, RULES, errors));
-        for registration in [WhoRegisters::Invited, WhoRegisters::Nobody] {
+        for registration in [WhoRegisters::Invited, WhoRegisters::NoOne] {
             let frame = Frame { registration, ..FRAME };
             add("register, not open", &Register::new(frame, text, text, RULES, errors));
             add("login, not open", &Login::new(frame, text, None, errors));
@@ -213,7 +213,7 @@ fn every_input_has_its_label_and_what_describes_it() {
 #[test]
 fn a_refused_form_says_why_beside_the_field_and_keeps_what_was_typed() {
     let errors = errors(&["username"]);
-    let html = Register::new(FRAME, "typed-name", "typed@example.org", 8, &errors).render().unwrap();
+    let html = Register::new(FRAME, "typed-name", "typed@example.org", RULES, &errors).render().unwrap();
     assert!(html.contains("<title>Error: "));
     assert!(html.contains("id=\"username-error\"") && html.contains("First suggestion."));
     assert!(html.contains("value=\"typed-name\"") && html.contains("value=\"typed@example.org\""));

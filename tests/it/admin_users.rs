@@ -10,6 +10,8 @@ use crate::support::app::{Answer, NEW_PASSWORD, PASSWORD, TestApp, spawn_app};
 use crate::support::time::{PATIENCE, now, pause};
 use crate::support::transports::LiveClient;
 
+const UNKNOWN: &str = "0190f3c4-0000-7000-8000-000000000000";
+
 const ALL: [&str; 14] = [
     "--scope",
     "users:read",
@@ -172,8 +174,27 @@ async fn an_account_is_changed_as_a_whole_and_only_as_it_was_seen() {
     ] {
         patch(&app, &key, &ann.id, body).await.assert_refused(422, code);
     }
-    let unknown = "0190f3c4-0000-7000-8000-000000000000";
-    patch(&app, &key, unknown, json!({"display_name": "x"})).await.assert_refused(404, "not_found");
+    patch(&app, &key, UNKNOWN, json!({"display_name": "x"})).await.assert_refused(404, "not_found");
+}
+
+/// What was done to the user is in the audit trail, under the key's name.
+async fn assert_trail(app: &TestApp, key: &str, user: &str) {
+    let id = key.split('_').nth(1).unwrap();
+    let trail = app.get(&format!("/api/admin/audit?user={user}&actor=api_key"), key).await.expect(200);
+    let events = trail.body["events"].as_array().unwrap();
+    let actions: Vec<_> = events.iter().rev().map(|event| event["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["logins_revoked", "logins_revoked", "disabled", "enabled", "deleted"]);
+    assert!(
+        events.iter().all(|event| event["actor_id"] == *id && event["request"].is_string()),
+        "{}",
+        trail.text
+    );
+    let newest = app.get(&format!("/api/admin/audit?user={user}&limit=1"), key).await.expect(200);
+    assert_eq!(newest.body["events"][0]["action"], "deleted");
+    let older = app.get(&format!("/api/admin/audit?action=disabled&after={}", newest.str("next")), key).await;
+    assert_eq!(older.expect(200).body["events"].as_array().unwrap().len(), 1);
+    let users = app.get("/api/admin/audit?actor=user&action=signed_in", key).await.expect(200);
+    assert_eq!(users.body["events"].as_array().unwrap().len(), 3);
 }
 
 #[actix_web::test]
@@ -230,22 +251,5 @@ async fn users_are_signed_out_disabled_and_deleted() {
     app.get(&of(""), &key).await.assert_refused(404, "not_found");
     bobs.ping().await;
 
-    // Each of these is in the audit trail, under the key's name.
-    let id = key.split('_').nth(1).unwrap();
-    let trail = app.get(&format!("/api/admin/audit?user={}&actor=api_key", ann.id), &key).await.expect(200);
-    let events = trail.body["events"].as_array().unwrap();
-    let actions: Vec<_> = events.iter().rev().map(|event| event["action"].as_str().unwrap()).collect();
-    assert_eq!(actions, ["logins_revoked", "logins_revoked", "disabled", "enabled", "deleted"]);
-    assert!(
-        events.iter().all(|event| event["actor_id"] == *id && event["request"].is_string()),
-        "{}",
-        trail.text
-    );
-    let newest = app.get(&format!("/api/admin/audit?user={}&limit=1", ann.id), &key).await.expect(200);
-    assert_eq!(newest.body["events"][0]["action"], "deleted");
-    let older =
-        app.get(&format!("/api/admin/audit?action=disabled&after={}", newest.str("next")), &key).await;
-    assert_eq!(older.expect(200).body["events"].as_array().unwrap().len(), 1);
-    let users = app.get("/api/admin/audit?actor=user&action=signed_in", &key).await.expect(200);
-    assert_eq!(users.body["events"].as_array().unwrap().len(), 3);
+    assert_trail(&app, &key, &ann.id).await;
 }

@@ -89,6 +89,23 @@ async fn a_key_of_the_command_line_opens_what_its_scopes_say() {
     }
 }
 
+/// What the key of this id did is in the audit trail, under its name.
+fn assert_trail(app: &TestApp, id: &str) {
+    let events: Vec<(String, Option<String>, Option<String>)> = app.query(|conn| {
+        audit_events::table
+            .filter(audit_events::action.like("api_key_%"))
+            .order(audit_events::id)
+            .select((audit_events::action, audit_events::actor, audit_events::actor_id))
+            .load(conn)
+    });
+    let by_key: Vec<_> = events.iter().filter(|event| event.2.as_deref() == Some(id)).collect();
+    // Those of one millisecond are in no order.
+    let mut actions: Vec<_> = by_key.iter().map(|event| &*event.0).collect();
+    actions.sort_unstable();
+    assert_eq!(actions, ["api_key_created", "api_key_revoked", "api_key_rotated"], "{events:?}");
+    assert!(by_key.iter().all(|event| event.1.as_deref() == Some("api_key")));
+}
+
 #[actix_web::test]
 async fn a_key_makes_no_key_that_can_do_more() {
     let app = spawn_app().await;
@@ -144,20 +161,7 @@ async fn a_key_makes_no_key_that_can_do_more() {
     let rotated = app.send(Method::POST, &format!("{path}/rotate"), &maker, json!({})).await.expect(200);
     assert_ne!(rotated.str("key"), made.str("key"));
     app.send(Method::DELETE, &path, &maker, Value::Null).await.expect(204);
-
-    let events: Vec<(String, Option<String>, Option<String>)> = app.query(|conn| {
-        audit_events::table
-            .filter(audit_events::action.like("api_key_%"))
-            .order(audit_events::id)
-            .select((audit_events::action, audit_events::actor, audit_events::actor_id))
-            .load(conn)
-    });
-    let by_key: Vec<_> = events.iter().filter(|event| event.2.as_deref() == Some(&*id(&maker))).collect();
-    // Those of one millisecond are in no order.
-    let mut actions: Vec<_> = by_key.iter().map(|event| &*event.0).collect();
-    actions.sort_unstable();
-    assert_eq!(actions, ["api_key_created", "api_key_revoked", "api_key_rotated"], "{events:?}");
-    assert!(by_key.iter().all(|event| event.1.as_deref() == Some("api_key")));
+    assert_trail(&app, &id(&maker));
 }
 
 #[actix_web::test]

@@ -275,6 +275,6 @@ async fn a_message_has_a_bounded_size<C: LiveClient>() {
 
     // An unauthenticated session may send less.
     let mut pending = C::unauthenticated(&app).await;
-    pending.write(&padded(4097)).await;
+    pending.write(&padded(8193)).await;
     pending.ends(1009).await;
 }

@@ -72,6 +72,7 @@ mod registration;
 mod repeated_forms;
 mod return_addresses;
 mod revocation;
+mod role_changes;
 mod roles;
 mod session_lists;
 mod socketio;

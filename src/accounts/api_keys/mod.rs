@@ -3,12 +3,11 @@
 
 mod verify;
 
-use std::fmt;
-
 use chrono::TimeDelta;
 use ipnet::IpNet;
 use serde::Serialize;
 
+use super::key_error::{Beyond, KeyError};
 use super::{Accounts, AdminError, Caller, Error};
 use crate::auth::api_key::PlainApiKey;
 use crate::clock::{Timestamp, rfc3339, serialize_rfc3339};
@@ -17,7 +16,6 @@ use crate::models::api_keys::{self, ApiKey, NewApiKey};
 use crate::models::audit_events::{self, Action};
 use doorward_core::domain::{ApiKeyId, Invalid, KeyScopes, is_display_control};
 
-pub use verify::KeyError;
 pub(super) use verify::VerifiedKeys;
 
 /// Keys that are neither revoked nor expired. More are a mistake of a program that makes them.
@@ -339,22 +337,4 @@ fn check(maker: &ApiKey, rights: &Rights<'_>) -> Result<(), Error> {
         return Err(AdminError::BeyondMaker(Beyond::Addresses).into());
     }
     Ok(())
-}
-
-/// In what a key would exceed its maker's rights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beyond {
-    Scopes(KeyScopes),
-    End,
-    Addresses,
-}
-
-impl fmt::Display for Beyond {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Scopes(scopes) => write!(f, "has scopes that yours lacks: {scopes}"),
-            Self::End => f.write_str("lasts longer than yours"),
-            Self::Addresses => f.write_str("can be used from addresses that yours cannot"),
-        }
-    }
 }

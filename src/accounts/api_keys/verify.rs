@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
 
-use super::super::{Accounts, Error};
+use super::super::{Accounts, Error, KeyError};
 use crate::clock::Timestamp;
 use crate::directory::freshness::boot_millis;
 use crate::models::api_keys::{self, ApiKey};
@@ -24,21 +24,6 @@ const USE_PACE: TimeDelta = TimeDelta::minutes(1);
 
 /// Keys that are remembered. There are not so many that are active.
 const MOST: usize = 5000;
-
-/// Why an API key is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
-    /// Not issued here, or its secret was replaced, or it was deleted.
-    #[error("the API key is not valid")]
-    Invalid,
-    #[error("the API key has expired")]
-    Expired,
-    #[error("the API key was revoked")]
-    Revoked,
-    /// It is good, but not from this address.
-    #[error("the API key cannot be used from this address")]
-    Address,
-}
 
 /// A key that was verified for a request.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -54,6 +54,7 @@ impl<T: Transport> Session<T> {
             namespace,
             events: Arc::clone(&self.services.events),
             directory: self.sessions.directory().clone(),
+            revocations: Arc::clone(&self.services.revocations),
             emits: self.emits.get_or_insert_default().clone(),
         }
     }
@@ -73,7 +74,7 @@ impl<T: Transport> Session<T> {
             let error = ServerMessage::error(to, "too_many_requests", "wait for earlier answers first");
             self.send(&error, context);
         } else {
-            self.handlers_begun += 1;
+            self.handlers_begun = self.handlers_begun.wrapping_add(1);
             let number = self.handlers_begun;
             let handler = context.spawn(answering.into_actor(self).map(move |reply, this, context| {
                 this.handling.retain(|(handler, _)| *handler != number);

@@ -57,14 +57,15 @@ impl<T: Transport> Session<T> {
     ) {
         let (code, reason) = match error {
             TokenError::Expired => ("token_expired", CloseReason::TokenExpired),
+            TokenError::StaleClaims => ("token_stale", CloseReason::TokenStale),
             TokenError::StaleRevocations => ("unavailable", CloseReason::Overloaded),
             TokenError::Invalid | TokenError::Revoked(_) => (INVALID, CloseReason::Unauthorized),
         };
         let (code, sentence) = hint.unwrap_or((code, reason.sentence()));
         self.send(&ServerMessage::error(to, code, sentence), context);
         let signed_in = matches!(self.rules, Some(session::Session::Authenticated(_)));
-        if error == TokenError::StaleRevocations && signed_in {
-            // The token that it has counts as before; it may bring this one again.
+        if matches!(error, TokenError::StaleRevocations | TokenError::StaleClaims) && signed_in {
+            // The token that it has counts as before; it may bring another one, or this one again.
             return;
         }
         self.close(reason, context);
@@ -172,6 +173,8 @@ impl<T: Transport> Session<T> {
         // token was checked closes it.
         self.sessions.register(self.id, Some(login), context.address().recipient());
         self.send(&welcome, context);
+        // A change since the token was checked: its word to the managers may have come before this session.
+        self.catch_up(context);
         match joins {
             Some(payload) => self.enter(namespace, payload, context),
             None if T::JOINS_SILENTLY => self.enter(NamespaceId::MAIN, Payload::empty(), context),

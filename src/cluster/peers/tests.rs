@@ -70,7 +70,11 @@ impl Pair {
                     assert_eq!(node, OTHER);
                     self.list();
                 }
-                Effect::SendList | Effect::Revoke(_) | Effect::Echo => {}
+                Effect::SendList
+                | Effect::Revoke(_)
+                | Effect::ReadAccess(_)
+                | Effect::AccessApplied(..)
+                | Effect::Echo => {}
             }
         }
     }
@@ -147,7 +151,11 @@ proptest! {
                         let before = asked.insert(node, now);
                         prop_assert!(before.is_none_or(|before| now - before > PATIENCE));
                     }
-                    Effect::SendList | Effect::Revoke(_) | Effect::Echo => {}
+                    Effect::SendList
+                | Effect::Revoke(_)
+                | Effect::ReadAccess(_)
+                | Effect::AccessApplied(..)
+                | Effect::Echo => {}
                 }
             }
         }

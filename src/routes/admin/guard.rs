@@ -16,11 +16,11 @@ use crate::accounts::{self, Accounts, Caller, KeyError, Maker};
 use crate::auth::token_shape;
 use crate::auth::tokens::TokenError;
 use crate::error::ApiError;
-use doorward_core::domain::ApiKeyId;
 use doorward_core::domain::KeyScope::{
-    self, AuditRead, EventsRead, KeysRead, KeysWrite, SessionsRead, StatsRead, TokensIntrospect,
+    self, AuditRead, EventsRead, KeysRead, KeysWrite, RolesWrite, SessionsRead, StatsRead, TokensIntrospect,
     TokensRevoke, UsersEnd, UsersRead, UsersWrite,
 };
+use doorward_core::domain::{ApiKeyId, KeyScopes};
 
 /// A route, and the scopes of which one is needed.
 pub(in super::super) type Rule = (Method, &'static str, &'static [KeyScope]);
@@ -32,7 +32,7 @@ pub(in super::super) const ROUTES: &[Rule] = &[
     (Method::GET, "/api/admin/users", &[UsersRead]),
     (Method::POST, "/api/admin/users", &[UsersWrite]),
     (Method::GET, "/api/admin/users/{id}", &[UsersRead]),
-    (Method::PATCH, "/api/admin/users/{id}", &[UsersWrite]),
+    (Method::PATCH, "/api/admin/users/{id}", &[UsersWrite, RolesWrite]),
     (Method::DELETE, "/api/admin/users/{id}", &[UsersEnd]),
     (Method::POST, "/api/admin/users/{id}/disable", &[UsersEnd]),
     (Method::POST, "/api/admin/users/{id}/enable", &[UsersWrite]),
@@ -54,7 +54,7 @@ pub(in super::super) const ROUTES: &[Rule] = &[
 /// Who uses the server API.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) enum Principal {
-    Key(ApiKeyId),
+    Key(ApiKeyId, KeyScopes),
     /// A user whose current role is `admin`.
     Admin,
 }
@@ -70,20 +70,33 @@ impl Authorized {
     /// What the caller may grant to a new key.
     pub fn maker(&self) -> Maker {
         match self.principal {
-            Principal::Key(id) => Maker::Key(id),
+            Principal::Key(id, _) => Maker::Key(id),
             Principal::Admin => Maker::Admin,
         }
     }
 }
 
 impl Authorized {
+    /// Checks a scope that only a part of a request needs.
+    ///
+    /// # Errors
+    /// 403 if an API key lacks it.
+    pub fn require(&self, scope: KeyScope) -> Result<(), ApiError> {
+        match self.principal {
+            Principal::Key(_, scopes) if !scopes.contains(scope) => {
+                Err(ApiError::insufficient_scope(&[scope]))
+            }
+            Principal::Key(..) | Principal::Admin => Ok(()),
+        }
+    }
+
     /// Whether the caller may still do what it was let pass for: for a request that waits.
     ///
     /// # Errors
     /// 401 if its key was revoked or has expired meanwhile.
     pub async fn check_again(&self, accounts: &Accounts) -> Result<(), ApiError> {
         match self.principal {
-            Principal::Key(id) => Ok(accounts.check_api_key(id).await?),
+            Principal::Key(id, _) => Ok(accounts.check_api_key(id).await?),
             Principal::Admin => Ok(()),
         }
     }
@@ -140,7 +153,7 @@ async fn admit(request: &HttpRequest, scopes: &[KeyScope]) -> Result<Authorized,
             return Err(ApiError::insufficient_scope(scopes));
         }
         let caller = caller.with_api_key(key.id);
-        return Ok(Authorized { principal: Principal::Key(key.id), caller });
+        return Ok(Authorized { principal: Principal::Key(key.id, key.scopes), caller });
     }
     limit::check_refusals_unless(request, || accounts.is_cached(token))?;
     let access = accounts.authenticate(token).map_err(|error| {

@@ -2,15 +2,20 @@
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+use serde_json::value::RawValue;
 
 use super::super::extract::{Body, optional};
 use super::guard::Authorized;
 use super::page;
-use crate::accounts::{Accounts, AdminUser, Error, Expected, Invited, UserChange};
+use crate::accounts::{Accounts, AdminUser, Error, Expected, Invited, RightsChange, UserChange};
+use crate::cluster::message::NodeId;
 use crate::error::ApiError;
-use doorward_core::domain::{DisplayName, Email, LoginId, UserId, Username};
+use doorward_core::domain::{
+    ADMIN, ClaimsChange, ClaimsPatch, DisplayName, Email, KeyScope, LoginId, Roles, RolesChange, UserId,
+    Username,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,6 +83,32 @@ pub(super) struct ChangeRequest {
     display_name: Option<String>,
     email: Option<String>,
     email_verified: Option<bool>,
+    /// Replaces the user's roles.
+    roles: Option<Vec<String>>,
+    /// Is merged into the user's claims (RFC 7396).
+    claims: Option<Box<RawValue>>,
+}
+
+impl ChangeRequest {
+    const fn is_about_rights(&self) -> bool {
+        self.roles.is_some() || self.claims.is_some()
+    }
+
+    const fn is_about_address(&self) -> bool {
+        self.email.is_some() || self.email_verified.is_some()
+    }
+
+    const fn is_about_profile(&self) -> bool {
+        self.display_name.is_some() || self.is_about_address()
+    }
+}
+
+/// An account after a change that some nodes have not confirmed.
+#[derive(Serialize)]
+struct Unconfirmed<'a> {
+    #[serde(flatten)]
+    user: &'a AdminUser,
+    silent_nodes: Vec<NodeId>,
 }
 
 /// `PATCH /api/admin/users/{id}`
@@ -88,15 +119,36 @@ pub(super) async fn change(
     id: web::Path<UserId>,
     Body(body): Body<ChangeRequest>,
 ) -> Result<HttpResponse, ApiError> {
+    if body.is_about_rights() {
+        authorized.require(KeyScope::RolesWrite)?;
+    }
+    if body.is_about_profile() {
+        authorized.require(KeyScope::UsersWrite)?;
+    }
+    if body.is_about_address() && accounts.admin_user(*id).await?.roles.has(ADMIN) {
+        // Whoever holds an administrator's address can become one by a password reset.
+        authorized.require(KeyScope::RolesWrite)?;
+    }
+    let roles = body.roles.map(|names| Roles::parse(&names).map(RolesChange::Replace)).transpose();
+    let claims =
+        body.claims.map(|patch| ClaimsPatch::parse(patch.get()).map(ClaimsChange::Merge)).transpose();
     let display_name = body.display_name.map(|name| DisplayName::parse(&name)).transpose();
     let email = body.email.map(|email| Email::parse(&email)).transpose();
     let change = UserChange {
         display_name: display_name.map_err(Error::from)?,
         email: email.map_err(Error::from)?,
         email_verified: body.email_verified,
+        rights: RightsChange { roles: roles.map_err(Error::from)?, claims: claims.map_err(Error::from)? },
     };
-    let user = accounts.change_user(*id, change, if_match(&request), &authorized.caller).await?;
-    Ok(tagged(HttpResponse::Ok(), &user))
+    let (user, silent_nodes) =
+        accounts.change_user(*id, change, if_match(&request), &authorized.caller).await?;
+    if silent_nodes.is_empty() {
+        return Ok(tagged(HttpResponse::Ok(), &user));
+    }
+    // Within three seconds these have applied it, or accept no token.
+    let mut response = HttpResponse::Accepted();
+    response.insert_header((header::ETAG, format!("\"{}\"", user.tag())));
+    Ok(response.json(Unconfirmed { user: &user, silent_nodes }))
 }
 
 /// `DELETE /api/admin/users/{id}`

@@ -155,6 +155,16 @@ pub async fn spawn_on(
     spawn(settings, data, mail, clock, Additions::default(), Deadlines::default()).await
 }
 
+/// The same with additions of an embedding application.
+pub async fn spawn_node(
+    settings: &[(&str, &str)],
+    data: TempDir,
+    mail: SmtpCatcher,
+    additions: Additions,
+) -> TestApp {
+    spawn(settings, data, mail, ManualClock::default(), additions, Deadlines::default()).await
+}
+
 async fn spawn(
     settings: &[(&str, &str)],
     data: TempDir,

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use doorward::internals::clock::ManualClock;
+use doorward::Additions;
 use doorward_core::domain::UserId;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::app::{Person, TestApp, spawn_on};
+use crate::support::app::{Person, TestApp, spawn_node};
 use crate::support::database;
 use crate::support::redis::Redis;
 use crate::support::smtp::SmtpCatcher;
@@ -52,9 +52,14 @@ impl Nodes {
 
     /// A further node, which the caller keeps.
     pub async fn start_one(&self) -> TestApp {
+        self.start_with(Additions::default()).await
+    }
+
+    /// The same with additions of an embedding application.
+    pub async fn start_with(&self, additions: Additions) -> TestApp {
         let settings: Vec<_> = self.settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
         let data = tempfile::tempdir_in(self.place.path()).unwrap();
-        spawn_on(&settings, data, SmtpCatcher::start(), ManualClock::default()).await
+        spawn_node(&settings, data, SmtpCatcher::start(), additions).await
     }
 
     /// Waits until every node lists this many sessions of the user.

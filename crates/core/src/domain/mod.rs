@@ -37,7 +37,7 @@ pub use password::{Password, Rating, WeakPassword};
 pub use reserved_names::ReservedNames;
 pub use return_address::{AppAddress, RefusedReturn, ReturnAddress};
 pub use revoke_reason::RevokeReason;
-pub use rights::Rights;
+pub use rights::{Rights, serialize_rights};
 pub use roles::{ADMIN, RoleName, Roles, RolesChange};
 pub use shared_text::SharedText;
 pub use user_agent::describe_user_agent;

@@ -2,12 +2,15 @@
 
 use std::sync::{Arc, LazyLock};
 
+use serde::{Serialize, Serializer};
+
 use super::{Claims, Roles};
 
-/// Roles and claims as of a version: each change of either makes a version that is greater by one. A user starts with
+/// Roles and claims as of a version, which only access tokens show: each change of either makes a version that is greater by one. A user starts with
 /// version 0, and no roles and claims.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Rights {
+    #[serde(skip)]
     pub version: i32,
     pub roles: Roles,
     pub claims: Claims,
@@ -20,4 +23,12 @@ impl Rights {
         static NONE: LazyLock<Arc<Rights>> = LazyLock::new(Arc::default);
         if self == **NONE { Arc::clone(&NONE) } else { Arc::new(self) }
     }
+}
+
+/// For fields of messages: serde does not serialize an `Arc` by itself.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn serialize_rights<S: Serializer>(rights: &Arc<Rights>, serializer: S) -> Result<S::Ok, S::Error> {
+    rights.as_ref().serialize(serializer)
 }

@@ -57,6 +57,8 @@ pub enum CloseReason {
     RateLimited,
     /// The access token expired without a new one.
     TokenExpired,
+    /// The access token was issued before the user's roles or claims changed.
+    TokenStale,
     /// The login ended: signed out here, elsewhere, or because its refresh token was used twice.
     SignedOut,
     /// The same, to make room for a newer login of the user.
@@ -86,7 +88,7 @@ impl CloseReason {
             Self::SignInTimeout | Self::HeartbeatTimeout => 4408,
             Self::TooSlow => 4413,
             Self::TooMany | Self::RateLimited => 4429,
-            Self::TokenExpired => 4440,
+            Self::TokenExpired | Self::TokenStale => 4440,
             Self::SignedOut | Self::TooManyLogins => 4441,
             Self::PasswordChanged => 4442,
             Self::AccountClosed => 4443,
@@ -118,6 +120,7 @@ impl CloseReason {
             Self::TooMany => "too many live sessions",
             Self::RateLimited => "too many attempts from this network",
             Self::TokenExpired => "the access token has expired",
+            Self::TokenStale => "roles or claims have changed: refresh the access token",
             Self::SignedOut => "signed out",
             Self::TooManyLogins => "signed out: this account has signed in on too many other devices since",
             Self::PasswordChanged => "the password was changed",
@@ -148,7 +151,7 @@ impl CloseReason {
             | Self::TooSlow
             | Self::TooMany
             | Self::RateLimited => Reconnect::Backoff,
-            Self::TokenExpired => Reconnect::NewToken,
+            Self::TokenExpired | Self::TokenStale => Reconnect::NewToken,
             Self::ClientLeft
             | Self::ProtocolError
             | Self::InvalidUtf8
@@ -190,6 +193,7 @@ impl CloseReason {
             Self::TooMany => "too_many",
             Self::RateLimited => "rate_limited",
             Self::TokenExpired => "token_expired",
+            Self::TokenStale => "token_stale",
             Self::SignedOut => "signed_out",
             Self::TooManyLogins => "too_many_logins",
             Self::PasswordChanged => "password_changed",

@@ -8,7 +8,7 @@ use bytestring::ByteString;
 use serde::{Serialize, Serializer};
 
 use super::{CloseReason, Payload, Reconnect};
-use crate::domain::{LoginId, SessionId, SharedText, UserId};
+use crate::domain::{LoginId, Rights, SessionId, SharedText, UserId, serialize_rights};
 use crate::time::{Timestamp, serialize_rfc3339};
 
 /// What a client put into `id`, for its reply to repeat.
@@ -135,6 +135,8 @@ pub enum ServerMessage {
         #[serde(serialize_with = "serialize_rfc3339")]
         expires_at: Timestamp,
         heartbeat_s: u64,
+        #[serde(flatten, serialize_with = "serialize_rights")]
+        rights: Arc<Rights>,
     },
     /// A newer token was taken.
     Authenticated {
@@ -142,6 +144,8 @@ pub enum ServerMessage {
         to: ReplyTo,
         #[serde(serialize_with = "serialize_rfc3339")]
         expires_at: Timestamp,
+        #[serde(flatten, serialize_with = "serialize_rights")]
+        rights: Arc<Rights>,
     },
     Pong {
         #[serde(rename = "id", skip_serializing_if = "ReplyTo::has_no_id")]
@@ -154,6 +158,11 @@ pub enum ServerMessage {
         to: ReplyTo,
         #[serde(serialize_with = "serialize_shared")]
         sessions: Vec<Arc<SessionInfo>>,
+    },
+    /// The user's roles or claims have changed.
+    Claims {
+        #[serde(flatten, serialize_with = "serialize_rights")]
+        rights: Arc<Rights>,
     },
     /// The access token expires soon: answer with `auth`.
     Expiring {
@@ -201,7 +210,11 @@ impl ServerMessage {
             | Self::Error { to, .. }
             | Self::Reply { to, .. }
             | Self::Acknowledge { to, .. } => Some(to),
-            Self::Ping | Self::Expiring { .. } | Self::Event { .. } | Self::Goodbye { .. } => None,
+            Self::Ping
+            | Self::Claims { .. }
+            | Self::Expiring { .. }
+            | Self::Event { .. }
+            | Self::Goodbye { .. } => None,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::liveness::Liveness;
-use crate::domain::{Access, SessionId};
+use crate::domain::{Access, Rights, SessionId};
 use crate::protocol::{ClientMessage, CloseReason, ReplyTo, Request, ServerMessage, UserInfo};
 
 /// How long before the access token expires the client is told; halfway for one with less than twice that
@@ -222,6 +222,7 @@ impl Unauthenticated {
             login: access.login,
             expires_at: access.expires_at,
             heartbeat_s: self.rules.heartbeat.as_secs(),
+            rights: Arc::clone(&access.rights),
         };
         let authenticated = Authenticated {
             session,
@@ -297,15 +298,29 @@ impl Authenticated {
 
     /// A newer token for the session. It must be the same user's and of the same login: another one's
     /// sockets end by another revocation.
-    pub fn renew(&mut self, access: Access, expires: Instant, now: Instant, to: ReplyTo) -> Effect {
+    pub fn renew(&mut self, mut access: Access, expires: Instant, now: Instant, to: ReplyTo) -> Effect {
         if access.user != self.access.user || access.login != self.access.login {
             return Effect::Close(CloseReason::Unauthorized);
         }
         let expires_at = access.expires_at;
+        if access.rights.version < self.access.rights.version {
+            // It was checked before the last change.
+            access.rights = Arc::clone(&self.access.rights);
+        }
+        let rights = Arc::clone(&access.rights);
         self.access = Arc::new(access);
         self.expires = expires;
         self.warn_at = Some(warn_at(expires, now));
-        Effect::Send(ServerMessage::Authenticated { to, expires_at })
+        Effect::Send(ServerMessage::Authenticated { to, expires_at, rights })
+    }
+
+    /// The user's roles or claims have changed, unless these are the ones that the session has.
+    pub fn set_rights(&mut self, rights: Arc<Rights>) -> Effect {
+        if rights.version <= self.access.rights.version {
+            return Effect::Nothing;
+        }
+        self.access = Arc::new(Access { rights: Arc::clone(&rights), ..(*self.access).clone() });
+        Effect::Send(ServerMessage::Claims { rights })
     }
 
     fn tick(&mut self, now: Instant, unread: Unread) -> Effect {

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::{LoginId, UserId};
+use crate::domain::{LoginId, Roles, UserId};
 use crate::protocol::{NamespaceId, json};
 use crate::time::Timestamp;
 
@@ -324,4 +324,28 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_session_never_goes_back_to_older_roles() {
+    let now = start();
+    let Session::Authenticated(mut session) = signed_in(now, Duration::from_mins(15)) else { panic!() };
+    let rights = |version: i32, role: &str| {
+        Arc::new(Rights { version, roles: Roles::parse([role]).unwrap(), ..Rights::default() })
+    };
+    let set = session.set_rights(rights(2, "editor"));
+    assert!(matches!(set, Effect::Send(ServerMessage::Claims { rights }) if rights.roles.has("editor")));
+    for known in [rights(2, "editor"), rights(1, "admin")] {
+        assert!(matches!(session.set_rights(known), Effect::Nothing));
+    }
+    // A token that was checked before the change arrives after it.
+    let (user, login) = (session.access().user, session.access().login);
+    let old = Access { user, login, rights: rights(1, "admin"), ..access(1, 1) };
+    let renewed = session.renew(old, now + Duration::from_mins(30), now, ReplyTo::default());
+    assert!(
+        matches!(renewed, Effect::Send(ServerMessage::Authenticated { rights, .. }) if rights.version == 2)
+    );
+    let newer = Access { user, login, rights: rights(3, "author"), ..access(1, 1) };
+    session.renew(newer, now + Duration::from_mins(30), now, ReplyTo::default());
+    assert!(session.access().rights.roles.has("author"));
 }

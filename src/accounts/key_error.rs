@@ -1,0 +1,38 @@
+//! Why an API key is refused, and why one cannot be made.
+
+use std::fmt;
+
+use doorward_core::domain::KeyScopes;
+
+/// Why an API key is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Not issued here, or its secret was replaced, or it was deleted.
+    #[error("the API key is not valid")]
+    Invalid,
+    #[error("the API key has expired")]
+    Expired,
+    #[error("the API key was revoked")]
+    Revoked,
+    /// It is good, but not from this address.
+    #[error("the API key cannot be used from this address")]
+    Address,
+}
+
+/// In what a key would exceed its maker's rights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beyond {
+    Scopes(KeyScopes),
+    End,
+    Addresses,
+}
+
+impl fmt::Display for Beyond {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scopes(scopes) => write!(f, "has scopes that yours lacks: {scopes}"),
+            Self::End => f.write_str("lasts longer than yours"),
+            Self::Addresses => f.write_str("can be used from addresses that yours cannot"),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What a session is told from outside: to end, a newer token, and changes of the user's roles and claims.
+
+use actix::{Context, Handler};
+
+use super::{Renew, Session};
+use crate::actors::session_manager::ToSession;
+use crate::actors::transport::Transport;
+use doorward_core::session;
+
+impl<T: Transport> Session<T> {
+    /// Takes over the user's newest roles and claims, and tells the client of them. Costs a load as long as no user's
+    /// have changed. Before each message is answered, so that no request runs with roles of before.
+    pub(super) fn catch_up(&mut self, context: &mut Context<Self>) {
+        let changes = self.services.revocations.access_changes();
+        let epoch = changes.epoch();
+        if std::mem::replace(&mut self.seen_epoch, epoch) == epoch {
+            return;
+        }
+        if let Some(session::Session::Authenticated(rules)) = &mut self.rules
+            && let Some(rights) = changes.newest(rules.access().user)
+        {
+            let effect = rules.set_rights(rights);
+            self.carry_out(effect, context);
+        }
+    }
+}
+
+impl<T: Transport> Handler<ToSession> for Session<T> {
+    type Result = ();
+
+    fn handle(&mut self, message: ToSession, context: &mut Self::Context) {
+        match message {
+            ToSession::Close(reason) => self.close(reason, context),
+            ToSession::AccessChanged => self.when_fresh(context, Self::catch_up),
+        }
+    }
+}
+
+impl<T: Transport> Handler<Renew> for Session<T> {
+    type Result = ();
+
+    fn handle(&mut self, Renew(access): Renew, context: &mut Context<Self>) {
+        self.renew(access, context);
+    }
+}
