@@ -5,9 +5,11 @@
 //! account, and why a sign-in failed, is in none of them.
 
 mod api_keys;
+mod limits;
 mod registration;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::fmt;
 use std::time::Duration;
@@ -21,8 +23,7 @@ use utoipa::ToSchema;
 use crate::accounts::Error;
 use crate::actors::db::DbError;
 use crate::actors::hasher::HashError;
-use crate::auth::tokens::TokenError;
-use crate::limits::{Exceeded, in_words, whole_seconds};
+use crate::limits::{in_words, whole_seconds};
 use crate::transports::websocket::handshake;
 use doorward_core::domain::KeyScopes;
 
@@ -333,34 +334,6 @@ impl From<Error> for ApiError {
             Error::Randomness(cause) => Self::internal(&cause),
             Error::Signing(cause) => Self::internal(&cause),
         }
-    }
-}
-
-impl From<Exceeded> for ApiError {
-    fn from(exceeded: Exceeded) -> Self {
-        Self::too_many_requests(exceeded.sentence(), exceeded.wait())
-    }
-}
-
-impl From<TokenError> for ApiError {
-    fn from(error: TokenError) -> Self {
-        if error == TokenError::StaleRevocations {
-            // The database is away, or this process was: it cannot tell whether the login was revoked.
-            return Self::unavailable();
-        }
-        let (code, detail) = match error {
-            TokenError::Invalid | TokenError::StaleRevocations => {
-                ("invalid_token", "The access token is not valid.")
-            }
-            TokenError::Expired => ("token_expired", "The access token has expired. Refresh it."),
-            TokenError::StaleClaims => {
-                let detail =
-                    "The user's roles or claims have changed. Refresh the token; no new sign-in is needed.";
-                ("token_stale", detail)
-            }
-            TokenError::Revoked(_) => ("token_revoked", "This sign-in has ended."),
-        };
-        Self::new(StatusCode::UNAUTHORIZED, code, detail)
     }
 }
 

@@ -74,7 +74,7 @@ pub use janitor::Purged;
 pub use key_error::KeyError;
 pub use keys::KeyState;
 pub use logins::Logins;
-pub use overview::AuditFilter;
+pub use overview::{AuditFilter, LoginInfo};
 pub use profile::Profile;
 pub use recovery::ResetLink;
 pub use register::{Registered, Registrant};

@@ -11,6 +11,7 @@ use super::administration::Expected;
 use super::email_requests::Asker;
 use super::error::on_duplicate;
 use super::login_name::LoginName;
+use super::overview::LoginInfo;
 use super::profile::{about, erase};
 use super::recovery::close_undo;
 use super::{Accounts, Caller, Error};
@@ -20,11 +21,10 @@ use crate::db::Conn;
 use crate::models::audit_events::Action;
 use crate::models::events::{self, Kind};
 use crate::models::failed_attempts;
-use crate::models::logins::{self, LiveLogin, Scope};
-use crate::models::stored::Stored;
+use crate::models::logins::{self, Scope};
 use crate::models::users::{self, NewUser, User};
-use doorward_core::domain::{Claims, LoginKind, MailKind, Roles, RolesChange};
-use doorward_core::domain::{Email, LoginId, Password, UserId, Username, describe_user_agent};
+use doorward_core::domain::{Claims, MailKind, Roles, RolesChange};
+use doorward_core::domain::{Email, Password, UserId, Username};
 use doorward_core::domain::{RevokeReason, Rights};
 
 /// Users to ask for in one statement.
@@ -46,32 +46,6 @@ pub struct Account {
     pub created_at: Timestamp,
     /// How many active logins it has.
     pub logins: i64,
-}
-
-/// An active login, as an operator sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LoginInfo {
-    pub id: LoginId,
-    pub kind: Stored<LoginKind>,
-    pub device: String,
-    pub ip: Option<String>,
-    #[serde(serialize_with = "serialize_rfc3339")]
-    pub created_at: Timestamp,
-    #[serde(serialize_with = "serialize_rfc3339")]
-    pub last_seen_at: Timestamp,
-}
-
-impl From<LiveLogin> for LoginInfo {
-    fn from(login: LiveLogin) -> Self {
-        Self {
-            id: login.id,
-            device: describe_user_agent(login.user_agent.as_deref()),
-            kind: login.kind,
-            ip: login.ip,
-            created_at: login.created_at,
-            last_seen_at: login.last_seen_at,
-        }
-    }
 }
 
 /// Wrong passwords at an account, as an operator sees them.

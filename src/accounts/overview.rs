@@ -4,16 +4,43 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::operator::LoginInfo;
 use super::{Accounts, Error};
+use crate::clock::{Timestamp, serialize_rfc3339};
 use crate::db::Conn;
 use crate::models::audit_pages::{self, StoredEvent};
-use crate::models::logins::{self, Scope};
+use crate::models::logins::{self, LiveLogin, Scope};
+use crate::models::stored::Stored;
 use crate::models::{api_keys, login_pages, users};
-use doorward_core::domain::{LoginId, SessionId, UserId};
+use doorward_core::domain::{LoginId, LoginKind, SessionId, UserId, describe_user_agent};
 use doorward_core::protocol::SessionInfo;
 
 pub use crate::models::audit_pages::AuditFilter;
+
+/// An active login, as an operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LoginInfo {
+    pub id: LoginId,
+    pub kind: Stored<LoginKind>,
+    pub device: String,
+    pub ip: Option<String>,
+    #[serde(serialize_with = "serialize_rfc3339")]
+    pub created_at: Timestamp,
+    #[serde(serialize_with = "serialize_rfc3339")]
+    pub last_seen_at: Timestamp,
+}
+
+impl From<LiveLogin> for LoginInfo {
+    fn from(login: LiveLogin) -> Self {
+        Self {
+            id: login.id,
+            device: describe_user_agent(login.user_agent.as_deref()),
+            kind: login.kind,
+            ip: login.ip,
+            created_at: login.created_at,
+            last_seen_at: login.last_seen_at,
+        }
+    }
+}
 
 /// How many there are of each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

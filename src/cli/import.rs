@@ -148,16 +148,7 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
     bar.finish_and_clear();
     let outcome = outcome.map_err(|error| error.to_string());
     let outcome = outcome.and_then(|()| rows.finish().map_err(|error| error.to_string()));
-
-    for refused in &report.refused {
-        eprintln!("{}", line(refused));
-    }
-    let text = if arguments.json {
-        format!("{}\n", json(&report, &ignored, arguments.dry_run))
-    } else {
-        table(&report, arguments.dry_run)
-    };
-    output::print(&text)?;
+    tell(&report, &ignored, arguments)?;
     outcome.map_err(|error| {
         Failure::Running(format!("stopped early: {error}; what is counted above is imported"))
     })?;
@@ -168,6 +159,19 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
         }
         some => Err(Failure::Running(format!("{some} of {} rows were not imported", report.read))),
     }
+}
+
+/// Prints what was imported, and what was not and why.
+fn tell(report: &Report, ignored: &[String], arguments: &Arguments) -> Result<(), Failure> {
+    for refused in &report.refused {
+        eprintln!("{}", line(refused));
+    }
+    let text = if arguments.json {
+        format!("{}\n", json(report, ignored, arguments.dry_run))
+    } else {
+        table(report, arguments.dry_run)
+    };
+    output::print(&text)
 }
 
 fn field_and_column(text: &str) -> Result<(Field, String), String> {

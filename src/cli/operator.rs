@@ -1,7 +1,8 @@
 //! What the commands for operators share. They open the database, which a server may be using: they change rows, and
 //! that server polls them every second.
 
-use crate::accounts::operator::{Account, LoginInfo};
+use crate::accounts::LoginInfo;
+use crate::accounts::operator::Account;
 use crate::accounts::{Accounts, Caller, Error};
 use crate::actors::{Db, Live};
 use crate::app;

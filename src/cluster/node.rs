@@ -152,15 +152,20 @@ impl Node {
                 alive = self.peers.count();
                 self.acks.set_alive(&self.peers.alive());
             }
-            for effect in apply(effects, directory, changes) {
-                match effect {
-                    Effect::AccessApplied(node, number) => self.acks.applied(node, number),
-                    Effect::SendList => self.list_wanted = true,
-                    Effect::RequestList(of) if self.lists_to_request.len() < peers::MAX_PEERS => {
-                        self.lists_to_request.insert(of);
-                    }
-                    _ => {}
+            self.note(apply(effects, directory, changes));
+        }
+    }
+
+    /// Remembers what is to be published, and which nodes have applied a change.
+    fn note(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::AccessApplied(node, number) => self.acks.applied(node, number),
+                Effect::SendList => self.list_wanted = true,
+                Effect::RequestList(of) if self.lists_to_request.len() < peers::MAX_PEERS => {
+                    self.lists_to_request.insert(of);
                 }
+                _ => {}
             }
         }
     }

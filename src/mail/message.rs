@@ -143,7 +143,8 @@ mod tests {
             assert!(sent.contains("<info@xn--bcher-kva.example>"), "{sent}");
             let read = MessageParser::default().parse(sent.as_bytes()).unwrap();
             let (text, html) = (read.body_text(0).unwrap(), read.body_html(0).unwrap());
-            let named = !matches!(kind, MailKind::VerifyEmail | MailKind::ResetByAddress);
+            let named =
+                !matches!(kind, MailKind::VerifyEmail | MailKind::ResetByAddress | MailKind::Invitation);
             assert_eq!((text.contains("हिन्दी"), html.contains("हिन्दी")), (named, named), "{text}{html}");
             let encoding = if named { "base64" } else { "7bit" };
             assert!(read.parts.iter().skip(1).all(|part| part.content_transfer_encoding() == Some(encoding)));

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::extract::SignedIn;
-use super::openapi::Problems;
+use super::problems::Problems;
 use crate::accounts::Accounts;
 use crate::clock::{Timestamp, serialize_rfc3339};
 use crate::error::ApiError;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::limit;
-use super::openapi::Problems;
+use super::problems::Problems;
 use crate::accounts::Accounts;
 use crate::error::ApiError;
 use crate::limits::Limit;

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::cookie::add;
 use super::extract::{Counts, Limited, SignedIn, caller, device, presented};
 use super::limit;
-use super::openapi::Problems;
+use super::problems::Problems;
 use super::site::Site;
 use crate::accounts::{Accounts, Error, Grant, Profile, SignIn};
 use crate::auth::refresh::CredentialKind;

@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 
 use super::Site;
 use super::extract::{Body, Counts, Limited, SignedIn, caller};
-use super::openapi::Problems;
 use super::password::Accepted;
+use super::problems::Problems;
 use crate::accounts::{Accounts, Error, Profile};
 use crate::error::ApiError;
 use crate::limits::Limit;

@@ -23,6 +23,8 @@ mod origin_log;
 mod origins;
 mod pages;
 mod password;
+mod problems;
+mod reference;
 mod register;
 mod request_id;
 mod site;
@@ -132,7 +134,7 @@ pub fn configure(
     // The server itself
     cfg.service(at("/.well-known/jwks.json", "GET, HEAD").route(read().to(keys::jwks)))
         .service(at("/api/openapi.json", "GET, HEAD").route(read().to(openapi::document)))
-        .service(at("/docs", "GET, HEAD").route(read().to(openapi::page)))
+        .service(at("/docs", "GET, HEAD").route(read().to(reference::page)))
         .service(at("/healthz", "GET, HEAD").route(read().to(health::healthz)))
         .service(at("/readyz", "GET, HEAD").route(read().to(health::readyz)));
 

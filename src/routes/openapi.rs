@@ -1,21 +1,18 @@
-//! `GET /api/openapi.json`: the HTTP API as an `OpenAPI` 3.1 document, and `GET /docs`, a page made of it.
+//! `GET /api/openapi.json`: the HTTP API as an `OpenAPI` 3.1 document.
 //!
 //! The document is made of the attributes beside the handlers and of the types that they read and write. A test
 //! compares it with the table of routes.
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{self, ContentBuilder, Ref, RefOr, ResponseBuilder, ServerBuilder};
-use utoipa::{IntoResponses, Modify, OpenApi};
+use utoipa::openapi::{self, ServerBuilder};
+use utoipa::{Modify, OpenApi};
 
-use super::pages::Visit;
 use super::{Site, devices, health, keys, login, me, password, register, token};
-use crate::error::{ApiError, Problem};
-use crate::pages::Reference;
+use crate::error::Problem;
 
 /// Seconds for which a client may keep the document.
 const MAX_AGE: &str = "public, max-age=300";
@@ -65,28 +62,10 @@ impl Modify for Credentials {
     }
 }
 
-/// The errors of an operation.
-pub(super) struct Problems;
-
-impl IntoResponses for Problems {
-    fn responses() -> BTreeMap<String, RefOr<openapi::Response>> {
-        let answers = [
-            ("4XX", "The request is refused: `code` says why"),
-            ("5XX", "The server cannot answer now; 503 says in `Retry-After` when to try again"),
-        ];
-        let problem = || ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-        let response = |description: &str| {
-            let response = ResponseBuilder::new().description(description);
-            RefOr::T(response.content("application/problem+json", problem()).build())
-        };
-        answers.map(|(status, description)| (status.to_owned(), response(description))).into()
-    }
-}
-
 /// The document, without the server's address.
 static DOCUMENT: LazyLock<openapi::OpenApi> = LazyLock::new(Api::openapi);
 
-fn document_of(site: &Site) -> openapi::OpenApi {
+pub(super) fn document_of(site: &Site) -> openapi::OpenApi {
     let mut document = DOCUMENT.clone();
     document.servers = Some(vec![ServerBuilder::new().url(&site.public_url).build()]);
     document
@@ -104,13 +83,6 @@ fn document_of(site: &Site) -> openapi::OpenApi {
 )]
 pub(super) async fn document(site: web::Data<Site>) -> HttpResponse {
     HttpResponse::Ok().insert_header((header::CACHE_CONTROL, MAX_AGE)).json(document_of(&site))
-}
-
-/// `GET /docs`
-pub(super) async fn page(visit: Visit) -> Result<HttpResponse, ApiError> {
-    let document =
-        serde_json::to_value(document_of(&visit.site)).map_err(|error| ApiError::internal(&error))?;
-    visit.page(&Reference::new(visit.frame(), &document))
 }
 
 #[cfg(test)]

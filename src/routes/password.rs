@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::extract::{Counts, Limited, caller, optional, presented};
-use super::openapi::Problems;
+use super::problems::Problems;
 use super::site::Site;
 use crate::accounts::{Accounts, Error};
 use crate::error::ApiError;

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::extract::{Counts, Limited, caller, device, optional};
 use super::login::{TokenResponse, sign_in_response};
-use super::openapi::Problems;
+use super::problems::Problems;
 use super::site::Site;
 use crate::accounts::{Accounts, Error, Profile, Registered, Registrant};
 use crate::error::ApiError;

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::extract::{BODY_TIMEOUT, caller, device, is_json, too_large, too_slow};
 use super::login::{TokenResponse, sign_in_response, token_response};
-use super::openapi::Problems;
+use super::problems::Problems;
 use super::site::Site;
 use super::{json, limit};
 use crate::accounts::{Accounts, CodeExchange, Error};

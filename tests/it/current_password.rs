@@ -4,7 +4,8 @@ use actix_web::http::Method;
 use actix_web::rt;
 use serde_json::json;
 
-use crate::support::app::{NEW_PASSWORD, PASSWORD, confirm, post_form, spawn_app};
+use crate::support::app::{NEW_PASSWORD, PASSWORD, post_form, spawn_app};
+use crate::support::callers::confirm;
 use crate::support::transports::LiveClient;
 use crate::support::websocket::WebSocketClient;
 

@@ -9,10 +9,8 @@ use doorward::internals::schema::failed_attempts;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::support::app::{
-    Answer, NEW_PASSWORD, PASSWORD, TestApp, confirm, post_form, spawn_app, start_again,
-};
-use crate::support::callers::operator;
+use crate::support::app::{Answer, NEW_PASSWORD, PASSWORD, TestApp, post_form, spawn_app, start_again};
+use crate::support::callers::{confirm, operator};
 use crate::support::database::WriteLock;
 use crate::support::tcp::TcpClient;
 use crate::support::time::PATIENCE;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -29,6 +29,7 @@ pub(super) struct Following {
 
 /// `GET /api/admin/events`
 pub(super) async fn follow(
+    request: HttpRequest,
     authorized: Authorized,
     accounts: web::Data<Accounts>,
     readiness: web::Data<Readiness>,
@@ -45,7 +46,7 @@ pub(super) async fn follow(
     loop {
         accounts.wait_for_events().await;
         // The key may have been revoked meanwhile.
-        authorized.check_again(&accounts).await?;
+        authorized.check_again(&request, &accounts).await?;
         let page = accounts.events_after(query.after, limit).await?;
         let waited = Duration::from_millis(boot_millis().saturating_sub(began));
         if !page.events.is_empty() || waited >= wait || readiness.is_draining() {

@@ -93,11 +93,14 @@ impl Authorized {
     /// Whether the caller may still do what it was let pass for: for a request that waits.
     ///
     /// # Errors
-    /// 401 if its key was revoked or has expired meanwhile.
-    pub async fn check_again(&self, accounts: &Accounts) -> Result<(), ApiError> {
+    /// 401 if its key or login was revoked or has expired meanwhile, or the user's roles have changed.
+    pub async fn check_again(&self, request: &HttpRequest, accounts: &Accounts) -> Result<(), ApiError> {
         match self.principal {
             Principal::Key(id, _) => Ok(accounts.check_api_key(id).await?),
-            Principal::Admin => Ok(()),
+            Principal::Admin => {
+                accounts.authenticate(bearer(request).unwrap_or_default())?;
+                Ok(())
+            }
         }
     }
 }

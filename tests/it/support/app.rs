@@ -394,17 +394,3 @@ pub async fn start_again(app: &TestApp, settings: &[(&str, &str)]) -> TestApp {
     settings.push(("database.url", &url));
     spawn_with(&settings).await
 }
-
-/// Sends the current password to each route that asks for it, by turns.
-pub async fn confirm(app: &TestApp, person: &Person, number: usize, password: &str) -> Answer {
-    let (method, path, body) = match number % 3 {
-        0 => (
-            Method::POST,
-            "/api/me/password",
-            json!({"current_password": password, "new_password": NEW_PASSWORD}),
-        ),
-        1 => (Method::POST, "/api/me/email", json!({"current_password": password, "email": "a@example.org"})),
-        _ => (Method::DELETE, "/api/me", json!({"current_password": password})),
-    };
-    app.send(method, path, &person.access, body).await
-}
