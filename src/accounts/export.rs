@@ -1,6 +1,7 @@
 //! Exporting all accounts, as `doorward import` reads them.
 
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use super::{Caller, Error};
 use crate::clock::{Clock, Timestamp};
@@ -39,6 +40,8 @@ struct Line<'a> {
     #[serde(serialize_with = "time_or_false")]
     email_verified: Option<Timestamp>,
     hash: &'a str,
+    roles: &'a RawValue,
+    claims: &'a RawValue,
     #[serde(serialize_with = "time_or_false")]
     disabled: Option<Timestamp>,
     #[serde(serialize_with = "exact")]
@@ -83,6 +86,8 @@ fn line(user: &User) -> serde_json::Result<String> {
         email: user.email.as_deref(),
         email_verified: user.email_verified_at.filter(|_| user.email.is_some()),
         hash: &user.password_hash,
+        roles: serde_json::from_str(&user.roles)?,
+        claims: serde_json::from_str(&user.claims)?,
         disabled: user.disabled_at,
         created: user.created_at,
     })

@@ -23,7 +23,7 @@ use crate::db::{self, Conn};
 use crate::import::{ImportedAccount, Place, Reason, Row};
 use crate::models::audit_events::{self, Action, NewEvent};
 use crate::models::users::{self, NewUser, Restored};
-use doorward_core::domain::{DisplayName, UserId};
+use doorward_core::domain::{DisplayName, Rights, UserId};
 
 /// Rows per transaction: at cost 12 about 25 seconds of hashing per core are lost if it cannot be written.
 const BATCH: usize = 100;
@@ -76,7 +76,7 @@ enum Sorted {
 enum Worked {
     Refused(Reason),
     AlreadyThere,
-    New(ImportedAccount, String),
+    New(Box<ImportedAccount>, String),
 }
 
 impl Import<'_> {
@@ -149,7 +149,7 @@ impl Import<'_> {
                     tracing::error!(%error, "could not hash");
                     HashError::Failed
                 })?;
-                Worked::New(row.clone(), stored)
+                Worked::New(Box::new(row.clone()), stored)
             }
             Sorted::Met(row, stored) if row.hash.made(stored) => Worked::AlreadyThere,
             Sorted::Met(row, _) => Worked::Refused(taken(row, None)),
@@ -160,7 +160,7 @@ impl Import<'_> {
         let (incoming, password_hash) = match worked {
             Worked::Refused(reason) => return Ok(Done::Refused(reason)),
             Worked::AlreadyThere => return Ok(Done::AlreadyThere),
-            Worked::New(incoming, stored) => (incoming, stored),
+            Worked::New(incoming, stored) => (*incoming, stored),
         };
         // Another account may have taken this name, or verified this address, while the password was hashed.
         if users::find_by_username(conn, &incoming.username)?.is_some() {
@@ -205,6 +205,11 @@ fn create(
         created_at: incoming.created_at.unwrap_or(now).min(now),
     };
     users::restore(conn, id, &restored, now)?;
+    // Version 0, because no token names an older one.
+    let rights = Rights { roles: incoming.roles, claims: incoming.claims, version: 0 };
+    if rights != Rights::default() {
+        users::set_rights(conn, id, &rights, now)?;
+    }
     Ok(())
 }
 

@@ -16,10 +16,10 @@ use super::settings::Settings;
 const EXAMPLES: &str = "\
 Examples:
   doorward export --to accounts.jsonl
-  doorward export | jq -r 'select(.disabled) | .username'
+  doorward export | jq -r 'select(.roles | index(\"admin\")) | .username'
   doorward export | ssh new-host doorward import --from -
 
-One JSON object per line: id, username, display_name, email, email_verified, hash, disabled, created.
+One JSON object per line: id, username, display_name, email, email_verified, hash, roles, claims, disabled, created.
 It is a consistent snapshot, even while a server writes. It contains the password hashes and addresses of all users:
 protect it like the database, and delete it when it was imported. See docs/IMPORT.md.";
 

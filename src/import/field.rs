@@ -10,6 +10,8 @@ pub enum Field {
     Email,
     EmailVerified,
     DisplayName,
+    Roles,
+    Claims,
     Disabled,
     /// The opposite, which other systems have.
     Enabled,
@@ -19,13 +21,15 @@ pub enum Field {
 }
 
 impl Field {
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 11;
     pub const ALL: [Self; Self::COUNT] = [
         Self::Username,
         Self::Hash,
         Self::Email,
         Self::EmailVerified,
         Self::DisplayName,
+        Self::Roles,
+        Self::Claims,
         Self::Disabled,
         Self::Enabled,
         Self::Created,
@@ -41,6 +45,8 @@ impl Field {
             Self::Email => "email",
             Self::EmailVerified => "email_verified",
             Self::DisplayName => "display_name",
+            Self::Roles => "roles",
+            Self::Claims => "claims",
             Self::Disabled => "disabled",
             Self::Enabled => "enabled",
             Self::Created => "created",
@@ -61,6 +67,8 @@ impl Field {
             Self::Email => "invalid_email",
             Self::EmailVerified => "invalid_email_verified",
             Self::DisplayName => "invalid_display_name",
+            Self::Roles => "invalid_roles",
+            Self::Claims => "invalid_claims",
             Self::Disabled => "invalid_disabled",
             Self::Enabled => "invalid_enabled",
             Self::Created => "invalid_created",
@@ -78,6 +86,8 @@ impl Field {
                 &["emailverified", "emailverifiedat", "emailconfirmed", "emailconfirmedat", "isemailverified"]
             }
             Self::DisplayName => &["displayname"],
+            Self::Roles => &["roles"],
+            Self::Claims => &["claims"],
             Self::Disabled => &["disabled", "isdisabled", "disabledat"],
             Self::Enabled => &["enabled", "isenabled", "isactive"],
             Self::Created => &["created", "createdat", "createdtimestamp", "datejoined"],
@@ -117,6 +127,8 @@ impl Field {
                 &["verified", "isverified", "verifiedat", "confirmed", "isconfirmed", "confirmedat"]
             }
             Self::DisplayName => &["fullname"],
+            Self::Roles => &["role", "groups"],
+            Self::Claims => &["metadata", "attributes"],
             Self::Disabled => &["banned", "isbanned", "blocked", "locked", "suspended"],
             Self::Enabled => &["active"],
             Self::Created => &["registered", "registeredat", "joined", "joinedat"],

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
+use serde_json::Value;
+
 use super::columns::Mapping;
 use super::field::Field;
 use super::values::{flag, moment};
 use super::{ImportedAccount, MAX_FIELD, Place, Reason, Row};
 use crate::auth::legacy_hashes::ImportedHash;
 use crate::auth::secret::hash_token;
-use doorward_core::domain::{DisplayName, Email, Username};
+use doorward_core::domain::{Claims, DisplayName, Email, Roles, Username};
 
 /// What all rows of a file have in common.
 #[derive(Clone, Copy)]
@@ -102,6 +104,10 @@ impl Fields {
         let verified = email.is_some() && (verified || mapping.verified);
         let display_name = some(&self.text(Field::DisplayName)?, DisplayName::parse)
             .map_err(|invalid| Reason::Invalid(Field::DisplayName, invalid.detail))?;
+        let roles = roles(&self.text(Field::Roles)?)?;
+        let claims = some(&self.text(Field::Claims)?, Claims::parse)
+            .map_err(|invalid| Reason::Invalid(Field::Claims, invalid.detail))?
+            .unwrap_or_default();
         let disabled_text = self.text(Field::Disabled)?;
         let disabled = flag(&disabled_text).ok_or(Reason::Unclear(Field::Disabled))?;
         let enabled = self.text(Field::Enabled)?;
@@ -119,6 +125,8 @@ impl Fields {
             derived,
             hash,
             display_name,
+            roles,
+            claims,
             disabled: disabled || off,
             disabled_at: moment(&disabled_text).filter(|_| disabled),
             created_at,
@@ -130,6 +138,21 @@ impl Fields {
 
 fn some<T, E>(text: &str, parse: impl Fn(&str) -> Result<T, E>) -> Result<Option<T>, E> {
     if text.trim().is_empty() { Ok(None) } else { parse(text).map(Some) }
+}
+
+/// Names in a JSON array, or separated by commas, semicolons, bars or white space.
+fn roles(text: &str) -> Result<Roles, Reason> {
+    let invalid = |detail: String| Reason::Invalid(Field::Roles, detail);
+    let names: Vec<String> = if text.trim_start().starts_with('[') {
+        serde_json::from_str::<Vec<Value>>(text)
+            .ok()
+            .and_then(|names| names.into_iter().map(|name| name.as_str().map(str::to_owned)).collect())
+            .ok_or_else(|| invalid("The roles are not an array of names.".to_owned()))?
+    } else {
+        let is_separator = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '|');
+        text.split(is_separator).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    };
+    Roles::parse(names).map_err(|why| invalid(why.detail))
 }
 
 /// Makes a name from the part of an address before the `@`, without its tag. Characters that no name may have

@@ -114,8 +114,9 @@ fn text(field: Field, value: Option<&Value>) -> Result<Vec<u8>, String> {
         Value::String(text) => return Ok(shortened(text.as_bytes()).to_vec()),
         Value::Bool(_) => field.is_flag(),
         Value::Number(_) => field.is_flag() || field == Field::Created,
-        // Keycloak's credentials.
-        Value::Array(_) | Value::Object(_) => field == Field::Hash,
+        // Roles, and Keycloak's credentials.
+        Value::Array(_) => matches!(field, Field::Roles | Field::Hash),
+        Value::Object(_) => matches!(field, Field::Claims | Field::Hash),
         Value::Null => true,
     };
     if !is_expected {

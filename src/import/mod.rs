@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use crate::auth::legacy_hashes::{ImportedHash, UnsupportedHash};
 use crate::clock::Timestamp;
-use doorward_core::domain::{DisplayName, Email, UserId, Username};
+use doorward_core::domain::{Claims, DisplayName, Email, Roles, UserId, Username};
 
 pub use columns::Mapping;
 pub use field::Field;
@@ -112,6 +112,8 @@ pub struct ImportedAccount {
     pub derived: bool,
     pub hash: ImportedHash,
     pub display_name: Option<DisplayName>,
+    pub roles: Roles,
+    pub claims: Claims,
     pub disabled: bool,
     /// Since when, if the file says so.
     pub disabled_at: Option<Timestamp>,

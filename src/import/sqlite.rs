@@ -59,6 +59,10 @@ struct Stored {
     #[diesel(sql_type = Nullable<Binary>)]
     display_name: Option<Vec<u8>>,
     #[diesel(sql_type = Nullable<Binary>)]
+    roles: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    claims: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
     disabled: Option<Vec<u8>>,
     #[diesel(sql_type = Nullable<Binary>)]
     enabled: Option<Vec<u8>>,
@@ -76,6 +80,8 @@ impl Stored {
             Field::Email => &mut self.email,
             Field::EmailVerified => &mut self.email_verified,
             Field::DisplayName => &mut self.display_name,
+            Field::Roles => &mut self.roles,
+            Field::Claims => &mut self.claims,
             Field::Disabled => &mut self.disabled,
             Field::Enabled => &mut self.enabled,
             Field::Created => &mut self.created,
@@ -120,7 +126,7 @@ pub(super) fn read(
     let id = header.iter().find(|name| kind == "userdata" && *name == "id").cloned();
     columns.ignored.retain(|name| id.as_ref() != Some(name));
     let fields = Field::ALL.map(|field| (field, columns.at(field).map(|at| header[at].as_str())));
-    rows(conn, RowSource { kind, path }, id.as_deref(), fields, limits, mapping, sink)?;
+    rows(conn, RowSource { kind, path }, id.as_deref(), &fields, limits, mapping, sink)?;
     Ok(columns)
 }
 
@@ -225,14 +231,14 @@ fn rows(
     conn: &mut SqliteConnection,
     origin: RowSource<'_>,
     id: Option<&str>,
-    fields: [(Field, Option<&str>); Field::COUNT],
+    fields: &[(Field, Option<&str>); Field::COUNT],
     limits: Limits,
     mapping: &Mapping,
     sink: &mut Sink,
 ) -> Result<(), String> {
     let name = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
     // A value that is too long is recognized by its length alone: none of it is loaded.
-    let fields = fields.map(|(field, column)| match column.map(name) {
+    let fields = fields.each_ref().map(|(field, column)| match column.map(name) {
         Some(column) => format!(
             "CASE WHEN octet_length({column}) > {MAX_FIELD} THEN zeroblob({MAX_FIELD} + 1) \
              ELSE CAST({column} AS BLOB) END AS {field}"

@@ -45,7 +45,8 @@ async fn fill(app: &TestApp) {
     }
     let hash = bcrypt::hash("swordfish", 4).unwrap();
     let rows = [
-        json!({"username": "Kim", "display_name": "Kim 🦀 \"K\"", "hash": sha256("swordfish"), "email": "kim@example.org",
+        json!({"username": "Kim", "display_name": "Kim 🦀 \"K\"", "hash": sha256("swordfish"), "roles": ["editor", "admin"],
+               "claims": {"plan": "gold", "limits": {"seats": 3, "since": 1.5}}, "email": "kim@example.org",
                "email_verified": "2025-01-31T12:00:00.000001Z", "created": "2024-01-31T12:00:00.123456Z"}),
         json!({"username": "дверь", "hash": hash, "disabled": "2026-01-31T12:00:00Z", "email": "d@example.org"}),
         json!({"username": "xim", "hash": "$scrypt$ln=4,r=8,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAA", "enabled": false}),
@@ -104,7 +105,8 @@ async fn an_exported_account_is_a_line_of_json_with_its_hash() {
     assert_eq!(
         kim,
         json!({"id": null, "username": "kim", "display_name": "Kim 🦀 \"K\"", "email": "kim@example.org",
-               "email_verified": "2025-01-31T12:00:00.000001Z", "hash": null, "disabled": false,
+               "email_verified": "2025-01-31T12:00:00.000001Z", "hash": null, "roles": ["admin", "editor"],
+               "claims": {"plan": "gold", "limits": {"seats": 3, "since": 1.5}}, "disabled": false,
                "created": "2024-01-31T12:00:00.123456Z"})
     );
     assert_eq!(of("дверь")["disabled"], "2026-01-31T12:00:00.000000Z");

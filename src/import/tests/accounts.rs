@@ -60,3 +60,28 @@ fn an_account_is_read_with_its_state_and_its_times() {
     let off = format!("{{\"username\":\"a\",\"hash\":\"{SHA256}\",\"disabled\":\"perhaps\"}}");
     assert_eq!(told(&from_jsonl(&off)), ["line 1 invalid_disabled"]);
 }
+
+#[test]
+fn roles_and_claims_are_read_in_each_form_and_checked() {
+    let line = |more: &str| format!("{{\"username\":\"kim\",\"hash\":\"{SHA256}\",{more}}}");
+    let rows = from_jsonl(&line("\"roles\":[\"editor\",\"admin\"],\"claims\":{\"plan\":\"gold\"}"));
+    let Ok(kim) = &rows[0].account else { panic!("{:?}", told(&rows)) };
+    assert_eq!(kim.roles.to_string(), "admin, editor");
+    assert_eq!(kim.claims.to_string(), "{\"plan\":\"gold\"}");
+    let csv =
+        |row: &str| from_csv(&format!("username,hash,roles,claims\nlee,{SHA256},{row}\n")).remove(0).account;
+    let Ok(lee) = csv("\"editor; staff\",\"{\"\"a\"\":1}\"") else { panic!("refused") };
+    assert_eq!(
+        (lee.roles.to_string(), lee.claims.to_string()),
+        ("editor, staff".to_owned(), "{\"a\":1}".to_owned())
+    );
+    let Ok(lee) = csv(",") else { panic!("refused") };
+    assert!(lee.roles.is_empty() && lee.claims.is_empty());
+    for (row, code) in
+        [("Admin!,", "invalid_roles"), ("[1],", "invalid_roles"), (",{\"sub\":1}", "invalid_claims")]
+    {
+        assert_eq!(csv(row).err().map(|reason| reason.code()), Some(code), "{row}");
+    }
+    assert_eq!(told(&from_jsonl(&line("\"claims\":{\"sub\":1}"))), ["line 1 invalid_claims"]);
+    assert_eq!(told(&from_jsonl(&line("\"roles\":{}"))), ["line 1 malformed"]);
+}
