@@ -59,7 +59,7 @@ pub use cli::run;
 pub use clock::Clock;
 pub use config::Config;
 pub use error::ApiError;
-pub use events::{Context, Error as EventError, Events, Namespace, Payload, Reply};
+pub use events::{Context, Error as EventError, Events, Gone, Namespace, Payload, Reply};
 
 /// Engine.IO without Socket.IO, for an application that has its own protocol above it.
 pub mod engineio {

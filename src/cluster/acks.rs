@@ -1,4 +1,4 @@
-//! Which nodes have applied a change of roles and claims: whoever made it waits for the others.
+//! Which nodes have applied a change of roles and claims: the node that made it waits for the others.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! Parts of the audit trail, for whoever reads it.
+//! Parts of the audit trail, for lists in pages.
 
 use diesel::prelude::*;
 use serde::Serialize;

@@ -16,7 +16,7 @@ use crate::schema::{events, logins};
 use doorward_core::domain::{LoginId, UserId};
 use serde::Serialize;
 
-/// The name that whoever numbers rows locks.
+/// The name that a process locks to number rows.
 const LOCK: &str = "event feed";
 
 /// Rows that are numbered or inserted in one statement.

@@ -137,8 +137,8 @@ mod tests {
             if let Some(properties) = schema["properties"].as_object() {
                 for (property, schema) in properties {
                     let text = schema.to_string();
-                    // What needs none: references, ids, booleans, lists.
-                    let shown = ["\"example", "$ref", "uuid", "boolean", "\"items\""];
+                    // What needs none: references, ids, booleans, lists, and objects of the application.
+                    let shown = ["\"example", "$ref", "uuid", "boolean", "\"items\"", "\"object\""];
                     if !shown.iter().any(|word| text.contains(word)) {
                         without.push(format!("{name}.{property}"));
                     }

@@ -17,7 +17,7 @@ async fn raw_live(app: &TestApp, token: &str) -> TcpStream {
     let mut socket = raw_http::handshake(app.address, token).await;
     let mut got = Vec::new();
     let welcomed = async {
-        while !String::from_utf8_lossy(&got).contains("heartbeat_s\":25}") {
+        while !String::from_utf8_lossy(&got).contains("\"claims\":{}}") {
             assert_ne!(socket.read_buf(&mut got).await.unwrap(), 0);
         }
     };

@@ -153,12 +153,12 @@ async fn a_body_that_no_handler_reads_has_a_deadline_too() {
 #[actix_web::test]
 async fn an_answer_that_is_not_read_in_time_is_cut_off() {
     let app = spawn_hurried(&[], Deadlines { response: HURRIED, ..patient() }).await;
-    let answered = raw_http::request(app.address, "GET /static/doorward.js", &["host: x"], b"").await;
+    let answered = raw_http::request(app.address, "GET /static/live.js", &["host: x"], b"").await;
     assert!(answered.body.len() > 4096, "too small for this test");
     for slow in [false, true] {
-        let mut stream = raw_http::deaf(app.address, "GET /static/doorward.js").await;
+        let mut stream = raw_http::deaf(app.address, "GET /static/live.js").await;
         // More than the kernel takes.
-        let requests = b"GET /static/doorward.js HTTP/1.1\r\nhost: doorward.example\r\n\r\n".repeat(100);
+        let requests = b"GET /static/live.js HTTP/1.1\r\nhost: doorward.example\r\n\r\n".repeat(100);
         let cut = async {
             loop {
                 // Requests that cannot be answered are not read either, until the connection closes.

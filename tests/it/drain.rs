@@ -131,12 +131,13 @@ async fn sigterm_says_goodbye_and_ends_it_with_code_0() {
 async fn every_signal_that_ends_the_server_drains_it_first() {
     for signal in [Signal::HUP, Signal::QUIT] {
         let mut process = Process::start(&[]).await;
-        let mut socket = open_at(process.address, &[]).await.unwrap();
         // These signals have no effect.
         process.signal(Signal::USR1);
         process.signal(Signal::USR2);
         process.signal(Signal::PIPE);
         process.post("/api/register", json!({"username": "ann", "password": PASSWORD})).await.expect(201);
+        // Last: it is closed if it does not sign in.
+        let mut socket = open_at(process.address, &[]).await.unwrap();
         process.signal(signal);
         // Closing a terminal sends it twice.
         if signal == Signal::HUP {

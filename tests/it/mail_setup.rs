@@ -324,11 +324,13 @@ async fn every_kind_arrives_with_its_link_in_one_piece() {
     let catcher = SmtpCatcher::start();
     let mailer = TestMailer::open_with(&catcher.url(), &[]);
     let alice = mailer.user("alice", ALICE).await;
-    for kind in MailKind::ALL {
-        mailer.enqueue(kind, alice, ALICE).await;
+    // An invitation goes to no account, and with a row of its own: see `registration`.
+    let kinds: Vec<_> = MailKind::ALL.into_iter().filter(|kind| *kind != MailKind::Invitation).collect();
+    for kind in &kinds {
+        mailer.enqueue(*kind, alice, ALICE).await;
     }
     let mut links = 0;
-    for mail in catcher.wait_for(MailKind::ALL.len()).await {
+    for mail in catcher.wait_for(kinds.len()).await {
         assert_eq!(mail.raw.matches("Content-Transfer-Encoding: 7bit\r\n").count(), 2, "{}", mail.raw);
         assert!(!mail.raw.contains("quoted-printable") && mail.raw.is_ascii());
         // Those with a token: in the text once, in the HTML twice to follow and once to read.

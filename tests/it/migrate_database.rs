@@ -49,11 +49,11 @@ async fn a_grown_database_moves_and_every_login_stays_active() {
     let jar = browser.header("set-cookie").split(';').next().unwrap().to_owned();
     let source = format!("database.url={url}");
     let create = ["--set", &source, "api-key", "create", "--name", "shop", "--scope", "events:read"];
-    let key = crate::support::commands::on(file.parent().unwrap(), &create, "").await.ok().out;
+    let key = on(file.parent().unwrap(), &create, "").await.ok().out;
     server.post("/api/forgot-password", json!({"login": "ann"})).await.expect(202);
     let reset = mail.link_token("reset-password").await;
-    on(file.parent().unwrap(), &["user", "roles", "ann", "--add", "editor"], "").await.ok();
-    on(file.parent().unwrap(), &["invite"], "").await.ok();
+    on(file.parent().unwrap(), &["--set", &source, "user", "roles", "ann", "--add", "editor"], "").await.ok();
+    on(file.parent().unwrap(), &["--set", &source, "invite"], "").await.ok();
     // A wrong password, and a link that belongs to an address.
     server.post("/api/login", json!({"login": "nobody", "password": PASSWORD})).await.expect(401);
     let body = json!({"username": "eve", "password": PASSWORD, "email": "eve@example.org"});

@@ -79,6 +79,11 @@ async fn an_invitation_is_good_for_one_account_with_its_roles() {
     page(&app, &format!("/invitation/{token}")).await.expect(400);
 
     let expired = invite(&app, &["--expires", "1h"]).await;
+    let details: Vec<Option<String>> = app.query(|conn| {
+        let events = audit_events::table.filter(audit_events::action.eq_any(["invited", "registered"]));
+        events.select(audit_events::detail).order(audit_events::id).load(conn)
+    });
+    assert!(details.len() == 3 && details.iter().all(Option::is_some), "{details:?}");
     app.query(|conn| {
         diesel::update(invitations::table.filter(invitations::used_at.is_null()))
             .set(invitations::expires_at.eq(diesel::dsl::now))
@@ -86,11 +91,6 @@ async fn an_invitation_is_good_for_one_account_with_its_roles() {
     });
     app.advance(Duration::from_hours(24 * 400));
     register(&app, "bob", None, Some(&expired)).await.assert_problem(400, "invalid_invitation");
-    let details: Vec<Option<String>> = app.query(|conn| {
-        let events = audit_events::table.filter(audit_events::action.eq_any(["invited", "registered"]));
-        events.select(audit_events::detail).order(audit_events::id).load(conn)
-    });
-    assert!(details.len() == 3 && details.iter().all(Option::is_some), "{details:?}");
 }
 
 #[actix_web::test]

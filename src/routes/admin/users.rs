@@ -126,7 +126,7 @@ pub(super) async fn change(
         authorized.require(KeyScope::UsersWrite)?;
     }
     if body.is_about_address() && accounts.admin_user(*id).await?.roles.has(ADMIN) {
-        // Whoever holds an administrator's address can become one by a password reset.
+        // A client that can read an administrator's emails can become one by a password reset.
         authorized.require(KeyScope::RolesWrite)?;
     }
     let roles = body.roles.map(|names| Roles::parse(&names).map(RolesChange::Replace)).transpose();
