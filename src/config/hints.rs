@@ -15,9 +15,10 @@ pub(super) fn guess(key: &Key, text: &str, accepts: impl Fn(&str) -> bool) -> Op
     if let Some(candidate) =
         candidates(text).into_iter().find(|candidate| candidate != text && accepts(candidate))
     {
-        // What may be a password is not repeated.
+        // What may be a password is not repeated, nor a part of it.
         let is_word = candidate.bytes().all(|byte| byte.is_ascii_lowercase());
-        return (is_word || lint::may_show(key, &candidate)).then(|| format!("write {candidate}"));
+        let may_show = lint::may_show(key, &candidate) && lint::may_show(key, text);
+        return (is_word || may_show).then(|| format!("write {candidate}"));
     }
     let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if is_digits && key.expected.contains("a duration from") && !key.expected.contains("a count") {

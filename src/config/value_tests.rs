@@ -318,6 +318,13 @@ fn a_file_with_a_byte_order_mark_or_windows_line_endings_is_read() {
     assert_eq!(loaded.config.log.level, tracing::Level::WARN);
 }
 
+#[test]
+fn a_suggestion_is_no_part_of_a_url_with_a_password() {
+    let key = KEYS.iter().find(|key| key.name == "tokens.audience").unwrap();
+    let error = Loader::new().set(key, &format!("% postgres://u:{SECRET}@h/d"), SOURCES[0]).err().unwrap();
+    assert!(!error.contains(SECRET), "{error}");
+}
+
 proptest! {
     #[test]
     fn no_value_and_no_path_shows_a_secret(
