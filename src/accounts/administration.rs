@@ -98,7 +98,7 @@ impl Expected {
 pub struct Invited {
     pub username: Username,
     pub email: Option<Email>,
-    /// The application vouches for the address: the link to set a password is sent there.
+    /// The application has verified the address: the link to set a password is sent there.
     pub verified: bool,
 }
 

@@ -130,7 +130,7 @@ impl Fields {
             disabled: disabled || off,
             disabled_at: moment(&disabled_text).filter(|_| disabled),
             created_at,
-            // What is no id of this program is that of another system.
+            // Any other text is the id of another system.
             id: self.text(Field::Id)?.parse().ok(),
         })
     }

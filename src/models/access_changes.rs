@@ -56,7 +56,7 @@ pub fn page(conn: &mut Conn, after: i32, since: Timestamp, limit: i64) -> QueryR
         ))
         .load(conn)?;
     let change = |(number, user, version, roles, claims): Columns| {
-        // A row by hand may name anything; what is no id is no user's.
+        // A row that was written by hand may name anything; no user has the nil id.
         let user = user.parse().unwrap_or(UserId(uuid::Uuid::nil()));
         AccessChange { number, user, rights: read_rights(user, version, &roles, &claims) }
     };

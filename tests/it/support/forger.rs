@@ -18,7 +18,7 @@ pub const ALGORITHMS: [&str; 3] = ["EdDSA", "ES256", "RS256"];
 pub struct Hostile {
     pub what: String,
     pub token: String,
-    /// By every verifier. Otherwise it breaks a rule that only this server has, and nobody can make it without the
+    /// By every verifier. Otherwise it breaks a rule that only this server has, and cannot be made without the
     /// signing key.
     pub everywhere: bool,
 }

@@ -61,6 +61,8 @@ const PROBES: &[Probe] = &[
     probe("chromium", &["--version"], "Chrom", Some([110, 0])),
     probe("curl", &["--version"], "curl", None),
     probe("go", &["version"], "go version", Some([1, 18])),
+    // That of BSD and BusyBox cannot.
+    probe("env", &["--default-signal=HUP", "echo", "it works"], "it works", None),
     probe("haproxy", &["-v"], "HA", Some([2, 6])),
     probe("kosoku", &["-h"], "fuzzingclient", None),
     // There are several; that of OpenBSD alone can close its side when its input ends.

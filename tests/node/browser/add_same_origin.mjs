@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { PASSWORD, base, says, scenario } from "./harness.mjs";
 
 const app = new URL("/", base).href;
-// Nobody is signed in yet, and nginx has no icon.
+// No user is signed in yet, and nginx has no icon.
 const EXPECTED = /Failed to load resource/;
 
 await scenario(async ({ person }) => {

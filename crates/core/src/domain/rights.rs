@@ -6,8 +6,8 @@ use serde::{Serialize, Serializer};
 
 use super::{Claims, Roles};
 
-/// Roles and claims as of a version, which only access tokens show: each change of either makes a version that is greater by one. A user starts with
-/// version 0, and no roles and claims.
+/// Roles and claims as of a version, which only access tokens show. Each change of either adds one to the version. A
+/// user starts with version 0, without roles and claims.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Rights {
     #[serde(skip)]
