@@ -45,8 +45,12 @@ pub(super) fn find_in(key: &Key, text: &str, origin: &ValueSource) -> Option<Str
 
 /// Whether an error may repeat a text. A URL with a user may have been meant for another key.
 pub(super) fn may_show(key: &Key, text: &str) -> bool {
-    let has_user = text.contains("://") && text.contains('@');
-    !key.secret && !has_user
+    !key.secret && !may_have_user(text)
+}
+
+/// Whether a URL with a user, and so perhaps a password, may be in a text.
+pub(super) fn may_have_user(text: &str) -> bool {
+    text.contains("://") && text.contains('@')
 }
 
 fn control_character(text: &str) -> Option<String> {

@@ -8,6 +8,8 @@ use lettre::message::Mailbox;
 use lettre::transport::smtp::extension::ClientId;
 use url::{Host, Url};
 
+use super::lint;
+
 #[derive(Debug, Clone)]
 pub struct Mail {
     pub url: MailUrl,
@@ -147,7 +149,7 @@ pub(super) fn from(text: &str) -> Result<Mailbox, String> {
         return sendable(mailbox).ok_or_else(String::new);
     }
     let is_accepted = |suggestion: &String| suggestion.parse().ok().and_then(sendable).is_some();
-    let suggestion = quoted_mailbox(text).filter(is_accepted);
+    let suggestion = quoted_mailbox(text).filter(is_accepted).filter(|_| !lint::may_have_user(text));
     Err(suggestion
         .map_or_else(String::new, |suggestion| format!("it is not a mailbox (RFC 5322); write {suggestion}")))
 }

@@ -320,9 +320,14 @@ fn a_file_with_a_byte_order_mark_or_windows_line_endings_is_read() {
 
 #[test]
 fn a_suggestion_is_no_part_of_a_url_with_a_password() {
-    let key = KEYS.iter().find(|key| key.name == "tokens.audience").unwrap();
-    let error = Loader::new().set(key, &format!("% postgres://u:{SECRET}@h/d"), SOURCES[0]).err().unwrap();
-    assert!(!error.contains(SECRET), "{error}");
+    for (name, text) in [
+        ("tokens.audience", format!("% postgres://u:{SECRET}@h/d")),
+        ("mail.from", format!("smtp://u:{SECRET}@h.example <a@b.example>")),
+    ] {
+        let key = KEYS.iter().find(|key| key.name == name).unwrap();
+        let error = Loader::new().set(key, &text, SOURCES[0]).err().unwrap();
+        assert!(!error.contains(SECRET), "{error}");
+    }
 }
 
 proptest! {
