@@ -247,7 +247,7 @@ async fn a_key_is_refused_from_other_addresses_and_in_other_places() {
     let headers = [("x-api-key", &*near), ("x-forwarded-for", "192.0.2.12")];
     app.call(Method::GET, "/api/admin/keys", &headers, None).await.assert_problem(401, "misplaced_token");
     assert!(
-        !crate::support::logs::text().contains(near.split('_').next_back().unwrap()),
+        !crate::support::logs::text().contains(near.splitn(3, '_').nth(2).unwrap()),
         "a key is in the log"
     );
 }
