@@ -91,11 +91,15 @@ impl Accounts {
         let (this, caller) = (self.clone(), caller.clone());
         // In a task of its own: a thief who hangs up must not stop it.
         let exchanged = actix::spawn(async move {
-            let accounts = this.clone();
+            let (accounts, code, client) = (this.clone(), hash.clone(), caller.clone());
             let work =
-                move |conn: &mut Conn| accounts.redeem_code(conn, (&hash, user), &exchange, &device, &caller);
-            let outcome = this.0.logins.change_with(RevokeReason::CodeReuse, false, work).await?;
-            match outcome {
+                move |conn: &mut Conn| accounts.redeem_code(conn, (&code, user), &exchange, &device, &client);
+            let outcome = this.0.logins.change_with(RevokeReason::CodeReuse, false, work).await;
+            if let Err(Error::Db(DbError::Unwritable)) = outcome {
+                // On a full disk no code is exchanged, but a login is still revoked.
+                this.revoke_if_code_reused(hash, caller).await?;
+            }
+            match outcome? {
                 Outcome::Refused => Err(Error::InvalidCode),
                 Outcome::Granted { user, credential, ended, now } => {
                     this.0.logins.revoked_here(ended, RevokeReason::TooManyLogins);
@@ -121,11 +125,7 @@ impl Accounts {
         let unused = authorization_codes::redeem(conn, hash, now)?;
         let Some(code) = authorization_codes::find(conn, hash)? else { return Ok((Outcome::Refused, None)) };
         if !unused {
-            let Some(login) = code.app_login() else { return Ok((Outcome::Refused, None)) };
-            tracing::warn!(%login, app = %code.client, "a code was used again");
-            let caller = Caller { login: Some(login), ..caller.clone() };
-            self.record(conn, &caller, Action::CodeReused, Some(code.user_id), now)?;
-            return Ok((Outcome::Refused, Some(Scope::Login(login))));
+            return Ok((Outcome::Refused, self.reused_code_scope(conn, &code, caller, now)?));
         }
         let Some(user) = user.filter(|_| exchange.fits(&code)) else { return Ok((Outcome::Refused, None)) };
         // Signed out since, in the browser or from another device.
@@ -141,5 +141,38 @@ impl Accounts {
         let event = caller.event(self.0.clock.new_id(), Action::SignedIn, Some(user.id));
         audit_events::insert(conn, &NewEvent { detail: Some(&code.client), ..event }, now)?;
         Ok((Outcome::Granted { user: Box::new(user), credential, ended, now }, None))
+    }
+
+    async fn revoke_if_code_reused(&self, hash: String, caller: Caller) -> Result<(), Error> {
+        let this = self.clone();
+        let work = move |conn: &mut Conn| {
+            let code = authorization_codes::find(conn, &hash)?;
+            let now = this.0.clock.now();
+            let scope = match code {
+                Some(code) => this.reused_code_scope(conn, &code, &caller, now)?,
+                None => None,
+            };
+            Ok::<_, Error>(((), scope))
+        };
+        self.0.logins.revoke_with(RevokeReason::CodeReuse, work).await
+    }
+
+    /// The login that was made for a code that arrives again, to be revoked; `None` if none was, or if it is not active
+    /// any more: a repetition that changes nothing is not recorded.
+    fn reused_code_scope(
+        &self,
+        conn: &mut Conn,
+        code: &IssuedCode,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<Option<Scope>, Error> {
+        let Some(login) = code.app_login() else { return Ok(None) };
+        if logins::lock_live(conn, login, now)?.is_none() {
+            return Ok(None);
+        }
+        tracing::warn!(%login, app = %code.client, "a code was used again");
+        let caller = Caller { login: Some(login), ..caller.clone() };
+        self.record(conn, &caller, Action::CodeReused, Some(code.user_id), now)?;
+        Ok(Some(Scope::Login(login)))
     }
 }

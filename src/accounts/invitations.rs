@@ -8,7 +8,7 @@ use super::{Accounts, Caller, Error, time_delta};
 use crate::auth::secret::{hash_token, random_token, trim_token};
 use crate::clock::{Timestamp, serialize_rfc3339};
 use crate::config;
-use crate::db::Conn;
+use crate::db::{self, Conn};
 use crate::models::audit_events::{self, Action, NewEvent};
 use crate::models::invitations::{self, Invitation, NewInvitation};
 use crate::models::outbox::{self, NewEmail};
@@ -88,9 +88,11 @@ impl Accounts {
                     expires_at: now + time_delta(invite.ttl),
                 };
                 if let Some(email) = &new.email {
-                    invitations::revoke_to(conn, email.as_str())?;
-                    outbox::cancel_invitations(conn, email.as_str(), now)?;
+                    // In the order of the mailer, which claims the email first.
                     let recipient = this.recipient(email.as_str());
+                    db::lock_name(conn, &recipient)?;
+                    outbox::cancel_invitations(conn, email.as_str(), now)?;
+                    invitations::revoke_to(conn, email.as_str())?;
                     let (kind, address) = (MailKind::Invitation, email.as_str());
                     let mail = NewEmail { kind, user: None, address, recipient: &recipient, client: None };
                     outbox::enqueue(conn, this.0.clock.new_id(), mail, now)?;

@@ -78,8 +78,7 @@ impl Accounts {
             let this = self.clone();
             let work = move |conn: &mut Conn| {
                 // It may be used at this moment.
-                let unused_since = users::lock(conn, id)?.and_then(|user| user.unused_since);
-                if unused_since.is_none_or(|since| since >= before) {
+                if users::lock(conn, id)?.is_none_or(|user| !user.is_unused_since(before)) {
                     return Ok((0, None));
                 }
                 let now = this.0.clock.now();

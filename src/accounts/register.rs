@@ -35,7 +35,7 @@ pub enum Registered {
 /// An invitation of which the new account makes use.
 struct Invited {
     token: String,
-    /// It was sent to the new account's address, which is thereby verified.
+    /// It was sent to the new account's address: registering with it verifies that.
     proves_address: bool,
 }
 

@@ -221,10 +221,20 @@ pub fn mark_used(conn: &mut Conn, user: &User) -> QueryResult<()> {
         .map(drop)
 }
 
-/// Up to `limit` accounts that have not been used since before `before`.
+impl User {
+    /// Whether nobody has made use of this account since before `before`: neither its user, nor whoever gave it roles
+    /// or claims.
+    #[must_use]
+    pub fn is_unused_since(&self, before: Timestamp) -> bool {
+        self.unused_since.is_some_and(|since| since < before) && self.claims_version == 0
+    }
+}
+
+/// Up to `limit` accounts of which [`User::is_unused_since`] is true.
 pub fn find_unused(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<Vec<UserId>> {
     let ids: Vec<String> = users::table
         .filter(users::unused_since.lt(before))
+        .filter(users::claims_version.eq(0))
         .order(users::id)
         .limit(limit)
         .select(users::id)
@@ -319,7 +329,7 @@ pub fn set_disabled(conn: &mut Conn, id: UserId, disabled: bool, now: Timestamp)
         .map(drop)
 }
 
-/// Sets a user's roles and claims. Such an account is in use, whether its user has signed in again or not.
+/// Sets a user's roles and claims. From then on the account is not removed as an unused one: somebody relies on it.
 pub fn set_rights(conn: &mut Conn, id: UserId, rights: &Rights, now: Timestamp) -> QueryResult<()> {
     diesel::update(users::table.find(id.to_string()))
         .set((
@@ -327,7 +337,6 @@ pub fn set_rights(conn: &mut Conn, id: UserId, rights: &Rights, now: Timestamp) 
             users::claims.eq(rights.claims.to_string()),
             users::claims_version.eq(rights.version),
             users::updated_at.eq(now),
-            users::unused_since.eq(None::<Timestamp>),
         ))
         .execute(conn)
         .map(drop)

@@ -43,12 +43,7 @@ pub(super) async fn token(
 ) -> Result<HttpResponse, ApiError> {
     // A form or JSON that is empty asks for the same as no body.
     let form = is_form(&request);
-    let grant = if form || is_json(&request) {
-        limit::check_refusals_unless(&request, || false)?;
-        read(&request, payload, form).await?
-    } else {
-        None
-    };
+    let grant = if form || is_json(&request) { read(&request, payload, form).await? } else { None };
     match grant {
         Some(grant) => for_code(&request, &accounts, &site, grant).await,
         None => for_cookie(&request, &accounts, &site).await,
@@ -105,12 +100,9 @@ async fn for_code(
     limit::count(request, Limit::Refresh)?;
     let exchange = exchange(grant)?;
     let device = device(request, site, false);
-    let granted = accounts.exchange_code(exchange, device, &caller(request, site)).await;
-    let grant = granted.inspect_err(|error| {
-        if matches!(error, Error::InvalidCode) {
-            limit::count_refusal(request);
-        }
-    })?;
+    // A made-up code is not counted as a bad token: it cannot be guessed, and backends send the codes of all their users
+    // from one address.
+    let grant = accounts.exchange_code(exchange, device, &caller(request, site)).await?;
     Ok(sign_in_response(request, StatusCode::OK, grant, site))
 }
 

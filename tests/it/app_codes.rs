@@ -7,9 +7,9 @@ use diesel::prelude::*;
 use doorward::internals::schema::{audit_events, authorization_codes, logins};
 use serde_json::{Value, json};
 
-use crate::support::app::{Answer, PASSWORD, TestApp, claims, post_form};
+use crate::support::app::{Answer, PASSWORD, TestApp, claims, post_form, spawn_with};
 use crate::support::app_return::{
-    CALLBACK, VERIFIER, asking, exchange, query, returned, sign_in, spawn, token,
+    APPS, CALLBACK, VERIFIER, asking, exchange, query, returned, sign_in, spawn, token,
 };
 use crate::support::transports::LiveClient;
 use crate::support::websocket::WebSocketClient;
@@ -112,6 +112,8 @@ async fn a_code_that_is_used_twice_ends_what_it_gave() {
     let refresh = json!({"refresh_token": granted.str("refresh_token")});
     app.post("/api/refresh", refresh).await.expect(401);
     assert_eq!(revoked_reason(&app, &login).as_deref(), Some("code_reuse"));
+    // What it ended is recorded once, however often the code arrives.
+    assert_refused(&token(&app, exchange(&code)).await, "invalid_grant");
     let events: i64 = app.query(|conn| {
         audit_events::table.filter(audit_events::action.eq("code_reused")).count().get_result(conn)
     });
@@ -159,6 +161,18 @@ async fn another_page_gets_nothing_and_spends_the_code() {
             app.query(|conn| logins::table.filter(logins::kind.eq("token")).count().get_result(conn));
         assert_eq!(made, 1, "only that of the registration: {field}={value}");
     }
+}
+
+#[actix_web::test]
+async fn made_up_codes_lock_no_backend_out() {
+    let app = spawn_with(&[("web.allowed_origins", APPS), ("limits.bad_tokens", "5/1m")]).await;
+    app.register("ann").await;
+    for number in 0..20 {
+        assert_refused(&token(&app, exchange(&format!("made-up-{number}"))).await, "invalid_grant");
+    }
+    let (_, code) = sign_in(&app).await;
+    let access = token(&app, exchange(&code)).await.expect(200).str("access_token");
+    app.get("/api/me", &access).await.expect(200);
 }
 
 #[actix_web::test]

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::app::{PASSWORD, TestApp, spawn_on};
+use crate::support::app_return;
 use crate::support::config::Settings;
 use crate::support::database::is_postgres;
 use crate::support::process::Process;
@@ -74,8 +75,12 @@ impl Drop for Disk {
 }
 
 async fn start(disk: &Disk) -> TestApp {
+    start_with(disk, &[]).await
+}
+
+async fn start_with(disk: &Disk, settings: &[(&str, &str)]) -> TestApp {
     let data = tempfile::tempdir_in(disk.place.path()).unwrap();
-    let app = spawn_on(&[], data, SmtpCatcher::start(), ManualClock::default()).await;
+    let app = spawn_on(settings, data, SmtpCatcher::start(), ManualClock::default()).await;
     holds_its_reserve(&reserve(&app)).await;
     app
 }
@@ -149,6 +154,33 @@ async fn a_full_disk_prevents_no_revocation<C: LiveClient>() {
         .await
         .expect(200);
     holds_its_reserve(&reserve(&app)).await;
+}
+
+#[actix_web::test]
+async fn on_a_full_disk_a_code_that_is_used_twice_ends_what_it_gave() {
+    let Some(disk) = Disk::mount(40) else { return };
+    let app = start_with(&disk, &[("web.allowed_origins", app_return::APPS)]).await;
+    app.register("ann").await;
+    let (_, code) = app_return::sign_in(&app).await;
+    let exchange = app_return::exchange(&code);
+    let access = app_return::token(&app, exchange.clone()).await.expect(200).str("access_token");
+    let (_, unused) = app_return::sign_in(&app).await;
+    disk.fill();
+    // The log has a little room left from before.
+    let mut refused = 0;
+    for number in 0..30 {
+        let body = json!({"username": format!("user{number}"), "password": PASSWORD});
+        refused += usize::from(app.post("/api/register", body).await.status == 503);
+    }
+    assert!(refused > 20, "{refused}");
+    app.get("/api/me", &access).await.expect(200);
+    app_return::token(&app, exchange).await.expect(503);
+    assert_eq!(app.get("/api/me", &access).await.expect(401).code(), "token_revoked");
+    app_return::token(&app, app_return::exchange(&unused)).await.expect(503);
+
+    disk.make_room();
+    until_ready(&app, 200).await;
+    app_return::token(&app, app_return::exchange(&unused)).await.expect(200);
 }
 
 #[actix_web::test]

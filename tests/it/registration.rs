@@ -222,6 +222,29 @@ async fn an_address_is_verified_before_the_first_sign_in() {
 }
 
 #[actix_web::test]
+async fn roles_and_claims_verify_no_address() {
+    let settings = [("accounts.require_verified_email", "true"), ("accounts.unused_ttl", "30d")];
+    let app = spawn_with(&settings).await;
+    let token = invite(&app, &["--role", "editor"]).await;
+    register(&app, "ann", Some("ann@example.org"), Some(&token)).await.expect(201);
+    register(&app, "bob", Some("bob@example.org"), None).await.expect(201);
+    run(&app, &["user", "roles", "bob", "--add", "editor"], "").await.ok();
+    register(&app, "cid", Some("cid@example.org"), None).await.expect(201);
+    run(&app, &["user", "claims", "cid", "--merge", r#"{"plan":"gold"}"#], "").await.ok();
+    register(&app, "dora", Some("dora@example.org"), None).await.expect(201);
+    for name in ["ann", "bob", "cid", "dora"] {
+        let refused = app.post("/api/login", json!({"login": name, "password": PASSWORD})).await;
+        refused.assert_problem(403, "email_not_verified");
+    }
+    // Somebody relies on the accounts that were given something.
+    app.advance(Duration::from_hours(24 * 31));
+    app.accounts.purge().await.unwrap();
+    let left: Vec<String> =
+        app.query(|conn| users::table.select(users::username).order(users::username).load(conn));
+    assert_eq!(left, ["ann", "bob", "cid"]);
+}
+
+#[actix_web::test]
 async fn links_that_are_sent_again_are_limited() {
     let settings = [("accounts.require_verified_email", "true"), ("limits.mail_account", "3/1h")];
     let app = spawn_with(&settings).await;

@@ -6,7 +6,10 @@ use doorward::internals::auth::hash_token;
 use doorward::internals::schema::authorization_codes;
 
 use crate::support::app::{Answer, PASSWORD, TestApp, post_form, spawn_with};
-use crate::support::app_return::{APPS, CALLBACK, CREDENTIALS, VERIFIER, asking, query, returned, spawn};
+use crate::support::app_return::{
+    APPS, CALLBACK, CREDENTIALS, VERIFIER, asking, exchange, query, returned, spawn, token,
+};
+use crate::support::commands::run;
 use crate::support::logs;
 
 /// Addresses that no page leads to.
@@ -265,11 +268,38 @@ async fn a_user_who_is_signed_in_goes_on_with_a_click() {
     // With another account.
     let other = read(&app, Method::GET, &format!("/login{asking}&prompt=login"), &cookie).await.expect(200);
     assert!(other.text.contains("<h1>Sign in</h1>"), "{}", other.text);
+    // Which may be a new one.
+    let links = other.text.split("href=\"").filter_map(|rest| rest.split_once('"'));
+    let link = links.map(|(link, _)| link.replace("&#38;", "&")).find(|link| link.starts_with("/register?"));
+    let link = link.expect("a link");
+    assert!(link.ends_with("&prompt=login"), "{link}");
+    let new = read(&app, Method::GET, &link, &cookie).await.expect(200);
+    assert!(new.text.contains("<h1>Create an account</h1>"), "{}", new.text);
     // Signed out meanwhile: the form asks for a sign-in, and still knows where to go.
     app.post("/api/logout", serde_json::Value::Null).await;
     post_form(app.address, "/logout", &cookie, &[]).await.expect(303);
     let answer = post_form(app.address, &path, &cookie, &[]).await.expect(303);
     assert!(answer.header("location").starts_with("/login?return_to=https%3A%2F%2Fapp.example.org"));
+}
+
+#[actix_web::test]
+async fn an_invitation_leads_to_the_app_that_it_is_for() {
+    let app = spawn().await;
+    let said = run(&app, &["invite"], "").await.ok().out;
+    let (_, invitation) = said.trim_end().rsplit_once('/').unwrap();
+    let path = format!("/invitation/{invitation}{}", asking(CALLBACK));
+    let page = read(&app, Method::GET, &path, "").await.expect(200);
+    assert!(page.text.contains("<bdi>https://app.example.org</bdi>"), "{}", page.text);
+    let policy = "form-action 'self' https://app.example.org;";
+    assert!(page.header("content-security-policy").contains(policy));
+    let weak = [("username", "ann"), ("password", "password1")];
+    let refused = post_form(app.address, &path, "", &weak).await.expect(422);
+    assert!(refused.header("content-security-policy").contains(policy));
+    let form = [("username", "ann"), ("password", PASSWORD)];
+    let done = post_form(app.address, &path, "", &form).await.expect(303);
+    assert!(done.header("location").starts_with("https://app.example.org/callback?tab=1&code="));
+    let granted = token(&app, exchange(&returned(&done, "code"))).await.expect(200);
+    assert_eq!(granted.body["user"]["username"], "ann");
 }
 
 #[actix_web::test]

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::links::{count_shown, without_referrer};
 use super::sign_in::{already_signed_in, enter};
-use super::{Form, LinkForm, Refusals, Visit};
+use super::{Form, LinkForm, Refusals, Return, Visit};
 use crate::accounts::{Error, Grant, Registered, Registrant, SignIn};
 use crate::error::ApiError;
 use crate::limits::Limit;
@@ -60,10 +60,12 @@ pub(in super::super) async fn show_invitation(
     token: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     count_shown(&visit)?;
+    let back = visit.return_of_sign_in();
+    let back = back.as_ref();
     let email = visit.accounts.check_invitation(&token).await?;
     let (errors, invitee) = (FormErrors::default(), Invitee { email: email.as_deref() });
-    let page = Register::new(visit.frame(), "", "", rules(&visit), &errors).invited(invitee);
-    visit.page(&page).map(without_referrer)
+    let page = Register::new(visit.frame_onward(back), "", "", rules(&visit), &errors).invited(invitee);
+    visit.page_onward(&page, back).map(without_referrer)
 }
 
 /// `POST /invitation/{token}`
@@ -73,11 +75,13 @@ pub(in super::super) async fn accept_invitation(
     LinkForm(form): LinkForm<RegisterForm>,
 ) -> Result<HttpResponse, ApiError> {
     visit.count(Limit::Link)?;
+    let back = visit.return_of_sign_in();
+    let back = back.as_ref();
     // An invalid invitation gets an error page, whatever was typed.
     let invited = visit.accounts.check_invitation(&token).await?;
     let refusals = match submit(&visit, &form, Some(token.into_inner())).await? {
-        Ok(Some(grant)) => return welcome(&visit, &grant).await,
-        Ok(None) => return Ok(visit.redirect("/login", Some(Notice::ConfirmAddress))),
+        Ok(Some(grant)) => return welcome(&visit, &grant, back).await,
+        Ok(None) => return Ok(visit.redirect_onward("/login", Some(Notice::ConfirmAddress), back)),
         Err(refusals) => refusals,
     };
     let error = refusals.first.unwrap_or_else(ApiError::not_found);
@@ -85,18 +89,19 @@ pub(in super::super) async fn accept_invitation(
         return Err(error);
     }
     let (username, email) = (form.username.trim(), form.email.trim());
-    let page = Register::new(visit.frame(), username, email, rules(&visit), &refusals.errors);
-    visit.refuse(&error, &page.invited(Invitee { email: invited.as_deref() })).map(without_referrer)
+    let page = Register::new(visit.frame_onward(back), username, email, rules(&visit), &refusals.errors);
+    let page = page.invited(Invitee { email: invited.as_deref() });
+    visit.refuse_onward(&error, &page, back).map(without_referrer)
 }
 
 /// Signs the browser in, if it is known that our own page has posted the form: another site could sign its visitor in to
 /// an account of its choice.
-async fn welcome(visit: &Visit, grant: &Grant) -> Result<HttpResponse, ApiError> {
+async fn welcome(visit: &Visit, grant: &Grant, back: Option<&Return>) -> Result<HttpResponse, ApiError> {
     if visit.site.check_same_site(&visit.request).is_ok() {
-        return enter(visit, grant, None).await;
+        return enter(visit, grant, back).await;
     }
     visit.accounts.sign_out_browser(&grant.credential.expose()).await?;
-    Ok(visit.redirect("/login", Some(Notice::Registered)))
+    Ok(visit.redirect_onward("/login", Some(Notice::Registered), back))
 }
 
 fn rules(visit: &Visit) -> NewAccountRules {

@@ -28,6 +28,8 @@ pub(in super::super) struct Return {
     query: String,
     /// The app's origin, for people.
     app: Option<String>,
+    /// The app wants its user to choose the account again (OpenID Connect Core section 3.1.2.1, `prompt=login`).
+    another_account: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -78,7 +80,9 @@ impl Return {
                 Target::App { address, challenge, state }
             }
         };
-        Ok(Some(Self { query: target.query(), app: target.app(), target }))
+        let another_account = sign_in && parameter(query, "prompt")?.as_deref() == Some("login");
+        let query = target.query(another_account);
+        Ok(Some(Self { query, app: target.app(), another_account, target }))
     }
 
     /// What the pages show and carry on.
@@ -94,6 +98,11 @@ impl Return {
     /// The app's origin, if it is an app's address.
     pub fn app(&self) -> Option<&str> {
         self.app.as_deref()
+    }
+
+    /// Whether a user who is signed in is asked for another account.
+    pub fn wants_another_account(&self) -> bool {
+        self.another_account
     }
 
     /// The origin that a form's redirect leads to, for `form-action`: browsers apply it to redirects too.
@@ -140,7 +149,7 @@ impl Return {
 }
 
 impl Target {
-    fn query(&self) -> String {
+    fn query(&self, another_account: bool) -> String {
         let mut query = form_urlencoded::Serializer::for_suffix("?".to_owned(), 1);
         match self {
             Self::Here { address, .. } => {
@@ -156,6 +165,9 @@ impl Target {
                     query.append_pair("state", state);
                 }
             }
+        }
+        if another_account {
+            query.append_pair("prompt", "login");
         }
         query.finish()
     }

@@ -26,6 +26,9 @@ pub(super) async fn already_signed_in(
     visit: &Visit,
     back: Option<&Return>,
 ) -> Result<Option<HttpResponse>, ApiError> {
+    if back.is_some_and(Return::wants_another_account) {
+        return Ok(None);
+    }
     let Some(access) = visit.browser().await? else { return Ok(None) };
     let Some(back) = back else { return Ok(Some(visit.redirect("/dashboard", None))) };
     if let Some(app) = back.app() {
@@ -54,9 +57,7 @@ pub(in super::super) async fn go_on(visit: Visit, _: Form<NoFields>) -> Result<H
 pub(in super::super) async fn show_login(visit: Visit) -> Result<HttpResponse, ApiError> {
     let back = visit.return_of_sign_in();
     let back = back.as_ref();
-    // With an address to return to, another account may be wanted.
-    let another = back.is_some() && visit.word("prompt") == Some("login");
-    if !another && let Some(onward) = already_signed_in(&visit, back).await? {
+    if let Some(onward) = already_signed_in(&visit, back).await? {
         return Ok(onward);
     }
     let errors = FormErrors::default();
