@@ -8,7 +8,7 @@ use futures_util::future::Either;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-pub use doorward_core::time::{Timestamp, rfc3339, serialize_rfc3339};
+pub use doorward_core::time::{Timestamp, rfc3339, serialize_rfc3339, serialize_rfc3339_or_null};
 
 /// The system's clock, or one that a test controls.
 #[derive(Clone, Debug)]

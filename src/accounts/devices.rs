@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Accounts, Error};
 use crate::auth::device::PresentedDevices;
+use crate::db::Conn;
 use crate::models::login_pages;
 use crate::models::logins::{self, LiveLogin, Scope};
 use doorward_core::domain::LoginKind;
@@ -95,6 +96,22 @@ impl Accounts {
     pub async fn list_logins(&self, user: UserId) -> Result<Vec<LiveLogin>, Error> {
         let clock = self.0.clock.clone();
         self.0.db.run(move |conn| Ok(logins::live_of_user(conn, user, clock.now())?)).await
+    }
+
+    /// Up to `limit` of the user's active logins past `after`, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::Db`] or [`Error::Query`].
+    pub async fn own_logins_after(
+        &self,
+        user: UserId,
+        after: Option<LoginId>,
+        limit: i64,
+    ) -> Result<Vec<LiveLogin>, Error> {
+        let clock = self.0.clock.clone();
+        let page =
+            move |conn: &mut Conn| Ok(login_pages::of_user_after(conn, user, after, limit, clock.now())?);
+        self.0.db.run(page).await
     }
 
     /// One page of the user's active logins, that of `access` first and then the newest; how many there are; and the user

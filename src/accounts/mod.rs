@@ -26,6 +26,7 @@ pub mod logins;
 
 pub mod operator;
 mod overview;
+mod personal_data;
 pub mod poll;
 mod profile;
 mod recovery;

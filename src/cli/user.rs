@@ -1,8 +1,10 @@
 //! `doorward user`: adds, lists and changes accounts.
 
 mod access;
+mod profile;
 
 use self::access::{ClaimsArguments, RolesArguments};
+use self::profile::EmailArguments;
 use crate::accounts::operator::{Account, FailureInfo, Listing, NewAccount};
 use crate::accounts::{Accounts, Caller};
 use clap::{Args, Subcommand};
@@ -23,6 +25,8 @@ Examples:
   doorward user add admin --role admin  An account that may administer the others
   doorward user roles alice --add editor --remove author
   doorward user claims alice --merge '{\"plan\":\"gold\"}'
+  doorward user email alice alice@example.org --verified
+  doorward user export alice            All that is stored about one person, as JSON
   doorward user unlock alice            The next attempt to sign in is accepted at once
   doorward user disable alice           All logins are revoked, and their sockets close at once
   doorward user password alice          Sets a new password; an email tells the user
@@ -70,6 +74,14 @@ enum Action {
         #[command(flatten)]
         force: Force,
     },
+    /// Changes the display name of an account
+    Rename { user: String, name: String },
+    /// Changes the email address of an account: a link to verify it is sent there
+    Email(EmailArguments),
+    /// Takes the address of an account as verified
+    VerifyEmail { user: String },
+    /// Prints all that is stored about one person, as JSON
+    Export { user: String },
     /// Changes the roles of an account; without an option shows them
     Roles(RolesArguments),
     /// Changes the claims of an account; without an option shows them
@@ -152,6 +164,10 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
             accounts.remove_user(account.id, &force.caller()).await?;
             print_revoked(&account, "is deleted")
         }),
+        Action::Rename { user, name } => profile::rename(settings, &user, &name),
+        Action::Email(arguments) => profile::email(settings, arguments),
+        Action::VerifyEmail { user } => profile::verify_email(settings, &user),
+        Action::Export { user } => profile::export(settings, &user),
         Action::Roles(arguments) => access::roles(settings, arguments),
         Action::Claims(arguments) => access::claims(settings, arguments),
     }

@@ -43,6 +43,30 @@ pub struct StoredEvent {
     pub detail: Option<String>,
 }
 
+const COLUMNS: (
+    audit_events::id,
+    audit_events::at,
+    audit_events::action,
+    audit_events::actor,
+    audit_events::actor_id,
+    audit_events::subject,
+    audit_events::ip,
+    audit_events::login_id,
+    audit_events::request_id,
+    audit_events::detail,
+) = (
+    audit_events::id,
+    audit_events::at,
+    audit_events::action,
+    audit_events::actor,
+    audit_events::actor_id,
+    audit_events::subject,
+    audit_events::ip,
+    audit_events::login_id,
+    audit_events::request_id,
+    audit_events::detail,
+);
+
 const USER: &str = "user";
 
 #[expect(clippy::ref_option, reason = "serde passes the field")]
@@ -50,23 +74,26 @@ fn serialize_actor<S: serde::Serializer>(actor: &Option<String>, serializer: S) 
     serializer.serialize_str(actor.as_deref().unwrap_or(USER))
 }
 
+/// All rows about a user, and of what the user did, the oldest first.
+pub fn about(conn: &mut Conn, user: UserId) -> QueryResult<Vec<StoredEvent>> {
+    let (subject, actor) = (user.to_string(), user.to_string());
+    audit_events::table
+        .filter(
+            audit_events::subject
+                .eq(subject)
+                .or(audit_events::actor.is_null().and(audit_events::actor_id.eq(actor))),
+        )
+        .order(audit_events::id)
+        .select(COLUMNS)
+        .load(conn)
+}
+
 /// Up to `limit` rows, the newest first: their ids are in the order of time.
 pub fn list(conn: &mut Conn, filter: &AuditFilter, limit: i64) -> QueryResult<Vec<StoredEvent>> {
     macro_rules! query {
         ($backend:ty) => {{
             let mut rows = audit_events::table
-                .select((
-                    audit_events::id,
-                    audit_events::at,
-                    audit_events::action,
-                    audit_events::actor,
-                    audit_events::actor_id,
-                    audit_events::subject,
-                    audit_events::ip,
-                    audit_events::login_id,
-                    audit_events::request_id,
-                    audit_events::detail,
-                ))
+                .select(COLUMNS)
                 .order(audit_events::id.desc())
                 .limit(limit)
                 .into_boxed::<$backend>();

@@ -1,12 +1,50 @@
 //! Parts of the list of a user's logins.
 
 use diesel::prelude::*;
+use serde::Serialize;
 
 use super::logins::{LIVE, LiveLogin};
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, serialize_rfc3339, serialize_rfc3339_or_null};
 use crate::db::Conn;
 use crate::schema::logins;
 use doorward_core::domain::{LoginId, UserId};
+
+/// A login that is active or has ended, without its secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
+pub struct StoredLogin {
+    pub id: String,
+    pub kind: String,
+    pub user_agent: Option<String>,
+    pub ip: Option<String>,
+    #[serde(serialize_with = "serialize_rfc3339")]
+    pub created_at: Timestamp,
+    #[serde(serialize_with = "serialize_rfc3339")]
+    pub last_seen_at: Timestamp,
+    #[serde(serialize_with = "serialize_rfc3339")]
+    pub expires_at: Timestamp,
+    #[serde(serialize_with = "serialize_rfc3339_or_null")]
+    pub revoked_at: Option<Timestamp>,
+    pub revoked_reason: Option<String>,
+}
+
+/// All logins of a user, the newest first.
+pub fn all_of_user(conn: &mut Conn, user: UserId) -> QueryResult<Vec<StoredLogin>> {
+    logins::table
+        .filter(logins::user_id.eq(user.to_string()))
+        .order(logins::id.desc())
+        .select((
+            logins::id,
+            logins::kind,
+            logins::user_agent,
+            logins::ip,
+            logins::created_at,
+            logins::last_seen_at,
+            logins::expires_at,
+            logins::revoked_at,
+            logins::revoked_reason,
+        ))
+        .load(conn)
+}
 
 /// One page of a user's active logins: first `first`, then the newest.
 pub fn page_of_user(

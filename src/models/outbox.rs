@@ -1,9 +1,10 @@
 //! The table `outbox`: emails to send. A row says what is to be sent; its link is minted when the email is sent.
 
 use diesel::prelude::*;
+use serde::Serialize;
 use uuid::Uuid;
 
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, serialize_rfc3339, serialize_rfc3339_or_null};
 use crate::db::{Conn, locked};
 use crate::schema::{outbox, users};
 use doorward_core::domain::{MailKind, UserId};
@@ -172,6 +173,26 @@ pub struct NewEmail<'a> {
     pub recipient: &'a str,
     /// The client or device that requested it, if limits depend on that.
     pub client: Option<&'a str>,
+}
+
+/// An email that was sent or is yet to be, as it is shown to the person who gets it.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
+pub struct StoredEmail {
+    pub kind: String,
+    pub address: String,
+    #[serde(serialize_with = "serialize_rfc3339")]
+    pub created_at: Timestamp,
+    #[serde(serialize_with = "serialize_rfc3339_or_null")]
+    pub sent_at: Option<Timestamp>,
+}
+
+/// A user's emails, the oldest first.
+pub fn of_user(conn: &mut Conn, user: UserId) -> QueryResult<Vec<StoredEmail>> {
+    outbox::table
+        .filter(outbox::user_id.eq(user.to_string()))
+        .order((outbox::created_at, outbox::id))
+        .select((outbox::kind, outbox::address, outbox::created_at, outbox::sent_at))
+        .load(conn)
 }
 
 /// Adds an email, due now. After the commit, call [`Mail::wake`](crate::mail::Mail::wake).

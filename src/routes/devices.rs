@@ -2,16 +2,17 @@
 
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::extract::SignedIn;
+use super::page;
 use super::problems::Problems;
 use crate::accounts::Accounts;
 use crate::clock::{Timestamp, serialize_rfc3339};
 use crate::error::ApiError;
 use crate::models::stored::Stored;
-use doorward_core::domain::{LoginId, LoginKind, describe_user_agent};
+use doorward_core::domain::{LoginId, LoginKind, SessionId, describe_user_agent};
 use doorward_core::protocol::SessionInfo;
 
 #[derive(Serialize, ToSchema)]
@@ -41,9 +42,24 @@ struct LoginView {
     current: bool,
 }
 
+/// A part of the active logins.
 #[derive(Serialize, ToSchema)]
 struct Logins {
     logins: Vec<LoginView>,
+    /// The `after` of the next part, if there is one.
+    #[schema(value_type = Option<Uuid>)]
+    next: Option<LoginId>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LoginListing {
+    /// Only logins that are older than this one
+    #[param(value_type = Option<Uuid>)]
+    after: Option<LoginId>,
+    /// Entries, 100 if absent
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u16>,
 }
 
 /// `GET /api/logins`
@@ -53,14 +69,19 @@ struct Logins {
     operation_id = "listLogins",
     tag = "Devices",
     summary = "List the active logins",
+    params(LoginListing),
     responses((status = 200, description = "The active logins, the newest first", body = Logins), Problems),
     security(("access_token" = [])),
 )]
 pub(super) async fn list(
     SignedIn(access): SignedIn,
     accounts: web::Data<Accounts>,
+    query: web::Query<LoginListing>,
 ) -> Result<HttpResponse, ApiError> {
-    let logins = accounts.list_logins(access.user).await?.into_iter().map(|login| LoginView {
+    let limit = page::limit(query.limit);
+    let logins = accounts.own_logins_after(access.user, query.after, page::one_more(limit)).await?;
+    let (logins, next) = page::cut(logins, limit, |login| login.id);
+    let logins = logins.into_iter().map(|login| LoginView {
         current: login.id == access.login,
         id: login.id,
         kind: login.kind,
@@ -71,7 +92,7 @@ pub(super) async fn list(
         last_seen_at: login.last_seen_at,
         expires_at: login.expires_at,
     });
-    Ok(HttpResponse::Ok().json(Logins { logins: logins.collect() }))
+    Ok(HttpResponse::Ok().json(Logins { logins: logins.collect(), next }))
 }
 
 #[derive(Deserialize)]
@@ -125,10 +146,25 @@ pub(super) async fn end(
     Ok(HttpResponse::NoContent().finish())
 }
 
+/// A part of the live sockets.
 #[derive(Serialize, ToSchema)]
 struct Sessions<'a> {
     #[schema(value_type = Vec<SessionView>)]
     sessions: Vec<&'a SessionInfo>,
+    /// The `after` of the next part, if there is one.
+    #[schema(value_type = Option<Uuid>)]
+    next: Option<SessionId>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct SessionListing {
+    /// Only sockets that are newer than this one
+    #[param(value_type = Option<Uuid>)]
+    after: Option<SessionId>,
+    /// Entries, 100 if absent
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u16>,
 }
 
 /// The schema of [`SessionInfo`], which is defined where nothing of HTTP is known.
@@ -154,10 +190,17 @@ struct SessionView {
     operation_id = "listSessions",
     tag = "Devices",
     summary = "List the live sockets",
+    params(SessionListing),
     responses((status = 200, description = "The live sockets on all nodes, the oldest first", body = Sessions), Problems),
     security(("access_token" = [])),
 )]
-pub(super) async fn sessions(SignedIn(access): SignedIn, accounts: web::Data<Accounts>) -> HttpResponse {
-    let sessions = accounts.list_sessions(access.user);
-    HttpResponse::Ok().json(Sessions { sessions: sessions.iter().map(AsRef::as_ref).collect() })
+pub(super) async fn sessions(
+    SignedIn(access): SignedIn,
+    accounts: web::Data<Accounts>,
+    query: web::Query<SessionListing>,
+) -> HttpResponse {
+    let limit = page::limit(query.limit);
+    let sessions = accounts.sessions_after(Some(access.user), query.after, limit + 1);
+    let (sessions, next) = page::cut(sessions, limit, |session| session.id);
+    HttpResponse::Ok().json(Sessions { sessions: sessions.iter().map(AsRef::as_ref).collect(), next })
 }

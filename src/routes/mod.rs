@@ -21,6 +21,7 @@ mod misplaced_token;
 mod openapi;
 mod origin_log;
 mod origins;
+mod page;
 mod pages;
 mod password;
 mod problems;

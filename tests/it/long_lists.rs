@@ -151,3 +151,37 @@ async fn the_dashboard_shows_long_lists_in_parts() {
     let refused = post_form(app.address, "/dashboard/delete", &page, &wrong).await.expect(403);
     assert_eq!(devices(&refused), 50);
 }
+
+#[actix_web::test]
+async fn a_user_reads_devices_and_live_sockets_in_pages() {
+    let app = spawn_with(&[]).await;
+    let ann = app.register("ann").await;
+    let mut sockets = Vec::new();
+    for _ in 0..4 {
+        app.advance(Duration::from_secs(1));
+        sockets.push(WebSocketClient::live(&app, &app.login("ann").await).await);
+    }
+    app.register("bob").await;
+    for (path, list, count) in [("/api/logins", "logins", 5), ("/api/sessions", "sessions", 4)] {
+        let whole = app.get(path, &ann.access).await.expect(200).body;
+        assert_eq!(whole["next"], json!(null));
+        let ids = |page: &serde_json::Value| -> Vec<String> {
+            let entries = page[list].as_array().unwrap();
+            entries.iter().map(|entry| entry["id"].as_str().unwrap().to_owned()).collect()
+        };
+        let all = ids(&whole);
+        assert_eq!(all.len(), count);
+        let (mut read, mut after) = (Vec::new(), String::new());
+        loop {
+            let page = app.get(&format!("{path}?limit=2{after}"), &ann.access).await.expect(200).body;
+            assert!(ids(&page).len() <= 2);
+            read.extend(ids(&page));
+            let Some(next) = page["next"].as_str() else { break };
+            after = format!("&after={next}");
+        }
+        assert_eq!(read, all, "{path}");
+        for wrong in ["?limit=many", "?after=1", "?after=%00"] {
+            app.get(&format!("{path}{wrong}"), &ann.access).await.expect(400);
+        }
+    }
+}

@@ -64,6 +64,7 @@ mod password_guessing;
 mod password_queue;
 mod passwords;
 mod paths;
+mod personal_data;
 mod pgbouncer;
 mod private_files;
 mod readme;

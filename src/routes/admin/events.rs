@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::super::Readiness;
 use super::super::extract::bad_query;
+use super::super::page;
 use super::guard::Authorized;
-use super::page;
 use crate::accounts::{Accounts, EventPage};
 use crate::directory::freshness::boot_millis;
 use crate::error::ApiError;

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::super::extract::Body;
+use super::super::page;
 use super::guard::Authorized;
-use super::page;
 use crate::accounts::{Accounts, ApiKeyInfo, KeyRequest, NewKey};
 use crate::error::ApiError;
 use doorward_core::domain::{ApiKeyId, KeyScope};

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::super::page;
 use super::guard::Authorized;
-use super::page;
 use crate::accounts::{Accounts, AuditFilter};
 use crate::error::ApiError;
 use doorward_core::domain::{LoginId, SessionId, UserId};

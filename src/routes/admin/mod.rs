@@ -5,7 +5,6 @@ mod events;
 pub(super) mod guard;
 mod keys;
 mod lists;
-mod page;
 mod tokens;
 mod users;
 

@@ -7,8 +7,8 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::super::extract::{Body, optional};
+use super::super::page;
 use super::guard::Authorized;
-use super::page;
 use crate::accounts::{Accounts, AdminUser, Error, Expected, Invited, RightsChange, UserChange};
 use crate::cluster::message::NodeId;
 use crate::error::ApiError;
