@@ -17,7 +17,7 @@ use doorward_core::domain::{LoginId, LoginKind, RevokeReason};
 
 impl Accounts {
     /// What is known of an active access or refresh token; none if it is not active, whatever the reason. The rows are
-    /// read, so a revocation by any process counts from its commit on.
+    /// read, so a revocation or a change of roles by any process counts from its commit on.
     ///
     /// # Errors
     /// [`Error::Token`] with [`TokenError::StaleRevocations`] if this process has not polled for revocations lately;
@@ -36,10 +36,13 @@ impl Accounts {
             Err(error @ TokenError::StaleRevocations) => return Err(error.into()),
             Err(_) => return Ok(None),
         };
-        let login = access.login;
-        let ended =
-            self.0.db.run(move |conn| Ok::<_, Error>(logins::inactive_among(conn, &[login])?)).await?;
-        if !ended.is_empty() {
+        let (login, user, version) = (access.login, access.user, access.rights.version);
+        let is_current = move |conn: &mut Conn| {
+            let is_active = logins::inactive_among(conn, &[login])?.is_empty();
+            // This process may not have polled for the last change of roles and claims.
+            Ok::<_, Error>(is_active && users::claims_version(conn, user)? == Some(version))
+        };
+        if !self.0.db.run(is_current).await? {
             return Ok(None);
         }
         let Some(mut claims) = claims(token) else { return Ok(None) };

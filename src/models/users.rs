@@ -144,6 +144,11 @@ pub fn find_active(conn: &mut Conn, id: UserId) -> QueryResult<Option<User>> {
     users::table.find(id.to_string()).filter(users::disabled_at.is_null()).first(conn).optional()
 }
 
+/// The version of the user's roles and claims.
+pub fn claims_version(conn: &mut Conn, id: UserId) -> QueryResult<Option<i32>> {
+    users::table.find(id.to_string()).select(users::claims_version).first(conn).optional()
+}
+
 /// The user, locked until the transaction ends.
 pub fn lock(conn: &mut Conn, id: UserId) -> QueryResult<Option<User>> {
     locked!(conn, users::table.find(id.to_string()), first).optional()

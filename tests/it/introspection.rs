@@ -104,6 +104,22 @@ async fn a_revocation_on_another_node_counts_at_once() {
 }
 
 #[actix_web::test]
+async fn a_token_with_roles_of_before_a_change_is_inactive_from_its_commit_on() {
+    let app = spawn_app().await;
+    let asker = key(&app, &["--scope", "tokens:introspect"]).await;
+    let ann = app.register("ann").await;
+    assert_eq!(introspect(&app, &asker, &ann.access).await.body["active"], true);
+    // As another process does, before this one has polled for it.
+    let change =
+        format!(r#"UPDATE users SET roles = '["editor"]', claims_version = 1 WHERE id = '{}'"#, ann.id);
+    app.query(|conn| conn.batch_execute(&change));
+    assert_inactive(introspect(&app, &asker, &ann.access).await);
+    let renewed = app.post("/api/refresh", json!({"refresh_token": ann.refresh})).await.expect(200);
+    let said = introspect(&app, &asker, &renewed.str("access_token")).await.expect(200).body;
+    assert_eq!((&said["active"], &said["roles"]), (&json!(true), &json!(["editor"])));
+}
+
+#[actix_web::test]
 async fn a_node_with_stale_data_does_not_guess() {
     let app = spawn_app().await;
     let asker = key(&app, &["--scope", "tokens:introspect"]).await;

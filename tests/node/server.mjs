@@ -10,7 +10,7 @@ export const url = `http://${process.env.DOORWARD_ADDRESS}`;
 
 const replies = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
-/** Has the test do something: `mail`, `advance`, `stop`, `start`, `disable`. */
+/** Has the test do something: `mail`, `advance`, `disable`, `roles`, `key`, `stop`, `start`, and so on (`scenario.rs`). */
 export async function server(what, fields = {}) {
   console.log(JSON.stringify({ do: what, ...fields }));
   const { value, done } = await replies.next();

@@ -15,6 +15,7 @@ use tokio::process::Command;
 
 use crate::support::app::{TestApp, spawn_on, spawn_with};
 use crate::support::callers::operator;
+use crate::support::commands::run;
 use crate::support::programs::{self, Needs};
 
 /// A whole scenario, on a machine that is busy.
@@ -114,6 +115,21 @@ impl<'a> Stage<'a> {
                 self.app().accounts.set_disabled(user, true, &operator()).await.unwrap();
                 json!({})
             }
+            "roles" => {
+                run(self.app(), &["user", "roles", text("username"), "--replace", text("roles")], "")
+                    .await
+                    .ok();
+                json!({})
+            }
+            "key" => {
+                let mut arguments = vec!["api-key", "create", "--name", "scenario"];
+                arguments.extend(text("scopes").split(' ').flat_map(|scope| ["--scope", scope]));
+                json!({"key": run(self.app(), &arguments, "").await.ok().out.trim()})
+            }
+            "revoke_key" => {
+                run(self.app(), &["api-key", "revoke", text("id")], "").await.ok();
+                json!({})
+            }
             "stop" => {
                 let mut app = self.app.take().expect("it runs");
                 app.stop().await;
@@ -122,7 +138,7 @@ impl<'a> Stage<'a> {
                 json!({})
             }
             "start" => {
-                self.start(wish["revoke"].as_str()).await;
+                self.start(wish["revoke"].as_str(), wish["lose_events"] == true).await;
                 json!({})
             }
             other => panic!("a scenario asks for {other}"),
@@ -130,7 +146,8 @@ impl<'a> Stage<'a> {
     }
 
     /// At the same address, with the same data; `revoke` revokes a user's logins before the first request is served.
-    async fn start(&mut self, revoke: Option<&str>) {
+    /// `lose_events` leaves no event, as an older backup does.
+    async fn start(&mut self, revoke: Option<&str>, lose_events: bool) {
         let Stopped { app: old, _address } = self.stopped.take().expect("it was stopped");
         let listen = old.address.to_string();
         let mut settings = self.settings.to_vec();
@@ -143,6 +160,9 @@ impl<'a> Stage<'a> {
                     .set(logins::revoked_at.eq(diesel::dsl::now))
                     .execute(conn)
             });
+        }
+        if lose_events {
+            old.query(|conn| diesel::sql_query("DELETE FROM events").execute(conn));
         }
         let (data, mail, clock) = (old.data, old.mail, old.clock);
         self.app = Some(spawn_on(&settings, data, mail, clock).await);

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { api, login } from "../server.mjs";
 import { PASSWORD, base, says, scenario, server } from "./harness.mjs";
 
 const example = await readFile(new URL("../../../examples/add/own-forms.html", import.meta.url), "utf8");
@@ -27,18 +28,53 @@ await scenario(
     };
     await enter("Sign in", "wrong");
     await says(page, "The login or the password is wrong.");
+    const sockets = [];
+    page.on("websocket", (socket) => sockets.push(socket));
+    // Registered, signed in, and connected.
     await enter("Create account", PASSWORD);
     await says(page, "Hello, ada");
     await page.locator("#status[data-state=open]").waitFor();
-    await server("advance", { seconds: 1000 });
-    await page.getByRole("button", { name: "Sign out" }).waitFor();
+    assert.equal(await page.innerText("#roles"), "Roles:");
+
+    // The token is renewed on the open socket.
+    const isExtended = ({ payload }) => JSON.parse(payload).type === "authenticated";
+    const [renewed] = await Promise.all([
+      page.waitForResponse((response) => response.url() === `${base}/api/refresh`),
+      sockets[0].waitForEvent("framereceived", isExtended),
+      server("advance", { seconds: 850 }),
+    ]);
+    assert.equal(renewed.status(), 200);
+    // Past the end of the first token.
+    await server("advance", { seconds: 100 });
+    await page.locator("#status[data-state=open]").waitFor();
+
+    // A change of roles shows at once, on the same socket.
+    await server("roles", { username: "ada", roles: "editor" });
+    await says(page, "Roles: editor");
+    assert.deepEqual([sockets.length, sockets[0].isClosed()], [1, false]);
+
+    // A new page signs in. It signs out although its token is one of before the change.
     await page.reload();
     await enter("Sign in", PASSWORD);
     await says(page, "Hello, ada");
-    await page.locator("#status[data-state=open]").waitFor();
+    await says(page, "Roles: editor");
+    await server("roles", { username: "ada", roles: "author" });
+    await says(page, "Roles: author");
     await page.getByRole("button", { name: "Sign out" }).click();
     await says(page, "signed out");
     await page.getByRole("button", { name: "Sign in" }).waitFor();
+
+    // A sign-out on another device ends the login here, and closes its socket.
+    await enter("Sign in", PASSWORD);
+    await page.locator("#status[data-state=open]").waitFor();
+    const socket = sockets.at(-1);
+    assert(!socket.isClosed());
+    const phone = await login("ada");
+    await api("DELETE", "logins?except=current", { token: phone.access_token });
+    await page.getByRole("button", { name: "Sign in" }).waitFor();
+    await page.locator("#status[data-state=ended]").waitFor();
+    if (!socket.isClosed()) await socket.waitForEvent("close");
+    await says(page, "signed out");
   },
   EXPECTED,
   { "app.localhost": `127.0.0.1:${files.address().port}` },

@@ -33,6 +33,8 @@ async function atHome(page, name) {
 await scenario(
   async ({ person }) => {
     const page = await person();
+    const sockets = [];
+    page.on("websocket", (socket) => sockets.push(socket));
     await page.goto(`${app}/app`);
     await page.getByRole("button", { name: "Sign in" }).click();
     await says(page, `To continue to ${app}`);
@@ -62,6 +64,10 @@ await scenario(
     await page.getByRole("button", { name: "Continue as ada" }).click();
     await atHome(page, "ada");
 
+    // With a token of before a change, too.
+    const isChange = ({ payload }) => JSON.parse(payload).type === "claims";
+    const change = { username: "ada", roles: "editor" };
+    await Promise.all([sockets.at(-1).waitForEvent("framereceived", isChange), server("roles", change)]);
     await page.getByRole("button", { name: "Sign out" }).click();
     await says(page, `Then you return to ${app}`);
     await check(page, "sign out for an app");
