@@ -15,7 +15,7 @@ use crate::models::audit_events::{self, Action};
 use crate::models::events::{self, Kind};
 use crate::models::users::{self, User};
 use doorward_core::domain::{ADMIN, Claims, ClaimsChange, Rights, Roles, RolesChange};
-use doorward_core::domain::{LoginId, RevokeReason, UserId};
+use doorward_core::domain::{LoginId, RevokeReason, UserId, escape_display_controls};
 
 /// The name that all changes of roles and claims lock, and all that may take an administrator away. So the numbers of
 /// changes are in the order of their commits, and of two administrators who remove each other one stays. It is locked
@@ -229,6 +229,6 @@ fn changed_claims(before: &Claims, after: &Claims) -> String {
     let (before, after) = (before.as_object(), after.as_object());
     let set = after.iter().filter(|(name, value)| before.get(*name) != Some(value));
     let removed = before.keys().filter(|name| !after.contains_key(*name));
-    let set = set.map(|(name, _)| name.clone());
-    set.chain(removed.map(|name| format!("-{name}"))).collect::<Vec<_>>().join(" ")
+    let set = set.map(|(name, _)| escape_display_controls(name));
+    set.chain(removed.map(|name| format!("-{}", escape_display_controls(name)))).collect::<Vec<_>>().join(" ")
 }

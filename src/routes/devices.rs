@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::extract::SignedIn;
+use super::extract::{Query, SignedIn};
 use super::problems::Problems;
 use crate::accounts::Accounts;
 use crate::clock::{Timestamp, serialize_rfc3339};
@@ -99,7 +99,7 @@ enum Except {
 pub(super) async fn end_all(
     SignedIn(access): SignedIn,
     accounts: web::Data<Accounts>,
-    query: web::Query<EndQuery>,
+    Query(query): Query<EndQuery>,
 ) -> Result<HttpResponse, ApiError> {
     accounts.sign_out_all(&access, query.except.is_some()).await?;
     Ok(HttpResponse::NoContent().finish())

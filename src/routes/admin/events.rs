@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::super::Readiness;
-use super::super::extract::bad_query;
+use super::super::extract::{Query, bad_query};
 use super::guard::Authorized;
 use super::page;
 use crate::accounts::{Accounts, EventPage};
@@ -33,7 +33,7 @@ pub(super) async fn follow(
     authorized: Authorized,
     accounts: web::Data<Accounts>,
     readiness: web::Data<Readiness>,
-    query: web::Query<Following>,
+    Query(query): Query<Following>,
 ) -> Result<HttpResponse, ApiError> {
     let wait = query.wait.as_deref().map_or(Some(Duration::ZERO), duration).ok_or_else(bad_query)?;
     let limit = i64::try_from(page::limit(query.limit)).unwrap_or(i64::MAX);

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::super::extract::Body;
+use super::super::extract::{Body, Query};
 use super::guard::Authorized;
 use super::page;
 use crate::accounts::{Accounts, ApiKeyInfo, KeyRequest, NewKey};
@@ -25,7 +25,7 @@ pub(super) struct Listing {
 pub(super) async fn list(
     _: Authorized,
     accounts: web::Data<Accounts>,
-    query: web::Query<Listing>,
+    Query(query): Query<Listing>,
 ) -> Result<HttpResponse, ApiError> {
     let limit = page::limit(query.limit);
     let keys = accounts.list_api_keys(query.after, page::one_more(limit)).await?;

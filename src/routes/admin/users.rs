@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::super::extract::{Body, optional};
+use super::super::extract::{Body, Query, optional};
 use super::guard::Authorized;
 use super::page;
 use crate::accounts::{Accounts, AdminUser, Error, Expected, Invited, RightsChange, UserChange};
@@ -31,9 +31,9 @@ pub(super) struct Listing {
 pub(super) async fn list(
     _: Authorized,
     accounts: web::Data<Accounts>,
-    query: web::Query<Listing>,
+    Query(query): Query<Listing>,
 ) -> Result<HttpResponse, ApiError> {
-    let Listing { search, after, limit } = query.into_inner();
+    let Listing { search, after, limit } = query;
     let limit = page::limit(limit);
     let users = accounts.page_of_users(&search, after, page::one_more(limit)).await?;
     let (users, next) = page::cut(users, limit, |user| user.username.clone());
