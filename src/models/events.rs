@@ -56,7 +56,9 @@ impl Kind {
     #[must_use]
     pub const fn of(action: Action) -> Option<Self> {
         Some(match action {
-            Action::EmailVerified | Action::EmailUnverified | Action::EmailChangeUndone => Self::UserUpdated,
+            Action::EmailVerified | Action::EmailUnverified | Action::EmailChangeUndone | Action::Renamed => {
+                Self::UserUpdated
+            }
             Action::Disabled => Self::UserDisabled,
             Action::Enabled => Self::UserEnabled,
             Action::Deleted | Action::RemovedUnused => Self::UserDeleted,

@@ -4,7 +4,8 @@ use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::time::Duration;
 
-use actix_web::dev::Payload;
+use actix_web::body::{BodyStream, to_bytes_limited};
+use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::error::PayloadError;
 use actix_web::http::{StatusCode, header};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
@@ -96,6 +97,22 @@ pub(super) fn read_bytes(
         let read = tokio::time::timeout(BODY_TIMEOUT, bytes).await;
         read.map_err(|_| too_slow())?.map_err(|error| unreadable(&error))
     }
+}
+
+/// Reads a body as it was sent, perhaps compressed, within the bounds of size and time, and puts it back: an extractor
+/// that follows does not wait.
+pub(super) async fn buffer(request: &mut ServiceRequest) -> Result<(), ApiError> {
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    if length.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length > MAX_BODY) {
+        return Err(too_large());
+    }
+    let bytes = to_bytes_limited(BodyStream::new(request.take_payload()), MAX_BODY);
+    #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
+    let read = tokio::time::timeout(BODY_TIMEOUT, bytes).await;
+    let body =
+        read.map_err(|_| too_slow())?.map_err(|_| too_large())?.map_err(|error| unreadable(&error.into()))?;
+    request.set_payload(body.into());
+    Ok(())
 }
 
 /// The body of a request that is counted against a limit.

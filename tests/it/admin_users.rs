@@ -77,6 +77,7 @@ async fn a_created_user_sets_a_password_that_nobody_else_knows() {
     for (body, status, code) in [
         (json!({"username": "ANN"}), 409, "username_taken"),
         (json!({"username": "a b"}), 422, "invalid_username"),
+        (json!({"username": "Postmaster"}), 409, "username_reserved"),
         (json!({"username": "eve", "email": "nothing"}), 422, "invalid_email"),
         (json!({"username": "eve", "email_verified": true}), 422, "invalid_email"),
         (json!({"username": "eve", "email": "ann@example.org", "email_verified": true}), 409, "email_held"),

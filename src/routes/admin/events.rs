@@ -45,8 +45,8 @@ pub(super) async fn follow(
     let began = boot_millis();
     loop {
         accounts.wait_for_events().await;
-        // The key may have been revoked meanwhile.
-        authorized.check_again(&request, &accounts).await?;
+        // The key may have been revoked meanwhile, or its secret replaced.
+        authorized.check_again(&request).await?;
         let page = accounts.events_after(query.after, limit).await?;
         let waited = Duration::from_millis(boot_millis().saturating_sub(began));
         if !page.events.is_empty() || waited >= wait || readiness.is_draining() {

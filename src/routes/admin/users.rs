@@ -13,8 +13,7 @@ use crate::accounts::{Accounts, AdminUser, Error, Expected, Invited, RightsChang
 use crate::cluster::message::NodeId;
 use crate::error::ApiError;
 use doorward_core::domain::{
-    ADMIN, ClaimsChange, ClaimsPatch, DisplayName, Email, KeyScope, LoginId, Roles, RolesChange, UserId,
-    Username,
+    ClaimsChange, ClaimsPatch, DisplayName, Email, KeyScope, LoginId, Roles, RolesChange, UserId, Username,
 };
 
 #[derive(Deserialize)]
@@ -94,12 +93,8 @@ impl ChangeRequest {
         self.roles.is_some() || self.claims.is_some()
     }
 
-    const fn is_about_address(&self) -> bool {
-        self.email.is_some() || self.email_verified.is_some()
-    }
-
     const fn is_about_profile(&self) -> bool {
-        self.display_name.is_some() || self.is_about_address()
+        self.display_name.is_some() || self.email.is_some() || self.email_verified.is_some()
     }
 }
 
@@ -125,9 +120,9 @@ pub(super) async fn change(
     if body.is_about_profile() {
         authorized.require(KeyScope::UsersWrite)?;
     }
-    if body.is_about_address() && accounts.admin_user(*id).await?.roles.has(ADMIN) {
-        // A client that can read an administrator's emails can become one by a password reset.
-        authorized.require(KeyScope::RolesWrite)?;
+    if !body.is_about_rights() && !body.is_about_profile() {
+        let names = "display_name, email, email_verified, roles, and claims";
+        return Err(ApiError::field("body", format!("The body changes nothing. It can have {names}.")));
     }
     let roles = body.roles.map(|names| Roles::parse(&names).map(RolesChange::Replace)).transpose();
     let claims =
