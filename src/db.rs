@@ -83,6 +83,20 @@ pub fn lock_name(conn: &mut Conn, name: &str) -> diesel::QueryResult<()> {
     }
 }
 
+/// The same for transactions that only need what is locked to stay as it is: they share the name, and keep out those
+/// that lock it for themselves.
+pub fn lock_name_shared(conn: &mut Conn, name: &str) -> diesel::QueryResult<()> {
+    match conn {
+        Conn::Sqlite(_) => Ok(()),
+        Conn::Postgres(conn) => {
+            diesel::sql_query("SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))")
+                .bind::<diesel::sql_types::Text, _>(name)
+                .execute(conn)
+                .map(drop)
+        }
+    }
+}
+
 impl DatabaseUrl {
     /// Opens one connection.
     ///

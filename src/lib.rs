@@ -75,7 +75,7 @@ pub mod engineio {
 #[doc(hidden)]
 pub mod internals {
     pub mod accounts {
-        pub use crate::accounts::{Accounts, Caller, Error, RightsChange};
+        pub use crate::accounts::{Accounts, Caller, Error, Expected, Invited, RightsChange, UserChange};
     }
     pub mod actors {
         pub use crate::actors::db::DbError;
@@ -105,7 +105,7 @@ pub mod internals {
         pub use crate::config::{DatabaseUrl, Log, LogFormat, SigningAlgorithm};
     }
     pub mod db {
-        pub use crate::db::{Conn, open, write};
+        pub use crate::db::{Conn, lock_name, open, write};
     }
     pub mod directory {
         pub use crate::directory::{Directory, Revocations};
@@ -132,8 +132,9 @@ pub mod internals {
     }
     pub mod schema {
         pub use crate::schema::{
-            access_changes, address_links, api_keys, audit_events, authorization_codes, failed_attempts,
-            invitations, logins, one_time_tokens, outbox, request_counts, signing_keys, users,
+            access_changes, address_links, api_keys, audit_events, authorization_codes, events,
+            failed_attempts, invitations, logins, one_time_tokens, outbox, request_counts, signing_keys,
+            users,
         };
     }
     pub mod telemetry {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use diesel::QueryResult;
 
 use super::logins::{Logins, OVERLAP};
+use super::maker::{Maker, lock_admins};
+use super::pending_links::{end_undo, end_verification};
 use super::{Accounts, Caller, Error};
 use crate::clock::Timestamp;
 use crate::cluster::Changes;
@@ -15,12 +17,7 @@ use crate::models::audit_events::{self, Action};
 use crate::models::events::{self, Kind};
 use crate::models::users::{self, User};
 use doorward_core::domain::{ADMIN, Claims, ClaimsChange, Rights, Roles, RolesChange};
-use doorward_core::domain::{LoginId, RevokeReason, UserId};
-
-/// The name that all changes of roles and claims lock, and all that may take an administrator away. So the numbers of
-/// changes are in the order of their commits, and of two administrators who remove each other one stays. It is locked
-/// before any row.
-const LOCK: &str = "roles and claims";
+use doorward_core::domain::{LoginId, RevokeReason, UserId, escape_display_controls};
 
 /// Changes that are read at a time.
 const PAGE: i64 = 1000;
@@ -51,7 +48,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such user, [`Error::Invalid`] if they would have too many roles or too large
-    /// claims, [`Error::LastAdmin`].
+    /// claims, [`Error::LastAdmin`]; [`Error::Admin`], [`Error::ApiKey`] or [`Error::Token`] if the caller may not do it.
     pub async fn set_access(
         &self,
         user: UserId,
@@ -65,8 +62,9 @@ impl Accounts {
             .run_writing(move |conn| {
                 let (rights, number) = db::write(conn, |conn| {
                     lock_admins(conn)?;
+                    let maker = Maker::lock(conn, &caller, this.0.clock.now())?;
                     let user = users::lock(conn, user)?.ok_or(Error::NotFound)?;
-                    this.change_rights(conn, &user, &change, &caller)
+                    this.change_rights(conn, &user, &change, (&maker, &caller))
                 })?;
                 this.announce_rights(user, &rights, number);
                 Ok::<_, Error>((rights, number))
@@ -99,7 +97,7 @@ impl Accounts {
         conn: &mut Conn,
         user: &User,
         change: &RightsChange,
-        caller: &Caller,
+        (maker, caller): (&Maker, &Caller),
     ) -> Result<(Arc<Rights>, Option<i32>), Error> {
         let before = user.rights();
         let roles = change.roles.as_ref().map(|roles| roles.apply(&before.roles)).transpose()?;
@@ -109,10 +107,20 @@ impl Accounts {
         if (&roles, &claims) == (&before.roles, &before.claims) {
             return Ok((before.shared(), None));
         }
-        if !roles.has(ADMIN) {
-            keep_an_admin(conn, user, caller)?;
-        }
         let now = self.0.clock.now();
+        match (before.roles.has(ADMIN), roles.has(ADMIN)) {
+            (true, false) => {
+                maker.check_admin_role()?;
+                keep_an_admin(conn, user, caller)?;
+            }
+            (false, true) => {
+                maker.check_admin_role()?;
+                // To an address that a caller with fewer rights may have chosen.
+                end_verification(conn, user.id, now)?;
+                end_undo(conn, user.id, now)?;
+            }
+            (true, true) | (false, false) => {}
+        }
         let after = Rights { version: before.version.saturating_add(1), roles, claims };
         users::set_rights(conn, user.id, &after, now)?;
         let number = access_changes::insert(conn, user.id, &after, now)?;
@@ -199,11 +207,6 @@ impl Changes for Logins {
     }
 }
 
-/// Locks out other transactions that may take an administrator away, until this one ends. Before any row is locked.
-pub(super) fn lock_admins(conn: &mut Conn) -> QueryResult<()> {
-    db::lock_name(conn, LOCK)
-}
-
 /// Refuses to take the last administrator away, who is disabled, deleted or loses the role.
 ///
 /// # Errors
@@ -229,6 +232,6 @@ fn changed_claims(before: &Claims, after: &Claims) -> String {
     let (before, after) = (before.as_object(), after.as_object());
     let set = after.iter().filter(|(name, value)| before.get(*name) != Some(value));
     let removed = before.keys().filter(|name| !after.contains_key(*name));
-    let set = set.map(|(name, _)| name.clone());
-    set.chain(removed.map(|name| format!("-{name}"))).collect::<Vec<_>>().join(" ")
+    let set = set.map(|(name, _)| escape_display_controls(name));
+    set.chain(removed.map(|name| format!("-{}", escape_display_controls(name)))).collect::<Vec<_>>().join(" ")
 }

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use diesel::QueryResult;
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 
-use super::access::{RightsChange, lock_admins};
+use super::access::RightsChange;
 use super::email_requests::Asker;
 use super::error::on_duplicate;
-use super::recovery::close_undo;
+use super::maker::{Maker, lock_admins};
+use super::pending_links::{close_undo, end_verification};
 use super::{Accounts, AdminError, Caller, Error};
 use crate::actors::hasher::{Class, Lane};
 use crate::auth::secret::{hash_token, random_token};
@@ -20,8 +20,6 @@ use crate::db::{self, Conn};
 use crate::models::audit_events::Action;
 use crate::models::events::{self, Kind};
 use crate::models::logins::{self, Scope};
-use crate::models::one_time_tokens::{self, Purpose};
-use crate::models::outbox;
 use crate::models::users::{self, NewUser, User};
 use doorward_core::domain::{
     Claims, DisplayName, Email, Invalid, LoginId, MailKind, Password, RevokeReason, Rights, Roles, UserId,
@@ -142,8 +140,12 @@ impl Accounts {
     /// other a link to verify it.
     ///
     /// # Errors
-    /// [`Error::UsernameTaken`], [`Error::UsernameLooksTaken`], [`Error::EmailHeld`].
+    /// [`Error::UsernameReserved`], [`Error::UsernameTaken`], [`Error::UsernameLooksTaken`], [`Error::EmailHeld`];
+    /// [`Error::ApiKey`] or [`Error::Token`] if the caller may no longer do it.
     pub async fn invite_user(&self, invited: Invited, caller: &Caller) -> Result<AdminUser, Error> {
+        if self.0.reserved_names.contains(&invited.username) {
+            return Err(Error::UsernameReserved);
+        }
         let lane = Lane::new(Class::Registration, caller.requester());
         // No person knows it, and it is not kept.
         let password = Password::typed(random_token());
@@ -154,6 +156,7 @@ impl Accounts {
             .db
             .transaction(move |conn| {
                 let now = this.0.clock.now();
+                Maker::lock(conn, &caller, now)?;
                 let Invited { username, email, verified } = invited;
                 if users::find_by_username(conn, &username)?.is_some() {
                     return Err(Error::UsernameTaken);
@@ -198,7 +201,9 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`AdminError::Stale`], [`Error::EmailHeld`], [`Error::LastAdmin`]; [`Error::Invalid`] if there
-    /// is no address to verify, or there would be too many roles or too large claims.
+    /// is no address to verify, or there would be too many roles or too large claims; [`AdminError::MissingScope`] about
+    /// the address of an administrator, [`AdminError::AdminBeyondMaker`] about that role; [`Error::ApiKey`] or
+    /// [`Error::Token`] if the caller may no longer do it.
     pub async fn change_user(
         &self,
         id: UserId,
@@ -231,16 +236,24 @@ impl Accounts {
         expected: &Expected,
         caller: &Caller,
     ) -> Result<(AdminUser, Arc<Rights>, Option<i32>), Error> {
-        lock_admins(conn)?;
+        let UserChange { display_name, email, email_verified, rights } = change;
+        if *rights != RightsChange::default() {
+            lock_admins(conn)?;
+        }
         let now = self.0.clock.now();
+        let maker = Maker::lock(conn, caller, now)?;
         let user = users::lock(conn, id)?.ok_or(Error::NotFound)?;
+        if email.is_some() || email_verified.is_some() {
+            maker.check_subject(&user)?;
+        }
         expected.check(&user)?;
-        if let Some(name) = &change.display_name {
+        // First: a new role invalidates links that were sent before, not one that this change sends.
+        let (rights, number) = self.change_rights(conn, &user, rights, (&maker, caller))?;
+        if let Some(name) = display_name.as_ref().filter(|name| name.as_str() != user.display_name) {
             users::set_display_name(conn, id, name.as_str(), now)?;
-            events::insert_user(conn, Kind::UserUpdated, id, now)?;
+            self.record(conn, caller, Action::Renamed, Some(id), now)?;
         }
         self.change_address(conn, &user, change, caller, now)?;
-        let (rights, number) = self.change_rights(conn, &user, &change.rights, caller)?;
         Ok((found(conn, id)?, rights, number))
     }
 
@@ -289,19 +302,24 @@ impl Accounts {
         end_verification(conn, user.id, now)?;
         // Who could read the former address must not take the change back.
         close_undo(conn, user.id, now)?;
+        if let Some(old) = user.verified_email().filter(|old| *old != email) {
+            self.post_notice(conn, MailKind::EmailChanged, user.id, old, now)?;
+        }
         Ok(self.record(conn, caller, Action::EmailVerified, Some(user.id), now)?)
     }
 
     /// Sends a link for a new password to the verified address of an account.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such account or it is disabled, [`AdminError::NoVerifiedEmail`].
+    /// [`Error::NotFound`] if there is no such account or it is disabled, [`AdminError::NoVerifiedEmail`];
+    /// [`Error::ApiKey`] or [`Error::Token`] if the caller may no longer do it.
     pub async fn start_reset(&self, id: UserId, caller: &Caller) -> Result<(), Error> {
         let (this, caller) = (self.clone(), caller.clone());
         self.0
             .db
             .transaction(move |conn| {
                 let now = this.0.clock.now();
+                Maker::lock(conn, &caller, now)?;
                 let user = users::lock_active(conn, id)?.ok_or(Error::NotFound)?;
                 let email = user.verified_email().ok_or(AdminError::NoVerifiedEmail)?;
                 let kind = (MailKind::ResetPassword, Some(id));
@@ -318,7 +336,8 @@ impl Accounts {
     /// Revokes one login of a user, or all of them; answers how many were active.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such user, or the login is not an active one of this user.
+    /// [`Error::NotFound`] if there is no such user, or the login is not an active one of this user; [`Error::ApiKey`] or
+    /// [`Error::Token`] if the caller may no longer do it.
     pub async fn end_logins(
         &self,
         id: UserId,
@@ -330,6 +349,7 @@ impl Accounts {
             .logins
             .revoke_with(RevokeReason::SignedOut, move |conn| {
                 let now = this.0.clock.now();
+                Maker::lock(conn, &caller, now)?;
                 users::lock(conn, id)?.ok_or(Error::NotFound)?;
                 let scope = if let Some(login) = login {
                     logins::find_live(conn, login, now)?
@@ -351,10 +371,4 @@ impl Accounts {
 
 fn found(conn: &mut Conn, id: UserId) -> Result<AdminUser, Error> {
     Ok(AdminUser::from(&users::find(conn, id)?.ok_or(Error::NotFound)?))
-}
-
-/// Invalidates the links that were sent to verify an address of this user.
-fn end_verification(conn: &mut Conn, id: UserId, now: Timestamp) -> QueryResult<()> {
-    outbox::cancel(conn, MailKind::VerifyEmail, id, now)?;
-    one_time_tokens::spoil_others(conn, id, Purpose::VerifyEmail, now)
 }

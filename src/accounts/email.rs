@@ -3,7 +3,7 @@
 use super::confirm::still_confirmed;
 use super::email_requests::Asker;
 use super::error::on_duplicate;
-use super::recovery::end_undo;
+use super::pending_links::{end_undo, end_verification};
 use super::{Accounts, Caller, Error};
 use crate::auth::secret::{hash_token, trim_token};
 use crate::clock::Timestamp;
@@ -41,8 +41,7 @@ impl Accounts {
                 if Self::asked_lately(conn, kind, Some(user.id), address, now)? {
                     return Ok(());
                 }
-                outbox::cancel(conn, kind, user.id, now)?;
-                one_time_tokens::spoil_others(conn, user.id, Purpose::VerifyEmail, now)?;
+                end_verification(conn, user.id, now)?;
                 this.post_link(conn, (kind, Some(user.id)), address, Asker::Client(caller.address), now)?;
                 this.record(conn, &caller, Action::EmailChangeRequested, Some(user.id), now)?;
                 Ok::<_, Error>(())

@@ -7,7 +7,7 @@ use crate::actors::db::DbError;
 use crate::actors::hasher::HashError;
 use crate::auth::signing_key::{DamagedKey, SigningError};
 use crate::auth::tokens::TokenError;
-use doorward_core::domain::{Invalid, RevokeReason, WeakPassword};
+use doorward_core::domain::{Invalid, KeyScope, RevokeReason, WeakPassword};
 
 /// In the product's terms; `crate::error` maps them to HTTP's.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +90,12 @@ pub enum AdminError {
     /// An API key would grant more than the key that makes it has.
     #[error("the key {0}")]
     BeyondMaker(Beyond),
+    /// An API key would give or take the role `admin`, which can do more than the key.
+    #[error("the role admin {0}")]
+    AdminBeyondMaker(Beyond),
+    /// The API key lacks the scope that this change needs.
+    #[error("the API key lacks the scope {0}")]
+    MissingScope(KeyScope),
     /// The account is not in the state in which the change expects it.
     #[error("the account has changed since")]
     Stale,

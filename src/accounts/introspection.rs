@@ -5,6 +5,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use diesel::QueryResult;
 use serde_json::{Map, Value, json};
 
+use super::maker::Maker;
 use super::{Accounts, Caller, Error};
 use crate::auth::refresh::{CredentialKind, Presented};
 use crate::auth::token_shape;
@@ -92,7 +93,7 @@ impl Accounts {
     /// Revokes the login of an access or refresh token. A token that is not active is no error (RFC 7009 section 2.2).
     ///
     /// # Errors
-    /// [`Error::Db`] or [`Error::Query`] if it could not be revoked.
+    /// [`Error::ApiKey`] or [`Error::Token`] if the caller may no longer do it; [`Error::Db`] or [`Error::Query`].
     pub async fn revoke_token(&self, token: &str, caller: &Caller) -> Result<(), Error> {
         let login = if token_shape::is_jwt(token) {
             self.0.tokens.verify(token).ok().map(|access| access.login)
@@ -105,6 +106,7 @@ impl Accounts {
             .logins
             .revoke_with(RevokeReason::SignedOut, move |conn| {
                 let now = this.0.clock.now();
+                Maker::lock(conn, &caller, now)?;
                 let Some(login) = logins::find_live(conn, login, now)? else { return Ok(((), None)) };
                 let event_caller = Caller { login: Some(login.id), ..caller };
                 this.record(conn, &event_caller, Action::LoginsRevoked, Some(login.user_id), now)?;

@@ -19,10 +19,12 @@ pub enum KeyError {
     Address,
 }
 
-/// In what a key would exceed its maker's rights.
+/// In what a key or a role would exceed the rights of the key that gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beyond {
     Scopes(KeyScopes),
+    /// A newer version has added them: whether the other key has them cannot be said.
+    UnknownScopes,
     End,
     Addresses,
 }
@@ -30,9 +32,10 @@ pub enum Beyond {
 impl fmt::Display for Beyond {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Scopes(scopes) => write!(f, "has scopes that yours lacks: {scopes}"),
-            Self::End => f.write_str("lasts longer than yours"),
-            Self::Addresses => f.write_str("can be used from addresses that yours cannot"),
+            Self::Scopes(scopes) => write!(f, "has scopes that your key lacks: {scopes}"),
+            Self::UnknownScopes => f.write_str("has scopes that this version of the server does not know"),
+            Self::End => f.write_str("lasts longer than your key"),
+            Self::Addresses => f.write_str("can be used from addresses that your key cannot be used from"),
         }
     }
 }

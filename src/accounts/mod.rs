@@ -23,9 +23,10 @@ mod key_error;
 mod keys;
 mod login_name;
 pub mod logins;
-
+mod maker;
 pub mod operator;
 mod overview;
+mod pending_links;
 mod personal_data;
 pub mod poll;
 mod profile;
@@ -63,7 +64,7 @@ use doorward_core::domain::{ADMIN, Access, Password, Rating, ReservedNames, User
 
 pub use access::RightsChange;
 pub use administration::{AdminUser, Expected, Invited, UserChange};
-pub use api_keys::{ApiKeyInfo, KeyRequest, Maker, NewKey};
+pub use api_keys::{ApiKeyInfo, KeyRequest, NewKey};
 pub use authorization::CodeExchange;
 pub use caller::Caller;
 pub use devices::{Device, LoginsPage, PAGE, Page};

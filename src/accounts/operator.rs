@@ -6,14 +6,15 @@ use std::collections::HashMap;
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 
-use super::access::{RightsChange, keep_an_admin, lock_admins};
+use super::access::{RightsChange, keep_an_admin};
 use super::administration::Expected;
 use super::email_requests::Asker;
 use super::error::on_duplicate;
 use super::login_name::LoginName;
+use super::maker::{Maker, lock_admins};
 use super::overview::LoginInfo;
+use super::pending_links::close_undo;
 use super::profile::{about, erase};
-use super::recovery::close_undo;
 use super::{Accounts, Caller, Error};
 use crate::actors::hasher::{Class, Lane};
 use crate::clock::{Timestamp, rfc3339, serialize_rfc3339};
@@ -199,8 +200,15 @@ impl Accounts {
             .transaction(move |conn| {
                 let now = this.0.clock.now();
                 lock_admins(conn)?;
+                let maker = Maker::lock(conn, &caller, now)?;
                 users::insert_lookalike(conn, &user, now)
                     .map_err(|error| on_duplicate(error, Error::UsernameTaken))?;
+                events::insert_user(conn, Kind::UserCreated, user.id, now)?;
+                this.record(conn, &caller, Action::Registered, Some(user.id), now)?;
+                let added = users::find(conn, user.id)?.ok_or(Error::NotFound)?;
+                let roles = RightsChange { roles: Some(RolesChange::Replace(roles)), claims: None };
+                // Before a link is sent: a new role may invalidate those that were sent before.
+                this.change_rights(conn, &added, &roles, (&maker, &caller))?;
                 match &user.email {
                     Some(email) if verified => users::set_held_email(conn, user.id, email.as_str(), now)
                         .map_err(|error| on_duplicate(error, Error::EmailHeld))?,
@@ -210,11 +218,6 @@ impl Accounts {
                     }
                     None => {}
                 }
-                events::insert_user(conn, Kind::UserCreated, user.id, now)?;
-                this.record(conn, &caller, Action::Registered, Some(user.id), now)?;
-                let added = users::find(conn, user.id)?.ok_or(Error::NotFound)?;
-                let roles = RightsChange { roles: Some(RolesChange::Replace(roles)), claims: None };
-                this.change_rights(conn, &added, &roles, &caller)?;
                 let user = users::find(conn, user.id)?.ok_or(Error::NotFound)?;
                 accounts(conn, vec![user], now)?.pop().ok_or(Error::NotFound)
             })
@@ -234,7 +237,8 @@ impl Accounts {
     /// The same for an account in an expected state.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`super::AdminError::Stale`].
+    /// [`Error::NotFound`], [`Error::LastAdmin`], [`super::AdminError::Stale`], [`super::AdminError::MissingScope`] about an
+    /// administrator; [`Error::ApiKey`] or [`Error::Token`] if the caller may no longer do it.
     pub async fn set_disabled_if(
         &self,
         user: UserId,
@@ -248,7 +252,9 @@ impl Accounts {
             .revoke_with(RevokeReason::AccountDisabled, move |conn| {
                 let now = this.0.clock.now();
                 lock_admins(conn)?;
+                let maker = Maker::lock(conn, &caller, now)?;
                 let found = users::lock(conn, user)?.ok_or(Error::NotFound)?;
+                maker.check_subject(&found)?;
                 expected.check(&found)?;
                 if disabled {
                     keep_an_admin(conn, &found, &caller)?;
@@ -300,7 +306,8 @@ impl Accounts {
     /// The same for an account in an expected state.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`super::AdminError::Stale`].
+    /// [`Error::NotFound`], [`Error::LastAdmin`], [`super::AdminError::Stale`], [`super::AdminError::MissingScope`] about an
+    /// administrator; [`Error::ApiKey`] or [`Error::Token`] if the caller may no longer do it.
     pub async fn remove_user_if(
         &self,
         user: UserId,
@@ -311,33 +318,44 @@ impl Accounts {
         self.0
             .logins
             .revoke_with(RevokeReason::AccountDeleted, move |conn| {
+                let now = this.0.clock.now();
                 lock_admins(conn)?;
+                let maker = Maker::lock(conn, &caller, now)?;
                 let found = users::lock(conn, user)?.ok_or(Error::NotFound)?;
+                maker.check_subject(&found)?;
                 expected.check(&found)?;
                 keep_an_admin(conn, &found, &caller)?;
-                erase(conn, user, this.0.clock.now())?;
-                this.record(conn, &caller, Action::Deleted, Some(user), this.0.clock.now())?;
+                erase(conn, user, now)?;
+                this.record(conn, &caller, Action::Deleted, Some(user), now)?;
                 Ok::<_, Error>(((), Some(Scope::User(user))))
             })
             .await
     }
 
-    /// Revokes logins; answers how many were active.
+    /// Revokes logins, as an operator; answers how many were active.
     ///
     /// # Errors
     /// [`Error::NotFound`] if a single login is meant, and is not active.
-    pub async fn revoke_logins(&self, scope: Scope) -> Result<usize, Error> {
-        let clock = self.0.clock.clone();
+    pub async fn revoke_logins(&self, scope: Scope, caller: &Caller) -> Result<usize, Error> {
+        let (this, caller) = (self.clone(), caller.clone());
         self.0
             .logins
             .revoke_with(RevokeReason::SignedOut, move |conn| {
-                let active = logins::count_in(conn, scope, clock.now())?;
-                if active == 0 && matches!(scope, Scope::Login(_)) {
-                    return Err(Error::NotFound);
-                }
-                if let Scope::User(user) = scope {
-                    close_undo(conn, user, clock.now())?;
-                }
+                let now = this.0.clock.now();
+                let active = logins::count_in(conn, scope, now)?;
+                let (subject, login) = match scope {
+                    Scope::Login(id) => {
+                        let login = logins::find_live(conn, id, now)?.ok_or(Error::NotFound)?;
+                        (Some(login.user_id), Some(id))
+                    }
+                    Scope::User(user) => {
+                        close_undo(conn, user, now)?;
+                        (Some(user), None)
+                    }
+                    Scope::UserExcept(user, _) => (Some(user), None),
+                    Scope::Everybody => (None, None),
+                };
+                this.record(conn, &Caller { login, ..caller }, Action::LoginsRevoked, subject, now)?;
                 Ok((usize::try_from(active).unwrap_or(usize::MAX), Some(scope)))
             })
             .await

@@ -4,9 +4,10 @@ use diesel::QueryResult;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::access::{keep_an_admin, lock_admins};
+use super::access::keep_an_admin;
 use super::confirm::still_confirmed;
 use super::error::GONE;
+use super::maker::lock_admins;
 use super::{Accounts, Caller, Error};
 use crate::actors::hasher::{Class, Lane};
 use crate::clock::Timestamp;

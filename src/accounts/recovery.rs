@@ -1,9 +1,9 @@
 //! Links for a new password: after the old one was forgotten, or a thief has taken the account.
 
-use chrono::TimeDelta;
 use diesel::QueryResult;
 
 use super::error::on_duplicate;
+use super::pending_links::end_undo;
 use super::profile::about;
 use super::{Accounts, Caller, Error};
 use crate::actors::hasher::{Class, Lane};
@@ -14,12 +14,11 @@ use crate::models::address_links::AddressLink;
 use crate::models::audit_events::Action;
 use crate::models::logins::Scope;
 use crate::models::one_time_tokens::{self, Purpose};
-use crate::models::outbox;
 use crate::models::users::{self, User};
 use crate::models::{address_links, failed_attempts};
 use doorward_core::domain::MailKind;
 use doorward_core::domain::RevokeReason;
-use doorward_core::domain::{Email, Password, UserId, Username};
+use doorward_core::domain::{Email, Password, Username};
 
 /// How many accounts that claim one address are shown to the owner of the mailbox. Further ones can be named.
 const MAX_SHOWN: i64 = 50;
@@ -150,19 +149,6 @@ impl Accounts {
         }
         Ok(())
     }
-}
-
-/// Invalidates what would give the account back to a former address.
-pub(super) fn end_undo(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<()> {
-    outbox::cancel_undo(conn, user, now)?;
-    one_time_tokens::spoil_others(conn, user, Purpose::UndoEmail, now)
-}
-
-/// The same when an operator recovers an account. For as long as such a link would be valid, none is made either: the
-/// address that is replaced next may be a thief's.
-pub(super) fn close_undo(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<()> {
-    users::close_undo(conn, user, now + TimeDelta::days(7))?;
-    end_undo(conn, user, now)
 }
 
 fn find_target(conn: &mut Conn, hash: &str, now: Timestamp) -> Result<Target, Error> {

@@ -2,9 +2,10 @@
 
 use diesel::QueryResult;
 
-use super::access::{RightsChange, lock_admins};
+use super::access::RightsChange;
 use super::email_requests::Asker;
 use super::error::on_duplicate;
+use super::maker::{Maker, lock_admins};
 use super::{Accounts, Caller, Device, Error, Grant, Profile, invitations};
 use crate::actors::hasher::{Class, Lane};
 use crate::auth::refresh::Credential;
@@ -146,6 +147,13 @@ impl Accounts {
         let insert = if self.0.allow_lookalikes { users::insert_lookalike } else { users::insert };
         insert(conn, user, now).map_err(|error| on_duplicate(error, Error::UsernameTaken))?;
         events::insert_user(conn, Kind::UserCreated, user.id, now)?;
+        if let Some(invitation) = &invitation {
+            invitations::redeem(conn, invitation, user.id, now)?;
+            let roles = RightsChange { roles: Some(RolesChange::Replace(invitation.roles())), claims: None };
+            let added = users::find(conn, user.id)?.ok_or(Error::NotFound)?;
+            // Before a link is sent: a new role may invalidate those that were sent before.
+            self.change_rights(conn, &added, &roles, (&Maker::Operator, caller))?;
+        }
         match &user.email {
             Some(email) if invited.is_some_and(|invited| invited.proves_address) => {
                 users::set_held_email(conn, user.id, email.as_str(), now)
@@ -157,14 +165,7 @@ impl Accounts {
             }
             None => {}
         }
-        let mut added = users::find(conn, user.id)?.ok_or(Error::NotFound)?;
-        if let Some(invitation) = &invitation {
-            invitations::redeem(conn, invitation, user.id, now)?;
-            let roles = RightsChange { roles: Some(RolesChange::Replace(invitation.roles())), claims: None };
-            if self.change_rights(conn, &added, &roles, caller)?.1.is_some() {
-                added = users::find(conn, user.id)?.ok_or(Error::NotFound)?;
-            }
-        }
+        let added = users::find(conn, user.id)?.ok_or(Error::NotFound)?;
         let credential = if self.must_verify(&added) {
             None
         } else {

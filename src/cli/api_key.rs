@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::accounts::{Accounts, ApiKeyInfo, Error, KeyRequest, Maker};
+use crate::accounts::{Accounts, ApiKeyInfo, Error, KeyRequest};
 use crate::clock::Clock;
 use chrono::TimeDelta;
 use clap::{Args, Subcommand};
@@ -82,11 +82,11 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
         Action::List { format } => list(&accounts, &format).await,
         Action::Rotate { id, overlap } => {
             let overlap = TimeDelta::from_std(overlap).unwrap_or(TimeDelta::MAX);
-            let rotated = accounts.rotate_api_key(id, overlap, Maker::Admin, &caller()).await;
+            let rotated = accounts.rotate_api_key(id, overlap, &caller()).await;
             print_key(&rotated.map_err(missing)?.plain.expose())
         }
         Action::Revoke { id } => {
-            accounts.revoke_api_key(id, Maker::Admin, &caller()).await.map_err(missing)?;
+            accounts.revoke_api_key(id, &caller()).await.map_err(missing)?;
             output::print(&format!("{id} is revoked\n"))
         }
     })
@@ -101,7 +101,7 @@ async fn create(accounts: &Accounts, key: NewKey) -> Result<(), Failure> {
     let expires_at = key.expires.map(end).transpose()?;
     let scopes = key.scopes.into_iter().collect();
     let request = KeyRequest::new(&key.name, scopes, expires_at, &key.networks).map_err(Error::from)?;
-    let new = accounts.create_api_key(request, Maker::Admin, &caller()).await?;
+    let new = accounts.create_api_key(request, &caller()).await?;
     eprintln!("The key {} is shown once. Keep it like a password.", new.info.id);
     print_key(&new.plain.expose())
 }

@@ -7,7 +7,7 @@ use doorward_core::domain::LoginId;
 
 use super::ask;
 use super::failure::Failure;
-use super::operator::{find, logins_table, with_accounts};
+use super::operator::{caller, find, logins_table, with_accounts};
 use super::output::{self, Format};
 use super::settings::Settings;
 
@@ -76,7 +76,7 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
                     Scope::Everybody
                 }
             };
-            let revoked = accounts.revoke_logins(scope).await.map_err(|error| match error {
+            let revoked = accounts.revoke_logins(scope, &caller()).await.map_err(|error| match error {
                 Error::NotFound => Failure::Running("there is no active login with this id".to_owned()),
                 error => error.into(),
             })?;

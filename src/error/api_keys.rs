@@ -42,6 +42,10 @@ impl From<AdminError> for ApiError {
             AdminError::BeyondMaker(beyond) => {
                 Self::new(S::FORBIDDEN, "exceeds_own_rights", format!("This key {beyond}."))
             }
+            AdminError::AdminBeyondMaker(beyond) => {
+                Self::new(S::FORBIDDEN, "exceeds_own_rights", format!("The role admin {beyond}."))
+            }
+            AdminError::MissingScope(scope) => Self::insufficient_scope(&[scope]),
             AdminError::Stale => {
                 let detail = "The account has changed since. Read it again.";
                 Self::new(S::PRECONDITION_FAILED, "precondition_failed", detail)

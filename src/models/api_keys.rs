@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use crate::clock::Timestamp;
 use crate::db::{Conn, locked};
 use crate::schema::api_keys;
-use doorward_core::domain::{ApiKeyId, KeyScopes};
+use doorward_core::domain::{ApiKeyId, KeyScope, KeyScopes};
 
 /// A row. No `Debug`: it holds the hashes of secrets.
 #[derive(Clone, Queryable)]
@@ -35,6 +35,11 @@ impl ApiKey {
     #[must_use]
     pub fn scopes(&self) -> KeyScopes {
         KeyScopes::from_stored(&self.scopes)
+    }
+
+    /// Scopes that this version does not know, which grant nothing here.
+    pub fn unknown_scopes(&self) -> impl Iterator<Item = &str> {
+        self.scopes.split(' ').filter(|word| !word.is_empty() && KeyScope::parse(word).is_err())
     }
 
     /// The networks that it can be used from; none is any address. What is not a network in the row allows nothing.
@@ -92,6 +97,16 @@ pub fn find(conn: &mut Conn, id: ApiKeyId) -> QueryResult<Option<ApiKey>> {
 /// The key, locked until the transaction ends.
 pub fn lock(conn: &mut Conn, id: ApiKeyId) -> QueryResult<Option<ApiKey>> {
     locked!(conn, api_keys::table.find(id.to_string()), first).optional()
+}
+
+/// The key, which no other transaction changes until this one ends. Others may hold it so at the same time.
+pub fn lock_shared(conn: &mut Conn, id: ApiKeyId) -> QueryResult<Option<ApiKey>> {
+    let key = api_keys::table.find(id.to_string());
+    match conn {
+        Conn::Sqlite(conn) => key.first(conn),
+        Conn::Postgres(conn) => key.for_share().first(conn),
+    }
+    .optional()
 }
 
 /// Up to `limit` keys past `after`, the oldest first.

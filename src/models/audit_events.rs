@@ -38,6 +38,8 @@ pub enum Action {
     PasswordGuessed,
     /// A change of address was taken back from the former one.
     EmailChangeUndone,
+    /// An administrator or an API key changed the name that is shown of a user.
+    Renamed,
     Disabled,
     Unlocked,
     Enabled,
@@ -104,6 +106,7 @@ impl Action {
             Self::CodeReused => "code_reused",
             Self::PasswordGuessed => "password_guessed",
             Self::EmailChangeUndone => "email_change_undone",
+            Self::Renamed => "renamed",
             Self::Unlocked => "unlocked",
             Self::Disabled => "disabled",
             Self::Enabled => "enabled",

@@ -56,7 +56,9 @@ impl Kind {
     #[must_use]
     pub const fn of(action: Action) -> Option<Self> {
         Some(match action {
-            Action::EmailVerified | Action::EmailUnverified | Action::EmailChangeUndone => Self::UserUpdated,
+            Action::EmailVerified | Action::EmailUnverified | Action::EmailChangeUndone | Action::Renamed => {
+                Self::UserUpdated
+            }
             Action::Disabled => Self::UserDisabled,
             Action::Enabled => Self::UserEnabled,
             Action::Deleted | Action::RemovedUnused => Self::UserDeleted,
@@ -203,11 +205,6 @@ pub fn newest(conn: &mut Conn) -> QueryResult<i64> {
     Ok(newest.unwrap_or_default())
 }
 
-/// The smallest number that is still there.
-pub fn oldest(conn: &mut Conn) -> QueryResult<Option<i64>> {
-    events::table.select(min(events::seq)).first(conn)
-}
-
 /// Up to `limit` rows past the number `after`.
 pub fn list(conn: &mut Conn, after: i64, limit: i64) -> QueryResult<Vec<Event>> {
     events::table
@@ -225,8 +222,15 @@ pub fn list(conn: &mut Conn, after: i64, limit: i64) -> QueryResult<Vec<Event>> 
         .load(conn)
 }
 
-/// Deletes rows from before `before`, but for the newest, whose number the next ones follow; answers how many.
+/// Deletes the rows up to the first one that is not from before `before`, but for the newest, whose number the next ones
+/// follow; answers how many. Times are not in the order of the numbers: nodes' clocks differ. So a row may stay longer,
+/// but none is missing between two that are kept.
 pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
-    let newest = newest(conn)?;
-    diesel::delete(events::table.filter(events::at.lt(before)).filter(events::seq.lt(newest))).execute(conn)
+    let kept: Option<i64> =
+        events::table.filter(events::at.ge(before)).select(min(events::seq)).first(conn)?;
+    let first = match kept {
+        Some(seq) => seq,
+        None => newest(conn)?,
+    };
+    diesel::delete(events::table.filter(events::seq.lt(first))).execute(conn)
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::extract::SignedIn;
+use super::extract::{Query, SignedIn};
 use super::page;
 use super::problems::Problems;
 use crate::accounts::Accounts;
@@ -76,7 +76,7 @@ pub(super) struct LoginListing {
 pub(super) async fn list(
     SignedIn(access): SignedIn,
     accounts: web::Data<Accounts>,
-    query: web::Query<LoginListing>,
+    Query(query): Query<LoginListing>,
 ) -> Result<HttpResponse, ApiError> {
     let limit = page::limit(query.limit);
     let logins = accounts.own_logins_after(access.user, query.after, page::one_more(limit)).await?;
@@ -120,7 +120,7 @@ enum Except {
 pub(super) async fn end_all(
     SignedIn(access): SignedIn,
     accounts: web::Data<Accounts>,
-    query: web::Query<EndQuery>,
+    Query(query): Query<EndQuery>,
 ) -> Result<HttpResponse, ApiError> {
     accounts.sign_out_all(&access, query.except.is_some()).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -197,7 +197,7 @@ struct SessionView {
 pub(super) async fn sessions(
     SignedIn(access): SignedIn,
     accounts: web::Data<Accounts>,
-    query: web::Query<SessionListing>,
+    Query(query): Query<SessionListing>,
 ) -> HttpResponse {
     let limit = page::limit(query.limit);
     let sessions = accounts.sessions_after(Some(access.user), query.after, limit + 1);

@@ -4,11 +4,14 @@ use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::time::Duration;
 
-use actix_web::dev::Payload;
+use actix_web::body::{BodyStream, to_bytes_limited};
+use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::error::PayloadError;
 use actix_web::http::{StatusCode, header};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
-use serde::de::DeserializeOwned;
+use chrono::{DateTime, Datelike, Utc};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 
 use super::client::client_address;
 use super::json;
@@ -17,6 +20,7 @@ use super::{Site, limit, misplaced_token};
 use crate::accounts::{Accounts, Caller, Device};
 use crate::auth::device::PresentedDevices;
 use crate::auth::tokens::TokenError;
+use crate::clock::Timestamp;
 use crate::error::ApiError;
 use crate::limits::Limit;
 use crate::peer::PeerSocket;
@@ -95,6 +99,22 @@ pub(super) fn read_bytes(
     }
 }
 
+/// Reads a body as it was sent, perhaps compressed, within the bounds of size and time, and puts it back: an extractor
+/// that follows does not wait.
+pub(super) async fn buffer(request: &mut ServiceRequest) -> Result<(), ApiError> {
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    if length.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length > MAX_BODY) {
+        return Err(too_large());
+    }
+    let bytes = to_bytes_limited(BodyStream::new(request.take_payload()), MAX_BODY);
+    #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
+    let read = tokio::time::timeout(BODY_TIMEOUT, bytes).await;
+    let body =
+        read.map_err(|_| too_slow())?.map_err(|_| too_large())?.map_err(|error| unreadable(&error.into()))?;
+    request.set_payload(body.into());
+    Ok(())
+}
+
 /// The body of a request that is counted against a limit.
 pub(super) trait Counts {
     const LIMIT: Limit;
@@ -159,6 +179,34 @@ fn unreadable(error: &actix_web::Error) -> ApiError {
 /// space around other text is removed.
 pub(super) fn optional(value: Option<String>) -> Option<String> {
     value.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// The parameters of a URL. A text with a NUL is refused: no value has one, and PostgreSQL stores none.
+#[derive(Debug)]
+pub(super) struct Query<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest for Query<T> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let query = request.query_string();
+        let has_nul = url::form_urlencoded::parse(query.as_bytes()).any(|(_, value)| value.contains('\0'));
+        let read = web::Query::<T>::from_query(query).map_err(|_| bad_query());
+        ready(if has_nul { Err(bad_query()) } else { read.map(|query| Self(query.into_inner())) })
+    }
+}
+
+/// A time of RFC 3339, which knows the years up to 9999, from the year 1 on. Databases order other ones differently.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Time(pub Timestamp);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let at = DateTime::<Utc>::deserialize(deserializer)?.naive_utc();
+        let known = (1..=9999).contains(&at.year());
+        known.then_some(Self(at)).ok_or_else(|| D::Error::custom("the year is not one of 1 to 9999"))
+    }
 }
 
 pub(super) fn bad_query() -> ApiError {

@@ -98,8 +98,12 @@ async fn end(app: &TestApp, owner: &Person, how: &str) {
             app.accounts.set_disabled(id, true, &operator()).await.unwrap();
             app.accounts.set_disabled(id, false, &operator()).await.unwrap();
         }
-        "operator's revocation" => drop(app.accounts.revoke_logins(Scope::User(id)).await.unwrap()),
-        _ => drop(app.accounts.revoke_logins(Scope::Everybody).await.unwrap()),
+        "operator's revocation" => {
+            app.accounts.revoke_logins(Scope::User(id), &operator()).await.unwrap();
+        }
+        _ => {
+            app.accounts.revoke_logins(Scope::Everybody, &operator()).await.unwrap();
+        }
     }
 }
 

@@ -77,6 +77,7 @@ async fn a_created_user_sets_a_password_that_nobody_else_knows() {
     for (body, status, code) in [
         (json!({"username": "ANN"}), 409, "username_taken"),
         (json!({"username": "a b"}), 422, "invalid_username"),
+        (json!({"username": "Postmaster"}), 409, "username_reserved"),
         (json!({"username": "eve", "email": "nothing"}), 422, "invalid_email"),
         (json!({"username": "eve", "email_verified": true}), 422, "invalid_email"),
         (json!({"username": "eve", "email": "ann@example.org", "email_verified": true}), 409, "email_held"),
@@ -113,6 +114,56 @@ async fn users_are_listed_in_pages_and_found() {
     for query in ["limit=many", "user_id=1", "limit=-1"] {
         app.get(&format!("/api/admin/users?{query}"), &key).await.assert_refused(400, "bad_query");
     }
+}
+
+#[actix_web::test]
+async fn a_parameter_that_no_database_can_read_is_refused() {
+    let app = spawn_app().await;
+    let scopes = [&ALL[..], &["--scope", "events:read"]].concat();
+    let key = key(&app, &scopes).await;
+    let ann = app.register("ann").await;
+    for query in [
+        "users?search=a%00b",
+        "users?after=%00",
+        "audit?action=%00",
+        "audit?actor=%00",
+        "audit?actor_id=a%00",
+        "audit?since=%2B10000-01-01T00:00:00Z",
+        "audit?until=%2B10000-01-01T00:00:00Z",
+        "audit?since=0000-12-31T23:59:59Z",
+        "audit?until=-0001-01-01T00:00:00Z",
+        "audit?after=%00",
+        "events?wait=%00",
+        "sessions?user=%00",
+        "keys?after=%00",
+    ] {
+        app.get(&format!("/api/admin/{query}"), &key).await.assert_refused(400, "bad_query");
+    }
+    let logins = format!("/api/admin/users/{}/logins?after=%00", ann.id);
+    app.get(&logins, &key).await.assert_refused(400, "bad_query");
+    for query in ["since=0001-01-01T00:00:00Z", "until=9999-12-31T23:59:59.999999Z"] {
+        app.get(&format!("/api/admin/audit?{query}"), &key).await.expect(200);
+    }
+}
+
+#[actix_web::test]
+async fn a_change_of_nothing_is_refused() {
+    let app = spawn_app().await;
+    let key = key(&app, &ALL).await;
+    let ann = app.register("ann").await;
+    for nothing in [json!({}), json!({"display_name": null})] {
+        patch(&app, &key, &ann.id, nothing).await.assert_refused(422, "invalid_body");
+    }
+}
+
+#[actix_web::test]
+async fn a_claim_may_have_any_name() {
+    let app = spawn_app().await;
+    let key = key(&app, &["--scope", "roles:write", "--scope", "audit:read"]).await;
+    let ann = app.register("ann").await;
+    patch(&app, &key, &ann.id, json!({"claims": {"a\u{0}b": 1}})).await.expect(200);
+    let trail = app.get("/api/admin/audit?action=claims_changed", &key).await.expect(200);
+    assert_eq!(trail.body["events"][0]["detail"], "a\\u{0}b");
 }
 
 #[actix_web::test]

@@ -87,6 +87,8 @@ async fn a_key_of_the_command_line_opens_what_its_scopes_say() {
         let said = run(&app, &[&["api-key", "create", "--name", "x"], wrong].concat(), "").await;
         assert_eq!((said.code, &*said.out), (Some(2), ""), "{wrong:?}");
     }
+    let endless = ["api-key", "create", "--name", "x", "--scope", "keys:read", "--expires", "9000y"];
+    assert_eq!(run(&app, &endless, "").await.code, Some(1), "no year after 9999 can be written");
 }
 
 /// What the key of this id did is in the audit trail, under its name.
@@ -151,6 +153,7 @@ async fn a_key_makes_no_key_that_can_do_more() {
         ("name", json!(" "), "invalid_name"),
         ("addresses", json!(["10.0.0.0/99"]), "invalid_addresses"),
         ("expires_at", json!("2020-01-01T00:00:00Z"), "invalid_expires_at"),
+        ("expires_at", json!("+10000-01-01T00:00:00Z"), "invalid_expires_at"),
     ] {
         create(&app, &maker, with(field, value)).await.assert_refused(422, code);
     }

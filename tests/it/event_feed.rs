@@ -4,13 +4,15 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use actix_web::http::Method;
+use diesel::prelude::*;
+use doorward::internals::schema::{api_keys, events};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::api_keys::key;
 use crate::support::app::{Answer, NEW_PASSWORD, PASSWORD, TestApp, spawn_app};
 use crate::support::cluster::Nodes;
-use crate::support::time::PATIENCE;
+use crate::support::time::{PATIENCE, pause};
 
 async fn follow(app: &TestApp, key: &str, query: &str) -> Answer {
     app.get(&format!("/api/admin/events?{query}"), key).await
@@ -151,6 +153,63 @@ async fn a_follower_that_was_away_too_long_is_told_so() {
     for query in ["after=x", "wait=soon", "user_id=1"] {
         follow(&app, &key, query).await.assert_refused(400, "bad_query");
     }
+}
+
+#[actix_web::test]
+async fn no_event_is_missing_between_two_that_are_kept() {
+    let app = spawn_app().await;
+    let key = key(&app, &["--scope", "events:read"]).await;
+    for name in ["ann", "bob", "carl"] {
+        app.register(name).await;
+    }
+    assert_eq!(all(&app, &key, 0).await.1, 6);
+    // Nodes' clocks differ, so times are not in the order of the numbers.
+    let set_time = |seqs: &[i64], at: chrono::NaiveDateTime| {
+        app.query(|conn| {
+            diesel::update(events::table.filter(events::seq.eq_any(seqs)))
+                .set(events::at.eq(at))
+                .execute(conn)
+        });
+    };
+    let now = app.query(|conn| events::table.select(events::at).first::<chrono::NaiveDateTime>(conn));
+    set_time(&[1, 2, 4, 5], now - chrono::TimeDelta::days(8));
+    app.accounts.purge().await.unwrap();
+    let (kept, _) = all(&app, &key, 2).await;
+    let numbers: Vec<_> = kept.iter().map(|event| event["seq"].as_i64().unwrap()).collect();
+    assert_eq!(numbers, [3, 4, 5, 6]);
+    for after in ["0", "1"] {
+        follow(&app, &key, &format!("after={after}")).await.assert_refused(410, "events_gone");
+    }
+    // Whatever has removed a row: nothing is told as if it were whole.
+    app.query(|conn| diesel::delete(events::table.filter(events::seq.eq(5))).execute(conn));
+    follow(&app, &key, "after=2").await.assert_refused(410, "events_gone");
+    assert_eq!(all(&app, &key, 5).await.0.len(), 1);
+}
+
+#[actix_web::test]
+async fn a_waiting_request_ends_when_the_secret_of_its_key_is_replaced() {
+    let app = spawn_app().await;
+    let reader = key(&app, &["--scope", "events:read"]).await;
+    let id = reader.split('_').nth(1).unwrap();
+    let writer = key(&app, &["--scope", "keys:write", "--scope", "events:read"]).await;
+    let wait = follow(&app, &reader, "after=0&wait=60s");
+    let rotate = async {
+        let last_used = || {
+            app.query(|conn| {
+                let used = api_keys::table.find(id).select(api_keys::last_used_ip);
+                used.first::<Option<String>>(conn)
+            })
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while last_used().is_none() {
+            assert!(Instant::now() < deadline, "the request has not arrived");
+            pause().await;
+        }
+        let path = format!("/api/admin/keys/{id}/rotate");
+        app.send(Method::POST, &path, &writer, json!({})).await.expect(200);
+    };
+    let (answer, ()) = futures_util::join!(wait, rotate);
+    answer.assert_problem(401, "invalid_api_key");
 }
 
 #[actix_web::test]

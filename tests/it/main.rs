@@ -6,6 +6,7 @@ mod accounts;
 mod add;
 mod address_limits;
 mod addresses;
+mod admin_rights;
 mod admin_users;
 mod algorithms;
 mod api_keys;

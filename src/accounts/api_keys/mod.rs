@@ -3,11 +3,11 @@
 
 mod verify;
 
-use chrono::TimeDelta;
+use chrono::{Datelike, TimeDelta};
 use ipnet::IpNet;
 use serde::Serialize;
 
-use super::key_error::{Beyond, KeyError};
+use super::maker::{Grants, Maker};
 use super::{Accounts, AdminError, Caller, Error};
 use crate::auth::api_key::PlainApiKey;
 use crate::clock::{Timestamp, rfc3339, serialize_rfc3339};
@@ -27,6 +27,9 @@ const MAX_OVERLAP: TimeDelta = TimeDelta::days(7);
 /// In characters.
 const MAX_NAME: usize = 64;
 
+/// RFC 3339 has no later one.
+const MAX_YEAR: i32 = 9999;
+
 /// Networks of one key.
 const MAX_NETWORKS: usize = 32;
 
@@ -44,7 +47,7 @@ impl KeyRequest {
     /// `name` has 1 to 64 characters and no control characters; there is at least one scope, and at most 32 networks.
     ///
     /// # Errors
-    /// [`Invalid`] about `name`, `scopes` or `addresses`.
+    /// [`Invalid`] about `name`, `scopes`, `addresses`, or an `expires_at` past the year 9999.
     pub fn new(
         name: &str,
         scopes: KeyScopes,
@@ -59,21 +62,15 @@ impl KeyRequest {
         if scopes.is_empty() {
             return Err(Invalid::new("scopes", "A key needs at least one scope."));
         }
+        if expires_at.is_some_and(|end| end.year() > MAX_YEAR) {
+            return Err(Invalid::new("expires_at", "The end of a key must be before the year 10000."));
+        }
         if networks.len() > MAX_NETWORKS {
             return Err(Invalid::new("addresses", "A key has at most 32 networks."));
         }
         let networks = networks.iter().map(IpNet::trunc).collect();
         Ok(Self { name: name.to_owned(), scopes, expires_at, networks })
     }
-}
-
-/// What the maker of a key may grant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Maker {
-    /// An operator, or a user with the role `admin`: everything.
-    Admin,
-    /// What this key has.
-    Key(ApiKeyId),
 }
 
 /// An API key as operators see it: without its secret.
@@ -138,12 +135,7 @@ impl Accounts {
     /// # Errors
     /// [`AdminError::BeyondMaker`] if it would grant more than its maker has, [`AdminError::TooManyKeys`],
     /// [`Error::Invalid`] if it would have expired already, [`Error::ApiKey`] if the maker was revoked meanwhile.
-    pub async fn create_api_key(
-        &self,
-        request: KeyRequest,
-        maker: Maker,
-        caller: &Caller,
-    ) -> Result<NewKey, Error> {
+    pub async fn create_api_key(&self, request: KeyRequest, caller: &Caller) -> Result<NewKey, Error> {
         let (this, caller) = (self.clone(), caller.clone());
         self.0
             .db
@@ -152,9 +144,8 @@ impl Accounts {
                 if request.expires_at.is_some_and(|end| end <= now) {
                     return Err(Invalid::new("expires_at", "The end of a key must be in the future.").into());
                 }
-                if let Some(maker) = lock_maker(conn, maker, now)? {
-                    check_request(&maker, &request)?;
-                }
+                let KeyRequest { scopes, expires_at, ref networks, .. } = request;
+                Maker::lock(conn, &caller, now)?.check_grants(&Grants { scopes, expires_at, networks })?;
                 if api_keys::count_active(conn, now)? >= MOST {
                     return Err(AdminError::TooManyKeys.into());
                 }
@@ -212,7 +203,6 @@ impl Accounts {
         &self,
         id: ApiKeyId,
         overlap: TimeDelta,
-        maker: Maker,
         caller: &Caller,
     ) -> Result<NewKey, Error> {
         if overlap > MAX_OVERLAP || overlap < TimeDelta::zero() {
@@ -224,7 +214,7 @@ impl Accounts {
             .db
             .transaction(move |conn| {
                 let now = this.0.clock.now();
-                let key = lock_other(conn, id, maker, now)?;
+                let key = lock_other(conn, id, &caller, now)?;
                 if !key.is_active(now) {
                     return Err(Error::NotFound);
                 }
@@ -244,13 +234,13 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such key; [`AdminError::BeyondMaker`] if it grants more than the key that asks.
-    pub async fn revoke_api_key(&self, id: ApiKeyId, maker: Maker, caller: &Caller) -> Result<(), Error> {
+    pub async fn revoke_api_key(&self, id: ApiKeyId, caller: &Caller) -> Result<(), Error> {
         let (this, caller) = (self.clone(), caller.clone());
         self.0
             .db
             .transaction_with_reserve(move |conn| {
                 let now = this.0.clock.now();
-                let key = lock_other(conn, id, maker, now)?;
+                let key = lock_other(conn, id, &caller, now)?;
                 if key.revoked_at.is_none() {
                     api_keys::revoke(conn, id, now)?;
                     this.record_key(conn, &caller, Action::ApiKeyRevoked, &named(&key), now)?;
@@ -280,61 +270,16 @@ fn named(key: &ApiKey) -> String {
     format!("{} {:?}", key.id, key.name)
 }
 
-/// The row of a key that makes or changes another one. Locked: it may be revoked at this moment.
-fn lock_maker(conn: &mut Conn, maker: Maker, now: Timestamp) -> Result<Option<ApiKey>, Error> {
-    let Maker::Key(id) = maker else { return Ok(None) };
-    let key = api_keys::lock(conn, id)?.ok_or(KeyError::Invalid)?;
-    if key.is_active(now) { Ok(Some(key)) } else { Err(KeyError::Revoked.into()) }
-}
-
-/// The key to change, if it grants no more than its changer has: the new secret of a stronger key would be a way to its
-/// rights.
-fn lock_other(conn: &mut Conn, id: ApiKeyId, maker: Maker, now: Timestamp) -> Result<ApiKey, Error> {
-    // In the order of their ids, like every transaction that locks several.
-    let first =
-        if matches!(maker, Maker::Key(maker) if maker > id) { api_keys::lock(conn, id)? } else { None };
-    let maker = lock_maker(conn, maker, now)?;
-    let key = first.map_or_else(|| api_keys::lock(conn, id), |key| Ok(Some(key)))?.ok_or(Error::NotFound)?;
-    if let Some(maker) = maker {
-        let networks = key.networks();
-        let rights = Rights {
-            scopes: key.scopes(),
-            expires_at: key.expires_at,
-            networks: networks.as_deref().unwrap_or_default(),
-        };
-        check(&maker, &rights)?;
+/// The key to change, if it grants no more than its changer has.
+fn lock_other(conn: &mut Conn, id: ApiKeyId, caller: &Caller, now: Timestamp) -> Result<ApiKey, Error> {
+    if let Some(own) = caller.key {
+        // In the order of their ids, like every transaction that locks several.
+        for id in [own.min(id), own.max(id)] {
+            api_keys::lock(conn, id)?;
+        }
     }
+    let maker = Maker::lock(conn, caller, now)?;
+    let key = api_keys::lock(conn, id)?.ok_or(Error::NotFound)?;
+    maker.check_key(&key)?;
     Ok(key)
-}
-
-/// What a key grants.
-struct Rights<'a> {
-    scopes: KeyScopes,
-    expires_at: Option<Timestamp>,
-    /// None of them: any address.
-    networks: &'a [IpNet],
-}
-
-fn check_request(maker: &ApiKey, request: &KeyRequest) -> Result<(), Error> {
-    let KeyRequest { scopes, expires_at, networks, .. } = request;
-    check(maker, &Rights { scopes: *scopes, expires_at: *expires_at, networks })
-}
-
-/// Whether these rights are among those of the maker.
-fn check(maker: &ApiKey, rights: &Rights<'_>) -> Result<(), Error> {
-    let missing = rights.scopes.without(maker.scopes());
-    if !missing.is_empty() {
-        return Err(AdminError::BeyondMaker(Beyond::Scopes(missing)).into());
-    }
-    if maker.expires_at.is_some_and(|last| rights.expires_at.is_none_or(|end| end > last)) {
-        return Err(AdminError::BeyondMaker(Beyond::End).into());
-    }
-    let covers = |outer: &[IpNet]| {
-        let within = |net: &IpNet| outer.iter().any(|outer| outer.contains(net));
-        !rights.networks.is_empty() && rights.networks.iter().all(within)
-    };
-    if maker.networks().is_some_and(|networks| !covers(&networks)) {
-        return Err(AdminError::BeyondMaker(Beyond::Addresses).into());
-    }
-    Ok(())
 }

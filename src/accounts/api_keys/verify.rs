@@ -127,15 +127,6 @@ impl Accounts {
         Ok(UsedKey { id: key.id, scopes: key.scopes() })
     }
 
-    /// Whether a key that was verified is still active: for a request that waits long.
-    ///
-    /// # Errors
-    /// [`Error::ApiKey`] if it is not; [`Error::Db`] or [`Error::Query`] if its row cannot be read.
-    pub async fn check_api_key(&self, id: ApiKeyId) -> Result<(), Error> {
-        let key = self.api_key_row(id).await?.ok_or(KeyError::Invalid)?;
-        if key.is_active(self.0.clock.now()) { Ok(()) } else { Err(KeyError::Revoked.into()) }
-    }
-
     async fn api_key_row(&self, id: ApiKeyId) -> Result<Option<Arc<ApiKey>>, Error> {
         let now = boot_millis();
         if let Some(key) = self.0.verified_keys.get(id, now) {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::super::Readiness;
-use super::super::extract::bad_query;
+use super::super::extract::{Query, bad_query};
 use super::super::page;
 use super::guard::Authorized;
 use crate::accounts::{Accounts, EventPage};
@@ -33,7 +33,7 @@ pub(super) async fn follow(
     authorized: Authorized,
     accounts: web::Data<Accounts>,
     readiness: web::Data<Readiness>,
-    query: web::Query<Following>,
+    Query(query): Query<Following>,
 ) -> Result<HttpResponse, ApiError> {
     let wait = query.wait.as_deref().map_or(Some(Duration::ZERO), duration).ok_or_else(bad_query)?;
     let limit = i64::try_from(page::limit(query.limit)).unwrap_or(i64::MAX);
@@ -45,8 +45,8 @@ pub(super) async fn follow(
     let began = boot_millis();
     loop {
         accounts.wait_for_events().await;
-        // The key may have been revoked meanwhile.
-        authorized.check_again(&request, &accounts).await?;
+        // The key may have been revoked meanwhile, or its secret replaced.
+        authorized.check_again(&request).await?;
         let page = accounts.events_after(query.after, limit).await?;
         let waited = Duration::from_millis(boot_millis().saturating_sub(began));
         if !page.events.is_empty() || waited >= wait || readiness.is_draining() {

@@ -12,7 +12,7 @@ use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, ResponseError, web
 use super::super::client::client_address;
 use super::super::extract::{self, bearer};
 use super::super::{Site, limit, misplaced_token};
-use crate::accounts::{self, Accounts, Caller, KeyError, Maker};
+use crate::accounts::{self, Accounts, Caller, KeyError};
 use crate::auth::token_shape;
 use crate::auth::tokens::TokenError;
 use crate::error::ApiError;
@@ -20,7 +20,7 @@ use doorward_core::domain::KeyScope::{
     self, AuditRead, EventsRead, KeysRead, KeysWrite, RolesWrite, SessionsRead, StatsRead, TokensIntrospect,
     TokensRevoke, UsersEnd, UsersRead, UsersWrite,
 };
-use doorward_core::domain::{ApiKeyId, KeyScopes};
+use doorward_core::domain::KeyScopes;
 
 /// A route, and the scopes of which one is needed.
 pub(in super::super) type Rule = (Method, &'static str, &'static [KeyScope]);
@@ -54,26 +54,18 @@ pub(in super::super) const ROUTES: &[Rule] = &[
 /// Who uses the server API.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) enum Principal {
-    Key(ApiKeyId, KeyScopes),
+    Key(KeyScopes),
     /// A user whose current role is `admin`.
     Admin,
 }
 
-/// A caller whom the guard has let pass.
+/// A caller whom the guard has let pass. A change asks once more, inside its transaction.
 #[derive(Debug, Clone)]
 pub(in super::super) struct Authorized {
     pub principal: Principal,
     pub caller: Caller,
-}
-
-impl Authorized {
-    /// What the caller may grant to a new key.
-    pub fn maker(&self) -> Maker {
-        match self.principal {
-            Principal::Key(id, _) => Maker::Key(id),
-            Principal::Admin => Maker::Admin,
-        }
-    }
+    /// Those of the route.
+    scopes: &'static [KeyScope],
 }
 
 impl Authorized {
@@ -83,25 +75,18 @@ impl Authorized {
     /// 403 if an API key lacks it.
     pub fn require(&self, scope: KeyScope) -> Result<(), ApiError> {
         match self.principal {
-            Principal::Key(_, scopes) if !scopes.contains(scope) => {
-                Err(ApiError::insufficient_scope(&[scope]))
-            }
-            Principal::Key(..) | Principal::Admin => Ok(()),
+            Principal::Key(scopes) if !scopes.contains(scope) => Err(ApiError::insufficient_scope(&[scope])),
+            Principal::Key(_) | Principal::Admin => Ok(()),
         }
     }
 
     /// Whether the caller may still do what it was let pass for: for a request that waits.
     ///
     /// # Errors
-    /// 401 if its key or login was revoked or has expired meanwhile, or the user's roles have changed.
-    pub async fn check_again(&self, request: &HttpRequest, accounts: &Accounts) -> Result<(), ApiError> {
-        match self.principal {
-            Principal::Key(id, _) => Ok(accounts.check_api_key(id).await?),
-            Principal::Admin => {
-                accounts.authenticate(bearer(request).unwrap_or_default())?;
-                Ok(())
-            }
-        }
+    /// Those of the guard: the key or login was revoked or has expired meanwhile, the secret of the key was replaced, or
+    /// the user's roles have changed.
+    pub async fn check_again(&self, request: &HttpRequest) -> Result<(), ApiError> {
+        admit(request, self.scopes).await.map(drop)
     }
 }
 
@@ -121,15 +106,16 @@ fn scopes_of(method: &Method, path: &str) -> Option<&'static [KeyScope]> {
     rule.map(|(_, _, scopes)| *scopes)
 }
 
-/// Middleware of the server API: before the body is read, it finds out who asks and whether they may.
+/// Middleware of the server API: it finds out who asks and whether they may, before the body is read and once more when
+/// it was, which may take ten seconds.
 pub(super) async fn authorize(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let path = request.match_pattern().unwrap_or_default();
     // Another path or method: the resource answers that it lacks it, and no handler runs.
     let Some(scopes) = scopes_of(request.method(), &path) else { return next.call(request).await };
-    match admit(request.request(), scopes).await {
+    match admit_with_body(&mut request, scopes).await {
         Ok(authorized) => {
             request.extensions_mut().insert(authorized);
             next.call(request).await
@@ -138,7 +124,20 @@ pub(super) async fn authorize(
     }
 }
 
-async fn admit(request: &HttpRequest, scopes: &[KeyScope]) -> Result<Authorized, ApiError> {
+async fn admit_with_body(
+    request: &mut ServiceRequest,
+    scopes: &'static [KeyScope],
+) -> Result<Authorized, ApiError> {
+    let authorized = admit(request.request(), scopes).await?;
+    // No handler reads the body of another method.
+    if ![Method::POST, Method::PATCH].contains(request.method()) {
+        return Ok(authorized);
+    }
+    extract::buffer(request).await?;
+    admit(request.request(), scopes).await
+}
+
+async fn admit(request: &HttpRequest, scopes: &'static [KeyScope]) -> Result<Authorized, ApiError> {
     let token = bearer(request).ok_or_else(|| unauthorized(request))?;
     // `configure` always sets these.
     let accounts = request.app_data::<web::Data<Accounts>>().ok_or_else(ApiError::unauthorized)?;
@@ -156,7 +155,7 @@ async fn admit(request: &HttpRequest, scopes: &[KeyScope]) -> Result<Authorized,
             return Err(ApiError::insufficient_scope(scopes));
         }
         let caller = caller.with_api_key(key.id);
-        return Ok(Authorized { principal: Principal::Key(key.id, key.scopes), caller });
+        return Ok(Authorized { principal: Principal::Key(key.scopes), caller, scopes });
     }
     limit::check_refusals_unless(request, || accounts.is_cached(token))?;
     let access = accounts.authenticate(token).map_err(|error| {
@@ -169,7 +168,7 @@ async fn admit(request: &HttpRequest, scopes: &[KeyScope]) -> Result<Authorized,
         return Err(ApiError::insufficient_scope(scopes));
     }
     let caller = caller.signed_in(&access);
-    Ok(Authorized { principal: Principal::Admin, caller })
+    Ok(Authorized { principal: Principal::Admin, caller, scopes })
 }
 
 /// The response to a request without a key or token in the right place.

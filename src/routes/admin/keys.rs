@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::super::extract::Body;
+use super::super::extract::{Body, Query};
 use super::super::page;
 use super::guard::Authorized;
 use crate::accounts::{Accounts, ApiKeyInfo, KeyRequest, NewKey};
@@ -25,7 +25,7 @@ pub(super) struct Listing {
 pub(super) async fn list(
     _: Authorized,
     accounts: web::Data<Accounts>,
-    query: web::Query<Listing>,
+    Query(query): Query<Listing>,
 ) -> Result<HttpResponse, ApiError> {
     let limit = page::limit(query.limit);
     let keys = accounts.list_api_keys(query.after, page::one_more(limit)).await?;
@@ -77,7 +77,7 @@ pub(super) async fn create(
     Body(body): Body<CreateRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let request = body.parse()?;
-    let new = accounts.create_api_key(request, authorized.maker(), &authorized.caller).await?;
+    let new = accounts.create_api_key(request, &authorized.caller).await?;
     let location = format!("/api/admin/keys/{}", new.info.id);
     Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(Created::from(&new)))
 }
@@ -98,7 +98,7 @@ pub(super) async fn rotate(
 ) -> Result<HttpResponse, ApiError> {
     let overlap = TimeDelta::seconds(body.overlap_seconds.into());
     let new = accounts
-        .rotate_api_key(*id, overlap, authorized.maker(), &authorized.caller)
+        .rotate_api_key(*id, overlap, &authorized.caller)
         .await
         .map_err(|error| ApiError::from(error).rename_field("overlap", "overlap_seconds"))?;
     Ok(HttpResponse::Ok().json(Created::from(&new)))
@@ -110,7 +110,7 @@ pub(super) async fn revoke(
     accounts: web::Data<Accounts>,
     id: web::Path<ApiKeyId>,
 ) -> Result<HttpResponse, ApiError> {
-    accounts.revoke_api_key(*id, authorized.maker(), &authorized.caller).await?;
+    accounts.revoke_api_key(*id, &authorized.caller).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -1,11 +1,11 @@
 //! Where users are signed in, who is connected, and what happened.
 
 use actix_web::{HttpResponse, web};
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::super::extract::{Query, Time};
 use super::super::page;
 use super::guard::Authorized;
 use crate::accounts::{Accounts, AuditFilter};
@@ -25,7 +25,7 @@ pub(super) async fn logins(
     _: Authorized,
     accounts: web::Data<Accounts>,
     id: web::Path<UserId>,
-    query: web::Query<LoginListing>,
+    Query(query): Query<LoginListing>,
 ) -> Result<HttpResponse, ApiError> {
     let limit = page::limit(query.limit);
     let logins = accounts.logins_after(*id, query.after, page::one_more(limit)).await?;
@@ -59,7 +59,7 @@ impl<'a> From<&'a SessionInfo> for AdminSession<'a> {
 pub(super) async fn sessions(
     _: Authorized,
     accounts: web::Data<Accounts>,
-    query: web::Query<SessionListing>,
+    Query(query): Query<SessionListing>,
 ) -> HttpResponse {
     let limit = page::limit(query.limit);
     let sessions = accounts.sessions_after(query.user, query.after, limit + 1);
@@ -77,8 +77,8 @@ pub(super) struct AuditListing {
     /// `user`, `api_key`, `operator` or `server`.
     actor: Option<String>,
     actor_id: Option<String>,
-    since: Option<DateTime<Utc>>,
-    until: Option<DateTime<Utc>>,
+    since: Option<Time>,
+    until: Option<Time>,
     /// Only rows that are older than this one.
     after: Option<Uuid>,
     limit: Option<u16>,
@@ -88,17 +88,16 @@ pub(super) struct AuditListing {
 pub(super) async fn audit(
     _: Authorized,
     accounts: web::Data<Accounts>,
-    query: web::Query<AuditListing>,
+    Query(query): Query<AuditListing>,
 ) -> Result<HttpResponse, ApiError> {
-    let query = query.into_inner();
     let limit = page::limit(query.limit);
     let filter = AuditFilter {
         subject: query.user,
         action: query.action,
         actor: query.actor,
         actor_id: query.actor_id,
-        since: query.since.map(|at| at.naive_utc()),
-        until: query.until.map(|at| at.naive_utc()),
+        since: query.since.map(|Time(at)| at),
+        until: query.until.map(|Time(at)| at),
         after: query.after,
     };
     let events = accounts.audit_events(filter, page::one_more(limit)).await?;

@@ -6,15 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::super::extract::{Body, optional};
+use super::super::extract::{Body, Query, optional};
 use super::super::page;
 use super::guard::Authorized;
 use crate::accounts::{Accounts, AdminUser, Error, Expected, Invited, RightsChange, UserChange};
 use crate::cluster::message::NodeId;
 use crate::error::ApiError;
 use doorward_core::domain::{
-    ADMIN, ClaimsChange, ClaimsPatch, DisplayName, Email, KeyScope, LoginId, Roles, RolesChange, UserId,
-    Username,
+    ClaimsChange, ClaimsPatch, DisplayName, Email, KeyScope, LoginId, Roles, RolesChange, UserId, Username,
 };
 
 #[derive(Deserialize)]
@@ -31,9 +30,9 @@ pub(super) struct Listing {
 pub(super) async fn list(
     _: Authorized,
     accounts: web::Data<Accounts>,
-    query: web::Query<Listing>,
+    Query(query): Query<Listing>,
 ) -> Result<HttpResponse, ApiError> {
-    let Listing { search, after, limit } = query.into_inner();
+    let Listing { search, after, limit } = query;
     let limit = page::limit(limit);
     let users = accounts.page_of_users(&search, after, page::one_more(limit)).await?;
     let (users, next) = page::cut(users, limit, |user| user.username.clone());
@@ -94,12 +93,8 @@ impl ChangeRequest {
         self.roles.is_some() || self.claims.is_some()
     }
 
-    const fn is_about_address(&self) -> bool {
-        self.email.is_some() || self.email_verified.is_some()
-    }
-
     const fn is_about_profile(&self) -> bool {
-        self.display_name.is_some() || self.is_about_address()
+        self.display_name.is_some() || self.email.is_some() || self.email_verified.is_some()
     }
 }
 
@@ -125,9 +120,9 @@ pub(super) async fn change(
     if body.is_about_profile() {
         authorized.require(KeyScope::UsersWrite)?;
     }
-    if body.is_about_address() && accounts.admin_user(*id).await?.roles.has(ADMIN) {
-        // A client that can read an administrator's emails can become one by a password reset.
-        authorized.require(KeyScope::RolesWrite)?;
+    if !body.is_about_rights() && !body.is_about_profile() {
+        let names = "display_name, email, email_verified, roles, and claims";
+        return Err(ApiError::field("body", format!("The body changes nothing. It can have {names}.")));
     }
     let roles = body.roles.map(|names| Roles::parse(&names).map(RolesChange::Replace)).transpose();
     let claims =

@@ -3,13 +3,13 @@
 use chrono::TimeDelta;
 
 use super::*;
-use crate::accounts::{KeyRequest, Maker};
+use crate::accounts::KeyRequest;
 use crate::routes::admin::guard::ROUTES;
 use doorward_core::domain::{KeyScope, KeyScopes};
 
 async fn key<S>(api: &Api<S>, scopes: KeyScopes) -> String {
     let request = KeyRequest::new("test", scopes, None, &[]).unwrap();
-    api.accounts.create_api_key(request, Maker::Admin, &operator()).await.unwrap().plain.expose()
+    api.accounts.create_api_key(request, &operator()).await.unwrap().plain.expose()
 }
 
 /// An address of the route, with an id that nothing has.
@@ -87,11 +87,11 @@ async fn keys_that_ended_long_ago_are_deleted() {
     let end = Clock::Manual(api.clock.clone()).now() + TimeDelta::hours(1);
     for expires_at in [Some(end), None, None] {
         let request = KeyRequest::new("test", KeyScopes::all(), expires_at, &[]).unwrap();
-        api.accounts.create_api_key(request, Maker::Admin, &operator()).await.unwrap();
+        api.accounts.create_api_key(request, &operator()).await.unwrap();
     }
     let keys = api.accounts.list_api_keys(None, 10).await.unwrap();
     let endless = keys.iter().find(|key| key.expires_at.is_none()).unwrap();
-    api.accounts.revoke_api_key(endless.id, Maker::Admin, &operator()).await.unwrap();
+    api.accounts.revoke_api_key(endless.id, &operator()).await.unwrap();
     for (days, left) in [(29, 3), (2, 1)] {
         api.clock.advance(Duration::from_hours(24 * days));
         api.accounts.purge().await.unwrap();
