@@ -100,8 +100,8 @@ export declare function browserToken(endpoint?: string | URL): TokenSource;
  */
 export declare function home(): URL;
 /**
- * Why a refresh that was refused gave no token. Only the server's own code says that the login has ended: any other
- * answer may be a proxy's, and may pass. Not part of the API.
+ * The error of a refused refresh. Only the server's own code means that the login is no longer active: any other answer
+ * may be a proxy's, and may be temporary. Not part of the API.
  *
  * @param {import("./answers.js").ApiError} error
  */

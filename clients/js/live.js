@@ -62,8 +62,8 @@ const STEADY = 10_000;
 /** Requests that may wait for the connection to open. */
 const MAX_QUEUE = 100;
 
-/** Codes of a 401 by which the server says that a login has ended: of `/api/refresh`, and of `/api/token`. */
-const LOGIN_IS_OVER = new Set(["invalid_refresh_token", "not_signed_in"]);
+/** Codes of a 401 that mean that a login is no longer active: of `/api/refresh`, and of `/api/token`. */
+const LOGIN_INACTIVE = new Set(["invalid_refresh_token", "not_signed_in"]);
 
 /** How to reconnect after a close without a `goodbye`. @type {Record<number, "never" | "new_token">} */
 const WITHOUT_GOODBYE = {
@@ -150,13 +150,13 @@ export function home() {
 }
 
 /**
- * Why a refresh that was refused gave no token. Only the server's own code says that the login has ended: any other
- * answer may be a proxy's, and may pass. Not part of the API.
+ * The error of a refused refresh. Only the server's own code means that the login is no longer active: any other answer
+ * may be a proxy's, and may be temporary. Not part of the API.
  *
  * @param {import("./answers.js").ApiError} error
  */
 export function noToken({ status, code, message, retryAfter }) {
-  if (status === 401 && LOGIN_IS_OVER.has(code)) return new SignInEnded(message);
+  if (status === 401 && LOGIN_INACTIVE.has(code)) return new SignInEnded(message);
   return new RetryLater(`no token: ${message}`, retryAfter);
 }
 

@@ -338,12 +338,12 @@ try {
   const client = await accounts();
   await register("bob");
   await refusals();
-  await signsOut();
-  await races();
-  await olderSocket();
   await sockets(client);
   await ends();
   await stores();
+  await signsOut();
+  await races();
+  await olderSocket();
 } catch (error) {
   failure = error;
 }
