@@ -12,6 +12,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 
 use aws_lc_rs::digest::{Context, SHA256};
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 
 use super::columns::{Columns, Mapping};
 use super::field::Field;
@@ -259,7 +260,7 @@ fn read_whole(mut file: File, size: u64) -> io::Result<Result<Vec<u8>, String>> 
 }
 
 /// Copies a stream into a file without a name, which only this process can read, up to one byte more than
-/// allowed. Returns the SHA-256 digest of it too, in hexadecimal.
+/// allowed. Returns the SHA-256 digest of it too, in base64url.
 fn spool(input: impl Read, most: u64) -> io::Result<(File, String)> {
     let mut bytes = [0; 16];
     secret::fill(&mut bytes);
@@ -282,7 +283,7 @@ fn spool(input: impl Read, most: u64) -> io::Result<(File, String)> {
         }
     }
     file.rewind()?;
-    Ok((file, digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()))
+    Ok((file, BASE64_URL_SAFE_NO_PAD.encode(digest.finish())))
 }
 
 fn by_extension(path: &Path) -> Option<Format> {
