@@ -12,6 +12,13 @@ export type User = {
     email_verified?: boolean;
     [field: string]: any;
 };
+export type Registration = {
+    status: "signed_in";
+    user: User;
+} | {
+    status: "verification_required";
+    user: User;
+};
 export type ClientOptions = {
     /**
      * The server's address, `https://HOST` or with a path. By default the server that this
@@ -48,20 +55,6 @@ export type Events = {
      */
     claims: Access;
 };
-/** The server's refusal of a request (RFC 9457). */
-export declare class ApiError extends Error {
-    status: number;
-    /** A stable code of docs/HTTP.md; empty if the answer is not the server's own. @type {string} */
-    code: string;
-    problem: Record<string, any>;
-    retryAfter: number;
-    /**
-     * @param {number} status The HTTP status
-     * @param {Record<string, any>} problem The body
-     * @param {number} retryAfter In milliseconds; 0 if the server does not say
-     */
-    constructor(status: number, problem: Record<string, any>, retryAfter: number);
-}
 export declare class DoorwardClient {
     #private;
     /** @param {ClientOptions} [options] */
@@ -84,17 +77,17 @@ export declare class DoorwardClient {
      */
     restore(): Promise<User | null>;
     /**
-     * Creates an account and signs it in.
+     * Creates an account, and signs it in unless the server wants its address to be verified first.
      *
      * @param {{ username: string, password: string, email?: string, [field: string]: unknown }} fields
-     * @returns {Promise<User>} Rejects with an {@link ApiError}, for example `username_taken` or `weak_password`.
+     * @returns {Promise<Registration>} Rejects with an {@link ApiError}, for example `username_taken` or `weak_password`.
      */
     register(fields: {
         username: string;
         password: string;
         email?: string;
         [field: string]: unknown;
-    }): Promise<User>;
+    }): Promise<Registration>;
     /**
      * @param {{ login: string, password: string, [field: string]: unknown }} fields `login` is the username or a verified
      *   address.
@@ -106,8 +99,8 @@ export declare class DoorwardClient {
         [field: string]: unknown;
     }): Promise<User>;
     /**
-     * Ends the login on the server, with its sockets, and forgets it here and in the other tabs. If the server cannot be
-     * reached, it rejects and nothing is forgotten: try again, or call `forget`.
+     * Revokes the login on the server, closes its sockets, and forgets it here and in the other tabs. If the server cannot
+     * be reached or does not confirm, it rejects and nothing is forgotten: try again, or call `forget`.
      */
     signOut(): Promise<void>;
     /** Forgets the login here and in the other tabs. On the server it stays. */

@@ -1,8 +1,9 @@
 // An account on a Doorward server: it registers, signs in and out, keeps the tokens fresh, and sends them with
 // requests. The tabs of a browser share one refresh.
 
+import { apiError, loginIdOf, loginOf } from "./answers.js";
 import { Listeners } from "./listeners.js";
-import { Doorward, RetryLater, SignInEnded, home, socketUrl } from "./live.js";
+import { Doorward, SignInEnded, home, noToken, socketUrl } from "./live.js";
 import { Mutex, cookieStore, localStore, memoryStore, openChannel } from "./store.js";
 
 /**
@@ -15,6 +16,10 @@ import { Mutex, cookieStore, localStore, memoryStore, openChannel } from "./stor
  * @typedef {{ id: string, username: string, display_name: string, email?: string | null, email_verified?: boolean,
  *   [field: string]: any }} User
  * A user as the server shows it.
+ *
+ * @typedef {{ status: "signed_in", user: User } | { status: "verification_required", user: User }} Registration
+ * What a registration led to. With `verification_required`, the server has sent a link to the address, and the user
+ * signs in after following it.
  *
  * @typedef {object} ClientOptions
  * @property {string | URL} [url] The server's address, `https://HOST` or with a path. By default the server that this
@@ -39,24 +44,6 @@ const RENEWABLE = new Set(["token_expired", "token_stale", "token_revoked", "inv
 /** Close codes that mean that the login has ended. */
 const LOGIN_ENDED = new Set([4441, 4442, 4443]);
 
-/** The server's refusal of a request (RFC 9457). */
-export class ApiError extends Error {
-  /**
-   * @param {number} status The HTTP status
-   * @param {Record<string, any>} problem The body
-   * @param {number} retryAfter In milliseconds; 0 if the server does not say
-   */
-  constructor(status, problem, retryAfter) {
-    super(problem.detail ?? problem.title ?? `HTTP ${status}`);
-    this.name = "ApiError";
-    this.status = status;
-    /** A stable code of docs/HTTP.md; empty if the answer is not the server's own. @type {string} */
-    this.code = problem.code ?? "";
-    this.problem = problem;
-    this.retryAfter = retryAfter;
-  }
-}
-
 export class DoorwardClient {
   #base;
   #store;
@@ -68,6 +55,8 @@ export class DoorwardClient {
   #cookie;
   /** @type {User | null} */
   #user = null;
+  /** The id of the user's login; empty without a user. */
+  #login = "";
   /** The last token that was handed out, and one that was refused: neither counts as fresh. */
   #given = "";
   #refused = "";
@@ -94,7 +83,7 @@ export class DoorwardClient {
       : memoryStore();
     const shared = storage === "local" || this.#cookie;
     this.#mutex = new Mutex(shared ? name : undefined);
-    this.#channel = shared ? openChannel(name, (news) => this.#hear(news)) : null;
+    this.#channel = shared ? openChannel(name, (update) => void this.#follow(update)) : null;
   }
 
   /** The user, as far as is known without asking; see `restore`. @returns {User | null} */
@@ -129,13 +118,15 @@ export class DoorwardClient {
   }
 
   /**
-   * Creates an account and signs it in.
+   * Creates an account, and signs it in unless the server wants its address to be verified first.
    *
    * @param {{ username: string, password: string, email?: string, [field: string]: unknown }} fields
-   * @returns {Promise<User>} Rejects with an {@link ApiError}, for example `username_taken` or `weak_password`.
+   * @returns {Promise<Registration>} Rejects with an {@link ApiError}, for example `username_taken` or `weak_password`.
    */
-  register(fields) {
-    return this.#enter("api/register", fields);
+  async register(fields) {
+    const body = await this.#submit("api/register", fields);
+    if (!body.access_token) return { status: "verification_required", user: body.user };
+    return { status: "signed_in", user: await this.#begin(body) };
   }
 
   /**
@@ -143,34 +134,36 @@ export class DoorwardClient {
    *   address.
    * @returns {Promise<User>} Rejects with an {@link ApiError}, for example `invalid_credentials`.
    */
-  signIn(fields) {
-    return this.#enter("api/login", fields);
+  async signIn(fields) {
+    return this.#begin(await this.#submit("api/login", fields));
   }
 
   /**
-   * Ends the login on the server, with its sockets, and forgets it here and in the other tabs. If the server cannot be
-   * reached, it rejects and nothing is forgotten: try again, or call `forget`.
+   * Revokes the login on the server, closes its sockets, and forgets it here and in the other tabs. If the server cannot
+   * be reached or does not confirm, it rejects and nothing is forgotten: try again, or call `forget`.
    */
   async signOut() {
     try {
-      const token = await this.token();
-      const answer = await this.#send("api/logout", { method: "POST", headers: { authorization: `Bearer ${token}` } });
-      // 401: it had ended already.
-      if (!answer.ok && answer.status !== 401) throw await apiError(answer);
+      const { answer, token } = await this.#sendSigned(() => this.#request("api/logout", { method: "POST" }));
+      if (!answer.ok) {
+        const error = await apiError(answer);
+        // Only this code says that the login was revoked already.
+        if (error.code !== "token_revoked") throw error;
+      }
+      await this.#mutex.run(() => this.#drop(loginIdOf(token)));
     } catch (error) {
+      // The refresh found that the login has ended, and has forgotten it.
       if (!(error instanceof SignInEnded)) throw error;
     }
-    await this.forget();
   }
 
   /** Forgets the login here and in the other tabs. On the server it stays. */
   async forget() {
     await this.#mutex.run(async () => {
-      const device = (await this.#store.load())?.device;
-      await this.#store.save(device ? { device } : null);
+      const login = await this.#store.load();
+      await this.#drop(loginIdOf(login?.access));
+      this.#setUser(null);
     });
-    this.#channel?.post({ type: "forgotten" });
-    this.#setUser(null);
   }
 
   /**
@@ -183,7 +176,7 @@ export class DoorwardClient {
     const old = fresh ? this.#given : "";
     let login = await this.#store.load();
     if (!login || !this.#usable(login, old)) login = await this.#renew(old);
-    if (login.user && login.user.id !== this.#user?.id) this.#setUser(login.user);
+    else this.#adopt(login);
     return (this.#given = login.access ?? "");
   };
 
@@ -202,14 +195,13 @@ export class DoorwardClient {
     if (!this.#origins.has(origin)) {
       throw new TypeError(`the token is not sent to ${origin}: name it in the option \`origins\``);
     }
-    const token = await this.token();
-    const answer = await this.#fetch(authorized(request.clone(), token));
-    if (answer.status !== 401 || !(await isRenewable(answer))) return answer;
-    this.#refused = token;
+    /** @type {Response | undefined} */
+    let refused;
     try {
-      return await this.#fetch(authorized(request, await this.token()));
+      const { answer } = await this.#sendSigned(() => request.clone(), (answer) => (refused = answer));
+      return answer;
     } catch (error) {
-      if (error instanceof SignInEnded) return answer;
+      if (refused && error instanceof SignInEnded) return refused;
       throw error;
     }
   }
@@ -237,34 +229,76 @@ export class DoorwardClient {
   live(options = {}) {
     const more = this.#WebSocket ? { WebSocket: this.#WebSocket } : {};
     const door = new Doorward({ url: socketUrl(this.#base), token: this.token, ...more, ...options });
+    // The login of the connection: not the client's if another sign-in came since.
+    let connected = "";
+    door.on("state", ({ state }) => {
+      if (state === "connecting") connected = "";
+    });
+    door.on("welcome", ({ login }) => (connected = login));
     door.on("claims", ({ roles, claims }) => {
+      if (connected !== this.#login) return;
       // The token that was valid until now names the old ones.
       this.#refused = this.#given;
       this.#emit("claims", { roles, claims });
     });
     door.on("ended", (/** @type {End} */ end) => {
-      if (LOGIN_ENDED.has(end.code)) void this.#ended(end);
+      const login = connected;
+      if (login && LOGIN_ENDED.has(end.code)) void this.#mutex.run(() => this.#drop(login, end));
       // Whether the login has ended, or only this token is not accepted, turns out at the next use.
-      else if (end.code === 4401) this.#refused = this.#given;
+      else if (end.code === 4401 || LOGIN_ENDED.has(end.code)) this.#refused = this.#given;
     });
     return door;
   }
 
   /**
+   * Sends what a form has; answers the JSON of the answer.
+   *
    * @param {string} path
    * @param {Record<string, unknown>} fields
-   * @returns {Promise<User>}
+   * @returns {Promise<any>}
    */
-  async #enter(path, fields) {
+  async #submit(path, fields) {
     const device = (await this.#store.load())?.device;
     const body = { ...fields, ...(this.#cookie ? { cookie: true } : {}), ...(device ? { device_token: device } : {}) };
-    const answer = await this.#send(path, json("POST", body));
+    const answer = await this.#fetch(this.#request(path, json("POST", body)));
     if (!answer.ok) throw await apiError(answer);
-    const login = { device, ...loginOf(await answer.json()) };
-    await this.#mutex.run(() => this.#store.save(login));
-    this.#channel?.post({ type: "renewed", login });
-    this.#setUser(/** @type {User} */ (login.user));
-    return /** @type {User} */ (login.user);
+    return answer.json();
+  }
+
+  /**
+   * Keeps a new login.
+   *
+   * @param {any} body
+   * @returns {Promise<User>}
+   */
+  #begin(body) {
+    return this.#mutex.run(async () => {
+      const device = (await this.#store.load())?.device;
+      const login = { device, ...loginOf(body) };
+      await this.#store.save(login);
+      this.#channel?.post({ type: "signed_in", login });
+      this.#login = loginIdOf(login.access);
+      this.#setUser(body.user);
+      return body.user;
+    });
+  }
+
+  /**
+   * Sends a request with an access token, and once more with a fresh one if the answer says that this helps.
+   *
+   * @param {() => Request} request
+   * @param {(answer: Response) => void} [onRefusal] Called with the first answer if it says so.
+   * @returns {Promise<{ answer: Response, token: string }>} Rejects with {@link SignInEnded} if no user is signed in, or
+   *   the login has ended.
+   */
+  async #sendSigned(request, onRefusal) {
+    const token = await this.token();
+    const answer = await this.#fetch(authorized(request(), token));
+    if (answer.status !== 401 || !(await isRenewable(answer))) return { answer, token };
+    onRefusal?.(answer);
+    this.#refused = token;
+    const fresh = await this.token();
+    return { answer: await this.#fetch(authorized(request(), fresh)), token: fresh };
   }
 
   /**
@@ -284,16 +318,26 @@ export class DoorwardClient {
   #renew(old) {
     this.#renewing ??= this.#mutex
       .run(async () => {
-        const login = await this.#store.load();
-        if (login && this.#usable(login, old)) return login;
-        const next = await this.#exchange(login);
-        await this.#store.save(next);
-        this.#channel?.post({ type: "renewed", login: next });
-        return next;
-      })
-      .catch(async (error) => {
-        if (error instanceof SignInEnded && this.#user) await this.#ended({ code: 4401, reason: error.message });
-        throw error;
+        for (;;) {
+          const login = await this.#store.load();
+          if (login && this.#usable(login, old)) {
+            this.#adopt(login);
+            return login;
+          }
+          const next = await this.#exchange(login);
+          // What was answered is about that login: another tab may have signed in, or renewed it, in the meantime.
+          if (!isSame(await this.#store.load(), login)) continue;
+          if (next instanceof SignInEnded) {
+            // Without a login in the store, another user of the store has forgotten this client's.
+            const id = loginIdOf(login?.access) || this.#login;
+            await this.#drop(id, { code: 4401, reason: next.message });
+            throw next;
+          }
+          await this.#store.save(next);
+          this.#channel?.post({ type: "renewed", login: next });
+          this.#adopt(next);
+          return next;
+        }
       })
       .finally(() => (this.#renewing = null));
     return this.#renewing;
@@ -301,55 +345,73 @@ export class DoorwardClient {
 
   /**
    * @param {Login | null} login
-   * @returns {Promise<Login>}
+   * @returns {Promise<Login | SignInEnded>} Rejects if there is no answer, or one that says nothing about the login.
    */
   async #exchange(login) {
-    if (!this.#cookie && !login?.refresh) throw new SignInEnded("no user is signed in");
-    const answer = this.#cookie
-      ? await this.#send("api/token", { method: "POST", headers: { accept: "application/json" } })
-      : await this.#send("api/refresh", json("POST", { refresh_token: login?.refresh }));
+    if (!this.#cookie && !login?.refresh) return new SignInEnded("no user is signed in");
+    const request = this.#cookie
+      ? this.#request("api/token", { method: "POST", headers: { accept: "application/json" } })
+      : this.#request("api/refresh", json("POST", { refresh_token: login?.refresh }));
+    const answer = await this.#fetch(request);
     if (answer.ok) return { ...login, ...loginOf(await answer.json()) };
-    const error = await apiError(answer);
-    if (answer.status === 401) {
+    const error = noToken(await apiError(answer));
+    if (error instanceof SignInEnded) return error;
+    throw error;
+  }
+
+  /**
+   * Forgets a login here and in the other tabs, unless another one has replaced it. Only inside the mutex.
+   *
+   * @param {string} id
+   * @param {End} [end] Why it has ended, if that is an event
+   */
+  async #drop(id, end) {
+    const login = await this.#store.load();
+    if (loginIdOf(login?.access) === id) {
       // The device stays known for the next sign-in.
       await this.#store.save(login?.device ? { device: login.device } : null);
-      throw new SignInEnded(error.message);
+      if (id) this.#channel?.post({ type: "forgotten", login: id });
     }
-    throw new RetryLater(`no token: ${error.message}`, error.retryAfter);
+    if (this.#login !== id || this.#user === null) return;
+    this.#setUser(null);
+    if (end) this.#emit("ended", end);
   }
 
   /**
    * @param {string} path
    * @param {RequestInit} init
    */
-  #send(path, init) {
+  #request(path, init) {
     // Cookies belong to the server's own origin, where a browser sends them only if asked.
     const credentials = this.#cookie ? "same-origin" : "omit";
     const signal = AbortSignal.timeout(TIMEOUT);
-    return this.#fetch(new Request(new URL(path, this.#base), { credentials, signal, ...init }));
+    return new Request(new URL(path, this.#base), { credentials, signal, ...init });
   }
 
-  /** @param {End} end */
-  async #ended(end) {
-    if (!this.#user) return;
-    await this.forget();
-    this.#emit("ended", end);
-  }
-
-  /** What another tab says. @param {import("./store.js").News} news */
-  #hear(news) {
-    if (news.type === "renewed") {
-      // Other storages have it already.
-      if (this.#cookie) void this.#store.save(news.login);
-      if (news.login.user?.id !== this.#user?.id) this.#setUser(news.login.user ?? null);
-    } else {
-      if (this.#cookie) void this.#store.save(null);
-      this.#setUser(null);
+  /** Applies what another tab did. @param {import("./store.js").TabUpdate} update */
+  async #follow(update) {
+    if (update.type === "forgotten") {
+      // With a cookie, each tab has an access token of its own. Other storages are shared.
+      if (this.#cookie && loginIdOf((await this.#store.load())?.access) === update.login) await this.#store.save(null);
+      if (this.#login === update.login) this.#setUser(null);
+      return;
     }
+    const { login } = update;
+    // A renewal that comes late must not bring an older login back.
+    if (update.type === "renewed" && this.#login && this.#login !== loginIdOf(login.access)) return;
+    if (this.#cookie) await this.#store.save(login);
+    this.#adopt(login);
+  }
+
+  /** Notes whose login is in use. @param {Login} login */
+  #adopt(login) {
+    this.#login = loginIdOf(login.access);
+    if (login.user && login.user.id !== this.#user?.id) this.#setUser(login.user);
   }
 
   /** @param {User | null} user */
   #setUser(user) {
+    if (user === null) this.#login = "";
     if (user === null && this.#user === null) return;
     this.#user = user;
     this.#emit("user", user);
@@ -388,30 +450,17 @@ function authorized(request, token) {
 
 /** Whether a 401 means that a fresh token helps. A backend of yours may say so as RFC 6750 does. @param {Response} answer */
 async function isRenewable(answer) {
-  const problem = await answer.clone().json().catch(() => null);
-  if (typeof problem?.code === "string") return RENEWABLE.has(problem.code);
+  const { code } = await apiError(answer);
+  if (code) return RENEWABLE.has(code);
   return /\berror="?invalid_token\b/.test(answer.headers.get("www-authenticate") ?? "");
 }
 
-/** @param {Response} answer */
-async function apiError(answer) {
-  const problem = await answer.json().catch(() => ({}));
-  const seconds = Number(answer.headers.get("retry-after"));
-  return new ApiError(answer.status, problem ?? {}, seconds > 0 ? seconds * 1000 : 0);
-}
-
 /**
- * What an answer with tokens says.
+ * Whether two logins have the same tokens.
  *
- * @param {any} body
- * @returns {Login}
+ * @param {Login | null} one
+ * @param {Login | null} other
  */
-function loginOf(body) {
-  // Half a minute before it expires, or halfway if it is valid for less than a minute.
-  const life = Math.max(body.expires_in * 500, body.expires_in * 1000 - 30_000);
-  /** @type {Login} */
-  const login = { user: body.user, access: body.access_token, until: Date.now() + life };
-  if (body.refresh_token) login.refresh = body.refresh_token;
-  if (body.device_token) login.device = body.device_token;
-  return login;
+function isSame(one, other) {
+  return one?.refresh === other?.refresh && one?.access === other?.access;
 }

@@ -1,7 +1,9 @@
-export { ApiError, DoorwardClient } from "./client.js";
+export { ApiError } from "./answers.js";
+export { DoorwardClient } from "./client.js";
 export { Doorward, RequestError, RetryLater, SignInEnded, browserToken } from "./live.js";
 export type ClientOptions = import("./client.js").ClientOptions;
 export type ClientEvents = import("./client.js").Events;
+export type Registration = import("./client.js").Registration;
 export type User = import("./client.js").User;
 export type Login = import("./store.js").Login;
 export type Store = import("./store.js").Store;
@@ -16,6 +18,7 @@ export type TokenSource = import("./live.js").TokenSource;
 /**
  * @typedef {import("./client.js").ClientOptions} ClientOptions
  * @typedef {import("./client.js").Events} ClientEvents
+ * @typedef {import("./client.js").Registration} Registration
  * @typedef {import("./client.js").User} User
  * @typedef {import("./store.js").Login} Login
  * @typedef {import("./store.js").Store} Store

@@ -11,12 +11,14 @@
 //
 // See docs/CLIENT.md.
 
-export { ApiError, DoorwardClient } from "./client.js";
+export { ApiError } from "./answers.js";
+export { DoorwardClient } from "./client.js";
 export { Doorward, RequestError, RetryLater, SignInEnded, browserToken } from "./live.js";
 
 /**
  * @typedef {import("./client.js").ClientOptions} ClientOptions
  * @typedef {import("./client.js").Events} ClientEvents
+ * @typedef {import("./client.js").Registration} Registration
  * @typedef {import("./client.js").User} User
  * @typedef {import("./store.js").Login} Login
  * @typedef {import("./store.js").Store} Store

@@ -100,6 +100,13 @@ export declare function browserToken(endpoint?: string | URL): TokenSource;
  */
 export declare function home(): URL;
 /**
+ * The error of a refused refresh. Only the server's own code means that the login is no longer active: any other answer
+ * may be a proxy's, and may be temporary. Not part of the API.
+ *
+ * @param {import("./answers.js").ApiError} error
+ */
+export declare function noToken({ status, code, message, retryAfter }: import("./answers.js").ApiError): RetryLater | SignInEnded;
+/**
  * The URL of the socket of a server. Not part of the API.
  *
  * @param {URL} base With a slash at the end

@@ -9,6 +9,7 @@
 //
 // The protocol: docs/PROTOCOL.md. This client: docs/CLIENT.md.
 
+import { apiError } from "./answers.js";
 import { Listeners } from "./listeners.js";
 
 /**
@@ -60,6 +61,9 @@ const PROBE_TIMEOUT = 5_000;
 const STEADY = 10_000;
 /** Requests that may wait for the connection to open. */
 const MAX_QUEUE = 100;
+
+/** Codes of a 401 that mean that a login is no longer active: of `/api/refresh`, and of `/api/token`. */
+const LOGIN_INACTIVE = new Set(["invalid_refresh_token", "not_signed_in"]);
 
 /** How to reconnect after a close without a `goodbye`. @type {Record<number, "never" | "new_token">} */
 const WITHOUT_GOODBYE = {
@@ -123,11 +127,7 @@ export function browserToken(endpoint = new URL("api/token", home())) {
   return async ({ fresh }) => {
     if (!fresh && Date.now() < until) return token;
     const response = await fetch(endpoint, { method: "POST", headers: { accept: "application/json" } });
-    if (response.status === 401) throw new SignInEnded();
-    if (!response.ok) {
-      const seconds = Number(response.headers.get("retry-after"));
-      throw new RetryLater(`no token: HTTP ${response.status}`, seconds > 0 ? seconds * 1000 : 0);
-    }
+    if (!response.ok) throw noToken(await apiError(response));
     const body = await response.json();
     token = body.access_token;
     // Half a minute before it expires, or halfway if it is valid for less than a minute.
@@ -147,6 +147,17 @@ export function home() {
     throw new TypeError("the server is unknown, because it did not serve this file: name it in the option `url`");
   }
   return new URL(path[1], url);
+}
+
+/**
+ * The error of a refused refresh. Only the server's own code means that the login is no longer active: any other answer
+ * may be a proxy's, and may be temporary. Not part of the API.
+ *
+ * @param {import("./answers.js").ApiError} error
+ */
+export function noToken({ status, code, message, retryAfter }) {
+  if (status === 401 && LOGIN_INACTIVE.has(code)) return new SignInEnded(message);
+  return new RetryLater(`no token: ${message}`, retryAfter);
 }
 
 /**

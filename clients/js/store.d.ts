@@ -21,11 +21,12 @@ export type Store = {
     load: () => Login | null | Promise<Login | null>;
     save: (login: Login | null) => void | Promise<void>;
 };
-export type News = {
-    type: "renewed";
+export type TabUpdate = {
+    type: "signed_in" | "renewed";
     login: Login;
 } | {
     type: "forgotten";
+    login: string;
 };
 /** @returns {Store} */
 export declare function memoryStore(): Store;
@@ -53,9 +54,9 @@ export declare class Mutex {
 }
 /**
  * @param {string} name
- * @param {(news: News) => void} hear
- * @returns {{ post: (news: News) => void } | null}
+ * @param {(update: TabUpdate) => void} onUpdate
+ * @returns {{ post: (update: TabUpdate) => void } | null}
  */
-export declare function openChannel(name: string, hear: (news: News) => void): {
-    post: (news: News) => void;
+export declare function openChannel(name: string, onUpdate: (update: TabUpdate) => void): {
+    post: (update: TabUpdate) => void;
 } | null;

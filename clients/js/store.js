@@ -12,8 +12,8 @@
  * @property {() => Login | null | Promise<Login | null>} load
  * @property {(login: Login | null) => void | Promise<void>} save
  *
- * @typedef {{ type: "renewed", login: Login } | { type: "forgotten" }} News
- * What one tab tells the others.
+ * @typedef {{ type: "signed_in" | "renewed", login: Login } | { type: "forgotten", login: string }} TabUpdate
+ * What a tab did, for the others. A login that is forgotten is named by its id.
  */
 
 /** How long a tab waits for another one that renews, in milliseconds. It may be frozen. */
@@ -104,14 +104,14 @@ export class Mutex {
 
 /**
  * @param {string} name
- * @param {(news: News) => void} hear
- * @returns {{ post: (news: News) => void } | null}
+ * @param {(update: TabUpdate) => void} onUpdate
+ * @returns {{ post: (update: TabUpdate) => void } | null}
  */
-export function openChannel(name, hear) {
+export function openChannel(name, onUpdate) {
   if (typeof BroadcastChannel === "undefined") return null;
   const channel = new BroadcastChannel(name);
-  channel.onmessage = (event) => hear(event.data);
+  channel.onmessage = (event) => onUpdate(event.data);
   // In Node it would keep the process from ending.
   /** @type {any} */ (channel).unref?.();
-  return { post: (news) => channel.postMessage(news) };
+  return { post: (update) => channel.postMessage(update) };
 }

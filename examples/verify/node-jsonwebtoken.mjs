@@ -10,7 +10,9 @@ export async function verify(token) {
   const header = jwt.decode(token, { complete: true })?.header ?? {};
   const age = Date.now() - read;
   if (age > 300_000 || (age > 10_000 && !keys.some(({ kid }) => kid === header.kid))) {
-    ({ keys } = await (await fetch(`${issuer}/.well-known/jwks.json`)).json());
+    const answer = await fetch(`${issuer}/.well-known/jwks.json`, { signal: AbortSignal.timeout(5_000) });
+    if (!answer.ok) throw new Error(`cannot read the keys: HTTP ${answer.status}`);
+    ({ keys } = await answer.json());
     read = Date.now();
   }
   const key = keys.find(({ kid }) => kid === header.kid);

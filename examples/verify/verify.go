@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -14,9 +15,10 @@ import (
 )
 
 var (
-	mutex sync.Mutex
-	keys  map[string]ed25519.PublicKey
-	read  time.Time
+	client = http.Client{Timeout: 5 * time.Second}
+	mutex  sync.Mutex
+	keys   map[string]ed25519.PublicKey
+	read   time.Time
 )
 
 // Verify returns the claims of a valid token, and an error for any other. The issuer is public_url.
@@ -27,19 +29,8 @@ func Verify(token, issuer string) (jwt.MapClaims, error) {
 		defer mutex.Unlock()
 		kid, _ := t.Header["kid"].(string)
 		if age := time.Since(read); age > 5*time.Minute || (keys[kid] == nil && age > 10*time.Second) {
-			var set struct {
-				Keys []struct{ Kid, Crv, X string }
-			}
-			answer, err := http.Get(issuer + "/.well-known/jwks.json")
-			if err != nil || json.NewDecoder(answer.Body).Decode(&set) != nil {
-				return nil, errors.New("cannot read the keys")
-			}
-			defer answer.Body.Close()
-			keys, read = map[string]ed25519.PublicKey{}, time.Now()
-			for _, key := range set.Keys {
-				if x, err := base64.RawURLEncoding.DecodeString(key.X); err == nil && key.Crv == "Ed25519" {
-					keys[key.Kid] = x
-				}
+			if err := readKeys(issuer); err != nil {
+				return nil, err
 			}
 		}
 		return keys[kid], nil
@@ -49,4 +40,26 @@ func Verify(token, issuer string) (jwt.MapClaims, error) {
 		return nil, errors.New("not a valid access token")
 	}
 	return claims, nil
+}
+
+func readKeys(issuer string) error {
+	answer, err := client.Get(issuer + "/.well-known/jwks.json")
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	var set struct {
+		Keys []struct{ Kid, Crv, X string }
+	}
+	if err != nil || answer.StatusCode != http.StatusOK || json.Unmarshal(body, &set) != nil {
+		return errors.New("cannot read the keys")
+	}
+	keys, read = map[string]ed25519.PublicKey{}, time.Now()
+	for _, key := range set.Keys {
+		if x, err := base64.RawURLEncoding.DecodeString(key.X); err == nil && key.Crv == "Ed25519" {
+			keys[key.Kid] = x
+		}
+	}
+	return nil
 }

@@ -7,8 +7,9 @@ SET = { keys: nil, read: Time.at(0) }
 KEYS = lambda do |options| # It is called again with :kid_not_found for a key that the set lacks.
   age = Time.now - SET[:read]
   if age > 300 || (options[:kid_not_found] && age > 10)
-    set = JSON.parse(Net::HTTP.get(URI("#{ISSUER}/.well-known/jwks.json")), symbolize_names: true)
-    SET.update(keys: set, read: Time.now)
+    answer = Net::HTTP.get_response(URI("#{ISSUER}/.well-known/jwks.json"))
+    answer.value # raises for a status other than 2xx
+    SET.update(keys: JSON.parse(answer.body, symbolize_names: true), read: Time.now)
   end
   SET[:keys]
 end

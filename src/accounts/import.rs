@@ -9,13 +9,13 @@
 //! mark is purged after the year for which the trail is kept, the hash is replaced at the first sign-in; with
 //! neither, an account of this name is another user's.
 
+mod parallel;
+
 use std::collections::{HashMap, HashSet};
-use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use aws_lc_rs::digest;
 
+use self::parallel::in_parallel;
 use super::{Caller, Error};
 use crate::actors::hasher::HashError;
 use crate::clock::{Clock, Timestamp};
@@ -23,13 +23,10 @@ use crate::db::{self, Conn};
 use crate::import::{ImportedAccount, Place, Reason, Row};
 use crate::models::audit_events::{self, Action, NewEvent};
 use crate::models::users::{self, NewUser, Restored};
-use doorward_core::domain::{DisplayName, Rights, UserId};
+use doorward_core::domain::{ADMIN, DisplayName, Rights, UserId};
 
 /// Rows per transaction: at cost 12 about 25 seconds of hashing per core are lost if it cannot be written.
 const BATCH: usize = 100;
-
-/// The lowest priority there is, as the server's own hashing has: its requests come first.
-const NICE: i32 = 19;
 
 /// How an import is done.
 pub struct Import<'a> {
@@ -39,6 +36,9 @@ pub struct Import<'a> {
     pub cost: u32,
     /// Threads that hash.
     pub workers: usize,
+    /// Whether accounts with the role `admin` are imported. The author of the file then decides who administers this
+    /// server.
+    pub allow_admins: bool,
     /// Called for each row when its work is done, from any thread.
     pub tick: &'a (dyn Fn() + Sync),
 }
@@ -49,6 +49,8 @@ pub struct Report {
     pub read: usize,
     /// In a preview: that would be imported.
     pub imported: usize,
+    /// Those of them that are administrators.
+    pub admins: usize,
     pub already_there: usize,
     pub refused: Vec<Refused>,
 }
@@ -92,7 +94,7 @@ impl Import<'_> {
     ) -> Result<(), Error> {
         let mut known = Known::load(conn)?;
         for_batches(rows, |batch| {
-            let sorted = known.sort(Some(conn), batch.iter())?;
+            let sorted = self.sort(&mut known, Some(conn), &batch)?;
             let worked = in_parallel(&sorted, self.workers, |sorted| {
                 let worked = self.work(sorted);
                 (self.tick)();
@@ -122,7 +124,7 @@ impl Import<'_> {
         let mut known = conn.as_deref_mut().map(Known::load).transpose()?.unwrap_or_default();
         let mut report = Report::default();
         for_batches(rows, |batch| {
-            let sorted = known.sort(conn.as_deref_mut(), batch.iter())?;
+            let sorted = self.sort(&mut known, conn.as_deref_mut(), &batch)?;
             let done = in_parallel(&sorted, self.workers, |sorted| {
                 let done = match sorted {
                     Sorted::Refused(reason) => Done::Refused(reason.clone()),
@@ -138,6 +140,23 @@ impl Import<'_> {
             Ok(())
         })?;
         Ok(report)
+    }
+
+    fn sort(
+        &self,
+        known: &mut Known,
+        mut conn: Option<&mut Conn>,
+        rows: &[Row],
+    ) -> Result<Vec<Sorted>, Error> {
+        let sort = |row| {
+            Ok(match known.sort_row(conn.as_deref_mut(), row)? {
+                Sorted::New(incoming) if !self.allow_admins && incoming.roles.has(ADMIN) => {
+                    Sorted::Refused(Reason::Admin)
+                }
+                sorted => sorted,
+            })
+        };
+        rows.iter().map(sort).collect()
     }
 
     fn work(&self, sorted: &Sorted) -> Result<Worked, Error> {
@@ -205,12 +224,21 @@ fn create(
         created_at: incoming.created_at.unwrap_or(now).min(now),
     };
     users::restore(conn, id, &restored, now)?;
-    // Version 0, because no token names an older one.
-    let rights = Rights { roles: incoming.roles, claims: incoming.claims, version: 0 };
+    // A new id is in no token. One that the file names may have been an account's here, which was deleted.
+    let version = if incoming.id.is_some() { version_at(now) } else { 0 };
+    let rights = Rights { roles: incoming.roles, claims: incoming.claims, version };
     if rights != Rights::default() {
         users::set_rights(conn, id, &rights, now)?;
     }
     Ok(())
+}
+
+/// A version of roles and claims that is greater than any that an account of the same id had before `now`: they begin
+/// at 0 or here, and do not change every second. Seconds since 2020, which fit into the column until 2088.
+fn version_at(now: Timestamp) -> i32 {
+    const EPOCH: i64 = 1_577_836_800;
+    let seconds = now.and_utc().timestamp().saturating_sub(EPOCH).max(0);
+    i32::try_from(seconds).unwrap_or(i32::MAX)
 }
 
 /// Why a name is not free: it is another account's, or an earlier row's.
@@ -234,7 +262,10 @@ impl Report {
         self.read += batch.len();
         for (row, done) in batch.into_iter().zip(done) {
             match done {
-                Done::Imported => self.imported += 1,
+                Done::Imported => {
+                    self.imported += 1;
+                    self.admins += usize::from(row.account.is_ok_and(|account| account.roles.has(ADMIN)));
+                }
                 Done::AlreadyThere => self.already_there += 1,
                 Done::Refused(reason) => {
                     self.refused.push(Refused { place: row.place, name: row.name, reason });
@@ -270,14 +301,6 @@ impl Known {
             marks.insert(print(mark));
         })?;
         Ok(Self { marks, ..Self::default() })
-    }
-
-    fn sort<'a>(
-        &mut self,
-        mut conn: Option<&mut Conn>,
-        rows: impl Iterator<Item = &'a Row>,
-    ) -> Result<Vec<Sorted>, Error> {
-        rows.map(|row| self.sort_row(conn.as_deref_mut(), row)).collect()
     }
 
     fn sort_row(&mut self, mut conn: Option<&mut Conn>, row: &Row) -> Result<Sorted, Error> {
@@ -336,42 +359,16 @@ fn for_batches(
     }
 }
 
-/// Does `work` for each item on a few threads, which take the next one when they are free: some cost a hash,
-/// others nothing.
-fn in_parallel<T: Sync, R: Send>(items: &[T], workers: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let one_thread = || {
-        // On Linux it acts on this thread alone; without it the work is the same.
-        let _ = rustix::process::nice(NICE);
-        let mut results = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(index) else { return results };
-            results.push((index, work(item)));
-        }
-    };
-    let mut results: Vec<(usize, R)> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..workers.min(items.len())).map(|_| scope.spawn(one_thread)).collect();
-        let joined = threads.into_iter().map(thread::ScopedJoinHandle::join);
-        joined.flat_map(|results| results.unwrap_or_else(|panic| resume_unwind(panic))).collect()
-    });
-    results.sort_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, result)| result).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn results_come_in_the_order_of_the_items() {
-        let items: Vec<u32> = (0..1000).collect();
-        for workers in [1, 3, 64] {
-            assert_eq!(
-                in_parallel(&items, workers, |item| item * 2),
-                (0..2000).step_by(2).collect::<Vec<_>>()
-            );
-        }
-        assert!(in_parallel(&[], 4, |(): &()| ()).is_empty());
+    fn a_version_grows_with_the_time_and_fits_its_column() {
+        let at = |text: &str| version_at(text.parse().unwrap());
+        assert_eq!(at("2026-11-27T00:00:01"), at("2026-11-27T00:00:00") + 1);
+        assert_eq!([at("1999-01-01T00:00:00"), at("2020-01-01T00:00:00")], [0, 0]);
+        assert!(at("2087-12-31T00:00:00") < i32::MAX);
+        assert_eq!(at("2199-01-01T00:00:00"), i32::MAX);
     }
 }

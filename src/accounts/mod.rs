@@ -184,12 +184,24 @@ impl Accounts {
     /// # Errors
     /// [`TokenError`]; [`TokenError::StaleClaims`] if a refresh is needed; [`TokenError::StaleRevocations`] if this process has not polled for revocations lately.
     pub fn authenticate(&self, token: &str) -> Result<Access, TokenError> {
+        let access = self.authenticate_login(token)?;
+        if self.0.logins.revocations.access_changes().is_stale(&access) {
+            return Err(TokenError::StaleClaims);
+        }
+        Ok(access)
+    }
+
+    /// The same, but accepts a token whose roles and claims have changed: for ending the token's own login, which needs
+    /// none of them.
+    ///
+    /// # Errors
+    /// [`TokenError`], except [`TokenError::StaleClaims`].
+    pub fn authenticate_login(&self, token: &str) -> Result<Access, TokenError> {
         let access = self.0.tokens.verify(token)?;
         let revocations = &self.0.logins.revocations;
         match revocations.get(access.login) {
             Some(reason) => Err(TokenError::Revoked(reason)),
             None if !revocations.freshness().is_fresh() => Err(TokenError::StaleRevocations),
-            None if revocations.access_changes().is_stale(&access) => Err(TokenError::StaleClaims),
             None => {
                 revocations.known_logins().note(access.login, access.expires_at);
                 Ok(access)

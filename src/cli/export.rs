@@ -17,7 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   doorward export --to accounts.jsonl
   doorward export | jq -r 'select(.roles | index(\"admin\")) | .username'
-  doorward export | ssh new-host doorward import --from -
+  doorward export | ssh new-host doorward import --from - --allow-admins
 
 One JSON object per line: id, username, display_name, email, email_verified, hash, roles, claims, disabled, created.
 It is a consistent snapshot, even while a server writes. It contains the password hashes and addresses of all users:

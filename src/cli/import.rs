@@ -27,8 +27,8 @@ Examples:
   doorward import people.csv           Columns: username, hash, and optionally email, email_verified
   doorward import app.db --table user --column hash=pw --username-from-email
                                        Another table and column, usernames taken from the address
-  doorward export | ssh new-host doorward import --from -
-                                       Moves all accounts to another server
+  doorward export | ssh new-host doorward import --from - --allow-admins
+                                       Moves all accounts to another server, administrators too
   doorward import people.txt --format jsonl --json
                                        One object per line; the report as JSON
 
@@ -49,6 +49,9 @@ pub struct Arguments {
     format: Option<Format>,
     #[command(flatten)]
     mapping: MappingArguments,
+    /// Imports accounts with the role admin too; without it, their rows are refused
+    #[arg(long)]
+    allow_admins: bool,
     /// The most rows to read; each takes a hundred bytes of memory, or half a kilobyte of an SQLite or CSV file
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
     max_rows: u32,
@@ -133,6 +136,7 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
         caller: &caller,
         cost: config.password.cost,
         workers: config.password.workers,
+        allow_admins: arguments.allow_admins,
         tick: &|| bar.inc(1),
     };
     let (report, outcome) = if arguments.dry_run {
@@ -229,6 +233,9 @@ fn table(report: &Report, dry_run: bool) -> String {
     };
     add("read", report.read);
     add(if dry_run { "would be imported" } else { "imported" }, report.imported);
+    if report.admins > 0 {
+        add("  administrators", report.admins);
+    }
     add("already there", report.already_there);
     add(if dry_run { "would be refused" } else { "refused" }, report.refused.len());
     for (code, count) in by_reason(report) {
@@ -252,6 +259,7 @@ fn json(report: &Report, ignored: &[String], dry_run: bool) -> Value {
         "dry_run": dry_run,
         "read": report.read,
         "imported": report.imported,
+        "admins": report.admins,
         "already_there": report.already_there,
         "ignored_columns": ignored.iter().map(|column| shown(column)).collect::<Vec<_>>(),
         "refused": refused.collect::<Vec<_>>(),

@@ -52,16 +52,10 @@ impl PrivateOutput {
     }
 
     fn try_place(&self) -> io::Result<u64> {
-        let copy = File::open(&self.partial)?;
-        copy.sync_all()?;
-        let size = copy.metadata()?.len();
-        // Unlike `rename`, `hard_link` does not replace a file that was created meanwhile. Some file systems do not support it.
-        if fs::hard_link(&self.partial, &self.target).is_err() {
-            let mut placed =
-                OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.target)?;
-            io::copy(&mut { copy }, &mut placed)?;
-            placed.sync_all()?;
-        }
+        let complete = File::open(&self.partial)?;
+        complete.sync_all()?;
+        let size = complete.metadata()?.len();
+        name(&self.partial, &self.target, |from, to| fs::hard_link(from, to))?;
         if let Some(directory) = self.target.parent() {
             File::open(directory)?.sync_all()?;
         }
@@ -76,7 +70,51 @@ impl Drop for PrivateOutput {
     }
 }
 
+/// Gives the file `from` the name `to`, which must be free, and never a part of it.
+fn name(from: &Path, to: &Path, link: impl FnOnce(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
+    // Unlike `rename`, a hard link does not replace a file that was created meanwhile.
+    match link(from, to) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            // Some file systems have no hard links.
+            if fs::symlink_metadata(to).is_ok() {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            fs::rename(from, to)
+        }
+        outcome => outcome,
+    }
+}
+
 fn refusal(file: &Path, error: &dyn std::fmt::Display) -> Failure {
     let why = ownership::explain(error, file, Need::Write);
     Failure::Running(format!("cannot write {}: {why}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_file_gets_its_name_whole_and_replaces_none_also_without_hard_links() {
+        let links: [fn(&Path, &Path) -> io::Result<()>; 2] =
+            [|from, to| fs::hard_link(from, to), |_, _| Err(io::ErrorKind::Unsupported.into())];
+        for link in links {
+            let dir = tempfile::tempdir().unwrap();
+            let target = dir.path().join("accounts.jsonl");
+            let output = PrivateOutput::create(&target).unwrap_or_else(|_| panic!());
+            fs::write(output.path(), "whole").unwrap();
+            name(output.path(), &target, link).unwrap();
+            drop(output);
+            assert_eq!(fs::read_to_string(&target).unwrap(), "whole");
+            assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+
+            let other = dir.path().join("other");
+            fs::write(&other, "another").unwrap();
+            assert_eq!(name(&other, &target, link).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(fs::read_to_string(&target).unwrap(), "whole");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use super::values::{flag, moment};
 use super::{ImportedAccount, MAX_FIELD, Place, Reason, Row};
 use crate::auth::legacy_hashes::ImportedHash;
 use crate::auth::secret::hash_token;
-use doorward_core::domain::{Claims, DisplayName, Email, Roles, Username};
+use doorward_core::domain::{Claims, DisplayName, Email, Roles, UserId, Username};
 
 /// What all rows of a file have in common.
 #[derive(Clone, Copy)]
@@ -19,6 +19,8 @@ pub(super) struct RowSource<'a> {
     pub kind: &'a str,
     /// Absolute; `-` for standard input.
     pub path: &'a Path,
+    /// Of standard input, which has the same name for all systems: a digest of what it holds.
+    pub digest: Option<&'a str>,
 }
 
 impl RowSource<'_> {
@@ -26,14 +28,30 @@ impl RowSource<'_> {
     /// where the other system does.
     pub fn mark(self, id: Option<i64>, name: &str) -> String {
         let id = id.map(|id| id.to_string()).unwrap_or_default();
-        format!("{} {} {}", self.kind, self.path.display(), hash_token(&format!("{id}:{name}")))
+        let row = match self.digest {
+            Some(digest) => format!("{digest}:{id}:{name}"),
+            None => format!("{id}:{name}"),
+        };
+        format!("{} {} {}", self.kind, self.path.display(), hash_token(&row))
+    }
+
+    /// The same for a row with fields. On standard input, the id of an account of Doorward says more than the rest of
+    /// the input: it is the same account in every export, and in no other system.
+    fn mark_of(self, id: Option<i64>, account: &[u8], name: &str) -> String {
+        let account = std::str::from_utf8(account).ok().and_then(|id| id.parse::<UserId>().ok());
+        match account {
+            Some(account) if self.digest.is_some() => {
+                format!("{} {} {}", self.kind, self.path.display(), hash_token(&format!("{account}:{name}")))
+            }
+            _ => self.mark(id, name),
+        }
     }
 
     pub fn row(self, place: Place, id: Option<i64>, fields: Fields, mapping: &Mapping) -> Row {
         let username = fields.get(Field::Username);
         let name = if username.is_empty() { fields.get(Field::Email) } else { username };
         let name = String::from_utf8_lossy(name).into_owned();
-        let mark = self.mark(id, &name);
+        let mark = self.mark_of(id, fields.get(Field::Id), &name);
         let name = (name.len() <= MAX_FIELD).then_some(name);
         Row { place, mark, account: fields.parse(mapping), name }
     }

@@ -154,6 +154,8 @@ pub enum Reason {
     Invalid(Field, String),
     #[error("Another account has the id.")]
     IdTaken,
+    #[error("The row has the role admin: --allow-admins imports administrators too.")]
+    Admin,
     #[error(transparent)]
     Hash(#[from] UnsupportedHash),
 }
@@ -171,6 +173,7 @@ impl Reason {
             Self::EmailTaken | Self::EmailRepeated(_) => "email_taken",
             Self::Unclear(field) | Self::Invalid(field, _) => field.invalid_code(),
             Self::IdTaken => "id_taken",
+            Self::Admin => "admin_not_allowed",
             Self::InvalidEmail(_) => "invalid_email",
             Self::Hash(UnsupportedHash::Missing) => "no_hash",
             Self::Hash(UnsupportedHash::Unknown) => "unknown_hash",

@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 
+use aws_lc_rs::digest::{Context, SHA256};
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
+
 use super::columns::{Columns, Mapping};
 use super::field::Field;
 use super::fields::RowSource;
@@ -49,6 +52,8 @@ pub struct Rows {
 
 struct Opened {
     path: PathBuf,
+    /// Of standard input alone.
+    digest: Option<String>,
     content: Content,
     limits: Limits,
     mapping: Mapping,
@@ -104,8 +109,8 @@ impl Rows {
 
 impl Opened {
     fn pass(&mut self, sink: &mut Sink) -> Result<Columns, SourceError> {
-        let Self { path, content, limits, mapping } = self;
-        let from = |kind| RowSource { kind, path };
+        let Self { path, digest, content, limits, mapping } = self;
+        let from = |kind| RowSource { kind, path, digest: digest.as_deref() };
         let read = match content {
             Content::Sqlite => sqlite::read(path, *limits, mapping, sink),
             Content::Csv(bytes) => csv::read(bytes, from("csv"), mapping, sink),
@@ -165,8 +170,9 @@ fn check(
     limits: Limits,
     mapping: Mapping,
 ) -> Result<Source, SourceError> {
-    let content = content(&path, format, limits, &mapping)?;
-    let mut opened = Opened { path, content, limits, mapping };
+    let (file, digest) = input(&path, limits)?;
+    let content = content(&path, file, format, limits, &mapping)?;
+    let mut opened = Opened { path, digest, content, limits, mapping };
     let mut sink = Sink::new(limits, None);
     let Columns { renamed, ignored, suspects, .. } = opened.pass(&mut sink)?;
     Ok(Source { total: sink.count(), renamed, ignored, suspects, opened })
@@ -176,8 +182,22 @@ fn unreadable(path: &Path, error: &io::Error) -> SourceError {
     SourceError::Unreadable(path.to_owned(), ownership::explain(error, path, Need::Read))
 }
 
+/// The file to read, and the digest of standard input.
+fn input(path: &Path, limits: Limits) -> Result<(File, Option<String>), SourceError> {
+    let unreadable = |error| unreadable(path, &error);
+    if path == Path::new(STANDARD_INPUT) {
+        let (file, digest) = spool(io::stdin().lock(), limits.bytes()).map_err(unreadable)?;
+        return Ok((file, Some(digest)));
+    }
+    // A pipe must not block until a writer opens it.
+    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(unreadable)?;
+    Ok((file, None))
+}
+
 fn content(
     path: &Path,
+    mut file: File,
     format: Option<Format>,
     limits: Limits,
     mapping: &Mapping,
@@ -185,13 +205,6 @@ fn content(
     let unreadable = |error| unreadable(path, &error);
     let unfit = |why| SourceError::Unfit(path.to_owned(), why);
     let is_file = path != Path::new(STANDARD_INPUT);
-    let mut file = if is_file {
-        // A pipe must not block until a writer opens it.
-        let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-        OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(unreadable)?
-    } else {
-        spool(io::stdin().lock(), limits.bytes()).map_err(unreadable)?
-    };
     if !file.metadata().map_err(unreadable)?.is_file() {
         return Err(unfit("is not a regular file: --from - reads standard input".to_owned()));
     }
@@ -247,18 +260,30 @@ fn read_whole(mut file: File, size: u64) -> io::Result<Result<Vec<u8>, String>> 
 }
 
 /// Copies a stream into a file without a name, which only this process can read, up to one byte more than
-/// allowed.
-fn spool(input: impl Read, most: u64) -> io::Result<File> {
+/// allowed. Returns the SHA-256 digest of it too, in base64url.
+fn spool(input: impl Read, most: u64) -> io::Result<(File, String)> {
     let mut bytes = [0; 16];
     secret::fill(&mut bytes);
     let name = format!(".doorward-import-{:032x}", u128::from_ne_bytes(bytes));
     let path = std::env::temp_dir().join(name);
     let mut file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
     std::fs::remove_file(&path)?;
-    io::copy(&mut input.take(most.saturating_add(1)), &mut file)?;
-    file.flush()?;
+    let mut input = input.take(most.saturating_add(1));
+    let mut digest = Context::new(&SHA256);
+    let mut part = vec![0; 64 * 1024];
+    loop {
+        match input.read(&mut part) {
+            Ok(0) => break,
+            Ok(read) => {
+                digest.update(&part[..read]);
+                file.write_all(&part[..read])?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
     file.rewind()?;
-    Ok(file)
+    Ok((file, BASE64_URL_SAFE_NO_PAD.encode(digest.finish())))
 }
 
 fn by_extension(path: &Path) -> Option<Format> {

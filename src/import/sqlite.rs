@@ -126,7 +126,7 @@ pub(super) fn read(
     let id = header.iter().find(|name| kind == "userdata" && *name == "id").cloned();
     columns.ignored.retain(|name| id.as_ref() != Some(name));
     let fields = Field::ALL.map(|field| (field, columns.at(field).map(|at| header[at].as_str())));
-    rows(conn, RowSource { kind, path }, id.as_deref(), &fields, limits, mapping, sink)?;
+    rows(conn, RowSource { kind, path, digest: None }, id.as_deref(), &fields, limits, mapping, sink)?;
     Ok(columns)
 }
 

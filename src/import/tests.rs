@@ -12,7 +12,7 @@ const SHA256: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f2
 const BCRYPT: &str = "$2b$04$B4beOI9vm7FC0y7zWBAum.Luj1lhiTVGWIURRUcDBA.a2b45ni1JO";
 
 fn origin() -> RowSource<'static> {
-    RowSource { kind: "csv", path: Path::new("/old.csv") }
+    RowSource { kind: "csv", path: Path::new("/old.csv"), digest: None }
 }
 
 fn rows(read: impl FnOnce(&mut Sink) -> Result<columns::Columns, String>) -> Result<Vec<Row>, String> {
@@ -128,8 +128,9 @@ fn each_reason_has_its_code() {
 
 #[test]
 fn a_mark_identifies_one_row_and_reveals_no_name() {
-    let mark =
-        |path: &str, id, name: &str| RowSource { kind: "userdata", path: Path::new(path) }.mark(id, name);
+    let mark = |path: &str, id, name: &str| {
+        RowSource { kind: "userdata", path: Path::new(path), digest: None }.mark(id, name)
+    };
     assert_eq!(mark("/a", Some(1), "alice"), mark("/a", Some(1), "alice"));
     for other in [mark("/b", Some(1), "alice"), mark("/a", Some(2), "alice"), mark("/a", Some(1), "Alice")] {
         assert_ne!(mark("/a", Some(1), "alice"), other);

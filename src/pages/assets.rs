@@ -31,6 +31,7 @@ pub const ASSETS: &[Asset] = assets! {
     "static" / "forms.js": "text/javascript; charset=utf-8"
     "static" / "icon.svg": "image/svg+xml"
     // The package doorward-client.
+    "../../clients/js" / "answers.js": "text/javascript; charset=utf-8"
     "../../clients/js" / "client.js": "text/javascript; charset=utf-8"
     "../../clients/js" / "doorward.js": "text/javascript; charset=utf-8"
     "../../clients/js" / "listeners.js": "text/javascript; charset=utf-8"

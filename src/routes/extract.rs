@@ -43,16 +43,33 @@ impl FromRequest for SignedIn {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(signed_in(request))
+        ready(signed_in(request, Accounts::authenticate).map(Self))
     }
 }
 
-fn signed_in(request: &HttpRequest) -> Result<SignedIn, ApiError> {
+/// The login of the request's access token, also if the token's roles and claims are out of date. Grants nothing but to
+/// end that login.
+#[derive(Debug, Clone)]
+pub(super) struct OwnLogin(pub Access);
+
+impl FromRequest for OwnLogin {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(signed_in(request, Accounts::authenticate_login).map(Self))
+    }
+}
+
+fn signed_in(
+    request: &HttpRequest,
+    authenticate: impl Fn(&Accounts, &str) -> Result<Access, TokenError>,
+) -> Result<Access, ApiError> {
     let token = bearer(request).ok_or_else(|| misplaced_token::unauthorized(request))?;
     // `configure` always sets this.
     let accounts = request.app_data::<web::Data<Accounts>>().ok_or_else(ApiError::unauthorized)?;
     limit::check_refusals_unless(request, || accounts.is_cached(token))?;
-    accounts.authenticate(token).map(SignedIn).map_err(|error| {
+    authenticate(accounts, token).map_err(|error| {
         if error == TokenError::Invalid {
             limit::count_refusal(request);
         }

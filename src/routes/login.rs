@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::cookie::add;
-use super::extract::{Counts, Limited, SignedIn, caller, device, presented};
+use super::extract::{Counts, Limited, OwnLogin, caller, device, presented};
 use super::limit;
 use super::problems::Problems;
 use super::site::Site;
@@ -121,7 +121,8 @@ pub(super) async fn refresh(
     Ok(token_response(&request, StatusCode::OK, grant, &site))
 }
 
-/// `POST /api/logout`: revokes the login of the access token, of the cookie, or of both.
+/// `POST /api/logout`: revokes the login of the access token, of the cookie, or of both. A token whose roles and claims
+/// are out of date is good enough for this.
 #[utoipa::path(
     post,
     path = "/api/logout",
@@ -135,14 +136,14 @@ pub(super) async fn logout(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
     site: web::Data<Site>,
-    signed_in: Result<SignedIn, ApiError>,
+    own: Result<OwnLogin, ApiError>,
 ) -> Result<HttpResponse, ApiError> {
     let Some(cookie) = site.read_cookie(&accounts, &request) else {
-        accounts.sign_out(&signed_in?.0).await?;
+        accounts.sign_out(&own?.0).await?;
         return Ok(HttpResponse::NoContent().finish());
     };
-    match signed_in {
-        Ok(SignedIn(access)) => accounts.sign_out(&access).await?,
+    match own {
+        Ok(OwnLogin(access)) => accounts.sign_out(&access).await?,
         Err(_) => site.check_same_site(&request)?,
     }
     limit::check_credential(&request, &accounts, CredentialKind::Browser, &cookie)?;

@@ -105,7 +105,16 @@ fn the_scripts_types_hold() {
     let output = std::process::Command::new(format!("{root}/tests/node/node_modules/.bin/tsc"))
         .args(["--noEmit", "--allowJs", "--checkJs", "--strict", "--target", "es2022", "--module", "es2022"])
         .args(["--moduleResolution", "bundler", "--lib", "es2022,dom,dom.iterable"])
-        .args(["dashboard.js", "forms.js", "client.js", "doorward.js", "listeners.js", "live.js", "store.js"])
+        .args([
+            "dashboard.js",
+            "forms.js",
+            "answers.js",
+            "client.js",
+            "doorward.js",
+            "listeners.js",
+            "live.js",
+            "store.js",
+        ])
         .current_dir(served.path())
         .output()
         .unwrap();

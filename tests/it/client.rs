@@ -1,8 +1,10 @@
 //! The client library against the real application, over both transports.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::time::Duration;
 
-use doorward_client::{Client, Error, Event, Message, Reconnect, Session};
+use doorward_client::{Client, Credentials, Error, Event, Message, Reconnect, Session};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -195,4 +197,25 @@ async fn a_refresh_token_is_used_once_whoever_waits_for_the_answer() {
     assert!(timeout(Duration::from_millis(1), client.refresh()).await.is_err());
     client.refresh().await.unwrap();
     ask(&mut session, "ping", "pong").await;
+}
+
+#[actix_web::test]
+async fn a_proxys_401_ends_no_login() {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", proxy.local_addr().unwrap());
+    // One for the refresh, and two for the sign-out, which refreshes in between.
+    std::thread::spawn(move || {
+        for stream in proxy.incoming().take(3) {
+            let mut stream = stream.unwrap();
+            let mut head = BufReader::new(stream.try_clone().unwrap()).lines();
+            assert!(head.any(|line| line.unwrap().is_empty()));
+            let answer = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let tokens = Credentials::Tokens { access: "access".to_owned(), refresh: "refresh".to_owned() };
+    let client = Client::new(url.parse().unwrap(), tokens).unwrap();
+    for outcome in [client.refresh().await, client.sign_out().await] {
+        assert!(matches!(outcome, Err(Error::WrongProtocol(_))), "{outcome:?}");
+    }
 }

@@ -5,14 +5,18 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
+use actix_web::http::Method;
 use diesel::prelude::*;
+use doorward::internals::accounts::RightsChange;
 use doorward::internals::schema::{audit_events, users};
+use doorward_core::domain::{Roles, RolesChange, UserId};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::app::{PASSWORD, TestApp, spawn_app, spawn_with};
+use crate::support::app::{PASSWORD, TestApp, claims, spawn_app, spawn_with};
+use crate::support::callers::operator;
 use crate::support::config::Settings;
-use crate::support::import::{Outcome, data_dir, import, sha256, stored_hash};
+use crate::support::import::{Outcome, count_users, data_dir, import, sha256, sign_in, stored_hash};
 
 fn export(data_dir: &Path, arguments: &[&str]) -> Output {
     let mut command = Settings::on(data_dir).command();
@@ -52,7 +56,7 @@ async fn fill(app: &TestApp) {
         json!({"username": "xim", "hash": "$scrypt$ln=4,r=8,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAA", "enabled": false}),
     ];
     let text = rows.map(|row| format!("{row}\n")).concat();
-    let outcome = import_from_input(&data_dir(app), &["--from", "-"], text.as_bytes());
+    let outcome = import_from_input(&data_dir(app), &["--from", "-", "--allow-admins"], text.as_bytes());
     assert_eq!((outcome.code, outcome.counts()), (0, (3, 3, 0, 0)), "{}", outcome.stderr);
 }
 
@@ -63,7 +67,7 @@ async fn all_accounts_move_to_another_server_and_are_the_same_there() {
     let first = exported(&data_dir(&app));
     assert_eq!(first.lines().count(), 5);
     let other = spawn_app().await;
-    let outcome = import_from_input(&data_dir(&other), &["-"], first.as_bytes());
+    let outcome = import_from_input(&data_dir(&other), &["-", "--allow-admins"], first.as_bytes());
     assert_eq!((outcome.code, outcome.counts()), (0, (5, 5, 0, 0)), "{}", outcome.stderr);
     assert_eq!(outcome.stderr, "", "every member is read under its own name");
     // Ids, hashes and times included.
@@ -86,7 +90,8 @@ async fn all_accounts_move_to_another_server_and_are_the_same_there() {
     let file = other.data.path().join("accounts.jsonl");
     std::fs::write(&file, &first).unwrap();
     let third = spawn_app().await;
-    let outcome = import(&data_dir(&third), &["--from", file.to_str().unwrap(), "--json"]);
+    let arguments = ["--from", file.to_str().unwrap(), "--json", "--allow-admins"];
+    let outcome = import(&data_dir(&third), &arguments);
     assert_eq!((outcome.code, outcome.counts()), (0, (5, 5, 0, 0)), "{}", outcome.stderr);
     assert_eq!(exported(&data_dir(&third)), first);
 }
@@ -202,4 +207,127 @@ async fn standard_input_is_csv_or_json_lines_and_within_the_bounds() {
     }
     let neither = import(&data, &["--json"]);
     assert_eq!(neither.code, 2, "{}", neither.stderr);
+}
+
+/// Deletes the account, as its owner does.
+async fn delete(app: &TestApp, login: &str, password: &str) {
+    let access = app
+        .post("/api/login", json!({"login": login, "password": password}))
+        .await
+        .expect(200)
+        .str("access_token");
+    let body = json!({"current_password": password});
+    app.send(Method::DELETE, "/api/me", &access, body).await.expect(204);
+}
+
+#[actix_web::test]
+async fn rows_of_one_name_from_two_systems_are_told_apart_on_standard_input() {
+    let app = spawn_app().await;
+    let data = data_dir(&app);
+    let csv = |password: &str, more: &str| format!("username,hash\nann,{}\n{more}", sha256(password));
+    let (one, two) = (csv("swordfish", ""), csv("halibut", ""));
+    let outcome = import_from_input(&data, &["-"], one.as_bytes());
+    assert_eq!((outcome.code, outcome.counts()), (0, (1, 1, 0, 0)), "{}", outcome.stderr);
+    // Her sign-in replaces the hash, by which the row was recognized.
+    sign_in(&app, "ann", "swordfish").await;
+    let outcome = import_from_input(&data, &["-"], two.as_bytes());
+    assert_eq!((outcome.code, outcome.counts()), (1, (1, 0, 0, 1)), "{}", outcome.stderr);
+    // The same input again is the same system's, also after she has left.
+    let outcome = import_from_input(&data, &["-"], one.as_bytes());
+    assert_eq!((outcome.code, outcome.counts()), (0, (1, 0, 1, 0)), "{}", outcome.stderr);
+    delete(&app, "ann", "swordfish").await;
+    let outcome = import_from_input(&data, &["-"], one.as_bytes());
+    assert_eq!((outcome.code, outcome.counts()), (0, (1, 0, 1, 0)), "{}", outcome.stderr);
+    // The other system's ann never was imported.
+    let outcome = import_from_input(&data, &["-"], two.as_bytes());
+    assert_eq!((outcome.code, outcome.counts()), (0, (1, 1, 0, 0)), "{}", outcome.stderr);
+    sign_in(&app, "ann", "halibut").await;
+}
+
+#[actix_web::test]
+async fn an_exported_account_that_was_deleted_is_not_restored_by_a_later_export() {
+    let app = spawn_app().await;
+    app.register("ann").await;
+    let first = exported(&data_dir(&app));
+    let other = spawn_app().await;
+    let outcome = import_from_input(&data_dir(&other), &["-"], first.as_bytes());
+    assert_eq!((outcome.code, outcome.counts()), (0, (1, 1, 0, 0)), "{}", outcome.stderr);
+    delete(&other, "ann", PASSWORD).await;
+    app.register("bob").await;
+    let second = exported(&data_dir(&app));
+    let outcome = import_from_input(&data_dir(&other), &["-"], second.as_bytes());
+    assert_eq!((outcome.code, outcome.counts()), (0, (2, 1, 1, 0)), "{}", outcome.stderr);
+    assert_eq!(count_users(&other), 1);
+}
+
+#[actix_web::test]
+async fn a_user_who_returns_with_the_same_id_gets_tokens_that_are_newer_than_all_before() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let id: UserId = ann.id.parse().unwrap();
+    for role in ["author", "editor", "author"] {
+        let roles = Some(RolesChange::Replace(Roles::parse([role]).unwrap()));
+        let change = RightsChange { roles, claims: None };
+        app.accounts.set_access(id, change, &operator()).await.unwrap();
+    }
+    let before = app.login("ann").await;
+    let text = exported(&data_dir(&app));
+    delete(&app, "ann", PASSWORD).await;
+    let outcome = import_from_input(&data_dir(&app), &["-"], text.as_bytes());
+    assert_eq!((outcome.code, outcome.counts()), (0, (1, 1, 0, 0)), "{}", outcome.stderr);
+    let after = app.login("ann").await;
+    assert_eq!(after.id, ann.id);
+    app.get("/api/me", &after.access).await.expect(200);
+    app.get("/api/me", &before.access).await.assert_problem(401, "token_revoked");
+    let version = |token: &str| claims(token)["claims_version"].as_i64().unwrap();
+    assert_eq!(version(&before.access), 3);
+    // And so is the next change.
+    assert!(version(&after.access) > 1_000_000, "{}", version(&after.access));
+    let roles = Some(RolesChange::Replace(Roles::default()));
+    let change = RightsChange { roles, claims: None };
+    app.accounts.set_access(id, change, &operator()).await.unwrap();
+    app.get("/api/me", &after.access).await.assert_problem(401, "token_stale");
+    let next = app.login("ann").await;
+    assert_eq!(version(&next.access), version(&after.access) + 1);
+}
+
+#[actix_web::test]
+async fn a_row_that_makes_an_administrator_needs_allow_admins() {
+    let app = spawn_app().await;
+    let data = data_dir(&app);
+    let hash = bcrypt::hash("swordfish", 4).unwrap();
+    let csv = format!("username;hash;roles\nann;{hash};editor,admin\nbob;{hash};administrator\n");
+    let report = |outcome: &Outcome| serde_json::from_str::<Value>(&outcome.stdout).unwrap();
+    for arguments in [vec!["-", "--dry-run"], vec!["-"]] {
+        let outcome = import_from_input(&data, &arguments, csv.as_bytes());
+        assert_eq!((outcome.code, outcome.counts()), (1, (2, 1, 0, 1)), "{}", outcome.stderr);
+        assert_eq!(report(&outcome)["refused_by_reason"], json!({"admin_not_allowed": 1}));
+        assert_eq!(report(&outcome)["admins"], 0);
+        assert!(
+            outcome.stderr.contains("\"ann\": The row has the role admin: --allow-admins"),
+            "{}",
+            outcome.stderr
+        );
+    }
+    assert_eq!(count_users(&app), 1);
+    for arguments in [vec!["-", "--allow-admins", "--dry-run"], vec!["-", "--allow-admins"]] {
+        let outcome = import_from_input(&data, &arguments, csv.as_bytes());
+        assert_eq!((outcome.code, outcome.counts()), (0, (2, 1, 1, 0)), "{}", outcome.stderr);
+        assert_eq!(report(&outcome)["admins"], 1);
+    }
+    let roles: String =
+        app.query(|conn| users::table.filter(users::username.eq("ann")).select(users::roles).first(conn));
+    assert_eq!(roles, r#"["admin","editor"]"#);
+    // Who is one already is not made one.
+    let outcome = import_from_input(&data, &["-"], csv.as_bytes());
+    assert_eq!((outcome.code, outcome.counts()), (0, (2, 0, 2, 0)), "{}", outcome.stderr);
+    // For people it is a line of the table.
+    let file = app.data.path().join("more.csv");
+    std::fs::write(&file, format!("username;hash;roles\ncarol;{hash};admin\n")).unwrap();
+    let outcome = import(&data, &[file.to_str().unwrap(), "--allow-admins"]);
+    let shown: Vec<_> = outcome.stdout.split_whitespace().collect();
+    assert_eq!(
+        shown,
+        ["read", "1", "imported", "1", "administrators", "1", "already", "there", "0", "refused", "0"]
+    );
 }

@@ -108,7 +108,7 @@ async fn a_hash_that_takes_too_long_or_too_much_memory_is_refused_with_its_row()
     let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
     assert_eq!(report["refused_by_reason"], json!({"absurd_cost": 6}));
     for (line, bound) in [
-        (2, "scrypt up to 256 MiB"),
+        (2, "scrypt up to 257 MiB"),
         (3, "PBKDF2 from 1,000 to 10,000,000 iterations"),
         (4, "PBKDF2 from 1,000 to 10,000,000 iterations"),
         (5, "PBKDF2 from 1,000 to 10,000,000 iterations"),

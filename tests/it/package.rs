@@ -74,7 +74,10 @@ fn the_tarball_has_the_modules_their_types_and_the_readme() {
     assert_eq!(
         files,
         [
+            "LICENSE",
             "README.md",
+            "answers.d.ts",
+            "answers.js",
             "client.d.ts",
             "client.js",
             "doorward.d.ts",
@@ -109,6 +112,32 @@ async fn a_program_in_node_registers_renews_and_reconnects() {
     Stage::open(&[("sockets.heartbeat", "10m")]).await.play(script).await;
 }
 
+#[test]
+fn the_packages_readme_links_to_no_file_of_the_repository() {
+    let readme = fs::read_to_string(format!("{ROOT}/clients/js/README.md")).unwrap();
+    assert!(!readme.contains("](../") && !readme.contains("](docs/"), "{readme}");
+}
+
+#[test]
+fn the_package_has_the_repositorys_license() {
+    let [own, root] =
+        ["clients/js/LICENSE", "LICENSE"].map(|file| fs::read_to_string(format!("{ROOT}/{file}")).unwrap());
+    assert_eq!(own, root);
+}
+
+#[actix_web::test]
+async fn a_registration_that_awaits_a_verified_address_signs_nobody_in() {
+    let (Some(node), Some((dir, _))) = (programs::command("node", Needs::Apt("nodejs")), project()) else {
+        return;
+    };
+    for script in ["verification.mjs", "server.mjs"] {
+        copy(format!("{ROOT}/tests/node/{script}"), dir.path());
+    }
+    let mut script = tokio::process::Command::new(node);
+    script.arg(dir.path().join("verification.mjs"));
+    Stage::open(&[("accounts.require_verified_email", "true")]).await.play(script).await;
+}
+
 #[actix_web::test]
 async fn tabs_of_an_app_on_another_origin_share_a_login() {
     let Some(chromium) = programs::command("chromium", Needs::Apt("chromium")) else { return };
@@ -139,7 +168,7 @@ fn the_declarations_are_those_of_the_modules() {
         return;
     }
     let source = Path::new(ROOT).join("clients/js");
-    let modules = ["client", "doorward", "listeners", "live", "store"];
+    let modules = ["answers", "client", "doorward", "listeners", "live", "store"];
     // Beside a declaration, the compiler does not read the module.
     let made = TempDir::new().unwrap();
     for module in modules {

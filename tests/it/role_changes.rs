@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use actix_web::http::Method;
 use diesel::prelude::*;
 use doorward::internals::accounts::RightsChange;
 use doorward::internals::schema::{access_changes, users};
@@ -126,6 +127,33 @@ async fn a_handler_that_waits_sees_the_change<C: LiveClient>() {
     goes_on.notify_one();
     assert_eq!(live.next().await["type"], "claims");
     assert_eq!(live.next().await, json!({"type": "wait", "id": 1, "before": true, "after": false}));
+}
+
+#[actix_web::test]
+async fn a_stale_token_revokes_its_own_login_and_does_nothing_else() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let other = app.login("ann").await;
+    set_roles(&app, &ann, &["editor"]).await;
+    app.get("/api/me", &ann.access).await.assert_problem(401, "token_stale");
+    app.send(Method::DELETE, "/api/logins", &ann.access, Value::Null)
+        .await
+        .assert_problem(401, "token_stale");
+    app.send(Method::POST, "/api/logout", &ann.access, Value::Null).await.expect(204);
+    app.get("/api/me", &ann.access).await.assert_problem(401, "token_revoked");
+    app.post("/api/refresh", json!({"refresh_token": ann.refresh}))
+        .await
+        .assert_problem(401, "invalid_refresh_token");
+    app.send(Method::POST, "/api/logout", &ann.access, Value::Null)
+        .await
+        .assert_problem(401, "token_revoked");
+    // The other login is active.
+    app.get("/api/me", &refreshed(&app, &other).await).await.expect(200);
+    // One that has expired is too old for this.
+    app.advance(Duration::from_mins(15));
+    app.send(Method::POST, "/api/logout", &other.access, Value::Null)
+        .await
+        .assert_problem(401, "token_expired");
 }
 
 #[actix_web::test]

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { ApiError, Doorward, DoorwardClient, SignInEnded } from "doorward-client";
 import WebSocket from "ws";
-import { PASSWORD, api, login, server, url } from "./server.mjs";
+import { PASSWORD, api, login, register, server, url } from "./server.mjs";
 
 const PATIENCE = 30_000;
 
@@ -15,7 +15,10 @@ const event = (source, type) =>
     });
   });
 
-/** Counts the requests to a path, and answers some of them itself. */
+/**
+ * Counts the requests to a path, and answers some of them itself: with a response, or with what a function of the
+ * request returns.
+ */
 function counting() {
   const counts = {};
   const answers = {};
@@ -23,9 +26,22 @@ function counting() {
     const { pathname } = new URL(request.url);
     counts[pathname] = (counts[pathname] ?? 0) + 1;
     const answer = answers[pathname]?.shift();
-    return answer ?? fetch(request);
+    return typeof answer === "function" ? answer(request) : (answer ?? fetch(request));
   };
   return { counts, answers, fetch: wrapped };
+}
+
+/** An answer that waits: `asked` resolves when it is asked for, and `give` lets it go. */
+function held(answer) {
+  let give, begin;
+  const asked = new Promise((resolve) => (begin = resolve));
+  const given = new Promise((resolve) => (give = resolve));
+  const wait = async (request) => {
+    begin();
+    await given;
+    return answer(request);
+  };
+  return { asked, give, wait };
 }
 
 const problem = (status, code, headers = {}) => () =>
@@ -46,8 +62,8 @@ async function accounts() {
   const weak = await client.register({ username: "ann", password: "password1" }).catch((error) => error);
   assert(weak instanceof ApiError);
   assert.deepEqual([weak.status, weak.code, weak.problem.field], [422, "weak_password", "password"]);
-  const ann = await client.register({ username: "ann", password: PASSWORD });
-  assert.equal(ann.username, "ann");
+  const { status, user: ann } = await client.register({ username: "ann", password: PASSWORD });
+  assert.deepEqual([status, ann.username], ["signed_in", "ann"]);
   assert.equal(client.user.id, ann.id);
   assert.equal((await client.api("api/me")).username, "ann");
   assert.equal((await client.api("/api/me", { method: "PATCH", body: { display_name: "Ann" } })).display_name, "Ann");
@@ -103,14 +119,138 @@ async function refusals() {
   answers["/api/refresh"] = [problem(429, "too_many_requests", { "retry-after": "7" })()];
   const busy = await client.token({ fresh: true }).catch((error) => error);
   assert.deepEqual([busy.name, busy.retryAfter], ["RetryLater", 7000]);
-  answers["/api/refresh"] = [problem(503, "overloaded")()];
-  assert.equal((await client.token({ fresh: true }).catch((error) => error)).name, "RetryLater");
+  // Nor is a refusal that is not the server's: a proxy's own page, or another code.
+  for (const other of [
+    problem(503, "overloaded")(),
+    new Response("<h1>401</h1>", { status: 401, headers: { "content-type": "text/html" } }),
+    problem(401, "unauthorized")(),
+    problem(403, "invalid_refresh_token")(),
+    new Response("gone", { status: 410 }),
+  ]) {
+    answers["/api/refresh"] = [other];
+    assert.equal((await client.token({ fresh: true }).catch((error) => error)).name, "RetryLater");
+  }
+  answers["/api/refresh"] = [() => Promise.reject(new TypeError("no network"))];
+  assert.equal((await client.token({ fresh: true }).catch((error) => error)).name, "TypeError");
   assert.equal((await client.api("api/me")).username, "ann");
+  await client.token({ fresh: true });
   // The token goes nowhere else.
   for (const other of ["http://evil.example/", `${url}.evil.example/`, "http://127.0.0.1:1/"]) {
     await assert.rejects(client.fetch(other), TypeError);
   }
   await client.signOut();
+}
+
+const statusWith = async (token) => (await fetch(`${url}/api/me`, { headers: { authorization: `Bearer ${token}` } })).status;
+
+/** A sign-out that does not reach the login is none. */
+async function signsOut() {
+  const { counts, answers, fetch } = counting();
+  const client = new DoorwardClient({ url, WebSocket, fetch });
+  // The token is too old for the server, whatever the client thinks of it: a fresh one ends the login.
+  for (const code of ["token_stale", "token_expired", "invalid_token"]) {
+    await client.signIn({ login: "ann", password: PASSWORD });
+    const token = await client.token();
+    const before = counts["/api/refresh"] ?? 0;
+    answers["/api/logout"] = [problem(401, code)()];
+    await client.signOut();
+    assert.equal(counts["/api/refresh"], before + 1, code);
+    assert.equal(await statusWith(token), 401, code);
+    assert.equal(client.user, null);
+  }
+  // Without a confirmation nothing is forgotten.
+  await client.signIn({ login: "ann", password: PASSWORD });
+  for (const refused of [
+    [new Response("", { status: 401 })],
+    [problem(401, "token_stale")(), problem(401, "token_stale")()],
+    [problem(503, "overloaded")()],
+    [() => Promise.reject(new TypeError("no network"))],
+  ]) {
+    answers["/api/logout"] = refused;
+    await assert.rejects(client.signOut());
+    assert.equal((await client.api("api/me")).username, "ann");
+  }
+  // A token that is stale, and a refresh that has to wait.
+  answers["/api/logout"] = [problem(401, "token_stale")()];
+  answers["/api/refresh"] = [problem(503, "overloaded")()];
+  assert.equal((await client.signOut().catch((error) => error)).name, "RetryLater");
+  assert.equal(client.user.username, "ann");
+  // Revoked elsewhere already: that is what was wanted.
+  const { access_token } = await login("ann");
+  await api("DELETE", "logins?except=current", { token: access_token });
+  await client.signOut();
+  assert.equal(client.user, null);
+}
+
+/** What a refresh is answered concerns the login that it was for, and not one that came since. */
+async function races() {
+  for (const [outcome, answer] of [
+    ["refused", problem(401, "invalid_refresh_token")],
+    ["renewed", (request) => fetch(request)],
+  ]) {
+    // In one client.
+    const { answers, fetch: counted } = counting();
+    const client = new DoorwardClient({ url, fetch: counted });
+    await client.signIn({ login: "ann", password: PASSWORD });
+    await client.token();
+    const one = held(answer);
+    answers["/api/refresh"] = [one.wait];
+    const renewal = client.token({ fresh: true }).catch((error) => error.name);
+    await one.asked;
+    const users = [];
+    client.on("user", (user) => users.push(user?.username ?? null));
+    const second = client.signIn({ login: "bob", password: PASSWORD });
+    one.give();
+    await Promise.all([renewal, second]);
+    assert.equal(client.user.username, "bob", outcome);
+    assert.equal((await client.api("api/me")).username, "bob", outcome);
+    assert.equal(users.at(-1), "bob", outcome);
+
+    // In two that share a store and know nothing of each other, as tabs without locks.
+    let kept = null;
+    const store = { load: () => structuredClone(kept), save: (login) => void (kept = structuredClone(login)) };
+    const { answers: of, fetch: slow } = counting();
+    const [left, right] = [new DoorwardClient({ url, storage: store, fetch: slow }), new DoorwardClient({ url, storage: store })];
+    await left.signIn({ login: "ann", password: PASSWORD });
+    await left.token();
+    const two = held(answer);
+    of["/api/refresh"] = [two.wait];
+    const late = left.token({ fresh: true });
+    await two.asked;
+    await right.signIn({ login: "bob", password: PASSWORD });
+    two.give();
+    assert.equal(await late, await right.token(), outcome);
+    assert.equal(left.user.username, "bob", outcome);
+    assert.equal((await right.api("api/me")).username, "bob", outcome);
+  }
+}
+
+/** A socket of a login that was left says nothing about the one that the client has now. */
+async function olderSocket() {
+  const client = new DoorwardClient({ url, WebSocket });
+  await client.signIn({ login: "ann", password: PASSWORD });
+  const old = await client.token();
+  const door = client.live();
+  const welcome = event(door, "welcome");
+  door.connect();
+  await welcome;
+  await client.forget();
+  await client.signIn({ login: "ann", password: PASSWORD });
+  const ends = [];
+  client.on("ended", ({ code }) => ends.push(code));
+  const closed = event(door, "ended");
+  await api("POST", "logout", { token: old });
+  assert.equal((await closed).code, 4441);
+  assert.equal((await client.api("api/me")).username, "ann");
+  assert.equal(client.user.username, "ann");
+  // The same object, opened again, belongs to the new login.
+  const again = event(door, "welcome");
+  door.connect();
+  await again;
+  const ended = event(client, "ended");
+  await api("POST", "logout", { token: await client.token() });
+  assert.equal((await ended).code, 4441);
+  assert.deepEqual([client.user, ends], [null, [4441]]);
 }
 
 async function ends() {
@@ -196,10 +336,14 @@ let failure = null;
 try {
   constructors();
   const client = await accounts();
+  await register("bob");
   await refusals();
   await sockets(client);
   await ends();
   await stores();
+  await signsOut();
+  await races();
+  await olderSocket();
 } catch (error) {
   failure = error;
 }

@@ -6,6 +6,7 @@ import {
   Doorward,
   DoorwardClient,
   type End,
+  type Registration,
   RequestError,
   SignInEnded,
   type Store,
@@ -30,6 +31,9 @@ void client.signIn({ login: "alice" });
 export async function use(): Promise<User | null> {
   const user: User | null = await client.restore();
   if (!user) await client.signIn({ login: "alice", password: "secret" });
+  const registration: Registration = await client.register({ username: "alice", password: "secret" });
+  if (registration.status === "verification_required") return Promise.reject(registration.user.email);
+  registration.status satisfies "signed_in";
   const response: Response = await client.fetch("https://api.example.org/orders", { method: "POST", body: "{}" });
   const token: string = await client.token({ fresh: response.ok });
   const source: TokenSource = client.token;

@@ -177,7 +177,10 @@ impl Connector {
             StatusCode::UNAUTHORIZED | StatusCode::UNPROCESSABLE_ENTITY if route == "/api/login" => {
                 Error::Refused(INVALID_CREDENTIALS.to_owned())
             }
-            StatusCode::UNAUTHORIZED | StatusCode::UNPROCESSABLE_ENTITY => {
+            // Only this code means it: any other answer may be a proxy's, and may be temporary.
+            StatusCode::UNAUTHORIZED
+                if answer.problem("code").as_deref() == Some("invalid_refresh_token") =>
+            {
                 Error::Refused("the sign-in has ended".to_owned())
             }
             StatusCode::TOO_MANY_REQUESTS => busy("too many attempts from this network"),

@@ -24,11 +24,13 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// PBKDF2's iterations. The minimum is that of RFC 8018, section 4.2, and what the oldest systems use. The
-/// maximum, times the blocks of the key, takes a few seconds, ten times as long as the default of Django 5.2.
-const ITERATIONS: std::ops::RangeInclusive<u64> = 1_000..=10_000_000;
-/// Bytes of memory of one scrypt or Argon2 hash.
-const MAX_MEMORY: u64 = 256 << 20;
+/// The fewest iterations of PBKDF2: that of RFC 8018, section 4.2, and what the oldest systems use. The most are
+/// [`Digest::max_work`].
+const MIN_ITERATIONS: u32 = 1_000;
+/// Bytes of memory of one Argon2 hash.
+const MAX_ARGON2_MEMORY: u64 = 256 << 20;
+/// Bytes of memory of one scrypt hash: 256 MiB for its N blocks, and what it needs beside them.
+const MAX_SCRYPT_MEMORY: u64 = 257 << 20;
 /// scrypt's N * r * p: 16 times what werkzeug and better-auth use.
 const MAX_SCRYPT_WORK: u64 = 1 << 22;
 /// Argon2's memory in KiB times its passes: five times the default of argon2-cffi.
@@ -41,7 +43,7 @@ const KEY: std::ops::RangeInclusive<usize> = 16..=64;
 const ARGON2_MIN_SALT: usize = 8;
 
 /// How all checks of one process share memory: two of the largest at a time.
-static MEMORY: MemoryBudget = MemoryBudget::new(2 * MAX_MEMORY);
+static MEMORY: MemoryBudget = MemoryBudget::new(2 * MAX_SCRYPT_MEMORY);
 
 /// A salted hash, parsed. Without `Debug`: it may be cheap to crack.
 #[derive(Clone, PartialEq, Eq)]
@@ -112,6 +114,15 @@ impl Digest {
         }
     }
 
+    /// The most iterations of PBKDF2, times the blocks of the key: ten times the default of Django 5.2, and no more than
+    /// bcrypt's work at the greatest cost that is imported, see [`DerivedKey::rounds`]. That is a few seconds.
+    const fn max_work(self) -> u64 {
+        match self {
+            Self::Sha1 | Self::Sha256 => 10_000_000,
+            Self::Sha512 => 5_000_000,
+        }
+    }
+
     /// PBKDF2 does all its iterations for each block of the key.
     const fn blocks(self, key: usize) -> u64 {
         key.div_ceil(self.bytes()) as u64
@@ -141,7 +152,7 @@ impl DerivedKey {
         let within = match self.function {
             Function::Pbkdf2 { digest, iterations } => {
                 let work = u64::from(iterations) * digest.blocks(self.key.len());
-                ITERATIONS.contains(&u64::from(iterations)) && work <= *ITERATIONS.end()
+                iterations >= MIN_ITERATIONS && work <= digest.max_work()
             }
             Function::Scrypt { log_n, r, p } => {
                 let work = u64::from(r).checked_mul(u64::from(p)).and_then(|rp| rp.checked_shl(log_n.into()));
@@ -151,14 +162,14 @@ impl DerivedKey {
                     && p > 0
                     && u64::from(r) * u64::from(p) <= MAX_SCRYPT_WORK
                     && work.is_some_and(|work| work <= MAX_SCRYPT_WORK)
-                    && self.memory() <= MAX_MEMORY
+                    && self.memory() <= MAX_SCRYPT_MEMORY
             }
             Function::Argon2 { memory, passes, lanes, .. } => {
                 (1..=MAX_LANES).contains(&lanes)
                     && passes > 0
                     && u64::from(memory) * u64::from(passes) <= MAX_ARGON2_WORK
                     && memory >= 8 * lanes
-                    && self.memory() <= MAX_MEMORY
+                    && self.memory() <= MAX_ARGON2_MEMORY
             }
         };
         if within { Ok(()) } else { Err(self.bounds()) }
@@ -168,9 +179,9 @@ impl DerivedKey {
     const fn bounds(&self) -> &'static str {
         match self.function {
             Function::Pbkdf2 { .. } => {
-                "PBKDF2 from 1,000 to 10,000,000 iterations, times the blocks of its key"
+                "PBKDF2 from 1,000 to 10,000,000 iterations (SHA-512: 5,000,000), times the blocks of its key"
             }
-            Function::Scrypt { .. } => "scrypt up to 256 MiB of memory and N * r * p = 4,194,304",
+            Function::Scrypt { .. } => "scrypt up to 257 MiB of memory and N * r * p = 4,194,304",
             Function::Argon2 { .. } => {
                 "Argon2 up to 256 MiB of memory, times its passes 1 GiB, with at most 64 lanes"
             }
@@ -182,8 +193,8 @@ impl DerivedKey {
         match self.function {
             Function::Pbkdf2 { .. } => 0,
             Function::Scrypt { log_n, r, p } => {
-                // N blocks, and p of the same size. Where one is many, the other is few: see MAX_SCRYPT_WORK.
-                u64::from(p).max(1 << log_n.min(32)).saturating_mul(128 * u64::from(r))
+                // N blocks of the same size, p that are mixed one after the other, and one to mix them in.
+                ((1 << log_n.min(32)) + u64::from(p) + 1).saturating_mul(128 * u64::from(r))
             }
             Function::Argon2 { memory, .. } => u64::from(memory) << 10,
         }

@@ -153,6 +153,9 @@ fn parameters_beyond_the_bounds_are_refused_with_the_bounds() {
         (STORED[12], "ln=10,r=8,p=1", "ln=21,r=1,p=2", "ln=22,r=1,p=1"),
         (STORED[12], "ln=10,r=8,p=1", "ln=1,r=1,p=2097152", "ln=1,r=1,p=4294967295"),
         (STORED[12], "r=8", "r=2048", "r=4294967295"),
+        // Where N is small, what is beside its blocks is most of the memory.
+        (STORED[12], "ln=10,r=8,p=1", "ln=1,r=400000,p=2", "ln=1,r=524288,p=2"),
+        (STORED[0], "1000", "1000", "2147483648"),
         (STORED[12], "ln=10", "ln=1", "ln=0"),
         (STORED[12], "ln=10", "ln=2", "ln=255"),
         (STORED[12], "r=8", "r=1", "r=0"),
@@ -171,14 +174,29 @@ fn parameters_beyond_the_bounds_are_refused_with_the_bounds() {
         let refused = of(text, right, more);
         assert!(matches!(refused, Err(UnsupportedHash::AbsurdParameters(_))), "{more}: {refused:?}");
     }
+    // What systems use by default now, or may soon.
+    for (digest, iterations, key) in [
+        ("sha256", 1_200_000, 32),
+        ("sha256", 3_000_000, 32),
+        ("sha512", 210_000, 64),
+        ("sha512", 5_000_000, 64),
+        ("sha1", 1_300_000, 20),
+    ] {
+        let key = STANDARD_NO_PAD.encode(vec![7; key]);
+        let text = format!("$pbkdf2-{digest}$i={iterations}$c2FsdHNhbHQ${key}");
+        assert_eq!(imported(&text).as_deref(), Ok(&*text));
+    }
+    let key = STANDARD_NO_PAD.encode([7; 64]);
+    let refused = imported(&format!("$pbkdf2-sha512$i=5000001$c2FsdHNhbHQ${key}"));
+    assert!(matches!(refused, Err(UnsupportedHash::AbsurdParameters(_))), "{refused:?}");
     // A key of two blocks takes the iterations twice.
     let two = |iterations: &str| imported(&keycloak()[1].replace("1000", iterations));
     assert!(two("5000000").is_ok());
     assert_eq!(
         two("5000001").map_err(|why| why.to_string()).err().as_deref(),
         Some(
-            "The hash has absurd parameters; what can be imported is PBKDF2 from 1,000 to 10,000,000 iterations, times the \
-         blocks of its key."
+            "The hash has absurd parameters; what can be imported is PBKDF2 from 1,000 to 10,000,000 iterations \
+             (SHA-512: 5,000,000), times the blocks of its key."
         )
     );
 }
@@ -201,7 +219,9 @@ proptest! {
         ] {
             let key = DerivedKey::parse(&text).unwrap();
             let within = key.check_cost().is_ok();
-            prop_assert!(!within || key.memory() <= MAX_MEMORY && key.rounds() < 1 << 17);
+            // No slower than bcrypt at the greatest cost that is imported.
+            let most = 1 << *crate::auth::legacy_hashes::COSTS.end();
+            prop_assert!(!within || key.memory() <= MAX_SCRYPT_MEMORY && key.rounds() <= most);
             prop_assert_eq!(key.to_string(), text);
         }
     }

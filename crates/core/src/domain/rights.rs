@@ -7,7 +7,8 @@ use serde::{Serialize, Serializer};
 use super::{Claims, Roles};
 
 /// Roles and claims as of a version, which only access tokens show. Each change of either adds one to the version. A
-/// user starts with version 0, without roles and claims.
+/// user starts with version 0, without roles and claims. An imported user who keeps an id starts with a version that is
+/// greater than those that an earlier account of this id can have had.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Rights {
     #[serde(skip)]
