@@ -192,8 +192,8 @@ impl Changes for Logins {
         self.announce(logins);
     }
 
-    fn access_changed(&self, number: i32) {
-        self.access_wanted.send_replace(number);
+    fn access_changed(&self) {
+        self.access_wanted.send_replace(());
     }
 }
 

@@ -17,7 +17,10 @@ const SILENCE: Duration = Duration::from_secs(15);
 /// How long an answer may take before the list is requested again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Other nodes that are tracked. A further one is ignored until one of these is gone.
+/// How long a node that fell silent may still be alive without Redis: killed nodes say no goodbye either.
+const MISSING: Duration = Duration::from_secs(600);
+
+/// Other nodes that are tracked. Of a further one the sessions are ignored until one of these is gone.
 pub const MAX_PEERS: usize = 64;
 
 /// Sessions of one node that are tracked. Each takes a few hundred bytes.
@@ -32,9 +35,9 @@ pub enum Effect {
     /// Publish all our sessions.
     SendList,
     RequestList(NodeId),
-    /// Read the changes of roles and claims up to this number.
-    ReadAccess(i32),
-    /// A node has applied the changes up to this number.
+    /// Read the changes of roles and claims.
+    ReadAccess,
+    /// A node has applied the changes up to this number. This node's own means that the message about them has returned.
     AccessApplied(NodeId, i32),
     /// Our own message has returned: the connection works both ways.
     Echo,
@@ -44,6 +47,10 @@ pub enum Effect {
 pub struct Peers {
     own: NodeId,
     peers: HashMap<NodeId, Peer>,
+    /// Nodes that fell silent, and when. They may be alive, and only without Redis.
+    missing: HashMap<NodeId, Instant>,
+    /// When a node was last heard of that is not tracked.
+    untracked: Option<Instant>,
 }
 
 struct Peer {
@@ -71,23 +78,31 @@ enum ListState {
 impl Peers {
     #[must_use]
     pub fn new(own: NodeId) -> Self {
-        Self { own, peers: HashMap::new() }
+        Self { own, peers: HashMap::new(), missing: HashMap::new(), untracked: None }
     }
 
     pub fn receive(&mut self, envelope: Envelope, now: Instant) -> Vec<Effect> {
         let Envelope { node, number, message } = envelope;
-        if node == self.own {
-            return vec![Effect::Echo];
-        }
         let mut effects = Vec::new();
+        if node == self.own {
+            effects.push(Effect::Echo);
+            if let NodeMessage::AccessChanged { number } = message {
+                effects.push(Effect::AccessApplied(node, number));
+            }
+            return effects;
+        }
+        self.missing.remove(&node);
         if message == NodeMessage::Bye {
             self.forget(node, &mut effects);
             return effects;
         }
         if self.peers.len() >= MAX_PEERS && !self.peers.contains_key(&node) {
-            // Its revocations are valid all the same, and the rows confirm them.
-            if let NodeMessage::Revoked { logins } = message {
-                effects.push(revoke(&logins));
+            self.untracked = Some(now);
+            // What it changed counts all the same: the rows say the same.
+            match message {
+                NodeMessage::Revoked { logins } => effects.push(revoke(&logins)),
+                NodeMessage::AccessChanged { .. } => effects.push(Effect::ReadAccess),
+                _ => {}
             }
             return effects;
         }
@@ -113,7 +128,7 @@ impl Peers {
             NodeMessage::Revoked { logins } => {
                 effects.push(revoke(&logins));
             }
-            NodeMessage::AccessChanged { number } => effects.push(Effect::ReadAccess(number)),
+            NodeMessage::AccessChanged { .. } => effects.push(Effect::ReadAccess),
             NodeMessage::AccessApplied { number } => effects.push(Effect::AccessApplied(node, number)),
             NodeMessage::Sessions { connected, disconnected } => {
                 for listed in connected.into_iter().filter(|listed| !claimed.contains(&listed.id)) {
@@ -143,14 +158,25 @@ impl Peers {
         self.peers.keys().copied().collect()
     }
 
+    /// Whether a node may be alive that is not among these.
+    #[must_use]
+    pub fn may_be_incomplete(&self, now: Instant) -> bool {
+        let is_recent = |at: Instant| now.saturating_duration_since(at) <= SILENCE;
+        !self.missing.is_empty() || self.untracked.is_some_and(is_recent)
+    }
+
     /// To be called about once a second.
     pub fn tick(&mut self, now: Instant) -> Vec<Effect> {
         let mut effects = Vec::new();
         let silent = |peer: &Peer| now.saturating_duration_since(peer.last_message) > SILENCE;
         let gone: Vec<NodeId> =
             self.peers.iter().filter(|(_, peer)| silent(peer)).map(|(node, _)| *node).collect();
+        self.missing.retain(|_, since| now.saturating_duration_since(*since) < MISSING);
         for node in gone {
             self.forget(node, &mut effects);
+            if self.missing.len() < MAX_PEERS {
+                self.missing.insert(node, now);
+            }
         }
         for (node, peer) in &mut self.peers {
             peer.request_list(*node, now, &mut effects);

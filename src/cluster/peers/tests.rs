@@ -72,7 +72,7 @@ impl Pair {
                 }
                 Effect::SendList
                 | Effect::Revoke(_)
-                | Effect::ReadAccess(_)
+                | Effect::ReadAccess
                 | Effect::AccessApplied(..)
                 | Effect::Echo => {}
             }
@@ -153,7 +153,7 @@ proptest! {
                     }
                     Effect::SendList
                 | Effect::Revoke(_)
-                | Effect::ReadAccess(_)
+                | Effect::ReadAccess
                 | Effect::AccessApplied(..)
                 | Effect::Echo => {}
                 }
@@ -177,6 +177,10 @@ fn nodes_and_their_sessions_are_bounded() {
     let message = NodeMessage::Revoked { logins: vec![login] };
     let effects = peers.receive(Envelope { node: NodeId(Uuid::max()), number: 1, message }, now);
     assert!(matches!(effects.as_slice(), [Effect::Revoke(_)]), "a revocation counts from any node");
+    let message = NodeMessage::AccessChanged { number: 7 };
+    let effects = peers.receive(Envelope { node: NodeId(Uuid::max()), number: 2, message }, now);
+    assert_eq!(effects, [Effect::ReadAccess], "a change of roles counts from any node");
+    assert!(peers.may_be_incomplete(now) && !peers.may_be_incomplete(now + SILENCE * 2));
     let peer = peers.peers.values_mut().next().unwrap();
     let mut effects = Vec::new();
     for session in 0..MAX_SESSIONS + 10 {
@@ -204,6 +208,26 @@ fn a_node_that_leaves_or_is_silent_has_no_sessions() {
             pair.apply(effects);
         }
         assert!(pair.known.is_empty() && pair.peers.peers.is_empty());
+        assert_eq!(pair.peers.may_be_incomplete(pair.now), !says_bye);
+    }
+}
+
+#[test]
+fn a_node_that_fell_silent_may_be_alive_until_it_returns_leaves_or_was_silent_for_long() {
+    for (message, after) in
+        [(Some(NodeMessage::Beat), Duration::ZERO), (Some(NodeMessage::Bye), Duration::ZERO), (None, MISSING)]
+    {
+        let mut pair = Pair::new();
+        pair.say(NodeMessage::Hello, false);
+        pair.now += SILENCE * 2;
+        let _ = pair.peers.tick(pair.now);
+        assert!(pair.peers.may_be_incomplete(pair.now));
+        if let Some(message) = message {
+            pair.say(message, false);
+        }
+        pair.now += after;
+        let _ = pair.peers.tick(pair.now);
+        assert!(!pair.peers.may_be_incomplete(pair.now));
     }
 }
 
@@ -220,6 +244,8 @@ fn an_unknown_node_is_asked_once_and_a_hello_is_answered() {
     assert_eq!(peers.tick(now + PATIENCE * 2), [Effect::RequestList(OTHER)]);
     let own = Envelope { node: OWN, number: 1, message: NodeMessage::Hello };
     assert_eq!(peers.receive(own, now), [Effect::Echo]);
+    let own = Envelope { node: OWN, number: 2, message: NodeMessage::AccessChanged { number: 7 } };
+    assert_eq!(peers.receive(own, now), [Effect::Echo, Effect::AccessApplied(OWN, 7)]);
     let unknown =
         r#"{"node":"00000000-0000-0000-0000-000000000002","number":12,"news":{"type":"later","x":1}}"#;
     let envelope: Envelope = serde_json::from_str(unknown).unwrap();
