@@ -75,7 +75,7 @@ pub mod engineio {
 #[doc(hidden)]
 pub mod internals {
     pub mod accounts {
-        pub use crate::accounts::{Accounts, Caller, Error, RightsChange};
+        pub use crate::accounts::{Accounts, Caller, Error, Expected, RightsChange, UserChange};
     }
     pub mod actors {
         pub use crate::actors::db::DbError;

@@ -32,22 +32,22 @@ pub struct RightsChange {
     pub claims: Option<ClaimsChange>,
 }
 
-/// What a change led to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Applied {
-    /// The user's roles and claims now.
-    pub rights: Arc<Rights>,
-    /// Whether they are others than before.
-    pub changed: bool,
-    /// Nodes that have not said within a second that they have applied the change. They do within three seconds, or
-    /// accept no token.
-    pub silent: Vec<NodeId>,
-}
-
 impl Accounts {
+    /// The user's roles and claims.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such user.
+    pub async fn rights_of(&self, user: UserId) -> Result<Arc<Rights>, Error> {
+        let rights = move |conn: &mut Conn| {
+            let user = users::find(conn, user)?.ok_or(Error::NotFound)?;
+            Ok::<_, Error>(user.rights().shared())
+        };
+        self.0.db.run(rights).await
+    }
+
     /// Changes a user's roles and claims: the one way in which they change. A change that changes nothing makes no new
-    /// version. Answers when this node and all others have applied it: from then on no request of the user runs with
-    /// roles of before.
+    /// version. Answers when this node has applied it, and all others have or a second has passed, with the user's roles
+    /// and claims.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such user, [`Error::Invalid`] if they would have too many roles or too large
@@ -57,7 +57,7 @@ impl Accounts {
         user: UserId,
         change: RightsChange,
         caller: &Caller,
-    ) -> Result<Applied, Error> {
+    ) -> Result<Arc<Rights>, Error> {
         let (this, caller) = (self.clone(), caller.clone());
         let (rights, number) = self
             .0
@@ -72,7 +72,8 @@ impl Accounts {
                 Ok::<_, Error>((rights, number))
             })
             .await?;
-        Ok(Applied { rights, changed: number.is_some(), silent: self.silent_about(number).await })
+        self.silent_about(number).await;
+        Ok(rights)
     }
 
     /// After the commit, still on the executor's thread, so that it does not depend on a caller that waits: applies a
@@ -85,7 +86,8 @@ impl Accounts {
         }
     }
 
-    /// Waits until all nodes have applied a change, at most a second; answers which have not.
+    /// Waits until all nodes have applied a change; answers which have not within a second. They do within three, or
+    /// accept no token.
     pub(super) async fn silent_about(&self, number: Option<i32>) -> Vec<NodeId> {
         match number {
             Some(number) => self.0.logins.cluster.all_applied(number).await,
