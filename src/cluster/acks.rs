@@ -55,8 +55,8 @@ impl Acks {
         self.changed.send_replace(());
     }
 
-    /// The nodes that have not said so. None if it is not known which nodes are alive: Redis does not deliver, or some
-    /// node does not hear of it.
+    /// The nodes that have not said so. None if it is not known which nodes are alive: Redis does not deliver, or another
+    /// node may have no connection to it.
     pub(super) fn silent(&self, number: i32) -> Option<Vec<NodeId>> {
         let state = self.state();
         let mut silent: Vec<NodeId> =
@@ -69,8 +69,7 @@ impl Acks {
     pub(super) async fn all_applied(&self, number: i32) {
         let mut changed = self.changed.subscribe();
         // Fails only if the sender is gone, which `self` holds.
-        while self.silent(number).is_none_or(|silent| !silent.is_empty()) && changed.changed().await.is_ok() {
-        }
+        while self.silent(number) != Some(Vec::new()) && changed.changed().await.is_ok() {}
     }
 }
 

@@ -17,7 +17,8 @@ const SILENCE: Duration = Duration::from_secs(15);
 /// How long an answer may take before the list is requested again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long a node that fell silent may still be alive without Redis: killed nodes say no goodbye either.
+/// How long a node that fell silent may still be alive, without a connection to Redis. One that was killed says no
+/// goodbye either.
 const MISSING: Duration = Duration::from_secs(600);
 
 /// Other nodes that are tracked. Of a further one the sessions are ignored until one of these is gone.
@@ -47,9 +48,9 @@ pub enum Effect {
 pub struct Peers {
     own: NodeId,
     peers: HashMap<NodeId, Peer>,
-    /// Nodes that fell silent, and when. They may be alive, and only without Redis.
+    /// Nodes that fell silent, and when. They may be alive, without a connection to Redis.
     missing: HashMap<NodeId, Instant>,
-    /// When a node was last heard of that is not tracked.
+    /// When a node that is not tracked last sent a message.
     untracked: Option<Instant>,
 }
 

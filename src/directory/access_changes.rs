@@ -136,7 +136,7 @@ impl LiveRights {
             return false;
         }
         *held = rights();
-        // Under the lock: whoever finds the change made can rely on it.
+        // Under the lock: a thread that finds the change made can rely on it.
         self.version.store(version, Ordering::Release);
         true
     }
