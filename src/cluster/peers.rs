@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a node that fell silent may still be alive, without a connection to Redis. One that was killed says no
 /// goodbye either.
-const MISSING: Duration = Duration::from_secs(600);
+const MISSING: Duration = Duration::from_mins(10);
 
 /// Other nodes that are tracked. Of a further one the sessions are ignored until one of these is gone.
 pub const MAX_PEERS: usize = 64;
@@ -47,7 +47,7 @@ pub enum Effect {
 /// All other nodes.
 pub struct Peers {
     own: NodeId,
-    peers: HashMap<NodeId, Peer>,
+    tracked: HashMap<NodeId, Peer>,
     /// Nodes that fell silent, and when. They may be alive, without a connection to Redis.
     missing: HashMap<NodeId, Instant>,
     /// When a node that is not tracked last sent a message.
@@ -79,7 +79,7 @@ enum ListState {
 impl Peers {
     #[must_use]
     pub fn new(own: NodeId) -> Self {
-        Self { own, peers: HashMap::new(), missing: HashMap::new(), untracked: None }
+        Self { own, tracked: HashMap::new(), missing: HashMap::new(), untracked: None }
     }
 
     pub fn receive(&mut self, envelope: Envelope, now: Instant) -> Vec<Effect> {
@@ -97,7 +97,7 @@ impl Peers {
             self.forget(node, &mut effects);
             return effects;
         }
-        if self.peers.len() >= MAX_PEERS && !self.peers.contains_key(&node) {
+        if self.tracked.len() >= MAX_PEERS && !self.tracked.contains_key(&node) {
             self.untracked = Some(now);
             // What it changed counts all the same: the rows say the same.
             match message {
@@ -108,7 +108,7 @@ impl Peers {
             return effects;
         }
         let claimed = self.claimed_by_others(node, &message);
-        let peer = self.peers.entry(node).or_insert_with(|| Peer {
+        let peer = self.tracked.entry(node).or_insert_with(|| Peer {
             last: number.wrapping_sub(1),
             last_message: now,
             sessions: HashMap::new(),
@@ -150,13 +150,13 @@ impl Peers {
     /// How many nodes are alive as far as is known.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.peers.len()
+        self.tracked.len()
     }
 
     /// The nodes that are alive as far as is known.
     #[must_use]
     pub fn alive(&self) -> Vec<NodeId> {
-        self.peers.keys().copied().collect()
+        self.tracked.keys().copied().collect()
     }
 
     /// Whether a node may be alive that is not among these.
@@ -171,7 +171,7 @@ impl Peers {
         let mut effects = Vec::new();
         let silent = |peer: &Peer| now.saturating_duration_since(peer.last_message) > SILENCE;
         let gone: Vec<NodeId> =
-            self.peers.iter().filter(|(_, peer)| silent(peer)).map(|(node, _)| *node).collect();
+            self.tracked.iter().filter(|(_, peer)| silent(peer)).map(|(node, _)| *node).collect();
         self.missing.retain(|_, since| now.saturating_duration_since(*since) < MISSING);
         for node in gone {
             self.forget(node, &mut effects);
@@ -179,7 +179,7 @@ impl Peers {
                 self.missing.insert(node, now);
             }
         }
-        for (node, peer) in &mut self.peers {
+        for (node, peer) in &mut self.tracked {
             peer.request_list(*node, now, &mut effects);
         }
         effects
@@ -187,7 +187,7 @@ impl Peers {
 
     /// The connection was lost for a while, and the messages in between with it. A hello follows.
     pub fn lost(&mut self, now: Instant) {
-        for peer in self.peers.values_mut() {
+        for peer in self.tracked.values_mut() {
             (peer.list_state, peer.list_requested) = (ListState::Incomplete, Some(now));
         }
     }
@@ -200,13 +200,13 @@ impl Peers {
         else {
             return HashSet::new();
         };
-        let others = || self.peers.iter().filter(|(other, _)| **other != node);
+        let others = || self.tracked.iter().filter(|(other, _)| **other != node);
         let is_taken = |id: SessionId| others().any(|(_, peer)| peer.sessions.contains_key(&id));
         listed.iter().map(|listed| listed.id).filter(|id| is_taken(*id)).collect()
     }
 
     fn forget(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
-        let sessions = self.peers.remove(&node).map(|peer| peer.sessions).unwrap_or_default();
+        let sessions = self.tracked.remove(&node).map(|peer| peer.sessions).unwrap_or_default();
         if !sessions.is_empty() {
             let gone = sessions.into_iter().map(|(session, user)| SessionKey { user, session });
             effects.push(Effect::Remove(gone.collect()));

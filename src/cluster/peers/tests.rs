@@ -138,7 +138,7 @@ proptest! {
                 // An unknown node's list is requested again.
                 asked.remove(&node);
             }
-            asked.retain(|node, _| peers.peers.contains_key(node));
+            asked.retain(|node, _| peers.tracked.contains_key(node));
             for effect in effects {
                 match effect {
                     Effect::Add(listed) => prop_assert!(known.insert(listed.id, listed.user).is_none()),
@@ -159,7 +159,7 @@ proptest! {
                 }
             }
         }
-        let believed: usize = peers.peers.values().map(|peer| peer.sessions.len()).sum();
+        let believed: usize = peers.tracked.values().map(|peer| peer.sessions.len()).sum();
         prop_assert_eq!(believed, known.len());
     }
 }
@@ -172,7 +172,7 @@ fn nodes_and_their_sessions_are_bounded() {
             Envelope { node: NodeId(Uuid::from_u128(10 + node)), number: 1, message: NodeMessage::Hello };
         peers.receive(envelope, now);
     }
-    assert_eq!(peers.peers.len(), MAX_PEERS);
+    assert_eq!(peers.tracked.len(), MAX_PEERS);
     let login = super::super::message::RevokedLogin::new(LoginId(Uuid::nil()), RevokeReason::SignedOut);
     let message = NodeMessage::Revoked { logins: vec![login] };
     let effects = peers.receive(Envelope { node: NodeId(Uuid::max()), number: 1, message }, now);
@@ -181,7 +181,7 @@ fn nodes_and_their_sessions_are_bounded() {
     let effects = peers.receive(Envelope { node: NodeId(Uuid::max()), number: 2, message }, now);
     assert_eq!(effects, [Effect::ReadAccess], "a change of roles counts from any node");
     assert!(peers.may_be_incomplete(now) && !peers.may_be_incomplete(now + SILENCE * 2));
-    let peer = peers.peers.values_mut().next().unwrap();
+    let peer = peers.tracked.values_mut().next().unwrap();
     let mut effects = Vec::new();
     for session in 0..MAX_SESSIONS + 10 {
         peer.add(listed(session as u128), &mut effects);
@@ -207,7 +207,7 @@ fn a_node_that_leaves_or_is_silent_has_no_sessions() {
             let effects = pair.peers.tick(pair.now);
             pair.apply(effects);
         }
-        assert!(pair.known.is_empty() && pair.peers.peers.is_empty());
+        assert!(pair.known.is_empty() && pair.peers.tracked.is_empty());
         assert_eq!(pair.peers.may_be_incomplete(pair.now), !says_bye);
     }
 }
