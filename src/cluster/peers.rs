@@ -84,14 +84,10 @@ impl Peers {
 
     pub fn receive(&mut self, envelope: Envelope, now: Instant) -> Vec<Effect> {
         let Envelope { node, number, message } = envelope;
-        let mut effects = Vec::new();
         if node == self.own {
-            effects.push(Effect::Echo);
-            if let NodeMessage::AccessChanged { number } = message {
-                effects.push(Effect::AccessApplied(node, number));
-            }
-            return effects;
+            return returned(node, &message);
         }
+        let mut effects = Vec::new();
         self.missing.remove(&node);
         if message == NodeMessage::Bye {
             self.forget(node, &mut effects);
@@ -99,13 +95,7 @@ impl Peers {
         }
         if self.tracked.len() >= MAX_PEERS && !self.tracked.contains_key(&node) {
             self.untracked = Some(now);
-            // What it changed counts all the same: the rows say the same.
-            match message {
-                NodeMessage::Revoked { logins } => effects.push(revoke(&logins)),
-                NodeMessage::AccessChanged { .. } => effects.push(Effect::ReadAccess),
-                _ => {}
-            }
-            return effects;
+            return changed_by_untracked(&message);
         }
         let claimed = self.claimed_by_others(node, &message);
         let peer = self.tracked.entry(node).or_insert_with(|| Peer {
@@ -285,6 +275,23 @@ impl Peer {
             (self.list_state, self.list_requested) = (ListState::Incomplete, Some(now));
             effects.push(Effect::RequestList(node));
         }
+    }
+}
+
+/// What the return of this node's own message means.
+fn returned(own: NodeId, message: &NodeMessage) -> Vec<Effect> {
+    match message {
+        NodeMessage::AccessChanged { number } => vec![Effect::Echo, Effect::AccessApplied(own, *number)],
+        _ => vec![Effect::Echo],
+    }
+}
+
+/// What a node changed that is not tracked. It counts all the same, and the rows confirm it.
+fn changed_by_untracked(message: &NodeMessage) -> Vec<Effect> {
+    match message {
+        NodeMessage::Revoked { logins } => vec![revoke(logins)],
+        NodeMessage::AccessChanged { .. } => vec![Effect::ReadAccess],
+        _ => Vec::new(),
     }
 }
 
