@@ -75,7 +75,9 @@ pub mod engineio {
 #[doc(hidden)]
 pub mod internals {
     pub mod accounts {
-        pub use crate::accounts::{Accounts, Caller, Error, Expected, Invited, RightsChange, UserChange};
+        pub use crate::accounts::{
+            Accounts, Caller, Error, Expected, Invite, Invited, KeyRequest, RightsChange, UserChange,
+        };
     }
     pub mod actors {
         pub use crate::actors::db::DbError;
@@ -133,8 +135,8 @@ pub mod internals {
     pub mod schema {
         pub use crate::schema::{
             access_changes, address_links, api_keys, audit_events, authorization_codes, events,
-            failed_attempts, invitations, logins, one_time_tokens, outbox, request_counts, signing_keys,
-            users,
+            failed_attempts, idempotency_keys, invitations, logins, one_time_tokens, outbox, request_counts,
+            signing_keys, users,
         };
     }
     pub mod telemetry {

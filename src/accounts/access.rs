@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use diesel::QueryResult;
 
 use super::logins::{Logins, OVERLAP};
 use super::maker::{Maker, lock_admins};
 use super::pending_links::{end_undo, end_verification};
 use super::{Accounts, Caller, Error};
-use crate::clock::Timestamp;
 use crate::cluster::Changes;
 use crate::cluster::message::NodeId;
 use crate::db::{self, Conn};
-use crate::models::access_changes::{self, AccessChange};
+use crate::models::access_changes;
 use crate::models::audit_events::{self, Action};
 use crate::models::events::{self, Kind};
 use crate::models::users::{self, User};
@@ -29,22 +29,22 @@ pub struct RightsChange {
     pub claims: Option<ClaimsChange>,
 }
 
-/// What a change led to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Applied {
-    /// The user's roles and claims now.
-    pub rights: Arc<Rights>,
-    /// Whether they are others than before.
-    pub changed: bool,
-    /// Nodes that have not said within a second that they have applied the change. They do within three seconds, or
-    /// accept no token.
-    pub silent: Vec<NodeId>,
-}
-
 impl Accounts {
+    /// The user's roles and claims.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such user.
+    pub async fn rights_of(&self, user: UserId) -> Result<Arc<Rights>, Error> {
+        let rights = move |conn: &mut Conn| {
+            let user = users::find(conn, user)?.ok_or(Error::NotFound)?;
+            Ok::<_, Error>(user.rights().shared())
+        };
+        self.0.db.run(rights).await
+    }
+
     /// Changes a user's roles and claims: the one way in which they change. A change that changes nothing makes no new
-    /// version. Answers when this node and all others have applied it: from then on no request of the user runs with
-    /// roles of before.
+    /// version. Answers when this node has applied it, and all others have or a second has passed, with the user's roles
+    /// and claims.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such user, [`Error::Invalid`] if they would have too many roles or too large
@@ -54,7 +54,7 @@ impl Accounts {
         user: UserId,
         change: RightsChange,
         caller: &Caller,
-    ) -> Result<Applied, Error> {
+    ) -> Result<Arc<Rights>, Error> {
         let (this, caller) = (self.clone(), caller.clone());
         let (rights, number) = self
             .0
@@ -70,19 +70,22 @@ impl Accounts {
                 Ok::<_, Error>((rights, number))
             })
             .await?;
-        Ok(Applied { rights, changed: number.is_some(), silent: self.silent_about(number).await })
+        self.silent_about(number).await;
+        Ok(rights)
     }
 
     /// After the commit, still on the executor's thread, so that it does not depend on a caller that waits: applies a
     /// change here and tells the other nodes.
     pub(super) fn announce_rights(&self, user: UserId, rights: &Arc<Rights>, number: Option<i32>) {
         if let Some(number) = number {
+            tracing::info!(%user, version = rights.version, "roles or claims changed");
             self.0.logins.cluster.access_changed(number);
-            self.0.logins.apply_access(user, Arc::clone(rights));
+            self.0.logins.apply_access(user, rights.version, || Arc::clone(rights));
         }
     }
 
-    /// Waits until all nodes have applied a change, at most a second; answers which have not.
+    /// Waits until all nodes have applied a change; answers which have not within a second. They do within three, or
+    /// accept no token.
     pub(super) async fn silent_about(&self, number: Option<i32>) -> Vec<NodeId> {
         match number {
             Some(number) => self.0.logins.cluster.all_applied(number).await,
@@ -140,37 +143,40 @@ impl Accounts {
 impl Logins {
     /// Reads the changes that other processes made, and those of this one once more, and applies them. Part of each poll
     /// for revocations, so that a node that cannot do it accepts no token.
-    pub(super) fn read_access_changes(&self, conn: &mut Conn) -> QueryResult<()> {
-        let changes = self.revocations.access_changes();
-        let now = self.clock.instant();
-        let (mut after, since) = match changes.position().after(now) {
-            Some(after) => (after, Timestamp::default()),
-            None => (0, self.clock.now() - self.access_ttl() - OVERLAP),
-        };
-        // Older changes than those that are read now matter no more.
-        let newest = access_changes::newest(conn)?.unwrap_or_default();
-        loop {
-            let page = access_changes::page(conn, after, since, PAGE)?;
-            let is_last = i64::try_from(page.len()).unwrap_or(PAGE) < PAGE;
-            for AccessChange { number, user, rights } in page {
-                self.apply_access(user, rights.shared());
-                after = number;
-            }
-            if is_last {
-                break;
+    /// Answers the greatest number that is applied.
+    pub(super) fn read_access_changes(&self, conn: &mut Conn) -> QueryResult<i32> {
+        // A thread at a time: the next one finds the changes read and applied.
+        let mut numbers = self.revocations.access_changes().numbers();
+        let now = self.clock.now();
+        if numbers.newest().is_none() {
+            // Of older changes all older tokens have expired.
+            numbers.start_after(access_changes::last_before(conn, now - self.access_memory())?);
+        }
+        for mut range in numbers.unread(now) {
+            loop {
+                let page = access_changes::page(conn, &range, PAGE)?;
+                for change in &page {
+                    self.apply_access(change.user, change.version, || change.rights().shared());
+                    numbers.note(change.number, change.at, now);
+                }
+                match page.last() {
+                    Some(last) if last.number < *range.end() => range = last.number + 1..=*range.end(),
+                    _ => break,
+                }
             }
         }
-        changes.position().reached(after.max(newest), now);
-        Ok(())
+        Ok(numbers.newest().unwrap_or_default())
+    }
+
+    /// How long a change is remembered: as long as an access token from before it may be valid.
+    pub(super) fn access_memory(&self) -> TimeDelta {
+        self.access_ttl() + OVERLAP
     }
 
     /// Refuses older access tokens of the user from now on, and lets the user's sessions on this node see the change
     /// before their next request.
-    fn apply_access(&self, user: UserId, rights: Arc<Rights>) {
-        let until = self.clock.now() + self.access_ttl() + OVERLAP;
-        let version = rights.version;
-        if self.revocations.access_changes().insert(user, rights, until) {
-            tracing::info!(%user, version, "roles or claims changed");
+    fn apply_access(&self, user: UserId, version: i32, rights: impl FnOnce() -> Arc<Rights>) {
+        if self.revocations.access_changes().insert(user, version, rights) {
             self.sessions.access_changed(user);
         }
     }
@@ -181,13 +187,7 @@ impl Logins {
         while wanted.changed().await.is_ok() {
             wanted.borrow_and_update();
             let this = self.clone();
-            let read = self
-                .db
-                .run_watch(move |conn| {
-                    this.read_access_changes(conn)?;
-                    Ok::<_, Error>(this.revocations.access_changes().position().newest())
-                })
-                .await;
+            let read = self.db.run_watch(move |conn| Ok::<_, Error>(this.read_access_changes(conn)?)).await;
             match read {
                 Ok(number) => self.cluster.access_applied(number),
                 // The poll reads them, and the other node says that this one was silent.
@@ -202,8 +202,8 @@ impl Changes for Logins {
         self.announce(logins);
     }
 
-    fn access_changed(&self, number: i32) {
-        self.access_wanted.send_replace(number);
+    fn access_changed(&self) {
+        self.access_wanted.send_replace(());
     }
 }
 

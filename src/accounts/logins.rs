@@ -28,8 +28,8 @@ pub(super) const OVERLAP: TimeDelta = TimeDelta::minutes(2);
 pub struct Logins {
     pub(super) db: Db,
     pub(super) sessions: Sessions,
-    /// Changes of roles and claims up to this number are to be read, as other nodes say.
-    pub(super) access_wanted: Arc<tokio::sync::watch::Sender<i32>>,
+    /// Changes of roles and claims are to be read, as other nodes say.
+    pub(super) access_wanted: Arc<tokio::sync::watch::Sender<()>>,
     pub(super) revocations: Arc<Revocations>,
     pub(super) cluster: Cluster,
     pub(super) clock: Clock,

@@ -177,12 +177,12 @@ impl Accounts {
         })))
     }
 
-    /// Checks an access token: its signature, its time, that its login is not known to be revoked,
-    /// and that its roles and claims are not known to have changed. Runs on every
-    /// request and every handshake, and makes no query.
+    /// Checks an access token: its signature, its time, that its login is not known to be revoked, and that its roles
+    /// and claims are not known to have changed. Runs on every request and every handshake, and makes no query.
     ///
     /// # Errors
-    /// [`TokenError`]; [`TokenError::StaleClaims`] if a refresh is needed; [`TokenError::StaleRevocations`] if this process has not polled for revocations lately.
+    /// [`TokenError`]; [`TokenError::StaleClaims`] if a refresh is needed; [`TokenError::StaleRevocations`] if this process
+    /// has not polled for revocations lately.
     pub fn authenticate(&self, token: &str) -> Result<Access, TokenError> {
         let access = self.authenticate_login(token)?;
         if self.0.logins.revocations.access_changes().is_stale(&access) {

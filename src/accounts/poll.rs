@@ -39,8 +39,8 @@ pub enum PollError {
 }
 
 impl Logins {
-    /// Which logins are revoked whose access tokens may still be good, and whose roles and claims have changed. Run once before the first request, it fills
-    /// the sets of both.
+    /// Which logins are revoked whose access tokens may still be good, and whose roles and claims have changed. Run once
+    /// before the first request, it fills the sets of both.
     ///
     /// # Errors
     /// [`PollError`].
@@ -50,7 +50,8 @@ impl Logins {
         self.db
             .run_watch(move |conn| {
                 this.announce(logins::revoked_and_seen_since(conn, since)?);
-                Ok(this.read_access_changes(conn)?)
+                this.read_access_changes(conn)?;
+                Ok(())
             })
             .await
     }
@@ -134,8 +135,7 @@ impl Accounts {
                 failing_since = None;
                 let now = self.0.clock.now();
                 revocations.prune(now);
-                let directory = sessions.directory();
-                revocations.access_changes().prune(now, |user| !directory.of_user(user).is_empty());
+                revocations.access_changes().prune(now, self.logins().access_memory());
             } else if Freshness::has_elapsed(*failing_since.get_or_insert(began), STALE_LIMIT) {
                 sessions.close_stale();
             }

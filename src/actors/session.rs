@@ -23,6 +23,7 @@ use super::session_manager::WorkerSessions;
 use super::transport::{Full, Outgoing, Received, Transport, Undecodable};
 use crate::auth::tokens::TokenError;
 use crate::clock::Clock;
+use crate::directory::access_changes::LiveRights;
 use crate::directory::freshness::FreshnessState;
 use crate::directory::{PendingTicket, Revocations, Ticket};
 use crate::events::{Emits, Events};
@@ -103,8 +104,8 @@ pub struct Session<T: Transport> {
     /// Handlers that wait for something.
     handling: Vec<(u32, SpawnHandle)>,
     handlers_begun: u32,
-    /// The last change of any user's roles or claims that it has looked at.
-    seen_epoch: u32,
+    /// What its user has now; there once it has signed in.
+    live_rights: Option<Arc<LiveRights>>,
     /// Namespaces whose `on_connect` handler was started for this session.
     entered: Vec<NamespaceId>,
 }
@@ -138,7 +139,7 @@ impl<T: Transport> Session<T> {
             watching_emits: false,
             handling: Vec::new(),
             handlers_begun: 0,
-            seen_epoch: 0,
+            live_rights: None,
             entered: Vec::new(),
         }
     }

@@ -7,31 +7,41 @@ use tokio::sync::watch;
 
 use super::message::NodeId;
 
-/// The other nodes that are alive, with the number of the last change that each has applied.
+/// The nodes that are alive, with the number of the last change that each has applied.
 #[derive(Debug)]
 pub(super) struct Acks {
-    nodes: Mutex<HashMap<NodeId, i32>>,
+    own: NodeId,
+    state: Mutex<State>,
     changed: watch::Sender<()>,
 }
 
-impl Default for Acks {
-    fn default() -> Self {
-        Self { nodes: Mutex::default(), changed: watch::Sender::new(()) }
-    }
+#[derive(Debug)]
+struct State {
+    /// This node is one of them: its number is the last that it has received back over Redis. All nodes that joined
+    /// before are known by then, and one that joins later reads the change when it does.
+    nodes: HashMap<NodeId, i32>,
+    /// A node that is not among them may be alive.
+    incomplete: bool,
 }
 
 impl Acks {
-    fn nodes(&self) -> MutexGuard<'_, HashMap<NodeId, i32>> {
-        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn new(own: NodeId) -> Self {
+        let state = State { nodes: HashMap::from([(own, i32::MIN)]), incomplete: false };
+        Self { own, state: Mutex::new(state), changed: watch::Sender::new(()) }
     }
 
-    /// These are the nodes that are alive. One that has just started reads all changes before it answers a request.
-    pub(super) fn set_alive(&self, alive: &[NodeId]) {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// These are the other nodes that are alive, as far as is known.
+    pub(super) fn set_alive(&self, alive: &[NodeId], incomplete: bool) {
         {
-            let mut nodes = self.nodes();
-            nodes.retain(|node, _| alive.contains(node));
+            let mut state = self.state();
+            state.incomplete = incomplete;
+            state.nodes.retain(|node, _| *node == self.own || alive.contains(node));
             for node in alive {
-                nodes.entry(*node).or_insert(i32::MIN);
+                state.nodes.entry(*node).or_insert(i32::MIN);
             }
         }
         self.changed.send_replace(());
@@ -39,25 +49,27 @@ impl Acks {
 
     /// A node says that it has applied all changes up to `number`.
     pub(super) fn applied(&self, node: NodeId, number: i32) {
-        if let Some(last) = self.nodes().get_mut(&node) {
+        if let Some(last) = self.state().nodes.get_mut(&node) {
             *last = number.max(*last);
         }
         self.changed.send_replace(());
     }
 
-    /// The nodes that have not said so.
-    pub(super) fn silent(&self, number: i32) -> Vec<NodeId> {
+    /// The nodes that have not said so. None if it is not known which nodes are alive: Redis does not deliver, or another
+    /// node may have no connection to it.
+    pub(super) fn silent(&self, number: i32) -> Option<Vec<NodeId>> {
+        let state = self.state();
         let mut silent: Vec<NodeId> =
-            self.nodes().iter().filter(|(_, applied)| **applied < number).map(|(node, _)| *node).collect();
+            state.nodes.iter().filter(|(_, applied)| **applied < number).map(|(node, _)| *node).collect();
         silent.sort_unstable_by_key(|node| node.0);
-        silent
+        (!state.incomplete && !silent.contains(&self.own)).then_some(silent)
     }
 
     /// Ready when all nodes have said so.
     pub(super) async fn all_applied(&self, number: i32) {
         let mut changed = self.changed.subscribe();
         // Fails only if the sender is gone, which `self` holds.
-        while !self.silent(number).is_empty() && changed.changed().await.is_ok() {}
+        while self.silent(number) != Some(Vec::new()) && changed.changed().await.is_ok() {}
     }
 }
 
@@ -68,23 +80,45 @@ mod tests {
 
     use super::*;
 
+    fn node(id: u128) -> NodeId {
+        NodeId(Uuid::from_u128(id))
+    }
+
     #[test]
     fn a_change_is_waited_for_until_each_node_that_is_alive_has_applied_it() {
-        let (acks, node) = (Acks::default(), |id: u128| NodeId(Uuid::from_u128(id)));
+        let acks = Acks::new(node(9));
+        acks.applied(node(9), 8);
         assert!(acks.all_applied(7).now_or_never().is_some(), "no other node");
-        acks.set_alive(&[node(1), node(2)]);
+        acks.set_alive(&[node(1), node(2)], false);
         acks.applied(node(1), 7);
         acks.applied(node(1), 5);
         acks.applied(node(3), 9);
-        assert_eq!(acks.silent(7), [node(2)]);
-        assert_eq!(acks.silent(8), [node(1), node(2)]);
+        assert_eq!(acks.silent(7), Some(vec![node(2)]));
+        assert_eq!(acks.silent(8), Some(vec![node(1), node(2)]));
         let mut wait = Box::pin(acks.all_applied(7));
         assert!((&mut wait).now_or_never().is_none());
         acks.applied(node(2), 8);
         assert!(wait.now_or_never().is_some());
-        let mut wait = Box::pin(acks.all_applied(9));
+        let mut wait = Box::pin(acks.all_applied(8));
         assert!((&mut wait).now_or_never().is_none());
-        acks.set_alive(&[]);
+        acks.set_alive(&[], false);
         assert!(wait.now_or_never().is_some(), "they are gone");
+    }
+
+    #[test]
+    fn no_change_counts_as_applied_while_it_is_not_known_which_nodes_are_alive() {
+        let acks = Acks::new(node(9));
+        assert_eq!(acks.silent(1), None, "not connected yet");
+        acks.applied(node(9), 1);
+        assert_eq!(acks.silent(1), Some(vec![]));
+        assert_eq!(acks.silent(2), None, "the message has not come back");
+        let mut wait = Box::pin(acks.all_applied(2));
+        acks.set_alive(&[], true);
+        acks.applied(node(9), 2);
+        assert!((&mut wait).now_or_never().is_none() && acks.silent(2).is_none(), "a node may be missing");
+        acks.set_alive(&[node(1)], false);
+        assert!((&mut wait).now_or_never().is_none(), "one has joined meanwhile");
+        acks.applied(node(1), 2);
+        assert!(wait.now_or_never().is_some());
     }
 }

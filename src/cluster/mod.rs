@@ -34,6 +34,7 @@ use self::message::NodeId;
 use crate::clock::Clock;
 use crate::config;
 use crate::directory::Change;
+use crate::directory::freshness::LIMIT;
 
 pub use self::node::{Changes, Node};
 
@@ -43,7 +44,8 @@ pub const BEAT: Duration = Duration::from_secs(5);
 /// How long the last message of a stopping node may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// How long the other nodes may take to apply a change of roles and claims before it is answered all the same.
+/// How long the other nodes may take to apply a change of roles and claims before it is answered all the same, with
+/// their names.
 const APPLY: Duration = Duration::from_secs(1);
 
 /// Messages that may wait to be published. A revocation that does not fit is found by the revocation poll,
@@ -83,8 +85,9 @@ impl Cluster {
             .map_err(|error| format!("cluster.redis_url: {error}"))?;
         let (queue, outgoing) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicBool::new(false));
-        let acks = Arc::<Acks>::default();
-        let node = Node::new(address, clock.new_id(), outgoing, (Arc::clone(&lost), Arc::clone(&acks)));
+        let id = NodeId(clock.new_id());
+        let acks = Arc::new(Acks::new(id));
+        let node = Node::new(address, id, outgoing, (Arc::clone(&lost), Arc::clone(&acks)));
         Ok((Self(Some(Handle { queue, lost, acks })), Some(node)))
     }
 
@@ -115,13 +118,19 @@ impl Cluster {
     }
 
     /// Waits until all other nodes that are alive have applied the change, for [`APPLY`] at most. Answers those that
-    /// have not said so.
+    /// have not said so. While it is not known which nodes are alive, waits for [`LIMIT`] instead: by then each of them
+    /// has polled since the change, or accepts no token.
+    #[expect(clippy::disallowed_methods, reason = "other machines' real pace; no rule depends on it")]
     pub async fn all_applied(&self, number: i32) -> Vec<NodeId> {
         let Some(Handle { acks, .. }) = &self.0 else { return Vec::new() };
-        #[expect(clippy::disallowed_methods, reason = "other machines' real pace; no rule depends on it")]
-        // Who is late is answered either way.
+        let all_have_polled = tokio::time::sleep(LIMIT);
+        // Which nodes are late is answered either way.
         let _ = tokio::time::timeout(APPLY, acks.all_applied(number)).await;
-        acks.silent(number)
+        if let Some(silent) = acks.silent(number) {
+            return silent;
+        }
+        all_have_polled.await;
+        Vec::new()
     }
 
     /// Tells the other nodes that a session of this node connected or disconnected.

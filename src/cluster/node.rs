@@ -3,12 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use doorward_core::domain::{LoginId, RevokeReason};
 use redis::Msg;
 use tokio::sync::mpsc;
-use uuid::Uuid;
 
 use super::acks::Acks;
 use super::budget::Budgets;
@@ -28,6 +27,9 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 /// How often requested lists are published and requested, so that one answer serves many requests.
 const LIST_INTERVAL: Duration = Duration::from_millis(250);
 
+/// How long other nodes may take to connect again once Redis is back.
+const SETTLING: Duration = Duration::from_secs(8);
+
 /// Changes in one message.
 const BATCH: usize = 500;
 
@@ -36,8 +38,8 @@ pub trait Changes {
     /// Other nodes revoked these logins.
     fn revoked(&self, logins: Vec<(LoginId, RevokeReason)>);
 
-    /// Other nodes changed roles or claims: the rows up to this number are to be read, and that is to be said then.
-    fn access_changed(&self, number: i32);
+    /// Other nodes changed roles or claims: the rows are to be read, and [`super::Cluster::access_applied`] is to be told.
+    fn access_changed(&self);
 }
 
 /// This node in the cluster.
@@ -50,6 +52,10 @@ pub struct Node {
     acks: Arc<Acks>,
     /// Another node requested all our sessions.
     list_wanted: bool,
+    /// When a connection broke: others may still be without one.
+    broken: Option<Instant>,
+    /// How many nodes a change of roles has to wait for, and whether there may be more.
+    counted: (usize, bool),
     /// Nodes whose lists to request.
     lists_to_request: HashSet<NodeId>,
     peers: Peers,
@@ -59,11 +65,10 @@ pub struct Node {
 impl Node {
     pub(super) fn new(
         address: Address,
-        id: Uuid,
+        id: NodeId,
         outgoing: mpsc::Receiver<Outgoing>,
         (lost, acks): (Arc<AtomicBool>, Arc<Acks>),
     ) -> Self {
-        let id = NodeId(id);
         Self {
             id,
             number: 0,
@@ -72,6 +77,8 @@ impl Node {
             lost,
             acks,
             list_wanted: false,
+            broken: None,
+            counted: (0, false),
             lists_to_request: HashSet::new(),
             peers: Peers::new(id),
             budgets: Budgets::default(),
@@ -96,9 +103,10 @@ impl Node {
             tokio::time::sleep(backoff).await;
             backoff = (backoff * 2).min(LONGEST_BACKOFF);
             // Silent nodes time out meanwhile. Messages to publish wait for the next connection.
+            self.broken = Some(now());
             let effects = self.peers.tick(now());
             apply(effects, &directory, &changes);
-            self.acks.set_alive(&self.peers.alive());
+            self.count_alive();
         }
     }
 
@@ -110,11 +118,12 @@ impl Node {
     ) -> Result<(), BusError> {
         let (mut publisher, mut subscription) = self.address.connect().await?;
         self.announce(&mut publisher, directory).await?;
+        // Others may have said meanwhile that there are changes.
+        changes.access_changed();
         let mut beat = tokio::time::interval(BEAT);
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         let mut lists = tokio::time::interval(LIST_INTERVAL);
         let mut last_echo = now();
-        let mut alive = 0;
         loop {
             let effects = tokio::select! {
                 message = subscription.next() => match self.receive(&message?).await {
@@ -139,20 +148,25 @@ impl Node {
                     if now() - last_echo > SILENCE {
                         return Err(BusError::Silent);
                     }
-                    let effects = self.peers.tick(now());
-                    self.acks.set_alive(&self.peers.alive());
-                    effects
+                    self.peers.tick(now())
                 }
             };
             if effects.contains(&Effect::Echo) {
                 last_echo = now();
             }
-            if self.peers.count() != alive {
-                // Also before it has said anything else: a change of roles waits for it from now on.
-                alive = self.peers.count();
-                self.acks.set_alive(&self.peers.alive());
-            }
+            // Before anything else is received: a change of roles waits for a node from its first message on.
+            self.count_alive();
             self.note(apply(effects, directory, changes));
+        }
+    }
+
+    /// Says for which nodes a change of roles has to wait.
+    fn count_alive(&mut self) {
+        let now = now();
+        self.broken = self.broken.filter(|broken| now.saturating_duration_since(*broken) < SETTLING);
+        let counted = (self.peers.count(), self.broken.is_some() || self.peers.may_be_incomplete(now));
+        if std::mem::replace(&mut self.counted, counted) != counted {
+            self.acks.set_alive(&self.peers.alive(), counted.1);
         }
     }
 
@@ -292,7 +306,7 @@ fn apply(effects: Vec<Effect>, directory: &Directory, changes: &impl Changes) ->
                 directory.remove_remote(gone);
             }
             Effect::Revoke(logins) => changes.revoked(logins),
-            Effect::ReadAccess(number) => changes.access_changed(number),
+            Effect::ReadAccess => changes.access_changed(),
             Effect::SendList | Effect::RequestList(_) | Effect::AccessApplied(..) => to_publish.push(effect),
             Effect::Echo => {}
         }

@@ -17,7 +17,11 @@ const SILENCE: Duration = Duration::from_secs(15);
 /// How long an answer may take before the list is requested again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Other nodes that are tracked. A further one is ignored until one of these is gone.
+/// How long a node that fell silent may still be alive, without a connection to Redis. One that was killed says no
+/// goodbye either.
+const MISSING: Duration = Duration::from_mins(10);
+
+/// Other nodes that are tracked. Of a further one the sessions are ignored until one of these is gone.
 pub const MAX_PEERS: usize = 64;
 
 /// Sessions of one node that are tracked. Each takes a few hundred bytes.
@@ -32,9 +36,9 @@ pub enum Effect {
     /// Publish all our sessions.
     SendList,
     RequestList(NodeId),
-    /// Read the changes of roles and claims up to this number.
-    ReadAccess(i32),
-    /// A node has applied the changes up to this number.
+    /// Read the changes of roles and claims.
+    ReadAccess,
+    /// A node has applied the changes up to this number. This node's own means that the message about them has returned.
     AccessApplied(NodeId, i32),
     /// Our own message has returned: the connection works both ways.
     Echo,
@@ -43,7 +47,11 @@ pub enum Effect {
 /// All other nodes.
 pub struct Peers {
     own: NodeId,
-    peers: HashMap<NodeId, Peer>,
+    tracked: HashMap<NodeId, Peer>,
+    /// Nodes that fell silent, and when. They may be alive, without a connection to Redis.
+    missing: HashMap<NodeId, Instant>,
+    /// When a node that is not tracked last sent a message.
+    untracked: Option<Instant>,
 }
 
 struct Peer {
@@ -71,28 +79,26 @@ enum ListState {
 impl Peers {
     #[must_use]
     pub fn new(own: NodeId) -> Self {
-        Self { own, peers: HashMap::new() }
+        Self { own, tracked: HashMap::new(), missing: HashMap::new(), untracked: None }
     }
 
     pub fn receive(&mut self, envelope: Envelope, now: Instant) -> Vec<Effect> {
         let Envelope { node, number, message } = envelope;
         if node == self.own {
-            return vec![Effect::Echo];
+            return returned(node, &message);
         }
         let mut effects = Vec::new();
+        self.missing.remove(&node);
         if message == NodeMessage::Bye {
             self.forget(node, &mut effects);
             return effects;
         }
-        if self.peers.len() >= MAX_PEERS && !self.peers.contains_key(&node) {
-            // Its revocations are valid all the same, and the rows confirm them.
-            if let NodeMessage::Revoked { logins } = message {
-                effects.push(revoke(&logins));
-            }
-            return effects;
+        if self.tracked.len() >= MAX_PEERS && !self.tracked.contains_key(&node) {
+            self.untracked = Some(now);
+            return changed_by_untracked(&message);
         }
         let claimed = self.claimed_by_others(node, &message);
-        let peer = self.peers.entry(node).or_insert_with(|| Peer {
+        let peer = self.tracked.entry(node).or_insert_with(|| Peer {
             last: number.wrapping_sub(1),
             last_message: now,
             sessions: HashMap::new(),
@@ -113,7 +119,7 @@ impl Peers {
             NodeMessage::Revoked { logins } => {
                 effects.push(revoke(&logins));
             }
-            NodeMessage::AccessChanged { number } => effects.push(Effect::ReadAccess(number)),
+            NodeMessage::AccessChanged { .. } => effects.push(Effect::ReadAccess),
             NodeMessage::AccessApplied { number } => effects.push(Effect::AccessApplied(node, number)),
             NodeMessage::Sessions { connected, disconnected } => {
                 for listed in connected.into_iter().filter(|listed| !claimed.contains(&listed.id)) {
@@ -134,13 +140,20 @@ impl Peers {
     /// How many nodes are alive as far as is known.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.peers.len()
+        self.tracked.len()
     }
 
     /// The nodes that are alive as far as is known.
     #[must_use]
     pub fn alive(&self) -> Vec<NodeId> {
-        self.peers.keys().copied().collect()
+        self.tracked.keys().copied().collect()
+    }
+
+    /// Whether a node may be alive that is not among these.
+    #[must_use]
+    pub fn may_be_incomplete(&self, now: Instant) -> bool {
+        let is_recent = |at: Instant| now.saturating_duration_since(at) <= SILENCE;
+        !self.missing.is_empty() || self.untracked.is_some_and(is_recent)
     }
 
     /// To be called about once a second.
@@ -148,11 +161,15 @@ impl Peers {
         let mut effects = Vec::new();
         let silent = |peer: &Peer| now.saturating_duration_since(peer.last_message) > SILENCE;
         let gone: Vec<NodeId> =
-            self.peers.iter().filter(|(_, peer)| silent(peer)).map(|(node, _)| *node).collect();
+            self.tracked.iter().filter(|(_, peer)| silent(peer)).map(|(node, _)| *node).collect();
+        self.missing.retain(|_, since| now.saturating_duration_since(*since) < MISSING);
         for node in gone {
             self.forget(node, &mut effects);
+            if self.missing.len() < MAX_PEERS {
+                self.missing.insert(node, now);
+            }
         }
-        for (node, peer) in &mut self.peers {
+        for (node, peer) in &mut self.tracked {
             peer.request_list(*node, now, &mut effects);
         }
         effects
@@ -160,7 +177,7 @@ impl Peers {
 
     /// The connection was lost for a while, and the messages in between with it. A hello follows.
     pub fn lost(&mut self, now: Instant) {
-        for peer in self.peers.values_mut() {
+        for peer in self.tracked.values_mut() {
             (peer.list_state, peer.list_requested) = (ListState::Incomplete, Some(now));
         }
     }
@@ -173,13 +190,13 @@ impl Peers {
         else {
             return HashSet::new();
         };
-        let others = || self.peers.iter().filter(|(other, _)| **other != node);
+        let others = || self.tracked.iter().filter(|(other, _)| **other != node);
         let is_taken = |id: SessionId| others().any(|(_, peer)| peer.sessions.contains_key(&id));
         listed.iter().map(|listed| listed.id).filter(|id| is_taken(*id)).collect()
     }
 
     fn forget(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
-        let sessions = self.peers.remove(&node).map(|peer| peer.sessions).unwrap_or_default();
+        let sessions = self.tracked.remove(&node).map(|peer| peer.sessions).unwrap_or_default();
         if !sessions.is_empty() {
             let gone = sessions.into_iter().map(|(session, user)| SessionKey { user, session });
             effects.push(Effect::Remove(gone.collect()));
@@ -258,6 +275,23 @@ impl Peer {
             (self.list_state, self.list_requested) = (ListState::Incomplete, Some(now));
             effects.push(Effect::RequestList(node));
         }
+    }
+}
+
+/// What the return of this node's own message means.
+fn returned(own: NodeId, message: &NodeMessage) -> Vec<Effect> {
+    match message {
+        NodeMessage::AccessChanged { number } => vec![Effect::Echo, Effect::AccessApplied(own, *number)],
+        _ => vec![Effect::Echo],
+    }
+}
+
+/// What a node changed that is not tracked. It counts all the same, and the rows confirm it.
+fn changed_by_untracked(message: &NodeMessage) -> Vec<Effect> {
+    match message {
+        NodeMessage::Revoked { logins } => vec![revoke(logins)],
+        NodeMessage::AccessChanged { .. } => vec![Effect::ReadAccess],
+        _ => Vec::new(),
     }
 }
 

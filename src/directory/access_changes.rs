@@ -1,129 +1,160 @@
-//! The users whose roles or claims changed lately: what their sessions and access tokens are checked against.
+//! Which roles and claims count: the versions that older access tokens are compared with, and what users who are connected
+//! here have now.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
+use chrono::TimeDelta;
+
+use super::read_numbers::ReadNumbers;
 use crate::clock::Timestamp;
 use doorward_core::domain::{Access, Rights, UserId};
 
-/// How far back a poll reads again: a transaction may commit after one that has a greater number, which only rows that
-/// are written by hand do. Longer than a transaction may be idle (10 s, see `db`) and two polls may be apart (3 s).
-const OVERLAP: Duration = Duration::from_secs(15);
-
-/// The newest roles and claims of users for whom they changed within the lifetime of an access token, and of those who
-/// are connected here. Older tokens need no entry: they have expired.
+/// The version of each user whose roles or claims changed within the lifetime of an access token, and the roles and
+/// claims of the users who are connected here. Older tokens need no entry: they have expired.
 #[derive(Debug, Default)]
 pub struct AccessChanges {
-    users: RwLock<HashMap<UserId, (Arc<Rights>, Timestamp)>>,
-    /// Raised by each change, after its entry was made: a session that has seen this one has nothing to look up.
-    epoch: AtomicU32,
-    position: Mutex<Position>,
+    users: Arc<RwLock<Users>>,
+    numbers: Mutex<ReadNumbers>,
+}
+
+#[derive(Debug, Default)]
+struct Users {
+    /// Versions in two generations: a million changes take some 20 bytes each, and are forgotten together.
+    young: HashMap<UserId, i32>,
+    old: HashMap<UserId, i32>,
+    /// When the young generation began.
+    began: Timestamp,
+    connected: HashMap<UserId, Weak<LiveRights>>,
+}
+
+impl Users {
+    fn version(&self, user: UserId) -> Option<i32> {
+        self.young.get(&user).or_else(|| self.old.get(&user)).copied()
+    }
+
+    fn connected(&self, user: UserId) -> Option<Arc<LiveRights>> {
+        self.connected.get(&user).and_then(Weak::upgrade)
+    }
+}
+
+fn read(users: &RwLock<Users>) -> RwLockReadGuard<'_, Users> {
+    users.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(users: &RwLock<Users>) -> RwLockWriteGuard<'_, Users> {
+    users.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl AccessChanges {
-    /// Notes a change. `until` is when the last access token of before will have expired. Answers whether it was not
-    /// known yet.
-    pub fn insert(&self, user: UserId, rights: Arc<Rights>, until: Timestamp) -> bool {
-        {
-            let mut users = self.users.write().unwrap_or_else(PoisonError::into_inner);
-            if users.get(&user).is_some_and(|(known, _)| known.version >= rights.version) {
-                return false;
+    /// Notes a change. Older tokens are refused, and requests of the user's sessions see the new roles and claims, once
+    /// this returns, also if another thread notes the same change at this moment. `rights` is called only if the user is
+    /// connected here. Returns whether the user's sessions have to be told.
+    pub fn insert(&self, user: UserId, version: i32, rights: impl FnOnce() -> Arc<Rights>) -> bool {
+        let connected = {
+            let mut users = write(&self.users);
+            if users.version(user).is_none_or(|known| known < version) {
+                users.young.insert(user, version);
             }
-            users.insert(user, (rights, until));
-        }
-        self.epoch.fetch_add(1, Ordering::AcqRel);
-        true
-    }
-
-    /// How often there was a change.
-    #[must_use]
-    pub fn epoch(&self) -> u32 {
-        self.epoch.load(Ordering::Acquire)
-    }
-
-    /// The user's newest roles and claims, if they changed lately.
-    #[must_use]
-    pub fn newest(&self, user: UserId) -> Option<Arc<Rights>> {
-        // Without a lock as long as nothing has changed.
-        if self.epoch() == 0 {
-            return None;
-        }
-        let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
-        users.get(&user).map(|(rights, _)| Arc::clone(rights))
-    }
-
-    /// What a token's user has now.
-    #[must_use]
-    pub fn current(&self, access: &Access) -> Arc<Rights> {
-        let newest = self.newest(access.user).filter(|newest| newest.version > access.rights.version);
-        newest.unwrap_or_else(|| Arc::clone(&access.rights))
+            users.connected(user)
+        };
+        connected.is_some_and(|live| live.raise(version, rights))
     }
 
     /// Whether a token was issued before the last change that is known.
     #[must_use]
     pub fn is_stale(&self, access: &Access) -> bool {
-        self.newest(access.user).is_some_and(|newest| newest.version > access.rights.version)
+        read(&self.users).version(access.user).is_some_and(|newest| newest > access.rights.version)
     }
 
-    /// Where the poll is.
-    pub fn position(&self) -> MutexGuard<'_, Position> {
-        self.position.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Forgets changes whose older tokens have all expired, of users who are not connected: a handler may still ask.
-    pub fn prune(&self, now: Timestamp, is_connected: impl Fn(UserId) -> bool) {
-        let old: Vec<UserId> = {
-            let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
-            users.iter().filter(|(_, (_, until))| *until <= now).map(|(user, _)| *user).collect()
-        };
-        let old: Vec<UserId> = old.into_iter().filter(|user| !is_connected(*user)).collect();
-        if !old.is_empty() {
-            let mut users = self.users.write().unwrap_or_else(PoisonError::into_inner);
-            for user in old {
-                if users.get(&user).is_some_and(|(_, until)| *until <= now) {
-                    users.remove(&user);
-                }
-            }
+    /// What a session that signs in with this token shares with the user's other sessions. None if the token is stale,
+    /// and what the user has now is not known here.
+    #[must_use]
+    pub fn follow(&self, access: &Access) -> Option<Arc<LiveRights>> {
+        let mut users = write(&self.users);
+        if let Some(live) = users.connected(access.user) {
+            return Some(live);
         }
+        if users.version(access.user).is_some_and(|newest| newest > access.rights.version) {
+            return None;
+        }
+        let live = Arc::new(LiveRights {
+            user: access.user,
+            version: AtomicI32::new(access.rights.version),
+            rights: RwLock::new(Arc::clone(&access.rights)),
+            users: Arc::clone(&self.users),
+        });
+        users.connected.insert(access.user, Arc::downgrade(&live));
+        Some(live)
+    }
+
+    /// Which changes were read from the database.
+    pub fn numbers(&self) -> MutexGuard<'_, ReadNumbers> {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets versions that were noted at least `lifetime` ago: older tokens have expired.
+    pub fn prune(&self, now: Timestamp, lifetime: TimeDelta) {
+        let forgotten = {
+            let mut users = write(&self.users);
+            if now - users.began < lifetime {
+                return;
+            }
+            users.began = now;
+            let young = std::mem::take(&mut users.young);
+            std::mem::replace(&mut users.old, young)
+        };
+        // Without the lock: there may be a million.
+        drop(forgotten);
     }
 }
 
-/// Which numbers of changes were read, and when.
-#[derive(Debug, Default)]
-pub struct Position(VecDeque<(Instant, i32)>);
+/// What a connected user has now: shared by the user's sessions and handlers, and there as long as one of them is.
+#[derive(Debug)]
+pub struct LiveRights {
+    user: UserId,
+    /// That of `rights`.
+    version: AtomicI32,
+    rights: RwLock<Arc<Rights>>,
+    users: Arc<RwLock<Users>>,
+}
 
-impl Position {
-    /// Changes after this number are to be read. None until polls have run for a while: then all that matter are.
+impl LiveRights {
+    /// What the user has, if it is newer than this version. Without a lock if it is not.
     #[must_use]
-    pub fn after(&self, now: Instant) -> Option<i32> {
-        let settled = self.0.iter().take_while(|(at, _)| now.saturating_duration_since(*at) >= OVERLAP);
-        settled.last().map(|(_, number)| *number)
-    }
-
-    /// The newest number that was read.
-    #[must_use]
-    pub fn newest(&self) -> i32 {
-        self.0.back().map_or(0, |(_, number)| *number)
-    }
-
-    /// A poll that began at `now` has read all changes up to `number`.
-    pub fn reached(&mut self, number: i32, now: Instant) {
-        if self.0.back().is_none_or(|(_, last)| *last < number) {
-            self.0.push_back((now, number));
+    pub fn newer_than(&self, version: i32) -> Option<Arc<Rights>> {
+        if self.version.load(Ordering::Acquire) <= version {
+            return None;
         }
-        while self.0.get(1).is_some_and(|(at, _)| now.saturating_duration_since(*at) >= OVERLAP) {
-            self.0.pop_front();
+        Some(Arc::clone(&self.rights.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    fn raise(&self, version: i32, rights: impl FnOnce() -> Arc<Rights>) -> bool {
+        let mut held = self.rights.write().unwrap_or_else(PoisonError::into_inner);
+        if held.version >= version {
+            return false;
+        }
+        *held = rights();
+        // Under the lock: a thread that finds the change made can rely on it.
+        self.version.store(version, Ordering::Release);
+        true
+    }
+}
+
+impl Drop for LiveRights {
+    fn drop(&mut self) {
+        let mut users = write(&self.users);
+        // Another session may have begun meanwhile.
+        if users.connected.get(&self.user).is_some_and(|live| live.strong_count() == 0) {
+            users.connected.remove(&self.user);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
     use doorward_core::domain::LoginId;
-    use proptest::prelude::*;
     use uuid::Uuid;
 
     use super::*;
@@ -144,51 +175,61 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_stale_once_a_newer_version_is_known() {
+    fn a_token_is_stale_once_a_newer_version_is_known_and_until_it_has_expired() {
         let (changes, now) = (AccessChanges::default(), Clock::System.now());
-        let user = access(1, 0).user;
+        let (user, lifetime) = (access(1, 0).user, TimeDelta::minutes(17));
+        changes.prune(now, lifetime);
         assert!(!changes.is_stale(&access(1, 0)));
-        assert!(changes.insert(user, rights(2), now));
-        assert!(!changes.insert(user, rights(2), now) && !changes.insert(user, rights(1), now));
-        assert_eq!(changes.epoch(), 1);
+        for version in [2, 2, 1] {
+            assert!(!changes.insert(user, version, || unreachable!("the user is not connected")));
+        }
         assert!(changes.is_stale(&access(1, 0)) && changes.is_stale(&access(1, 1)));
         assert!(!changes.is_stale(&access(1, 2)) && !changes.is_stale(&access(1, 3)));
         assert!(!changes.is_stale(&access(2, 0)), "another user's");
-        assert_eq!(changes.current(&access(1, 1)).version, 2);
-        assert_eq!(changes.current(&access(1, 3)).version, 3, "read from the row before the change was");
-        changes.prune(now + TimeDelta::seconds(1), |_| true);
-        assert!(changes.newest(user).is_some(), "connected");
-        changes.prune(now - TimeDelta::seconds(1), |_| false);
-        assert!(changes.newest(user).is_some(), "not yet");
-        changes.prune(now + TimeDelta::seconds(1), |_| false);
-        assert!(changes.newest(user).is_none());
+        for seconds in 0..34 * 60 {
+            changes.prune(now + TimeDelta::seconds(seconds), lifetime);
+            assert!(changes.is_stale(&access(1, 0)) || seconds >= 17 * 60, "{seconds}");
+        }
+        changes.prune(now + lifetime * 2, lifetime);
+        assert!(!changes.is_stale(&access(1, 0)), "it is forgotten");
     }
 
-    proptest! {
-        /// Transactions take numbers in order and commit in any order, each within the overlap less the time between
-        /// polls. A poll sees what is committed.
-        #[test]
-        fn every_change_is_read_however_late_it_commits(
-            begun in prop::collection::vec((0_u64..60_000, 0_u64..12_000), 1..60),
-            pace in 500_u64..3000,
-        ) {
-            let start = Clock::System.instant();
-            let mut begun = begun;
-            begun.sort_unstable();
-            let rows: Vec<(i32, u64)> = (1..).zip(begun.iter().map(|(at, takes)| at + takes)).collect();
-            let (mut position, mut read) = (Position::default(), std::collections::HashSet::new());
-            for poll in (0..=80_000 / pace).map(|number| number * pace) {
-                let now = start + Duration::from_millis(poll);
-                let after = position.after(now).unwrap_or(0);
-                let seen = rows.iter().filter(|(number, commits)| *commits <= poll && *number > after);
-                let seen: Vec<i32> = seen.map(|(number, _)| *number).collect();
-                if let Some(newest) = seen.iter().max() {
-                    position.reached(*newest, now);
-                }
-                read.extend(seen);
-            }
-            prop_assert_eq!(read.len(), rows.len());
-            prop_assert!(position.0.len() <= 60);
+    #[test]
+    fn sessions_share_what_their_user_has_and_leave_nothing_behind() {
+        let changes = AccessChanges::default();
+        let user = access(1, 1).user;
+        let one = changes.follow(&access(1, 1)).unwrap();
+        assert!(one.newer_than(1).is_none());
+        assert!(changes.insert(user, 3, || rights(3)), "they have to be told");
+        assert!(!changes.insert(user, 3, || rights(3)) && !changes.insert(user, 2, || rights(2)));
+        // A token that was checked before the change arrives after it.
+        let other = changes.follow(&access(1, 1)).unwrap();
+        drop(one);
+        assert_eq!(other.newer_than(1).unwrap().version, 3);
+        assert!(other.newer_than(3).is_none());
+        drop(other);
+        assert!(read(&changes.users).connected.is_empty());
+        assert!(changes.follow(&access(1, 2)).is_none(), "stale, and nothing newer is known");
+        let newer = changes.follow(&access(1, 4)).unwrap();
+        assert!(!changes.insert(user, 4, || rights(4)), "as in the token");
+        assert!(newer.newer_than(3).is_some());
+    }
+
+    #[test]
+    fn a_change_counts_for_each_thread_that_has_noted_it() {
+        let changes = AccessChanges::default();
+        let user = access(1, 0).user;
+        let live = changes.follow(&access(1, 0)).unwrap();
+        for version in 1..500 {
+            std::thread::scope(|scope| {
+                let note = || {
+                    changes.insert(user, version, || rights(version));
+                    assert_eq!(live.newer_than(version - 1).unwrap().version, version);
+                    assert!(changes.is_stale(&access(1, version - 1)));
+                };
+                scope.spawn(note);
+                scope.spawn(note);
+            });
         }
     }
 }

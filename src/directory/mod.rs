@@ -7,6 +7,8 @@
 //! | `addresses` | the live sockets of each address, and how many are not signed in |
 //! | `revocations` | the logins that were revoked within the lifetime of an access token |
 //! | `freshness` | how long ago the revocations were last polled |
+//! | `access_changes` | versions of users whose roles or claims changed lately, and what connected users have |
+//! | `read_numbers` | which of those changes were read from the database |
 //! | `known_logins` | the logins whose tokens were seen here, for the revocation poll |
 //!
 //! Changes are passed to a function (the cluster's), so that nothing here depends on it.
@@ -15,6 +17,7 @@ pub mod access_changes;
 mod addresses;
 pub mod freshness;
 mod known_logins;
+mod read_numbers;
 mod revocations;
 mod users;
 

@@ -7,7 +7,8 @@ use std::task::{Poll, Waker};
 use bytestring::ByteString;
 
 use super::{Events, NamespaceId, Payload};
-use crate::directory::{Directory, Revocations};
+use crate::directory::Directory;
+use crate::directory::access_changes::LiveRights;
 use doorward_core::domain::{Access, Claims, Rights, Roles, SessionId};
 use doorward_core::protocol::SessionInfo;
 
@@ -23,7 +24,7 @@ pub struct Context {
     pub(crate) namespace: NamespaceId,
     pub(crate) events: Arc<Events>,
     pub(crate) directory: Directory,
-    pub(crate) revocations: Arc<Revocations>,
+    pub(crate) live_rights: Option<Arc<LiveRights>>,
     pub(crate) emits: Emits,
 }
 
@@ -53,7 +54,9 @@ impl Context {
     }
 
     fn rights(&self) -> Option<Arc<Rights>> {
-        self.access().map(|access| self.revocations.access_changes().current(access))
+        let before = &self.access()?.rights;
+        let now = self.live_rights.as_ref().and_then(|live| live.newer_than(before.version));
+        Some(now.unwrap_or_else(|| Arc::clone(before)))
     }
 
     #[must_use]

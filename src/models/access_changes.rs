@@ -1,6 +1,8 @@
 //! The table `access_changes`: changes of users' roles and claims, as every node reads them.
 
-use diesel::dsl::max;
+use std::ops::RangeInclusive;
+
+use diesel::dsl::{max, min};
 use diesel::prelude::*;
 
 use crate::clock::Timestamp;
@@ -8,16 +10,27 @@ use crate::db::Conn;
 use crate::schema::access_changes;
 use doorward_core::domain::{Rights, UserId};
 
-/// A change: what a user has since then.
+/// A change: what a user has since then. Most are of users who are not connected, so only the version is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessChange {
     pub number: i32,
     pub user: UserId,
-    pub rights: Rights,
+    pub version: i32,
+    pub at: Timestamp,
+    roles: String,
+    claims: String,
+}
+
+impl AccessChange {
+    /// The user's roles and claims.
+    #[must_use]
+    pub fn rights(&self) -> Rights {
+        read_rights(self.user, self.version, &self.roles, &self.claims)
+    }
 }
 
 /// The columns of [`AccessChange`].
-type Columns = (i32, String, i32, String, String);
+type Columns = (i32, String, i32, Timestamp, String, String);
 
 /// Adds a change; answers its number.
 pub fn insert(conn: &mut Conn, user: UserId, rights: &Rights, now: Timestamp) -> QueryResult<i32> {
@@ -40,25 +53,41 @@ pub fn newest(conn: &mut Conn) -> QueryResult<Option<i32>> {
     access_changes::table.select(max(access_changes::number)).first(conn)
 }
 
-/// Up to `limit` changes after the number `after`, made at `since` or later, in their order.
-pub fn page(conn: &mut Conn, after: i32, since: Timestamp, limit: i64) -> QueryResult<Vec<AccessChange>> {
-    let rows: Vec<Columns> = access_changes::table
-        .filter(access_changes::number.gt(after))
+/// The greatest number before the first change that was made at `since` or later; 0 if there is none.
+pub fn last_before(conn: &mut Conn, since: Timestamp) -> QueryResult<i32> {
+    let first: Option<i32> = access_changes::table
         .filter(access_changes::at.ge(since))
+        .select(min(access_changes::number))
+        .first(conn)?;
+    let before: Option<i32> = match first {
+        Some(first) => {
+            let before = access_changes::table.filter(access_changes::number.lt(first));
+            before.select(max(access_changes::number)).first(conn)?
+        }
+        None => newest(conn)?,
+    };
+    Ok(before.unwrap_or_default())
+}
+
+/// Up to `limit` changes with these numbers, in their order.
+pub fn page(conn: &mut Conn, numbers: &RangeInclusive<i32>, limit: i64) -> QueryResult<Vec<AccessChange>> {
+    let rows: Vec<Columns> = access_changes::table
+        .filter(access_changes::number.between(*numbers.start(), *numbers.end()))
         .order(access_changes::number)
         .limit(limit)
         .select((
             access_changes::number,
             access_changes::user_id,
             access_changes::claims_version,
+            access_changes::at,
             access_changes::roles,
             access_changes::claims,
         ))
         .load(conn)?;
-    let change = |(number, user, version, roles, claims): Columns| {
+    let change = |(number, user, version, at, roles, claims): Columns| {
         // A row that was written by hand may name anything; no user has the nil id.
         let user = user.parse().unwrap_or(UserId(uuid::Uuid::nil()));
-        AccessChange { number, user, rights: read_rights(user, version, &roles, &claims) }
+        AccessChange { number, user, version, at, roles, claims }
     };
     Ok(rows.into_iter().map(change).collect())
 }

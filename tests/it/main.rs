@@ -53,6 +53,7 @@ mod long_lists;
 mod mail_advice;
 mod mail_limits;
 mod mail_setup;
+mod many_role_changes;
 mod memory_bounds;
 mod migrate_database;
 mod migrate_refusals;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::Method;
 use diesel::prelude::*;
-use doorward::internals::accounts::RightsChange;
+use doorward::internals::accounts::{Expected, RightsChange, UserChange};
 use doorward::internals::schema::{access_changes, users};
 use doorward::{Additions, Context, EventError, Events, Payload};
 use doorward_core::domain::{ClaimsChange, ClaimsPatch, Roles, RolesChange, UserId};
@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use redis::AsyncCommands;
 use serde_json::{Value, json};
 
-use crate::support::app::{Person, TestApp, spawn_app, spawn_embedded};
+use crate::support::app::{Person, TestApp, claims, spawn_app, spawn_embedded};
 use crate::support::callers::operator;
 use crate::support::cluster::{CHANNEL, Nodes, envelope};
 use crate::support::redis::Redis;
@@ -34,9 +34,11 @@ fn to_roles(names: &[&str]) -> RightsChange {
     RightsChange { roles: Some(RolesChange::Replace(Roles::parse(names).unwrap())), claims: None }
 }
 
+/// Answers how many nodes have not said that they have applied the change.
 async fn set_roles(app: &TestApp, person: &Person, names: &[&str]) -> usize {
-    let user: UserId = person.id.parse().unwrap();
-    app.accounts.set_access(user, to_roles(names), &operator()).await.unwrap().silent.len()
+    let change = UserChange { rights: to_roles(names), ..UserChange::default() };
+    let user = person.id.parse().unwrap();
+    app.accounts.change_user(user, change, Expected::Any, &operator()).await.unwrap().1.len()
 }
 
 async fn refreshed(app: &TestApp, person: &Person) -> String {
@@ -66,7 +68,10 @@ async fn an_open_socket_is_told_before_its_next_request<C: LiveClient>() {
     app.accounts.set_access(user, change.clone(), &operator()).await.unwrap();
     // An idle socket is told at once.
     assert_eq!(live.next().await, json!({"type": "claims", "roles": ["author"], "claims": {"plan": "gold"}}));
-    assert!(!app.accounts.set_access(user, change, &operator()).await.unwrap().changed);
+    let version = async || app.accounts.rights_of(user).await.unwrap().version;
+    let before = version().await;
+    app.accounts.set_access(user, change, &operator()).await.unwrap();
+    assert_eq!(version().await, before, "it changes nothing");
     let reply = live.ask(json!({"type": "roles", "id": 1})).await;
     let expected = json!({
         "type": "roles", "id": 1, "now": ["author"], "claims": {"plan": "gold"}, "began": ["author"],
@@ -161,6 +166,12 @@ async fn a_change_by_hand_is_found_by_the_poll() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
     let mut live = app.live(&ann).await;
+    // In the row of the user alone it counts for new tokens.
+    let row = diesel::update(users::table.find(&ann.id)).set(users::roles.eq(r#"["author"]"#));
+    app.query(|conn| row.execute(conn));
+    assert_eq!(app.get("/api/me", &ann.access).await.expect(200).body["roles"], json!(["author"]));
+    assert_eq!(claims(&app.login("ann").await.access)["roles"], json!(["author"]));
+    live.ping().await;
     app.query(|conn| {
         diesel::update(users::table.find(&ann.id))
             .set((users::roles.eq(r#"["editor"]"#), users::claims_version.eq(1)))
@@ -192,6 +203,25 @@ async fn without_redis_another_node_finds_the_change_by_its_poll() {
     // A node that starts knows what changed before.
     let late = nodes.start_one().await;
     late.get("/api/me", &ann.access).await.assert_problem(401, "token_stale");
+}
+
+#[actix_web::test]
+async fn while_redis_is_down_a_change_is_answered_once_no_node_accepts_an_older_token() {
+    let Some(redis) = Redis::start() else { return };
+    redis.kill();
+    let mut nodes = Nodes::none(Some(&redis), &[]);
+    nodes.add().await;
+    nodes.add().await;
+    let [one, other] = &nodes.all[..] else { panic!("too few") };
+    let mut ann = one.register("ann").await;
+    for round in 0..2 {
+        other.get("/api/me", &ann.access).await.expect(200);
+        assert_eq!(set_roles(one, &ann, &[&format!("role{round}")]).await, 0);
+        // Without a poll since the change it would accept no token at all.
+        let refused = other.get("/api/me", &ann.access).await;
+        assert!(matches!(refused.code(), "token_stale" | "unavailable" | "overloaded"), "{}", refused.text);
+        ann = one.login("ann").await;
+    }
 }
 
 /// When a request began to run, and whether the user had the role.
@@ -290,13 +320,14 @@ async fn a_node_that_does_not_answer_is_named() {
     let mut number = 0;
     loop {
         number += 1;
-        let role = format!("role{number}");
+        let change = UserChange { rights: to_roles(&[&format!("role{number}")]), ..UserChange::default() };
         let user: UserId = ann.id.parse().unwrap();
-        let applied = nodes.all[0].accounts.set_access(user, to_roles(&[&role]), &operator()).await.unwrap();
-        if applied.silent.iter().map(|node| node.0).collect::<Vec<_>>() == [old] {
+        let changed = nodes.all[0].accounts.change_user(user, change, Expected::Any, &operator()).await;
+        let silent = changed.unwrap().1;
+        if silent.iter().map(|node| node.0).collect::<Vec<_>>() == [old] {
             break;
         }
-        assert!(now() < deadline, "{:?}", applied.silent);
+        assert!(now() < deadline, "{silent:?}");
         pause().await;
     }
     let me: Value =

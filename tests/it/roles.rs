@@ -1,7 +1,9 @@
 //! Roles and claims: what changes them, what shows them, and that an administrator is left.
 
 use actix_web::http::Method;
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use doorward::internals::db::Conn;
 use doorward::internals::schema::{access_changes, audit_events, users};
 use serde_json::{Value, json};
 
@@ -82,6 +84,27 @@ async fn a_user_has_the_roles_and_claims_that_an_operator_gave() {
 }
 
 #[actix_web::test]
+async fn showing_roles_and_claims_only_reads() {
+    let app = spawn_app().await;
+    app.register("ann").await;
+    roles(&app, &["ann", "--add", "editor"]).await.ok();
+    let mut other = app.database.connect().unwrap();
+    if let Conn::Postgres(_) = &other {
+        // A change would wait for this. On SQLite no command starts while another process writes.
+        other.batch_execute("BEGIN; UPDATE users SET updated_at = updated_at").unwrap();
+    }
+    let shown = roles(&app, &["ann", "--json"]).await.ok().json();
+    assert_eq!((&shown["roles"], &shown["claims_version"]), (&json!(["editor"]), &json!(1)));
+    let shown = run(&app, &["user", "claims", "ann", "--json"], "").await.ok().json();
+    assert_eq!((&shown["claims"], &shown["claims_version"]), (&json!({}), &json!(1)));
+    drop(other);
+    assert_eq!(changes(&app).len(), 1);
+    let audited = audit_events::table.filter(audit_events::action.like("%_changed"));
+    let audited: i64 = app.query(|conn| audited.count().get_result(conn));
+    assert_eq!(audited, 1);
+}
+
+#[actix_web::test]
 async fn what_a_token_cannot_carry_is_refused_by_name() {
     let app = spawn_app().await;
     app.register("ann").await;
@@ -123,6 +146,13 @@ async fn the_largest_roles_and_claims_fit_into_a_first_message<C: LiveClient>() 
 
 on_every_transport!(the_largest_roles_and_claims_fit_into_a_first_message);
 
+fn set_by_hand(app: &TestApp, username: &str, roles: &str, claims: &str) {
+    app.query(|conn| {
+        let user = users::table.filter(users::username.eq(username));
+        diesel::update(user).set((users::roles.eq(roles), users::claims.eq(claims))).execute(conn)
+    });
+}
+
 #[actix_web::test]
 async fn the_last_administrator_stays() {
     let app = spawn_app().await;
@@ -150,6 +180,19 @@ async fn the_last_administrator_stays() {
     app.register("eve").await;
     roles(&app, &["eve", "--add", "admins", "--add", "super-admin"]).await.ok();
     refused(&["user", "roles", "ann", "--remove", "admin"]).await;
+    // Rows by hand count for what their user can do with them.
+    for (by_hand, claims) in [
+        (r#"["administrator"]"#, r#"{"role":"admin"}"#),
+        (r#"["admin","Not A Role"]"#, r#"{"roles":["admin"]}"#),
+        (r#"{"admin":true}"#, "{}"),
+    ] {
+        set_by_hand(&app, "eve", by_hand, claims);
+        refused(&["user", "roles", "ann", "--remove", "admin"]).await;
+    }
+    set_by_hand(&app, "eve", r#"[ "\u0061dmin" ]"#, "{}");
+    roles(&app, &["ann", "--remove", "admin"]).await.ok();
+    set_by_hand(&app, "eve", "[]", "{}");
+    roles(&app, &["ann", "--add", "admin"]).await.ok();
     roles(&app, &["ann", "--remove", "admin", "--force"]).await.ok();
     roles(&app, &["ann", "--add", "admin"]).await.ok();
     run(&app, &["user", "delete", "ann", "--yes", "--force"], "").await.ok();

@@ -54,7 +54,7 @@ impl<T: Transport> Session<T> {
             namespace,
             events: Arc::clone(&self.services.events),
             directory: self.sessions.directory().clone(),
-            revocations: Arc::clone(&self.services.revocations),
+            live_rights: self.live_rights.clone(),
             emits: self.emits.get_or_insert_default().clone(),
         }
     }

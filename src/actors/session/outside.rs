@@ -8,16 +8,12 @@ use crate::actors::transport::Transport;
 use doorward_core::session;
 
 impl<T: Transport> Session<T> {
-    /// Takes over the user's newest roles and claims, and tells the client of them. Costs a load as long as no user's
-    /// have changed. Before each message is answered, so that no request runs with roles of before.
+    /// Takes over the user's newest roles and claims, and tells the client of them. Before each message is answered, so
+    /// that no request runs with the roles from before a change. Costs a load if there was none.
     pub(super) fn catch_up(&mut self, context: &mut Context<Self>) {
-        let changes = self.services.revocations.access_changes();
-        let epoch = changes.epoch();
-        if std::mem::replace(&mut self.seen_epoch, epoch) == epoch {
-            return;
-        }
-        if let Some(session::Session::Authenticated(rules)) = &mut self.rules
-            && let Some(rights) = changes.newest(rules.access().user)
+        if let (Some(session::Session::Authenticated(rules)), Some(live)) =
+            (&mut self.rules, &self.live_rights)
+            && let Some(rights) = live.newer_than(rules.access().rights.version)
         {
             let effect = rules.set_rights(rights);
             self.carry_out(effect, context);

@@ -155,6 +155,12 @@ impl<T: Transport> Session<T> {
         joins: Option<Payload>,
         context: &mut Context<Self>,
     ) {
+        let Some(live_rights) = self.services.revocations.access_changes().follow(&access) else {
+            // There was a change since the token was checked.
+            self.rules = Some(session::Session::Unauthenticated(rules));
+            return self.refuse_token(TokenError::StaleClaims, to, context);
+        };
+        self.live_rights = Some(live_rights);
         let (now, expires) =
             (self.services.clock.instant(), self.services.clock.instant_at(access.expires_at));
         let (login, namespace) = (access.login, to.namespace);

@@ -3,12 +3,13 @@
 use std::io::Read;
 
 use clap::Args;
-use doorward_core::domain::{Claims, ClaimsChange, ClaimsPatch, Invalid, RoleName, Roles, RolesChange};
+use doorward_core::domain::{
+    Claims, ClaimsChange, ClaimsPatch, Invalid, Rights, RoleName, Roles, RolesChange,
+};
 use serde_json::json;
 
 use super::{Force, with_account};
 use crate::accounts::RightsChange;
-use crate::accounts::operator::Account;
 use crate::cli::failure::Failure;
 use crate::cli::output::{self, Format};
 use crate::cli::settings::Settings;
@@ -95,14 +96,17 @@ fn change_access(
     format: &Format,
 ) -> Result<(), Failure> {
     with_account(settings, user, async |accounts, account| {
-        let applied = accounts.set_access(account.id, change, &force.caller()).await?;
-        let (roles, claims) = (applied.rights.roles.clone(), applied.rights.claims.clone());
-        print(&Account { roles, claims, ..account }, applied.rights.version, format)
+        let rights = if change == RightsChange::default() {
+            accounts.rights_of(account.id).await?
+        } else {
+            accounts.set_access(account.id, change, &force.caller()).await?
+        };
+        print(&account.username, &rights, format)
     })
 }
 
-fn print(account: &Account, version: i32, format: &Format) -> Result<(), Failure> {
-    let Account { username, roles, claims, .. } = account;
+fn print(username: &str, rights: &Rights, format: &Format) -> Result<(), Failure> {
+    let Rights { version, roles, claims } = rights;
     if format.json {
         let access = json!({
             "username": username,

@@ -72,7 +72,7 @@ impl Pair {
                 }
                 Effect::SendList
                 | Effect::Revoke(_)
-                | Effect::ReadAccess(_)
+                | Effect::ReadAccess
                 | Effect::AccessApplied(..)
                 | Effect::Echo => {}
             }
@@ -138,7 +138,7 @@ proptest! {
                 // An unknown node's list is requested again.
                 asked.remove(&node);
             }
-            asked.retain(|node, _| peers.peers.contains_key(node));
+            asked.retain(|node, _| peers.tracked.contains_key(node));
             for effect in effects {
                 match effect {
                     Effect::Add(listed) => prop_assert!(known.insert(listed.id, listed.user).is_none()),
@@ -153,13 +153,13 @@ proptest! {
                     }
                     Effect::SendList
                 | Effect::Revoke(_)
-                | Effect::ReadAccess(_)
+                | Effect::ReadAccess
                 | Effect::AccessApplied(..)
                 | Effect::Echo => {}
                 }
             }
         }
-        let believed: usize = peers.peers.values().map(|peer| peer.sessions.len()).sum();
+        let believed: usize = peers.tracked.values().map(|peer| peer.sessions.len()).sum();
         prop_assert_eq!(believed, known.len());
     }
 }
@@ -172,12 +172,16 @@ fn nodes_and_their_sessions_are_bounded() {
             Envelope { node: NodeId(Uuid::from_u128(10 + node)), number: 1, message: NodeMessage::Hello };
         peers.receive(envelope, now);
     }
-    assert_eq!(peers.peers.len(), MAX_PEERS);
+    assert_eq!(peers.tracked.len(), MAX_PEERS);
     let login = super::super::message::RevokedLogin::new(LoginId(Uuid::nil()), RevokeReason::SignedOut);
     let message = NodeMessage::Revoked { logins: vec![login] };
     let effects = peers.receive(Envelope { node: NodeId(Uuid::max()), number: 1, message }, now);
     assert!(matches!(effects.as_slice(), [Effect::Revoke(_)]), "a revocation counts from any node");
-    let peer = peers.peers.values_mut().next().unwrap();
+    let message = NodeMessage::AccessChanged { number: 7 };
+    let effects = peers.receive(Envelope { node: NodeId(Uuid::max()), number: 2, message }, now);
+    assert_eq!(effects, [Effect::ReadAccess], "a change of roles counts from any node");
+    assert!(peers.may_be_incomplete(now) && !peers.may_be_incomplete(now + SILENCE * 2));
+    let peer = peers.tracked.values_mut().next().unwrap();
     let mut effects = Vec::new();
     for session in 0..MAX_SESSIONS + 10 {
         peer.add(listed(session as u128), &mut effects);
@@ -203,7 +207,27 @@ fn a_node_that_leaves_or_is_silent_has_no_sessions() {
             let effects = pair.peers.tick(pair.now);
             pair.apply(effects);
         }
-        assert!(pair.known.is_empty() && pair.peers.peers.is_empty());
+        assert!(pair.known.is_empty() && pair.peers.tracked.is_empty());
+        assert_eq!(pair.peers.may_be_incomplete(pair.now), !says_bye);
+    }
+}
+
+#[test]
+fn a_node_that_fell_silent_may_be_alive_until_it_returns_leaves_or_was_silent_for_long() {
+    for (message, after) in
+        [(Some(NodeMessage::Beat), Duration::ZERO), (Some(NodeMessage::Bye), Duration::ZERO), (None, MISSING)]
+    {
+        let mut pair = Pair::new();
+        pair.say(NodeMessage::Hello, false);
+        pair.now += SILENCE * 2;
+        let _ = pair.peers.tick(pair.now);
+        assert!(pair.peers.may_be_incomplete(pair.now));
+        if let Some(message) = message {
+            pair.say(message, false);
+        }
+        pair.now += after;
+        let _ = pair.peers.tick(pair.now);
+        assert!(!pair.peers.may_be_incomplete(pair.now));
     }
 }
 
@@ -220,6 +244,8 @@ fn an_unknown_node_is_asked_once_and_a_hello_is_answered() {
     assert_eq!(peers.tick(now + PATIENCE * 2), [Effect::RequestList(OTHER)]);
     let own = Envelope { node: OWN, number: 1, message: NodeMessage::Hello };
     assert_eq!(peers.receive(own, now), [Effect::Echo]);
+    let own = Envelope { node: OWN, number: 2, message: NodeMessage::AccessChanged { number: 7 } };
+    assert_eq!(peers.receive(own, now), [Effect::Echo, Effect::AccessApplied(OWN, 7)]);
     let unknown =
         r#"{"node":"00000000-0000-0000-0000-000000000002","number":12,"news":{"type":"later","x":1}}"#;
     let envelope: Envelope = serde_json::from_str(unknown).unwrap();
