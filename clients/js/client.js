@@ -83,7 +83,7 @@ export class DoorwardClient {
       : memoryStore();
     const shared = storage === "local" || this.#cookie;
     this.#mutex = new Mutex(shared ? name : undefined);
-    this.#channel = shared ? openChannel(name, (update) => void this.#follow(update)) : null;
+    this.#channel = shared ? openChannel(name, (update) => report(this.#follow(update))) : null;
   }
 
   /** The user, as far as is known without asking; see `restore`. @returns {User | null} */
@@ -243,7 +243,7 @@ export class DoorwardClient {
     });
     door.on("ended", (/** @type {End} */ end) => {
       const login = connected;
-      if (login && LOGIN_ENDED.has(end.code)) void this.#mutex.run(() => this.#drop(login, end));
+      if (login && LOGIN_ENDED.has(end.code)) report(this.#mutex.run(() => this.#drop(login, end)));
       // Whether the login has ended, or only this token is not accepted, turns out at the next use.
       else if (end.code === 4401 || LOGIN_ENDED.has(end.code)) this.#refused = this.#given;
     });
@@ -463,4 +463,13 @@ async function isRenewable(answer) {
  */
 function isSame(one, other) {
   return one?.refresh === other?.refresh && one?.access === other?.access;
+}
+
+/**
+ * Logs why work has failed that nobody waits for: the application's store may refuse.
+ *
+ * @param {Promise<unknown>} work
+ */
+function report(work) {
+  work.catch((error) => console.error("doorward:", error));
 }

@@ -10,15 +10,15 @@ export function account({ server, link, keystore }) {
     await keystore.clear();
     return reason;
   }
-
   async function post(path, body, more) {
     const headers = { "content-type": "application/json", ...more };
     const response = await fetch(server + path, { method: "POST", headers, body: JSON.stringify(body) });
-    if (response.status === 401) throw await forget(new SignedOut());
-    if (!response.ok) throw new Error((await response.json()).detail);
+    const problem = response.ok ? null : await response.json().catch(() => ({ detail: "Try again." }));
+    // Nothing else is the end: a proxy may answer 401 too.
+    if (["invalid_refresh_token", "token_revoked"].includes(problem?.code)) throw await forget(new SignedOut());
+    if (problem) throw new Error(problem.detail);
     return response.status === 204 ? null : response.json();
   }
-
   async function keep({ access_token, expires_in, refresh_token }) {
     await keystore.save({ refresh_token });
     access = { token: access_token, until: Date.now() + (expires_in - 30) * 1000 };
@@ -35,7 +35,7 @@ export function account({ server, link, keystore }) {
     /** The address to open in the system browser. The secret is stored, as the OS may end the app meanwhile. */
     async begin() {
       const [verifier, state] = [1, 2].map(() => randomBytes(32).toString("base64url"));
-      await keystore.save({ verifier, state });
+      await keystore.save({ ...(await keystore.load()), verifier, state });
       const code_challenge = createHash("sha256").update(verifier).digest("base64url");
       const query = { return_to: link, state, code_challenge, code_challenge_method: "S256" };
       return `${server}/login?${new URLSearchParams(query)}`;
@@ -44,8 +44,8 @@ export function account({ server, link, keystore }) {
       const { verifier: code_verifier, state } = (await keystore.load()) ?? {};
       const { code, iss, ...answer } = Object.fromEntries(new URL(address).searchParams);
       if (!state || answer.state !== state || iss !== server) throw new Error("Not the answer to our sign-in.");
-      const grant_type = "authorization_code";
-      await keep(await post("/api/token", { grant_type, code, code_verifier, redirect_uri: link }));
+      const grant = { grant_type: "authorization_code", code, code_verifier, redirect_uri: link };
+      await keep(await post("/api/token", grant));
     },
     /** An access token. Calls at the same time share one renewal. */
     async token({ fresh = false } = {}) {

@@ -15,6 +15,7 @@ use crate::db::{self, Conn};
 use crate::models::access_changes;
 use crate::models::audit_events::{self, Action};
 use crate::models::events::{self, Kind};
+use crate::models::invitations;
 use crate::models::users::{self, User};
 use doorward_core::domain::{ADMIN, Claims, ClaimsChange, Rights, Roles, RolesChange};
 use doorward_core::domain::{LoginId, RevokeReason, UserId, escape_display_controls};
@@ -115,6 +116,7 @@ impl Accounts {
             (true, false) => {
                 maker.check_admin_role()?;
                 keep_an_admin(conn, user, caller)?;
+                invitations::revoke_by(conn, &user.id.to_string())?;
             }
             (false, true) => {
                 maker.check_admin_role()?;

@@ -2,6 +2,7 @@
 //! They never choose a password for a user: a user gets a link instead.
 
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
@@ -27,20 +28,29 @@ use doorward_core::domain::{
 };
 
 /// An account as an administrator sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AdminUser {
+    #[schema(value_type = uuid::Uuid)]
     pub id: UserId,
+    #[schema(example = "alice")]
     pub username: String,
+    #[schema(example = "Alice")]
     pub display_name: String,
+    #[schema(example = "alice@example.org")]
     pub email: Option<String>,
     pub email_verified: bool,
     /// When it was disabled, if it is.
+    #[schema(format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     pub disabled_at: Option<String>,
+    #[schema(value_type = Vec<String>, example = json!(["editor"]))]
     pub roles: Roles,
+    #[schema(value_type = Object, example = json!({"plan": "pro"}))]
     pub claims: Claims,
     #[serde(serialize_with = "serialize_rfc3339")]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     pub created_at: Timestamp,
     #[serde(serialize_with = "serialize_rfc3339")]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     pub updated_at: Timestamp,
 }
 
@@ -98,6 +108,7 @@ pub struct Invited {
     pub email: Option<Email>,
     /// The application has verified the address: the link to set a password is sent there.
     pub verified: bool,
+    pub rights: RightsChange,
 }
 
 /// What to change about an account; nothing of it stays as it is.
@@ -141,6 +152,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::UsernameReserved`], [`Error::UsernameTaken`], [`Error::UsernameLooksTaken`], [`Error::EmailHeld`];
+    /// [`Error::Invalid`] about too many roles or too large claims, [`AdminError::AdminBeyondMaker`];
     /// [`Error::ApiKey`] or [`Error::Token`] if the caller may no longer do it.
     pub async fn invite_user(&self, invited: Invited, caller: &Caller) -> Result<AdminUser, Error> {
         if self.0.reserved_names.contains(&invited.username) {
@@ -156,14 +168,22 @@ impl Accounts {
             .db
             .transaction(move |conn| {
                 let now = this.0.clock.now();
-                Maker::lock(conn, &caller, now)?;
-                let Invited { username, email, verified } = invited;
+                let Invited { username, email, verified, rights } = invited;
+                if rights != RightsChange::default() {
+                    lock_admins(conn)?;
+                }
+                let maker = Maker::lock(conn, &caller, now)?;
                 if users::find_by_username(conn, &username)?.is_some() {
                     return Err(Error::UsernameTaken);
                 }
                 let id = UserId(this.0.clock.new_id());
                 let user = NewUser { id, username, email, password_hash, on_trial: false };
                 this.insert_named(conn, &user, now)?;
+                events::insert_user(conn, Kind::UserCreated, id, now)?;
+                this.record(conn, &caller, Action::Registered, Some(id), now)?;
+                // Before a link is sent: a new role may invalidate those that were sent before.
+                let added = users::find(conn, id)?.ok_or(Error::NotFound)?;
+                this.change_rights(conn, &added, &rights, (&maker, &caller))?;
                 match &user.email {
                     Some(email) if verified => {
                         users::set_held_email(conn, id, email.as_str(), now)
@@ -177,8 +197,6 @@ impl Accounts {
                     }
                     None => {}
                 }
-                events::insert_user(conn, Kind::UserCreated, id, now)?;
-                this.record(conn, &caller, Action::Registered, Some(id), now)?;
                 found(conn, id)
             })
             .await?;
@@ -245,6 +263,10 @@ impl Accounts {
         let user = users::lock(conn, id)?.ok_or(Error::NotFound)?;
         if email.is_some() || email_verified.is_some() {
             maker.check_subject(&user)?;
+        }
+        if let Some(email) = email {
+            // An invitation to this address locks it before other invitations too.
+            db::lock_name(conn, &self.recipient(email.as_str()))?;
         }
         expected.check(&user)?;
         // First: a new role invalidates links that were sent before, not one that this change sends.
@@ -336,8 +358,9 @@ impl Accounts {
     /// Revokes one login of a user, or all of them; answers how many were active.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such user, or the login is not an active one of this user; [`Error::ApiKey`] or
-    /// [`Error::Token`] if the caller may no longer do it.
+    /// [`Error::NotFound`] if there is no such user, or the login is not an active one of this user;
+    /// [`AdminError::MissingScope`] about an administrator; [`Error::ApiKey`] or [`Error::Token`] if the caller may no
+    /// longer do it.
     pub async fn end_logins(
         &self,
         id: UserId,
@@ -349,8 +372,8 @@ impl Accounts {
             .logins
             .revoke_with(RevokeReason::SignedOut, move |conn| {
                 let now = this.0.clock.now();
-                Maker::lock(conn, &caller, now)?;
-                users::lock(conn, id)?.ok_or(Error::NotFound)?;
+                let maker = Maker::lock(conn, &caller, now)?;
+                maker.check_subject(&users::lock(conn, id)?.ok_or(Error::NotFound)?)?;
                 let scope = if let Some(login) = login {
                     logins::find_live(conn, login, now)?
                         .filter(|live| live.user_id == id)

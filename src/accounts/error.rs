@@ -103,6 +103,15 @@ pub enum AdminError {
     NoVerifiedEmail,
     #[error("there are too many API keys")]
     TooManyKeys,
+    /// An `Idempotency-Key` that came with another request before.
+    #[error("the Idempotency-Key was used for another request")]
+    OtherRequest,
+    /// The first request with this `Idempotency-Key` is not answered yet.
+    #[error("the first request with this Idempotency-Key is still running")]
+    StillRunning,
+    /// The server stopped before it answered the first request with this `Idempotency-Key`.
+    #[error("it is not known what became of the first request with this Idempotency-Key")]
+    OutcomeUnknown,
     /// Events were purged that the follower has not seen.
     #[error("these events are not kept any more")]
     EventsGone,

@@ -11,8 +11,8 @@ use crate::models::audit_events::{Action, NewEvent};
 use crate::models::events::{self, Kind};
 use crate::models::logins::Scope;
 use crate::models::{
-    access_changes, address_links, api_keys, audit_events, authorization_codes, failed_attempts, invitations,
-    logins, one_time_tokens, outbox, request_counts, users,
+    access_changes, address_links, api_keys, audit_events, authorization_codes, failed_attempts,
+    idempotency_keys, invitations, logins, one_time_tokens, outbox, request_counts, users,
 };
 use doorward_core::domain::RevokeReason;
 
@@ -20,6 +20,8 @@ use doorward_core::domain::RevokeReason;
 const LINKS: TimeDelta = TimeDelta::days(1);
 /// A code that is used again within this time is recognized.
 const CODES: TimeDelta = TimeDelta::hours(1);
+/// A client that got no answer asks again sooner.
+const IDEMPOTENCY_KEYS: TimeDelta = TimeDelta::days(1);
 const INVITATIONS: TimeDelta = TimeDelta::days(30);
 const MAILS: TimeDelta = TimeDelta::days(30);
 /// Longer than any access token lives: see the migration.
@@ -107,7 +109,8 @@ fn purge(conn: &mut Conn, now: Timestamp, access_ttl: TimeDelta) -> Result<Purge
                 one_time_tokens::purge(conn, now - LINKS)?
                     + address_links::purge(conn, now - LINKS)?
                     + authorization_codes::purge(conn, now - CODES)?
-                    + invitations::purge(conn, now - INVITATIONS)?,
+                    + invitations::purge(conn, now - INVITATIONS)?
+                    + idempotency_keys::purge(conn, now - IDEMPOTENCY_KEYS)?,
             )
         })?,
         mails: db::write(conn, |conn| outbox::purge(conn, now - MAILS))?,

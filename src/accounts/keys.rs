@@ -6,7 +6,9 @@
 use chrono::TimeDelta;
 use diesel::QueryResult;
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::maker::Maker;
 use super::{Accounts, Caller, Error};
 use crate::auth::keys::Keyring;
 use crate::auth::refresh::CredentialKeys;
@@ -45,12 +47,17 @@ pub enum KeyState {
 }
 
 /// A key as it may be shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SigningKey)]
 pub struct KeyInfo {
+    #[schema(example = "Yk1qzJ...")]
     pub kid: String,
+    #[schema(value_type = String, example = "EdDSA")]
     pub algorithm: SigningAlgorithm,
+    #[schema(value_type = String, example = "signing")]
     pub state: KeyState,
     #[serde(serialize_with = "serialize_rfc3339")]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     pub created_at: Timestamp,
 }
 
@@ -217,14 +224,16 @@ impl Accounts {
     /// they signed are refused, and clients refresh.
     ///
     /// # Errors
-    /// [`Error::Randomness`], [`Error::Db`] or [`Error::Query`]; then nothing has changed.
+    /// [`Error::Randomness`], [`Error::Db`] or [`Error::Query`]; [`Error::ApiKey`] or [`Error::Token`] if the caller may no
+    /// longer do it. Then nothing has changed.
     pub async fn rotate_keys(&self, at_once: bool, caller: &Caller) -> Result<(), Error> {
         let (this, caller) = (self.clone(), caller.clone());
         self.0
             .db
             .transaction_with_reserve(move |conn| {
-                signing_keys::lock(conn)?;
                 let now = this.0.clock.now();
+                Maker::lock(conn, &caller, now)?;
+                signing_keys::lock(conn)?;
                 if at_once {
                     let rows = signing_keys::all(conn)?;
                     let kids: Vec<String> = rows.into_iter().map(|row| row.kid).collect();
@@ -232,9 +241,14 @@ impl Accounts {
                 }
                 make(conn, this.0.algorithm, now)?;
                 this.record(conn, &caller, Action::KeysRotated, None, now)?;
-                Ok(())
+                Ok::<_, Error>(())
             })
-            .await
+            .await?;
+        if let Err(error) = self.reread_keys().await {
+            // It is done: the poll reads them within a second.
+            tracing::warn!(%error, "could not read the signing keys after their rotation");
+        }
+        Ok(())
     }
 }
 

@@ -83,6 +83,14 @@ impl Maker {
         }
     }
 
+    /// This time, or when the maker's key ends, if that is earlier: what a key makes ends with it.
+    pub fn ends_before(&self, at: Timestamp) -> Timestamp {
+        match self {
+            Self::Key(key) => key.expires_at.map_or(at, |end| end.min(at)),
+            Self::Operator | Self::Admin => at,
+        }
+    }
+
     /// Whether the maker may change the address of this user, and take their account away or give it back. For an
     /// administrator's that needs more: a client that can read an administrator's emails can become one by a password
     /// reset.

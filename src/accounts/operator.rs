@@ -22,6 +22,7 @@ use crate::db::Conn;
 use crate::models::audit_events::Action;
 use crate::models::events::{self, Kind};
 use crate::models::failed_attempts;
+use crate::models::invitations;
 use crate::models::logins::{self, Scope};
 use crate::models::users::{self, NewUser, User};
 use doorward_core::domain::{Claims, MailKind, Roles, RolesChange};
@@ -47,19 +48,6 @@ pub struct Account {
     pub created_at: Timestamp,
     /// How many active logins it has.
     pub logins: i64,
-}
-
-/// Wrong passwords at an account, as an operator sees them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FailureInfo {
-    /// `account by name`, `account by email`, a known `device`, all `devices`, a `login` (its id follows) whose current
-    /// password was asked for again, or all of these (`confirm`).
-    pub counted_at: String,
-    /// In a row.
-    pub failures: u32,
-    pub last_at: Option<String>,
-    /// Until when no further attempt is accepted.
-    pub blocked_until: Option<String>,
 }
 
 /// Which accounts to list.
@@ -128,45 +116,6 @@ impl Accounts {
     /// [`Error::Db`] or [`Error::Query`].
     pub async fn logins_of(&self, user: UserId) -> Result<Vec<LoginInfo>, Error> {
         Ok(self.list_logins(user).await?.into_iter().map(LoginInfo::from).collect())
-    }
-
-    /// Wrong passwords in a row at an account, of the last day.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
-    pub async fn failures_of(&self, user: UserId) -> Result<Vec<FailureInfo>, Error> {
-        let now = self.0.clock.now();
-        let counted =
-            self.0.db.run(move |conn| Ok::<_, Error>(failed_attempts::of_user(conn, user)?)).await?;
-        let lately = counted.into_iter().filter(|counted| {
-            counted.failures.failed_at.is_some_and(|at| now - at < crate::auth::guessing::MEMORY)
-        });
-        Ok(lately
-            .map(|counted| FailureInfo {
-                counted_at: place(&counted.slot),
-                failures: counted.failures.count,
-                last_at: counted.failures.failed_at.map(rfc3339),
-                blocked_until: counted.failures.blocked_until.filter(|until| *until > now).map(rfc3339),
-            })
-            .collect())
-    }
-
-    /// Forgets the wrong passwords at an account, so that the next attempt is accepted at once. Answers whether there
-    /// were any.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] if there is no such account.
-    pub async fn unlock(&self, user: UserId, caller: &Caller) -> Result<bool, Error> {
-        let (this, caller) = (self.clone(), caller.clone());
-        self.0
-            .db
-            .transaction(move |conn| {
-                users::lock(conn, user)?.ok_or(Error::NotFound)?;
-                let cleared = failed_attempts::clear_user(conn, user)?;
-                this.record(conn, &caller, Action::Unlocked, Some(user), this.0.clock.now())?;
-                Ok(cleared > 0)
-            })
-            .await
     }
 
     /// The name of an account that `username` could be taken for.
@@ -262,6 +211,7 @@ impl Accounts {
                 users::set_disabled(conn, user, disabled, now)?;
                 if disabled {
                     close_undo(conn, user, now)?;
+                    invitations::revoke_by(conn, &user.to_string())?;
                 }
                 let action = if disabled { Action::Disabled } else { Action::Enabled };
                 this.record(conn, &caller, action, Some(user), now)?;
@@ -359,16 +309,6 @@ impl Accounts {
                 Ok((usize::try_from(active).unwrap_or(usize::MAX), Some(scope)))
             })
             .await
-    }
-}
-
-/// Where failures are counted, without the user's id.
-fn place(slot: &str) -> String {
-    match slot.split(':').collect::<Vec<_>>()[..] {
-        ["account", _, form] => format!("account by {form}"),
-        ["login", login] => format!("login {login}"),
-        [kind, ..] => kind.to_owned(),
-        [] => String::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Lists and counts for administrators: where users are signed in, who is connected, and the audit trail.
 
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 use serde::Serialize;
 
@@ -17,15 +18,21 @@ use doorward_core::protocol::SessionInfo;
 pub use crate::models::audit_pages::AuditFilter;
 
 /// An active login, as an operator sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LoginInfo {
+    #[schema(value_type = uuid::Uuid)]
     pub id: LoginId,
+    #[schema(value_type = String, example = "token")]
     pub kind: Stored<LoginKind>,
+    #[schema(example = "Firefox on Linux")]
     pub device: String,
+    #[schema(example = "203.0.113.7")]
     pub ip: Option<String>,
     #[serde(serialize_with = "serialize_rfc3339")]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     pub created_at: Timestamp,
     #[serde(serialize_with = "serialize_rfc3339")]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     pub last_seen_at: Timestamp,
 }
 
@@ -43,15 +50,20 @@ impl From<LiveLogin> for LoginInfo {
 }
 
 /// How many there are of each.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Stats {
+    #[schema(example = 1200)]
     pub users: i64,
+    #[schema(example = 3)]
     pub disabled_users: i64,
     /// Active ones.
+    #[schema(example = 1700)]
     pub logins: i64,
     /// Live sockets, on all nodes that this one knows of.
+    #[schema(example = 640)]
     pub sessions: usize,
     /// Active ones.
+    #[schema(example = 2)]
     pub api_keys: i64,
 }
 

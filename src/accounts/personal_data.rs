@@ -1,48 +1,72 @@
 //! What is stored about one person, for that person (GDPR article 15).
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::administration::AdminUser;
-use super::operator::FailureInfo;
-use super::{Accounts, Error};
-use crate::db::{self, Conn};
+use super::failures::{self, FailureInfo};
+use super::maker::Maker;
+use super::{Accounts, Caller, Error};
+use crate::db::Conn;
+use crate::models::audit_events::Action;
 use crate::models::audit_pages::{self, StoredEvent};
 use crate::models::login_pages::{self, StoredLogin};
 use crate::models::outbox::{self, StoredEmail};
 use crate::models::users;
 use doorward_core::domain::UserId;
 
-/// Everything about one person but hashes of secrets.
-#[derive(Debug, Clone, Serialize)]
+/// Entries of one list at most.
+const MOST: i64 = 10_000;
+
+/// What is stored about one person, without hashes of secrets and without links that are still to be followed.
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PersonalData {
     pub account: AdminUser,
-    /// Also those that have ended, the newest first.
+    /// Also those that have ended, the newest first, 10,000 at most.
     pub logins: Vec<StoredLogin>,
+    /// The newest first, 10,000 at most.
     pub emails: Vec<StoredEmail>,
     pub wrong_passwords: Vec<FailureInfo>,
-    /// What was done to the account and by its user, the oldest first.
+    /// What was done to the account and by its user, the newest first, 10,000 at most. Of others who did something to it
+    /// only what they are is told, and of others to whom the user did something, nothing.
     pub events: Vec<StoredEvent>,
 }
 
 impl Accounts {
-    /// All that is stored about a person, as of one moment.
+    /// What is stored about a person, as of one moment. The audit trail says that it was exported.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such account.
-    pub async fn personal_data(&self, user: UserId) -> Result<PersonalData, Error> {
-        let wrong_passwords = self.failures_of(user).await?;
+    /// [`Error::NotFound`] if there is no such account; [`Error::ApiKey`] or [`Error::Token`] if the caller may no longer do
+    /// it.
+    pub async fn personal_data(&self, user: UserId, caller: &Caller) -> Result<PersonalData, Error> {
+        let (this, caller) = (self.clone(), caller.clone());
         let collect = move |conn: &mut Conn| {
-            db::snapshot(conn, |conn| {
-                let account = AdminUser::from(&users::find(conn, user)?.ok_or(Error::NotFound)?);
-                Ok::<_, Error>(PersonalData {
-                    account,
-                    logins: login_pages::all_of_user(conn, user)?,
-                    emails: outbox::of_user(conn, user)?,
-                    wrong_passwords,
-                    events: audit_pages::about(conn, user)?,
-                })
+            let now = this.0.clock.now();
+            Maker::lock(conn, &caller, now)?;
+            let account = AdminUser::from(&users::lock(conn, user)?.ok_or(Error::NotFound)?);
+            let events = audit_pages::about(conn, user, MOST)?;
+            this.record(conn, &caller, Action::Exported, Some(user), now)?;
+            Ok::<_, Error>(PersonalData {
+                account,
+                logins: login_pages::all_of_user(conn, user, MOST)?,
+                emails: outbox::of_user(conn, user, MOST)?,
+                wrong_passwords: failures::list(conn, user, now)?,
+                events: events.into_iter().map(|event| without_others(event, user)).collect(),
             })
         };
-        self.0.db.run(collect).await
+        self.0.db.transaction(collect).await
     }
+}
+
+/// An entry without what it says about other people.
+fn without_others(event: StoredEvent, user: UserId) -> StoredEvent {
+    let user = user.to_string();
+    let is = |id: &Option<String>| id.as_deref() == Some(user.as_str());
+    let is_by_another = event.actor.is_some() || event.actor_id.is_some() && !is(&event.actor_id);
+    let event = if is_by_another {
+        StoredEvent { actor_id: None, ip: None, login: None, request: None, ..event }
+    } else {
+        event
+    };
+    if is(&event.subject) { event } else { StoredEvent { subject: None, detail: None, ..event } }
 }

@@ -147,6 +147,7 @@ pub(super) fn erase(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResul
     authorization_codes::delete_of(conn, user)?;
     access_changes::forget_user(conn, user)?;
     invitations::delete_of(conn, user)?;
+    invitations::revoke_by(conn, &user.to_string())?;
     failed_attempts::clear_user(conn, user)?;
     outbox::forget_user(conn, user, now)?;
     logins::blank_devices(conn, user)?;

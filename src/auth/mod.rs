@@ -10,6 +10,7 @@ pub mod legacy_hashes;
 pub mod password;
 pub mod pkce;
 pub mod refresh;
+pub mod sealed_answer;
 pub mod secret;
 pub mod signing_key;
 pub mod token_shape;

@@ -23,7 +23,13 @@ pub fn random_token() -> String {
 /// SHA-256 in base64url, the form in which a token is stored. A random token needs no slow hash.
 #[must_use]
 pub fn hash_token(token: &str) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, token.as_bytes()))
+    hash_bytes(token.as_bytes())
+}
+
+/// The same of any bytes.
+#[must_use]
+pub fn hash_bytes(bytes: &[u8]) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, bytes))
 }
 
 /// The length of a [`random_token`] in characters.

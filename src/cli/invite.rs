@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use doorward_core::domain::{Email, Roles, escape_display_controls};
 
-use crate::accounts::{Accounts, Error, Invite};
+use crate::accounts::{Accounts, Error, INVITATION_TTL, Invite};
 
 use super::failure::Failure;
 use super::operator::{caller, with_accounts};
@@ -22,9 +22,8 @@ Examples:
 
 A link works once. An invitation by email replaces an earlier one to the same address; a running server sends it.";
 
-/// A year: a link that is forgotten must not work for ever.
-const MAX_TTL: Duration = Duration::from_hours(366 * 24);
-const MIN_TTL: Duration = Duration::from_mins(1);
+/// Invitations that are listed.
+const MAX_LISTED: i64 = 10_000;
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
@@ -82,7 +81,7 @@ async fn invite(accounts: &Accounts, invitation: Invitation) -> Result<(), Failu
     let usage = |error: doorward_core::domain::Invalid| Failure::Usage(error.detail);
     let email = email.as_deref().map(Email::parse).transpose().map_err(usage)?;
     let roles = Roles::parse(roles).map_err(usage)?;
-    if !(MIN_TTL..=MAX_TTL).contains(&expires) {
+    if !INVITATION_TTL.contains(&expires) {
         return Err(Failure::Usage("--expires takes a duration from 1m to 366d, such as 7d".to_owned()));
     }
     let invited = accounts.invite(Invite { email, roles, ttl: expires }, &caller()).await?;
@@ -100,7 +99,7 @@ async fn invite(accounts: &Accounts, invitation: Invitation) -> Result<(), Failu
 }
 
 async fn list(accounts: &Accounts, format: &Format) -> Result<(), Failure> {
-    let invitations = accounts.list_invitations().await?;
+    let invitations = accounts.list_invitations(None, MAX_LISTED).await?;
     if format.json {
         return output::print_json(&invitations);
     }

@@ -5,7 +5,8 @@ mod profile;
 
 use self::access::{ClaimsArguments, RolesArguments};
 use self::profile::EmailArguments;
-use crate::accounts::operator::{Account, FailureInfo, Listing, NewAccount};
+use crate::accounts::FailureInfo;
+use crate::accounts::operator::{Account, Listing, NewAccount};
 use crate::accounts::{Accounts, Caller};
 use clap::{Args, Subcommand};
 use doorward_core::domain::{Email, Roles, Username, escape_display_controls};
@@ -26,7 +27,7 @@ Examples:
   doorward user roles alice --add editor --remove author
   doorward user claims alice --merge '{\"plan\":\"gold\"}'
   doorward user email alice alice@example.org --verified
-  doorward user export alice            All that is stored about one person, as JSON
+  doorward user export alice            What is stored about one person, as JSON
   doorward user unlock alice            The next attempt to sign in is accepted at once
   doorward user disable alice           All logins are revoked, and their sockets close at once
   doorward user password alice          Sets a new password; an email tells the user
@@ -80,7 +81,7 @@ enum Action {
     Email(EmailArguments),
     /// Takes the address of an account as verified
     VerifyEmail { user: String },
-    /// Prints all that is stored about one person, as JSON
+    /// Prints what is stored about one person, as JSON
     Export { user: String },
     /// Changes the roles of an account; without an option shows them
     Roles(RolesArguments),

@@ -18,7 +18,7 @@ use diesel::{Connection, QueryResult};
 
 use self::rows::{
     AccessChange, AddressLink, ApiKey, AuditEvent, AuthorizationCode, BATCH, Event, FailedAttempts,
-    Invitation, Login, Mail, OneTimeToken, RequestCount, Row, SigningKey, User,
+    IdempotencyKey, Invitation, Login, Mail, OneTimeToken, RequestCount, Row, SigningKey, User,
 };
 use self::source::Source;
 use super::{Conn, Schema, connect_newest};
@@ -108,6 +108,7 @@ macro_rules! for_all {
             $transfer.$method::<AccessChange>()?,
             $transfer.$method::<ApiKey>()?,
             $transfer.$method::<Event>()?,
+            $transfer.$method::<IdempotencyKey>()?,
             $transfer.$method::<Invitation>()?,
         ]
     };

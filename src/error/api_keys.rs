@@ -57,6 +57,20 @@ impl From<AdminError> for ApiError {
             AdminError::TooManyKeys => {
                 Self::new(S::CONFLICT, "too_many_api_keys", "There are too many API keys. Revoke some first.")
             }
+            AdminError::OtherRequest => {
+                let detail = "This Idempotency-Key came with another request before. Use a new one.";
+                Self::new(S::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail)
+            }
+            AdminError::StillRunning => {
+                let detail =
+                    "The first request with this Idempotency-Key is not answered yet. Try again soon.";
+                Self::new(S::CONFLICT, "idempotency_in_progress", detail)
+            }
+            AdminError::OutcomeUnknown => {
+                let detail = "The server stopped during the first request with this Idempotency-Key. Look \
+                              whether it was done, and use a new key.";
+                Self::new(S::CONFLICT, "idempotency_outcome_unknown", detail)
+            }
             AdminError::EventsGone => {
                 let detail = "Events after this number are not kept any more. Read the lists again.";
                 Self::new(S::GONE, "events_gone", detail)

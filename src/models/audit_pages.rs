@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::clock::{Timestamp, serialize_rfc3339};
@@ -24,22 +25,33 @@ pub struct AuditFilter {
 }
 
 /// A row.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize, ToSchema)]
+#[schema(as = AuditEvent)]
 pub struct StoredEvent {
+    #[schema(format = Uuid)]
     pub id: String,
     #[serde(serialize_with = "serialize_rfc3339")]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     pub at: Timestamp,
+    #[schema(example = "disabled")]
     pub action: String,
     /// `user`, `api_key`, `operator` or `server`.
     #[serde(serialize_with = "serialize_actor")]
+    #[schema(value_type = String, example = "api_key")]
     pub actor: Option<String>,
+    #[schema(example = "0190f3c4-0000-7000-8000-000000000000")]
     pub actor_id: Option<String>,
     /// The account that it was done to.
     #[serde(rename = "user")]
+    #[schema(format = Uuid)]
     pub subject: Option<String>,
+    #[schema(example = "203.0.113.7")]
     pub ip: Option<String>,
+    #[schema(format = Uuid)]
     pub login: Option<String>,
+    #[schema(format = Uuid)]
     pub request: Option<String>,
+    #[schema(example = "editor")]
     pub detail: Option<String>,
 }
 
@@ -74,8 +86,8 @@ fn serialize_actor<S: serde::Serializer>(actor: &Option<String>, serializer: S) 
     serializer.serialize_str(actor.as_deref().unwrap_or(USER))
 }
 
-/// All rows about a user, and of what the user did, the oldest first.
-pub fn about(conn: &mut Conn, user: UserId) -> QueryResult<Vec<StoredEvent>> {
+/// Up to `limit` rows about a user, and of what the user did, the newest first.
+pub fn about(conn: &mut Conn, user: UserId, limit: i64) -> QueryResult<Vec<StoredEvent>> {
     let (subject, actor) = (user.to_string(), user.to_string());
     audit_events::table
         .filter(
@@ -83,7 +95,8 @@ pub fn about(conn: &mut Conn, user: UserId) -> QueryResult<Vec<StoredEvent>> {
                 .eq(subject)
                 .or(audit_events::actor.is_null().and(audit_events::actor_id.eq(actor))),
         )
-        .order(audit_events::id)
+        .order(audit_events::id.desc())
+        .limit(limit)
         .select(COLUMNS)
         .load(conn)
 }

@@ -7,6 +7,7 @@
 use diesel::dsl::{max, min, sql};
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::audit_events::Action;
@@ -80,18 +81,25 @@ struct NewEvent {
 }
 
 /// A row with its number.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize, ToSchema)]
+#[schema(as = FeedEvent)]
 pub struct Event {
+    #[schema(example = 42)]
     pub seq: i64,
     #[serde(rename = "type")]
+    #[schema(example = "login.ended")]
     pub kind: String,
     #[serde(serialize_with = "serialize_rfc3339")]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     pub at: Timestamp,
     #[serde(rename = "user")]
+    #[schema(format = Uuid)]
     pub user_id: String,
     #[serde(rename = "login", skip_serializing_if = "Option::is_none")]
+    #[schema(format = Uuid)]
     pub login_id: Option<String>,
     #[serde(rename = "reason", skip_serializing_if = "Option::is_none")]
+    #[schema(example = "signed_out")]
     pub detail: Option<String>,
 }
 

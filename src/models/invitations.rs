@@ -113,13 +113,21 @@ pub fn set_token(conn: &mut Conn, email: &str, hash: &str, now: Timestamp) -> Qu
     Ok(set.then_some(expires_at))
 }
 
-/// The open invitations, the newest first, a thousand at most.
-pub fn list(conn: &mut Conn, now: Timestamp) -> QueryResult<Vec<Invitation>> {
+/// Up to `limit` open invitations past `after`, the newest first: their ids are in the order of creation.
+pub fn list(
+    conn: &mut Conn,
+    after: Option<Uuid>,
+    limit: i64,
+    now: Timestamp,
+) -> QueryResult<Vec<Invitation>> {
+    // Past every id, in every collation: ids begin with a hexadecimal digit.
+    let after = after.map_or_else(|| "g".to_owned(), |id| id.to_string());
     invitations::table
         .filter(invitations::used_at.is_null())
         .filter(invitations::expires_at.gt(now))
-        .order((invitations::created_at.desc(), invitations::id.desc()))
-        .limit(1000)
+        .filter(invitations::id.lt(after))
+        .order(invitations::id.desc())
+        .limit(limit)
         .select(OPEN)
         .load(conn)
 }
@@ -131,6 +139,12 @@ pub fn revoke(conn: &mut Conn, id: &str, now: Timestamp) -> QueryResult<bool> {
         .filter(invitations::used_at.is_null())
         .filter(invitations::expires_at.gt(now));
     Ok(diesel::delete(row).execute(conn)? == 1)
+}
+
+/// Deletes the open invitations that a user or an API key made; answers how many.
+pub fn revoke_by(conn: &mut Conn, maker: &str) -> QueryResult<usize> {
+    let made = invitations::table.filter(invitations::invited_by.eq(maker));
+    diesel::delete(made.filter(invitations::used_at.is_null())).execute(conn)
 }
 
 /// Deletes the open invitations to an address: a new one replaces them.

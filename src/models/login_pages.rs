@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::logins::{LIVE, LiveLogin};
 use crate::clock::{Timestamp, serialize_rfc3339, serialize_rfc3339_or_null};
@@ -10,28 +11,38 @@ use crate::schema::logins;
 use doorward_core::domain::{LoginId, UserId};
 
 /// A login that is active or has ended, without its secrets.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize, ToSchema)]
 pub struct StoredLogin {
+    #[schema(format = Uuid)]
     pub id: String,
+    #[schema(example = "token")]
     pub kind: String,
+    #[schema(example = "curl/8.5.0")]
     pub user_agent: Option<String>,
+    #[schema(example = "203.0.113.7")]
     pub ip: Option<String>,
     #[serde(serialize_with = "serialize_rfc3339")]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     pub created_at: Timestamp,
     #[serde(serialize_with = "serialize_rfc3339")]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     pub last_seen_at: Timestamp,
     #[serde(serialize_with = "serialize_rfc3339")]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     pub expires_at: Timestamp,
     #[serde(serialize_with = "serialize_rfc3339_or_null")]
+    #[schema(value_type = Option<String>, format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     pub revoked_at: Option<Timestamp>,
+    #[schema(example = "signed_out")]
     pub revoked_reason: Option<String>,
 }
 
-/// All logins of a user, the newest first.
-pub fn all_of_user(conn: &mut Conn, user: UserId) -> QueryResult<Vec<StoredLogin>> {
+/// Up to `limit` logins of a user, active or not, the newest first.
+pub fn all_of_user(conn: &mut Conn, user: UserId, limit: i64) -> QueryResult<Vec<StoredLogin>> {
     logins::table
         .filter(logins::user_id.eq(user.to_string()))
         .order(logins::id.desc())
+        .limit(limit)
         .select((
             logins::id,
             logins::kind,

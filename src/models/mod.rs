@@ -8,6 +8,7 @@ pub mod audit_pages;
 pub mod authorization_codes;
 pub mod events;
 pub mod failed_attempts;
+pub mod idempotency_keys;
 pub mod invitations;
 pub mod login_pages;
 pub mod logins;

@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::clock::{Timestamp, serialize_rfc3339, serialize_rfc3339_or_null};
@@ -176,21 +177,26 @@ pub struct NewEmail<'a> {
 }
 
 /// An email that was sent or is yet to be, as it is shown to the person who gets it.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize, ToSchema)]
 pub struct StoredEmail {
+    #[schema(example = "verify_email")]
     pub kind: String,
+    #[schema(example = "alice@example.org")]
     pub address: String,
     #[serde(serialize_with = "serialize_rfc3339")]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     pub created_at: Timestamp,
     #[serde(serialize_with = "serialize_rfc3339_or_null")]
+    #[schema(value_type = Option<String>, format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     pub sent_at: Option<Timestamp>,
 }
 
-/// A user's emails, the oldest first.
-pub fn of_user(conn: &mut Conn, user: UserId) -> QueryResult<Vec<StoredEmail>> {
+/// Up to `limit` of a user's emails, the newest first.
+pub fn of_user(conn: &mut Conn, user: UserId, limit: i64) -> QueryResult<Vec<StoredEmail>> {
     outbox::table
         .filter(outbox::user_id.eq(user.to_string()))
-        .order((outbox::created_at, outbox::id))
+        .order((outbox::created_at.desc(), outbox::id))
+        .limit(limit)
         .select((outbox::kind, outbox::address, outbox::created_at, outbox::sent_at))
         .load(conn)
 }

@@ -171,7 +171,7 @@ pub(super) struct SessionListing {
 #[derive(ToSchema)]
 #[schema(as = Session)]
 #[expect(dead_code, reason = "only its schema is used")]
-struct SessionView {
+pub(super) struct SessionView {
     id: Uuid,
     login: Uuid,
     /// `websocket`, `socketio` or `tcp`.

@@ -118,7 +118,7 @@ pub(super) fn read_bytes(
 
 /// Reads a body as it was sent, perhaps compressed, within the bounds of size and time, and puts it back: an extractor
 /// that follows does not wait.
-pub(super) async fn buffer(request: &mut ServiceRequest) -> Result<(), ApiError> {
+pub(super) async fn buffer(request: &mut ServiceRequest) -> Result<web::Bytes, ApiError> {
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     if length.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length > MAX_BODY) {
         return Err(too_large());
@@ -128,8 +128,8 @@ pub(super) async fn buffer(request: &mut ServiceRequest) -> Result<(), ApiError>
     let read = tokio::time::timeout(BODY_TIMEOUT, bytes).await;
     let body =
         read.map_err(|_| too_slow())?.map_err(|_| too_large())?.map_err(|error| unreadable(&error.into()))?;
-    request.set_payload(body.into());
-    Ok(())
+    request.set_payload(body.clone().into());
+    Ok(body)
 }
 
 /// The body of a request that is counted against a limit.

@@ -157,8 +157,14 @@ fn read() -> Route {
 
 /// A resource that answers any other method with those that it has.
 fn at(path: &str, allow: &'static str) -> Resource {
+    within("", path, allow)
+}
+
+/// The same inside a scope, whose paths begin with `prefix`.
+#[cfg_attr(not(test), expect(unused_variables, reason = "for the table of routes alone"))]
+fn within(prefix: &str, path: &str, allow: &'static str) -> Resource {
     #[cfg(test)]
-    table::note(path, allow);
+    table::note(&format!("{prefix}{path}"), allow);
     web::resource(path).default_service(web::to(move || async move {
         Err::<HttpResponse, _>(ApiError::method_not_allowed(allow))
     }))

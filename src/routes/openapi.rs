@@ -7,11 +7,13 @@ use std::sync::LazyLock;
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{self, ServerBuilder};
+use utoipa::openapi::{self, RefOr, Required, ServerBuilder};
 use utoipa::{Modify, OpenApi};
 
-use super::{Site, devices, health, keys, login, me, password, register, token};
+use super::{Site, admin, devices, health, keys, login, me, password, register, token};
 use crate::error::Problem;
 
 /// Seconds for which a client may keep the document.
@@ -29,6 +31,12 @@ const MAX_AGE: &str = "public, max-age=300";
         (name = "Account", description = "The account of the signed-in user"),
         (name = "Devices", description = "Where the user is signed in, and with which live sockets"),
         (name = "Recovery", description = "Forgotten passwords and email addresses"),
+        (name = "Users", description = "For backends and administrators: accounts"),
+        (name = "Invitations", description = "For backends and administrators: links to register with"),
+        (name = "Lists", description = "For backends and administrators: live sockets, events, the audit trail"),
+        (name = "Tokens", description = "For backends: whether a token is active"),
+        (name = "API keys", description = "For backends and administrators: the keys of backends"),
+        (name = "Signing keys", description = "For administrators: the keys that sign access tokens"),
         (name = "The server", description = "Keys and health"),
     ),
     paths(
@@ -36,10 +44,20 @@ const MAX_AGE: &str = "public, max-age=300";
         me::show, me::rename, me::delete, me::change_password, me::change_email,
         devices::list, devices::end_all, devices::end, devices::sessions,
         password::forgot, password::reset, me::verify_email, password::rate,
+        admin::users::list, admin::users::create, admin::users::show,
+        admin::users::change, admin::users::delete, admin::user_actions::disable,
+        admin::user_actions::enable, admin::user_actions::unlock, admin::user_actions::reset_password,
+        admin::user_actions::logout, admin::user_actions::end_login, admin::user_actions::export,
+        admin::lists::logins, admin::lists::sessions, admin::lists::audit,
+        admin::lists::stats, admin::events::follow, admin::invitations::list,
+        admin::invitations::create, admin::invitations::revoke, admin::keys::list,
+        admin::keys::show, admin::keys::create, admin::keys::rotate, admin::keys::revoke,
+        admin::signing_keys::list, admin::signing_keys::rotate, admin::tokens::introspect,
+        admin::tokens::revoke,
         keys::jwks, health::healthz, health::readyz, document,
     ),
     components(schemas(Problem)),
-    modifiers(&Credentials),
+    modifiers(&Credentials, &Headers),
 )]
 struct Api;
 
@@ -54,11 +72,51 @@ impl Modify for Credentials {
             .bearer_format("JWT")
             .description(Some("The access token that a sign-in answers with (RFC 6750 section 2.1)"));
         components.add_security_scheme("access_token", SecurityScheme::Http(bearer.build()));
+        let key = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("dwk_...")
+            .description(Some("An API key with one of the named scopes, or an administrator's access token"));
+        components.add_security_scheme("api_key", SecurityScheme::Http(key.build()));
         let cookie = ApiKeyValue::with_description(
             "doorward",
             "The cookie of a browser that signed in with `cookie`. Its name has the port and path of the public URL",
         );
         components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    }
+}
+
+/// The headers that several operations of the server API take.
+struct Headers;
+
+impl Modify for Headers {
+    fn modify(&self, document: &mut openapi::OpenApi) {
+        let header = |name: &str, description: &str| -> RefOr<Parameter> {
+            let text = ObjectBuilder::new().schema_type(Type::String);
+            let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header);
+            parameter
+                .description(Some(description))
+                .required(Required::False)
+                .schema(Some(text))
+                .build()
+                .into()
+        };
+        let once =
+            header("Idempotency-Key", "The request is done once, however often it is sent with this key");
+        let state = header("If-Match", "The account is changed only in the state that this ETag names");
+        for (path, item) in &mut document.paths.paths {
+            let is_about_user = path.starts_with("/api/admin/users/{id}");
+            if let Some(post) = item.post.as_mut().filter(|_| path.starts_with("/api/admin/")) {
+                post.parameters.get_or_insert_default().push(once.clone());
+                if is_about_user && (path.ends_with("/disable") || path.ends_with("/enable")) {
+                    post.parameters.get_or_insert_default().push(state.clone());
+                }
+            }
+            if path == "/api/admin/users/{id}" {
+                for operation in [&mut item.patch, &mut item.delete].into_iter().flatten() {
+                    operation.parameters.get_or_insert_default().push(state.clone());
+                }
+            }
+        }
     }
 }
 
@@ -89,11 +147,10 @@ pub(super) async fn document(site: web::Data<Site>) -> HttpResponse {
 mod tests {
     use std::collections::BTreeSet;
 
+    use serde_json::json;
+
     use super::*;
     use crate::routes::table;
-
-    /// Not described yet.
-    const LATER: [&str; 4] = ["/api/admin/", "/api/introspect", "/api/revoke", "/api/invitations"];
 
     /// Methods of paths below `/api`, and what is read by programs beside it.
     fn documented() -> BTreeSet<(String, String)> {
@@ -111,8 +168,7 @@ mod tests {
     async fn the_document_and_the_table_of_routes_are_equal() {
         let _configured = crate::routes::tests::start().await;
         let is_for_programs = |path: &str| {
-            path.starts_with("/api/") && !LATER.iter().any(|later| path.starts_with(later))
-                || matches!(path, "/.well-known/jwks.json" | "/healthz" | "/readyz")
+            path.starts_with("/api/") || matches!(path, "/.well-known/jwks.json" | "/healthz" | "/readyz")
         };
         let routed: BTreeSet<_> = table::entries()
             .into_iter()
@@ -125,6 +181,23 @@ mod tests {
             .collect();
         assert!(routed.len() > 20, "{routed:?}");
         assert_eq!(documented(), routed);
+    }
+
+    /// What opens an operation of the server API is what the guard says.
+    #[test]
+    fn the_document_names_the_scopes_of_each_route() {
+        let document = serde_json::to_value(&*DOCUMENT).unwrap();
+        for (method, path, scopes) in crate::routes::admin::guard::ROUTES {
+            let security = &document["paths"][path][method.as_str().to_ascii_lowercase()]["security"];
+            let alternatives = security.as_array().unwrap_or_else(|| panic!("{method} {path}"));
+            let named: Vec<_> = alternatives.iter().filter_map(|one| one.get("api_key")).collect();
+            let all = json!(["users:read", "sessions:read", "audit:read"]);
+            let wanted: Vec<_> = match path.strip_suffix("/export") {
+                Some(_) => vec![all],
+                None => scopes.iter().map(|scope| json!([scope])).collect(),
+            };
+            assert_eq!(named, wanted.iter().collect::<Vec<_>>(), "{method} {path}");
+        }
     }
 
     #[test]

@@ -87,7 +87,7 @@ async fn a_user_registers_signs_in_refreshes_and_deletes_the_account() {
     }
     let sessions = app.get("/api/sessions", &access).await.expect(200);
     sessions.assert_guarded();
-    assert_eq!(sessions.body, json!({"sessions": []}));
+    assert_eq!(sessions.body, json!({"sessions": [], "next": null}));
 
     let gone = app.send(Method::POST, "/api/logout", &access, Value::Null).await.expect(204);
     gone.assert_guarded();

@@ -7,7 +7,9 @@ use actix_web::http::Method;
 use chrono::TimeDelta;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use doorward::internals::accounts::{Caller, Error, Expected, Invited, RightsChange, UserChange};
+use doorward::internals::accounts::{
+    Caller, Error, Expected, Invite, Invited, KeyRequest, RightsChange, UserChange,
+};
 use doorward::internals::db::lock_name;
 use doorward::internals::schema::{api_keys, audit_events, outbox};
 use doorward_core::domain::{DisplayName, KeyScope, Roles, RolesChange, UserId, Username};
@@ -77,7 +79,14 @@ async fn assert_may_change_nothing(app: &TestApp, target: &Person, caller: &Call
         display_name: Some(DisplayName::parse(name).unwrap()),
         ..Default::default()
     };
-    let invited = Invited { username: Username::parse("new").unwrap(), email: None, verified: false };
+    let invited = Invited {
+        username: Username::parse("new").unwrap(),
+        email: None,
+        verified: false,
+        rights: RightsChange::default(),
+    };
+    let new_key = KeyRequest::new("new", [KeyScope::UsersRead].into_iter().collect(), None, &[]).unwrap();
+    let invite = Invite { email: None, roles: Roles::default(), ttl: Invite::DEFAULT_TTL };
     let with_roles = UserChange { rights: roles(&["editor"]), ..Default::default() };
     let other_key = id(&key(app, &["--scope", "users:read"]).await).parse().unwrap();
     let refused = [
@@ -93,6 +102,12 @@ async fn assert_may_change_nothing(app: &TestApp, target: &Person, caller: &Call
         accounts.end_logins(user, None, caller).await.err(),
         accounts.end_logins(user, Some(target.login.parse().unwrap()), caller).await.err(),
         accounts.invite_user(invited, caller).await.err(),
+        accounts.create_api_key(new_key, caller).await.err(),
+        accounts.invite(invite, caller).await.err(),
+        accounts.revoke_invitation(&target.login, caller).await.err(),
+        accounts.unlock(user, caller).await.err(),
+        accounts.rotate_keys(false, caller).await.err(),
+        accounts.personal_data(user, caller).await.err(),
         accounts.revoke_token(&target.access, caller).await.err(),
     ];
     for (at, error) in refused.into_iter().enumerate() {

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use doorward::internals::schema::{audit_events, users};
 use serde_json::json;
 
-use crate::support::app::{PASSWORD, TestApp, spawn_app};
+use crate::support::app::{PASSWORD, TestApp, claims, spawn_app};
 use crate::support::commands::run;
 
 async fn shown(app: &TestApp, name: &str) -> serde_json::Value {
@@ -65,8 +65,20 @@ async fn a_person_gets_all_that_is_stored_about_them_and_nothing_of_others() {
     app.passing(app.mail.wait_for(2)).await;
     run(&app, &["user", "roles", "ann", "--add", "editor"], "").await.ok();
 
+    // What an administrator does to her, and she to others.
+    app.register("boss").await;
+    run(&app, &["user", "roles", "boss", "--add", "admin"], "").await.ok();
+    let boss = app.login("boss").await;
+    let path = format!("/api/admin/users/{}", claims(&ann.access)["sub"].as_str().unwrap());
+    let renamed = json!({"display_name": "Ann A."});
+    app.send(actix_web::http::Method::PATCH, &path, &boss.access, renamed).await.expect(200);
+
     let said = run(&app, &["user", "export", "ann"], "").await.ok();
     let data = said.json();
+    let renamed = data["events"].as_array().unwrap().iter().find(|event| event["action"] == "renamed");
+    let renamed = renamed.expect("an event");
+    assert_eq!([&renamed["actor_id"], &renamed["ip"], &renamed["login"]], [&json!(null); 3]);
+    assert!(!said.out.contains(claims(&boss.access)["sub"].as_str().unwrap()));
     assert_eq!(data["account"]["username"], "ann");
     assert_eq!(data["account"]["roles"], json!(["editor"]));
     let logins = data["logins"].as_array().unwrap();
@@ -76,7 +88,12 @@ async fn a_person_gets_all_that_is_stored_about_them_and_nothing_of_others() {
     assert_eq!(data["emails"][0]["address"], "ann@example.org");
     assert_eq!(data["wrong_passwords"][0]["failures"], 1);
     let actions: Vec<_> = data["events"].as_array().unwrap().iter().map(|event| &event["action"]).collect();
-    assert!(actions.contains(&&json!("registered")) && actions.contains(&&json!("roles_changed")), "{data}");
+    assert!(
+        actions.contains(&&json!("registered"))
+            && actions[0] == "renamed"
+            && actions.contains(&&json!("roles_changed")),
+        "{data}"
+    );
     assert!(!said.out.contains("bob"), "{}", said.out);
     let hash: String = app.query(|conn| {
         users::table.filter(users::username.eq("ann")).select(users::password_hash).first(conn)
@@ -85,4 +102,8 @@ async fn a_person_gets_all_that_is_stored_about_them_and_nothing_of_others() {
         assert!(!said.out.contains(secret));
     }
     assert_eq!(run(&app, &["user", "export", "zoe"], "").await.code, Some(1));
+    let exported: i64 = app.query(|conn| {
+        audit_events::table.filter(audit_events::action.eq("exported")).count().get_result(conn)
+    });
+    assert_eq!(exported, 1);
 }

@@ -6,6 +6,7 @@ mod verify;
 use chrono::{Datelike, TimeDelta};
 use ipnet::IpNet;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::maker::{Grants, Maker};
 use super::{Accounts, AdminError, Caller, Error};
@@ -14,6 +15,7 @@ use crate::clock::{Timestamp, rfc3339, serialize_rfc3339};
 use crate::db::Conn;
 use crate::models::api_keys::{self, ApiKey, NewApiKey};
 use crate::models::audit_events::{self, Action};
+use crate::models::invitations;
 use doorward_core::domain::{ApiKeyId, Invalid, KeyScopes, is_display_control};
 
 pub(super) use verify::VerifiedKeys;
@@ -74,26 +76,39 @@ impl KeyRequest {
 }
 
 /// An API key as operators see it: without its secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ApiKey)]
 pub struct ApiKeyInfo {
+    #[schema(value_type = uuid::Uuid)]
     pub id: ApiKeyId,
+    #[schema(example = "shop")]
     pub name: String,
+    #[schema(value_type = Vec<String>, example = json!(["users:read"]))]
     pub scopes: KeyScopes,
     /// The networks that it can be used from; none is any address.
     pub addresses: Vec<String>,
     /// `active`, `expired` or `revoked`.
+    #[schema(example = "active")]
     pub state: &'static str,
     /// `operator:NAME`, `user:ID` or `api_key:ID`.
+    #[schema(example = "operator:root")]
     pub created_by: String,
     #[serde(serialize_with = "serialize_rfc3339")]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     pub created_at: Timestamp,
+    #[schema(format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     pub expires_at: Option<String>,
+    #[schema(format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     pub rotated_at: Option<String>,
     /// Until when the secret before the last rotation is valid, if it is.
+    #[schema(format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     pub previous_valid_until: Option<String>,
     /// Recorded at most once a minute.
+    #[schema(format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     pub last_used_at: Option<String>,
+    #[schema(example = "203.0.113.7")]
     pub last_used_ip: Option<String>,
+    #[schema(format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     pub revoked_at: Option<String>,
 }
 
@@ -230,7 +245,7 @@ impl Accounts {
         Ok(new)
     }
 
-    /// Revokes a key. Other nodes refuse it within two seconds. One that is revoked already stays so.
+    /// Revokes a key, and the open invitations that it made. Other nodes refuse it within two seconds. One that is revoked already stays so.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such key; [`AdminError::BeyondMaker`] if it grants more than the key that asks.
@@ -243,6 +258,7 @@ impl Accounts {
                 let key = lock_other(conn, id, &caller, now)?;
                 if key.revoked_at.is_none() {
                     api_keys::revoke(conn, id, now)?;
+                    invitations::revoke_by(conn, &id.to_string())?;
                     this.record_key(conn, &caller, Action::ApiKeyRevoked, &named(&key), now)?;
                 }
                 Ok::<_, Error>(())

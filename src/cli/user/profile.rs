@@ -65,7 +65,7 @@ pub fn verify_email(settings: Settings, user: &str) -> Result<(), Failure> {
 
 pub fn export(settings: Settings, user: &str) -> Result<(), Failure> {
     with_account(settings, user, async |accounts, account| {
-        output::print_json(&accounts.personal_data(account.id).await?)
+        output::print_json(&accounts.personal_data(account.id, &caller()).await?)
     })
 }
 

@@ -10,7 +10,7 @@ use diesel::sqlite::SqliteConnection;
 use super::cells::{Cell, Key, Long, Moment, Number, Text};
 use crate::schema::{
     access_changes, address_links, api_keys, audit_events, authorization_codes, events, failed_attempts,
-    invitations, logins, one_time_tokens, outbox, request_counts, signing_keys, users,
+    idempotency_keys, invitations, logins, one_time_tokens, outbox, request_counts, signing_keys, users,
 };
 
 /// Rows that are read, compared and written at a time. Multiplied by their columns, they stay below the
@@ -250,6 +250,13 @@ rows! {
         expires_at: Moment,
         used_at: Option<Moment>,
         app_login_id: Option<Text>,
+    }
+
+    idempotency_keys (id: Text) IdempotencyKey {
+        id: Text,
+        request: Text,
+        answer: Option<Text>,
+        created_at: Moment,
     }
 
     access_changes (number: Number) AccessChange {

@@ -4,30 +4,54 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::super::Readiness;
 use super::super::extract::{Query, bad_query};
 use super::super::page;
+use super::super::problems::Problems;
 use super::guard::Authorized;
-use crate::accounts::{Accounts, EventPage};
+use crate::accounts::{Accounts, Event, EventPage};
 use crate::directory::freshness::boot_millis;
 use crate::error::ApiError;
 
 /// How long a request may wait.
 const MAX_WAIT: Duration = Duration::from_mins(1);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Following {
+    /// Only events with a greater number
     after: Option<i64>,
-    /// Such as `30s`, or a number of seconds.
+    /// How long to wait for an event, such as `30s`; a minute at most
     wait: Option<String>,
+    /// Entries, 100 if absent
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<u16>,
 }
 
+/// A part of the feed.
+#[derive(Serialize, ToSchema)]
+struct FeedPage<'a> {
+    events: &'a [Event],
+    /// The `after` of the next request.
+    #[schema(example = 42)]
+    next: i64,
+}
+
 /// `GET /api/admin/events`
+#[utoipa::path(
+    get,
+    path = "/api/admin/events",
+    operation_id = "followEvents",
+    tag = "Lists",
+    summary = "Follow changes of users and logins",
+    params(Following),
+    responses((status = 200, description = "A part of the feed", body = FeedPage), Problems),
+    security(("api_key" = ["events:read"]), ("access_token" = [])),
+)]
 pub(super) async fn follow(
     request: HttpRequest,
     authorized: Authorized,
@@ -62,7 +86,7 @@ fn duration(text: &str) -> Option<Duration> {
 }
 
 fn answer(page: &EventPage) -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "events": page.events, "next": page.next }))
+    HttpResponse::Ok().json(FeedPage { events: &page.events, next: page.next })
 }
 
 fn too_many() -> ApiError {

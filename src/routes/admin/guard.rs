@@ -8,17 +8,19 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, ResponseError, web};
+use tracing::Instrument;
 
 use super::super::client::client_address;
 use super::super::extract::{self, bearer};
 use super::super::{Site, limit, misplaced_token};
-use crate::accounts::{self, Accounts, Caller, KeyError};
+use super::idempotency;
+use crate::accounts::{self, Accounts, Caller, KeyError, RequestName};
 use crate::auth::token_shape;
 use crate::auth::tokens::TokenError;
 use crate::error::ApiError;
 use doorward_core::domain::KeyScope::{
-    self, AuditRead, EventsRead, KeysRead, KeysWrite, RolesWrite, SessionsRead, StatsRead, TokensIntrospect,
-    TokensRevoke, UsersEnd, UsersRead, UsersWrite,
+    self, AuditRead, EventsRead, KeysRead, KeysWrite, RolesWrite, SessionsRead, SigningKeysRead,
+    SigningKeysWrite, StatsRead, TokensIntrospect, TokensRevoke, UsersEnd, UsersRead, UsersWrite,
 };
 use doorward_core::domain::KeyScopes;
 
@@ -36,10 +38,15 @@ pub(in super::super) const ROUTES: &[Rule] = &[
     (Method::DELETE, "/api/admin/users/{id}", &[UsersEnd]),
     (Method::POST, "/api/admin/users/{id}/disable", &[UsersEnd]),
     (Method::POST, "/api/admin/users/{id}/enable", &[UsersWrite]),
+    (Method::POST, "/api/admin/users/{id}/unlock", &[UsersWrite]),
     (Method::POST, "/api/admin/users/{id}/reset-password", &[UsersWrite]),
     (Method::POST, "/api/admin/users/{id}/logout", &[UsersEnd]),
+    (Method::GET, "/api/admin/users/{id}/export", &[UsersRead]),
     (Method::GET, "/api/admin/users/{id}/logins", &[SessionsRead]),
     (Method::DELETE, "/api/admin/users/{id}/logins/{login}", &[UsersEnd]),
+    (Method::GET, "/api/admin/invitations", &[UsersRead]),
+    (Method::POST, "/api/admin/invitations", &[UsersWrite]),
+    (Method::DELETE, "/api/admin/invitations/{id}", &[UsersWrite]),
     (Method::GET, "/api/admin/sessions", &[SessionsRead]),
     (Method::GET, "/api/admin/events", &[EventsRead]),
     (Method::GET, "/api/admin/audit", &[AuditRead]),
@@ -49,6 +56,8 @@ pub(in super::super) const ROUTES: &[Rule] = &[
     (Method::GET, "/api/admin/keys/{id}", &[KeysRead]),
     (Method::DELETE, "/api/admin/keys/{id}", &[KeysWrite]),
     (Method::POST, "/api/admin/keys/{id}/rotate", &[KeysWrite]),
+    (Method::GET, "/api/admin/signing-keys", &[SigningKeysRead]),
+    (Method::POST, "/api/admin/signing-keys/rotate", &[SigningKeysWrite]),
 ];
 
 /// Who uses the server API.
@@ -60,12 +69,14 @@ pub(in super::super) enum Principal {
 }
 
 /// A caller whom the guard has let pass. A change asks once more, inside its transaction.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(in super::super) struct Authorized {
     pub principal: Principal,
     pub caller: Caller,
     /// Those of the route.
     scopes: &'static [KeyScope],
+    /// The `Idempotency-Key` of the request, until the request is run.
+    once: Option<RequestName>,
 }
 
 impl Authorized {
@@ -116,9 +127,13 @@ pub(super) async fn authorize(
     // Another path or method: the resource answers that it lacks it, and no handler runs.
     let Some(scopes) = scopes_of(request.method(), &path) else { return next.call(request).await };
     match admit_with_body(&mut request, scopes).await {
-        Ok(authorized) => {
+        Ok(mut authorized) => {
+            let once = authorized.once.take();
             request.extensions_mut().insert(authorized);
-            next.call(request).await
+            match once {
+                Some(name) => run_once(request, name, next).await,
+                None => next.call(request).await,
+            }
         }
         Err(error) => Ok(request.into_response(error.error_response())),
     }
@@ -133,8 +148,40 @@ async fn admit_with_body(
     if ![Method::POST, Method::PATCH].contains(request.method()) {
         return Ok(authorized);
     }
-    extract::buffer(request).await?;
-    admit(request.request(), scopes).await
+    let body = extract::buffer(request).await?;
+    let authorized = admit(request.request(), scopes).await?;
+    let once = idempotency::name(request.request(), &authorized.caller, &body)?;
+    Ok(Authorized { once, ..authorized })
+}
+
+/// Runs a request that its client may send again: once.
+async fn run_once(
+    request: ServiceRequest,
+    name: RequestName,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    // `configure` always sets it.
+    let Some(accounts) = request.app_data::<web::Data<Accounts>>().cloned() else {
+        return Ok(request.into_response(ApiError::not_found().error_response()));
+    };
+    match idempotency::begin(&accounts, &name).await {
+        Ok(None) => {}
+        Ok(Some(answer)) => return Ok(request.into_response(answer)),
+        Err(error) => return Ok(request.into_response(error.error_response())),
+    }
+    // In a task of its own: a client that has hung up asks again, and must get the answer then.
+    let run = async move {
+        match next.call(request).await {
+            Ok(response) => Ok(idempotency::finish(&accounts, name, response).await),
+            Err(error) => {
+                idempotency::forget(&accounts, name).await;
+                Err(error)
+            }
+        }
+    };
+    actix_web::rt::spawn(run.in_current_span())
+        .await
+        .unwrap_or_else(|panicked| Err(ApiError::internal(&panicked).into()))
 }
 
 async fn admit(request: &HttpRequest, scopes: &'static [KeyScope]) -> Result<Authorized, ApiError> {
@@ -155,7 +202,7 @@ async fn admit(request: &HttpRequest, scopes: &'static [KeyScope]) -> Result<Aut
             return Err(ApiError::insufficient_scope(scopes));
         }
         let caller = caller.with_api_key(key.id);
-        return Ok(Authorized { principal: Principal::Key(key.scopes), caller, scopes });
+        return Ok(Authorized { principal: Principal::Key(key.scopes), caller, scopes, once: None });
     }
     limit::check_refusals_unless(request, || accounts.is_cached(token))?;
     let access = accounts.authenticate(token).map_err(|error| {
@@ -168,7 +215,7 @@ async fn admit(request: &HttpRequest, scopes: &'static [KeyScope]) -> Result<Aut
         return Err(ApiError::insufficient_scope(scopes));
     }
     let caller = caller.signed_in(&access);
-    Ok(Authorized { principal: Principal::Admin, caller, scopes })
+    Ok(Authorized { principal: Principal::Admin, caller, scopes, once: None })
 }
 
 /// The response to a request without a key or token in the right place.

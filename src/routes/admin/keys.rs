@@ -5,23 +5,48 @@ use actix_web::{HttpResponse, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
 
 use super::super::extract::{Body, Query};
 use super::super::page;
+use super::super::problems::Problems;
 use super::guard::Authorized;
 use crate::accounts::{Accounts, ApiKeyInfo, KeyRequest, NewKey};
 use crate::error::ApiError;
 use doorward_core::domain::{ApiKeyId, KeyScope};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Listing {
+    /// The `next` of the part before
+    #[param(value_type = Option<Uuid>)]
     after: Option<ApiKeyId>,
+    /// Entries, 100 if absent
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<u16>,
 }
 
+/// A part of the API keys.
+#[derive(Serialize, ToSchema)]
+struct KeyList {
+    keys: Vec<ApiKeyInfo>,
+    /// The `after` of the next part, if there is one.
+    #[schema(value_type = Option<Uuid>)]
+    next: Option<ApiKeyId>,
+}
+
 /// `GET /api/admin/keys`
+#[utoipa::path(
+    get,
+    path = "/api/admin/keys",
+    operation_id = "listApiKeys",
+    tag = "API keys",
+    summary = "List API keys",
+    params(Listing),
+    responses((status = 200, description = "A part of the keys", body = KeyList), Problems),
+    security(("api_key" = ["keys:read"]), ("access_token" = [])),
+)]
 pub(super) async fn list(
     _: Authorized,
     accounts: web::Data<Accounts>,
@@ -30,10 +55,20 @@ pub(super) async fn list(
     let limit = page::limit(query.limit);
     let keys = accounts.list_api_keys(query.after, page::one_more(limit)).await?;
     let (keys, next) = page::cut(keys, limit, |key| key.id);
-    Ok(HttpResponse::Ok().json(json!({ "keys": keys, "next": next })))
+    Ok(HttpResponse::Ok().json(KeyList { keys, next }))
 }
 
 /// `GET /api/admin/keys/{id}`
+#[utoipa::path(
+    get,
+    path = "/api/admin/keys/{id}",
+    operation_id = "showApiKey",
+    tag = "API keys",
+    summary = "Show an API key",
+    params(("id" = Uuid, Path, description = "The key")),
+    responses((status = 200, description = "The key without its secret", body = ApiKeyInfo), Problems),
+    security(("api_key" = ["keys:read"]), ("access_token" = [])),
+)]
 pub(super) async fn show(
     _: Authorized,
     accounts: web::Data<Accounts>,
@@ -42,13 +77,18 @@ pub(super) async fn show(
     Ok(HttpResponse::Ok().json(accounts.find_api_key(*id).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CreateApiKeyRequest)]
 pub(super) struct CreateRequest {
+    #[schema(example = "shop")]
     name: String,
+    #[schema(example = json!(["users:read"]))]
     scopes: Vec<String>,
+    #[schema(value_type = Option<String>, format = DateTime, example = "2027-11-27T12:00:00.000Z")]
     expires_at: Option<DateTime<Utc>>,
     #[serde(default)]
+    #[schema(example = json!(["10.0.0.0/8"]))]
     addresses: Vec<String>,
 }
 
@@ -71,6 +111,16 @@ fn network(text: &str) -> Result<IpNet, ApiError> {
 }
 
 /// `POST /api/admin/keys`
+#[utoipa::path(
+    post,
+    path = "/api/admin/keys",
+    operation_id = "createApiKey",
+    tag = "API keys",
+    summary = "Create an API key",
+    request_body = CreateRequest,
+    responses((status = 201, description = "The key; its secret is shown this once", body = Created), Problems),
+    security(("api_key" = ["keys:write"]), ("access_token" = [])),
+)]
 pub(super) async fn create(
     authorized: Authorized,
     accounts: web::Data<Accounts>,
@@ -82,14 +132,27 @@ pub(super) async fn create(
     Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(Created::from(&new)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RotateApiKeyRequest)]
 pub(super) struct RotateRequest {
     #[serde(default)]
+    #[schema(example = 3600)]
     overlap_seconds: u32,
 }
 
 /// `POST /api/admin/keys/{id}/rotate`
+#[utoipa::path(
+    post,
+    path = "/api/admin/keys/{id}/rotate",
+    operation_id = "rotateApiKey",
+    tag = "API keys",
+    summary = "Replace the secret of an API key",
+    params(("id" = Uuid, Path, description = "The key")),
+    request_body = RotateRequest,
+    responses((status = 200, description = "The key; its new secret is shown this once", body = Created), Problems),
+    security(("api_key" = ["keys:write"]), ("access_token" = [])),
+)]
 pub(super) async fn rotate(
     authorized: Authorized,
     accounts: web::Data<Accounts>,
@@ -105,6 +168,16 @@ pub(super) async fn rotate(
 }
 
 /// `DELETE /api/admin/keys/{id}`
+#[utoipa::path(
+    delete,
+    path = "/api/admin/keys/{id}",
+    operation_id = "revokeApiKey",
+    tag = "API keys",
+    summary = "Revoke an API key",
+    params(("id" = Uuid, Path, description = "The key")),
+    responses((status = 204, description = "It is refused on all nodes within two seconds"), Problems),
+    security(("api_key" = ["keys:write"]), ("access_token" = [])),
+)]
 pub(super) async fn revoke(
     authorized: Authorized,
     accounts: web::Data<Accounts>,
@@ -115,10 +188,13 @@ pub(super) async fn revoke(
 }
 
 /// A key with its text, which is shown this once.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewApiKey)]
 struct Created<'a> {
+    #[schema(example = "dwk_0190f3c4-0000-7000-8000-000000000000_...")]
     key: String,
     #[serde(flatten)]
+    #[schema(value_type = ApiKeyInfo)]
     info: &'a ApiKeyInfo,
 }
 

@@ -1,21 +1,28 @@
 //! The server API: what an application's backend may ask for with an API key, and a user with the role `admin`.
 //! [`guard::ROUTES`] says which scope opens which route.
 
-mod events;
+pub(super) mod events;
 pub(super) mod guard;
-mod keys;
-mod lists;
-mod tokens;
-mod users;
+mod idempotency;
+pub(super) mod invitations;
+pub(super) mod keys;
+pub(super) mod lists;
+pub(super) mod signing_keys;
+pub(super) mod tokens;
+pub(super) mod user_actions;
+pub(super) mod users;
 
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 
-use super::{at, read};
+use super::{read, within};
+
+const PREFIX: &str = "/api/admin";
 
 /// The routes. A handler runs only if the guard has let its caller pass.
 pub(super) fn configure(cfg: &mut ServiceConfig) {
-    let admin = web::scope("/api/admin")
+    let at = |path, allow| within(PREFIX, path, allow);
+    let admin = web::scope(PREFIX)
         .wrap(from_fn(guard::authorize))
         .service(at("/users", "GET, HEAD, POST").route(read().to(users::list)).post(users::create))
         .service(
@@ -24,20 +31,32 @@ pub(super) fn configure(cfg: &mut ServiceConfig) {
                 .patch(users::change)
                 .delete(users::delete),
         )
-        .service(at("/users/{id}/disable", "POST").post(users::disable))
-        .service(at("/users/{id}/enable", "POST").post(users::enable))
-        .service(at("/users/{id}/reset-password", "POST").post(users::reset_password))
-        .service(at("/users/{id}/logout", "POST").post(users::logout))
+        .service(at("/users/{id}/disable", "POST").post(user_actions::disable))
+        .service(at("/users/{id}/enable", "POST").post(user_actions::enable))
+        .service(at("/users/{id}/unlock", "POST").post(user_actions::unlock))
+        .service(at("/users/{id}/reset-password", "POST").post(user_actions::reset_password))
+        .service(at("/users/{id}/logout", "POST").post(user_actions::logout))
+        .service(at("/users/{id}/export", "GET, HEAD").route(read().to(user_actions::export)))
         .service(at("/users/{id}/logins", "GET, HEAD").route(read().to(lists::logins)))
-        .service(at("/users/{id}/logins/{login}", "DELETE").delete(users::end_login))
+        .service(at("/users/{id}/logins/{login}", "DELETE").delete(user_actions::end_login))
+        .service(
+            at("/invitations", "GET, HEAD, POST")
+                .route(read().to(invitations::list))
+                .post(invitations::create),
+        )
+        .service(at("/invitations/{id}", "DELETE").delete(invitations::revoke))
         .service(at("/sessions", "GET, HEAD").route(read().to(lists::sessions)))
         .service(at("/audit", "GET, HEAD").route(read().to(lists::audit)))
         .service(at("/events", "GET, HEAD").route(read().to(events::follow)))
         .service(at("/stats", "GET, HEAD").route(read().to(lists::stats)))
         .service(at("/keys", "GET, HEAD, POST").route(read().to(keys::list)).post(keys::create))
         .service(at("/keys/{id}", "GET, HEAD, DELETE").route(read().to(keys::show)).delete(keys::revoke))
-        .service(at("/keys/{id}/rotate", "POST").post(keys::rotate));
+        .service(at("/keys/{id}/rotate", "POST").post(keys::rotate))
+        .service(at("/signing-keys", "GET, HEAD").route(read().to(signing_keys::list)))
+        .service(at("/signing-keys/rotate", "POST").post(signing_keys::rotate));
     cfg.service(admin)
-        .service(at("/api/introspect", "POST").post(tokens::introspect).wrap(from_fn(guard::authorize)))
-        .service(at("/api/revoke", "POST").post(tokens::revoke).wrap(from_fn(guard::authorize)));
+        .service(
+            super::at("/api/introspect", "POST").post(tokens::introspect).wrap(from_fn(guard::authorize)),
+        )
+        .service(super::at("/api/revoke", "POST").post(tokens::revoke).wrap(from_fn(guard::authorize)));
 }

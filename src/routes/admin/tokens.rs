@@ -7,8 +7,11 @@ use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::super::extract::Body;
+use super::super::problems::Problems;
 use super::guard::Authorized;
 use crate::accounts::Accounts;
 use crate::error::ApiError;
@@ -17,9 +20,35 @@ use crate::error::ApiError;
 /// ignored: what kind of token it is shows (RFC 7662 section 2.1).
 pub(super) struct TokenParameter(String);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = TokenParameter)]
 struct TokenRequest {
+    #[schema(example = "eyJ0eXAiOiJhdCtqd3Qi...")]
     token: String,
+}
+
+/// What is known of a token (RFC 7662 section 2.2). An access token has all of its claims.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Introspection {
+    active: bool,
+    /// `Bearer` or `refresh_token`.
+    #[schema(example = "Bearer")]
+    token_type: Option<String>,
+    #[schema(example = "https://login.example.org")]
+    iss: Option<String>,
+    /// The id of the user.
+    sub: Option<Uuid>,
+    #[schema(example = "alice")]
+    username: Option<String>,
+    /// The id of the login.
+    sid: Option<Uuid>,
+    /// Seconds since 1970.
+    #[schema(example = 1_795_771_800)]
+    iat: Option<i64>,
+    /// Seconds since 1970.
+    #[schema(example = 1_795_772_700)]
+    exp: Option<i64>,
 }
 
 impl FromRequest for TokenParameter {
@@ -49,6 +78,19 @@ impl FromRequest for TokenParameter {
 }
 
 /// `POST /api/introspect`
+#[utoipa::path(
+    post,
+    path = "/api/introspect",
+    operation_id = "introspect",
+    tag = "Tokens",
+    summary = "Ask whether a token is active (RFC 7662)",
+    request_body(
+        content((TokenRequest = "application/x-www-form-urlencoded"), (TokenRequest = "application/json")),
+        description = "The token",
+    ),
+    responses((status = 200, description = "What is known of an active token; for any other `active` is false and nothing else is there", body = Introspection), Problems),
+    security(("api_key" = ["tokens:introspect"]), ("access_token" = [])),
+)]
 pub(super) async fn introspect(
     _: Authorized,
     accounts: web::Data<Accounts>,
@@ -62,6 +104,19 @@ pub(super) async fn introspect(
 }
 
 /// `POST /api/revoke`
+#[utoipa::path(
+    post,
+    path = "/api/revoke",
+    operation_id = "revoke",
+    tag = "Tokens",
+    summary = "Revoke the login of a token (RFC 7009)",
+    request_body(
+        content((TokenRequest = "application/x-www-form-urlencoded"), (TokenRequest = "application/json")),
+        description = "The token",
+    ),
+    responses((status = 200, description = "The login is revoked, if the token was active"), Problems),
+    security(("api_key" = ["tokens:revoke"]), ("access_token" = [])),
+)]
 pub(super) async fn revoke(
     authorized: Authorized,
     accounts: web::Data<Accounts>,

@@ -28,7 +28,7 @@ pub(in super::super) struct Return {
     query: String,
     /// The app's origin, for people.
     app: Option<String>,
-    /// The app wants its user to choose the account again (OpenID Connect Core section 3.1.2.1, `prompt=login`).
+    /// The app wants its user to choose the account again (`OpenID` Connect Core section 3.1.2.1, `prompt=login`).
     another_account: bool,
 }
 

@@ -12,6 +12,9 @@ async fn key<S>(api: &Api<S>, scopes: KeyScopes) -> String {
     api.accounts.create_api_key(request, &operator()).await.unwrap().plain.expose()
 }
 
+/// It needs more scopes than the one that opens the route.
+const EXPORT: &str = "/api/admin/users/{id}/export";
+
 /// An address of the route, with an id that nothing has.
 fn path(pattern: &str) -> String {
     pattern
@@ -33,7 +36,10 @@ async fn each_route_opens_for_its_scopes_and_no_other() {
         let key = key(&api, [*scope].into_iter().collect()).await;
         for (method, pattern, scopes) in ROUTES {
             let answer = api.send(method.clone(), &path(pattern), &key, body(method)).await;
-            if scopes.contains(scope) {
+            if *pattern == EXPORT && scopes.contains(scope) {
+                assert_eq!(answer.code(), (403, "insufficient_scope".to_owned()), "{scope} is not enough");
+                opened += 1;
+            } else if scopes.contains(scope) {
                 assert!(
                     ![401, 403, 405].contains(&answer.status),
                     "{scope} {method} {pattern}: {}",

@@ -330,7 +330,7 @@ pub async fn call(
 ) -> Answer {
     let mut request = client().request(method, format!("http://{address}{path}"));
     for (name, value) in headers {
-        request = request.insert_header((*name, *value));
+        request = request.append_header((*name, *value));
     }
     let response = match body {
         Some(body) => request.send_json(&body).await,

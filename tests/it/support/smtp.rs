@@ -11,7 +11,7 @@ use std::time::Duration;
 use mail_parser::MessageParser;
 use socket2::{Domain, Socket, Type};
 
-use crate::support::time::{now, pause};
+use crate::support::time::{PATIENCE, now, pause};
 
 /// An email as it arrived over the wire.
 #[derive(Debug, Clone)]
@@ -149,9 +149,9 @@ impl SmtpCatcher {
         self.shared.caught.lock().expect("no catcher thread panicked").clone()
     }
 
-    /// The emails once there are `n`; panics after 10 s.
+    /// The emails once there are `n`; panics after [`PATIENCE`].
     pub async fn wait_for(&self, n: usize) -> Vec<Caught> {
-        let deadline = now() + Duration::from_secs(10);
+        let deadline = now() + PATIENCE;
         loop {
             let caught = self.caught();
             if caught.len() >= n {
@@ -162,9 +162,9 @@ impl SmtpCatcher {
         }
     }
 
-    /// The token of the newest link to `page`, once there is one; panics after 10 s.
+    /// The token of the newest link to `page`, once there is one; panics after [`PATIENCE`].
     pub async fn link_token(&self, page: &str) -> String {
-        let deadline = now() + Duration::from_secs(10);
+        let deadline = now() + PATIENCE;
         let mark = format!("/{page}/");
         loop {
             let newest = self.caught().into_iter().rev().find(|mail| mail.text.contains(&mark));
@@ -178,7 +178,7 @@ impl SmtpCatcher {
 
     /// Waits until `n` recipients were named, taken or not.
     pub async fn wait_for_attempts(&self, n: usize) {
-        let deadline = now() + Duration::from_secs(10);
+        let deadline = now() + PATIENCE;
         while self.attempts() < n {
             assert!(now() < deadline, "{} of {n} attempts", self.attempts());
             pause().await;

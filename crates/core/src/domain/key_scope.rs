@@ -53,6 +53,10 @@ scopes! {
     KeysWrite = "keys:write",
     /// Reads counts of users, logins and sessions.
     StatsRead = "stats:read",
+    /// Lists the keys that sign access tokens.
+    SigningKeysRead = "signing-keys:read",
+    /// Makes new keys that sign access tokens, and destroys the others.
+    SigningKeysWrite = "signing-keys:write",
 }
 
 impl KeyScope {
