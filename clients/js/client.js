@@ -41,6 +41,8 @@ import { Mutex, cookieStore, localStore, memoryStore, openChannel } from "./stor
 const TIMEOUT = 15_000;
 /** Codes of a 401 after which a fresh token helps, or it turns out that the login has ended. */
 const RENEWABLE = new Set(["token_expired", "token_stale", "token_revoked", "invalid_token"]);
+/** Forgotten logins of which a late renewal in another tab is ignored. */
+const MAX_FORGOTTEN = 100;
 /** Close codes that mean that the login has ended. */
 const LOGIN_ENDED = new Set([4441, 4442, 4443]);
 
@@ -57,6 +59,8 @@ export class DoorwardClient {
   #user = null;
   /** The id of the user's login; empty without a user. */
   #login = "";
+  /** The ids of the logins that were forgotten last. @type {Set<string>} */
+  #forgotten = new Set();
   /** The last token that was handed out, and one that was refused: neither counts as fresh. */
   #given = "";
   #refused = "";
@@ -334,6 +338,8 @@ export class DoorwardClient {
             throw next;
           }
           await this.#store.save(next);
+          // With a cookie, a login that was only forgotten can be used again.
+          this.#forgotten.delete(loginIdOf(next.access));
           this.#channel?.post({ type: "renewed", login: next });
           this.#adopt(next);
           return next;
@@ -366,6 +372,7 @@ export class DoorwardClient {
    * @param {End} [end] Why it has ended, if that is an event
    */
   async #drop(id, end) {
+    this.#noteForgotten(id);
     const login = await this.#store.load();
     if (loginIdOf(login?.access) === id) {
       // The device stays known for the next sign-in.
@@ -393,14 +400,22 @@ export class DoorwardClient {
     if (update.type === "forgotten") {
       // With a cookie, each tab has an access token of its own. Other storages are shared.
       if (this.#cookie && loginIdOf((await this.#store.load())?.access) === update.login) await this.#store.save(null);
+      this.#noteForgotten(update.login);
       if (this.#login === update.login) this.#setUser(null);
       return;
     }
     const { login } = update;
-    // A renewal that comes late must not bring an older login back.
-    if (update.type === "renewed" && this.#login && this.#login !== loginIdOf(login.access)) return;
+    // A renewal that comes late must not bring an older login back, or one that was signed out since.
+    const id = loginIdOf(login.access);
+    if (update.type === "renewed" && (this.#forgotten.has(id) || (this.#login && this.#login !== id))) return;
     if (this.#cookie) await this.#store.save(login);
     this.#adopt(login);
+  }
+
+  /** @param {string} id */
+  #noteForgotten(id) {
+    if (id) this.#forgotten.add(id);
+    if (this.#forgotten.size > MAX_FORGOTTEN) this.#forgotten.delete([...this.#forgotten][0] ?? "");
   }
 
   /** Notes whose login is in use. @param {Login} login */

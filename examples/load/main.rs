@@ -17,6 +17,7 @@
 mod accounts;
 mod attack;
 mod attacker;
+mod backend;
 mod bystanders;
 mod dice;
 mod echo;
@@ -119,6 +120,15 @@ enum Command {
     /// Requests with a token over 64 connections: one route that reads the database, one that does not
     Http {
         /// Seconds per route
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+    },
+    /// What an application's backend asks: pages of users, a search, and whether tokens are active
+    Backend {
+        /// How many users there are
+        #[arg(short, long, default_value_t = 100_000)]
+        number: usize,
+        /// Seconds of introspection
         #[arg(long, default_value_t = 5)]
         seconds: u64,
     },
@@ -252,6 +262,10 @@ async fn run(target: &Target, command: Command, report: &mut Report) -> Result<(
         Command::Http { seconds } => {
             let (server, mut people) = cheap(target).await?;
             requests::run(&server, &mut people, seconds, report).await
+        }
+        Command::Backend { number, seconds } => {
+            let (server, mut people) = cheap(target).await?;
+            backend::run(&server, target, &mut people, (number, seconds), report).await
         }
         Command::Accounts { seconds, beside } => accounts::run(target, &beside, seconds, report).await,
         Command::Rolling(rolling) => rolling::run(target, &rolling, report).await,

@@ -215,6 +215,23 @@ impl Server {
         self.pid
     }
 
+    /// Runs a command of the binary beside a server that this tool started; returns what it prints.
+    ///
+    /// # Errors
+    /// The tool did not start the server, or the command failed.
+    pub fn operate(&self, target: &Target, arguments: &[&str]) -> Result<String> {
+        let started = self.child.as_ref().ok_or("this wants a server of its own")?;
+        let mut command = Command::new(binary(target)?);
+        without_settings(&mut command);
+        set(&mut command, target, &[]);
+        command.env("DOORWARD_DATA_DIR", started.data.path().join("data"));
+        let said = command.current_dir(started.data.path()).args(arguments).output()?;
+        if !said.status.success() {
+            return Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&said.stderr)).into());
+        }
+        Ok(String::from_utf8(said.stdout)?)
+    }
+
     /// The SQLite file of a server that this tool started.
     ///
     /// # Errors
@@ -357,11 +374,16 @@ fn spawn(
             command.env(format!("DOORWARD_LIMITS__{limit}"), "off");
         }
     }
+    set(&mut command, target, settings);
+    Started::spawn(command, data)
+}
+
+/// Gives a command the settings of a scenario, and those of the command line.
+fn set(command: &mut Command, target: &Target, settings: &[(&str, &str)]) {
     let own = target.settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     for (key, value) in settings.iter().copied().chain(own) {
         command.env(format!("DOORWARD_{}", key.to_uppercase().replace('.', "__")), value);
     }
-    Started::spawn(command, data)
 }
 
 /// A command that runs on the server's CPUs only.

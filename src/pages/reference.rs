@@ -1,7 +1,7 @@
 //! The HTTP API as a page, made of its `OpenAPI` document.
 
 use askama::Template;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Frame;
 
@@ -82,7 +82,11 @@ fn operations(document: &Value, tag: &Value) -> Vec<Operation> {
 
 fn credentials(operation: &Value) -> String {
     let schemes = operation["security"].as_array().into_iter().flatten().filter_map(Value::as_object);
-    let names = schemes.flat_map(Map::keys).map(|name| name.replace('_', " "));
+    let names = schemes.flatten().map(|(name, scopes)| {
+        let scopes: Vec<_> = scopes.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let name = name.replace('_', " ");
+        if scopes.is_empty() { name } else { format!("{name} with {}", scopes.join(" and ")) }
+    });
     names.collect::<Vec<_>>().join(" or ")
 }
 

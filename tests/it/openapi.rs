@@ -139,6 +139,7 @@ async fn the_reference_page_shows_every_operation() {
             assert!(operation["summary"].as_str().is_some_and(|summary| !summary.is_empty()), "{title}");
         }
     }
+    assert!(page.contains("api key with users:write or api key with roles:write or access token"));
     assert!(!page.contains("<script"), "a page without script");
     assert!(document["components"]["schemas"]["Problem"] != Value::Null);
 }

@@ -73,8 +73,18 @@ async function tabs(person, origin, name) {
   const three = await open();
   assert.equal(await restored(three), name);
   await live(three, name);
+  const login = await one.evaluate(() => JSON.parse(Object.values(localStorage).find((value) => value.includes("dwr_"))));
   await two.evaluate(() => client.signOut());
   for (const page of [one, three]) await until(page, "out");
+  // What another tab had renewed before arrives late, and the next message after it.
+  const before = (await told(one)).length;
+  await three.evaluate(([name, login]) => {
+    const channel = new BroadcastChannel(name);
+    channel.postMessage({ type: "renewed", login });
+    channel.postMessage({ type: "signed_in", login: { ...login, access: "x.e30.x", user: { id: "0", username: "next" } } });
+  }, [`doorward ${base}/`, login]);
+  await until(one, "in next");
+  assert.deepEqual((await told(one)).slice(before), ["in next"]);
   assert.equal(await restored(one), null);
   assert.equal(await one.evaluate(() => Object.values(localStorage).join().includes("dwr_")), false);
 }
