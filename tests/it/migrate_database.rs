@@ -48,8 +48,13 @@ async fn a_grown_database_moves_and_every_login_stays_active() {
     let browser = call(server.address, Method::POST, "/api/login", &origin, Some(body)).await.expect(200);
     let jar = browser.header("set-cookie").split(';').next().unwrap().to_owned();
     let source = format!("database.url={url}");
-    let create = ["--set", &source, "api-key", "create", "--name", "shop", "--scope", "events:read"];
+    let scopes = ["--scope", "events:read", "--scope", "users:write"];
+    let create = [&["--set", &source, "api-key", "create", "--name", "shop"][..], &scopes].concat();
     let key = on(file.parent().unwrap(), &create, "").await.ok().out;
+    let unlock = format!("/api/admin/users/{}/unlock", ann.body["user"]["id"].as_str().unwrap());
+    let bearer = format!("Bearer {}", key.trim_end());
+    let once = [("authorization", bearer.as_str()), ("idempotency-key", "once")];
+    call(server.address, Method::POST, &unlock, &once, None).await.expect(204);
     server.post("/api/forgot-password", json!({"login": "ann"})).await.expect(202);
     let reset = mail.link_token("reset-password").await;
     on(file.parent().unwrap(), &["--set", &source, "user", "roles", "ann", "--add", "editor"], "").await.ok();
