@@ -39,6 +39,7 @@ mod socketio_client;
 mod sockets;
 mod storm;
 mod timing;
+mod usage;
 mod websocket;
 
 use std::net::SocketAddr;

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::http::{Connection, Request};
+use crate::usage::{Usage, usage_of};
 use crate::{Result, Target};
 
 /// How long the server may take to be ready.
@@ -38,9 +39,6 @@ const LIMITS: [&str; 9] = [
     "POLLS",
     "BAD_TOKENS",
 ];
-
-/// The unit of CPU time in `/proc/PID/stat`: `USER_HZ`, which Linux has kept at 100 everywhere.
-const TICK: Duration = Duration::from_millis(10);
 
 pub struct Server {
     address: SocketAddr,
@@ -110,14 +108,6 @@ impl<'a> Limits<'a> {
             Self::Usual(tls) => *tls,
         }
     }
-}
-
-/// The resources that a process has used.
-#[derive(Clone, Copy)]
-pub struct Usage {
-    pub cpu: Duration,
-    /// Resident memory in kB.
-    pub rss: f64,
 }
 
 impl Server {
@@ -259,31 +249,6 @@ impl Server {
     pub fn cpu_since(&self, before: Option<Duration>) -> Option<Duration> {
         self.cpu().zip(before).map(|(now, before)| now.saturating_sub(before))
     }
-}
-
-pub fn usage_of(pid: u32) -> Option<Usage> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(Usage { cpu: cpu_of(&pid.to_string())?, rss: rss.trim().trim_end_matches(" kB").parse().ok()? })
-}
-
-/// The user and system CPU time of a process (`self` is this one).
-pub fn cpu_of(process: &str) -> Option<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // `proc_pid_stat(5)`: the name is in parentheses and may hold anything. Fields 14 and 15 are the twelfth and
-    // thirteenth after it.
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
-    let [user, system] = [11, 12].map(|field| fields.get(field)?.parse::<u32>().ok());
-    Some(TICK * (user? + system?))
-}
-
-/// CPU time of the whole machine: the first eight fields of `cpu` in `proc_stat(5)`, except idle and iowait.
-pub fn machine_cpu() -> Option<Duration> {
-    let stat = fs::read_to_string("/proc/stat").ok()?;
-    let fields: Vec<u32> =
-        stat.lines().next()?.split_ascii_whitespace().skip(1).map_while(|field| field.parse().ok()).collect();
-    let [user, nice, system, _, _, irq, softirq, steal, ..] = fields[..] else { return None };
-    Some(TICK * (user + nice + system + irq + softirq + steal))
 }
 
 /// Reads the server's memory repeatedly.

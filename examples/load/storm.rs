@@ -14,7 +14,8 @@ use crate::figures::{Expected, Report, Sorted, ms, rate};
 use crate::http::{Connection, Request};
 use crate::people::{PASSWORD, People};
 use crate::pings::Pinger;
-use crate::server::{self, Server};
+use crate::server::Server;
+use crate::usage;
 use crate::{Result, Target};
 
 /// Concurrent sign-ins.
@@ -76,8 +77,8 @@ struct Bare {
 
 /// Hashes on as many threads as the server's hasher has by default. The rest of this tool is idle meanwhile.
 fn bare_limit(cost: u32, threads: usize, duration: Duration) -> Result<Bare> {
-    let own_cpu = || server::cpu_of("self").ok_or("no /proc");
-    let (before, machine, started) = (own_cpu()?, server::machine_cpu(), Instant::now());
+    let own_cpu = || usage::cpu_of("self").ok_or("no /proc");
+    let (before, machine, started) = (own_cpu()?, usage::machine_cpu(), Instant::now());
     let hashers: Vec<_> = (0..threads)
         .map(|_| {
             thread::spawn(move || -> Result<(usize, Duration), String> {
@@ -107,7 +108,7 @@ fn bare_limit(cost: u32, threads: usize, duration: Duration) -> Result<Bare> {
 
 /// The CPU use of the rest of the machine, in cores.
 fn others(before: Option<Duration>, ours: Duration, elapsed: Duration) -> f64 {
-    let all = server::machine_cpu().zip(before).map(|(now, before)| now.saturating_sub(before));
+    let all = usage::machine_cpu().zip(before).map(|(now, before)| now.saturating_sub(before));
     all.map_or(f64::NAN, |all| all.saturating_sub(ours).as_secs_f64() / elapsed.as_secs_f64())
 }
 
@@ -138,8 +139,8 @@ async fn storm(server: &Server, people: &People, token: &str, duration: Duration
     sleep(Duration::from_secs(1)).await;
     let ping = Pinger::socket(address, token).await?;
     let health = Pinger::health(address).await?;
-    let own_cpu = || server::cpu_of("self").unwrap_or_default();
-    let (own, machine) = (own_cpu(), server::machine_cpu());
+    let own_cpu = || usage::cpu_of("self").unwrap_or_default();
+    let (own, machine) = (own_cpu(), usage::machine_cpu());
     let (before, started) = (server.cpu(), Instant::now());
     tally.signed_in.set(0);
     tally.turned_away.set(0);
