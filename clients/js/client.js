@@ -481,7 +481,7 @@ function isSame(one, other) {
 }
 
 /**
- * Logs why work has failed that nobody waits for: the application's store may refuse.
+ * Logs an error of work in the background, such as one of the application's store.
  *
  * @param {Promise<unknown>} work
  */

@@ -24,7 +24,8 @@ var (
 // Verify returns the claims of a valid token, and an error for any other. The issuer is public_url.
 func Verify(token, issuer string) (jwt.MapClaims, error) {
 	claims := jwt.MapClaims{}
-	parsed, err := jwt.NewParser(jwt.WithValidMethods([]string{"EdDSA"})).ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) {
+	parser := jwt.NewParser(jwt.WithValidMethods([]string{"EdDSA"}))
+	parsed, err := parser.ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) {
 		mutex.Lock()
 		defer mutex.Unlock()
 		kid, _ := t.Header["kid"].(string)

@@ -12,7 +12,7 @@ use crate::models::idempotency_keys;
 /// For how long a request that was begun may still be running. Bodies are read before, and no work takes as long.
 const RUNNING: TimeDelta = TimeDelta::minutes(1);
 
-/// What a client names a request by. No `Debug`: whoever has it can read the answer.
+/// How a client names a request. No `Debug`: it decrypts the stored answer.
 #[derive(Clone)]
 pub struct RequestName {
     id: String,

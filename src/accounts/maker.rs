@@ -40,8 +40,9 @@ pub(super) struct Grants<'a> {
 }
 
 impl Maker {
-    /// Reads who the caller is now, and keeps it so until the transaction ends. After [`lock_admins`] if the transaction
-    /// needs that, and before any row but those of keys.
+    /// Reads who the caller is now. A key and the role of a user stay as they are until the transaction ends; a login may
+    /// be revoked in the meantime. After [`lock_admins`] if the transaction needs that, and before any row but those of
+    /// keys.
     ///
     /// # Errors
     /// [`Error::ApiKey`] if the key was revoked or has expired since; [`Error::Token`] if the user is no longer signed in

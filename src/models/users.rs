@@ -230,8 +230,8 @@ pub fn mark_used(conn: &mut Conn, user: &User) -> QueryResult<()> {
 }
 
 impl User {
-    /// Whether nobody has made use of this account since before `before`: neither its user, nor whoever gave it roles
-    /// or claims.
+    /// Whether this account has been unused since before `before`. An account that was given roles or claims is in use,
+    /// even if its user has not signed in again.
     #[must_use]
     pub fn is_unused_since(&self, before: Timestamp) -> bool {
         self.unused_since.is_some_and(|since| since < before) && self.claims_version == 0
@@ -337,7 +337,7 @@ pub fn set_disabled(conn: &mut Conn, id: UserId, disabled: bool, now: Timestamp)
         .map(drop)
 }
 
-/// Sets a user's roles and claims. From then on the account is not removed as an unused one: somebody relies on it.
+/// Sets a user's roles and claims. From then on the account is not removed as unused.
 pub fn set_rights(conn: &mut Conn, id: UserId, rights: &Rights, now: Timestamp) -> QueryResult<()> {
     diesel::update(users::table.find(id.to_string()))
         .set((

@@ -236,7 +236,7 @@ async fn roles_and_claims_verify_no_address() {
         let refused = app.post("/api/login", json!({"login": name, "password": PASSWORD})).await;
         refused.assert_problem(403, "email_not_verified");
     }
-    // Somebody relies on the accounts that were given something.
+    // Accounts that were given roles or claims are in use.
     app.advance(Duration::from_hours(24 * 31));
     app.accounts.purge().await.unwrap();
     let left: Vec<String> =
