@@ -2,11 +2,11 @@
 //! as one. A handler works on every transport: as a Socket.IO event, a JSON `type`, a line over TCP.
 //!
 //! ```
-//! use doorward::events::{Context, Events, Namespace, Payload};
+//! use doorward::{Context, EventError, Events, Namespace, Payload};
 //!
 //! let shout = |_: Context, payload: Payload| async move {
 //!     let text: String = payload.first()?;
-//!     Ok::<_, doorward::events::Error>(Payload::new(&text.to_uppercase())?)
+//!     Ok::<_, EventError>(Payload::new(&text.to_uppercase())?)
 //! };
 //! let events = Events::default()
 //!     .on("shout", shout)
