@@ -39,6 +39,11 @@ pub struct ApiError {
     /// The field that it is about.
     field: Option<String>,
     suggestions: Vec<String>,
+    /// Which of the causes of its code it is, for programs and for pages in other languages.
+    reason: Option<&'static str>,
+    suggestion_codes: Vec<&'static str>,
+    /// What the detail names.
+    values: Vec<(&'static str, String)>,
     /// For 405: the methods that the resource has.
     allow: Option<&'static str>,
     /// For 429 and 503: seconds.
@@ -84,8 +89,16 @@ pub(crate) struct Problem<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "password")]
     field: Option<&'a str>,
+    /// Which of the causes of `code` it is, where it has several. Stable, for programs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "too_short")]
+    reason: Option<&'static str>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     suggestions: &'a [String],
+    /// The same as stable words, in the same order, for a weak password.
+    #[serde(skip_serializing_if = "<[&str]>::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    suggestion_codes: &'a [&'static str],
 }
 
 impl ApiError {
@@ -97,6 +110,9 @@ impl ApiError {
             detail: detail.into(),
             field: None,
             suggestions: Vec::new(),
+            reason: None,
+            suggestion_codes: Vec::new(),
+            values: Vec::new(),
             allow: None,
             retry_after: None,
             needs: KeyScopes::default(),
@@ -206,6 +222,27 @@ impl ApiError {
         &self.suggestions
     }
 
+    /// Which of the causes of its code it is, if there are several.
+    #[must_use]
+    pub fn reason(&self) -> Option<&'static str> {
+        self.reason
+    }
+
+    /// The suggestions as stable words, in the same order.
+    pub(crate) fn suggestion_codes(&self) -> &[&'static str] {
+        &self.suggestion_codes
+    }
+
+    /// What the detail names.
+    pub(crate) fn values(&self) -> &[(&'static str, String)] {
+        &self.values
+    }
+
+    /// When to try again, for 429 and 503.
+    pub(crate) fn wait(&self) -> Option<Duration> {
+        self.retry_after.map(|seconds| Duration::from_secs(seconds.into()))
+    }
+
     /// Whether the cause lies with the server: nothing that the user types can fix it.
     #[must_use]
     pub fn is_ours(&self) -> bool {
@@ -233,9 +270,15 @@ impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         use StatusCode as S;
         match error {
-            Error::Invalid(invalid) => Self::field(invalid.field, invalid.detail),
+            Error::Invalid(invalid) => Self {
+                reason: invalid.reason,
+                values: invalid.values,
+                ..Self::field(invalid.field, invalid.detail)
+            },
             Error::WeakPassword(weak) => Self {
+                reason: Some(weak.reason),
                 suggestions: weak.suggestions,
+                suggestion_codes: weak.suggestion_codes,
                 ..Self::new(S::UNPROCESSABLE_ENTITY, "weak_password", weak.detail).about("password")
             },
             Error::UsernameTaken => {
@@ -243,7 +286,8 @@ impl From<Error> for ApiError {
             }
             Error::UsernameLooksTaken => {
                 let detail = "This username looks like one that is taken.";
-                Self::new(S::CONFLICT, "username_taken", detail).about("username")
+                let error = Self::new(S::CONFLICT, "username_taken", detail).about("username");
+                Self { reason: Some("similar"), ..error }
             }
             Error::UsernameReserved => {
                 let detail = "This username is reserved. Choose another one.";
@@ -388,7 +432,9 @@ impl ResponseError for ApiError {
             error: self.oauth.then_some(&code),
             error_description: self.oauth.then_some(&self.detail),
             field: self.field.as_deref(),
+            reason: self.reason,
             suggestions: &self.suggestions,
+            suggestion_codes: &self.suggestion_codes,
         };
         // Strings and a number: this always is JSON.
         response.body(serde_json::to_string(&problem).unwrap_or_default())

@@ -28,16 +28,19 @@ impl Registration {
     /// # Errors
     /// [`Error::Invalid`] about `email` if one is required or its domain is not allowed.
     pub(super) fn check_address(&self, email: Option<&Email>) -> Result<(), Error> {
-        let refuse = |why: String| Err(Error::Invalid(Invalid::new("email", why)));
+        let invalid = |why: String| Invalid::new("email", why);
         let Some(email) = email else {
             let required = self.require_verified_email || !self.allowed_domains.is_empty();
-            return if required { refuse("An email address is required here.".to_owned()) } else { Ok(()) };
+            let why = "An email address is required here.".to_owned();
+            return if required { Err(invalid(why).because("required").into()) } else { Ok(()) };
         };
         let domain = email.as_str().rsplit_once('@').map_or("", |(_, domain)| domain);
         if self.allowed_domains.is_empty() || self.allowed_domains.iter().any(|allowed| allowed == domain) {
             return Ok(());
         }
-        refuse(format!("Only addresses of {} can be used here.", self.allowed_domains.join(", ")))
+        let domains = self.allowed_domains.join(", ");
+        let invalid = invalid(format!("Only addresses of {domains} can be used here."));
+        Err(invalid.because("domain").naming("domains", &domains).into())
     }
 }
 

@@ -110,7 +110,7 @@ impl Counts for RateRequest {
     const LIMIT: Limit = Limit::PasswordStrength;
 }
 
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, ToSchema, Default)]
 struct RateResponse {
     /// zxcvbn's, from 0 to 4.
     #[schema(example = 4)]
@@ -121,7 +121,14 @@ struct RateResponse {
     #[schema(example = "It is among the passwords that are tried first.")]
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+    /// Why it would not be accepted, as a stable word: `too_short`, `too_long`, or a weakness such as `common`.
+    #[schema(example = "common")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
     suggestions: Vec<String>,
+    /// The same as stable words, in the same order.
+    #[schema(value_type = Vec<String>, example = json!(["another_word"]))]
+    suggestion_codes: Vec<&'static str>,
 }
 
 /// `POST /api/password-strength`: how hard to guess a password would be. It is neither kept nor compared with any user's.
@@ -146,13 +153,26 @@ pub(super) async fn rate(
             let about = [body.username, body.email].into_iter().filter_map(optional).collect();
             accounts.rate_password(password, about, &caller(&request, &site)).await?
         }
-        Err(Error::Invalid(Invalid { detail, .. })) => {
-            Rating { score: 0, weakness: Some(WeakPassword { detail, suggestions: Vec::new() }) }
+        Err(Error::Invalid(Invalid { detail, reason, .. })) => {
+            let reason = reason.unwrap_or("weak");
+            let (suggestions, suggestion_codes) = (Vec::new(), Vec::new());
+            Rating {
+                score: 0,
+                weakness: Some(WeakPassword { reason, detail, suggestions, suggestion_codes }),
+            }
         }
         Err(error) => return Err(error.into()),
     };
-    let ok = rating.weakness.is_none();
-    let (detail, suggestions) =
-        rating.weakness.map(|weak| (Some(weak.detail), weak.suggestions)).unwrap_or_default();
-    Ok(HttpResponse::Ok().json(RateResponse { score: rating.score, ok, detail, suggestions }))
+    let mut response = RateResponse { score: rating.score, ok: true, ..RateResponse::default() };
+    if let Some(weak) = rating.weakness {
+        response = RateResponse {
+            ok: false,
+            reason: Some(weak.reason),
+            detail: Some(weak.detail),
+            suggestions: weak.suggestions,
+            suggestion_codes: weak.suggestion_codes,
+            ..response
+        };
+    }
+    Ok(HttpResponse::Ok().json(response))
 }

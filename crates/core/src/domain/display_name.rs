@@ -29,32 +29,36 @@ impl DisplayName {
     /// # Errors
     /// `invalid_display_name`, with what is wrong.
     pub fn parse(typed: &str) -> Result<Self, Invalid> {
-        let refuse = |detail: &str| Err(Invalid::new("display_name", detail));
+        let refuse = |reason, detail: &str| {
+            Err(Invalid::new("display_name", detail).because(reason).naming("max", &MAX_LENGTH))
+        };
         let chars: Vec<char> = typed.trim().nfc().take(MAX_LENGTH + 1).collect();
         if chars.len() > MAX_LENGTH {
-            return refuse("A display name can have at most 64 characters.");
+            return refuse("too_long", "A display name can have at most 64 characters.");
         }
         if !chars.iter().any(|c| is_shown(*c)) {
-            return refuse("A display name needs at least one visible character.");
+            return refuse("empty", "A display name needs at least one visible character.");
         }
         for (at, c) in chars.iter().copied().enumerate() {
             if is_display_control(c) {
                 return refuse(
+                    "controls",
                     "A display name cannot have control characters or characters that change the direction of text.",
                 );
             }
             if is_unassignable(c) || is_invisible(c) && !belongs(&chars[..at], c, &chars[at + 1..]) {
-                return refuse("A display name cannot have invisible characters.");
+                return refuse("invisible", "A display name cannot have invisible characters.");
             }
             if is_annotation(c) {
                 return refuse(
+                    "characters",
                     "A display name can only have letters, digits, spaces, punctuation and symbols.",
                 );
             }
         }
         let name: String = chars.into_iter().collect();
         if has_tower(&name) {
-            return refuse("A display name can have at most 8 marks on a letter.");
+            return refuse("marks", "A display name can have at most 8 marks on a letter.");
         }
         Ok(Self(name))
     }

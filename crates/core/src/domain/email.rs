@@ -31,8 +31,9 @@ impl Email {
     /// # Errors
     /// `invalid_email`.
     pub fn parse(typed: &str) -> Result<Self, Invalid> {
-        Self::fold(typed.trim())
-            .ok_or_else(|| Invalid::new("email", "This is not an email address like name@example.org."))
+        Self::fold(typed.trim()).ok_or_else(|| {
+            Invalid::new("email", "This is not an email address like name@example.org.").because("malformed")
+        })
     }
 
     fn fold(typed: &str) -> Option<Self> {

@@ -5,7 +5,7 @@ use std::fmt;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 use zxcvbn::{Score, zxcvbn};
 
-use super::Invalid;
+use super::{Invalid, WeakPassword};
 
 /// In characters. NIST SP 800-63B section 5.1.1.2 asks for at least 64; an upper bound keeps the work
 /// bounded.
@@ -56,11 +56,11 @@ impl Password {
         let length = password.normal.chars().take(MAX_LENGTH + 1).count();
         if length < min_length {
             let detail = format!("A password needs at least {min_length} characters.");
-            return Err(Invalid::new("password", detail));
+            return Err(Invalid::new("password", detail).because("too_short").naming("min", &min_length));
         }
         if length > MAX_LENGTH {
             let detail = format!("A password can have at most {MAX_LENGTH} characters.");
-            return Err(Invalid::new("password", detail));
+            return Err(Invalid::new("password", detail).because("too_long").naming("max", &MAX_LENGTH));
         }
         Ok(password)
     }
@@ -94,12 +94,7 @@ impl Password {
         for name in telling.filter(|name| name.chars().nth(SHORTEST_NAME - 1).is_some()) {
             let name: String = name.nfkc().collect();
             if folded.contains(&name.to_lowercase()) {
-                let weakness = WeakPassword {
-                    detail: "The password contains your name, your address or the name of this service."
-                        .to_owned(),
-                    suggestions: vec!["Use words that have nothing to do with you.".to_owned()],
-                };
-                return Rating { score: 0, weakness: Some(weakness) };
+                return Rating { score: 0, weakness: Some(WeakPassword::with_name()) };
             }
         }
         let judged = judged(&self.normal);
@@ -112,17 +107,7 @@ impl Password {
         if entropy.score() >= Score::Three {
             return Rating { score, weakness: None };
         }
-        let feedback = entropy.feedback();
-        let weakness = WeakPassword {
-            detail: feedback.and_then(zxcvbn::feedback::Feedback::warning).map_or_else(
-                || "The password is too easy to guess.".to_owned(),
-                |warning| warning.to_string(),
-            ),
-            suggestions: feedback
-                .map(|feedback| feedback.suggestions().iter().map(ToString::to_string).collect())
-                .unwrap_or_default(),
-        };
-        Rating { score, weakness: Some(weakness) }
+        Rating { score, weakness: Some(WeakPassword::of(entropy.feedback())) }
     }
 
     /// The normal form, for hashing only.
@@ -197,14 +182,6 @@ pub struct Rating {
     pub score: u8,
     /// Why the password is refused, if it is.
     pub weakness: Option<WeakPassword>,
-}
-
-/// Why a password would be guessed, in zxcvbn's words.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{detail}")]
-pub struct WeakPassword {
-    pub detail: String,
-    pub suggestions: Vec<String>,
 }
 
 #[cfg(test)]

@@ -30,16 +30,18 @@ impl Username {
     /// # Errors
     /// `invalid_username`, with what is wrong.
     pub fn parse(typed: &str) -> Result<Self, Invalid> {
-        let refuse = |detail: &str| Err(Invalid::new("username", detail));
+        let refuse = |reason, detail: &str| {
+            Err(Invalid::new("username", detail).because(reason).naming("max", &MAX_LENGTH))
+        };
         let typed = composed(typed);
         let Some(first) = typed.chars().next() else {
-            return refuse("A username is required.");
+            return refuse("missing", "A username is required.");
         };
         if typed.chars().nth(MAX_LENGTH).is_some() {
-            return refuse("A username can have at most 32 characters.");
+            return refuse("too_long", "A username can have at most 32 characters.");
         }
         if !is_alphanumeric(first) {
-            return refuse("A username must begin with a letter or a digit.");
+            return refuse("start", "A username must begin with a letter or a digit.");
         }
         let folded = fold(&typed);
         // Checks both forms, so that typing the folded form, which may be shown, means the same name.
@@ -48,7 +50,7 @@ impl Username {
             && folded.chars().nth(MAX_LENGTH).is_none()
             && fold(&folded) == folded;
         if !sound {
-            return refuse("A username can only have letters, digits, '_', '.' and '-'.");
+            return refuse("characters", "A username can only have letters, digits, '_', '.' and '-'.");
         }
         Ok(Self::shown(typed, folded))
     }
