@@ -24,6 +24,7 @@ use crate::limits::RateLimits;
 use crate::mail::Mail;
 use crate::ownership::Need;
 use crate::routes::Readiness;
+use crate::text::Languages;
 use crate::tls::Certificate;
 use crate::{db, ownership, private_files};
 
@@ -50,6 +51,7 @@ pub struct Application {
     live: Live,
     mail: Mail,
     rates: RateLimits,
+    languages: Languages,
     /// None if there are no others.
     node: Option<Node>,
     readiness: Readiness,
@@ -105,13 +107,14 @@ impl Application {
             tracing::warn!("{warning}");
         }
         let certificate = config.tls.clone().map(Certificate::load).transpose()?;
+        let languages = Languages::of(&config)?;
         // One for each database thread, plus those of the revocation polls, which must not wait for others.
         let connections = u32::try_from(config.database.executors + WATCHERS).unwrap_or(u32::MAX);
         let pool = open_database(&config, connections)?;
         let db = Db::start(pool, config.database.executors);
         let (cluster, node) = Cluster::new(&config.cluster, &clock)?;
         let live = Live::in_cluster(&config.sockets, cluster);
-        let mail = Mail::start(db.clone(), clock.clone(), &config)?;
+        let mail = Mail::start(db.clone(), clock.clone(), &config, languages.clone())?;
         let accounts = Accounts::start(db, &live, mail.clone(), clock.clone(), &config)
             .await
             .map_err(|error| format!("cannot read or make the signing keys: {error}"))?;
@@ -142,6 +145,7 @@ impl Application {
             live,
             mail,
             rates,
+            languages,
             node,
             readiness,
             additions,

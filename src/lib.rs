@@ -18,6 +18,7 @@
 //! | `auth` | tokens, password hashes and credentials; pure |
 //! | `import` | accounts from files of other systems |
 //! | `models`, `schema`, `db` | rows and queries; connections to the database |
+//! | `text` | what people read, in their languages |
 //! | `mail`, `jobs` | emails; the worker that runs jobs from a table |
 //! | `limits` | rate limits by client address |
 //! | `clock`, `peer` | the time; a client's socket |
@@ -50,6 +51,7 @@ mod private_files;
 mod routes;
 mod schema;
 mod telemetry;
+mod text;
 mod tls;
 mod transports;
 
@@ -102,6 +104,9 @@ pub mod internals {
     pub mod cluster {
         pub use crate::cluster::message::{Envelope, NodeId};
         pub use crate::cluster::peers::{Effect, Peers};
+    }
+    pub mod text {
+        pub use crate::text::Languages;
     }
     pub mod config {
         pub use crate::config::{DatabaseUrl, Log, LogFormat, SigningAlgorithm};

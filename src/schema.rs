@@ -19,6 +19,7 @@ diesel::table! {
         roles -> Text,
         claims -> Text,
         claims_version -> Integer,
+        language -> Nullable<Text>,
     }
 }
 

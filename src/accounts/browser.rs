@@ -16,12 +16,12 @@ use doorward_core::domain::RevokeReason;
 const VISIT_PACE: TimeDelta = TimeDelta::minutes(1);
 
 impl Accounts {
-    /// Who the browser with this cookie is signed in as. It reads the row, so that a login that was revoked a moment ago
+    /// Who the browser with this cookie is signed in as, and the language of the account. It reads the row, so that a login that was revoked a moment ago
     /// shows no page.
     ///
     /// # Errors
     /// [`Error::InvalidCookie`] if it is not the cookie of an active login.
-    pub async fn recognize(&self, cookie: &str) -> Result<Access, Error> {
+    pub async fn recognize(&self, cookie: &str) -> Result<(Access, Option<String>), Error> {
         let cookie = self.read_cookie(cookie)?;
         let this = self.clone();
         let (access, user, seen) = self
@@ -42,6 +42,7 @@ impl Accounts {
                 Ok::<_, Error>((access, user, login.last_seen_at))
             })
             .await?;
+        let language = user.language.clone();
         if self.0.clock.now() - seen >= VISIT_PACE {
             let (this, login) = (self.clone(), access.login);
             let noted = self
@@ -58,7 +59,7 @@ impl Accounts {
                 tracing::debug!(%error, "could not record a browser's visit");
             }
         }
-        Ok(access)
+        Ok((access, language))
     }
 
     /// An access token for a browser's cookie, which stays the same; its login is extended.

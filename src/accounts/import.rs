@@ -212,8 +212,14 @@ fn create(
     now: Timestamp,
 ) -> Result<(), Error> {
     let held = incoming.email.clone().filter(|_| incoming.verified);
-    let user =
-        NewUser { id, username: incoming.username, email: incoming.email, password_hash, on_trial: false };
+    let user = NewUser {
+        id,
+        username: incoming.username,
+        email: incoming.email,
+        password_hash,
+        on_trial: false,
+        language: None,
+    };
     users::insert_lookalike(conn, &user, now)?;
     if let Some(email) = held {
         users::set_held_email(conn, id, email.as_str(), incoming.verified_at.unwrap_or(now).min(now))?;

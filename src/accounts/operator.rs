@@ -140,8 +140,14 @@ impl Accounts {
         let known = known.into_iter().flatten().map(str::to_owned).collect();
         let lane = Lane::new(Class::Registration, caller.requester());
         let password_hash = self.0.hasher.hash_chosen::<Error>(lane, password, known).await?;
-        let user =
-            NewUser { id: UserId(self.0.clock.new_id()), username, email, password_hash, on_trial: false };
+        let user = NewUser {
+            id: UserId(self.0.clock.new_id()),
+            username,
+            email,
+            password_hash,
+            on_trial: false,
+            language: None,
+        };
         let (this, caller) = (self.clone(), caller.clone());
         let account = self
             .0

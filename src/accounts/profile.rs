@@ -22,7 +22,7 @@ use crate::models::logins::{self, Scope};
 use crate::models::outbox;
 use crate::models::users::{self, User};
 use doorward_core::domain::RevokeReason;
-use doorward_core::domain::{Access, Claims, DisplayName, Password, Rights, Roles, UserId};
+use doorward_core::domain::{Access, Claims, DisplayName, LanguageTag, Password, Rights, Roles, UserId};
 
 /// What is shown of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -42,6 +42,10 @@ pub struct Profile {
     pub roles: Roles,
     #[schema(value_type = Object, example = json!({"plan": "pro"}))]
     pub claims: Claims,
+    /// The language for pages and emails, if the user has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "de")]
+    pub language: Option<String>,
 }
 
 impl From<User> for Profile {
@@ -55,6 +59,7 @@ impl From<User> for Profile {
             display_name: user.display_name,
             email: user.email,
             email_verified: user.email_verified_at.is_some(),
+            language: user.language,
         }
     }
 }
@@ -75,6 +80,24 @@ impl Accounts {
             .transaction(move |conn| {
                 let (name, now) = (name.as_str(), clock.now());
                 users::set_display_name(conn, user, name, now)?;
+                let profile = users::find_active(conn, user)?.map(Profile::from).ok_or(GONE)?;
+                events::insert_user(conn, Kind::UserUpdated, user, now)?;
+                Ok(profile)
+            })
+            .await
+    }
+
+    /// Sets the language for pages and emails; None leaves the choice to the browser.
+    ///
+    /// # Errors
+    /// As [`Accounts::profile`].
+    pub async fn set_language(&self, user: UserId, language: Option<LanguageTag>) -> Result<Profile, Error> {
+        let clock = self.0.clock.clone();
+        self.0
+            .db
+            .transaction(move |conn| {
+                let now = clock.now();
+                users::set_language(conn, user, language.as_ref(), now)?;
                 let profile = users::find_active(conn, user)?.map(Profile::from).ok_or(GONE)?;
                 events::insert_user(conn, Kind::UserUpdated, user, now)?;
                 Ok(profile)

@@ -14,7 +14,7 @@ use crate::db::Conn;
 use crate::models::audit_events::{self, Action, NewEvent};
 use crate::models::events::{self, Kind};
 use crate::models::users::{self, NewUser, User};
-use doorward_core::domain::{Email, Invalid, MailKind, Password, RolesChange, UserId, Username};
+use doorward_core::domain::{Email, Invalid, LanguageTag, MailKind, Password, RolesChange, UserId, Username};
 
 /// What a new user has chosen.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct Registrant {
     pub email: Option<Email>,
     /// The token of an invitation.
     pub invitation: Option<String>,
+    /// The language for pages and emails.
+    pub language: Option<LanguageTag>,
 }
 
 /// What a registration leads to.
@@ -56,7 +58,7 @@ impl Accounts {
         device: Device,
         caller: &Caller,
     ) -> Result<Registered, Error> {
-        let Registrant { username, password, email, invitation } = registrant;
+        let Registrant { username, password, email, invitation, language } = registrant;
         let (email, invited) = self.admit(email, invitation).await?;
         self.check_name(&username).await?;
         let about = [Some(username.folded()), email.as_ref().map(Email::as_str)]
@@ -65,8 +67,8 @@ impl Accounts {
             .map(str::to_owned);
         let lane = Lane::new(Class::Registration, caller.requester());
         let password_hash = self.0.hasher.hash_chosen::<Error>(lane, password, about.collect()).await?;
-        let user =
-            NewUser { id: UserId(self.0.clock.new_id()), username, email, password_hash, on_trial: true };
+        let id = UserId(self.0.clock.new_id());
+        let user = NewUser { id, username, email, password_hash, on_trial: true, language };
         let (this, caller) = (self.clone(), caller.clone());
         let token = self.device_token((user.id, &user.password_hash), None);
         let (user, credential, now) = self
@@ -102,7 +104,7 @@ impl Accounts {
         let invited = Email::parse(&invited)?;
         if email.is_some_and(|email| email != invited) {
             let why = "This invitation is for another address.";
-            return Err(Error::Invalid(Invalid::new("email", why)));
+            return Err(Error::Invalid(Invalid::new("email", why).because("invited")));
         }
         Ok((Some(invited), Some(Invited { token, proves_address: true })))
     }

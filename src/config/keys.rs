@@ -46,7 +46,7 @@ impl Key {
     /// The value is the path of a file or a directory; nothing in it is expanded.
     #[must_use]
     pub fn is_path(&self) -> bool {
-        matches!(self.name, "data_dir" | "tls.cert" | "tls.key")
+        matches!(self.name, "data_dir" | "tls.cert" | "tls.key" | "pages.languages_dir")
     }
 
     /// An empty value is allowed and means none.
@@ -154,6 +154,8 @@ pub const KEYS: &[Key] = &[
     key("accounts.require_verified_email", "false", "true or false"),
     key("accounts.max_logins", "200", "a number from 1 to 10000"),
     key("accounts.unused_ttl", "90d", "off, or a duration from 1d to 3650d, such as 90d"),
+    key("pages.language", "en", "the tag of a language, such as en or de"),
+    key("pages.languages_dir", "", "the path of a directory with files of texts, such as fr.ftl"),
     key("limits.sign_in", "60/1m", RATE),
     key("limits.register", "30/10m", RATE),
     key("limits.forgot_password", "20/10m", RATE),

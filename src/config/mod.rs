@@ -59,6 +59,7 @@ pub struct Config {
     pub unused_ttl: Option<Duration>,
     pub usernames: Usernames,
     pub registration: Registration,
+    pub pages: Pages,
     pub limits: Limits,
     pub cluster: Cluster,
     pub log: Log,
@@ -161,6 +162,15 @@ pub struct Http {
 pub struct Web {
     /// Origins whose pages may use the JSON API with access tokens.
     pub allowed_origins: Vec<HostOrigin>,
+}
+
+/// The languages of pages and emails.
+#[derive(Debug, Clone)]
+pub struct Pages {
+    /// The tag of the language for readers who understand none of the others.
+    pub language: String,
+    /// Files with further languages.
+    pub languages_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone)]

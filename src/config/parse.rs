@@ -14,8 +14,8 @@ use super::keys::{self, KEYS};
 use super::mask::shown;
 use super::value::{ValueSource, Values};
 use super::{
-    Cluster, Config, Connections, Database, Http, Limits, Log, LogFormat, Mail, MailLimits, Password, Rate,
-    RedisUrl, Registration, SigningAlgorithm, SocketIo, Sockets, Tcp, Tls, Tokens, Usernames, Web,
+    Cluster, Config, Connections, Database, Http, Limits, Log, LogFormat, Mail, MailLimits, Pages, Password,
+    Rate, RedisUrl, Registration, SigningAlgorithm, SocketIo, Sockets, Tcp, Tls, Tokens, Usernames, Web,
     WhoRegisters,
 };
 use super::{hints, mail};
@@ -84,6 +84,12 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             (DAY..=3650 * DAY).contains(&ttl).then_some(Some(ttl))
         })?,
         registration: registration(values)?,
+        pages: Pages {
+            language: values.parse("pages.language", language_tag)?,
+            languages_dir: values.parse("pages.languages_dir", |text| {
+                Some(Some(text).filter(|text| !text.is_empty()).map(PathBuf::from))
+            })?,
+        },
         usernames: Usernames {
             reserved: values.parse("accounts.reserved_usernames", |text| {
                 let names = list(text, Username::lookup)?;
@@ -123,6 +129,11 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             })?,
         },
     })
+}
+
+/// A language's tag (RFC 5646) in its usual form: whether there is such a language is checked when texts are loaded.
+fn language_tag(text: &str) -> Option<String> {
+    text.parse::<unic_langid::LanguageIdentifier>().ok().map(|id| id.to_string())
 }
 
 fn sockets(values: &Values) -> Result<Sockets, ConfigError> {

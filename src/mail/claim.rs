@@ -27,6 +27,8 @@ pub(super) struct OutgoingEmail {
     pub address: String,
     /// None unless the address is verified: an unauthenticated client may have chosen both.
     pub username: Option<String>,
+    /// The language of the account that it is about, if that has one.
+    pub language: Option<String>,
     pub token: Option<MintedToken>,
 }
 
@@ -57,11 +59,11 @@ pub(super) fn claim(
         let Some(expires_at) = expires_at else {
             return drop_row(conn, &row, "its invitation was revoked or used, or has expired");
         };
-        return Ok(claimed(row, kind, None, Some(MintedToken { token, expires_at })));
+        return Ok(claimed(row, kind, (None, None), Some(MintedToken { token, expires_at })));
     }
     if kind == MailKind::ResetByAddress {
         let token = mint(conn, kind, None, &row, now)?;
-        return Ok(claimed(row, kind, None, token));
+        return Ok(claimed(row, kind, (None, None), token));
     }
     let (Ok(user), Some(recipient)) = (row.user_id.parse::<UserId>(), recipient) else {
         return drop_row(conn, &row, "its account was deleted");
@@ -70,17 +72,18 @@ pub(super) fn claim(
         return drop_row(conn, &row, why);
     }
     let token = mint(conn, kind, Some(user), &row, now)?;
-    let username = may_name_user(kind, &row.address, &recipient).then_some(recipient.username);
-    Ok(claimed(row, kind, username, token))
+    let may_name = may_name_user(kind, &row.address, &recipient);
+    let reader = (may_name.then_some(recipient.username), recipient.language);
+    Ok(claimed(row, kind, reader, token))
 }
 
 fn claimed(
     row: UnsentEmail,
     kind: MailKind,
-    username: Option<String>,
+    (username, language): (Option<String>, Option<String>),
     token: Option<MintedToken>,
 ) -> Claim<OutgoingEmail> {
-    let job = OutgoingEmail { kind, user_id: row.user_id, address: row.address, username, token };
+    let job = OutgoingEmail { kind, user_id: row.user_id, address: row.address, username, language, token };
     Claim::Claimed(Claimed { id: row.id, attempt: row.attempts + 1, created_at: row.created_at, job })
 }
 
@@ -148,6 +151,7 @@ mod tests {
             email: Some(ADDRESS.to_owned()),
             email_verified_at: Some(Clock::System.now()),
             disabled_at: None,
+            language: None,
         }
     }
 

@@ -11,6 +11,7 @@ use url::Url;
 use super::failure::Failure;
 use crate::clock::Timestamp;
 use crate::config::{self, Config};
+use crate::text::Languages;
 
 /// In bytes without the line break, RFC 5322 section 2.1.1.
 const LONGEST_LINE: usize = 998;
@@ -20,11 +21,12 @@ const LONGEST_LINE: usize = 998;
 pub(super) struct Settings {
     from: Mailbox,
     pub public_url: Url,
+    pub languages: Languages,
 }
 
 impl Settings {
-    pub fn new(config: &Config) -> Self {
-        Self { from: config.mail.from.clone(), public_url: config.public_url.clone() }
+    pub fn new(config: &Config, languages: Languages) -> Self {
+        Self { from: config.mail.from.clone(), public_url: config.public_url.clone(), languages }
     }
 
     /// A message with its headers, without subject and body. `id` is the first part of its Message-ID.
@@ -97,13 +99,22 @@ mod tests {
     const TOKEN: &str = "2nwfYoO9KNdMuT6JcW1x-_8sVq0AbLhZgR5eXyKpB3Q";
 
     fn settings(public_url: &str, from: &str) -> Settings {
-        Settings::new(&Config::from_pairs([("public_url", public_url), ("mail.from", from)]).unwrap())
+        let config = Config::from_pairs([("public_url", public_url), ("mail.from", from)]).unwrap();
+        Settings::new(&config, Languages::built_in())
     }
 
     fn formatted(settings: &Settings, kind: MailKind, username: &str) -> String {
         let now = Clock::System.now();
         let link = Link { token: TOKEN, expires_at: now + TimeDelta::hours(1) };
-        let rendered = render::render(kind, Some(username), &settings.public_url, now, Some(link)).unwrap();
+        let rendered = render::render(
+            settings.languages.default_language(),
+            kind,
+            Some(username),
+            &settings.public_url,
+            now,
+            Some(link),
+        )
+        .unwrap();
         let message = settings
             .address("ann@bücher.example", "ID", now)
             .unwrap_or_else(|failure| panic!("{}", failure.describe(&[])))

@@ -30,6 +30,7 @@ use crate::clock::Clock;
 use crate::config::{Config, MailUrl};
 use crate::jobs::{self, JobKind};
 use crate::private_files;
+use crate::text::Languages;
 use delivery::Delivery;
 use doorward_core::domain::Email;
 use failure::Failure;
@@ -52,9 +53,9 @@ impl Mail {
     ///
     /// # Errors
     /// A sentence that names what is wrong with `mail.url`, or with the directory for kept emails.
-    pub fn start(db: Db, clock: Clock, config: &Config) -> Result<Self, String> {
+    pub fn start(db: Db, clock: Clock, config: &Config, languages: Languages) -> Result<Self, String> {
         let delivery = Delivery::new(config, Pace::DELIVERY)?;
-        let kind = SendEmail::new(clock.clone(), Settings::new(config), delivery);
+        let kind = SendEmail::new(clock.clone(), Settings::new(config, languages), delivery);
         Ok(Self(jobs::start(kind, db, clock)))
     }
 
@@ -81,8 +82,9 @@ pub async fn send_test(config: &Config, clock: &Clock, address: &Email) -> Resul
         "This is a test email from Doorward at {}\nIf you can read it, this server can send email.\n",
         config.link("")
     );
+    let settings = Settings::new(config, Languages::of(config)?);
     let sent = async {
-        let message = Settings::new(config).address(address.as_str(), &id, now)?;
+        let message = settings.address(address.as_str(), &id, now)?;
         let message = message.subject("Test email from Doorward").singlepart(message::plain(text));
         let message = message.map_err(|error| Failure::unsendable(error.to_string()))?;
         delivery.send("test", &id, now, message).await

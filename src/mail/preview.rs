@@ -145,6 +145,7 @@ fn summary(id: String, message: &[u8]) -> KeptEmail {
         .iter()
         .flat_map(|text| text.lines())
         .filter(|line| line.starts_with("http://") || line.starts_with("https://"))
+        .filter(|line| !line.trim_end().contains(' '))
         .map(|line| line.trim_end().to_owned())
         .collect();
     KeptEmail {

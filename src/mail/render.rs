@@ -1,30 +1,52 @@
-//! What emails say. Each kind has a directory with its subject, text and HTML. The templates are Askama's, so that a
-//! wrong one does not compile.
+//! What emails say. All kinds share two templates, as text and as HTML; what they say is in `locales/`.
 
 use askama::Template;
 use url::Url;
 
 use crate::clock::Timestamp;
 use crate::config;
+use crate::text::{Html, Language};
 use doorward_core::domain::MailKind;
 
-/// What the templates may say in an email.
-#[derive(Debug)]
-struct Content {
-    subject: String,
+/// The columns of a line of text (RFC 5322 section 2.1.1 recommends at most 78).
+const WIDTH: usize = 76;
+
+/// A space at which no line is broken, while lines are made. For private use, so that no name contains it.
+const KEPT_SPACE: &str = "\u{f0000}";
+
+/// An email's parts: keys of messages, and what they name.
+#[derive(Template, Debug)]
+#[template(path = "email.html")]
+struct AsHtml<'a> {
+    language: &'a Language,
+    subject: &'a str,
+    /// The paragraphs before the button and after it.
+    before: Vec<String>,
+    after: Vec<String>,
+    button: String,
+    /// Where the button leads: the link with this email's token, or a page.
+    href: String,
+    kind: MailKind,
     /// None unless the address is verified. An email to any other address must not carry text that an unauthenticated
     /// client chose: a mail program would turn a username that looks like a host name into a link.
     username: Option<String>,
     /// The public URL, and its host.
     home: String,
     site: String,
-    /// Where a forgotten password is reset.
-    recover: String,
-    /// The link with this email's token; empty for a notice.
-    link: String,
     expires: String,
     /// When the event happened that a notice reports.
     at: String,
+}
+
+/// The same as plain text.
+#[derive(Template, Debug)]
+#[template(path = "email.txt")]
+struct AsText<'a> {
+    email: &'a AsHtml<'a>,
+    before: &'a [String],
+    after: &'a [String],
+    button: &'a str,
+    href: &'a str,
 }
 
 /// The subject and both bodies of an email.
@@ -49,107 +71,159 @@ pub struct Link<'a> {
     pub expires_at: Timestamp,
 }
 
-macro_rules! templates {
-    ($($kind:ident => $subject:tt $text:tt $html:tt)*) => {
-        $(mod $kind {
-            use super::Content;
-            use askama::Template;
-
-            #[derive(Template)]
-            #[template(path = $subject)]
-            pub(super) struct Subject<'a> { pub email: &'a Content }
-
-            #[derive(Template)]
-            #[template(path = $text)]
-            pub(super) struct Text<'a> { pub email: &'a Content }
-
-            #[derive(Template)]
-            #[template(path = $html)]
-            pub(super) struct Html<'a> { pub email: &'a Content }
-        })*
-    };
-}
-
-templates! {
-    verify_email => "verify_email/subject.txt" "verify_email/body.txt" "verify_email/body.html"
-    reset_by_address => "reset_by_address/subject.txt" "reset_by_address/body.txt" "reset_by_address/body.html"
-    reset_password => "reset_password/subject.txt" "reset_password/body.txt" "reset_password/body.html"
-    password_changed => "password_changed/subject.txt" "password_changed/body.txt" "password_changed/body.html"
-    email_changed => "email_changed/subject.txt" "email_changed/body.txt" "email_changed/body.html"
-    email_changed_undo => "email_changed_undo/subject.txt" "email_changed_undo/body.txt" "email_changed_undo/body.html"
-    invitation => "invitation/subject.txt" "invitation/body.txt" "invitation/body.html"
-}
-
 /// Renders an email. `username` is None if it must not be named; `at` is when the email was requested.
 ///
 /// # Errors
 /// If a template fails. The present ones cannot.
 pub fn render(
+    language: &Language,
     kind: MailKind,
     username: Option<&str>,
     public_url: &Url,
     at: Timestamp,
     link: Option<Link<'_>>,
 ) -> Result<Rendered, askama::Error> {
-    let page = match kind {
+    // These kinds go to addresses that are not verified.
+    let unverified = matches!(kind, MailKind::VerifyEmail | MailKind::ResetByAddress | MailKind::Invitation);
+    let username = username.filter(|_| !unverified).map(single_line);
+    let site = public_url.host_str().unwrap_or("localhost").to_owned();
+    let (before, button, after) = parts(kind, username.is_some());
+    let subject = language.text(format!("{}-subject", name(kind))).with("site", &site).to_string();
+    let subject = single_line(subject.trim());
+    let token = link.map(|link| link.token).unwrap_or_default();
+    let email = AsHtml {
+        language,
+        subject: &subject,
+        before,
+        after,
+        button,
+        href: config::link(public_url, &format!("{}{token}", page(kind))),
+        kind,
+        username,
+        home: config::link(public_url, ""),
+        site,
+        expires: link.map(|link| language.moment(link.expires_at)).unwrap_or_default(),
+        at: language.moment(at),
+    };
+    let html = email.render()?;
+    let text = AsText {
+        email: &email,
+        before: &email.before,
+        after: &email.after,
+        button: &email.button,
+        href: &email.href,
+    }
+    .render()?;
+    Ok(Rendered { text, html, subject })
+}
+
+/// The page that an email's button opens, up to the token of its link.
+fn page(kind: MailKind) -> &'static str {
+    match kind {
         MailKind::VerifyEmail => "/verify-email/",
         MailKind::ResetPassword | MailKind::ResetByAddress => "/reset-password/",
         MailKind::EmailChangedUndo => "/undo-email/",
         MailKind::Invitation => "/invitation/",
-        MailKind::PasswordChanged | MailKind::EmailChanged => "/",
-    };
-    // These kinds go to addresses that are not verified.
-    let unverified = matches!(kind, MailKind::VerifyEmail | MailKind::ResetByAddress | MailKind::Invitation);
-    let username = username.filter(|_| !unverified);
-    let mut email = Content {
-        subject: String::new(),
-        username: username.map(single_line),
-        home: config::link(public_url, ""),
-        site: public_url.host_str().unwrap_or("localhost").to_owned(),
-        recover: config::link(public_url, "/forgot-password"),
-        link: link.map(|link| config::link(public_url, &format!("{page}{}", link.token))).unwrap_or_default(),
-        expires: link.map(|link| moment(link.expires_at)).unwrap_or_default(),
-        at: moment(at),
-    };
-    email.subject = single_line(subject(kind, &email)?.trim());
-    let (text, html) = bodies(kind, &email)?;
-    Ok(Rendered { subject: email.subject, text, html })
-}
-
-fn subject(kind: MailKind, email: &Content) -> Result<String, askama::Error> {
-    match kind {
-        MailKind::VerifyEmail => verify_email::Subject { email }.render(),
-        MailKind::ResetPassword => reset_password::Subject { email }.render(),
-        MailKind::ResetByAddress => reset_by_address::Subject { email }.render(),
-        MailKind::EmailChangedUndo => email_changed_undo::Subject { email }.render(),
-        MailKind::Invitation => invitation::Subject { email }.render(),
-        MailKind::PasswordChanged => password_changed::Subject { email }.render(),
-        MailKind::EmailChanged => email_changed::Subject { email }.render(),
+        MailKind::PasswordChanged => "/forgot-password",
+        MailKind::EmailChanged => "/login",
     }
 }
 
-fn bodies(kind: MailKind, email: &Content) -> Result<(String, String), askama::Error> {
-    Ok(match kind {
-        MailKind::VerifyEmail => {
-            (verify_email::Text { email }.render()?, verify_email::Html { email }.render()?)
-        }
-        MailKind::ResetPassword => {
-            (reset_password::Text { email }.render()?, reset_password::Html { email }.render()?)
+/// How the keys of its messages begin.
+fn name(kind: MailKind) -> &'static str {
+    match kind {
+        MailKind::VerifyEmail => "verify-email",
+        MailKind::ResetPassword => "reset-password",
+        MailKind::ResetByAddress => "reset-by-address",
+        MailKind::EmailChanged | MailKind::EmailChangedUndo => "email-changed",
+        MailKind::PasswordChanged => "password-changed",
+        MailKind::Invitation => "invitation",
+    }
+}
+
+/// The keys of the paragraphs before the button, of the button, and of the paragraphs after it.
+fn parts(kind: MailKind, named: bool) -> (Vec<String>, String, Vec<String>) {
+    let own = |part: &str| format!("{}-{part}", name(kind));
+    let once = "email-once".to_owned();
+    let intro = own(if named { "intro" } else { "intro-unnamed" });
+    let undo = |part: &str| format!("email-changed-undo-{part}");
+    match kind {
+        MailKind::VerifyEmail | MailKind::Invitation => {
+            (vec![own("intro")], own("button"), vec![once, own("ignore")])
         }
         MailKind::ResetByAddress => {
-            (reset_by_address::Text { email }.render()?, reset_by_address::Html { email }.render()?)
+            (vec![own("intro")], own("button"), vec![once, own("effect"), own("ignore")])
         }
-        MailKind::Invitation => (invitation::Text { email }.render()?, invitation::Html { email }.render()?),
+        MailKind::ResetPassword => (vec![intro], own("button"), vec![once, own("effect"), own("ignore")]),
+        MailKind::PasswordChanged | MailKind::EmailChanged => {
+            (vec![intro, own("fine"), own("wrong")], own("button"), Vec::new())
+        }
         MailKind::EmailChangedUndo => {
-            (email_changed_undo::Text { email }.render()?, email_changed_undo::Html { email }.render()?)
+            (vec![intro, own("fine"), undo("wrong")], undo("button"), vec![once, undo("effect")])
         }
-        MailKind::PasswordChanged => {
-            (password_changed::Text { email }.render()?, password_changed::Html { email }.render()?)
+    }
+}
+
+impl AsHtml<'_> {
+    fn html(&self, key: &str) -> Html<'_> {
+        let message =
+            self.language.html(key).strong("username", self.username.as_deref().unwrap_or_default());
+        let message = message.with("site", &self.site).with("home", &self.home);
+        message.with("expires", &self.expires).with("at", &self.at)
+    }
+
+    fn greeting(&self) -> String {
+        if self.username.is_some() { "email-hello-name" } else { "email-hello" }.to_owned()
+    }
+
+    fn footer(&self) -> String {
+        match (self.kind, &self.username) {
+            (MailKind::Invitation, _) => "email-footer-invitation",
+            (_, Some(_)) => "email-footer-name",
+            (_, None) => "email-footer",
         }
-        MailKind::EmailChanged => {
-            (email_changed::Text { email }.render()?, email_changed::Html { email }.render()?)
+        .to_owned()
+    }
+}
+
+impl AsText<'_> {
+    fn greeting(&self) -> String {
+        self.email.greeting()
+    }
+
+    fn footer(&self) -> String {
+        self.email.footer()
+    }
+
+    /// A paragraph, in lines. Emphasis gets lost.
+    fn text(&self, key: &str) -> String {
+        let AsHtml { language, site, home, expires, at, username, .. } = self.email;
+        // A name is not divided: what is typed into it must not begin a line.
+        let username = username.as_deref().unwrap_or_default().replace(' ', KEPT_SPACE);
+        let message = language.text(key).with("username", username);
+        let message = message.with("site", site).with("home", home).with("expires", expires).with("at", at);
+        let text = message.to_string().replace("<strong>", "").replace("</strong>", "");
+        wrapped(&text).replace(KEPT_SPACE, " ")
+    }
+}
+
+/// Breaks a paragraph into lines. A longer word, such as a URL, has a line of its own.
+fn wrapped(paragraph: &str) -> String {
+    let (mut text, mut columns) = (String::new(), 0);
+    for word in paragraph.split_whitespace() {
+        let width = word.chars().count();
+        if columns > 0 && columns + 1 + width > WIDTH {
+            text.push('\n');
+            columns = 0;
         }
-    })
+        if columns > 0 {
+            text.push(' ');
+            columns += 1;
+        }
+        text.push_str(word);
+        columns += width;
+    }
+    text
 }
 
 /// Usernames are validated when they are chosen, but a row may have come from elsewhere: a line break in one could add
@@ -160,18 +234,20 @@ fn single_line(text: &str) -> String {
         .collect()
 }
 
-/// A time for people to read, rounded down to the minute: a link must not expire before the time that it states.
-fn moment(at: Timestamp) -> String {
-    at.format("%H:%M UTC on %-d %B %Y").to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
 
     use super::*;
+    use crate::text::Languages;
 
     const KINDS: [MailKind; 7] = MailKind::ALL;
+
+    static LANGUAGES: std::sync::LazyLock<Languages> = std::sync::LazyLock::new(Languages::built_in);
+
+    fn english() -> &'static Language {
+        LANGUAGES.default_language()
+    }
 
     fn sample(kind: MailKind, username: &str) -> Rendered {
         sample_for(kind, Some(username))
@@ -181,7 +257,7 @@ mod tests {
         let at = chrono::NaiveDate::from_ymd_opt(2026, 11, 22).unwrap().and_hms_opt(10, 0, 0).unwrap();
         let link = (kind != MailKind::PasswordChanged && kind != MailKind::EmailChanged)
             .then_some(Link { token: "TOKEN_-42", expires_at: at + TimeDelta::minutes(30) });
-        render(kind, username, &"https://id.example/".parse().unwrap(), at, link).unwrap()
+        render(english(), kind, username, &"https://id.example/".parse().unwrap(), at, link).unwrap()
     }
 
     #[test]
@@ -198,7 +274,7 @@ mod tests {
                 assert!(!part.contains("example//"), "{part}");
             }
             assert!(!email.subject.is_empty() && email.subject.len() < 70, "{}", email.subject);
-            assert!(email.html.contains(&format!("<title>{}</title>", email.subject)));
+            assert!(email.html.contains(&format!("<title>{}</title>", crate::text::escape(&email.subject))));
             assert!(!format!("{email:?}").contains("alice"));
         }
     }
@@ -231,7 +307,7 @@ mod tests {
             assert!(email.text.lines().any(|line| line == link), "{}", email.text);
             assert!(email.html.contains(&format!("href=\"{link}\"")), "{}", email.html);
             for part in [&email.text, &email.html] {
-                assert!(part.contains("until 10:30 UTC on 22 November 2026"), "{part}");
+                assert!(part.contains("22 November 2026, 10:30 UTC"), "{part}");
             }
         }
     }
@@ -241,7 +317,7 @@ mod tests {
         for kind in [MailKind::PasswordChanged, MailKind::EmailChanged] {
             let email = sample(kind, "alice");
             assert!(!email.text.contains("TOKEN") && !email.html.contains("TOKEN"));
-            assert!(email.text.contains("10:00 UTC on 22 November 2026"), "{}", email.text);
+            assert!(email.text.replace('\n', " ").contains("22 November 2026, 10:00 UTC"), "{}", email.text);
         }
     }
 
@@ -254,5 +330,33 @@ mod tests {
             assert!(!email.text.lines().any(|line| line.starts_with("Bcc:")), "{}", email.text);
             assert!(!email.subject.chars().any(char::is_control), "{}", email.subject);
         }
+    }
+
+    #[test]
+    fn every_email_is_written_in_every_language() {
+        let tests = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/locales");
+        let languages = Languages::load(Some(&tests), "en").unwrap();
+        let at = chrono::NaiveDate::from_ymd_opt(2026, 11, 22).unwrap().and_hms_opt(10, 0, 0).unwrap();
+        let home = "https://id.example/".parse().unwrap();
+        for language in languages.all() {
+            let start = format!("<html lang=\"{}\" dir=\"{}\">", language.tag(), language.direction());
+            for (kind, username) in KINDS.into_iter().flat_map(|kind| [(kind, None), (kind, Some("ada"))]) {
+                let link = Some(Link { token: "TOKEN", expires_at: at });
+                let email = render(language, kind, username, &home, at, link).unwrap();
+                assert!(email.html.contains(&start), "{}", email.html);
+                for part in [&email.subject, &email.text, &email.html] {
+                    assert!(
+                        !part.contains('⟨') && !part.contains("{$") && !part.contains("strong>{"),
+                        "{part}"
+                    );
+                    assert!(!part.contains("&#60;") && !part.is_empty(), "{part}");
+                }
+                assert!(email.text.lines().all(|line| line.chars().count() <= 78), "{}", email.text);
+                assert!(!email.text.contains('<'), "{}", email.text);
+            }
+        }
+        let german =
+            render(languages.find("de").unwrap(), MailKind::VerifyEmail, None, &home, at, None).unwrap();
+        assert_eq!(german.subject, "Bestätige deine E-Mail-Adresse für id.example");
     }
 }

@@ -276,6 +276,7 @@ pub struct Recipient {
     pub email: Option<String>,
     pub email_verified_at: Option<Timestamp>,
     pub disabled_at: Option<Timestamp>,
+    pub language: Option<String>,
 }
 
 /// Locks the user of an email. None if the account was deleted.
@@ -285,6 +286,7 @@ pub fn lock_recipient(conn: &mut Conn, user: &str) -> QueryResult<Option<Recipie
         users::email,
         users::email_verified_at,
         users::disabled_at,
+        users::language,
     ));
     locked!(conn, query, first).optional()
 }

@@ -8,7 +8,7 @@ use super::access_changes::{read_rights, stored_roles};
 use crate::clock::Timestamp;
 use crate::db::{Conn, locked};
 use crate::schema::users;
-use doorward_core::domain::{ADMIN, Email, Rights, UserId, Username};
+use doorward_core::domain::{ADMIN, Email, LanguageTag, Rights, UserId, Username};
 
 /// A row. No `Debug`: it holds the password's hash.
 #[derive(Clone, Queryable)]
@@ -39,6 +39,8 @@ pub struct User {
     /// A JSON object.
     pub claims: String,
     pub claims_version: i32,
+    /// The tag of the language for pages and emails, if the user has one.
+    pub language: Option<String>,
 }
 
 impl User {
@@ -71,6 +73,8 @@ pub struct NewUser {
     pub password_hash: String,
     /// It registered itself, and is removed after a while if it is never used again.
     pub on_trial: bool,
+    /// The language for pages and emails.
+    pub language: Option<LanguageTag>,
 }
 
 /// # Errors
@@ -106,6 +110,7 @@ fn insert_with(conn: &mut Conn, user: &NewUser, skeleton: Option<&str>, now: Tim
             users::updated_at.eq(now),
             users::unused_since.eq(user.on_trial.then_some(now)),
             users::username_skeleton.eq(skeleton),
+            users::language.eq(user.language.as_ref().map(LanguageTag::as_str)),
         ))
         .execute(conn)
         .map(drop)
@@ -294,6 +299,19 @@ pub fn set_password_hash(conn: &mut Conn, id: UserId, hash: &str, now: Timestamp
 pub fn set_display_name(conn: &mut Conn, id: UserId, name: &str, now: Timestamp) -> QueryResult<()> {
     diesel::update(users::table.find(id.to_string()))
         .set((users::display_name.eq(name), users::updated_at.eq(now)))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Sets the language for pages and emails; None leaves the choice to the browser.
+pub fn set_language(
+    conn: &mut Conn,
+    id: UserId,
+    language: Option<&LanguageTag>,
+    now: Timestamp,
+) -> QueryResult<()> {
+    diesel::update(users::table.find(id.to_string()))
+        .set((users::language.eq(language.map(LanguageTag::as_str)), users::updated_at.eq(now)))
         .execute(conn)
         .map(drop)
 }

@@ -3,12 +3,13 @@
 use askama::Template;
 
 use super::{Field, FormErrors, Frame, Moment, Notice, Pager};
+use crate::text::Language;
 
 /// A signed-in device.
 #[derive(Template, Debug, Clone)]
 #[template(path = "device_row.html")]
-pub struct DeviceRow {
-    pub frame_base: String,
+pub struct DeviceRow<'a> {
+    pub frame: Frame<'a>,
     pub id: String,
     /// Browser and system in words.
     pub device: String,
@@ -22,7 +23,8 @@ pub struct DeviceRow {
 /// A live socket.
 #[derive(Template, Debug, Clone)]
 #[template(path = "connection_row.html")]
-pub struct ConnectionRow {
+pub struct ConnectionRow<'a> {
+    pub frame: Frame<'a>,
     /// The device that it belongs to.
     pub device: String,
     pub transport: &'static str,
@@ -31,8 +33,8 @@ pub struct ConnectionRow {
 }
 
 /// The template escapes what clients call themselves.
-impl askama::filters::HtmlSafe for DeviceRow {}
-impl askama::filters::HtmlSafe for ConnectionRow {}
+impl askama::filters::HtmlSafe for DeviceRow<'_> {}
+impl askama::filters::HtmlSafe for ConnectionRow<'_> {}
 
 /// The forms of the account. A refused form is open and shows its errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,10 +54,13 @@ pub struct Dashboard<'a> {
     pub display_name: &'a str,
     pub email: Option<&'a str>,
     pub email_verified: bool,
+    /// The language of the account, if it has one, and those to choose from.
+    pub language: Option<&'a str>,
+    pub languages: Vec<&'a Language>,
     pub min_password: usize,
-    pub devices: Vec<DeviceRow>,
+    pub devices: Vec<DeviceRow<'a>>,
     pub device_pages: Pager<'a>,
-    pub connections: Vec<ConnectionRow>,
+    pub connections: Vec<ConnectionRow<'a>>,
     pub connection_pages: Pager<'a>,
     /// The form that is open although nothing was submitted yet.
     pub open: Option<Section>,
@@ -83,42 +88,47 @@ impl Dashboard<'_> {
         self.is_refused(section) || self.open == Some(section)
     }
 
+    fn is_chosen(&self, language: &Language) -> bool {
+        self.language == Some(language.tag())
+    }
+
     fn display_name_field(&self) -> Field<'_> {
         let value = if self.is_refused(Section::Profile) { self.typed } else { self.display_name };
-        Field::new("display_name", "Display name", "nickname")
+        Field::new(self.frame, "display_name", "field-display-name", "nickname")
             .value(value)
+            .hint("field-display-name-hint")
             .max_length(64)
             .within("profile")
             .checked(self.errors(Section::Profile))
     }
 
     fn new_password_field(&self) -> Field<'_> {
-        Field::new_password("new_password", "New password", self.min_password)
+        Field::new_password(self.frame, "new_password", "field-new-password", self.min_password)
             .within("password")
             .checked(self.errors(Section::Password))
     }
 
     fn email_field(&self) -> Field<'_> {
         let value = if self.is_refused(Section::Email) { self.typed } else { "" };
-        Field::email("email", "New email address")
+        Field::email(self.frame, "email", "field-new-email")
             .value(value)
             .within("email")
             .checked(self.errors(Section::Email))
     }
 
     fn current_password_field(&self, section: Section, form: &str) -> Field<'_> {
-        Field::current_password("current_password", "Current password")
+        Field::current_password(self.frame, "current_password", "field-current-password")
             .within(form)
             .checked(self.errors(section))
     }
 }
 
-impl DeviceRow {
+impl<'a> DeviceRow<'a> {
     /// For the script to copy and fill in.
-    fn blank(base: &str) -> Self {
+    fn blank(frame: Frame<'a>) -> Self {
         let never = Moment(crate::clock::Timestamp::default());
         Self {
-            frame_base: base.to_owned(),
+            frame,
             id: String::new(),
             device: String::new(),
             address: String::new(),
@@ -129,10 +139,10 @@ impl DeviceRow {
     }
 }
 
-impl ConnectionRow {
+impl<'a> ConnectionRow<'a> {
     /// For the script to copy and fill in.
-    fn blank() -> Self {
+    fn blank(frame: Frame<'a>) -> Self {
         let since = Moment(crate::clock::Timestamp::default());
-        Self { device: String::new(), transport: "", address: String::new(), since }
+        Self { frame, device: String::new(), transport: "", address: String::new(), since }
     }
 }

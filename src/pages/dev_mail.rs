@@ -1,4 +1,4 @@
-//! The emails that were kept instead of sent.
+//! The development mailbox: the emails that were kept instead of sent.
 
 use askama::Template;
 
@@ -20,6 +20,14 @@ pub enum Line<'a> {
 }
 
 impl DevMailPage<'_> {
+    fn subject(&self, mail: &KeptEmail) -> String {
+        mail.subject.clone().unwrap_or_else(|| self.frame.t("dev-mail-no-subject").to_string())
+    }
+
+    fn recipient(&self, mail: &KeptEmail) -> String {
+        mail.to.clone().unwrap_or_else(|| self.frame.t("dev-mail-no-recipient").to_string())
+    }
+
     /// A time such as `2026-11-25T04:43:17Z`, for people.
     fn words(date: &str) -> String {
         date.replace('T', " ").replace('Z', " UTC")

@@ -2,6 +2,9 @@
 
 use askama::Template;
 
+use super::Frame;
+use crate::text::Text;
+
 /// Why the input of a field was refused.
 #[derive(Debug, Clone)]
 pub struct FieldError {
@@ -34,9 +37,10 @@ impl FormErrors {
 #[derive(Template, Debug, Clone)]
 #[template(path = "field.html")]
 pub struct Field<'a> {
+    frame: Frame<'a>,
     id: String,
     name: &'static str,
-    label: &'static str,
+    label: Text<'a>,
     kind: &'static str,
     autocomplete: &'static str,
     /// What was typed before; a password is never shown again.
@@ -55,12 +59,14 @@ pub struct Field<'a> {
 impl askama::filters::HtmlSafe for Field<'_> {}
 
 impl<'a> Field<'a> {
+    /// `label` is the key of a message, as are those of hints.
     #[must_use]
-    pub fn new(name: &'static str, label: &'static str, autocomplete: &'static str) -> Self {
+    pub fn new(frame: Frame<'a>, name: &'static str, label: &str, autocomplete: &'static str) -> Self {
         Self {
+            frame,
             id: name.replace('_', "-"),
             name,
-            label,
+            label: frame.t(label),
             kind: "text",
             autocomplete,
             value: "",
@@ -76,26 +82,26 @@ impl<'a> Field<'a> {
 
     /// The input for an existing password.
     #[must_use]
-    pub fn current_password(name: &'static str, label: &'static str) -> Self {
-        Self { kind: "password", ..Self::new(name, label, "current-password") }
+    pub fn current_password(frame: Frame<'a>, name: &'static str, label: &str) -> Self {
+        Self { kind: "password", ..Self::new(frame, name, label, "current-password") }
     }
 
     /// The input for a new password. The hint says what is required, the script shows how strong it is.
     #[must_use]
-    pub fn new_password(name: &'static str, label: &'static str, min_length: usize) -> Self {
+    pub fn new_password(frame: Frame<'a>, name: &'static str, label: &str, min_length: usize) -> Self {
         Self {
             kind: "password",
-            hint: format!("At least {min_length} characters. A few unusual words are stronger than symbols."),
+            hint: frame.t("field-password-hint").with("min", min_length).to_string(),
             min_length,
             max_length: 256,
             meter: true,
-            ..Self::new(name, label, "new-password")
+            ..Self::new(frame, name, label, "new-password")
         }
     }
 
     #[must_use]
-    pub fn email(name: &'static str, label: &'static str) -> Self {
-        Self { kind: "email", ..Self::new(name, label, "email") }
+    pub fn email(frame: Frame<'a>, name: &'static str, label: &str) -> Self {
+        Self { kind: "email", ..Self::new(frame, name, label, "email") }
     }
 
     #[must_use]
@@ -105,7 +111,7 @@ impl<'a> Field<'a> {
 
     #[must_use]
     pub fn hint(self, hint: &str) -> Self {
-        Self { hint: hint.to_owned(), ..self }
+        Self { hint: self.frame.t(hint).to_string(), ..self }
     }
 
     #[must_use]

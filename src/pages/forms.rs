@@ -39,23 +39,24 @@ impl<'a> Register<'a> {
         rules: NewAccountRules,
         errors: &'a FormErrors,
     ) -> Self {
-        let email_field = Field::email("email", "Email address").value(email);
+        let email_field = Field::email(frame, "email", "field-email").value(email);
         let email_field = if rules.needs_email {
-            email_field.hint("A link to confirm it is sent there.")
+            email_field.hint("field-email-hint-confirm")
         } else {
-            email_field.hint("For resetting a forgotten password.").optional()
+            email_field.hint("field-email-hint-optional").optional()
         };
         Self {
             frame,
             errors,
-            username: Field::new("username", "Username", "username")
+            username: Field::new(frame, "username", "field-username", "username")
                 .value(username)
-                .hint("Others see it. Letters, digits, and _ . - after the first.")
+                .hint("field-username-hint")
                 .max_length(32)
                 .first(errors)
                 .checked(errors),
             email: email_field.checked(errors),
-            password: Field::new_password("password", "Password", rules.min_password).checked(errors),
+            password: Field::new_password(frame, "password", "field-password", rules.min_password)
+                .checked(errors),
             invitee: None,
         }
     }
@@ -81,8 +82,8 @@ impl<'a> Login<'a> {
     #[must_use]
     pub fn new(frame: Frame<'a>, login: &'a str, notice: Option<Notice>, errors: &'a FormErrors) -> Self {
         // Once a name was typed, the password is next.
-        let mut password = Field::current_password("password", "Password").checked(errors);
-        let mut name = Field::new("login", "Username or email address", "username").value(login);
+        let mut password = Field::current_password(frame, "password", "field-password").checked(errors);
+        let mut name = Field::new(frame, "login", "field-login", "username").value(login);
         if login.is_empty() {
             name = name.first(errors);
         } else {
@@ -104,7 +105,7 @@ pub struct ForgotPassword<'a> {
 impl<'a> ForgotPassword<'a> {
     #[must_use]
     pub fn new(frame: Frame<'a>, login: &'a str, notice: Option<Notice>, errors: &'a FormErrors) -> Self {
-        let login = Field::new("login", "Username or email address", "username").value(login);
+        let login = Field::new(frame, "login", "field-login", "username").value(login);
         Self { frame, errors, notice, login: login.first(errors).checked(errors) }
     }
 }
@@ -134,8 +135,8 @@ impl<'a> ResetPassword<'a> {
         min_password: usize,
         errors: &'a FormErrors,
     ) -> Self {
-        let mut password = Field::new_password("password", "New password", min_password);
-        let mut choice = Field::new("username", "Username", "username").value(typed);
+        let mut password = Field::new_password(frame, "password", "field-new-password", min_password);
+        let mut choice = Field::new(frame, "username", "field-username", "username").value(typed);
         let username = match link.usernames.as_slice() {
             [one] => Some(one.as_str()),
             _ => None,

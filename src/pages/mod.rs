@@ -9,7 +9,11 @@ mod forms;
 mod notice;
 mod pager;
 mod plain;
+mod problem;
+#[cfg(test)]
+mod problem_tests;
 mod reference;
+mod script_texts;
 #[cfg(test)]
 mod tests;
 
@@ -24,15 +28,21 @@ pub use reference::Reference;
 
 use crate::clock::{Timestamp, rfc3339};
 use crate::config::WhoRegisters;
+use crate::text::{Html, Language, Text};
+use script_texts::ScriptTexts;
 
 /// What surrounds the content of every page.
 #[derive(Debug, Clone, Copy)]
 pub struct Frame<'a> {
+    /// The language of the page.
+    pub language: &'a Language,
+    /// What the site is called.
+    pub site_name: &'a str,
     /// The path of the public URL, without a trailing slash: the prefix of every path in a page.
     pub base: &'a str,
     /// The public URL without a trailing slash, which may differ from the URL that was opened.
     pub public_url: &'a str,
-    /// This client may see the kept emails.
+    /// This client may see the development mailbox.
     pub dev_mail: bool,
     pub onward: Onward<'a>,
     pub registration: WhoRegisters,
@@ -47,7 +57,33 @@ pub struct Onward<'a> {
     pub app: Option<&'a str>,
 }
 
-impl Frame<'_> {
+impl<'a> Frame<'a> {
+    /// A message of the page's language, as text.
+    fn t(&self, key: impl AsRef<str>) -> Text<'a> {
+        self.language.text(key.as_ref()).with("site", self.site_name)
+    }
+
+    /// The same as HTML, with marked-up arguments and links.
+    fn html(&self, key: impl AsRef<str>) -> Html<'a> {
+        self.language.html(key.as_ref()).with("site", self.site_name)
+    }
+
+    /// The title of a page with a form: it begins with "Error" if the form was refused.
+    fn title(&self, key: &str, errors: &FormErrors) -> Text<'a> {
+        let title = self.t(key);
+        if errors.is_empty() { title } else { self.t("title-error").with("page", title) }
+    }
+
+    /// The messages whose keys begin like this, for the page's scripts.
+    fn script_texts(&self, prefixes: impl AsRef<[&'static str]>) -> ScriptTexts<'a> {
+        ScriptTexts::new(self.language, self.site_name, prefixes.as_ref())
+    }
+
+    /// A time in a row of a list, in which scripts replace it by its `slot`.
+    fn time(&self, slot: &'static str, at: &Moment) -> Time<'a> {
+        Time { slot, at: *at, language: self.language }
+    }
+
     /// Whether anyone may register.
     fn is_open(&self) -> bool {
         self.registration == WhoRegisters::Anyone
@@ -68,6 +104,11 @@ impl Frame<'_> {
         format!("{}{path}{}", self.base, self.onward.query)
     }
 
+    /// The path of the sign-in for another account, which leads to the same place.
+    fn another_account(&self) -> String {
+        format!("{}&prompt=login", self.onward_link("/login"))
+    }
+
     /// The path of a static file, which changes with its content.
     fn asset(&self, name: &str) -> String {
         format!("{}/static/{}/{name}", self.base, assets::version())
@@ -82,8 +123,23 @@ impl Moment {
     fn machine(self) -> String {
         rfc3339(self.0)
     }
+}
 
-    fn words(self) -> String {
-        self.0.format("%-d %b %Y, %H:%M UTC").to_string()
+/// A moment as an element that scripts can find and fill in.
+#[derive(Debug, Clone, Copy)]
+struct Time<'a> {
+    slot: &'static str,
+    at: Moment,
+    language: &'a Language,
+}
+
+/// A fixed word, a time, and a message without markup.
+impl askama::filters::HtmlSafe for Time<'_> {}
+
+impl std::fmt::Display for Time<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (slot, machine) = (self.slot, self.at.machine());
+        let words = crate::text::escape(&self.language.moment(self.at.0));
+        write!(f, "<time data-slot=\"{slot}\" datetime=\"{machine}\">{words}</time>")
     }
 }

@@ -12,7 +12,7 @@ pub enum Notice {
     AccountDeleted,
     DeviceSignedOut,
     OthersSignedOut,
-    NameChanged,
+    ProfileSaved,
     PasswordChanged,
     LinkSent,
     /// A new account's address has to be verified first.
@@ -30,7 +30,7 @@ impl Notice {
         Self::AccountDeleted,
         Self::DeviceSignedOut,
         Self::OthersSignedOut,
-        Self::NameChanged,
+        Self::ProfileSaved,
         Self::PasswordChanged,
         Self::LinkSent,
         Self::ConfirmAddress,
@@ -49,7 +49,7 @@ impl Notice {
             Self::AccountDeleted => "account-deleted",
             Self::DeviceSignedOut => "device-signed-out",
             Self::OthersSignedOut => "others-signed-out",
-            Self::NameChanged => "name-changed",
+            Self::ProfileSaved => "profile-saved",
             Self::PasswordChanged => "password-changed",
             Self::LinkSent => "link-sent",
             Self::ConfirmAddress => "confirm-address",
@@ -62,30 +62,9 @@ impl Notice {
         Self::ALL.into_iter().find(|notice| notice.as_str() == word)
     }
 
+    /// The key of its message.
     #[must_use]
-    pub const fn sentence(self) -> &'static str {
-        match self {
-            Self::SignedOut => "You are signed out.",
-            Self::PasswordReset => {
-                "Your new password is set, and every device is signed out. Sign in with it."
-            }
-            Self::EmailRestored => {
-                "Your email address is yours again, your new password is set, and every device is signed out."
-            }
-            Self::EmailVerified => "Your email address is confirmed.",
-            Self::ResetRequested => {
-                "If there is such an account with an email address, a link is on its way. It works for an hour."
-            }
-            Self::AccountDeleted => "Your account is deleted.",
-            Self::DeviceSignedOut => "The device is signed out, and its connections are closed.",
-            Self::OthersSignedOut => "You are signed out everywhere else.",
-            Self::NameChanged => "Your display name is changed.",
-            Self::PasswordChanged => "Your password is changed, and you are signed out everywhere else.",
-            Self::ConfirmAddress => {
-                "Your account is created. Open the link that is on its way to your address, then sign in."
-            }
-            Self::Registered => "Your account is created. Sign in to it.",
-            Self::LinkSent => "A link is on its way. The address is yours once you follow it.",
-        }
+    pub fn key(self) -> String {
+        format!("notice-{}", self.as_str())
     }
 }

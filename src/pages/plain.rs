@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Frame, Notice};
+use super::{FormErrors, Frame, Notice};
 
 /// The page at `/` for people who are not signed in.
 #[derive(Template, Debug)]
@@ -40,7 +40,7 @@ pub struct VerifyEmail<'a> {
     pub username: &'a str,
     pub email: &'a str,
     /// Why it failed; the link stays valid.
-    pub alert: Option<&'a str>,
+    pub errors: &'a FormErrors,
 }
 
 /// An error, in place of the requested page.

@@ -1,21 +1,38 @@
 //! Renders every template with samples, including its error states.
 
 use std::collections::HashSet;
+use std::path::Path;
+use std::sync::LazyLock;
 
 use askama::Template;
 
 use super::*;
 use crate::accounts::{Page, ResetLink};
 use crate::mail::preview::KeptEmail;
+use crate::text::Languages;
 
 const HOSTILE: &str = "<script>alert(1)</script>\"'&";
-const FRAME: Frame<'static> = Frame {
-    base: "/id",
-    public_url: "https://id.example.org/id",
-    dev_mail: true,
-    onward: Onward { query: "", app: None },
-    registration: WhoRegisters::Anyone,
-};
+/// English and German, and the Arabic of the tests, which comes in the way in which operators add languages.
+pub(super) static LANGUAGES: LazyLock<Languages> = LazyLock::new(|| {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/locales");
+    Languages::load(Some(&tests), "en").unwrap()
+});
+
+pub(super) fn frame_in(tag: &str) -> Frame<'static> {
+    Frame {
+        language: LANGUAGES.find(tag).unwrap(),
+        site_name: "Acme",
+        base: "/id",
+        public_url: "https://id.example.org/id",
+        dev_mail: true,
+        onward: Onward { query: "", app: None },
+        registration: WhoRegisters::Anyone,
+    }
+}
+
+fn english() -> Frame<'static> {
+    frame_in("en")
+}
 
 const RULES: NewAccountRules = NewAccountRules { min_password: 8, needs_email: true };
 
@@ -33,10 +50,14 @@ fn errors(fields: &[&str]) -> FormErrors {
     }
 }
 
-fn dashboard<'a>(text: &'a str, refused: Option<(Section, &'a FormErrors)>) -> Dashboard<'a> {
+fn dashboard<'a>(
+    frame: Frame<'a>,
+    text: &'a str,
+    refused: Option<(Section, &'a FormErrors)>,
+) -> Dashboard<'a> {
     let at = Moment(crate::clock::Timestamp::default());
     let device = |current| DeviceRow {
-        frame_base: FRAME.base.to_owned(),
+        frame,
         id: text.to_owned(),
         device: text.to_owned(),
         address: text.to_owned(),
@@ -45,6 +66,7 @@ fn dashboard<'a>(text: &'a str, refused: Option<(Section, &'a FormErrors)>) -> D
         current,
     };
     let connection = ConnectionRow {
+        frame,
         device: text.to_owned(),
         transport: "websocket",
         address: text.to_owned(),
@@ -52,16 +74,18 @@ fn dashboard<'a>(text: &'a str, refused: Option<(Section, &'a FormErrors)>) -> D
     };
     let (devices, connections) = (Page::number(2).within(140), Page::number(1).within(60));
     let pages = (
-        Pager::new(FRAME.base, ("devices", devices), ("connections", connections)),
-        Pager::new(FRAME.base, ("connections", connections), ("devices", devices)),
+        Pager::new(frame, ("devices", devices), ("connections", connections)),
+        Pager::new(frame, ("connections", connections), ("devices", devices)),
     );
     Dashboard {
-        frame: FRAME,
-        notice: refused.is_none().then_some(Notice::NameChanged),
+        frame,
+        notice: refused.is_none().then_some(Notice::ProfileSaved),
         username: text,
         display_name: text,
         email: Some(text),
         email_verified: false,
+        language: Some("de"),
+        languages: LANGUAGES.all().collect(),
         min_password: 8,
         devices: vec![device(true), device(false)],
         device_pages: pages.0,
@@ -75,6 +99,12 @@ fn dashboard<'a>(text: &'a str, refused: Option<(Section, &'a FormErrors)>) -> D
 
 /// Each page, plain and in its error states, about a user called `text`.
 fn pages(text: &str) -> Vec<(&'static str, String)> {
+    pages_in("en", text)
+}
+
+/// The same in a language.
+fn pages_in(tag: &str, text: &str) -> Vec<(&'static str, String)> {
+    let main = frame_in(tag);
     let none = FormErrors::default();
     let mail = |id: &str| KeptEmail {
         id: id.to_owned(),
@@ -87,41 +117,41 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
     let mut pages = Vec::new();
     let mut add = |name, page: &dyn askama::DynTemplate| pages.push((name, page.dyn_render().unwrap()));
     for errors in [&none, &errors(&["username", "email", "password", "login"])] {
-        add("register", &Register::new(FRAME, text, text, RULES, errors));
+        add("register", &Register::new(main, text, text, RULES, errors));
         for registration in [WhoRegisters::Invited, WhoRegisters::NoOne] {
-            let frame = Frame { registration, ..FRAME };
+            let frame = Frame { registration, ..main };
             add("register, not open", &Register::new(frame, text, text, RULES, errors));
             add("login, not open", &Login::new(frame, text, None, errors));
             add("home, not open", &Home { frame, notice: None, public_url: text });
         }
         for email in [None, Some(text)] {
-            let page = Register::new(FRAME, text, "", RULES, errors).invited(Invitee { email });
+            let page = Register::new(main, text, "", RULES, errors).invited(Invitee { email });
             add("register, invited", &page);
         }
-        add("login", &Login::new(FRAME, text, None, errors));
-        add("login", &Login::new(FRAME, "", Some(Notice::SignedOut), errors));
-        add("forgot password", &ForgotPassword::new(FRAME, text, None, errors));
+        add("login", &Login::new(main, text, None, errors));
+        add("login", &Login::new(main, "", Some(Notice::SignedOut), errors));
+        add("forgot password", &ForgotPassword::new(main, text, None, errors));
         for (usernames, restores) in [
             (vec![text.to_owned()], None),
             (vec![text.to_owned()], Some(text.to_owned())),
             (vec![text.to_owned(), "other".to_owned()], None),
         ] {
             let link = ResetLink { usernames, restores };
-            add("reset password", &ResetPassword::new(FRAME, &link, text, 8, errors));
+            add("reset password", &ResetPassword::new(main, &link, text, 8, errors));
         }
     }
-    add("forgot password, done", &ForgotPassword::new(FRAME, "", Some(Notice::ResetRequested), &none));
-    add("home", &Home { frame: FRAME, notice: Some(Notice::AccountDeleted), public_url: text });
+    add("forgot password, done", &ForgotPassword::new(main, "", Some(Notice::ResetRequested), &none));
+    add("home", &Home { frame: main, notice: Some(Notice::AccountDeleted), public_url: text });
     let onward = Onward { query: "?return_to=https%3A%2F%2Fapp.example.org%2F", app: Some(text) };
-    let frame = Frame { onward, ..FRAME };
+    let frame = Frame { onward, ..main };
     add("register, for an app", &Register::new(frame, text, text, RULES, &none));
     add("login, for an app", &Login::new(frame, text, None, &none));
     add("forgot password, for an app", &ForgotPassword::new(frame, text, None, &none));
     add("logout, for an app", &Logout { frame, username: text });
     add("continue", &Continue { frame, app: text, username: text });
-    add("logout", &Logout { frame: FRAME, username: text });
-    for alert in [None, Some(text)] {
-        add("verify email", &VerifyEmail { frame: FRAME, username: text, email: text, alert });
+    add("logout", &Logout { frame: main, username: text });
+    for errors in [&none, &errors(&[])] {
+        add("verify email", &VerifyEmail { frame: main, username: text, email: text, errors });
     }
     for (status, request_id, elsewhere, link_expired) in [
         (404, None, None, false),
@@ -129,12 +159,11 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
         (403, None, Some("http://l/1"), false),
         (400, None, None, true),
     ] {
-        let (frame, title) = (FRAME, text);
+        let (frame, title) = (main, text);
         add("error", &ErrorPage { frame, status, title, detail: text, request_id, elsewhere, link_expired });
     }
-    add("dashboard", &dashboard(text, None));
-    let none_of =
-        |name| Pager::new(FRAME.base, (name, Page::number(1).within(0)), ("other", Page::number(1)));
+    add("dashboard", &dashboard(main, text, None));
+    let none_of = |name| Pager::new(main, (name, Page::number(1).within(0)), ("other", Page::number(1)));
     let bare = Dashboard {
         email: None,
         devices: vec![],
@@ -142,15 +171,15 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
         connections: vec![],
         connection_pages: none_of("connections"),
         open: Some(Section::Password),
-        ..dashboard(text, None)
+        ..dashboard(main, text, None)
     };
     add("dashboard, bare", &bare);
     let all = errors(&["display_name", "current_password", "new_password", "email"]);
     for section in [Section::Profile, Section::Password, Section::Email, Section::Delete] {
-        add("dashboard, refused", &dashboard(text, Some((section, &all))));
+        add("dashboard, refused", &dashboard(main, text, Some((section, &all))));
     }
-    add("kept mails", &DevMailPage { frame: FRAME, mails: &[mail("a"), mail("b")] });
-    add("kept mails, none", &DevMailPage { frame: FRAME, mails: &[] });
+    add("kept mails", &DevMailPage { frame: main, mails: &[mail("a"), mail("b")] });
+    add("kept mails, none", &DevMailPage { frame: main, mails: &[] });
     pages
 }
 
@@ -169,12 +198,12 @@ fn tags<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
 fn every_page_is_whole_and_has_one_heading() {
     for (name, html) in pages("ada") {
         assert!(
-            html.starts_with("<!DOCTYPE html>\n<html lang=\"en\">") && html.ends_with("</html>"),
+            html.starts_with("<!DOCTYPE html>\n<html lang=\"en\" dir=\"ltr\">") && html.ends_with("</html>"),
             "{name}"
         );
         assert_eq!(html.matches("<h1").count(), 1, "{name}");
         let title = html.split("<title>").nth(1).unwrap().split("</title>").next().unwrap();
-        assert!(title.ends_with(" – Doorward") && title.len() > 15, "{name}: {title}");
+        assert!(title.ends_with(" – Acme") && title.len() > 8, "{name}: {title}");
         assert!(!html.contains("{{") && !html.contains("{%"), "{name}");
         for element in ["<main id=\"main\"", "<header", "<footer"] {
             assert_eq!(html.matches(element).count(), 1, "{name}: {element}");
@@ -213,7 +242,7 @@ fn every_input_has_its_label_and_what_describes_it() {
 #[test]
 fn a_refused_form_says_why_beside_the_field_and_keeps_what_was_typed() {
     let errors = errors(&["username"]);
-    let html = Register::new(FRAME, "typed-name", "typed@example.org", RULES, &errors).render().unwrap();
+    let html = Register::new(english(), "typed-name", "typed@example.org", RULES, &errors).render().unwrap();
     assert!(html.contains("<title>Error: "));
     assert!(html.contains("id=\"username-error\"") && html.contains("First suggestion."));
     assert!(html.contains("value=\"typed-name\"") && html.contains("value=\"typed@example.org\""));
@@ -221,7 +250,7 @@ fn a_refused_form_says_why_beside_the_field_and_keeps_what_was_typed() {
     assert!(
         field.contains("autofocus") && field.contains("aria-describedby=\"username-error username-hint\"")
     );
-    let open = dashboard("ada", Some((Section::Email, &errors))).render().unwrap();
+    let open = dashboard(english(), "ada", Some((Section::Email, &errors))).render().unwrap();
     assert_eq!(open.matches("<details open>").count(), 1);
 }
 
@@ -242,7 +271,8 @@ fn every_address_is_ours_and_below_the_public_path() {
             "{name}"
         );
         for script in tags(&html, "script") {
-            assert!(script.starts_with("type=\"module\" src=\"/id/static/"), "{name}: {script}");
+            let is_data = script == "type=\"application/json\" id=\"texts\"";
+            assert!(is_data || script.starts_with("type=\"module\" src=\"/id/static/"), "{name}: {script}");
         }
     }
 }
@@ -280,7 +310,7 @@ fn a_notice_can_be_parsed() {
 
 #[test]
 fn a_long_list_has_links_to_its_other_pages() {
-    let html = dashboard("ada", None).render().unwrap();
+    let html = dashboard(english(), "ada", None).render().unwrap();
     assert!(html.contains("51 to 100 of 140") && html.contains("1 to 50 of 60"), "{html}");
     let links: Vec<&str> = values(&html, "href").into_iter().filter(|link| link.contains('?')).collect();
     assert_eq!(
@@ -294,6 +324,36 @@ fn a_long_list_has_links_to_its_other_pages() {
     let last = Page::number(usize::MAX).within(101);
     assert_eq!((last.number, last.pages(), last.skipped()), (3, 3, 100));
     assert_eq!(Page::number(0).within(0), Page { number: 1, total: 0 });
-    let one = Pager::new("", ("devices", Page::number(9).within(50)), ("connections", last));
+    let one = Pager::new(english(), ("devices", Page::number(9).within(50)), ("connections", last));
     assert_eq!(one.render().unwrap().trim(), "", "nothing to go to");
+}
+
+#[test]
+fn every_page_is_written_in_every_language() {
+    for tag in ["en", "de", "ar"] {
+        let direction = if tag == "ar" { "rtl" } else { "ltr" };
+        for (name, html) in pages_in(tag, "ada") {
+            assert!(html.contains(&format!("<html lang=\"{tag}\" dir=\"{direction}\">")), "{name}");
+            // A message that is missing, and an argument that was not given.
+            assert!(
+                !html.contains('⟨') && !html.contains("{$") && !html.contains("{ $"),
+                "{tag}, {name}: {html}"
+            );
+            assert!(!html.contains("&#60;link") && !html.contains("&#60;strong"), "{tag}, {name}");
+        }
+    }
+    let german = Login::new(frame_in("de"), "", None, &FormErrors::default()).render().unwrap();
+    assert!(german.contains(">Anmelden</button>") && german.contains("Passwort vergessen?"), "{german}");
+}
+
+#[test]
+fn scripts_get_their_texts_from_the_page() {
+    for (tag, word) in [("en", "Show"), ("de", "Zeigen")] {
+        let html = Login::new(frame_in(tag), "", None, &FormErrors::default()).render().unwrap();
+        let json = html.split("id=\"texts\">").nth(1).unwrap().split("</script>").next().unwrap();
+        let texts: serde_json::Value = serde_json::from_str(json).unwrap();
+        assert_eq!(texts["js-show"], word);
+        assert!(texts["js-wrong-address"].as_str().unwrap().contains("{link}"), "{texts}");
+        assert!(texts.get("dashboard-js-open").is_none(), "not those of other pages");
+    }
 }

@@ -174,6 +174,7 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+    use crate::text::Languages;
 
     fn site(public_url: &str) -> Site {
         let pairs = [
@@ -184,7 +185,7 @@ mod tests {
                 "https://app.example.org, null, file://, https://*.tenants.example.org",
             ),
         ];
-        Site::new(&Config::from_pairs(pairs).unwrap())
+        Site::new(&Config::from_pairs(pairs).unwrap(), Languages::built_in())
     }
 
     fn request(peer: &str, headers: &[(&str, &str)]) -> HttpRequest {

@@ -12,7 +12,7 @@ use super::site::Site;
 use crate::accounts::{Accounts, Error, Profile, Registered, Registrant};
 use crate::error::ApiError;
 use crate::limits::Limit;
-use doorward_core::domain::{Email, Username};
+use doorward_core::domain::{Email, LanguageTag, Username};
 
 #[derive(Deserialize, ToSchema)]
 pub(super) struct RegisterRequest {
@@ -25,6 +25,9 @@ pub(super) struct RegisterRequest {
     /// The token of an invitation.
     #[schema(example = "the last part of the link")]
     invitation: Option<String>,
+    /// The language for pages and emails, a tag (RFC 5646).
+    #[schema(example = "de")]
+    language: Option<String>,
     /// Sign this browser in, with a cookie in place of a refresh token.
     #[serde(default)]
     cookie: bool,
@@ -73,8 +76,11 @@ pub(super) async fn register(
     let username = Username::parse(&body.username).map_err(Error::from)?;
     let password = accounts.choose_password(body.password)?;
     let email = optional(body.email).as_deref().map(Email::parse).transpose().map_err(Error::from)?;
+    let language =
+        optional(body.language).as_deref().map(LanguageTag::parse).transpose().map_err(Error::from)?;
     let device = device(&request, &site, body.cookie);
-    let registrant = Registrant { username, password, email, invitation: optional(body.invitation) };
+    let registrant =
+        Registrant { username, password, email, invitation: optional(body.invitation), language };
     Ok(match accounts.register(registrant, device, &caller(&request, &site)).await? {
         Registered::SignedIn(grant) => sign_in_response(&request, StatusCode::CREATED, grant, &site),
         Registered::ToVerify(user) => HttpResponse::Created().json(Unverified { user, verification: "sent" }),

@@ -8,6 +8,7 @@ use url::{Host, Url};
 use super::installation::Installation;
 use super::origin_log::OriginLog;
 use crate::config::{self, Config};
+use crate::text::Languages;
 use doorward_core::domain::HostOrigin;
 
 /// The parts of the configuration that routes use.
@@ -32,11 +33,12 @@ pub struct Site {
     pub registration: config::Registration,
     pub sockets: config::Sockets,
     pub refresh_ttl: Duration,
+    pub languages: Languages,
 }
 
 impl Site {
     #[must_use]
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, languages: Languages) -> Self {
         let origin = config.public_url.origin().ascii_serialization();
         Self {
             base: config.public_url.path().trim_end_matches('/').to_owned(),
@@ -52,6 +54,7 @@ impl Site {
             registration: config.registration.clone(),
             sockets: config.sockets.clone(),
             refresh_ttl: config.tokens.refresh_ttl,
+            languages,
         }
     }
 }

@@ -79,7 +79,7 @@ async fn reset_links(nodes: &Nodes, users: &[usize]) -> HashMap<usize, String> {
     while links.len() < users.len() {
         for node in &nodes.all {
             for mail in node.mail.caught() {
-                if mail.subject.starts_with("Reset your password") {
+                if mail.subject.starts_with("Reset your") {
                     let name = mail.to[0].split('@').next().unwrap();
                     let number = name.trim_start_matches("user").parse().unwrap();
                     links.entry(number).or_insert_with(|| mail.token("reset-password"));

@@ -27,7 +27,7 @@ async fn a_link_is_created_when_its_email_is_sent_and_works_once() {
 
     let mail = catcher.wait_for(1).await.remove(0);
     assert_eq!((mail.from.as_str(), mail.to.as_slice()), ("no-reply@localhost", &[ALICE.to_owned()][..]));
-    assert_eq!(mail.subject, "Reset the password of alice");
+    assert_eq!(mail.subject, "Reset your id.example password");
     let token = mail.token("reset-password");
     assert_eq!(token.len(), 43, "256 bits in base64url");
     assert!(mail.links()[0].starts_with("https://id.example/reset-password/"));
@@ -98,7 +98,7 @@ async fn a_refused_email_is_retried_with_growing_delays() {
         mailer.time.advance(Duration::from_secs(1));
     }
     let mails = catcher.wait_for(1).await;
-    assert_eq!(mails[0].subject, "Confirm your email address at id.example");
+    assert_eq!(mails[0].subject, "Confirm your email for id.example");
     mailer.until("sent", |rows| rows[0].0 == 5 && rows[0].2.is_some()).await;
 }
 

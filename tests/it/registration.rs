@@ -47,7 +47,8 @@ async fn closed_registration_is_closed_at_every_door() {
         let shown = page(&app, "/register").await.expect(200);
         for answer in [refused, shown] {
             assert!(!answer.text.contains("<form"), "{}", answer.text);
-            let words = if mode == "closed" { "No new accounts" } else { "needs an invitation" };
+            let words =
+                if mode == "closed" { "isn’t accepting new accounts" } else { "need an invitation" };
             assert!(answer.text.contains(words), "{}", answer.text);
         }
         for path in ["/", "/login"] {
@@ -199,7 +200,7 @@ async fn an_address_is_verified_before_the_first_sign_in() {
     sign_in(PASSWORD).await.assert_problem(403, "email_not_verified");
     let form = [("login", "ann"), ("password", PASSWORD)];
     let refused = post_form(app.address, "/login", "", &form).await.expect(403);
-    assert!(refused.text.contains("Confirm your email address first"), "{}", refused.text);
+    assert!(refused.text.contains("Confirm your email first"), "{}", refused.text);
     assert!(!refused.headers.contains_key("set-cookie"));
     let mut tcp = TcpClient::connect(app.tcp).await;
     tcp.expect("Username: ").await;
@@ -268,7 +269,7 @@ async fn a_page_says_that_the_address_comes_first() {
         assert_eq!(done.header("location"), "/login?return_to=%2Fchat&done=confirm-address");
         assert!(!done.headers.contains_key("set-cookie"));
         let said = page(&app, done.header("location")).await.expect(200);
-        assert!(said.text.contains("Open the link that is on its way"), "{}", said.text);
+        assert!(said.text.contains("open the link we sent you"), "{}", said.text);
     }
 }
 

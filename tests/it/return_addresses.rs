@@ -274,7 +274,7 @@ async fn a_user_who_is_signed_in_goes_on_with_a_click() {
     let link = link.expect("a link");
     assert!(link.ends_with("&prompt=login"), "{link}");
     let new = read(&app, Method::GET, &link, &cookie).await.expect(200);
-    assert!(new.text.contains("<h1>Create an account</h1>"), "{}", new.text);
+    assert!(new.text.contains("<h1>Create your account</h1>"), "{}", new.text);
     // Signed out meanwhile: the form asks for a sign-in, and still knows where to go.
     app.post("/api/logout", serde_json::Value::Null).await;
     post_form(app.address, "/logout", &cookie, &[]).await.expect(303);

@@ -151,6 +151,7 @@ rows! {
         roles: Text,
         claims: Text,
         claims_version: Number,
+        language: Option<Text>,
     }
     logins (id: Text) Login {
         id: Text,

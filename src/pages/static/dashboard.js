@@ -1,6 +1,7 @@
 // The live part of the dashboard: the secret message, connections as they change, and the end of the sign-in.
 
 import { Doorward, browserToken } from "./live.js";
+import { hasText, language, text, textWithLink } from "./texts.js";
 
 const base = document.body.dataset.base ?? "";
 const token = browserToken(`${base}/api/token`);
@@ -20,12 +21,14 @@ setInterval(() => showTimes(document), 30_000);
 /* The state of the connection */
 
 const WORDS = {
-  idle: "Not connected",
-  connecting: "Connecting",
-  open: "Connected",
-  waiting: "Reconnecting",
-  ended: "Signed out",
+  idle: text("dashboard-js-idle"),
+  connecting: text("dashboard-js-connecting"),
+  open: text("dashboard-js-open"),
+  waiting: text("dashboard-js-waiting"),
+  ended: text("dashboard-js-ended"),
 };
+
+const SOON = new Intl.RelativeTimeFormat(language, { style: "narrow" });
 
 /** @type {ReturnType<typeof setInterval> | undefined} */
 let countdown;
@@ -44,7 +47,7 @@ door.on("state", (/** @type {import("./live.js").StateChange} */ { state, retryA
   if (state === "waiting" && retryAt) {
     const tick = () => {
       const seconds = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
-      byId("live-count").textContent = `in ${seconds} s`;
+      byId("live-count").textContent = SOON.format(seconds, "second");
     };
     tick();
     countdown = setInterval(tick, 500);
@@ -55,18 +58,11 @@ byId("live-now").addEventListener("click", () => door.connect());
 
 /* The end */
 
-/** @type {Record<number, string>} */
-const REASONS = {
-  4401: "Your sign-in has ended.",
-  4441: "You signed out, here or on another device.",
-  4442: "Your password was changed or reset on another device.",
-  4443: "Your account was closed.",
-};
-
 door.on("ended", (/** @type {import("./live.js").End} */ { code, reason }) => {
   if (code === 4403) return sayOpenedElsewhere();
-  byId("ended-reason").textContent = REASONS[code] ?? `The connection was closed: ${reason} (${code}).`;
-  document.title = "Signed out – Doorward";
+  const known = `dashboard-js-ended-${code}`;
+  byId("ended-reason").textContent = text(hasText(known) ? known : "dashboard-js-ended-other", { reason, code });
+  document.title = document.title.replace(/^.* – /, `${WORDS.ended} – `);
   const dialog = /** @type {HTMLDialogElement} */ (byId("ended"));
   dialog.addEventListener("cancel", (event) => event.preventDefault());
   dialog.showModal();
@@ -81,11 +77,7 @@ function sayOpenedElsewhere() {
   const alert = document.createElement("p");
   alert.className = "alert";
   alert.setAttribute("role", "alert");
-  alert.append(
-    `No live connection: this page was opened as ${location.origin}, but the server's address is `,
-    link,
-    " (public_url). Open it there, or add this one to sockets.allowed_origins.",
-  );
+  alert.append(...textWithLink("dashboard-js-elsewhere", link, { origin: location.origin }));
   document.querySelector(".hello")?.after(alert);
 }
 
@@ -105,7 +97,7 @@ byId("secret-button").addEventListener("click", async () => {
     const { message, code } = await door.request("secret");
     show(message, code);
   } catch (error) {
-    if (door.state !== "ended") show("The message could not be loaded. Try again.", "");
+    if (door.state !== "ended") show(text("dashboard-js-secret-failed"), "");
     console.info("no secret message", error);
   }
 });
@@ -172,7 +164,7 @@ function showConnections() {
   const rows = sessions.slice(0, PAGE).map((session) => {
     const device = logins.find((login) => login.id === session.login)?.device ?? "";
     return fill("connection-row", {
-      device: device || "A device",
+      device: device || text("dashboard-js-a-device"),
       carrier: CARRIERS[session.carrier] ?? session.carrier,
       address: session.address,
       since: session.since,
@@ -234,14 +226,14 @@ function fill(id, values) {
 
 /** @param {ParentNode} within */
 function showTimes(within) {
-  const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-  const rough = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
+  const exact = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+  const rough = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
   for (const time of within.querySelectorAll("time")) {
     const at = new Date(time.dateTime);
     if (Number.isNaN(at.getTime())) continue;
     const seconds = Math.min(0, (at.getTime() - Date.now()) / 1000);
     const words =
-      seconds > -60 ? "just now"
+      seconds > -60 ? text("dashboard-js-just-now")
       : seconds > -3600 ? rough.format(Math.ceil(seconds / 60), "minute")
       : seconds > -86_400 ? rough.format(Math.ceil(seconds / 3600), "hour")
       : seconds > -30 * 86_400 ? rough.format(Math.ceil(seconds / 86_400), "day")

@@ -1,6 +1,8 @@
 // Shows and hides passwords, rates a new one, and submits a form once, however often its button is clicked.
 // The forms work without it.
 
+import { hasText, text, textWithLink } from "./texts.js";
+
 const base = document.body.dataset.base ?? "";
 
 for (const input of document.querySelectorAll('input[type="password"]')) {
@@ -45,13 +47,13 @@ if (publicUrl.startsWith("https:") && location.protocol === "http:") {
   link.textContent = publicUrl;
   const warning = make("p", "alert");
   warning.setAttribute("role", "alert");
-  warning.append(`This page was opened as ${location.origin}, where you cannot stay signed in. Its address is `, link, ".");
+  warning.append(...textWithLink("js-wrong-address", link, { origin: location.origin }));
   document.querySelector("main")?.prepend(warning);
 }
 
 /** @param {HTMLInputElement} input */
 function addEye(input) {
-  const label = input.labels?.[0]?.textContent?.trim() ?? "password";
+  const label = input.labels?.[0]?.textContent?.trim() ?? "";
   const box = make("div", "with-eye");
   const eye = make("button", "eye");
   eye.type = "button";
@@ -62,8 +64,8 @@ function addEye(input) {
   if (focused) input.focus();
   const show = (/** @type {boolean} */ shown) => {
     input.type = shown ? "text" : "password";
-    eye.textContent = shown ? "Hide" : "Show";
-    eye.setAttribute("aria-label", `${eye.textContent} ${label}`);
+    eye.textContent = text(shown ? "js-hide" : "js-show");
+    eye.setAttribute("aria-label", text(shown ? "js-hide-field" : "js-show-field", { field: label }));
     eye.setAttribute("aria-pressed", String(shown));
   };
   show(false);
@@ -116,8 +118,9 @@ function addMeter(input) {
       });
       // If the server is busy, it rates the password when the form is submitted.
       if (!response.ok) return say(0, "");
-      const { score, ok, detail, suggestions } = await response.json();
-      const words = ok ? (score === 4 ? "Very good." : "Good.") : [detail, ...suggestions].join(" ");
+      const rating = await response.json();
+      const { score, ok } = rating;
+      const words = ok ? text(score === 4 ? "js-strength-strong" : "js-strength-good") : weakness(input, rating);
       // A refused password never looks good, and an input never looks empty.
       say(ok ? score : Math.min(Math.max(score, 1), 2), words);
     } catch {
@@ -135,6 +138,20 @@ function addMeter(input) {
     const other = input.form?.elements.namedItem(name);
     if (other instanceof HTMLInputElement) other.addEventListener("change", changed);
   }
+}
+
+/**
+ * Why a password would not be accepted, and what would help.
+ *
+ * @param {HTMLInputElement} input
+ * @param {{ reason?: string, suggestion_codes?: string[] }} rating
+ */
+function weakness(input, { reason = "weak", suggestion_codes = [] }) {
+  const key = (/** @type {string} */ word) => word.replaceAll("_", "-");
+  const about = `rating-${key(reason)}`;
+  const first = text(hasText(about) ? about : "rating-weak", { min: input.minLength, max: input.maxLength });
+  const others = suggestion_codes.map((code) => `rating-suggest-${key(code)}`).filter(hasText);
+  return [first, ...others.map((code) => text(code))].join(" ");
 }
 
 /**

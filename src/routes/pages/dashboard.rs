@@ -9,7 +9,9 @@ use crate::accounts::{Error, LoginsPage, PAGE, Page};
 use crate::error::ApiError;
 use crate::limits::Limit;
 use crate::pages::{ConnectionRow, Dashboard, DeviceRow, FormErrors, Moment, Notice, Pager, Section};
-use doorward_core::domain::{Access, DisplayName, Email, LoginId, Password, describe_user_agent};
+use doorward_core::domain::{
+    Access, DisplayName, Email, LanguageTag, LoginId, Password, describe_user_agent,
+};
 
 const PATH: &str = "/dashboard";
 
@@ -36,16 +38,16 @@ pub(in super::super) async fn to_change_password(visit: Visit) -> HttpResponse {
 }
 
 /// What the page shows.
-struct Contents {
+struct Contents<'a> {
     profile: crate::accounts::Profile,
-    devices: Vec<DeviceRow>,
+    devices: Vec<DeviceRow<'a>>,
     device_page: Page,
-    connections: Vec<ConnectionRow>,
+    connections: Vec<ConnectionRow<'a>>,
     connection_page: Page,
 }
 
-impl Contents {
-    async fn load(visit: &Visit, access: &Access) -> Result<Self, ApiError> {
+impl<'a> Contents<'a> {
+    async fn load(visit: &'a Visit, access: &Access) -> Result<Self, ApiError> {
         let profile = visit.accounts.profile(access.user).await?;
         let sessions = visit.accounts.list_sessions(access.user);
         let connection_page = visit.page_of(CONNECTIONS).within(sessions.len());
@@ -54,6 +56,7 @@ impl Contents {
         let LoginsPage { page, logins, agents } =
             visit.accounts.page_of_logins(access, visit.page_of(DEVICES), owners).await?;
         let connections = sessions.iter().map(|session| ConnectionRow {
+            frame: visit.frame(),
             device: agents
                 .get(&session.login)
                 .map(|agent| describe_user_agent(agent.as_deref()))
@@ -64,7 +67,7 @@ impl Contents {
         });
         let connections = connections.collect();
         let devices = logins.into_iter().map(|login| DeviceRow {
-            frame_base: visit.site.base.clone(),
+            frame: visit.frame(),
             device: describe_user_agent(login.user_agent.as_deref()),
             address: login.ip.unwrap_or_default(),
             last_seen: Moment(login.last_seen_at),
@@ -90,11 +93,13 @@ impl Contents {
             display_name: &self.profile.display_name,
             email: self.profile.email.as_deref(),
             email_verified: self.profile.email_verified,
+            language: self.profile.language.as_deref(),
+            languages: visit.site.languages.all().collect(),
             min_password: visit.accounts.min_password(),
             devices: self.devices,
-            device_pages: Pager::new(&visit.site.base, devices, connections),
+            device_pages: Pager::new(visit.frame(), devices, connections),
             connections: self.connections,
-            connection_pages: Pager::new(&visit.site.base, connections, devices),
+            connection_pages: Pager::new(visit.frame(), connections, devices),
             open: (visit.word("change") == Some("password")).then_some(Section::Password),
             refused,
             typed,
@@ -118,7 +123,7 @@ async fn answer(
     match outcome {
         Ok(done) => Ok(visit.redirect(PATH, Some(done))),
         Err(error) => {
-            let refusals = Refusals::of(fields, error.clone())?;
+            let refusals = Refusals::of(visit.frame(), fields, error.clone())?;
             let contents = Contents::load(visit, access).await?;
             contents.page(visit, Some((section, &refusals.errors)), typed, Some(&error))
         }
@@ -129,6 +134,8 @@ async fn answer(
 #[serde(default)]
 pub(in super::super) struct ProfileForm {
     display_name: String,
+    /// Empty: the browser's. A form of an earlier page has none.
+    language: Option<String>,
 }
 
 /// `POST /dashboard/profile`
@@ -137,12 +144,23 @@ pub(in super::super) async fn rename(
     visit: Visit,
     Form(form): Form<ProfileForm>,
 ) -> Result<HttpResponse, ApiError> {
-    let done = match DisplayName::parse(&form.display_name) {
-        Ok(name) => visit.accounts.rename(access.user, name).await,
-        Err(invalid) => Err(invalid.into()),
+    let save = async {
+        let name = DisplayName::parse(&form.display_name)?;
+        let language = match form.language.as_deref() {
+            None => None,
+            Some("") => Some(None),
+            Some(tag) => Some(Some(LanguageTag::parse(tag)?)),
+        };
+        let profile = visit.accounts.rename(access.user, name).await?;
+        if let Some(language) =
+            language.filter(|new| new.as_ref().map(LanguageTag::as_str) != profile.language.as_deref())
+        {
+            visit.accounts.set_language(access.user, language).await?;
+        }
+        Ok::<_, Error>(Notice::ProfileSaved)
     };
-    let outcome = done.map(|_| Notice::NameChanged).map_err(ApiError::from);
-    answer(&visit, &access, Section::Profile, &["display_name"], &form.display_name, outcome).await
+    let (outcome, fields) = (save.await.map_err(ApiError::from), &["display_name"]);
+    answer(&visit, &access, Section::Profile, fields, &form.display_name, outcome).await
 }
 
 #[derive(Deserialize, Default)]

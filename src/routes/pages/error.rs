@@ -2,7 +2,7 @@
 
 use actix_web::body::BoxBody;
 use actix_web::dev::ServiceResponse;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::header;
 use actix_web::{HttpRequest, web};
 use askama::Template as _;
 
@@ -24,17 +24,20 @@ pub(in super::super) fn for_browser(
     match (error, site) {
         (Some(error), Some(site)) if wants_page(response.request()) => {
             let (request, answer) = response.into_parts();
+            let frame = frame(&request, &site);
+            let language = frame.language;
+            let title = frame.error_title(&error).to_string();
             let page = ErrorPage {
-                frame: frame(&request, &site),
+                frame,
                 status: answer.status().as_u16(),
-                title: title(&error, answer.status()),
-                detail: error.detail(),
+                title: &title,
+                detail: &frame.detail(&error),
                 request_id: answer.status().is_server_error().then_some(request_id),
                 elsewhere: (error.code() == "https_required").then_some(site.public_url.as_str()),
                 link_expired: error.code() == "invalid_link",
             };
             match page.render() {
-                Ok(html) => ServiceResponse::new(request, with_page(&answer, &site, html, None)),
+                Ok(html) => ServiceResponse::new(request, with_page(&answer, &site, language, html, None)),
                 Err(_) => ServiceResponse::new(request, answer),
             }
         }
@@ -46,18 +49,4 @@ pub(in super::super) fn for_browser(
 pub(in super::super) fn wants_page(request: &HttpRequest) -> bool {
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/html")) && !request.path().starts_with("/api/")
-}
-
-fn title(error: &ApiError, status: StatusCode) -> &'static str {
-    match (status, error.code().as_str()) {
-        (_, "invalid_invitation") => "This invitation no longer works",
-        (_, "invalid_link") => "This link no longer works",
-        (StatusCode::NOT_FOUND, _) => "Page not found",
-        (_, "https_required") => "Open it over https",
-        (StatusCode::FORBIDDEN, _) => "Request refused",
-        (StatusCode::TOO_MANY_REQUESTS, _) => "Too many requests",
-        (StatusCode::SERVICE_UNAVAILABLE, _) => "Too busy at the moment",
-        (status, _) if status.is_server_error() => "Something went wrong",
-        _ => "This did not work",
-    }
 }

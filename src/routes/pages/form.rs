@@ -13,7 +13,7 @@ use super::super::extract::{BODY_TIMEOUT, too_large, too_slow};
 use super::super::site::Site;
 use crate::accounts::Error;
 use crate::error::ApiError;
-use crate::pages::{FieldError, FormErrors};
+use crate::pages::{FormErrors, Frame};
 
 /// A form of one of our pages: refused if another site's page made the browser post it. `T` gives a default
 /// to fields that may be missing and leaves the rest to the parsers of `domain`.
@@ -80,16 +80,17 @@ fn unreadable(error: &actix_web::Error) -> ApiError {
 }
 
 /// Collects the errors of a form with these `fields`, so that all are shown at once.
-pub(in super::super) struct Refusals {
+pub(in super::super) struct Refusals<'a> {
+    frame: Frame<'a>,
     fields: &'static [&'static str],
     pub errors: FormErrors,
     /// The first error: its status becomes the response's.
     pub first: Option<ApiError>,
 }
 
-impl Refusals {
-    pub const fn new(fields: &'static [&'static str]) -> Self {
-        Self { fields, errors: FormErrors { general: None, fields: Vec::new() }, first: None }
+impl<'a> Refusals<'a> {
+    pub const fn new(frame: Frame<'a>, fields: &'static [&'static str]) -> Self {
+        Self { frame, fields, errors: FormErrors { general: None, fields: Vec::new() }, first: None }
     }
 
     /// The value; an error is noted.
@@ -102,12 +103,8 @@ impl Refusals {
 
     pub fn note(&mut self, error: ApiError) {
         match error.field_name().filter(|field| self.fields.contains(field)) {
-            Some(field) => self.errors.fields.push(FieldError {
-                field: field.to_owned(),
-                detail: error.detail().to_owned(),
-                suggestions: error.suggestions().to_vec(),
-            }),
-            None => self.errors.general = Some(error.detail().to_owned()),
+            Some(field) => self.errors.fields.push(self.frame.field_error(field, &error)),
+            None => self.errors.general = Some(self.frame.detail(&error)),
         }
         self.first.get_or_insert(error);
     }
@@ -116,11 +113,11 @@ impl Refusals {
     ///
     /// # Errors
     /// A server error, which is not about the form.
-    pub fn of(fields: &'static [&'static str], error: ApiError) -> Result<Self, ApiError> {
+    pub fn of(frame: Frame<'a>, fields: &'static [&'static str], error: ApiError) -> Result<Self, ApiError> {
         if error.is_ours() {
             return Err(error);
         }
-        let mut refusals = Self::new(fields);
+        let mut refusals = Self::new(frame, fields);
         refusals.note(error);
         Ok(refusals)
     }

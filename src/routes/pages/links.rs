@@ -72,7 +72,7 @@ pub(in super::super) async fn reset(
         (Err(Some(error)), _) | (Err(None), Err(error)) => ApiError::from(error),
         (Err(None), Ok(_)) => ApiError::not_found(),
     };
-    let refusals = Refusals::of(&["username", "password"], error.clone())?;
+    let refusals = Refusals::of(visit.frame(), &["username", "password"], error.clone())?;
     let min = visit.accounts.min_password();
     let page = ResetPassword::new(visit.frame(), &link, typed, min, &refusals.errors);
     visit.refuse(&error, &page).map(without_referrer)
@@ -112,7 +112,8 @@ pub(in super::super) async fn show_verify(
         Err(Error::InvalidLink) => return verified_again(&visit, &token).await,
         Err(error) => return Err(error.into()),
     };
-    let page = VerifyEmail { frame: visit.frame(), username: &username, email: &email, alert: None };
+    let errors = FormErrors::default();
+    let page = VerifyEmail { frame: visit.frame(), username: &username, email: &email, errors: &errors };
     visit.page(&page).map(without_referrer)
 }
 
@@ -133,8 +134,9 @@ pub(in super::super) async fn verify(
         Err(Error::InvalidLink) => verified_again(&visit, &token).await,
         Err(error @ Error::EmailHeld) => {
             let error = ApiError::from(error);
-            let alert = Some(error.detail());
-            let page = VerifyEmail { frame: visit.frame(), username: &username, email: &email, alert };
+            let errors = Refusals::of(visit.frame(), &[], error.clone())?.errors;
+            let page =
+                VerifyEmail { frame: visit.frame(), username: &username, email: &email, errors: &errors };
             visit.refuse(&error, &page).map(without_referrer)
         }
         Err(error) => Err(error.into()),

@@ -10,7 +10,7 @@ use crate::accounts::{Error, Grant, Registered, Registrant, SignIn};
 use crate::error::ApiError;
 use crate::limits::Limit;
 use crate::pages::{FormErrors, Invitee, NewAccountRules, Notice, Register};
-use doorward_core::domain::{Email, Password, Username};
+use doorward_core::domain::{Email, LanguageTag, Password, Username};
 
 const FIELDS: &[&str] = &["username", "email", "password"];
 
@@ -113,15 +113,15 @@ fn rules(visit: &Visit) -> NewAccountRules {
 }
 
 /// Does what a form asks for, or answers what is wrong with it.
-async fn submit(
-    visit: &Visit,
+async fn submit<'a>(
+    visit: &'a Visit,
     form: &RegisterForm,
     invitation: Option<String>,
-) -> Result<Result<NewAccount, Refusals>, ApiError> {
+) -> Result<Result<NewAccount, Refusals<'a>>, ApiError> {
     if let Err(error) = visit.count(Limit::Register) {
-        return Refusals::of(FIELDS, error).map(Err);
+        return Refusals::of(visit.frame(), FIELDS, error).map(Err);
     }
-    let mut refusals = Refusals::new(FIELDS);
+    let mut refusals = Refusals::new(visit.frame(), FIELDS);
     let parsed = (
         refusals.check(Username::parse(form.username.trim())),
         match form.email.trim() {
@@ -133,15 +133,17 @@ async fn submit(
     let (Some(username), Some(email), Some(password)) = parsed else { return Ok(Err(refusals)) };
     let again = (username.clone(), password.clone(), email.clone());
     let is_invited = invitation.is_some();
-    let registrant = Registrant { username, password, email, invitation };
+    // Emails are written in the language of the page.
+    let language = LanguageTag::parse(visit.language().tag()).ok();
+    let registrant = Registrant { username, password, email, invitation, language };
     match visit.accounts.register(registrant, visit.device(), &visit.caller()).await {
         Ok(Registered::SignedIn(grant)) => Ok(Ok(Some(grant))),
         Ok(Registered::ToVerify(_)) => Ok(Ok(None)),
         Err(Error::UsernameTaken) if !is_invited => match register_again(visit, again).await? {
             Some(account) => Ok(Ok(account)),
-            None => Refusals::of(FIELDS, Error::UsernameTaken.into()).map(Err),
+            None => Refusals::of(visit.frame(), FIELDS, Error::UsernameTaken.into()).map(Err),
         },
-        Err(error) => Refusals::of(FIELDS, error.into()).map(Err),
+        Err(error) => Refusals::of(visit.frame(), FIELDS, error.into()).map(Err),
     }
 }
 

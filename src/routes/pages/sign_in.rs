@@ -91,7 +91,7 @@ pub(in super::super) async fn login(
     match done {
         Ok(SignIn::Granted(grant)) => enter(&visit, &grant, back).await,
         Err(error) => {
-            let refusals = Refusals::of(&[], error.clone())?;
+            let refusals = Refusals::of(visit.frame(), &[], error.clone())?;
             let page = Login::new(visit.frame_onward(back), login, None, &refusals.errors);
             visit.refuse_onward(&error, &page, back)
         }
@@ -152,7 +152,7 @@ pub(in super::super) async fn forgot(
     match done {
         Ok(()) => Ok(visit.redirect_onward("/forgot-password", Some(Notice::ResetRequested), back)),
         Err(error) => {
-            let refusals = Refusals::of(&[], error.clone())?;
+            let refusals = Refusals::of(visit.frame(), &[], error.clone())?;
             let frame = visit.frame_onward(back);
             visit.refuse(&error, &ForgotPassword::new(frame, login, None, &refusals.errors))
         }

@@ -7,7 +7,9 @@ use actix_web::dev::Payload;
 use actix_web::error::InternalError;
 use actix_web::guard::GuardContext;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web};
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web,
+};
 use askama::Template;
 
 use super::super::extract::{caller, device};
@@ -21,6 +23,7 @@ use crate::auth::refresh::CredentialKind;
 use crate::error::ApiError;
 use crate::limits::Limit;
 use crate::pages::{Frame, Notice, Onward};
+use crate::text::Language;
 use doorward_core::domain::{Access, LoginId, RevokeReason, UserId};
 
 /// Allows only files of our own origin: no script in a page, no frame around it, no form to another site, and
@@ -29,6 +32,12 @@ use doorward_core::domain::{Access, LoginId, RevokeReason, UserId};
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      connect-src 'self' SOCKET; frame-src 'self'; form-action 'self'RETURN; frame-ancestors 'none'; base-uri 'none'; \
      require-trusted-types-for 'script'; trusted-types 'none'";
+
+/// What the site is called.
+const SITE_NAME: &str = "Doorward";
+
+/// The language of the account that the browser is signed in to, once that is known.
+struct AccountLanguage(Option<String>);
 
 /// A request for a page.
 #[derive(Clone)]
@@ -44,6 +53,11 @@ impl Visit {
         let (site, accounts) =
             (request.app_data::<web::Data<Site>>()?, request.app_data::<web::Data<Accounts>>()?);
         Some(Self { request: request.clone(), site: site.clone(), accounts: accounts.clone() })
+    }
+
+    /// The language of the page.
+    pub fn language(&self) -> &Language {
+        language(&self.request, &self.site)
     }
 
     pub fn frame(&self) -> Frame<'_> {
@@ -116,7 +130,10 @@ impl Visit {
         let Some(cookie) = self.site.read_cookie(&self.accounts, &self.request) else { return Ok(None) };
         self.check_cookie(&cookie)?;
         match self.accounts.recognize(&cookie).await {
-            Ok(access) => Ok(Some(access)),
+            Ok((access, language)) => {
+                self.request.extensions_mut().insert(AccountLanguage(language));
+                Ok(Some(access))
+            }
             Err(Error::InvalidCookie) => {
                 limit::count_refusal(&self.request);
                 Ok(None)
@@ -137,7 +154,7 @@ impl Visit {
 
     /// The same for a page whose form leads to an address of the request.
     pub fn page_onward(&self, page: &impl Template, back: Option<&Return>) -> Result<HttpResponse, ApiError> {
-        Ok(finish(HttpResponse::Ok(), &self.site, render(page)?, back))
+        Ok(finish(HttpResponse::Ok(), &self.site, self.language(), render(page)?, back))
     }
 
     /// Shows a form again with its errors: the error's status and headers, the page's body.
@@ -153,7 +170,7 @@ impl Visit {
         back: Option<&Return>,
     ) -> Result<HttpResponse, ApiError> {
         let html = render(page)?;
-        Ok(with_page(&error.error_response(), &self.site, html, back))
+        Ok(with_page(&error.error_response(), &self.site, self.language(), html, back))
     }
 
     /// Makes the browser forget its login.
@@ -239,12 +256,22 @@ fn redirect(site: &Site, path: &str, done: Option<Notice>) -> HttpResponse {
 pub(super) fn frame<'a>(request: &HttpRequest, site: &'a Site) -> Frame<'a> {
     let dev_mail = request.app_data::<web::Data<DevMail>>();
     Frame {
+        language: language(request, site),
+        site_name: SITE_NAME,
         base: &site.base,
         public_url: &site.public_url,
         dev_mail: dev_mail.is_some_and(|mails| mails.is_for(request)),
         onward: Onward::default(),
         registration: site.registration.who,
     }
+}
+
+/// The language of a request's answer.
+fn language<'a>(request: &HttpRequest, site: &'a Site) -> &'a Language {
+    let accept = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|accept| accept.to_str().ok());
+    let extensions = request.extensions();
+    let account = extensions.get::<AccountLanguage>().and_then(|language| language.0.as_deref());
+    site.languages.choose(account, accept)
 }
 
 fn render(page: &impl Template) -> Result<String, ApiError> {
@@ -255,6 +282,7 @@ fn render(page: &impl Template) -> Result<String, ApiError> {
 pub(super) fn with_page(
     answer: &HttpResponse,
     site: &Site,
+    language: &Language,
     html: String,
     back: Option<&Return>,
 ) -> HttpResponse {
@@ -264,12 +292,13 @@ pub(super) fn with_page(
             builder.append_header((name, value));
         }
     }
-    finish(builder, site, html, back)
+    finish(builder, site, language, html, back)
 }
 
 fn finish(
     mut builder: HttpResponseBuilder,
     site: &Site,
+    language: &Language,
     html: String,
     back: Option<&Return>,
 ) -> HttpResponse {
@@ -280,6 +309,8 @@ fn finish(
     }
     builder
         .content_type("text/html; charset=utf-8")
+        .insert_header((header::CONTENT_LANGUAGE, language.tag()))
+        .append_header((header::VARY, "Accept-Language"))
         // A page is about one person, and Back must not show it to the next.
         .insert_header((header::CACHE_CONTROL, "no-store"))
         // Our own requests name their origin, so that they can be distinguished from other sites'.

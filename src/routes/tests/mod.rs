@@ -129,7 +129,7 @@ pub(super) async fn start_at(
     let db = Db::start(db::open(&config.database.url, 2).unwrap(), 2);
     let live = Live::alone(&config.sockets);
     let accounts = Accounts::start(db.clone(), &live, Mail::default(), system, &config).await.unwrap();
-    let (site, readiness) = (Site::new(&config), Readiness::default());
+    let (site, readiness) = (Site::new(&config, crate::text::Languages::built_in()), Readiness::default());
     let service = init_service(
         App::new()
             .wrap(from_fn(trace::trace))

@@ -62,7 +62,7 @@ fn assert_page(answer: &Answer, status: u16, words: &str) {
 #[actix_web::test]
 async fn a_browser_registers_is_recognized_and_signs_out() {
     let api = start().await;
-    assert_page(&api.page("/", "").await, 200, "Create an account");
+    assert_page(&api.page("/", "").await, 200, "Create account");
     assert_page(&api.page("/register", "").await, 200, "autocomplete=\"new-password\"");
     assert_page(&api.page("/login", "").await, 200, "autocomplete=\"current-password\"");
     let stranger = api.page("/dashboard", "").await;
@@ -82,7 +82,7 @@ async fn a_browser_registers_is_recognized_and_signs_out() {
     let out = api.call(with(form("/logout", &[]), &cookie)).await;
     assert_eq!((out.status, out.header("location")), (303, "/login?done=signed-out"));
     assert!(out.header("set-cookie").contains("Max-Age=0"));
-    assert_page(&api.page("/login?done=signed-out", "").await, 200, "You are signed out.");
+    assert_page(&api.page("/login?done=signed-out", "").await, 200, "You’re signed out.");
     let late = api.page("/dashboard", &cookie).await;
     assert_eq!((late.status, late.header("location")), (303, "/login"));
     assert!(late.header("set-cookie").contains("Max-Age=0"));
@@ -98,20 +98,20 @@ async fn a_refused_form_comes_back_with_what_was_typed() {
         api.call(form("/register", &fields)).await
     };
     let all = post("-x", "no address", "short").await;
-    assert_page(&all, 422, "A username must begin with a letter or a digit.");
-    assert!(all.text.contains("This is not an email address") && all.text.contains("at least 8 characters"));
+    assert_page(&all, 422, "Start your username with a letter or a digit.");
+    assert!(all.text.contains("Enter an email like") && all.text.contains("at least 8 characters"));
     assert!(all.text.contains("value=\"-x\"") && all.text.contains("value=\"no address\""));
-    assert!(!all.text.contains("short\""), "a password does not come back");
+    assert!(!all.text.contains("value=\"short\""), "a password does not come back");
     let taken = post(" Taken ", "ada@example.org", PASSWORD).await;
     assert_page(&taken, 409, "This username is taken.");
     assert!(taken.text.contains("value=\"ada@example.org\""));
     let weak = post("ada", "", "password1").await;
     assert_page(&weak, 422, "id=\"password-error\"");
-    assert_page(&api.call(form("/register", &[])).await, 422, "A username is required.");
+    assert_page(&api.call(form("/register", &[])).await, 422, "Enter a username.");
 
     for (login, password) in [("taken", "wrong"), ("nobody", PASSWORD), ("", "")] {
         let refused = api.call(form("/login", &[("login", login), ("password", password)])).await;
-        assert_page(&refused, 401, "The login or the password is wrong.");
+        assert_page(&refused, 401, "Wrong username, email or password.");
         assert!(refused.header("set-cookie").is_empty());
         assert!(login.is_empty() || refused.text.contains(&format!("value=\"{login}\"")));
     }
@@ -144,7 +144,7 @@ async fn other_sites_pages_can_post_none_of_the_forms() {
                 .insert_header(("Content-Type", "application/x-www-form-urlencoded"))
                 .insert_header((name, value));
             request = request.set_payload("login=ada&password=x&current_password=x");
-            assert_page(&api.call(request).await, 403, "another site");
+            assert_page(&api.call(request).await, 403, "another site’s page");
         }
         // Nor as another kind of body, nor by GET.
         let json = with(TestRequest::post().uri(path), &cookie).set_json(json!({"login": "ada"}));
@@ -230,7 +230,7 @@ async fn the_account_is_changed_and_closed() {
         api.call(with(form(&format!("/dashboard/{what}"), fields), &cookie)).await
     };
     let named = post("profile", &[("display_name", "Ada <b>")]).await;
-    assert_eq!(named.header("location"), "/dashboard?done=name-changed");
+    assert_eq!(named.header("location"), "/dashboard?done=profile-saved");
     assert_page(&api.page("/dashboard", &cookie).await, 200, "Hello, <bdi>Ada &#60;b&#62;</bdi>");
     assert_page(&post("profile", &[("display_name", " ")]).await, 422, "id=\"profile-display-name-error\"");
 
@@ -275,15 +275,15 @@ async fn what_goes_wrong_is_a_page_for_a_browser_and_a_document_for_others() {
     assert_page(&api.page("/reset-password/a/b", "").await, 404, "Page not found");
     let put = TestRequest::with_uri("/login").method(Method::PUT).insert_header(HTML);
     let refused = api.call(put).await;
-    assert_page(&refused, 405, "GET, HEAD, POST");
+    assert_page(&refused, 405, "can’t be opened like that");
     assert_eq!(refused.header("allow"), "GET, HEAD, POST");
     assert_eq!(api.get("/nothing", "").await.code(), (404, "not_found".to_owned()));
     let api_call = api.page("/api/me", "").await;
     assert_eq!(api_call.code(), (401, "unauthorized".to_owned()), "the API always speaks JSON");
     let long = form("/login", &[("login", &"x".repeat(MAX_BODY))]);
-    assert_page(&api.call(long).await, 413, "16384 bytes");
+    assert_page(&api.call(long).await, 413, "more than we can accept");
     let garbage = form("/login", &[]).set_payload("login=a&login=b&%zz");
-    assert_page(&api.call(garbage).await, 400, "could not be read");
+    assert_page(&api.call(garbage).await, 400, "Go back and try again");
 }
 
 #[actix_web::test]
@@ -344,4 +344,44 @@ async fn a_password_is_rated_as_it_is_judged() {
         api.post("/api/password-strength", json!({})).await.code(),
         (422, "invalid_password".to_owned())
     );
+}
+
+#[actix_web::test]
+async fn a_page_is_in_the_language_of_the_account_or_of_the_browser() {
+    let api = start().await;
+    let ask = |path: &str, cookie: &str, language: &'static str| {
+        let request =
+            TestRequest::get().uri(path).insert_header(HTML).insert_header(("Accept-Language", language));
+        let request =
+            if cookie.is_empty() { request } else { request.insert_header(("Cookie", cookie.to_owned())) };
+        api.call(request)
+    };
+    for (language, tag, words) in
+        [("de-AT,de;q=0.9,en;q=0.8", "de", "Passwort vergessen?"), ("fr", "en", "Forgot your password?")]
+    {
+        let page = ask("/login", "", language).await;
+        assert_page(&page, 200, words);
+        assert_eq!(page.header("content-language"), tag);
+        assert!(page.header("vary").contains("Accept-Language"), "{}", page.header("vary"));
+        assert!(page.text.contains(&format!("<html lang=\"{tag}\" dir=\"ltr\">")), "{}", page.text);
+    }
+    assert_page(&ask("/nothing", "", "de").await, 404, "Seite nicht gefunden");
+    // A German who registers gets German emails, and keeps the language where the browser has another one.
+    let fields = [("username", "ada"), ("password", PASSWORD)];
+    let registered = api.call(form("/register", &fields).insert_header(("Accept-Language", "de"))).await;
+    let cookie = registered.cookie();
+    assert_page(&ask("/dashboard", &cookie, "en").await, 200, "Dein Konto");
+    let save = |language: &'static str| {
+        let fields = [("display_name", "Ada"), ("language", language)];
+        api.call(form("/dashboard/profile", &fields).insert_header(("Cookie", cookie.clone())))
+    };
+    assert_eq!(save("en").await.header("location"), "/dashboard?done=profile-saved");
+    assert_page(
+        &ask("/dashboard", &cookie, "de").await,
+        200,
+        "<option value=\"en\" lang=\"en\" selected>English",
+    );
+    assert_eq!(save("").await.status, 303);
+    assert_page(&ask("/dashboard", &cookie, "de").await, 200, "Dein Konto");
+    assert_page(&save("no tag").await, 422, "Choose one of the languages in the list.");
 }

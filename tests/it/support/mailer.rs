@@ -13,6 +13,7 @@ use doorward::internals::mail::Mail;
 use doorward::internals::models::outbox;
 use doorward::internals::models::outbox::NewEmail;
 use doorward::internals::schema::{outbox as rows, users};
+use doorward::internals::text::Languages;
 use doorward_core::domain::{MailKind, UserId};
 
 use crate::support::config::Settings;
@@ -65,7 +66,7 @@ impl TestMailer {
         let db = Db::start(pool, 2);
         let time = ManualClock::default();
         let clock = Clock::Manual(time.clone());
-        let mail = Mail::start(db.clone(), clock.clone(), &config).unwrap();
+        let mail = Mail::start(db.clone(), clock.clone(), &config, Languages::built_in()).unwrap();
         Self { dir, time, clock, db, mail }
     }
 

@@ -8,9 +8,9 @@ await scenario(async ({ person }) => {
 
   // From the start to an account, with a first try that is refused.
   await page.goto(base);
-  await page.getByRole("link", { name: "Create an account" }).click();
+  await page.getByRole("link", { name: /^Create (an )?account$/ }).click();
   await page.getByLabel("Username").fill("-ada");
-  await page.getByLabel("Email address").fill("ada@example.org");
+  await page.getByLabel(/^Email/).fill("ada@example.org");
   const password = page.locator("#password");
   await password.fill("password1");
   await page.locator(".meter[data-score='1'], .meter[data-score='2']").waitFor();
@@ -18,9 +18,9 @@ await scenario(async ({ person }) => {
   await page.getByRole("button", { name: "Show Password" }).click();
   assert.equal(await password.getAttribute("type"), "text");
   await page.getByRole("button", { name: "Create account" }).click();
-  await says(page, "A username must begin with a letter or a digit.");
+  await says(page, "Start your username with a letter or a digit.");
   assert.equal(await page.getByLabel("Username").inputValue(), "-ada");
-  assert.equal(await page.getByLabel("Email address").inputValue(), "ada@example.org");
+  assert.equal(await page.getByLabel(/^Email/).inputValue(), "ada@example.org");
   assert.equal(await password.inputValue(), "", "a password does not come back");
   assert(await page.getByLabel("Username").evaluate((input) => input === document.activeElement));
   await page.getByLabel("Username").fill("Ada");
@@ -32,7 +32,7 @@ await scenario(async ({ person }) => {
 
   // The secret comes over the socket; no token is kept where a later script would find it.
   await connected(page);
-  await page.getByRole("button", { name: "View secret message" }).click();
+  await page.getByRole("button", { name: "Show secret message" }).click();
   await says(page, /^ada, /);
   assert.match(await page.locator("#secret-code").innerText(), /^[2-9A-Z]{8}$/);
   const kept = await page.evaluate(() => [document.cookie, { ...localStorage }, { ...sessionStorage }]);
@@ -41,44 +41,44 @@ await scenario(async ({ person }) => {
   // The address is proven by the mail's link, in a browser that is signed in.
   await says(page, "not confirmed");
   await page.goto(base + (await server("mail", { page: "verify-email" })).path);
-  await page.getByRole("button", { name: "Yes, confirm it" }).click();
+  await page.getByRole("button", { name: "Confirm email" }).click();
   await page.waitForURL("**/dashboard");
-  await says(page, "Your email address is confirmed.");
+  await says(page, "Your email is confirmed.");
   assert.equal(await page.getByText("not confirmed").count(), 0);
 
   // The account: a form that is refused is open and says why, one that is not says so once.
-  await page.getByText("Change your display name").click();
+  await page.getByText("Profile", { exact: true }).click();
   await page.getByLabel("Display name").fill("Countess");
-  await page.getByRole("button", { name: "Save the name" }).click();
+  await page.getByRole("button", { name: "Save changes" }).click();
   await says(page, "Hello, Countess");
-  await says(page, "Your display name is changed.");
+  await says(page, "Your profile is saved.");
   await page.reload();
-  assert.equal(await page.getByText("Your display name is changed.").count(), 0);
-  await page.getByText("Change your email address").click();
-  await page.getByLabel("New email address").fill("lovelace@example.org");
+  assert.equal(await page.getByText("Your profile is saved.").count(), 0);
+  await page.getByText("Change your email", { exact: true }).click();
+  await page.getByLabel("New email").fill("lovelace@example.org");
   await page.locator("#email-current-password").fill("wrong");
-  await page.getByRole("button", { name: "Send the link" }).click();
-  await says(page, "The password is wrong.");
+  await page.getByRole("button", { name: "Send confirmation link" }).click();
+  await says(page, "This password is wrong.");
   assert(await page.locator("#email-current-password").evaluate((input) => input === document.activeElement));
-  assert.equal(await page.getByLabel("New email address").inputValue(), "lovelace@example.org");
+  assert.equal(await page.getByLabel("New email").inputValue(), "lovelace@example.org");
 
   // Out, in vain back in, and by the link of a mail.
   await page.getByRole("banner").getByRole("button", { name: "Sign out" }).click();
-  await says(page, "You are signed out.");
+  await says(page, "You’re signed out.");
   await page.goto(`${base}/dashboard`);
   await page.waitForURL("**/login*");
   await signIn(page, "ada", "not that");
-  await says(page, "The login or the password is wrong.");
-  assert.equal(await page.getByLabel("Username or email address").inputValue(), "ada");
+  await says(page, "Wrong username, email or password.");
+  assert.equal(await page.getByLabel("Username or email").inputValue(), "ada");
   await page.getByRole("link", { name: "Forgot your password?" }).click();
-  await page.getByLabel("Username or email address").fill("ada");
-  await page.getByRole("button", { name: "Send the link" }).click();
+  await page.getByLabel("Username or email").fill("ada");
+  await page.getByRole("button", { name: "Send reset link" }).click();
   await says(page, "a link is on its way");
   const { path } = await server("mail", { page: "reset-password" });
   await page.goto(base + path);
   await says(page, "For the account ada.");
   await page.locator("#password").fill(NEW_PASSWORD);
-  await page.getByRole("button", { name: "Set the new password" }).click();
+  await page.getByRole("button", { name: "Set new password" }).click();
   await says(page, "Your new password is set");
   await page.goto(base + path);
   await says(page, "Your new password is set");
@@ -97,5 +97,5 @@ await scenario(async ({ person }) => {
   await page.getByRole("button", { name: "Delete my account" }).click();
   await says(page, "Your account is deleted.");
   await signIn(page, "ada", NEW_PASSWORD);
-  await says(page, "The login or the password is wrong.");
+  await says(page, "Wrong username, email or password.");
 });

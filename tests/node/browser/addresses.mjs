@@ -23,9 +23,9 @@ await scenario(
 
     await page.goto(`${other}/logout`);
     await page.getByRole("main").getByRole("button", { name: "Sign out" }).click();
-    await says(page, "You are signed out.");
+    await says(page, "You’re signed out.");
     await page.goto(`${other}/login`);
-    await page.getByLabel("Username or email address").fill("ada");
+    await page.getByLabel("Username or email").fill("ada");
     await page.locator("#password").fill(PASSWORD);
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.waitForURL(`${other}/dashboard`);
@@ -35,7 +35,7 @@ await scenario(
     const here = await person();
     await here.goto(`${local}/login/?x=1`);
     assert.equal(here.url(), `${local}/login?x=1`);
-    await here.getByLabel("Username or email address").fill("ada");
+    await here.getByLabel("Username or email").fill("ada");
     await here.locator("#password").fill(PASSWORD);
     await here.getByRole("button", { name: "Sign in" }).click();
     await here.locator("#live[data-state=open]").waitFor();

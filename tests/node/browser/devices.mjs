@@ -59,7 +59,7 @@ await scenario(async ({ person }) => {
   await tablet.getByText("Change your password").click();
   await tablet.locator("#password-current-password").fill(PASSWORD);
   await tablet.locator("#password-new-password").fill(NEW_PASSWORD);
-  await tablet.getByRole("button", { name: "Change the password" }).click();
+  await tablet.getByRole("button", { name: "Change password" }).click();
   await says(tablet, "Your password is changed");
   await says(home.getByRole("dialog"), "Your password was changed or reset on another device.");
   await connected(tablet);

@@ -80,7 +80,7 @@ export async function scenario(play, expected = null, hosts = {}) {
 export async function register(page, username, email = "") {
   await page.goto(`${base}/register`);
   await page.getByLabel("Username").fill(username);
-  await page.getByLabel("Email address").fill(email);
+  await page.getByLabel(/^Email/).fill(email);
   await page.locator("#password").fill(PASSWORD);
   await page.getByRole("button", { name: "Create account" }).click();
   await page.waitForURL("**/dashboard");
@@ -88,7 +88,7 @@ export async function register(page, username, email = "") {
 
 export async function signIn(page, username, password = PASSWORD) {
   await page.goto(`${base}/login`);
-  await page.getByLabel("Username or email address").fill(username);
+  await page.getByLabel("Username or email").fill(username);
   await page.locator("#password").fill(password);
   await page.getByRole("button", { name: "Sign in" }).click();
 }

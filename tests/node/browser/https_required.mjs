@@ -28,17 +28,17 @@ await scenario(async ({ person }) => {
 
     const plain = await person({ colorScheme, javaScriptEnabled: false });
     await plain.goto(`${base}/login`);
-    await plain.getByLabel("Username or email address").fill("ada");
+    await plain.getByLabel("Username or email").fill("ada");
     await plain.locator("#password").fill(PASSWORD);
     await plain.getByRole("button", { name: "Sign in" }).click();
-    await says(plain, "Open it over https");
+    await says(plain, "Open this page over https");
     await says(plain, "Nothing was done; open it there.");
     assert.equal(await plain.getByRole("link", { name: "Open https://id.example.org" }).count(), 1);
 
-    await page.getByLabel("Username or email address").fill("ada");
+    await page.getByLabel("Username or email").fill("ada");
     await page.locator("#password").fill(PASSWORD);
     await page.getByRole("button", { name: "Sign in" }).click();
-    await says(page, "Open it over https");
+    await says(page, "Open this page over https");
     await look(page, "https required");
   }
 }, EXPECTED);

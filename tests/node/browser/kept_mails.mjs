@@ -6,14 +6,14 @@ import { base, check, register, says, scenario, server } from "./harness.mjs";
 await scenario(async ({ person }) => {
   const page = await person();
   await page.goto(`${base}/dev/mail`);
-  await says(page, "None yet.");
+  await says(page, "No emails yet.");
   await check(page, "no kept mails");
   await register(page, "ada", "ada@example.org");
   await server("advance", { seconds: 1 });
   await page.goto(`${base}/forgot-password`);
-  await page.getByLabel("Username or email address").fill("ada");
-  await page.getByRole("button", { name: "Send the link" }).click();
-  await page.getByRole("main").getByRole("link", { name: "show them" }).click();
+  await page.getByLabel("Username or email").fill("ada");
+  await page.getByRole("button", { name: "Send reset link" }).click();
+  await page.getByRole("main").getByRole("link", { name: "development mailbox" }).click();
   // A reload must not overtake it.
   await page.waitForURL("**/dev/mail");
   // The mailer works beside the request.
@@ -21,7 +21,7 @@ await scenario(async ({ person }) => {
 
   // The newest first, and open.
   const newest = page.locator("details.mail").first();
-  await says(newest, "Reset your password at localhost");
+  await says(newest, "Reset your localhost password");
   const text = newest.getByRole("region", { name: "Text" });
   const html = newest.frameLocator("iframe");
   await html.getByText("Hello,").waitFor();
@@ -33,7 +33,7 @@ await scenario(async ({ person }) => {
     }
   }
   const link = await text.getByRole("link").getAttribute("href");
-  assert.equal(await html.getByRole("link", { name: "Choose a new password" }).getAttribute("href"), link);
+  assert.equal(await html.getByRole("link", { name: "Set a new password" }).getAttribute("href"), link);
 
   // A link of the HTML leads out of its frame, to a page that works.
   const popup = page.context().waitForEvent("page");
@@ -41,10 +41,10 @@ await scenario(async ({ person }) => {
   popup.then(() => (opened = true));
   // The frame may be laid out anew while a click is under way, which then meets nothing.
   while (!opened) {
-    await html.getByRole("link", { name: "Choose a new password" }).click();
+    await html.getByRole("link", { name: "Set a new password" }).click();
     await Promise.race([popup, page.waitForTimeout(1000)]);
   }
-  await says(await popup, "For the account ada.");
+  await says(await popup, "For your account ada.");
   await text.getByRole("link").click();
-  await says(page, "For the account ada.");
+  await says(page, "For your account ada.");
 });

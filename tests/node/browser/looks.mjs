@@ -25,7 +25,7 @@ await scenario(async ({ person, tolerate }) => {
       await open("/", "home");
       await open("/register", "register");
       await page.getByLabel("Username").fill("-x");
-      await page.getByLabel("Email address").fill("a@b");
+      await page.getByLabel(/^Email/).fill("a@b");
       await page.locator("#password").fill("password1");
       await page.locator(".meter:not([hidden])").waitFor();
       await look("register meter");
@@ -34,7 +34,7 @@ await scenario(async ({ person, tolerate }) => {
       await look("register refused");
       await open("/login", "login");
       await signIn(page, "nobody");
-      await says(page, "The login or the password is wrong.");
+      await says(page, "Wrong username, email or password.");
       await look("login refused");
       await open("/forgot-password", "forgot");
 
@@ -46,15 +46,15 @@ await scenario(async ({ person, tolerate }) => {
       await connected(phone);
       await rows(page, "connections", 2);
       await rows(page, "devices", 2);
-      await page.getByRole("button", { name: "View secret message" }).click();
+      await page.getByRole("button", { name: "Show secret message" }).click();
       await page.locator("#secret:not([hidden])").waitFor();
       await look("dashboard");
       for (const summary of await page.locator("summary").all()) await summary.click();
       await look("dashboard forms");
       await page.locator("#password-current-password").fill("wrong");
       await page.locator("#password-new-password").fill(PASSWORD);
-      await page.getByRole("button", { name: "Change the password" }).click();
-      await says(page, "The password is wrong.");
+      await page.getByRole("button", { name: "Change password" }).click();
+      await says(page, "This password is wrong.");
       await connected(page);
       await look("dashboard refused");
       await open("/logout", "logout");
@@ -70,8 +70,8 @@ await scenario(async ({ person, tolerate }) => {
       await look("dashboard ended");
 
       await page.goto(`${base}/forgot-password`);
-      await page.getByLabel("Username or email address").fill(name);
-      await page.getByRole("button", { name: "Send the link" }).click();
+      await page.getByLabel("Username or email").fill(name);
+      await page.getByRole("button", { name: "Send reset link" }).click();
       await says(page, "Check your email");
       await look("forgot sent");
       mails = (mails ?? 0) + 2;

@@ -17,7 +17,7 @@ await scenario(async ({ person, tolerate }) => {
   // Its old end passes.
   await page.waitForFunction(() => document.querySelector("#live").dataset.state === "open");
   await server("advance", { seconds: 120 });
-  await page.getByRole("button", { name: "View secret message" }).click();
+  await page.getByRole("button", { name: "Show secret message" }).click();
   await says(page, /^ada, /);
   assert.equal(sockets, 1);
 
@@ -30,7 +30,7 @@ await scenario(async ({ person, tolerate }) => {
     await connected(page);
   });
   assert(sockets > 1);
-  await page.getByRole("button", { name: "View secret message" }).click();
+  await page.getByRole("button", { name: "Show secret message" }).click();
   await page.locator("#secret:not([hidden])").waitFor();
   await rows(page, "connections", 1);
 
@@ -50,5 +50,5 @@ await scenario(async ({ person, tolerate }) => {
     await server("start", { revoke: "ada" });
     await page.getByRole("dialog").waitFor();
   });
-  await says(page.getByRole("dialog"), "Your sign-in has ended.");
+  await says(page.getByRole("dialog"), "Your session has expired.");
 });

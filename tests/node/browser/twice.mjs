@@ -17,7 +17,7 @@ await scenario(async ({ person }) => {
     const name = javaScriptEnabled ? "ada" : "bob";
     await page.goto(`${base}/register`);
     await page.getByLabel("Username").fill(name);
-    await page.getByLabel("Email address").fill(`${name}@example.org`);
+    await page.getByLabel(/^Email/).fill(`${name}@example.org`);
     await page.locator("#password").fill(PASSWORD);
     await page.getByRole("button", { name: "Create account" }).dblclick();
     await page.waitForURL("**/dashboard");
@@ -25,29 +25,29 @@ await scenario(async ({ person }) => {
     once("/register");
 
     await page.goto(base + (await server("mail", { page: "verify-email" })).path);
-    await page.getByRole("button", { name: "Yes, confirm it" }).dblclick();
-    await says(page, "Your email address is confirmed.");
+    await page.getByRole("button", { name: "Confirm email" }).dblclick();
+    await says(page, "Your email is confirmed.");
     once("/verify-email/");
 
     await page.getByText("Change your password").click();
     await page.locator("#password-current-password").fill(PASSWORD);
     await page.locator("#password-new-password").fill(NEW_PASSWORD);
-    await page.getByRole("button", { name: "Change the password" }).dblclick();
+    await page.getByRole("button", { name: "Change password" }).dblclick();
     await says(page, "Your password is changed");
     once("/dashboard/password");
 
     await page.goto(`${base}/logout`);
     await page.getByRole("main").getByRole("button", { name: "Sign out" }).dblclick();
-    await says(page, "You are signed out.");
+    await says(page, "You’re signed out.");
     once("/logout");
 
     // A form that was refused can be sent again, also after Back.
-    await page.getByLabel("Username or email address").fill(name);
+    await page.getByLabel("Username or email").fill(name);
     await page.locator("#password").fill(PASSWORD);
     await page.getByRole("button", { name: "Sign in" }).click();
-    await says(page, "The login or the password is wrong.");
+    await says(page, "Wrong username, email or password.");
     await page.goBack();
-    await page.getByLabel("Username or email address").fill(name);
+    await page.getByLabel("Username or email").fill(name);
     await page.locator("#password").fill(NEW_PASSWORD);
     await page.getByRole("button", { name: "Sign in" }).click();
     await says(page, `Hello, ${name}`);

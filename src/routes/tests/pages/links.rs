@@ -49,11 +49,11 @@ async fn a_link_leads_to_a_new_password() {
     for again in [api.page(&link, "").await, post(&link, NEW).await] {
         assert_eq!((again.status, again.header("location")), (303, "/login?done=password-reset"));
     }
-    assert_page(&post(&link, "a third teapot sails vinegar").await, 400, "Request a new link");
+    assert_page(&post(&link, "a third teapot sails vinegar").await, 400, "Send a new link");
     api.clock.advance(Duration::from_secs(61));
     for answer in [api.page(&link, "").await, post(&link, NEW).await, api.page("/reset-password/x", "").await]
     {
-        assert_page(&answer, 400, "Request a new link");
+        assert_page(&answer, 400, "Send a new link");
     }
     assert_eq!(api.call(TestRequest::get().uri(&link)).await.code(), (400, "invalid_link".to_owned()));
     let fresh = form("/login", &[("login", "ada"), ("password", NEW)]);
@@ -78,5 +78,5 @@ async fn a_link_proves_an_address() {
     assert_eq!((done.status, done.header("location")), (303, "/dashboard?done=email-verified"));
     assert_page(&api.page(&late, "").await, 400, "no longer works");
     let held = api.call(form(&theirs, &[])).await;
-    assert_page(&held, 409, "This address belongs to another account.");
+    assert_page(&held, 409, "This email belongs to another account.");
 }
