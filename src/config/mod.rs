@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 use url::{Host, Url};
 
+mod brand;
 mod database_url;
 mod error;
 mod hints;
@@ -16,6 +17,7 @@ mod lint;
 mod mail;
 mod mask;
 mod parse;
+mod parse_value;
 mod rate;
 mod service_links;
 mod sources;
@@ -26,6 +28,7 @@ mod value_files;
 #[cfg(test)]
 mod value_tests;
 
+pub use brand::{Brand, Links};
 pub use database_url::DatabaseUrl;
 pub use error::ConfigError;
 pub use mail::{Encryption, Mail, MailUrl, SmtpServer, address_literal, domain_for_helo, with_a_labels};
@@ -40,6 +43,8 @@ pub struct Config {
     pub http: Http,
     /// Base of the links in emails, issuer of tokens, and the server's own origin.
     pub public_url: Url,
+    pub brand: Brand,
+    pub pages: Pages,
     pub web: Web,
     pub data_dir: PathBuf,
     pub database: Database,
@@ -154,6 +159,12 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Worker threads; each has its own `SessionManager`.
     pub workers: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct Pages {
+    /// Whether the account page shows the demo card, which requests a secret message over the live connection.
+    pub secret_card: bool,
 }
 
 /// What pages of other origins may do.

@@ -173,6 +173,7 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
+    use crate::brand::Brand;
     use crate::config::Config;
 
     fn site(public_url: &str) -> Site {
@@ -184,7 +185,8 @@ mod tests {
                 "https://app.example.org, null, file://, https://*.tenants.example.org",
             ),
         ];
-        Site::new(&Config::from_pairs(pairs).unwrap())
+        let config = Config::from_pairs(pairs).unwrap();
+        Site::new(&config, Brand::load(&config.brand).unwrap())
     }
 
     fn request(peer: &str, headers: &[(&str, &str)]) -> HttpRequest {

@@ -7,6 +7,7 @@ use url::{Host, Url};
 
 use super::installation::Installation;
 use super::origin_log::OriginLog;
+use crate::brand::Brand;
 use crate::config::{self, Config};
 use doorward_core::domain::HostOrigin;
 
@@ -32,11 +33,12 @@ pub struct Site {
     pub registration: config::Registration,
     pub sockets: config::Sockets,
     pub refresh_ttl: Duration,
+    pub brand: Arc<Brand>,
 }
 
 impl Site {
     #[must_use]
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, brand: impl Into<Arc<Brand>>) -> Self {
         let origin = config.public_url.origin().ascii_serialization();
         Self {
             base: config.public_url.path().trim_end_matches('/').to_owned(),
@@ -52,6 +54,7 @@ impl Site {
             registration: config.registration.clone(),
             sockets: config.sockets.clone(),
             refresh_ttl: config.tokens.refresh_ttl,
+            brand: brand.into(),
         }
     }
 }
