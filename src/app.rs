@@ -16,6 +16,7 @@ use actix_web::web::ServiceConfig;
 use crate::accounts::Accounts;
 use crate::actors::db::WATCHERS;
 use crate::actors::{Db, Live};
+use crate::brand::Brand;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Node};
 use crate::config::Config;
@@ -47,6 +48,7 @@ pub struct Application {
     address: SocketAddr,
     tcp: Option<(TcpListener, SocketAddr)>,
     certificate: Option<Certificate>,
+    brand: Arc<Brand>,
     accounts: Accounts,
     live: Live,
     mail: Mail,
@@ -108,6 +110,10 @@ impl Application {
         }
         let certificate = config.tls.clone().map(Certificate::load).transpose()?;
         let languages = Languages::of(&config)?;
+        let brand = Arc::new(Brand::load(&config.brand)?);
+        if let Some(advice) = brand.advice() {
+            tracing::warn!("{advice}");
+        }
         // One for each database thread, plus those of the revocation polls, which must not wait for others.
         let connections = u32::try_from(config.database.executors + WATCHERS).unwrap_or(u32::MAX);
         let pool = open_database(&config, connections)?;
@@ -141,6 +147,7 @@ impl Application {
             address,
             tcp,
             certificate,
+            brand,
             accounts,
             live,
             mail,

@@ -31,6 +31,7 @@ mod accounts;
 mod actors;
 mod app;
 mod auth;
+mod brand;
 mod cli;
 mod clock;
 mod cluster;

@@ -57,7 +57,7 @@ impl Application {
         let services = Arc::new(self.services());
         let engines = socketio::engines(&self.config);
         let (config, additions) = (self.config.clone(), self.additions.clone());
-        let site = Site::new(&self.config, self.languages.clone());
+        let site = Site::new(&self.config, self.brand.clone(), self.languages.clone());
         let cross_origin = CrossOrigin::new(&self.config.web.allowed_origins);
         let mails = web::Data::new(DevMail::new(&self.config));
         let clock = web::Data::new(self.clock.clone());

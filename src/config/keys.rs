@@ -46,7 +46,10 @@ impl Key {
     /// The value is the path of a file or a directory; nothing in it is expanded.
     #[must_use]
     pub fn is_path(&self) -> bool {
-        matches!(self.name, "data_dir" | "tls.cert" | "tls.key" | "pages.languages_dir")
+        matches!(
+            self.name,
+            "data_dir" | "tls.cert" | "tls.key" | "brand.logo" | "brand.stylesheet" | "pages.languages_dir"
+        )
     }
 
     /// An empty value is allowed and means none.
@@ -74,6 +77,8 @@ const fn per_core(name: &'static str, least: usize, expected: &'static str) -> K
 const RATES: &str =
     "off, or rates such as 3/1h, 10/1d: counts from 1 to 1000000, each in a duration from 1s to 30d";
 const RATE: &str = "off, or a count from 1 to 1000000 and a duration from 1s to 30d, such as 30/1m";
+
+const LINK: &str = "an https:// or http:// URL without user, such as https://example.org/terms";
 
 pub const KEYS: &[Key] = &[
     key("http.listen", "127.0.0.1:8080", "an address and port, such as 127.0.0.1:8080 or [::1]:8080"),
@@ -208,6 +213,19 @@ pub const KEYS: &[Key] = &[
         "",
         "addresses or networks such as 10.0.0.0/8, as a list or separated by commas",
     ),
+    key("brand.name", "Doorward", "one line of 1 to 40 characters"),
+    key("brand.logo", "", "the path of an SVG, PNG, WebP or JPEG file of at most 256 KiB"),
+    key("brand.colour", "", "a colour such as #1a4d8f"),
+    key("brand.stylesheet", "", "the path of a CSS file of at most 256 KiB"),
+    key("brand.home_url", "", LINK),
+    key("brand.terms_url", "", LINK),
+    key("brand.privacy_url", "", LINK),
+    key(
+        "brand.support_url",
+        "",
+        "an https:// or http:// URL without user, or an address such as mailto:help@example.org",
+    ),
+    key("pages.secret_card", "true", "true or false"),
     key("log.format", "text", "text or json"),
     key("log.level", "info", "error, warn, info, debug or trace"),
 ];

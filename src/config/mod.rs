@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 use url::{Host, Url};
 
+mod brand;
 mod database_url;
 mod error;
 mod hints;
@@ -16,6 +17,7 @@ mod lint;
 mod mail;
 mod mask;
 mod parse;
+mod parse_value;
 mod rate;
 mod service_links;
 mod sources;
@@ -26,6 +28,7 @@ mod value_files;
 #[cfg(test)]
 mod value_tests;
 
+pub use brand::{Brand, Links};
 pub use database_url::DatabaseUrl;
 pub use error::ConfigError;
 pub use mail::{Encryption, Mail, MailUrl, SmtpServer, address_literal, domain_for_helo, with_a_labels};
@@ -40,6 +43,8 @@ pub struct Config {
     pub http: Http,
     /// Base of the links in emails, issuer of tokens, and the server's own origin.
     pub public_url: Url,
+    pub brand: Brand,
+    pub pages: Pages,
     pub web: Web,
     pub data_dir: PathBuf,
     pub database: Database,
@@ -59,7 +64,6 @@ pub struct Config {
     pub unused_ttl: Option<Duration>,
     pub usernames: Usernames,
     pub registration: Registration,
-    pub pages: Pages,
     pub limits: Limits,
     pub cluster: Cluster,
     pub log: Log,
@@ -164,13 +168,15 @@ pub struct Web {
     pub allowed_origins: Vec<HostOrigin>,
 }
 
-/// The languages of pages and emails.
+/// The pages, and the languages of pages and emails.
 #[derive(Debug, Clone)]
 pub struct Pages {
     /// The tag of the language for readers who understand none of the others.
     pub language: String,
     /// Files with further languages.
     pub languages_dir: Option<PathBuf>,
+    /// Whether the account page shows the demo card, which requests a secret message over the live connection.
+    pub secret_card: bool,
 }
 
 #[derive(Debug, Clone)]

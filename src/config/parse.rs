@@ -1,24 +1,23 @@
 //! Parses each value once and checks its bounds.
 
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use url::Url;
 
-use super::error::{ConfigError, invalid};
-use super::keys::{self, KEYS};
+use super::error::ConfigError;
+use super::keys::KEYS;
 use super::mask::shown;
-use super::value::{ValueSource, Values};
+use super::parse_value::{Parse, from_str, path};
+use super::value::Values;
 use super::{
     Cluster, Config, Connections, Database, Http, Limits, Log, LogFormat, Mail, MailLimits, Pages, Password,
     Rate, RedisUrl, Registration, SigningAlgorithm, SocketIo, Sockets, Tcp, Tls, Tokens, Usernames, Web,
     WhoRegisters,
 };
-use super::{hints, mail};
+use super::{brand, hints, mail};
 use doorward_core::domain::{AllowedOrigin, Email, HostOrigin, ReservedNames, Username};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -39,6 +38,7 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
         },
         public_url: values
             .parse_or_why("public_url", |text| public_url(text).ok_or_else(|| hints::public_url(text)))?,
+        brand: brand::brand(values)?,
         web: Web { allowed_origins: values.parse_or_why("web.allowed_origins", exact_origins)? },
         data_dir: values.parse("data_dir", |text| Some(PathBuf::from(text)))?,
         database: Database {
@@ -67,7 +67,7 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
         tls,
         socketio: values.parse("socketio.path", |text| match text {
             "off" => Some(SocketIo { path: None, ping_timeout }),
-            _ => path(text).map(|path| SocketIo { path: Some(path), ping_timeout }),
+            _ => url_path(text).map(|path| SocketIo { path: Some(path), ping_timeout }),
         })?,
         sockets: sockets(values)?,
         mail_limits: MailLimits {
@@ -86,9 +86,8 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
         registration: registration(values)?,
         pages: Pages {
             language: values.parse("pages.language", language_tag)?,
-            languages_dir: values.parse("pages.languages_dir", |text| {
-                Some(Some(text).filter(|text| !text.is_empty()).map(PathBuf::from))
-            })?,
+            languages_dir: values.parse("pages.languages_dir", path)?,
+            secret_card: values.parse("pages.secret_card", from_str)?,
         },
         usernames: Usernames {
             reserved: values.parse("accounts.reserved_usernames", |text| {
@@ -167,72 +166,12 @@ fn limits(values: &Values) -> Result<Limits, ConfigError> {
     })
 }
 
-/// A path of plain segments.
-fn path(text: &str) -> Option<String> {
+/// A URL's path of plain segments.
+fn url_path(text: &str) -> Option<String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let segments = text.strip_prefix('/')?.trim_end_matches('/');
     let good = segments.split('/').all(|segment| !segment.is_empty() && segment.bytes().all(plain));
     (good && text.len() <= 200).then(|| text.to_owned())
-}
-
-trait Parse {
-    /// Parses the value of a key. `parse` returns why it fails, or an empty text where `expected` says it
-    /// all.
-    fn parse_or_why<T>(
-        &self,
-        key: &'static str,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<T, ConfigError>;
-
-    fn parse<T>(&self, key: &'static str, parse: impl Fn(&str) -> Option<T>) -> Result<T, ConfigError> {
-        self.parse_or_why(key, |text| parse(text).ok_or_else(String::new))
-    }
-
-    fn number<T: FromStr + PartialOrd>(
-        &self,
-        key: &'static str,
-        bounds: RangeInclusive<T>,
-    ) -> Result<T, ConfigError> {
-        self.parse(key, |text| from_str(text).filter(|number| bounds.contains(number)))
-    }
-
-    fn duration(&self, key: &'static str, bounds: RangeInclusive<Duration>) -> Result<Duration, ConfigError> {
-        self.parse(key, |text| {
-            humantime::parse_duration(text).ok().filter(|duration| bounds.contains(duration))
-        })
-    }
-
-    fn size(&self, key: &'static str, bounds: RangeInclusive<u64>) -> Result<usize, ConfigError> {
-        self.parse(key, |text| {
-            let size = from_str::<bytesize::ByteSize>(text)?.as_u64();
-            usize::try_from(size).ok().filter(|_| bounds.contains(&size))
-        })
-    }
-}
-
-impl Parse for Values {
-    fn parse_or_why<T>(
-        &self,
-        key: &'static str,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<T, ConfigError> {
-        // A key that the table lacks is a bug in this file; every test that loads a configuration finds it.
-        let (Some(value), Some(entry)) = (self.get(key), keys::find(key)) else {
-            return Err(ConfigError::Unknown {
-                key: key.to_owned(),
-                origin: ValueSource::Default,
-                hint: None,
-            });
-        };
-        parse(&value.text).map_err(|why| {
-            let guess = || hints::guess(entry, &value.text, |candidate| parse(candidate).is_ok());
-            invalid(entry, value, if why.is_empty() { guess() } else { Some(why) })
-        })
-    }
-}
-
-fn from_str<T: FromStr>(text: &str) -> Option<T> {
-    text.trim().parse().ok()
 }
 
 fn public_url(text: &str) -> Option<Url> {
@@ -278,7 +217,6 @@ fn tcp(text: &str, encrypted: bool) -> Result<Tcp, String> {
 }
 
 fn tls(values: &Values) -> Result<Option<Tls>, ConfigError> {
-    let path = |text: &str| Some((!text.is_empty()).then(|| PathBuf::from(text)));
     let cert = values.parse("tls.cert", path)?;
     let key = values.parse("tls.key", path)?;
     let alone = |set: &str| Err::<Option<Tls>, String>(format!("{set} is set, and one needs the other"));

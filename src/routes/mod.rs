@@ -123,6 +123,9 @@ pub fn configure(
         .service(file("/static/{name}").route(read().to(assets::latest)).wrap(Compress::default()))
         .service(
             file("/static/{version}/{name}").route(read().to(assets::versioned)).wrap(Compress::default()),
+        )
+        .service(
+            file("/static/brand/{version}/{name}").route(read().to(assets::brand)).wrap(Compress::default()),
         );
 
     // Paths that browsers and crawlers request by themselves

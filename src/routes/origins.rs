@@ -173,6 +173,7 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
+    use crate::brand::Brand;
     use crate::config::Config;
     use crate::text::Languages;
 
@@ -185,7 +186,8 @@ mod tests {
                 "https://app.example.org, null, file://, https://*.tenants.example.org",
             ),
         ];
-        Site::new(&Config::from_pairs(pairs).unwrap(), Languages::built_in())
+        let config = Config::from_pairs(pairs).unwrap();
+        Site::new(&config, Brand::load(&config.brand).unwrap(), Languages::built_in())
     }
 
     fn request(peer: &str, headers: &[(&str, &str)]) -> HttpRequest {

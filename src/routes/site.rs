@@ -7,6 +7,7 @@ use url::{Host, Url};
 
 use super::installation::Installation;
 use super::origin_log::OriginLog;
+use crate::brand::Brand;
 use crate::config::{self, Config};
 use crate::text::Languages;
 use doorward_core::domain::HostOrigin;
@@ -34,11 +35,12 @@ pub struct Site {
     pub sockets: config::Sockets,
     pub refresh_ttl: Duration,
     pub languages: Languages,
+    pub brand: Arc<Brand>,
 }
 
 impl Site {
     #[must_use]
-    pub fn new(config: &Config, languages: Languages) -> Self {
+    pub fn new(config: &Config, brand: impl Into<Arc<Brand>>, languages: Languages) -> Self {
         let origin = config.public_url.origin().ascii_serialization();
         Self {
             base: config.public_url.path().trim_end_matches('/').to_owned(),
@@ -55,6 +57,7 @@ impl Site {
             sockets: config.sockets.clone(),
             refresh_ttl: config.tokens.refresh_ttl,
             languages,
+            brand: brand.into(),
         }
     }
 }

@@ -67,7 +67,7 @@ impl Languages {
     /// # Errors
     /// A sentence that names the file and the line, or the setting.
     pub fn of(config: &Config) -> Result<Self, String> {
-        let config::Pages { language, languages_dir } = &config.pages;
+        let config::Pages { language, languages_dir, .. } = &config.pages;
         Self::load(languages_dir.as_deref(), language).map_err(|error| match error {
             TextError::Unknown { .. } => format!("pages.language: {error}"),
             error => format!("pages.languages_dir: {error}"),

@@ -34,6 +34,7 @@ pub const LAYERS: &[Layer] = &[
     Layer("auth, limits",  &["src/auth", "src/limits"],          "tokens, password hashes, keys; rates by network"),
     Layer("process",       &["src/private_files", "src/telemetry.rs", "src/tls.rs"], "file modes, logs, the certificate"),
     Layer("text",          &["src/text"],                        "what people read, in their languages"),
+    Layer("brand",         &["src/brand"],                       "how pages and emails present the site"),
     Layer("config",        &["src/config"],                      "settings, parsed once"),
     Layer("system",        &["src/clock.rs", "src/ownership.rs", "src/peer.rs"], "the time, files' owners, a connection's socket"),
     Layer("core::session", &["crates/core/src/lib.rs", "crates/core/src/session"], "the rules of a live session, as a state machine"),

@@ -1,7 +1,7 @@
 //! `/static/`: the static files that pages load.
 
 use actix_web::http::header::{self, EntityTag, Header, IfNoneMatch};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
 use super::super::site::Site;
 use crate::error::ApiError;
@@ -30,9 +30,35 @@ pub(in super::super) async fn latest(
     Ok(serve(&request, asset, "no-cache"))
 }
 
+/// `GET /static/brand/{version}/{name}`: the logo and the stylesheet of the configuration. A page of the previous or
+/// the next version gets this version's file, as above.
+pub(in super::super) async fn brand(
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+    site: web::Data<Site>,
+) -> Result<HttpResponse, ApiError> {
+    let (version, name) = path.into_inner();
+    let file = site.brand.file(&name).ok_or_else(ApiError::not_found)?;
+    let caching = if version == site.brand.version() { FOR_GOOD } else { "no-cache" };
+    let (mut response, is_known) = headers(&request, site.brand.version(), caching);
+    if is_known {
+        return Ok(response.finish());
+    }
+    Ok(response.content_type(file.content_type).body(file.body.clone()))
+}
+
 fn serve(request: &HttpRequest, asset: &'static Asset, caching: &'static str) -> HttpResponse {
+    let (mut response, is_known) = headers(request, assets::version(), caching);
+    if is_known {
+        return response.finish();
+    }
+    response.content_type(asset.content_type).body(asset.body)
+}
+
+/// The head of the answer, and whether the client already has the file.
+fn headers(request: &HttpRequest, version: &str, caching: &'static str) -> (HttpResponseBuilder, bool) {
     // Weak because it may be sent compressed (RFC 9110 section 8.8.1).
-    let tag = EntityTag::new_weak(assets::version().to_owned());
+    let tag = EntityTag::new_weak(version.to_owned());
     let known = match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|other| tag.weak_eq(other)),
         Ok(IfNoneMatch::Any) | Err(_) => false,
@@ -44,10 +70,7 @@ fn serve(request: &HttpRequest, asset: &'static Asset, caching: &'static str) ->
         // CORS applies to a module that another origin's page imports; these files are not secret.
         .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
         .insert_header(("Cross-Origin-Resource-Policy", "cross-origin"));
-    if known {
-        return response.finish();
-    }
-    response.content_type(asset.content_type).body(asset.body)
+    (response, known)
 }
 
 /// `GET /favicon.ico`: requested by browsers and feed readers where no page names an icon.

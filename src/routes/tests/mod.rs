@@ -24,6 +24,7 @@ use crate::accounts::Caller;
 use crate::actors::Db;
 use crate::actors::Live;
 use crate::auth::secret::hash_token;
+use crate::brand::Brand;
 use crate::clock::{Clock, ManualClock};
 use crate::config::Config;
 use crate::db;
@@ -129,7 +130,9 @@ pub(super) async fn start_at(
     let db = Db::start(db::open(&config.database.url, 2).unwrap(), 2);
     let live = Live::alone(&config.sockets);
     let accounts = Accounts::start(db.clone(), &live, Mail::default(), system, &config).await.unwrap();
-    let (site, readiness) = (Site::new(&config, crate::text::Languages::built_in()), Readiness::default());
+    let brand = Brand::load(&config.brand).unwrap();
+    let site = Site::new(&config, brand, crate::text::Languages::built_in());
+    let readiness = Readiness::default();
     let service = init_service(
         App::new()
             .wrap(from_fn(trace::trace))
