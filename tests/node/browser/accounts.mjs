@@ -85,7 +85,7 @@ await scenario(async ({ person }) => {
   await server("advance", { seconds: 61 });
   await page.goto(base + path);
   await says(page, "This link no longer works");
-  await page.getByRole("link", { name: "Request a new link" }).click();
+  await page.getByRole("link", { name: "Send a new link" }).click();
   await page.waitForURL("**/forgot-password");
   await signIn(page, "ada@example.org", NEW_PASSWORD);
   await says(page, "Hello, Countess");
