@@ -32,7 +32,7 @@ await scenario(async ({ person }) => {
     await plain.locator("#password").fill(PASSWORD);
     await plain.getByRole("button", { name: "Sign in" }).click();
     await says(plain, "Open this page over https");
-    await says(plain, "Nothing was done; open it there.");
+    await says(plain, "This site only works over https.");
     assert.equal(await plain.getByRole("link", { name: "Open https://id.example.org" }).count(), 1);
 
     await page.getByLabel("Username or email").fill("ada");
