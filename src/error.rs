@@ -4,6 +4,7 @@
 //! once, here, and never shown. 401 asks for a token, 429 and 503 say when to come back. Whether there is such an
 //! account, and why a sign-in failed, is in none of them.
 
+mod accessors;
 mod api_keys;
 mod limits;
 mod registration;
@@ -202,60 +203,6 @@ impl ApiError {
     #[must_use]
     pub(crate) fn with_code(self, code: &'static str) -> Self {
         Self { code: Code::Fixed(code), ..self }
-    }
-
-    /// The field that it is about, if it is about one.
-    #[must_use]
-    pub fn field_name(&self) -> Option<&str> {
-        self.field.as_deref()
-    }
-
-    /// A sentence for people.
-    #[must_use]
-    pub fn detail(&self) -> &str {
-        &self.detail
-    }
-
-    /// What to do about it.
-    #[must_use]
-    pub fn suggestions(&self) -> &[String] {
-        &self.suggestions
-    }
-
-    /// Which of the causes of its code it is, if there are several.
-    #[must_use]
-    pub fn reason(&self) -> Option<&'static str> {
-        self.reason
-    }
-
-    /// The suggestions as stable words, in the same order.
-    pub(crate) fn suggestion_codes(&self) -> &[&'static str] {
-        &self.suggestion_codes
-    }
-
-    /// What the detail names.
-    pub(crate) fn values(&self) -> &[(&'static str, String)] {
-        &self.values
-    }
-
-    /// When to try again, for 429 and 503.
-    pub(crate) fn wait(&self) -> Option<Duration> {
-        self.retry_after.map(|seconds| Duration::from_secs(seconds.into()))
-    }
-
-    /// Whether the cause lies with the server: nothing that the user types can fix it.
-    #[must_use]
-    pub fn is_ours(&self) -> bool {
-        self.status == StatusCode::INTERNAL_SERVER_ERROR
-    }
-
-    /// The stable word for programs.
-    #[must_use]
-    pub fn code(&self) -> String {
-        match self.code {
-            Code::Fixed(code) => code.to_owned(),
-            Code::InvalidField => format!("invalid_{}", self.field.as_deref().unwrap_or("field")),
-        }
     }
 
     /// A cause that lies with the server: logged here, and not shown.

@@ -99,6 +99,11 @@ fn every_error_that_a_page_can_show_has_a_message_in_every_language() {
             );
         }
     }
+}
+
+#[test]
+fn a_wait_is_said_in_the_language() {
+    let wait = std::time::Duration::from_secs(90);
     let limited = ApiError::too_many_requests("", wait);
     assert_eq!(
         frame_in("de").detail(&limited),

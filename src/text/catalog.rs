@@ -56,6 +56,9 @@ pub enum TextError {
 
 impl Languages {
     /// The languages that are compiled in, with English as the default.
+    ///
+    /// # Panics
+    /// Never: a test loads them.
     #[must_use]
     pub fn built_in() -> Self {
         // A test loads them.

@@ -1,15 +1,12 @@
-//! One language: its messages, its direction, its dates.
+//! One language: its messages and its direction.
 
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{Datelike, NaiveDateTime};
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource};
 use fluent_syntax::ast::Entry;
 use unic_langid::{CharacterDirection, LanguageIdentifier};
-
-use super::{Html, Text};
 
 /// A language in which pages and emails can be written.
 pub struct Language {
@@ -48,12 +45,6 @@ impl Language {
         &self.tag
     }
 
-    /// What its readers call it.
-    #[must_use]
-    pub fn endonym(&self) -> String {
-        self.text("language-name").to_string()
-    }
-
     /// Whether it is written from right to left.
     #[must_use]
     pub fn is_rtl(&self) -> bool {
@@ -64,30 +55,6 @@ impl Language {
     #[must_use]
     pub fn direction(&self) -> &'static str {
         if self.is_rtl() { "rtl" } else { "ltr" }
-    }
-
-    /// A message as plain text.
-    #[must_use]
-    pub fn text(&self, key: impl Into<String>) -> Text<'_> {
-        Text::new(self, key)
-    }
-
-    /// A message as HTML.
-    #[must_use]
-    pub fn html(&self, key: impl Into<String>) -> Html<'_> {
-        Html::new(self, key)
-    }
-
-    /// A time for people to read, rounded down to the minute: a link must not expire before the time that is stated.
-    #[must_use]
-    pub fn moment(&self, at: NaiveDateTime) -> String {
-        let number = |number: u32| usize::try_from(number).unwrap_or_default();
-        self.text("moment")
-            .with("day", number(at.day()))
-            .with("month", number(at.month()))
-            .with("year", at.format("%Y").to_string())
-            .with("time", at.format("%H:%M").to_string())
-            .to_string()
     }
 
     /// The keys of all messages, those that are taken from English among them.

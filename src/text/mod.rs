@@ -4,7 +4,8 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `catalog.rs` | the languages that there are, and which of them a reader understands |
-//! | `language.rs` | one language: its messages, its direction, its dates |
+//! | `language.rs` | one language: its messages and its direction |
+//! | `messages.rs` | messages of a language, to be filled in; dates |
 //! | `text.rs` | a message as plain text |
 //! | `html.rs` | a message as HTML: its arguments are escaped and may be marked up or linked |
 //! | `accept.rs` | the header `Accept-Language` |
@@ -13,6 +14,7 @@ mod accept;
 mod catalog;
 mod html;
 mod language;
+mod messages;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -76,7 +76,7 @@ await scenario(async ({ person }) => {
   await says(page, "a link is on its way");
   const { path } = await server("mail", { page: "reset-password" });
   await page.goto(base + path);
-  await says(page, "For the account ada.");
+  await says(page, "For your account ada.");
   await page.locator("#password").fill(NEW_PASSWORD);
   await page.getByRole("button", { name: "Set new password" }).click();
   await says(page, "Your new password is set");
@@ -85,7 +85,7 @@ await scenario(async ({ person }) => {
   await server("advance", { seconds: 61 });
   await page.goto(base + path);
   await says(page, "This link no longer works");
-  await page.getByRole("link", { name: "Request a new link" }).click();
+  await page.getByRole("link", { name: "Send a new link" }).click();
   await page.waitForURL("**/forgot-password");
   await signIn(page, "ada@example.org", NEW_PASSWORD);
   await says(page, "Hello, Countess");

@@ -15,7 +15,7 @@ await scenario(
     await page.getByRole("button", { name: "Create account" }).click();
     await page.waitForURL(`${other}/dashboard`);
     await says(page, "Hello, ada");
-    await says(page, "opened as http://door.test, but the server's address is http://doorward.example (public_url)");
+    await says(page, "at http://door.test, but the server’s address is http://doorward.example (public_url)");
     await says(page, "Not connected");
     assert.equal(await page.getByRole("dialog").count(), 0, "no user is signed out");
     if (process.env.SCREENSHOTS) await page.screenshot({ path: `${process.env.SCREENSHOTS}/opened-elsewhere.png` });

@@ -30,7 +30,7 @@ await scenario(async ({ person, tolerate }) => {
       await page.locator(".meter:not([hidden])").waitFor();
       await look("register meter");
       await page.getByRole("button", { name: "Create account" }).click();
-      await says(page, "A username must begin");
+      await says(page, "Start your username");
       await look("register refused");
       await open("/login", "login");
       await signIn(page, "nobody");

@@ -25,7 +25,7 @@ await scenario(async ({ person, tolerate }) => {
   await tolerate(/ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|status of 503/, async () => {
     await server("stop");
     await says(page, "Reconnecting");
-    await page.locator("#live-count", { hasText: /^in \d+ s$/ }).waitFor();
+    await page.locator("#live-count", { hasText: /^in \d+ ?s/ }).waitFor();
     await server("start");
     await connected(page);
   });

@@ -27,8 +27,8 @@ impl LanguageTag {
             let detail = "A language is a tag such as de, pt-BR or zh-Hant.";
             return Err(Invalid::new("language", detail));
         }
-        let rest = parts.map(|part| format!("-{part}"));
-        Ok(Self(format!("{}{}", language.to_ascii_lowercase(), rest.collect::<String>())))
+        let (_, rest) = text.split_at(language.len());
+        Ok(Self(format!("{}{rest}", language.to_ascii_lowercase())))
     }
 
     #[must_use]
