@@ -120,7 +120,7 @@ impl Application {
         let db = Db::start(pool, config.database.executors);
         let (cluster, node) = Cluster::new(&config.cluster, &clock)?;
         let live = Live::in_cluster(&config.sockets, cluster);
-        let mail = Mail::start(db.clone(), clock.clone(), &config, languages.clone())?;
+        let mail = Mail::start(db.clone(), clock.clone(), &config, languages.clone(), brand.clone())?;
         let accounts = Accounts::start(db, &live, mail.clone(), clock.clone(), &config)
             .await
             .map_err(|error| format!("cannot read or make the signing keys: {error}"))?;

@@ -106,6 +106,9 @@ pub mod internals {
         pub use crate::cluster::message::{Envelope, NodeId};
         pub use crate::cluster::peers::{Effect, Peers};
     }
+    pub mod brand {
+        pub use crate::brand::Brand;
+    }
     pub mod text {
         pub use crate::text::Languages;
     }

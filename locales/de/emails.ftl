@@ -7,6 +7,8 @@ email-once = Der Link gilt einmal, bis { $expires }.
 email-footer = Du bekommst diese E-Mail wegen eines Kontos bei { $home }. Sie wurde automatisch verschickt, bitte antworte nicht darauf.
 email-footer-name = Du bekommst diese E-Mail wegen deines Kontos { $username } bei { $home }. Sie wurde automatisch verschickt, bitte antworte nicht darauf.
 email-footer-invitation = Du bekommst diese E-Mail, weil dich jemand zu { $home } eingeladen hat. Sie wurde automatisch verschickt, bitte antworte nicht darauf.
+email-privacy = Datenschutz
+email-support = Hilfe
 
 ## E-Mail bestätigen
 

@@ -9,6 +9,8 @@ email-once = The link works once, until { $expires }.
 email-footer = You got this email because of an account at { $home }. It was sent automatically, so please do not reply.
 email-footer-name = You got this email because of your account { $username } at { $home }. It was sent automatically, so please do not reply.
 email-footer-invitation = You got this email because someone invited you to { $home }. It was sent automatically, so please do not reply.
+email-privacy = Privacy
+email-support = Help
 
 ## Confirm an email
 

@@ -8,10 +8,15 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
 
+use url::Url;
+
 use crate::config;
 
 pub use config::Links;
-pub use palette::{Palette, hex};
+use palette::{DEFAULT_COLOUR, Palette, hex};
+
+/// The default of `brand.name`.
+const DEFAULT_NAME: &str = "Doorward";
 
 /// In bytes: each visitor loads these files.
 const MAX_FILE: u64 = 256 * 1024;
@@ -25,6 +30,20 @@ pub struct Brand {
     logo: Option<File>,
     stylesheet: Option<File>,
     version: String,
+}
+
+/// What emails are painted with, as `#rrggbb`.
+#[derive(Debug, Clone)]
+pub struct EmailColours {
+    pub light: EmailShades,
+    pub dark: EmailShades,
+}
+
+#[derive(Debug, Clone)]
+pub struct EmailShades {
+    pub link: String,
+    pub fill: String,
+    pub on_fill: String,
 }
 
 /// A file that pages load.
@@ -86,6 +105,31 @@ impl Brand {
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// The name that the operator gave the site.
+    #[must_use]
+    pub fn own_name(&self) -> Option<&str> {
+        (self.name != DEFAULT_NAME).then_some(&self.name)
+    }
+
+    /// What emails call the site: its name, or the host of the public URL. It means more to readers than the name of
+    /// the program.
+    #[must_use]
+    pub fn name_for_emails<'a>(&'a self, public_url: &'a Url) -> &'a str {
+        self.own_name().or(public_url.host_str()).unwrap_or(&self.name)
+    }
+
+    /// The colours of emails, which have no stylesheet.
+    #[must_use]
+    pub fn email_colours(&self) -> EmailColours {
+        let palette = self.palette.unwrap_or_else(|| Palette::new(DEFAULT_COLOUR));
+        let shades = |shades: palette::Shades| EmailShades {
+            link: hex(shades.accent),
+            fill: hex(shades.fill),
+            on_fill: hex(shades.on_fill),
+        };
+        EmailColours { light: shades(palette.light), dark: shades(palette.dark) }
     }
 
     /// The path of the logo, if mail programs show images of its type.

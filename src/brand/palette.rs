@@ -14,6 +14,9 @@ const EDGE: f32 = 3.0;
 const LIGHT: Scheme = Scheme { ground: Srgb::new(0xf5, 0xf4, 0xf0), card: Srgb::new(0xff, 0xff, 0xff) };
 const DARK: Scheme = Scheme { ground: Srgb::new(0x13, 0x16, 0x1a), card: Srgb::new(0x1b, 0x1f, 0x25) };
 
+/// The brand's colour in `app.css`.
+pub const DEFAULT_COLOUR: Srgb<u8> = Srgb::new(0x1d, 0x5b, 0x4f);
+
 const BLACK: Srgb<u8> = Srgb::new(0, 0, 0);
 const WHITE: Srgb<u8> = Srgb::new(0xff, 0xff, 0xff);
 

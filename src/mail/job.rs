@@ -37,11 +37,16 @@ impl SendEmail {
     fn message(&self, claimed: &Claimed<OutgoingEmail>) -> Result<Message, Failure> {
         let OutgoingEmail { kind, address, username, language, token, .. } = &claimed.job;
         let link = token.as_ref().map(|minted| Link { token: &minted.token, expires_at: minted.expires_at });
-        let public_url = &self.settings.public_url;
         let language = self.settings.languages.choose(language.as_deref(), None);
-        let rendered =
-            render::render(language, *kind, username.as_deref(), public_url, claimed.created_at, link)
-                .map_err(|error| Failure::unsendable(error.to_string()))?;
+        let rendered = render::render(
+            language,
+            *kind,
+            username.as_deref(),
+            self.settings.site(),
+            claimed.created_at,
+            link,
+        )
+        .map_err(|error| Failure::unsendable(error.to_string()))?;
         // Each attempt has an id of its own, because each has another link: a receiver that drops what it has seen
         // before must not drop the link that works.
         let id = format!("{}.{}", claimed.id, claimed.attempt);

@@ -1,5 +1,6 @@
 //! Messages as they are sent: headers and encoding.
 
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
@@ -9,6 +10,8 @@ use lettre::{Address, Message};
 use url::Url;
 
 use super::failure::Failure;
+use super::render;
+use crate::brand::Brand;
 use crate::clock::Timestamp;
 use crate::config::{self, Config};
 use crate::text::Languages;
@@ -22,11 +25,21 @@ pub(super) struct Settings {
     from: Mailbox,
     pub public_url: Url,
     pub languages: Languages,
+    pub brand: Arc<Brand>,
 }
 
 impl Settings {
-    pub fn new(config: &Config, languages: Languages) -> Self {
-        Self { from: config.mail.from.clone(), public_url: config.public_url.clone(), languages }
+    pub fn new(config: &Config, languages: Languages, brand: Arc<Brand>) -> Self {
+        let mut from = config.mail.from.clone();
+        // An address alone gets the name of the site.
+        if from.name.is_none() {
+            from.name = brand.own_name().map(str::to_owned);
+        }
+        Self { from, public_url: config.public_url.clone(), languages, brand }
+    }
+
+    pub fn site(&self) -> render::Site<'_> {
+        render::Site { public_url: &self.public_url, brand: &self.brand }
     }
 
     /// A message with its headers, without subject and body. `id` is the first part of its Message-ID.
@@ -92,7 +105,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Clock;
-    use crate::mail::render::{self, Link};
+    use crate::mail::render::Link;
     use doorward_core::domain::MailKind;
 
     /// The shape of a link's token.
@@ -100,7 +113,8 @@ mod tests {
 
     fn settings(public_url: &str, from: &str) -> Settings {
         let config = Config::from_pairs([("public_url", public_url), ("mail.from", from)]).unwrap();
-        Settings::new(&config, Languages::built_in())
+        let brand = Arc::new(Brand::load(&config.brand).unwrap());
+        Settings::new(&config, Languages::built_in(), brand)
     }
 
     fn formatted(settings: &Settings, kind: MailKind, username: &str) -> String {
@@ -110,7 +124,7 @@ mod tests {
             settings.languages.default_language(),
             kind,
             Some(username),
-            &settings.public_url,
+            settings.site(),
             now,
             Some(link),
         )

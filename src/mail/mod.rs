@@ -24,8 +24,10 @@ pub mod render;
 mod smtp;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::actors::Db;
+use crate::brand::Brand;
 use crate::clock::Clock;
 use crate::config::{Config, MailUrl};
 use crate::jobs::{self, JobKind};
@@ -53,9 +55,15 @@ impl Mail {
     ///
     /// # Errors
     /// A sentence that names what is wrong with `mail.url`, or with the directory for kept emails.
-    pub fn start(db: Db, clock: Clock, config: &Config, languages: Languages) -> Result<Self, String> {
+    pub fn start(
+        db: Db,
+        clock: Clock,
+        config: &Config,
+        languages: Languages,
+        brand: Arc<Brand>,
+    ) -> Result<Self, String> {
         let delivery = Delivery::new(config, Pace::DELIVERY)?;
-        let kind = SendEmail::new(clock.clone(), Settings::new(config, languages), delivery);
+        let kind = SendEmail::new(clock.clone(), Settings::new(config, languages, brand), delivery);
         Ok(Self(jobs::start(kind, db, clock)))
     }
 
@@ -82,7 +90,8 @@ pub async fn send_test(config: &Config, clock: &Clock, address: &Email) -> Resul
         "This is a test email from Doorward at {}\nIf you can read it, this server can send email.\n",
         config.link("")
     );
-    let settings = Settings::new(config, Languages::of(config)?);
+    let brand = Arc::new(Brand::load(&config.brand)?);
+    let settings = Settings::new(config, Languages::of(config)?, brand);
     let sent = async {
         let message = settings.address(address.as_str(), &id, now)?;
         let message = message.subject("Test email from Doorward").singlepart(message::plain(text));

@@ -3,6 +3,7 @@
 use askama::Template;
 use url::Url;
 
+use crate::brand::{Brand, EmailColours};
 use crate::clock::Timestamp;
 use crate::config;
 use crate::text::{Html, Language};
@@ -13,6 +14,19 @@ const WIDTH: usize = 76;
 
 /// A space at which no line is broken, while lines are made. For private use, so that no name contains it.
 const KEPT_SPACE: &str = "\u{f0000}";
+
+/// The style of a paragraph. Mail programs read styles beside each element, and few read a stylesheet.
+const INK: &str =
+    "margin:0 0 16px;color:#23211d;font:16px/1.55 -apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif";
+/// Of fine print.
+const SOFT: &str = "color:#625c52;font:14px/1.55 -apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif";
+
+/// Whose emails these are.
+#[derive(Debug, Clone, Copy)]
+pub struct Site<'a> {
+    pub public_url: &'a Url,
+    pub brand: &'a Brand,
+}
 
 /// An email's parts: keys of messages, and what they name.
 #[derive(Template, Debug)]
@@ -30,9 +44,13 @@ struct AsHtml<'a> {
     /// None unless the address is verified. An email to any other address must not carry text that an unauthenticated
     /// client chose: a mail program would turn a username that looks like a host name into a link.
     username: Option<String>,
-    /// The public URL, and its host.
+    /// The public URL, and the name of the site.
     home: String,
     site: String,
+    colours: EmailColours,
+    logo: Option<String>,
+    /// The links of the footer: keys of their names, and where they lead.
+    links: Vec<(&'static str, String)>,
     expires: String,
     /// When the event happened that a notice reports.
     at: String,
@@ -79,14 +97,15 @@ pub fn render(
     language: &Language,
     kind: MailKind,
     username: Option<&str>,
-    public_url: &Url,
+    site: Site<'_>,
     at: Timestamp,
     link: Option<Link<'_>>,
 ) -> Result<Rendered, askama::Error> {
     // These kinds go to addresses that are not verified.
     let unverified = matches!(kind, MailKind::VerifyEmail | MailKind::ResetByAddress | MailKind::Invitation);
     let username = username.filter(|_| !unverified).map(single_line);
-    let site = public_url.host_str().unwrap_or("localhost").to_owned();
+    let Site { public_url, brand } = site;
+    let site = brand.name_for_emails(public_url).to_owned();
     let (before, button, after) = parts(kind, username.is_some());
     let subject = language.text(format!("{}-subject", name(kind))).with("site", &site).to_string();
     let subject = single_line(subject.trim());
@@ -102,6 +121,9 @@ pub fn render(
         username,
         home: config::link(public_url, ""),
         site,
+        colours: brand.email_colours(),
+        logo: brand.logo_for_emails().map(|path| config::link(public_url, &path)),
+        links: links(brand),
         expires: link.map(|link| language.moment(link.expires_at)).unwrap_or_default(),
         at: language.moment(at),
     };
@@ -127,6 +149,12 @@ fn page(kind: MailKind) -> &'static str {
         MailKind::PasswordChanged => "/forgot-password",
         MailKind::EmailChanged => "/login",
     }
+}
+
+/// The links below an email.
+fn links(brand: &Brand) -> Vec<(&'static str, String)> {
+    let links = [("email-privacy", &brand.links.privacy), ("email-support", &brand.links.support)];
+    links.into_iter().filter_map(|(key, url)| Some((key, url.as_ref()?.to_string()))).collect()
 }
 
 /// How the keys of its messages begin.
@@ -249,6 +277,17 @@ mod tests {
         LANGUAGES.default_language()
     }
 
+    static HOME: std::sync::LazyLock<Url> =
+        std::sync::LazyLock::new(|| "https://id.example/".parse().unwrap());
+
+    fn brand(pairs: &[(&str, &str)]) -> Brand {
+        Brand::load(&config::Config::from_pairs(pairs.iter().copied()).unwrap().brand).unwrap()
+    }
+
+    fn site(brand: &Brand) -> Site<'_> {
+        Site { public_url: &HOME, brand }
+    }
+
     fn sample(kind: MailKind, username: &str) -> Rendered {
         sample_for(kind, Some(username))
     }
@@ -257,7 +296,7 @@ mod tests {
         let at = chrono::NaiveDate::from_ymd_opt(2026, 11, 22).unwrap().and_hms_opt(10, 0, 0).unwrap();
         let link = (kind != MailKind::PasswordChanged && kind != MailKind::EmailChanged)
             .then_some(Link { token: "TOKEN_-42", expires_at: at + TimeDelta::minutes(30) });
-        render(english(), kind, username, &"https://id.example/".parse().unwrap(), at, link).unwrap()
+        render(english(), kind, username, site(&brand(&[])), at, link).unwrap()
     }
 
     #[test]
@@ -337,12 +376,13 @@ mod tests {
         let tests = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/locales");
         let languages = Languages::load(Some(&tests), "en").unwrap();
         let at = chrono::NaiveDate::from_ymd_opt(2026, 11, 22).unwrap().and_hms_opt(10, 0, 0).unwrap();
-        let home = "https://id.example/".parse().unwrap();
+        let brand = brand(&[]);
+        let home = site(&brand);
         for language in languages.all() {
             let start = format!("<html lang=\"{}\" dir=\"{}\">", language.tag(), language.direction());
             for (kind, username) in KINDS.into_iter().flat_map(|kind| [(kind, None), (kind, Some("ada"))]) {
                 let link = Some(Link { token: "TOKEN", expires_at: at });
-                let email = render(language, kind, username, &home, at, link).unwrap();
+                let email = render(language, kind, username, home, at, link).unwrap();
                 assert!(email.html.contains(&start), "{}", email.html);
                 for part in [&email.subject, &email.text, &email.html] {
                     assert!(
@@ -356,7 +396,36 @@ mod tests {
             }
         }
         let german =
-            render(languages.find("de").unwrap(), MailKind::VerifyEmail, None, &home, at, None).unwrap();
+            render(languages.find("de").unwrap(), MailKind::VerifyEmail, None, home, at, None).unwrap();
         assert_eq!(german.subject, "Bestätige deine E-Mail-Adresse für id.example");
+    }
+    #[test]
+    fn emails_have_the_name_the_colours_the_logo_and_the_links_of_the_brand() {
+        let dir = tempfile::tempdir().unwrap();
+        let logo = dir.path().join("logo.png");
+        std::fs::write(&logo, b"\x89PNG\r\n\x1a\n").unwrap();
+        let brand = brand(&[
+            ("brand.name", "Äpfel & Birnen"),
+            ("brand.colour", "#ffd400"),
+            ("brand.logo", logo.to_str().unwrap()),
+            ("brand.privacy_url", "https://example.org/privacy?a&b"),
+            ("brand.support_url", "mailto:help@example.org"),
+        ]);
+        let at = chrono::NaiveDate::from_ymd_opt(2026, 11, 22).unwrap().and_hms_opt(10, 0, 0).unwrap();
+        let link = Some(Link { token: "TOKEN", expires_at: at });
+        let email = render(english(), MailKind::VerifyEmail, None, site(&brand), at, link).unwrap();
+        assert_eq!(email.subject, "Confirm your email for Äpfel & Birnen");
+        for part in [
+            "background:#ffd400\"><a class=\"button on-fill\"",
+            "alt=\"Äpfel &#38; Birnen\"",
+            "href=\"https://example.org/privacy?a&#38;b\"",
+            "href=\"mailto:help@example.org\"",
+            &format!("src=\"https://id.example{}\"", brand.logo_for_emails().unwrap()),
+        ] {
+            assert!(email.html.contains(part), "no {part} in {}", email.html);
+        }
+        assert!(
+            email.text.ends_with("Privacy: https://example.org/privacy?a&b\nHelp: mailto:help@example.org\n")
+        );
     }
 }

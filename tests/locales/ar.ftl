@@ -206,6 +206,8 @@ wait-minutes = { $count ->
 
 email-hello = مرحبًا،
 email-hello-name = مرحبًا { $username }،
+email-privacy = الخصوصية
+email-support = المساعدة
 email-button-fails = إذا لم يعمل الزر، فافتح هذا الرابط:
 email-once = يعمل الرابط مرة واحدة، حتى { $expires }.
 verify-email-subject = أكّد بريدك الإلكتروني في { $site }

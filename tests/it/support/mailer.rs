@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use doorward::Clock;
 use doorward::internals::actors::Db;
 use doorward::internals::actors::DbError;
+use doorward::internals::brand::Brand;
 use doorward::internals::clock::{ManualClock, Timestamp};
 use doorward::internals::db;
 use doorward::internals::db::Conn;
@@ -66,7 +67,9 @@ impl TestMailer {
         let db = Db::start(pool, 2);
         let time = ManualClock::default();
         let clock = Clock::Manual(time.clone());
-        let mail = Mail::start(db.clone(), clock.clone(), &config, Languages::built_in()).unwrap();
+        let brand = Brand::load(&config.brand).unwrap();
+        let mail =
+            Mail::start(db.clone(), clock.clone(), &config, Languages::built_in(), brand.into()).unwrap();
         Self { dir, time, clock, db, mail }
     }
 
