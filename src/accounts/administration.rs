@@ -2,20 +2,19 @@
 //! They never choose a password for a user: a user gets a link instead.
 
 use std::sync::Arc;
-use utoipa::ToSchema;
 
-use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 
 use super::access::RightsChange;
+use super::admin_user::{AdminUser, Expected};
 use super::email_requests::Asker;
 use super::error::on_duplicate;
 use super::maker::{Maker, lock_admins};
 use super::pending_links::{close_undo, end_verification};
 use super::{Accounts, AdminError, Caller, Error};
 use crate::actors::hasher::{Class, Lane};
-use crate::auth::secret::{hash_token, random_token};
-use crate::clock::{Timestamp, rfc3339, serialize_rfc3339};
+use crate::auth::secret::random_token;
+use crate::clock::Timestamp;
 use crate::cluster::message::NodeId;
 use crate::db::{self, Conn};
 use crate::models::audit_events::Action;
@@ -23,83 +22,9 @@ use crate::models::events::{self, Kind};
 use crate::models::logins::{self, Scope};
 use crate::models::users::{self, NewUser, User};
 use doorward_core::domain::{
-    Claims, DisplayName, Email, Invalid, LoginId, MailKind, Password, RevokeReason, Rights, Roles, UserId,
+    DisplayName, Email, Invalid, LanguageTag, LoginId, MailKind, Password, RevokeReason, Rights, UserId,
     Username,
 };
-
-/// An account as an administrator sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct AdminUser {
-    #[schema(value_type = uuid::Uuid)]
-    pub id: UserId,
-    #[schema(example = "alice")]
-    pub username: String,
-    #[schema(example = "Alice")]
-    pub display_name: String,
-    #[schema(example = "alice@example.org")]
-    pub email: Option<String>,
-    pub email_verified: bool,
-    /// When it was disabled, if it is.
-    #[schema(format = DateTime, example = "2026-11-27T12:00:00.000Z")]
-    pub disabled_at: Option<String>,
-    #[schema(value_type = Vec<String>, example = json!(["editor"]))]
-    pub roles: Roles,
-    #[schema(value_type = Object, example = json!({"plan": "pro"}))]
-    pub claims: Claims,
-    #[serde(serialize_with = "serialize_rfc3339")]
-    #[schema(value_type = String, format = DateTime, example = "2026-11-27T12:00:00.000Z")]
-    pub created_at: Timestamp,
-    #[serde(serialize_with = "serialize_rfc3339")]
-    #[schema(value_type = String, format = DateTime, example = "2026-11-27T12:00:00.000Z")]
-    pub updated_at: Timestamp,
-}
-
-impl From<&User> for AdminUser {
-    fn from(user: &User) -> Self {
-        let rights = user.rights();
-        Self {
-            roles: rights.roles,
-            claims: rights.claims,
-            id: user.id,
-            username: user.username.clone(),
-            display_name: user.display_name.clone(),
-            email: user.email.clone(),
-            email_verified: user.email_verified_at.is_some(),
-            disabled_at: user.disabled_at.map(rfc3339),
-            created_at: user.created_at,
-            updated_at: user.updated_at,
-        }
-    }
-}
-
-impl AdminUser {
-    /// Another one for each state of the account (RFC 9110 section 8.8.3).
-    #[must_use]
-    pub fn tag(&self) -> String {
-        // Strings, numbers and booleans: this always is JSON.
-        let state = serde_json::to_string(self).unwrap_or_default();
-        hash_token(&state).chars().take(22).collect()
-    }
-}
-
-/// The states in which a change may find an account (RFC 9110 section 13.1.1).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Expected {
-    Any,
-    /// One of these, by their tags.
-    Tags(Vec<String>),
-}
-
-impl Expected {
-    /// # Errors
-    /// [`AdminError::Stale`] if the account is in another state.
-    pub(super) fn check(&self, user: &User) -> Result<(), Error> {
-        match self {
-            Self::Tags(tags) if !tags.contains(&AdminUser::from(user).tag()) => Err(AdminError::Stale.into()),
-            Self::Any | Self::Tags(_) => Ok(()),
-        }
-    }
-}
 
 /// An account to create. It gets no password: its user sets one with a link.
 #[derive(Debug, Clone)]
@@ -115,6 +40,8 @@ pub struct Invited {
 #[derive(Debug, Clone, Default)]
 pub struct UserChange {
     pub display_name: Option<DisplayName>,
+    /// `Some(None)` leaves the choice to the browser.
+    pub language: Option<Option<LanguageTag>>,
     pub email: Option<Email>,
     /// Of the new address, or else of the one that the account has.
     pub email_verified: Option<bool>,
@@ -254,7 +181,7 @@ impl Accounts {
         expected: &Expected,
         caller: &Caller,
     ) -> Result<(AdminUser, Arc<Rights>, Option<i32>), Error> {
-        let UserChange { display_name, email, email_verified, rights } = change;
+        let UserChange { display_name, language, email, email_verified, rights } = change;
         if *rights != RightsChange::default() {
             lock_admins(conn)?;
         }
@@ -274,6 +201,12 @@ impl Accounts {
         if let Some(name) = display_name.as_ref().filter(|name| name.as_str() != user.display_name) {
             users::set_display_name(conn, id, name.as_str(), now)?;
             self.record(conn, caller, Action::Renamed, Some(id), now)?;
+        }
+        let is_new =
+            |new: &&Option<LanguageTag>| new.as_ref().map(LanguageTag::as_str) != user.language.as_deref();
+        if let Some(language) = language.as_ref().filter(is_new) {
+            users::set_language(conn, id, language.as_ref(), now)?;
+            self.record(conn, caller, Action::LanguageChanged, Some(id), now)?;
         }
         self.change_address(conn, &user, change, caller, now)?;
         Ok((found(conn, id)?, rights, number))

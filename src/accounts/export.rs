@@ -36,6 +36,8 @@ struct Line<'a> {
     id: UserId,
     username: &'a str,
     display_name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<&'a str>,
     email: Option<&'a str>,
     #[serde(serialize_with = "time_or_false")]
     email_verified: Option<Timestamp>,
@@ -83,6 +85,7 @@ fn line(user: &User) -> serde_json::Result<String> {
         id: user.id,
         username: &user.username,
         display_name: &user.display_name,
+        language: user.language.as_deref(),
         email: user.email.as_deref(),
         email_verified: user.email_verified_at.filter(|_| user.email.is_some()),
         hash: &user.password_hash,

@@ -218,7 +218,7 @@ fn create(
         email: incoming.email,
         password_hash,
         on_trial: false,
-        language: None,
+        language: incoming.language,
     };
     users::insert_lookalike(conn, &user, now)?;
     if let Some(email) = held {

@@ -1,6 +1,7 @@
 //! What the product does, one capability per file; used alike by routes, the TCP prompts and the command line.
 
 mod access;
+mod admin_user;
 mod administration;
 mod api_keys;
 mod authorization;
@@ -67,7 +68,8 @@ use doorward_core::domain::{ADMIN, Access, Password, Rating, ReservedNames, User
 pub use crate::models::audit_pages::StoredEvent;
 pub use crate::models::events::Event;
 pub use access::RightsChange;
-pub use administration::{AdminUser, Expected, Invited, UserChange};
+pub use admin_user::{AdminUser, Expected};
+pub use administration::{Invited, UserChange};
 pub use api_keys::{ApiKeyInfo, KeyRequest, NewKey};
 pub use authorization::CodeExchange;
 pub use caller::Caller;
@@ -84,7 +86,7 @@ pub use keys::{KeyInfo, KeyState};
 pub use logins::Logins;
 pub use overview::{AuditFilter, LoginInfo, Stats};
 pub use personal_data::PersonalData;
-pub use profile::Profile;
+pub use profile::{Profile, ProfileChange};
 pub use recovery::ResetLink;
 pub use register::{Registered, Registrant};
 pub use repeated::UsedReset;

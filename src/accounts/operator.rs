@@ -7,7 +7,7 @@ use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 
 use super::access::{RightsChange, keep_an_admin};
-use super::administration::Expected;
+use super::admin_user::Expected;
 use super::email_requests::Asker;
 use super::error::on_duplicate;
 use super::login_name::LoginName;

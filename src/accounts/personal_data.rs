@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::administration::AdminUser;
+use super::admin_user::AdminUser;
 use super::failures::{self, FailureInfo};
 use super::maker::Maker;
 use super::{Accounts, Caller, Error};

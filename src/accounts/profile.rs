@@ -48,6 +48,14 @@ pub struct Profile {
     pub language: Option<String>,
 }
 
+/// What users change about themselves without a password; nothing of it stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct ProfileChange {
+    pub display_name: Option<DisplayName>,
+    /// `Some(None)` leaves the choice to the browser.
+    pub language: Option<Option<LanguageTag>>,
+}
+
 impl From<User> for Profile {
     fn from(user: User) -> Self {
         let Rights { roles, claims, .. } = user.rights();
@@ -73,31 +81,18 @@ impl Accounts {
 
     /// # Errors
     /// As [`Accounts::profile`].
-    pub async fn rename(&self, user: UserId, name: DisplayName) -> Result<Profile, Error> {
-        let clock = self.0.clock.clone();
-        self.0
-            .db
-            .transaction(move |conn| {
-                let (name, now) = (name.as_str(), clock.now());
-                users::set_display_name(conn, user, name, now)?;
-                let profile = users::find_active(conn, user)?.map(Profile::from).ok_or(GONE)?;
-                events::insert_user(conn, Kind::UserUpdated, user, now)?;
-                Ok(profile)
-            })
-            .await
-    }
-
-    /// Sets the language for pages and emails; None leaves the choice to the browser.
-    ///
-    /// # Errors
-    /// As [`Accounts::profile`].
-    pub async fn set_language(&self, user: UserId, language: Option<LanguageTag>) -> Result<Profile, Error> {
+    pub async fn change_profile(&self, user: UserId, change: ProfileChange) -> Result<Profile, Error> {
         let clock = self.0.clock.clone();
         self.0
             .db
             .transaction(move |conn| {
                 let now = clock.now();
-                users::set_language(conn, user, language.as_ref(), now)?;
+                if let Some(name) = &change.display_name {
+                    users::set_display_name(conn, user, name.as_str(), now)?;
+                }
+                if let Some(language) = &change.language {
+                    users::set_language(conn, user, language.as_ref(), now)?;
+                }
                 let profile = users::find_active(conn, user)?.map(Profile::from).ok_or(GONE)?;
                 events::insert_user(conn, Kind::UserUpdated, user, now)?;
                 Ok(profile)

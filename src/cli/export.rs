@@ -19,7 +19,7 @@ Examples:
   doorward export | jq -r 'select(.roles | index(\"admin\")) | .username'
   doorward export | ssh new-host doorward import --from - --allow-admins
 
-One JSON object per line: id, username, display_name, email, email_verified, hash, roles, claims, disabled, created.
+One JSON object per line: id, username, display_name, language, email, email_verified, hash, roles, claims, disabled, created.
 It is a consistent snapshot, even while a server writes. It contains the password hashes and addresses of all users:
 protect it like the database, and delete it when it was imported. See docs/IMPORT.md.";
 

@@ -70,7 +70,7 @@ struct MappingArguments {
     #[arg(long, value_name = "NAME")]
     table: Option<String>,
     /// Which column holds which field, such as `--column username=login`: username, hash, email, `email_verified`,
-    /// `display_name`, roles, claims, disabled, enabled, created or id
+    /// `display_name`, language, roles, claims, disabled, enabled, created or id
     #[arg(long, value_name = "FIELD=COLUMN", value_parser = field_and_column)]
     column: Vec<(Field, String)>,
     /// Takes the part before the @ as the username, if the username is an address or missing

@@ -10,6 +10,7 @@ pub enum Field {
     Email,
     EmailVerified,
     DisplayName,
+    Language,
     Roles,
     Claims,
     Disabled,
@@ -21,13 +22,14 @@ pub enum Field {
 }
 
 impl Field {
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 12;
     pub const ALL: [Self; Self::COUNT] = [
         Self::Username,
         Self::Hash,
         Self::Email,
         Self::EmailVerified,
         Self::DisplayName,
+        Self::Language,
         Self::Roles,
         Self::Claims,
         Self::Disabled,
@@ -45,6 +47,7 @@ impl Field {
             Self::Email => "email",
             Self::EmailVerified => "email_verified",
             Self::DisplayName => "display_name",
+            Self::Language => "language",
             Self::Roles => "roles",
             Self::Claims => "claims",
             Self::Disabled => "disabled",
@@ -67,6 +70,7 @@ impl Field {
             Self::Email => "invalid_email",
             Self::EmailVerified => "invalid_email_verified",
             Self::DisplayName => "invalid_display_name",
+            Self::Language => "invalid_language",
             Self::Roles => "invalid_roles",
             Self::Claims => "invalid_claims",
             Self::Disabled => "invalid_disabled",
@@ -86,6 +90,7 @@ impl Field {
                 &["emailverified", "emailverifiedat", "emailconfirmed", "emailconfirmedat", "isemailverified"]
             }
             Self::DisplayName => &["displayname"],
+            Self::Language => &["language", "locale", "preferredlanguage"],
             Self::Roles => &["roles"],
             Self::Claims => &["claims"],
             Self::Disabled => &["disabled", "isdisabled", "disabledat"],
@@ -127,6 +132,7 @@ impl Field {
                 &["verified", "isverified", "verifiedat", "confirmed", "isconfirmed", "confirmedat"]
             }
             Self::DisplayName => &["fullname"],
+            Self::Language => &["lang"],
             Self::Roles => &["role", "groups"],
             Self::Claims => &["metadata", "attributes"],
             Self::Disabled => &["banned", "isbanned", "blocked", "locked", "suspended"],

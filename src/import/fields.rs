@@ -10,7 +10,7 @@ use super::values::{flag, moment};
 use super::{ImportedAccount, MAX_FIELD, Place, Reason, Row};
 use crate::auth::legacy_hashes::ImportedHash;
 use crate::auth::secret::hash_token;
-use doorward_core::domain::{Claims, DisplayName, Email, Roles, UserId, Username};
+use doorward_core::domain::{Claims, DisplayName, Email, LanguageTag, Roles, UserId, Username};
 
 /// What all rows of a file have in common.
 #[derive(Clone, Copy)]
@@ -122,6 +122,9 @@ impl Fields {
         let verified = email.is_some() && (verified || mapping.verified);
         let display_name = some(&self.text(Field::DisplayName)?, DisplayName::parse)
             .map_err(|invalid| Reason::Invalid(Field::DisplayName, invalid.detail))?;
+        // Other systems write de_DE.
+        let language = some(&self.text(Field::Language)?.replace('_', "-"), LanguageTag::parse)
+            .map_err(|invalid| Reason::Invalid(Field::Language, invalid.detail))?;
         let roles = roles(&self.text(Field::Roles)?)?;
         let claims = some(&self.text(Field::Claims)?, Claims::parse)
             .map_err(|invalid| Reason::Invalid(Field::Claims, invalid.detail))?
@@ -143,6 +146,7 @@ impl Fields {
             derived,
             hash,
             display_name,
+            language,
             roles,
             claims,
             disabled: disabled || off,

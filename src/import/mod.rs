@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use crate::auth::legacy_hashes::{ImportedHash, UnsupportedHash};
 use crate::clock::Timestamp;
-use doorward_core::domain::{Claims, DisplayName, Email, Roles, UserId, Username};
+use doorward_core::domain::{Claims, DisplayName, Email, LanguageTag, Roles, UserId, Username};
 
 pub use columns::Mapping;
 pub use field::Field;
@@ -112,6 +112,8 @@ pub struct ImportedAccount {
     pub derived: bool,
     pub hash: ImportedHash,
     pub display_name: Option<DisplayName>,
+    /// For pages and emails.
+    pub language: Option<LanguageTag>,
     pub roles: Roles,
     pub claims: Claims,
     pub disabled: bool,

@@ -59,6 +59,8 @@ struct Stored {
     #[diesel(sql_type = Nullable<Binary>)]
     display_name: Option<Vec<u8>>,
     #[diesel(sql_type = Nullable<Binary>)]
+    language: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
     roles: Option<Vec<u8>>,
     #[diesel(sql_type = Nullable<Binary>)]
     claims: Option<Vec<u8>>,
@@ -80,6 +82,7 @@ impl Stored {
             Field::Email => &mut self.email,
             Field::EmailVerified => &mut self.email_verified,
             Field::DisplayName => &mut self.display_name,
+            Field::Language => &mut self.language,
             Field::Roles => &mut self.roles,
             Field::Claims => &mut self.claims,
             Field::Disabled => &mut self.disabled,

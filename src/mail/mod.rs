@@ -21,6 +21,8 @@ mod outage;
 pub mod preview;
 mod refusals;
 pub mod render;
+#[cfg(test)]
+mod render_tests;
 mod smtp;
 
 use std::path::PathBuf;

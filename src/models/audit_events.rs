@@ -40,6 +40,8 @@ pub enum Action {
     EmailChangeUndone,
     /// An administrator or an API key changed the name that is shown of a user.
     Renamed,
+    /// An administrator or an API key changed the language for a user's pages and emails.
+    LanguageChanged,
     Disabled,
     Unlocked,
     Enabled,
@@ -107,6 +109,7 @@ impl Action {
             Self::PasswordGuessed => "password_guessed",
             Self::EmailChangeUndone => "email_change_undone",
             Self::Renamed => "renamed",
+            Self::LanguageChanged => "language_changed",
             Self::Unlocked => "unlocked",
             Self::Disabled => "disabled",
             Self::Enabled => "enabled",

@@ -57,9 +57,11 @@ impl Kind {
     #[must_use]
     pub const fn of(action: Action) -> Option<Self> {
         Some(match action {
-            Action::EmailVerified | Action::EmailUnverified | Action::EmailChangeUndone | Action::Renamed => {
-                Self::UserUpdated
-            }
+            Action::EmailVerified
+            | Action::EmailUnverified
+            | Action::EmailChangeUndone
+            | Action::Renamed
+            | Action::LanguageChanged => Self::UserUpdated,
             Action::Disabled => Self::UserDisabled,
             Action::Enabled => Self::UserEnabled,
             Action::Deleted | Action::RemovedUnused => Self::UserDeleted,

@@ -8,10 +8,10 @@ use super::Site;
 use super::extract::{Body, Counts, Limited, SignedIn, caller};
 use super::password::Accepted;
 use super::problems::Problems;
-use crate::accounts::{Accounts, Error, Profile};
+use crate::accounts::{Accounts, Error, Profile, ProfileChange};
 use crate::error::ApiError;
 use crate::limits::Limit;
-use doorward_core::domain::{DisplayName, Email, Password};
+use doorward_core::domain::{DisplayName, Email, LanguageTag, Password};
 
 /// `GET /api/me`
 #[utoipa::path(
@@ -31,29 +31,42 @@ pub(super) async fn show(
 }
 
 #[derive(Deserialize, ToSchema)]
-pub(super) struct RenameRequest {
+#[schema(as = ChangeAccountRequest)]
+pub(super) struct ChangeRequest {
     #[schema(example = "Alice L.")]
-    display_name: String,
+    display_name: Option<String>,
+    /// A tag (RFC 5646) for pages and emails; an empty one leaves the choice to the browser.
+    #[schema(example = "de")]
+    language: Option<String>,
 }
 
 /// `PATCH /api/me`
 #[utoipa::path(
     patch,
     path = "/api/me",
-    operation_id = "renameAccount",
+    operation_id = "changeAccount",
     tag = "Account",
-    summary = "Change the display name",
-    request_body = RenameRequest,
+    summary = "Change the display name and the language",
+    request_body = ChangeRequest,
     responses((status = 200, description = "The account", body = Profile), Problems),
     security(("access_token" = [])),
 )]
-pub(super) async fn rename(
+pub(super) async fn change(
     SignedIn(access): SignedIn,
     accounts: web::Data<Accounts>,
-    Body(body): Body<RenameRequest>,
+    Body(body): Body<ChangeRequest>,
 ) -> Result<web::Json<Profile>, ApiError> {
-    let name = DisplayName::parse(&body.display_name).map_err(Error::from)?;
-    Ok(web::Json(accounts.rename(access.user, name).await?))
+    if body.display_name.is_none() && body.language.is_none() {
+        let detail = "The body changes nothing. It can have display_name and language.";
+        return Err(ApiError::field("body", detail));
+    }
+    let display_name = body.display_name.map(|name| DisplayName::parse(&name)).transpose();
+    let language = body.language.as_deref().map(LanguageTag::parse_optional).transpose();
+    let change = ProfileChange {
+        display_name: display_name.map_err(Error::from)?,
+        language: language.map_err(Error::from)?,
+    };
+    Ok(web::Json(accounts.change_profile(access.user, change).await?))
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -82,7 +82,7 @@ pub fn configure(
         .service(
             at("/api/me", "GET, HEAD, PATCH, DELETE")
                 .route(read().to(me::show))
-                .patch(me::rename)
+                .patch(me::change)
                 .delete(me::delete),
         )
         .service(at("/api/me/password", "POST").post(me::change_password))

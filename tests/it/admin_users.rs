@@ -194,6 +194,10 @@ async fn an_account_is_changed_as_a_whole_and_only_as_it_was_seen() {
     }
     let both = format!("{tag}, {}", changed.header("etag"));
     change(&both, json!({"display_name": "Ann"})).await.expect(200);
+    let german = change("*", json!({"language": "de"})).await.expect(200);
+    assert_eq!(german.str("language"), "de");
+    let browser = change("*", json!({"language": ""})).await.expect(200);
+    assert_eq!(browser.body["language"], Value::Null);
     change("*", json!({"display_name": "Anne"})).await.expect(200);
 
     // All or nothing: another user holds the address.

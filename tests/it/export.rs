@@ -49,7 +49,7 @@ async fn fill(app: &TestApp) {
     }
     let hash = bcrypt::hash("swordfish", 4).unwrap();
     let rows = [
-        json!({"username": "Kim", "display_name": "Kim 🦀 \"K\"", "hash": sha256("swordfish"), "roles": ["editor", "admin"],
+        json!({"username": "Kim", "display_name": "Kim 🦀 \"K\"", "language": "pt_BR", "hash": sha256("swordfish"), "roles": ["editor", "admin"],
                "claims": {"plan": "gold", "limits": {"seats": 3, "since": 1.5}}, "email": "kim@example.org",
                "email_verified": "2025-01-31T12:00:00.000001Z", "created": "2024-01-31T12:00:00.123456Z"}),
         json!({"username": "дверь", "hash": hash, "disabled": "2026-01-31T12:00:00Z", "email": "d@example.org"}),
@@ -109,7 +109,7 @@ async fn an_exported_account_is_a_line_of_json_with_its_hash() {
     assert!(kim["hash"].take().as_str().unwrap().starts_with("$doorward-wrapped$sha256$2b$04$"));
     assert_eq!(
         kim,
-        json!({"id": null, "username": "kim", "display_name": "Kim 🦀 \"K\"", "email": "kim@example.org",
+        json!({"id": null, "username": "kim", "display_name": "Kim 🦀 \"K\"", "language": "pt-BR", "email": "kim@example.org",
                "email_verified": "2025-01-31T12:00:00.000001Z", "hash": null, "roles": ["admin", "editor"],
                "claims": {"plan": "gold", "limits": {"seats": 3, "since": 1.5}}, "disabled": false,
                "created": "2024-01-31T12:00:00.123456Z"})

@@ -14,7 +14,8 @@ use crate::accounts::{Accounts, AdminUser, Error, Expected, Invited, RightsChang
 use crate::cluster::message::NodeId;
 use crate::error::ApiError;
 use doorward_core::domain::{
-    ClaimsChange, ClaimsPatch, DisplayName, Email, KeyScope, Roles, RolesChange, UserId, Username,
+    ClaimsChange, ClaimsPatch, DisplayName, Email, KeyScope, LanguageTag, Roles, RolesChange, UserId,
+    Username,
 };
 
 #[derive(Deserialize, IntoParams)]
@@ -138,6 +139,9 @@ pub(super) async fn show(
 pub(super) struct ChangeRequest {
     #[schema(example = "Bob B.")]
     display_name: Option<String>,
+    /// A tag (RFC 5646) for pages and emails; an empty one leaves the choice to the browser.
+    #[schema(example = "de")]
+    language: Option<String>,
     #[schema(example = "bob@example.org")]
     email: Option<String>,
     email_verified: Option<bool>,
@@ -155,7 +159,10 @@ impl ChangeRequest {
     }
 
     const fn is_about_profile(&self) -> bool {
-        self.display_name.is_some() || self.email.is_some() || self.email_verified.is_some()
+        self.display_name.is_some()
+            || self.language.is_some()
+            || self.email.is_some()
+            || self.email_verified.is_some()
     }
 }
 
@@ -202,14 +209,16 @@ pub(super) async fn change(
         authorized.require(KeyScope::UsersWrite)?;
     }
     if !body.is_about_rights() && !body.is_about_profile() {
-        let names = "display_name, email, email_verified, roles, and claims";
+        let names = "display_name, language, email, email_verified, roles, and claims";
         return Err(ApiError::field("body", format!("The body changes nothing. It can have {names}.")));
     }
     let rights = rights(body.roles, body.claims)?;
     let display_name = body.display_name.map(|name| DisplayName::parse(&name)).transpose();
+    let language = body.language.as_deref().map(LanguageTag::parse_optional).transpose();
     let email = body.email.map(|email| Email::parse(&email)).transpose();
     let change = UserChange {
         display_name: display_name.map_err(Error::from)?,
+        language: language.map_err(Error::from)?,
         email: email.map_err(Error::from)?,
         email_verified: body.email_verified,
         rights,

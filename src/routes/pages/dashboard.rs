@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::sign_in::NoFields;
 use super::{Browser, Form, Refusals, Visit};
-use crate::accounts::{Error, LoginsPage, PAGE, Page};
+use crate::accounts::{Error, LoginsPage, PAGE, Page, ProfileChange};
 use crate::error::ApiError;
 use crate::limits::Limit;
 use crate::pages::{ConnectionRow, Dashboard, DeviceRow, FormErrors, Moment, Notice, Pager, Section};
@@ -145,18 +145,11 @@ pub(in super::super) async fn rename(
     Form(form): Form<ProfileForm>,
 ) -> Result<HttpResponse, ApiError> {
     let save = async {
-        let name = DisplayName::parse(&form.display_name)?;
-        let language = match form.language.as_deref() {
-            None => None,
-            Some("") => Some(None),
-            Some(tag) => Some(Some(LanguageTag::parse(tag)?)),
+        let change = ProfileChange {
+            display_name: Some(DisplayName::parse(&form.display_name)?),
+            language: form.language.as_deref().map(LanguageTag::parse_optional).transpose()?,
         };
-        let profile = visit.accounts.rename(access.user, name).await?;
-        if let Some(language) =
-            language.filter(|new| new.as_ref().map(LanguageTag::as_str) != profile.language.as_deref())
-        {
-            visit.accounts.set_language(access.user, language).await?;
-        }
+        visit.accounts.change_profile(access.user, change).await?;
         Ok::<_, Error>(Notice::ProfileSaved)
     };
     let (outcome, fields) = (save.await.map_err(ApiError::from), &["display_name"]);

@@ -60,6 +60,21 @@ async fn a_profile_is_renamed() {
 }
 
 #[actix_web::test]
+async fn a_profile_gets_a_language_and_loses_it() {
+    let api = start().await;
+    let access = api.register("ada").await.token("access_token");
+    let change = async |body| api.send(Method::PATCH, "/api/me", &access, Some(body)).await;
+    let german = change(json!({"language": "DE-at"})).await.json();
+    assert_eq!((&german["language"], &german["display_name"]), (&"de-at".into(), &"ada".into()));
+    for bad in ["d", "english", "de_AT", "de-"] {
+        assert_eq!(change(json!({"language": bad})).await.code(), (422, "invalid_language".to_owned()));
+    }
+    assert_eq!(change(json!({})).await.code(), (422, "invalid_body".to_owned()));
+    let both = change(json!({"display_name": "Ada L.", "language": ""})).await.json();
+    assert_eq!((both.get("language"), &both["display_name"]), (None, &"Ada L.".into()));
+}
+
+#[actix_web::test]
 async fn a_deleted_account_is_gone_and_its_devices_forgotten() {
     let api = start().await;
     let user = api.register_with("ada", "ada@example.org").await;

@@ -31,6 +31,14 @@ impl LanguageTag {
         Ok(Self(format!("{}{rest}", language.to_ascii_lowercase())))
     }
 
+    /// The same, and none for an empty text.
+    ///
+    /// # Errors
+    /// As [`LanguageTag::parse`].
+    pub fn parse_optional(text: &str) -> Result<Option<Self>, Invalid> {
+        if text.trim().is_empty() { Ok(None) } else { Self::parse(text).map(Some) }
+    }
+
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
