@@ -19,6 +19,7 @@ mod parse;
 mod rate;
 mod service_links;
 mod sources;
+mod starter;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -31,6 +32,7 @@ pub use error::ConfigError;
 pub use mail::{Encryption, Mail, MailUrl, SmtpServer, address_literal, domain_for_helo, with_a_labels};
 pub use rate::Rate;
 pub use sources::Sources;
+pub use starter::starter_file;
 pub use value::ValueSource;
 
 use doorward_core::domain::{AllowedOrigin, HostOrigin, ReservedNames};

@@ -22,6 +22,7 @@ mod cluster;
 mod cluster_faults;
 mod cluster_noise;
 mod cluster_revocations;
+mod config_init;
 mod config_values;
 mod conformance;
 mod connect;
