@@ -13,6 +13,7 @@ mod algorithms;
 mod api_keys;
 mod app_codes;
 mod audit_trail;
+mod backup_check;
 mod balancer;
 mod broken_frames;
 mod browser;
