@@ -26,7 +26,7 @@ const SHOWN_FAULTS: u8 = 5;
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub bytes: u64,
-    /// It is the database's own file, not one that `doorward backup` wrote. Complete only if no server was running.
+    /// It is the database's own file, not one that `doorward backup` wrote. What was in its `-wal` file is missing.
     pub plain_copy: bool,
     /// Rows that refer to rows that are not there; empty if there are none.
     pub lost_references: Vec<LostReferences>,

@@ -33,6 +33,7 @@ mod cors;
 mod crash;
 mod current_password;
 mod custom_events;
+mod debian_package;
 mod drain;
 mod email_links;
 mod event_feed;
