@@ -23,6 +23,16 @@ book:
 bench *args:
     cargo bench {{ args }}
 
+# What is handed out, in target/dist/artifacts: archive, Debian package, SBOM, checksums
+dist *args:
+    deploy/dist.sh {{ args }}
+
+# The test of the Debian package in a fresh Debian instead of a copy of this machine. As root; needs debootstrap
+package-test suite="bookworm" mirror="http://deb.debian.org/debian":
+    test -e target/debian-{{ suite }}/etc/debian_version || debootstrap --variant=minbase \
+        --include=adduser,ca-certificates {{ suite }} target/debian-{{ suite }} {{ mirror }}
+    DOORWARD_PACKAGE_ROOT="$PWD/target/debian-{{ suite }}" cargo test --test it -- --nocapture debian_package
+
 # Many sockets against a server that the tool starts. The server is built separately: the tests' dependencies add features
 # to shared crates, and 1.7 kB to each socket. `socketio` compares with the Node.js server after
 # `npm ci --prefix examples/load/node-socketio`; `rolling` and `accounts --beside postgres://...` need a running

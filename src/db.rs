@@ -2,10 +2,12 @@
 //!
 //! [`Conn`] is an enum with a variant for each database, so that a query that compiles runs on all of them.
 
+pub mod check;
 mod disk;
 mod pool;
 mod pooler;
 pub mod transfer;
+mod version;
 
 use std::fmt;
 use std::fs::File;
@@ -15,15 +17,15 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::dsl::sql;
-use diesel::migration::MigrationSource;
 use diesel::pg::PgConnection;
 use diesel::sql_types::Bool;
-use diesel::sqlite::{Sqlite, SqliteConnection};
-use diesel::{Connection, ConnectionError, QueryDsl, RunQueryDsl};
+use diesel::sqlite::SqliteConnection;
+use diesel::{Connection, ConnectionError, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 pub use self::disk::Disk;
 pub use self::pool::Pool;
+use self::version::Schema;
 use crate::config::DatabaseUrl;
 use crate::ownership;
 use crate::private_files::sqlite_file;
@@ -263,51 +265,6 @@ fn migrate(conn: &mut Conn) -> Result<(), Box<dyn std::error::Error + Send + Syn
             ))?;
             conn.run_pending_migrations(MIGRATIONS).map(drop)
         }
-    }
-}
-
-/// How a database's schema compares with the newest one of this program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Schema {
-    /// Another program's database, or an empty one.
-    None,
-    Older,
-    Newest,
-    /// It has migrations that this program does not know.
-    Newer,
-}
-
-diesel::table! {
-    /// Diesel's own table.
-    __diesel_schema_migrations (version) {
-        version -> Text,
-    }
-}
-
-impl Schema {
-    fn of(conn: &mut Conn) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let is_there = sql::<Bool>(match conn {
-            Conn::Sqlite(_) => {
-                "EXISTS (SELECT 1 FROM sqlite_master WHERE name = '__diesel_schema_migrations')"
-            }
-            Conn::Postgres(_) => "to_regclass('__diesel_schema_migrations') IS NOT NULL",
-        });
-        if !diesel::select(is_there).get_result(conn)? {
-            return Ok(Self::None);
-        }
-        let made: Vec<String> =
-            __diesel_schema_migrations::table.select(__diesel_schema_migrations::version).load(conn)?;
-        let known: Vec<String> = MigrationSource::<Sqlite>::migrations(&MIGRATIONS)?
-            .iter()
-            .map(|migration| migration.name().version().to_string())
-            .collect();
-        Ok(if made.iter().any(|version| !known.contains(version)) {
-            Self::Newer
-        } else if made.len() < known.len() {
-            Self::Older
-        } else {
-            Self::Newest
-        })
     }
 }
 

@@ -17,6 +17,7 @@ mod invite;
 mod keys;
 mod logins;
 mod mail;
+mod man;
 mod migrate_database;
 mod operator;
 mod output;
@@ -46,8 +47,8 @@ struct Cli {
 enum Command {
     /// Runs the server (the default)
     Serve,
-    /// Shows every setting in force and where it comes from
-    Config,
+    /// Shows every setting in force and where it comes from, or writes a file to begin with
+    Config(config::Arguments),
     /// Imports the accounts of an older system, with their passwords
     Import(import::Arguments),
     /// Writes all accounts as JSON lines, which `import` reads
@@ -64,7 +65,7 @@ enum Command {
     ApiKey(api_key::Arguments),
     /// Sends a test email
     Mail(mail::Arguments),
-    /// Copies the database while a server runs on it
+    /// Copies the database while a server runs on it, and checks such copies
     Backup(backup::Arguments),
     /// Moves an SQLite database to PostgreSQL
     MigrateDatabase(migrate_database::Arguments),
@@ -72,6 +73,9 @@ enum Command {
     Completions(completions::Arguments),
     /// Opens a live session with a server, at a terminal or in a script
     Connect(connect::Arguments),
+    /// Writes the manual pages of all commands
+    #[command(hide = true)]
+    Man(man::Arguments),
 }
 
 /// Reads the command line and runs the command that it names. The result is the program's exit code.
@@ -83,7 +87,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(cli.settings),
-        Command::Config => config::run(cli.settings),
+        Command::Config(arguments) => config::run(cli.settings, &arguments),
         Command::Import(arguments) => import::run(cli.settings, &arguments),
         Command::Export(arguments) => export::run(cli.settings, &arguments),
         Command::User(arguments) => user::run(cli.settings, arguments),
@@ -96,6 +100,7 @@ pub fn run() -> ExitCode {
         Command::MigrateDatabase(arguments) => migrate_database::run(cli.settings, &arguments),
         Command::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),
         Command::Connect(arguments) => connect::run(arguments),
+        Command::Man(arguments) => man::run(&arguments, Cli::command()),
     };
     let Err(failure) = outcome else { return ExitCode::SUCCESS };
     let (message, code) = failure.into_parts();
@@ -121,7 +126,7 @@ mod tests {
         ] {
             let cli = Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(cli.settings.set, [("log.level".to_owned(), "debug".to_owned())]);
-            assert!(matches!(cli.command, Some(Command::Config)));
+            assert!(matches!(cli.command, Some(Command::Config(_))));
         }
         assert!(Cli::try_parse_from(["doorward"]).is_ok_and(|cli| cli.command.is_none()));
         assert!(Cli::try_parse_from(["doorward", "--set", "nothing"]).is_err());

@@ -40,9 +40,15 @@ impl Settings {
 
     /// For `serve`, which does the same later and logs the warnings.
     pub fn load_for_server(self) -> Result<Loaded, ConfigError> {
+        let file = self.config.clone();
+        Config::load(Sources::of_process(file, self.flags()))
+    }
+
+    /// The keys and values that the command line sets.
+    pub fn flags(self) -> Vec<(String, String)> {
         let shortcuts = [("http.listen", self.listen), ("data_dir", self.data_dir)];
         let shortcuts = shortcuts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
-        Config::load(Sources::of_process(self.config, self.set.into_iter().chain(shortcuts).collect()))
+        self.set.into_iter().chain(shortcuts).collect()
     }
 }
 

@@ -21,6 +21,7 @@ mod parse_value;
 mod rate;
 mod service_links;
 mod sources;
+mod starter;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -34,6 +35,7 @@ pub use error::ConfigError;
 pub use mail::{Encryption, Mail, MailUrl, SmtpServer, address_literal, domain_for_helo, with_a_labels};
 pub use rate::Rate;
 pub use sources::Sources;
+pub use starter::starter_file;
 pub use value::ValueSource;
 
 use doorward_core::domain::{AllowedOrigin, HostOrigin, ReservedNames};

@@ -5,6 +5,7 @@ pub mod app_return;
 pub mod balancer;
 pub mod browser;
 pub mod callers;
+pub mod chroot;
 pub mod cluster;
 pub mod commands;
 pub mod config;

@@ -78,6 +78,10 @@ impl Process {
         url.unwrap_or_else(|| format!("sqlite:{}", data.join("doorward.db").display())).parse().unwrap()
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The directory that it leaves.
     pub fn into_dir(mut self) -> TempDir {
         std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap())

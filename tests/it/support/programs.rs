@@ -15,6 +15,7 @@ use std::thread;
 pub enum Needs {
     Pip(&'static str),
     Apt(&'static str),
+    Cargo(&'static str),
     /// Pinned in `tests/node`.
     Npm,
     /// Pinned in `tests/node/openapi`.
@@ -26,6 +27,7 @@ impl Needs {
         match self {
             Self::Pip(package) => format!("pip install {package}"),
             Self::Apt(package) => format!("apt-get install {package}"),
+            Self::Cargo(package) => format!("cargo install {package} --locked"),
             Self::NpmOpenApi => {
                 "npm ci --prefix tests/node/openapi, and its node_modules/.bin on the PATH".to_owned()
             }

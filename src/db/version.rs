@@ -1,0 +1,74 @@
+//! How a database's schema compares with the newest one of this program.
+
+use diesel::dsl::sql;
+use diesel::migration::MigrationSource;
+use diesel::sql_types::Bool;
+use diesel::sqlite::Sqlite;
+use diesel::{QueryDsl, RunQueryDsl};
+
+use super::{Conn, MIGRATIONS};
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Schema {
+    /// Another program's database, or an empty one.
+    None,
+    Older,
+    Newest,
+    /// It has migrations that this program does not know.
+    Newer,
+}
+
+/// The migrations of a database, and how they differ from those of this program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Versions {
+    /// How many this program knows.
+    pub(super) known: usize,
+    /// Known here, and not applied to the database.
+    pub(super) missing: usize,
+    /// Applied to the database, and not known here.
+    pub(super) unknown: Vec<String>,
+}
+
+diesel::table! {
+    /// Diesel's own table.
+    __diesel_schema_migrations (version) {
+        version -> Text,
+    }
+}
+
+impl Versions {
+    /// None for another program's database, or an empty one.
+    pub(super) fn of(conn: &mut Conn) -> Result<Option<Self>, Error> {
+        let is_there = sql::<Bool>(match conn {
+            Conn::Sqlite(_) => {
+                "EXISTS (SELECT 1 FROM sqlite_master WHERE name = '__diesel_schema_migrations')"
+            }
+            Conn::Postgres(_) => "to_regclass('__diesel_schema_migrations') IS NOT NULL",
+        });
+        if !diesel::select(is_there).get_result(conn)? {
+            return Ok(None);
+        }
+        let made: Vec<String> =
+            __diesel_schema_migrations::table.select(__diesel_schema_migrations::version).load(conn)?;
+        let known: Vec<String> = MigrationSource::<Sqlite>::migrations(&MIGRATIONS)?
+            .iter()
+            .map(|migration| migration.name().version().to_string())
+            .collect();
+        let missing = known.iter().filter(|version| !made.contains(version)).count();
+        let unknown = made.into_iter().filter(|version| !known.contains(version)).collect();
+        Ok(Some(Self { known: known.len(), missing, unknown }))
+    }
+}
+
+impl Schema {
+    pub(super) fn of(conn: &mut Conn) -> Result<Self, Error> {
+        Ok(match Versions::of(conn)? {
+            None => Self::None,
+            Some(versions) if !versions.unknown.is_empty() => Self::Newer,
+            Some(versions) if versions.missing > 0 => Self::Older,
+            Some(_) => Self::Newest,
+        })
+    }
+}
