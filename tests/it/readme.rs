@@ -1,4 +1,4 @@
-//! The README's walk, pasted.
+//! The README's walk, pasted, and the commands that the manual shows to operators.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -16,11 +16,12 @@ use crate::support::programs::{self, Needs};
 use crate::support::time::PATIENCE;
 
 const README: &str = include_str!("../../README.md");
+const OPERATIONS: &str = include_str!("../../docs/OPERATIONS.md");
 
 /// What stands between ```` ```sh ```` and ```` ``` ````.
-fn blocks() -> Vec<String> {
+fn blocks(page: &str) -> Vec<String> {
     let mut blocks = Vec::new();
-    let mut lines = README.lines();
+    let mut lines = page.lines();
     while lines.any(|line| line == "```sh") {
         blocks.push(
             lines
@@ -88,8 +89,8 @@ async fn the_walk_does_what_it_says() {
     let here = format!("localhost:{}", process.address.port());
     let mut socket: Option<(Running, std::process::ChildStdin, Receiver<String>)> = None;
     let (mut walked, mut logged_out) = (0, false);
-    for block in blocks() {
-        if block.starts_with("cargo ") || block.starts_with("doorward ") {
+    for block in blocks(README) {
+        if block.starts_with("cargo ") || block.starts_with("sudo ") {
             continue;
         }
         if block == "nc localhost 12225\n" {
@@ -176,12 +177,12 @@ async fn over_tcp(process: &Process) {
 }
 
 #[actix_web::test]
-async fn operators_commands_do_what_the_readme_shows() {
+async fn operators_commands_do_what_the_manual_shows() {
     if programs::command("bash", Needs::Apt("bash")).is_none() {
         return;
     }
     let process = Process::start(&[]).await;
-    let block = blocks().into_iter().find(|block| block.starts_with("doorward ")).unwrap();
+    let block = blocks(OPERATIONS).into_iter().find(|block| block.starts_with("doorward user list")).unwrap();
     // A copy of a file: PostgreSQL has its own.
     let copies = |line: &&str| !is_postgres() || !line.starts_with("doorward backup");
     let block = block.lines().filter(copies).collect::<Vec<_>>().join("\n");
