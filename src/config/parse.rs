@@ -1,6 +1,5 @@
 //! Parses each value once and checks its bounds.
 
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -12,13 +11,13 @@ use url::Url;
 use super::error::{ConfigError, invalid};
 use super::keys::{self, KEYS};
 use super::mask::shown;
-use super::value::{ValueSource, Values};
+use super::value::{Value, ValueSource, Values};
 use super::{
     Cluster, Config, Connections, Database, Http, Limits, Log, LogFormat, Mail, MailLimits, Password, Rate,
     RedisUrl, Registration, SigningAlgorithm, SocketIo, Sockets, Tcp, Tls, Tokens, Usernames, Web,
     WhoRegisters,
 };
-use super::{hints, mail};
+use super::{hints, listen, mail};
 use doorward_core::domain::{AllowedOrigin, Email, HostOrigin, ReservedNames, Username};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -34,11 +33,15 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
     let access_ttl = values.duration("tokens.access_ttl", 30 * SECOND..=DAY)?;
     Ok(Config {
         http: Http {
-            listen: values.parse("http.listen", from_str)?,
+            listen: values.parse("http.listen", listen::parse)?,
             workers: values.number("http.workers", 1..=512)?,
         },
         public_url: values
             .parse_or_why("public_url", |text| public_url(text).ok_or_else(|| hints::public_url(text)))?,
+        follows_listener: matches!(
+            values.get("public_url"),
+            Some(Value { origin: ValueSource::Follows(_), .. })
+        ),
         web: Web { allowed_origins: values.parse_or_why("web.allowed_origins", exact_origins)? },
         data_dir: values.parse("data_dir", |text| Some(PathBuf::from(text)))?,
         database: Database {
@@ -259,7 +262,7 @@ fn tcp(text: &str, encrypted: bool) -> Result<Tcp, String> {
     if text == "off" {
         return Ok(Tcp { listen: None });
     }
-    let address = from_str::<SocketAddr>(text).ok_or_else(String::new)?;
+    let address = listen::parse(text).ok_or_else(String::new)?;
     if !encrypted && !address.ip().is_loopback() {
         return Err("passwords are typed there, and other machines can reach this address".to_owned());
     }
