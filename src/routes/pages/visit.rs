@@ -14,6 +14,7 @@ use super::super::extract::{caller, device};
 use super::super::kept_emails::DevMail;
 use super::super::limit;
 use super::super::login::revoke_browser_login;
+use super::super::request_id::note_user;
 use super::super::site::Site;
 use super::Return;
 use crate::accounts::{Accounts, Caller, Device, Error, Page};
@@ -116,7 +117,10 @@ impl Visit {
         let Some(cookie) = self.site.read_cookie(&self.accounts, &self.request) else { return Ok(None) };
         self.check_cookie(&cookie)?;
         match self.accounts.recognize(&cookie).await {
-            Ok(access) => Ok(Some(access)),
+            Ok(access) => {
+                note_user(&self.request, access.username.clone());
+                Ok(Some(access))
+            }
             Err(Error::InvalidCookie) => {
                 limit::count_refusal(&self.request);
                 Ok(None)
