@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::failure::Failure;
-use super::operator;
+use super::operator::{self, Absent};
 use super::private_output::PrivateOutput;
 use super::settings::Settings;
 
@@ -23,7 +23,7 @@ pub struct Arguments {
 
 pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
     let config = settings.load()?.config;
-    operator::require_database(&config)?;
+    operator::require_database(&config, Absent::IsWrong)?;
     let file = &arguments.file;
     let output = PrivateOutput::create(file)?;
     // SQLite accepts an empty file as the target. Absolute, because it reads some other names as URLs.

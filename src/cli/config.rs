@@ -6,7 +6,17 @@ use super::failure::Failure;
 use super::output;
 use super::settings::Settings;
 
-pub fn run(settings: Settings) -> Result<(), Failure> {
+const EXAMPLES: &str = "\
+Examples:
+  doorward config
+  doorward config --config /etc/doorward/doorward.toml
+  doorward config --listen :9000   # what would be in force with this option";
+
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {}
+
+pub fn run(settings: Settings, _: &Arguments) -> Result<(), Failure> {
     output::print(&table(&settings.load()?.settings))
 }
 
