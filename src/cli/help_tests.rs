@@ -49,6 +49,8 @@ fn segments(line: &str) -> Vec<Vec<String>> {
                 quote = Some(c);
                 word.get_or_insert_default();
             }
+            // The output of another command is one word here.
+            (None, '(') => quote = Some(')'),
             (None, '#') if word.is_none() => break,
             (None, ' ' | '|' | '>' | ';') => {
                 if let Some(word) = word.take()
@@ -105,9 +107,9 @@ fn every_command_has_examples_that_parse() {
             }
             count += 1;
         }
-        for line in text.lines() {
+        for line in text.lines().filter(|line| line.starts_with("  ")) {
             assert!(line.chars().count() <= 100, "{name}: {line}");
-            assert!(!line.starts_with("  ") || !line.contains("..."), "{name}: an example is whole: {line}");
+            assert!(!line.contains("..."), "{name}: an example is whole: {line}");
         }
     });
     assert!(count > 60, "{count}");
