@@ -25,6 +25,7 @@ use crate::limits::RateLimits;
 use crate::mail::Mail;
 use crate::ownership::Need;
 use crate::routes::Readiness;
+use crate::server_lock::ServerLock;
 use crate::text::Languages;
 use crate::tls::Certificate;
 use crate::{db, ownership, private_files};
@@ -59,6 +60,8 @@ pub struct Application {
     readiness: Readiness,
     additions: Additions,
     deadlines: Deadlines,
+    /// None on a database that servers share.
+    lock: Option<ServerLock>,
 }
 
 /// What an application that embeds Doorward adds to it.
@@ -66,6 +69,7 @@ pub struct Application {
 pub struct Additions {
     pub events: Arc<Events>,
     routes: Option<Arc<Routes>>,
+    shares_database: bool,
 }
 
 /// Called on each worker.
@@ -80,13 +84,20 @@ impl Default for Additions {
 impl Additions {
     #[must_use]
     pub fn new(events: Events) -> Self {
-        Self { events: Arc::new(events), routes: None }
+        Self { events: Arc::new(events), routes: None, shares_database: false }
     }
 
     /// Routes of its own, beside Doorward's.
     #[must_use]
     pub fn routes(self, routes: impl Fn(&mut ServiceConfig) + Send + Sync + 'static) -> Self {
         Self { routes: Some(Arc::new(routes)), ..self }
+    }
+
+    /// Lets further servers use the same SQLite database, for tests of several nodes.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn sharing_database(self) -> Self {
+        Self { shares_database: true, ..self }
     }
 }
 
@@ -114,6 +125,14 @@ impl Application {
         if let Some(advice) = brand.advice() {
             tracing::warn!("{advice}");
         }
+        create_data_dir(&config)?;
+        let mut lock = if additions.shares_database { None } else { ServerLock::take(&config.database.url)? };
+        // Before anything uses the public address, which may follow the port.
+        let http = net::bind("http.listen", config.http.listen)?;
+        let config = config.listening_on(http.address);
+        if let Some(lock) = &mut lock {
+            lock.describe(&config.link(""));
+        }
         // One for each database thread, plus those of the revocation polls, which must not wait for others.
         let connections = u32::try_from(config.database.executors + WATCHERS).unwrap_or(u32::MAX);
         let pool = open_database(&config, connections)?;
@@ -121,23 +140,13 @@ impl Application {
         let (cluster, node) = Cluster::new(&config.cluster, &clock)?;
         let live = Live::in_cluster(&config.sockets, cluster);
         let mail = Mail::start(db.clone(), clock.clone(), &config, languages.clone(), brand.clone())?;
-        let accounts = Accounts::start(db, &live, mail.clone(), clock.clone(), &config)
-            .await
-            .map_err(|error| format!("cannot read or make the signing keys: {error}"))?;
-        let adopted = accounts.adopt_algorithm().await;
-        adopted.map_err(|error| format!("cannot make a signing key: {error}"))?;
-        let loaded = accounts.logins().poll().await;
-        loaded.map_err(|error| format!("cannot read the revoked logins: {error}"))?;
-        let listener = net::bind("http.listen", config.http.listen)?;
-        let address = net::local_address(&listener)?;
+        let accounts = Accounts::start(db, &live, mail.clone(), clock.clone(), &config);
+        let accounts = start_accounts(accounts.await).await?;
         let tcp = match config.tcp.listen {
-            Some(address) => {
-                let listener = net::bind("tcp.listen", address)?;
-                let address = net::local_address(&listener)?;
-                Some((listener, address))
-            }
+            Some(address) => Some(net::bind("tcp.listen", address)?.listen()?),
             None => None,
         };
+        let (listener, address) = http.listen()?;
         let readiness = Readiness::default();
         let rates = RateLimits::new(&config.limits, &clock);
         Ok(Self {
@@ -157,6 +166,7 @@ impl Application {
             readiness,
             additions,
             deadlines: Deadlines::default(),
+            lock,
         })
     }
 
@@ -165,6 +175,12 @@ impl Application {
     #[must_use]
     pub fn deadlines(self, deadlines: Deadlines) -> Self {
         Self { deadlines, ..self }
+    }
+
+    /// The configuration in force: if `public_url` is not set, it has the real port.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Where it listens; the port is real even if 0 was asked for.
@@ -207,6 +223,8 @@ impl Application {
         let server = self.serve(&connections)?;
         // The server has its own copies. Once it closes those, no client may hang on these, where nothing accepts.
         drop((self.listener, self.tcp));
+        // Released when all has stopped.
+        let _lock = self.lock;
         let handle = server.handle();
         let deadlines = rt::spawn(connections.enforce_deadlines());
         let watch = rt::spawn(self.accounts.clone().watch());
@@ -233,7 +251,7 @@ impl Application {
             reason = "an operator's real patience, whatever a test's clock says"
         )]
         if tokio::time::timeout(DRAIN_LIMIT, self.live.sessions.drain()).await.is_err() {
-            tracing::warn!("some sockets did not go in time");
+            tracing::warn!("some sockets did not close in time");
         }
         handle.stop(true).await;
         if node.is_some() {
@@ -243,11 +261,11 @@ impl Application {
         #[expect(clippy::disallowed_methods, reason = "as above")]
         let answered = tokio::time::timeout(MAILS_LIMIT, self.accounts.answer_queued_resets()).await;
         if !matches!(answered, Ok(Ok(()))) {
-            tracing::warn!("some requests for links were lost");
+            tracing::warn!("some requests for links by email were not answered");
         }
         #[expect(clippy::disallowed_methods, reason = "as above")]
         if tokio::time::timeout(MAILS_LIMIT, self.mail.finish()).await.is_err() {
-            tracing::warn!("mails under way are sent again at the next start");
+            tracing::warn!("emails that were being sent are sent again at the next start");
         }
         for task in [Some(deadlines), Some(watch), Some(ends), Some(janitor), Some(sweep), certificate, node]
             .into_iter()
@@ -265,14 +283,27 @@ impl Application {
 /// # Errors
 /// A sentence that names what could not be made or opened.
 pub fn open_database(config: &Config, connections: u32) -> Result<db::Pool, String> {
-    let directory = &config.data_dir;
-    let failed = |error: &dyn std::fmt::Display| {
-        let why = ownership::explain(error, directory, Need::Fill);
-        format!("cannot use the data directory {}: {why}", directory.display())
-    };
-    private_files::create_dir(directory).map_err(|error| failed(&error))?;
+    create_data_dir(config)?;
     private_files::create_database(&config.database.url);
     db::open(&config.database.url, connections)
+}
+
+/// Prepares what the accounts need before the first request.
+async fn start_accounts(started: Result<Accounts, crate::accounts::Error>) -> Result<Accounts, String> {
+    let accounts = started.map_err(|error| format!("cannot read or make the signing keys: {error}"))?;
+    let adopted = accounts.adopt_algorithm().await;
+    adopted.map_err(|error| format!("cannot make a signing key: {error}"))?;
+    let loaded = accounts.logins().poll().await;
+    loaded.map_err(|error| format!("cannot read the revoked logins: {error}"))?;
+    Ok(accounts)
+}
+
+fn create_data_dir(config: &Config) -> Result<(), String> {
+    let directory = &config.data_dir;
+    private_files::create_dir(directory).map_err(|error| {
+        let why = ownership::explain(&error, directory, Need::Fill);
+        format!("cannot use the data directory {}: {why}", directory.display())
+    })
 }
 
 async fn purge_for_ever(accounts: Accounts, clock: Clock) {

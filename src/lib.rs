@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `cli` | the command line, one file for each command |
 //! | `app` | builds, starts and stops the application; its listeners and connections |
-//! | `config`, `telemetry`, `tls` | configuration; logs; the certificate |
+//! | `config`, `telemetry`, `tls`, `server_lock` | configuration; logs; the certificate; one server for each SQLite database |
 //! | `routes`, `error` | HTTP: the table of routes, and the mapping from errors to responses |
 //! | `pages` | HTML pages and their static files |
 //! | `accounts` | what the product does, one file for each capability |
@@ -51,6 +51,7 @@ mod peer;
 mod private_files;
 mod routes;
 mod schema;
+mod server_lock;
 mod telemetry;
 mod text;
 mod tls;

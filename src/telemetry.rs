@@ -1,4 +1,9 @@
-//! Configures the logs, which go to standard error.
+//! Configures the logs, which go to standard error: lines for people, or JSON.
+
+mod fields;
+mod paint;
+mod request;
+mod text;
 
 use std::io::IsTerminal;
 
@@ -10,6 +15,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry, fmt};
 
+use self::text::TextLines;
 use crate::config::{Log, LogFormat};
 
 /// Sends this process's logs to standard error.
@@ -17,7 +23,14 @@ use crate::config::{Log, LogFormat};
 /// # Errors
 /// If logging is already set up.
 pub fn init(log: &Log) -> Result<(), TryInitError> {
-    subscriber(log, std::io::stderr, std::io::stderr().is_terminal()).try_init()
+    subscriber(log, std::io::stderr, wants_colours()).try_init()
+}
+
+/// On a terminal that shows colours, unless the user wants none (<https://no-color.org>).
+fn wants_colours() -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    std::io::stderr().is_terminal() && !is_set("NO_COLOR") && !is_dumb
 }
 
 /// The same for another writer, which a test can read.
@@ -25,12 +38,14 @@ pub fn subscriber<W>(log: &Log, writer: W, colours: bool) -> impl Subscriber + S
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    // Internal errors would go to standard error, with a panic if that cannot be written, for instance on a
-    // full disk.
-    let layer = fmt::layer().with_writer(writer).log_internal_errors(false);
     let layer: Box<dyn Layer<Registry> + Send + Sync> = match log.format {
-        LogFormat::Text => layer.with_ansi(colours).boxed(),
-        LogFormat::Json => layer.json().flatten_event(true).with_span_list(false).boxed(),
+        LogFormat::Text => TextLines { writer, colours }.boxed(),
+        LogFormat::Json => {
+            let layer = fmt::layer().json().flatten_event(true).with_span_list(false);
+            // Internal errors would go to standard error, with a panic if that cannot be written, for instance on a
+            // full disk.
+            layer.with_writer(writer).log_internal_errors(false).boxed()
+        }
     };
     tracing_subscriber::registry().with(layer.with_filter(filter(log.level)))
 }
@@ -111,6 +126,72 @@ pub(crate) mod tests {
         let lines = logged(Level::ERROR, LogFormat::Text);
         assert!(lines.contains("ours error"));
         assert!(!lines.contains("ours info") && !lines.contains("theirs warn"), "{lines}");
+    }
+
+    /// A line without its time.
+    fn written(colours: bool, log: impl FnOnce()) -> String {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let settings = Log { format: LogFormat::Text, level: Level::INFO };
+        let _guard = tracing::subscriber::set_default(subscriber(&settings, move || writer.clone(), colours));
+        log();
+        let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        text.trim_end().to_owned()
+    }
+
+    #[test]
+    fn an_event_is_a_sentence_with_its_reason_and_its_fields() {
+        let line = written(false, || {
+            let error = "disk I/O error\n2026-11-28 INFO forged \u{1b}[31m";
+            tracing::warn!(target: "doorward::x", id = 7, %error, device = "a b", empty = "", "could not save");
+        });
+        let (time, rest) = line.split_at(21);
+        assert_eq!(time.len() + 1, "2026-11-28 09:31:02Z  ".len());
+        assert!(time.ends_with("Z ") && time.as_bytes()[10] == b' ', "{time}");
+        assert_eq!(
+            rest,
+            "WARN  could not save: disk I/O error\\n2026-11-28 INFO forged \\u{1b}[31m id=7 device=\"a b\" empty=\"\""
+        );
+        let line = written(false, || tracing::warn!(target: "actix_server::worker", "theirs"));
+        assert!(line.ends_with("Z WARN  actix_server: theirs"), "{line}");
+    }
+
+    #[test]
+    fn an_event_of_a_request_names_it_if_something_is_wrong() {
+        let in_request = |log: fn()| {
+            let id = "0190f3c4";
+            written(false, || {
+                tracing::info_span!(target: "doorward::x", "request", id, method = "GET", route = "/x")
+                    .in_scope(log);
+            })
+        };
+        let line = in_request(
+            || tracing::info!(target: "doorward::x", status = 200, ms = 3, address = "::1", "request"),
+        );
+        assert!(line.ends_with("Z INFO  GET    /x                       200     3 ms  -  ::1"), "{line}");
+        let line =
+            in_request(|| tracing::error!(target: "doorward::x", status = 500, ms = 3, "request failed"));
+        assert!(
+            line.ends_with("Z ERROR GET    /x                       500     3 ms  -  - request=0190f3c4"),
+            "{line}"
+        );
+        let line = in_request(|| tracing::error!(target: "doorward::x", cause = "no", "request failed"));
+        assert!(line.ends_with("Z ERROR request failed: no request=0190f3c4"), "{line}");
+        let line = in_request(|| tracing::info!(target: "doorward::x", "login revoked"));
+        assert!(line.ends_with("Z INFO  login revoked"), "{line}");
+    }
+
+    #[test]
+    fn colours_are_for_terminals() {
+        let line = written(true, || tracing::warn!(target: "doorward::x", n = 1, "careful"));
+        assert!(
+            line.starts_with("\u{1b}[2m2") && line.contains("\u{1b}[33mWARN \u{1b}[0m careful"),
+            "{line}"
+        );
+        assert!(
+            !written(false, || tracing::warn!(target: "doorward::x", n = 1, "careful")).contains('\u{1b}')
+        );
     }
 
     #[test]

@@ -165,7 +165,7 @@ impl Import<'_> {
             Sorted::AlreadyThere => Worked::AlreadyThere,
             Sorted::New(row) => {
                 let stored = row.hash.to_stored(self.cost).map_err(|error| {
-                    tracing::error!(%error, "could not hash");
+                    tracing::error!(%error, "could not hash a password");
                     HashError::Failed
                 })?;
                 Worked::New(Box::new(row.clone()), stored)

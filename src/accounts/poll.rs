@@ -94,7 +94,7 @@ impl Logins {
                 let this = self.clone();
                 actix::spawn(async move {
                     if let Err(error) = this.revoke_all(ids, reason).await {
-                        tracing::warn!(%error, "the logins of a user who is gone are not marked as revoked yet");
+                        tracing::warn!(%error, "the logins of a deleted user are not marked as revoked yet");
                     }
                 });
             }

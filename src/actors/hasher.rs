@@ -114,7 +114,7 @@ impl Hasher {
     pub async fn rehash(&self, lane: Lane, password: Password) -> Result<String, HashError> {
         let cost = self.cost;
         self.hashes.run(lane, move || password::hash(&password, cost)).await?.map_err(|error| {
-            tracing::error!(%error, "could not hash");
+            tracing::error!(%error, "could not hash a password");
             HashError::Failed
         })
     }

@@ -1,5 +1,6 @@
 //! Listening sockets, and kernel options of each connection.
 
+use std::io::{Error, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
@@ -16,8 +17,18 @@ const KERNEL_BUFFER: usize = 64 * 1024;
 /// How long sent bytes may stay unacknowledged before the kernel gives up a connection (RFC 5482).
 const USER_TIMEOUT: Duration = Duration::from_mins(1);
 
-pub(super) fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, String> {
-    let listen = || {
+/// A socket that has its address and does not listen yet.
+pub(super) struct Bound {
+    socket: Socket,
+    key: &'static str,
+    asked: SocketAddr,
+    /// The port is real even if 0 was asked for.
+    pub address: SocketAddr,
+}
+
+pub(super) fn bind(key: &'static str, asked: SocketAddr) -> Result<Bound, String> {
+    let address = asked;
+    let bind = || {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         // A restart must not wait for the old connections' TIME_WAIT.
         socket.set_reuse_address(true)?;
@@ -26,14 +37,33 @@ pub(super) fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, String
         socket.set_recv_buffer_size(KERNEL_BUFFER)?;
         socket.set_send_buffer_size(KERNEL_BUFFER)?;
         socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        Ok::<_, std::io::Error>(socket.into())
+        let address = socket.local_addr()?.as_socket().unwrap_or(address);
+        Ok::<_, Error>((socket, address))
     };
-    listen().map_err(|error| format!("cannot listen on {address} ({key}): {error}"))
+    let (socket, address) = bind().map_err(|error| refusal(key, asked, &error))?;
+    Ok(Bound { socket, key, asked, address })
 }
 
-pub(super) fn local_address(listener: &TcpListener) -> Result<SocketAddr, String> {
-    listener.local_addr().map_err(|error| format!("no local address: {error}"))
+impl Bound {
+    /// Lets clients connect. They wait until the server accepts.
+    pub(super) fn listen(self) -> Result<(TcpListener, SocketAddr), String> {
+        let Self { socket, key, asked, address } = self;
+        socket.listen(BACKLOG).map_err(|error| refusal(key, asked, &error))?;
+        Ok((socket.into(), address))
+    }
+}
+
+/// Why there is no listener, and what to do if that is known.
+fn refusal(key: &str, address: SocketAddr, error: &Error) -> String {
+    let advice = match error.kind() {
+        ErrorKind::AddrInUse => "; another program listens there: choose another port",
+        ErrorKind::AddrNotAvailable => "; this machine does not have the address",
+        ErrorKind::PermissionDenied if address.port() < 1024 => {
+            "; a port below 1024 needs the capability CAP_NET_BIND_SERVICE"
+        }
+        _ => "",
+    };
+    format!("cannot listen on {address} ({key}): {error}{advice}")
 }
 
 pub(super) fn tune(stream: &TcpStream) {

@@ -16,13 +16,35 @@ use super::settings::Settings;
 
 const EXAMPLES: &str = "\
 Examples:
-  doorward api-key create --name shop --scope users:read --scope tokens:introspect
-  doorward api-key create --name shop --scope users:read --expires 90d --address 10.0.0.0/8
+  doorward api-key create --name shop --scope users:read --scope tokens:introspect > shop.key
   doorward api-key list
-  doorward api-key rotate 0190f3c4-... --overlap 1h   Both secrets are valid for an hour
-  doorward api-key revoke 0190f3c4-...                Every node refuses it within two seconds
+  doorward api-key rotate 0190f3c4-5d6e-7f80-91a2-b3c4d5e6f708 --overlap 1h
+  doorward api-key revoke 0190f3c4-5d6e-7f80-91a2-b3c4d5e6f708";
 
-A key is shown once, alone on standard output: doorward api-key create ... > shop.key";
+const CREATE_EXAMPLES: &str = "\
+Examples:
+  doorward api-key create --name shop --scope users:read --scope tokens:introspect > shop.key
+  doorward api-key create --name shop --scope users:read --expires 90d --address 10.0.0.0/8
+
+The key is shown once, alone on standard output. docs/ADMIN.md lists the scopes.";
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  doorward api-key list
+  doorward api-key list --json";
+
+const ROTATE_EXAMPLES: &str = "\
+Examples:
+  doorward api-key rotate 0190f3c4-5d6e-7f80-91a2-b3c4d5e6f708 > shop.key
+  doorward api-key rotate 0190f3c4-5d6e-7f80-91a2-b3c4d5e6f708 --overlap 1h
+
+With --overlap, the old secret stays valid for that long, so that no request fails meanwhile.";
+
+const REVOKE_EXAMPLES: &str = "\
+Examples:
+  doorward api-key revoke 0190f3c4-5d6e-7f80-91a2-b3c4d5e6f708
+
+Every node refuses it within two seconds.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -34,35 +56,43 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Action {
     /// Creates a key and prints it
+    #[command(after_help = CREATE_EXAMPLES)]
     Create(NewKey),
     /// Lists the keys, without their secrets
+    #[command(after_help = LIST_EXAMPLES)]
     List {
         #[command(flatten)]
         format: Format,
     },
     /// Gives a key a new secret and prints it
+    #[command(after_help = ROTATE_EXAMPLES)]
     Rotate {
+        /// The id of the key, as `doorward api-key list` shows it
         id: ApiKeyId,
-        /// How long the old secret stays valid, a week at most
+        /// How long the old secret stays valid, at most `7d`
         #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
         overlap: Duration,
     },
     /// Revokes a key
-    Revoke { id: ApiKeyId },
+    #[command(after_help = REVOKE_EXAMPLES)]
+    Revoke {
+        /// The id of the key, as `doorward api-key list` shows it
+        id: ApiKeyId,
+    },
 }
 
 #[derive(Args)]
 struct NewKey {
-    /// What it is for, 1 to 64 characters
+    /// What the key is for, 1 to 64 characters
     #[arg(long)]
     name: String,
-    /// What it may do, such as users:read; may be repeated
+    /// What the key may do, such as `users:read`; may be repeated
     #[arg(long = "scope", value_name = "SCOPE", required = true, value_parser = scope)]
     scopes: Vec<KeyScope>,
-    /// When it expires, such as 90d; without this, never
+    /// How long the key is valid, such as `90d` [default: forever]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     expires: Option<Duration>,
-    /// An address or network from which it may be used; may be repeated. Without this, from any
+    /// An address or network from which the key may be used; may be repeated [default: any]
     #[arg(long = "address", value_name = "NETWORK", value_parser = network)]
     networks: Vec<IpNet>,
 }

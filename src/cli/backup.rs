@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::db::check::{self, Report};
 
 use super::failure::Failure;
-use super::operator;
+use super::operator::{self, Absent};
 use super::output::{self, Format};
 use super::private_output::PrivateOutput;
 use super::settings::Settings;
@@ -61,7 +61,7 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
 
 fn copy(settings: Settings, file: &Path) -> Result<(), Failure> {
     let config = settings.load()?.config;
-    operator::require_database(&config)?;
+    operator::require_database(&config, Absent::IsWrong)?;
     let output = PrivateOutput::create(file)?;
     // SQLite accepts an empty file as the target. Absolute, because it reads some other names as URLs.
     config.database.url.copy_to(output.path()).map_err(Failure::Running)?;

@@ -14,6 +14,7 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
+    /// The shell that reads the script
     shell: Shell,
 }
 

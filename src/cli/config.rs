@@ -12,9 +12,10 @@ use super::settings::Settings;
 
 const EXAMPLES: &str = "\
 Examples:
-  doorward config                                   Shows every setting and where it comes from
+  doorward config
   doorward config --config /etc/doorward/doorward.toml
-  doorward config init                              Writes doorward.toml to begin with";
+  doorward config --listen :9000   # what would be in force with this option
+  doorward config init             # writes doorward.toml to begin with";
 
 const INIT_EXAMPLES: &str = "\
 Examples:

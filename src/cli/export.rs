@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 
 use super::failure::Failure;
-use super::operator::{self, caller};
+use super::operator::{self, Absent, caller};
 use super::private_output::PrivateOutput;
 use super::settings::Settings;
 
@@ -17,23 +17,24 @@ const EXAMPLES: &str = "\
 Examples:
   doorward export --to accounts.jsonl
   doorward export | jq -r 'select(.roles | index(\"admin\")) | .username'
-  doorward export | ssh new-host doorward import --from - --allow-admins
+  doorward export | ssh new-host doorward import --from - --allow-admins --create
 
-One JSON object per line: id, username, display_name, language, email, email_verified, hash, roles, claims, disabled, created.
-It is a consistent snapshot, even while a server writes. It contains the password hashes and addresses of all users:
-protect it like the database, and delete it when it was imported. See docs/IMPORT.md.";
+One JSON object a line: id, username, display_name, language, email, email_verified, hash, roles,
+claims, disabled, created. It is a consistent snapshot, even while a server writes. It contains the password
+hashes and addresses of all users: protect it like the database, and delete it when it was imported.
+See docs/IMPORT.md.";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Where to write the accounts; an existing file is not overwritten, and - is standard output
+    /// Where to write the accounts; an existing file is not overwritten, and `-` is standard output
     #[arg(long, value_name = "FILE", default_value = "-")]
     to: PathBuf,
 }
 
 pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
     let config = settings.load()?.config;
-    operator::require_database(&config)?;
+    operator::require_database(&config, Absent::IsWrong)?;
     if arguments.to.as_os_str() == "-" {
         let count = write(&config, io::stdout().lock())?;
         // Standard output holds the accounts.

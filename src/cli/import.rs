@@ -13,7 +13,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 
 use super::failure::Failure;
-use super::operator::caller;
+use super::operator::{self, Absent, Create, caller};
 use super::output;
 use super::settings::Settings;
 
@@ -22,26 +22,31 @@ const SHOWN: usize = 60;
 
 const EXAMPLES: &str = "\
 Examples:
-  doorward import old.db --dry-run     Show what would happen, write nothing
-  doorward import old.db               An SQLite file of an older system
-  doorward import people.csv           Columns: username, hash, and optionally email, email_verified
-  doorward import app.db --table user --column hash=pw --username-from-email
-                                       Another table and column, usernames taken from the address
-  doorward export | ssh new-host doorward import --from - --allow-admins
-                                       Moves all accounts to another server, administrators too
-  doorward import people.txt --format jsonl --json
-                                       One object per line; the report as JSON
+  doorward import old.db --dry-run   # show what would happen, write nothing
+  doorward import old.db             # an SQLite file of an older system
+  doorward import people.csv         # columns username, hash, and perhaps email, email_verified
+  doorward import people.txt --format jsonl --json   # one object a line; the report as JSON
 
-A server may use the database meanwhile. After an interruption run the command again: accounts that exist are
-skipped. Exit codes: 0 all rows are imported, 1 some are not, 2 the command line is wrong. See docs/IMPORT.md.";
+  # another table and column, usernames taken from the address
+  doorward import app.db --table user --column hash=pw --username-from-email
+
+  # moves all accounts to a new server, administrators too
+  doorward export | ssh new-host doorward import --from - --allow-admins --create
+
+Fields of --column: username, hash, email, email_verified, display_name, roles, claims, disabled,
+enabled, created, id.
+
+A server may use the database meanwhile. After an interruption run the command again: accounts that
+exist are skipped. Exit codes: 0 all rows are imported, 1 some are not, 2 the command line is wrong.
+See docs/IMPORT.md.";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// An SQLite database of an older system, a CSV or a JSONL file; - reads standard input
+    /// An SQLite database of an older system, a CSV or a JSONL file; `-` reads standard input
     #[arg(required_unless_present = "from")]
     file: Option<PathBuf>,
-    /// The same as FILE
+    /// The same as FILE, for scripts
     #[arg(long, value_name = "FILE", conflicts_with = "file")]
     from: Option<PathBuf>,
     /// The format of FILE [default: detected from its content or name]
@@ -49,15 +54,17 @@ pub struct Arguments {
     format: Option<Format>,
     #[command(flatten)]
     mapping: MappingArguments,
-    /// Imports accounts with the role admin too; without it, their rows are refused
+    /// Imports accounts with the role `admin` too; without it, their rows are refused
     #[arg(long)]
     allow_admins: bool,
-    /// The most rows to read; each takes a hundred bytes of memory, or half a kilobyte of an SQLite or CSV file
+    /// The most rows to read; each takes 100 bytes of memory, or 500 of an SQLite or CSV file
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
     max_rows: u32,
     /// Shows what would happen and writes nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    database: Create,
     /// Prints the report as one JSON object
     #[arg(long)]
     json: bool,
@@ -69,14 +76,13 @@ struct MappingArguments {
     /// The table of an SQLite database with the accounts
     #[arg(long, value_name = "NAME")]
     table: Option<String>,
-    /// Which column holds which field, such as `--column username=login`: username, hash, email, `email_verified`,
-    /// `display_name`, language, roles, claims, disabled, enabled, created or id
+    /// Which column holds which field, such as `username=login`; may be repeated
     #[arg(long, value_name = "FIELD=COLUMN", value_parser = field_and_column)]
     column: Vec<(Field, String)>,
     /// Takes the part before the @ as the username, if the username is an address or missing
     #[arg(long)]
     username_from_email: bool,
-    /// Takes every address as verified, because the old system verified them
+    /// Marks every address as verified, because the old system verified them
     #[arg(long)]
     verified: bool,
 }
@@ -120,6 +126,9 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
         SourceError::UnknownFormat(_) => Failure::Usage(error.to_string()),
         _ => Failure::running(error),
     })?;
+    if !arguments.database.create && !arguments.dry_run {
+        operator::require_database(&config, Absent::MayBeCreated)?;
+    }
     for (field, column) in &source.renamed {
         eprintln!("column {} is read as {field}", shown(column));
     }

@@ -14,13 +14,22 @@ use super::settings::Settings;
 
 const EXAMPLES: &str = "\
 Examples:
-  doorward invite                                   Prints a link that lets anyone register
-  doorward invite --email bob@example.org           Sends the link; Bob's address is then verified
+  doorward invite                           # print a link with which anyone can register once
+  doorward invite --email bob@example.org   # send the link; Bob's address is then verified
   doorward invite --role editor --expires 12h
   doorward invite list
-  doorward invite revoke 01a21c91-9c8b-7c1e-8d4f-2f1f1c1b0a99
+  doorward invite revoke 0190f3c4-5d6e-7f80-91a2-b3c4d5e6f708
 
-A link works once. An invitation by email replaces an earlier one to the same address; a running server sends it.";
+An invitation by email replaces an earlier one to the same address; a running server sends it.";
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  doorward invite list
+  doorward invite list --json";
+
+const REVOKE_EXAMPLES: &str = "\
+Examples:
+  doorward invite revoke 0190f3c4-5d6e-7f80-91a2-b3c4d5e6f708";
 
 /// Invitations that are listed.
 const MAX_LISTED: i64 = 10_000;
@@ -37,12 +46,12 @@ pub struct Arguments {
 #[derive(Args)]
 struct Invitation {
     /// The only address that may register with it; the link is sent there
-    #[arg(long)]
+    #[arg(long, value_name = "ADDRESS")]
     email: Option<String>,
     /// A role of the new account, such as editor; may be repeated
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<String>,
-    /// How long the link works, from 1m to 366d
+    /// How long the link works, from `1m` to `366d`
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = humantime::parse_duration)]
     expires: Duration,
     #[command(flatten)]
@@ -51,13 +60,18 @@ struct Invitation {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Lists the invitations that were neither used nor have expired
+    /// Lists the open invitations: neither used nor expired
+    #[command(after_help = LIST_EXAMPLES)]
     List {
         #[command(flatten)]
         format: Format,
     },
     /// Revokes an invitation: its link stops working
-    Revoke { id: String },
+    #[command(after_help = REVOKE_EXAMPLES)]
+    Revoke {
+        /// The id of the invitation, as `doorward invite list` shows it
+        id: String,
+    },
 }
 
 pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {

@@ -12,12 +12,23 @@ use super::settings::Settings;
 const EXAMPLES: &str = "\
 Examples:
   doorward keys list
-  doorward keys rotate         Clients notice nothing: the new key signs after six minutes. Its algorithm is
-                               tokens.algorithm
-  doorward keys rotate --now   After a key has leaked: tokens that it signed are refused, and clients refresh;
-                               `doorward logins revoke --everybody` closes the sockets that they opened
+  doorward keys rotate         # no user notices: the new key signs after six minutes
+  doorward keys rotate --now   # after a key has leaked
 
 A running server reads the keys every second.";
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  doorward keys list
+  doorward keys list --json";
+
+const ROTATE_EXAMPLES: &str = "\
+Examples:
+  doorward keys rotate         # no user notices: the new key signs after six minutes
+  doorward keys rotate --now   # after a key has leaked: tokens that it signed are refused
+  doorward logins revoke --everybody   # after that, to close the sockets that they opened
+
+The new key is of the algorithm that tokens.algorithm names.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -29,11 +40,13 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Action {
     /// Lists the signing keys
+    #[command(after_help = LIST_EXAMPLES)]
     List {
         #[command(flatten)]
         format: Format,
     },
-    /// Makes a new signing key, which replaces the current one
+    /// Creates a signing key, which replaces the current one
+    #[command(after_help = ROTATE_EXAMPLES)]
     Rotate {
         /// Destroys all other signing keys now: access tokens that they signed are refused
         #[arg(long)]

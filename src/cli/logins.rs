@@ -14,9 +14,24 @@ use super::settings::Settings;
 const EXAMPLES: &str = "\
 Examples:
   doorward logins list alice
-  doorward logins revoke 0190f3c4-...   Revokes one: its sockets close within two seconds
-  doorward logins revoke --user alice   Revokes all logins of alice
-  doorward logins revoke --everybody    Signs every user out";
+  doorward logins revoke 0190f3c4-5d6e-7f80-91a2-b3c4d5e6f708
+  doorward logins revoke --user alice   # all logins of alice
+  doorward logins revoke --everybody    # signs every user out
+
+Sockets of a revoked login close within two seconds.";
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  doorward logins list alice
+  doorward logins list alice@example.org --json";
+
+const REVOKE_EXAMPLES: &str = "\
+Examples:
+  doorward logins revoke 0190f3c4-5d6e-7f80-91a2-b3c4d5e6f708
+  doorward logins revoke --user alice         # all logins of alice
+  doorward logins revoke --everybody --yes    # signs every user out, without a question
+
+Their sockets close within two seconds.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -28,12 +43,15 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Action {
     /// Lists the active logins of an account
+    #[command(after_help = LIST_EXAMPLES)]
     List {
+        /// A username, a verified email address, or an id
         user: String,
         #[command(flatten)]
         format: Format,
     },
     /// Revokes logins: their tokens are refused and their sockets closed
+    #[command(after_help = REVOKE_EXAMPLES)]
     Revoke {
         #[command(flatten)]
         which: Which,
@@ -46,12 +64,12 @@ enum Action {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct Which {
-    /// The id of one login
+    /// The id of one login, as `doorward logins list` shows it
     login: Option<LoginId>,
-    /// All logins of an account
+    /// Revokes all logins of an account
     #[arg(long)]
     user: Option<String>,
-    /// All logins of all accounts
+    /// Revokes all logins of all accounts
     #[arg(long)]
     everybody: bool,
 }

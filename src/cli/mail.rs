@@ -12,7 +12,9 @@ use super::{operator, output};
 const EXAMPLES: &str = "\
 Examples:
   doorward mail test you@example.org
-  doorward mail test you@example.org --set mail.url='smtp://user:...@mail.example.org:587?tls=required'";
+
+  # with another mail server than the configured one
+  doorward mail test you@example.org --set mail.url='smtp://user:PASSWORD@mail.example.org:587'";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -24,7 +26,11 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Action {
     /// Sends an email now, as `mail.url` says, and shows why it cannot be sent
-    Test { address: String },
+    #[command(after_help = EXAMPLES)]
+    Test {
+        /// The email address to send it to
+        address: String,
+    },
 }
 
 pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {

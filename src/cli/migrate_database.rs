@@ -16,18 +16,19 @@ Examples:
   export DOORWARD_DATABASE__URL=postgres://doorward:PASSWORD@db.example/doorward
   doorward migrate-database --from sqlite:/var/lib/doorward/doorward.db
 
-Stop the server first: rows that it writes meanwhile are not moved. The SQLite file is only read. The PostgreSQL
-database has to be empty, or to hold what an interrupted run left: run the command again, and it continues.
-A URL on the command line, with its password, is visible to every user who can list this machine's processes; the
-environment and the configuration file are not. See docs/POSTGRES.md.";
+Stop the server first: rows that it writes meanwhile are not moved. The SQLite file is only read.
+The PostgreSQL database has to be empty, or to hold what an interrupted run left: run the command
+again, and it continues. A URL on the command line, with its password, is visible to every user who
+can list this machine's processes; the environment and the configuration file are not.
+See docs/POSTGRES.md.";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// The database to move, as sqlite:PATH
+    /// The database to move, as `sqlite:PATH`
     #[arg(long, value_name = "URL")]
     from: String,
-    /// Where to move it, as postgres://... [default: the setting database.url]
+    /// Where to move it, as `postgres://USER@HOST/DATABASE` [default: the setting database.url]
     #[arg(long, value_name = "URL")]
     to: Option<String>,
     /// Prints what was moved as one JSON object

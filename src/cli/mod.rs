@@ -12,6 +12,9 @@ mod config;
 mod connect;
 mod export;
 mod failure;
+mod greeting;
+#[cfg(test)]
+mod help_tests;
 mod import;
 mod invite;
 mod keys;
@@ -31,48 +34,58 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use self::settings::Settings;
+use self::failure::Failure;
+use self::settings::{LeadingSettings, ServerSettings, With};
 
-/// A self-hosted sign-in server for live apps.
+const EXAMPLES: &str = "\
+Examples:
+  doorward                                 # run a server at http://localhost:8080
+  doorward --listen :9000                  # the same for other machines too, on port 9000
+  doorward user add alice --role admin     # add an administrator, also while the server runs
+  doorward config                          # show every setting and where it comes from
+
+Without a command, doorward runs the server. `doorward COMMAND --help` has more examples.";
+
+/// A self-hosted sign-in server for live apps
 #[derive(Parser)]
-#[command(name = "doorward", version, about)]
+#[command(name = "doorward", version, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    settings: Settings,
+    settings: LeadingSettings,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Runs the server (the default)
-    Serve,
+    Serve(With<serve::Arguments, ServerSettings>),
     /// Shows every setting in force and where it comes from, or writes a file to begin with
-    Config(config::Arguments),
-    /// Imports the accounts of an older system, with their passwords
-    Import(import::Arguments),
-    /// Writes all accounts as JSON lines, which `import` reads
-    Export(export::Arguments),
-    /// Adds, lists, disables, and deletes accounts
-    User(user::Arguments),
+    Config(With<config::Arguments, ServerSettings>),
+    /// Adds, lists, changes, and deletes accounts
+    User(With<user::Arguments>),
     /// Invites people to register
-    Invite(invite::Arguments),
+    Invite(With<invite::Arguments>),
     /// Lists and revokes logins
-    Logins(logins::Arguments),
+    Logins(With<logins::Arguments>),
     /// Lists and rotates the keys that sign access tokens
-    Keys(keys::Arguments),
-    /// Creates, lists, rotates and revokes the keys of applications' backends
-    ApiKey(api_key::Arguments),
+    Keys(With<keys::Arguments>),
+    /// Creates, lists, rotates, and revokes the API keys of backends
+    ApiKey(With<api_key::Arguments>),
     /// Sends a test email
-    Mail(mail::Arguments),
-    /// Copies the database while a server runs on it, and checks such copies
-    Backup(backup::Arguments),
+    Mail(With<mail::Arguments>),
+    /// Imports the accounts of an older system, with their passwords
+    Import(With<import::Arguments>),
+    /// Writes all accounts as JSON lines, which `import` reads
+    Export(With<export::Arguments>),
+    /// Copies the SQLite database, also while a server runs on it, and checks such copies
+    Backup(With<backup::Arguments>),
     /// Moves an SQLite database to PostgreSQL
-    MigrateDatabase(migrate_database::Arguments),
-    /// Prints a script that lets a shell complete these commands
-    Completions(completions::Arguments),
+    MigrateDatabase(With<migrate_database::Arguments>),
     /// Opens a live session with a server, at a terminal or in a script
     Connect(connect::Arguments),
+    /// Prints a script that lets a shell complete these commands
+    Completions(completions::Arguments),
     /// Writes the manual pages of all commands
     #[command(hide = true)]
     Man(man::Arguments),
@@ -84,24 +97,7 @@ pub fn run() -> ExitCode {
     // Must come before anything that creates a file.
     crate::private_files::set_umask();
     // A wrong command line ends the process here, with clap's message and exit code 2.
-    let cli = Cli::parse();
-    let outcome = match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve::run(cli.settings),
-        Command::Config(arguments) => config::run(cli.settings, &arguments),
-        Command::Import(arguments) => import::run(cli.settings, &arguments),
-        Command::Export(arguments) => export::run(cli.settings, &arguments),
-        Command::User(arguments) => user::run(cli.settings, arguments),
-        Command::Invite(arguments) => invite::run(cli.settings, arguments),
-        Command::Logins(arguments) => logins::run(cli.settings, arguments),
-        Command::Keys(arguments) => keys::run(cli.settings, arguments),
-        Command::ApiKey(arguments) => api_key::run(cli.settings, arguments),
-        Command::Mail(arguments) => mail::run(cli.settings, arguments),
-        Command::Backup(arguments) => backup::run(cli.settings, &arguments),
-        Command::MigrateDatabase(arguments) => migrate_database::run(cli.settings, &arguments),
-        Command::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),
-        Command::Connect(arguments) => connect::run(arguments),
-        Command::Man(arguments) => man::run(&arguments, Cli::command()),
-    };
+    let outcome = execute(Cli::parse());
     let Err(failure) = outcome else { return ExitCode::SUCCESS };
     let (message, code) = failure.into_parts();
     // Not `eprintln!`, which panics if standard error is closed.
@@ -109,26 +105,34 @@ pub fn run() -> ExitCode {
     ExitCode::from(code)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn settings_may_stand_before_and_after_the_command() {
-        for line in [
-            ["doorward", "--set", "log.level=debug", "config"],
-            ["doorward", "config", "--set", "log.level=debug"],
-        ] {
-            let cli = Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{error}"));
-            assert_eq!(cli.settings.set, [("log.level".to_owned(), "debug".to_owned())]);
-            assert!(matches!(cli.command, Some(Command::Config(_))));
+fn execute(Cli { command, settings: leading }: Cli) -> Result<(), Failure> {
+    match command {
+        None => serve::run(leading.for_server(ServerSettings::default())),
+        Some(Command::Serve(with)) => serve::run(leading.for_server(with.settings)),
+        Some(Command::Config(with)) => config::run(leading.for_server(with.settings), &with.arguments),
+        Some(Command::Import(with)) => import::run(leading.for_command(with.settings)?, &with.arguments),
+        Some(Command::Export(with)) => export::run(leading.for_command(with.settings)?, &with.arguments),
+        Some(Command::User(with)) => user::run(leading.for_command(with.settings)?, with.arguments),
+        Some(Command::Invite(with)) => invite::run(leading.for_command(with.settings)?, with.arguments),
+        Some(Command::Logins(with)) => logins::run(leading.for_command(with.settings)?, with.arguments),
+        Some(Command::Keys(with)) => keys::run(leading.for_command(with.settings)?, with.arguments),
+        Some(Command::ApiKey(with)) => api_key::run(leading.for_command(with.settings)?, with.arguments),
+        Some(Command::Mail(with)) => mail::run(leading.for_command(with.settings)?, with.arguments),
+        Some(Command::Backup(with)) => backup::run(leading.for_command(with.settings)?, &with.arguments),
+        Some(Command::MigrateDatabase(with)) => {
+            migrate_database::run(leading.for_command(with.settings)?, &with.arguments)
         }
-        assert!(Cli::try_parse_from(["doorward"]).is_ok_and(|cli| cli.command.is_none()));
-        assert!(Cli::try_parse_from(["doorward", "--set", "nothing"]).is_err());
+        Some(Command::Completions(arguments)) => {
+            leading.for_none("completions")?;
+            completions::run(&arguments, &mut Cli::command())
+        }
+        Some(Command::Man(arguments)) => {
+            leading.for_none("man")?;
+            man::run(&arguments, Cli::command())
+        }
+        Some(Command::Connect(arguments)) => {
+            leading.for_none("connect")?;
+            connect::run(arguments)
+        }
     }
 }

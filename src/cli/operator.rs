@@ -22,7 +22,17 @@ pub fn with_accounts<T>(
     work: impl AsyncFnOnce(Accounts) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let config = settings.load()?.config;
-    require_database(&config)?;
+    require_database(&config, Absent::IsWrong)?;
+    open(&config, work)
+}
+
+/// The same for a command that can create the database, if it is told to.
+pub fn with_accounts_or_advice<T>(
+    settings: Settings,
+    work: impl AsyncFnOnce(Accounts) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let config = settings.load()?.config;
+    require_database(&config, Absent::MayBeCreated)?;
     open(&config, work)
 }
 
@@ -34,11 +44,33 @@ pub fn with_new_accounts<T>(
     open(&settings.load()?.config, work)
 }
 
-/// Refuses to create a database: in a wrong directory an empty one would say that there are no accounts.
-pub fn require_database(config: &Config) -> Result<(), Failure> {
+/// For a command that can create the database.
+#[derive(clap::Args, Clone, Copy)]
+pub struct Create {
+    /// Creates the database if there is none, before the first start of the server
+    #[arg(long)]
+    pub create: bool,
+}
+
+/// What it means that there is no database.
+#[derive(Clone, Copy)]
+pub enum Absent {
+    IsWrong,
+    /// The command creates it with `--create`.
+    MayBeCreated,
+}
+
+/// Refuses to create a database: in a wrong directory an empty one would say that there are no accounts, or take
+/// accounts that the server never sees.
+pub fn require_database(config: &Config, absent: Absent) -> Result<(), Failure> {
     let url = &config.database.url;
     if url.open_existing().map_err(Failure::Running)?.is_none() {
-        let advice = "--data-dir names its directory, and the server creates one";
+        let create = match absent {
+            Absent::IsWrong => "",
+            Absent::MayBeCreated => ", or pass --create",
+        };
+        let advice =
+            format!("name its directory with --data-dir; to make a new one, start the server once{create}");
         return Err(Failure::Running(format!("there is no database {url}: {advice}")));
     }
     Ok(())

@@ -1,16 +1,32 @@
 //! `doorward serve`: runs the server until it is told to stop.
 
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::accounts::operator::Listing;
 use crate::app::Application;
 use crate::clock::Clock;
-use crate::config::{Config, Loaded, MailUrl};
+use crate::config::{Config, Loaded, LogFormat};
 use crate::{private_files, telemetry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::failure::Failure;
+use super::greeting::Greeting;
 use super::settings::Settings;
+
+const EXAMPLES: &str = "\
+Examples:
+  doorward serve                          # at http://localhost:8080; `doorward` alone is the same
+  doorward serve --listen 9000            # on 127.0.0.1: only this machine can reach it
+  doorward serve --listen :9000           # on all IPv4 addresses: other machines can reach it
+  doorward serve --config /etc/doorward/doorward.toml
+  doorward serve --set public_url=https://id.example.org --set log.format=json
+
+Ctrl+C stops it in order: requests are answered, and live sockets told to return later.
+docs/CONFIGURATION.md lists all keys of --set.";
+
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {}
 
 pub fn run(settings: Settings) -> Result<(), Failure> {
     raise_open_files();
@@ -33,21 +49,13 @@ fn raise_open_files() {
 }
 
 async fn serve(config: Config) -> Result<(), Failure> {
-    if config.password.insecure_cost {
-        tracing::warn!(
-            cost = config.password.cost,
-            "password.insecure_cost is on: stolen password hashes would be cheap to guess; for tests only"
-        );
-    }
-    if config.tls.is_some() && config.public_url.scheme() != "https" {
-        tracing::warn!(public_url = %config.public_url, "TLS is on, but public_url does not begin with https");
-    }
     // Before anything listens: a signal during the start must not be lost.
     let mut stop = StopSignals::listen().map_err(Failure::running)?;
-    let application = Application::build(config.clone(), Clock::System).await.map_err(Failure::running)?;
-    // Standard output may be closed.
-    let greeting = greeting(&config, application.address(), application.tcp_address());
-    let _ = std::io::stdout().write_all(greeting.as_bytes());
+    let application = Application::build(config, Clock::System).await.map_err(Failure::running)?;
+    greet(&application).await;
+    for warning in application.config().warnings_for_serving() {
+        tracing::warn!("{warning}");
+    }
 
     let shutdown = async move {
         let name = stop.next().await;
@@ -61,6 +69,21 @@ async fn serve(config: Config) -> Result<(), Failure> {
     application.run_until_stopped(shutdown).await.map_err(Failure::running)?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Says that the server runs, and where.
+async fn greet(application: &Application) {
+    let first = Listing { search: String::new(), after: String::new(), limit: 1 };
+    // If the accounts cannot be read, the greeting says nothing about them.
+    let is_empty = application.accounts().list_users(first).await.is_ok_and(|found| found.is_empty());
+    let config = application.config();
+    let greeting = Greeting::new(config, application.tcp_address(), is_empty);
+    match config.log.format {
+        // Standard output may be closed.
+        LogFormat::Text => drop(std::io::stdout().write_all(greeting.text().as_bytes())),
+        // Programs read the log, and perhaps standard output with it.
+        LogFormat::Json => greeting.log(),
+    }
 }
 
 /// Every signal that would end the process without a drain. SIGQUIT would also write its memory, keys included, to a
@@ -101,7 +124,7 @@ impl StopSignals {
                 _ = one.recv() => first,
                 _ = two.recv() => second,
             };
-            tracing::info!(signal = *ignored, "ignored");
+            tracing::info!(signal = *ignored, "ignored a signal");
         }
     }
 
@@ -135,31 +158,6 @@ fn ignored_signals(status: &str) -> u64 {
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
 }
 
-/// What a user needs who starts the server for the first time.
-fn greeting(config: &Config, address: SocketAddr, tcp: Option<SocketAddr>) -> String {
-    let reachable = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    let (http, kind) = if config.tls.is_some() { ("https", "TLS") } else { ("http", "TCP") };
-    let base = format!("{http}://{}", SocketAddr::new(reachable, address.port()));
-    let tcp = tcp.map(|tcp| format!(", for {kind} clients on {tcp}")).unwrap_or_default();
-    let emails = match config.mail.url {
-        MailUrl::Preview => format!(
-            "Emails are kept in {} and shown at {base}/dev/mail to this machine only.",
-            config.data_dir.join("mail").display()
-        ),
-        MailUrl::Smtp(_) => "Emails are sent through the server that mail.url names.".to_owned(),
-    };
-    format!(
-        "Doorward listens on {address}{tcp}; its public address is {}\n{emails}\nOpen {base} in a browser, or try:\n  \
-         curl -s {base}/api/register -H 'content-type: application/json' \
-         -d '{{\"username\":\"alice\",\"password\":\"plum tree in march rain\"}}'\n",
-        config.link("/")
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,19 +167,5 @@ mod tests {
         assert_eq!(ignored_signals("Name:\tdoorward\nSigIgn:\t0000000000001001\nSigCgt:\t0\n") & 1, 1);
         assert_eq!(ignored_signals("SigIgn:\t0000000000001000\n") & 1, 0);
         assert_eq!(ignored_signals("") + ignored_signals("SigIgn: x"), 0);
-    }
-
-    #[test]
-    fn the_example_request_reaches_the_server() {
-        let config = Config::from_pairs([("public_url", "https://id.example")]).unwrap();
-        for (address, reachable) in [("0.0.0.0:81", "http://127.0.0.1:81"), ("[::]:81", "http://[::1]:81")] {
-            let text = greeting(&config, address.parse().unwrap(), None);
-            assert!(text.contains(&format!("curl -s {reachable}/api/register")), "{text}");
-            assert!(text.contains(&format!("{reachable}/dev/mail")), "{text}");
-        }
-        let config = Config::from_pairs([("mail.url", "smtp://u:hunter2@localhost")]).unwrap();
-        let text = greeting(&config, config.http.listen, config.tcp.listen);
-        assert!(!text.contains("hunter2") && !text.contains("/dev/mail"), "{text}");
-        assert!(text.contains("listens on 127.0.0.1:8080, for TCP clients on 127.0.0.1:12225;"), "{text}");
     }
 }

@@ -1,30 +1,136 @@
-//! The settings that the command line gives, for every command.
+//! The options that name the configuration, for every command that reads it.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+
 use crate::config::{Config, ConfigError, Loaded, Sources};
 use crate::private_files;
 
-#[derive(clap::Args)]
+use super::failure::Failure;
+
+/// The part of the help that lists these options.
+const HEADING: &str = "Configuration";
+
+/// The options after a command's name.
+#[derive(Args, Default)]
 pub struct Settings {
     /// The configuration file [default: doorward.toml, if it exists]
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", help_heading = HEADING)]
     config: Option<PathBuf>,
-    /// Sets a key for this run, such as `--set log.level=debug`
-    #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value, global = true)]
+    /// Sets a key for this run, such as `log.level=debug`; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value, help_heading = HEADING)]
     pub set: Vec<(String, String)>,
-    /// Where to listen, short for `--set http.listen=...`
-    #[arg(long, value_name = "ADDRESS:PORT", global = true)]
-    listen: Option<String>,
-    /// Where data is kept, short for `--set data_dir=...`
-    #[arg(long, value_name = "DIR", global = true)]
+    /// Where data is kept, short for `--set data_dir=...` [default: ./data]
+    #[arg(long, value_name = "DIR", help_heading = HEADING)]
     data_dir: Option<String>,
+    #[arg(skip)]
+    listen: Option<String>,
+}
+
+/// The options after the name of a command that says where to listen.
+#[derive(Args, Default)]
+pub struct ServerSettings {
+    /// Where to listen: `ADDRESS:PORT`, `:PORT`, or `PORT` [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS", help_heading = HEADING)]
+    listen: Option<String>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// The same options before a command's name, and those of `serve` if there is no name. Their ids differ: clap would take
+/// two options of one id for one, and keep only the values of the last.
+#[derive(Args, Default)]
+pub struct LeadingSettings {
+    /// Where to listen: `ADDRESS:PORT`, `:PORT`, or `PORT` [default: 127.0.0.1:8080]
+    #[arg(long = "listen", id = "leading_listen", value_name = "ADDRESS", help_heading = HEADING)]
+    listen: Option<String>,
+    /// The configuration file [default: doorward.toml, if it exists]
+    #[arg(long = "config", id = "leading_config", value_name = "FILE", help_heading = HEADING)]
+    config: Option<PathBuf>,
+    /// Sets a key for this run, such as `log.level=debug`; may be repeated
+    #[arg(
+        long = "set",
+        id = "leading_set",
+        value_name = "KEY=VALUE",
+        value_parser = key_and_value,
+        help_heading = HEADING
+    )]
+    set: Vec<(String, String)>,
+    /// Where data is kept, short for `--set data_dir=...` [default: ./data]
+    #[arg(long = "data-dir", id = "leading_data_dir", value_name = "DIR", help_heading = HEADING)]
+    data_dir: Option<String>,
+}
+
+/// A command's own arguments, with options that name the configuration: also after the names of its subcommands.
+pub struct With<A, S = Settings> {
+    pub settings: S,
+    pub arguments: A,
+}
+
+/// For a command that has only the options.
+#[derive(Args)]
+pub struct NoArguments {}
+
+impl<A: FromArgMatches, S: FromArgMatches> FromArgMatches for With<A, S> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let settings = S::from_arg_matches(matches)?;
+        Ok(Self { settings, arguments: A::from_arg_matches(matches)? })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.settings.update_from_arg_matches(matches)?;
+        self.arguments.update_from_arg_matches(matches)
+    }
+}
+
+impl<A: Args, S: Args> Args for With<A, S> {
+    fn augment_args(command: Command) -> Command {
+        A::augment_args(S::augment_args(command).mut_args(|option| option.global(true)))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        A::augment_args_for_update(S::augment_args_for_update(command).mut_args(|option| option.global(true)))
+    }
 }
 
 fn key_and_value(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
     Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+impl LeadingSettings {
+    /// For a command that takes all of them.
+    pub fn for_server(self, after: ServerSettings) -> Settings {
+        let listen = after.listen.or(self.listen.clone());
+        Settings { listen, ..self.join(after.settings) }
+    }
+
+    /// For a command that does not listen.
+    pub fn for_command(self, after: Settings) -> Result<Settings, Failure> {
+        if self.listen.is_some() {
+            return Err(Failure::Usage("--listen is an option of `doorward serve`".to_owned()));
+        }
+        Ok(self.join(after))
+    }
+
+    /// For a command that reads no configuration.
+    pub fn for_none(self, command: &str) -> Result<(), Failure> {
+        let Self { listen, config, set, data_dir } = self;
+        if listen.is_some() || config.is_some() || !set.is_empty() || data_dir.is_some() {
+            let why = "--listen, --config, --set and --data-dir are of no use to it";
+            return Err(Failure::Usage(format!("`doorward {command}` reads no configuration: {why}")));
+        }
+        Ok(())
+    }
+
+    /// What is nearer to the command's end wins.
+    fn join(self, after: Settings) -> Settings {
+        let set = self.set.into_iter().chain(after.set).collect();
+        let (config, data_dir) = (after.config.or(self.config), after.data_dir.or(self.data_dir));
+        Settings { config, set, data_dir, listen: None }
+    }
 }
 
 impl Settings {

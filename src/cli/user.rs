@@ -1,6 +1,7 @@
 //! `doorward user`: adds, lists and changes accounts.
 
 mod access;
+mod examples;
 mod profile;
 
 use self::access::{ClaimsArguments, RolesArguments};
@@ -14,29 +15,14 @@ use serde_json::json;
 
 use super::ask;
 use super::failure::Failure;
-use super::operator::{caller, find, logins_table, with_accounts, with_new_accounts};
+use super::operator::{
+    Create, caller, find, logins_table, with_accounts, with_accounts_or_advice, with_new_accounts,
+};
 use super::output::{self, Format};
 use super::settings::Settings;
 
-const EXAMPLES: &str = "\
-Examples:
-  doorward user add alice --email alice@example.org
-  echo 'plum tree in march rain' | doorward user add alice
-  doorward user list --search example.org
-  doorward user add admin --role admin  An account that may administer the others
-  doorward user roles alice --add editor --remove author
-  doorward user claims alice --merge '{\"plan\":\"gold\"}'
-  doorward user email alice alice@example.org --verified
-  doorward user export alice            What is stored about one person, as JSON
-  doorward user unlock alice            The next attempt to sign in is accepted at once
-  doorward user disable alice           All logins are revoked, and their sockets close at once
-  doorward user password alice          Sets a new password; an email tells the user
-
-USER is a username, a verified email address, or an id. A running server need not be stopped: it closes the sockets
-of revoked logins within two seconds, tells sockets of new roles and claims as soon, and sends the emails.";
-
 #[derive(Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = examples::ALL)]
 pub struct Arguments {
     #[command(subcommand)]
     action: Action,
@@ -45,30 +31,41 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Action {
     /// Adds an account; the password is asked for, or read from standard input
+    #[command(after_help = examples::ADD)]
     Add(NewUser),
     /// Lists accounts by username
+    #[command(after_help = examples::LIST)]
     List(Filter),
     /// Shows one account, where it is signed in, and its wrong passwords of the last day
+    #[command(after_help = examples::SHOW)]
     Show {
-        user: String,
+        #[command(flatten)]
+        user: Who,
         #[command(flatten)]
         format: Format,
     },
     /// Disables an account: all its logins are revoked, and it cannot sign in
+    #[command(after_help = examples::DISABLE)]
     Disable {
-        user: String,
+        #[command(flatten)]
+        user: Who,
         #[command(flatten)]
         force: Force,
     },
     /// Enables a disabled account
-    Enable { user: String },
+    #[command(after_help = examples::ENABLE)]
+    Enable(Who),
     /// Forgets wrong passwords: the next attempt to sign in is accepted at once
-    Unlock { user: String },
+    #[command(after_help = examples::UNLOCK)]
+    Unlock(Who),
     /// Sets a password, asked for or read from standard input, and revokes all logins of the account
-    Password { user: String },
+    #[command(after_help = examples::PASSWORD)]
+    Password(Who),
     /// Deletes an account and the personal data of its user
+    #[command(after_help = examples::DELETE)]
     Delete {
-        user: String,
+        #[command(flatten)]
+        user: Who,
         /// Skips the confirmation
         #[arg(long)]
         yes: bool,
@@ -76,23 +73,41 @@ enum Action {
         force: Force,
     },
     /// Changes the display name of an account
-    Rename { user: String, name: String },
+    #[command(after_help = examples::RENAME)]
+    Rename {
+        #[command(flatten)]
+        user: Who,
+        /// The new display name; the username stays
+        name: String,
+    },
     /// Changes the email address of an account: a link to verify it is sent there
+    #[command(after_help = examples::EMAIL)]
     Email(EmailArguments),
-    /// Takes the address of an account as verified
-    VerifyEmail { user: String },
+    /// Marks the address of an account as verified
+    #[command(after_help = examples::VERIFY_EMAIL)]
+    VerifyEmail(Who),
     /// Prints what is stored about one person, as JSON
-    Export { user: String },
+    #[command(after_help = examples::EXPORT)]
+    Export(Who),
     /// Changes the roles of an account; without an option shows them
+    #[command(after_help = examples::ROLES)]
     Roles(RolesArguments),
     /// Changes the claims of an account; without an option shows them
+    #[command(after_help = examples::CLAIMS)]
     Claims(ClaimsArguments),
+}
+
+/// The account that a command is about.
+#[derive(Args)]
+pub struct Who {
+    /// A username, a verified email address, or an id
+    user: String,
 }
 
 /// For what may take the last administrator away.
 #[derive(Args, Clone, Copy)]
 pub struct Force {
-    /// Also if no administrator is left then
+    /// Does it even if no administrator is left then
     #[arg(long)]
     force: bool,
 }
@@ -105,16 +120,19 @@ impl Force {
 
 #[derive(Args)]
 struct NewUser {
+    /// The username
     username: String,
     /// An email address; a link to verify it is sent there
-    #[arg(long)]
+    #[arg(long, value_name = "ADDRESS")]
     email: Option<String>,
-    /// Takes the address as verified: no link is sent
+    /// Marks the address as verified: no link is sent
     #[arg(long, requires = "email")]
     verified: bool,
-    /// A role, such as admin; may be repeated
+    /// A role, such as `admin`; may be repeated
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<String>,
+    #[command(flatten)]
+    database: Create,
     #[command(flatten)]
     format: Format,
 }
@@ -136,7 +154,10 @@ struct Filter {
 
 pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
     match arguments.action {
-        Action::Add(user) => with_new_accounts(settings, async |accounts| add(&accounts, user).await),
+        Action::Add(user) if user.database.create => {
+            with_new_accounts(settings, async |accounts| add(&accounts, user).await)
+        }
+        Action::Add(user) => with_accounts_or_advice(settings, async |accounts| add(&accounts, user).await),
         Action::List(filter) => with_accounts(settings, async |accounts| list(&accounts, filter).await),
         Action::Show { user, format } => {
             with_account(settings, &user, async |accounts, account| show(&accounts, account, &format).await)
@@ -145,17 +166,17 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
             accounts.set_disabled(account.id, true, &force.caller()).await?;
             print_revoked(&account, "is disabled")
         }),
-        Action::Enable { user } => with_account(settings, &user, async |accounts, account| {
+        Action::Enable(user) => with_account(settings, &user, async |accounts, account| {
             accounts.set_disabled(account.id, false, &caller()).await?;
             output::print(&format!("{} is enabled\n", account.username))
         }),
-        Action::Unlock { user } => with_account(settings, &user, async |accounts, account| {
+        Action::Unlock(user) => with_account(settings, &user, async |accounts, account| {
             let was_locked = accounts.unlock(account.id, &caller()).await?;
             let what =
                 if was_locked { "wrong passwords are forgotten" } else { "no wrong passwords were counted" };
             output::print(&format!("{}: {what}\n", account.username))
         }),
-        Action::Password { user } => with_account(settings, &user, async |accounts, account| {
+        Action::Password(user) => with_account(settings, &user, async |accounts, account| {
             let password = accounts.choose_password(ask::new_password()?)?;
             accounts.set_password(account.id, password, &caller()).await?;
             print_revoked(&account, "has a new password")
@@ -167,8 +188,8 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
         }),
         Action::Rename { user, name } => profile::rename(settings, &user, &name),
         Action::Email(arguments) => profile::email(settings, arguments),
-        Action::VerifyEmail { user } => profile::verify_email(settings, &user),
-        Action::Export { user } => profile::export(settings, &user),
+        Action::VerifyEmail(user) => profile::verify_email(settings, &user),
+        Action::Export(user) => profile::export(settings, &user),
         Action::Roles(arguments) => access::roles(settings, arguments),
         Action::Claims(arguments) => access::claims(settings, arguments),
     }
@@ -177,7 +198,7 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
 /// Runs `work` on the account that the command line names.
 pub fn with_account(
     settings: Settings,
-    user: &str,
+    Who { user }: &Who,
     work: impl AsyncFnOnce(Accounts, Account) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     with_accounts(settings, async |accounts| {
@@ -187,7 +208,7 @@ pub fn with_account(
 }
 
 async fn add(accounts: &Accounts, user: NewUser) -> Result<(), Failure> {
-    let NewUser { username, email, verified, roles, format } = user;
+    let NewUser { username, email, verified, roles, format, .. } = user;
     let username = Username::parse(&username).map_err(|error| Failure::Running(error.detail))?;
     let email = email.filter(|text| !text.trim().is_empty());
     if verified && email.is_none() {

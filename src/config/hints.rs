@@ -1,7 +1,7 @@
 //! Says why a value is refused and what was probably meant: the part of an error between the value and what
 //! is expected.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use url::Url;
@@ -48,11 +48,11 @@ fn candidates(text: &str) -> Vec<String> {
     }
     found.push(format!("{text}s"));
     found.push(format!("127.0.0.1:{text}"));
-    if let Some(port) = text.strip_prefix("localhost:") {
-        found.push(format!("127.0.0.1:{port}"));
-    }
-    if let Some(port) = text.strip_prefix("*:").or_else(|| text.strip_prefix(':')) {
+    if let Some(port) = text.strip_prefix("*:") {
         found.push(format!("0.0.0.0:{port}"));
+    }
+    if let Ok(address) = text.parse::<IpAddr>() {
+        found.push(SocketAddr::new(address, 8080).to_string());
     }
     if text.contains('.') && !text.contains(['/', '@']) {
         found.push(format!("https://{text}"));

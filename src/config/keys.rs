@@ -24,6 +24,21 @@ pub enum Fallback {
     SameAs(&'static str),
     /// `sqlite:DATA_DIR/doorward.db`
     InDataDir,
+    /// The address of `http.listen` as a browser on this machine opens it; https with `tls.cert`.
+    OfListener,
+}
+
+impl Fallback {
+    /// The key from which the default is computed.
+    #[must_use]
+    pub const fn follows(self) -> Option<&'static str> {
+        match self {
+            Self::Share { of, .. } | Self::SameAs(of) => Some(of),
+            Self::InDataDir => Some("data_dir"),
+            Self::OfListener => Some("http.listen"),
+            Self::Fixed(_) | Self::Cores { .. } | Self::OpenFiles => None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -81,13 +96,18 @@ const RATE: &str = "off, or a count from 1 to 1000000 and a duration from 1s to 
 const LINK: &str = "an https:// or http:// URL without user, such as https://example.org/terms";
 
 pub const KEYS: &[Key] = &[
-    key("http.listen", "127.0.0.1:8080", "an address and port, such as 127.0.0.1:8080 or [::1]:8080"),
-    per_core("http.workers", 1, "a number of threads from 1 to 512"),
     key(
-        "public_url",
-        "http://localhost:8080",
-        "an http:// or https:// URL without user, query and fragment, such as https://id.example.org",
+        "http.listen",
+        "127.0.0.1:8080",
+        "an address and port such as 127.0.0.1:8080 or [::1]:8080, :PORT for all IPv4 addresses, or a port of this machine alone",
     ),
+    per_core("http.workers", 1, "a number of threads from 1 to 512"),
+    Key {
+        name: "public_url",
+        fallback: Fallback::OfListener,
+        expected: "an http:// or https:// URL without user, query and fragment, such as https://id.example.org",
+        secret: false,
+    },
     key("data_dir", "./data", "the path of a directory"),
     Key {
         name: "database.url",

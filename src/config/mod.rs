@@ -14,12 +14,14 @@ mod error;
 mod hints;
 mod keys;
 mod lint;
+mod listen;
 mod mail;
 mod mask;
 mod parse;
 mod parse_value;
 mod rate;
 mod service_links;
+mod serving;
 mod sources;
 mod starter;
 #[cfg(test)]
@@ -45,6 +47,8 @@ pub struct Config {
     pub http: Http,
     /// Base of the links in emails, issuer of tokens, and the server's own origin.
     pub public_url: Url,
+    /// `public_url` is not set: it is the address of the HTTP listener.
+    pub follows_listener: bool,
     pub brand: Brand,
     pub pages: Pages,
     pub web: Web,
@@ -109,23 +113,6 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let pairs = pairs.into_iter().map(|(key, value)| (key.into(), value.into()));
         parse::config(&sources::of_pairs(pairs)?)
-    }
-
-    /// Refuses what a running server must not use: the email preview on a server that other machines can
-    /// reach. No email would be sent, and the links in the kept ones sign people in.
-    ///
-    /// # Errors
-    /// A sentence that says what to set.
-    pub fn check_for_serving(&self) -> Result<(), String> {
-        let is_public = !is_loopback(&self.public_url);
-        if self.mail.url == MailUrl::Preview && !self.mail.allow_preview && is_public {
-            return Err(format!(
-                "mail.url is preview, which sends no email, but public_url is {}: set mail.url to a mail server, or \
-                 mail.allow_preview = true if no email should be sent",
-                self.public_url
-            ));
-        }
-        Ok(())
     }
 
     /// The URL of one of this server's pages, such as `/verify-email`. It is built on `public_url`, never on

@@ -1,6 +1,5 @@
 //! Parses each value once and checks its bounds.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,13 +10,13 @@ use super::error::ConfigError;
 use super::keys::KEYS;
 use super::mask::shown;
 use super::parse_value::{Parse, from_str, path};
-use super::value::Values;
+use super::value::{Value, ValueSource, Values};
 use super::{
     Cluster, Config, Connections, Database, Http, Limits, Log, LogFormat, Mail, MailLimits, Pages, Password,
     Rate, RedisUrl, Registration, SigningAlgorithm, SocketIo, Sockets, Tcp, Tls, Tokens, Usernames, Web,
     WhoRegisters,
 };
-use super::{brand, hints, mail};
+use super::{brand, hints, listen, mail};
 use doorward_core::domain::{AllowedOrigin, Email, HostOrigin, ReservedNames, Username};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -33,11 +32,15 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
     let access_ttl = values.duration("tokens.access_ttl", 30 * SECOND..=DAY)?;
     Ok(Config {
         http: Http {
-            listen: values.parse("http.listen", from_str)?,
+            listen: values.parse("http.listen", listen::parse)?,
             workers: values.number("http.workers", 1..=512)?,
         },
         public_url: values
             .parse_or_why("public_url", |text| public_url(text).ok_or_else(|| hints::public_url(text)))?,
+        follows_listener: matches!(
+            values.get("public_url"),
+            Some(Value { origin: ValueSource::Follows(_), .. })
+        ),
         brand: brand::brand(values)?,
         web: Web { allowed_origins: values.parse_or_why("web.allowed_origins", exact_origins)? },
         data_dir: values.parse("data_dir", |text| Some(PathBuf::from(text)))?,
@@ -209,7 +212,7 @@ fn tcp(text: &str, encrypted: bool) -> Result<Tcp, String> {
     if text == "off" {
         return Ok(Tcp { listen: None });
     }
-    let address = from_str::<SocketAddr>(text).ok_or_else(String::new)?;
+    let address = listen::parse(text).ok_or_else(String::new)?;
     if !encrypted && !address.ip().is_loopback() {
         return Err("passwords are typed there, and other machines can reach this address".to_owned());
     }

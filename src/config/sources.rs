@@ -10,7 +10,7 @@ use super::error::{self, ConfigError};
 use super::keys::{self, Fallback, KEYS, Key, PREFIX};
 use super::service_links::{self, Variables};
 use super::value::{Value, ValueSource, Values};
-use super::{lint, value_files};
+use super::{lint, listen, value_files};
 use crate::ownership::{self, Need};
 use doorward_core::domain::without_bom;
 
@@ -277,12 +277,19 @@ fn fill_defaults(values: &mut Values) {
                 (whole.unwrap_or_default().saturating_mul(times) / by).clamp(least, 10_000_000).to_string()
             }
             Fallback::SameAs(of) => values.get(of).map(|value| value.text.clone()).unwrap_or_default(),
+            Fallback::OfListener => {
+                // The table has http.listen before. One that is not an address is refused under its own key.
+                let address = values.get("http.listen").and_then(|value| listen::parse(&value.text));
+                let encrypted = values.get("tls.cert").is_some_and(|value| !value.text.is_empty());
+                listen::public_url(address.unwrap_or(([127, 0, 0, 1], 8080).into()), encrypted)
+            }
             Fallback::InDataDir => {
                 // The table has data_dir before any key that depends on it.
                 let data_dir = values.get("data_dir").map_or("./data", |value| value.text.as_str());
                 format!("sqlite:{}", Path::new(data_dir).join("doorward.db").display())
             }
         };
-        values.insert(key.name, Value { text, origin: ValueSource::Default });
+        let origin = key.fallback.follows().map_or(ValueSource::Default, ValueSource::Follows);
+        values.insert(key.name, Value { text, origin });
     }
 }

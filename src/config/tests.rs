@@ -64,7 +64,19 @@ fn later_sources_win_and_are_named() {
     let variable = ValueSource::Environment("DOORWARD_HTTP__WORKERS".to_owned());
     assert_eq!(value(&loaded, "http.workers"), ("4".to_owned(), variable));
     assert!(matches!(value(&loaded, "password.cost"), (text, ValueSource::File(_)) if text == "11"));
-    assert_eq!(value(&loaded, "database.url"), ("sqlite:/file/doorward.db".to_owned(), ValueSource::Default));
+    assert_eq!(
+        value(&loaded, "database.url"),
+        ("sqlite:/file/doorward.db".to_owned(), ValueSource::Follows("data_dir"))
+    );
+    let followed = ("http://localhost:3".to_owned(), ValueSource::Follows("http.listen"));
+    assert_eq!(value(&loaded, "public_url"), followed);
+    assert_eq!(followed.1.to_string(), "follows http.listen");
+    assert!(loaded.config.follows_listener);
+    let set = load("", &[], &[("http.listen", ":9000"), ("public_url", "http://localhost:8000")]).unwrap();
+    assert_eq!(value(&set, "public_url"), ("http://localhost:8000".to_owned(), ValueSource::CommandLine));
+    assert!(!set.config.follows_listener);
+    let files = [("http.listen", ":9000"), ("tls.cert", "/c"), ("tls.key", "/k")];
+    assert_eq!(value(&load("", &[], &files).unwrap(), "public_url").0, "https://localhost:9000");
     assert_eq!(loaded.settings.len(), KEYS.len());
 }
 

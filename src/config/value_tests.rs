@@ -27,6 +27,7 @@ fn good(key: &Key) -> String {
         }
         (_, Fallback::Fixed(text)) => text.to_owned(),
         (_, Fallback::Cores { .. } | Fallback::OpenFiles | Fallback::Share { .. }) => "60".to_owned(),
+        (_, Fallback::OfListener) => "https://id.example.org".to_owned(),
         (_, Fallback::InDataDir) => "sqlite:/srv/doorward.db".to_owned(),
     }
 }
@@ -201,10 +202,9 @@ fn a_value_of_another_kind_or_unit_is_refused_with_a_suggestion() {
         ("mail.allow_preview", "0", "write false"),
         ("log.level", "INFO", "write info"),
         ("log.format", "JSON", "write json"),
-        ("http.listen", "8080", "write 127.0.0.1:8080"),
-        ("http.listen", ":8080", "write 0.0.0.0:8080"),
+        ("http.listen", "0.0.0.0", "write 0.0.0.0:8080"),
+        ("http.listen", "::", "write [::]:8080"),
         ("http.listen", "*:8080", "write 0.0.0.0:8080"),
-        ("http.listen", "localhost:8080", "write 127.0.0.1:8080"),
         ("http.listen", "http://0.0.0.0:80/", "write 0.0.0.0:80"),
         ("tcp.listen", "OFF", "write off"),
         ("tcp.listen", "false", "write off"),

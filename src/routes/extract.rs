@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::client::client_address;
 use super::json;
-use super::request_id::RequestId;
+use super::request_id::{RequestId, note_user};
 use super::{Site, limit, misplaced_token};
 use crate::accounts::{Accounts, Caller, Device};
 use crate::auth::device::PresentedDevices;
@@ -69,12 +69,14 @@ fn signed_in(
     // `configure` always sets this.
     let accounts = request.app_data::<web::Data<Accounts>>().ok_or_else(ApiError::unauthorized)?;
     limit::check_refusals_unless(request, || accounts.is_cached(token))?;
-    authenticate(accounts, token).map_err(|error| {
+    let access = authenticate(accounts, token).map_err(|error| {
         if error == TokenError::Invalid {
             limit::count_refusal(request);
         }
         misplaced_token::refused(error, token)
-    })
+    })?;
+    note_user(request, access.username.clone());
+    Ok(access)
 }
 
 pub(super) fn bearer(request: &HttpRequest) -> Option<&str> {

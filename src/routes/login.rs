@@ -9,6 +9,7 @@ use super::cookie::add;
 use super::extract::{Counts, Limited, OwnLogin, caller, device, presented};
 use super::limit;
 use super::problems::Problems;
+use super::request_id::note_user;
 use super::site::Site;
 use crate::accounts::{Accounts, Error, Grant, Profile, SignIn};
 use crate::auth::refresh::CredentialKind;
@@ -201,6 +202,7 @@ pub(super) fn token_response(
     grant: Grant,
     site: &Site,
 ) -> HttpResponse {
+    note_user(request, grant.user.username.as_str().into());
     let mut response = HttpResponseBuilder::new(status);
     // RFC 6749 section 5.1
     response.insert_header((header::CACHE_CONTROL, "no-store")).insert_header((header::PRAGMA, "no-cache"));

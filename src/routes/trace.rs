@@ -1,5 +1,6 @@
 //! Wraps every request: an id, a span, one log line, and headers for every response.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use actix_web::body::BoxBody;
@@ -17,9 +18,10 @@ use actix_web::{Error, HttpMessage, web};
 use futures_util::future::LocalBoxFuture;
 use tracing::Instrument;
 
+use super::client::client_address;
 use super::limit;
 use super::pages::error::for_browser;
-use super::request_id::RequestId;
+use super::request_id::{RequestId, RequestUser};
 use super::site::Site;
 use crate::accounts::Accounts;
 use crate::clock::Clock;
@@ -58,7 +60,8 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
     let method = method(req.method());
     // The pattern, never the path or the query: those of a link contain its token.
     let route = req.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
-    let span = tracing::info_span!("request", %id, method, route);
+    // Of the highest level, so that an error names its request whatever `log.level` is.
+    let span = tracing::error_span!("request", %id, method, route);
     req.extensions_mut().insert(RequestId(id));
     let started = clock.instant();
 
@@ -72,7 +75,9 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
     let endless = req.headers().contains_key(TRANSFER_ENCODING);
     let connection =
         if endless { req.conn_data::<ConnectionLifetime>().map(ConnectionLifetime::handle) } else { None };
-    let https = req.app_data::<web::Data<Site>>().is_some_and(|site| site.secure);
+    let site = req.app_data::<web::Data<Site>>();
+    let https = site.is_some_and(|site| site.secure);
+    let address = site.map(|site| client_address(req.request(), &site.sockets));
     let result = next.call(req).instrument(span.clone()).await;
     if let Some(connection) = connection {
         connection.close_after(LATE_BODY_TIME);
@@ -87,7 +92,8 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
         || result
             .as_ref()
             .is_ok_and(|response| response.response().extensions().contains::<SkipRequestLog>());
-    span.in_scope(|| log(quiet, status, ms));
+    let user = result.as_ref().ok().and_then(|response| response.request().extensions().get().cloned());
+    span.in_scope(|| log(quiet, &Answered { status, ms, user, address }));
     let id_text = id.to_string();
     // The text of a UUID is always a valid header value.
     let id = HeaderValue::from_str(&id_text).unwrap_or_else(|_| HeaderValue::from_static("none"));
@@ -143,20 +149,31 @@ fn method(method: &Method) -> &'static str {
     }
 }
 
+/// A request and how it was answered.
+struct Answered {
+    status: StatusCode,
+    ms: u64,
+    user: Option<RequestUser>,
+    /// None if no routes of Doorward's are mounted.
+    address: Option<IpAddr>,
+}
+
 /// Logs the request. The span has the id, the method and the route; the code that returned a 5xx has logged
 /// its cause.
-fn log(quiet: bool, status: StatusCode, ms: u64) {
+fn log(quiet: bool, Answered { status, ms, user, address }: &Answered) {
+    let user = user.as_ref().map(|RequestUser(name)| &**name);
+    let address = address.map(tracing::field::display);
     let status_code = status.as_u16();
-    if status == StatusCode::SERVICE_UNAVAILABLE && !quiet {
+    if *status == StatusCode::SERVICE_UNAVAILABLE && !quiet {
         // Overloaded or stopping: a response by design, but worth attention.
-        tracing::warn!(status = status_code, ms, "request turned away");
-    } else if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
-        tracing::error!(status = status_code, ms, "request failed");
+        tracing::warn!(status = status_code, ms, user, address, "request turned away");
+    } else if status.is_server_error() && *status != StatusCode::SERVICE_UNAVAILABLE {
+        tracing::error!(status = status_code, ms, user, address, "request failed");
     } else if quiet {
-        tracing::debug!(status = status_code, ms, "request");
+        tracing::debug!(status = status_code, ms, user, address, "request");
     } else {
         // A 101 is an upgrade: this is the handshake; the session logs its own end.
-        tracing::info!(status = status_code, ms, "request");
+        tracing::info!(status = status_code, ms, user, address, "request");
     }
 }
 

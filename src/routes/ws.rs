@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::extract::bearer;
 use super::misplaced_token::Place;
+use super::request_id::note_user;
 use super::{Site, engineio, handshake, limit, misplaced_token};
 use crate::actors::session::{Admission, Session, SessionServices};
 use crate::actors::session_manager::WorkerSessions;
@@ -124,11 +125,15 @@ fn enter(
         let token = bearer(request).ok_or_else(|| misplaced_token::unauthorized(request))?;
         let access =
             (services.authenticate)(token).map_err(|error| misplaced_token::refused(error, token))?;
+        note_user(request, access.username.clone());
         return Ok(Some(Admission::SignedIn(access)));
     }
     if let Some(token) = subprotocol_token(request) {
         return Ok(Some(match (services.authenticate)(token) {
-            Ok(access) => Admission::SignedIn(access),
+            Ok(access) => {
+                note_user(request, access.username.clone());
+                Admission::SignedIn(access)
+            }
             Err(error) => Admission::BadToken(error),
         }));
     }

@@ -32,7 +32,7 @@ pub const LAYERS: &[Layer] = &[
     Layer("models",        &["src/models"],                      "rows and queries"),
     Layer("db",            &["src/db", "src/schema.rs"],         "connections, their pool, migrations, the schema"),
     Layer("auth, limits",  &["src/auth", "src/limits"],          "tokens, password hashes, keys; rates by network"),
-    Layer("process",       &["src/private_files", "src/telemetry.rs", "src/tls.rs"], "file modes, logs, the certificate"),
+    Layer("process",       &["src/private_files", "src/server_lock.rs", "src/telemetry", "src/tls.rs"], "file modes, one server a database, logs, the certificate"),
     Layer("text",          &["src/text"],                        "what people read, in their languages"),
     Layer("brand",         &["src/brand"],                       "how pages and emails present the site"),
     Layer("config",        &["src/config"],                      "settings, parsed once"),

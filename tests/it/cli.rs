@@ -29,7 +29,7 @@ fn config_shows_what_is_in_force_and_masks_secrets() {
     };
     assert_eq!(row("log.level"), "log.level debug command line");
     assert_eq!(row("mail.url"), "mail.url smtps://u:***@mail.example environment DOORWARD_MAIL__URL");
-    assert_eq!(row("database.url"), "database.url sqlite:/d/doorward.db default");
+    assert_eq!(row("database.url"), "database.url sqlite:/d/doorward.db follows data_dir");
     assert!(!table.contains("hunter2"));
 }
 

@@ -186,7 +186,7 @@ fn a_database_of_another_user_is_named_with_owner_and_mode() {
     let (dir, data) = homes();
     // As root in the server's directory, the usual way to cause this.
     let mut child = Command::new(BINARY)
-        .args(["user", "add", "kim", "--data-dir"])
+        .args(["user", "add", "kim", "--create", "--data-dir"])
         .arg(&data)
         .env_clear()
         .envs(Settings::cheap().variables())

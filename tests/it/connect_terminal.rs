@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::support::app::{PASSWORD, spawn_app};
 use crate::support::connect::url;
 use crate::support::terminal::{Terminal, at_terminal, sign_in, typed};
+use crate::support::tls::Identity;
 use crate::support::transports::LiveClient;
 
 async fn a_user_signs_in_and_tries_the_commands<C: LiveClient>() {
@@ -117,3 +118,43 @@ crate::support::transports::on_json_transports!(
     a_sign_out_elsewhere_restores_the_terminal,
     leaving_the_password_prompt_restores_the_terminal,
 );
+
+#[actix_web::test]
+async fn a_server_that_is_not_there_is_reported_before_a_password_is_asked_for() {
+    let app = spawn_app().await;
+    let secure = Identity::new();
+    let encrypted = secure.app().await;
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = other.local_addr().unwrap();
+    let speaks = std::thread::spawn(move || {
+        for _ in 0..2 {
+            let (mut stream, _) = other.accept().unwrap();
+            std::io::Write::write_all(&mut stream, b"SSH-2.0-OpenSSH_10.0\r\n").unwrap();
+            let _ = std::io::Read::read(&mut stream, &mut [0; 1024]);
+        }
+    });
+    let cases = [
+        (format!("ws://ann@{closed}"), "refused"),
+        (format!("tcp://{closed}"), "refused"),
+        (format!("ws://ann@{}", app.tcp), "the URL of the TCP port begins with tcp://"),
+        (format!("tcp://ann@{}", app.address), "the URL begins with ws://"),
+        (format!("wss://ann@{}", app.address), "this port speaks no TLS"),
+        (format!("tls://ann@{}", app.tcp), "this port speaks no TLS"),
+        (format!("ws://ann@localhost:{}", encrypted.address.port()), "the URL begins with wss://"),
+        (format!("tcp://ann@localhost:{}", encrypted.tcp.port()), "the URL begins with tls://"),
+        (format!("wss://ann@localhost:{}", encrypted.address.port()), "SSL_CERT_FILE"),
+        (format!("ws://ann@{}/auth", app.address), "404"),
+        (format!("ws://ann@{at}"), "this port speaks no HTTP"),
+        (format!("tcp://{at}"), "does not speak as Doorward does"),
+    ];
+    at_terminal(move || {
+        for (url, words) in cases {
+            let said = Terminal::start(&[&url], &[]).ends(3);
+            assert!(said.contains("doorward: cannot connect to ") && said.contains(words), "{url}: {said}");
+            assert!(!said.contains("Username") && !said.contains("Password"), "{url}: {said}");
+        }
+    })
+    .await;
+    speaks.join().unwrap();
+}

@@ -123,7 +123,10 @@ async fn what_was_acknowledged_survives_every_kill() {
     let rng = rng_of(seed);
     let mail = SmtpCatcher::start();
     let mail_url = mail.url();
-    let settings = [&[("mail.url", mail_url.as_str()), ("log.level", "warn")], UNLIMITED].concat();
+    // Tokens of one process are presented to the next, which gets another port.
+    let public_url = ("public_url", "http://localhost:8080");
+    let settings =
+        [&[("mail.url", mail_url.as_str()), ("log.level", "warn"), public_url], UNLIMITED].concat();
 
     let mut process = Process::start(&settings).await;
     let mut all: Vec<Account> = Vec::new();

@@ -178,7 +178,7 @@ async fn nohup_is_respected() {
         .unwrap();
     let text = || std::fs::read_to_string(&log).unwrap();
     let deadline = now() + PATIENCE;
-    while !text().contains("Doorward listens on ") {
+    while !text().contains("Ctrl+C") {
         assert!(now() < deadline, "{}", text());
         pause().await;
     }

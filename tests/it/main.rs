@@ -38,6 +38,7 @@ mod drain;
 mod email_links;
 mod event_feed;
 mod export;
+mod first_start;
 mod full_disk;
 mod fuzz;
 mod fuzz_packets;

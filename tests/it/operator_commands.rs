@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::{NEW_PASSWORD, PASSWORD, TestApp, call, spawn_app, spawn_on};
 use crate::support::commands::{Said, on, run};
+use crate::support::config::BINARY;
 use crate::support::database::is_postgres;
 use crate::support::process::Process;
 use crate::support::programs::{self, Needs};
@@ -260,16 +261,31 @@ async fn a_backup_is_one_moment_of_a_server_that_writes_on() {
 async fn a_wrong_data_directory_is_not_taken_for_an_empty_one() {
     let data = tempfile::tempdir().unwrap();
     let nothing = data.path().join("data");
-    for arguments in
-        [&["user", "list"][..], &["keys", "rotate"], &["logins", "list", "ann"], &["backup", "x"]]
-    {
-        let said = on(&nothing, arguments, "").await;
+    std::fs::write(data.path().join("old.csv"), "username,hash\n").unwrap();
+    for (arguments, may_create) in [
+        (&["user", "list"][..], false),
+        (&["user", "add", "ann"], true),
+        (&["import", "old.csv"], true),
+        (&["export"], false),
+        (&["invite"], false),
+        (&["api-key", "create", "--name", "shop", "--scope", "users:read"], false),
+        (&["keys", "rotate"], false),
+        (&["logins", "list", "ann"], false),
+        (&["backup", "x"], false),
+    ] {
+        let said = on(&nothing, arguments, PASSWORD).await;
         assert!(said.code == Some(1) && said.err.contains("there is no database"), "{}", said.err);
+        assert_eq!(said.err.contains("pass --create"), may_create, "{}", said.err);
         assert!(!nothing.exists(), "nothing is made");
     }
     // An account may be there before the first start.
-    on(&nothing, &["user", "add", "ann"], PASSWORD).await.ok();
+    on(&nothing, &["user", "add", "ann", "--create"], PASSWORD).await.ok();
     assert!(is_postgres() || nothing.join("doorward.db").exists());
+    // Where there is a database already, it is used.
+    on(&nothing, &["user", "add", "bob", "--create"], PASSWORD).await.ok();
+    on(&nothing, &["import", "old.csv", "--create"], "").await.ok();
+    let listed = on(&nothing, &["user", "list"], "").await.ok().out;
+    assert!(listed.contains("ann") && listed.contains("bob"), "{listed}");
 }
 
 #[actix_web::test]
@@ -280,7 +296,8 @@ async fn every_command_has_examples_and_shells_complete_them() {
         let help = on(&nothing, &[command, "--help"], "").await.ok().out;
         assert!(help.contains(&format!("\n  doorward {command} ")), "{help}");
     }
-    let script = on(&nothing, &["completions", "bash"], "").await.ok().out;
+    let script = Command::new(BINARY).args(["completions", "bash"]).output().unwrap();
+    let script = String::from_utf8(script.stdout).unwrap();
     assert!(script.contains("logins") && script.contains("--everybody"));
     let Some(bash) = programs::command("bash", Needs::Apt("bash")) else { return };
     let file = data.path().join("doorward.bash");

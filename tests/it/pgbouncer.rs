@@ -22,7 +22,7 @@ fn is_refused(mode: &str, settings: &str) {
     // A database to move.
     let imported = Settings::cheap()
         .command()
-        .args(["import", "people.csv", "--data-dir", "old"])
+        .args(["import", "people.csv", "--create", "--data-dir", "old"])
         .current_dir(dir.path())
         .output()
         .unwrap();
@@ -103,7 +103,7 @@ fn session_mode_with_one_connection_is_enough_for_a_command() {
     let Some(pooler) = Pooler::start("session", "default_pool_size = 1") else { return };
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("people.csv"), "username,hash\n").unwrap();
-    let output = pooler.run(dir.path(), &["import", "people.csv"]);
+    let output = pooler.run(dir.path(), &["import", "people.csv", "--create"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 
-use crate::connector::Connector;
+use crate::connector::{self, Connector};
 use crate::credentials::Credentials;
 use crate::error::Error;
 use crate::session::Session;
@@ -34,6 +34,17 @@ impl Client {
         let client = Self::new(url.parse()?, credentials)?;
         client.connector.sign_in().await?;
         Ok(client)
+    }
+
+    /// Finds out whether a Doorward server answers at a URL, without signing in: before a program asks a user for a
+    /// password. The connection is closed again.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`], [`Error::UntrustedCertificate`] or [`Error::WrongProtocol`]: what keeps the client from
+    /// reaching the server; [`Error::NoRootCertificates`].
+    pub async fn check(url: &ServerUrl) -> Result<(), Error> {
+        let tls = tls::trust_system_roots(url.is_encrypted())?;
+        connector::check(url, &tls).await
     }
 
     /// Uses an access token that another program has, and renews. Nothing is sent yet.

@@ -164,43 +164,56 @@ impl Connector {
     async fn grant(&self, route: &str, body: &Value) -> Result<Grant, Error> {
         let answer = http::post(&self.url, &self.tls, route, None, Some(body)).await?;
         if answer.status != StatusCode::OK {
-            return Err(self.refusal(route, &answer));
+            return Err(refusal(&self.url, route, &answer));
         }
         answer
             .json()
             .ok_or_else(|| Error::WrongProtocol("the server does not answer as Doorward does".to_owned()))
     }
+}
 
-    fn refusal(&self, route: &str, answer: &Answer) -> Error {
-        let busy = |reason: &str| Error::Busy { reason: reason.to_owned(), retry_after: answer.retry_after };
-        match answer.status {
-            StatusCode::UNAUTHORIZED | StatusCode::UNPROCESSABLE_ENTITY if route == "/api/login" => {
-                Error::Refused(INVALID_CREDENTIALS.to_owned())
-            }
-            // Only this code means it: any other answer may be a proxy's, and may be temporary.
-            StatusCode::UNAUTHORIZED
-                if answer.problem("code").as_deref() == Some("invalid_refresh_token") =>
-            {
-                Error::Refused("the sign-in has ended".to_owned())
-            }
-            StatusCode::TOO_MANY_REQUESTS => busy("too many attempts from this network"),
-            StatusCode::SERVICE_UNAVAILABLE => busy("the server is busy"),
-            StatusCode::BAD_REQUEST if answer.problem("code").as_deref() == Some("https_only") => {
-                Error::WrongProtocol("this port speaks HTTPS: the URL begins with wss://".to_owned())
-            }
-            status => {
-                let hint = match status {
-                    StatusCode::NOT_FOUND => "; the URL's path is what the server's own paths follow",
-                    status if status.is_redirection() => {
-                        ", which leads elsewhere: perhaps the URL begins with wss:// or has another path"
-                    }
-                    _ => "",
-                };
-                Error::WrongProtocol(format!(
-                    "the server answered {status} to {}{hint}",
-                    self.url.path(route)
-                ))
-            }
+/// Whether a Doorward server answers. One that is busy is there.
+pub async fn check(url: &ServerUrl, tls: &Arc<ClientConfig>) -> Result<(), Error> {
+    if url.transport() == Transport::Tcp {
+        return tcp::check(url, tls).await;
+    }
+    let route = "/api/login";
+    // Without a body the server refuses it for its type, before it counts it as an attempt to sign in.
+    let answer = http::post(url, tls, route, None, None).await?;
+    if answer.problem("code").as_deref() == Some("not_json") {
+        return Ok(());
+    }
+    match refusal(url, route, &answer) {
+        error @ Error::WrongProtocol(_) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// What an answer other than tokens means.
+fn refusal(url: &ServerUrl, route: &str, answer: &Answer) -> Error {
+    let busy = |reason: &str| Error::Busy { reason: reason.to_owned(), retry_after: answer.retry_after };
+    match answer.status {
+        StatusCode::UNAUTHORIZED | StatusCode::UNPROCESSABLE_ENTITY if route == "/api/login" => {
+            Error::Refused(INVALID_CREDENTIALS.to_owned())
+        }
+        // Only this code means it: any other answer may be a proxy's, and may be temporary.
+        StatusCode::UNAUTHORIZED if answer.problem("code").as_deref() == Some("invalid_refresh_token") => {
+            Error::Refused("the sign-in has ended".to_owned())
+        }
+        StatusCode::TOO_MANY_REQUESTS => busy("too many attempts from this network"),
+        StatusCode::SERVICE_UNAVAILABLE => busy("the server is busy"),
+        StatusCode::BAD_REQUEST if answer.problem("code").as_deref() == Some("https_only") => {
+            Error::WrongProtocol("this port speaks HTTPS: the URL begins with wss://".to_owned())
+        }
+        status => {
+            let hint = match status {
+                StatusCode::NOT_FOUND => "; the URL's path is what the server's own paths follow",
+                status if status.is_redirection() => {
+                    ", which leads elsewhere: perhaps the URL begins with wss:// or has another path"
+                }
+                _ => "",
+            };
+            Error::WrongProtocol(format!("the server answered {status} to {}{hint}", url.path(route)))
         }
     }
 }

@@ -37,6 +37,16 @@ pub async fn open(
     .await
 }
 
+/// Waits for the first prompt, and leaves.
+pub async fn check(url: &ServerUrl, tls: &Arc<ClientConfig>) -> Result<(), Error> {
+    let prompted = within_patience(async { Lines::new(connect(url, tls).await?).prompt("Username: ").await });
+    match prompted.await {
+        // It is there, and would refuse to sign anybody in at the moment.
+        Err(Error::Busy { .. } | Error::Refused(_) | Error::Closed(_)) => Ok(()),
+        outcome => outcome,
+    }
+}
+
 /// What the two prompts are answered with.
 struct Answers {
     first: String,

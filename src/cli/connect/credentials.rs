@@ -7,6 +7,11 @@ use doorward_core::domain::without_bom;
 
 use crate::cli::failure::Failure;
 
+/// Whether a person will be asked for something. A token that the command line holds is all that is needed.
+pub fn are_asked_for(token: Option<&str>) -> bool {
+    std::io::stdin().is_terminal() && token.is_none_or(|token| token == "-")
+}
+
 /// Asks for what the command line does not say. It blocks the thread.
 ///
 /// # Errors

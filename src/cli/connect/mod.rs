@@ -29,11 +29,18 @@ mod code {
 }
 
 const MORE: &str = "\
-Schemes: ws:// and wss:// (or http:// and https://) for WebSocket, tcp:// and tls:// for TCP. The default ports
-are 80, 443 and 12225. A path is kept: the WebSocket of wss://HOST/auth is /auth/ws.
+Examples:
+  doorward connect ws://localhost:8080                 # asks who you are
+  doorward connect tls://alice@id.example.org          # TCP under TLS
+  doorward connect wss://id.example.org --token - < access-token.txt
+  echo 'plum tree in march rain' | doorward connect ws://alice@localhost:8080 --json
 
-Without a terminal the first line of standard input is the password (with `--token -` the token), and each further
-line is a command: secret, sessions, watch, ping, help, quit, or a JSON object that is sent as it is.
+Schemes: ws:// and wss:// (or http:// and https://) for WebSocket, tcp:// and tls:// for TCP. The
+default ports are 80, 443 and 12225. A path is kept: the WebSocket of wss://HOST/auth is /auth/ws.
+
+Without a terminal the first line of standard input is the password (with `--token -` the token),
+and each further line is a command: secret, sessions, watch, ping, help, quit, or a JSON object that
+is sent as it is.
 
 Exit codes:
   0  ended by you: quit, Ctrl-D, Ctrl-C at the prompt, or the end of a script
@@ -51,12 +58,12 @@ Environment:
 #[derive(clap::Args)]
 #[command(after_help = MORE)]
 pub struct Arguments {
-    /// The server, such as `tls://alice@id.example.org` or `ws://localhost:8080`
+    /// The server, such as `ws://localhost:8080` or `tls://alice@id.example.org`
     url: String,
     /// Signs in with an access token instead of a password; `-` reads it from standard input
     #[arg(long, value_name = "TOKEN", conflicts_with = "username", allow_hyphen_values = true)]
     token: Option<String>,
-    /// The user who signs in [default: the user in the URL, or asked for]
+    /// The user who signs in [default: the user in the URL, or the answer to a question]
     #[arg(long, value_name = "NAME")]
     username: Option<String>,
     /// Prints each message of the server as it arrived, one per line, and nothing else
@@ -78,11 +85,18 @@ async fn connect(url: ServerUrl, arguments: Arguments) -> Result<(), Failure> {
         eprintln!("doorward: the connection is not encrypted: others on the network can read all of it");
     }
     let username = arguments.username.or_else(|| url.username().map(str::to_owned));
+    let authority = url.authority();
+    if credentials::are_asked_for(arguments.token.as_deref()) {
+        // Before a user types a password: is the server there?
+        tokio::select! {
+            reached = Client::check(&url) => reached.map_err(|error| cannot_connect(&error, &authority))?,
+            code = signals.next() => return Err(stopped(code)),
+        }
+    }
     let credentials = tokio::select! {
         credentials = ask(arguments.token, username) => credentials?,
         code = signals.next() => return Err(stopped(code)),
     };
-    let authority = url.authority();
     let client = Client::new(url, credentials).map_err(Failure::running)?;
     // Without a terminal on both sides there is no line to edit, or no place to edit it.
     let is_interactive = std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && !arguments.json;
@@ -136,12 +150,21 @@ fn outcome(end: End, conversation: &Conversation, authority: &str) -> Result<(),
                 Error::Unreachable(_) | Error::WrongProtocol(_) | Error::UntrustedCertificate(_)
                     if !conversation.begun =>
                 {
-                    let is_untrusted = matches!(error, Error::UntrustedCertificate(_));
-                    let hint = if is_untrusted { " (SSL_CERT_FILE names certificates to trust)" } else { "" };
-                    Failure::With(code::UNREACHABLE, format!("cannot connect to {authority}: {why}{hint}"))
+                    cannot_connect(&error, authority)
                 }
                 _ => Failure::With(code::UNREACHABLE, format!("gave up: {why}")),
             }
         }
     })
+}
+
+/// Why there is no connection to begin with.
+fn cannot_connect(error: &Error, authority: &str) -> Failure {
+    let hint = match error {
+        Error::UntrustedCertificate(_) => " (SSL_CERT_FILE names certificates to trust)",
+        Error::NoRootCertificates(_) => return Failure::running(escape(&error.to_string())),
+        _ => "",
+    };
+    let why = escape(&conversation::reason(error));
+    Failure::With(code::UNREACHABLE, format!("cannot connect to {authority}: {why}{hint}"))
 }

@@ -8,7 +8,7 @@ use doorward_core::domain::{
 };
 use serde_json::json;
 
-use super::{Force, with_account};
+use super::{Force, Who, with_account};
 use crate::accounts::RightsChange;
 use crate::cli::failure::Failure;
 use crate::cli::output::{self, Format};
@@ -19,14 +19,15 @@ const MAX_INPUT: u64 = 64 * 1024;
 
 #[derive(Args)]
 pub struct RolesArguments {
-    user: String,
+    #[command(flatten)]
+    user: Who,
     /// Adds a role; may be repeated
     #[arg(long, value_name = "ROLE")]
     add: Vec<String>,
     /// Removes a role; may be repeated
     #[arg(long, value_name = "ROLE")]
     remove: Vec<String>,
-    /// Replaces all roles; separated by commas, and none if empty
+    /// Replaces all roles by a list separated by commas; an empty list removes all
     #[arg(long, value_name = "ROLES", conflicts_with_all = ["add", "remove"])]
     replace: Option<String>,
     #[command(flatten)]
@@ -37,15 +38,16 @@ pub struct RolesArguments {
 
 #[derive(Args)]
 pub struct ClaimsArguments {
-    user: String,
+    #[command(flatten)]
+    user: Who,
     /// Replaces all claims by those of a JSON object
     #[arg(long, value_name = "JSON")]
     replace: Option<String>,
-    /// Merges a JSON object into the claims: null removes a member (RFC 7396)
+    /// Merges a JSON object into the claims; `null` removes a member (RFC 7396)
     #[arg(long, value_name = "JSON", conflicts_with = "replace")]
     merge: Option<String>,
-    /// Replaces all claims by those of standard input: -
-    #[arg(long, value_name = "-", conflicts_with_all = ["replace", "merge"])]
+    /// Replaces all claims by a JSON object from standard input; FILE is `-`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["replace", "merge"])]
     from: Option<String>,
     #[command(flatten)]
     format: Format,
@@ -90,7 +92,7 @@ pub fn claims(settings: Settings, arguments: ClaimsArguments) -> Result<(), Fail
 
 fn change_access(
     settings: Settings,
-    user: &str,
+    user: &Who,
     change: RightsChange,
     force: Force,
     format: &Format,

@@ -3,7 +3,7 @@
 use clap::Args;
 use doorward_core::domain::{DisplayName, Email, escape_display_controls};
 
-use super::with_account;
+use super::{Who, with_account};
 use crate::accounts::operator::Account;
 use crate::accounts::{Accounts, Expected, UserChange};
 use crate::cli::failure::Failure;
@@ -13,15 +13,16 @@ use crate::cli::settings::Settings;
 
 #[derive(Args)]
 pub struct EmailArguments {
-    user: String,
-    /// The new address; it becomes the account's when the link that is sent there is followed
+    #[command(flatten)]
+    user: Who,
+    /// The new address; it becomes the account's when the user follows the link sent there
     address: String,
-    /// Takes the address as verified: it is the account's at once, and no link is sent
+    /// Marks the address as verified: it is the account's at once, and no link is sent
     #[arg(long)]
     verified: bool,
 }
 
-pub fn rename(settings: Settings, user: &str, name: &str) -> Result<(), Failure> {
+pub fn rename(settings: Settings, user: &Who, name: &str) -> Result<(), Failure> {
     let name = DisplayName::parse(name).map_err(|error| Failure::Usage(error.detail))?;
     with_account(settings, user, async |accounts, account| {
         let shown = escape_display_controls(name.as_str());
@@ -50,7 +51,7 @@ pub fn email(settings: Settings, arguments: EmailArguments) -> Result<(), Failur
     })
 }
 
-pub fn verify_email(settings: Settings, user: &str) -> Result<(), Failure> {
+pub fn verify_email(settings: Settings, user: &Who) -> Result<(), Failure> {
     with_account(settings, user, async |accounts, account| {
         let Some(address) = &account.email else {
             let why = format!("{} has no address: doorward user email", account.username);
@@ -63,7 +64,7 @@ pub fn verify_email(settings: Settings, user: &str) -> Result<(), Failure> {
     })
 }
 
-pub fn export(settings: Settings, user: &str) -> Result<(), Failure> {
+pub fn export(settings: Settings, user: &Who) -> Result<(), Failure> {
     with_account(settings, user, async |accounts, account| {
         output::print_json(&accounts.personal_data(account.id, &caller()).await?)
     })

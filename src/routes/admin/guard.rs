@@ -12,6 +12,7 @@ use tracing::Instrument;
 
 use super::super::client::client_address;
 use super::super::extract::{self, bearer};
+use super::super::request_id::note_user;
 use super::super::{Site, limit, misplaced_token};
 use super::idempotency;
 use crate::accounts::{self, Accounts, Caller, KeyError, RequestName};
@@ -201,6 +202,7 @@ async fn admit(request: &HttpRequest, scopes: &'static [KeyScope]) -> Result<Aut
         if !scopes.iter().any(|scope| key.scopes.contains(*scope)) {
             return Err(ApiError::insufficient_scope(scopes));
         }
+        note_user(request, format!("key {}", key.id).into());
         let caller = caller.with_api_key(key.id);
         return Ok(Authorized { principal: Principal::Key(key.scopes), caller, scopes, once: None });
     }
@@ -211,6 +213,7 @@ async fn admit(request: &HttpRequest, scopes: &'static [KeyScope]) -> Result<Aut
         }
         misplaced_token::refused(error, token)
     })?;
+    note_user(request, access.username.clone());
     if !accounts.is_admin(&access) {
         return Err(ApiError::insufficient_scope(scopes));
     }

@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use serde::Deserialize;
 
 use super::super::cookie::add;
+use super::super::request_id::note_user;
 use super::{Form, Refusals, Return, Visit};
 use crate::accounts::{Grant, SignIn};
 use crate::error::ApiError;
@@ -105,6 +106,7 @@ pub(super) async fn enter(
     back: Option<&Return>,
 ) -> Result<HttpResponse, ApiError> {
     visit.leave().await?;
+    note_user(&visit.request, grant.user.username.as_str().into());
     let onward = match back {
         Some(back) => visit.return_after_sign_in(back, (grant.user.id, grant.credential.login)).await,
         None => Ok(visit.redirect("/dashboard", None)),

@@ -16,6 +16,7 @@ use super::super::extract::{caller, device};
 use super::super::kept_emails::DevMail;
 use super::super::limit;
 use super::super::login::revoke_browser_login;
+use super::super::request_id::note_user;
 use super::super::site::Site;
 use super::Return;
 use crate::accounts::{Accounts, Caller, Device, Error, Page};
@@ -131,6 +132,7 @@ impl Visit {
         self.check_cookie(&cookie)?;
         match self.accounts.recognize(&cookie).await {
             Ok((access, language)) => {
+                note_user(&self.request, access.username.clone());
                 self.request.extensions_mut().insert(AccountLanguage(language));
                 Ok(Some(access))
             }

@@ -190,6 +190,8 @@ async fn spawn(
         .with(settings)
         .config();
     let database = config.database.url.clone();
+    // Tests run several nodes, or a restarted one, on one database.
+    let additions = additions.sharing_database();
     let app = Application::build_with(config, Clock::Manual(clock.clone()), additions).await.unwrap();
     let app = app.deadlines(deadlines);
     let (address, accounts) = (app.address(), app.accounts().clone());

@@ -48,7 +48,7 @@ pub fn command(data_dir: &Path, arguments: &[&str]) -> Command {
         .current_dir(data_dir.parent().unwrap())
         .arg("import")
         .args(arguments)
-        .arg("--data-dir")
+        .args(["--create", "--data-dir"])
         .arg(data_dir);
     command
 }

@@ -79,7 +79,7 @@ pub fn source(dir: &Path) -> PathBuf {
     let mut child = Settings::cheap()
         .command()
         .current_dir(dir)
-        .args(["user", "add", "ann", "--data-dir"])
+        .args(["user", "add", "ann", "--create", "--data-dir"])
         .arg(&data)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

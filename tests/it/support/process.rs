@@ -60,11 +60,9 @@ impl Process {
         let deadline = now() + PATIENCE;
         loop {
             let text = process.output();
-            let listens = text.lines().find_map(|line| line.strip_prefix("Doorward listens on "));
-            if let Some(rest) = listens.and_then(|rest| rest.split(';').next()) {
-                let (http, tcp) = rest.split_once(", for TCP clients on ").unwrap_or((rest, "127.0.0.1:0"));
-                process.address = http.parse().unwrap();
-                process.tcp = tcp.parse().unwrap();
+            if let Some((http, tcp)) = addresses(&text) {
+                process.address = http;
+                process.tcp = tcp.unwrap_or(nowhere);
                 return process;
             }
             assert!(now() < deadline && process.child.try_wait().unwrap().is_none(), "{text}");
@@ -137,6 +135,27 @@ impl Process {
         }
         status
     }
+}
+
+/// Where a server listens, by its greeting or by its log in JSON: the HTTP and the TCP listener. None until it has said so.
+fn addresses(text: &str) -> Option<(SocketAddr, Option<SocketAddr>)> {
+    let json = text.lines().filter(|line| line.starts_with('{')).find_map(|line| {
+        serde_json::from_str::<Value>(line).ok().filter(|line| line["message"] == "started")
+    });
+    let row = |name: &str, field: &str| {
+        if let Some(line) = &json {
+            line[field].as_str().map(str::to_owned)
+        } else {
+            let row = text.lines().find_map(|line| line.strip_prefix(&format!("  {name:<13}")))?;
+            row.split(' ').next().map(str::to_owned)
+        }
+    };
+    if json.is_none() && !text.lines().any(|line| line == "  Stop         Ctrl+C") {
+        return None;
+    }
+    let local = |url: String| format!("127.0.0.1:{}", url.rsplit(':').next().unwrap());
+    let http = row("Listens on", "listens_on").unwrap_or_else(|| local(row("Open", "url").unwrap()));
+    Some((http.parse().unwrap(), row("TCP clients", "tcp").map(|tcp| tcp.parse().unwrap())))
 }
 
 impl Drop for Process {
