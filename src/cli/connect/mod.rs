@@ -32,7 +32,7 @@ const MORE: &str = "\
 Examples:
   doorward connect ws://localhost:8080                 # asks who you are
   doorward connect tls://alice@id.example.org          # TCP under TLS
-  doorward connect wss://id.example.org --token - < access-token.txt
+  doorward connect wss://id.example.org --token -      # asks for an access token
   echo 'plum tree in march rain' | doorward connect ws://alice@localhost:8080 --json
 
 Schemes: ws:// and wss:// (or http:// and https://) for WebSocket, tcp:// and tls:// for TCP. The
