@@ -20,10 +20,19 @@ moment = { $day }. { $month ->
 ## Jede Seite
 
 skip-link = Zum Inhalt springen
+footer-about = Über diese Website
+footer-terms = Nutzungsbedingungen
+footer-privacy = Datenschutz
+footer-support = Hilfe
 footer-dev-mail = Entwicklungspostfach
 title-error = Fehler: { $page }
 field-error = Fehler:
 field-optional = (optional)
+faults-title = { $count ->
+    [one] Ein Feld braucht deine Aufmerksamkeit
+   *[other] { $count } Felder brauchen deine Aufmerksamkeit
+}
+faults-item = { $field }: { $detail }
 onward = weiter zu { $app }
 
 ## Felder

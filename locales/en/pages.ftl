@@ -25,12 +25,22 @@ moment = { $day } { $month ->
 ## Every page
 
 skip-link = Skip to content
+footer-about = About this site
+footer-terms = Terms
+footer-privacy = Privacy
+footer-support = Support
 footer-dev-mail = Development mailbox
 # Before the page's title, in the browser's tab, when a form was refused.
 title-error = Error: { $page }
 # Before an error beside a field, for screen readers.
 field-error = Error:
 field-optional = (optional)
+# Above a form, if more than one field was refused.
+faults-title = { $count ->
+    [one] One field needs your attention
+   *[other] { $count } fields need your attention
+}
+faults-item = { $field }: { $detail }
 # The app that a sign-in leads to.
 onward = to continue to { $app }
 

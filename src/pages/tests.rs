@@ -18,10 +18,16 @@ pub(super) static LANGUAGES: LazyLock<Languages> = LazyLock::new(|| {
     Languages::load(Some(&tests), "en").unwrap()
 });
 
+/// A site with a name of its own and nothing else.
+static ACME: LazyLock<Brand> = LazyLock::new(|| {
+    let config = crate::config::Config::from_pairs([("brand.name", "Acme")]).unwrap();
+    Brand::load(&config.brand).unwrap()
+});
+
 pub(super) fn frame_in(tag: &str) -> Frame<'static> {
     Frame {
         language: LANGUAGES.find(tag).unwrap(),
-        site_name: "Acme",
+        brand: &ACME,
         base: "/id",
         public_url: "https://id.example.org/id",
         dev_mail: true,

@@ -18,10 +18,16 @@ moment = { $day } { $month ->
 } { $year }، { $time } UTC
 
 skip-link = انتقل إلى المحتوى
+footer-about = عن هذا الموقع
+footer-terms = الشروط
+footer-privacy = الخصوصية
+footer-support = الدعم
 footer-dev-mail = صندوق بريد التطوير
 title-error = خطأ: { $page }
 field-error = خطأ:
 field-optional = (اختياري)
+faults-title = حقول تحتاج إلى انتباهك: { $count }
+faults-item = { $field }: { $detail }
 onward = للمتابعة إلى { $app }
 
 field-username = اسم المستخدم

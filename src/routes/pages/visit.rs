@@ -33,9 +33,6 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
      connect-src 'self' SOCKET; frame-src 'self'; form-action 'self'RETURN; frame-ancestors 'none'; base-uri 'none'; \
      require-trusted-types-for 'script'; trusted-types 'none'";
 
-/// What the site is called.
-const SITE_NAME: &str = "Doorward";
-
 /// The language of the account that the browser is signed in to, once that is known.
 struct AccountLanguage(Option<String>);
 
@@ -257,7 +254,7 @@ pub(super) fn frame<'a>(request: &HttpRequest, site: &'a Site) -> Frame<'a> {
     let dev_mail = request.app_data::<web::Data<DevMail>>();
     Frame {
         language: language(request, site),
-        site_name: SITE_NAME,
+        brand: &site.brand,
         base: &site.base,
         public_url: &site.public_url,
         dev_mail: dev_mail.is_some_and(|mails| mails.is_for(request)),
