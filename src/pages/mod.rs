@@ -3,6 +3,8 @@
 
 pub mod assets;
 mod dashboard;
+#[cfg(test)]
+mod dashboard_tests;
 mod dev_mail;
 mod field;
 mod forms;
@@ -23,9 +25,9 @@ pub use dev_mail::DevMailPage;
 pub use field::{Field, FieldError, FormErrors};
 pub use forms::{ForgotPassword, Invitee, Login, NewAccountRules, Register, ResetPassword};
 pub use notice::Notice;
-pub use pager::Pager;
+pub use pager::{ListPart, Pager};
 pub use parts::{Faults, Mood, Who};
-pub use plain::{Continue, ErrorPage, Home, Logout, VerifyEmail};
+pub use plain::{ConfirmFirst, Continue, EmailVerified, ErrorPage, Home, Logout, Remedy, VerifyEmail};
 pub use reference::Reference;
 
 use crate::brand::{self, Brand};
@@ -88,13 +90,13 @@ impl<'a> Frame<'a> {
     }
 
     /// Whether anyone may register.
-    fn is_open(&self) -> bool {
-        self.registration == WhoRegisters::Anyone
+    const fn is_open(&self) -> bool {
+        matches!(self.registration, WhoRegisters::Anyone)
     }
 
     /// Whether no one may register, invited or not.
-    fn is_closed(&self) -> bool {
-        self.registration == WhoRegisters::NoOne
+    const fn is_closed(&self) -> bool {
+        matches!(self.registration, WhoRegisters::NoOne)
     }
 
     /// The path of a page.

@@ -4,14 +4,14 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 
 use super::{Field, Frame};
+pub(super) use doorward_core::domain::initials;
 
 /// A symbol of `icons.html` or `icons_account.html`, the color and size of the text around it.
 #[derive(Template, Debug, Clone, Copy)]
 #[template(path = "icon.html")]
 pub struct Icon {
     name: &'static str,
-    /// It points onward, so it is mirrored where text runs from right to left.
-    turns: bool,
+    class: &'static str,
 }
 
 /// A word of ours in markup.
@@ -75,13 +75,19 @@ impl<'a> Faults<'a> {
 impl Frame<'_> {
     #[expect(clippy::unused_self, reason = "templates reach functions through the frame")]
     pub(super) const fn icon(&self, name: &'static str) -> Icon {
-        Icon { name, turns: false }
+        Icon { name, class: "" }
     }
 
-    /// An arrow.
+    /// An icon that points onward, so it is mirrored where text runs from right to left.
     #[expect(clippy::unused_self, reason = "templates reach functions through the frame")]
     pub(super) const fn arrow(&self, name: &'static str) -> Icon {
-        Icon { name, turns: true }
+        Icon { name, class: " turns" }
+    }
+
+    /// An icon that points onward, and down while its `<details>` is open.
+    #[expect(clippy::unused_self, reason = "templates reach functions through the frame")]
+    pub(super) const fn turning(&self, name: &'static str) -> Icon {
+        Icon { name, class: " turns turn" }
     }
 
     #[expect(clippy::unused_self, reason = "templates reach functions through the frame")]
@@ -91,6 +97,6 @@ impl Frame<'_> {
             Mood::Waiting => " wait",
             Mood::Bad => " bad",
         };
-        Badge { icon: Icon { name, turns: false }, class }
+        Badge { icon: Icon { name, class: "" }, class }
     }
 }

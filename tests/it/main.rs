@@ -14,6 +14,7 @@ mod api_keys;
 mod app_codes;
 mod audit_trail;
 mod balancer;
+mod branding;
 mod broken_frames;
 mod browser;
 mod cli;

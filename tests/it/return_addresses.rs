@@ -119,8 +119,8 @@ async fn no_page_leads_to_an_address_that_is_not_configured() {
             ("/logout", &[]),
         ] {
             let answer = post_form(app.address, &format!("{path}{asking}"), "", fields).await;
-            let location = answer.header("location").replace("/forgot-password?done=reset-requested", "");
-            assert!(["", "/dashboard", "/login?done=signed-out"].contains(&&*location), "{path} {address:?}");
+            let location = answer.header("location");
+            assert!(["", "/dashboard", "/login?done=signed-out"].contains(&location), "{path} {address:?}");
         }
         // Signed in: neither a link nor the form that goes on.
         let answer = post_form(app.address, &format!("/continue{asking}"), &signed_in, &[]).await;

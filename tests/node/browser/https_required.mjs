@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { PASSWORD, base, check, says, scenario } from "./harness.mjs";
 
-const WARNING = `opened as ${base}, where you cannot stay signed in. Its address is https://id.example.org`;
+const WARNING = `opened this page at ${base}, where you can’t stay signed in. Open https://id.example.org instead.`;
 
 // Browsers take that header over https only, and the server cannot tell how the page was opened.
 const EXPECTED = /Cross-Origin-Opener-Policy header has been ignored/;
@@ -32,7 +32,7 @@ await scenario(async ({ person }) => {
     await plain.locator("#password").fill(PASSWORD);
     await plain.getByRole("button", { name: "Sign in" }).click();
     await says(plain, "Open this page over https");
-    await says(plain, "Nothing was done; open it there.");
+    await says(plain, "This site only works over https.");
     assert.equal(await plain.getByRole("link", { name: "Open https://id.example.org" }).count(), 1);
 
     await page.getByLabel("Username or email").fill("ada");
