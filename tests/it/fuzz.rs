@@ -77,6 +77,8 @@ fn request(rng: &mut TestRng, person: &Person, cookie: &str) -> Vec<u8> {
         ("POST", "/dashboard/profile", &["display_name"]),
         ("POST", "/dashboard/password", &["current_password", "new_password"]),
         ("POST", "/dashboard/email", &["email", "current_password"]),
+        ("POST", "/dashboard/email/resend", &[]),
+        ("POST", "/dashboard/email/cancel", &[]),
         ("POST", "/dashboard/delete", &["current_password"]),
         ("POST", "/dashboard/sign-out", &["login"]),
         ("POST", "/api/password-strength", &["password", "username", "email"]),
