@@ -154,10 +154,7 @@ impl Dashboard<'_> {
     fn password_fields(&self) -> [Field<'_>; 2] {
         let errors = self.errors(Section::Password);
         let new = Field::new_password(self.frame, "new_password", "field-new-password", self.min_password);
-        [
-            self.current_password_field(Section::Password, "password"),
-            new.within("password").checked(errors),
-        ]
+        [self.current_password_field(Section::Password, "password"), new.within("password").checked(errors)]
     }
 
     fn email_fields(&self) -> [Field<'_>; 2] {

@@ -46,7 +46,7 @@ fn value(rng: &mut TestRng, person: &Person) -> serde_json::Value {
 }
 
 fn request(rng: &mut TestRng, person: &Person, cookie: &str) -> Vec<u8> {
-    const ROUTES: [(&str, &str, &[&str]); 37] = [
+    const ROUTES: [(&str, &str, &[&str]); 39] = [
         ("POST", "/api/register", &["username", "password", "email", "cookie"]),
         ("POST", "/api/login", &["login", "password", "cookie"]),
         ("POST", "/api/refresh", &["refresh_token"]),

@@ -108,7 +108,8 @@ async fn the_dashboard_shows_long_lists_in_parts() {
     assert!(first.text.contains("id=\"connections-count\">60<"));
     assert!(!first.text.contains(" of 120") && !first.text.contains("rel=\"next\""));
     for (list, total) in [("devices", 120), ("connections", 60)] {
-        let link = format!("href=\"/dashboard?{list}=all#{list}\">Show all <span data-slot=\"total\">{total}");
+        let link =
+            format!("href=\"/dashboard?{list}=all#{list}\">Show all <span data-slot=\"total\">{total}");
         assert!(first.text.contains(&link), "{}", first.text);
     }
     // This browser's own is old by now, and still on top.
@@ -123,11 +124,7 @@ async fn the_dashboard_shows_long_lists_in_parts() {
     let third = dashboard(&app, &page, "?devices=3&connections=2").await;
     assert_eq!(devices(&third), 20);
     assert!(third.text.contains("101 to 120 of 120") && third.text.contains("51 to 60 of 60"));
-    assert!(
-        third.text.contains("href=\"/dashboard?devices=2&#38;connections=2#devices\""),
-        "{}",
-        third.text
-    );
+    assert!(third.text.contains("href=\"/dashboard?devices=2&#38;connections=2#devices\""), "{}", third.text);
     assert!(third.text.contains("href=\"/dashboard?connections=all&#38;devices=3#connections\""));
     assert!(
         !third.text.contains("rel=\"next\"") && !third.text.contains("data-slot=\"current\">This device")

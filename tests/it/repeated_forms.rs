@@ -246,7 +246,10 @@ async fn an_address_that_is_changed_and_a_link_that_is_asked_for() {
     }
     let renamed = || post(&app, "/dashboard/profile", &signed_in, &[("display_name", "Ann")]);
     let (one, two) = both!(renamed(), renamed());
-    assert_eq!((leads_to(&one), leads_to(&two)), ((303, "/dashboard?done=profile-saved#profile"), leads_to(&one)));
+    assert_eq!(
+        (leads_to(&one), leads_to(&two)),
+        ((303, "/dashboard?done=profile-saved#profile"), leads_to(&one))
+    );
 }
 
 #[actix_web::test]

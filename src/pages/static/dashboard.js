@@ -78,7 +78,9 @@ function sayOpenedElsewhere() {
   const alert = document.createElement("p");
   alert.className = "alert";
   alert.setAttribute("role", "alert");
-  alert.append(...textWithLink("dashboard-js-elsewhere", link, { origin: location.origin }));
+  const words = document.createElement("span");
+  words.append(...textWithLink("dashboard-js-elsewhere", link, { origin: location.origin }));
+  alert.append(words);
   document.querySelector(".hello")?.after(alert);
 }
 

@@ -18,7 +18,7 @@ use super::super::limit;
 use super::super::login::revoke_browser_login;
 use super::super::site::Site;
 use super::Return;
-use crate::accounts::{Accounts, Caller, Device, Error, Page};
+use crate::accounts::{Accounts, Caller, Device, Error};
 use crate::auth::refresh::CredentialKind;
 use crate::error::ApiError;
 use crate::limits::Limit;
@@ -101,11 +101,6 @@ impl Visit {
     /// What the previous page's form has done, if the query says.
     pub fn notice(&self) -> Option<Notice> {
         self.word("done").and_then(Notice::parse)
-    }
-
-    /// The requested page of a list.
-    pub fn page_of(&self, list: &str) -> Page {
-        Page::number(self.word(list).and_then(|number| number.parse().ok()).unwrap_or(1))
     }
 
     /// The value of a query parameter. Our own links contain nothing that is escaped.
