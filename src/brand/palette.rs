@@ -230,7 +230,10 @@ mod tests {
         assert!(palette.too_pale().is_some_and(|contrast| contrast < 1.5));
         assert_ne!(palette.light.accent, yellow);
         assert_eq!(palette.dark.accent, yellow);
-        assert!(palette.css().starts_with(":root{--brand:#ffd400;--lamp:#") && palette.css().contains("--fill:#ffd400;"));
+        assert!(
+            palette.css().starts_with(":root{--brand:#ffd400;--lamp:#")
+                && palette.css().contains("--fill:#ffd400;")
+        );
     }
 
     proptest! {
