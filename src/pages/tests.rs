@@ -127,9 +127,7 @@ fn pages_in(tag: &str, text: &str) -> Vec<(&'static str, String)> {
         add("error", &ErrorPage { frame: main, status, title: text, detail: text, request_id, remedy });
     }
     add("dashboard", &dashboard(main, text, None));
-    let none_of = |name| {
-        Pager::new(main, (name, ListPart::parse(None)), ("other", ListPart::parse(None)))
-    };
+    let none_of = |name| Pager::new(main, (name, ListPart::parse(None)), ("other", ListPart::parse(None)));
     let bare = Dashboard {
         display_name: "Another",
         email: None,

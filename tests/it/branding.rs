@@ -37,14 +37,21 @@ fn address(page: &str, mark: &str) -> String {
 #[actix_web::test]
 async fn pages_have_the_name_the_logo_the_colours_and_the_links_of_the_site() {
     let (app, _files) = harbour().await;
-    for (path, status) in [("/", 200), ("/login", 200), ("/register", 200), ("/forgot-password", 200), ("/docs", 200)]
+    for (path, status) in
+        [("/", 200), ("/login", 200), ("/register", 200), ("/forgot-password", 200), ("/docs", 200)]
     {
         let page = app.get(path, "").await.expect(status).text;
         let title = page.split("<title>").nth(1).unwrap().split("</title>").next().unwrap();
         assert!(title.ends_with(" – Harbour &#38; Chat"), "{title}");
-        assert!(page.contains("<a class=\"brand\" href=\"https://harbour.example/\"><img class=\"logo\""), "{page}");
-        for link in ["https://harbour.example/terms", "https://harbour.example/privacy", "mailto:help@harbour.example"]
-        {
+        assert!(
+            page.contains("<a class=\"brand\" href=\"https://harbour.example/\"><img class=\"logo\""),
+            "{page}"
+        );
+        for link in [
+            "https://harbour.example/terms",
+            "https://harbour.example/privacy",
+            "mailto:help@harbour.example",
+        ] {
             assert!(page.contains(&format!("<li><a href=\"{link}\">")), "{path}: no {link} in {page}");
         }
         let (ours, own) = (page.find("/app.css\"").unwrap(), page.find("/brand.css\"").unwrap());

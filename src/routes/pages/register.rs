@@ -139,7 +139,14 @@ async fn submit<'a>(
         },
         refusals.check(visit.accounts.choose_password(form.password.clone())),
     );
-    let (Some(username), Some(email), Some(password)) = parsed else { return Ok(Err(refusals)) };
+    let (username, email, password) = match parsed {
+        (Some(username), Some(email), Some(password)) => (username, email, password),
+        (_, _, Some(password)) => {
+            note_weakness(visit, form, password, &mut refusals).await;
+            return Ok(Err(refusals));
+        }
+        (_, _, None) => return Ok(Err(refusals)),
+    };
     let again = (username.clone(), password.clone(), email.clone());
     let is_invited = invitation.is_some();
     // Emails are written in the language of the page.
@@ -153,6 +160,17 @@ async fn submit<'a>(
             None => Refusals::of(visit.frame(), FIELDS, Error::UsernameTaken.into()).map(Err),
         },
         Err(error) => Refusals::of(visit.frame(), FIELDS, error.into()).map(Err),
+    }
+}
+
+/// Rates the password of a form that is refused for another reason, so that a weak one is not refused only next time. A
+/// busy server leaves it at that.
+async fn note_weakness(visit: &Visit, form: &RegisterForm, password: Password, refusals: &mut Refusals<'_>) {
+    let about = [&form.username, &form.email].map(|text| text.trim().to_owned());
+    let about = about.into_iter().filter(|text| !text.is_empty()).collect();
+    let rating = visit.accounts.rate_password(password, about, &visit.caller()).await;
+    if let Some(weak) = rating.ok().and_then(|rating| rating.weakness) {
+        refusals.check::<(), _>(Err(weak));
     }
 }
 
