@@ -72,8 +72,10 @@ impl Accounts {
             .transaction(move |conn| {
                 let now = this.0.clock.now();
                 let user = users::lock_active(conn, id)?.ok_or(GONE)?;
-                let unverified = user.email.filter(|_| user.email_verified_at.is_none());
-                if let Some(address) = pending_address(conn, id, now)?.or(unverified) {
+                let pending = pending_address(conn, id, now)?.or_else(|| user.email.clone());
+                if let Some(address) =
+                    pending.filter(|address| user.verified_email() != Some(address.as_str()))
+                {
                     this.post_link(conn, (MailKind::VerifyEmail, Some(id)), &address, asker, now)?;
                 }
                 Ok::<_, Error>(())

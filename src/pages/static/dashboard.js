@@ -182,7 +182,8 @@ function showConnections() {
   count("connections", sessions.length);
   byId("no-connections").hidden = sessions.length > 0;
   showOnline();
-  if (!isFirstPage("connections-list")) return;
+  // Until the devices are known, the server's rows have the better names.
+  if (!isFirstPage("connections-list") || logins.length === 0) return;
   const rows = sessions.slice(0, shownOf("connections-list")).map((session) => {
     const device = logins.find((login) => login.id === session.login)?.device ?? "";
     return fill("connection-row", {

@@ -59,7 +59,7 @@ await scenario(
     await other.waitForURL(`${base}/dashboard`);
 
     // A sign-in on another device revokes the app's login there: its socket closes at once.
-    await other.getByRole("button", { name: "Sign out everywhere else" }).click();
+    await other.getByRole("button", { name: "Sign out other devices" }).click();
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.getByRole("button", { name: "Continue as ada" }).click();
     await atHome(page, "ada");
@@ -69,7 +69,7 @@ await scenario(
     const change = { username: "ada", roles: "editor" };
     await Promise.all([sockets.at(-1).waitForEvent("framereceived", isChange), server("roles", change)]);
     await page.getByRole("button", { name: "Sign out" }).click();
-    await says(page, `Then you return to ${app}`);
+    await says(page, `You’ll then go back to ${app}`);
     await check(page, "sign out for an app");
     await page.getByRole("main").getByRole("button", { name: "Sign out" }).click();
     await page.getByRole("button", { name: "Sign in" }).waitFor();

@@ -36,7 +36,7 @@ export async function scenario(play, expected = null, hosts = {}) {
   });
   let tolerated = expected;
   const person = async (options = {}) => {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce", ...options });
     context.setDefaultTimeout(PATIENCE);
     const refused = new Set();
     context.on("response", (response) => {
