@@ -161,7 +161,7 @@ impl<'a> ResetPassword<'a> {
         errors: &'a FormErrors,
     ) -> Self {
         let mut password = Field::new_password(frame, "password", "field-new-password", min_password);
-        // Only its error is shown: the accounts are radio buttons.
+        // Only its error is shown: the accounts are radio buttons, and its id is that of the first one.
         let choice = Field::new(frame, "username", "reset-account", "username").within("choice-0");
         let username = match link.usernames.as_slice() {
             [one] => Some(one.as_str()),
@@ -189,12 +189,6 @@ impl<'a> ResetPassword<'a> {
     /// The key of the heading.
     const fn heading(&self) -> &'static str {
         if self.restores.is_some() { "restore-title" } else { "reset-title" }
-    }
-
-    /// The first one's is that of the field, to which the list of faults links.
-    #[expect(clippy::unused_self, reason = "templates call methods")]
-    fn choice_id(&self, index: &usize) -> String {
-        format!("choice-{index}-username")
     }
 
     fn is_chosen(&self, name: &str) -> bool {
