@@ -72,6 +72,8 @@ error-title-other = Das hat nicht geklappt
 
 error-open-elsewhere = { $url } öffnen
 error-new-link = Neuen Link anfordern
+error-maybe-confirmed = Vielleicht ist deine E-Mail-Adresse schon bestätigt. Melde dich an, um nachzusehen oder einen neuen Link zu bekommen.
+error-status = Fehler { $status }
 error-home = Zur Startseite
 error-request-id = Wenn du das meldest, nenne die Anfrage-ID { $id }.
 

@@ -20,10 +20,19 @@ moment = { $day }. { $month ->
 ## Jede Seite
 
 skip-link = Zum Inhalt springen
+footer-about = Über diese Website
+footer-terms = Nutzungsbedingungen
+footer-privacy = Datenschutz
+footer-support = Hilfe
 footer-dev-mail = Entwicklungspostfach
 title-error = Fehler: { $page }
 field-error = Fehler:
 field-optional = (optional)
+faults-title = { $count ->
+    [one] Ein Feld braucht deine Aufmerksamkeit
+   *[other] { $count } Felder brauchen deine Aufmerksamkeit
+}
+faults-item = { $field }: { $detail }
 onward = weiter zu { $app }
 
 ## Felder
@@ -52,7 +61,7 @@ home-lead = Einmal anmelden und auf allen Geräten verbunden bleiben. Melde dich
 home-register = Konto erstellen
 home-login = Anmelden
 home-developers = Für Entwickler
-home-developers-lead = Ein Konto im Terminal erstellen:
+home-developers-lead = Dasselbe im Terminal. <link>Zur API-Referenz</link>
 
 ## Anmelden
 
@@ -66,9 +75,14 @@ login-register = Neu hier? <link>Konto erstellen</link>
 register-title = Konto erstellen
 register-button = Konto erstellen
 register-login = Hast du schon ein Konto? <link>Anmelden</link>
-register-invited-email = Deine E-Mail-Adresse ist { $email }. Dorthin wurde deine Einladung geschickt.
+register-invited-email = Du bist eingeladen. Die Einladung ging an { $email }. Das wird deine E-Mail-Adresse.
+register-closed-title = Die Registrierung ist geschlossen
 register-closed = Hier können keine neuen Konten erstellt werden.
-register-invited-only = Für ein neues Konto brauchst du eine Einladung. Öffne den Link, den du bekommen hast.
+register-invited-only-title = Du brauchst eine Einladung
+register-invited-only = Neue Konten gibt es nur auf Einladung. Öffne den Link in deiner Einladung.
+confirm-first-title = Sieh in deinem Postfach nach
+confirm-first-lead = Dein Konto ist bereit. Wir haben einen Link an { $email } geschickt. Öffne ihn, um die Adresse zu bestätigen, und melde dich dann an.
+confirm-first-again = Nach ein paar Minuten noch nichts da? Sieh im Spam-Ordner nach, oder melde dich an. Dann schicken wir einen neuen Link.
 
 ## Passwort vergessen
 
@@ -77,17 +91,21 @@ forgot-lead = Gib deinen Benutzernamen oder deine E-Mail-Adresse ein. Wir schick
 forgot-button = Link senden
 forgot-login = <link>Zurück zur Anmeldung</link>
 forgot-sent-title = Sieh in deinem Postfach nach
+forgot-sent-lead = Wenn es für { $login } ein Konto mit E-Mail-Adresse gibt, ist ein Link unterwegs. Er gilt eine Stunde.
 forgot-sent-dev-mail = Es ist kein Mailserver eingerichtet. Die E-Mail liegt im <link>Entwicklungspostfach</link>.
-forgot-sent-again = Nichts angekommen? <link>Noch einmal senden</link>
+forgot-sent-again = Nach ein paar Minuten noch nichts da? Sieh im Spam-Ordner nach, oder sende den Link noch einmal.
+forgot-sent-button = Noch einmal senden
 
 ## Neues Passwort
 
 reset-title = Neues Passwort festlegen
-reset-lead = Für dein Konto { $username }. Du wirst auf allen Geräten abgemeldet.
 reset-button = Passwort festlegen
+reset-note = Du wirst auf allen Geräten abgemeldet.
+reset-account = Konto
 reset-choose = Mehrere Konten nutzen diese E-Mail-Adresse, und keines hat sie bisher bestätigt. Welches ist deines?
 restore-title = Konto wiederherstellen
-restore-lead = { $email } wird wieder die E-Mail-Adresse deines Kontos. Lege ein neues Passwort fest, denn vielleicht kennt jemand anders das alte. Du wirst auf allen Geräten abgemeldet.
+restore-lead = { $email } wird wieder die E-Mail-Adresse deines Kontos.
+restore-note = Lege ein neues Passwort fest, denn vielleicht kennt jemand anders das alte. Du wirst auf allen Geräten abgemeldet.
 
 ## E-Mail bestätigen
 
@@ -95,11 +113,16 @@ verify-title = E-Mail-Adresse bestätigen
 verify-lead = Bestätige, dass { $email } die E-Mail-Adresse deines Kontos { $username } ist.
 verify-button = Adresse bestätigen
 verify-aside = Das warst nicht du? Dann schließe diese Seite. Es ändert sich nichts.
+verify-done-title = E-Mail-Adresse bestätigt
+verify-done-lead = { $email } ist für dein Konto { $username } bestätigt.
+verify-already-title = Schon bestätigt
+verify-already-lead = { $email } ist für dein Konto { $username } schon bestätigt. Du musst nichts weiter tun.
+verify-account = Zu deinem Konto
 
 ## Weiter zu einer App
 
 continue-title = Weiter zu { $app }
-continue-lead = { $app } möchte dich als { $username } anmelden.
+continue-lead = { $app } möchte dich mit diesem Konto anmelden:
 continue-button = Weiter als { $username }
 continue-other = <link>Anderes Konto verwenden</link>
 continue-dashboard = <link>Zu deinem Konto</link>
@@ -109,7 +132,7 @@ continue-aside = Du kommst nicht von dieser App? Dann schließe diese Seite. Es 
 
 logout-title = Abmelden
 logout-heading = Abmelden?
-logout-lead = Du bist als { $username } angemeldet. Die Live-Verbindungen dieses Browsers werden geschlossen.
+logout-lead = Die Live-Verbindungen dieses Browsers werden sofort geschlossen. Auf deinen anderen Geräten bleibst du angemeldet.
 logout-onward = Danach geht es zurück zu { $app }.
 logout-button = Abmelden
 logout-back = <link>Zurück zu deinem Konto</link>
@@ -118,56 +141,80 @@ logout-back = <link>Zurück zu deinem Konto</link>
 
 dashboard-title = Dein Konto
 dashboard-heading = Hallo, { $name }
-dashboard-signed-in = Angemeldet als { $username }
-dashboard-not-confirmed = nicht bestätigt
-dashboard-no-script = Diese Seite zeigt den Stand beim Öffnen. Schalte JavaScript ein, um Änderungen sofort zu sehen.
+dashboard-no-script = Ohne JavaScript siehst du Änderungen erst, wenn du die Seite neu lädst.
 dashboard-sign-out = Abmelden
 
-live-reconnect = Jetzt verbinden
+live-reconnect = Jetzt versuchen
 
-secret-title = Geheime Nachricht
-secret-lead = Sie kommt über deine Live-Verbindung, und nur du kannst sie sehen.
-secret-code = Code:
-secret-button = Geheime Nachricht zeigen
+setting-change = Ändern
+setting-close = Schließen
 
-connections-title = Live-Verbindungen
-connections-none = Gerade keine Live-Verbindungen.
-connection-opened = seit { $time }
-connection-current = diese Seite
+profile-title = Profil
+profile-lead = Dein Name, deine Sprache und deine E-Mail-Adresse.
+profile-button = Änderungen speichern
+
+email-title = E-Mail-Adresse
+email-confirmed = Bestätigt
+email-not-confirmed = Nicht bestätigt
+email-none = Noch keine E-Mail-Adresse. Mit einer kannst du ein vergessenes Passwort zurücksetzen.
+email-add = Hinzufügen
+email-hint-change = Wir schicken einen Link an diese Adresse. Sobald du ihn öffnest, ersetzt sie die bisherige.
+email-hint-add = Wir schicken einen Link an diese Adresse. Öffne ihn, um sie zu bestätigen.
+email-button = Link senden
+email-waits = Diese Adresse ist noch nicht bestätigt. Öffne den Link, den wir dir geschickt haben, oder fordere einen neuen an.
+email-pending = { $email } wird deine E-Mail-Adresse, sobald du den Link öffnest, den wir dorthin geschickt haben.
+email-send-again = Erneut senden
+email-cancel = Änderung verwerfen
+
+security-title = Sicherheit
+security-lead = Dein Passwort, und wie du dich überall abmeldest.
+password-title = Passwort
+password-lead = Am besten eines, das du sonst nirgends verwendest.
+password-note = Auf deinen anderen Geräten wirst du abgemeldet.
+password-button = Passwort ändern
+everywhere-title = Alle Geräte
+everywhere-lead = Auf allen Geräten abmelden, auch auf diesem.
+everywhere-button = Überall abmelden
 
 devices-title = Geräte
 devices-lead = Hier bist du angemeldet. Wenn du ein Gerät abmeldest, werden seine Verbindungen sofort geschlossen.
-device-seen = zuletzt aktiv { $time }
+device-online = Gerade aktiv
+device-seen = Zuletzt aktiv { $time }
 device-since = angemeldet { $time }
-device-current = dieses Gerät
+device-current = Dieses Gerät
 device-sign-out = Abmelden
-devices-sign-out-others = Überall sonst abmelden
+devices-sign-out-others = Andere Geräte abmelden
 
-account-title = Konto
-
-profile-title = Profil
-profile-button = Änderungen speichern
-
-password-title = Passwort ändern
-password-note = Du wirst überall sonst abgemeldet.
-password-button = Passwort ändern
-
-email-title-change = E-Mail-Adresse ändern
-email-title-add = E-Mail-Adresse hinzufügen
-email-note = Wir schicken einen Link an die neue Adresse. Die Änderung gilt, sobald du ihn öffnest.
-email-button = Bestätigungslink senden
+connections-title = Verbindungen
+connections-lead = Die Live-Verbindungen, die deine Geräte gerade geöffnet haben.
+connections-none = Keine Verbindung
+connections-none-lead = Öffne eine App, bei der du dich hier anmeldest. Dann erscheint ihre Verbindung.
+connection-opened = geöffnet { $time }
+connection-current = Diese Seite
 
 delete-title = Konto löschen
-delete-lead = Dein Konto und alle seine Daten werden endgültig gelöscht, und du wirst auf allen Geräten abgemeldet.
-delete-button = Mein Konto löschen
+delete-lead = Löscht dein Konto und alles, was dazu gespeichert ist.
+delete-row = Das lässt sich nicht rückgängig machen
+delete-meta = Zuerst fragen wir nach deinem Passwort.
+delete-open = Konto löschen …
+delete-point-data = Dein Profil und alles, was zu deinem Konto gespeichert ist, wird gelöscht.
+delete-point-devices = Alle Geräte werden abgemeldet, und ihre Verbindungen werden sofort geschlossen.
+delete-point-apps = Apps, bei denen du angemeldet warst, erkennen dich nicht mehr.
+delete-button = Mein Konto endgültig löschen
+
+secret-title = Geheime Nachricht
+secret-lead = Zum Ausprobieren: Sie kommt über deine Live-Verbindung, und nur du kannst sie sehen.
+secret-code = Code:
+secret-button = Geheime Nachricht zeigen
 
 ended-title = Du bist abgemeldet
 ended-button = Wieder anmelden
 
 ## Lange Listen
 
+list-show-all = Alle { $total } anzeigen
 pager-devices = Seiten der Geräte
-pager-connections = Seiten der Live-Verbindungen
+pager-connections = Seiten der Verbindungen
 pager-range = { $first } bis { $last } von { $total }
 pager-previous = Zurück
 pager-next = Weiter
@@ -178,20 +225,21 @@ notice-signed-out = Du bist abgemeldet.
 notice-password-reset = Dein neues Passwort ist festgelegt, und du bist auf allen Geräten abgemeldet. Melde dich mit dem neuen Passwort an.
 notice-email-restored = Deine E-Mail-Adresse ist wiederhergestellt, dein neues Passwort ist festgelegt, und du bist auf allen Geräten abgemeldet.
 notice-email-verified = Deine E-Mail-Adresse ist bestätigt.
-notice-reset-requested = Falls wir dieses Konto und seine E-Mail-Adresse kennen, ist ein Link unterwegs. Er gilt eine Stunde.
 notice-account-deleted = Dein Konto ist gelöscht.
 notice-device-signed-out = Das Gerät ist abgemeldet, und seine Verbindungen sind geschlossen.
-notice-others-signed-out = Du bist überall sonst abgemeldet.
-notice-profile-saved = Dein Profil ist gespeichert.
-notice-password-changed = Dein Passwort ist geändert, und du bist überall sonst abgemeldet.
+notice-others-signed-out = Deine anderen Geräte sind abgemeldet, und ihre Verbindungen sind geschlossen.
+notice-profile-saved = Deine Änderungen sind gespeichert.
+notice-password-changed = Dein Passwort ist geändert, und deine anderen Geräte sind abgemeldet.
 notice-link-sent = Sieh in deinem Postfach nach: Öffne den Link, den wir an deine neue Adresse geschickt haben, um sie zu bestätigen.
-notice-confirm-address = Sieh in deinem Postfach nach: Öffne den Link, den wir dir geschickt haben, und melde dich dann an.
+notice-link-sent-again = Wir haben den Link noch einmal geschickt, falls du nicht schon mehrere angefordert hast. Sieh auch im Spam-Ordner nach.
+notice-email-change-canceled = Deine E-Mail-Adresse bleibt, wie sie ist. Der Link, den wir geschickt haben, gilt nicht mehr.
 notice-registered = Dein Konto ist bereit. Melde dich an, um fortzufahren.
 
 ## Entwicklungspostfach
 
 dev-mail-title = Entwicklungspostfach
-dev-mail-lead = Es ist kein Mailserver eingerichtet. E-Mails werden deshalb nicht verschickt, sondern auf diesem Rechner aufbewahrt, und nur er kann sie sehen, die neuesten zuerst. <link>Aktualisieren</link>
+dev-mail-lead = Es ist kein Mailserver eingerichtet. E-Mails werden deshalb nicht verschickt, sondern auf diesem Rechner aufbewahrt, und nur er kann sie sehen, die neuesten zuerst.
+dev-mail-refresh = Aktualisieren
 dev-mail-to = an { $address }
 dev-mail-no-subject = (kein Betreff)
 dev-mail-no-recipient = (kein Empfänger)
@@ -199,15 +247,15 @@ dev-mail-text = Text
 dev-mail-html = HTML
 dev-mail-html-title = { $subject }, als HTML
 dev-mail-source = Quelltext anzeigen
-dev-mail-none = Noch keine E-Mails. <register>Erstelle ein Konto</register> mit E-Mail-Adresse, oder <forgot>setze ein Passwort zurück</forgot>.
+dev-mail-none = Noch keine E-Mails
+dev-mail-none-hint = <register>Erstelle ein Konto</register> mit E-Mail-Adresse, oder <forgot>setze ein Passwort zurück</forgot>.
 
 ## Von Skripten gezeigt
 
 js-wrong-address = Du hast diese Seite unter { $origin } geöffnet, wo du nicht angemeldet bleiben kannst. Öffne stattdessen { $link }.
-js-show = Zeigen
-js-hide = Verbergen
 js-show-field = { $field } zeigen
-js-hide-field = { $field } verbergen
+js-away = Der Server ist gerade nicht erreichbar. Deine Eingaben sind noch da: Versuch es gleich noch einmal.
+js-offline = Du bist offline. Diese Seite ist vielleicht nicht mehr aktuell.
 js-strength-strong = Starkes Passwort.
 js-strength-good = Gutes Passwort.
 

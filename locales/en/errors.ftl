@@ -74,6 +74,8 @@ error-title-other = That didn’t work
 
 error-open-elsewhere = Open { $url }
 error-new-link = Send a new link
+error-maybe-confirmed = Your email may be confirmed already. Sign in to check, or to get a new link.
+error-status = Error { $status }
 error-home = Go to the start page
 error-request-id = If you report this, mention the request ID { $id }.
 

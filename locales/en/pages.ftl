@@ -25,12 +25,22 @@ moment = { $day } { $month ->
 ## Every page
 
 skip-link = Skip to content
+footer-about = About this site
+footer-terms = Terms
+footer-privacy = Privacy
+footer-support = Support
 footer-dev-mail = Development mailbox
 # Before the page's title, in the browser's tab, when a form was refused.
 title-error = Error: { $page }
 # Before an error beside a field, for screen readers.
 field-error = Error:
 field-optional = (optional)
+# Above a form, if more than one field was refused.
+faults-title = { $count ->
+    [one] One field needs your attention
+   *[other] { $count } fields need your attention
+}
+faults-item = { $field }: { $detail }
 # The app that a sign-in leads to.
 onward = to continue to { $app }
 
@@ -60,7 +70,7 @@ home-lead = Sign in once and stay connected on all your devices. Sign out, and e
 home-register = Create account
 home-login = Sign in
 home-developers = For developers
-home-developers-lead = Create an account from a terminal:
+home-developers-lead = The same from a terminal. <link>Read the API reference</link>
 
 ## Sign in
 
@@ -74,9 +84,14 @@ login-register = New here? <link>Create an account</link>
 register-title = Create your account
 register-button = Create account
 register-login = Already have an account? <link>Sign in</link>
-register-invited-email = Your email is { $email }, the address your invitation was sent to.
+register-invited-email = You’re invited. Your invitation was sent to { $email }, which will be your email.
+register-closed-title = Registration is closed
 register-closed = This site isn’t accepting new accounts.
-register-invited-only = You need an invitation to create an account. Open the link you were sent.
+register-invited-only-title = You need an invitation
+register-invited-only = New accounts are by invitation only. Open the link in your invitation to continue.
+confirm-first-title = Check your email
+confirm-first-lead = Your account is ready. We sent a link to { $email }. Open it to confirm the address, then sign in.
+confirm-first-again = Nothing after a few minutes? Check your spam folder, or sign in and we’ll send another link.
 
 ## Forgot your password?
 
@@ -85,17 +100,21 @@ forgot-lead = Enter your username or email, and we’ll email you a link to set 
 forgot-button = Send reset link
 forgot-login = <link>Back to sign in</link>
 forgot-sent-title = Check your email
+forgot-sent-lead = If there’s an account with an email for { $login }, a link is on its way. It works for one hour.
 forgot-sent-dev-mail = No mail server is set up. Find the email in the <link>development mailbox</link>.
-forgot-sent-again = Nothing there? <link>Send another link</link>
+forgot-sent-again = Nothing after a few minutes? Check your spam folder, or send it again.
+forgot-sent-button = Send again
 
 ## Set a new password
 
 reset-title = Set a new password
-reset-lead = For your account { $username }. You’ll be signed out on every device.
 reset-button = Set new password
+reset-note = You’ll be signed out on every device.
+reset-account = Account
 reset-choose = Several accounts use this email, and none has confirmed it yet. Which one is yours?
 restore-title = Recover your account
-restore-lead = { $email } will be your email again. Set a new password, because someone else may know the old one. You’ll be signed out on every device.
+restore-lead = { $email } will be your email again.
+restore-note = Set a new password, because someone else may know the old one. You’ll be signed out on every device.
 
 ## Confirm an email
 
@@ -103,11 +122,16 @@ verify-title = Confirm your email
 verify-lead = Confirm that { $email } is the email of your account { $username }.
 verify-button = Confirm email
 verify-aside = Didn’t ask for this? Close this page, and nothing changes.
+verify-done-title = Email confirmed
+verify-done-lead = { $email } is confirmed for your account { $username }.
+verify-already-title = Already confirmed
+verify-already-lead = { $email } is already confirmed for your account { $username }. There’s nothing left to do.
+verify-account = Go to your account
 
 ## Continue to an app
 
 continue-title = Continue to { $app }
-continue-lead = { $app } wants to sign you in as { $username }.
+continue-lead = { $app } wants to sign you in as:
 continue-button = Continue as { $username }
 continue-other = <link>Use another account</link>
 continue-dashboard = <link>Go to your account</link>
@@ -117,7 +141,7 @@ continue-aside = Didn’t come from this app? Close this page, and nothing happe
 
 logout-title = Sign out
 logout-heading = Sign out?
-logout-lead = You’re signed in as { $username }. This browser’s live connections will close.
+logout-lead = This browser’s live connections close at once. Your other devices stay signed in.
 logout-onward = You’ll then go back to { $app }.
 logout-button = Sign out
 logout-back = <link>Back to your account</link>
@@ -126,54 +150,80 @@ logout-back = <link>Back to your account</link>
 
 dashboard-title = Your account
 dashboard-heading = Hello, { $name }
-dashboard-signed-in = Signed in as { $username }
-dashboard-not-confirmed = not confirmed
-dashboard-no-script = This page shows how things were when it opened. Turn on JavaScript to see changes as they happen.
+dashboard-no-script = Without JavaScript, reload this page to see changes.
 dashboard-sign-out = Sign out
 
-live-reconnect = Reconnect now
+live-reconnect = Try now
 
-secret-title = Secret message
-secret-lead = It arrives over your live connection, and only you can see it.
-secret-code = Code:
-secret-button = Show secret message
+# Opens and closes a setting.
+setting-change = Change
+setting-close = Close
 
-connections-title = Live connections
-connections-none = No live connections right now.
-connection-opened = opened { $time }
-connection-current = this page
+profile-title = Profile
+profile-lead = Your name, language, and email.
+profile-button = Save changes
+
+email-title = Email
+email-confirmed = Confirmed
+email-not-confirmed = Not confirmed
+email-none = No email yet. Add one so that you can reset a forgotten password.
+email-add = Add email
+email-hint-change = We’ll send a link to this address. It replaces your current email once you open the link.
+email-hint-add = We’ll send a link to this address. Open it to confirm that it’s yours.
+email-button = Send link
+email-waits = This address isn’t confirmed yet. Open the link we emailed to it, or get a new one.
+email-pending = { $email } becomes your email once you open the link we sent there.
+email-send-again = Send again
+email-cancel = Cancel change
+
+security-title = Security
+security-lead = Your password, and a way to sign out everywhere.
+password-title = Password
+password-lead = Pick one that you use nowhere else.
+password-note = You’ll be signed out on your other devices.
+password-button = Change password
+everywhere-title = All devices
+everywhere-lead = Sign out on every device, including this one.
+everywhere-button = Sign out everywhere
 
 devices-title = Devices
 devices-lead = Where you’re signed in. Signing out a device closes its connections at once.
-device-seen = last seen { $time }
+# This device has a live connection.
+device-online = Active now
+device-seen = Last seen { $time }
 device-since = signed in { $time }
-device-current = this device
+device-current = This device
 device-sign-out = Sign out
-devices-sign-out-others = Sign out everywhere else
+devices-sign-out-others = Sign out other devices
 
-account-title = Account
+connections-title = Connections
+connections-lead = The live connections your devices have open right now.
+connections-none = Nothing connected
+connections-none-lead = Open an app that you sign in to here, and its connection appears.
+connection-opened = opened { $time }
+connection-current = This page
 
-profile-title = Profile
-profile-button = Save changes
+delete-title = Delete account
+delete-lead = Deletes your account and everything stored with it.
+delete-row = This can’t be undone
+delete-meta = We’ll ask for your password first.
+delete-open = Delete account…
+delete-point-data = Your profile and everything stored with your account are deleted.
+delete-point-devices = Every device is signed out, and its connections close at once.
+delete-point-apps = Apps that you signed in to no longer recognize you.
+delete-button = Delete my account for good
 
-password-title = Change your password
-password-note = You’ll be signed out everywhere else.
-password-button = Change password
-
-email-title-change = Change your email
-email-title-add = Add an email
-email-note = We’ll send a link to the new address. The change takes effect when you open it.
-email-button = Send confirmation link
-
-delete-title = Delete your account
-delete-lead = This deletes your account and all its data for good, and signs you out on every device.
-delete-button = Delete my account
+secret-title = Secret message
+secret-lead = A demo: it arrives over your live connection, and only you can see it.
+secret-code = Code:
+secret-button = Show secret message
 
 ended-title = You’re signed out
 ended-button = Sign in again
 
 ## Long lists
 
+list-show-all = Show all { $total }
 pager-devices = Pages of devices
 pager-connections = Pages of live connections
 pager-range = { $first } to { $last } of { $total }
@@ -186,38 +236,39 @@ notice-signed-out = You’re signed out.
 notice-password-reset = Your new password is set, and you’re signed out on every device. Sign in with the new password.
 notice-email-restored = Your email is restored, your new password is set, and you’re signed out on every device.
 notice-email-verified = Your email is confirmed.
-notice-reset-requested = If we know this account and its email, a link is on its way. It works for one hour.
 notice-account-deleted = Your account is deleted.
 notice-device-signed-out = The device is signed out, and its connections are closed.
-notice-others-signed-out = You’re signed out everywhere else.
-notice-profile-saved = Your profile is saved.
-notice-password-changed = Your password is changed, and you’re signed out everywhere else.
+notice-others-signed-out = Your other devices are signed out, and their connections are closed.
+notice-profile-saved = Your changes are saved.
+notice-password-changed = Your password is changed, and your other devices are signed out.
 notice-link-sent = Check your email: open the link we sent to your new address to confirm it.
-notice-confirm-address = Check your email: open the link we sent you, then sign in.
+notice-link-sent-again = We’ve sent the link again, unless you’ve already asked for several. Check your spam folder, too.
+notice-email-change-canceled = Your email stays as it is. The link we sent no longer works.
 notice-registered = Your account is ready. Sign in to continue.
 
 ## Development mailbox
 
 dev-mail-title = Development mailbox
-dev-mail-lead = No mail server is set up, so emails are kept on this computer instead of being sent. Only this computer can see them, newest first. <link>Refresh</link>
+dev-mail-lead = No mail server is set up, so emails are kept on this computer instead of being sent. Only this computer can see them. Newest first.
+dev-mail-refresh = Refresh
 dev-mail-to = to { $address }
 dev-mail-no-subject = (no subject)
 dev-mail-no-recipient = (no recipient)
 dev-mail-text = Text
 dev-mail-html = HTML
 dev-mail-html-title = { $subject }, as HTML
-dev-mail-source = View source
-dev-mail-none = No emails yet. <register>Create an account</register> with an email, or <forgot>reset a password</forgot>.
+dev-mail-source = Show source
+dev-mail-none = No emails yet
+dev-mail-none-hint = <register>Create an account</register> with an email, or <forgot>reset a password</forgot>.
 
 ## Shown by scripts
 
 # An address that cannot keep a sign-in: cookies need https.
 js-wrong-address = You opened this page at { $origin }, where you can’t stay signed in. Open { $link } instead.
-js-show = Show
-js-hide = Hide
 # For screen readers.
 js-show-field = Show { $field }
-js-hide-field = Hide { $field }
+js-away = The server can’t be reached right now. What you typed is still here: try again in a moment.
+js-offline = You’re offline. This page may be out of date.
 js-strength-strong = Strong password.
 js-strength-good = Good password.
 

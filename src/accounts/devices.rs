@@ -114,15 +114,15 @@ impl Accounts {
         self.0.db.run(page).await
     }
 
-    /// One page of the user's active logins, that of `access` first and then the newest; how many there are; and the user
-    /// agents of the clients of `others`.
+    /// Up to `limit` of one page of the user's active logins, that of `access` first and then the newest; how many there
+    /// are; and the user agents of the clients of `others`.
     ///
     /// # Errors
     /// [`Error::Db`] or [`Error::Query`].
     pub async fn page_of_logins(
         &self,
         access: &Access,
-        page: Page,
+        (page, limit): (Page, usize),
         others: Vec<LoginId>,
     ) -> Result<LoginsPage, Error> {
         let (user, login, clock) = (access.user, access.login, self.0.clock.clone());
@@ -132,7 +132,7 @@ impl Accounts {
                 let now = clock.now();
                 let total = logins::count_in(conn, Scope::User(user), now)?;
                 let page = page.within(usize::try_from(total).unwrap_or_default());
-                let bounds = (offset(page), i64::try_from(PAGE).unwrap_or(i64::MAX));
+                let bounds = (offset(page), i64::try_from(limit.min(PAGE)).unwrap_or(i64::MAX));
                 let logins = login_pages::page_of_user(conn, (user, login), bounds, now)?;
                 let agents = login_pages::user_agents(conn, &others)?;
                 Ok(LoginsPage { page, logins, agents: agents.into_iter().collect() })

@@ -2,8 +2,8 @@
 
 use super::confirm::still_confirmed;
 use super::email_requests::Asker;
-use super::error::on_duplicate;
-use super::pending_links::{end_undo, end_verification};
+use super::error::{GONE, on_duplicate};
+use super::pending_links::{end_undo, end_verification, pending_address};
 use super::{Accounts, Caller, Error};
 use crate::auth::secret::{hash_token, trim_token};
 use crate::clock::Timestamp;
@@ -13,7 +13,7 @@ use crate::models::one_time_tokens::{self, Purpose};
 use crate::models::outbox;
 use crate::models::users::{self, User};
 use doorward_core::domain::MailKind;
-use doorward_core::domain::{Access, Email, Password};
+use doorward_core::domain::{Access, Email, Password, UserId};
 
 impl Accounts {
     /// Sends a link to a new address, which becomes the user's once it is followed. Links to addresses asked
@@ -49,6 +49,59 @@ impl Accounts {
             .await?;
         self.0.mail.wake();
         Ok(())
+    }
+
+    /// The address of a user that waits for its link to be opened: the current one, or another that will replace it.
+    ///
+    /// # Errors
+    /// [`Error::Db`] or [`Error::Query`].
+    pub async fn pending_email(&self, user: UserId) -> Result<Option<String>, Error> {
+        let clock = self.0.clock.clone();
+        self.0.db.run(move |conn| Ok(pending_address(conn, user, clock.now())?)).await
+    }
+
+    /// Sends the link to the address that waits again, or to the current one if that is not verified. The limits of
+    /// emails apply, and the caller is not told if they are used up.
+    ///
+    /// # Errors
+    /// [`Error::Token`] if the user was deleted or disabled.
+    pub async fn resend_verification(&self, access: &Access, caller: &Caller) -> Result<(), Error> {
+        let (this, id, asker) = (self.clone(), access.user, Asker::Client(caller.address));
+        self.0
+            .db
+            .transaction(move |conn| {
+                let now = this.0.clock.now();
+                let user = users::lock_active(conn, id)?.ok_or(GONE)?;
+                let pending = pending_address(conn, id, now)?.or_else(|| user.email.clone());
+                if let Some(address) =
+                    pending.filter(|address| user.verified_email() != Some(address.as_str()))
+                {
+                    this.post_link(conn, (MailKind::VerifyEmail, Some(id)), &address, asker, now)?;
+                }
+                Ok::<_, Error>(())
+            })
+            .await?;
+        self.0.mail.wake();
+        Ok(())
+    }
+
+    /// Gives up a change of address whose link was not opened yet: the link no longer works.
+    ///
+    /// # Errors
+    /// [`Error::Token`] if the user was deleted or disabled.
+    pub async fn cancel_email_change(&self, access: &Access) -> Result<(), Error> {
+        let (clock, id) = (self.0.clock.clone(), access.user);
+        self.0
+            .db
+            .transaction(move |conn| {
+                let now = clock.now();
+                let user = users::lock_active(conn, id)?.ok_or(GONE)?;
+                if pending_address(conn, id, now)? != user.email {
+                    end_verification(conn, id, now)?;
+                }
+                Ok::<_, Error>(())
+            })
+            .await
     }
 
     /// Which account a link verifies an address for: its username, and the address. The link stays valid.
@@ -111,7 +164,7 @@ impl Accounts {
         new: &str,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let before = one_time_tokens::find_undo(conn, user.id, now)?;
+        let before = one_time_tokens::find_valid(conn, user.id, Purpose::UndoEmail, now)?;
         let closed = user.undo_closed_until.is_some_and(|until| until > now);
         let first = !closed && before.is_none() && !outbox::has_unsent_undo(conn, user.id)?;
         if before.as_deref() == Some(new) {

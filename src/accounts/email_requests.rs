@@ -7,6 +7,7 @@ use diesel::QueryResult;
 use uuid::Uuid;
 
 use super::Accounts;
+use super::pending_links::pending_address;
 use crate::clock::Timestamp;
 use crate::config::Rate;
 use crate::db::{self, Conn};
@@ -84,6 +85,10 @@ impl Accounts {
         let Some(user) = user else {
             return Ok(outbox::count_since(conn, Counted::ToAddress(kind, address), since)? > 0);
         };
+        // One to an address whose change was canceled no longer works.
+        if kind == MailKind::VerifyEmail && pending_address(conn, user, now)?.as_deref() != Some(address) {
+            return Ok(false);
+        }
         let ended_at = users::find(conn, user)?.and_then(|user| user.links_ended_at);
         let latest = outbox::latest(conn, kind, user)?;
         Ok(latest.is_some_and(|(to, asked_at)| {

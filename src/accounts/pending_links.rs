@@ -9,6 +9,14 @@ use crate::models::one_time_tokens::{self, Purpose};
 use crate::models::{outbox, users};
 use doorward_core::domain::{MailKind, UserId};
 
+/// The address that a link to verify it was sent to, or is being sent to, if that link works.
+pub(super) fn pending_address(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<Option<String>> {
+    match outbox::unsent_address(conn, MailKind::VerifyEmail, user)? {
+        Some(address) => Ok(Some(address)),
+        None => one_time_tokens::find_valid(conn, user, Purpose::VerifyEmail, now),
+    }
+}
+
 /// Invalidates the links that were sent to verify an address of this user.
 pub(super) fn end_verification(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<()> {
     outbox::cancel(conn, MailKind::VerifyEmail, user, now)?;

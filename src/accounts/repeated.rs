@@ -28,6 +28,15 @@ pub struct UsedReset {
     pub restored: bool,
 }
 
+/// What a link has verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedByLink {
+    pub username: String,
+    pub email: String,
+    /// A moment ago.
+    pub just_now: bool,
+}
+
 impl Accounts {
     /// Whether a link for a new password was used a moment ago.
     ///
@@ -66,20 +75,21 @@ impl Accounts {
         self.0.db.run(move |conn| find_used_reset(conn, &hash, clock.now() - WINDOW)).await
     }
 
-    /// Whether a link has verified its address for its user a moment ago, and that is still so.
+    /// What a link has verified, if that is still so.
     ///
     /// # Errors
     /// [`Error::Db`] or [`Error::Query`].
-    pub async fn email_just_verified(&self, token: &str) -> Result<bool, Error> {
+    pub async fn verified_by_link(&self, token: &str) -> Result<Option<VerifiedByLink>, Error> {
         let (hash, clock) = (hash_token(trim_token(token)), self.0.clock.clone());
         self.0
             .db
             .run(move |conn| {
-                let since = clock.now() - WINDOW;
-                let link = one_time_tokens::find_used(conn, &hash, Purpose::VerifyEmail, since)?;
-                let Some((id, email)) = link else { return Ok(false) };
+                let mut find = |since| one_time_tokens::find_used(conn, &hash, Purpose::VerifyEmail, since);
+                let just_now = find(clock.now() - WINDOW)?.is_some();
+                let Some((id, email)) = find(Timestamp::default())? else { return Ok(None) };
                 let user = users::find_active(conn, id)?;
-                Ok(user.is_some_and(|user| user.verified_email() == Some(&email)))
+                let user = user.filter(|user| user.verified_email() == Some(&email));
+                Ok(user.map(|user| VerifiedByLink { username: user.username, email, just_now }))
             })
             .await
     }

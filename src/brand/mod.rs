@@ -206,11 +206,11 @@ mod tests {
     fn the_stylesheet_has_the_colours_and_then_the_operators_rules() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("own.css");
-        std::fs::write(&path, "h1 { color: var(--accent) }").unwrap();
+        std::fs::write(&path, "h1 { color: var(--link) }").unwrap();
         let brand =
             brand(&[("brand.colour", "#ffd400"), ("brand.stylesheet", path.to_str().unwrap())]).unwrap();
         let css = std::str::from_utf8(&brand.file(STYLESHEET).unwrap().body).unwrap();
-        assert!(css.starts_with(":root{") && css.ends_with("h1 { color: var(--accent) }"), "{css}");
+        assert!(css.starts_with(":root{") && css.ends_with("h1 { color: var(--link) }"), "{css}");
         assert!(brand.advice().unwrap().contains("contrast of 1.3"), "{:?}", brand.advice());
         assert_eq!(brand.path(STYLESHEET).unwrap(), format!("/static/brand/{}/brand.css", brand.version()));
     }

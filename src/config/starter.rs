@@ -120,9 +120,9 @@ fn in_file(values: &Values) -> impl Iterator<Item = (&'static Key, &'static str)
     let is_shown = |name: &str| SHOWN.iter().any(|(shown, _)| *shown == name);
     let added = keys::KEYS.iter().filter(move |key| {
         !is_shown(key.name)
-            && values.get(key.name).is_some_and(|value| {
-                !matches!(value.origin, ValueSource::Default | ValueSource::Follows(_))
-            })
+            && values
+                .get(key.name)
+                .is_some_and(|value| !matches!(value.origin, ValueSource::Default | ValueSource::Follows(_)))
     });
     shown.chain(added.map(|key| (key, "")))
 }
@@ -143,7 +143,9 @@ fn entry(key: &Key, meaning: &str, value: &Value) -> String {
     lines += &comment(&format!("Value: {}", key.expected));
     let name = section_of(key.name).1;
     let line = match &value.origin {
-        ValueSource::Default | ValueSource::Follows(_) => format!("#{name} = {}\n", literal(key, &value.text)),
+        ValueSource::Default | ValueSource::Follows(_) => {
+            format!("#{name} = {}\n", literal(key, &value.text))
+        }
         ValueSource::ValueFile { path, .. } => {
             let path = toml::Value::String(path.display().to_string());
             format!("{name}{} = {path}\n", value_files::ENDING)

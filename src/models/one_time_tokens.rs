@@ -98,13 +98,19 @@ pub fn find_used(
     Ok(row.and_then(|(user, email)| Some((user.parse().ok()?, email))))
 }
 
-/// The address of a user's link that undoes a change, if there is a valid one.
-pub fn find_undo(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<Option<String>> {
+/// The address of a user's latest link for this purpose, if there is a valid one.
+pub fn find_valid(
+    conn: &mut Conn,
+    user: UserId,
+    purpose: Purpose,
+    now: Timestamp,
+) -> QueryResult<Option<String>> {
     one_time_tokens::table
         .filter(one_time_tokens::user_id.eq(user.to_string()))
-        .filter(one_time_tokens::purpose.eq(Purpose::UndoEmail.as_str()))
+        .filter(one_time_tokens::purpose.eq(purpose.as_str()))
         .filter(one_time_tokens::used_at.is_null())
         .filter(one_time_tokens::expires_at.gt(now))
+        .order(one_time_tokens::expires_at.desc())
         .select(one_time_tokens::email)
         .first(conn)
         .optional()

@@ -85,6 +85,18 @@ pub fn latest(conn: &mut Conn, kind: MailKind, user: UserId) -> QueryResult<Opti
         .optional()
 }
 
+/// The address of a user's latest email of a kind that is yet to be sent.
+pub fn unsent_address(conn: &mut Conn, kind: MailKind, user: UserId) -> QueryResult<Option<String>> {
+    outbox::table
+        .filter(outbox::user_id.eq(user.to_string()))
+        .filter(outbox::kind.eq(kind.as_str()))
+        .filter(outbox::sent_at.is_null())
+        .order((outbox::created_at.desc(), outbox::id.desc()))
+        .select(outbox::address)
+        .first(conn)
+        .optional()
+}
+
 /// Cancels the unsent emails with links of a user, or with `None` of all users. An email that is being sent right now
 /// stays as a row, so that the limits count it, and is not tried again.
 pub fn cancel_links(conn: &mut Conn, user: Option<UserId>, now: Timestamp) -> QueryResult<()> {

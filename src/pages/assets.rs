@@ -29,6 +29,7 @@ pub const ASSETS: &[Asset] = assets! {
     "static" / "app.css": "text/css; charset=utf-8"
     "static" / "dashboard.js": "text/javascript; charset=utf-8"
     "static" / "forms.js": "text/javascript; charset=utf-8"
+    "static" / "sections.js": "text/javascript; charset=utf-8"
     "static" / "texts.js": "text/javascript; charset=utf-8"
     "static" / "icon.svg": "image/svg+xml"
     // The package doorward-client.

@@ -2,8 +2,9 @@
 
 use askama::Template;
 
-use super::{Field, FormErrors, Frame, Moment, Notice, Pager};
+use super::{Faults, Field, FormErrors, Frame, Moment, Notice, Pager};
 use crate::text::Language;
+use doorward_core::domain::DeviceKind;
 
 /// A signed-in device.
 #[derive(Template, Debug, Clone)]
@@ -11,6 +12,7 @@ use crate::text::Language;
 pub struct DeviceRow<'a> {
     pub frame: Frame<'a>,
     pub id: String,
+    pub kind: DeviceKind,
     /// Browser and system in words.
     pub device: String,
     pub address: String,
@@ -18,6 +20,8 @@ pub struct DeviceRow<'a> {
     pub since: Moment,
     /// This is the device on which the page is shown.
     pub current: bool,
+    /// It has a live connection.
+    pub online: bool,
 }
 
 /// A live socket.
@@ -27,6 +31,7 @@ pub struct ConnectionRow<'a> {
     pub frame: Frame<'a>,
     /// The device that it belongs to.
     pub device: String,
+    /// Also the name of its icon.
     pub transport: &'static str,
     pub address: String,
     pub since: Moment,
@@ -45,6 +50,17 @@ pub enum Section {
     Delete,
 }
 
+impl Section {
+    /// The id of the section of the page that has the form.
+    const fn pane(self) -> &'static str {
+        match self {
+            Self::Profile | Self::Email => "profile",
+            Self::Password => "security",
+            Self::Delete => "delete",
+        }
+    }
+}
+
 #[derive(Template, Debug)]
 #[template(path = "dashboard.html")]
 pub struct Dashboard<'a> {
@@ -54,6 +70,8 @@ pub struct Dashboard<'a> {
     pub display_name: &'a str,
     pub email: Option<&'a str>,
     pub email_verified: bool,
+    /// Another address, which replaces this one once its link is opened.
+    pub pending_email: Option<&'a str>,
     /// The language of the account, if it has one, and those to choose from.
     pub language: Option<&'a str>,
     pub languages: Vec<&'a Language>,
@@ -62,6 +80,8 @@ pub struct Dashboard<'a> {
     pub device_pages: Pager<'a>,
     pub connections: Vec<ConnectionRow<'a>>,
     pub connection_pages: Pager<'a>,
+    /// Whether to show the demo card.
+    pub secret_card: bool,
     /// The form that is open although nothing was submitted yet.
     pub open: Option<Section>,
     /// The refused form, and why.
@@ -73,6 +93,19 @@ pub struct Dashboard<'a> {
 const NO_ERRORS: &FormErrors = &FormErrors { general: None, fields: Vec::new() };
 
 impl Dashboard<'_> {
+    /// The sections with links: their ids and icons.
+    const PANES: [(&'static str, &'static str); 5] = [
+        ("profile", "profile"),
+        ("security", "security"),
+        ("devices", "devices"),
+        ("connections", "connections"),
+        ("delete", "trash"),
+    ];
+
+    const fn panes() -> [(&'static str, &'static str); 5] {
+        Self::PANES
+    }
+
     fn errors(&self, section: Section) -> &FormErrors {
         match self.refused {
             Some((refused, errors)) if refused == section => errors,
@@ -86,6 +119,22 @@ impl Dashboard<'_> {
 
     fn is_open(&self, section: Section) -> bool {
         self.is_refused(section) || self.open == Some(section)
+    }
+
+    /// Whether the link to a section is marked until the script knows which one is in view.
+    fn is_current(&self, pane: &str) -> bool {
+        let open = self.refused.map(|(section, _)| section).or(self.open);
+        open.map_or(Self::PANES[0].0, Section::pane) == pane
+    }
+
+    /// The notice, if it belongs into this section; into none, if it is about the whole account.
+    fn notice_in(&self, pane: Option<&str>) -> Option<Notice> {
+        self.notice.filter(|notice| notice.section() == pane)
+    }
+
+    /// Whether there is more to say below the heading.
+    fn has_names(&self) -> bool {
+        self.username != self.display_name || self.email.is_some()
     }
 
     fn is_chosen(&self, language: &Language) -> bool {
@@ -102,24 +151,28 @@ impl Dashboard<'_> {
             .checked(self.errors(Section::Profile))
     }
 
-    fn new_password_field(&self) -> Field<'_> {
-        Field::new_password(self.frame, "new_password", "field-new-password", self.min_password)
-            .within("password")
-            .checked(self.errors(Section::Password))
+    fn password_fields(&self) -> [Field<'_>; 2] {
+        let errors = self.errors(Section::Password);
+        let new = Field::new_password(self.frame, "new_password", "field-new-password", self.min_password);
+        [self.current_password_field(Section::Password, "password"), new.within("password").checked(errors)]
     }
 
-    fn email_field(&self) -> Field<'_> {
+    fn email_fields(&self) -> [Field<'_>; 2] {
+        let errors = self.errors(Section::Email);
         let value = if self.is_refused(Section::Email) { self.typed } else { "" };
-        Field::email(self.frame, "email", "field-new-email")
-            .value(value)
-            .within("email")
-            .checked(self.errors(Section::Email))
+        let hint = if self.email.is_some() { "email-hint-change" } else { "email-hint-add" };
+        let new = Field::email(self.frame, "email", "field-new-email").value(value).hint(hint);
+        let new = if self.is_open(Section::Email) { new.first(errors) } else { new };
+        let current = Field::current_password(self.frame, "current_password", "field-current-password");
+        [new.within("email").checked(errors), current.within("email").checked(errors)]
     }
 
+    /// The first field of its form. It gets the focus if the form is open and no field was refused.
     fn current_password_field(&self, section: Section, form: &str) -> Field<'_> {
-        Field::current_password(self.frame, "current_password", "field-current-password")
-            .within(form)
-            .checked(self.errors(section))
+        let errors = self.errors(section);
+        let field = Field::current_password(self.frame, "current_password", "field-current-password");
+        let field = if self.is_open(section) { field.first(errors) } else { field };
+        field.within(form).checked(errors)
     }
 }
 
@@ -130,11 +183,13 @@ impl<'a> DeviceRow<'a> {
         Self {
             frame,
             id: String::new(),
+            kind: DeviceKind::App,
             device: String::new(),
             address: String::new(),
             last_seen: never,
             since: never,
             current: false,
+            online: false,
         }
     }
 }
@@ -143,6 +198,16 @@ impl<'a> ConnectionRow<'a> {
     /// For the script to copy and fill in.
     fn blank(frame: Frame<'a>) -> Self {
         let since = Moment(crate::clock::Timestamp::default());
-        Self { frame, device: String::new(), transport: "", address: String::new(), since }
+        Self { frame, device: String::new(), transport: "websocket", address: String::new(), since }
+    }
+
+    /// The transport as people write it.
+    fn transport_name(&self) -> &'static str {
+        match self.transport {
+            "websocket" => "WebSocket",
+            "socketio" => "Socket.IO",
+            "tcp" => "TCP",
+            other => other,
+        }
     }
 }

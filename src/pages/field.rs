@@ -37,16 +37,18 @@ impl FormErrors {
 #[derive(Template, Debug, Clone)]
 #[template(path = "field.html")]
 pub struct Field<'a> {
-    frame: Frame<'a>,
-    id: String,
+    pub(super) frame: Frame<'a>,
+    pub(super) id: String,
     name: &'static str,
-    label: Text<'a>,
+    pub(super) label: Text<'a>,
+    /// A link beside the label: its text, and where it leads.
+    side: Option<(Text<'a>, String)>,
     kind: &'static str,
     autocomplete: &'static str,
     /// What was typed before; a password is never shown again.
     value: &'a str,
     hint: String,
-    error: Option<&'a FieldError>,
+    pub(super) error: Option<&'a FieldError>,
     optional: bool,
     autofocus: bool,
     min_length: usize,
@@ -67,6 +69,7 @@ impl<'a> Field<'a> {
             id: name.replace('_', "-"),
             name,
             label: frame.t(label),
+            side: None,
             kind: "text",
             autocomplete,
             value: "",
@@ -114,6 +117,12 @@ impl<'a> Field<'a> {
         Self { hint: self.frame.t(hint).to_string(), ..self }
     }
 
+    /// Adds a link beside the label.
+    #[must_use]
+    pub fn beside(self, text: &str, href: String) -> Self {
+        Self { side: Some((self.frame.t(text), href)), ..self }
+    }
+
     #[must_use]
     pub fn optional(self) -> Self {
         Self { optional: true, ..self }
@@ -142,6 +151,12 @@ impl<'a> Field<'a> {
         let error = errors.of(self.name);
         let first = errors.fields.first().is_some_and(|first| first.field == self.name);
         Self { error, autofocus: first || self.autofocus, ..self }
+    }
+
+    /// Whether its value was refused.
+    #[must_use]
+    pub const fn is_wrong(&self) -> bool {
+        self.error.is_some()
     }
 
     fn described_by(&self) -> String {

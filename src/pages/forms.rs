@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Field, FormErrors, Frame, Notice};
+use super::{Faults, Field, FormErrors, Frame, Mood, Notice, Who};
 use crate::accounts::ResetLink;
 
 #[derive(Template, Debug)]
@@ -61,6 +61,21 @@ impl<'a> Register<'a> {
         }
     }
 
+    fn faults(&self) -> Faults<'_> {
+        Faults::of([&self.username, &self.email, &self.password])
+    }
+
+    /// The key of the heading.
+    const fn heading(&self) -> &'static str {
+        if self.invitee.is_some() || self.frame.is_open() {
+            "register-title"
+        } else if self.frame.is_closed() {
+            "register-closed-title"
+        } else {
+            "register-invited-only-title"
+        }
+    }
+
     /// The same for a person who was invited. The form posts to the page's own URL, which has the invitation's token.
     #[must_use]
     pub fn invited(self, invitee: Invitee<'a>) -> Self {
@@ -82,7 +97,9 @@ impl<'a> Login<'a> {
     #[must_use]
     pub fn new(frame: Frame<'a>, login: &'a str, notice: Option<Notice>, errors: &'a FormErrors) -> Self {
         // Once a name was typed, the password is next.
-        let mut password = Field::current_password(frame, "password", "field-password").checked(errors);
+        let mut password = Field::current_password(frame, "password", "field-password")
+            .beside("login-forgot", frame.onward_link("/forgot-password"))
+            .checked(errors);
         let mut name = Field::new(frame, "login", "field-login", "username").value(login);
         if login.is_empty() {
             name = name.first(errors);
@@ -98,15 +115,22 @@ impl<'a> Login<'a> {
 pub struct ForgotPassword<'a> {
     frame: Frame<'a>,
     errors: &'a FormErrors,
-    notice: Option<Notice>,
+    /// What was typed, once a link is on its way if there is such an account.
+    sent_for: Option<&'a str>,
     login: Field<'a>,
 }
 
 impl<'a> ForgotPassword<'a> {
     #[must_use]
-    pub fn new(frame: Frame<'a>, login: &'a str, notice: Option<Notice>, errors: &'a FormErrors) -> Self {
+    pub fn new(frame: Frame<'a>, login: &'a str, errors: &'a FormErrors) -> Self {
         let login = Field::new(frame, "login", "field-login", "username").value(login);
-        Self { frame, errors, notice, login: login.first(errors).checked(errors) }
+        Self { frame, errors, sent_for: None, login: login.first(errors).checked(errors) }
+    }
+
+    /// Says what happens next, and offers to do it again.
+    #[must_use]
+    pub fn sent(self, login: &'a str) -> Self {
+        Self { sent_for: Some(login), ..self }
     }
 }
 
@@ -120,6 +144,7 @@ pub struct ResetPassword<'a> {
     username: Option<&'a str>,
     /// The accounts to choose from.
     choice: Field<'a>,
+    chosen: &'a str,
     usernames: &'a [String],
     /// The address that becomes the account's address again.
     restores: Option<&'a str>,
@@ -136,24 +161,42 @@ impl<'a> ResetPassword<'a> {
         errors: &'a FormErrors,
     ) -> Self {
         let mut password = Field::new_password(frame, "password", "field-new-password", min_password);
-        let mut choice = Field::new(frame, "username", "field-username", "username").value(typed);
+        // Only its error is shown: the accounts are radio buttons, and its id is that of the first one.
+        let choice = Field::new(frame, "username", "reset-account", "username").within("choice-0");
         let username = match link.usernames.as_slice() {
             [one] => Some(one.as_str()),
             _ => None,
         };
         if username.is_some() {
             password = password.first(errors);
-        } else {
-            choice = choice.first(errors);
         }
         Self {
             frame,
             errors,
             username,
             choice: choice.checked(errors),
+            chosen: typed,
             usernames: &link.usernames,
             restores: link.restores.as_deref(),
             password: password.checked(errors),
         }
+    }
+
+    fn faults(&self) -> Faults<'_> {
+        Faults::of([&self.choice, &self.password])
+    }
+
+    /// The key of the heading.
+    const fn heading(&self) -> &'static str {
+        if self.restores.is_some() { "restore-title" } else { "reset-title" }
+    }
+
+    fn is_chosen(&self, name: &str) -> bool {
+        self.chosen == name
+    }
+
+    /// Whether the choice gets the focus.
+    fn begins_with_choice(&self) -> bool {
+        self.errors.fields.first().is_none_or(|error| error.field == "username")
     }
 }

@@ -3,11 +3,14 @@
 
 pub mod assets;
 mod dashboard;
+#[cfg(test)]
+mod dashboard_tests;
 mod dev_mail;
 mod field;
 mod forms;
 mod notice;
 mod pager;
+mod parts;
 mod plain;
 mod problem;
 #[cfg(test)]
@@ -22,10 +25,12 @@ pub use dev_mail::DevMailPage;
 pub use field::{Field, FieldError, FormErrors};
 pub use forms::{ForgotPassword, Invitee, Login, NewAccountRules, Register, ResetPassword};
 pub use notice::Notice;
-pub use pager::Pager;
-pub use plain::{Continue, ErrorPage, Home, Logout, VerifyEmail};
+pub use pager::{ListPart, Pager};
+pub use parts::{Faults, Mood, Who};
+pub use plain::{ConfirmFirst, Continue, EmailVerified, ErrorPage, Home, Logout, Remedy, VerifyEmail};
 pub use reference::Reference;
 
+use crate::brand::{self, Brand};
 use crate::clock::{Timestamp, rfc3339};
 use crate::config::WhoRegisters;
 use crate::text::{Html, Language, Text};
@@ -36,8 +41,8 @@ use script_texts::ScriptTexts;
 pub struct Frame<'a> {
     /// The language of the page.
     pub language: &'a Language,
-    /// What the site is called.
-    pub site_name: &'a str,
+    /// What the site is called, and how it looks.
+    pub brand: &'a Brand,
     /// The path of the public URL, without a trailing slash: the prefix of every path in a page.
     pub base: &'a str,
     /// The public URL without a trailing slash, which may differ from the URL that was opened.
@@ -60,12 +65,12 @@ pub struct Onward<'a> {
 impl<'a> Frame<'a> {
     /// A message of the page's language, as text.
     fn t(&self, key: impl AsRef<str>) -> Text<'a> {
-        self.language.text(key.as_ref()).with("site", self.site_name)
+        self.language.text(key.as_ref()).with("site", &self.brand.name)
     }
 
     /// The same as HTML, with marked-up arguments and links.
     fn html(&self, key: impl AsRef<str>) -> Html<'a> {
-        self.language.html(key.as_ref()).with("site", self.site_name)
+        self.language.html(key.as_ref()).with("site", &self.brand.name)
     }
 
     /// The title of a page with a form: it begins with "Error" if the form was refused.
@@ -76,7 +81,7 @@ impl<'a> Frame<'a> {
 
     /// The messages whose keys begin like this, for the page's scripts.
     fn script_texts(&self, prefixes: impl AsRef<[&'static str]>) -> ScriptTexts<'a> {
-        ScriptTexts::new(self.language, self.site_name, prefixes.as_ref())
+        ScriptTexts::new(self.language, &self.brand.name, prefixes.as_ref())
     }
 
     /// A time in a row of a list, in which scripts replace it by its `slot`.
@@ -85,13 +90,13 @@ impl<'a> Frame<'a> {
     }
 
     /// Whether anyone may register.
-    fn is_open(&self) -> bool {
-        self.registration == WhoRegisters::Anyone
+    const fn is_open(&self) -> bool {
+        matches!(self.registration, WhoRegisters::Anyone)
     }
 
     /// Whether no one may register, invited or not.
-    fn is_closed(&self) -> bool {
-        self.registration == WhoRegisters::NoOne
+    const fn is_closed(&self) -> bool {
+        matches!(self.registration, WhoRegisters::NoOne)
     }
 
     /// The path of a page.
@@ -107,6 +112,27 @@ impl<'a> Frame<'a> {
     /// The path of the sign-in for another account, which leads to the same place.
     fn another_account(&self) -> String {
         format!("{}&prompt=login", self.onward_link("/login"))
+    }
+
+    /// Where the name of the site leads.
+    fn home(&self) -> String {
+        self.brand.links.home.as_ref().map_or_else(|| self.link("/"), ToString::to_string)
+    }
+
+    /// The path of the site's own logo, if it has one.
+    fn logo(&self) -> Option<String> {
+        self.brand.path(brand::LOGO).map(|path| self.link(&path))
+    }
+
+    /// The path of the stylesheet with the site's own colors, if it has any.
+    fn own_stylesheet(&self) -> Option<String> {
+        self.brand.path(brand::STYLESHEET).map(|path| self.link(&path))
+    }
+
+    /// Whether the footer has links.
+    const fn has_links(&self) -> bool {
+        let links = &self.brand.links;
+        self.dev_mail || links.terms.is_some() || links.privacy.is_some() || links.support.is_some()
     }
 
     /// The path of a static file, which changes with its content.

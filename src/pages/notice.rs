@@ -8,15 +8,14 @@ pub enum Notice {
     PasswordReset,
     EmailRestored,
     EmailVerified,
-    ResetRequested,
     AccountDeleted,
     DeviceSignedOut,
     OthersSignedOut,
     ProfileSaved,
     PasswordChanged,
     LinkSent,
-    /// A new account's address has to be verified first.
-    ConfirmAddress,
+    LinkSentAgain,
+    EmailChangeCanceled,
     Registered,
 }
 
@@ -26,14 +25,14 @@ impl Notice {
         Self::PasswordReset,
         Self::EmailRestored,
         Self::EmailVerified,
-        Self::ResetRequested,
         Self::AccountDeleted,
         Self::DeviceSignedOut,
         Self::OthersSignedOut,
         Self::ProfileSaved,
         Self::PasswordChanged,
         Self::LinkSent,
-        Self::ConfirmAddress,
+        Self::LinkSentAgain,
+        Self::EmailChangeCanceled,
         Self::Registered,
     ];
 
@@ -45,15 +44,34 @@ impl Notice {
             Self::PasswordReset => "password-reset",
             Self::EmailRestored => "email-restored",
             Self::EmailVerified => "email-verified",
-            Self::ResetRequested => "reset-requested",
             Self::AccountDeleted => "account-deleted",
             Self::DeviceSignedOut => "device-signed-out",
             Self::OthersSignedOut => "others-signed-out",
             Self::ProfileSaved => "profile-saved",
             Self::PasswordChanged => "password-changed",
             Self::LinkSent => "link-sent",
-            Self::ConfirmAddress => "confirm-address",
+            Self::LinkSentAgain => "link-sent-again",
+            Self::EmailChangeCanceled => "email-change-canceled",
             Self::Registered => "registered",
+        }
+    }
+
+    /// The section of the account page that it is about, by its id. None: the whole account.
+    #[must_use]
+    pub const fn section(self) -> Option<&'static str> {
+        match self {
+            Self::ProfileSaved
+            | Self::EmailVerified
+            | Self::LinkSent
+            | Self::LinkSentAgain
+            | Self::EmailChangeCanceled => Some("profile"),
+            Self::PasswordChanged => Some("security"),
+            Self::DeviceSignedOut | Self::OthersSignedOut => Some("devices"),
+            Self::SignedOut
+            | Self::PasswordReset
+            | Self::EmailRestored
+            | Self::AccountDeleted
+            | Self::Registered => None,
         }
     }
 

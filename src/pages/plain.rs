@@ -2,7 +2,8 @@
 
 use askama::Template;
 
-use super::{FormErrors, Frame, Notice};
+use super::parts::Badge;
+use super::{FormErrors, Frame, Mood, Notice, Who};
 
 /// The page at `/` for people who are not signed in.
 #[derive(Template, Debug)]
@@ -43,6 +44,31 @@ pub struct VerifyEmail<'a> {
     pub errors: &'a FormErrors,
 }
 
+/// After registering where an account needs a verified address: what happens next.
+#[derive(Template, Debug)]
+#[template(path = "confirm_first.html")]
+pub struct ConfirmFirst<'a> {
+    pub frame: Frame<'a>,
+    pub email: &'a str,
+}
+
+/// An address that a link has confirmed: just now, or before.
+#[derive(Template, Debug)]
+#[template(path = "email_verified.html")]
+pub struct EmailVerified<'a> {
+    pub frame: Frame<'a>,
+    pub username: &'a str,
+    pub email: &'a str,
+    pub just_now: bool,
+}
+
+impl EmailVerified<'_> {
+    fn key(&self, part: &str) -> String {
+        let state = if self.just_now { "done" } else { "already" };
+        format!("verify-{state}-{part}")
+    }
+}
+
 /// An error, in place of the requested page.
 #[derive(Template, Debug)]
 #[template(path = "error.html")]
@@ -53,8 +79,29 @@ pub struct ErrorPage<'a> {
     pub detail: &'a str,
     /// The id under which the log has the cause.
     pub request_id: Option<&'a str>,
+    pub remedy: Remedy<'a>,
+}
+
+/// What an error page offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy<'a> {
     /// The public URL, for a page that was opened under another one.
-    pub elsewhere: Option<&'a str>,
-    /// Offers to request a new link.
-    pub link_expired: bool,
+    Elsewhere(&'a str),
+    /// A new link for a new password, in place of one that has expired.
+    NewLink,
+    /// After a link that confirms an address: that may be done already.
+    SignIn,
+    Home,
+}
+
+impl ErrorPage<'_> {
+    fn badge(&self) -> Badge {
+        let (icon, mood) = match (self.status, self.remedy) {
+            (_, Remedy::Elsewhere(_)) => ("security", Mood::Waiting),
+            (_, Remedy::NewLink | Remedy::SignIn) | (429, _) => ("clock", Mood::Waiting),
+            (404, _) => ("search", Mood::Good),
+            _ => ("alert", Mood::Bad),
+        };
+        self.frame.badge(icon, mood)
+    }
 }

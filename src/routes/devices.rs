@@ -12,7 +12,7 @@ use crate::accounts::Accounts;
 use crate::clock::{Timestamp, serialize_rfc3339};
 use crate::error::ApiError;
 use crate::models::stored::Stored;
-use doorward_core::domain::{LoginId, LoginKind, SessionId, describe_user_agent};
+use doorward_core::domain::{DeviceKind, LoginId, LoginKind, SessionId, describe_user_agent};
 use doorward_core::protocol::SessionInfo;
 
 #[derive(Serialize, ToSchema)]
@@ -27,6 +27,9 @@ struct LoginView {
     /// The same in words, such as `Firefox on Linux`.
     #[schema(example = "curl")]
     device: String,
+    /// What the device looks like: `desktop`, `phone`, `tablet`, `terminal` (curl, a script), or `app`.
+    #[schema(value_type = String, example = "terminal")]
+    device_kind: DeviceKind,
     #[schema(example = "203.0.113.7")]
     ip: Option<String>,
     #[serde(serialize_with = "serialize_rfc3339")]
@@ -86,6 +89,7 @@ pub(super) async fn list(
         id: login.id,
         kind: login.kind,
         device: describe_user_agent(login.user_agent.as_deref()),
+        device_kind: DeviceKind::of(login.user_agent.as_deref()),
         user_agent: login.user_agent,
         ip: login.ip,
         created_at: login.created_at,

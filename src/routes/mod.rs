@@ -115,10 +115,16 @@ pub fn configure(
         .service(page("/dashboard/profile", read().to(dashboard::back)).post(dashboard::rename))
         .service(page("/dashboard/password", read().to(dashboard::back)).post(dashboard::change_password))
         .service(page("/dashboard/email", read().to(dashboard::back)).post(dashboard::change_email))
+        .service(page("/dashboard/email/resend", read().to(dashboard::back)).post(dashboard::resend_email))
+        .service(page("/dashboard/email/cancel", read().to(dashboard::back)).post(dashboard::cancel_email))
         .service(page("/dashboard/delete", read().to(dashboard::back)).post(dashboard::delete))
         .service(page("/dashboard/sign-out", read().to(dashboard::back)).post(dashboard::sign_out))
         .service(
             page("/dashboard/sign-out-others", read().to(dashboard::back)).post(dashboard::sign_out_others),
+        )
+        .service(
+            page("/dashboard/sign-out-everywhere", read().to(dashboard::back))
+                .post(dashboard::sign_out_everywhere),
         )
         .service(file("/static/{name}").route(read().to(assets::latest)).wrap(Compress::default()))
         .service(

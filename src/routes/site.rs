@@ -36,6 +36,8 @@ pub struct Site {
     pub refresh_ttl: Duration,
     pub languages: Languages,
     pub brand: Arc<Brand>,
+    /// Whether the account page shows the demo card.
+    pub secret_card: bool,
 }
 
 impl Site {
@@ -58,6 +60,7 @@ impl Site {
             refresh_ttl: config.tokens.refresh_ttl,
             languages,
             brand: brand.into(),
+            secret_card: config.pages.secret_card,
         }
     }
 }

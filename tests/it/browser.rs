@@ -72,6 +72,23 @@ async fn long_lists_are_shown_in_parts() {
 }
 
 #[actix_web::test]
+async fn the_account_page_has_sections_and_its_forms_say_what_is_wrong() {
+    play("account_page", &[]).await;
+}
+
+#[actix_web::test]
+async fn a_form_is_kept_while_the_server_cannot_be_reached() {
+    play("away", &[]).await;
+}
+
+#[actix_web::test]
+async fn pages_are_legible_in_the_colour_of_any_brand() {
+    for colour in ["#2f5fd0", "#f2c200", "#111111", "#f4f4f4"] {
+        play("brand", &[("brand.name", "Harbour Chat"), ("brand.colour", colour)]).await;
+    }
+}
+
+#[actix_web::test]
 async fn every_page_is_accessible() {
     play("looks", &[]).await;
 }
@@ -108,6 +125,7 @@ fn the_scripts_types_hold() {
         .args([
             "dashboard.js",
             "forms.js",
+            "sections.js",
             "answers.js",
             "client.js",
             "doorward.js",

@@ -46,7 +46,7 @@ fn value(rng: &mut TestRng, person: &Person) -> serde_json::Value {
 }
 
 fn request(rng: &mut TestRng, person: &Person, cookie: &str) -> Vec<u8> {
-    const ROUTES: [(&str, &str, &[&str]); 37] = [
+    const ROUTES: [(&str, &str, &[&str]); 39] = [
         ("POST", "/api/register", &["username", "password", "email", "cookie"]),
         ("POST", "/api/login", &["login", "password", "cookie"]),
         ("POST", "/api/refresh", &["refresh_token"]),
@@ -77,6 +77,8 @@ fn request(rng: &mut TestRng, person: &Person, cookie: &str) -> Vec<u8> {
         ("POST", "/dashboard/profile", &["display_name"]),
         ("POST", "/dashboard/password", &["current_password", "new_password"]),
         ("POST", "/dashboard/email", &["email", "current_password"]),
+        ("POST", "/dashboard/email/resend", &[]),
+        ("POST", "/dashboard/email/cancel", &[]),
         ("POST", "/dashboard/delete", &["current_password"]),
         ("POST", "/dashboard/sign-out", &["login"]),
         ("POST", "/api/password-strength", &["password", "username", "email"]),

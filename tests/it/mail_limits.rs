@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use doorward::internals::schema::{audit_events, outbox, request_counts, users};
 use serde_json::json;
 
-use crate::support::app::{NEW_PASSWORD, PASSWORD, TestApp, spawn_app, spawn_with};
+use crate::support::app::{NEW_PASSWORD, PASSWORD, TestApp, post_form, spawn_app, spawn_with};
 
 const OWNER: &str = "ann@example.org";
 
@@ -68,6 +68,33 @@ async fn an_account_and_a_client_have_limits_of_their_own() {
         }
     }
     assert_eq!(mails(&app, "verify_email"), 8, "four for each client");
+}
+
+#[actix_web::test]
+async fn a_link_that_is_sent_again_from_the_account_page_counts() {
+    let app = spawn_with(&[("limits.mail_account", "3/1h"), ("limits.mail_recipient", "9/1h")]).await;
+    app.register_with_email("ann", OWNER).await;
+    let form = [("login", "ann"), ("password", PASSWORD)];
+    let signed_in = post_form(app.address, "/login", "", &form).await.expect(303);
+    let mut cookies = signed_in.headers.get_all("set-cookie").map(|cookie| cookie.to_str().unwrap());
+    let cookie = cookies.find(|cookie| cookie.starts_with("doorward=")).unwrap().split(';').next().unwrap();
+    for _ in 0..10 {
+        app.advance(Duration::from_secs(61));
+        post_form(app.address, "/dashboard/email/resend", cookie, &[]).await.expect(303);
+    }
+    assert_eq!(mails(&app, "verify_email"), 3);
+    app.advance(Duration::from_hours(1));
+    post_form(app.address, "/dashboard/email/resend", cookie, &[]).await.expect(303);
+    assert_eq!(mails(&app, "verify_email"), 4);
+    // Of an address that is verified there is nothing to send.
+    app.query(|conn| {
+        diesel::update(users::table)
+            .set(users::email_verified_at.eq(users::created_at.nullable()))
+            .execute(conn)
+    });
+    app.advance(Duration::from_mins(61));
+    post_form(app.address, "/dashboard/email/resend", cookie, &[]).await.expect(303);
+    assert_eq!(mails(&app, "verify_email"), 4);
 }
 
 #[actix_web::test]

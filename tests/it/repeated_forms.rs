@@ -145,14 +145,23 @@ async fn an_address_that_is_confirmed() {
     let link = format!("/verify-email/{}", app.mail.link_token("verify-email").await);
     let (one, two) = both!(post(&app, &link, "", &[]), post(&app, &link, "", &[]));
     for answer in [one, two, post(&app, &link, "", &[]).await, app.get(&link, "").await] {
-        assert_eq!(leads_to(&answer), (303, "/login?done=email-verified"));
+        assert!(answer.expect(200).text.contains("<h1>Email confirmed</h1>"));
     }
     assert_eq!(happened(&app, "email_verified"), 1);
     let signed_in = sign_in(&app, "ann", PASSWORD).await;
     assert_eq!(leads_to(&post(&app, &link, &signed_in, &[]).await), (303, "/dashboard?done=email-verified"));
     app.advance(Duration::from_secs(61));
-    post(&app, &link, "", &[]).await.expect(400);
+    for answer in [post(&app, &link, &signed_in, &[]).await, app.get(&link, "").await] {
+        let page = answer.expect(200).text;
+        assert!(page.contains("<h1>Already confirmed</h1>") && page.contains("ann@example.org"), "{page}");
+    }
+    // The link tells nothing any more once the account has another address.
+    app.query(|conn| {
+        let ann = users::table.filter(users::username.eq("ann"));
+        diesel::update(ann).set(users::email.eq("new@example.org")).execute(conn)
+    });
     app.get(&link, "").await.expect(400);
+    post(&app, &link, "", &[]).await.expect(400);
 }
 
 #[actix_web::test]
@@ -202,7 +211,7 @@ async fn a_registration_again_is_counted_and_limited_like_a_sign_in() {
 
 #[actix_web::test]
 async fn a_changed_password() {
-    const DONE: (u16, &str) = (303, "/dashboard?done=password-changed");
+    const DONE: (u16, &str) = (303, "/dashboard?done=password-changed#security");
     let app = spawn_app().await;
     app.register("ann").await;
     let signed_in = sign_in(&app, "ann", PASSWORD).await;
@@ -227,16 +236,20 @@ async fn an_address_that_is_changed_and_a_link_that_is_asked_for() {
     let change = || post(&app, "/dashboard/email", &signed_in, &form);
     let (one, two) = both!(change(), change());
     for answer in [one, two, change().await] {
-        assert_eq!(leads_to(&answer), (303, "/dashboard?done=link-sent"));
+        assert_eq!(leads_to(&answer), (303, "/dashboard?done=link-sent#profile"));
     }
     assert_eq!(app.mail.wait_for(1).await.len(), 1);
     for _ in 0..2 {
         let asked = post(&app, "/forgot-password", "", &[("login", "ann")]).await;
-        assert_eq!(leads_to(&asked), (303, "/forgot-password?done=reset-requested"));
+        let page = asked.expect(200).text;
+        assert!(page.contains("Check your email") && page.contains("name=\"login\" value=\"ann\""), "{page}");
     }
     let renamed = || post(&app, "/dashboard/profile", &signed_in, &[("display_name", "Ann")]);
     let (one, two) = both!(renamed(), renamed());
-    assert_eq!((leads_to(&one), leads_to(&two)), ((303, "/dashboard?done=name-changed"), leads_to(&one)));
+    assert_eq!(
+        (leads_to(&one), leads_to(&two)),
+        ((303, "/dashboard?done=profile-saved#profile"), leads_to(&one))
+    );
 }
 
 #[actix_web::test]
@@ -252,13 +265,23 @@ async fn a_sign_in_and_a_sign_out() {
     let end = || post(&app, "/dashboard/sign-out", &signed_in, &device);
     let (one, two) = both!(end(), end());
     for answer in [one, two, end().await] {
-        assert_eq!(leads_to(&answer), (303, "/dashboard?done=device-signed-out"));
+        assert_eq!(leads_to(&answer), (303, "/dashboard?done=device-signed-out#devices"));
     }
     let others = || post(&app, "/dashboard/sign-out-others", &signed_in, &[]);
     let (one, two) = both!(others(), others());
     for answer in [one, two, others().await] {
-        assert_eq!(leads_to(&answer), (303, "/dashboard?done=others-signed-out"));
+        assert_eq!(leads_to(&answer), (303, "/dashboard?done=others-signed-out#devices"));
     }
+    // All of them, this one too.
+    let everywhere = sign_in(&app, "ann", PASSWORD).await;
+    for _ in 0..2 {
+        let answer = post(&app, "/dashboard/sign-out-everywhere", &everywhere, &[]).await;
+        assert_eq!(leads_to(&answer), (303, "/login?done=signed-out"));
+    }
+    for cookie in [&everywhere, &signed_in] {
+        app.call(Method::GET, "/dashboard", &[("cookie", cookie)], None).await.expect(303);
+    }
+    let signed_in = sign_in(&app, "ann", PASSWORD).await;
     // Itself, from the list: with the cookie that the first answer takes away, and without.
     let login = signed_in.strip_prefix("doorward=dwb_").unwrap()[..36].to_owned();
     let me = [("login", login.as_str())];

@@ -119,8 +119,8 @@ async fn no_page_leads_to_an_address_that_is_not_configured() {
             ("/logout", &[]),
         ] {
             let answer = post_form(app.address, &format!("{path}{asking}"), "", fields).await;
-            let location = answer.header("location").replace("/forgot-password?done=reset-requested", "");
-            assert!(["", "/dashboard", "/login?done=signed-out"].contains(&&*location), "{path} {address:?}");
+            let location = answer.header("location");
+            assert!(["", "/dashboard", "/login?done=signed-out"].contains(&location), "{path} {address:?}");
         }
         // Signed in: neither a link nor the form that goes on.
         let answer = post_form(app.address, &format!("/continue{asking}"), &signed_in, &[]).await;
@@ -192,7 +192,7 @@ async fn a_page_names_the_app_and_allows_its_form_to_lead_there() {
     assert!(refused.header("content-security-policy").contains(" https://app.example.org;"));
     let forgot =
         post_form(app.address, &format!("/forgot-password{}", asking(CALLBACK)), "", &wrong[..1]).await;
-    let done = read(&app, Method::GET, forgot.expect(303).header("location"), "").await.expect(200);
+    let done = forgot.expect(200);
     assert!(
         done.text.contains("\"/login?return_to=") && done.text.contains("link is on its way"),
         "{}",
@@ -309,7 +309,7 @@ async fn a_sign_out_returns_to_the_app_after_its_button() {
     let cookie = post_form(app.address, "/login", "", &CREDENTIALS).await.expect(303).cookie("doorward");
     let path = format!("/logout{}", query(&[("return_to", "https://app.example.org/bye"), ("state", "x")]));
     let page = read(&app, Method::GET, &path, &cookie).await.expect(200);
-    assert!(page.text.contains("you return to <strong><bdi>https://app.example.org</bdi>"), "{}", page.text);
+    assert!(page.text.contains("go back to <strong><bdi>https://app.example.org</bdi>"), "{}", page.text);
     assert!(page.header("content-security-policy").contains("form-action 'self' https://app.example.org;"));
     read(&app, Method::GET, "/dashboard", &cookie).await.expect(200);
     let out = post_form(app.address, &path, &cookie, &[]).await.expect(303);

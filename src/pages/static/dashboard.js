@@ -1,4 +1,5 @@
-// The live part of the dashboard: the secret message, connections as they change, and the end of the sign-in.
+// The live part of the account page: connections and devices as they change, the end of the sign-in, and, if the page
+// has it, the secret message.
 
 import { Doorward, browserToken } from "./live.js";
 import { hasText, language, text, textWithLink } from "./texts.js";
@@ -42,8 +43,8 @@ door.on("state", (/** @type {import("./live.js").StateChange} */ { state, retryA
   if (words !== WORDS.waiting || state === "waiting") live.dataset.state = state;
   byId("live-count").textContent = "";
   byId("live-now").hidden = state !== "waiting";
-  const button = /** @type {HTMLButtonElement} */ (byId("secret-button"));
-  button.disabled = state === "ended" || state === "idle";
+  const button = /** @type {HTMLButtonElement | null} */ (document.getElementById("secret-button"));
+  if (button) button.disabled = state === "ended" || state === "idle";
   if (state === "waiting" && retryAt) {
     const tick = () => {
       const seconds = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
@@ -77,17 +78,19 @@ function sayOpenedElsewhere() {
   const alert = document.createElement("p");
   alert.className = "alert";
   alert.setAttribute("role", "alert");
-  alert.append(...textWithLink("dashboard-js-elsewhere", link, { origin: location.origin }));
+  const words = document.createElement("span");
+  words.append(...textWithLink("dashboard-js-elsewhere", link, { origin: location.origin }));
+  alert.append(words);
   document.querySelector(".hello")?.after(alert);
 }
 
-// A form that signs out also closes the connection; without this, a dialog would flash up before the next
-// page.
-document.addEventListener("submit", () => door.close());
+// A form that signs out also closes the connection; without this, a dialog would flash up before the next page.
+// `forms.js` sends this event when a form is about to be sent, not when the server turned out to be away.
+document.addEventListener("leaving", () => door.close());
 
 /* The secret message */
 
-byId("secret-button").addEventListener("click", async () => {
+document.getElementById("secret-button")?.addEventListener("click", async () => {
   const show = (/** @type {string} */ message, /** @type {string} */ code) => {
     byId("secret-message").textContent = message;
     byId("secret-code").textContent = code;
@@ -105,15 +108,33 @@ byId("secret-button").addEventListener("click", async () => {
 /* Connections and devices */
 
 /** @typedef {{ id: string, login: string, carrier: string, address: string, since: string }} SessionInfo */
-/** @typedef {{ id: string, device: string, ip?: string, created_at: string, last_seen_at: string, current: boolean }} Login */
+/** @typedef {{ id: string, device: string, ip?: string, created_at: string, last_seen_at: string, current: boolean, device_kind: string }} Login */
 
 const CARRIERS = /** @type {Record<string, string>} */ ({ websocket: "WebSocket", socketio: "Socket.IO", tcp: "TCP" });
 
-/** How many entries of a list are shown; the server renders its further pages. */
-const PAGE = 50;
+/**
+ * How many entries of a list are shown. The server renders further pages.
+ *
+ * @param {string} list
+ */
+const shownOf = (list) => Number(byId(list).dataset.shown);
 
 /** @param {string} list */
 const isFirstPage = (list) => byId(list).dataset.page === "1";
+
+/**
+ * Shows how many there are, and the link to all of them if only the first are shown.
+ *
+ * @param {string} name
+ * @param {number} total
+ */
+function count(name, total) {
+  byId(`${name}-count`).textContent = String(total);
+  const list = byId(`${name}-list`);
+  const more = byId(`${name}-more`);
+  more.hidden = "whole" in list.dataset || total <= shownOf(list.id);
+  /** @type {HTMLElement} */ (more.querySelector("[data-slot=total]")).textContent = String(total);
+}
 
 /** @type {Login[]} */
 let logins = [];
@@ -148,7 +169,7 @@ async function loadLogins() {
     // Of two concurrent requests the later one counts.
     if (!response.ok || mine !== wanted) return;
     ({ logins } = await response.json());
-    byId("devices-count").textContent = String(logins.length);
+    count("devices", logins.length);
     byId("others").hidden = logins.length < 2;
     showDevices();
     showConnections();
@@ -158,10 +179,12 @@ async function loadLogins() {
 }
 
 function showConnections() {
-  byId("connections-count").textContent = String(sessions.length);
+  count("connections", sessions.length);
   byId("no-connections").hidden = sessions.length > 0;
-  if (!isFirstPage("connections")) return;
-  const rows = sessions.slice(0, PAGE).map((session) => {
+  showOnline();
+  // Until the devices are known, the server's rows have the better names.
+  if (!isFirstPage("connections-list") || logins.length === 0) return;
+  const rows = sessions.slice(0, shownOf("connections-list")).map((session) => {
     const device = logins.find((login) => login.id === session.login)?.device ?? "";
     return fill("connection-row", {
       device: device || text("dashboard-js-a-device"),
@@ -169,18 +192,30 @@ function showConnections() {
       address: session.address,
       since: session.since,
       current: session.id === door.session?.session,
+      icon: session.carrier in CARRIERS ? session.carrier : "websocket",
     });
   });
-  byId("connections").replaceChildren(...rows);
+  byId("connections-list").replaceChildren(...rows);
+}
+
+/** A device with a live connection is active now, whenever it was last seen. */
+function showOnline() {
+  const online = new Set(sessions.map((session) => session.login));
+  for (const row of byId("devices-list").querySelectorAll("[data-id]")) {
+    const isOnline = online.has(/** @type {HTMLElement} */ (row).dataset.id ?? "");
+    /** @type {HTMLElement} */ (row.querySelector("[data-slot=online]")).hidden = !isOnline;
+    /** @type {HTMLElement} */ (row.querySelector("[data-slot=away]")).hidden = isOnline;
+  }
 }
 
 function showDevices() {
-  if (!isFirstPage("devices")) return;
-  const list = byId("devices");
+  if (!isFirstPage("devices-list")) return;
+  const list = byId("devices-list");
   // This device first.
-  const shown = [...logins].sort((one, other) => Number(other.current) - Number(one.current)).slice(0, PAGE);
+  const all = [...logins].sort((one, other) => Number(other.current) - Number(one.current));
+  const shown = all.slice(0, shownOf(list.id));
   // Keeps the focus on the same button.
-  const focused = document.activeElement?.closest("#devices [data-id]")?.getAttribute("data-id");
+  const focused = document.activeElement?.closest("#devices-list [data-id]")?.getAttribute("data-id");
   list.replaceChildren(
     ...shown.map((login) => {
       const row = fill("device-row", {
@@ -189,19 +224,23 @@ function showDevices() {
         "last-seen": login.last_seen_at,
         since: login.created_at,
         current: login.current,
+        icon: login.device_kind,
       });
+      row.classList.toggle("current", login.current);
       row.dataset.id = login.id;
       /** @type {HTMLInputElement} */ (row.querySelector("input[name=login]")).value = login.id;
       return row;
     }),
   );
+  showOnline();
   if (focused) {
     /** @type {HTMLElement | null} */ (list.querySelector(`[data-id="${CSS.escape(focused)}"] button`))?.focus();
   }
 }
 
 /**
- * Makes a row from its template. Texts and times are filled in; a boolean shows or hides its element.
+ * Makes a row from its template. Texts and times are filled in; a boolean shows or hides its element; `icon` is the
+ * name of a symbol of the page. Slots without a value stay as they are.
  *
  * @param {string} id
  * @param {Record<string, string | boolean>} values
@@ -213,11 +252,13 @@ function fill(id, values) {
   );
   for (const slot of row.querySelectorAll("[data-slot]")) {
     const element = /** @type {HTMLElement} */ (slot);
-    const value = values[element.dataset.slot ?? ""] ?? "";
+    const value = values[element.dataset.slot ?? ""];
+    if (value === undefined) continue;
     if (typeof value === "boolean") element.hidden = !value;
     else if (element instanceof HTMLTimeElement) element.dateTime = value;
     else element.textContent = value;
   }
+  row.querySelector("[data-icon]")?.setAttribute("href", `#i-${values.icon}`);
   showTimes(row);
   return row;
 }

@@ -1,5 +1,5 @@
-// Shows and hides passwords, rates a new one, and submits a form once, however often its button is clicked.
-// The forms work without it.
+// Shows and hides passwords, rates a new one, submits a form once, however often its button is clicked, and keeps what
+// was typed while the server cannot be reached. The forms work without it.
 
 import { hasText, text, textWithLink } from "./texts.js";
 
@@ -12,22 +12,59 @@ for (const input of document.querySelectorAll("input[data-meter]")) {
   addMeter(/** @type {HTMLInputElement} */ (input));
 }
 
+/* Sending */
+
 /** After this many milliseconds without a response, a form may be submitted again. */
 const RESPONSE_TIME = 10_000;
+
+/** How long the server may take to say that it is there, in milliseconds. */
+const AWAY_AFTER = 5_000;
 
 /** @type {Map<HTMLFormElement, { button: HTMLElement | null, timer: ReturnType<typeof setTimeout> }>} */
 const sent = new Map();
 
-document.addEventListener("submit", (event) => {
+document.addEventListener("submit", async (event) => {
   if (event.defaultPrevented || !(event.target instanceof HTMLFormElement)) return;
   const form = event.target;
-  if (sent.has(form)) return event.preventDefault();
-  const button = event.submitter ?? form.querySelector("button[type=submit]");
+  // A navigation that fails would lose what was typed: asks first whether the server is there.
+  event.preventDefault();
+  if (sent.has(form)) return;
+  const button = /** @type {HTMLElement | null} */ (event.submitter ?? form.querySelector("button[type=submit]"));
   // Not `disabled`, which would remove the focus.
   button?.setAttribute("aria-disabled", "true");
-  const timer = setTimeout(() => release(form), RESPONSE_TIME);
-  sent.set(form, { button: /** @type {HTMLElement | null} */ (button), timer });
+  button?.setAttribute("data-busy", "");
+  sent.set(form, { button, timer: setTimeout(() => release(form), AWAY_AFTER + RESPONSE_TIME) });
+  if (!(await isThere())) {
+    release(form);
+    return sayAway(form);
+  }
+  form.querySelector(".alert.away")?.remove();
+  form.dispatchEvent(new CustomEvent("leaving", { bubbles: true }));
+  form.submit();
 });
+
+async function isThere() {
+  try {
+    // Any response will do: it is the form's own that may refuse, and say why.
+    await fetch(`${base}/healthz`, { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(AWAY_AFTER) });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @param {HTMLFormElement} form */
+function sayAway(form) {
+  // A form of one button has no room for it.
+  if (form.closest(".row, .pane-head, .top")) return sayBanner("js-away");
+  form.querySelector(".alert.away")?.remove();
+  const alert = make("p", "alert away");
+  alert.setAttribute("role", "alert");
+  const words = document.createElement("span");
+  words.textContent = text("js-away");
+  alert.append(icon("away"), words);
+  form.prepend(alert);
+}
 
 // After going back from the next page, the form can be used again.
 addEventListener("pageshow", () => [...sent.keys()].forEach(release));
@@ -37,8 +74,27 @@ function release(form) {
   const was = sent.get(form);
   clearTimeout(was?.timer);
   was?.button?.removeAttribute("aria-disabled");
+  was?.button?.removeAttribute("data-busy");
   sent.delete(form);
 }
+
+/* The browser is offline */
+
+/** @param {string} key that of a text; none hides the banner */
+function sayBanner(key) {
+  const banner = document.getElementById("offline");
+  if (!banner) return;
+  banner.hidden = key === "";
+  // Filled when it appears, so that it is announced.
+  /** @type {HTMLElement} */ (banner.lastElementChild).textContent = key && text(key);
+}
+
+const sayOffline = () => sayBanner(navigator.onLine ? "" : "js-offline");
+addEventListener("online", sayOffline);
+addEventListener("offline", sayOffline);
+sayOffline();
+
+/* The wrong address */
 
 const publicUrl = document.body.dataset.publicUrl ?? "";
 if (publicUrl.startsWith("https:") && location.protocol === "http:") {
@@ -47,9 +103,13 @@ if (publicUrl.startsWith("https:") && location.protocol === "http:") {
   link.textContent = publicUrl;
   const warning = make("p", "alert");
   warning.setAttribute("role", "alert");
-  warning.append(...textWithLink("js-wrong-address", link, { origin: location.origin }));
+  const words = document.createElement("span");
+  words.append(...textWithLink("js-wrong-address", link, { origin: location.origin }));
+  warning.append(icon("alert"), words);
   document.querySelector("main")?.prepend(warning);
 }
+
+/* Passwords */
 
 /** @param {HTMLInputElement} input */
 function addEye(input) {
@@ -57,6 +117,9 @@ function addEye(input) {
   const box = make("div", "with-eye");
   const eye = make("button", "eye");
   eye.type = "button";
+  const picture = icon("eye");
+  eye.append(picture);
+  eye.setAttribute("aria-label", text("js-show-field", { field: label }));
   const focused = document.activeElement === input;
   input.replaceWith(box);
   box.append(input, eye);
@@ -64,8 +127,7 @@ function addEye(input) {
   if (focused) input.focus();
   const show = (/** @type {boolean} */ shown) => {
     input.type = shown ? "text" : "password";
-    eye.textContent = text(shown ? "js-hide" : "js-show");
-    eye.setAttribute("aria-label", text(shown ? "js-hide-field" : "js-show-field", { field: label }));
+    picture.firstElementChild?.setAttribute("href", shown ? "#i-eye-off" : "#i-eye");
     eye.setAttribute("aria-pressed", String(shown));
   };
   show(false);
@@ -163,4 +225,20 @@ function make(tag, className) {
   const element = document.createElement(tag);
   element.className = className;
   return element;
+}
+
+/**
+ * An icon of the page's symbols.
+ *
+ * @param {string} name
+ */
+function icon(name) {
+  const SVG = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS(SVG, "use");
+  use.setAttribute("href", `#i-${name}`);
+  svg.append(use);
+  return svg;
 }

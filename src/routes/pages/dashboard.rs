@@ -1,16 +1,21 @@
 //! `/dashboard`, and the forms on it.
 
+use std::collections::HashSet;
+
 use actix_web::HttpResponse;
+use actix_web::http::header;
 use serde::Deserialize;
 
 use super::sign_in::NoFields;
 use super::{Browser, Form, Refusals, Visit};
-use crate::accounts::{Error, LoginsPage, PAGE, Page, ProfileChange};
+use crate::accounts::{Error, LoginsPage, ProfileChange};
 use crate::error::ApiError;
 use crate::limits::Limit;
-use crate::pages::{ConnectionRow, Dashboard, DeviceRow, FormErrors, Moment, Notice, Pager, Section};
+use crate::pages::{
+    ConnectionRow, Dashboard, DeviceRow, FormErrors, ListPart, Moment, Notice, Pager, Section,
+};
 use doorward_core::domain::{
-    Access, DisplayName, Email, LanguageTag, LoginId, Password, describe_user_agent,
+    Access, DeviceKind, DisplayName, Email, LanguageTag, LoginId, Password, describe_user_agent,
 };
 
 const PATH: &str = "/dashboard";
@@ -34,27 +39,34 @@ pub(in super::super) async fn back(visit: Visit) -> HttpResponse {
 
 /// `GET /.well-known/change-password` (<https://w3c.github.io/webappsec-change-password-url/>)
 pub(in super::super) async fn to_change_password(visit: Visit) -> HttpResponse {
-    visit.redirect("/dashboard?change=password#account-title", None)
+    visit.redirect("/dashboard?change=password#security", None)
 }
 
 /// What the page shows.
 struct Contents<'a> {
     profile: crate::accounts::Profile,
+    pending_email: Option<String>,
     devices: Vec<DeviceRow<'a>>,
-    device_page: Page,
+    device_part: ListPart,
     connections: Vec<ConnectionRow<'a>>,
-    connection_page: Page,
+    connection_part: ListPart,
 }
 
 impl<'a> Contents<'a> {
     async fn load(visit: &'a Visit, access: &Access) -> Result<Self, ApiError> {
         let profile = visit.accounts.profile(access.user).await?;
+        let pending_email = visit.accounts.pending_email(access.user).await?;
+        let pending_email = pending_email.filter(|pending| Some(pending) != profile.email.as_ref());
         let sessions = visit.accounts.list_sessions(access.user);
-        let connection_page = visit.page_of(CONNECTIONS).within(sessions.len());
-        let sessions: Vec<_> = sessions.iter().skip(connection_page.skipped()).take(PAGE).collect();
+        let online: HashSet<LoginId> = sessions.iter().map(|session| session.login).collect();
+        let connection_part = ListPart::parse(visit.word(CONNECTIONS)).within(sessions.len());
+        let skipped = connection_part.page.skipped();
+        let sessions: Vec<_> = sessions.iter().skip(skipped).take(connection_part.size()).collect();
         let owners = sessions.iter().map(|session| session.login).collect();
+        let part = ListPart::parse(visit.word(DEVICES));
         let LoginsPage { page, logins, agents } =
-            visit.accounts.page_of_logins(access, visit.page_of(DEVICES), owners).await?;
+            visit.accounts.page_of_logins(access, (part.page, part.size()), owners).await?;
+        let device_part = ListPart { page, ..part };
         let connections = sessions.iter().map(|session| ConnectionRow {
             frame: visit.frame(),
             device: agents
@@ -68,14 +80,17 @@ impl<'a> Contents<'a> {
         let connections = connections.collect();
         let devices = logins.into_iter().map(|login| DeviceRow {
             frame: visit.frame(),
+            kind: DeviceKind::of(login.user_agent.as_deref()),
             device: describe_user_agent(login.user_agent.as_deref()),
             address: login.ip.unwrap_or_default(),
             last_seen: Moment(login.last_seen_at),
             since: Moment(login.created_at),
             current: login.id == access.login,
+            online: online.contains(&login.id),
             id: login.id.to_string(),
         });
-        Ok(Self { profile, devices: devices.collect(), device_page: page, connections, connection_page })
+        let devices = devices.collect();
+        Ok(Self { profile, pending_email, devices, device_part, connections, connection_part })
     }
 
     fn page(
@@ -85,7 +100,7 @@ impl<'a> Contents<'a> {
         typed: &str,
         error: Option<&ApiError>,
     ) -> Result<HttpResponse, ApiError> {
-        let (devices, connections) = ((DEVICES, self.device_page), (CONNECTIONS, self.connection_page));
+        let (devices, connections) = ((DEVICES, self.device_part), (CONNECTIONS, self.connection_part));
         let page = Dashboard {
             frame: visit.frame(),
             notice: visit.notice(),
@@ -93,6 +108,7 @@ impl<'a> Contents<'a> {
             display_name: &self.profile.display_name,
             email: self.profile.email.as_deref(),
             email_verified: self.profile.email_verified,
+            pending_email: self.pending_email.as_deref(),
             language: self.profile.language.as_deref(),
             languages: visit.site.languages.all().collect(),
             min_password: visit.accounts.min_password(),
@@ -100,6 +116,7 @@ impl<'a> Contents<'a> {
             device_pages: Pager::new(visit.frame(), devices, connections),
             connections: self.connections,
             connection_pages: Pager::new(visit.frame(), connections, devices),
+            secret_card: visit.site.secret_card,
             open: (visit.word("change") == Some("password")).then_some(Section::Password),
             refused,
             typed,
@@ -109,6 +126,13 @@ impl<'a> Contents<'a> {
             None => visit.page(&page),
         }
     }
+}
+
+/// Redirects to the page, to the section that a notice is about.
+fn back_with(visit: &Visit, done: Notice) -> HttpResponse {
+    let fragment = done.section().map(|section| format!("#{section}")).unwrap_or_default();
+    let location = format!("{}{PATH}?done={}{fragment}", visit.site.base, done.as_str());
+    HttpResponse::SeeOther().insert_header((header::LOCATION, location)).finish()
 }
 
 /// The response to a form: back with a notice, or the page with the form open and its errors.
@@ -121,7 +145,7 @@ async fn answer(
     outcome: Result<Notice, ApiError>,
 ) -> Result<HttpResponse, ApiError> {
     match outcome {
-        Ok(done) => Ok(visit.redirect(PATH, Some(done))),
+        Ok(done) => Ok(back_with(visit, done)),
         Err(error) => {
             let refusals = Refusals::of(visit.frame(), fields, error.clone())?;
             let contents = Contents::load(visit, access).await?;
@@ -216,6 +240,26 @@ pub(in super::super) async fn change_email(
     answer(&visit, &access, Section::Email, fields, &form.email, outcome).await
 }
 
+/// `POST /dashboard/email/resend`
+pub(in super::super) async fn resend_email(
+    Browser(access): Browser,
+    visit: Visit,
+    _: Form<NoFields>,
+) -> Result<HttpResponse, ApiError> {
+    visit.accounts.resend_verification(&access, &visit.caller()).await?;
+    Ok(back_with(&visit, Notice::LinkSentAgain))
+}
+
+/// `POST /dashboard/email/cancel`
+pub(in super::super) async fn cancel_email(
+    Browser(access): Browser,
+    visit: Visit,
+    _: Form<NoFields>,
+) -> Result<HttpResponse, ApiError> {
+    visit.accounts.cancel_email_change(&access).await?;
+    Ok(back_with(&visit, Notice::EmailChangeCanceled))
+}
+
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(in super::super) struct DeleteForm {
@@ -273,7 +317,7 @@ pub(in super::super) async fn sign_out(
         visit.forget_cookie(&mut response);
         return Ok(response);
     }
-    Ok(visit.redirect(PATH, Some(Notice::DeviceSignedOut)))
+    Ok(back_with(&visit, Notice::DeviceSignedOut))
 }
 
 /// `POST /dashboard/sign-out-others`
@@ -283,5 +327,17 @@ pub(in super::super) async fn sign_out_others(
     _: Form<NoFields>,
 ) -> Result<HttpResponse, ApiError> {
     visit.accounts.sign_out_all(&access, true).await?;
-    Ok(visit.redirect(PATH, Some(Notice::OthersSignedOut)))
+    Ok(back_with(&visit, Notice::OthersSignedOut))
+}
+
+/// `POST /dashboard/sign-out-everywhere`
+pub(in super::super) async fn sign_out_everywhere(
+    Browser(access): Browser,
+    visit: Visit,
+    _: Form<NoFields>,
+) -> Result<HttpResponse, ApiError> {
+    visit.accounts.sign_out_all(&access, false).await?;
+    let mut response = visit.redirect("/login", Some(Notice::SignedOut));
+    visit.forget_cookie(&mut response);
+    Ok(response)
 }

@@ -9,7 +9,7 @@ use askama::Template as _;
 use super::super::site::Site;
 use super::visit::{frame, with_page};
 use crate::error::ApiError;
-use crate::pages::ErrorPage;
+use crate::pages::{ErrorPage, Remedy};
 
 /// Replaces an error's document by a page if a browser requested it. `request_id` is in the log.
 pub(in super::super) fn for_browser(
@@ -33,8 +33,7 @@ pub(in super::super) fn for_browser(
                 title: &title,
                 detail: &frame.detail(&error),
                 request_id: answer.status().is_server_error().then_some(request_id),
-                elsewhere: (error.code() == "https_required").then_some(site.public_url.as_str()),
-                link_expired: error.code() == "invalid_link",
+                remedy: remedy(&error, &request, &site),
             };
             match page.render() {
                 Ok(html) => ServiceResponse::new(request, with_page(&answer, &site, language, html, None)),
@@ -42,6 +41,15 @@ pub(in super::super) fn for_browser(
             }
         }
         _ => response,
+    }
+}
+
+fn remedy<'a>(error: &ApiError, request: &HttpRequest, site: &'a Site) -> Remedy<'a> {
+    match error.code().as_str() {
+        "https_required" => Remedy::Elsewhere(&site.public_url),
+        "invalid_link" if request.path().starts_with("/verify-email/") => Remedy::SignIn,
+        "invalid_link" => Remedy::NewLink,
+        _ => Remedy::Home,
     }
 }
 

@@ -8,10 +8,10 @@ use serde::Deserialize;
 
 use super::sign_in::NoFields;
 use super::{LinkForm, Refusals, Visit};
-use crate::accounts::{Error, UsedReset};
+use crate::accounts::{Error, ResetLink, UsedReset};
 use crate::error::ApiError;
 use crate::limits::Limit;
-use crate::pages::{FormErrors, Notice, ResetPassword, VerifyEmail};
+use crate::pages::{EmailVerified, FormErrors, Notice, ResetPassword, VerifyEmail};
 use doorward_core::domain::Password;
 
 /// `GET /reset-password/{token}` and `GET /undo-email/{token}`
@@ -72,10 +72,25 @@ pub(in super::super) async fn reset(
         (Err(Some(error)), _) | (Err(None), Err(error)) => ApiError::from(error),
         (Err(None), Ok(_)) => ApiError::not_found(),
     };
-    let refusals = Refusals::of(visit.frame(), &["username", "password"], error.clone())?;
+    show_refused_reset(&visit, &link, typed, &error)
+}
+
+/// The form with all that is wrong with it.
+fn show_refused_reset(
+    visit: &Visit,
+    link: &ResetLink,
+    typed: &str,
+    error: &ApiError,
+) -> Result<HttpResponse, ApiError> {
+    let mut refusals = Refusals::of(visit.frame(), &["username", "password"], error.clone())?;
+    // A password that is too weak was not tried with any account.
+    if typed.is_empty() && link.usernames.len() > 1 && error.field_name() == Some("password") {
+        let unchosen = Error::ChooseAccount { usernames: link.usernames.clone() }.into();
+        refusals.errors.fields.insert(0, visit.frame().field_error("username", &unchosen));
+    }
     let min = visit.accounts.min_password();
-    let page = ResetPassword::new(visit.frame(), &link, typed, min, &refusals.errors);
-    visit.refuse(&error, &page).map(without_referrer)
+    let page = ResetPassword::new(visit.frame(), link, typed, min, &refusals.errors);
+    visit.refuse(error, &page).map(without_referrer)
 }
 
 fn after_reset(visit: &Visit, used: UsedReset) -> HttpResponse {
@@ -130,7 +145,7 @@ pub(in super::super) async fn verify(
         Err(error) => return Err(error.into()),
     };
     match visit.accounts.verify_email(&token, &visit.caller()).await {
-        Ok(()) => after_verification(&visit).await,
+        Ok(()) => after_verification(&visit, (&username, &email), true).await,
         Err(Error::InvalidLink) => verified_again(&visit, &token).await,
         Err(error @ Error::EmailHeld) => {
             let error = ApiError::from(error);
@@ -143,17 +158,24 @@ pub(in super::super) async fn verify(
     }
 }
 
-async fn after_verification(visit: &Visit) -> Result<HttpResponse, ApiError> {
-    let page = if visit.browser().await?.is_some() { "/dashboard" } else { "/login" };
-    Ok(visit.redirect(page, Some(Notice::EmailVerified)))
+/// Says so where the browser is: in the account, or on a page of its own if it is not signed in.
+async fn after_verification(
+    visit: &Visit,
+    (username, email): (&str, &str),
+    just_now: bool,
+) -> Result<HttpResponse, ApiError> {
+    if just_now && visit.browser().await?.is_some() {
+        return Ok(visit.redirect("/dashboard", Some(Notice::EmailVerified)));
+    }
+    let page = EmailVerified { frame: visit.frame(), username, email, just_now };
+    visit.page(&page).map(without_referrer)
 }
 
-/// The response to a link that is no longer valid: that of its first use, if that was a moment ago.
+/// The response to a link that is no longer valid: that it has confirmed its address, if that is still so. Who has the
+/// link was told the address and the account before.
 async fn verified_again(visit: &Visit, token: &str) -> Result<HttpResponse, ApiError> {
-    if visit.accounts.email_just_verified(token).await? {
-        return after_verification(visit).await;
-    }
-    Err(Error::InvalidLink.into())
+    let used = visit.accounts.verified_by_link(token).await?.ok_or(Error::InvalidLink)?;
+    after_verification(visit, (&used.username, &used.email), used.just_now).await
 }
 
 /// Counts a page view against the limit of links.

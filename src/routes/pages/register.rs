@@ -9,7 +9,7 @@ use super::{Form, LinkForm, Refusals, Return, Visit};
 use crate::accounts::{Error, Grant, Registered, Registrant, SignIn};
 use crate::error::ApiError;
 use crate::limits::Limit;
-use crate::pages::{FormErrors, Invitee, NewAccountRules, Notice, Register};
+use crate::pages::{ConfirmFirst, FormErrors, Invitee, NewAccountRules, Notice, Register};
 use doorward_core::domain::{Email, LanguageTag, Password, Username};
 
 const FIELDS: &[&str] = &["username", "email", "password"];
@@ -45,7 +45,7 @@ pub(in super::super) async fn register(
     let back = back.as_ref();
     let refusals = match submit(&visit, &form, None).await? {
         Ok(Some(grant)) => return enter(&visit, &grant, back).await,
-        Ok(None) => return Ok(visit.redirect_onward("/login", Some(Notice::ConfirmAddress), back)),
+        Ok(None) => return confirm_first(&visit, form.email.trim(), back),
         Err(refusals) => refusals,
     };
     // Keyboards add a space at the end, which belongs to no name.
@@ -81,7 +81,10 @@ pub(in super::super) async fn accept_invitation(
     let invited = visit.accounts.check_invitation(&token).await?;
     let refusals = match submit(&visit, &form, Some(token.into_inner())).await? {
         Ok(Some(grant)) => return welcome(&visit, &grant, back).await,
-        Ok(None) => return Ok(visit.redirect_onward("/login", Some(Notice::ConfirmAddress), back)),
+        Ok(None) => {
+            let email = invited.as_deref().unwrap_or_else(|| form.email.trim());
+            return confirm_first(&visit, email, back).map(without_referrer);
+        }
         Err(refusals) => refusals,
     };
     let error = refusals.first.unwrap_or_else(ApiError::not_found);
@@ -92,6 +95,12 @@ pub(in super::super) async fn accept_invitation(
     let page = Register::new(visit.frame_onward(back), username, email, rules(&visit), &refusals.errors);
     let page = page.invited(Invitee { email: invited.as_deref() });
     visit.refuse_onward(&error, &page, back).map(without_referrer)
+}
+
+/// Says that the address has to be verified before the first sign-in. No redirect, which would have to carry the address
+/// in its URL.
+fn confirm_first(visit: &Visit, email: &str, back: Option<&Return>) -> Result<HttpResponse, ApiError> {
+    visit.page_onward(&ConfirmFirst { frame: visit.frame_onward(back), email }, back)
 }
 
 /// Signs the browser in, if it is known that our own page has posted the form: another site could sign its visitor in to
@@ -130,7 +139,14 @@ async fn submit<'a>(
         },
         refusals.check(visit.accounts.choose_password(form.password.clone())),
     );
-    let (Some(username), Some(email), Some(password)) = parsed else { return Ok(Err(refusals)) };
+    let (username, email, password) = match parsed {
+        (Some(username), Some(email), Some(password)) => (username, email, password),
+        (_, _, Some(password)) => {
+            note_weakness(visit, form, password, &mut refusals).await;
+            return Ok(Err(refusals));
+        }
+        (_, _, None) => return Ok(Err(refusals)),
+    };
     let again = (username.clone(), password.clone(), email.clone());
     let is_invited = invitation.is_some();
     // Emails are written in the language of the page.
@@ -144,6 +160,17 @@ async fn submit<'a>(
             None => Refusals::of(visit.frame(), FIELDS, Error::UsernameTaken.into()).map(Err),
         },
         Err(error) => Refusals::of(visit.frame(), FIELDS, error.into()).map(Err),
+    }
+}
+
+/// Rates the password of a form that is refused for another reason, so that a weak one is not refused only next time. A
+/// busy server leaves it at that.
+async fn note_weakness(visit: &Visit, form: &RegisterForm, password: Password, refusals: &mut Refusals<'_>) {
+    let about = [&form.username, &form.email].map(|text| text.trim().to_owned());
+    let about = about.into_iter().filter(|text| !text.is_empty()).collect();
+    let rating = visit.accounts.rate_password(password, about, &visit.caller()).await;
+    if let Some(weak) = rating.ok().and_then(|rating| rating.weakness) {
+        refusals.check::<(), _>(Err(weak));
     }
 }
 

@@ -127,7 +127,7 @@ pub(super) async fn enter(
 pub(in super::super) async fn show_forgot(visit: Visit) -> Result<HttpResponse, ApiError> {
     let back = visit.return_of_sign_in();
     let frame = visit.frame_onward(back.as_ref());
-    visit.page(&ForgotPassword::new(frame, "", visit.notice(), &FormErrors::default()))
+    visit.page(&ForgotPassword::new(frame, "", &FormErrors::default()))
 }
 
 #[derive(Deserialize, Default)]
@@ -151,12 +151,13 @@ pub(in super::super) async fn forgot(
         }
         Err(error) => Err(error),
     };
+    let frame = visit.frame_onward(back);
     match done {
-        Ok(()) => Ok(visit.redirect_onward("/forgot-password", Some(Notice::ResetRequested), back)),
+        // No redirect, which would have to carry the name in its URL: the page can send it again.
+        Ok(()) => visit.page(&ForgotPassword::new(frame, "", &FormErrors::default()).sent(login)),
         Err(error) => {
             let refusals = Refusals::of(visit.frame(), &[], error.clone())?;
-            let frame = visit.frame_onward(back);
-            visit.refuse(&error, &ForgotPassword::new(frame, login, None, &refusals.errors))
+            visit.refuse(&error, &ForgotPassword::new(frame, login, &refusals.errors))
         }
     }
 }

@@ -19,7 +19,7 @@ use super::super::login::revoke_browser_login;
 use super::super::request_id::note_user;
 use super::super::site::Site;
 use super::Return;
-use crate::accounts::{Accounts, Caller, Device, Error, Page};
+use crate::accounts::{Accounts, Caller, Device, Error};
 use crate::auth::refresh::CredentialKind;
 use crate::error::ApiError;
 use crate::limits::Limit;
@@ -33,9 +33,6 @@ use doorward_core::domain::{Access, LoginId, RevokeReason, UserId};
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      connect-src 'self' SOCKET; frame-src 'self'; form-action 'self'RETURN; frame-ancestors 'none'; base-uri 'none'; \
      require-trusted-types-for 'script'; trusted-types 'none'";
-
-/// What the site is called.
-const SITE_NAME: &str = "Doorward";
 
 /// The language of the account that the browser is signed in to, once that is known.
 struct AccountLanguage(Option<String>);
@@ -105,11 +102,6 @@ impl Visit {
     /// What the previous page's form has done, if the query says.
     pub fn notice(&self) -> Option<Notice> {
         self.word("done").and_then(Notice::parse)
-    }
-
-    /// The requested page of a list.
-    pub fn page_of(&self, list: &str) -> Page {
-        Page::number(self.word(list).and_then(|number| number.parse().ok()).unwrap_or(1))
     }
 
     /// The value of a query parameter. Our own links contain nothing that is escaped.
@@ -259,7 +251,7 @@ pub(super) fn frame<'a>(request: &HttpRequest, site: &'a Site) -> Frame<'a> {
     let dev_mail = request.app_data::<web::Data<DevMail>>();
     Frame {
         language: language(request, site),
-        site_name: SITE_NAME,
+        brand: &site.brand,
         base: &site.base,
         public_url: &site.public_url,
         dev_mail: dev_mail.is_some_and(|mails| mails.is_for(request)),

@@ -39,25 +39,24 @@ await scenario(async ({ person }) => {
   assert.deepEqual(kept, ["", {}, {}]);
 
   // The address is proven by the mail's link, in a browser that is signed in.
-  await says(page, "not confirmed");
+  await says(page, "Not confirmed");
   await page.goto(base + (await server("mail", { page: "verify-email" })).path);
   await page.getByRole("button", { name: "Confirm email" }).click();
   await page.waitForURL("**/dashboard");
   await says(page, "Your email is confirmed.");
-  assert.equal(await page.getByText("not confirmed").count(), 0);
+  assert.equal(await page.getByText("Not confirmed").count(), 0);
 
   // The account: a form that is refused is open and says why, one that is not says so once.
-  await page.getByText("Profile", { exact: true }).click();
   await page.getByLabel("Display name").fill("Countess");
   await page.getByRole("button", { name: "Save changes" }).click();
   await says(page, "Hello, Countess");
-  await says(page, "Your profile is saved.");
+  await says(page, "Your changes are saved.");
   await page.reload();
-  assert.equal(await page.getByText("Your profile is saved.").count(), 0);
-  await page.getByText("Change your email", { exact: true }).click();
+  assert.equal(await page.getByText("Your changes are saved.").count(), 0);
+  await page.locator("#profile summary").click();
   await page.getByLabel("New email").fill("lovelace@example.org");
   await page.locator("#email-current-password").fill("wrong");
-  await page.getByRole("button", { name: "Send confirmation link" }).click();
+  await page.getByRole("button", { name: "Send link" }).click();
   await says(page, "This password is wrong.");
   assert(await page.locator("#email-current-password").evaluate((input) => input === document.activeElement));
   assert.equal(await page.getByLabel("New email").inputValue(), "lovelace@example.org");
@@ -76,7 +75,7 @@ await scenario(async ({ person }) => {
   await says(page, "a link is on its way");
   const { path } = await server("mail", { page: "reset-password" });
   await page.goto(base + path);
-  await says(page, "For your account ada.");
+  await says(page, "You’ll be signed out on every device.");
   await page.locator("#password").fill(NEW_PASSWORD);
   await page.getByRole("button", { name: "Set new password" }).click();
   await says(page, "Your new password is set");
@@ -92,7 +91,7 @@ await scenario(async ({ person }) => {
   await connected(page);
 
   // And gone.
-  await page.getByText("Delete your account").click();
+  await page.locator("#delete summary").click();
   await page.locator("#delete-current-password").fill(NEW_PASSWORD);
   await page.getByRole("button", { name: "Delete my account" }).click();
   await says(page, "Your account is deleted.");

@@ -59,7 +59,7 @@ await scenario(
     await other.waitForURL(`${base}/dashboard`);
 
     // A sign-in on another device revokes the app's login there: its socket closes at once.
-    await other.getByRole("button", { name: "Sign out everywhere else" }).click();
+    await other.getByRole("button", { name: "Sign out other devices" }).click();
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.getByRole("button", { name: "Continue as ada" }).click();
     await atHome(page, "ada");

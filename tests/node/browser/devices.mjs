@@ -12,8 +12,8 @@ await scenario(async ({ person }) => {
   await connected(home);
   await rows(home, "connections", 1);
   await rows(home, "devices", 1);
-  await says(home, "this page");
-  assert(!(await home.getByRole("button", { name: "Sign out everywhere else" }).isVisible()));
+  await says(home, "This page");
+  assert(!(await home.getByRole("button", { name: "Sign out other devices" }).isVisible()));
 
   // A phone comes: it appears as device and connection, without a reload.
   const phone = await person({ userAgent: IPHONE });
@@ -23,11 +23,20 @@ await scenario(async ({ person }) => {
   await rows(home, "devices", 2);
   await says(home.locator("#devices"), "Safari on iPhone");
   await says(home.locator("#connections"), "Safari on iPhone");
-  assert.equal(await home.locator("#devices [data-slot=current]:not([hidden])").count(), 1);
+  assert.equal(await home.locator("#devices-list [data-slot=current]:not([hidden])").count(), 1);
+  // This device comes first and is tinted; each has the icon of its kind, and is active while it is connected.
+  const icons = () => home.locator("#devices-list use").evaluateAll((icons) => icons.map((icon) => icon.getAttribute("href")));
+  assert.deepEqual(await icons(), ["#i-desktop", "#i-phone"]);
+  assert.equal(await home.locator("#devices-list > li.current").count(), 1);
+  await home.locator("#devices-list > li.current:first-child").waitFor();
+  const active = home.locator("#devices-list [data-slot=online]:visible");
+  assert.equal(await active.count(), 2);
+  assert.equal(await home.locator("#connections-list use[href='#i-websocket']").count(), 2);
   // It goes, and comes back: the connection, not the device.
   await phone.goto(`${base}/static/icon.svg`);
   await rows(home, "connections", 1);
   await rows(home, "devices", 2);
+  assert.equal(await active.count(), 1);
   await phone.goto(`${base}/dashboard`);
   await rows(home, "connections", 2);
 
@@ -47,7 +56,7 @@ await scenario(async ({ person }) => {
   await signIn(tablet, "ada");
   await connected(tablet);
   await rows(home, "devices", 3);
-  await tablet.getByRole("button", { name: "Sign out everywhere else" }).click();
+  await tablet.getByRole("button", { name: "Sign out other devices" }).click();
   for (const page of [home, phone]) await says(page.getByRole("dialog"), "You signed out");
   await connected(tablet);
   await rows(tablet, "devices", 1);
@@ -56,12 +65,24 @@ await scenario(async ({ person }) => {
   await home.getByRole("link", { name: "Sign in again" }).click();
   await signIn(home, "ada");
   await connected(home);
-  await tablet.getByText("Change your password").click();
+  await tablet.locator("#security summary").click();
   await tablet.locator("#password-current-password").fill(PASSWORD);
   await tablet.locator("#password-new-password").fill(NEW_PASSWORD);
   await tablet.getByRole("button", { name: "Change password" }).click();
   await says(tablet, "Your password is changed");
   await says(home.getByRole("dialog"), "Your password was changed or reset on another device.");
+  await connected(tablet);
+
+  // Everywhere, and this device too.
+  await home.getByRole("link", { name: "Sign in again" }).click();
+  await signIn(home, "ada", NEW_PASSWORD);
+  await connected(home);
+  await home.getByRole("button", { name: "Sign out everywhere" }).click();
+  await home.waitForURL("**/login*");
+  await says(home, "You’re signed out.");
+  await says(tablet.getByRole("dialog"), "You signed out, here or on another device.");
+  await tablet.getByRole("link", { name: "Sign in again" }).click();
+  await signIn(tablet, "ada", NEW_PASSWORD);
   await connected(tablet);
 
   // A closed account.

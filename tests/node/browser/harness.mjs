@@ -36,7 +36,7 @@ export async function scenario(play, expected = null, hosts = {}) {
   });
   let tolerated = expected;
   const person = async (options = {}) => {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce", ...options });
     context.setDefaultTimeout(PATIENCE);
     const refused = new Set();
     context.on("response", (response) => {
@@ -103,7 +103,7 @@ export async function rows(page, list, count) {
   for (let left = 60; ; left--) {
     await server("advance", { seconds: 1 });
     const there = page.waitForFunction(
-      ([id, wanted]) => document.querySelectorAll(`#${id} > li`).length === wanted,
+      ([id, wanted]) => document.querySelectorAll(`#${id}-list > li`).length === wanted,
       [list, count],
       { timeout: 500 },
     );

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { PASSWORD, base, check, says, scenario } from "./harness.mjs";
 
-const WARNING = `at ${base}, where you can’t stay signed in. Open https://id.example.org`;
+const WARNING = `opened this page at ${base}, where you can’t stay signed in. Open https://id.example.org instead.`;
 
 // Browsers take that header over https only, and the server cannot tell how the page was opened.
 const EXPECTED = /Cross-Origin-Opener-Policy header has been ignored/;

@@ -6,7 +6,7 @@ import { base, check, register, says, scenario, server } from "./harness.mjs";
 await scenario(async ({ person }) => {
   const page = await person();
   await page.goto(`${base}/dev/mail`);
-  await says(page, "No emails yet.");
+  await says(page, "No emails yet");
   await check(page, "no kept mails");
   await register(page, "ada", "ada@example.org");
   await server("advance", { seconds: 1 });
@@ -44,7 +44,7 @@ await scenario(async ({ person }) => {
     await html.getByRole("link", { name: "Set a new password" }).click();
     await Promise.race([popup, page.waitForTimeout(1000)]);
   }
-  await says(await popup, "For your account ada.");
+  await says(await popup, "You’ll be signed out on every device.");
   await text.getByRole("link").click();
-  await says(page, "For your account ada.");
+  await says(page, "You’ll be signed out on every device.");
 });

@@ -1,6 +1,7 @@
 // Every page in every state, light and dark, on a phone and on a wide screen: axe finds nothing, nothing is wider than
 // the window. With SCREENSHOTS set to a directory it leaves a picture of each there.
 
+import assert from "node:assert/strict";
 import { PASSWORD, base, check, connected, register, rows, says, scenario, server, signIn } from "./harness.mjs";
 
 const IPHONE =
@@ -13,6 +14,14 @@ await scenario(async ({ person, tolerate }) => {
       const page = await person({ colorScheme, viewport: { width, height: 800 }, reducedMotion: "reduce" });
       const look = async (name) => {
         await check(page, `${name}, ${colorScheme}, ${width} px`);
+        // The smallest and the largest common windows, where nothing but the layout can differ.
+        const other = width === 375 ? 320 : 1920;
+        await page.setViewportSize({ width: other, height: 800 });
+        const overflow = await page.evaluate(
+          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+        );
+        assert.equal(overflow, 0, `${name}, ${other} px`);
+        await page.setViewportSize({ width, height: 800 });
         if (process.env.SCREENSHOTS) {
           const path = `${process.env.SCREENSHOTS}/${name.replaceAll(" ", "-")}-${colorScheme}-${width}.png`;
           await page.screenshot({ path, fullPage: true });
@@ -30,7 +39,7 @@ await scenario(async ({ person, tolerate }) => {
       await page.locator(".meter:not([hidden])").waitFor();
       await look("register meter");
       await page.getByRole("button", { name: "Create account" }).click();
-      await says(page, "Start your username");
+      await says(page, "3 fields need your attention");
       await look("register refused");
       await open("/login", "login");
       await signIn(page, "nobody");
@@ -51,6 +60,8 @@ await scenario(async ({ person, tolerate }) => {
       await look("dashboard");
       for (const summary of await page.locator("summary").all()) await summary.click();
       await look("dashboard forms");
+      await page.locator("#security summary").click();
+      await look("dashboard password");
       await page.locator("#password-current-password").fill("wrong");
       await page.locator("#password-new-password").fill(PASSWORD);
       await page.getByRole("button", { name: "Change password" }).click();
@@ -58,13 +69,22 @@ await scenario(async ({ person, tolerate }) => {
       await connected(page);
       await look("dashboard refused");
       await open("/logout", "logout");
-      await open((await server("mail", { page: "verify-email" })).path, "verify email");
+      const { path: proof } = await server("mail", { page: "verify-email" });
+      await open(proof, "verify email");
+      await page.getByRole("button", { name: "Confirm email" }).click();
+      await page.waitForURL("**/dashboard**");
+      // Another browser, which is not signed in, opens it once more.
+      const stranger = await person({ colorScheme, viewport: { width, height: 800 }, reducedMotion: "reduce" });
+      await stranger.goto(base + proof);
+      await says(stranger, "Email confirmed");
+      await check(stranger, `email confirmed, ${colorScheme}, ${width} px`);
+      await stranger.context().close();
 
       await page.goto(`${base}/dashboard`);
       await connected(page);
       // Its list of devices may be on its way at that moment.
       await tolerate(/status of 401/, async () => {
-        await phone.getByRole("button", { name: "Sign out everywhere else" }).click();
+        await phone.getByRole("button", { name: "Sign out other devices" }).click();
         await page.getByRole("dialog").waitFor();
       });
       await look("dashboard ended");

@@ -8,19 +8,19 @@ await scenario(async ({ person }) => {
   await register(page, "ada", "ada@example.org");
   await says(page, "Hello, ada");
   await page.locator("noscript .notice").waitFor();
-  assert.equal(await page.locator("#devices > li").count(), 1);
+  assert.equal(await page.locator("#devices-list > li").count(), 1);
 
   const other = await person({ javaScriptEnabled: false });
   await signIn(other, "ada");
   await other.waitForURL("**/dashboard");
   await page.reload();
-  assert.equal(await page.locator("#devices > li").count(), 2);
-  await page.getByRole("button", { name: "Sign out everywhere else" }).click();
-  await says(page, "You’re signed out everywhere else.");
+  assert.equal(await page.locator("#devices-list > li").count(), 2);
+  await page.getByRole("button", { name: "Sign out other devices" }).click();
+  await says(page, "Your other devices are signed out");
   await other.reload();
   await other.waitForURL("**/login");
 
-  await page.getByText("Change your password").click();
+  await page.locator("#security summary").click();
   await page.locator("#password-current-password").fill("wrong");
   await page.locator("#password-new-password").fill(NEW_PASSWORD);
   await page.getByRole("button", { name: "Change password" }).click();

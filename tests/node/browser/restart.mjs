@@ -37,10 +37,10 @@ await scenario(async ({ person, tolerate }) => {
   // One button spares the wait.
   await tolerate(/ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|status of 503/, async () => {
     await server("stop");
-    await page.getByRole("button", { name: "Now" }).waitFor();
+    await page.getByRole("button", { name: "Try now" }).waitFor();
     await server("start");
     // It may have come back by itself meanwhile.
-    await page.getByRole("button", { name: "Now" }).click({ timeout: 500 }).catch(() => {});
+    await page.getByRole("button", { name: "Try now" }).click({ timeout: 500 }).catch(() => {});
     await connected(page);
   });
 

@@ -29,7 +29,7 @@ await scenario(async ({ person }) => {
     await says(page, "Your email is confirmed.");
     once("/verify-email/");
 
-    await page.getByText("Change your password").click();
+    await page.locator("#security summary").click();
     await page.locator("#password-current-password").fill(PASSWORD);
     await page.locator("#password-new-password").fill(NEW_PASSWORD);
     await page.getByRole("button", { name: "Change password" }).dblclick();

@@ -1,5 +1,7 @@
 //! Describes a user agent in words, for a person who looks for one of their devices.
 
+use serde::Serialize;
+
 /// The first match names the client: most browsers also claim to be those further down.
 const CLIENTS: [(&str, &str); 19] = [
     ("Edg", "Edge"),
@@ -36,14 +38,70 @@ const SYSTEMS: [(&str, &str); 9] = [
     ("Linux", "Linux"),
 ];
 
+/// What a device looks like to its user, by its user agent: names an icon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceKind {
+    /// A browser on a computer.
+    Desktop,
+    Phone,
+    Tablet,
+    /// A program of a developer: curl, a script.
+    Terminal,
+    /// Anything else.
+    App,
+}
+
+impl DeviceKind {
+    #[must_use]
+    pub fn of(user_agent: Option<&str>) -> Self {
+        let text = user_agent.unwrap_or_default();
+        let client = client(text);
+        if matches!(client, Some("curl" | "Wget" | "Python" | "Node.js")) {
+            return Self::Terminal;
+        }
+        let is_browser = client.is_some_and(|name| !name.ends_with(" app"));
+        match system(text) {
+            Some("iPhone") => Self::Phone,
+            Some("iPad") => Self::Tablet,
+            // Browsers say "Mobile" on phones only.
+            Some("Android") if text.contains("Mobile") => Self::Phone,
+            Some("Android") if is_browser => Self::Tablet,
+            Some(system) if is_browser && system != "Android" => Self::Desktop,
+            _ => Self::App,
+        }
+    }
+
+    /// As in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Desktop => "desktop",
+            Self::Phone => "phone",
+            Self::Tablet => "tablet",
+            Self::Terminal => "terminal",
+            Self::App => "app",
+        }
+    }
+}
+
+fn client(text: &str) -> Option<&'static str> {
+    first_of(&CLIENTS, text)
+}
+
+fn system(text: &str) -> Option<&'static str> {
+    first_of(&SYSTEMS, text)
+}
+
+fn first_of(names: &[(&str, &'static str)], text: &str) -> Option<&'static str> {
+    names.iter().find(|(mark, _)| text.contains(mark)).map(|(_, name)| *name)
+}
+
 /// A description such as "Firefox on Linux". An unknown name is shown as it is, up to its first space.
 #[must_use]
 pub fn describe_user_agent(user_agent: Option<&str>) -> String {
     let text = user_agent.unwrap_or_default();
-    let find = |names: &[(&str, &'static str)]| {
-        names.iter().find(|(mark, _)| text.contains(mark)).map(|(_, name)| *name)
-    };
-    match (find(&CLIENTS), find(&SYSTEMS)) {
+    match (client(text), system(text)) {
         (Some(client), Some(system)) => format!("{client} on {system}"),
         (Some(client), None) => client.to_owned(),
         (None, Some(system)) => format!("A client on {system}"),
@@ -101,6 +159,44 @@ mod tests {
             assert_eq!(describe_user_agent(Some(text)), words, "{text}");
         }
         assert_eq!(describe_user_agent(None), "An unnamed client");
+    }
+
+    #[test]
+    fn a_kind_of_device_is_recognized() {
+        use DeviceKind::{App, Desktop, Phone, Tablet, Terminal};
+        for (text, kind) in [
+            ("Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0", Desktop),
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/131.0 Safari/537.36",
+                Desktop,
+            ),
+            (
+                "Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 Chrome/131.0 Safari/537.36",
+                Desktop,
+            ),
+            ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/18.1 Safari/605.1.15", Desktop),
+            ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) Mobile/15E148 Safari/604.1", Phone),
+            ("MyApp/3 (iPhone; iOS 18.1)", Phone),
+            ("Mozilla/5.0 (Linux; Android 10; K) Chrome/122.0 Mobile Safari/537.36", Phone),
+            ("Mozilla/5.0 (Android 13; Mobile; rv:132.0) Gecko/132.0 Firefox/132.0", Phone),
+            ("Mozilla/5.0 (Linux; Android 13; SM-X906C) Chrome/131.0 Safari/537.36", Tablet),
+            ("Mozilla/5.0 (iPad; CPU OS 16_6 like Mac OS X) Version/16.6 Mobile/15E148 Safari/604.1", Tablet),
+            ("Dalvik/2.1.0 (Linux; U; Android 13; Pixel 7)", App),
+            ("okhttp/4.12.0", App),
+            ("Acme/41 CFNetwork/1496.0.7 Darwin/23.5.0", App),
+            ("Dart/3.5 (dart:io)", App),
+            ("MyApp/1.2 (Linux)", App),
+            ("", App),
+            ("curl/8.5.0", Terminal),
+            ("Wget/1.21.4 (linux-gnu)", Terminal),
+            ("python-requests/2.32", Terminal),
+            ("Python/3.12 aiohttp/3.9", Terminal),
+            ("node", Terminal),
+        ] {
+            assert_eq!(DeviceKind::of(Some(text)), kind, "{text}");
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+        assert_eq!(DeviceKind::of(None), App);
     }
 
     proptest! {

@@ -1,0 +1,135 @@
+//! The account page with samples: its sections, lists and notices.
+
+use askama::Template;
+
+use super::tests::{LANGUAGES, english, errors, values};
+use super::*;
+use crate::accounts::Page;
+use doorward_core::domain::DeviceKind;
+
+/// The page of a user called `text`.
+pub(super) fn dashboard<'a>(
+    frame: Frame<'a>,
+    text: &'a str,
+    refused: Option<(Section, &'a FormErrors)>,
+) -> Dashboard<'a> {
+    let at = Moment(crate::clock::Timestamp::default());
+    let device = |kind: DeviceKind, current| DeviceRow {
+        frame,
+        id: format!("{text}{}", kind.as_str()),
+        kind,
+        device: text.to_owned(),
+        address: text.to_owned(),
+        last_seen: at,
+        since: at,
+        current,
+        online: current,
+    };
+    let connection = |transport| ConnectionRow {
+        frame,
+        device: text.to_owned(),
+        transport,
+        address: text.to_owned(),
+        since: at,
+    };
+    let part = |word, total| ListPart::parse(Some(word)).within(total);
+    let (devices, connections) =
+        (("devices", part("2", 140)), ("connections", ListPart::parse(None).within(60)));
+    let pages = (Pager::new(frame, devices, connections), Pager::new(frame, connections, devices));
+    Dashboard {
+        frame,
+        notice: refused.is_none().then_some(Notice::ProfileSaved),
+        username: text,
+        display_name: text,
+        email: Some(text),
+        email_verified: false,
+        pending_email: None,
+        language: Some("de"),
+        languages: LANGUAGES.all().collect(),
+        min_password: 8,
+        devices: vec![
+            device(DeviceKind::Desktop, true),
+            device(DeviceKind::Phone, false),
+            device(DeviceKind::Tablet, false),
+            device(DeviceKind::Terminal, false),
+            device(DeviceKind::App, false),
+        ],
+        device_pages: pages.0,
+        connections: vec![connection("websocket"), connection("socketio"), connection("tcp")],
+        connection_pages: pages.1,
+        secret_card: refused.is_none(),
+        open: None,
+        refused,
+        typed: text,
+    }
+}
+
+#[test]
+fn a_long_list_has_links_to_its_other_pages() {
+    let html = dashboard(english(), "ada", None).render().unwrap();
+    assert!(html.contains("51 to 100 of 140") && html.contains("Show all <span data-slot=\"total\">60"));
+    let links: Vec<&str> = values(&html, "href").into_iter().filter(|link| link.contains('?')).collect();
+    assert_eq!(
+        links,
+        [
+            "/id/dashboard?devices=all#devices",
+            "/id/dashboard?devices=all#devices",
+            "/id/dashboard?devices=3#devices",
+            "/id/dashboard?connections=all&#38;devices=2#connections",
+        ]
+    );
+    let last = Page::number(usize::MAX).within(101);
+    assert_eq!((last.number, last.pages(), last.skipped()), (3, 3, 100));
+    assert_eq!(Page::number(0).within(0), Page { number: 1, total: 0 });
+    let (few, none) = (ListPart::parse(None).within(10), ListPart::parse(Some("all")).within(0));
+    let few = Pager::new(english(), ("devices", few), ("connections", none)).render().unwrap();
+    assert!(few.contains("id=\"devices-more\" hidden") && !few.contains("<nav"), "all are shown: {few}");
+    assert_eq!(ListPart::parse(Some("x")), ListPart::parse(None));
+    assert_eq!((ListPart::parse(None).size(), ListPart::parse(Some("all")).size()), (10, 50));
+}
+
+#[test]
+fn a_notice_is_in_the_section_that_changed() {
+    for (notice, place) in [
+        (Notice::PasswordChanged, "id=\"security-title\""),
+        (Notice::LinkSentAgain, "id=\"profile-title\""),
+        (Notice::OthersSignedOut, "id=\"devices-title\""),
+        (Notice::Registered, "id=\"live-now\""),
+    ] {
+        let page = Dashboard { notice: Some(notice), ..dashboard(english(), "ada", None) };
+        let html = page.render().unwrap();
+        let (before, after) = html.split_once("<p class=\"notice\" role=\"status\">").unwrap();
+        assert!(before.contains(place) && !after.contains(place), "{notice:?}");
+        assert!(!after.contains("class=\"notice\" role"), "once: {notice:?}");
+        let in_section = before.rsplit("<section").next().unwrap().contains(place);
+        assert!(in_section || notice.section().is_none(), "{notice:?}");
+    }
+}
+
+#[test]
+fn an_address_that_waits_can_be_sent_its_link_again() {
+    let page = |email_verified, pending_email| {
+        let page = Dashboard { email_verified, pending_email, ..dashboard(english(), "ada", None) };
+        let html = page.render().unwrap();
+        (html.contains("/dashboard/email/resend"), html.contains("/dashboard/email/cancel"))
+    };
+    assert_eq!(page(true, None), (false, false));
+    assert_eq!(page(false, None), (true, false));
+    assert_eq!(page(true, Some("new@example.org")), (true, true));
+}
+
+#[test]
+fn the_link_to_the_section_of_a_refused_form_is_marked() {
+    let errors = errors(&["current_password"]);
+    for (section, id) in [
+        (Section::Profile, "profile"),
+        (Section::Email, "profile"),
+        (Section::Password, "security"),
+        (Section::Delete, "delete"),
+    ] {
+        let html = dashboard(english(), "ada", Some((section, &errors))).render().unwrap();
+        assert_eq!(html.matches("aria-current=\"true\"").count(), 1);
+        assert!(html.contains(&format!("href=\"#{id}\" aria-current=\"true\"")), "{section:?}");
+        assert!(!html.contains("id=\"secret-card\""), "only if the configuration has it");
+    }
+}

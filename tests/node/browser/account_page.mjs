@@ -1,0 +1,73 @@
+// The sections of the account page: links between them, an address that waits for its link, and a form that is refused.
+
+import assert from "node:assert/strict";
+import { NEW_PASSWORD, PASSWORD, base, check, connected, register, says, scenario, server } from "./harness.mjs";
+
+await scenario(async ({ person }) => {
+  const page = await person();
+  await register(page, "ada", "ada@example.org");
+  await connected(page);
+  assert.equal(await page.locator(".hello .avatar").innerText(), "A");
+
+  // The link of the section in view is marked; the last ones are too short to reach the top of the window.
+  const marked = page.locator(".sections [aria-current]");
+  assert.equal(await marked.innerText(), "Profile");
+  for (const name of ["Security", "Devices", "Connections", "Delete account"]) {
+    await page.locator(".sections").getByRole("link", { name }).click();
+    await page.locator(".sections [aria-current]", { hasText: name }).waitFor();
+    assert.equal(await marked.count(), 1);
+    const section = page.locator(new URL(page.url()).hash);
+    assert.ok(await section.getByRole("heading", { name }).isVisible());
+  }
+
+  // An address that waits: the link is sent again, but not at once.
+  const profile = page.locator("#profile");
+  const waiting = profile.locator(".waiting");
+  await says(profile, "Not confirmed");
+  await server("mails", { count: 1 });
+  await server("advance", { seconds: 61 });
+  await waiting.getByRole("button", { name: "Send again" }).click();
+  await says(profile, "We’ve sent the link again");
+  await server("mails", { count: 2 });
+  await page.goto(base + (await server("mail", { page: "verify-email" })).path);
+  await page.getByRole("button", { name: "Confirm email" }).click();
+  await says(page, "Email confirmed");
+  await page.goto(`${base}/dashboard`);
+  await says(profile, "Confirmed");
+  assert.equal(await waiting.count(), 0);
+
+  // A change waits for its link, and is given up.
+  await profile.locator("summary").click();
+  await page.getByLabel("New email").fill("countess@example.org");
+  await page.locator("#email-current-password").fill(PASSWORD);
+  await page.getByRole("button", { name: "Send link" }).click();
+  await says(waiting, "countess@example.org becomes your email once you open the link");
+  await check(page, "an address that waits");
+  const { path } = await server("mail", { page: "verify-email" });
+  await waiting.getByRole("button", { name: "Cancel change" }).click();
+  await says(profile, "Your email stays as it is.");
+  assert.equal(await waiting.count(), 0);
+  await page.goto(base + path);
+  await says(page, "This link no longer works");
+
+  // Without a script, on a phone: a refused form is open, in view, and its first wrong field has the focus.
+  const phone = await person({ javaScriptEnabled: false, viewport: { width: 375, height: 700 } });
+  await phone.context().addCookies(await page.context().cookies());
+  await phone.goto(`${base}/dashboard`);
+  await phone.locator(".sections").getByRole("link", { name: "Security" }).click();
+  await phone.locator("#security summary").click();
+  await phone.locator("#password-current-password").fill("wrong");
+  await phone.locator("#password-new-password").fill(NEW_PASSWORD);
+  await phone.getByRole("button", { name: "Change password" }).click();
+  const wrong = phone.locator("#password-current-password");
+  await phone.locator("#password-current-password-error").waitFor();
+  assert.ok(await wrong.evaluate((input) => input === document.activeElement));
+  const box = await wrong.boundingBox();
+  assert.ok(box.y >= 0 && box.y + box.height <= 700, `in view: ${JSON.stringify(box)}`);
+  assert.equal(await phone.locator(".sections [aria-current]").innerText(), "Security");
+  await wrong.fill(PASSWORD);
+  await phone.locator("#password-new-password").fill(NEW_PASSWORD);
+  await phone.getByRole("button", { name: "Change password" }).click();
+  await phone.waitForURL("**/dashboard?done=password-changed#security");
+  await says(phone.locator("#security"), "Your password is changed");
+});
