@@ -26,6 +26,8 @@ rm -rf "$out"
 mkdir -p "$out"
 
 cargo build --locked --profile "$profile" --package doorward --bin doorward
+# The profile strips too, but the linker leaves a table of symbols of 4 MB.
+strip --strip-all "$built/doorward"
 deploy/stage.sh "$built/doorward" "$built/package"
 
 version=$("$built/doorward" --version | cut -d ' ' -f 2)
@@ -45,6 +47,9 @@ rm -rf "$tree"
 mkdir "$tree"
 cp "$built/doorward" deploy/doorward.service LICENSE README.md CHANGELOG.md "$tree/"
 cp -R "$built/package/." docs "$tree/"
+# Not beside the program, which would read it when it is tried there, and use /var/lib/doorward.
+mkdir "$tree/etc"
+mv "$tree/doorward.toml" "$tree/etc/"
 tar --directory "$built" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" \
     --create "$name" | gzip -n9 > "$out/$name.tar.gz"
 rm -r "$tree"

@@ -109,7 +109,8 @@ pub fn starter_file(flags: Vec<(String, String)>) -> Result<String, ConfigError>
         let entries =
             in_section.filter_map(|(key, meaning)| Some(entry(key, meaning, values.get(key.name)?)));
         let gap = if section.is_empty() { "\n" } else { "" };
-        text += &format!("{gap}{}", entries.collect::<Vec<_>>().join("\n"));
+        text.push_str(gap);
+        text.push_str(&entries.collect::<Vec<_>>().join("\n"));
     }
     Ok(text)
 }
@@ -173,7 +174,10 @@ fn comment(text: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {
-            Some(line) if line.len() + 1 + word.len() <= WIDTH => *line += &format!(" {word}"),
+            Some(line) if line.len() + 1 + word.len() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
             _ => lines.push(format!("# {word}")),
         }
     }

@@ -120,8 +120,10 @@ async fn a_backup_that_would_not_work_is_refused_with_the_reason() {
         assert_eq!(said.err.lines().count(), 1, "{}", said.err);
     }
     assert!(check(app.data.path()).await.err.contains("it is not a regular file"));
-    assert!(check(Path::new("/nowhere/copy.db")).await.err.contains("No such file"));
-    let without = on(&file.with_file_name("no-data"), &["backup", "check"], "").await;
+    let data = file.with_file_name("no-data");
+    let missing = on(&data, &["backup", "check", "/nowhere/copy.db"], "").await;
+    assert!(missing.code == Some(1) && missing.err.contains("No such file"), "{}", missing.err);
+    let without = on(&data, &["backup", "check"], "").await;
     assert!(without.code == Some(2) && without.err.contains("<FILE>"), "{}", without.err);
 }
 
