@@ -39,12 +39,8 @@ pub struct ApiError {
     detail: String,
     /// The field that it is about.
     field: Option<String>,
-    suggestions: Vec<String>,
-    /// Which of the causes of its code it is, for programs and for pages in other languages.
-    reason: Option<&'static str>,
-    suggestion_codes: Vec<&'static str>,
-    /// What the detail names.
-    values: Vec<(&'static str, String)>,
+    /// Boxed, because most errors have none.
+    cause: Option<Box<Cause>>,
     /// For 405: the methods that the resource has.
     allow: Option<&'static str>,
     /// For 429 and 503: seconds.
@@ -54,6 +50,17 @@ pub struct ApiError {
     clear_cookie: bool,
     /// The code is also OAuth's word for it (RFC 6749 section 5.2).
     oauth: bool,
+}
+
+/// More about what is wrong with an input.
+#[derive(Debug, Clone, Default)]
+struct Cause {
+    /// Which of the causes of its code it is, for programs and for pages in other languages.
+    reason: Option<&'static str>,
+    suggestions: Vec<String>,
+    suggestion_codes: Vec<&'static str>,
+    /// What the detail names.
+    values: Vec<(&'static str, String)>,
 }
 
 /// The word for programs.
@@ -110,10 +117,7 @@ impl ApiError {
             code: Code::Fixed(code),
             detail: detail.into(),
             field: None,
-            suggestions: Vec::new(),
-            reason: None,
-            suggestion_codes: Vec::new(),
-            values: Vec::new(),
+            cause: None,
             allow: None,
             retry_after: None,
             needs: KeyScopes::default(),
@@ -161,6 +165,10 @@ impl ApiError {
     /// The same about this field.
     fn about(self, field: &'static str) -> Self {
         Self { field: Some(field.to_owned()), ..self }
+    }
+
+    fn because(self, cause: Cause) -> Self {
+        Self { cause: Some(Box::new(cause)), ..self }
     }
 
     /// The server cannot serve this now.
@@ -217,24 +225,27 @@ impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         use StatusCode as S;
         match error {
-            Error::Invalid(invalid) => Self {
+            Error::Invalid(invalid) => Self::field(invalid.field, invalid.detail).because(Cause {
                 reason: invalid.reason,
                 values: invalid.values,
-                ..Self::field(invalid.field, invalid.detail)
-            },
-            Error::WeakPassword(weak) => Self {
-                reason: Some(weak.reason),
-                suggestions: weak.suggestions,
-                suggestion_codes: weak.suggestion_codes,
-                ..Self::new(S::UNPROCESSABLE_ENTITY, "weak_password", weak.detail).about("password")
-            },
+                ..Cause::default()
+            }),
+            Error::WeakPassword(weak) => {
+                let error = Self::new(S::UNPROCESSABLE_ENTITY, "weak_password", weak.detail);
+                error.about("password").because(Cause {
+                    reason: Some(weak.reason),
+                    suggestions: weak.suggestions,
+                    suggestion_codes: weak.suggestion_codes,
+                    ..Cause::default()
+                })
+            }
             Error::UsernameTaken => {
                 Self::new(S::CONFLICT, "username_taken", "This username is taken.").about("username")
             }
             Error::UsernameLooksTaken => {
                 let detail = "This username looks like one that is taken.";
                 let error = Self::new(S::CONFLICT, "username_taken", detail).about("username");
-                Self { reason: Some("similar"), ..error }
+                error.because(Cause { reason: Some("similar"), ..Cause::default() })
             }
             Error::UsernameReserved => {
                 let detail = "This username is reserved. Choose another one.";
@@ -257,7 +268,7 @@ impl From<Error> for ApiError {
             Error::ChooseAccount { usernames } => {
                 let detail = "Several accounts use this email address: name yours.";
                 let error = Self::new(S::CONFLICT, "choose_account", detail).about("username");
-                Self { suggestions: usernames, ..error }
+                error.because(Cause { suggestions: usernames, ..Cause::default() })
             }
             Error::WrongPassword => {
                 Self::new(S::FORBIDDEN, "wrong_password", "The password is wrong.").about("current_password")
@@ -379,9 +390,9 @@ impl ResponseError for ApiError {
             error: self.oauth.then_some(&code),
             error_description: self.oauth.then_some(&self.detail),
             field: self.field.as_deref(),
-            reason: self.reason,
-            suggestions: &self.suggestions,
-            suggestion_codes: &self.suggestion_codes,
+            reason: self.reason(),
+            suggestions: self.suggestions(),
+            suggestion_codes: self.suggestion_codes(),
         };
         // Strings and a number: this always is JSON.
         response.body(serde_json::to_string(&problem).unwrap_or_default())

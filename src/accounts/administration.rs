@@ -22,8 +22,8 @@ use crate::models::events::{self, Kind};
 use crate::models::logins::{self, Scope};
 use crate::models::users::{self, NewUser, User};
 use doorward_core::domain::{
-    DisplayName, Email, Invalid, LanguageTag, LoginId, MailKind, Password, RevokeReason, Rights, UserId,
-    Username,
+    DisplayName, Email, Invalid, LanguageChoice, LanguageTag, LoginId, MailKind, Password, RevokeReason,
+    Rights, UserId, Username,
 };
 
 /// An account to create. It gets no password: its user sets one with a link.
@@ -40,8 +40,7 @@ pub struct Invited {
 #[derive(Debug, Clone, Default)]
 pub struct UserChange {
     pub display_name: Option<DisplayName>,
-    /// `Some(None)` leaves the choice to the browser.
-    pub language: Option<Option<LanguageTag>>,
+    pub language: Option<LanguageChoice>,
     pub email: Option<Email>,
     /// Of the new address, or else of the one that the account has.
     pub email_verified: Option<bool>,
@@ -202,10 +201,9 @@ impl Accounts {
             users::set_display_name(conn, id, name.as_str(), now)?;
             self.record(conn, caller, Action::Renamed, Some(id), now)?;
         }
-        let is_new =
-            |new: &&Option<LanguageTag>| new.as_ref().map(LanguageTag::as_str) != user.language.as_deref();
+        let is_new = |new: &&LanguageChoice| new.tag().map(LanguageTag::as_str) != user.language.as_deref();
         if let Some(language) = language.as_ref().filter(is_new) {
-            users::set_language(conn, id, language.as_ref(), now)?;
+            users::set_language(conn, id, language.tag(), now)?;
             self.record(conn, caller, Action::LanguageChanged, Some(id), now)?;
         }
         self.change_address(conn, &user, change, caller, now)?;

@@ -22,7 +22,7 @@ use crate::models::logins::{self, Scope};
 use crate::models::outbox;
 use crate::models::users::{self, User};
 use doorward_core::domain::RevokeReason;
-use doorward_core::domain::{Access, Claims, DisplayName, LanguageTag, Password, Rights, Roles, UserId};
+use doorward_core::domain::{Access, Claims, DisplayName, LanguageChoice, Password, Rights, Roles, UserId};
 
 /// What is shown of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -52,8 +52,7 @@ pub struct Profile {
 #[derive(Debug, Clone, Default)]
 pub struct ProfileChange {
     pub display_name: Option<DisplayName>,
-    /// `Some(None)` leaves the choice to the browser.
-    pub language: Option<Option<LanguageTag>>,
+    pub language: Option<LanguageChoice>,
 }
 
 impl From<User> for Profile {
@@ -91,7 +90,7 @@ impl Accounts {
                     users::set_display_name(conn, user, name.as_str(), now)?;
                 }
                 if let Some(language) = &change.language {
-                    users::set_language(conn, user, language.as_ref(), now)?;
+                    users::set_language(conn, user, language.tag(), now)?;
                 }
                 let profile = users::find_active(conn, user)?.map(Profile::from).ok_or(GONE)?;
                 events::insert_user(conn, Kind::UserUpdated, user, now)?;

@@ -6,7 +6,7 @@ use palette::Srgb;
 use url::Url;
 
 use super::error::ConfigError;
-use super::parse_value::{Parse, from_str, path};
+use super::parse_value::{Parse, from_str};
 use super::value::Values;
 
 /// In characters.
@@ -35,26 +35,20 @@ pub struct Links {
 }
 
 pub(super) fn brand(values: &Values) -> Result<Brand, ConfigError> {
-    let page = |text: &str| optional(text, |text| link(text, &["https", "http"]));
+    let page = |text: &str| link(text, &["https", "http"]);
+    let page_or_address = |text: &str| link(text, &["https", "http", "mailto"]);
     Ok(Brand {
         name: values.parse("brand.name", name)?,
-        logo: values.parse("brand.logo", path)?,
-        stylesheet: values.parse("brand.stylesheet", path)?,
-        colour: values.parse("brand.colour", |text| optional(text, colour))?,
+        logo: values.path("brand.logo")?,
+        stylesheet: values.path("brand.stylesheet")?,
+        colour: values.optional("brand.colour", colour)?,
         links: Links {
-            home: values.parse("brand.home_url", page)?,
-            terms: values.parse("brand.terms_url", page)?,
-            privacy: values.parse("brand.privacy_url", page)?,
-            support: values.parse("brand.support_url", |text| {
-                optional(text, |text| link(text, &["https", "http", "mailto"]))
-            })?,
+            home: values.optional("brand.home_url", page)?,
+            terms: values.optional("brand.terms_url", page)?,
+            privacy: values.optional("brand.privacy_url", page)?,
+            support: values.optional("brand.support_url", page_or_address)?,
         },
     })
-}
-
-/// `Some(None)` if the text is empty, which means none.
-fn optional<T>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
-    if text.is_empty() { Some(None) } else { parse(text).map(Some) }
 }
 
 /// It stands in pages, subjects and headers, so it is one line.

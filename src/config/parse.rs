@@ -9,7 +9,7 @@ use url::Url;
 use super::error::ConfigError;
 use super::keys::KEYS;
 use super::mask::shown;
-use super::parse_value::{Parse, from_str, path};
+use super::parse_value::{Parse, from_str};
 use super::value::{Value, ValueSource, Values};
 use super::{
     Cluster, Config, Connections, Database, Http, Limits, Log, LogFormat, Mail, MailLimits, Pages, Password,
@@ -89,20 +89,10 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
         registration: registration(values)?,
         pages: Pages {
             language: values.parse("pages.language", language_tag)?,
-            languages_dir: values.parse("pages.languages_dir", path)?,
+            languages_dir: values.path("pages.languages_dir")?,
             secret_card: values.parse("pages.secret_card", from_str)?,
         },
-        usernames: Usernames {
-            reserved: values.parse("accounts.reserved_usernames", |text| {
-                let names = list(text, Username::lookup)?;
-                Some(ReservedNames::new(names.iter().map(Username::folded)))
-            })?,
-            allow_lookalikes: values.parse("accounts.confusable_usernames", |text| match text {
-                "refuse" => Some(false),
-                "allow" => Some(true),
-                _ => None,
-            })?,
-        },
+        usernames: usernames(values)?,
         // After `sockets`: the default follows a bound there.
         connections: Connections {
             max_per_address: values.number("connections.max_per_address", 1..=20_000_000)?,
@@ -220,8 +210,8 @@ fn tcp(text: &str, encrypted: bool) -> Result<Tcp, String> {
 }
 
 fn tls(values: &Values) -> Result<Option<Tls>, ConfigError> {
-    let cert = values.parse("tls.cert", path)?;
-    let key = values.parse("tls.key", path)?;
+    let cert = values.path("tls.cert")?;
+    let key = values.path("tls.key")?;
     let alone = |set: &str| Err::<Option<Tls>, String>(format!("{set} is set, and one needs the other"));
     match (cert, key) {
         (None, None) => Ok(None),
@@ -266,6 +256,20 @@ fn registration(values: &Values) -> Result<Registration, ConfigError> {
         })?,
         allowed_domains: values.parse("accounts.allowed_domains", |text| list(text, domain))?,
         require_verified_email: values.parse("accounts.require_verified_email", from_str)?,
+    })
+}
+
+fn usernames(values: &Values) -> Result<Usernames, ConfigError> {
+    Ok(Usernames {
+        reserved: values.parse("accounts.reserved_usernames", |text| {
+            let names = list(text, Username::lookup)?;
+            Some(ReservedNames::new(names.iter().map(Username::folded)))
+        })?,
+        allow_lookalikes: values.parse("accounts.confusable_usernames", |text| match text {
+            "refuse" => Some(false),
+            "allow" => Some(true),
+            _ => None,
+        })?,
     })
 }
 

@@ -22,6 +22,20 @@ pub(super) trait Parse {
         self.parse_or_why(key, |text| parse(text).ok_or_else(String::new))
     }
 
+    /// None for an empty text.
+    fn optional<T>(
+        &self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, ConfigError> {
+        self.parse(key, |text| if text.is_empty() { Some(None) } else { parse(text).map(Some) })
+    }
+
+    /// The path of a file, if one is set.
+    fn path(&self, key: &'static str) -> Result<Option<PathBuf>, ConfigError> {
+        self.optional(key, |text| Some(PathBuf::from(text)))
+    }
+
     fn number<T: FromStr + PartialOrd>(
         &self,
         key: &'static str,
@@ -67,10 +81,4 @@ impl Parse for Values {
 
 pub(super) fn from_str<T: FromStr>(text: &str) -> Option<T> {
     text.trim().parse().ok()
-}
-
-/// The path of a file; an empty text is none.
-#[expect(clippy::unnecessary_wraps, reason = "every text is a path, and parsers return options")]
-pub(super) fn path(text: &str) -> Option<Option<PathBuf>> {
-    Some((!text.is_empty()).then(|| PathBuf::from(text)))
 }

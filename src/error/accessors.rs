@@ -22,23 +22,23 @@ impl ApiError {
     /// What to do about it.
     #[must_use]
     pub fn suggestions(&self) -> &[String] {
-        &self.suggestions
+        self.cause.as_deref().map_or(&[], |cause| &cause.suggestions)
     }
 
     /// Which of the causes of its code it is, if there are several.
     #[must_use]
     pub fn reason(&self) -> Option<&'static str> {
-        self.reason
+        self.cause.as_deref().and_then(|cause| cause.reason)
     }
 
     /// The suggestions as stable words, in the same order.
     pub(crate) fn suggestion_codes(&self) -> &[&'static str] {
-        &self.suggestion_codes
+        self.cause.as_deref().map_or(&[], |cause| &cause.suggestion_codes)
     }
 
     /// What the detail names.
     pub(crate) fn values(&self) -> &[(&'static str, String)] {
-        &self.values
+        self.cause.as_deref().map_or(&[], |cause| &cause.values)
     }
 
     /// When to try again, for 429 and 503.

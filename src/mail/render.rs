@@ -136,7 +136,7 @@ pub fn render(
         href: &email.href,
     }
     .render()?;
-    Ok(Rendered { text, html, subject })
+    Ok(Rendered { subject, text, html })
 }
 
 /// The page that an email's button opens, up to the token of its link.

@@ -107,7 +107,7 @@ impl<'a> Pager<'a> {
         self.part.page.total
     }
 
-    pub(super) const fn data(&self) -> impl askama::filters::HtmlSafe + fmt::Display + use<> {
+    pub(super) const fn data(&self) -> impl askama::filters::HtmlSafe + use<> {
         ListData(self.part)
     }
 

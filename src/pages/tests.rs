@@ -66,7 +66,7 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
 fn pages_in(tag: &str, text: &str) -> Vec<(&'static str, String)> {
     let main = frame_in(tag);
     let none = FormErrors::default();
-    let mail = |id: &str| KeptEmail {
+    let kept = |id: &str| KeptEmail {
         id: id.to_owned(),
         date: Some("2026-11-25T04:43:17Z".to_owned()),
         to: Some(text.to_owned()),
@@ -148,7 +148,7 @@ fn pages_in(tag: &str, text: &str) -> Vec<(&'static str, String)> {
     for section in [Section::Profile, Section::Password, Section::Email, Section::Delete] {
         add("dashboard, refused", &dashboard(main, text, Some((section, &all))));
     }
-    add("kept mails", &DevMailPage { frame: main, mails: &[mail("a"), mail("b")] });
+    add("kept mails", &DevMailPage { frame: main, mails: &[kept("a"), kept("b")] });
     add("kept mails, none", &DevMailPage { frame: main, mails: &[] });
     pages
 }

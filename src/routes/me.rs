@@ -11,7 +11,7 @@ use super::problems::Problems;
 use crate::accounts::{Accounts, Error, Profile, ProfileChange};
 use crate::error::ApiError;
 use crate::limits::Limit;
-use doorward_core::domain::{DisplayName, Email, LanguageTag, Password};
+use doorward_core::domain::{DisplayName, Email, LanguageChoice, Password};
 
 /// `GET /api/me`
 #[utoipa::path(
@@ -61,7 +61,7 @@ pub(super) async fn change(
         return Err(ApiError::field("body", detail));
     }
     let display_name = body.display_name.map(|name| DisplayName::parse(&name)).transpose();
-    let language = body.language.as_deref().map(LanguageTag::parse_optional).transpose();
+    let language = body.language.as_deref().map(LanguageChoice::parse).transpose();
     let change = ProfileChange {
         display_name: display_name.map_err(Error::from)?,
         language: language.map_err(Error::from)?,

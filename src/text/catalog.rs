@@ -188,7 +188,7 @@ fn parse(place: &str, text: String) -> Result<FluentResource, TextError> {
     FluentResource::try_new(text).map_err(|(resource, errors)| {
         let first = errors.first();
         let at = first.map_or(0, |error| error.pos.start).min(resource.source().len());
-        let line = resource.source().as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = resource.source().as_bytes()[..at].split(|byte| *byte == b'\n').count();
         let what = first.map(ToString::to_string).unwrap_or_default();
         TextError::Syntax { place: place.to_owned(), line, what }
     })

@@ -61,7 +61,7 @@ impl<'a> Html<'a> {
 
     /// Gives a placeholder a value that is HTML already: another message, or a template.
     #[must_use]
-    pub fn html(mut self, name: &'static str, value: impl askama::filters::HtmlSafe + fmt::Display) -> Self {
+    pub fn html(mut self, name: &'static str, value: impl askama::filters::HtmlSafe) -> Self {
         self.insert(name, value.to_string());
         self
     }

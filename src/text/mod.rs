@@ -6,7 +6,7 @@
 //! | `catalog.rs` | the languages that there are, and which of them a reader understands |
 //! | `language.rs` | one language: its messages and its direction |
 //! | `messages.rs` | messages of a language, to be filled in; dates |
-//! | `text.rs` | a message as plain text |
+//! | `plain.rs` | a message as plain text |
 //! | `html.rs` | a message as HTML: its arguments are escaped and may be marked up or linked |
 //! | `accept.rs` | the header `Accept-Language` |
 
@@ -15,11 +15,11 @@ mod catalog;
 mod html;
 mod language;
 mod messages;
+mod plain;
 #[cfg(test)]
 mod tests;
-mod text;
 
 pub use catalog::Languages;
 pub use html::{Html, escape};
 pub use language::Language;
-pub use text::{Argument, Text};
+pub use plain::{Argument, Text};

@@ -18,7 +18,7 @@ fn variables(pattern: &Pattern<&str>) -> BTreeSet<String> {
     for element in &pattern.elements {
         match element {
             PatternElement::Placeable { expression: Expression::Inline(inline) } => {
-                of_inline(inline, &mut names)
+                of_inline(inline, &mut names);
             }
             PatternElement::Placeable { expression: Expression::Select { selector, variants } } => {
                 of_inline(selector, &mut names);
@@ -34,7 +34,9 @@ fn of_inline(inline: &InlineExpression<&str>, names: &mut BTreeSet<String>) {
     match inline {
         InlineExpression::VariableReference { id } => drop(names.insert(id.name.to_owned())),
         InlineExpression::FunctionReference { arguments: CallArguments { positional, .. }, .. } => {
-            positional.iter().for_each(|inline| of_inline(inline, names));
+            for inline in positional {
+                of_inline(inline, names);
+            }
         }
         _ => {}
     }

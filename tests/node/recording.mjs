@@ -43,19 +43,19 @@ async function record() {
   await shoot(1.6, "One user, two devices");
   await register(laptop);
   await signIn(phone);
-  await laptop.locator("#devices > li").nth(1).waitFor();
-  for (const page of [laptop, phone]) await page.locator("#devices").scrollIntoViewIfNeeded();
-  await laptop.locator("#devices").evaluate((list) => list.scrollIntoView({ block: "center" }));
-  await phone.locator("#devices").evaluate((list) => list.scrollIntoView({ block: "center" }));
+  await laptop.locator("#devices-list > li").nth(1).waitFor();
+  for (const page of [laptop, phone]) await page.locator("#devices-list").scrollIntoViewIfNeeded();
+  await laptop.locator("#devices-list").evaluate((list) => list.scrollIntoView({ block: "center" }));
+  await phone.locator("#devices-list").evaluate((list) => list.scrollIntoView({ block: "center" }));
   await shoot(2.4, "Both are signed in, and both have a live connection");
-  const button = laptop.locator("#devices > li").nth(1).getByRole("button");
+  const button = laptop.locator("#devices-list > li").nth(1).getByRole("button");
   await button.hover();
   await pointAt(laptop, button);
   await shoot(1.8, "The laptop signs the phone out …");
   await button.click();
   await phone.getByRole("dialog").waitFor();
   await connected(laptop);
-  await laptop.locator("#devices").evaluate((list) => list.scrollIntoView({ block: "center" }));
+  await laptop.locator("#devices-list").evaluate((list) => list.scrollIntoView({ block: "center" }));
   await shoot(4.2, "… and the phone’s connection closes at once");
   return frames;
 }

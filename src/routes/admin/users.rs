@@ -14,7 +14,7 @@ use crate::accounts::{Accounts, AdminUser, Error, Expected, Invited, RightsChang
 use crate::cluster::message::NodeId;
 use crate::error::ApiError;
 use doorward_core::domain::{
-    ClaimsChange, ClaimsPatch, DisplayName, Email, KeyScope, LanguageTag, Roles, RolesChange, UserId,
+    ClaimsChange, ClaimsPatch, DisplayName, Email, KeyScope, LanguageChoice, Roles, RolesChange, UserId,
     Username,
 };
 
@@ -214,7 +214,7 @@ pub(super) async fn change(
     }
     let rights = rights(body.roles, body.claims)?;
     let display_name = body.display_name.map(|name| DisplayName::parse(&name)).transpose();
-    let language = body.language.as_deref().map(LanguageTag::parse_optional).transpose();
+    let language = body.language.as_deref().map(LanguageChoice::parse).transpose();
     let email = body.email.map(|email| Email::parse(&email)).transpose();
     let change = UserChange {
         display_name: display_name.map_err(Error::from)?,

@@ -15,7 +15,7 @@ use crate::pages::{
     ConnectionRow, Dashboard, DeviceRow, FormErrors, ListPart, Moment, Notice, Pager, Section,
 };
 use doorward_core::domain::{
-    Access, DeviceKind, DisplayName, Email, LanguageTag, LoginId, Password, describe_user_agent,
+    Access, DeviceKind, DisplayName, Email, LanguageChoice, LoginId, Password, describe_user_agent,
 };
 
 const PATH: &str = "/dashboard";
@@ -171,7 +171,7 @@ pub(in super::super) async fn rename(
     let save = async {
         let change = ProfileChange {
             display_name: Some(DisplayName::parse(&form.display_name)?),
-            language: form.language.as_deref().map(LanguageTag::parse_optional).transpose()?,
+            language: form.language.as_deref().map(LanguageChoice::parse).transpose()?,
         };
         visit.accounts.change_profile(access.user, change).await?;
         Ok::<_, Error>(Notice::ProfileSaved)

@@ -31,17 +31,35 @@ impl LanguageTag {
         Ok(Self(format!("{}{rest}", language.to_ascii_lowercase())))
     }
 
-    /// The same, and none for an empty text.
-    ///
-    /// # Errors
-    /// As [`LanguageTag::parse`].
-    pub fn parse_optional(text: &str) -> Result<Option<Self>, Invalid> {
-        if text.trim().is_empty() { Ok(None) } else { Self::parse(text).map(Some) }
-    }
-
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The language that a user chooses for pages and emails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LanguageChoice {
+    /// The one that the browser asks for.
+    Browser,
+    Tag(LanguageTag),
+}
+
+impl LanguageChoice {
+    /// Parses a tag; an empty text is the browser's language.
+    ///
+    /// # Errors
+    /// As [`LanguageTag::parse`].
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if text.trim().is_empty() { Ok(Self::Browser) } else { LanguageTag::parse(text).map(Self::Tag) }
+    }
+
+    #[must_use]
+    pub const fn tag(&self) -> Option<&LanguageTag> {
+        match self {
+            Self::Browser => None,
+            Self::Tag(tag) => Some(tag),
+        }
     }
 }
 

@@ -33,7 +33,7 @@ pub use email::Email;
 pub use ids::{ApiKeyId, LoginId, SessionId, UserId};
 pub use initials::initials;
 pub use key_scope::{KeyScope, KeyScopes};
-pub use language_tag::LanguageTag;
+pub use language_tag::{LanguageChoice, LanguageTag};
 pub use login_kind::LoginKind;
 pub use mail_kind::MailKind;
 pub use network::network;
