@@ -7,6 +7,7 @@
 mod api_key;
 mod ask;
 mod backup;
+mod brand;
 mod completions;
 mod config;
 mod connect;
@@ -62,6 +63,8 @@ enum Command {
     Serve(With<serve::Arguments, ServerSettings>),
     /// Shows every setting in force and where it comes from, or writes a file to begin with
     Config(With<config::Arguments, ServerSettings>),
+    /// Shows your name, logo and colors on the pages and in emails
+    Brand(With<brand::Arguments, ServerSettings>),
     /// Adds, lists, changes, and deletes accounts
     User(With<user::Arguments>),
     /// Invites people to register
@@ -110,6 +113,7 @@ fn execute(Cli { command, settings: leading }: Cli) -> Result<(), Failure> {
         None => serve::run(leading.for_server(ServerSettings::default())),
         Some(Command::Serve(with)) => serve::run(leading.for_server(with.settings)),
         Some(Command::Config(with)) => config::run(leading.for_server(with.settings), &with.arguments),
+        Some(Command::Brand(with)) => brand::run(leading.for_server(with.settings), &with.arguments),
         Some(Command::Import(with)) => import::run(leading.for_command(with.settings)?, &with.arguments),
         Some(Command::Export(with)) => export::run(leading.for_command(with.settings)?, &with.arguments),
         Some(Command::User(with)) => user::run(leading.for_command(with.settings)?, with.arguments),

@@ -50,13 +50,17 @@ fn raise_open_files() {
 
 async fn serve(config: Config) -> Result<(), Failure> {
     // Before anything listens: a signal during the start must not be lost.
-    let mut stop = StopSignals::listen().map_err(Failure::running)?;
+    let stop = StopSignals::listen().map_err(Failure::running)?;
     let application = Application::build(config, Clock::System).await.map_err(Failure::running)?;
     greet(&application).await;
     for warning in application.config().warnings_for_serving() {
         tracing::warn!("{warning}");
     }
+    until_stopped(application, stop).await
+}
 
+/// Serves until a signal says to stop.
+pub(super) async fn until_stopped(application: Application, mut stop: StopSignals) -> Result<(), Failure> {
     let shutdown = async move {
         let name = stop.next().await;
         tracing::info!(signal = name, "stopping; a second signal stops at once");
@@ -88,7 +92,7 @@ async fn greet(application: &Application) {
 
 /// Every signal that would end the process without a drain. SIGQUIT would also write its memory, keys included, to a
 /// core file. Rust's runtime ignores SIGPIPE.
-struct StopSignals {
+pub(super) struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
     quit: Signal,
@@ -99,7 +103,7 @@ struct StopSignals {
 }
 
 impl StopSignals {
-    fn listen() -> std::io::Result<Self> {
+    pub(super) fn listen() -> std::io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,

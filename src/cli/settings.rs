@@ -150,6 +150,23 @@ impl Settings {
         Config::load(Sources::of_process(file, self.flags()))
     }
 
+    /// The same, listening at `address` unless the command line says where.
+    pub fn or_listen(mut self, address: &str) -> Self {
+        if self.listen.is_none() && !self.set.iter().any(|(key, _)| key == "http.listen") {
+            self.listen = Some(address.to_owned());
+        }
+        self
+    }
+
+    /// For a command that runs a server of its own beside another: these keys and values win over all others.
+    pub fn load_with(self, overrides: &[(&'static str, String)]) -> Result<Loaded, ConfigError> {
+        let file = self.config.clone();
+        let is_free = |(key, _): &(String, String)| !overrides.iter().any(|(name, _)| name == key);
+        let flags = self.flags().into_iter().filter(is_free);
+        let overrides = overrides.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
+        Config::load(Sources::of_process(file, flags.chain(overrides).collect()))
+    }
+
     /// The keys and values that the command line sets.
     pub fn flags(self) -> Vec<(String, String)> {
         let shortcuts = [("http.listen", self.listen), ("data_dir", self.data_dir)];

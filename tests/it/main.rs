@@ -15,6 +15,7 @@ mod app_codes;
 mod audit_trail;
 mod backup_check;
 mod balancer;
+mod brand_preview;
 mod branding;
 mod broken_frames;
 mod browser;
