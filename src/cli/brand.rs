@@ -100,7 +100,7 @@ fn sample() -> Result<NewAccount, Failure> {
     let invalid = |error: doorward_core::domain::Invalid| Failure::Running(error.detail);
     Ok(NewAccount {
         username: Username::parse(USERNAME).map_err(invalid)?,
-        password: Password::parse(PASSWORD).map_err(invalid)?,
+        password: Password::typed(PASSWORD.to_owned()),
         email: Some(Email::parse(EMAIL).map_err(invalid)?),
         verified: true,
         roles: Roles::default(),

@@ -49,6 +49,7 @@ async fn a_preview_shows_the_brand_to_its_sample_user_and_leaves_nothing_behind(
 
     kill_process(Pid::from_child(&running.0), Signal::INT).unwrap();
     assert!(running.0.wait().unwrap().success());
-    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["doorward.toml"]);
 }
