@@ -194,10 +194,6 @@ async fn an_account_is_changed_as_a_whole_and_only_as_it_was_seen() {
     }
     let both = format!("{tag}, {}", changed.header("etag"));
     change(&both, json!({"display_name": "Ann"})).await.expect(200);
-    let german = change("*", json!({"language": "de"})).await.expect(200);
-    assert_eq!(german.str("language"), "de");
-    let browser = change("*", json!({"language": ""})).await.expect(200);
-    assert_eq!(browser.body["language"], Value::Null);
     change("*", json!({"display_name": "Anne"})).await.expect(200);
 
     // All or nothing: another user holds the address.
@@ -230,6 +226,20 @@ async fn an_account_is_changed_as_a_whole_and_only_as_it_was_seen() {
         patch(&app, &key, &ann.id, body).await.assert_refused(422, code);
     }
     patch(&app, &key, UNKNOWN, json!({"display_name": "x"})).await.assert_refused(404, "not_found");
+}
+
+#[actix_web::test]
+async fn an_account_gets_a_language_and_loses_it() {
+    let app = spawn_app().await;
+    let key = key(&app, &ALL).await;
+    let ann = app.register("ann").await;
+    let german = patch(&app, &key, &ann.id, json!({"language": "de"})).await.expect(200);
+    assert_eq!(german.str("language"), "de");
+    patch(&app, &key, &ann.id, json!({"language": "German"})).await.assert_refused(422, "invalid_language");
+    let browser = patch(&app, &key, &ann.id, json!({"language": ""})).await.expect(200);
+    assert_eq!(browser.body["language"], Value::Null);
+    let trail = app.get("/api/admin/audit?action=language_changed", &key).await.expect(200);
+    assert_eq!(trail.body["events"].as_array().unwrap().len(), 2);
 }
 
 /// What was done to the user is in the audit trail, under the key's name.
