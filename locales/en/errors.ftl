@@ -53,8 +53,10 @@ error-internal = Something went wrong on our side. Try again in a moment.
 error-not-found = This page doesn’t exist. Check the address, or start over.
 error-invalid-link = This link has been used, has expired, or is incomplete.
 error-invalid-invitation = This invitation has been used, was withdrawn, or has expired.
-error-https-required = This site only works over https.
+error-https-required = You opened this page at { $origin }, where you can’t stay signed in, so nothing was done.
 error-cross-site = This request came from another site’s page. Open { $home } and try again.
+# public_url is a setting of the server: the person who meets this may be the one who sets it.
+error-cross-site-other-origin = This request came from a page opened at { $origin }, but the server’s address is { $home } (public_url). Open { $home } and try again.
 error-method-not-allowed = This address can’t be opened like that.
 error-not-signed-in = You’re not signed in.
 error-body-timeout = Your connection was too slow. Try again.

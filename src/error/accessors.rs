@@ -1,4 +1,4 @@
-//! What pages and other handlers read from an error.
+//! What pages and other handlers read from an error, and what they add.
 
 use std::time::Duration;
 
@@ -39,6 +39,20 @@ impl ApiError {
     /// What the detail names.
     pub(crate) fn values(&self) -> &[(&'static str, String)] {
         self.cause.as_deref().map_or(&[], |cause| &cause.values)
+    }
+
+    /// The same for this of the causes of its code.
+    #[must_use]
+    pub(crate) fn with_reason(mut self, reason: &'static str) -> Self {
+        self.cause.get_or_insert_default().reason = Some(reason);
+        self
+    }
+
+    /// The same with a value that its detail names, for pages in other languages.
+    #[must_use]
+    pub(crate) fn naming(mut self, name: &'static str, value: &dyn std::fmt::Display) -> Self {
+        self.cause.get_or_insert_default().values.push((name, value.to_string()));
+        self
     }
 
     /// When to try again, for 429 and 503.

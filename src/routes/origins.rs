@@ -71,7 +71,7 @@ impl Site {
     }
 
     fn cross_site(&self, origin: Option<&str>, request: &HttpRequest) -> ApiError {
-        let mut detail = "This request came from another site's page.".to_owned();
+        let detail = "This request came from another site's page.";
         if let Some(origin) = origin {
             if let Some(origin) = self.origin_log.due(About::Form, origin, now(request)) {
                 tracing::warn!(
@@ -81,10 +81,12 @@ impl Site {
                 );
             }
             if let Some(WebOrigin::Host(page)) = WebOrigin::parse(origin) {
-                detail = format!(
+                let detail = format!(
                     "{detail} That page was opened as {page}; this server's address is {} (public_url).",
                     self.public_url
                 );
+                let error = ApiError::new(StatusCode::FORBIDDEN, "cross_site", detail);
+                return error.with_reason("other_origin").naming("origin", &page);
             }
         }
         ApiError::new(StatusCode::FORBIDDEN, "cross_site", detail)
@@ -112,7 +114,7 @@ impl Site {
              only. Nothing was done; open it there.",
             self.public_url
         );
-        Err(ApiError::new(StatusCode::FORBIDDEN, "https_required", detail))
+        Err(ApiError::new(StatusCode::FORBIDDEN, "https_required", detail).naming("origin", page))
     }
 
     /// The origin of `public_url`, or one of the allowed ones.

@@ -74,6 +74,7 @@ async fn a_user_registers_signs_in_refreshes_and_deletes_the_account() {
             "created_at",
             "current",
             "device",
+            "device_kind",
             "expires_at",
             "id",
             "ip",

@@ -61,11 +61,12 @@ async fn a_form_of_another_site_is_refused_and_told_both_addresses() {
     ] {
         let refused = post(app.address, (host, origin), "/login", &ANN, &mut Jar::default()).await;
         assert_eq!(refused.status, 403, "{host} {origin}");
-        assert!(refused.body.contains("another site"), "{}", refused.body);
         assert!(refused.header("set-cookie").is_none());
         if origin != "null" {
-            assert!(refused.body.contains(&format!("opened as {origin};")), "{}", refused.body);
+            assert!(refused.body.contains(&format!("opened at {origin},")), "{}", refused.body);
             assert!(refused.body.contains("http://localhost:8080 (public_url)"), "{}", refused.body);
+        } else {
+            assert!(refused.body.contains("another site’s page"), "{}", refused.body);
         }
     }
     let lines = crate::support::logs::lines_with(&["door.test.evil.example", "public_url"]);
@@ -84,8 +85,8 @@ async fn an_https_address_that_was_opened_over_http_says_so_and_does_nothing() {
         for path in ["/login", "/register", "/logout", "/forgot-password", "/dashboard/password"] {
             let refused = post(app.address, (host, origin), path, &ANN, &mut Jar::default()).await;
             assert_eq!(refused.status, 403, "{path}");
-            assert!(refused.body.contains("Open it over https"), "{}", refused.body);
-            assert!(refused.body.contains(&format!("opened as {origin}")), "{}", refused.body);
+            assert!(refused.body.contains("Open this page over https"), "{}", refused.body);
+            assert!(refused.body.contains(&format!("You opened this page at {origin},")), "{}", refused.body);
             assert!(refused.body.contains("href=\"https://id.example.org\""), "{}", refused.body);
             assert!(refused.header("set-cookie").is_none());
         }
