@@ -134,7 +134,8 @@ async fn the_reference_page_shows_every_operation() {
     let page = app.call(Method::GET, "/docs", &[("accept", "text/html")], None).await.expect(200).text;
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
-            let title = format!("<code>{} {path}</code>", method.to_ascii_uppercase());
+            let method = method.to_ascii_uppercase();
+            let title = format!("<span class=\"verb\">{method}</span> <code>{path}</code>");
             assert!(page.contains(&title), "{title}");
             assert!(operation["summary"].as_str().is_some_and(|summary| !summary.is_empty()), "{title}");
         }

@@ -45,7 +45,7 @@ await scenario(
     // Its user sees the connection by its name.
     const dashboard = await person();
     await signIn(dashboard, "ann");
-    await dashboard.locator("#connections > li", { hasText: "Socket.IO" }).waitFor();
+    await dashboard.locator("#connections-list > li", { hasText: "Socket.IO" }).waitFor();
     await dashboard.context().close();
 
     // By one way alone as well.
