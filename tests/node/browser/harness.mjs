@@ -103,7 +103,7 @@ export async function rows(page, list, count) {
   for (let left = 60; ; left--) {
     await server("advance", { seconds: 1 });
     const there = page.waitForFunction(
-      ([id, wanted]) => document.querySelectorAll(`#${id}-list > li`).length === wanted,
+      ([id, wanted]) => document.querySelectorAll(`#${id} > li, #${id}-list > li`).length === wanted,
       [list, count],
       { timeout: 500 },
     );
