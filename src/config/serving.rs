@@ -8,7 +8,7 @@ use url::Url;
 use super::{Config, MailUrl, is_loopback, listen};
 
 impl Config {
-    /// Refuses what a running server must not use: the email preview under a public address that somebody set and
+    /// Refuses what a running server must not use: the email preview under a `public_url` that was set and that
     /// other machines can open. No email would be sent, and the links in the kept ones sign people in.
     ///
     /// # Errors
@@ -41,6 +41,13 @@ impl Config {
         if self.tls.is_some() && !is_https {
             warnings
                 .push(format!("TLS is on, but public_url does not begin with https: {}", self.public_url));
+        }
+        if self.cluster.redis_url.is_some() && self.follows_listener {
+            warnings.push(format!(
+                "cluster.redis_url is set and public_url is not, so it is {}: a node with another one refuses this \
+                 node's tokens. Set the same public_url on all nodes",
+                self.public_url
+            ));
         }
         if listen.ip().to_canonical().is_loopback() {
             return warnings;
@@ -110,6 +117,7 @@ mod tests {
             (vec![("http.listen", ":8080"), smtp, tls[0], tls[1]], vec![]),
             (vec![("public_url", "http://localhost"), tls[0], tls[1]], vec!["does not begin with https"]),
             (vec![("password.insecure_cost", "true"), ("password.cost", "4")], vec!["for tests only"]),
+            (vec![("cluster.redis_url", "redis://localhost")], vec!["the same public_url on all nodes"]),
         ] {
             let said = warnings(&pairs);
             assert_eq!(said.len(), words.len(), "{pairs:?}: {said:?}");

@@ -40,7 +40,9 @@ impl Fleet {
         for _ in 0..nodes {
             let url = fleet.postgres.url("");
             let redis = fleet.redis.as_ref().map(Redis::url);
-            let mut settings = vec![("database.url", url.as_str())];
+            // The issuer of tokens, which all nodes accept.
+            let mut settings =
+                vec![("database.url", url.as_str()), ("public_url", "http://doorward.example")];
             settings.extend(redis.as_ref().map(|redis| ("cluster.redis_url", redis.as_str())));
             settings.extend_from_slice(more);
             fleet.nodes.push(Process::start(&settings).await);

@@ -32,7 +32,7 @@ await scenario(async ({ person }) => {
     await plain.locator("#password").fill(PASSWORD);
     await plain.getByRole("button", { name: "Sign in" }).click();
     await says(plain, "Open this page over https");
-    await says(plain, "This site only works over https.");
+    await says(plain, "where you can’t stay signed in, so nothing was done.");
     assert.equal(await plain.getByRole("link", { name: "Open https://id.example.org" }).count(), 1);
 
     await page.getByLabel("Username or email").fill("ada");
