@@ -22,8 +22,9 @@ home=${CARGO_HOME:-$HOME/.cargo}
 RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$PWD=doorward --remap-path-prefix=$home=cargo"
 export SOURCE_DATE_EPOCH RUSTFLAGS
 umask 022
-rm -rf "$out"
 mkdir -p "$out"
+# Only what an earlier run left: the directory may be the caller's.
+rm -rf "$out"/doorward[-_]* "$out/SHA256SUMS"
 
 cargo build --locked --profile "$profile" --package doorward --bin doorward
 # The profile strips too, but the linker leaves a table of symbols of 4 MB.

@@ -9,10 +9,11 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
 use crate::config::DatabaseUrl;
+use crate::private_files;
 
 /// The end of the file's name.
 const ENDING: &str = "-server";
@@ -34,6 +35,8 @@ impl ServerLock {
         let Some(path) = path_of(url) else { return Ok(None) };
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        // It is written to: a link here would name a file of someone else.
+        options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
         let locked = options.open(&path).and_then(|file| {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => Ok(Some(file)),
@@ -79,12 +82,10 @@ fn note(path: &Path) -> String {
 
 /// The file beside the database. None for a database that is not a file.
 fn path_of(url: &DatabaseUrl) -> Option<PathBuf> {
-    let DatabaseUrl::Sqlite(path) = url else { return None };
-    if path.starts_with(':') || path.starts_with("file:") {
-        return None;
-    }
-    // Beside the real file: a link is another name of the same database.
-    let mut path = Path::new(path).canonicalize().unwrap_or_else(|_| PathBuf::from(path)).into_os_string();
+    let path = private_files::sqlite_file(url)?;
+    // Beside the real file: a link is another name of the same database. It may lead to a file that is not there yet.
+    private_files::create_database(url);
+    let mut path = path.canonicalize().unwrap_or(path).into_os_string();
     path.push(ENDING);
     Some(path.into())
 }
@@ -115,6 +116,29 @@ mod tests {
         assert!(ServerLock::take(&url(&dir.path().join("other.db"))).unwrap().is_some());
         drop(held);
         assert!(ServerLock::take(&url(&database)).unwrap().is_some());
+    }
+
+    #[test]
+    fn every_name_of_a_database_is_the_same_database() {
+        let dir = tempfile::tempdir().unwrap();
+        let (database, link) = (dir.path().join("real.db"), dir.path().join("link.db"));
+        // It leads to a file that the first server makes.
+        std::os::unix::fs::symlink(&database, &link).unwrap();
+        let _held = ServerLock::take(&url(&link)).unwrap().unwrap();
+        assert!(ServerLock::take(&url(&database)).is_err());
+        let uri = format!("sqlite:file:{}", database.display()).parse().unwrap();
+        assert!(ServerLock::take(&uri).is_err());
+        assert!(ServerLock::take(&"sqlite::memory:".parse().unwrap()).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_link_in_its_place_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let victim = dir.path().join("victim");
+        std::fs::write(&victim, "precious").unwrap();
+        std::os::unix::fs::symlink(&victim, dir.path().join("doorward.db-server")).unwrap();
+        assert!(ServerLock::take(&url(&dir.path().join("doorward.db"))).unwrap().is_none());
+        assert_eq!(std::fs::read_to_string(victim).unwrap(), "precious");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod palette;
 
+use std::io::Read;
 use std::path::Path;
 
 use base64::Engine;
@@ -179,11 +180,18 @@ fn stylesheet(palette: Option<&Palette>, path: Option<&Path>) -> Result<Option<F
 
 fn read(key: &str, path: &Path) -> Result<Bytes, String> {
     let failed = |error: std::io::Error| format!("cannot read {key} {}: {error}", path.display());
-    let size = std::fs::metadata(path).map_err(failed)?.len();
-    if size > MAX_FILE {
-        return Err(format!("{key} {} has {size} bytes, and at most {MAX_FILE} are allowed", path.display()));
+    let metadata = std::fs::metadata(path).map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(format!("{key} {} is not a regular file", path.display()));
     }
-    std::fs::read(path).map(Bytes::from).map_err(failed)
+    let mut content = Vec::new();
+    // It may grow meanwhile.
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(MAX_FILE + 1).read_to_end(&mut content).map_err(failed)?;
+    if content.len() as u64 > MAX_FILE {
+        return Err(format!("{key} {} is too large: at most {MAX_FILE} bytes are allowed", path.display()));
+    }
+    Ok(content.into())
 }
 
 #[cfg(test)]
@@ -236,7 +244,7 @@ mod tests {
         for content in [&b""[..], b"GIF89a", b"<html></html>"] {
             assert!(load(content).unwrap_err().contains("is not an SVG, PNG, WebP or JPEG image"));
         }
-        assert!(load(&vec![b' '; 256 * 1024 + 1]).unwrap_err().contains("at most 262144 are allowed"));
+        assert!(load(&vec![b' '; 256 * 1024 + 1]).unwrap_err().contains("at most 262144 bytes are allowed"));
         assert!(
             brand(&[("brand.logo", "/nonexistent")])
                 .unwrap_err()

@@ -91,6 +91,7 @@ async fn preview(mut config: Config) -> Result<(), Failure> {
         "A preview of the brand is running.\n\n  Open         {url}\n  Sign in      {USERNAME}, with the password: \
          {PASSWORD}\n  Emails       {url}/dev/mail\n  Stop         Ctrl+C. Nothing is kept\n\n"
     );
+    super::settings::warn(application.config().warnings_for_serving());
     // Standard output may be closed.
     let _ = std::io::stdout().write_all(text.as_bytes());
     serve::until_stopped(application, stop).await

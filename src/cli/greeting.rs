@@ -6,8 +6,8 @@ use std::path::{Path, absolute};
 
 use url::Host;
 
-use crate::config::{Config, DatabaseUrl, MailUrl, is_loopback};
-use crate::mail;
+use crate::config::{Config, DatabaseUrl, MailUrl, WhoRegisters, is_loopback};
+use crate::{mail, private_files};
 
 /// The default of `tcp.listen`, which a first start need not mention.
 const USUAL_TCP: u16 = 12225;
@@ -23,6 +23,8 @@ pub struct Greeting {
     data: String,
     /// Whether there is no account yet.
     is_empty: bool,
+    /// Whether anyone may register.
+    is_open: bool,
 }
 
 impl Greeting {
@@ -38,6 +40,7 @@ impl Greeting {
             email: email(config),
             data: data(config),
             is_empty,
+            is_open: config.registration.who == WhoRegisters::Anyone,
             url,
         }
     }
@@ -59,7 +62,8 @@ impl Greeting {
         rows.push(("Email", self.email.clone()));
         rows.push(("Data", self.data.clone()));
         if self.is_empty {
-            rows.push(("Accounts", "none yet. Register in the browser, or add an administrator:".to_owned()));
+            let register = if self.is_open { "Register in the browser, or add" } else { "Add" };
+            rows.push(("Accounts", format!("none yet. {register} an administrator:")));
             rows.push(("", "doorward user add NAME --role admin".to_owned()));
         }
         rows.push(("Stop", "Ctrl+C".to_owned()));
@@ -109,10 +113,11 @@ fn email(config: &Config) -> String {
 fn data(config: &Config) -> String {
     let directory = shown(&config.data_dir);
     match &config.database.url {
-        DatabaseUrl::Sqlite(path) if Path::new(path).parent() == Some(&config.data_dir) => {
-            format!("{directory} (SQLite)")
-        }
-        DatabaseUrl::Sqlite(path) => format!("{} (SQLite)", shown(Path::new(path))),
+        url @ DatabaseUrl::Sqlite(name) => match private_files::sqlite_file(url) {
+            Some(path) if path.parent() == Some(&config.data_dir) => format!("{directory} (SQLite)"),
+            Some(path) => format!("{} (SQLite)", shown(&path)),
+            None => format!("{name} (SQLite)"),
+        },
         // The parameters after it say how to connect.
         url @ DatabaseUrl::Postgres(_) => url.to_string().split('?').next().unwrap_or_default().to_owned(),
     }

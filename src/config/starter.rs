@@ -163,7 +163,9 @@ fn literal(key: &Key, text: &str) -> toml::Value {
         let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
         return toml::Value::Array(items.map(string).collect());
     }
-    if let Ok(whole) = text.parse::<i64>() {
+    if let Ok(whole) = text.parse::<i64>()
+        && whole.to_string() == text
+    {
         return toml::Value::Integer(whole);
     }
     text.parse::<bool>().map_or_else(|_| string(text), toml::Value::Boolean)

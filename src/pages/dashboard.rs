@@ -72,8 +72,9 @@ pub struct Dashboard<'a> {
     pub email_verified: bool,
     /// Another address, which replaces this one once its link is opened.
     pub pending_email: Option<&'a str>,
-    /// The language of the account, if it has one, and those to choose from.
+    /// The language of the account, if it has one: its tag, the one that it leads to, and those to choose from.
     pub language: Option<&'a str>,
+    pub found: Option<&'a Language>,
     pub languages: Vec<&'a Language>,
     pub min_password: usize,
     pub devices: Vec<DeviceRow<'a>>,
@@ -138,7 +139,17 @@ impl Dashboard<'_> {
     }
 
     fn is_chosen(&self, language: &Language) -> bool {
-        self.language == Some(language.tag())
+        self.found.is_some_and(|found| found.tag() == language.tag())
+    }
+
+    /// What choosing a language sends. That of the account keeps its tag, such as de-AT for German.
+    fn tag_of<'b>(&'b self, language: &'b Language) -> &'b str {
+        self.language.filter(|_| self.is_chosen(language)).unwrap_or_else(|| language.tag())
+    }
+
+    /// The tag of the account, if it leads to no language that there is: saving the form must not delete it.
+    fn unknown_language(&self) -> Option<&str> {
+        self.language.filter(|_| self.found.is_none())
     }
 
     fn display_name_field(&self) -> Field<'_> {

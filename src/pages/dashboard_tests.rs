@@ -45,6 +45,7 @@ pub(super) fn dashboard<'a>(
         email_verified: false,
         pending_email: None,
         language: Some("de"),
+        found: LANGUAGES.find("de"),
         languages: LANGUAGES.all().collect(),
         min_password: 8,
         devices: vec![
@@ -131,5 +132,20 @@ fn the_link_to_the_section_of_a_refused_form_is_marked() {
         assert_eq!(html.matches("aria-current=\"true\"").count(), 1);
         assert!(html.contains(&format!("href=\"#{id}\" aria-current=\"true\"")), "{section:?}");
         assert!(!html.contains("id=\"secret-card\""), "only if the configuration has it");
+    }
+}
+
+#[test]
+fn saving_the_form_keeps_the_tag_of_the_account() {
+    for (tag, option) in [
+        ("de", "<option value=\"de\" lang=\"de\" selected>Deutsch"),
+        ("de-AT", "<option value=\"de-AT\" lang=\"de\" selected>Deutsch"),
+        ("sv", "<option value=\"sv\" selected>sv"),
+    ] {
+        let page = dashboard(english(), "ann", None);
+        let page = Dashboard { language: Some(tag), found: LANGUAGES.find(tag), ..page };
+        let html = page.render().unwrap();
+        assert!(html.contains(option), "no {option} in {html}");
+        assert_eq!(html.matches(" selected>").count(), 1);
     }
 }

@@ -110,6 +110,7 @@ impl<'a> Contents<'a> {
             email_verified: self.profile.email_verified,
             pending_email: self.pending_email.as_deref(),
             language: self.profile.language.as_deref(),
+            found: self.profile.language.as_deref().and_then(|tag| visit.site.languages.find(tag)),
             languages: visit.site.languages.all().collect(),
             min_password: visit.accounts.min_password(),
             devices: self.devices,
