@@ -2,6 +2,7 @@
 
 ## Ein Feld eines Formulars
 
+error-invalid-login-missing = Gib deinen Benutzernamen oder deine E-Mail-Adresse ein.
 error-invalid-username-missing = Gib einen Benutzernamen ein.
 error-invalid-username-too-long = Dein Benutzername darf höchstens { $max } Zeichen haben.
 error-invalid-username-start = Dein Benutzername muss mit einem Buchstaben oder einer Ziffer beginnen.

@@ -3,6 +3,7 @@
 
 ## A field of a form
 
+error-invalid-login-missing = Enter your username or email.
 error-invalid-username-missing = Enter a username.
 error-invalid-username-too-long = Use at most { $max } characters in your username.
 error-invalid-username-start = Start your username with a letter or a digit.

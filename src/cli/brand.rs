@@ -57,7 +57,7 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
     let Loaded { config, warnings, .. } = settings.or_listen(LISTEN).load_with(&overrides(&dir))?;
     super::settings::warn(warnings);
     telemetry::init(&config.log).map_err(Failure::running)?;
-    actix::System::new().block_on(preview(config))
+    actix::System::new().block_on(preview(config, dir))
 }
 
 /// What a preview must not take from the configuration: it touches no database, sends no email, and serves no one else.
@@ -79,7 +79,7 @@ fn overrides(dir: &Temporary) -> Vec<(&'static str, String)> {
     ]
 }
 
-async fn preview(mut config: Config) -> Result<(), Failure> {
+async fn preview(mut config: Config, dir: Temporary) -> Result<(), Failure> {
     // As if `public_url` were not set: links lead to this server.
     config.follows_listener = true;
     let stop = serve::StopSignals::listen().map_err(Failure::running)?;
@@ -94,7 +94,8 @@ async fn preview(mut config: Config) -> Result<(), Failure> {
     super::settings::warn(application.config().warnings_for_serving());
     // Standard output may be closed.
     let _ = std::io::stdout().write_all(text.as_bytes());
-    serve::until_stopped(application, stop).await
+    let again = Temporary(dir.0.clone());
+    serve::until_stopped(application, stop, || drop(again)).await
 }
 
 fn sample() -> Result<NewAccount, Failure> {

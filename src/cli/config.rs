@@ -59,6 +59,10 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn write(settings: Settings, Init { file, force }: &Init) -> Result<(), Failure> {
+    if settings.names_file() {
+        let why = "--config names a file to read: say with --file where to write one".to_owned();
+        return Err(Failure::Usage(why));
+    }
     let text = starter_file(settings.flags())?;
     if file == Path::new("-") {
         return output::write(&text);

@@ -56,17 +56,22 @@ async fn serve(config: Config) -> Result<(), Failure> {
     for warning in application.config().warnings_for_serving() {
         tracing::warn!("{warning}");
     }
-    until_stopped(application, stop).await
+    until_stopped(application, stop, || {}).await
 }
 
-/// Serves until a signal says to stop.
-pub(super) async fn until_stopped(application: Application, mut stop: StopSignals) -> Result<(), Failure> {
+/// Serves until a signal says to stop. `clean_up` is called if a second one ends the process at once.
+pub(super) async fn until_stopped(
+    application: Application,
+    mut stop: StopSignals,
+    clean_up: impl FnOnce() + 'static,
+) -> Result<(), Failure> {
     let shutdown = async move {
         let name = stop.next().await;
         tracing::info!(signal = name, "stopping; a second signal stops at once");
         actix::spawn(async move {
             let name = stop.next_deliberate().await;
             tracing::warn!(signal = name, "stopped at once");
+            clean_up();
             std::process::exit(1);
         });
     };

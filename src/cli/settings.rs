@@ -167,6 +167,11 @@ impl Settings {
         Config::load(Sources::of_process(file, flags.chain(overrides).collect()))
     }
 
+    /// Whether the command line names a configuration file.
+    pub fn names_file(&self) -> bool {
+        self.config.is_some()
+    }
+
     /// The keys and values that the command line sets.
     pub fn flags(self) -> Vec<(String, String)> {
         let shortcuts = [("http.listen", self.listen), ("data_dir", self.data_dir)];

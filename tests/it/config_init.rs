@@ -35,6 +35,8 @@ fn config_init_writes_a_private_file_that_the_next_command_reads() {
     let row = table.out.lines().find(|line| line.starts_with("password.min_length")).unwrap().to_owned();
     assert!(row.contains("12 ") && row.ends_with("file doorward.toml"), "{row}");
 
+    let said = doorward(dir.path(), &["config", "init", "--config", "other.toml"]);
+    assert!(said.code == Some(2) && said.err.contains("--file"), "{}", said.err);
     let said = doorward(dir.path(), &["config", "init"]);
     assert!(said.code == Some(1) && said.err.contains("it exists already; add --force"), "{}", said.err);
     assert_eq!(fs::read_to_string(&file).unwrap(), text);

@@ -145,6 +145,7 @@ pub(in super::super) async fn forgot(
     let back = back.as_ref();
     let login = form.login.trim();
     let done = match visit.count(Limit::ForgotPassword) {
+        Ok(()) if login.is_empty() => Err(missing_login()),
         Ok(()) => {
             let presented = visit.site.read_devices(&visit.request);
             visit.accounts.request_reset(login, presented, &visit.caller()).map_err(Into::into)
@@ -156,10 +157,15 @@ pub(in super::super) async fn forgot(
         // No redirect, which would have to carry the name in its URL: the page can send it again.
         Ok(()) => visit.page(&ForgotPassword::new(frame, "", &FormErrors::default()).sent(login)),
         Err(error) => {
-            let refusals = Refusals::of(visit.frame(), &[], error.clone())?;
+            let refusals = Refusals::of(visit.frame(), &["login"], error.clone())?;
             visit.refuse(&error, &ForgotPassword::new(frame, login, &refusals.errors))
         }
     }
+}
+
+/// Nothing but blanks, which a browser takes for a name.
+fn missing_login() -> ApiError {
+    ApiError::field("login", "The field login is empty.").with_reason("missing")
 }
 
 /// `GET /logout`: asks first, because a link must not sign a user out.

@@ -116,6 +116,8 @@ async fn a_refused_form_comes_back_with_what_was_typed() {
         assert!(refused.header("set-cookie").is_empty());
         assert!(login.is_empty() || refused.text.contains(&format!("value=\"{login}\"")));
     }
+    let blank = api.call(form("/forgot-password", &[("login", " ")])).await;
+    assert_page(&blank, 422, "Enter your username or email.");
 }
 
 #[actix_web::test]
