@@ -18,6 +18,9 @@ use crate::private_files;
 /// The end of the file's name.
 const ENDING: &str = "-server";
 
+/// As many as Linux follows.
+const MAX_LINKS: usize = 40;
+
 /// Bytes of the file that an error shows.
 const MAX_NOTE: u64 = 200;
 
@@ -83,11 +86,23 @@ fn note(path: &Path) -> String {
 /// The file beside the database. None for a database that is not a file.
 fn path_of(url: &DatabaseUrl) -> Option<PathBuf> {
     let path = private_files::sqlite_file(url)?;
-    // Beside the real file: a link is another name of the same database. It may lead to a file that is not there yet.
-    private_files::create_database(url);
-    let mut path = path.canonicalize().unwrap_or(path).into_os_string();
+    let mut path = real(path).into_os_string();
     path.push(ENDING);
     Some(path.into())
+}
+
+/// The file that a path leads to, which need not exist yet: a link is another name of the same database.
+fn real(mut path: PathBuf) -> PathBuf {
+    for _ in 0..MAX_LINKS {
+        let Ok(target) = path.read_link() else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    let Some(name) = path.file_name() else { return path };
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    directory.canonicalize().map_or_else(|_| path.clone(), |directory| directory.join(name))
 }
 
 #[cfg(test)]
