@@ -10,6 +10,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::app::{Answer, PASSWORD, TestApp, post_form, read, spawn_app, start_again};
 use crate::support::commands::run;
+use crate::support::connect;
 use crate::support::tcp::TcpClient;
 use crate::support::transports::LiveClient;
 
@@ -386,9 +387,11 @@ async fn a_refused_sign_in_says_what_is_true_for_every_cause() {
     assert_eq!(answers.len(), 1, "{answers:#?}");
     assert_eq!(login(&app, "ann", PASSWORD).await, 200, "a username always counts");
     for url in [format!("ws://{}", app.address), format!("tcp://{}", app.tcp)] {
-        let said = run(&app, &["connect", &url, "--username", "ann@example.org"], PASSWORD).await;
-        assert_eq!(said.code, Some(4), "{}", said.err);
-        assert!(said.err.contains(SENTENCE), "{}", said.err);
+        let client = connect::command(&[&url, "--username", "ann@example.org"]);
+        let said = connect::run(client, PASSWORD).await;
+        let errors = connect::text(&said.stderr);
+        assert_eq!(said.status.code(), Some(4), "{errors}");
+        assert!(errors.contains(SENTENCE), "{errors}");
     }
     let noted: i64 = app.query(|conn| {
         audit_events::table.filter(audit_events::action.eq("signed_in")).count().get_result(conn)

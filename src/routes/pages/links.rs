@@ -158,13 +158,14 @@ pub(in super::super) async fn verify(
     }
 }
 
-/// Says so where the browser is: in the account, or on a page of its own if it is not signed in.
+/// Says so where the browser is: in the account, or on a page of its own if it is signed in to no or another account.
 async fn after_verification(
     visit: &Visit,
     (username, email): (&str, &str),
     just_now: bool,
 ) -> Result<HttpResponse, ApiError> {
-    if just_now && visit.browser().await?.is_some() {
+    // The account of another user has nothing to say about it.
+    if just_now && visit.browser().await?.is_some_and(|access| &*access.username == username) {
         return Ok(visit.redirect("/dashboard", Some(Notice::EmailVerified)));
     }
     let page = EmailVerified { frame: visit.frame(), username, email, just_now };

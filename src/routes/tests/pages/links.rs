@@ -78,8 +78,11 @@ async fn a_link_proves_an_address() {
     let cookie = api.sign_in("ada").await;
     let done = api.call(with(form(&mine, &[]), &cookie)).await;
     assert_eq!((done.status, done.header("location")), (303, "/dashboard?done=email-verified"));
-    // Told to whoever has the link and nobody else.
-    assert_page(&api.page(&mine, "").await, 200, "Email confirmed");
+    // A client with the link is told. The account of another user, who is signed in there, is not the right place.
+    let bob = api.sign_in("bob").await;
+    for cookie in ["", &bob] {
+        assert_page(&api.page(&mine, cookie).await, 200, "Email confirmed");
+    }
     api.clock.advance(Duration::from_secs(61));
     assert_page(&api.page(&mine, "").await, 200, "Already confirmed");
     let unused = api.page(&late, "").await;
