@@ -84,7 +84,7 @@ async fn start(system: &Chroot) -> Process {
         .args(["serve", "--config", SETTINGS, "--listen", "127.0.0.1:0", "--set", "tcp.listen=127.0.0.1:0"])
         .args(["--set", "password.insecure_cost=true", "--set", "password.cost=4"])
         // The port changes with each start, and the issuer of tokens must not.
-        .args(["--set", "public_url=http://doorward.example"]);
+        .args(["--set", "public_url=http://localhost:8080"]);
     let process = Process::of(command, None).await;
     system.run(&format!("echo {} > /run/doorward.pid", process.id()));
     process
