@@ -41,8 +41,7 @@ impl Fleet {
             let url = fleet.postgres.url("");
             let redis = fleet.redis.as_ref().map(Redis::url);
             // The issuer of tokens, which all nodes accept.
-            let mut settings =
-                vec![("database.url", url.as_str()), ("public_url", "http://doorward.example")];
+            let mut settings = vec![("database.url", url.as_str()), ("public_url", "http://localhost:8080")];
             settings.extend(redis.as_ref().map(|redis| ("cluster.redis_url", redis.as_str())));
             settings.extend_from_slice(more);
             fleet.nodes.push(Process::start(&settings).await);
