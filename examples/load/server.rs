@@ -329,6 +329,8 @@ fn spawn(
     without_settings(&mut command);
     command
         .env("DOORWARD_HTTP__LISTEN", address.to_string())
+        // Issues tokens that the other nodes accept, and itself after a restart at another port.
+        .env("DOORWARD_PUBLIC_URL", "http://localhost:8080")
         .env("DOORWARD_TCP__LISTEN", "off")
         .env("DOORWARD_DATA_DIR", data.path().join("data"));
     if target.server.is_none() && matches!(limits, Limits::Off) {
