@@ -17,6 +17,7 @@ error-invalid-email-invited = Diese Einladung ging an eine andere E-Mail-Adresse
 error-email-held = Diese E-Mail-Adresse gehört zu einem anderen Konto.
 error-invalid-password-too-short = Dein Passwort braucht mindestens { $min } Zeichen.
 error-invalid-password-too-long = Dein Passwort darf höchstens { $max } Zeichen haben.
+error-invalid-current-password-missing = Gib dein aktuelles Passwort ein.
 error-wrong-password = Dieses Passwort ist falsch.
 error-invalid-display-name-too-long = Dein Anzeigename darf höchstens { $max } Zeichen haben.
 error-invalid-display-name-empty = Gib einen Anzeigenamen ein.

@@ -18,6 +18,7 @@ error-invalid-email-invited = This invitation was sent to another email. Use tha
 error-email-held = This email belongs to another account.
 error-invalid-password-too-short = Use at least { $min } characters in your password.
 error-invalid-password-too-long = Use at most { $max } characters in your password.
+error-invalid-current-password-missing = Enter your current password.
 error-wrong-password = This password is wrong.
 error-invalid-display-name-too-long = Use at most { $max } characters in your display name.
 error-invalid-display-name-empty = Enter a display name.

@@ -16,6 +16,14 @@ use doorward_core::domain::MailKind;
 use doorward_core::domain::{Access, Email, Password, UserId};
 
 impl Accounts {
+    /// Checks whether users may have this address.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if addresses of its domain are not allowed.
+    pub fn check_new_address(&self, email: &Email) -> Result<(), Error> {
+        self.0.registration.check_address(Some(email))
+    }
+
     /// Sends a link to a new address, which becomes the user's once it is followed. Links to addresses asked
     /// for before are invalidated: a link that went astray must not give the account to its reader.
     ///
@@ -30,7 +38,7 @@ impl Accounts {
         caller: &Caller,
     ) -> Result<(), Error> {
         let user = self.confirm(access, current, caller).await?;
-        self.0.registration.check_address(Some(&email))?;
+        self.check_new_address(&email)?;
         let (this, caller) = (self.clone(), caller.clone());
         self.0
             .db

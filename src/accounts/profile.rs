@@ -99,6 +99,35 @@ impl Accounts {
             .await
     }
 
+    /// Checks the current password for something that is not done, because something else about it is wrong. Counted as
+    /// a guess if it is wrong, as everywhere.
+    ///
+    /// # Errors
+    /// [`Error::WrongPassword`], [`Error::TooManyAttempts`], [`Error::Token`].
+    pub async fn check_password(
+        &self,
+        access: &Access,
+        current: Password,
+        caller: &Caller,
+    ) -> Result<(), Error> {
+        self.confirm(access, current, caller).await.map(drop)
+    }
+
+    /// Checks how easy a new password of the user would be to guess.
+    ///
+    /// # Errors
+    /// [`Error::WeakPassword`]; [`Error::Hash`] if too much password work is queued; [`Error::Token`].
+    pub async fn check_strength(
+        &self,
+        access: &Access,
+        chosen: Password,
+        caller: &Caller,
+    ) -> Result<(), Error> {
+        let user = self.active_user(access.user).await?;
+        let rating = self.rate_password(chosen, about(&user), caller).await?;
+        rating.weakness.map_or(Ok(()), |weak| Err(weak.into()))
+    }
+
     /// Changes the password and revokes all other logins.
     ///
     /// # Errors

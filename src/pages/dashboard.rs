@@ -72,7 +72,8 @@ pub struct Dashboard<'a> {
     pub email_verified: bool,
     /// Another address, which replaces this one once its link is opened.
     pub pending_email: Option<&'a str>,
-    /// The language of the account, if it has one: its tag, the one that it leads to, and those to choose from.
+    /// The language of the account, or that of the refused form: its tag, the one that it leads to, and those to choose
+    /// from.
     pub language: Option<&'a str>,
     pub found: Option<&'a Language>,
     pub languages: Vec<&'a Language>,
@@ -160,6 +161,12 @@ impl Dashboard<'_> {
             .max_length(64)
             .within("profile")
             .checked(self.errors(Section::Profile))
+    }
+
+    /// Only its label and its error are shown: it is a menu.
+    fn language_field(&self) -> Field<'_> {
+        let field = Field::new(self.frame, "language", "field-language", "language");
+        field.within("profile").checked(self.errors(Section::Profile))
     }
 
     fn password_fields(&self) -> [Field<'_>; 2] {

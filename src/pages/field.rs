@@ -50,7 +50,7 @@ pub struct Field<'a> {
     hint: String,
     pub(super) error: Option<&'a FieldError>,
     optional: bool,
-    autofocus: bool,
+    pub(super) autofocus: bool,
     min_length: usize,
     max_length: usize,
     /// A new password: the script shows how strong it is.

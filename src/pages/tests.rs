@@ -144,7 +144,7 @@ fn pages_in(tag: &str, text: &str) -> Vec<(&'static str, String)> {
         let page = Dashboard { email_verified: true, notice: Some(notice), ..dashboard(main, text, None) };
         add("dashboard, with a notice", &page);
     }
-    let all = errors(&["display_name", "current_password", "new_password", "email"]);
+    let all = errors(&["display_name", "language", "current_password", "new_password", "email"]);
     for section in [Section::Profile, Section::Password, Section::Email, Section::Delete] {
         add("dashboard, refused", &dashboard(main, text, Some((section, &all))));
     }

@@ -46,7 +46,7 @@ use crate::accounts::Accounts;
 use crate::error::ApiError;
 use crate::limits::RateLimits;
 
-use pages::{assets, dashboard, links, register as new, sign_in, visit};
+use pages::{account_forms, assets, dashboard, links, register as new, sign_in, visit};
 
 pub use cors::CrossOrigin;
 pub use extract::MAX_BODY;
@@ -112,19 +112,24 @@ pub fn configure(
         .service(page("/verify-email/{token}", read().to(links::show_verify)).post(links::verify))
         .service(page("/invitation/{token}", read().to(new::show_invitation)).post(new::accept_invitation))
         .service(at("/dashboard", "GET, HEAD").route(plain()).route(read().to(dashboard::show)))
-        .service(page("/dashboard/profile", read().to(dashboard::back)).post(dashboard::rename))
-        .service(page("/dashboard/password", read().to(dashboard::back)).post(dashboard::change_password))
-        .service(page("/dashboard/email", read().to(dashboard::back)).post(dashboard::change_email))
-        .service(page("/dashboard/email/resend", read().to(dashboard::back)).post(dashboard::resend_email))
-        .service(page("/dashboard/email/cancel", read().to(dashboard::back)).post(dashboard::cancel_email))
-        .service(page("/dashboard/delete", read().to(dashboard::back)).post(dashboard::delete))
-        .service(page("/dashboard/sign-out", read().to(dashboard::back)).post(dashboard::sign_out))
+        .service(page("/dashboard/profile", read().to(dashboard::back)).post(account_forms::rename))
+        .service(page("/dashboard/password", read().to(dashboard::back)).post(account_forms::change_password))
+        .service(page("/dashboard/email", read().to(dashboard::back)).post(account_forms::change_email))
         .service(
-            page("/dashboard/sign-out-others", read().to(dashboard::back)).post(dashboard::sign_out_others),
+            page("/dashboard/email/resend", read().to(dashboard::back)).post(account_forms::resend_email),
+        )
+        .service(
+            page("/dashboard/email/cancel", read().to(dashboard::back)).post(account_forms::cancel_email),
+        )
+        .service(page("/dashboard/delete", read().to(dashboard::back)).post(account_forms::delete))
+        .service(page("/dashboard/sign-out", read().to(dashboard::back)).post(account_forms::sign_out))
+        .service(
+            page("/dashboard/sign-out-others", read().to(dashboard::back))
+                .post(account_forms::sign_out_others),
         )
         .service(
             page("/dashboard/sign-out-everywhere", read().to(dashboard::back))
-                .post(dashboard::sign_out_everywhere),
+                .post(account_forms::sign_out_everywhere),
         )
         .service(file("/static/{name}").route(read().to(assets::latest)).wrap(Compress::default()))
         .service(

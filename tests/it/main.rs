@@ -1,6 +1,7 @@
 //! Integration tests: the real application, real sockets, real emails.
 #![expect(clippy::disallowed_methods, reason = "a test waits in real time for a real server")]
 
+mod account_forms;
 mod account_recovery;
 mod accounts;
 mod add;

@@ -1,22 +1,15 @@
-//! `/dashboard`, and the forms on it.
+//! `/dashboard`. Its forms are in `account_forms.rs`.
 
 use std::collections::HashSet;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
-use serde::Deserialize;
 
-use super::sign_in::NoFields;
-use super::{Browser, Form, Refusals, Visit};
-use crate::accounts::{Error, LoginsPage, ProfileChange};
+use super::{Browser, Refusals, Visit};
+use crate::accounts::LoginsPage;
 use crate::error::ApiError;
-use crate::limits::Limit;
-use crate::pages::{
-    ConnectionRow, Dashboard, DeviceRow, FormErrors, ListPart, Moment, Notice, Pager, Section,
-};
-use doorward_core::domain::{
-    Access, DeviceKind, DisplayName, Email, LanguageChoice, LoginId, Password, describe_user_agent,
-};
+use crate::pages::{ConnectionRow, Dashboard, DeviceRow, ListPart, Moment, Notice, Pager, Section};
+use doorward_core::domain::{Access, DeviceKind, LanguageChoice, LanguageTag, LoginId, describe_user_agent};
 
 const PATH: &str = "/dashboard";
 
@@ -26,7 +19,7 @@ const CONNECTIONS: &str = "connections";
 
 /// `GET /dashboard`
 pub(in super::super) async fn show(Browser(access): Browser, visit: Visit) -> Result<HttpResponse, ApiError> {
-    let mut response = Contents::load(&visit, &access).await?.page(&visit, None, "", None)?;
+    let mut response = Contents::load(&visit, &access).await?.page(&visit, None)?;
     // Each visit extends the login, so the cookie is extended as well.
     visit.site.renew_cookie(&visit.accounts, &visit.request, &mut response);
     Ok(response)
@@ -93,14 +86,13 @@ impl<'a> Contents<'a> {
         Ok(Self { profile, pending_email, devices, device_part, connections, connection_part })
     }
 
-    fn page(
-        self,
-        visit: &Visit,
-        refused: Option<(Section, &FormErrors)>,
-        typed: &str,
-        error: Option<&ApiError>,
-    ) -> Result<HttpResponse, ApiError> {
+    fn page(self, visit: &Visit, refused: Option<&Refused<'_>>) -> Result<HttpResponse, ApiError> {
         let (devices, connections) = ((DEVICES, self.device_part), (CONNECTIONS, self.connection_part));
+        let chosen = refused.and_then(|refused| refused.typed.language.as_ref());
+        let language = match chosen {
+            Some(choice) => choice.tag().map(LanguageTag::as_str),
+            None => self.profile.language.as_deref(),
+        };
         let page = Dashboard {
             frame: visit.frame(),
             notice: visit.notice(),
@@ -109,8 +101,8 @@ impl<'a> Contents<'a> {
             email: self.profile.email.as_deref(),
             email_verified: self.profile.email_verified,
             pending_email: self.pending_email.as_deref(),
-            language: self.profile.language.as_deref(),
-            found: self.profile.language.as_deref().and_then(|tag| visit.site.languages.find(tag)),
+            language,
+            found: language.and_then(|tag| visit.site.languages.find(tag)),
             languages: visit.site.languages.all().collect(),
             min_password: visit.accounts.min_password(),
             devices: self.devices,
@@ -119,226 +111,52 @@ impl<'a> Contents<'a> {
             connection_pages: Pager::new(visit.frame(), connections, devices),
             secret_card: visit.site.secret_card,
             open: (visit.word("change") == Some("password")).then_some(Section::Password),
-            refused,
-            typed,
+            refused: refused.map(|refused| (refused.section, &refused.refusals.errors)),
+            typed: refused.map(|refused| refused.typed.text).unwrap_or_default(),
         };
-        match error {
+        match refused.and_then(|refused| refused.refusals.first.as_ref()) {
             Some(error) => visit.refuse(error, &page),
             None => visit.page(&page),
         }
     }
 }
 
-/// Redirects to the page, to the section that a notice is about.
-fn back_with(visit: &Visit, done: Notice) -> HttpResponse {
-    let fragment = done.section().map(|section| format!("#{section}")).unwrap_or_default();
-    let location = format!("{}{PATH}?done={}{fragment}", visit.site.base, done.as_str());
-    HttpResponse::SeeOther().insert_header((header::LOCATION, location)).finish()
+/// What is kept of a form that was refused.
+#[derive(Default)]
+pub(super) struct Typed<'a> {
+    /// A name or an address.
+    pub text: &'a str,
+    /// In the profile: a language that can be chosen.
+    pub language: Option<LanguageChoice>,
 }
 
-/// The response to a form: back with a notice, or the page with the form open and its errors.
-async fn answer(
+/// A form that was refused.
+struct Refused<'a> {
+    section: Section,
+    typed: Typed<'a>,
+    refusals: Refusals<'a>,
+}
+
+/// The response to a form: back with a notice, or the page with the form open and everything that is wrong with it.
+pub(super) async fn answer(
     visit: &Visit,
     access: &Access,
     section: Section,
-    fields: &'static [&'static str],
-    typed: &str,
-    outcome: Result<Notice, ApiError>,
+    typed: Typed<'_>,
+    outcome: Result<Notice, Refusals<'_>>,
 ) -> Result<HttpResponse, ApiError> {
     match outcome {
         Ok(done) => Ok(back_with(visit, done)),
-        Err(error) => {
-            let refusals = Refusals::of(visit.frame(), fields, error.clone())?;
-            let contents = Contents::load(visit, access).await?;
-            contents.page(visit, Some((section, &refusals.errors)), typed, Some(&error))
+        Err(refusals) => {
+            let refused = Refused { section, typed, refusals };
+            Contents::load(visit, access).await?.page(visit, Some(&refused))
         }
     }
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub(in super::super) struct ProfileForm {
-    display_name: String,
-    /// Empty: the browser's. A form of an earlier page has none.
-    language: Option<String>,
-}
-
-/// `POST /dashboard/profile`
-pub(in super::super) async fn rename(
-    Browser(access): Browser,
-    visit: Visit,
-    Form(form): Form<ProfileForm>,
-) -> Result<HttpResponse, ApiError> {
-    let save = async {
-        let change = ProfileChange {
-            display_name: Some(DisplayName::parse(&form.display_name)?),
-            language: form.language.as_deref().map(LanguageChoice::parse).transpose()?,
-        };
-        visit.accounts.change_profile(access.user, change).await?;
-        Ok::<_, Error>(Notice::ProfileSaved)
-    };
-    let (outcome, fields) = (save.await.map_err(ApiError::from), &["display_name"]);
-    answer(&visit, &access, Section::Profile, fields, &form.display_name, outcome).await
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub(in super::super) struct PasswordForm {
-    current_password: String,
-    new_password: String,
-}
-
-/// `POST /dashboard/password`
-pub(in super::super) async fn change_password(
-    Browser(access): Browser,
-    visit: Visit,
-    Form(form): Form<PasswordForm>,
-) -> Result<HttpResponse, ApiError> {
-    let change = async {
-        visit.count(Limit::SignIn)?;
-        let new = visit.accounts.choose_password(form.new_password)?;
-        let current = Password::typed(form.current_password);
-        let caller = visit.caller().signed_in(&access);
-        let changed = || visit.accounts.password_just_changed(&access, new.clone(), &caller);
-        if changed().await? {
-            return Ok(Notice::PasswordChanged);
-        }
-        match visit.accounts.change_password(&access, current, new.clone(), &caller).await {
-            // Of two simultaneous requests the other one was first.
-            Err(Error::WrongPassword) if changed().await? => {}
-            done => done?,
-        }
-        Ok(Notice::PasswordChanged)
-    };
-    let outcome = change.await.map_err(|error: ApiError| error.rename_field("password", "new_password"));
-    let fields = &["current_password", "new_password"];
-    answer(&visit, &access, Section::Password, fields, "", outcome).await
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub(in super::super) struct EmailForm {
-    email: String,
-    current_password: String,
-}
-
-/// `POST /dashboard/email`
-pub(in super::super) async fn change_email(
-    Browser(access): Browser,
-    visit: Visit,
-    Form(form): Form<EmailForm>,
-) -> Result<HttpResponse, ApiError> {
-    let change = async {
-        visit.count(Limit::SignIn)?;
-        let email = Email::parse(&form.email).map_err(Error::from)?;
-        let current = Password::typed(form.current_password);
-        let caller = visit.caller().signed_in(&access);
-        visit.accounts.change_email(&access, email, current, &caller).await?;
-        Ok(Notice::LinkSent)
-    };
-    let outcome = change.await;
-    let fields = &["email", "current_password"];
-    answer(&visit, &access, Section::Email, fields, &form.email, outcome).await
-}
-
-/// `POST /dashboard/email/resend`
-pub(in super::super) async fn resend_email(
-    Browser(access): Browser,
-    visit: Visit,
-    _: Form<NoFields>,
-) -> Result<HttpResponse, ApiError> {
-    visit.accounts.resend_verification(&access, &visit.caller()).await?;
-    Ok(back_with(&visit, Notice::LinkSentAgain))
-}
-
-/// `POST /dashboard/email/cancel`
-pub(in super::super) async fn cancel_email(
-    Browser(access): Browser,
-    visit: Visit,
-    _: Form<NoFields>,
-) -> Result<HttpResponse, ApiError> {
-    visit.accounts.cancel_email_change(&access).await?;
-    Ok(back_with(&visit, Notice::EmailChangeCanceled))
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub(in super::super) struct DeleteForm {
-    current_password: String,
-}
-
-/// `POST /dashboard/delete`
-pub(in super::super) async fn delete(
-    Browser(access): Browser,
-    visit: Visit,
-    Form(form): Form<DeleteForm>,
-) -> Result<HttpResponse, ApiError> {
-    let delete = async {
-        visit.count(Limit::SignIn)?;
-        let current = Password::typed(form.current_password);
-        match visit.accounts.delete(&access, current, &visit.caller().signed_in(&access)).await {
-            // Of two simultaneous requests the other one was first.
-            Err(Error::WrongPassword | Error::Token(_)) if visit.accounts.is_deleted(access.user).await? => {
-                Ok(())
-            }
-            done => Ok(done?),
-        }
-    };
-    match delete.await {
-        Ok(()) => {
-            let mut response = visit.redirect("/", Some(Notice::AccountDeleted));
-            visit.forget_cookie(&mut response);
-            Ok(response)
-        }
-        Err(error) => answer(&visit, &access, Section::Delete, &["current_password"], "", Err(error)).await,
-    }
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub(in super::super) struct SignOutForm {
-    /// The device's login.
-    login: String,
-}
-
-/// `POST /dashboard/sign-out`
-pub(in super::super) async fn sign_out(
-    Browser(access): Browser,
-    visit: Visit,
-    Form(form): Form<SignOutForm>,
-) -> Result<HttpResponse, ApiError> {
-    let login: LoginId = form.login.parse().map_err(|_| ApiError::not_found())?;
-    match visit.accounts.revoke_login(&access, login).await {
-        // A login that was revoked meanwhile is signed out, as requested.
-        Ok(()) | Err(Error::NotFound) => {}
-        Err(error) => return Err(error.into()),
-    }
-    if login == access.login {
-        let mut response = visit.redirect("/login", Some(Notice::SignedOut));
-        visit.forget_cookie(&mut response);
-        return Ok(response);
-    }
-    Ok(back_with(&visit, Notice::DeviceSignedOut))
-}
-
-/// `POST /dashboard/sign-out-others`
-pub(in super::super) async fn sign_out_others(
-    Browser(access): Browser,
-    visit: Visit,
-    _: Form<NoFields>,
-) -> Result<HttpResponse, ApiError> {
-    visit.accounts.sign_out_all(&access, true).await?;
-    Ok(back_with(&visit, Notice::OthersSignedOut))
-}
-
-/// `POST /dashboard/sign-out-everywhere`
-pub(in super::super) async fn sign_out_everywhere(
-    Browser(access): Browser,
-    visit: Visit,
-    _: Form<NoFields>,
-) -> Result<HttpResponse, ApiError> {
-    visit.accounts.sign_out_all(&access, false).await?;
-    let mut response = visit.redirect("/login", Some(Notice::SignedOut));
-    visit.forget_cookie(&mut response);
-    Ok(response)
+/// Redirects to the page, to the section that a notice is about.
+pub(super) fn back_with(visit: &Visit, done: Notice) -> HttpResponse {
+    let fragment = done.section().map(|section| format!("#{section}")).unwrap_or_default();
+    let location = format!("{}{PATH}?done={}{fragment}", visit.site.base, done.as_str());
+    HttpResponse::SeeOther().insert_header((header::LOCATION, location)).finish()
 }

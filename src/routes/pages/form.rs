@@ -13,7 +13,7 @@ use super::super::extract::{BODY_TIMEOUT, too_large, too_slow};
 use super::super::site::Site;
 use crate::accounts::Error;
 use crate::error::ApiError;
-use crate::pages::{FormErrors, Frame};
+use crate::pages::{FieldError, FormErrors, Frame};
 
 /// A form of one of our pages: refused if another site's page made the browser post it. `T` gives a default
 /// to fields that may be missing and leaves the rest to the parsers of `domain`.
@@ -102,11 +102,67 @@ impl<'a> Refusals<'a> {
     }
 
     pub fn note(&mut self, error: ApiError) {
-        match error.field_name().filter(|field| self.fields.contains(field)) {
-            Some(field) => self.errors.fields.push(self.frame.field_error(field, &error)),
+        let field = error.field_name().and_then(|field| self.fields.iter().position(|known| *known == field));
+        self.note_at(field, error);
+    }
+
+    /// Notes an error of the field at this place in the form, where they are kept in the order of the form, or of the
+    /// whole form.
+    fn note_at(&mut self, place: Option<usize>, error: ApiError) {
+        match place.and_then(|place| Some((place, *self.fields.get(place)?))) {
+            Some((place, field)) => {
+                let earlier = self.fields.get(..place).unwrap_or_default();
+                let is_before = |other: &&FieldError| earlier.contains(&other.field.as_str());
+                let at = self.errors.fields.iter().take_while(is_before).count();
+                self.errors.fields.insert(at, self.frame.field_error(field, &error));
+            }
             None => self.errors.general = Some(self.frame.detail(&error)),
         }
         self.first.get_or_insert(error);
+    }
+
+    /// Notes why what the form requested was not done.
+    ///
+    /// # Errors
+    /// A server error, which is not about the form.
+    pub fn check_done<T, E>(&mut self, done: Result<T, E>) -> Result<(), ApiError>
+    where
+        ApiError: From<E>,
+    {
+        self.check_done_naming(done, ("", ""))
+    }
+
+    /// The same where the form has another name for a field than the error: that, and the form's.
+    ///
+    /// # Errors
+    /// As [`Refusals::check_done`].
+    pub fn check_done_naming<T, E>(
+        &mut self,
+        done: Result<T, E>,
+        (theirs, ours): (&str, &str),
+    ) -> Result<(), ApiError>
+    where
+        ApiError: From<E>,
+    {
+        match done.map_err(ApiError::from) {
+            Ok(_) => {}
+            Err(error) if error.is_ours() => return Err(error),
+            // Its message is that of its own name.
+            Err(error) if error.field_name().is_some_and(|field| field == theirs) => {
+                self.note_at(self.fields.iter().position(|known| *known == ours), error);
+            }
+            Err(error) => self.note(error),
+        }
+        Ok(())
+    }
+
+    pub const fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// The outcome of the form: this, if nothing is wrong with it.
+    pub fn or<T>(self, done: T) -> Result<T, Self> {
+        if self.is_empty() { Ok(done) } else { Err(self) }
     }
 
     /// The refusal of a form because of what it requested.
@@ -114,11 +170,8 @@ impl<'a> Refusals<'a> {
     /// # Errors
     /// A server error, which is not about the form.
     pub fn of(frame: Frame<'a>, fields: &'static [&'static str], error: ApiError) -> Result<Self, ApiError> {
-        if error.is_ours() {
-            return Err(error);
-        }
         let mut refusals = Self::new(frame, fields);
-        refusals.note(error);
+        refusals.check_done(Err::<(), _>(error))?;
         Ok(refusals)
     }
 }

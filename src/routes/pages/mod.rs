@@ -1,6 +1,7 @@
 //! The handlers of the pages. Forms post and redirect, so that they work without a script. What they do is in
 //! `accounts`, how they look is in `crate::pages`.
 
+pub(super) mod account_forms;
 pub(super) mod assets;
 pub(super) mod dashboard;
 pub(super) mod error;

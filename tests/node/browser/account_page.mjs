@@ -50,9 +50,33 @@ await scenario(async ({ person }) => {
   await page.goto(base + path);
   await says(page, "This link no longer works");
 
+  // Every fault of a form is said at once, and what was right stays, with a script and without one.
+  const refuse = async (person) => {
+    await person.getByLabel("Display name").fill("  ");
+    await person.locator("#profile-language").selectOption("Deutsch");
+    await person.getByRole("button", { name: "Save changes" }).click();
+    await says(person.locator("#profile"), "Enter a display name.");
+    assert.equal(await person.locator("#profile-language").inputValue(), "de");
+    await person.locator("#security summary").click();
+    await person.locator("#password-current-password").fill("wrong");
+    await person.locator("#password-new-password").fill("password1");
+    await person.getByRole("button", { name: "Change password" }).click();
+    await says(person.locator("#security"), "2 fields need your attention");
+    for (const field of ["Current password: This password is wrong.", "New password: This is"]) {
+      await person.locator("#security").getByRole("link", { name: field }).waitFor();
+    }
+  };
+  await page.goto(`${base}/dashboard`);
+  await connected(page);
+  await refuse(page);
+  await connected(page);
+  await check(page, "two faults");
+
   // Without a script, on a phone: a refused form is open, in view, and its first wrong field has the focus.
   const phone = await person({ javaScriptEnabled: false, viewport: { width: 375, height: 700 } });
   await phone.context().addCookies(await page.context().cookies());
+  await phone.goto(`${base}/dashboard`);
+  await refuse(phone);
   await phone.goto(`${base}/dashboard`);
   await phone.locator(".sections").getByRole("link", { name: "Security" }).click();
   await phone.locator("#security summary").click();
