@@ -273,7 +273,18 @@ impl Application {
         {
             task.abort();
         }
-        server.await.unwrap_or_else(|error| Err(io::Error::other(error)))
+        let stopped = server.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        fold_log(&self.accounts).await;
+        stopped
+    }
+}
+
+/// Leaves the file of an SQLite database whole, for those who copy it while no server runs.
+async fn fold_log(accounts: &Accounts) {
+    match accounts.fold_log().await {
+        Ok(true) => {}
+        Ok(false) => tracing::info!("another process reads the database: its -wal file is still needed"),
+        Err(error) => tracing::warn!(%error, "the database's -wal file is still needed"),
     }
 }
 

@@ -255,16 +255,17 @@ fn connect_newest(url: &DatabaseUrl) -> Result<Conn, String> {
 }
 
 fn migrate(conn: &mut Conn) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    if let Conn::Postgres(conn) = conn {
+        // Another process may be migrating, for as long as that takes. The lock is released with this
+        // connection.
+        conn.batch_execute(&format!(
+            "SET lock_timeout = 0; SET statement_timeout = 0; SELECT pg_advisory_lock({MIGRATION_LOCK});"
+        ))?;
+    }
+    version::refuse_newer(conn)?;
     match conn {
         Conn::Sqlite(conn) => conn.run_pending_migrations(MIGRATIONS).map(drop),
-        Conn::Postgres(conn) => {
-            // Another process may be migrating, for as long as that takes. The lock is released with this
-            // connection.
-            conn.batch_execute(&format!(
-                "SET lock_timeout = 0; SET statement_timeout = 0; SELECT pg_advisory_lock({MIGRATION_LOCK});"
-            ))?;
-            conn.run_pending_migrations(MIGRATIONS).map(drop)
-        }
+        Conn::Postgres(conn) => conn.run_pending_migrations(MIGRATIONS).map(drop),
     }
 }
 
@@ -315,6 +316,26 @@ fn transaction<T, E: From<diesel::result::Error>>(
     transaction.conn.batch_execute("COMMIT")?;
     transaction.open = false;
     Ok(value)
+}
+
+/// Writes what the log of an SQLite database has into its file and empties the log, so that the file is whole without
+/// it. Answers false if another process reads, which keeps the log.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn fold_log(conn: &mut Conn) -> diesel::QueryResult<bool> {
+    let Conn::Sqlite(conn) = conn else { return Ok(true) };
+    // A stop waits for no reader.
+    conn.batch_execute("PRAGMA busy_timeout = 500")?;
+    let folded: Checkpoint = diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result(conn)?;
+    Ok(folded.busy == 0)
+}
+
+/// The first column of the pragma's row (<https://www.sqlite.org/pragma.html#pragma_wal_checkpoint>).
+#[derive(diesel::QueryableByName)]
+struct Checkpoint {
+    #[diesel(sql_type = diesel::sql_types::Integer)]
+    busy: i32,
 }
 
 /// Tests whether the database can be written, with a write that changes nothing.

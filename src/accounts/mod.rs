@@ -43,6 +43,7 @@ mod sign_in;
 mod stored_forms;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use chrono::TimeDelta;
 use diesel::QueryResult;
@@ -59,7 +60,7 @@ use crate::auth::refresh::{CredentialKeys, CredentialKind, Presented};
 use crate::auth::tokens::{TokenError, Tokens};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, MailLimits, Registration, SigningAlgorithm};
-use crate::db::Conn;
+use crate::db::{self, Conn};
 use crate::mail::Mail;
 use crate::models::audit_events::{self, Action};
 use crate::models::events::{self, Kind};
@@ -130,6 +131,8 @@ struct Inner {
     /// Of signing keys to be made.
     algorithm: SigningAlgorithm,
     resets: reset_requests::Requests,
+    /// See [`Accounts::is_in_use`].
+    in_use: AtomicBool,
 }
 
 impl Accounts {
@@ -183,6 +186,7 @@ impl Accounts {
             max_logins: i64::try_from(config.max_logins).unwrap_or(i64::MAX),
             unused_ttl: config.unused_ttl.map(time_delta),
             resets: reset_requests::Requests::default(),
+            in_use: AtomicBool::new(false),
         })))
     }
 
@@ -305,6 +309,14 @@ impl Accounts {
     #[must_use]
     pub fn is_unwritable(&self) -> bool {
         self.0.db.is_unwritable()
+    }
+
+    /// Makes the file of an SQLite database whole, at the end: its log is written into it and emptied.
+    ///
+    /// # Errors
+    /// [`Error::Db`] or [`Error::Query`].
+    pub async fn fold_log(&self) -> Result<bool, Error> {
+        self.0.db.run(|conn| Ok(db::fold_log(conn)?)).await
     }
 
     /// Whether the database answers.

@@ -1,6 +1,7 @@
 //! Lists and counts for administrators: where users are signed in, who is connected, and the audit trail.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use utoipa::ToSchema;
 
 use serde::Serialize;
@@ -68,6 +69,19 @@ pub struct Stats {
 }
 
 impl Accounts {
+    /// Whether there is an account, or was one since the start. A query only until then.
+    ///
+    /// # Errors
+    /// [`Error::Db`] or [`Error::Query`].
+    pub async fn is_in_use(&self) -> Result<bool, Error> {
+        if self.0.in_use.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let in_use = self.0.db.run(|conn| Ok::<_, Error>(!users::list(conn, "", "", 1)?.is_empty())).await?;
+        self.0.in_use.fetch_or(in_use, Ordering::Relaxed);
+        Ok(in_use)
+    }
+
     /// Up to `limit` active logins of a user past `after`, the newest first.
     ///
     /// # Errors

@@ -139,7 +139,7 @@ fn read(
 ) -> QueryResult<Report> {
     let active = logins::table.filter(logins::revoked_at.is_null()).filter(logins::expires_at.gt(now));
     let keys = "(SELECT COUNT(*) FROM signing_keys WHERE algorithm NOT LIKE 'HMAC-%' AND retired_at IS NULL)";
-    let Versions { known, missing, unknown } = versions;
+    let Versions { known, missing, unknown, .. } = versions;
     Ok(Report {
         bytes,
         plain_copy,

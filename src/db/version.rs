@@ -25,6 +25,8 @@ pub(super) enum Schema {
 pub(super) struct Versions {
     /// How many this program knows.
     pub(super) known: usize,
+    /// The last of them.
+    pub(super) newest: String,
     /// Known here, and not applied to the database.
     pub(super) missing: usize,
     /// Applied to the database, and not known here.
@@ -58,7 +60,25 @@ impl Versions {
             .collect();
         let missing = known.iter().filter(|version| !made.contains(version)).count();
         let unknown = made.into_iter().filter(|version| !known.contains(version)).collect();
-        Ok(Some(Self { known: known.len(), missing, unknown }))
+        let newest = known.iter().max().cloned().unwrap_or_default();
+        Ok(Some(Self { known: known.len(), newest, missing, unknown }))
+    }
+}
+
+/// Refuses a database that a newer version of this program has migrated: this one would not keep what that one stores.
+///
+/// # Errors
+/// A sentence that names the migration.
+pub(super) fn refuse_newer(conn: &mut Conn) -> Result<(), Error> {
+    let Some(versions) = Versions::of(conn)? else { return Ok(()) };
+    // One in between may be another program's, which keeps its tables in the same database.
+    match versions.unknown.iter().filter(|version| **version > versions.newest).min() {
+        None => Ok(()),
+        Some(unknown) => Err(format!(
+            "a newer version of Doorward has changed it (migration {unknown} is unknown here). Run that version, or \
+             restore the backup from before the upgrade: docs/UPGRADE.md, \"Go back\""
+        )
+        .into()),
     }
 }
 
