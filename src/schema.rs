@@ -20,6 +20,7 @@ diesel::table! {
         claims -> Text,
         claims_version -> Integer,
         language -> Nullable<Text>,
+        password_changed_at -> Nullable<Timestamp>,
     }
 }
 
@@ -64,6 +65,7 @@ diesel::table! {
         sent_at -> Nullable<Timestamp>,
         recipient -> Nullable<Text>,
         client -> Nullable<Text>,
+        language -> Nullable<Text>,
     }
 }
 

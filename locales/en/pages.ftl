@@ -29,6 +29,7 @@ footer-about = About this site
 footer-terms = Terms
 footer-privacy = Privacy
 footer-support = Support
+footer-language = Language
 footer-dev-mail = Development mailbox
 # Before the page's title, in the browser's tab, when a form was refused.
 title-error = Error: { $page }
@@ -69,6 +70,11 @@ home-heading = Welcome to { $site }
 home-lead = Sign in once and stay connected on all your devices. Sign out, and every connection closes at once.
 home-register = Create account
 home-login = Sign in
+# While there is no account.
+first-use-title = This site is new
+first-use-open = There are no accounts yet. Create the first one to see how everything works.
+first-use-closed = There are no accounts yet.
+first-use-admin = To manage the site, add an administrator on this computer:
 home-developers = For developers
 home-developers-lead = The same from a terminal. <link>Read the API reference</link>
 
@@ -179,6 +185,7 @@ email-cancel = Cancel change
 security-title = Security
 security-lead = Your password, and a way to sign out everywhere.
 password-title = Password
+password-changed = Last set { $time }.
 password-lead = Pick one that you use nowhere else.
 password-note = You’ll be signed out on your other devices.
 password-button = Change password
@@ -188,6 +195,13 @@ everywhere-button = Sign out everywhere
 
 devices-title = Devices
 devices-lead = Where you’re signed in. Signing out a device closes its connections at once.
+# What a device is called, by its browser or app and its system: "Firefox on Linux".
+device-name = { $client } on { $system }
+device-name-system = Unknown app on { $system }
+device-name-unknown = Unknown device
+device-client-an-android-app = Android app
+device-client-an-apple-app = Apple app
+device-client-a-flutter-app = Flutter app
 # This device has a live connection.
 device-online = Active now
 device-seen = Last seen { $time }
@@ -198,8 +212,9 @@ devices-sign-out-others = Sign out other devices
 
 connections-title = Connections
 connections-lead = The live connections your devices have open right now.
-connections-none = Nothing connected
+connections-none = No app connected yet
 connections-none-lead = Open an app that you sign in to here, and its connection appears.
+connections-none-terminal = Or try it from a terminal on this computer:
 connection-opened = opened { $time }
 connection-current = This page
 
@@ -278,7 +293,6 @@ dashboard-js-open = Connected
 dashboard-js-waiting = Reconnecting
 dashboard-js-ended = Signed out
 dashboard-js-just-now = just now
-dashboard-js-a-device = Unknown device
 dashboard-js-secret-failed = We couldn’t load the message. Try again.
 dashboard-js-ended-4401 = Your session has expired.
 dashboard-js-ended-4441 = You signed out, here or on another device.

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::{AdminError, Error};
 use crate::auth::secret::hash_token;
-use crate::clock::{Timestamp, rfc3339, serialize_rfc3339};
+use crate::clock::{Timestamp, rfc3339, serialize_rfc3339, serialize_rfc3339_or_null};
 use crate::models::users::User;
 use doorward_core::domain::{Claims, Roles, UserId};
 
@@ -31,6 +31,10 @@ pub struct AdminUser {
     pub roles: Roles,
     #[schema(value_type = Object, example = json!({"plan": "pro"}))]
     pub claims: Claims,
+    /// When a password was last set here; null if it was imported, is not set yet, or was set before this field existed.
+    #[serde(serialize_with = "serialize_rfc3339_or_null")]
+    #[schema(value_type = Option<String>, format = DateTime, example = "2026-11-27T12:00:00.000Z")]
+    pub password_changed_at: Option<Timestamp>,
     #[serde(serialize_with = "serialize_rfc3339")]
     #[schema(value_type = String, format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     pub created_at: Timestamp,
@@ -52,6 +56,7 @@ impl From<&User> for AdminUser {
             email: user.email.clone(),
             email_verified: user.email_verified_at.is_some(),
             disabled_at: user.disabled_at.map(rfc3339),
+            password_changed_at: user.password_changed_at,
             created_at: user.created_at,
             updated_at: user.updated_at,
         }

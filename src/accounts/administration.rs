@@ -103,7 +103,15 @@ impl Accounts {
                     return Err(Error::UsernameTaken);
                 }
                 let id = UserId(this.0.clock.new_id());
-                let user = NewUser { id, username, email, password_hash, on_trial: false, language: None };
+                let user = NewUser {
+                    id,
+                    username,
+                    email,
+                    password_hash,
+                    has_new_password: false,
+                    on_trial: false,
+                    language: None,
+                };
                 this.insert_named(conn, &user, now)?;
                 events::insert_user(conn, Kind::UserCreated, id, now)?;
                 this.record(conn, &caller, Action::Registered, Some(id), now)?;

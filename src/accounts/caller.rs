@@ -26,6 +26,8 @@ pub struct Caller {
     pub request_id: Option<Uuid>,
     /// The connection that waits for the answer.
     pub socket: Option<PeerSocket>,
+    /// The language of the page that the request came from, if it came from one.
+    pub language: Option<Arc<str>>,
     /// Whether it may leave the installation without an administrator: an operator who insists.
     pub may_remove_last_admin: bool,
 }
@@ -44,6 +46,7 @@ impl Caller {
             address,
             request_id,
             socket,
+            language: None,
             may_remove_last_admin: false,
         }
     }
@@ -60,6 +63,7 @@ impl Caller {
             address: None,
             request_id: None,
             socket: None,
+            language: None,
             may_remove_last_admin: false,
         }
     }

@@ -1,7 +1,7 @@
 //! Verifying an address, and changing it.
 
 use super::confirm::still_confirmed;
-use super::email_requests::Asker;
+use super::email_requests::Asking;
 use super::error::{GONE, on_duplicate};
 use super::pending_links::{end_undo, end_verification, pending_address};
 use super::{Accounts, Caller, Error};
@@ -50,7 +50,7 @@ impl Accounts {
                     return Ok(());
                 }
                 end_verification(conn, user.id, now)?;
-                this.post_link(conn, (kind, Some(user.id)), address, Asker::Client(caller.address), now)?;
+                this.post_link(conn, (kind, Some(user.id)), address, Asking::by(&caller), now)?;
                 this.record(conn, &caller, Action::EmailChangeRequested, Some(user.id), now)?;
                 Ok::<_, Error>(())
             })
@@ -74,7 +74,7 @@ impl Accounts {
     /// # Errors
     /// [`Error::Token`] if the user was deleted or disabled.
     pub async fn resend_verification(&self, access: &Access, caller: &Caller) -> Result<(), Error> {
-        let (this, id, asker) = (self.clone(), access.user, Asker::Client(caller.address));
+        let (this, id, caller) = (self.clone(), access.user, caller.clone());
         self.0
             .db
             .transaction(move |conn| {
@@ -84,7 +84,13 @@ impl Accounts {
                 if let Some(address) =
                     pending.filter(|address| user.verified_email() != Some(address.as_str()))
                 {
-                    this.post_link(conn, (MailKind::VerifyEmail, Some(id)), &address, asker, now)?;
+                    this.post_link(
+                        conn,
+                        (MailKind::VerifyEmail, Some(id)),
+                        &address,
+                        Asking::by(&caller),
+                        now,
+                    )?;
                 }
                 Ok::<_, Error>(())
             })

@@ -6,8 +6,8 @@ use chrono::TimeDelta;
 use diesel::QueryResult;
 use uuid::Uuid;
 
-use super::Accounts;
 use super::pending_links::pending_address;
+use super::{Accounts, Caller};
 use crate::clock::Timestamp;
 use crate::config::Rate;
 use crate::db::{self, Conn};
@@ -18,6 +18,27 @@ use doorward_core::domain::{Email, UserId, network};
 
 /// The same email is not sent twice within this time: a second click sends no second email.
 const PAUSE: TimeDelta = TimeDelta::seconds(60);
+
+/// A request for an email: who asks, and the language of their page.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asking<'a> {
+    pub asker: Asker,
+    /// For an email about no account, or one that has no language.
+    pub language: Option<&'a str>,
+}
+
+impl<'a> Asking<'a> {
+    /// A client asks for it.
+    pub fn by(caller: &'a Caller) -> Self {
+        Self { asker: Asker::Client(caller.address), language: caller.language.as_deref() }
+    }
+}
+
+impl From<Asker> for Asking<'_> {
+    fn from(asker: Asker) -> Self {
+        Self { asker, language: None }
+    }
+}
 
 /// Who asks for an email.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,16 +65,18 @@ impl Asker {
 impl Accounts {
     /// Adds an email with a link that was asked for, unless there were too many. Answers whether it did; the client is
     /// not told. After the commit, wake the mailer.
-    pub(super) fn post_link(
+    pub(super) fn post_link<'a>(
         &self,
         conn: &mut Conn,
         (kind, user): (MailKind, Option<UserId>),
         address: &str,
-        asker: Asker,
+        asking: impl Into<Asking<'a>>,
         now: Timestamp,
     ) -> QueryResult<bool> {
+        let Asking { asker, language } = asking.into();
         let (recipient, client) = (self.recipient(address), asker.text());
-        let mail = NewEmail { kind, user, address, recipient: &recipient, client: client.as_deref() };
+        let client = client.as_deref();
+        let mail = NewEmail { kind, user, address, recipient: &recipient, client, language };
         // Two transactions that count at the same time would both find room for one.
         db::lock_name(conn, &recipient)?;
         if Self::asked_lately(conn, kind, user, address, now)? {
@@ -140,7 +163,8 @@ impl Accounts {
         if limited && !has_room(conn, &self.0.mail_limits.account, Counted::Notices(user), now)? {
             return Ok(false);
         }
-        let mail = NewEmail { kind, user: Some(user), address, recipient: &recipient, client: None };
+        let mail =
+            NewEmail { kind, user: Some(user), address, recipient: &recipient, client: None, language: None };
         outbox::enqueue(conn, self.0.clock.new_id(), mail, now)?;
         Ok(true)
     }

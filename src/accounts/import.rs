@@ -217,6 +217,7 @@ fn create(
         username: incoming.username,
         email: incoming.email,
         password_hash,
+        has_new_password: false,
         on_trial: false,
         language: incoming.language,
     };

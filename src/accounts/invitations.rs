@@ -124,7 +124,9 @@ impl Accounts {
                     outbox::cancel_invitations(conn, email.as_str(), now)?;
                     invitations::revoke_to(conn, email.as_str())?;
                     let (kind, address) = (MailKind::Invitation, email.as_str());
-                    let mail = NewEmail { kind, user: None, address, recipient: &recipient, client: None };
+                    let recipient = recipient.as_str();
+                    let mail =
+                        NewEmail { kind, user: None, address, recipient, client: None, language: None };
                     outbox::enqueue(conn, this.0.clock.new_id(), mail, now)?;
                 }
                 invitations::insert(conn, &new, now)?;

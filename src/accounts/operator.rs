@@ -17,7 +17,7 @@ use super::pending_links::close_undo;
 use super::profile::{about, erase};
 use super::{Accounts, Caller, Error};
 use crate::actors::hasher::{Class, Lane};
-use crate::clock::{Timestamp, rfc3339, serialize_rfc3339};
+use crate::clock::{Timestamp, rfc3339, serialize_rfc3339, serialize_rfc3339_or_null};
 use crate::db::Conn;
 use crate::models::audit_events::Action;
 use crate::models::events::{self, Kind};
@@ -44,6 +44,9 @@ pub struct Account {
     pub disabled_at: Option<String>,
     pub roles: Roles,
     pub claims: Claims,
+    /// When a password was last set here, if one was since that is known.
+    #[serde(serialize_with = "serialize_rfc3339_or_null")]
+    pub password_changed_at: Option<Timestamp>,
     #[serde(serialize_with = "serialize_rfc3339")]
     pub created_at: Timestamp,
     /// How many active logins it has.
@@ -145,6 +148,7 @@ impl Accounts {
             username,
             email,
             password_hash,
+            has_new_password: true,
             on_trial: false,
             language: None,
         };
@@ -336,6 +340,7 @@ fn accounts(conn: &mut Conn, users: Vec<User>, now: Timestamp) -> Result<Vec<Acc
             email_verified: user.email_verified_at.is_some(),
             email: user.email,
             disabled_at: user.disabled_at.map(rfc3339),
+            password_changed_at: user.password_changed_at,
             created_at: user.created_at,
         }
     };

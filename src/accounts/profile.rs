@@ -46,6 +46,10 @@ pub struct Profile {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "de")]
     pub language: Option<String>,
+    /// When a password was last set here. For the account page.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub password_changed_at: Option<Timestamp>,
 }
 
 /// What users change about themselves without a password; nothing of it stays as it is.
@@ -67,6 +71,7 @@ impl From<User> for Profile {
             email: user.email,
             email_verified: user.email_verified_at.is_some(),
             language: user.language,
+            password_changed_at: user.password_changed_at,
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::models::audit_events::Action;
 use crate::models::logins::Scope;
 use crate::models::one_time_tokens::{self, Purpose};
 use crate::models::users::{self, User};
-use crate::models::{address_links, failed_attempts};
+use crate::models::{address_links, failed_attempts, password_hashes};
 use doorward_core::domain::MailKind;
 use doorward_core::domain::RevokeReason;
 use doorward_core::domain::{Email, Password, Username};
@@ -143,7 +143,7 @@ impl Accounts {
         hash: &str,
         now: Timestamp,
     ) -> QueryResult<()> {
-        users::set_password_hash(conn, user.id, hash, now)?;
+        password_hashes::change(conn, user.id, hash, now)?;
         if let Some(email) = user.verified_email() {
             self.post_notice(conn, MailKind::PasswordChanged, user.id, email, now)?;
         }

@@ -3,7 +3,7 @@
 use diesel::QueryResult;
 
 use super::access::RightsChange;
-use super::email_requests::Asker;
+use super::email_requests::Asking;
 use super::error::on_duplicate;
 use super::maker::{Maker, lock_admins};
 use super::{Accounts, Caller, Device, Error, Grant, Profile, invitations};
@@ -68,7 +68,8 @@ impl Accounts {
         let lane = Lane::new(Class::Registration, caller.requester());
         let password_hash = self.0.hasher.hash_chosen::<Error>(lane, password, about.collect()).await?;
         let id = UserId(self.0.clock.new_id());
-        let user = NewUser { id, username, email, password_hash, on_trial: true, language };
+        let user =
+            NewUser { id, username, email, password_hash, has_new_password: true, on_trial: true, language };
         let (this, caller) = (self.clone(), caller.clone());
         let token = self.device_token((user.id, &user.password_hash), None);
         let (user, credential, now) = self
@@ -163,7 +164,7 @@ impl Accounts {
             }
             Some(email) => {
                 let kind = (MailKind::VerifyEmail, Some(user.id));
-                self.post_link(conn, kind, email.as_str(), Asker::Client(caller.address), now)?;
+                self.post_link(conn, kind, email.as_str(), Asking::by(caller), now)?;
             }
             None => {}
         }
@@ -202,6 +203,6 @@ impl Accounts {
     ) -> QueryResult<()> {
         let Some(email) = &user.email else { return Ok(()) };
         let kind = (MailKind::VerifyEmail, Some(user.id));
-        self.post_link(conn, kind, email, Asker::Client(caller.address), now).map(drop)
+        self.post_link(conn, kind, email, Asking::by(caller), now).map(drop)
     }
 }

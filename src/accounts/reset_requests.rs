@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
 
-use super::email_requests::{Asker, period};
+use super::email_requests::{Asker, Asking, period};
 use super::login_name::LoginName;
 use super::{Accounts, Caller, Error};
 use crate::actors::db::DbError;
@@ -45,6 +45,14 @@ struct Request {
     name: Option<LoginName>,
     presented: PresentedDevices,
     address: Option<IpAddr>,
+    /// Of the page.
+    language: Option<Arc<str>>,
+}
+
+impl Request {
+    fn asking(&self, asker: Asker) -> Asking<'_> {
+        Asking { asker, language: self.language.as_deref() }
+    }
 }
 
 impl Requests {
@@ -71,7 +79,8 @@ impl Accounts {
         }
         let asked = self.0.clock.instant();
         let (name, address) = (LoginName::parse(login), caller.address);
-        queue.push_back(Arc::new(Request { asked, name, presented, address }));
+        let language = caller.language.clone();
+        queue.push_back(Arc::new(Request { asked, name, presented, address, language }));
         Ok(())
     }
 
@@ -160,7 +169,8 @@ impl Accounts {
         // user's address.
         let known = self.0.device_key.recognize((user.id, &user.password_hash), &request.presented);
         let asker = known.map_or(Asker::Client(request.address), Asker::Device);
-        self.post_link(conn, (MailKind::ResetPassword, Some(user.id)), email, asker, now).map(drop)
+        let kind = (MailKind::ResetPassword, Some(user.id));
+        self.post_link(conn, kind, email, request.asking(asker), now).map(drop)
     }
 
     /// Sends a link to an address that is only claimed. It is for the mailbox: whichever account was named, the owner of
@@ -176,7 +186,8 @@ impl Accounts {
             return Ok(());
         }
         let kind = (MailKind::ResetByAddress, None);
-        self.post_link(conn, kind, email.as_str(), Asker::Client(request.address), now).map(drop)
+        let asking = request.asking(Asker::Client(request.address));
+        self.post_link(conn, kind, email.as_str(), asking, now).map(drop)
     }
 
     /// Whether a client has asked for too many links. All its requests count, whether there was an account or not.

@@ -11,6 +11,7 @@ use crate::models::audit_events::Action;
 use crate::models::events;
 use crate::models::failed_attempts;
 use crate::models::logins::{self, NewLogin};
+use crate::models::password_hashes;
 use crate::models::users::{self, User};
 use doorward_core::domain::LoginKind;
 use doorward_core::domain::RevokeReason;
@@ -135,7 +136,7 @@ impl Accounts {
                     };
                     let hash = new_hash.unwrap_or_else(|| user.password_hash.clone());
                     if hash != user.password_hash {
-                        users::set_password_hash(conn, user.id, &hash, now)?;
+                        password_hashes::replace(conn, user.id, &hash, now)?;
                     }
                     failed_attempts::clear(conn, &slots)?;
                     if this.must_verify(&user) {

@@ -12,6 +12,9 @@ use crate::{mail, private_files};
 /// The default of `tcp.listen`, which a first start need not mention.
 const USUAL_TCP: u16 = 12225;
 
+/// The command that adds an administrator.
+const ADD_ADMIN: &str = "user add NAME --role admin";
+
 /// The facts of one start.
 pub struct Greeting {
     /// Where cookies and links in emails work.
@@ -25,6 +28,8 @@ pub struct Greeting {
     is_empty: bool,
     /// Whether anyone may register.
     is_open: bool,
+    /// The command that adds an administrator to the same data.
+    add_admin: String,
 }
 
 impl Greeting {
@@ -41,6 +46,9 @@ impl Greeting {
             data: data(config),
             is_empty,
             is_open: config.registration.who == WhoRegisters::Anyone,
+            add_admin: config
+                .suggest(ADD_ADMIN)
+                .unwrap_or_else(|| format!("doorward {ADD_ADMIN}, with this server's settings")),
             url,
         }
     }
@@ -64,7 +72,7 @@ impl Greeting {
         if self.is_empty {
             let register = if self.is_open { "Register in the browser, or add" } else { "Add" };
             rows.push(("Accounts", format!("none yet. {register} an administrator:")));
-            rows.push(("", "doorward user add NAME --role admin".to_owned()));
+            rows.push(("", self.add_admin.clone()));
         }
         rows.push(("Stop", "Ctrl+C".to_owned()));
         let mut text = format!("Doorward {} is running.\n\n", env!("CARGO_PKG_VERSION"));
@@ -143,6 +151,10 @@ mod tests {
     #[test]
     fn a_first_start_prints_one_address() {
         let text = text(&[("data_dir", "/srv/doorward")], "127.0.0.1:12225", true);
+        let usual = self::text(&[("log.level", "warn")], "127.0.0.1:12225", true);
+        assert!(usual.contains("\n               doorward user add NAME --role admin\n"), "{usual}");
+        let remote = self::text(&[("database.url", "postgres://ann:pw@db/d")], "127.0.0.1:12225", true);
+        assert!(remote.contains("--role admin, with this server's settings\n"), "{remote}");
         assert_eq!(
             text,
             format!(
@@ -151,7 +163,7 @@ mod tests {
                  Email        kept, not sent. Read it at http://localhost:8080/dev/mail\n  \
                  Data         /srv/doorward (SQLite)\n  \
                  Accounts     none yet. Register in the browser, or add an administrator:\n  \
-                              doorward user add NAME --role admin\n  \
+                              doorward user add NAME --role admin --data-dir /srv/doorward\n  \
                  Stop         Ctrl+C\n\n",
                 env!("CARGO_PKG_VERSION")
             )

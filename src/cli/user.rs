@@ -302,6 +302,7 @@ fn details(account: &Account) -> String {
         ("state", state(account).to_owned()),
         ("roles", account.roles.to_string()),
         ("claims", account.claims.to_string()),
+        ("password set", account.password_changed_at.map_or_else(|| "unknown".to_owned(), output::moment)),
         ("created", output::moment(account.created_at)),
     ];
     rows.map(|(name, value)| format!("{name:14}{}", escape_display_controls(&value))).join("\n") + "\n"

@@ -24,6 +24,7 @@ mod service_links;
 mod serving;
 mod sources;
 mod starter;
+mod suggest;
 #[cfg(test)]
 mod tests;
 mod value;

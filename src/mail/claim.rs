@@ -27,7 +27,7 @@ pub(super) struct OutgoingEmail {
     pub address: String,
     /// None unless the address is verified: an unauthenticated client may have chosen both.
     pub username: Option<String>,
-    /// The language of the account that it is about, if that has one.
+    /// The language of the account that it is about, otherwise that of the page that asked for it, if there is one.
     pub language: Option<String>,
     pub token: Option<MintedToken>,
 }
@@ -83,6 +83,7 @@ fn claimed(
     (username, language): (Option<String>, Option<String>),
     token: Option<MintedToken>,
 ) -> Claim<OutgoingEmail> {
+    let language = language.or(row.language);
     let job = OutgoingEmail { kind, user_id: row.user_id, address: row.address, username, language, token };
     Claim::Claimed(Claimed { id: row.id, attempt: row.attempts + 1, created_at: row.created_at, job })
 }

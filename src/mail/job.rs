@@ -37,7 +37,7 @@ impl SendEmail {
     fn message(&self, claimed: &Claimed<OutgoingEmail>) -> Result<Message, Failure> {
         let OutgoingEmail { kind, address, username, language, token, .. } = &claimed.job;
         let link = token.as_ref().map(|minted| Link { token: &minted.token, expires_at: minted.expires_at });
-        let language = self.settings.languages.choose(language.as_deref(), None);
+        let language = self.settings.languages.choose(&[language.as_deref()], None);
         let rendered = render::render(
             language,
             *kind,

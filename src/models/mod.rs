@@ -14,6 +14,7 @@ pub mod login_pages;
 pub mod logins;
 pub mod one_time_tokens;
 pub mod outbox;
+pub mod password_hashes;
 pub mod request_counts;
 pub mod signing_keys;
 pub mod stored;

@@ -186,6 +186,8 @@ pub struct NewEmail<'a> {
     pub recipient: &'a str,
     /// The client or device that requested it, if limits depend on that.
     pub client: Option<&'a str>,
+    /// For a reader whose account has no language.
+    pub language: Option<&'a str>,
 }
 
 /// An email that was sent or is yet to be, as it is shown to the person who gets it.
@@ -223,6 +225,7 @@ pub fn enqueue(conn: &mut Conn, id: Uuid, email: NewEmail<'_>, now: Timestamp) -
             outbox::address.eq(email.address),
             outbox::recipient.eq(email.recipient),
             outbox::client.eq(email.client),
+            outbox::language.eq(email.language),
             outbox::next_attempt_at.eq(now),
             outbox::created_at.eq(now),
         ))
@@ -242,6 +245,7 @@ pub struct UnsentEmail {
     pub attempts: i32,
     pub next_attempt_at: Timestamp,
     pub created_at: Timestamp,
+    pub language: Option<String>,
 }
 
 /// The email that has been due longest, or the one that is due next.
@@ -257,6 +261,7 @@ pub fn first(conn: &mut Conn) -> QueryResult<Option<UnsentEmail>> {
             outbox::attempts,
             outbox::next_attempt_at,
             outbox::created_at,
+            outbox::language,
         ))
         .first(conn)
         .optional()

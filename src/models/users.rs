@@ -41,6 +41,8 @@ pub struct User {
     pub claims_version: i32,
     /// The tag of the language for pages and emails, if the user has one.
     pub language: Option<String>,
+    /// When a password was set here, if one was.
+    pub password_changed_at: Option<Timestamp>,
 }
 
 impl User {
@@ -71,6 +73,8 @@ pub struct NewUser {
     /// Claimed, not verified.
     pub email: Option<Email>,
     pub password_hash: String,
+    /// The password was chosen now: not in another system, and it is not to be chosen yet.
+    pub has_new_password: bool,
     /// It registered itself, and is removed after a while if it is never used again.
     pub on_trial: bool,
     /// The language for pages and emails.
@@ -106,6 +110,7 @@ fn insert_with(conn: &mut Conn, user: &NewUser, skeleton: Option<&str>, now: Tim
             users::display_name.eq(user.username.typed()),
             users::email.eq(user.email.as_ref().map(Email::as_str)),
             users::password_hash.eq(&user.password_hash),
+            users::password_changed_at.eq(user.has_new_password.then_some(now)),
             users::created_at.eq(now),
             users::updated_at.eq(now),
             users::unused_since.eq(user.on_trial.then_some(now)),
@@ -287,13 +292,6 @@ pub fn list(conn: &mut Conn, search: &str, after: &str, limit: i64) -> QueryResu
         .order(users::username)
         .limit(limit)
         .load(conn)
-}
-
-pub fn set_password_hash(conn: &mut Conn, id: UserId, hash: &str, now: Timestamp) -> QueryResult<()> {
-    diesel::update(users::table.find(id.to_string()))
-        .set((users::password_hash.eq(hash), users::updated_at.eq(now)))
-        .execute(conn)
-        .map(drop)
 }
 
 pub fn set_display_name(conn: &mut Conn, id: UserId, name: &str, now: Timestamp) -> QueryResult<()> {

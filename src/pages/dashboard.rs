@@ -78,10 +78,14 @@ pub struct Dashboard<'a> {
     pub found: Option<&'a Language>,
     pub languages: Vec<&'a Language>,
     pub min_password: usize,
+    /// When the password was last set here, if it was.
+    pub password_changed: Option<Moment>,
     pub devices: Vec<DeviceRow<'a>>,
     pub device_pages: Pager<'a>,
     pub connections: Vec<ConnectionRow<'a>>,
     pub connection_pages: Pager<'a>,
+    /// A command that opens a connection, for a person on the server's machine.
+    pub connect: Option<String>,
     /// Whether to show the demo card.
     pub secret_card: bool,
     /// The form that is open although nothing was submitted yet.

@@ -48,6 +48,7 @@ pub(super) fn dashboard<'a>(
         found: LANGUAGES.find("de"),
         languages: LANGUAGES.all().collect(),
         min_password: 8,
+        password_changed: Some(at),
         devices: vec![
             device(DeviceKind::Desktop, true),
             device(DeviceKind::Phone, false),
@@ -58,6 +59,7 @@ pub(super) fn dashboard<'a>(
         device_pages: pages.0,
         connections: vec![connection("websocket"), connection("socketio"), connection("tcp")],
         connection_pages: pages.1,
+        connect: Some(format!("doorward connect {text}")),
         secret_card: refused.is_none(),
         open: None,
         refused,

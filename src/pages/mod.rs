@@ -6,6 +6,7 @@ mod dashboard;
 #[cfg(test)]
 mod dashboard_tests;
 mod dev_mail;
+mod device_name;
 mod field;
 mod forms;
 mod notice;
@@ -27,20 +28,27 @@ pub use forms::{ForgotPassword, Invitee, Login, NewAccountRules, Register, Reset
 pub use notice::Notice;
 pub use pager::{ListPart, Pager};
 pub use parts::{Faults, Mood, Who};
-pub use plain::{ConfirmFirst, Continue, EmailVerified, ErrorPage, Home, Logout, Remedy, VerifyEmail};
+pub use plain::{
+    ConfirmFirst, Continue, EmailVerified, ErrorPage, FirstUse, Home, Logout, Remedy, VerifyEmail,
+};
 pub use reference::Reference;
 
 use crate::brand::{self, Brand};
 use crate::clock::{Timestamp, rfc3339};
 use crate::config::WhoRegisters;
-use crate::text::{Html, Language, Text};
+use crate::text::{Html, Language, Languages, Text};
 use script_texts::ScriptTexts;
+
+/// The parameter of a query that names the language of the page, for this and the following ones.
+pub const LANGUAGE_PARAMETER: &str = "lang";
 
 /// What surrounds the content of every page.
 #[derive(Debug, Clone, Copy)]
 pub struct Frame<'a> {
     /// The language of the page.
     pub language: &'a Language,
+    /// The languages to choose from; none for a page without the menu.
+    pub menu: Option<&'a Languages>,
     /// What the site is called, and how it looks.
     pub brand: &'a Brand,
     /// The path of the public URL, without a trailing slash: the prefix of every path in a page.
@@ -127,6 +135,19 @@ impl<'a> Frame<'a> {
     /// The path of the stylesheet with the site's own colors, if it has any.
     fn own_stylesheet(&self) -> Option<String> {
         self.brand.path(brand::STYLESHEET).map(|path| self.link(&path))
+    }
+
+    /// The languages of the menu; none if there is nothing to choose.
+    fn languages(&self) -> Vec<&'a Language> {
+        let menu = self.menu.filter(|languages| languages.are_several());
+        menu.map(|languages| languages.all().collect()).unwrap_or_default()
+    }
+
+    /// The page itself in another language. Its path is not named, because it may contain the token of a link.
+    fn in_language(&self, language: &Language) -> String {
+        let before = if self.onward.query.is_empty() { "?" } else { self.onward.query };
+        let and = if self.onward.query.is_empty() { "" } else { "&" };
+        format!("{before}{and}{LANGUAGE_PARAMETER}={}", language.tag())
     }
 
     /// Whether the footer has links.

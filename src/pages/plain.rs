@@ -13,6 +13,15 @@ pub struct Home<'a> {
     pub notice: Option<Notice>,
     /// The public URL without a trailing slash, for the example command.
     pub public_url: &'a str,
+    /// There is no account yet.
+    pub first_use: Option<FirstUse<'a>>,
+}
+
+/// What a site without an account says about itself.
+#[derive(Debug, Clone, Copy)]
+pub struct FirstUse<'a> {
+    /// The command that adds an administrator, for a person on the server's machine.
+    pub add_admin: Option<&'a str>,
 }
 
 /// Signing out takes a click, because a link that did it could be planted anywhere.

@@ -78,7 +78,7 @@ fn every_error_that_a_page_can_show_has_a_message_in_every_language() {
     let problems: Vec<_> =
         errors.into_iter().map(|error| (format!("{error:?}"), ApiError::from(error))).collect();
     let general = |tag: &str| LANGUAGES.find(tag).unwrap().text("error-other").to_string();
-    for tag in ["en", "de"] {
+    for tag in ["en", "de", "ar"] {
         for (name, error) in &problems {
             let detail = frame_in(tag).detail(error);
             assert!(

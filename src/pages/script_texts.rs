@@ -6,13 +6,15 @@ use std::fmt;
 use crate::text::Language;
 
 /// The placeholders of these messages, which the scripts fill in: `{ $origin }` is `{origin}` there.
-const FILLED_BY_SCRIPTS: [(&str, &str); 8] = [
+const FILLED_BY_SCRIPTS: [(&str, &str); 10] = [
     ("origin", "{origin}"),
     ("link", "{link}"),
     ("field", "{field}"),
     ("reason", "{reason}"),
     ("code", "{code}"),
     ("device", "{device}"),
+    ("client", "{client}"),
+    ("system", "{system}"),
     ("min", "{min}"),
     ("max", "{max}"),
 ];

@@ -28,6 +28,7 @@ static ACME: LazyLock<Brand> = LazyLock::new(|| {
 pub(super) fn frame_in(tag: &str) -> Frame<'static> {
     Frame {
         language: LANGUAGES.find(tag).unwrap(),
+        menu: Some(&LANGUAGES),
         brand: &ACME,
         base: "/id",
         public_url: "https://id.example.org/id",
@@ -78,11 +79,13 @@ fn pages_in(tag: &str, text: &str) -> Vec<(&'static str, String)> {
     let mut add = |name, page: &dyn askama::DynTemplate| pages.push((name, page.dyn_render().unwrap()));
     for errors in [&none, &errors(&["username", "email", "password", "login"])] {
         add("register", &Register::new(main, text, text, RULES, errors));
+        let new = Some(FirstUse { add_admin: Some(text) });
+        add("home, new", &Home { frame: main, notice: None, public_url: text, first_use: new });
         for registration in [WhoRegisters::Invited, WhoRegisters::NoOne] {
             let frame = Frame { registration, ..main };
             add("register, not open", &Register::new(frame, text, text, RULES, errors));
             add("login, not open", &Login::new(frame, text, None, errors));
-            add("home, not open", &Home { frame, notice: None, public_url: text });
+            add("home, not open", &Home { frame, notice: None, public_url: text, first_use: new });
         }
         for email in [None, Some(text)] {
             let page = Register::new(main, text, "", RULES, errors).invited(Invitee { email });
@@ -101,7 +104,10 @@ fn pages_in(tag: &str, text: &str) -> Vec<(&'static str, String)> {
         }
     }
     add("forgot password, sent", &ForgotPassword::new(main, "", &none).sent(text));
-    add("home", &Home { frame: main, notice: Some(Notice::AccountDeleted), public_url: text });
+    add(
+        "home",
+        &Home { frame: main, notice: Some(Notice::AccountDeleted), public_url: text, first_use: None },
+    );
     let onward = Onward { query: "?return_to=https%3A%2F%2Fapp.example.org%2F", app: Some(text) };
     let frame = Frame { onward, ..main };
     add("register, for an app", &Register::new(frame, text, text, RULES, &none));
@@ -231,7 +237,8 @@ fn every_address_is_ours_and_below_the_public_path() {
     for (name, html) in pages("ada") {
         for attribute in ["href", "action", "src"] {
             for address in values(&html, attribute) {
-                let ours = address.starts_with("/id/") || address.starts_with('#');
+                // The last is the page itself in another language.
+                let ours = ["/id/", "#", "?"].iter().any(|start| address.starts_with(start));
                 assert!(ours || address == "http://l/1", "{name}: {attribute}={address}");
             }
         }
@@ -308,4 +315,37 @@ fn scripts_get_their_texts_from_the_page() {
         assert!(texts["js-wrong-address"].as_str().unwrap().contains("{link}"), "{texts}");
         assert!(texts.get("dashboard-js-open").is_none(), "not those of other pages");
     }
+}
+
+#[test]
+fn a_device_has_a_name_in_the_language_of_the_page() {
+    let firefox = Some("Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0");
+    for (agent, english, german, arabic) in [
+        (
+            firefox,
+            "Firefox on Linux",
+            "Firefox unter Linux",
+            "\u{2068}Firefox\u{2069} على \u{2068}Linux\u{2069}",
+        ),
+        (Some("okhttp/4.12.0"), "Android app", "Android-App", "تطبيق أندرويد"),
+        (Some("MyApp/1.2"), "MyApp", "MyApp", "MyApp"),
+        (None, "Unknown device", "Unbekanntes Gerät", "جهاز غير معروف"),
+    ] {
+        let name = |tag| frame_in(tag).device_name(agent);
+        assert_eq!([name("en"), name("de"), name("ar")], [english, german, arabic], "{agent:?}");
+    }
+    assert_eq!(english().device_name(Some("MyApp/1.2 (Linux)")), "Unknown app on Linux");
+}
+
+#[test]
+fn the_menu_of_languages_is_for_those_who_can_choose() {
+    let menu = |frame: Frame<'_>| Login::new(frame, "", None, &FormErrors::default()).render().unwrap();
+    let several = menu(frame_in("de"));
+    assert_eq!(values(&several, "hreflang"), ["ar", "de", "en"]);
+    assert!(
+        several.contains("lang=\"de\" hreflang=\"de\" dir=\"ltr\" rel=\"nofollow\" aria-current=\"true\"")
+    );
+    assert!(several.contains("aria-label=\"Sprache\"") && several.contains("dir=\"rtl\""), "{several}");
+    let none = menu(Frame { menu: None, ..frame_in("de") });
+    assert!(!none.contains("class=\"languages\""), "{none}");
 }

@@ -1,4 +1,4 @@
-//! The cookies of a browser: its login, and the users who have signed in on it.
+//! The cookies of a browser: its login, the users who have signed in on it, and the language that was chosen.
 //!
 //! Browsers send a cookie to all ports of a host, and to all paths unless restricted. So each installation
 //! has cookie names of its own, made from the port and path of its public URL. A cookie of an earlier
@@ -14,15 +14,17 @@ use crate::accounts::Accounts;
 use crate::accounts::Grant;
 use crate::auth::device::PresentedDevices;
 use crate::auth::refresh::Credential;
+use crate::text::Language;
 
-/// How long a browser remembers who has signed in on it; browsers keep no cookie longer (RFC 6265bis section
+/// How long a browser remembers who has signed in on it, and the language; browsers keep no cookie longer (RFC 6265bis section
 /// 5.5).
-const DEVICE_MAX_AGE: Duration = Duration::days(400);
+const LONGEST: Duration = Duration::days(400);
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Login,
     Device,
+    Language,
 }
 
 impl Site {
@@ -35,6 +37,8 @@ impl Site {
             (Kind::Login, false) => "doorward",
             (Kind::Device, true) => "__Host-doorward-device",
             (Kind::Device, false) => "doorward-device",
+            (Kind::Language, true) => "__Host-doorward-language",
+            (Kind::Language, false) => "doorward-language",
         }
     }
 
@@ -111,7 +115,16 @@ impl Site {
     /// grants no access.
     pub(super) fn device_cookie(&self, request: &HttpRequest, grant: &Grant) -> Option<Cookie<'static>> {
         let value = self.read_devices(request).remember(grant.device_token.as_deref()?);
-        Some(self.bare_cookie(self.cookie_name(Kind::Device, request), value, DEVICE_MAX_AGE))
+        Some(self.bare_cookie(self.cookie_name(Kind::Device, request), value, LONGEST))
+    }
+
+    /// The tag of the language that was chosen in this browser.
+    pub(super) fn read_language(&self, request: &HttpRequest) -> Option<String> {
+        self.presented(Kind::Language, request).first().map(|cookie| cookie.value().to_owned())
+    }
+
+    pub(super) fn language_cookie(&self, request: &HttpRequest, language: &Language) -> Cookie<'static> {
+        self.bare_cookie(self.cookie_name(Kind::Language, request), language.tag().to_owned(), LONGEST)
     }
 
     /// Removes the login's cookies that the browser sent and that were issued here.

@@ -12,7 +12,7 @@ use crate::accounts::Accounts;
 use crate::clock::{Timestamp, serialize_rfc3339};
 use crate::error::ApiError;
 use crate::models::stored::Stored;
-use doorward_core::domain::{DeviceKind, LoginId, LoginKind, SessionId, describe_user_agent};
+use doorward_core::domain::{DeviceKind, DeviceName, LoginId, LoginKind, SessionId, describe_user_agent};
 use doorward_core::protocol::SessionInfo;
 
 #[derive(Serialize, ToSchema)]
@@ -27,6 +27,12 @@ struct LoginView {
     /// The same in words, such as `Firefox on Linux`.
     #[schema(example = "curl")]
     device: String,
+    /// The browser or program that this names, such as `Firefox`; null if it is unknown.
+    #[schema(example = "curl")]
+    device_client: Option<String>,
+    /// The system that this names, such as `Linux`; null if it is unknown.
+    #[schema(value_type = Option<String>, example = json!(null))]
+    device_system: Option<&'static str>,
     /// What the device looks like: `desktop`, `phone`, `tablet`, `terminal` (curl, a script), or `app`.
     #[schema(value_type = String, example = "terminal")]
     device_kind: DeviceKind,
@@ -84,17 +90,22 @@ pub(super) async fn list(
     let limit = page::limit(query.limit);
     let logins = accounts.own_logins_after(access.user, query.after, page::one_more(limit)).await?;
     let (logins, next) = page::cut(logins, limit, |login| login.id);
-    let logins = logins.into_iter().map(|login| LoginView {
-        current: login.id == access.login,
-        id: login.id,
-        kind: login.kind,
-        device: describe_user_agent(login.user_agent.as_deref()),
-        device_kind: DeviceKind::of(login.user_agent.as_deref()),
-        user_agent: login.user_agent,
-        ip: login.ip,
-        created_at: login.created_at,
-        last_seen_at: login.last_seen_at,
-        expires_at: login.expires_at,
+    let logins = logins.into_iter().map(|login| {
+        let name = DeviceName::of(login.user_agent.as_deref());
+        LoginView {
+            current: login.id == access.login,
+            id: login.id,
+            kind: login.kind,
+            device: describe_user_agent(login.user_agent.as_deref()),
+            device_client: name.client,
+            device_system: name.system,
+            device_kind: DeviceKind::of(login.user_agent.as_deref()),
+            user_agent: login.user_agent,
+            ip: login.ip,
+            created_at: login.created_at,
+            last_seen_at: login.last_seen_at,
+            expires_at: login.expires_at,
+        }
     });
     Ok(HttpResponse::Ok().json(Logins { logins: logins.collect(), next }))
 }

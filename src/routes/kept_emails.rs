@@ -43,13 +43,18 @@ impl DevMail {
     /// # Errors
     /// 404 for any client that may not see the page.
     pub(super) fn for_request(&self, req: &HttpRequest) -> Result<Preview, ApiError> {
-        let here = req.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
-        // A plain nginx adds no header, and speaks HTTP/1.0 to its upstream.
-        let direct = req.version() > Version::HTTP_10
-            && !FORWARDED.iter().any(|name| req.headers().contains_key(*name));
-        let preview = self.preview.as_ref().filter(|_| here && direct && is_loopback_name(req));
+        let preview = self.preview.as_ref().filter(|_| is_on_this_machine(req));
         preview.cloned().ok_or_else(ApiError::not_found)
     }
+}
+
+/// Whether the client is a program on this machine that asks this server, not a proxy.
+pub(super) fn is_on_this_machine(req: &HttpRequest) -> bool {
+    let here = req.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+    // A plain nginx adds no header, and speaks HTTP/1.0 to its upstream.
+    let direct =
+        req.version() > Version::HTTP_10 && !FORWARDED.iter().any(|name| req.headers().contains_key(*name));
+    here && direct && is_loopback_name(req)
 }
 
 /// Whether every name of the server in the request is a loopback name: the target may contain one as well

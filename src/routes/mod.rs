@@ -14,6 +14,7 @@ mod installation;
 mod json;
 mod kept_emails;
 mod keys;
+mod language;
 mod limit;
 mod login;
 mod me;

@@ -38,6 +38,8 @@ pub struct Site {
     pub brand: Arc<Brand>,
     /// Whether the account page shows the demo card.
     pub secret_card: bool,
+    /// The command that adds an administrator to this server's data, for people on this machine.
+    pub add_admin: Option<String>,
 }
 
 impl Site {
@@ -61,6 +63,7 @@ impl Site {
             languages,
             brand: brand.into(),
             secret_card: config.pages.secret_card,
+            add_admin: config.suggest("user add NAME --role admin"),
         }
     }
 }

@@ -126,6 +126,12 @@ impl Languages {
         Ok(Self { all: all.into(), default: chosen })
     }
 
+    /// Whether there is more than one to choose from.
+    #[must_use]
+    pub fn are_several(&self) -> bool {
+        self.all.len() > 1
+    }
+
     /// Every language, in the order of their tags.
     pub fn all(&self) -> impl Iterator<Item = &Language> {
         self.all.iter().map(AsRef::as_ref)
@@ -158,12 +164,14 @@ impl Languages {
         self.all().find(is_variant)
     }
 
-    /// The language for a reader: that of their account, else the first one that the browser asks for with
-    /// `Accept-Language`, else the default.
+    /// The language for a reader: the first of the chosen ones that there is, else the first one that the browser asks
+    /// for with `Accept-Language`, else the default.
     #[must_use]
-    pub fn choose(&self, account: Option<&str>, accept: Option<&str>) -> &Language {
-        account
-            .and_then(|tag| self.find(tag))
+    pub fn choose(&self, chosen: &[Option<&str>], accept: Option<&str>) -> &Language {
+        let chosen = chosen.iter().copied().flatten();
+        chosen
+            .into_iter()
+            .find_map(|tag| self.find(tag))
             .or_else(|| accept::ranges(accept.unwrap_or_default()).into_iter().find_map(|tag| self.find(tag)))
             .unwrap_or(&self.default)
     }

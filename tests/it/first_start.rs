@@ -3,6 +3,7 @@
 use std::process::{Command, Output, Stdio};
 
 use actix_web::http::Method;
+use diesel::connection::SimpleConnection;
 use serde_json::{Value, json};
 
 use crate::support::app::{PASSWORD, call, claims};
@@ -26,6 +27,7 @@ async fn the_printed_address_is_the_one_of_tokens_links_and_pages() {
     assert!(output.contains(&format!("\n  Open         {url}\n")), "{output}");
     assert!(output.contains(&format!("Read it at {url}/dev/mail\n")), "{output}");
     assert!(output.contains("none yet. Register in the browser"), "{output}");
+    assert!(output.contains(" doorward user add NAME --role admin"), "{output}");
     assert!(!output.contains("Listens on") && output.matches("http://").count() == 2, "{output}");
     let greeting = output.lines().skip_while(|line| !line.starts_with("Doorward "));
     for line in greeting.filter(|line| !line.contains("Data  ") && !line.contains("Z WARN ")) {
@@ -98,6 +100,77 @@ async fn a_second_server_on_the_same_sqlite_database_is_refused_until_the_first_
     let next = Process::start_in(first.into_dir(), &[]).await;
     next.post("/api/login", json!({"login": "ann", "password": PASSWORD})).await.expect(200);
     assert!(!next.output().contains("none yet"), "{}", next.output());
+}
+
+#[actix_web::test]
+async fn a_clean_stop_leaves_everything_in_the_one_file() {
+    if is_postgres() {
+        return;
+    }
+    let mut process = Process::start(&[]).await;
+    process.post("/api/register", json!({"username": "ann", "password": PASSWORD})).await.expect(201);
+    let data = process.dir.path().join("data");
+    assert!(data.join("doorward.db-wal").metadata().unwrap().len() > 0, "nothing to fold");
+    process.terminate();
+    process.ended().await;
+    let left = data.join("doorward.db-wal").metadata().map_or(0, |wal| wal.len());
+    assert_eq!(left, 0, "{}", process.output());
+    // The file alone is the database.
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::copy(data.join("doorward.db"), copy.path().join("doorward.db")).unwrap();
+    assert_eq!(on(copy.path(), &["user", "list", "--json"], "").await.ok().json()[0]["username"], "ann");
+}
+
+#[actix_web::test]
+async fn a_database_of_a_newer_version_is_refused_and_its_migration_is_named() {
+    let mut process = Process::start(&[]).await;
+    let database = process.database();
+    process.terminate();
+    process.ended().await;
+    let dir = process.into_dir();
+    let sql = |sql: &str| database.connect().unwrap().batch_execute(sql).unwrap();
+    // Of another program that keeps its tables in the same database.
+    sql("INSERT INTO __diesel_schema_migrations (version) VALUES ('20200101000000')");
+    let mut process = Process::start_in(dir, &[]).await;
+    process.terminate();
+    process.ended().await;
+    let dir = process.into_dir();
+    sql("INSERT INTO __diesel_schema_migrations (version) VALUES ('20990101000000')");
+    let refused = serve(dir.path(), &[]);
+    let error = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{error}");
+    for words in ["a newer version of Doorward", "20990101000000", "restore the backup"] {
+        assert!(error.contains(words), "{words}: {error}");
+    }
+    sql("DELETE FROM __diesel_schema_migrations WHERE version = '20990101000000'");
+    Process::start_in(dir, &[]).await;
+}
+
+#[actix_web::test]
+async fn a_site_without_accounts_says_what_is_next_and_tells_strangers_no_command() {
+    let process = Process::start(&[]).await;
+    let page = async |headers: &[(&str, &str)], path: &str| {
+        call(process.address, Method::GET, path, headers, None).await.expect(200).text
+    };
+    let host = format!("localhost:{}", process.address.port());
+    let local = [("accept", "text/html"), ("host", host.as_str())];
+    let proxied = [local[0], local[1], ("x-forwarded-for", "192.0.2.7")];
+    for (headers, tells) in [(&local[..], true), (&proxied[..], false)] {
+        let home = page(headers, "/").await;
+        assert!(home.contains("There are no accounts yet."), "{home}");
+        assert_eq!(home.contains("doorward user add NAME --role admin"), tells && !is_postgres(), "{home}");
+    }
+    let body = json!({"username": "ann", "password": PASSWORD, "cookie": true});
+    let ann = process.post("/api/register", body).await.expect(201);
+    assert!(!page(&local, "/").await.contains("no accounts yet"));
+    // Signed in, the account page says how to open a connection.
+    let cookie = ann.header("set-cookie").split(';').next().unwrap().to_owned();
+    let command = format!("doorward connect http://ann@{host}<");
+    for (headers, tells) in [(&local[..], true), (&proxied[..], false)] {
+        let dashboard = page(&[headers, &[("cookie", cookie.as_str())]].concat(), "/dashboard").await;
+        assert!(dashboard.contains("No app connected yet"), "{dashboard}");
+        assert_eq!(dashboard.contains(&command), tells, "{dashboard}");
+    }
 }
 
 #[actix_web::test]

@@ -152,6 +152,7 @@ rows! {
         claims: Text,
         claims_version: Number,
         language: Option<Text>,
+        password_changed_at: Option<Moment>,
     }
     logins (id: Text) Login {
         id: Text,
@@ -187,6 +188,7 @@ rows! {
         sent_at: Option<Moment>,
         recipient: Option<Text>,
         client: Option<Text>,
+        language: Option<Text>,
     }
     signing_keys (kid: Text) SigningKey {
         kid: Text,

@@ -108,7 +108,7 @@ document.getElementById("secret-button")?.addEventListener("click", async () => 
 /* Connections and devices */
 
 /** @typedef {{ id: string, login: string, carrier: string, address: string, since: string }} SessionInfo */
-/** @typedef {{ id: string, device: string, ip?: string, created_at: string, last_seen_at: string, current: boolean, device_kind: string }} Login */
+/** @typedef {{ id: string, device_client: string | null, device_system: string | null, ip?: string, created_at: string, last_seen_at: string, current: boolean, device_kind: string }} Login */
 
 const CARRIERS = /** @type {Record<string, string>} */ ({ websocket: "WebSocket", socketio: "Socket.IO", tcp: "TCP" });
 
@@ -180,14 +180,14 @@ async function loadLogins() {
 
 function showConnections() {
   count("connections", sessions.length);
-  byId("no-connections").hidden = sessions.length > 0;
+  // This page is no app that a user has connected.
+  byId("no-connections").hidden = sessions.some((session) => session.id !== door.session?.session);
   showOnline();
   // Until the devices are known, the server's rows have the better names.
   if (!isFirstPage("connections-list") || logins.length === 0) return;
   const rows = sessions.slice(0, shownOf("connections-list")).map((session) => {
-    const device = logins.find((login) => login.id === session.login)?.device ?? "";
     return fill("connection-row", {
-      device: device || text("dashboard-js-a-device"),
+      device: deviceName(logins.find((login) => login.id === session.login)),
       carrier: CARRIERS[session.carrier] ?? session.carrier,
       address: session.address,
       since: session.since,
@@ -196,6 +196,20 @@ function showConnections() {
     });
   });
   byId("connections-list").replaceChildren(...rows);
+}
+
+/**
+ * What a device is called in the language of the page, as the server does it in `device_name.rs`.
+ *
+ * @param {Login | undefined} login
+ */
+function deviceName(login) {
+  const system = login?.device_system ?? "";
+  let client = login?.device_client ?? "";
+  const words = `device-client-${client.toLowerCase().replaceAll(" ", "-")}`;
+  if (hasText(words)) client = text(words);
+  if (client && system) return text("device-name", { client, system });
+  return client || text(system ? "device-name-system" : "device-name-unknown", { system });
 }
 
 /** A device with a live connection is active now, whenever it was last seen. */
@@ -219,7 +233,7 @@ function showDevices() {
   list.replaceChildren(
     ...shown.map((login) => {
       const row = fill("device-row", {
-        device: login.device,
+        device: deviceName(login),
         address: login.ip ?? "",
         "last-seen": login.last_seen_at,
         since: login.created_at,

@@ -6,6 +6,9 @@ const texts = JSON.parse(document.getElementById("texts")?.textContent || "{}");
 /** The language of the page, for dates and numbers. */
 export const language = document.documentElement.lang || undefined;
 
+/** Text in another direction takes no punctuation along: as the server does it, with isolates (UAX 9). */
+const [OPEN, CLOSE] = document.documentElement.dir === "rtl" ? ["\u2068", "\u2069"] : ["", ""];
+
 /**
  * A text with its placeholders filled in.
  *
@@ -13,7 +16,10 @@ export const language = document.documentElement.lang || undefined;
  * @param {Record<string, string | number>} [values]
  */
 export function text(key, values = {}) {
-  return (texts[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
+  const isolated = (/** @type {string | number} */ value) => (typeof value === "string" ? OPEN + value + CLOSE : value);
+  return (texts[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) =>
+    name in values ? String(isolated(values[name])) : whole,
+  );
 }
 
 /** @param {string} key */

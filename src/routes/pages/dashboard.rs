@@ -4,12 +4,13 @@ use std::collections::HashSet;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
+use url::Url;
 
 use super::{Browser, Refusals, Visit};
 use crate::accounts::LoginsPage;
 use crate::error::ApiError;
 use crate::pages::{ConnectionRow, Dashboard, DeviceRow, ListPart, Moment, Notice, Pager, Section};
-use doorward_core::domain::{Access, DeviceKind, LanguageChoice, LanguageTag, LoginId, describe_user_agent};
+use doorward_core::domain::{Access, DeviceKind, LanguageChoice, LanguageTag, LoginId};
 
 const PATH: &str = "/dashboard";
 
@@ -64,7 +65,7 @@ impl<'a> Contents<'a> {
             frame: visit.frame(),
             device: agents
                 .get(&session.login)
-                .map(|agent| describe_user_agent(agent.as_deref()))
+                .map(|agent| visit.frame().device_name(agent.as_deref()))
                 .unwrap_or_default(),
             transport: session.transport,
             address: session.address.to_string(),
@@ -74,7 +75,7 @@ impl<'a> Contents<'a> {
         let devices = logins.into_iter().map(|login| DeviceRow {
             frame: visit.frame(),
             kind: DeviceKind::of(login.user_agent.as_deref()),
-            device: describe_user_agent(login.user_agent.as_deref()),
+            device: visit.frame().device_name(login.user_agent.as_deref()),
             address: login.ip.unwrap_or_default(),
             last_seen: Moment(login.last_seen_at),
             since: Moment(login.created_at),
@@ -105,10 +106,12 @@ impl<'a> Contents<'a> {
             found: language.and_then(|tag| visit.site.languages.find(tag)),
             languages: visit.site.languages.all().collect(),
             min_password: visit.accounts.min_password(),
+            password_changed: self.profile.password_changed_at.map(Moment),
             devices: self.devices,
             device_pages: Pager::new(visit.frame(), devices, connections),
             connections: self.connections,
             connection_pages: Pager::new(visit.frame(), connections, devices),
+            connect: connect_command(visit, &self.profile.username),
             secret_card: visit.site.secret_card,
             open: (visit.word("change") == Some("password")).then_some(Section::Password),
             refused: refused.map(|refused| (refused.section, &refused.refusals.errors)),
@@ -119,6 +122,13 @@ impl<'a> Contents<'a> {
             None => visit.page(&page),
         }
     }
+}
+
+/// The command with which a user on this machine opens a connection of their own.
+fn connect_command(visit: &Visit, username: &str) -> Option<String> {
+    let mut url = Url::parse(&visit.site.public_url).ok().filter(|_| visit.is_local())?;
+    url.set_username(username).ok()?;
+    Some(format!("doorward connect {}", url.as_str().trim_end_matches('/')))
 }
 
 /// What is kept of a form that was refused.

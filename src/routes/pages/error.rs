@@ -25,7 +25,6 @@ pub(in super::super) fn for_browser(
         (Some(error), Some(site)) if wants_page(response.request()) => {
             let (request, answer) = response.into_parts();
             let frame = frame(&request, &site);
-            let language = frame.language;
             let title = frame.error_title(&error).to_string();
             let page = ErrorPage {
                 frame,
@@ -36,7 +35,10 @@ pub(in super::super) fn for_browser(
                 remedy: remedy(&error, &request, &site),
             };
             match page.render() {
-                Ok(html) => ServiceResponse::new(request, with_page(&answer, &site, language, html, None)),
+                Ok(html) => {
+                    let response = with_page(&answer, (&request, &site), html, None);
+                    ServiceResponse::new(request, response)
+                }
                 Err(_) => ServiceResponse::new(request, answer),
             }
         }

@@ -9,7 +9,7 @@ use super::{Form, Refusals, Return, Visit};
 use crate::accounts::{Grant, SignIn};
 use crate::error::ApiError;
 use crate::limits::Limit;
-use crate::pages::{Continue, ForgotPassword, FormErrors, Home, Login, Logout, Notice};
+use crate::pages::{Continue, FirstUse, ForgotPassword, FormErrors, Home, Login, Logout, Notice};
 use doorward_core::domain::Password;
 
 /// `GET /`
@@ -18,7 +18,12 @@ pub(in super::super) async fn home(visit: Visit) -> Result<HttpResponse, ApiErro
         return Ok(visit.redirect("/dashboard", None));
     }
     let (frame, notice) = (visit.frame(), visit.notice());
-    visit.page(&Home { frame, notice, public_url: &visit.site.public_url })
+    let local = visit.is_local();
+    // A start page without this is better than none.
+    let is_new = visit.accounts.is_in_use().await.is_ok_and(|in_use| !in_use);
+    let add_admin = visit.site.add_admin.as_deref().filter(|_| local);
+    let first_use = is_new.then_some(FirstUse { add_admin });
+    visit.page(&Home { frame, notice, public_url: &visit.site.public_url, first_use })
 }
 
 /// The response to a browser that is signed in already. An app is told only with a click: by a link alone, any page

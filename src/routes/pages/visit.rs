@@ -13,7 +13,7 @@ use actix_web::{
 use askama::Template;
 
 use super::super::extract::{caller, device};
-use super::super::kept_emails::DevMail;
+use super::super::kept_emails::{DevMail, is_on_this_machine};
 use super::super::limit;
 use super::super::login::revoke_browser_login;
 use super::super::request_id::note_user;
@@ -96,7 +96,13 @@ impl Visit {
 
     /// Who makes the request.
     pub fn caller(&self) -> Caller {
-        caller(&self.request, &self.site)
+        let language = Some(self.language().tag().into());
+        Caller { language, ..caller(&self.request, &self.site) }
+    }
+
+    /// Whether the browser runs on the server's machine: it is told what strangers need not know.
+    pub fn is_local(&self) -> bool {
+        is_on_this_machine(&self.request)
     }
 
     /// What the previous page's form has done, if the query says.
@@ -148,7 +154,7 @@ impl Visit {
 
     /// The same for a page whose form leads to an address of the request.
     pub fn page_onward(&self, page: &impl Template, back: Option<&Return>) -> Result<HttpResponse, ApiError> {
-        Ok(finish(HttpResponse::Ok(), &self.site, self.language(), render(page)?, back))
+        Ok(finish(HttpResponse::Ok(), (&self.request, &self.site), render(page)?, back))
     }
 
     /// Shows a form again with its errors: the error's status and headers, the page's body.
@@ -164,7 +170,7 @@ impl Visit {
         back: Option<&Return>,
     ) -> Result<HttpResponse, ApiError> {
         let html = render(page)?;
-        Ok(with_page(&error.error_response(), &self.site, self.language(), html, back))
+        Ok(with_page(&error.error_response(), (&self.request, &self.site), html, back))
     }
 
     /// Makes the browser forget its login.
@@ -251,6 +257,8 @@ pub(super) fn frame<'a>(request: &HttpRequest, site: &'a Site) -> Frame<'a> {
     let dev_mail = request.app_data::<web::Data<DevMail>>();
     Frame {
         language: language(request, site),
+        // A user who is signed in has one in the profile.
+        menu: request.extensions().get::<AccountLanguage>().is_none().then_some(&site.languages),
         brand: &site.brand,
         base: &site.base,
         public_url: &site.public_url,
@@ -263,9 +271,11 @@ pub(super) fn frame<'a>(request: &HttpRequest, site: &'a Site) -> Frame<'a> {
 /// The language of a request's answer.
 fn language<'a>(request: &HttpRequest, site: &'a Site) -> &'a Language {
     let accept = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|accept| accept.to_str().ok());
+    // Before the extensions are borrowed: cookies are parsed into them.
+    let chosen = site.chosen_language(request).map(Language::tag);
     let extensions = request.extensions();
     let account = extensions.get::<AccountLanguage>().and_then(|language| language.0.as_deref());
-    site.languages.choose(account, accept)
+    site.languages.choose(&[account, chosen], accept)
 }
 
 fn render(page: &impl Template) -> Result<String, ApiError> {
@@ -275,8 +285,7 @@ fn render(page: &impl Template) -> Result<String, ApiError> {
 /// Gives a response a page as its body.
 pub(super) fn with_page(
     answer: &HttpResponse,
-    site: &Site,
-    language: &Language,
+    (request, site): (&HttpRequest, &Site),
     html: String,
     back: Option<&Return>,
 ) -> HttpResponse {
@@ -286,13 +295,12 @@ pub(super) fn with_page(
             builder.append_header((name, value));
         }
     }
-    finish(builder, site, language, html, back)
+    finish(builder, (request, site), html, back)
 }
 
 fn finish(
     mut builder: HttpResponseBuilder,
-    site: &Site,
-    language: &Language,
+    (request, site): (&HttpRequest, &Site),
     html: String,
     back: Option<&Return>,
 ) -> HttpResponse {
@@ -301,9 +309,9 @@ fn finish(
         // Browsers support it only over https, and warn otherwise.
         builder.insert_header(("Cross-Origin-Opener-Policy", "same-origin"));
     }
-    builder
+    let mut response = builder
         .content_type("text/html; charset=utf-8")
-        .insert_header((header::CONTENT_LANGUAGE, language.tag()))
+        .insert_header((header::CONTENT_LANGUAGE, language(request, site).tag()))
         .append_header((header::VARY, "Accept-Language"))
         // A page is about one person, and Back must not show it to the next.
         .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -313,7 +321,9 @@ fn finish(
             header::CONTENT_SECURITY_POLICY,
             CONTENT_SECURITY_POLICY.replace("SOCKET", &site.socket_origin).replace("RETURN", &target),
         ))
-        .body(html)
+        .body(html);
+    site.remember_language(request, &mut response);
+    response
 }
 
 impl FromRequest for Visit {

@@ -21,7 +21,7 @@ use crate::support::config::Settings;
 use crate::support::time::{now, pause};
 
 pub fn mail(kind: MailKind, user: UserId, address: &str) -> NewEmail<'_> {
-    NewEmail { kind, user: Some(user), address, recipient: address, client: None }
+    NewEmail { kind, user: Some(user), address, recipient: address, client: None, language: None }
 }
 
 #[derive(Debug)]

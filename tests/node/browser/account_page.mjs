@@ -1,7 +1,7 @@
 // The sections of the account page: links between them, an address that waits for its link, and a form that is refused.
 
 import assert from "node:assert/strict";
-import { NEW_PASSWORD, PASSWORD, base, check, connected, register, says, scenario, server } from "./harness.mjs";
+import { NEW_PASSWORD, PASSWORD, base, check, connected, register, rows, says, scenario, server } from "./harness.mjs";
 
 await scenario(async ({ person }) => {
   const page = await person();
@@ -71,6 +71,20 @@ await scenario(async ({ person }) => {
   await refuse(page);
   await connected(page);
   await check(page, "two faults");
+
+  // In another language, what the script fills in is in it, too.
+  await page.locator("#profile-language").selectOption("Deutsch");
+  await page.getByRole("button", { name: "Save changes" }).click();
+  await says(page.locator("#profile"), "Deine Änderungen sind gespeichert.");
+  await connected(page);
+  await rows(page, "connections", 1);
+  for (const list of ["devices", "connections"]) {
+    await page.locator(`#${list}-list`, { hasText: /Headless Chrome unter Linux/ }).waitFor();
+  }
+  await says(page.locator("#connections"), "Noch keine App verbunden");
+  await page.locator("#profile-language").selectOption("English");
+  await page.getByRole("button", { name: "Änderungen speichern" }).click();
+  await says(page.locator("#profile"), "Your changes are saved.");
 
   // Without a script, on a phone: a refused form is open, in view, and its first wrong field has the focus.
   const phone = await person({ javaScriptEnabled: false, viewport: { width: 375, height: 700 } });

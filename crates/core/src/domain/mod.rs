@@ -45,7 +45,7 @@ pub use revoke_reason::RevokeReason;
 pub use rights::{Rights, serialize_rights};
 pub use roles::{ADMIN, RoleName, Roles, RolesChange};
 pub use shared_text::SharedText;
-pub use user_agent::{DeviceKind, describe_user_agent};
+pub use user_agent::{DeviceKind, DeviceName, describe_user_agent};
 pub use username::Username;
 pub use weak_password::WeakPassword;
 

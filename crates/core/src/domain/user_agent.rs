@@ -97,18 +97,39 @@ fn first_of(names: &[(&str, &'static str)], text: &str) -> Option<&'static str> 
     names.iter().find(|(mark, _)| text.contains(mark)).map(|(_, name)| *name)
 }
 
-/// A description such as "Firefox on Linux". An unknown name is shown as it is, up to its first space.
+/// What a user agent says about a device, for descriptions in any language.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceName {
+    /// The browser or program, such as "Firefox". An unknown one that names no system is called as it calls itself, up to
+    /// its first space. Those that end in " app" are no names but words: "an Android app".
+    pub client: Option<String>,
+    /// The system, such as "Linux".
+    pub system: Option<&'static str>,
+}
+
+impl DeviceName {
+    #[must_use]
+    pub fn of(user_agent: Option<&str>) -> Self {
+        let text = user_agent.unwrap_or_default();
+        let system = system(text);
+        let own = || text.split([' ', '/']).next().filter(|name| system.is_none() && !name.is_empty());
+        let client = match client(text) {
+            Some(client) => Some(client.to_owned()),
+            None => own().map(|name| name.chars().take(32).collect()),
+        };
+        Self { client, system }
+    }
+}
+
+/// A description in English, such as "Firefox on Linux".
 #[must_use]
 pub fn describe_user_agent(user_agent: Option<&str>) -> String {
-    let text = user_agent.unwrap_or_default();
-    match (client(text), system(text)) {
+    let DeviceName { client, system } = DeviceName::of(user_agent);
+    match (client, system) {
         (Some(client), Some(system)) => format!("{client} on {system}"),
-        (Some(client), None) => client.to_owned(),
+        (Some(client), None) => client,
         (None, Some(system)) => format!("A client on {system}"),
-        (None, None) => match text.split([' ', '/']).next().filter(|name| !name.is_empty()) {
-            Some(name) => name.chars().take(32).collect(),
-            None => "An unnamed client".to_owned(),
-        },
+        (None, None) => "An unnamed client".to_owned(),
     }
 }
 
