@@ -13,6 +13,8 @@ pub(super) fn dashboard<'a>(
     text: &'a str,
     refused: Option<(Section, &'a FormErrors)>,
 ) -> Dashboard<'a> {
+    // Its menu of languages is in the profile.
+    let frame = Frame { menu: None, ..frame };
     let at = Moment(crate::clock::Timestamp::default());
     let device = |kind: DeviceKind, current| DeviceRow {
         frame,

@@ -168,9 +168,8 @@ impl Languages {
     /// for with `Accept-Language`, else the default.
     #[must_use]
     pub fn choose(&self, chosen: &[Option<&str>], accept: Option<&str>) -> &Language {
-        let chosen = chosen.iter().copied().flatten();
+        let mut chosen = chosen.iter().copied().flatten();
         chosen
-            .into_iter()
             .find_map(|tag| self.find(tag))
             .or_else(|| accept::ranges(accept.unwrap_or_default()).into_iter().find_map(|tag| self.find(tag)))
             .unwrap_or(&self.default)

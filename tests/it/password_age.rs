@@ -25,11 +25,7 @@ async fn each_way_to_set_a_password_says_when() {
     let app = spawn_app().await;
     let ann = app.register_holder("ann", "ann@example.org").await;
     let registered = shown(&app, "ann").await;
-    assert_eq!(
-        registered.as_str().map(|at| at.len()),
-        Some("2026-11-27T12:00:00.000Z".len()),
-        "{registered}"
-    );
+    assert_eq!(registered.as_str().map(str::len), Some("2026-11-27T12:00:00.000Z".len()), "{registered}");
 
     let body = json!({"current_password": PASSWORD, "new_password": NEW_PASSWORD});
     app.advance(Duration::from_mins(1));
