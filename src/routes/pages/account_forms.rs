@@ -36,7 +36,7 @@ pub(in super::super) async fn rename(
         let saved = visit.accounts.change_profile(access.user, change).await;
         refusals.check_done(saved)?;
     }
-    answer(&visit, &access, Section::Profile, typed, refusals.or(Notice::ProfileSaved)).await
+    answer(&visit, &access, Section::Profile, typed, (Notice::ProfileSaved, refusals)).await
 }
 
 #[derive(Deserialize, Default)]
@@ -57,7 +57,7 @@ pub(in super::super) async fn change_password(
     if refusals.is_empty() {
         submit_password(&visit, &access, form, &mut refusals).await?;
     }
-    let outcome = refusals.or(Notice::PasswordChanged);
+    let outcome = (Notice::PasswordChanged, refusals);
     answer(&visit, &access, Section::Password, Typed::default(), outcome).await
 }
 
@@ -148,7 +148,7 @@ pub(in super::super) async fn change_email(
         submit_email(&visit, &access, form, &mut refusals).await?;
     }
     let typed = Typed { text: &typed, language: None };
-    answer(&visit, &access, Section::Email, typed, refusals.or(Notice::LinkSent)).await
+    answer(&visit, &access, Section::Email, typed, (Notice::LinkSent, refusals)).await
 }
 
 /// Sends the link, or notes what is wrong with the address and the password.
@@ -223,7 +223,8 @@ pub(in super::super) async fn delete(
         }
         Err(error) => {
             let refusals = Refusals::of(visit.frame(), &["current_password"], error)?;
-            answer(&visit, &access, Section::Delete, Typed::default(), Err(refusals)).await
+            answer(&visit, &access, Section::Delete, Typed::default(), (Notice::AccountDeleted, refusals))
+                .await
         }
     }
 }

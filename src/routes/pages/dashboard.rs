@@ -153,15 +153,13 @@ pub(super) async fn answer(
     access: &Access,
     section: Section,
     typed: Typed<'_>,
-    outcome: Result<Notice, Refusals<'_>>,
+    (done, refusals): (Notice, Refusals<'_>),
 ) -> Result<HttpResponse, ApiError> {
-    match outcome {
-        Ok(done) => Ok(back_with(visit, done)),
-        Err(refusals) => {
-            let refused = Refused { section, typed, refusals };
-            Contents::load(visit, access).await?.page(visit, Some(&refused))
-        }
+    if refusals.is_empty() {
+        return Ok(back_with(visit, done));
     }
+    let refused = Refused { section, typed, refusals };
+    Contents::load(visit, access).await?.page(visit, Some(&refused))
 }
 
 /// Redirects to the page, to the section that a notice is about.

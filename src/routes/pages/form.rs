@@ -160,11 +160,6 @@ impl<'a> Refusals<'a> {
         self.first.is_none()
     }
 
-    /// The outcome of the form: this, if nothing is wrong with it.
-    pub fn or<T>(self, done: T) -> Result<T, Self> {
-        if self.is_empty() { Ok(done) } else { Err(self) }
-    }
-
     /// The refusal of a form because of what it requested.
     ///
     /// # Errors
