@@ -183,7 +183,7 @@ fn what_is_not_a_source_or_not_a_target_is_said_in_one_line() {
     assert!(!dir.path().join("nothing.db").exists());
     assert_eq!(counts(&migrate(&file, &target))["users"], (1, 0), "nothing was made of those");
     in_target(&target, "INSERT INTO __diesel_schema_migrations (version) VALUES ('30000101000000')");
-    refused(&migrate(&file, &target), 1, &["postgres://doorward:***@", "of a newer version"]);
+    refused(&migrate(&file, &target), 1, &["postgres://doorward:***@", "a newer version of Doorward"]);
 
     let help = run(&["--help"], None);
     assert!(help.code == 0 && help.stdout.contains("Stop the server first"), "{}", help.stdout);
