@@ -23,6 +23,10 @@ book:
 bench *args:
     cargo bench {{ args }}
 
+# The time of a bcrypt hash by the number of lanes. Fails if they are not clearly faster than the crate `bcrypt`
+bench-bcrypt:
+    cargo bench -p bcrypt-lanes
+
 # What is handed out, in target/dist/artifacts: archive, Debian package, SBOM, checksums
 dist *args:
     deploy/dist.sh {{ args }}

@@ -40,6 +40,7 @@ pub const LAYERS: &[Layer] = &[
     Layer("core::session", &["crates/core/src/lib.rs", "crates/core/src/session"], "the rules of a live session, as a state machine"),
     Layer("core::protocol", &["crates/core/src/protocol"],       "what client and server say to each other"),
     Layer("core::domain",  &["crates/core/src/domain", "crates/core/src/time.rs"], "values that were parsed"),
+    Layer("bcrypt-lanes",  &["crates/bcrypt-lanes/src"],         "several bcrypt hashes at once, as a library of its own"),
 ];
 
 /// The line of the table that a file belongs to: that of its longest prefix.
