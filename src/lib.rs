@@ -94,7 +94,7 @@ pub mod internals {
     pub mod auth {
         pub use crate::auth::device::PresentedDevices;
         pub use crate::auth::keys::Keyring;
-        pub use crate::auth::password::hash as hash_password;
+        pub use crate::auth::password::hash_here as hash_password;
         pub use crate::auth::refresh::{CredentialKeys, CredentialKind};
         pub use crate::auth::secret::hash_token;
         pub use crate::auth::signing_key::SigningKey;

@@ -117,6 +117,9 @@ enum Command {
         cost: u32,
         #[arg(long, default_value_t = 15)]
         seconds: u64,
+        /// Concurrent sign-ins; with 1, how long a lone one takes
+        #[arg(long, default_value_t = storm::in_flight())]
+        in_flight: usize,
     },
     /// Requests with a token over 64 connections: one route that reads the database, one that does not
     Http {
@@ -270,7 +273,9 @@ async fn run(target: &Target, command: Command, report: &mut Report) -> Result<(
         }
         Command::Accounts { seconds, beside } => accounts::run(target, &beside, seconds, report).await,
         Command::Rolling(rolling) => rolling::run(target, &rolling, report).await,
-        Command::Storm { cost, seconds } => storm::run(target, cost, seconds, report).await,
+        Command::Storm { cost, seconds, in_flight } => {
+            storm::run(target, cost, seconds, in_flight, report).await
+        }
         Command::Strangers { number } => {
             let (server, mut people) = cheap(target).await?;
             hostile::strangers(&server, &mut people, number, report).await
@@ -303,7 +308,7 @@ async fn all(target: &Target, report: &mut Report) -> Result<()> {
     hostile::flood(target, 50, 12, false, report).await?;
     hostile::flood(target, 10, 8, true, report).await?;
     socketio::run(target, crowd, 3, report).await?;
-    storm::run(target, 12, 15, report).await
+    storm::run(target, 12, 15, storm::in_flight(), report).await
 }
 
 async fn cheap(target: &Target) -> Result<(Server, People)> {

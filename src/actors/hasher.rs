@@ -2,19 +2,23 @@
 //! else. The threads are shared fairly among the clients that wait for them. [`Hasher`] is the handle.
 
 mod lane;
+mod loads;
 mod pool;
 mod queue;
+mod runner;
+mod shared;
+mod work;
 
 pub use lane::{Class, Lane, Requester};
 
 use pool::Pool;
 
 use crate::auth::password::{self, Verified};
-use crate::config;
+use crate::config::{self, Hashing};
 use doorward_core::domain::{LoginId, Password, Rating, WeakPassword};
 
-/// Queue length per thread: at cost 12 about four seconds of work. Beyond it, a caller should come back
-/// later.
+/// Queue length per thread: at cost 12 a second or two of work, or four with [`Hashing::Single`]. Beyond it, a
+/// caller should come back later.
 const QUEUE_PER_WORKER: usize = 16;
 
 /// Additional places for known devices only.
@@ -68,9 +72,14 @@ impl Hasher {
     pub fn start(config: &config::Password) -> Self {
         let workers = config.workers;
         Self {
-            hashes: Pool::start(workers, workers * QUEUE_PER_WORKER, workers * RESERVED_PER_WORKER),
-            ratings: Pool::start(1, RATINGS, 0),
-            traces: Pool::start(1, TRACES, 0),
+            hashes: Pool::start(
+                workers,
+                config.hashing,
+                workers * QUEUE_PER_WORKER,
+                workers * RESERVED_PER_WORKER,
+            ),
+            ratings: Pool::start(1, Hashing::Single, RATINGS, 0),
+            traces: Pool::start(1, Hashing::Single, TRACES, 0),
             cost: config.cost,
         }
     }
@@ -85,7 +94,7 @@ impl Hasher {
         password: Password,
         about: Vec<String>,
     ) -> Result<Rating, HashError> {
-        self.ratings.run(lane, move || password.rate(&about)).await
+        self.ratings.run(lane, |_| async move { password.rate(&about) }).await
     }
 
     /// Rates a chosen password, then hashes it. `about` is what others know about its owner.
@@ -113,8 +122,9 @@ impl Hasher {
     /// [`HashError::Full`] if too much work waits.
     pub async fn rehash(&self, lane: Lane, password: Password) -> Result<String, HashError> {
         let cost = self.cost;
-        self.hashes.run(lane, move || password::hash(&password, cost)).await?.map_err(|error| {
-            tracing::error!(%error, "could not hash a password");
+        let work = |requests| async move { password::hash(&requests, &password, cost).await };
+        self.hashes.run(lane, work).await?.ok_or_else(|| {
+            tracing::error!(cost, "bcrypt does not have this cost");
             HashError::Failed
         })
     }
@@ -130,7 +140,9 @@ impl Hasher {
         stored: Option<String>,
     ) -> Result<Verified, HashError> {
         let cost = self.cost;
-        self.hashes.run(lane, move || password::verify(&password, stored.as_deref(), cost)).await
+        let work =
+            |requests| async move { password::verify(&requests, &password, stored.as_deref(), cost).await };
+        self.hashes.run(lane, work).await
     }
 
     /// Whether a password check would be queued now. For work that precedes the check and would be wasted
@@ -150,7 +162,7 @@ impl Hasher {
         login: LoginId,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, HashError> {
-        self.traces.run_for(login, work).await
+        self.traces.run_for(login, |_| async move { work() }).await
     }
 
     #[must_use]
@@ -163,6 +175,9 @@ impl Hasher {
     }
 }
 
+#[cfg(test)]
+#[path = "hasher/lanes_tests.rs"]
+mod lanes_tests;
 #[cfg(test)]
 #[path = "hasher/tests.rs"]
 mod tests;

@@ -4,6 +4,7 @@ pub mod api_key;
 mod derived;
 pub mod device;
 pub mod guessing;
+pub mod hash_requests;
 pub mod keys;
 mod legacy_digests;
 pub mod legacy_hashes;

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use base64::prelude::BASE64_STANDARD;
 
 use super::derived::DerivedKey;
+use super::hash_requests::{BcryptInput, HashRequests, run_here};
 use super::legacy_digests::{Algorithm, WRAPPED};
 use super::secret;
 use doorward_core::domain::Password;
@@ -96,20 +97,29 @@ impl<'a> Scheme<'a> {
     }
 
     /// `None` if the hash cannot be computed: bcrypt does not support the cost or the salt.
-    fn matches(&self, password: &Password) -> Option<bool> {
-        match self {
-            Self::BcryptSha256 { cost, salt, digest } => {
-                matches_split(&prehash(password, salt), *cost, salt, digest)
+    async fn matches(&self, requests: &HashRequests, password: &Password) -> Option<bool> {
+        let (input, cost, salt, digest) = match self {
+            Self::BcryptSha256 { cost, salt, digest } => (prehash(password, salt), *cost, *salt, *digest),
+            Self::BcryptSha256V1 { cost, salt, digest } => (prehash_v1(password), *cost, *salt, *digest),
+            Self::Bcrypt { cost, hash } => (
+                password.expose().to_owned(),
+                *cost,
+                hash.get(HEAD..HEAD_AND_SALT)?,
+                hash.get(HEAD_AND_SALT..)?,
+            ),
+            Self::Wrapped { algorithm, cost, hash } => {
+                let input = algorithm.digest(password.expose().as_bytes());
+                (input, *cost, hash.get(HEAD..HEAD_AND_SALT)?, hash.get(HEAD_AND_SALT..)?)
             }
-            Self::BcryptSha256V1 { cost, salt, digest } => {
-                matches_split(&prehash_v1(password), *cost, salt, digest)
+            Self::Derived(key) => {
+                requests.thread().await;
+                return key.matches(password.expose().as_bytes());
             }
-            Self::Bcrypt { hash, .. } => bcrypt::verify(password.expose(), hash).ok(),
-            Self::Wrapped { algorithm, hash, .. } => {
-                bcrypt::verify(algorithm.digest(password.expose().as_bytes()), hash).ok()
-            }
-            Self::Derived(key) => key.matches(password.expose().as_bytes()),
-        }
+        };
+        let salt = BCRYPT_BASE64.decode(salt).ok()?.try_into().ok()?;
+        let computed = requests.bcrypt(BcryptInput::new(input, cost, salt)).await?;
+        let computed = BCRYPT_BASE64.encode(computed.as_bytes());
+        Some(constant_time::verify_slices_are_equal(computed.as_bytes(), digest.as_bytes()).is_ok())
     }
 
     fn is_current(&self, cost: u32) -> bool {
@@ -136,14 +146,6 @@ fn decimal(text: &str) -> Option<u32> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
-/// Whether bcrypt of `input` equals the hash with this salt and digest.
-fn matches_split(input: &str, cost: u32, salt: &str, digest: &str) -> Option<bool> {
-    let bytes: [u8; 16] = BCRYPT_BASE64.decode(salt).ok()?.try_into().ok()?;
-    let computed = bcrypt::hash_with_salt(input, cost, bytes).ok()?.to_string();
-    let computed = computed.as_bytes().get(HEAD_AND_SALT..)?;
-    Some(constant_time::verify_slices_are_equal(computed, digest.as_bytes()).is_ok())
-}
-
 /// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified {
@@ -153,32 +155,47 @@ pub struct Verified {
     pub rehash: bool,
 }
 
-/// Hashes a password. `cost` is bcrypt's, 4 to 31: each step doubles the work.
-///
-/// bcrypt's error for a cost that is out of bounds.
-pub fn hash(password: &Password, cost: u32) -> Result<String, bcrypt::BcryptError> {
+const NOT_VERIFIED: Verified = Verified { ok: false, rehash: false };
+
+/// Hashes a password. `cost` is bcrypt's, 4 to 31: each step doubles the work. `None` for another cost.
+pub async fn hash(requests: &HashRequests, password: &Password, cost: u32) -> Option<String> {
     let mut bytes = [0; 16];
     secret::fill(&mut bytes);
-    hash_salted(password, cost, bytes)
+    hash_salted(requests, password, cost, bytes).await
 }
 
-fn hash_salted(password: &Password, cost: u32, bytes: [u8; 16]) -> Result<String, bcrypt::BcryptError> {
+async fn hash_salted(
+    requests: &HashRequests,
+    password: &Password,
+    cost: u32,
+    bytes: [u8; 16],
+) -> Option<String> {
     let salt = BCRYPT_BASE64.encode(bytes);
-    let computed = bcrypt::hash_with_salt(prehash(password, &salt), cost, bytes)?.to_string();
-    debug_assert!(computed[HEAD..].starts_with(&salt));
-    Ok(format!("{PREFIX}{cost}${salt}${}", &computed[HEAD_AND_SALT..]))
+    let input = BcryptInput::new(prehash(password, &salt), cost, bytes);
+    let digest = BCRYPT_BASE64.encode(requests.bcrypt(input).await?.as_bytes());
+    Some(format!("{PREFIX}{cost}${salt}${digest}"))
+}
+
+/// [`hash`] on this thread.
+#[must_use]
+pub fn hash_here(password: &Password, cost: u32) -> Option<String> {
+    run_here(async |requests| hash(&requests, password, cost).await)
 }
 
 /// Checks a password against a stored hash: in its normal form and, if other characters were typed, also in
 /// those, because hashes of earlier versions and of other systems were made from them. A missing hash
 /// (`None`) and a wrong password take the same work, that of one hash at `cost` for each form, so that the
 /// response time does not reveal whether an account exists.
-#[must_use]
-pub fn verify(password: &Password, stored: Option<&str>, cost: u32) -> Verified {
-    let normal = verify_form(password, stored, cost);
+pub async fn verify(
+    requests: &HashRequests,
+    password: &Password,
+    stored: Option<&str>,
+    cost: u32,
+) -> Verified {
+    let normal = verify_form(requests, password, stored, cost).await;
     match password.as_typed() {
         Some(typed) if !normal.ok => {
-            let ok = verify_form(&typed, stored, cost).ok;
+            let ok = verify_form(requests, &typed, stored, cost).await.ok;
             // The next hash is made from the normal form.
             Verified { ok, rehash: ok }
         }
@@ -186,34 +203,48 @@ pub fn verify(password: &Password, stored: Option<&str>, cost: u32) -> Verified 
     }
 }
 
-fn verify_form(password: &Password, stored: Option<&str>, cost: u32) -> Verified {
-    const NOT_VERIFIED: Verified = Verified { ok: false, rehash: false };
+/// [`verify`] on this thread.
+#[cfg(test)]
+pub fn verify_here(password: &Password, stored: Option<&str>, cost: u32) -> Verified {
+    run_here(async |requests| verify(&requests, password, stored, cost).await)
+}
+
+async fn verify_form(
+    requests: &HashRequests,
+    password: &Password,
+    stored: Option<&str>,
+    cost: u32,
+) -> Verified {
     let Some(stored) = stored else {
-        dummy_hash(cost);
+        dummy_hash(requests, cost).await;
         return NOT_VERIFIED;
     };
-    let scheme = Scheme::parse(stored);
-    scheme.as_ref().inspect(|scheme| note_work(scheme.rounds()));
-    match scheme.as_ref().and_then(|scheme| Some((scheme, scheme.matches(password)?))) {
-        Some((scheme, true)) => Verified { ok: true, rehash: !scheme.is_current(cost) },
-        Some((scheme, false)) => {
+    let Some(scheme) = Scheme::parse(stored) else { return unknown_form(requests, cost).await };
+    note_work(scheme.rounds());
+    match scheme.matches(requests, password).await {
+        Some(true) => Verified { ok: true, rehash: !scheme.is_current(cost) },
+        Some(false) => {
             let missing = rounds_of(cost).saturating_sub(scheme.rounds());
             // Each step of the cost doubles the rounds, so hashes of different costs add up to any number.
-            (MIN_COST..cost).rev().filter(|step| missing & rounds_of(*step) != 0).for_each(dummy_hash);
+            for step in (MIN_COST..cost).rev().filter(|step| missing & rounds_of(*step) != 0) {
+                dummy_hash(requests, step).await;
+            }
             NOT_VERIFIED
         }
-        None => {
-            tracing::error!("a stored password hash has an unknown form");
-            dummy_hash(cost);
-            NOT_VERIFIED
-        }
+        None => unknown_form(requests, cost).await,
     }
 }
 
+async fn unknown_form(requests: &HashRequests, cost: u32) -> Verified {
+    tracing::error!("a stored password hash has an unknown form");
+    dummy_hash(requests, cost).await;
+    NOT_VERIFIED
+}
+
 /// Does the work of one hash and discards the result.
-fn dummy_hash(cost: u32) {
+async fn dummy_hash(requests: &HashRequests, cost: u32) {
     note_work(rounds_of(cost));
-    let _ = std::hint::black_box(bcrypt::hash_with_salt([b'x'; 44], cost, std::hint::black_box([7; 16])));
+    let _ = requests.bcrypt(BcryptInput::new([b'x'; 44], cost, [7; 16])).await;
 }
 
 /// Lets tests compare the work of checks, which they cannot measure by time.
@@ -241,132 +272,5 @@ fn prehash_v1(password: &Password) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const COST: u32 = 4;
-
-    thread_local! {
-        /// Rounds of bcrypt on this thread.
-        pub(super) static WORK: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
-    }
-
-    fn work_of(text: &str, stored: Option<&str>, cost: u32) -> u64 {
-        WORK.set(0);
-        assert!(!verify(&typed(text), stored, cost).ok);
-        WORK.get()
-    }
-
-    fn typed(text: &str) -> Password {
-        Password::typed(text.to_owned())
-    }
-
-    /// Made with passlib 1.7.4: `bcrypt_sha256.using(rounds=4, salt=..).hash("correct horse battery staple")`.
-    const PASSLIB: &str =
-        "$bcrypt-sha256$v=2,t=2b,r=4$n79VH.0Q2TMWmt3Oqt9uku$FtTPYAYB7Unzu5SXyz9NjYdCcMd8ay.";
-
-    #[test]
-    fn passlibs_hashes_verify_and_ours_are_the_same() {
-        let password = typed("correct horse battery staple");
-        assert_eq!(verify(&password, Some(PASSLIB), COST), Verified { ok: true, rehash: false });
-        assert!(!verify(&typed("correct horse battery stapl"), Some(PASSLIB), COST).ok);
-        let salt = BCRYPT_BASE64.decode("n79VH.0Q2TMWmt3Oqt9uku").unwrap().try_into().unwrap();
-        assert_eq!(hash_salted(&password, COST, salt).unwrap(), PASSLIB);
-        let long = "$bcrypt-sha256$v=2,t=2b,r=4$PgIKBd7/ICHX4F5Z13HKSu$44MbYtZw9wXJyko0dLTbfD4T1gVBCQm";
-        assert!(verify(&typed(&format!("päss wörd {}", "x".repeat(90))), Some(long), COST).ok);
-    }
-
-    #[test]
-    fn no_byte_of_a_long_password_is_ignored() {
-        let mut text = "a".repeat(100);
-        let stored = hash(&typed(&text), COST).unwrap();
-        assert!(verify(&typed(&text), Some(&stored), COST).ok);
-        text.replace_range(90..91, "b");
-        assert!(!verify(&typed(&text), Some(&stored), COST).ok);
-    }
-
-    #[test]
-    fn plain_bcrypt_verifies_and_is_to_be_replaced() {
-        // Made with passlib 1.7.4: `bcrypt.using(rounds=4).hash("plain bcrypt pw")`.
-        let plain = "$2b$04$B4beOI9vm7FC0y7zWBAum.Luj1lhiTVGWIURRUcDBA.a2b45ni1JO";
-        for prefix in ["$2a$", "$2b$", "$2y$"] {
-            let stored = plain.replace("$2b$", prefix);
-            let wanted = Verified { ok: true, rehash: true };
-            assert_eq!(verify(&typed("plain bcrypt pw"), Some(&stored), COST), wanted);
-        }
-        assert!(!verify(&typed("plain bcrypt px"), Some(plain), COST).ok);
-    }
-
-    #[test]
-    fn passlibs_first_version_verifies_and_is_to_be_replaced() {
-        // Made with passlib 1.7.4: `bcrypt_sha256.using(rounds=4, version=1).hash(..)`, and with `ident="2a"`.
-        for (text, stored) in [
-            (
-                "correct horse battery staple".to_owned(),
-                "$bcrypt-sha256$2b,4$n79VH.0Q2TMWmt3Oqt9uku$dxdzZlEJklhw.YE7lK2ORyHpO1hSAna",
-            ),
-            (
-                format!("päss wörd {}", "x".repeat(90)),
-                "$bcrypt-sha256$2a,4$FsT/fNC.PAFfl4iJBlupqO$NQiCu8UruXlIbBeZtlvPlk5NYDY9rJe",
-            ),
-        ] {
-            let wanted = Verified { ok: true, rehash: true };
-            assert_eq!(verify(&typed(&text), Some(stored), COST), wanted);
-            assert!(!verify(&typed(&text[..text.len() - 1]), Some(stored), COST).ok);
-        }
-    }
-
-    #[test]
-    fn a_hash_of_the_characters_as_typed_verifies_and_is_to_be_replaced() {
-        let (composed, decomposed) = ("cr\u{e8}me br\u{fb}l\u{e9}e", "cre\u{300}me bru\u{302}le\u{301}e");
-        let old = hash(&typed(decomposed).as_typed().unwrap(), COST).unwrap();
-        assert_eq!(verify(&typed(decomposed), Some(&old), COST), Verified { ok: true, rehash: true });
-        // A hash of other characters matches only what was typed then.
-        assert!(!verify(&typed(composed), Some(&old), COST).ok);
-        let new = hash(&typed(decomposed), COST).unwrap();
-        for text in [composed, decomposed] {
-            assert_eq!(verify(&typed(text), Some(&new), COST), Verified { ok: true, rehash: false });
-        }
-        let plain = bcrypt::hash(decomposed, COST).unwrap();
-        assert_eq!(verify(&typed(decomposed), Some(&plain), COST), Verified { ok: true, rehash: true });
-        assert!(!verify(&typed("bru\u{302}le\u{301}e"), Some(&new), COST).ok);
-    }
-
-    #[test]
-    fn a_wrong_password_costs_what_a_name_without_an_account_costs() {
-        for (text, forms) in [("wrong", 1), ("wro\u{308}ng", 2), ("\u{ff57}rong", 2), ("wr\u{f6}ng", 1)] {
-            for cost in [COST, COST + 2] {
-                let unknown = work_of(text, None, cost);
-                assert_eq!(unknown, forms << cost, "{text}");
-                assert_eq!(work_of(text, Some(PASSLIB), cost), unknown, "{text}");
-                assert_eq!(work_of(text, Some("not understood"), cost), unknown, "{text}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_cheap_key_of_another_system_is_filled_up_to_the_work_of_a_name_without_an_account() {
-        // 10,000 iterations are worth 52 rounds, below the rounds of cost 6.
-        let cheap = format!("$pbkdf2-sha256$i=10000$c2FsdA${}", "A".repeat(43));
-        let done = work_of("wrong", Some(&cheap), COST + 2);
-        assert!((1 << (COST + 2)) - done < 1 << MIN_COST, "{done}");
-        assert_eq!(work_of("wrong", Some(&cheap), COST), 52);
-    }
-
-    #[test]
-    fn a_hash_of_another_cost_is_to_be_replaced() {
-        let password = typed("correct horse battery staple");
-        assert_eq!(verify(&password, Some(PASSLIB), COST + 1), Verified { ok: true, rehash: true });
-    }
-
-    #[test]
-    fn an_unknown_form_matches_no_password() {
-        for stored in
-            ["", "!", "$2b$04$short", "$2x$04$B4be", "$bcrypt-sha256$v=2,t=2b,r=99$x$y", &"$".repeat(60)]
-        {
-            assert!(!verify(&typed(""), Some(stored), COST).ok, "{stored}");
-        }
-        assert!(!verify(&typed(""), Some(&PASSLIB.replace("r=4", "r=1")), COST).ok);
-        assert!(!verify(&typed("x"), None, COST).ok);
-    }
-}
+#[path = "password_tests.rs"]
+mod tests;

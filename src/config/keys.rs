@@ -118,6 +118,7 @@ pub const KEYS: &[Key] = &[
     // A thread waits for several round trips to PostgreSQL and the write of a commit.
     per_core("database.executors", 8, "a number of threads from 1 to 64"),
     per_core("password.workers", 1, "a number of threads from 1 to 256"),
+    key("password.hashing", "interleaved", "interleaved or single"),
     key(
         "password.cost",
         "12",

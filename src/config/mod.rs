@@ -180,12 +180,22 @@ pub struct Database {
 pub struct Password {
     /// Threads of the hashing arbiter.
     pub workers: usize,
+    pub hashing: Hashing,
     /// The bcrypt cost: each step doubles the work.
     pub cost: u32,
     /// In characters.
     pub min_length: usize,
     /// Allows a cost under 10, for tests.
     pub insecure_cost: bool,
+}
+
+/// How a thread computes bcrypt hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hashing {
+    /// Several at once, with `bcrypt_lanes`.
+    Interleaved,
+    /// One after the other, with the crate `bcrypt`.
+    Single,
 }
 
 #[derive(Debug, Clone)]

@@ -12,9 +12,9 @@ use super::mask::shown;
 use super::parse_value::{Parse, from_str};
 use super::value::{Value, ValueSource, Values};
 use super::{
-    Cluster, Config, Connections, Database, Http, Limits, Log, LogFormat, Mail, MailLimits, Pages, Password,
-    Rate, RedisUrl, Registration, SigningAlgorithm, SocketIo, Sockets, Tcp, Tls, Tokens, Usernames, Web,
-    WhoRegisters,
+    Cluster, Config, Connections, Database, Hashing, Http, Limits, Log, LogFormat, Mail, MailLimits, Pages,
+    Password, Rate, RedisUrl, Registration, SigningAlgorithm, SocketIo, Sockets, Tcp, Tls, Tokens, Usernames,
+    Web, WhoRegisters,
 };
 use super::{brand, hints, listen, mail};
 use doorward_core::domain::{AllowedOrigin, Email, HostOrigin, ReservedNames, Username};
@@ -50,6 +50,11 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
         },
         password: Password {
             workers: values.number("password.workers", 1..=256)?,
+            hashing: values.parse("password.hashing", |text| match text {
+                "interleaved" => Some(Hashing::Interleaved),
+                "single" => Some(Hashing::Single),
+                _ => None,
+            })?,
             cost: values.number("password.cost", if insecure_cost { 4..=16 } else { 10..=16 })?,
             min_length: values.number("password.min_length", 8..=64)?,
             insecure_cost,

@@ -38,6 +38,7 @@ fn defaults_are_those_of_the_reference() {
     assert_eq!(config.public_url.as_str(), "http://localhost:8080/");
     assert_eq!(config.database.url.to_string(), "sqlite:./data/doorward.db");
     assert_eq!((config.password.cost, config.password.min_length), (12, 8));
+    assert_eq!(config.password.hashing, Hashing::Interleaved);
     assert_eq!(config.tokens.access_ttl, Duration::from_mins(15));
     assert_eq!(config.tokens.refresh_ttl, Duration::from_hours(24 * 30));
     assert_eq!(config.mail.url, MailUrl::Preview);
@@ -177,6 +178,7 @@ fn per_address_bounds_follow_the_servers() {
 fn invalid_values_are_refused() {
     for (key, text) in [
         ("http.listen", "localhost"),
+        ("password.hashing", "lanes"),
         ("public_url", "ftp://a.example"),
         ("public_url", "https://user@a.example"),
         ("public_url", "https://a.example/?x=1"),

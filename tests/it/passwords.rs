@@ -4,9 +4,10 @@ use std::process::Command;
 
 use diesel::prelude::*;
 use doorward::internals::schema::users;
+use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::support::app::{PASSWORD, TestApp, spawn_app};
+use crate::support::app::{PASSWORD, TestApp, spawn_app, spawn_with};
 use crate::support::programs::{self, Needs};
 
 fn stored_hash(app: &TestApp, username: &str) -> String {
@@ -47,4 +48,22 @@ async fn no_byte_of_a_long_password_is_ignored() {
     app.post("/api/login", json!({"login": "ann", "password": other})).await.expect(401);
     app.post("/api/login", json!({"login": "ann", "password": &password[..99]})).await.expect(401);
     app.post("/api/login", json!({"login": "ann", "password": password})).await.expect(200);
+}
+
+#[actix_web::test]
+async fn a_password_signs_in_however_its_hash_is_computed() {
+    for hashing in ["interleaved", "single"] {
+        let app = spawn_with(&[("password.hashing", hashing)]).await;
+        let names = ["ann", "bob", "cid", "dan", "eve", "fay"];
+        for name in names {
+            app.post("/api/register", json!({"username": name, "password": PASSWORD})).await.expect(201);
+        }
+        let sign_in = |name: &'static str, password| {
+            app.post("/api/login", json!({"login": name, "password": password}))
+        };
+        for reply in join_all(names.map(|name| sign_in(name, PASSWORD))).await {
+            reply.expect(200);
+        }
+        sign_in("ann", "wrong").await.expect(401);
+    }
 }

@@ -1,15 +1,19 @@
 //! Threads, and the queue in front of them. A `SyncArbiter` has a queue of its own, unbounded and first come,
 //! first served. Here, a free thread takes its next work from our queue instead.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix::{Actor, Addr, Handler, Message, SyncArbiter, SyncContext};
-use tokio::sync::oneshot;
 
-use super::lane::{Class, Client, Lane, PeerState, Requester};
-use super::queue::{FairQueue, Next, Pushed, Rank};
+use super::lane::{Class, Client, Lane, Requester};
+use super::queue::{FairQueue, Pushed, Rank};
+use super::runner::Runner;
+use super::shared::{Job, Shared};
+use super::work::Work;
 use super::{Counts, HashError};
+use crate::auth::hash_requests::HashRequests;
+use crate::config::Hashing;
 use doorward_core::domain::{LoginId, UserId};
 
 /// The lowest priority.
@@ -22,21 +26,28 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub fn start(threads: usize, places: usize, reserved: usize) -> Self {
-        let state = State { queue: FairQueue::new(places, reserved), idle: threads, started: 0 };
-        let shared = Arc::new(Shared(Mutex::new(state)));
+    pub fn start(threads: usize, hashing: Hashing, places: usize, reserved: usize) -> Self {
+        let queue = FairQueue::new(places, reserved);
+        let shared = Arc::new(Shared::new(queue, threads));
         let for_executors = Arc::clone(&shared);
-        let executors =
-            SyncArbiter::start(threads, move || HashExecutor { shared: Arc::clone(&for_executors) });
+        let next_thread = AtomicUsize::new(0);
+        let executors = SyncArbiter::start(threads, move || {
+            let thread = next_thread.fetch_add(1, Ordering::Relaxed) % threads;
+            HashExecutor(Runner::new(Arc::clone(&for_executors), thread, hashing))
+        });
         Self { executors, shared }
     }
 
-    /// Runs `work` when its turn comes, unless the requester has stopped waiting by then.
-    pub async fn run<T: Send + 'static>(
+    /// Runs `work` when its turn comes, unless the requester has stopped waiting by then. Until it asks for
+    /// hashes, it keeps its thread from all other work.
+    pub async fn run<F>(
         &self,
         lane: Lane,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, HashError> {
+        work: impl FnOnce(HashRequests) -> F,
+    ) -> Result<F::Output, HashError>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
         let rank = rank(lane.class);
         let known = lane.known.filter(|_| rank == Rank::SignIn);
         self.queue(lane.client(), rank, known, lane.requester, work).await
@@ -48,30 +59,30 @@ impl Pool {
     }
 
     /// The same for work that belongs to a login and is wanted whether or not its client is still connected.
-    pub async fn run_for<T: Send + 'static>(
+    pub async fn run_for<F>(
         &self,
         login: LoginId,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, HashError> {
+        work: impl FnOnce(HashRequests) -> F,
+    ) -> Result<F::Output, HashError>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
         self.queue(Client::Login(login), Rank::Owner, None, Requester::default(), work).await
     }
 
-    async fn queue<T: Send + 'static>(
+    async fn queue<F>(
         &self,
         client: Client,
         rank: Rank,
         known: Option<UserId>,
         requester: Requester,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, HashError> {
-        let (answer, outcome) = oneshot::channel();
-        let perform = move |go: Result<(), HashError>| {
-            // A panic would end this thread for good, and with the last thread every sign-in.
-            let done = go.and_then(|()| catch_unwind(AssertUnwindSafe(work)).map_err(|_| HashError::Failed));
-            // The requester may have left.
-            let _ = answer.send(done);
-        };
-        let mut ticket = self.enter(client, rank, known, Job { requester, perform: Box::new(perform) })?;
+        work: impl FnOnce(HashRequests) -> F,
+    ) -> Result<F::Output, HashError>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let (work, outcome) = Work::new(work);
+        let mut ticket = self.enter(client, rank, known, Job { requester, task: Box::new(work) })?;
         let done = outcome.await.unwrap_or(Err(HashError::Stopped));
         ticket.id = None;
         done
@@ -97,10 +108,10 @@ impl Pool {
         state.idle -= usize::from(wake);
         drop(state);
         if wake {
-            self.executors.do_send(Work);
+            self.executors.do_send(Wake);
         }
         if let Some(job) = pushed_out {
-            (job.perform)(Err(HashError::Full));
+            job.task.refuse(HashError::Full);
         }
         Ok(Ticket { shared: Arc::clone(&self.shared), id: Some(id) })
     }
@@ -120,50 +131,6 @@ const fn rank(class: Class) -> Rank {
     }
 }
 
-struct Shared(Mutex<State>);
-
-struct State {
-    queue: FairQueue<Client, Job>,
-    /// Threads that have not been woken for work.
-    idle: usize,
-    started: u64,
-}
-
-struct Job {
-    requester: Requester,
-    /// Does the work and reports its result, or only reports why it is not done.
-    perform: Box<dyn FnOnce(Result<(), HashError>) + Send>,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The next work for a free thread. Without any, the thread becomes idle.
-    fn next(&self) -> Option<Job> {
-        loop {
-            let mut state = self.lock();
-            let Some(next) = state.queue.pop() else {
-                state.idle += 1;
-                return None;
-            };
-            match PeerState::of(next.work.requester) {
-                PeerState::HalfClosed if next.rank != Rank::Doubtful => state.queue.put_last(next),
-                PeerState::Closed => {
-                    drop(state);
-                    let Next { work, .. } = next;
-                    (work.perform)(Err(HashError::Full));
-                }
-                PeerState::Open | PeerState::HalfClosed => {
-                    state.started += 1;
-                    return Some(next.work);
-                }
-            }
-        }
-    }
-}
-
 /// A place in the queue, released when its holder stops waiting.
 struct Ticket {
     shared: Arc<Shared>,
@@ -179,9 +146,7 @@ impl Drop for Ticket {
     }
 }
 
-struct HashExecutor {
-    shared: Arc<Shared>,
-}
+struct HashExecutor(Runner);
 
 impl Actor for HashExecutor {
     type Context = SyncContext<Self>;
@@ -198,14 +163,12 @@ impl Actor for HashExecutor {
 /// Wakes a thread. Each idle thread gets one, so few of these wait.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Work;
+struct Wake;
 
-impl Handler<Work> for HashExecutor {
+impl Handler<Wake> for HashExecutor {
     type Result = ();
 
-    fn handle(&mut self, _: Work, _: &mut Self::Context) {
-        while let Some(job) = self.shared.next() {
-            (job.perform)(Ok(()));
-        }
+    fn handle(&mut self, _: Wake, _: &mut Self::Context) {
+        self.0.run();
     }
 }

@@ -8,10 +8,14 @@ use super::*;
 use crate::config;
 
 fn start(workers: usize) -> Hasher {
-    Hasher::start(&config::Password { workers, cost: 4, min_length: 8, insecure_cost: true })
+    start_with(workers, Hashing::Interleaved)
 }
 
-fn lane(class: Class, host: u8) -> Lane {
+pub(super) fn start_with(workers: usize, hashing: Hashing) -> Hasher {
+    Hasher::start(&config::Password { workers, hashing, cost: 4, min_length: 8, insecure_cost: true })
+}
+
+pub(super) fn lane(class: Class, host: u8) -> Lane {
     let address = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, host)));
     Lane::new(class, Requester { address, socket: None })
 }
@@ -22,7 +26,8 @@ async fn block(pool: &Pool) -> (mpsc::Sender<()>, JoinHandle<Result<bool, HashEr
     let (pool, started) = (pool.clone(), pool.counts().started);
     let work = pool.clone();
     let blocked = spawn(async move {
-        work.run(Lane::new(Class::SignIn, Requester::default()), move || wait.recv().is_ok()).await
+        let lane = Lane::new(Class::SignIn, Requester::default());
+        work.run(lane, |_| async move { wait.recv().is_ok() }).await
     });
     while pool.counts().started == started {
         tokio::task::yield_now().await;
@@ -31,14 +36,14 @@ async fn block(pool: &Pool) -> (mpsc::Sender<()>, JoinHandle<Result<bool, HashEr
 }
 
 /// Queues work that records its name.
-fn queue(
+pub(super) fn queue(
     pool: &Pool,
     lane: Lane,
     name: &str,
     done: &mpsc::Sender<String>,
 ) -> JoinHandle<Result<(), HashError>> {
     let (pool, name, done) = (pool.clone(), name.to_owned(), done.clone());
-    let mut work = Box::pin(async move { pool.run(lane, move || done.send(name).unwrap()).await });
+    let mut work = Box::pin(async move { pool.run(lane, |_| async move { done.send(name).unwrap() }).await });
     match (&mut work).now_or_never() {
         Some(answer) => spawn(std::future::ready(answer)),
         None => spawn(work),
@@ -130,7 +135,7 @@ async fn ratings_and_traces_have_queues_of_their_own() {
 async fn a_panic_ends_no_thread() {
     let hasher = start(1);
     for _ in 0..3 {
-        let done = hasher.hashes.run(lane(Class::SignIn, 1), || panic!("on purpose")).await;
+        let done = hasher.hashes.run(lane(Class::SignIn, 1), async |_| panic!("on purpose")).await;
         assert_eq!(done, Err::<(), _>(HashError::Failed));
     }
     let (lane, password) = (lane(Class::SignIn, 1), || Password::typed("plural teapot".to_owned()));

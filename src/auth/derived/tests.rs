@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::auth::legacy_hashes::{ImportedHash, UnsupportedHash};
-use crate::auth::password::{Verified, verify};
+use crate::auth::password::{Verified, verify_here as verify};
 use doorward_core::domain::Password;
 
 const PASSWORD: &str = "correct horse bättery staple";
