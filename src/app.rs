@@ -14,6 +14,7 @@ use actix_web::rt;
 use actix_web::web::ServiceConfig;
 
 use crate::accounts::Accounts;
+use crate::accounts::poll::PACE;
 use crate::actors::db::WATCHERS;
 use crate::actors::{Db, Live};
 use crate::brand::Brand;
@@ -70,6 +71,7 @@ pub struct Additions {
     pub events: Arc<Events>,
     routes: Option<Arc<Routes>>,
     shares_database: bool,
+    poll_pace: Duration,
 }
 
 /// Called on each worker.
@@ -84,7 +86,7 @@ impl Default for Additions {
 impl Additions {
     #[must_use]
     pub fn new(events: Events) -> Self {
-        Self { events: Arc::new(events), routes: None, shares_database: false }
+        Self { events: Arc::new(events), routes: None, shares_database: false, poll_pace: PACE }
     }
 
     /// Routes of its own, beside Doorward's.
@@ -98,6 +100,13 @@ impl Additions {
     #[must_use]
     pub fn sharing_database(self) -> Self {
         Self { shares_database: true, ..self }
+    }
+
+    /// Polls for revocations at another pace, for tests of what does not wait for a poll.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn polling_every(self, poll_pace: Duration) -> Self {
+        Self { poll_pace, ..self }
     }
 }
 
@@ -227,7 +236,9 @@ impl Application {
         let _lock = self.lock;
         let handle = server.handle();
         let deadlines = rt::spawn(connections.enforce_deadlines());
-        let watch = rt::spawn(self.accounts.clone().watch());
+        let watch = rt::spawn(self.accounts.clone().watch(self.additions.poll_pace));
+        let logins = self.accounts.logins().clone();
+        let listener = self.config.database.url.listen(move || logins.wake_poll());
         let ends = rt::spawn(self.accounts.clone().revoke_connections());
         let resets = rt::spawn(self.accounts.clone().answer_reset_requests());
         let janitor = rt::spawn(purge_for_ever(self.accounts.clone(), self.clock.clone()));
@@ -273,6 +284,7 @@ impl Application {
         {
             task.abort();
         }
+        drop(listener);
         let stopped = server.await.unwrap_or_else(|error| Err(io::Error::other(error)));
         fold_log(&self.accounts).await;
         stopped

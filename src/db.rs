@@ -4,6 +4,7 @@
 
 pub mod check;
 mod disk;
+mod listen;
 mod pool;
 mod pooler;
 pub mod transfer;

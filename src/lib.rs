@@ -145,8 +145,8 @@ pub mod internals {
     pub mod schema {
         pub use crate::schema::{
             access_changes, address_links, api_keys, audit_events, authorization_codes, events,
-            failed_attempts, idempotency_keys, invitations, logins, one_time_tokens, outbox, request_counts,
-            signing_keys, users,
+            failed_attempts, idempotency_keys, invitations, login_revocations, logins, one_time_tokens,
+            outbox, request_counts, signing_keys, users,
         };
     }
     pub mod telemetry {

@@ -174,6 +174,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    login_revocations (number) {
+        number -> BigInt,
+        login_id -> Text,
+        reason -> Nullable<Text>,
+        at -> Timestamp,
+    }
+}
+
+diesel::table! {
     access_changes (number) {
         number -> Integer,
         user_id -> Text,

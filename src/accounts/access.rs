@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use diesel::QueryResult;
 
+use super::changes::horizon;
 use super::logins::{Logins, OVERLAP};
 use super::maker::{Maker, lock_admins};
 use super::pending_links::{end_undo, end_verification};
@@ -19,9 +19,6 @@ use crate::models::invitations;
 use crate::models::users::{self, User};
 use doorward_core::domain::{ADMIN, Claims, ClaimsChange, Rights, Roles, RolesChange};
 use doorward_core::domain::{LoginId, RevokeReason, UserId, escape_display_controls};
-
-/// Changes that are read at a time.
-const PAGE: i64 = 1000;
 
 /// A change of a user's roles, claims or both.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -143,33 +140,6 @@ impl Accounts {
 }
 
 impl Logins {
-    /// Reads the changes that other processes made, and those of this one once more, and applies them. Part of each poll
-    /// for revocations, so that a node that cannot do it accepts no token.
-    /// Answers the greatest number that is applied.
-    pub(super) fn read_access_changes(&self, conn: &mut Conn) -> QueryResult<i32> {
-        // A thread at a time: the next one finds the changes read and applied.
-        let mut numbers = self.revocations.access_changes().numbers();
-        let now = self.clock.now();
-        if numbers.newest().is_none() {
-            // Of older changes all older tokens have expired.
-            numbers.start_after(access_changes::last_before(conn, now - self.access_memory())?);
-        }
-        for mut range in numbers.unread(now) {
-            loop {
-                let page = access_changes::page(conn, &range, PAGE)?;
-                for change in &page {
-                    self.apply_access(change.user, change.version, || change.rights().shared());
-                    numbers.note(change.number, change.at, now);
-                }
-                match page.last() {
-                    Some(last) if last.number < *range.end() => range = last.number + 1..=*range.end(),
-                    _ => break,
-                }
-            }
-        }
-        Ok(numbers.newest().unwrap_or_default())
-    }
-
     /// How long a change is remembered: as long as an access token from before it may be valid.
     pub(super) fn access_memory(&self) -> TimeDelta {
         self.access_ttl() + OVERLAP
@@ -177,7 +147,7 @@ impl Logins {
 
     /// Refuses older access tokens of the user from now on, and lets the user's sessions on this node see the change
     /// before their next request.
-    fn apply_access(&self, user: UserId, version: i32, rights: impl FnOnce() -> Arc<Rights>) {
+    pub(super) fn apply_access(&self, user: UserId, version: i32, rights: impl FnOnce() -> Arc<Rights>) {
         if self.revocations.access_changes().insert(user, version, rights) {
             self.sessions.access_changed(user);
         }
@@ -189,8 +159,11 @@ impl Logins {
         while wanted.changed().await.is_ok() {
             wanted.borrow_and_update();
             let this = self.clone();
-            let read = self.db.run_watch(move |conn| Ok::<_, Error>(this.read_access_changes(conn)?)).await;
-            match read {
+            let read = move |conn: &mut Conn| {
+                let horizon = horizon(conn)?;
+                Ok::<_, Error>(this.read_access_changes(conn, &horizon)?)
+            };
+            match self.db.run_watch(read).await {
                 Ok(number) => self.cluster.access_applied(number),
                 // The poll reads them, and the other node says that this one was silent.
                 Err(error) => tracing::warn!(%error, "could not read changes of roles and claims"),

@@ -1,18 +1,19 @@
 //! Deleting what is no longer needed.
 
 use chrono::TimeDelta;
+use diesel::QueryResult;
 
 use super::profile::erase;
 use super::{Accounts, Error, keys};
 use crate::auth::guessing::MEMORY;
 use crate::clock::Timestamp;
-use crate::db::{self, Conn};
+use crate::db::Conn;
 use crate::models::audit_events::{Action, NewEvent};
 use crate::models::events::{self, Kind};
 use crate::models::logins::Scope;
 use crate::models::{
     access_changes, address_links, api_keys, audit_events, authorization_codes, failed_attempts,
-    idempotency_keys, invitations, logins, one_time_tokens, outbox, request_counts, users,
+    idempotency_keys, invitations, login_revocations, logins, one_time_tokens, outbox, request_counts, users,
 };
 use doorward_core::domain::RevokeReason;
 
@@ -34,7 +35,10 @@ const EVENTS: TimeDelta = TimeDelta::days(7);
 const API_KEYS: TimeDelta = TimeDelta::days(30);
 
 /// At least; longer than any access token lives that was issued before.
-const ACCESS_CHANGES: TimeDelta = TimeDelta::hours(1);
+const CHANGES: TimeDelta = TimeDelta::hours(1);
+
+/// Rows that are deleted in one transaction.
+const SLICE: i64 = 1000;
 
 /// Unused accounts that are removed in one run.
 const BATCH: i64 = 1000;
@@ -51,24 +55,79 @@ pub struct Purged {
     pub api_keys: usize,
     pub events: usize,
     pub unused_accounts: usize,
-    pub access_changes: usize,
+    /// Rows of `access_changes` and `login_revocations`.
+    pub changes: usize,
 }
 
 impl Accounts {
     /// Deletes links that expired a day ago, emails that were sent and logins that expired or were revoked 30 days ago,
     /// audit rows that are a year old or beyond the newest million, counts of requests of last month, wrong passwords
-    /// of yesterday, signing keys that have been retired for an hour, changes of roles and claims that are older than
-    /// two lifetimes of an access token and an hour, API keys that expired or were revoked 30 days ago, events of a week
-    /// ago, and accounts that were never used. For a loop that runs now and then.
+    /// of yesterday, signing keys that have been retired for an hour, revocations and changes of roles and claims, as the
+    /// nodes read them, that are older than two lifetimes of an access token and an hour, API keys that expired or were
+    /// revoked 30 days ago, events of a week ago, and accounts that were never used. For a loop that runs now and then.
     ///
     /// # Errors
     /// [`Error::Db`] or [`Error::Query`]; what was deleted before stays deleted.
     pub async fn purge(&self) -> Result<Purged, Error> {
         // Without a number no event is deleted, and perhaps no backend follows them.
         self.number_events().await?;
-        let (clock, access_ttl) = (self.0.clock.clone(), self.0.access_ttl);
-        let purged = self.0.db.run_writing(move |conn| purge(conn, clock.now(), access_ttl)).await?;
-        Ok(Purged { unused_accounts: self.remove_unused().await?, ..purged })
+        let (now, access_ttl) = (self.0.clock.now(), self.0.access_ttl);
+        let read = now - (access_ttl * 2).max(CHANGES);
+        let keys = move |conn: &mut Conn| keys::purge(conn, now, access_ttl);
+        Ok(Purged {
+            links: self.purge_links(now).await?,
+            mails: self.in_slices(move |conn| outbox::purge(conn, now - MAILS, SLICE)).await?,
+            logins: self.in_slices(move |conn| logins::purge_revoked(conn, now - LOGINS, SLICE)).await?
+                + self.in_slices(move |conn| logins::purge_expired(conn, now - LOGINS, SLICE)).await?,
+            audit_events: self.purge_repeatable().await?
+                + self.in_slices(move |conn| audit_events::purge(conn, now - AUDIT, SLICE)).await?,
+            signing_keys: self.0.db.transaction(keys).await?,
+            counts: self.in_slices(move |conn| failed_attempts::purge(conn, now - MEMORY, SLICE)).await?
+                + self.in_slices(move |conn| request_counts::purge(conn, now - COUNTS, SLICE)).await?,
+            changes: self.in_slices(move |conn| access_changes::purge(conn, read, SLICE)).await?
+                + self.in_slices(move |conn| login_revocations::purge(conn, read, SLICE)).await?,
+            api_keys: self.in_slices(move |conn| api_keys::purge(conn, now - API_KEYS, SLICE)).await?,
+            events: self.in_slices(move |conn| events::purge(conn, now - EVENTS, SLICE)).await?,
+            unused_accounts: self.remove_unused().await?,
+        })
+    }
+
+    async fn purge_links(&self, now: Timestamp) -> Result<usize, Error> {
+        Ok(self.in_slices(move |conn| one_time_tokens::purge(conn, now - LINKS, SLICE)).await?
+            + self.in_slices(move |conn| address_links::purge(conn, now - LINKS, SLICE)).await?
+            + self.in_slices(move |conn| authorization_codes::purge(conn, now - CODES, SLICE)).await?
+            + self.in_slices(move |conn| invitations::purge(conn, now - INVITATIONS, SLICE)).await?
+            + self
+                .in_slices(move |conn| idempotency_keys::purge(conn, now - IDEMPOTENCY_KEYS, SLICE))
+                .await?)
+    }
+
+    /// Deletes rows a slice at a time, each in its turn among all that writes; answers how many.
+    async fn in_slices(
+        &self,
+        slice: impl Fn(&mut Conn) -> QueryResult<usize> + Clone + Send + 'static,
+    ) -> Result<usize, Error> {
+        let mut deleted = 0;
+        loop {
+            let slice = slice.clone();
+            let count = self.0.db.transaction(move |conn| Ok::<_, Error>(slice(conn)?)).await?;
+            deleted += count;
+            if i64::try_from(count).is_ok_and(|count| count < SLICE) {
+                return Ok(deleted);
+            }
+        }
+    }
+
+    async fn purge_repeatable(&self) -> Result<usize, Error> {
+        let newest = move |conn: &mut Conn| {
+            Ok::<_, Error>(audit_events::beyond_newest_repeatable(conn, MOST_REPEATABLE)?)
+        };
+        match self.0.db.run(newest).await? {
+            Some(newest) => {
+                self.in_slices(move |conn| audit_events::purge_repeatable(conn, newest, SLICE)).await
+            }
+            None => Ok(0),
+        }
     }
 
     /// Removes accounts that registered themselves, have verified no address and were never used again.
@@ -99,36 +158,4 @@ impl Accounts {
         }
         Ok(removed)
     }
-}
-
-/// A transaction a table: a long one would hold up every sign-in.
-fn purge(conn: &mut Conn, now: Timestamp, access_ttl: TimeDelta) -> Result<Purged, Error> {
-    Ok(Purged {
-        links: db::write(conn, |conn| {
-            Ok::<_, Error>(
-                one_time_tokens::purge(conn, now - LINKS)?
-                    + address_links::purge(conn, now - LINKS)?
-                    + authorization_codes::purge(conn, now - CODES)?
-                    + invitations::purge(conn, now - INVITATIONS)?
-                    + idempotency_keys::purge(conn, now - IDEMPOTENCY_KEYS)?,
-            )
-        })?,
-        mails: db::write(conn, |conn| outbox::purge(conn, now - MAILS))?,
-        logins: db::write(conn, |conn| logins::purge(conn, now - LOGINS))?,
-        audit_events: db::write(conn, |conn| {
-            let repeatable = audit_events::purge_repeatable(conn, MOST_REPEATABLE)?;
-            Ok::<_, Error>(repeatable + audit_events::purge(conn, now - AUDIT)?)
-        })?,
-        signing_keys: db::write(conn, |conn| keys::purge(conn, now, access_ttl))?,
-        counts: db::write(conn, |conn| {
-            let failures = failed_attempts::purge(conn, now - MEMORY)?;
-            Ok::<_, Error>(failures + request_counts::purge(conn, now - COUNTS)?)
-        })?,
-        access_changes: db::write(conn, |conn| {
-            access_changes::purge(conn, now - (access_ttl * 2).max(ACCESS_CHANGES))
-        })?,
-        api_keys: db::write(conn, |conn| api_keys::purge(conn, now - API_KEYS))?,
-        events: db::write(conn, |conn| events::purge(conn, now - EVENTS))?,
-        unused_accounts: 0,
-    })
 }

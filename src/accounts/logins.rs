@@ -1,10 +1,11 @@
 //! Revocation: the one way in which a login ends before it expires.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use diesel::QueryResult;
+use tokio::sync::Notify;
 
 use super::Error;
 use crate::actors::Sessions;
@@ -19,9 +20,12 @@ use crate::models::{address_links, one_time_tokens, outbox, users};
 use doorward_core::domain::LoginId;
 use doorward_core::domain::RevokeReason;
 
-/// How much further a poll reaches back than an access token lives: other nodes' clocks may run behind, and a
+/// How much longer a revocation is remembered than an access token lives: other nodes' clocks may run behind, and a
 /// transaction commits later than the time that it wrote. More than the leeway of a token's `iat`.
 pub(super) const OVERLAP: TimeDelta = TimeDelta::minutes(2);
+
+/// Logins that are revoked together and have a line each in the log.
+const MOST_LOGGED: usize = 100;
 
 /// Revokes logins. A revocation is a row; the rest here only makes it fast.
 #[derive(Clone)]
@@ -30,6 +34,10 @@ pub struct Logins {
     pub(super) sessions: Sessions,
     /// Changes of roles and claims are to be read, as other nodes say.
     pub(super) access_wanted: Arc<tokio::sync::watch::Sender<()>>,
+    /// Polls for revocations at once, without waiting for the next second.
+    pub(super) wake: Arc<Notify>,
+    /// Revoked logins whose rows may not be marked yet.
+    pub(super) unmarked: Arc<Mutex<Vec<LoginId>>>,
     pub(super) revocations: Arc<Revocations>,
     pub(super) cluster: Cluster,
     pub(super) clock: Clock,
@@ -40,8 +48,13 @@ impl Logins {
     #[must_use]
     pub fn new(db: Db, live: &Live, clock: Clock, access_ttl: Duration) -> Self {
         let Live { sessions, revocations, cluster } = live.clone();
-        let access_wanted = Arc::default();
-        Self { db, sessions, access_wanted, revocations, cluster, clock, access_ttl }
+        let (access_wanted, wake, unmarked) = (Arc::default(), Arc::default(), Arc::default());
+        Self { db, sessions, access_wanted, wake, unmarked, revocations, cluster, clock, access_ttl }
+    }
+
+    /// Polls for revocations at once.
+    pub fn wake_poll(&self) {
+        self.wake.notify_one();
     }
 
     /// Revokes the logins of `scope`: their rows, then their access tokens and sockets.
@@ -154,19 +167,23 @@ impl Logins {
 
     /// Refuses the access tokens of these logins from now on and closes their sockets on this node.
     pub fn announce(&self, revoked: impl IntoIterator<Item = (LoginId, RevokeReason)>) {
-        // As long as a poll may find the row: a login that was pruned before would be announced again.
-        let until = self.clock.now() + self.access_ttl() + OVERLAP;
         // First the set, then the managers: a session that registers meanwhile finds one or the other.
-        let new: Vec<_> = revoked
-            .into_iter()
-            .filter(|(login, reason)| self.revocations.insert(*login, *reason, until))
-            .collect();
-        if !new.is_empty() {
+        self.close_sockets(self.revocations.insert(revoked), true);
+    }
+
+    /// Closes the sockets of logins that are in the set.
+    pub(super) fn close_sockets(&self, new: Vec<(LoginId, RevokeReason)>, logged: bool) {
+        if new.is_empty() {
+            return;
+        }
+        if logged && new.len() > MOST_LOGGED {
+            tracing::info!(logins = new.len(), "logins revoked");
+        } else if logged {
             for (login, reason) in &new {
                 tracing::info!(%login, reason = reason.as_str(), "login revoked");
             }
-            self.sessions.close_logins(new);
         }
+        self.sessions.close_logins(new);
     }
 }
 

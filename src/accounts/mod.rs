@@ -7,6 +7,7 @@ mod api_keys;
 mod authorization;
 mod browser;
 mod caller;
+mod changes;
 mod confirm;
 mod connection;
 mod devices;
@@ -215,10 +216,7 @@ impl Accounts {
         match revocations.get(access.login) {
             Some(reason) => Err(TokenError::Revoked(reason)),
             None if !revocations.freshness().is_fresh() => Err(TokenError::StaleRevocations),
-            None => {
-                revocations.known_logins().note(access.login, access.expires_at);
-                Ok(access)
-            }
+            None => Ok(access),
         }
     }
 

@@ -210,8 +210,6 @@ impl Accounts {
         let access_token =
             self.0.tokens.issue(user.id, &user.username, &user.rights(), credential.login, now)?;
         let expires_in = self.0.tokens.lifetime();
-        let admitted = self.0.logins.revocations.known_logins();
-        admitted.note(credential.login, now + chrono::TimeDelta::seconds(expires_in));
         Ok(Grant { access_token, expires_in, credential, device_token: None, user: user.into() })
     }
 }

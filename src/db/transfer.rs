@@ -18,7 +18,8 @@ use diesel::{Connection, QueryResult};
 
 use self::rows::{
     AccessChange, AddressLink, ApiKey, AuditEvent, AuthorizationCode, BATCH, Event, FailedAttempts,
-    IdempotencyKey, Invitation, Login, Mail, OneTimeToken, RequestCount, Row, SigningKey, User,
+    IdempotencyKey, Invitation, Login, LoginRevocation, Mail, OneTimeToken, RequestCount, Row, SigningKey,
+    User,
 };
 use self::source::Source;
 use super::{Conn, Schema, connect_newest};
@@ -56,6 +57,8 @@ pub fn run(from: &DatabaseUrl, to: &DatabaseUrl, progress: &dyn Fn(Progress)) ->
         return Err(format!("{to} has the schema of a newer version of this program"));
     }
     let Conn::Postgres(mut target) = target else { return Err(format!("{to} is not a PostgreSQL database")) };
+    rows::pause_triggers(&mut target)
+        .map_err(|error| format!("cannot prepare {to}: {}", one_line(&error)))?;
     let mut transfer = Transfer { source: &mut source.conn, target: &mut target, progress };
     let report = transfer.everything()?;
     source.close()?;
@@ -105,6 +108,7 @@ macro_rules! for_all {
             $transfer.$method::<RequestCount>()?,
             $transfer.$method::<AddressLink>()?,
             $transfer.$method::<AuthorizationCode>()?,
+            $transfer.$method::<LoginRevocation>()?,
             $transfer.$method::<AccessChange>()?,
             $transfer.$method::<ApiKey>()?,
             $transfer.$method::<Event>()?,

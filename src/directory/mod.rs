@@ -8,23 +8,21 @@
 //! | `revocations` | the logins that were revoked within the lifetime of an access token |
 //! | `freshness` | how long ago the revocations were last polled |
 //! | `access_changes` | versions of users whose roles or claims changed lately, and what connected users have |
-//! | `read_numbers` | which of those changes were read from the database |
-//! | `known_logins` | the logins whose tokens were seen here, for the revocation poll |
+//! | `read_numbers` | which revocations and changes were read from the database |
 //!
 //! Changes are passed to a function (the cluster's), so that nothing here depends on it.
 
 pub mod access_changes;
 mod addresses;
 pub mod freshness;
-mod known_logins;
-mod read_numbers;
+pub mod read_numbers;
 mod revocations;
 mod users;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use doorward_core::domain::{LoginId, SessionId, UserId};
+use doorward_core::domain::{SessionId, UserId};
 use doorward_core::protocol::SessionInfo;
 use tokio::sync::watch;
 
@@ -110,12 +108,6 @@ impl Directory {
     #[must_use]
     pub fn count(&self) -> usize {
         self.users.count()
-    }
-
-    /// The logins that have live sessions on this node.
-    #[must_use]
-    pub fn logins(&self) -> Vec<LoginId> {
-        self.users.logins()
     }
 
     /// All live sessions of this node.

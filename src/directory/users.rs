@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use doorward_core::domain::{LoginId, SessionId, UserId};
+use doorward_core::domain::{SessionId, UserId};
 use doorward_core::protocol::SessionInfo;
 use tokio::sync::watch;
 
@@ -164,16 +164,6 @@ impl Users {
         let updates = &mut shard.get_mut(&user)?.updates;
         Some(updates.get_or_insert_with(|| watch::Sender::new(())).subscribe())
     }
-
-    pub(super) fn logins(&self) -> Vec<LoginId> {
-        let mut logins = Vec::new();
-        for shard in self.shards() {
-            logins.extend(shard.values().flat_map(|sessions| &sessions.local).map(|info| info.login));
-        }
-        logins.sort_unstable();
-        logins.dedup();
-        logins
-    }
 }
 
 /// Counts one session of its user until it is dropped, however the session ends.
@@ -202,6 +192,7 @@ impl Drop for Ticket {
 mod tests {
     use std::net::IpAddr;
 
+    use doorward_core::domain::LoginId;
     use uuid::Uuid;
 
     use super::super::addresses::{Addresses, Counts};
@@ -241,7 +232,6 @@ mod tests {
         assert_eq!(users.of(UserId(Uuid::from_u128(1))).len(), 1);
         assert!(admit(&users, 1, 3).is_some());
         drop(second);
-        assert!(users.logins().is_empty());
         assert!(users.shards().all(|shard| shard.is_empty()));
     }
 

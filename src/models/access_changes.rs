@@ -70,9 +70,10 @@ pub fn last_before(conn: &mut Conn, since: Timestamp) -> QueryResult<i32> {
 }
 
 /// Up to `limit` changes with these numbers, in their order.
-pub fn page(conn: &mut Conn, numbers: &RangeInclusive<i32>, limit: i64) -> QueryResult<Vec<AccessChange>> {
+pub fn page(conn: &mut Conn, numbers: &RangeInclusive<i64>, limit: i64) -> QueryResult<Vec<AccessChange>> {
+    let bound = |number: i64| i32::try_from(number).unwrap_or(if number < 0 { i32::MIN } else { i32::MAX });
     let rows: Vec<Columns> = access_changes::table
-        .filter(access_changes::number.between(*numbers.start(), *numbers.end()))
+        .filter(access_changes::number.between(bound(*numbers.start()), bound(*numbers.end())))
         .order(access_changes::number)
         .limit(limit)
         .select((
@@ -99,9 +100,9 @@ pub fn forget_user(conn: &mut Conn, user: UserId) -> QueryResult<()> {
         .map(drop)
 }
 
-/// Deletes the changes before `before`; answers how many.
-pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
-    diesel::delete(access_changes::table.filter(access_changes::at.lt(before))).execute(conn)
+/// Deletes up to `limit` changes before `before`; answers how many.
+pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
+    delete_some!(conn, access_changes.number: i32, access_changes::at.lt(before), limit)
 }
 
 /// Roles as rows have them.

@@ -105,7 +105,7 @@ pub fn spoil_all(conn: &mut Conn, now: Timestamp) -> QueryResult<()> {
     diesel::update(links).set(spoilt).execute(conn).map(drop)
 }
 
-/// Deletes the links that expired before `before`; answers how many.
-pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
-    diesel::delete(address_links::table.filter(address_links::expires_at.lt(before))).execute(conn)
+/// Deletes up to `limit` the links that expired before `before`; answers how many.
+pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
+    delete_some!(conn, address_links.hash: String, address_links::expires_at.lt(before), limit)
 }

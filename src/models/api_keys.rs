@@ -159,12 +159,14 @@ pub fn record_use(conn: &mut Conn, id: ApiKeyId, address: IpAddr, now: Timestamp
         .map(drop)
 }
 
-/// Deletes the keys that expired or were revoked before `before`; answers how many.
-pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
-    let ended = api_keys::expires_at
-        .assume_not_null()
-        .lt(before)
-        .and(api_keys::expires_at.is_not_null())
-        .or(api_keys::revoked_at.assume_not_null().lt(before).and(api_keys::revoked_at.is_not_null()));
-    diesel::delete(api_keys::table.filter(ended)).execute(conn)
+/// Deletes up to `limit` the keys that expired or were revoked before `before`; answers how many.
+pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
+    let ended = || {
+        api_keys::expires_at
+            .assume_not_null()
+            .lt(before)
+            .and(api_keys::expires_at.is_not_null())
+            .or(api_keys::revoked_at.assume_not_null().lt(before).and(api_keys::revoked_at.is_not_null()))
+    };
+    delete_some!(conn, api_keys.id: String, ended(), limit)
 }

@@ -229,27 +229,29 @@ const REPEATABLE: [Action; 6] = [
     Action::EmailChangeRequested,
 ];
 
-/// Deletes the oldest rows of what users can repeat, beyond the newest `keep`; answers how many.
-pub fn purge_repeatable(conn: &mut Conn, keep: i64) -> QueryResult<usize> {
-    let repeatable = REPEATABLE.map(Action::as_str);
-    let oldest: Option<Timestamp> = audit_events::table
-        .filter(audit_events::action.eq_any(repeatable))
+/// When the newest row was written of what users can repeat that is beyond the newest `keep`, if there is one.
+pub fn beyond_newest_repeatable(conn: &mut Conn, keep: i64) -> QueryResult<Option<Timestamp>> {
+    audit_events::table
+        .filter(audit_events::action.eq_any(REPEATABLE.map(Action::as_str)))
         .order(audit_events::at.desc())
         .offset(keep)
         .select(audit_events::at)
         .first(conn)
-        .optional()?;
-    let Some(oldest) = oldest else { return Ok(0) };
-    diesel::delete(
-        audit_events::table
-            .filter(audit_events::action.eq_any(repeatable))
-            .filter(audit_events::actor.is_null())
-            .filter(audit_events::at.le(oldest)),
-    )
-    .execute(conn)
+        .optional()
 }
 
-/// Deletes the events before `before`; answers how many.
-pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
-    diesel::delete(audit_events::table.filter(audit_events::at.lt(before))).execute(conn)
+/// Deletes up to `limit` rows of what users can repeat that were written at `newest` or before; answers how many.
+pub fn purge_repeatable(conn: &mut Conn, newest: Timestamp, limit: i64) -> QueryResult<usize> {
+    let old = || {
+        audit_events::action
+            .eq_any(REPEATABLE.map(Action::as_str))
+            .and(audit_events::actor.is_null())
+            .and(audit_events::at.le(newest))
+    };
+    delete_some!(conn, audit_events.id: String, old(), limit)
+}
+
+/// Deletes up to `limit` events before `before`; answers how many.
+pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
+    delete_some!(conn, audit_events.id: String, audit_events::at.lt(before), limit)
 }

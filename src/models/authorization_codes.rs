@@ -96,8 +96,7 @@ pub fn delete_of(conn: &mut Conn, user: UserId) -> QueryResult<()> {
         .map(drop)
 }
 
-/// Deletes the codes that expired before `before`; answers how many.
-pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
-    diesel::delete(authorization_codes::table.filter(authorization_codes::expires_at.lt(before)))
-        .execute(conn)
+/// Deletes up to `limit` the codes that expired before `before`; answers how many.
+pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
+    delete_some!(conn, authorization_codes.hash: String, authorization_codes::expires_at.lt(before), limit)
 }

@@ -232,15 +232,17 @@ pub fn list(conn: &mut Conn, after: i64, limit: i64) -> QueryResult<Vec<Event>> 
         .load(conn)
 }
 
-/// Deletes the rows up to the first one that is not from before `before`, but for the newest, whose number the next ones
-/// follow; answers how many. Times are not in the order of the numbers: nodes' clocks differ. So a row may stay longer,
+/// Deletes up to `limit` rows, the oldest first, up to the first one that is not from before `before`, but for the newest,
+/// whose number the next ones follow; answers how many. Times are not in the order of the numbers: nodes' clocks differ. So a row may stay longer,
 /// but none is missing between two that are kept.
-pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
+pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
     let kept: Option<i64> =
         events::table.filter(events::at.ge(before)).select(min(events::seq)).first(conn)?;
     let first = match kept {
         Some(seq) => seq,
         None => newest(conn)?,
     };
-    diesel::delete(events::table.filter(events::seq.lt(first))).execute(conn)
+    let oldest: Option<i64> = events::table.select(min(events::seq)).first(conn)?;
+    let end = first.min(oldest.unwrap_or(first).saturating_add(limit));
+    diesel::delete(events::table.filter(events::seq.lt(end))).execute(conn)
 }

@@ -182,7 +182,7 @@ pub fn of_user(conn: &mut Conn, user: UserId) -> QueryResult<Vec<Counted>> {
     Ok(rows.into_iter().map(counted).collect())
 }
 
-/// Deletes the rows of slots without a failure since `before`; answers how many.
-pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
-    diesel::delete(failed_attempts::table.filter(failed_attempts::failed_at.lt(before))).execute(conn)
+/// Deletes up to `limit` the rows of slots without a failure since `before`; answers how many.
+pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
+    delete_some!(conn, failed_attempts.slot: String, failed_attempts::failed_at.lt(before), limit)
 }

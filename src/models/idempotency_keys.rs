@@ -52,7 +52,7 @@ pub fn forget(conn: &mut Conn, id: &str) -> QueryResult<()> {
     diesel::delete(idempotency_keys::table.find(id)).execute(conn).map(drop)
 }
 
-/// Deletes the requests that were begun before `before`; answers how many.
-pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
-    diesel::delete(idempotency_keys::table.filter(idempotency_keys::created_at.lt(before))).execute(conn)
+/// Deletes up to `limit` the requests that were begun before `before`; answers how many.
+pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
+    delete_some!(conn, idempotency_keys.id: String, idempotency_keys::created_at.lt(before), limit)
 }

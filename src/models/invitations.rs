@@ -160,7 +160,7 @@ pub fn delete_of(conn: &mut Conn, user: UserId) -> QueryResult<()> {
         .map(drop)
 }
 
-/// Deletes the invitations that expired before `before`; answers how many.
-pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
-    diesel::delete(invitations::table.filter(invitations::expires_at.lt(before))).execute(conn)
+/// Deletes up to `limit` the invitations that expired before `before`; answers how many.
+pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
+    delete_some!(conn, invitations.id: String, invitations::expires_at.lt(before), limit)
 }

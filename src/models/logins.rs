@@ -4,8 +4,8 @@ use diesel::prelude::*;
 
 use crate::clock::Timestamp;
 use crate::db::{Conn, locked};
-use crate::models::events;
 use crate::models::stored::Stored;
+use crate::models::{events, login_revocations};
 use crate::schema::{logins, users};
 use doorward_core::domain::RevokeReason;
 use doorward_core::domain::{LoginId, LoginKind, UserId};
@@ -189,13 +189,20 @@ pub fn blank_devices(conn: &mut Conn, user: UserId) -> QueryResult<()> {
         .map(drop)
 }
 
-/// Deletes the logins that expired or were revoked before `before`; answers how many.
-pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
-    diesel::delete(
-        logins::table
-            .filter(logins::expires_at.lt(before).or(logins::revoked_at.lt(before).assume_not_null())),
-    )
-    .execute(conn)
+/// Deletes up to `limit` logins that were revoked before `before`; answers how many.
+pub fn purge_revoked(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
+    let old = || logins::revoked_at.is_not_null().and(logins::revoked_at.assume_not_null().lt(before));
+    delete_some!(conn, logins.id: String, old(), limit)
+}
+
+/// Deletes up to `limit` logins that expired before `before`; answers how many.
+pub fn purge_expired(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
+    let newest = login_revocations::newest(conn)?.unwrap_or_default();
+    let old = logins::table.filter(logins::expires_at.lt(before)).limit(limit).select(logins::id);
+    let old: Vec<String> = old.load(conn)?;
+    let deleted = diesel::delete(logins::table.filter(logins::id.eq_any(&old))).execute(conn)?;
+    login_revocations::forget(conn, &old, newest)?;
+    Ok(deleted)
 }
 
 /// Which logins to revoke.
@@ -303,24 +310,6 @@ fn mark_revoked(
     }
     events::insert_ended(conn, ids, reason.as_str(), now)?;
     Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
-}
-
-/// The revoked logins that were in use since `seen_since`, with their reasons. An access token is made when its
-/// login is seen, so an older login has none that is still good. The column `revoked_at` is not compared: one that
-/// is set by hand may hold any time, in any form.
-pub fn revoked_and_seen_since(
-    conn: &mut Conn,
-    seen_since: Timestamp,
-) -> QueryResult<Vec<(LoginId, RevokeReason)>> {
-    let rows: Vec<(String, Option<String>)> = logins::table
-        .filter(logins::revoked_at.is_not_null())
-        .filter(logins::last_seen_at.ge(seen_since))
-        .select((logins::id, logins::revoked_reason))
-        .load(conn)?;
-    Ok(rows
-        .into_iter()
-        .filter_map(|(id, reason)| Some((id.parse().ok()?, RevokeReason::parse(reason.as_deref()))))
-        .collect())
 }
 
 /// A login that is no longer active.

@@ -65,9 +65,9 @@ pub fn peek(
     Ok(row.and_then(|(user, email)| Some((user.parse().ok()?, email))))
 }
 
-/// Deletes the tokens that expired before `before`; answers how many.
-pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
-    diesel::delete(one_time_tokens::table.filter(one_time_tokens::expires_at.lt(before))).execute(conn)
+/// Deletes up to `limit` the tokens that expired before `before`; answers how many.
+pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
+    delete_some!(conn, one_time_tokens.hash: String, one_time_tokens::expires_at.lt(before), limit)
 }
 
 /// Uses up a token, in one statement: of two transactions that race, one gets it. Answers whether this one did.

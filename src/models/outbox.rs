@@ -170,9 +170,9 @@ pub fn forget_user(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult
     diesel::update(of_user()).set((outbox::user_id.eq(""), outbox::address.eq(""))).execute(conn).map(drop)
 }
 
-/// Deletes the emails that were sent before `before`. Answers how many.
-pub fn purge(conn: &mut Conn, before: Timestamp) -> QueryResult<usize> {
-    diesel::delete(outbox::table.filter(outbox::sent_at.lt(before))).execute(conn)
+/// Deletes up to `limit` the emails that were sent before `before`. Answers how many.
+pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
+    delete_some!(conn, outbox.id: String, outbox::sent_at.lt(before), limit)
 }
 
 /// An email to add.

@@ -41,7 +41,7 @@ fn execute(app: &TestApp, sql: &str) {
 
 /// From now on no poll reads anything.
 async fn cut_off(app: &TestApp) {
-    execute(app, "ALTER TABLE logins RENAME TO logins_away");
+    execute(app, "ALTER TABLE login_revocations RENAME COLUMN number TO number_away");
     let stale = async {
         while app.accounts.is_fresh() {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -53,11 +53,11 @@ async fn cut_off(app: &TestApp) {
 /// Revokes the login as another node would.
 fn revoke(app: &TestApp, person: &Person) {
     let login = &person.login;
-    execute(app, &format!("UPDATE logins_away SET revoked_at = '2020-01-01 00:00:00' WHERE id = '{login}'"));
+    execute(app, &format!("UPDATE logins SET revoked_at = '2020-01-01 00:00:00' WHERE id = '{login}'"));
 }
 
 fn reconnect(app: &TestApp) {
-    execute(app, "ALTER TABLE logins_away RENAME TO logins");
+    execute(app, "ALTER TABLE login_revocations RENAME COLUMN number_away TO number");
 }
 
 async fn requests_wait_and_those_of_a_revoked_login_are_not_answered<C: LiveClient>() {

@@ -70,6 +70,20 @@ impl Key for Number {
     }
 }
 
+impl Key for Long {
+    type Bound = i64;
+
+    const ORDER: &'static str = "";
+
+    fn text(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn bound(text: &str) -> i64 {
+        text.parse().unwrap_or_default()
+    }
+}
+
 /// UTF-8 without U+0000.
 #[derive(Clone, PartialEq, Eq, Hash, AsExpression, FromSqlRow)]
 #[diesel(sql_type = sql_types::Text)]

@@ -1,6 +1,7 @@
 //! The rows of each table, and the queries on them. A row that lacks a column does not compile.
 
 use aws_lc_rs::digest::Context;
+use diesel::connection::SimpleConnection;
 use diesel::dsl::sql;
 use diesel::pg::{PgConnection, PgRowByRowLoadingMode};
 use diesel::prelude::*;
@@ -10,7 +11,8 @@ use diesel::sqlite::SqliteConnection;
 use super::cells::{Cell, Key, Long, Moment, Number, Text};
 use crate::schema::{
     access_changes, address_links, api_keys, audit_events, authorization_codes, events, failed_attempts,
-    idempotency_keys, invitations, logins, one_time_tokens, outbox, request_counts, signing_keys, users,
+    idempotency_keys, invitations, login_revocations, logins, one_time_tokens, outbox, request_counts,
+    signing_keys, users,
 };
 
 /// Rows that are read, compared and written at a time. Multiplied by their columns, they stay below the
@@ -262,6 +264,13 @@ rows! {
         created_at: Moment,
     }
 
+    login_revocations (number: Long) LoginRevocation {
+        number: Long,
+        login_id: Text,
+        reason: Option<Text>,
+        at: Moment,
+    }
+
     access_changes (number: Number) AccessChange {
         number: Number,
         user_id: Text,
@@ -299,9 +308,19 @@ rows! {
     }
 }
 
-/// Lets PostgreSQL count on from the greatest number that was moved.
+/// Keeps the triggers of this connection from recording what is copied: the records are copied as well.
+pub(super) fn pause_triggers(target: &mut PgConnection) -> QueryResult<()> {
+    target.batch_execute("SET doorward.copying = 'on'")
+}
+
+/// Lets PostgreSQL count on from the greatest numbers that were moved.
 pub(super) fn count_on(target: &mut PgConnection) -> QueryResult<()> {
-    let next = "setval(pg_get_serial_sequence('access_changes', 'number'), \
-                (SELECT COALESCE(MAX(number), 0) + 1 FROM access_changes), false)";
-    diesel::select(sql::<BigInt>(next)).get_result::<i64>(target).map(drop)
+    for table in ["access_changes", "login_revocations"] {
+        let next = format!(
+            "setval(pg_get_serial_sequence('{table}', 'number'), \
+             (SELECT COALESCE(MAX(number), 0) + 1 FROM {table}), false)"
+        );
+        diesel::select(sql::<BigInt>(&next)).get_result::<i64>(target)?;
+    }
+    Ok(())
 }

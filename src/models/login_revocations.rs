@@ -1,0 +1,166 @@
+//! The table `login_revocations`: logins that were revoked or deleted, numbered, as every node reads them. Triggers write
+//! it.
+
+use std::ops::RangeInclusive;
+
+use diesel::dsl::{max, min};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+
+use crate::clock::Timestamp;
+use crate::db::{Conn, each};
+use crate::schema::login_revocations;
+use doorward_core::domain::{LoginId, RevokeReason};
+
+/// Up to so many rows with these numbers, in their order. They are joined by the database: a node that starts reads a
+/// million of them, and one by one they would take four times as long.
+macro_rules! page {
+    ($first:literal, $last:literal, $limit:literal) => {
+        concat!(
+            "SELECT COUNT(*) AS count, COALESCE(MIN(number), 0) AS first, COALESCE(MAX(number), 0) AS last, \
+             COALESCE(string_agg(login_id || ' ' || COALESCE(substr(reason, 1, 32), ''), '\n'), '') AS logins \
+             FROM (SELECT number, login_id, reason FROM login_revocations WHERE number >= ",
+            $first,
+            " AND number <= ",
+            $last,
+            " ORDER BY number LIMIT ",
+            $limit,
+            ") AS page"
+        )
+    };
+}
+
+#[derive(QueryableByName)]
+struct Joined {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+    #[diesel(sql_type = BigInt)]
+    first: i64,
+    #[diesel(sql_type = BigInt)]
+    last: i64,
+    #[diesel(sql_type = Text)]
+    logins: String,
+}
+
+/// Revocations with successive numbers, of which some may be missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The numbers that are there.
+    pub numbers: Vec<RangeInclusive<i64>>,
+    /// How many rows there are.
+    pub count: i64,
+    pub logins: Vec<(LoginId, RevokeReason)>,
+}
+
+impl Page {
+    /// The greatest number; none of an empty page.
+    #[must_use]
+    pub fn last(&self) -> Option<i64> {
+        self.numbers.last().map(|run| *run.end())
+    }
+}
+
+/// The greatest number that is there.
+pub fn newest(conn: &mut Conn) -> QueryResult<Option<i64>> {
+    login_revocations::table.select(max(login_revocations::number)).first(conn)
+}
+
+/// Up to `limit` revocations with these numbers.
+pub fn page(conn: &mut Conn, numbers: &RangeInclusive<i64>, limit: i64) -> QueryResult<Page> {
+    let first: Option<i64> = login_revocations::table
+        .filter(login_revocations::number.between(*numbers.start(), *numbers.end()))
+        .select(min(login_revocations::number))
+        .first(conn)?;
+    // So it is nearly always, and this statement stays prepared.
+    let Some(first) = first else { return Ok(Page { numbers: Vec::new(), count: 0, logins: Vec::new() }) };
+    let mut joined = join(conn, first..=*numbers.end(), limit)?;
+    let count = joined.count;
+    let numbers = if count == joined.last - joined.first + 1 {
+        vec![joined.first..=joined.last]
+    } else {
+        // A number that is committed at this moment counts as read only if its row is.
+        let numbers = present(conn, joined.first..=joined.last)?;
+        joined = join(conn, joined.first..=joined.last, i64::MAX)?;
+        runs(&numbers)
+    };
+    // A row that was written by hand may name anything.
+    let read = |line: &str| {
+        let (login, reason) = line.split_once(' ')?;
+        Some((login.parse().ok()?, RevokeReason::parse(Some(reason))))
+    };
+    Ok(Page { numbers, count, logins: joined.logins.lines().filter_map(read).collect() })
+}
+
+fn join(conn: &mut Conn, numbers: RangeInclusive<i64>, limit: i64) -> QueryResult<Joined> {
+    let sql = match conn {
+        Conn::Sqlite(_) => page!("?", "?", "?"),
+        Conn::Postgres(_) => page!("$1", "$2", "$3"),
+    };
+    let query = diesel::sql_query(sql)
+        .bind::<BigInt, _>(*numbers.start())
+        .bind::<BigInt, _>(*numbers.end())
+        .bind::<BigInt, _>(limit);
+    each!(conn, query, get_result)
+}
+
+fn present(conn: &mut Conn, numbers: RangeInclusive<i64>) -> QueryResult<Vec<i64>> {
+    login_revocations::table
+        .filter(login_revocations::number.between(*numbers.start(), *numbers.end()))
+        .order(login_revocations::number)
+        .select(login_revocations::number)
+        .load(conn)
+}
+
+fn runs(numbers: &[i64]) -> Vec<RangeInclusive<i64>> {
+    let runs = numbers.chunk_by(|one, next| one + 1 == *next);
+    runs.filter_map(|run| Some(*run.first()?..=*run.last()?)).collect()
+}
+
+/// Deletes up to `limit` rows that were written before `before`; answers how many.
+pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
+    delete_some!(conn, login_revocations.number: i64, login_revocations::at.lt(before), limit)
+}
+
+/// Deletes what the triggers have just written about these logins, which the same transaction has deleted: they expired
+/// long ago, and no node needs to know. `after` is the greatest number from before.
+pub fn forget(conn: &mut Conn, logins: &[String], after: i64) -> QueryResult<()> {
+    let written = login_revocations::table
+        .filter(login_revocations::number.gt(after))
+        .filter(login_revocations::login_id.eq_any(logins));
+    diesel::delete(written).execute(conn).map(drop)
+}
+
+#[derive(QueryableByName)]
+struct Transactions {
+    #[diesel(sql_type = BigInt)]
+    server: i64,
+    #[diesel(sql_type = BigInt)]
+    oldest: i64,
+    #[diesel(sql_type = BigInt)]
+    next: i64,
+}
+
+/// Which server this is (when it started), its oldest transaction that has not ended, and the first that has not begun.
+/// None on SQLite, which has one writer at a time.
+pub fn transactions(conn: &mut Conn) -> QueryResult<Option<(i64, i64, i64)>> {
+    let Conn::Postgres(conn) = conn else { return Ok(None) };
+    let found: Transactions = diesel::sql_query(
+        "SELECT (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS server, \
+         txid_snapshot_xmin(txid_current_snapshot()) AS oldest, \
+         txid_snapshot_xmax(txid_current_snapshot()) AS next",
+    )
+    .get_result(conn)?;
+    Ok(Some((found.server, found.oldest, found.next)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_runs() {
+        assert_eq!(runs(&[]), []);
+        assert_eq!(runs(&[4]), [4..=4]);
+        assert_eq!(runs(&[1, 2, 3, 5, 8, 9]), [1..=3, 5..=5, 8..=9]);
+    }
+}
