@@ -1,20 +1,14 @@
 //! From a message to the bytes that leave, and back.
 
 use std::hint::black_box;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Context;
 
-use actix_web::body::{BoxBody, MessageBody};
-use actix_web::test::TestRequest;
-use actix_web::{FromRequest, web};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use doorward::internals::actors::{Outgoing, Transport};
-use doorward::internals::transports::Outbox;
-use doorward::internals::transports::websocket;
-use doorward::internals::transports::websocket::Handshake;
-use doorward::internals::transports::websocket::{Limits, WebSocket};
+use doorward::internals::transports::websocket::{Socket, WebSocket};
+use doorward::internals::transports::{Io, Outbox};
 use doorward::{Clock, Events};
 use doorward_core::domain::{LoginId, SessionId, UserId};
 use doorward_core::protocol::{Payload, ReplyTo, RequestId, ServerMessage, UserInfo, json};
@@ -22,8 +16,6 @@ use futures_util::task::noop_waker_ref;
 
 /// Messages that the session writes before the connection takes them.
 const BURST: u64 = 16;
-
-const LIMITS: Limits = Limits { first_frame: 4096, frame: 65_536, fragments: 1024, outbox: 1 << 20 };
 
 fn messages() -> [(&'static str, ServerMessage); 3] {
     let to = || ReplyTo::id(Some(RequestId::Number(7)));
@@ -89,33 +81,14 @@ fn decode(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A socket and the response body that empties its outbox.
-async fn connect() -> (WebSocket, BoxBody) {
-    let (request, mut payload) = TestRequest::get()
-        .insert_header(("connection", "upgrade"))
-        .insert_header(("upgrade", "websocket"))
-        .insert_header(("sec-websocket-version", "13"))
-        .insert_header(("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="))
-        .to_http_parts();
-    let payload = web::Payload::from_request(&request, &mut payload).await.expect("a payload is taken once");
-    let handshake = Handshake::parse(&request).expect("it is a valid handshake");
-    let (response, socket, _) = websocket::accept(&request, handshake, payload, LIMITS, Rc::clone);
-    (WebSocket::new(socket), response.into_body())
-}
-
-/// A message encoded, framed and put into the outbox; then what the connection takes out of it.
+/// A message encoded, framed and put into the outbox; then taken out of it by a connection that reads at once.
 fn deliver(criterion: &mut Criterion) {
-    let system = actix::System::new();
-    let (mut socket, mut body) = system.block_on(connect());
+    let outbox = Outbox::new(1 << 20, 4096, None);
+    let mut socket = WebSocket::new(Socket::new(Rc::clone(&outbox), 65_536));
+    let io = Io::new(tokio::io::join(tokio::io::empty(), tokio::io::sink()));
     let events = Events::default();
     let mut context = Context::from_waker(noop_waker_ref());
-    let mut drain = || {
-        let mut bytes = 0;
-        while let Poll::Ready(Some(Ok(chunk))) = Pin::new(&mut body).poll_next(&mut context) {
-            bytes += chunk.len();
-        }
-        bytes
-    };
+    let mut drain = || outbox.poll_write(&io, &mut context).is_pending();
     let mut group = criterion.benchmark_group("deliver and drain");
     for burst in [1, BURST] {
         group.throughput(Throughput::Elements(burst));

@@ -3,6 +3,7 @@
 mod connections;
 mod net;
 mod serve;
+mod shared_service;
 
 use std::future::Future;
 use std::io;
@@ -35,8 +36,9 @@ use connections::Connections;
 
 pub use connections::Deadlines;
 
-/// How long the sockets' goodbyes may take altogether, and emails under way after them.
+/// How long the sockets' goodbyes may take altogether, their connections after them, and emails under way at last.
 const DRAIN_LIMIT: Duration = Duration::from_secs(8);
+const LAST_WORDS_LIMIT: Duration = Duration::from_secs(5);
 const MAILS_LIMIT: Duration = Duration::from_secs(3);
 
 /// How often old rows are removed.
@@ -235,7 +237,7 @@ impl Application {
         // Released when all has stopped.
         let _lock = self.lock;
         let handle = server.handle();
-        let deadlines = rt::spawn(connections.enforce_deadlines());
+        let deadlines = rt::spawn(connections.clone().enforce_deadlines());
         let watch = rt::spawn(self.accounts.clone().watch(self.additions.poll_pace));
         let logins = self.accounts.logins().clone();
         let listener = self.config.database.url.listen(move || logins.wake_poll());
@@ -263,6 +265,11 @@ impl Application {
         )]
         if tokio::time::timeout(DRAIN_LIMIT, self.live.sessions.drain()).await.is_err() {
             tracing::warn!("some sockets did not close in time");
+        }
+        // What was said last is read, or its client cut.
+        #[expect(clippy::disallowed_methods, reason = "as above")]
+        if tokio::time::timeout(LAST_WORDS_LIMIT, connections.without_sessions()).await.is_err() {
+            tracing::warn!("some sockets were not read to their end");
         }
         handle.stop(true).await;
         if node.is_some() {

@@ -153,10 +153,10 @@ pub mod internals {
         pub use crate::telemetry::subscriber;
     }
     pub mod transports {
-        pub use crate::transports::Outbox;
+        pub use crate::transports::{Io, Outbox};
         pub mod websocket {
             pub use crate::transports::websocket::handshake::Handshake;
-            pub use crate::transports::websocket::{Incoming, Limits, Socket, WebSocket, accept, open};
+            pub use crate::transports::websocket::{Incoming, Limits, Socket, WebSocket, open};
         }
     }
 }

@@ -8,6 +8,7 @@ mod sign_in;
 mod stale;
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Message, Recipient, SpawnHandle,
     StreamHandler, WrapFuture,
 };
+use actix_web::rt;
 use futures_util::Stream;
 
 use self::lists::Lists;
@@ -144,13 +146,20 @@ impl<T: Transport> Session<T> {
         }
     }
 
-    /// Starts the actor; `incoming` yields what arrives.
-    pub fn start_with(self, incoming: impl Stream<Item = T::Incoming> + 'static) -> SessionHandle {
-        let address = Self::create(|context| {
-            context.add_stream(incoming);
-            self
-        });
-        SessionHandle(address.recipient())
+    /// The actor, started by whatever polls the future first; `incoming` yields what arrives.
+    pub fn driven_by(
+        self,
+        incoming: impl Stream<Item = T::Incoming> + 'static,
+    ) -> (SessionHandle, impl Future<Output = ()> + Unpin + 'static) {
+        let mut context = Context::new();
+        context.add_stream(incoming);
+        let driver = context.into_future(self);
+        (SessionHandle(driver.address().recipient()), driver)
+    }
+
+    /// Starts the actor as a task of its own.
+    pub fn start_with(self, incoming: impl Stream<Item = T::Incoming> + 'static) {
+        rt::spawn(self.driven_by(incoming).1);
     }
 
     /// A whole message of the client.

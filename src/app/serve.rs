@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +17,13 @@ use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, web};
 use doorward_core::session::Rules;
+use futures_util::FutureExt;
 use tokio_rustls::TlsAcceptor;
 
 use super::Application;
 use super::connections::http::{self, Wire};
 use super::connections::{Connections, Listener, Socket, Stream};
+use super::shared_service::SharedService;
 use crate::actors::session::SessionServices;
 use crate::peer::PeerSocket;
 use crate::routes::dev_mail::DevMail;
@@ -84,8 +87,11 @@ impl Application {
         let (connections, tls) = (connections.clone(), self.tls()?);
         server.listen("http", listener, move || {
             let (connections, tls, stopping) = (connections.clone(), tls.clone(), stopping.clone());
-            let app = app().into_factory().map_err(|error: actix_web::Error| error.error_response());
-            let app = apply_fn_factory(map_config(app, |()| AppConfig::default()), http::serve);
+            let app = SharedService::new(map_config(app().into_factory(), |()| AppConfig::default()));
+            // After an upgrade the connection is not the dispatcher's any more: its buffers are freed.
+            let upgrades = apply_fn_factory(app.clone(), |(request, framed), app: &Rc<_>| {
+                http::serve_upgrade(request, framed, Rc::clone(app)).map(Ok).boxed_local()
+            });
             let requests = HttpService::build()
                 .graceful_shutdown_signal(move || {
                     let stopping = stopping.clone();
@@ -98,7 +104,8 @@ impl Application {
                 .client_disconnect_timeout(Duration::ZERO)
                 .local_addr(address)
                 .on_connect_ext(|wire: &Wire, data: &mut Extensions| wire.on_connect(data))
-                .h1(app);
+                .upgrade(upgrades)
+                .h1(apply_fn_factory(app, http::serve));
             fn_service(move |stream: TcpStream| open_http(&connections, tls.clone(), stream))
                 .and_then(requests)
         })

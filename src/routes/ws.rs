@@ -19,7 +19,6 @@ use doorward_core::protocol::{CloseReason, SUBPROTOCOL};
 
 pub(super) async fn connect(
     request: HttpRequest,
-    payload: web::Payload,
     site: web::Data<Site>,
     services: web::Data<SessionServices>,
     sessions: web::Data<WorkerSessions>,
@@ -49,7 +48,7 @@ pub(super) async fn connect(
     };
     let sessions = sessions.get_ref().clone();
     let answer = handshake.with_protocol(answered_protocol(&request));
-    Ok(websocket::open(&request, answer, payload, limits, |socket| {
+    Ok(websocket::open(answer, limits, move |socket| {
         Session::new(WebSocket::new(socket), services.into_inner(), sessions, address, admission)
     }))
 }

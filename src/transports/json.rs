@@ -18,16 +18,17 @@ pub(super) fn payload(message: &ByteString, arguments: &str) -> Payload {
     Payload::from_parts(message, arguments, Vec::new())
 }
 
-/// Writes a message; none if the dialect has nothing to say for it.
-pub(super) fn encode(message: &ServerMessage, events: &Events) -> Option<Vec<u8>> {
-    let mut text = Vec::with_capacity(256);
-    json::encode(message, |namespace| events.get(namespace).name(), &mut text);
-    (!text.is_empty()).then_some(text)
+/// Whether the dialect has anything to say for a message.
+pub(super) const fn says(message: &ServerMessage) -> bool {
+    json::says(message)
+}
+
+/// Writes a message.
+pub(super) fn encode(message: &ServerMessage, events: &Events, out: &mut Vec<u8>) {
+    json::encode(message, |namespace| events.get(namespace).name(), out);
 }
 
 /// Writes a message that belongs to no namespace.
-pub(super) fn encode_own(message: &ServerMessage) -> Vec<u8> {
-    let mut text = Vec::with_capacity(128);
-    json::encode(message, |_| "", &mut text);
-    text
+pub(super) fn encode_own(message: &ServerMessage, out: &mut Vec<u8>) {
+    json::encode(message, |_| "", out);
 }

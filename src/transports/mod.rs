@@ -3,16 +3,19 @@
 //!
 //! | file | contents |
 //! |---|---|
+//! | `connection` | the connection under a session, and the task that carries it |
 //! | `outbox` | what waits for a client to read, for all transports of one thread |
 //! | `json` | messages as JSON text |
 //! | `websocket` | WebSocket: handshake, reader, and its sessions |
 //! | `socketio` | Socket.IO over Engine.IO: long-polling, WebSocket, or the one and then the other |
 //! | `tcp` | lines over TCP |
 
+mod connection;
 mod json;
 mod outbox;
 pub mod socketio;
 pub mod tcp;
 pub mod websocket;
 
+pub use self::connection::{Io, Opened, Upgrade};
 pub use self::outbox::Outbox;

@@ -1,33 +1,22 @@
 //! The bytes that wait for a client to read them, counted; and whether more is to be read from it.
 //!
-//! One task fills the box, another one empties it: the body of an HTTP response, or a task that writes to a TCP
-//! connection. A response body is polled only while the connection's own write buffer has room. Were the session's
-//! actor polled there, as `actix-web-actors` does by itself, a client that stops reading would freeze it: no timers,
-//! no mailbox.
+//! Filled by the session, or by others that have something for it, and emptied by the task that carries its connection
+//! ([`connection`](super::connection)). That task also polls the session: what the session changes here while it is
+//! polled needs no wake-up, since the task writes right afterwards.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
-use std::pin::Pin;
+use std::io;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::task::{Context, Poll, Waker, ready};
 
-use actix_web::body::{BodySize, MessageBody};
-use actix_web::rt;
-use bytes::{Bytes, BytesMut};
 use doorward_core::session::Unread;
 use nix::sys::socket::{Shutdown, shutdown};
 
+use super::connection::Io;
 use crate::actors::transport::{Full, Outgoing};
 use crate::peer::PeerSocket;
 
-/// What the body hands over at once. The connection buffers this much beyond the outbox's bound.
-const CHUNK: usize = 32 * 1024;
-
-/// How long a client may take to read what is left for it when its session has ended.
-const LAST_WORDS: Duration = Duration::from_secs(2);
-
-/// Shared by the transport (fills), the connection (empties) and the reader (waits).
+/// Shared by the transport (fills), the connection (empties) and the reader (waits), on one thread.
 #[derive(Debug)]
 pub struct Outbox {
     state: RefCell<State>,
@@ -37,24 +26,34 @@ pub struct Outbox {
 
 #[derive(Debug)]
 struct State {
-    bytes: BytesMut,
+    bytes: Vec<u8>,
+    /// So many of them were written.
+    written: usize,
     drained: u64,
     /// Bytes past which a push fails.
     limit: usize,
     /// Nothing more is to be read from the client.
     hold: bool,
-    /// The reader waits for room.
-    reader_waits: bool,
+    /// Something waits for room.
+    is_awaited: bool,
     end: End,
     /// The connection is gone.
     abandoned: bool,
+    /// What was written still has to be flushed.
+    unflushed: bool,
     socket: Option<PeerSocket>,
-    /// Empties the box.
-    writer: Option<Waker>,
-    /// Reads from the client.
-    reader: Option<Waker>,
-    /// Others that wait for room.
-    waiting: Vec<Waker>,
+    /// The task that carries the connection.
+    task: Option<Waker>,
+    turn: Turn,
+}
+
+/// Whether the task that carries the connection is being polled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Idle,
+    Polled,
+    /// It is, and what was polled before has something to do again.
+    PolledAgain,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,36 +63,60 @@ enum End {
     Said,
     /// Nothing more will be sent: the sending side ends when the bytes have left.
     Finished,
-    /// The same, and the [`Owner`] is gone.
-    Disowned,
-}
-
-/// Puts `context`'s waker there, unless it is there already.
-fn remember(waker: &mut Option<Waker>, context: &Context<'_>) {
-    if !waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
-        *waker = Some(context.waker().clone());
-    }
 }
 
 impl State {
-    fn congested(&self) -> bool {
-        self.bytes.len() > self.limit / 4 && !self.abandoned
+    /// Bytes that wait for the client.
+    const fn waiting(&self) -> usize {
+        self.bytes.len() - self.written
     }
 
-    fn wake_waiting(&mut self) {
-        self.waiting.drain(..).for_each(Waker::wake);
-        if std::mem::take(&mut self.reader_waits)
-            && let Some(reader) = &self.reader
+    const fn congested(&self) -> bool {
+        self.waiting() > self.limit / 4 && !self.abandoned
+    }
+
+    /// An idle connection keeps no buffer.
+    fn forget(&mut self) {
+        (self.bytes, self.written) = (Vec::new(), 0);
+    }
+
+    /// There is something to write: the task does that after all else.
+    fn wake_writer(&self) {
+        if self.turn == Turn::Idle
+            && let Some(task) = &self.task
         {
-            reader.wake_by_ref();
+            task.wake_by_ref();
+        }
+    }
+
+    /// What waits for room, or for the end, may go on.
+    fn wake_waiting(&mut self) {
+        if !std::mem::take(&mut self.is_awaited) {
+            return;
+        }
+        match (self.turn, &self.task) {
+            (Turn::Idle, Some(task)) => task.wake_by_ref(),
+            (Turn::Idle, None) => {}
+            (Turn::Polled | Turn::PolledAgain, _) => self.turn = Turn::PolledAgain,
         }
     }
 
     fn finish(&mut self) {
         self.end = self.end.max(End::Finished);
-        if let Some(writer) = self.writer.take() {
-            writer.wake();
+        self.wake_writer();
+    }
+
+    fn cut_off(&mut self) {
+        self.forget();
+        // The descriptor is the connection's as long as its writer lives, which is dropped on this very thread; after
+        // that the number may be another connection's.
+        if !self.abandoned
+            && let Some(PeerSocket(descriptor)) = self.socket.take()
+        {
+            // Fails only if the peer was faster.
+            let _ = shutdown(descriptor, Shutdown::Both);
         }
+        self.finish();
     }
 }
 
@@ -102,17 +125,18 @@ impl Outbox {
     #[must_use]
     pub fn new(limit: usize, message_limit: usize, socket: Option<PeerSocket>) -> Rc<Self> {
         let state = State {
-            bytes: BytesMut::new(),
+            bytes: Vec::new(),
+            written: 0,
             drained: 0,
             limit,
             hold: false,
-            reader_waits: false,
+            is_awaited: false,
             end: End::Open,
             abandoned: false,
+            unflushed: false,
             socket,
-            writer: None,
-            reader: None,
-            waiting: Vec::new(),
+            task: None,
+            turn: Turn::Idle,
         };
         Rc::new(Self { state: RefCell::new(state), message_limit: Cell::new(message_limit) })
     }
@@ -131,23 +155,26 @@ impl Outbox {
     ///
     /// # Errors
     /// [`Full`] when the bound was reached before; what is written then is dropped.
-    pub fn push(&self, write: impl FnOnce(&mut BytesMut)) -> Result<(), Full> {
+    pub fn push(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Full> {
         let mut state = self.state.borrow_mut();
         if state.end != End::Open || state.abandoned {
             return Ok(());
         }
-        if state.bytes.len() >= state.limit {
+        if state.waiting() >= state.limit {
             return Err(Full);
         }
-        write(&mut state.bytes);
-        if let Some(writer) = state.writer.take() {
-            writer.wake();
+        if state.written > state.bytes.len() / 2 {
+            // What has left makes room, at most as often as as much has left.
+            let written = std::mem::take(&mut state.written);
+            state.bytes.drain(..written);
         }
+        write(&mut state.bytes);
+        state.wake_writer();
         Ok(())
     }
 
     /// Lets `write` append the last bytes, if there is room; what is pushed after them is dropped.
-    pub fn push_last(&self, write: impl FnOnce(&mut BytesMut)) {
+    pub fn push_last(&self, write: impl FnOnce(&mut Vec<u8>)) {
         // A full box is cut by its owner: some bytes more make no difference.
         let _ = self.push(write);
         let mut state = self.state.borrow_mut();
@@ -155,27 +182,26 @@ impl Outbox {
     }
 
     /// Whether to read more from the client: ready with true once there is room for what it sends, and with false once
-    /// the connection is gone.
-    pub fn poll_readable(&self, context: &Context<'_>) -> Poll<bool> {
+    /// the connection is gone. For what the connection's own task polls.
+    pub fn poll_readable(&self) -> Poll<bool> {
         let mut state = self.state.borrow_mut();
         if state.abandoned {
             return Poll::Ready(false);
         }
-        remember(&mut state.reader, context);
         if state.hold || state.congested() {
-            state.reader_waits = true;
+            state.is_awaited = true;
             return Poll::Pending;
         }
         Poll::Ready(true)
     }
 
-    /// Ready once the connection is gone. For the reader.
-    pub fn poll_abandoned(&self, context: &Context<'_>) -> Poll<()> {
+    /// Ready once the connection is gone. For what the connection's own task polls.
+    pub fn poll_abandoned(&self) -> Poll<()> {
         let mut state = self.state.borrow_mut();
         if state.abandoned {
             return Poll::Ready(());
         }
-        remember(&mut state.reader, context);
+        state.is_awaited = true;
         Poll::Pending
     }
 
@@ -184,55 +210,67 @@ impl Outbox {
         self.state.borrow_mut().finish();
     }
 
-    /// Ready once the owner is gone. For a writer that has nothing more to do.
-    pub(super) fn poll_disowned(&self, context: &Context<'_>) -> Poll<()> {
-        let mut state = self.state.borrow_mut();
-        if state.end == End::Disowned {
-            return Poll::Ready(());
-        }
-        remember(&mut state.writer, context);
-        Poll::Pending
+    /// Throws away what waits and shuts the socket down.
+    pub(super) fn cut_off(&self) {
+        self.state.borrow_mut().cut_off();
     }
 
-    fn abandon(&self) {
+    /// Nothing more can be sent.
+    pub(super) fn abandon(&self) {
         let mut state = self.state.borrow_mut();
-        state.abandoned = true;
-        state.socket = None;
-        state.bytes = BytesMut::new();
-        state.waiting.drain(..).for_each(Waker::wake);
-        if let Some(reader) = state.reader.take() {
-            reader.wake();
-        }
-    }
-
-    /// The next bytes to write, none at the end.
-    pub(super) fn poll_take(&self, context: &Context<'_>) -> Poll<Option<Bytes>> {
-        let mut state = self.state.borrow_mut();
-        if state.bytes.is_empty() {
-            if state.end >= End::Finished {
-                return Poll::Ready(None);
-            }
-            remember(&mut state.writer, context);
-            return Poll::Pending;
-        }
-        let chunk = if state.bytes.len() > CHUNK {
-            state.bytes.split_to(CHUNK).freeze()
-        } else {
-            // An idle connection keeps no buffer.
-            std::mem::take(&mut state.bytes).freeze()
-        };
-        state.drained += chunk.len() as u64;
-        if state.bytes.len() <= state.limit / 8 {
+        if !std::mem::replace(&mut state.abandoned, true) {
+            state.socket = None;
+            state.forget();
             state.wake_waiting();
         }
-        Poll::Ready(Some(chunk))
+    }
+
+    /// The connection's task is polled from now on.
+    pub(super) fn begin_poll(&self, context: &Context<'_>) {
+        let mut state = self.state.borrow_mut();
+        if !state.task.as_ref().is_some_and(|task| task.will_wake(context.waker())) {
+            state.task = Some(context.waker().clone());
+        }
+        state.turn = Turn::Polled;
+    }
+
+    /// Up to now. Answers whether something that was polled has something to do again.
+    pub(super) fn end_poll(&self) -> bool {
+        let mut state = self.state.borrow_mut();
+        std::mem::replace(&mut state.turn, Turn::Idle) == Turn::PolledAgain
+    }
+
+    /// Writes what waits; ready once all was written and nothing more will come.
+    ///
+    /// # Errors
+    /// The connection's.
+    pub fn poll_write(&self, io: &Io, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut state = self.state.borrow_mut();
+        while state.waiting() > 0 {
+            let written = ready!(io.poll_write(context, &state.bytes[state.written..]))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            state.written += written;
+            state.drained += written as u64;
+            state.unflushed = true;
+            if state.waiting() <= state.limit / 8 {
+                state.wake_waiting();
+            }
+        }
+        state.forget();
+        if state.unflushed {
+            ready!(io.poll_flush(context))?;
+            state.unflushed = false;
+        }
+        if state.end >= End::Finished { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 }
 
 impl Outgoing for Rc<Outbox> {
     fn unread(&self) -> Unread {
         let state = self.state.borrow();
-        Unread { waiting: state.bytes.len(), drained: state.drained }
+        Unread { waiting: state.waiting(), drained: state.drained }
     }
 
     /// A quarter of the bound waits: requests are answered no faster than answers are read.
@@ -248,103 +286,18 @@ impl Outgoing for Rc<Outbox> {
         }
     }
 
-    fn poll_drained(&self, context: &Context<'_>) -> Poll<()> {
+    fn poll_drained(&self, _: &Context<'_>) -> Poll<()> {
         let mut state = self.state.borrow_mut();
         if !state.congested() {
             return Poll::Ready(());
         }
-        if !state.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
-            state.waiting.push(context.waker().clone());
-        }
+        state.is_awaited = true;
         Poll::Pending
     }
 
-    /// Throws away what waits and shuts the socket down: a connection that is blocked on a client that does not read is
-    /// woken by nothing else.
+    /// A connection that is blocked on a client that does not read is woken by nothing else.
     fn cut(&self) {
-        let mut state = self.state.borrow_mut();
-        state.bytes = BytesMut::new();
-        // The descriptor is the connection's as long as its writer lives, which is dropped on this very thread; after
-        // that the number may be another connection's.
-        if !state.abandoned
-            && let Some(PeerSocket(descriptor)) = state.socket.take()
-        {
-            // Fails only if the peer was faster.
-            let _ = shutdown(descriptor, Shutdown::Both);
-        }
-        state.finish();
-    }
-}
-
-/// The side that fills an outbox. When it is dropped, however its actor ends (a panic too), the connection ends once
-/// what is left has been read; a client that does not read it is cut after [`LAST_WORDS`].
-#[derive(Debug)]
-pub struct Owner(Rc<Outbox>);
-
-impl Owner {
-    #[must_use]
-    pub const fn new(outbox: Rc<Outbox>) -> Self {
-        Self(outbox)
-    }
-
-    #[must_use]
-    pub const fn outbox(&self) -> &Rc<Outbox> {
-        &self.0
-    }
-}
-
-impl std::ops::Deref for Owner {
-    type Target = Outbox;
-
-    fn deref(&self) -> &Outbox {
-        &self.0
-    }
-}
-
-impl Drop for Owner {
-    fn drop(&mut self) {
-        let mut state = self.0.state.borrow_mut();
-        state.end = End::Disowned;
-        state.finish();
-        if !state.abandoned {
-            let outbox = Rc::clone(&self.0);
-            rt::spawn(async move {
-                let gone = poll_fn(|context| outbox.poll_abandoned(context));
-                #[expect(
-                    clippy::disallowed_methods,
-                    reason = "a peer's real patience; no rule depends on it"
-                )]
-                if tokio::time::timeout(LAST_WORDS, gone).await.is_err() {
-                    outbox.cut();
-                }
-            });
-        }
-    }
-}
-
-/// The side that empties an outbox: the body of a response, or a TCP connection's writer. When it is dropped, the
-/// connection is gone.
-#[derive(Debug)]
-pub struct Drain(pub Rc<Outbox>);
-
-impl MessageBody for Drain {
-    type Error = std::convert::Infallible;
-
-    fn size(&self) -> BodySize {
-        BodySize::Stream
-    }
-
-    fn poll_next(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        self.0.poll_take(context).map(|chunk| chunk.map(Ok))
-    }
-}
-
-impl Drop for Drain {
-    fn drop(&mut self) {
-        self.0.abandon();
+        self.cut_off();
     }
 }
 

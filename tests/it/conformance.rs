@@ -4,11 +4,13 @@ use std::process::Command;
 
 use actix::{Actor, ActorContext, Context, StreamHandler};
 use actix_web::error::ErrorBadRequest;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::{HttpRequest, HttpResponse, web};
+use doorward::Additions;
 use doorward::internals::transports::websocket;
 use doorward::internals::transports::websocket::Handshake;
 use doorward::internals::transports::websocket::{Incoming, Limits, Socket};
 
+use crate::support::app::spawn_embedded;
 use crate::support::programs::{self, Needs};
 
 const LARGEST: usize = 16 << 20;
@@ -33,25 +35,20 @@ impl StreamHandler<Incoming> for Echo {
     }
 }
 
-async fn echo(request: HttpRequest, payload: web::Payload) -> actix_web::Result<HttpResponse> {
+async fn echo(request: HttpRequest) -> actix_web::Result<HttpResponse> {
     let limits = Limits { first_frame: LARGEST, frame: LARGEST, fragments: 1 << 20, outbox: 2 * LARGEST };
     let handshake = Handshake::parse(&request).map_err(ErrorBadRequest)?;
-    Ok(websocket::open(&request, handshake, payload, limits, Echo))
+    Ok(websocket::open(handshake, limits, Echo))
 }
 
 #[actix_web::test]
 async fn every_autobahn_case_passes() {
     let Some(kosoku) = programs::command("kosoku", Needs::Pip("kosoku==0.1.0")) else { return };
-    let server = HttpServer::new(|| App::new().route("/", web::get().to(echo)))
-        .workers(1)
-        .disable_signals()
-        .client_disconnect_timeout(std::time::Duration::ZERO)
-        .bind(("127.0.0.1", 0))
-        .unwrap();
-    let url = format!("ws://{}/", server.addrs()[0]);
-    let server = server.run();
-    let handle = server.handle();
-    actix_web::rt::spawn(server);
+    let additions = Additions::default().routes(|table| {
+        table.route("/autobahn", web::get().to(echo));
+    });
+    let app = spawn_embedded(&[], additions).await;
+    let url = format!("ws://{}/autobahn", app.address);
 
     let reports = tempfile::tempdir().unwrap();
     // 12 and 13 are compression, which is not offered.
@@ -65,5 +62,4 @@ async fn every_autobahn_case_passes() {
         println!("{report}");
         assert!(output.status.success(), "{report}\n{}", String::from_utf8_lossy(&output.stderr));
     }
-    handle.stop(false).await;
 }

@@ -5,19 +5,24 @@
 //! bound, and once its buffer is full it keeps waking itself.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
+use actix_codec::{Framed, FramedParts};
 use actix_http::body::{BodySize, BoxBody, MessageBody};
-use actix_http::{Request, RequestHead, Response, StatusCode};
+use actix_http::h1::{Codec, Message};
+use actix_http::{ConnectionType, Request, RequestHead, Response};
 use actix_service::Service;
 use actix_web::dev::Extensions;
 use actix_web::http::{Method, header};
 use bytes::{Buf, Bytes, BytesMut};
+use futures_util::SinkExt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::codec::Encoder;
 
 use super::Handle;
 use super::exchange::Exchange;
@@ -25,6 +30,7 @@ use super::framing::Kind;
 use super::stream::Stream;
 use super::table::Mark;
 use crate::peer::ConnectionLifetime;
+use crate::transports::{Io, Opened, Upgrade};
 
 /// Bytes of later requests that are read early, to notice a client that disconnects.
 const MAX_AHEAD: usize = 4 * 1024;
@@ -42,8 +48,6 @@ pub struct Wire {
 /// What the connection and its requests share, on one thread.
 pub struct ConnectionState {
     handle: Handle,
-    /// It is a live session now: no deadline applies here any more.
-    live: Cell<bool>,
     /// Nothing has been read yet.
     fresh: Cell<bool>,
     state: RefCell<State>,
@@ -75,7 +79,7 @@ impl Wire {
         handle.set_mark(exchange.mark());
         let state = State { exchange, ahead: BytesMut::new(), reader: None };
         let state = RefCell::new(state);
-        let connection = ConnectionState { handle, live: Cell::new(false), fresh: Cell::new(true), state };
+        let connection = ConnectionState { handle, fresh: Cell::new(true), state };
         Self { stream, connection: Rc::new(connection) }
     }
 
@@ -98,9 +102,6 @@ impl Wire {
 
 impl ConnectionState {
     fn change(&self, change: impl FnOnce(&mut Exchange, u64) -> Option<Mark>) {
-        if self.live.get() {
-            return;
-        }
         let mut state = self.state.borrow_mut();
         if let Some(mark) = change(&mut state.exchange, self.handle.now()) {
             self.handle.set_mark(mark);
@@ -114,19 +115,9 @@ impl ConnectionState {
         self.change(|exchange, now| exchange.begin(kind(head), now));
     }
 
-    fn answered(&self, status: StatusCode) {
-        if status == StatusCode::SWITCHING_PROTOCOLS && !self.live.replace(true) {
-            self.handle.live();
-        }
-    }
-
     /// The response's last byte is in the buffer.
     fn encoded(&self) {
-        if self.live.get() {
-            self.handle.ending();
-        } else {
-            self.state.borrow_mut().exchange.encoded();
-        }
+        self.state.borrow_mut().exchange.encoded();
     }
 }
 
@@ -160,9 +151,6 @@ impl AsyncRead for Wire {
         let Self { stream, connection } = self.get_mut();
         let mut state = connection.state.borrow_mut();
         let State { exchange, ahead, reader } = &mut *state;
-        if connection.live.get() && ahead.is_empty() {
-            return Pin::new(stream).poll_read(context, buffer);
-        }
         let handle = &connection.handle;
         if handle.is_late() {
             // As much as fits: a client that has sent no request expects nothing else.
@@ -267,16 +255,69 @@ where
         connection.begin(request.head());
     }
     let answer = service.call(request);
-    async move {
-        let response = match answer.await {
-            Ok(response) => response.into(),
-            Err(error) => error.into(),
-        };
-        if let Some(connection) = &connection {
-            connection.answered(response.status());
-        }
-        Ok(response.map_body(|_, body| TrackedBody { body, connection }))
+    async move { Ok(response(answer.await).map_body(|_, body| TrackedBody { body, connection })) }
+}
+
+fn response<R: Into<Response<BoxBody>>, E: Into<Response<BoxBody>>>(
+    answer: Result<R, E>,
+) -> Response<BoxBody> {
+    match answer {
+        Ok(response) => response.into(),
+        Err(error) => error.into(),
     }
+}
+
+/// Serves a request after which another protocol may follow, alone on its connection: hands the connection over to
+/// that, or closes it once the response is sent.
+pub async fn serve_upgrade<S>(request: Request, framed: Framed<Wire, Codec>, service: Rc<S>)
+where
+    S: Service<Request>,
+    S::Response: Into<Response<BoxBody>>,
+    S::Error: Into<Response<BoxBody>>,
+{
+    let connection = Rc::clone(&framed.io_ref().connection);
+    connection.begin(request.head());
+    let mut response = response(service.call(request).await);
+    let upgrade = response.extensions_mut().remove::<Upgrade>();
+    match upgrade {
+        Some(upgrade) => hand_over(framed, response, upgrade),
+        None => {
+            response.head_mut().set_connection_type(ConnectionType::Close);
+            let connection = Some(connection);
+            let response = response.map_body(|_, body| TrackedBody { body, connection });
+            // An error says no more than that the client was faster.
+            let _ = send(framed, response).await;
+        }
+    }
+}
+
+fn hand_over(framed: Framed<Wire, Codec>, response: Response<BoxBody>, upgrade: Upgrade) {
+    let FramedParts { io, mut codec, read_buf: mut unread, write_buf: mut head, .. } = framed.into_parts();
+    let Wire { stream, connection } = io;
+    let message = Message::Item((response.drop_body(), BodySize::None));
+    // It fails for bodies only.
+    if codec.encode(message, &mut head).is_err() {
+        return;
+    }
+    unread.extend_from_slice(&connection.state.borrow().ahead);
+    connection.handle.live();
+    let socket = stream.peer_socket();
+    upgrade.start(Opened { io: Io::new(stream), socket, head: head.into(), unread });
+}
+
+/// Sends a response and closes the connection.
+async fn send(mut framed: Framed<Wire, Codec>, response: Response<TrackedBody>) -> io::Result<()> {
+    let (head, mut body) = response.into_parts();
+    framed.feed(Message::Item((head, body.size()))).await?;
+    while let Some(chunk) = poll_fn(|context| Pin::new(&mut body).poll_next(context)).await {
+        // A body that fails ends its connection: its client sees that something is missing.
+        let Ok(chunk) = chunk else { return Ok(()) };
+        framed.send(Message::Chunk(Some(chunk))).await?;
+    }
+    framed.feed(Message::Chunk(None)).await?;
+    // All of it is in the buffer.
+    drop(body);
+    SinkExt::<Message<(Response<()>, BodySize)>>::close(&mut framed).await
 }
 
 /// A response's body. Dropped when its last byte is in the connection's buffer.

@@ -18,6 +18,7 @@ use std::time::Duration;
 use actix_web::rt::net::TcpStream;
 use ipnet::IpNet;
 use nix::sys::socket::{Shutdown, shutdown};
+use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::net;
@@ -76,6 +77,8 @@ struct Shared {
     mistakes: MistakeLog,
     /// Answers plain text at a listener that speaks TLS.
     encrypted_only: EncryptedOnly,
+    /// The last connection of a live session has ended.
+    no_session: Notify,
 }
 
 impl Connections {
@@ -100,6 +103,7 @@ impl Connections {
             displaced: AtomicU64::new(0),
             mistakes: mistakes.clone(),
             encrypted_only: EncryptedOnly::new(&config.public_url),
+            no_session: Notify::new(),
         }))
     }
 
@@ -134,6 +138,17 @@ impl Connections {
         }
         let slot = Slot(Handle { connections: self.clone(), entry: admitted.entry });
         Some((Socket::new(slot, tcp), peer))
+    }
+
+    /// Waits until the connections of all live sessions have ended.
+    pub async fn without_sessions(&self) {
+        loop {
+            let ended = self.0.no_session.notified();
+            if self.table().live() == 0 {
+                return;
+            }
+            ended.await;
+        }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -210,7 +225,13 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.0.entry.forget_descriptor();
-        self.0.connections.table().remove(&self.0.entry);
+        let shared = &self.0.connections.0;
+        let mut table = self.0.connections.table();
+        table.remove(&self.0.entry);
+        if table.live() == 0 {
+            drop(table);
+            shared.no_session.notify_waiters();
+        }
     }
 }
 
@@ -264,11 +285,6 @@ impl Handle {
 
     /// The connection has become a live session.
     pub fn live(&self) {
-        self.connections.table().live(&self.entry);
-    }
-
-    fn ending(&self) {
-        let due = self.now() + millis(self.connections.0.deadlines.closing);
-        self.connections.table().ending(&self.entry, Mark::new(Phase::Closing, due));
+        self.connections.table().becomes_live(&self.entry);
     }
 }

@@ -163,6 +163,8 @@ pub struct Table {
     clients: HashMap<Option<IpAddr>, Client>,
     open: usize,
     over_tcp: usize,
+    /// Of these, live sessions.
+    live: usize,
     next_id: u64,
 }
 
@@ -185,7 +187,7 @@ pub struct Overdue {
 impl Table {
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
-        Self { bounds, clients: HashMap::new(), open: 0, over_tcp: 0, next_id: 0 }
+        Self { bounds, clients: HashMap::new(), open: 0, over_tcp: 0, live: 0, next_id: 0 }
     }
 
     #[cfg(test)]
@@ -254,23 +256,14 @@ impl Table {
     }
 
     /// The connection has become a live session: it still counts, but has no deadline here.
-    pub fn live(&mut self, entry: &Entry) {
+    pub fn becomes_live(&mut self, entry: &Entry) {
         if entry.place() < LIVE
             && let Some(client) = self.clients.get_mut(&entry.client)
         {
             client.unlist(entry);
             entry.place.store(LIVE, Ordering::Relaxed);
+            self.live += 1;
             entry.set(Mark::new(Phase::Live, NEVER));
-        }
-    }
-
-    /// The live session has ended: the data that is left to send has a deadline again.
-    pub fn ending(&mut self, entry: &Arc<Entry>, mark: Mark) {
-        if entry.place() == LIVE
-            && let Some(client) = self.clients.get_mut(&entry.client)
-        {
-            entry.set(mark);
-            client.list(entry);
         }
     }
 
@@ -287,6 +280,7 @@ impl Table {
                 self.clients.remove(&entry.client);
             }
         }
+        self.live -= usize::from(entry.place() == LIVE);
         entry.place.store(REMOVED, Ordering::Relaxed);
         self.open -= 1;
         self.over_tcp -= usize::from(entry.listener == Listener::Tcp);
@@ -313,6 +307,12 @@ impl Table {
             self.remove(entry);
         }
         overdue
+    }
+
+    /// How many live sessions have their connections still.
+    #[must_use]
+    pub const fn live(&self) -> usize {
+        self.live
     }
 
     fn longest_idle(&self, client: Option<IpAddr>) -> Option<Arc<Entry>> {

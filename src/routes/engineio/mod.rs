@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use actix_web::http::header::ORIGIN;
 use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpRequest, HttpResponse, ResponseError, rt, web};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use serde::Serialize;
 
 use self::cross_origin::{preflight, share};
@@ -60,7 +60,6 @@ pub struct Arrival<'a> {
     endpoint: &'a Endpoint,
     request: &'a HttpRequest,
     handshake: Handshake,
-    payload: web::Payload,
 }
 
 impl Arrival<'_> {
@@ -75,26 +74,28 @@ impl Arrival<'_> {
         let engine = Arc::clone(handle.engine());
         let limits = self.endpoint.socket_limits();
         let gate = Arc::clone(&engine);
-        let (response, socket, reader) =
-            websocket::accept(self.request, self.handshake, self.payload, limits, |_| gate);
         let opening = self.endpoint.opening(engine.id(), &[]);
         // Nothing was sent before: it fits.
         let _ = engine.push(|queue| queue.text(|out| out.extend_from_slice(opening.as_bytes())));
         start(handle);
-        rt::spawn(relay::carry(Relay::new(engine, socket, reader)));
-        response
+        websocket::accept(
+            self.handshake,
+            limits,
+            |_| gate,
+            |socket, reader| Box::pin(relay::carry(Relay::new(engine, socket, reader))),
+        )
     }
 
     /// Answers it, for a Socket.IO session whose actor is handed the frames itself.
     pub fn open(
         self,
         events: Arc<Events>,
-        make: impl FnOnce(SocketIo<Direct>) -> Session<SocketIo<Direct>>,
+        make: impl FnOnce(SocketIo<Direct>) -> Session<SocketIo<Direct>> + 'static,
     ) -> HttpResponse {
         let opening = self.endpoint.opening(&self.endpoint.engines.new_id(), &[]);
         let outbox = self.endpoint.engines.limits().outbox;
         let limits = websocket::Limits { outbox, ..self.endpoint.socket_limits() };
-        open_direct(self.request, self.handshake, self.payload, limits, &opening, events, make)
+        open_direct(self.handshake, limits, opening, events, make)
     }
 }
 
@@ -209,13 +210,13 @@ impl Endpoint {
         let Some(sid) = query.sid else {
             return match (request.method() == Method::GET, websocket) {
                 (false, _) => Err(Fault::BadMethod),
-                (true, true) => Ok(self.open_websocket(request, payload)),
+                (true, true) => Ok(self.open_websocket(request)),
                 (true, false) => Ok(self.open_polling(request)),
             };
         };
         let Some(engine) = self.engines.get(&sid) else { return Err(self.unknown(&sid)) };
         match (request.method().as_str(), websocket) {
-            ("GET", true) => Ok(self.upgrade(request, payload, engine)),
+            ("GET", true) => Ok(self.upgrade(request, engine)),
             ("GET", false) => poll(&engine).await,
             ("POST", false) => post(&self.engines, &engine, payload).await,
             _ => Err(Fault::BadRequest),
@@ -269,11 +270,9 @@ impl Endpoint {
         text(opening)
     }
 
-    fn open_websocket(&self, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
+    fn open_websocket(&self, request: &HttpRequest) -> HttpResponse {
         let response = match Handshake::parse(request) {
-            Ok(handshake) => {
-                self.handler.enter_websocket(Arrival { endpoint: self, request, handshake, payload })
-            }
+            Ok(handshake) => self.handler.enter_websocket(Arrival { endpoint: self, request, handshake }),
             Err(error) => Err(refuse_websocket(request, error)),
         };
         response.unwrap_or_else(|error| error.error_response())
@@ -289,22 +288,24 @@ impl Endpoint {
         }
     }
 
-    fn upgrade(&self, request: &HttpRequest, payload: web::Payload, engine: Arc<Engine>) -> HttpResponse {
+    fn upgrade(&self, request: &HttpRequest, engine: Arc<Engine>) -> HttpResponse {
         let handshake = match Handshake::parse(request) {
             Ok(handshake) => handshake,
             Err(error) => return refuse_websocket(request, error).error_response(),
         };
         let gate = Arc::clone(&engine);
-        let (response, socket, reader) =
-            websocket::accept(request, handshake, payload, self.socket_limits(), |_| gate);
         let may_upgrade = engine.begin_probe();
-        let relay = Relay::new(engine, socket, reader);
-        // A refused handshake would look like a failed connection, and be tried again.
-        if may_upgrade {
-            rt::spawn(relay::upgrade(relay))
-        } else {
-            rt::spawn(relay::turn_away(relay))
-        };
-        response
+        websocket::accept(
+            handshake,
+            self.socket_limits(),
+            |_| gate,
+            move |socket, reader| {
+                let relay = Relay::new(engine, socket, reader);
+                Box::pin(async move {
+                    // A refused handshake would look like a failed connection, and be tried again.
+                    if may_upgrade { relay::upgrade(relay).await } else { relay::turn_away(relay).await }
+                })
+            },
+        )
     }
 }

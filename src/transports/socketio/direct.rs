@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, rt, web};
+use actix_web::{HttpResponse, rt};
 use doorward_core::protocol::engineio::Queue;
 
 use super::SocketIo;
@@ -68,15 +68,13 @@ impl Link for Direct {
 
 /// Answers the handshake with `opening` as the first packet, and starts the session that `make` makes of it.
 pub fn open(
-    request: &HttpRequest,
     handshake: Handshake,
-    payload: web::Payload,
     limits: Limits,
-    opening: &str,
+    opening: String,
     events: Arc<Events>,
-    make: impl FnOnce(SocketIo<Direct>) -> Session<SocketIo<Direct>>,
+    make: impl FnOnce(SocketIo<Direct>) -> Session<SocketIo<Direct>> + 'static,
 ) -> HttpResponse {
-    websocket::open(request, handshake, payload, limits, |socket| {
+    websocket::open(handshake, limits, move |socket| {
         let link = Direct(socket);
         // Nothing was sent before: it fits.
         let _ = link.push(|queue| queue.text(|out| out.extend_from_slice(opening.as_bytes())));

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::actors::transport::Full;
@@ -322,7 +322,7 @@ impl Engine {
     }
 
     /// What a WebSocket sends next, appended to `out` until that has more than `enough` bytes.
-    pub fn poll_frames(&self, context: &Context<'_>, out: &mut BytesMut, enough: usize) -> Poll<Next> {
+    pub fn poll_frames(&self, context: &Context<'_>, out: &mut Vec<u8>, enough: usize) -> Poll<Next> {
         let mut state = self.state();
         let before = state.out.len();
         if write_packets(&mut state.out, out, enough) {

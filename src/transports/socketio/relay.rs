@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use actix_web::web;
-use bytes::BytesMut;
 use futures_util::Stream;
 
 use super::engine::{Closing, Engine, Incoming, Next};
@@ -75,7 +73,7 @@ pub(super) fn packet(socket: &Socket, incoming: websocket::Incoming) -> Incoming
 pub struct Relay {
     engine: Arc<Engine>,
     socket: Socket,
-    reader: Reader<web::Payload, Arc<Engine>>,
+    reader: Reader<Arc<Engine>>,
     /// The frames were broken or too large.
     refused: bool,
 }
@@ -94,7 +92,7 @@ enum Ended {
 impl Relay {
     /// Boxed: a future that is moved into another one would take its room twice.
     #[must_use]
-    pub fn new(engine: Arc<Engine>, socket: Socket, reader: Reader<web::Payload, Arc<Engine>>) -> Box<Self> {
+    pub fn new(engine: Arc<Engine>, socket: Socket, reader: Reader<Arc<Engine>>) -> Box<Self> {
         Box::new(Self { engine, socket, reader, refused: false })
     }
 
@@ -131,7 +129,7 @@ impl Relay {
 
     /// What arrives next; none once there will be no more.
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<websocket::Incoming>> {
-        if self.socket.outbox().poll_abandoned(context).is_ready() {
+        if self.socket.outbox().poll_abandoned().is_ready() {
             return Poll::Ready(None);
         }
         self.socket.outbox().set_message_limit(self.engine.message_limit());
@@ -161,11 +159,11 @@ impl Relay {
     /// Sends what there is, as long as the client reads; ready once there will be no more.
     fn poll_send(&mut self, context: &Context<'_>) -> Poll<Ended> {
         while self.socket.outbox().poll_drained(context).is_ready() {
-            let mut frames = BytesMut::new();
+            let mut frames = Vec::new();
             match self.engine.poll_frames(context, &mut frames, CHUNK) {
                 Poll::Pending => return Poll::Pending,
                 // It is drained: there is room.
-                Poll::Ready(Next::Frames) => drop(self.socket.outbox().push(|out| out.unsplit(frames))),
+                Poll::Ready(Next::Frames) => drop(self.socket.outbox().push(|out| out.append(&mut frames))),
                 Poll::Ready(Next::Close(closing)) => return Poll::Ready(Ended::Closed(closing)),
                 Poll::Ready(Next::Ended) => break,
             }

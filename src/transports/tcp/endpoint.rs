@@ -3,9 +3,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use actix_web::rt;
 
 use super::prompts::{End, Prompts};
 use super::{Connection, FAILURE, Limits};
@@ -16,6 +16,7 @@ use crate::auth::token_shape;
 use crate::config;
 use crate::limits::{Limit, Mistake, RateLimits};
 use crate::peer::PeerSocket;
+use crate::transports::connection::Wire;
 use doorward_core::domain::{Access, LoginKind, Password, without_bom};
 use doorward_core::protocol::first_bytes::{Spoken, recognize};
 use doorward_core::protocol::{CloseReason, ServerMessage, json};
@@ -59,7 +60,7 @@ impl TcpEndpoint {
         }
     }
 
-    /// A connection from its first byte to its last.
+    /// A connection from its first byte to the start of its session, which goes on by itself.
     pub async fn serve<S>(
         &self,
         accept: impl Future<Output = std::io::Result<S>>,
@@ -67,7 +68,7 @@ impl TcpEndpoint {
         peer: SocketAddr,
         signed_in: impl FnOnce(),
     ) where
-        S: AsyncRead + AsyncWrite + Unpin + 'static,
+        S: Wire + 'static,
     {
         let address = peer.ip().to_canonical();
         let clock = &self.services.clock;
@@ -100,13 +101,18 @@ impl TcpEndpoint {
             Outcome::Refused(words) => Box::pin(connection.farewell(&words)).await,
             Outcome::SignedIn(admission, own_login) => {
                 signed_in();
+                let begun = self.services.clock.instant();
                 let limits = Limits { line: self.limits.max_frame, outbox: self.limits.max_outbox };
                 let (session, gone) = super::open(connection, limits, |tcp| {
                     Session::new(tcp, Arc::clone(&self.services), self.sessions.clone(), address, admission)
                 });
-                match own_login {
-                    Some(access) => Box::pin(self.stay(access, &session, gone)).await,
-                    None => gone.await,
+                if let Some(access) = own_login {
+                    let login = OwnLogin {
+                        accounts: self.accounts.clone(),
+                        services: Arc::clone(&self.services),
+                        sessions: self.sessions.clone(),
+                    };
+                    rt::spawn(async move { login.last(access, begun, &session, gone).await });
                 }
             }
         }
@@ -115,7 +121,7 @@ impl TcpEndpoint {
     /// Asks for a username and a password, or takes a token instead of the username.
     async fn sign_in<S>(&self, connection: &mut Connection<S>, address: IpAddr) -> Outcome
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: Wire,
     {
         let socket = connection.socket;
         let mut prompts = Prompts::new(connection, &self.services.clock, self.limits.auth_timeout);
@@ -196,13 +202,28 @@ impl TcpEndpoint {
             Err(error) => Admission::BadToken(error),
         }
     }
+}
 
-    /// Extends the login of a connection for as long as that lasts, and revokes it then.
-    async fn stay(&self, access: Access, session: &SessionHandle, gone: impl Future<Output = ()>) {
+/// What it takes to let a login last as long as its connection.
+struct OwnLogin {
+    accounts: Accounts,
+    services: Arc<SessionServices>,
+    sessions: WorkerSessions,
+}
+
+impl OwnLogin {
+    /// Extends the login of a connection until that is `gone`, and revokes it then.
+    async fn last(
+        &self,
+        access: Access,
+        begun: Instant,
+        session: &SessionHandle,
+        gone: rt::task::JoinHandle<()>,
+    ) {
         let login = access.login;
         tokio::select! {
-            () = gone => {}
-            () = self.keep(access, session) => {}
+            _ = gone => {}
+            () = self.extend(access, begun, session) => {}
         }
         // At a restart the rows may be thousands; they expire by themselves, and soon.
         if !self.sessions.is_draining() {
@@ -211,15 +232,16 @@ impl TcpEndpoint {
     }
 
     /// Never ends: a login that was revoked closes its session by another path.
-    async fn keep(&self, mut access: Access, session: &SessionHandle) {
+    async fn extend(&self, mut access: Access, mut since: Instant, session: &SessionHandle) {
         let clock = &self.services.clock;
         loop {
             // Well before the half, at which the client of a short token would be asked for a new one.
-            let left = clock.instant_at(access.expires_at).saturating_duration_since(clock.instant());
-            clock.sleep(left / 3).await;
+            let left = clock.instant_at(access.expires_at).saturating_duration_since(since);
+            clock.sleep_until(since + left / 3).await;
             match self.accounts.keep_connection(access.login).await {
                 Ok(Some(newer)) => {
                     access = newer.clone();
+                    since = clock.instant();
                     session.renew(newer);
                 }
                 Ok(None) => return std::future::pending().await,

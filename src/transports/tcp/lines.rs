@@ -8,9 +8,9 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use bytestring::ByteString;
 use futures_util::Stream;
-use tokio::io::{AsyncRead, ReadBuf, ReadHalf};
+use tokio::io::ReadBuf;
 
-use crate::transports::Outbox;
+use crate::transports::{Io, Outbox};
 use doorward_core::protocol::CloseReason;
 
 /// Bytes to read at once.
@@ -27,8 +27,8 @@ fn split_line(buffer: &mut BytesMut, end: usize) -> BytesMut {
 }
 
 /// What comes of a connection: its lines, bounded, and no faster than their answers are read.
-pub(super) struct Lines<S> {
-    pub read: ReadHalf<S>,
+pub(super) struct Lines {
+    pub io: Io,
     pub buffer: BytesMut,
     /// So many bytes of the buffer are known to hold no newline.
     pub searched: usize,
@@ -39,7 +39,7 @@ pub(super) struct Lines<S> {
     pub ended: bool,
 }
 
-impl<S: AsyncRead> Lines<S> {
+impl Lines {
     /// Whether what ends there has a CR, which may be half of its end, and then does not count.
     fn ends_in_cr(&self, end: usize) -> bool {
         end > 0 && self.buffer[end - 1] == b'\r'
@@ -77,7 +77,7 @@ impl<S: AsyncRead> Lines<S> {
     }
 }
 
-impl<S: AsyncRead> Stream for Lines<S> {
+impl Stream for Lines {
     type Item = Result<ByteString, CloseReason>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -87,7 +87,7 @@ impl<S: AsyncRead> Stream for Lines<S> {
                 this.buffer = BytesMut::new();
                 this.searched = 0;
             } else {
-                if !ready!(this.outbox.poll_readable(context)) {
+                if !ready!(this.outbox.poll_readable()) {
                     return Poll::Ready(None);
                 }
                 match this.take() {
@@ -105,7 +105,7 @@ impl<S: AsyncRead> Stream for Lines<S> {
             }
             let mut chunk = [std::mem::MaybeUninit::uninit(); CHUNK];
             let mut chunk = ReadBuf::uninit(&mut chunk);
-            match ready!(Pin::new(&mut this.read).poll_read(context, &mut chunk)) {
+            match ready!(this.io.poll_read(context, &mut chunk)) {
                 Ok(()) if !chunk.filled().is_empty() => this.buffer.extend_from_slice(chunk.filled()),
                 // At an error nothing can be answered any more, but what came whole still counts.
                 Ok(()) | Err(_) => this.ended = true,
@@ -132,7 +132,7 @@ mod tests {
             }
             drop(client);
             let lines = Lines {
-                read: tokio::io::split(server).0,
+                io: Io::new(server),
                 buffer: BytesMut::new(),
                 searched: 0,
                 after_cr: false,

@@ -11,19 +11,20 @@ mod lines;
 mod prompts;
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use actix_web::rt;
 use bytes::BytesMut;
 use bytestring::ByteString;
 use doorward_core::protocol::{ClientMessage, CloseReason, Payload, ServerMessage};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, WriteHalf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use self::lines::{CHUNK, Lines};
+use super::connection::{self, Io, Wire};
 use super::json;
-use super::outbox::{Drain, Outbox, Owner};
+use super::outbox::Outbox;
 use crate::actors::session::{Session, SessionHandle};
 use crate::actors::transport::{Full, Received, Transport, Undecodable};
 use crate::events::Events;
@@ -45,7 +46,7 @@ pub struct Connection<S> {
     pub socket: PeerSocket,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S: Wire> Connection<S> {
     pub fn new(stream: S, socket: PeerSocket) -> Self {
         Self { stream, unused: BytesMut::new(), after_cr: false, socket }
     }
@@ -86,28 +87,25 @@ pub struct Limits {
 
 /// One TCP connection as its session holds it.
 pub struct Tcp {
-    owner: Owner,
+    outbox: Rc<Outbox>,
     /// The session has ended: what still arrives is discarded.
     discard: Rc<Cell<bool>>,
     /// Neither success nor failure was said yet.
     at_prompt: bool,
 }
 
-/// Starts the session that `make` makes of the connection. The future is the connection: it ends when nothing
-/// more is read or written.
-pub fn open<S>(
+/// Starts the session that `make` makes of the connection, and the task that carries both: it ends when nothing more
+/// is read or written.
+pub fn open<S: Wire + 'static>(
     connection: Connection<S>,
     limits: Limits,
     make: impl FnOnce(Tcp) -> Session<Tcp>,
-) -> (SessionHandle, impl Future<Output = ()>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-{
+) -> (SessionHandle, rt::task::JoinHandle<()>) {
     let outbox = Outbox::new(limits.outbox, limits.line, Some(connection.socket));
     let discard = Rc::new(Cell::new(false));
-    let (read, write) = tokio::io::split(connection.stream);
+    let io = Io::new(connection.stream);
     let lines = Lines {
-        read,
+        io: io.clone(),
         // An idle connection keeps no buffer.
         buffer: if connection.unused.is_empty() { BytesMut::new() } else { connection.unused },
         searched: 0,
@@ -116,41 +114,25 @@ where
         outbox: Rc::clone(&outbox),
         ended: false,
     };
-    let tcp = Tcp { owner: Owner::new(Rc::clone(&outbox)), discard, at_prompt: true };
-    (make(tcp).start_with(lines), carry(write, outbox))
-}
-
-/// Writes until the session has ended and nothing is left for the client.
-async fn carry<S: AsyncWrite>(write: WriteHalf<S>, outbox: Rc<Outbox>) {
-    write_out(write, Rc::clone(&outbox)).await;
-    // If nothing more could be written, the session notices by its reader.
-    poll_fn(|context| outbox.poll_disowned(context)).await;
-}
-
-/// Empties the outbox into the connection until it is finished.
-async fn write_out<S: AsyncWrite>(mut write: WriteHalf<S>, outbox: Rc<Outbox>) {
-    // Dropped with the connection's writing half: until then the descriptor is this connection's.
-    let drain = Drain(outbox);
-    while let Some(bytes) = poll_fn(|context| drain.0.poll_take(context)).await {
-        if write.write_all(&bytes).await.is_err() || write.flush().await.is_err() {
-            return;
-        }
-    }
-    let _ = write.shutdown().await;
+    let tcp = Tcp { outbox: Rc::clone(&outbox), discard, at_prompt: true };
+    let (session, driver) = make(tcp).driven_by(lines);
+    (session, connection::carry(io, outbox, driver))
 }
 
 impl Tcp {
     fn say(&mut self, words: &str) -> Result<(), Full> {
         self.at_prompt = false;
-        self.owner.push(|out| out.extend_from_slice(words.as_bytes()))
+        self.outbox.push(|out| out.extend_from_slice(words.as_bytes()))
     }
 
-    fn line(&mut self, mut text: Vec<u8>) -> Result<(), Full> {
+    fn line(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Full> {
         if self.at_prompt {
             self.say(FAILURE)?;
         }
-        text.push(b'\n');
-        self.owner.push(|out| out.extend_from_slice(&text))
+        self.outbox.push(|out| {
+            write(out);
+            out.push(b'\n');
+        })
     }
 }
 
@@ -162,7 +144,7 @@ impl Transport for Tcp {
     type Message = ByteString;
 
     fn outgoing(&self) -> &Rc<Outbox> {
-        self.owner.outbox()
+        &self.outbox
     }
 
     fn receive(&mut self, line: Self::Incoming) -> Result<Received<ByteString>, CloseReason> {
@@ -179,11 +161,11 @@ impl Transport for Tcp {
     }
 
     fn send(&mut self, message: &ServerMessage, events: &Events) -> Result<(), Full> {
-        json::encode(message, events).map_or(Ok(()), |text| self.line(text))
+        if json::says(message) { self.line(|out| json::encode(message, events, out)) } else { Ok(()) }
     }
 
     fn ping(&mut self) -> Result<(), Full> {
-        self.line(json::encode_own(&ServerMessage::Ping))
+        self.line(|out| json::encode_own(&ServerMessage::Ping, out))
     }
 
     fn signed_in(&mut self) {
@@ -193,9 +175,9 @@ impl Transport for Tcp {
 
     fn close(&mut self, reason: CloseReason) -> bool {
         // Full or not: what does not fit is not read anyway.
-        let _ = self.line(json::encode_own(&ServerMessage::goodbye(reason)));
+        let _ = self.line(|out| json::encode_own(&ServerMessage::goodbye(reason), out));
         self.discard.set(true);
-        self.owner.finish();
+        self.outbox.finish();
         true
     }
 }

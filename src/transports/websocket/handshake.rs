@@ -5,7 +5,7 @@ use std::fmt;
 use actix_http::ws::hash_key;
 use actix_web::http::header::{
     CONNECTION, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
 use actix_web::http::{Method, Version};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
@@ -35,6 +35,8 @@ pub enum HandshakeError {
     Version,
     /// No `Sec-WebSocket-Key`, or not 16 bytes in base64.
     Key,
+    /// It has a body: what follows it would not be frames.
+    Body,
 }
 
 impl HandshakeError {
@@ -65,6 +67,7 @@ impl fmt::Display for HandshakeError {
             }
             Self::Version => "Only version 13 of WebSocket is spoken here: Sec-WebSocket-Version: 13",
             Self::Key => "Sec-WebSocket-Key must be 16 bytes in base64.",
+            Self::Body => "A WebSocket handshake has no body: send no Transfer-Encoding.",
         })
     }
 }
@@ -126,6 +129,9 @@ fn check(request: &HttpRequest) -> Result<&[u8], HandshakeError> {
     }
     if !names(request, &CONNECTION, "upgrade") {
         return Err(HandshakeError::ConnectionLost);
+    }
+    if request.headers().contains_key(TRANSFER_ENCODING) {
+        return Err(HandshakeError::Body);
     }
     if only(request, &SEC_WEBSOCKET_VERSION)
         .is_none_or(|version| version.as_bytes().trim_ascii() != VERSION.as_bytes())
@@ -238,6 +244,12 @@ mod tests {
             assert_eq!(outcome(with("connection", connection)), Err(ConnectionLost), "{connection:?}");
         }
         assert_eq!(outcome(self::request(GOOD).method(Method::HEAD)), Err(HandshakeError::Method));
+    }
+
+    #[test]
+    fn a_body_is_no_handshake() {
+        let request = request(GOOD).append_header(("transfer-encoding", "chunked"));
+        assert_eq!(outcome(request), Err(HandshakeError::Body));
     }
 
     #[test]

@@ -5,27 +5,30 @@
 //! | `handshake` | the request and the answer that open a socket |
 //! | `reader` | what arrives: frames, bounded, as messages |
 //! | `walker` | bounds a frame at its header |
+//! | `frame` | frames as they are sent |
 //! | `fragments` | puts fragmented messages together |
 //! | `packets` | Engine.IO packets as messages, for Socket.IO |
 //! | `session` | a session of JSON messages over a socket |
 
 mod fragments;
+mod frame;
 pub mod handshake;
 mod packets;
 mod reader;
 mod session;
 mod walker;
 
+use std::future::Future;
 use std::rc::Rc;
 
 use actix::{Actor, AsyncContext, Context, StreamHandler};
-use actix_http::ws::{self, OpCode, Parser};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_http::ws::OpCode;
+use actix_web::HttpResponse;
 
 use self::handshake::Handshake;
-use super::outbox::{Drain, Outbox, Owner};
+use super::connection::{self, Opened, Upgrade};
+use super::outbox::Outbox;
 use crate::actors::transport::Full;
-use crate::peer::PeerSocket;
 
 pub use self::fragments::Whole;
 pub(super) use self::packets::write_packets;
@@ -51,73 +54,83 @@ pub struct Limits {
     pub outbox: usize,
 }
 
-/// The sending side of a socket. Dropping it ends the connection once what is left was read.
+/// The sending side of a socket.
 #[derive(Debug)]
 pub struct Socket {
-    owner: Owner,
+    outbox: Rc<Outbox>,
     /// Bytes of a message after sign-in.
     largest: usize,
 }
 
-/// Answers the handshake. The caller drives the reader and owns the socket; `gate` makes the reader's gate from the
-/// outbox.
-pub fn accept<G: Gate + Unpin>(
-    request: &HttpRequest,
+/// Answers the handshake, and lets what `start` makes of the socket and its reader carry the connection. `gate` makes
+/// the reader's gate from the outbox.
+pub fn accept<G, D>(
     handshake: Handshake,
-    payload: web::Payload,
     limits: Limits,
-    gate: impl FnOnce(&Rc<Outbox>) -> G,
-) -> (HttpResponse, Socket, Reader<web::Payload, G>) {
-    let peer = request.conn_data::<PeerSocket>().copied();
-    let outbox = Outbox::new(limits.outbox, limits.first_frame, peer);
-    let reader = Reader::new(payload, gate(&outbox), Rc::clone(&outbox), limits);
-    let response = handshake.answer().body(Drain(Rc::clone(&outbox)));
-    (response, Socket { owner: Owner::new(outbox), largest: limits.frame }, reader)
-}
-
-/// Answers the handshake and starts the actor that `make` makes of the socket: it is handed what arrives.
-pub fn open<A>(
-    request: &HttpRequest,
-    handshake: Handshake,
-    payload: web::Payload,
-    limits: Limits,
-    make: impl FnOnce(Socket) -> A,
+    gate: impl FnOnce(&Rc<Outbox>) -> G + 'static,
+    start: impl FnOnce(Socket, Reader<G>) -> D + 'static,
 ) -> HttpResponse
 where
-    A: Actor<Context = Context<A>> + StreamHandler<Incoming>,
+    G: Gate + Unpin,
+    D: Future<Output = ()> + Unpin + 'static,
 {
-    let (response, socket, reader) = accept(request, handshake, payload, limits, Rc::clone);
-    A::create(|context| {
-        context.add_stream(reader);
-        make(socket)
+    let mut response = handshake.answer().finish();
+    Upgrade::after(&mut response, move |Opened { io, socket, head, unread }| {
+        let outbox = Outbox::new(limits.outbox, limits.first_frame, Some(socket));
+        // It was empty: it fits.
+        let _ = outbox.push(|out| *out = head);
+        let reader = Reader::new(io.clone(), unread, gate(&outbox), Rc::clone(&outbox), limits);
+        let socket = Socket::new(Rc::clone(&outbox), limits.frame);
+        connection::carry(io, outbox, start(socket, reader));
     });
     response
 }
 
-/// Queues a frame.
-fn write_frame(outbox: &Outbox, payload: &[u8], opcode: OpCode) -> Result<(), Full> {
-    outbox.push(|out| Parser::write_message(out, payload, opcode, true, false))
+/// Answers the handshake and starts the actor that `make` makes of the socket: it is handed what arrives.
+pub fn open<A>(handshake: Handshake, limits: Limits, make: impl FnOnce(Socket) -> A + 'static) -> HttpResponse
+where
+    A: Actor<Context = Context<A>> + StreamHandler<Incoming>,
+{
+    accept(handshake, limits, Rc::clone, |socket, reader| {
+        let mut context = Context::new();
+        context.add_stream(reader);
+        context.into_future(make(socket))
+    })
+}
+
+/// Queues a frame whose payload `write` appends.
+fn write_frame(outbox: &Outbox, opcode: OpCode, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Full> {
+    outbox.push(|out| frame::write(out, opcode, write))
 }
 
 /// Queues a close frame, after which nothing more is sent.
 pub(super) fn write_close(outbox: &Outbox, code: Option<(u16, &str)>) {
-    let reason = code.map(|(code, sentence)| ws::CloseReason {
-        code: code.into(),
-        description: Some(sentence.to_owned()).filter(|sentence| !sentence.is_empty()),
+    outbox.push_last(|out| {
+        frame::write(out, OpCode::Close, |out| {
+            if let Some((code, sentence)) = code {
+                out.extend_from_slice(&code.to_be_bytes());
+                out.extend_from_slice(sentence.as_bytes());
+            }
+        });
     });
-    outbox.push_last(|out| Parser::write_close(out, reason, false));
 }
 
 impl Socket {
+    /// `largest` bounds the bytes of a message after sign-in.
+    #[must_use]
+    pub const fn new(outbox: Rc<Outbox>, largest: usize) -> Self {
+        Self { outbox, largest }
+    }
+
     /// Where what is sent waits for the client.
     #[must_use]
     pub const fn outbox(&self) -> &Rc<Outbox> {
-        self.owner.outbox()
+        &self.outbox
     }
 
     /// The client has signed in: larger messages are allowed from now on.
     pub fn widen(&self) {
-        self.owner.set_message_limit(self.largest);
+        self.outbox.set_message_limit(self.largest);
     }
 
     /// Queues a whole text or binary message.
@@ -126,17 +139,17 @@ impl Socket {
     /// [`Full`]: the client does not read and the bound is reached.
     pub fn write(&self, message: &Whole) -> Result<(), Full> {
         match message {
-            Whole::Text(text) => self.frame(text.as_bytes(), OpCode::Text),
-            Whole::Binary(bytes) => self.frame(bytes, OpCode::Binary),
+            Whole::Text(text) => self.frame(OpCode::Text, |out| out.extend_from_slice(text.as_bytes())),
+            Whole::Binary(bytes) => self.frame(OpCode::Binary, |out| out.extend_from_slice(bytes)),
         }
     }
 
-    fn frame(&self, payload: &[u8], opcode: OpCode) -> Result<(), Full> {
-        write_frame(&self.owner, payload, opcode)
+    fn frame(&self, opcode: OpCode, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Full> {
+        write_frame(&self.outbox, opcode, write)
     }
 
     /// Sends a close frame, once, with a code and a sentence if there are any.
     pub fn close(&self, code: Option<(u16, &str)>) {
-        write_close(&self.owner, code);
+        write_close(&self.outbox, code);
     }
 }

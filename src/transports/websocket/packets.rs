@@ -1,14 +1,15 @@
-//! Engine.IO packets as WebSocket messages: whole, unmasked (RFC 6455 section 5.1).
+//! Engine.IO packets as WebSocket messages.
 
 use std::ops::ControlFlow;
 
-use actix_http::ws::{OpCode, Parser};
-use bytes::BytesMut;
+use actix_http::ws::OpCode;
 use doorward_core::protocol::engineio::{Encoded, Queue};
+
+use super::frame;
 
 /// Takes packets from `queue` as WebSocket messages until `out` has more than `enough` bytes. Answers whether there
 /// were any.
-pub(in crate::transports) fn write_packets(queue: &mut Queue, out: &mut BytesMut, enough: usize) -> bool {
+pub(in crate::transports) fn write_packets(queue: &mut Queue, out: &mut Vec<u8>, enough: usize) -> bool {
     let before = out.len();
     if before <= enough {
         queue.take_packets(|packet| {
@@ -16,7 +17,7 @@ pub(in crate::transports) fn write_packets(queue: &mut Queue, out: &mut BytesMut
                 Encoded::Text(bytes) => (OpCode::Text, bytes),
                 Encoded::Binary(bytes) => (OpCode::Binary, bytes),
             };
-            Parser::write_message(out, bytes, opcode, true, false);
+            frame::write(out, opcode, |out| out.extend_from_slice(bytes));
             if out.len() <= enough { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
     }
@@ -33,7 +34,7 @@ mod tests {
         for _ in 0..3 {
             queue.text(|out| out.extend_from_slice(b"42[]"));
         }
-        let mut out = BytesMut::new();
+        let mut out = Vec::new();
         assert!(write_packets(&mut queue, &mut out, 0));
         assert_eq!(&out[..], [&[0x81, 4][..], b"42[]"].concat());
         assert!(write_packets(&mut queue, &mut out, usize::MAX));

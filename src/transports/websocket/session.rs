@@ -67,11 +67,14 @@ impl Transport for WebSocket {
     }
 
     fn send(&mut self, message: &ServerMessage, events: &Events) -> Result<(), Full> {
-        json::encode(message, events).map_or(Ok(()), |text| self.socket.frame(&text, OpCode::Text))
+        if !json::says(message) {
+            return Ok(());
+        }
+        self.socket.frame(OpCode::Text, |out| json::encode(message, events, out))
     }
 
     fn ping(&mut self) -> Result<(), Full> {
-        self.socket.frame(b"", OpCode::Ping)
+        self.socket.frame(OpCode::Ping, |_| {})
     }
 
     fn signed_in(&mut self) {
@@ -81,7 +84,7 @@ impl Transport for WebSocket {
 
     fn close(&mut self, reason: CloseReason) -> bool {
         // Full or not: what does not fit is not read anyway.
-        let _ = self.socket.frame(&json::encode_own(&ServerMessage::goodbye(reason)), OpCode::Text);
+        let _ = self.socket.frame(OpCode::Text, |out| json::encode_own(&ServerMessage::goodbye(reason), out));
         self.socket.close(Some((reason.code(), reason.sentence())));
         true
     }

@@ -96,6 +96,13 @@ pub(super) fn decode_id(raw: &RawValue) -> Result<Option<RequestId>, Request<'st
     })
 }
 
+/// Whether the dialect has anything to say for a message. It has no acknowledgements: an answer without arguments goes
+/// to clients that gave their request an `id` alone.
+#[must_use]
+pub const fn says(message: &ServerMessage) -> bool {
+    !matches!(message, ServerMessage::Acknowledge { to, .. } if to.id.is_none())
+}
+
 /// Writes one message, appended to `out`; `namespace` names one.
 pub fn encode<'a>(
     message: &ServerMessage,
