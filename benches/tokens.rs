@@ -17,7 +17,13 @@ const MANY: usize = 25_000;
 fn tokens() -> Tokens {
     let config = Config::from_pairs([("password.cost", "12")]).expect("the defaults are good");
     let key = SigningKey::generate(SigningAlgorithm::EdDsa).expect("the system has randomness");
-    Tokens::new(Keyring::new(key, Vec::new()), &config.tokens, &config.public_url, Clock::System)
+    Tokens::new(
+        Keyring::new(key, Vec::new()),
+        &config.tokens,
+        &config.public_url,
+        config.sockets.max_open,
+        Clock::System,
+    )
 }
 
 fn issue(tokens: &Tokens) -> String {

@@ -25,7 +25,7 @@ pub async fn run(server: &Server, people: &mut People, crowd: Crowd, report: &mu
     let before = server.usage();
     let (sockets, elapsed) = people::open_sockets(server.address(), logins).await?;
     let cpu = server.cpu_since(before.map(|usage| usage.cpu));
-    report.row("handshakes, tokens never seen before", rate(number, elapsed), "/s").row_if_known(
+    report.row("handshakes, tokens issued a moment ago", rate(number, elapsed), "/s").row_if_known(
         "  server CPU",
         us_each(cpu, number),
         "us each",

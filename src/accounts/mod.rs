@@ -162,7 +162,13 @@ impl Accounts {
         };
         Ok(Self(Arc::new(Inner {
             hasher: Hasher::start(&config.password),
-            tokens: Tokens::new(keys.keyring, &config.tokens, &config.public_url, clock.clone()),
+            tokens: Tokens::new(
+                keys.keyring,
+                &config.tokens,
+                &config.public_url,
+                config.sockets.max_open,
+                clock.clone(),
+            ),
             name_key: NameKey::new(keys.credentials.derive("doorward names without an account")),
             device_key: DeviceKey::new(keys.credentials.derive("doorward known devices")),
             api_key_tags: ApiKeyTags::new(keys.credentials.derive("doorward API keys")),

@@ -27,8 +27,10 @@ const CLIENT_ID: &str = "doorward";
 const MAX_LENGTH: usize = 6 * 1024;
 /// Seconds by which another node's clock may be ahead.
 const LEEWAY: i64 = 5;
-/// Tokens in each of the cache's two generations; together they take about 4 MB.
+/// Tokens in each of the cache's two generations, at least.
 const CACHE_GENERATION: usize = 8192;
+/// Bytes of tokens for each of them: twice what most have. Claims take about as much memory as their token has bytes.
+const CACHE_BYTES: usize = 1024;
 
 /// Why a token is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -101,9 +103,16 @@ struct Inner {
 }
 
 impl Tokens {
-    /// `public_url` without its last slash is the issuer.
+    /// `public_url` without its last slash is the issuer. `sessions` is how many may be live at once: their tokens are
+    /// kept, for when they reconnect.
     #[must_use]
-    pub fn new(keyring: Keyring, config: &config::Tokens, public_url: &Url, clock: Clock) -> Self {
+    pub fn new(
+        keyring: Keyring,
+        config: &config::Tokens,
+        public_url: &Url,
+        sessions: usize,
+        clock: Clock,
+    ) -> Self {
         let issuer = public_url.as_str().trim_end_matches('/').to_owned();
         let validations = SigningAlgorithm::ALL
             .map(|algorithm| (algorithm, validation(algorithm, &issuer, &config.audience)));
@@ -114,7 +123,7 @@ impl Tokens {
             audience: config.audience.clone(),
             ttl: i64::try_from(config.access_ttl.as_secs()).unwrap_or(i64::MAX / 4),
             clock,
-            cache: Mutex::default(),
+            cache: Mutex::new(Cache::new(sessions)),
         }))
     }
 
@@ -133,6 +142,7 @@ impl Tokens {
         now: Timestamp,
     ) -> Result<String, SigningError> {
         let iat = now.and_utc().timestamp();
+        let exp = iat + self.0.ttl;
         let claims = Payload {
             iss: self.0.issuer.clone(),
             aud: self.0.audience.clone(),
@@ -141,13 +151,30 @@ impl Tokens {
             client_id: CLIENT_ID.to_owned(),
             jti: self.0.clock.new_id(),
             iat,
-            exp: iat + self.0.ttl,
+            exp,
             username: username.to_owned(),
             roles: rights.roles.clone(),
             claims: rights.claims.clone(),
             claims_version: rights.version,
         };
-        self.keyring().current().sign_token(TYPE, &claims)
+        let keyring = self.keyring();
+        let token = keyring.current().sign_token(TYPE, &claims)?;
+        let Payload { username, roles, claims, .. } = claims;
+        let rights = Rights { version: rights.version, roles, claims }.shared();
+        let claims = VerifiedClaims { user, username: username.into(), rights, login, iat, exp };
+        // Its client presents it next: it need not be verified then.
+        if let Some(key) = cache_key(&token) {
+            self.remember(key, token.len(), Arc::new(claims), &keyring);
+        }
+        Ok(token)
+    }
+
+    /// Notes the claims of a good token, unless its key has just been removed.
+    fn remember(&self, key: [u8; 32], length: usize, claims: Arc<VerifiedClaims>, keyring: &Arc<Keyring>) {
+        let mut cache = self.cache();
+        if Arc::ptr_eq(keyring, &self.keyring()) {
+            cache.insert(key, length, claims);
+        }
     }
 
     /// Verifies a token and returns who it acts for. The caller checks whether the login was revoked.
@@ -161,11 +188,7 @@ impl Tokens {
         } else {
             let keyring = self.keyring();
             let claims = Arc::new(self.check_signature(token, &keyring)?);
-            let mut cache = self.cache();
-            // A token whose key has just been removed is not cached.
-            if Arc::ptr_eq(&keyring, &self.keyring()) {
-                cache.insert(key, Arc::clone(&claims));
-            }
+            self.remember(key, token.len(), Arc::clone(&claims), &keyring);
             claims
         };
         self.check_time(&claims)
@@ -197,7 +220,7 @@ impl Tokens {
         tracing::info!(kid = keyring.current().kid(), "the signing keys have changed");
         let mut cache = self.cache();
         *self.0.keyring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keyring);
-        *cache = Cache::default();
+        cache.clear();
     }
 
     fn keyring(&self) -> Arc<Keyring> {
@@ -292,30 +315,57 @@ const fn is_zero(version: &i32) -> bool {
     *version == 0
 }
 
-/// Tokens whose signatures were verified lately: verifying one takes 40 us, and clients that reconnect
-/// present the same token again. Bounded without a clock: when the young generation is full, it replaces the
-/// old one.
-#[derive(Default)]
+/// Tokens that were issued or verified lately: verifying one takes 40 us, and clients that reconnect present the same
+/// token again. Bounded without a clock: when the young generation is full, it replaces the old one.
 struct Cache {
-    young: HashMap<[u8; 32], Arc<VerifiedClaims>>,
-    old: HashMap<[u8; 32], Arc<VerifiedClaims>>,
+    young: Generation,
+    old: Generation,
+    /// Tokens in each.
+    most: usize,
+}
+
+#[derive(Default)]
+struct Generation {
+    /// By the hash of the token, with its length.
+    claims: HashMap<[u8; 32], (u32, Arc<VerifiedClaims>)>,
+    /// Of all its tokens.
+    bytes: usize,
 }
 
 impl Cache {
+    fn new(sessions: usize) -> Self {
+        Self {
+            young: Generation::default(),
+            old: Generation::default(),
+            most: sessions.max(CACHE_GENERATION),
+        }
+    }
+
     fn get(&mut self, key: &[u8; 32]) -> Option<Arc<VerifiedClaims>> {
-        if let Some(claims) = self.young.get(key) {
+        if let Some((_, claims)) = self.young.claims.get(key) {
             return Some(Arc::clone(claims));
         }
-        let claims = self.old.remove(key)?;
-        self.insert(*key, Arc::clone(&claims));
+        let (length, claims) = self.old.claims.remove(key)?;
+        self.insert(*key, length as usize, Arc::clone(&claims));
         Some(claims)
     }
 
-    fn insert(&mut self, key: [u8; 32], claims: Arc<VerifiedClaims>) {
-        if self.young.len() >= CACHE_GENERATION {
+    /// `length` is that of the token.
+    fn insert(&mut self, key: [u8; 32], length: usize, claims: Arc<VerifiedClaims>) {
+        if self.young.claims.len() >= self.most
+            || self.young.bytes + length > self.most.saturating_mul(CACHE_BYTES)
+        {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(key, claims);
+        // Never that long: `cache_key` refuses it.
+        let counted = u32::try_from(length).unwrap_or(u32::MAX);
+        if self.young.claims.insert(key, (counted, claims)).is_none() {
+            self.young.bytes += length;
+        }
+    }
+
+    fn clear(&mut self) {
+        (self.young, self.old) = (Generation::default(), Generation::default());
     }
 }
 

@@ -31,7 +31,7 @@ fn config(ttl: i64) -> config::Tokens {
 fn tokens(key: &SigningKey, clock: &ManualClock, ttl: i64) -> Tokens {
     let key = SigningKey::from_stored(SigningAlgorithm::EdDsa, &key.stored()).unwrap();
     let url = "http://localhost:8080/".parse().unwrap();
-    Tokens::new(Keyring::new(key, vec![]), &config(ttl), &url, Clock::Manual(clock.clone()))
+    Tokens::new(Keyring::new(key, vec![]), &config(ttl), &url, 1000, Clock::Manual(clock.clone()))
 }
 
 fn setup() -> Setup {
@@ -160,7 +160,7 @@ fn a_retiring_key_still_verifies() {
     let old = SigningKey::from_stored(SigningAlgorithm::EdDsa, &s.key.stored()).unwrap();
     let url = "http://localhost:8080".parse().unwrap();
     let keyring = Keyring::new(SigningKey::generate(SigningAlgorithm::EdDsa).unwrap(), vec![old]);
-    let rotated = Tokens::new(keyring, &config(TTL), &url, Clock::Manual(s.clock.clone()));
+    let rotated = Tokens::new(keyring, &config(TTL), &url, 1000, Clock::Manual(s.clock.clone()));
     assert!(rotated.verify(&s.sign(&s.header(), &s.claims())).is_ok());
 }
 
@@ -230,20 +230,46 @@ fn the_cache_is_bounded_and_keeps_tokens_in_use() {
     let s = setup();
     let good =
         Arc::new(s.tokens.check_signature(&s.sign(&s.header(), &s.claims()), &s.tokens.keyring()).unwrap());
-    let mut cache = Cache::default();
+    let mut cache = Cache::new(CACHE_GENERATION + 100);
     let key = |n: usize| {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&n.to_le_bytes());
         key
     };
     for n in 1..5 * CACHE_GENERATION {
-        cache.insert(key(n), Arc::clone(&good));
+        cache.insert(key(n), 500, Arc::clone(&good));
         if n % 1000 == 1 {
             assert!(cache.get(&key(1)).is_some(), "in use");
         }
+        if n == CACHE_GENERATION + 50 {
+            assert!(cache.get(&key(2)).is_some(), "as many sessions fit");
+        }
     }
-    assert!(cache.get(&key(2)).is_none());
-    assert!(cache.young.len() <= CACHE_GENERATION && cache.old.len() <= CACHE_GENERATION);
+    assert!(cache.get(&key(3)).is_none());
+    assert!(cache.young.claims.len() <= cache.most && cache.old.claims.len() <= cache.most);
+
+    let mut cache = Cache::new(1);
+    for n in 0..3 * CACHE_GENERATION {
+        cache.insert(key(n), MAX_LENGTH, Arc::clone(&good));
+    }
+    let most = CACHE_GENERATION * CACHE_BYTES / MAX_LENGTH;
+    assert!(
+        cache.young.claims.len() <= most && cache.old.claims.len() <= most,
+        "long tokens take their share"
+    );
+}
+
+#[test]
+fn an_issued_token_is_known_and_means_what_it_says() {
+    let s = setup();
+    let rights = Rights { version: 3, ..Rights::default() };
+    let (user, login) = (UserId(Uuid::from_u128(1)), LoginId(Uuid::from_u128(2)));
+    let now = s.tokens.0.clock.now();
+    let token = s.tokens.issue(user, "ann", &rights, login, now).unwrap();
+    assert!(s.tokens.is_cached(&token));
+    let known = s.tokens.verify(&token).unwrap();
+    s.tokens.cache().clear();
+    assert_eq!(s.tokens.verify(&token).unwrap(), known, "the same as from its text");
 }
 
 proptest! {
