@@ -290,8 +290,9 @@ impl Handler<CloseLogins> for SessionManager {
 
     fn handle(&mut self, CloseLogins(ended): CloseLogins, _: &mut Context<Self>) {
         for &(login, reason) in ended.iter() {
-            for id in self.logins.get(&login).into_iter().flatten() {
-                if let Some(registered) = self.sessions.get(id) {
+            // Taken out: to look for each among the others as it ends would take the square of their number.
+            for id in self.logins.remove(&login).into_iter().flatten() {
+                if let Some(registered) = self.sessions.get(&id) {
                     registered.session.do_send(ToSession::Close(reason.into()));
                 }
             }

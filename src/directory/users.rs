@@ -20,6 +20,7 @@ type Shard = HashMap<UserId, UserSessions>;
 /// One user's sessions.
 #[derive(Default)]
 struct UserSessions {
+    /// By id, so that each is found among thousands.
     local: Vec<Arc<SessionInfo>>,
     /// On other nodes, as far as they are known.
     remote: Vec<Arc<SessionInfo>>,
@@ -39,6 +40,18 @@ impl UserSessions {
         let mut all = [self.local.as_slice(), &self.remote].concat();
         all.sort_by_key(|info| info.id);
         all
+    }
+
+    /// Ids are in the order of creation: hardly one is not the last.
+    fn add_local(&mut self, info: &Arc<SessionInfo>) {
+        let at = self.local.partition_point(|other| other.id < info.id);
+        self.local.insert(at, Arc::clone(info));
+    }
+
+    fn remove_local(&mut self, session: SessionId) {
+        if let Ok(at) = self.local.binary_search_by_key(&session, |info| info.id) {
+            self.local.remove(at);
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -71,7 +84,7 @@ impl Users {
             return None;
         }
         let info = Arc::new(info);
-        sessions.local.push(Arc::clone(&info));
+        sessions.add_local(&info);
         sessions.changed();
         // Under the lock, so that one user's changes are emitted in order.
         (this.on_change)(Change::Connected(Arc::clone(&info)));
@@ -178,7 +191,7 @@ impl Drop for Ticket {
         let (user, session) = (self.info.user, self.info.id);
         let mut shard = self.users.shard(user);
         if let Some(sessions) = shard.get_mut(&user) {
-            sessions.local.retain(|info| info.id != session);
+            sessions.remove_local(session);
             sessions.changed();
             (self.users.on_change)(Change::Disconnected { user, session });
             if sessions.is_empty() {
@@ -253,6 +266,21 @@ mod tests {
         assert!(updates.has_changed().unwrap());
         drop(first);
         assert!(updates.has_changed().is_err());
+    }
+
+    #[test]
+    fn a_users_sessions_are_in_the_order_of_their_ids_however_they_come_and_go() {
+        let users = users(9);
+        let ids = || -> Vec<u128> {
+            users.of(UserId(Uuid::from_u128(1))).iter().map(|info| info.id.0.as_u128()).collect()
+        };
+        let mut tickets: Vec<_> = [5, 1, 9, 3, 7].map(|id| admit(&users, 1, id).unwrap()).into();
+        assert_eq!(ids(), [1, 3, 5, 7, 9]);
+        drop(tickets.remove(0));
+        drop(tickets.remove(1));
+        assert_eq!(ids(), [1, 3, 7]);
+        tickets.clear();
+        assert_eq!(ids(), []);
     }
 
     #[test]
