@@ -4,8 +4,11 @@ mod fields;
 mod paint;
 mod request;
 mod text;
+mod writer;
 
+use std::error::Error;
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Subscriber};
@@ -16,6 +19,7 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry, fmt};
 
 use self::text::TextLines;
+use self::writer::LineWriter;
 use crate::config::{Log, LogFormat};
 
 /// Sends this process's logs to standard error.
@@ -25,6 +29,32 @@ use crate::config::{Log, LogFormat};
 pub fn init(log: &Log) -> Result<(), TryInitError> {
     subscriber(log, std::io::stderr, wants_colours()).try_init()
 }
+
+/// The same for a process that serves others: a thread of its own writes. What it has not written yet, [`flush`] waits
+/// for, and a panic's message does.
+///
+/// # Errors
+/// If logging is already set up, or the thread cannot be started.
+pub fn init_server(log: &Log) -> Result<(), Box<dyn Error>> {
+    let writer = LineWriter::start(std::io::stderr(), |count| {
+        tracing::warn!(count, "log lines were dropped: they come faster than standard error takes them");
+    })?;
+    subscriber(log, writer.clone(), wants_colours()).try_init()?;
+    writer.flush_at_panic();
+    // It is set once: logging was not set up before.
+    let _ = WRITER.set(writer);
+    Ok(())
+}
+
+/// Waits until what was logged is written, for the end of the process.
+pub fn flush() {
+    if let Some(writer) = WRITER.get() {
+        writer.flush();
+    }
+}
+
+/// There once lines are written by a thread.
+static WRITER: OnceLock<LineWriter> = OnceLock::new();
 
 /// On a terminal that shows colours, unless the user wants none (<https://no-color.org>).
 fn wants_colours() -> bool {

@@ -56,7 +56,7 @@ pub fn run(settings: Settings, arguments: &Arguments) -> Result<(), Failure> {
     let dir = Temporary::new();
     let Loaded { config, warnings, .. } = settings.or_listen(LISTEN).load_with(&overrides(&dir))?;
     super::settings::warn(warnings);
-    telemetry::init(&config.log).map_err(Failure::running)?;
+    telemetry::init_server(&config.log).map_err(Failure::running)?;
     actix::System::new().block_on(preview(config, dir))
 }
 

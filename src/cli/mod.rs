@@ -37,6 +37,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use self::failure::Failure;
 use self::settings::{LeadingSettings, ServerSettings, With};
+use crate::telemetry;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -101,6 +102,7 @@ pub fn run() -> ExitCode {
     crate::private_files::set_umask();
     // A wrong command line ends the process here, with clap's message and exit code 2.
     let outcome = execute(Cli::parse());
+    telemetry::flush();
     let Err(failure) = outcome else { return ExitCode::SUCCESS };
     let (message, code) = failure.into_parts();
     // Not `eprintln!`, which panics if standard error is closed.

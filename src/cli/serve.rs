@@ -32,7 +32,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     raise_open_files();
     let Loaded { config, settings, warnings } = settings.load_for_server()?;
     config.check_for_serving().map_err(Failure::Usage)?;
-    telemetry::init(&config.log).map_err(Failure::running)?;
+    telemetry::init_server(&config.log).map_err(Failure::running)?;
     for warning in warnings.into_iter().chain(private_files::check_settings(&settings)) {
         tracing::warn!("{warning}");
     }
@@ -72,6 +72,7 @@ pub(super) async fn until_stopped(
             let name = stop.next_deliberate().await;
             tracing::warn!(signal = name, "stopped at once");
             clean_up();
+            telemetry::flush();
             std::process::exit(1);
         });
     };

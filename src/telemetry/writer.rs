@@ -1,0 +1,236 @@
+//! Writes log lines on a thread of its own, so that no request waits for the file or the terminal. What waits is
+//! bounded: if it is not taken in time, lines are dropped, and a line says how many.
+
+use std::io::{self, Write};
+use std::mem;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Bytes of lines that may wait: some 10,000 lines.
+const MOST: usize = 1024 * 1024;
+
+/// How long the end of the process waits for what is left to be written.
+const FLUSH_TIME: Duration = Duration::from_secs(2);
+
+/// Queues lines for the thread. A clone is another handle.
+#[derive(Clone)]
+pub(super) struct LineWriter(Arc<Queue>);
+
+#[derive(Default)]
+struct Queue {
+    state: Mutex<State>,
+    /// There is something to write.
+    filled: Condvar,
+    /// All was written.
+    emptied: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    lines: Vec<u8>,
+    dropped: u64,
+    writing: bool,
+}
+
+impl LineWriter {
+    /// Starts the thread, which ends with the process. `dropped` logs how many lines were dropped.
+    ///
+    /// # Errors
+    /// If there can be no more threads.
+    pub(super) fn start(
+        target: impl Write + Send + 'static,
+        dropped: impl Fn(u64) + Send + 'static,
+    ) -> io::Result<Self> {
+        let writer = Self(Arc::default());
+        let queue = Arc::clone(&writer.0);
+        thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || queue.write_for_ever(target, &dropped))?;
+        Ok(writer)
+    }
+
+    /// Waits until all lines are written, but not for long: nothing may read them.
+    pub(super) fn flush(&self) {
+        let state = self.0.state();
+        let waits = |state: &mut State| state.writing || !state.lines.is_empty();
+        drop(self.0.emptied.wait_timeout_while(state, FLUSH_TIME, waits));
+    }
+
+    /// Lets a panic's own message follow what was logged before it, and be the last thing if the process ends by it.
+    pub(super) fn flush_at_panic(&self) {
+        let writer = self.clone();
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            // The thread cannot wait for itself.
+            if thread::current().name() != Some("log") {
+                writer.flush();
+            }
+            hook(info);
+        }));
+    }
+}
+
+impl Queue {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, line: &[u8]) {
+        let mut state = self.state();
+        if state.lines.len() + line.len() > MOST {
+            state.dropped += 1;
+            return;
+        }
+        state.lines.extend_from_slice(line);
+        drop(state);
+        self.filled.notify_one();
+    }
+
+    fn write_for_ever(&self, mut target: impl Write, dropped: &impl Fn(u64)) {
+        let mut lines = Vec::new();
+        loop {
+            let mut state = self.state();
+            state.writing = false;
+            if state.lines.is_empty() {
+                self.emptied.notify_all();
+            }
+            while state.lines.is_empty() {
+                state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            mem::swap(&mut lines, &mut state.lines);
+            state.writing = true;
+            let missed = mem::take(&mut state.dropped);
+            drop(state);
+            // There is nowhere to say that lines cannot be written, for instance to a full disk.
+            let _ = target.write_all(&lines).and_then(|()| target.flush());
+            lines.clear();
+            if missed > 0 {
+                dropped(missed);
+            }
+        }
+    }
+}
+
+/// One line, queued at its end.
+pub(super) struct Line<'a> {
+    queue: &'a Queue,
+    bytes: Vec<u8>,
+}
+
+impl Write for Line<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.bytes.is_empty() && bytes.ends_with(b"\n") {
+            // The whole line.
+            self.queue.push(bytes);
+        } else {
+            self.bytes.extend_from_slice(bytes);
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        if !self.bytes.is_empty() {
+            self.queue.push(&self.bytes);
+        }
+    }
+}
+
+impl<'a> MakeWriter<'a> for LineWriter {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line { queue: &self.0, bytes: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+    use super::*;
+
+    /// Hands over what is written, one write after the other: the writer waits until it is taken.
+    struct Slow(SyncSender<Vec<u8>>);
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.send(bytes.to_vec()).map_err(|_| io::ErrorKind::BrokenPipe)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn slow() -> (Receiver<Vec<u8>>, Receiver<u64>, LineWriter) {
+        let (written, taken) = sync_channel(0);
+        let (missed, missing) = sync_channel(9);
+        let dropped = move |count| missed.send(count).unwrap();
+        (taken, missing, LineWriter::start(Slow(written), dropped).unwrap())
+    }
+
+    fn log(writer: &LineWriter, line: &str) {
+        writer.make_writer().write_all(line.as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn lines_are_written_in_their_order_and_those_that_wait_together() {
+        let (taken, _, writer) = slow();
+        log(&writer, "one\n");
+        let first = taken.recv().unwrap();
+        assert_eq!(first, b"one\n");
+        log(&writer, "two\n");
+        let mut line = writer.make_writer();
+        line.write_all(b"in ").unwrap();
+        line.write_all(b"parts\n").unwrap();
+        drop(line);
+        let rest = [taken.recv().unwrap(), taken.try_recv().unwrap_or_default()].concat();
+        let rest = if rest.len() < 13 { [rest, taken.recv().unwrap()].concat() } else { rest };
+        assert_eq!(String::from_utf8(rest).unwrap(), "two\nin parts\n");
+    }
+
+    #[test]
+    fn what_nothing_takes_is_bounded_and_what_was_dropped_is_counted() {
+        let (taken, missing, writer) = slow();
+        log(&writer, "first\n");
+        // Once the thread waits with the first line, the queue fills.
+        while !writer.0.state().writing {
+            thread::yield_now();
+        }
+        let line = "x".repeat(1023) + "\n";
+        let lines = MOST / line.len();
+        for _ in 0..lines + 1000 {
+            log(&writer, &line);
+        }
+        assert!(writer.0.state().lines.len() <= MOST);
+        assert!(taken.recv().unwrap() == b"first\n");
+        let kept = taken.recv().unwrap().len() / line.len();
+        let dropped = missing.recv().unwrap();
+        assert_eq!((kept, dropped), (lines, 1000));
+    }
+
+    #[test]
+    fn a_flush_waits_until_all_is_written() {
+        let (taken, _, writer) = slow();
+        log(&writer, "one\n");
+        let reader = thread::spawn(move || taken.recv().unwrap());
+        writer.flush();
+        assert_eq!(reader.join().unwrap(), b"one\n");
+        assert!(writer.0.state().lines.is_empty());
+    }
+}
