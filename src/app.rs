@@ -36,9 +36,10 @@ use connections::Connections;
 
 pub use connections::Deadlines;
 
-/// How long the sockets' goodbyes may take altogether, their connections after them, and emails under way at last.
+/// How long the sockets' goodbyes may take altogether, until those are read or their clients cut, and emails under way
+/// after them.
 const DRAIN_LIMIT: Duration = Duration::from_secs(8);
-const LAST_WORDS_LIMIT: Duration = Duration::from_secs(5);
+const LAST_WORDS_LIMIT: Duration = Duration::from_secs(3);
 const MAILS_LIMIT: Duration = Duration::from_secs(3);
 
 /// How often old rows are removed.
@@ -259,30 +260,16 @@ impl Application {
 
         tracing::info!("draining");
         self.readiness.drain();
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "an operator's real patience, whatever a test's clock says"
-        )]
-        if tokio::time::timeout(DRAIN_LIMIT, self.live.sessions.drain()).await.is_err() {
-            tracing::warn!("some sockets did not close in time");
-        }
-        // What was said last is read, or its client cut.
-        #[expect(clippy::disallowed_methods, reason = "as above")]
-        if tokio::time::timeout(LAST_WORDS_LIMIT, connections.without_sessions()).await.is_err() {
-            tracing::warn!("some sockets were not read to their end");
-        }
+        end_sessions(&self.live, &connections).await;
         handle.stop(true).await;
         if node.is_some() {
             self.live.cluster.leave().await;
         }
         resets.abort();
-        #[expect(clippy::disallowed_methods, reason = "as above")]
-        let answered = tokio::time::timeout(MAILS_LIMIT, self.accounts.answer_queued_resets()).await;
-        if !matches!(answered, Ok(Ok(()))) {
+        if !matches!(within(MAILS_LIMIT, self.accounts.answer_queued_resets()).await, Some(Ok(()))) {
             tracing::warn!("some requests for links by email were not answered");
         }
-        #[expect(clippy::disallowed_methods, reason = "as above")]
-        if tokio::time::timeout(MAILS_LIMIT, self.mail.finish()).await.is_err() {
+        if within(MAILS_LIMIT, self.mail.finish()).await.is_none() {
             tracing::warn!("emails that were being sent are sent again at the next start");
         }
         for task in [Some(deadlines), Some(watch), Some(ends), Some(janitor), Some(sweep), certificate, node]
@@ -296,6 +283,24 @@ impl Application {
         fold_log(&self.accounts).await;
         stopped
     }
+}
+
+/// Says goodbye on every socket, and waits until that is read or its client cut.
+async fn end_sessions(live: &Live, connections: &Connections) {
+    if within(DRAIN_LIMIT, live.sessions.drain()).await.is_none() {
+        tracing::warn!("some sockets did not close in time");
+    } else if within(LAST_WORDS_LIMIT, connections.without_sessions()).await.is_none() {
+        tracing::warn!("some sockets were not read to their end");
+    }
+}
+
+/// Waits, but not for longer than an operator would.
+async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an operator's real patience, whatever a test's clock says"
+    )]
+    tokio::time::timeout(limit, work).await.ok()
 }
 
 /// Leaves the file of an SQLite database whole, for those who copy it while no server runs.

@@ -184,8 +184,8 @@ everywhere-button = Überall abmelden
 
 devices-title = Geräte
 devices-lead = Hier bist du angemeldet. Wenn du ein Gerät abmeldest, werden seine Verbindungen sofort geschlossen.
-device-name = { $client } unter { $system }
-device-name-system = Unbekannte App unter { $system }
+device-name = { $client } auf { $system }
+device-name-system = Unbekannte App auf { $system }
 device-name-unknown = Unbekanntes Gerät
 device-client-an-android-app = Android-App
 device-client-an-apple-app = Apple-App

@@ -17,7 +17,6 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Message, Recipient, SpawnHandle,
     StreamHandler, WrapFuture,
 };
-use actix_web::rt;
 use futures_util::Stream;
 
 use self::lists::Lists;
@@ -155,11 +154,6 @@ impl<T: Transport> Session<T> {
         context.add_stream(incoming);
         let driver = context.into_future(self);
         (SessionHandle(driver.address().recipient()), driver)
-    }
-
-    /// Starts the actor as a task of its own.
-    pub fn start_with(self, incoming: impl Stream<Item = T::Incoming> + 'static) {
-        rt::spawn(self.driven_by(incoming).1);
     }
 
     /// A whole message of the client.

@@ -103,7 +103,8 @@ fn text(report: &Report) -> String {
         .map(|lost| format!("missing in {}, named by {} rows of {}", lost.refers_to, lost.rows, lost.table));
     let lost =
         if report.lost_references.is_empty() { "ok".to_owned() } else { lost.collect::<Vec<_>>().join("; ") };
-    let note = "a copy of the database's own file, which may lack the newest changes: use `doorward backup`";
+    let note = "a copy of the database's own file, which lacks the newest changes unless the server had been stopped: use \
+                `doorward backup`";
     let rows = [
         ("size", format!("{} bytes", report.bytes)),
         ("file", "ok".to_owned()),

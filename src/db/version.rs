@@ -75,8 +75,9 @@ pub(super) fn refuse_newer(conn: &mut Conn) -> Result<(), Error> {
     match versions.unknown.iter().filter(|version| **version > versions.newest).min() {
         None => Ok(()),
         Some(unknown) => Err(format!(
-            "a newer version of Doorward has changed it (migration {unknown} is unknown here). Run that version, or \
-             restore the backup from before the upgrade: docs/UPGRADE.md, \"Go back\""
+            "a newer version of Doorward has changed it (migration {unknown} is unknown here), or another program keeps its \
+             migrations in the same table. Run that version, or restore the backup from before the upgrade: \
+             docs/UPGRADE.md, \"Go back\""
         )
         .into()),
     }

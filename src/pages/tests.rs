@@ -324,7 +324,7 @@ fn a_device_has_a_name_in_the_language_of_the_page() {
         (
             firefox,
             "Firefox on Linux",
-            "Firefox unter Linux",
+            "Firefox auf Linux",
             "\u{2068}Firefox\u{2069} على \u{2068}Linux\u{2069}",
         ),
         (Some("okhttp/4.12.0"), "Android app", "Android-App", "تطبيق أندرويد"),

@@ -127,6 +127,19 @@ impl Site {
         self.bare_cookie(self.cookie_name(Kind::Language, request), language.tag().to_owned(), LONGEST)
     }
 
+    /// Removes the language that was chosen in this browser, if there is one.
+    pub(super) fn forget_language(&self, request: &HttpRequest, response: &mut HttpResponse) {
+        for presented in self.presented(Kind::Language, request) {
+            self.remove(presented.name().to_owned(), response);
+        }
+    }
+
+    fn remove(&self, name: String, response: &mut HttpResponse) {
+        let mut cookie = self.bare_cookie(name, String::new(), Duration::ZERO);
+        cookie.make_removal();
+        add(response, &cookie);
+    }
+
     /// Removes the login's cookies that the browser sent and that were issued here.
     pub(super) fn forget_cookie(
         &self,
@@ -136,10 +149,7 @@ impl Site {
     ) {
         for presented in self.presented(Kind::Login, request) {
             if accounts.issued_cookie(presented.value()) {
-                let name = presented.name().to_owned();
-                let mut cookie = self.bare_cookie(name, String::new(), Duration::ZERO);
-                cookie.make_removal();
-                add(response, &cookie);
+                self.remove(presented.name().to_owned(), response);
             }
         }
     }

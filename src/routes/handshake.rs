@@ -20,7 +20,9 @@ pub(super) fn refuse(request: &HttpRequest, error: HandshakeError) -> ApiError {
             (StatusCode::UPGRADE_REQUIRED, "upgrade_lost")
         }
         HandshakeError::Version => (StatusCode::UPGRADE_REQUIRED, "websocket_version"),
-        HandshakeError::Key | HandshakeError::Body => (StatusCode::BAD_REQUEST, "bad_handshake"),
+        HandshakeError::Key | HandshakeError::Body | HandshakeError::Several => {
+            (StatusCode::BAD_REQUEST, "bad_handshake")
+        }
     };
     if error.is_proxys() {
         note(request, Mistake::UpgradeLost);

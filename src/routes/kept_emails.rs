@@ -51,7 +51,7 @@ impl DevMail {
 /// Whether the client is a program on this machine that asks this server, not a proxy.
 pub(super) fn is_on_this_machine(req: &HttpRequest) -> bool {
     let here = req.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
-    // A plain nginx adds no header, and speaks HTTP/1.0 to its upstream.
+    // A plain nginx adds no header; before version 1.29.7 it speaks HTTP/1.0 to its upstream.
     let direct =
         req.version() > Version::HTTP_10 && !FORWARDED.iter().any(|name| req.headers().contains_key(*name));
     here && direct && is_loopback_name(req)

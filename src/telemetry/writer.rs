@@ -12,6 +12,9 @@ use tracing_subscriber::fmt::MakeWriter;
 /// Bytes of lines that may wait: some 10,000 lines.
 const MOST: usize = 1024 * 1024;
 
+/// How long to wait for a reader that is behind.
+const FULL_PAUSE: Duration = Duration::from_millis(10);
+
 /// How long the end of the process waits for what is left to be written.
 const FLUSH_TIME: Duration = Duration::from_secs(2);
 
@@ -24,15 +27,17 @@ struct Queue {
     state: Mutex<State>,
     /// There is something to write.
     filled: Condvar,
-    /// All was written.
-    emptied: Condvar,
+    /// Some of it was written.
+    written: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     lines: Vec<u8>,
     dropped: u64,
-    writing: bool,
+    /// Bytes that were ever queued, and those of them that were written.
+    queued: u64,
+    written: u64,
 }
 
 impl LineWriter {
@@ -52,11 +57,11 @@ impl LineWriter {
         Ok(writer)
     }
 
-    /// Waits until all lines are written, but not for long: nothing may read them.
+    /// Waits until the lines that are queued now are written, but not for long: nothing may read them.
     pub(super) fn flush(&self) {
         let state = self.0.state();
-        let waits = |state: &mut State| state.writing || !state.lines.is_empty();
-        drop(self.0.emptied.wait_timeout_while(state, FLUSH_TIME, waits));
+        let queued = state.queued;
+        drop(self.0.written.wait_timeout_while(state, FLUSH_TIME, |state| state.written < queued));
     }
 
     /// Lets a panic's own message follow what was logged before it, and be the last thing if the process ends by it.
@@ -85,6 +90,7 @@ impl Queue {
             return;
         }
         state.lines.extend_from_slice(line);
+        state.queued += line.len() as u64;
         drop(state);
         self.filled.notify_one();
     }
@@ -93,25 +99,35 @@ impl Queue {
         let mut lines = Vec::new();
         loop {
             let mut state = self.state();
-            state.writing = false;
-            if state.lines.is_empty() {
-                self.emptied.notify_all();
-            }
+            state.written += lines.len() as u64;
+            lines.clear();
+            self.written.notify_all();
             while state.lines.is_empty() {
                 state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
             mem::swap(&mut lines, &mut state.lines);
-            state.writing = true;
             let missed = mem::take(&mut state.dropped);
             drop(state);
-            // There is nowhere to say that lines cannot be written, for instance to a full disk.
-            let _ = target.write_all(&lines).and_then(|()| target.flush());
-            lines.clear();
+            write_all(&mut target, &lines);
             if missed > 0 {
                 dropped(missed);
             }
         }
     }
+}
+
+/// Writes all of it, as far as that is possible: there is nowhere to say that it is not, for instance on a full disk.
+fn write_all(target: &mut impl Write, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        match target.write(bytes) {
+            Ok(written) if written > 0 => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // A terminal or a pipe that another program has set not to block.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(FULL_PAUSE),
+            Ok(_) | Err(_) => break,
+        }
+    }
+    let _ = target.flush();
 }
 
 /// One line, queued at its end.
@@ -209,7 +225,7 @@ mod tests {
         let (taken, missing, writer) = slow();
         log(&writer, "first\n");
         // Once the thread waits with the first line, the queue fills.
-        while !writer.0.state().writing {
+        while !writer.0.state().lines.is_empty() {
             thread::yield_now();
         }
         let line = "x".repeat(1023) + "\n";
@@ -231,6 +247,32 @@ mod tests {
         let reader = thread::spawn(move || taken.recv().unwrap());
         writer.flush();
         assert_eq!(reader.join().unwrap(), b"one\n");
-        assert!(writer.0.state().lines.is_empty());
+        let state = writer.0.state();
+        assert_eq!(state.written, state.queued);
+    }
+
+    #[test]
+    fn a_reader_that_is_behind_misses_nothing() {
+        /// Takes a byte every other time.
+        struct Behind(Vec<u8>, bool);
+
+        impl Write for Behind {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.1 = !self.1;
+                if self.1 {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                self.0.push(bytes[0]);
+                Ok(1)
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let mut behind = Behind(Vec::new(), false);
+        write_all(&mut behind, b"one\n");
+        assert_eq!(behind.0, b"one\n");
     }
 }

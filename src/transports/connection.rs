@@ -1,9 +1,7 @@
 //! The connection under a live session, and the one task that carries it: it reads, lets the session answer, and
 //! writes. No buffer is kept while nothing is on its way.
 
-use std::cell::RefCell;
 use std::future::Future;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -12,50 +10,14 @@ use std::time::Duration;
 
 use actix_web::{HttpResponse, rt};
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use super::io::Io;
 use super::outbox::Outbox;
 use crate::peer::PeerSocket;
 
 /// How long a client may take to read what is left for it when its session has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-
-/// A stream of bytes in both directions, plain or under TLS.
-pub trait Wire: AsyncRead + AsyncWrite + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin> Wire for T {}
-
-/// A connection's bytes, for its reader and its writer, which are in one task.
-#[derive(Clone)]
-pub struct Io(Rc<RefCell<dyn Wire>>);
-
-impl Io {
-    #[must_use]
-    pub fn new(wire: impl Wire + 'static) -> Self {
-        Self(Rc::new(RefCell::new(wire)))
-    }
-
-    /// Reads what is there.
-    ///
-    /// # Errors
-    /// The connection's.
-    pub fn poll_read(&self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.0.borrow_mut()).poll_read(context, buffer)
-    }
-
-    pub(super) fn poll_write(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.0.borrow_mut()).poll_write(context, bytes)
-    }
-
-    pub(super) fn poll_flush(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.0.borrow_mut()).poll_flush(context)
-    }
-
-    fn poll_shutdown(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.0.borrow_mut()).poll_shutdown(context)
-    }
-}
 
 /// A connection that another protocol takes over from HTTP.
 pub struct Opened {

@@ -4,6 +4,7 @@
 //! | file | contents |
 //! |---|---|
 //! | `connection` | the connection under a session, and the task that carries it |
+//! | `io` | the bytes of a connection |
 //! | `outbox` | what waits for a client to read, for all transports of one thread |
 //! | `json` | messages as JSON text |
 //! | `websocket` | WebSocket: handshake, reader, and its sessions |
@@ -11,11 +12,13 @@
 //! | `tcp` | lines over TCP |
 
 mod connection;
+mod io;
 mod json;
 mod outbox;
 pub mod socketio;
 pub mod tcp;
 pub mod websocket;
 
-pub use self::connection::{Io, Opened, Upgrade};
+pub use self::connection::{Opened, Upgrade};
+pub use self::io::{Io, Wire};
 pub use self::outbox::Outbox;

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker, ready};
 use doorward_core::session::Unread;
 use nix::sys::socket::{Shutdown, shutdown};
 
-use super::connection::Io;
+use super::io::Io;
 use crate::actors::transport::{Full, Outgoing};
 use crate::peer::PeerSocket;
 

@@ -133,6 +133,10 @@ async fn a_plain_copy_of_the_database_is_named_as_such() {
     // As the database's own file is.
     let plain = changed(&file, "PRAGMA journal_mode = WAL");
     let said = check(&plain).await.ok();
-    assert!(row(&said, "note").contains("may lack the newest changes"), "{}", said.out);
+    assert!(
+        row(&said, "note").contains("lacks the newest changes unless the server had been stopped"),
+        "{}",
+        said.out
+    );
     assert_eq!(row(&said, "users"), "2, 1 of them disabled");
 }

@@ -124,7 +124,7 @@ async fn a_node_with_stale_data_does_not_guess() {
     let app = spawn_app().await;
     let asker = key(&app, &["--scope", "tokens:introspect"]).await;
     let ann = app.register("ann").await;
-    app.query(|conn| conn.batch_execute("ALTER TABLE logins RENAME TO logins_away"));
+    app.query(|conn| conn.batch_execute("ALTER TABLE login_revocations RENAME TO revocations_away"));
     let stale = async {
         while app.accounts.is_fresh() {
             tokio::time::sleep(Duration::from_millis(20)).await;

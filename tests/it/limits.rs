@@ -28,10 +28,8 @@ async fn passwords_share_one_budget_wherever_they_are_tried() {
         Call::post("/api/me/password", Json(change)).with("authorization", &bearer),
         Call::post("/api/me/email", Json(email)).with("authorization", &bearer),
         Call::new(Method::DELETE, "/api/me", Json(delete)).with("authorization", &bearer),
-        Call::post("/dashboard/password", form(&[("current_password", wrong), ("new_password", "short")]))
-            .with("cookie", cookie),
-        Call::post("/dashboard/email", form(&[("email", "no address"), ("current_password", wrong)]))
-            .with("cookie", cookie),
+        Call::post("/dashboard/password", form(&[("new_password", "short")])).with("cookie", cookie),
+        Call::post("/dashboard/email", form(&[("email", "no address")])).with("cookie", cookie),
         Call::post("/dashboard/delete", form(&[("current_password", wrong)])).with("cookie", cookie),
     ];
     shares(&app, "sign-in", 3, 60, &twins).await;

@@ -167,7 +167,7 @@ device-sign-out = تسجيل الخروج
 devices-sign-out-others = تسجيل خروج الأجهزة الأخرى
 connections-title = الاتصالات
 connections-lead = الاتصالات المباشرة المفتوحة الآن على أجهزتك.
-connections-none = لا تطبيق متصل بعد
+connections-none = لا يوجد أي تطبيق متصل بعد
 connections-none-lead = افتح تطبيقًا تسجل الدخول إليه هنا ليظهر اتصاله.
 connections-none-terminal = أو جرّب ذلك من طرفية على هذا الحاسوب:
 connection-opened = فُتح { $time }
@@ -255,7 +255,10 @@ error-invalid-email-required = أدخل بريدك الإلكتروني. تحت�
 error-invalid-email-domain = تحتاج الحسابات هنا إلى بريد في أحد هذه النطاقات: { $domains }.
 error-invalid-email-invited = أُرسلت هذه الدعوة إلى بريد آخر. استخدم ذلك البريد.
 error-email-held = هذا البريد يخص حسابًا آخر.
-error-invalid-password-too-short = استخدم { $min } أحرف على الأقل في كلمة المرور.
+error-invalid-password-too-short = { $min ->
+    [few] استخدم { $min } أحرف على الأقل في كلمة المرور.
+   *[other] استخدم { $min } حرفًا على الأقل في كلمة المرور.
+}
 error-invalid-password-too-long = استخدم { $max } حرفًا على الأكثر في كلمة المرور.
 error-invalid-current-password-missing = أدخل كلمة المرور الحالية.
 error-wrong-password = كلمة المرور هذه غير صحيحة.
@@ -308,7 +311,10 @@ error-home = اذهب إلى صفحة البداية
 error-request-id = إن أبلغت عن هذا، فاذكر رقم الطلب { $id }.
 
 rating-weak = كلمة المرور هذه سهلة التخمين.
-rating-too-short = استخدم { $min } أحرف على الأقل.
+rating-too-short = { $min ->
+    [few] استخدم { $min } أحرف على الأقل.
+   *[other] استخدم { $min } حرفًا على الأقل.
+}
 rating-too-long = استخدم { $max } حرفًا على الأكثر.
 rating-contains-name = في كلمة المرور هذه اسمك أو بريدك أو اسم هذا الموقع.
 rating-straight-rows = صفوف المفاتيح سهلة التخمين.

@@ -6,20 +6,14 @@ const texts = JSON.parse(document.getElementById("texts")?.textContent || "{}");
 /** The language of the page, for dates and numbers. */
 export const language = document.documentElement.lang || undefined;
 
-/** Text in another direction takes no punctuation along: as the server does it, with isolates (UAX 9). */
-const [OPEN, CLOSE] = document.documentElement.dir === "rtl" ? ["\u2068", "\u2069"] : ["", ""];
-
 /**
- * A text with its placeholders filled in.
+ * A text with its placeholders filled in. From right to left, the server has put isolates round them.
  *
  * @param {string} key
  * @param {Record<string, string | number>} [values]
  */
 export function text(key, values = {}) {
-  const isolated = (/** @type {string | number} */ value) => (typeof value === "string" ? OPEN + value + CLOSE : value);
-  return (texts[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) =>
-    name in values ? String(isolated(values[name])) : whole,
-  );
+  return (texts[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
 /** @param {string} key */

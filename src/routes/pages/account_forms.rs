@@ -36,7 +36,14 @@ pub(in super::super) async fn rename(
         let saved = visit.accounts.change_profile(access.user, change).await;
         refusals.check_done(saved)?;
     }
-    answer(&visit, &access, Section::Profile, typed, (Notice::ProfileSaved, refusals)).await
+    // "Same as my browser" also means: not what was chosen in it on a page before.
+    let follows_browser = refusals.is_empty() && form.language.as_deref() == Some("");
+    let outcome = (Notice::ProfileSaved, refusals);
+    let mut response = answer(&visit, &access, Section::Profile, typed, outcome).await?;
+    if follows_browser {
+        visit.site.forget_language(&visit.request, &mut response);
+    }
+    Ok(response)
 }
 
 #[derive(Deserialize, Default)]
@@ -85,14 +92,18 @@ async fn submit_password(
         }
     };
     let changed = || visit.accounts.password_just_changed(access, new.clone(), &caller);
-    if changed().await? {
-        return Ok(());
+    match changed().await {
+        Ok(true) => return Ok(()),
+        Ok(false) => {}
+        failed => return refusals.check_done(failed.map(drop)),
     }
     match visit.accounts.change_password(access, current, new.clone(), &caller).await {
         Err(Error::WrongPassword) => {
             // Of two simultaneous requests the other one was first.
-            if changed().await? {
-                return Ok(());
+            match changed().await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                failed => return refusals.check_done(failed.map(drop)),
             }
             refusals.note(Error::WrongPassword.into());
             note_weakness(visit, access, new, &caller, refusals).await

@@ -11,13 +11,14 @@ use actix_web::{
     FromRequest, HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web,
 };
 use askama::Template;
+use url::Url;
 
 use super::super::extract::{caller, device};
 use super::super::kept_emails::{DevMail, is_on_this_machine};
 use super::super::limit;
 use super::super::login::revoke_browser_login;
 use super::super::request_id::note_user;
-use super::super::site::Site;
+use super::super::site::{Site, names_loopback};
 use super::Return;
 use crate::accounts::{Accounts, Caller, Device, Error};
 use crate::auth::refresh::CredentialKind;
@@ -102,7 +103,9 @@ impl Visit {
 
     /// Whether the browser runs on the server's machine: it is told what strangers need not know.
     pub fn is_local(&self) -> bool {
-        is_on_this_machine(&self.request)
+        // Who serves others does so through a proxy, behind which every client may look like this.
+        let own = Url::parse(&self.site.public_url);
+        own.is_ok_and(|url| url.host_str().is_some_and(names_loopback)) && is_on_this_machine(&self.request)
     }
 
     /// What the previous page's form has done, if the query says.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use actix_web::rt;
 use doorward_core::protocol::engineio::Queue;
 
 use super::SocketIo;
@@ -82,5 +83,5 @@ pub fn open(
     make: impl FnOnce(SocketIo<Handle>) -> Session<SocketIo<Handle>>,
 ) {
     let incoming = engine.incoming();
-    make(SocketIo::new(engine, events)).start_with(incoming);
+    rt::spawn(make(SocketIo::new(engine, events)).driven_by(incoming).1);
 }

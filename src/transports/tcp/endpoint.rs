@@ -16,7 +16,7 @@ use crate::auth::token_shape;
 use crate::config;
 use crate::limits::{Limit, Mistake, RateLimits};
 use crate::peer::PeerSocket;
-use crate::transports::connection::Wire;
+use crate::transports::Wire;
 use doorward_core::domain::{Access, LoginKind, Password, without_bom};
 use doorward_core::protocol::first_bytes::{Spoken, recognize};
 use doorward_core::protocol::{CloseReason, ServerMessage, json};

@@ -22,7 +22,8 @@ use doorward_core::protocol::{ClientMessage, CloseReason, Payload, ServerMessage
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use self::lines::{CHUNK, Lines};
-use super::connection::{self, Io, Wire};
+use super::connection;
+use super::io::{Io, Wire};
 use super::json;
 use super::outbox::Outbox;
 use crate::actors::session::{Session, SessionHandle};

@@ -27,6 +27,8 @@ pub enum HandshakeError {
     Method,
     /// What only a handshake has came, but not `Upgrade: websocket`.
     UpgradeLost,
+    /// `Upgrade` names other protocols too.
+    Several,
     /// `Upgrade: websocket` came, but not `Connection: Upgrade`.
     ConnectionLost,
     /// HTTP/1.0, which knows no upgrade.
@@ -61,6 +63,7 @@ impl fmt::Display for HandshakeError {
                 "`Upgrade: websocket` came, but not `Connection: Upgrade`: a proxy in between does not pass it on. \
                  For nginx: proxy_set_header Connection \"upgrade\";"
             }
+            Self::Several => "Ask for one protocol alone: Upgrade: websocket",
             Self::Http10 => {
                 "The WebSocket handshake came over HTTP/1.0: a proxy in between has to use HTTP/1.1. For nginx: \
                  proxy_http_version 1.1;"
@@ -120,6 +123,11 @@ fn check(request: &HttpRequest) -> Result<&[u8], HandshakeError> {
             // Browsers, through a proxy that takes out more.
             || names(request, &FETCH_MODE, "websocket");
         return Err(if wanted { HandshakeError::UpgradeLost } else { HandshakeError::NotWanted });
+    }
+    // The connection is handed over by this alone.
+    let is_alone = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket");
+    if !request.headers().get_all(&UPGRADE).any(is_alone) {
+        return Err(HandshakeError::Several);
     }
     if *request.method() != Method::GET {
         return Err(HandshakeError::Method);
@@ -244,6 +252,12 @@ mod tests {
             assert_eq!(outcome(with("connection", connection)), Err(ConnectionLost), "{connection:?}");
         }
         assert_eq!(outcome(self::request(GOOD).method(Method::HEAD)), Err(HandshakeError::Method));
+    }
+
+    #[test]
+    fn a_handshake_asks_for_nothing_else() {
+        assert_eq!(outcome(with("upgrade", &["websocket, h2c"])), Err(HandshakeError::Several));
+        assert_eq!(outcome(with("upgrade", &["h2c", "websocket"])), Ok(()));
     }
 
     #[test]

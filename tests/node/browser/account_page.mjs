@@ -79,7 +79,7 @@ await scenario(async ({ person }) => {
   await connected(page);
   await rows(page, "connections", 1);
   for (const list of ["devices", "connections"]) {
-    await page.locator(`#${list}-list`, { hasText: /Headless Chrome unter Linux/ }).waitFor();
+    await page.locator(`#${list}-list`, { hasText: /Headless Chrome auf Linux/ }).waitFor();
   }
   await says(page.locator("#connections"), "Noch keine App verbunden");
   await page.locator("#profile-language").selectOption("English");
