@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use super::changes::horizon;
 use super::logins::{Logins, OVERLAP};
 use super::maker::{Maker, lock_admins};
 use super::pending_links::{end_undo, end_verification};
@@ -160,7 +159,7 @@ impl Logins {
             wanted.borrow_and_update();
             let this = self.clone();
             let read = move |conn: &mut Conn| {
-                let horizon = horizon(conn)?;
+                let horizon = this.horizon(conn)?;
                 Ok::<_, Error>(this.read_access_changes(conn, &horizon)?)
             };
             match self.db.run_watch(read).await {

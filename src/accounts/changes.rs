@@ -37,15 +37,6 @@ pub enum PollError {
     Slow,
 }
 
-/// The database's transactions at this moment.
-///
-/// # Errors
-/// That of the query.
-pub(super) fn horizon(conn: &mut Conn) -> QueryResult<Horizon> {
-    let found = login_revocations::transactions(conn)?;
-    Ok(found.map_or(Horizon::SERIAL, |(server, oldest, next)| Horizon { server, oldest, next }))
-}
-
 /// Reads all numbers that are unread, page by page. `read` reads and applies the first rows of a range, notes them, and
 /// answers the last number if there may be more. No lock is held meanwhile, so a thread whose database hangs stops no
 /// other; two threads may apply the same row, which changes nothing.
@@ -68,6 +59,21 @@ fn read_unread<'a>(
 }
 
 impl Logins {
+    /// The database's transactions at this moment, with what the next reads need to know of them.
+    ///
+    /// # Errors
+    /// That of the query.
+    pub(super) fn horizon(&self, conn: &mut Conn) -> QueryResult<Horizon> {
+        let bound = self.revocations.numbers().needs_bound()
+            || self.revocations.access_changes().numbers().needs_bound();
+        let found = login_revocations::transactions(conn, bound)?;
+        Ok(found.map_or(Horizon::SERIAL, |found| Horizon {
+            server: found.server,
+            oldest: found.oldest,
+            next: found.next,
+        }))
+    }
+
     /// Reads the logins that were revoked since the last poll, at first those within the lifetime of an access token, and
     /// applies them.
     pub(super) fn read_revocations(&self, conn: &mut Conn, horizon: &Horizon) -> QueryResult<()> {

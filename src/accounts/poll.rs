@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::Accounts;
-use super::changes::{PollError, horizon};
+use super::changes::PollError;
 use super::logins::Logins;
 use crate::directory::freshness::{Freshness, LIMIT};
 
@@ -28,7 +28,7 @@ impl Logins {
         let this = self.clone();
         self.db
             .run_watch(move |conn| {
-                let horizon = horizon(conn)?;
+                let horizon = this.horizon(conn)?;
                 this.read_revocations(conn, &horizon)?;
                 this.read_access_changes(conn, &horizon)?;
                 Ok::<_, PollError>(())

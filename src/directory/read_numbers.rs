@@ -20,15 +20,16 @@ const MAX_GAPS: usize = 64;
 pub struct Horizon {
     /// Which server: another one may count on from a smaller number.
     pub server: i64,
-    /// The oldest transaction that has not ended.
+    /// The oldest transaction that had not ended.
     pub oldest: i64,
-    /// The first that has not begun.
-    pub next: i64,
+    /// Greater than every transaction that had begun to write, also one that had begun after the oldest. Known only if it
+    /// was needed, see [`ReadNumbers::needs_bound`].
+    pub next: Option<i64>,
 }
 
 impl Horizon {
     /// For a database with one writer at a time: numbers are committed in their order.
-    pub const SERIAL: Self = Self { server: 0, oldest: i64::MAX, next: 0 };
+    pub const SERIAL: Self = Self { server: 0, oldest: i64::MAX, next: Some(0) };
 }
 
 /// The greatest number that was read, and the smaller ones that may still be committed.
@@ -46,7 +47,7 @@ struct Gap {
     first: i64,
     last: i64,
     until: Timestamp,
-    /// The transactions before this one may have taken these numbers. None until the next poll.
+    /// The transactions before this one may have taken these numbers. None until the next poll that knows it.
     before: Option<i64>,
 }
 
@@ -71,6 +72,12 @@ impl ReadNumbers {
         self.newest.is_none()
     }
 
+    /// Whether the next poll needs [`Horizon::next`].
+    #[must_use]
+    pub fn needs_bound(&self) -> bool {
+        self.gaps.iter().any(|gap| gap.before.is_none())
+    }
+
     /// Rows up to this number do not matter.
     pub fn start_after(&mut self, number: i64) {
         // Another thread may have started meanwhile.
@@ -80,7 +87,7 @@ impl ReadNumbers {
     /// The numbers to read now.
     pub fn unread(&mut self, horizon: &Horizon) -> Vec<RangeInclusive<i64>> {
         for gap in &mut self.gaps {
-            gap.before = gap.before.or(Some(horizon.next));
+            gap.before = gap.before.or(horizon.next);
         }
         let gaps = self.gaps.iter().map(|gap| gap.first..=gap.last);
         let first = self.newest.map_or(i64::MIN, |newest| newest.saturating_add(1));
@@ -141,19 +148,33 @@ mod tests {
         Timestamp::default() + TimeDelta::milliseconds(millis)
     }
 
-    /// A number, when its transaction began and when it was committed.
+    /// A number, when it was taken and when it was committed.
     type Row = (i64, i64, i64);
 
-    /// The horizon at `now`. Each row has a transaction of its own, which begins when the number is taken.
-    fn horizon(rows: &[Row], now: i64) -> Horizon {
-        let next = 1 + rows.iter().take_while(|(_, begun, _)| *begun <= now).map(|_| 1).sum::<i64>();
-        let running = rows.iter().find(|(_, begun, commits)| *begun <= now && now < *commits);
-        Horizon { server: 1, oldest: running.map_or(next, |(number, ..)| *number), next }
+    /// What PostgreSQL says at `now`. Each row has a transaction of its own, which began to write so many milliseconds
+    /// before it took the number as `led` says: the transactions may have begun in another order.
+    fn horizon(rows: &[Row], led: &[i64], now: i64, bound: bool) -> Horizon {
+        let begun = rows.iter().zip(led.iter().chain(std::iter::repeat(&0)));
+        let mut begun: Vec<_> = begun.map(|((_, taken, commits), led)| (taken - led, *commits)).collect();
+        begun.sort_unstable();
+        let begun = || (1..).zip(begun.iter()).take_while(|(_, (begun, _))| *begun <= now);
+        // As in a snapshot: what lies beyond the greatest transaction that has ended is not looked at.
+        let seen =
+            1 + begun().filter(|(_, (_, commits))| *commits <= now).map(|(id, _)| id).max().unwrap_or(0);
+        let running = begun().find(|(_, (_, commits))| now < *commits).map_or(seen, |(id, _)| id);
+        let next = begun().count() + 1;
+        let number = |id: usize| i64::try_from(id).unwrap();
+        Horizon { server: 1, oldest: number(running.min(seen)), next: bound.then(|| number(next)) }
     }
 
     /// A poll at `now` of the rows that are committed. Counts how often each was read.
-    fn poll(numbers: &mut ReadNumbers, rows: &[Row], now: i64, reads: &mut HashMap<i64, u32>) {
-        let horizon = horizon(rows, now);
+    fn poll(
+        numbers: &mut ReadNumbers,
+        (rows, led): (&[Row], &[i64]),
+        now: i64,
+        reads: &mut HashMap<i64, u32>,
+    ) {
+        let horizon = horizon(rows, led, now, numbers.needs_bound());
         for range in numbers.unread(&horizon) {
             let found = rows.iter().filter(|(number, _, commits)| *commits <= now && range.contains(number));
             for (number, begun, _) in found {
@@ -169,6 +190,7 @@ mod tests {
         #[test]
         fn every_change_is_read_once_however_late_it_commits(
             begun in prop::collection::vec((0_i64..60_000, prop_oneof![0_i64..12_000, 0_i64..7_200_000]), 1..60),
+            led in prop::collection::vec(prop_oneof![Just(0_i64), 0_i64..20_000], 60),
             starts in 0_i64..60_000,
             pace in 500_i64..3000,
         ) {
@@ -180,7 +202,7 @@ mod tests {
             // Then, as the last gaps are slow to go, at a slower pace.
             let polls = (0..80_000 / pace).map(|number| starts + number * pace);
             for now in polls.chain((0..200).map(|number| 140_000 + number * 60_000)) {
-                poll(&mut numbers, &rows, now, &mut reads);
+                poll(&mut numbers, (&rows, &led), now, &mut reads);
                 prop_assert!(numbers.gaps.len() <= MAX_GAPS);
             }
             prop_assert_eq!(reads.len(), rows.len());
@@ -228,6 +250,19 @@ mod tests {
     }
 
     #[test]
+    fn a_transaction_that_began_after_the_newest_that_has_ended_is_waited_for() {
+        // The second number's transaction began first, and is the only one that has ended.
+        let (rows, led) = ([(1, 2000, 600_000), (2, 3000, 4000)], [0, 2000]);
+        let (mut numbers, mut reads) = (ReadNumbers::default(), HashMap::new());
+        numbers.start_after(0);
+        for now in (4000..700_000).step_by(1000) {
+            poll(&mut numbers, (&rows, &led), now, &mut reads);
+        }
+        assert_eq!(reads, HashMap::from([(1, 1), (2, 1)]));
+        assert!(numbers.gaps.is_empty());
+    }
+
+    #[test]
     fn many_gaps_are_bounded_and_lose_no_number() {
         let late = 3000;
         let rows: Vec<_> =
@@ -235,7 +270,7 @@ mod tests {
         let (mut numbers, mut reads) = (ReadNumbers::default(), HashMap::new());
         numbers.start_after(0);
         for now in [1000, 2000, late, 60_000] {
-            poll(&mut numbers, &rows, now, &mut reads);
+            poll(&mut numbers, (&rows, &[]), now, &mut reads);
             assert!(numbers.gaps.len() <= MAX_GAPS);
         }
         assert_eq!(reads.len(), rows.len());

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use diesel::dsl::{max, min};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::clock::Timestamp;
 use crate::db::{Conn, each};
@@ -130,27 +130,38 @@ pub fn forget(conn: &mut Conn, logins: &[String], after: i64) -> QueryResult<()>
     diesel::delete(written).execute(conn).map(drop)
 }
 
-#[derive(QueryableByName)]
-struct Transactions {
+/// The transactions of a PostgreSQL server at one moment.
+#[derive(Debug, Clone, Copy, QueryableByName)]
+pub struct Transactions {
+    /// Which server it is: when it started.
     #[diesel(sql_type = BigInt)]
-    server: i64,
+    pub server: i64,
+    /// The oldest one that had not ended.
     #[diesel(sql_type = BigInt)]
-    oldest: i64,
-    #[diesel(sql_type = BigInt)]
-    next: i64,
+    pub oldest: i64,
+    /// Greater than all that had begun to write; none if it was not wanted.
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub next: Option<i64>,
 }
 
-/// Which server this is (when it started), its oldest transaction that has not ended, and the first that has not begun.
-/// None on SQLite, which has one writer at a time.
-pub fn transactions(conn: &mut Conn) -> QueryResult<Option<(i64, i64, i64)>> {
+macro_rules! transactions {
+    ($next:literal) => {
+        concat!(
+            "SELECT (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS server, \
+             txid_snapshot_xmin(txid_current_snapshot()) AS oldest, ",
+            $next,
+            " AS next"
+        )
+    };
+}
+
+/// The server's transactions. `bound` asks for [`Transactions::next`], for which the server counts a transaction: its
+/// snapshot tells only which is the greatest that has ended, and one that began later may still run. None on SQLite, which
+/// has one writer at a time.
+pub fn transactions(conn: &mut Conn, bound: bool) -> QueryResult<Option<Transactions>> {
     let Conn::Postgres(conn) = conn else { return Ok(None) };
-    let found: Transactions = diesel::sql_query(
-        "SELECT (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS server, \
-         txid_snapshot_xmin(txid_current_snapshot()) AS oldest, \
-         txid_snapshot_xmax(txid_current_snapshot()) AS next",
-    )
-    .get_result(conn)?;
-    Ok(Some((found.server, found.oldest, found.next)))
+    let sql = if bound { transactions!("txid_current()") } else { transactions!("NULL::bigint") };
+    diesel::sql_query(sql).get_result(conn).map(Some)
 }
 
 #[cfg(test)]
