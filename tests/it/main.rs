@@ -86,6 +86,7 @@ mod registration;
 mod repeated_forms;
 mod return_addresses;
 mod revocation;
+mod revocation_faults;
 mod revocation_rows;
 mod role_changes;
 mod roles;

@@ -8,57 +8,18 @@ use doorward::Additions;
 use doorward::internals::clock::ManualClock;
 use doorward::internals::db::Conn;
 use doorward::internals::schema::{login_revocations, logins};
-use doorward_core::domain::{LoginId, RevokeReason};
+use doorward_core::domain::RevokeReason;
 use serde_json::Value;
 
-use crate::support::app::{Person, TestApp, spawn_app, spawn_node, spawn_on};
+use crate::support::app::{TestApp, spawn_app, spawn_node, spawn_on};
 use crate::support::cluster::Nodes;
 use crate::support::database::is_postgres;
 use crate::support::logs;
 use crate::support::postgres::Server;
 use crate::support::process::Process;
+use crate::support::revocations::{add_logins, execute, is_known, login_of, numbered, poll};
 use crate::support::smtp::SmtpCatcher;
 use crate::support::time::{PATIENCE, now, pause};
-
-fn execute(app: &TestApp, sql: &str) {
-    app.query(|conn| conn.batch_execute(sql));
-}
-
-/// The id of one of the logins that [`add_logins`] adds.
-fn numbered(number: u32) -> LoginId {
-    format!("00000000-0000-4000-8000-{}", 100_000_000_000 + u64::from(number)).parse().unwrap()
-}
-
-/// Adds active logins of a user who is not there.
-fn add_logins(app: &TestApp, numbers: std::ops::RangeInclusive<u32>) {
-    execute(
-        app,
-        &format!(
-            "INSERT INTO logins (id, user_id, kind, created_at, last_seen_at, expires_at)
-             WITH RECURSIVE numbers(number) AS (
-                 SELECT CAST({} AS BIGINT) UNION ALL SELECT number + 1 FROM numbers WHERE number < {})
-             SELECT '00000000-0000-4000-8000-' || (100000000000 + number), 'many', 'token',
-                 CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, '2999-01-01 00:00:00' FROM numbers",
-            numbers.start(),
-            numbers.end()
-        ),
-    );
-}
-
-async fn is_known(app: &TestApp, login: LoginId) -> RevokeReason {
-    let deadline = now() + PATIENCE;
-    loop {
-        if let Some(reason) = app.revocations.get(login) {
-            return reason;
-        }
-        assert!(now() < deadline, "{login} is not known to be revoked");
-        pause().await;
-    }
-}
-
-fn login_of(person: &Person) -> LoginId {
-    person.login.parse().unwrap()
-}
 
 fn rows(app: &TestApp) -> i64 {
     app.query(|conn| login_revocations::table.count().get_result(conn))
@@ -69,18 +30,6 @@ async fn has_rows(app: &TestApp, count: i64) {
     while rows(app) != count {
         assert!(now() < deadline, "{} rows", rows(app));
         pause().await;
-    }
-}
-
-/// A revocation that is read means that a poll has begun since.
-async fn poll(app: &TestApp) {
-    for _ in 0..2 {
-        let login = app.login("poller").await;
-        execute(
-            app,
-            &format!("UPDATE logins SET revoked_at = CURRENT_TIMESTAMP WHERE id = '{}'", login.login),
-        );
-        is_known(app, login_of(&login)).await;
     }
 }
 

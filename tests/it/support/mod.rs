@@ -28,6 +28,7 @@ pub mod process;
 pub mod programs;
 pub mod raw_http;
 pub mod redis;
+pub mod revocations;
 pub mod scenario;
 pub mod smtp;
 pub mod socketio;
