@@ -108,7 +108,8 @@ impl Logins {
     /// number that is applied.
     pub(super) fn read_access_changes(&self, conn: &mut Conn, horizon: &Horizon) -> QueryResult<i32> {
         let (now, numbers) = (self.clock.now(), || self.revocations.access_changes().numbers());
-        if numbers().begins(horizon.server) {
+        let begins = numbers().begins(horizon.server);
+        if begins {
             // Of older changes all older tokens have expired.
             let before = access_changes::last_before(conn, now - self.access_memory())?;
             numbers().start_after(before.into());
@@ -118,7 +119,9 @@ impl Logins {
             for change in &page {
                 self.apply_access(change.user, change.version, || change.rights().shared());
                 let number = i64::from(change.number);
-                numbers().note(number..=number, change.at, now);
+                // A smaller number may be written later than this row, unless all have ended that could.
+                let written = if begins && horizon.is_idle() { change.at } else { now };
+                numbers().note(number..=number, written, now);
             }
             let is_full = i64::try_from(page.len()).is_ok_and(|count| count >= ACCESS_CHANGES);
             Ok(page.last().map(|last| last.number.into()).filter(|_| is_full))

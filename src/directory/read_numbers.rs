@@ -7,9 +7,8 @@ use chrono::TimeDelta;
 
 use crate::clock::Timestamp;
 
-/// How long a number that is missing is read again, at least: it is taken a moment before its transaction shows. On
-/// SQLite, and for rows that were written a while ago, that is all; on PostgreSQL a transaction that was under way then
-/// may take as long as it likes, see [`Horizon`].
+/// How long a number that is missing is read again, at least: it is taken a moment before its transaction shows. A
+/// transaction that was under way then may take as long as it likes, see [`Horizon`].
 const LATE: TimeDelta = TimeDelta::seconds(30);
 
 /// Gaps that are kept apart.
@@ -30,6 +29,12 @@ pub struct Horizon {
 impl Horizon {
     /// For a database with one writer at a time: numbers are committed in their order.
     pub const SERIAL: Self = Self { server: 0, oldest: i64::MAX, next: Some(0) };
+
+    /// Whether it is known that no transaction was writing.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.next.is_some_and(|next| next <= self.oldest)
+    }
 }
 
 /// The greatest number that was read, and the smaller ones that may still be committed.
@@ -75,7 +80,7 @@ impl ReadNumbers {
     /// Whether the next poll needs [`Horizon::next`].
     #[must_use]
     pub fn needs_bound(&self) -> bool {
-        self.gaps.iter().any(|gap| gap.before.is_none())
+        self.newest.is_none() || self.gaps.iter().any(|gap| gap.before.is_none())
     }
 
     /// Rows up to this number do not matter.
@@ -99,8 +104,8 @@ impl ReadNumbers {
         self.gaps.retain(|gap| !gap.has_ended(now, horizon));
     }
 
-    /// The rows of these numbers, of which none is missing, were read and applied. They were written at `at`, at the
-    /// latest.
+    /// The rows of these numbers, of which none is missing, were read and applied. All that have smaller numbers were
+    /// written at `at`, at the latest.
     pub fn note(&mut self, numbers: RangeInclusive<i64>, at: Timestamp, now: Timestamp) {
         let (first, last) = numbers.into_inner();
         let newest = self.newest.unwrap_or(first - 1);
@@ -108,7 +113,8 @@ impl ReadNumbers {
             self.fill(first, last.min(newest));
         }
         let until = at.min(now) + LATE;
-        if newest + 1 < first && until > now {
+        let is_serial = self.server == Some(Horizon::SERIAL.server);
+        if newest + 1 < first && until > now && !is_serial {
             self.gaps.push(Gap { first: newest + 1, last: first - 1, until, before: None });
             self.bound();
         }
@@ -125,11 +131,14 @@ impl ReadNumbers {
         self.bound();
     }
 
-    /// With too many, the first two become one: what is between them is read again meanwhile.
+    /// With too many, the two that are nearest become one: what is between them is read again meanwhile.
     fn bound(&mut self) {
         while self.gaps.len() > MAX_GAPS {
-            let first = self.gaps.remove(0);
-            let merged = &mut self.gaps[0];
+            let between = |pair: &[Gap]| pair[1].first - pair[0].last;
+            let pairs = self.gaps.windows(2).enumerate();
+            let Some((nearest, _)) = pairs.min_by_key(|(_, pair)| between(pair)) else { return };
+            let first = self.gaps.remove(nearest);
+            let merged = &mut self.gaps[nearest];
             (merged.first, merged.until) = (first.first, merged.until.max(first.until));
             merged.before = merged.before.zip(first.before).map(|(one, other)| one.max(other));
         }
@@ -275,6 +284,34 @@ mod tests {
         }
         assert_eq!(reads.len(), rows.len());
         assert_eq!(numbers.unread(&Horizon::SERIAL), [1001..=i64::MAX], "gaps are given up");
+    }
+
+    #[test]
+    fn the_nearest_gaps_become_one() {
+        let mut numbers = ReadNumbers::default();
+        numbers.start_after(0);
+        // Each gap is one number; two of them have one row between them, the others a thousand.
+        let gaps = (1..=64).map(|gap| gap * 1000).chain([40_002]);
+        let mut gaps: Vec<i64> = gaps.collect();
+        gaps.sort_unstable();
+        let mut first = 1;
+        for gap in gaps {
+            numbers.note(first..=gap - 1, at(0), at(0));
+            first = gap + 1;
+        }
+        numbers.note(first..=first, at(0), at(0));
+        let unread = numbers.unread(&Horizon::SERIAL);
+        assert_eq!(unread.len(), MAX_GAPS + 1);
+        assert!(unread.contains(&(40_000..=40_002)), "{unread:?}");
+    }
+
+    #[test]
+    fn one_writer_at_a_time_leaves_no_gap() {
+        let mut numbers = ReadNumbers::default();
+        assert!(numbers.begins(Horizon::SERIAL.server));
+        numbers.start_after(0);
+        numbers.note(5..=5, at(0), at(0));
+        assert_eq!(numbers.unread(&Horizon::SERIAL), [6..=i64::MAX]);
     }
 
     #[test]

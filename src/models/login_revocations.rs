@@ -3,6 +3,7 @@
 
 use std::ops::RangeInclusive;
 
+use diesel::connection::SimpleConnection;
 use diesel::dsl::{max, min};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
@@ -121,13 +122,26 @@ pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usiz
     delete_some!(conn, login_revocations.number: i64, login_revocations::at.lt(before), limit)
 }
 
-/// Deletes what the triggers have just written about these logins, which the same transaction has deleted: they expired
-/// long ago, and no node needs to know. `after` is the greatest number from before.
-pub fn forget(conn: &mut Conn, logins: &[String], after: i64) -> QueryResult<()> {
+/// Deletes these logins and leaves no row about them: they expired long ago, and no node needs to know. In a transaction.
+pub fn without<T>(
+    conn: &mut Conn,
+    logins: &[String],
+    delete: impl FnOnce(&mut Conn) -> QueryResult<T>,
+) -> QueryResult<T> {
+    if let Conn::Postgres(postgres) = conn {
+        // Rows that are written and deleted would leave gaps in the numbers, which nodes read again and again.
+        postgres.batch_execute("SET LOCAL doorward.copying = 'on'")?;
+        let deleted = delete(conn)?;
+        conn.batch_execute("SET LOCAL doorward.copying = 'off'")?;
+        return Ok(deleted);
+    }
+    let before = newest(conn)?.unwrap_or_default();
+    let deleted = delete(conn)?;
     let written = login_revocations::table
-        .filter(login_revocations::number.gt(after))
+        .filter(login_revocations::number.gt(before))
         .filter(login_revocations::login_id.eq_any(logins));
-    diesel::delete(written).execute(conn).map(drop)
+    diesel::delete(written).execute(conn)?;
+    Ok(deleted)
 }
 
 /// The transactions of a PostgreSQL server at one moment.

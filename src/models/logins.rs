@@ -195,14 +195,13 @@ pub fn purge_revoked(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryRes
     delete_some!(conn, logins.id: String, old(), limit)
 }
 
-/// Deletes up to `limit` logins that expired before `before`; answers how many.
+/// Deletes up to `limit` logins that expired before `before`; answers how many. In a transaction.
 pub fn purge_expired(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
-    let newest = login_revocations::newest(conn)?.unwrap_or_default();
     let old = logins::table.filter(logins::expires_at.lt(before)).limit(limit).select(logins::id);
     let old: Vec<String> = old.load(conn)?;
-    let deleted = diesel::delete(logins::table.filter(logins::id.eq_any(&old))).execute(conn)?;
-    login_revocations::forget(conn, &old, newest)?;
-    Ok(deleted)
+    login_revocations::without(conn, &old, |conn| {
+        diesel::delete(logins::table.filter(logins::id.eq_any(&old))).execute(conn)
+    })
 }
 
 /// Which logins to revoke.
