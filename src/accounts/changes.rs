@@ -7,7 +7,7 @@ use std::sync::{MutexGuard, PoisonError};
 use diesel::QueryResult;
 
 use super::Error;
-use super::logins::Logins;
+use super::logins::{Logins, Unmarked};
 use crate::actors::db::DbError;
 use crate::clock::Timestamp;
 use crate::db::Conn;
@@ -129,28 +129,45 @@ impl Logins {
         Ok(numbers().newest().and_then(|newest| i32::try_from(newest).ok()).unwrap_or_default())
     }
 
+    fn unmarked(&self) -> MutexGuard<'_, Unmarked> {
+        self.unmarked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Remembers the logins whose rows may not be marked as revoked yet, because a user was deleted or disabled by hand.
     fn note_ended_users(&self, revoked: &[(LoginId, RevokeReason)]) {
         let of_users = [RevokeReason::AccountDeleted, RevokeReason::AccountDisabled];
         let unmarked =
             revoked.iter().filter(|(_, reason)| of_users.contains(reason)).map(|(login, _)| *login);
-        self.unmarked.lock().unwrap_or_else(PoisonError::into_inner).extend(unmarked);
+        self.unmarked().logins.extend(unmarked);
     }
 
-    /// Marks them, in the background. They are refused already.
+    /// Marks them, in the background. They are refused already. The next poll tries again what fails.
     pub(super) fn mark_logins_of_ended_users(&self) {
-        let unmarked = std::mem::take(&mut *self.unmarked.lock().unwrap_or_else(PoisonError::into_inner));
+        let unmarked = std::mem::take(&mut self.unmarked().logins);
         if unmarked.is_empty() {
             return;
         }
         let this = self.clone();
         actix::spawn(async move {
-            for logins in unmarked.chunks(CHUNK) {
+            let mut left = &unmarked[..];
+            while !left.is_empty() {
+                let (logins, rest) = left.split_at(left.len().min(CHUNK));
                 if let Err(error) = this.mark(logins.to_vec()).await {
-                    tracing::warn!(%error, "the logins of a deleted user are not marked as revoked yet");
+                    this.mark_later(left, &error);
+                    return;
                 }
+                left = rest;
             }
+            this.unmarked().fails = false;
         });
+    }
+
+    fn mark_later(&self, left: &[LoginId], error: &PollError) {
+        let mut unmarked = self.unmarked();
+        unmarked.logins.extend(left);
+        if !std::mem::replace(&mut unmarked.fails, true) {
+            tracing::warn!(%error, "the logins of a deleted user are not marked as revoked yet");
+        }
     }
 
     async fn mark(&self, ids: Vec<LoginId>) -> Result<(), PollError> {

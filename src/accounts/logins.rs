@@ -37,11 +37,19 @@ pub struct Logins {
     /// Polls for revocations at once, without waiting for the next second.
     pub(super) wake: Arc<Notify>,
     /// Revoked logins whose rows may not be marked yet.
-    pub(super) unmarked: Arc<Mutex<Vec<LoginId>>>,
+    pub(super) unmarked: Arc<Mutex<Unmarked>>,
     pub(super) revocations: Arc<Revocations>,
     pub(super) cluster: Cluster,
     pub(super) clock: Clock,
     access_ttl: Duration,
+}
+
+/// Revoked logins whose rows may not be marked yet.
+#[derive(Debug, Default)]
+pub(super) struct Unmarked {
+    pub(super) logins: Vec<LoginId>,
+    /// The last attempt to mark some failed, and the log says so.
+    pub(super) fails: bool,
 }
 
 impl Logins {
