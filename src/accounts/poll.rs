@@ -1,7 +1,10 @@
 //! The polls that find what others did: a row that was changed by another node, by the command line, by hand, or by
 //! this node when its own message was lost. A revocation is a row; the polls apply it here within a second.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use super::Accounts;
 use super::changes::PollError;
@@ -10,6 +13,10 @@ use crate::directory::freshness::{Freshness, LIMIT};
 
 /// How often rows are polled, in real time.
 pub const PACE: Duration = Duration::from_secs(1);
+
+/// How long a node rests after a poll that the database asked for, in real time: under steady revocations it polls ten
+/// times a second.
+const REST: Duration = Duration::from_millis(100);
 
 /// How long a poll may take. Less than half of what a poll may be old (`freshness::LIMIT`): that is how old the last one
 /// is when the next one ends.
@@ -50,11 +57,12 @@ impl Accounts {
         let Logins { sessions, revocations, wake, .. } = self.logins();
         let freshness = revocations.freshness();
         let mut pace = pace(every);
+        let mut wakes = Wakes::new(Arc::clone(wake), REST);
         let mut failing_since = None;
         loop {
             tokio::select! {
                 _ = pace.tick() => {}
-                () = wake.notified() => {}
+                () = wakes.next() => {}
             }
             let began = freshness.poll_started();
             let polled = within(self.logins().poll()).await;
@@ -109,4 +117,48 @@ fn pace(every: Duration) -> tokio::time::Interval {
     let mut pace = tokio::time::interval(every);
     pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     pace
+}
+
+/// Wakes a loop that is to rest after each time.
+struct Wakes {
+    wake: Arc<Notify>,
+    rest: Duration,
+    is_tired: bool,
+}
+
+impl Wakes {
+    const fn new(wake: Arc<Notify>, rest: Duration) -> Self {
+        Self { wake, rest, is_tired: false }
+    }
+
+    /// The next time; what wakes it during the rest wakes it afterwards.
+    async fn next(&mut self) {
+        if self.is_tired {
+            #[expect(clippy::disallowed_methods, reason = "the real pace of polls; no rule depends on it")]
+            tokio::time::sleep(self.rest).await;
+            self.is_tired = false;
+        }
+        self.wake.notified().await;
+        self.is_tired = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_loop_wakes_at_once_and_then_rests() {
+        let wake = Arc::new(Notify::new());
+        let mut wakes = Wakes::new(Arc::clone(&wake), Duration::from_hours(1));
+        assert_eq!(wakes.next().now_or_never(), None);
+        wake.notify_one();
+        assert_eq!(wakes.next().now_or_never(), Some(()));
+        wake.notify_one();
+        assert_eq!(wakes.next().now_or_never(), None, "it rests");
+        wakes.rest = Duration::ZERO;
+        wakes.next().await;
+    }
 }
