@@ -18,7 +18,7 @@ use crate::{CHEAP, Crowd, Result, Target};
 const SETTLE: Duration = Duration::from_secs(3);
 
 /// The promised bound of resident memory in kB, the same as for a WebSocket.
-const IDLE: f64 = 14.0;
+const IDLE: f64 = 5.0;
 
 struct Line(TcpStream);
 

@@ -14,7 +14,7 @@ use crate::{Crowd, Result};
 const SETTLE: Duration = Duration::from_secs(3);
 
 /// The promised bound of resident memory, in kB.
-const IDLE: f64 = 14.0;
+const IDLE: f64 = 5.0;
 
 pub async fn run(server: &Server, people: &mut People, crowd: Crowd, report: &mut Report) -> Result<()> {
     let Crowd { number, users } = crowd;

@@ -38,14 +38,14 @@ struct Secret<'a> {
 /// Serialized as it is displayed, without a text in between.
 struct Sentence<'a> {
     name: &'a str,
-    sentence: &'static str,
+    words: &'static str,
     /// The code, in the words of the older system.
     code: Option<&'a str>,
 }
 
 impl fmt::Display for Sentence<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}", self.name, self.sentence)?;
+        write!(f, "{}, {}", self.name, self.words)?;
         self.code.map_or(Ok(()), |code| write!(f, " [Secret Code: {code}]"))
     }
 }
@@ -57,8 +57,8 @@ impl Serialize for Sentence<'_> {
 }
 
 pub async fn secret(context: Context, _: Payload) -> Result<Payload, Error> {
-    let (sentence, code) = draw();
-    let message = Sentence { name: name(&context), sentence, code: None };
+    let (words, code) = draw();
+    let message = Sentence { name: name(&context), words, code: None };
     Ok(Payload::new(&Secret { message, code: text(&code) })?)
 }
 
@@ -68,8 +68,8 @@ pub async fn get_secret(context: Context, _: Payload) -> Result<Reply, Error> {
         message: Sentence<'a>,
     }
 
-    let (sentence, code) = draw();
-    let message = Sentence { name: name(&context), sentence, code: Some(text(&code)) };
+    let (words, code) = draw();
+    let message = Sentence { name: name(&context), words, code: Some(text(&code)) };
     let payload = Payload::new(&Message { message })?;
     context.emit("secret_message", payload.clone())?;
     Ok(Reply::Acknowledge(payload))

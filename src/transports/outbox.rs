@@ -37,8 +37,6 @@ struct State {
     /// Something waits for room.
     is_awaited: bool,
     end: End,
-    /// The connection is gone.
-    abandoned: bool,
     /// What was written still has to be flushed.
     unflushed: bool,
     socket: Option<PeerSocket>,
@@ -63,6 +61,8 @@ enum End {
     Said,
     /// Nothing more will be sent: the sending side ends when the bytes have left.
     Finished,
+    /// The connection is gone.
+    Abandoned,
 }
 
 impl State {
@@ -72,7 +72,7 @@ impl State {
     }
 
     const fn congested(&self) -> bool {
-        self.waiting() > self.limit / 4 && !self.abandoned
+        self.waiting() > self.limit / 4 && !matches!(self.end, End::Abandoned)
     }
 
     /// An idle connection keeps no buffer.
@@ -110,7 +110,7 @@ impl State {
         self.forget();
         // The descriptor is the connection's as long as its writer lives, which is dropped on this very thread; after
         // that the number may be another connection's.
-        if !self.abandoned
+        if self.end != End::Abandoned
             && let Some(PeerSocket(descriptor)) = self.socket.take()
         {
             // Fails only if the peer was faster.
@@ -132,7 +132,6 @@ impl Outbox {
             hold: false,
             is_awaited: false,
             end: End::Open,
-            abandoned: false,
             unflushed: false,
             socket,
             task: None,
@@ -157,7 +156,7 @@ impl Outbox {
     /// [`Full`] when the bound was reached before; what is written then is dropped.
     pub fn push(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Full> {
         let mut state = self.state.borrow_mut();
-        if state.end != End::Open || state.abandoned {
+        if state.end != End::Open {
             return Ok(());
         }
         if state.waiting() >= state.limit {
@@ -185,7 +184,7 @@ impl Outbox {
     /// the connection is gone. For what the connection's own task polls.
     pub fn poll_readable(&self) -> Poll<bool> {
         let mut state = self.state.borrow_mut();
-        if state.abandoned {
+        if state.end == End::Abandoned {
             return Poll::Ready(false);
         }
         if state.hold || state.congested() {
@@ -198,7 +197,7 @@ impl Outbox {
     /// Ready once the connection is gone. For what the connection's own task polls.
     pub fn poll_abandoned(&self) -> Poll<()> {
         let mut state = self.state.borrow_mut();
-        if state.abandoned {
+        if state.end == End::Abandoned {
             return Poll::Ready(());
         }
         state.is_awaited = true;
@@ -218,7 +217,7 @@ impl Outbox {
     /// Nothing more can be sent.
     pub(super) fn abandon(&self) {
         let mut state = self.state.borrow_mut();
-        if !std::mem::replace(&mut state.abandoned, true) {
+        if std::mem::replace(&mut state.end, End::Abandoned) != End::Abandoned {
             state.socket = None;
             state.forget();
             state.wake_waiting();

@@ -279,16 +279,13 @@ where
     connection.begin(request.head());
     let mut response = response(service.call(request).await);
     let upgrade = response.extensions_mut().remove::<Upgrade>();
-    match upgrade {
-        Some(upgrade) => hand_over(framed, response, upgrade),
-        None => {
-            response.head_mut().set_connection_type(ConnectionType::Close);
-            let connection = Some(connection);
-            let response = response.map_body(|_, body| TrackedBody { body, connection });
-            // An error says no more than that the client was faster.
-            let _ = send(framed, response).await;
-        }
+    if let Some(upgrade) = upgrade {
+        return hand_over(framed, response, upgrade);
     }
+    response.head_mut().set_connection_type(ConnectionType::Close);
+    let response = response.map_body(|_, body| TrackedBody { body, connection: Some(connection) });
+    // An error says no more than that the client was faster.
+    let _ = send(framed, response).await;
 }
 
 fn hand_over(framed: Framed<Wire, Codec>, response: Response<BoxBody>, upgrade: Upgrade) {
