@@ -41,7 +41,7 @@ async fn a_language_that_was_chosen_goes_before_that_of_the_browser() {
     // A form that is refused.
     let refused = post_form(app.address, "/login", GERMAN, &[("login", "ann"), ("password", "x")]).await;
     assert_language(&refused.expect(401), "de");
-    // And back; what is no language of the site is as if it were not there.
+    // And back. A language that the site does not have is ignored.
     assert_eq!(
         page(&app, "/login?lang=en", GERMAN, "en").await.cookie("doorward-language"),
         "doorward-language=en"

@@ -1,4 +1,4 @@
-//! Every revocation, whoever makes it, leaves a numbered row, and every node reads each row once.
+//! Every revocation, by the server, a command or SQL, leaves a numbered row. Every node reads each row once.
 
 use std::time::Duration;
 

@@ -77,12 +77,14 @@ impl Arrival<'_> {
         let opening = self.endpoint.opening(engine.id(), &[]);
         // Nothing was sent before: it fits.
         let _ = engine.push(|queue| queue.text(|out| out.extend_from_slice(opening.as_bytes())));
-        start(handle);
         websocket::accept(
             self.handshake,
             limits,
             |_| gate,
-            |socket, reader| Box::pin(relay::carry(Relay::new(engine, socket, reader))),
+            |socket, reader| {
+                start(handle);
+                Box::pin(relay::carry(Relay::new(engine, socket, reader)))
+            },
         )
     }
 
@@ -294,12 +296,12 @@ impl Endpoint {
             Err(error) => return refuse_websocket(request, error).error_response(),
         };
         let gate = Arc::clone(&engine);
-        let may_upgrade = engine.begin_probe();
         websocket::accept(
             handshake,
             self.socket_limits(),
             |_| gate,
-            move |socket, reader| {
+            |socket, reader| {
+                let may_upgrade = engine.begin_probe();
                 let relay = Relay::new(engine, socket, reader);
                 Box::pin(async move {
                     // A refused handshake would look like a failed connection, and be tried again.
