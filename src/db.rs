@@ -7,6 +7,8 @@ mod disk;
 mod listen;
 mod pool;
 mod pooler;
+#[cfg(test)]
+mod tests;
 pub mod transfer;
 mod version;
 
@@ -63,7 +65,8 @@ macro_rules! locked {
 }
 pub(crate) use locked;
 
-/// Runs a query that is built for each connection type: the enum lacks what only some databases support.
+/// Runs a query that is built for each connection type: the enum lacks what only some databases support. It is also faster,
+/// as the statement is found by the query's type: the enum writes the SQL first, to look that up.
 macro_rules! each {
     ($conn:expr, $query:expr, $run:ident) => {
         match $conn {

@@ -50,7 +50,7 @@ pub fn insert(conn: &mut Conn, user: UserId, rights: &Rights, now: Timestamp) ->
 
 /// The greatest number that is there.
 pub fn newest(conn: &mut Conn) -> QueryResult<Option<i32>> {
-    access_changes::table.select(max(access_changes::number)).first(conn)
+    access_changes::table.select(max(access_changes::number)).get_result(conn)
 }
 
 /// The greatest number before the first change that was made at `since` or later; 0 if there is none.
@@ -58,11 +58,11 @@ pub fn last_before(conn: &mut Conn, since: Timestamp) -> QueryResult<i32> {
     let first: Option<i32> = access_changes::table
         .filter(access_changes::at.ge(since))
         .select(min(access_changes::number))
-        .first(conn)?;
+        .get_result(conn)?;
     let before: Option<i32> = match first {
         Some(first) => {
             let before = access_changes::table.filter(access_changes::number.lt(first));
-            before.select(max(access_changes::number)).first(conn)?
+            before.select(max(access_changes::number)).get_result(conn)?
         }
         None => newest(conn)?,
     };

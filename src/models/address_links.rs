@@ -54,7 +54,7 @@ pub fn peek(conn: &mut Conn, hash: &str, now: Timestamp) -> QueryResult<Option<A
         .filter(address_links::used_at.is_null())
         .filter(address_links::expires_at.gt(now))
         .select((address_links::email, address_links::created_at, address_links::not_for))
-        .first(conn)
+        .get_result(conn)
         .optional()
 }
 
@@ -86,7 +86,7 @@ pub fn find_used(conn: &mut Conn, hash: &str, since: Timestamp) -> QueryResult<O
         .filter(address_links::used_at.gt(since))
         .filter(address_links::used_at.lt(address_links::expires_at.nullable()))
         .select(address_links::email)
-        .first(conn)
+        .get_result(conn)
         .optional()
 }
 

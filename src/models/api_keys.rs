@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use ipnet::IpNet;
 
 use crate::clock::Timestamp;
-use crate::db::{Conn, locked};
+use crate::db::{Conn, each, locked};
 use crate::schema::api_keys;
 use doorward_core::domain::{ApiKeyId, KeyScope, KeyScopes};
 
@@ -91,20 +91,20 @@ pub fn insert(conn: &mut Conn, key: &NewApiKey<'_>, now: Timestamp) -> QueryResu
 }
 
 pub fn find(conn: &mut Conn, id: ApiKeyId) -> QueryResult<Option<ApiKey>> {
-    api_keys::table.find(id.to_string()).first(conn).optional()
+    each!(conn, api_keys::table.find(id.to_string()), get_result).optional()
 }
 
 /// The key, locked until the transaction ends.
 pub fn lock(conn: &mut Conn, id: ApiKeyId) -> QueryResult<Option<ApiKey>> {
-    locked!(conn, api_keys::table.find(id.to_string()), first).optional()
+    locked!(conn, api_keys::table.find(id.to_string()), get_result).optional()
 }
 
 /// The key, which no other transaction changes until this one ends. Others may hold it so at the same time.
 pub fn lock_shared(conn: &mut Conn, id: ApiKeyId) -> QueryResult<Option<ApiKey>> {
     let key = api_keys::table.find(id.to_string());
     match conn {
-        Conn::Sqlite(conn) => key.first(conn),
-        Conn::Postgres(conn) => key.for_share().first(conn),
+        Conn::Sqlite(conn) => key.get_result(conn),
+        Conn::Postgres(conn) => key.for_share().get_result(conn),
     }
     .optional()
 }

@@ -68,7 +68,7 @@ pub fn find(conn: &mut Conn, hash: &str) -> QueryResult<Option<IssuedCode>> {
             authorization_codes::code_challenge,
             authorization_codes::app_login_id,
         ))
-        .first(conn)
+        .get_result(conn)
         .optional()
 }
 

@@ -181,7 +181,7 @@ fn written_now(conn: &mut Conn) -> QueryResult<i64> {
         // One transaction writes at a time.
         Conn::Sqlite(conn) => {
             let last: Option<i64> =
-                events::table.filter(events::seq.is_null()).select(max(events::written)).first(conn)?;
+                events::table.filter(events::seq.is_null()).select(max(events::written)).get_result(conn)?;
             Ok(last.unwrap_or_default() + 1)
         }
         Conn::Postgres(conn) => {
@@ -211,7 +211,7 @@ pub fn has_unnumbered(conn: &mut Conn) -> QueryResult<bool> {
 
 /// The greatest number, 0 if there is none.
 pub fn newest(conn: &mut Conn) -> QueryResult<i64> {
-    let newest: Option<i64> = events::table.select(max(events::seq)).first(conn)?;
+    let newest: Option<i64> = events::table.select(max(events::seq)).get_result(conn)?;
     Ok(newest.unwrap_or_default())
 }
 
@@ -237,12 +237,12 @@ pub fn list(conn: &mut Conn, after: i64, limit: i64) -> QueryResult<Vec<Event>> 
 /// but none is missing between two that are kept.
 pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
     let kept: Option<i64> =
-        events::table.filter(events::at.ge(before)).select(min(events::seq)).first(conn)?;
+        events::table.filter(events::at.ge(before)).select(min(events::seq)).get_result(conn)?;
     let first = match kept {
         Some(seq) => seq,
         None => newest(conn)?,
     };
-    let oldest: Option<i64> = events::table.select(min(events::seq)).first(conn)?;
+    let oldest: Option<i64> = events::table.select(min(events::seq)).get_result(conn)?;
     let end = first.min(oldest.unwrap_or(first).saturating_add(limit));
     diesel::delete(events::table.filter(events::seq.lt(end))).execute(conn)
 }

@@ -77,16 +77,13 @@ type Row = (String, i32, Timestamp, Option<Timestamp>);
 
 /// What has been counted in a slot so far.
 pub fn find(conn: &mut Conn, slot: &Slot) -> QueryResult<Failures> {
-    let row: Option<Row> = failed_attempts::table
-        .find(&slot.key)
-        .select((
-            failed_attempts::subject,
-            failed_attempts::failures,
-            failed_attempts::failed_at,
-            failed_attempts::blocked_until,
-        ))
-        .first(conn)
-        .optional()?;
+    let row = failed_attempts::table.find(&slot.key).select((
+        failed_attempts::subject,
+        failed_attempts::failures,
+        failed_attempts::failed_at,
+        failed_attempts::blocked_until,
+    ));
+    let row: Option<Row> = each!(conn, row, get_result).optional()?;
     Ok(row.map_or_else(Failures::default, |row| failures_of(slot, row)))
 }
 
@@ -121,7 +118,7 @@ pub fn lock(conn: &mut Conn, slot: &Slot, now: Timestamp) -> QueryResult<Failure
             failed_attempts::blocked_until,
         ));
         // On PostgreSQL another transaction may have deleted the row in between: then it is made again.
-        let Some(row): Option<Row> = locked!(conn, query, first).optional()? else { continue };
+        let Some(row): Option<Row> = locked!(conn, query, get_result).optional()? else { continue };
         return Ok(failures_of(slot, row));
     }
 }

@@ -35,7 +35,7 @@ pub fn find(conn: &mut Conn, id: &str) -> QueryResult<Option<StoredRequest>> {
     idempotency_keys::table
         .find(id)
         .select((idempotency_keys::request, idempotency_keys::answer, idempotency_keys::created_at))
-        .first(conn)
+        .get_result(conn)
         .optional()
 }
 

@@ -81,7 +81,7 @@ pub fn peek(conn: &mut Conn, hash: &str, now: Timestamp) -> QueryResult<Option<I
         .filter(invitations::used_at.is_null())
         .filter(invitations::expires_at.gt(now))
         .select(OPEN)
-        .first(conn)
+        .get_result(conn)
         .optional()
 }
 

@@ -63,7 +63,7 @@ impl Page {
 
 /// The greatest number that is there.
 pub fn newest(conn: &mut Conn) -> QueryResult<Option<i64>> {
-    login_revocations::table.select(max(login_revocations::number)).first(conn)
+    login_revocations::table.select(max(login_revocations::number)).get_result(conn)
 }
 
 /// Up to `limit` revocations with these numbers.
@@ -71,7 +71,7 @@ pub fn page(conn: &mut Conn, numbers: &RangeInclusive<i64>, limit: i64) -> Query
     let first: Option<i64> = login_revocations::table
         .filter(login_revocations::number.between(*numbers.start(), *numbers.end()))
         .select(min(login_revocations::number))
-        .first(conn)?;
+        .get_result(conn)?;
     // So it is nearly always, and this statement stays prepared.
     let Some(first) = first else { return Ok(Page { numbers: Vec::new(), count: 0, logins: Vec::new() }) };
     let mut joined = join(conn, first..=*numbers.end(), limit)?;

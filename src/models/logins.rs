@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use crate::clock::Timestamp;
-use crate::db::{Conn, locked};
+use crate::db::{Conn, each, locked};
 use crate::models::stored::Stored;
 use crate::models::{events, login_revocations};
 use crate::schema::{logins, users};
@@ -83,13 +83,12 @@ pub fn insert(conn: &mut Conn, login: &NewLogin, now: Timestamp) -> QueryResult<
 }
 
 pub fn find_live(conn: &mut Conn, id: LoginId, now: Timestamp) -> QueryResult<Option<LiveLogin>> {
-    logins::table
+    let live = logins::table
         .find(id.to_string())
         .filter(logins::revoked_at.is_null())
         .filter(logins::expires_at.gt(now))
-        .select(LIVE)
-        .first(conn)
-        .optional()
+        .select(LIVE);
+    each!(conn, live, get_result).optional()
 }
 
 /// Why a login with this credential was revoked, if that was since `since`.
@@ -104,7 +103,7 @@ pub fn find_revoked(
         .filter(logins::refresh_hash.eq(hash))
         .filter(logins::revoked_at.gt(since))
         .select(logins::revoked_reason)
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(reason.map(|reason| RevokeReason::parse(reason.as_deref())))
 }
@@ -116,7 +115,7 @@ pub fn lock_live(conn: &mut Conn, id: LoginId, now: Timestamp) -> QueryResult<Op
         .filter(logins::revoked_at.is_null())
         .filter(logins::expires_at.gt(now))
         .select(LIVE);
-    locked!(conn, query, first).optional()
+    locked!(conn, query, get_result).optional()
 }
 
 /// A user's active logins, the newest first.

@@ -60,7 +60,7 @@ pub fn peek(
         .filter(one_time_tokens::used_at.is_null())
         .filter(one_time_tokens::expires_at.gt(now))
         .select((one_time_tokens::user_id, one_time_tokens::email))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(row.and_then(|(user, email)| Some((user.parse().ok()?, email))))
 }
@@ -93,7 +93,7 @@ pub fn find_used(
         .filter(one_time_tokens::used_at.gt(since))
         .filter(one_time_tokens::used_at.lt(one_time_tokens::expires_at.nullable()))
         .select((one_time_tokens::user_id, one_time_tokens::email))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(row.and_then(|(user, email)| Some((user.parse().ok()?, email))))
 }

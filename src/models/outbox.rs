@@ -305,7 +305,7 @@ pub fn lock_recipient(conn: &mut Conn, user: &str) -> QueryResult<Option<Recipie
         users::disabled_at,
         users::language,
     ));
-    locked!(conn, query, first).optional()
+    locked!(conn, query, get_result).optional()
 }
 
 pub fn mark_sent(conn: &mut Conn, id: &str, now: Timestamp) -> QueryResult<()> {

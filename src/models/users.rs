@@ -6,7 +6,7 @@ use diesel::sql_types::Text;
 
 use super::access_changes::{read_rights, stored_roles};
 use crate::clock::Timestamp;
-use crate::db::{Conn, locked};
+use crate::db::{Conn, each, locked};
 use crate::schema::users;
 use doorward_core::domain::{ADMIN, Email, LanguageTag, Rights, UserId, Username};
 
@@ -149,31 +149,33 @@ pub fn page_after(conn: &mut Conn, last: Option<UserId>, limit: i64) -> QueryRes
 }
 
 pub fn find(conn: &mut Conn, id: UserId) -> QueryResult<Option<User>> {
-    users::table.find(id.to_string()).first(conn).optional()
+    each!(conn, users::table.find(id.to_string()), get_result).optional()
 }
 
 /// The user, if not disabled.
 pub fn find_active(conn: &mut Conn, id: UserId) -> QueryResult<Option<User>> {
-    users::table.find(id.to_string()).filter(users::disabled_at.is_null()).first(conn).optional()
+    let active = users::table.find(id.to_string()).filter(users::disabled_at.is_null());
+    each!(conn, active, get_result).optional()
 }
 
 /// The version of the user's roles and claims.
 pub fn claims_version(conn: &mut Conn, id: UserId) -> QueryResult<Option<i32>> {
-    users::table.find(id.to_string()).select(users::claims_version).first(conn).optional()
+    each!(conn, users::table.find(id.to_string()).select(users::claims_version), get_result).optional()
 }
 
 /// The user, locked until the transaction ends.
 pub fn lock(conn: &mut Conn, id: UserId) -> QueryResult<Option<User>> {
-    locked!(conn, users::table.find(id.to_string()), first).optional()
+    locked!(conn, users::table.find(id.to_string()), get_result).optional()
 }
 
 /// The user, locked, if not disabled.
 pub fn lock_active(conn: &mut Conn, id: UserId) -> QueryResult<Option<User>> {
-    locked!(conn, users::table.find(id.to_string()).filter(users::disabled_at.is_null()), first).optional()
+    locked!(conn, users::table.find(id.to_string()).filter(users::disabled_at.is_null()), get_result)
+        .optional()
 }
 
 pub fn find_by_username(conn: &mut Conn, username: &Username) -> QueryResult<Option<User>> {
-    users::table.filter(users::username.eq(username.folded())).first(conn).optional()
+    each!(conn, users::table.filter(users::username.eq(username.folded())), get_result).optional()
 }
 
 /// The name of a user that looks like this one: the same or another.
@@ -181,25 +183,24 @@ pub fn find_lookalike(conn: &mut Conn, username: &Username) -> QueryResult<Optio
     users::table
         .filter(sql::<Text>(SKELETON).eq(username.skeleton()))
         .select(users::username)
-        .first(conn)
+        .get_result(conn)
         .optional()
 }
 
 /// The user of this name. If there is none, the row that follows is read: the work is the same.
 pub fn find_by_username_alike(conn: &mut Conn, folded: &str) -> QueryResult<Option<User>> {
-    let row: Option<User> =
-        users::table.filter(users::username.ge(folded)).order(users::username).first(conn).optional()?;
+    let rows = users::table.filter(users::username.ge(folded)).order(users::username);
+    let row: Option<User> = each!(conn, rows, first).optional()?;
     Ok(row.filter(|row| row.username == folded))
 }
 
 /// The user who verified this address, as [`find_by_username_alike`] finds one.
 pub fn find_holder_alike(conn: &mut Conn, email: &Email) -> QueryResult<Option<User>> {
-    let row: Option<User> = users::table
+    let rows = users::table
         .filter(users::email.ge(email.as_str()))
         .filter(users::email_verified_at.is_not_null())
-        .order(users::email)
-        .first(conn)
-        .optional()?;
+        .order(users::email);
+    let row: Option<User> = each!(conn, rows, first).optional()?;
     Ok(row.filter(|row| row.email.as_deref() == Some(email.as_str())))
 }
 
@@ -208,7 +209,7 @@ pub fn find_holder(conn: &mut Conn, email: &Email) -> QueryResult<Option<User>> 
     users::table
         .filter(users::email.eq(email.as_str()))
         .filter(users::email_verified_at.is_not_null())
-        .first(conn)
+        .get_result(conn)
         .optional()
 }
 
