@@ -74,6 +74,7 @@ impl Application {
                 .app_data(web::Data::from(Arc::clone(&services)))
                 .app_data(mails.clone())
                 .app_data(clock.clone())
+                .app_data(routes::trace::PlainRoutes::default())
                 .wrap(cross_origin.clone())
                 .wrap(from_fn(routes::trace::trace))
                 .configure(|table| socketio::configure(table, &config, &engines, &services, &sessions))

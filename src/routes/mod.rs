@@ -38,7 +38,8 @@ mod token;
 pub mod trace;
 mod ws;
 
-use actix_web::guard::{Any, Get, Head, fn_guard};
+use actix_web::guard::fn_guard;
+use actix_web::http::Method;
 use actix_web::middleware::Compress;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, Route};
@@ -54,7 +55,8 @@ pub use extract::MAX_BODY;
 pub use health::Readiness;
 pub use site::Site;
 
-/// All routes, and what their handlers work with.
+/// All routes, and what their handlers work with. A path is compared with them in this order, and those with parameters
+/// cost most: what is requested most comes first.
 pub fn configure(
     cfg: &mut ServiceConfig,
     accounts: &Accounts,
@@ -69,6 +71,18 @@ pub fn configure(
         .app_data(web::PayloadConfig::new(MAX_BODY))
         .app_data(web::PathConfig::default().error_handler(|_, _| ApiError::not_found().into()))
         .app_data(web::QueryConfig::default().error_handler(|_, _| extract::bad_query().into()));
+
+    // The server itself
+    cfg.service(at("/.well-known/jwks.json", "GET, HEAD").route(read().to(keys::jwks)))
+        .service(at("/api/openapi.json", "GET, HEAD").route(read().to(openapi::document)))
+        .service(at("/docs", "GET, HEAD").route(read().to(reference::page)))
+        .service(at("/healthz", "GET, HEAD").route(read().to(health::healthz)))
+        .service(at("/readyz", "GET, HEAD").route(read().to(health::readyz)));
+
+    // Live sockets
+    for path in ["/ws", "/ws/"] {
+        cfg.service(at(path, "GET, HEAD").route(read().to(ws::connect)));
+    }
 
     // Accounts
     cfg.service(at("/api/register", "POST").post(register::register))
@@ -147,18 +161,6 @@ pub fn configure(
     .service(file("/favicon.ico").route(read().to(assets::favicon)))
     .service(file("/robots.txt").route(read().to(assets::robots)));
 
-    // The server itself
-    cfg.service(at("/.well-known/jwks.json", "GET, HEAD").route(read().to(keys::jwks)))
-        .service(at("/api/openapi.json", "GET, HEAD").route(read().to(openapi::document)))
-        .service(at("/docs", "GET, HEAD").route(read().to(reference::page)))
-        .service(at("/healthz", "GET, HEAD").route(read().to(health::healthz)))
-        .service(at("/readyz", "GET, HEAD").route(read().to(health::readyz)));
-
-    // Live sockets
-    for path in ["/ws", "/ws/"] {
-        cfg.service(at(path, "GET, HEAD").route(read().to(ws::connect)));
-    }
-
     // Emails that were kept instead of sent
     cfg.configure(dev_mail::configure);
 
@@ -167,7 +169,7 @@ pub fn configure(
 
 /// GET, and HEAD, which is answered the same without the body (RFC 9110 section 9.3.2).
 fn read() -> Route {
-    web::route().guard(Any(Get()).or(Head()))
+    web::route().guard(fn_guard(|context| matches!(context.head().method, Method::GET | Method::HEAD)))
 }
 
 /// A resource that answers any other method with those that it has.

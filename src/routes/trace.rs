@@ -1,6 +1,9 @@
 //! Wraps every request: an id, a span, one log line, and headers for every response.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix_web::body::BoxBody;
@@ -17,6 +20,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
 use futures_util::future::LocalBoxFuture;
 use tracing::Instrument;
+use uuid::Uuid;
 
 use super::client::client_address;
 use super::limit;
@@ -39,6 +43,29 @@ const HTTPS_ONLY: &str = "max-age=31536000";
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The routes without parameters that were requested, of one worker: to find the pattern of a path, all routes are
+/// compared with it. It never has more entries than the table of routes.
+#[derive(Debug, Default)]
+pub struct PlainRoutes(RefCell<HashSet<Rc<str>>>);
+
+impl PlainRoutes {
+    /// The pattern of the request's route, never its path or its query: those of a link contain its token.
+    fn pattern(request: &ServiceRequest) -> Rc<str> {
+        let known = request.app_data::<Self>();
+        if let Some(route) = known.and_then(|known| known.0.borrow().get(request.path()).cloned()) {
+            return route;
+        }
+        let route: Rc<str> = request.match_pattern().as_deref().unwrap_or("unmatched").into();
+        if let Some(known) = known
+            && *route == *request.path()
+            && !route.contains('{')
+        {
+            known.0.borrow_mut().insert(Rc::clone(&route));
+        }
+        route
+    }
+}
+
 /// For `App::wrap(middleware::from_fn(trace))`, as the outermost middleware. The clock is the application's
 /// `web::Data<Clock>`.
 ///
@@ -58,10 +85,9 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
     // Generated here: an id chosen by the client could be made to match another request's.
     let id = clock.new_id();
     let method = method(req.method());
-    // The pattern, never the path or the query: those of a link contain its token.
-    let route = req.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+    let route = PlainRoutes::pattern(&req);
     // Of the highest level, so that an error names its request whatever `log.level` is.
-    let span = tracing::error_span!("request", %id, method, route);
+    let span = tracing::error_span!("request", %id, method, route = &*route);
     req.extensions_mut().insert(RequestId(id));
     let started = clock.instant();
 
@@ -88,16 +114,17 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
         Ok(response) => response.status(),
         Err(error) => error.as_response_error().status_code(),
     };
-    let quiet = matches!(route.as_str(), "/healthz" | "/readyz")
+    let quiet = matches!(&*route, "/healthz" | "/readyz")
         || result
             .as_ref()
             .is_ok_and(|response| response.response().extensions().contains::<SkipRequestLog>());
     let user = result.as_ref().ok().and_then(|response| response.request().extensions().get().cloned());
     span.in_scope(|| log(quiet, &Answered { status, ms, user, address }));
-    let id_text = id.to_string();
+    let mut buffer = Uuid::encode_buffer();
+    let id_text = id.hyphenated().encode_lower(&mut buffer);
     // The text of a UUID is always a valid header value.
-    let id = HeaderValue::from_str(&id_text).unwrap_or_else(|_| HeaderValue::from_static("none"));
-    finish(result, id, &id_text, endless, https)
+    let id = HeaderValue::from_str(id_text).unwrap_or_else(|_| HeaderValue::from_static("none"));
+    finish(result, id, id_text, endless, https)
 }
 
 /// The response with its headers. `endless`: the connection closes after it.
@@ -213,6 +240,42 @@ mod tests {
             return Err(actix_web::error::ErrorForbidden("no"));
         }
         next.call(req).await
+    }
+
+    #[actix_web::test]
+    async fn a_route_is_named_by_its_pattern_however_often_it_is_requested() {
+        let (captured, _guard) = capture(&Log { format: LogFormat::Json, level: tracing::Level::INFO });
+        let plain = async || "plain";
+        let app = test::init_service(
+            App::new()
+                .app_data(PlainRoutes::default())
+                .wrap(middleware::from_fn(trace))
+                .route("/plain", web::get().to(plain))
+                .service(web::scope("/scope").route("/plain", web::get().to(plain)))
+                .route("/{name}", web::get().to(plain)),
+        )
+        .await;
+        for path in
+            ["/plain", "/plain", "/scope/plain", "/scope/plain", "/other", "/%7Bname%7D", "/a/b", "/other"]
+        {
+            let _ = test::try_call_service(&app, test::TestRequest::get().uri(path).to_request()).await;
+        }
+        let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let routes: Vec<_> = lines.map(|line| line["span"]["route"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(
+            routes,
+            [
+                "/plain",
+                "/plain",
+                "/scope/plain",
+                "/scope/plain",
+                "/{name}",
+                "/{name}",
+                "unmatched",
+                "/{name}",
+            ]
+        );
     }
 
     #[actix_web::test]
