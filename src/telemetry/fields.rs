@@ -1,48 +1,58 @@
 //! What an event or a span says.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug, Write};
 
 use tracing::field::{Field, Visit};
 
-/// The fields of an event or a span, as text without control characters.
+/// The fields of an event or a span, as text without control characters: one text with all values, so that a line needs
+/// few allocations.
 #[derive(Default)]
-pub(super) struct Fields(Vec<(&'static str, String)>);
+pub(super) struct Fields {
+    text: String,
+    /// Names, and where in `text` their values end.
+    ends: Vec<(&'static str, usize)>,
+}
 
 impl Fields {
     /// The names and values, in their order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &(&'static str, String)> {
-        self.0.iter()
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let mut start = 0;
+        self.ends.iter().map(move |&(name, end)| (name, &self.text[std::mem::replace(&mut start, end)..end]))
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
-    }
-
-    fn add(&mut self, field: &Field, value: &str) {
-        // An error may quote what a client sent: no line break may end the line, and no sequence reach the terminal.
-        let is_clean = !value.contains(char::is_control);
-        let value = if is_clean { value.to_owned() } else { escaped(value) };
-        self.0.push((field.name(), value));
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 }
 
-fn escaped(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        match c {
-            c if c.is_control() => clean.extend(c.escape_default()),
-            c => clean.push(c),
+/// Appends what is written to it. An error may quote what a client sent: no line break may end the line, and no sequence
+/// reach the terminal.
+struct Clean<'a>(&'a mut String);
+
+impl Write for Clean<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if text.contains(char::is_control) {
+            for c in text.chars() {
+                match c {
+                    c if c.is_control() => self.0.extend(c.escape_default()),
+                    c => self.0.push(c),
+                }
+            }
+        } else {
+            self.0.push_str(text);
         }
+        Ok(())
     }
-    clean
 }
 
 impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.add(field, value);
+        self.record_debug(field, &format_args!("{value}"));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.add(field, &format!("{value:?}"));
+        // A text cannot fail to be written to.
+        let _ = write!(Clean(&mut self.text), "{value:?}");
+        self.ends.push((field.name(), self.text.len()));
     }
 }

@@ -16,6 +16,9 @@ const METHOD: usize = 6;
 const ROUTE: usize = 24;
 const MS: usize = 5;
 
+/// Characters between the columns.
+const BETWEEN: usize = 10;
+
 /// Columns that a long name, and then a long route, keep when they are shortened.
 const LEAST_USER: usize = 12;
 const LEAST_ROUTE: usize = 16;
@@ -49,43 +52,43 @@ impl<'a> Request<'a> {
     /// Appends the columns to a line that has `indent` columns already.
     pub(super) fn write(&self, line: &mut String, indent: usize, paint: Paint) {
         let room = WIDTH.saturating_sub(indent);
-        let [method, route, ms, user, address] = self.columns(room);
-        let status = match self.status.bytes().next() {
-            Some(b'5') => paint.style("31", self.status),
-            Some(b'4') => paint.style("33", self.status),
-            Some(b'3') => paint.style("36", self.status),
-            _ => paint.style("32", self.status),
+        let Self { method, route, status, ms, user, address } = self;
+        let status = match status.bytes().next() {
+            Some(b'5') => paint.style("31", status),
+            Some(b'4') => paint.style("33", status),
+            Some(b'3') => paint.style("36", status),
+            _ => paint.style("32", status),
         };
         // A text cannot fail to be written to.
-        let _ = write!(line, "{method} {route} {status} {ms} ms  {user}  {address}");
+        let _ = if self.aligned_width() <= room {
+            write!(line, "{method:METHOD$} {route:ROUTE$} {status} {ms:>MS$} ms  {user}  {address}")
+        } else {
+            let [route, user, address] = self.shortened(room);
+            write!(line, "{method} {route} {status} {ms} ms  {user}  {address}")
+        };
     }
 
-    /// The method, the route, the milliseconds, the user and the address: aligned, or as short as they have to be.
-    fn columns(&self, room: usize) -> [String; 5] {
+    fn aligned_width(&self) -> usize {
+        let padded = [(self.method, METHOD), (self.route, ROUTE), (self.ms, MS)];
+        let padded: usize = padded.iter().map(|(text, least)| width(text).max(*least)).sum();
+        padded + width(self.status) + width(self.user) + width(self.address) + BETWEEN
+    }
+
+    /// The route, the user and the address: as short as they have to be.
+    fn shortened(&self, room: usize) -> [String; 3] {
         let Self { method, route, status, ms, user, address } = self;
-        let aligned = [
-            format!("{method:METHOD$}"),
-            format!("{route:ROUTE$}"),
-            format!("{ms:>MS$}"),
-            (*user).to_owned(),
-            (*address).to_owned(),
-        ];
-        // The status, and the characters between the columns.
-        let between = width(status) + 10;
-        let excess = |columns: &[String; 5]| {
-            (between + columns.iter().map(|column| width(column)).sum::<usize>()).saturating_sub(room)
+        let others = width(method) + width(status) + width(ms) + BETWEEN;
+        let excess = |columns: &[String; 3]| {
+            (others + columns.iter().map(|column| width(column)).sum::<usize>()).saturating_sub(room)
         };
-        if excess(&aligned) == 0 {
-            return aligned;
-        }
-        let mut columns = [method, route, ms, user, address].map(|column| (*column).to_owned());
+        let mut columns = [route, user, address].map(|column| (*column).to_owned());
         if excess(&columns) == 0 {
             return columns;
         }
         let least = |text: &str, excess: usize, least: usize| width(text).saturating_sub(excess).max(least);
-        columns[4] = network(address);
-        columns[3] = shortened(user, least(user, excess(&columns), LEAST_USER));
-        columns[1] = shortened_within(route, least(route, excess(&columns), LEAST_ROUTE));
+        columns[2] = network(address);
+        columns[1] = shortened(user, least(user, excess(&columns), LEAST_USER));
+        columns[0] = shortened_within(route, least(route, excess(&columns), LEAST_ROUTE));
         columns
     }
 }

@@ -8,6 +8,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+use chrono::{Datelike, Timelike};
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
@@ -18,7 +19,7 @@ use tracing_subscriber::registry::LookupSpan;
 use super::fields::Fields;
 use super::paint::Paint;
 use super::request::Request;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 
 /// Writes each event as one line.
 pub(super) struct TextLines<W> {
@@ -45,7 +46,7 @@ where
         let paint = Paint(self.colours);
         let level = *event.metadata().level();
         let mut line = String::with_capacity(160);
-        let time = Clock::System.now().format("%Y-%m-%d %H:%M:%SZ").to_string();
+        let time = stamp(Clock::System.now());
         // A text cannot fail to be written to.
         let _ = write!(line, "{} {} ", paint.dim(&time), paint.level(level));
         // The innermost span: requests are the only ones.
@@ -67,6 +68,13 @@ where
     }
 }
 
+/// To the second. Written by hand, as chrono reads a format anew each time.
+fn stamp(now: Timestamp) -> String {
+    let (year, month, day) = (now.year(), now.month(), now.day());
+    let (hour, minute, second) = (now.hour(), now.minute(), now.second());
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}Z")
+}
+
 /// The names of fields that say why: they follow the message after a colon.
 const REASONS: [&str; 4] = ["error", "cause", "why", "broken"];
 
@@ -82,7 +90,7 @@ fn sentence(line: &mut String, fields: &Fields, target: &str, paint: Paint) {
         let _ = write!(line, ": {value}");
     }
     for (name, value) in fields.iter() {
-        if *name != "message" && !REASONS.contains(name) && !name.starts_with("log.") {
+        if name != "message" && !REASONS.contains(&name) && !name.starts_with("log.") {
             let name = format!("{name}=");
             let name = paint.dim(&name);
             // White space would look like the end of the value.

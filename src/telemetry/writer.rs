@@ -15,6 +15,9 @@ const MOST: usize = 1024 * 1024;
 /// How long to wait for a reader that is behind.
 const FULL_PAUSE: Duration = Duration::from_millis(10);
 
+/// How long the thread rests after it has written: lines of a busy moment share a write, and do not wake it one by one.
+const REST: Duration = Duration::from_millis(2);
+
 /// How long the end of the process waits for what is left to be written.
 const FLUSH_TIME: Duration = Duration::from_secs(2);
 
@@ -35,6 +38,8 @@ struct Queue {
 struct State {
     lines: Vec<u8>,
     dropped: u64,
+    /// The thread waits for lines.
+    is_idle: bool,
     /// Bytes that were ever queued, and those of them that were written.
     queued: u64,
     written: u64,
@@ -91,27 +96,32 @@ impl Queue {
         }
         state.lines.extend_from_slice(line);
         state.queued += line.len() as u64;
+        let is_idle = mem::take(&mut state.is_idle);
         drop(state);
-        self.filled.notify_one();
+        if is_idle {
+            self.filled.notify_one();
+        }
     }
 
     fn write_for_ever(&self, mut target: impl Write, dropped: &impl Fn(u64)) {
         let mut lines = Vec::new();
         loop {
             let mut state = self.state();
-            state.written += lines.len() as u64;
-            lines.clear();
-            self.written.notify_all();
             while state.lines.is_empty() {
+                state.is_idle = true;
                 state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
             mem::swap(&mut lines, &mut state.lines);
             let missed = mem::take(&mut state.dropped);
             drop(state);
             write_all(&mut target, &lines);
+            self.state().written += lines.len() as u64;
+            self.written.notify_all();
+            lines.clear();
             if missed > 0 {
                 dropped(missed);
             }
+            thread::sleep(REST);
         }
     }
 }
