@@ -23,6 +23,8 @@ pub mod authorization_codes;
 pub mod events;
 pub mod failed_attempts;
 pub mod idempotency_keys;
+#[cfg(test)]
+mod index_tests;
 pub mod invitations;
 pub mod login_pages;
 pub mod login_revocations;

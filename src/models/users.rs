@@ -2,7 +2,7 @@
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Bool, Text};
 
 use super::access_changes::{read_rights, stored_roles};
 use crate::clock::Timestamp;
@@ -61,6 +61,9 @@ impl User {
 
 /// The expression of the unique index on usernames that look alike.
 const SKELETON: &str = "COALESCE(username_skeleton, username)";
+
+/// The condition of the index on users with roles. A value that is bound does not lead to it.
+const WITH_ROLES: &str = "users.roles <> '[]'";
 
 /// Rows that are read at a time to find an administrator.
 const CANDIDATES: i64 = 500;
@@ -374,7 +377,7 @@ pub fn has_other_admin(conn: &mut Conn, than: UserId) -> QueryResult<bool> {
         // The name is in the text of such a row, unless something in it is escaped. Whether it is a role of the user,
         // only `rights` tells.
         let candidates: Vec<User> = users::table
-            .filter(users::roles.ne("[]"))
+            .filter(sql::<Bool>(WITH_ROLES))
             .filter(users::roles.like(format!("%{ADMIN}%")).or(users::roles.like("%\\%").escape('!')))
             .filter(users::disabled_at.is_null())
             .filter(users::id.ne(than.to_string()))

@@ -1,0 +1,66 @@
+//! Queries on tables that grow find their rows by an index: SQLite's plans, which do not depend on the values.
+
+use std::sync::{Arc, Mutex};
+
+use diesel::connection::InstrumentationEvent;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use doorward_core::domain::UserId;
+
+use super::{login_revocations, logins, outbox, users};
+use crate::clock::Timestamp;
+use crate::config::DatabaseUrl;
+use crate::db::{self, Conn};
+
+#[derive(QueryableByName)]
+struct Step {
+    #[diesel(sql_type = Text)]
+    detail: String,
+}
+
+/// How the queries of `run` find their rows.
+fn plans(run: impl FnOnce(&mut Conn)) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let url = DatabaseUrl::Sqlite(dir.path().join("test.db").display().to_string());
+    let pool = db::open(&url, 1).unwrap();
+    let mut pooled = pool.get().unwrap();
+    let conn: &mut Conn = &mut pooled;
+    let Conn::Sqlite(sqlite) = conn else { panic!("not SQLite") };
+    let queries = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&queries);
+    sqlite.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        if let InstrumentationEvent::StartQuery { query, .. } = event {
+            seen.lock().unwrap().push(query.to_string());
+        }
+    });
+    run(conn);
+    let queries = std::mem::take(&mut *queries.lock().unwrap());
+    let mut explain = |query: &String| {
+        let sql = query.split(" -- binds").next().unwrap();
+        let steps = diesel::sql_query(format!("EXPLAIN QUERY PLAN {sql}")).load::<Step>(conn).unwrap();
+        steps.into_iter().map(|step| step.detail).collect::<Vec<_>>().join("; ")
+    };
+    queries.iter().map(&mut explain).collect()
+}
+
+/// Each query uses this index, and none reads a whole table: in the order of an index, a limit ends it.
+#[track_caller]
+fn assert_index(index: &str, run: impl FnOnce(&mut Conn)) {
+    let plans = plans(run);
+    assert!(!plans.is_empty());
+    for plan in plans {
+        let reads_all = plan.split("; ").any(|step| step.starts_with("SCAN") && !step.contains("INDEX"));
+        assert!(plan.contains(index) && !reads_all, "{plan}");
+    }
+}
+
+#[test]
+fn rows_are_found_by_an_index() {
+    let now = Timestamp::default();
+    let id = UserId(uuid::Uuid::nil());
+    assert_index("INDEX users_with_roles", |conn| drop(users::has_other_admin(conn, id)));
+    assert_index("INDEX outbox_due", |conn| drop(outbox::first(conn)));
+    assert_index("INDEX logins_revoked_at", |conn| drop(logins::purge_revoked(conn, now, 10)));
+    assert_index("INDEX sqlite_autoindex_users_1", |conn| drop(users::find_active(conn, id)));
+    assert_index("INTEGER PRIMARY KEY", |conn| drop(login_revocations::page(conn, &(1..=9), 10)));
+}
