@@ -38,9 +38,9 @@ package-test suite="bookworm" mirror="http://deb.debian.org/debian":
     DOORWARD_PACKAGE_ROOT="$PWD/target/debian-{{ suite }}" cargo test --test it -- --nocapture debian_package
 
 # Many sockets against a server that the tool starts. The server is built separately: the tests' dependencies add features
-# to shared crates, and 1.7 kB to each socket. `socketio` compares with the Node.js server after
-# `npm ci --prefix examples/load/node-socketio`; `rolling` and `accounts --beside postgres://...` need a running
-# PostgreSQL, and `rolling` a running Redis.
+# to shared crates, and 1.7 kB to each socket. `socketio` and `peers` compare with servers of Node.js after
+# `npm ci --prefix examples/load/node`; `rolling` and `accounts --beside postgres://...` need a running PostgreSQL, and
+# `rolling` a running Redis.
 load *args:
     cargo build --release
     cargo run --release --example load -- {{ args }}

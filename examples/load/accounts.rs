@@ -14,8 +14,9 @@ use tokio::time::sleep;
 use crate::echo::Round;
 use crate::figures::{Latencies, Report};
 use crate::http::{Connection, Request};
+use crate::launch;
 use crate::people::{PASSWORD, People, side_by_side};
-use crate::server::{self, Server};
+use crate::server::Server;
 use crate::{CHEAP, Result, Target};
 
 const CONNECTIONS: usize = 64;
@@ -63,7 +64,7 @@ pub fn beside(text: &str) -> Result<(String, String), String> {
     if ["postgres:", "postgresql:", "sqlite:"].iter().any(|scheme| text.starts_with(scheme)) {
         return Ok(("database.url".to_owned(), text.to_owned()));
     }
-    server::setting(text)
+    launch::setting(text)
 }
 
 pub async fn run(

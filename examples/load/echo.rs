@@ -22,9 +22,6 @@ const ROUNDS: [(usize, usize); 3] = [(100, 1), (1_000, 1), (100, 16)];
 
 /// A socket on which the server answers requests in order.
 pub trait Asker {
-    /// One encoded request.
-    fn request() -> Vec<u8>;
-
     async fn send(&mut self, requests: &[u8]) -> std::io::Result<()>;
 
     /// Waits for replies; returns how many arrived together.
@@ -32,10 +29,6 @@ pub trait Asker {
 }
 
 impl Asker for WebSocket {
-    fn request() -> Vec<u8> {
-        ping_request()
-    }
-
     async fn send(&mut self, requests: &[u8]) -> std::io::Result<()> {
         self.send(requests).await
     }
@@ -59,7 +52,8 @@ pub async fn run(server: &Server, people: &mut People, seconds: u64, report: &mu
         let logins = people.sign_in(number, number).await?;
         report.section(format!("echo: {number} sockets, {in_flight} in flight on each"));
         let (sockets, _) = people::open_sockets(server.address(), logins).await?;
-        round(server, sockets, in_flight, Duration::from_secs(seconds)).await?.show(report);
+        let duration = Duration::from_secs(seconds);
+        round(server, sockets, ping_request(), in_flight, duration).await?.show(report);
     }
     Ok(())
 }
@@ -110,23 +104,25 @@ impl Round {
     }
 }
 
+/// Keeps `in_flight` of these requests in flight on each socket.
 pub async fn round(
     server: &Server,
     sockets: Vec<impl Asker + 'static>,
+    request: Vec<u8>,
     in_flight: usize,
     duration: Duration,
 ) -> Result<Round> {
-    let tally = Rc::<Tally>::default();
+    let (tally, request) = (Rc::<Tally>::default(), Rc::<[u8]>::from(request));
     let mut tasks = JoinSet::new();
     for socket in sockets {
-        tasks.spawn_local(echo(socket, in_flight, Rc::clone(&tally)));
+        tasks.spawn_local(echo(socket, Rc::clone(&request), in_flight, Rc::clone(&tally)));
     }
     sleep(WARM_UP).await;
-    let (before, started) = (server.cpu(), Instant::now());
+    let (before, started) = (server.fine_cpu(), Instant::now());
     tally.counting.set(true);
     sleep(duration).await;
     tally.counting.set(false);
-    let (elapsed, cpu) = (started.elapsed(), server.cpu_since(before));
+    let (elapsed, cpu) = (started.elapsed(), server.fine_cpu_since(before));
     tally.stopped.set(true);
     while let Some(task) = tasks.join_next().await {
         task??;
@@ -135,8 +131,7 @@ pub async fn round(
 }
 
 /// Keeps `in_flight` requests in flight until it is stopped. Replies that are read together are replaced together.
-async fn echo<A: Asker>(mut socket: A, in_flight: usize, tally: Rc<Tally>) -> Result<()> {
-    let request = A::request();
+async fn echo(mut socket: impl Asker, request: Rc<[u8]>, in_flight: usize, tally: Rc<Tally>) -> Result<()> {
     let batch = request.repeat(in_flight);
     let mut sent = VecDeque::from(vec![Instant::now(); in_flight]);
     socket.send(&batch).await?;

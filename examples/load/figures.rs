@@ -146,6 +146,15 @@ pub fn number(value: f64) -> String {
     text
 }
 
+/// A count, with separated thousands.
+pub fn whole(count: usize) -> String {
+    match count {
+        // It would have decimals.
+        0..100 => count.to_string(),
+        _ => number(count as f64),
+    }
+}
+
 /// Durations, not sorted yet.
 #[derive(Default)]
 pub struct Latencies(Vec<Duration>);

@@ -10,8 +10,9 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use crate::figures::{Expected, Latencies, Report, rate, us_each};
+use crate::launch::free_port;
 use crate::people::{HANDSHAKES, People, side_by_side};
-use crate::server::{Server, free_port};
+use crate::server::Server;
 use crate::{CHEAP, Crowd, Result, Target};
 
 /// Time for the server to finish its work after the last sign-in.

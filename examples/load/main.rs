@@ -19,14 +19,21 @@ mod attack;
 mod attacker;
 mod backend;
 mod bystanders;
+mod chart;
+mod contender;
+mod cpus;
 mod dice;
 mod echo;
 mod figures;
+mod floor;
+mod growth;
 mod hostile;
 mod http;
 mod ks;
+mod launch;
 mod lines;
 mod node;
+mod peers;
 mod people;
 mod pings;
 mod requests;
@@ -38,6 +45,7 @@ mod socketio;
 mod socketio_client;
 mod sockets;
 mod storm;
+mod table;
 mod timing;
 mod usage;
 mod websocket;
@@ -81,7 +89,7 @@ struct Target {
     #[arg(long, global = true, value_name = "CPUS")]
     pin_server: Option<String>,
     /// A setting of the server, such as http.workers=1; may be repeated
-    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = server::setting)]
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = launch::setting)]
     settings: Vec<(String, String)>,
 }
 
@@ -93,7 +101,7 @@ enum Command {
     Lines(Crowd),
     /// Socket.IO, compared with its Node.js server: memory of an idle socket, requests with acknowledgements
     ///
-    /// The comparison needs `npm ci --prefix examples/load/node-socketio` once, and is skipped without it.
+    /// The comparison needs `npm ci --prefix examples/load/node` once, and is skipped without it.
     #[command(name = "socketio")]
     SocketIo {
         #[command(flatten)]
@@ -102,6 +110,19 @@ enum Command {
         #[arg(long, default_value_t = 3)]
         seconds: u64,
     },
+    /// Doorward beside a server that does nothing but framing, and beside Node's ws and socket.io, in turns
+    ///
+    /// Handshakes, memory and CPU of idle sockets, requests and replies. Node.js needs
+    /// `npm ci --prefix examples/load/node` once, and is skipped without it. With --pin-server, this tool keeps off the
+    /// server's CPUs. Takes about eight minutes.
+    Peers(peers::Options),
+    /// The same figures as sockets, users, and revoked logins become more, and memory after many sockets have gone
+    ///
+    /// Takes about six minutes.
+    Growth(growth::Options),
+    /// What `peers` compares with
+    #[command(hide = true)]
+    Floor,
     /// Requests and replies: one in flight at 100 and 1,000 sockets, 16 in flight at 100
     Echo {
         /// Seconds per round
@@ -193,7 +214,7 @@ enum Command {
     /// Guessed passwords, registrations, links, hostile passwords, handshakes, forged tokens and idle connections, from
     /// one address and from many.
     Attack(attack::Options),
-    /// Everything with the defaults, except `attack` and `timing`
+    /// Everything with the defaults, except `peers`, `growth`, `attack` and `timing`
     All,
 }
 
@@ -255,6 +276,9 @@ async fn run(target: &Target, command: Command, report: &mut Report) -> Result<(
         }
         Command::Lines(crowd) => lines::run(target, crowd, report).await,
         Command::SocketIo { crowd, seconds } => socketio::run(target, crowd, seconds, report).await,
+        Command::Peers(options) => peers::run(target, &options, report).await,
+        Command::Growth(options) => growth::run(target, &options, report).await,
+        Command::Floor => floor::run(),
         Command::Echo { seconds } => {
             let (server, mut people) = cheap(target).await?;
             echo::run(&server, &mut people, seconds, report).await

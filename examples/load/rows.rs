@@ -1,5 +1,7 @@
 //! Reads and writes the SQLite file of a running server: for what would take a day over HTTP, or is not visible there.
 
+use std::ops::Range;
+
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use diesel::sqlite::SqliteConnection;
@@ -33,6 +35,18 @@ impl Rows {
     pub fn count(&mut self, from: &str) -> Result<i64> {
         let query = diesel::sql_query(format!("SELECT count(*) AS count FROM {from}"));
         Ok(query.get_result::<Count>(&mut self.0)?.count)
+    }
+
+    /// Logins of one user that were revoked just now. The numbers are part of their ids.
+    pub fn revoke(&mut self, numbers: Range<usize>) -> Result<()> {
+        self.run(&format!(
+            "INSERT INTO logins (id, user_id, kind, created_at, last_seen_at, expires_at, revoked_at) \
+             WITH RECURSIVE numbers(n) AS (SELECT {} UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {}) \
+             SELECT '00000000-0000-4000-8000-' || (100000000000 + n), (SELECT id FROM users LIMIT 1), 'token', \
+                 CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, '2999-01-01 00:00:00', CURRENT_TIMESTAMP \
+             FROM numbers",
+            numbers.start, numbers.end
+        ))
     }
 
     /// Accounts `PREFIX00000`, `PREFIX00001` and so on with the password of `original`, and with the verified address

@@ -1,113 +1,29 @@
 //! The server under load: a child process, and its figures in `/proc`.
 
 use std::cell::Cell;
-use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::Command;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
-use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::http::{Connection, Request};
-use crate::usage::{Usage, usage_of};
+use crate::launch::{self, Limits, PATIENCE, Started, binary, free_port, set, without_settings};
+use crate::usage::{Usage, fine_cpu_of, pss_of, usage_of};
 use crate::{Result, Target};
-
-/// How long the server may take to be ready.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often [`MemoryWatch`] reads the memory.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// How long the server may take to stop; its own limit is 16 s.
-const STOP: Duration = Duration::from_secs(30);
-
-/// The limits by address.
-const LIMITS: [&str; 9] = [
-    "SIGN_IN",
-    "REGISTER",
-    "FORGOT_PASSWORD",
-    "LINKS",
-    "REFRESH",
-    "PASSWORD_STRENGTH",
-    "HANDSHAKES",
-    "POLLS",
-    "BAD_TOKENS",
-];
 
 pub struct Server {
     address: SocketAddr,
     pid: Option<u32>,
     child: Option<Started>,
-}
-
-/// A server that this tool started. Dropping it stops it and deletes its data.
-struct Started {
-    child: Child,
-    data: TempDir,
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        // Fails only if it has exited already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Started {
-    /// Its log goes to a file: writing it is part of the cost of a request.
-    fn spawn(mut command: Command, data: TempDir) -> Result<Self> {
-        let log = File::create(data.path().join("log"))?;
-        let child = command
-            .current_dir(data.path())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .map_err(|error| format!("cannot start {}: {error}", command.get_program().display()))?;
-        Ok(Self { child, data })
-    }
-
-    /// Waits until it is ready.
-    ///
-    /// # Errors
-    /// It exited, or was not ready by the deadline.
-    async fn wait(&mut self, deadline: Instant) -> Result<()> {
-        if let Some(status) = self.child.try_wait()? {
-            return Err(format!("the server ended with {status}:\n{}", self.log()).into());
-        }
-        if Instant::now() > deadline {
-            return Err(format!("the server is not ready after {PATIENCE:?}:\n{}", self.log()).into());
-        }
-        sleep(Duration::from_millis(20)).await;
-        Ok(())
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.data.path().join("log")).unwrap_or_default()
-    }
-}
-
-/// The limits by address: none, because all clients share this machine's, or the defaults.
-enum Limits<'a> {
-    Off,
-    /// The defaults; the client uses TLS if there is a configuration for it.
-    Usual(Option<&'a Arc<ClientConfig>>),
-}
-
-impl<'a> Limits<'a> {
-    const fn tls(&self) -> Option<&'a Arc<ClientConfig>> {
-        match self {
-            Self::Off => None,
-            Self::Usual(tls) => *tls,
-        }
-    }
 }
 
 impl Server {
@@ -141,20 +57,20 @@ impl Server {
         address: SocketAddr,
         limits: Limits<'_>,
     ) -> Result<Self> {
-        let child = spawn(target, settings, address, &limits)?;
-        let mut server = Self { address, pid: Some(child.child.id()), child: Some(child) };
+        let child = launch::start(target, settings, address, &limits, Rc::new(tempfile::tempdir()?))?;
+        let mut server = Self { address, pid: Some(child.pid()), child: Some(child) };
         server.wait_until_ready(limits.tls()).await?;
         Ok(server)
     }
 
     /// Starts another program as a server, which prints its port once it listens.
     pub async fn start_other(command: Command) -> Result<Self> {
-        let mut started = Started::spawn(command, tempfile::tempdir()?)?;
+        let mut started = Started::spawn(command, Rc::new(tempfile::tempdir()?))?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(Ok(port)) = started.log().strip_suffix('\n').map(str::parse) {
                 let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-                return Ok(Self { address, pid: Some(started.child.id()), child: Some(started) });
+                return Ok(Self { address, pid: Some(started.pid()), child: Some(started) });
             }
             started.wait(deadline).await?;
         }
@@ -174,27 +90,26 @@ impl Server {
         }
     }
 
-    /// Stops it with SIGTERM, as an operator does; returns how long that took.
+    /// Stops it with SIGTERM; returns how long that took.
     ///
     /// # Errors
     /// It did not exit, or not with success.
     pub async fn stop(mut self) -> Result<Duration> {
-        let started = self.child.as_mut().ok_or("only a server that this tool started is stopped")?;
-        let pid = rustix::process::Pid::from_child(&started.child);
+        self.child.as_mut().ok_or("only a server that this tool started is stopped")?.stop().await
+    }
+
+    /// Stops it, and starts it again at the same address with the same data. Returns how long the start took.
+    ///
+    /// # Errors
+    /// The tool did not start it, or it did not stop or start.
+    pub async fn restart(&mut self, target: &Target, settings: &[(&str, &str)]) -> Result<Duration> {
+        let mut started = self.child.take().ok_or("only a server that this tool started is restarted")?;
+        started.stop().await?;
         let asked = Instant::now();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
-        loop {
-            match started.child.try_wait()? {
-                Some(status) if status.success() => return Ok(asked.elapsed()),
-                Some(status) => {
-                    return Err(format!("the server ended with {status}:\n{}", started.log()).into());
-                }
-                None if asked.elapsed() > STOP => {
-                    return Err(format!("SIGTERM {STOP:?} ago, and it runs:\n{}", started.log()).into());
-                }
-                None => sleep(Duration::from_millis(5)).await,
-            }
-        }
+        let again = launch::start(target, settings, self.address, &Limits::Off, Rc::clone(started.data()))?;
+        (self.pid, self.child) = (Some(again.pid()), Some(again));
+        self.wait_until_ready(None).await?;
+        Ok(asked.elapsed())
     }
 
     pub const fn address(&self) -> SocketAddr {
@@ -214,8 +129,8 @@ impl Server {
         let mut command = Command::new(binary(target)?);
         without_settings(&mut command);
         set(&mut command, target, &[]);
-        command.env("DOORWARD_DATA_DIR", started.data.path().join("data"));
-        let said = command.current_dir(started.data.path()).args(arguments).output()?;
+        command.env("DOORWARD_DATA_DIR", started.data().path().join("data"));
+        let said = command.current_dir(started.data().path()).args(arguments).output()?;
         if !said.status.success() {
             return Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&said.stderr)).into());
         }
@@ -227,7 +142,7 @@ impl Server {
     /// # Errors
     /// The tool did not start it, or its database is not SQLite.
     pub fn database(&self) -> Result<PathBuf> {
-        let file = self.child.as_ref().map(|started| started.data.path().join("data").join("doorward.db"));
+        let file = self.child.as_ref().map(|started| started.data().path().join("data").join("doorward.db"));
         file.filter(|file| file.exists()).ok_or_else(|| "this wants a server of its own, on SQLite".into())
     }
 
@@ -238,6 +153,21 @@ impl Server {
 
     pub fn cpu(&self) -> Option<Duration> {
         self.usage().map(|usage| usage.cpu)
+    }
+
+    /// CPU time used so far, to a fraction of a millisecond. Threads that have ended do not count.
+    pub fn fine_cpu(&self) -> Option<Duration> {
+        self.pid.and_then(fine_cpu_of)
+    }
+
+    /// The same since `before`.
+    pub fn fine_cpu_since(&self, before: Option<Duration>) -> Option<Duration> {
+        self.fine_cpu().zip(before).map(|(now, before)| now.saturating_sub(before))
+    }
+
+    /// Memory in kB, to the page: a page that several processes share counts in part.
+    pub fn pss(&self) -> Option<f64> {
+        self.pid.and_then(pss_of)
     }
 
     /// In kB.
@@ -277,97 +207,4 @@ impl MemoryWatch {
         self.task.abort();
         Some([self.before?, self.most.get(), server.rss()?])
     }
-}
-
-/// Parses `key=value`.
-pub fn setting(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("a setting is KEY=VALUE")?;
-    Ok((key.to_owned(), value.to_owned()))
-}
-
-pub fn free_port() -> Result<u16> {
-    // Another process may take it meanwhile; then the server fails to start.
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
-}
-
-/// The keys of the server's configuration with this prefix: an older version has fewer.
-pub fn keys(target: &Target, beginning: &str) -> Result<Vec<String>> {
-    let mut command = Command::new(binary(target)?);
-    without_settings(&mut command);
-    let said = command.arg("config").current_dir(tempfile::tempdir()?.path()).output()?;
-    let text = String::from_utf8(said.stdout)?;
-    let keys = text.lines().filter_map(|line| line.split_ascii_whitespace().next());
-    Ok(keys.filter(|key| key.starts_with(beginning)).map(str::to_owned).collect())
-}
-
-fn binary(target: &Target) -> Result<PathBuf> {
-    let binary = match &target.server {
-        Some(path) => path.clone(),
-        None => beside_this_example()?,
-    };
-    Ok(fs::canonicalize(&binary)
-        .map_err(|error| format!("no server at {}: {error}; build it first, or name it", binary.display()))?)
-}
-
-/// Keeps settings in the environment, which are meant for another server, from this one.
-fn without_settings(command: &mut Command) {
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("DOORWARD_") {
-            command.env_remove(name);
-        }
-    }
-}
-
-fn spawn(
-    target: &Target,
-    settings: &[(&str, &str)],
-    address: SocketAddr,
-    limits: &Limits<'_>,
-) -> Result<Started> {
-    let mut command = pinned(target, &binary(target)?);
-    let data = tempfile::tempdir()?;
-    without_settings(&mut command);
-    command
-        .env("DOORWARD_HTTP__LISTEN", address.to_string())
-        // Issues tokens that the other nodes accept, and itself after a restart at another port.
-        .env("DOORWARD_PUBLIC_URL", "http://localhost:8080")
-        .env("DOORWARD_TCP__LISTEN", "off")
-        .env("DOORWARD_DATA_DIR", data.path().join("data"));
-    if target.server.is_none() && matches!(limits, Limits::Off) {
-        // All clients have this machine's address. An older version may not have these settings.
-        command.env("DOORWARD_SOCKETS__MAX_PER_ADDRESS", "1000000");
-        command.env("DOORWARD_CONNECTIONS__MAX_PER_ADDRESS", "1000000");
-        for limit in LIMITS {
-            command.env(format!("DOORWARD_LIMITS__{limit}"), "off");
-        }
-    }
-    set(&mut command, target, settings);
-    Started::spawn(command, data)
-}
-
-/// Gives a command the settings of a scenario, and those of the command line.
-fn set(command: &mut Command, target: &Target, settings: &[(&str, &str)]) {
-    let own = target.settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    for (key, value) in settings.iter().copied().chain(own) {
-        command.env(format!("DOORWARD_{}", key.to_uppercase().replace('.', "__")), value);
-    }
-}
-
-/// A command that runs on the server's CPUs only.
-pub fn pinned(target: &Target, program: &Path) -> Command {
-    match &target.pin_server {
-        Some(cpus) => {
-            let mut taskset = Command::new("taskset");
-            taskset.arg("-c").arg(cpus).arg(program);
-            taskset
-        }
-        None => Command::new(program),
-    }
-}
-
-/// `target/release/doorward` of `target/release/examples/load`.
-fn beside_this_example() -> Result<PathBuf> {
-    let own = std::env::current_exe()?;
-    let folder = own.parent().and_then(|examples| examples.parent()).ok_or("this binary lies nowhere")?;
-    Ok(folder.join("doorward"))
 }

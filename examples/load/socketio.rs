@@ -12,7 +12,7 @@ use crate::echo::{self, Round};
 use crate::figures::{Report, rate, us_each};
 use crate::people::{HANDSHAKES, Login, People, side_by_side};
 use crate::server::Server;
-use crate::socketio_client::SocketIo;
+use crate::socketio_client::{SocketIo, secret_request};
 use crate::{CHEAP, Crowd, Result, Target, node};
 
 /// Time for a server to finish its work after the last handshake, and to release memory after the last close.
@@ -49,7 +49,7 @@ pub async fn run(target: &Target, crowd: Crowd, seconds: u64, report: &mut Repor
     let doorward = Server::start(target, &settings).await?;
     let mut people = People::new(doorward.address());
     let logins = people.sign_in(crowd.number.max(FEW), crowd.users).await?;
-    let node = node::start(target, doorward.address()).await?;
+    let node = node::start(target, doorward.address(), "socketio.mjs").await?;
 
     let mut contenders = vec![Contender::new("Doorward".to_owned(), &doorward)];
     if let Some((version, server)) = &node {
@@ -123,7 +123,7 @@ async fn round(
     for _ in 0..TURNS {
         for (contender, round) in contenders.iter().zip(&mut rounds) {
             let sockets = open(contender.server, logins).await?;
-            round.add(echo::round(contender.server, sockets, in_flight, duration).await?);
+            round.add(echo::round(contender.server, sockets, secret_request(), in_flight, duration).await?);
         }
     }
     for (contender, round) in contenders.iter_mut().zip(rounds) {

@@ -21,6 +21,11 @@ mod packet {
     pub const LAST: [&[u8]; 3] = [b"1", b"41", b"44"];
 }
 
+/// All have the same acknowledgement id, because the server only repeats it.
+pub fn secret_request() -> Vec<u8> {
+    text(r#"42100["secret",{}]"#)
+}
+
 pub struct SocketIo(WebSocket);
 
 impl SocketIo {
@@ -37,10 +42,17 @@ impl SocketIo {
 
     /// Sends a request and checks its reply; in a round replies are only counted.
     pub async fn ask(&mut self) -> Result<()> {
-        self.send(&Self::request()).await?;
+        self.send(&secret_request()).await?;
         while !self.next().await?.starts_with(packet::ACK) {}
         let answered = std::str::from_utf8(self.0.text())?.contains(r#"{"message":""#);
         if answered { Ok(()) } else { Err(self.unexpected()) }
+    }
+
+    /// Answers pings until the server ends the connection, which is an error.
+    pub async fn hold(&mut self) -> Result<()> {
+        loop {
+            self.next().await?;
+        }
     }
 
     /// Waits for the next packet.
@@ -77,11 +89,6 @@ impl SocketIo {
 }
 
 impl Asker for SocketIo {
-    /// All have the same acknowledgement id, because the server only repeats it.
-    fn request() -> Vec<u8> {
-        text(r#"42100["secret",{}]"#)
-    }
-
     async fn send(&mut self, requests: &[u8]) -> std::io::Result<()> {
         self.0.send(requests).await
     }

@@ -12,9 +12,10 @@ use tokio::time::sleep;
 use crate::dice::Dice;
 use crate::figures::{Report, number};
 use crate::http::{Connection, Request};
+use crate::launch;
 use crate::people::PASSWORD;
 use crate::rows::Rows;
-use crate::server::{self, Server};
+use crate::server::Server;
 use crate::{CHEAP, Result, Target, ks};
 
 const WRONG: &str = "plum tree in march snow";
@@ -171,7 +172,7 @@ pub async fn run(
 
 /// Starts a server without limits by address, because one client sends everything.
 async fn start(target: &Target) -> Result<Server> {
-    let limits = server::keys(target, "limits.")?;
+    let limits = launch::keys(target, "limits.")?;
     let off = limits.iter().map(|key| (key.as_str(), "off"));
     Server::start(target, &CHEAP.into_iter().chain(off).collect::<Vec<_>>()).await
 }

@@ -161,6 +161,15 @@ impl WebSocket {
         }
     }
 
+    /// Answers pings until the server ends the connection, which is an error.
+    pub async fn hold(&mut self) -> Result<()> {
+        loop {
+            if let Event::Closed(code) = self.next().await? {
+                return Err(format!("a socket was closed: {code:?}").into());
+            }
+        }
+    }
+
     /// Reads to the end; returns the code of the close frame, if there was one.
     pub async fn closed(&mut self) -> Option<u16> {
         loop {
