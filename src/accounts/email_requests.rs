@@ -52,14 +52,12 @@ pub(super) enum Asker {
     Device(Uuid),
 }
 
-impl Asker {
-    fn text(self) -> Option<String> {
-        match self {
-            Self::Operator => None,
-            Self::Client(address) => address.map(|address| network(address).to_string()),
-            Self::Device(device) => Some(format!("device:{device}")),
-        }
-    }
+/// What a row says of the one who asked for its email.
+#[derive(Debug, Default)]
+struct AskerNames {
+    stored: Option<String>,
+    /// As rows of earlier versions name the client: by its network.
+    network: String,
 }
 
 impl Accounts {
@@ -74,15 +72,15 @@ impl Accounts {
         now: Timestamp,
     ) -> QueryResult<bool> {
         let Asking { asker, language } = asking.into();
-        let (recipient, client) = (self.recipient(address), asker.text());
-        let client = client.as_deref();
+        let (recipient, names) = (self.recipient(address), self.asker_names(asker));
+        let client = names.stored.as_deref();
         let mail = NewEmail { kind, user, address, recipient: &recipient, client, language };
         // Two transactions that count at the same time would both find room for one.
         db::lock_name(conn, &recipient)?;
         if Self::asked_lately(conn, kind, user, address, now)? {
             return Ok(false);
         }
-        if asker != Asker::Operator && !self.has_room(conn, &mail, asker, now)? {
+        if asker != Asker::Operator && !self.has_room(conn, &mail, (asker, &names), now)? {
             tracing::info!(kind = kind.as_str(), "an email was not sent: too many were asked for");
             return Ok(false);
         }
@@ -93,6 +91,21 @@ impl Accounts {
     /// What emails to a mailbox are counted by: a keyed hash, because it is kept when the account is deleted.
     pub(super) fn recipient(&self, address: &str) -> String {
         self.0.name_key.digest(&Email::mailbox_of(address))
+    }
+
+    /// A network as a keyed hash, because the row is kept when the account is deleted.
+    fn asker_names(&self, asker: Asker) -> AskerNames {
+        match asker {
+            Asker::Client(Some(address)) => {
+                let network = network(address).to_string();
+                let stored = Some(format!("{}{}", outbox::NETWORK, self.0.name_key.digest(&network)));
+                AskerNames { stored, network }
+            }
+            Asker::Device(device) => {
+                AskerNames { stored: Some(format!("device:{device}")), ..AskerNames::default() }
+            }
+            Asker::Operator | Asker::Client(None) => AskerNames::default(),
+        }
     }
 
     /// Whether the same email was asked for a moment ago. About a user it is not the same if another address was sent a
@@ -123,7 +136,7 @@ impl Accounts {
         &self,
         conn: &mut Conn,
         mail: &NewEmail<'_>,
-        asker: Asker,
+        (asker, names): (Asker, &AskerNames),
         now: Timestamp,
     ) -> QueryResult<bool> {
         let limits = &self.0.mail_limits;
@@ -142,7 +155,8 @@ impl Accounts {
         let as_claim = mail.kind != MailKind::VerifyEmail || {
             let rates: Vec<Rate> = limits.recipient.iter().copied().map(share_of_claims).collect();
             room(&rates, Counted::Claims(mail.recipient))?
-                && (client.is_empty() || room(&limits.client, Counted::Client(client))?)
+                && (client.is_empty()
+                    || room(&limits.client, Counted::Client([client, names.network.as_str()]))?)
         };
         Ok(about_user && as_claim && room(&limits.recipient, Counted::Recipient(mail.recipient))?)
     }

@@ -1,5 +1,6 @@
 //! What is stored about one person, for that person (GDPR article 15).
 
+use diesel::QueryResult;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -10,9 +11,10 @@ use super::{Accounts, Caller, Error};
 use crate::db::Conn;
 use crate::models::audit_events::Action;
 use crate::models::audit_pages::{self, StoredEvent};
+use crate::models::invitations::{self, UsedInvitation};
 use crate::models::login_pages::{self, StoredLogin};
 use crate::models::outbox::{self, StoredEmail};
-use crate::models::users;
+use crate::models::users::{self, User};
 use doorward_core::domain::UserId;
 
 /// Entries of one list at most.
@@ -24,8 +26,11 @@ pub struct PersonalData {
     pub account: AdminUser,
     /// Also those that have ended, the newest first, 10,000 at most.
     pub logins: Vec<StoredLogin>,
-    /// The newest first, 10,000 at most.
+    /// Those about the account, and those to its verified address that belong to no account, such as an invitation. The
+    /// newest first, 10,000 at most.
     pub emails: Vec<StoredEmail>,
+    /// With which the person registered.
+    pub invitation: Option<UsedInvitation>,
     pub wrong_passwords: Vec<FailureInfo>,
     /// What was done to the account and by its user, the newest first, 10,000 at most. Of others who did something to it
     /// only what they are is told, and of others to whom the user did something, nothing.
@@ -43,19 +48,31 @@ impl Accounts {
         let collect = move |conn: &mut Conn| {
             let now = this.0.clock.now();
             Maker::lock(conn, &caller, now)?;
-            let account = AdminUser::from(&users::lock(conn, user)?.ok_or(Error::NotFound)?);
+            let row = users::lock(conn, user)?.ok_or(Error::NotFound)?;
             let events = audit_pages::about(conn, user, MOST)?;
             this.record(conn, &caller, Action::Exported, Some(user), now)?;
             Ok::<_, Error>(PersonalData {
-                account,
+                account: AdminUser::from(&row),
                 logins: login_pages::all_of_user(conn, user, MOST)?,
-                emails: outbox::of_user(conn, user, MOST)?,
+                emails: emails(conn, &row)?,
+                invitation: invitations::used_by(conn, user)?,
                 wrong_passwords: failures::list(conn, user, now)?,
                 events: events.into_iter().map(|event| without_others(event, user)).collect(),
             })
         };
         self.0.db.transaction(collect).await
     }
+}
+
+/// A mailbox that is only claimed may be another person's: what was sent to it is not shown.
+fn emails(conn: &mut Conn, user: &User) -> QueryResult<Vec<StoredEmail>> {
+    let mut emails = outbox::of_user(conn, user.id, MOST)?;
+    if let Some(address) = user.verified_email() {
+        emails.extend(outbox::to_address(conn, address, MOST)?);
+        emails.sort_by_key(|email| std::cmp::Reverse(email.created_at));
+        emails.truncate(usize::try_from(MOST).unwrap_or(usize::MAX));
+    }
+    Ok(emails)
 }
 
 /// An entry without what it says about other people.

@@ -13,6 +13,7 @@ use crate::actors::hasher::{Class, Lane};
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::models::access_changes;
+use crate::models::address_links;
 use crate::models::audit_events::{self, Action};
 use crate::models::authorization_codes;
 use crate::models::events::{self, Kind};
@@ -194,6 +195,7 @@ impl Accounts {
 
 /// Deletes a user and their personal data.
 pub(super) fn erase(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<()> {
+    let address = users::find(conn, user)?.and_then(|user| user.email);
     users::delete(conn, user)?;
     authorization_codes::delete_of(conn, user)?;
     access_changes::forget_user(conn, user)?;
@@ -201,6 +203,13 @@ pub(super) fn erase(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResul
     invitations::revoke_by(conn, &user.to_string())?;
     failed_attempts::clear_user(conn, user)?;
     outbox::forget_user(conn, user, now)?;
+    // Another account may claim the same address, and its emails and links are still needed.
+    if let Some(address) = address
+        && !users::is_anyones(conn, &address)?
+    {
+        outbox::forget_address(conn, &address, now)?;
+        address_links::delete_to(conn, &address)?;
+    }
     logins::blank_devices(conn, user)?;
     audit_events::blank_addresses(conn, user)
 }

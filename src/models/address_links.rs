@@ -90,6 +90,11 @@ pub fn find_used(conn: &mut Conn, hash: &str, since: Timestamp) -> QueryResult<O
         .optional()
 }
 
+/// Deletes the links to an address that no account has any more.
+pub fn delete_to(conn: &mut Conn, email: &str) -> QueryResult<()> {
+    diesel::delete(address_links::table.filter(address_links::email.eq(email))).execute(conn).map(drop)
+}
+
 /// Invalidates all links to an address: they expire when they are marked used.
 pub fn spoil(conn: &mut Conn, email: &str, now: Timestamp) -> QueryResult<()> {
     let links =

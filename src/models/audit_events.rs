@@ -211,12 +211,14 @@ pub fn has_happened(conn: &mut Conn, subject: UserId, action: Action, since: Tim
     diesel::select(diesel::dsl::exists(events)).get_result(conn)
 }
 
-/// Removes the addresses from the events of a user whose account is deleted.
-pub fn blank_addresses(conn: &mut Conn, subject: UserId) -> QueryResult<()> {
-    diesel::update(audit_events::table.filter(audit_events::subject.eq(subject.to_string())))
-        .set(audit_events::ip.eq(None::<String>))
-        .execute(conn)
-        .map(drop)
+/// Removes the addresses from the events of a user whose account is deleted: from what was done to the account, and from
+/// what the user did to others.
+pub fn blank_addresses(conn: &mut Conn, user: UserId) -> QueryResult<()> {
+    let blank = audit_events::ip.eq(None::<String>);
+    let subject = audit_events::table.filter(audit_events::subject.eq(user.to_string()));
+    diesel::update(subject).set(blank.clone()).execute(conn)?;
+    let actor = audit_events::table.filter(audit_events::actor_id.eq(user.to_string()));
+    diesel::update(actor.filter(audit_events::ip.is_not_null())).set(blank).execute(conn).map(drop)
 }
 
 /// What a user can repeat without limit. It must not push out other rows, operators' above all.

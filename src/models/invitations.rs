@@ -1,9 +1,11 @@
 //! The table `invitations`: each is good for one account.
 
 use diesel::prelude::*;
+use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, serialize_rfc3339, serialize_rfc3339_or_null};
 use crate::db::Conn;
 use crate::schema::invitations;
 use doorward_core::domain::{Email, Roles, UserId};
@@ -82,6 +84,39 @@ pub fn peek(conn: &mut Conn, hash: &str, now: Timestamp) -> QueryResult<Option<I
         .filter(invitations::expires_at.gt(now))
         .select(OPEN)
         .get_result(conn)
+        .optional()
+}
+
+/// The invitation with which a user registered, as it is shown to that user.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize, ToSchema)]
+pub struct UsedInvitation {
+    #[schema(format = Uuid)]
+    pub id: String,
+    #[schema(example = "alice@example.org")]
+    pub email: Option<String>,
+    #[serde(serialize_with = "serialize_rfc3339")]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-27T12:00:00.000Z")]
+    pub created_at: Timestamp,
+    #[serde(serialize_with = "serialize_rfc3339")]
+    #[schema(value_type = String, format = DateTime, example = "2026-12-04T12:00:00.000Z")]
+    pub expires_at: Timestamp,
+    #[serde(serialize_with = "serialize_rfc3339_or_null")]
+    #[schema(value_type = Option<String>, format = DateTime, example = "2026-11-27T13:00:00.000Z")]
+    pub used_at: Option<Timestamp>,
+}
+
+/// The invitation with which a user registered, if there was one and it is still stored.
+pub fn used_by(conn: &mut Conn, user: UserId) -> QueryResult<Option<UsedInvitation>> {
+    invitations::table
+        .filter(invitations::user_id.eq(user.to_string()))
+        .select((
+            invitations::id,
+            invitations::email,
+            invitations::created_at,
+            invitations::expires_at,
+            invitations::used_at,
+        ))
+        .first(conn)
         .optional()
 }
 

@@ -10,6 +10,9 @@ use crate::db::{Conn, locked};
 use crate::schema::{outbox, users};
 use doorward_core::domain::{MailKind, UserId};
 
+/// How the name of a client begins that is a network: a keyed hash follows. Earlier versions stored the network itself.
+pub const NETWORK: &str = "network:";
+
 /// Which emails to count.
 #[derive(Debug, Clone, Copy)]
 pub enum Counted<'a> {
@@ -19,8 +22,8 @@ pub enum Counted<'a> {
     Claims(&'a str),
     /// Those with links about an account, except those that a known device requested.
     User(UserId),
-    /// Requests to verify an address that one client caused.
-    Client(&'a str),
+    /// Requests to verify an address that one client caused: the client as rows name it, and as earlier versions did.
+    Client([&'a str; 2]),
     /// Those that a device requested on which the account's user has signed in before.
     Device(&'a str),
     /// Those that all such devices of a user requested.
@@ -52,8 +55,8 @@ pub fn count_since(conn: &mut Conn, counted: Counted<'_>, since: Timestamp) -> Q
             .filter(has_link)
             .filter(by_unknown_client)
             .get_result(conn),
-        Counted::Client(client) => recent
-            .filter(outbox::client.eq(client))
+        Counted::Client(names) => recent
+            .filter(outbox::client.eq_any(names))
             .filter(outbox::kind.eq(MailKind::VerifyEmail.as_str()))
             .get_result(conn),
         Counted::Device(device) => recent.filter(outbox::client.eq(device)).get_result(conn),
@@ -167,7 +170,30 @@ pub fn forget_user(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult
     diesel::delete(of_user().filter(outbox::sent_at.is_null()).filter(outbox::attempts.eq(0)))
         .execute(conn)?;
     diesel::update(of_user().filter(outbox::sent_at.is_null())).set(outbox::sent_at.eq(now)).execute(conn)?;
+    // The device is of no use without its user: only that it was a known one still counts.
+    let by_device = of_user().filter(outbox::client.like("device:%"));
+    diesel::update(by_device).set(outbox::client.eq("device:")).execute(conn)?;
+    let in_clear = of_user().filter(outbox::client.not_like("device:%"));
+    diesel::update(in_clear.filter(outbox::client.not_like("network:%")))
+        .set(outbox::client.eq(None::<String>))
+        .execute(conn)?;
     diesel::update(of_user()).set((outbox::user_id.eq(""), outbox::address.eq(""))).execute(conn).map(drop)
+}
+
+/// Removes an address that no account has any more from emails that belong to no account. An invitation that is still
+/// to be sent is for the person, not for the account, and keeps it.
+pub fn forget_address(conn: &mut Conn, address: &str, now: Timestamp) -> QueryResult<()> {
+    let to_it = || outbox::table.filter(outbox::address.eq(address)).filter(outbox::user_id.eq(""));
+    let unsent_links =
+        || to_it().filter(outbox::sent_at.is_null()).filter(outbox::kind.eq(MailKind::ResetByAddress.as_str()));
+    diesel::delete(unsent_links().filter(outbox::attempts.eq(0))).execute(conn)?;
+    diesel::update(unsent_links()).set(outbox::sent_at.eq(now)).execute(conn)?;
+    let sent = || to_it().filter(outbox::sent_at.is_not_null());
+    let in_clear = sent().filter(outbox::client.not_like("device:%"));
+    diesel::update(in_clear.filter(outbox::client.not_like("network:%")))
+        .set(outbox::client.eq(None::<String>))
+        .execute(conn)?;
+    diesel::update(sent()).set(outbox::address.eq("")).execute(conn).map(drop)
 }
 
 /// Deletes up to `limit` the emails that were sent before `before`. Answers how many.
@@ -184,7 +210,8 @@ pub struct NewEmail<'a> {
     pub address: &'a str,
     /// The mailbox that the limits count `address` as: a keyed hash.
     pub recipient: &'a str,
-    /// The client or device that requested it, if limits depend on that.
+    /// The client or device that requested it, if limits depend on that: [`NETWORK`] and a keyed hash, or `device:` and
+    /// an id.
     pub client: Option<&'a str>,
     /// For a reader whose account has no language.
     pub language: Option<&'a str>,
@@ -209,6 +236,17 @@ pub struct StoredEmail {
 pub fn of_user(conn: &mut Conn, user: UserId, limit: i64) -> QueryResult<Vec<StoredEmail>> {
     outbox::table
         .filter(outbox::user_id.eq(user.to_string()))
+        .order((outbox::created_at.desc(), outbox::id))
+        .limit(limit)
+        .select((outbox::kind, outbox::address, outbox::created_at, outbox::sent_at))
+        .load(conn)
+}
+
+/// Up to `limit` of the emails to an address that belong to no account, the newest first.
+pub fn to_address(conn: &mut Conn, address: &str, limit: i64) -> QueryResult<Vec<StoredEmail>> {
+    outbox::table
+        .filter(outbox::address.eq(address))
+        .filter(outbox::user_id.eq(""))
         .order((outbox::created_at.desc(), outbox::id))
         .limit(limit)
         .select((outbox::kind, outbox::address, outbox::created_at, outbox::sent_at))

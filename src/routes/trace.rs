@@ -221,7 +221,10 @@ fn add_headers(headers: &mut HeaderMap, status: StatusCode, id: HeaderValue, htt
     default(X_CONTENT_TYPE_OPTIONS, "nosniff");
     default(REFERRER_POLICY, "no-referrer");
     // A response without a policy of its own is JSON or text: nothing in it may run or be framed.
-    default(CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+    default(
+        CONTENT_SECURITY_POLICY,
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    );
     // Most responses are about one person, and some contain tokens. A response that may be cached says so.
     default(CACHE_CONTROL, "no-store");
 }
@@ -317,6 +320,10 @@ mod tests {
         assert_eq!(headers.get("x-content-type-options").unwrap(), "nosniff");
         assert_eq!(headers.get("referrer-policy").unwrap(), "no-referrer");
         assert_eq!(headers.get("cache-control").unwrap(), "no-store");
+        let policy = headers.get("content-security-policy").unwrap().to_str().unwrap();
+        for part in ["default-src 'none'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"] {
+            assert!(policy.split("; ").any(|directive| directive == part), "{policy}");
+        }
         assert_eq!(call("/kept").await.1.get("cache-control").unwrap(), "max-age=60");
         let (status, headers) = call("/ws").await;
         assert_eq!(status, 101);

@@ -1,7 +1,8 @@
 //! What operators change about an account's names and addresses, and what they hand to a person who asks for their data.
 
+use actix_web::http::Method;
 use diesel::prelude::*;
-use doorward::internals::schema::{audit_events, users};
+use doorward::internals::schema::{address_links, audit_events, invitations, outbox, users};
 use serde_json::json;
 
 use crate::support::app::{PASSWORD, TestApp, claims, spawn_app};
@@ -61,7 +62,7 @@ async fn a_person_gets_all_that_is_stored_about_them_and_nothing_of_others() {
     app.register_with_email("bob", "bob@example.org").await;
     let tablet = app.login("ann").await;
     app.post("/api/login", json!({"login": "ann", "password": "wrong"})).await.expect(401);
-    app.send(actix_web::http::Method::POST, "/api/logout", &tablet.access, json!(null)).await.expect(204);
+    app.send(Method::POST, "/api/logout", &tablet.access, json!(null)).await.expect(204);
     app.passing(app.mail.wait_for(2)).await;
     run(&app, &["user", "roles", "ann", "--add", "editor"], "").await.ok();
 
@@ -71,7 +72,7 @@ async fn a_person_gets_all_that_is_stored_about_them_and_nothing_of_others() {
     let boss = app.login("boss").await;
     let path = format!("/api/admin/users/{}", claims(&ann.access)["sub"].as_str().unwrap());
     let renamed = json!({"display_name": "Ann A."});
-    app.send(actix_web::http::Method::PATCH, &path, &boss.access, renamed).await.expect(200);
+    app.send(Method::PATCH, &path, &boss.access, renamed).await.expect(200);
 
     let said = run(&app, &["user", "export", "ann"], "").await.ok();
     let data = said.json();
@@ -103,4 +104,106 @@ async fn a_person_gets_all_that_is_stored_about_them_and_nothing_of_others() {
         audit_events::table.filter(audit_events::action.eq("exported")).count().get_result(conn)
     });
     assert_eq!(exported, 1);
+}
+
+async fn forgot(app: &TestApp, login: &str) {
+    app.post("/api/forgot-password", json!({"login": login})).await.expect(202);
+    app.accounts.answer_queued_resets().await.unwrap();
+}
+
+async fn delete(app: &TestApp, access: &str) {
+    app.send(Method::DELETE, "/api/me", access, json!({"current_password": PASSWORD})).await.expect(204);
+}
+
+/// How many rows of emails and of links name an address.
+fn rows_with(app: &TestApp, address: &str) -> (i64, i64) {
+    app.query(|conn| {
+        let emails = outbox::table.filter(outbox::address.eq(address)).count().get_result(conn)?;
+        let links = address_links::table.filter(address_links::email.eq(address)).count().get_result(conn)?;
+        Ok((emails, links))
+    })
+}
+
+#[actix_web::test]
+async fn an_address_is_forgotten_with_the_last_account_that_has_it() {
+    const SHARED: &str = "both@example.org";
+    let app = spawn_app().await;
+    let ann = app.register_with_email("ann", SHARED).await;
+    let ben = app.register_with_email("ben", SHARED).await;
+    app.passing(app.mail.wait_for(2)).await;
+    // To an address that no account has verified, so it belongs to no account.
+    forgot(&app, "ann").await;
+    app.passing(app.mail.wait_for(3)).await;
+    assert_eq!(rows_with(&app, SHARED), (3, 1));
+
+    delete(&app, &ann.access).await;
+    assert_eq!(rows_with(&app, SHARED), (2, 1), "ben still has the address");
+    delete(&app, &ben.access).await;
+    assert_eq!(rows_with(&app, SHARED), (0, 0));
+    let clients: Vec<Option<String>> = app.query(|conn| outbox::table.select(outbox::client).load(conn));
+    assert_eq!(clients.len(), 3, "the limits go on counting them");
+    assert!(clients.iter().flatten().all(|client| client.starts_with("network:")), "{clients:?}");
+
+    // What is still to be sent to it leads to no account, except an invitation.
+    app.mail.set_refusing(true);
+    let cid = app.register_with_email("cid", "cid@example.org").await;
+    forgot(&app, "cid").await;
+    run(&app, &["invite", "--email", "cid@example.org"], "").await.ok();
+    delete(&app, &cid.access).await;
+    let unsent: Vec<String> = app.query(|conn| {
+        let to_cid = outbox::table.filter(outbox::address.eq("cid@example.org"));
+        to_cid.filter(outbox::sent_at.is_null()).select(outbox::kind).load(conn)
+    });
+    assert_eq!(unsent, ["invitation"]);
+}
+
+#[actix_web::test]
+async fn a_person_gets_what_belongs_to_a_verified_address_alone() {
+    let app = spawn_app().await;
+    run(&app, &["invite", "--email", "ann@example.org"], "").await.ok();
+    let mails = app.passing(app.mail.wait_for(1)).await;
+    let token = mails[0].token("invitation");
+    let body = json!({"username": "ann", "password": PASSWORD, "invitation": token});
+    let ann = app.post("/api/register", body).await.expect(201).str("access_token");
+    let data = run(&app, &["user", "export", "ann"], "").await.ok().json();
+    assert_eq!((&data["emails"][0]["kind"], &data["emails"][0]["address"]),
+        (&json!("invitation"), &json!("ann@example.org")));
+    assert_eq!(data["invitation"]["email"], "ann@example.org");
+    assert!(data["invitation"]["used_at"].is_string(), "{data}");
+
+    // Whoever claims an address does not see what was sent to it.
+    run(&app, &["invite", "--email", "ben@example.org"], "").await.ok();
+    app.passing(app.mail.wait_for(2)).await;
+    app.register_with_email("eve", "ben@example.org").await;
+    let data = run(&app, &["user", "export", "eve"], "").await.ok().json();
+    let kinds: Vec<_> = data["emails"].as_array().unwrap().iter().map(|email| &email["kind"]).collect();
+    assert_eq!((kinds, &data["invitation"]), (vec![&json!("verify_email")], &json!(null)));
+
+    delete(&app, &ann).await;
+    assert_eq!(rows_with(&app, "ann@example.org"), (0, 0));
+    let left: i64 = app.query(|conn| invitations::table.count().get_result(conn));
+    assert_eq!(left, 1, "the other person's");
+}
+
+#[actix_web::test]
+async fn what_a_deleted_user_did_to_others_keeps_no_address() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    for name in ["boss", "root"] {
+        app.register(name).await;
+        run(&app, &["user", "roles", name, "--add", "admin"], "").await.ok();
+    }
+    let boss = app.login("boss").await;
+    let path = format!("/api/admin/users/{}", ann.id);
+    let renamed = json!({"display_name": "Ann A."});
+    app.send(Method::PATCH, &path, &boss.access, renamed).await.expect(200);
+    let address = || -> (Option<String>, Option<String>) {
+        app.query(|conn| {
+            let row = audit_events::table.filter(audit_events::action.eq("renamed"));
+            row.select((audit_events::actor_id, audit_events::ip)).first(conn)
+        })
+    };
+    assert_eq!(address(), (Some(boss.id.clone()), Some("127.0.0.1".to_owned())));
+    delete(&app, &boss.access).await;
+    assert_eq!(address(), (Some(boss.id.clone()), None));
 }

@@ -83,7 +83,10 @@ impl Answer {
         assert!(uuid::Uuid::try_parse(self.header("x-request-id")).is_ok(), "{self:?}");
         assert_eq!(self.header("x-content-type-options"), "nosniff");
         assert_eq!(self.header("referrer-policy"), "no-referrer");
-        assert!(self.header("content-security-policy").contains("default-src 'none'"), "{self:?}");
+        let policy = self.header("content-security-policy");
+        for part in ["default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"] {
+            assert!(policy.contains(part), "{self:?}");
+        }
         assert_eq!(self.header("cache-control"), "no-store", "{self:?}");
     }
 
