@@ -170,6 +170,9 @@ email-waits = Diese Adresse ist noch nicht bestätigt. Öffne den Link, den wir 
 email-pending = { $email } wird deine E-Mail-Adresse, sobald du den Link öffnest, den wir dorthin geschickt haben.
 email-send-again = Erneut senden
 email-cancel = Änderung verwerfen
+export-title = Deine Daten
+export-lead = Eine Datei mit allem, was über dich gespeichert ist.
+export-button = Herunterladen
 
 security-title = Sicherheit
 security-lead = Dein Passwort, und wie du dich überall abmeldest.
@@ -178,6 +181,7 @@ password-changed = Zuletzt gesetzt: { $time }.
 password-lead = Am besten eines, das du sonst nirgends verwendest.
 password-note = Auf deinen anderen Geräten wirst du abgemeldet.
 password-button = Passwort ändern
+
 everywhere-title = Alle Geräte
 everywhere-lead = Auf allen Geräten abmelden, auch auf diesem.
 everywhere-button = Überall abmelden

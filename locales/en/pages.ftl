@@ -181,6 +181,9 @@ email-waits = This address isn’t confirmed yet. Open the link we emailed to it
 email-pending = { $email } becomes your email once you open the link we sent there.
 email-send-again = Send again
 email-cancel = Cancel change
+export-title = Your data
+export-lead = A file with everything that is stored about you.
+export-button = Download
 
 security-title = Security
 security-lead = Your password, and a way to sign out everywhere.
@@ -189,6 +192,7 @@ password-changed = Last set { $time }.
 password-lead = Pick one that you use nowhere else.
 password-note = You’ll be signed out on your other devices.
 password-button = Change password
+
 everywhere-title = All devices
 everywhere-lead = Sign out on every device, including this one.
 everywhere-button = Sign out everywhere

@@ -5,17 +5,20 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::admin_user::AdminUser;
+use super::error::GONE;
 use super::failures::{self, FailureInfo};
 use super::maker::Maker;
 use super::{Accounts, Caller, Error};
+use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::models::audit_events::Action;
 use crate::models::audit_pages::{self, StoredEvent};
 use crate::models::invitations::{self, UsedInvitation};
 use crate::models::login_pages::{self, StoredLogin};
+use crate::models::logins;
 use crate::models::outbox::{self, StoredEmail};
 use crate::models::users::{self, User};
-use doorward_core::domain::UserId;
+use doorward_core::domain::{Access, UserId};
 
 /// Entries of one list at most.
 const MOST: i64 = 10_000;
@@ -49,18 +52,46 @@ impl Accounts {
             let now = this.0.clock.now();
             Maker::lock(conn, &caller, now)?;
             let row = users::lock(conn, user)?.ok_or(Error::NotFound)?;
-            let events = audit_pages::about(conn, user, MOST)?;
-            this.record(conn, &caller, Action::Exported, Some(user), now)?;
-            Ok::<_, Error>(PersonalData {
-                account: AdminUser::from(&row),
-                logins: login_pages::all_of_user(conn, user, MOST)?,
-                emails: emails(conn, &row)?,
-                invitation: invitations::used_by(conn, user)?,
-                wrong_passwords: failures::list(conn, user, now)?,
-                events: events.into_iter().map(|event| without_others(event, user)).collect(),
-            })
+            this.collect(conn, &row, &caller, now)
         };
         self.0.db.transaction(collect).await
+    }
+
+    /// What is stored about the user who is signed in. The audit trail says that it was exported.
+    ///
+    /// # Errors
+    /// [`Error::Token`] if the login was revoked, or the user deleted or disabled.
+    pub async fn own_data(&self, access: &Access, caller: &Caller) -> Result<PersonalData, Error> {
+        let (this, caller) = (self.clone(), caller.clone().signed_in(access));
+        let (user, login) = (access.user, access.login);
+        let collect = move |conn: &mut Conn| {
+            let now = this.0.clock.now();
+            let row = users::lock_active(conn, user)?.ok_or(GONE)?;
+            // An access token outlives its login for a moment.
+            logins::find_live(conn, login, now)?.ok_or(GONE)?;
+            this.collect(conn, &row, &caller, now)
+        };
+        self.0.db.transaction(collect).await
+    }
+
+    fn collect(
+        &self,
+        conn: &mut Conn,
+        row: &User,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<PersonalData, Error> {
+        let user = row.id;
+        let events = audit_pages::about(conn, user, MOST)?;
+        self.record(conn, caller, Action::Exported, Some(user), now)?;
+        Ok(PersonalData {
+            account: AdminUser::from(row),
+            logins: login_pages::all_of_user(conn, user, MOST)?,
+            emails: emails(conn, row)?,
+            invitation: invitations::used_by(conn, user)?,
+            wrong_passwords: failures::list(conn, user, now)?,
+            events: events.into_iter().map(|event| without_others(event, user)).collect(),
+        })
     }
 }
 

@@ -188,6 +188,7 @@ pub const KEYS: &[Key] = &[
     key("limits.links", "120/1m", RATE),
     key("limits.refresh", "6000/1m", RATE),
     key("limits.password_strength", "300/1m", RATE),
+    key("limits.export", "10/10m", RATE),
     key("limits.handshakes", "6000/1m", RATE),
     key("limits.polls", "60000/1m", RATE),
     key("limits.bad_tokens", "1200/1m", RATE),

@@ -366,6 +366,7 @@ pub struct Limits {
     pub links: Option<Rate>,
     pub refresh: Option<Rate>,
     pub password_strength: Option<Rate>,
+    pub export: Option<Rate>,
     pub handshakes: Option<Rate>,
     pub polls: Option<Rate>,
     /// Counts refused tokens and cookies.

@@ -158,6 +158,7 @@ fn limits(values: &Values) -> Result<Limits, ConfigError> {
         links: values.parse("limits.links", Rate::parse_or_off)?,
         refresh: values.parse("limits.refresh", Rate::parse_or_off)?,
         password_strength: values.parse("limits.password_strength", Rate::parse_or_off)?,
+        export: values.parse("limits.export", Rate::parse_or_off)?,
         handshakes: values.parse("limits.handshakes", Rate::parse_or_off)?,
         polls: values.parse("limits.polls", Rate::parse_or_off)?,
         bad_tokens: values.parse("limits.bad_tokens", Rate::parse_or_off)?,

@@ -48,6 +48,8 @@ pub enum Limit {
     /// Refresh tokens and cookies that are exchanged for access tokens.
     Refresh,
     PasswordStrength,
+    /// Copies of all that is stored about a user.
+    Export,
     /// New live connections, with or without a token.
     Handshake,
     /// Requests of Socket.IO sessions that use long polling.
@@ -57,13 +59,14 @@ pub enum Limit {
 }
 
 impl Limit {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::SignIn,
         Self::Register,
         Self::ForgotPassword,
         Self::Link,
         Self::Refresh,
         Self::PasswordStrength,
+        Self::Export,
         Self::Handshake,
         Self::Poll,
         Self::BadToken,
@@ -79,6 +82,7 @@ impl Limit {
             Self::Link => "links",
             Self::Refresh => "refresh",
             Self::PasswordStrength => "password-strength",
+            Self::Export => "export",
             Self::Handshake => "handshakes",
             Self::Poll => "polls",
             Self::BadToken => "bad-tokens",
@@ -94,6 +98,7 @@ impl Limit {
             Self::Link => "requests with a link",
             Self::Refresh => "requests for a new token",
             Self::PasswordStrength => "passwords to rate",
+            Self::Export => "copies of an account's data",
             Self::Handshake => "new connections",
             Self::Poll => "requests",
             Self::BadToken => "requests with an invalid token",
@@ -108,6 +113,7 @@ impl Limit {
             Self::Link => rates.links,
             Self::Refresh => rates.refresh,
             Self::PasswordStrength => rates.password_strength,
+            Self::Export => rates.export,
             Self::Handshake => rates.handshakes,
             Self::Poll => rates.polls,
             Self::BadToken => rates.bad_tokens,

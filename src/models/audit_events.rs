@@ -222,13 +222,14 @@ pub fn blank_addresses(conn: &mut Conn, user: UserId) -> QueryResult<()> {
 }
 
 /// What a user can repeat without limit. It must not push out other rows, operators' above all.
-const REPEATABLE: [Action; 6] = [
+const REPEATABLE: [Action; 7] = [
     Action::SignedIn,
     Action::Registered,
     Action::RefreshReused,
     Action::CodeReused,
     Action::PasswordChanged,
     Action::EmailChangeRequested,
+    Action::Exported,
 ];
 
 /// When the newest row was written of what users can repeat that is beyond the newest `keep`, if there is one.

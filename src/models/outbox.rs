@@ -184,8 +184,9 @@ pub fn forget_user(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult
 /// to be sent is for the person, not for the account, and keeps it.
 pub fn forget_address(conn: &mut Conn, address: &str, now: Timestamp) -> QueryResult<()> {
     let to_it = || outbox::table.filter(outbox::address.eq(address)).filter(outbox::user_id.eq(""));
-    let unsent_links =
-        || to_it().filter(outbox::sent_at.is_null()).filter(outbox::kind.eq(MailKind::ResetByAddress.as_str()));
+    let unsent_links = || {
+        to_it().filter(outbox::sent_at.is_null()).filter(outbox::kind.eq(MailKind::ResetByAddress.as_str()))
+    };
     diesel::delete(unsent_links().filter(outbox::attempts.eq(0))).execute(conn)?;
     diesel::update(unsent_links()).set(outbox::sent_at.eq(now)).execute(conn)?;
     let sent = || to_it().filter(outbox::sent_at.is_not_null());

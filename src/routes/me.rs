@@ -1,14 +1,16 @@
 //! The account of the signed-in user.
 
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Site;
 use super::extract::{Body, Counts, Limited, SignedIn, caller};
+use super::limit;
 use super::password::Accepted;
 use super::problems::Problems;
-use crate::accounts::{Accounts, Error, Profile, ProfileChange};
+use crate::accounts::{Accounts, Error, PersonalData, Profile, ProfileChange};
 use crate::error::ApiError;
 use crate::limits::Limit;
 use doorward_core::domain::{DisplayName, Email, LanguageChoice, Password};
@@ -101,6 +103,32 @@ pub(super) async fn delete(
     let current = Password::typed(body.current_password);
     accounts.delete(&access, current, &caller(&request, &site).signed_in(&access)).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// `GET /api/me/export`. It costs several lists, so it is counted.
+#[utoipa::path(
+    get,
+    path = "/api/me/export",
+    operation_id = "exportAccount",
+    tag = "Account",
+    summary = "Export what is stored about the user",
+    responses((status = 200, description = "The data, as a file to save", body = PersonalData), Problems),
+    security(("access_token" = [])),
+)]
+pub(super) async fn export(
+    SignedIn(access): SignedIn,
+    request: HttpRequest,
+    accounts: web::Data<Accounts>,
+    site: web::Data<Site>,
+) -> Result<HttpResponse, ApiError> {
+    limit::count(&request, Limit::Export)?;
+    Ok(as_file(&accounts.own_data(&access, &caller(&request, &site)).await?))
+}
+
+/// A browser saves it instead of showing it.
+pub(super) fn as_file(data: &PersonalData) -> HttpResponse {
+    let name = "attachment; filename=\"account-data.json\"";
+    HttpResponse::Ok().insert_header((header::CONTENT_DISPOSITION, name)).json(data)
 }
 
 #[derive(Deserialize, ToSchema)]

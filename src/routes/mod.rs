@@ -100,6 +100,7 @@ pub fn configure(
                 .patch(me::change)
                 .delete(me::delete),
         )
+        .service(at("/api/me/export", "GET, HEAD").route(read().to(me::export)))
         .service(at("/api/me/password", "POST").post(me::change_password))
         .service(at("/api/me/email", "POST").post(me::change_email));
 
@@ -136,6 +137,7 @@ pub fn configure(
         .service(
             page("/dashboard/email/cancel", read().to(dashboard::back)).post(account_forms::cancel_email),
         )
+        .service(page("/dashboard/export", read().to(dashboard::back)).post(account_forms::export))
         .service(page("/dashboard/delete", read().to(dashboard::back)).post(account_forms::delete))
         .service(page("/dashboard/sign-out", read().to(dashboard::back)).post(account_forms::sign_out))
         .service(

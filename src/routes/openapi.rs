@@ -41,7 +41,7 @@ const MAX_AGE: &str = "public, max-age=300";
     ),
     paths(
         register::register, login::login, login::refresh, token::token, login::logout,
-        me::show, me::change, me::delete, me::change_password, me::change_email,
+        me::show, me::change, me::delete, me::export, me::change_password, me::change_email,
         devices::list, devices::end_all, devices::end, devices::sessions,
         password::forgot, password::reset, me::verify_email, password::rate,
         admin::users::list, admin::users::create, admin::users::show,

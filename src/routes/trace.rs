@@ -321,7 +321,8 @@ mod tests {
         assert_eq!(headers.get("referrer-policy").unwrap(), "no-referrer");
         assert_eq!(headers.get("cache-control").unwrap(), "no-store");
         let policy = headers.get("content-security-policy").unwrap().to_str().unwrap();
-        for part in ["default-src 'none'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"] {
+        for part in ["default-src 'none'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"]
+        {
             assert!(policy.split("; ").any(|directive| directive == part), "{policy}");
         }
         assert_eq!(call("/kept").await.1.get("cache-control").unwrap(), "max-age=60");

@@ -27,6 +27,7 @@ async fn app() -> TestApp {
         ("limits.links", "off"),
         ("limits.refresh", "off"),
         ("limits.password_strength", "off"),
+        ("limits.export", "off"),
         ("limits.bad_tokens", "off"),
     ])
     .await

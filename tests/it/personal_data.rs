@@ -5,8 +5,9 @@ use diesel::prelude::*;
 use doorward::internals::schema::{address_links, audit_events, invitations, outbox, users};
 use serde_json::json;
 
-use crate::support::app::{PASSWORD, TestApp, claims, spawn_app};
+use crate::support::app::{PASSWORD, TestApp, claims, post_form, spawn_app, spawn_with};
 use crate::support::commands::run;
+use crate::support::limits::{Call, PROXY, form, shares};
 
 async fn shown(app: &TestApp, name: &str) -> serde_json::Value {
     run(app, &["user", "show", name, "--json"], "").await.ok().json()["account"].clone()
@@ -166,8 +167,10 @@ async fn a_person_gets_what_belongs_to_a_verified_address_alone() {
     let body = json!({"username": "ann", "password": PASSWORD, "invitation": token});
     let ann = app.post("/api/register", body).await.expect(201).str("access_token");
     let data = run(&app, &["user", "export", "ann"], "").await.ok().json();
-    assert_eq!((&data["emails"][0]["kind"], &data["emails"][0]["address"]),
-        (&json!("invitation"), &json!("ann@example.org")));
+    assert_eq!(
+        (&data["emails"][0]["kind"], &data["emails"][0]["address"]),
+        (&json!("invitation"), &json!("ann@example.org"))
+    );
     assert_eq!(data["invitation"]["email"], "ann@example.org");
     assert!(data["invitation"]["used_at"].is_string(), "{data}");
 
@@ -206,4 +209,53 @@ async fn what_a_deleted_user_did_to_others_keeps_no_address() {
     assert_eq!(address(), (Some(boss.id.clone()), Some("127.0.0.1".to_owned())));
     delete(&app, &boss.access).await;
     assert_eq!(address(), (Some(boss.id.clone()), None));
+}
+
+#[actix_web::test]
+async fn a_user_downloads_what_is_stored_about_them() {
+    let app = spawn_app().await;
+    let ann = app.register_with_email("ann", "ann@example.org").await;
+    app.register_with_email("bob", "bob@example.org").await;
+    app.get("/api/me/export", "").await.assert_problem(401, "unauthorized");
+    let file = app.get("/api/me/export", &ann.access).await.expect(200);
+    assert_eq!(file.header("content-disposition"), "attachment; filename=\"account-data.json\"");
+    assert_eq!(file.header("content-type"), "application/json");
+    file.assert_guarded();
+    assert_eq!(file.body["account"]["username"], "ann");
+    assert_eq!(file.body["logins"][0]["id"], json!(ann.login));
+    assert!(!file.text.contains("bob"), "{}", file.text);
+    for secret in [PASSWORD, ann.refresh.as_str(), ann.access.as_str()] {
+        assert!(!file.text.contains(secret), "{}", file.text);
+    }
+
+    // A browser does the same with a form, without a script.
+    let body = json!({"login": "ann", "password": PASSWORD, "cookie": true});
+    let cookie = app.post("/api/login", body).await.expect(200).cookie("doorward");
+    let page = app.call(Method::GET, "/dashboard", &[("cookie", &cookie)], None).await.expect(200);
+    assert!(page.text.contains("action=\"/dashboard/export\""), "{}", page.text);
+    let saved = post_form(app.address, "/dashboard/export", &cookie, &[]).await.expect(200);
+    assert_eq!(saved.header("content-disposition"), file.header("content-disposition"));
+    assert_eq!(saved.body["account"], file.body["account"]);
+    let by: Vec<(Option<String>, Option<String>)> = app.query(|conn| {
+        let exported = audit_events::table.filter(audit_events::action.eq("exported"));
+        exported.select((audit_events::actor_id, audit_events::subject)).load(conn)
+    });
+    assert_eq!(by, vec![(Some(ann.id.clone()), Some(ann.id.clone())); 2]);
+
+    // Not with the access token of a login that was revoked on another node a moment ago.
+    app.send(Method::DELETE, "/api/logins", &ann.access, json!(null)).await.expect(204);
+    app.get("/api/me/export", &ann.access).await.expect(401);
+}
+
+#[actix_web::test]
+async fn downloads_are_counted() {
+    let app = spawn_with(&[PROXY, ("limits.export", "2/1m")]).await;
+    let ann = app.register("ann").await;
+    let body = json!({"login": "ann", "password": PASSWORD, "cookie": true});
+    let cookie = app.post("/api/login", body).await.expect(200).cookie("doorward");
+    let twins = [
+        Call::get("/api/me/export").with("authorization", &format!("Bearer {}", ann.access)),
+        Call::post("/dashboard/export", form(&[])).with("cookie", &cookie),
+    ];
+    shares(&app, "export", 2, 60, &twins).await;
 }

@@ -39,6 +39,11 @@ document.addEventListener("submit", async (event) => {
     return sayAway(form);
   }
   form.querySelector(".alert.away")?.remove();
+  if (form.hasAttribute("data-stays")) {
+    // The response is a file to save, and the page stays.
+    form.submit();
+    return release(form);
+  }
   form.dispatchEvent(new CustomEvent("leaving", { bubbles: true }));
   form.submit();
 });

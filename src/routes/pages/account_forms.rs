@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use serde::Deserialize;
 
+use super::super::me::as_file;
 use super::dashboard::{Typed, answer, back_with};
 use super::sign_in::NoFields;
 use super::{Browser, Form, Refusals, Visit};
@@ -238,6 +239,16 @@ pub(in super::super) async fn delete(
                 .await
         }
     }
+}
+
+/// `POST /dashboard/export`: a file to save; the page stays.
+pub(in super::super) async fn export(
+    Browser(access): Browser,
+    visit: Visit,
+    _: Form<NoFields>,
+) -> Result<HttpResponse, ApiError> {
+    visit.count(Limit::Export)?;
+    Ok(as_file(&visit.accounts.own_data(&access, &visit.caller()).await?))
 }
 
 #[derive(Deserialize, Default)]

@@ -99,6 +99,7 @@ fn config(dir: &std::path::Path, public_url: &str) -> Config {
         "limits.links",
         "limits.refresh",
         "limits.password_strength",
+        "limits.export",
         "limits.handshakes",
         "limits.polls",
         "limits.bad_tokens",

@@ -14,13 +14,14 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_doorward");
 const CHEAP_HASHES: [(&str, &str); 2] = [("password.insecure_cost", "true"), ("password.cost", "4")];
 
 /// Every test connects from one address, so limits are off. Tests of the limits set them.
-const NO_LIMITS: [(&str, &str); 9] = [
+const NO_LIMITS: [(&str, &str); 10] = [
     ("limits.sign_in", "off"),
     ("limits.register", "off"),
     ("limits.forgot_password", "off"),
     ("limits.links", "off"),
     ("limits.refresh", "off"),
     ("limits.password_strength", "off"),
+    ("limits.export", "off"),
     ("limits.handshakes", "off"),
     ("limits.polls", "off"),
     ("limits.bad_tokens", "off"),
