@@ -161,7 +161,7 @@ impl Accounts {
             .await?
         };
         Ok(Self(Arc::new(Inner {
-            hasher: Hasher::start(&config.password),
+            hasher: Hasher::start(&config.password).of_site(&config.brand.name),
             tokens: Tokens::new(
                 keys.keyring,
                 &config.tokens,

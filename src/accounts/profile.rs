@@ -205,7 +205,7 @@ pub(super) fn erase(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResul
     outbox::forget_user(conn, user, now)?;
     // Another account may claim the same address, and its emails and links are still needed.
     if let Some(address) = address
-        && !users::is_anyones(conn, &address)?
+        && !address_links::is_anyones(conn, &address)?
     {
         outbox::forget_address(conn, &address, now)?;
         address_links::delete_to(conn, &address)?;

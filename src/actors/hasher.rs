@@ -11,6 +11,8 @@ mod work;
 
 pub use lane::{Class, Lane, Requester};
 
+use std::sync::Arc;
+
 use pool::Pool;
 
 use crate::auth::password::{self, Verified};
@@ -48,6 +50,8 @@ pub struct Hasher {
     ratings: Pool,
     traces: Pool,
     cost: u32,
+    /// What the site is called: a password must not be made of it.
+    site: Arc<[String]>,
 }
 
 /// How much work there was and is.
@@ -81,7 +85,15 @@ impl Hasher {
             ratings: Pool::start(1, Hashing::Single, RATINGS, 0),
             traces: Pool::start(1, Hashing::Single, TRACES, 0),
             cost: config.cost,
+            site: Arc::default(),
         }
+    }
+
+    /// The same for a site of this name, which no password may contain, with or without its spaces.
+    #[must_use]
+    pub fn of_site(self, name: &str) -> Self {
+        let joined: String = name.split_whitespace().collect();
+        Self { site: [name.to_owned(), joined].into(), ..self }
     }
 
     /// Rates how strong a password is. `about` is what others know about its owner.
@@ -92,8 +104,9 @@ impl Hasher {
         &self,
         lane: Lane,
         password: Password,
-        about: Vec<String>,
+        mut about: Vec<String>,
     ) -> Result<Rating, HashError> {
+        about.extend_from_slice(&self.site);
         self.ratings.run(lane, |_| async move { password.rate(&about) }).await
     }
 

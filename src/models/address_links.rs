@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::models::users::User;
-use crate::schema::address_links;
+use crate::schema::{address_links, users};
 use doorward_core::domain::UserId;
 
 /// Adds a link that was requested at `created_at`.
@@ -88,6 +88,11 @@ pub fn find_used(conn: &mut Conn, hash: &str, since: Timestamp) -> QueryResult<O
         .select(address_links::email)
         .get_result(conn)
         .optional()
+}
+
+/// Whether an account has this address, verified or not.
+pub fn is_anyones(conn: &mut Conn, email: &str) -> QueryResult<bool> {
+    diesel::select(diesel::dsl::exists(users::table.filter(users::email.eq(email)))).get_result(conn)
 }
 
 /// Deletes the links to an address that no account has any more.

@@ -264,11 +264,6 @@ pub fn find_unused(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResul
     Ok(ids.into_iter().filter_map(|id| id.parse().ok()).collect())
 }
 
-/// Whether an account has this address, verified or not.
-pub fn is_anyones(conn: &mut Conn, email: &str) -> QueryResult<bool> {
-    diesel::select(diesel::dsl::exists(users::table.filter(users::email.eq(email)))).get_result(conn)
-}
-
 /// Up to `limit` users who are not disabled and claim this address, which none of them has verified, by name.
 pub fn find_claimants(conn: &mut Conn, email: &Email, limit: i64) -> QueryResult<Vec<User>> {
     users::table

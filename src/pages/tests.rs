@@ -203,7 +203,9 @@ fn every_input_has_its_label_and_what_describes_it() {
             if !input.contains("type=\"radio\"") {
                 assert!(!values(&input, "autocomplete")[0].is_empty(), "{name}: {input}");
             }
-            if input.contains("type=\"password\"") {
+            let is_password = values(&input, "name")[0].ends_with("password");
+            assert_eq!(input.contains("type=\"password\""), is_password, "{name}: {input}");
+            if is_password {
                 assert!(values(&input, "value").is_empty(), "{name}: a password is never shown again");
             }
             assert_eq!(input.contains("aria-invalid"), input.contains("-error"), "{name}: {input}");

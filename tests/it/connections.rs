@@ -78,6 +78,7 @@ async fn each_head_has_a_deadline_and_a_late_one_is_told_so() {
     let (fresh, used) = futures_util::join!(drip(fresh, pace), drip(used, pace));
     for (said, _) in [fresh, used] {
         assert!(said.starts_with("HTTP/1.1 408 ") && said.contains("connection: close"), "{said}");
+        assert!(said.contains("\r\nx-content-type-options: nosniff\r\n"), "{said}");
     }
     assert!(drip(silent, NEVER).await.0.starts_with("HTTP/1.1 408 "));
     served(&mut idle).await;

@@ -67,3 +67,22 @@ async fn a_password_signs_in_however_its_hash_is_computed() {
         sign_in("ann", "wrong").await.expect(401);
     }
 }
+
+#[actix_web::test]
+async fn a_password_with_the_name_of_the_site_in_it_is_refused() {
+    let app = spawn_with(&[("brand.name", "Acme Shop")]).await;
+    for bad in
+        ["plural ACME shop teapot orbit", "plural teapot acmeshop orbit", "plural doorward teapot orbit"]
+    {
+        let refused = app.post("/api/register", json!({"username": "ann", "password": bad})).await;
+        refused.assert_problem(422, "weak_password");
+        assert_eq!(refused.body["reason"], "contains_name", "{bad}");
+        let rated = app.post("/api/password-strength", json!({"password": bad})).await.expect(200);
+        assert_eq!(
+            (&rated.body["ok"], &rated.body["reason"]),
+            (&json!(false), &json!("contains_name")),
+            "{bad}"
+        );
+    }
+    app.register("ann").await;
+}

@@ -192,7 +192,7 @@ async fn a_person_gets_what_belongs_to_a_verified_address_alone() {
 async fn what_a_deleted_user_did_to_others_keeps_no_address() {
     let app = spawn_app().await;
     let ann = app.register("ann").await;
-    for name in ["boss", "root"] {
+    for name in ["boss", "chief"] {
         app.register(name).await;
         run(&app, &["user", "roles", name, "--add", "admin"], "").await.ok();
     }

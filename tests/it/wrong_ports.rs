@@ -41,6 +41,7 @@ async fn plain_text_at_a_port_that_speaks_tls_is_told_so() {
         let answer = exchange(connect_from([127, 8, 0, 1], app.address).await, request.as_bytes()).await;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{request}: {answer:?}"));
         assert!(head.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
+        assert!(head.contains("\r\nx-content-type-options: nosniff\r\n"), "{answer}");
         let body: Value = serde_json::from_str(body).unwrap();
         assert_eq!(body["code"], "https_only");
         assert_eq!(body["detail"], "This port speaks HTTPS, not HTTP: https://localhost/");
@@ -122,6 +123,7 @@ async fn what_else_comes_to_a_plain_port_is_named_in_the_log() {
         }
         let said = exchange(stream, b"").await;
         assert!(said.starts_with("Username: HTTP/1.1 400 Bad Request\r\n"), "{said}");
+        assert!(said.contains("\r\nx-content-type-options: nosniff\r\n"), "{said}");
         assert!(!said.contains("Password"), "{said}");
     }
     assert_eq!(logged("http_at_prompts", "127.9.3.1"), 1);

@@ -36,8 +36,8 @@ use crate::transports::{Io, Opened, Upgrade};
 const MAX_AHEAD: usize = 4 * 1024;
 
 /// The response to a head that is late (RFC 9110 section 15.5.9).
-const LATE_RESPONSE: &[u8] =
-    b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+const LATE_RESPONSE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\
+                               x-content-type-options: nosniff\r\nconnection: close\r\n\r\n";
 
 /// The stream that actix-http reads and writes.
 pub struct Wire {

@@ -42,7 +42,7 @@ impl EncryptedOnly {
         .to_string();
         let http = format!(
             "HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
-             cache-control: no-store\r\nconnection: close\r\n\r\n{body}",
+             cache-control: no-store\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n{body}",
             body.len()
         );
         let prompts = "This port speaks TLS: connect with tls://, for example \
@@ -126,6 +126,7 @@ mod tests {
             let answer = encrypted_only.answer(listener, Some(Spoken::Http)).unwrap();
             let (head, body) = answer.split_once("\r\n\r\n").unwrap();
             assert!(head.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{head}");
+            assert!(head.contains("\r\nx-content-type-options: nosniff\r\n"), "{head}");
             assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{head}");
             assert!(
                 body.contains("https://id.example.org/auth") && body.contains("\"https_only\""),

@@ -25,7 +25,8 @@ use doorward_core::protocol::{CloseReason, ServerMessage, json};
 const RETRY: Duration = Duration::from_secs(5);
 
 /// What an HTTP client reads at this port. It sees the prompt first, so this is for people.
-const HTTP_ELSEWHERE: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n\
+const HTTP_ELSEWHERE: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\n\
+                              x-content-type-options: nosniff\r\nconnection: close\r\n\r\n\
                               This port asks for a username and a password; HTTP has another one.\n";
 
 /// What a worker needs to accept TCP connections.

@@ -84,9 +84,8 @@ impl Answer {
         assert_eq!(self.header("x-content-type-options"), "nosniff");
         assert_eq!(self.header("referrer-policy"), "no-referrer");
         let policy = self.header("content-security-policy");
-        for part in ["default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"] {
-            assert!(policy.contains(part), "{self:?}");
-        }
+        let parts = ["default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"];
+        assert!(parts.iter().all(|part| policy.contains(part)), "{self:?}");
         assert_eq!(self.header("cache-control"), "no-store", "{self:?}");
     }
 

@@ -237,6 +237,16 @@ mod tests {
         assert!(judge("plural teapot orbit vinegar").is_ok());
     }
 
+    /// Those of eight characters or more that are used most, by the frequency list of the zxcvbn project (MIT).
+    #[test]
+    fn the_3000_most_common_passwords_are_refused() {
+        let common = include_str!("common_passwords.txt");
+        assert_eq!(common.lines().count(), 3000);
+        for password in common.lines() {
+            assert!(password.chars().count() >= 8 && judge(password).is_err(), "{password}");
+        }
+    }
+
     #[test]
     fn a_rating_and_a_judgement_agree() {
         for text in ["", "password1", "plural doorward teapot", "qwertyuiop", "plural teapot orbit vinegar"] {
