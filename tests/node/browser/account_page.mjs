@@ -1,6 +1,7 @@
 // The sections of the account page: links between them, an address that waits for its link, and a form that is refused.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { NEW_PASSWORD, PASSWORD, base, check, connected, register, rows, says, scenario, server } from "./harness.mjs";
 
 await scenario(async ({ person }) => {
@@ -47,6 +48,18 @@ await scenario(async ({ person }) => {
   await waiting.getByRole("button", { name: "Cancel change" }).click();
   await says(profile, "Your email stays as it is.");
   assert.equal(await waiting.count(), 0);
+
+  // A copy of all data is saved, and the page goes on: its connection stays open.
+  const [file] = await Promise.all([
+    page.waitForEvent("download"),
+    profile.getByRole("button", { name: "Download" }).click(),
+  ]);
+  assert.equal(file.suggestedFilename(), "account-data.json");
+  const saved = JSON.parse(await readFile(await file.path(), "utf8"));
+  assert.equal(saved.account.username, "ada");
+  await connected(page);
+  await profile.locator("[data-busy]").waitFor({ state: "detached" });
+
   await page.goto(base + path);
   await says(page, "This link no longer works");
 
