@@ -50,6 +50,7 @@ diesel::table! {
         email -> Text,
         expires_at -> Timestamp,
         used_at -> Nullable<Timestamp>,
+        login_id -> Nullable<Text>,
     }
 }
 
@@ -66,6 +67,7 @@ diesel::table! {
         recipient -> Nullable<Text>,
         client -> Nullable<Text>,
         language -> Nullable<Text>,
+        login_id -> Nullable<Text>,
     }
 }
 

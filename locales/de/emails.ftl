@@ -64,3 +64,15 @@ invitation-subject = Du bist zu { $site } eingeladen
 invitation-intro = Du bist eingeladen, ein Konto bei { $site } zu erstellen. Wähle einen Benutzernamen und ein Passwort, und es geht los.
 invitation-button = Konto erstellen
 invitation-ignore = Du möchtest kein Konto? Dann ignoriere diese Nachricht.
+
+## Anmeldung auf einem neuen Gerät
+
+new-device-subject = Neue Anmeldung bei deinem Konto bei { $site }
+new-device-intro = Jemand, hoffentlich du, hat sich bei deinem Konto { $username } auf einem Gerät angemeldet, das wir noch nicht kennen:
+new-device-intro-unnamed = Jemand, hoffentlich du, hat sich bei deinem Konto auf einem Gerät angemeldet, das wir noch nicht kennen:
+new-device-what = { $device }, von der Adresse { $address }, am { $at }.
+new-device-somewhere = unbekannt
+new-device-fine = Warst du das? Dann musst du nichts tun.
+new-device-wrong = <strong>Wenn du es nicht warst</strong>, kennt jemand anders dein Passwort.
+new-device-button = Das war ich nicht
+new-device-effect = Damit wird das Gerät abgemeldet, und du kannst ein neues Passwort festlegen. Gib den Link nie weiter.

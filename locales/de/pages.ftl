@@ -108,6 +108,12 @@ reset-button = Passwort festlegen
 reset-note = Du wirst auf allen Geräten abgemeldet.
 reset-account = Konto
 reset-choose = Mehrere Konten nutzen diese E-Mail-Adresse, und keines hat sie bisher bestätigt. Welches ist deines?
+
+not-me-title = Warst das nicht du?
+not-me-lead = Jemand hat sich bei dem Konto { $username } angemeldet:
+not-me-address = Von der Adresse { $address }
+not-me-button = Dieses Gerät abmelden
+not-me-aside = Danach legst du ein neues Passwort fest, denn jemand anders kennt dieses. Warst du es doch? Dann schließe diese Seite. Es ändert sich nichts.
 restore-title = Konto wiederherstellen
 restore-lead = { $email } wird wieder die E-Mail-Adresse deines Kontos.
 restore-note = Lege ein neues Passwort fest, denn vielleicht kennt jemand anders das alte. Du wirst auf allen Geräten abgemeldet.
@@ -251,6 +257,8 @@ notice-link-sent = Sieh in deinem Postfach nach: Öffne den Link, den wir an dei
 notice-link-sent-again = Wir haben den Link noch einmal geschickt, falls du nicht schon mehrere angefordert hast. Sieh auch im Spam-Ordner nach.
 notice-email-change-canceled = Deine E-Mail-Adresse bleibt, wie sie ist. Der Link, den wir geschickt haben, gilt nicht mehr.
 notice-registered = Dein Konto ist bereit. Melde dich an, um fortzufahren.
+notice-device-disowned = Das Gerät ist abgemeldet. Lege jetzt ein neues Passwort fest, denn jemand anders kennt das alte.
+notice-device-disowned-only = Das Gerät ist abgemeldet. Die E-Mail-Adresse deines Kontos wurde seitdem geändert: Unsere erste Nachricht darüber hat einen Link, mit dem du dein Konto wiederherstellst.
 
 ## Entwicklungspostfach
 

@@ -66,3 +66,15 @@ invitation-subject = You're invited to { $site }
 invitation-intro = You're invited to create an account at { $site }. Choose a username and a password to get started.
 invitation-button = Create account
 invitation-ignore = Don't want an account? Then ignore this message.
+
+## A sign-in on a new device
+
+new-device-subject = New sign-in to your { $site } account
+new-device-intro = Someone, hopefully you, signed in to your account { $username } on a device that we haven't seen before:
+new-device-intro-unnamed = Someone, hopefully you, signed in to your account on a device that we haven't seen before:
+new-device-what = { $device }, from the address { $address }, on { $at }.
+new-device-somewhere = unknown
+new-device-fine = Was that you? Then there is nothing to do.
+new-device-wrong = <strong>If it wasn't you</strong>, someone else knows your password.
+new-device-button = This wasn't me
+new-device-effect = It signs that device out and lets you set a new password. Never share it.

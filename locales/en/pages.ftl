@@ -118,6 +118,12 @@ reset-button = Set new password
 reset-note = You’ll be signed out on every device.
 reset-account = Account
 reset-choose = Several accounts use this email, and none has confirmed it yet. Which one is yours?
+
+not-me-title = Wasn’t this you?
+not-me-lead = Someone signed in to the account { $username }:
+not-me-address = From the address { $address }
+not-me-button = Sign this device out
+not-me-aside = Next, you set a new password, because someone else knows this one. Was it you? Then close this page, and nothing changes.
 restore-title = Recover your account
 restore-lead = { $email } will be your email again.
 restore-note = Set a new password, because someone else may know the old one. You’ll be signed out on every device.
@@ -264,6 +270,8 @@ notice-link-sent = Check your email: open the link we sent to your new address t
 notice-link-sent-again = We’ve sent the link again, unless you’ve already asked for several. Check your spam folder, too.
 notice-email-change-canceled = Your email stays as it is. The link we sent no longer works.
 notice-registered = Your account is ready. Sign in to continue.
+notice-device-disowned = The device is signed out. Now set a new password, because someone else knows the old one.
+notice-device-disowned-only = The device is signed out. The email of your account has changed since: our first message about that has a link to recover your account.
 
 ## Development mailbox
 

@@ -3,6 +3,7 @@
 
 use chrono::TimeDelta;
 
+use super::new_device::Begun;
 use super::{Accounts, Caller, Device, Error, Grant};
 use crate::actors::db::DbError;
 use crate::auth::pkce::{CodeChallenge, CodeVerifier};
@@ -40,7 +41,14 @@ impl CodeExchange {
 /// What an exchange comes to.
 enum Outcome {
     Refused,
-    Granted { user: Box<User>, credential: Credential, ended: Vec<LoginId>, now: Timestamp },
+    Granted {
+        user: Box<User>,
+        credential: Credential,
+        ended: Vec<LoginId>,
+        /// An email tells of it.
+        told: bool,
+        now: Timestamp,
+    },
 }
 
 impl Accounts {
@@ -101,7 +109,10 @@ impl Accounts {
             }
             match outcome? {
                 Outcome::Refused => Err(Error::InvalidCode),
-                Outcome::Granted { user, credential, ended, now } => {
+                Outcome::Granted { user, credential, ended, told, now } => {
+                    if told {
+                        this.0.mail.wake();
+                    }
                     this.0.logins.revoked_here(ended, RevokeReason::TooManyLogins);
                     this.grant(*user, credential, now)
                 }
@@ -140,7 +151,9 @@ impl Accounts {
         let caller = caller.clone().with_login(user.id, credential.login);
         let event = caller.event(self.0.clock.new_id(), Action::SignedIn, Some(user.id));
         audit_events::insert(conn, &NewEvent { detail: Some(&code.client), ..event }, now)?;
-        Ok((Outcome::Granted { user: Box::new(user), credential, ended, now }, None))
+        let begun = Begun::new(credential.login, device).led_by(code.login_id);
+        let told = self.tell_of_new_device(conn, &user, begun, &caller, now)?;
+        Ok((Outcome::Granted { user: Box::new(user), credential, ended, told, now }, None))
     }
 
     async fn revoke_if_code_reused(&self, hash: String, caller: Caller) -> Result<(), Error> {

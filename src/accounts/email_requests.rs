@@ -14,7 +14,7 @@ use crate::db::{self, Conn};
 use crate::models::outbox::{self, Counted, NewEmail};
 use crate::models::users;
 use doorward_core::domain::MailKind;
-use doorward_core::domain::{Email, UserId, network};
+use doorward_core::domain::{Email, LoginId, UserId, network};
 
 /// The same email is not sent twice within this time: a second click sends no second email.
 const PAUSE: TimeDelta = TimeDelta::seconds(60);
@@ -74,7 +74,7 @@ impl Accounts {
         let Asking { asker, language } = asking.into();
         let (recipient, names) = (self.recipient(address), self.asker_names(asker));
         let client = names.stored.as_deref();
-        let mail = NewEmail { kind, user, address, recipient: &recipient, client, language };
+        let mail = NewEmail { kind, user, address, recipient: &recipient, client, language, login: None };
         // Two transactions that count at the same time would both find room for one.
         db::lock_name(conn, &recipient)?;
         if Self::asked_lately(conn, kind, user, address, now)? {
@@ -171,16 +171,44 @@ impl Accounts {
         address: &str,
         now: Timestamp,
     ) -> QueryResult<bool> {
-        let recipient = self.recipient(address);
         // The notice that takes a change back is always sent, and there is one at a time.
         let limited = kind != MailKind::EmailChangedUndo;
         if limited && !has_room(conn, &self.0.mail_limits.account, Counted::Notices(user), now)? {
             return Ok(false);
         }
-        let mail =
-            NewEmail { kind, user: Some(user), address, recipient: &recipient, client: None, language: None };
-        outbox::enqueue(conn, self.0.clock.new_id(), mail, now)?;
+        self.add_notice(conn, kind, (user, None), address, now)?;
         Ok(true)
+    }
+
+    /// Adds a notice about a login, as long as there is room for one: such notices have limits of their own, which links
+    /// and other notices do not share. The user is locked.
+    pub(super) fn post_new_device(
+        &self,
+        conn: &mut Conn,
+        (user, login): (UserId, LoginId),
+        address: &str,
+        now: Timestamp,
+    ) -> QueryResult<bool> {
+        if !has_room(conn, &self.0.mail_limits.account, Counted::NewDevices(user), now)? {
+            tracing::info!(%user, "no email tells of a new device: there were too many");
+            return Ok(false);
+        }
+        self.add_notice(conn, MailKind::NewDevice, (user, Some(login)), address, now)?;
+        Ok(true)
+    }
+
+    fn add_notice(
+        &self,
+        conn: &mut Conn,
+        kind: MailKind,
+        (user, login): (UserId, Option<LoginId>),
+        address: &str,
+        now: Timestamp,
+    ) -> QueryResult<()> {
+        let recipient = self.recipient(address);
+        let (user, recipient) = (Some(user), recipient.as_str());
+        let mail = NewEmail { kind, user, address, recipient, client: None, language: None, login };
+        outbox::enqueue(conn, self.0.clock.new_id(), mail, now)
     }
 }
 

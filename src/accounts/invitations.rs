@@ -125,8 +125,8 @@ impl Accounts {
                     invitations::revoke_to(conn, email.as_str())?;
                     let (kind, address) = (MailKind::Invitation, email.as_str());
                     let recipient = recipient.as_str();
-                    let mail =
-                        NewEmail { kind, user: None, address, recipient, client: None, language: None };
+                    let (user, client, language, login) = (None, None, None, None);
+                    let mail = NewEmail { kind, user, address, recipient, client, language, login };
                     outbox::enqueue(conn, this.0.clock.new_id(), mail, now)?;
                 }
                 invitations::insert(conn, &new, now)?;

@@ -28,6 +28,7 @@ mod keys;
 mod login_name;
 pub mod logins;
 mod maker;
+mod new_device;
 pub mod operator;
 mod overview;
 mod pending_links;
@@ -124,6 +125,8 @@ struct Inner {
     verified_keys: api_keys::VerifiedKeys,
     event_feed: event_feed::EventFeed,
     mail_limits: MailLimits,
+    /// Whether an email tells of a sign-in on a device that is not known.
+    new_device_email: bool,
     registration: Registration,
     /// Base of the links in invitations.
     public_url: Url,
@@ -188,6 +191,7 @@ impl Accounts {
             reserved_names: config.usernames.reserved.clone(),
             allow_lookalikes: config.usernames.allow_lookalikes,
             mail_limits: config.mail_limits.clone(),
+            new_device_email: config.new_device_email,
             registration: config.registration.clone(),
             public_url: config.public_url.clone(),
             max_logins: i64::try_from(config.max_logins).unwrap_or(i64::MAX),

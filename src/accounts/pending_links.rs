@@ -33,5 +33,6 @@ pub(super) fn end_undo(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryRe
 /// address that is replaced next may be a thief's.
 pub(super) fn close_undo(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<()> {
     users::close_undo(conn, user, now + TimeDelta::days(7))?;
+    one_time_tokens::spoil_others(conn, user, Purpose::NotMe, now)?;
     end_undo(conn, user, now)
 }

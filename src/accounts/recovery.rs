@@ -126,6 +126,8 @@ impl Accounts {
                     user = users::lock_active(conn, user.id)?.ok_or(Error::InvalidLink)?;
                 }
                 failed_attempts::clear_user(conn, user.id)?;
+                // They would lead to another new password: whoever reads the mailbox has just set one.
+                one_time_tokens::spoil_others(conn, user.id, Purpose::NotMe, now)?;
                 this.replace_password(conn, &user, &password_hash, now)?;
                 this.record(conn, &caller, Action::PasswordReset, Some(user.id), now)?;
                 Ok::<_, Error>(((), Some(Scope::User(user.id))))

@@ -3,6 +3,7 @@
 use diesel::QueryResult;
 
 use super::guessing::Attempt;
+use super::new_device::Begun;
 use super::{Accounts, Caller, Device, Error, Profile};
 use crate::auth::refresh::{Credential, CredentialKind};
 use crate::clock::Timestamp;
@@ -152,9 +153,9 @@ impl Accounts {
                         RevokeReason::TooManyLogins,
                         now,
                     )?;
-                    let caller = caller.with_login(user.id, credential.login);
-                    this.record(conn, &caller, Action::SignedIn, Some(user.id), now)?;
-                    Ok::<_, Error>(Some(Some((user, hash, credential, ended, now))))
+                    let begun = Begun::new(credential.login, &device).known(known_device.is_some());
+                    let told = this.note_sign_in(conn, &user, begun, caller, now)?;
+                    Ok::<_, Error>(Some(Some((user, hash, credential, (ended, told), now))))
                 })?;
                 let Some(begun) = begun else { return Ok(None) };
                 // Only a right password is told so, and sends another link.
@@ -162,13 +163,30 @@ impl Accounts {
                     this.0.mail.wake();
                     return Err(Error::EmailNotVerified);
                 };
-                let (user, hash, credential, ended, now) = begun;
+                let (user, hash, credential, (ended, told), now) = begun;
+                if told {
+                    this.0.mail.wake();
+                }
                 this.0.logins.revoked_here(ended, RevokeReason::TooManyLogins);
                 let token = this.device_token((user.id, &hash), known_device);
                 let grant = this.grant(user, credential, now)?;
                 Ok(Some(SignIn::Granted(Grant { device_token: Some(token), ..grant })))
             })
             .await
+    }
+
+    /// Records a sign-in, and tells of it by email if its device is not known. Answers whether it told.
+    fn note_sign_in(
+        &self,
+        conn: &mut Conn,
+        user: &User,
+        begun: Begun<'_>,
+        caller: Caller,
+        now: Timestamp,
+    ) -> QueryResult<bool> {
+        let caller = caller.with_login(user.id, begun.login);
+        self.record(conn, &caller, Action::SignedIn, Some(user.id), now)?;
+        self.tell_of_new_device(conn, user, begun, &caller, now)
     }
 
     /// The token by which a device is known the next time: the one that it has, or a new one.

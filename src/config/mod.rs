@@ -69,6 +69,8 @@ pub struct Config {
     pub max_logins: usize,
     /// How long an account is kept that registered itself, verified no address and was never used again.
     pub unused_ttl: Option<Duration>,
+    /// Whether an email tells of a sign-in on a device that is not known.
+    pub new_device_email: bool,
     pub usernames: Usernames,
     pub registration: Registration,
     pub limits: Limits,

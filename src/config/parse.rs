@@ -91,6 +91,7 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             let ttl = humantime::parse_duration(text).ok()?;
             (DAY..=3650 * DAY).contains(&ttl).then_some(Some(ttl))
         })?,
+        new_device_email: values.parse("accounts.new_device_email", from_str)?,
         registration: registration(values)?,
         pages: Pages {
             language: values.parse("pages.language", language_tag)?,

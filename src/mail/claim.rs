@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use diesel::QueryResult;
-use doorward_core::domain::{MailKind, UserId};
+use doorward_core::domain::{LoginId, MailKind, UserId};
 
 use crate::auth::secret;
 use crate::clock::Timestamp;
@@ -12,12 +12,13 @@ use crate::models::address_links;
 use crate::models::invitations;
 use crate::models::one_time_tokens::{self, Purpose};
 use crate::models::outbox::{self, Recipient, UnsentEmail};
+use crate::models::sign_in_places::{self, Place};
 
 /// How long a link works that verifies an address.
 const VERIFY_TTL: TimeDelta = TimeDelta::minutes(30);
 /// How long a link works that resets a password: as long as the limits on emails may hold back the next one.
-const RESET_TTL: TimeDelta = TimeDelta::hours(1);
-/// How long a link works that undoes a change of address.
+pub const RESET_TTL: TimeDelta = TimeDelta::hours(1);
+/// How long a link works that undoes a change of address, or a sign-in.
 const UNDO_TTL: TimeDelta = TimeDelta::days(7);
 
 /// An email that was claimed for one attempt.
@@ -30,6 +31,8 @@ pub(super) struct OutgoingEmail {
     /// The language of the account that it is about, otherwise that of the page that asked for it, if there is one.
     pub language: Option<String>,
     pub token: Option<MintedToken>,
+    /// Where and when the login was begun that it tells of.
+    pub sign_in: Option<(Place, Timestamp)>,
 }
 
 /// The token of this attempt's link. In the clear it exists here and in the email, nowhere else.
@@ -59,11 +62,11 @@ pub(super) fn claim(
         let Some(expires_at) = expires_at else {
             return drop_row(conn, &row, "its invitation was revoked or used, or has expired");
         };
-        return Ok(claimed(row, kind, (None, None), Some(MintedToken { token, expires_at })));
+        return Ok(claimed(row, kind, (None, None), Some(MintedToken { token, expires_at }), None));
     }
     if kind == MailKind::ResetByAddress {
         let token = mint(conn, kind, None, &row, now)?;
-        return Ok(claimed(row, kind, (None, None), token));
+        return Ok(claimed(row, kind, (None, None), token, None));
     }
     let (Ok(user), Some(recipient)) = (row.user_id.parse::<UserId>(), recipient) else {
         return drop_row(conn, &row, "its account was deleted");
@@ -71,10 +74,18 @@ pub(super) fn claim(
     if let Some(why) = obstacle(kind, &row.address, &recipient) {
         return drop_row(conn, &row, why);
     }
-    let token = mint(conn, kind, Some(user), &row, now)?;
+    let login = row.login_id.as_deref().and_then(|login| login.parse().ok());
+    let sign_in = login.map(|login| sign_in_places::of_login(conn, login)).transpose()?.flatten();
+    let token = match (kind, login) {
+        (MailKind::NewDevice, Some(login)) if sign_in.is_some() => {
+            Some(mint_not_me(conn, (user, login), &row.address, now)?)
+        }
+        (MailKind::NewDevice, _) => return drop_row(conn, &row, "nothing is stored of its login any more"),
+        _ => mint(conn, kind, Some(user), &row, now)?,
+    };
     let may_name = may_name_user(kind, &row.address, &recipient);
     let reader = (may_name.then_some(recipient.username), recipient.language);
-    Ok(claimed(row, kind, reader, token))
+    Ok(claimed(row, kind, reader, token, sign_in))
 }
 
 fn claimed(
@@ -82,9 +93,11 @@ fn claimed(
     kind: MailKind,
     (username, language): (Option<String>, Option<String>),
     token: Option<MintedToken>,
+    sign_in: Option<(Place, Timestamp)>,
 ) -> Claim<OutgoingEmail> {
     let language = language.or(row.language);
-    let job = OutgoingEmail { kind, user_id: row.user_id, address: row.address, username, language, token };
+    let (user_id, address) = (row.user_id, row.address);
+    let job = OutgoingEmail { kind, user_id, address, username, language, token, sign_in };
     Claim::Claimed(Claimed { id: row.id, attempt: row.attempts + 1, created_at: row.created_at, job })
 }
 
@@ -126,7 +139,9 @@ fn mint(
         MailKind::ResetPassword => (Some(Purpose::ResetPassword), RESET_TTL),
         MailKind::EmailChangedUndo => (Some(Purpose::UndoEmail), UNDO_TTL),
         MailKind::ResetByAddress => (None, RESET_TTL),
-        MailKind::PasswordChanged | MailKind::EmailChanged | MailKind::Invitation => return Ok(None),
+        MailKind::PasswordChanged | MailKind::EmailChanged | MailKind::Invitation | MailKind::NewDevice => {
+            return Ok(None);
+        }
     };
     let token = secret::random_token();
     let (hash, expires_at) = (secret::hash_token(&token), now + ttl);
@@ -137,6 +152,18 @@ fn mint(
         _ => address_links::insert(conn, &hash, &row.address, row.created_at, expires_at)?,
     }
     Ok(Some(MintedToken { token, expires_at }))
+}
+
+/// Makes the link for a user who did not begin a login.
+fn mint_not_me(
+    conn: &mut Conn,
+    login: (UserId, LoginId),
+    address: &str,
+    now: Timestamp,
+) -> QueryResult<MintedToken> {
+    let (token, expires_at) = (secret::random_token(), now + UNDO_TTL);
+    one_time_tokens::insert_not_me(conn, &secret::hash_token(&token), login, address, expires_at)?;
+    Ok(MintedToken { token, expires_at })
 }
 
 #[cfg(test)]

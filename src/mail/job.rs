@@ -13,7 +13,7 @@ use super::failure::{Failure, Stage, Verdict};
 use super::message::{self, Settings};
 use super::outage::Outage;
 use super::refusals::Refusals;
-use super::render::{self, Link};
+use super::render::{self, Link, Occasion};
 use crate::clock::{Clock, Timestamp};
 use crate::db::Conn;
 use crate::jobs::{Backoff, Claim, Claimed, JobKind, Outcome, Schedule};
@@ -35,7 +35,7 @@ impl SendEmail {
     }
 
     fn message(&self, claimed: &Claimed<OutgoingEmail>) -> Result<Message, Failure> {
-        let OutgoingEmail { kind, address, username, language, token, .. } = &claimed.job;
+        let OutgoingEmail { kind, address, username, language, token, sign_in, .. } = &claimed.job;
         let link = token.as_ref().map(|minted| Link { token: &minted.token, expires_at: minted.expires_at });
         let language = self.settings.languages.choose(&[language.as_deref()], None);
         let rendered = render::render(
@@ -43,7 +43,11 @@ impl SendEmail {
             *kind,
             username.as_deref(),
             self.settings.site(),
-            claimed.created_at,
+            sign_in.as_ref().map_or(Occasion::from(claimed.created_at), |(place, at)| Occasion {
+                at: *at,
+                user_agent: place.user_agent.as_deref(),
+                address: place.ip.as_deref(),
+            }),
             link,
         )
         .map_err(|error| Failure::unsendable(error.to_string()))?;

@@ -28,6 +28,8 @@ mod smtp;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use claim::RESET_TTL;
+
 use crate::actors::Db;
 use crate::brand::Brand;
 use crate::clock::Clock;

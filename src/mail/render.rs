@@ -7,7 +7,7 @@ use crate::brand::{Brand, EmailColours};
 use crate::clock::Timestamp;
 use crate::config;
 use crate::text::{Html, Language};
-use doorward_core::domain::MailKind;
+use doorward_core::domain::{DeviceName, MailKind};
 
 /// The columns of a line of text (RFC 5322 section 2.1.1 recommends at most 78).
 const WIDTH: usize = 76;
@@ -54,6 +54,9 @@ struct AsHtml<'a> {
     expires: String,
     /// When the event happened that a notice reports.
     at: String,
+    /// The device and the address from which it was done, in words.
+    device: String,
+    address: String,
 }
 
 /// The same as plain text.
@@ -89,18 +92,34 @@ pub struct Link<'a> {
     pub expires_at: Timestamp,
 }
 
-/// Renders an email. `username` is None if it must not be named; `at` is when the email was requested.
+/// When the email was requested or what it reports happened, and from where.
+#[derive(Debug, Clone, Copy)]
+pub struct Occasion<'a> {
+    pub at: Timestamp,
+    /// Of the client that signed in.
+    pub user_agent: Option<&'a str>,
+    pub address: Option<&'a str>,
+}
+
+impl From<Timestamp> for Occasion<'_> {
+    fn from(at: Timestamp) -> Self {
+        Self { at, user_agent: None, address: None }
+    }
+}
+
+/// Renders an email. `username` is None if it must not be named.
 ///
 /// # Errors
 /// If a template fails. The present ones cannot.
-pub fn render(
+pub fn render<'a>(
     language: &Language,
     kind: MailKind,
     username: Option<&str>,
     site: Site<'_>,
-    at: Timestamp,
+    occasion: impl Into<Occasion<'a>>,
     link: Option<Link<'_>>,
 ) -> Result<Rendered, askama::Error> {
+    let Occasion { at, user_agent, address } = occasion.into();
     // These kinds go to addresses that are not verified.
     let unverified = matches!(kind, MailKind::VerifyEmail | MailKind::ResetByAddress | MailKind::Invitation);
     let username = username.filter(|_| !unverified).map(single_line);
@@ -126,6 +145,8 @@ pub fn render(
         links: links(brand),
         expires: link.map(|link| language.moment(link.expires_at)).unwrap_or_default(),
         at: language.moment(at),
+        device: language.device_name(DeviceName::of_known(user_agent)),
+        address: address.map_or_else(|| language.text("new-device-somewhere").to_string(), single_line),
     };
     let html = email.render()?;
     let text = AsText {
@@ -146,6 +167,7 @@ fn page(kind: MailKind) -> &'static str {
         MailKind::ResetPassword | MailKind::ResetByAddress => "/reset-password/",
         MailKind::EmailChangedUndo => "/undo-email/",
         MailKind::Invitation => "/invitation/",
+        MailKind::NewDevice => "/not-me/",
         MailKind::PasswordChanged => "/forgot-password",
         MailKind::EmailChanged => "/login",
     }
@@ -166,6 +188,7 @@ fn name(kind: MailKind) -> &'static str {
         MailKind::EmailChanged | MailKind::EmailChangedUndo => "email-changed",
         MailKind::PasswordChanged => "password-changed",
         MailKind::Invitation => "invitation",
+        MailKind::NewDevice => "new-device",
     }
 }
 
@@ -186,6 +209,10 @@ fn parts(kind: MailKind, named: bool) -> (Vec<String>, String, Vec<String>) {
         MailKind::PasswordChanged | MailKind::EmailChanged => {
             (vec![intro, own("fine"), own("wrong")], own("button"), Vec::new())
         }
+        MailKind::NewDevice => {
+            let before = vec![intro, own("what"), own("fine"), own("wrong")];
+            (before, own("button"), vec![once, own("effect")])
+        }
         MailKind::EmailChangedUndo => {
             (vec![intro, own("fine"), undo("wrong")], undo("button"), vec![once, undo("effect")])
         }
@@ -197,7 +224,8 @@ impl AsHtml<'_> {
         let message =
             self.language.html(key).strong("username", self.username.as_deref().unwrap_or_default());
         let message = message.with("site", &self.site).with("home", &self.home);
-        message.with("expires", &self.expires).with("at", &self.at)
+        let message = message.with("expires", &self.expires).with("at", &self.at);
+        message.strong("device", &self.device).with("address", &self.address)
     }
 
     fn greeting(&self) -> String {
@@ -225,11 +253,12 @@ impl AsText<'_> {
 
     /// A paragraph, in lines. Emphasis gets lost.
     fn text(&self, key: &str) -> String {
-        let AsHtml { language, site, home, expires, at, username, .. } = self.email;
+        let AsHtml { language, site, home, expires, at, username, device, address, .. } = self.email;
         // A name is not divided: what is typed into it must not begin a line.
         let username = username.as_deref().unwrap_or_default().replace(' ', KEPT_SPACE);
         let message = language.text(key).with("username", username);
         let message = message.with("site", site).with("home", home).with("expires", expires).with("at", at);
+        let message = message.with("device", device).with("address", address);
         let text = message.to_string().replace("<strong>", "").replace("</strong>", "");
         wrapped(&text).replace(KEPT_SPACE, " ")
     }

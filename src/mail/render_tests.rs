@@ -2,14 +2,14 @@
 
 use chrono::TimeDelta;
 
-use super::render::{Link, Rendered, Site, render};
+use super::render::{Link, Occasion, Rendered, Site, render};
 use crate::brand::Brand;
 use crate::config::Config;
 use crate::text::{Language, Languages};
 use doorward_core::domain::MailKind;
 use url::Url;
 
-const KINDS: [MailKind; 7] = MailKind::ALL;
+const KINDS: [MailKind; 8] = MailKind::ALL;
 
 static LANGUAGES: std::sync::LazyLock<Languages> = std::sync::LazyLock::new(Languages::built_in);
 
@@ -78,6 +78,7 @@ fn links_are_on_lines_of_their_own_and_say_when_they_expire() {
         (MailKind::ResetByAddress, "reset-password"),
         (MailKind::EmailChangedUndo, "undo-email"),
         (MailKind::Invitation, "invitation"),
+        (MailKind::NewDevice, "not-me"),
     ] {
         let email = sample(kind, "alice");
         let link = format!("https://id.example/{page}/TOKEN_-42");
@@ -96,6 +97,25 @@ fn notices_contain_no_link_with_a_token() {
         assert!(!email.text.contains("TOKEN") && !email.html.contains("TOKEN"));
         assert!(email.text.replace('\n', " ").contains("22 November 2026, 10:00 UTC"), "{}", email.text);
     }
+}
+
+#[test]
+fn a_sign_in_is_told_with_time_address_and_a_device_in_known_words() {
+    let at = chrono::NaiveDate::from_ymd_opt(2026, 11, 22).unwrap().and_hms_opt(10, 0, 0).unwrap();
+    let link = Link { token: "TOKEN_-42", expires_at: at + TimeDelta::days(7) };
+    let email = |user_agent: Option<&str>, address: Option<&str>| {
+        let occasion = Occasion { at, user_agent, address };
+        let brand = brand(&[]);
+        render(english(), MailKind::NewDevice, Some("ann"), site(&brand), occasion, Some(link)).unwrap()
+    };
+    let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0";
+    let text = email(Some(firefox), Some("203.0.113.9")).text.replace('\n', " ");
+    let what = "Firefox on Linux, from the address 203.0.113.9, on 22 November 2026, 10:00 UTC.";
+    assert!(text.contains(what) && text.contains("until 29 November 2026, 10:00 UTC"), "{text}");
+    // What a client calls itself would be a link in a mail program.
+    let hostile = email(Some("www.evil.example/1.2"), None);
+    assert!(hostile.text.contains("Unknown device, from the address unknown"), "{}", hostile.text);
+    assert!(!hostile.text.contains("evil") && !hostile.html.contains("evil"), "{}", hostile.html);
 }
 
 #[test]

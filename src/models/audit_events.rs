@@ -36,6 +36,8 @@ pub enum Action {
     CodeReused,
     /// Ten wrong current passwords: the login was revoked.
     PasswordGuessed,
+    /// A user said that a login was someone else's, and it was revoked.
+    LoginDisowned,
     /// A change of address was taken back from the former one.
     EmailChangeUndone,
     /// An administrator or an API key changed the name that is shown of a user.
@@ -107,6 +109,7 @@ impl Action {
             Self::InvitationRevoked => "invitation_revoked",
             Self::CodeReused => "code_reused",
             Self::PasswordGuessed => "password_guessed",
+            Self::LoginDisowned => "login_disowned",
             Self::EmailChangeUndone => "email_change_undone",
             Self::Renamed => "renamed",
             Self::LanguageChanged => "language_changed",
@@ -209,6 +212,22 @@ pub fn has_happened(conn: &mut Conn, subject: UserId, action: Action, since: Tim
         .filter(audit_events::subject.eq(subject.to_string()))
         .filter(audit_events::action.eq(action.as_str()));
     diesel::select(diesel::dsl::exists(events)).get_result(conn)
+}
+
+/// The addresses from which one of these happened to `subject` since `since`.
+pub fn addresses_of(
+    conn: &mut Conn,
+    subject: UserId,
+    actions: &[Action],
+    since: Timestamp,
+) -> QueryResult<Vec<IpAddr>> {
+    let addresses: Vec<Option<String>> = audit_events::table
+        .filter(audit_events::at.gt(since))
+        .filter(audit_events::subject.eq(subject.to_string()))
+        .filter(audit_events::action.eq_any(actions.iter().map(|action| action.as_str())))
+        .select(audit_events::ip)
+        .load(conn)?;
+    Ok(addresses.into_iter().flatten().filter_map(|address| address.parse().ok()).collect())
 }
 
 /// Removes the addresses from the events of a user whose account is deleted: from what was done to the account, and from

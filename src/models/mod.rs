@@ -33,6 +33,7 @@ pub mod one_time_tokens;
 pub mod outbox;
 pub mod password_hashes;
 pub mod request_counts;
+pub mod sign_in_places;
 pub mod signing_keys;
 pub mod stored;
 pub mod stored_forms;

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::schema::one_time_tokens;
-use doorward_core::domain::UserId;
+use doorward_core::domain::{LoginId, UserId};
 
 /// What a link is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,6 +14,8 @@ pub enum Purpose {
     ResetPassword,
     /// Takes back the change of a verified address, and the account with it.
     UndoEmail,
+    /// Revokes a login that was someone else's, and leads to a new password.
+    NotMe,
 }
 
 impl Purpose {
@@ -23,6 +25,7 @@ impl Purpose {
             Self::VerifyEmail => "verify_email",
             Self::ResetPassword => "reset_password",
             Self::UndoEmail => "undo_email",
+            Self::NotMe => "not_me",
         }
     }
 }
@@ -45,6 +48,44 @@ pub fn insert(
         ))
         .execute(conn)
         .map(drop)
+}
+
+/// Adds a link for a user who did not begin this login.
+pub fn insert_not_me(
+    conn: &mut Conn,
+    hash: &str,
+    (user, login): (UserId, LoginId),
+    email: &str,
+    expires_at: Timestamp,
+) -> QueryResult<()> {
+    diesel::insert_into(one_time_tokens::table)
+        .values((
+            one_time_tokens::hash.eq(hash),
+            one_time_tokens::purpose.eq(Purpose::NotMe.as_str()),
+            one_time_tokens::user_id.eq(user.to_string()),
+            one_time_tokens::email.eq(email),
+            one_time_tokens::expires_at.eq(expires_at),
+            one_time_tokens::login_id.eq(login.to_string()),
+        ))
+        .execute(conn)
+        .map(drop)
+}
+
+/// The user, the login and the address that a valid link of this kind is for. It stays valid.
+pub fn peek_not_me(
+    conn: &mut Conn,
+    hash: &str,
+    now: Timestamp,
+) -> QueryResult<Option<(UserId, LoginId, String)>> {
+    let row: Option<(String, Option<String>, String)> = one_time_tokens::table
+        .filter(one_time_tokens::hash.eq(hash))
+        .filter(one_time_tokens::purpose.eq(Purpose::NotMe.as_str()))
+        .filter(one_time_tokens::used_at.is_null())
+        .filter(one_time_tokens::expires_at.gt(now))
+        .select((one_time_tokens::user_id, one_time_tokens::login_id, one_time_tokens::email))
+        .first(conn)
+        .optional()?;
+    Ok(row.and_then(|(user, login, email)| Some((user.parse().ok()?, login?.parse().ok()?, email))))
 }
 
 /// The user and the address that a valid token is for. The token stays valid.
@@ -116,13 +157,13 @@ pub fn find_valid(
         .optional()
 }
 
-/// Invalidates all links of a user, or with `None` of all users, except those that undo a change of address: these must
-/// survive whatever a thief who has the account can do. An invalidated link expires when it is marked used, which
+/// Invalidates all links of a user, or with `None` of all users, except those that undo a change of address or a sign-in:
+/// these must survive whatever a thief who has the account can do. An invalidated link expires when it is marked used, which
 /// tells it from one that was used.
 pub fn spoil_all(conn: &mut Conn, user: Option<UserId>, now: Timestamp) -> QueryResult<()> {
     let links = one_time_tokens::table
         .filter(one_time_tokens::used_at.is_null())
-        .filter(one_time_tokens::purpose.ne(Purpose::UndoEmail.as_str()));
+        .filter(one_time_tokens::purpose.ne_all([Purpose::UndoEmail, Purpose::NotMe].map(Purpose::as_str)));
     let spoilt = (one_time_tokens::used_at.eq(now), one_time_tokens::expires_at.eq(now));
     match user {
         Some(user) => diesel::update(links.filter(one_time_tokens::user_id.eq(user.to_string())))

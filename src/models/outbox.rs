@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::clock::{Timestamp, serialize_rfc3339, serialize_rfc3339_or_null};
 use crate::db::{Conn, locked};
 use crate::schema::{outbox, users};
-use doorward_core::domain::{MailKind, UserId};
+use doorward_core::domain::{LoginId, MailKind, UserId};
 
 /// How the name of a client begins that is a network: a keyed hash follows. Earlier versions stored the network itself.
 pub const NETWORK: &str = "network:";
@@ -28,8 +28,11 @@ pub enum Counted<'a> {
     Device(&'a str),
     /// Those that all such devices of a user requested.
     Devices(UserId),
-    /// Notices about an account.
+    /// Notices about an account, except those of sign-ins: a thief who signs in again and again must not use up what is
+    /// left for the others.
     Notices(UserId),
+    /// Notices about sign-ins to an account.
+    NewDevices(UserId),
     /// Those of one kind to an address that are not about a particular account.
     ToAddress(MailKind, &'a str),
 }
@@ -68,6 +71,11 @@ pub fn count_since(conn: &mut Conn, counted: Counted<'_>, since: Timestamp) -> Q
         Counted::Notices(user) => recent
             .filter(outbox::user_id.eq(user.to_string()))
             .filter(outbox::kind.ne_all(MailKind::ASKED_FOR.map(MailKind::as_str)))
+            .filter(outbox::kind.ne(MailKind::NewDevice.as_str()))
+            .get_result(conn),
+        Counted::NewDevices(user) => recent
+            .filter(outbox::user_id.eq(user.to_string()))
+            .filter(outbox::kind.eq(MailKind::NewDevice.as_str()))
             .get_result(conn),
         Counted::ToAddress(kind, address) => recent
             .filter(outbox::address.eq(address))
@@ -177,7 +185,8 @@ pub fn forget_user(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult
     diesel::update(in_clear.filter(outbox::client.not_like("network:%")))
         .set(outbox::client.eq(None::<String>))
         .execute(conn)?;
-    diesel::update(of_user()).set((outbox::user_id.eq(""), outbox::address.eq(""))).execute(conn).map(drop)
+    let nobody = (outbox::user_id.eq(""), outbox::address.eq(""), outbox::login_id.eq(None::<String>));
+    diesel::update(of_user()).set(nobody).execute(conn).map(drop)
 }
 
 /// Removes an address that no account has any more from emails that belong to no account. An invitation that is still
@@ -216,6 +225,8 @@ pub struct NewEmail<'a> {
     pub client: Option<&'a str>,
     /// For a reader whose account has no language.
     pub language: Option<&'a str>,
+    /// The login that it tells of.
+    pub login: Option<LoginId>,
 }
 
 /// An email that was sent or is yet to be, as it is shown to the person who gets it.
@@ -265,6 +276,7 @@ pub fn enqueue(conn: &mut Conn, id: Uuid, email: NewEmail<'_>, now: Timestamp) -
             outbox::recipient.eq(email.recipient),
             outbox::client.eq(email.client),
             outbox::language.eq(email.language),
+            outbox::login_id.eq(email.login.map(|login| login.to_string())),
             outbox::next_attempt_at.eq(now),
             outbox::created_at.eq(now),
         ))
@@ -285,6 +297,7 @@ pub struct UnsentEmail {
     pub next_attempt_at: Timestamp,
     pub created_at: Timestamp,
     pub language: Option<String>,
+    pub login_id: Option<String>,
 }
 
 /// The email that has been due longest, or the one that is due next.
@@ -301,6 +314,7 @@ pub fn first(conn: &mut Conn) -> QueryResult<Option<UnsentEmail>> {
             outbox::next_attempt_at,
             outbox::created_at,
             outbox::language,
+            outbox::login_id,
         ))
         .first(conn)
         .optional()

@@ -149,6 +149,7 @@ pub struct ResetPassword<'a> {
     /// The address that becomes the account's address again.
     restores: Option<&'a str>,
     password: Field<'a>,
+    notice: Option<Notice>,
 }
 
 impl<'a> ResetPassword<'a> {
@@ -179,7 +180,14 @@ impl<'a> ResetPassword<'a> {
             usernames: &link.usernames,
             restores: link.restores.as_deref(),
             password: password.checked(errors),
+            notice: None,
         }
+    }
+
+    /// Says what was just done.
+    #[must_use]
+    pub fn after(self, notice: Option<Notice>) -> Self {
+        Self { notice, ..self }
     }
 
     fn faults(&self) -> Faults<'_> {

@@ -29,7 +29,7 @@ pub use notice::Notice;
 pub use pager::{ListPart, Pager};
 pub use parts::{Faults, Mood, Who};
 pub use plain::{
-    ConfirmFirst, Continue, EmailVerified, ErrorPage, FirstUse, Home, Logout, Remedy, VerifyEmail,
+    ConfirmFirst, Continue, EmailVerified, ErrorPage, FirstUse, Home, Logout, NotMe, Remedy, VerifyEmail,
 };
 pub use reference::Reference;
 

@@ -17,10 +17,14 @@ pub enum Notice {
     LinkSentAgain,
     EmailChangeCanceled,
     Registered,
+    /// A device that was someone else's is signed out.
+    DeviceDisowned,
+    /// The same, of an account that has another address by now.
+    DeviceDisownedOnly,
 }
 
 impl Notice {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::SignedOut,
         Self::PasswordReset,
         Self::EmailRestored,
@@ -34,6 +38,8 @@ impl Notice {
         Self::LinkSentAgain,
         Self::EmailChangeCanceled,
         Self::Registered,
+        Self::DeviceDisowned,
+        Self::DeviceDisownedOnly,
     ];
 
     /// The word in the query.
@@ -53,6 +59,8 @@ impl Notice {
             Self::LinkSentAgain => "link-sent-again",
             Self::EmailChangeCanceled => "email-change-canceled",
             Self::Registered => "registered",
+            Self::DeviceDisowned => "device-disowned",
+            Self::DeviceDisownedOnly => "device-disowned-only",
         }
     }
 
@@ -71,7 +79,9 @@ impl Notice {
             | Self::PasswordReset
             | Self::EmailRestored
             | Self::AccountDeleted
-            | Self::Registered => None,
+            | Self::Registered
+            | Self::DeviceDisowned
+            | Self::DeviceDisownedOnly => None,
         }
     }
 

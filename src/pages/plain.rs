@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::parts::Badge;
-use super::{FormErrors, Frame, Mood, Notice, Who};
+use super::{FormErrors, Frame, Moment, Mood, Notice, Who};
 
 /// The page at `/` for people who are not signed in.
 #[derive(Template, Debug)]
@@ -51,6 +51,18 @@ pub struct VerifyEmail<'a> {
     pub email: &'a str,
     /// Why it failed; the link stays valid.
     pub errors: &'a FormErrors,
+}
+
+/// Signing out a device that was someone else's: a click, because mail scanners follow links.
+#[derive(Template, Debug)]
+#[template(path = "not_me.html")]
+pub struct NotMe<'a> {
+    pub frame: Frame<'a>,
+    pub username: &'a str,
+    /// The device in words.
+    pub device: &'a str,
+    pub address: Option<&'a str>,
+    pub at: Option<Moment>,
 }
 
 /// After registering where an account needs a verified address: what happens next.

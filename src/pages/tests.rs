@@ -119,6 +119,9 @@ fn pages_in(tag: &str, text: &str) -> Vec<(&'static str, String)> {
     for errors in [&none, &errors(&[])] {
         add("verify email", &VerifyEmail { frame: main, username: text, email: text, errors });
     }
+    for (address, at) in [(None, None), (Some(text), Some(Moment(Timestamp::default())))] {
+        add("not me", &NotMe { frame: main, username: text, device: text, address, at });
+    }
     add("confirm first", &ConfirmFirst { frame: main, email: text });
     for just_now in [true, false] {
         add("email verified", &EmailVerified { frame: main, username: text, email: text, just_now });

@@ -125,6 +125,7 @@ pub fn configure(
         .service(page("/forgot-password", read().to(sign_in::show_forgot)).post(sign_in::forgot))
         .service(page("/reset-password/{token}", read().to(links::show_reset)).post(links::reset))
         .service(page("/undo-email/{token}", read().to(links::show_reset)).post(links::reset))
+        .service(page("/not-me/{token}", read().to(links::show_not_me)).post(links::not_me))
         .service(page("/verify-email/{token}", read().to(links::show_verify)).post(links::verify))
         .service(page("/invitation/{token}", read().to(new::show_invitation)).post(new::accept_invitation))
         .service(at("/dashboard", "GET, HEAD").route(plain()).route(read().to(dashboard::show)))

@@ -67,6 +67,7 @@ mod many_role_changes;
 mod memory_bounds;
 mod migrate_database;
 mod migrate_refusals;
+mod new_device;
 mod openapi;
 mod operator_commands;
 mod origins;

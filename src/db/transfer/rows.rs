@@ -178,6 +178,7 @@ rows! {
         email: Text,
         expires_at: Moment,
         used_at: Option<Moment>,
+        login_id: Option<Text>,
     }
     outbox (id: Text) Mail {
         id: Text,
@@ -191,6 +192,7 @@ rows! {
         recipient: Option<Text>,
         client: Option<Text>,
         language: Option<Text>,
+        login_id: Option<Text>,
     }
     signing_keys (kid: Text) SigningKey {
         kid: Text,

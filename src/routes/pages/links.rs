@@ -11,7 +11,7 @@ use super::{LinkForm, Refusals, Visit};
 use crate::accounts::{Error, ResetLink, UsedReset};
 use crate::error::ApiError;
 use crate::limits::Limit;
-use crate::pages::{EmailVerified, FormErrors, Notice, ResetPassword, VerifyEmail};
+use crate::pages::{EmailVerified, FormErrors, Moment, NotMe, Notice, ResetPassword, VerifyEmail};
 use doorward_core::domain::Password;
 
 /// `GET /reset-password/{token}` and `GET /undo-email/{token}`
@@ -29,7 +29,8 @@ pub(in super::super) async fn show_reset(
         Err(error) => return Err(error.into()),
     };
     let (min, errors) = (visit.accounts.min_password(), FormErrors::default());
-    visit.page(&ResetPassword::new(visit.frame(), &link, "", min, &errors)).map(without_referrer)
+    let page = ResetPassword::new(visit.frame(), &link, "", min, &errors).after(visit.notice());
+    visit.page(&page).map(without_referrer)
 }
 
 #[derive(Deserialize, Default)]
@@ -177,6 +178,36 @@ async fn after_verification(
 async fn verified_again(visit: &Visit, token: &str) -> Result<HttpResponse, ApiError> {
     let used = visit.accounts.verified_by_link(token).await?.ok_or(Error::InvalidLink)?;
     after_verification(visit, (&used.username, &used.email), used.just_now).await
+}
+
+/// `GET /not-me/{token}`
+pub(in super::super) async fn show_not_me(
+    visit: Visit,
+    token: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    count_shown(&visit)?;
+    let login = visit.accounts.check_not_me_link(&token).await?;
+    let page = NotMe {
+        frame: visit.frame(),
+        username: &login.username,
+        device: &visit.frame().device_name(login.user_agent.as_deref()),
+        address: login.address.as_deref(),
+        at: login.at.map(Moment),
+    };
+    visit.page(&page).map(without_referrer)
+}
+
+/// `POST /not-me/{token}`: the device is signed out, and the next page sets a new password.
+pub(in super::super) async fn not_me(
+    visit: Visit,
+    token: web::Path<String>,
+    _: LinkForm<NoFields>,
+) -> Result<HttpResponse, ApiError> {
+    visit.count(Limit::Link)?;
+    Ok(match visit.accounts.disown_login(&token, &visit.caller()).await? {
+        Some(token) => visit.redirect(&format!("/reset-password/{token}"), Some(Notice::DeviceDisowned)),
+        None => visit.redirect("/login", Some(Notice::DeviceDisownedOnly)),
+    })
 }
 
 /// Counts a page view against the limit of links.

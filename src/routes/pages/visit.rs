@@ -182,7 +182,7 @@ impl Visit {
     }
 
     /// Redirects to another page with GET (RFC 9110 section 15.4.4). Never to a URL from the request: see [`Return`].
-    pub fn redirect(&self, path: &'static str, done: Option<Notice>) -> HttpResponse {
+    pub fn redirect(&self, path: &str, done: Option<Notice>) -> HttpResponse {
         redirect(&self.site, path, done)
     }
 

@@ -21,7 +21,8 @@ use crate::support::config::Settings;
 use crate::support::time::{now, pause};
 
 pub fn mail(kind: MailKind, user: UserId, address: &str) -> NewEmail<'_> {
-    NewEmail { kind, user: Some(user), address, recipient: address, client: None, language: None }
+    let (client, language, login) = (None, None, None);
+    NewEmail { kind, user: Some(user), address, recipient: address, client, language, login }
 }
 
 #[derive(Debug)]

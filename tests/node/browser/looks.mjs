@@ -99,8 +99,21 @@ await scenario(async ({ person, tolerate }) => {
       await open((await server("mail", { page: "reset-password" })).path, "reset password");
       await open("/reset-password/nothing", "link expired");
       await open("/nothing", "not found");
-      await page.context().close();
       await phone.context().close();
+
+      // A sign-in on a device that is not known, once the password is no longer new.
+      await server("advance", { seconds: 7200 });
+      const other = await person({ userAgent: IPHONE });
+      await signIn(other, name);
+      await other.waitForURL("**/dashboard");
+      await other.context().close();
+      mails += 1;
+      await server("mails", { count: mails });
+      await open((await server("mail", { page: "not-me" })).path, "not me");
+      await page.getByRole("button", { name: "Sign this device out" }).click();
+      await says(page, "The device is signed out.");
+      await look("not me done");
+      await page.context().close();
     }
   }
 });

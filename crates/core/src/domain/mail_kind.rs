@@ -13,10 +13,12 @@ pub enum MailKind {
     EmailChangedUndo,
     /// To a person without an account, who may register with its link.
     Invitation,
+    /// A sign-in on a device that is not known, with a link for a user who did not sign in there.
+    NewDevice,
 }
 
 impl MailKind {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::VerifyEmail,
         Self::ResetPassword,
         Self::ResetByAddress,
@@ -24,6 +26,7 @@ impl MailKind {
         Self::EmailChanged,
         Self::EmailChangedUndo,
         Self::Invitation,
+        Self::NewDevice,
     ];
 
     /// Emails that anyone can request for an address, and whose links are revoked with what they were
@@ -46,6 +49,7 @@ impl MailKind {
             Self::EmailChanged => "email_changed",
             Self::EmailChangedUndo => "email_changed_undo",
             Self::Invitation => "invitation",
+            Self::NewDevice => "new_device",
         }
     }
 }

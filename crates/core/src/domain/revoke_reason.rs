@@ -17,6 +17,8 @@ pub enum RevokeReason {
     PasswordGuessed,
     /// The user signed in so often that the least recently used login made room.
     TooManyLogins,
+    /// The user says that it was someone else who signed in.
+    NotMe,
 }
 
 impl RevokeReason {
@@ -32,6 +34,7 @@ impl RevokeReason {
             Self::AccountDeleted => "account_deleted",
             Self::PasswordGuessed => "password_guessed",
             Self::TooManyLogins => "too_many_logins",
+            Self::NotMe => "not_me",
         }
     }
 
@@ -48,6 +51,7 @@ impl RevokeReason {
             Some("account_deleted") => Self::AccountDeleted,
             Some("password_guessed") => Self::PasswordGuessed,
             Some("too_many_logins") => Self::TooManyLogins,
+            Some("not_me") => Self::NotMe,
             _ => Self::SignedOut,
         }
     }

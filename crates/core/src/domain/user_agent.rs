@@ -121,6 +121,18 @@ impl DeviceName {
     }
 }
 
+impl DeviceName {
+    /// The same in words that are known alone: for an email, in which what a client calls itself would be text, and
+    /// perhaps a link, of the client's choice.
+    #[must_use]
+    pub fn of_known(user_agent: Option<&str>) -> Self {
+        let text = user_agent.unwrap_or_default();
+        // What a connection at the TCP prompts is called.
+        let client = client(text).or_else(|| (text == "TCP").then_some("TCP"));
+        Self { client: client.map(str::to_owned), system: system(text) }
+    }
+}
+
 /// A description in English, such as "Firefox on Linux".
 #[must_use]
 pub fn describe_user_agent(user_agent: Option<&str>) -> String {
@@ -180,6 +192,18 @@ mod tests {
             assert_eq!(describe_user_agent(Some(text)), words, "{text}");
         }
         assert_eq!(describe_user_agent(None), "An unnamed client");
+    }
+
+    #[test]
+    fn what_a_client_calls_itself_is_not_among_the_known_words() {
+        for text in ["www.evil.example", "www.evil.example (Linux)", "<b>x</b>/1.2", ""] {
+            let DeviceName { client, system } = DeviceName::of_known(Some(text));
+            assert_eq!((client, system), (None, text.contains("Linux").then_some("Linux")), "{text}");
+        }
+        for text in ["Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0", "TCP"] {
+            assert_eq!(DeviceName::of_known(Some(text)), DeviceName::of(Some(text)));
+        }
+        assert_eq!(DeviceName::of_known(None), DeviceName { client: None, system: None });
     }
 
     #[test]

@@ -209,7 +209,8 @@ impl From<RevokeReason> for CloseReason {
             RevokeReason::SignedOut
             | RevokeReason::RefreshReuse
             | RevokeReason::CodeReuse
-            | RevokeReason::PasswordGuessed => Self::SignedOut,
+            | RevokeReason::PasswordGuessed
+            | RevokeReason::NotMe => Self::SignedOut,
             RevokeReason::TooManyLogins => Self::TooManyLogins,
             RevokeReason::PasswordChanged | RevokeReason::PasswordReset => Self::PasswordChanged,
             RevokeReason::AccountDisabled | RevokeReason::AccountDeleted => Self::AccountClosed,
