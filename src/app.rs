@@ -41,6 +41,7 @@ pub use connections::Deadlines;
 const DRAIN_LIMIT: Duration = Duration::from_secs(8);
 const LAST_WORDS_LIMIT: Duration = Duration::from_secs(3);
 const MAILS_LIMIT: Duration = Duration::from_secs(3);
+const FAILURES_LIMIT: Duration = Duration::from_secs(2);
 
 /// How often old rows are removed.
 const PURGE_PACE: Duration = Duration::from_hours(1);
@@ -238,14 +239,17 @@ impl Application {
         // Released when all has stopped.
         let _lock = self.lock;
         let handle = server.handle();
-        let deadlines = rt::spawn(connections.clone().enforce_deadlines());
-        let watch = rt::spawn(self.accounts.clone().watch(self.additions.poll_pace));
         let logins = self.accounts.logins().clone();
         let listener = self.config.database.url.listen(move || logins.wake_poll());
-        let ends = rt::spawn(self.accounts.clone().revoke_connections());
         let resets = rt::spawn(self.accounts.clone().answer_reset_requests());
-        let janitor = rt::spawn(purge_for_ever(self.accounts.clone(), self.clock.clone()));
-        let sweep = rt::spawn(self.rates.clone().sweep_for_ever(self.clock.clone()));
+        let tasks = [
+            rt::spawn(connections.clone().enforce_deadlines()),
+            rt::spawn(self.accounts.clone().watch(self.additions.poll_pace)),
+            rt::spawn(self.accounts.clone().revoke_connections()),
+            rt::spawn(purge_for_ever(self.accounts.clone(), self.clock.clone())),
+            rt::spawn(self.accounts.clone().write_failures(self.rates.clone())),
+            rt::spawn(self.rates.clone().sweep_for_ever(self.clock.clone())),
+        ];
         let certificate = self.certificate.clone().map(|certificate| rt::spawn(certificate.watch()));
         let node = self.node.map(|node| {
             let logins = self.accounts.logins().clone();
@@ -272,14 +276,12 @@ impl Application {
         if within(MAILS_LIMIT, self.mail.finish()).await.is_none() {
             tracing::warn!("emails that were being sent are sent again at the next start");
         }
-        for task in [Some(deadlines), Some(watch), Some(ends), Some(janitor), Some(sweep), certificate, node]
-            .into_iter()
-            .flatten()
-        {
+        for task in tasks.into_iter().chain(certificate).chain(node) {
             task.abort();
         }
         drop(listener);
         let stopped = server.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        write_last_failures(&self.accounts, &self.rates).await;
         fold_log(&self.accounts).await;
         stopped
     }
@@ -301,6 +303,13 @@ async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> 
         reason = "an operator's real patience, whatever a test's clock says"
     )]
     tokio::time::timeout(limit, work).await.ok()
+}
+
+/// Writes what was tried in vain in the last second.
+async fn write_last_failures(accounts: &Accounts, rates: &RateLimits) {
+    if within(FAILURES_LIMIT, accounts.write_last_failures(rates)).await.is_none() {
+        tracing::warn!("some failures of the last second are missing in the audit trail");
+    }
 }
 
 /// Leaves the file of an SQLite database whole, for those who copy it while no server runs.

@@ -2,6 +2,7 @@
 //!
 //! [`Conn`] is an enum with a variant for each database, so that a query that compiles runs on all of them.
 
+mod after_commit;
 pub mod check;
 mod disk;
 mod listen;
@@ -26,6 +27,8 @@ use diesel::sqlite::SqliteConnection;
 use diesel::{Connection, ConnectionError, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
+use self::after_commit::Acts;
+pub use self::after_commit::after_commit;
 pub use self::disk::Disk;
 pub use self::pool::Pool;
 use self::version::Schema;
@@ -315,10 +318,12 @@ fn transaction<T, E: From<diesel::result::Error>>(
     work: impl FnOnce(&mut Conn) -> Result<T, E>,
 ) -> Result<T, E> {
     conn.batch_execute(begin)?;
+    let acts = Acts::begin();
     let mut transaction = Transaction { conn, open: true };
     let value = work(transaction.conn)?;
     transaction.conn.batch_execute("COMMIT")?;
     transaction.open = false;
+    acts.perform();
     Ok(value)
 }
 

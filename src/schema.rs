@@ -93,6 +93,10 @@ diesel::table! {
         actor_id -> Nullable<Text>,
         login_id -> Nullable<Text>,
         request_id -> Nullable<Text>,
+        outcome -> Text,
+        reason -> Nullable<Text>,
+        count -> Integer,
+        last_at -> Nullable<Timestamp>,
     }
 }
 

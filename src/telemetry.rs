@@ -1,5 +1,7 @@
 //! Configures the logs, which go to standard error: lines for people, or JSON.
 
+pub mod audit;
+mod escape;
 mod fields;
 mod paint;
 mod request;
@@ -18,6 +20,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry, fmt};
 
+use self::escape::Escaping;
 use self::text::TextLines;
 use self::writer::LineWriter;
 use crate::config::{Log, LogFormat};
@@ -74,7 +77,7 @@ where
             let layer = fmt::layer().json().flatten_event(true).with_span_list(false);
             // Internal errors would go to standard error, with a panic if that cannot be written, for instance on a
             // full disk.
-            layer.with_writer(writer).log_internal_errors(false).boxed()
+            layer.with_writer(Escaping(writer)).log_internal_errors(false).boxed()
         }
     };
     tracing_subscriber::registry().with(layer.with_filter(filter(log.level)))
@@ -173,7 +176,7 @@ pub(crate) mod tests {
     #[test]
     fn an_event_is_a_sentence_with_its_reason_and_its_fields() {
         let line = written(false, || {
-            let error = "disk I/O error\n2026-11-28 INFO forged \u{1b}[31m";
+            let error = "disk I/O error\n2026-11-28 INFO forged \u{1b}[31m\u{202e}";
             tracing::warn!(target: "doorward::x", id = 7, %error, device = "a b", empty = "", "could not save");
         });
         let (time, rest) = line.split_at(21);
@@ -181,7 +184,7 @@ pub(crate) mod tests {
         assert!(time.ends_with("Z ") && time.as_bytes()[10] == b' ', "{time}");
         assert_eq!(
             rest,
-            "WARN  could not save: disk I/O error\\n2026-11-28 INFO forged \\u{1b}[31m id=7 device=\"a b\" empty=\"\""
+            "WARN  could not save: disk I/O error\\n2026-11-28 INFO forged \\u{1b}[31m\\u{202e} id=7 device=\"a b\" empty=\"\""
         );
         let line = written(false, || tracing::warn!(target: "actix_server::worker", "theirs"));
         assert!(line.ends_with("Z WARN  actix_server: theirs"), "{line}");

@@ -110,6 +110,7 @@ impl Caller {
 
     /// A row of the audit trail: this caller did `action` to the account of `subject`.
     pub(super) fn event(&self, id: Uuid, action: Action, subject: Option<UserId>) -> NewEvent<'static> {
+        let (outcome, reason) = action.ending();
         NewEvent {
             id,
             actor: self.actor,
@@ -120,6 +121,8 @@ impl Caller {
             login: self.login,
             request: self.request_id,
             detail: None,
+            outcome,
+            reason,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::actors::hasher::{Class, Lane};
 use crate::auth::guessing::PER_LOGIN;
 use crate::auth::tokens::TokenError;
 use crate::db::Conn;
-use crate::models::audit_events::Action;
+use crate::models::audit_events::{Action, Reason};
 use crate::models::failed_attempts::{self, Slot};
 use crate::models::logins::{self, Scope};
 use crate::models::users::{self, User};
@@ -47,7 +47,12 @@ impl Accounts {
                 let failures = count_only(conn, &counted[1], now)?;
                 Ok::<_, Error>((user, failures))
             })
-            .await?;
+            .await
+            .inspect_err(|error| {
+                if matches!(error, Error::TooManyAttempts { .. }) {
+                    self.note_refusal(Reason::Locked, access, caller);
+                }
+            })?;
         if failures <= PER_LOGIN {
             let unchecked = self.take_back_unless_checked(slots.to_vec());
             let lane = Lane::new(Class::Owner, caller.requester());
@@ -57,12 +62,18 @@ impl Accounts {
                 self.clear(slots).await?;
                 return Ok(user);
             }
+            self.note_refusal(Reason::WrongPassword, access, caller);
             if failures < PER_LOGIN {
                 return Err(Error::WrongPassword);
             }
         }
         self.revoke_guesser(access, caller).await?;
         Err(Error::Token(TokenError::Revoked(RevokeReason::PasswordGuessed)))
+    }
+
+    fn note_refusal(&self, reason: Reason, access: &Access, caller: &Caller) {
+        let caller = caller.clone().with_login(access.user, access.login);
+        self.record_failure(&caller, Action::ConfirmationFailed, reason, Some(access.user));
     }
 
     async fn clear(&self, slots: [Slot; 2]) -> Result<(), Error> {

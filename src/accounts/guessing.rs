@@ -14,6 +14,7 @@ use crate::auth::device::PresentedDevices;
 use crate::auth::guessing::{self, MEMORY};
 use crate::clock::Timestamp;
 use crate::db::Conn;
+use crate::models::audit_events::{Action, Reason};
 use crate::models::failed_attempts::{self, Failures, Slot};
 use crate::models::users::{self, User};
 use doorward_core::domain::UserId;
@@ -32,9 +33,20 @@ pub(super) struct Attempt {
     pub known_device: Option<uuid::Uuid>,
     /// In their order.
     pub slots: Vec<Slot>,
+    /// Whose account it is if it is disabled.
+    pub disabled: Option<UserId>,
 }
 
 impl Attempt {
+    /// Whose account the name is of, and why the audit trail says that the password is not accepted.
+    pub(super) fn failure(&self) -> (Option<UserId>, Reason) {
+        match (&self.user, self.disabled) {
+            (Some(user), _) => (Some(user.id), Reason::WrongPassword),
+            (None, Some(user)) => (Some(user), Reason::Disabled),
+            (None, None) => (None, Reason::UnknownUser),
+        }
+    }
+
     /// Where its password waits to be checked.
     pub(super) fn lane(&self, caller: &Caller) -> Lane {
         let known = self.user.as_ref().filter(|_| self.known_device.is_some()).map(|user| user.id);
@@ -56,7 +68,7 @@ impl Accounts {
         let name = LoginName::parse(login);
         let slot_name = name.as_ref().map_or_else(|| no_name(login), |name| name.as_str().to_owned());
         let subject = Arc::new((name, slot_name, device.presented.clone()));
-        let (this, asked) = (self.clone(), Arc::clone(&subject));
+        let (this, asked, client) = (self.clone(), Arc::clone(&subject), caller.clone());
         // First without a transaction: a flood of guesses that are refused keeps no writer waiting.
         let attempt = self
             .0
@@ -65,7 +77,8 @@ impl Accounts {
                 let now = this.0.clock.now();
                 let attempt = this.find_attempt(conn, &asked)?;
                 for slot in &attempt.slots {
-                    refuse_blocked(remembered(failed_attempts::find(conn, slot)?, now), now)?;
+                    let counted = remembered(failed_attempts::find(conn, slot)?, now);
+                    this.note_locked(refuse_blocked(counted, now), &attempt, &client)?;
                 }
                 Ok::<_, Error>(attempt)
             })
@@ -73,19 +86,44 @@ impl Accounts {
         if !self.0.hasher.has_room(attempt.lane(caller)) {
             return Err(HashError::Full.into());
         }
-        let this = self.clone();
+        let (this, client) = (self.clone(), caller.clone());
         self.0
             .db
             .transaction(move |conn| {
                 let now = this.0.clock.now();
                 let attempt = this.find_attempt(conn, &subject)?;
                 for (slot, more) in attempt.slots.iter().zip([0, FREE_ON_DEVICES]) {
-                    count(conn, slot, more, now)?;
+                    this.note_locked(count(conn, slot, more, now), &attempt, &client)?;
                 }
                 let user = attempt.user.filter(|user| user.disabled_at.is_none());
                 Ok::<_, Error>(Attempt { user, ..attempt })
             })
             .await
+    }
+
+    /// Records an attempt that is refused because there were too many.
+    fn note_locked(
+        &self,
+        counted: Result<(), Error>,
+        attempt: &Attempt,
+        caller: &Caller,
+    ) -> Result<(), Error> {
+        if let Err(Error::TooManyAttempts { .. }) = counted {
+            let subject = attempt.user.as_ref().map(|user| user.id);
+            self.record_failed_attempt(attempt, caller, (subject, Reason::Locked));
+        }
+        counted
+    }
+
+    /// Records why an attempt failed, and whose account it was for.
+    pub(super) fn record_failed_attempt(
+        &self,
+        attempt: &Attempt,
+        caller: &Caller,
+        (subject, reason): (Option<UserId>, Reason),
+    ) {
+        let slot = attempt.slots.first().cloned();
+        self.record_failure_at(slot, caller, Action::SignInFailed, reason, subject);
     }
 
     /// The account that a sign-in is for, and where it is counted. A disabled user is found, too.
@@ -110,7 +148,8 @@ impl Accounts {
             (Some(user), None) => vec![Slot::account(user.id, matches!(name, Some(LoginName::Email(_))))],
             (None, _) => vec![Slot::name(unknown)],
         };
-        Ok(Attempt { user, known_device, slots })
+        let disabled = user.as_ref().filter(|user| user.disabled_at.is_some()).map(|user| user.id);
+        Ok(Attempt { user, known_device, slots, disabled })
     }
 
     /// Takes back what was counted in these slots, unless it is told that the password was checked.

@@ -4,11 +4,12 @@ use chrono::TimeDelta;
 use diesel::QueryResult;
 
 use super::profile::erase;
-use super::{Accounts, Error, keys};
+use super::{Accounts, Error, keys, time_delta};
 use crate::auth::guessing::MEMORY;
 use crate::clock::Timestamp;
+use crate::config;
 use crate::db::Conn;
-use crate::models::audit_events::{Action, NewEvent};
+use crate::models::audit_events::{Action, NewEvent, Repeatable};
 use crate::models::events::{self, Kind};
 use crate::models::logins::Scope;
 use crate::models::{
@@ -27,9 +28,8 @@ const INVITATIONS: TimeDelta = TimeDelta::days(30);
 const MAILS: TimeDelta = TimeDelta::days(30);
 /// Longer than any access token lives: see the migration.
 const LOGINS: TimeDelta = TimeDelta::days(30);
-const AUDIT: TimeDelta = TimeDelta::days(365);
-/// Audit rows of what users can repeat without limit, whatever their age: they must not fill a disk.
-const MOST_REPEATABLE: i64 = 1_000_000;
+/// At least: what was imported once is not imported again, also if the account was deleted since.
+const IMPORTED: TimeDelta = TimeDelta::days(365);
 const COUNTS: TimeDelta = TimeDelta::days(30);
 const EVENTS: TimeDelta = TimeDelta::days(7);
 const API_KEYS: TimeDelta = TimeDelta::days(30);
@@ -42,6 +42,20 @@ const SLICE: i64 = 1000;
 
 /// Unused accounts that are removed in one run.
 const BATCH: i64 = 1000;
+
+/// How much of the audit trail is kept.
+pub(super) struct AuditBounds {
+    keep: TimeDelta,
+    /// Of what clients can repeat.
+    max_rows: i64,
+}
+
+impl AuditBounds {
+    pub fn of(config: &config::Audit) -> Self {
+        let max_rows = i64::try_from(config.max_rows).unwrap_or(i64::MAX);
+        Self { keep: time_delta(config.keep), max_rows }
+    }
+}
 
 /// How many rows were deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,7 +75,7 @@ pub struct Purged {
 
 impl Accounts {
     /// Deletes links that expired a day ago, emails that were sent and logins that expired or were revoked 30 days ago,
-    /// audit rows that are a year old or beyond the newest million, counts of requests of last month, wrong passwords
+    /// audit rows that are older than `audit.keep` or beyond `audit.max_rows`, counts of requests of last month, wrong passwords
     /// of yesterday, signing keys that have been retired for an hour, revocations and changes of roles and claims, as the
     /// nodes read them, that are older than two lifetimes of an access token and an hour, API keys that expired or were
     /// revoked 30 days ago, events of a week ago, and accounts that were never used. For a loop that runs now and then.
@@ -72,6 +86,8 @@ impl Accounts {
         // Without a number no event is deleted, and perhaps no backend follows them.
         self.number_events().await?;
         let (now, access_ttl) = (self.0.clock.now(), self.0.access_ttl);
+        let audited = now - self.0.audit.keep;
+        let imported = audited.min(now - IMPORTED);
         let read = now - (access_ttl * 2).max(CHANGES);
         let keys = move |conn: &mut Conn| keys::purge(conn, now, access_ttl);
         Ok(Purged {
@@ -80,7 +96,7 @@ impl Accounts {
             logins: self.in_slices(move |conn| logins::purge_revoked(conn, now - LOGINS, SLICE)).await?
                 + self.in_slices(move |conn| logins::purge_expired(conn, now - LOGINS, SLICE)).await?,
             audit_events: self.purge_repeatable().await?
-                + self.in_slices(move |conn| audit_events::purge(conn, now - AUDIT, SLICE)).await?,
+                + self.in_slices(move |conn| audit_events::purge(conn, audited, imported, SLICE)).await?,
             signing_keys: self.0.db.transaction(keys).await?,
             counts: self.in_slices(move |conn| failed_attempts::purge(conn, now - MEMORY, SLICE)).await?
                 + self.in_slices(move |conn| request_counts::purge(conn, now - COUNTS, SLICE)).await?,
@@ -118,16 +134,19 @@ impl Accounts {
         }
     }
 
+    /// Each of the two kinds gets half of the rows: what strangers try must not push out what users do.
     async fn purge_repeatable(&self) -> Result<usize, Error> {
-        let newest = move |conn: &mut Conn| {
-            Ok::<_, Error>(audit_events::beyond_newest_repeatable(conn, MOST_REPEATABLE)?)
-        };
-        match self.0.db.run(newest).await? {
-            Some(newest) => {
-                self.in_slices(move |conn| audit_events::purge_repeatable(conn, newest, SLICE)).await
+        let keep = self.0.audit.max_rows / 2;
+        let mut purged = 0;
+        for kind in Repeatable::ALL {
+            let newest =
+                move |conn: &mut Conn| Ok::<_, Error>(audit_events::beyond_newest(conn, kind, keep)?);
+            if let Some(newest) = self.0.db.run(newest).await? {
+                let slice = move |conn: &mut Conn| audit_events::purge_repeatable(conn, kind, newest, SLICE);
+                purged += self.in_slices(slice).await?;
             }
-            None => Ok(0),
         }
+        Ok(purged)
     }
 
     /// Removes accounts that registered themselves, have verified no address and were never used again.

@@ -4,6 +4,7 @@ mod access;
 mod admin_user;
 mod administration;
 mod api_keys;
+mod audit_queue;
 mod authorization;
 mod browser;
 mod caller;
@@ -87,7 +88,7 @@ pub use janitor::Purged;
 pub use key_error::KeyError;
 pub use keys::{KeyInfo, KeyState};
 pub use logins::Logins;
-pub use overview::{AuditFilter, LoginInfo, Stats};
+pub use overview::{AuditFilter, Ended, GroupBy, LoginInfo, Outcome, Stats, Summary, SummaryOf};
 pub use personal_data::PersonalData;
 pub use profile::{Profile, ProfileChange};
 pub use recovery::ResetLink;
@@ -132,9 +133,11 @@ struct Inner {
     public_url: Url,
     max_logins: i64,
     unused_ttl: Option<TimeDelta>,
+    audit: janitor::AuditBounds,
     /// Of signing keys to be made.
     algorithm: SigningAlgorithm,
     resets: reset_requests::Requests,
+    audit_queue: audit_queue::AuditQueue,
     /// See [`Accounts::is_in_use`].
     in_use: AtomicBool,
 }
@@ -196,7 +199,9 @@ impl Accounts {
             public_url: config.public_url.clone(),
             max_logins: i64::try_from(config.max_logins).unwrap_or(i64::MAX),
             unused_ttl: config.unused_ttl.map(time_delta),
+            audit: janitor::AuditBounds::of(&config.audit),
             resets: reset_requests::Requests::default(),
+            audit_queue: audit_queue::AuditQueue::default(),
             in_use: AtomicBool::new(false),
         })))
     }

@@ -1,5 +1,6 @@
 //! Lists and counts for administrators: where users are signed in, who is connected, and the audit trail.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use utoipa::ToSchema;
@@ -12,11 +13,13 @@ use crate::db::Conn;
 use crate::models::audit_pages::{self, StoredEvent};
 use crate::models::logins::{self, LiveLogin, Scope};
 use crate::models::stored::Stored;
-use crate::models::{api_keys, login_pages, users};
+use crate::models::{api_keys, audit_summary, login_pages, users};
 use doorward_core::domain::{LoginId, LoginKind, SessionId, UserId, describe_user_agent};
 use doorward_core::protocol::SessionInfo;
 
-pub use crate::models::audit_pages::AuditFilter;
+pub use crate::models::audit_events::Outcome;
+pub use crate::models::audit_pages::{AuditFilter, Ended};
+pub use crate::models::audit_summary::{GroupBy, Summary, SummaryOf};
 
 /// An active login, as an operator sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -127,6 +130,51 @@ impl Accounts {
     /// [`Error::Db`] or [`Error::Query`].
     pub async fn audit_events(&self, filter: AuditFilter, limit: i64) -> Result<Vec<StoredEvent>, Error> {
         self.0.db.run(move |conn| Ok(audit_pages::list(conn, &filter, limit)?)).await
+    }
+
+    /// The same with the usernames of the accounts that the rows are about, by id.
+    ///
+    /// # Errors
+    /// [`Error::Db`] or [`Error::Query`].
+    pub async fn audit_events_with_names(
+        &self,
+        filter: AuditFilter,
+        limit: i64,
+    ) -> Result<(Vec<StoredEvent>, HashMap<String, String>), Error> {
+        self.0
+            .db
+            .run(move |conn| {
+                let events = audit_pages::list(conn, &filter, limit)?;
+                let subjects: Vec<_> = events.iter().filter_map(|event| event.subject.clone()).collect();
+                let names = audit_pages::usernames(conn, &subjects)?;
+                Ok((events, names))
+            })
+            .await
+    }
+
+    /// Up to `limit` groups of rows, those with the most events first, and the usernames of the accounts that the groups
+    /// are named by.
+    ///
+    /// # Errors
+    /// [`Error::Db`] or [`Error::Query`].
+    pub async fn audit_summary(
+        &self,
+        of: SummaryOf,
+        limit: i64,
+    ) -> Result<(Vec<Summary>, HashMap<String, String>), Error> {
+        self.0
+            .db
+            .run(move |conn| {
+                let groups = audit_summary::summarize(conn, &of, limit)?;
+                let names = if of.by == GroupBy::User {
+                    let ids: Vec<_> = groups.iter().filter_map(|group| group.name.clone()).collect();
+                    audit_pages::usernames(conn, &ids)?
+                } else {
+                    HashMap::new()
+                };
+                Ok((groups, names))
+            })
+            .await
     }
 
     /// # Errors

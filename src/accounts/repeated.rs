@@ -187,14 +187,16 @@ impl Accounts {
         caller: &Caller,
     ) -> Result<bool, Error> {
         let attempt = self.begin_attempt(&user.username, device, caller).await?;
-        let (lane, slots) = (attempt.lane(caller), attempt.slots);
-        let unchecked = self.take_back_unless_checked(slots.clone());
-        let stored = attempt.user.map(|user| user.password_hash);
-        let verified = self.0.hasher.verify(lane, password, stored).await?;
+        let unchecked = self.take_back_unless_checked(attempt.slots.clone());
+        let stored = attempt.user.as_ref().map(|user| user.password_hash.clone());
+        let verified = self.0.hasher.verify(attempt.lane(caller), password, stored).await?;
         unchecked.checked();
         if verified.ok {
+            let slots = attempt.slots;
             let clear = move |conn: &mut Conn| Ok::<_, Error>(failed_attempts::clear(conn, &slots)?);
             self.0.db.transaction(clear).await?;
+        } else {
+            self.record_failed_attempt(&attempt, caller, attempt.failure());
         }
         Ok(verified.ok)
     }

@@ -8,7 +8,7 @@ use super::{Accounts, Caller, Device, Error, Profile};
 use crate::auth::refresh::{Credential, CredentialKind};
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
-use crate::models::audit_events::Action;
+use crate::models::audit_events::{Action, Reason};
 use crate::models::events;
 use crate::models::failed_attempts;
 use crate::models::logins::{self, NewLogin};
@@ -79,12 +79,15 @@ impl Accounts {
                 Err(Error::InvalidCredentials) => break,
                 Err(error @ Error::EmailNotVerified) => {
                     unchecked.checked();
+                    let (subject, _) = attempt.failure();
+                    self.record_failed_attempt(&attempt, caller, (subject, Reason::EmailNotVerified));
                     return Err(error);
                 }
                 Err(error) => return Err(error),
             }
         }
         unchecked.checked();
+        self.record_failed_attempt(&attempt, caller, attempt.failure());
         Err(Error::InvalidCredentials)
     }
 

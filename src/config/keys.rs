@@ -181,6 +181,8 @@ pub const KEYS: &[Key] = &[
     key("accounts.max_logins", "200", "a number from 1 to 10000"),
     key("accounts.unused_ttl", "90d", "off, or a duration from 1d to 3650d, such as 90d"),
     key("accounts.new_device_email", "true", "true or false"),
+    key("audit.keep", "90d", "a duration from 1d to 3650d, such as 90d"),
+    key("audit.max_rows", "1000000", "a number from 1000 to 1000000000"),
     key("pages.language", "en", "the tag of a language, such as en or de"),
     key("pages.languages_dir", "", "the path of a directory with files of texts, such as fr.ftl"),
     key("limits.sign_in", "60/1m", RATE),

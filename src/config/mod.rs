@@ -71,6 +71,7 @@ pub struct Config {
     pub unused_ttl: Option<Duration>,
     /// Whether an email tells of a sign-in on a device that is not known.
     pub new_device_email: bool,
+    pub audit: Audit,
     pub usernames: Usernames,
     pub registration: Registration,
     pub limits: Limits,
@@ -242,6 +243,14 @@ pub enum WhoRegisters {
     /// Only with an invitation.
     Invited,
     NoOne,
+}
+
+/// How much of the audit trail is kept.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    pub keep: Duration,
+    /// Rows of what clients can cause without bound: sign-ins, failures.
+    pub max_rows: usize,
 }
 
 /// Which usernames people may choose. The command line and imports may use any.

@@ -12,9 +12,9 @@ use super::mask::shown;
 use super::parse_value::{Parse, from_str};
 use super::value::{Value, ValueSource, Values};
 use super::{
-    Cluster, Config, Connections, Database, Hashing, Http, Limits, Log, LogFormat, Mail, MailLimits, Pages,
-    Password, Rate, RedisUrl, Registration, SigningAlgorithm, SocketIo, Sockets, Tcp, Tls, Tokens, Usernames,
-    Web, WhoRegisters,
+    Audit, Cluster, Config, Connections, Database, Hashing, Http, Limits, Log, LogFormat, Mail, MailLimits,
+    Pages, Password, Rate, RedisUrl, Registration, SigningAlgorithm, SocketIo, Sockets, Tcp, Tls, Tokens,
+    Usernames, Web, WhoRegisters,
 };
 use super::{brand, hints, listen, mail};
 use doorward_core::domain::{AllowedOrigin, Email, HostOrigin, ReservedNames, Username};
@@ -92,6 +92,7 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             (DAY..=3650 * DAY).contains(&ttl).then_some(Some(ttl))
         })?,
         new_device_email: values.parse("accounts.new_device_email", from_str)?,
+        audit: audit(values)?,
         registration: registration(values)?,
         pages: Pages {
             language: values.parse("pages.language", language_tag)?,
@@ -251,6 +252,13 @@ fn origins<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<V
         _ => format!("{item}: {why}"),
     };
     items.iter().map(|item| parse(item).map_err(|why| named(item, why))).collect()
+}
+
+fn audit(values: &Values) -> Result<Audit, ConfigError> {
+    Ok(Audit {
+        keep: values.duration("audit.keep", DAY..=3650 * DAY)?,
+        max_rows: values.number("audit.max_rows", 1000..=1_000_000_000)?,
+    })
 }
 
 fn registration(values: &Values) -> Result<Registration, ConfigError> {

@@ -4,6 +4,7 @@
 
 mod mistake_log;
 mod networks;
+mod refusals;
 #[cfg(test)]
 mod tests;
 
@@ -17,11 +18,13 @@ use governor::middleware::StateInformationMiddleware;
 use governor::{Quota, RateLimiter};
 
 use self::networks::Networks;
+use self::refusals::Refusals;
 use crate::clock::Clock;
 use crate::config::{self, Rate};
 use doorward_core::domain;
 
 pub use mistake_log::{Mistake, MistakeLog};
+pub use refusals::Refused;
 
 /// Networks that one limit tracks separately. So many take about 4 MB.
 const MAX_NETWORKS: usize = 100_000;
@@ -177,6 +180,7 @@ struct Inner {
     limiters: [Option<Limiter>; Limit::ALL.len()],
     explanations: Limiter,
     mistakes: MistakeLog,
+    refusals: Refusals,
 }
 
 impl RateLimits {
@@ -193,7 +197,8 @@ impl RateLimits {
         let count = NonZeroU32::new(EXPLANATIONS).unwrap_or(NonZeroU32::MIN);
         let rate = Rate { count, per: Duration::from_mins(1) };
         let explanations = Limiter::new(Limit::Handshake, rate, clock, max);
-        Self(Arc::new(Inner { limiters, explanations, mistakes: MistakeLog::new(clock) }))
+        let (mistakes, refusals) = (MistakeLog::new(clock), Refusals::default());
+        Self(Arc::new(Inner { limiters, explanations, mistakes, refusals }))
     }
 
     /// Counts a request from this address. None if the limit is off.
@@ -211,6 +216,17 @@ impl RateLimits {
     /// [`Exceeded`] if it would.
     pub fn peek(&self, limit: Limit, address: IpAddr) -> Result<(), Exceeded> {
         self.limiter(limit).map_or(Ok(()), |limiter| limiter.peek(address))
+    }
+
+    /// Notes for the audit trail that a request was refused because of a limit.
+    pub fn note_refused(&self, limit: Limit, address: IpAddr) {
+        self.0.refusals.add(limit, address);
+    }
+
+    /// What was noted since the last call.
+    #[must_use]
+    pub fn take_refused(&self) -> Vec<Refused> {
+        self.0.refusals.take()
     }
 
     /// The log of client mistakes.

@@ -6,128 +6,12 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
-use crate::db::Conn;
+use crate::db::{self, Conn};
 use crate::schema::audit_events;
+use crate::telemetry::audit::AuditLine;
 use doorward_core::domain::{LoginId, UserId};
 
-/// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    Registered,
-    /// Brought in from another system's file; `detail` says from where.
-    Imported,
-    Exported,
-    SignedIn,
-    PasswordReset,
-    PasswordChanged,
-    EmailChangeRequested,
-    EmailVerified,
-    /// An administrator took back that an address is verified.
-    EmailUnverified,
-    /// An administrator sent a link for a new password.
-    ResetStarted,
-    /// An account that was never used after its registration was removed.
-    RemovedUnused,
-    RefreshReused,
-    /// A person was invited to register; `detail` is the invitation's id.
-    Invited,
-    InvitationRevoked,
-    /// A code for an app was used again: the login that was made for it was revoked.
-    CodeReused,
-    /// Ten wrong current passwords: the login was revoked.
-    PasswordGuessed,
-    /// A user said that a login was someone else's, and it was revoked.
-    LoginDisowned,
-    /// A change of address was taken back from the former one.
-    EmailChangeUndone,
-    /// An administrator or an API key changed the name that is shown of a user.
-    Renamed,
-    /// An administrator or an API key changed the language for a user's pages and emails.
-    LanguageChanged,
-    Disabled,
-    Unlocked,
-    Enabled,
-    Deleted,
-    KeysRotated,
-    /// `detail` names the roles, those that were removed with a minus.
-    RolesChanged,
-    /// `detail` names the members that were set, and those that were removed with a minus.
-    ClaimsChanged,
-    /// An API key was made; `detail` has its id, name and scopes.
-    ApiKeyCreated,
-    /// An API key got a new secret; `detail` has its id and name.
-    ApiKeyRotated,
-    ApiKeyRevoked,
-    /// Logins were revoked by an operator, an administrator or an API key.
-    LoginsRevoked,
-    /// An email could not be sent; `detail` says of which kind it was.
-    MailGivenUp,
-}
-
-/// What kind of caller did it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Actor {
-    /// A client over the network; its user is mostly the subject.
-    User,
-    /// An application's backend, with an API key.
-    ApiKey,
-    /// The command line on this machine.
-    Operator,
-    /// The server itself, without being asked.
-    Server,
-}
-
-impl Actor {
-    /// A user's is null, as the first versions wrote it.
-    #[must_use]
-    pub const fn as_str(self) -> Option<&'static str> {
-        match self {
-            Self::User => None,
-            Self::ApiKey => Some("api_key"),
-            Self::Operator => Some("operator"),
-            Self::Server => Some("server"),
-        }
-    }
-}
-
-impl Action {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Registered => "registered",
-            Self::Imported => "imported",
-            Self::Exported => "exported",
-            Self::SignedIn => "signed_in",
-            Self::PasswordReset => "password_reset",
-            Self::PasswordChanged => "password_changed",
-            Self::EmailChangeRequested => "email_change_requested",
-            Self::EmailVerified => "email_verified",
-            Self::EmailUnverified => "email_unverified",
-            Self::ResetStarted => "reset_started",
-            Self::RemovedUnused => "removed_unused",
-            Self::RefreshReused => "refresh_reused",
-            Self::Invited => "invited",
-            Self::InvitationRevoked => "invitation_revoked",
-            Self::CodeReused => "code_reused",
-            Self::PasswordGuessed => "password_guessed",
-            Self::LoginDisowned => "login_disowned",
-            Self::EmailChangeUndone => "email_change_undone",
-            Self::Renamed => "renamed",
-            Self::LanguageChanged => "language_changed",
-            Self::Unlocked => "unlocked",
-            Self::Disabled => "disabled",
-            Self::Enabled => "enabled",
-            Self::Deleted => "deleted",
-            Self::KeysRotated => "keys_rotated",
-            Self::RolesChanged => "roles_changed",
-            Self::ClaimsChanged => "claims_changed",
-            Self::ApiKeyCreated => "api_key_created",
-            Self::ApiKeyRotated => "api_key_rotated",
-            Self::ApiKeyRevoked => "api_key_revoked",
-            Self::LoginsRevoked => "logins_revoked",
-            Self::MailGivenUp => "mail_given_up",
-        }
-    }
-}
+pub use super::audit_actions::{Action, Actor, Outcome, Reason};
 
 /// A row to add.
 #[derive(Debug, Clone)]
@@ -144,12 +28,15 @@ pub struct NewEvent<'a> {
     /// The request as the log names it.
     pub request: Option<Uuid>,
     pub detail: Option<&'a str>,
+    pub outcome: Outcome,
+    pub reason: Option<Reason>,
 }
 
 impl NewEvent<'_> {
     /// What the server did by itself.
     #[must_use]
     pub const fn of_server(id: Uuid, action: Action, subject: Option<UserId>) -> Self {
+        let (outcome, reason) = action.ending();
         Self {
             id,
             actor: Actor::Server,
@@ -160,15 +47,36 @@ impl NewEvent<'_> {
             login: None,
             request: None,
             detail: None,
+            outcome,
+            reason,
+        }
+    }
+
+    /// The line of the log that says the same.
+    #[must_use]
+    pub fn line(&self) -> AuditLine {
+        let kind = self.actor.as_str().unwrap_or("user");
+        AuditLine {
+            action: self.action.as_str(),
+            outcome: self.outcome.as_str(),
+            reason: self.reason.map(Reason::as_str),
+            subject: self.subject.map(|user| user.0),
+            actor: self.actor_id.as_ref().map_or_else(|| kind.to_owned(), |id| format!("{kind}:{id}")),
+            address: self.address,
+            login: self.login.map(|login| login.0),
+            request: self.request,
+            count: None,
         }
     }
 }
 
-pub fn insert(conn: &mut Conn, event: &NewEvent<'_>, now: Timestamp) -> QueryResult<()> {
-    diesel::insert_into(audit_events::table)
-        .values((
+/// The values of a row for an event, or for several that share it.
+macro_rules! row {
+    ($event:expr, $at:expr, $count:expr, $last_at:expr) => {{
+        let event = $event;
+        (
             audit_events::id.eq(event.id.to_string()),
-            audit_events::at.eq(now),
+            audit_events::at.eq($at),
             audit_events::actor.eq(event.actor.as_str()),
             audit_events::action.eq(event.action.as_str()),
             audit_events::subject.eq(event.subject.map(|user| user.to_string())),
@@ -177,9 +85,24 @@ pub fn insert(conn: &mut Conn, event: &NewEvent<'_>, now: Timestamp) -> QueryRes
             audit_events::actor_id.eq(event.actor_id.as_deref()),
             audit_events::login_id.eq(event.login.map(|login| login.to_string())),
             audit_events::request_id.eq(event.request.map(|request| request.to_string())),
-        ))
-        .execute(conn)
-        .map(drop)
+            audit_events::outcome.eq(event.outcome.as_str()),
+            audit_events::reason.eq(event.reason.map(Reason::as_str)),
+            audit_events::count.eq($count),
+            audit_events::last_at.eq($last_at),
+        )
+    }};
+}
+pub(super) use row;
+
+/// Adds a row, and a line to the log once the transaction has committed.
+pub fn insert(conn: &mut Conn, event: &NewEvent<'_>, now: Timestamp) -> QueryResult<()> {
+    diesel::insert_into(audit_events::table).values(row!(event, now, 1, None::<Timestamp>)).execute(conn)?;
+    // A command logs warnings alone, and an import adds many rows.
+    if AuditLine::is_logged() {
+        let line = event.line();
+        db::after_commit(move || line.log());
+    }
+    Ok(())
 }
 
 /// Hands over the marks of all imported rows, as far as the trail goes back. There may be millions, so they are read
@@ -240,21 +163,47 @@ pub fn blank_addresses(conn: &mut Conn, user: UserId) -> QueryResult<()> {
     diesel::update(actor.filter(audit_events::ip.is_not_null())).set(blank).execute(conn).map(drop)
 }
 
-/// What a user can repeat without limit. It must not push out other rows, operators' above all.
-const REPEATABLE: [Action; 7] = [
-    Action::SignedIn,
-    Action::Registered,
-    Action::RefreshReused,
-    Action::CodeReused,
-    Action::PasswordChanged,
-    Action::EmailChangeRequested,
-    Action::Exported,
-];
+/// Rows of which clients can cause any number. They must not push out other rows, operators' above all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeatable {
+    /// What a user does. Of the two that are refused, each has cost a login.
+    Done,
+    /// What a stranger tries in vain: it must not push out what users do.
+    Tried,
+}
 
-/// When the newest row was written of what users can repeat that is beyond the newest `keep`, if there is one.
-pub fn beyond_newest_repeatable(conn: &mut Conn, keep: i64) -> QueryResult<Option<Timestamp>> {
+impl Repeatable {
+    pub const ALL: [Self; 2] = [Self::Done, Self::Tried];
+
+    const fn actions(self) -> &'static [Action] {
+        match self {
+            Self::Done => &[
+                Action::SignedIn,
+                Action::Registered,
+                Action::RefreshReused,
+                Action::CodeReused,
+                Action::PasswordChanged,
+                Action::EmailChangeRequested,
+                Action::Exported,
+            ],
+            Self::Tried => &[
+                Action::SignInFailed,
+                Action::ConfirmationFailed,
+                Action::ApiKeyRefused,
+                Action::LimitReached,
+            ],
+        }
+    }
+
+    fn names(self) -> Vec<&'static str> {
+        self.actions().iter().map(|action| action.as_str()).collect()
+    }
+}
+
+/// When the newest row was written of what clients can repeat that is beyond the newest `keep`, if there is one.
+pub fn beyond_newest(conn: &mut Conn, kind: Repeatable, keep: i64) -> QueryResult<Option<Timestamp>> {
     audit_events::table
-        .filter(audit_events::action.eq_any(REPEATABLE.map(Action::as_str)))
+        .filter(audit_events::action.eq_any(kind.names()))
         .order(audit_events::at.desc())
         .offset(keep)
         .select(audit_events::at)
@@ -262,18 +211,27 @@ pub fn beyond_newest_repeatable(conn: &mut Conn, keep: i64) -> QueryResult<Optio
         .optional()
 }
 
-/// Deletes up to `limit` rows of what users can repeat that were written at `newest` or before; answers how many.
-pub fn purge_repeatable(conn: &mut Conn, newest: Timestamp, limit: i64) -> QueryResult<usize> {
+/// Deletes up to `limit` rows of what clients can repeat that were written at `newest` or before; answers how many.
+pub fn purge_repeatable(
+    conn: &mut Conn,
+    kind: Repeatable,
+    newest: Timestamp,
+    limit: i64,
+) -> QueryResult<usize> {
     let old = || {
-        audit_events::action
-            .eq_any(REPEATABLE.map(Action::as_str))
-            .and(audit_events::actor.is_null())
-            .and(audit_events::at.le(newest))
+        // What an operator or a backend did is kept. A refused API key is a stranger's.
+        let by_client =
+            audit_events::actor.is_null().or(audit_events::action.eq(Action::ApiKeyRefused.as_str()));
+        audit_events::action.eq_any(kind.names()).and(by_client).and(audit_events::at.le(newest))
     };
     delete_some!(conn, audit_events.id: String, old(), limit)
 }
 
-/// Deletes up to `limit` events before `before`; answers how many.
-pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
-    delete_some!(conn, audit_events.id: String, audit_events::at.lt(before), limit)
+/// Deletes up to `limit` events before `before`, those of imports before `imported`; answers how many.
+pub fn purge(conn: &mut Conn, before: Timestamp, imported: Timestamp, limit: i64) -> QueryResult<usize> {
+    let old = || {
+        let is_other = audit_events::action.ne(Action::Imported.as_str());
+        audit_events::at.lt(before).and(is_other.or(audit_events::at.lt(imported)))
+    };
+    delete_some!(conn, audit_events.id: String, old(), limit)
 }

@@ -1,13 +1,19 @@
 //! Parts of the audit trail, for lists in pages.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::clock::{Timestamp, serialize_rfc3339};
+use super::audit_events::Outcome;
+use crate::clock::{Timestamp, serialize_rfc3339, serialize_rfc3339_or_null};
 use crate::db::Conn;
-use crate::schema::audit_events;
+use crate::schema::{audit_events, users};
 use doorward_core::domain::UserId;
 
 /// Which rows to list; what is missing fits every row.
@@ -15,6 +21,8 @@ use doorward_core::domain::UserId;
 pub struct AuditFilter {
     pub subject: Option<UserId>,
     pub action: Option<String>,
+    pub outcome: Option<Ended>,
+    pub address: Option<IpAddr>,
     /// `user` stands for null.
     pub actor: Option<String>,
     pub actor_id: Option<String>,
@@ -22,6 +30,14 @@ pub struct AuditFilter {
     pub until: Option<Timestamp>,
     /// The id of a row: those that are older.
     pub after: Option<Uuid>,
+}
+
+/// How the actions ended that are to be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    As(Outcome),
+    /// Failed or refused.
+    InVain,
 }
 
 /// A row.
@@ -33,8 +49,21 @@ pub struct StoredEvent {
     #[serde(serialize_with = "serialize_rfc3339")]
     #[schema(value_type = String, format = DateTime, example = "2026-11-27T12:00:00.000Z")]
     pub at: Timestamp,
-    #[schema(example = "disabled")]
+    #[schema(example = "sign_in_failed")]
     pub action: String,
+    /// `succeeded`, `failed` or `refused`.
+    #[schema(example = "failed")]
+    pub outcome: String,
+    /// Why it did not succeed.
+    #[schema(example = "wrong_password")]
+    pub reason: Option<String>,
+    /// Failures that are alike share a row for a minute: how many there were.
+    #[schema(minimum = 1, example = 3)]
+    pub count: i32,
+    /// When the last of several happened.
+    #[serde(serialize_with = "serialize_rfc3339_or_null")]
+    #[schema(value_type = Option<String>, format = DateTime, example = "2026-11-27T12:00:30.000Z")]
+    pub last_at: Option<Timestamp>,
     /// `user`, `api_key`, `operator` or `server`.
     #[serde(serialize_with = "serialize_actor")]
     #[schema(value_type = String, example = "api_key")]
@@ -55,31 +84,23 @@ pub struct StoredEvent {
     pub detail: Option<String>,
 }
 
-const COLUMNS: (
-    audit_events::id,
-    audit_events::at,
-    audit_events::action,
-    audit_events::actor,
-    audit_events::actor_id,
-    audit_events::subject,
-    audit_events::ip,
-    audit_events::login_id,
-    audit_events::request_id,
-    audit_events::detail,
-) = (
-    audit_events::id,
-    audit_events::at,
-    audit_events::action,
-    audit_events::actor,
-    audit_events::actor_id,
-    audit_events::subject,
-    audit_events::ip,
-    audit_events::login_id,
-    audit_events::request_id,
-    audit_events::detail,
-);
+/// In the order of the fields of [`StoredEvent`].
+#[rustfmt::skip]
+macro_rules! columns {
+    () => {
+        (
+            audit_events::id, audit_events::at, audit_events::action, audit_events::outcome,
+            audit_events::reason, audit_events::count, audit_events::last_at, audit_events::actor,
+            audit_events::actor_id, audit_events::subject, audit_events::ip, audit_events::login_id,
+            audit_events::request_id, audit_events::detail,
+        )
+    };
+}
 
 const USER: &str = "user";
+
+/// As the index of failures says it, so that the database uses it.
+pub(super) const IN_VAIN: &str = "outcome <> 'succeeded'";
 
 #[expect(clippy::ref_option, reason = "serde passes the field")]
 fn serialize_actor<S: serde::Serializer>(actor: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -97,8 +118,13 @@ pub fn about(conn: &mut Conn, user: UserId, limit: i64) -> QueryResult<Vec<Store
         )
         .order(audit_events::id.desc())
         .limit(limit)
-        .select(COLUMNS)
+        .select(columns!())
         .load(conn)
+}
+
+/// Up to `limit` rows of what was done to a user, the newest first.
+pub fn of_subject(conn: &mut Conn, user: UserId, limit: i64) -> QueryResult<Vec<StoredEvent>> {
+    list(conn, &AuditFilter { subject: Some(user), ..AuditFilter::default() }, limit)
 }
 
 /// Up to `limit` rows, the newest first: their ids are in the order of time.
@@ -106,7 +132,7 @@ pub fn list(conn: &mut Conn, filter: &AuditFilter, limit: i64) -> QueryResult<Ve
     macro_rules! query {
         ($backend:ty) => {{
             let mut rows = audit_events::table
-                .select(COLUMNS)
+                .select(columns!())
                 .order(audit_events::id.desc())
                 .limit(limit)
                 .into_boxed::<$backend>();
@@ -115,6 +141,21 @@ pub fn list(conn: &mut Conn, filter: &AuditFilter, limit: i64) -> QueryResult<Ve
             }
             if let Some(action) = &filter.action {
                 rows = rows.filter(audit_events::action.eq(action));
+            }
+            if let Some(address) = filter.address {
+                rows = rows.filter(audit_events::ip.eq(address.to_string()));
+            }
+            match filter.outcome {
+                Some(Ended::As(Outcome::Succeeded)) => {
+                    rows = rows.filter(audit_events::outcome.eq(Outcome::Succeeded.as_str()));
+                }
+                Some(ended) => {
+                    rows = rows.filter(sql::<Bool>(IN_VAIN));
+                    if let Ended::As(outcome) = ended {
+                        rows = rows.filter(audit_events::outcome.eq(outcome.as_str()));
+                    }
+                }
+                None => {}
             }
             match filter.actor.as_deref() {
                 Some(USER) => rows = rows.filter(audit_events::actor.is_null()),
@@ -140,4 +181,11 @@ pub fn list(conn: &mut Conn, filter: &AuditFilter, limit: i64) -> QueryResult<Ve
         Conn::Sqlite(conn) => query!(diesel::sqlite::Sqlite).load(conn),
         Conn::Postgres(conn) => query!(diesel::pg::Pg).load(conn),
     }
+}
+
+/// The usernames of these accounts, by id. Those that were deleted have none.
+pub fn usernames(conn: &mut Conn, ids: &[String]) -> QueryResult<HashMap<String, String>> {
+    let names: Vec<(String, String)> =
+        users::table.filter(users::id.eq_any(ids)).select((users::id, users::username)).load(conn)?;
+    Ok(names.into_iter().collect())
 }

@@ -9,7 +9,7 @@ use crate::schema::failed_attempts;
 use doorward_core::domain::{LoginId, UserId};
 
 /// Where guesses are counted.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot {
     key: String,
     subject: String,

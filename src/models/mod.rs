@@ -17,8 +17,11 @@ macro_rules! delete_some {
 pub mod access_changes;
 pub mod address_links;
 pub mod api_keys;
+pub mod audit_actions;
 pub mod audit_events;
+pub mod audit_failures;
 pub mod audit_pages;
+pub mod audit_summary;
 pub mod authorization_codes;
 pub mod events;
 pub mod failed_attempts;

@@ -32,14 +32,19 @@ pub(super) fn count(request: &HttpRequest, limit: Limit) -> Result<(), ApiError>
             }
             Ok(())
         }
-        Err(exceeded) => Err(refuse(request, exceeded)),
+        Err(exceeded) => Err(refuse(request, (limits, address), exceeded)),
     }
 }
 
 /// Counts an invalid token or cookie of this request.
 pub(super) fn count_refusal(request: &HttpRequest) {
     // Beyond the limit, the request has its response already.
-    let _ = count(request, Limit::BadToken);
+    if let Ok((limits, address)) = limits(request)
+        && let Some(standing) =
+            limits.check(Limit::BadToken, address).unwrap_or_else(|full| Some(full.standing))
+    {
+        note(request, standing);
+    }
 }
 
 /// Checks the limit before a refresh token or a cookie costs a query. One with a valid tag always passes,
@@ -68,12 +73,13 @@ pub(super) fn check_refusals_unless(
 ) -> Result<(), ApiError> {
     let (limits, address) = limits(request)?;
     match limits.peek(Limit::BadToken, address) {
-        Err(exceeded) if !is_cheap() => Err(refuse(request, exceeded)),
+        Err(exceeded) if !is_cheap() => Err(refuse(request, (limits, address), exceeded)),
         _ => Ok(()),
     }
 }
 
-fn refuse(request: &HttpRequest, exceeded: Exceeded) -> ApiError {
+fn refuse(request: &HttpRequest, (limits, address): (&RateLimits, IpAddr), exceeded: Exceeded) -> ApiError {
+    limits.note_refused(exceeded.standing.limit, address);
     note(request, exceeded.standing);
     exceeded.into()
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Debug, Write};
 
+use doorward_core::domain::is_display_control;
 use tracing::field::{Field, Visit};
 
 /// The fields of an event or a span, as text without control characters: one text with all values, so that a line needs
@@ -25,16 +26,16 @@ impl Fields {
     }
 }
 
-/// Appends what is written to it. An error may quote what a client sent: no line break may end the line, and no sequence
-/// reach the terminal.
+/// Appends what is written to it. An error may quote what a client sent: no line break may end the line, no sequence reach
+/// the terminal, and no mark turn the direction of what follows.
 struct Clean<'a>(&'a mut String);
 
 impl Write for Clean<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if text.contains(char::is_control) {
+        if text.contains(is_display_control) {
             for c in text.chars() {
                 match c {
-                    c if c.is_control() => self.0.extend(c.escape_default()),
+                    c if is_display_control(c) => self.0.extend(c.escape_default()),
                     c => self.0.push(c),
                 }
             }

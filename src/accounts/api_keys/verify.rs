@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
 
-use super::super::{Accounts, Error, KeyError};
+use super::super::{Accounts, Caller, Error, KeyError};
 use crate::clock::Timestamp;
 use crate::directory::freshness::boot_millis;
 use crate::models::api_keys::{self, ApiKey};
+use crate::models::audit_events::{Action, Actor, Reason};
 use doorward_core::domain::{ApiKeyId, KeyScopes};
 
 /// How old a row may be, in milliseconds of real time.
@@ -99,11 +100,33 @@ impl Accounts {
         self.0.api_key_tags.read(text).is_some()
     }
 
-    /// Verifies an API key that was presented from `address`. A made-up one costs no query, any other one at most one.
+    /// Verifies an API key that a client presented from `address`. A made-up one costs no query, any other one at most one.
     ///
     /// # Errors
     /// [`Error::ApiKey`]; [`Error::Db`] or [`Error::Query`] if its row cannot be read.
-    pub async fn authenticate_api_key(&self, text: &str, address: IpAddr) -> Result<UsedKey, Error> {
+    pub async fn authenticate_api_key(
+        &self,
+        text: &str,
+        address: IpAddr,
+        caller: &Caller,
+    ) -> Result<UsedKey, Error> {
+        let verified = self.verify_api_key(text, address).await;
+        if let Err(Error::ApiKey(error)) = &verified {
+            // Named only if it was issued here: of another one the text may be a secret.
+            let key = self.0.api_key_tags.read(text).map(|presented| presented.id);
+            let caller = Caller { actor: Actor::ApiKey, key, ..caller.clone() };
+            let reason = match error {
+                KeyError::Invalid => Reason::UnknownKey,
+                KeyError::Expired => Reason::Expired,
+                KeyError::Revoked => Reason::Revoked,
+                KeyError::Address => Reason::OtherAddress,
+            };
+            self.record_failure(&caller, Action::ApiKeyRefused, reason, None);
+        }
+        verified
+    }
+
+    async fn verify_api_key(&self, text: &str, address: IpAddr) -> Result<UsedKey, Error> {
         let presented = self.0.api_key_tags.read(text).ok_or(KeyError::Invalid)?;
         let key = self.api_key_row(presented.id).await?.ok_or(KeyError::Invalid)?;
         let now = self.0.clock.now();

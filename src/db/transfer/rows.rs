@@ -212,6 +212,10 @@ rows! {
         actor_id: Option<Text>,
         login_id: Option<Text>,
         request_id: Option<Text>,
+        outcome: Text,
+        reason: Option<Text>,
+        count: Number,
+        last_at: Option<Moment>,
     }
     failed_attempts (slot: Text) FailedAttempts {
         slot: Text,

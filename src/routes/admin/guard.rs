@@ -194,7 +194,7 @@ async fn admit(request: &HttpRequest, scopes: &'static [KeyScope]) -> Result<Aut
     if token_shape::is_api_key(token) {
         limit::check_refusals_unless(request, || accounts.is_issued_api_key(token))?;
         let address = client_address(request, &site.sockets);
-        let key = accounts.authenticate_api_key(token, address).await.inspect_err(|error| {
+        let key = accounts.authenticate_api_key(token, address, &caller).await.inspect_err(|error| {
             if matches!(error, accounts::Error::ApiKey(KeyError::Invalid)) {
                 limit::count_refusal(request);
             }

@@ -1,5 +1,7 @@
 //! Where users are signed in, who is connected, and what happened.
 
+use std::net::IpAddr;
+
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -10,7 +12,7 @@ use super::super::extract::{Query, Time};
 use super::super::page;
 use super::super::problems::Problems;
 use super::guard::Authorized;
-use crate::accounts::{Accounts, AuditFilter, LoginInfo, Stats, StoredEvent};
+use crate::accounts::{Accounts, AuditFilter, Ended, LoginInfo, Outcome, Stats, StoredEvent};
 use crate::error::ApiError;
 use doorward_core::domain::{LoginId, SessionId, UserId};
 use doorward_core::protocol::SessionInfo;
@@ -131,6 +133,12 @@ pub(super) struct AuditListing {
     user: Option<UserId>,
     /// Such as `disabled`
     action: Option<String>,
+    /// How it ended
+    #[param(inline)]
+    outcome: Option<Outcome>,
+    /// The client's address
+    #[param(value_type = Option<String>, example = "203.0.113.7")]
+    address: Option<IpAddr>,
     /// `user`, `api_key`, `operator` or `server`
     actor: Option<String>,
     /// The id of the user or key, or the name of the operator
@@ -177,6 +185,8 @@ pub(super) async fn audit(
     let filter = AuditFilter {
         subject: query.user,
         action: query.action,
+        outcome: query.outcome.map(Ended::As),
+        address: query.address.map(|address| address.to_canonical()),
         actor: query.actor,
         actor_id: query.actor_id,
         since: query.since.map(|Time(at)| at),

@@ -14,7 +14,7 @@ use crate::actors::session::{Admission, Session, SessionHandle, SessionServices}
 use crate::actors::session_manager::WorkerSessions;
 use crate::auth::token_shape;
 use crate::config;
-use crate::limits::{Limit, Mistake, RateLimits};
+use crate::limits::{Exceeded, Limit, Mistake, RateLimits};
 use crate::peer::PeerSocket;
 use crate::transports::Wire;
 use doorward_core::domain::{Access, LoginKind, Password, without_bom};
@@ -74,7 +74,7 @@ impl TcpEndpoint {
         let address = peer.ip().to_canonical();
         let clock = &self.services.clock;
         let start = clock.instant();
-        let counted = self.rates.check(Limit::Handshake, address);
+        let counted = self.count(Limit::Handshake, address);
         let pending = self.sessions.directory().admit_pending(address);
         // Under TLS even a refusal needs the handshake, or the client could not read it.
         let accepted = tokio::select! {
@@ -117,6 +117,11 @@ impl TcpEndpoint {
                 }
             }
         }
+    }
+
+    fn count(&self, limit: Limit, address: IpAddr) -> Result<(), Exceeded> {
+        let counted = self.rates.check(limit, address).map(drop);
+        counted.inspect_err(|_| self.rates.note_refused(limit, address))
     }
 
     /// Asks for a username and a password, or takes a token instead of the username.
@@ -169,7 +174,7 @@ impl TcpEndpoint {
         address: IpAddr,
         socket: PeerSocket,
     ) -> Outcome {
-        if self.rates.check(Limit::SignIn, address).is_err() {
+        if self.count(Limit::SignIn, address).is_err() {
             return Outcome::Refused([FAILURE.as_bytes(), &goodbye(CloseReason::RateLimited)].concat());
         }
         let device = Device::new(LoginKind::Connection, Some("TCP"));

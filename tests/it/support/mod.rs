@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod app_return;
+pub mod audit;
 pub mod balancer;
 pub mod browser;
 pub mod callers;
