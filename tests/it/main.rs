@@ -42,6 +42,7 @@ mod drain;
 mod email_links;
 mod event_feed;
 mod export;
+mod fail2ban;
 mod first_start;
 mod full_disk;
 mod fuzz;

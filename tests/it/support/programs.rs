@@ -62,6 +62,7 @@ const PROBES: &[Probe] = &[
     // What `/usr/bin/chromium` is on some systems only asks to install something else.
     probe("chromium", &["--version"], "Chrom", Some([110, 0])),
     probe("curl", &["--version"], "curl", None),
+    probe("fail2ban-regex", &["--version"], "fail2ban-regex", None),
     probe("go", &["version"], "go version", Some([1, 18])),
     // That of BSD and BusyBox cannot.
     probe("env", &["--default-signal=HUP", "echo", "it works"], "it works", None),
