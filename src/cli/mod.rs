@@ -6,6 +6,7 @@
 
 mod api_key;
 mod ask;
+mod audit;
 mod backup;
 mod brand;
 mod completions;
@@ -72,6 +73,8 @@ enum Command {
     Invite(With<invite::Arguments>),
     /// Lists and revokes logins
     Logins(With<logins::Arguments>),
+    /// Shows what happened to accounts, and what was tried in vain
+    Audit(With<audit::Arguments>),
     /// Lists and rotates the keys that sign access tokens
     Keys(With<keys::Arguments>),
     /// Creates, lists, rotates, and revokes the API keys of backends
@@ -121,6 +124,7 @@ fn execute(Cli { command, settings: leading }: Cli) -> Result<(), Failure> {
         Some(Command::User(with)) => user::run(leading.for_command(with.settings)?, with.arguments),
         Some(Command::Invite(with)) => invite::run(leading.for_command(with.settings)?, with.arguments),
         Some(Command::Logins(with)) => logins::run(leading.for_command(with.settings)?, with.arguments),
+        Some(Command::Audit(with)) => audit::run(leading.for_command(with.settings)?, with.arguments),
         Some(Command::Keys(with)) => keys::run(leading.for_command(with.settings)?, with.arguments),
         Some(Command::ApiKey(with)) => api_key::run(leading.for_command(with.settings)?, with.arguments),
         Some(Command::Mail(with)) => mail::run(leading.for_command(with.settings)?, with.arguments),

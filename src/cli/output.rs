@@ -24,6 +24,11 @@ pub fn print(text: &str) -> Result<(), Failure> {
     write(&by_line(text, escape_display_controls))
 }
 
+/// A line with its control characters escaped, up to the one at its end.
+pub fn escape_line(line: &str) -> String {
+    by_line(line, escape_display_controls)
+}
+
 /// Prints text as it is, for a program to read.
 pub fn write(text: &str) -> Result<(), Failure> {
     match std::io::stdout().write_all(text.as_bytes()) {
