@@ -192,7 +192,7 @@ export-lead = A file with everything that is stored about you.
 export-button = Download
 
 security-title = Security
-security-lead = Your password, and a way to sign out everywhere.
+security-lead = Your password, a way to sign out everywhere, and what happened lately.
 password-title = Password
 password-changed = Last set { $time }.
 password-lead = Pick one that you use nowhere else.
@@ -202,6 +202,47 @@ password-button = Change password
 everywhere-title = All devices
 everywhere-lead = Sign out on every device, including this one.
 everywhere-button = Sign out everywhere
+
+activity-title = Recent activity
+activity-lead = What happened to your account. If something wasn’t you, change your password.
+activity-none = Nothing yet.
+activity-show-all = Show all activity
+activity-times = { $count } times
+# Who did it, if it was not the user.
+activity-by-administrator = by an administrator
+activity-by-app = by an app’s server
+activity-by-server = automatically
+# What happened. The keys are those of the audit trail.
+activity-signed-in = Signed in
+activity-sign-in-failed = Sign-in with a wrong password
+activity-sign-in-failed-locked = Sign-in blocked after too many wrong passwords
+activity-sign-in-failed-disabled = Sign-in while the account was disabled
+activity-sign-in-failed-email-not-verified = Sign-in before the email was confirmed
+activity-confirmation-failed = Wrong password when asked to confirm a change
+activity-confirmation-failed-locked = Change blocked after too many wrong passwords
+activity-password-guessed = Device signed out after too many wrong passwords
+activity-refresh-reused = Device signed out: its sign-in was used in two places
+activity-code-reused = App signed out: its sign-in was used twice
+activity-registered = Account created
+activity-imported = Account brought over from another system
+activity-exported = A copy of your data was made
+activity-password-changed = Password changed
+activity-password-reset = Password reset
+activity-reset-started = Link for a new password sent
+activity-email-change-requested = New email requested
+activity-email-change-undone = Change of email undone
+activity-email-verified = Email confirmed
+activity-email-unverified = Email no longer confirmed
+activity-renamed = Name changed
+activity-language-changed = Language changed
+activity-disabled = Account disabled
+activity-enabled = Account enabled
+activity-unlocked = Wrong passwords forgotten
+activity-roles-changed = Roles changed
+activity-claims-changed = Permissions of apps changed
+activity-logins-revoked = Devices signed out
+activity-mail-given-up = An email to you couldn’t be sent
+activity-other = Account changed
 
 devices-title = Devices
 devices-lead = Where you’re signed in. Signing out a device closes its connections at once.

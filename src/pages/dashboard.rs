@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Faults, Field, FormErrors, Frame, Moment, Notice, Pager};
+use super::{ActivityRow, Faults, Field, FormErrors, Frame, Moment, Notice, Pager};
 use crate::text::Language;
 use doorward_core::domain::DeviceKind;
 
@@ -82,6 +82,9 @@ pub struct Dashboard<'a> {
     pub password_changed: Option<Moment>,
     pub devices: Vec<DeviceRow<'a>>,
     pub device_pages: Pager<'a>,
+    pub activity: Vec<ActivityRow<'a>>,
+    /// There are older events, which are not shown.
+    pub more_activity: bool,
     pub connections: Vec<ConnectionRow<'a>>,
     pub connection_pages: Pager<'a>,
     /// A command that opens a connection, for a person on the server's machine.

@@ -4,8 +4,48 @@ use askama::Template;
 
 use super::tests::{LANGUAGES, english, errors, values};
 use super::*;
-use crate::accounts::Page;
+use crate::accounts::{DoneBy, OwnEvent, Page};
 use doorward_core::domain::DeviceKind;
+
+/// An event from an address and a device that call themselves `text`.
+fn event(action: &str, text: &str) -> OwnEvent {
+    OwnEvent {
+        id: String::new(),
+        at: crate::clock::Timestamp::default(),
+        last_at: None,
+        count: 3,
+        action: action.to_owned(),
+        outcome: if action == "signed_in" { "succeeded" } else { "failed" }.to_owned(),
+        reason: Some("locked".to_owned()),
+        by: DoneBy::Administrator,
+        address: Some(text.to_owned()),
+        user_agent: Some(text.to_owned()),
+    }
+}
+
+fn activity<'a>(frame: Frame<'a>, text: &str) -> Vec<ActivityRow<'a>> {
+    let actions = ["signed_in", "sign_in_failed", "from_another_version"];
+    actions.map(|action| ActivityRow::new(frame, event(action, text))).into()
+}
+
+/// A device of each kind; the page is shown on the first.
+fn device_rows<'a>(frame: Frame<'a>, text: &str) -> Vec<DeviceRow<'a>> {
+    let at = Moment(crate::clock::Timestamp::default());
+    let device = |kind: DeviceKind| DeviceRow {
+        frame,
+        id: format!("{text}{}", kind.as_str()),
+        kind,
+        device: text.to_owned(),
+        address: text.to_owned(),
+        last_seen: at,
+        since: at,
+        current: kind == DeviceKind::Desktop,
+        online: kind == DeviceKind::Desktop,
+    };
+    [DeviceKind::Desktop, DeviceKind::Phone, DeviceKind::Tablet, DeviceKind::Terminal, DeviceKind::App]
+        .map(device)
+        .into()
+}
 
 /// The page of a user called `text`.
 pub(super) fn dashboard<'a>(
@@ -16,17 +56,6 @@ pub(super) fn dashboard<'a>(
     // Its menu of languages is in the profile.
     let frame = Frame { menu: None, ..frame };
     let at = Moment(crate::clock::Timestamp::default());
-    let device = |kind: DeviceKind, current| DeviceRow {
-        frame,
-        id: format!("{text}{}", kind.as_str()),
-        kind,
-        device: text.to_owned(),
-        address: text.to_owned(),
-        last_seen: at,
-        since: at,
-        current,
-        online: current,
-    };
     let connection = |transport| ConnectionRow {
         frame,
         device: text.to_owned(),
@@ -51,14 +80,10 @@ pub(super) fn dashboard<'a>(
         languages: LANGUAGES.all().collect(),
         min_password: 8,
         password_changed: Some(at),
-        devices: vec![
-            device(DeviceKind::Desktop, true),
-            device(DeviceKind::Phone, false),
-            device(DeviceKind::Tablet, false),
-            device(DeviceKind::Terminal, false),
-            device(DeviceKind::App, false),
-        ],
+        devices: device_rows(frame, text),
         device_pages: pages.0,
+        activity: activity(frame, text),
+        more_activity: true,
         connections: vec![connection("websocket"), connection("socketio"), connection("tcp")],
         connection_pages: pages.1,
         connect: Some(format!("doorward connect {text}")),
@@ -77,6 +102,7 @@ fn a_long_list_has_links_to_its_other_pages() {
     assert_eq!(
         links,
         [
+            "/id/dashboard?activity=all#activity",
             "/id/dashboard?devices=all#devices",
             "/id/dashboard?devices=all#devices",
             "/id/dashboard?devices=3#devices",
@@ -109,6 +135,43 @@ fn a_notice_is_in_the_section_that_changed() {
         let in_section = before.rsplit("<section").next().unwrap().contains(place);
         assert!(in_section || notice.section().is_none(), "{notice:?}");
     }
+}
+
+#[test]
+fn what_happened_is_said_in_words() {
+    for language in LANGUAGES.all() {
+        let frame = Frame { language, ..english() };
+        let said = |action: &str, reason: Option<&str>| {
+            let event = OwnEvent { reason: reason.map(str::to_owned), ..event(action, "x") };
+            let html = ActivityRow::new(frame, event).render().unwrap();
+            html.split("<strong>").nth(1).unwrap().split("</strong>").next().unwrap().to_owned()
+        };
+        let other = said("from_another_version", None);
+        let mut all = vec![other.clone()];
+        for (action, reason) in [
+            ("signed_in", None),
+            ("sign_in_failed", None),
+            ("sign_in_failed", Some("locked")),
+            ("sign_in_failed", Some("disabled")),
+            ("sign_in_failed", Some("email_not_verified")),
+            ("confirmation_failed", Some("wrong_password")),
+            ("refresh_reused", Some("reused")),
+            ("password_guessed", None),
+            ("roles_changed", None),
+        ] {
+            let words = said(action, reason);
+            assert!(!all.contains(&words), "{}: {action} {reason:?}: {words}", language.tag());
+            all.push(words);
+        }
+        assert_eq!(said("sign_in_failed", Some("wrong_password")), all[2]);
+    }
+    let html = dashboard(english(), "ada", None).render().unwrap();
+    let activity = html.split("id=\"activity\"").nth(1).unwrap();
+    assert!(activity.contains("by an administrator") && activity.contains("3 times"), "{activity}");
+    assert!(activity.contains("/id/dashboard?activity=all#activity"), "{activity}");
+    let none = Dashboard { activity: Vec::new(), more_activity: false, ..dashboard(english(), "ada", None) };
+    let html = none.render().unwrap();
+    assert!(html.contains("Nothing yet") && !html.contains("activity=all"));
 }
 
 #[test]

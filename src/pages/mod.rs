@@ -1,6 +1,7 @@
 //! The pages that people see in a browser: a struct for each page, and its template in `templates/`. Askama,
 //! so that an invalid template does not compile. `assets` has the static files.
 
+mod activity;
 pub mod assets;
 mod dashboard;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod script_texts;
 #[cfg(test)]
 mod tests;
 
+pub use activity::ActivityRow;
 pub use dashboard::{ConnectionRow, Dashboard, DeviceRow, Section};
 pub use dev_mail::DevMailPage;
 pub use field::{Field, FieldError, FormErrors};

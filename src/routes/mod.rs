@@ -22,6 +22,7 @@ mod misplaced_token;
 mod openapi;
 mod origin_log;
 mod origins;
+mod own_events;
 mod page;
 mod pages;
 mod password;
@@ -101,6 +102,7 @@ pub fn configure(
                 .delete(me::delete),
         )
         .service(at("/api/me/export", "GET, HEAD").route(read().to(me::export)))
+        .service(at("/api/me/events", "GET, HEAD").route(read().to(own_events::list)))
         .service(at("/api/me/password", "POST").post(me::change_password))
         .service(at("/api/me/email", "POST").post(me::change_email));
 

@@ -13,7 +13,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{self, RefOr, Required, ServerBuilder};
 use utoipa::{Modify, OpenApi};
 
-use super::{Site, admin, devices, health, keys, login, me, password, register, token};
+use super::{Site, admin, devices, health, keys, login, me, own_events, password, register, token};
 use crate::error::Problem;
 
 /// Seconds for which a client may keep the document.
@@ -41,7 +41,8 @@ const MAX_AGE: &str = "public, max-age=300";
     ),
     paths(
         register::register, login::login, login::refresh, token::token, login::logout,
-        me::show, me::change, me::delete, me::export, me::change_password, me::change_email,
+        me::show, me::change, me::delete, me::export, own_events::list, me::change_password,
+        me::change_email,
         devices::list, devices::end_all, devices::end, devices::sessions,
         password::forgot, password::reset, me::verify_email, password::rate,
         admin::users::list, admin::users::create, admin::users::show,

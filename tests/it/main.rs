@@ -75,6 +75,7 @@ mod openapi;
 mod operator_commands;
 mod origins;
 mod outbox;
+mod own_events;
 mod package;
 mod password_age;
 mod password_guessing;

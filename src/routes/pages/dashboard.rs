@@ -9,7 +9,9 @@ use url::Url;
 use super::{Browser, Refusals, Visit};
 use crate::accounts::LoginsPage;
 use crate::error::ApiError;
-use crate::pages::{ConnectionRow, Dashboard, DeviceRow, ListPart, Moment, Notice, Pager, Section};
+use crate::pages::{
+    ActivityRow, ConnectionRow, Dashboard, DeviceRow, ListPart, Moment, Notice, Pager, Section,
+};
 use doorward_core::domain::{Access, DeviceKind, LanguageChoice, LanguageTag, LoginId};
 
 const PATH: &str = "/dashboard";
@@ -17,6 +19,11 @@ const PATH: &str = "/dashboard";
 /// The lists on the page, by their names in the query.
 const DEVICES: &str = "devices";
 const CONNECTIONS: &str = "connections";
+const ACTIVITY: &str = "activity";
+
+/// Events that are shown, and those that are shown if all are asked for.
+const FEW_ACTIVITY: usize = 10;
+const MOST_ACTIVITY: usize = 50;
 
 /// `GET /dashboard`
 pub(in super::super) async fn show(Browser(access): Browser, visit: Visit) -> Result<HttpResponse, ApiError> {
@@ -44,6 +51,8 @@ struct Contents<'a> {
     device_part: ListPart,
     connections: Vec<ConnectionRow<'a>>,
     connection_part: ListPart,
+    activity: Vec<ActivityRow<'a>>,
+    more_activity: bool,
 }
 
 impl<'a> Contents<'a> {
@@ -84,7 +93,17 @@ impl<'a> Contents<'a> {
             id: login.id.to_string(),
         });
         let devices = devices.collect();
-        Ok(Self { profile, pending_email, devices, device_part, connections, connection_part })
+        let (activity, more_activity) = activity(visit, access).await?;
+        Ok(Self {
+            profile,
+            pending_email,
+            devices,
+            device_part,
+            connections,
+            connection_part,
+            activity,
+            more_activity,
+        })
     }
 
     fn page(self, visit: &Visit, refused: Option<&Refused<'_>>) -> Result<HttpResponse, ApiError> {
@@ -109,6 +128,8 @@ impl<'a> Contents<'a> {
             password_changed: self.profile.password_changed_at.map(Moment),
             devices: self.devices,
             device_pages: Pager::new(visit.frame(), devices, connections),
+            activity: self.activity,
+            more_activity: self.more_activity,
             connections: self.connections,
             connection_pages: Pager::new(visit.frame(), connections, devices),
             connect: connect_command(visit, &self.profile.username),
@@ -122,6 +143,18 @@ impl<'a> Contents<'a> {
             None => visit.page(&page),
         }
     }
+}
+
+/// The newest events of the account, and whether there are more.
+async fn activity<'a>(visit: &'a Visit, access: &Access) -> Result<(Vec<ActivityRow<'a>>, bool), ApiError> {
+    let is_whole = visit.word(ACTIVITY) == Some("all");
+    let most = if is_whole { MOST_ACTIVITY } else { FEW_ACTIVITY };
+    // One more, to tell whether there are more.
+    let asked = i64::try_from(most).unwrap_or(i64::MAX - 1) + 1;
+    let mut events = visit.accounts.own_events(access.user, asked).await?;
+    let has_more = !is_whole && events.len() > most;
+    events.truncate(most);
+    Ok((events.into_iter().map(|event| ActivityRow::new(visit.frame(), event)).collect(), has_more))
 }
 
 /// The command with which a user on this machine opens a connection of their own.

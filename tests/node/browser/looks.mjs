@@ -51,6 +51,8 @@ await scenario(async ({ person, tolerate }) => {
       await register(page, name, `${name}@example.org`);
       await connected(page);
       const phone = await person({ userAgent: IPHONE });
+      await signIn(phone, name, "wrong");
+      await says(phone, "Wrong username, email or password.");
       await signIn(phone, name);
       await connected(phone);
       await rows(page, "connections", 2);
