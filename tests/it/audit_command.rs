@@ -168,7 +168,8 @@ async fn the_server_api_filters_the_trail_and_shows_outcomes() {
     }
     app.advance(Duration::from_secs(1));
     assert_eq!(app.post("/api/login", json!({"login": "cid", "password": PASSWORD})).await.status, 200);
-    let succeeded = list("outcome=succeeded&limit=1").await.expect(200);
-    assert_eq!(succeeded.body["events"][0]["action"], "signed_in");
+    // The key was made by a command, whose clock runs on.
+    let succeeded = list("outcome=succeeded&action=signed_in").await.expect(200);
+    assert_eq!(succeeded.body["events"].as_array().unwrap().len(), 1, "{}", succeeded.text);
     assert_eq!(succeeded.body["events"][0]["reason"], Value::Null);
 }

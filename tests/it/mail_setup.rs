@@ -324,8 +324,9 @@ async fn every_kind_arrives_with_its_link_in_one_piece() {
     let catcher = SmtpCatcher::start();
     let mailer = TestMailer::open_with(&catcher.url(), &[]);
     let alice = mailer.user("alice", ALICE).await;
-    // An invitation goes to no account, and with a row of its own: see `registration`.
-    let kinds: Vec<_> = MailKind::ALL.into_iter().filter(|kind| *kind != MailKind::Invitation).collect();
+    // An invitation goes to no account, a new device is that of a login: see `registration` and `new_device`.
+    let others = [MailKind::Invitation, MailKind::NewDevice];
+    let kinds: Vec<_> = MailKind::ALL.into_iter().filter(|kind| !others.contains(kind)).collect();
     for kind in &kinds {
         mailer.enqueue(*kind, alice, ALICE).await;
     }
