@@ -12,7 +12,7 @@ fn sqlite_is_compiled_as_the_repository_says() {
     };
     assert!(has("ENABLE_QPSG"), "statements with LIMIT are prepared each time");
     assert!(has("DEFAULT_MEMSTATUS=0"), "threads wait for each other to count memory");
-    for unused in ["ENABLE_MEMORY_MANAGEMENT", "ENABLE_FTS5", "ENABLE_LOAD_EXTENSION"] {
+    for unused in ["ENABLE_MEMORY_MANAGEMENT", "ENABLE_LOAD_EXTENSION"] {
         assert!(!has(unused), "{unused}");
     }
 }
