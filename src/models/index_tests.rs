@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use doorward_core::domain::UserId;
 
+use super::audit_pages::{self, AuditFilter, Ended};
 use super::{login_revocations, logins, outbox, users};
 use crate::clock::Timestamp;
 use crate::config::DatabaseUrl;
@@ -62,5 +63,7 @@ fn rows_are_found_by_an_index() {
     assert_index("INDEX outbox_due", |conn| drop(outbox::first(conn)));
     assert_index("INDEX logins_revoked_at", |conn| drop(logins::purge_revoked(conn, now, 10)));
     assert_index("INDEX sqlite_autoindex_users_1", |conn| drop(users::find_active(conn, id)));
+    let failures = AuditFilter { outcome: Some(Ended::InVain), ..AuditFilter::default() };
+    assert_index("INDEX audit_events_failures", |conn| drop(audit_pages::list(conn, &failures, 10)));
     assert_index("INTEGER PRIMARY KEY", |conn| drop(login_revocations::page(conn, &(1..=9), 10)));
 }
