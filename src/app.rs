@@ -305,9 +305,9 @@ async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> 
     tokio::time::timeout(limit, work).await.ok()
 }
 
-/// Writes what was tried in vain in the last second.
+/// Writes what failed in the last second.
 async fn write_last_failures(accounts: &Accounts, rates: &RateLimits) {
-    if within(FAILURES_LIMIT, accounts.write_last_failures(rates)).await.is_none() {
+    if within(FAILURES_LIMIT, accounts.write_pending_failures(rates)).await.is_none() {
         tracing::warn!("some failures of the last second are missing in the audit trail");
     }
 }

@@ -75,4 +75,4 @@ new-device-somewhere = unbekannt
 new-device-fine = Warst du das? Dann musst du nichts tun.
 new-device-wrong = <strong>Wenn du es nicht warst</strong>, kennt jemand anders dein Passwort.
 new-device-button = Das war ich nicht
-new-device-effect = Damit wird das Gerät abgemeldet, und du kannst ein neues Passwort festlegen. Gib den Link nie weiter.
+new-device-effect = Damit werden dieses Gerät und alle, die sich danach angemeldet haben, abgemeldet, und du kannst ein neues Passwort festlegen. Gib den Link nie weiter.

@@ -207,6 +207,7 @@ activity-sign-in-failed-disabled = Anmeldung, während das Konto gesperrt war
 activity-sign-in-failed-email-not-verified = Anmeldung, bevor die E-Mail-Adresse bestätigt war
 activity-confirmation-failed = Falsches Passwort beim Bestätigen einer Änderung
 activity-confirmation-failed-locked = Änderung gesperrt nach zu vielen falschen Passwörtern
+activity-login-disowned = Gerät abgemeldet: Du warst das nicht
 activity-password-guessed = Gerät abgemeldet nach zu vielen falschen Passwörtern
 activity-refresh-reused = Gerät abgemeldet: seine Anmeldung wurde an zwei Orten verwendet
 activity-code-reused = App abgemeldet: ihre Anmeldung wurde zweimal verwendet

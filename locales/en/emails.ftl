@@ -77,4 +77,4 @@ new-device-somewhere = unknown
 new-device-fine = Was that you? Then there is nothing to do.
 new-device-wrong = <strong>If it wasn't you</strong>, someone else knows your password.
 new-device-button = This wasn't me
-new-device-effect = It signs that device out and lets you set a new password. Never share it.
+new-device-effect = It signs out that device and all that signed in after it, and lets you set a new password. Never share it.

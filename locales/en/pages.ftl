@@ -220,6 +220,7 @@ activity-sign-in-failed-disabled = Sign-in while the account was disabled
 activity-sign-in-failed-email-not-verified = Sign-in before the email was confirmed
 activity-confirmation-failed = Wrong password when asked to confirm a change
 activity-confirmation-failed-locked = Change blocked after too many wrong passwords
+activity-login-disowned = Device signed out: you said that it wasn’t you
 activity-password-guessed = Device signed out after too many wrong passwords
 activity-refresh-reused = Device signed out: its sign-in was used in two places
 activity-code-reused = App signed out: its sign-in was used twice

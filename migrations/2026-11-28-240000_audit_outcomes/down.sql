@@ -1,6 +1,3 @@
-DROP INDEX audit_events_failures;
-DROP INDEX audit_events_ip;
-DROP INDEX audit_events_action;
 ALTER TABLE audit_events DROP COLUMN last_at;
 ALTER TABLE audit_events DROP COLUMN count;
 ALTER TABLE audit_events DROP COLUMN reason;

@@ -4,7 +4,3 @@ ALTER TABLE audit_events ADD COLUMN reason TEXT;
 -- Failures that are alike share a row for a minute: how many there were, and when the last one was.
 ALTER TABLE audit_events ADD COLUMN count INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE audit_events ADD COLUMN last_at TIMESTAMP;
-CREATE INDEX audit_events_action ON audit_events (action, id);
-CREATE INDEX audit_events_ip ON audit_events (ip, id) WHERE ip IS NOT NULL;
--- Queries name the same condition, so that what succeeded costs no entry.
-CREATE INDEX audit_events_failures ON audit_events (id) WHERE outcome <> 'succeeded';

@@ -29,14 +29,17 @@ const WINDOW: TimeDelta = TimeDelta::minutes(1);
 /// Rows that are kept in memory until their minute is over. Further failures are counted by action and reason alone.
 const MOST: usize = 4096;
 
+/// Rows without an account among them: requests that cost their client little must not push out those about accounts.
+const MOST_WITHOUT_ACCOUNT: usize = MOST / 2;
+
 /// Rows that are written in one transaction.
 const BATCH: usize = 500;
 
 /// How often rows are written.
 const PACE: Duration = Duration::from_secs(1);
 
-/// The most transactions at the end of the process.
-const LAST_BATCHES: usize = MOST / BATCH + 2;
+/// The most transactions in a second.
+const MOST_BATCHES: usize = MOST / BATCH + 2;
 
 /// Which failures are alike.
 #[derive(PartialEq, Eq, Hash)]
@@ -59,6 +62,8 @@ struct Entry {
 #[derive(Default)]
 struct Counted {
     entries: HashMap<Kind, Entry>,
+    /// Entries without an account.
+    without_account: usize,
     /// Failures that were counted without account and address since the log last said so.
     nameless: u64,
 }
@@ -78,7 +83,7 @@ impl AuditQueue {
 
     fn add(&self, event: NewEvent<'static>, slot: Option<Slot>, count: u64, now: Timestamp) {
         let mut counted = self.lock();
-        let Counted { entries, nameless } = &mut *counted;
+        let Counted { entries, without_account, nameless } = &mut *counted;
         let mut kind = Kind {
             action: event.action,
             reason: event.reason,
@@ -88,7 +93,9 @@ impl AuditQueue {
             network: event.address.map(domain::network),
         };
         let mut event = event;
-        if !entries.contains_key(&kind) && entries.len() >= MOST {
+        let is_full =
+            entries.len() >= MOST || event.subject.is_none() && *without_account >= MOST_WITHOUT_ACCOUNT;
+        if is_full && !entries.contains_key(&kind) {
             *nameless += count;
             kind = Kind { subject: None, slot: None, actor: None, network: None, ..kind };
             event = NewEvent {
@@ -107,20 +114,26 @@ impl AuditQueue {
                 entry.failure.last_at = now;
             }
             _ => {
+                let is_without = event.subject.is_none();
                 let failure = CountedFailure { event, at: now, last_at: now, count };
-                entries.insert(kind, Entry { failure, written: 0 });
+                if entries.insert(kind, Entry { failure, written: 0 }).is_none() && is_without {
+                    *without_account += 1;
+                }
             }
         }
     }
 
-    /// Up to `most` rows to write. Forgets those whose minute is over.
+    /// Up to `most` rows to write, in the order of their ids, so that of two transactions with the same rows neither waits
+    /// for what the other has. Forgets those whose minute is over.
     fn unwritten(&self, most: usize, now: Timestamp) -> Vec<CountedFailure> {
         let mut counted = self.lock();
-        counted
-            .entries
-            .retain(|_, entry| entry.written < entry.failure.count || now - entry.failure.at < WINDOW);
-        let unwritten = counted.entries.values().filter(|entry| entry.written < entry.failure.count);
-        unwritten.take(most).map(|entry| entry.failure.clone()).collect()
+        let Counted { entries, without_account, .. } = &mut *counted;
+        entries.retain(|_, entry| entry.written < entry.failure.count || now - entry.failure.at < WINDOW);
+        *without_account = entries.values().filter(|entry| entry.failure.event.subject.is_none()).count();
+        let unwritten = entries.values().filter(|entry| entry.written < entry.failure.count);
+        let mut unwritten: Vec<_> = unwritten.take(most).map(|entry| entry.failure.clone()).collect();
+        unwritten.sort_unstable_by_key(|failure| failure.event.id);
+        unwritten
     }
 
     /// These were written.
@@ -193,8 +206,7 @@ impl Accounts {
         let mut seconds = 0_u32;
         loop {
             self.0.clock.sleep(PACE).await;
-            limits.take_refused().into_iter().for_each(|refused| self.record_refused(refused));
-            self.write_failures_once().await;
+            self.write_pending_failures(&limits).await;
             seconds = seconds.wrapping_add(1);
             let nameless = if seconds.is_multiple_of(60) { self.0.audit_queue.take_nameless() } else { 0 };
             if nameless > 0 {
@@ -206,10 +218,10 @@ impl Accounts {
         }
     }
 
-    /// Writes what is left, at the end.
-    pub async fn write_last_failures(&self, limits: &RateLimits) {
+    /// Writes what there is, each second and at the end.
+    pub async fn write_pending_failures(&self, limits: &RateLimits) {
         limits.take_refused().into_iter().for_each(|refused| self.record_refused(refused));
-        for _ in 0..LAST_BATCHES {
+        for _ in 0..MOST_BATCHES {
             if self.write_failures_once().await < BATCH {
                 return;
             }
@@ -317,5 +329,19 @@ mod tests {
         queue.mark_written(&all);
         assert!(queue.unwritten(BATCH, now + WINDOW).is_empty());
         assert!(queue.lock().entries.is_empty());
+    }
+
+    #[test]
+    fn failures_without_an_account_leave_room_for_others() {
+        let (queue, now) = (AuditQueue::default(), Clock::System.now());
+        for number in 0..u32::try_from(MOST).unwrap() {
+            let [_, a, b, c] = number.to_be_bytes();
+            queue.add(NewEvent { subject: None, ..event(1, [10, a, b, c]) }, None, 1, now);
+        }
+        queue.add(event(7, [192, 0, 2, 7]), None, 1, now);
+        let failures = queue.unwritten(2 * MOST, now);
+        let without = failures.iter().filter(|failure| failure.event.subject.is_none()).count();
+        assert_eq!(without, MOST_WITHOUT_ACCOUNT + 1, "and one row for all others");
+        assert_eq!(failures.len() - without, 1);
     }
 }

@@ -134,7 +134,7 @@ impl Accounts {
         }
     }
 
-    /// Each of the two kinds gets half of the rows: what strangers try must not push out what users do.
+    /// Each of the two kinds gets half of the rows: failures must not push out what users do.
     async fn purge_repeatable(&self) -> Result<usize, Error> {
         let keep = self.0.audit.max_rows / 2;
         let mut purged = 0;

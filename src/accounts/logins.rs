@@ -200,7 +200,7 @@ impl Logins {
 /// is found as one or the other.
 fn end_links(conn: &mut Conn, scope: Scope, now: Timestamp) -> QueryResult<()> {
     let user = match scope {
-        Scope::Login(_) => return Ok(()),
+        Scope::Login(_) | Scope::UserSince(..) => return Ok(()),
         Scope::User(user) | Scope::UserExcept(user, _) => Some(user),
         Scope::Everybody => None,
     };

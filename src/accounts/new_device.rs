@@ -130,7 +130,8 @@ impl Accounts {
             .await
     }
 
-    /// Revokes the login that a link is about, whether or not it is active. Answers the token of a link for a new password;
+    /// Revokes the login that a link is about, whether or not it is active, and all of the user's that began later: who has
+    /// begun one without being the user knows the password, and a second one from the same place was not told. Answers the token of a link for a new password;
     /// none if the account has another address by now, whose owner the reader of this link may not be. Of two requests that
     /// race with one link, one succeeds.
     ///
@@ -149,7 +150,10 @@ impl Accounts {
                 if !one_time_tokens::redeem(conn, &hash, Purpose::NotMe, now)? {
                     return Err(Error::InvalidLink);
                 }
-                sign_in_places::distrust(conn, login)?;
+                let since = sign_in_places::of_login(conn, login)?.map(|(_, at)| at);
+                if let Some(since) = since {
+                    sign_in_places::distrust(conn, user.id, since)?;
+                }
                 let caller = Caller { login: Some(login), ..caller };
                 this.record(conn, &caller, Action::LoginDisowned, Some(user.id), now)?;
                 let reset = (user.verified_email() == Some(email.as_str())).then(random_token);
@@ -157,7 +161,8 @@ impl Accounts {
                     let (hash, purpose) = (hash_token(token), Purpose::ResetPassword);
                     one_time_tokens::insert(conn, &hash, purpose, user.id, &email, now + RESET_TTL)?;
                 }
-                Ok((reset, Some(Scope::Login(login))))
+                let scope = since.map_or(Scope::Login(login), |since| Scope::UserSince(user.id, since));
+                Ok((reset, Some(scope)))
             })
             .await
     }

@@ -312,7 +312,7 @@ impl Accounts {
                         close_undo(conn, user, now)?;
                         (Some(user), None)
                     }
-                    Scope::UserExcept(user, _) => (Some(user), None),
+                    Scope::UserExcept(user, _) | Scope::UserSince(user, _) => (Some(user), None),
                     Scope::Everybody => (None, None),
                 };
                 this.record(conn, &Caller { login, ..caller }, Action::LoginsRevoked, subject, now)?;

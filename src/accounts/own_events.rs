@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Accounts, Error};
 use crate::clock::Timestamp;
-use crate::models::audit_events::Outcome;
+use crate::models::audit_events::{Action, Outcome};
 use crate::models::audit_pages::{self, StoredEvent};
 use crate::models::login_pages;
 use doorward_core::domain::{LoginId, UserId};
@@ -48,7 +48,7 @@ impl DoneBy {
     }
 }
 
-/// An event as the user of the account sees it: nothing that tells who somebody else is.
+/// An event as the user of the account sees it: nothing that tells who another actor is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnEvent {
     pub id: String,
@@ -69,7 +69,9 @@ impl OwnEvent {
     fn new(event: StoredEvent, user: &str, agents: &HashMap<LoginId, Option<String>>) -> Self {
         let by = DoneBy::of(&event, user);
         let is_client = matches!(by, DoneBy::You | DoneBy::Unknown);
-        let login = login_of(&event).filter(|_| is_client);
+        // What the user disowned is not the device that did so.
+        let is_own = is_client && event.action != Action::LoginDisowned.as_str();
+        let login = login_of(&event).filter(|_| is_own);
         Self {
             by,
             address: event.ip.filter(|_| is_client),

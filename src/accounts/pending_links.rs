@@ -29,10 +29,16 @@ pub(super) fn end_undo(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryRe
     one_time_tokens::spoil_others(conn, user, Purpose::UndoEmail, now)
 }
 
+/// Invalidates the links that say that a sign-in was someone else's, also those that are still to be sent.
+pub(super) fn end_not_me(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<()> {
+    outbox::cancel(conn, MailKind::NewDevice, user, now)?;
+    one_time_tokens::spoil_others(conn, user, Purpose::NotMe, now)
+}
+
 /// The same when an operator recovers an account. For as long as such a link would be valid, none is made either: the
 /// address that is replaced next may be a thief's.
 pub(super) fn close_undo(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<()> {
     users::close_undo(conn, user, now + TimeDelta::days(7))?;
-    one_time_tokens::spoil_others(conn, user, Purpose::NotMe, now)?;
+    end_not_me(conn, user, now)?;
     end_undo(conn, user, now)
 }

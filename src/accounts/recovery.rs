@@ -3,7 +3,7 @@
 use diesel::QueryResult;
 
 use super::error::on_duplicate;
-use super::pending_links::end_undo;
+use super::pending_links::{end_not_me, end_undo};
 use super::profile::about;
 use super::{Accounts, Caller, Error};
 use crate::actors::hasher::{Class, Lane};
@@ -126,8 +126,8 @@ impl Accounts {
                     user = users::lock_active(conn, user.id)?.ok_or(Error::InvalidLink)?;
                 }
                 failed_attempts::clear_user(conn, user.id)?;
-                // They would lead to another new password: whoever reads the mailbox has just set one.
-                one_time_tokens::spoil_others(conn, user.id, Purpose::NotMe, now)?;
+                // They would lead to another new password: the reader of the mailbox has just set one.
+                end_not_me(conn, user.id, now)?;
                 this.replace_password(conn, &user, &password_hash, now)?;
                 this.record(conn, &caller, Action::PasswordReset, Some(user.id), now)?;
                 Ok::<_, Error>(((), Some(Scope::User(user.id))))

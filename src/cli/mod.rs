@@ -73,7 +73,7 @@ enum Command {
     Invite(With<invite::Arguments>),
     /// Lists and revokes logins
     Logins(With<logins::Arguments>),
-    /// Shows what happened to accounts, and what was tried in vain
+    /// Shows what happened to accounts, and what failed
     Audit(With<audit::Arguments>),
     /// Lists and rotates the keys that sign access tokens
     Keys(With<keys::Arguments>),

@@ -55,7 +55,7 @@ pub enum Action {
     LoginsRevoked,
     /// An email could not be sent; `detail` says of which kind it was.
     MailGivenUp,
-    /// Somebody tried to sign in with a password, and was not let in.
+    /// A client tried to sign in with a password, and was not let in.
     SignInFailed,
     /// A signed-in user was asked for the current password again, and it was wrong or no longer checked.
     ConfirmationFailed,

@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 
 use super::audit_events::{NewEvent, Reason, row};
+use super::users;
 use crate::clock::Timestamp;
 use crate::db::{Conn, each};
 use crate::schema::audit_events;
@@ -20,6 +21,14 @@ pub struct CountedFailure {
 /// Writes the row of these failures, or the new count into the one that is there.
 pub fn store(conn: &mut Conn, failure: &CountedFailure) -> QueryResult<()> {
     let CountedFailure { event, at, last_at, .. } = failure;
+    let mut event = event.clone();
+    // Its account was deleted in the meantime, and with it the addresses that are stored.
+    if let Some(subject) = event.subject
+        && users::find(conn, subject)?.is_none()
+    {
+        event.address = None;
+    }
+    let event = &event;
     let count = i32::try_from(failure.count).unwrap_or(i32::MAX);
     let last_at = (failure.count > 1).then_some(*last_at);
     let added = each!(

@@ -1,8 +1,9 @@
 //! Parts of the audit trail, for lists in pages.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
+use chrono::TimeDelta;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
@@ -10,7 +11,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::audit_events::Outcome;
+use super::audit_events::{Outcome, unindexed_action};
+use super::logins::PARAMETERS;
 use crate::clock::{Timestamp, serialize_rfc3339, serialize_rfc3339_or_null};
 use crate::db::Conn;
 use crate::schema::{audit_events, users};
@@ -139,8 +141,12 @@ pub fn list(conn: &mut Conn, filter: &AuditFilter, limit: i64) -> QueryResult<Ve
             if let Some(subject) = filter.subject {
                 rows = rows.filter(audit_events::subject.eq(subject.to_string()));
             }
-            if let Some(action) = &filter.action {
-                rows = rows.filter(audit_events::action.eq(action));
+            match &filter.action {
+                Some(action) if filter.subject.is_some() => {
+                    rows = rows.filter(unindexed_action().eq(action));
+                }
+                Some(action) => rows = rows.filter(audit_events::action.eq(action)),
+                None => {}
             }
             if let Some(address) = filter.address {
                 rows = rows.filter(audit_events::ip.eq(address.to_string()));
@@ -166,7 +172,7 @@ pub fn list(conn: &mut Conn, filter: &AuditFilter, limit: i64) -> QueryResult<Ve
                 rows = rows.filter(audit_events::actor_id.eq(actor));
             }
             if let Some(since) = filter.since {
-                rows = rows.filter(audit_events::at.ge(since));
+                rows = rows.filter(audit_events::at.ge(since)).filter(audit_events::id.ge(first_id(since)));
             }
             if let Some(until) = filter.until {
                 rows = rows.filter(audit_events::at.lt(until));
@@ -183,9 +189,24 @@ pub fn list(conn: &mut Conn, filter: &AuditFilter, limit: i64) -> QueryResult<Ve
     }
 }
 
+/// What the ids of all rows since then are greater than, or equal to: an id (UUIDv7) begins with its time in milliseconds.
+/// A minute earlier, as `at` was read a moment before or after.
+fn first_id(since: Timestamp) -> String {
+    let millis = (since - TimeDelta::minutes(1)).and_utc().timestamp_millis().max(0);
+    format!("{:08x}-{:04x}", millis >> 16, millis & 0xffff)
+}
+
 /// The usernames of these accounts, by id. Those that were deleted have none.
 pub fn usernames(conn: &mut Conn, ids: &[String]) -> QueryResult<HashMap<String, String>> {
-    let names: Vec<(String, String)> =
-        users::table.filter(users::id.eq_any(ids)).select((users::id, users::username)).load(conn)?;
-    Ok(names.into_iter().collect())
+    let ids: BTreeSet<&String> = ids.iter().collect();
+    let ids: Vec<&String> = ids.into_iter().collect();
+    let mut names = HashMap::new();
+    for ids in ids.chunks(PARAMETERS) {
+        let page: Vec<(String, String)> = users::table
+            .filter(users::id.eq_any(ids.iter().copied()))
+            .select((users::id, users::username))
+            .load(conn)?;
+        names.extend(page);
+    }
+    Ok(names)
 }

@@ -11,7 +11,7 @@ use doorward_core::domain::RevokeReason;
 use doorward_core::domain::{LoginId, LoginKind, UserId};
 
 /// A database bounds the parameters of a statement.
-const PARAMETERS: usize = 1000;
+pub(super) const PARAMETERS: usize = 1000;
 
 /// An active login: neither revoked nor expired. No `Debug`: it holds the hash of a credential.
 #[derive(Clone, Queryable)]
@@ -211,6 +211,8 @@ pub enum Scope {
     User(UserId),
     /// All of a user's but one.
     UserExcept(UserId, LoginId),
+    /// All of a user's that began then or later.
+    UserSince(UserId, Timestamp),
     Everybody,
 }
 
@@ -223,6 +225,10 @@ pub fn count_in(conn: &mut Conn, scope: Scope, now: Timestamp) -> QueryResult<i6
         Scope::UserExcept(user, id) => live
             .filter(logins::user_id.eq(user.to_string()))
             .filter(logins::id.ne(id.to_string()))
+            .get_result(conn),
+        Scope::UserSince(user, since) => live
+            .filter(logins::user_id.eq(user.to_string()))
+            .filter(logins::created_at.ge(since))
             .get_result(conn),
         Scope::Everybody => live.get_result(conn),
     }
@@ -244,6 +250,7 @@ pub fn revoke(
         Scope::User(user) => locked!(conn, of(user), load)?,
         Scope::Everybody => locked!(conn, alive, load)?,
         Scope::UserExcept(user, id) => locked!(conn, of(user).filter(logins::id.ne(id.to_string())), load)?,
+        Scope::UserSince(user, since) => locked!(conn, of(user).filter(logins::created_at.ge(since)), load)?,
     };
     mark_revoked(conn, &ids, reason, now)
 }

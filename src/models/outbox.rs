@@ -1,6 +1,8 @@
 //! The table `outbox`: emails to send. A row says what is to be sent; its link is minted when the email is sent.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -172,6 +174,9 @@ fn user_text(user: Option<UserId>) -> String {
     user.map(|user| user.to_string()).unwrap_or_default()
 }
 
+/// The condition that an email belongs to no account, in a form that no index has: many rows meet it.
+const OF_NO_ACCOUNT: &str = "outbox.user_id || '' = ''";
+
 /// Removes a deleted user from their emails. The rows stay, because the limits go on counting them.
 pub fn forget_user(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult<()> {
     let of_user = || outbox::table.filter(outbox::user_id.eq(user.to_string()));
@@ -185,14 +190,14 @@ pub fn forget_user(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResult
     diesel::update(in_clear.filter(outbox::client.not_like("network:%")))
         .set(outbox::client.eq(None::<String>))
         .execute(conn)?;
-    let nobody = (outbox::user_id.eq(""), outbox::address.eq(""), outbox::login_id.eq(None::<String>));
-    diesel::update(of_user()).set(nobody).execute(conn).map(drop)
+    let forgotten = (outbox::user_id.eq(""), outbox::address.eq(""), outbox::login_id.eq(None::<String>));
+    diesel::update(of_user()).set(forgotten).execute(conn).map(drop)
 }
 
 /// Removes an address that no account has any more from emails that belong to no account. An invitation that is still
 /// to be sent is for the person, not for the account, and keeps it.
 pub fn forget_address(conn: &mut Conn, address: &str, now: Timestamp) -> QueryResult<()> {
-    let to_it = || outbox::table.filter(outbox::address.eq(address)).filter(outbox::user_id.eq(""));
+    let to_it = || outbox::table.filter(outbox::address.eq(address)).filter(sql::<Bool>(OF_NO_ACCOUNT));
     let unsent_links = || {
         to_it().filter(outbox::sent_at.is_null()).filter(outbox::kind.eq(MailKind::ResetByAddress.as_str()))
     };
@@ -258,7 +263,7 @@ pub fn of_user(conn: &mut Conn, user: UserId, limit: i64) -> QueryResult<Vec<Sto
 pub fn to_address(conn: &mut Conn, address: &str, limit: i64) -> QueryResult<Vec<StoredEmail>> {
     outbox::table
         .filter(outbox::address.eq(address))
-        .filter(outbox::user_id.eq(""))
+        .filter(sql::<Bool>(OF_NO_ACCOUNT))
         .order((outbox::created_at.desc(), outbox::id))
         .limit(limit)
         .select((outbox::kind, outbox::address, outbox::created_at, outbox::sent_at))

@@ -61,10 +61,11 @@ pub fn of_login(conn: &mut Conn, login: LoginId) -> QueryResult<Option<(Place, T
     Ok(row.map(|(user_agent, ip, at)| (Place { user_agent, ip }, at)))
 }
 
-/// Notes that a login which has ended, for whatever reason, was someone else's.
-pub fn distrust(conn: &mut Conn, login: LoginId) -> QueryResult<()> {
-    diesel::update(logins::table.find(login.to_string()).filter(logins::revoked_at.is_not_null()))
-        .set(logins::revoked_reason.eq(RevokeReason::NotMe.as_str()))
-        .execute(conn)
-        .map(drop)
+/// Notes that the logins of a user that began at `since` or later and have ended, for whatever reason, were someone else's.
+pub fn distrust(conn: &mut Conn, user: UserId, since: Timestamp) -> QueryResult<()> {
+    let ended = logins::table
+        .filter(logins::user_id.eq(user.to_string()))
+        .filter(logins::created_at.ge(since))
+        .filter(logins::revoked_at.is_not_null());
+    diesel::update(ended).set(logins::revoked_reason.eq(RevokeReason::NotMe.as_str())).execute(conn).map(drop)
 }

@@ -374,8 +374,7 @@ pub fn set_rights(conn: &mut Conn, id: UserId, rights: &Rights, now: Timestamp) 
 pub fn has_other_admin(conn: &mut Conn, than: UserId) -> QueryResult<bool> {
     let mut last = String::new();
     loop {
-        // The name is in the text of such a row, unless something in it is escaped. Whether it is a role of the user,
-        // only `rights` tells.
+        // All rows whose text may have the name, also escaped. Whether it is a role of the user, only `rights` tells.
         let candidates: Vec<User> = users::table
             .filter(sql::<Bool>(WITH_ROLES))
             .filter(users::roles.like(format!("%{ADMIN}%")).or(users::roles.like("%\\%").escape('!')))

@@ -1,4 +1,4 @@
-//! What was tried in vain is recorded: with its reason, bounded, and without what a stranger typed.
+//! What fails is recorded: with its reason, bounded, and without what was typed.
 
 use std::time::Duration;
 

@@ -182,9 +182,14 @@ async fn only_verified_addresses_are_told_and_none_where_it_is_turned_off() {
 #[actix_web::test]
 async fn the_link_signs_the_device_out_and_leads_to_a_new_password() {
     let app = spawn_ann(&[]).await;
+    let earlier = app.login("ann").await;
+    app.advance(Duration::from_secs(1));
     let thief = sign_in(&app, (THIEF, FIREFOX), json!({})).await.expect(200);
     let (access, refresh) = (thief.str("access_token"), thief.str("refresh_token"));
     let link = notice(&app, 1).await.token("not-me");
+    // Once more from there, which is not told.
+    let second = sign_in(&app, (THIEF, FIREFOX), json!({})).await.expect(200);
+    assert_eq!(told(&app), 1);
 
     // A scanner of the mail server follows it.
     for method in [Method::GET, Method::HEAD] {
@@ -201,6 +206,8 @@ async fn the_link_signs_the_device_out_and_leads_to_a_new_password() {
     let done = press(&app, &link).await.expect(303);
     app.get("/api/me", &access).await.expect(401);
     app.post("/api/refresh", json!({"refresh_token": refresh})).await.expect(401);
+    app.get("/api/me", &second.str("access_token")).await.expect(401);
+    app.get("/api/me", &earlier.access).await.expect(200);
     app.get("/api/me", &app.login("ann").await.access).await.expect(200);
     let reset = done.header("location").to_owned();
     assert!(reset.starts_with("/reset-password/") && !reset.contains(&link), "{reset}");

@@ -1,4 +1,4 @@
-//! `doorward audit`: what happened to accounts, and what was tried in vain.
+//! `doorward audit`: what happened to accounts, and what failed.
 
 mod follow;
 mod rows;

@@ -39,7 +39,7 @@ impl Rows<'_> {
         self.0.get(id).map_or(id, String::as_str).to_owned()
     }
 
-    /// Who did it: nothing for the user themselves, and for a stranger.
+    /// Who did it: nothing for the user, and for a client that is not signed in.
     fn actor(&self, event: &StoredEvent) -> String {
         match (event.actor.as_deref(), event.actor_id.as_deref()) {
             (None, None) => String::new(),

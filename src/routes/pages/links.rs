@@ -12,7 +12,7 @@ use crate::accounts::{Error, ResetLink, UsedReset};
 use crate::error::ApiError;
 use crate::limits::Limit;
 use crate::pages::{EmailVerified, FormErrors, Moment, NotMe, Notice, ResetPassword, VerifyEmail};
-use doorward_core::domain::Password;
+use doorward_core::domain::{DeviceName, Password};
 
 /// `GET /reset-password/{token}` and `GET /undo-email/{token}`
 pub(in super::super) async fn show_reset(
@@ -190,7 +190,7 @@ pub(in super::super) async fn show_not_me(
     let page = NotMe {
         frame: visit.frame(),
         username: &login.username,
-        device: &visit.frame().device_name(login.user_agent.as_deref()),
+        device: &visit.frame().language.device_name(DeviceName::of_known(login.user_agent.as_deref())),
         address: login.address.as_deref(),
         at: login.at.map(Moment),
     };
