@@ -84,13 +84,7 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             client: values.parse("limits.mail_client", Rate::parse_list)?,
         },
         max_logins: values.number("accounts.max_logins", 1..=10_000)?,
-        unused_ttl: values.parse("accounts.unused_ttl", |text| {
-            if text == "off" {
-                return Some(None);
-            }
-            let ttl = humantime::parse_duration(text).ok()?;
-            (DAY..=3650 * DAY).contains(&ttl).then_some(Some(ttl))
-        })?,
+        unused_ttl: unused_ttl(values)?,
         new_device_email: values.parse("accounts.new_device_email", from_str)?,
         audit: audit(values)?,
         registration: registration(values)?,
@@ -252,6 +246,16 @@ fn origins<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<V
         _ => format!("{item}: {why}"),
     };
     items.iter().map(|item| parse(item).map_err(|why| named(item, why))).collect()
+}
+
+fn unused_ttl(values: &Values) -> Result<Option<Duration>, ConfigError> {
+    values.parse("accounts.unused_ttl", |text| {
+        if text == "off" {
+            return Some(None);
+        }
+        let ttl = humantime::parse_duration(text).ok()?;
+        (DAY..=3650 * DAY).contains(&ttl).then_some(Some(ttl))
+    })
 }
 
 fn audit(values: &Values) -> Result<Audit, ConfigError> {

@@ -101,8 +101,8 @@ fn odd_rows_are_moved_as_they_are_or_named() {
         .unwrap();
     assert!(kept.iter().all(|at| at.to_string() == "2026-11-25 10:00:00.123456"), "{kept:?}");
 
-    let token = "INSERT INTO one_time_tokens VALUES ('cafe', 'verify_email', 'nobody', 'a@example.org', \
-                 '2026-11-25 10:00:00', NULL)";
+    let token = "INSERT INTO one_time_tokens (hash, purpose, user_id, email, expires_at) \
+                 VALUES ('cafe', 'verify_email', 'nobody', 'a@example.org', '2026-11-25 10:00:00')";
     let mail = "INSERT INTO outbox (id, kind, user_id, address, attempts, next_attempt_at, created_at) VALUES \
                 ('cafe', 'verify_email', 'nobody', 'a@example.org', 1099511627776, '2026-11-25 10:00:00', \
                 '2026-11-25 10:00:00')";
