@@ -3,8 +3,8 @@
 //! What is done is recorded by the transaction that does it. A failure changes nothing, and anyone can cause any number, so
 //! it is counted in memory and written beside the request: those that are alike (the same action, reason, network, and
 //! account or name without one) share a row for a minute. A flood writes a bounded number of rows that way, and slows no
-//! sign-in down. Names without an account have rows of their own like accounts, though these look the same: to count and
-//! to write a failure is the same work whether there is such an account or not, so no time tells. A process that is killed
+//! sign-in down. Names without an account have rows of their own like accounts, though these look the same: to count a
+//! failure is the same work whether there is such an account or not, so no time tells. A process that is killed
 //! loses the failures of its last second; their lines are in the log.
 
 use std::collections::HashMap;
@@ -236,10 +236,7 @@ impl Accounts {
             return 0;
         }
         let rows = failures.clone();
-        let written = self.0.db.transaction(move |conn| {
-            rows.iter().try_for_each(|failure| audit_failures::store(conn, failure))?;
-            Ok::<_, Error>(())
-        });
+        let written = self.0.db.transaction(move |conn| Ok::<_, Error>(audit_failures::store(conn, rows)?));
         match written.await {
             Ok(()) => {
                 queue.mark_written(&failures);

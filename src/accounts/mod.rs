@@ -89,7 +89,7 @@ pub use janitor::Purged;
 pub use key_error::KeyError;
 pub use keys::{KeyInfo, KeyState};
 pub use logins::Logins;
-pub use overview::{AuditFilter, Ended, GroupBy, LoginInfo, Outcome, Stats, Summary, SummaryOf};
+pub use overview::{AuditAction, AuditFilter, Ended, GroupBy, LoginInfo, Outcome, Stats, Summary, SummaryOf};
 pub use own_events::{DoneBy, OwnEvent};
 pub use personal_data::PersonalData;
 pub use profile::{Profile, ProfileChange};

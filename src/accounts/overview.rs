@@ -17,7 +17,7 @@ use crate::models::{api_keys, audit_summary, login_pages, users};
 use doorward_core::domain::{LoginId, LoginKind, SessionId, UserId, describe_user_agent};
 use doorward_core::protocol::SessionInfo;
 
-pub use crate::models::audit_events::Outcome;
+pub use crate::models::audit_events::{Action as AuditAction, Outcome};
 pub use crate::models::audit_pages::{AuditFilter, Ended};
 pub use crate::models::audit_summary::{GroupBy, Summary, SummaryOf};
 

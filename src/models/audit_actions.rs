@@ -3,65 +3,85 @@
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-/// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Action {
-    Registered,
+/// An enum of words, each with the text that rows, log lines and filters have.
+macro_rules! actions {
+    ($($(#[$about:meta])* $action:ident => $word:literal,)+) => {
+        /// What happened.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Action {
+            $($(#[$about])* $action,)+
+        }
+
+        impl Action {
+            pub const ALL: &'static [Self] = &[$(Self::$action),+];
+
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$action => $word,)+
+                }
+            }
+        }
+    };
+}
+
+actions! {
+    Registered => "registered",
     /// Brought in from another system's file; `detail` says from where.
-    Imported,
-    Exported,
-    SignedIn,
-    PasswordReset,
-    PasswordChanged,
-    EmailChangeRequested,
-    EmailVerified,
+    Imported => "imported",
+    Exported => "exported",
+    SignedIn => "signed_in",
+    PasswordReset => "password_reset",
+    PasswordChanged => "password_changed",
+    EmailChangeRequested => "email_change_requested",
+    EmailVerified => "email_verified",
     /// An administrator took back that an address is verified.
-    EmailUnverified,
+    EmailUnverified => "email_unverified",
     /// An administrator sent a link for a new password.
-    ResetStarted,
+    ResetStarted => "reset_started",
     /// An account that was never used after its registration was removed.
-    RemovedUnused,
-    RefreshReused,
+    RemovedUnused => "removed_unused",
+    RefreshReused => "refresh_reused",
     /// A person was invited to register; `detail` is the invitation's id.
-    Invited,
-    InvitationRevoked,
+    Invited => "invited",
+    InvitationRevoked => "invitation_revoked",
     /// A code for an app was used again: the login that was made for it was revoked.
-    CodeReused,
+    CodeReused => "code_reused",
     /// Ten wrong current passwords: the login was revoked.
-    PasswordGuessed,
+    PasswordGuessed => "password_guessed",
     /// A user said that a login was someone else's, and it was revoked.
-    LoginDisowned,
+    LoginDisowned => "login_disowned",
     /// A change of address was taken back from the former one.
-    EmailChangeUndone,
+    EmailChangeUndone => "email_change_undone",
     /// An administrator or an API key changed the name that is shown of a user.
-    Renamed,
+    Renamed => "renamed",
     /// An administrator or an API key changed the language for a user's pages and emails.
-    LanguageChanged,
-    Disabled,
-    Unlocked,
-    Enabled,
-    Deleted,
-    KeysRotated,
+    LanguageChanged => "language_changed",
+    Disabled => "disabled",
+    Unlocked => "unlocked",
+    Enabled => "enabled",
+    Deleted => "deleted",
+    KeysRotated => "keys_rotated",
     /// `detail` names the roles, those that were removed with a minus.
-    RolesChanged,
+    RolesChanged => "roles_changed",
     /// `detail` names the members that were set, and those that were removed with a minus.
-    ClaimsChanged,
+    ClaimsChanged => "claims_changed",
     /// An API key was made; `detail` has its id, name and scopes.
-    ApiKeyCreated,
+    ApiKeyCreated => "api_key_created",
     /// An API key got a new secret; `detail` has its id and name.
-    ApiKeyRotated,
-    ApiKeyRevoked,
+    ApiKeyRotated => "api_key_rotated",
+    ApiKeyRevoked => "api_key_revoked",
     /// Logins were revoked by an operator, an administrator or an API key.
-    LoginsRevoked,
+    LoginsRevoked => "logins_revoked",
     /// An email could not be sent; `detail` says of which kind it was.
-    MailGivenUp,
+    MailGivenUp => "mail_given_up",
     /// A client tried to sign in with a password, and was not let in.
-    SignInFailed,
+    SignInFailed => "sign_in_failed",
     /// A signed-in user was asked for the current password again, and it was wrong or no longer checked.
-    ConfirmationFailed,
-    ApiKeyRefused,
+    ConfirmationFailed => "confirmation_failed",
+    ApiKeyRefused => "api_key_refused",
     /// A limit by client address was used up; the reason is the limit's name.
-    LimitReached,
+    LimitReached => "limit_reached",
 }
 
 /// How an action ended.
@@ -170,48 +190,6 @@ impl Actor {
 }
 
 impl Action {
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Registered => "registered",
-            Self::Imported => "imported",
-            Self::Exported => "exported",
-            Self::SignedIn => "signed_in",
-            Self::PasswordReset => "password_reset",
-            Self::PasswordChanged => "password_changed",
-            Self::EmailChangeRequested => "email_change_requested",
-            Self::EmailVerified => "email_verified",
-            Self::EmailUnverified => "email_unverified",
-            Self::ResetStarted => "reset_started",
-            Self::RemovedUnused => "removed_unused",
-            Self::RefreshReused => "refresh_reused",
-            Self::Invited => "invited",
-            Self::InvitationRevoked => "invitation_revoked",
-            Self::CodeReused => "code_reused",
-            Self::PasswordGuessed => "password_guessed",
-            Self::LoginDisowned => "login_disowned",
-            Self::EmailChangeUndone => "email_change_undone",
-            Self::Renamed => "renamed",
-            Self::LanguageChanged => "language_changed",
-            Self::Unlocked => "unlocked",
-            Self::Disabled => "disabled",
-            Self::Enabled => "enabled",
-            Self::Deleted => "deleted",
-            Self::KeysRotated => "keys_rotated",
-            Self::RolesChanged => "roles_changed",
-            Self::ClaimsChanged => "claims_changed",
-            Self::ApiKeyCreated => "api_key_created",
-            Self::ApiKeyRotated => "api_key_rotated",
-            Self::ApiKeyRevoked => "api_key_revoked",
-            Self::LoginsRevoked => "logins_revoked",
-            Self::MailGivenUp => "mail_given_up",
-            Self::SignInFailed => "sign_in_failed",
-            Self::ConfirmationFailed => "confirmation_failed",
-            Self::ApiKeyRefused => "api_key_refused",
-            Self::LimitReached => "limit_reached",
-        }
-    }
-
     /// How it ended, where nothing else is said.
     #[must_use]
     pub const fn ending(self) -> (Outcome, Option<Reason>) {

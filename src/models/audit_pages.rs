@@ -172,7 +172,8 @@ pub fn list(conn: &mut Conn, filter: &AuditFilter, limit: i64) -> QueryResult<Ve
                 rows = rows.filter(audit_events::actor_id.eq(actor));
             }
             if let Some(since) = filter.since {
-                rows = rows.filter(audit_events::at.ge(since)).filter(audit_events::id.ge(first_id(since)));
+                let is_later = audit_events::at.ge(since).or(audit_events::last_at.ge(since));
+                rows = rows.filter(is_later).filter(audit_events::id.ge(first_id(since)));
             }
             if let Some(until) = filter.until {
                 rows = rows.filter(audit_events::at.lt(until));
@@ -189,10 +190,10 @@ pub fn list(conn: &mut Conn, filter: &AuditFilter, limit: i64) -> QueryResult<Ve
     }
 }
 
-/// What the ids of all rows since then are greater than, or equal to: an id (UUIDv7) begins with its time in milliseconds.
-/// A minute earlier, as `at` was read a moment before or after.
-fn first_id(since: Timestamp) -> String {
-    let millis = (since - TimeDelta::minutes(1)).and_utc().timestamp_millis().max(0);
+/// What the ids of all rows with an event since then are greater than, or equal to: an id (UUIDv7) begins with its time in
+/// milliseconds. Two minutes earlier, as failures are added to a row for a minute.
+pub(super) fn first_id(since: Timestamp) -> String {
+    let millis = (since - TimeDelta::minutes(2)).and_utc().timestamp_millis().max(0);
     format!("{:08x}-{:04x}", millis >> 16, millis & 0xffff)
 }
 

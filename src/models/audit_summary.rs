@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamp as SqlTimestamp};
 use serde::Serialize;
 
-use super::audit_pages::{Ended, IN_VAIN};
+use super::audit_pages::{Ended, IN_VAIN, first_id};
 use crate::clock::{Timestamp, serialize_rfc3339};
 use crate::db::Conn;
 use doorward_core::domain::UserId;
@@ -57,6 +57,9 @@ pub struct Summary {
     pub last_at: Timestamp,
 }
 
+/// The condition that a row tells of sign-ins with a name that no account has.
+const UNKNOWN_NAME: &str = "subject IS NULL AND action = 'sign_in_failed' AND reason IN ('unknown_user', 'locked') AND ip IS NOT NULL";
+
 /// Up to `limit` groups, those with the most events first.
 pub fn summarize(conn: &mut Conn, of: &SummaryOf, limit: i64) -> QueryResult<Vec<Summary>> {
     let column = match of.by {
@@ -74,13 +77,14 @@ pub fn summarize(conn: &mut Conn, of: &SummaryOf, limit: i64) -> QueryResult<Vec
     // SQLite numbers parameters of this form in their order of appearance, as PostgreSQL does by their names.
     let query = format!(
         "SELECT {column} AS name, CAST(SUM(count) AS BIGINT) AS events, COUNT(DISTINCT subject) AS accounts, \
-         CAST(SUM(CASE WHEN reason = 'unknown_user' THEN count ELSE 0 END) AS BIGINT) AS unknown_names, \
+         CAST(SUM(CASE WHEN {UNKNOWN_NAME} THEN count ELSE 0 END) AS BIGINT) AS unknown_names, \
          COUNT(DISTINCT ip) AS addresses, MIN(at) AS first_at, MAX(COALESCE(last_at, at)) AS last_at \
-         FROM audit_events WHERE at >= $1 AND at < $2 AND ($3 = '' OR action = $3) AND \
-         ($4 = '' OR ip = $4) AND ($5 = '' OR subject = $5) AND {outcome} \
-         GROUP BY {column} ORDER BY 2 DESC, 1 LIMIT $6"
+         FROM audit_events WHERE id >= $1 AND COALESCE(last_at, at) >= $2 AND at < $3 AND \
+         ($4 = '' OR action = $4) AND ($5 = '' OR ip = $5) AND ($6 = '' OR subject = $6) AND {outcome} \
+         GROUP BY {column} ORDER BY 2 DESC, 1 LIMIT $7"
     );
     diesel::sql_query(query)
+        .bind::<Text, _>(of.since.map(first_id).unwrap_or_default())
         .bind::<SqlTimestamp, _>(of.since.unwrap_or_default())
         .bind::<SqlTimestamp, _>(of.until.unwrap_or(FAR))
         .bind::<Text, _>(of.action.clone().unwrap_or_default())

@@ -38,16 +38,7 @@ pub fn insert(
     email: &str,
     expires_at: Timestamp,
 ) -> QueryResult<()> {
-    diesel::insert_into(one_time_tokens::table)
-        .values((
-            one_time_tokens::hash.eq(hash),
-            one_time_tokens::purpose.eq(purpose.as_str()),
-            one_time_tokens::user_id.eq(user.to_string()),
-            one_time_tokens::email.eq(email),
-            one_time_tokens::expires_at.eq(expires_at),
-        ))
-        .execute(conn)
-        .map(drop)
+    add(conn, hash, purpose, (user, None), email, expires_at)
 }
 
 /// Adds a link for a user who did not begin this login.
@@ -58,14 +49,25 @@ pub fn insert_not_me(
     email: &str,
     expires_at: Timestamp,
 ) -> QueryResult<()> {
+    add(conn, hash, Purpose::NotMe, (user, Some(login)), email, expires_at)
+}
+
+fn add(
+    conn: &mut Conn,
+    hash: &str,
+    purpose: Purpose,
+    (user, login): (UserId, Option<LoginId>),
+    email: &str,
+    expires_at: Timestamp,
+) -> QueryResult<()> {
     diesel::insert_into(one_time_tokens::table)
         .values((
             one_time_tokens::hash.eq(hash),
-            one_time_tokens::purpose.eq(Purpose::NotMe.as_str()),
+            one_time_tokens::purpose.eq(purpose.as_str()),
             one_time_tokens::user_id.eq(user.to_string()),
             one_time_tokens::email.eq(email),
             one_time_tokens::expires_at.eq(expires_at),
-            one_time_tokens::login_id.eq(login.to_string()),
+            one_time_tokens::login_id.eq(login.map(|login| login.to_string())),
         ))
         .execute(conn)
         .map(drop)

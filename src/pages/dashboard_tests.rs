@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::tests::{LANGUAGES, english, errors, values};
 use super::*;
-use crate::accounts::{DoneBy, OwnEvent, Page};
+use crate::accounts::{AuditAction, DoneBy, OwnEvent, Page};
 use doorward_core::domain::DeviceKind;
 
 /// An event from an address and a device that call themselves `text`.
@@ -214,5 +214,17 @@ fn saving_the_form_keeps_the_tag_of_the_account() {
         let html = page.render().unwrap();
         assert!(html.contains(option), "no {option} in {html}");
         assert_eq!(html.matches(" selected>").count(), 1);
+    }
+}
+
+#[test]
+fn what_can_happen_to_an_account_has_a_message() {
+    // Those of no account, or of one that is gone.
+    let others =
+        ["removed_unused", "invited", "invitation_revoked", "deleted", "keys_rotated", "limit_reached"];
+    for action in AuditAction::ALL.iter().map(|action| action.as_str()) {
+        let key = format!("activity-{}", action.replace('_', "-"));
+        let is_other = others.contains(&action) || action.starts_with("api_key_");
+        assert_eq!(english().language.knows(&key), !is_other, "{key}");
     }
 }

@@ -111,10 +111,15 @@ async fn events_are_listed_by_user_action_outcome_address_and_time() {
         &["--failures", "--outcome", "failed"],
         &["--follow", "--by", "address"],
         &["--address", "nowhere"],
+        &["--action", "nonsense"],
+        &["--action", ""],
+        &["--since", "1h", "--until", "2h"],
     ] {
         assert_eq!(run(&app, &[&["audit"], wrong].concat(), "").await.code, Some(2), "{wrong:?}");
     }
-    assert_eq!(run(&app, &["audit", "--user", "nobody"], "").await.code, Some(1));
+    assert_eq!(run(&app, &["audit", "--user", "zoe"], "").await.code, Some(1));
+    let said = run(&app, &["audit", "--by", "address", "--limit", "1"], "").await.ok();
+    assert!(said.out.lines().count() == 2 && said.err.contains("There are more"), "{}{}", said.out, said.err);
 }
 
 #[actix_web::test]
@@ -161,6 +166,15 @@ async fn the_server_api_filters_the_trail_and_shows_outcomes() {
     let of_ann = list(&format!("user={}&outcome=failed", ann.id)).await.expect(200);
     assert_eq!(of_ann.body["events"][0]["count"], 2);
     assert!(of_ann.body["events"][0]["last_at"].is_string(), "{}", of_ann.text);
+    // A row that began before `since` has failures after it.
+    app.advance(Duration::from_secs(10));
+    guess_from(&app, ATTACKER, "ann").await;
+    written(&app, 8).await;
+    let of_ann = list(&format!("user={}&outcome=failed", ann.id)).await.expect(200);
+    let last_at = of_ann.body["events"][0]["last_at"].as_str().unwrap();
+    assert!(of_ann.body["events"][0]["at"].as_str().unwrap() < last_at, "{}", of_ann.text);
+    let since = list(&format!("user={}&since={last_at}", ann.id)).await.expect(200);
+    assert_eq!(since.body["events"], of_ann.body["events"]);
     assert_eq!(list("outcome=refused").await.expect(200).body["events"], json!([]));
     assert_eq!(list("since=2100-01-01T00:00:00Z").await.expect(200).body["events"], json!([]));
     for wrong in ["outcome=maybe", "address=nowhere"] {

@@ -53,14 +53,14 @@ async fn a_failure_says_why_and_not_what_was_typed() {
     let app = spawn_app().await;
     let (ann, ben) = (app.register("ann").await, app.register("ben").await);
     app.accounts.set_disabled(ben.id.parse().unwrap(), true, &operator()).await.unwrap();
-    for login in [TYPED, "nobody@example.org"] {
+    for login in [TYPED, "unknown@example.org"] {
         assert_eq!(guess(&app, login, "wrong").await, 401);
     }
     assert_eq!(guess(&app, "ben", PASSWORD).await, 401);
     for _ in 0..5 {
         assert_eq!(guess(&app, "ann", "wrong").await, 401);
     }
-    // No password is checked now, and nobody's either.
+    // No password is checked now, for names without an account either.
     assert_eq!(guess(&app, "ann", PASSWORD).await, 429);
     for _ in 0..5 {
         guess(&app, TYPED, "wrong").await;
@@ -85,7 +85,7 @@ async fn a_failure_says_why_and_not_what_was_typed() {
     );
     let kept = format!("{failures:?}");
     assert!(failures.iter().all(|failure| failure.action == "sign_in_failed"), "{kept}");
-    assert!(!kept.contains(TYPED) && !kept.contains("nobody"), "{kept}");
+    assert!(!kept.contains(TYPED) && !kept.contains("unknown@"), "{kept}");
     let lines = logs::lines_with(&["doorward::audit", &ann.id, "\"reason\":\"wrong_password\""]);
     assert_eq!(lines.len(), 5, "a line each: {lines:#?}");
     assert!(logs::lines_with(&[TYPED]).is_empty());
@@ -186,6 +186,22 @@ async fn a_used_up_limit_costs_a_row_a_minute_and_a_line_a_second_however_often_
     assert_eq!(of_limit[0].ip.as_deref(), Some(client));
     let lines = logs::lines_with(&["doorward::audit", "limit_reached", client]);
     assert!(lines.len() == 1 && lines[0].contains("\"count\":200"), "{lines:#?}");
+}
+
+#[actix_web::test]
+async fn a_failure_that_is_written_after_its_account_was_deleted_has_no_address() {
+    let app = spawn_app().await;
+    app.register("ben").await;
+    app.register("ann").await;
+    let access = app.login("ann").await.access;
+    assert_eq!(guess(&app, "ann", "wrong").await, 401);
+    assert_eq!(guess(&app, "ben", "wrong").await, 401);
+    let body = json!({"current_password": PASSWORD});
+    app.send(Method::DELETE, "/api/me", &access, body).await.expect(204);
+    assert!(failures(&app).is_empty(), "the clock stands still");
+    let mut addresses: Vec<_> = written(&app, 2).await.into_iter().map(|failure| failure.ip).collect();
+    addresses.sort();
+    assert_eq!(addresses, [None, Some("127.0.0.1".to_owned())]);
 }
 
 #[actix_web::test]

@@ -76,7 +76,7 @@ async fn failures_are_found(format: &str) {
     };
     let login = |password: &str| json!({"login": "ann", "password": password});
     assert_eq!(from("203.0.113.7", "/api/login", login("wrong")).await, 401);
-    assert_eq!(from("203.0.113.7", "/api/login", json!({"login": "nobody", "password": "x"})).await, 401);
+    assert_eq!(from("203.0.113.7", "/api/login", json!({"login": "zoe", "password": "x"})).await, 401);
     assert_eq!(from("2001:db8::7", "/api/login", login("wrong")).await, 401);
     assert_eq!(from("203.0.113.9", "/api/login", login(PASSWORD)).await, 200);
     let rate = json!({"password": PASSWORD});

@@ -282,7 +282,7 @@ async fn a_thief_can_neither_suppress_the_email_nor_its_link() {
 #[actix_web::test]
 async fn links_end_with_a_week_with_a_reset_and_with_the_address() {
     let app = spawn_ann(&[]).await;
-    // A reset by a link ends the others: whoever reads the mailbox has just set a password.
+    // A reset by a link ends the others: the reader of the mailbox has just set a password.
     browser(&app, THIEF, "").await;
     let first = notice(&app, 1).await.token("not-me");
     sign_in(&app, (THIEF, "curl/8"), json!({})).await.expect(200);

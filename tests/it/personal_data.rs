@@ -174,7 +174,7 @@ async fn a_person_gets_what_belongs_to_a_verified_address_alone() {
     assert_eq!(data["invitation"]["email"], "ann@example.org");
     assert!(data["invitation"]["used_at"].is_string(), "{data}");
 
-    // Whoever claims an address does not see what was sent to it.
+    // A user who only claims an address does not see what was sent to it.
     run(&app, &["invite", "--email", "ben@example.org"], "").await.ok();
     app.passing(app.mail.wait_for(2)).await;
     app.register_with_email("eve", "ben@example.org").await;

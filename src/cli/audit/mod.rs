@@ -6,6 +6,7 @@ mod when;
 
 use std::net::IpAddr;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use doorward_core::domain::UserId;
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use super::failure::Failure;
 use super::operator::{find, with_accounts};
 use super::output::{self, Format};
 use super::settings::Settings;
-use crate::accounts::{Accounts, AuditFilter, Ended, GroupBy, Outcome, Summary, SummaryOf};
+use crate::accounts::{Accounts, AuditAction, AuditFilter, Ended, GroupBy, Outcome, Summary, SummaryOf};
 use crate::clock::Timestamp;
 
 const EXAMPLES: &str = "\
@@ -41,7 +42,7 @@ pub struct Arguments {
     /// Counts by this instead of listing, the most frequent first
     #[arg(long, value_enum)]
     by: Option<By>,
-    /// Stays and shows what happens from now on
+    /// Shows the newest, stays, and shows what happens
     #[arg(long, short, conflicts_with_all = ["by", "until"])]
     follow: bool,
     #[command(flatten)]
@@ -54,7 +55,7 @@ struct Which {
     #[arg(long)]
     user: Option<String>,
     /// Only this action, such as `sign_in_failed`
-    #[arg(long)]
+    #[arg(long, hide_possible_values = true, value_parser = actions())]
     action: Option<String>,
     /// Only what ended like this
     #[arg(long, value_enum)]
@@ -154,18 +155,29 @@ impl Which {
 pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
     with_accounts(settings, async |accounts| {
         let Arguments { which, limit, by, follow, format } = arguments;
+        if let (Some(since), Some(until)) = (which.since, which.until)
+            && since >= until
+        {
+            return Err(Failure::Usage("--since is not before --until".to_owned()));
+        }
         let subject = which.subject(&accounts).await?;
         match by {
             Some(by) => {
                 let of = which.summary_of(by.group(), subject);
-                let (groups, names) = accounts.audit_summary(of, limit.into()).await?;
+                // One more than is printed, to tell whether there are more.
+                let (mut groups, names) = accounts.audit_summary(of, i64::from(limit) + 1).await?;
+                let has_more = cut(&mut groups, limit);
                 if format.json {
                     let values =
                         groups.iter().map(|group| named(group, by)).collect::<Result<Vec<_>, _>>()?;
-                    output::print_json(&values)
+                    output::print_json(&values)?;
                 } else {
-                    output::print(&summary_table(by.group(), &groups, &names))
+                    output::print(&summary_table(by.group(), &groups, &names))?;
                 }
+                if has_more {
+                    eprintln!("There are more: --limit");
+                }
+                Ok(())
             }
             None if follow => follow::run(&accounts, which.filter(subject), limit, &format).await,
             None => list(&accounts, which.filter(subject), limit, &format).await,
@@ -176,9 +188,7 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
 async fn list(accounts: &Accounts, filter: AuditFilter, limit: u32, format: &Format) -> Result<(), Failure> {
     // One more than is printed, to tell whether there are more.
     let (mut events, names) = accounts.audit_events_with_names(filter, i64::from(limit) + 1).await?;
-    let most = usize::try_from(limit).unwrap_or(usize::MAX);
-    let has_more = events.len() > most;
-    events.truncate(most);
+    let has_more = cut(&mut events, limit);
     if format.json {
         output::print_json(&events)?;
     } else {
@@ -188,6 +198,19 @@ async fn list(accounts: &Accounts, filter: AuditFilter, limit: u32, format: &For
         eprintln!("There are more: --limit, or --until with the time of the last one");
     }
     Ok(())
+}
+
+/// Keeps the first `limit`; answers whether there were more.
+fn cut<T>(rows: &mut Vec<T>, limit: u32) -> bool {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    has_more
+}
+
+/// The words of the audit trail.
+fn actions() -> PossibleValuesParser {
+    PossibleValuesParser::new(AuditAction::ALL.iter().map(|action| action.as_str()))
 }
 
 /// A group whose name says what it is.

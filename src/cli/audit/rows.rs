@@ -16,10 +16,11 @@ impl Rows<'_> {
         output::table(header, events.iter().map(|event| self.cells(event)))
     }
 
-    /// The same in a line of its own, for what is not known to its end.
+    /// The same in a line of its own, for what is not known to its end. The place of a word tells its column.
     pub fn line(&self, event: &StoredEvent) -> String {
         let cells = self.cells(event);
-        cells.iter().filter(|cell| !cell.is_empty()).map(String::as_str).collect::<Vec<_>>().join("  ") + "\n"
+        let cells = cells.iter().map(|cell| if cell.is_empty() { "-" } else { cell });
+        cells.collect::<Vec<_>>().join("  ") + "\n"
     }
 
     fn cells(&self, event: &StoredEvent) -> [String; 8] {
