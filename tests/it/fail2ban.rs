@@ -59,6 +59,23 @@ async fn attack(process: &Process) {
     }
 }
 
+/// Waits for the lines that say that these addresses reached a limit.
+async fn limits_are_told(process: &Process, addresses: &[&str]) {
+    let deadline = now() + PATIENCE;
+    let is_told =
+        |of: &str| process.output().lines().any(|line| line.contains("limit_reached") && line.contains(of));
+    while !addresses.iter().all(|address| is_told(address)) {
+        assert!(now() < deadline, "{}", process.output());
+        pause().await;
+    }
+}
+
+/// The lines of a log as the journal writes them.
+fn as_in_the_journal(output: &str) -> String {
+    let lines = output.lines().map(|line| format!("Nov 28 09:31:02 host doorward[42]: {line}"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 async fn failures_are_found(format: &str) {
     let Some(program) = programs::command("fail2ban-regex", Needs::Apt("fail2ban")) else { return };
     let settings = [
@@ -89,13 +106,7 @@ async fn failures_are_found(format: &str) {
     for _ in 0..5 {
         from("203.0.113.6", "/api/refresh", json!({"refresh_token": "x"})).await;
     }
-    let deadline = now() + PATIENCE;
-    let is_told =
-        |of: &str| process.output().lines().any(|line| line.contains("limit_reached") && line.contains(of));
-    while !(is_told("203.0.113.6") && is_told("203.0.113.8")) {
-        assert!(now() < deadline, "{}", process.output());
-        pause().await;
-    }
+    limits_are_told(&process, &["203.0.113.6", "203.0.113.8"]).await;
     attack(&process).await;
     process.terminate();
     process.ended().await;
@@ -114,11 +125,7 @@ async fn failures_are_found(format: &str) {
     counted.retain(|address| address != "203.0.113.8");
     assert_eq!(counted, ["2001:db8::7", "203.0.113.7", "203.0.113.7"], "{output}");
 
-    // The same as the journal has it.
-    let journal: Vec<_> =
-        output.lines().map(|line| format!("Nov 28 09:31:02 host doorward[42]: {line}")).collect();
-    let journal = journal.join("\n");
-    std::fs::write(&log, journal).unwrap();
+    std::fs::write(&log, as_in_the_journal(&output)).unwrap();
     let mut again = found(&program, &log);
     again.retain(|address| counted.contains(address));
     again.sort();
