@@ -1,5 +1,6 @@
 //! What the tests share: servers, clients of each transport, and the programs that tests need from outside.
 
+pub mod answer;
 pub mod app;
 pub mod app_return;
 pub mod audit;
