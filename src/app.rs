@@ -1,6 +1,7 @@
 //! Wires everything: what is built, which loops run beside the server, and how it stops.
 
 mod connections;
+mod metrics;
 mod net;
 mod serve;
 mod shared_service;
@@ -11,6 +12,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::dev::ServerHandle;
 use actix_web::rt;
 use actix_web::web::ServiceConfig;
 
@@ -26,13 +28,14 @@ use crate::events::Events;
 use crate::limits::RateLimits;
 use crate::mail::Mail;
 use crate::ownership::Need;
-use crate::routes::Readiness;
+use crate::routes::{Readiness, RequestMetrics};
 use crate::server_lock::ServerLock;
 use crate::text::Languages;
 use crate::tls::Certificate;
 use crate::{db, ownership, private_files};
 
 use connections::Connections;
+use metrics::Scrapes;
 
 pub use connections::Deadlines;
 
@@ -53,6 +56,8 @@ pub struct Application {
     listener: TcpListener,
     address: SocketAddr,
     tcp: Option<(TcpListener, SocketAddr)>,
+    metrics: Option<(TcpListener, SocketAddr)>,
+    requests: RequestMetrics,
     certificate: Option<Certificate>,
     brand: Arc<Brand>,
     accounts: Accounts,
@@ -155,10 +160,8 @@ impl Application {
         let mail = Mail::start(db.clone(), clock.clone(), &config, languages.clone(), brand.clone())?;
         let accounts = Accounts::start(db, &live, mail.clone(), clock.clone(), &config);
         let accounts = start_accounts(accounts.await).await?;
-        let tcp = match config.tcp.listen {
-            Some(address) => Some(net::bind("tcp.listen", address)?.listen()?),
-            None => None,
-        };
+        let tcp = net::listen("tcp.listen", config.tcp.listen)?;
+        let metrics = net::listen("metrics.listen", config.metrics)?;
         let (listener, address) = http.listen()?;
         let readiness = Readiness::default();
         let rates = RateLimits::new(&config.limits, &clock);
@@ -168,6 +171,8 @@ impl Application {
             listener,
             address,
             tcp,
+            metrics,
+            requests: RequestMetrics::default(),
             certificate,
             brand,
             accounts,
@@ -208,6 +213,12 @@ impl Application {
         self.tcp.as_ref().map(|(_, address)| *address)
     }
 
+    /// Where metrics are read, if that listener is open.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(_, address)| *address)
+    }
+
     #[doc(hidden)]
     #[must_use]
     pub const fn accounts(&self) -> &Accounts {
@@ -234,8 +245,9 @@ impl Application {
     pub async fn run_until_stopped(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         let connections = Connections::new(&self.config, self.deadlines, self.rates.mistakes());
         let server = self.serve(&connections)?;
+        let scrapes = self.serve_metrics(&connections)?;
         // The server has its own copies. Once it closes those, no client may hang on these, where nothing accepts.
-        drop((self.listener, self.tcp));
+        drop((self.listener, self.tcp, self.metrics));
         // Released when all has stopped.
         let _lock = self.lock;
         let handle = server.handle();
@@ -280,10 +292,26 @@ impl Application {
             task.abort();
         }
         drop(listener);
+        if let Some(scrapes) = scrapes {
+            scrapes.stop(false).await;
+        }
         let stopped = server.await.unwrap_or_else(|error| Err(io::Error::other(error)));
         write_last_failures(&self.accounts, &self.rates).await;
         fold_log(&self.accounts).await;
         stopped
+    }
+}
+
+impl Application {
+    /// Answers Prometheus until the handle says to stop, if it is to.
+    fn serve_metrics(&self, connections: &Connections) -> io::Result<Option<ServerHandle>> {
+        let Some((listener, _)) = &self.metrics else { return Ok(None) };
+        let (accounts, live, rates) = (&self.accounts, &self.live, &self.rates);
+        let scrapes = Scrapes::new(accounts, live, rates, &self.requests, &self.readiness, connections);
+        let server = scrapes.serve(listener.try_clone()?)?;
+        let handle = server.handle();
+        rt::spawn(server);
+        Ok(Some(handle))
     }
 }
 

@@ -21,6 +21,7 @@
 //! | `text` | what people read, in their languages |
 //! | `mail`, `jobs` | emails; the worker that runs jobs from a table |
 //! | `limits` | rate limits by client address |
+//! | `metrics` | what Prometheus reads |
 //! | `clock`, `peer` | the time; a client's socket |
 //! | `private_files`, `ownership` | permissions of files with secrets; the owners of files that cannot be used |
 //!
@@ -44,6 +45,7 @@ mod import;
 mod jobs;
 mod limits;
 mod mail;
+mod metrics;
 mod models;
 mod ownership;
 mod pages;

@@ -23,7 +23,7 @@ fuzz_target!(|said: &[u8]| {
                         assert_eq!(known.remove(&gone.session), Some(gone.user));
                     }
                 }
-                Effect::Revoke(_)
+                Effect::Revoke(..)
                 | Effect::SendList
                 | Effect::RequestList(_)
                 | Effect::ReadAccess(_)

@@ -8,6 +8,7 @@ use super::logins::{Logins, OVERLAP};
 use super::maker::{Maker, lock_admins};
 use super::pending_links::{end_undo, end_verification};
 use super::{Accounts, Caller, Error};
+use crate::clock::Timestamp;
 use crate::cluster::Changes;
 use crate::cluster::message::NodeId;
 use crate::db::{self, Conn};
@@ -172,8 +173,8 @@ impl Logins {
 }
 
 impl Changes for Logins {
-    fn revoked(&self, logins: Vec<(LoginId, RevokeReason)>) {
-        self.announce(logins);
+    fn revoked(&self, logins: Vec<(LoginId, RevokeReason)>, at: Option<Timestamp>) {
+        self.announce(logins, at);
     }
 
     fn access_changed(&self) {

@@ -176,6 +176,7 @@ impl Accounts {
         let event = caller.event(self.0.clock.new_id(), action, subject);
         let event = NewEvent { outcome: reason.outcome(), reason: Some(reason), ..event };
         event.line().log();
+        self.0.metrics.failed(action, reason);
         self.0.audit_queue.add(event, slot, 1, self.0.clock.now());
     }
 

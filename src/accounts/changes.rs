@@ -90,7 +90,7 @@ impl Logins {
             let new = self.revocations.insert(page.logins);
             found += new.len();
             self.note_ended_users(&new);
-            self.close_sockets(new, !begins);
+            self.close_sockets(new, page.oldest, !begins);
             // Only now: a thread that finds them read can rely on it.
             for run in page.numbers {
                 numbers().note(run, now, now);

@@ -55,7 +55,7 @@ pub(super) struct Unmarked {
 impl Logins {
     #[must_use]
     pub fn new(db: Db, live: &Live, clock: Clock, access_ttl: Duration) -> Self {
-        let Live { sessions, revocations, cluster } = live.clone();
+        let Live { sessions, revocations, cluster, .. } = live.clone();
         let (access_wanted, wake, unmarked) = (Arc::default(), Arc::default(), Arc::default());
         Self { db, sessions, access_wanted, wake, unmarked, revocations, cluster, clock, access_ttl }
     }
@@ -169,18 +169,29 @@ impl Logins {
     /// For rows that were changed by this node: the other nodes are told as well.
     pub(super) fn revoked_here(&self, revoked: Vec<LoginId>, reason: RevokeReason) {
         let revoked: Vec<_> = revoked.into_iter().map(|id| (id, reason)).collect();
-        self.cluster.revoked(&revoked);
-        self.announce(revoked);
+        let now = self.clock.now();
+        self.cluster.revoked(&revoked, now);
+        self.announce(revoked, Some(now));
     }
 
-    /// Refuses the access tokens of these logins from now on and closes their sockets on this node.
-    pub fn announce(&self, revoked: impl IntoIterator<Item = (LoginId, RevokeReason)>) {
+    /// Refuses the access tokens of these logins from now on and closes their sockets on this node. `at` is when they were
+    /// revoked, if that is known.
+    pub fn announce(
+        &self,
+        revoked: impl IntoIterator<Item = (LoginId, RevokeReason)>,
+        at: Option<Timestamp>,
+    ) {
         // First the set, then the managers: a session that registers meanwhile finds one or the other.
-        self.close_sockets(self.revocations.insert(revoked), true);
+        self.close_sockets(self.revocations.insert(revoked), at, true);
     }
 
     /// Closes the sockets of logins that are in the set.
-    pub(super) fn close_sockets(&self, new: Vec<(LoginId, RevokeReason)>, logged: bool) {
+    pub(super) fn close_sockets(
+        &self,
+        new: Vec<(LoginId, RevokeReason)>,
+        at: Option<Timestamp>,
+        logged: bool,
+    ) {
         if new.is_empty() {
             return;
         }
@@ -191,7 +202,7 @@ impl Logins {
                 tracing::info!(%login, reason = reason.as_str(), "login revoked");
             }
         }
-        self.sessions.close_logins(new);
+        self.sessions.close_logins(new, at.unwrap_or_else(|| self.clock.now()));
     }
 }
 

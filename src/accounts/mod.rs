@@ -29,6 +29,7 @@ mod keys;
 mod login_name;
 pub mod logins;
 mod maker;
+mod metrics;
 mod new_device;
 pub mod operator;
 mod overview;
@@ -89,6 +90,7 @@ pub use janitor::Purged;
 pub use key_error::KeyError;
 pub use keys::{KeyInfo, KeyState};
 pub use logins::Logins;
+pub use metrics::Backlog;
 pub use overview::{AuditAction, AuditFilter, Ended, GroupBy, LoginInfo, Outcome, Stats, Summary, SummaryOf};
 pub use own_events::{DoneBy, OwnEvent};
 pub use personal_data::PersonalData;
@@ -140,6 +142,7 @@ struct Inner {
     algorithm: SigningAlgorithm,
     resets: reset_requests::Requests,
     audit_queue: audit_queue::AuditQueue,
+    metrics: metrics::AccountMetrics,
     /// See [`Accounts::is_in_use`].
     in_use: AtomicBool,
 }
@@ -204,6 +207,7 @@ impl Accounts {
             audit: janitor::AuditBounds::of(&config.audit),
             resets: reset_requests::Requests::default(),
             audit_queue: audit_queue::AuditQueue::default(),
+            metrics: metrics::AccountMetrics::default(),
             in_use: AtomicBool::new(false),
         })))
     }

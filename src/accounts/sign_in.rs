@@ -60,6 +60,18 @@ impl Accounts {
         device: Device,
         caller: &Caller,
     ) -> Result<SignIn, Error> {
+        let outcome = self.attempt_sign_in(login, password, device, caller).await;
+        self.0.metrics.signed_in(&outcome);
+        outcome
+    }
+
+    async fn attempt_sign_in(
+        &self,
+        login: &str,
+        password: Password,
+        device: Device,
+        caller: &Caller,
+    ) -> Result<SignIn, Error> {
         let mut attempt = self.begin_attempt(login, &device, caller).await?;
         // An attempt that is given up half-way, because the client hangs up for example, is not a failure.
         let unchecked = self.take_back_unless_checked(attempt.slots.clone());

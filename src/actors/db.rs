@@ -3,6 +3,7 @@
 mod executor;
 #[cfg(test)]
 mod tests;
+mod timings;
 
 use std::sync::Arc;
 
@@ -10,7 +11,9 @@ use actix::{Addr, SyncArbiter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::db::{self, Conn, Disk, Pool};
+use crate::metrics::{Registry, count};
 use executor::{DbExecutor, perform, prepare, write, write_with_reserve};
+use timings::{Kind, Timings};
 
 /// Work that may wait for each executor thread. A query takes about a millisecond: past this a caller is
 /// better told to come back.
@@ -53,6 +56,8 @@ pub struct Db {
     /// they get all threads but one.
     writers: Arc<Semaphore>,
     disk: Disk,
+    timings: Timings,
+    most_queued: usize,
 }
 
 impl Db {
@@ -60,15 +65,37 @@ impl Db {
     pub fn start(pool: Pool, executors: usize) -> Self {
         // One thread is left to work that only reads: writers may wait for each other's locks.
         let writers = if pool.has_one_writer() { 1 } else { executors.saturating_sub(1).max(1) };
-        let (for_watchers, disk) = (pool.clone(), pool.disk().clone());
+        let disk = pool.disk().clone();
+        let timings = Timings::default();
+        let (executor, most_queued) =
+            (DbExecutor { pool, timings: timings.clone() }, executors * QUEUE_PER_EXECUTOR);
+        let watcher = executor.clone();
         Self {
-            watchers: SyncArbiter::start(WATCHERS, move || DbExecutor { pool: for_watchers.clone() }),
-            executors: SyncArbiter::start(executors, move || DbExecutor { pool: pool.clone() }),
-            permits: Arc::new(Semaphore::new(executors * QUEUE_PER_EXECUTOR)),
+            watchers: SyncArbiter::start(WATCHERS, move || watcher.clone()),
+            executors: SyncArbiter::start(executors, move || executor.clone()),
+            permits: Arc::new(Semaphore::new(most_queued)),
             patient: Arc::new(Semaphore::new(PATIENT)),
             writers: Arc::new(Semaphore::new(writers)),
             disk,
+            timings,
+            most_queued,
         }
+    }
+
+    /// Adds what is measured here.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.timings.register_metrics(registry);
+        let (permits, most) = (Arc::clone(&self.permits), self.most_queued);
+        registry.reading("doorward_db_queued", "Database work that waits or runs.", move || {
+            count(most.saturating_sub(permits.available_permits()))
+        });
+        registry.reading("doorward_db_queue_places", "How much of it there may be.", move || count(most));
+        let disk = self.disk.clone();
+        registry.reading(
+            "doorward_db_unwritable",
+            "1 while the database cannot be written, because the disk is full for example.",
+            move || f64::from(u8::from(disk.is_failing())),
+        );
     }
 
     /// Whether the last write failed because the database could not be written.
@@ -118,7 +145,7 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        let (execute, outcome) = prepare(|pool| perform(pool, work), Some(self.permit()?));
+        let (execute, outcome) = prepare(|pool| perform(pool, work), Kind::Read, Some(self.permit()?));
         self.executors.do_send(execute);
         outcome.await.unwrap_or(Err(DbError::Stopped))?
     }
@@ -135,7 +162,7 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        let (execute, outcome) = prepare(|pool| perform(pool, work), None);
+        let (execute, outcome) = prepare(|pool| perform(pool, work), Kind::Poll, None);
         self.watchers.do_send(execute);
         outcome.await.unwrap_or(Err(DbError::Stopped))?
     }
@@ -229,7 +256,7 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        let (mut execute, outcome) = prepare(work, Some(permit));
+        let (mut execute, outcome) = prepare(work, Kind::Write, Some(permit));
         let (writers, executors) = (Arc::clone(&self.writers), self.executors.clone());
         // A task of its own: a revocation whose caller leaves while it queues is not lost.
         tokio::spawn(async move {
@@ -241,15 +268,20 @@ impl Db {
     }
 
     async fn wait_for_permit(&self) -> Result<OwnedSemaphorePermit, DbError> {
-        if let Ok(permit) = self.permit() {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             return Ok(permit);
         }
-        let _place = self.patient.try_acquire().map_err(|_| DbError::Full)?;
+        let _place = self.patient.try_acquire().map_err(|_| self.refuse())?;
         // A permit that is given back goes to the first that waits: `permit` gets none meanwhile.
         Arc::clone(&self.permits).acquire_owned().await.map_err(|_| DbError::Stopped)
     }
 
     fn permit(&self) -> Result<OwnedSemaphorePermit, DbError> {
-        Arc::clone(&self.permits).try_acquire_owned().map_err(|_| DbError::Full)
+        Arc::clone(&self.permits).try_acquire_owned().map_err(|_| self.refuse())
+    }
+
+    fn refuse(&self) -> DbError {
+        self.timings.refused.add([], 1);
+        DbError::Full
     }
 }

@@ -7,6 +7,7 @@ mod pool;
 mod queue;
 mod runner;
 mod shared;
+mod timings;
 mod work;
 
 pub use lane::{Class, Lane, Requester};
@@ -14,9 +15,11 @@ pub use lane::{Class, Lane, Requester};
 use std::sync::Arc;
 
 use pool::Pool;
+use timings::Timings;
 
 use crate::auth::password::{self, Verified};
 use crate::config::{self, Hashing};
+use crate::metrics::{Registry, count};
 use doorward_core::domain::{LoginId, Password, Rating, WeakPassword};
 
 /// Queue length per thread: at cost 12 a second or two of work, or four with [`Hashing::Single`]. Beyond it, a
@@ -31,6 +34,11 @@ const RATINGS: usize = 32;
 
 /// Traces that may wait: about as much.
 const TRACES: usize = 64;
+
+/// The names of the queues in metrics.
+const HASHES: &str = "hashes";
+const RATINGS_NAME: &str = "ratings";
+const TRACES_NAME: &str = "traces";
 
 /// Why there is no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +57,7 @@ pub struct Hasher {
     hashes: Pool,
     ratings: Pool,
     traces: Pool,
+    timings: Timings,
     cost: u32,
     /// What the site is called: a password must not be made of it.
     site: Arc<[String]>,
@@ -75,15 +84,18 @@ impl Hasher {
     #[must_use]
     pub fn start(config: &config::Password) -> Self {
         let workers = config.workers;
+        let timings = Timings::default();
         Self {
             hashes: Pool::start(
                 workers,
                 config.hashing,
                 workers * QUEUE_PER_WORKER,
                 workers * RESERVED_PER_WORKER,
+                timings.of(HASHES),
             ),
-            ratings: Pool::start(1, Hashing::Single, RATINGS, 0),
-            traces: Pool::start(1, Hashing::Single, TRACES, 0),
+            ratings: Pool::start(1, Hashing::Single, RATINGS, 0, timings.of(RATINGS_NAME)),
+            traces: Pool::start(1, Hashing::Single, TRACES, 0, timings.of(TRACES_NAME)),
+            timings,
             cost: config.cost,
             site: Arc::default(),
         }
@@ -185,6 +197,16 @@ impl Hasher {
             ratings: self.ratings.counts(),
             traces: self.traces.counts(),
         }
+    }
+
+    /// Adds what is measured here.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.timings.register_metrics(registry);
+        let queues = [(HASHES, &self.hashes), (RATINGS_NAME, &self.ratings), (TRACES_NAME, &self.traces)];
+        let queues = queues.map(|(name, pool)| (name, pool.clone()));
+        registry.readings("doorward_hash_queued", "Password work that waits.", Some("queue"), move || {
+            queues.iter().map(|(name, pool)| (*name, count(pool.counts().queued))).collect()
+        });
     }
 }
 

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::Sessions;
+use super::session::SessionMetrics;
 use crate::cluster::Cluster;
 use crate::config;
 use crate::directory::{Directory, Revocations};
+use crate::metrics::{Registry, count};
 
 /// The handles that a revocation goes through.
 #[derive(Clone)]
@@ -13,6 +15,7 @@ pub struct Live {
     pub sessions: Sessions,
     pub revocations: Arc<Revocations>,
     pub cluster: Cluster,
+    pub metrics: SessionMetrics,
 }
 
 impl Live {
@@ -28,6 +31,36 @@ impl Live {
         let speaker = cluster.clone();
         let directory = Directory::new(limits, Box::new(move |change| speaker.session_changed(change)));
         let revocations = Arc::<Revocations>::default();
-        Self { sessions: Sessions::new(limits, directory, Arc::clone(&revocations)), revocations, cluster }
+        let sessions = Sessions::new(limits, directory, Arc::clone(&revocations));
+        Self { sessions, revocations, cluster, metrics: SessionMetrics::default() }
+    }
+
+    /// Adds what is counted here.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.metrics.register_metrics(registry);
+        self.cluster.register_metrics(registry);
+        self.sessions.directory().register_metrics(registry);
+        let sessions = self.sessions.clone();
+        registry.reading(
+            "doorward_sockets",
+            "Live sockets, with those that have not signed in yet.",
+            move || count(sessions.count()),
+        );
+        let most = self.sessions.most();
+        registry.reading(
+            "doorward_sockets_max",
+            "How many of them there may be: sockets.max_open.",
+            move || count(most),
+        );
+        let revocations = Arc::clone(&self.revocations);
+        registry.readings(
+            "doorward_revocation_data_age_seconds",
+            "The time since the last successful poll for revocations. Beyond 3 s this node refuses every token.",
+            None,
+            move || {
+                let age = revocations.freshness().age();
+                age.map(|age| ("", age.as_secs_f64())).into_iter().collect()
+            },
+        );
     }
 }

@@ -3,6 +3,7 @@
 
 mod handlers;
 mod lists;
+mod metrics;
 mod outside;
 mod sign_in;
 mod stale;
@@ -20,6 +21,7 @@ use actix::{
 use futures_util::Stream;
 
 use self::lists::Lists;
+pub use self::metrics::SessionMetrics;
 use super::session_manager::WorkerSessions;
 use super::transport::{Full, Outgoing, Received, Transport, Undecodable};
 use crate::auth::tokens::TokenError;
@@ -49,6 +51,7 @@ pub struct SessionServices {
     pub rules: Rules,
     pub events: Arc<Events>,
     pub mistakes: MistakeLog,
+    pub metrics: SessionMetrics,
 }
 
 /// How a socket was admitted.
@@ -119,6 +122,7 @@ impl<T: Transport> Session<T> {
         address: IpAddr,
         admission: Admission,
     ) -> Self {
+        services.metrics.admitted(T::NAME, &admission);
         let pong_timeout = services.rules.pong_timeout.filter(|_| T::PINGS_ALWAYS);
         let rules = Rules { pong_timeout, ..services.rules };
         let rules = session::Session::new(rules, services.clock.instant());
@@ -267,6 +271,7 @@ impl<T: Transport> Session<T> {
             return false;
         }
         self.closing = Some(reason);
+        self.services.metrics.closed(T::NAME, reason);
         tracing::debug!(session = %self.id, transport = T::NAME, reason = reason.name(), "session ended");
         self.pending = None;
         self.ticket = None;

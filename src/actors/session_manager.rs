@@ -10,6 +10,7 @@ use doorward_core::domain::{LoginId, RevokeReason, SessionId, UserId};
 use doorward_core::protocol::CloseReason;
 use tokio::sync::watch;
 
+use crate::clock::Timestamp;
 use crate::config;
 use crate::directory::{Directory, Revocations};
 
@@ -19,6 +20,8 @@ use crate::directory::{Directory, Revocations};
 pub enum ToSession {
     /// End.
     Close(CloseReason),
+    /// End: the login was revoked at this time.
+    Revoked(RevokeReason, Timestamp),
     /// The user's roles or claims may have changed: look them up.
     AccessChanged,
 }
@@ -76,10 +79,22 @@ impl Sessions {
         &self.0.directory
     }
 
-    /// Closes every session of these logins, on every worker.
-    pub fn close_logins(&self, ended: Vec<(LoginId, RevokeReason)>) {
+    /// How many sessions are registered, with those that have not signed in yet.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        *self.0.registered.borrow()
+    }
+
+    /// How many there may be.
+    #[must_use]
+    pub fn most(&self) -> usize {
+        self.0.max_open
+    }
+
+    /// Closes every session of these logins, which were revoked at this time, on every worker.
+    pub fn close_logins(&self, ended: Vec<(LoginId, RevokeReason)>, at: Timestamp) {
         let ended: Arc<[_]> = ended.into();
-        self.tell(|| CloseLogins(Arc::clone(&ended)));
+        self.tell(|| CloseLogins(Arc::clone(&ended), at));
     }
 
     /// Tells the user's sessions of this node that roles or claims have changed.
@@ -213,7 +228,7 @@ struct Unregister(SessionId);
 
 #[derive(Message)]
 #[rtype(result = "()")]
-struct CloseLogins(Arc<[(LoginId, RevokeReason)]>);
+struct CloseLogins(Arc<[(LoginId, RevokeReason)]>, Timestamp);
 
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -288,12 +303,12 @@ impl Handler<Unregister> for SessionManager {
 impl Handler<CloseLogins> for SessionManager {
     type Result = ();
 
-    fn handle(&mut self, CloseLogins(ended): CloseLogins, _: &mut Context<Self>) {
+    fn handle(&mut self, CloseLogins(ended, at): CloseLogins, _: &mut Context<Self>) {
         for &(login, reason) in ended.iter() {
             // Taken out: to look for each among the others as it ends would take the square of their number.
             for id in self.logins.remove(&login).into_iter().flatten() {
                 if let Some(registered) = self.sessions.get(&id) {
-                    registered.session.do_send(ToSession::Close(reason.into()));
+                    registered.session.do_send(ToSession::Revoked(reason, at));
                 }
             }
         }

@@ -26,6 +26,14 @@ pub(super) struct Bound {
     pub address: SocketAddr,
 }
 
+/// Binds and listens, if there is an address.
+pub(super) fn listen(
+    key: &'static str,
+    address: Option<SocketAddr>,
+) -> Result<Option<(TcpListener, SocketAddr)>, String> {
+    address.map(|address| bind(key, address)?.listen()).transpose()
+}
+
 pub(super) fn bind(key: &'static str, asked: SocketAddr) -> Result<Bound, String> {
     let address = asked;
     let bind = || {

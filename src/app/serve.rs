@@ -66,6 +66,7 @@ impl Application {
         let clock = web::Data::new(self.clock.clone());
         let (accounts, readiness) = (self.accounts.clone(), self.readiness.clone());
         let (sessions, rates) = (self.live.sessions.clone(), self.rates.clone());
+        let requests = self.requests.clone();
         let app = move || {
             let sessions = sessions.start_worker();
             App::new()
@@ -75,6 +76,7 @@ impl Application {
                 .app_data(mails.clone())
                 .app_data(clock.clone())
                 .app_data(routes::trace::PlainRoutes::default())
+                .app_data(requests.of_worker())
                 .wrap(cross_origin.clone())
                 .wrap(from_fn(routes::trace::trace))
                 .configure(|table| socketio::configure(table, &config, &engines, &services, &sessions))
@@ -158,6 +160,7 @@ impl Application {
             },
             events: Arc::clone(&self.additions.events),
             mistakes: self.rates.mistakes().clone(),
+            metrics: self.live.metrics.clone(),
         }
     }
 }

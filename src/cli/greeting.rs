@@ -22,6 +22,7 @@ pub struct Greeting {
     /// Where it listens, unless the URL says so.
     listens_on: Option<SocketAddr>,
     tcp: Option<SocketAddr>,
+    metrics: Option<SocketAddr>,
     email: String,
     data: String,
     /// Whether there is no account yet.
@@ -34,7 +35,12 @@ pub struct Greeting {
 
 impl Greeting {
     /// `config` is the one in force, with real ports.
-    pub fn new(config: &Config, tcp: Option<SocketAddr>, is_empty: bool) -> Self {
+    pub fn new(
+        config: &Config,
+        tcp: Option<SocketAddr>,
+        metrics: Option<SocketAddr>,
+        is_empty: bool,
+    ) -> Self {
         let url = config.link("");
         let listen = config.http.listen;
         // The public address names the port, and leads to this machine: what listens there is clear.
@@ -42,6 +48,7 @@ impl Greeting {
         Self {
             listens_on: (!is_clear).then_some(listen),
             tcp,
+            metrics,
             email: email(config),
             data: data(config),
             is_empty,
@@ -67,6 +74,9 @@ impl Greeting {
         if let Some(tcp) = self.tcp.filter(|tcp| !tcp.ip().is_loopback() || tcp.port() != USUAL_TCP) {
             rows.push(("TCP clients", tcp.to_string()));
         }
+        if let Some(metrics) = self.metrics {
+            rows.push(("Metrics", format!("http://{metrics}/metrics")));
+        }
         rows.push(("Email", self.email.clone()));
         rows.push(("Data", self.data.clone()));
         if self.is_empty {
@@ -89,8 +99,9 @@ impl Greeting {
         let Self { url, email, data, .. } = self;
         let listens_on = self.listens_on.map(tracing::field::display);
         let tcp = self.tcp.map(tracing::field::display);
+        let metrics = self.metrics.map(tracing::field::display);
         let version = env!("CARGO_PKG_VERSION");
-        tracing::info!(version, url, listens_on, tcp, email, data, "started");
+        tracing::info!(version, url, listens_on, tcp, metrics, email, data, "started");
     }
 }
 
@@ -141,7 +152,7 @@ mod tests {
 
     fn text(pairs: &[(&str, &str)], tcp: &str, is_empty: bool) -> String {
         let config = Config::from_pairs(pairs.iter().copied()).unwrap();
-        let text = Greeting::new(&config, Some(tcp.parse().unwrap()), is_empty).text();
+        let text = Greeting::new(&config, Some(tcp.parse().unwrap()), config.metrics, is_empty).text();
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{line}");
         }

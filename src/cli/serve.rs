@@ -87,7 +87,7 @@ async fn greet(application: &Application) {
     // If the accounts cannot be read, the greeting says nothing about them.
     let is_empty = application.accounts().list_users(first).await.is_ok_and(|found| found.is_empty());
     let config = application.config();
-    let greeting = Greeting::new(config, application.tcp_address(), is_empty);
+    let greeting = Greeting::new(config, application.tcp_address(), application.metrics_address(), is_empty);
     match config.log.format {
         // Standard output may be closed.
         LogFormat::Text => drop(std::io::stdout().write_all(greeting.text().as_bytes())),

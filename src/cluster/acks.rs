@@ -47,6 +47,11 @@ impl Acks {
         self.changed.send_replace(());
     }
 
+    /// How many nodes are alive, with this one.
+    pub(super) fn nodes(&self) -> usize {
+        self.state().nodes.len()
+    }
+
     /// A node says that it has applied all changes up to `number`.
     pub(super) fn applied(&self, node: NodeId, number: i32) {
         if let Some(last) = self.state().nodes.get_mut(&node) {

@@ -85,7 +85,7 @@ impl Budgets {
         self.since_yield += size;
         let problem = if self.read.take(size, now) {
             match Envelope::read(bytes) {
-                Ok(Envelope { node, message: NodeMessage::Revoked { logins }, .. })
+                Ok(Envelope { node, message: NodeMessage::Revoked { logins, .. }, .. })
                     if node != own && !self.revoked.take(logins.len(), now) =>
                 {
                     "too many revoked logins".to_owned()

@@ -52,7 +52,7 @@ impl Envelope {
         }
         let envelope: Self = serde_json::from_slice(bytes)?;
         let items = match &envelope.message {
-            NodeMessage::Revoked { logins } => logins.len(),
+            NodeMessage::Revoked { logins, .. } => logins.len(),
             NodeMessage::Sessions { connected, disconnected } => connected.len() + disconnected.len(),
             NodeMessage::List { sessions, .. } => sessions.len(),
             NodeMessage::Hello
@@ -76,7 +76,12 @@ pub enum NodeMessage {
     Beat,
     /// These logins were revoked.
     #[serde(rename = "ended")]
-    Revoked { logins: Vec<RevokedLogin> },
+    Revoked {
+        logins: Vec<RevokedLogin>,
+        /// When the first of them was, by the sender's clock. Earlier versions do not say it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Timestamp>,
+    },
     /// Changes to the node's sessions.
     Sessions {
         #[serde(rename = "came")]

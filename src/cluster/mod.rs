@@ -31,10 +31,11 @@ use tokio::sync::{mpsc, oneshot};
 use self::acks::Acks;
 use self::bus::Address;
 use self::message::NodeId;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config;
 use crate::directory::Change;
 use crate::directory::freshness::LIMIT;
+use crate::metrics::{Registry, count};
 
 pub use self::node::{Changes, Node};
 
@@ -62,12 +63,15 @@ struct Handle {
     /// Some messages did not fit, so the whole list has to be sent.
     lost: Arc<AtomicBool>,
     acks: Arc<Acks>,
+    /// Whether Redis delivers.
+    connected: Arc<AtomicBool>,
 }
 
 /// A message that this node has to publish.
 #[derive(Debug)]
 enum Outgoing {
-    Revoked(Vec<(LoginId, RevokeReason)>),
+    /// And since when the first of them was.
+    Revoked(Vec<(LoginId, RevokeReason)>, Timestamp),
     Session(Change),
     AccessChanged(i32),
     AccessApplied(i32),
@@ -87,8 +91,24 @@ impl Cluster {
         let lost = Arc::new(AtomicBool::new(false));
         let id = NodeId(clock.new_id());
         let acks = Arc::new(Acks::new(id));
-        let node = Node::new(address, id, outgoing, (Arc::clone(&lost), Arc::clone(&acks)));
-        Ok((Self(Some(Handle { queue, lost, acks })), Some(node)))
+        let handle = Handle { queue, lost, acks, connected: Arc::default() };
+        let node = Node::new(address, id, outgoing, handle.clone());
+        Ok((Self(Some(handle)), Some(node)))
+    }
+
+    /// Adds what is counted here; without other nodes, nothing.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        let Some(Handle { acks, connected, .. }) = self.0.clone() else { return };
+        registry.reading(
+            "doorward_cluster_nodes",
+            "Nodes that are alive as far as this one knows, itself among them.",
+            move || count(acks.nodes()),
+        );
+        registry.reading(
+            "doorward_cluster_connected",
+            "1 while this node is connected to the others over Redis.",
+            move || f64::from(u8::from(connected.load(Ordering::Acquire))),
+        );
     }
 
     fn send(&self, message: Outgoing) {
@@ -100,9 +120,9 @@ impl Cluster {
     }
 
     /// Tells the other nodes that these logins were revoked.
-    pub fn revoked(&self, logins: &[(LoginId, RevokeReason)]) {
+    pub fn revoked(&self, logins: &[(LoginId, RevokeReason)], at: Timestamp) {
         if self.0.is_some() && !logins.is_empty() {
-            self.send(Outgoing::Revoked(logins.to_vec()));
+            self.send(Outgoing::Revoked(logins.to_vec(), at));
         }
     }
 

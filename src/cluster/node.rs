@@ -14,7 +14,8 @@ use super::budget::Budgets;
 use super::bus::{Address, BusError, Publisher};
 use super::message::{Envelope, ListedSession, NodeId, NodeMessage, RevokedLogin, SessionKey};
 use super::peers::{self, Effect, Peers};
-use super::{BEAT, Outgoing, now};
+use super::{BEAT, Handle, Outgoing, now};
+use crate::clock::Timestamp;
 use crate::directory::{Change, Directory};
 
 /// How long a node's own message may take to return before the connection counts as broken.
@@ -35,8 +36,8 @@ const BATCH: usize = 500;
 
 /// What this node does with the changes of others.
 pub trait Changes {
-    /// Other nodes revoked these logins.
-    fn revoked(&self, logins: Vec<(LoginId, RevokeReason)>);
+    /// Other nodes revoked these logins; `at` is since when, if they said it.
+    fn revoked(&self, logins: Vec<(LoginId, RevokeReason)>, at: Option<Timestamp>);
 
     /// Other nodes changed roles or claims: the rows are to be read, and [`super::Cluster::access_applied`] is to be told.
     fn access_changed(&self);
@@ -50,6 +51,7 @@ pub struct Node {
     outgoing: mpsc::Receiver<Outgoing>,
     lost: Arc<AtomicBool>,
     acks: Arc<Acks>,
+    connected: Arc<AtomicBool>,
     /// Another node requested all our sessions.
     list_wanted: bool,
     /// When a connection broke: others may still be without one.
@@ -67,7 +69,7 @@ impl Node {
         address: Address,
         id: NodeId,
         outgoing: mpsc::Receiver<Outgoing>,
-        (lost, acks): (Arc<AtomicBool>, Arc<Acks>),
+        Handle { lost, acks, connected, .. }: Handle,
     ) -> Self {
         Self {
             id,
@@ -76,6 +78,7 @@ impl Node {
             outgoing,
             lost,
             acks,
+            connected,
             list_wanted: false,
             broken: None,
             counted: (0, false),
@@ -91,7 +94,9 @@ impl Node {
         let mut logged = false;
         loop {
             let began = now();
-            let Err(broken) = self.run_connection(&directory, &changes).await else { return };
+            let ended = self.run_connection(&directory, &changes).await;
+            self.connected.store(false, Ordering::Release);
+            let Err(broken) = ended else { return };
             if now() - began > LONGEST_BACKOFF {
                 (backoff, logged) = (FIRST_BACKOFF, false);
             }
@@ -118,6 +123,7 @@ impl Node {
     ) -> Result<(), BusError> {
         let (mut publisher, mut subscription) = self.address.connect().await?;
         self.announce(&mut publisher, directory).await?;
+        self.connected.store(true, Ordering::Release);
         // Others may have said meanwhile that there are changes.
         changes.access_changed();
         let mut beat = tokio::time::interval(BEAT);
@@ -188,8 +194,8 @@ impl Node {
     /// changes.
     async fn announce(&mut self, publisher: &mut Publisher, directory: &Directory) -> Result<(), BusError> {
         while let Ok(old) = self.outgoing.try_recv() {
-            if let Outgoing::Revoked(logins) = old {
-                self.publish(publisher, revoked_message(&logins)).await?;
+            if let Outgoing::Revoked(logins, at) = old {
+                self.publish(publisher, revoked_message(&logins, Some(at))).await?;
             }
         }
         self.peers.lost(now());
@@ -210,12 +216,16 @@ impl Node {
 
     /// Publishes this message and those queued, revocations first. Returns whether it was the last.
     async fn publish_queued(&mut self, publisher: &mut Publisher, first: Outgoing) -> Result<bool, BusError> {
-        let (mut logins, mut connected, mut disconnected) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut logins, mut since) = (Vec::new(), None::<Timestamp>);
+        let (mut connected, mut disconnected) = (Vec::new(), Vec::new());
         let (mut access_changed, mut access_applied) = (None, None);
         let (mut bye, mut next) = (None, Some(first));
         while let Some(message) = next {
             match message {
-                Outgoing::Revoked(mut revoked) => logins.append(&mut revoked),
+                Outgoing::Revoked(mut revoked, at) => {
+                    logins.append(&mut revoked);
+                    since = since.or(Some(at));
+                }
                 Outgoing::Session(Change::Connected(info)) => connected.push(ListedSession::from(&*info)),
                 Outgoing::Session(Change::Disconnected { user, session }) => {
                     disconnected.push(SessionKey { user, session });
@@ -229,7 +239,7 @@ impl Node {
             next = if enough { None } else { self.outgoing.try_recv().ok() };
         }
         for logins in logins.chunks(BATCH) {
-            self.publish(publisher, revoked_message(logins)).await?;
+            self.publish(publisher, revoked_message(logins, since)).await?;
         }
         if let Some(number) = access_changed {
             self.publish(publisher, NodeMessage::AccessChanged { number }).await?;
@@ -289,9 +299,10 @@ impl Node {
     }
 }
 
-fn revoked_message(logins: &[(LoginId, RevokeReason)]) -> NodeMessage {
+fn revoked_message(logins: &[(LoginId, RevokeReason)], at: Option<Timestamp>) -> NodeMessage {
     NodeMessage::Revoked {
         logins: logins.iter().map(|(id, reason)| RevokedLogin::new(*id, *reason)).collect(),
+        at,
     }
 }
 
@@ -305,7 +316,7 @@ fn apply(effects: Vec<Effect>, directory: &Directory, changes: &impl Changes) ->
                 let gone = gone.into_iter().map(|gone| (gone.user, gone.session)).collect();
                 directory.remove_remote(gone);
             }
-            Effect::Revoke(logins) => changes.revoked(logins),
+            Effect::Revoke(logins, at) => changes.revoked(logins, at),
             Effect::ReadAccess => changes.access_changed(),
             Effect::SendList | Effect::RequestList(_) | Effect::AccessApplied(..) => to_publish.push(effect),
             Effect::Echo => {}

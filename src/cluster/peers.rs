@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::message::{Envelope, ListedSession, NodeId, NodeMessage, SessionKey};
+use crate::clock::Timestamp;
 use doorward_core::domain::RevokeReason;
 use doorward_core::domain::{LoginId, SessionId, UserId};
 
@@ -32,7 +33,8 @@ const MAX_SESSIONS: usize = 262_144;
 pub enum Effect {
     Add(ListedSession),
     Remove(Vec<SessionKey>),
-    Revoke(Vec<(LoginId, RevokeReason)>),
+    /// And since when, if that is known.
+    Revoke(Vec<(LoginId, RevokeReason)>, Option<Timestamp>),
     /// Publish all our sessions.
     SendList,
     RequestList(NodeId),
@@ -116,8 +118,8 @@ impl Peers {
                 effects.push(Effect::SendList);
             }
             NodeMessage::Ask { of } if of == self.own => effects.push(Effect::SendList),
-            NodeMessage::Revoked { logins } => {
-                effects.push(revoke(&logins));
+            NodeMessage::Revoked { logins, at } => {
+                effects.push(revoke(&logins, at));
             }
             NodeMessage::AccessChanged { .. } => effects.push(Effect::ReadAccess),
             NodeMessage::AccessApplied { number } => effects.push(Effect::AccessApplied(node, number)),
@@ -289,14 +291,14 @@ fn returned(own: NodeId, message: &NodeMessage) -> Vec<Effect> {
 /// What a node changed that is not tracked. It counts all the same, and the rows confirm it.
 fn changed_by_untracked(message: &NodeMessage) -> Vec<Effect> {
     match message {
-        NodeMessage::Revoked { logins } => vec![revoke(logins)],
+        NodeMessage::Revoked { logins, at } => vec![revoke(logins, *at)],
         NodeMessage::AccessChanged { .. } => vec![Effect::ReadAccess],
         _ => Vec::new(),
     }
 }
 
-fn revoke(logins: &[super::message::RevokedLogin]) -> Effect {
-    Effect::Revoke(logins.iter().map(super::message::RevokedLogin::read).collect())
+fn revoke(logins: &[super::message::RevokedLogin], at: Option<Timestamp>) -> Effect {
+    Effect::Revoke(logins.iter().map(super::message::RevokedLogin::read).collect(), at)
 }
 
 #[cfg(test)]

@@ -181,6 +181,11 @@ pub const KEYS: &[Key] = &[
     key("accounts.max_logins", "200", "a number from 1 to 10000"),
     key("accounts.unused_ttl", "90d", "off, or a duration from 1d to 3650d, such as 90d"),
     key("accounts.new_device_email", "true", "true or false"),
+    key(
+        "metrics.listen",
+        "off",
+        "off, or an address and port such as 127.0.0.1:9464 or [::1]:9464, :PORT for all IPv4 addresses, or a port of this machine alone",
+    ),
     key("audit.keep", "90d", "a duration from 1d to 3650d, such as 90d"),
     key("audit.max_rows", "1000000", "a number from 1000 to 1000000000"),
     key("pages.language", "en", "the tag of a language, such as en or de"),

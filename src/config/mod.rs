@@ -71,6 +71,8 @@ pub struct Config {
     pub unused_ttl: Option<Duration>,
     /// Whether an email tells of a sign-in on a device that is not known.
     pub new_device_email: bool,
+    /// Where metrics are read; none turns the listener off.
+    pub metrics: Option<SocketAddr>,
     pub audit: Audit,
     pub usernames: Usernames,
     pub registration: Registration,

@@ -86,6 +86,10 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
         max_logins: values.number("accounts.max_logins", 1..=10_000)?,
         unused_ttl: unused_ttl(values)?,
         new_device_email: values.parse("accounts.new_device_email", from_str)?,
+        metrics: values.parse("metrics.listen", |text| match text {
+            "off" => Some(None),
+            _ => listen::parse(text).map(Some),
+        })?,
         audit: audit(values)?,
         registration: registration(values)?,
         pages: Pages {

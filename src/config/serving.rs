@@ -31,6 +31,12 @@ impl Config {
         let mut warnings = Vec::new();
         let listen = self.http.listen;
         let is_https = self.public_url.scheme() == "https";
+        if let Some(metrics) = self.metrics.filter(|metrics| !metrics.ip().to_canonical().is_loopback()) {
+            warnings.push(format!(
+                "other machines can read the metrics at {metrics}: nothing there is about a person, but let only \
+                 Prometheus reach it"
+            ));
+        }
         if self.password.insecure_cost {
             let cost = self.password.cost;
             warnings.push(format!(

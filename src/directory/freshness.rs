@@ -105,6 +105,14 @@ impl Freshness {
         has_passed(began, boot_millis(), time)
     }
 
+    /// How old the data is; none while no task polls.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        let watched = self.watched.load(Ordering::Acquire);
+        let age = boot_millis().saturating_sub(self.polled.load(Ordering::Acquire));
+        watched.then(|| Duration::from_millis(age))
+    }
+
     /// Whether the data is not older than [`LIMIT`].
     #[must_use]
     pub fn is_fresh(&self) -> bool {

@@ -29,6 +29,7 @@ use tokio::sync::watch;
 use self::addresses::{Addresses, Counts};
 use self::users::Users;
 use crate::config;
+use crate::metrics::{Registry, count};
 
 pub use self::addresses::PendingTicket;
 pub use self::revocations::Revocations;
@@ -61,6 +62,21 @@ impl Directory {
                 pending: limits.max_waiting_per_address,
             })),
         }
+    }
+
+    /// Adds what is counted here.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        registry.gauge(
+            "doorward_sessions",
+            "Live sessions that are signed in, on this node.",
+            &self.users.by_transport,
+        );
+        let users = Arc::clone(&self.users);
+        registry.reading(
+            "doorward_sessions_everywhere",
+            "Live sessions that are signed in, on all nodes as far as they are known.",
+            move || count(users.count()),
+        );
     }
 
     /// Admits a session of the user at the address; none if there are too many. `pending` is the ticket that

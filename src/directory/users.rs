@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::addresses::AddressTicket;
 use super::{Change, OnChange};
+use crate::metrics::Gauge;
 
 /// Locks to spread users over, so that workers rarely wait for each other.
 const SHARDS: usize = 16;
@@ -65,11 +66,19 @@ pub(super) struct Users {
     hasher: RandomState,
     limit: usize,
     on_change: OnChange,
+    /// This node's, by transport.
+    pub(super) by_transport: Gauge<1>,
 }
 
 impl Users {
     pub(super) fn new(limit: usize, on_change: OnChange) -> Self {
-        Self { shards: Default::default(), hasher: RandomState::new(), limit, on_change }
+        Self {
+            shards: Default::default(),
+            hasher: RandomState::new(),
+            limit,
+            on_change,
+            by_transport: Gauge::new(["transport"]),
+        }
     }
 
     fn shard(&self, user: UserId) -> MutexGuard<'_, Shard> {
@@ -84,6 +93,7 @@ impl Users {
             return None;
         }
         let info = Arc::new(info);
+        this.by_transport.add([info.transport], 1);
         sessions.add_local(&info);
         sessions.changed();
         // Under the lock, so that one user's changes are emitted in order.
@@ -189,6 +199,7 @@ pub struct Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let (user, session) = (self.info.user, self.info.id);
+        self.users.by_transport.add([self.info.transport], -1);
         let mut shard = self.users.shard(user);
         if let Some(sessions) = shard.get_mut(&user) {
             sessions.remove_local(session);

@@ -11,6 +11,7 @@ use crate::actors::Db;
 use crate::actors::db::DbError;
 use crate::clock::Clock;
 use crate::db::{self, Conn};
+use crate::metrics::{Counter, Registry};
 
 /// How often the table is read without being woken: rows that other processes add wake no worker here.
 const POLL: Duration = Duration::from_secs(30);
@@ -35,13 +36,28 @@ pub struct Handle {
     /// A permit for each job that may run.
     slots: Arc<Semaphore>,
     concurrency: u32,
+    attempts: Counter<2>,
 }
 
 impl Handle {
     /// A handle without a worker behind it.
     #[must_use]
     pub fn idle(concurrency: u32) -> Self {
-        Self { wake: Arc::default(), slots: Arc::new(Semaphore::new(concurrency as usize)), concurrency }
+        Self {
+            wake: Arc::default(),
+            slots: Arc::new(Semaphore::new(concurrency as usize)),
+            concurrency,
+            attempts: Counter::new(["kind", "outcome"]),
+        }
+    }
+
+    /// Adds what is counted here.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        registry.counter(
+            "doorward_job_attempts_total",
+            "Attempts at background jobs, email among them: done, retried after a failure, or given_up.",
+            &self.attempts,
+        );
     }
 
     /// Makes the worker read the table now. To be called after the commit.
@@ -63,7 +79,10 @@ impl Handle {
 #[must_use]
 pub fn start<K: JobKind>(kind: K, db: Db, clock: Clock) -> Handle {
     let handle = Handle::idle(K::SCHEDULE.concurrency);
-    let worker = Worker { kind: Arc::new(kind), db, clock };
+    for outcome in ["done", "retried", "given_up"] {
+        handle.attempts.add([K::NAME, outcome], 0);
+    }
+    let worker = Worker { kind: Arc::new(kind), db, clock, attempts: handle.attempts.clone() };
     tokio::spawn(worker.claim_jobs(handle.clone()));
     handle
 }
@@ -72,12 +91,18 @@ struct Worker<K> {
     kind: Arc<K>,
     db: Db,
     clock: Clock,
+    attempts: Counter<2>,
 }
 
 // A derived `Clone` would require `K: Clone`.
 impl<K> Clone for Worker<K> {
     fn clone(&self) -> Self {
-        Self { kind: Arc::clone(&self.kind), db: self.db.clone(), clock: self.clock.clone() }
+        Self {
+            kind: Arc::clone(&self.kind),
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+            attempts: self.attempts.clone(),
+        }
     }
 }
 
@@ -160,16 +185,19 @@ impl<K: JobKind> Worker<K> {
         let now = self.clock.now();
         let kind = Arc::clone(&self.kind);
         let Err(failure) = result else {
+            self.attempts.add([K::NAME, "done"], 1);
             kind.report(&claimed, Outcome::Done);
             return self.write(move |conn| kind.complete(conn, &claimed, now)).await;
         };
         let is_final = K::is_final(&failure);
         match K::SCHEDULE.after_failure(claimed.attempt, claimed.created_at, now, is_final) {
             AfterFailure::Retry { after, due_at } => {
+                self.attempts.add([K::NAME, "retried"], 1);
                 kind.report(&claimed, Outcome::Retry { after, failure: &failure });
                 self.write(move |conn| kind.put_back(conn, &claimed, due_at)).await
             }
             AfterFailure::GiveUp => {
+                self.attempts.add([K::NAME, "given_up"], 1);
                 kind.report(&claimed, Outcome::GivenUp { failure: &failure });
                 let event = self.clock.new_id();
                 self.write(move |conn| kind.give_up(conn, &claimed, event, now)).await

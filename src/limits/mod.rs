@@ -21,6 +21,7 @@ use self::networks::Networks;
 use self::refusals::Refusals;
 use crate::clock::Clock;
 use crate::config::{self, Rate};
+use crate::metrics::{Counter, Registry};
 use doorward_core::domain;
 
 pub use mistake_log::{Mistake, MistakeLog};
@@ -181,6 +182,7 @@ struct Inner {
     explanations: Limiter,
     mistakes: MistakeLog,
     refusals: Refusals,
+    refused: Counter<1>,
 }
 
 impl RateLimits {
@@ -198,7 +200,8 @@ impl RateLimits {
         let rate = Rate { count, per: Duration::from_mins(1) };
         let explanations = Limiter::new(Limit::Handshake, rate, clock, max);
         let (mistakes, refusals) = (MistakeLog::new(clock), Refusals::default());
-        Self(Arc::new(Inner { limiters, explanations, mistakes, refusals }))
+        let refused = Counter::new(["limit"]).starting(Limit::ALL.map(|limit| [limit.name()]));
+        Self(Arc::new(Inner { limiters, explanations, mistakes, refusals, refused }))
     }
 
     /// Counts a request from this address. None if the limit is off.
@@ -218,9 +221,19 @@ impl RateLimits {
         self.limiter(limit).map_or(Ok(()), |limiter| limiter.peek(address))
     }
 
-    /// Notes for the audit trail that a request was refused because of a limit.
+    /// Notes, for the audit trail and in the metrics, that a request was refused because of a limit.
     pub fn note_refused(&self, limit: Limit, address: IpAddr) {
         self.0.refusals.add(limit, address);
+        self.0.refused.add([limit.name()], 1);
+    }
+
+    /// Adds what is counted here.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        registry.counter(
+            "doorward_limit_refusals_total",
+            "Requests that were refused because a network had used up a limit.",
+            &self.0.refused,
+        );
     }
 
     /// What was noted since the last call.

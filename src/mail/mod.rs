@@ -35,6 +35,7 @@ use crate::brand::Brand;
 use crate::clock::Clock;
 use crate::config::{Config, MailUrl};
 use crate::jobs::{self, JobKind};
+use crate::metrics::Registry;
 use crate::private_files;
 use crate::text::Languages;
 use delivery::Delivery;
@@ -69,6 +70,11 @@ impl Mail {
         let delivery = Delivery::new(config, Pace::DELIVERY)?;
         let kind = SendEmail::new(clock.clone(), Settings::new(config, languages, brand), delivery);
         Ok(Self(jobs::start(kind, db, clock)))
+    }
+
+    /// Adds what is counted here.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.0.register_metrics(registry);
     }
 
     /// Sends what the outbox holds now. To be called after the commit.

@@ -19,8 +19,9 @@ macro_rules! page {
     ($first:literal, $last:literal, $limit:literal) => {
         concat!(
             "SELECT COUNT(*) AS count, COALESCE(MIN(number), 0) AS first, COALESCE(MAX(number), 0) AS last, \
+             MIN(at) AS oldest, \
              COALESCE(string_agg(login_id || ' ' || COALESCE(substr(reason, 1, 32), ''), '\n'), '') AS logins \
-             FROM (SELECT number, login_id, reason FROM login_revocations WHERE number >= ",
+             FROM (SELECT number, login_id, reason, at FROM login_revocations WHERE number >= ",
             $first,
             " AND number <= ",
             $last,
@@ -39,18 +40,22 @@ struct Joined {
     first: i64,
     #[diesel(sql_type = BigInt)]
     last: i64,
+    #[diesel(sql_type = Nullable<diesel::sql_types::Timestamp>)]
+    oldest: Option<Timestamp>,
     #[diesel(sql_type = Text)]
     logins: String,
 }
 
 /// Revocations with successive numbers, of which some may be missing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
     /// The numbers that are there.
     pub numbers: Vec<RangeInclusive<i64>>,
     /// How many rows there are.
     pub count: i64,
     pub logins: Vec<(LoginId, RevokeReason)>,
+    /// When the first of them was written.
+    pub oldest: Option<Timestamp>,
 }
 
 impl Page {
@@ -73,7 +78,7 @@ pub fn page(conn: &mut Conn, numbers: &RangeInclusive<i64>, limit: i64) -> Query
         .select(min(login_revocations::number))
         .get_result(conn)?;
     // So it is nearly always, and this statement stays prepared.
-    let Some(first) = first else { return Ok(Page { numbers: Vec::new(), count: 0, logins: Vec::new() }) };
+    let Some(first) = first else { return Ok(Page::default()) };
     let mut joined = join(conn, first..=*numbers.end(), limit)?;
     let count = joined.count;
     let numbers = if count == joined.last - joined.first + 1 {
@@ -89,7 +94,8 @@ pub fn page(conn: &mut Conn, numbers: &RangeInclusive<i64>, limit: i64) -> Query
         let (login, reason) = line.split_once(' ')?;
         Some((login.parse().ok()?, RevokeReason::parse(Some(reason))))
     };
-    Ok(Page { numbers, count, logins: joined.logins.lines().filter_map(read).collect() })
+    let logins = joined.logins.lines().filter_map(read).collect();
+    Ok(Page { numbers, count, logins, oldest: joined.oldest })
 }
 
 fn join(conn: &mut Conn, numbers: RangeInclusive<i64>, limit: i64) -> QueryResult<Joined> {

@@ -1,6 +1,6 @@
 //! The table `outbox`: emails to send. A row says what is to be sent; its link is minted when the email is sent.
 
-use diesel::dsl::sql;
+use diesel::dsl::{count_star, min, sql};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use serde::Serialize;
@@ -303,6 +303,12 @@ pub struct UnsentEmail {
     pub created_at: Timestamp,
     pub language: Option<String>,
     pub login_id: Option<String>,
+}
+
+/// How many emails are not sent yet, and since when the oldest of them waits.
+pub fn backlog(conn: &mut Conn) -> QueryResult<(i64, Option<Timestamp>)> {
+    let unsent = outbox::table.filter(outbox::sent_at.is_null());
+    unsent.select((count_star(), min(outbox::created_at))).get_result(conn)
 }
 
 /// The email that has been due longest, or the one that is due next.

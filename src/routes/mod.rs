@@ -30,6 +30,7 @@ mod problems;
 mod reference;
 mod register;
 mod request_id;
+mod requests;
 mod site;
 mod slash;
 pub mod socketio;
@@ -37,6 +38,7 @@ pub mod socketio;
 mod tests;
 mod token;
 pub mod trace;
+mod traceparent;
 mod ws;
 
 use actix_web::guard::fn_guard;
@@ -54,6 +56,7 @@ use pages::{account_forms, assets, dashboard, links, register as new, sign_in, v
 pub use cors::CrossOrigin;
 pub use extract::MAX_BODY;
 pub use health::Readiness;
+pub use requests::RequestMetrics;
 pub use site::Site;
 
 /// All routes, and what their handlers work with. A path is compared with them in this order, and those with parameters

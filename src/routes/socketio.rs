@@ -57,6 +57,13 @@ struct Endpoint {
 
 impl Endpoint {
     /// Creates the session of a client that may connect.
+    fn admit<L: Link>(
+        &self,
+        request: &HttpRequest,
+    ) -> Result<impl FnOnce(SocketIo<L>) -> Session<SocketIo<L>> + use<L>, ApiError> {
+        self.session(request).inspect_err(|_| self.services.metrics.refused("socketio"))
+    }
+
     fn session<L: Link>(
         &self,
         request: &HttpRequest,
@@ -76,13 +83,13 @@ impl Endpoint {
 
 impl EngineHandler for Endpoint {
     fn enter(&self, request: &HttpRequest) -> Result<Start, ApiError> {
-        let make = self.session(request)?;
+        let make = self.admit(request)?;
         let events = Arc::clone(&self.services.events);
         Ok(Box::new(move |handle| open(handle, events, make)))
     }
 
     fn enter_websocket(&self, arrival: Arrival<'_>) -> Result<HttpResponse, ApiError> {
-        let make = self.session(arrival.request())?;
+        let make = self.admit(arrival.request())?;
         Ok(arrival.open(Arc::clone(&self.services.events), make))
     }
 }

@@ -26,7 +26,9 @@ use super::client::client_address;
 use super::limit;
 use super::pages::error::for_browser;
 use super::request_id::{RequestId, RequestUser};
+use super::requests::WorkerRequests;
 use super::site::Site;
+use super::traceparent::trace_id;
 use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::peer::ConnectionLifetime;
@@ -87,7 +89,8 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
     let method = method(req.method());
     let route = PlainRoutes::pattern(&req);
     // Of the highest level, so that an error names its request whatever `log.level` is.
-    let span = tracing::error_span!("request", %id, method, route = &*route);
+    let trace = trace_id(req.headers());
+    let span = tracing::error_span!("request", %id, method, route = &*route, trace);
     req.extensions_mut().insert(RequestId(id));
     let started = clock.instant();
 
@@ -104,12 +107,14 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
     let site = req.app_data::<web::Data<Site>>();
     let https = site.is_some_and(|site| site.secure);
     let address = site.map(|site| client_address(req.request(), &site.sockets));
+    let requests = req.app_data::<Rc<WorkerRequests>>().cloned();
     let result = next.call(req).instrument(span.clone()).await;
     if let Some(connection) = connection {
         connection.close_after(LATE_BODY_TIME);
     }
 
-    let ms = u64::try_from((clock.instant() - started).as_millis()).unwrap_or(u64::MAX);
+    let took = clock.instant() - started;
+    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let status = match &result {
         Ok(response) => response.status(),
         Err(error) => error.as_response_error().status_code(),
@@ -120,6 +125,9 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
             .is_ok_and(|response| response.response().extensions().contains::<SkipRequestLog>());
     let user = result.as_ref().ok().and_then(|response| response.request().extensions().get().cloned());
     span.in_scope(|| log(quiet, &Answered { status, ms, user, address }));
+    if let Some(requests) = requests {
+        requests.answered(method, route, status.as_u16(), took);
+    }
     let mut buffer = Uuid::encode_buffer();
     let id_text = id.hyphenated().encode_lower(&mut buffer);
     // The text of a UUID is always a valid header value.

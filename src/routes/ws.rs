@@ -23,21 +23,31 @@ pub(super) async fn connect(
     services: web::Data<SessionServices>,
     sessions: web::Data<WorkerSessions>,
 ) -> Result<HttpResponse, ApiError> {
+    let metrics = services.metrics.clone();
+    shake_hands(&request, &site, services, &sessions).inspect_err(|_| metrics.refused("websocket"))
+}
+
+fn shake_hands(
+    request: &HttpRequest,
+    site: &Site,
+    services: web::Data<SessionServices>,
+    sessions: &WorkerSessions,
+) -> Result<HttpResponse, ApiError> {
     if sessions.is_draining() {
         return Err(ApiError::draining());
     }
-    let (_, address) = limit::limits(&request)?;
+    let (_, address) = limit::limits(request)?;
     let limits = Limits {
         first_frame: FIRST_FRAME,
         frame: site.sockets.max_frame,
         fragments: FRAGMENTS,
         outbox: site.sockets.max_outbox,
     };
-    if engineio::is_asked_for(&request) {
-        return Err(socketio_here(&request));
+    if engineio::is_asked_for(request) {
+        return Err(socketio_here(request));
     }
-    let handshake = Handshake::parse(&request).map_err(|error| handshake::refuse(&request, error))?;
-    let admission = match enter(&request, &site, &services)? {
+    let handshake = Handshake::parse(request).map_err(|error| handshake::refuse(request, error))?;
+    let admission = match enter(request, site, &services)? {
         Some(Admission::SignedIn(_)) if sessions.is_full() => Admission::Refused(CloseReason::Overloaded),
         Some(admission) => admission,
         None if sessions.is_full() => return Err(ApiError::unavailable()),
@@ -46,8 +56,8 @@ pub(super) async fn connect(
             Admission::Pending(ticket.ok_or_else(handshake::too_many_pending)?)
         }
     };
-    let sessions = sessions.get_ref().clone();
-    let answer = handshake.with_protocol(answered_protocol(&request));
+    let sessions = sessions.clone();
+    let answer = handshake.with_protocol(answered_protocol(request));
     Ok(websocket::open(answer, limits, move |socket| {
         Session::new(WebSocket::new(socket), services.into_inner(), sessions, address, admission)
     }))

@@ -61,6 +61,9 @@ where
         let id = request.and_then(|request| request.get("id")).filter(|_| level <= Level::WARN);
         if let Some(id) = id {
             let _ = write!(line, " {}", paint.dim(&format!("request={id}")));
+            if let Some(trace) = request.and_then(|request| request.get("trace")) {
+                let _ = write!(line, " {}", paint.dim(&format!("trace={trace}")));
+            }
         }
         line.push('\n');
         // There is nowhere to say that a line cannot be written, for instance to a full disk.

@@ -36,6 +36,7 @@ pub const LAYERS: &[Layer] = &[
     Layer("text",          &["src/text"],                        "what people read, in their languages"),
     Layer("brand",         &["src/brand"],                       "how pages and emails present the site"),
     Layer("config",        &["src/config"],                      "settings, parsed once"),
+    Layer("metrics",       &["src/metrics"],                     "what is counted and measured, and the registry of all that"),
     Layer("system",        &["src/clock.rs", "src/ownership.rs", "src/peer.rs"], "the time, files' owners, a connection's socket"),
     Layer("core::session", &["crates/core/src/lib.rs", "crates/core/src/session"], "the rules of a live session, as a state machine"),
     Layer("core::protocol", &["crates/core/src/protocol"],       "what client and server say to each other"),

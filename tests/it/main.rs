@@ -68,6 +68,7 @@ mod mail_limits;
 mod mail_setup;
 mod many_role_changes;
 mod memory_bounds;
+mod metrics;
 mod migrate_database;
 mod migrate_refusals;
 mod new_device;

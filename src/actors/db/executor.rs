@@ -6,7 +6,9 @@ use actix::{Actor, Handler, Message, SyncContext};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::DbError;
+use super::timings::{Kind, Timings};
 use crate::db::{Conn, Pool};
+use crate::metrics::Stopwatch;
 
 /// Where the answer of a piece of work arrives.
 pub(super) type Outcome<T, E> = oneshot::Receiver<Result<Result<T, E>, DbError>>;
@@ -15,6 +17,7 @@ pub(super) type Outcome<T, E> = oneshot::Receiver<Result<Result<T, E>, DbError>>
 /// its caller has left: behind a database that hung there may be many.
 pub(super) fn prepare<T, E>(
     work: impl FnOnce(&Pool) -> Result<Result<T, E>, DbError> + Send + 'static,
+    kind: Kind,
     permit: Option<OwnedSemaphorePermit>,
 ) -> (Execute, Outcome<T, E>)
 where
@@ -29,7 +32,9 @@ where
             let _ = answer.send(work(pool));
         }
     };
-    (Execute { work: Box::new(work), turn: None, _permit: permit }, outcome)
+    let execute =
+        Execute { work: Box::new(work), kind, queued: Stopwatch::start(), turn: None, _permit: permit };
+    (execute, outcome)
 }
 
 /// Does `work` with a connection.
@@ -98,8 +103,10 @@ pub(super) fn write_with_reserve<T, E>(
     done
 }
 
+#[derive(Clone)]
 pub(super) struct DbExecutor {
     pub pool: Pool,
+    pub timings: Timings,
 }
 
 impl Actor for DbExecutor {
@@ -111,6 +118,8 @@ impl Actor for DbExecutor {
 #[rtype(result = "()")]
 pub(super) struct Execute {
     work: Box<dyn FnOnce(&Pool) + Send>,
+    kind: Kind,
+    queued: Stopwatch,
     /// The turn to write, until the work is done.
     pub turn: Option<OwnedSemaphorePermit>,
     _permit: Option<OwnedSemaphorePermit>,
@@ -120,8 +129,8 @@ impl Handler<Execute> for DbExecutor {
     type Result = ();
 
     fn handle(&mut self, execute: Execute, _: &mut Self::Context) {
-        let Execute { work, turn, _permit } = execute;
-        work(&self.pool);
+        let Execute { work, kind, queued, turn, _permit } = execute;
+        self.timings.run(kind, queued, || work(&self.pool));
         drop(turn);
     }
 }

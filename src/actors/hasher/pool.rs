@@ -10,10 +10,12 @@ use super::lane::{Class, Client, Lane, Requester};
 use super::queue::{FairQueue, Pushed, Rank};
 use super::runner::Runner;
 use super::shared::{Job, Shared};
+use super::timings::QueueTimings;
 use super::work::Work;
 use super::{Counts, HashError};
 use crate::auth::hash_requests::HashRequests;
 use crate::config::Hashing;
+use crate::metrics::Stopwatch;
 use doorward_core::domain::{LoginId, UserId};
 
 /// The lowest priority.
@@ -26,9 +28,15 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub fn start(threads: usize, hashing: Hashing, places: usize, reserved: usize) -> Self {
+    pub fn start(
+        threads: usize,
+        hashing: Hashing,
+        places: usize,
+        reserved: usize,
+        timings: QueueTimings,
+    ) -> Self {
         let queue = FairQueue::new(places, reserved);
-        let shared = Arc::new(Shared::new(queue, threads));
+        let shared = Arc::new(Shared::new(queue, threads, timings));
         let for_executors = Arc::clone(&shared);
         let next_thread = AtomicUsize::new(0);
         let executors = SyncArbiter::start(threads, move || {
@@ -82,7 +90,12 @@ impl Pool {
         F: Future<Output: Send> + Send + 'static,
     {
         let (work, outcome) = Work::new(work);
-        let mut ticket = self.enter(client, rank, known, Job { requester, task: Box::new(work) })?;
+        let mut ticket = self.enter(
+            client,
+            rank,
+            known,
+            Job { requester, task: Box::new(work), since: Stopwatch::start() },
+        )?;
         let done = outcome.await.unwrap_or(Err(HashError::Stopped));
         ticket.id = None;
         done
@@ -102,7 +115,10 @@ impl Pool {
         };
         let (id, pushed_out) = match pushed {
             Pushed::Queued(id, pushed_out) => (id, pushed_out),
-            Pushed::Full(_) => return Err(HashError::Full),
+            Pushed::Full(_) => {
+                self.shared.timings.refused.increment();
+                return Err(HashError::Full);
+            }
         };
         let wake = state.idle > 0;
         state.idle -= usize::from(wake);
@@ -111,6 +127,7 @@ impl Pool {
             self.executors.do_send(Wake);
         }
         if let Some(job) = pushed_out {
+            self.shared.timings.refused.increment();
             job.task.refuse(HashError::Full);
         }
         Ok(Ticket { shared: Arc::clone(&self.shared), id: Some(id) })

@@ -87,6 +87,7 @@ impl Runner {
                 }
             }
         }
+        self.shared.timings.work.observe(job.since.elapsed());
     }
 
     fn run_alone(&mut self, mut job: Job) {

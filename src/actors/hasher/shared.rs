@@ -6,9 +6,14 @@ use super::HashError;
 use super::lane::{Client, PeerState, Requester};
 use super::loads::Loads;
 use super::queue::{FairQueue, Next, Rank};
+use super::timings::QueueTimings;
 use super::work::Task;
+use crate::metrics::Stopwatch;
 
-pub(super) struct Shared(Mutex<State>);
+pub(super) struct Shared {
+    state: Mutex<State>,
+    pub timings: QueueTimings,
+}
 
 pub(super) struct State {
     pub queue: FairQueue<Client, Job>,
@@ -21,15 +26,18 @@ pub(super) struct State {
 pub(super) struct Job {
     pub requester: Requester,
     pub task: Box<dyn Task>,
+    /// Since it was queued; once a thread has taken it, since then.
+    pub since: Stopwatch,
 }
 
 impl Shared {
-    pub fn new(queue: FairQueue<Client, Job>, threads: usize) -> Self {
-        Self(Mutex::new(State { queue, idle: threads, loads: Loads::new(threads), started: 0 }))
+    pub fn new(queue: FairQueue<Client, Job>, threads: usize, timings: QueueTimings) -> Self {
+        let state = State { queue, idle: threads, loads: Loads::new(threads), started: 0 };
+        Self { state: Mutex::new(state), timings }
     }
 
     pub fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The next work for a thread that has `load` pieces already, unless another thread has fewer. Without
@@ -54,7 +62,10 @@ impl Shared {
                 PeerState::Open | PeerState::HalfClosed => {
                     state.loads.add(thread);
                     state.started += 1;
-                    return Some(next.work);
+                    drop(state);
+                    let Next { mut work, .. } = next;
+                    self.timings.waits.observe(work.since.lap());
+                    return Some(work);
                 }
             }
         }

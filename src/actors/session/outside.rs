@@ -27,6 +27,12 @@ impl<T: Transport> Handler<ToSession> for Session<T> {
     fn handle(&mut self, message: ToSession, context: &mut Self::Context) {
         match message {
             ToSession::Close(reason) => self.close(reason, context),
+            ToSession::Revoked(reason, at) => {
+                if self.closing.is_none() {
+                    self.services.metrics.revoked(self.services.clock.now() - at);
+                }
+                self.close(reason.into(), context);
+            }
             ToSession::AccessChanged => self.when_fresh(context, Self::catch_up),
         }
     }

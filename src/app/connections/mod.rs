@@ -24,6 +24,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::net;
 use crate::config::Config;
 use crate::limits::{Mistake, MistakeLog};
+use crate::metrics::{Counter, Registry, count};
 use doorward_core::domain::network;
 use doorward_core::protocol::first_bytes::{Spoken, recognize};
 
@@ -74,6 +75,7 @@ struct Shared {
     now: AtomicU64,
     refused: AtomicU64,
     displaced: AtomicU64,
+    turned_away: Counter<1>,
     mistakes: MistakeLog,
     /// Answers plain text at a listener that speaks TLS.
     encrypted_only: EncryptedOnly,
@@ -101,6 +103,7 @@ impl Connections {
             now: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             displaced: AtomicU64::new(0),
+            turned_away: Counter::new(["how"]).starting([["refused"], ["displaced"]]),
             mistakes: mistakes.clone(),
             encrypted_only: EncryptedOnly::new(&config.public_url),
             no_session: Notify::new(),
@@ -111,6 +114,19 @@ impl Connections {
     #[must_use]
     pub fn total(&self) -> usize {
         self.0.total
+    }
+
+    /// Adds what is counted here.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        registry.counter(
+            "doorward_connections_turned_away_total",
+            "Connections that were refused, or displaced by others, because there were too many.",
+            &self.0.turned_away,
+        );
+        let connections = self.clone();
+        registry.reading("doorward_connections", "Open connections, live sockets among them.", move || {
+            count(connections.table().open())
+        });
     }
 
     /// Admits a new connection, if necessary in place of another one. On `None` the connection is to be
@@ -130,10 +146,12 @@ impl Connections {
         };
         let Some(admitted) = self.table().admit(client, listener, mark, Some(tcp.as_raw_fd())) else {
             self.0.refused.fetch_add(1, Ordering::Relaxed);
+            self.0.turned_away.add(["refused"], 1);
             return None;
         };
         for entry in &admitted.displaced {
             self.0.displaced.fetch_add(1, Ordering::Relaxed);
+            self.0.turned_away.add(["displaced"], 1);
             close(entry, Shutdown::Both);
         }
         let slot = Slot(Handle { connections: self.clone(), entry: admitted.entry });

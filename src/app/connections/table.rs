@@ -311,6 +311,11 @@ impl Table {
 
     /// How many live sessions have their connections still.
     #[must_use]
+    pub const fn open(&self) -> usize {
+        self.open
+    }
+
+    /// Connections of live sessions.
     pub const fn live(&self) -> usize {
         self.live
     }

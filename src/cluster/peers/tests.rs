@@ -71,7 +71,7 @@ impl Pair {
                     self.list();
                 }
                 Effect::SendList
-                | Effect::Revoke(_)
+                | Effect::Revoke(..)
                 | Effect::ReadAccess
                 | Effect::AccessApplied(..)
                 | Effect::Echo => {}
@@ -152,7 +152,7 @@ proptest! {
                         prop_assert!(before.is_none_or(|before| now - before > PATIENCE));
                     }
                     Effect::SendList
-                | Effect::Revoke(_)
+                | Effect::Revoke(..)
                 | Effect::ReadAccess
                 | Effect::AccessApplied(..)
                 | Effect::Echo => {}
@@ -174,9 +174,9 @@ fn nodes_and_their_sessions_are_bounded() {
     }
     assert_eq!(peers.tracked.len(), MAX_PEERS);
     let login = super::super::message::RevokedLogin::new(LoginId(Uuid::nil()), RevokeReason::SignedOut);
-    let message = NodeMessage::Revoked { logins: vec![login] };
+    let message = NodeMessage::Revoked { logins: vec![login], at: None };
     let effects = peers.receive(Envelope { node: NodeId(Uuid::max()), number: 1, message }, now);
-    assert!(matches!(effects.as_slice(), [Effect::Revoke(_)]), "a revocation counts from any node");
+    assert!(matches!(effects.as_slice(), [Effect::Revoke(..)]), "a revocation counts from any node");
     let message = NodeMessage::AccessChanged { number: 7 };
     let effects = peers.receive(Envelope { node: NodeId(Uuid::max()), number: 2, message }, now);
     assert_eq!(effects, [Effect::ReadAccess], "a change of roles counts from any node");

@@ -88,6 +88,7 @@ impl TcpEndpoint {
             .or_else(|| counted.is_err().then_some(CloseReason::RateLimited))
             .or_else(|| pending.is_none().then_some(CloseReason::TooMany));
         if let Some(reason) = refused {
+            self.services.metrics.refused("tcp");
             return Box::pin(connection.farewell(&goodbye(reason))).await;
         }
         // Boxed, so that an open connection does not keep room for its beginning.
@@ -99,7 +100,10 @@ impl TcpEndpoint {
         drop(pending);
         match outcome {
             Outcome::Left => {}
-            Outcome::Refused(words) => Box::pin(connection.farewell(&words)).await,
+            Outcome::Refused(words) => {
+                self.services.metrics.refused("tcp");
+                Box::pin(connection.farewell(&words)).await;
+            }
             Outcome::SignedIn(admission, own_login) => {
                 signed_in();
                 let begun = self.services.clock.instant();

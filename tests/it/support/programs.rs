@@ -75,6 +75,8 @@ const PROBES: &[Probe] = &[
     probe("openapi-typescript", &["--version"], "v7", None),
     probe("openssl", &["version"], "OpenSSL", Some([1, 1])),
     probe("pgbouncer", &["--version"], "PgBouncer", Some([1, 12])),
+    probe("prometheus", &["--version"], "prometheus, version", Some([2, 30])),
+    probe("promtool", &["--version"], "promtool, version", Some([2, 30])),
     probe("psql", &["--version"], "psql", None),
     probe("python3", &["--version"], "Python", Some([3, 8])),
     probe("redis-server", &["--version"], "server v=", Some([5, 0])),
