@@ -12,7 +12,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
 use actix_web::rt;
 use actix_web::web::ServiceConfig;
 
@@ -35,7 +34,7 @@ use crate::tls::Certificate;
 use crate::{db, ownership, private_files};
 
 use connections::Connections;
-use metrics::Scrapes;
+use metrics::{Scrapes, Scraping};
 
 pub use connections::Deadlines;
 
@@ -292,9 +291,7 @@ impl Application {
             task.abort();
         }
         drop(listener);
-        if let Some(scrapes) = scrapes {
-            scrapes.stop(false).await;
-        }
+        drop(scrapes);
         let stopped = server.await.unwrap_or_else(|error| Err(io::Error::other(error)));
         write_last_failures(&self.accounts, &self.rates).await;
         fold_log(&self.accounts).await;
@@ -303,15 +300,12 @@ impl Application {
 }
 
 impl Application {
-    /// Answers Prometheus until the handle says to stop, if it is to.
-    fn serve_metrics(&self, connections: &Connections) -> io::Result<Option<ServerHandle>> {
+    /// Answers Prometheus, if it is to, until what this answers is dropped.
+    fn serve_metrics(&self, connections: &Connections) -> io::Result<Option<Scraping>> {
         let Some((listener, _)) = &self.metrics else { return Ok(None) };
         let (accounts, live, rates) = (&self.accounts, &self.live, &self.rates);
         let scrapes = Scrapes::new(accounts, live, rates, &self.requests, &self.readiness, connections);
-        let server = scrapes.serve(listener.try_clone()?)?;
-        let handle = server.handle();
-        rt::spawn(server);
-        Ok(Some(handle))
+        scrapes.serve(listener.try_clone()?).map(Some)
     }
 }
 

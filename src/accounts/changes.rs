@@ -87,10 +87,13 @@ impl Logins {
         read_unread(numbers, now, horizon, |range| {
             let page = login_revocations::page(conn, range, REVOCATIONS)?;
             let (last, is_full) = (page.last(), page.count >= REVOCATIONS);
+            let all = page.logins.len();
             let new = self.revocations.insert(page.logins);
+            // If some were known, the oldest of the rows may be one of them.
+            let at = page.oldest.filter(|_| new.len() == all);
             found += new.len();
             self.note_ended_users(&new);
-            self.close_sockets(new, page.oldest, !begins);
+            self.close_sockets(new, at, !begins);
             // Only now: a thread that finds them read can rely on it.
             for run in page.numbers {
                 numbers().note(run, now, now);

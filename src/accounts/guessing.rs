@@ -9,7 +9,7 @@ use diesel::QueryResult;
 
 use super::login_name::LoginName;
 use super::{Accounts, Caller, Device, Error};
-use crate::actors::hasher::{Class, HashError, Lane};
+use crate::actors::hasher::{Class, Lane};
 use crate::auth::device::PresentedDevices;
 use crate::auth::guessing::{self, MEMORY};
 use crate::clock::Timestamp;
@@ -83,9 +83,7 @@ impl Accounts {
                 Ok::<_, Error>(attempt)
             })
             .await?;
-        if !self.0.hasher.has_room(attempt.lane(caller)) {
-            return Err(HashError::Full.into());
-        }
+        self.0.hasher.check_room(attempt.lane(caller))?;
         let (this, client) = (self.clone(), caller.clone());
         self.0
             .db

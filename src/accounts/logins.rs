@@ -202,7 +202,7 @@ impl Logins {
                 tracing::info!(%login, reason = reason.as_str(), "login revoked");
             }
         }
-        self.sessions.close_logins(new, at.unwrap_or_else(|| self.clock.now()));
+        self.sessions.close_logins(new, at);
     }
 }
 

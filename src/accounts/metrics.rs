@@ -1,6 +1,8 @@
 //! What is counted of accounts, and what a scrape has to ask the database for.
 
 use super::{Accounts, Error, SignIn};
+use crate::actors::db::DbError;
+use crate::actors::hasher::HashError;
 use crate::metrics::{Counter, Registry, count};
 use crate::models::audit_events::{Action, Reason};
 use crate::models::outbox;
@@ -29,7 +31,7 @@ impl AccountMetrics {
             Ok(_) => "succeeded",
             Err(Error::InvalidCredentials | Error::EmailNotVerified) => "failed",
             Err(Error::TooManyAttempts { .. }) => "locked",
-            Err(Error::Hash(_) | Error::Db(_)) => "overloaded",
+            Err(Error::Hash(HashError::Full) | Error::Db(DbError::Full)) => "overloaded",
             Err(_) => "error",
         };
         self.sign_ins.add([outcome], 1);

@@ -11,7 +11,7 @@ use actix::{Addr, SyncArbiter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::db::{self, Conn, Disk, Pool};
-use crate::metrics::{Registry, count};
+use crate::metrics::{Registry, Stopwatch, count};
 use executor::{DbExecutor, perform, prepare, write, write_with_reserve};
 use timings::{Kind, Timings};
 
@@ -85,9 +85,10 @@ impl Db {
     /// Adds what is measured here.
     pub fn register_metrics(&self, registry: &mut Registry) {
         self.timings.register_metrics(registry);
-        let (permits, most) = (Arc::clone(&self.permits), self.most_queued);
+        let (permits, patient) = (Arc::clone(&self.permits), Arc::clone(&self.patient));
+        let most = self.most_queued + PATIENT;
         registry.reading("doorward_db_queued", "Database work that waits or runs.", move || {
-            count(most.saturating_sub(permits.available_permits()))
+            count(most.saturating_sub(permits.available_permits() + patient.available_permits()))
         });
         registry.reading("doorward_db_queue_places", "How much of it there may be.", move || count(most));
         let disk = self.disk.clone();
@@ -111,7 +112,7 @@ impl Db {
                 pool.disk().hold_reserve();
                 Ok(Ok::<_, DbError>(()))
             };
-            self.in_turn(self.permit()?, hold).await
+            self.in_turn(Stopwatch::start(), self.permit()?, hold).await
         };
         if let Err(error) = held.await {
             tracing::warn!(%error, "no space is held in reserve for sign-outs yet");
@@ -126,7 +127,7 @@ impl Db {
         if !self.disk.needs_maintenance() {
             return Ok(());
         }
-        self.in_turn(self.permit()?, |pool: &Pool| {
+        self.in_turn(Stopwatch::start(), self.permit()?, |pool: &Pool| {
             let probe = || pool.get().map_err(|_| diesel::result::Error::RollbackTransaction)?.run(db::probe);
             Ok(pool.disk().maintain(probe).map_err(|_| DbError::Unwritable))
         })
@@ -210,7 +211,7 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        self.in_turn(self.permit()?, |pool: &Pool| write(pool, work)).await
+        self.in_turn(Stopwatch::start(), self.permit()?, |pool: &Pool| write(pool, work)).await
     }
 
     /// The same for work that no flood may keep out: while the queue is full it waits for the next place, before
@@ -227,7 +228,8 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        self.in_turn(self.wait_for_permit().await?, |pool: &Pool| write(pool, work)).await
+        let queued = Stopwatch::start();
+        self.in_turn(queued, self.wait_for_permit().await?, |pool: &Pool| write(pool, work)).await
     }
 
     /// The same for `work` that revokes logins: it must not fail because the disk is full either, so it is given the
@@ -243,12 +245,15 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        self.in_turn(self.wait_for_permit().await?, |pool: &Pool| write_with_reserve(pool, work)).await
+        let queued = Stopwatch::start();
+        self.in_turn(queued, self.wait_for_permit().await?, |pool: &Pool| write_with_reserve(pool, work))
+            .await
     }
 
     /// Runs `work` once it is its turn to write.
     async fn in_turn<T, E>(
         &self,
+        queued: Stopwatch,
         permit: OwnedSemaphorePermit,
         work: impl FnOnce(&Pool) -> Result<Result<T, E>, DbError> + Send + 'static,
     ) -> Result<T, E>
@@ -257,6 +262,7 @@ impl Db {
         E: From<DbError> + Send + 'static,
     {
         let (mut execute, outcome) = prepare(work, Kind::Write, Some(permit));
+        execute.queued = queued;
         let (writers, executors) = (Arc::clone(&self.writers), self.executors.clone());
         // A task of its own: a revocation whose caller leaves while it queues is not lost.
         tokio::spawn(async move {

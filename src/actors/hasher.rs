@@ -170,11 +170,13 @@ impl Hasher {
         self.hashes.run(lane, work).await
     }
 
-    /// Whether a password check would be queued now. For work that precedes the check and would be wasted
+    /// Checks whether a password check would be queued now. For work that precedes the check and would be wasted
     /// otherwise.
-    #[must_use]
-    pub fn has_room(&self, lane: Lane) -> bool {
-        self.hashes.has_room(lane)
+    ///
+    /// # Errors
+    /// [`HashError::Full`] if it would not.
+    pub fn check_room(&self, lane: Lane) -> Result<(), HashError> {
+        self.hashes.check_room(lane)
     }
 
     /// Follows the chain of a login's refresh tokens, which takes milliseconds, on a thread apart from all

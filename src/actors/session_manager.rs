@@ -20,8 +20,8 @@ use crate::directory::{Directory, Revocations};
 pub enum ToSession {
     /// End.
     Close(CloseReason),
-    /// End: the login was revoked at this time.
-    Revoked(RevokeReason, Timestamp),
+    /// End: the login was revoked, at this time if it is known.
+    Revoked(RevokeReason, Option<Timestamp>),
     /// The user's roles or claims may have changed: look them up.
     AccessChanged,
 }
@@ -91,8 +91,8 @@ impl Sessions {
         self.0.max_open
     }
 
-    /// Closes every session of these logins, which were revoked at this time, on every worker.
-    pub fn close_logins(&self, ended: Vec<(LoginId, RevokeReason)>, at: Timestamp) {
+    /// Closes every session of these logins, which were revoked at this time, if it is known, on every worker.
+    pub fn close_logins(&self, ended: Vec<(LoginId, RevokeReason)>, at: Option<Timestamp>) {
         let ended: Arc<[_]> = ended.into();
         self.tell(|| CloseLogins(Arc::clone(&ended), at));
     }
@@ -228,7 +228,7 @@ struct Unregister(SessionId);
 
 #[derive(Message)]
 #[rtype(result = "()")]
-struct CloseLogins(Arc<[(LoginId, RevokeReason)]>, Timestamp);
+struct CloseLogins(Arc<[(LoginId, RevokeReason)]>, Option<Timestamp>);
 
 #[derive(Message)]
 #[rtype(result = "()")]

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
@@ -79,7 +79,7 @@ pub enum NodeMessage {
     Revoked {
         logins: Vec<RevokedLogin>,
         /// When the first of them was, by the sender's clock. Earlier versions do not say it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "readable")]
         at: Option<Timestamp>,
     },
     /// Changes to the node's sessions.
@@ -101,6 +101,12 @@ pub enum NodeMessage {
     Bye,
     #[serde(other)]
     Unknown,
+}
+
+/// A time that cannot be read is none: what the message is about counts all the same.
+fn readable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let text = Option::<serde_json::Value>::deserialize(deserializer)?;
+    Ok(text.and_then(|text| serde_json::from_value(text).ok()))
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

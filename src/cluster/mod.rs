@@ -70,7 +70,7 @@ struct Handle {
 /// A message that this node has to publish.
 #[derive(Debug)]
 enum Outgoing {
-    /// And since when the first of them was.
+    /// With the time of the first of them.
     Revoked(Vec<(LoginId, RevokeReason)>, Timestamp),
     Session(Change),
     AccessChanged(i32),

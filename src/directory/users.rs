@@ -13,6 +13,9 @@ use super::addresses::AddressTicket;
 use super::{Change, OnChange};
 use crate::metrics::Gauge;
 
+/// The names of transports, for the gauge of sessions.
+const TRANSPORTS: [&str; 3] = ["websocket", "socketio", "tcp"];
+
 /// Locks to spread users over, so that workers rarely wait for each other.
 const SHARDS: usize = 16;
 
@@ -77,7 +80,7 @@ impl Users {
             hasher: RandomState::new(),
             limit,
             on_change,
-            by_transport: Gauge::new(["transport"]),
+            by_transport: Gauge::new(["transport"]).starting(TRANSPORTS.map(|transport| [transport])),
         }
     }
 
@@ -93,11 +96,11 @@ impl Users {
             return None;
         }
         let info = Arc::new(info);
-        this.by_transport.add([info.transport], 1);
         sessions.add_local(&info);
         sessions.changed();
         // Under the lock, so that one user's changes are emitted in order.
         (this.on_change)(Change::Connected(Arc::clone(&info)));
+        this.by_transport.add([info.transport], 1);
         Some(Ticket { users: Arc::clone(this), info, _place: place })
     }
 

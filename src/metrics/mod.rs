@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::counter::{ConstCounter, Counter as Count};
+use prometheus_client::metrics::counter::{ConstCounter, Counter as PrometheusCounter};
 use prometheus_client::metrics::family::{Family, MetricConstructor};
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge as Level};
-use prometheus_client::metrics::histogram::Histogram as Spread;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge as PrometheusGauge};
+use prometheus_client::metrics::histogram::Histogram as PrometheusHistogram;
 use prometheus_client::registry::Registry as Metrics;
 
 pub use process::count;
@@ -28,7 +28,7 @@ type Buckets = &'static [f64];
 /// What takes microseconds to seconds: database work.
 pub const SHORT: Buckets = &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0];
 
-/// What takes a millisecond to seconds: requests, password hashes, the way of a revocation. The bounds of the promises
+/// What takes a millisecond to seconds: requests, password hashes, the time from a revocation to the close. The bounds of the promises
 /// are among them: 2 s by polling alone, and 3 s before a node refuses everyone.
 pub const LONG: Buckets = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0];
 
@@ -42,7 +42,7 @@ fn labels<const N: usize>(names: [&'static str; N], values: [&'static str; N]) -
 #[derive(Debug, Clone)]
 pub struct Counter<const N: usize> {
     names: [&'static str; N],
-    family: Family<Labels<N>, Count>,
+    family: Family<Labels<N>, PrometheusCounter>,
 }
 
 impl<const N: usize> Counter<N> {
@@ -73,7 +73,7 @@ impl<const N: usize> Counter<N> {
 
 /// A counter with the values of its labels.
 #[derive(Debug, Clone)]
-pub struct CounterOf(Count);
+pub struct CounterOf(PrometheusCounter);
 
 impl CounterOf {
     pub fn increment(&self) {
@@ -85,7 +85,7 @@ impl CounterOf {
 #[derive(Debug, Clone)]
 pub struct Gauge<const N: usize> {
     names: [&'static str; N],
-    family: Family<Labels<N>, Level<i64, AtomicI64>>,
+    family: Family<Labels<N>, PrometheusGauge<i64, AtomicI64>>,
 }
 
 impl<const N: usize> Gauge<N> {
@@ -94,17 +94,24 @@ impl<const N: usize> Gauge<N> {
         Self { names, family: Family::default() }
     }
 
+    /// With these series from the start.
+    #[must_use]
+    pub fn starting(self, series: impl IntoIterator<Item = [&'static str; N]>) -> Self {
+        series.into_iter().for_each(|values| self.add(values, 0));
+        self
+    }
+
     pub fn add(&self, values: [&'static str; N], difference: i64) {
         self.family.get_or_create(&labels(self.names, values)).inc_by(difference);
     }
 }
 
 #[derive(Debug, Clone, Copy)]
-struct New(Buckets);
+struct WithBuckets(Buckets);
 
-impl MetricConstructor<Spread> for New {
-    fn new_metric(&self) -> Spread {
-        Spread::new(self.0.iter().copied())
+impl MetricConstructor<PrometheusHistogram> for WithBuckets {
+    fn new_metric(&self) -> PrometheusHistogram {
+        PrometheusHistogram::new(self.0.iter().copied())
     }
 }
 
@@ -112,13 +119,13 @@ impl MetricConstructor<Spread> for New {
 #[derive(Debug, Clone)]
 pub struct Histogram<const N: usize> {
     names: [&'static str; N],
-    family: Family<Labels<N>, Spread, New>,
+    family: Family<Labels<N>, PrometheusHistogram, WithBuckets>,
 }
 
 impl<const N: usize> Histogram<N> {
     #[must_use]
     pub fn new(names: [&'static str; N], buckets: Buckets) -> Self {
-        Self { names, family: Family::new_with_constructor(New(buckets)) }
+        Self { names, family: Family::new_with_constructor(WithBuckets(buckets)) }
     }
 
     /// The histogram of these values, to keep.
@@ -132,7 +139,7 @@ impl<const N: usize> Histogram<N> {
 
 /// A histogram with the values of its labels.
 #[derive(Debug, Clone)]
-pub struct HistogramOf(Spread);
+pub struct HistogramOf(PrometheusHistogram);
 
 impl HistogramOf {
     pub fn observe(&self, time: Duration) {

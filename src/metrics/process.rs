@@ -13,11 +13,12 @@ pub(super) fn register(registry: &mut Registry) {
     registry.readings("doorward_build_info", "1, with the version as a label.", Some("version"), || {
         vec![(env!("CARGO_PKG_VERSION"), 1.0)]
     });
-    let started = seconds(Clock::System.now().and_utc().timestamp_millis(), 1000.0);
-    registry.reading(
+    let started = started();
+    registry.readings(
         "process_start_time_seconds",
         "When the process started, in seconds since 1970.",
-        move || started,
+        None,
+        move || known(started),
     );
     registry.readings("process_cpu_seconds_total", "CPU time that was used, in seconds.", None, || {
         let time = clock_gettime(ClockId::ProcessCPUTime);
@@ -39,6 +40,19 @@ pub(super) fn register(registry: &mut Registry) {
 /// None where the system does not tell.
 fn known(value: Option<f64>) -> Vec<(&'static str, f64)> {
     value.map(|value| ("", value)).into_iter().collect()
+}
+
+/// Ticks of the times in /proc, in a second: so it is on Linux, whatever the kernel's own clock is.
+const TICKS: f64 = 100.0;
+
+fn started() -> Option<f64> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    // After the name, which may hold anything: the state is field 3, and the start field 22.
+    let ticks: i64 = stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()?;
+    let up = clock_gettime(ClockId::Boottime);
+    let up = seconds(up.tv_sec, 1.0) + seconds(up.tv_nsec, 1e9);
+    let now = seconds(Clock::System.now().and_utc().timestamp_millis(), 1000.0);
+    Some(now - up + seconds(ticks, TICKS))
 }
 
 fn resident() -> Option<f64> {

@@ -16,10 +16,11 @@ use doorward_core::domain::{LoginId, RevokeReason};
 /// Up to so many rows with these numbers, in their order. They are joined by the database: a node that starts reads a
 /// million of them, and one by one they would take four times as long.
 macro_rules! page {
-    ($first:literal, $last:literal, $limit:literal) => {
+    ($first:literal, $last:literal, $limit:literal, $oldest:literal) => {
         concat!(
-            "SELECT COUNT(*) AS count, COALESCE(MIN(number), 0) AS first, COALESCE(MAX(number), 0) AS last, \
-             MIN(at) AS oldest, \
+            "SELECT COUNT(*) AS count, COALESCE(MIN(number), 0) AS first, COALESCE(MAX(number), 0) AS last, ",
+            $oldest,
+            " AS oldest, \
              COALESCE(string_agg(login_id || ' ' || COALESCE(substr(reason, 1, 32), ''), '\n'), '') AS logins \
              FROM (SELECT number, login_id, reason, at FROM login_revocations WHERE number >= ",
             $first,
@@ -40,8 +41,9 @@ struct Joined {
     first: i64,
     #[diesel(sql_type = BigInt)]
     last: i64,
-    #[diesel(sql_type = Nullable<diesel::sql_types::Timestamp>)]
-    oldest: Option<Timestamp>,
+    /// As text: a row that was written by hand may have anything there, and must not stop those that read it.
+    #[diesel(sql_type = Nullable<Text>)]
+    oldest: Option<String>,
     #[diesel(sql_type = Text)]
     logins: String,
 }
@@ -54,7 +56,7 @@ pub struct Page {
     /// How many rows there are.
     pub count: i64,
     pub logins: Vec<(LoginId, RevokeReason)>,
-    /// When the first of them was written.
+    /// When the first of them was written, by the database's clock; on SQLite in whole seconds.
     pub oldest: Option<Timestamp>,
 }
 
@@ -95,13 +97,14 @@ pub fn page(conn: &mut Conn, numbers: &RangeInclusive<i64>, limit: i64) -> Query
         Some((login.parse().ok()?, RevokeReason::parse(Some(reason))))
     };
     let logins = joined.logins.lines().filter_map(read).collect();
-    Ok(Page { numbers, count, logins, oldest: joined.oldest })
+    let oldest = joined.oldest.and_then(|text| Timestamp::parse_from_str(&text, "%Y-%m-%d %H:%M:%S%.f").ok());
+    Ok(Page { numbers, count, logins, oldest })
 }
 
 fn join(conn: &mut Conn, numbers: RangeInclusive<i64>, limit: i64) -> QueryResult<Joined> {
     let sql = match conn {
-        Conn::Sqlite(_) => page!("?", "?", "?"),
-        Conn::Postgres(_) => page!("$1", "$2", "$3"),
+        Conn::Sqlite(_) => page!("?", "?", "?", "MIN(CAST(at AS TEXT))"),
+        Conn::Postgres(_) => page!("$1", "$2", "$3", "MIN(CASE WHEN isfinite(at) THEN at END)::text"),
     };
     let query = diesel::sql_query(sql)
         .bind::<BigInt, _>(*numbers.start())

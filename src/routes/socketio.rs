@@ -56,14 +56,15 @@ struct Endpoint {
 }
 
 impl Endpoint {
-    /// Creates the session of a client that may connect.
+    /// Creates the session of a client that may connect, or counts that it was refused.
     fn admit<L: Link>(
         &self,
         request: &HttpRequest,
     ) -> Result<impl FnOnce(SocketIo<L>) -> Session<SocketIo<L>> + use<L>, ApiError> {
-        self.session(request).inspect_err(|_| self.services.metrics.refused("socketio"))
+        self.session(request).inspect_err(|_| self.services.metrics.not_admitted("socketio", "refused"))
     }
 
+    /// Creates the session of a client that may connect.
     fn session<L: Link>(
         &self,
         request: &HttpRequest,

@@ -6,8 +6,7 @@ use actix_web::http::header::HeaderMap;
 /// Characters of a version, of the ids of a trace and of its parent, and of flags.
 const PARTS: [usize; 4] = [2, 32, 16, 2];
 
-/// The trace's id: 32 hexadecimal digits. None if the header is missing or breaks the rules; then a trace begins anew
-/// somewhere else.
+/// The trace's id: 32 hexadecimal digits. None if the header is missing or breaks the rules.
 pub(super) fn trace_id(headers: &HeaderMap) -> Option<&str> {
     let mut all = headers.get_all("traceparent");
     let text = all.next()?.to_str().ok()?;

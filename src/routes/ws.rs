@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 
 use super::extract::bearer;
 use super::misplaced_token::Place;
@@ -24,7 +24,13 @@ pub(super) async fn connect(
     sessions: web::Data<WorkerSessions>,
 ) -> Result<HttpResponse, ApiError> {
     let metrics = services.metrics.clone();
-    shake_hands(&request, &site, services, &sessions).inspect_err(|_| metrics.refused("websocket"))
+    shake_hands(&request, &site, services, &sessions).inspect_err(|error| {
+        // A plain request is no handshake.
+        if handshake::is_wanted(request.headers()) {
+            let is_bad_token = error.status_code() == StatusCode::UNAUTHORIZED;
+            metrics.not_admitted("websocket", if is_bad_token { "bad_token" } else { "refused" });
+        }
+    })
 }
 
 fn shake_hands(

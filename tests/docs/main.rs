@@ -1,6 +1,5 @@
 //! The documentation: links that lead somewhere, tables of contents that are complete, and a book that can be built.
 
-mod metrics;
 mod named_tests;
 mod page;
 

@@ -119,7 +119,7 @@ impl Actor for DbExecutor {
 pub(super) struct Execute {
     work: Box<dyn FnOnce(&Pool) + Send>,
     kind: Kind,
-    queued: Stopwatch,
+    pub queued: Stopwatch,
     /// The turn to write, until the work is done.
     pub turn: Option<OwnedSemaphorePermit>,
     _permit: Option<OwnedSemaphorePermit>,

@@ -61,9 +61,16 @@ impl Pool {
         self.queue(lane.client(), rank, known, lane.requester, work).await
     }
 
-    /// Whether [`Pool::run`] would queue work of this lane now. Always true for a known device.
-    pub fn has_room(&self, lane: Lane) -> bool {
-        lane.known.is_some() || !self.shared.lock().queue.refuses(lane.client(), rank(lane.class))
+    /// Checks whether [`Pool::run`] would queue work of this lane now. It would for a known device.
+    ///
+    /// # Errors
+    /// [`HashError::Full`] if it would not; this counts as refused.
+    pub fn check_room(&self, lane: Lane) -> Result<(), HashError> {
+        if lane.known.is_none() && self.shared.lock().queue.refuses(lane.client(), rank(lane.class)) {
+            self.shared.timings.refused.increment();
+            return Err(HashError::Full);
+        }
+        Ok(())
     }
 
     /// The same for work that belongs to a login and is wanted whether or not its client is still connected.

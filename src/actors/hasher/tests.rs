@@ -59,8 +59,8 @@ async fn a_full_queue_is_reported() {
     for _ in 0..QUEUE_PER_WORKER {
         waiting.push(queue(&hasher.hashes, lane(Class::SignIn, 1), "x", &done));
     }
-    assert!(!hasher.has_room(lane(Class::SignIn, 1)), "and this is known before");
-    assert!(hasher.has_room(lane(Class::SignIn, 2)));
+    assert_eq!(hasher.check_room(lane(Class::SignIn, 1)), Err(HashError::Full), "and this is known before");
+    assert_eq!(hasher.check_room(lane(Class::SignIn, 2)), Ok(()));
     let refused = queue(&hasher.hashes, lane(Class::SignIn, 1), "y", &done);
     assert_eq!(refused.await.unwrap(), Err(HashError::Full));
     // A flood makes room for others; what is pushed out gets an answer.

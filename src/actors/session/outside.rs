@@ -28,7 +28,9 @@ impl<T: Transport> Handler<ToSession> for Session<T> {
         match message {
             ToSession::Close(reason) => self.close(reason, context),
             ToSession::Revoked(reason, at) => {
-                if self.closing.is_none() {
+                // It may have noticed by itself.
+                let noticed = self.closing.is_none_or(|closing| closing == reason.into());
+                if let Some(at) = at.filter(|_| noticed) {
                     self.services.metrics.revoked(self.services.clock.now() - at);
                 }
                 self.close(reason.into(), context);

@@ -309,13 +309,14 @@ impl Table {
         overdue
     }
 
-    /// How many live sessions have their connections still.
+    /// How many connections there are.
     #[must_use]
     pub const fn open(&self) -> usize {
         self.open
     }
 
-    /// Connections of live sessions.
+    /// How many live sessions have their connections still.
+    #[must_use]
     pub const fn live(&self) -> usize {
         self.live
     }

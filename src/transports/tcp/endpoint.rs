@@ -88,7 +88,7 @@ impl TcpEndpoint {
             .or_else(|| counted.is_err().then_some(CloseReason::RateLimited))
             .or_else(|| pending.is_none().then_some(CloseReason::TooMany));
         if let Some(reason) = refused {
-            self.services.metrics.refused("tcp");
+            self.services.metrics.not_admitted("tcp", "refused");
             return Box::pin(connection.farewell(&goodbye(reason))).await;
         }
         // Boxed, so that an open connection does not keep room for its beginning.
@@ -99,9 +99,9 @@ impl TcpEndpoint {
         };
         drop(pending);
         match outcome {
-            Outcome::Left => {}
+            Outcome::Left => self.services.metrics.not_admitted("tcp", "left"),
             Outcome::Refused(words) => {
-                self.services.metrics.refused("tcp");
+                self.services.metrics.not_admitted("tcp", "refused");
                 Box::pin(connection.farewell(&words)).await;
             }
             Outcome::SignedIn(admission, own_login) => {

@@ -70,6 +70,33 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    pub const ALL: &'static [Self] = &[
+        Self::ClientLeft,
+        Self::Restarting,
+        Self::ProtocolError,
+        Self::InvalidUtf8,
+        Self::TooBig,
+        Self::Overloaded,
+        Self::BadMessage,
+        Self::Unauthorized,
+        Self::MisplacedToken,
+        Self::NoSignIn,
+        Self::NoAuth,
+        Self::BareToken,
+        Self::Forbidden,
+        Self::SignInTimeout,
+        Self::HeartbeatTimeout,
+        Self::TooSlow,
+        Self::TooMany,
+        Self::RateLimited,
+        Self::TokenExpired,
+        Self::TokenStale,
+        Self::SignedOut,
+        Self::TooManyLogins,
+        Self::PasswordChanged,
+        Self::AccountClosed,
+    ];
+
     /// The WebSocket close code (RFC 6455 section 7.4; 4000 to 4999 are ours).
     #[must_use]
     pub const fn code(self) -> u16 {
