@@ -3,6 +3,7 @@
 mod connections;
 mod metrics;
 mod net;
+mod rooms;
 mod serve;
 mod shared_service;
 
@@ -21,7 +22,7 @@ use crate::actors::db::WATCHERS;
 use crate::actors::{Db, Live};
 use crate::brand::Brand;
 use crate::clock::Clock;
-use crate::cluster::{Cluster, Node};
+use crate::cluster::{Cluster, Node, RelayNode};
 use crate::config::Config;
 use crate::events::Events;
 use crate::limits::RateLimits;
@@ -66,6 +67,7 @@ pub struct Application {
     languages: Languages,
     /// None if there are no others.
     node: Option<Node>,
+    relay: Option<RelayNode>,
     readiness: Readiness,
     additions: Additions,
     deadlines: Deadlines,
@@ -155,7 +157,10 @@ impl Application {
         let pool = open_database(&config, connections)?;
         let db = Db::start(pool, config.database.executors);
         let (cluster, node) = Cluster::new(&config.cluster, &clock)?;
-        let live = Live::in_cluster(&config.sockets, cluster);
+        let events = Arc::clone(&additions.events);
+        rooms::check_words(&config.rooms, &events)?;
+        let live = Live::in_cluster(&config.sockets, cluster, config.rooms.clone(), events);
+        let relay = rooms::connect(&config.cluster, &clock, &live)?;
         let mail = Mail::start(db.clone(), clock.clone(), &config, languages.clone(), brand.clone())?;
         let accounts = Accounts::start(db, &live, mail.clone(), clock.clone(), &config);
         let accounts = start_accounts(accounts.await).await?;
@@ -180,6 +185,7 @@ impl Application {
             rates,
             languages,
             node,
+            relay,
             readiness,
             additions,
             deadlines: Deadlines::default(),
@@ -266,6 +272,7 @@ impl Application {
             let logins = self.accounts.logins().clone();
             rt::spawn(node.run(self.live.sessions.directory().clone(), logins))
         });
+        let relay = self.relay.map(|node| rt::spawn(rooms::exchange(node, self.live.sessions.clone())));
         let mut server = rt::spawn(server);
         tokio::select! {
             () = shutdown => {}
@@ -287,7 +294,7 @@ impl Application {
         if within(MAILS_LIMIT, self.mail.finish()).await.is_none() {
             tracing::warn!("emails that were being sent are sent again at the next start");
         }
-        for task in tasks.into_iter().chain(certificate).chain(node) {
+        for task in tasks.into_iter().chain(certificate).chain(node).chain(relay) {
             task.abort();
         }
         drop(listener);

@@ -14,6 +14,7 @@
 //! | `actors` | database executors, password hashers, sessions and their manager |
 //! | `transports` | WebSocket, Socket.IO and TCP |
 //! | `events` | requests that a signed-in session can make |
+//! | `rooms` | messages to the sessions that have joined a room |
 //! | `cluster`, `directory` | messages between nodes; who is connected, and which logins are revoked |
 //! | `auth` | tokens, password hashes and credentials; pure |
 //! | `import` | accounts from files of other systems |
@@ -51,6 +52,7 @@ mod ownership;
 mod pages;
 mod peer;
 mod private_files;
+mod rooms;
 mod routes;
 mod schema;
 mod server_lock;

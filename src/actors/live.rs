@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use doorward_core::rooms::Kinds;
+
 use super::Sessions;
 use super::session::SessionMetrics;
 use crate::cluster::Cluster;
 use crate::config;
 use crate::directory::{Directory, Revocations};
+use crate::events::Events;
 use crate::metrics::{Registry, count};
+use crate::rooms::Rooms;
 
 /// The handles that a revocation goes through.
 #[derive(Clone)]
@@ -22,16 +26,17 @@ impl Live {
     /// For a process without other nodes.
     #[must_use]
     pub fn alone(limits: &config::Sockets) -> Self {
-        Self::in_cluster(limits, Cluster::default())
+        Self::in_cluster(limits, Cluster::default(), Kinds::default(), Arc::default())
     }
 
     /// For one of several nodes: the others are told which sessions begin and end here.
     #[must_use]
-    pub fn in_cluster(limits: &config::Sockets, cluster: Cluster) -> Self {
+    pub fn in_cluster(limits: &config::Sockets, cluster: Cluster, kinds: Kinds, events: Arc<Events>) -> Self {
         let speaker = cluster.clone();
         let directory = Directory::new(limits, Box::new(move |change| speaker.session_changed(change)));
         let revocations = Arc::<Revocations>::default();
-        let sessions = Sessions::new(limits, directory, Arc::clone(&revocations));
+        let rooms = Rooms::new(kinds, events, Arc::clone(&revocations));
+        let sessions = Sessions::new(limits, directory, Arc::clone(&revocations), rooms);
         Self { sessions, revocations, cluster, metrics: SessionMetrics::default() }
     }
 
@@ -40,6 +45,7 @@ impl Live {
         self.metrics.register_metrics(registry);
         self.cluster.register_metrics(registry);
         self.sessions.directory().register_metrics(registry);
+        self.sessions.rooms().register_metrics(registry);
         let sessions = self.sessions.clone();
         registry.reading(
             "doorward_sockets",

@@ -1,10 +1,12 @@
 //! `Session`: the actor of one live socket. A shell round `doorward_core::session`: it feeds the rules, carries out
 //! what they answer, and keeps the socket registered while it is signed in.
 
+mod ending;
 mod handlers;
 mod lists;
 mod metrics;
 mod outside;
+mod rooms;
 mod sign_in;
 mod stale;
 
@@ -30,9 +32,10 @@ use crate::directory::access_changes::LiveRights;
 use crate::directory::freshness::FreshnessState;
 use crate::directory::{PendingTicket, Revocations, Ticket};
 use crate::events::{Emits, Events};
-use crate::limits::{Mistake, MistakeLog};
+use crate::limits::MistakeLog;
 use doorward_core::domain::{Access, SessionId};
 use doorward_core::protocol::{CloseReason, NamespaceId, ReplyTo, ServerMessage};
+use doorward_core::rooms::Joined;
 use doorward_core::session::{self, Effect, Reaction, Rules};
 
 /// How long a client has to answer a close and to read what is left, before it is cut; and one whose frames are broken.
@@ -112,6 +115,8 @@ pub struct Session<T: Transport> {
     live_rights: Option<Arc<LiveRights>>,
     /// Namespaces whose `on_connect` handler was started for this session.
     entered: Vec<NamespaceId>,
+    /// The rooms that it has joined; none before the first.
+    joined: Option<Box<Joined>>,
 }
 
 impl<T: Transport> Session<T> {
@@ -146,6 +151,7 @@ impl<T: Transport> Session<T> {
             handlers_begun: 0,
             live_rights: None,
             entered: Vec::new(),
+            joined: None,
         }
     }
 
@@ -216,7 +222,9 @@ impl<T: Transport> Session<T> {
             Reaction::ListSessions => self.list_sessions(to(), context),
             Reaction::WatchSessions => self.watch_sessions(to(), context),
             Reaction::Run { name, arguments } => {
-                self.run(name, to(), T::payload(raw, arguments), context);
+                if !self.ask_rooms(name, &message.to, arguments, context) {
+                    self.run(name, to(), T::payload(raw, arguments), context);
+                }
             }
         }
     }
@@ -227,62 +235,6 @@ impl<T: Transport> Session<T> {
         if let Some(rules) = &mut self.rules {
             rules.record_activity(now);
         }
-    }
-
-    /// The client closed, or its connection ended. What is queued still goes out.
-    fn left(&mut self, context: &mut Context<Self>) {
-        self.deregister(CloseReason::ClientLeft);
-        context.stop();
-    }
-
-    /// The one way in which a session ends from this side.
-    fn close(&mut self, reason: CloseReason, context: &mut Context<Self>) {
-        if !self.deregister(reason) {
-            return;
-        }
-        self.backlog.clear();
-        // Reads on, to see the client's answer to the close.
-        self.transport.outgoing().hold(false);
-        for (_, handler) in self.handling.drain(..) {
-            context.cancel_future(handler);
-        }
-        if reason.is_misplaced_token() {
-            self.services.mistakes.note(Mistake::MisplacedToken, self.address);
-        }
-        let is_waited_for = match reason {
-            CloseReason::ClientLeft => false,
-            CloseReason::TooSlow => {
-                self.transport.outgoing().cut();
-                false
-            }
-            _ => self.transport.close(reason),
-        };
-        if is_waited_for {
-            let grace = if reason.is_broken_frame() { BROKEN_GRACE } else { CLOSING_GRACE };
-            self.arm(self.services.clock.instant() + grace, context);
-        } else {
-            context.stop();
-        }
-    }
-
-    /// Gives back its places and logs the end, once. Answers whether it was the first time.
-    fn deregister(&mut self, reason: CloseReason) -> bool {
-        if self.closing.is_some() {
-            return false;
-        }
-        self.closing = Some(reason);
-        self.services.metrics.closed(T::NAME, reason);
-        tracing::debug!(session = %self.id, transport = T::NAME, reason = reason.name(), "session ended");
-        self.pending = None;
-        self.ticket = None;
-        // A drain waits for clients that have not fetched their goodbye yet.
-        if reason == CloseReason::ClientLeft || !self.transport.is_fetched() {
-            self.sessions.unregister(self.id);
-        }
-        if let Some(emits) = &self.emits {
-            emits.end();
-        }
-        true
     }
 
     fn carry_out(&mut self, effect: Effect, context: &mut Context<Self>) {

@@ -13,9 +13,10 @@ use tokio::sync::watch;
 use crate::clock::Timestamp;
 use crate::config;
 use crate::directory::{Directory, Revocations};
+use crate::rooms::{Publication, Rooms, WorkerRooms};
 
 /// What a session is told from outside.
-#[derive(Debug, Clone, Copy, Message)]
+#[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub enum ToSession {
     /// End.
@@ -24,6 +25,8 @@ pub enum ToSession {
     Revoked(RevokeReason, Option<Timestamp>),
     /// The user's roles or claims may have changed: look them up.
     AccessChanged,
+    /// A message to the user.
+    Heard(Arc<Publication>),
 }
 
 /// While draining, each worker closes this many sessions every [`DRAIN_PACE`]: ten thousand clients that
@@ -39,6 +42,7 @@ struct Shared {
     managers: Mutex<Vec<Addr<SessionManager>>>,
     directory: Directory,
     revocations: Arc<Revocations>,
+    rooms: Rooms,
     draining: watch::Sender<bool>,
     max_open: usize,
     /// Sessions that are registered, for a drain to wait on.
@@ -47,11 +51,17 @@ struct Shared {
 
 impl Sessions {
     #[must_use]
-    pub fn new(limits: &config::Sockets, directory: Directory, revocations: Arc<Revocations>) -> Self {
+    pub fn new(
+        limits: &config::Sockets,
+        directory: Directory,
+        revocations: Arc<Revocations>,
+        rooms: Rooms,
+    ) -> Self {
         Self(Arc::new(Shared {
             managers: Mutex::default(),
             directory,
             revocations,
+            rooms,
             draining: watch::Sender::new(false),
             max_open: limits.max_open,
             registered: watch::Sender::new(0),
@@ -70,7 +80,7 @@ impl Sessions {
         }
         .start();
         self.0.managers.lock().unwrap_or_else(PoisonError::into_inner).push(manager.clone());
-        WorkerSessions { all: self.clone(), manager }
+        WorkerSessions { all: self.clone(), manager, rooms: self.0.rooms.start_worker() }
     }
 
     /// Who is connected.
@@ -102,8 +112,23 @@ impl Sessions {
         let logins = self.0.directory.of_user(user).iter().map(|info| info.login).collect::<HashSet<_>>();
         if !logins.is_empty() {
             let logins: Arc<[_]> = logins.into_iter().collect();
-            self.tell(|| TellLogins(Arc::clone(&logins)));
+            self.tell(|| TellLogins(Arc::clone(&logins), ToSession::AccessChanged));
         }
+    }
+
+    /// Sends a message to the user's sessions of this node.
+    pub fn send_to_user(&self, user: UserId, publication: Arc<Publication>) {
+        let logins = self.0.directory.of_user(user).iter().map(|info| info.login).collect::<HashSet<_>>();
+        if !logins.is_empty() {
+            let logins: Arc<[_]> = logins.into_iter().collect();
+            self.tell(|| TellLogins(Arc::clone(&logins), ToSession::Heard(Arc::clone(&publication))));
+        }
+    }
+
+    /// The rooms that sessions join.
+    #[must_use]
+    pub fn rooms(&self) -> &Rooms {
+        &self.0.rooms
     }
 
     /// Closes every session that has signed in, paced, as long as this process does not know who still is: their
@@ -142,6 +167,7 @@ impl Sessions {
 pub struct WorkerSessions {
     all: Sessions,
     manager: Addr<SessionManager>,
+    rooms: WorkerRooms,
 }
 
 impl WorkerSessions {
@@ -166,6 +192,18 @@ impl WorkerSessions {
     #[must_use]
     pub fn directory(&self) -> &Directory {
         self.all.directory()
+    }
+
+    /// The sessions of all threads.
+    #[must_use]
+    pub const fn all(&self) -> &Sessions {
+        &self.all
+    }
+
+    /// The rooms that sessions of this thread have joined.
+    #[must_use]
+    pub const fn rooms(&self) -> &WorkerRooms {
+        &self.rooms
     }
 
     /// Registers a session; a second time when it signs in.
@@ -232,7 +270,7 @@ struct CloseLogins(Arc<[(LoginId, RevokeReason)]>, Option<Timestamp>);
 
 #[derive(Message)]
 #[rtype(result = "()")]
-struct TellLogins(Arc<[LoginId]>);
+struct TellLogins(Arc<[LoginId]>, ToSession);
 
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -318,10 +356,10 @@ impl Handler<CloseLogins> for SessionManager {
 impl Handler<TellLogins> for SessionManager {
     type Result = ();
 
-    fn handle(&mut self, TellLogins(logins): TellLogins, _: &mut Context<Self>) {
+    fn handle(&mut self, TellLogins(logins, word): TellLogins, _: &mut Context<Self>) {
         for id in logins.iter().filter_map(|login| self.logins.get(login)).flatten() {
             if let Some(registered) = self.sessions.get(id) {
-                registered.session.do_send(ToSession::AccessChanged);
+                registered.session.do_send(word.clone());
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What a session needs of its transport: to read messages, to write messages, and to know what waits for the client.
 
 use std::future::{Future, poll_fn};
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use doorward_core::domain::SessionId;
@@ -8,6 +9,7 @@ use doorward_core::protocol::{ClientMessage, CloseReason, NamespaceId, Payload, 
 use doorward_core::session::Unread;
 
 use crate::events::Events;
+use crate::rooms::delivery::Delivery;
 
 /// What waits for a client to read it, bounded. Output goes through here, never through an actor's context: the
 /// context's own buffer has no bound and is emptied only while the client reads. A clone is another handle.
@@ -102,6 +104,9 @@ pub trait Transport: Sized + Unpin + 'static {
     /// # Errors
     /// [`Full`]: the client does not read and its bound is reached.
     fn send(&mut self, message: &ServerMessage, events: &Events) -> Result<(), Full>;
+
+    /// The way to this client for messages that several are sent.
+    fn delivery(&self) -> Rc<dyn Delivery>;
 
     /// Asks for a sign of life.
     ///

@@ -13,6 +13,7 @@
 //! | `acks` | which nodes have applied a change of roles and claims |
 //! | `budget` | bounds on the work that others can cause |
 //! | `node` | the task that connects these parts |
+//! | `relay` | messages to rooms, on a channel of their own |
 
 mod acks;
 mod budget;
@@ -20,6 +21,7 @@ mod bus;
 pub mod message;
 mod node;
 pub mod peers;
+mod relay;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,6 +40,7 @@ use crate::directory::freshness::LIMIT;
 use crate::metrics::{Registry, count};
 
 pub use self::node::{Changes, Node};
+pub use self::relay::{RelayNode, RoomRelay};
 
 /// How often a node announces that it is alive.
 pub const BEAT: Duration = Duration::from_secs(5);

@@ -1,5 +1,7 @@
 //! The table of all configuration keys. docs/CONFIGURATION.md documents them; a test keeps the two in step.
 
+use super::tables;
+
 /// The prefix of the environment variables.
 pub const PREFIX: &str = "DOORWARD_";
 
@@ -262,7 +264,7 @@ pub const KEYS: &[Key] = &[
 
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.name == name)
+    KEYS.iter().find(|key| key.name == name).or_else(|| tables::find(name))
 }
 
 /// Names that other programs use for some of these keys.

@@ -20,11 +20,13 @@ mod mask;
 mod parse;
 mod parse_value;
 mod rate;
+mod rooms;
 mod service_links;
 mod serving;
 mod sources;
 mod starter;
 mod suggest;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -42,6 +44,7 @@ pub use starter::starter_file;
 pub use value::ValueSource;
 
 use doorward_core::domain::{AllowedOrigin, HostOrigin, ReservedNames};
+use doorward_core::rooms::Kinds;
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -74,6 +77,8 @@ pub struct Config {
     /// Where metrics are read; none turns the listener off.
     pub metrics: Option<SocketAddr>,
     pub audit: Audit,
+    /// The kinds of rooms that there are.
+    pub rooms: Kinds,
     pub usernames: Usernames,
     pub registration: Registration,
     pub limits: Limits,

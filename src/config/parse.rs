@@ -16,7 +16,7 @@ use super::{
     Pages, Password, Rate, RedisUrl, Registration, SigningAlgorithm, SocketIo, Sockets, Tcp, Tls, Tokens,
     Usernames, Web, WhoRegisters,
 };
-use super::{brand, hints, listen, mail};
+use super::{brand, hints, listen, mail, rooms, tables};
 use doorward_core::domain::{AllowedOrigin, Email, HostOrigin, ReservedNames, Username};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -91,6 +91,7 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             _ => listen::parse(text).map(Some),
         })?,
         audit: audit(values)?,
+        rooms: rooms::kinds(values)?,
         registration: registration(values)?,
         pages: Pages {
             language: values.parse("pages.language", language_tag)?,
@@ -309,6 +310,7 @@ fn network(text: &str) -> Option<IpNet> {
 /// Every key's value as it may be shown.
 pub(super) fn settings(values: &Values) -> Vec<super::Setting> {
     KEYS.iter()
+        .chain(tables::keys(values))
         .filter_map(|key| {
             let value = values.get(key.name)?;
             Some(super::Setting {

@@ -10,7 +10,7 @@ use super::error::{self, ConfigError};
 use super::keys::{self, Fallback, KEYS, Key, PREFIX};
 use super::service_links::{self, Variables};
 use super::value::{Value, ValueSource, Values};
-use super::{lint, listen, value_files};
+use super::{lint, listen, tables, value_files};
 use crate::ownership::{self, Need};
 use doorward_core::domain::without_bom;
 
@@ -211,7 +211,7 @@ fn flatten(
         let text = match value {
             toml::Value::Table(table) => {
                 let section = format!("{name}.");
-                if !KEYS.iter().any(|key| key.name.starts_with(&section)) {
+                if !is_section(&section) {
                     return Err(unknown(&name, origin.clone()));
                 }
                 flatten(&section, table, origin, layer)?;
@@ -224,6 +224,11 @@ fn flatten(
         layer.set(&name, &name, text, origin.clone())?;
     }
     Ok(())
+}
+
+/// Whether keys begin with this, which ends in a dot.
+fn is_section(section: &str) -> bool {
+    KEYS.iter().any(|key| key.name.starts_with(section)) || tables::is_section(section)
 }
 
 /// A list in the form that the environment uses.
@@ -257,7 +262,7 @@ fn joined(name: &str, items: &[toml::Value], origin: &ValueSource) -> Result<Str
 }
 
 fn fill_defaults(values: &mut Values) {
-    for key in KEYS {
+    for key in KEYS.iter().chain(tables::keys(values)) {
         if values.contains_key(key.name) {
             continue;
         }

@@ -34,7 +34,7 @@ impl RequestMetrics {
         registry.counter(
             "doorward_http_requests_total",
             "HTTP requests. The route is the pattern of the path, or unmatched; a handshake of a WebSocket has the \
-             status 101, and a request whose client left before the answer 499.",
+             status 101.",
             &self.requests,
         );
         registry.histogram(
@@ -44,12 +44,6 @@ impl RequestMetrics {
         );
     }
 }
-
-/// The status of a request whose client left before the answer, as nginx has it.
-const ABANDONED: u16 = 499;
-
-/// No status: the request was counted.
-const ANSWERED: u16 = 0;
 
 /// Method, route and status.
 type Kind = (&'static str, Rc<str>, u16);
@@ -62,45 +56,16 @@ pub struct WorkerRequests {
 }
 
 impl WorkerRequests {
-    /// A request begins. Method and route are names that the program knows, so there is a bounded number of them.
-    pub(super) fn begin(self: Rc<Self>, method: &'static str, route: Rc<str>) -> Counted {
-        Counted { requests: self, kind: (method, route, ABANDONED) }
-    }
-
-    fn count(&self, kind: Kind, took: Option<Duration>) {
+    /// Counts a request. Method and route are names that the program knows, so there is a bounded number of them.
+    pub(super) fn answered(&self, method: &'static str, route: Rc<str>, status: u16, took: Duration) {
         let mut known = self.known.borrow_mut();
-        let (count, times) = known.entry(kind).or_insert_with_key(|(method, route, status)| {
-            let route = || route.to_string().into();
-            let count = self.all.requests.of([(*method).into(), route(), status.to_string().into()]);
-            (count, self.all.times.of([(*method).into(), route()]))
-        });
+        let (count, times) =
+            known.entry((method, route, status)).or_insert_with_key(|(method, route, status)| {
+                let route = || route.to_string().into();
+                let count = self.all.requests.of([(*method).into(), route(), status.to_string().into()]);
+                (count, self.all.times.of([(*method).into(), route()]))
+            });
         count.increment();
-        if let Some(took) = took {
-            times.observe(took);
-        }
-    }
-}
-
-/// A request that is being answered. Dropped before, it counts as abandoned: its client is gone.
-#[must_use]
-pub(super) struct Counted {
-    requests: Rc<WorkerRequests>,
-    kind: Kind,
-}
-
-impl Counted {
-    pub fn answered(mut self, status: u16, took: Duration) {
-        self.kind.2 = ANSWERED;
-        let (method, route, _) = &self.kind;
-        self.requests.count((method, Rc::clone(route), status), Some(took));
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        if self.kind.2 == ABANDONED {
-            let (method, route, status) = &self.kind;
-            self.requests.count((method, Rc::clone(route), *status), None);
-        }
+        times.observe(took);
     }
 }

@@ -108,7 +108,6 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
     let https = site.is_some_and(|site| site.secure);
     let address = site.map(|site| client_address(req.request(), &site.sockets));
     let requests = req.app_data::<Rc<WorkerRequests>>().cloned();
-    let counted = requests.map(|requests| requests.begin(method, Rc::clone(&route)));
     let result = next.call(req).instrument(span.clone()).await;
     if let Some(connection) = connection {
         connection.close_after(LATE_BODY_TIME);
@@ -126,8 +125,8 @@ async fn traced(req: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceRespo
             .is_ok_and(|response| response.response().extensions().contains::<SkipRequestLog>());
     let user = result.as_ref().ok().and_then(|response| response.request().extensions().get().cloned());
     span.in_scope(|| log(quiet, &Answered { status, ms, user, address }));
-    if let Some(counted) = counted {
-        counted.answered(status.as_u16(), took);
+    if let Some(requests) = requests {
+        requests.answered(method, route, status.as_u16(), took);
     }
     let mut buffer = Uuid::encode_buffer();
     let id_text = id.hyphenated().encode_lower(&mut buffer);

@@ -12,6 +12,7 @@
 //! | `tcp` | lines over TCP |
 
 mod connection;
+mod delivery;
 mod io;
 mod json;
 mod outbox;

@@ -26,6 +26,7 @@ pub const LAYERS: &[Layer] = &[
     Layer("mail, import",  &["src/mail", "src/import"],          "the outbox and its delivery; other systems' accounts"),
     Layer("jobs",          &["src/jobs"],                        "work that is queued with the change that it follows"),
     Layer("actors",        &["src/actors"],                      "live sessions, database executors, password hashers"),
+    Layer("rooms",         &["src/rooms"],                       "messages to the sessions that have joined a room"),
     Layer("events",        &["src/events"],                      "what a signed-in session can request"),
     Layer("cluster",       &["src/cluster"],                     "what nodes tell each other"),
     Layer("directory",     &["src/directory"],                   "who is connected, which logins were revoked"),

@@ -96,6 +96,7 @@ mod revocation_faults;
 mod revocation_rows;
 mod role_changes;
 mod roles;
+mod rooms;
 mod session_lists;
 mod socketio;
 mod socketio_clients;

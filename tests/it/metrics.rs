@@ -198,7 +198,7 @@ fn insert(app: &TestApp, login: &str, at: &str) {
 }
 
 #[actix_web::test]
-async fn a_request_that_is_given_up_and_a_full_queue_are_counted() {
+async fn what_a_full_queue_refuses_is_counted() {
     let app = spawn_with(&[ON, ("password.workers", "1"), ("password.cost", "12")]).await;
     // Each at a name of its own, so that none is refused for being one of too many at an account.
     let guess = |number| app.post("/api/login", json!({"login": format!("user{number}"), "password": "x"}));
@@ -210,10 +210,6 @@ async fn a_request_that_is_given_up_and_a_full_queue_are_counted() {
     assert!((counted - f64::from(u32::try_from(refused).unwrap())).abs() < 1e-9, "{refused} {text}");
     let overloaded = value(&text, "doorward_sign_ins_total", &[("outcome", "overloaded")]);
     assert!((overloaded - counted).abs() < 1e-9, "{text}");
-    // A client that leaves while its password is checked.
-    drop(tokio::time::timeout(Duration::from_millis(50), guess(60)).await);
-    let login = [("route", "/api/login"), ("status", "499")];
-    becomes(&app, "doorward_http_requests_total", &login, 1.0).await;
 }
 
 #[actix_web::test]
@@ -229,8 +225,12 @@ async fn emails_are_counted_and_their_backlog_is_read() {
     becomes(&away, "doorward_job_attempts_total", &[("kind", "email"), ("outcome", "retried")], 1.0).await;
     becomes(&away, "doorward_mail_waiting", &[], 1.0).await;
     away.advance(Duration::from_secs(3));
-    let text = scrape(&away).await;
-    assert!(value(&text, "doorward_mail_oldest_seconds", &[]) >= 3.0, "{text}");
+    let deadline = now() + PATIENCE;
+    // The database is asked once a second.
+    while value(&scrape(&away).await, "doorward_mail_oldest_seconds", &[]) < 3.0 {
+        assert!(now() < deadline, "{}", scrape(&away).await);
+        pause().await;
+    }
 }
 
 /// The metrics of a text, each with its type and the names of its labels.

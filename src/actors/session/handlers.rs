@@ -130,7 +130,9 @@ impl<T: Transport> Session<T> {
             (Reply::Nothing, Some(name)) => {
                 ServerMessage::Acknowledge { to, name, payload: Payload::empty() }
             }
-            (Reply::Error(events::Error { code, detail }), _) => ServerMessage::Error { to, code, detail },
+            (Reply::Error(events::Error { code, detail }), _) => {
+                ServerMessage::Error { to, code, detail, retry_after_ms: None }
+            }
             (_, None) => return,
         };
         self.send(&message, context);

@@ -17,6 +17,7 @@ impl<T: Transport> Session<T> {
         {
             let effect = rules.set_rights(rights);
             self.carry_out(effect, context);
+            self.reevaluate_rooms(context);
         }
     }
 }
@@ -35,6 +36,7 @@ impl<T: Transport> Handler<ToSession> for Session<T> {
                 }
                 self.close(reason.into(), context);
             }
+            ToSession::Heard(publication) => self.hear(&publication, context),
             ToSession::AccessChanged => self.when_fresh(context, Self::catch_up),
         }
     }

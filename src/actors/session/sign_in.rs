@@ -136,6 +136,7 @@ impl<T: Transport> Session<T> {
             (self.services.clock.instant(), self.services.clock.instant_at(access.expires_at));
         let effect = rules.renew(access, expires, now, to);
         self.rules = Some(session::Session::Authenticated(rules));
+        self.reevaluate_rooms(context);
         if joins.is_some() && !matches!(effect, Effect::Close(_)) {
             self.add_to(namespace);
         }

@@ -5,16 +5,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, rt};
+use bytes::Bytes;
+use doorward_core::protocol::ServerMessage;
 use doorward_core::protocol::engineio::Queue;
 
 use super::SocketIo;
 use super::engine::{Closing, Incoming};
-use super::link::Link;
+use super::link::{Link, write_event};
 use super::relay::{PATIENCE, packet};
 use crate::actors::session::Session;
 use crate::actors::transport::Full;
 use crate::events::Events;
+use crate::rooms::delivery::{Delivery, Dialect};
 use crate::transports::Outbox;
+use crate::transports::delivery::append;
 use crate::transports::websocket::handshake::Handshake;
 use crate::transports::websocket::{self, Limits, Socket, write_packets};
 
@@ -41,6 +45,10 @@ impl Link for Direct {
         })
     }
 
+    fn delivery(&self) -> Rc<dyn Delivery> {
+        Rc::new(FramedPackets(Rc::clone(self.0.outbox())))
+    }
+
     fn message_limit(&self) -> usize {
         self.0.outbox().message_limit()
     }
@@ -63,6 +71,26 @@ impl Link for Direct {
 
     fn is_fetched(&self) -> bool {
         false
+    }
+}
+
+/// Messages to rooms as packets in frames.
+struct FramedPackets(Rc<Outbox>);
+
+impl Delivery for FramedPackets {
+    fn dialect(&self) -> Dialect {
+        Dialect::SocketIoFrame
+    }
+
+    fn encode(&self, message: &ServerMessage, events: &Events) -> Bytes {
+        let (mut out, mut queue) = (Vec::new(), Queue::default());
+        queue.text(|out| write_event(message, events, out));
+        write_packets(&mut queue, &mut out, usize::MAX);
+        out.into()
+    }
+
+    fn deliver(&self, encoded: &[u8]) -> bool {
+        append(&self.0, encoded)
     }
 }
 

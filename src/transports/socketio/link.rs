@@ -1,15 +1,20 @@
 //! What packets travel over, as the session has it.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::rt;
+use bytes::Bytes;
+use doorward_core::protocol::ServerMessage;
 use doorward_core::protocol::engineio::Queue;
+use doorward_core::protocol::socketio::{Kind, write_head, write_json};
 
 use super::SocketIo;
 use super::engine::{Closing, Engine, EngineTransport, Handle, Incoming};
 use crate::actors::session::Session;
 use crate::actors::transport::{Full, Outgoing};
 use crate::events::Events;
+use crate::rooms::delivery::{Delivery, Dialect};
 
 /// A connection of one client: an Engine.IO session that polls and a WebSocket share ([`Handle`]), or a WebSocket
 /// alone ([`Direct`](super::Direct)).
@@ -29,6 +34,9 @@ pub trait Link: Sized + Unpin + 'static {
     /// # Errors
     /// [`Full`] when the bound was reached before.
     fn push(&self, write: impl FnOnce(&mut Queue)) -> Result<(), Full>;
+
+    /// The way to this client for messages that several are sent.
+    fn delivery(&self) -> Rc<dyn Delivery>;
 
     /// Bytes that a message may have now.
     fn message_limit(&self) -> usize;
@@ -59,6 +67,10 @@ impl Link for Handle {
         self.engine().push(write)
     }
 
+    fn delivery(&self) -> Rc<dyn Delivery> {
+        Rc::new(Packets(Arc::clone(self.engine())))
+    }
+
     fn message_limit(&self) -> usize {
         self.engine().message_limit()
     }
@@ -73,6 +85,36 @@ impl Link for Handle {
 
     fn is_fetched(&self) -> bool {
         self.engine().transport() != EngineTransport::WebSocket
+    }
+}
+
+/// The text of a packet of Socket.IO for a message to a room.
+pub(super) fn write_event(message: &ServerMessage, events: &Events, out: &mut Vec<u8>) {
+    let ServerMessage::Event { namespace, name, payload } = message else { return };
+    write_head(out, Kind::Event, 0, events.get(*namespace).name(), None);
+    out.push(b'[');
+    write_json(out, &**name);
+    out.push(b',');
+    out.extend_from_slice(payload.arguments().as_bytes());
+    out.push(b']');
+}
+
+/// Messages to rooms for a session that may poll.
+struct Packets(Arc<Engine>);
+
+impl Delivery for Packets {
+    fn dialect(&self) -> Dialect {
+        Dialect::SocketIoPacket
+    }
+
+    fn encode(&self, message: &ServerMessage, events: &Events) -> Bytes {
+        let mut out = Vec::new();
+        write_event(message, events, &mut out);
+        out.into()
+    }
+
+    fn deliver(&self, encoded: &[u8]) -> bool {
+        self.0.push(|queue| queue.text(|out| out.extend_from_slice(encoded))).is_ok()
     }
 }
 

@@ -8,6 +8,7 @@ mod link;
 pub mod relay;
 
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use bytestring::ByteString;
 use self::engine::{Closing, Incoming};
 use crate::actors::transport::{Full, Received, Transport, Undecodable};
 use crate::events::Events;
+use crate::rooms::delivery::Delivery;
 use doorward_core::domain::SessionId;
 use doorward_core::protocol::engineio;
 use doorward_core::protocol::socketio::{
@@ -165,6 +167,10 @@ impl<L: Link> Transport for SocketIo<L> {
             }
             message => self.typed(queue, message, namespace),
         })
+    }
+
+    fn delivery(&self) -> Rc<dyn Delivery> {
+        self.link.delivery()
     }
 
     fn joining(&mut self, namespace: NamespaceId) {

@@ -23,6 +23,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use self::lines::{CHUNK, Lines};
 use super::connection;
+use super::delivery::TextLines;
 use super::io::{Io, Wire};
 use super::json;
 use super::outbox::Outbox;
@@ -30,6 +31,7 @@ use crate::actors::session::{Session, SessionHandle};
 use crate::actors::transport::{Full, Received, Transport, Undecodable};
 use crate::events::Events;
 use crate::peer::PeerSocket;
+use crate::rooms::delivery::Delivery;
 
 /// The outcome of a sign-in, in the words that the older system's clients know.
 pub const SUCCESS: &str = "Login successful!\n";
@@ -163,6 +165,10 @@ impl Transport for Tcp {
 
     fn send(&mut self, message: &ServerMessage, events: &Events) -> Result<(), Full> {
         if json::says(message) { self.line(|out| json::encode(message, events, out)) } else { Ok(()) }
+    }
+
+    fn delivery(&self) -> Rc<dyn Delivery> {
+        Rc::new(TextLines(Rc::clone(&self.outbox)))
     }
 
     fn ping(&mut self) -> Result<(), Full> {

@@ -10,6 +10,8 @@ use super::{Incoming, Socket, Whole};
 use crate::actors::transport::{Full, Received, Transport, Undecodable};
 use crate::auth::token_shape;
 use crate::events::Events;
+use crate::rooms::delivery::Delivery;
+use crate::transports::delivery::Frames;
 use crate::transports::{Outbox, json};
 
 /// One WebSocket as its session holds it.
@@ -71,6 +73,10 @@ impl Transport for WebSocket {
             return Ok(());
         }
         self.socket.frame(OpCode::Text, |out| json::encode(message, events, out))
+    }
+
+    fn delivery(&self) -> Rc<dyn Delivery> {
+        Rc::new(Frames(Rc::clone(self.socket.outbox())))
     }
 
     fn ping(&mut self) -> Result<(), Full> {

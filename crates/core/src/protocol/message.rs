@@ -174,6 +174,9 @@ pub enum ServerMessage {
         to: ReplyTo,
         code: Cow<'static, str>,
         detail: Cow<'static, str>,
+        /// When it may be tried again, if that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
     },
     /// What a handler of `events` answered to the event `name`.
     #[serde(skip)]
@@ -196,7 +199,7 @@ impl ServerMessage {
 
     #[must_use]
     pub const fn error(to: ReplyTo, code: &'static str, detail: &'static str) -> Self {
-        Self::Error { to, code: Cow::Borrowed(code), detail: Cow::Borrowed(detail) }
+        Self::Error { to, code: Cow::Borrowed(code), detail: Cow::Borrowed(detail), retry_after_ms: None }
     }
 
     /// The request that this message answers, if any.

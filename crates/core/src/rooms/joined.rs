@@ -1,0 +1,302 @@
+//! The rooms of one session: what it has joined, and what it may still do. A state machine: asked before anything is done,
+//! and told when rights change.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Bucket, Caller, Kind, Kinds, Operation, Pace, RoomName};
+use crate::domain::{Roles, UserId};
+
+/// Rooms that a session may have joined at a time.
+pub const MAX_JOINED: usize = 100;
+
+/// Joins of a session.
+const JOINS: Pace = Pace { interval: Duration::from_millis(50), burst: 100 };
+
+/// Why a request is not done. The session goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    pub code: &'static str,
+    pub detail: &'static str,
+    pub retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    #[must_use]
+    pub const fn new(code: &'static str, detail: &'static str) -> Self {
+        Self { code, detail, retry_after: None }
+    }
+
+    const fn later(wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..Self::new("too_many_requests", "do this less often") }
+    }
+}
+
+const BAD_ROOM: Refusal = Refusal::new(
+    "bad_room",
+    "a room's name is `kind:rest`, at most 200 bytes of letters, digits and ._:@=+-",
+);
+const UNKNOWN_ROOM: Refusal = Refusal::new("unknown_room", "there are no rooms of this kind");
+/// Also where there is no such room: what a client may not see, it cannot find.
+const FORBIDDEN: Refusal = Refusal::new("forbidden", "this is not allowed");
+
+/// A message that may be sent.
+#[derive(Debug, Clone)]
+pub struct Sending {
+    pub room: RoomName,
+    pub kind: Arc<Kind>,
+}
+
+/// Who a session is.
+#[derive(Debug, Clone, Copy)]
+pub struct Member<'a> {
+    pub user: UserId,
+    pub roles: &'a Roles,
+}
+
+/// What a session has joined.
+#[derive(Debug, Default)]
+pub struct Joined {
+    rooms: BTreeMap<RoomName, Arc<Kind>>,
+    joins: Bucket,
+    /// What it has sent, by kind.
+    sends: BTreeMap<String, Bucket>,
+}
+
+impl Joined {
+    /// Joins a room; once more is no change. Answers what the session may do there besides.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub fn join(
+        &mut self,
+        kinds: &Kinds,
+        room: &str,
+        who: Member<'_>,
+        now: Instant,
+    ) -> Result<(RoomName, Arc<Kind>, Vec<Operation>), Refusal> {
+        let room = RoomName::parse(room).ok_or(BAD_ROOM)?;
+        self.joins.take(JOINS, now).map_err(Refusal::later)?;
+        let kind = kinds.of(&room).ok_or(UNKNOWN_ROOM)?;
+        // A user's own room is joined from the beginning, and no other is to be.
+        if room.kind() == "user" || !kind.join.allows(&room, &caller(who, false)) {
+            return Err(FORBIDDEN);
+        }
+        if self.rooms.len() >= MAX_JOINED && !self.rooms.contains_key(&room) {
+            return Err(Refusal::new("too_many_rooms", "a session may have joined 100 rooms at a time"));
+        }
+        let can =
+            if kind.send.allows(&room, &caller(who, true)) { vec![Operation::Send] } else { Vec::new() };
+        self.rooms.insert(room.clone(), Arc::clone(&kind));
+        Ok((room, kind, can))
+    }
+
+    /// Leaves a room.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub fn leave(&mut self, room: &str) -> Result<RoomName, Refusal> {
+        let room = RoomName::parse(room).ok_or(BAD_ROOM)?;
+        match self.rooms.remove(&room) {
+            Some(_) => Ok(room),
+            None => Err(Refusal::new("not_joined", "the session has not joined this room")),
+        }
+    }
+
+    /// The room was not joined after all, or is to be left for a reason that lies elsewhere. Answers whether it was joined.
+    pub fn forget(&mut self, room: &RoomName) -> bool {
+        self.rooms.remove(room).is_some()
+    }
+
+    /// Whether so many bytes of data may be sent to a room now; it counts as sent.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub fn send(
+        &mut self,
+        kinds: &Kinds,
+        room: &str,
+        bytes: usize,
+        who: Member<'_>,
+        now: Instant,
+    ) -> Result<Sending, Refusal> {
+        let room = RoomName::parse(room).ok_or(BAD_ROOM)?;
+        let kind = kinds.of(&room).ok_or(UNKNOWN_ROOM)?;
+        let joined = self.rooms.contains_key(&room) || room.user() == Some(who.user);
+        if !kind.send.allows(&room, &caller(who, joined)) {
+            return Err(FORBIDDEN);
+        }
+        if bytes > kind.max_data {
+            return Err(Refusal::new("too_large", "`data` is larger than rooms of this kind allow"));
+        }
+        if let Some(pace) = kind.pace {
+            let bucket = self.sends.entry(room.kind().to_owned()).or_default();
+            bucket.take(pace, now).map_err(Refusal::later)?;
+        }
+        Ok(Sending { room, kind })
+    }
+
+    /// The rooms that the session may not be in any more, as its roles are now. It has left them.
+    pub fn reevaluate(&mut self, who: Member<'_>) -> Vec<RoomName> {
+        let lost: Vec<_> = self
+            .rooms
+            .iter()
+            .filter(|(room, kind)| !kind.join.allows(room, &caller(who, false)))
+            .map(|(room, _)| room.clone())
+            .collect();
+        for room in &lost {
+            self.rooms.remove(room);
+        }
+        lost
+    }
+
+    /// What it has joined, in the order of names.
+    pub fn rooms(&self) -> impl Iterator<Item = &RoomName> {
+        self.rooms.keys()
+    }
+}
+
+const fn caller(Member { user, roles }: Member<'_>, joined: bool) -> Caller<'_> {
+    Caller { user, roles, joined }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::super::{Entry, KindName, Policy};
+    use super::*;
+
+    const ANN: UserId = UserId(Uuid::from_u128(0xa1));
+
+    fn policy(entries: &[&str]) -> Policy {
+        Policy::new(entries.iter().map(|entry| Entry::parse(entry).unwrap()).collect())
+    }
+
+    fn kind(join: &[&str], send: &[&str]) -> Kind {
+        Kind {
+            join: policy(join),
+            send: policy(send),
+            max_joined: 10,
+            max_data: 100,
+            pace: None,
+            lossy: false,
+        }
+    }
+
+    fn kinds() -> Kinds {
+        let paced =
+            Kind { pace: Some(Pace::new(1, Duration::from_secs(1), 2)), ..kind(&["anyone"], &["anyone"]) };
+        let kinds = [
+            ("chat", kind(&["anyone"], &["joined"])),
+            ("staff", kind(&["role:staff"], &["role:chief"])),
+            ("inbox", kind(&["own"], &["app"])),
+            ("user", kind(&["anyone"], &["anyone"])),
+            ("paced", paced),
+        ];
+        Kinds::new(kinds.map(|(name, kind)| (KindName::parse(name).unwrap(), kind)))
+    }
+
+    fn roles(names: &[&str]) -> Roles {
+        Roles::parse(names).unwrap()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "any moment will do")]
+    fn origin() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn a_room_is_joined_by_its_kinds_policy() {
+        let (kinds, now, staff, none) = (kinds(), origin(), roles(&["staff"]), roles(&[]));
+        let mut joined = Joined::default();
+        let mut join = |room: &str, roles| {
+            let outcome = joined.join(&kinds, room, Member { user: ANN, roles }, now);
+            outcome.map(|(_, _, can)| can).map_err(|refusal| refusal.code)
+        };
+        assert_eq!(join("chat:a", &none), Ok(vec![Operation::Send]));
+        assert_eq!(join("chat:a", &none), Ok(vec![Operation::Send]), "once more");
+        assert_eq!(join("staff:a", &none), Err("forbidden"));
+        assert_eq!(join("staff:a", &staff), Ok(vec![]));
+        assert_eq!(join(&format!("inbox:{ANN}"), &none), Ok(vec![]));
+        assert_eq!(join("inbox:other", &none), Err("forbidden"));
+        assert_eq!(join(&format!("user:{ANN}"), &none), Err("forbidden"));
+        assert_eq!(join("order:1", &none), Err("unknown_room"));
+        assert_eq!(join("chat", &none), Err("bad_room"));
+        let names: Vec<_> = joined.rooms().map(RoomName::as_str).collect();
+        assert_eq!(names, ["chat:a", &*format!("inbox:{ANN}"), "staff:a"]);
+        assert_eq!(
+            joined.leave("chat:a").map_err(|refusal| refusal.code),
+            Ok(RoomName::parse("chat:a").unwrap())
+        );
+        assert_eq!(joined.leave("chat:a").unwrap_err().code, "not_joined");
+    }
+
+    #[test]
+    fn a_session_has_a_bounded_number_of_rooms_and_joins() {
+        let (kinds, now, none) = (kinds(), origin(), roles(&[]));
+        let mut joined = Joined::default();
+        let who = Member { user: ANN, roles: &none };
+        for number in 0..MAX_JOINED {
+            joined.join(&kinds, &format!("chat:{number}"), who, now).unwrap();
+        }
+        let refusal = joined.join(&kinds, "chat:more", who, now).unwrap_err();
+        assert_eq!((refusal.code, refusal.retry_after), ("too_many_requests", Some(JOINS.interval)));
+        let later = now + JOINS.interval;
+        assert_eq!(joined.join(&kinds, "chat:more", who, later).unwrap_err().code, "too_many_rooms");
+        joined.leave("chat:0").unwrap();
+        assert!(joined.join(&kinds, "chat:more", who, later + JOINS.interval).is_ok());
+    }
+
+    #[test]
+    fn sending_needs_a_right_and_has_bounds() {
+        let (kinds, now, none) = (kinds(), origin(), roles(&[]));
+        let mut joined = Joined::default();
+        let who = Member { user: ANN, roles: &none };
+        let send = |joined: &mut Joined, room: &str, bytes, at| {
+            joined.send(&kinds, room, bytes, who, at).map(|_| ()).map_err(|refusal| refusal.code)
+        };
+        assert_eq!(send(&mut joined, "chat:a", 1, now), Err("forbidden"), "not joined");
+        joined.join(&kinds, "chat:a", who, now).unwrap();
+        assert_eq!(send(&mut joined, "chat:a", 100, now), Ok(()));
+        assert_eq!(send(&mut joined, "chat:a", 101, now), Err("too_large"));
+        assert_eq!(send(&mut joined, "chat:b", 1, now), Err("forbidden"));
+        assert_eq!(send(&mut joined, &format!("user:{ANN}"), 1, now), Ok(()));
+        assert_eq!(send(&mut joined, "none:b", 1, now), Err("unknown_room"));
+        assert_eq!(send(&mut joined, "paced:a", 1, now), Ok(()));
+        assert_eq!(send(&mut joined, "paced:b", 1, now), Ok(()));
+        assert_eq!(send(&mut joined, "paced:c", 1, now), Err("too_many_requests"), "by kind");
+        assert_eq!(send(&mut joined, "paced:c", 1, now + Duration::from_secs(1)), Ok(()));
+    }
+
+    proptest! {
+        /// Whatever was asked before: after each change of roles a session is in no room that it could not join.
+        #[test]
+        fn no_room_outlives_its_right(steps in prop::collection::vec((0..5_usize, 0..3_usize, any::<bool>()), 0..60)) {
+            let (kinds, now) = (kinds(), origin());
+            let all = [roles(&[]), roles(&["staff"]), roles(&["chief"])];
+            let own = format!("inbox:{ANN}");
+            let names = ["chat:a", "staff:a", "staff:b", &own, "order:1"];
+            let mut joined = Joined::default();
+            let mut has = 0;
+            for (name, now_has, leaves) in steps {
+                if leaves {
+                    let _ = joined.leave(names[name]);
+                } else {
+                    let _ = joined.join(&kinds, names[name], Member { user: ANN, roles: &all[has] }, now);
+                }
+                has = now_has;
+                let who = Member { user: ANN, roles: &all[has] };
+                let lost = joined.reevaluate(who);
+                prop_assert!(lost.iter().all(|room| !joined.rooms().any(|other| other == room)));
+                let rooms: Vec<_> = joined.rooms().cloned().collect();
+                for room in rooms {
+                    let mut fresh = Joined::default();
+                    prop_assert!(fresh.join(&kinds, room.as_str(), who, now).is_ok(), "{room}");
+                }
+            }
+        }
+    }
+}

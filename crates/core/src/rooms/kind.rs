@@ -1,0 +1,52 @@
+//! The options of a kind of rooms, as the operator has set them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{KindName, Pace, Policy, RoomName};
+
+/// The options of one kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kind {
+    pub join: Policy,
+    pub send: Policy,
+    /// Sessions of one node that may have joined a room at a time.
+    pub max_joined: usize,
+    /// Bytes of `data` in a message.
+    pub max_data: usize,
+    /// How often a session may send to rooms of this kind; none without a limit.
+    pub pace: Option<Pace>,
+    /// A client that reads too slowly misses messages, where it would be closed otherwise.
+    pub lossy: bool,
+}
+
+impl Kind {
+    /// Whether nothing that is revoked can end a user's right to be sent its messages, except the login itself.
+    #[must_use]
+    pub fn is_for_anyone(&self) -> bool {
+        self.join.is_for_anyone()
+    }
+}
+
+/// All kinds, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Kinds(Arc<HashMap<KindName, Arc<Kind>>>);
+
+impl Kinds {
+    #[must_use]
+    pub fn new(kinds: impl IntoIterator<Item = (KindName, Kind)>) -> Self {
+        Self(Arc::new(kinds.into_iter().map(|(name, kind)| (name, Arc::new(kind))).collect()))
+    }
+
+    /// Whether there are none: then the protocol has no word about rooms.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The kind of a room, if it is one that there is.
+    #[must_use]
+    pub fn of(&self, room: &RoomName) -> Option<Arc<Kind>> {
+        self.0.get(&KindName::parse(room.kind())?).cloned()
+    }
+}

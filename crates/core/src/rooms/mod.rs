@@ -1,0 +1,25 @@
+//! Rooms: streams of messages that sessions join. Pure: who may join and send, what a session has joined, and how much
+//! it may send.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `name` | the names of rooms and of their kinds |
+//! | `policy` | who may join a room or send to it |
+//! | `kind` | the options of a kind of rooms |
+//! | `joined` | the rooms of one session: a state machine |
+//! | `request` | what a client asks for |
+//! | `rate` | how often a session may do something |
+
+mod joined;
+mod kind;
+mod name;
+mod policy;
+mod rate;
+mod request;
+
+pub use joined::{Joined, MAX_JOINED, Member, Refusal, Sending};
+pub use kind::{Kind, Kinds};
+pub use name::{KindName, RoomName};
+pub use policy::{Caller, Entry, Policy};
+pub use rate::{Bucket, Pace};
+pub use request::{JoinRequest, LeaveRequest, Operation, RoomRequest, SendRequest, WORDS};

@@ -1,0 +1,163 @@
+//! Who may: ordered entries, each of which says yes or nothing. Without a yes the answer is no.
+
+use super::RoomName;
+use crate::domain::{RoleName, Roles, UserId};
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller<'a> {
+    pub user: UserId,
+    pub roles: &'a Roles,
+    /// This session has joined the room.
+    pub joined: bool,
+}
+
+/// What says yes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// Every signed-in user.
+    Anyone,
+    /// Users with this role.
+    Role(RoleName),
+    /// The user whose id the room's name ends with, as its last part between colons.
+    Own,
+    /// Sessions that have joined the room. For sending.
+    Joined,
+    /// The application's backend, which is no session: to sessions it says nothing.
+    App,
+}
+
+impl Entry {
+    /// As it is configured.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "anyone" => Self::Anyone,
+            "own" => Self::Own,
+            "joined" => Self::Joined,
+            "app" => Self::App,
+            _ => {
+                return RoleName::parse(text.strip_prefix("role:")?).ok().map(Self::Role);
+            }
+        })
+    }
+
+    fn allows(&self, room: &RoomName, caller: &Caller<'_>) -> bool {
+        match self {
+            Self::Anyone => true,
+            Self::Role(role) => caller.roles.has(role.as_str()),
+            Self::Own => room.rest().rsplit(':').next() == Some(&*caller.user.to_string()),
+            Self::Joined => caller.joined,
+            Self::App => false,
+        }
+    }
+}
+
+/// Who may join the rooms of a kind, or send to them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy(Vec<Entry>);
+
+impl Policy {
+    #[must_use]
+    pub const fn new(entries: Vec<Entry>) -> Self {
+        Self(entries)
+    }
+
+    #[must_use]
+    pub fn allows(&self, room: &RoomName, caller: &Caller<'_>) -> bool {
+        self.0.iter().any(|entry| entry.allows(room, caller))
+    }
+
+    /// Whether every signed-in user may, whatever changes.
+    #[must_use]
+    pub fn is_for_anyone(&self) -> bool {
+        self.0.contains(&Entry::Anyone)
+    }
+
+    /// Whether this entry is among its entries.
+    #[must_use]
+    pub fn has(&self, entry: &Entry) -> bool {
+        self.0.contains(entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn roles(names: &[&str]) -> Roles {
+        Roles::parse(names).unwrap()
+    }
+
+    fn allows(entries: &str, room: &str, user: u128, has: &[&str], joined: bool) -> bool {
+        let entries = entries.split(',').filter(|entry| !entry.is_empty());
+        let policy = Policy::new(entries.map(|entry| Entry::parse(entry).unwrap()).collect());
+        let roles = roles(has);
+        let caller = Caller { user: UserId(Uuid::from_u128(user)), roles: &roles, joined };
+        policy.allows(&RoomName::parse(room).unwrap(), &caller)
+    }
+
+    #[test]
+    fn the_default_is_no() {
+        assert!(!allows("", "chat:x", 1, &["admin"], true));
+        assert!(!allows("app", "chat:x", 1, &["admin"], true));
+        assert!(allows("anyone", "chat:x", 1, &[], false));
+        assert!(allows("role:editor,role:admin", "chat:x", 1, &["admin"], false));
+        assert!(!allows("role:editor", "chat:x", 1, &["admin"], false));
+        assert!(allows("joined", "chat:x", 1, &[], true));
+        assert!(!allows("joined", "chat:x", 1, &[], false));
+    }
+
+    #[test]
+    fn an_own_room_ends_with_the_users_id_and_with_no_more_of_it() {
+        let user = 0xabcd_ef01;
+        let id = Uuid::from_u128(user).to_string();
+        for (rest, own) in [
+            (id.clone(), true),
+            (format!("a:{id}"), true),
+            (format!("a{id}"), false),
+            (format!("{id}:a"), false),
+        ] {
+            assert_eq!(allows("own", &format!("inbox:{rest}"), user, &[], false), own, "{rest}");
+            assert!(!allows("own", &format!("inbox:{rest}"), 2, &[], false));
+        }
+        let upper = id.to_uppercase();
+        assert!(!allows("own", &format!("inbox:{upper}"), user, &[], false));
+    }
+
+    #[test]
+    fn what_is_misspelt_is_no_entry() {
+        for text in ["", "anybody", "role:", "role:a b", "member", "Anyone", "own "] {
+            assert_eq!(Entry::parse(text), None, "{text}");
+        }
+    }
+
+    fn entry() -> impl Strategy<Value = Entry> {
+        prop_oneof![
+            Just(Entry::Anyone),
+            Just(Entry::Own),
+            Just(Entry::Joined),
+            Just(Entry::App),
+            "[a-c]".prop_map(|name| Entry::Role(RoleName::parse(&name).unwrap())),
+        ]
+    }
+
+    proptest! {
+        /// More entries never take a right away, and their order does not matter.
+        #[test]
+        fn entries_only_add(entries in prop::collection::vec(entry(), 0..6), more in entry(), joined: bool, has in "[a-d]") {
+            let roles = roles(&[&has]);
+            let caller = Caller { user: UserId(Uuid::nil()), roles: &roles, joined };
+            let room = RoomName::parse("chat:x").unwrap();
+            let before = Policy::new(entries.clone()).allows(&room, &caller);
+            let mut reversed = entries.clone();
+            reversed.reverse();
+            prop_assert_eq!(Policy::new(reversed).allows(&room, &caller), before);
+            let after = Policy::new([entries, vec![more]].concat()).allows(&room, &caller);
+            prop_assert!(after || !before);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What a client asks of rooms, read from the arguments of its message.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::Refusal;
+
+/// The words of rooms, those of later versions among them: where there are rooms, no event of an application can have one of
+/// these names.
+pub const WORDS: [&str; 8] = ["join", "leave", "send", "rooms", "presence", "history", "read", "unread"];
+
+/// Rooms in one `join`.
+const MOST_ROOMS: usize = 100;
+
+/// Characters of `event` and of `key`.
+const LONGEST_WORD: usize = 64;
+
+/// What a session may do in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    Join,
+    Send,
+}
+
+impl Operation {
+    /// The word for clients.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Join => "join",
+            Self::Send => "send",
+        }
+    }
+}
+
+/// `join`: one room, or several.
+#[derive(Debug, PartialEq, Eq)]
+pub enum JoinRequest<'a> {
+    One(Cow<'a, str>),
+    Several(Vec<Cow<'a, str>>),
+}
+
+/// `leave`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LeaveRequest<'a> {
+    pub room: Cow<'a, str>,
+}
+
+/// `send`: to a room, or to a user.
+#[derive(Debug)]
+pub struct SendRequest<'a> {
+    /// The room's name; for a user that of the room `user:ID`.
+    pub room: Cow<'a, str>,
+    pub event: Option<Cow<'a, str>>,
+    pub key: Option<Cow<'a, str>>,
+    /// Any JSON value, as it was written.
+    pub data: &'a RawValue,
+}
+
+#[derive(Debug)]
+pub enum RoomRequest<'a> {
+    Join(JoinRequest<'a>),
+    Leave(LeaveRequest<'a>),
+    Send(SendRequest<'a>),
+    /// `rooms`: those that the session has joined.
+    List,
+}
+
+#[derive(Deserialize)]
+struct OneRoom<'a> {
+    #[serde(borrow)]
+    room: Cow<'a, str>,
+}
+
+// Members that are missing and members of the wrong type are one error: it names what is expected.
+#[derive(Deserialize)]
+struct Join<'a> {
+    #[serde(borrow, default)]
+    room: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    rooms: Option<Vec<OneRoom<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Send<'a> {
+    #[serde(borrow, default)]
+    room: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    user: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    event: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    key: Option<Cow<'a, str>>,
+    #[serde(default)]
+    keep: bool,
+    #[serde(borrow)]
+    data: &'a RawValue,
+}
+
+impl<'a> RoomRequest<'a> {
+    /// The request of this name with these arguments: JSON values with commas between them, of which the first one counts.
+    /// None if the word is none of rooms.
+    ///
+    /// # Errors
+    /// [`Refusal`]: what is wrong with the arguments.
+    pub fn read(name: &str, arguments: &'a str) -> Option<Result<Self, Refusal>> {
+        Some(match name {
+            "join" => join(arguments),
+            "leave" => first::<OneRoom<'_>>(arguments)
+                .map(|one| Self::Leave(LeaveRequest { room: one.room }))
+                .ok_or(Refusal::new("bad_request", "`leave` takes `room`, a string")),
+            "send" => send(arguments),
+            "rooms" => Ok(Self::List),
+            _ if WORDS.contains(&name) => {
+                Err(Refusal::new("unknown_type", "this server does not know this `type` yet"))
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// What follows the first value belongs to other arguments.
+fn first<'a, T: Deserialize<'a>>(arguments: &'a str) -> Option<T> {
+    T::deserialize(&mut serde_json::Deserializer::from_str(arguments)).ok()
+}
+
+fn join(arguments: &str) -> Result<RoomRequest<'_>, Refusal> {
+    let expected = Refusal::new(
+        "bad_request",
+        "`join` takes `room`, a string, or `rooms`, 1 to 100 objects with `room`",
+    );
+    let read: Join<'_> = first(arguments).ok_or(expected)?;
+    match (read.room, read.rooms) {
+        (Some(room), None) => Ok(RoomRequest::Join(JoinRequest::One(room))),
+        (None, Some(rooms)) if (1..=MOST_ROOMS).contains(&rooms.len()) => {
+            let rooms = rooms.into_iter().map(|one| one.room).collect();
+            Ok(RoomRequest::Join(JoinRequest::Several(rooms)))
+        }
+        _ => Err(expected),
+    }
+}
+
+fn send(arguments: &str) -> Result<RoomRequest<'_>, Refusal> {
+    let expected =
+        Refusal::new("bad_request", "`send` takes `room` or `user`, a string, and `data`, any value");
+    let read: Send<'_> = first(arguments).ok_or(expected)?;
+    let room = match (read.room, read.user) {
+        (Some(room), None) => room,
+        (None, Some(user)) => format!("user:{user}").into(),
+        _ => return Err(expected),
+    };
+    let is_long = |word: &Option<Cow<'_, str>>| {
+        word.as_ref().is_some_and(|word| word.is_empty() || word.chars().count() > LONGEST_WORD)
+    };
+    if is_long(&read.event) || is_long(&read.key) {
+        return Err(Refusal::new("bad_request", "`event` and `key` have 1 to 64 characters"));
+    }
+    if read.keep {
+        return Err(Refusal::new("no_history", "rooms of this kind keep no messages"));
+    }
+    Ok(RoomRequest::Send(SendRequest { room, event: read.event, key: read.key, data: read.data }))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn code(name: &str, arguments: &str) -> &'static str {
+        RoomRequest::read(name, arguments).unwrap().err().map_or("", |refusal| refusal.code)
+    }
+
+    #[test]
+    fn requests_are_read_from_an_object_or_the_first_argument() {
+        let join = RoomRequest::read("join", r#"{"type":"join","room":"chat:a","x":[1]},5"#);
+        assert!(matches!(join, Some(Ok(RoomRequest::Join(JoinRequest::One(room)))) if room == "chat:a"));
+        let several = RoomRequest::read("join", r#"{"rooms":[{"room":"a:b"},{"room":"a\u003ac"}]}"#);
+        let Some(Ok(RoomRequest::Join(JoinRequest::Several(rooms)))) = several else { panic!() };
+        assert_eq!(rooms, ["a:b", "a:c"]);
+        let send = RoomRequest::read("send", r#"{"user":"7","data":{"a": [1,  2]},"event":"say"}"#);
+        let Some(Ok(RoomRequest::Send(send))) = send else { panic!() };
+        assert_eq!(
+            (&*send.room, send.event.as_deref(), send.data.get()),
+            ("user:7", Some("say"), r#"{"a": [1,  2]}"#)
+        );
+        assert!(matches!(RoomRequest::read("rooms", ""), Some(Ok(RoomRequest::List))));
+        assert!(RoomRequest::read("shout", "{}").is_none());
+    }
+
+    #[test]
+    fn what_is_wrong_is_an_error_with_a_code() {
+        let many = format!(r#"{{"rooms":[{}]}}"#, vec![r#"{"room":"a:b"}"#; 101].join(","));
+        for (name, arguments, expected) in [
+            ("join", "{}", "bad_request"),
+            ("join", "", "bad_request"),
+            ("join", r#"{"room":5}"#, "bad_request"),
+            ("join", r#"{"room":"a:b","rooms":[{"room":"a:c"}]}"#, "bad_request"),
+            ("join", r#"{"rooms":[]}"#, "bad_request"),
+            ("join", &many, "bad_request"),
+            ("leave", r#"{"rooms":"a:b"}"#, "bad_request"),
+            ("send", r#"{"room":"a:b"}"#, "bad_request"),
+            ("send", r#"{"data":1}"#, "bad_request"),
+            ("send", r#"{"room":"a:b","user":"x","data":1}"#, "bad_request"),
+            ("send", r#"{"room":"a:b","data":1,"event":""}"#, "bad_request"),
+            ("send", r#"{"room":"a:b","data":1,"keep":true}"#, "no_history"),
+            ("history", "{}", "unknown_type"),
+        ] {
+            assert_eq!(code(name, arguments), expected, "{name} {arguments}");
+        }
+        assert_eq!(code("send", r#"{"room":"a:b","data":null}"#), "");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(word in 0..WORDS.len(), text in "\\PC{0,60}|\\{\"room\":\"\\PC{0,20}\",\"data\":[0-9]{0,3}\\}") {
+            let _ = RoomRequest::read(WORDS[word], &text);
+        }
+    }
+}

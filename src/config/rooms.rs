@@ -1,0 +1,100 @@
+//! The kinds of rooms: `rooms.KIND.OPTION`.
+
+use doorward_core::rooms::{Entry, Kind, KindName, Kinds, Pace, Policy};
+
+use super::error::ConfigError;
+use super::parse_value::{Parse, from_str};
+use super::rate::Rate;
+use super::tables;
+use super::value::Values;
+
+/// Kinds that there may be.
+const MOST: usize = 100;
+
+const MIB: u64 = 1024 * 1024;
+
+pub(super) fn kinds(values: &Values) -> Result<Kinds, ConfigError> {
+    let names = tables::kinds(values);
+    let too_many = names.len() > MOST;
+    let mut kinds = Vec::new();
+    for name in names {
+        let key = |option: &str| format!("{}.{name}.{option}", tables::ROOMS);
+        if too_many {
+            values.parse_or_why::<()>(&key("join"), |_| Err(format!("there are more than {MOST} kinds")))?;
+        }
+        // Only names that are valid become keys.
+        let Some(kind_name) = KindName::parse(name) else { continue };
+        let burst = values.number(&key("burst"), 1..=1_000_000)?;
+        let rate = values.parse(&key("rate"), Rate::parse_or_off)?;
+        let kind = Kind {
+            join: values.parse_or_why(&key("join"), |text| policy(text, false))?,
+            send: values.parse_or_why(&key("send"), |text| policy(text, true))?,
+            max_joined: values.number(&key("max_joined"), 1..=10_000_000)?,
+            max_data: values.size(&key("max_data"), 16..=MIB)?,
+            pace: rate.map(|rate: Rate| Pace::new(rate.count.get(), rate.per, burst)),
+            lossy: values.parse(&key("lossy"), from_str)?,
+        };
+        kinds.push((kind_name, kind));
+    }
+    Ok(Kinds::new(kinds))
+}
+
+/// `sends` is whether it says who may send.
+fn policy(text: &str, sends: bool) -> Result<Policy, String> {
+    let entries = text.split(',').map(|entry| {
+        let entry = entry.trim();
+        let read = Entry::parse(entry).filter(|read| sends || *read != Entry::Joined);
+        read.ok_or_else(|| match entry {
+            "joined" => "a client cannot have joined before it joins".to_owned(),
+            "guest" | "member" | "token" | "ask" => format!("this version does not know {entry} yet"),
+            _ => String::new(),
+        })
+    });
+    entries.collect::<Result<_, _>>().map(Policy::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use doorward_core::rooms::RoomName;
+
+    use super::super::Config;
+
+    #[test]
+    fn a_kind_is_there_as_soon_as_one_of_its_options_is_set() {
+        let none = Config::from_pairs::<String, String>([]).unwrap();
+        assert!(none.rooms.is_empty());
+        let config = Config::from_pairs([
+            ("rooms.chat.join", "role:staff, anyone"),
+            ("rooms.chat.rate", "off"),
+            ("rooms.order-2.max_data", "1KiB"),
+        ])
+        .unwrap();
+        let kind = |room: &str| config.rooms.of(&RoomName::parse(room).unwrap());
+        let chat = kind("chat:a").unwrap();
+        assert!(chat.is_for_anyone() && chat.pace.is_none() && !chat.lossy);
+        assert_eq!((chat.max_data, chat.max_joined), (16 * 1024, 100_000));
+        let order = kind("order-2:7").unwrap();
+        assert!(!order.is_for_anyone() && order.pace.is_some());
+        assert_eq!(order.max_data, 1024);
+        assert!(kind("other:a").is_none());
+    }
+
+    #[test]
+    fn what_is_wrong_names_its_key() {
+        for (key, value, words) in [
+            ("rooms.chat.join", "anybody", "rooms.chat.join cannot be anybody"),
+            ("rooms.chat.join", "joined", "before it joins"),
+            ("rooms.chat.send", "member", "does not know member yet"),
+            ("rooms.chat.rate", "10", "a count from 1"),
+            ("rooms.chat.max_data", "2MiB", "to 1MiB"),
+            ("rooms.chat.burst", "0", "from 1"),
+            ("rooms.chat.wrong", "x", "unknown key rooms.chat.wrong"),
+            ("rooms.Chat.join", "anyone", "unknown key rooms.Chat.join"),
+            ("rooms.chat", "x", "unknown key rooms.chat"),
+            ("rooms.chat.join.more", "x", "unknown key"),
+        ] {
+            let error = Config::from_pairs([(key, value)]).unwrap_err().to_string();
+            assert!(error.contains(words), "{key}: {error}");
+        }
+    }
+}
