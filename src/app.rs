@@ -159,7 +159,7 @@ impl Application {
         let (cluster, node) = Cluster::new(&config.cluster, &clock)?;
         let events = Arc::clone(&additions.events);
         rooms::check_words(&config.rooms, &events)?;
-        let live = Live::in_cluster(&config.sockets, cluster, config.rooms.clone(), events);
+        let live = Live::in_cluster(&config.sockets, cluster, (config.rooms.clone(), events), &clock);
         let relay = rooms::connect(&config.cluster, &clock, &live)?;
         let mail = Mail::start(db.clone(), clock.clone(), &config, languages.clone(), brand.clone())?;
         let accounts = Accounts::start(db, &live, mail.clone(), clock.clone(), &config);
@@ -272,7 +272,8 @@ impl Application {
             let logins = self.accounts.logins().clone();
             rt::spawn(node.run(self.live.sessions.directory().clone(), logins))
         });
-        let relay = self.relay.map(|node| rt::spawn(rooms::exchange(node, self.live.sessions.clone())));
+        let relay =
+            self.relay.map(|node| rt::spawn(rooms::exchange(node, self.live.sessions.rooms().clone())));
         let mut server = rt::spawn(server);
         tokio::select! {
             () = shutdown => {}

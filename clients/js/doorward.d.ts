@@ -1,10 +1,13 @@
 export { ApiError } from "./answers.js";
 export { DoorwardClient } from "./client.js";
 export { Doorward, RequestError, RetryLater, SignInEnded, browserToken } from "./live.js";
+export { Rooms } from "./rooms.js";
 export type ClientOptions = import("./client.js").ClientOptions;
 export type ClientEvents = import("./client.js").Events;
 export type Registration = import("./client.js").Registration;
 export type User = import("./client.js").User;
+export type Left = import("./rooms.js").Left;
+export type SendOptions = import("./rooms.js").SendOptions;
 export type Login = import("./store.js").Login;
 export type Store = import("./store.js").Store;
 export type Access = import("./live.js").Access;
@@ -20,6 +23,8 @@ export type TokenSource = import("./live.js").TokenSource;
  * @typedef {import("./client.js").Events} ClientEvents
  * @typedef {import("./client.js").Registration} Registration
  * @typedef {import("./client.js").User} User
+ * @typedef {import("./rooms.js").Left} Left
+ * @typedef {import("./rooms.js").SendOptions} SendOptions
  * @typedef {import("./store.js").Login} Login
  * @typedef {import("./store.js").Store} Store
  * @typedef {import("./live.js").Access} Access

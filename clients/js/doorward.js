@@ -14,12 +14,15 @@
 export { ApiError } from "./answers.js";
 export { DoorwardClient } from "./client.js";
 export { Doorward, RequestError, RetryLater, SignInEnded, browserToken } from "./live.js";
+export { Rooms } from "./rooms.js";
 
 /**
  * @typedef {import("./client.js").ClientOptions} ClientOptions
  * @typedef {import("./client.js").Events} ClientEvents
  * @typedef {import("./client.js").Registration} Registration
  * @typedef {import("./client.js").User} User
+ * @typedef {import("./rooms.js").Left} Left
+ * @typedef {import("./rooms.js").SendOptions} SendOptions
  * @typedef {import("./store.js").Login} Login
  * @typedef {import("./store.js").Store} Store
  * @typedef {import("./live.js").Access} Access

@@ -387,7 +387,8 @@ export class Doorward {
         break;
     }
     this.#listeners.call("message", message);
-    this.#listeners.call(message.type, message);
+    // A room's message has the name of the event that all messages are.
+    if (message.type !== "message") this.#listeners.call(message.type, message);
   }
 
   /** @param {Message} message */

@@ -6,6 +6,7 @@ use doorward_core::rooms::Kinds;
 
 use super::Sessions;
 use super::session::SessionMetrics;
+use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::config;
 use crate::directory::{Directory, Revocations};
@@ -26,16 +27,21 @@ impl Live {
     /// For a process without other nodes.
     #[must_use]
     pub fn alone(limits: &config::Sockets) -> Self {
-        Self::in_cluster(limits, Cluster::default(), Kinds::default(), Arc::default())
+        Self::in_cluster(limits, Cluster::default(), (Kinds::default(), Arc::default()), &Clock::System)
     }
 
     /// For one of several nodes: the others are told which sessions begin and end here.
     #[must_use]
-    pub fn in_cluster(limits: &config::Sockets, cluster: Cluster, kinds: Kinds, events: Arc<Events>) -> Self {
+    pub fn in_cluster(
+        limits: &config::Sockets,
+        cluster: Cluster,
+        (kinds, events): (Kinds, Arc<Events>),
+        clock: &Clock,
+    ) -> Self {
         let speaker = cluster.clone();
         let directory = Directory::new(limits, Box::new(move |change| speaker.session_changed(change)));
         let revocations = Arc::<Revocations>::default();
-        let rooms = Rooms::new(kinds, events, Arc::clone(&revocations));
+        let rooms = Rooms::new(kinds, events, Arc::clone(&revocations), clock.clone());
         let sessions = Sessions::new(limits, directory, Arc::clone(&revocations), rooms);
         Self { sessions, revocations, cluster, metrics: SessionMetrics::default() }
     }

@@ -24,6 +24,7 @@ use futures_util::Stream;
 
 use self::lists::Lists;
 pub use self::metrics::SessionMetrics;
+use self::rooms::InRooms;
 use super::session_manager::WorkerSessions;
 use super::transport::{Full, Outgoing, Received, Transport, Undecodable};
 use crate::auth::tokens::TokenError;
@@ -35,7 +36,6 @@ use crate::events::{Emits, Events};
 use crate::limits::MistakeLog;
 use doorward_core::domain::{Access, SessionId};
 use doorward_core::protocol::{CloseReason, NamespaceId, ReplyTo, ServerMessage};
-use doorward_core::rooms::Joined;
 use doorward_core::session::{self, Effect, Reaction, Rules};
 
 /// How long a client has to answer a close and to read what is left, before it is cut; and one whose frames are broken.
@@ -116,7 +116,7 @@ pub struct Session<T: Transport> {
     /// Namespaces whose `on_connect` handler was started for this session.
     entered: Vec<NamespaceId>,
     /// The rooms that it has joined; none before the first.
-    joined: Option<Box<Joined>>,
+    in_rooms: Option<Box<InRooms>>,
 }
 
 impl<T: Transport> Session<T> {
@@ -151,7 +151,7 @@ impl<T: Transport> Session<T> {
             handlers_begun: 0,
             live_rights: None,
             entered: Vec::new(),
-            joined: None,
+            in_rooms: None,
         }
     }
 
@@ -213,7 +213,12 @@ impl<T: Transport> Session<T> {
             Reaction::Join { arguments } => {
                 self.join(message.to.namespace, T::payload(raw, arguments), context);
             }
-            Reaction::Leave => self.transport.left(message.to.namespace),
+            Reaction::Leave => {
+                if message.to.namespace == NamespaceId::MAIN {
+                    self.leave_rooms();
+                }
+                self.transport.left(message.to.namespace);
+            }
             Reaction::RefuseNamespace { name } => {
                 if self.transport.refuse_namespace(name) == Err(Full) {
                     self.close(CloseReason::TooSlow, context);
@@ -222,7 +227,8 @@ impl<T: Transport> Session<T> {
             Reaction::ListSessions => self.list_sessions(to(), context),
             Reaction::WatchSessions => self.watch_sessions(to(), context),
             Reaction::Run { name, arguments } => {
-                if !self.ask_rooms(name, &message.to, arguments, context) {
+                let has_attachments = || !T::payload(raw, arguments).attachments().is_empty();
+                if !self.ask_rooms(name, &message.to, (arguments, has_attachments), context) {
                     self.run(name, to(), T::payload(raw, arguments), context);
                 }
             }

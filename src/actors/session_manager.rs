@@ -13,10 +13,10 @@ use tokio::sync::watch;
 use crate::clock::Timestamp;
 use crate::config;
 use crate::directory::{Directory, Revocations};
-use crate::rooms::{Publication, Rooms, WorkerRooms};
+use crate::rooms::{Rooms, WorkerRooms};
 
 /// What a session is told from outside.
-#[derive(Debug, Clone, Message)]
+#[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub enum ToSession {
     /// End.
@@ -25,8 +25,6 @@ pub enum ToSession {
     Revoked(RevokeReason, Option<Timestamp>),
     /// The user's roles or claims may have changed: look them up.
     AccessChanged,
-    /// A message to the user.
-    Heard(Arc<Publication>),
 }
 
 /// While draining, each worker closes this many sessions every [`DRAIN_PACE`]: ten thousand clients that
@@ -112,16 +110,7 @@ impl Sessions {
         let logins = self.0.directory.of_user(user).iter().map(|info| info.login).collect::<HashSet<_>>();
         if !logins.is_empty() {
             let logins: Arc<[_]> = logins.into_iter().collect();
-            self.tell(|| TellLogins(Arc::clone(&logins), ToSession::AccessChanged));
-        }
-    }
-
-    /// Sends a message to the user's sessions of this node.
-    pub fn send_to_user(&self, user: UserId, publication: Arc<Publication>) {
-        let logins = self.0.directory.of_user(user).iter().map(|info| info.login).collect::<HashSet<_>>();
-        if !logins.is_empty() {
-            let logins: Arc<[_]> = logins.into_iter().collect();
-            self.tell(|| TellLogins(Arc::clone(&logins), ToSession::Heard(Arc::clone(&publication))));
+            self.tell(|| TellLogins(Arc::clone(&logins)));
         }
     }
 
@@ -194,12 +183,6 @@ impl WorkerSessions {
         self.all.directory()
     }
 
-    /// The sessions of all threads.
-    #[must_use]
-    pub const fn all(&self) -> &Sessions {
-        &self.all
-    }
-
     /// The rooms that sessions of this thread have joined.
     #[must_use]
     pub const fn rooms(&self) -> &WorkerRooms {
@@ -270,7 +253,7 @@ struct CloseLogins(Arc<[(LoginId, RevokeReason)]>, Option<Timestamp>);
 
 #[derive(Message)]
 #[rtype(result = "()")]
-struct TellLogins(Arc<[LoginId]>, ToSession);
+struct TellLogins(Arc<[LoginId]>);
 
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -356,10 +339,10 @@ impl Handler<CloseLogins> for SessionManager {
 impl Handler<TellLogins> for SessionManager {
     type Result = ();
 
-    fn handle(&mut self, TellLogins(logins, word): TellLogins, _: &mut Context<Self>) {
+    fn handle(&mut self, TellLogins(logins): TellLogins, _: &mut Context<Self>) {
         for id in logins.iter().filter_map(|login| self.logins.get(login)).flatten() {
             if let Some(registered) = self.sessions.get(id) {
-                registered.session.do_send(word.clone());
+                registered.session.do_send(ToSession::AccessChanged);
             }
         }
     }

@@ -131,6 +131,11 @@ pub trait Transport: Sized + Unpin + 'static {
         Ok(())
     }
 
+    /// The client is in this namespace.
+    fn is_in(&self, _namespace: NamespaceId) -> bool {
+        true
+    }
+
     /// The client is in no namespace.
     fn is_nowhere(&self) -> bool {
         false

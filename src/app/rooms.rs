@@ -1,17 +1,14 @@
 //! Rooms: whether their words are free, and what nodes tell each other.
 
-use std::sync::Arc;
-
-use bytestring::ByteString;
 use doorward_core::protocol::NamespaceId;
 use doorward_core::rooms::{Kinds, RoomName, WORDS};
 
-use crate::actors::{Live, Sessions};
+use crate::actors::Live;
 use crate::clock::Clock;
 use crate::cluster::{RelayNode, RoomRelay};
 use crate::config;
 use crate::events::Events;
-use crate::rooms::Publication;
+use crate::rooms::{Received, Rooms};
 
 /// Refuses rooms where an application answers one of their words itself: its clients would be answered by the server.
 pub(super) fn check_words(kinds: &Kinds, events: &Events) -> Result<(), String> {
@@ -40,19 +37,15 @@ pub(super) fn connect(
 }
 
 /// Exchanges messages with the other nodes, for ever.
-pub(super) async fn exchange(node: RelayNode, sessions: Sessions) {
-    node.run(|room, content| receive(&sessions, room, &content)).await;
+pub(super) async fn exchange(node: RelayNode, rooms: Rooms) {
+    node.run(|room, content| receive(&rooms, room, content)).await;
 }
 
 /// Hands a message of another node to this one's sessions.
-fn receive(sessions: &Sessions, room: RoomName, content: &ByteString) {
-    let rooms = sessions.rooms();
-    let Some(kind) = rooms.kinds().of(&room) else { return };
-    let user = room.user();
-    let publication = Publication::new(room, kind, None, content);
-    match user {
-        Some(user) => sessions.send_to_user(user, Arc::new(publication)),
-        None if rooms.hand_out(publication).is_ok() => {}
-        None => tracing::debug!("a message of another node was dropped: a thread has too many to hand out"),
+fn receive(rooms: &Rooms, room: &RoomName, content: &str) {
+    if let Some(kind) = rooms.kinds().of(room)
+        && let Some(content) = Received::rewritten(content, room, &kind)
+    {
+        rooms.receive(room, kind, &content);
     }
 }

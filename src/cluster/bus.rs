@@ -64,6 +64,17 @@ impl Publisher {
     }
 }
 
+impl Publisher {
+    /// Sends all of these, in one round trip.
+    pub(super) async fn publish_all(&mut self, all: Vec<Vec<u8>>) -> Result<(), BusError> {
+        let mut pipe = redis::pipe();
+        for bytes in all {
+            pipe.publish(&self.channel, bytes).ignore();
+        }
+        Ok(pipe.query_async(&mut self.redis).await?)
+    }
+}
+
 pub(super) struct Subscription(BoxStream<'static, Msg>);
 
 impl Subscription {

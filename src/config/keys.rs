@@ -1,6 +1,9 @@
 //! The table of all configuration keys. docs/CONFIGURATION.md documents them; a test keeps the two in step.
 
-use super::tables;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use doorward_core::rooms::KindName;
 
 /// The prefix of the environment variables.
 pub const PREFIX: &str = "DOORWARD_";
@@ -262,9 +265,39 @@ pub const KEYS: &[Key] = &[
     key("log.level", "info", "error, warn, info, debug or trace"),
 ];
 
+/// The section of the kinds of rooms: `rooms.KIND.OPTION`.
+pub const ROOMS: &str = "rooms";
+
+const POLICY: &str = "app, or who may: anyone, own, role:NAME or joined, as a list or separated by commas";
+
+/// The options of a kind of rooms.
+pub const ROOM_KEYS: &[Key] = &[
+    key("join", "app", "app, or who may: anyone, own or role:NAME, as a list or separated by commas"),
+    key("send", "app", POLICY),
+    key("max_joined", "100000", "a number from 1 to 10000000"),
+    key("max_data", "16KiB", "a size from 16B to 1MiB, such as 16KiB"),
+    key("rate", "10/1s", "off, or a count from 1 to 1000000 and a duration from 1s to 30d, such as 10/1s"),
+    key("burst", "30", "a number from 1 to 1000000"),
+    key("lossy", "false", "true or false"),
+];
+
+/// The key of this name in such a table.
+///
+/// A key is made at its first use and kept for good: its name is in every error and in every list of settings. Only an
+/// operator's configuration makes any, and a process reads that once.
+fn find_in_table(name: &str) -> Option<&'static Key> {
+    static MADE: Mutex<BTreeMap<String, &'static Key>> = Mutex::new(BTreeMap::new());
+    let (kind, option) = name.strip_prefix(ROOMS)?.strip_prefix('.')?.split_once('.')?;
+    let option = ROOM_KEYS.iter().find(|key| key.name == option)?;
+    KindName::parse(kind)?;
+    let mut keys = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let make = || &*Box::leak(Box::new(Key { name: Box::leak(name.into()), ..*option }));
+    Some(keys.entry(name.to_owned()).or_insert_with(make))
+}
+
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.name == name).or_else(|| tables::find(name))
+    KEYS.iter().find(|key| key.name == name).or_else(|| find_in_table(name))
 }
 
 /// Names that other programs use for some of these keys.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use url::{Host, Url};
 
 mod brand;
+mod cluster;
 mod database_url;
 mod error;
 mod hints;
@@ -35,6 +36,7 @@ mod value_files;
 mod value_tests;
 
 pub use brand::{Brand, Links};
+pub use cluster::{Cluster, RedisUrl};
 pub use database_url::DatabaseUrl;
 pub use error::ConfigError;
 pub use mail::{Encryption, Mail, MailUrl, SmtpServer, address_literal, domain_for_helo, with_a_labels};
@@ -206,32 +208,6 @@ pub enum Hashing {
     Interleaved,
     /// One after the other, with the crate `bcrypt`.
     Single,
-}
-
-#[derive(Debug, Clone)]
-pub struct Cluster {
-    /// Connects the nodes; a single node needs none.
-    pub redis_url: Option<RedisUrl>,
-    /// Prefix of the channel names. Installations that share a Redis need different ones.
-    pub prefix: String,
-}
-
-/// `redis://USER:PASSWORD@HOST:PORT`, or `rediss://` for TLS. It may hold a password, so `Debug` prints
-/// nothing of it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RedisUrl(String);
-
-impl RedisUrl {
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for RedisUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("redis://...")
-    }
 }
 
 /// Who may register. The command line and imports may add any account.

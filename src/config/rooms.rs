@@ -3,6 +3,7 @@
 use doorward_core::rooms::{Entry, Kind, KindName, Kinds, Pace, Policy};
 
 use super::error::ConfigError;
+use super::keys::ROOMS;
 use super::parse_value::{Parse, from_str};
 use super::rate::Rate;
 use super::tables;
@@ -18,7 +19,7 @@ pub(super) fn kinds(values: &Values) -> Result<Kinds, ConfigError> {
     let too_many = names.len() > MOST;
     let mut kinds = Vec::new();
     for name in names {
-        let key = |option: &str| format!("{}.{name}.{option}", tables::ROOMS);
+        let key = |option: &str| format!("{ROOMS}.{name}.{option}");
         if too_many {
             values.parse_or_why::<()>(&key("join"), |_| Err(format!("there are more than {MOST} kinds")))?;
         }
@@ -55,7 +56,7 @@ fn policy(text: &str, sends: bool) -> Result<Policy, String> {
 
 #[cfg(test)]
 mod tests {
-    use doorward_core::rooms::RoomName;
+    use doorward_core::rooms::{Entry, Policy, RoomName};
 
     use super::super::Config;
 
@@ -71,10 +72,12 @@ mod tests {
         .unwrap();
         let kind = |room: &str| config.rooms.of(&RoomName::parse(room).unwrap());
         let chat = kind("chat:a").unwrap();
-        assert!(chat.is_for_anyone() && chat.pace.is_none() && !chat.lossy);
+        let staff = Entry::parse("role:staff").unwrap();
+        assert_eq!(chat.join, Policy::new(vec![staff, Entry::Anyone]));
+        assert!(chat.pace.is_none() && !chat.lossy);
         assert_eq!((chat.max_data, chat.max_joined), (16 * 1024, 100_000));
         let order = kind("order-2:7").unwrap();
-        assert!(!order.is_for_anyone() && order.pace.is_some());
+        assert_eq!((&order.join, order.pace.is_some()), (&Policy::new(vec![Entry::App]), true));
         assert_eq!(order.max_data, 1024);
         assert!(kind("other:a").is_none());
     }

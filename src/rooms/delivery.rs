@@ -31,4 +31,7 @@ pub trait Delivery {
 
     /// Queues bytes that were encoded for this dialect. False if the client has not read so much that there is no room.
     fn deliver(&self, encoded: &[u8]) -> bool;
+
+    /// So much waits to be read that what may be missed is.
+    fn is_congested(&self) -> bool;
 }

@@ -5,41 +5,48 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `publication` | a message on its way |
+//! | `publication` | a message on its way, and how much is under way |
 //! | `delivery` | how a transport takes one |
 //! | `worker` | the sessions of one thread, and its loop |
+//! | `pace` | how often users send |
 
 pub mod delivery;
+mod pace;
 mod publication;
 mod worker;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
 use bytestring::ByteString;
+use doorward_core::domain::UserId;
 use doorward_core::rooms::{Kind, Kinds, RoomName};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
+use self::pace::Paces;
+use crate::clock::Clock;
 use crate::directory::Revocations;
 use crate::events::Events;
 use crate::metrics::{Counter, Registry, count};
 
-pub use publication::{Content, From, Publication};
-pub use worker::{Member, WorkerRooms};
+pub use publication::{Content, From, Publication, Received, Scales, Weight};
+pub use worker::{Approval, Seat, WorkerRooms};
 
 /// Messages that may wait for a worker thread. Beyond it, a sender is told to come back.
-const QUEUE: usize = 4096;
+const QUEUE: usize = 1024;
 
 /// Locks to spread rooms over. One room's messages are queued under one of them, so that every thread has them in the same
 /// order.
 const SHARDS: usize = 16;
 
-/// So many sessions of a room are on each worker thread.
-type Interest = Vec<usize>;
+/// So many sessions of a room are on each worker thread that has any.
+type Interest = Vec<(usize, usize)>;
 
-/// Passes a message on to the other nodes.
-pub type Relay = Box<dyn Fn(&RoomName, &ByteString) + Send + Sync>;
+/// Passes a message on to the other nodes; false if it cannot.
+pub type Relay = Box<dyn Fn(&RoomName, &ByteString) -> bool + Send + Sync>;
 
 /// All rooms of this process. Cheap to clone.
 #[derive(Clone)]
@@ -49,30 +56,61 @@ struct Inner {
     kinds: Kinds,
     events: Arc<Events>,
     revocations: Arc<Revocations>,
-    workers: Mutex<Vec<mpsc::Sender<Arc<Publication>>>>,
+    clock: Clock,
+    workers: RwLock<Vec<mpsc::Sender<Arc<Publication>>>>,
     shards: [Mutex<HashMap<RoomName, Interest>>; SHARDS],
     hasher: RandomState,
     relay: OnceLock<Relay>,
+    scales: Scales,
+    paces: Paces,
     messages: Counter<1>,
     cut: Counter<0>,
 }
 
-/// A worker thread has too many messages to hand out.
+/// Too many messages are under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Busy;
 
+/// A session's place in a room, given back when it is dropped.
+pub struct Place {
+    rooms: Rooms,
+    room: RoomName,
+    worker: usize,
+}
+
+impl Place {
+    #[must_use]
+    pub const fn room(&self) -> &RoomName {
+        &self.room
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.rooms.exit(&self.room, self.worker);
+    }
+}
+
 impl Rooms {
     #[must_use]
-    pub fn new(kinds: Kinds, events: Arc<Events>, revocations: Arc<Revocations>) -> Self {
+    pub fn new(kinds: Kinds, events: Arc<Events>, revocations: Arc<Revocations>, clock: Clock) -> Self {
         Self(Arc::new(Inner {
             kinds,
             events,
             revocations,
-            workers: Mutex::default(),
+            clock,
+            workers: RwLock::default(),
             shards: Default::default(),
             hasher: RandomState::new(),
             relay: OnceLock::new(),
-            messages: Counter::new(["outcome"]).starting([["published"], ["refused"]]),
+            scales: Scales::default(),
+            paces: Paces::default(),
+            messages: Counter::new(["outcome"]).starting([
+                ["published"],
+                ["refused"],
+                ["not_relayed"],
+                ["dropped"],
+            ]),
             cut: Counter::new([]).starting([[]]),
         }))
     }
@@ -98,7 +136,8 @@ impl Rooms {
     pub fn register_metrics(&self, registry: &mut Registry) {
         registry.counter(
             "doorward_room_messages_total",
-            "Messages to rooms from this node's clients: published, or refused because a thread had too many to hand out.",
+            "Messages to rooms: published by this node's clients, or refused because too many were under way; not_relayed \
+             to the other nodes; dropped, though another node had published them.",
             &self.0.messages,
         );
         registry.counter(
@@ -116,9 +155,31 @@ impl Rooms {
     #[must_use]
     pub fn start_worker(&self) -> WorkerRooms {
         let (queue, messages) = mpsc::channel(QUEUE);
-        let mut workers = lock(&self.0.workers);
-        workers.push(queue);
-        WorkerRooms::start(self.clone(), workers.len() - 1, messages)
+        let number = {
+            let mut workers = self.0.workers.write().unwrap_or_else(PoisonError::into_inner);
+            workers.push(queue);
+            workers.len() - 1
+        };
+        let worker = WorkerRooms::new(self.clone(), number);
+        actix::spawn(worker.clone().deliver_for_ever(messages));
+        worker
+    }
+
+    /// Counts a message of a user to a room.
+    ///
+    /// # Errors
+    /// How long to wait, if the user has sent too many to rooms of the kind; then it does not count.
+    pub fn count_sent(&self, user: UserId, room: &RoomName, kind: &Kind) -> Result<(), Duration> {
+        let Some(pace) = kind.pace else { return Ok(()) };
+        self.0.paces.take(user, room.kind(), pace, self.0.clock.instant())
+    }
+
+    /// Room for a message of so many bytes.
+    ///
+    /// # Errors
+    /// [`Busy`] if too many are under way.
+    pub fn weigh(&self, bytes: usize) -> Result<Weight, Busy> {
+        self.0.scales.weigh(bytes).ok_or(Busy)
     }
 
     /// Publishes a message of this node's: to its own sessions, and to the other nodes.
@@ -126,63 +187,82 @@ impl Rooms {
     /// # Errors
     /// [`Busy`]; then no session gets it.
     pub fn publish(&self, publication: Publication, content: &ByteString) -> Result<(), Busy> {
+        let relay = || {
+            if self.0.relay.get().is_some_and(|relay| !relay(&publication.room, content)) {
+                self.0.messages.add(["not_relayed"], 1);
+            }
+        };
         let room = publication.room.clone();
-        let published = self.hand_out(publication);
-        self.0.messages.add([if published.is_ok() { "published" } else { "refused" }], 1);
-        published?;
-        self.relay(&room, content);
+        let shard = self.shard(&room);
+        let places = self.reserve(&shard, &room)?;
+        // Under the lock, so that other nodes have them in the same order.
+        relay();
+        hand_out(places, publication);
+        self.0.messages.add(["published"], 1);
         Ok(())
     }
 
-    /// Passes a message to the other nodes alone.
-    pub fn relay(&self, room: &RoomName, content: &ByteString) {
-        if let Some(relay) = self.0.relay.get() {
-            relay(room, content);
+    /// Counts a message that is refused.
+    pub fn count_refused(&self) {
+        self.0.messages.add(["refused"], 1);
+    }
+
+    /// Hands a message of another node to the sessions of this one, or drops it.
+    pub fn receive(&self, room: &RoomName, kind: Arc<Kind>, content: &ByteString) {
+        let shard = self.shard(room);
+        if !shard.contains_key(room) {
+            return;
+        }
+        let places = self.weigh(content.len()).and_then(|weight| Ok((weight, self.reserve(&shard, room)?)));
+        match places {
+            Ok((weight, places)) => {
+                hand_out(places, Publication::new(room.clone(), kind, None, content, weight));
+            }
+            Err(Busy) => self.0.messages.add(["dropped"], 1),
         }
     }
 
-    /// Hands a message to the sessions of this node.
-    ///
-    /// # Errors
-    /// [`Busy`]; then no session gets it.
-    pub fn hand_out(&self, publication: Publication) -> Result<(), Busy> {
-        let shard = self.shard(&publication.room);
-        let Some(interest) = shard.get(&publication.room) else { return Ok(()) };
-        let workers = lock(&self.0.workers);
-        let interested = interest.iter().zip(workers.iter()).filter(|(sessions, _)| **sessions > 0);
-        // A place in each queue first, so that all get it or none.
-        let places: Result<Vec<_>, _> = interested.map(|(_, queue)| queue.try_reserve()).collect();
-        let publication = Arc::new(publication);
-        for place in places.map_err(|_| Busy)? {
-            place.send(Arc::clone(&publication));
-        }
-        Ok(())
+    /// A place in the queue of each thread that has sessions in the room: all get a message or none.
+    fn reserve(
+        &self,
+        shard: &HashMap<RoomName, Interest>,
+        room: &RoomName,
+    ) -> Result<Vec<mpsc::OwnedPermit<Arc<Publication>>>, Busy> {
+        let Some(interest) = shard.get(room) else { return Ok(Vec::new()) };
+        let workers = self.0.workers.read().unwrap_or_else(PoisonError::into_inner);
+        let queues = interest.iter().filter_map(|(worker, _)| workers.get(*worker));
+        let places = queues.filter_map(|queue| match queue.clone().try_reserve_owned() {
+            Ok(place) => Some(Ok(place)),
+            Err(TrySendError::Full(_)) => Some(Err(Busy)),
+            // A thread that has ended has no sessions.
+            Err(TrySendError::Closed(_)) => None,
+        });
+        places.collect()
     }
 
     /// Takes a place in a room for a session of a worker thread.
-    fn enter(&self, room: &RoomName, kind: &Kind, worker: usize) -> bool {
+    fn enter(&self, room: &RoomName, kind: &Kind, worker: usize) -> Option<Place> {
         let mut shard = self.shard(room);
         let interest = shard.entry(room.clone()).or_default();
-        if interest.iter().sum::<usize>() >= kind.max_joined {
-            return false;
+        if interest.iter().map(|(_, sessions)| sessions).sum::<usize>() >= kind.max_joined {
+            return None;
         }
-        if interest.len() <= worker {
-            interest.resize(worker + 1, 0);
+        match interest.iter_mut().find(|(of, _)| *of == worker) {
+            Some((_, sessions)) => *sessions += 1,
+            None => interest.push((worker, 1)),
         }
-        interest[worker] += 1;
-        true
+        Some(Place { rooms: self.clone(), room: room.clone(), worker })
     }
 
-    /// Gives such a place back.
     fn exit(&self, room: &RoomName, worker: usize) {
         let mut shard = self.shard(room);
-        if let Some(interest) = shard.get_mut(room) {
-            if let Some(sessions) = interest.get_mut(worker) {
-                *sessions = sessions.saturating_sub(1);
-            }
-            if interest.iter().all(|sessions| *sessions == 0) {
-                shard.remove(room);
-            }
+        let Some(interest) = shard.get_mut(room) else { return };
+        if let Some((_, sessions)) = interest.iter_mut().find(|(of, _)| *of == worker) {
+            *sessions = sessions.saturating_sub(1);
+        }
+        interest.retain(|(_, sessions)| *sessions > 0);
+        if interest.is_empty() {
+            shard.remove(room);
         }
     }
 
@@ -199,10 +279,24 @@ impl Rooms {
         &self.0.events
     }
 
+    fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
     fn count_cut(&self, sessions: usize) {
         if sessions > 0 {
             self.0.cut.add([], u64::try_from(sessions).unwrap_or(u64::MAX));
         }
+    }
+}
+
+fn hand_out(places: Vec<mpsc::OwnedPermit<Arc<Publication>>>, publication: Publication) {
+    if places.is_empty() {
+        return;
+    }
+    let publication = Arc::new(publication);
+    for place in places {
+        place.send(Arc::clone(&publication));
     }
 }
 

@@ -1,19 +1,52 @@
 //! A message on its way to the sessions that have joined a room.
 
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use bytestring::ByteString;
+use chrono::{DateTime, Utc};
 use doorward_core::domain::{SessionId, UserId};
 use doorward_core::protocol::{NamespaceId, Payload, ServerMessage};
-use doorward_core::rooms::{Kind, RoomName};
-use serde::Serialize;
+use doorward_core::rooms::{Kind, RoomName, compact};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::delivery::{Delivery, Dialect};
 use crate::clock::{Timestamp, serialize_rfc3339};
 use crate::events::Events;
+
+/// Bytes of the messages that are under way on this node. Beyond it, a sender is told to come back.
+const MOST: usize = 64 * 1024 * 1024;
+
+/// How many bytes are under way. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct Scales(Arc<AtomicUsize>);
+
+/// A part of them, until it is dropped.
+#[derive(Debug)]
+pub struct Weight {
+    scales: Scales,
+    bytes: usize,
+}
+
+impl Scales {
+    /// Adds so many bytes; none if there are too many.
+    #[must_use]
+    pub fn weigh(&self, bytes: usize) -> Option<Weight> {
+        let fits = |all: usize| all.checked_add(bytes).filter(|all| *all <= MOST);
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits).ok()?;
+        Some(Weight { scales: self.clone(), bytes })
+    }
+}
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        self.scales.0.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
+}
 
 /// A message of a room, written once for each dialect.
 #[derive(Debug)]
@@ -24,6 +57,8 @@ pub struct Publication {
     pub sender: Option<SessionId>,
     message: ServerMessage,
     encoded: [OnceLock<Bytes>; Dialect::COUNT],
+    /// Its part of what may be under way, until the last client has it.
+    _weight: Weight,
 }
 
 /// What every client is told of it: the object that `message` brings.
@@ -48,6 +83,50 @@ pub struct From<'a> {
     pub username: &'a str,
 }
 
+/// The content of another node's message: read strictly and written anew, as anyone who reaches Redis could send it.
+#[derive(Debug, Deserialize)]
+pub struct Received<'a> {
+    #[serde(borrow)]
+    room: Cow<'a, str>,
+    message: Uuid,
+    at: DateTime<Utc>,
+    #[serde(borrow)]
+    from: ReceivedFrom<'a>,
+    #[serde(borrow, default)]
+    event: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    key: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    data: &'a RawValue,
+}
+
+#[derive(Debug, Deserialize)]
+struct ReceivedFrom<'a> {
+    user: UserId,
+    #[serde(borrow)]
+    username: Cow<'a, str>,
+}
+
+impl Received<'_> {
+    /// The content, if it is for this room and within the bounds of its kind.
+    #[must_use]
+    pub fn rewritten(json: &str, room: &RoomName, kind: &Kind) -> Option<ByteString> {
+        let read: Received<'_> = serde_json::from_str(json).ok()?;
+        let data = compact(read.data.get()).ok()?;
+        let data = RawValue::from_string(data).ok()?;
+        let content = Content {
+            room: room.as_str(),
+            message: read.message,
+            at: read.at.naive_utc(),
+            from: From { user: read.from.user, username: &read.from.username },
+            event: read.event.as_deref(),
+            key: read.key.as_deref(),
+            data: &data,
+        };
+        (read.room == room.as_str() && data.get().len() <= kind.max_data).then(|| content.write())
+    }
+}
+
 impl Content<'_> {
     /// As JSON.
     #[must_use]
@@ -60,16 +139,40 @@ impl Content<'_> {
 impl Publication {
     /// `content` is a [`Content`] that was written, here or on another node.
     #[must_use]
-    pub fn new(room: RoomName, kind: Arc<Kind>, sender: Option<SessionId>, content: &ByteString) -> Self {
+    pub fn new(
+        room: RoomName,
+        kind: Arc<Kind>,
+        sender: Option<SessionId>,
+        content: &ByteString,
+        weight: Weight,
+    ) -> Self {
         let payload = Payload::from_parts(content, content, Vec::new());
         let name = ByteString::from_static("message");
         let message = ServerMessage::Event { namespace: NamespaceId::MAIN, name, payload };
-        Self { room, kind, sender, message, encoded: Default::default() }
+        Self { room, kind, sender, message, encoded: Default::default(), _weight: weight }
     }
 
     /// Hands it to a client. False if there is no room.
     pub fn deliver(&self, to: &dyn Delivery, events: &Events) -> bool {
         let encoded = &self.encoded[to.dialect() as usize];
         to.deliver(encoded.get_or_init(|| to.encode(&self.message, events)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_under_way_are_bounded_and_given_back() {
+        let scales = Scales::default();
+        let half = scales.weigh(MOST / 2).unwrap();
+        let other = scales.weigh(MOST / 2).unwrap();
+        assert!(scales.weigh(1).is_none() && scales.weigh(usize::MAX).is_none());
+        drop(half);
+        assert!(scales.weigh(MOST / 2 + 1).is_none());
+        assert!(scales.weigh(MOST / 2).is_some());
+        drop(other);
+        assert!(scales.weigh(MOST).is_some());
     }
 }

@@ -10,25 +10,40 @@ use doorward_core::domain::{LoginId, SessionId, UserId};
 use doorward_core::rooms::{Caller, Kind, RoomName};
 use tokio::sync::mpsc;
 
-use super::Rooms;
 use super::delivery::Delivery;
 use super::publication::Publication;
-use crate::directory::Revocations;
+use super::{Place, Rooms};
+use crate::clock::Timestamp;
 use crate::directory::access_changes::LiveRights;
 
-/// Sessions that are handed a message before others get a turn.
+/// Deliveries until others get a turn.
 const SLICE: usize = 512;
 
-/// A session that has joined a room.
-pub struct Member {
+/// What a session's rooms share.
+pub struct Seat {
+    pub session: SessionId,
     pub user: UserId,
     pub login: LoginId,
-    /// What its user may do now, and the version of that with which it joined.
+    /// What its user may do now.
     pub rights: Arc<LiveRights>,
-    pub version: i32,
     pub delivery: Rc<dyn Delivery>,
-    /// Ends the session: it has not read so much that it would miss this message.
-    pub overflow: Rc<dyn Fn()>,
+    /// Ends the session: it has not read so much that it would miss a message.
+    pub overflow: Box<dyn Fn()>,
+}
+
+/// What was looked at when a session was let into a room: the version of its user's rights, and how long its token is
+/// valid.
+#[derive(Debug, Clone, Copy)]
+pub struct Approval {
+    pub version: i32,
+    pub expires_at: Timestamp,
+}
+
+/// A session that has joined a room.
+struct Member {
+    seat: Rc<Seat>,
+    approval: Approval,
+    _place: Place,
 }
 
 /// The rooms that sessions of this thread have joined. A clone is another handle.
@@ -40,11 +55,9 @@ pub struct WorkerRooms {
 }
 
 impl WorkerRooms {
-    /// For a thread, whose messages come out of `queue`. It runs until the runtime ends.
-    pub(super) fn start(all: Rooms, number: usize, queue: mpsc::Receiver<Arc<Publication>>) -> Self {
-        let this = Self { all, number, rooms: Rc::default() };
-        actix::spawn(this.clone().deliver_for_ever(queue));
-        this
+    /// For a thread. What comes out of its queue is handed on by [`WorkerRooms::deliver_for_ever`].
+    pub(super) fn new(all: Rooms, number: usize) -> Self {
+        Self { all, number, rooms: Rc::default() }
     }
 
     /// All rooms of this process.
@@ -53,99 +66,121 @@ impl WorkerRooms {
         &self.all
     }
 
-    /// Takes a place in a room, of which there is a bounded number. A second one of the same session is the first.
-    pub fn enter(&self, room: &RoomName, kind: &Kind, session: SessionId) -> bool {
-        self.has(room, session) || self.all.enter(room, kind, self.number)
+    /// Takes a place in a room, of which there is a bounded number.
+    #[must_use]
+    pub fn enter(&self, room: &RoomName, kind: &Kind) -> Option<Place> {
+        self.all.enter(room, kind, self.number)
     }
 
-    /// From now on the session is sent what comes to the room. It has entered.
-    pub fn join(&self, room: RoomName, session: SessionId, member: Member) {
-        self.rooms.borrow_mut().entry(room).or_default().insert(session, member);
+    /// From now on the session is sent what comes to the room.
+    pub fn join(&self, place: Place, seat: &Rc<Seat>, approval: Approval) {
+        let room = place.room().clone();
+        let member = Member { seat: Rc::clone(seat), approval, _place: place };
+        self.rooms.borrow_mut().entry(room).or_default().insert(seat.session, member);
     }
 
     /// The session is sent nothing more of the room.
     pub fn leave(&self, room: &RoomName, session: SessionId) {
         let mut rooms = self.rooms.borrow_mut();
         let Some(members) = rooms.get_mut(room) else { return };
-        let was = members.remove(&session);
+        members.remove(&session);
         if members.is_empty() {
             rooms.remove(room);
         }
-        drop(rooms);
-        if was.is_some() {
-            self.all.exit(room, self.number);
-        }
     }
 
-    /// The session may be in the room as its rights are in this version.
-    pub fn approve(&self, room: &RoomName, session: SessionId, version: i32) {
+    /// The session may stay in the room.
+    pub fn approve(&self, room: &RoomName, session: SessionId, approval: Approval) {
         let mut rooms = self.rooms.borrow_mut();
         if let Some(member) = rooms.get_mut(room).and_then(|members| members.get_mut(&session)) {
-            member.version = version.max(member.version);
+            member.approval = approval;
         }
     }
 
-    fn has(&self, room: &RoomName, session: SessionId) -> bool {
-        self.rooms.borrow().get(room).is_some_and(|members| members.contains_key(&session))
+    /// Sessions of this thread in all rooms together.
+    #[cfg(test)]
+    pub fn members(&self) -> usize {
+        self.rooms.borrow().values().map(BTreeMap::len).sum()
     }
 
-    async fn deliver_for_ever(self, mut queue: mpsc::Receiver<Arc<Publication>>) {
+    /// Hands on what comes out of the queue, until the runtime ends.
+    pub(super) async fn deliver_for_ever(self, mut queue: mpsc::Receiver<Arc<Publication>>) {
+        let mut left = SLICE;
         while let Some(publication) = queue.recv().await {
             let mut last = None;
             loop {
-                if !publication.kind.is_for_anyone() {
-                    // What a row may forbid waits until the rows were read.
+                // What a row may forbid waits until the rows were read.
+                if !self.all.revocations().freshness().is_fresh() {
                     self.all.revocations().freshness().until_fresh().await;
                 }
-                last = self.deliver(&publication, last);
+                last = self.deliver(&publication, last, &mut left);
+                if left == 0 {
+                    left = SLICE;
+                    tokio::task::yield_now().await;
+                }
                 if last.is_none() {
                     break;
                 }
-                tokio::task::yield_now().await;
             }
         }
     }
 
-    /// Hands a message to the next sessions past `after`. Answers the last of them if there are more.
-    fn deliver(&self, publication: &Publication, after: Option<SessionId>) -> Option<SessionId> {
-        let (mut slow, mut last, mut left) = (Vec::new(), None, SLICE);
+    /// Hands a message to as many sessions past `after` as are left. Answers the last of them if there may be more.
+    pub(super) fn deliver(
+        &self,
+        publication: &Publication,
+        after: Option<SessionId>,
+        left: &mut usize,
+    ) -> Option<SessionId> {
+        let now = self.all.clock().now();
+        let (mut slow, mut last) = (Vec::new(), None);
         {
             let rooms = self.rooms.borrow();
             let members = rooms.get(&publication.room)?;
             let from = after.map_or(Bound::Unbounded, Bound::Excluded);
             for (session, member) in members.range((from, Bound::Unbounded)) {
-                if left == 0 {
-                    return self.cut(slow, last);
+                if *left == 0 {
+                    break;
                 }
-                (left, last) = (left - 1, Some(*session));
-                if publication.sender == Some(*session)
-                    || !may_read(publication, member, self.all.revocations())
-                {
+                (*left, last) = (*left - 1, Some(*session));
+                if publication.sender == Some(*session) || !self.may_read(publication, member, now) {
                     continue;
                 }
-                if !publication.deliver(&*member.delivery, self.all.events()) && !publication.kind.lossy {
-                    slow.push(Rc::clone(&member.overflow));
+                let delivery = &*member.seat.delivery;
+                if publication.kind.lossy && delivery.is_congested() {
+                    continue;
+                }
+                if !publication.deliver(delivery, self.all.events()) {
+                    slow.push(Rc::clone(&member.seat));
                 }
             }
         }
-        self.cut(slow, None)
-    }
-
-    /// Without a borrow: a session that ends leaves its rooms.
-    fn cut(&self, slow: Vec<Rc<dyn Fn()>>, last: Option<SessionId>) -> Option<SessionId> {
         self.all.count_cut(slow.len());
-        slow.into_iter().for_each(|overflow| overflow());
-        last
+        // Without the borrow: a session that ends leaves its rooms.
+        for seat in slow {
+            self.leave(&publication.room, seat.session);
+            (seat.overflow)();
+        }
+        last.filter(|_| *left == 0)
+    }
+
+    /// Whether a session may still be sent messages of the room. Asked for each message: the word that its login or its
+    /// right has ended may be on its way to the session, and must not be overtaken.
+    fn may_read(
+        &self,
+        publication: &Publication,
+        Member { seat, approval, .. }: &Member,
+        now: Timestamp,
+    ) -> bool {
+        if now >= approval.expires_at || self.all.revocations().get(seat.login).is_some() {
+            return false;
+        }
+        let Some(rights) = seat.rights.newer_than(approval.version) else { return true };
+        let caller = Caller { user: seat.user, roles: &rights.roles, joined: false };
+        publication.room.is_users() || publication.kind.join.allows(&publication.room, &caller)
     }
 }
 
-/// Whether a session may still be sent messages of the room. Asked for each message: the word that its login or its right
-/// has ended may be on its way to the session, and must not be overtaken.
-fn may_read(publication: &Publication, member: &Member, revocations: &Revocations) -> bool {
-    if revocations.get(member.login).is_some() {
-        return false;
-    }
-    let Some(rights) = member.rights.newer_than(member.version) else { return true };
-    let caller = Caller { user: member.user, roles: &rights.roles, joined: false };
-    publication.kind.join.allows(&publication.room, &caller)
-}
+#[cfg(test)]
+#[path = "worker_tests.rs"]
+mod tests;

@@ -41,6 +41,7 @@ pub const LAYERS: &[Layer] = &[
     Layer("system",        &["src/clock.rs", "src/ownership.rs", "src/peer.rs"], "the time, files' owners, a connection's socket"),
     Layer("core::session", &["crates/core/src/lib.rs", "crates/core/src/session"], "the rules of a live session, as a state machine"),
     Layer("core::protocol", &["crates/core/src/protocol"],       "what client and server say to each other"),
+    Layer("core::rooms",   &["crates/core/src/rooms"],           "who may join a room and send to it"),
     Layer("core::domain",  &["crates/core/src/domain", "crates/core/src/time.rs"], "values that were parsed"),
     Layer("bcrypt-lanes",  &["crates/bcrypt-lanes/src"],         "several bcrypt hashes at once, as a library of its own"),
 ];

@@ -87,6 +87,8 @@ fn the_tarball_has_the_modules_their_types_and_the_readme() {
             "live.d.ts",
             "live.js",
             "package.json",
+            "rooms.d.ts",
+            "rooms.js",
             "store.d.ts",
             "store.js"
         ]
@@ -109,7 +111,10 @@ async fn a_program_in_node_registers_renews_and_reconnects() {
     let mut script = tokio::process::Command::new(node);
     script.arg(dir.path().join("package.mjs"));
     // The clock jumps by minutes, which must not look like silence of that length.
-    Stage::open(&[("sockets.heartbeat", "10m")]).await.play(script).await;
+    let rooms =
+        [("rooms.chat.join", "anyone"), ("rooms.chat.send", "joined"), ("rooms.staff.join", "role:staff")];
+    let settings = [&[("sockets.heartbeat", "10m"), ("rooms.user.send", "anyone")][..], &rooms].concat();
+    Stage::open(&settings).await.play(script).await;
 }
 
 #[test]
@@ -168,7 +173,7 @@ fn the_declarations_are_those_of_the_modules() {
         return;
     }
     let source = Path::new(ROOT).join("clients/js");
-    let modules = ["answers", "client", "doorward", "listeners", "live", "store"];
+    let modules = ["answers", "client", "doorward", "listeners", "live", "rooms", "store"];
     // Beside a declaration, the compiler does not read the module.
     let made = TempDir::new().unwrap();
     for module in modules {

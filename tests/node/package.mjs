@@ -1,7 +1,7 @@
 // The package as a program in Node uses it, installed from its tarball: `node package.mjs`, in the project.
 
 import assert from "node:assert/strict";
-import { ApiError, Doorward, DoorwardClient, SignInEnded } from "doorward-client";
+import { ApiError, Doorward, DoorwardClient, Rooms, SignInEnded } from "doorward-client";
 import WebSocket from "ws";
 import { PASSWORD, api, login, register, server, url } from "./server.mjs";
 
@@ -282,6 +282,16 @@ async function sockets(client) {
   await server("advance", { seconds: 2 * 60 });
   assert.equal((await door.request("ping")).type, "pong");
 
+  // Rooms are joined again after a restart, and only what is sent there arrives.
+  const rooms = new Rooms(door);
+  const joined = await rooms.join("chat:lobby");
+  assert.deepEqual([joined.room, joined.can], ["chat:lobby", ["send"]]);
+  const refused = await rooms.join("staff:room").catch((error) => error);
+  assert.equal(refused.code, "forbidden");
+  assert.deepEqual(rooms.joined, ["chat:lobby"]);
+  const everything = [];
+  door.on("message", (message) => everything.push(message));
+
   // It comes back after a restart.
   const again = new Promise((resolve) => {
     let waited = false;
@@ -294,6 +304,25 @@ async function sockets(client) {
   await server("start");
   await again;
   assert.equal((await door.request("ping")).type, "pong");
+  assert.deepEqual((await door.request("rooms")).rooms, ["chat:lobby"]);
+
+  const other = new DoorwardClient({ url, WebSocket });
+  await other.signIn({ login: "bob", password: PASSWORD });
+  const socket = other.live({ minDelay: 10 });
+  socket.connect();
+  const others = new Rooms(socket);
+  await others.join("chat:lobby");
+  const heard = event(rooms, "message");
+  await others.send("chat:lobby", { text: "hello" }, { event: "say" });
+  const { room, from, data, event: name } = await heard;
+  assert.deepEqual([room, from.username, data, name], ["chat:lobby", "bob", { text: "hello" }, "say"]);
+  assert.equal(everything.filter(({ type }) => type === "message").length, 1);
+  const whispered = event(rooms, "message");
+  await others.sendToUser(client.user.id, "psst");
+  assert.equal((await whispered).data, "psst");
+  await rooms.leave("chat:lobby");
+  assert.deepEqual(rooms.joined, []);
+  socket.close();
 
   // And stops when the login is revoked elsewhere.
   const ended = [event(client, "ended"), event(door, "ended")];

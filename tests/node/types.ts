@@ -8,6 +8,7 @@ import {
   type End,
   type Registration,
   RequestError,
+  Rooms,
   SignInEnded,
   type Store,
   type TokenSource,
@@ -43,6 +44,12 @@ export async function use(): Promise<User | null> {
   new Doorward({ token: source, url: `wss://id.example.org/ws?${token.length}` }).connect();
   new Doorward({ token: browserToken(), url: "wss://id.example.org/ws" }).close();
   const roles: string[] = door.access.roles;
+  const rooms = new Rooms(door);
+  rooms.on("left", ({ room, reason }) => room + reason);
+  // @ts-expect-error There is no such event.
+  rooms.on("nothing", () => {});
+  await rooms.join("chat:lobby");
+  await rooms.send("chat:lobby", { text: "hello" }, { event: "say" });
   try {
     await door.request("order", { item: "tea", roles }, { timeout: 100 });
   } catch (error) {

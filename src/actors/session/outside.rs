@@ -36,7 +36,6 @@ impl<T: Transport> Handler<ToSession> for Session<T> {
                 }
                 self.close(reason.into(), context);
             }
-            ToSession::Heard(publication) => self.hear(&publication, context),
             ToSession::AccessChanged => self.when_fresh(context, Self::catch_up),
         }
     }

@@ -2,149 +2,185 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{AsyncContext, Context};
 use bytestring::ByteString;
 use doorward_core::domain::Access;
-use doorward_core::protocol::{NamespaceId, Payload, ReplyTo, ServerMessage};
+use doorward_core::protocol::{CloseReason, NamespaceId, Payload, ReplyTo, ServerMessage};
 use doorward_core::rooms::{
-    JoinRequest, Member as Who, Operation, Refusal, RoomName, RoomRequest, SendRequest,
+    Entered, JoinRequest, Joined, Member as Who, Operation, Refusal, RoomName, RoomRequest, SendRequest,
+    compact,
 };
 use doorward_core::session;
-use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::Session;
 use crate::actors::session_manager::ToSession;
 use crate::actors::transport::Transport;
-use crate::rooms::{Content, From, Member, Publication};
-use doorward_core::protocol::CloseReason;
+use crate::clock::rfc3339;
+use crate::rooms::{Approval, Content, From, Place, Publication, Seat};
 
 const NOT_SIGNED_IN: Refusal = Refusal::new("unauthorized", "sign in first");
 const BUSY: Refusal = Refusal::new("unavailable", "too many messages are under way: try again");
 const ROOM_FULL: Refusal = Refusal::new("room_full", "as many sessions have joined this room as may");
+const BAD_DATA: Refusal = Refusal::new("bad_data", "`data` is no JSON that others can read");
+const NO_ATTACHMENTS: Refusal =
+    Refusal::new("bad_request", "a message to a room takes no binary attachments");
+
+/// A session's rooms.
+#[derive(Default)]
+pub(super) struct InRooms {
+    joined: Joined,
+    /// What its rooms share; none before the first.
+    seat: Option<Rc<Seat>>,
+}
 
 /// What a request was answered, and the rooms that are joined once the answer is on its way: nothing of a room comes before.
 struct Answer {
     name: &'static str,
     fields: Value,
-    joined: Vec<RoomName>,
+    places: Vec<Place>,
 }
 
 impl Answer {
     const fn new(name: &'static str, fields: Value) -> Self {
-        Self { name, fields, joined: Vec::new() }
+        Self { name, fields, places: Vec::new() }
     }
 }
 
 impl<T: Transport> Session<T> {
-    /// Answers what a client asks of rooms. False if the word is none of rooms.
+    /// Answers what a client asks of rooms. False if the word is none of rooms. `has_attachments` is asked only if it is.
     pub(super) fn ask_rooms(
         &mut self,
         name: &str,
         to: &ReplyTo,
-        arguments: &str,
+        (arguments, has_attachments): (&str, impl FnOnce() -> bool),
         context: &mut Context<Self>,
     ) -> bool {
         if !self.sessions.rooms().all().are_on() || to.namespace != NamespaceId::MAIN {
             return false;
         }
         let Some(request) = RoomRequest::read(name, arguments) else { return false };
-        let access = self.rules.as_ref().and_then(session::Session::access).cloned();
-        let answer = match (request, access) {
+        let answer = match (request, self.access()) {
             (Err(refusal), _) => Err(refusal),
             (Ok(_), None) => Err(NOT_SIGNED_IN),
+            (Ok(_), Some(_)) if has_attachments() => Err(NO_ATTACHMENTS),
             (Ok(request), Some(access)) => self.do_in_rooms(request, &access),
         };
         match answer {
-            Ok(Answer { name, fields, joined }) => {
-                self.reply_of_rooms(to.clone(), name, &fields, context);
-                for room in joined {
-                    self.join_room(room, context);
-                }
+            Ok(Answer { name, fields, places }) => {
+                // An object of names and numbers always is JSON.
+                let payload = Payload::new(&fields).unwrap_or_default();
+                let name = ByteString::from_static(name);
+                self.send(&ServerMessage::Reply { to: to.clone(), name, payload }, context);
+                self.take_places(places, context);
             }
             Err(refusal) => self.refuse_of_rooms(to.clone(), refusal, context),
         }
         true
     }
 
+    fn access(&self) -> Option<Arc<Access>> {
+        self.rules.as_ref().and_then(session::Session::access).cloned()
+    }
+
     fn do_in_rooms(&mut self, request: RoomRequest<'_>, access: &Access) -> Result<Answer, Refusal> {
         match request {
             RoomRequest::Join(JoinRequest::One(room)) => {
-                let (room, fields) = self.enter_room(&room, access)?;
-                Ok(Answer { joined: vec![room], ..Answer::new("joined", fields) })
+                let (place, fields) = self.enter_room(&room, access)?;
+                Ok(Answer { places: place.into_iter().collect(), ..Answer::new("joined", fields) })
             }
             RoomRequest::Join(JoinRequest::Several(rooms)) => {
-                let mut joined = Vec::new();
-                let outcomes = rooms.iter().map(|name| match self.enter_room(name, access) {
-                    Ok((room, fields)) => {
-                        joined.push(room);
-                        fields
-                    }
-                    Err(refusal) => json!({"room": name, "error": fields_of(refusal)}),
-                });
-                let outcomes: Vec<_> = outcomes.collect();
-                Ok(Answer { joined, ..Answer::new("joined", json!({ "rooms": outcomes })) })
+                let (mut places, mut outcomes) = (Vec::new(), Vec::new());
+                for name in &rooms {
+                    outcomes.push(match self.enter_room(name, access) {
+                        Ok((place, fields)) => {
+                            places.extend(place);
+                            fields
+                        }
+                        Err(refusal) => json!({"room": name, "error": fields_of(refusal)}),
+                    });
+                }
+                Ok(Answer { places, ..Answer::new("joined", json!({ "rooms": outcomes })) })
             }
             RoomRequest::Leave(leave) => {
-                let room = self.joined.get_or_insert_default().leave(&leave.room)?;
+                let room = self.in_rooms.get_or_insert_default().joined.leave(&leave.room)?;
                 self.sessions.rooms().leave(&room, self.id);
                 Ok(Answer::new("left", json!({"room": room.as_str(), "code": "left"})))
             }
             RoomRequest::Send(send) => self.send_to_room(&send, access),
             RoomRequest::List => {
-                let rooms = self.joined.iter().flat_map(|joined| joined.rooms());
+                let rooms = self.in_rooms.iter().flat_map(|rooms| rooms.joined.rooms());
                 let rooms: Vec<_> = rooms.map(RoomName::as_str).collect();
                 Ok(Answer::new("rooms", json!({ "rooms": rooms })))
             }
         }
     }
 
-    /// Takes a place in a room, if the session may. It is sent nothing yet.
-    fn enter_room(&mut self, name: &str, access: &Access) -> Result<(RoomName, Value), Refusal> {
-        let rooms = self.sessions.rooms().clone();
+    /// Joins a room, if the session may. It is sent nothing before it takes the place; there is none if it has it already.
+    fn enter_room(&mut self, name: &str, access: &Access) -> Result<(Option<Place>, Value), Refusal> {
+        let rooms = self.sessions.rooms();
         let now = self.services.clock.instant();
-        let joined = self.joined.get_or_insert_default();
-        let (room, kind, can) = joined.join(rooms.all().kinds(), name, who(access), now)?;
-        if !rooms.enter(&room, &kind, self.id) {
+        let joined = &mut self.in_rooms.get_or_insert_default().joined;
+        let Entered { room, kind, can, is_new } = joined.join(rooms.all().kinds(), name, who(access), now)?;
+        let place = if is_new { rooms.enter(&room, &kind) } else { None };
+        if is_new && place.is_none() {
             joined.forget(&room);
             return Err(ROOM_FULL);
         }
         let can: Vec<_> = can.into_iter().map(Operation::name).collect();
-        let fields = json!({"room": room.as_str(), "can": can});
-        Ok((room, fields))
+        Ok((place, json!({"room": room.as_str(), "can": can})))
     }
 
-    /// From now on the session is sent what comes to the room.
-    fn join_room(&mut self, room: RoomName, context: &Context<Self>) {
-        let (Some(access), Some(rights)) =
-            (self.rules.as_ref().and_then(session::Session::access), &self.live_rights)
-        else {
-            return;
-        };
-        if self.closing.is_some() {
-            // The answer did not fit, and the session has ended: it has left all of its rooms.
+    /// From now on the session is sent what comes to these rooms, unless it has ended: then the places are given back.
+    fn take_places(&mut self, places: Vec<Place>, context: &Context<Self>) {
+        if places.is_empty() || self.closing.is_some() {
             return;
         }
-        let actor = context.address();
-        let overflow = Rc::new(move || actor.do_send(ToSession::Close(CloseReason::TooSlow)));
-        let member = Member {
-            user: access.user,
-            login: access.login,
-            rights: Arc::clone(rights),
-            version: access.rights.version,
-            delivery: self.transport.delivery(),
-            overflow,
-        };
-        self.sessions.rooms().join(room, self.id, member);
+        let Some(access) = self.access() else { return };
+        let Some(seat) = self.seat(&access, context) else { return };
+        for place in places {
+            self.sessions.rooms().join(place, &seat, approval(&access));
+        }
+    }
+
+    fn seat(&mut self, access: &Access, context: &Context<Self>) -> Option<Rc<Seat>> {
+        let rights = Arc::clone(self.live_rights.as_ref()?);
+        let rooms = self.in_rooms.get_or_insert_default();
+        let (session, delivery, actor) = (self.id, self.transport.delivery(), context.address());
+        let seat = rooms.seat.get_or_insert_with(|| {
+            Rc::new(Seat {
+                session,
+                user: access.user,
+                login: access.login,
+                rights,
+                delivery,
+                overflow: Box::new(move || actor.do_send(ToSession::Close(CloseReason::TooSlow))),
+            })
+        });
+        Some(Rc::clone(seat))
+    }
+
+    /// Joins the room in which the user is reached, if there are such.
+    pub(super) fn join_own_room(&mut self, context: &Context<Self>) {
+        let Some(access) = self.access() else { return };
+        let room = RoomName::of_user(access.user);
+        let rooms = self.sessions.rooms();
+        let place = rooms.all().kinds().of(&room).and_then(|kind| rooms.enter(&room, &kind));
+        // As many sessions as a user may have may be more than the kind allows: the others are reached.
+        self.take_places(place.into_iter().collect(), context);
     }
 
     fn send_to_room(&mut self, send: &SendRequest<'_>, access: &Access) -> Result<Answer, Refusal> {
-        let rooms = self.sessions.rooms().all().clone();
-        let now = self.services.clock.instant();
-        let joined = self.joined.get_or_insert_default();
-        let bytes = send.data.get().len();
-        let sending = joined.send(rooms.kinds(), &send.room, bytes, who(access), now)?;
+        let rooms = self.sessions.rooms().all();
+        let data = compact(send.data.get())?;
+        let joined = &mut self.in_rooms.get_or_insert_default().joined;
+        let sending = joined.send(rooms.kinds(), &send.room, data.len(), who(access))?;
+        rooms.count_sent(access.user, &sending.room, &sending.kind).map_err(Refusal::later)?;
+        // It was JSON before.
+        let data = RawValue::from_string(data).map_err(|_| BAD_DATA)?;
         let (message, at) = (self.services.clock.new_id(), self.services.clock.now());
         let content = Content {
             room: sending.room.as_str(),
@@ -153,93 +189,56 @@ impl<T: Transport> Session<T> {
             from: From { user: access.user, username: &access.username },
             event: send.event.as_deref(),
             key: send.key.as_deref(),
-            data: send.data,
+            data: &data,
         }
         .write();
-        let fields =
-            json!({"room": sending.room.as_str(), "message": message, "at": crate::clock::rfc3339(at)});
-        let (room, user) = (sending.room.clone(), sending.room.user());
-        let publication = Publication::new(sending.room, sending.kind, Some(self.id), &content);
-        match user {
-            Some(user) => {
-                self.sessions.all().send_to_user(user, Arc::new(publication));
-                rooms.relay(&room, &content);
-            }
-            None => rooms.publish(publication, &content).map_err(|_| BUSY)?,
-        }
+        let fields = json!({"room": sending.room.as_str(), "message": message, "at": rfc3339(at)});
+        let published = rooms.weigh(content.len()).and_then(|weight| {
+            let publication = Publication::new(sending.room, sending.kind, Some(self.id), &content, weight);
+            rooms.publish(publication, &content)
+        });
+        published.map_err(|_| {
+            rooms.count_refused();
+            BUSY
+        })?;
         Ok(Answer::new("sent", fields))
     }
 
-    /// Leaves the rooms that the session's roles do not allow any more.
+    /// Leaves the rooms that the session's roles do not allow any more; the others go on with its newer token and roles.
     pub(super) fn reevaluate_rooms(&mut self, context: &mut Context<Self>) {
-        let Some(access) = self.rules.as_ref().and_then(session::Session::access).cloned() else { return };
-        let Some(joined) = &mut self.joined else { return };
-        let version = access.rights.version;
-        let lost = joined.reevaluate(who(&access));
-        let kept: Vec<_> = joined.rooms().cloned().collect();
-        for room in &kept {
-            self.sessions.rooms().approve(room, self.id, version);
+        let (Some(access), Some(rooms)) = (self.access(), &mut self.in_rooms) else { return };
+        let lost = rooms.joined.reevaluate(who(&access));
+        let own = RoomName::of_user(access.user);
+        for room in rooms.joined.rooms().chain([&own]) {
+            self.sessions.rooms().approve(room, self.id, approval(&access));
         }
         for room in lost {
             self.sessions.rooms().leave(&room, self.id);
             let reason = "your roles do not allow this room any more";
             let fields =
                 json!({"room": room.as_str(), "code": "policy", "reason": reason, "rejoin": "never"});
-            self.push_of_rooms("left", &fields, context);
+            // An object of texts always is JSON.
+            let payload = Payload::new(&fields).unwrap_or_default();
+            let name = ByteString::from_static("left");
+            self.send(&ServerMessage::Event { namespace: NamespaceId::MAIN, name, payload }, context);
         }
     }
 
-    /// Leaves all rooms, at the session's end.
+    /// Leaves all rooms, at the session's end, or when a Socket.IO client leaves `/`, where rooms are.
     pub(super) fn leave_rooms(&mut self) {
-        for room in self.joined.take().iter().flat_map(|joined| joined.rooms()) {
+        let Some(rooms) = self.in_rooms.take() else { return };
+        let own = rooms.seat.as_ref().map(|seat| RoomName::of_user(seat.user));
+        for room in rooms.joined.rooms().chain(&own) {
             self.sessions.rooms().leave(room, self.id);
         }
     }
 
-    /// A message to the user, from another session.
-    pub(super) fn hear(&mut self, publication: &Arc<Publication>, context: &mut Context<Self>) {
-        if publication.sender == Some(self.id) {
-            return;
-        }
-        let publication = Arc::clone(publication);
-        self.when_fresh(context, move |this, context| {
-            let delivered = publication.deliver(&*this.transport.delivery(), &this.services.events);
-            if !delivered && !publication.kind.lossy {
-                this.close(CloseReason::TooSlow, context);
-            }
-        });
-    }
-
-    fn reply_of_rooms<V: Serialize>(
-        &mut self,
-        to: ReplyTo,
-        name: &'static str,
-        fields: &V,
-        context: &mut Context<Self>,
-    ) {
-        // Names and numbers are always JSON.
-        let payload = Payload::new(fields).unwrap_or_default();
-        let name = ByteString::from_static(name);
-        self.send(&ServerMessage::Reply { to, name, payload }, context);
-    }
-
-    fn push_of_rooms(&mut self, name: &'static str, fields: &Value, context: &mut Context<Self>) {
-        let payload = Payload::new(fields).unwrap_or_default();
-        let event = ServerMessage::Event {
-            namespace: NamespaceId::MAIN,
-            name: ByteString::from_static(name),
-            payload,
-        };
-        self.send(&event, context);
-    }
-
     fn refuse_of_rooms(&mut self, to: ReplyTo, refusal: Refusal, context: &mut Context<Self>) {
-        let retry_after_ms = refusal.retry_after.map(millis);
         let error = ServerMessage::Error {
             to,
             code: refusal.code.into(),
             detail: refusal.detail.into(),
-            retry_after_ms,
+            retry_after_ms: refusal.retry_after.map(millis),
         };
         self.send(&error, context);
     }
@@ -247,6 +246,10 @@ impl<T: Transport> Session<T> {
 
 fn who(access: &Access) -> Who<'_> {
     Who { user: access.user, roles: &access.rights.roles }
+}
+
+fn approval(access: &Access) -> Approval {
+    Approval { version: access.rights.version, expires_at: access.expires_at }
 }
 
 fn fields_of(refusal: Refusal) -> Value {
@@ -258,6 +261,6 @@ fn fields_of(refusal: Refusal) -> Value {
 }
 
 /// Rounded up: the wait is over then, not before.
-fn millis(wait: std::time::Duration) -> u64 {
+fn millis(wait: Duration) -> u64 {
     u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

@@ -139,6 +139,9 @@ impl<T: Transport> Session<T> {
         self.reevaluate_rooms(context);
         if joins.is_some() && !matches!(effect, Effect::Close(_)) {
             self.add_to(namespace);
+            if namespace == NamespaceId::MAIN {
+                self.join_own_room(context);
+            }
         }
         self.carry_out(effect, context);
         if let Some(payload) = joins {
@@ -182,6 +185,9 @@ impl<T: Transport> Session<T> {
         self.send(&welcome, context);
         // A change since the token was checked: its word to the managers may have come before this session.
         self.catch_up(context);
+        if self.transport.is_in(NamespaceId::MAIN) {
+            self.join_own_room(context);
+        }
         match joins {
             Some(payload) => self.enter(namespace, payload, context),
             None if T::JOINS_SILENTLY => self.enter(NamespaceId::MAIN, Payload::empty(), context),

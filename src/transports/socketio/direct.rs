@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, rt};
-use bytes::Bytes;
 use doorward_core::protocol::ServerMessage;
 use doorward_core::protocol::engineio::Queue;
 
@@ -18,7 +17,7 @@ use crate::actors::transport::Full;
 use crate::events::Events;
 use crate::rooms::delivery::{Delivery, Dialect};
 use crate::transports::Outbox;
-use crate::transports::delivery::append;
+use crate::transports::delivery::Appended;
 use crate::transports::websocket::handshake::Handshake;
 use crate::transports::websocket::{self, Limits, Socket, write_packets};
 
@@ -46,7 +45,12 @@ impl Link for Direct {
     }
 
     fn delivery(&self) -> Rc<dyn Delivery> {
-        Rc::new(FramedPackets(Rc::clone(self.0.outbox())))
+        let encode = |message: &ServerMessage, events: &Events, out: &mut Vec<u8>| {
+            let mut queue = Queue::default();
+            queue.text(|out| write_event(message, events, out));
+            write_packets(&mut queue, out, usize::MAX);
+        };
+        Rc::new(Appended { outbox: Rc::clone(self.0.outbox()), dialect: Dialect::SocketIoFrame, encode })
     }
 
     fn message_limit(&self) -> usize {
@@ -71,26 +75,6 @@ impl Link for Direct {
 
     fn is_fetched(&self) -> bool {
         false
-    }
-}
-
-/// Messages to rooms as packets in frames.
-struct FramedPackets(Rc<Outbox>);
-
-impl Delivery for FramedPackets {
-    fn dialect(&self) -> Dialect {
-        Dialect::SocketIoFrame
-    }
-
-    fn encode(&self, message: &ServerMessage, events: &Events) -> Bytes {
-        let (mut out, mut queue) = (Vec::new(), Queue::default());
-        queue.text(|out| write_event(message, events, out));
-        write_packets(&mut queue, &mut out, usize::MAX);
-        out.into()
-    }
-
-    fn deliver(&self, encoded: &[u8]) -> bool {
-        append(&self.0, encoded)
     }
 }
 

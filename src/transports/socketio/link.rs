@@ -116,6 +116,10 @@ impl Delivery for Packets {
     fn deliver(&self, encoded: &[u8]) -> bool {
         self.0.push(|queue| queue.text(|out| out.extend_from_slice(encoded))).is_ok()
     }
+
+    fn is_congested(&self) -> bool {
+        self.0.congested()
+    }
 }
 
 /// Starts the session that `make` makes of a new Engine.IO session.

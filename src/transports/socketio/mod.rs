@@ -201,6 +201,10 @@ impl<L: Link> Transport for SocketIo<L> {
         })
     }
 
+    fn is_in(&self, namespace: NamespaceId) -> bool {
+        self.namespaces.iter().any(|joined| joined == namespace)
+    }
+
     fn is_nowhere(&self) -> bool {
         self.namespaces.is_empty()
     }

@@ -23,7 +23,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use self::lines::{CHUNK, Lines};
 use super::connection;
-use super::delivery::TextLines;
+use super::delivery::Appended;
 use super::io::{Io, Wire};
 use super::json;
 use super::outbox::Outbox;
@@ -31,7 +31,7 @@ use crate::actors::session::{Session, SessionHandle};
 use crate::actors::transport::{Full, Received, Transport, Undecodable};
 use crate::events::Events;
 use crate::peer::PeerSocket;
-use crate::rooms::delivery::Delivery;
+use crate::rooms::delivery::{Delivery, Dialect};
 
 /// The outcome of a sign-in, in the words that the older system's clients know.
 pub const SUCCESS: &str = "Login successful!\n";
@@ -132,11 +132,20 @@ impl Tcp {
         if self.at_prompt {
             self.say(FAILURE)?;
         }
-        self.outbox.push(|out| {
-            write(out);
-            out.push(b'\n');
-        })
+        self.outbox.push(|out| one_line(out, write))
     }
+}
+
+/// Writes JSON as a line. A line break in it, which can only be white space that a client sent, would begin another message.
+fn one_line(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let begin = out.len();
+    write(out);
+    for byte in &mut out[begin..] {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
+    out.push(b'\n');
 }
 
 impl Transport for Tcp {
@@ -168,7 +177,10 @@ impl Transport for Tcp {
     }
 
     fn delivery(&self) -> Rc<dyn Delivery> {
-        Rc::new(TextLines(Rc::clone(&self.outbox)))
+        let encode = |message: &ServerMessage, events: &Events, out: &mut Vec<u8>| {
+            one_line(out, |out| json::encode(message, events, out));
+        };
+        Rc::new(Appended { outbox: Rc::clone(&self.outbox), dialect: Dialect::Line, encode })
     }
 
     fn ping(&mut self) -> Result<(), Full> {

@@ -11,7 +11,7 @@
 //! | `session` | a session of JSON messages over a socket |
 
 mod fragments;
-pub(super) mod frame;
+mod frame;
 pub mod handshake;
 mod packets;
 mod reader;

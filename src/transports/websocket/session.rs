@@ -6,12 +6,12 @@ use actix_http::ws::OpCode;
 use bytestring::ByteString;
 use doorward_core::protocol::{ClientMessage, CloseReason, Payload, ServerMessage};
 
-use super::{Incoming, Socket, Whole};
+use super::{Incoming, Socket, Whole, frame};
 use crate::actors::transport::{Full, Received, Transport, Undecodable};
 use crate::auth::token_shape;
 use crate::events::Events;
-use crate::rooms::delivery::Delivery;
-use crate::transports::delivery::Frames;
+use crate::rooms::delivery::{Delivery, Dialect};
+use crate::transports::delivery::Appended;
 use crate::transports::{Outbox, json};
 
 /// One WebSocket as its session holds it.
@@ -76,7 +76,10 @@ impl Transport for WebSocket {
     }
 
     fn delivery(&self) -> Rc<dyn Delivery> {
-        Rc::new(Frames(Rc::clone(self.socket.outbox())))
+        let encode = |message: &ServerMessage, events: &Events, out: &mut Vec<u8>| {
+            frame::write(out, OpCode::Text, |out| json::encode(message, events, out));
+        };
+        Rc::new(Appended { outbox: Rc::clone(self.socket.outbox()), dialect: Dialect::WebSocket, encode })
     }
 
     fn ping(&mut self) -> Result<(), Full> {

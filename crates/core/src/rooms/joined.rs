@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Bucket, Caller, Kind, Kinds, Operation, Pace, RoomName};
+use super::{Bucket, Caller, Kind, Kinds, Operation, Pace, Refusal, RoomName};
 use crate::domain::{Roles, UserId};
 
 /// Rooms that a session may have joined at a time.
@@ -14,25 +14,6 @@ pub const MAX_JOINED: usize = 100;
 /// Joins of a session.
 const JOINS: Pace = Pace { interval: Duration::from_millis(50), burst: 100 };
 
-/// Why a request is not done. The session goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refusal {
-    pub code: &'static str,
-    pub detail: &'static str,
-    pub retry_after: Option<Duration>,
-}
-
-impl Refusal {
-    #[must_use]
-    pub const fn new(code: &'static str, detail: &'static str) -> Self {
-        Self { code, detail, retry_after: None }
-    }
-
-    const fn later(wait: Duration) -> Self {
-        Self { retry_after: Some(wait), ..Self::new("too_many_requests", "do this less often") }
-    }
-}
-
 const BAD_ROOM: Refusal = Refusal::new(
     "bad_room",
     "a room's name is `kind:rest`, at most 200 bytes of letters, digits and ._:@=+-",
@@ -40,6 +21,16 @@ const BAD_ROOM: Refusal = Refusal::new(
 const UNKNOWN_ROOM: Refusal = Refusal::new("unknown_room", "there are no rooms of this kind");
 /// Also where there is no such room: what a client may not see, it cannot find.
 const FORBIDDEN: Refusal = Refusal::new("forbidden", "this is not allowed");
+
+/// A room that was joined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entered {
+    pub room: RoomName,
+    pub kind: Arc<Kind>,
+    /// What the session may do there besides.
+    pub can: Vec<Operation>,
+    pub is_new: bool,
+}
 
 /// A message that may be sent.
 #[derive(Debug, Clone)]
@@ -60,12 +51,10 @@ pub struct Member<'a> {
 pub struct Joined {
     rooms: BTreeMap<RoomName, Arc<Kind>>,
     joins: Bucket,
-    /// What it has sent, by kind.
-    sends: BTreeMap<String, Bucket>,
 }
 
 impl Joined {
-    /// Joins a room; once more is no change. Answers what the session may do there besides.
+    /// Joins a room. Answers what the session may do there besides, and whether it had not joined it before.
     ///
     /// # Errors
     /// [`Refusal`]
@@ -75,21 +64,22 @@ impl Joined {
         room: &str,
         who: Member<'_>,
         now: Instant,
-    ) -> Result<(RoomName, Arc<Kind>, Vec<Operation>), Refusal> {
+    ) -> Result<Entered, Refusal> {
         let room = RoomName::parse(room).ok_or(BAD_ROOM)?;
         self.joins.take(JOINS, now).map_err(Refusal::later)?;
         let kind = kinds.of(&room).ok_or(UNKNOWN_ROOM)?;
         // A user's own room is joined from the beginning, and no other is to be.
-        if room.kind() == "user" || !kind.join.allows(&room, &caller(who, false)) {
+        if room.is_users() || !kind.join.allows(&room, &caller(who, false)) {
             return Err(FORBIDDEN);
         }
-        if self.rooms.len() >= MAX_JOINED && !self.rooms.contains_key(&room) {
+        let is_new = !self.rooms.contains_key(&room);
+        if is_new && self.rooms.len() >= MAX_JOINED {
             return Err(Refusal::new("too_many_rooms", "a session may have joined 100 rooms at a time"));
         }
         let can =
             if kind.send.allows(&room, &caller(who, true)) { vec![Operation::Send] } else { Vec::new() };
         self.rooms.insert(room.clone(), Arc::clone(&kind));
-        Ok((room, kind, can))
+        Ok(Entered { room, kind, can, is_new })
     }
 
     /// Leaves a room.
@@ -109,19 +99,19 @@ impl Joined {
         self.rooms.remove(room).is_some()
     }
 
-    /// Whether so many bytes of data may be sent to a room now; it counts as sent.
+    /// Whether so many bytes of data may be sent to a room. How often is another question.
     ///
     /// # Errors
     /// [`Refusal`]
-    pub fn send(
-        &mut self,
-        kinds: &Kinds,
-        room: &str,
-        bytes: usize,
-        who: Member<'_>,
-        now: Instant,
-    ) -> Result<Sending, Refusal> {
+    pub fn send(&self, kinds: &Kinds, room: &str, bytes: usize, who: Member<'_>) -> Result<Sending, Refusal> {
         let room = RoomName::parse(room).ok_or(BAD_ROOM)?;
+        if room.is_users() && room.user().is_none() {
+            // No session is in such a room.
+            return Err(Refusal::new(
+                "bad_room",
+                "`user` is the id of a user, in lower case and with hyphens",
+            ));
+        }
         let kind = kinds.of(&room).ok_or(UNKNOWN_ROOM)?;
         let joined = self.rooms.contains_key(&room) || room.user() == Some(who.user);
         if !kind.send.allows(&room, &caller(who, joined)) {
@@ -129,10 +119,6 @@ impl Joined {
         }
         if bytes > kind.max_data {
             return Err(Refusal::new("too_large", "`data` is larger than rooms of this kind allow"));
-        }
-        if let Some(pace) = kind.pace {
-            let bucket = self.sends.entry(room.kind().to_owned()).or_default();
-            bucket.take(pace, now).map_err(Refusal::later)?;
         }
         Ok(Sending { room, kind })
     }
@@ -187,14 +173,11 @@ mod tests {
     }
 
     fn kinds() -> Kinds {
-        let paced =
-            Kind { pace: Some(Pace::new(1, Duration::from_secs(1), 2)), ..kind(&["anyone"], &["anyone"]) };
         let kinds = [
             ("chat", kind(&["anyone"], &["joined"])),
             ("staff", kind(&["role:staff"], &["role:chief"])),
             ("inbox", kind(&["own"], &["app"])),
             ("user", kind(&["anyone"], &["anyone"])),
-            ("paced", paced),
         ];
         Kinds::new(kinds.map(|(name, kind)| (KindName::parse(name).unwrap(), kind)))
     }
@@ -214,13 +197,13 @@ mod tests {
         let mut joined = Joined::default();
         let mut join = |room: &str, roles| {
             let outcome = joined.join(&kinds, room, Member { user: ANN, roles }, now);
-            outcome.map(|(_, _, can)| can).map_err(|refusal| refusal.code)
+            outcome.map(|entered| (entered.can, entered.is_new)).map_err(|refusal| refusal.code)
         };
-        assert_eq!(join("chat:a", &none), Ok(vec![Operation::Send]));
-        assert_eq!(join("chat:a", &none), Ok(vec![Operation::Send]), "once more");
+        assert_eq!(join("chat:a", &none), Ok((vec![Operation::Send], true)));
+        assert_eq!(join("chat:a", &none), Ok((vec![Operation::Send], false)), "once more");
         assert_eq!(join("staff:a", &none), Err("forbidden"));
-        assert_eq!(join("staff:a", &staff), Ok(vec![]));
-        assert_eq!(join(&format!("inbox:{ANN}"), &none), Ok(vec![]));
+        assert_eq!(join("staff:a", &staff), Ok((vec![], true)));
+        assert_eq!(join(&format!("inbox:{ANN}"), &none), Ok((vec![], true)));
         assert_eq!(join("inbox:other", &none), Err("forbidden"));
         assert_eq!(join(&format!("user:{ANN}"), &none), Err("forbidden"));
         assert_eq!(join("order:1", &none), Err("unknown_room"));
@@ -255,20 +238,17 @@ mod tests {
         let (kinds, now, none) = (kinds(), origin(), roles(&[]));
         let mut joined = Joined::default();
         let who = Member { user: ANN, roles: &none };
-        let send = |joined: &mut Joined, room: &str, bytes, at| {
-            joined.send(&kinds, room, bytes, who, at).map(|_| ()).map_err(|refusal| refusal.code)
+        let send = |joined: &Joined, room: &str, bytes| {
+            joined.send(&kinds, room, bytes, who).map(|_| ()).map_err(|refusal| refusal.code)
         };
-        assert_eq!(send(&mut joined, "chat:a", 1, now), Err("forbidden"), "not joined");
+        assert_eq!(send(&joined, "chat:a", 1), Err("forbidden"), "not joined");
         joined.join(&kinds, "chat:a", who, now).unwrap();
-        assert_eq!(send(&mut joined, "chat:a", 100, now), Ok(()));
-        assert_eq!(send(&mut joined, "chat:a", 101, now), Err("too_large"));
-        assert_eq!(send(&mut joined, "chat:b", 1, now), Err("forbidden"));
-        assert_eq!(send(&mut joined, &format!("user:{ANN}"), 1, now), Ok(()));
-        assert_eq!(send(&mut joined, "none:b", 1, now), Err("unknown_room"));
-        assert_eq!(send(&mut joined, "paced:a", 1, now), Ok(()));
-        assert_eq!(send(&mut joined, "paced:b", 1, now), Ok(()));
-        assert_eq!(send(&mut joined, "paced:c", 1, now), Err("too_many_requests"), "by kind");
-        assert_eq!(send(&mut joined, "paced:c", 1, now + Duration::from_secs(1)), Ok(()));
+        assert_eq!(send(&joined, "chat:a", 100), Ok(()));
+        assert_eq!(send(&joined, "chat:a", 101), Err("too_large"));
+        assert_eq!(send(&joined, "chat:b", 1), Err("forbidden"));
+        assert_eq!(send(&joined, &format!("user:{ANN}"), 1), Ok(()));
+        assert_eq!(send(&joined, "user:ann", 1), Err("bad_room"));
+        assert_eq!(send(&joined, "none:b", 1), Err("unknown_room"));
     }
 
     proptest! {

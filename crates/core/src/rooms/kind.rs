@@ -20,14 +20,6 @@ pub struct Kind {
     pub lossy: bool,
 }
 
-impl Kind {
-    /// Whether nothing that is revoked can end a user's right to be sent its messages, except the login itself.
-    #[must_use]
-    pub fn is_for_anyone(&self) -> bool {
-        self.join.is_for_anyone()
-    }
-}
-
 /// All kinds, by name.
 #[derive(Debug, Clone, Default)]
 pub struct Kinds(Arc<HashMap<KindName, Arc<Kind>>>);

@@ -8,18 +8,24 @@
 //! | `kind` | the options of a kind of rooms |
 //! | `joined` | the rooms of one session: a state machine |
 //! | `request` | what a client asks for |
-//! | `rate` | how often a session may do something |
+//! | `data` | what is sent, as it is passed on |
+//! | `rate` | how often a client may do something |
+//! | `refusal` | why a request is not done |
 
+mod data;
 mod joined;
 mod kind;
 mod name;
 mod policy;
 mod rate;
+mod refusal;
 mod request;
 
-pub use joined::{Joined, MAX_JOINED, Member, Refusal, Sending};
+pub use data::compact;
+pub use joined::{Entered, Joined, MAX_JOINED, Member, Sending};
 pub use kind::{Kind, Kinds};
 pub use name::{KindName, RoomName};
 pub use policy::{Caller, Entry, Policy};
 pub use rate::{Bucket, Pace};
+pub use refusal::Refusal;
 pub use request::{JoinRequest, LeaveRequest, Operation, RoomRequest, SendRequest, WORDS};

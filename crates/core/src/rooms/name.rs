@@ -12,7 +12,8 @@ const LONGEST_KIND: usize = 32;
 /// The kind that is not configured: `user:ID`, the rooms in which users are reached themselves.
 const USER: &str = "user";
 
-/// The name of a kind of rooms: a lower-case letter, then lower-case letters, digits, `_` and `-`; at most 32.
+/// The name of a kind of rooms: a lower-case letter, then lower-case letters, digits, `_` and `-`; at most 32. No two `_`
+/// in a row, and none at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KindName(Arc<str>);
 
@@ -23,7 +24,10 @@ impl KindName {
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
         let good = text.len() <= LONGEST_KIND
             && text.starts_with(|first: char| first.is_ascii_lowercase())
-            && text.bytes().all(may_follow);
+            && text.bytes().all(may_follow)
+            // An environment variable could not name it.
+            && !text.contains("__")
+            && !text.ends_with('_');
         good.then(|| Self(text.into()))
     }
 
@@ -55,12 +59,18 @@ impl RoomName {
         Self(format!("{USER}:{user}").into())
     }
 
+    /// Whether it is of the kind `user`, whose rooms no client joins.
+    #[must_use]
+    pub fn is_users(&self) -> bool {
+        self.kind() == USER
+    }
+
     /// Whose room it is, if it is a user's.
     #[must_use]
     pub fn user(&self) -> Option<UserId> {
         let user: UserId = self.rest().parse().ok()?;
         // An id has other spellings, which are other rooms.
-        (self.kind() == USER && user.to_string() == self.rest()).then_some(user)
+        (self.is_users() && user.to_string() == self.rest()).then_some(user)
     }
 
     #[must_use]
@@ -136,7 +146,7 @@ mod tests {
         for good in ["a", "chat", "order-2_x", &"k".repeat(32)] {
             assert!(KindName::parse(good).is_some(), "{good}");
         }
-        for bad in ["", "2x", "-x", "Chat", "chät", "a:b", "a.b", &"k".repeat(33)] {
+        for bad in ["", "2x", "-x", "Chat", "chät", "a:b", "a.b", "a__b", "a_", &"k".repeat(33)] {
             assert_eq!(KindName::parse(bad), None, "{bad}");
         }
     }

@@ -67,18 +67,6 @@ impl Policy {
     pub fn allows(&self, room: &RoomName, caller: &Caller<'_>) -> bool {
         self.0.iter().any(|entry| entry.allows(room, caller))
     }
-
-    /// Whether every signed-in user may, whatever changes.
-    #[must_use]
-    pub fn is_for_anyone(&self) -> bool {
-        self.0.contains(&Entry::Anyone)
-    }
-
-    /// Whether this entry is among its entries.
-    #[must_use]
-    pub fn has(&self, entry: &Entry) -> bool {
-        self.0.contains(entry)
-    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,12 @@ impl Pace {
 pub struct Bucket(Option<Instant>);
 
 impl Bucket {
+    /// Whether nothing is used of it.
+    #[must_use]
+    pub fn is_full(&self, now: Instant) -> bool {
+        self.0.is_none_or(|full| full <= now)
+    }
+
     /// Takes one.
     ///
     /// # Errors
@@ -29,12 +35,13 @@ impl Bucket {
     pub fn take(&mut self, pace: Pace, now: Instant) -> Result<(), Duration> {
         let full = self.0.map_or(now, |full| full.max(now));
         let depth = pace.interval.saturating_mul(pace.burst - 1);
-        let ahead = full - now;
-        if ahead > depth {
-            return Err(ahead - depth);
+        match full.saturating_duration_since(now).checked_sub(depth) {
+            None | Some(Duration::ZERO) => {
+                self.0 = Some(full + pace.interval);
+                Ok(())
+            }
+            Some(wait) => Err(wait),
         }
-        self.0 = Some(full + pace.interval);
-        Ok(())
     }
 }
 

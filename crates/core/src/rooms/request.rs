@@ -105,6 +105,7 @@ impl<'a> RoomRequest<'a> {
     ///
     /// # Errors
     /// [`Refusal`]: what is wrong with the arguments.
+    #[must_use]
     pub fn read(name: &str, arguments: &'a str) -> Option<Result<Self, Refusal>> {
         Some(match name {
             "join" => join(arguments),

@@ -1,0 +1,72 @@
+export type Doorward = import("./live.js").Doorward;
+export type Message = import("./live.js").Message;
+export type Left = {
+    room: string;
+    /**
+     * Why: `policy` if the user's roles do not allow the room any more, or the code of an error when
+     * it was joined again.
+     */
+    code: string;
+    /**
+     * A sentence for people.
+     */
+    reason: string;
+};
+export type SendOptions = {
+    /**
+     * A name for what is sent, of 1 to 64 characters.
+     */
+    event?: string;
+    /**
+     * A text that comes with the message, of 1 to 64 characters.
+     */
+    key?: string;
+};
+/** Rooms over one live connection. Its events, for {@link Rooms#on}: `message` ({@link Message}), `left` ({@link Left}). */
+export declare class Rooms {
+    #private;
+    /** @param {Doorward} door */
+    constructor(door: Doorward);
+    /** The rooms that are joined, and joined again after a reconnect. @returns {string[]} */
+    get joined(): string[];
+    /**
+     * Calls `listener` for each event of this type, until the returned function is called.
+     *
+     * @param {"message" | "left"} type
+     * @param {(detail: any) => void} listener
+     * @returns {() => void}
+     */
+    on(type: "message" | "left", listener: (detail: any) => void): () => void;
+    /**
+     * Joins a room, and again after each reconnect.
+     *
+     * @param {string} room
+     * @returns {Promise<Message>} The reply `joined`. Rejects with a `RequestError`.
+     */
+    join(room: string): Promise<Message>;
+    /**
+     * Leaves a room.
+     *
+     * @param {string} room
+     * @returns {Promise<Message>} The reply `left`. Rejects with a `RequestError`.
+     */
+    leave(room: string): Promise<Message>;
+    /**
+     * Sends a message to a room.
+     *
+     * @param {string} room
+     * @param {unknown} data Anything that JSON can write
+     * @param {SendOptions} [options]
+     * @returns {Promise<Message>} The reply `sent`. Rejects with a `RequestError`.
+     */
+    send(room: string, data: unknown, { event, key }?: SendOptions): Promise<Message>;
+    /**
+     * Sends a message to a user: to all of the user's sessions, except this one.
+     *
+     * @param {string} user The user's id
+     * @param {unknown} data Anything that JSON can write
+     * @param {SendOptions} [options]
+     * @returns {Promise<Message>} The reply `sent`. Rejects with a `RequestError`.
+     */
+    sendToUser(user: string, data: unknown, { event, key }?: SendOptions): Promise<Message>;
+}

@@ -1,0 +1,236 @@
+use std::cell::Cell;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use doorward_core::domain::{Access, RevokeReason, Rights, Roles};
+use doorward_core::protocol::ServerMessage;
+use doorward_core::rooms::{Entry, KindName, Kinds, Policy};
+use uuid::Uuid;
+
+use super::super::Busy;
+use super::super::delivery::Dialect;
+use super::*;
+use crate::clock::Clock;
+use crate::directory::Revocations;
+use crate::events::Events;
+
+/// A client that has room for so many messages.
+struct Client {
+    room: Cell<usize>,
+    heard: Cell<usize>,
+}
+
+impl Delivery for Client {
+    fn dialect(&self) -> Dialect {
+        Dialect::Line
+    }
+
+    fn encode(&self, _: &ServerMessage, _: &Events) -> Bytes {
+        Bytes::from_static(b"x")
+    }
+
+    fn deliver(&self, encoded: &[u8]) -> bool {
+        assert_eq!(encoded, b"x");
+        let Some(left) = self.room.get().checked_sub(1) else { return false };
+        self.room.set(left);
+        self.heard.set(self.heard.get() + 1);
+        true
+    }
+
+    fn is_congested(&self) -> bool {
+        self.room.get() == 0
+    }
+}
+
+struct Stage {
+    rooms: Rooms,
+    worker: WorkerRooms,
+    revocations: Arc<Revocations>,
+    now: Timestamp,
+}
+
+fn policy(entry: &str) -> Policy {
+    Policy::new(vec![Entry::parse(entry).unwrap()])
+}
+
+impl Stage {
+    fn new() -> Self {
+        let kind = |join, lossy| Kind {
+            join: policy(join),
+            send: policy("anyone"),
+            max_joined: 1000,
+            max_data: 100,
+            pace: None,
+            lossy,
+        };
+        let kinds = [
+            ("chat", kind("anyone", false)),
+            ("staff", kind("role:staff", false)),
+            ("news", kind("anyone", true)),
+        ];
+        let kinds = Kinds::new(kinds.map(|(name, kind)| (KindName::parse(name).unwrap(), kind)));
+        let revocations = Arc::<Revocations>::default();
+        let rooms = Rooms::new(kinds, Arc::default(), Arc::clone(&revocations), Clock::System);
+        let worker = WorkerRooms::new(rooms.clone(), 0);
+        Self { rooms, worker, revocations, now: Clock::System.now() }
+    }
+
+    /// A session of user and login `number`, who has the role `staff`.
+    fn seat(&self, number: u128, room: usize) -> (Rc<Seat>, Rc<Client>, Rc<Cell<usize>>) {
+        let id = Uuid::from_u128(number);
+        let client = Rc::new(Client { room: Cell::new(room), heard: Cell::new(0) });
+        let cut = Rc::new(Cell::new(0));
+        let count = Rc::clone(&cut);
+        let access = Access {
+            user: UserId(id),
+            username: "ann".into(),
+            login: LoginId(id),
+            expires_at: self.now,
+            rights: Arc::new(rights(&["staff"], 1)),
+        };
+        let seat = Seat {
+            session: SessionId(id),
+            user: access.user,
+            login: access.login,
+            rights: self.revocations.access_changes().follow(&access).unwrap(),
+            delivery: client.clone(),
+            overflow: Box::new(move || count.set(count.get() + 1)),
+        };
+        (Rc::new(seat), client, cut)
+    }
+
+    fn join(&self, room: &str, seat: &Rc<Seat>) {
+        let room = RoomName::parse(room).unwrap();
+        let place = self.worker.enter(&room, &self.rooms.kinds().of(&room).unwrap()).unwrap();
+        let approval = Approval { version: 1, expires_at: self.now + chrono::TimeDelta::hours(1) };
+        self.worker.join(place, seat, approval);
+    }
+
+    fn publication(&self, room: &str, sender: Option<u128>) -> Publication {
+        let room = RoomName::parse(room).unwrap();
+        let kind = self.rooms.kinds().of(&room).unwrap();
+        let sender = sender.map(|number| SessionId(Uuid::from_u128(number)));
+        Publication::new(room, kind, sender, &ByteString::from_static("{}"), self.rooms.weigh(2).unwrap())
+    }
+
+    fn deliver(&self, room: &str, sender: Option<u128>) {
+        assert_eq!(self.worker.deliver(&self.publication(room, sender), None, &mut 1000), None);
+    }
+
+    fn joined_rooms(&self) -> usize {
+        self.rooms.0.shards.iter().map(|shard| super::super::lock(shard).len()).sum()
+    }
+}
+
+fn rights(roles: &[&str], version: i32) -> Rights {
+    Rights { roles: Roles::parse(roles).unwrap(), version, ..Rights::default() }
+}
+
+#[test]
+fn a_message_reaches_each_session_of_the_room_but_its_sender() {
+    let stage = Stage::new();
+    let seats: Vec<_> = (1..=3).map(|number| stage.seat(number, 100)).collect();
+    for (seat, ..) in &seats {
+        stage.join("chat:a", seat);
+    }
+    stage.deliver("chat:a", Some(2));
+    stage.deliver("chat:b", None);
+    let heard: Vec<_> = seats.iter().map(|(_, client, _)| client.heard.get()).collect();
+    assert_eq!(heard, [1, 0, 1]);
+}
+
+/// Nothing tells the session here: the look before each delivery is what keeps the message from it.
+#[test]
+fn a_revoked_login_an_ended_role_and_an_expired_token_are_seen_before_each_delivery() {
+    let stage = Stage::new();
+    let seats: Vec<_> = (1..=3).map(|number| stage.seat(number, 100)).collect();
+    for (seat, ..) in &seats {
+        stage.join("staff:a", seat);
+        stage.join("chat:a", seat);
+    }
+    stage.deliver("staff:a", None);
+    stage.revocations.insert([(seats[0].0.login, RevokeReason::SignedOut)]);
+    stage.revocations.access_changes().insert(seats[1].0.user, 2, || Arc::new(rights(&["chief"], 2)));
+    let ended = Approval { version: 1, expires_at: stage.now };
+    stage.worker.approve(&RoomName::parse("staff:a").unwrap(), seats[2].0.session, ended);
+    stage.deliver("staff:a", None);
+    let heard = |at: usize| seats[at].1.heard.get();
+    assert_eq!([heard(0), heard(1), heard(2)], [1, 1, 1]);
+    // The role does not matter here.
+    stage.deliver("chat:a", None);
+    assert_eq!([heard(0), heard(1), heard(2)], [1, 2, 2]);
+}
+
+#[test]
+fn a_right_that_ends_between_two_slices_counts_for_the_second() {
+    let stage = Stage::new();
+    let seats: Vec<_> = (1..=10).map(|number| stage.seat(number, 100)).collect();
+    for (seat, ..) in &seats {
+        stage.join("chat:a", seat);
+    }
+    let publication = stage.publication("chat:a", None);
+    let last = stage.worker.deliver(&publication, None, &mut 4);
+    assert_eq!(last, Some(SessionId(Uuid::from_u128(4))));
+    stage.revocations.insert([(seats[5].0.login, RevokeReason::SignedOut)]);
+    // One that has left, also the last one that was handed it, changes nothing for the others.
+    stage.worker.leave(&publication.room, seats[3].0.session);
+    stage.worker.leave(&publication.room, seats[7].0.session);
+    assert_eq!(stage.worker.deliver(&publication, last, &mut 1000), None);
+    let heard: Vec<_> = seats.iter().map(|(_, client, _)| client.heard.get()).collect();
+    assert_eq!(heard, [1, 1, 1, 1, 1, 0, 1, 0, 1, 1]);
+}
+
+#[test]
+fn a_slow_session_is_cut_once_and_in_a_lossy_room_misses_messages() {
+    let stage = Stage::new();
+    let (slow, client, cut) = stage.seat(1, 2);
+    stage.join("chat:a", &slow);
+    for _ in 0..5 {
+        stage.deliver("chat:a", None);
+    }
+    assert_eq!((client.heard.get(), cut.get()), (2, 1));
+    let (lossy, client, cut) = stage.seat(2, 2);
+    stage.join("news:a", &lossy);
+    for _ in 0..5 {
+        stage.deliver("news:a", None);
+    }
+    client.room.set(1);
+    stage.deliver("news:a", None);
+    assert_eq!((client.heard.get(), cut.get()), (3, 0));
+}
+
+#[test]
+fn places_are_bounded_and_given_back_whether_or_not_they_were_taken() {
+    let stage = Stage::new();
+    let room = RoomName::parse("chat:a").unwrap();
+    let kind = Kind { max_joined: 2, ..(*stage.rooms.kinds().of(&room).unwrap()).clone() };
+    let (seat, ..) = stage.seat(1, 1);
+    let (first, second) =
+        (stage.worker.enter(&room, &kind).unwrap(), stage.worker.enter(&room, &kind).unwrap());
+    assert!(stage.worker.enter(&room, &kind).is_none());
+    drop(second);
+    assert!(stage.worker.enter(&room, &kind).is_some(), "and given back at once");
+    stage.worker.join(first, &seat, Approval { version: 1, expires_at: stage.now });
+    assert_eq!((stage.worker.members(), stage.joined_rooms()), (1, 1));
+    stage.worker.leave(&room, seat.session);
+    assert_eq!((stage.worker.members(), stage.joined_rooms()), (0, 0));
+    stage.worker.leave(&room, seat.session);
+}
+
+#[test]
+fn a_message_goes_to_all_threads_or_to_none() {
+    let stage = Stage::new();
+    let room = RoomName::parse("chat:a").unwrap();
+    let kind = stage.rooms.kinds().of(&room).unwrap();
+    let (full, mut kept) = mpsc::channel(1);
+    let (free, mut other) = mpsc::channel(9);
+    let (ended, _) = mpsc::channel(9);
+    stage.rooms.0.workers.write().unwrap().extend([full, free, ended]);
+    let _places: Vec<_> = (0..3).map(|worker| stage.rooms.enter(&room, &kind, worker).unwrap()).collect();
+    let publish = || stage.rooms.publish(stage.publication("chat:a", None), &ByteString::from_static("{}"));
+    assert_eq!(publish(), Ok(()), "a thread that has ended counts for nothing");
+    assert_eq!(publish(), Err(Busy));
+    assert!(other.try_recv().is_ok() && other.try_recv().is_err());
+    assert!(kept.try_recv().is_ok());
+    assert_eq!(publish(), Ok(()));
+}
