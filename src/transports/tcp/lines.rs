@@ -27,22 +27,40 @@ fn split_line(buffer: &mut BytesMut, end: usize) -> BytesMut {
 }
 
 /// What comes of a connection: its lines, bounded, and no faster than their answers are read.
-pub(super) struct Lines {
-    pub io: Io,
-    pub buffer: BytesMut,
+pub struct Lines {
+    io: Io,
+    buffer: BytesMut,
     /// So many bytes of the buffer are known to hold no newline.
-    pub searched: usize,
+    searched: usize,
     /// What came before ended at a CR: a NUL that comes next belongs to it (Telnet).
-    pub after_cr: bool,
-    pub discard: Rc<Cell<bool>>,
-    pub outbox: Rc<Outbox>,
-    pub ended: bool,
+    after_cr: bool,
+    /// What still arrives is discarded.
+    discard: Rc<Cell<bool>>,
+    outbox: Rc<Outbox>,
+    ended: bool,
 }
 
 impl Lines {
+    /// `buffer` has what was read already.
+    pub fn new(
+        io: Io,
+        buffer: BytesMut,
+        after_cr: bool,
+        discard: Rc<Cell<bool>>,
+        outbox: Rc<Outbox>,
+    ) -> Self {
+        Self { io, buffer, searched: 0, after_cr, discard, outbox, ended: false }
+    }
+
     /// Whether what ends there has a CR, which may be half of its end, and then does not count.
     fn ends_in_cr(&self, end: usize) -> bool {
         end > 0 && self.buffer[end - 1] == b'\r'
+    }
+
+    /// Bytes of a line whose newline has not come yet. A CR counts once none can come.
+    fn unfinished(&self) -> usize {
+        let length = self.buffer.len();
+        length - usize::from(!self.ended && self.ends_in_cr(length))
     }
 
     /// The next line of the buffer; a last one need not have an end.
@@ -57,9 +75,7 @@ impl Lines {
             Some(end) if end - usize::from(self.ends_in_cr(end)) <= self.outbox.message_limit() => {
                 split_line(&mut self.buffer, end)
             }
-            None if self.buffer.len() - usize::from(self.ends_in_cr(self.buffer.len()))
-                <= self.outbox.message_limit() =>
-            {
+            None if self.unfinished() <= self.outbox.message_limit() => {
                 self.searched = self.buffer.len();
                 if !self.ended || self.buffer.is_empty() {
                     return None;
@@ -131,15 +147,8 @@ mod tests {
                 client.write_all(&piece).await.unwrap();
             }
             drop(client);
-            let lines = Lines {
-                io: Io::new(server),
-                buffer: BytesMut::new(),
-                searched: 0,
-                after_cr: false,
-                discard: Rc::default(),
-                outbox: Outbox::new(1 << 20, limit, None),
-                ended: false,
-            };
+            let outbox = Outbox::new(1 << 20, limit, None);
+            let lines = Lines::new(Io::new(server), BytesMut::new(), false, Rc::default(), outbox);
             lines.map(|line| line.map(|line| line.to_string())).collect().await
         })
     }
@@ -157,7 +166,8 @@ mod tests {
             lines_of(vec![b"0123456789\r".to_vec(), b"\n".to_vec()], 10),
             [Ok("0123456789".to_owned())]
         );
-        for long in [&b"01234567890\nx\n"[..], b"01234567890"] {
+        assert_eq!(lines_of(vec![b"012345678\r".to_vec()], 10), [Ok("012345678\r".to_owned())]);
+        for long in [&b"01234567890\nx\n"[..], b"01234567890", b"0123456789\r"] {
             assert_eq!(lines_of(vec![long.to_vec()], 10), [Err(CloseReason::TooBig)]);
         }
         assert_eq!(lines_of(vec![b"\xff\nx\n".to_vec()], 10), [Err(CloseReason::BadMessage)]);

@@ -21,7 +21,8 @@ use bytestring::ByteString;
 use doorward_core::protocol::{ClientMessage, CloseReason, Payload, ServerMessage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use self::lines::{CHUNK, Lines};
+use self::lines::CHUNK;
+pub use self::lines::Lines;
 use super::connection;
 use super::delivery::Appended;
 use super::io::{Io, Wire};
@@ -107,16 +108,9 @@ pub fn open<S: Wire + 'static>(
     let outbox = Outbox::new(limits.outbox, limits.line, Some(connection.socket));
     let discard = Rc::new(Cell::new(false));
     let io = Io::new(connection.stream);
-    let lines = Lines {
-        io: io.clone(),
-        // An idle connection keeps no buffer.
-        buffer: if connection.unused.is_empty() { BytesMut::new() } else { connection.unused },
-        searched: 0,
-        after_cr: connection.after_cr,
-        discard: Rc::clone(&discard),
-        outbox: Rc::clone(&outbox),
-        ended: false,
-    };
+    // An idle connection keeps no buffer.
+    let unused = if connection.unused.is_empty() { BytesMut::new() } else { connection.unused };
+    let lines = Lines::new(io.clone(), unused, connection.after_cr, Rc::clone(&discard), Rc::clone(&outbox));
     let tcp = Tcp { outbox: Rc::clone(&outbox), discard, at_prompt: true };
     let (session, driver) = make(tcp).driven_by(lines);
     (session, connection::carry(io, outbox, driver))
