@@ -4,6 +4,7 @@
 //! node requests it. A node that missed a message notices the gap in the numbers and requests the list. A
 //! node that is silent for long counts as gone.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
@@ -214,7 +215,9 @@ impl Peer {
         if let ListState::Receiving { so_far, .. } = &mut self.list_state {
             so_far.insert(listed.id);
         }
-        if self.sessions.insert(listed.id, listed.user).is_none() {
+        // A session that is listed again remains that of the user with whom it was added, and is removed as that.
+        if let Entry::Vacant(free) = self.sessions.entry(listed.id) {
+            free.insert(listed.user);
             effects.push(Effect::Add(listed));
         }
     }

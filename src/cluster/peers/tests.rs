@@ -190,6 +190,19 @@ fn nodes_and_their_sessions_are_bounded() {
 }
 
 #[test]
+fn a_session_that_is_listed_again_with_another_user_is_removed_as_it_was_added() {
+    let (mut peers, now) = (Peers::new(OWN), Clock::System.instant());
+    let (first, mut other) = (listed(5), listed(5));
+    other.user = UserId(Uuid::from_u128(7));
+    let mut say = |number, message| peers.receive(Envelope { node: OTHER, number, message }, now);
+    let connected = vec![first.clone()];
+    let effects = say(1, NodeMessage::Sessions { connected, disconnected: Vec::new() });
+    assert!(effects.contains(&Effect::Add(first)), "{effects:?}");
+    assert_eq!(say(2, NodeMessage::List { part: 0, last: true, sessions: vec![other] }), []);
+    assert_eq!(say(3, NodeMessage::Bye), [Effect::Remove(vec![gone(5)])]);
+}
+
+#[test]
 fn a_node_that_leaves_or_is_silent_has_no_sessions() {
     for says_bye in [true, false] {
         let mut pair = Pair::new();
