@@ -108,8 +108,8 @@ pub fn run() -> ExitCode {
     telemetry::flush();
     let Err(failure) = outcome else { return ExitCode::SUCCESS };
     let (message, code) = failure.into_parts();
-    // Not `eprintln!`, which panics if standard error is closed.
-    let _ = writeln!(std::io::stderr(), "doorward: {message}");
+    // A message may name what is in a file of others. Not `eprintln!`, which panics if standard error is closed.
+    let _ = writeln!(std::io::stderr(), "doorward: {}", output::escape_line(&message));
     ExitCode::from(code)
 }
 

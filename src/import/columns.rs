@@ -2,6 +2,9 @@
 
 use super::field::Field;
 
+/// Bytes of a column's name that an error repeats.
+const LONGEST_NAME: usize = 20;
+
 /// What the operator says about a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mapping {
@@ -97,7 +100,7 @@ impl Columns {
                 .to_owned();
         }
         let near = |field: Field| {
-            let mut names = header.iter().filter(|_| !self.has(field));
+            let mut names = header.iter().filter(|name| !self.has(field) && is_plain(name));
             let near = names.find(|name| field.possible_names().contains(&normal(name).as_str()))?;
             Some(format!("; if {near} is the {field}, say --column {field}={near}"))
         };
@@ -138,7 +141,8 @@ fn find(header: &[String], mapping: &Mapping, field: Field) -> Result<Option<usi
         [] => Ok(None),
         [at] => Ok(Some(*at)),
         several => {
-            let names: Vec<&str> = several.iter().map(|at| header[*at].as_str()).collect();
+            let shown = |name: &String| if is_plain(name) { name.clone() } else { normal(name) };
+            let names: Vec<String> = several.iter().map(|at| shown(&header[*at])).collect();
             Err(format!(
                 "has several columns for {field} ({}): say which with --column {field}=NAME",
                 names.join(", ")
@@ -150,6 +154,11 @@ fn find(header: &[String], mapping: &Mapping, field: Field) -> Result<Option<usi
 /// Keeps lower-case letters and digits: `E-Mail`, `e_mail` and `eMail` are one name.
 fn normal(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// Whether an error may repeat the name: it looks like one, and has nothing between its letters that is more than that.
+fn is_plain(name: &str) -> bool {
+    name.len() <= LONGEST_NAME && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-. ".contains(c))
 }
 
 /// Whether a column of this name may be read.
@@ -208,6 +217,12 @@ mod tests {
             assert!(why.contains(words), "{header}: {why}");
             assert!(!why.contains("ba78") && !why.contains("alice"), "{why}");
         }
+        for odd in ["na\u{fffd}\u{fffd}me", "\u{1b}credential", "n------------------ame"] {
+            let why = columns(&format!("{odd},email"), &Mapping::default()).unwrap_err();
+            assert!(why.ends_with("email and email_verified"), "{why}");
+        }
+        let why = columns("us\u{1b}er,login,hash", &Mapping::default()).unwrap_err();
+        assert!(why.contains("(user, login)"), "{why}");
         let found = columns("username,hash,email,is_verified,name", &Mapping::default()).unwrap();
         assert_eq!(found.suspects, [(Field::EmailVerified, "is_verified".to_owned())]);
     }

@@ -41,6 +41,22 @@ fn refused(data: &Path, arguments: &[&str], words: &str) {
 }
 
 #[test]
+fn an_error_about_a_file_sends_no_control_characters_to_the_terminal() {
+    let dir = TempDir::new().unwrap();
+    let data = dir.path().join("data");
+    let (database, csv) = (dir.path().join("old.db"), dir.path().join("old.csv"));
+    // The escape sequence resets a terminal.
+    sqlite_file(&database, "CREATE TABLE \"\u{1b}cpeople\" (name TEXT)");
+    std::fs::write(&csv, "\u{1b}credential,email\n").unwrap();
+    for (file, words) in [(database, "has the tables \\u{1b}cpeople"), (csv, "needs a first line")] {
+        let outcome = bounded(&data, &[file.to_str().unwrap()]);
+        assert_eq!(outcome.code, 1, "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(words), "{}", outcome.stderr);
+        assert!(!outcome.stderr.contains('\u{1b}'), "{}", outcome.stderr.escape_debug());
+    }
+}
+
+#[test]
 fn of_a_database_only_tables_are_read() {
     const ENDLESS: &str = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r)";
     let dir = TempDir::new().unwrap();
