@@ -126,6 +126,9 @@ pub mod internals {
     pub mod directory {
         pub use crate::directory::{Directory, Revocations};
     }
+    pub mod import {
+        pub use crate::import::{Format, Limits, Mapping, Reason, Row, SourceError, open};
+    }
     pub mod mail {
         pub use crate::mail::{Mail, preview::Preview};
     }
@@ -158,6 +161,9 @@ pub mod internals {
     }
     pub mod transports {
         pub use crate::transports::{Io, Outbox};
+        pub mod tcp {
+            pub use crate::transports::tcp::Lines;
+        }
         pub mod websocket {
             pub use crate::transports::websocket::handshake::Handshake;
             pub use crate::transports::websocket::{Incoming, Limits, Socket, WebSocket, open};

@@ -26,7 +26,7 @@ fuzz_target!(|said: &[u8]| {
                 Effect::Revoke(..)
                 | Effect::SendList
                 | Effect::RequestList(_)
-                | Effect::ReadAccess(_)
+                | Effect::ReadAccess
                 | Effect::AccessApplied(..)
                 | Effect::Echo => {}
             }
