@@ -10,6 +10,15 @@ pub enum Chart {
     Bars { title: String, bars: Vec<Bar> },
     /// What one server needs for more and more.
     Curve { title: String, scale: Scale, points: Vec<(f64, f64)> },
+    /// What several things need over time.
+    Lines { title: String, lines: Vec<Line> },
+}
+
+pub struct Line {
+    pub name: String,
+    pub class: &'static str,
+    /// None is a gap.
+    pub points: Vec<(f64, Option<f64>)>,
 }
 
 pub struct Bar {
@@ -41,8 +50,11 @@ const STYLE: &str = "\
     text{font:12px system-ui,sans-serif;fill:#1f2328}.h{font-size:13px;font-weight:600}.s{fill:#59636e}\
     .e{text-anchor:end}.m{text-anchor:middle}.b{fill:#fff}.l{stroke:#d1d9e0}\
     .floor{fill:#b7c0c9}.peer{fill:#7d8894}.own{fill:#0a66c2}.c{fill:none;stroke:#0a66c2;stroke-width:2}\
+    path.floor,path.peer,path.own{fill:none;stroke-width:1.5}path.floor{stroke:#b7c0c9}path.peer{stroke:#7d8894}\
+    path.own{stroke:#0a66c2}\
     @media(prefers-color-scheme:dark){text{fill:#f0f6fc}.s{fill:#9198a1}.b{fill:#0d1117}.l{stroke:#3d444d}\
-    .floor{fill:#4b545e}.peer{fill:#7d8894}.own{fill:#58a6ff}.c{stroke:#58a6ff}}";
+    .floor{fill:#4b545e}.peer{fill:#7d8894}.own{fill:#58a6ff}.c{stroke:#58a6ff}\
+    path.floor{stroke:#4b545e}path.own{stroke:#58a6ff}}";
 
 /// The classes of bars.
 pub const FLOOR: &str = "floor";
@@ -56,6 +68,11 @@ const MARGIN: f64 = 16.0;
 const HEAD: f64 = 40.0;
 const BAR: f64 = 24.0;
 const CURVE: f64 = 150.0;
+/// The height of a line's name.
+const NAME: f64 = 18.0;
+/// Where a curve's highest and lowest lines are.
+const CEILING: f64 = HEAD + 4.0;
+const GROUND: f64 = HEAD + CURVE - 24.0;
 /// Where bars begin and how long they may be, and where a curve is.
 const BARS: (f64, f64) = (150.0, 180.0);
 const PLOT: (f64, f64) = (58.0, 388.0);
@@ -104,11 +121,12 @@ impl Chart {
         match self {
             Self::Bars { bars, .. } => HEAD + BAR * bars.len() as f64,
             Self::Curve { .. } => HEAD + CURVE,
+            Self::Lines { lines, .. } => HEAD + CURVE + NAME * lines.len() as f64,
         }
     }
 
     fn draw(&self, out: &mut String) {
-        let (Self::Bars { title, .. } | Self::Curve { title, .. }) = self;
+        let (Self::Bars { title, .. } | Self::Curve { title, .. } | Self::Lines { title, .. }) = self;
         let mut title = title.clone();
         if let Some(first) = title.get_mut(..1) {
             first.make_ascii_uppercase();
@@ -117,6 +135,7 @@ impl Chart {
         match self {
             Self::Bars { bars, .. } => draw_bars(out, bars),
             Self::Curve { scale, points, .. } => draw_curve(out, *scale, points),
+            Self::Lines { lines, .. } => draw_lines(out, lines),
         }
     }
 }
@@ -138,23 +157,64 @@ fn draw_bars(out: &mut String, bars: &[Bar]) {
     }
 }
 
-fn draw_curve(out: &mut String, scale: Scale, points: &[(f64, f64)]) {
-    let xs = || points.iter().map(|(x, _)| *x);
-    let (least, most) = (xs().fold(f64::INFINITY, f64::min), xs().fold(f64::NEG_INFINITY, f64::max));
-    let highest = points.iter().map(|(_, y)| *y).fold(0.0, f64::max);
+/// Draws the horizontal lines; returns the value of the highest one.
+fn draw_grid(out: &mut String, highest: f64) -> f64 {
     let step = step(highest * 1.15);
     let top = (highest * 1.15 / step).ceil().max(1.0) * step;
     let (left, right) = PLOT;
-    let (ceiling, ground) = (HEAD + 4.0, HEAD + CURVE - 24.0);
-    let x_of = |x: f64| left + INSET + scale.place(x, least, most) * (right - left - 2.0 * INSET);
-    let y_of = |y: f64| ground - y / top * (ground - ceiling);
     let mut at = 0.0;
     while at <= top * 1.001 {
-        let y = y_of(at);
+        let y = height(at, top);
         push(out, format_args!("<path class=\"l\" d=\"M{left} {y:.1}H{right}\"/>"));
         text(out, (left - 6.0, y + 4.0), "s e", &tick(at, step));
         at += step;
     }
+    top
+}
+
+/// Where a value is in a curve whose highest line is at `top`.
+fn height(value: f64, top: f64) -> f64 {
+    GROUND - value / top * (GROUND - CEILING)
+}
+
+fn draw_lines(out: &mut String, lines: &[Line]) {
+    let points = || lines.iter().flat_map(|line| &line.points);
+    let xs = || points().map(|(x, _)| *x);
+    let (least, most) = (xs().fold(f64::INFINITY, f64::min), xs().fold(f64::NEG_INFINITY, f64::max));
+    let top = draw_grid(out, points().filter_map(|(_, y)| *y).fold(0.0, f64::max));
+    let (left, right) = PLOT;
+    let x_of = |x: f64| left + Scale::Linear.place(x, least, most) * (right - left);
+    for (index, Line { name, class, points }) in lines.iter().enumerate() {
+        let (mut path, mut command) = (String::new(), 'M');
+        for (x, y) in points {
+            match y {
+                Some(y) => {
+                    // Writing to a String does not fail.
+                    let _ = write!(path, "{command}{:.1} {:.1}", x_of(*x), height(*y, top));
+                    command = 'L';
+                }
+                None => command = 'M',
+            }
+        }
+        push(out, format_args!("<path class=\"{class}\" d=\"{path}\"/>"));
+        let at = HEAD + CURVE + NAME * index as f64;
+        push(out, format_args!("<path class=\"{class}\" d=\"M{left} {:.1}h24\"/>", at + 4.0));
+        let end = points.iter().rev().find_map(|(_, y)| *y).map_or_else(String::new, number);
+        text(out, (left + 32.0, at + 8.0), "", &format!("{name}, {end} at the end"));
+    }
+    for x in [least, f64::midpoint(least, most), most] {
+        text(out, (x_of(x), GROUND + 18.0), "s m", &format!("{x:.1}"));
+    }
+}
+
+fn draw_curve(out: &mut String, scale: Scale, points: &[(f64, f64)]) {
+    let xs = || points.iter().map(|(x, _)| *x);
+    let (least, most) = (xs().fold(f64::INFINITY, f64::min), xs().fold(f64::NEG_INFINITY, f64::max));
+    let highest = points.iter().map(|(_, y)| *y).fold(0.0, f64::max);
+    let (left, right) = PLOT;
+    let x_of = |x: f64| left + INSET + scale.place(x, least, most) * (right - left - 2.0 * INSET);
+    let top = draw_grid(out, highest);
+    let y_of = |y: f64| height(y, top);
     let line: Vec<_> = points.iter().map(|(x, y)| format!("{:.1} {:.1}", x_of(*x), y_of(*y))).collect();
     push(out, format_args!("<path class=\"c\" d=\"M{}\"/>", line.join("L")));
     let mut labelled = f64::NEG_INFINITY;
@@ -163,7 +223,7 @@ fn draw_curve(out: &mut String, scale: Scale, points: &[(f64, f64)]) {
         push(out, format_args!("<circle class=\"own\" cx=\"{left:.1}\" cy=\"{up:.1}\" r=\"3\"/>"));
         // Labels of points close to each other would overlap.
         if left - labelled > 33.0 {
-            text(out, (left, ground + 18.0), "s m", &short(*x));
+            text(out, (left, GROUND + 18.0), "s m", &short(*x));
             text(out, (left, up - 8.0), "m", &number(*y));
             labelled = left;
         }
@@ -200,7 +260,7 @@ fn short(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bar, Chart, OWN, Scale, short, step, svg, tick};
+    use super::{Bar, Chart, Line, OWN, Scale, short, step, svg, tick};
 
     #[test]
     fn a_scale_begins_at_the_least_and_ends_at_the_most() {
@@ -231,6 +291,20 @@ mod tests {
     #[test]
     fn numbers_on_the_axis_are_short() {
         assert_eq!([1.0, 100.0, 19_000.0, 1e6].map(short), ["1", "100", "19k", "1M"]);
+    }
+
+    #[test]
+    fn a_line_has_gaps_and_its_name_and_last_value_below() {
+        let line = |class| Line {
+            name: "node <1>".to_owned(),
+            class,
+            points: vec![(0.0, Some(1.0)), (1.0, None), (2.0, Some(3.0)), (3.0, Some(2.0)), (4.0, None)],
+        };
+        let drawn = svg("Lines", &[Chart::Lines { title: "lines".to_owned(), lines: vec![line(OWN)] }]);
+        assert!(drawn.contains("node &lt;1&gt;, 2.00 at the end"), "{drawn}");
+        let path = drawn.lines().find(|line| line.contains("<path class=\"own\"")).unwrap();
+        assert_eq!((path.matches('M').count(), path.matches('L').count()), (2, 1), "{path}");
+        assert!(!drawn.contains("NaN") && !drawn.contains("inf"), "{drawn}");
     }
 
     #[test]

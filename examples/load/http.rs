@@ -39,6 +39,16 @@ impl Request {
         Self(text.into_bytes())
     }
 
+    /// A POST of plain text.
+    pub fn text(path: &str, body: &str) -> Self {
+        let length = body.len();
+        let text = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/plain;charset=UTF-8\r\n\
+             content-length: {length}\r\n\r\n{body}"
+        );
+        Self(text.into_bytes())
+    }
+
     /// The handshake of a WebSocket.
     pub fn handshake(token: &str) -> Self {
         let text = format!(

@@ -1,6 +1,6 @@
 //! How a server is started: its binary, its settings, and the child process with its data and log.
 
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -19,6 +19,9 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long the server may take to stop; its own limit is 16 s.
 const STOP: Duration = Duration::from_secs(30);
+
+/// A server issues tokens that other nodes accept, and itself after a restart at another port.
+pub const PUBLIC_URL: &str = "http://localhost:8080";
 
 /// The limits by address.
 const LIMITS: [&str; 9] = [
@@ -50,7 +53,8 @@ impl Drop for Started {
 impl Started {
     /// Its log goes to a file: writing it is part of the cost of a request.
     pub fn spawn(mut command: Command, data: Rc<TempDir>) -> Result<Self> {
-        let log = File::create(data.path().join("log"))?;
+        // A server that is started again goes on with the log.
+        let log = OpenOptions::new().create(true).append(true).open(data.path().join("log"))?;
         let child = command
             .current_dir(data.path())
             .stdin(Stdio::null())
@@ -176,8 +180,7 @@ pub fn start(
     without_settings(&mut command);
     command
         .env("DOORWARD_HTTP__LISTEN", address.to_string())
-        // Issues tokens that the other nodes accept, and itself after a restart at another port.
-        .env("DOORWARD_PUBLIC_URL", "http://localhost:8080")
+        .env("DOORWARD_PUBLIC_URL", PUBLIC_URL)
         .env("DOORWARD_TCP__LISTEN", "off")
         .env("DOORWARD_DATA_DIR", data.path().join("data"));
     if target.server.is_none() && matches!(limits, Limits::Off) {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -21,39 +22,99 @@ const SETTLE: Duration = Duration::from_secs(3);
 /// The promised bound of resident memory in kB, the same as for a WebSocket.
 const IDLE: f64 = 5.0;
 
-struct Line(TcpStream);
+/// A signed-in TCP connection.
+pub struct Line {
+    stream: TcpStream,
+    /// What was read and not used yet.
+    buffer: Vec<u8>,
+}
 
 impl Line {
-    async fn open(address: SocketAddr, token: &str) -> Result<Self> {
+    pub async fn open(address: SocketAddr, token: &str) -> Result<Self> {
+        let this = Self::connect(address).await?;
+        this.enter(&format!("Bearer {token}\n")).await
+    }
+
+    pub async fn open_with_password(address: SocketAddr, name: &str, password: &str) -> Result<Self> {
+        let mut this = Self::connect(address).await?;
+        this.stream.write_all(format!("{name}\n").as_bytes()).await?;
+        this.read_prompt(b"Password: ").await?;
+        this.enter(&format!("{password}\n")).await
+    }
+
+    async fn connect(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         // Closes with a reset: thousands of ports in TIME_WAIT would exhaust them.
         SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
-        let mut this = Self(stream);
-        this.read_until(b"Username: ").await?;
-        this.0.write_all(format!("Bearer {token}\n").as_bytes()).await?;
-        let said = this.read_until(b"}\n").await?;
-        if said.starts_with(b"Login successful!\n{\"type\":\"welcome\"") {
-            Ok(this)
+        let mut this = Self { stream, buffer: Vec::new() };
+        this.read_prompt(b"Username: ").await?;
+        Ok(this)
+    }
+
+    /// Gives the last answer of the sign-in.
+    async fn enter(mut self, answer: &str) -> Result<Self> {
+        self.stream.write_all(answer.as_bytes()).await?;
+        let outcome = self.next().await?;
+        let said = if outcome == b"Login successful!\n" { self.next().await? } else { outcome };
+        if said.starts_with(b"{\"type\":\"welcome\"") {
+            Ok(self)
         } else {
             Err(format!("no welcome but {}", String::from_utf8_lossy(&said)).into())
         }
     }
 
-    async fn read_until(&mut self, end: &[u8]) -> Result<Vec<u8>> {
-        let mut said = Vec::new();
-        while !said.ends_with(end) {
-            if self.0.read_buf(&mut said).await? == 0 {
-                return Err(format!("ended after {}", String::from_utf8_lossy(&said)).into());
+    /// Answers pings until the server ends the connection; returns the code of its goodbye.
+    pub async fn ended(&mut self) -> Option<u16> {
+        let mut code = None;
+        while let Ok(line) = self.next().await {
+            let said: Value = serde_json::from_slice(&line).unwrap_or_default();
+            match said["type"].as_str() {
+                Some("goodbye") => code = said["code"].as_u64().and_then(|code| code.try_into().ok()),
+                // If this cannot be sent, a goodbye may be there to be read.
+                Some("ping") => drop(self.stream.write_all(b"{\"type\":\"pong\"}\n").await),
+                _ => {}
             }
         }
-        Ok(said)
+        code
+    }
+
+    /// Closes its side, and reads to the end.
+    pub async fn leave(mut self) {
+        if self.stream.shutdown().await.is_ok() {
+            self.ended().await;
+        }
+    }
+
+    async fn read_prompt(&mut self, prompt: &[u8]) -> Result<()> {
+        while !self.buffer.ends_with(prompt) {
+            self.read_more().await?;
+        }
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// The next line, with its end.
+    async fn next(&mut self) -> Result<Vec<u8>> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                return Ok(self.buffer.drain(..=end).collect());
+            }
+            self.read_more().await?;
+        }
+    }
+
+    async fn read_more(&mut self) -> Result<()> {
+        if self.stream.read_buf(&mut self.buffer).await? == 0 {
+            return Err(format!("ended after {}", String::from_utf8_lossy(&self.buffer)).into());
+        }
+        Ok(())
     }
 
     async fn ask(&mut self) -> Result<Duration> {
         let sent = Instant::now();
-        self.0.write_all(b"{\"type\":\"ping\"}\n").await?;
-        self.read_until(b"}\n").await?;
+        self.stream.write_all(b"{\"type\":\"ping\"}\n").await?;
+        self.next().await?;
         Ok(sent.elapsed())
     }
 }

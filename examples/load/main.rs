@@ -41,6 +41,7 @@ mod revoke;
 mod rolling;
 mod rows;
 mod server;
+mod soak;
 mod socketio;
 mod socketio_client;
 mod sockets;
@@ -174,6 +175,11 @@ enum Command {
     ///
     /// Fails if a client does not. Each client waits between attempts as the client libraries do.
     Rolling(Rolling),
+    /// Sockets on all transports that come and go, sign-ins, revocations, and restarts of nodes, for half an hour
+    ///
+    /// Fails if memory grows, if a session is left without its socket, if a revocation takes more than three seconds to
+    /// close a socket, or if a node logs an error.
+    Soak(soak::Options),
     /// Idle sockets that never sign in, 20 from each address
     Strangers {
         #[arg(short, long, default_value_t = 10_000)]
@@ -214,7 +220,7 @@ enum Command {
     /// Guessed passwords, registrations, links, hostile passwords, handshakes, forged tokens and idle connections, from
     /// one address and from many.
     Attack(attack::Options),
-    /// Everything with the defaults, except `peers`, `growth`, `attack` and `timing`
+    /// Everything with the defaults, except `peers`, `growth`, `rolling`, `soak`, `attack` and `timing`
     All,
 }
 
@@ -297,6 +303,7 @@ async fn run(target: &Target, command: Command, report: &mut Report) -> Result<(
         }
         Command::Accounts { seconds, beside } => accounts::run(target, &beside, seconds, report).await,
         Command::Rolling(rolling) => rolling::run(target, &rolling, report).await,
+        Command::Soak(options) => soak::run(target, &options, report).await,
         Command::Storm { cost, seconds, in_flight } => {
             storm::run(target, cost, seconds, in_flight, report).await
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -135,6 +136,16 @@ impl Server {
             return Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&said.stderr)).into());
         }
         Ok(String::from_utf8(said.stdout)?)
+    }
+
+    /// The folder of its data and its log, if this tool started it.
+    pub fn data(&self) -> Option<&Rc<TempDir>> {
+        self.child.as_ref().map(Started::data)
+    }
+
+    /// What it has logged, if this tool started it.
+    pub fn log(&self) -> Option<String> {
+        self.child.as_ref().map(Started::log)
     }
 
     /// The SQLite file of a server that this tool started.

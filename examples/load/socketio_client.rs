@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Result;
 use crate::echo::Asker;
@@ -11,7 +11,7 @@ use crate::websocket::{Event, WebSocket, text};
 const PATH: &str = "/socket.io/?EIO=4&transport=websocket";
 
 /// A packet starts with the digit of its Engine.IO type; a message (`4`) has its Socket.IO type next.
-mod packet {
+pub mod packet {
     pub const OPEN: &[u8] = b"0{";
     pub const PING: &[u8] = b"2";
     pub const PONG: &str = "3";
@@ -19,6 +19,17 @@ mod packet {
     pub const ACK: &[u8] = b"43";
     /// The server ends the connection: Engine.IO's close, a disconnect, or a refused connect.
     pub const LAST: [&[u8]; 3] = [b"1", b"41", b"44"];
+}
+
+/// Whether nothing follows this packet.
+pub fn is_last(packet: &[u8]) -> bool {
+    packet::LAST.iter().any(|last| packet.starts_with(last))
+}
+
+/// The code of a goodbye, which is an event.
+pub fn code_of_goodbye(packet: &[u8]) -> Option<u16> {
+    let (name, said): (String, Value) = serde_json::from_slice(packet.strip_prefix(b"42")?).ok()?;
+    (name == "goodbye").then(|| said["code"].as_u64()?.try_into().ok()).flatten()
 }
 
 /// All have the same acknowledgement id, because the server only repeats it.
@@ -55,6 +66,27 @@ impl SocketIo {
         }
     }
 
+    /// Answers pings until the server ends the connection; returns the code of its goodbye or its close frame.
+    pub async fn ended(&mut self) -> Option<u16> {
+        let mut code = None;
+        loop {
+            match self.0.next().await {
+                Ok(Event::Text) => {}
+                Ok(Event::Closed(last)) => return code.or(last),
+                Err(_) => return code,
+            }
+            code = code_of_goodbye(self.0.text()).or(code);
+            if is_last(self.0.text()) || self.take().await.is_err() {
+                return code;
+            }
+        }
+    }
+
+    /// Closes the transport as a client that says so.
+    pub async fn leave(self) {
+        self.0.leave().await;
+    }
+
     /// Waits for the next packet.
     async fn next(&mut self) -> Result<&[u8]> {
         match self.0.next().await? {
@@ -77,7 +109,7 @@ impl SocketIo {
         if self.0.text() == packet::PING {
             self.0.send(&text(packet::PONG)).await?;
         }
-        if packet::LAST.iter().any(|last| self.0.text().starts_with(last)) {
+        if is_last(self.0.text()) {
             return Err(self.unexpected());
         }
         Ok(self.0.text())

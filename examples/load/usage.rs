@@ -58,3 +58,8 @@ pub fn machine_cpu() -> Option<Duration> {
     let [user, nice, system, _, _, irq, softirq, steal, ..] = fields[..] else { return None };
     Some(TICK * (user + nice + system + irq + softirq + steal))
 }
+
+/// How many files a process has open.
+pub fn files_of(pid: u32) -> Option<usize> {
+    Some(fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count())
+}

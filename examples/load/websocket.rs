@@ -181,6 +181,13 @@ impl WebSocket {
         }
     }
 
+    /// Closes as a client that says so (RFC 6455 section 7.1.2).
+    pub async fn leave(mut self) {
+        if self.send(&frame(CLOSE, &1000_u16.to_be_bytes())).await.is_ok() {
+            self.closed().await;
+        }
+    }
+
     /// Sends these frames repeatedly until the server ends the connection. With `read` the replies are discarded; without
     /// it nothing is ever read.
     pub async fn flood(&mut self, frames: &[u8], read: bool) -> std::io::Result<()> {
