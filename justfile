@@ -55,6 +55,16 @@ attack *args:
     cargo build --release
     cargo run --release --example load -- attack {{ args }}
 
+# Half an hour of everything at once on three nodes, on a database of its own: docs/MEASUREMENTS.md. Needs a running
+# PostgreSQL and Redis
+soak database="postgres://doorward@127.0.0.1/soak" redis="redis://127.0.0.1" *args:
+    cargo build --release
+    cargo run --release --example load -- soak --database {{ database }} --redis {{ redis }} {{ args }}
+
+# Each fuzz target in turn, until one finds something. Stable Rust will do; installs cargo-fuzz if it is missing
+fuzz seconds="600" *targets:
+    fuzz/run.sh {{ seconds }} {{ targets }}
+
 # Known vulnerabilities of dependencies; fetches their database
 audit:
     cargo deny check advisories
