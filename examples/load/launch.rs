@@ -1,11 +1,12 @@
 //! How a server is started: its binary, its settings, and the child process with its data and log.
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
@@ -138,6 +139,21 @@ pub fn setting(text: &str) -> Result<(String, String), String> {
 pub fn free_port() -> Result<u16> {
     // Another process may take it meanwhile; then the server fails to start.
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// A port for a server that restarts: below those that Linux gives to outgoing connections (`ip_local_port_range`), of
+/// which one may take a port while no server has it.
+pub fn lasting_port() -> Result<u16> {
+    // Other runs begin elsewhere.
+    let first = u16::try_from(std::process::id() % 16_384)? + 10_240;
+    let mut ports = (first..26_624).chain(10_240..first);
+    let is_free = |port: &u16| {
+        // Each is given once in this process.
+        static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+        TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()
+            && GIVEN.lock().is_ok_and(|mut given| given.insert(*port))
+    };
+    ports.find(is_free).ok_or_else(|| "no port is free".into())
 }
 
 /// The keys of the server's configuration with this prefix: an older version has fewer.

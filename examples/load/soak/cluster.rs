@@ -8,7 +8,7 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 use crate::figures::ms;
-use crate::launch::{self, free_port};
+use crate::launch::{self, lasting_port};
 use crate::server::Server;
 use crate::{CHEAP, Result, Target};
 
@@ -67,7 +67,8 @@ impl<'a> Cluster<'a> {
     pub async fn start(target: &'a Target, options: &Options) -> Result<Self> {
         let (mut processes, mut nodes) = (Vec::new(), Vec::new());
         for _ in 0..options.nodes {
-            let tcp = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+            let [http, tcp] =
+                [lasting_port()?, lasting_port()?].map(|port| (Ipv4Addr::LOCALHOST, port).into());
             let cheap = CHEAP.map(|(key, value)| (key, value.to_owned()));
             let own = [
                 ("database.url", options.database.clone()),
@@ -75,7 +76,7 @@ impl<'a> Cluster<'a> {
                 // Another run may use the same Redis server.
                 ("cluster.prefix", format!("doorward-soak-{}", std::process::id())),
                 ("tokens.access_ttl", ACCESS_TTL.to_owned()),
-                ("tcp.listen", tcp.to_string()),
+                ("tcp.listen", SocketAddr::to_string(&tcp)),
                 // This tool and the nodes share the machine with whatever else runs there.
                 ("sockets.auth_timeout", "30s".to_owned()),
                 // All sockets have one address.
@@ -83,7 +84,7 @@ impl<'a> Cluster<'a> {
                 ("log.format", "json".to_owned()),
             ];
             let settings: Vec<_> = cheap.into_iter().chain(own).collect();
-            let server = Server::start(target, &borrowed(&settings)).await?;
+            let server = Server::start_at(target, &borrowed(&settings), http).await?;
             nodes.push(Node::new(server.address(), tcp, server.pid()));
             processes.push(Process { server, settings });
         }
