@@ -2,7 +2,7 @@
 //! others.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::sync::watch;
@@ -41,7 +41,8 @@ pub async fn run(world: Rc<World>, index: usize, mut phase: watch::Receiver<Phas
         if let Err(error) = act(&world, user, &mut dice).await {
             world.incident(error.to_string());
         }
-        user.is_revoking.set(false);
+        // What is still noted has failed.
+        user.has_revoked(None);
     }
 }
 
@@ -64,17 +65,19 @@ async fn act(world: &World, user: &User, dice: &mut Dice) -> Result<()> {
         80..88 => {
             let request = Request::new("DELETE", "/api/logins", Some(&login.token.borrow()), None);
             user.revoke_all_but(None);
-            done(world, "all own logins revoked", &world.send(dice, &request).await?, &[204, 401])
+            revoke(world, user, dice, &request, ("all own logins revoked", &[204, 401])).await
         }
         88..93 => {
             let path = format!("/api/admin/users/{}/logout", user.id);
             let request = Request::new("POST", &path, Some(&world.key), None);
             user.revoke_all_but(None);
-            done(world, "user signed out by the backend", &world.send(dice, &request).await?, &[200])
+            revoke(world, user, dice, &request, ("user signed out by the backend", &[200])).await
         }
         93 => {
             user.revoke_all_but(None);
             world.operator.run(&["logins", "revoke", "--user", &user.name, "--yes"]).await?;
+            // Its start takes longer than what it does.
+            user.has_revoked(Some(Instant::now()));
             world.count("user signed out by the operator");
             Ok(())
         }
@@ -88,6 +91,20 @@ fn done(world: &World, what: &str, reply: &Reply, expected: &[u16]) -> Result<()
         return Err(format!("{what}: {} {}", reply.status, String::from_utf8_lossy(&reply.body)).into());
     }
     world.count(what);
+    Ok(())
+}
+
+/// Sends a request that revokes what the user has noted.
+async fn revoke(
+    world: &World,
+    user: &User,
+    dice: &mut Dice,
+    request: &Request,
+    (what, expected): (&str, &[u16]),
+) -> Result<()> {
+    let (reply, sent) = world.send_noting(dice, request).await?;
+    done(world, what, &reply, expected)?;
+    user.has_revoked(Some(sent));
     Ok(())
 }
 
@@ -108,10 +125,9 @@ async fn refresh(world: &World, login: &Login, dice: &mut Dice) -> Result<()> {
 
 async fn sign_out(world: &World, user: &User, login: &Rc<Login>, dice: &mut Dice) -> Result<()> {
     let request = Request::new("POST", "/api/logout", Some(&login.token.borrow()), None);
-    login.revoke();
-    user.logins.borrow_mut().retain(|other| !Rc::ptr_eq(other, login));
+    user.revoke(login);
     // A node that stopped may have done it without an answer: the token is refused then.
-    done(world, "signed out", &world.send(dice, &request).await?, &[204, 401])
+    revoke(world, user, dice, &request, ("signed out", &[204, 401])).await
 }
 
 async fn change_password(world: &World, user: &User, login: &Rc<Login>, dice: &mut Dice) -> Result<()> {
@@ -120,9 +136,8 @@ async fn change_password(world: &World, user: &User, login: &Rc<Login>, dice: &m
     let body = json!({"current_password": old, "new_password": new});
     let request = Request::new("POST", "/api/me/password", Some(&login.token.borrow()), Some(&body));
     user.revoke_all_but(Some(login));
-    let reply = world.send(dice, &request).await?;
     // The same: the old password is wrong then.
-    done(world, "password changed", &reply, &[204, 403])?;
+    revoke(world, user, dice, &request, ("password changed", &[204, 403])).await?;
     user.password.set(new);
     Ok(())
 }

@@ -119,6 +119,9 @@ async fn live(
             world.count(format!("closed by a revocation: {name}"));
             world.closes.borrow_mut().push(at.elapsed());
         }
+        (End::ByServer(Some(code)), State::Revoking) if REVOKED.contains(&code) => {
+            world.count(format!("closed by a revocation before its answer: {name}"));
+        }
         (End::ByServer(Some(code)), State::Uncertain) if REVOKED.contains(&code) => {
             world.count("closed by a revocation during the sign-in");
         }
@@ -154,6 +157,10 @@ async fn time_to_leave(life: Duration, login: &Login, phase: &mut watch::Receive
         if let State::Revoked(at) = login.state() {
             sleep_until((at + MISSED).into()).await;
             return End::Missed;
+        }
+        if let State::Revoking = login.state() {
+            sleep(Duration::from_millis(100)).await;
+            continue;
         }
         let now = *phase.borrow_and_update();
         if now != Phase::Still || phase.changed().await.is_err() {

@@ -19,7 +19,9 @@ const SIGN_INS: usize = 8;
 #[derive(Clone, Copy)]
 pub enum State {
     Active,
-    /// Since a request that revokes it was sent.
+    /// A request that revokes it is on its way, perhaps to a node that stops, and then to another one.
+    Revoking,
+    /// By a request that was sent then.
     Revoked(Instant),
     /// It was made while all of the user's logins were revoked: it may have been one of them.
     Uncertain,
@@ -70,10 +72,15 @@ impl Login {
         self.is_opening.set(false);
     }
 
-    pub fn revoke(&self) {
-        let state = if self.is_opening.get() { State::Uncertain } else { State::Revoked(Instant::now()) };
+    fn revoke(&self) {
         if matches!(self.state.get(), State::Active) {
-            self.state.set(state);
+            self.state.set(if self.is_opening.get() { State::Uncertain } else { State::Revoking });
+        }
+    }
+
+    fn was_revoked(&self, at: Option<Instant>) {
+        if matches!(self.state.get(), State::Revoking) {
+            self.state.set(at.map_or(State::Uncertain, State::Revoked));
         }
     }
 }
@@ -85,7 +92,8 @@ pub struct User {
     pub logins: RefCell<Vec<Rc<Login>>>,
     connections: RefCell<Vec<Weak<Login>>>,
     /// All logins are being revoked: one that is made meanwhile may be among them.
-    pub is_revoking: Cell<bool>,
+    is_revoking: Cell<bool>,
+    revoking: RefCell<Vec<Rc<Login>>>,
 }
 
 /// Registers users, each with a login.
@@ -98,8 +106,15 @@ pub async fn register(node: SocketAddr, number: usize) -> Result<Vec<User>> {
         let reply = Connection::open(node).await?.send(&request).await?.expect(201)?.json()?;
         let id = reply["user"]["id"].as_str().ok_or("no id of a user")?.to_owned();
         let logins = RefCell::new(vec![Login::new(&reply)?]);
-        let (password, connections) = (Cell::new(PASSWORD), RefCell::default());
-        Ok(User { name, id, password, logins, connections, is_revoking: Cell::new(false) })
+        Ok(User {
+            name,
+            id,
+            password: Cell::new(PASSWORD),
+            logins,
+            connections: RefCell::default(),
+            is_revoking: Cell::new(false),
+            revoking: RefCell::default(),
+        })
     })
     .await
 }
@@ -123,12 +138,28 @@ impl User {
         (login, self.password.get())
     }
 
-    /// Notes that all logins are being revoked, except one, until that is done.
+    /// Notes that a login is being revoked.
+    pub fn revoke(&self, login: &Rc<Login>) {
+        login.revoke();
+        self.logins.borrow_mut().retain(|other| !Rc::ptr_eq(other, login));
+        self.revoking.borrow_mut().push(Rc::clone(login));
+    }
+
+    /// Notes that all logins are being revoked, except one, and those that are made until that is done.
     pub fn revoke_all_but(&self, spared: Option<&Rc<Login>>) {
         self.is_revoking.set(true);
         let is_spared = |login: &Rc<Login>| spared.is_some_and(|spared| Rc::ptr_eq(login, spared));
-        self.logins.borrow().iter().filter(|login| !is_spared(login)).for_each(|login| login.revoke());
-        self.logins.borrow_mut().retain(is_spared);
-        self.connections.borrow().iter().filter_map(Weak::upgrade).for_each(|login| login.revoke());
+        let mut logins: Vec<_> = self.logins.borrow().clone();
+        logins.retain(|login| !is_spared(login));
+        logins.extend(self.connections.borrow().iter().filter_map(Weak::upgrade));
+        for login in &logins {
+            self.revoke(login);
+        }
+    }
+
+    /// Notes that it is done, by a request that was sent then; none if it failed.
+    pub fn has_revoked(&self, at: Option<Instant>) {
+        self.is_revoking.set(false);
+        self.revoking.take().iter().for_each(|login| login.was_revoked(at));
     }
 }

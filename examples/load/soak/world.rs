@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
 
@@ -117,11 +117,16 @@ impl World {
     /// # Errors
     /// None does.
     pub async fn send(&self, dice: &mut Dice, request: &Request) -> Result<Reply> {
+        self.send_noting(dice, request).await.map(|(reply, _)| reply)
+    }
+
+    /// The same; returns also when the request was sent that was answered.
+    pub async fn send_noting(&self, dice: &mut Dice, request: &Request) -> Result<(Reply, Instant)> {
         for _ in 0..ATTEMPTS {
-            let node = &self.nodes[dice.roll(self.nodes.len())];
+            let (node, sent) = (&self.nodes[dice.roll(self.nodes.len())], Instant::now());
             match timeout(PATIENCE, send_to(node.http, request)).await {
                 // 503: it restarts. 408: this tool was too slow to send it.
-                Ok(Ok(reply)) if ![503, 408].contains(&reply.status) => return Ok(reply),
+                Ok(Ok(reply)) if ![503, 408].contains(&reply.status) => return Ok((reply, sent)),
                 _ => sleep(PAUSE).await,
             }
         }
