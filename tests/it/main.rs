@@ -96,6 +96,8 @@ mod revocation_faults;
 mod revocation_rows;
 mod role_changes;
 mod roles;
+mod room_bounds;
+mod room_nodes;
 mod rooms;
 mod session_lists;
 mod socketio;

@@ -31,6 +31,7 @@ pub mod programs;
 pub mod raw_http;
 pub mod redis;
 pub mod revocations;
+pub mod rooms;
 pub mod scenario;
 pub mod smtp;
 pub mod socketio;

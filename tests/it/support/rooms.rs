@@ -1,0 +1,46 @@
+//! Rooms as tests use them.
+
+use serde_json::{Value, json};
+
+use crate::support::app::{TestApp, spawn_with};
+use crate::support::transports::LiveClient;
+
+/// Anyone joins, and sends to what was joined.
+pub const CHAT: [(&str, &str); 2] = [("rooms.chat.join", "anyone"), ("rooms.chat.send", "joined")];
+
+pub async fn with_rooms(more: &[(&str, &str)]) -> TestApp {
+    spawn_with(&[&CHAT[..], more].concat()).await
+}
+
+pub async fn join<C: LiveClient>(client: &mut C, room: &str) -> Value {
+    client.ask(json!({"type": "join", "id": "j", "room": room})).await
+}
+
+pub async fn send<C: LiveClient>(client: &mut C, room: &str, data: Value) -> Value {
+    client.ask(json!({"type": "send", "id": "s", "room": room, "data": data})).await
+}
+
+/// Asserts that nothing waits for the client: what comes next is the answer to a request.
+pub async fn hears_nothing<C: LiveClient>(client: &mut C) {
+    client.ping().await;
+}
+
+/// Waits for a message with this data.
+pub async fn hears<C: LiveClient>(client: &mut C, data: Value) -> Value {
+    loop {
+        let message = client.next().await;
+        if message["data"] == data {
+            return message;
+        }
+    }
+}
+
+/// Waits for a message of this type.
+pub async fn hears_type<C: LiveClient>(client: &mut C, kind: &str) -> Value {
+    loop {
+        let message = client.next().await;
+        if message["type"] == kind {
+            return message;
+        }
+    }
+}
