@@ -24,7 +24,7 @@ use crate::support::database::{self, is_postgres};
 use crate::support::postgres::Server;
 use crate::support::smtp::SmtpCatcher;
 use crate::support::socketio::SocketIoClient;
-use crate::support::time::PATIENCE;
+use crate::support::time::{PATIENCE, now, pause};
 use crate::support::transports::{LiveClient, on_every_transport};
 use crate::support::websocket::WebSocketClient;
 
@@ -262,9 +262,15 @@ async fn a_user_row_changed_by_hand_revokes_the_logins_on_every_node() {
     };
     tokio::time::timeout(PATIENCE, noticed).await.expect("it is not noticed");
     there.get("/api/me", &ann.access).await.expect(401);
-    let reason: Option<String> =
-        here.query(|conn| logins::table.find(&ann.login).select(logins::revoked_reason).first(conn));
-    assert_eq!(reason.as_deref(), Some("account_disabled"));
+    // Its row is marked a moment later: until then the token is refused all the same.
+    let reason = || -> Option<String> {
+        here.query(|conn| logins::table.find(&ann.login).select(logins::revoked_reason).first(conn))
+    };
+    let deadline = now() + PATIENCE;
+    while reason().as_deref() != Some("account_disabled") {
+        assert!(now() < deadline, "{:?}", reason());
+        pause().await;
+    }
     for node in [&here, &there] {
         node.get("/api/me", &bob.access).await.expect(200);
     }
