@@ -248,6 +248,12 @@ async fn a_socketio_client_that_leaves_the_namespace_leaves_its_rooms() {
     assert_eq!(hears_type(&mut live, "message").await["data"], "psst");
     let listed = live.ask(json!({"type": "rooms"})).await;
     assert_eq!(listed["rooms"], json!([]));
+    // It is signed in already, and may do without the token.
+    live.text("41").await;
+    live.text("40").await;
+    live.ask(json!({"type": "rooms"})).await;
+    sender.ask(json!({"type": "send", "user": ann.id, "data": "again"})).await;
+    assert_eq!(hears_type(&mut live, "message").await["data"], "again");
 }
 
 #[actix_web::test]

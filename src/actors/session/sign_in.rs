@@ -84,6 +84,9 @@ impl<T: Transport> Session<T> {
             rules => self.rules = rules,
         }
         self.add_to(namespace);
+        if namespace == NamespaceId::MAIN {
+            self.join_own_room(context);
+        }
         self.enter(namespace, payload, context);
     }
 
