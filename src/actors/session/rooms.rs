@@ -9,8 +9,7 @@ use bytestring::ByteString;
 use doorward_core::domain::Access;
 use doorward_core::protocol::{CloseReason, NamespaceId, Payload, ReplyTo, ServerMessage};
 use doorward_core::rooms::{
-    Entered, JoinRequest, Joined, Member as Who, Operation, Refusal, RoomName, RoomRequest, SendRequest,
-    compact,
+    Entered, JoinRequest, Joined, Member as Who, Refusal, RoomName, RoomRequest, SendRequest, compact,
 };
 use doorward_core::session;
 use serde_json::value::RawValue;
@@ -130,7 +129,6 @@ impl<T: Transport> Session<T> {
             joined.forget(&room);
             return Err(ROOM_FULL);
         }
-        let can: Vec<_> = can.into_iter().map(Operation::name).collect();
         Ok((place, json!({"room": room.as_str(), "can": can})))
     }
 
@@ -163,13 +161,13 @@ impl<T: Transport> Session<T> {
         Some(Rc::clone(seat))
     }
 
-    /// Joins the room in which the user is reached, if there are such.
+    /// Joins the room in which the user is reached, if there are such and the user has signed in. A session that is beyond
+    /// what the kind's `max_joined` allows is not reached, and goes on.
     pub(super) fn join_own_room(&mut self, context: &Context<Self>) {
         let Some(access) = self.access() else { return };
         let room = RoomName::of_user(access.user);
         let rooms = self.sessions.rooms();
         let place = rooms.all().kinds().of(&room).and_then(|kind| rooms.enter(&room, &kind));
-        // As many sessions as a user may have may be more than the kind allows: the others are reached.
         self.take_places(place.into_iter().collect(), context);
     }
 
@@ -226,10 +224,10 @@ impl<T: Transport> Session<T> {
 
     /// Leaves all rooms, at the session's end, or when a Socket.IO client leaves `/`, where rooms are.
     pub(super) fn leave_rooms(&mut self) {
-        let Some(rooms) = self.in_rooms.take() else { return };
-        let own = rooms.seat.as_ref().map(|seat| RoomName::of_user(seat.user));
-        for room in rooms.joined.rooms().chain(&own) {
-            self.sessions.rooms().leave(room, self.id);
+        let Some(rooms) = &mut self.in_rooms else { return };
+        let own = rooms.seat.take().map(|seat| RoomName::of_user(seat.user));
+        for room in rooms.joined.leave_all().into_iter().chain(own) {
+            self.sessions.rooms().leave(&room, self.id);
         }
     }
 

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Bucket, Caller, Kind, Kinds, Operation, Pace, Refusal, RoomName};
+use super::{Bucket, Caller, Kind, Kinds, Pace, Refusal, RoomName};
 use crate::domain::{Roles, UserId};
 
 /// Rooms that a session may have joined at a time.
-pub const MAX_JOINED: usize = 100;
+const MAX_JOINED: usize = 100;
 
 /// Joins of a session.
 const JOINS: Pace = Pace { interval: Duration::from_millis(50), burst: 100 };
@@ -27,8 +27,8 @@ const FORBIDDEN: Refusal = Refusal::new("forbidden", "this is not allowed");
 pub struct Entered {
     pub room: RoomName,
     pub kind: Arc<Kind>,
-    /// What the session may do there besides.
-    pub can: Vec<Operation>,
+    /// What the session may do there besides, as clients are told.
+    pub can: &'static [&'static str],
     pub is_new: bool,
 }
 
@@ -76,8 +76,7 @@ impl Joined {
         if is_new && self.rooms.len() >= MAX_JOINED {
             return Err(Refusal::new("too_many_rooms", "a session may have joined 100 rooms at a time"));
         }
-        let can =
-            if kind.send.allows(&room, &caller(who, true)) { vec![Operation::Send] } else { Vec::new() };
+        let can: &[_] = if kind.send.allows(&room, &caller(who, true)) { &["send"] } else { &[] };
         self.rooms.insert(room.clone(), Arc::clone(&kind));
         Ok(Entered { room, kind, can, is_new })
     }
@@ -94,9 +93,14 @@ impl Joined {
         }
     }
 
-    /// The room was not joined after all, or is to be left for a reason that lies elsewhere. Answers whether it was joined.
-    pub fn forget(&mut self, room: &RoomName) -> bool {
-        self.rooms.remove(room).is_some()
+    /// The room was not joined after all.
+    pub fn forget(&mut self, room: &RoomName) {
+        self.rooms.remove(room);
+    }
+
+    /// Leaves all rooms. How many joins there were still counts.
+    pub fn leave_all(&mut self) -> Vec<RoomName> {
+        std::mem::take(&mut self.rooms).into_keys().collect()
     }
 
     /// Whether so many bytes of data may be sent to a room. How often is another question.
@@ -199,11 +203,11 @@ mod tests {
             let outcome = joined.join(&kinds, room, Member { user: ANN, roles }, now);
             outcome.map(|entered| (entered.can, entered.is_new)).map_err(|refusal| refusal.code)
         };
-        assert_eq!(join("chat:a", &none), Ok((vec![Operation::Send], true)));
-        assert_eq!(join("chat:a", &none), Ok((vec![Operation::Send], false)), "once more");
+        assert_eq!(join("chat:a", &none), Ok((&["send"][..], true)));
+        assert_eq!(join("chat:a", &none), Ok((&["send"][..], false)), "once more");
         assert_eq!(join("staff:a", &none), Err("forbidden"));
-        assert_eq!(join("staff:a", &staff), Ok((vec![], true)));
-        assert_eq!(join(&format!("inbox:{ANN}"), &none), Ok((vec![], true)));
+        assert_eq!(join("staff:a", &staff), Ok((&[][..], true)));
+        assert_eq!(join(&format!("inbox:{ANN}"), &none), Ok((&[][..], true)));
         assert_eq!(join("inbox:other", &none), Err("forbidden"));
         assert_eq!(join(&format!("user:{ANN}"), &none), Err("forbidden"));
         assert_eq!(join("order:1", &none), Err("unknown_room"));
@@ -231,6 +235,10 @@ mod tests {
         assert_eq!(joined.join(&kinds, "chat:more", who, later).unwrap_err().code, "too_many_rooms");
         joined.leave("chat:0").unwrap();
         assert!(joined.join(&kinds, "chat:more", who, later + JOINS.interval).is_ok());
+        assert_eq!(joined.leave_all().len(), MAX_JOINED);
+        assert_eq!(joined.rooms().count(), 0);
+        let refusal = joined.join(&kinds, "chat:0", who, later + JOINS.interval).unwrap_err();
+        assert_eq!(refusal.code, "too_many_requests", "leaving gives no joins back");
     }
 
     #[test]

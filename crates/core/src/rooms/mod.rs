@@ -22,10 +22,10 @@ mod refusal;
 mod request;
 
 pub use data::compact;
-pub use joined::{Entered, Joined, MAX_JOINED, Member, Sending};
+pub use joined::{Entered, Joined, Member, Sending};
 pub use kind::{Kind, Kinds};
 pub use name::{KindName, RoomName};
 pub use policy::{Caller, Entry, Policy};
 pub use rate::{Bucket, Pace};
 pub use refusal::Refusal;
-pub use request::{JoinRequest, LeaveRequest, Operation, RoomRequest, SendRequest, WORDS};
+pub use request::{JoinRequest, LeaveRequest, RoomRequest, SendRequest, WORDS};

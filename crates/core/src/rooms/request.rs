@@ -17,24 +17,6 @@ const MOST_ROOMS: usize = 100;
 /// Characters of `event` and of `key`.
 const LONGEST_WORD: usize = 64;
 
-/// What a session may do in a room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
-    Join,
-    Send,
-}
-
-impl Operation {
-    /// The word for clients.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Join => "join",
-            Self::Send => "send",
-        }
-    }
-}
-
 /// `join`: one room, or several.
 #[derive(Debug, PartialEq, Eq)]
 pub enum JoinRequest<'a> {
