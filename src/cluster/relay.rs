@@ -174,7 +174,7 @@ fn envelope(node: NodeId, message: Option<(&RoomName, &ByteString)>) -> Vec<u8> 
     serde_json::to_vec(&Envelope { node, room, content }).unwrap_or_default()
 }
 
-/// What is no message of another node is dropped.
+/// Hands on a message of another node. Whatever else stands there is dropped.
 fn read(id: NodeId, bytes: &[u8], receive: &impl Fn(&RoomName, &str)) {
     if bytes.len() > LARGEST {
         return;

@@ -28,14 +28,15 @@ type Buckets = &'static [f64];
 /// What takes microseconds to seconds: database work.
 pub const SHORT: Buckets = &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0];
 
-/// What takes a millisecond to seconds: requests, password hashes, the time from a revocation to the close. The bounds of the promises
-/// are among them: 2 s by polling alone, and 3 s before a node refuses everyone.
+/// What takes a millisecond to seconds: requests, password hashes, the time from a revocation to the close. The bounds of
+/// the promises are among them: 2 s by polling alone, and 3 s before a node refuses everyone.
 pub const LONG: Buckets = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0];
 
 type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
 
-fn labels<const N: usize>(names: [&'static str; N], values: [&'static str; N]) -> Labels<N> {
-    std::array::from_fn(|at| (names[at], Cow::Borrowed(values[at])))
+fn labels<const N: usize>(names: [&'static str; N], values: [impl Into<Cow<'static, str>>; N]) -> Labels<N> {
+    let mut values = values.into_iter().map(Into::into);
+    names.map(|name| (name, values.next().unwrap_or_default()))
 }
 
 /// Counts events, apart by the values of `N` labels. Clones count together.
@@ -65,9 +66,7 @@ impl<const N: usize> Counter<N> {
     /// The counter of these values, to keep: for what is counted often, or whose values are not the program's text.
     #[must_use]
     pub fn of(&self, values: [Cow<'static, str>; N]) -> CounterOf {
-        let mut values = values.into_iter();
-        let labels = self.names.map(|name| (name, values.next().unwrap_or_default()));
-        CounterOf(self.family.get_or_create_owned(&labels))
+        CounterOf(self.family.get_or_create_owned(&labels(self.names, values)))
     }
 }
 
@@ -131,9 +130,7 @@ impl<const N: usize> Histogram<N> {
     /// The histogram of these values, to keep.
     #[must_use]
     pub fn of(&self, values: [Cow<'static, str>; N]) -> HistogramOf {
-        let mut values = values.into_iter();
-        let labels = self.names.map(|name| (name, values.next().unwrap_or_default()));
-        HistogramOf(self.family.get_or_create_owned(&labels))
+        HistogramOf(self.family.get_or_create_owned(&labels(self.names, values)))
     }
 }
 

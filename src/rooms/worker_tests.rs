@@ -139,7 +139,7 @@ fn a_message_reaches_each_session_of_the_room_but_its_sender() {
     assert_eq!(heard, [1, 0, 1]);
 }
 
-/// Nothing tells the session here: the look before each delivery is what keeps the message from it.
+/// The sessions are not told: the check before each delivery is what keeps the messages from them.
 #[test]
 fn a_revoked_login_an_ended_role_and_an_expired_token_are_seen_before_each_delivery() {
     let stage = Stage::new();

@@ -73,7 +73,7 @@ fn odd_rows_are_moved_as_they_are_or_named() {
     let login = |id: &str, at: &str| {
         format!(
             "INSERT INTO logins (id, user_id, kind, created_at, last_seen_at, expires_at, revoked_at) \
-             VALUES ({id}, 'nobody', 'token', '2026-11-25T10:00:00Z', '2026-11-25 10:00', '2026-11-25 10:00:00.123456789', {at});"
+             VALUES ({id}, 'unknown', 'token', '2026-11-25T10:00:00Z', '2026-11-25 10:00', '2026-11-25 10:00:00.123456789', {at});"
         )
     };
     // What a hand may have written, and the server can read.
@@ -102,9 +102,9 @@ fn odd_rows_are_moved_as_they_are_or_named() {
     assert!(kept.iter().all(|at| at.to_string() == "2026-11-25 10:00:00.123456"), "{kept:?}");
 
     let token = "INSERT INTO one_time_tokens (hash, purpose, user_id, email, expires_at) \
-                 VALUES ('cafe', 'verify_email', 'nobody', 'a@example.org', '2026-11-25 10:00:00')";
+                 VALUES ('cafe', 'verify_email', 'unknown', 'a@example.org', '2026-11-25 10:00:00')";
     let mail = "INSERT INTO outbox (id, kind, user_id, address, attempts, next_attempt_at, created_at) VALUES \
-                ('cafe', 'verify_email', 'nobody', 'a@example.org', 1099511627776, '2026-11-25 10:00:00', \
+                ('cafe', 'verify_email', 'unknown', 'a@example.org', 1099511627776, '2026-11-25 10:00:00', \
                 '2026-11-25 10:00:00')";
     for (index, (sql, row, why)) in [
         (login("'cafe'", "'yesterday'").as_str(), "\"cafe\" of logins", "Invalid datetime yesterday"),
