@@ -20,6 +20,7 @@
 //! | `import` | accounts from files of other systems |
 //! | `models`, `schema`, `db` | rows and queries; connections to the database |
 //! | `text` | what people read, in their languages |
+//! | `brand` | how pages and emails present the site |
 //! | `mail`, `jobs` | emails; the worker that runs jobs from a table |
 //! | `limits` | rate limits by client address |
 //! | `metrics` | what Prometheus reads |

@@ -4,7 +4,7 @@
 use chrono::TimeDelta;
 
 use super::new_device::Begun;
-use super::{Accounts, Caller, Device, Error, Grant};
+use super::{Accounts, Caller, Device, Error, Grant, Logins};
 use crate::actors::db::DbError;
 use crate::auth::pkce::{CodeChallenge, CodeVerifier};
 use crate::auth::refresh::Credential;
@@ -146,8 +146,7 @@ impl Accounts {
         let credential = self.begin_login(conn, user.id, device, caller, now)?;
         authorization_codes::set_app_login(conn, hash, credential.login)?;
         let newest = (user.id, credential.login);
-        let keep = self.0.max_logins - 1;
-        let ended = logins::revoke_beyond(conn, newest, keep, RevokeReason::TooManyLogins, now)?;
+        let ended = Logins::revoke_beyond(conn, self.0.max_logins, newest, now)?;
         let caller = caller.clone().with_login(user.id, credential.login);
         let event = caller.event(self.0.clock.new_id(), Action::SignedIn, Some(user.id));
         audit_events::insert(conn, &NewEvent { detail: Some(&code.client), ..event }, now)?;
@@ -183,7 +182,7 @@ impl Accounts {
         if logins::lock_live(conn, login, now)?.is_none() {
             return Ok(None);
         }
-        tracing::warn!(%login, app = %code.client, "a code was used again");
+        tracing::warn!(%login, app = %code.client, "a code was reused");
         let caller = Caller { login: Some(login), ..caller.clone() };
         self.record(conn, &caller, Action::CodeReused, Some(code.user_id), now)?;
         Ok(Some(Scope::Login(login)))

@@ -16,7 +16,7 @@ use crate::auth::signing_key::{DamagedKey, SigningKey};
 use crate::clock::{Timestamp, serialize_rfc3339};
 use crate::config::SigningAlgorithm;
 use crate::db::Conn;
-use crate::models::audit_events::Action;
+use crate::models::audit_events::{self, Action, NewEvent};
 use crate::models::signing_keys::{self, Secret, StoredKey, StoredSecret};
 
 /// How long a key is published before it signs: longer than the set of keys may be cached elsewhere, and than
@@ -213,7 +213,8 @@ impl Accounts {
                 }
                 let now = this.0.clock.now();
                 make(conn, this.0.algorithm, now)?;
-                this.record(conn, &Caller::operator(None), Action::KeysRotated, None, now)?;
+                let event = NewEvent::of_server(this.0.clock.new_id(), Action::KeysRotated, None);
+                audit_events::insert(conn, &event, now)?;
                 Ok::<_, Error>(true)
             })
             .await?;

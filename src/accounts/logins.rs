@@ -17,8 +17,7 @@ use crate::db::{self, Conn};
 use crate::directory::Revocations;
 use crate::models::logins::{self, Scope};
 use crate::models::{address_links, one_time_tokens, outbox, users};
-use doorward_core::domain::LoginId;
-use doorward_core::domain::RevokeReason;
+use doorward_core::domain::{LoginId, RevokeReason, UserId};
 
 /// How much longer a revocation is remembered than an access token lives: other nodes' clocks may run behind, and a
 /// transaction commits later than the time that it wrote. More than the leeway of a token's `iat`.
@@ -159,6 +158,17 @@ impl Logins {
                 Ok(())
             })
             .await
+    }
+
+    /// Revokes all but `most` logins of a user, the oldest first and never `newest`, inside the transaction that has
+    /// added that one. What it returns is for [`Logins::revoked_here`], after the commit.
+    pub(super) fn revoke_beyond(
+        conn: &mut Conn,
+        most: i64,
+        newest: (UserId, LoginId),
+        now: Timestamp,
+    ) -> QueryResult<Vec<LoginId>> {
+        logins::revoke_beyond(conn, newest, most - 1, RevokeReason::TooManyLogins, now)
     }
 
     pub(super) fn access_ttl(&self) -> TimeDelta {

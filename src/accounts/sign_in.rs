@@ -4,7 +4,7 @@ use diesel::QueryResult;
 
 use super::guessing::Attempt;
 use super::new_device::Begun;
-use super::{Accounts, Caller, Device, Error, Profile};
+use super::{Accounts, Caller, Device, Error, Logins, Profile};
 use crate::auth::refresh::{Credential, CredentialKind};
 use crate::clock::Timestamp;
 use crate::db::{self, Conn};
@@ -161,13 +161,8 @@ impl Accounts {
                     }
                     users::mark_used(conn, &user)?;
                     let credential = this.begin_login(conn, user.id, &device, &caller, now)?;
-                    let ended = logins::revoke_beyond(
-                        conn,
-                        (user.id, credential.login),
-                        this.0.max_logins - 1,
-                        RevokeReason::TooManyLogins,
-                        now,
-                    )?;
+                    let newest = (user.id, credential.login);
+                    let ended = Logins::revoke_beyond(conn, this.0.max_logins, newest, now)?;
                     let begun = Begun::new(credential.login, &device).known(known_device.is_some());
                     let told = this.note_sign_in(conn, &user, begun, caller, now)?;
                     Ok::<_, Error>(Some(Some((user, hash, credential, (ended, told), now))))

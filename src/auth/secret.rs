@@ -27,6 +27,7 @@ pub fn fill(bytes: &mut [u8]) {
     });
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
 fn draw(bytes: &mut [u8]) {
     rand::fill(bytes).expect("the system's random generator answers");
 }

@@ -72,7 +72,7 @@ impl State {
     }
 
     const fn congested(&self) -> bool {
-        self.waiting() > self.limit / 4 && !matches!(self.end, End::Abandoned)
+        is_congested(self.waiting(), self.limit) && !matches!(self.end, End::Abandoned)
     }
 
     /// An idle connection keeps no buffer.
@@ -118,6 +118,11 @@ impl State {
         }
         self.finish();
     }
+}
+
+/// A quarter of the bound waits: requests are answered no faster than answers are read, whatever the transport.
+pub(super) const fn is_congested(waiting: usize, limit: usize) -> bool {
+    waiting > limit / 4
 }
 
 impl Outbox {
@@ -272,7 +277,6 @@ impl Outgoing for Rc<Outbox> {
         Unread { waiting: state.waiting(), drained: state.drained }
     }
 
-    /// A quarter of the bound waits: requests are answered no faster than answers are read.
     fn congested(&self) -> bool {
         self.state.borrow().congested()
     }

@@ -102,6 +102,13 @@ pub fn without_layer<'a>(files: impl IntoIterator<Item = &'a Path>) -> Vec<Strin
         .collect()
 }
 
+/// The names of layers in the picture of docs/ARCHITECTURE.md: the first column of its first block that is framed.
+pub fn in_picture(page: &str) -> Vec<&str> {
+    let mut blocks = page.split("\n```\n").skip(1).step_by(2);
+    let picture = blocks.find(|block| block.starts_with("+-")).unwrap_or_default();
+    picture.lines().filter_map(|line| Some(line.strip_prefix("| ")?.split_once(" |")?.0.trim_end())).collect()
+}
+
 /// The table as docs/ARCHITECTURE.md shows it.
 pub fn table() -> String {
     let mut text = String::new();

@@ -96,6 +96,13 @@ fn files_and_functions_are_short() {
 fn the_documentation_shows_the_layers() {
     let file = Path::new("docs/ARCHITECTURE.md");
     let text = workspace::read(file).expect("the documentation can be read");
+    let names: Vec<_> = layers::LAYERS.iter().map(|layer| layer.0).collect();
+    assert_eq!(
+        layers::in_picture(&text),
+        names,
+        "the picture of docs/ARCHITECTURE.md shows other layers than tests/architecture/layers.rs.\n  Give it a row for \
+         each, from top to bottom"
+    );
     let table = layers::table();
     assert!(
         text.contains(&table),

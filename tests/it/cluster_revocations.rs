@@ -201,7 +201,7 @@ async fn a_message_of_another_node_closes_sockets_without_a_poll() {
     let logins = json!([{"id": ann.login, "reason": RevokeReason::SignedOut.as_str()}]);
     let message = envelope(Uuid::now_v7(), 1, &json!({"type": "ended", "logins": logins}));
     let _: () = redis::AsyncCommands::publish(&mut publisher, CHANNEL, message).await.unwrap();
-    delays(sockets, 4441).await;
+    assert_promise_is_kept(delays(sockets, 4441).await);
     for node in &nodes.all {
         assert_eq!(node.get("/api/me", &ann.access).await.status.as_u16(), 401);
     }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
+#![expect(clippy::disallowed_methods, reason = "a client waits in real time")]
 
 mod backoff;
 mod client;

@@ -179,6 +179,7 @@ impl Connections {
 
     /// Enforces the deadlines for as long as the process runs. One task for all: a timer for each would cost
     /// more than an idle connection.
+    #[expect(clippy::disallowed_methods, reason = "clients' real patience; no rule depends on it")]
     pub async fn enforce_deadlines(self) {
         let mut pace = tokio::time::interval(TICK);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -56,6 +56,7 @@ impl Stream {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
 async fn secure(mut socket: Socket, tls: TlsAcceptor) -> io::Result<Stream> {
     let start = Instant::now();
     let handle = socket.slot.handle().clone();

@@ -1,5 +1,7 @@
 //! `doorward connect`: a live session at a terminal or in a script.
 
+#![expect(clippy::disallowed_methods, reason = "a client waits in real time")]
+
 mod command;
 mod conversation;
 mod credentials;

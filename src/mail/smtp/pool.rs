@@ -6,7 +6,7 @@ use std::time::Duration;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use tokio::time::Instant;
 
-use super::timing::{COURTESY, pause, timeout};
+use super::timing::{COURTESY, now, pause, timeout};
 
 pub(super) struct Pool {
     idle: Arc<Mutex<Idle>>,
@@ -38,7 +38,7 @@ impl Pool {
 
     pub fn put(&self, connection: AsyncSmtpConnection) {
         let mut idle = lock(&self.idle);
-        idle.connections.push((connection, Instant::now()));
+        idle.connections.push((connection, now()));
         if !std::mem::replace(&mut idle.has_closer, true) {
             tokio::spawn(close_idle(Arc::downgrade(&self.idle), self.limit));
         }
@@ -55,7 +55,7 @@ async fn close_idle(pool: Weak<Mutex<Idle>>, limit: Duration) {
         let next = {
             let Some(pool) = pool.upgrade() else { return };
             let mut idle = lock(&pool);
-            let now = Instant::now();
+            let now = now();
             let old = idle.connections.extract_if(.., |(_, since)| now.duration_since(*since) >= limit);
             old.for_each(|(connection, _)| quit(connection));
             let next = idle.connections.iter().map(|(_, since)| *since + limit).min();
@@ -63,7 +63,7 @@ async fn close_idle(pool: Weak<Mutex<Idle>>, limit: Duration) {
             next
         };
         let Some(next) = next else { return };
-        pause(next.saturating_duration_since(Instant::now())).await;
+        pause(next.saturating_duration_since(now())).await;
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) struct Attempt {
 
 impl Attempt {
     pub fn new(pace: Pace) -> Self {
-        Self { deadline: Instant::now() + ATTEMPT_TIMEOUT, step: pace.step }
+        Self { deadline: now() + ATTEMPT_TIMEOUT, step: pace.step }
     }
 
     /// The same attempt, in which a single step may take all the time that is left.
@@ -52,7 +52,7 @@ impl Attempt {
 
     /// The time until the deadline.
     pub fn remaining(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
+        self.deadline.saturating_duration_since(now())
     }
 
     /// Does one step of the conversation within its time.
@@ -74,6 +74,11 @@ impl Attempt {
 #[expect(clippy::disallowed_methods, reason = "a conversation with a server takes real time")]
 pub(super) async fn timeout<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(limit, work).await.ok()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a conversation with a server takes real time")]
+pub(super) fn now() -> Instant {
+    Instant::now()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a conversation with a server takes real time")]

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::actors::transport::Full;
+use crate::transports::outbox::is_congested;
 use crate::transports::websocket::write_packets;
 use doorward_core::protocol::CloseReason;
 use doorward_core::protocol::engineio::Queue;
@@ -231,7 +232,7 @@ impl Engine {
     }
 
     fn is_congested(&self, state: &State) -> bool {
-        state.out.len() > self.limits.outbox / 4 && state.phase == Phase::Open
+        is_congested(state.out.len(), self.limits.outbox) && state.phase == Phase::Open
     }
 
     /// Ready once the actor has taken all that came.
