@@ -7,6 +7,8 @@ mod cors;
 pub mod dev_mail;
 mod devices;
 pub mod engineio;
+#[cfg(test)]
+mod examples;
 mod extract;
 mod handshake;
 pub mod health;

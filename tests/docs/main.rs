@@ -17,7 +17,7 @@ const LINE: usize = 100;
 const SECTIONS: usize = 6;
 
 /// The pages outside of the book.
-const OUTSIDE: [&str; 3] = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+const OUTSIDE: [&str; 4] = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "crates/client/README.md"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -271,7 +271,7 @@ fn lines_are_short() {
             // A link cannot be broken, nor can the tag of an image.
             let is_one_link = line.starts_with('[') && line.contains("]: ");
             let is_image = line.contains("alt=\"");
-            if line.chars().count() > LINE && !is_one_link && !is_image && !path.ends_with("CHANGELOG.md") {
+            if line.chars().count() > LINE && !is_one_link && !is_image {
                 problems.push(format!("{}:{number}: {line}", path.display()));
             }
         }
