@@ -56,12 +56,12 @@ fn revocation(criterion: &mut Criterion) {
     let revocations = Revocations::default();
     let revoked: Vec<_> = (0..10_000).map(|_| LoginId(Clock::System.new_id())).collect();
     revocations.insert(revoked.iter().map(|login| (*login, RevokeReason::SignedOut)));
-    let standing = LoginId(Clock::System.new_id());
+    let active = LoginId(Clock::System.new_id());
     let mut group = criterion.benchmark_group("revocation among 10,000");
-    group.bench_function("of a login that stands", |bencher| {
-        bencher.iter(|| revocations.get(black_box(standing)));
+    group.bench_function("of an active login", |bencher| {
+        bencher.iter(|| revocations.get(black_box(active)));
     });
-    group.bench_function("of one that ended", |bencher| {
+    group.bench_function("of a revoked one", |bencher| {
         bencher.iter(|| revocations.get(black_box(revoked[5_000])));
     });
     group.finish();

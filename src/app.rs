@@ -43,7 +43,7 @@ pub use connections::Deadlines;
 /// after them.
 const DRAIN_LIMIT: Duration = Duration::from_secs(8);
 const LAST_WORDS_LIMIT: Duration = Duration::from_secs(3);
-const MAILS_LIMIT: Duration = Duration::from_secs(3);
+const EMAILS_LIMIT: Duration = Duration::from_secs(3);
 const FAILURES_LIMIT: Duration = Duration::from_secs(2);
 
 /// How often old rows are removed.
@@ -289,10 +289,10 @@ impl Application {
             self.live.cluster.leave().await;
         }
         resets.abort();
-        if !matches!(within(MAILS_LIMIT, self.accounts.answer_queued_resets()).await, Some(Ok(()))) {
+        if !matches!(within(EMAILS_LIMIT, self.accounts.answer_queued_resets()).await, Some(Ok(()))) {
             tracing::warn!("some requests for links by email were not answered");
         }
-        if within(MAILS_LIMIT, self.mail.finish()).await.is_none() {
+        if within(EMAILS_LIMIT, self.mail.finish()).await.is_none() {
             tracing::warn!("emails that were being sent are sent again at the next start");
         }
         for task in tasks.into_iter().chain(certificate).chain(node).chain(relay) {
@@ -322,7 +322,7 @@ async fn end_sessions(live: &Live, connections: &Connections) {
     if within(DRAIN_LIMIT, live.sessions.drain()).await.is_none() {
         tracing::warn!("some sockets did not close in time");
     } else if within(LAST_WORDS_LIMIT, connections.without_sessions()).await.is_none() {
-        tracing::warn!("some sockets were not read to their end");
+        tracing::warn!("some clients did not read their last messages in time");
     }
 }
 
@@ -338,7 +338,7 @@ async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> 
 /// Writes what failed in the last second.
 async fn write_last_failures(accounts: &Accounts, rates: &RateLimits) {
     if within(FAILURES_LIMIT, accounts.write_pending_failures(rates)).await.is_none() {
-        tracing::warn!("some failures of the last second are missing in the audit trail");
+        tracing::warn!("some failures of the last second are missing from the audit trail");
     }
 }
 

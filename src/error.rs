@@ -135,11 +135,7 @@ impl ApiError {
     /// A request without a token.
     #[must_use]
     pub fn unauthorized() -> Self {
-        Self::new(
-            StatusCode::UNAUTHORIZED,
-            "unauthorized",
-            "This needs an access token: Authorization: Bearer ...",
-        )
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Send an access token: Authorization: Bearer ...")
     }
 
     #[must_use]

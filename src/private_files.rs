@@ -67,7 +67,7 @@ pub fn secure(config: &Config) -> Vec<String> {
             survey.file(&path);
         }
     }
-    survey.mails(&kept_emails(&config.data_dir));
+    survey.kept_emails(&kept_emails(&config.data_dir));
     survey.database(&config.database.url);
     if let Some(tls) = &config.tls {
         survey.others_file(&tls.key, "holds a private key");
@@ -131,7 +131,7 @@ impl Survey {
     }
 
     /// The directory is this program's, unlike its parent.
-    fn mails(&mut self, directory: &Path) {
+    fn kept_emails(&mut self, directory: &Path) {
         self.restrict(directory, FileType::Directory);
         self.directory(directory);
         for path in entries(directory) {

@@ -40,7 +40,7 @@ pub fn init(log: &Log) -> Result<(), TryInitError> {
 /// If logging is already set up, or the thread cannot be started.
 pub fn init_server(log: &Log) -> Result<(), Box<dyn Error>> {
     let writer = LineWriter::start(std::io::stderr(), |count| {
-        tracing::warn!(count, "log lines were dropped: they come faster than standard error takes them");
+        tracing::warn!(count, "dropped log lines: standard error is too slow");
     })?;
     subscriber(log, writer.clone(), wants_colours()).try_init()?;
     writer.flush_at_panic();

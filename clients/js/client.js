@@ -232,26 +232,26 @@ export class DoorwardClient {
    */
   live(options = {}) {
     const more = this.#WebSocket ? { WebSocket: this.#WebSocket } : {};
-    const door = new Doorward({ url: socketUrl(this.#base), token: this.token, ...more, ...options });
-    // The login of the connection: not the client's if another sign-in came since.
+    const live = new Doorward({ url: socketUrl(this.#base), token: this.token, ...more, ...options });
+    // The login of the connection: not the client's if there was another sign-in since.
     let connected = "";
-    door.on("state", ({ state }) => {
+    live.on("state", ({ state }) => {
       if (state === "connecting") connected = "";
     });
-    door.on("welcome", ({ login }) => (connected = login));
-    door.on("claims", ({ roles, claims }) => {
+    live.on("welcome", ({ login }) => (connected = login));
+    live.on("claims", ({ roles, claims }) => {
       if (connected !== this.#login) return;
       // The token that was valid until now names the old ones.
       this.#refused = this.#given;
       this.#emit("claims", { roles, claims });
     });
-    door.on("ended", (/** @type {End} */ end) => {
+    live.on("ended", (/** @type {End} */ end) => {
       const login = connected;
       if (login && LOGIN_ENDED.has(end.code)) report(this.#mutex.run(() => this.#drop(login, end)));
       // Whether the login has ended, or only this token is not accepted, turns out at the next use.
       else if (end.code === 4401 || LOGIN_ENDED.has(end.code)) this.#refused = this.#given;
     });
-    return door;
+    return live;
   }
 
   /**

@@ -6,8 +6,8 @@
 //   const client = new DoorwardClient();
 //   await client.signIn({ login: "alice", password });
 //   const response = await client.fetch("https://id.example.org/api/me");
-//   const door = client.live();
-//   door.connect();
+//   const live = client.live();
+//   live.connect();
 //
 // See docs/CLIENT.md.
 

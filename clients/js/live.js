@@ -1,11 +1,11 @@
 // A live connection to Doorward that manages itself: it signs in, renews its token in-band, reconnects after
 // a random and growing delay, and stops when the sign-in has ended. No dependencies, no build.
 //
-//   const door = new Doorward({ url: "wss://id.example.org/ws", token: browserToken() });
-//   door.on("state", ({ state }) => console.log(state));
-//   door.on("ended", ({ reason }) => location.assign("/login"));
-//   door.connect();
-//   const { message } = await door.request("secret");
+//   const live = new Doorward({ url: "wss://id.example.org/ws", token: browserToken() });
+//   live.on("state", ({ state }) => console.log(state));
+//   live.on("ended", ({ reason }) => location.assign("/login"));
+//   live.connect();
+//   const { message } = await live.request("secret");
 //
 // The protocol: docs/PROTOCOL.md. This client: docs/CLIENT.md.
 

@@ -54,34 +54,34 @@ impl AsyncWrite for Pieces {
 
 /// What the server makes of a connection.
 #[derive(Debug, PartialEq, Eq)]
-struct Heard {
+struct Received {
     answers: Vec<String>,
     /// Why there were no two answers.
     end: Option<Progress>,
     lines: Vec<Result<String, CloseReason>>,
 }
 
-fn hear(bytes: &[u8], cut: usize, limit: usize) -> Heard {
+fn receive(bytes: &[u8], cut: usize, limit: usize) -> Received {
     let mut pieces: VecDeque<Vec<u8>> = bytes.chunks(cut).map(<[u8]>::to_vec).collect();
     let (mut answers, mut unused) = (Answers::default(), BytesMut::new());
-    let mut heard = Heard { answers: Vec::new(), end: None, lines: Vec::new() };
-    while heard.answers.len() < 2 {
+    let mut received = Received { answers: Vec::new(), end: None, lines: Vec::new() };
+    while received.answers.len() < 2 {
         match answers.take(&mut unused) {
-            Progress::Answered(answer) => heard.answers.push(answer),
+            Progress::Answered(answer) => received.answers.push(answer),
             Progress::Empty | Progress::Begun(_) => match pieces.pop_front() {
                 Some(piece) => {
                     assert!(unused.is_empty());
                     unused.extend_from_slice(&piece);
                 }
-                None if answers.has_begun() => heard.answers.push(answers.end_without_newline()),
+                None if answers.has_begun() => received.answers.push(answers.end_without_newline()),
                 None => {
-                    heard.end = Some(Progress::Empty);
-                    return heard;
+                    received.end = Some(Progress::Empty);
+                    return received;
                 }
             },
             end => {
-                heard.end = Some(end);
-                return heard;
+                received.end = Some(end);
+                return received;
             }
         }
     }
@@ -94,9 +94,9 @@ fn hear(bytes: &[u8], cut: usize, limit: usize) -> Heard {
     );
     let mut context = Context::from_waker(Waker::noop());
     while let Poll::Ready(Some(line)) = Pin::new(&mut lines).poll_next(&mut context) {
-        heard.lines.push(line.map(|line| line.to_string()));
+        received.lines.push(line.map(|line| line.to_string()));
     }
-    heard
+    received
 }
 
 fuzz_target!(|input: (u8, u8, &[u8])| {
@@ -108,8 +108,8 @@ fuzz_target!(|input: (u8, u8, &[u8])| {
             assert_eq!(recognize(bytes), Some(spoken));
         }
     }
-    let whole = hear(bytes, bytes.len().max(1), limit);
-    assert_eq!(hear(bytes, cut, limit), whole);
+    let whole = receive(bytes, bytes.len().max(1), limit);
+    assert_eq!(receive(bytes, cut, limit), whole);
     for answer in &whole.answers {
         // A byte that is not UTF-8 becomes a character of three.
         assert!(answer.len() <= 3 * MAX_ANSWER && !answer.contains(['\n', '\r']), "{answer:?}");

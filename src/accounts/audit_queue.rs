@@ -213,7 +213,7 @@ impl Accounts {
             if nameless > 0 {
                 tracing::warn!(
                     count = nameless,
-                    "so many different clients fail that some are counted without account and address"
+                    "too many clients fail: further failures are counted without account and address"
                 );
             }
         }

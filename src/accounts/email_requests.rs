@@ -190,7 +190,7 @@ impl Accounts {
         now: Timestamp,
     ) -> QueryResult<bool> {
         if !has_room(conn, &self.0.mail_limits.account, Counted::NewDevices(user), now)? {
-            tracing::info!(%user, "no email tells of a new device: there were too many");
+            tracing::info!(%user, "no new-device email: limit reached");
             return Ok(false);
         }
         self.add_notice(conn, MailKind::NewDevice, (user, Some(login)), address, now)?;

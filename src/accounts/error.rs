@@ -103,7 +103,7 @@ pub enum AdminError {
     NoVerifiedEmail,
     #[error("there are too many API keys")]
     TooManyKeys,
-    /// An `Idempotency-Key` that came with another request before.
+    /// An `Idempotency-Key` that was used with another request.
     #[error("the Idempotency-Key was used for another request")]
     OtherRequest,
     /// The first request with this `Idempotency-Key` is not answered yet.

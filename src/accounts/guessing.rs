@@ -172,7 +172,7 @@ impl Accounts {
             })
             .await;
         if let Err(error) = taken_back {
-            tracing::warn!(%error, "an attempt that was not checked stays counted");
+            tracing::warn!(%error, "could not undo the count of an unchecked attempt");
         }
     }
 }

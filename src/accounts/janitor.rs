@@ -25,7 +25,7 @@ const CODES: TimeDelta = TimeDelta::hours(1);
 /// A client that got no answer asks again sooner.
 const IDEMPOTENCY_KEYS: TimeDelta = TimeDelta::days(1);
 const INVITATIONS: TimeDelta = TimeDelta::days(30);
-const MAILS: TimeDelta = TimeDelta::days(30);
+const EMAILS: TimeDelta = TimeDelta::days(30);
 /// Longer than any access token lives: see the migration.
 const LOGINS: TimeDelta = TimeDelta::days(30);
 /// At least: what was imported once is not imported again, also if the account was deleted since.
@@ -61,7 +61,7 @@ impl AuditBounds {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Purged {
     pub links: usize,
-    pub mails: usize,
+    pub emails: usize,
     pub logins: usize,
     pub audit_events: usize,
     pub signing_keys: usize,
@@ -92,7 +92,7 @@ impl Accounts {
         let keys = move |conn: &mut Conn| keys::purge(conn, now, access_ttl);
         Ok(Purged {
             links: self.purge_links(now).await?,
-            mails: self.in_slices(move |conn| outbox::purge(conn, now - MAILS, SLICE)).await?,
+            emails: self.in_slices(move |conn| outbox::purge(conn, now - EMAILS, SLICE)).await?,
             logins: self.in_slices(move |conn| logins::purge_revoked(conn, now - LOGINS, SLICE)).await?
                 + self.in_slices(move |conn| logins::purge_expired(conn, now - LOGINS, SLICE)).await?,
             audit_events: self.purge_repeatable().await?

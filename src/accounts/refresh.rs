@@ -188,7 +188,7 @@ impl Accounts {
         caller: &Caller,
         now: Timestamp,
     ) -> QueryResult<Scope> {
-        tracing::warn!(login = %login.id, "a refresh token was used again");
+        tracing::warn!(login = %login.id, "a refresh token was reused");
         // Whose login it is, is known; who holds the copy is not.
         let caller = Caller { login: Some(login.id), ..caller.clone() };
         self.record(conn, &caller, Action::RefreshReused, Some(login.user_id), now)?;

@@ -91,7 +91,7 @@ impl Accounts {
         loop {
             pace.tick().await;
             if let Err(error) = self.answer_queued_resets().await {
-                tracing::warn!(%error, "requests for links are not answered yet");
+                tracing::warn!(%error, "could not process requests for links; will try again");
                 self.0.clock.sleep(RETRY).await;
             }
         }

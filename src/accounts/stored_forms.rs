@@ -30,9 +30,9 @@ pub(super) async fn renew(db: &Db) {
     };
     match renewed.await {
         Ok(0) => {}
-        Ok(rows) => tracing::info!(rows, "stored names and addresses are in their new form"),
+        Ok(rows) => tracing::info!(rows, "converted stored names and addresses"),
         Err::<_, Error>(error) => {
-            tracing::warn!(%error, "stored names and addresses are not in their new form yet");
+            tracing::warn!(%error, "could not convert stored names and addresses");
         }
     }
 }

@@ -102,7 +102,7 @@ impl Scrapes {
         let handle = server.handle();
         rt::spawn(async move {
             if let Err(error) = server.await {
-                tracing::error!(%error, "metrics are not served any more");
+                tracing::error!(%error, "stopped serving metrics");
             }
         });
         Ok(Scraping(handle))

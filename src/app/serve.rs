@@ -62,7 +62,7 @@ impl Application {
         let (config, additions) = (self.config.clone(), self.additions.clone());
         let site = Site::new(&self.config, self.brand.clone(), self.languages.clone());
         let cross_origin = CrossOrigin::new(&self.config.web.allowed_origins);
-        let mails = web::Data::new(DevMail::new(&self.config));
+        let emails = web::Data::new(DevMail::new(&self.config));
         let clock = web::Data::new(self.clock.clone());
         let (accounts, readiness) = (self.accounts.clone(), self.readiness.clone());
         let (sessions, rates) = (self.live.sessions.clone(), self.rates.clone());
@@ -73,7 +73,7 @@ impl Application {
                 // This worker's own manager, and what all share.
                 .app_data(web::Data::new(sessions.clone()))
                 .app_data(web::Data::from(Arc::clone(&services)))
-                .app_data(mails.clone())
+                .app_data(emails.clone())
                 .app_data(clock.clone())
                 .app_data(routes::trace::PlainRoutes::default())
                 .app_data(requests.of_worker())

@@ -236,7 +236,7 @@ async fn verify_form(
 }
 
 async fn unknown_form(requests: &HashRequests, cost: u32) -> Verified {
-    tracing::error!("a stored password hash has an unknown form");
+    tracing::error!("a stored password hash has an unknown format");
     dummy_hash(requests, cost).await;
     NOT_VERIFIED
 }

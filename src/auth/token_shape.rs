@@ -19,7 +19,7 @@ pub fn explain(token: &str) -> Option<&'static str> {
     } else if EMPTY_VARIABLES.iter().any(|empty| word.eq_ignore_ascii_case(empty)) {
         Some("The client sent the name of an empty variable instead of an access token: it has no token yet.")
     } else if begins("bearer ") {
-        Some("The word Bearer stands before the access token twice.")
+        Some("The word Bearer appears twice before the access token.")
     } else if word.starts_with("dwr_") {
         Some("This is a refresh token: POST /api/refresh exchanges it for an access token.")
     } else if is_api_key(word) {

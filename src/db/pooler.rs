@@ -18,7 +18,7 @@ use diesel::sql_types::Text;
 use crate::config::DatabaseUrl;
 
 /// The explanation for the operator.
-const REFUSAL: &str = "a pooler in transaction mode (or statement mode) stands in between, and Doorward needs session \
+const REFUSAL: &str = "a pooler in transaction mode (or statement mode) is in front of the database, and Doorward needs session \
                        mode or a direct connection: see \"Connection poolers\" in docs/NODES.md";
 
 /// Identifies the server connection that answers: its process, and the server in case there are several.

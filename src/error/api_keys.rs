@@ -58,7 +58,7 @@ impl From<AdminError> for ApiError {
                 Self::new(S::CONFLICT, "too_many_api_keys", "There are too many API keys. Revoke some first.")
             }
             AdminError::OtherRequest => {
-                let detail = "This Idempotency-Key came with another request before. Use a new one.";
+                let detail = "This Idempotency-Key was used with another request. Use a new one.";
                 Self::new(S::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail)
             }
             AdminError::StillRunning => {

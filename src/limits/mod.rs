@@ -127,7 +127,7 @@ impl Limit {
 
 /// The state of a network's budget for one limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct Allowance {
     pub limit: Limit,
     pub rate: Rate,
     /// Further requests that would be admitted now.
@@ -139,21 +139,21 @@ pub struct Standing {
 /// A request over the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exceeded {
-    pub standing: Standing,
+    pub allowance: Allowance,
 }
 
 impl Exceeded {
     /// When the next request would be admitted.
     #[must_use]
     pub const fn wait(&self) -> Duration {
-        self.standing.reset
+        self.allowance.reset
     }
 
     /// A sentence for people, with the time to wait.
     #[must_use]
     pub fn sentence(&self) -> String {
         let wait = in_words(self.wait());
-        format!("Too many {} from your network. Try again in {wait}.", self.standing.limit.noun())
+        format!("Too many {} from your network. Try again in {wait}.", self.allowance.limit.noun())
     }
 }
 
@@ -208,7 +208,7 @@ impl RateLimits {
     ///
     /// # Errors
     /// [`Exceeded`] if the limit is used up: the request was not counted and must not be served.
-    pub fn check(&self, limit: Limit, address: IpAddr) -> Result<Option<Standing>, Exceeded> {
+    pub fn check(&self, limit: Limit, address: IpAddr) -> Result<Option<Allowance>, Exceeded> {
         self.limiter(limit).map(|limiter| limiter.check(address)).transpose()
     }
 
@@ -331,13 +331,13 @@ impl Limiter {
         }
     }
 
-    fn check(&self, address: IpAddr) -> Result<Standing, Exceeded> {
+    fn check(&self, address: IpAddr) -> Result<Allowance, Exceeded> {
         if self.networks.is_full() {
             self.sweep_full();
         }
         let outcome = self.gcra.check_key(&domain::network(address));
         outcome
-            .map(|state| self.standing(state.remaining_burst_capacity(), self.interval))
+            .map(|state| self.allowance(state.remaining_burst_capacity(), self.interval))
             .map_err(|until| self.exceeded(until.wait_time_from(self.clock.instant())))
     }
 
@@ -351,12 +351,12 @@ impl Limiter {
         }
     }
 
-    const fn standing(&self, remaining: u32, reset: Duration) -> Standing {
-        Standing { limit: self.limit, rate: self.rate, remaining, reset }
+    const fn allowance(&self, remaining: u32, reset: Duration) -> Allowance {
+        Allowance { limit: self.limit, rate: self.rate, remaining, reset }
     }
 
     const fn exceeded(&self, wait: Duration) -> Exceeded {
-        Exceeded { standing: self.standing(0, wait) }
+        Exceeded { allowance: self.allowance(0, wait) }
     }
 
     fn sweep(&self) {

@@ -35,7 +35,7 @@ fn a_budget_can_be_spent_at_once_and_recovers_gradually() {
     assert_eq!((first.remaining, first.reset), (29, Duration::from_secs(2)));
     assert_eq!(burst(&limits, at("192.0.2.1")), 29);
     let exceeded = limits.check(Limit::SignIn, at("192.0.2.1")).unwrap_err();
-    assert_eq!((exceeded.standing.remaining, exceeded.wait()), (0, Duration::from_secs(2)));
+    assert_eq!((exceeded.allowance.remaining, exceeded.wait()), (0, Duration::from_secs(2)));
     clock.advance(Duration::from_millis(1_999));
     assert_eq!(burst(&limits, at("192.0.2.1")), 0);
     clock.advance(Duration::from_millis(1));

@@ -9,7 +9,7 @@ use crate::mail::preview::KeptEmail;
 #[template(path = "dev_mail.html")]
 pub struct DevMailPage<'a> {
     pub frame: Frame<'a>,
-    pub mails: &'a [KeptEmail],
+    pub emails: &'a [KeptEmail],
 }
 
 /// A line of an email's text.

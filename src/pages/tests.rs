@@ -157,8 +157,8 @@ fn pages_in(tag: &str, text: &str) -> Vec<(&'static str, String)> {
     for section in [Section::Profile, Section::Password, Section::Email, Section::Delete] {
         add("dashboard, refused", &dashboard(main, text, Some((section, &all))));
     }
-    add("kept mails", &DevMailPage { frame: main, mails: &[kept("a"), kept("b")] });
-    add("kept mails, none", &DevMailPage { frame: main, mails: &[] });
+    add("kept emails", &DevMailPage { frame: main, emails: &[kept("a"), kept("b")] });
+    add("kept emails, none", &DevMailPage { frame: main, emails: &[] });
     pages
 }
 

@@ -25,9 +25,9 @@ fn own_files_are_corrected_and_a_shared_directory_is_reported_once() {
     let data = dir.path().join("data");
     fs::create_dir(&data).unwrap();
     set(&data, 0o755);
-    let mails = data.join("mail");
-    fs::create_dir(&mails).unwrap();
-    set(&mails, 0o755);
+    let mail = data.join("mail");
+    fs::create_dir(&mail).unwrap();
+    set(&mail, 0o755);
     let ours = [
         "doorward.db",
         "doorward.db-wal",
@@ -50,7 +50,7 @@ fn own_files_are_corrected_and_a_shared_directory_is_reported_once() {
     for name in ours {
         assert_eq!(mode(&data.join(name)), 0o600, "{name}");
     }
-    assert_eq!((mode(&mails), mode(&data)), (0o700, 0o755));
+    assert_eq!((mode(&mail), mode(&data)), (0o700, 0o755));
     assert_eq!((mode(&data.join("doorward.toml")), mode(&data.join("notes.txt"))), (0o644, 0o644));
     set(&data, 0o700);
     assert!(secure(&config).is_empty());

@@ -30,10 +30,10 @@ pub fn configure(routes: &mut web::ServiceConfig) {
 /// `GET /dev/mail`: the kept emails, newest first; a page for browsers, JSON for programs.
 async fn list(req: HttpRequest, dev_mail: web::Data<DevMail>) -> Result<HttpResponse, ApiError> {
     let preview = dev_mail.for_request(&req)?;
-    let mails = read(move || preview.list()).await?;
+    let emails = read(move || preview.list()).await?;
     match Visit::of(&req).filter(|visit| wants_page(&visit.request)) {
-        Some(visit) => visit.page(&DevMailPage { frame: visit.frame(), mails: &mails }),
-        None => Ok(HttpResponse::Ok().json(mails)),
+        Some(visit) => visit.page(&DevMailPage { frame: visit.frame(), emails: &emails }),
+        None => Ok(HttpResponse::Ok().json(emails)),
     }
 }
 
@@ -115,10 +115,10 @@ mod tests {
     async fn this_machine_sees_kept_emails() {
         let (code, body) = status("preview", HERE, &[LOCALHOST], "/dev/mail").await;
         assert_eq!(code, 200);
-        let mails: serde_json::Value = serde_json::from_str(&body).unwrap();
-        assert_eq!(mails[0]["id"], "20261122-verify_email-1");
-        assert_eq!(mails[0]["subject"], "hé");
-        assert_eq!(mails[0]["links"][0], "http://l/1");
+        let emails: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(emails[0]["id"], "20261122-verify_email-1");
+        assert_eq!(emails[0]["subject"], "hé");
+        assert_eq!(emails[0]["links"][0], "http://l/1");
         let (code, body) = status("preview", HERE, &[LOCALHOST], "/dev/mail/20261122-verify_email-1").await;
         assert_eq!(code, 200);
         assert!(body.starts_with("Subject: "));

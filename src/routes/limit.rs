@@ -10,14 +10,14 @@ use super::client::client_address;
 use crate::accounts::Accounts;
 use crate::auth::refresh::CredentialKind;
 use crate::error::ApiError;
-use crate::limits::{Exceeded, Limit, RateLimits, Standing, whole_seconds};
+use crate::limits::{Allowance, Exceeded, Limit, RateLimits, whole_seconds};
 
 /// <https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/>, revision 11.
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// The limits that a request was counted against, in its extensions.
-struct Counted(Vec<Standing>);
+struct Counted(Vec<Allowance>);
 
 /// Counts this request.
 ///
@@ -26,9 +26,9 @@ struct Counted(Vec<Standing>);
 pub(super) fn count(request: &HttpRequest, limit: Limit) -> Result<(), ApiError> {
     let (limits, address) = limits(request)?;
     match limits.check(limit, address) {
-        Ok(standing) => {
-            if let Some(standing) = standing {
-                note(request, standing);
+        Ok(allowance) => {
+            if let Some(allowance) = allowance {
+                note(request, allowance);
             }
             Ok(())
         }
@@ -40,10 +40,10 @@ pub(super) fn count(request: &HttpRequest, limit: Limit) -> Result<(), ApiError>
 pub(super) fn count_refusal(request: &HttpRequest) {
     // Beyond the limit, the request has its response already.
     if let Ok((limits, address)) = limits(request)
-        && let Some(standing) =
-            limits.check(Limit::BadToken, address).unwrap_or_else(|full| Some(full.standing))
+        && let Some(allowance) =
+            limits.check(Limit::BadToken, address).unwrap_or_else(|full| Some(full.allowance))
     {
-        note(request, standing);
+        note(request, allowance);
     }
 }
 
@@ -79,20 +79,20 @@ pub(super) fn check_refusals_unless(
 }
 
 fn refuse(request: &HttpRequest, (limits, address): (&RateLimits, IpAddr), exceeded: Exceeded) -> ApiError {
-    limits.note_refused(exceeded.standing.limit, address);
-    note(request, exceeded.standing);
+    limits.note_refused(exceeded.allowance.limit, address);
+    note(request, exceeded.allowance);
     exceeded.into()
 }
 
-fn note(request: &HttpRequest, standing: Standing) {
+fn note(request: &HttpRequest, allowance: Allowance) {
     let mut extensions = request.extensions_mut();
     match extensions.get_mut::<Counted>() {
         Some(Counted(standings)) => {
-            standings.retain(|other| other.limit != standing.limit);
-            standings.push(standing);
+            standings.retain(|other| other.limit != allowance.limit);
+            standings.push(allowance);
         }
         None => {
-            extensions.insert(Counted(vec![standing]));
+            extensions.insert(Counted(vec![allowance]));
         }
     }
 }
@@ -108,10 +108,10 @@ pub(super) fn limits(request: &HttpRequest) -> Result<(&RateLimits, IpAddr), Api
 /// Adds headers for the limits that a request was counted against.
 pub(super) fn add_headers(request: &HttpRequest, headers: &mut HeaderMap) {
     let Some(Counted(standings)) = request.extensions_mut().remove::<Counted>() else { return };
-    for standing in standings {
-        let (name, rate) = (standing.limit.name(), standing.rate);
+    for allowance in standings {
+        let (name, rate) = (allowance.limit.name(), allowance.rate);
         let policy = format!("\"{name}\";q={};w={}", rate.count, whole_seconds(rate.per));
-        let left = format!("\"{name}\";r={};t={}", standing.remaining, whole_seconds(standing.reset));
+        let left = format!("\"{name}\";r={};t={}", allowance.remaining, whole_seconds(allowance.reset));
         for (header, text) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, left)] {
             // Our own names and numbers are always valid header values.
             if let Ok(value) = HeaderValue::try_from(text) {

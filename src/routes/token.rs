@@ -162,7 +162,7 @@ fn parameters(text: &[u8]) -> Result<TokenRequest, ApiError> {
     let mut all = HashMap::new();
     for (name, value) in url::form_urlencoded::parse(text) {
         if all.insert(name.clone(), value.into_owned()).is_some() {
-            return Err(invalid("A parameter is there twice."));
+            return Err(invalid("A parameter is repeated."));
         }
     }
     let mut take = |name: &str| all.remove(name);

@@ -201,7 +201,7 @@ fn log(quiet: bool, Answered { status, ms, user, address }: &Answered) {
     let status_code = status.as_u16();
     if *status == StatusCode::SERVICE_UNAVAILABLE && !quiet {
         // Overloaded or stopping: a response by design, but worth attention.
-        tracing::warn!(status = status_code, ms, user, address, "request turned away");
+        tracing::warn!(status = status_code, ms, user, address, "request refused: overloaded or stopping");
     } else if status.is_server_error() && *status != StatusCode::SERVICE_UNAVAILABLE {
         tracing::error!(status = status_code, ms, user, address, "request failed");
     } else if quiet {

@@ -217,6 +217,11 @@ fn warn_of_gaps(english: &Language, language: &Language) {
         );
     }
     if let Some(first) = unknown.first() {
-        tracing::warn!(language = tag, count = unknown.len(), first, "there are texts that nothing uses");
+        tracing::warn!(
+            language = tag,
+            count = unknown.len(),
+            first,
+            "unknown message keys in a language file"
+        );
     }
 }

@@ -125,7 +125,7 @@ async fn it_reconnects_after_a_restart<C: LiveClient>() {
     let (address, tcp) = (app.address.to_string(), app.tcp.to_string());
     app.stop().await;
     script.hear("goodbye").await;
-    script.remark("the server restarts; trying again in ").await;
+    script.remark("the server is restarting; trying again in ").await;
     let TestApp { data, mail, clock, .. } = app;
     let app = spawn_on(&[("http.listen", &address), ("tcp.listen", &tcp)], data, mail, clock).await;
     script.hear("welcome").await;

@@ -330,7 +330,7 @@ async fn assert_silent(format: &str) {
         "/reset-password/{token}",
         "/dashboard/password",
         "/ws",
-        "a refresh token was used again",
+        "a refresh token was reused",
         "stopped",
     ] {
         assert!(output.contains(words), "no {words} in {output}");

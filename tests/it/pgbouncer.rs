@@ -11,7 +11,7 @@ use crate::support::pgbouncer::Pooler;
 use crate::support::process::Process;
 use crate::support::time::now;
 
-const SENTENCE: &str = "a pooler in transaction mode (or statement mode) stands in between";
+const SENTENCE: &str = "a pooler in transaction mode (or statement mode) is in front of the database";
 
 /// What every command says of it.
 fn is_refused(mode: &str, settings: &str) {

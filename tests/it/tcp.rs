@@ -10,7 +10,7 @@ use crate::support::app::{PASSWORD, TestApp, spawn_app, spawn_with};
 use crate::support::commands::converse;
 use crate::support::process::Process;
 use crate::support::programs::{self, Needs};
-use crate::support::tcp::{TcpClient, standing_logins};
+use crate::support::tcp::{TcpClient, active_logins};
 use crate::support::transports::LiveClient;
 
 #[actix_web::test]
@@ -175,7 +175,7 @@ async fn all_answers_may_arrive_at_once() {
     assert!(lines[1].contains("\"welcome\"") && lines[2].contains("\"secret\""), "{said}");
     assert_eq!(&lines[3..], [r#"{"type":"pong","id":2}"#], "{said}");
     // The client has disconnected, and no login is left of it.
-    while app.query(standing_logins) > 1 {
+    while app.query(active_logins) > 1 {
         tokio::task::yield_now().await;
     }
 }

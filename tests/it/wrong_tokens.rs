@@ -134,7 +134,7 @@ async fn a_first_message_of_another_shape_is_told_the_right_one() {
         let mut live = app.open(&[("x-forwarded-for", &client)]).await.unwrap();
         live.write(&first).await;
         let ended = live.ends(4401).await;
-        assert_eq!(ended.goodbye["reason"], r#"the first message has to be {"type":"auth","token":"TOKEN"}"#);
+        assert_eq!(ended.goodbye["reason"], r#"the first message must be {"type":"auth","token":"TOKEN"}"#);
         assert_eq!(logged("misplaced_token", &client), 1);
     }
     for (token, word) in [

@@ -117,7 +117,7 @@ impl OpenSession {
         self.token = Some(token);
     }
 
-    /// Until when the server has to be heard from. Before `welcome` that is soon. Afterwards a server that is there asks
+    /// Until when the server must have sent something. Before `welcome` that is soon. Afterwards a server that is there asks
     /// for a sign of life once a heartbeat, unless it gets one.
     fn silence_limit(&self) -> Instant {
         match self.id {

@@ -41,7 +41,7 @@ pub async fn open(
 pub async fn check(url: &ServerUrl, tls: &Arc<ClientConfig>) -> Result<(), Error> {
     let prompted = within_patience(async { Lines::new(connect(url, tls).await?).prompt("Username: ").await });
     match prompted.await {
-        // It is there, and would refuse to sign anybody in at the moment.
+        // It is there, and does not accept sign-ins at the moment.
         Err(Error::Busy { .. } | Error::Refused(_) | Error::Closed(_)) => Ok(()),
         outcome => outcome,
     }

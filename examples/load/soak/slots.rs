@@ -25,7 +25,7 @@ const RUDE: usize = 10;
 const TYPED: usize = 4;
 
 /// How an answer to a client that was too slow is known.
-const LATE: [&str; 3] = ["408", "no sign-in in time", "Session ID unknown"];
+const LATE: [&str; 3] = ["408", "the client did not sign in in time", "Session ID unknown"];
 
 /// The server restarts.
 const RESTART: u16 = 1012;

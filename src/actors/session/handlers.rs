@@ -36,7 +36,7 @@ impl<T: Transport> Session<T> {
     pub(super) fn run(&mut self, name: &str, to: ReplyTo, payload: Payload, context: &mut Context<Self>) {
         let events = Arc::clone(&self.services.events);
         let Some((name, handler)) = events.get(to.namespace).find(name) else {
-            let error = ServerMessage::error(to, "unknown_type", "this server knows no such `type`");
+            let error = ServerMessage::error(to, "unknown_type", "unknown message type");
             return self.send(&error, context);
         };
         if T::JOINS_SILENTLY {

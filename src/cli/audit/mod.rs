@@ -22,7 +22,7 @@ use crate::clock::Timestamp;
 const EXAMPLES: &str = "\
 Examples:
   doorward audit --failures --by address            # who guesses passwords?
-  doorward audit --address 203.0.113.7              # what came from there?
+  doorward audit --address 203.0.113.7              # what was requested from there?
   doorward audit --failures --by user --since 1h    # which accounts are attacked?
   doorward audit --user alice --since 2026-11-01    # what happened to this account?
   doorward audit --action disabled --json
@@ -63,7 +63,7 @@ struct Which {
     /// Only what failed or was refused
     #[arg(long, conflicts_with = "outcome")]
     failures: bool,
-    /// Only what came from this address
+    /// Only requests from this address
     #[arg(long)]
     address: Option<IpAddr>,
     /// Only from then on: `1h` ago, or a date such as `2026-11-27` or `2026-11-27T12:00Z`

@@ -68,7 +68,7 @@ fn time(value: &Value) -> String {
 fn sessions(message: &Value, view: View<'_>) -> String {
     let none = Vec::new();
     let sessions = message["sessions"].as_array().unwrap_or(&none);
-    let mut rows = vec![["carrier", "address", "since", "login"].map(str::to_owned)];
+    let mut rows = vec![["transport", "address", "since", "login"].map(str::to_owned)];
     rows.extend(sessions.iter().map(|session| {
         let text = |field: &str| escape(session[field].as_str().unwrap_or_default());
         [text("carrier"), text("address"), time(&session["since"]), text("login")]
@@ -108,7 +108,7 @@ mod tests {
         let view = View { session: "2", ..View::default() };
         assert_eq!(
             pretty(&message, view),
-            "carrier    address    since                    login\n\
+            "transport  address    since                    login\n\
              tcp        127.0.0.1  2026-01-02 03:04:05 UTC  l1\n\
              websocket  ::1        2026-01-02 03:04:06 UTC  l22    this one"
         );

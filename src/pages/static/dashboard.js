@@ -6,7 +6,7 @@ import { hasText, language, text, textWithLink } from "./texts.js";
 
 const base = document.body.dataset.base ?? "";
 const token = browserToken(`${base}/api/token`);
-const door = new Doorward({ token });
+const live = new Doorward({ token });
 
 /** @param {string} id */
 const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -34,13 +34,13 @@ const SOON = new Intl.RelativeTimeFormat(language, { style: "narrow" });
 /** @type {ReturnType<typeof setInterval> | undefined} */
 let countdown;
 
-door.on("state", (/** @type {import("./live.js").StateChange} */ { state, retryAt }) => {
+live.on("state", (/** @type {import("./live.js").StateChange} */ { state, retryAt }) => {
   clearInterval(countdown);
-  const live = byId("live");
+  const status = byId("live");
   // An attempt after a failed one still counts as reconnecting: the words change only with the result.
-  const words = state === "connecting" && live.dataset.state === "waiting" ? WORDS.waiting : WORDS[state];
+  const words = state === "connecting" && status.dataset.state === "waiting" ? WORDS.waiting : WORDS[state];
   if (byId("live-words").textContent !== words) byId("live-words").textContent = words;
-  if (words !== WORDS.waiting || state === "waiting") live.dataset.state = state;
+  if (words !== WORDS.waiting || state === "waiting") status.dataset.state = state;
   byId("live-count").textContent = "";
   byId("live-now").hidden = state !== "waiting";
   const button = /** @type {HTMLButtonElement | null} */ (document.getElementById("secret-button"));
@@ -55,11 +55,11 @@ door.on("state", (/** @type {import("./live.js").StateChange} */ { state, retryA
   }
 });
 
-byId("live-now").addEventListener("click", () => door.connect());
+byId("live-now").addEventListener("click", () => live.connect());
 
 /* The end */
 
-door.on("ended", (/** @type {import("./live.js").End} */ { code, reason }) => {
+live.on("ended", (/** @type {import("./live.js").End} */ { code, reason }) => {
   if (code === 4403) return sayOpenedElsewhere();
   const known = `dashboard-js-ended-${code}`;
   byId("ended-reason").textContent = text(hasText(known) ? known : "dashboard-js-ended-other", { reason, code });
@@ -86,7 +86,7 @@ function sayOpenedElsewhere() {
 
 // A form that signs out also closes the connection; without this, a dialog would flash up before the next page.
 // `forms.js` sends this event when a form is about to be sent, not when the server turned out to be away.
-document.addEventListener("leaving", () => door.close());
+document.addEventListener("leaving", () => live.close());
 
 /* The secret message */
 
@@ -97,10 +97,10 @@ document.getElementById("secret-button")?.addEventListener("click", async () => 
     byId("secret").hidden = false;
   };
   try {
-    const { message, code } = await door.request("secret");
+    const { message, code } = await live.request("secret");
     show(message, code);
   } catch (error) {
-    if (door.state !== "ended") show(text("dashboard-js-secret-failed"), "");
+    if (live.state !== "ended") show(text("dashboard-js-secret-failed"), "");
     console.info("no secret message", error);
   }
 });
@@ -110,7 +110,7 @@ document.getElementById("secret-button")?.addEventListener("click", async () => 
 /** @typedef {{ id: string, login: string, carrier: string, address: string, since: string }} SessionInfo */
 /** @typedef {{ id: string, device_client: string | null, device_system: string | null, ip?: string, created_at: string, last_seen_at: string, current: boolean, device_kind: string }} Login */
 
-const CARRIERS = /** @type {Record<string, string>} */ ({ websocket: "WebSocket", socketio: "Socket.IO", tcp: "TCP" });
+const TRANSPORTS = /** @type {Record<string, string>} */ ({ websocket: "WebSocket", socketio: "Socket.IO", tcp: "TCP" });
 
 /**
  * How many entries of a list are shown. The server renders further pages.
@@ -141,7 +141,7 @@ let logins = [];
 /** @type {SessionInfo[]} */
 let sessions = [];
 
-door.on("welcome", () => void door.request("watch_sessions").catch(() => {}));
+live.on("welcome", () => void live.request("watch_sessions").catch(() => {}));
 
 /** Changes come in bursts, and the last one may end this page's own sign-in. In milliseconds. */
 const PAUSE = 200;
@@ -149,7 +149,7 @@ const PAUSE = 200;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let pause;
 
-door.on("sessions", (/** @type {{ sessions: SessionInfo[] }} */ update) => {
+live.on("sessions", (/** @type {{ sessions: SessionInfo[] }} */ update) => {
   sessions = update.sessions;
   showConnections();
   // A connection may belong to a new device, or have been the last of one that was signed out.
@@ -160,7 +160,7 @@ door.on("sessions", (/** @type {{ sessions: SessionInfo[] }} */ update) => {
 let wanted = 0;
 
 async function loadLogins() {
-  if (door.state !== "open") return;
+  if (live.state !== "open") return;
   const mine = ++wanted;
   try {
     const response = await fetch(`${base}/api/logins`, {
@@ -181,18 +181,18 @@ async function loadLogins() {
 function showConnections() {
   count("connections", sessions.length);
   // This page is no app that a user has connected.
-  byId("no-connections").hidden = sessions.some((session) => session.id !== door.session?.session);
+  byId("no-connections").hidden = sessions.some((session) => session.id !== live.session?.session);
   showOnline();
   // Until the devices are known, the server's rows have the better names.
   if (!isFirstPage("connections-list") || logins.length === 0) return;
   const rows = sessions.slice(0, shownOf("connections-list")).map((session) => {
     return fill("connection-row", {
       device: deviceName(logins.find((login) => login.id === session.login)),
-      carrier: CARRIERS[session.carrier] ?? session.carrier,
+      carrier: TRANSPORTS[session.carrier] ?? session.carrier,
       address: session.address,
       since: session.since,
-      current: session.id === door.session?.session,
-      icon: session.carrier in CARRIERS ? session.carrier : "websocket",
+      current: session.id === live.session?.session,
+      icon: session.carrier in TRANSPORTS ? session.carrier : "websocket",
     });
   });
   byId("connections-list").replaceChildren(...rows);
@@ -298,4 +298,4 @@ function showTimes(within) {
   }
 }
 
-door.connect();
+live.connect();

@@ -265,7 +265,7 @@ pub(super) fn frame<'a>(request: &HttpRequest, site: &'a Site) -> Frame<'a> {
         brand: &site.brand,
         base: &site.base,
         public_url: &site.public_url,
-        dev_mail: dev_mail.is_some_and(|mails| mails.is_for(request)),
+        dev_mail: dev_mail.is_some_and(|emails| emails.is_for(request)),
         onward: Onward::default(),
         registration: site.registration.who,
     }

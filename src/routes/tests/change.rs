@@ -20,7 +20,7 @@ async fn a_new_password_ends_all_other_logins() {
     assert_eq!(api.get("/api/me", &access).await.status, 200);
     assert_eq!(api.get("/api/me", &other).await.code(), (401, "token_revoked".to_owned()));
     assert_eq!(api.login("ada", NEW).await.status, 200);
-    assert!(api.mails().await.contains(&("password_changed".to_owned(), "ada@example.org".to_owned())));
+    assert!(api.emails().await.contains(&("password_changed".to_owned(), "ada@example.org".to_owned())));
 }
 
 #[actix_web::test]
@@ -40,7 +40,7 @@ async fn an_address_changes_when_it_is_proven() {
     assert_eq!(verify(&link).await.status, 400);
     let me = api.get("/api/me", &access).await.json();
     assert_eq!((&me["email"], &me["email_verified"]), (&"new@example.org".into(), &true.into()));
-    assert!(api.mails().await.contains(&("email_changed_undo".to_owned(), "old@example.org".to_owned())));
+    assert!(api.emails().await.contains(&("email_changed_undo".to_owned(), "old@example.org".to_owned())));
     let second = api.register_with("bob", "new@example.org").await;
     let link = api.mint(Purpose::VerifyEmail, &id_of(&second), "new@example.org").await;
     assert_eq!(verify(&link).await.code(), (409, "email_held".to_owned()));
@@ -87,7 +87,7 @@ async fn a_deleted_account_is_gone_and_its_devices_forgotten() {
     assert_eq!(delete(PASSWORD).await.status, 204);
     assert_eq!(api.get("/api/me", &access).await.status, 401);
     assert_eq!(api.login("ada", PASSWORD).await.status, 401);
-    assert!(api.mails().await.is_empty());
+    assert!(api.emails().await.is_empty());
     let (ip, reason): (Option<String>, Option<String>) =
         api.query(|conn| logins::table.select((logins::ip, logins::revoked_reason)).first(conn)).await;
     assert_eq!((ip, reason.as_deref()), (None, Some("account_deleted")));
@@ -121,7 +121,7 @@ async fn the_janitor_keeps_what_is_needed() {
     assert_eq!(api.accounts.purge().await.unwrap(), crate::accounts::Purged::default());
     api.clock.advance(Duration::from_hours(61 * 24));
     let purged = api.accounts.purge().await.unwrap();
-    assert_eq!((purged.links, purged.mails, purged.logins, purged.audit_events), (1, 0, 1, 0));
+    assert_eq!((purged.links, purged.emails, purged.logins, purged.audit_events), (1, 0, 1, 0));
     api.clock.advance(Duration::from_hours(366 * 24));
     assert_eq!(api.accounts.purge().await.unwrap().audit_events, 1);
 }

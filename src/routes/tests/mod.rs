@@ -207,8 +207,8 @@ impl<S: Service<Request, Response = ServiceResponse, Error = Error>> Api<S> {
         Accounts::start(self.db.clone(), &live, Mail::default(), system, &config).await.unwrap()
     }
 
-    /// The mails asked for: kind, address.
-    pub async fn mails(&self) -> Vec<(String, String)> {
+    /// The emails asked for: kind, address.
+    pub async fn emails(&self) -> Vec<(String, String)> {
         self.query(|conn| outbox::table.order(outbox::id).select((outbox::kind, outbox::address)).load(conn))
             .await
     }

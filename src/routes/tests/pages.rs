@@ -264,7 +264,7 @@ async fn the_account_is_changed_and_closed() {
     assert_page(&wrong, 403, "id=\"email-current-password-error\"");
     let sent = post("email", &[("email", " ada@example.org "), ("current_password", NEW)]).await;
     assert_eq!(sent.header("location"), "/dashboard?done=link-sent#profile");
-    assert_eq!(api.mails().await, [("verify_email".to_owned(), "ada@example.org".to_owned())]);
+    assert_eq!(api.emails().await, [("verify_email".to_owned(), "ada@example.org".to_owned())]);
     let back = api.page("/dashboard/email", &cookie).await;
     assert_eq!((back.status, back.header("location")), (303, "/dashboard"), "a refused form is reloaded");
 

@@ -23,8 +23,8 @@ async fn asking_tells_nothing_and_leaves_a_count() {
         assert_eq!(forgot(&api, login).await, known);
     }
     let resets = async || {
-        let mails = api.mails().await.into_iter();
-        let mut resets: Vec<_> = mails.filter(|(kind, _)| kind.starts_with("reset_")).collect();
+        let emails = api.emails().await.into_iter();
+        let mut resets: Vec<_> = emails.filter(|(kind, _)| kind.starts_with("reset_")).collect();
         resets.sort();
         resets
     };
@@ -71,7 +71,7 @@ async fn a_link_sets_the_password_once_and_ends_every_login() {
     assert_eq!(api.get("/api/me", &access).await.code(), (401, "token_revoked".to_owned()));
     assert_eq!(api.login("ada", PASSWORD).await.status, 401);
     assert_eq!(api.login("ada", NEW).await.status, 200);
-    assert!(api.mails().await.contains(&("password_changed".to_owned(), "ada@example.org".to_owned())));
+    assert!(api.emails().await.contains(&("password_changed".to_owned(), "ada@example.org".to_owned())));
 }
 
 #[actix_web::test]

@@ -55,12 +55,12 @@ impl fmt::Display for HandshakeError {
             Self::NotWanted => "This is a WebSocket: connect with a WebSocket client.",
             Self::Method => "A WebSocket handshake is a GET.",
             Self::UpgradeLost => {
-                "The headers of a WebSocket handshake came, but not `Upgrade: websocket`: a proxy in between does \
+                "A WebSocket handshake is present, but `Upgrade: websocket` is missing: a proxy in between does \
                  not pass it on. For nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; \
                  proxy_set_header Connection \"upgrade\";"
             }
             Self::ConnectionLost => {
-                "`Upgrade: websocket` came, but not `Connection: Upgrade`: a proxy in between does not pass it on. \
+                "`Upgrade: websocket` is present, but `Connection: Upgrade` is missing: a proxy in between does not pass it on. \
                  For nginx: proxy_set_header Connection \"upgrade\";"
             }
             Self::Several => "Ask for one protocol alone: Upgrade: websocket",

@@ -175,7 +175,7 @@ pub async fn signed_in(app: &TestApp, username: &str) -> (TcpClient, Value) {
 }
 
 /// How many logins are active.
-pub fn standing_logins(conn: &mut doorward::internals::db::Conn) -> diesel::QueryResult<i64> {
+pub fn active_logins(conn: &mut doorward::internals::db::Conn) -> diesel::QueryResult<i64> {
     use diesel::prelude::*;
     use doorward::internals::schema::logins;
     logins::table.filter(logins::revoked_at.is_null()).count().get_result(conn)

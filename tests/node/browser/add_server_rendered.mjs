@@ -52,7 +52,7 @@ await scenario(
     const { logins } = await api("GET", "logins", { token: (await login("ada")).access_token });
     assert(logins.some(({ kind, user_agent }) => kind === "token" && /Chrome/.test(user_agent)), "the device is the browser");
 
-    // While the server is away, nobody is let in; afterwards the session goes on.
+    // While the server is away, no user is let in; afterwards the session goes on.
     await server("stop");
     await page.reload();
     await says(page, "Try again later.");

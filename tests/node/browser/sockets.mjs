@@ -54,7 +54,7 @@ await scenario(async ({ person }) => {
   }
   for (const first of [token, JSON.stringify({ token }), JSON.stringify({ type: "login", token })]) {
     const { code, reason } = await open("/ws", [], first);
-    assert.deepEqual([code, reason], [4401, 'the first message has to be {"type":"auth","token":"TOKEN"}']);
+    assert.deepEqual([code, reason], [4401, 'the first message must be {"type":"auth","token":"TOKEN"}']);
   }
   const seen = await open("/ws", [], JSON.stringify({ type: "auth", token }));
   assert.deepEqual(seen.types, ["welcome"]);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { PASSWORD, base, rows, says, scenario, server } from "./harness.mjs";
 
-// Nobody is signed in yet, nginx has no icon, and once the server is down.
+// No user is signed in yet, nginx has no icon, and once the server is down.
 const EXPECTED = /Failed to load resource|WebSocket connection/;
 
 await scenario(async ({ person }) => {

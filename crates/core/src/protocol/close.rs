@@ -127,23 +127,23 @@ impl CloseReason {
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::ClientLeft => "closed by the client",
-            Self::ProtocolError => "the frame breaks the WebSocket protocol",
+            Self::ProtocolError => "the frame violates the WebSocket protocol",
             Self::InvalidUtf8 => "the text is not UTF-8",
             Self::TooBig => "the message is too big",
-            Self::Restarting => "the server restarts",
+            Self::Restarting => "the server is restarting",
             Self::Overloaded => "the server is overloaded",
             Self::BadMessage => "the message is not a JSON object",
-            Self::Unauthorized => "the access token is missing or not good",
+            Self::Unauthorized => "the access token is missing or invalid",
             Self::MisplacedToken => {
                 "the token belongs in Authorization: Bearer, the subprotocol bearer.TOKEN, or the first message"
             }
-            Self::NoSignIn => r#"the first message has to be {"type":"auth","token":"TOKEN"}"#,
+            Self::NoSignIn => r#"the first message must be {"type":"auth","token":"TOKEN"}"#,
             Self::NoAuth => r#"the access token is missing: it belongs in auth, as {"token":"TOKEN"}"#,
-            Self::BareToken => "a token at this prompt has the word Bearer before it: Bearer TOKEN",
+            Self::BareToken => "at this prompt, write Bearer before the token: Bearer TOKEN",
             Self::Forbidden => "this origin is not allowed",
-            Self::SignInTimeout => "no sign-in in time",
-            Self::HeartbeatTimeout => "no sign of life",
-            Self::TooSlow => "messages are not read fast enough",
+            Self::SignInTimeout => "the client did not sign in in time",
+            Self::HeartbeatTimeout => "the client stopped responding",
+            Self::TooSlow => "the client reads too slowly",
             Self::TooMany => "too many live sessions",
             Self::RateLimited => "too many attempts from this network",
             Self::TokenExpired => "the access token has expired",

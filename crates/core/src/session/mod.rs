@@ -248,7 +248,7 @@ impl Guest {
             Request::Join { open: true, arguments, .. } => Reaction::Join { arguments },
             Request::Auth { .. } | Request::Join { .. } => verify(&message.request),
             Request::Sessions | Request::WatchSessions => {
-                let detail = "this needs a sign-in";
+                let detail = "sign in first";
                 Effect::Send(ServerMessage::error(message.to.clone(), "unauthorized", detail)).into()
             }
             request => for_all(request, message),

@@ -12,7 +12,7 @@ async fn an_address_that_waits_is_sent_its_link_again() {
     let again = async || {
         let answer = api.call(with(form("/dashboard/email/resend", &[]), &cookie)).await;
         assert_eq!((answer.status, answer.header("location")), AGAIN);
-        api.mails().await.len()
+        api.emails().await.len()
     };
     assert_eq!(again().await, 1, "it was sent a moment ago");
     api.clock.advance(Duration::from_secs(61));
@@ -23,7 +23,7 @@ async fn an_address_that_waits_is_sent_its_link_again() {
     let bob = api.register_in_a_browser("bob").await;
     assert!(!api.page("/dashboard", &bob).await.text.contains("/dashboard/email/resend"));
     let nothing = api.call(with(form("/dashboard/email/resend", &[]), &bob)).await;
-    assert_eq!((nothing.status, api.mails().await.len()), (303, 2));
+    assert_eq!((nothing.status, api.emails().await.len()), (303, 2));
 }
 
 #[actix_web::test]
@@ -34,7 +34,7 @@ async fn a_change_of_address_is_shown_and_canceled() {
         let fields = [("email", "new@example.org"), ("current_password", PASSWORD)];
         let answer = api.call(with(form("/dashboard/email", &fields), &cookie)).await;
         assert_eq!(answer.header("location"), "/dashboard?done=link-sent#profile");
-        api.mails().await
+        api.emails().await
     };
     let sent = [("verify_email".to_owned(), "new@example.org".to_owned())];
     assert_eq!(change().await, sent);
