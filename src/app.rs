@@ -42,7 +42,7 @@ pub use connections::Deadlines;
 /// How long the sockets' goodbyes may take altogether, until those are read or their clients cut, and emails under way
 /// after them.
 const DRAIN_LIMIT: Duration = Duration::from_secs(8);
-const LAST_WORDS_LIMIT: Duration = Duration::from_secs(3);
+const LAST_MESSAGES_LIMIT: Duration = Duration::from_secs(3);
 const EMAILS_LIMIT: Duration = Duration::from_secs(3);
 const FAILURES_LIMIT: Duration = Duration::from_secs(2);
 
@@ -321,7 +321,7 @@ impl Application {
 async fn end_sessions(live: &Live, connections: &Connections) {
     if within(DRAIN_LIMIT, live.sessions.drain()).await.is_none() {
         tracing::warn!("some sockets did not close in time");
-    } else if within(LAST_WORDS_LIMIT, connections.without_sessions()).await.is_none() {
+    } else if within(LAST_MESSAGES_LIMIT, connections.without_sessions()).await.is_none() {
         tracing::warn!("some clients did not read their last messages in time");
     }
 }

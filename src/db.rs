@@ -328,7 +328,7 @@ fn transaction<T, E: From<diesel::result::Error>>(
 }
 
 /// Writes what the log of an SQLite database has into its file and empties the log, so that the file is whole without
-/// it. Answers false if another process reads, which keeps the log.
+/// it. Returns false if another process reads, which keeps the log.
 ///
 /// # Errors
 /// If it cannot be written.

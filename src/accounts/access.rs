@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
+use super::authority::{Authority, lock_admins};
 use super::logins::{Logins, OVERLAP};
-use super::maker::{Maker, lock_admins};
 use super::pending_links::{end_undo, end_verification};
 use super::{Accounts, Caller, Error};
 use crate::clock::Timestamp;
@@ -41,7 +41,7 @@ impl Accounts {
     }
 
     /// Changes a user's roles and claims: the one way in which they change. A change that changes nothing makes no new
-    /// version. Answers when this node has applied it, and all others have or a second has passed, with the user's roles
+    /// version. Returns when this node has applied it, and all others have or a second has passed, with the user's roles
     /// and claims.
     ///
     /// # Errors
@@ -60,9 +60,9 @@ impl Accounts {
             .run_writing(move |conn| {
                 let (rights, number) = db::write(conn, |conn| {
                     lock_admins(conn)?;
-                    let maker = Maker::lock(conn, &caller, this.0.clock.now())?;
+                    let authority = Authority::lock(conn, &caller, this.0.clock.now())?;
                     let user = users::lock(conn, user)?.ok_or(Error::NotFound)?;
-                    this.change_rights(conn, &user, &change, (&maker, &caller))
+                    this.change_rights(conn, &user, &change, (&authority, &caller))
                 })?;
                 this.announce_rights(user, &rights, number);
                 Ok::<_, Error>((rights, number))
@@ -91,14 +91,14 @@ impl Accounts {
         }
     }
 
-    /// Inside the transaction that has locked the administrators and the user. Answers what the user has then, and the
+    /// Inside the transaction that has locked the administrators and the user. Returns what the user has then, and the
     /// number of the change if there was one.
     pub(super) fn change_rights(
         &self,
         conn: &mut Conn,
         user: &User,
         change: &RightsChange,
-        (maker, caller): (&Maker, &Caller),
+        (authority, caller): (&Authority, &Caller),
     ) -> Result<(Arc<Rights>, Option<i32>), Error> {
         let before = user.rights();
         let roles = change.roles.as_ref().map(|roles| roles.apply(&before.roles)).transpose()?;
@@ -111,12 +111,12 @@ impl Accounts {
         let now = self.0.clock.now();
         match (before.roles.has(ADMIN), roles.has(ADMIN)) {
             (true, false) => {
-                maker.check_admin_role()?;
+                authority.check_admin_role()?;
                 keep_an_admin(conn, user, caller)?;
                 invitations::revoke_by(conn, &user.id.to_string())?;
             }
             (false, true) => {
-                maker.check_admin_role()?;
+                authority.check_admin_role()?;
                 // To an address that a caller with fewer rights may have chosen.
                 end_verification(conn, user.id, now)?;
                 end_undo(conn, user.id, now)?;

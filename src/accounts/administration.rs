@@ -7,9 +7,9 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::access::RightsChange;
 use super::admin_user::{AdminUser, Expected};
+use super::authority::{Authority, lock_admins};
 use super::email_requests::Asker;
 use super::error::on_duplicate;
-use super::maker::{Maker, lock_admins};
 use super::pending_links::{close_undo, end_verification};
 use super::{Accounts, AdminError, Caller, Error};
 use crate::actors::hasher::{Class, Lane};
@@ -78,7 +78,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::UsernameReserved`], [`Error::UsernameTaken`], [`Error::UsernameLooksTaken`], [`Error::EmailHeld`];
-    /// [`Error::Invalid`] about too many roles or too large claims, [`AdminError::AdminBeyondMaker`];
+    /// [`Error::Invalid`] about too many roles or too large claims, [`AdminError::AdminBeyondOwnRights`];
     /// [`Error::ApiKey`] or [`Error::Token`] if the caller may no longer do it.
     pub async fn invite_user(&self, invited: Invited, caller: &Caller) -> Result<AdminUser, Error> {
         if self.0.reserved_names.contains(&invited.username) {
@@ -98,7 +98,7 @@ impl Accounts {
                 if rights != RightsChange::default() {
                     lock_admins(conn)?;
                 }
-                let maker = Maker::lock(conn, &caller, now)?;
+                let authority = Authority::lock(conn, &caller, now)?;
                 if users::find_by_username(conn, &username)?.is_some() {
                     return Err(Error::UsernameTaken);
                 }
@@ -117,7 +117,7 @@ impl Accounts {
                 this.record(conn, &caller, Action::Registered, Some(id), now)?;
                 // Before a link is sent: a new role may invalidate those that were sent before.
                 let added = users::find(conn, id)?.ok_or(Error::NotFound)?;
-                this.change_rights(conn, &added, &rights, (&maker, &caller))?;
+                this.change_rights(conn, &added, &rights, (&authority, &caller))?;
                 match &user.email {
                     Some(email) if verified => {
                         users::set_held_email(conn, id, email.as_str(), now)
@@ -147,14 +147,14 @@ impl Accounts {
         inserted.map_err(|error| on_duplicate(error, Error::UsernameLooksTaken))
     }
 
-    /// Changes an account: all of it or nothing. Answers when every node has applied a change of roles and claims, and
+    /// Changes an account: all of it or nothing. Returns when every node has applied a change of roles and claims, and
     /// which nodes have not within a second. A new address that is not said to be verified becomes the user's once
     /// the link that is sent there is followed.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`AdminError::Stale`], [`Error::EmailHeld`], [`Error::LastAdmin`]; [`Error::Invalid`] if there
     /// is no address to verify, or there would be too many roles or too large claims; [`AdminError::MissingScope`] about
-    /// the address of an administrator, [`AdminError::AdminBeyondMaker`] about that role; [`Error::ApiKey`] or
+    /// the address of an administrator, [`AdminError::AdminBeyondOwnRights`] about that role; [`Error::ApiKey`] or
     /// [`Error::Token`] if the caller may no longer do it.
     pub async fn change_user(
         &self,
@@ -193,10 +193,10 @@ impl Accounts {
             lock_admins(conn)?;
         }
         let now = self.0.clock.now();
-        let maker = Maker::lock(conn, caller, now)?;
+        let authority = Authority::lock(conn, caller, now)?;
         let user = users::lock(conn, id)?.ok_or(Error::NotFound)?;
         if email.is_some() || email_verified.is_some() {
-            maker.check_subject(&user)?;
+            authority.check_subject(&user)?;
         }
         if let Some(email) = email {
             // An invitation to this address locks it before other invitations too.
@@ -204,7 +204,7 @@ impl Accounts {
         }
         expected.check(&user)?;
         // First: a new role invalidates links that were sent before, not one that this change sends.
-        let (rights, number) = self.change_rights(conn, &user, rights, (&maker, caller))?;
+        let (rights, number) = self.change_rights(conn, &user, rights, (&authority, caller))?;
         if let Some(name) = display_name.as_ref().filter(|name| name.as_str() != user.display_name) {
             users::set_display_name(conn, id, name.as_str(), now)?;
             self.record(conn, caller, Action::Renamed, Some(id), now)?;
@@ -280,7 +280,7 @@ impl Accounts {
             .db
             .transaction(move |conn| {
                 let now = this.0.clock.now();
-                Maker::lock(conn, &caller, now)?;
+                Authority::lock(conn, &caller, now)?;
                 let user = users::lock_active(conn, id)?.ok_or(Error::NotFound)?;
                 let email = user.verified_email().ok_or(AdminError::NoVerifiedEmail)?;
                 let kind = (MailKind::ResetPassword, Some(id));
@@ -294,7 +294,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Revokes one login of a user, or all of them; answers how many were active.
+    /// Revokes one login of a user, or all of them; returns how many were active.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such user, or the login is not an active one of this user;
@@ -311,8 +311,8 @@ impl Accounts {
             .logins
             .revoke_with(RevokeReason::SignedOut, move |conn| {
                 let now = this.0.clock.now();
-                let maker = Maker::lock(conn, &caller, now)?;
-                maker.check_subject(&users::lock(conn, id)?.ok_or(Error::NotFound)?)?;
+                let authority = Authority::lock(conn, &caller, now)?;
+                authority.check_subject(&users::lock(conn, id)?.ok_or(Error::NotFound)?)?;
                 let scope = if let Some(login) = login {
                     logins::find_live(conn, login, now)?
                         .filter(|live| live.user_id == id)

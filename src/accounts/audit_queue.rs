@@ -229,7 +229,7 @@ impl Accounts {
         }
     }
 
-    /// Answers how many rows were written.
+    /// Returns how many rows were written.
     async fn write_failures_once(&self) -> usize {
         let queue = &self.0.audit_queue;
         let failures = queue.unwritten(BATCH, self.0.clock.now());

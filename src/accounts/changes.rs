@@ -38,7 +38,7 @@ pub enum PollError {
 }
 
 /// Reads all numbers that are unread, page by page. `read` reads and applies the first rows of a range, notes them, and
-/// answers the last number if there may be more. No lock is held meanwhile, so a thread whose database hangs stops no
+/// returns the last number if there may be more. No lock is held meanwhile, so a thread whose database hangs stops no
 /// other; two threads may apply the same row, which changes nothing.
 fn read_unread<'a>(
     numbers: impl Fn() -> MutexGuard<'a, ReadNumbers>,
@@ -107,7 +107,7 @@ impl Logins {
     }
 
     /// Reads the changes of roles and claims that other processes made, and those of this one once more, and applies
-    /// them. Part of each poll for revocations, so that a node that cannot do it accepts no token. Answers the greatest
+    /// them. Part of each poll for revocations, so that a node that cannot do it accepts no token. Returns the greatest
     /// number that is applied.
     pub(super) fn read_access_changes(&self, conn: &mut Conn, horizon: &Horizon) -> QueryResult<i32> {
         let (now, numbers) = (self.clock.now(), || self.revocations.access_changes().numbers());

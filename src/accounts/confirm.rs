@@ -19,7 +19,7 @@ use doorward_core::domain::{Access, Password};
 const FREE_CONFIRMATIONS: u32 = 2 * PER_LOGIN;
 
 impl Accounts {
-    /// Checks the current password. Answers the user as they were when it was right. The tenth wrong one revokes the
+    /// Checks the current password. Returns the user as they were when it was right. The tenth wrong one revokes the
     /// login.
     ///
     /// # Errors

@@ -61,7 +61,7 @@ struct AskerNames {
 }
 
 impl Accounts {
-    /// Adds an email with a link that was asked for, unless there were too many. Answers whether it did; the client is
+    /// Adds an email with a link that was asked for, unless there were too many. Returns whether it did; the client is
     /// not told. After the commit, wake the mailer.
     pub(super) fn post_link<'a>(
         &self,
@@ -161,7 +161,7 @@ impl Accounts {
         Ok(about_user && as_claim && room(&limits.recipient, Counted::Recipient(mail.recipient))?)
     }
 
-    /// Adds a notice about something that was done with the account's own password or link. Answers whether it did: it
+    /// Adds a notice about something that was done with the account's own password or link. Returns whether it did: it
     /// does not once there were too many, about the same few changes again and again.
     pub(super) fn post_notice(
         &self,

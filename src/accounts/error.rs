@@ -89,10 +89,10 @@ pub enum Error {
 pub enum AdminError {
     /// An API key would grant more than the key that makes it has.
     #[error("the key {0}")]
-    BeyondMaker(Beyond),
+    BeyondOwnRights(Beyond),
     /// An API key would give or take the role `admin`, which can do more than the key.
     #[error("the role admin {0}")]
-    AdminBeyondMaker(Beyond),
+    AdminBeyondOwnRights(Beyond),
     /// The API key lacks the scope that this change needs.
     #[error("the API key lacks the scope {0}")]
     MissingScope(KeyScope),

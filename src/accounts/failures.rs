@@ -4,7 +4,7 @@ use diesel::QueryResult;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::maker::Maker;
+use super::authority::Authority;
 use super::{Accounts, Caller, Error};
 use crate::auth::guessing::MEMORY;
 use crate::clock::{Timestamp, rfc3339};
@@ -41,7 +41,7 @@ impl Accounts {
         self.0.db.run(move |conn| Ok(list(conn, user, clock.now())?)).await
     }
 
-    /// Forgets the wrong passwords at an account, so that the next attempt is accepted at once. Answers whether there
+    /// Forgets the wrong passwords at an account, so that the next attempt is accepted at once. Returns whether there
     /// were any.
     ///
     /// # Errors
@@ -53,8 +53,8 @@ impl Accounts {
             .db
             .transaction(move |conn| {
                 let now = this.0.clock.now();
-                let maker = Maker::lock(conn, &caller, now)?;
-                maker.check_subject(&users::lock(conn, user)?.ok_or(Error::NotFound)?)?;
+                let authority = Authority::lock(conn, &caller, now)?;
+                authority.check_subject(&users::lock(conn, user)?.ok_or(Error::NotFound)?)?;
                 let cleared = failed_attempts::clear_user(conn, user)?;
                 this.record(conn, &caller, Action::Unlocked, Some(user), now)?;
                 Ok(cleared > 0)

@@ -230,7 +230,7 @@ fn refuse_blocked(failures: Failures, now: Timestamp) -> Result<(), Error> {
     }
 }
 
-/// Counts one more failure, without a delay; answers how many there are.
+/// Counts one more failure, without a delay; returns how many there are.
 pub(super) fn count_only(conn: &mut Conn, slot: &Slot, now: Timestamp) -> QueryResult<u32> {
     let failures = remembered(failed_attempts::lock(conn, slot, now)?, now);
     let count = failures.count.saturating_add(1);

@@ -32,7 +32,7 @@ impl RequestName {
 }
 
 impl Accounts {
-    /// Begins a request. Answers what the first one of this name was answered, if there was one.
+    /// Begins a request. Returns what the first one of this name was answered, if there was one.
     ///
     /// # Errors
     /// [`AdminError::OtherRequest`] if the first one was another request, [`AdminError::StillRunning`] if it is not

@@ -1,11 +1,11 @@
-//! Answers whether a token is active, for backends that ask (RFC 7662), and revokes the login of a token (RFC 7009).
+//! Returns whether a token is active, for backends that ask (RFC 7662), and revokes the login of a token (RFC 7009).
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use diesel::QueryResult;
 use serde_json::{Map, Value, json};
 
-use super::maker::Maker;
+use super::authority::Authority;
 use super::{Accounts, Caller, Error};
 use crate::auth::refresh::{CredentialKind, Presented};
 use crate::auth::token_shape;
@@ -106,7 +106,7 @@ impl Accounts {
             .logins
             .revoke_with(RevokeReason::SignedOut, move |conn| {
                 let now = this.0.clock.now();
-                Maker::lock(conn, &caller, now)?;
+                Authority::lock(conn, &caller, now)?;
                 let Some(login) = logins::find_live(conn, login, now)? else { return Ok(((), None)) };
                 let event_caller = Caller { login: Some(login.id), ..caller };
                 this.record(conn, &event_caller, Action::LoginsRevoked, Some(login.user_id), now)?;

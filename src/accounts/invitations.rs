@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::maker::Maker;
+use super::authority::Authority;
 use super::{Accounts, Caller, Error, time_delta};
 use crate::auth::secret::{hash_token, random_token, trim_token};
 use crate::clock::{Timestamp, serialize_rfc3339};
@@ -90,7 +90,7 @@ impl Accounts {
     /// link is answered, and shown nowhere else.
     ///
     /// # Errors
-    /// [`super::AdminError::MissingScope`] or [`super::AdminError::AdminBeyondMaker`] about the roles; [`Error::ApiKey`] or
+    /// [`super::AdminError::MissingScope`] or [`super::AdminError::AdminBeyondOwnRights`] about the roles; [`Error::ApiKey`] or
     /// [`Error::Token`] if the caller may no longer do it.
     pub async fn invite(&self, invite: Invite, caller: &Caller) -> Result<MadeInvitation, Error> {
         let token = invite.email.is_none().then(random_token);
@@ -101,12 +101,12 @@ impl Accounts {
             .db
             .transaction(move |conn| {
                 let now = this.0.clock.now();
-                let maker = Maker::lock(conn, &caller, now)?;
+                let authority = Authority::lock(conn, &caller, now)?;
                 if !invite.roles.is_empty() {
-                    maker.require(KeyScope::RolesWrite)?;
+                    authority.require(KeyScope::RolesWrite)?;
                 }
                 if invite.roles.has(ADMIN) {
-                    maker.check_admin_role()?;
+                    authority.check_admin_role()?;
                 }
                 let event = caller.event(this.0.clock.new_id(), Action::Invited, None);
                 let new = NewInvitation {
@@ -115,7 +115,7 @@ impl Accounts {
                     email: invite.email,
                     roles: invite.roles,
                     invited_by: event.actor_id.clone(),
-                    expires_at: maker.ends_before(now + time_delta(invite.ttl)),
+                    expires_at: authority.ends_before(now + time_delta(invite.ttl)),
                 };
                 if let Some(email) = &new.email {
                     // In the order of the mailer, which claims the email first.
@@ -165,7 +165,7 @@ impl Accounts {
             .db
             .transaction(move |conn| {
                 let now = this.0.clock.now();
-                Maker::lock(conn, &caller, now)?;
+                Authority::lock(conn, &caller, now)?;
                 if !invitations::revoke(conn, &id, now)? {
                     return Err(Error::NotFound);
                 }

@@ -118,7 +118,7 @@ impl Accounts {
                 .await?)
     }
 
-    /// Deletes rows a slice at a time, each in its turn among all that writes; answers how many.
+    /// Deletes rows a slice at a time, each in its turn among all that writes; returns how many.
     async fn in_slices(
         &self,
         slice: impl Fn(&mut Conn) -> QueryResult<usize> + Clone + Send + 'static,

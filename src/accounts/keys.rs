@@ -8,7 +8,7 @@ use diesel::QueryResult;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::maker::Maker;
+use super::authority::Authority;
 use super::{Accounts, Caller, Error};
 use crate::auth::keys::Keyring;
 use crate::auth::refresh::CredentialKeys;
@@ -233,7 +233,7 @@ impl Accounts {
             .db
             .transaction_with_reserve(move |conn| {
                 let now = this.0.clock.now();
-                Maker::lock(conn, &caller, now)?;
+                Authority::lock(conn, &caller, now)?;
                 signing_keys::lock(conn)?;
                 if at_once {
                     let rows = signing_keys::all(conn)?;

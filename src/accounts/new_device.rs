@@ -63,7 +63,7 @@ pub struct DisownedLogin {
 
 impl Accounts {
     /// Tells the verified address of a user of a login on a device that is not known. In the transaction of the login, whose
-    /// user is locked. Answers whether an email was added; after the commit, wake the mailer.
+    /// user is locked. Returns whether an email was added; after the commit, wake the mailer.
     pub(super) fn tell_of_new_device(
         &self,
         conn: &mut Conn,
@@ -131,7 +131,7 @@ impl Accounts {
     }
 
     /// Revokes the login that a link is about, whether or not it is active, and all of the user's that began later: who has
-    /// begun one without being the user knows the password, and a second one from the same place was not told. Answers the token of a link for a new password;
+    /// begun one without being the user knows the password, and a second one from the same place was not told. Returns the token of a link for a new password;
     /// none if the account has another address by now, whose owner the reader of this link may not be. Of two requests that
     /// race with one link, one succeeds.
     ///

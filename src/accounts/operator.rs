@@ -8,10 +8,10 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::access::{RightsChange, keep_an_admin};
 use super::admin_user::Expected;
+use super::authority::{Authority, lock_admins};
 use super::email_requests::Asker;
 use super::error::on_duplicate;
 use super::login_name::LoginName;
-use super::maker::{Maker, lock_admins};
 use super::overview::LoginInfo;
 use super::pending_links::close_undo;
 use super::profile::{about, erase};
@@ -159,7 +159,7 @@ impl Accounts {
             .transaction(move |conn| {
                 let now = this.0.clock.now();
                 lock_admins(conn)?;
-                let maker = Maker::lock(conn, &caller, now)?;
+                let authority = Authority::lock(conn, &caller, now)?;
                 users::insert_lookalike(conn, &user, now)
                     .map_err(|error| on_duplicate(error, Error::UsernameTaken))?;
                 events::insert_user(conn, Kind::UserCreated, user.id, now)?;
@@ -167,7 +167,7 @@ impl Accounts {
                 let added = users::find(conn, user.id)?.ok_or(Error::NotFound)?;
                 let roles = RightsChange { roles: Some(RolesChange::Replace(roles)), claims: None };
                 // Before a link is sent: a new role may invalidate those that were sent before.
-                this.change_rights(conn, &added, &roles, (&maker, &caller))?;
+                this.change_rights(conn, &added, &roles, (&authority, &caller))?;
                 match &user.email {
                     Some(email) if verified => users::set_held_email(conn, user.id, email.as_str(), now)
                         .map_err(|error| on_duplicate(error, Error::EmailHeld))?,
@@ -211,9 +211,9 @@ impl Accounts {
             .revoke_with(RevokeReason::AccountDisabled, move |conn| {
                 let now = this.0.clock.now();
                 lock_admins(conn)?;
-                let maker = Maker::lock(conn, &caller, now)?;
+                let authority = Authority::lock(conn, &caller, now)?;
                 let found = users::lock(conn, user)?.ok_or(Error::NotFound)?;
-                maker.check_subject(&found)?;
+                authority.check_subject(&found)?;
                 expected.check(&found)?;
                 if disabled {
                     keep_an_admin(conn, &found, &caller)?;
@@ -280,9 +280,9 @@ impl Accounts {
             .revoke_with(RevokeReason::AccountDeleted, move |conn| {
                 let now = this.0.clock.now();
                 lock_admins(conn)?;
-                let maker = Maker::lock(conn, &caller, now)?;
+                let authority = Authority::lock(conn, &caller, now)?;
                 let found = users::lock(conn, user)?.ok_or(Error::NotFound)?;
-                maker.check_subject(&found)?;
+                authority.check_subject(&found)?;
                 expected.check(&found)?;
                 keep_an_admin(conn, &found, &caller)?;
                 erase(conn, user, now)?;
@@ -292,7 +292,7 @@ impl Accounts {
             .await
     }
 
-    /// Revokes logins, as an operator; answers how many were active.
+    /// Revokes logins, as an operator; returns how many were active.
     ///
     /// # Errors
     /// [`Error::NotFound`] if a single login is meant, and is not active.

@@ -5,9 +5,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::admin_user::AdminUser;
+use super::authority::Authority;
 use super::error::GONE;
 use super::failures::{self, FailureInfo};
-use super::maker::Maker;
 use super::{Accounts, Caller, Error};
 use crate::clock::Timestamp;
 use crate::db::Conn;
@@ -50,7 +50,7 @@ impl Accounts {
         let (this, caller) = (self.clone(), caller.clone());
         let collect = move |conn: &mut Conn| {
             let now = this.0.clock.now();
-            Maker::lock(conn, &caller, now)?;
+            Authority::lock(conn, &caller, now)?;
             let row = users::lock(conn, user)?.ok_or(Error::NotFound)?;
             this.collect(conn, &row, &caller, now)
         };

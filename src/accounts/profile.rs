@@ -5,9 +5,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::access::keep_an_admin;
+use super::authority::lock_admins;
 use super::confirm::still_confirmed;
 use super::error::GONE;
-use super::maker::lock_admins;
 use super::{Accounts, Caller, Error};
 use crate::actors::hasher::{Class, Lane};
 use crate::clock::Timestamp;

@@ -57,7 +57,7 @@ impl Accounts {
             let rotate = self.rotating(credential.clone(), false, caller.clone());
             let outcome = self.0.logins.change_with(RevokeReason::RefreshReuse, false, rotate).await?;
             if let Outcome::Unknown(stored) = outcome {
-                return self.judge_untagged(credential, stored, caller).await;
+                return self.revoke_untagged_if_reused(credential, stored, caller).await;
             }
             outcome
         };
@@ -155,8 +155,8 @@ impl Accounts {
     }
 
     /// Revokes the login of a token that an earlier version issued, without a tag, and that was used before.
-    /// Answers the error for the client that presented it.
-    async fn judge_untagged(
+    /// Returns the error for the client that presented it.
+    async fn revoke_untagged_if_reused(
         &self,
         presented: Credential,
         stored: String,
@@ -180,7 +180,7 @@ impl Accounts {
         Err(Error::InvalidRefreshToken)
     }
 
-    /// Records that a token of this login was used again, and answers what has to be revoked.
+    /// Records that a token of this login was used again, and returns what has to be revoked.
     fn record_reuse(
         &self,
         conn: &mut Conn,

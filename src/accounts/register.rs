@@ -3,9 +3,9 @@
 use diesel::QueryResult;
 
 use super::access::RightsChange;
+use super::authority::{Authority, lock_admins};
 use super::email_requests::Asking;
 use super::error::on_duplicate;
-use super::maker::{Maker, lock_admins};
 use super::{Accounts, Caller, Device, Error, Grant, Profile, invitations};
 use crate::actors::hasher::{Class, Lane};
 use crate::auth::refresh::Credential;
@@ -155,7 +155,7 @@ impl Accounts {
             let roles = RightsChange { roles: Some(RolesChange::Replace(invitation.roles())), claims: None };
             let added = users::find(conn, user.id)?.ok_or(Error::NotFound)?;
             // Before a link is sent: a new role may invalidate those that were sent before.
-            self.change_rights(conn, &added, &roles, (&Maker::Operator, caller))?;
+            self.change_rights(conn, &added, &roles, (&Authority::Operator, caller))?;
         }
         match &user.email {
             Some(email) if invited.is_some_and(|invited| invited.proves_address) => {

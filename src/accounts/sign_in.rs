@@ -185,7 +185,7 @@ impl Accounts {
             .await
     }
 
-    /// Records a sign-in, and tells of it by email if its device is not known. Answers whether it told.
+    /// Records a sign-in, and tells of it by email if its device is not known. Returns whether it told.
     fn note_sign_in(
         &self,
         conn: &mut Conn,

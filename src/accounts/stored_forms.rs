@@ -59,7 +59,7 @@ fn find_changes(conn: &mut Conn) -> QueryResult<Vec<Change>> {
     Ok(changes)
 }
 
-/// Answers how many rows were changed.
+/// Returns how many rows were changed.
 fn apply(conn: &mut Conn, changes: &[Change]) -> Result<usize, Error> {
     let mut applied = 0;
     for batch in changes.chunks(BATCH) {

@@ -144,7 +144,7 @@ pub trait Transport: Sized + Unpin + 'static {
     /// The client has signed in: larger messages are allowed from now on.
     fn signed_in(&mut self);
 
-    /// Says goodbye to a client that is still there and reads, and begins to close. Answers whether the client may still
+    /// Says goodbye to a client that is still there and reads, and begins to close. Returns whether the client may still
     /// have to answer; if not, the session can end at once.
     fn close(&mut self, reason: CloseReason) -> bool;
 

@@ -140,7 +140,7 @@ impl Cluster {
         self.send(Outgoing::AccessApplied(number));
     }
 
-    /// Waits until all other nodes that are alive have applied the change, for [`APPLY`] at most. Answers those that
+    /// Waits until all other nodes that are alive have applied the change, for [`APPLY`] at most. Returns those that
     /// have not said so. While it is not known which nodes are alive, waits for [`LIMIT`] instead: by then each of them
     /// has polled since the change, or accepts no token.
     #[expect(clippy::disallowed_methods, reason = "other machines' real pace; no rule depends on it")]

@@ -17,7 +17,7 @@ use doorward_core::domain::{LoginId, SessionId, UserId};
 const SILENCE: Duration = Duration::from_secs(15);
 
 /// How long an answer may take before the list is requested again.
-const PATIENCE: Duration = Duration::from_secs(2);
+const LIST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a node that fell silent may still be alive, without a connection to Redis. One that was killed says no
 /// goodbye either.
@@ -270,7 +270,7 @@ impl Peer {
     }
 
     fn request_list(&mut self, node: NodeId, now: Instant, effects: &mut Vec<Effect>) {
-        let is_long_ago = |at: Instant| now.saturating_duration_since(at) > PATIENCE;
+        let is_long_ago = |at: Instant| now.saturating_duration_since(at) > LIST_TIMEOUT;
         let due = match &self.list_state {
             ListState::Complete => false,
             ListState::Incomplete => self.list_requested.is_none_or(is_long_ago),

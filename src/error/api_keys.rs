@@ -39,10 +39,10 @@ impl From<AdminError> for ApiError {
     fn from(error: AdminError) -> Self {
         use StatusCode as S;
         match error {
-            AdminError::BeyondMaker(beyond) => {
+            AdminError::BeyondOwnRights(beyond) => {
                 Self::new(S::FORBIDDEN, "exceeds_own_rights", format!("This key {beyond}."))
             }
-            AdminError::AdminBeyondMaker(beyond) => {
+            AdminError::AdminBeyondOwnRights(beyond) => {
                 Self::new(S::FORBIDDEN, "exceeds_own_rights", format!("The role admin {beyond}."))
             }
             AdminError::MissingScope(scope) => Self::insufficient_scope(&[scope]),

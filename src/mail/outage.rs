@@ -19,7 +19,7 @@ struct Down {
 }
 
 impl Outage {
-    /// Notes that the server failed. Answers whether to log that now.
+    /// Notes that the server failed. Returns whether to log that now.
     pub fn note_failure(&self, failure: &Failure, now: Instant) -> bool {
         let kind = (failure.stage, failure.code);
         let mut down = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -36,7 +36,7 @@ impl Outage {
         }
     }
 
-    /// Notes that the server accepted or refused an email. Answers how long an outage lasted that ends with this.
+    /// Notes that the server accepted or refused an email. Returns how long an outage lasted that ends with this.
     pub fn note_success(&self, now: Instant) -> Option<Duration> {
         let down = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         Some(now.duration_since(down.since))

@@ -14,7 +14,7 @@ const MAX_COUNTED: usize = 10_000;
 pub(super) struct Refusals(Mutex<HashMap<String, u32>>);
 
 impl Refusals {
-    /// Counts a refusal. Answers whether it is time to believe the server.
+    /// Counts a refusal. Returns whether it is time to believe the server.
     pub fn add(&self, id: &str) -> bool {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() >= MAX_COUNTED {

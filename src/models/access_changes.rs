@@ -100,7 +100,7 @@ pub fn forget_user(conn: &mut Conn, user: UserId) -> QueryResult<()> {
         .map(drop)
 }
 
-/// Deletes up to `limit` changes before `before`; answers how many.
+/// Deletes up to `limit` changes before `before`; returns how many.
 pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
     delete_some!(conn, access_changes.number: i32, access_changes::at.lt(before), limit)
 }

@@ -70,7 +70,7 @@ pub fn end_for(conn: &mut Conn, email: &str, user: UserId) -> QueryResult<()> {
         .map(drop)
 }
 
-/// Uses up a link, in one statement: of two transactions that race, one gets it. Answers whether this one did.
+/// Uses up a link, in one statement: of two transactions that race, one gets it. Returns whether this one did.
 pub fn redeem(conn: &mut Conn, hash: &str, now: Timestamp) -> QueryResult<bool> {
     let row = address_links::table
         .find(hash)
@@ -115,7 +115,7 @@ pub fn spoil_all(conn: &mut Conn, now: Timestamp) -> QueryResult<()> {
     diesel::update(links).set(spoilt).execute(conn).map(drop)
 }
 
-/// Deletes up to `limit` the links that expired before `before`; answers how many.
+/// Deletes up to `limit` the links that expired before `before`; returns how many.
 pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
     delete_some!(conn, address_links.hash: String, address_links::expires_at.lt(before), limit)
 }

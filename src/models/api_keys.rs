@@ -159,7 +159,7 @@ pub fn record_use(conn: &mut Conn, id: ApiKeyId, address: IpAddr, now: Timestamp
         .map(drop)
 }
 
-/// Deletes up to `limit` the keys that expired or were revoked before `before`; answers how many.
+/// Deletes up to `limit` the keys that expired or were revoked before `before`; returns how many.
 pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
     let ended = || {
         api_keys::expires_at

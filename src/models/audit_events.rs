@@ -218,7 +218,7 @@ pub fn beyond_newest(conn: &mut Conn, kind: Repeatable, keep: i64) -> QueryResul
         .optional()
 }
 
-/// Deletes up to `limit` rows of what clients can repeat that were written at `newest` or before; answers how many.
+/// Deletes up to `limit` rows of what clients can repeat that were written at `newest` or before; returns how many.
 pub fn purge_repeatable(
     conn: &mut Conn,
     kind: Repeatable,
@@ -234,7 +234,7 @@ pub fn purge_repeatable(
     delete_some!(conn, audit_events.id: String, old(), limit)
 }
 
-/// Deletes up to `limit` events before `before`, those of imports before `imported`; answers how many.
+/// Deletes up to `limit` events before `before`, those of imports before `imported`; returns how many.
 pub fn purge(conn: &mut Conn, before: Timestamp, imported: Timestamp, limit: i64) -> QueryResult<usize> {
     let old = || {
         let is_other = audit_events::action.ne(Action::Imported.as_str());

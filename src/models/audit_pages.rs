@@ -39,7 +39,7 @@ pub struct AuditFilter {
 pub enum Ended {
     As(Outcome),
     /// Failed or refused.
-    InVain,
+    Unsuccessful,
 }
 
 /// A row.
@@ -102,7 +102,7 @@ macro_rules! columns {
 const USER: &str = "user";
 
 /// As the index of failures says it, so that the database uses it.
-pub(super) const IN_VAIN: &str = "outcome <> 'succeeded'";
+pub(super) const UNSUCCESSFUL: &str = "outcome <> 'succeeded'";
 
 #[expect(clippy::ref_option, reason = "serde passes the field")]
 fn serialize_actor<S: serde::Serializer>(actor: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -156,7 +156,7 @@ pub fn list(conn: &mut Conn, filter: &AuditFilter, limit: i64) -> QueryResult<Ve
                     rows = rows.filter(audit_events::outcome.eq(Outcome::Succeeded.as_str()));
                 }
                 Some(ended) => {
-                    rows = rows.filter(sql::<Bool>(IN_VAIN));
+                    rows = rows.filter(sql::<Bool>(UNSUCCESSFUL));
                     if let Ended::As(outcome) = ended {
                         rows = rows.filter(audit_events::outcome.eq(outcome.as_str()));
                     }

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamp as SqlTimestamp};
 use serde::Serialize;
 
-use super::audit_pages::{Ended, IN_VAIN, first_id};
+use super::audit_pages::{Ended, UNSUCCESSFUL, first_id};
 use crate::clock::{Timestamp, serialize_rfc3339};
 use crate::db::Conn;
 use doorward_core::domain::UserId;
@@ -69,7 +69,7 @@ pub fn summarize(conn: &mut Conn, of: &SummaryOf, limit: i64) -> QueryResult<Vec
         GroupBy::Reason => "reason",
     };
     let outcome = match of.outcome {
-        Some(Ended::InVain) => IN_VAIN.to_owned(),
+        Some(Ended::Unsuccessful) => UNSUCCESSFUL.to_owned(),
         // The words are the program's own.
         Some(Ended::As(outcome)) => format!("outcome = '{}'", outcome.as_str()),
         None => "1 = 1".to_owned(),

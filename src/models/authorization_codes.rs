@@ -72,7 +72,7 @@ pub fn find(conn: &mut Conn, hash: &str) -> QueryResult<Option<IssuedCode>> {
         .optional()
 }
 
-/// Uses up a code, in one statement: of two transactions that race, one gets it. Answers whether this one did.
+/// Uses up a code, in one statement: of two transactions that race, one gets it. Returns whether this one did.
 pub fn redeem(conn: &mut Conn, hash: &str, now: Timestamp) -> QueryResult<bool> {
     let row = authorization_codes::table
         .find(hash)
@@ -96,7 +96,7 @@ pub fn delete_of(conn: &mut Conn, user: UserId) -> QueryResult<()> {
         .map(drop)
 }
 
-/// Deletes up to `limit` the codes that expired before `before`; answers how many.
+/// Deletes up to `limit` the codes that expired before `before`; returns how many.
 pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
     delete_some!(conn, authorization_codes.hash: String, authorization_codes::expires_at.lt(before), limit)
 }

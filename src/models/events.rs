@@ -191,7 +191,7 @@ fn written_now(conn: &mut Conn) -> QueryResult<i64> {
     }
 }
 
-/// Gives numbers to up to a thousand rows that have none, in a transaction of its own; answers how many.
+/// Gives numbers to up to a thousand rows that have none, in a transaction of its own; returns how many.
 pub fn number(conn: &mut Conn) -> QueryResult<usize> {
     lock_name(conn, LOCK)?;
     // A statement of its own after the lock: it sees what the one before has committed.
@@ -233,7 +233,7 @@ pub fn list(conn: &mut Conn, after: i64, limit: i64) -> QueryResult<Vec<Event>> 
 }
 
 /// Deletes up to `limit` rows, the oldest first, up to the first one that is not from before `before`, but for the newest,
-/// whose number the next ones follow; answers how many. Times are not in the order of the numbers: nodes' clocks differ. So a row may stay longer,
+/// whose number the next ones follow; returns how many. Times are not in the order of the numbers: nodes' clocks differ. So a row may stay longer,
 /// but none is missing between two that are kept.
 pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
     let kept: Option<i64> =

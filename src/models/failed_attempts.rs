@@ -144,7 +144,7 @@ pub fn clear(conn: &mut Conn, slots: &[Slot]) -> QueryResult<()> {
     Ok(())
 }
 
-/// Forgets all failures at a user's account; answers how many slots had some.
+/// Forgets all failures at a user's account; returns how many slots had some.
 pub fn clear_user(conn: &mut Conn, user: UserId) -> QueryResult<usize> {
     let of_user = failed_attempts::table.filter(failed_attempts::user_id.eq(user.to_string()));
     let slots: Vec<String> =
@@ -179,7 +179,7 @@ pub fn of_user(conn: &mut Conn, user: UserId) -> QueryResult<Vec<Counted>> {
     Ok(rows.into_iter().map(counted).collect())
 }
 
-/// Deletes up to `limit` the rows of slots without a failure since `before`; answers how many.
+/// Deletes up to `limit` the rows of slots without a failure since `before`; returns how many.
 pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
     delete_some!(conn, failed_attempts.slot: String, failed_attempts::failed_at.lt(before), limit)
 }

@@ -15,7 +15,7 @@ pub struct StoredRequest {
     pub created_at: Timestamp,
 }
 
-/// Notes that a request begins, unless one of this id did: of two at the same time, one begins. Answers whether this one
+/// Notes that a request begins, unless one of this id did: of two at the same time, one begins. Returns whether this one
 /// does.
 pub fn begin(conn: &mut Conn, id: &str, request: &str, now: Timestamp) -> QueryResult<bool> {
     let row = (
@@ -52,7 +52,7 @@ pub fn forget(conn: &mut Conn, id: &str) -> QueryResult<()> {
     diesel::delete(idempotency_keys::table.find(id)).execute(conn).map(drop)
 }
 
-/// Deletes up to `limit` the requests that were begun before `before`; answers how many.
+/// Deletes up to `limit` the requests that were begun before `before`; returns how many.
 pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
     delete_some!(conn, idempotency_keys.id: String, idempotency_keys::created_at.lt(before), limit)
 }

@@ -80,7 +80,7 @@ fn rows_are_found_by_an_index() {
     });
     let recent = AuditFilter { since: Some(now), ..AuditFilter::default() };
     assert_index("(id>?)", |conn| drop(audit_pages::list(conn, &recent, 10)));
-    let failures = AuditFilter { outcome: Some(Ended::InVain), ..AuditFilter::default() };
+    let failures = AuditFilter { outcome: Some(Ended::Unsuccessful), ..AuditFilter::default() };
     assert_index("INDEX audit_events_failures", |conn| drop(audit_pages::list(conn, &failures, 10)));
     assert_index("INTEGER PRIMARY KEY", |conn| drop(login_revocations::page(conn, &(1..=9), 10)));
 }

@@ -120,7 +120,7 @@ pub fn used_by(conn: &mut Conn, user: UserId) -> QueryResult<Option<UsedInvitati
         .optional()
 }
 
-/// Uses up an invitation for this user, in one statement: of two transactions that race, one gets it. Answers whether
+/// Uses up an invitation for this user, in one statement: of two transactions that race, one gets it. Returns whether
 /// this one did.
 pub fn redeem(conn: &mut Conn, id: &str, user: UserId, now: Timestamp) -> QueryResult<bool> {
     let row = invitations::table
@@ -167,7 +167,7 @@ pub fn list(
         .load(conn)
 }
 
-/// Deletes an open invitation; answers whether there was one.
+/// Deletes an open invitation; returns whether there was one.
 pub fn revoke(conn: &mut Conn, id: &str, now: Timestamp) -> QueryResult<bool> {
     let row = invitations::table
         .find(id)
@@ -176,7 +176,7 @@ pub fn revoke(conn: &mut Conn, id: &str, now: Timestamp) -> QueryResult<bool> {
     Ok(diesel::delete(row).execute(conn)? == 1)
 }
 
-/// Deletes the open invitations that a user or an API key made; answers how many.
+/// Deletes the open invitations that a user or an API key made; returns how many.
 pub fn revoke_by(conn: &mut Conn, maker: &str) -> QueryResult<usize> {
     let made = invitations::table.filter(invitations::invited_by.eq(maker));
     diesel::delete(made.filter(invitations::used_at.is_null())).execute(conn)
@@ -195,7 +195,7 @@ pub fn delete_of(conn: &mut Conn, user: UserId) -> QueryResult<()> {
         .map(drop)
 }
 
-/// Deletes up to `limit` the invitations that expired before `before`; answers how many.
+/// Deletes up to `limit` the invitations that expired before `before`; returns how many.
 pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
     delete_some!(conn, invitations.id: String, invitations::expires_at.lt(before), limit)
 }

@@ -126,7 +126,7 @@ fn runs(numbers: &[i64]) -> Vec<RangeInclusive<i64>> {
     runs.filter_map(|run| Some(*run.first()?..=*run.last()?)).collect()
 }
 
-/// Deletes up to `limit` rows that were written before `before`; answers how many.
+/// Deletes up to `limit` rows that were written before `before`; returns how many.
 pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
     delete_some!(conn, login_revocations.number: i64, login_revocations::at.lt(before), limit)
 }

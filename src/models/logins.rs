@@ -142,7 +142,7 @@ pub fn count_live(conn: &mut Conn, users: &[UserId], now: Timestamp) -> QueryRes
     Ok(rows.into_iter().filter_map(|(user, count)| Some((user.parse().ok()?, count))).collect())
 }
 
-/// Replaces the credential `old` by `new` and moves the login's expiry. Answers whether `old` was still the current one of
+/// Replaces the credential `old` by `new` and moves the login's expiry. Returns whether `old` was still the current one of
 /// an active login. `previous_hash` and `rotated_at` are read by nodes of earlier versions during a rolling upgrade.
 pub fn rotate(
     conn: &mut Conn,
@@ -188,13 +188,13 @@ pub fn blank_devices(conn: &mut Conn, user: UserId) -> QueryResult<()> {
         .map(drop)
 }
 
-/// Deletes up to `limit` logins that were revoked before `before`; answers how many.
+/// Deletes up to `limit` logins that were revoked before `before`; returns how many.
 pub fn purge_revoked(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
     let old = || logins::revoked_at.is_not_null().and(logins::revoked_at.assume_not_null().lt(before));
     delete_some!(conn, logins.id: String, old(), limit)
 }
 
-/// Deletes up to `limit` logins that expired before `before`; answers how many. In a transaction.
+/// Deletes up to `limit` logins that expired before `before`; returns how many. In a transaction.
 pub fn purge_expired(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
     let old = logins::table.filter(logins::expires_at.lt(before)).limit(limit).select(logins::id);
     let old: Vec<String> = old.load(conn)?;

@@ -1,6 +1,6 @@
 //! Rows and the queries on them: a connection in, a `QueryResult` out. No HTTP and no policy here.
 
-/// Deletes up to `limit` rows of a table that are `old`, and answers how many. Not all at once: a transaction that deletes
+/// Deletes up to `limit` rows of a table that are `old`, and returns how many. Not all at once: a transaction that deletes
 /// a million rows holds up every sign-in. The condition is checked again as each row is deleted.
 macro_rules! delete_some {
     ($conn:expr, $table:ident.$key:ident: $kind:ty, $old:expr, $limit:expr) => {{

@@ -108,12 +108,12 @@ pub fn peek(
     Ok(row.and_then(|(user, email)| Some((user.parse().ok()?, email))))
 }
 
-/// Deletes up to `limit` the tokens that expired before `before`; answers how many.
+/// Deletes up to `limit` the tokens that expired before `before`; returns how many.
 pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
     delete_some!(conn, one_time_tokens.hash: String, one_time_tokens::expires_at.lt(before), limit)
 }
 
-/// Uses up a token, in one statement: of two transactions that race, one gets it. Answers whether this one did.
+/// Uses up a token, in one statement: of two transactions that race, one gets it. Returns whether this one did.
 pub fn redeem(conn: &mut Conn, hash: &str, purpose: Purpose, now: Timestamp) -> QueryResult<bool> {
     let row = one_time_tokens::table
         .find(hash)

@@ -211,7 +211,7 @@ pub fn forget_address(conn: &mut Conn, address: &str, now: Timestamp) -> QueryRe
     diesel::update(sent()).set(outbox::address.eq("")).execute(conn).map(drop)
 }
 
-/// Deletes up to `limit` the emails that were sent before `before`. Answers how many.
+/// Deletes up to `limit` the emails that were sent before `before`. Returns how many.
 pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
     delete_some!(conn, outbox.id: String, outbox::sent_at.lt(before), limit)
 }
@@ -332,7 +332,7 @@ pub fn first(conn: &mut Conn) -> QueryResult<Option<UnsentEmail>> {
 }
 
 /// Claims an email for one attempt, in one statement: of two processes that read the same row, one gets it. If that one
-/// dies, its claim ends with the lease. Answers whether the caller has it; then `attempts` in the row is one more.
+/// dies, its claim ends with the lease. Returns whether the caller has it; then `attempts` in the row is one more.
 pub fn claim(
     conn: &mut Conn,
     email: &UnsentEmail,

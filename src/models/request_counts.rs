@@ -55,7 +55,7 @@ pub fn since(conn: &mut Conn, action: &str, address: &str, since: Timestamp) -> 
     Ok(counts.into_iter().map(i64::from).sum())
 }
 
-/// Deletes up to `limit` the counts of hours before `before`; answers how many.
+/// Deletes up to `limit` the counts of hours before `before`; returns how many.
 pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> QueryResult<usize> {
     delete_some!(conn, request_counts.id: String, request_counts::hour.lt(before), limit)
 }

@@ -104,7 +104,7 @@ pub fn secret(conn: &mut Conn, secret: Secret) -> QueryResult<Option<StoredSecre
         .optional()
 }
 
-/// Destroys keys; answers how many were there.
+/// Destroys keys; returns how many were there.
 pub fn delete(conn: &mut Conn, kids: &[String]) -> QueryResult<usize> {
     diesel::delete(signing_keys::table.filter(signing_keys::kid.eq_any(kids))).execute(conn)
 }

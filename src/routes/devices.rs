@@ -6,7 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::extract::{Query, SignedIn};
-use super::page;
+use super::pagination;
 use super::problems::Problems;
 use crate::accounts::Accounts;
 use crate::clock::{Timestamp, serialize_rfc3339};
@@ -87,9 +87,9 @@ pub(super) async fn list(
     accounts: web::Data<Accounts>,
     Query(query): Query<LoginListing>,
 ) -> Result<HttpResponse, ApiError> {
-    let limit = page::limit(query.limit);
-    let logins = accounts.own_logins_after(access.user, query.after, page::one_more(limit)).await?;
-    let (logins, next) = page::cut(logins, limit, |login| login.id);
+    let limit = pagination::limit(query.limit);
+    let logins = accounts.own_logins_after(access.user, query.after, pagination::one_more(limit)).await?;
+    let (logins, next) = pagination::cut(logins, limit, |login| login.id);
     let logins = logins.into_iter().map(|login| {
         let name = DeviceName::of(login.user_agent.as_deref());
         LoginView {
@@ -214,8 +214,8 @@ pub(super) async fn sessions(
     accounts: web::Data<Accounts>,
     Query(query): Query<SessionListing>,
 ) -> HttpResponse {
-    let limit = page::limit(query.limit);
+    let limit = pagination::limit(query.limit);
     let sessions = accounts.sessions_after(Some(access.user), query.after, limit + 1);
-    let (sessions, next) = page::cut(sessions, limit, |session| session.id);
+    let (sessions, next) = pagination::cut(sessions, limit, |session| session.id);
     HttpResponse::Ok().json(Sessions { sessions: sessions.iter().map(AsRef::as_ref).collect(), next })
 }

@@ -24,7 +24,7 @@ pub(super) async fn connect(
     sessions: web::Data<WorkerSessions>,
 ) -> Result<HttpResponse, ApiError> {
     let metrics = services.metrics.clone();
-    shake_hands(&request, &site, services, &sessions).inspect_err(|error| {
+    open_socket(&request, &site, services, &sessions).inspect_err(|error| {
         // A plain request is no handshake.
         if handshake::is_wanted(request.headers()) {
             let is_bad_token = error.status_code() == StatusCode::UNAUTHORIZED;
@@ -33,7 +33,7 @@ pub(super) async fn connect(
     })
 }
 
-fn shake_hands(
+fn open_socket(
     request: &HttpRequest,
     site: &Site,
     services: web::Data<SessionServices>,

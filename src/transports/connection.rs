@@ -17,7 +17,7 @@ use super::outbox::Outbox;
 use crate::peer::PeerSocket;
 
 /// How long a client may take to read what is left for it when its session has ended.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A connection that another protocol takes over from HTTP.
 pub struct Opened {
@@ -45,7 +45,7 @@ impl Upgrade {
 
 /// Starts the task that carries a connection. `driver` reads from it and puts what it says into the outbox. When it
 /// ends, however it ends (a panic too), what is left is sent and the connection closed; a client that does not read is
-/// cut after [`LAST_WORDS`].
+/// cut after [`CLOSE_TIMEOUT`].
 pub(super) fn carry(
     io: Io,
     outbox: Rc<Outbox>,
@@ -54,7 +54,7 @@ pub(super) fn carry(
     rt::spawn(Carry {
         driver: Some(driver),
         writer: Writer { io, outbox, state: State::Writing },
-        patience: None,
+        deadline: None,
     })
 }
 
@@ -63,7 +63,7 @@ struct Carry<D> {
     driver: Option<D>,
     writer: Writer,
     /// There once the driver has ended and not all was read.
-    patience: Option<Pin<Box<Sleep>>>,
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl<D: Future<Output = ()> + Unpin> Carry<D> {
@@ -79,12 +79,12 @@ impl<D: Future<Output = ()> + Unpin> Carry<D> {
     }
 
     /// Cuts a client that does not read the last of it.
-    fn lose_patience(&mut self, context: &mut Context<'_>) {
-        let patience = self.patience.get_or_insert_with(|| {
+    fn cut_slow_client(&mut self, context: &mut Context<'_>) {
+        let deadline = self.deadline.get_or_insert_with(|| {
             #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
-            Box::pin(tokio::time::sleep(LAST_WORDS))
+            Box::pin(tokio::time::sleep(CLOSE_TIMEOUT))
         });
-        if patience.as_mut().poll(context).is_ready() {
+        if deadline.as_mut().poll(context).is_ready() {
             self.writer.outbox.cut_off();
         }
     }
@@ -100,7 +100,7 @@ impl<D: Future<Output = ()> + Unpin> Future for Carry<D> {
             this.drive(context);
             let mut written = this.writer.poll(context);
             if this.driver.is_none() && written.is_pending() {
-                this.lose_patience(context);
+                this.cut_slow_client(context);
                 written = this.writer.poll(context);
             }
             let again = this.writer.outbox.end_poll();

@@ -238,7 +238,7 @@ impl Outbox {
         state.turn = Turn::Polled;
     }
 
-    /// Up to now. Answers whether something that was polled has something to do again.
+    /// Up to now. Returns whether something that was polled has something to do again.
     pub(super) fn end_poll(&self) -> bool {
         let mut state = self.state.borrow_mut();
         std::mem::replace(&mut state.turn, Turn::Idle) == Turn::PolledAgain

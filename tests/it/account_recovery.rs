@@ -57,7 +57,7 @@ async fn all_sent(app: &TestApp) {
     }
 }
 
-/// All that ends the logins of an account. Answers whether the password is `NEW_PASSWORD` afterwards.
+/// All that ends the logins of an account. Returns whether the password is `NEW_PASSWORD` afterwards.
 const ENDS: [&str; 8] = [
     "reset",
     "password",

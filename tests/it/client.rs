@@ -43,7 +43,7 @@ async fn sign_in(url: &str) -> (Client, Session) {
     (client, session)
 }
 
-/// Lets so much time pass in steps that no heartbeat is missed; answers the messages other than `pong`.
+/// Lets so much time pass in steps that no heartbeat is missed; returns the messages other than `pong`.
 async fn pass(app: &TestApp, session: &mut Session, seconds: u64) -> Vec<Event> {
     let mut events = Vec::new();
     for _ in 0..seconds / 10 {

@@ -62,7 +62,7 @@ async fn live(node: &Process, token: &str) -> WebSocketClient {
     live
 }
 
-/// Sends a request to a node that is stopped, and answers what the node says once it goes on.
+/// Sends a request to a node that is stopped, and returns what the node says once it goes on.
 async fn on_its_way(address: SocketAddr, token: &str) -> impl Future<Output = String> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!(

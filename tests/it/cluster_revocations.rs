@@ -53,7 +53,7 @@ async fn open_by(transport: usize, app: &TestApp, person: &Person) -> Closing {
     }
 }
 
-/// Waits for all of these sockets and answers how long each took to close.
+/// Waits for all of these sockets and returns how long each took to close.
 async fn delays(sockets: Vec<Closing>, code: u16) -> Vec<Duration> {
     let revoked = Instant::now();
     let closed = join_all(sockets).await;

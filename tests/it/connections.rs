@@ -45,7 +45,7 @@ async fn served(stream: &mut TcpStream) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-/// Sends a byte now and then until the server has closed; answers what it said and how long that took.
+/// Sends a byte now and then until the server has closed; returns what it said and how long that took.
 async fn drip(stream: TcpStream, pace: Duration) -> (String, Duration) {
     let start = Instant::now();
     let (mut read, mut write) = stream.into_split();

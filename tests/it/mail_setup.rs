@@ -48,7 +48,7 @@ impl std::ops::Deref for Watched {
     }
 }
 
-/// Waits until the only email has failed this often; answers how long it waits now.
+/// Waits until the only email has failed this often; returns how long it waits now.
 async fn fails(mailer: &TestMailer, attempts: i32) -> Duration {
     let wait = |attempt: i32| Duration::from_secs(5 << (attempt - 1));
     for attempt in 1..attempts {

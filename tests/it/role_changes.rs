@@ -34,7 +34,7 @@ fn to_roles(names: &[&str]) -> RightsChange {
     RightsChange { roles: Some(RolesChange::Replace(Roles::parse(names).unwrap())), claims: None }
 }
 
-/// Answers how many nodes have not said that they have applied the change.
+/// Returns how many nodes have not said that they have applied the change.
 async fn set_roles(app: &TestApp, person: &Person, names: &[&str]) -> usize {
     let change = UserChange { rights: to_roles(names), ..UserChange::default() };
     let user = person.id.parse().unwrap();

@@ -13,7 +13,7 @@ use crate::error::Error;
 pub const MAX_MESSAGE: usize = 1 << 20;
 
 /// To connect, to shake hands and to be welcomed; to be answered over HTTP.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// To close in order.
 const CLOSING: Duration = Duration::from_secs(1);

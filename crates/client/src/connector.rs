@@ -219,7 +219,7 @@ fn refusal(url: &ServerUrl, route: &str, answer: &Answer) -> Error {
 }
 
 impl Grant {
-    /// Replaces the credentials; answers the access token.
+    /// Replaces the credentials; returns the access token.
     fn keep(self, credentials: &mut Credentials) -> String {
         let access = self.access_token.clone();
         *credentials = Credentials::Tokens { access: self.access_token, refresh: self.refresh_token };

@@ -47,7 +47,7 @@ pub async fn post(
     body: Option<&Value>,
 ) -> Result<Answer, Error> {
     let request = request(url, route, token, body)?;
-    stream::within_patience(async {
+    stream::in_time(async {
         let mut stream = stream::connect(url, tls).await?;
         // A server that closed may have said why before that.
         let sent = async {

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use crate::close::CloseReason;
-use crate::connection::{Connection, Incoming, Outgoing, PATIENCE};
+use crate::connection::{Connection, Incoming, Outgoing, RESPONSE_TIMEOUT};
 use crate::connector::{Connector, Opened};
 use crate::error::Error;
 use crate::message::Message;
@@ -121,8 +121,8 @@ impl OpenSession {
     /// for a sign of life once a heartbeat, unless it gets one.
     fn silence_limit(&self) -> Instant {
         match self.id {
-            None => self.opened + PATIENCE,
-            Some(_) => self.last_activity + self.heartbeat * 2 + PATIENCE,
+            None => self.opened + RESPONSE_TIMEOUT,
+            Some(_) => self.last_activity + self.heartbeat * 2 + RESPONSE_TIMEOUT,
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use crate::connection::PATIENCE;
+use crate::connection::RESPONSE_TIMEOUT;
 use crate::error::Error;
 use crate::url::ServerUrl;
 
@@ -30,8 +30,8 @@ pub async fn connect(url: &ServerUrl, tls: &Arc<ClientConfig>) -> Result<Box<dyn
 }
 
 /// Bounds how long a server may take to answer.
-pub async fn within_patience<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let answer = timeout_at(Instant::now() + PATIENCE, work).await;
+pub async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let answer = timeout_at(Instant::now() + RESPONSE_TIMEOUT, work).await;
     answer.unwrap_or_else(|_| Err(Error::Unreachable("no answer in time".to_owned())))
 }
 

@@ -14,7 +14,7 @@ use crate::connection::{Connection, Incoming, MAX_MESSAGE, Outgoing};
 use crate::credentials::Credentials;
 use crate::error::Error;
 use crate::refusal::{self, INVALID_CREDENTIALS};
-use crate::stream::{Stream, connect, unreachable, within_patience};
+use crate::stream::{Stream, connect, in_time, unreachable};
 use crate::url::ServerUrl;
 
 /// How a server that expects TLS answers plain text.
@@ -29,7 +29,7 @@ pub async fn open(
     credentials: &Credentials,
 ) -> Result<Connection, Error> {
     let answers = Answers::of(credentials)?;
-    within_patience(async {
+    in_time(async {
         let mut lines = Lines::new(connect(url, tls).await?);
         lines.sign_in(&answers).await?;
         Ok(lines.into_connection())
@@ -39,7 +39,7 @@ pub async fn open(
 
 /// Waits for the first prompt, and leaves.
 pub async fn check(url: &ServerUrl, tls: &Arc<ClientConfig>) -> Result<(), Error> {
-    let prompted = within_patience(async { Lines::new(connect(url, tls).await?).prompt("Username: ").await });
+    let prompted = in_time(async { Lines::new(connect(url, tls).await?).prompt("Username: ").await });
     match prompted.await {
         // It is there, and does not accept sign-ins at the moment.
         Err(Error::Busy { .. } | Error::Refused(_) | Error::Closed(_)) => Ok(()),

@@ -15,7 +15,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::connection::{Connection, Incoming, MAX_MESSAGE, Outgoing};
 use crate::error::Error;
-use crate::stream::{connect, unreachable, within_patience};
+use crate::stream::{connect, in_time, unreachable};
 use crate::url::ServerUrl;
 
 /// Opens a socket with an access token.
@@ -24,7 +24,7 @@ pub async fn open(url: &ServerUrl, tls: &Arc<ClientConfig>, token: &str) -> Resu
     let request = ClientRequestBuilder::new(uri).with_header("Authorization", format!("Bearer {token}"));
     let config =
         WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
-    within_patience(async {
+    in_time(async {
         let stream = connect(url, tls).await?;
         let opened = client_async_with_config(request, stream, Some(config)).await;
         let (write, read) = opened.map_err(handshake_error)?.0.split();

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::maker::{Grants, Maker};
+use super::authority::{Authority, Grants};
 use super::{Accounts, AdminError, Caller, Error};
 use crate::auth::api_key::PlainApiKey;
 use crate::clock::{Timestamp, rfc3339, serialize_rfc3339};
@@ -148,8 +148,8 @@ impl Accounts {
     /// Creates a key.
     ///
     /// # Errors
-    /// [`AdminError::BeyondMaker`] if it would grant more than its maker has, [`AdminError::TooManyKeys`],
-    /// [`Error::Invalid`] if it would have expired already, [`Error::ApiKey`] if the maker was revoked meanwhile.
+    /// [`AdminError::BeyondOwnRights`] if it would grant more than its maker has, [`AdminError::TooManyKeys`],
+    /// [`Error::Invalid`] if it would have expired already, [`Error::ApiKey`] if the caller was revoked meanwhile.
     pub async fn create_api_key(&self, request: KeyRequest, caller: &Caller) -> Result<NewKey, Error> {
         let (this, caller) = (self.clone(), caller.clone());
         self.0
@@ -160,7 +160,11 @@ impl Accounts {
                     return Err(Invalid::new("expires_at", "The end of a key must be in the future.").into());
                 }
                 let KeyRequest { scopes, expires_at, ref networks, .. } = request;
-                Maker::lock(conn, &caller, now)?.check_grants(&Grants { scopes, expires_at, networks })?;
+                Authority::lock(conn, &caller, now)?.check_grants(&Grants {
+                    scopes,
+                    expires_at,
+                    networks,
+                })?;
                 if api_keys::count_active(conn, now)? >= MOST {
                     return Err(AdminError::TooManyKeys.into());
                 }
@@ -212,7 +216,7 @@ impl Accounts {
     /// Gives a key a new secret. The one before stays valid for `overlap`, a week at most.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such key or it is not active; [`AdminError::BeyondMaker`] if it grants more
+    /// [`Error::NotFound`] if there is no such key or it is not active; [`AdminError::BeyondOwnRights`] if it grants more
     /// than the key that asks; [`Error::Invalid`] if `overlap` is too long.
     pub async fn rotate_api_key(
         &self,
@@ -248,7 +252,7 @@ impl Accounts {
     /// Revokes a key, and the open invitations that it made. Other nodes refuse it within two seconds. One that is revoked already stays so.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such key; [`AdminError::BeyondMaker`] if it grants more than the key that asks.
+    /// [`Error::NotFound`] if there is no such key; [`AdminError::BeyondOwnRights`] if it grants more than the key that asks.
     pub async fn revoke_api_key(&self, id: ApiKeyId, caller: &Caller) -> Result<(), Error> {
         let (this, caller) = (self.clone(), caller.clone());
         self.0
@@ -294,8 +298,8 @@ fn lock_other(conn: &mut Conn, id: ApiKeyId, caller: &Caller, now: Timestamp) ->
             api_keys::lock(conn, id)?;
         }
     }
-    let maker = Maker::lock(conn, caller, now)?;
+    let authority = Authority::lock(conn, caller, now)?;
     let key = api_keys::lock(conn, id)?.ok_or(Error::NotFound)?;
-    maker.check_key(&key)?;
+    authority.check_key(&key)?;
     Ok(key)
 }

@@ -44,7 +44,7 @@ impl<T: Transport> Session<T> {
         }
     }
 
-    /// Gives back its places and logs the end, once. Answers whether it was the first time.
+    /// Gives back its places and logs the end, once. Returns whether it was the first time.
     pub(super) fn deregister(&mut self, reason: CloseReason) -> bool {
         if self.closing.is_some() {
             return false;

@@ -55,7 +55,7 @@ fn window(filter: &AuditFilter) -> AuditFilter {
     AuditFilter { since: Some(since), ..filter.clone() }
 }
 
-/// Shows rows, which are ordered from the newest on, in the order of time. Answers false if nothing reads them any more.
+/// Shows rows, which are ordered from the newest on, in the order of time. Returns false if nothing reads them any more.
 fn show(events: &[StoredEvent], rows: &Rows<'_>, format: &Format) -> Result<bool, Failure> {
     for event in events.iter().rev() {
         let line = if format.json { json_line(event)? } else { rows.line(event) };
@@ -71,7 +71,7 @@ fn json_line(event: &StoredEvent) -> Result<String, Failure> {
     Ok(output::escape_json(&json) + "\n")
 }
 
-/// Answers false if nothing reads it any more.
+/// Returns false if nothing reads it any more.
 fn write(line: &str) -> Result<bool, Failure> {
     let mut out = std::io::stdout().lock();
     let written = out.write_all(output::escape_line(line).as_bytes()).and_then(|()| out.flush());

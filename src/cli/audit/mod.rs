@@ -109,7 +109,7 @@ impl Which {
                 Ending::Refused => Outcome::Refused,
             })
         });
-        as_named.or(self.failures.then_some(Ended::InVain))
+        as_named.or(self.failures.then_some(Ended::Unsuccessful))
     }
 
     /// The id of the account. One that was deleted is known by its id alone.
@@ -200,7 +200,7 @@ async fn list(accounts: &Accounts, filter: AuditFilter, limit: u32, format: &For
     Ok(())
 }
 
-/// Keeps the first `limit`; answers whether there were more.
+/// Keeps the first `limit`; returns whether there were more.
 fn cut<T>(rows: &mut Vec<T>, limit: u32) -> bool {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = rows.len() > limit;

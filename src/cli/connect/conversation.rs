@@ -17,7 +17,7 @@ use super::terminal;
 const MAX_PENDING: usize = 64;
 
 /// How long the replies to a script's last requests are awaited.
-const PATIENCE: Duration = Duration::from_secs(10);
+const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How a run ended.
 pub enum End {
@@ -88,7 +88,7 @@ impl Conversation {
             if self.requests.is_empty() {
                 return Err(End::User);
             }
-            self.deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
+            self.deadline.get_or_insert_with(|| Instant::now() + REPLY_TIMEOUT);
         }
         Ok(())
     }

@@ -59,7 +59,7 @@ impl Signals {
         })
     }
 
-    /// Waits for a signal; answers the exit code by which shells know it.
+    /// Waits for a signal; returns the exit code by which shells know it.
     pub async fn next(&mut self) -> u8 {
         tokio::select! {
             _ = self.interrupt.recv() => 130,

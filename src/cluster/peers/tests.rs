@@ -104,7 +104,7 @@ proptest! {
             pair.say(NodeMessage::Sessions { connected, disconnected }, lost == 0);
         }
         pair.say(NodeMessage::Beat, false);
-        pair.now += PATIENCE * 2;
+        pair.now += LIST_TIMEOUT * 2;
         let effects = pair.peers.tick(pair.now);
         pair.apply(effects);
         prop_assert_eq!(&pair.known, &pair.theirs);
@@ -149,7 +149,7 @@ proptest! {
                     }
                     Effect::RequestList(node) => {
                         let before = asked.insert(node, now);
-                        prop_assert!(before.is_none_or(|before| now - before > PATIENCE));
+                        prop_assert!(before.is_none_or(|before| now - before > LIST_TIMEOUT));
                     }
                     Effect::SendList
                 | Effect::Revoke(..)
@@ -254,7 +254,7 @@ fn an_unknown_node_is_asked_once_and_a_hello_is_answered() {
     assert_eq!(peers.receive(from(9, NodeMessage::Hello), now), [Effect::SendList]);
     assert_eq!(peers.receive(from(10, NodeMessage::Ask { of: OWN }), now), [Effect::SendList]);
     assert_eq!(peers.receive(from(11, NodeMessage::Ask { of: OTHER }), now), []);
-    assert_eq!(peers.tick(now + PATIENCE * 2), [Effect::RequestList(OTHER)]);
+    assert_eq!(peers.tick(now + LIST_TIMEOUT * 2), [Effect::RequestList(OTHER)]);
     let own = Envelope { node: OWN, number: 1, message: NodeMessage::Hello };
     assert_eq!(peers.receive(own, now), [Effect::Echo]);
     let own = Envelope { node: OWN, number: 2, message: NodeMessage::AccessChanged { number: 7 } };

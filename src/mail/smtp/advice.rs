@@ -3,7 +3,7 @@
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 
 use super::encryption;
-use super::tap::Speaks;
+use super::first_bytes::Speaks;
 use crate::config::{Encryption, SmtpServer};
 use crate::mail::failure::{Failure, Stage};
 

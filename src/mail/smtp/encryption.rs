@@ -14,7 +14,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use url::Host;
 
-use super::tap::{Speaks, Tap};
+use super::first_bytes::{Speaks, Tap};
 use crate::config::{Encryption, SmtpServer};
 
 const CERTIFIED_NAME: &str = "In mail.url, use a name that the certificate is for.";

@@ -4,9 +4,9 @@
 
 mod advice;
 mod encryption;
+mod first_bytes;
 mod opening;
 mod pool;
-mod tap;
 mod timing;
 mod transaction;
 

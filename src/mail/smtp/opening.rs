@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::advice::Facts;
 use super::encryption::{self, Tls};
-use super::tap::{Speaks, Tap};
+use super::first_bytes::{Speaks, Tap};
 use super::timing::{Attempt, COURTESY, Pace, pause, timeout};
 use crate::config::{self, Encryption, SmtpServer};
 use crate::mail::failure::{Failure, Stage};

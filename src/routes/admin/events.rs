@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::super::Readiness;
 use super::super::extract::{Query, bad_query};
-use super::super::page;
+use super::super::pagination;
 use super::super::problems::Problems;
 use super::guard::Authorized;
 use crate::accounts::{Accounts, Event, EventPage};
@@ -60,7 +60,7 @@ pub(super) async fn follow(
     Query(query): Query<Following>,
 ) -> Result<HttpResponse, ApiError> {
     let wait = query.wait.as_deref().map_or(Some(Duration::ZERO), duration).ok_or_else(bad_query)?;
-    let limit = i64::try_from(page::limit(query.limit)).unwrap_or(i64::MAX);
+    let limit = i64::try_from(pagination::limit(query.limit)).unwrap_or(i64::MAX);
     let first = accounts.events_after(query.after, limit).await?;
     if query.after.is_none() || wait.is_zero() || !first.events.is_empty() {
         return Ok(answer(&first));

@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::super::extract::{Body, Query, optional};
-use super::super::page;
+use super::super::pagination;
 use super::super::problems::Problems;
 use super::guard::Authorized;
 use crate::accounts::{Accounts, Error, INVITATION_TTL, InvitationInfo, Invite, MadeInvitation};
@@ -53,9 +53,9 @@ pub(super) async fn list(
     accounts: web::Data<Accounts>,
     Query(query): Query<Listing>,
 ) -> Result<HttpResponse, ApiError> {
-    let limit = page::limit(query.limit);
-    let invitations = accounts.list_invitations(query.after, page::one_more(limit)).await?;
-    let (invitations, next) = page::cut(invitations, limit, |invitation| invitation.id.clone());
+    let limit = pagination::limit(query.limit);
+    let invitations = accounts.list_invitations(query.after, pagination::one_more(limit)).await?;
+    let (invitations, next) = pagination::cut(invitations, limit, |invitation| invitation.id.clone());
     Ok(HttpResponse::Ok().json(InvitationList { invitations, next }))
 }
 

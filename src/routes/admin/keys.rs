@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::super::extract::{Body, Query};
-use super::super::page;
+use super::super::pagination;
 use super::super::problems::Problems;
 use super::guard::Authorized;
 use crate::accounts::{Accounts, ApiKeyInfo, KeyRequest, NewKey};
@@ -52,9 +52,9 @@ pub(super) async fn list(
     accounts: web::Data<Accounts>,
     Query(query): Query<Listing>,
 ) -> Result<HttpResponse, ApiError> {
-    let limit = page::limit(query.limit);
-    let keys = accounts.list_api_keys(query.after, page::one_more(limit)).await?;
-    let (keys, next) = page::cut(keys, limit, |key| key.id);
+    let limit = pagination::limit(query.limit);
+    let keys = accounts.list_api_keys(query.after, pagination::one_more(limit)).await?;
+    let (keys, next) = pagination::cut(keys, limit, |key| key.id);
     Ok(HttpResponse::Ok().json(KeyList { keys, next }))
 }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::super::devices::SessionView;
 use super::super::extract::{Query, Time};
-use super::super::page;
+use super::super::pagination;
 use super::super::problems::Problems;
 use super::guard::Authorized;
 use crate::accounts::{Accounts, AuditFilter, Ended, LoginInfo, Outcome, Stats, StoredEvent};
@@ -55,9 +55,9 @@ pub(super) async fn logins(
     id: web::Path<UserId>,
     Query(query): Query<LoginListing>,
 ) -> Result<HttpResponse, ApiError> {
-    let limit = page::limit(query.limit);
-    let logins = accounts.logins_after(*id, query.after, page::one_more(limit)).await?;
-    let (logins, next) = page::cut(logins, limit, |login| login.id);
+    let limit = pagination::limit(query.limit);
+    let logins = accounts.logins_after(*id, query.after, pagination::one_more(limit)).await?;
+    let (logins, next) = pagination::cut(logins, limit, |login| login.id);
     Ok(HttpResponse::Ok().json(LoginList { logins, next }))
 }
 
@@ -117,9 +117,9 @@ pub(super) async fn sessions(
     accounts: web::Data<Accounts>,
     Query(query): Query<SessionListing>,
 ) -> HttpResponse {
-    let limit = page::limit(query.limit);
+    let limit = pagination::limit(query.limit);
     let sessions = accounts.sessions_after(query.user, query.after, limit + 1);
-    let (sessions, next) = page::cut(sessions, limit, |session| session.id);
+    let (sessions, next) = pagination::cut(sessions, limit, |session| session.id);
     let sessions = sessions.iter().map(AsRef::as_ref).map(AdminSession::from).collect();
     HttpResponse::Ok().json(SessionList { sessions, next })
 }
@@ -181,7 +181,7 @@ pub(super) async fn audit(
     accounts: web::Data<Accounts>,
     Query(query): Query<AuditListing>,
 ) -> Result<HttpResponse, ApiError> {
-    let limit = page::limit(query.limit);
+    let limit = pagination::limit(query.limit);
     let filter = AuditFilter {
         subject: query.user,
         action: query.action,
@@ -193,8 +193,8 @@ pub(super) async fn audit(
         until: query.until.map(|Time(at)| at),
         after: query.after,
     };
-    let events = accounts.audit_events(filter, page::one_more(limit)).await?;
-    let (events, next) = page::cut(events, limit, |event| event.id.clone());
+    let events = accounts.audit_events(filter, pagination::one_more(limit)).await?;
+    let (events, next) = pagination::cut(events, limit, |event| event.id.clone());
     Ok(HttpResponse::Ok().json(AuditList { events, next }))
 }
 

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
 use super::super::extract::{Body, Query, optional};
-use super::super::page;
+use super::super::pagination;
 use super::super::problems::Problems;
 use super::guard::Authorized;
 use crate::accounts::{Accounts, AdminUser, Error, Expected, Invited, RightsChange, UserChange};
@@ -59,9 +59,9 @@ pub(super) async fn list(
     Query(query): Query<Listing>,
 ) -> Result<HttpResponse, ApiError> {
     let Listing { search, after, limit } = query;
-    let limit = page::limit(limit);
-    let users = accounts.page_of_users(&search, after, page::one_more(limit)).await?;
-    let (users, next) = page::cut(users, limit, |user| user.username.clone());
+    let limit = pagination::limit(limit);
+    let users = accounts.page_of_users(&search, after, pagination::one_more(limit)).await?;
+    let (users, next) = pagination::cut(users, limit, |user| user.username.clone());
     Ok(HttpResponse::Ok().json(UserList { users, next }))
 }
 

@@ -97,7 +97,7 @@ pub(super) async fn poll(engine: &Arc<Engine>) -> Result<HttpResponse, Fault> {
             if patient {
                 #[expect(clippy::disallowed_methods, reason = "a peer's real pace; no rule depends on it")]
                 // A client that does not close by itself is closed.
-                let _ = tokio::time::timeout(relay::PATIENCE, ticket.left()).await;
+                let _ = tokio::time::timeout(relay::OWN_CLOSE_TIMEOUT, ticket.left()).await;
             }
             Ok(one_of_many(if ticket.end() { "6" } else { "1" }))
         }

@@ -121,7 +121,7 @@ fn rules(visit: &Visit) -> NewAccountRules {
     }
 }
 
-/// Does what a form asks for, or answers what is wrong with it.
+/// Does what a form asks for, or returns what is wrong with it.
 async fn submit<'a>(
     visit: &'a Visit,
     form: &RegisterForm,

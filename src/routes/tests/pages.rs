@@ -33,7 +33,7 @@ impl<S: Service<Request, Response = ServiceResponse, Error = Error>> Api<S> {
         self.call(page(path, cookie)).await
     }
 
-    /// Registers with the form; answers the cookie.
+    /// Registers with the form; returns the cookie.
     async fn register_in_a_browser(&self, username: &str) -> String {
         let fields = [("username", username), ("email", ""), ("password", PASSWORD)];
         let answer = self.call(form("/register", &fields)).await;

@@ -35,7 +35,7 @@ fn context() -> Context<'static> {
     Context::from_waker(noop_waker_ref())
 }
 
-/// Lets the client read so many bytes; answers whether all was said.
+/// Lets the client read so many bytes; returns whether all was said.
 fn read(outbox: &Outbox, bytes: usize) -> bool {
     outbox.poll_write(&Io::new(Client(bytes)), &mut context()).is_ready()
 }

@@ -11,7 +11,7 @@ use doorward_core::protocol::engineio::Queue;
 use super::SocketIo;
 use super::engine::{Closing, Incoming};
 use super::link::{Link, write_event};
-use super::relay::{PATIENCE, packet};
+use super::relay::{OWN_CLOSE_TIMEOUT, packet};
 use crate::actors::session::Session;
 use crate::actors::transport::Full;
 use crate::events::Events;
@@ -68,7 +68,7 @@ impl Link for Direct {
         let outbox = Rc::clone(self.0.outbox());
         rt::spawn(async move {
             #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
-            tokio::time::sleep(PATIENCE).await;
+            tokio::time::sleep(OWN_CLOSE_TIMEOUT).await;
             websocket::write_close(&outbox, Some((code, sentence)));
         });
     }

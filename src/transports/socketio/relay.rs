@@ -18,11 +18,11 @@ use doorward_core::protocol::engineio::Packet;
 const PROBE: Duration = Duration::from_secs(10);
 
 /// How long it may take to answer a close, and how long if its frames are broken.
-const LAST_WORDS: Duration = Duration::from_secs(2);
-const BROKEN_WORDS: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+const BROKEN_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long it has to close by itself, where it may.
-pub const PATIENCE: Duration = Duration::from_secs(1);
+pub const OWN_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Bytes that are on their way at once.
 const CHUNK: usize = 32 * 1024;
@@ -96,7 +96,7 @@ impl Relay {
         Box::new(Self { engine, socket, reader, refused: false })
     }
 
-    /// Answers whether the client goes on over this socket.
+    /// Returns whether the client goes on over this socket.
     async fn probe(&mut self) -> bool {
         let mut asked = false;
         loop {
@@ -178,7 +178,7 @@ impl Relay {
             Ended::Gone => return,
             Ended::Cut => return self.socket.outbox().cut(),
             Ended::Closed(Closing { code, sentence, patient }) => {
-                if patient && self.closes_within(PATIENCE).await {
+                if patient && self.closes_within(OWN_CLOSE_TIMEOUT).await {
                     return;
                 }
                 Some((code, sentence))
@@ -187,7 +187,7 @@ impl Relay {
         };
         self.socket.close(code);
         // A client that does not answer is cut.
-        self.closes_within(if self.refused { BROKEN_WORDS } else { LAST_WORDS }).await;
+        self.closes_within(if self.refused { BROKEN_CLOSE_TIMEOUT } else { CLOSE_TIMEOUT }).await;
     }
 
     /// Whether the client closes, or its connection ends, within that time. What else it sends is ignored.

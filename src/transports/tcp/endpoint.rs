@@ -89,7 +89,7 @@ impl TcpEndpoint {
             .or_else(|| pending.is_none().then_some(CloseReason::TooMany));
         if let Some(reason) = refused {
             self.services.metrics.not_admitted("tcp", "refused");
-            return Box::pin(connection.farewell(&goodbye(reason))).await;
+            return Box::pin(connection.say_goodbye(&goodbye(reason))).await;
         }
         // Boxed, so that an open connection does not keep room for its beginning.
         let sign_in = Box::pin(self.sign_in(&mut connection, address));
@@ -102,7 +102,7 @@ impl TcpEndpoint {
             Outcome::Left => self.services.metrics.not_admitted("tcp", "left"),
             Outcome::Refused(words) => {
                 self.services.metrics.not_admitted("tcp", "refused");
-                Box::pin(connection.farewell(&words)).await;
+                Box::pin(connection.say_goodbye(&words)).await;
             }
             Outcome::SignedIn(admission, own_login) => {
                 signed_in();

@@ -39,7 +39,7 @@ pub const SUCCESS: &str = "Login successful!\n";
 pub const FAILURE: &str = "Login failed\n";
 
 /// How long a client may take to read what is left for it when its session has ended.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A connection and the bytes of it that were read but not used yet.
 pub struct Connection<S> {
@@ -55,7 +55,7 @@ impl<S: Wire> Connection<S> {
         Self { stream, unused: BytesMut::new(), after_cr: false, socket }
     }
 
-    /// Reads some more; answers how much, 0 at the end.
+    /// Reads some more; returns how much, 0 at the end.
     ///
     /// # Errors
     /// The connection's.
@@ -66,7 +66,7 @@ impl<S: Wire> Connection<S> {
 
     /// Says something last and closes in a way that it can be read: what the client still sends is thrown
     /// away until it closes too, since a connection with unread bytes in it would be reset.
-    pub async fn farewell(mut self, words: &[u8]) {
+    pub async fn say_goodbye(mut self, words: &[u8]) {
         let goodbye = async {
             self.stream.write_all(words).await?;
             self.stream.shutdown().await?;
@@ -76,7 +76,7 @@ impl<S: Wire> Connection<S> {
         };
         #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
         // A client that does not read in time misses it.
-        let _ = tokio::time::timeout(LAST_WORDS, goodbye).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await;
     }
 }
 

@@ -7,7 +7,7 @@ use doorward_core::protocol::engineio::{Encoded, Queue};
 
 use super::frame;
 
-/// Takes packets from `queue` as WebSocket messages until `out` has more than `enough` bytes. Answers whether there
+/// Takes packets from `queue` as WebSocket messages until `out` has more than `enough` bytes. Returns whether there
 /// were any.
 pub(in crate::transports) fn write_packets(queue: &mut Queue, out: &mut Vec<u8>, enough: usize) -> bool {
     let before = out.len();

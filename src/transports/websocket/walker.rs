@@ -18,7 +18,7 @@ pub struct FrameWalker {
 const CLOSE: u8 = 8;
 
 impl FrameWalker {
-    /// Passes `bytes` and answers whether no header in them announces more than `limit` bytes of payload. What follows
+    /// Passes `bytes` and returns whether no header in them announces more than `limit` bytes of payload. What follows
     /// such a header is walked all the same: the client's Close may be in it.
     pub fn pass(&mut self, mut bytes: &[u8], limit: usize) -> bool {
         let mut fits = true;

@@ -19,7 +19,7 @@ impl Jar {
         pairs.join("; ")
     }
 
-    /// Does what an answer says; answers the names that it spoke of.
+    /// Does what an answer says; returns the names that it spoke of.
     pub fn take(&mut self, answer: &Raw) -> Vec<String> {
         let mut named = Vec::new();
         for line in &answer.headers {

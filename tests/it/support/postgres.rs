@@ -73,7 +73,7 @@ impl Server {
         self.try_run().unwrap();
     }
 
-    /// Answers what it said if it cannot run.
+    /// Returns what it said if it cannot run.
     fn try_run(&self) -> Result<(), String> {
         let log = self.data.with_extension("log");
         let said = std::fs::File::create(&log).unwrap();

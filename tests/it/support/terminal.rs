@@ -25,7 +25,7 @@ impl Terminal {
         Self(spawn_command(command, Some(patience)).unwrap())
     }
 
-    /// Waits for these words; answers what came before.
+    /// Waits for these words; returns what came before.
     #[track_caller]
     pub fn sees(&mut self, words: &str) -> String {
         self.0.exp_string(words).unwrap_or_else(|error| panic!("{error}"))

@@ -147,7 +147,7 @@ impl Session {
     }
 }
 
-/// A unauthenticated: may sign in, and nothing else.
+/// A client that has not signed in: it may sign in, and nothing else.
 #[derive(Debug)]
 pub struct Unauthenticated {
     rules: Rules,

@@ -230,7 +230,7 @@ fn where_every_heartbeat_is_pinged_a_late_answer_ends_it() {
             Effect::Close(CloseReason::HeartbeatTimeout)
         ));
     }
-    // A unauthenticated is pinged too, where the sign-in may take that long.
+    // A client that has not signed in is pinged too, where the sign-in may take that long.
     let patient = Rules { auth_timeout: Duration::from_mins(5), ..PINGED };
     let mut unauthenticated = Session::new(patient, now);
     assert!(matches!(unauthenticated.tick(now + PINGED.heartbeat, Unread::default()), Effect::Ping));

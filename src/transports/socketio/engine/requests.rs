@@ -145,7 +145,7 @@ impl PollTicket {
         std::future::poll_fn(|context| self.engine.poll_ended(context).map(drop)).await;
     }
 
-    /// After [`Answer::Last`]: ends the session. Answers whether its client had.
+    /// After [`Answer::Last`]: ends the session. Returns whether its client had.
     #[must_use]
     pub fn end(self) -> bool {
         self.engine.end(false);

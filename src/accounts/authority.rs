@@ -1,4 +1,4 @@
-//! Who makes a change, as the rows say inside the transaction of the change: the guard of a route has decided earlier,
+//! With whose rights a change is made, as the rows say inside the transaction of the change: the guard of a route has decided earlier,
 //! and a key may have been revoked since, or a role taken away.
 
 use diesel::QueryResult;
@@ -21,8 +21,8 @@ use doorward_core::domain::{ADMIN, KeyScope, KeyScopes};
 /// before any row. A change that an administrator makes shares it: until it has ended, the role stays.
 const LOCK: &str = "roles and claims";
 
-/// Who makes a change.
-pub(super) enum Maker {
+/// With whose rights a change is made.
+pub(super) enum Authority {
     /// The command line, or an invitation that it made: may do everything.
     Operator,
     /// A user with the role `admin`: may do everything as well.
@@ -39,7 +39,7 @@ pub(super) struct Grants<'a> {
     pub networks: &'a [IpNet],
 }
 
-impl Maker {
+impl Authority {
     /// Reads who the caller is now. A key and the role of a user stay as they are until the transaction ends; a login may
     /// be revoked in the meantime. After [`lock_admins`] if the transaction needs that, and before any row but those of
     /// keys.
@@ -84,7 +84,7 @@ impl Maker {
         }
     }
 
-    /// This time, or when the maker's key ends, if that is earlier: what a key makes ends with it.
+    /// This time, or when the caller's key ends, if that is earlier: what a key makes ends with it.
     pub fn ends_before(&self, at: Timestamp) -> Timestamp {
         match self {
             Self::Key(key) => key.expires_at.map_or(at, |end| end.min(at)),
@@ -92,7 +92,7 @@ impl Maker {
         }
     }
 
-    /// Whether the maker may change the address of this user, and take their account away or give it back. For an
+    /// Whether the caller may change the address of this user, and take their account away or give it back. For an
     /// administrator's that needs more: a client that can read an administrator's emails can become one by a password
     /// reset.
     ///
@@ -102,33 +102,33 @@ impl Maker {
         if user.rights().roles.has(ADMIN) { self.require(KeyScope::RolesWrite) } else { Ok(()) }
     }
 
-    /// Whether the maker may give the role `admin`, and take it away.
+    /// Whether the caller may give the role `admin`, and take it away.
     ///
     /// # Errors
-    /// [`AdminError::AdminBeyondMaker`] if it is a key that grants less than an administrator has.
+    /// [`AdminError::AdminBeyondOwnRights`] if it is a key that grants less than an administrator has.
     pub fn check_admin_role(&self) -> Result<(), Error> {
         // What the keys can have that an administrator makes.
         let all = Grants { scopes: KeyScopes::all(), expires_at: None, networks: &[] };
-        self.exceeded_by(&all).map_or(Ok(()), |beyond| Err(AdminError::AdminBeyondMaker(beyond).into()))
+        self.exceeded_by(&all).map_or(Ok(()), |beyond| Err(AdminError::AdminBeyondOwnRights(beyond).into()))
     }
 
-    /// Whether the maker may make a key that grants this.
+    /// Whether the caller may make a key that grants this.
     ///
     /// # Errors
-    /// [`AdminError::BeyondMaker`] if it is a key that has less.
+    /// [`AdminError::BeyondOwnRights`] if it is a key that has less.
     pub fn check_grants(&self, grants: &Grants<'_>) -> Result<(), Error> {
-        self.exceeded_by(grants).map_or(Ok(()), |beyond| Err(AdminError::BeyondMaker(beyond).into()))
+        self.exceeded_by(grants).map_or(Ok(()), |beyond| Err(AdminError::BeyondOwnRights(beyond).into()))
     }
 
-    /// Whether the maker may change this key: the new secret of a stronger key would be a way to its rights.
+    /// Whether the caller may change this key: the new secret of a stronger key would be a way to its rights.
     ///
     /// # Errors
-    /// [`AdminError::BeyondMaker`] if it is a key that has less.
+    /// [`AdminError::BeyondOwnRights`] if it is a key that has less.
     pub fn check_key(&self, key: &ApiKey) -> Result<(), Error> {
         if let Self::Key(own) = self
             && key.unknown_scopes().any(|scope| own.unknown_scopes().all(|known| known != scope))
         {
-            return Err(AdminError::BeyondMaker(Beyond::UnknownScopes).into());
+            return Err(AdminError::BeyondOwnRights(Beyond::UnknownScopes).into());
         }
         let networks = key.networks();
         self.check_grants(&Grants {
@@ -138,7 +138,7 @@ impl Maker {
         })
     }
 
-    /// In what this is more than the maker has.
+    /// In what this is more than the caller has.
     fn exceeded_by(&self, grants: &Grants<'_>) -> Option<Beyond> {
         let Self::Key(key) = self else { return None };
         let missing = grants.scopes.without(key.scopes());
