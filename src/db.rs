@@ -348,9 +348,6 @@ struct Checkpoint {
 }
 
 /// Tests whether the database can be written, with a write that changes nothing.
-///
-/// # Errors
-/// If it cannot.
 pub fn probe(conn: &mut Conn) -> diesel::QueryResult<()> {
     write(conn, |conn| conn.batch_execute(disk::PROBE))
 }

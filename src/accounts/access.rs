@@ -183,9 +183,6 @@ impl Changes for Logins {
 }
 
 /// Refuses to take the last administrator away, who is disabled, deleted or loses the role.
-///
-/// # Errors
-/// [`Error::LastAdmin`].
 pub(super) fn keep_an_admin(conn: &mut Conn, losing: &User, caller: &Caller) -> Result<(), Error> {
     let is_active_admin = losing.disabled_at.is_none() && losing.rights().roles.has(ADMIN);
     if !is_active_admin || caller.may_remove_last_admin || users::has_other_admin(conn, losing.id)? {

@@ -49,9 +49,6 @@ pub struct UserChange {
 
 impl Accounts {
     /// One page of accounts, by username.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn page_of_users(
         &self,
         search: &str,

@@ -97,7 +97,7 @@ impl Authority {
     /// reset.
     ///
     /// # Errors
-    /// [`AdminError::MissingScope`].
+    /// [`AdminError::MissingScope`] if it is an administrator's and the key lacks `roles:write`.
     pub fn check_subject(&self, user: &User) -> Result<(), Error> {
         if user.rights().roles.has(ADMIN) { self.require(KeyScope::RolesWrite) } else { Ok(()) }
     }

@@ -54,9 +54,6 @@ enum Outcome {
 impl Accounts {
     /// A code for an app that a user of a browser's login returns to. It is valid for a minute, once, and only with the
     /// secret of `challenge`.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn issue_code(
         &self,
         (user_id, login_id): (UserId, LoginId),

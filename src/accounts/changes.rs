@@ -60,9 +60,6 @@ fn read_unread<'a>(
 
 impl Logins {
     /// The database's transactions at this moment, with what the next reads need to know of them.
-    ///
-    /// # Errors
-    /// That of the query.
     pub(super) fn horizon(&self, conn: &mut Conn) -> QueryResult<Horizon> {
         let bound = self.revocations.numbers().needs_bound()
             || self.revocations.access_changes().numbers().needs_bound();

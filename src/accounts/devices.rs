@@ -90,18 +90,12 @@ pub struct LoginsPage {
 
 impl Accounts {
     /// The user's active logins, the newest first.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn list_logins(&self, user: UserId) -> Result<Vec<LiveLogin>, Error> {
         let clock = self.0.clock.clone();
         self.0.db.run(move |conn| Ok(logins::live_of_user(conn, user, clock.now())?)).await
     }
 
     /// Up to `limit` of the user's active logins past `after`, the newest first.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn own_logins_after(
         &self,
         user: UserId,
@@ -116,9 +110,6 @@ impl Accounts {
 
     /// Up to `limit` of one page of the user's active logins, that of `access` first and then the newest; how many there
     /// are; and the user agents of the clients of `others`.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn page_of_logins(
         &self,
         access: &Access,

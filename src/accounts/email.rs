@@ -60,9 +60,6 @@ impl Accounts {
     }
 
     /// The address of a user that waits for its link to be opened: the current one, or another that will replace it.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn pending_email(&self, user: UserId) -> Result<Option<String>, Error> {
         let clock = self.0.clock.clone();
         self.0.db.run(move |conn| Ok(pending_address(conn, user, clock.now())?)).await
@@ -121,7 +118,7 @@ impl Accounts {
     /// Which account a link verifies an address for: its username, and the address. The link stays valid.
     ///
     /// # Errors
-    /// [`Error::InvalidLink`].
+    /// [`Error::InvalidLink`] if it was used or has expired.
     pub async fn check_verify_link(&self, token: &str) -> Result<(String, String), Error> {
         let (hash, clock) = (hash_token(trim_token(token)), self.0.clock.clone());
         self.0

@@ -9,7 +9,8 @@ use crate::auth::signing_key::{DamagedKey, SigningError};
 use crate::auth::tokens::TokenError;
 use doorward_core::domain::{Invalid, KeyScope, RevokeReason, WeakPassword};
 
-/// In the product's terms; `crate::error` maps them to HTTP's.
+/// In the product's terms; `crate::error` maps them to HTTP's. What uses the database can also fail with [`Error::Db`],
+/// if no query was run, or [`Error::Query`], if one failed; then nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]

@@ -33,9 +33,6 @@ pub struct FailureInfo {
 
 impl Accounts {
     /// Wrong passwords in a row at an account, of the last day.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn failures_of(&self, user: UserId) -> Result<Vec<FailureInfo>, Error> {
         let clock = self.0.clock.clone();
         self.0.db.run(move |conn| Ok(list(conn, user, clock.now())?)).await

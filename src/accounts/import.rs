@@ -115,7 +115,7 @@ impl Import<'_> {
     /// a row's name. Without a connection there is no database yet.
     ///
     /// # Errors
-    /// [`Error::Query`].
+    /// [`Error::Query`] if the accounts that are there cannot be read.
     pub fn preview(
         &self,
         mut conn: Option<&mut Conn>,

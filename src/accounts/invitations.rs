@@ -141,9 +141,6 @@ impl Accounts {
     }
 
     /// Up to `limit` open invitations past `after`, the newest first.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn list_invitations(
         &self,
         after: Option<Uuid>,

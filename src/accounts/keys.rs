@@ -173,9 +173,6 @@ impl Accounts {
     }
 
     /// The signing keys, the newest first.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn list_keys(&self) -> Result<Vec<KeyInfo>, Error> {
         let this = self.clone();
         self.0

@@ -65,9 +65,6 @@ impl Logins {
     }
 
     /// Revokes the logins of `scope`: their rows, then their access tokens and sockets.
-    ///
-    /// # Errors
-    /// [`DbError`], or that of the query.
     pub async fn revoke<E>(&self, scope: Scope, reason: RevokeReason) -> Result<(), E>
     where
         E: From<DbError> + From<diesel::result::Error> + Send + 'static,

@@ -71,9 +71,6 @@ impl Accounts {
     }
 
     /// The emails that wait to be sent.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn mail_backlog(&self) -> Result<Backlog, Error> {
         let (emails, oldest) = self.0.db.run(|conn| Ok::<_, Error>(outbox::backlog(conn)?)).await?;
         let waits = oldest.and_then(|oldest| (self.0.clock.now() - oldest).to_std().ok()).unwrap_or_default();

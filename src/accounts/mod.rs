@@ -331,9 +331,6 @@ impl Accounts {
     }
 
     /// Makes the file of an SQLite database whole, at the end: its log is written into it and emptied.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn fold_log(&self) -> Result<bool, Error> {
         self.0.db.run(|conn| Ok(db::fold_log(conn)?)).await
     }

@@ -113,7 +113,7 @@ impl Accounts {
     /// The login that a link "this was not me" is about. The link stays valid.
     ///
     /// # Errors
-    /// [`Error::InvalidLink`].
+    /// [`Error::InvalidLink`] if it was used or has expired.
     pub async fn check_not_me_link(&self, token: &str) -> Result<DisownedLogin, Error> {
         let (hash, clock) = (hash_token(trim_token(token)), self.0.clock.clone());
         self.0
@@ -131,12 +131,12 @@ impl Accounts {
     }
 
     /// Revokes the login that a link is about, whether or not it is active, and all of the user's that began later: who has
-    /// begun one without being the user knows the password, and a second one from the same place was not told. Returns the token of a link for a new password;
-    /// none if the account has another address by now, whose owner the reader of this link may not be. Of two requests that
-    /// race with one link, one succeeds.
+    /// begun one without being the user knows the password, and a second one from the same place was not told. Returns
+    /// the token of a link for a new password; none if the account has another address by now, whose owner the reader of
+    /// this link may not be. Of two requests that race with one link, one succeeds.
     ///
     /// # Errors
-    /// [`Error::InvalidLink`].
+    /// [`Error::InvalidLink`] if it was used or has expired.
     pub async fn disown_login(&self, token: &str, caller: &Caller) -> Result<Option<String>, Error> {
         let hash = hash_token(trim_token(token));
         let (this, caller) = (self.clone(), caller.clone());

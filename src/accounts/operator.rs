@@ -75,9 +75,6 @@ pub struct NewAccount {
 
 impl Accounts {
     /// One page of accounts, by username.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn list_users(&self, listing: Listing) -> Result<Vec<Account>, Error> {
         let clock = self.0.clock.clone();
         let search: String = listing.search.trim().nfkc().collect();
@@ -114,17 +111,11 @@ impl Accounts {
     }
 
     /// The active logins of a user, the newest first.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn logins_of(&self, user: UserId) -> Result<Vec<LoginInfo>, Error> {
         Ok(self.list_logins(user).await?.into_iter().map(LoginInfo::from).collect())
     }
 
     /// The name of an account that `username` could be taken for.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn find_lookalike(&self, username: Username) -> Result<Option<String>, Error> {
         let other = move |conn: &mut Conn| {
             let found = users::find_lookalike(conn, &username)?;
@@ -136,7 +127,8 @@ impl Accounts {
     /// Registers an account without signing in. Its name may be reserved, or look like another.
     ///
     /// # Errors
-    /// [`Error::UsernameTaken`], [`Error::EmailHeld`], [`Error::WeakPassword`].
+    /// [`Error::UsernameTaken`] and [`Error::EmailHeld`] if another account has the name or the address;
+    /// [`Error::WeakPassword`].
     pub async fn add_user(&self, account: NewAccount, caller: &Caller) -> Result<Account, Error> {
         let NewAccount { username, password, email, verified, roles } = account;
         let known = [Some(username.folded()), email.as_ref().map(Email::as_str)];
@@ -233,7 +225,7 @@ impl Accounts {
     /// Sets a password, revokes all logins of the user and tells them by email.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::WeakPassword`].
+    /// [`Error::NotFound`] if there is no such account; [`Error::WeakPassword`].
     pub async fn set_password(&self, user: UserId, password: Password, caller: &Caller) -> Result<(), Error> {
         let found = self.0.db.run(move |conn| users::find(conn, user)?.ok_or(Error::NotFound)).await?;
         let lane = Lane::new(Class::Owner, caller.requester());

@@ -73,9 +73,6 @@ pub struct Stats {
 
 impl Accounts {
     /// Whether there is an account, or was one since the start. A query only until then.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn is_in_use(&self) -> Result<bool, Error> {
         if self.0.in_use.load(Ordering::Relaxed) {
             return Ok(true);
@@ -125,17 +122,11 @@ impl Accounts {
     }
 
     /// Up to `limit` rows of the audit trail, the newest first.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn audit_events(&self, filter: AuditFilter, limit: i64) -> Result<Vec<StoredEvent>, Error> {
         self.0.db.run(move |conn| Ok(audit_pages::list(conn, &filter, limit)?)).await
     }
 
     /// The same with the usernames of the accounts that the rows are about, by id.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn audit_events_with_names(
         &self,
         filter: AuditFilter,
@@ -154,9 +145,6 @@ impl Accounts {
 
     /// Up to `limit` groups of rows, those with the most events first, and the usernames of the accounts that the groups
     /// are named by.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn audit_summary(
         &self,
         of: SummaryOf,
@@ -177,8 +165,6 @@ impl Accounts {
             .await
     }
 
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn stats(&self) -> Result<Stats, Error> {
         let (clock, sessions) = (self.0.clock.clone(), self.0.logins.sessions.directory().count());
         let count = move |conn: &mut Conn| {

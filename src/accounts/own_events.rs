@@ -95,9 +95,6 @@ fn login_of(event: &StoredEvent) -> Option<LoginId> {
 
 impl Accounts {
     /// What happened to the user's account, the newest first, `limit` at most.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn own_events(&self, user: UserId, limit: i64) -> Result<Vec<OwnEvent>, Error> {
         self.0
             .db

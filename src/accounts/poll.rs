@@ -30,7 +30,7 @@ impl Logins {
     /// first request, it fills the sets of both.
     ///
     /// # Errors
-    /// [`PollError`].
+    /// [`PollError`] if the rows cannot be read; the data is as old as before then.
     pub async fn poll(&self) -> Result<(), PollError> {
         let this = self.clone();
         self.db

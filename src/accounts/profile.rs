@@ -109,7 +109,8 @@ impl Accounts {
     /// a guess if it is wrong, as everywhere.
     ///
     /// # Errors
-    /// [`Error::WrongPassword`], [`Error::TooManyAttempts`], [`Error::Token`].
+    /// [`Error::WrongPassword`]; [`Error::TooManyAttempts`] if it is not checked for a while; [`Error::Token`] if the user
+    /// is no longer signed in.
     pub async fn check_password(
         &self,
         access: &Access,
@@ -137,7 +138,7 @@ impl Accounts {
     /// Changes the password and revokes all other logins.
     ///
     /// # Errors
-    /// [`Error::WrongPassword`], [`Error::WeakPassword`], [`Error::TooManyAttempts`], [`Error::Token`].
+    /// As [`Accounts::check_password`]; [`Error::WeakPassword`] about the new one.
     pub async fn change_password(
         &self,
         access: &Access,
@@ -167,7 +168,7 @@ impl Accounts {
     /// addresses and user agents, and its audit trail without addresses.
     ///
     /// # Errors
-    /// [`Error::WrongPassword`], [`Error::TooManyAttempts`], [`Error::Token`], [`Error::LastAdmin`].
+    /// As [`Accounts::check_password`]; [`Error::LastAdmin`] if the user is the only one.
     pub async fn delete(&self, access: &Access, current: Password, caller: &Caller) -> Result<(), Error> {
         let user = self.confirm(access, current, caller).await?;
         let (this, caller) = (self.clone(), caller.clone());

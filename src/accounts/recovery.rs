@@ -54,7 +54,7 @@ impl Accounts {
     /// What a link for a new password leads to. The link stays valid.
     ///
     /// # Errors
-    /// [`Error::InvalidLink`].
+    /// [`Error::InvalidLink`] if it was used or has expired.
     pub async fn check_reset_link(&self, token: &str) -> Result<ResetLink, Error> {
         let (hash, clock) = (hash_token(trim_token(token)), self.0.clock.clone());
         self.0

@@ -6,7 +6,7 @@ use doorward_core::domain::{Email, Invalid};
 
 impl Registration {
     /// # Errors
-    /// [`Error::RegistrationClosed`].
+    /// [`Error::RegistrationClosed`] if no client may register.
     pub(super) fn check_open(&self) -> Result<(), Error> {
         if self.who == WhoRegisters::NoOne { Err(Error::RegistrationClosed) } else { Ok(()) }
     }
@@ -14,7 +14,7 @@ impl Registration {
     /// Whether a client may register, with an invitation or without one.
     ///
     /// # Errors
-    /// [`Error::RegistrationClosed`], [`Error::InvitationRequired`].
+    /// [`Error::RegistrationClosed`] if no client may; [`Error::InvitationRequired`] if one without an invitation may not.
     pub(super) fn check(&self, is_invited: bool) -> Result<(), Error> {
         self.check_open()?;
         if self.who == WhoRegisters::Invited && !is_invited {

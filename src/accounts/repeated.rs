@@ -39,9 +39,6 @@ pub struct VerifiedByLink {
 
 impl Accounts {
     /// Whether a link for a new password was used a moment ago.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn reset_link_just_used(&self, token: &str) -> Result<Option<UsedReset>, Error> {
         Ok(self.find_used_reset(token).await?.map(|(used, _)| used))
     }
@@ -76,9 +73,6 @@ impl Accounts {
     }
 
     /// What a link has verified, if that is still so.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn verified_by_link(&self, token: &str) -> Result<Option<VerifiedByLink>, Error> {
         let (hash, clock) = (hash_token(trim_token(token)), self.0.clock.clone());
         self.0
@@ -154,9 +148,6 @@ impl Accounts {
     }
 
     /// Why the login of a browser's cookie was revoked, if that was a moment ago.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn cookie_just_revoked(&self, cookie: &str) -> Result<Option<RevokeReason>, Error> {
         let presented = self.read_credential(CredentialKind::Browser, cookie);
         let Some(credential) = presented.map(|presented| presented.credential) else { return Ok(None) };
@@ -171,9 +162,6 @@ impl Accounts {
     }
 
     /// Whether the account was deleted.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn is_deleted(&self, user: UserId) -> Result<bool, Error> {
         self.0.db.run(move |conn| Ok(users::find(conn, user)?.is_none())).await
     }

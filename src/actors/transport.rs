@@ -89,7 +89,7 @@ pub trait Transport: Sized + Unpin + 'static {
     /// Decodes a message. Neither sends nor changes anything.
     ///
     /// # Errors
-    /// [`Undecodable`].
+    /// [`Undecodable`] if it is not a message of the dialect.
     fn decode<'a>(
         &self,
         message: &'a Self::Message,
@@ -111,7 +111,7 @@ pub trait Transport: Sized + Unpin + 'static {
     /// Asks for a sign of life.
     ///
     /// # Errors
-    /// [`Full`].
+    /// [`Full`] if the client has not read what was sent before.
     fn ping(&mut self) -> Result<(), Full>;
 
     /// The client asks to join this namespace. A close before it has joined one names it.
@@ -126,7 +126,7 @@ pub trait Transport: Sized + Unpin + 'static {
     /// Tells the client that there is no namespace of this name.
     ///
     /// # Errors
-    /// [`Full`].
+    /// [`Full`] if the client has not read what was sent before.
     fn refuse_namespace(&mut self, _name: &str) -> Result<(), Full> {
         Ok(())
     }

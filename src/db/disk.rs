@@ -117,9 +117,6 @@ impl Disk {
     }
 
     /// Refills the reserve. Once it is full, tests whether writes succeed again.
-    ///
-    /// # Errors
-    /// If they do not.
     pub fn maintain(&self, probe: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
         let whole = self.try_refill();
         let failed_at = *self.0.failed_at.lock().unwrap_or_else(PoisonError::into_inner);

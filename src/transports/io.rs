@@ -24,9 +24,6 @@ impl Io {
     }
 
     /// Reads what is there.
-    ///
-    /// # Errors
-    /// The connection's.
     pub fn poll_read(&self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut *self.0.borrow_mut()).poll_read(context, buffer)
     }

@@ -245,9 +245,6 @@ impl Outbox {
     }
 
     /// Writes what waits; ready once all was written and nothing more will come.
-    ///
-    /// # Errors
-    /// The connection's.
     pub fn poll_write(&self, io: &Io, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state.borrow_mut();
         while state.waiting() > 0 {

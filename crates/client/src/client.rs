@@ -50,7 +50,7 @@ impl Client {
     /// Uses an access token that another program has, and renews. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`Error::InvalidUrl`], [`Error::NoRootCertificates`].
+    /// [`Error::InvalidUrl`]; [`Error::NoRootCertificates`] if TLS is needed and the system has none.
     pub fn with_token(url: &str, access_token: impl Into<String>) -> Result<Self, Error> {
         Self::new(url.parse()?, Credentials::AccessToken(access_token.into()))
     }
@@ -59,7 +59,7 @@ impl Client {
     /// certificates are trusted, or those of the file that the environment variable `SSL_CERT_FILE` names.
     ///
     /// # Errors
-    /// [`Error::NoRootCertificates`].
+    /// [`Error::NoRootCertificates`] if TLS is needed and the system has none.
     pub fn new(url: ServerUrl, credentials: Credentials) -> Result<Self, Error> {
         let tls = tls::trust_system_roots(url.is_encrypted())?;
         Ok(Self::with_tls(url, credentials, tls))

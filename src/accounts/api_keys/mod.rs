@@ -188,9 +188,6 @@ impl Accounts {
     }
 
     /// Up to `limit` keys past `after`, the oldest first; those that were revoked or have expired for 30 days as well.
-    ///
-    /// # Errors
-    /// [`Error::Db`] or [`Error::Query`].
     pub async fn list_api_keys(&self, after: Option<ApiKeyId>, limit: i64) -> Result<Vec<ApiKeyInfo>, Error> {
         let clock = self.0.clock.clone();
         self.0

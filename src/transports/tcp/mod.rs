@@ -56,9 +56,6 @@ impl<S: Wire> Connection<S> {
     }
 
     /// Reads some more; returns how much, 0 at the end.
-    ///
-    /// # Errors
-    /// The connection's.
     pub async fn read_more(&mut self) -> io::Result<usize> {
         self.unused.reserve(CHUNK);
         self.stream.read_buf(&mut self.unused).await

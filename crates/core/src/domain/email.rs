@@ -29,7 +29,7 @@ impl Email {
     /// Refuses what is legal but unused: quotes, comments, address literals.
     ///
     /// # Errors
-    /// `invalid_email`.
+    /// [`Invalid`] about `email` if no email could be sent there.
     pub fn parse(typed: &str) -> Result<Self, Invalid> {
         Self::fold(typed.trim()).ok_or_else(|| {
             Invalid::new("email", "This is not an email address like name@example.org.").because("malformed")

@@ -27,9 +27,6 @@ impl Rights {
 }
 
 /// For fields of messages: serde does not serialize an `Arc` by itself.
-///
-/// # Errors
-/// Those of the serializer.
 pub fn serialize_rights<S: Serializer>(rights: &Arc<Rights>, serializer: S) -> Result<S::Ok, S::Error> {
     rights.as_ref().serialize(serializer)
 }

@@ -33,7 +33,7 @@ impl Packet {
     /// Reads the text of one WebSocket frame.
     ///
     /// # Errors
-    /// [`Malformed`].
+    /// [`Malformed`] if its type is not one of Engine.IO's, or has another form.
     pub fn from_text(text: &ByteString) -> Result<Self, Malformed> {
         Self::decode(text, text)
     }

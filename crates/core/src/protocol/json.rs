@@ -32,7 +32,7 @@ struct Members<'a> {
 /// the list `args`, if there is one, or else the object itself.
 ///
 /// # Errors
-/// [`NotAnObject`].
+/// [`NotAnObject`] if it is anything but one JSON object.
 pub fn decode(
     text: &str,
     namespace: impl FnOnce(&str) -> Option<NamespaceId>,

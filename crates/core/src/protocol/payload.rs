@@ -63,9 +63,6 @@ impl Payload {
     }
 
     /// The first argument; what is missing is read as `null`.
-    ///
-    /// # Errors
-    /// If it is no `T`.
     pub fn first<T: DeserializeOwned>(&self) -> Result<T, BadPayload> {
         let text = if self.arguments.trim().is_empty() { "null" } else { &*self.arguments };
         // What follows belongs to the other arguments.
