@@ -281,15 +281,38 @@ pub const ROOM_KEYS: &[Key] = &[
     key("lossy", "false", "true or false"),
 ];
 
+/// A table whose sections the operator names: `TABLE.SECTION.OPTION`.
+pub struct Table {
+    pub name: &'static str,
+    /// The options of a section.
+    pub keys: &'static [Key],
+    /// Whether a section may have this name.
+    pub is_section: fn(&str) -> bool,
+}
+
+pub const TABLES: &[Table] =
+    &[Table { name: ROOMS, keys: ROOM_KEYS, is_section: |name| KindName::parse(name).is_some() }];
+
+impl Table {
+    /// What follows the name of the table and a dot.
+    pub(super) fn strip<'a>(&self, key: &'a str) -> Option<&'a str> {
+        key.strip_prefix(self.name)?.strip_prefix('.')
+    }
+
+    /// The option that a key of this name sets.
+    fn option(&self, key: &str) -> Option<&'static Key> {
+        let (section, option) = self.strip(key)?.split_once('.')?;
+        self.keys.iter().find(|key| key.name == option).filter(|_| (self.is_section)(section))
+    }
+}
+
 /// The key of this name in such a table.
 ///
 /// A key is made at its first use and kept for good: its name is in every error and in every list of settings. Only an
 /// operator's configuration makes any, and a process reads that once.
 fn find_in_table(name: &str) -> Option<&'static Key> {
     static MADE: Mutex<BTreeMap<String, &'static Key>> = Mutex::new(BTreeMap::new());
-    let (kind, option) = name.strip_prefix(ROOMS)?.strip_prefix('.')?.split_once('.')?;
-    let option = ROOM_KEYS.iter().find(|key| key.name == option)?;
-    KindName::parse(kind)?;
+    let option = TABLES.iter().find_map(|table| table.option(name))?;
     let mut keys = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     let make = || &*Box::leak(Box::new(Key { name: Box::leak(name.into()), ..*option }));
     Some(keys.entry(name.to_owned()).or_insert_with(make))

@@ -39,6 +39,8 @@ pub use brand::{Brand, Links};
 pub use cluster::{Cluster, RedisUrl};
 pub use database_url::DatabaseUrl;
 pub use error::ConfigError;
+#[cfg(test)]
+pub use keys::KEYS;
 pub use mail::{Encryption, Mail, MailUrl, SmtpServer, address_literal, domain_for_helo, with_a_labels};
 pub use rate::Rate;
 pub use sources::Sources;

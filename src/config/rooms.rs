@@ -15,7 +15,7 @@ const MOST: usize = 100;
 const MIB: u64 = 1024 * 1024;
 
 pub(super) fn kinds(values: &Values) -> Result<Kinds, ConfigError> {
-    let names = tables::kinds(values);
+    let names = tables::sections(ROOMS, values);
     let too_many = names.len() > MOST;
     let mut kinds = Vec::new();
     for name in names {

@@ -1,31 +1,32 @@
-//! Keys of tables whose sections the operator names: `rooms.KIND.OPTION`.
+//! Tables whose sections the operator names: `rooms.KIND.OPTION`.
 
 use std::collections::BTreeSet;
 
-use super::keys::{Key, ROOM_KEYS, ROOMS, find};
+use super::keys::{Key, TABLES, Table, find};
 use super::value::Values;
-use doorward_core::rooms::KindName;
 
-/// Whether keys of such a table begin with this, which ends in a dot.
-pub(super) fn is_section(section: &str) -> bool {
-    let Some(rest) = section.strip_prefix(ROOMS).and_then(|rest| rest.strip_prefix('.')) else {
-        return false;
-    };
-    rest.is_empty() || rest.strip_suffix('.').is_some_and(|kind| KindName::parse(kind).is_some())
+/// Whether keys of a table begin with this, which ends in a dot.
+pub(super) fn is_section(text: &str) -> bool {
+    TABLES.iter().any(|table| {
+        table
+            .strip(text)
+            .is_some_and(|rest| rest.is_empty() || rest.strip_suffix('.').is_some_and(table.is_section))
+    })
 }
 
-/// The kinds of rooms that the values name.
-pub(super) fn kinds(values: &Values) -> BTreeSet<&'static str> {
-    let names = values.keys().filter_map(|name| name.strip_prefix(ROOMS)?.strip_prefix('.')?.split_once('.'));
-    names.map(|(kind, _)| kind).collect()
+/// The sections of the table `name` that the values name.
+pub(super) fn sections(name: &str, values: &Values) -> BTreeSet<&'static str> {
+    let named = values.keys().filter_map(|key| key.strip_prefix(name)?.strip_prefix('.')?.split_once('.'));
+    named.map(|(section, _)| section).collect()
 }
 
-/// The keys of all kinds that the values name, also those that are not set.
+/// The keys of all sections that the values name, also those that are not set.
 pub(super) fn keys(values: &Values) -> Vec<&'static Key> {
-    let kinds = kinds(values).into_iter();
-    kinds
-        .flat_map(|kind| {
-            ROOM_KEYS.iter().filter_map(move |key| find(&format!("{ROOMS}.{kind}.{}", key.name)))
-        })
-        .collect()
+    let mut all = Vec::new();
+    for Table { name, keys, .. } in TABLES {
+        for section in sections(name, values) {
+            all.extend(keys.iter().filter_map(|key| find(&format!("{name}.{section}.{}", key.name))));
+        }
+    }
+    all
 }

@@ -26,7 +26,7 @@ use crate::actors::Live;
 use crate::auth::secret::hash_token;
 use crate::brand::Brand;
 use crate::clock::{Clock, ManualClock};
-use crate::config::Config;
+use crate::config::{Config, KEYS};
 use crate::db;
 use crate::mail::Mail;
 use crate::models::one_time_tokens::{self, Purpose};
@@ -86,24 +86,8 @@ pub(super) struct Api<S> {
 /// One thread of each kind, cheap password hashes, and no limits.
 fn config(dir: &std::path::Path, public_url: &str) -> Config {
     let url = format!("sqlite:{}", dir.join("test.db").display());
-    let off = [
-        "tcp.listen",
-        "socketio.path",
-        "accounts.unused_ttl",
-        "limits.mail_recipient",
-        "limits.mail_account",
-        "limits.mail_client",
-        "limits.sign_in",
-        "limits.register",
-        "limits.forgot_password",
-        "limits.links",
-        "limits.refresh",
-        "limits.password_strength",
-        "limits.export",
-        "limits.handshakes",
-        "limits.polls",
-        "limits.bad_tokens",
-    ];
+    let limits = KEYS.iter().map(|key| key.name).filter(|name| name.starts_with("limits."));
+    let off = ["tcp.listen", "socketio.path", "accounts.unused_ttl"].into_iter().chain(limits);
     let settings = [
         ("public_url", public_url),
         ("data_dir", dir.to_str().unwrap()),
@@ -116,7 +100,7 @@ fn config(dir: &std::path::Path, public_url: &str) -> Config {
         ("mail.allow_preview", "true"),
         ("sockets.allowed_origins", "https://app.example.org"),
     ];
-    Config::from_pairs(off.map(|key| (key, "off")).into_iter().chain(settings)).unwrap()
+    Config::from_pairs(off.map(|key| (key, "off")).chain(settings)).unwrap()
 }
 
 /// Starts everything that the routes need. The one place to change when the wiring does.
