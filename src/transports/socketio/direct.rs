@@ -10,7 +10,7 @@ use doorward_core::protocol::engineio::Queue;
 
 use super::SocketIo;
 use super::engine::{Closing, Incoming};
-use super::link::{Link, write_event};
+use super::link::{Link, write_room_event};
 use super::relay::{OWN_CLOSE_TIMEOUT, packet};
 use crate::actors::session::Session;
 use crate::actors::transport::Full;
@@ -47,7 +47,7 @@ impl Link for Direct {
     fn delivery(&self) -> Rc<dyn Delivery> {
         let encode = |message: &ServerMessage, events: &Events, out: &mut Vec<u8>| {
             let mut queue = Queue::default();
-            queue.text(|out| write_event(message, events, out));
+            queue.text(|out| write_room_event(message, events, out));
             write_packets(&mut queue, out, usize::MAX);
         };
         Rc::new(Appended { outbox: Rc::clone(self.0.outbox()), dialect: Dialect::SocketIoFrame, encode })

@@ -23,15 +23,8 @@ impl<L: Link> SocketIo<L> {
         id: Option<&RequestId>,
         payload: &Payload,
     ) {
-        let attachments = payload.attachments();
-        queue.text(|out| {
-            write_head(out, Kind::Event, attachments.len(), self.name(namespace), None);
-            out.push(b'[');
-            write_json(out, name);
-            write_arguments(out, true, id, payload.arguments());
-            out.push(b']');
-        });
-        for bytes in attachments {
+        queue.text(|out| write_event(out, self.name(namespace), name, id, payload));
+        for bytes in payload.attachments() {
             queue.binary(bytes);
         }
     }
@@ -85,6 +78,21 @@ impl<L: Link> SocketIo<L> {
             write_json(out, &error);
         });
     }
+}
+
+/// The text of an event's packet, which its attachments follow.
+pub(super) fn write_event(
+    out: &mut Vec<u8>,
+    namespace: &str,
+    name: &str,
+    id: Option<&RequestId>,
+    payload: &Payload,
+) {
+    write_head(out, Kind::Event, payload.attachments().len(), namespace, None);
+    out.push(b'[');
+    write_json(out, name);
+    write_arguments(out, true, id, payload.arguments());
+    out.push(b']');
 }
 
 /// Arguments that are an object get the request's `id` as a member, as every reply has it, unless they have one.

@@ -7,9 +7,9 @@ use actix_web::rt;
 use bytes::Bytes;
 use doorward_core::protocol::ServerMessage;
 use doorward_core::protocol::engineio::Queue;
-use doorward_core::protocol::socketio::{Kind, write_head, write_json};
 
 use super::SocketIo;
+use super::encode::write_event;
 use super::engine::{Closing, Engine, EngineTransport, Handle, Incoming};
 use crate::actors::session::Session;
 use crate::actors::transport::{Full, Outgoing};
@@ -89,14 +89,9 @@ impl Link for Handle {
 }
 
 /// The text of a packet of Socket.IO for a message to a room.
-pub(super) fn write_event(message: &ServerMessage, events: &Events, out: &mut Vec<u8>) {
+pub(super) fn write_room_event(message: &ServerMessage, events: &Events, out: &mut Vec<u8>) {
     let ServerMessage::Event { namespace, name, payload } = message else { return };
-    write_head(out, Kind::Event, 0, events.get(*namespace).name(), None);
-    out.push(b'[');
-    write_json(out, &**name);
-    out.push(b',');
-    out.extend_from_slice(payload.arguments().as_bytes());
-    out.push(b']');
+    write_event(out, events.get(*namespace).name(), name, None, payload);
 }
 
 /// Messages to rooms for a session that may poll.
@@ -109,7 +104,7 @@ impl Delivery for Packets {
 
     fn encode(&self, message: &ServerMessage, events: &Events) -> Bytes {
         let mut out = Vec::new();
-        write_event(message, events, &mut out);
+        write_room_event(message, events, &mut out);
         out.into()
     }
 

@@ -34,7 +34,7 @@ pub struct SocketIo<L> {
     namespaces: Namespaces,
     /// A packet whose attachments have not all come.
     assembling: Option<Box<Message>>,
-    refusal: Refusal,
+    refusal: PendingRefusal,
     events: Arc<Events>,
 }
 
@@ -47,7 +47,7 @@ pub struct Message {
 
 /// What a client is told that is closed before it has joined a namespace.
 #[derive(Default)]
-struct Refusal {
+struct PendingRefusal {
     /// The one that it wanted to join.
     namespace: NamespaceId,
     code: Option<Cow<'static, str>>,
@@ -56,7 +56,7 @@ struct Refusal {
 impl<L: Link> SocketIo<L> {
     #[must_use]
     pub const fn new(link: L, events: Arc<Events>) -> Self {
-        let refusal = Refusal { namespace: NamespaceId::MAIN, code: None };
+        let refusal = PendingRefusal { namespace: NamespaceId::MAIN, code: None };
         Self { link, namespaces: Namespaces::new(), assembling: None, refusal, events }
     }
 

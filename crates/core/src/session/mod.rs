@@ -165,7 +165,8 @@ impl Unauthenticated {
         // One attempt a connection: a second guess at a token costs a new one.
         match &message.request {
             Request::Join { open: true, arguments, .. } => Reaction::Join { arguments },
-            Request::Auth { .. } | Request::Join { .. } => verify(&message.request),
+            Request::Auth { token } => Reaction::Verify { token, joins: None },
+            Request::Join { token, arguments, .. } => join_with(token.as_deref(), arguments),
             Request::JoinUnknown { name } => Reaction::RefuseNamespace { name },
             Request::Leave | Request::Nothing => Reaction::NOTHING,
             Request::Ping
@@ -246,12 +247,16 @@ impl Guest {
     fn receive<'m>(message: &'m ClientMessage<'_>) -> Reaction<'m> {
         match &message.request {
             Request::Join { open: true, arguments, .. } => Reaction::Join { arguments },
-            Request::Auth { .. } | Request::Join { .. } => verify(&message.request),
-            Request::Sessions | Request::WatchSessions => {
-                let detail = "sign in first";
-                Effect::Send(ServerMessage::error(message.to.clone(), "unauthorized", detail)).into()
-            }
-            request => for_all(request, message),
+            Request::Auth { token } => Reaction::Verify { token, joins: None },
+            Request::Join { token, arguments, .. } => join_with(token.as_deref(), arguments),
+            Request::Sessions | Request::WatchSessions => refuse(message, "unauthorized", "sign in first"),
+            Request::Ping => pong(message),
+            Request::Event { name, arguments } => Reaction::Run { name, arguments },
+            Request::Invalid { code, detail } => refuse(message, code, detail),
+            Request::JoinUnknown { name } => Reaction::RefuseNamespace { name },
+            Request::Leave => Reaction::Leave,
+            // Recorded already, as signs of life.
+            Request::Pong | Request::Nothing => Reaction::NOTHING,
         }
     }
 
@@ -289,10 +294,17 @@ impl Authenticated {
             Request::Join { open: true, arguments, .. } | Request::Join { token: None, arguments, .. } => {
                 Reaction::Join { arguments }
             }
-            Request::Auth { .. } | Request::Join { .. } => verify(&message.request),
+            Request::Auth { token } => Reaction::Verify { token, joins: None },
+            Request::Join { token, arguments, .. } => join_with(token.as_deref(), arguments),
             Request::Sessions => Reaction::ListSessions,
             Request::WatchSessions => Reaction::WatchSessions,
-            request => for_all(request, message),
+            Request::Ping => pong(message),
+            Request::Event { name, arguments } => Reaction::Run { name, arguments },
+            Request::Invalid { code, detail } => refuse(message, code, detail),
+            Request::JoinUnknown { name } => Reaction::RefuseNamespace { name },
+            Request::Leave => Reaction::Leave,
+            // Recorded already, as signs of life.
+            Request::Pong | Request::Nothing => Reaction::NOTHING,
         }
     }
 
@@ -339,35 +351,17 @@ impl Authenticated {
     }
 }
 
-/// A sign-in: by `auth`, or by what a client that joins a namespace brings.
-fn verify<'m>(request: &'m Request<'_>) -> Reaction<'m> {
-    match request {
-        Request::Auth { token } => Reaction::Verify { token, joins: None },
-        Request::Join { token, arguments, .. } => {
-            Reaction::Verify { token: token.as_deref().unwrap_or_default(), joins: Some(arguments) }
-        }
-        _ => Reaction::NOTHING,
-    }
+/// A sign-in by what a client that joins a namespace brings.
+fn join_with<'m>(token: Option<&'m str>, arguments: &'m str) -> Reaction<'m> {
+    Reaction::Verify { token: token.unwrap_or_default(), joins: Some(arguments) }
 }
 
-/// What guests and users may ask for alike.
-fn for_all<'m>(request: &'m Request<'_>, message: &'m ClientMessage<'_>) -> Reaction<'m> {
-    match request {
-        Request::Ping => Effect::Send(ServerMessage::Pong { to: message.to.clone() }).into(),
-        Request::Event { name, arguments } => Reaction::Run { name, arguments },
-        Request::Invalid { code, detail } => {
-            Effect::Send(ServerMessage::error(message.to.clone(), code, detail)).into()
-        }
-        Request::JoinUnknown { name } => Reaction::RefuseNamespace { name },
-        Request::Leave => Reaction::Leave,
-        // A `pong` and a sign of life are recorded already; the others are decided before.
-        Request::Pong
-        | Request::Nothing
-        | Request::Auth { .. }
-        | Request::Join { .. }
-        | Request::Sessions
-        | Request::WatchSessions => Reaction::NOTHING,
-    }
+fn pong<'m>(message: &ClientMessage<'_>) -> Reaction<'m> {
+    Effect::Send(ServerMessage::Pong { to: message.to.clone() }).into()
+}
+
+fn refuse<'m>(message: &ClientMessage<'_>, code: &'static str, detail: &'static str) -> Reaction<'m> {
+    Effect::Send(ServerMessage::error(message.to.clone(), code, detail)).into()
 }
 
 fn warn_at(expires: Instant, now: Instant) -> Instant {
