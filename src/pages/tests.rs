@@ -63,10 +63,23 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
     pages_in("en", text)
 }
 
+/// Pages by name, rendered.
+#[derive(Default)]
+struct Rendered(Vec<(&'static str, String)>);
+
+impl Rendered {
+    fn add(&mut self, name: &'static str, page: &dyn askama::DynTemplate) {
+        self.0.push((name, page.dyn_render().unwrap()));
+    }
+}
+
 /// The same in a language.
 fn pages_in(tag: &str, text: &str) -> Vec<(&'static str, String)> {
     let main = frame_in(tag);
-    let none = FormErrors::default();
+    let mut pages = Rendered::default();
+    add_forms(&mut pages, main, text);
+    add_answers(&mut pages, main, text);
+    add_dashboards(&mut pages, main, text);
     let kept = |id: &str| KeptEmail {
         id: id.to_owned(),
         date: Some("2026-11-25T04:43:17Z".to_owned()),
@@ -75,56 +88,67 @@ fn pages_in(tag: &str, text: &str) -> Vec<(&'static str, String)> {
         text: Some(format!("Hello {text}\n\nhttp://l/1\n")),
         links: vec!["http://l/1".to_owned()],
     };
-    let mut pages = Vec::new();
-    let mut add = |name, page: &dyn askama::DynTemplate| pages.push((name, page.dyn_render().unwrap()));
+    pages.add("kept emails", &DevMailPage { frame: main, emails: &[kept("a"), kept("b")] });
+    pages.add("kept emails, none", &DevMailPage { frame: main, emails: &[] });
+    pages.0
+}
+
+/// Forms of signed-out pages, without errors and with them.
+fn add_forms(pages: &mut Rendered, main: Frame<'_>, text: &str) {
+    let none = FormErrors::default();
     for errors in [&none, &errors(&["username", "email", "password", "login"])] {
-        add("register", &Register::new(main, text, text, RULES, errors));
+        pages.add("register", &Register::new(main, text, text, RULES, errors));
         let new = Some(FirstUse { add_admin: Some(text) });
-        add("home, new", &Home { frame: main, notice: None, public_url: text, first_use: new });
+        pages.add("home, new", &Home { frame: main, notice: None, public_url: text, first_use: new });
         for registration in [WhoRegisters::Invited, WhoRegisters::NoOne] {
             let frame = Frame { registration, ..main };
-            add("register, not open", &Register::new(frame, text, text, RULES, errors));
-            add("login, not open", &Login::new(frame, text, None, errors));
-            add("home, not open", &Home { frame, notice: None, public_url: text, first_use: new });
+            pages.add("register, not open", &Register::new(frame, text, text, RULES, errors));
+            pages.add("login, not open", &Login::new(frame, text, None, errors));
+            pages.add("home, not open", &Home { frame, notice: None, public_url: text, first_use: new });
         }
         for email in [None, Some(text)] {
             let page = Register::new(main, text, "", RULES, errors).invited(Invitee { email });
-            add("register, invited", &page);
+            pages.add("register, invited", &page);
         }
-        add("login", &Login::new(main, text, None, errors));
-        add("login", &Login::new(main, "", Some(Notice::SignedOut), errors));
-        add("forgot password", &ForgotPassword::new(main, text, errors));
+        pages.add("login", &Login::new(main, text, None, errors));
+        pages.add("login", &Login::new(main, "", Some(Notice::SignedOut), errors));
+        pages.add("forgot password", &ForgotPassword::new(main, text, errors));
         for (usernames, restores) in [
             (vec![text.to_owned()], None),
             (vec![text.to_owned()], Some(text.to_owned())),
             (vec![text.to_owned(), "other".to_owned()], None),
         ] {
             let link = ResetLink { usernames, restores };
-            add("reset password", &ResetPassword::new(main, &link, text, 8, errors));
+            pages.add("reset password", &ResetPassword::new(main, &link, text, 8, errors));
         }
     }
-    add("forgot password, sent", &ForgotPassword::new(main, "", &none).sent(text));
-    add(
+}
+
+/// What other pages and links answer.
+fn add_answers(pages: &mut Rendered, main: Frame<'_>, text: &str) {
+    let none = FormErrors::default();
+    pages.add("forgot password, sent", &ForgotPassword::new(main, "", &none).sent(text));
+    pages.add(
         "home",
         &Home { frame: main, notice: Some(Notice::AccountDeleted), public_url: text, first_use: None },
     );
     let onward = Onward { query: "?return_to=https%3A%2F%2Fapp.example.org%2F", app: Some(text) };
     let frame = Frame { onward, ..main };
-    add("register, for an app", &Register::new(frame, text, text, RULES, &none));
-    add("login, for an app", &Login::new(frame, text, None, &none));
-    add("forgot password, for an app", &ForgotPassword::new(frame, text, &none));
-    add("logout, for an app", &Logout { frame, username: text });
-    add("continue", &Continue { frame, app: text, username: text });
-    add("logout", &Logout { frame: main, username: text });
+    pages.add("register, for an app", &Register::new(frame, text, text, RULES, &none));
+    pages.add("login, for an app", &Login::new(frame, text, None, &none));
+    pages.add("forgot password, for an app", &ForgotPassword::new(frame, text, &none));
+    pages.add("logout, for an app", &Logout { frame, username: text });
+    pages.add("continue", &Continue { frame, app: text, username: text });
+    pages.add("logout", &Logout { frame: main, username: text });
     for errors in [&none, &errors(&[])] {
-        add("verify email", &VerifyEmail { frame: main, username: text, email: text, errors });
+        pages.add("verify email", &VerifyEmail { frame: main, username: text, email: text, errors });
     }
     for (address, at) in [(None, None), (Some(text), Some(Moment(Timestamp::default())))] {
-        add("not me", &NotMe { frame: main, username: text, device: text, address, at });
+        pages.add("not me", &NotMe { frame: main, username: text, device: text, address, at });
     }
-    add("confirm first", &ConfirmFirst { frame: main, email: text });
+    pages.add("confirm first", &ConfirmFirst { frame: main, email: text });
     for just_now in [true, false] {
-        add("email verified", &EmailVerified { frame: main, username: text, email: text, just_now });
+        pages.add("email verified", &EmailVerified { frame: main, username: text, email: text, just_now });
     }
     for (status, request_id, remedy) in [
         (404, None, Remedy::Home),
@@ -133,9 +157,12 @@ fn pages_in(tag: &str, text: &str) -> Vec<(&'static str, String)> {
         (400, None, Remedy::NewLink),
         (400, None, Remedy::SignIn),
     ] {
-        add("error", &ErrorPage { frame: main, status, title: text, detail: text, request_id, remedy });
+        pages.add("error", &ErrorPage { frame: main, status, title: text, detail: text, request_id, remedy });
     }
-    add("dashboard", &dashboard(main, text, None));
+}
+
+fn add_dashboards(pages: &mut Rendered, main: Frame<'_>, text: &str) {
+    pages.add("dashboard", &dashboard(main, text, None));
     let none_of = |name| Pager::new(main, (name, ListPart::parse(None)), ("other", ListPart::parse(None)));
     let bare = Dashboard {
         display_name: "Another",
@@ -148,18 +175,15 @@ fn pages_in(tag: &str, text: &str) -> Vec<(&'static str, String)> {
         open: Some(Section::Password),
         ..dashboard(main, text, None)
     };
-    add("dashboard, bare", &bare);
+    pages.add("dashboard, bare", &bare);
     for notice in Notice::ALL {
         let page = Dashboard { email_verified: true, notice: Some(notice), ..dashboard(main, text, None) };
-        add("dashboard, with a notice", &page);
+        pages.add("dashboard, with a notice", &page);
     }
     let all = errors(&["display_name", "language", "current_password", "new_password", "email"]);
     for section in [Section::Profile, Section::Password, Section::Email, Section::Delete] {
-        add("dashboard, refused", &dashboard(main, text, Some((section, &all))));
+        pages.add("dashboard, refused", &dashboard(main, text, Some((section, &all))));
     }
-    add("kept emails", &DevMailPage { frame: main, emails: &[kept("a"), kept("b")] });
-    add("kept emails, none", &DevMailPage { frame: main, emails: &[] });
-    pages
 }
 
 /// The values of an attribute, in order.

@@ -78,19 +78,29 @@ pub fn configure(
         .app_data(web::PathConfig::default().error_handler(|_, _| ApiError::not_found().into()))
         .app_data(web::QueryConfig::default().error_handler(|_, _| extract::bad_query().into()));
 
-    // The server itself
+    cfg.configure(of_the_server).configure(of_accounts).configure(admin::configure).configure(of_pages);
+
+    // Emails that were kept instead of sent
+    cfg.configure(dev_mail::configure);
+
+    cfg.default_service(web::to(slash::without));
+}
+
+/// The server itself, and live sockets.
+fn of_the_server(cfg: &mut ServiceConfig) {
     cfg.service(at("/.well-known/jwks.json", "GET, HEAD").route(read().to(keys::jwks)))
         .service(at("/api/openapi.json", "GET, HEAD").route(read().to(openapi::document)))
         .service(at("/docs", "GET, HEAD").route(read().to(reference::page)))
         .service(at("/healthz", "GET, HEAD").route(read().to(health::healthz)))
         .service(at("/readyz", "GET, HEAD").route(read().to(health::readyz)));
 
-    // Live sockets
     for path in ["/ws", "/ws/"] {
         cfg.service(at(path, "GET, HEAD").route(read().to(ws::connect)));
     }
+}
 
-    // Accounts
+/// Accounts, devices, and lists of live sockets.
+fn of_accounts(cfg: &mut ServiceConfig) {
     cfg.service(at("/api/register", "POST").post(register::register))
         .service(at("/api/login", "POST").post(login::login))
         .service(at("/api/refresh", "POST").post(login::refresh))
@@ -117,11 +127,10 @@ pub fn configure(
     )
     .service(at("/api/logins/{id}", "DELETE").delete(devices::end))
     .service(at("/api/sessions", "GET, HEAD").route(read().to(devices::sessions)));
+}
 
-    // The server API, for applications' backends
-    cfg.configure(admin::configure);
-
-    // Pages
+/// Pages, their files, and what browsers and crawlers request by themselves.
+fn of_pages(cfg: &mut ServiceConfig) {
     let wants_socket = fn_guard(|context| handshake::is_wanted(context.head().headers()));
     cfg.service(web::resource("/").guard(wants_socket).default_service(web::to(handshake::nowhere)));
     cfg.service(at("/", "GET, HEAD").route(plain()).route(read().to(sign_in::home)))
@@ -170,11 +179,6 @@ pub fn configure(
     )
     .service(file("/favicon.ico").route(read().to(assets::favicon)))
     .service(file("/robots.txt").route(read().to(assets::robots)));
-
-    // Emails that were kept instead of sent
-    cfg.configure(dev_mail::configure);
-
-    cfg.default_service(web::to(slash::without));
 }
 
 /// GET, and HEAD, which is answered the same without the body (RFC 9110 section 9.3.2).

@@ -289,25 +289,37 @@ mod tests {
         );
     }
 
+    fn routes(cfg: &mut web::ServiceConfig) {
+        cfg.route("/links/{token}", web::get().to(|| async { "hello" }))
+            .route("/healthz", web::get().to(|| async { "ok" }))
+            .route("/busy", web::get().to(HttpResponse::ServiceUnavailable))
+            .route("/readyz", web::get().to(HttpResponse::ServiceUnavailable))
+            .route("/broken", web::get().to(HttpResponse::InternalServerError))
+            .route(
+                "/kept",
+                web::get().to(|| async {
+                    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "max-age=60")).finish()
+                }),
+            )
+            .route("/ws", web::get().to(|| async { HttpResponse::SwitchingProtocols().finish() }));
+    }
+
+    /// The route, the status, and the level of each line.
+    fn seen(lines: &[serde_json::Value]) -> Vec<(&str, u64, &str)> {
+        lines
+            .iter()
+            .map(|line| {
+                let route = line["span"]["route"].as_str().unwrap();
+                (route, line["status"].as_u64().unwrap(), line["level"].as_str().unwrap())
+            })
+            .collect()
+    }
+
     #[actix_web::test]
     async fn each_request_has_an_id_a_line_and_headers() {
         let (captured, _guard) = capture(&Log { format: LogFormat::Json, level: tracing::Level::INFO });
         let app = test::init_service(
-            App::new()
-                .wrap(middleware::from_fn(refuse))
-                .wrap(middleware::from_fn(trace))
-                .route("/links/{token}", web::get().to(|| async { "hello" }))
-                .route("/healthz", web::get().to(|| async { "ok" }))
-                .route("/busy", web::get().to(HttpResponse::ServiceUnavailable))
-                .route("/readyz", web::get().to(HttpResponse::ServiceUnavailable))
-                .route("/broken", web::get().to(HttpResponse::InternalServerError))
-                .route(
-                    "/kept",
-                    web::get().to(|| async {
-                        HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "max-age=60")).finish()
-                    }),
-                )
-                .route("/ws", web::get().to(|| async { HttpResponse::SwitchingProtocols().finish() })),
+            App::new().wrap(middleware::from_fn(refuse)).wrap(middleware::from_fn(trace)).configure(routes),
         )
         .await;
         let call = async |path: &str| {
@@ -350,15 +362,8 @@ mod tests {
         assert!(!text.contains("s3cret") && !text.contains("theirs"), "{text}");
         let lines: Vec<serde_json::Value> =
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let seen: Vec<_> = lines
-            .iter()
-            .map(|line| {
-                let route = line["span"]["route"].as_str().unwrap();
-                (route, line["status"].as_u64().unwrap(), line["level"].as_str().unwrap())
-            })
-            .collect();
         assert_eq!(
-            seen,
+            seen(&lines),
             [
                 ("/links/{token}", 200, "INFO"),
                 ("/kept", 200, "INFO"),

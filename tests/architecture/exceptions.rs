@@ -68,16 +68,13 @@ pub const LONG: &[Long] = &[
     Long { file: "examples/load/rolling.rs", function: Some("run"), reason: "one scenario, told in order" },
     Long { file: "src/config/parse.rs", function: Some("config"), reason: "one line for each key" },
     Long { file: "src/error.rs", function: Some("from"), reason: "the one mapping of errors, an arm for each" },
-    Long { file: "src/pages/tests.rs", function: Some("pages_in"), reason: "one story, told in order" },
-    Long { file: "src/routes/mod.rs", function: Some("configure"), reason: "the one table of routes" },
-    Long { file: "src/routes/trace.rs", function: Some("each_request_has_an_id_a_line_and_headers"), reason: "one story, told in order" },
+
     Long { file: "tests/it/balancer.rs", function: Some("serves"), reason: "one story, told in order" },
     Long { file: "tests/it/cluster_faults.rs", function: Some("postgres_is_restarted_under_load_and_nothing_acknowledged_is_lost"), reason: "one story, told in order" },
     Long { file: "tests/it/fuzz.rs", function: Some("request"), reason: "a table of what a request can be" },
     Long { file: "tests/it/import_bounds.rs", function: Some("of_a_database_only_tables_are_read"), reason: "one story, told in order" },
     Long { file: "tests/it/long_lists.rs", function: Some("the_dashboard_shows_long_lists_in_parts"), reason: "one story, told in order" },
     Long { file: "tests/it/readme.rs", function: Some("the_walk_does_what_it_says"), reason: "one story, told in order" },
-    Long { file: "tests/it/support/smtp.rs", function: Some("converse"), reason: "an arm for each command of SMTP" },
 ];
 
 #[rustfmt::skip]

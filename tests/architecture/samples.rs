@@ -198,6 +198,14 @@ fn an_address_outside_of_the_actors_is_found() {
         ["src/actors/db.rs", "src/routes/ws.rs", "tests/it/main.rs"].map(|file| (file.into(), text.clone()));
     let problems = words::addresses(&sources, &[]);
     assert!(problems.len() == 1 && problems[0].starts_with("src/routes/ws.rs:1 names"), "{problems:?}");
+    for (text, found) in [
+        ("use actix::{Actor, Recipient};", 1),
+        ("struct Handle(actix::Recipient<Close>);", 1),
+        ("use actix::spawn; use crate::models::outbox::Recipient;", 0),
+    ] {
+        let problems = words::addresses(&[("src/app.rs".into(), text.to_owned())], &[]);
+        assert_eq!(problems.len(), found, "{text}: {problems:?}");
+    }
     let word = |file| Word { file, reason: "a sample" };
     let problems = words::addresses(&sources, &[word("src/routes/ws.rs"), word("src/routes/tcp.rs")]);
     assert!(problems.len() == 1 && problems[0].starts_with("src/routes/tcp.rs names no"), "{problems:?}");

@@ -212,87 +212,105 @@ impl Drop for SmtpCatcher {
 
 fn converse(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_mins(1)))?;
-    let mut out = stream.try_clone()?;
-    let mut say = |line: &str| out.write_all(format!("{line}\r\n").as_bytes());
+    let out = stream.try_clone()?;
     let mut lines = BufReader::new(stream);
-    let (mut from, mut to) = (String::new(), Vec::new());
-    let told =
-        |command: &str| shared.answers.lock().expect("no catcher thread panicked").get(command).copied();
-    let note = |line: &str| {
-        shared.commands.lock().expect("no catcher thread panicked").push(line.to_owned());
-    };
-    note("greeting");
-    match told("greeting") {
+    let mut conversation = Conversation { out, shared, from: String::new(), to: Vec::new() };
+    conversation.note("greeting");
+    match conversation.told("greeting") {
         Some("") => return Ok(()),
-        answer => say(answer.unwrap_or("220 catcher.test ESMTP"))?,
+        answer => conversation.say(answer.unwrap_or("220 catcher.test ESMTP"))?,
     }
-    loop {
+    let mut goes_on = true;
+    while goes_on {
         let mut line = String::new();
         if lines.read_line(&mut line)? == 0 || shared.closed.load(Ordering::SeqCst) {
             return Ok(());
         }
-        let line = line.trim_end();
+        goes_on = conversation.answer(line.trim_end(), &mut lines)?;
+    }
+    Ok(())
+}
+
+/// One connection: what was said of the next email.
+struct Conversation<'a> {
+    out: TcpStream,
+    shared: &'a Shared,
+    from: String,
+    to: Vec<String>,
+}
+
+impl Conversation<'_> {
+    fn say(&mut self, line: &str) -> std::io::Result<()> {
+        self.out.write_all(format!("{line}\r\n").as_bytes())
+    }
+
+    /// The answer that the test has set for a command.
+    fn told(&self, command: &str) -> Option<&'static str> {
+        self.shared.answers.lock().expect("no catcher thread panicked").get(command).copied()
+    }
+
+    fn note(&self, line: &str) {
+        self.shared.commands.lock().expect("no catcher thread panicked").push(line.to_owned());
+    }
+
+    /// Answers one command. Returns whether the conversation goes on.
+    fn answer(&mut self, line: &str, lines: &mut BufReader<TcpStream>) -> std::io::Result<bool> {
         let verb = line.get(..4).unwrap_or_default().to_ascii_uppercase();
-        note(line);
-        match told(&verb) {
-            Some("") => return Ok(()),
-            Some(answer) => {
-                if verb == "RCPT" {
-                    shared.attempts.fetch_add(1, Ordering::SeqCst);
-                }
-                say(answer)?;
-                continue;
-            }
+        self.note(line);
+        if verb == "RCPT" && self.told(&verb) != Some("") {
+            self.shared.attempts.fetch_add(1, Ordering::SeqCst);
+        }
+        match self.told(&verb) {
+            Some("") => return Ok(false),
+            Some(answer) => return self.say(answer).map(|()| true),
             None => {}
         }
         match verb.as_str() {
             "EHLO" => {
-                say("250-catcher.test")?;
-                let offers = shared.offers.lock().expect("no catcher thread panicked").clone();
-                offers.into_iter().try_for_each(|offer| say(&format!("250-{offer}")))?;
-                say("250 8BITMIME")?;
+                self.say("250-catcher.test")?;
+                let offers = self.shared.offers.lock().expect("no catcher thread panicked").clone();
+                offers.into_iter().try_for_each(|offer| self.say(&format!("250-{offer}")))?;
+                self.say("250 8BITMIME")?;
             }
-            "HELO" | "NOOP" => say("250 OK")?,
-            "AUTH" => say("235 OK")?,
+            "HELO" | "NOOP" => self.say("250 OK")?,
+            "AUTH" => self.say("235 OK")?,
             "MAIL" => {
-                (from, to) = (path(line), Vec::new());
-                say("250 OK")?;
+                (self.from, self.to) = (path(line), Vec::new());
+                self.say("250 OK")?;
             }
-            "RCPT" => {
-                shared.attempts.fetch_add(1, Ordering::SeqCst);
-                match shared.refusal.load(Ordering::SeqCst) {
-                    0 => {
-                        to.push(path(line));
-                        say("250 OK")?;
-                    }
-                    code => say(&format!("{code} not now <{}> http://catcher.test/why", path(line)))?,
+            "RCPT" => match self.shared.refusal.load(Ordering::SeqCst) {
+                0 => {
+                    self.to.push(path(line));
+                    self.say("250 OK")?;
                 }
-            }
-            "DATA" => {
-                say("354 go on")?;
-                let raw = read_message(&mut lines)?;
-                while shared.stalled.load(Ordering::SeqCst) {
-                    thread::sleep(Duration::from_millis(5));
-                }
-                match told("END") {
-                    Some("") => return Ok(()),
-                    Some(answer) => {
-                        say(answer)?;
-                        continue;
-                    }
-                    None => {}
-                }
-                let mail = decode(std::mem::take(&mut from), std::mem::take(&mut to), raw);
-                shared.caught.lock().expect("no catcher thread panicked").push(mail);
-                say("250 OK")?;
-            }
+                code => self.say(&format!("{code} not now <{}> http://catcher.test/why", path(line)))?,
+            },
+            "DATA" => return self.take_message(lines),
             "RSET" => {
-                (from, to) = (String::new(), Vec::new());
-                say("250 OK")?;
+                (self.from, self.to) = (String::new(), Vec::new());
+                self.say("250 OK")?;
             }
-            "QUIT" => return say("221 bye"),
-            _ => say("502 no such command")?,
+            "QUIT" => return self.say("221 bye").map(|()| false),
+            _ => self.say("502 no such command")?,
         }
+        Ok(true)
+    }
+
+    /// Takes an email after `DATA`. Returns whether the conversation goes on.
+    fn take_message(&mut self, lines: &mut BufReader<TcpStream>) -> std::io::Result<bool> {
+        self.say("354 go on")?;
+        let raw = read_message(lines)?;
+        while self.shared.stalled.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(5));
+        }
+        match self.told("END") {
+            Some("") => return Ok(false),
+            Some(answer) => return self.say(answer).map(|()| true),
+            None => {}
+        }
+        let mail = decode(std::mem::take(&mut self.from), std::mem::take(&mut self.to), raw);
+        self.shared.caught.lock().expect("no catcher thread panicked").push(mail);
+        self.say("250 OK").map(|()| true)
     }
 }
 
