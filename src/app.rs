@@ -104,18 +104,25 @@ impl Additions {
     pub fn routes(self, routes: impl Fn(&mut ServiceConfig) + Send + Sync + 'static) -> Self {
         Self { routes: Some(Arc::new(routes)), ..self }
     }
+}
 
-    /// Lets further servers use the same SQLite database, for tests of several nodes.
-    #[doc(hidden)]
+/// What tests of several nodes change.
+pub trait TestAdditions {
+    /// Lets further servers use the same SQLite database.
     #[must_use]
-    pub fn sharing_database(self) -> Self {
+    fn sharing_database(self) -> Self;
+
+    /// Polls for revocations at another pace, for tests of what does not wait for a poll.
+    #[must_use]
+    fn polling_every(self, poll_pace: Duration) -> Self;
+}
+
+impl TestAdditions for Additions {
+    fn sharing_database(self) -> Self {
         Self { shares_database: true, ..self }
     }
 
-    /// Polls for revocations at another pace, for tests of what does not wait for a poll.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn polling_every(self, poll_pace: Duration) -> Self {
+    fn polling_every(self, poll_pace: Duration) -> Self {
         Self { poll_pace, ..self }
     }
 }

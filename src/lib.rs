@@ -94,7 +94,7 @@ pub mod internals {
         pub use crate::actors::{Db, Live, Sessions};
     }
     pub mod app {
-        pub use crate::app::Deadlines;
+        pub use crate::app::{Deadlines, TestAdditions};
     }
     pub mod auth {
         pub use crate::auth::device::PresentedDevices;

@@ -8,8 +8,6 @@ use super::authority::{Authority, lock_admins};
 use super::logins::{Logins, OVERLAP};
 use super::pending_links::{end_undo, end_verification};
 use super::{Accounts, Caller, Error};
-use crate::clock::Timestamp;
-use crate::cluster::Changes;
 use crate::cluster::message::NodeId;
 use crate::db::{self, Conn};
 use crate::models::access_changes;
@@ -18,7 +16,7 @@ use crate::models::events::{self, Kind};
 use crate::models::invitations;
 use crate::models::users::{self, User};
 use doorward_core::domain::{ADMIN, Claims, ClaimsChange, Rights, Roles, RolesChange};
-use doorward_core::domain::{LoginId, RevokeReason, UserId, escape_display_controls};
+use doorward_core::domain::{UserId, escape_display_controls};
 
 /// A change of a user's roles, claims or both.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -169,16 +167,6 @@ impl Logins {
                 Err(error) => tracing::warn!(%error, "could not read changes of roles and claims"),
             }
         }
-    }
-}
-
-impl Changes for Logins {
-    fn revoked(&self, logins: Vec<(LoginId, RevokeReason)>, at: Option<Timestamp>) {
-        self.announce(logins, at);
-    }
-
-    fn access_changed(&self) {
-        self.access_wanted.send_replace(());
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Semaphore};
 
 use super::{Accounts, AdminError, Error};
-use crate::db::{self, Conn};
+use crate::db::Conn;
 use crate::directory::freshness::boot_millis;
 use crate::models::events::{self, Event};
 
@@ -95,7 +95,7 @@ impl Accounts {
     /// Gives numbers to all rows that have none.
     pub(super) async fn number_events(&self) -> Result<(), Error> {
         while self.0.db.run(|conn| Ok::<_, Error>(events::has_unnumbered(conn)?)).await? {
-            self.0.db.run_writing(|conn| Ok::<_, Error>(db::write(conn, events::number)?)).await?;
+            self.0.db.transaction(|conn| Ok::<_, Error>(events::number(conn)?)).await?;
         }
         Ok(())
     }

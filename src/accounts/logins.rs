@@ -12,7 +12,7 @@ use crate::actors::Sessions;
 use crate::actors::db::DbError;
 use crate::actors::{Db, Live};
 use crate::clock::{Clock, Timestamp};
-use crate::cluster::Cluster;
+use crate::cluster::{Changes, Cluster};
 use crate::db::{self, Conn};
 use crate::directory::Revocations;
 use crate::models::logins::{self, Scope};
@@ -210,6 +210,17 @@ impl Logins {
             }
         }
         self.sessions.close_logins(new, at);
+    }
+}
+
+/// What other nodes say.
+impl Changes for Logins {
+    fn revoked(&self, logins: Vec<(LoginId, RevokeReason)>, at: Option<Timestamp>) {
+        self.announce(logins, at);
+    }
+
+    fn access_changed(&self) {
+        self.access_wanted.send_replace(());
     }
 }
 

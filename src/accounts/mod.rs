@@ -66,6 +66,7 @@ use crate::auth::tokens::{TokenError, Tokens};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, MailLimits, Registration, SigningAlgorithm};
 use crate::db::{self, Conn};
+use crate::directory::Revocations;
 use crate::mail::Mail;
 use crate::models::audit_events::{self, Action};
 use crate::models::events::{self, Kind};
@@ -115,6 +116,7 @@ struct Inner {
     /// Until when a credential without a tag may be one that an earlier version issued.
     untagged_until: Option<Timestamp>,
     logins: Logins,
+    revocations: Arc<Revocations>,
     closed: connection::Closed,
     mail: Mail,
     clock: Clock,
@@ -189,6 +191,7 @@ impl Accounts {
             untagged_until: keys.tagged_since.map(|since| since + refresh_ttl + ROLLING_UPGRADE),
             closed: connection::Closed::default(),
             logins: Logins::new(db.clone(), live, clock.clone(), access_ttl),
+            revocations: Arc::clone(&live.revocations),
             db,
             mail,
             clock,
@@ -220,7 +223,7 @@ impl Accounts {
     /// has not polled for revocations lately.
     pub fn authenticate(&self, token: &str) -> Result<Access, TokenError> {
         let access = self.authenticate_login(token)?;
-        if self.0.logins.revocations.access_changes().is_stale(&access) {
+        if self.0.revocations.access_changes().is_stale(&access) {
             return Err(TokenError::StaleClaims);
         }
         Ok(access)
@@ -233,7 +236,7 @@ impl Accounts {
     /// [`TokenError`], except [`TokenError::StaleClaims`].
     pub fn authenticate_login(&self, token: &str) -> Result<Access, TokenError> {
         let access = self.0.tokens.verify(token)?;
-        let revocations = &self.0.logins.revocations;
+        let revocations = &self.0.revocations;
         match revocations.get(access.login) {
             Some(reason) => Err(TokenError::Revoked(reason)),
             None if !revocations.freshness().is_fresh() => Err(TokenError::StaleRevocations),
@@ -255,13 +258,13 @@ impl Accounts {
 
     /// Waits, for a moment at most, until this process has fresh revocation data.
     pub async fn fresh(&self) {
-        self.0.logins.revocations.freshness().until_fresh_or_timeout().await;
+        self.0.revocations.freshness().until_fresh_or_timeout().await;
     }
 
     /// Whether this process has fresh revocation data. Without it every token is refused.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
-        self.0.logins.revocations.freshness().is_fresh()
+        self.0.revocations.freshness().is_fresh()
     }
 
     /// Revocation, and the polls for what other processes revoke.

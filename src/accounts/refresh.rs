@@ -65,8 +65,8 @@ impl Accounts {
             Outcome::Granted(user, next, now) => {
                 if user.unused_since.is_some() {
                     let user = user.clone();
-                    let noted =
-                        self.0.db.run_writing(move |conn| Ok::<_, Error>(mark_used(conn, &user)?)).await;
+                    let mark = move |conn: &mut Conn| Ok::<_, Error>(users::mark_used(conn, &user)?);
+                    let noted = self.0.db.transaction(mark).await;
                     if let Err(error) = noted {
                         // The token is changed already: the client must get the new one.
                         tracing::warn!(%error, "could not record that an account is used");

@@ -69,10 +69,6 @@ pub struct With<A, S = Settings> {
     pub arguments: A,
 }
 
-/// For a command that has only the options.
-#[derive(Args)]
-pub struct NoArguments {}
-
 impl<A: FromArgMatches, S: FromArgMatches> FromArgMatches for With<A, S> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let settings = S::from_arg_matches(matches)?;

@@ -10,7 +10,7 @@ use super::{AfterFailure, Claim, Claimed, JobKind, Outcome};
 use crate::actors::Db;
 use crate::actors::db::DbError;
 use crate::clock::Clock;
-use crate::db::{self, Conn};
+use crate::db::Conn;
 use crate::metrics::{Counter, Registry};
 
 /// How often the table is read without being woken: rows that other processes add wake no worker here.
@@ -209,7 +209,7 @@ impl<K: JobKind> Worker<K> {
         &self,
         work: impl FnOnce(&mut Conn) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, JobError> {
-        self.db.run_writing(move |conn| Ok(db::write(conn, work)?)).await
+        self.db.transaction(move |conn| Ok(work(conn)?)).await
     }
 }
 

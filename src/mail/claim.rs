@@ -24,7 +24,8 @@ const UNDO_TTL: TimeDelta = TimeDelta::days(7);
 /// An email that was claimed for one attempt.
 pub(super) struct OutgoingEmail {
     pub kind: MailKind,
-    pub user_id: String,
+    /// None if it is about no account.
+    pub user: Option<UserId>,
     pub address: String,
     /// None unless the address is verified: an unauthenticated client may have chosen both.
     pub username: Option<String>,
@@ -96,8 +97,8 @@ fn claimed(
     sign_in: Option<(Place, Timestamp)>,
 ) -> Claim<OutgoingEmail> {
     let language = language.or(row.language);
-    let (user_id, address) = (row.user_id, row.address);
-    let job = OutgoingEmail { kind, user_id, address, username, language, token, sign_in };
+    let (user, address) = (row.user_id.parse().ok(), row.address);
+    let job = OutgoingEmail { kind, user, address, username, language, token, sign_in };
     Claim::Claimed(Claimed { id: row.id, attempt: row.attempts + 1, created_at: row.created_at, job })
 }
 

@@ -154,7 +154,7 @@ impl JobKind for SendEmail {
 
     fn report(&self, claimed: &Claimed<OutgoingEmail>, outcome: Outcome<'_, Failure>) {
         let Claimed { id, attempt, job, .. } = claimed;
-        let (kind, user) = (job.kind.as_str(), &job.user_id);
+        let (kind, user) = (job.kind.as_str(), job.user.as_ref().map(tracing::field::display));
         match outcome {
             Outcome::Done => {
                 self.refusals.forget(id);
@@ -198,8 +198,8 @@ impl JobKind for SendEmail {
         now: Timestamp,
     ) -> QueryResult<()> {
         outbox::delete(conn, &claimed.id)?;
-        let OutgoingEmail { kind, user_id, .. } = &claimed.job;
-        let event = NewEvent::of_server(event, Action::MailGivenUp, user_id.parse().ok());
+        let OutgoingEmail { kind, user, .. } = &claimed.job;
+        let event = NewEvent::of_server(event, Action::MailGivenUp, *user);
         audit_events::insert(conn, &NewEvent { detail: Some(kind.as_str()), ..event }, now)
     }
 }

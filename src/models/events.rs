@@ -72,7 +72,7 @@ impl Kind {
 
 #[derive(Insertable)]
 #[diesel(table_name = events, treat_none_as_default_value = false)]
-struct NewEvent {
+struct NewFeedEvent {
     id: String,
     written: i64,
     at: Timestamp,
@@ -111,7 +111,7 @@ pub fn insert_user(conn: &mut Conn, kind: Kind, user: UserId, now: Timestamp) ->
     let written = written_now(conn)?;
     insert(
         conn,
-        &[NewEvent {
+        &[NewFeedEvent {
             id,
             written,
             at: now,
@@ -125,7 +125,7 @@ pub fn insert_user(conn: &mut Conn, kind: Kind, user: UserId, now: Timestamp) ->
 
 /// Adds a row about a new login.
 pub fn insert_login(conn: &mut Conn, user: UserId, login: LoginId, now: Timestamp) -> QueryResult<()> {
-    let event = NewEvent {
+    let event = NewFeedEvent {
         id: new_id(now).to_string(),
         written: written_now(conn)?,
         at: now,
@@ -145,7 +145,7 @@ pub fn insert_ended(conn: &mut Conn, ids: &[String], reason: &str, now: Timestam
         let written = written_now(conn)?;
         let events: Vec<_> = users
             .into_iter()
-            .map(|(login, user)| NewEvent {
+            .map(|(login, user)| NewFeedEvent {
                 id: new_id(now).to_string(),
                 written,
                 at: now,
@@ -160,7 +160,7 @@ pub fn insert_ended(conn: &mut Conn, ids: &[String], reason: &str, now: Timestam
     Ok(())
 }
 
-fn insert(conn: &mut Conn, new: &[NewEvent]) -> QueryResult<()> {
+fn insert(conn: &mut Conn, new: &[NewFeedEvent]) -> QueryResult<()> {
     if new.is_empty() {
         return Ok(());
     }

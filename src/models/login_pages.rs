@@ -5,18 +5,20 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::logins::{LIVE, LiveLogin};
+use super::stored::Stored;
 use crate::clock::{Timestamp, serialize_rfc3339, serialize_rfc3339_or_null};
 use crate::db::Conn;
 use crate::schema::logins;
-use doorward_core::domain::{LoginId, UserId};
+use doorward_core::domain::{LoginId, LoginKind, UserId};
 
 /// A login that is active or has ended, without its secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Serialize, ToSchema)]
 pub struct StoredLogin {
     #[schema(format = Uuid)]
     pub id: String,
-    #[schema(example = "token")]
-    pub kind: String,
+    #[diesel(deserialize_as = String)]
+    #[schema(value_type = String, example = "token")]
+    pub kind: Stored<LoginKind>,
     #[schema(example = "curl/8.5.0")]
     pub user_agent: Option<String>,
     #[schema(example = "203.0.113.7")]

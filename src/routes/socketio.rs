@@ -35,7 +35,7 @@ pub fn configure(
     sessions: &WorkerSessions,
 ) {
     let Some(path) = &config.socketio.path else { return };
-    let handler = Endpoint {
+    let handler = SocketIoHandler {
         services: Arc::clone(services),
         sessions: sessions.clone(),
         sockets: config.sockets.clone(),
@@ -49,13 +49,13 @@ pub fn configure(
     engineio::configure(cfg, path, endpoint);
 }
 
-struct Endpoint {
+struct SocketIoHandler {
     services: Arc<SessionServices>,
     sessions: WorkerSessions,
     sockets: config::Sockets,
 }
 
-impl Endpoint {
+impl SocketIoHandler {
     /// Creates the session of a client that may connect, or counts that it was refused.
     fn admit<L: Link>(
         &self,
@@ -82,7 +82,7 @@ impl Endpoint {
     }
 }
 
-impl EngineHandler for Endpoint {
+impl EngineHandler for SocketIoHandler {
     fn enter(&self, request: &HttpRequest) -> Result<Start, ApiError> {
         let make = self.admit(request)?;
         let events = Arc::clone(&self.services.events);

@@ -29,7 +29,7 @@ use crate::limits::Limit;
     tag = "Signing in",
     summary = "Get an access token for a browser's cookie, or tokens for an app's code",
     request_body(
-        content((TokenRequest = "application/x-www-form-urlencoded"), (TokenRequest = "application/json")),
+        content((RawTokenRequest = "application/x-www-form-urlencoded"), (RawTokenRequest = "application/json")),
         description = "Nothing for the cookie; for a code, RFC 6749 section 4.1.3 and RFC 7636 section 4.5",
     ),
     responses((status = 200, description = "Tokens", body = TokenResponse), Problems),
@@ -76,9 +76,10 @@ async fn for_cookie(
     }
 }
 
-/// A token request as it was sent (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
+/// A token request as it was sent (RFC 6749 section 4.1.3, RFC 7636 section 4.5); [`exchange`] says what is missing.
 #[derive(Deserialize, Default, ToSchema)]
-pub(super) struct TokenRequest {
+#[schema(as = TokenRequest)]
+pub(super) struct RawTokenRequest {
     #[schema(example = "authorization_code")]
     grant_type: Option<String>,
     #[schema(example = "dwc_...")]
@@ -95,7 +96,7 @@ async fn for_code(
     request: &HttpRequest,
     accounts: &Accounts,
     site: &Site,
-    grant: TokenRequest,
+    grant: RawTokenRequest,
 ) -> Result<HttpResponse, ApiError> {
     limit::count(request, Limit::Refresh)?;
     let exchange = exchange(grant)?;
@@ -106,7 +107,7 @@ async fn for_code(
     Ok(sign_in_response(request, StatusCode::OK, grant, site))
 }
 
-fn exchange(grant: TokenRequest) -> Result<CodeExchange, ApiError> {
+fn exchange(grant: RawTokenRequest) -> Result<CodeExchange, ApiError> {
     match grant.grant_type.as_deref() {
         Some("authorization_code") => {}
         Some(_) => {
@@ -141,7 +142,7 @@ async fn read(
     request: &HttpRequest,
     payload: web::Payload,
     form: bool,
-) -> Result<Option<TokenRequest>, ApiError> {
+) -> Result<Option<RawTokenRequest>, ApiError> {
     let mut payload = payload.into_inner();
     let bytes = web::Bytes::from_request(request, &mut payload);
     #[expect(clippy::disallowed_methods, reason = "a peer's real patience; no rule depends on it")]
@@ -158,7 +159,7 @@ async fn read(
 }
 
 /// A form's parameters; none may be there twice (RFC 6749 section 3.2).
-fn parameters(text: &[u8]) -> Result<TokenRequest, ApiError> {
+fn parameters(text: &[u8]) -> Result<RawTokenRequest, ApiError> {
     let mut all = HashMap::new();
     for (name, value) in url::form_urlencoded::parse(text) {
         if all.insert(name.clone(), value.into_owned()).is_some() {
@@ -166,7 +167,7 @@ fn parameters(text: &[u8]) -> Result<TokenRequest, ApiError> {
         }
     }
     let mut take = |name: &str| all.remove(name);
-    Ok(TokenRequest {
+    Ok(RawTokenRequest {
         grant_type: take("grant_type"),
         code: take("code"),
         code_verifier: take("code_verifier"),

@@ -138,6 +138,7 @@ impl Languages {
     }
 
     /// The language for readers who understand no other.
+    #[cfg(test)]
     #[must_use]
     pub fn default_language(&self) -> &Language {
         &self.default

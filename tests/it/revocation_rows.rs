@@ -5,6 +5,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use doorward::Additions;
+use doorward::internals::app::TestAdditions;
 use doorward::internals::clock::ManualClock;
 use doorward::internals::db::Conn;
 use doorward::internals::schema::{login_revocations, logins};

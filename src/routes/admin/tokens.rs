@@ -22,7 +22,7 @@ pub(super) struct TokenParameter(String);
 
 #[derive(Deserialize, ToSchema)]
 #[schema(as = TokenParameter)]
-struct TokenRequest {
+struct TokenBody {
     #[schema(example = "eyJ0eXAiOiJhdCtqd3Qi...")]
     token: String,
 }
@@ -57,7 +57,7 @@ impl FromRequest for TokenParameter {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         if request.content_type() != "application/x-www-form-urlencoded" {
-            let body = Body::<TokenRequest>::from_request(request, payload);
+            let body = Body::<TokenBody>::from_request(request, payload);
             return Box::pin(async move { Ok(Self(body.await?.0.token)) });
         }
         let bytes = super::super::extract::read_bytes(request, payload);
@@ -85,7 +85,7 @@ impl FromRequest for TokenParameter {
     tag = "Tokens",
     summary = "Ask whether a token is active (RFC 7662)",
     request_body(
-        content((TokenRequest = "application/x-www-form-urlencoded"), (TokenRequest = "application/json")),
+        content((TokenBody = "application/x-www-form-urlencoded"), (TokenBody = "application/json")),
         description = "The token",
     ),
     responses((status = 200, description = "What is known of an active token; for any other `active` is false and nothing else is there", body = Introspection), Problems),
@@ -111,7 +111,7 @@ pub(super) async fn introspect(
     tag = "Tokens",
     summary = "Revoke the login of a token (RFC 7009)",
     request_body(
-        content((TokenRequest = "application/x-www-form-urlencoded"), (TokenRequest = "application/json")),
+        content((TokenBody = "application/x-www-form-urlencoded"), (TokenBody = "application/json")),
         description = "The token",
     ),
     responses((status = 200, description = "The login is revoked, if the token was active"), Problems),

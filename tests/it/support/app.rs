@@ -10,7 +10,7 @@ use actix_web::rt;
 use diesel::prelude::*;
 use doorward::internals::accounts::Accounts;
 use doorward::internals::actors::{Live, Sessions};
-use doorward::internals::app::Deadlines;
+use doorward::internals::app::{Deadlines, TestAdditions};
 use doorward::internals::clock::ManualClock;
 use doorward::internals::config::DatabaseUrl;
 use doorward::internals::db::Conn;
