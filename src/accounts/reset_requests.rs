@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
+use tokio::sync::Notify;
 
 use super::email_requests::{Asker, Asking, period};
 use super::login_name::LoginName;
@@ -36,6 +37,8 @@ const MAX_QUEUED: usize = 10_000;
 #[derive(Default)]
 pub(super) struct Requests {
     queue: Mutex<VecDeque<Arc<Request>>>,
+    /// There is one.
+    queued: Notify,
     /// Held by the one that works them off.
     working: tokio::sync::Mutex<()>,
 }
@@ -81,6 +84,7 @@ impl Accounts {
         let (name, address) = (LoginName::parse(login), caller.address);
         let language = caller.language.clone();
         queue.push_back(Arc::new(Request { asked, name, presented, address, language }));
+        self.0.resets.queued.notify_one();
         Ok(())
     }
 
@@ -89,6 +93,9 @@ impl Accounts {
         let mut pace = tokio::time::interval(PACE);
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            if self.0.resets.lock().is_empty() {
+                self.0.resets.queued.notified().await;
+            }
             pace.tick().await;
             if let Err(error) = self.answer_queued_resets().await {
                 tracing::warn!(%error, "could not process requests for links; will try again");

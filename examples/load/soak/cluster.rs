@@ -19,6 +19,9 @@ use super::node::Node;
 /// How long a token is valid: longer than a socket lives, and short, so that a node forgets revocations during the run.
 const ACCESS_TTL: &str = "3m";
 
+/// Sockets of a node: more than all of them together, as the others may be restarting.
+const MAX_OPEN: &str = "3000";
+
 pub struct Cluster<'a> {
     target: &'a Target,
     processes: Vec<Process>,
@@ -76,6 +79,8 @@ impl<'a> Cluster<'a> {
                 // Another run may use the same Redis server.
                 ("cluster.prefix", format!("doorward-soak-{}", std::process::id())),
                 ("tokens.access_ttl", ACCESS_TTL.to_owned()),
+                // Tables whose size follows it fill up early in the run, and not at its end.
+                ("sockets.max_open", MAX_OPEN.to_owned()),
                 ("tcp.listen", SocketAddr::to_string(&tcp)),
                 // This tool and the nodes share the machine with whatever else runs there.
                 ("sockets.auth_timeout", "30s".to_owned()),

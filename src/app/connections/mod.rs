@@ -71,8 +71,10 @@ struct Shared {
     total: usize,
     deadlines: Arc<Deadlines>,
     trusted: Vec<IpNet>,
-    /// Milliseconds since the start, as of the last check.
+    /// Milliseconds in which any connection had a deadline, as of the last check.
     now: AtomicU64,
+    /// A connection was admitted or refused.
+    arrival: Notify,
     refused: AtomicU64,
     displaced: AtomicU64,
     turned_away: Counter<1>,
@@ -101,6 +103,7 @@ impl Connections {
             deadlines: Arc::new(deadlines),
             trusted: config.sockets.trusted_proxies.clone(),
             now: AtomicU64::new(0),
+            arrival: Notify::new(),
             refused: AtomicU64::new(0),
             displaced: AtomicU64::new(0),
             turned_away: Counter::new(["how"]).starting([["refused"], ["displaced"]]),
@@ -144,7 +147,9 @@ impl Connections {
             (true, _) => Mark::new(Phase::Handshake, now + millis(deadlines.handshake + LATE_RESPONSE_TIME)),
             (false, listener) => opening(listener, now, deadlines),
         };
-        let Some(admitted) = self.table().admit(client, listener, mark, Some(tcp.as_raw_fd())) else {
+        let admitted = self.table().admit(client, listener, mark, Some(tcp.as_raw_fd()));
+        self.0.arrival.notify_one();
+        let Some(admitted) = admitted else {
             self.0.refused.fetch_add(1, Ordering::Relaxed);
             self.0.turned_away.add(["refused"], 1);
             return None;
@@ -178,7 +183,7 @@ impl Connections {
     }
 
     /// Enforces the deadlines for as long as the process runs. One task for all: a timer for each would cost
-    /// more than an idle connection.
+    /// more than an idle connection. Without a connection that has a deadline, nothing wakes it.
     #[expect(clippy::disallowed_methods, reason = "clients' real patience; no rule depends on it")]
     pub async fn enforce_deadlines(self) {
         let mut pace = tokio::time::interval(TICK);
@@ -186,6 +191,10 @@ impl Connections {
         let mut last = Instant::now();
         let mut reported = 0;
         loop {
+            if !self.table().has_deadlines() && !self.has_report() {
+                self.0.arrival.notified().await;
+                last = Instant::now();
+            }
             pace.tick().await;
             let passed = last.elapsed().min(MAX_TICK);
             last = Instant::now();
@@ -203,6 +212,11 @@ impl Connections {
                 reported = now + millis(REPORT_INTERVAL);
             }
         }
+    }
+
+    /// Whether there is anything to report.
+    fn has_report(&self) -> bool {
+        [&self.0.refused, &self.0.displaced].iter().any(|count| count.load(Ordering::Relaxed) > 0)
     }
 
     fn report(&self) {

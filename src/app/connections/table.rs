@@ -321,6 +321,12 @@ impl Table {
         self.live
     }
 
+    /// Whether any connection has a deadline here.
+    #[must_use]
+    pub const fn has_deadlines(&self) -> bool {
+        self.open > self.live
+    }
+
     fn longest_idle(&self, client: Option<IpAddr>) -> Option<Arc<Entry>> {
         self.clients.get(&client)?.longest_idle(|_| true)
     }

@@ -109,6 +109,11 @@ fn a_live_session_keeps_its_place_and_has_no_deadline() {
     assert!(table.clients[&Some(address(1))].entries.is_empty());
     assert!(table.overdue(NEVER - 1, 0).closed.is_empty());
     assert_eq!(table.live(), 8);
+    assert!(!table.has_deadlines());
+    let next = admit(&mut table, 2, Phase::Head, 0).unwrap();
+    assert!(table.has_deadlines());
+    table.remove(&next.entry);
+    assert!(!table.has_deadlines());
     table.remove(&live[0]);
     table.remove(&live[0]);
     assert_eq!(table.live(), 7);
