@@ -27,7 +27,7 @@ async fn a_user_signs_in_and_tries_the_commands<C: LiveClient>() {
         terminal.types("secret");
         terminal.sees("ann, ");
         terminal.types("sessions");
-        terminal.sees("carrier");
+        terminal.sees("transport");
         terminal.sees(C::TRANSPORT);
         terminal.sees("this one");
         terminal.types("ping");
