@@ -1,9 +1,7 @@
 //! What a Socket.IO client is told: a message of the protocol as packets.
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-
 use super::SocketIo;
+use super::event_text::{write_arguments, write_event};
 use super::link::Link;
 use doorward_core::protocol::engineio::Queue;
 use doorward_core::protocol::socketio::{Kind, write_fields, write_head, write_json};
@@ -77,54 +75,5 @@ impl<L: Link> SocketIo<L> {
             write_head(out, Kind::ConnectError, 0, self.name(self.refusal.namespace), None);
             write_json(out, &error);
         });
-    }
-}
-
-/// The text of an event's packet, which its attachments follow.
-pub(super) fn write_event(
-    out: &mut Vec<u8>,
-    namespace: &str,
-    name: &str,
-    id: Option<&RequestId>,
-    payload: &Payload,
-) {
-    write_head(out, Kind::Event, payload.attachments().len(), namespace, None);
-    out.push(b'[');
-    write_json(out, name);
-    write_arguments(out, true, id, payload.arguments());
-    out.push(b']');
-}
-
-/// Arguments that are an object get the request's `id` as a member, as every reply has it, unless they have one.
-fn write_arguments(out: &mut Vec<u8>, more: bool, id: Option<&RequestId>, arguments: &str) {
-    #[derive(Deserialize)]
-    struct Own {
-        id: Option<IgnoredAny>,
-    }
-
-    let members = arguments.strip_prefix('{').map(str::trim_start);
-    let id = id.filter(|_| match members {
-        None => arguments.is_empty(),
-        // What follows the first argument may be there or not.
-        Some(_) => Own::deserialize(&mut serde_json::Deserializer::from_str(arguments))
-            .is_ok_and(|own| own.id.is_none()),
-    });
-    if more && (id.is_some() || !arguments.is_empty()) {
-        out.push(b',');
-    }
-    let Some(id) = id else {
-        out.extend_from_slice(arguments.as_bytes());
-        return;
-    };
-    out.extend_from_slice(br#"{"id":"#);
-    write_json(out, id);
-    match members {
-        None | Some("") => out.push(b'}'),
-        Some(members) => {
-            if !members.starts_with('}') {
-                out.push(b',');
-            }
-            out.extend_from_slice(members.as_bytes());
-        }
     }
 }

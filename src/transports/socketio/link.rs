@@ -9,8 +9,8 @@ use doorward_core::protocol::ServerMessage;
 use doorward_core::protocol::engineio::Queue;
 
 use super::SocketIo;
-use super::encode::write_event;
 use super::engine::{Closing, Engine, EngineTransport, Handle, Incoming};
+use super::event_text::write_event;
 use crate::actors::session::Session;
 use crate::actors::transport::{Full, Outgoing};
 use crate::events::Events;

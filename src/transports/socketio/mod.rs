@@ -4,6 +4,7 @@
 mod direct;
 mod encode;
 pub mod engine;
+mod event_text;
 mod link;
 pub mod relay;
 
