@@ -174,7 +174,7 @@ impl Application {
         let tcp = net::listen("tcp.listen", config.tcp.listen)?;
         let metrics = net::listen("metrics.listen", config.metrics)?;
         let (listener, address) = http.listen()?;
-        let readiness = Readiness::default();
+        let readiness = Readiness::of(live.sessions.rooms().clone());
         let rates = RateLimits::new(&config.limits, &clock);
         Ok(Self {
             config,

@@ -21,7 +21,7 @@ pub(super) fn check_words(kinds: &Kinds, events: &Events) -> Result<(), String> 
     }
 }
 
-/// Passes what is published here to the other nodes, if there are any. Answers the task for [`exchange`].
+/// Connects the rooms with those of the other nodes, if there are any. Answers the task for [`exchange`].
 pub(super) fn connect(
     config: &config::Cluster,
     clock: &Clock,
@@ -32,7 +32,7 @@ pub(super) fn connect(
         return Ok(None);
     }
     let Some((relay, node)) = RoomRelay::new(config, clock)? else { return Ok(None) };
-    rooms.relay_by(Box::new(move |room, content| relay.publish(room, content)));
+    rooms.relay_by(relay);
     Ok(Some(node))
 }
 

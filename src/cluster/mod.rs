@@ -13,11 +13,15 @@
 //! | `acks` | which nodes have applied a change of roles and claims |
 //! | `budget` | bounds on the work that others can cause |
 //! | `node` | the task that connects these parts |
-//! | `relay` | messages to rooms, on a channel of their own |
+//! | `relay` | messages to rooms, on channels of their own |
+//! | `interest` | which rooms this node is sent messages of; no I/O |
+//! | `frame` | what travels on these channels |
 
 mod acks;
 mod budget;
 mod bus;
+pub mod frame;
+mod interest;
 pub mod message;
 mod node;
 pub mod peers;
