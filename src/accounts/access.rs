@@ -180,6 +180,12 @@ impl Changes for Logins {
     fn access_changed(&self) {
         self.access_wanted.send_replace(());
     }
+
+    fn rooms_changed(&self, number: Option<i64>) {
+        // Only numbers of changes that are committed are announced: the greatest stands for all.
+        self.rooms_wanted
+            .send_modify(|wanted| *wanted = number.map_or(*wanted, |number| number.max(*wanted)));
+    }
 }
 
 /// Refuses to take the last administrator away, who is disabled, deleted or loses the role.

@@ -8,8 +8,8 @@ use crate::actors::transport::Transport;
 use doorward_core::session;
 
 impl<T: Transport> Session<T> {
-    /// Takes over the user's newest roles and claims, and tells the client of them. Before each message is answered, so
-    /// that no request runs with the roles from before a change. Costs a load if there was none.
+    /// Takes over the user's newest roles, claims and rights to rooms, and tells the client of them. Before each message is
+    /// answered, so that no request runs with the roles from before a change. Costs a few loads if there was none.
     pub(super) fn catch_up(&mut self, context: &mut Context<Self>) {
         if let (Some(session::Session::Authenticated(rules)), Some(live)) =
             (&mut self.rules, &self.live_rights)
@@ -19,6 +19,7 @@ impl<T: Transport> Session<T> {
             self.carry_out(effect, context);
             self.reevaluate_rooms(context);
         }
+        self.catch_up_with_rooms(context);
     }
 }
 

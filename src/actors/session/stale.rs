@@ -76,7 +76,7 @@ impl<T: Transport> Session<T> {
         context.spawn(wait.into_actor(self).map(|(), this, context| this.answer_backlog(context)));
     }
 
-    fn answer_backlog(&mut self, context: &mut Context<Self>) {
+    pub(super) fn answer_backlog(&mut self, context: &mut Context<Self>) {
         if self.close_if_revoked(context) {
             return;
         }
@@ -84,6 +84,7 @@ impl<T: Transport> Session<T> {
         self.record_activity();
         while !self.transport.outgoing().congested()
             && !self.is_stale()
+            && !self.is_reading_rights()
             && let Some(message) = self.backlog.pop_front()
         {
             if self.closing.is_some() {
@@ -91,6 +92,9 @@ impl<T: Transport> Session<T> {
                 return;
             }
             self.answer(&message, context);
+        }
+        if self.is_reading_rights() {
+            return;
         }
         if self.backlog.is_empty() {
             // It keeps no room for the next time.
