@@ -85,7 +85,8 @@ pub mod engineio {
 pub mod internals {
     pub mod accounts {
         pub use crate::accounts::{
-            Accounts, Caller, Error, Expected, Invite, Invited, KeyRequest, RightsChange, UserChange,
+            Accounts, Caller, Error, Expected, Invite, Invited, KeyRequest, RightsChange, RoomRightChange,
+            UserChange,
         };
     }
     pub mod actors {
@@ -155,7 +156,7 @@ pub mod internals {
         pub use crate::schema::{
             access_changes, address_links, api_keys, audit_events, authorization_codes, events,
             failed_attempts, idempotency_keys, invitations, login_revocations, logins, one_time_tokens,
-            outbox, request_counts, signing_keys, users,
+            outbox, request_counts, room_bans, room_changes, room_members, signing_keys, users,
         };
     }
     pub mod telemetry {

@@ -221,4 +221,34 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    room_members (number) {
+        number -> BigInt,
+        room -> Text,
+        user_id -> Text,
+        until -> Nullable<Timestamp>,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    room_bans (number) {
+        number -> BigInt,
+        room -> Text,
+        user_id -> Text,
+        until -> Nullable<Timestamp>,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    room_changes (number) {
+        number -> BigInt,
+        change -> Text,
+        room -> Text,
+        user_id -> Nullable<Text>,
+        at -> Timestamp,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(users, logins, one_time_tokens, outbox, audit_events);

@@ -40,7 +40,7 @@ pub enum PollError {
 /// Reads all numbers that are unread, page by page. `read` reads and applies the first rows of a range, notes them, and
 /// returns the last number if there may be more. No lock is held meanwhile, so a thread whose database hangs stops no
 /// other; two threads may apply the same row, which changes nothing.
-fn read_unread<'a>(
+pub(super) fn read_unread<'a>(
     numbers: impl Fn() -> MutexGuard<'a, ReadNumbers>,
     now: Timestamp,
     horizon: &Horizon,
@@ -62,7 +62,8 @@ impl Logins {
     /// The database's transactions at this moment, with what the next reads need to know of them.
     pub(super) fn horizon(&self, conn: &mut Conn) -> QueryResult<Horizon> {
         let bound = self.revocations.numbers().needs_bound()
-            || self.revocations.access_changes().numbers().needs_bound();
+            || self.revocations.access_changes().numbers().needs_bound()
+            || self.sessions.rooms().are_on() && self.revocations.room_changes().numbers().needs_bound();
         let found = login_revocations::transactions(conn, bound)?;
         Ok(found.map_or(Horizon::SERIAL, |found| Horizon {
             server: found.server,

@@ -113,6 +113,8 @@ pub enum AdminError {
     /// The server stopped before it answered the first request with this `Idempotency-Key`.
     #[error("it is not known what became of the first request with this Idempotency-Key")]
     OutcomeUnknown,
+    #[error("there are no rooms of this kind")]
+    UnknownRoom,
     /// Events were purged that the follower has not seen.
     #[error("these events are not kept any more")]
     EventsGone,

@@ -12,9 +12,11 @@ use crate::db::Conn;
 use crate::models::audit_events::{Action, NewEvent, Repeatable};
 use crate::models::events::{self, Kind};
 use crate::models::logins::Scope;
+use crate::models::room_rights::Table;
 use crate::models::{
     access_changes, address_links, api_keys, audit_events, authorization_codes, failed_attempts,
-    idempotency_keys, invitations, login_revocations, logins, one_time_tokens, outbox, request_counts, users,
+    idempotency_keys, invitations, login_revocations, logins, one_time_tokens, outbox, request_counts,
+    room_changes, room_rights, users,
 };
 use doorward_core::domain::RevokeReason;
 
@@ -33,6 +35,8 @@ const IMPORTED: TimeDelta = TimeDelta::days(365);
 const COUNTS: TimeDelta = TimeDelta::days(30);
 const EVENTS: TimeDelta = TimeDelta::days(7);
 const API_KEYS: TimeDelta = TimeDelta::days(30);
+/// A membership or a ban that has ended is kept for an operator who asks.
+const ROOM_RIGHTS: TimeDelta = TimeDelta::days(30);
 
 /// At least; longer than any access token lives that was issued before.
 const CHANGES: TimeDelta = TimeDelta::hours(1);
@@ -69,8 +73,10 @@ pub struct Purged {
     pub api_keys: usize,
     pub events: usize,
     pub unused_accounts: usize,
-    /// Rows of `access_changes` and `login_revocations`.
+    /// Rows of `access_changes`, `login_revocations` and `room_changes`.
     pub changes: usize,
+    /// Memberships and bans that have ended.
+    pub room_rights: usize,
 }
 
 impl Accounts {
@@ -78,7 +84,7 @@ impl Accounts {
     /// audit rows that are older than `audit.keep` or beyond `audit.max_rows`, counts of requests of last month, wrong passwords
     /// of yesterday, signing keys that have been retired for an hour, revocations and changes of roles and claims, as the
     /// nodes read them, that are older than two lifetimes of an access token and an hour, API keys that expired or were
-    /// revoked 30 days ago, events of a week ago, and accounts that were never used. For a loop that runs now and then.
+    /// revoked 30 days ago, memberships and bans that ended 30 days ago, events of a week ago, and accounts that were never used. For a loop that runs now and then.
     ///
     /// # Errors
     /// [`Error::Db`] or [`Error::Query`]; what was deleted before stays deleted.
@@ -101,7 +107,9 @@ impl Accounts {
             counts: self.in_slices(move |conn| failed_attempts::purge(conn, now - MEMORY, SLICE)).await?
                 + self.in_slices(move |conn| request_counts::purge(conn, now - COUNTS, SLICE)).await?,
             changes: self.in_slices(move |conn| access_changes::purge(conn, read, SLICE)).await?
-                + self.in_slices(move |conn| login_revocations::purge(conn, read, SLICE)).await?,
+                + self.in_slices(move |conn| login_revocations::purge(conn, read, SLICE)).await?
+                + self.in_slices(move |conn| room_changes::purge(conn, read, SLICE)).await?,
+            room_rights: self.purge_room_rights(now - ROOM_RIGHTS).await?,
             api_keys: self.in_slices(move |conn| api_keys::purge(conn, now - API_KEYS, SLICE)).await?,
             events: self.in_slices(move |conn| events::purge(conn, now - EVENTS, SLICE)).await?,
             unused_accounts: self.remove_unused().await?,
@@ -116,6 +124,14 @@ impl Accounts {
             + self
                 .in_slices(move |conn| idempotency_keys::purge(conn, now - IDEMPOTENCY_KEYS, SLICE))
                 .await?)
+    }
+
+    async fn purge_room_rights(&self, before: Timestamp) -> Result<usize, Error> {
+        let mut deleted = 0;
+        for table in [Table::Members, Table::Bans] {
+            deleted += self.in_slices(move |conn| room_rights::purge(conn, table, before, SLICE)).await?;
+        }
+        Ok(deleted)
     }
 
     /// Deletes rows a slice at a time, each in its turn among all that writes; returns how many.

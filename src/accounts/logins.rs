@@ -33,6 +33,8 @@ pub struct Logins {
     pub(super) sessions: Sessions,
     /// Changes of roles and claims are to be read, as other nodes say.
     pub(super) access_wanted: Arc<tokio::sync::watch::Sender<()>>,
+    /// The same of rights to rooms, up to this number.
+    pub(super) rooms_wanted: Arc<tokio::sync::watch::Sender<i64>>,
     /// Polls for revocations at once, without waiting for the next second.
     pub(super) wake: Arc<Notify>,
     /// Revoked logins whose rows may not be marked yet.
@@ -56,7 +58,19 @@ impl Logins {
     pub fn new(db: Db, live: &Live, clock: Clock, access_ttl: Duration) -> Self {
         let Live { sessions, revocations, cluster, .. } = live.clone();
         let (access_wanted, wake, unmarked) = (Arc::default(), Arc::default(), Arc::default());
-        Self { db, sessions, access_wanted, wake, unmarked, revocations, cluster, clock, access_ttl }
+        let rooms_wanted = Arc::new(tokio::sync::watch::Sender::new(i64::MIN));
+        Self {
+            db,
+            sessions,
+            access_wanted,
+            rooms_wanted,
+            wake,
+            unmarked,
+            revocations,
+            cluster,
+            clock,
+            access_ttl,
+        }
     }
 
     /// Polls for revocations at once.
@@ -221,6 +235,12 @@ impl Changes for Logins {
 
     fn access_changed(&self) {
         self.access_wanted.send_replace(());
+    }
+
+    fn rooms_changed(&self, number: Option<i64>) {
+        // Only numbers of changes that are committed are announced: the greatest stands for all.
+        self.rooms_wanted
+            .send_modify(|wanted| *wanted = number.map_or(*wanted, |number| number.max(*wanted)));
     }
 }
 

@@ -44,6 +44,7 @@ mod register;
 mod registration;
 mod repeated;
 mod reset_requests;
+mod rooms;
 mod sign_in;
 mod stored_forms;
 
@@ -71,6 +72,7 @@ use crate::mail::Mail;
 use crate::models::audit_events::{self, Action};
 use crate::models::events::{self, Kind};
 use doorward_core::domain::{ADMIN, Access, Password, Rating, ReservedNames, UserId};
+use doorward_core::rooms::Kinds;
 
 pub use crate::models::audit_pages::StoredEvent;
 pub use crate::models::events::Event;
@@ -99,6 +101,7 @@ pub use profile::{Profile, ProfileChange};
 pub use recovery::ResetLink;
 pub use register::{Registered, Registrant};
 pub use repeated::UsedReset;
+pub use rooms::{ListedRight, RoomInfo, RoomRightChange};
 pub use sign_in::{Grant, INVALID_CREDENTIALS, SignIn};
 
 /// How long a node of an earlier version may go on issuing credentials without a tag.
@@ -138,6 +141,7 @@ struct Inner {
     /// Base of the links in invitations.
     public_url: Url,
     max_logins: i64,
+    kinds: Kinds,
     unused_ttl: Option<TimeDelta>,
     audit: janitor::AuditBounds,
     /// Of signing keys to be made.
@@ -206,6 +210,7 @@ impl Accounts {
             registration: config.registration.clone(),
             public_url: config.public_url.clone(),
             max_logins: i64::try_from(config.max_logins).unwrap_or(i64::MAX),
+            kinds: config.rooms.clone(),
             unused_ttl: config.unused_ttl.map(time_delta),
             audit: janitor::AuditBounds::of(&config.audit),
             resets: reset_requests::Requests::default(),

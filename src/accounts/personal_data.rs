@@ -17,6 +17,7 @@ use crate::models::invitations::{self, UsedInvitation};
 use crate::models::login_pages::{self, StoredLogin};
 use crate::models::logins;
 use crate::models::outbox::{self, StoredEmail};
+use crate::models::room_rights::{self, StoredRight, Table};
 use crate::models::users::{self, User};
 use doorward_core::domain::{Access, UserId};
 
@@ -35,6 +36,10 @@ pub struct PersonalData {
     /// With which the person registered.
     pub invitation: Option<UsedInvitation>,
     pub wrong_passwords: Vec<FailureInfo>,
+    /// Of which rooms the person is or was a member, 10,000 at most. What has ended is kept for 30 days.
+    pub room_members: Vec<StoredRight>,
+    /// From which rooms, or all rooms of a kind, the person is or was banned.
+    pub room_bans: Vec<StoredRight>,
     /// What was done to the account and by its user, the newest first, 10,000 at most. Of others who did something to it
     /// only what they are is told, and of others to whom the user did something, nothing.
     pub events: Vec<StoredEvent>,
@@ -90,6 +95,8 @@ impl Accounts {
             emails: emails(conn, row)?,
             invitation: invitations::used_by(conn, user)?,
             wrong_passwords: failures::list(conn, user, now)?,
+            room_members: room_rights::of_user(conn, Table::Members, user, MOST)?,
+            room_bans: room_rights::of_user(conn, Table::Bans, user, MOST)?,
             events: events.into_iter().map(|event| without_others(event, user)).collect(),
         })
     }

@@ -26,8 +26,8 @@ const POLL: Duration = Duration::from_millis(1400);
 const STALE_LIMIT: Duration = LIMIT.saturating_add(Duration::from_secs(10));
 
 impl Logins {
-    /// Reads which logins were revoked, and whose roles and claims have changed, since the last poll. Run once before the
-    /// first request, it fills the sets of both.
+    /// Reads which logins were revoked, and whose roles, claims and rights to rooms have changed, since the last poll. Run
+    /// once before the first request, it fills the sets of the first two.
     ///
     /// # Errors
     /// [`PollError`] if the rows cannot be read; the data is as old as before then.
@@ -38,6 +38,7 @@ impl Logins {
                 let horizon = this.horizon(conn)?;
                 this.read_revocations(conn, &horizon)?;
                 this.read_access_changes(conn, &horizon)?;
+                this.read_room_changes(conn, &horizon)?;
                 Ok::<_, PollError>(())
             })
             .await?;
@@ -49,8 +50,8 @@ impl Logins {
 impl Accounts {
     /// Polls every `pace`, and whenever the database says that there is something to read, for ever.
     pub async fn watch(self, pace: Duration) {
-        let access = self.logins().watch_access();
-        futures_util::join!(self.watch_revoked(pace), self.watch_keys(), self.watch_disk(), access);
+        let (access, rooms) = (self.logins().watch_access(), self.logins().watch_rooms());
+        futures_util::join!(self.watch_revoked(pace), self.watch_keys(), self.watch_disk(), access, rooms);
     }
 
     async fn watch_revoked(&self, every: Duration) {
@@ -78,6 +79,7 @@ impl Accounts {
                 let (now, memory) = (self.0.clock.now(), self.logins().access_memory());
                 revocations.prune(now, memory);
                 revocations.access_changes().prune(now, memory);
+                revocations.room_changes().prune(now, memory);
             } else if Freshness::has_elapsed(*failing_since.get_or_insert(began), STALE_LIMIT) {
                 sessions.close_stale();
             }

@@ -6,6 +6,7 @@ mod handlers;
 mod lists;
 mod metrics;
 mod outside;
+mod room_rights;
 mod rooms;
 mod sign_in;
 mod stale;
@@ -14,6 +15,7 @@ mod waiting;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,6 +39,7 @@ use crate::events::{Emits, Events};
 use crate::limits::MistakeLog;
 use doorward_core::domain::{Access, SessionId};
 use doorward_core::protocol::{CloseReason, NamespaceId, ReplyTo, ServerMessage};
+use doorward_core::rooms::RoomName;
 use doorward_core::session::{self, Effect, Reaction, Rules};
 
 /// How long a client has to answer a close and to read what is left, before it is cut; and one whose frames are broken.
@@ -46,10 +49,15 @@ const BROKEN_GRACE: Duration = Duration::from_secs(1);
 /// Checks an access token: signature, claims, and that its login was not revoked.
 pub type Authenticate = Arc<dyn Fn(&str) -> Result<Access, TokenError> + Send + Sync>;
 
+/// Reads what rows say of a user and these rooms, and holds it. False if the database did not answer.
+pub type ReadRoomRights =
+    Arc<dyn Fn(Arc<LiveRights>, Vec<RoomName>) -> Pin<Box<dyn Future<Output = bool>>> + Send + Sync>;
+
 /// What a session needs of the services.
 #[derive(Clone)]
 pub struct SessionServices {
     pub authenticate: Authenticate,
+    pub read_room_rights: ReadRoomRights,
     pub revocations: Arc<Revocations>,
     pub clock: Clock,
     pub rules: Rules,
@@ -176,7 +184,7 @@ impl<T: Transport> Session<T> {
             return;
         }
         let freshness = self.freshness_state();
-        if self.is_joining || !self.backlog.is_empty() {
+        if self.is_waiting() || !self.backlog.is_empty() {
             self.backlog.push_back(message);
         } else if freshness == FreshnessState::Stale || self.transport.outgoing().congested() {
             // It was there, though it may be a while since this was sent.
@@ -270,7 +278,8 @@ impl<T: Transport> Session<T> {
         if self.closing.is_none()
             && let Some(rules) = &self.rules
         {
-            self.arm(rules.deadline(), context);
+            let deadline = rules.deadline();
+            self.arm(self.rooms_deadline().map_or(deadline, |rooms| rooms.min(deadline)), context);
         }
     }
 
@@ -298,10 +307,11 @@ impl<T: Transport> Session<T> {
             context.stop();
             return;
         }
-        if self.is_stale() && (self.is_joining || !self.backlog.is_empty()) {
+        if self.is_waiting() || self.is_stale() && !self.backlog.is_empty() {
             // What it sends is not read meanwhile, its pongs neither.
             self.record_activity();
         }
+        self.tick_rooms(context);
         loop {
             let (now, unread) = (self.services.clock.instant(), self.transport.outgoing().unread());
             let Some(rules) = &mut self.rules else { return };

@@ -1,6 +1,8 @@
 //! `SessionManager`: an actor per worker thread that knows the thread's sessions by id and by login.
 //! [`Sessions`] speaks to all of them; [`WorkerSessions`] is one thread's own.
 
+mod rooms;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,7 +25,7 @@ pub enum ToSession {
     Close(CloseReason),
     /// End: the login was revoked, at this time if it is known.
     Revoked(RevokeReason, Option<Timestamp>),
-    /// The user's roles or claims may have changed: look them up.
+    /// The user's roles, claims or rights to rooms may have changed: look them up.
     AccessChanged,
 }
 
@@ -69,8 +71,10 @@ impl Sessions {
     /// Starts this thread's manager.
     #[must_use]
     pub fn start_worker(&self) -> WorkerSessions {
+        let rooms = self.0.rooms.start_worker();
         let manager = SessionManager {
             all: self.clone(),
+            rooms: rooms.clone(),
             sessions: HashMap::new(),
             logins: HashMap::new(),
             draining: None,
@@ -78,7 +82,7 @@ impl Sessions {
         }
         .start();
         self.0.managers.lock().unwrap_or_else(PoisonError::into_inner).push(manager.clone());
-        WorkerSessions { all: self.clone(), manager, rooms: self.0.rooms.start_worker() }
+        WorkerSessions { all: self.clone(), manager, rooms }
     }
 
     /// Who is connected.
@@ -202,6 +206,7 @@ impl WorkerSessions {
 /// Knows one worker thread's sessions.
 pub struct SessionManager {
     all: Sessions,
+    rooms: WorkerRooms,
     sessions: HashMap<SessionId, Registered>,
     logins: HashMap<LoginId, Vec<SessionId>>,
     draining: Option<Vec<SessionId>>,

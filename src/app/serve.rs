@@ -149,8 +149,13 @@ impl Application {
     fn services(&self) -> SessionServices {
         let accounts = self.accounts.clone();
         let sockets = &self.config.sockets;
+        let logins = accounts.logins().clone();
         SessionServices {
             authenticate: Arc::new(move |token| accounts.authenticate(token)),
+            read_room_rights: Arc::new(move |live, rooms| {
+                let logins = logins.clone();
+                Box::pin(async move { logins.read_room_rights(live, rooms).await })
+            }),
             revocations: Arc::clone(&self.live.revocations),
             clock: self.clock.clone(),
             rules: Rules {

@@ -1,5 +1,5 @@
 //! The command line: one file per command, and what they share: `ask`, `failure`, `operator`, `output`,
-//! `private_output`, `settings`.
+//! `private_output`, `settings`, `when`.
 //!
 //! The program exits with 0 if the command succeeded, 1 if it failed, and 2 if the command line or the configuration
 //! is wrong.
@@ -27,9 +27,11 @@ mod migrate_database;
 mod operator;
 mod output;
 mod private_output;
+mod room;
 mod serve;
 mod settings;
 mod user;
+mod when;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -73,6 +75,8 @@ enum Command {
     Invite(With<invite::Arguments>),
     /// Lists and revokes logins
     Logins(With<logins::Arguments>),
+    /// Adds, removes, and bans members of rooms, and puts their sessions out
+    Room(With<room::Arguments>),
     /// Shows what happened to accounts, and what failed
     Audit(With<audit::Arguments>),
     /// Lists and rotates the keys that sign access tokens
@@ -124,6 +128,7 @@ fn execute(Cli { command, settings: leading }: Cli) -> Result<(), Failure> {
         Some(Command::User(with)) => user::run(leading.for_command(with.settings)?, with.arguments),
         Some(Command::Invite(with)) => invite::run(leading.for_command(with.settings)?, with.arguments),
         Some(Command::Logins(with)) => logins::run(leading.for_command(with.settings)?, with.arguments),
+        Some(Command::Room(with)) => room::run(leading.for_command(with.settings)?, with.arguments),
         Some(Command::Audit(with)) => audit::run(leading.for_command(with.settings)?, with.arguments),
         Some(Command::Keys(with)) => keys::run(leading.for_command(with.settings)?, with.arguments),
         Some(Command::ApiKey(with)) => api_key::run(leading.for_command(with.settings)?, with.arguments),

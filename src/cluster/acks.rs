@@ -1,4 +1,5 @@
-//! Which nodes have applied a change of roles and claims: the node that made it waits for the others.
+//! Which nodes have applied a change of rights: the node that made it waits for the others. Changes of roles and claims
+//! have numbers of their own, and those of rights to rooms.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,14 +20,14 @@ pub(super) struct Acks {
 struct State {
     /// This node is one of them: its number is the last that it has received back over Redis. All nodes that joined
     /// before are known by then, and one that joins later reads the change when it does.
-    nodes: HashMap<NodeId, i32>,
+    nodes: HashMap<NodeId, i64>,
     /// A node that is not among them may be alive.
     incomplete: bool,
 }
 
 impl Acks {
     pub(super) fn new(own: NodeId) -> Self {
-        let state = State { nodes: HashMap::from([(own, i32::MIN)]), incomplete: false };
+        let state = State { nodes: HashMap::from([(own, i64::MIN)]), incomplete: false };
         Self { own, state: Mutex::new(state), changed: watch::Sender::new(()) }
     }
 
@@ -41,7 +42,7 @@ impl Acks {
             state.incomplete = incomplete;
             state.nodes.retain(|node, _| *node == self.own || alive.contains(node));
             for node in alive {
-                state.nodes.entry(*node).or_insert(i32::MIN);
+                state.nodes.entry(*node).or_insert(i64::MIN);
             }
         }
         self.changed.send_replace(());
@@ -53,7 +54,7 @@ impl Acks {
     }
 
     /// A node says that it has applied all changes up to `number`.
-    pub(super) fn applied(&self, node: NodeId, number: i32) {
+    pub(super) fn applied(&self, node: NodeId, number: i64) {
         if let Some(last) = self.state().nodes.get_mut(&node) {
             *last = number.max(*last);
         }
@@ -62,7 +63,7 @@ impl Acks {
 
     /// The nodes that have not said so. None if it is not known which nodes are alive: Redis does not deliver, or another
     /// node may have no connection to it.
-    pub(super) fn silent(&self, number: i32) -> Option<Vec<NodeId>> {
+    pub(super) fn silent(&self, number: i64) -> Option<Vec<NodeId>> {
         let state = self.state();
         let mut silent: Vec<NodeId> =
             state.nodes.iter().filter(|(_, applied)| **applied < number).map(|(node, _)| *node).collect();
@@ -71,7 +72,7 @@ impl Acks {
     }
 
     /// Ready when all nodes have said so.
-    pub(super) async fn all_applied(&self, number: i32) {
+    pub(super) async fn all_applied(&self, number: i64) {
         let mut changed = self.changed.subscribe();
         // Fails only if the sender is gone, which `self` holds.
         while self.silent(number) != Some(Vec::new()) && changed.changed().await.is_ok() {}

@@ -60,6 +60,8 @@ impl Envelope {
             | NodeMessage::Ask { .. }
             | NodeMessage::AccessChanged { .. }
             | NodeMessage::AccessApplied { .. }
+            | NodeMessage::RoomsChanged { .. }
+            | NodeMessage::RoomsApplied { .. }
             | NodeMessage::Bye
             | NodeMessage::Unknown => 0,
         };
@@ -97,6 +99,10 @@ pub enum NodeMessage {
     AccessChanged { number: i32 },
     /// The node has applied all changes of roles and claims up to this number.
     AccessApplied { number: i32 },
+    /// Rights to rooms have changed: the rows up to this number are to be read.
+    RoomsChanged { number: i64 },
+    /// The node has applied all changes of rights to rooms up to this number.
+    RoomsApplied { number: i64 },
     /// The node is stopping.
     Bye,
     #[serde(other)]

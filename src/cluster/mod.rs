@@ -10,7 +10,7 @@
 //! | `message` | the messages between nodes |
 //! | `bus` | how messages are delivered: Redis |
 //! | `peers` | what is known about the other nodes; no I/O |
-//! | `acks` | which nodes have applied a change of roles and claims |
+//! | `acks` | which nodes have applied a change of rights |
 //! | `budget` | bounds on the work that others can cause |
 //! | `node` | the task that connects these parts |
 //! | `relay` | messages to rooms, on channels of their own |
@@ -52,7 +52,7 @@ pub const BEAT: Duration = Duration::from_secs(5);
 /// How long the last message of a stopping node may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// How long the other nodes may take to apply a change of roles and claims before it is answered all the same, with
+/// How long the other nodes may take to apply a change of rights before it is answered all the same, with
 /// their names.
 const APPLY: Duration = Duration::from_secs(1);
 
@@ -70,6 +70,8 @@ struct Handle {
     /// Some messages did not fit, so the whole list has to be sent.
     lost: Arc<AtomicBool>,
     acks: Arc<Acks>,
+    /// Those of rights to rooms.
+    room_acks: Arc<Acks>,
     /// Whether Redis delivers.
     connected: Arc<AtomicBool>,
 }
@@ -82,6 +84,8 @@ enum Outgoing {
     Session(Change),
     AccessChanged(i32),
     AccessApplied(i32),
+    RoomsChanged(i64),
+    RoomsApplied(i64),
     Bye(oneshot::Sender<()>),
 }
 
@@ -97,8 +101,8 @@ impl Cluster {
         let (queue, outgoing) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicBool::new(false));
         let id = NodeId(clock.new_id());
-        let acks = Arc::new(Acks::new(id));
-        let handle = Handle { queue, lost, acks, connected: Arc::default() };
+        let (acks, room_acks) = (Arc::new(Acks::new(id)), Arc::new(Acks::new(id)));
+        let handle = Handle { queue, lost, acks, room_acks, connected: Arc::default() };
         let node = Node::new(address, id, outgoing, handle.clone());
         Ok((Self(Some(handle)), Some(node)))
     }
@@ -144,20 +148,28 @@ impl Cluster {
         self.send(Outgoing::AccessApplied(number));
     }
 
-    /// Waits until all other nodes that are alive have applied the change, for [`APPLY`] at most. Returns those that
-    /// have not said so. While it is not known which nodes are alive, waits for [`LIMIT`] instead: by then each of them
-    /// has polled since the change, or accepts no token.
-    #[expect(clippy::disallowed_methods, reason = "other machines' real pace; no rule depends on it")]
+    /// Tells the other nodes that rights to rooms have changed, by the number of the change. They read the rows.
+    pub fn rooms_changed(&self, number: i64) {
+        self.send(Outgoing::RoomsChanged(number));
+    }
+
+    /// Tells the other nodes that this one has applied all changes of rights to rooms up to this number.
+    pub fn rooms_applied(&self, number: i64) {
+        self.send(Outgoing::RoomsApplied(number));
+    }
+
+    /// Waits until all other nodes that are alive have applied the change of roles and claims, for [`APPLY`] at most.
+    /// Returns those that have not said so. While it is not known which nodes are alive, waits for [`LIMIT`] instead: by
+    /// then each of them has polled since the change, or accepts no token.
     pub async fn all_applied(&self, number: i32) -> Vec<NodeId> {
         let Some(Handle { acks, .. }) = &self.0 else { return Vec::new() };
-        let all_have_polled = tokio::time::sleep(LIMIT);
-        // Which nodes are late is answered either way.
-        let _ = tokio::time::timeout(APPLY, acks.all_applied(number)).await;
-        if let Some(silent) = acks.silent(number) {
-            return silent;
-        }
-        all_have_polled.await;
-        Vec::new()
+        silent_about(acks, number.into()).await
+    }
+
+    /// The same for a change of rights to rooms.
+    pub async fn all_applied_rooms(&self, number: i64) -> Vec<NodeId> {
+        let Some(Handle { room_acks, .. }) = &self.0 else { return Vec::new() };
+        silent_about(room_acks, number).await
     }
 
     /// Tells the other nodes that a session of this node connected or disconnected.
@@ -173,6 +185,18 @@ impl Cluster {
         // Without the message, the other nodes notice the silence.
         let _ = tokio::time::timeout(GOODBYE, is_said).await;
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "other machines' real pace; no rule depends on it")]
+async fn silent_about(acks: &Acks, number: i64) -> Vec<NodeId> {
+    let all_have_polled = tokio::time::sleep(LIMIT);
+    // Which nodes are late is answered either way.
+    let _ = tokio::time::timeout(APPLY, acks.all_applied(number)).await;
+    if let Some(silent) = acks.silent(number) {
+        return silent;
+    }
+    all_have_polled.await;
+    Vec::new()
 }
 
 #[expect(clippy::disallowed_methods, reason = "other machines' real pace, whatever a test's clock says")]

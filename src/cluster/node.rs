@@ -41,6 +41,10 @@ pub trait Changes {
 
     /// Other nodes changed roles or claims: the rows are to be read, and [`super::Cluster::access_applied`] is to be told.
     fn access_changed(&self);
+
+    /// Other nodes changed rights to rooms: the rows are to be read, and [`super::Cluster::rooms_applied`] is to be told.
+    /// They say up to which number; none if they may have said so unheard.
+    fn rooms_changed(&self, number: Option<i64>);
 }
 
 /// This node in the cluster.
@@ -51,6 +55,7 @@ pub struct Node {
     outgoing: mpsc::Receiver<Outgoing>,
     lost: Arc<AtomicBool>,
     acks: Arc<Acks>,
+    room_acks: Arc<Acks>,
     connected: Arc<AtomicBool>,
     /// Another node requested all our sessions.
     list_wanted: bool,
@@ -69,7 +74,7 @@ impl Node {
         address: Address,
         id: NodeId,
         outgoing: mpsc::Receiver<Outgoing>,
-        Handle { lost, acks, connected, .. }: Handle,
+        Handle { lost, acks, room_acks, connected, .. }: Handle,
     ) -> Self {
         Self {
             id,
@@ -78,6 +83,7 @@ impl Node {
             outgoing,
             lost,
             acks,
+            room_acks,
             connected,
             list_wanted: false,
             broken: None,
@@ -126,6 +132,7 @@ impl Node {
         self.connected.store(true, Ordering::Release);
         // Others may have said meanwhile that there are changes.
         changes.access_changed();
+        changes.rooms_changed(None);
         let mut beat = tokio::time::interval(BEAT);
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         let mut lists = tokio::time::interval(LIST_INTERVAL);
@@ -172,7 +179,9 @@ impl Node {
         self.broken = self.broken.filter(|broken| now.saturating_duration_since(*broken) < SETTLING);
         let counted = (self.peers.count(), self.broken.is_some() || self.peers.may_be_incomplete(now));
         if std::mem::replace(&mut self.counted, counted) != counted {
-            self.acks.set_alive(&self.peers.alive(), counted.1);
+            let alive = self.peers.alive();
+            self.acks.set_alive(&alive, counted.1);
+            self.room_acks.set_alive(&alive, counted.1);
         }
     }
 
@@ -180,7 +189,8 @@ impl Node {
     fn note(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::AccessApplied(node, number) => self.acks.applied(node, number),
+                Effect::AccessApplied(node, number) => self.acks.applied(node, number.into()),
+                Effect::RoomsApplied(node, number) => self.room_acks.applied(node, number),
                 Effect::SendList => self.list_wanted = true,
                 Effect::RequestList(of) if self.lists_to_request.len() < peers::MAX_PEERS => {
                     self.lists_to_request.insert(of);
@@ -219,6 +229,7 @@ impl Node {
         let (mut logins, mut since) = (Vec::new(), None::<Timestamp>);
         let (mut connected, mut disconnected) = (Vec::new(), Vec::new());
         let (mut access_changed, mut access_applied) = (None, None);
+        let (mut rooms_changed, mut rooms_applied) = (None, None);
         let (mut bye, mut next) = (None, Some(first));
         while let Some(message) = next {
             match message {
@@ -233,6 +244,8 @@ impl Node {
                 // The greatest number stands for all before.
                 Outgoing::AccessChanged(number) => access_changed = access_changed.max(Some(number)),
                 Outgoing::AccessApplied(number) => access_applied = access_applied.max(Some(number)),
+                Outgoing::RoomsChanged(number) => rooms_changed = rooms_changed.max(Some(number)),
+                Outgoing::RoomsApplied(number) => rooms_applied = rooms_applied.max(Some(number)),
                 Outgoing::Bye(said) => bye = Some(said),
             }
             let enough = bye.is_some() || logins.len() + connected.len() + disconnected.len() >= BATCH;
@@ -241,11 +254,14 @@ impl Node {
         for logins in logins.chunks(BATCH) {
             self.publish(publisher, revoked_message(logins, since)).await?;
         }
-        if let Some(number) = access_changed {
-            self.publish(publisher, NodeMessage::AccessChanged { number }).await?;
-        }
-        if let Some(number) = access_applied {
-            self.publish(publisher, NodeMessage::AccessApplied { number }).await?;
+        let numbers = [
+            access_changed.map(|number| NodeMessage::AccessChanged { number }),
+            access_applied.map(|number| NodeMessage::AccessApplied { number }),
+            rooms_changed.map(|number| NodeMessage::RoomsChanged { number }),
+            rooms_applied.map(|number| NodeMessage::RoomsApplied { number }),
+        ];
+        for message in numbers.into_iter().flatten() {
+            self.publish(publisher, message).await?;
         }
         if !connected.is_empty() || !disconnected.is_empty() {
             self.publish(publisher, NodeMessage::Sessions { connected, disconnected }).await?;
@@ -318,7 +334,11 @@ fn apply(effects: Vec<Effect>, directory: &Directory, changes: &impl Changes) ->
             }
             Effect::Revoke(logins, at) => changes.revoked(logins, at),
             Effect::ReadAccess => changes.access_changed(),
-            Effect::SendList | Effect::RequestList(_) | Effect::AccessApplied(..) => to_publish.push(effect),
+            Effect::ReadRooms(number) => changes.rooms_changed(Some(number)),
+            Effect::SendList
+            | Effect::RequestList(_)
+            | Effect::AccessApplied(..)
+            | Effect::RoomsApplied(..) => to_publish.push(effect),
             Effect::Echo => {}
         }
     }

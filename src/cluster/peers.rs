@@ -43,6 +43,10 @@ pub enum Effect {
     ReadAccess,
     /// A node has applied the changes up to this number. This node's own means that the message about them has returned.
     AccessApplied(NodeId, i32),
+    /// Read the changes of rights to rooms, up to this number.
+    ReadRooms(i64),
+    /// The same of these changes.
+    RoomsApplied(NodeId, i64),
     /// Our own message has returned: the connection works both ways.
     Echo,
 }
@@ -124,6 +128,8 @@ impl Peers {
             }
             NodeMessage::AccessChanged { .. } => effects.push(Effect::ReadAccess),
             NodeMessage::AccessApplied { number } => effects.push(Effect::AccessApplied(node, number)),
+            NodeMessage::RoomsChanged { number } => effects.push(Effect::ReadRooms(number)),
+            NodeMessage::RoomsApplied { number } => effects.push(Effect::RoomsApplied(node, number)),
             NodeMessage::Sessions { connected, disconnected } => {
                 for listed in connected.into_iter().filter(|listed| !claimed.contains(&listed.id)) {
                     peer.add(listed, &mut effects);
@@ -287,6 +293,7 @@ impl Peer {
 fn returned(own: NodeId, message: &NodeMessage) -> Vec<Effect> {
     match message {
         NodeMessage::AccessChanged { number } => vec![Effect::Echo, Effect::AccessApplied(own, *number)],
+        NodeMessage::RoomsChanged { number } => vec![Effect::Echo, Effect::RoomsApplied(own, *number)],
         _ => vec![Effect::Echo],
     }
 }
@@ -296,6 +303,7 @@ fn changed_by_untracked(message: &NodeMessage) -> Vec<Effect> {
     match message {
         NodeMessage::Revoked { logins, at } => vec![revoke(logins, *at)],
         NodeMessage::AccessChanged { .. } => vec![Effect::ReadAccess],
+        NodeMessage::RoomsChanged { number } => vec![Effect::ReadRooms(*number)],
         _ => Vec::new(),
     }
 }

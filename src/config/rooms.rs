@@ -47,7 +47,7 @@ fn policy(text: &str, sends: bool) -> Result<Policy, String> {
         let read = Entry::parse(entry).filter(|read| sends || *read != Entry::Joined);
         read.ok_or_else(|| match entry {
             "joined" => "a client cannot have joined before it joins".to_owned(),
-            "guest" | "member" | "token" | "ask" => format!("this version does not know {entry} yet"),
+            "guest" | "token" | "ask" => format!("this version does not know {entry} yet"),
             _ => String::new(),
         })
     });
@@ -87,7 +87,7 @@ mod tests {
         for (key, value, words) in [
             ("rooms.chat.join", "anybody", "rooms.chat.join cannot be anybody"),
             ("rooms.chat.join", "joined", "before it joins"),
-            ("rooms.chat.send", "member", "does not know member yet"),
+            ("rooms.chat.send", "token", "does not know token yet"),
             ("rooms.chat.rate", "10", "a count from 1"),
             ("rooms.chat.max_data", "2MiB", "to 1MiB"),
             ("rooms.chat.burst", "0", "from 1"),

@@ -18,8 +18,8 @@ use diesel::{Connection, QueryResult};
 
 use self::rows::{
     AccessChange, AddressLink, ApiKey, AuditEvent, AuthorizationCode, BATCH, Event, FailedAttempts,
-    IdempotencyKey, Invitation, Login, LoginRevocation, Mail, OneTimeToken, RequestCount, Row, SigningKey,
-    User,
+    IdempotencyKey, Invitation, Login, LoginRevocation, Mail, OneTimeToken, RequestCount, RoomBan,
+    RoomChange, RoomMember, Row, SigningKey, User,
 };
 use self::source::Source;
 use super::{Conn, Schema, connect_newest};
@@ -109,6 +109,9 @@ macro_rules! for_all {
             $transfer.$method::<AddressLink>()?,
             $transfer.$method::<AuthorizationCode>()?,
             $transfer.$method::<LoginRevocation>()?,
+            $transfer.$method::<RoomMember>()?,
+            $transfer.$method::<RoomBan>()?,
+            $transfer.$method::<RoomChange>()?,
             $transfer.$method::<AccessChange>()?,
             $transfer.$method::<ApiKey>()?,
             $transfer.$method::<Event>()?,

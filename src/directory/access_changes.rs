@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use chrono::TimeDelta;
 
 use super::read_numbers::ReadNumbers;
+use super::room_rights::RoomRights;
 use crate::clock::Timestamp;
 use doorward_core::domain::{Access, Rights, UserId};
 
@@ -83,10 +84,17 @@ impl AccessChanges {
             user: access.user,
             version: AtomicI32::new(access.rights.version),
             rights: RwLock::new(Arc::clone(&access.rights)),
+            rooms: RoomRights::default(),
             users: Arc::clone(&self.users),
         });
         users.connected.insert(access.user, Arc::downgrade(&live));
         Some(live)
+    }
+
+    /// What this user has, if connected here.
+    #[must_use]
+    pub fn connected(&self, user: UserId) -> Option<Arc<LiveRights>> {
+        read(&self.users).connected(user)
     }
 
     /// Which changes were read from the database.
@@ -117,17 +125,35 @@ pub struct LiveRights {
     /// That of `rights`.
     version: AtomicI32,
     rights: RwLock<Arc<Rights>>,
+    rooms: RoomRights,
     users: Arc<RwLock<Users>>,
 }
 
 impl LiveRights {
+    #[must_use]
+    pub const fn user(&self) -> UserId {
+        self.user
+    }
+
+    /// What the user may do in rooms.
+    #[must_use]
+    pub const fn rooms(&self) -> &RoomRights {
+        &self.rooms
+    }
+
+    /// What the user has.
+    #[must_use]
+    pub fn current(&self) -> Arc<Rights> {
+        Arc::clone(&self.rights.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// What the user has, if it is newer than this version. Without a lock if it is not.
     #[must_use]
     pub fn newer_than(&self, version: i32) -> Option<Arc<Rights>> {
         if self.version.load(Ordering::Acquire) <= version {
             return None;
         }
-        Some(Arc::clone(&self.rights.read().unwrap_or_else(PoisonError::into_inner)))
+        Some(self.current())
     }
 
     fn raise(&self, version: i32, rights: impl FnOnce() -> Arc<Rights>) -> bool {

@@ -8,6 +8,7 @@
 //! | `revocations` | the logins that were revoked within the lifetime of an access token |
 //! | `freshness` | how long ago the revocations were last polled |
 //! | `access_changes` | versions of users whose roles or claims changed lately, and what connected users have |
+//! | `room_rights` | what connected users may do in rooms, as rows of members and bans say |
 //! | `read_numbers` | which revocations and changes were read from the database |
 //!
 //! Changes are passed to a function (the cluster's), so that nothing here depends on it.
@@ -17,6 +18,7 @@ mod addresses;
 pub mod freshness;
 pub mod read_numbers;
 mod revocations;
+pub mod room_rights;
 mod users;
 
 use std::net::IpAddr;

@@ -69,6 +69,12 @@ impl ReadNumbers {
         self.newest
     }
 
+    /// All numbers up to this one were read, or will never be there; none before the start.
+    #[must_use]
+    pub fn complete(&self) -> Option<i64> {
+        self.gaps.first().map(|gap| gap.first - 1).or(self.newest)
+    }
+
     /// Whether to call [`ReadNumbers::start_after`]: nothing was read yet, or it was read from another server.
     pub fn begins(&mut self, server: i64) -> bool {
         if self.server != Some(server) {

@@ -9,6 +9,7 @@ use chrono::TimeDelta;
 use super::access_changes::AccessChanges;
 use super::freshness::Freshness;
 use super::read_numbers::ReadNumbers;
+use super::room_rights::RoomChanges;
 use crate::clock::Timestamp;
 use doorward_core::domain::{LoginId, RevokeReason};
 
@@ -20,6 +21,7 @@ pub struct Revocations {
     numbers: Mutex<ReadNumbers>,
     freshness: Freshness,
     access_changes: AccessChanges,
+    room_changes: RoomChanges,
 }
 
 /// In two generations: a million logins take some 40 bytes each, and are forgotten together.
@@ -42,6 +44,12 @@ impl Revocations {
     #[must_use]
     pub const fn access_changes(&self) -> &AccessChanges {
         &self.access_changes
+    }
+
+    /// Changes of members and bans, which are polled as well.
+    #[must_use]
+    pub const fn room_changes(&self) -> &RoomChanges {
+        &self.room_changes
     }
 
     /// Which revocations were read from the database.

@@ -71,6 +71,10 @@ impl From<AdminError> for ApiError {
                               whether it was done, and use a new key.";
                 Self::new(S::CONFLICT, "idempotency_outcome_unknown", detail)
             }
+            AdminError::UnknownRoom => {
+                let detail = "There are no rooms of this kind: the configuration has none of this name.";
+                Self::new(S::NOT_FOUND, "unknown_room", detail)
+            }
             AdminError::EventsGone => {
                 let detail = "Events after this number are not kept any more. Read the lists again.";
                 Self::new(S::GONE, "events_gone", detail)

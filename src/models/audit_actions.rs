@@ -73,6 +73,17 @@ actions! {
     ApiKeyRevoked => "api_key_revoked",
     /// Logins were revoked by an operator, an administrator or an API key.
     LoginsRevoked => "logins_revoked",
+    /// A user was made a member of a room; `detail` is the room, and until when.
+    RoomMemberAdded => "room_member_added",
+    /// `detail` is the room.
+    RoomMemberRemoved => "room_member_removed",
+    /// A user was banned from a room or from all of a kind; `detail` is which, and until when.
+    RoomBanned => "room_banned",
+    RoomUnbanned => "room_unbanned",
+    /// A user's sessions were put out of a room; `detail` is the room.
+    RoomKicked => "room_kicked",
+    /// All sessions were put out of a room; `detail` is the room.
+    RoomClosed => "room_closed",
     /// An email could not be sent; `detail` says of which kind it was.
     MailGivenUp => "mail_given_up",
     /// A client tried to sign in with a password, and was not let in.

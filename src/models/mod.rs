@@ -36,6 +36,8 @@ pub mod one_time_tokens;
 pub mod outbox;
 pub mod password_hashes;
 pub mod request_counts;
+pub mod room_changes;
+pub mod room_rights;
 pub mod sign_in_places;
 pub mod signing_keys;
 pub mod stored;

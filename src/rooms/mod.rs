@@ -9,7 +9,9 @@
 //! | `delivery` | how a transport takes one |
 //! | `worker` | the sessions of one thread, and its loop |
 //! | `pace` | how often users send |
+//! | `closing` | which rooms were closed |
 
+mod closing;
 pub mod delivery;
 mod pace;
 mod publication;
@@ -27,6 +29,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use self::closing::Closings;
 use self::pace::Paces;
 use crate::clock::Clock;
 use crate::cluster::RoomRelay;
@@ -59,6 +62,7 @@ struct Inner {
     workers: RwLock<Vec<mpsc::Sender<Arc<Publication>>>>,
     shards: [Mutex<HashMap<RoomName, Interest>>; SHARDS],
     hasher: RandomState,
+    closings: Closings,
     /// The way to the other nodes; none without any.
     relay: OnceLock<RoomRelay>,
     scales: Scales,
@@ -109,6 +113,7 @@ impl Rooms {
             workers: RwLock::default(),
             shards: Default::default(),
             hasher: RandomState::new(),
+            closings: Closings::default(),
             relay: OnceLock::new(),
             scales: Scales::default(),
             paces: Paces::default(),
@@ -293,10 +298,55 @@ impl Rooms {
         interest.retain(|(_, sessions)| *sessions > 0);
         if interest.is_empty() {
             shard.remove(room);
+            self.0.closings.forget(room);
             if let Some(relay) = self.0.relay.get() {
                 relay.left(room);
             }
         }
+    }
+
+    /// Puts out all sessions of this node that have joined the room: nothing that is published afterwards reaches them.
+    /// False if there are none. They are told by [`WorkerRooms::tell_closed`].
+    pub fn close(&self, room: &RoomName) -> bool {
+        let shard = self.shard(room);
+        let is_open = shard.contains_key(room);
+        if is_open {
+            // Under the lock: who takes a place afterwards comes after it.
+            self.0.closings.close(room);
+        }
+        is_open
+    }
+
+    /// How many rooms were closed.
+    #[must_use]
+    pub fn closings(&self) -> u64 {
+        self.0.closings.count()
+    }
+
+    /// The number of the last closing of this room; 0 if there was none since a session joined it.
+    #[must_use]
+    pub fn last_closing(&self, room: &RoomName) -> u64 {
+        self.0.closings.last(room)
+    }
+
+    /// How many sessions of this node have joined the room.
+    #[must_use]
+    pub fn sessions_in(&self, room: &RoomName) -> usize {
+        self.shard(room).get(room).into_iter().flatten().map(|(_, sessions)| sessions).sum()
+    }
+
+    /// Up to `limit` rooms of a kind, or of all, that sessions of this node have joined, past `after`.
+    #[must_use]
+    pub fn open_rooms(&self, kind: Option<&str>, after: &str, limit: usize) -> Vec<RoomName> {
+        let mut rooms = Vec::new();
+        for shard in &self.0.shards {
+            let shard = lock(shard);
+            let of_kind = |room: &&RoomName| kind.is_none_or(|kind| room.kind() == kind);
+            rooms.extend(shard.keys().filter(of_kind).filter(|room| room.as_str() > after).cloned());
+        }
+        rooms.sort_unstable();
+        rooms.truncate(limit);
+        rooms
     }
 
     fn shard(&self, room: &RoomName) -> MutexGuard<'_, HashMap<RoomName, Interest>> {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use doorward_core::domain::{LoginId, SessionId, UserId};
-use doorward_core::rooms::{Caller, Kind, RoomName};
+use doorward_core::rooms::{Caller, End, Kind, RoomName};
 use tokio::sync::mpsc;
 
 use super::delivery::Delivery;
@@ -29,14 +29,19 @@ pub struct Seat {
     pub delivery: Rc<dyn Delivery>,
     /// Ends the session: it has not read so much that it would miss a message.
     pub overflow: Box<dyn Fn()>,
+    /// Lets the session look which rooms it may still be in.
+    pub changed: Box<dyn Fn()>,
 }
 
-/// What was looked at when a session was let into a room: the version of its user's rights, and how long its token is
-/// valid.
+/// What was looked at when a session was let into a room: the version of its user's roles, and how long its token is valid;
+/// the version of what the rows of members and bans say, and how long the right lasts; and how many rooms had been closed.
 #[derive(Debug, Clone, Copy)]
 pub struct Approval {
     pub version: i32,
     pub expires_at: Timestamp,
+    pub rooms: u64,
+    pub until: End,
+    pub closings: u64,
 }
 
 /// A session that has joined a room.
@@ -97,6 +102,16 @@ impl WorkerRooms {
         }
     }
 
+    /// Tells the sessions that had joined the room before it was closed.
+    pub fn tell_closed(&self, room: &RoomName) {
+        let last = self.all.last_closing(room);
+        let rooms = self.rooms.borrow();
+        let members = rooms.get(room).into_iter().flat_map(BTreeMap::values);
+        for member in members.filter(|member| member.approval.closings < last) {
+            (member.seat.changed)();
+        }
+    }
+
     /// Sessions of this thread in all rooms together.
     #[cfg(test)]
     pub fn members(&self) -> usize {
@@ -132,7 +147,7 @@ impl WorkerRooms {
         after: Option<SessionId>,
         left: &mut usize,
     ) -> Option<SessionId> {
-        let now = self.all.clock().now();
+        let (now, closed) = (self.all.clock().now(), self.all.last_closing(&publication.room));
         let (mut slow, mut last) = (Vec::new(), None);
         {
             let rooms = self.rooms.borrow();
@@ -143,7 +158,8 @@ impl WorkerRooms {
                     break;
                 }
                 (*left, last) = (*left - 1, Some(*session));
-                if publication.sender == Some(*session) || !self.may_read(publication, member, now) {
+                if publication.sender == Some(*session) || !self.may_read(publication, member, (now, closed))
+                {
                     continue;
                 }
                 let delivery = &*member.seat.delivery;
@@ -170,17 +186,34 @@ impl WorkerRooms {
         &self,
         publication: &Publication,
         Member { seat, approval, .. }: &Member,
-        now: Timestamp,
+        (now, closed): (Timestamp, u64),
     ) -> bool {
         if now >= approval.expires_at || self.all.revocations().get(seat.login).is_some() {
             return false;
         }
-        let Some(rights) = seat.rights.newer_than(approval.version) else { return true };
-        let caller = Caller { user: seat.user, roles: &rights.roles, joined: false };
-        publication.room.is_users() || publication.kind.join.allows(&publication.room, &caller)
+        if publication.room.is_users() {
+            return true;
+        }
+        let rooms = seat.rights.rooms();
+        let newer = seat.rights.newer_than(approval.version);
+        let lasts = approval.until.is_none_or(|until| now < until);
+        if newer.is_none() && rooms.version() == approval.rooms && closed <= approval.closings && lasts {
+            return true;
+        }
+        // The session has not seen it yet. Costs two locks, for the moment until it has.
+        let standing = rooms.standing(&publication.room, approval.rooms, now);
+        let rights = newer.unwrap_or_else(|| seat.rights.current());
+        let caller = Caller { user: seat.user, roles: &rights.roles, joined: false, member: standing.member };
+        closed <= approval.closings
+            && standing.ends().is_none()
+            && publication.kind.join.allows(&publication.room, &caller)
     }
 }
 
 #[cfg(test)]
 #[path = "worker_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "rights_tests.rs"]
+mod rights_tests;

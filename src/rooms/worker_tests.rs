@@ -12,6 +12,7 @@ use super::super::delivery::Dialect;
 use super::*;
 use crate::clock::Clock;
 use crate::directory::Revocations;
+use crate::directory::room_rights::Rows;
 use crate::events::Events;
 
 /// A client that has room for so many messages.
@@ -67,6 +68,7 @@ impl Stage {
             ("chat", kind("anyone", false)),
             ("staff", kind("role:staff", false)),
             ("news", kind("anyone", true)),
+            ("club", kind("member", false)),
         ];
         let kinds = Kinds::new(kinds.map(|(name, kind)| (KindName::parse(name).unwrap(), kind)));
         let revocations = Arc::<Revocations>::default();
@@ -88,13 +90,17 @@ impl Stage {
             expires_at: self.now,
             rights: Arc::new(rights(&["staff"], 1)),
         };
+        let live = self.revocations.access_changes().follow(&access).unwrap();
+        // As a session has read it before it joins.
+        assert!(live.rooms().has_bans() || live.rooms().hold(0, no_bans(), false));
         let seat = Seat {
             session: SessionId(id),
             user: access.user,
             login: access.login,
-            rights: self.revocations.access_changes().follow(&access).unwrap(),
+            rights: live,
             delivery: client.clone(),
             overflow: Box::new(move || count.set(count.get() + 1)),
+            changed: Box::new(|| {}),
         };
         (Rc::new(seat), client, cut)
     }
@@ -102,8 +108,19 @@ impl Stage {
     fn join(&self, room: &str, seat: &Rc<Seat>) {
         let room = RoomName::parse(room).unwrap();
         let place = self.worker.enter(&room, &self.rooms.kinds().of(&room).unwrap()).unwrap();
-        let approval = Approval { version: 1, expires_at: self.now + chrono::TimeDelta::hours(1) };
+        let approval = self.approval(seat);
         self.worker.join(place, seat, approval);
+    }
+
+    /// As a session has it that has just looked.
+    fn approval(&self, seat: &Seat) -> Approval {
+        Approval {
+            version: 1,
+            expires_at: self.now + chrono::TimeDelta::hours(1),
+            rooms: seat.rights.rooms().version(),
+            until: None,
+            closings: self.rooms.closings(),
+        }
     }
 
     fn publication(&self, room: &str, sender: Option<u128>) -> Publication {
@@ -120,6 +137,10 @@ impl Stage {
     fn joined_rooms(&self) -> usize {
         self.rooms.0.shards.iter().map(|shard| super::super::lock(shard).len()).sum()
     }
+}
+
+fn no_bans() -> Rows {
+    Rows { bans: Some(Vec::new()), ..Rows::default() }
 }
 
 fn rights(roles: &[&str], version: i32) -> Rights {
@@ -151,7 +172,7 @@ fn a_revoked_login_an_ended_role_and_an_expired_token_are_seen_before_each_deliv
     stage.deliver("staff:a", None);
     stage.revocations.insert([(seats[0].0.login, RevokeReason::SignedOut)]);
     stage.revocations.access_changes().insert(seats[1].0.user, 2, || Arc::new(rights(&["chief"], 2)));
-    let ended = Approval { version: 1, expires_at: stage.now };
+    let ended = Approval { expires_at: stage.now, ..stage.approval(&seats[2].0) };
     stage.worker.approve(&RoomName::parse("staff:a").unwrap(), seats[2].0.session, ended);
     stage.deliver("staff:a", None);
     let heard = |at: usize| seats[at].1.heard.get();
@@ -159,6 +180,46 @@ fn a_revoked_login_an_ended_role_and_an_expired_token_are_seen_before_each_deliv
     // The role does not matter here.
     stage.deliver("chat:a", None);
     assert_eq!([heard(0), heard(1), heard(2)], [1, 2, 2]);
+}
+
+#[test]
+fn the_end_of_a_right_that_is_a_row_is_seen_before_each_delivery() {
+    let stage = Stage::new();
+    let seats: Vec<_> = (1..=6).map(|number| stage.seat(number, 100)).collect();
+    let (club, soon) = (RoomName::parse("club:a").unwrap(), stage.now - chrono::TimeDelta::seconds(1));
+    let member = |until| Rows {
+        bans: Some(Vec::new()),
+        asked: vec![club.clone()],
+        members: vec![(club.clone(), until)],
+    };
+    for (seat, ..) in &seats {
+        assert!(seat.rights.rooms().hold(0, member(None), false));
+        stage.join("club:a", seat);
+        stage.join("chat:a", seat);
+    }
+    let [removed, banned, kicked, ended, longer, stays] = &seats[..] else { panic!() };
+    let hold = |seat: &Seat, rows| assert!(seat.rights.rooms().hold(0, rows, true));
+    hold(&removed.0, Rows { members: Vec::new(), ..member(None) });
+    hold(&banned.0, Rows { bans: Some(vec![("club:*".to_owned(), None)]), ..Rows::default() });
+    kicked.0.rights.rooms().kick(&club);
+    let until = Approval { until: Some(soon), ..stage.approval(&ended.0) };
+    for (seat, ..) in [ended, longer] {
+        stage.worker.approve(&club, seat.session, until);
+        // The session has not noticed that its row has changed.
+        hold(seat, member(if seat.session == longer.0.session { None } else { Some(soon) }));
+    }
+    stage.deliver("club:a", None);
+    let heard = || seats.iter().map(|(_, client, _)| client.heard.get()).collect::<Vec<_>>();
+    assert_eq!(heard(), [0, 0, 0, 0, 1, 1]);
+    stage.deliver("chat:a", None);
+    assert_eq!(heard(), [1, 1, 1, 1, 2, 2], "other rooms go on");
+    assert!(stage.rooms.close(&club) && !stage.rooms.close(&RoomName::parse("club:none").unwrap()));
+    stage.deliver("club:a", None);
+    assert_eq!(heard(), [1, 1, 1, 1, 2, 2], "it was closed");
+    stage.worker.leave(&club, stays.0.session);
+    stage.join("club:a", &stays.0);
+    stage.deliver("club:a", None);
+    assert_eq!(heard(), [1, 1, 1, 1, 2, 3], "and joined again");
 }
 
 #[test]
@@ -210,7 +271,7 @@ fn places_are_bounded_and_given_back_whether_or_not_they_were_taken() {
     assert!(stage.worker.enter(&room, &kind).is_none());
     drop(second);
     assert!(stage.worker.enter(&room, &kind).is_some(), "and given back at once");
-    stage.worker.join(first, &seat, Approval { version: 1, expires_at: stage.now });
+    stage.worker.join(first, &seat, stage.approval(&seat));
     assert_eq!((stage.worker.members(), stage.joined_rooms()), (1, 1));
     stage.worker.leave(&room, seat.session);
     assert_eq!((stage.worker.members(), stage.joined_rooms()), (0, 0));

@@ -8,9 +8,9 @@ use crate::actors::transport::Transport;
 use doorward_core::session;
 
 impl<T: Transport> Session<T> {
-    /// Takes over the user's newest roles and claims, and tells the client of them. Before each message is answered, so
-    /// that no request runs with the roles from before a change; but not before an answer that waits. Costs a load if there
-    /// was none.
+    /// Takes over the user's newest roles, claims and rights to rooms, and tells the client of them. Before each message is
+    /// answered, so that no request runs with the roles from before a change; but not before an answer that waits. Costs a
+    /// few loads if there was none.
     pub(super) fn catch_up(&mut self, context: &mut Context<Self>) {
         if self.is_joining {
             return;
@@ -23,6 +23,7 @@ impl<T: Transport> Session<T> {
             self.carry_out(effect, context);
             self.reevaluate_rooms(context);
         }
+        self.catch_up_with_rooms(context);
     }
 }
 

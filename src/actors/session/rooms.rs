@@ -1,4 +1,4 @@
-//! What a session does about rooms: it answers requests, sends messages, and leaves rooms whose right has ended.
+//! What a session does about rooms: it answers requests, and sends messages. `room_rights` has what it may.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,17 +9,18 @@ use bytestring::ByteString;
 use doorward_core::domain::Access;
 use doorward_core::protocol::{CloseReason, NamespaceId, Payload, ReplyTo, ServerMessage};
 use doorward_core::rooms::{
-    Entered, JoinRequest, Joined, Member as Who, Refusal, RoomName, RoomRequest, SendRequest, compact,
+    Cause, Entered, JoinRequest, Joined, Refusal, RoomName, RoomRequest, SendRequest, compact,
 };
 use doorward_core::session;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::Session;
+use super::room_rights::{Seen, Waiting};
 use crate::actors::session_manager::ToSession;
 use crate::actors::transport::Transport;
 use crate::clock::rfc3339;
-use crate::rooms::{Approval, Content, From, Place, Publication, Seat};
+use crate::rooms::{Content, From, Place, Publication, Seat};
 
 const NOT_SIGNED_IN: Refusal = Refusal::new("unauthorized", "sign in first");
 const BUSY: Refusal = Refusal::new("unavailable", "too many messages are under way: try again");
@@ -31,7 +32,10 @@ const NO_ATTACHMENTS: Refusal =
 /// A session's rooms.
 #[derive(Default)]
 pub(super) struct InRooms {
-    joined: Joined,
+    pub joined: Joined,
+    pub seen: Seen,
+    /// A request waits for rows.
+    pub is_reading: bool,
     /// What its rooms share; none before the first.
     seat: Option<Rc<Seat>>,
 }
@@ -62,11 +66,41 @@ impl<T: Transport> Session<T> {
             return false;
         }
         let Some(request) = RoomRequest::read(name, arguments) else { return false };
-        let answer = match (request, self.access()) {
-            (Err(refusal), _) => Err(refusal),
-            (Ok(_), None) => Err(NOT_SIGNED_IN),
-            (Ok(_), Some(_)) if has_attachments() => Err(NO_ATTACHMENTS),
-            (Ok(request), Some(access)) => self.do_in_rooms(request, &access),
+        let refusal = match (request, self.access()) {
+            (Err(refusal), _) => refusal,
+            (Ok(_), None) => NOT_SIGNED_IN,
+            (Ok(_), Some(_)) if has_attachments() => NO_ATTACHMENTS,
+            (Ok(_), Some(_)) => {
+                self.begin_in_rooms();
+                self.answer_about_rooms(name, to, arguments, false, context);
+                return true;
+            }
+        };
+        self.refuse_of_rooms(to.clone(), refusal, context);
+        true
+    }
+
+    /// Answers a request, at once or when the rows that it needs are read.
+    pub(super) fn answer_about_rooms(
+        &mut self,
+        name: &str,
+        to: &ReplyTo,
+        arguments: &str,
+        is_read: bool,
+        context: &mut Context<Self>,
+    ) {
+        // It was read before, by a client that had signed in.
+        let (Some(Ok(request)), Some(access)) = (RoomRequest::read(name, arguments), self.access()) else {
+            return;
+        };
+        let missing = if is_read { Ok(None) } else { self.missing_rights(&request) };
+        let answer = match missing {
+            Err(refusal) => Err(refusal),
+            Ok(None) => self.do_in_rooms(request, &access),
+            Ok(Some(missing)) => {
+                let (name, arguments) = (name.to_owned(), arguments.to_owned());
+                return self.read_rights(missing, Waiting { name, to: to.clone(), arguments }, context);
+            }
         };
         match answer {
             Ok(Answer { name, fields, places }) => {
@@ -81,10 +115,9 @@ impl<T: Transport> Session<T> {
             }
             Err(refusal) => self.refuse_of_rooms(to.clone(), refusal, context),
         }
-        true
     }
 
-    fn access(&self) -> Option<Arc<Access>> {
+    pub(super) fn access(&self) -> Option<Arc<Access>> {
         self.rules.as_ref().and_then(session::Session::access).cloned()
     }
 
@@ -123,16 +156,19 @@ impl<T: Transport> Session<T> {
 
     /// Joins a room, if the session may. It is sent nothing before it takes the place; there is none if it has it already.
     fn enter_room(&mut self, name: &str, access: &Access) -> Result<(Option<Place>, Value), Refusal> {
-        let rooms = self.sessions.rooms();
-        let now = self.services.clock.instant();
-        let joined = &mut self.in_rooms.get_or_insert_default().joined;
-        let Entered { room, kind, can, is_new } = joined.join(rooms.all().kinds(), name, who(access), now)?;
-        let place = if is_new { rooms.enter(&room, &kind) } else { None };
+        let (kinds, now) = (self.sessions.rooms().all().kinds().clone(), self.services.clock.instant());
+        let Entered { room, kind, can, is_new, until } =
+            self.with_rights(access, |rooms, who| rooms.joined.join(&kinds, name, who, now))?;
+        let place = if is_new { self.sessions.rooms().enter(&room, &kind) } else { None };
         if is_new && place.is_none() {
-            joined.forget(&room);
+            self.in_rooms.get_or_insert_default().joined.forget(&room);
             return Err(ROOM_FULL);
         }
-        Ok((place, json!({"room": room.as_str(), "can": can})))
+        let mut fields = json!({"room": room.as_str(), "can": can});
+        if let Some(until) = until {
+            fields["until"] = rfc3339(until).into();
+        }
+        Ok((place, fields))
     }
 
     /// From now on the session is sent what comes to these rooms, unless it has ended: then the places are given back.
@@ -145,18 +181,22 @@ impl<T: Transport> Session<T> {
         for place in places {
             let joined = &self.in_rooms.get_or_insert_default().joined;
             if place.room().is_users() || joined.has(place.room()) {
-                self.sessions.rooms().join(place, &seat, approval(&access));
+                let until = joined.until(place.room());
+                let approval = self.approval(&access, until);
+                self.sessions.rooms().join(place, &seat, approval);
             } else {
                 // It was told before that it had joined. The right ended while that answer waited.
-                self.tell_left(place.room(), context);
+                self.tell_left(place.room(), Cause::Policy, context);
             }
         }
+        self.rearm(context);
     }
 
     fn seat(&mut self, access: &Access, context: &Context<Self>) -> Option<Rc<Seat>> {
         let rights = Arc::clone(self.live_rights.as_ref()?);
         let rooms = self.in_rooms.get_or_insert_default();
         let (session, delivery, actor) = (self.id, self.transport.delivery(), context.address());
+        let to_change = actor.clone();
         let seat = rooms.seat.get_or_insert_with(|| {
             Rc::new(Seat {
                 session,
@@ -165,6 +205,7 @@ impl<T: Transport> Session<T> {
                 rights,
                 delivery,
                 overflow: Box::new(move || actor.do_send(ToSession::Close(CloseReason::TooSlow))),
+                changed: Box::new(move || to_change.do_send(ToSession::AccessChanged)),
             })
         });
         Some(Rc::clone(seat))
@@ -178,17 +219,20 @@ impl<T: Transport> Session<T> {
     }
 
     /// A place in that room.
-    pub(super) fn enter_own_room(&self) -> Option<Place> {
+    pub(super) fn enter_own_room(&mut self) -> Option<Place> {
         let room = RoomName::of_user(self.access()?.user);
         let rooms = self.sessions.rooms();
-        rooms.enter(&room, &*rooms.all().kinds().of(&room)?)
+        let place = rooms.enter(&room, &*rooms.all().kinds().of(&room)?)?;
+        self.begin_in_rooms();
+        Some(place)
     }
 
     fn send_to_room(&mut self, send: &SendRequest<'_>, access: &Access) -> Result<Answer, Refusal> {
-        let rooms = self.sessions.rooms().all();
+        let rooms = self.sessions.rooms().all().clone();
         let data = compact(send.data.get())?;
-        let joined = &mut self.in_rooms.get_or_insert_default().joined;
-        let sending = joined.send(rooms.kinds(), &send.room, data.len(), who(access))?;
+        let sending = self.with_rights(access, |in_rooms, who| {
+            in_rooms.joined.send(rooms.kinds(), &send.room, data.len(), who)
+        })?;
         rooms.count_sent(access.user, &sending.room, &sending.kind).map_err(Refusal::later)?;
         // It was JSON before.
         let data = RawValue::from_string(data).map_err(|_| BAD_DATA)?;
@@ -215,29 +259,6 @@ impl<T: Transport> Session<T> {
         Ok(Answer::new("sent", fields))
     }
 
-    /// Leaves the rooms that the session's roles do not allow any more; the others go on with its newer token and roles.
-    pub(super) fn reevaluate_rooms(&mut self, context: &mut Context<Self>) {
-        let (Some(access), Some(rooms)) = (self.access(), &mut self.in_rooms) else { return };
-        let lost = rooms.joined.reevaluate(who(&access));
-        let own = RoomName::of_user(access.user);
-        for room in rooms.joined.rooms().chain([&own]) {
-            self.sessions.rooms().approve(room, self.id, approval(&access));
-        }
-        for room in lost {
-            self.sessions.rooms().leave(&room, self.id);
-            self.tell_left(&room, context);
-        }
-    }
-
-    fn tell_left(&mut self, room: &RoomName, context: &mut Context<Self>) {
-        let reason = "your roles do not allow this room any more";
-        let fields = json!({"room": room.as_str(), "code": "policy", "reason": reason, "rejoin": "never"});
-        // An object of texts always is JSON.
-        let payload = Payload::new(&fields).unwrap_or_default();
-        let name = ByteString::from_static("left");
-        self.send(&ServerMessage::Event { namespace: NamespaceId::MAIN, name, payload }, context);
-    }
-
     /// Leaves all rooms, at the session's end, or when a Socket.IO client leaves `/`, where rooms are.
     pub(super) fn leave_rooms(&mut self) {
         let Some(rooms) = &mut self.in_rooms else { return };
@@ -247,7 +268,7 @@ impl<T: Transport> Session<T> {
         }
     }
 
-    fn refuse_of_rooms(&mut self, to: ReplyTo, refusal: Refusal, context: &mut Context<Self>) {
+    pub(super) fn refuse_of_rooms(&mut self, to: ReplyTo, refusal: Refusal, context: &mut Context<Self>) {
         let error = ServerMessage::Error {
             to,
             code: refusal.code.into(),
@@ -256,14 +277,6 @@ impl<T: Transport> Session<T> {
         };
         self.send(&error, context);
     }
-}
-
-fn who(access: &Access) -> Who<'_> {
-    Who { user: access.user, roles: &access.rights.roles }
-}
-
-fn approval(access: &Access) -> Approval {
-    Approval { version: access.rights.version, expires_at: access.expires_at }
 }
 
 fn fields_of(refusal: Refusal) -> Value {

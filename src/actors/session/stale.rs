@@ -78,14 +78,14 @@ impl<T: Transport> Session<T> {
 
     pub(super) fn answer_backlog(&mut self, context: &mut Context<Self>) {
         // An answer that waits goes first, and comes back here.
-        if self.is_joining || self.close_if_revoked(context) {
+        if self.is_waiting() || self.close_if_revoked(context) {
             return;
         }
         // What it sent meanwhile has not been read yet.
         self.record_activity();
         while !self.transport.outgoing().congested()
             && !self.is_stale()
-            && !self.is_joining
+            && !self.is_waiting()
             && let Some(message) = self.backlog.pop_front()
         {
             if self.closing.is_some() {
@@ -94,7 +94,7 @@ impl<T: Transport> Session<T> {
             }
             self.answer(&message, context);
         }
-        if self.is_joining {
+        if self.is_waiting() {
             return;
         }
         if self.backlog.is_empty() {

@@ -8,6 +8,11 @@ use crate::actors::transport::{Outgoing, Transport};
 use crate::rooms::Place;
 
 impl<T: Transport> Session<T> {
+    /// Whether an answer waits, for another node or for rows. What the client sends meanwhile waits behind it.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.is_joining || self.is_reading_rights()
+    }
+
     /// Goes on once messages of other nodes to these rooms reach this node: now, if they do already. What the client sends
     /// meanwhile waits, so that it is answered in its order.
     pub(super) fn when_reached(

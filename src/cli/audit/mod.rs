@@ -2,7 +2,6 @@
 
 mod follow;
 mod rows;
-mod when;
 
 use std::net::IpAddr;
 
@@ -67,10 +66,10 @@ struct Which {
     #[arg(long)]
     address: Option<IpAddr>,
     /// Only from then on: `1h` ago, or a date such as `2026-11-27` or `2026-11-27T12:00Z`
-    #[arg(long, value_name = "WHEN", value_parser = when::parse)]
+    #[arg(long, value_name = "WHEN", value_parser = super::when::parse)]
     since: Option<Timestamp>,
     /// Only before then
-    #[arg(long, value_name = "WHEN", value_parser = when::parse)]
+    #[arg(long, value_name = "WHEN", value_parser = super::when::parse)]
     until: Option<Timestamp>,
 }
 

@@ -74,6 +74,8 @@ impl Pair {
                 | Effect::Revoke(..)
                 | Effect::ReadAccess
                 | Effect::AccessApplied(..)
+                | Effect::ReadRooms(_)
+                | Effect::RoomsApplied(..)
                 | Effect::Echo => {}
             }
         }
@@ -155,6 +157,8 @@ proptest! {
                 | Effect::Revoke(..)
                 | Effect::ReadAccess
                 | Effect::AccessApplied(..)
+                | Effect::ReadRooms(_)
+                | Effect::RoomsApplied(..)
                 | Effect::Echo => {}
                 }
             }
@@ -259,6 +263,8 @@ fn an_unknown_node_is_asked_once_and_a_hello_is_answered() {
     assert_eq!(peers.receive(own, now), [Effect::Echo]);
     let own = Envelope { node: OWN, number: 2, message: NodeMessage::AccessChanged { number: 7 } };
     assert_eq!(peers.receive(own, now), [Effect::Echo, Effect::AccessApplied(OWN, 7)]);
+    let own = Envelope { node: OWN, number: 3, message: NodeMessage::RoomsChanged { number: 7 } };
+    assert_eq!(peers.receive(own, now), [Effect::Echo, Effect::RoomsApplied(OWN, 7)]);
     let unknown =
         r#"{"node":"00000000-0000-0000-0000-000000000002","number":12,"news":{"type":"later","x":1}}"#;
     let envelope: Envelope = serde_json::from_str(unknown).unwrap();

@@ -12,7 +12,7 @@ use super::cells::{Cell, Key, Long, Moment, Number, Text};
 use crate::schema::{
     access_changes, address_links, api_keys, audit_events, authorization_codes, events, failed_attempts,
     idempotency_keys, invitations, login_revocations, logins, one_time_tokens, outbox, request_counts,
-    signing_keys, users,
+    room_bans, room_changes, room_members, signing_keys, users,
 };
 
 /// Rows that are read, compared and written at a time. Multiplied by their columns, they stay below the
@@ -286,6 +286,30 @@ rows! {
         at: Moment,
     }
 
+    room_members (number: Long) RoomMember {
+        number: Long,
+        room: Text,
+        user_id: Text,
+        until: Option<Moment>,
+        created_at: Moment,
+    }
+
+    room_bans (number: Long) RoomBan {
+        number: Long,
+        room: Text,
+        user_id: Text,
+        until: Option<Moment>,
+        created_at: Moment,
+    }
+
+    room_changes (number: Long) RoomChange {
+        number: Long,
+        change: Text,
+        room: Text,
+        user_id: Option<Text>,
+        at: Moment,
+    }
+
     api_keys (id: Text) ApiKey {
         id: Text,
         name: Text,
@@ -321,7 +345,7 @@ pub(super) fn pause_triggers(target: &mut PgConnection) -> QueryResult<()> {
 
 /// Lets PostgreSQL count on from the greatest numbers that were moved.
 pub(super) fn count_on(target: &mut PgConnection) -> QueryResult<()> {
-    for table in ["access_changes", "login_revocations"] {
+    for table in ["access_changes", "login_revocations", "room_members", "room_bans", "room_changes"] {
         let next = format!(
             "setval(pg_get_serial_sequence('{table}', 'number'), \
              (SELECT COALESCE(MAX(number), 0) + 1 FROM {table}), false)"

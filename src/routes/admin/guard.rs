@@ -20,8 +20,9 @@ use crate::auth::token_shape;
 use crate::auth::tokens::TokenError;
 use crate::error::ApiError;
 use doorward_core::domain::KeyScope::{
-    self, AuditRead, EventsRead, KeysRead, KeysWrite, RolesWrite, SessionsRead, SigningKeysRead,
-    SigningKeysWrite, StatsRead, TokensIntrospect, TokensRevoke, UsersEnd, UsersRead, UsersWrite,
+    self, AuditRead, EventsRead, KeysRead, KeysWrite, RolesWrite, RoomsRead, RoomsWrite, SessionsRead,
+    SigningKeysRead, SigningKeysWrite, StatsRead, TokensIntrospect, TokensRevoke, UsersEnd, UsersRead,
+    UsersWrite,
 };
 use doorward_core::domain::KeyScopes;
 
@@ -48,6 +49,16 @@ pub(in super::super) const ROUTES: &[Rule] = &[
     (Method::GET, "/api/admin/invitations", &[UsersRead]),
     (Method::POST, "/api/admin/invitations", &[UsersWrite]),
     (Method::DELETE, "/api/admin/invitations/{id}", &[UsersWrite]),
+    (Method::GET, "/api/admin/rooms", &[RoomsRead]),
+    (Method::GET, "/api/admin/rooms/{room}", &[RoomsRead]),
+    (Method::DELETE, "/api/admin/rooms/{room}", &[RoomsWrite]),
+    (Method::GET, "/api/admin/rooms/{room}/members", &[RoomsRead]),
+    (Method::PUT, "/api/admin/rooms/{room}/members/{user}", &[RoomsWrite]),
+    (Method::DELETE, "/api/admin/rooms/{room}/members/{user}", &[RoomsWrite]),
+    (Method::GET, "/api/admin/rooms/{room}/bans", &[RoomsRead]),
+    (Method::PUT, "/api/admin/rooms/{room}/bans/{user}", &[RoomsWrite]),
+    (Method::DELETE, "/api/admin/rooms/{room}/bans/{user}", &[RoomsWrite]),
+    (Method::POST, "/api/admin/rooms/{room}/kick", &[RoomsWrite]),
     (Method::GET, "/api/admin/sessions", &[SessionsRead]),
     (Method::GET, "/api/admin/events", &[EventsRead]),
     (Method::GET, "/api/admin/audit", &[AuditRead]),
@@ -146,7 +157,7 @@ async fn admit_with_body(
 ) -> Result<Authorized, ApiError> {
     let authorized = admit(request.request(), scopes).await?;
     // No handler reads the body of another method.
-    if ![Method::POST, Method::PATCH].contains(request.method()) {
+    if ![Method::POST, Method::PATCH, Method::PUT].contains(request.method()) {
         return Ok(authorized);
     }
     let body = extract::buffer(request).await?;

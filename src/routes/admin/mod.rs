@@ -7,6 +7,7 @@ mod idempotency;
 pub(super) mod invitations;
 pub(super) mod keys;
 pub(super) mod lists;
+pub(super) mod rooms;
 pub(super) mod signing_keys;
 pub(super) mod tokens;
 pub(super) mod user_actions;
@@ -45,6 +46,7 @@ pub(super) fn configure(cfg: &mut ServiceConfig) {
                 .post(invitations::create),
         )
         .service(at("/invitations/{id}", "DELETE").delete(invitations::revoke))
+        .configure(configure_rooms)
         .service(at("/sessions", "GET, HEAD").route(read().to(lists::sessions)))
         .service(at("/audit", "GET, HEAD").route(read().to(lists::audit)))
         .service(at("/events", "GET, HEAD").route(read().to(events::follow)))
@@ -59,4 +61,20 @@ pub(super) fn configure(cfg: &mut ServiceConfig) {
             super::at("/api/introspect", "POST").post(tokens::introspect).wrap(from_fn(guard::authorize)),
         )
         .service(super::at("/api/revoke", "POST").post(tokens::revoke).wrap(from_fn(guard::authorize)));
+}
+
+/// Members, bans, and who is put out.
+fn configure_rooms(cfg: &mut ServiceConfig) {
+    let at = |path, allow| within(PREFIX, path, allow);
+    cfg.service(at("/rooms", "GET, HEAD").route(read().to(rooms::list)))
+        .service(at("/rooms/{room}", "GET, HEAD, DELETE").route(read().to(rooms::show)).delete(rooms::close))
+        .service(at("/rooms/{room}/members", "GET, HEAD").route(read().to(rooms::members)))
+        .service(
+            at("/rooms/{room}/members/{user}", "PUT, DELETE")
+                .put(rooms::add_member)
+                .delete(rooms::remove_member),
+        )
+        .service(at("/rooms/{room}/bans", "GET, HEAD").route(read().to(rooms::bans)))
+        .service(at("/rooms/{room}/bans/{user}", "PUT, DELETE").put(rooms::ban).delete(rooms::unban))
+        .service(at("/rooms/{room}/kick", "POST").post(rooms::kick));
 }

@@ -57,6 +57,10 @@ scopes! {
     SigningKeysRead = "signing-keys:read",
     /// Makes new keys that sign access tokens, and destroys the others.
     SigningKeysWrite = "signing-keys:write",
+    /// Lists rooms, their members and bans.
+    RoomsRead = "rooms:read",
+    /// Changes members and bans, and puts sessions out of rooms.
+    RoomsWrite = "rooms:write",
 }
 
 impl KeyScope {

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Bucket, Caller, Kind, Kinds, Pace, Refusal, RoomName};
+use chrono::TimeDelta;
+
+use super::{Bucket, Caller, Cause, End, Kind, Kinds, Pace, Refusal, RoomName, Standing};
 use crate::domain::{Roles, UserId};
+use crate::time::Timestamp;
 
 /// Rooms that a session may have joined at a time.
 const MAX_JOINED: usize = 100;
@@ -19,6 +22,9 @@ const BAD_ROOM: Refusal = Refusal::new(
     "a room's name is `kind:rest`, at most 200 bytes of letters, digits and ._:@=+-",
 );
 const UNKNOWN_ROOM: Refusal = Refusal::new("unknown_room", "there are no rooms of this kind");
+const BANNED: Refusal = Refusal::new("banned", "you are banned from this room");
+/// How long before the end of a right its session is told.
+const NOTICE: TimeDelta = TimeDelta::seconds(60);
 /// Also where there is no such room: what a client may not see, it cannot find.
 const FORBIDDEN: Refusal = Refusal::new("forbidden", "this is not allowed");
 
@@ -30,6 +36,15 @@ pub struct Entered {
     /// What the session may do there besides, as clients are told.
     pub can: &'static [&'static str],
     pub is_new: bool,
+    /// When the right to be there ends by itself.
+    pub until: End,
+}
+
+/// A room that a session has left without having asked to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    pub room: RoomName,
+    pub cause: Cause,
 }
 
 /// A message that may be sent.
@@ -40,17 +55,29 @@ pub struct Sending {
 }
 
 /// Who a session is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Member<'a> {
     pub user: UserId,
     pub roles: &'a Roles,
+    /// What the rows say of the user and a room.
+    pub standing: &'a dyn Fn(&RoomName) -> Standing,
 }
 
 /// What a session has joined.
 #[derive(Debug, Default)]
 pub struct Joined {
-    rooms: BTreeMap<RoomName, Arc<Kind>>,
+    rooms: BTreeMap<RoomName, Stay>,
     joins: Bucket,
+}
+
+/// A room that a session has joined, and by which right.
+#[derive(Debug)]
+struct Stay {
+    kind: Arc<Kind>,
+    until: End,
+    by_member: bool,
+    /// The session was told that its right ends soon.
+    told: bool,
 }
 
 impl Joined {
@@ -69,16 +96,25 @@ impl Joined {
         self.joins.take(JOINS, now).map_err(Refusal::later)?;
         let kind = kinds.of(&room).ok_or(UNKNOWN_ROOM)?;
         // A user's own room is joined from the beginning, and no other is to be.
-        if room.is_users() || !kind.join.allows(&room, &caller(who, false)) {
+        if room.is_users() {
             return Err(FORBIDDEN);
         }
+        let standing = (who.standing)(&room);
+        if standing.banned {
+            return Err(BANNED);
+        }
+        let right = kind.join.right(&room, &caller(who, &standing, false)).ok_or(FORBIDDEN)?;
         let is_new = !self.rooms.contains_key(&room);
         if is_new && self.rooms.len() >= MAX_JOINED {
             return Err(Refusal::new("too_many_rooms", "a session may have joined 100 rooms at a time"));
         }
-        let can: &[_] = if kind.send.allows(&room, &caller(who, true)) { &["send"] } else { &[] };
-        self.rooms.insert(room.clone(), Arc::clone(&kind));
-        Ok(Entered { room, kind, can, is_new })
+        let may_send = kind.send.allows(&room, &caller(who, &standing, true));
+        let can: &[_] = if may_send { &["send"] } else { &[] };
+        let until = right.until;
+        let told = self.rooms.get(&room).is_some_and(|stay| stay.told && stay.until == until);
+        let stay = Stay { kind: Arc::clone(&kind), until, by_member: right.by_member, told };
+        self.rooms.insert(room.clone(), stay);
+        Ok(Entered { room, kind, can, is_new, until })
     }
 
     /// Leaves a room.
@@ -117,8 +153,12 @@ impl Joined {
             ));
         }
         let kind = kinds.of(&room).ok_or(UNKNOWN_ROOM)?;
-        let joined = self.rooms.contains_key(&room) || room.user() == Some(who.user);
-        if !kind.send.allows(&room, &caller(who, joined)) {
+        let standing = (who.standing)(&room);
+        if standing.banned {
+            return Err(BANNED);
+        }
+        let joined = self.has(&room) || room.user() == Some(who.user);
+        if !kind.send.allows(&room, &caller(who, &standing, joined)) {
             return Err(FORBIDDEN);
         }
         if bytes > kind.max_data {
@@ -127,23 +167,63 @@ impl Joined {
         Ok(Sending { room, kind })
     }
 
-    /// The rooms that the session may not be in any more, as its roles are now. It has left them.
-    pub fn reevaluate(&mut self, who: Member<'_>) -> Vec<RoomName> {
-        let lost: Vec<_> = self
-            .rooms
-            .iter()
-            .filter(|(room, kind)| !kind.join.allows(room, &caller(who, false)))
-            .map(|(room, _)| room.clone())
-            .collect();
-        for room in &lost {
-            self.rooms.remove(room);
-        }
+    /// The rooms that the session may not be in any more, as its roles and the rows are now. It has left them.
+    pub fn reevaluate(&mut self, who: Member<'_>, now: Timestamp) -> Vec<Lost> {
+        let mut lost = Vec::new();
+        self.rooms.retain(|room, stay| {
+            let cause = stay.reevaluate(room, who, now);
+            lost.extend(cause.map(|cause| Lost { room: room.clone(), cause }));
+            cause.is_none()
+        });
         lost
     }
 
+    /// The rooms whose right ends soon, each once, and when.
+    pub fn expiring(&mut self, now: Timestamp) -> Vec<(RoomName, Timestamp)> {
+        let mut expiring = Vec::new();
+        for (room, stay) in &mut self.rooms {
+            if let Some(until) =
+                stay.until.filter(|until| !stay.told && *until - NOTICE <= now && now < *until)
+            {
+                stay.told = true;
+                expiring.push((room.clone(), until));
+            }
+        }
+        expiring
+    }
+
+    /// When to ask next what ends: for [`Joined::expiring`] and [`Joined::reevaluate`].
+    #[must_use]
+    pub fn deadline(&self) -> End {
+        let next = |stay: &Stay| stay.until.map(|until| if stay.told { until } else { until - NOTICE });
+        self.rooms.values().filter_map(next).min()
+    }
+
+    /// Whether it has joined this room.
     #[must_use]
     pub fn has(&self, room: &RoomName) -> bool {
         self.rooms.contains_key(room)
+    }
+
+    /// When the right to be in this room ends by itself.
+    #[must_use]
+    pub fn until(&self, room: &RoomName) -> End {
+        self.rooms.get(room).and_then(|stay| stay.until)
+    }
+
+    /// Counts a question about a room that needs a query as a join.
+    ///
+    /// # Errors
+    /// [`Refusal`] if there were too many; then it does not count.
+    pub fn count_question(&mut self, now: Instant) -> Result<(), Refusal> {
+        self.joins.take(JOINS, now).map_err(Refusal::later)
+    }
+
+    /// Whether the next join is refused because there were too many.
+    #[must_use]
+    pub fn is_hasty(&self, now: Instant) -> bool {
+        let mut joins = self.joins;
+        joins.take(JOINS, now).is_err()
     }
 
     /// What it has joined, in the order of names.
@@ -152,144 +232,30 @@ impl Joined {
     }
 }
 
-const fn caller(Member { user, roles }: Member<'_>, joined: bool) -> Caller<'_> {
-    Caller { user, roles, joined }
+impl Stay {
+    /// Why the session may not stay, if it may not; otherwise up to when it may.
+    fn reevaluate(&mut self, room: &RoomName, who: Member<'_>, now: Timestamp) -> Option<Cause> {
+        let standing = (who.standing)(room);
+        if let Some(cause) = standing.ends() {
+            return Some(cause);
+        }
+        let Some(right) = self.kind.join.right(room, &caller(who, &standing, false)) else {
+            return Some(match self.until {
+                Some(until) if until <= now => Cause::Expired,
+                _ if self.by_member => Cause::Removed,
+                _ => Cause::Policy,
+            });
+        };
+        self.told &= self.until == right.until;
+        (self.until, self.by_member) = (right.until, right.by_member);
+        None
+    }
+}
+
+const fn caller<'a>(who: Member<'a>, standing: &Standing, joined: bool) -> Caller<'a> {
+    Caller { user: who.user, roles: who.roles, joined, member: standing.member }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use uuid::Uuid;
-
-    use super::super::{Entry, KindName, Policy};
-    use super::*;
-
-    const ANN: UserId = UserId(Uuid::from_u128(0xa1));
-
-    fn policy(entries: &[&str]) -> Policy {
-        Policy::new(entries.iter().map(|entry| Entry::parse(entry).unwrap()).collect())
-    }
-
-    fn kind(join: &[&str], send: &[&str]) -> Kind {
-        Kind {
-            join: policy(join),
-            send: policy(send),
-            max_joined: 10,
-            max_data: 100,
-            pace: None,
-            lossy: false,
-        }
-    }
-
-    fn kinds() -> Kinds {
-        let kinds = [
-            ("chat", kind(&["anyone"], &["joined"])),
-            ("staff", kind(&["role:staff"], &["role:chief"])),
-            ("inbox", kind(&["own"], &["app"])),
-            ("user", kind(&["anyone"], &["anyone"])),
-        ];
-        Kinds::new(kinds.map(|(name, kind)| (KindName::parse(name).unwrap(), kind)))
-    }
-
-    fn roles(names: &[&str]) -> Roles {
-        Roles::parse(names).unwrap()
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "any moment will do")]
-    fn origin() -> Instant {
-        Instant::now()
-    }
-
-    #[test]
-    fn a_room_is_joined_by_its_kinds_policy() {
-        let (kinds, now, staff, none) = (kinds(), origin(), roles(&["staff"]), roles(&[]));
-        let mut joined = Joined::default();
-        let mut join = |room: &str, roles| {
-            let outcome = joined.join(&kinds, room, Member { user: ANN, roles }, now);
-            outcome.map(|entered| (entered.can, entered.is_new)).map_err(|refusal| refusal.code)
-        };
-        assert_eq!(join("chat:a", &none), Ok((&["send"][..], true)));
-        assert_eq!(join("chat:a", &none), Ok((&["send"][..], false)), "once more");
-        assert_eq!(join("staff:a", &none), Err("forbidden"));
-        assert_eq!(join("staff:a", &staff), Ok((&[][..], true)));
-        assert_eq!(join(&format!("inbox:{ANN}"), &none), Ok((&[][..], true)));
-        assert_eq!(join("inbox:other", &none), Err("forbidden"));
-        assert_eq!(join(&format!("user:{ANN}"), &none), Err("forbidden"));
-        assert_eq!(join("order:1", &none), Err("unknown_room"));
-        assert_eq!(join("chat", &none), Err("bad_room"));
-        let names: Vec<_> = joined.rooms().map(RoomName::as_str).collect();
-        assert_eq!(names, ["chat:a", &*format!("inbox:{ANN}"), "staff:a"]);
-        assert_eq!(
-            joined.leave("chat:a").map_err(|refusal| refusal.code),
-            Ok(RoomName::parse("chat:a").unwrap())
-        );
-        assert_eq!(joined.leave("chat:a").unwrap_err().code, "not_joined");
-    }
-
-    #[test]
-    fn a_session_has_a_bounded_number_of_rooms_and_joins() {
-        let (kinds, now, none) = (kinds(), origin(), roles(&[]));
-        let mut joined = Joined::default();
-        let who = Member { user: ANN, roles: &none };
-        for number in 0..MAX_JOINED {
-            joined.join(&kinds, &format!("chat:{number}"), who, now).unwrap();
-        }
-        let refusal = joined.join(&kinds, "chat:more", who, now).unwrap_err();
-        assert_eq!((refusal.code, refusal.retry_after), ("too_many_requests", Some(JOINS.interval)));
-        let later = now + JOINS.interval;
-        assert_eq!(joined.join(&kinds, "chat:more", who, later).unwrap_err().code, "too_many_rooms");
-        joined.leave("chat:0").unwrap();
-        assert!(joined.join(&kinds, "chat:more", who, later + JOINS.interval).is_ok());
-        assert_eq!(joined.leave_all().len(), MAX_JOINED);
-        assert_eq!(joined.rooms().count(), 0);
-        let refusal = joined.join(&kinds, "chat:0", who, later + JOINS.interval).unwrap_err();
-        assert_eq!(refusal.code, "too_many_requests", "leaving gives no joins back");
-    }
-
-    #[test]
-    fn sending_needs_a_right_and_has_bounds() {
-        let (kinds, now, none) = (kinds(), origin(), roles(&[]));
-        let mut joined = Joined::default();
-        let who = Member { user: ANN, roles: &none };
-        let send = |joined: &Joined, room: &str, bytes| {
-            joined.send(&kinds, room, bytes, who).map(|_| ()).map_err(|refusal| refusal.code)
-        };
-        assert_eq!(send(&joined, "chat:a", 1), Err("forbidden"), "not joined");
-        joined.join(&kinds, "chat:a", who, now).unwrap();
-        assert_eq!(send(&joined, "chat:a", 100), Ok(()));
-        assert_eq!(send(&joined, "chat:a", 101), Err("too_large"));
-        assert_eq!(send(&joined, "chat:b", 1), Err("forbidden"));
-        assert_eq!(send(&joined, &format!("user:{ANN}"), 1), Ok(()));
-        assert_eq!(send(&joined, "user:ann", 1), Err("bad_room"));
-        assert_eq!(send(&joined, "none:b", 1), Err("unknown_room"));
-    }
-
-    proptest! {
-        /// Whatever was asked before: after each change of roles a session is in no room that it could not join.
-        #[test]
-        fn no_room_outlives_its_right(steps in prop::collection::vec((0..5_usize, 0..3_usize, any::<bool>()), 0..60)) {
-            let (kinds, now) = (kinds(), origin());
-            let all = [roles(&[]), roles(&["staff"]), roles(&["chief"])];
-            let own = format!("inbox:{ANN}");
-            let names = ["chat:a", "staff:a", "staff:b", &own, "order:1"];
-            let mut joined = Joined::default();
-            let mut has = 0;
-            for (name, now_has, leaves) in steps {
-                if leaves {
-                    let _ = joined.leave(names[name]);
-                } else {
-                    let _ = joined.join(&kinds, names[name], Member { user: ANN, roles: &all[has] }, now);
-                }
-                has = now_has;
-                let who = Member { user: ANN, roles: &all[has] };
-                let lost = joined.reevaluate(who);
-                prop_assert!(lost.iter().all(|room| !joined.rooms().any(|other| other == room)));
-                let rooms: Vec<_> = joined.rooms().cloned().collect();
-                for room in rooms {
-                    let mut fresh = Joined::default();
-                    prop_assert!(fresh.join(&kinds, room.as_str(), who, now).is_ok(), "{room}");
-                }
-            }
-        }
-    }
-}
+#[path = "joined_tests.rs"]
+mod tests;

@@ -20,6 +20,14 @@ pub struct Kind {
     pub lossy: bool,
 }
 
+impl Kind {
+    /// Whether what a user may do in its rooms depends on who is a member.
+    #[must_use]
+    pub fn asks_for_members(&self) -> bool {
+        self.join.asks_for_members() || self.send.asks_for_members()
+    }
+}
+
 /// All kinds, by name.
 #[derive(Debug, Clone, Default)]
 pub struct Kinds(Arc<HashMap<KindName, Arc<Kind>>>);
@@ -40,5 +48,10 @@ impl Kinds {
     #[must_use]
     pub fn of(&self, room: &RoomName) -> Option<Arc<Kind>> {
         self.0.get(&KindName::parse(room.kind())?).cloned()
+    }
+
+    #[must_use]
+    pub fn has(&self, kind: &KindName) -> bool {
+        self.0.contains_key(kind)
     }
 }

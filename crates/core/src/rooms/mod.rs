@@ -11,6 +11,7 @@
 //! | `data` | what is sent, as it is passed on |
 //! | `rate` | how often a client may do something |
 //! | `refusal` | why a request is not done |
+//! | `standing` | what rows say of a user and a room: members and bans |
 
 mod data;
 mod joined;
@@ -20,12 +21,14 @@ mod policy;
 mod rate;
 mod refusal;
 mod request;
+mod standing;
 
 pub use data::compact;
-pub use joined::{Entered, Joined, Member, Sending};
+pub use joined::{Entered, Joined, Lost, Member, Sending};
 pub use kind::{Kind, Kinds};
 pub use name::{KindName, RoomName};
-pub use policy::{Caller, Entry, Policy};
+pub use policy::{Caller, Entry, Policy, Right};
 pub use rate::{Bucket, Pace};
 pub use refusal::Refusal;
 pub use request::{JoinRequest, LeaveRequest, RoomRequest, SendRequest, WORDS};
+pub use standing::{Cause, End, Scope, Standing};

@@ -1,6 +1,7 @@
 //! Who may: ordered entries, each of which says yes or nothing. Without a yes the answer is no.
 
 use super::RoomName;
+use super::standing::End;
 use crate::domain::{RoleName, Roles, UserId};
 
 /// Who asks.
@@ -10,6 +11,16 @@ pub struct Caller<'a> {
     pub roles: &'a Roles,
     /// This session has joined the room.
     pub joined: bool,
+    /// The user is a member of the room, up to then.
+    pub member: Option<End>,
+}
+
+/// What a policy grants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Right {
+    pub until: End,
+    /// Only because the user is a member.
+    pub by_member: bool,
 }
 
 /// What says yes.
@@ -21,6 +32,8 @@ pub enum Entry {
     Role(RoleName),
     /// The user whose id the room's name ends with, as its last part between colons.
     Own,
+    /// Users who are members of the room.
+    Member,
     /// Sessions that have joined the room. For sending.
     Joined,
     /// The application's backend, which is no session: to sessions it says nothing.
@@ -34,6 +47,7 @@ impl Entry {
         Some(match text {
             "anyone" => Self::Anyone,
             "own" => Self::Own,
+            "member" => Self::Member,
             "joined" => Self::Joined,
             "app" => Self::App,
             _ => {
@@ -47,6 +61,7 @@ impl Entry {
             Self::Anyone => true,
             Self::Role(role) => caller.roles.has(role.as_str()),
             Self::Own => room.rest().rsplit(':').next() == Some(&*caller.user.to_string()),
+            Self::Member => caller.member.is_some(),
             Self::Joined => caller.joined,
             Self::App => false,
         }
@@ -67,6 +82,23 @@ impl Policy {
     pub fn allows(&self, room: &RoomName, caller: &Caller<'_>) -> bool {
         self.0.iter().any(|entry| entry.allows(room, caller))
     }
+
+    /// The same, with how long it lasts: a membership may end by itself, and counts only if no other entry says yes.
+    #[must_use]
+    pub fn right(&self, room: &RoomName, caller: &Caller<'_>) -> Option<Right> {
+        let mut allowing = self.0.iter().filter(|entry| entry.allows(room, caller)).peekable();
+        allowing.peek()?;
+        if allowing.all(|entry| *entry == Entry::Member) {
+            return Some(Right { until: caller.member.flatten(), by_member: true });
+        }
+        Some(Right { until: None, by_member: false })
+    }
+
+    /// Whether it depends on who is a member.
+    #[must_use]
+    pub fn asks_for_members(&self) -> bool {
+        self.0.contains(&Entry::Member)
+    }
 }
 
 #[cfg(test)]
@@ -84,7 +116,7 @@ mod tests {
         let entries = entries.split(',').filter(|entry| !entry.is_empty());
         let policy = Policy::new(entries.map(|entry| Entry::parse(entry).unwrap()).collect());
         let roles = roles(has);
-        let caller = Caller { user: UserId(Uuid::from_u128(user)), roles: &roles, joined };
+        let caller = Caller { user: UserId(Uuid::from_u128(user)), roles: &roles, joined, member: None };
         policy.allows(&RoomName::parse(room).unwrap(), &caller)
     }
 
@@ -118,9 +150,13 @@ mod tests {
 
     #[test]
     fn what_is_misspelt_is_no_entry() {
-        for text in ["", "anybody", "role:", "role:a b", "member", "Anyone", "own "] {
+        for text in ["", "anybody", "role:", "role:a b", "members", "Anyone", "own "] {
             assert_eq!(Entry::parse(text), None, "{text}");
         }
+    }
+
+    fn end_after(seconds: i64) -> crate::time::Timestamp {
+        crate::time::Timestamp::default() + chrono::TimeDelta::seconds(seconds)
     }
 
     fn entry() -> impl Strategy<Value = Entry> {
@@ -129,6 +165,7 @@ mod tests {
             Just(Entry::Own),
             Just(Entry::Joined),
             Just(Entry::App),
+            Just(Entry::Member),
             "[a-c]".prop_map(|name| Entry::Role(RoleName::parse(&name).unwrap())),
         ]
     }
@@ -136,9 +173,12 @@ mod tests {
     proptest! {
         /// More entries never take a right away, and their order does not matter.
         #[test]
-        fn entries_only_add(entries in prop::collection::vec(entry(), 0..6), more in entry(), joined: bool, has in "[a-d]") {
+        fn entries_only_add(
+            entries in prop::collection::vec(entry(), 0..6), more in entry(), joined: bool, has in "[a-d]", is_member: bool,
+        ) {
             let roles = roles(&[&has]);
-            let caller = Caller { user: UserId(Uuid::nil()), roles: &roles, joined };
+            let member = is_member.then_some(None);
+            let caller = Caller { user: UserId(Uuid::nil()), roles: &roles, joined, member };
             let room = RoomName::parse("chat:x").unwrap();
             let before = Policy::new(entries.clone()).allows(&room, &caller);
             let mut reversed = entries.clone();
@@ -146,6 +186,25 @@ mod tests {
             prop_assert_eq!(Policy::new(reversed).allows(&room, &caller), before);
             let after = Policy::new([entries, vec![more]].concat()).allows(&room, &caller);
             prop_assert!(after || !before);
+        }
+
+        /// A right is there exactly if it is allowed, and ends with the membership only if nothing else grants it.
+        #[test]
+        fn a_right_ends_with_the_membership_alone(
+            entries in prop::collection::vec(entry(), 0..6), joined: bool, has in "[a-d]", member: Option<Option<u16>>,
+        ) {
+            let roles = roles(&[&has]);
+            let member = member.map(|end| end.map(|after| end_after(after.into())));
+            let caller = Caller { user: UserId(Uuid::nil()), roles: &roles, joined, member };
+            let room = RoomName::parse("chat:x").unwrap();
+            let policy = Policy::new(entries);
+            let otherwise = policy.allows(&room, &Caller { member: None, ..caller });
+            let right = policy.right(&room, &caller);
+            prop_assert_eq!(right.is_some(), policy.allows(&room, &caller));
+            if let Some(Right { until, by_member }) = right {
+                prop_assert_eq!(by_member, !otherwise);
+                prop_assert_eq!(until, member.flatten().filter(|_| !otherwise));
+            }
         }
     }
 }
