@@ -9,9 +9,11 @@
 //! | `delivery` | how a transport takes one |
 //! | `worker` | the sessions of one thread, and its loop |
 //! | `pace` | how often users send |
+//! | `presence` | who is in the rooms, and the task that tells clients |
 
 pub mod delivery;
 mod pace;
+mod presence;
 mod publication;
 mod worker;
 
@@ -22,16 +24,19 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 use doorward_core::domain::UserId;
+use doorward_core::rooms::presence::PresenceWish;
 use doorward_core::rooms::{Kind, Kinds, RoomName};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use self::pace::Paces;
+use self::presence::Presence;
 use crate::clock::Clock;
 use crate::directory::Revocations;
 use crate::events::Events;
 use crate::metrics::{Counter, Registry, count};
 
+pub use presence::Whose;
 pub use publication::{Content, From, Publication, Received, Scales, Weight};
 pub use worker::{Approval, Seat, WorkerRooms};
 
@@ -63,6 +68,7 @@ struct Inner {
     relay: OnceLock<Relay>,
     scales: Scales,
     paces: Paces,
+    presence: Presence,
     messages: Counter<1>,
     cut: Counter<0>,
 }
@@ -76,6 +82,8 @@ pub struct Place {
     rooms: Rooms,
     room: RoomName,
     worker: usize,
+    /// What the session wants to be told of who is there.
+    pub wish: PresenceWish,
 }
 
 impl Place {
@@ -105,6 +113,7 @@ impl Rooms {
             relay: OnceLock::new(),
             scales: Scales::default(),
             paces: Paces::default(),
+            presence: Presence::default(),
             messages: Counter::new(["outcome"]).starting([
                 ["published"],
                 ["refused"],
@@ -145,6 +154,7 @@ impl Rooms {
             "Sessions that were closed because they did not read the messages of a room.",
             &self.0.cut,
         );
+        self.register_presence_metrics(registry);
         let this = self.clone();
         registry.reading("doorward_rooms", "Rooms that sessions of this node have joined.", move || {
             count(this.0.shards.iter().map(|shard| lock(shard).len()).sum())
@@ -222,6 +232,14 @@ impl Rooms {
         }
     }
 
+    /// Hands a message to this node's sessions alone.
+    fn hand_to_own(&self, publication: Publication) -> Result<(), Busy> {
+        let shard = self.shard(&publication.room);
+        let places = self.reserve(&shard, &publication.room)?;
+        hand_out(places, publication);
+        Ok(())
+    }
+
     /// A place in the queue of each thread that has sessions in the room: all get a message or none.
     fn reserve(
         &self,
@@ -251,7 +269,7 @@ impl Rooms {
             Some((_, sessions)) => *sessions += 1,
             None => interest.push((worker, 1)),
         }
-        Some(Place { rooms: self.clone(), room: room.clone(), worker })
+        Some(Place { rooms: self.clone(), room: room.clone(), worker, wish: PresenceWish::None })
     }
 
     fn exit(&self, room: &RoomName, worker: usize) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::presence::PresenceLevel;
 use super::{Bucket, Caller, Kind, Kinds, Pace, Refusal, RoomName};
 use crate::domain::{Roles, UserId};
 
@@ -14,11 +15,19 @@ const MAX_JOINED: usize = 100;
 /// Joins of a session.
 const JOINS: Pace = Pace { interval: Duration::from_millis(50), burst: 100 };
 
+/// Questions of a session about who is there, and how often it may show something else.
+const PRESENCE_ASKED: Pace = Pace { interval: Duration::from_millis(100), burst: 100 };
+const PRESENCE_SET: Pace = Pace { interval: Duration::from_millis(200), burst: 20 };
+
+/// Bytes of what a session shows to others.
+const PRESENCE_BYTES: usize = 1024;
+
 const BAD_ROOM: Refusal = Refusal::new(
     "bad_room",
     "a room's name is `kind:rest`, at most 200 bytes of letters, digits and ._:@=+-",
 );
 const UNKNOWN_ROOM: Refusal = Refusal::new("unknown_room", "there are no rooms of this kind");
+const NOT_JOINED: Refusal = Refusal::new("not_joined", "the session has not joined this room");
 /// Also where there is no such room: what a client may not see, it cannot find.
 const FORBIDDEN: Refusal = Refusal::new("forbidden", "this is not allowed");
 
@@ -39,6 +48,13 @@ pub struct Sending {
     pub kind: Arc<Kind>,
 }
 
+/// A room that was joined, and of which something is asked or told about who is there.
+#[derive(Debug, Clone)]
+pub struct Watching {
+    pub room: RoomName,
+    pub kind: Arc<Kind>,
+}
+
 /// Who a session is.
 #[derive(Debug, Clone, Copy)]
 pub struct Member<'a> {
@@ -51,6 +67,8 @@ pub struct Member<'a> {
 pub struct Joined {
     rooms: BTreeMap<RoomName, Arc<Kind>>,
     joins: Bucket,
+    asked: Bucket,
+    set: Bucket,
 }
 
 impl Joined {
@@ -76,7 +94,15 @@ impl Joined {
         if is_new && self.rooms.len() >= MAX_JOINED {
             return Err(Refusal::new("too_many_rooms", "a session may have joined 100 rooms at a time"));
         }
-        let can: &[_] = if kind.send.allows(&room, &caller(who, true)) { &["send"] } else { &[] };
+        let can: &[_] = match (
+            kind.send.allows(&room, &caller(who, true)),
+            kind.shows_presence(&room, &caller(who, true)),
+        ) {
+            (true, true) => &["send", "presence"],
+            (true, false) => &["send"],
+            (false, true) => &["presence"],
+            (false, false) => &[],
+        };
         self.rooms.insert(room.clone(), Arc::clone(&kind));
         Ok(Entered { room, kind, can, is_new })
     }
@@ -89,7 +115,7 @@ impl Joined {
         let room = RoomName::parse(room).ok_or(BAD_ROOM)?;
         match self.rooms.remove(&room) {
             Some(_) => Ok(room),
-            None => Err(Refusal::new("not_joined", "the session has not joined this room")),
+            None => Err(NOT_JOINED),
         }
     }
 
@@ -127,6 +153,45 @@ impl Joined {
         Ok(Sending { room, kind })
     }
 
+    /// Whether the session may ask who is in a room.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub fn ask_presence(&mut self, room: &str, who: Member<'_>, now: Instant) -> Result<Watching, Refusal> {
+        self.asked.take(PRESENCE_ASKED, now).map_err(Refusal::later)?;
+        let watching = self.with_presence(room)?;
+        if watching.kind.shows_presence(&watching.room, &caller(who, true)) {
+            Ok(watching)
+        } else {
+            Err(FORBIDDEN)
+        }
+    }
+
+    /// Whether the session may show so many bytes to others in a room.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub fn set_presence(&mut self, room: &str, bytes: usize, now: Instant) -> Result<Watching, Refusal> {
+        self.set.take(PRESENCE_SET, now).map_err(Refusal::later)?;
+        let watching = self.with_presence(room)?;
+        if !watching.kind.presence.level.has_list() {
+            return Err(Refusal::new("no_presence", "rooms of this kind only tell how many users are there"));
+        }
+        if bytes > PRESENCE_BYTES {
+            return Err(Refusal::new("too_large", "`set` has at most 1024 bytes"));
+        }
+        Ok(watching)
+    }
+
+    fn with_presence(&self, room: &str) -> Result<Watching, Refusal> {
+        let room = RoomName::parse(room).ok_or(BAD_ROOM)?;
+        let kind = self.rooms.get(&room).map(Arc::clone).ok_or(NOT_JOINED)?;
+        if kind.presence.level == PresenceLevel::Off {
+            return Err(Refusal::new("no_presence", "rooms of this kind do not tell who is there"));
+        }
+        Ok(Watching { room, kind })
+    }
+
     /// The rooms that the session may not be in any more, as its roles are now. It has left them.
     pub fn reevaluate(&mut self, who: Member<'_>) -> Vec<RoomName> {
         let lost: Vec<_> = self
@@ -156,6 +221,7 @@ mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
 
+    use super::super::presence::PresenceOptions;
     use super::super::{Entry, KindName, Policy};
     use super::*;
 
@@ -173,6 +239,8 @@ mod tests {
             max_data: 100,
             pace: None,
             lossy: false,
+            presence: PresenceOptions::default(),
+            see_presence: policy(join),
         }
     }
 
