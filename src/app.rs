@@ -270,6 +270,7 @@ impl Application {
             rt::spawn(connections.clone().enforce_deadlines()),
             rt::spawn(self.accounts.clone().watch(self.additions.poll_pace)),
             rt::spawn(self.accounts.clone().revoke_connections()),
+            rt::spawn(self.live.sessions.rooms().clone().tell_presence()),
             rt::spawn(purge_for_ever(self.accounts.clone(), self.clock.clone())),
             rt::spawn(self.accounts.clone().write_failures(self.rates.clone())),
             rt::spawn(self.rates.clone().sweep_for_ever(self.clock.clone())),

@@ -1,5 +1,12 @@
 export type Doorward = import("./live.js").Doorward;
 export type Message = import("./live.js").Message;
+export type Presence = import("./presence.js").Presence;
+export type JoinOptions = {
+    /**
+     * What to be told of who is in the room: nothing, how many, or everything.
+     */
+    presence?: "none" | "count" | "full";
+};
 export type Left = {
     room: string;
     /**
@@ -22,7 +29,10 @@ export type SendOptions = {
      */
     key?: string;
 };
-/** Rooms over one live connection. Its events, for {@link Rooms#on}: `message` ({@link Message}), `left` ({@link Left}). */
+/**
+ * Rooms over one live connection. Its events, for {@link Rooms#on}: `message` ({@link Message}), `left` ({@link Left}),
+ * `presence` ({@link Presence}).
+ */
 export declare class Rooms {
     #private;
     /** @param {Doorward} door */
@@ -32,18 +42,35 @@ export declare class Rooms {
     /**
      * Calls `listener` for each event of this type, until the returned function is called.
      *
-     * @param {"message" | "left"} type
+     * @param {"message" | "left" | "presence"} type
      * @param {(detail: any) => void} listener
      * @returns {() => void}
      */
-    on(type: "message" | "left", listener: (detail: any) => void): () => void;
+    on(type: "message" | "left" | "presence", listener: (detail: any) => void): () => void;
     /**
      * Joins a room, and again after each reconnect.
      *
      * @param {string} room
+     * @param {JoinOptions} [options]
      * @returns {Promise<Message>} The reply `joined`. Rejects with a `RequestError`.
      */
-    join(room: string): Promise<Message>;
+    join(room: string, { presence }?: JoinOptions): Promise<Message>;
+    /**
+     * Who is in a room that was joined with `presence`. After each change, the event `presence` brings the same.
+     *
+     * @param {string} room
+     * @returns {Presence}
+     */
+    presence(room: string): Presence;
+    /**
+     * Shows something to the others in a room that was joined, such as `{ typing: true }`, and again after each reconnect;
+     * `null` takes it back.
+     *
+     * @param {string} room
+     * @param {unknown} data Anything that takes up to 1 KiB as JSON
+     * @returns {Promise<Message>} The reply `presence`. Rejects with a `RequestError`.
+     */
+    show(room: string, data: unknown): Promise<Message>;
     /**
      * Leaves a room.
      *

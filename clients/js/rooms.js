@@ -6,13 +6,21 @@
 //   await rooms.join("chat:lobby");
 //   await rooms.send("chat:lobby", { text: "hello" });
 //
+//   rooms.on("presence", ({ room, count, users }) => showUsers(room, count, users));
+//   await rooms.join("chat:lobby", { presence: "full" });
+//
 // docs/ROOMS.md explains rooms.
 
 import { Listeners } from "./listeners.js";
+import { PresenceList } from "./presence.js";
 
 /**
  * @typedef {import("./live.js").Doorward} Doorward
  * @typedef {import("./live.js").Message} Message
+ * @typedef {import("./presence.js").Presence} Presence
+ *
+ * @typedef {object} JoinOptions
+ * @property {"none" | "count" | "full"} [presence] What to be told of who is in the room: nothing, how many, or everything.
  *
  * @typedef {object} Left
  * @property {string} room
@@ -31,10 +39,20 @@ const AT_ONCE = 100;
 /** Codes with which a room may be joined again later. */
 const TEMPORARY = new Set(["timeout", "closed", "full", "ended", "unavailable", "too_many_requests"]);
 
-/** Rooms over one live connection. Its events, for {@link Rooms#on}: `message` ({@link Message}), `left` ({@link Left}). */
+/** Users in one answer about who is there. */
+const PAGE = 500;
+
+/**
+ * Rooms over one live connection. Its events, for {@link Rooms#on}: `message` ({@link Message}), `left` ({@link Left}),
+ * `presence` ({@link Presence}).
+ */
 export class Rooms {
-  /** @type {Set<string>} */
-  #joined = new Set();
+  /** The rooms, and what the client wants to be told of who is there. @type {Map<string, "none" | "count" | "full">} */
+  #joined = new Map();
+  /** @type {Map<string, PresenceList>} */
+  #lists = new Map();
+  /** What is shown to the others. @type {Map<string, unknown>} */
+  #shown = new Map();
   #listeners = new Listeners();
   #door;
 
@@ -48,18 +66,19 @@ export class Rooms {
       // The answer to `leave` has the same type.
       if (code !== "left") this.#left({ room, code, reason });
     });
+    door.on("presence_changed", (change) => this.#lists.get(change.room)?.hear(change));
     door.on("welcome", () => void this.#joinAgain([...this.#joined]));
   }
 
   /** The rooms that are joined, and joined again after a reconnect. @returns {string[]} */
   get joined() {
-    return [...this.#joined];
+    return [...this.#joined.keys()];
   }
 
   /**
    * Calls `listener` for each event of this type, until the returned function is called.
    *
-   * @param {"message" | "left"} type
+   * @param {"message" | "left" | "presence"} type
    * @param {(detail: any) => void} listener
    * @returns {() => void}
    */
@@ -71,12 +90,39 @@ export class Rooms {
    * Joins a room, and again after each reconnect.
    *
    * @param {string} room
+   * @param {JoinOptions} [options]
    * @returns {Promise<Message>} The reply `joined`. Rejects with a `RequestError`.
    */
-  async join(room) {
-    const reply = await this.#door.request("join", { room });
-    this.#joined.add(room);
+  async join(room, { presence = "none" } = {}) {
+    const reply = await this.#door.request("join", { room, presence });
+    this.#joined.set(room, presence);
+    this.#lists.get(room)?.stop();
+    this.#lists.delete(room);
+    if (presence !== "none") this.#watch(room, presence === "full");
     return reply;
+  }
+
+  /**
+   * Who is in a room that was joined with `presence`. After each change, the event `presence` brings the same.
+   *
+   * @param {string} room
+   * @returns {Presence}
+   */
+  presence(room) {
+    return this.#lists.get(room)?.state ?? { room, count: 0, users: null };
+  }
+
+  /**
+   * Shows something to the others in a room that was joined, such as `{ typing: true }`, and again after each reconnect;
+   * `null` takes it back.
+   *
+   * @param {string} room
+   * @param {unknown} data Anything that takes up to 1 KiB as JSON
+   * @returns {Promise<Message>} The reply `presence`. Rejects with a `RequestError`.
+   */
+  show(room, data) {
+    if (this.#joined.has(room)) this.#shown.set(room, data ?? null);
+    return this.#door.request("presence", { room, set: data ?? null });
   }
 
   /**
@@ -86,7 +132,7 @@ export class Rooms {
    * @returns {Promise<Message>} The reply `left`. Rejects with a `RequestError`.
    */
   leave(room) {
-    this.#joined.delete(room);
+    this.#forget(room);
     return this.#door.request("leave", { room });
   }
 
@@ -114,14 +160,45 @@ export class Rooms {
     return this.#door.request("send", { user, event, key, data });
   }
 
-  /** @param {string[]} all */
+  /**
+   * @param {string} room
+   * @param {boolean} isFull
+   */
+  #watch(room, isFull) {
+    const ask = (/** @type {string | undefined} */ after) =>
+      this.#door.request("presence", { room, after, limit: isFull ? PAGE : 1 });
+    const changed = () => this.#listeners.call("presence", this.presence(room));
+    const list = new PresenceList(room, ask, isFull, changed);
+    this.#lists.set(room, list);
+    void list.load();
+  }
+
+  /** @param {string} room */
+  #restore(room) {
+    void this.#lists.get(room)?.load();
+    const data = this.#shown.get(room);
+    // Where that is refused, it was before.
+    if (data != null) this.#door.request("presence", { room, set: data }).catch(() => {});
+  }
+
+  /** @param {string} room */
+  #forget(room) {
+    this.#shown.delete(room);
+    this.#lists.get(room)?.stop();
+    this.#lists.delete(room);
+    return this.#joined.delete(room);
+  }
+
+  /** @param {[string, "none" | "count" | "full"][]} all */
   async #joinAgain(all) {
+    for (const list of this.#lists.values()) list.restart();
     for (let at = 0; at < all.length; at += AT_ONCE) {
-      const rooms = all.slice(at, at + AT_ONCE).map((room) => ({ room }));
+      const rooms = all.slice(at, at + AT_ONCE).map(([room, presence]) => ({ room, presence }));
       try {
         const reply = await this.#door.request("join", { rooms });
         for (const { room, error } of reply.rooms) {
           if (error && !TEMPORARY.has(error.code)) this.#left({ room, code: error.code, reason: error.detail });
+          if (!error) this.#restore(room);
         }
       } catch {
         // The connection was lost again: the next one joins them.
@@ -132,6 +209,6 @@ export class Rooms {
 
   /** @param {Left} left */
   #left(left) {
-    if (this.#joined.delete(left.room)) this.#listeners.call("left", left);
+    if (this.#forget(left.room)) this.#listeners.call("left", left);
   }
 }

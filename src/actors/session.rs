@@ -6,6 +6,7 @@ mod handlers;
 mod lists;
 mod metrics;
 mod outside;
+mod presence;
 mod room_rights;
 mod rooms;
 mod sign_in;
@@ -40,6 +41,7 @@ use crate::limits::MistakeLog;
 use doorward_core::domain::{Access, SessionId};
 use doorward_core::protocol::{CloseReason, NamespaceId, ReplyTo, ServerMessage};
 use doorward_core::rooms::RoomName;
+use doorward_core::rooms::presence::Departure;
 use doorward_core::session::{self, Effect, Reaction, Rules};
 
 /// How long a client has to answer a close and to read what is left, before it is cut; and one whose frames are broken.
@@ -227,7 +229,8 @@ impl<T: Transport> Session<T> {
             }
             Reaction::Leave => {
                 if message.to.namespace == NamespaceId::MAIN {
-                    self.leave_rooms();
+                    // As if it had closed its connection.
+                    self.leave_rooms(Departure::Broken);
                 }
                 self.transport.left(message.to.namespace);
             }

@@ -279,6 +279,13 @@ pub const ROOM_KEYS: &[Key] = &[
     key("rate", "10/1s", "off, or a count from 1 to 1000000 and a duration from 1s to 30d, such as 10/1s"),
     key("burst", "30", "a number from 1 to 1000000"),
     key("lossy", "false", "true or false"),
+    key("presence", "off", "off, count, users or sessions"),
+    key("grace", "5s", "a duration from 0s to 5m, such as 5s"),
+    key(
+        "see_presence",
+        "join",
+        "join, or who may: anyone, own, role:NAME or joined, as a list or separated by commas",
+    ),
 ];
 
 /// A table whose sections the operator names: `TABLE.SECTION.OPTION`.

@@ -1,5 +1,8 @@
 //! The kinds of rooms: `rooms.KIND.OPTION`.
 
+use std::time::Duration;
+
+use doorward_core::rooms::presence::{PresenceLevel, PresenceOptions};
 use doorward_core::rooms::{Entry, Kind, KindName, Kinds, Pace, Policy};
 
 use super::error::ConfigError;
@@ -13,6 +16,7 @@ use super::value::Values;
 const MOST: usize = 100;
 
 const MIB: u64 = 1024 * 1024;
+const MINUTE: Duration = Duration::from_mins(1);
 
 pub(super) fn kinds(values: &Values) -> Result<Kinds, ConfigError> {
     let names = tables::sections(ROOMS, values);
@@ -27,17 +31,36 @@ pub(super) fn kinds(values: &Values) -> Result<Kinds, ConfigError> {
         let Some(kind_name) = KindName::parse(name) else { continue };
         let burst = values.number(&key("burst"), 1..=1_000_000)?;
         let rate = values.parse(&key("rate"), Rate::parse_or_off)?;
+        let join = values.parse_or_why(&key("join"), |text| policy(text, false))?;
+        let see_presence = values.parse_or_why(&key("see_presence"), |text| match text {
+            "join" => Ok(join.clone()),
+            text => policy(text, true),
+        })?;
+        let level = values.parse_or_why(&key("presence"), |text| presence(text, name))?;
+        let grace = values.duration(&key("grace"), Duration::ZERO..=5 * MINUTE)?;
         let kind = Kind {
-            join: values.parse_or_why(&key("join"), |text| policy(text, false))?,
+            join,
             send: values.parse_or_why(&key("send"), |text| policy(text, true))?,
             max_joined: values.number(&key("max_joined"), 1..=10_000_000)?,
             max_data: values.size(&key("max_data"), 16..=MIB)?,
             pace: rate.map(|rate: Rate| Pace::new(rate.count.get(), rate.per, burst)),
             lossy: values.parse(&key("lossy"), from_str)?,
+            presence: PresenceOptions { level, grace },
+            see_presence,
         };
         kinds.push((kind_name, kind));
     }
     Ok(Kinds::new(kinds))
+}
+
+/// What is told of who is there. Clients join no rooms of users, and see nothing of them.
+fn presence(text: &str, kind: &str) -> Result<PresenceLevel, String> {
+    match text.parse() {
+        Ok(PresenceLevel::Off) => Ok(PresenceLevel::Off),
+        Ok(_) if kind == "user" => Err("clients do not join users' own rooms".to_owned()),
+        Ok(level) => Ok(level),
+        Err(()) => Err(String::new()),
+    }
 }
 
 /// `sends` is whether it says who may send.
@@ -56,6 +79,9 @@ fn policy(text: &str, sends: bool) -> Result<Policy, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use doorward_core::rooms::presence::{PresenceLevel, PresenceOptions};
     use doorward_core::rooms::{Entry, Policy, RoomName};
 
     use super::super::Config;
@@ -68,6 +94,9 @@ mod tests {
             ("rooms.chat.join", "role:staff, anyone"),
             ("rooms.chat.rate", "off"),
             ("rooms.order-2.max_data", "1KiB"),
+            ("rooms.chat.presence", "users"),
+            ("rooms.chat.grace", "0s"),
+            ("rooms.order-2.see_presence", "role:staff"),
         ])
         .unwrap();
         let kind = |room: &str| config.rooms.of(&RoomName::parse(room).unwrap());
@@ -79,6 +108,10 @@ mod tests {
         let order = kind("order-2:7").unwrap();
         assert_eq!((&order.join, order.pace.is_some()), (&Policy::new(vec![Entry::App]), true));
         assert_eq!(order.max_data, 1024);
+        let presence = |level, seconds| PresenceOptions { level, grace: Duration::from_secs(seconds) };
+        assert_eq!((chat.presence, &chat.see_presence), (presence(PresenceLevel::Users, 0), &chat.join));
+        assert_eq!(order.presence, presence(PresenceLevel::Off, 5));
+        assert_eq!(order.see_presence, Policy::new(vec![Entry::parse("role:staff").unwrap()]));
         assert!(kind("other:a").is_none());
     }
 
@@ -91,6 +124,10 @@ mod tests {
             ("rooms.chat.rate", "10", "a count from 1"),
             ("rooms.chat.max_data", "2MiB", "to 1MiB"),
             ("rooms.chat.burst", "0", "from 1"),
+            ("rooms.chat.presence", "on", "off, count, users or sessions"),
+            ("rooms.user.presence", "count", "do not join users' own rooms"),
+            ("rooms.chat.grace", "1h", "0s to 5m"),
+            ("rooms.chat.see_presence", "app,all", "join, or who may"),
             ("rooms.chat.wrong", "x", "unknown key rooms.chat.wrong"),
             ("rooms.Chat.join", "anyone", "unknown key rooms.Chat.join"),
             ("rooms.chat", "x", "unknown key rooms.chat"),

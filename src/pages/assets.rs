@@ -38,6 +38,7 @@ pub const ASSETS: &[Asset] = assets! {
     "../../clients/js" / "doorward.js": "text/javascript; charset=utf-8"
     "../../clients/js" / "listeners.js": "text/javascript; charset=utf-8"
     "../../clients/js" / "live.js": "text/javascript; charset=utf-8"
+    "../../clients/js" / "presence.js": "text/javascript; charset=utf-8"
     "../../clients/js" / "rooms.js": "text/javascript; charset=utf-8"
     "../../clients/js" / "store.js": "text/javascript; charset=utf-8"
 };

@@ -10,10 +10,12 @@
 //! | `worker` | the sessions of one thread, and its loop |
 //! | `pace` | how often users send |
 //! | `closing` | which rooms were closed |
+//! | `presence` | who is in the rooms, and the task that tells clients |
 
 mod closing;
 pub mod delivery;
 mod pace;
+mod presence;
 mod publication;
 mod worker;
 
@@ -24,6 +26,7 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 use doorward_core::domain::UserId;
+use doorward_core::rooms::presence::PresenceWish;
 use doorward_core::rooms::{Kind, Kinds, RoomName};
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
@@ -31,12 +34,14 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use self::closing::Closings;
 use self::pace::Paces;
+use self::presence::Presence;
 use crate::clock::Clock;
 use crate::cluster::RoomRelay;
 use crate::directory::Revocations;
 use crate::events::Events;
 use crate::metrics::{Counter, Registry, count};
 
+pub use presence::Whose;
 pub use publication::{Content, From, Publication, Received, Scales, Weight};
 pub use worker::{Approval, Seat, WorkerRooms};
 
@@ -67,6 +72,7 @@ struct Inner {
     relay: OnceLock<RoomRelay>,
     scales: Scales,
     paces: Paces,
+    presence: Presence,
     messages: Counter<1>,
     cut: Counter<0>,
 }
@@ -87,6 +93,8 @@ pub struct Place {
     rooms: Rooms,
     room: RoomName,
     worker: usize,
+    /// What the session wants to be told of who is there.
+    pub wish: PresenceWish,
 }
 
 impl Place {
@@ -117,6 +125,7 @@ impl Rooms {
             relay: OnceLock::new(),
             scales: Scales::default(),
             paces: Paces::default(),
+            presence: Presence::default(),
             messages: Counter::new(["outcome"]).starting([
                 ["published"],
                 ["refused"],
@@ -171,6 +180,7 @@ impl Rooms {
             "Sessions that were closed because they did not read the messages of a room.",
             &self.0.cut,
         );
+        self.register_presence_metrics(registry);
         if let Some(relay) = self.0.relay.get() {
             relay.register_metrics(registry);
         }
@@ -251,6 +261,14 @@ impl Rooms {
         }
     }
 
+    /// Hands a message to this node's sessions alone.
+    fn hand_to_own(&self, publication: Publication) -> Result<(), Busy> {
+        let shard = self.shard(&publication.room);
+        let places = self.reserve(&shard, &publication.room)?;
+        hand_out(places, publication);
+        Ok(())
+    }
+
     /// A place in the queue of each thread that has sessions in the room: all get a message or none.
     fn reserve(
         &self,
@@ -286,7 +304,7 @@ impl Rooms {
             Some((_, sessions)) => *sessions += 1,
             None => interest.push((worker, 1)),
         }
-        Some(Place { rooms: self.clone(), room: room.clone(), worker })
+        Some(Place { rooms: self.clone(), room: room.clone(), worker, wish: PresenceWish::None })
     }
 
     fn exit(&self, room: &RoomName, worker: usize) {

@@ -9,6 +9,7 @@ use bytestring::ByteString;
 use chrono::{DateTime, Utc};
 use doorward_core::domain::{SessionId, UserId};
 use doorward_core::protocol::{NamespaceId, Payload, ServerMessage};
+use doorward_core::rooms::presence::PresenceWish;
 use doorward_core::rooms::{Kind, RoomName, compact};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -48,6 +49,16 @@ impl Drop for Weight {
     }
 }
 
+/// Which of the sessions that have joined are sent a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    All,
+    /// Those that want to be told this of who is there.
+    Watching(PresenceWish),
+    /// Those among them that have missed a change.
+    Behind,
+}
+
 /// A message of a room, written once for each dialect.
 #[derive(Debug)]
 pub struct Publication {
@@ -55,6 +66,7 @@ pub struct Publication {
     pub kind: Arc<Kind>,
     /// The session that sent it, which is not sent it.
     pub sender: Option<SessionId>,
+    pub audience: Audience,
     message: ServerMessage,
     encoded: [OnceLock<Bytes>; Dialect::COUNT],
     /// Its part of what may be under way, until the last client has it.
@@ -146,10 +158,22 @@ impl Publication {
         content: &ByteString,
         weight: Weight,
     ) -> Self {
-        let payload = Payload::from_parts(content, content, Vec::new());
-        let name = ByteString::from_static("message");
-        let message = ServerMessage::Event { namespace: NamespaceId::MAIN, name, payload };
-        Self { room, kind, sender, message, encoded: Default::default(), _weight: weight }
+        let message = event("message", content);
+        let encoded = Default::default();
+        Self { room, kind, sender, audience: Audience::All, message, encoded, _weight: weight }
+    }
+
+    /// A change of who is there, written as JSON.
+    #[must_use]
+    pub fn presence(
+        room: RoomName,
+        kind: Arc<Kind>,
+        audience: Audience,
+        change: &ByteString,
+        weight: Weight,
+    ) -> Self {
+        let message = event("presence_changed", change);
+        Self { room, kind, sender: None, audience, message, encoded: Default::default(), _weight: weight }
     }
 
     /// Hands it to a client. False if there is no room.
@@ -157,6 +181,11 @@ impl Publication {
         let encoded = &self.encoded[to.dialect() as usize];
         to.deliver(encoded.get_or_init(|| to.encode(&self.message, events)))
     }
+}
+
+fn event(name: &'static str, content: &ByteString) -> ServerMessage {
+    let payload = Payload::from_parts(content, content, Vec::new());
+    ServerMessage::Event { namespace: NamespaceId::MAIN, name: ByteString::from_static(name), payload }
 }
 
 #[cfg(test)]

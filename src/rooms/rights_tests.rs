@@ -9,6 +9,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use doorward_core::domain::{Access, Rights, Roles};
 use doorward_core::protocol::ServerMessage;
+use doorward_core::rooms::presence::PresenceOptions;
 use doorward_core::rooms::{Entry, Joined, KindName, Kinds, Lost, Member as Who, Policy};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -141,6 +142,8 @@ impl World {
             max_data: 100,
             pace: None,
             lossy: false,
+            presence: PresenceOptions::default(),
+            see_presence: Policy::new(Vec::new()),
         };
         let kinds = [("club", kind("member")), ("chat", kind("anyone"))];
         let kinds = Kinds::new(kinds.map(|(name, kind)| (KindName::parse(name).unwrap(), kind)));

@@ -1,17 +1,19 @@
 //! The sessions of one worker thread that have joined rooms, and the loop that hands them messages.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use doorward_core::domain::{LoginId, SessionId, UserId};
+use doorward_core::domain::{LoginId, SessionId, SharedText, UserId};
+use doorward_core::rooms::presence::{Departure, PresenceWish};
 use doorward_core::rooms::{Caller, End, Kind, RoomName};
 use tokio::sync::mpsc;
 
 use super::delivery::Delivery;
-use super::publication::Publication;
+use super::presence::{Whose, is_on};
+use super::publication::{Audience, Publication};
 use super::{Place, Rooms};
 use crate::clock::Timestamp;
 use crate::directory::access_changes::LiveRights;
@@ -23,6 +25,7 @@ const SLICE: usize = 512;
 pub struct Seat {
     pub session: SessionId,
     pub user: UserId,
+    pub username: SharedText,
     pub login: LoginId,
     /// What its user may do now.
     pub rights: Arc<LiveRights>,
@@ -48,7 +51,27 @@ pub struct Approval {
 struct Member {
     seat: Rc<Seat>,
     approval: Approval,
+    /// What it wants to be told of who is there.
+    wish: PresenceWish,
+    /// It has missed a change of that.
+    behind: Cell<bool>,
     _place: Place,
+}
+
+impl Member {
+    fn is_sent(&self, audience: Audience) -> bool {
+        match audience {
+            Audience::All => true,
+            Audience::Watching(wish) => self.wish == wish,
+            Audience::Behind => self.behind.get(),
+        }
+    }
+}
+
+impl Seat {
+    const fn whose(&self) -> Whose {
+        Whose { user: self.user, session: self.session }
+    }
 }
 
 /// The rooms that sessions of this thread have joined. A clone is another handle.
@@ -79,19 +102,48 @@ impl WorkerRooms {
 
     /// From now on the session is sent what comes to the room.
     pub fn join(&self, place: Place, seat: &Rc<Seat>, approval: Approval) {
-        let room = place.room().clone();
-        let member = Member { seat: Rc::clone(seat), approval, _place: place };
-        self.rooms.borrow_mut().entry(room).or_default().insert(seat.session, member);
+        let (room, wish) = (place.room().clone(), place.wish);
+        let member = Member { seat: Rc::clone(seat), approval, wish, behind: Cell::default(), _place: place };
+        self.rooms.borrow_mut().entry(room.clone()).or_default().insert(seat.session, member);
+        if let Some(kind) = self.with_presence(&room) {
+            self.all.presence_entered(&room, &kind, seat.whose(), (&seat.username, wish));
+        }
+    }
+
+    /// The session is sent nothing more of the room, and the others are told so.
+    pub fn leave(&self, room: &RoomName, session: SessionId) {
+        self.depart(room, session, Departure::Final);
     }
 
     /// The session is sent nothing more of the room.
-    pub fn leave(&self, room: &RoomName, session: SessionId) {
-        let mut rooms = self.rooms.borrow_mut();
-        let Some(members) = rooms.get_mut(room) else { return };
-        members.remove(&session);
-        if members.is_empty() {
-            rooms.remove(room);
+    pub fn depart(&self, room: &RoomName, session: SessionId, departure: Departure) {
+        let left = {
+            let mut rooms = self.rooms.borrow_mut();
+            let Some(members) = rooms.get_mut(room) else { return };
+            let left = members.remove(&session);
+            if members.is_empty() {
+                rooms.remove(room);
+            }
+            left
+        };
+        if let (Some(left), Some(kind)) = (left, self.with_presence(room)) {
+            self.all.presence_left(room, &kind, left.seat.whose(), departure);
         }
+    }
+
+    /// A session that has joined wants to be told other things of who is there.
+    pub fn wish(&self, room: &RoomName, session: SessionId, wish: PresenceWish) {
+        let Some(kind) = self.with_presence(room) else { return };
+        let mut rooms = self.rooms.borrow_mut();
+        if let Some(member) = rooms.get_mut(room).and_then(|members| members.get_mut(&session)) {
+            member.wish = wish;
+            self.all.presence_wished(room, &kind, member.seat.whose(), wish);
+        }
+    }
+
+    /// The kind of the room, if anything is told of who is there.
+    fn with_presence(&self, room: &RoomName) -> Option<Arc<Kind>> {
+        self.all.kinds().of(room).filter(|kind| is_on(room, kind))
     }
 
     /// The session may stay in the room.
@@ -148,7 +200,8 @@ impl WorkerRooms {
         left: &mut usize,
     ) -> Option<SessionId> {
         let (now, closed) = (self.all.clock().now(), self.all.last_closing(&publication.room));
-        let (mut slow, mut last) = (Vec::new(), None);
+        let (mut slow, mut last, mut missed) = (Vec::new(), None, false);
+        let is_message = publication.audience == Audience::All;
         {
             let rooms = self.rooms.borrow();
             let members = rooms.get(&publication.room)?;
@@ -158,23 +211,33 @@ impl WorkerRooms {
                     break;
                 }
                 (*left, last) = (*left - 1, Some(*session));
-                if publication.sender == Some(*session) || !self.may_read(publication, member, (now, closed))
+                if !member.is_sent(publication.audience) {
+                    continue;
+                }
+                if publication.sender == Some(*session)
+                    || !self.may_read(publication, member, (now, closed))
+                    || !(is_message || Self::may_see(publication, member, now))
                 {
                     continue;
                 }
                 let delivery = &*member.seat.delivery;
-                if publication.kind.lossy && delivery.is_congested() {
-                    continue;
-                }
-                if !publication.deliver(delivery, self.all.events()) {
+                let is_skipped = (publication.kind.lossy || !is_message) && delivery.is_congested();
+                let is_sent = !is_skipped && publication.deliver(delivery, self.all.events());
+                if !is_message {
+                    member.behind.set(!is_sent);
+                    missed |= !is_sent;
+                } else if !is_skipped && !is_sent {
                     slow.push(Rc::clone(&member.seat));
                 }
             }
         }
         self.all.count_cut(slow.len());
+        if missed {
+            self.all.presence_missed(&publication.room, &publication.kind);
+        }
         // Without the borrow: a session that ends leaves its rooms.
         for seat in slow {
-            self.leave(&publication.room, seat.session);
+            self.depart(&publication.room, seat.session, Departure::Broken);
             (seat.overflow)();
         }
         last.filter(|_| *left == 0)
@@ -207,6 +270,14 @@ impl WorkerRooms {
         closed <= approval.closings
             && standing.ends().is_none()
             && publication.kind.join.allows(&publication.room, &caller)
+    }
+
+    /// Whether a session may be told who is in the room.
+    fn may_see(publication: &Publication, Member { seat, approval, .. }: &Member, now: Timestamp) -> bool {
+        let rights = seat.rights.current();
+        let standing = seat.rights.rooms().standing(&publication.room, approval.rooms, now);
+        let caller = Caller { user: seat.user, roles: &rights.roles, joined: true, member: standing.member };
+        publication.kind.shows_presence(&publication.room, &caller)
     }
 }
 

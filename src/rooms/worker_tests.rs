@@ -4,11 +4,13 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use doorward_core::domain::{Access, RevokeReason, Rights, Roles};
 use doorward_core::protocol::ServerMessage;
+use doorward_core::rooms::presence::{PresenceLevel, PresenceOptions, PresenceWish};
 use doorward_core::rooms::{Entry, KindName, Kinds, Policy};
 use uuid::Uuid;
 
 use super::super::Busy;
 use super::super::delivery::Dialect;
+use super::super::publication::Audience;
 use super::*;
 use crate::clock::Clock;
 use crate::directory::Revocations;
@@ -63,12 +65,21 @@ impl Stage {
             max_data: 100,
             pace: None,
             lossy,
+            presence: PresenceOptions::default(),
+            see_presence: policy(join),
         };
         let kinds = [
             ("chat", kind("anyone", false)),
             ("staff", kind("role:staff", false)),
             ("news", kind("anyone", true)),
             ("club", kind("member", false)),
+            (
+                "who",
+                Kind {
+                    presence: PresenceOptions { level: PresenceLevel::Users, ..PresenceOptions::default() },
+                    ..kind("anyone", false)
+                },
+            ),
         ];
         let kinds = Kinds::new(kinds.map(|(name, kind)| (KindName::parse(name).unwrap(), kind)));
         let revocations = Arc::<Revocations>::default();
@@ -96,6 +107,7 @@ impl Stage {
         let seat = Seat {
             session: SessionId(id),
             user: access.user,
+            username: access.username.clone(),
             login: access.login,
             rights: live,
             delivery: client.clone(),
@@ -294,4 +306,37 @@ fn a_message_goes_to_all_threads_or_to_none() {
     assert!(other.try_recv().is_ok() && other.try_recv().is_err());
     assert!(kept.try_recv().is_ok());
     assert_eq!(publish(), Ok(()));
+}
+
+#[test]
+fn a_client_that_does_not_read_misses_changes_of_presence_and_is_told_so_later() {
+    let stage = Stage::new();
+    let (watching, client, cut) = stage.seat(1, 100);
+    let room = RoomName::parse("who:a").unwrap();
+    let kind = stage.rooms.kinds().of(&room).unwrap();
+    let mut place = stage.worker.enter(&room, &kind).unwrap();
+    place.wish = PresenceWish::Full;
+    stage.worker.join(
+        place,
+        &watching,
+        Approval { version: 1, expires_at: stage.now + chrono::TimeDelta::hours(1) },
+    );
+    let change = |audience| {
+        let content = ByteString::from_static("{}");
+        let weight = stage.rooms.weigh(2).unwrap();
+        let change = Publication::presence(room.clone(), Arc::clone(&kind), audience, &content, weight);
+        stage.worker.deliver(&change, None, &mut 1000);
+        client.heard.get()
+    };
+    assert_eq!(change(Audience::Watching(PresenceWish::Full)), 1);
+    assert_eq!(change(Audience::Watching(PresenceWish::Count)), 1);
+    assert_eq!(change(Audience::Behind), 1, "it has missed nothing");
+    client.room.set(0);
+    assert_eq!(change(Audience::Watching(PresenceWish::Full)), 1);
+    client.room.set(100);
+    assert_eq!(change(Audience::Behind), 2);
+    assert_eq!(change(Audience::Behind), 2, "it knows");
+    assert_eq!(cut.get(), 0);
+    stage.worker.leave(&room, watching.session);
+    assert_eq!(change(Audience::Watching(PresenceWish::Full)), 2);
 }

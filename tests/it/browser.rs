@@ -131,6 +131,7 @@ fn the_scripts_types_hold() {
             "doorward.js",
             "listeners.js",
             "live.js",
+            "presence.js",
             "rooms.js",
             "store.js",
         ])

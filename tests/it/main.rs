@@ -85,6 +85,7 @@ mod passwords;
 mod paths;
 mod personal_data;
 mod pgbouncer;
+mod presence;
 mod private_files;
 mod readme;
 mod refresh_reuse;

@@ -87,6 +87,8 @@ fn the_tarball_has_the_modules_their_types_and_the_readme() {
             "live.d.ts",
             "live.js",
             "package.json",
+            "presence.d.ts",
+            "presence.js",
             "rooms.d.ts",
             "rooms.js",
             "store.d.ts",
@@ -111,8 +113,12 @@ async fn a_program_in_node_registers_renews_and_reconnects() {
     let mut script = tokio::process::Command::new(node);
     script.arg(dir.path().join("package.mjs"));
     // The clock jumps by minutes, which must not look like silence of that length.
-    let rooms =
-        [("rooms.chat.join", "anyone"), ("rooms.chat.send", "joined"), ("rooms.staff.join", "role:staff")];
+    let rooms = [
+        ("rooms.chat.join", "anyone"),
+        ("rooms.chat.send", "joined"),
+        ("rooms.chat.presence", "users"),
+        ("rooms.staff.join", "role:staff"),
+    ];
     let settings = [&[("sockets.heartbeat", "10m"), ("rooms.user.send", "anyone")][..], &rooms].concat();
     Stage::open(&settings).await.play(script).await;
 }

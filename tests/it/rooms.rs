@@ -188,7 +188,7 @@ async fn what_is_wrong_is_an_error_and_the_session_goes_on<C: LiveClient>() {
         (json!({"type": "leave", "room": "chat:lobby"}), "not_joined"),
         (json!({"type": "send", "room": "chat:lobby"}), "bad_request"),
         (json!({"type": "send", "room": "chat:lobby", "data": 1, "keep": true}), "no_history"),
-        (json!({"type": "presence", "room": "chat:lobby"}), "unknown_type"),
+        (json!({"type": "presence", "room": "chat:lobby"}), "not_joined"),
     ] {
         let reply = live.ask(request.clone()).await;
         assert_eq!((&reply["type"], &reply["code"]), (&json!("error"), &json!(code)), "{request}: {reply}");

@@ -284,8 +284,8 @@ async function sockets(client) {
 
   // Rooms are joined again after a restart, and only what is sent there arrives.
   const rooms = new Rooms(door);
-  const joined = await rooms.join("chat:lobby");
-  assert.deepEqual([joined.room, joined.can], ["chat:lobby", ["send"]]);
+  const joined = await rooms.join("chat:lobby", { presence: "full" });
+  assert.deepEqual([joined.room, joined.can], ["chat:lobby", ["send", "presence"]]);
   const refused = await rooms.join("staff:room").catch((error) => error);
   assert.equal(refused.code, "forbidden");
   assert.deepEqual(rooms.joined, ["chat:lobby"]);
@@ -311,7 +311,7 @@ async function sockets(client) {
   const socket = other.live({ minDelay: 10 });
   socket.connect();
   const others = new Rooms(socket);
-  await others.join("chat:lobby");
+  await presence(rooms, others, client.user, other.user);
   const heard = event(rooms, "message");
   await others.send("chat:lobby", { text: "hello" }, { event: "say" });
   const { room, from, data, event: name } = await heard;
@@ -331,6 +331,32 @@ async function sockets(client) {
   for (const { code } of await Promise.all(ended)) assert.equal(code, 4441);
   assert.equal(client.user, null);
   assert.equal(door.state, "ended");
+}
+
+/** A list that is kept, across a reconnect too: `rooms` were joined before the server was started again. */
+async function presence(rooms, others, user, other) {
+  const until = async (expected) => {
+    const seen = () => JSON.stringify(rooms.presence("chat:lobby").users);
+    for (let tries = 0; seen() !== JSON.stringify(expected); tries++) {
+      assert(tries < 200, seen());
+      await server("advance", { seconds: 1 });
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.equal(rooms.presence("chat:lobby").count, expected.length);
+  };
+  const first = { user: user.id, username: "ann" };
+  const second = { user: other.id, username: "bob" };
+  await until([first]);
+  const told = event(rooms, "presence");
+  await others.join("chat:lobby");
+  await until([first, second]);
+  assert.equal((await told).room, "chat:lobby");
+  await others.show("chat:lobby", { typing: true });
+  await until([first, { ...second, data: { typing: true } }]);
+  await others.leave("chat:lobby");
+  await until([first]);
+  await others.join("chat:lobby");
+  assert.deepEqual(others.presence("chat:lobby"), { room: "chat:lobby", count: 0, users: null });
 }
 
 /** The package in a store of the program's own: the next start goes on with the login. */

@@ -48,7 +48,10 @@ export async function use(): Promise<User | null> {
   rooms.on("left", ({ room, reason }) => room + reason);
   // @ts-expect-error There is no such event.
   rooms.on("nothing", () => {});
-  await rooms.join("chat:lobby");
+  await rooms.join("chat:lobby", { presence: "full" });
+  rooms.on("presence", ({ users }) => users);
+  const names: string[] = (rooms.presence("chat:lobby").users ?? []).map(({ username }) => username);
+  await rooms.show("chat:lobby", { typing: true, names });
   await rooms.send("chat:lobby", { text: "hello" }, { event: "say" });
   try {
     await door.request("order", { item: "tea", roles }, { timeout: 100 });

@@ -2,6 +2,7 @@
 
 use actix::{ActorContext, AsyncContext, Context};
 
+use super::presence::departure;
 use super::{BROKEN_GRACE, CLOSING_GRACE, Session};
 use crate::actors::transport::{Outgoing, Transport};
 use crate::limits::Mistake;
@@ -54,7 +55,7 @@ impl<T: Transport> Session<T> {
         tracing::debug!(session = %self.id, transport = T::NAME, reason = reason.name(), "session ended");
         self.pending = None;
         self.ticket = None;
-        self.leave_rooms();
+        self.leave_rooms(departure(reason));
         // A drain waits for clients that have not fetched their goodbye yet.
         if reason == CloseReason::ClientLeft || !self.transport.is_fetched() {
             self.sessions.unregister(self.id);

@@ -167,10 +167,11 @@ impl<T: Transport> Session<T> {
         let (kinds, now) = (self.sessions.rooms().all().kinds().clone(), self.services.clock.instant());
         let joined = &mut self.in_rooms.get_or_insert_default().joined;
         let names: Vec<&str> = match request {
-            RoomRequest::Join(JoinRequest::One(room)) => vec![&**room],
-            RoomRequest::Join(JoinRequest::Several(rooms)) => rooms.iter().map(|room| &**room).collect(),
+            RoomRequest::Join(JoinRequest::One(one)) => vec![&*one.room],
+            RoomRequest::Join(JoinRequest::Several(rooms)) => rooms.iter().map(|one| &*one.room).collect(),
             RoomRequest::Send(send) => vec![&*send.room],
-            RoomRequest::Leave(_) | RoomRequest::List => return Ok(None),
+            // The membership of a room that was joined is known.
+            RoomRequest::Leave(_) | RoomRequest::List | RoomRequest::Presence(_) => return Ok(None),
         };
         let sends = matches!(request, RoomRequest::Send(_));
         let (mut any, mut missing) = (false, Vec::new());

@@ -8,8 +8,9 @@ use actix::{AsyncContext, Context};
 use bytestring::ByteString;
 use doorward_core::domain::Access;
 use doorward_core::protocol::{CloseReason, NamespaceId, Payload, ReplyTo, ServerMessage};
+use doorward_core::rooms::presence::Departure;
 use doorward_core::rooms::{
-    Cause, Entered, JoinRequest, Joined, Refusal, RoomName, RoomRequest, SendRequest, compact,
+    Cause, Entered, JoinOne, JoinRequest, Joined, Refusal, RoomName, RoomRequest, SendRequest, compact,
 };
 use doorward_core::session;
 use serde_json::value::RawValue;
@@ -23,9 +24,9 @@ use crate::clock::rfc3339;
 use crate::rooms::{Content, From, Place, Publication, Seat};
 
 const NOT_SIGNED_IN: Refusal = Refusal::new("unauthorized", "sign in first");
-const BUSY: Refusal = Refusal::new("unavailable", "too many messages are under way: try again");
+pub(super) const BUSY: Refusal = Refusal::new("unavailable", "too many messages are under way: try again");
 const ROOM_FULL: Refusal = Refusal::new("room_full", "as many sessions have joined this room as may");
-const BAD_DATA: Refusal = Refusal::new("bad_data", "`data` is no JSON that others can read");
+pub(super) const BAD_DATA: Refusal = Refusal::new("bad_data", "`data` is no JSON that others can read");
 const NO_ATTACHMENTS: Refusal =
     Refusal::new("bad_request", "a message to a room takes no binary attachments");
 
@@ -41,15 +42,21 @@ pub(super) struct InRooms {
 }
 
 /// What a request was answered, and the rooms that are joined once the answer is on its way: nothing of a room comes before.
-struct Answer {
+pub(super) struct Answer {
     name: &'static str,
-    fields: Value,
+    payload: Payload,
     places: Vec<Place>,
 }
 
 impl Answer {
-    const fn new(name: &'static str, fields: Value) -> Self {
-        Self { name, fields, places: Vec::new() }
+    fn new(name: &'static str, fields: &Value) -> Self {
+        // An object of names and numbers always is JSON.
+        Self::written(name, Payload::new(fields).unwrap_or_default())
+    }
+
+    /// The fields are written already.
+    pub(super) const fn written(name: &'static str, payload: Payload) -> Self {
+        Self { name, payload, places: Vec::new() }
     }
 }
 
@@ -103,9 +110,7 @@ impl<T: Transport> Session<T> {
             }
         };
         match answer {
-            Ok(Answer { name, fields, places }) => {
-                // An object of names and numbers always is JSON.
-                let payload = Payload::new(&fields).unwrap_or_default();
+            Ok(Answer { name, payload, places }) => {
                 let reply =
                     ServerMessage::Reply { to: to.clone(), name: ByteString::from_static(name), payload };
                 self.when_reached(places, context, move |this, places, context| {
@@ -123,43 +128,45 @@ impl<T: Transport> Session<T> {
 
     fn do_in_rooms(&mut self, request: RoomRequest<'_>, access: &Access) -> Result<Answer, Refusal> {
         match request {
-            RoomRequest::Join(JoinRequest::One(room)) => {
-                let (place, fields) = self.enter_room(&room, access)?;
-                Ok(Answer { places: place.into_iter().collect(), ..Answer::new("joined", fields) })
+            RoomRequest::Join(JoinRequest::One(one)) => {
+                let (place, fields) = self.enter_room(&one, access)?;
+                Ok(Answer { places: place.into_iter().collect(), ..Answer::new("joined", &fields) })
             }
             RoomRequest::Join(JoinRequest::Several(rooms)) => {
                 let (mut places, mut outcomes) = (Vec::new(), Vec::new());
-                for name in &rooms {
-                    outcomes.push(match self.enter_room(name, access) {
+                for one in &rooms {
+                    outcomes.push(match self.enter_room(one, access) {
                         Ok((place, fields)) => {
                             places.extend(place);
                             fields
                         }
-                        Err(refusal) => json!({"room": name, "error": fields_of(refusal)}),
+                        Err(refusal) => json!({"room": one.room, "error": fields_of(refusal)}),
                     });
                 }
-                Ok(Answer { places, ..Answer::new("joined", json!({ "rooms": outcomes })) })
+                Ok(Answer { places, ..Answer::new("joined", &json!({ "rooms": outcomes })) })
             }
             RoomRequest::Leave(leave) => {
                 let room = self.in_rooms.get_or_insert_default().joined.leave(&leave.room)?;
                 self.sessions.rooms().leave(&room, self.id);
-                Ok(Answer::new("left", json!({"room": room.as_str(), "code": "left"})))
+                Ok(Answer::new("left", &json!({"room": room.as_str(), "code": "left"})))
             }
             RoomRequest::Send(send) => self.send_to_room(&send, access),
+            RoomRequest::Presence(presence) => self.presence_in_room(&presence, access),
             RoomRequest::List => {
                 let rooms = self.in_rooms.iter().flat_map(|rooms| rooms.joined.rooms());
                 let rooms: Vec<_> = rooms.map(RoomName::as_str).collect();
-                Ok(Answer::new("rooms", json!({ "rooms": rooms })))
+                Ok(Answer::new("rooms", &json!({ "rooms": rooms })))
             }
         }
     }
 
     /// Joins a room, if the session may. It is sent nothing before it takes the place; there is none if it has it already.
-    fn enter_room(&mut self, name: &str, access: &Access) -> Result<(Option<Place>, Value), Refusal> {
+    fn enter_room(&mut self, one: &JoinOne<'_>, access: &Access) -> Result<(Option<Place>, Value), Refusal> {
         let (kinds, now) = (self.sessions.rooms().all().kinds().clone(), self.services.clock.instant());
         let Entered { room, kind, can, is_new, until } =
-            self.with_rights(access, |rooms, who| rooms.joined.join(&kinds, name, who, now))?;
-        let place = if is_new { self.sessions.rooms().enter(&room, &kind) } else { None };
+            self.with_rights(access, |rooms, who| rooms.joined.join(&kinds, &one.room, who, now))?;
+        let rooms = self.sessions.rooms();
+        let mut place = if is_new { rooms.enter(&room, &kind) } else { None };
         if is_new && place.is_none() {
             self.in_rooms.get_or_insert_default().joined.forget(&room);
             return Err(ROOM_FULL);
@@ -167,6 +174,11 @@ impl<T: Transport> Session<T> {
         let mut fields = json!({"room": room.as_str(), "can": can});
         if let Some(until) = until {
             fields["until"] = rfc3339(until).into();
+        }
+        match (&mut place, one.presence) {
+            (_, None) => {}
+            (Some(place), Some(wish)) => place.wish = wish,
+            (None, Some(wish)) => self.sessions.rooms().wish(&room, self.id, wish),
         }
         Ok((place, fields))
     }
@@ -201,6 +213,7 @@ impl<T: Transport> Session<T> {
             Rc::new(Seat {
                 session,
                 user: access.user,
+                username: access.username.clone(),
                 login: access.login,
                 rights,
                 delivery,
@@ -256,15 +269,15 @@ impl<T: Transport> Session<T> {
             rooms.count_refused();
             BUSY
         })?;
-        Ok(Answer::new("sent", fields))
+        Ok(Answer::new("sent", &fields))
     }
 
     /// Leaves all rooms, at the session's end, or when a Socket.IO client leaves `/`, where rooms are.
-    pub(super) fn leave_rooms(&mut self) {
+    pub(super) fn leave_rooms(&mut self, departure: Departure) {
         let Some(rooms) = &mut self.in_rooms else { return };
         let own = rooms.seat.take().map(|seat| RoomName::of_user(seat.user));
         for room in rooms.joined.leave_all().into_iter().chain(own) {
-            self.sessions.rooms().leave(&room, self.id);
+            self.sessions.rooms().depart(&room, self.id, departure);
         }
     }
 

@@ -1,5 +1,7 @@
 //! Rooms as tests use them.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, spawn_with};
@@ -43,4 +45,19 @@ pub async fn hears_type<C: LiveClient>(client: &mut C, kind: &str) -> Value {
             return message;
         }
     }
+}
+
+/// Joins, to be told who is there: `count` or `full`.
+pub async fn join_watching<C: LiveClient>(client: &mut C, room: &str, wish: &str) -> Value {
+    client.ask(json!({"type": "join", "id": "j", "room": room, "presence": wish})).await
+}
+
+/// The next change of who is in a room.
+pub async fn told<C: LiveClient>(app: &TestApp, client: &mut C) -> Value {
+    // What was asked before is done once this is answered.
+    client.ping().await;
+    app.advance(Duration::from_millis(250));
+    let change = client.next().await;
+    assert_eq!(change["type"], "presence_changed", "{change}");
+    change
 }

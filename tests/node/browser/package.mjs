@@ -140,7 +140,7 @@ async function memory(person) {
 await scenario(
   async ({ person }) => {
     // What the server serves is the package.
-    for (const name of ["answers.js", "client.js", "doorward.js", "listeners.js", "live.js", "rooms.js", "store.js"]) {
+    for (const name of ["answers.js", "client.js", "doorward.js", "listeners.js", "live.js", "presence.js", "rooms.js", "store.js"]) {
       const served = await fetch(`http://${process.env.DOORWARD_ADDRESS}/static/${name}`);
       assert.equal(await served.text(), await readFile(join(files, name), "utf8"), name);
     }

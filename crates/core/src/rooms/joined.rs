@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 
+use super::presence::PresenceLevel;
 use super::{Bucket, Caller, Cause, End, Kind, Kinds, Pace, Refusal, RoomName, Standing};
 use crate::domain::{Roles, UserId};
 use crate::time::Timestamp;
@@ -17,12 +18,20 @@ const MAX_JOINED: usize = 100;
 /// Joins of a session.
 const JOINS: Pace = Pace { interval: Duration::from_millis(50), burst: 100 };
 
+/// Questions of a session about who is there, and how often it may show something else.
+const PRESENCE_ASKED: Pace = Pace { interval: Duration::from_millis(100), burst: 100 };
+const PRESENCE_SET: Pace = Pace { interval: Duration::from_millis(200), burst: 20 };
+
+/// Bytes of what a session shows to others.
+const PRESENCE_BYTES: usize = 1024;
+
 const BAD_ROOM: Refusal = Refusal::new(
     "bad_room",
     "a room's name is `kind:rest`, at most 200 bytes of letters, digits and ._:@=+-",
 );
 const UNKNOWN_ROOM: Refusal = Refusal::new("unknown_room", "there are no rooms of this kind");
 const BANNED: Refusal = Refusal::new("banned", "you are banned from this room");
+const NOT_JOINED: Refusal = Refusal::new("not_joined", "the session has not joined this room");
 /// How long before the end of a right its session is told.
 const NOTICE: TimeDelta = TimeDelta::seconds(60);
 /// Also where there is no such room: what a client may not see, it cannot find.
@@ -54,6 +63,13 @@ pub struct Sending {
     pub kind: Arc<Kind>,
 }
 
+/// A room that was joined, and of which something is asked or told about who is there.
+#[derive(Debug, Clone)]
+pub struct Watching {
+    pub room: RoomName,
+    pub kind: Arc<Kind>,
+}
+
 /// Who a session is.
 #[derive(Clone, Copy)]
 pub struct Member<'a> {
@@ -68,6 +84,8 @@ pub struct Member<'a> {
 pub struct Joined {
     rooms: BTreeMap<RoomName, Stay>,
     joins: Bucket,
+    asked: Bucket,
+    set: Bucket,
 }
 
 /// A room that a session has joined, and by which right.
@@ -108,8 +126,15 @@ impl Joined {
         if is_new && self.rooms.len() >= MAX_JOINED {
             return Err(Refusal::new("too_many_rooms", "a session may have joined 100 rooms at a time"));
         }
-        let may_send = kind.send.allows(&room, &caller(who, &standing, true));
-        let can: &[_] = if may_send { &["send"] } else { &[] };
+        let can: &[_] = match (
+            kind.send.allows(&room, &caller(who, &standing, true)),
+            kind.shows_presence(&room, &caller(who, &standing, true)),
+        ) {
+            (true, true) => &["send", "presence"],
+            (true, false) => &["send"],
+            (false, true) => &["presence"],
+            (false, false) => &[],
+        };
         let until = right.until;
         let told = self.rooms.get(&room).is_some_and(|stay| stay.told && stay.until == until);
         let stay = Stay { kind: Arc::clone(&kind), until, by_member: right.by_member, told };
@@ -125,7 +150,7 @@ impl Joined {
         let room = RoomName::parse(room).ok_or(BAD_ROOM)?;
         match self.rooms.remove(&room) {
             Some(_) => Ok(room),
-            None => Err(Refusal::new("not_joined", "the session has not joined this room")),
+            None => Err(NOT_JOINED),
         }
     }
 
@@ -165,6 +190,46 @@ impl Joined {
             return Err(Refusal::new("too_large", "`data` is larger than rooms of this kind allow"));
         }
         Ok(Sending { room, kind })
+    }
+
+    /// Whether the session may ask who is in a room.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub fn ask_presence(&mut self, room: &str, who: Member<'_>, now: Instant) -> Result<Watching, Refusal> {
+        self.asked.take(PRESENCE_ASKED, now).map_err(Refusal::later)?;
+        let watching = self.with_presence(room)?;
+        let standing = (who.standing)(&watching.room);
+        if watching.kind.shows_presence(&watching.room, &caller(who, &standing, true)) {
+            Ok(watching)
+        } else {
+            Err(FORBIDDEN)
+        }
+    }
+
+    /// Whether the session may show so many bytes to others in a room.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub fn set_presence(&mut self, room: &str, bytes: usize, now: Instant) -> Result<Watching, Refusal> {
+        self.set.take(PRESENCE_SET, now).map_err(Refusal::later)?;
+        let watching = self.with_presence(room)?;
+        if !watching.kind.presence.level.has_list() {
+            return Err(Refusal::new("no_presence", "rooms of this kind only tell how many users are there"));
+        }
+        if bytes > PRESENCE_BYTES {
+            return Err(Refusal::new("too_large", "`set` has at most 1024 bytes"));
+        }
+        Ok(watching)
+    }
+
+    fn with_presence(&self, room: &str) -> Result<Watching, Refusal> {
+        let room = RoomName::parse(room).ok_or(BAD_ROOM)?;
+        let kind = self.rooms.get(&room).map(|stay| Arc::clone(&stay.kind)).ok_or(NOT_JOINED)?;
+        if kind.presence.level == PresenceLevel::Off {
+            return Err(Refusal::new("no_presence", "rooms of this kind do not tell who is there"));
+        }
+        Ok(Watching { room, kind })
     }
 
     /// The rooms that the session may not be in any more, as its roles and the rows are now. It has left them.

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use super::super::presence::PresenceOptions;
 use super::super::{Entry, KindName, Policy};
 use super::*;
 
@@ -11,7 +12,16 @@ fn policy(entries: &[&str]) -> Policy {
 }
 
 fn kind(join: &[&str], send: &[&str]) -> Kind {
-    Kind { join: policy(join), send: policy(send), max_joined: 10, max_data: 100, pace: None, lossy: false }
+    Kind {
+        join: policy(join),
+        send: policy(send),
+        max_joined: 10,
+        max_data: 100,
+        pace: None,
+        lossy: false,
+        presence: PresenceOptions::default(),
+        see_presence: policy(join),
+    }
 }
 
 fn kinds() -> Kinds {

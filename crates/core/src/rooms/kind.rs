@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{KindName, Pace, Policy, RoomName};
+use super::presence::{PresenceLevel, PresenceOptions};
+use super::{Caller, KindName, Pace, Policy, RoomName};
 
 /// The options of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,13 +19,23 @@ pub struct Kind {
     pub pace: Option<Pace>,
     /// A client that reads too slowly misses messages, where it would be closed otherwise.
     pub lossy: bool,
+    /// What is told of who is there.
+    pub presence: PresenceOptions,
+    /// Who is told it, of the sessions that have joined.
+    pub see_presence: Policy,
 }
 
 impl Kind {
+    /// Whether a session that has joined the room is told who is there.
+    #[must_use]
+    pub fn shows_presence(&self, room: &RoomName, caller: &Caller<'_>) -> bool {
+        self.presence.level != PresenceLevel::Off && self.see_presence.allows(room, caller)
+    }
+
     /// Whether what a user may do in its rooms depends on who is a member.
     #[must_use]
     pub fn asks_for_members(&self) -> bool {
-        self.join.asks_for_members() || self.send.asks_for_members()
+        [&self.join, &self.send, &self.see_presence].iter().any(|policy| policy.asks_for_members())
     }
 }
 

@@ -7,6 +7,7 @@
 //! | `policy` | who may join a room or send to it |
 //! | `kind` | the options of a kind of rooms |
 //! | `joined` | the rooms of one session: a state machine |
+//! | `presence` | who is in a room, and how clients are told |
 //! | `request` | what a client asks for |
 //! | `data` | what is sent, as it is passed on |
 //! | `rate` | how often a client may do something |
@@ -18,17 +19,18 @@ mod joined;
 mod kind;
 mod name;
 mod policy;
+pub mod presence;
 mod rate;
 mod refusal;
 mod request;
 mod standing;
 
 pub use data::compact;
-pub use joined::{Entered, Joined, Lost, Member, Sending};
+pub use joined::{Entered, Joined, Lost, Member, Sending, Watching};
 pub use kind::{Kind, Kinds};
 pub use name::{KindName, RoomName};
 pub use policy::{Caller, Entry, Policy, Right};
 pub use rate::{Bucket, Pace};
 pub use refusal::Refusal;
-pub use request::{JoinRequest, LeaveRequest, RoomRequest, SendRequest, WORDS};
+pub use request::{JoinOne, JoinRequest, LeaveRequest, PresenceRequest, RoomRequest, SendRequest, WORDS};
 pub use standing::{Cause, End, Scope, Standing};

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::Refusal;
+use super::presence::PresenceWish;
+use crate::domain::UserId;
 
 /// The words of rooms, those of later versions among them: where there are rooms, no event of an application can have one of
 /// these names.
@@ -14,14 +16,28 @@ pub const WORDS: [&str; 8] = ["join", "leave", "send", "rooms", "presence", "his
 /// Rooms in one `join`.
 const MOST_ROOMS: usize = 100;
 
+/// Users in one answer about who is there: without a `limit`, and at most.
+const USERS: usize = 100;
+const MOST_USERS: usize = 500;
+
 /// Characters of `event` and of `key`.
 const LONGEST_WORD: usize = 64;
 
 /// `join`: one room, or several.
 #[derive(Debug, PartialEq, Eq)]
 pub enum JoinRequest<'a> {
-    One(Cow<'a, str>),
-    Several(Vec<Cow<'a, str>>),
+    One(JoinOne<'a>),
+    Several(Vec<JoinOne<'a>>),
+}
+
+/// One room to join.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub struct JoinOne<'a> {
+    #[serde(borrow)]
+    pub room: Cow<'a, str>,
+    /// What the session wants to be told of who is there. None leaves it as it is.
+    #[serde(default)]
+    pub presence: Option<PresenceWish>,
 }
 
 /// `leave`.
@@ -41,11 +57,21 @@ pub struct SendRequest<'a> {
     pub data: &'a RawValue,
 }
 
+/// `presence`: who is there, or what the session shows to others.
+#[derive(Debug)]
+pub enum PresenceRequest<'a> {
+    /// Up to `limit` users after this one.
+    List { room: Cow<'a, str>, after: Option<UserId>, limit: usize },
+    /// Any JSON value, as it was written; `null` shows nothing.
+    Set { room: Cow<'a, str>, data: &'a RawValue },
+}
+
 #[derive(Debug)]
 pub enum RoomRequest<'a> {
     Join(JoinRequest<'a>),
     Leave(LeaveRequest<'a>),
     Send(SendRequest<'a>),
+    Presence(PresenceRequest<'a>),
     /// `rooms`: those that the session has joined.
     List,
 }
@@ -61,8 +87,27 @@ struct OneRoom<'a> {
 struct Join<'a> {
     #[serde(borrow, default)]
     room: Option<Cow<'a, str>>,
+    #[serde(default)]
+    presence: Option<PresenceWish>,
     #[serde(borrow, default)]
-    rooms: Option<Vec<OneRoom<'a>>>,
+    rooms: Option<Vec<JoinOne<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Presence<'a> {
+    #[serde(borrow)]
+    room: Cow<'a, str>,
+    #[serde(default)]
+    after: Option<UserId>,
+    #[serde(default)]
+    limit: Option<usize>,
+    #[serde(borrow, default, deserialize_with = "also_null")]
+    set: Option<&'a RawValue>,
+}
+
+/// `null` is a value, and not the same as none.
+fn also_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]
@@ -95,6 +140,7 @@ impl<'a> RoomRequest<'a> {
                 .map(|one| Self::Leave(LeaveRequest { room: one.room }))
                 .ok_or(Refusal::new("bad_request", "`leave` takes `room`, a string")),
             "send" => send(arguments),
+            "presence" => presence(arguments),
             "rooms" => Ok(Self::List),
             _ if WORDS.contains(&name) => {
                 Err(Refusal::new("unknown_type", "this server does not know this `type` yet"))
@@ -112,17 +158,35 @@ fn first<'a, T: Deserialize<'a>>(arguments: &'a str) -> Option<T> {
 fn join(arguments: &str) -> Result<RoomRequest<'_>, Refusal> {
     let expected = Refusal::new(
         "bad_request",
-        "`join` takes `room`, a string, or `rooms`, 1 to 100 objects with `room`",
+        "`join` takes `room`, a string, or `rooms`, 1 to 100 objects with `room`; and `presence`: none, count, or full",
     );
     let read: Join<'_> = first(arguments).ok_or(expected)?;
     match (read.room, read.rooms) {
-        (Some(room), None) => Ok(RoomRequest::Join(JoinRequest::One(room))),
+        (Some(room), None) => {
+            Ok(RoomRequest::Join(JoinRequest::One(JoinOne { room, presence: read.presence })))
+        }
         (None, Some(rooms)) if (1..=MOST_ROOMS).contains(&rooms.len()) => {
-            let rooms = rooms.into_iter().map(|one| one.room).collect();
             Ok(RoomRequest::Join(JoinRequest::Several(rooms)))
         }
         _ => Err(expected),
     }
+}
+
+fn presence(arguments: &str) -> Result<RoomRequest<'_>, Refusal> {
+    let expected = Refusal::new(
+        "bad_request",
+        "`presence` takes `room`, a string, and `after`, a user's id, and `limit`, 1 to 500; or `room` and `set`",
+    );
+    let read: Presence<'_> = first(arguments).ok_or(expected)?;
+    let room = read.room;
+    Ok(RoomRequest::Presence(match (read.set, read.after, read.limit) {
+        (Some(data), None, None) => PresenceRequest::Set { room, data },
+        (None, after, None) => PresenceRequest::List { room, after, limit: USERS },
+        (None, after, Some(limit)) if (1..=MOST_USERS).contains(&limit) => {
+            PresenceRequest::List { room, after, limit }
+        }
+        _ => return Err(expected),
+    }))
 }
 
 fn send(arguments: &str) -> Result<RoomRequest<'_>, Refusal> {
@@ -159,16 +223,30 @@ mod tests {
     #[test]
     fn requests_are_read_from_an_object_or_the_first_argument() {
         let join = RoomRequest::read("join", r#"{"type":"join","room":"chat:a","x":[1]},5"#);
-        assert!(matches!(join, Some(Ok(RoomRequest::Join(JoinRequest::One(room)))) if room == "chat:a"));
-        let several = RoomRequest::read("join", r#"{"rooms":[{"room":"a:b"},{"room":"a\u003ac"}]}"#);
+        assert!(matches!(join, Some(Ok(RoomRequest::Join(JoinRequest::One(one)))) if one.room == "chat:a"));
+        let several =
+            RoomRequest::read("join", r#"{"rooms":[{"room":"a:b"},{"room":"a\u003ac","presence":"full"}]}"#);
         let Some(Ok(RoomRequest::Join(JoinRequest::Several(rooms)))) = several else { panic!() };
-        assert_eq!(rooms, ["a:b", "a:c"]);
+        let rooms: Vec<_> = rooms.iter().map(|one| (&*one.room, one.presence)).collect();
+        assert_eq!(rooms, [("a:b", None), ("a:c", Some(PresenceWish::Full))]);
         let send = RoomRequest::read("send", r#"{"user":"7","data":{"a": [1,  2]},"event":"say"}"#);
         let Some(Ok(RoomRequest::Send(send))) = send else { panic!() };
         assert_eq!(
             (&*send.room, send.event.as_deref(), send.data.get()),
             ("user:7", Some("say"), r#"{"a": [1,  2]}"#)
         );
+        for (arguments, set) in [(r#"{"room":"a:b","set":null}"#, Some("null")), (r#"{"room":"a:b"}"#, None)]
+        {
+            let Some(Ok(RoomRequest::Presence(read))) = RoomRequest::read("presence", arguments) else {
+                panic!()
+            };
+            let data = match read {
+                PresenceRequest::Set { data, .. } => Some(data.get()),
+                PresenceRequest::List { after: None, limit: USERS, .. } => None,
+                PresenceRequest::List { .. } => panic!(),
+            };
+            assert_eq!(data, set);
+        }
         assert!(matches!(RoomRequest::read("rooms", ""), Some(Ok(RoomRequest::List))));
         assert!(RoomRequest::read("shout", "{}").is_none());
     }
@@ -190,6 +268,12 @@ mod tests {
             ("send", r#"{"room":"a:b","data":1,"event":""}"#, "bad_request"),
             ("send", r#"{"room":"a:b","data":1,"keep":true}"#, "no_history"),
             ("history", "{}", "unknown_type"),
+            ("join", r#"{"room":"a:b","presence":"all"}"#, "bad_request"),
+            ("presence", "{}", "bad_request"),
+            ("presence", r#"{"room":"a:b","limit":0}"#, "bad_request"),
+            ("presence", r#"{"room":"a:b","limit":501}"#, "bad_request"),
+            ("presence", r#"{"room":"a:b","after":"x"}"#, "bad_request"),
+            ("presence", r#"{"room":"a:b","limit":5,"set":1}"#, "bad_request"),
         ] {
             assert_eq!(code(name, arguments), expected, "{name} {arguments}");
         }
