@@ -1,8 +1,11 @@
 //! Rooms as tests use them.
 
+use doorward::internals::accounts::{Expected, RightsChange, UserChange};
+use doorward_core::domain::{Roles, RolesChange};
 use serde_json::{Value, json};
 
-use crate::support::app::{TestApp, spawn_with};
+use crate::support::app::{Person, TestApp, spawn_with};
+use crate::support::callers::operator;
 use crate::support::transports::LiveClient;
 
 /// Anyone joins, and sends to what was joined.
@@ -43,4 +46,11 @@ pub async fn hears_type<C: LiveClient>(client: &mut C, kind: &str) -> Value {
             return message;
         }
     }
+}
+
+/// Replaces a user's roles, as the operator does.
+pub async fn set_roles(app: &TestApp, person: &Person, names: &[&str]) {
+    let roles = Some(RolesChange::Replace(Roles::parse(names).unwrap()));
+    let change = UserChange { rights: RightsChange { roles, claims: None }, ..UserChange::default() };
+    app.accounts.change_user(person.id.parse().unwrap(), change, Expected::Any, &operator()).await.unwrap();
 }
