@@ -2,14 +2,11 @@
 //! messages with it at once.
 
 use actix_web::http::Method;
-use doorward::internals::accounts::{Expected, RightsChange, UserChange};
 use doorward::{Additions, Application, Clock, Config, Context, EventError, Events, Payload};
-use doorward_core::domain::{Roles, RolesChange};
 use serde_json::{Value, json};
 
-use crate::support::app::{Person, TestApp, spawn_embedded, spawn_with};
-use crate::support::callers::operator;
-use crate::support::rooms::{hears_nothing, hears_type, join, send, with_rooms};
+use crate::support::app::{spawn_embedded, spawn_with};
+use crate::support::rooms::{hears_nothing, hears_type, join, send, set_roles, with_rooms};
 use crate::support::socketio::SocketIoClient;
 use crate::support::tcp::TcpClient;
 use crate::support::transports::{LiveClient, on_every_transport};
@@ -96,12 +93,6 @@ async fn a_message_to_a_user_reaches_each_of_the_users_sessions<C: LiveClient>()
     assert_eq!(join(&mut sender, &room).await["code"], "forbidden");
     let nowhere = sender.ask(json!({"type": "send", "user": uuid::Uuid::nil(), "data": 1})).await;
     assert_eq!(nowhere["type"], "sent");
-}
-
-async fn set_roles(app: &TestApp, person: &Person, names: &[&str]) {
-    let roles = Some(RolesChange::Replace(Roles::parse(names).unwrap()));
-    let change = UserChange { rights: RightsChange { roles, claims: None }, ..UserChange::default() };
-    app.accounts.change_user(person.id.parse().unwrap(), change, Expected::Any, &operator()).await.unwrap();
 }
 
 async fn a_room_is_for_those_whom_its_kind_allows<C: LiveClient>() {

@@ -28,6 +28,12 @@ impl Message {
         self.value.get("id")
     }
 
+    /// Whether this is the reply to the request with this id.
+    #[must_use]
+    pub fn answers(&self, id: &str) -> bool {
+        self.id().and_then(Value::as_str) == Some(id)
+    }
+
     /// The message as it arrived.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -1,11 +1,14 @@
 //! A session that looks after itself: it opens, and opens again after a loss.
 
+use std::collections::VecDeque;
+use std::future::pending;
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
+use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use crate::backoff::{Backoff, STEADY, random_fraction};
@@ -14,6 +17,7 @@ use crate::connector::{Connector, Opened};
 use crate::error::Error;
 use crate::message::Message;
 use crate::open_session::{OpenSession, Step};
+use crate::rooms::{Post, RoomLeft, RoomMessage, Rooms};
 
 /// A server that asks for more patience than this is given up.
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
@@ -24,6 +28,10 @@ const LONGEST_WAIT: Duration = Duration::from_mins(10);
 pub enum Event {
     /// A message of the server. `welcome` is the first one of each connection; from then on messages can be sent.
     Message(Message),
+    /// A message to a room that was joined, or to this user.
+    RoomMessage(RoomMessage),
+    /// The session is not in a room any more, and has not asked for that.
+    RoomLeft(RoomLeft),
     /// The access token expires soon, and there is no newer one. The server closes the connection when it expires.
     NotRenewed(Error),
     /// There is no connection: it was closed or lost, or an attempt failed. The next call of [`Session::next`] tries again
@@ -40,7 +48,7 @@ pub enum Event {
 
 /// A live session with the server. It works while [`Session::next`] is awaited: it connects, answers the server's pings,
 /// renews the access token before it expires, and connects again after a loss, as the server's
-/// [`CloseReason`](crate::CloseReason) says and after a random, growing delay. After ten attempts in a row it gives up. A
+/// [`CloseReason`](crate::CloseReason) says and after a random, growing delay. Then it joins its rooms again. After ten attempts in a row it gives up. A
 /// server that was never reached is not tried again, because the address is probably wrong.
 ///
 /// Dropping a session closes its connection; [`Session::close`] does so in order. Neither signs out.
@@ -50,6 +58,9 @@ pub struct Session {
     backoff: Backoff,
     /// Whether the server has ever sent `welcome`.
     was_welcomed: bool,
+    rooms: Rooms,
+    /// What has happened, and was not handed out yet.
+    events: VecDeque<Event>,
 }
 
 enum State {
@@ -62,12 +73,22 @@ enum State {
 impl Session {
     pub(crate) fn new(connector: Arc<Connector>) -> Self {
         let state = State::Waiting { until: Instant::now(), renew: false };
-        Self { connector, state, backoff: Backoff::default(), was_welcomed: false }
+        Self {
+            connector,
+            state,
+            backoff: Backoff::default(),
+            was_welcomed: false,
+            rooms: Rooms::default(),
+            events: VecDeque::new(),
+        }
     }
 
     /// What happens next; `None` after [`Event::Ended`]. Cancel-safe: it may be a branch of `tokio::select!`.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
             match &mut self.state {
                 State::Ended => return None,
                 State::Waiting { until, renew } => {
@@ -79,10 +100,21 @@ impl Session {
                     Err(error) => return Some(self.disconnect(error)),
                 },
                 State::Open(session) => {
-                    return Some(match session.next(&self.connector).await {
+                    let step = tokio::select! {
+                        step = session.next(&self.connector) => step,
+                        () = at(self.rooms.retry_at()) => {
+                            send_own(session, self.rooms.retry());
+                            continue;
+                        }
+                    };
+                    return Some(match step {
                         Step::Message(message) => {
                             self.was_welcomed |= session.id().is_some();
-                            Event::Message(message)
+                            if message.kind() == "welcome" {
+                                send_own(session, self.rooms.connected());
+                            }
+                            self.rooms.receive(message, Instant::now(), random_fraction, &mut self.events);
+                            continue;
                         }
                         Step::NotRenewed(error) => Event::NotRenewed(error),
                         Step::Ended(error) => self.disconnect(error),
@@ -111,6 +143,73 @@ impl Session {
             State::Open(session) => session.send(text.into()),
             _ => Err(Error::NotConnected),
         }
+    }
+
+    /// Asks to join a room. The reply is a [`Message`] of the type `joined`, or `error`; once it has come, the room is joined
+    /// again on each further connection, until the session leaves it or [`Event::RoomLeft`] says otherwise.
+    ///
+    /// Answers the request's id, for [`Message::answers`].
+    ///
+    /// # Errors
+    /// Those of [`Session::send`].
+    pub fn join(&mut self, room: &str) -> Result<String, Error> {
+        let id = self.rooms.next_id();
+        self.send(&json!({"type": "join", "id": id, "room": room}))?;
+        Ok(id)
+    }
+
+    /// The same with up to 100 rooms. The reply `joined` has an outcome for each, in the list `rooms`.
+    ///
+    /// # Errors
+    /// Those of [`Session::send`].
+    pub fn join_all<'a>(&mut self, rooms: impl IntoIterator<Item = &'a str>) -> Result<String, Error> {
+        let id = self.rooms.next_id();
+        let rooms: Vec<_> = rooms.into_iter().map(|room| json!({ "room": room })).collect();
+        self.send(&json!({"type": "join", "id": id, "rooms": rooms}))?;
+        Ok(id)
+    }
+
+    /// Asks to leave a room. It is not joined again, even if the connection is lost before the reply `left`.
+    ///
+    /// # Errors
+    /// Those of [`Session::send`]. The room is forgotten all the same.
+    pub fn leave(&mut self, room: &str) -> Result<String, Error> {
+        self.rooms.forget(room);
+        let id = self.rooms.next_id();
+        self.send(&json!({"type": "leave", "id": id, "room": room}))?;
+        Ok(id)
+    }
+
+    /// Sends to a room or to a user. The reply is a [`Message`] of the type `sent`, or `error`.
+    ///
+    /// # Errors
+    /// Those of [`Session::send`].
+    pub fn post<T: Serialize + ?Sized>(&mut self, post: &Post<'_, T>) -> Result<String, Error> {
+        #[derive(Serialize)]
+        struct Request<'a, T: ?Sized> {
+            r#type: &'static str,
+            id: &'a str,
+            #[serde(flatten)]
+            post: &'a Post<'a, T>,
+        }
+        let id = self.rooms.next_id();
+        self.send(&Request { r#type: "send", id: &id, post })?;
+        Ok(id)
+    }
+
+    /// Asks the server for the rooms that this session has joined. The reply `rooms` has them in a list of this name.
+    ///
+    /// # Errors
+    /// Those of [`Session::send`].
+    pub fn list_rooms(&mut self) -> Result<String, Error> {
+        let id = self.rooms.next_id();
+        self.send(&json!({"type": "rooms", "id": id}))?;
+        Ok(id)
+    }
+
+    /// The rooms that are joined, and joined again on the next connection, as far as the session knows.
+    pub fn joined_rooms(&self) -> impl Iterator<Item = &str> {
+        self.rooms.joined()
     }
 
     /// The server's id of the current connection, as in its lists of sessions; `None` while messages cannot be sent.
@@ -156,6 +255,21 @@ impl Session {
             if renew { self.backoff.delay_unless_first(fraction) } else { self.backoff.delay(fraction) };
         // Added, so that clients which were told the same do not return together.
         delay.map(|delay| delay + wait)
+    }
+}
+
+/// Sends what the session asks by itself. If the server does not read it, the connection ends soon.
+fn send_own(session: &OpenSession, requests: Vec<String>) {
+    for request in requests {
+        let _ = session.send(request);
+    }
+}
+
+/// Waits until then; for ever if there is no such time.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => pending().await,
     }
 }
 

@@ -2,16 +2,27 @@
 
 use serde_json::{Value, json};
 
+use super::completion::Names;
+
 /// The commands that Tab completes, in the order of the help.
-pub const WORDS: [&str; 6] = ["secret", "sessions", "watch", "ping", "help", "quit"];
+pub const WORDS: [&str; 11] =
+    ["secret", "sessions", "watch", "ping", "join", "leave", "say", "tell", "rooms", "help", "quit"];
+
+/// Those of them that are followed by the name of a room or a user.
+pub const TAKE_A_NAME: [&str; 4] = ["join", "leave", "say", "tell"];
 
 pub const HELP: &str = "\
-secret    a sentence for you and a random code
-sessions  your live sessions
-watch     the same, and again whenever one connects or disconnects
-ping      how long the server takes to answer
-quit      ends this program, as Ctrl-D does
-{...}     sends this JSON object as it is";
+secret           a sentence for you and a random code
+sessions         your live sessions
+watch            the same, and again whenever one connects or disconnects
+ping             how long the server takes to answer
+join ROOM        joins a room, such as chat:lobby; its messages are shown as they come
+leave ROOM       leaves it
+say ROOM TEXT    sends a message to a room
+tell USER TEXT   sends a message to a user: by id, or by name if that user has written to you
+rooms            the rooms that you have joined
+quit             ends this program, as Ctrl-D does
+{...}            sends this JSON object as it is";
 
 #[derive(Debug, PartialEq)]
 pub enum Command {
@@ -36,23 +47,61 @@ pub struct Request {
 ///
 /// # Errors
 /// A hint for the user: the line is not a command, or not JSON.
-pub fn parse(line: &str, number: u64) -> Result<Command, String> {
+pub fn parse(line: &str, number: u64, names: &Names) -> Result<Command, String> {
     let line = line.trim();
     if line.starts_with('{') {
         return raw(line).map(Command::Send);
     }
-    let (kind, reply) = match line {
-        "" => return Ok(Command::Nothing),
-        "help" | "?" => return Ok(Command::Help),
-        "quit" | "exit" => return Ok(Command::Quit),
-        "secret" => ("secret", "secret"),
-        "sessions" => ("sessions", "sessions"),
-        "watch" => ("watch_sessions", "sessions"),
-        "ping" => ("ping", "pong"),
-        _ => return Err(unknown(line)),
+    let (word, rest) = split(line);
+    let (mut message, reply) = match (word, rest) {
+        ("", _) => return Ok(Command::Nothing),
+        ("help" | "?", "") => return Ok(Command::Help),
+        ("quit" | "exit", "") => return Ok(Command::Quit),
+        ("secret", "") => (json!({"type": "secret"}), "secret"),
+        ("sessions", "") => (json!({"type": "sessions"}), "sessions"),
+        ("watch", "") => (json!({"type": "watch_sessions"}), "sessions"),
+        ("ping", "") => (json!({"type": "ping"}), "pong"),
+        ("rooms", "") => (json!({"type": "rooms"}), "rooms"),
+        ("join", room) => (json!({"type": "join", "room": one(room, "join ROOM")?}), "joined"),
+        ("leave", room) => (json!({"type": "leave", "room": one(room, "leave ROOM")?}), "left"),
+        ("say", rest) => {
+            let (room, text) = two(rest, "say ROOM TEXT")?;
+            (json!({"type": "send", "room": room, "data": {"text": text}}), "sent")
+        }
+        ("tell", rest) => {
+            let (user, text) = two(rest, "tell USER TEXT")?;
+            let id = names.id_of(user).ok_or_else(|| {
+                format!("{user} is not the id of a user, nor the name of one who has written to you")
+            })?;
+            (json!({"type": "send", "user": id, "data": {"text": text}}), "sent")
+        }
+        (word, rest) if !rest.is_empty() && WORDS.contains(&word) => {
+            return Err(format!("`{word}` is a line of its own"));
+        }
+        (word, _) => return Err(unknown(word)),
     };
-    let text = json!({"type": kind, "id": number}).to_string();
-    Ok(Command::Send(Request { text, id: Some(number.into()), reply, watches: kind == "watch_sessions" }))
+    message["id"] = number.into();
+    let watches = message["type"] == "watch_sessions";
+    Ok(Command::Send(Request { text: message.to_string(), id: Some(number.into()), reply, watches }))
+}
+
+/// The first word of a text, and what follows it.
+fn split(text: &str) -> (&str, &str) {
+    text.split_once(char::is_whitespace).map_or((text, ""), |(word, rest)| (word, rest.trim_start()))
+}
+
+/// A word that nothing follows.
+fn one<'a>(rest: &'a str, usage: &str) -> Result<&'a str, String> {
+    match split(rest) {
+        (word, "") if !word.is_empty() => Ok(word),
+        _ => Err(format!("the command is `{usage}`")),
+    }
+}
+
+/// A word and the text after it.
+fn two<'a>(rest: &'a str, usage: &str) -> Result<(&'a str, &'a str), String> {
+    let (word, text) = split(rest);
+    if text.is_empty() { Err(format!("the command is `{usage}`")) } else { Ok((word, text)) }
 }
 
 fn raw(line: &str) -> Result<Request, String> {
@@ -63,14 +112,17 @@ fn raw(line: &str) -> Result<Request, String> {
         Some("secret") => "secret",
         Some("sessions" | "watch_sessions") => "sessions",
         Some("auth") => "authenticated",
+        Some("join") => "joined",
+        Some("leave") => "left",
+        Some("send") => "sent",
+        Some("rooms") => "rooms",
         _ => "error",
     };
     let id = message.get("id").filter(|id| id.is_string() || id.is_i64()).cloned();
     Ok(Request { text: line.to_owned(), id, reply, watches: message["type"] == "watch_sessions" })
 }
 
-fn unknown(line: &str) -> String {
-    let word = line.split_whitespace().next().unwrap_or_default();
+fn unknown(word: &str) -> String {
     // Typing errors are rarely in the first letters: the command that shares the most of them is the likeliest.
     let agreement = |known: &str| known.bytes().zip(word.bytes()).take_while(|(a, b)| a == b).count();
     match WORDS.iter().max_by_key(|known| agreement(known)).filter(|known| agreement(known) > 1) {
@@ -88,18 +140,63 @@ pub fn is_harmless(line: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn read(line: &str) -> Result<Command, String> {
+        let mut names = Names::default();
+        names.add("0190f3c4-5d6e-7f80-91a2-b3c4d5e6f708", "bob");
+        parse(line, 7, &names)
+    }
+
+    /// The message that a line becomes.
+    #[track_caller]
+    fn sent(line: &str) -> (Value, &'static str) {
+        let Ok(Command::Send(request)) = read(line) else { panic!("{line}") };
+        assert_eq!(request.id, Some(json!(7)));
+        (serde_json::from_str(&request.text).unwrap(), request.reply)
+    }
+
     #[test]
     fn commands_become_requests() {
-        let Ok(Command::Send(request)) = parse(" watch ", 7) else { panic!() };
+        let Ok(Command::Send(request)) = read(" watch ") else { panic!() };
         assert_eq!(
             serde_json::from_str::<Value>(&request.text).unwrap(),
             json!({"type": "watch_sessions", "id": 7})
         );
         assert_eq!((request.id, request.reply, request.watches), (Some(json!(7)), "sessions", true));
-        assert_eq!(parse("", 1), Ok(Command::Nothing));
-        assert_eq!(parse("quit", 1), Ok(Command::Quit));
+        assert_eq!(read(""), Ok(Command::Nothing));
+        assert_eq!(read("quit"), Ok(Command::Quit));
         for word in WORDS {
-            assert!(parse(word, 1).is_ok(), "{word}");
+            let line = if TAKE_A_NAME.contains(&word) { format!("{word} bob x") } else { word.to_owned() };
+            assert!(!read(&line).is_err_and(|error| error.contains("unknown")), "{word}");
+        }
+    }
+
+    #[test]
+    fn rooms_are_joined_left_and_spoken_to() {
+        assert_eq!(
+            sent("join chat:lobby"),
+            (json!({"type": "join", "id": 7, "room": "chat:lobby"}), "joined")
+        );
+        assert_eq!(
+            sent("leave  chat:lobby "),
+            (json!({"type": "leave", "id": 7, "room": "chat:lobby"}), "left")
+        );
+        let say = json!({"type": "send", "id": 7, "room": "chat:lobby", "data": {"text": "a  \"b\" {c}"}});
+        assert_eq!(sent("say chat:lobby   a  \"b\" {c} "), (say, "sent"));
+        let id = "0190f3c4-5d6e-7f80-91a2-b3c4d5e6f708";
+        let tell = json!({"type": "send", "id": 7, "user": id, "data": {"text": "psst"}});
+        assert_eq!(sent(&format!("tell {id} psst")), (tell.clone(), "sent"));
+        assert_eq!(sent("tell bob psst"), (tell, "sent"));
+        assert_eq!(sent("rooms"), (json!({"type": "rooms", "id": 7}), "rooms"));
+        for (line, words) in [
+            ("join", "`join ROOM`"),
+            ("join a:b c:d", "`join ROOM`"),
+            ("say chat:lobby", "`say ROOM TEXT`"),
+            ("say", "`say ROOM TEXT`"),
+            ("tell bob", "`tell USER TEXT`"),
+            ("tell carl hello", "nor the name of one"),
+            ("rooms all", "a line of its own"),
+        ] {
+            assert!(read(line).unwrap_err().contains(words), "{line}");
         }
     }
 
@@ -108,10 +205,10 @@ mod tests {
         let text = r#"{ "type" : "secret", "id":"a" }"#;
         let request =
             Request { text: text.to_owned(), id: Some(json!("a")), reply: "secret", watches: false };
-        assert_eq!(parse(text, 1), Ok(Command::Send(request)));
-        assert!(parse("{nonsense", 1).unwrap_err().contains("not JSON"));
-        assert!(parse("sesions", 1).unwrap_err().contains("`sessions`"));
-        assert!(parse("é", 1).unwrap_err().contains("help"));
-        assert!(parse("éé \u{1b}", 1).unwrap_err().contains("help"));
+        assert_eq!(read(text), Ok(Command::Send(request)));
+        assert!(read("{nonsense").unwrap_err().contains("not JSON"));
+        assert!(read("sesions").unwrap_err().contains("`sessions`"));
+        assert!(read("é").unwrap_err().contains("help"));
+        assert!(read("éé \u{1b}").unwrap_err().contains("help"));
     }
 }

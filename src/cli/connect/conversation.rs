@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use doorward_client::{Error, Event, Message, Reconnect, Session};
+use doorward_client::{Error, Event, Message, Reconnect, RoomLeft, RoomMessage, Sender, Session};
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use super::command::{self, Command, HELP};
+use super::completion::{Completion, Names};
 use super::input::{Input, Typed};
 use super::print::{View, escape};
 use super::requests::Requests;
@@ -46,6 +47,9 @@ pub struct Conversation {
     deadline: Option<Instant>,
     /// Whether `watch` was sent: it is sent again on each further connection.
     watching: bool,
+    /// Users who have written.
+    names: Names,
+    completion: Completion,
 }
 
 impl Conversation {
@@ -60,6 +64,8 @@ impl Conversation {
             input_ended: false,
             deadline: None,
             watching: false,
+            names: Names::default(),
+            completion: Completion::default(),
         }
     }
 
@@ -118,6 +124,8 @@ impl Conversation {
     fn handle(&mut self, session: &mut Session, event: Event) -> Result<(), End> {
         match event {
             Event::Message(message) => self.receive(session, &message),
+            Event::RoomMessage(message) => self.hear(session, &message),
+            Event::RoomLeft(left) => self.leave_room(session, &left),
             Event::NotRenewed(Error::InvalidToken) => {
                 self.screen
                     .note("the access token expires soon, and there is no refresh token to renew it with");
@@ -152,17 +160,37 @@ impl Conversation {
             let view = View { took, session: session.id().unwrap_or_default(), ..View::default() };
             self.screen.message(message.as_str(), message.as_value(), view).map_err(|_| End::User)?;
         }
+        if ["joined", "left"].contains(&message.kind()) {
+            self.completion.set_rooms(session.joined_rooms());
+        }
         if !is_goodbye && session.id().is_some() && !self.begun {
             self.begin();
         }
         Ok(())
     }
 
+    fn hear(&mut self, session: &mut Session, message: &RoomMessage) -> Result<(), End> {
+        if let Sender::User { id, username } = message.sender() {
+            self.names.add(id, username);
+            self.completion.set_names(&self.names);
+        }
+        self.receive(session, message.message())
+    }
+
+    fn leave_room(&mut self, session: &mut Session, left: &RoomLeft) -> Result<(), End> {
+        self.completion.set_rooms(session.joined_rooms());
+        match left.message() {
+            Some(message) => self.receive(session, message),
+            // The reply before has told it.
+            None => Ok(()),
+        }
+    }
+
     /// Starts to read input, now that the user is signed in.
     fn begin(&mut self) {
         self.begun = true;
         if self.input.is_interactive
-            && let Ok(editor) = terminal::start(self.input.sender())
+            && let Ok(editor) = terminal::start(self.input.sender(), self.completion.clone())
         {
             self.screen.edit(editor);
             self.screen.note("`help` lists the commands, Ctrl-D ends it.");
@@ -197,7 +225,7 @@ impl Conversation {
             return Ok(());
         }
         self.line += 1;
-        match command::parse(&line, self.line) {
+        match command::parse(&line, self.line, &self.names) {
             Ok(Command::Nothing) => {}
             Ok(Command::Quit) => return self.end_of_input(),
             Ok(Command::Help) => self.screen.note(HELP),

@@ -3,11 +3,13 @@
 #![expect(clippy::disallowed_methods, reason = "a client waits in real time")]
 
 mod command;
+mod completion;
 mod conversation;
 mod credentials;
 mod input;
 mod print;
 mod requests;
+mod rooms;
 mod screen;
 mod terminal;
 
@@ -41,8 +43,8 @@ Schemes: ws:// and wss:// (or http:// and https://) for WebSocket, tcp:// and tl
 default ports are 80, 443 and 12225. A path is kept: the WebSocket of wss://HOST/auth is /auth/ws.
 
 Without a terminal the first line of standard input is the password (with `--token -` the token),
-and each further line is a command: secret, sessions, watch, ping, help, quit, or a JSON object that
-is sent as it is.
+and each further line is a command: secret, sessions, watch, ping, join ROOM, leave ROOM, say ROOM
+TEXT, tell USER TEXT, rooms, help, quit, or a JSON object that is sent as it is.
 
 Exit codes:
   0  ended by you: quit, Ctrl-D, Ctrl-C at the prompt, or the end of a script

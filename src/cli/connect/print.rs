@@ -7,6 +7,8 @@ use serde_json::Value;
 
 pub use crate::cli::output::escape_json as json_line;
 
+use super::rooms;
+
 /// What a message is shown with.
 #[derive(Clone, Copy, Default)]
 pub struct View<'a> {
@@ -18,7 +20,7 @@ pub struct View<'a> {
 }
 
 #[derive(Clone, Copy)]
-enum Ink {
+pub enum Ink {
     Bold = 1,
     Dim = 2,
     Red = 31,
@@ -46,12 +48,12 @@ pub fn pretty(message: &Value, view: View<'_>) -> String {
         Some("secret") => format!("{}\n{}", text("message"), view.ink(Ink::Bold, &text("code"))),
         Some("sessions") => sessions(message, view),
         Some("error") => view.ink(Ink::Red, &format!("error {}: {}", text("code"), text("detail"))),
-        _ => escape(&message.to_string()),
+        _ => rooms::pretty(message, view).unwrap_or_else(|| escape(&message.to_string())),
     }
 }
 
 impl View<'_> {
-    fn ink(self, ink: Ink, text: &str) -> String {
+    pub fn ink(self, ink: Ink, text: &str) -> String {
         if self.colour { format!("\x1b[{}m{text}\x1b[0m", ink as u8) } else { text.to_owned() }
     }
 }
@@ -128,6 +130,16 @@ mod tests {
                 {"id": HOSTILE, "login": HOSTILE, "carrier": HOSTILE, "address": HOSTILE, "since": HOSTILE}, 5
             ]}),
             json!({"type": "sessions", "sessions": 5}),
+            json!({"type": "message", "room": HOSTILE, "from": {"username": HOSTILE}, "event": HOSTILE, "data": HOSTILE}),
+            json!({"type": "message", "room": HOSTILE, "from": {"app": HOSTILE}, "data": {"text": HOSTILE}}),
+            json!({"type": "message", "room": HOSTILE, "from": {}, "data": {HOSTILE: HOSTILE}}),
+            json!({"type": "message", "room": HOSTILE}),
+            json!({"type": "joined", "room": HOSTILE}),
+            json!({"type": "joined", "rooms": [{"room": HOSTILE, "error": {"code": HOSTILE, "detail": HOSTILE}}, 5]}),
+            json!({"type": "left", "room": HOSTILE, "code": "left"}),
+            json!({"type": "left", "room": HOSTILE, "code": HOSTILE, "reason": HOSTILE}),
+            json!({"type": "sent", "room": HOSTILE}),
+            json!({"type": "rooms", "rooms": [HOSTILE, 5]}),
             json!({"type": HOSTILE, HOSTILE: HOSTILE}),
             json!({"type": 5}),
         ];

@@ -12,7 +12,8 @@ use rustyline::validate::Validator;
 use rustyline::{Config, Context, Editor, ExternalPrinter, Helper};
 use tokio::sync::mpsc;
 
-use super::command::{self, Command, WORDS};
+use super::command::{self, Command};
+use super::completion::{Completion, Names};
 use super::input::Typed;
 
 /// The terminal's settings at the start, restored on drop: the editor's thread or a hidden prompt may have changed
@@ -35,14 +36,14 @@ impl Drop for Restore {
     }
 }
 
-struct Commands;
+struct Commands(Completion);
 
 impl Completer for Commands {
     type Candidate = String;
 
     fn complete(&self, line: &str, end: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
         let typed = line.get(..end).unwrap_or_default();
-        Ok((0, WORDS.iter().filter(|word| word.starts_with(typed)).map(|word| (*word).to_owned()).collect()))
+        Ok(self.0.of(typed))
     }
 }
 
@@ -57,12 +58,15 @@ impl Helper for Commands {}
 ///
 /// # Errors
 /// The terminal cannot be put into raw mode.
-pub fn start(lines: mpsc::Sender<Typed>) -> Result<Sender<String>, rustyline::error::ReadlineError> {
+pub fn start(
+    lines: mpsc::Sender<Typed>,
+    completion: Completion,
+) -> Result<Sender<String>, rustyline::error::ReadlineError> {
     // Without bracketed paste several pasted lines are several commands, and there is one mode less to undo.
     let config = Config::builder().bracketed_paste(false).auto_add_history(false).build();
     let history = MemHistory::with_config(&config);
     let mut editor = Editor::<Commands, MemHistory>::with_history(config, history)?;
-    editor.set_helper(Some(Commands));
+    editor.set_helper(Some(Commands(completion)));
     let printer = editor.create_external_printer();
     let (shown, show) = channel::<String>();
     // A thread, because printing waits for the editor.
@@ -79,7 +83,7 @@ pub fn start(lines: mpsc::Sender<Typed>) -> Result<Sender<String>, rustyline::er
     std::thread::spawn(move || {
         while let Ok(line) = editor.readline("> ") {
             // Noticed here, so that no further prompt is shown.
-            if command::parse(&line, 0) == Ok(Command::Quit) {
+            if command::parse(&line, 0, &Names::default()) == Ok(Command::Quit) {
                 break;
             }
             if command::is_harmless(&line) && !line.trim().is_empty() {

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use doorward::internals::accounts::{Expected, RightsChange, UserChange};
+use doorward_core::domain::{Roles, RolesChange};
 use serde_json::{Value, json};
 
-use crate::support::app::{TestApp, spawn_with};
+use crate::support::app::{Person, TestApp, spawn_with};
+use crate::support::callers::operator;
 use crate::support::transports::LiveClient;
 
 /// Anyone joins, and sends to what was joined.
@@ -60,4 +63,11 @@ pub async fn told<C: LiveClient>(app: &TestApp, client: &mut C) -> Value {
     let change = client.next().await;
     assert_eq!(change["type"], "presence_changed", "{change}");
     change
+}
+
+/// Replaces a user's roles, as the operator does.
+pub async fn set_roles(app: &TestApp, person: &Person, names: &[&str]) {
+    let roles = Some(RolesChange::Replace(Roles::parse(names).unwrap()));
+    let change = UserChange { rights: RightsChange { roles, claims: None }, ..UserChange::default() };
+    app.accounts.change_user(person.id.parse().unwrap(), change, Expected::Any, &operator()).await.unwrap();
 }

@@ -1,0 +1,186 @@
+//! The rooms of a session: those that it has joined, and joins again on its next connection. A state machine: it does
+//! no I/O, and the time and randomness are handed in.
+
+mod message;
+mod post;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::backoff::Backoff;
+use crate::close::Reconnect;
+use crate::message::Message;
+use crate::session::Event;
+
+pub use message::{RoomLeft, RoomMessage, Sender};
+pub use post::Post;
+
+/// Rooms in one request.
+const AT_ONCE: usize = 100;
+
+/// Codes of errors after which a room may be joined a little later.
+const TEMPORARY: [&str; 2] = ["unavailable", "too_many_requests"];
+
+/// The delay once the growing ones are used up.
+const LONGEST: Duration = Duration::from_secs(30);
+
+#[derive(Default)]
+pub(crate) struct Rooms {
+    joined: BTreeSet<String>,
+    /// Those of them that the server has to be asked for again, at `retry_at`.
+    waiting: BTreeSet<String>,
+    retry_at: Option<Instant>,
+    backoff: Backoff,
+    /// Requests to join again that have no reply yet, and their rooms.
+    rejoining: BTreeMap<String, Vec<String>>,
+    requests: u64,
+}
+
+impl Rooms {
+    /// A new `id` for a request.
+    pub fn next_id(&mut self) -> String {
+        self.requests += 1;
+        format!("rooms:{}", self.requests)
+    }
+
+    pub fn joined(&self) -> impl Iterator<Item = &str> {
+        self.joined.iter().map(String::as_str)
+    }
+
+    /// The room is not joined again, whatever comes of the request to leave it.
+    pub fn forget(&mut self, room: &str) {
+        self.joined.remove(room);
+        self.waiting.remove(room);
+    }
+
+    /// A connection has begun: the requests that join again what was joined on the one before.
+    pub fn connected(&mut self) -> Vec<String> {
+        self.rejoining.clear();
+        self.waiting.clear();
+        self.retry_at = None;
+        self.backoff.reset();
+        let all: Vec<_> = self.joined.iter().cloned().collect();
+        self.join_again(&all)
+    }
+
+    /// When [`Rooms::retry`] is to be called.
+    pub const fn retry_at(&self) -> Option<Instant> {
+        self.retry_at
+    }
+
+    /// The requests that join what could not be joined before.
+    pub fn retry(&mut self) -> Vec<String> {
+        self.retry_at = None;
+        let waiting: Vec<_> = std::mem::take(&mut self.waiting).into_iter().collect();
+        self.join_again(&waiting)
+    }
+
+    fn join_again(&mut self, rooms: &[String]) -> Vec<String> {
+        let requests = rooms.chunks(AT_ONCE).map(|rooms| {
+            let id = self.next_id();
+            self.rejoining.insert(id.clone(), rooms.to_vec());
+            let rooms: Vec<_> = rooms.iter().map(|room| json!({ "room": room })).collect();
+            json!({"type": "join", "id": id, "rooms": rooms}).to_string()
+        });
+        requests.collect()
+    }
+
+    /// Takes note of what a message says about rooms, and adds what it is to the program.
+    pub fn receive(
+        &mut self,
+        message: Message,
+        now: Instant,
+        random: fn() -> f64,
+        events: &mut VecDeque<Event>,
+    ) {
+        let again = message.id().and_then(Value::as_str).and_then(|id| self.rejoining.remove(id));
+        let mut lost = Vec::new();
+        match message.kind() {
+            "message" => {
+                return events.push_back(match RoomMessage::try_from(message) {
+                    Ok(message) => Event::RoomMessage(message),
+                    Err(message) => Event::Message(message),
+                });
+            }
+            "left" if message["code"] == "left" => {
+                if let Some(room) = message["room"].as_str() {
+                    self.forget(room);
+                }
+            }
+            "left" => {
+                return events.push_back(match RoomLeft::try_from(message) {
+                    Ok(left) => {
+                        self.lose(&left, now, random);
+                        Event::RoomLeft(left)
+                    }
+                    Err(message) => Event::Message(message),
+                });
+            }
+            "joined" => self.note_joined(&message, again.is_some(), &mut lost),
+            "error" => {
+                let rooms = again.unwrap_or_default();
+                lost.extend(rooms.into_iter().map(|room| refused(room, message.as_value())));
+            }
+            _ => {}
+        }
+        events.push_back(Event::Message(message));
+        for left in lost {
+            let is_news = left.rejoin != Reconnect::Backoff || !self.waiting.contains(&left.room);
+            self.lose(&left, now, random);
+            if is_news {
+                events.push_back(Event::RoomLeft(left));
+            }
+        }
+    }
+
+    /// One room or several. What an application has joined by itself, it joins again by itself.
+    fn note_joined(&mut self, message: &Message, again: bool, lost: &mut Vec<RoomLeft>) {
+        if message["by"] == "app" {
+            return;
+        }
+        let one = std::slice::from_ref(message.as_value());
+        for outcome in message["rooms"].as_array().map_or(one, Vec::as_slice) {
+            let Some(room) = outcome["room"].as_str() else { continue };
+            match outcome.get("error") {
+                None => {
+                    self.joined.insert(room.to_owned());
+                }
+                Some(error) if again && self.joined.contains(room) => {
+                    lost.push(refused(room.to_owned(), error));
+                }
+                // The program has asked for it, and reads the reply.
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// The session is not in a room any more: forgotten, or joined again a little later.
+    fn lose(&mut self, left: &RoomLeft, now: Instant, random: fn() -> f64) {
+        if left.rejoin != Reconnect::Backoff {
+            self.forget(&left.room);
+        } else if self.joined.contains(&left.room) {
+            self.waiting.insert(left.room.clone());
+            if self.retry_at.is_none() {
+                self.retry_at = Some(now + self.backoff.delay(random()).unwrap_or(LONGEST));
+            }
+        }
+    }
+}
+
+/// A room that could not be joined again.
+fn refused(room: String, error: &Value) -> RoomLeft {
+    let code = error["code"].as_str().unwrap_or_default();
+    RoomLeft {
+        room,
+        code: code.to_owned(),
+        reason: error["detail"].as_str().unwrap_or_default().to_owned(),
+        rejoin: if TEMPORARY.contains(&code) { Reconnect::Backoff } else { Reconnect::Never },
+        message: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
