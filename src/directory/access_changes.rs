@@ -156,12 +156,6 @@ impl LiveRights {
         Some(self.current())
     }
 
-    /// What the user has.
-    #[must_use]
-    pub fn current(&self) -> Arc<Rights> {
-        Arc::clone(&self.rights.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
     fn raise(&self, version: i32, rights: impl FnOnce() -> Arc<Rights>) -> bool {
         let mut held = self.rights.write().unwrap_or_else(PoisonError::into_inner);
         if held.version >= version {

@@ -192,6 +192,7 @@ fn event(name: &'static str, content: &ByteString) -> ServerMessage {
 mod tests {
     use std::time::Duration;
 
+    use doorward_core::rooms::presence::PresenceOptions;
     use doorward_core::rooms::{Pace, Policy};
     use proptest::prelude::*;
     use serde_json::{Value, json};
@@ -200,10 +201,11 @@ mod tests {
 
     fn chat() -> (RoomName, Kind) {
         let pace = Some(Pace::new(1, Duration::from_secs(1), 1));
-        let (join, send) = (Policy::new(Vec::new()), Policy::new(Vec::new()));
+        let [join, send, see_presence] = [(); 3].map(|()| Policy::new(Vec::new()));
+        let presence = PresenceOptions::default();
         (
             RoomName::parse("chat:lobby").unwrap(),
-            Kind { join, send, max_joined: 10, max_data: 100, pace, lossy: false },
+            Kind { join, send, max_joined: 10, max_data: 100, pace, lossy: false, presence, see_presence },
         )
     }
 

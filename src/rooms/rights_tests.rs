@@ -179,6 +179,7 @@ impl World {
         let seat = Rc::new(Seat {
             session: SessionId(id(number)),
             user: access.user,
+            username: access.username.clone(),
             login: access.login,
             rights: self.revocations.access_changes().follow(&access).unwrap(),
             delivery: client.clone(),

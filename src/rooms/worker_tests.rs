@@ -316,11 +316,7 @@ fn a_client_that_does_not_read_misses_changes_of_presence_and_is_told_so_later()
     let kind = stage.rooms.kinds().of(&room).unwrap();
     let mut place = stage.worker.enter(&room, &kind).unwrap();
     place.wish = PresenceWish::Full;
-    stage.worker.join(
-        place,
-        &watching,
-        Approval { version: 1, expires_at: stage.now + chrono::TimeDelta::hours(1) },
-    );
+    stage.worker.join(place, &watching, stage.approval(&watching));
     let change = |audience| {
         let content = ByteString::from_static("{}");
         let weight = stage.rooms.weigh(2).unwrap();

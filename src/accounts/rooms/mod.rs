@@ -10,7 +10,7 @@ mod lists;
 
 use chrono::{Datelike, SubsecRound};
 
-use super::maker::Maker;
+use super::authority::Authority;
 use super::{Accounts, AdminError, Caller, Error};
 use crate::clock::{Timestamp, rfc3339};
 use crate::cluster::message::NodeId;
@@ -177,7 +177,7 @@ impl Accounts {
     ) -> Result<i64, Error> {
         let now = self.0.clock.now();
         db::lock_name(conn, LOCK)?;
-        Maker::lock(conn, caller, now)?;
+        Authority::lock(conn, caller, now)?;
         if change.write(conn, now)? {
             let detail = change.detail();
             let event = caller.event(self.0.clock.new_id(), change.action(), change.user());

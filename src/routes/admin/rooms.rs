@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::super::extract::{Body, Query, Time};
-use super::super::page;
+use super::super::pagination;
 use super::super::problems::Problems;
 use super::guard::Authorized;
 use crate::accounts::{Accounts, ListedRight, RoomInfo, RoomRightChange};
@@ -57,9 +57,9 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, ApiError> {
     let bad_kind = || ApiError::field("kind", "This is not the name of a kind of rooms.");
     let kind = kind.map(|kind| KindName::parse(&kind).ok_or_else(bad_kind)).transpose()?;
-    let limit = page::limit(limit);
+    let limit = pagination::limit(limit);
     let rooms = accounts.list_rooms(kind, after, limit + 1).await?;
-    let (rooms, next) = page::cut(rooms, limit, |room| room.room.clone());
+    let (rooms, next) = pagination::cut(rooms, limit, |room| room.room.clone());
     Ok(HttpResponse::Ok().json(RoomList { rooms, next }))
 }
 
@@ -135,9 +135,10 @@ pub(super) async fn members(
     room: web::Path<String>,
     Query(query): Query<RightListing>,
 ) -> Result<HttpResponse, ApiError> {
-    let limit = page::limit(query.limit);
-    let members = accounts.room_members(parse_room(&room)?, query.after(), page::one_more(limit)).await?;
-    let (members, next) = page::cut(members, limit, |member| member.right.user.clone());
+    let limit = pagination::limit(query.limit);
+    let members =
+        accounts.room_members(parse_room(&room)?, query.after(), pagination::one_more(limit)).await?;
+    let (members, next) = pagination::cut(members, limit, |member| member.right.user.clone());
     Ok(HttpResponse::Ok().json(MemberList { members, next }))
 }
 
@@ -158,9 +159,9 @@ pub(super) async fn bans(
     room: web::Path<String>,
     Query(query): Query<RightListing>,
 ) -> Result<HttpResponse, ApiError> {
-    let limit = page::limit(query.limit);
-    let bans = accounts.room_bans(parse_scope(&room)?, query.after(), page::one_more(limit)).await?;
-    let (bans, next) = page::cut(bans, limit, |ban| ban.right.user.clone());
+    let limit = pagination::limit(query.limit);
+    let bans = accounts.room_bans(parse_scope(&room)?, query.after(), pagination::one_more(limit)).await?;
+    let (bans, next) = pagination::cut(bans, limit, |ban| ban.right.user.clone());
     Ok(HttpResponse::Ok().json(BanList { bans, next }))
 }
 
