@@ -229,6 +229,11 @@ activity-unlocked = Falsche Passwörter vergessen
 activity-roles-changed = Rollen geändert
 activity-claims-changed = Berechtigungen in Apps geändert
 activity-logins-revoked = Geräte abgemeldet
+activity-room-member-added = In einen Raum aufgenommen
+activity-room-member-removed = Aus einem Raum entfernt
+activity-room-banned = Aus einem Raum verbannt
+activity-room-unbanned = Bann aus einem Raum aufgehoben
+activity-room-kicked = Aus einem Raum gewiesen
 activity-mail-given-up = Eine E-Mail an dich konnte nicht verschickt werden
 activity-other = Konto geändert
 

@@ -3,6 +3,7 @@
 
 mod ending;
 mod handlers;
+mod in_rooms;
 mod lists;
 mod metrics;
 mod outside;
@@ -26,9 +27,9 @@ use actix::{
 };
 use futures_util::Stream;
 
+use self::in_rooms::InRooms;
 use self::lists::Lists;
 pub use self::metrics::SessionMetrics;
-use self::rooms::InRooms;
 use super::session_manager::WorkerSessions;
 use super::transport::{Full, Outgoing, Received, Transport, Undecodable};
 use crate::auth::tokens::TokenError;

@@ -92,7 +92,7 @@ impl Interest {
     }
 
     /// Rooms to subscribe to now. One batch is confirmed before the next is asked for.
-    pub fn to_subscribe(&mut self) -> Vec<RoomName> {
+    pub fn take_wanted(&mut self) -> Vec<RoomName> {
         let mut batch = Vec::new();
         while batch.len() < BATCH
             && let Some(room) = self.fresh.pop_front().or_else(|| self.earlier.pop())
@@ -120,7 +120,7 @@ impl Interest {
     }
 
     /// Rooms whose subscription is to be ended: no session has been there for [`LINGER`].
-    pub fn to_unsubscribe(&mut self, now: Instant) -> Vec<RoomName> {
+    pub fn take_given_up(&mut self, now: Instant) -> Vec<RoomName> {
         let mut batch = Vec::new();
         while batch.len() < BATCH
             && let Some((since, _)) = self.left.front()

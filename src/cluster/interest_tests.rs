@@ -27,12 +27,12 @@ fn a_session_that_joins_waits_until_its_room_is_confirmed() {
     interest.join(&lobby);
     let (mut one, mut two) =
         (interest.until_confirmed(&lobby).unwrap(), interest.until_confirmed(&lobby).unwrap());
-    assert_eq!(names(&interest.to_subscribe()), ["lobby"]);
+    assert_eq!(names(&interest.take_wanted()), ["lobby"]);
     assert!((&mut one).now_or_never().is_none(), "asked for, not confirmed");
-    interest.confirm(&[lobby.clone()]);
+    interest.confirm(std::slice::from_ref(&lobby));
     assert!((&mut one).now_or_never().is_some() && (&mut two).now_or_never().is_some());
     assert!(interest.until_confirmed(&lobby).is_none());
-    assert_eq!(interest.to_subscribe(), []);
+    assert_eq!(interest.take_wanted(), []);
 }
 
 #[test]
@@ -40,19 +40,19 @@ fn without_a_connection_nothing_is_waited_for_and_a_new_one_asks_for_all_rooms()
     let mut interest = Interest::default();
     interest.join(&room("a"));
     assert!(interest.until_confirmed(&room("a")).is_none());
-    assert_eq!(interest.to_subscribe(), []);
+    assert_eq!(interest.take_wanted(), []);
     interest.connect();
     assert!(!interest.is_complete());
     let mut waits = interest.until_confirmed(&room("a")).unwrap();
     interest.join(&room("b"));
-    assert_eq!(names(&interest.to_subscribe()), ["b", "a"], "what was just joined comes first");
+    assert_eq!(names(&interest.take_wanted()), ["b", "a"], "what was just joined comes first");
     interest.confirm(&[room("b")]);
     assert!(interest.is_complete());
     interest.disconnect();
     assert!((&mut waits).now_or_never().is_some(), "it has nothing to wait for any more");
     assert!(!interest.is_complete() && interest.until_confirmed(&room("b")).is_none());
     interest.connect();
-    let mut all = interest.to_subscribe();
+    let mut all = interest.take_wanted();
     all.sort();
     assert_eq!(names(&all), ["a", "b"]);
 }
@@ -64,8 +64,8 @@ fn a_room_is_given_up_a_while_after_its_last_session_and_not_if_one_comes_back()
         interest.join(&room(name));
     }
     interest.leave(&room("never"), now);
-    assert_eq!(interest.to_unsubscribe(now + LINGER), [], "it was never subscribed to");
-    let batch = interest.to_subscribe();
+    assert_eq!(interest.take_given_up(now + LINGER), [], "it was never subscribed to");
+    let batch = interest.take_wanted();
     assert_eq!(names(&batch), ["gone", "back", "again"]);
     interest.confirm(&batch);
     for name in ["gone", "back", "again"] {
@@ -74,9 +74,9 @@ fn a_room_is_given_up_a_while_after_its_last_session_and_not_if_one_comes_back()
     interest.join(&room("back"));
     interest.join(&room("again"));
     interest.leave(&room("again"), now + LINGER / 2);
-    assert_eq!(interest.to_unsubscribe(now + LINGER / 2), []);
-    assert_eq!(names(&interest.to_unsubscribe(now + LINGER)), ["gone"]);
-    assert_eq!(names(&interest.to_unsubscribe(now + LINGER * 2)), ["again"]);
+    assert_eq!(interest.take_given_up(now + LINGER / 2), []);
+    assert_eq!(names(&interest.take_given_up(now + LINGER)), ["gone"]);
+    assert_eq!(names(&interest.take_given_up(now + LINGER * 2)), ["again"]);
     assert_eq!((interest.len(), interest.left.len()), (1, 0));
 }
 
@@ -84,19 +84,23 @@ fn a_room_is_given_up_a_while_after_its_last_session_and_not_if_one_comes_back()
 fn rooms_that_are_kept_for_a_while_are_bounded() {
     let (mut interest, now) = connected();
     let all: Vec<_> = (0..MOST_LINGERING + 2 * BATCH).map(|number| room(&number.to_string())).collect();
-    all.iter().for_each(|room| interest.join(room));
+    for room in &all {
+        interest.join(room);
+    }
     loop {
-        let batch = interest.to_subscribe();
+        let batch = interest.take_wanted();
         if batch.is_empty() {
             break;
         }
         assert!(batch.len() <= BATCH);
         interest.confirm(&batch);
     }
-    all.iter().for_each(|room| interest.leave(room, now));
-    assert_eq!(interest.to_unsubscribe(now).len(), BATCH);
-    assert_eq!(interest.to_unsubscribe(now).len(), BATCH);
-    assert_eq!(interest.to_unsubscribe(now).len(), 0);
+    for room in &all {
+        interest.leave(room, now);
+    }
+    assert_eq!(interest.take_given_up(now).len(), BATCH);
+    assert_eq!(interest.take_given_up(now).len(), BATCH);
+    assert_eq!(interest.take_given_up(now).len(), 0);
     assert_eq!(interest.len(), MOST_LINGERING);
 }
 
@@ -143,14 +147,14 @@ proptest! {
                     }
                 }
                 Step::Subscribe => {
-                    let batch = interest.to_subscribe();
+                    let batch = interest.take_wanted();
                     redis.extend(batch.iter().cloned());
                     interest.confirm(&batch);
                     prop_assert!(joined.is_subset(&redis));
                 }
                 Step::Unsubscribe(seconds) => {
                     now += Duration::from_secs(u64::from(seconds));
-                    for room in interest.to_unsubscribe(now) {
+                    for room in interest.take_given_up(now) {
                         prop_assert!(redis.remove(&room) && !joined.contains(&room));
                     }
                 }
@@ -161,10 +165,10 @@ proptest! {
                 }
             }
         }
-        let batch = interest.to_subscribe();
+        let batch = interest.take_wanted();
         redis.extend(batch.iter().cloned());
         interest.confirm(&batch);
-        for room in interest.to_unsubscribe(now + LINGER) {
+        for room in interest.take_given_up(now + LINGER) {
             redis.remove(&room);
         }
         prop_assert_eq!(&redis, &joined);

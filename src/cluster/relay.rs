@@ -268,11 +268,11 @@ async fn subscribe_for_ever(prefix: &str, mut channels: Channels, shared: &Share
     };
     let mut sweep = tokio::time::interval(SWEEP);
     loop {
-        let given_up = shared.interest().to_unsubscribe(now());
+        let given_up = shared.interest().take_given_up(now());
         if !given_up.is_empty() {
             channels.remove(&names(&given_up)).await?;
         }
-        let batch = shared.interest().to_subscribe();
+        let batch = shared.interest().take_wanted();
         if !batch.is_empty() {
             channels.add(&names(&batch)).await?;
             shared.interest().confirm(&batch);

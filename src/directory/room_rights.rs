@@ -53,10 +53,12 @@ impl RoomRights {
         self.held().as_ref().is_some_and(|held| held.bans.is_some())
     }
 
-    /// Whether the user is known to be a member of the room, or to have been one.
+    /// Whether the user is known to be a member of the room. Of a membership that has ended there may be a new row.
     #[must_use]
-    pub fn has_member(&self, room: &RoomName) -> bool {
-        self.held().as_ref().is_some_and(|held| held.members.contains_key(room))
+    pub fn has_member(&self, room: &RoomName, now: Timestamp) -> bool {
+        let held = self.held();
+        let member = held.as_ref().and_then(|held| held.members.get(room).copied());
+        Standing::at(now, member, None).member.is_some()
     }
 
     /// What the user is to a room. `since` is the version that was seen last: what put the user out before it was seen
@@ -204,7 +206,7 @@ mod tests {
         let before = rights.version();
         rights.touch();
         assert!(!rights.hold(before, rows(&[], &["chat:a"], &["chat:a"]), false));
-        assert!(!rights.has_bans() && !rights.has_member(&room("chat:a")));
+        assert!(!rights.has_bans() && !rights.has_member(&room("chat:a"), at(0)));
         let before = rights.version();
         assert!(rights.hold(before, rows(&[], &["chat:a", "chat:b"], &["chat:a"]), false));
         assert_eq!(rights.version(), before, "nothing has changed");

@@ -6,10 +6,12 @@ use diesel::connection::InstrumentationEvent;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use doorward_core::domain::UserId;
+use doorward_core::rooms::RoomName;
 
 use super::audit_events::{self, Action, Repeatable};
 use super::audit_pages::{self, AuditFilter, Ended};
-use super::{login_revocations, logins, outbox, users};
+use super::room_rights::{self, Table};
+use super::{login_revocations, logins, outbox, room_changes, users};
 use crate::clock::Timestamp;
 use crate::config::DatabaseUrl;
 use crate::db::{self, Conn};
@@ -83,4 +85,24 @@ fn rows_are_found_by_an_index() {
     let failures = AuditFilter { outcome: Some(Ended::Unsuccessful), ..AuditFilter::default() };
     assert_index("INDEX audit_events_failures", |conn| drop(audit_pages::list(conn, &failures, 10)));
     assert_index("INTEGER PRIMARY KEY", |conn| drop(login_revocations::page(conn, &(1..=9), 10)));
+}
+
+#[test]
+fn rights_to_rooms_are_found_by_an_index() {
+    let (now, id) = (Timestamp::default(), UserId(uuid::Uuid::nil()));
+    let lobby = [RoomName::parse("chat:lobby").unwrap()];
+    assert_index("INTEGER PRIMARY KEY", |conn| drop(room_changes::page(conn, &(1..=9), 10)));
+    assert_index("INDEX room_changes_at", |conn| drop(room_changes::purge(conn, now, 10)));
+    assert_index("INDEX room_bans_user_id", |conn| drop(room_rights::bans_of(conn, id)));
+    assert_index("INDEX room_members_", |conn| drop(room_rights::members_of(conn, id, &lobby)));
+    assert_index("INDEX room_members_user_id", |conn| {
+        drop(room_rights::of_user(conn, Table::Members, id, 10));
+    });
+    assert_index("INDEX room_members_room", |conn| {
+        drop(room_rights::of_room(conn, Table::Members, "chat:lobby", "", 10));
+        drop(room_rights::count(conn, Table::Members, "chat:lobby"));
+        drop(room_rights::next_room(conn, Table::Members, "chat:", Some("chat;")));
+        drop(room_rights::next_room(conn, Table::Members, "", None));
+    });
+    assert_index("INDEX room_bans_until", |conn| drop(room_rights::purge(conn, Table::Bans, now, 10)));
 }

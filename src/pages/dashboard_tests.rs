@@ -220,8 +220,15 @@ fn saving_the_form_keeps_the_tag_of_the_account() {
 #[test]
 fn what_can_happen_to_an_account_has_a_message() {
     // Those of no account, or of one that is gone.
-    let others =
-        ["removed_unused", "invited", "invitation_revoked", "deleted", "keys_rotated", "limit_reached"];
+    let others = [
+        "removed_unused",
+        "invited",
+        "invitation_revoked",
+        "deleted",
+        "keys_rotated",
+        "room_closed",
+        "limit_reached",
+    ];
     for action in AuditAction::ALL.iter().map(|action| action.as_str()) {
         let key = format!("activity-{}", action.replace('_', "-"));
         let is_other = others.contains(&action) || action.starts_with("api_key_");

@@ -126,8 +126,9 @@ struct World {
     now: Timestamp,
     start: Instant,
     stored: [Stored; USERS],
-    /// A change ended the user's right to the club, and it is applied.
-    ended: [bool; USERS],
+    /// Changes that are applied have ended a user's membership of the club, or banned the user.
+    removed: [bool; USERS],
+    banned: [bool; USERS],
     changes: Vec<Step>,
     sessions: Vec<Session>,
     revocations: Arc<Revocations>,
@@ -156,7 +157,8 @@ impl World {
             now: Clock::System.now(),
             start: Clock::System.instant(),
             stored: Default::default(),
-            ended: [true; USERS],
+            removed: [true; USERS],
+            banned: [false; USERS],
             changes: Vec::new(),
             sessions: Vec::new(),
             revocations,
@@ -201,7 +203,7 @@ impl World {
         match step {
             Step::Member(user, is) => {
                 self.stored[user].member = is;
-                self.ended[user] &= !is;
+                self.removed[user] &= !is;
                 // A new member is noted nowhere.
                 if is {
                     return;
@@ -210,7 +212,7 @@ impl World {
             Step::Ban(user, of_kind, is) => {
                 let stored = &mut self.stored[user];
                 *(if of_kind { &mut stored.ban_of_kind } else { &mut stored.ban }) = is;
-                self.ended[user] &= is;
+                self.banned[user] &= stored.ban || stored.ban_of_kind;
             }
             _ => {}
         }
@@ -246,17 +248,23 @@ impl World {
     fn reread(&mut self, user: usize, bans: bool) {
         let rights = self.sessions[user].seat.rights.rooms();
         let before = rights.version();
-        let changed = if bans { Vec::new() } else { vec![name(0)] };
+        let stored = self.stored[user];
+        let changed = if bans {
+            self.banned[user] = stored.ban || stored.ban_of_kind;
+            Vec::new()
+        } else {
+            self.removed[user] = !stored.member;
+            vec![name(0)]
+        };
         let (bans, rooms) = rights.concerned(bans, &changed.into_iter().collect());
         if bans || !rooms.is_empty() {
-            let rows = self.stored[user].rows();
+            let rows = stored.rows();
             let members = if rooms.is_empty() { Vec::new() } else { rows.members };
             let bans = if bans { rows.bans } else { None };
             assert!(rights.hold(before, Rows { bans, asked: rooms, members }, true));
         } else {
             rights.touch();
         }
-        self.ended[user] = !self.stored[user].allows(0);
     }
 
     /// As a session does.
@@ -353,7 +361,8 @@ proptest! {
                 Step::CatchUp(number) => world.catch_up(number),
                 Step::Publish(room) => {
                     for (session, heard) in world.sessions.iter().zip(world.publish(room)) {
-                        let has_ended = room == 0 && world.ended[session.user];
+                        let user = session.user;
+                        let has_ended = room == 0 && (world.removed[user] || world.banned[user]);
                         prop_assert!(!heard || !has_ended && !session.out[room] && session.joined.has(&name(room)));
                     }
                 }
@@ -367,6 +376,8 @@ proptest! {
         let mut expected = BTreeMap::new();
         for room in 0..ROOMS.len() {
             for number in 0..SESSIONS {
+                // A new member is found by what is read afterwards.
+                world.sessions[number].reading = None;
                 world.join(number, room);
                 expected.insert((room, number), world.stored[world.sessions[number].user].allows(room));
             }

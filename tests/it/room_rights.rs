@@ -111,6 +111,7 @@ async fn a_ban_comes_before_every_policy_and_can_be_lifted<C: LiveClient>() {
         let other = join(&mut live, "chat:other").await;
         let expected = if scope.to_string() == "chat:*" { "banned" } else { "" };
         assert_eq!(other["code"].as_str().unwrap_or_default(), expected, "{scope}");
+        live.ask(json!({"type": "leave", "room": "chat:other"})).await;
         // Another session of the user is not let in either.
         let mut second = WebSocketClient::live(&app, &app.login("ann").await).await;
         assert_eq!(join(&mut second, "chat:lobby").await["code"], "banned", "{scope}");
@@ -282,10 +283,7 @@ async fn rows_that_are_changed_by_hand_count_as_well<C: LiveClient>() {
         assert_eq!(live.next().await["code"], code, "{sql}");
         by_hand("DELETE FROM room_bans");
         by_hand("DELETE FROM room_members");
-        // Until it is known that the ban was lifted.
-        while join(&mut live, "club:a").await["code"] != "forbidden" {
-            tokio::time::sleep(Duration::from_millis(60)).await;
-        }
+        until_refused(&mut live, "club:a").await;
     }
     // What cannot be read stops no poll and grants nothing.
     by_hand("INSERT INTO room_changes (change, room, at) VALUES ('?', '', CURRENT_TIMESTAMP)");
@@ -293,6 +291,21 @@ async fn rows_that_are_changed_by_hand_count_as_well<C: LiveClient>() {
     assert_eq!(join(&mut live, "club:a").await["type"], "joined");
     by_hand("DELETE FROM room_members");
     assert_eq!(live.next().await["code"], "removed");
+}
+
+/// Waits until it is known that a ban was lifted and a membership has ended. The session may leave the room meanwhile.
+async fn until_refused<C: LiveClient>(live: &mut C, name: &str) {
+    let mut code = Value::Null;
+    while code != "forbidden" {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        live.send(json!({"type": "join", "id": "until", "room": name})).await;
+        let mut reply = live.next().await;
+        while reply["id"] != "until" {
+            assert_eq!(reply["type"], "left", "{reply}");
+            reply = live.next().await;
+        }
+        code = reply["code"].clone();
+    }
 }
 
 async fn requests_stay_in_their_order_while_rows_are_read<C: LiveClient>() {

@@ -97,6 +97,11 @@ impl RoomRightChange {
         }
     }
 
+    /// Whether it may only give a right: then it can wait until there is space on the disk.
+    const fn gives(&self) -> bool {
+        matches!(self, Self::Add(..) | Self::Unban(..))
+    }
+
     /// For the audit trail.
     fn detail(&self) -> String {
         let until = self.until().map(|until| format!(" until {}", rfc3339(until))).unwrap_or_default();
@@ -114,7 +119,10 @@ impl RoomRightChange {
             Self::Ban(_, user, until) => put(conn, Table::Bans, &self.room(), *user, *until)?,
             Self::Remove(_, user) => room_rights::delete(conn, Table::Members, &self.room(), *user)?,
             Self::Unban(_, user) => room_rights::delete(conn, Table::Bans, &self.room(), *user)?,
-            Self::Kick(room, user) => room_changes::insert(conn, room, Some(*user), now).map(|()| true)?,
+            Self::Kick(room, user) => {
+                users::find(conn, *user)?.ok_or(Error::NotFound)?;
+                room_changes::insert(conn, room, Some(*user), now).map(|()| true)?
+            }
             Self::Close(room) => room_changes::insert(conn, room, None, now).map(|()| true)?,
         })
     }
@@ -141,8 +149,8 @@ impl Accounts {
     /// it may be a second attempt.
     ///
     /// # Errors
-    /// [`AdminError::UnknownRoom`] if there are no rooms of this kind, [`Error::NotFound`] if there is no such user to add
-    /// or ban, [`Error::Invalid`] about the end; [`Error::ApiKey`] or [`Error::Token`] if the caller may no longer do it.
+    /// [`AdminError::UnknownRoom`] if there are no rooms of this kind, [`Error::NotFound`] if there is no such user to add,
+    /// ban or kick, [`Error::Invalid`] about the end; [`Error::ApiKey`] or [`Error::Token`] if the caller may no longer do it.
     pub async fn change_room_right(
         &self,
         mut change: RoomRightChange,
@@ -155,16 +163,14 @@ impl Accounts {
         if let RoomRightChange::Add(.., until) | RoomRightChange::Ban(.., until) = &mut change {
             *until = checked_end(*until, self.0.clock.now())?;
         }
-        let (this, caller) = (self.clone(), caller.clone());
-        let number = self
-            .0
-            .db
-            .run_revoking(move |conn| {
-                let number = db::write(conn, |conn| this.write_room_right(conn, &change, &caller))?;
-                this.0.logins.rooms_changed_here(conn, number);
-                Ok::<_, Error>(number)
-            })
-            .await?;
+        let (this, caller, gives) = (self.clone(), caller.clone(), change.gives());
+        let write = move |conn: &mut Conn| {
+            let number = db::write(conn, |conn| this.write_room_right(conn, &change, &caller))?;
+            this.0.logins.rooms_changed_here(conn, number);
+            Ok::<_, Error>(number)
+        };
+        let db = &self.0.db;
+        let number = if gives { db.run_writing(write).await? } else { db.run_revoking(write).await? };
         Ok(self.0.logins.cluster.all_applied_rooms(number).await)
     }
 

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use bytestring::ByteString;
 use doorward_core::domain::Access;
-use doorward_core::protocol::{NamespaceId, Payload, ReplyTo, ServerMessage};
+use doorward_core::protocol::{NamespaceId, Payload, ServerMessage};
 use doorward_core::rooms::{Cause, End, JoinRequest, Lost, Member as Who, Refusal, RoomName, RoomRequest};
 use serde_json::json;
 
 use super::Session;
-use super::rooms::InRooms;
+use super::in_rooms::{InRooms, Seen, Waiting};
 use crate::actors::transport::{Outgoing, Transport};
 use crate::clock::rfc3339;
 use crate::rooms::Approval;
@@ -23,22 +23,6 @@ const UNAVAILABLE: Refusal = Refusal::new("unavailable", "the rights to rooms ca
 
 /// How often it looks for what ends while it is not known what has changed.
 const WHILE_STALE: Duration = Duration::from_secs(1);
-
-/// What a session has seen of what may end its rooms.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Seen {
-    /// The version of what the rows say of its user.
-    rooms: u64,
-    /// How many rooms had been closed.
-    closings: u64,
-}
-
-/// A request that waits until the rows are read.
-pub(super) struct Waiting {
-    pub name: String,
-    pub to: ReplyTo,
-    pub arguments: String,
-}
 
 impl<T: Transport> Session<T> {
     /// What a worker thread has to know to hand the session messages of a room.
@@ -164,7 +148,8 @@ impl<T: Transport> Session<T> {
         request: &RoomRequest<'_>,
     ) -> Result<Option<Vec<RoomName>>, Refusal> {
         let Some(live) = self.live_rights.clone() else { return Ok(None) };
-        let (kinds, now) = (self.sessions.rooms().all().kinds().clone(), self.services.clock.instant());
+        let kinds = self.sessions.rooms().all().kinds().clone();
+        let (now, time) = (self.services.clock.instant(), self.services.clock.now());
         let joined = &mut self.in_rooms.get_or_insert_default().joined;
         let names: Vec<&str> = match request {
             RoomRequest::Join(JoinRequest::One(one)) => vec![&*one.room],
@@ -179,7 +164,7 @@ impl<T: Transport> Session<T> {
             let Some(kind) = kinds.of(&room).filter(|_| sends || !room.is_users()) else { continue };
             any = true;
             let asks = if sends { kind.send.asks_for_members() } else { kind.asks_for_members() };
-            if asks && !(sends && joined.has(&room)) && !live.rooms().has_member(&room) {
+            if asks && !(sends && joined.has(&room)) && !live.rooms().has_member(&room, time) {
                 missing.push(room);
             }
         }
@@ -225,10 +210,11 @@ impl<T: Transport> Session<T> {
             return;
         }
         let Waiting { name, to, arguments } = waiting;
-        if is_read {
-            self.answer_about_rooms(&name, &to, &arguments, true, context);
-        } else {
-            self.refuse_of_rooms(to, UNAVAILABLE, context);
+        match (RoomRequest::read(&name, &arguments), self.access()) {
+            (Some(Ok(request)), Some(access)) if is_read => {
+                self.answer_about_rooms(request, &to, &access, context);
+            }
+            _ => self.refuse_of_rooms(to, UNAVAILABLE, context),
         }
         self.answer_backlog(context);
     }

@@ -10,14 +10,14 @@ use doorward_core::domain::Access;
 use doorward_core::protocol::{CloseReason, NamespaceId, Payload, ReplyTo, ServerMessage};
 use doorward_core::rooms::presence::Departure;
 use doorward_core::rooms::{
-    Cause, Entered, JoinOne, JoinRequest, Joined, Refusal, RoomName, RoomRequest, SendRequest, compact,
+    Cause, Entered, JoinOne, JoinRequest, Refusal, RoomName, RoomRequest, SendRequest, compact,
 };
 use doorward_core::session;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::Session;
-use super::room_rights::{Seen, Waiting};
+use super::in_rooms::Waiting;
 use crate::actors::session_manager::ToSession;
 use crate::actors::transport::Transport;
 use crate::clock::rfc3339;
@@ -29,17 +29,6 @@ const ROOM_FULL: Refusal = Refusal::new("room_full", "as many sessions have join
 pub(super) const BAD_DATA: Refusal = Refusal::new("bad_data", "`data` is no JSON that others can read");
 const NO_ATTACHMENTS: Refusal =
     Refusal::new("bad_request", "a message to a room takes no binary attachments");
-
-/// A session's rooms.
-#[derive(Default)]
-pub(super) struct InRooms {
-    pub joined: Joined,
-    pub seen: Seen,
-    /// A request waits for rows.
-    pub is_reading: bool,
-    /// What its rooms share; none before the first.
-    seat: Option<Rc<Seat>>,
-}
 
 /// What a request was answered, and the rooms that are joined once the answer is on its way: nothing of a room comes before.
 pub(super) struct Answer {
@@ -77,9 +66,16 @@ impl<T: Transport> Session<T> {
             (Err(refusal), _) => refusal,
             (Ok(_), None) => NOT_SIGNED_IN,
             (Ok(_), Some(_)) if has_attachments() => NO_ATTACHMENTS,
-            (Ok(_), Some(_)) => {
+            (Ok(request), Some(access)) => {
                 self.begin_in_rooms();
-                self.answer_about_rooms(name, to, arguments, false, context);
+                match self.missing_rights(&request) {
+                    Ok(None) => self.answer_about_rooms(request, to, &access, context),
+                    Ok(Some(missing)) => {
+                        let (name, arguments) = (name.to_owned(), arguments.to_owned());
+                        self.read_rights(missing, Waiting { name, to: to.clone(), arguments }, context);
+                    }
+                    Err(refusal) => self.refuse_of_rooms(to.clone(), refusal, context),
+                }
                 return true;
             }
         };
@@ -87,29 +83,15 @@ impl<T: Transport> Session<T> {
         true
     }
 
-    /// Answers a request, at once or when the rows that it needs are read.
+    /// Answers a request of which the rows are read that it needs.
     pub(super) fn answer_about_rooms(
         &mut self,
-        name: &str,
+        request: RoomRequest<'_>,
         to: &ReplyTo,
-        arguments: &str,
-        is_read: bool,
+        access: &Access,
         context: &mut Context<Self>,
     ) {
-        // It was read before, by a client that had signed in.
-        let (Some(Ok(request)), Some(access)) = (RoomRequest::read(name, arguments), self.access()) else {
-            return;
-        };
-        let missing = if is_read { Ok(None) } else { self.missing_rights(&request) };
-        let answer = match missing {
-            Err(refusal) => Err(refusal),
-            Ok(None) => self.do_in_rooms(request, &access),
-            Ok(Some(missing)) => {
-                let (name, arguments) = (name.to_owned(), arguments.to_owned());
-                return self.read_rights(missing, Waiting { name, to: to.clone(), arguments }, context);
-            }
-        };
-        match answer {
+        match self.do_in_rooms(request, access) {
             Ok(Answer { name, payload, places }) => {
                 let reply =
                     ServerMessage::Reply { to: to.clone(), name: ByteString::from_static(name), payload };

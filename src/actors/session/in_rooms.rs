@@ -1,0 +1,35 @@
+//! What a session keeps of its rooms.
+
+use std::rc::Rc;
+
+use doorward_core::protocol::ReplyTo;
+use doorward_core::rooms::Joined;
+
+use crate::rooms::Seat;
+
+/// A session's rooms.
+#[derive(Default)]
+pub(super) struct InRooms {
+    pub joined: Joined,
+    pub seen: Seen,
+    /// A request waits for rows.
+    pub is_reading: bool,
+    /// What its rooms share; none before the first.
+    pub seat: Option<Rc<Seat>>,
+}
+
+/// What a session has seen of what may end its rooms.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// The version of what the rows say of its user.
+    pub rooms: u64,
+    /// How many rooms had been closed.
+    pub closings: u64,
+}
+
+/// A request that waits until the rows are read.
+pub(super) struct Waiting {
+    pub name: String,
+    pub to: ReplyTo,
+    pub arguments: String,
+}
