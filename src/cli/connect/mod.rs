@@ -12,6 +12,7 @@ mod requests;
 mod rooms;
 mod screen;
 mod terminal;
+mod view;
 
 use std::io::IsTerminal;
 

@@ -1,31 +1,13 @@
 //! Messages as a user reads them. Text from the server is escaped, because a terminal obeys control characters.
 
-use std::time::Duration;
-
 pub use doorward_core::domain::escape_display_controls as escape;
 use serde_json::Value;
 
 pub use crate::cli::output::escape_json as json_line;
 
 use super::rooms;
-
-/// What a message is shown with.
-#[derive(Clone, Copy, Default)]
-pub struct View<'a> {
-    pub colour: bool,
-    /// The id of this session, which lists mark.
-    pub session: &'a str,
-    /// How long the reply took.
-    pub took: Option<Duration>,
-}
-
-#[derive(Clone, Copy)]
-pub enum Ink {
-    Bold = 1,
-    Dim = 2,
-    Red = 31,
-    Green = 32,
-}
+use super::view::Ink;
+pub use super::view::View;
 
 /// A message as a user reads it.
 pub fn pretty(message: &Value, view: View<'_>) -> String {
@@ -49,12 +31,6 @@ pub fn pretty(message: &Value, view: View<'_>) -> String {
         Some("sessions") => sessions(message, view),
         Some("error") => view.ink(Ink::Red, &format!("error {}: {}", text("code"), text("detail"))),
         _ => rooms::pretty(message, view).unwrap_or_else(|| escape(&message.to_string())),
-    }
-}
-
-impl View<'_> {
-    pub fn ink(self, ink: Ink, text: &str) -> String {
-        if self.colour { format!("\x1b[{}m{text}\x1b[0m", ink as u8) } else { text.to_owned() }
     }
 }
 

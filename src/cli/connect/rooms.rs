@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use doorward_core::domain::escape_display_controls as escape;
 use serde_json::Value;
 
-use super::print::{Ink, View, escape};
+use super::view::{Ink, View};
 
 /// None if it is not a message about rooms.
 pub fn pretty(message: &Value, view: View<'_>) -> Option<String> {
