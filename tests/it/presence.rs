@@ -236,7 +236,7 @@ async fn a_kind_may_show_each_session<C: LiveClient>() {
     let user = &change["changed"][0];
     assert_eq!((&user["user"], &user["data"]), (&json!(ann.id), &Value::Null));
     let mut data: Vec<_> = user["sessions"].as_array().unwrap().iter().map(|one| &one["data"]).collect();
-    data.sort_by_key(|data| data.to_string());
+    data.sort_by_key(ToString::to_string);
     assert_eq!(data, [&json!("x"), &json!("y")]);
 }
 

@@ -21,6 +21,9 @@ use crate::support::time::{PATIENCE, now, pause};
 use crate::support::transports::LiveClient;
 use crate::support::websocket::WebSocketClient;
 
+/// A change of what this user may do.
+type Change = fn(UserId) -> RoomRightChange;
+
 /// Rooms of members, in which one may send as fast as a test can.
 const CLUB: [(&str, &str); 3] =
     [("rooms.club.join", "member"), ("rooms.club.send", "member"), ("rooms.club.rate", "off")];
@@ -73,7 +76,7 @@ async fn what_is_published_after_the_answer_reaches_no_session_that_lost_its_rig
     assert_eq!(join(&mut live, "club:a").await["type"], "joined");
     until_relayed(&nodes, &mut here, &mut live).await;
     let scope = || Scope::Room(club());
-    let changes: [(fn(UserId) -> RoomRightChange, &str); 4] = [
+    let changes: [(Change, &str); 4] = [
         (|user| RoomRightChange::Remove(club(), user), "removed"),
         (|user| RoomRightChange::Ban(Scope::Room(club()), user, None), "banned"),
         (|user| RoomRightChange::Kick(club(), user), "removed"),
