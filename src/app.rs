@@ -167,7 +167,7 @@ impl Application {
         let tcp = net::listen("tcp.listen", config.tcp.listen)?;
         let metrics = net::listen("metrics.listen", config.metrics)?;
         let (listener, address) = http.listen()?;
-        let readiness = Readiness::default();
+        let readiness = Readiness::of(live.sessions.rooms().clone());
         let rates = RateLimits::new(&config.limits, &clock);
         Ok(Self {
             config,
@@ -289,6 +289,7 @@ impl Application {
         if node.is_some() {
             self.live.cluster.leave().await;
         }
+        self.live.sessions.rooms().leave_cluster().await;
         resets.abort();
         if !matches!(within(MAILS_LIMIT, self.accounts.answer_queued_resets()).await, Some(Ok(()))) {
             tracing::warn!("some requests for links by email were not answered");

@@ -108,6 +108,7 @@ pub mod internals {
         pub use crate::clock::{ManualClock, Timestamp};
     }
     pub mod cluster {
+        pub use crate::cluster::frame::{Body, Frame};
         pub use crate::cluster::message::{Envelope, NodeId};
         pub use crate::cluster::peers::{Effect, Peers};
     }

@@ -10,6 +10,7 @@ mod presence;
 mod rooms;
 mod sign_in;
 mod stale;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -104,8 +105,8 @@ pub struct Session<T: Transport> {
     alarm: Option<(Instant, SpawnHandle)>,
     /// There once it has asked for the user's sessions.
     lists: Option<Box<Lists>>,
-    /// Requests that wait until earlier answers are read, or until this process knows again who is signed in. Bounded,
-    /// as the transport takes none meanwhile.
+    /// Requests that wait until earlier answers are sent and read, or until this process knows again who is signed in.
+    /// Bounded, as the transport takes none meanwhile.
     backlog: VecDeque<T::Message>,
     /// What handlers send on their own; none before the first has run.
     emits: Option<Emits>,
@@ -117,6 +118,8 @@ pub struct Session<T: Transport> {
     live_rights: Option<Arc<LiveRights>>,
     /// Namespaces whose `on_connect` handler was started for this session.
     entered: Vec<NamespaceId>,
+    /// An answer waits until other nodes' messages reach a room.
+    is_joining: bool,
     /// The rooms that it has joined; none before the first.
     in_rooms: Option<Box<InRooms>>,
 }
@@ -153,6 +156,7 @@ impl<T: Transport> Session<T> {
             handlers_begun: 0,
             live_rights: None,
             entered: Vec::new(),
+            is_joining: false,
             in_rooms: None,
         }
     }
@@ -174,7 +178,7 @@ impl<T: Transport> Session<T> {
             return;
         }
         let freshness = self.freshness_state();
-        if !self.backlog.is_empty() {
+        if self.is_joining || !self.backlog.is_empty() {
             self.backlog.push_back(message);
         } else if freshness == FreshnessState::Stale || self.transport.outgoing().congested() {
             // It was there, though it may be a while since this was sent.
@@ -297,7 +301,7 @@ impl<T: Transport> Session<T> {
             context.stop();
             return;
         }
-        if self.is_stale() && !self.backlog.is_empty() {
+        if self.is_stale() && (self.is_joining || !self.backlog.is_empty()) {
             // What it sends is not read meanwhile, its pongs neither.
             self.record_activity();
         }

@@ -1,11 +1,12 @@
 //! Rooms: whether their words are free, and what nodes tell each other.
 
 use doorward_core::protocol::NamespaceId;
+use doorward_core::rooms::presence::PresenceNode;
 use doorward_core::rooms::{Kinds, RoomName, WORDS};
 
 use crate::actors::Live;
 use crate::clock::Clock;
-use crate::cluster::{RelayNode, RoomRelay};
+use crate::cluster::{FromNodes, RelayNode, RoomRelay};
 use crate::config;
 use crate::events::Events;
 use crate::rooms::{Received, Rooms};
@@ -21,7 +22,7 @@ pub(super) fn check_words(kinds: &Kinds, events: &Events) -> Result<(), String> 
     }
 }
 
-/// Passes what is published here to the other nodes, if there are any. Answers the task for [`exchange`].
+/// Connects the rooms with those of the other nodes, if there are any. Answers the task for [`exchange`].
 pub(super) fn connect(
     config: &config::Cluster,
     clock: &Clock,
@@ -32,13 +33,19 @@ pub(super) fn connect(
         return Ok(None);
     }
     let Some((relay, node)) = RoomRelay::new(config, clock)? else { return Ok(None) };
-    rooms.relay_by(Box::new(move |room, content| relay.publish(room, content)));
+    rooms.relay_by(relay);
     Ok(Some(node))
 }
 
 /// Exchanges messages with the other nodes, for ever.
 pub(super) async fn exchange(node: RelayNode, rooms: Rooms) {
-    node.run(|room, content| receive(&rooms, room, content)).await;
+    node.run(|from| match from {
+        FromNodes::Message(room, content) => receive(&rooms, room, content),
+        FromNodes::Presence(node, room, news) => rooms.hear_presence(PresenceNode(node.0), room, news),
+        FromNodes::Subscribed(room) => rooms.presence_subscribed(room),
+        FromNodes::Gone(node) => rooms.forget_node(PresenceNode(node.0)),
+    })
+    .await;
 }
 
 /// Hands a message of another node to this one's sessions.

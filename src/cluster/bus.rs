@@ -1,11 +1,11 @@
-//! The transport between nodes: a Redis channel that delivers each node's bytes to all nodes. Does not
+//! The transport between nodes: Redis channels that deliver a node's bytes to all nodes that have subscribed. Does not
 //! interpret them.
 
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use redis::aio::MultiplexedConnection;
+use redis::aio::{MultiplexedConnection, PubSubSink};
 use redis::{AsyncCommands, AsyncConnectionConfig, Client, Msg, RedisError};
 
 /// How long Redis may take to answer.
@@ -37,19 +37,30 @@ impl Address {
 
     /// Opens two connections: a Redis connection that has subscribed cannot publish.
     pub(super) async fn connect(&self) -> Result<(Publisher, Subscription), BusError> {
+        let (publisher, _, subscription) = self.connect_to_many().await?;
+        Ok((publisher, subscription))
+    }
+
+    /// The same, for further channels besides.
+    pub(super) async fn connect_to_many(&self) -> Result<(Publisher, Channels, Subscription), BusError> {
         let timeouts = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(ANSWER))
             .set_response_timeout(Some(ANSWER));
         let redis = self.client.get_multiplexed_async_connection_with_config(&timeouts).await?;
-        let subscribe = async {
-            let mut subscription = self.client.get_async_pubsub().await?;
-            subscription.subscribe(&self.channel).await?;
-            Ok::<_, RedisError>(subscription.into_on_message().boxed())
-        };
-        #[expect(clippy::disallowed_methods, reason = "Redis' real pace; no rule depends on it")]
-        let messages = tokio::time::timeout(ANSWER, subscribe).await.map_err(|_| BusError::Silent)??;
-        Ok((Publisher { redis, channel: self.channel.clone() }, Subscription(messages)))
+        let (channels, messages) = in_time(async {
+            let (mut channels, messages) = self.client.get_async_pubsub().await?.split();
+            channels.subscribe(&self.channel).await?;
+            Ok((Channels(channels), messages.boxed()))
+        })
+        .await?;
+        Ok((Publisher { redis, channel: self.channel.clone() }, channels, Subscription(messages)))
     }
+}
+
+async fn in_time<T>(answer: impl Future<Output = Result<T, RedisError>>) -> Result<T, BusError> {
+    #[expect(clippy::disallowed_methods, reason = "Redis' real pace; no rule depends on it")]
+    let answer = tokio::time::timeout(ANSWER, answer).await;
+    Ok(answer.map_err(|_| BusError::Silent)??)
 }
 
 pub(super) struct Publisher {
@@ -65,13 +76,30 @@ impl Publisher {
 }
 
 impl Publisher {
-    /// Sends all of these, in one round trip.
-    pub(super) async fn publish_all(&mut self, all: Vec<Vec<u8>>) -> Result<(), BusError> {
+    /// Sends each of these on a channel of its own, in one round trip.
+    pub(super) async fn publish_each(
+        &mut self,
+        all: impl Iterator<Item = (String, Vec<u8>)>,
+    ) -> Result<(), BusError> {
         let mut pipe = redis::pipe();
-        for bytes in all {
-            pipe.publish(&self.channel, bytes).ignore();
+        for (channel, bytes) in all {
+            pipe.publish(channel, bytes).ignore();
         }
         Ok(pipe.query_async(&mut self.redis).await?)
+    }
+}
+
+/// The channels of a subscription.
+pub(super) struct Channels(PubSubSink);
+
+impl Channels {
+    /// Ready once Redis has confirmed all of them, in one round trip.
+    pub(super) async fn add(&mut self, channels: &[String]) -> Result<(), BusError> {
+        in_time(self.0.subscribe(channels)).await
+    }
+
+    pub(super) async fn remove(&mut self, channels: &[String]) -> Result<(), BusError> {
+        in_time(self.0.unsubscribe(channels)).await
     }
 }
 

@@ -10,10 +10,12 @@
 //! | `worker` | the sessions of one thread, and its loop |
 //! | `pace` | how often users send |
 //! | `presence` | who is in the rooms, and the task that tells clients |
+//! | `presence_nodes` | the same on the other nodes |
 
 pub mod delivery;
 mod pace;
 mod presence;
+mod presence_nodes;
 mod publication;
 mod worker;
 
@@ -26,12 +28,14 @@ use bytestring::ByteString;
 use doorward_core::domain::UserId;
 use doorward_core::rooms::presence::PresenceWish;
 use doorward_core::rooms::{Kind, Kinds, RoomName};
+use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use self::pace::Paces;
 use self::presence::Presence;
 use crate::clock::Clock;
+use crate::cluster::RoomRelay;
 use crate::directory::Revocations;
 use crate::events::Events;
 use crate::metrics::{Counter, Registry, count};
@@ -50,9 +54,6 @@ const SHARDS: usize = 16;
 /// So many sessions of a room are on each worker thread that has any.
 type Interest = Vec<(usize, usize)>;
 
-/// Passes a message on to the other nodes; false if it cannot.
-pub type Relay = Box<dyn Fn(&RoomName, &ByteString) -> bool + Send + Sync>;
-
 /// All rooms of this process. Cheap to clone.
 #[derive(Clone)]
 pub struct Rooms(Arc<Inner>);
@@ -65,12 +66,20 @@ struct Inner {
     workers: RwLock<Vec<mpsc::Sender<Arc<Publication>>>>,
     shards: [Mutex<HashMap<RoomName, Interest>>; SHARDS],
     hasher: RandomState,
-    relay: OnceLock<Relay>,
+    /// The way to the other nodes; none without any.
+    relay: OnceLock<RoomRelay>,
     scales: Scales,
     paces: Paces,
     presence: Presence,
     messages: Counter<1>,
     cut: Counter<0>,
+}
+
+/// Which sessions a message to a room reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    ThisNode,
+    AllNodes,
 }
 
 /// Too many messages are under way.
@@ -124,10 +133,24 @@ impl Rooms {
         }))
     }
 
-    /// Passes messages that are published here to the other nodes. Once, before the first of them.
-    pub fn relay_by(&self, relay: Relay) {
+    /// Connects the rooms with those of the other nodes. Once, before a session joins any.
+    pub fn relay_by(&self, relay: RoomRelay) {
         // A second one would be a mistake of the caller, and the first goes on.
         let _ = self.0.relay.set(relay);
+    }
+
+    /// How far messages reach now. None if there are no kinds of rooms.
+    #[must_use]
+    pub fn reach(&self) -> Option<Reach> {
+        let is_connected = self.0.relay.get().is_some_and(RoomRelay::is_connected);
+        self.are_on().then_some(if is_connected { Reach::AllNodes } else { Reach::ThisNode })
+    }
+
+    /// Ready once messages of other nodes to these rooms reach this node. None if there is nothing to wait for.
+    #[must_use]
+    pub fn until_reached(&self, places: &[Place]) -> Option<BoxFuture<'static, ()>> {
+        let relay = self.0.relay.get().filter(|_| !places.is_empty())?;
+        relay.until_subscribed(places.iter().map(Place::room))
     }
 
     /// Whether there are any kinds of rooms.
@@ -146,7 +169,7 @@ impl Rooms {
         registry.counter(
             "doorward_room_messages_total",
             "Messages to rooms: published by this node's clients, or refused because too many were under way; not_relayed \
-             to the other nodes; dropped, though another node had published them.",
+             to the other nodes, though there are such; dropped, though another node had published them.",
             &self.0.messages,
         );
         registry.counter(
@@ -155,6 +178,9 @@ impl Rooms {
             &self.0.cut,
         );
         self.register_presence_metrics(registry);
+        if let Some(relay) = self.0.relay.get() {
+            relay.register_metrics(registry);
+        }
         let this = self.clone();
         registry.reading("doorward_rooms", "Rooms that sessions of this node have joined.", move || {
             count(this.0.shards.iter().map(|shard| lock(shard).len()).sum())
@@ -198,7 +224,7 @@ impl Rooms {
     /// [`Busy`]; then no session gets it.
     pub fn publish(&self, publication: Publication, content: &ByteString) -> Result<(), Busy> {
         let relay = || {
-            if self.0.relay.get().is_some_and(|relay| !relay(&publication.room, content)) {
+            if self.0.relay.get().is_some_and(|relay| !relay.publish(&publication.room, content)) {
                 self.0.messages.add(["not_relayed"], 1);
             }
         };
@@ -265,6 +291,12 @@ impl Rooms {
         if interest.iter().map(|(_, sessions)| sessions).sum::<usize>() >= kind.max_joined {
             return None;
         }
+        // Under the lock, so that joins and leaves of a room are told in their order.
+        if interest.is_empty()
+            && let Some(relay) = self.0.relay.get()
+        {
+            relay.joined(room);
+        }
         match interest.iter_mut().find(|(of, _)| *of == worker) {
             Some((_, sessions)) => *sessions += 1,
             None => interest.push((worker, 1)),
@@ -281,6 +313,9 @@ impl Rooms {
         interest.retain(|(_, sessions)| *sessions > 0);
         if interest.is_empty() {
             shard.remove(room);
+            if let Some(relay) = self.0.relay.get() {
+                relay.left(room);
+            }
         }
     }
 

@@ -190,7 +190,63 @@ fn event(name: &'static str, content: &ByteString) -> ServerMessage {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use doorward_core::rooms::presence::PresenceOptions;
+    use doorward_core::rooms::{Pace, Policy};
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
     use super::*;
+
+    fn chat() -> (RoomName, Kind) {
+        let pace = Some(Pace::new(1, Duration::from_secs(1), 1));
+        let (join, send) = (Policy::new(Vec::new()), Policy::new(Vec::new()));
+        (
+            RoomName::parse("chat:lobby").unwrap(),
+            Kind {
+                see_presence: join.clone(),
+                join,
+                send,
+                max_joined: 10,
+                max_data: 100,
+                pace,
+                lossy: false,
+                presence: PresenceOptions::default(),
+            },
+        )
+    }
+
+    proptest! {
+        /// What another node's message says is bounded, and about its room; whatever else anyone has sent is none.
+        #[test]
+        fn content_of_other_nodes_is_rewritten_or_dropped(
+            replaced in prop::sample::select(vec!["room", "message", "at", "from", "event", "key", "data", "extra"]),
+            by in prop_oneof![
+                Just(Value::Null), any::<i64>().prop_map(Value::from), any::<String>().prop_map(Value::from),
+                Just(json!({"user": Uuid::nil(), "username": "x"})), Just(json!("y".repeat(200))), Just(json!([1e300])),
+            ],
+            cut in 0usize..300,
+        ) {
+            let (room, kind) = chat();
+            let mut content = json!({
+                "room": "chat:lobby", "message": Uuid::nil(), "at": "2026-11-28T09:31:02.123Z",
+                "from": {"user": Uuid::nil(), "username": "ann"}, "event": "e", "key": "k", "data": {"n": [1]},
+            });
+            prop_assert!(Received::rewritten(&content.to_string(), &room, &kind).is_some());
+            content[replaced] = by;
+            let written = content.to_string();
+            if let Some(content) = Received::rewritten(&written, &room, &kind) {
+                let read: Value = serde_json::from_str(&content).unwrap();
+                prop_assert_eq!(&read["room"], "chat:lobby");
+                prop_assert!(read["data"].to_string().len() <= kind.max_data && read.get("extra").is_none());
+                // Written once, it is written alike.
+                prop_assert_eq!(Received::rewritten(&content, &room, &kind), Some(content));
+            }
+            let cut: String = written.chars().take(cut.min(written.chars().count() - 1)).collect();
+            prop_assert_eq!(Received::rewritten(&cut, &room, &kind), None);
+        }
+    }
 
     #[test]
     fn bytes_under_way_are_bounded_and_given_back() {

@@ -12,21 +12,31 @@ use super::problems::Problems;
 use crate::accounts::Accounts;
 use crate::error::ApiError;
 use crate::limits::Limit;
+use crate::rooms::{Reach, Rooms};
 
 /// Whether the process should still receive requests. Clones share it.
-#[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<AtomicBool>);
+#[derive(Clone, Default)]
+pub struct Readiness {
+    draining: Arc<AtomicBool>,
+    /// What is said besides of rooms.
+    rooms: Option<Rooms>,
+}
 
 impl Readiness {
+    #[must_use]
+    pub fn of(rooms: Rooms) -> Self {
+        Self { draining: Arc::default(), rooms: Some(rooms) }
+    }
+
     /// From now on the process is not ready, so that a balancer sends new clients elsewhere. This cannot be
     /// undone.
     pub fn drain(&self) {
-        self.0.store(true, Ordering::Release);
+        self.draining.store(true, Ordering::Release);
     }
 
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.draining.load(Ordering::Acquire)
     }
 }
 
@@ -34,6 +44,24 @@ impl Readiness {
 struct Status {
     #[schema(example = "ok")]
     status: &'static str,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Ready {
+    #[schema(example = "ready")]
+    status: &'static str,
+    /// Whether messages to rooms reach the sessions of all nodes, or of this one alone: there is no Redis, or it does not
+    /// answer. Only if rooms are configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "all_nodes")]
+    rooms: Option<Reached>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Reached {
+    AllNodes,
+    ThisNode,
 }
 
 /// `GET /healthz`: the process responds. Does not use the database: restarting this process would not fix
@@ -58,7 +86,7 @@ pub(super) async fn healthz() -> HttpResponse {
     operation_id = "readyz",
     tag = "The server",
     summary = "Whether to send requests here",
-    responses((status = 200, description = "Yes", body = Status), Problems),
+    responses((status = 200, description = "Yes", body = Ready), Problems),
     security(()),
 )]
 pub(super) async fn readyz(
@@ -87,5 +115,9 @@ pub(super) async fn readyz(
             ApiError::unavailable()
         })?;
     }
-    Ok(HttpResponse::Ok().json(Status { status: "ready" }))
+    let rooms = readiness.rooms.as_ref().and_then(Rooms::reach).map(|reach| match reach {
+        Reach::AllNodes => Reached::AllNodes,
+        Reach::ThisNode => Reached::ThisNode,
+    });
+    Ok(HttpResponse::Ok().json(Ready { status: "ready", rooms }))
 }

@@ -12,8 +12,10 @@ use doorward::internals::config::DatabaseUrl;
 use serde_json::{Value, json};
 
 use crate::support::app::{PASSWORD, TestApp, call, spawn_app, spawn_with};
+use crate::support::metrics::{METRICS, becomes, scrape, value};
 use crate::support::programs::{self, Needs};
 use crate::support::redis::Redis;
+use crate::support::rooms::CHAT;
 use crate::support::socketio::{PollingClient, SocketIoClient};
 use crate::support::tcp::TcpClient;
 use crate::support::time::{PATIENCE, now, pause};
@@ -22,47 +24,11 @@ use crate::support::websocket::WebSocketClient;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-const ON: (&str, &str) = ("metrics.listen", "127.0.0.1:0");
-
-async fn scrape(app: &TestApp) -> String {
-    let answer = call(app.metrics, Method::GET, "/metrics", &[], None).await.expect(200);
-    assert_eq!(answer.header("content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
-    assert!(answer.text.ends_with("# EOF\n"), "{}", answer.text);
-    answer.text
-}
-
-/// The value of a sample with these labels, in any order; 0 if it is not there.
-fn value(text: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
-    let has_all = |inside: &str| {
-        labels.iter().all(|(name, value)| inside.split(',').any(|pair| pair == format!("{name}=\"{value}\"")))
-    };
-    let samples = text.lines().filter_map(|line| {
-        let (sample, value) = line.rsplit_once(' ')?;
-        let (of, inside) = sample.split_once('{').unwrap_or((sample, "}"));
-        (of == name && has_all(inside.trim_end_matches('}'))).then(|| value.parse::<f64>().unwrap())
-    });
-    samples.sum()
-}
-
-/// Waits until a sample has a value.
-async fn becomes(app: &TestApp, name: &str, labels: &[(&str, &str)], expected: f64) {
-    let deadline = now() + PATIENCE;
-    loop {
-        let text = scrape(app).await;
-        let found = value(&text, name, labels);
-        if (found - expected).abs() < 1e-9 {
-            return;
-        }
-        assert!(now() < deadline, "{name} {labels:?} is {found}, not {expected}");
-        pause().await;
-    }
-}
-
 #[actix_web::test]
 async fn the_listener_is_its_own_and_off_by_default() {
     let app = spawn_app().await;
     assert_eq!(app.metrics.port(), 0);
-    let app = spawn_with(&[ON]).await;
+    let app = spawn_with(&[METRICS]).await;
     app.get("/metrics", "").await.assert_problem(404, "not_found");
     call(app.metrics, Method::GET, "/healthz", &[], None).await.expect(404);
     call(app.metrics, Method::POST, "/metrics", &[], None).await.expect(404);
@@ -71,7 +37,7 @@ async fn the_listener_is_its_own_and_off_by_default() {
 
 #[actix_web::test]
 async fn sign_ins_requests_and_failures_are_counted() {
-    let app = spawn_with(&[ON, ("limits.sign_in", "4/1m"), ("limits.register", "1/1m")]).await;
+    let app = spawn_with(&[METRICS, ("limits.sign_in", "4/1m"), ("limits.register", "1/1m")]).await;
     let prospero = app.register("prospero").await;
     app.login("prospero").await;
     for login in ["prospero", "caliban"] {
@@ -147,7 +113,7 @@ async fn is_counted<C: LiveClient>(app: &TestApp) {
 
 #[actix_web::test]
 async fn sessions_are_counted_by_transport_until_they_end() {
-    let app = spawn_with(&[ON]).await;
+    let app = spawn_with(&[METRICS]).await;
     app.register("ann").await;
     is_counted::<WebSocketClient>(&app).await;
     is_counted::<TcpClient>(&app).await;
@@ -168,7 +134,7 @@ async fn sessions_are_counted_by_transport_until_they_end() {
 /// A row that another process wrote is measured by its own time; one with a time that is none is read all the same.
 #[actix_web::test]
 async fn a_revocation_is_measured_from_its_row_whatever_is_in_it() {
-    let app = spawn_with(&[ON]).await;
+    let app = spawn_with(&[METRICS]).await;
     let person = app.register("ann").await;
     let mut live = WebSocketClient::live(&app, &person).await;
     let other = app.login("ann").await;
@@ -199,7 +165,7 @@ fn insert(app: &TestApp, login: &str, at: &str) {
 
 #[actix_web::test]
 async fn what_a_full_queue_refuses_is_counted() {
-    let app = spawn_with(&[ON, ("password.workers", "1"), ("password.cost", "12")]).await;
+    let app = spawn_with(&[METRICS, ("password.workers", "1"), ("password.cost", "12")]).await;
     // Each at a name of its own, so that none is refused for being one of too many at an account.
     let guess = |number| app.post("/api/login", json!({"login": format!("user{number}"), "password": "x"}));
     let answers = futures_util::future::join_all((0..60).map(guess)).await;
@@ -214,13 +180,13 @@ async fn what_a_full_queue_refuses_is_counted() {
 
 #[actix_web::test]
 async fn emails_are_counted_and_their_backlog_is_read() {
-    let app = spawn_with(&[ON]).await;
+    let app = spawn_with(&[METRICS]).await;
     app.register_with_email("ann", "ann@example.org").await;
     app.mail.wait_for(1).await;
     becomes(&app, "doorward_job_attempts_total", &[("kind", "email"), ("outcome", "done")], 1.0).await;
     becomes(&app, "doorward_mail_waiting", &[], 0.0).await;
     // A server that is away: nothing listens there.
-    let away = spawn_with(&[ON, ("mail.url", "smtp://127.0.0.1:9")]).await;
+    let away = spawn_with(&[METRICS, ("mail.url", "smtp://127.0.0.1:9")]).await;
     away.register_with_email("ann", "ann@example.org").await;
     becomes(&away, "doorward_job_attempts_total", &[("kind", "email"), ("outcome", "retried")], 1.0).await;
     becomes(&away, "doorward_mail_waiting", &[], 1.0).await;
@@ -268,7 +234,7 @@ async fn the_documentation_lists_every_metric_and_no_other() {
         .collect();
     let Some(redis) = Redis::start() else { return };
     let url = redis.url();
-    let app = spawn_with(&[ON, ("cluster.redis_url", &url), ("limits.refresh", "1/1m")]).await;
+    let app = spawn_with(&[METRICS, CHAT[0], ("cluster.redis_url", &url), ("limits.refresh", "1/1m")]).await;
     let ann = app.register("ann").await;
     app.login("ann").await;
     app.post("/api/login", json!({"login": "ann", "password": "wrong"})).await.expect(401);
@@ -315,7 +281,7 @@ impl Drop for Killed {
 #[actix_web::test]
 async fn prometheus_reads_the_metrics_and_loads_the_rules() {
     let Some(prometheus) = programs::command("prometheus", Needs::Apt("prometheus")) else { return };
-    let app = spawn_with(&[ON]).await;
+    let app = spawn_with(&[METRICS]).await;
     app.register("ann").await;
     app.login("ann").await;
     let dir = tempfile::tempdir().unwrap();

@@ -9,8 +9,12 @@ use doorward_core::session;
 
 impl<T: Transport> Session<T> {
     /// Takes over the user's newest roles and claims, and tells the client of them. Before each message is answered, so
-    /// that no request runs with the roles from before a change. Costs a load if there was none.
+    /// that no request runs with the roles from before a change; but not before an answer that waits. Costs a load if there
+    /// was none.
     pub(super) fn catch_up(&mut self, context: &mut Context<Self>) {
+        if self.is_joining {
+            return;
+        }
         if let (Some(session::Session::Authenticated(rules)), Some(live)) =
             (&mut self.rules, &self.live_rights)
             && let Some(rights) = live.newer_than(rules.access().rights.version)

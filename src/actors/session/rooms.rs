@@ -78,9 +78,12 @@ impl<T: Transport> Session<T> {
         };
         match answer {
             Ok(Answer { name, payload, places }) => {
-                let name = ByteString::from_static(name);
-                self.send(&ServerMessage::Reply { to: to.clone(), name, payload }, context);
-                self.take_places(places, context);
+                let reply =
+                    ServerMessage::Reply { to: to.clone(), name: ByteString::from_static(name), payload };
+                self.when_reached(places, context, move |this, places, context| {
+                    this.send(&reply, context);
+                    this.take_places(places, context);
+                });
             }
             Err(refusal) => self.refuse_of_rooms(to.clone(), refusal, context),
         }
@@ -146,14 +149,20 @@ impl<T: Transport> Session<T> {
     }
 
     /// From now on the session is sent what comes to these rooms, unless it has ended: then the places are given back.
-    fn take_places(&mut self, places: Vec<Place>, context: &Context<Self>) {
+    pub(super) fn take_places(&mut self, places: Vec<Place>, context: &mut Context<Self>) {
         if places.is_empty() || self.closing.is_some() {
             return;
         }
         let Some(access) = self.access() else { return };
         let Some(seat) = self.seat(&access, context) else { return };
         for place in places {
-            self.sessions.rooms().join(place, &seat, approval(&access));
+            let joined = &self.in_rooms.get_or_insert_default().joined;
+            if place.room().is_users() || joined.has(place.room()) {
+                self.sessions.rooms().join(place, &seat, approval(&access));
+            } else {
+                // It was told before that it had joined. The right ended while that answer waited.
+                self.tell_left(place.room(), context);
+            }
         }
     }
 
@@ -177,12 +186,16 @@ impl<T: Transport> Session<T> {
 
     /// Joins the room in which the user is reached, if there are such and the user has signed in. A session that is beyond
     /// what the kind's `max_joined` allows is not reached, and goes on.
-    pub(super) fn join_own_room(&mut self, context: &Context<Self>) {
-        let Some(access) = self.access() else { return };
-        let room = RoomName::of_user(access.user);
-        let rooms = self.sessions.rooms();
-        let place = rooms.all().kinds().of(&room).and_then(|kind| rooms.enter(&room, &kind));
+    pub(super) fn join_own_room(&mut self, context: &mut Context<Self>) {
+        let place = self.enter_own_room();
         self.take_places(place.into_iter().collect(), context);
+    }
+
+    /// A place in that room.
+    pub(super) fn enter_own_room(&self) -> Option<Place> {
+        let room = RoomName::of_user(self.access()?.user);
+        let rooms = self.sessions.rooms();
+        rooms.enter(&room, &*rooms.all().kinds().of(&room)?)
     }
 
     fn send_to_room(&mut self, send: &SendRequest<'_>, access: &Access) -> Result<Answer, Refusal> {
@@ -226,14 +239,17 @@ impl<T: Transport> Session<T> {
         }
         for room in lost {
             self.sessions.rooms().leave(&room, self.id);
-            let reason = "your roles do not allow this room any more";
-            let fields =
-                json!({"room": room.as_str(), "code": "policy", "reason": reason, "rejoin": "never"});
-            // An object of texts always is JSON.
-            let payload = Payload::new(&fields).unwrap_or_default();
-            let name = ByteString::from_static("left");
-            self.send(&ServerMessage::Event { namespace: NamespaceId::MAIN, name, payload }, context);
+            self.tell_left(&room, context);
         }
+    }
+
+    fn tell_left(&mut self, room: &RoomName, context: &mut Context<Self>) {
+        let reason = "your roles do not allow this room any more";
+        let fields = json!({"room": room.as_str(), "code": "policy", "reason": reason, "rejoin": "never"});
+        // An object of texts always is JSON.
+        let payload = Payload::new(&fields).unwrap_or_default();
+        let name = ByteString::from_static("left");
+        self.send(&ServerMessage::Event { namespace: NamespaceId::MAIN, name, payload }, context);
     }
 
     /// Leaves all rooms, at the session's end, or when a Socket.IO client leaves `/`, where rooms are.

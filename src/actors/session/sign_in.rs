@@ -9,6 +9,7 @@ use super::Session;
 use crate::actors::transport::Transport;
 use crate::auth::token_shape;
 use crate::auth::tokens::TokenError;
+use crate::rooms::Place;
 
 /// The code of a token that is refused for good.
 const INVALID: &str = "invalid_token";
@@ -185,14 +186,26 @@ impl<T: Transport> Session<T> {
         // The manager checks the revocations once more when it registers the session: one that was added since the
         // token was checked closes it.
         self.sessions.register(self.id, Some(login), context.address().recipient());
-        self.send(&welcome, context);
+        let own = self.transport.is_in(NamespaceId::MAIN).then(|| self.enter_own_room()).flatten();
+        self.when_reached(own.into_iter().collect(), context, move |this, own, context| {
+            this.welcome(&welcome, own, joins.map(|payload| (namespace, payload)), context);
+        });
+    }
+
+    /// Tells the client that it has signed in. From now on it is sent what comes to its user's room.
+    fn welcome(
+        &mut self,
+        welcome: &ServerMessage,
+        own: Vec<Place>,
+        joins: Option<(NamespaceId, Payload)>,
+        context: &mut Context<Self>,
+    ) {
+        self.send(welcome, context);
         // A change since the token was checked: its word to the managers may have come before this session.
         self.catch_up(context);
-        if self.transport.is_in(NamespaceId::MAIN) {
-            self.join_own_room(context);
-        }
+        self.take_places(own, context);
         match joins {
-            Some(payload) => self.enter(namespace, payload, context),
+            Some((namespace, payload)) => self.enter(namespace, payload, context),
             None if T::JOINS_SILENTLY => self.enter(NamespaceId::MAIN, Payload::empty(), context),
             None => {}
         }

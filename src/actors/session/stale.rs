@@ -76,14 +76,16 @@ impl<T: Transport> Session<T> {
         context.spawn(wait.into_actor(self).map(|(), this, context| this.answer_backlog(context)));
     }
 
-    fn answer_backlog(&mut self, context: &mut Context<Self>) {
-        if self.close_if_revoked(context) {
+    pub(super) fn answer_backlog(&mut self, context: &mut Context<Self>) {
+        // An answer that waits goes first, and comes back here.
+        if self.is_joining || self.close_if_revoked(context) {
             return;
         }
         // What it sent meanwhile has not been read yet.
         self.record_activity();
         while !self.transport.outgoing().congested()
             && !self.is_stale()
+            && !self.is_joining
             && let Some(message) = self.backlog.pop_front()
         {
             if self.closing.is_some() {
@@ -91,6 +93,9 @@ impl<T: Transport> Session<T> {
                 return;
             }
             self.answer(&message, context);
+        }
+        if self.is_joining {
+            return;
         }
         if self.backlog.is_empty() {
             // It keeps no room for the next time.

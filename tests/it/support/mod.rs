@@ -21,6 +21,7 @@ pub mod import;
 pub mod limits;
 pub mod logs;
 pub mod mailer;
+pub mod metrics;
 pub mod migrate;
 pub mod mistakes;
 pub mod nginx;

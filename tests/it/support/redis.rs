@@ -51,6 +51,12 @@ impl Redis {
         panic!("Redis does not answer");
     }
 
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let process = self.process.lock().unwrap();
+        let pid = rustix::process::Pid::from_child(process.as_ref().unwrap());
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
     pub fn kill(&self) {
         if let Some(mut process) = self.process.lock().unwrap().take() {
             process.kill().unwrap();

@@ -206,6 +206,11 @@ impl Joined {
         lost
     }
 
+    #[must_use]
+    pub fn has(&self, room: &RoomName) -> bool {
+        self.rooms.contains_key(room)
+    }
+
     /// What it has joined, in the order of names.
     pub fn rooms(&self) -> impl Iterator<Item = &RoomName> {
         self.rooms.keys()

@@ -1,0 +1,173 @@
+use std::collections::HashSet;
+
+use futures_util::FutureExt;
+use proptest::prelude::*;
+
+use super::*;
+use crate::clock::Clock;
+
+fn room(name: &str) -> RoomName {
+    RoomName::parse(&format!("chat:{name}")).unwrap()
+}
+
+fn names(rooms: &[RoomName]) -> Vec<&str> {
+    rooms.iter().map(RoomName::rest).collect()
+}
+
+fn connected() -> (Interest, Instant) {
+    let mut interest = Interest::default();
+    interest.connect();
+    (interest, Clock::System.instant())
+}
+
+#[test]
+fn a_session_that_joins_waits_until_its_room_is_confirmed() {
+    let (mut interest, _) = connected();
+    let lobby = room("lobby");
+    interest.join(&lobby);
+    let (mut one, mut two) =
+        (interest.until_confirmed(&lobby).unwrap(), interest.until_confirmed(&lobby).unwrap());
+    assert_eq!(names(&interest.to_subscribe()), ["lobby"]);
+    assert!((&mut one).now_or_never().is_none(), "asked for, not confirmed");
+    interest.confirm(&[lobby.clone()]);
+    assert!((&mut one).now_or_never().is_some() && (&mut two).now_or_never().is_some());
+    assert!(interest.until_confirmed(&lobby).is_none());
+    assert_eq!(interest.to_subscribe(), []);
+}
+
+#[test]
+fn without_a_connection_nothing_is_waited_for_and_a_new_one_asks_for_all_rooms() {
+    let mut interest = Interest::default();
+    interest.join(&room("a"));
+    assert!(interest.until_confirmed(&room("a")).is_none());
+    assert_eq!(interest.to_subscribe(), []);
+    interest.connect();
+    assert!(!interest.is_complete());
+    let mut waits = interest.until_confirmed(&room("a")).unwrap();
+    interest.join(&room("b"));
+    assert_eq!(names(&interest.to_subscribe()), ["b", "a"], "what was just joined comes first");
+    interest.confirm(&[room("b")]);
+    assert!(interest.is_complete());
+    interest.disconnect();
+    assert!((&mut waits).now_or_never().is_some(), "it has nothing to wait for any more");
+    assert!(!interest.is_complete() && interest.until_confirmed(&room("b")).is_none());
+    interest.connect();
+    let mut all = interest.to_subscribe();
+    all.sort();
+    assert_eq!(names(&all), ["a", "b"]);
+}
+
+#[test]
+fn a_room_is_given_up_a_while_after_its_last_session_and_not_if_one_comes_back() {
+    let (mut interest, now) = connected();
+    for name in ["gone", "back", "again", "never"] {
+        interest.join(&room(name));
+    }
+    interest.leave(&room("never"), now);
+    assert_eq!(interest.to_unsubscribe(now + LINGER), [], "it was never subscribed to");
+    let batch = interest.to_subscribe();
+    assert_eq!(names(&batch), ["gone", "back", "again"]);
+    interest.confirm(&batch);
+    for name in ["gone", "back", "again"] {
+        interest.leave(&room(name), now);
+    }
+    interest.join(&room("back"));
+    interest.join(&room("again"));
+    interest.leave(&room("again"), now + LINGER / 2);
+    assert_eq!(interest.to_unsubscribe(now + LINGER / 2), []);
+    assert_eq!(names(&interest.to_unsubscribe(now + LINGER)), ["gone"]);
+    assert_eq!(names(&interest.to_unsubscribe(now + LINGER * 2)), ["again"]);
+    assert_eq!((interest.len(), interest.left.len()), (1, 0));
+}
+
+#[test]
+fn rooms_that_are_kept_for_a_while_are_bounded() {
+    let (mut interest, now) = connected();
+    let all: Vec<_> = (0..MOST_LINGERING + 2 * BATCH).map(|number| room(&number.to_string())).collect();
+    all.iter().for_each(|room| interest.join(room));
+    loop {
+        let batch = interest.to_subscribe();
+        if batch.is_empty() {
+            break;
+        }
+        assert!(batch.len() <= BATCH);
+        interest.confirm(&batch);
+    }
+    all.iter().for_each(|room| interest.leave(room, now));
+    assert_eq!(interest.to_unsubscribe(now).len(), BATCH);
+    assert_eq!(interest.to_unsubscribe(now).len(), BATCH);
+    assert_eq!(interest.to_unsubscribe(now).len(), 0);
+    assert_eq!(interest.len(), MOST_LINGERING);
+}
+
+/// What happens to the rooms of a node.
+#[derive(Debug, Clone)]
+enum Step {
+    Join(u8),
+    Leave(u8),
+    Subscribe,
+    Unsubscribe(u8),
+    Reconnect,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..4u8).prop_map(Step::Join),
+        (0..4u8).prop_map(Step::Leave),
+        Just(Step::Subscribe),
+        (0..7u8).prop_map(Step::Unsubscribe),
+        Just(Step::Reconnect),
+    ]
+}
+
+proptest! {
+    /// Against a Redis that does as it is told: no room is lost while a session is there, none is kept for ever, and
+    /// a session waits for a room exactly while it is not subscribed to.
+    #[test]
+    fn redis_knows_exactly_the_rooms_that_are_joined(steps in prop::collection::vec(step(), 1..80)) {
+        let (mut interest, mut now) = connected();
+        let (mut joined, mut redis) = (HashSet::new(), HashSet::new());
+        for step in steps {
+            match step {
+                Step::Join(name) => {
+                    let room = room(&name.to_string());
+                    if joined.insert(room.clone()) {
+                        interest.join(&room);
+                    }
+                    prop_assert_eq!(interest.until_confirmed(&room).is_none(), redis.contains(&room));
+                }
+                Step::Leave(name) => {
+                    let room = room(&name.to_string());
+                    if joined.remove(&room) {
+                        interest.leave(&room, now);
+                    }
+                }
+                Step::Subscribe => {
+                    let batch = interest.to_subscribe();
+                    redis.extend(batch.iter().cloned());
+                    interest.confirm(&batch);
+                    prop_assert!(joined.is_subset(&redis));
+                }
+                Step::Unsubscribe(seconds) => {
+                    now += Duration::from_secs(u64::from(seconds));
+                    for room in interest.to_unsubscribe(now) {
+                        prop_assert!(redis.remove(&room) && !joined.contains(&room));
+                    }
+                }
+                Step::Reconnect => {
+                    redis.clear();
+                    interest.disconnect();
+                    interest.connect();
+                }
+            }
+        }
+        let batch = interest.to_subscribe();
+        redis.extend(batch.iter().cloned());
+        interest.confirm(&batch);
+        for room in interest.to_unsubscribe(now + LINGER) {
+            redis.remove(&room);
+        }
+        prop_assert_eq!(&redis, &joined);
+        prop_assert_eq!(interest.len(), joined.len());
+    }
+}
