@@ -296,6 +296,7 @@ impl Application {
         if node.is_some() {
             self.live.cluster.leave().await;
         }
+        self.live.sessions.rooms().leave_cluster().await;
         resets.abort();
         if !matches!(within(EMAILS_LIMIT, self.accounts.answer_queued_resets()).await, Some(Ok(()))) {
             tracing::warn!("some requests for links by email were not answered");

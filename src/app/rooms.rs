@@ -1,11 +1,12 @@
 //! Rooms: whether their words are free, and what nodes tell each other.
 
 use doorward_core::protocol::NamespaceId;
+use doorward_core::rooms::presence::PresenceNode;
 use doorward_core::rooms::{Kinds, RoomName, WORDS};
 
 use crate::actors::Live;
 use crate::clock::Clock;
-use crate::cluster::{RelayNode, RoomRelay};
+use crate::cluster::{FromNodes, RelayNode, RoomRelay};
 use crate::config;
 use crate::events::Events;
 use crate::rooms::{Received, Rooms};
@@ -38,7 +39,13 @@ pub(super) fn connect(
 
 /// Exchanges messages with the other nodes, for ever.
 pub(super) async fn exchange(node: RelayNode, rooms: Rooms) {
-    node.run(|room, content| receive(&rooms, room, content)).await;
+    node.run(|from| match from {
+        FromNodes::Message(room, content) => receive(&rooms, room, content),
+        FromNodes::Presence(node, room, news) => rooms.hear_presence(PresenceNode(node.0), room, news),
+        FromNodes::Subscribed(room) => rooms.presence_subscribed(room),
+        FromNodes::Gone(node) => rooms.forget_node(PresenceNode(node.0)),
+    })
+    .await;
 }
 
 /// Hands a message of another node to this one's sessions.

@@ -11,8 +11,12 @@ const LARGEST: usize = 2 * 1024 * 1024;
 
 /// A message to a room; its body is JSON.
 const MESSAGE: u8 = 1;
-/// A sign of life, from a node to itself.
+/// A sign of life.
 const BEAT: u8 = 2;
+/// Who is in a room, as the node tells of its sessions; its body is JSON.
+const PRESENCE: u8 = 3;
+/// The node stops.
+const BYE: u8 = 4;
 
 const HEADER: usize = 1 + size_of::<Uuid>();
 
@@ -27,7 +31,9 @@ pub struct Frame<'a> {
 pub enum Body<'a> {
     /// JSON as its node has written it, or anyone who reaches Redis.
     Message(&'a str),
+    Presence(&'a str),
     Beat,
+    Bye,
 }
 
 impl<'a> Frame<'a> {
@@ -35,7 +41,9 @@ impl<'a> Frame<'a> {
     pub fn write(&self) -> Vec<u8> {
         let (kind, body) = match self.body {
             Body::Message(json) => (MESSAGE, json),
+            Body::Presence(json) => (PRESENCE, json),
             Body::Beat => (BEAT, ""),
+            Body::Bye => (BYE, ""),
         };
         let mut bytes = Vec::with_capacity(HEADER + body.len());
         bytes.push(kind);
@@ -55,7 +63,9 @@ impl<'a> Frame<'a> {
         let node = NodeId(Uuid::from_bytes(*node));
         let body = match (*kind, std::str::from_utf8(body).ok()?) {
             (MESSAGE, json) => Body::Message(json),
+            (PRESENCE, json) => Body::Presence(json),
             (BEAT, "") => Body::Beat,
+            (BYE, "") => Body::Bye,
             _ => return None,
         };
         Some(Self { node, body })
@@ -77,8 +87,14 @@ mod tests {
             assert_eq!(Frame::read(&good[..end]), None);
         }
         let with = |kind: u8, body: &[u8]| [&[kind], node.0.as_bytes().as_slice(), body].concat();
-        for bad in [with(0, b"{}"), with(3, b"{}"), with(BEAT, b"x"), with(MESSAGE, b"\xff"), b"{}".to_vec()]
-        {
+        for bad in [
+            with(0, b"{}"),
+            with(5, b"{}"),
+            with(BEAT, b"x"),
+            with(BYE, b"x"),
+            with(MESSAGE, b"\xff"),
+            b"{}".to_vec(),
+        ] {
             assert_eq!(Frame::read(&bad), None, "{bad:?}");
         }
         assert_eq!(Frame::read(&with(MESSAGE, &vec![b' '; LARGEST])), None);
@@ -86,8 +102,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_frame_is_read_as_it_was_written(node: u128, json: Option<String>) {
-            let body = json.as_deref().map_or(Body::Beat, Body::Message);
+        fn a_frame_is_read_as_it_was_written(node: u128, json: String, kind in 0..4_usize) {
+            let body = [Body::Message(&json), Body::Presence(&json), Body::Beat, Body::Bye][kind];
             let frame = Frame { node: NodeId(Uuid::from_u128(node)), body };
             let bytes = frame.write();
             prop_assert_eq!(Frame::read(&bytes), Some(frame));

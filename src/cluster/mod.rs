@@ -14,10 +14,13 @@
 //! | `budget` | bounds on the work that others can cause |
 //! | `node` | the task that connects these parts |
 //! | `relay` | messages to rooms, on channels of their own |
+//! | `relay_reader` | what arrives on these |
 //! | `interest` | which rooms this node is sent messages of; no I/O |
+//! | `alive` | which nodes are there, as far as rooms are concerned |
 //! | `frame` | what travels on these channels |
 
 mod acks;
+mod alive;
 mod budget;
 mod bus;
 pub mod frame;
@@ -26,6 +29,7 @@ pub mod message;
 mod node;
 pub mod peers;
 mod relay;
+mod relay_reader;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,6 +49,7 @@ use crate::metrics::{Registry, count};
 
 pub use self::node::{Changes, Node};
 pub use self::relay::{RelayNode, RoomRelay};
+pub use self::relay_reader::FromNodes;
 
 /// How often a node announces that it is alive.
 pub const BEAT: Duration = Duration::from_secs(5);

@@ -15,6 +15,9 @@
 //! These are ordinary channels: a Redis Cluster passes them on among its nodes. Sharded ones would need a client that
 //! knows the cluster's slots.
 //!
+//! On one more channel, every node gives a sign of life. Who is in a room, each node tells of its sessions on the room's
+//! channel; a node that is silent has none any more.
+//!
 //! Nothing is kept: what is published while a node is not connected, it misses.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -24,14 +27,15 @@ use std::time::Duration;
 use bytestring::ByteString;
 use doorward_core::rooms::RoomName;
 use futures_util::future::{BoxFuture, join_all};
-use redis::Msg;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::bus::{Address, BusError, Channels, Publisher, Subscription};
+use super::alive::Alive;
+use super::bus::{Address, BusError, Channels, Publisher};
 use super::frame::{Body, Frame};
 use super::interest::Interest;
 use super::message::NodeId;
 use super::now;
+use super::relay_reader::{COMMON, FromNodes, Reader, read_for_ever};
 use crate::clock::Clock;
 use crate::config;
 use crate::metrics::{Counter, Registry, count};
@@ -53,15 +57,34 @@ const SWEEP: Duration = Duration::from_secs(1);
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 
-/// How long nothing may arrive, not even a sign of life of this node, before the connection counts as broken.
-const SILENCE: Duration = Duration::from_secs(12);
-const BEAT: Duration = Duration::from_secs(5);
+/// How often a node gives a sign of life.
+const BEAT: Duration = Duration::from_secs(2);
+
+/// How long a node that stops waits until it has said so.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Publishes messages to rooms, and says which rooms sessions of this node have joined. A clone is another handle.
 #[derive(Debug, Clone)]
 pub struct RoomRelay {
-    queue: mpsc::Sender<(RoomName, ByteString)>,
+    queue: mpsc::Sender<Outgoing>,
     shared: Arc<Shared>,
+}
+
+/// What waits to be published.
+#[derive(Debug)]
+enum Outgoing {
+    Message(RoomName, ByteString),
+    Presence(RoomName, ByteString),
+    Bye(oneshot::Sender<()>),
+}
+
+impl Outgoing {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Message(_, content) | Self::Presence(_, content) => content.len(),
+            Self::Bye(_) => 0,
+        }
+    }
 }
 
 /// What the handles and the task share.
@@ -90,11 +113,11 @@ impl RoomRelay {
     /// A sentence, if the URL is not a Redis URL.
     pub fn new(config: &config::Cluster, clock: &Clock) -> Result<Option<(Self, RelayNode)>, String> {
         let Some(url) = &config.redis_url else { return Ok(None) };
-        // Neither prefixes nor rooms have a `/`, and a room has a `:`, which an id has not.
+        // Neither prefixes nor rooms have a `/`, and a room has a `:`.
         let (id, prefix) = (NodeId(clock.new_id()), format!("{}:rooms/", config.prefix));
-        let own = format!("{prefix}{}", id.0);
+        let common = format!("{prefix}{COMMON}");
         let address =
-            Address::parse(url.as_str(), own).map_err(|error| format!("cluster.redis_url: {error}"))?;
+            Address::parse(url.as_str(), common).map_err(|error| format!("cluster.redis_url: {error}"))?;
         let (queue, outgoing) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared {
             interest: Mutex::default(),
@@ -137,12 +160,32 @@ impl RoomRelay {
     /// Passes a message on to the other nodes; false if there is no room in the queue, or no connection.
     #[must_use]
     pub fn publish(&self, room: &RoomName, content: &ByteString) -> bool {
+        self.send(Outgoing::Message(room.clone(), content.clone()))
+    }
+
+    /// Tells the other nodes of this one's sessions in a room; false as above.
+    #[must_use]
+    pub fn publish_presence(&self, room: &RoomName, news: &ByteString) -> bool {
+        self.send(Outgoing::Presence(room.clone(), news.clone()))
+    }
+
+    /// Tells the other nodes that this one stops. Nothing is published afterwards.
+    pub async fn leave(&self) {
+        let (said, is_said) = oneshot::channel();
+        if self.send(Outgoing::Bye(said)) {
+            #[expect(clippy::disallowed_methods, reason = "Redis' real pace; no rule depends on it")]
+            // Without the message, the other nodes notice the silence.
+            let _ = tokio::time::timeout(GOODBYE, is_said).await;
+        }
+    }
+
+    fn send(&self, outgoing: Outgoing) -> bool {
         if !self.shared.publishing.load(Ordering::Acquire) {
             return false;
         }
-        let bytes = content.len();
+        let bytes = outgoing.bytes();
         let fits = self.shared.waiting.fetch_add(bytes, Ordering::AcqRel) <= QUEUE_BYTES;
-        let queued = fits && self.queue.try_send((room.clone(), content.clone())).is_ok();
+        let queued = fits && self.queue.try_send(outgoing).is_ok();
         if !queued {
             self.shared.waiting.fetch_sub(bytes, Ordering::AcqRel);
         }
@@ -186,19 +229,19 @@ pub struct RelayNode {
     /// Of the channels' names; that of the room follows.
     prefix: String,
     address: Address,
-    outgoing: mpsc::Receiver<(RoomName, ByteString)>,
+    outgoing: mpsc::Receiver<Outgoing>,
     shared: Arc<Shared>,
 }
 
 impl RelayNode {
-    /// Exchanges messages for ever. `receive` is handed those of other nodes: a room, and JSON that anyone who reaches Redis
-    /// may have written.
-    pub async fn run(mut self, receive: impl Fn(&RoomName, &str)) {
+    /// Exchanges messages for ever.
+    pub async fn run(mut self, receive: impl Fn(FromNodes<'_>)) {
+        let mut alive = Alive::default();
         let mut backoff = FIRST_BACKOFF;
         let mut logged = false;
         loop {
             let began = now();
-            let ended = self.run_connection(&receive).await;
+            let ended = self.run_connection(&mut alive, &receive).await;
             self.shared.publishing.store(false, Ordering::Release);
             self.shared.interest().disconnect();
             let Err(broken) = ended else { return };
@@ -212,23 +255,28 @@ impl RelayNode {
             tokio::time::sleep(backoff).await;
             backoff = (backoff * 2).min(LONGEST_BACKOFF);
             // What waited is old by now.
-            while let Ok((_, content)) = self.outgoing.try_recv() {
-                self.shared.waiting.fetch_sub(content.len(), Ordering::AcqRel);
+            while let Ok(outgoing) = self.outgoing.try_recv() {
+                self.shared.waiting.fetch_sub(outgoing.bytes(), Ordering::AcqRel);
             }
+            alive.take_silent(now()).into_iter().for_each(|node| receive(FromNodes::Gone(node)));
         }
     }
 
     /// Ends without an error when there is no handle any more. Reads go on while a publish or a subscription waits for its
     /// answer.
-    async fn run_connection(&mut self, receive: &impl Fn(&RoomName, &str)) -> Result<(), BusError> {
+    async fn run_connection(
+        &mut self,
+        alive: &mut Alive,
+        receive: &impl Fn(FromNodes<'_>),
+    ) -> Result<(), BusError> {
         let (publisher, channels, subscription) = self.address.connect_to_many().await?;
         self.shared.publishing.store(true, Ordering::Release);
         self.shared.interest().connect();
         let Self { id, prefix, outgoing, shared, .. } = self;
         tokio::select! {
             ended = publish_for_ever(*id, prefix, publisher, outgoing, shared) => ended,
-            ended = subscribe_for_ever(prefix, channels, shared) => ended,
-            ended = read_for_ever(*id, prefix, subscription, (&shared.frames, receive)) => ended,
+            ended = subscribe_for_ever(prefix, channels, shared, receive) => ended,
+            ended = read_for_ever(subscription, Reader { id: *id, prefix, alive, frames: &shared.frames, receive }) => ended,
         }
     }
 }
@@ -237,7 +285,7 @@ async fn publish_for_ever(
     id: NodeId,
     prefix: &str,
     mut publisher: Publisher,
-    outgoing: &mut mpsc::Receiver<(RoomName, ByteString)>,
+    outgoing: &mut mpsc::Receiver<Outgoing>,
     shared: &Shared,
 ) -> Result<(), BusError> {
     let mut beat = tokio::time::interval(BEAT);
@@ -248,13 +296,33 @@ async fn publish_for_ever(
                 if count == 0 {
                     return Ok(());
                 }
-                let bytes = batch.iter().map(|(_, content)| content.len()).sum();
+                let bytes = batch.iter().map(Outgoing::bytes).sum();
                 shared.waiting.fetch_sub(bytes, Ordering::AcqRel);
-                publisher.publish_each(batch.drain(..).map(|(room, content)| {
-                    let frame = Frame { node: id, body: Body::Message(&content) };
-                    (format!("{prefix}{}", room.as_str()), frame.write())
+                let messages = batch.iter().filter(|one| matches!(one, Outgoing::Message(..))).count();
+                let mut goodbyes = Vec::new();
+                publisher.publish_each(batch.drain(..).map(|outgoing| {
+                    let frame = |body: Body<'_>| Frame { node: id, body }.write();
+                    let (channel, frame) = match &outgoing {
+                        Outgoing::Message(room, content) => (room.as_str(), frame(Body::Message(content))),
+                        Outgoing::Presence(room, news) => (room.as_str(), frame(Body::Presence(news))),
+                        Outgoing::Bye(_) => (COMMON, frame(Body::Bye)),
+                    };
+                    let channel = format!("{prefix}{channel}");
+                    if let Outgoing::Bye(said) = outgoing {
+                        goodbyes.push(said);
+                    }
+                    (channel, frame)
                 })).await?;
-                shared.frames.add(["sent"], u64::try_from(count).unwrap_or_default());
+                shared.frames.add(["sent"], u64::try_from(messages).unwrap_or_default());
+                if !goodbyes.is_empty() {
+                    // Whatever came afterwards would be news of a node that is gone.
+                    shared.publishing.store(false, Ordering::Release);
+                    for said in goodbyes {
+                        // It may not wait any more.
+                        let _ = said.send(());
+                    }
+                    std::future::pending::<()>().await;
+                }
             }
             _ = beat.tick() => publisher.publish(Frame { node: id, body: Body::Beat }.write()).await?,
         }
@@ -262,7 +330,12 @@ async fn publish_for_ever(
 }
 
 /// Keeps the subscriptions at what sessions have joined, a batch at a time.
-async fn subscribe_for_ever(prefix: &str, mut channels: Channels, shared: &Shared) -> Result<(), BusError> {
+async fn subscribe_for_ever(
+    prefix: &str,
+    mut channels: Channels,
+    shared: &Shared,
+    receive: &impl Fn(FromNodes<'_>),
+) -> Result<(), BusError> {
     let names = |rooms: &[RoomName]| -> Vec<_> {
         rooms.iter().map(|room| format!("{prefix}{}", room.as_str())).collect()
     };
@@ -276,6 +349,7 @@ async fn subscribe_for_ever(prefix: &str, mut channels: Channels, shared: &Share
         if !batch.is_empty() {
             channels.add(&names(&batch)).await?;
             shared.interest().confirm(&batch);
+            batch.iter().for_each(|room| receive(FromNodes::Subscribed(room)));
         } else if given_up.is_empty() {
             tokio::select! {
                 () = shared.joined.notified() => {}
@@ -283,38 +357,4 @@ async fn subscribe_for_ever(prefix: &str, mut channels: Channels, shared: &Share
             }
         }
     }
-}
-
-async fn read_for_ever(
-    id: NodeId,
-    prefix: &str,
-    mut subscription: Subscription,
-    (frames, receive): (&Counter<1>, &impl Fn(&RoomName, &str)),
-) -> Result<(), BusError> {
-    loop {
-        #[expect(clippy::disallowed_methods, reason = "Redis' real pace; no rule depends on it")]
-        let message = tokio::time::timeout(SILENCE, subscription.next()).await;
-        let message = message.map_err(|_| BusError::Silent)??;
-        if let Some(outcome) = read(id, prefix, &message, receive) {
-            frames.add([outcome], 1);
-        }
-        // Others have a turn, however much arrives.
-        tokio::task::consume_budget().await;
-    }
-}
-
-/// Hands on a message of another node. Whatever else stands there is dropped. Answers as what it counts; as nothing if it
-/// is this node's own.
-fn read(id: NodeId, prefix: &str, message: &Msg, receive: &impl Fn(&RoomName, &str)) -> Option<&'static str> {
-    let Some(Frame { node, body }) = Frame::read(message.get_payload_bytes()) else {
-        return Some("unreadable");
-    };
-    if node == id {
-        return None;
-    }
-    match (body, message.get_channel_name().strip_prefix(prefix).and_then(RoomName::parse)) {
-        (Body::Message(json), Some(room)) => receive(&room, json),
-        (Body::Message(_), None) | (Body::Beat, _) => return Some("unreadable"),
-    }
-    Some("received")
 }

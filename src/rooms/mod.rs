@@ -11,11 +11,13 @@
 //! | `pace` | how often users send |
 //! | `closing` | which rooms were closed |
 //! | `presence` | who is in the rooms, and the task that tells clients |
+//! | `presence_nodes` | the same on the other nodes |
 
 mod closing;
 pub mod delivery;
 mod pace;
 mod presence;
+mod presence_nodes;
 mod publication;
 mod worker;
 

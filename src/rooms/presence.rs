@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 use bytestring::ByteString;
@@ -41,6 +41,10 @@ pub(super) struct Presence {
     /// The first of them has changed.
     wake: Notify,
     bytes: AtomicUsize,
+    /// Bytes of what the other nodes say.
+    pub(super) foreign: AtomicUsize,
+    /// The newest number by which nodes know a room's beginning.
+    life: AtomicU64,
     changes: Counter<1>,
 }
 
@@ -58,6 +62,8 @@ impl Default for Presence {
             due: Mutex::default(),
             wake: Notify::new(),
             bytes: AtomicUsize::default(),
+            foreign: AtomicUsize::default(),
+            life: AtomicU64::default(),
             changes: Counter::new(["outcome"]).starting([["told"], ["missed"]]),
         }
     }
@@ -93,20 +99,20 @@ impl Rooms {
         });
     }
 
-    pub(super) fn presence_left(&self, room: &RoomName, kind: &Kind, who: Whose, departure: Departure) {
+    pub(super) fn presence_left(&self, room: &RoomName, who: Whose, departure: Departure) {
         let now = self.0.clock.instant();
-        self.with_presence(room, kind, |presence| presence.leave(who.user, who.session, departure, now));
+        self.in_presence(room, |presence| presence.leave(who.user, who.session, departure, now));
     }
 
-    pub(super) fn presence_wished(&self, room: &RoomName, kind: &Kind, who: Whose, wish: PresenceWish) {
-        self.with_presence(room, kind, |presence| presence.wish(who.user, who.session, wish));
+    pub(super) fn presence_wished(&self, room: &RoomName, who: Whose, wish: PresenceWish) {
+        self.in_presence(room, |presence| presence.wish(who.user, who.session, wish));
     }
 
     /// A session was not told the newest change.
-    pub(super) fn presence_missed(&self, room: &RoomName, kind: &Kind) {
+    pub(super) fn presence_missed(&self, room: &RoomName) {
         let now = self.0.clock.instant();
         self.0.presence.changes.add(["missed"], 1);
-        self.with_presence(room, kind, |presence| presence.missed(false, now));
+        self.in_presence(room, |presence| presence.missed(false, now));
     }
 
     /// Sets what a session shows to others.
@@ -124,7 +130,7 @@ impl Rooms {
             return Err(Busy);
         }
         let now = self.0.clock.instant();
-        let milliseconds = u64::try_from(self.0.clock.now().and_utc().timestamp_millis()).unwrap_or_default();
+        let milliseconds = self.milliseconds();
         let set = self.with_presence(room, kind, |presence| {
             presence.set(who.user, who.session, data, (now, milliseconds))
         });
@@ -142,34 +148,51 @@ impl Rooms {
         let now = self.0.clock.instant();
         self.with_presence(room, kind, |presence| {
             let (change, page) = presence.page(after, limit, now);
-            self.tell(room, presence, PresenceStep { change, catch_up: None });
+            self.tell(room, presence, PresenceStep { change, ..PresenceStep::default() });
             page
         })
     }
 
     /// Does something in a room, which is there if it was not.
     fn with_presence<R>(&self, room: &RoomName, kind: &Kind, then: impl FnOnce(&mut RoomPresence) -> R) -> R {
-        let presence = &self.0.presence;
-        let at = usize::try_from(presence.hasher.hash_one(room) % SHARDS as u64).unwrap_or_default();
-        let mut shard = lock(&presence.shards[at]);
-        let new = || Watched { room: RoomPresence::new(kind.presence), due: None };
-        let watched = shard.entry(room.clone()).or_insert_with(new);
-        let bytes = watched.room.bytes();
-        let done = then(&mut watched.room);
-        presence.bytes.fetch_add(watched.room.bytes(), Ordering::AcqRel);
-        presence.bytes.fetch_sub(bytes, Ordering::AcqRel);
-        let due = watched.room.deadline().filter(|_| !watched.room.is_empty());
-        presence.plan(room, watched.due, due);
-        watched.due = due;
+        let mut shard = self.0.presence.shard(room);
+        let watched = shard.entry(room.clone()).or_insert_with(|| {
+            // Other nodes tell by it that what they know of the room is from before.
+            let life = self.0.relay.get().map(|_| self.0.presence.next_life(self.milliseconds()));
+            Watched { room: RoomPresence::new(kind.presence, life), due: None }
+        });
+        let done = self.0.presence.update(room, watched, then);
         if watched.room.is_empty() {
             shard.remove(room);
         }
         done
     }
 
+    /// The same, unless the room is not there.
+    pub(super) fn in_presence(&self, room: &RoomName, then: impl FnOnce(&mut RoomPresence)) {
+        let mut shard = self.0.presence.shard(room);
+        let Some(watched) = shard.get_mut(room) else { return };
+        self.0.presence.update(room, watched, then);
+        if watched.room.is_empty() {
+            shard.remove(room);
+        }
+    }
+
+    /// The rooms whose sessions are told who is there.
+    pub(super) fn presence_rooms(&self) -> Vec<RoomName> {
+        let shards = self.0.presence.shards.iter();
+        shards.flat_map(|shard| lock(shard).keys().cloned().collect::<Vec<_>>()).collect()
+    }
+
+    /// The time of day.
+    fn milliseconds(&self) -> u64 {
+        u64::try_from(self.0.clock.now().and_utc().timestamp_millis()).unwrap_or_default()
+    }
+
     /// Tells the sessions of the room what has changed. Under the room's lock, so that it comes in order.
     fn tell(&self, room: &RoomName, presence: &mut RoomPresence, step: PresenceStep) {
-        let PresenceStep { change, catch_up } = step;
+        let PresenceStep { change, catch_up, news } = step;
+        self.publish_news(room, &news);
         let mut all = Vec::new();
         if let Some(change) = &change {
             self.0.presence.changes.add(["told"], 1);
@@ -238,8 +261,7 @@ impl Rooms {
             due.map(|(_, room)| room.clone()).collect()
         };
         for room in rooms {
-            let Some(kind) = self.0.kinds.of(&room) else { continue };
-            self.with_presence(&room, &kind, |presence| {
+            self.in_presence(&room, |presence| {
                 let step = presence.tick(now);
                 self.tell(&room, presence, step);
             });
@@ -248,6 +270,39 @@ impl Rooms {
 }
 
 impl Presence {
+    fn shard(&self, room: &RoomName) -> MutexGuard<'_, HashMap<RoomName, Watched>> {
+        let at = usize::try_from(self.hasher.hash_one(room) % SHARDS as u64).unwrap_or_default();
+        lock(&self.shards[at])
+    }
+
+    fn next_life(&self, milliseconds: u64) -> u64 {
+        let next = |last: u64| Some(milliseconds.max(last + 1));
+        let (Ok(last) | Err(last)) = self.life.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
+        milliseconds.max(last + 1)
+    }
+
+    /// Does something in a room, and notes what it takes and when it has something to do.
+    fn update<R>(
+        &self,
+        room: &RoomName,
+        watched: &mut Watched,
+        then: impl FnOnce(&mut RoomPresence) -> R,
+    ) -> R {
+        let (own, foreign) = (watched.room.bytes(), watched.room.foreign_bytes());
+        let done = then(&mut watched.room);
+        // A room that is empty is dropped, with what the others say of it.
+        let is_empty = watched.room.is_empty();
+        let kept = if is_empty { 0 } else { watched.room.foreign_bytes() };
+        self.bytes.fetch_add(watched.room.bytes(), Ordering::AcqRel);
+        self.bytes.fetch_sub(own, Ordering::AcqRel);
+        self.foreign.fetch_add(kept, Ordering::AcqRel);
+        self.foreign.fetch_sub(foreign, Ordering::AcqRel);
+        let due = watched.room.deadline().filter(|_| !is_empty);
+        self.plan(room, watched.due, due);
+        watched.due = due;
+        done
+    }
+
     fn first_due(&self) -> Option<Instant> {
         lock(&self.due).first().map(|(at, _)| *at)
     }

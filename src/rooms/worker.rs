@@ -105,7 +105,7 @@ impl WorkerRooms {
         let (room, wish) = (place.room().clone(), place.wish);
         let member = Member { seat: Rc::clone(seat), approval, wish, behind: Cell::default(), _place: place };
         self.rooms.borrow_mut().entry(room.clone()).or_default().insert(seat.session, member);
-        if let Some(kind) = self.with_presence(&room) {
+        if let Some(kind) = self.all.kinds().of(&room).filter(|kind| is_on(&room, kind)) {
             self.all.presence_entered(&room, &kind, seat.whose(), (&seat.username, wish));
         }
     }
@@ -126,24 +126,18 @@ impl WorkerRooms {
             }
             left
         };
-        if let (Some(left), Some(kind)) = (left, self.with_presence(room)) {
-            self.all.presence_left(room, &kind, left.seat.whose(), departure);
+        if let Some(left) = left {
+            self.all.presence_left(room, left.seat.whose(), departure);
         }
     }
 
     /// A session that has joined wants to be told other things of who is there.
     pub fn wish(&self, room: &RoomName, session: SessionId, wish: PresenceWish) {
-        let Some(kind) = self.with_presence(room) else { return };
         let mut rooms = self.rooms.borrow_mut();
         if let Some(member) = rooms.get_mut(room).and_then(|members| members.get_mut(&session)) {
             member.wish = wish;
-            self.all.presence_wished(room, &kind, member.seat.whose(), wish);
+            self.all.presence_wished(room, member.seat.whose(), wish);
         }
-    }
-
-    /// The kind of the room, if anything is told of who is there.
-    fn with_presence(&self, room: &RoomName) -> Option<Arc<Kind>> {
-        self.all.kinds().of(room).filter(|kind| is_on(room, kind))
     }
 
     /// The session may stay in the room.
@@ -233,7 +227,7 @@ impl WorkerRooms {
         }
         self.all.count_cut(slow.len());
         if missed {
-            self.all.presence_missed(&publication.room, &publication.kind);
+            self.all.presence_missed(&publication.room);
         }
         // Without the borrow: a session that ends leaves its rooms.
         for seat in slow {

@@ -25,15 +25,15 @@ use crate::support::socketio::{open_polling, poll, post};
 use crate::support::time::PATIENCE;
 use crate::support::websocket::{WebSocketClient, open_at};
 
-struct Fleet {
-    nodes: Vec<Process>,
+pub struct Fleet {
+    pub nodes: Vec<Process>,
     redis: Option<Redis>,
     postgres: Server,
 }
 
 impl Fleet {
     /// None if something is not installed.
-    async fn start(nodes: usize, with_redis: bool, more: &[(&str, &str)]) -> Option<Self> {
+    pub async fn start(nodes: usize, with_redis: bool, more: &[(&str, &str)]) -> Option<Self> {
         let postgres = Server::start()?;
         let redis = if with_redis { Some(Redis::start()?) } else { None };
         let mut fleet = Self { nodes: Vec::new(), redis, postgres };
@@ -50,12 +50,12 @@ impl Fleet {
     }
 }
 
-async fn register(node: &Process, name: &str) -> String {
+pub async fn register(node: &Process, name: &str) -> String {
     let body = json!({"username": name, "password": PASSWORD});
     node.post("/api/register", body).await.expect(201).str("access_token")
 }
 
-async fn live(node: &Process, token: &str) -> WebSocketClient {
+pub async fn live(node: &Process, token: &str) -> WebSocketClient {
     let bearer = format!("Bearer {token}");
     let mut live = open_at(node.address, &[("authorization", &bearer)]).await.unwrap();
     assert_eq!(live.next().await["type"], "welcome");

@@ -88,6 +88,7 @@ mod paths;
 mod personal_data;
 mod pgbouncer;
 mod presence;
+mod presence_nodes;
 mod private_files;
 mod readme;
 mod refresh_reuse;

@@ -29,11 +29,11 @@ on_every_transport!(
 );
 
 /// A list, as the client is told it.
-async fn list<C: LiveClient>(client: &mut C, room: &str) -> Value {
+pub async fn list<C: LiveClient>(client: &mut C, room: &str) -> Value {
     client.ask(json!({"type": "presence", "id": "p", "room": room})).await
 }
 
-async fn set<C: LiveClient>(client: &mut C, room: &str, data: Value) -> Value {
+pub async fn set<C: LiveClient>(client: &mut C, room: &str, data: Value) -> Value {
     client.ask(json!({"type": "presence", "id": "p", "room": room, "set": data})).await
 }
 

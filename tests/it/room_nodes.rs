@@ -25,7 +25,7 @@ const OPEN: [(&str, &str); 5] = [
 ];
 
 /// Waits until this is how far each node says that rooms reach.
-async fn reach(nodes: &[TestApp], expected: &str) {
+pub async fn reach(nodes: &[TestApp], expected: &str) {
     for node in nodes {
         let deadline = now() + PATIENCE;
         while node.get("/readyz", "").await.expect(200).body["rooms"] != expected {

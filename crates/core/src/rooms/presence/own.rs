@@ -1,5 +1,5 @@
-//! The sessions of this node in one room. A session whose connection broke counts for a while longer, so that a page that
-//! is loaded again is no departure.
+//! The sessions of this node in one room. A session whose connection broke counts for a while longer, so that a page
+//! that is loaded again is no departure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -64,10 +64,19 @@ pub(super) struct Own {
     watching: [usize; 2],
     bytes: usize,
     last_set: u64,
+    /// Sessions whose connection is there.
+    live: usize,
 }
 
 impl Own {
-    pub fn enter(&mut self, user: UserId, username: &SharedText, session: SessionId, wish: PresenceWish) {
+    /// Answers whether it is the only session whose connection is there.
+    pub fn enter(
+        &mut self,
+        user: UserId,
+        username: &SharedText,
+        session: SessionId,
+        wish: PresenceWish,
+    ) -> bool {
         self.remove(user, session);
         let new = OwnUser { username: username.clone(), sessions: Vec::new() };
         let own = self.users.entry(user).or_insert(new);
@@ -76,6 +85,8 @@ impl Own {
         let state = PresentSession { session, data: None, set_at: 0 };
         own.sessions.insert(at, OwnSession { state, wish, until: None });
         count(&mut self.watching, wish, 1);
+        self.live += 1;
+        self.live == 1
     }
 
     pub fn wish(&mut self, user: UserId, session: SessionId, wish: PresenceWish) {
@@ -97,7 +108,12 @@ impl Own {
         self.wish(user, session, PresenceWish::None);
         let Some(own) = self.users.get_mut(&user) else { return };
         let Ok(at) = own.find(session) else { return };
-        own.sessions[at].until = Some(until);
+        match own.sessions[at].until.replace(until) {
+            Some(earlier) => {
+                self.broken.remove(&(earlier, user, session));
+            }
+            None => self.live -= 1,
+        }
         self.broken.insert((until, user, session));
         let mut broken: Vec<_> =
             own.sessions.iter().filter_map(|one| Some((one.until?, one.state.session))).collect();
@@ -159,6 +175,10 @@ impl Own {
         Some(PresentUser { username: own.username.clone(), sessions })
     }
 
+    pub fn users(&self) -> impl Iterator<Item = UserId> {
+        self.users.keys().copied()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.users.is_empty()
     }
@@ -196,8 +216,11 @@ impl Own {
         }
         self.bytes -= one.bytes();
         count(&mut self.watching, one.wish, -1);
-        if let Some(until) = one.until {
-            self.broken.remove(&(until, user, session));
+        match one.until {
+            Some(until) => {
+                self.broken.remove(&(until, user, session));
+            }
+            None => self.live -= 1,
         }
     }
 }

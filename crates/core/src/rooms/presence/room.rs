@@ -1,12 +1,14 @@
-//! Who is in one room: the sessions of this node, and what clients are told.
+//! Who is in one room: the sessions of this node and of the others, and what clients and the other nodes are told.
 
 use std::time::{Duration, Instant};
 
 use super::own::{Own, until};
+use super::peers::{Heard, Peers};
+use super::speaker::Speaker;
 use super::told::Told;
 use super::{
-    CatchUp, Departure, OwnFull, PresenceChange, PresenceData, PresenceLevel, PresencePage, PresenceWish,
-    ShownUser,
+    CatchUp, Departure, OwnFull, PresenceChange, PresenceData, PresenceLevel, PresenceNews, PresenceNode,
+    PresencePage, PresenceWish, ShownUser,
 };
 use crate::domain::{SessionId, SharedText, UserId};
 
@@ -25,6 +27,8 @@ pub struct PresenceStep {
     pub change: Option<PresenceChange>,
     /// To those among them that have missed a change.
     pub catch_up: Option<CatchUp>,
+    /// To the other nodes.
+    pub news: Vec<PresenceNews>,
 }
 
 /// Who is in one room. After each call, [`RoomPresence::deadline`] says when to call [`RoomPresence::tick`].
@@ -32,13 +36,18 @@ pub struct PresenceStep {
 pub struct RoomPresence {
     options: PresenceOptions,
     own: Own,
+    peers: Peers,
+    /// None without other nodes.
+    speaker: Option<Speaker>,
     told: Told,
 }
 
 impl RoomPresence {
+    /// With other nodes, `life` is a number that is greater than any that this node has used for a room before.
     #[must_use]
-    pub fn new(options: PresenceOptions) -> Self {
-        Self { options, own: Own::default(), told: Told::new(options.level) }
+    pub fn new(options: PresenceOptions, life: Option<u64>) -> Self {
+        let (own, peers) = (Own::default(), Peers::default());
+        Self { options, own, peers, speaker: life.map(Speaker::new), told: Told::new(options.level) }
     }
 
     /// A session has joined. It is told of changes as it wishes.
@@ -50,8 +59,12 @@ impl RoomPresence {
         wish: PresenceWish,
         now: Instant,
     ) {
-        self.own.enter(user, username, session, wish);
-        self.told.mark(user, now);
+        let is_first = self.own.enter(user, username, session, wish);
+        self.changed(user, now);
+        if let Some(speaker) = self.speaker.as_mut().filter(|_| is_first) {
+            // What the others said while no session was there, this node may have missed.
+            speaker.want_ask(now);
+        }
     }
 
     /// A session that has joined wishes to be told other things.
@@ -62,7 +75,7 @@ impl RoomPresence {
     /// A session has left.
     pub fn leave(&mut self, user: UserId, session: SessionId, departure: Departure, now: Instant) {
         self.own.leave(user, session, until(departure, self.options.grace, now));
-        self.told.mark(user, now);
+        self.changed(user, now);
     }
 
     /// Sets what a session shows, or nothing. `now_ms` is the time of day: of several sessions of a user, on whichever
@@ -78,8 +91,39 @@ impl RoomPresence {
         (now, now_ms): (Instant, u64),
     ) -> Result<(), OwnFull> {
         self.own.set(user, session, data, now_ms)?;
-        self.told.mark(user, now);
+        self.changed(user, now);
         Ok(())
+    }
+
+    /// Something has changed about a user of this node.
+    fn changed(&mut self, user: UserId, now: Instant) {
+        self.told.mark(user, now);
+        if let Some(speaker) = &mut self.speaker {
+            speaker.mark(user, now);
+        }
+    }
+
+    /// Another node tells of its sessions.
+    pub fn hear(&mut self, node: PresenceNode, news: PresenceNews, now: Instant) {
+        let Self { options, peers, speaker: Some(speaker), told, .. } = self else { return };
+        match peers.hear(node, news, options.level, now, |user| told.mark(user, now)) {
+            Heard::Nothing => {}
+            Heard::Asked => speaker.want_list(now),
+            Heard::Gap => speaker.want_ask(now),
+        }
+    }
+
+    /// Another node has stopped, or is silent.
+    pub fn forget_node(&mut self, node: PresenceNode, now: Instant) {
+        self.peers.forget(node, |user| self.told.mark(user, now));
+    }
+
+    /// This node is sent what the others say again, and did not hear them before: nor may they have heard this one.
+    pub fn reconnected(&mut self, now: Instant) {
+        if let Some(speaker) = &mut self.speaker {
+            speaker.want_ask(now);
+            speaker.want_list(now);
+        }
     }
 
     /// A part of the users, as of the newest change. What has changed since comes first, if it may be told already.
@@ -101,27 +145,39 @@ impl RoomPresence {
     /// Time has passed.
     pub fn tick(&mut self, now: Instant) -> PresenceStep {
         for user in self.own.expire(now) {
-            self.told.mark(user, now);
+            self.changed(user, now);
         }
+        self.peers.expire(now, |user| self.told.mark(user, now));
+        let news = self.speak(now);
         let change = if self.told.is_due(now) { self.tell(now) } else { None };
-        PresenceStep { change, catch_up: self.told.take_catch_up(now) }
+        PresenceStep { change, catch_up: self.told.take_catch_up(now), news }
     }
 
     fn tell(&mut self, now: Instant) -> Option<PresenceChange> {
-        let Self { options, own, told } = self;
-        told.tell(now, |user| ShownUser::merge(options.level, own.user(user, options.level).iter()))
+        let Self { options, own, peers, told, .. } = self;
+        told.tell(now, |user| {
+            let own = own.user(user, options.level);
+            ShownUser::merge(options.level, own.iter().chain(peers.of(user)))
+        })
+    }
+
+    fn speak(&mut self, now: Instant) -> Vec<PresenceNews> {
+        let Self { options, own, speaker: Some(speaker), .. } = self else { return Vec::new() };
+        speaker.speak(now, own.users(), |user| own.user(user, options.level))
     }
 
     /// When [`RoomPresence::tick`] has something to do.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.own.deadline().into_iter().chain(self.told.deadline()).min()
+        let speaks = self.speaker.as_ref().and_then(Speaker::deadline);
+        [self.own.deadline(), self.peers.deadline(), self.told.deadline(), speaks].into_iter().flatten().min()
     }
 
-    /// Whether no session is there, also none that counts though its connection broke. Then nothing has to be kept.
+    /// Whether no session of this node is there, also none that counts though its connection broke, and the others
+    /// know. Then nothing has to be kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.own.is_empty()
+        self.own.is_empty() && self.speaker.as_ref().is_none_or(Speaker::is_quiet)
     }
 
     /// Whether a session wants to be told of changes in this way.
@@ -130,9 +186,15 @@ impl RoomPresence {
         self.own.watching(wish) > 0
     }
 
-    /// Bytes of what the sessions have set.
+    /// Bytes of what the sessions of this node have set.
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.own.bytes()
+    }
+
+    /// About how many bytes are kept of what other nodes say.
+    #[must_use]
+    pub const fn foreign_bytes(&self) -> usize {
+        self.peers.bytes()
     }
 }

@@ -11,7 +11,7 @@ use crate::domain::{SessionId, UserId};
 pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 #[expect(clippy::disallowed_methods, reason = "any moment will do")]
-fn origin() -> Instant {
+pub(super) fn origin() -> Instant {
     Instant::now()
 }
 
@@ -19,27 +19,27 @@ pub(super) const fn user(number: u128) -> UserId {
     UserId(Uuid::from_u128(number))
 }
 
-const fn session(number: u128) -> SessionId {
+pub(super) const fn session(number: u128) -> SessionId {
     SessionId(Uuid::from_u128(number))
 }
 
-fn data(json: &str) -> PresenceData {
+pub(super) fn data(json: &str) -> PresenceData {
     PresenceData::new(RawValue::from_string(json.to_owned()).unwrap())
 }
 
-const fn options(level: PresenceLevel) -> PresenceOptions {
+pub(super) const fn options(level: PresenceLevel) -> PresenceOptions {
     PresenceOptions { level, grace: GRACE }
 }
 
 /// A client that is told everything, and what it makes of it.
 #[derive(Default)]
 pub(super) struct Watcher {
-    v: u64,
+    pub v: u64,
     pub users: BTreeMap<UserId, ShownUser>,
 }
 
 impl Watcher {
-    fn hear(&mut self, change: &PresenceChange) {
+    pub fn hear(&mut self, change: &PresenceChange) {
         assert_eq!(change.v, self.v + 1, "none is missing");
         self.v = change.v;
         let lists = change.lists.as_ref().expect("the room is small");
@@ -65,7 +65,7 @@ pub(super) struct Stage {
 impl Stage {
     pub fn new(level: PresenceLevel) -> Self {
         let now = origin();
-        let room = RoomPresence::new(options(level));
+        let room = RoomPresence::new(options(level), None);
         Self { room, now, origin: now, watcher: Watcher::default(), changes: 0 }
     }
 
@@ -225,7 +225,7 @@ fn changes_come_four_times_a_second_at_most() {
 
 #[test]
 fn of_a_large_room_only_the_number_is_told_and_the_list_has_pages() {
-    let (mut room, mut now) = (RoomPresence::new(options(PresenceLevel::Users)), origin());
+    let (mut room, mut now) = (RoomPresence::new(options(PresenceLevel::Users), None), origin());
     let start = now;
     let mut changes = Vec::new();
     for number in 1..=10_000 {
@@ -261,7 +261,7 @@ fn of_a_large_room_only_the_number_is_told_and_the_list_has_pages() {
 
 #[test]
 fn what_is_shown_is_bounded_in_a_room_a_message_and_a_page() {
-    let (mut room, now) = (RoomPresence::new(options(PresenceLevel::Users)), origin());
+    let (mut room, now) = (RoomPresence::new(options(PresenceLevel::Users), None), origin());
     let kib = format!("\"{}\"", "x".repeat(1022));
     let mut full = 0;
     for number in 1..=5000 {
