@@ -17,7 +17,7 @@ use crate::connector::{Connector, Opened};
 use crate::error::Error;
 use crate::message::Message;
 use crate::open_session::{OpenSession, Step};
-use crate::rooms::{Post, RoomLeft, RoomMessage, Rooms};
+use crate::rooms::{Notice, Post, RoomLeft, RoomMessage, Rooms};
 
 /// A server that asks for more patience than this is given up.
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
@@ -46,6 +46,16 @@ pub enum Event {
     Ended(Error),
 }
 
+impl From<Notice> for Event {
+    fn from(notice: Notice) -> Self {
+        match notice {
+            Notice::Message(message) => Self::Message(message),
+            Notice::RoomMessage(message) => Self::RoomMessage(message),
+            Notice::RoomLeft(left) => Self::RoomLeft(left),
+        }
+    }
+}
+
 /// A live session with the server. It works while [`Session::next`] is awaited: it connects, answers the server's pings,
 /// renews the access token before it expires, and connects again after a loss, as the server's
 /// [`CloseReason`](crate::CloseReason) says and after a random, growing delay. Then it joins its rooms again. After ten attempts in a row it gives up. A
@@ -60,7 +70,7 @@ pub struct Session {
     was_welcomed: bool,
     rooms: Rooms,
     /// What has happened, and was not handed out yet.
-    events: VecDeque<Event>,
+    notices: VecDeque<Notice>,
 }
 
 enum State {
@@ -79,15 +89,15 @@ impl Session {
             backoff: Backoff::default(),
             was_welcomed: false,
             rooms: Rooms::default(),
-            events: VecDeque::new(),
+            notices: VecDeque::new(),
         }
     }
 
     /// What happens next; `None` after [`Event::Ended`]. Cancel-safe: it may be a branch of `tokio::select!`.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
-            if let Some(event) = self.events.pop_front() {
-                return Some(event);
+            if let Some(notice) = self.notices.pop_front() {
+                return Some(notice.into());
             }
             match &mut self.state {
                 State::Ended => return None,
@@ -113,7 +123,7 @@ impl Session {
                             if message.kind() == "welcome" {
                                 send_own(session, self.rooms.connected());
                             }
-                            self.rooms.receive(message, Instant::now(), random_fraction, &mut self.events);
+                            self.rooms.receive(message, Instant::now(), random_fraction, &mut self.notices);
                             continue;
                         }
                         Step::NotRenewed(error) => Event::NotRenewed(error),

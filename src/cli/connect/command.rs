@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::completion::Names;
+use super::names::Names;
 
 /// The commands that Tab completes, in the order of the help.
 pub const WORDS: [&str; 11] =

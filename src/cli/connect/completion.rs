@@ -1,40 +1,9 @@
 //! What Tab completes: commands, the rooms that are joined, and the names of users who have written.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use doorward_core::domain::UserId;
-
 use super::command::{TAKE_A_NAME, WORDS};
-
-/// Users that are remembered.
-const MOST: usize = 1000;
-
-/// Users who have written, by name.
-#[derive(Debug, Default)]
-pub struct Names {
-    ids: BTreeMap<String, String>,
-}
-
-impl Names {
-    /// Remembers who has written. A name that another user has now means that user.
-    pub fn add(&mut self, id: &str, username: &str) {
-        // What a server says is typed into a line and shown: a username has no space in it, nor what a terminal obeys.
-        let is_name =
-            !username.is_empty() && !username.contains(|c: char| c.is_whitespace() || c.is_control());
-        if is_name && (self.ids.len() < MOST || self.ids.contains_key(username)) {
-            self.ids.insert(username.to_owned(), id.to_owned());
-        }
-    }
-
-    /// The id of a user who is named by it, or by the username.
-    pub fn id_of(&self, user: &str) -> Option<String> {
-        if let Ok(id) = user.parse::<UserId>() {
-            return Some(id.to_string());
-        }
-        self.ids.get(user).cloned()
-    }
-}
+use super::names::{Names, is_typable};
 
 #[derive(Default)]
 struct Known {
@@ -49,12 +18,12 @@ pub struct Completion(Arc<Mutex<Known>>);
 impl Completion {
     /// The rooms that are joined now.
     pub fn set_rooms<'a>(&self, rooms: impl Iterator<Item = &'a str>) {
-        self.known().rooms = rooms.map(str::to_owned).collect();
+        self.known().rooms = rooms.filter(|room| is_typable(room)).map(str::to_owned).collect();
     }
 
     /// The users who can be told something.
     pub fn set_names(&self, names: &Names) {
-        self.known().names = names.ids.keys().cloned().collect();
+        self.known().names = names.all().map(str::to_owned).collect();
     }
 
     /// Where the word begins that is completed, and what it may become.
@@ -89,7 +58,9 @@ mod tests {
     #[test]
     fn commands_rooms_and_names_are_completed() {
         let completion = Completion::default();
-        completion.set_rooms(["chat:lobby", "chat:news", "staff:all"].into_iter());
+        completion.set_rooms(
+            ["chat:lobby", "chat:l\u{202e}", "chat:l\x1b[2J", "chat:news", "staff:all"].into_iter(),
+        );
         let mut names = Names::default();
         names.add("1", "bob");
         names.add("2", "b\x1b[2J");
@@ -103,19 +74,5 @@ mod tests {
         assert_eq!(of("tell "), (5, vec!["bob ".to_owned()]));
         assert_eq!(of("ping x").1, Vec::<String>::new());
         assert_eq!(of("say chat:lobby t").1, Vec::<String>::new());
-    }
-
-    #[test]
-    fn names_are_bounded_and_the_newest_counts() {
-        let mut names = Names::default();
-        for number in 0..2 * MOST {
-            names.add(&number.to_string(), &format!("user{number}"));
-        }
-        assert_eq!(names.ids.len(), MOST);
-        names.add("new", "user1");
-        assert_eq!(names.id_of("user1").as_deref(), Some("new"));
-        assert_eq!(names.id_of("nobody"), None);
-        let id = "0190f3c4-5d6e-7f80-91a2-b3c4d5e6f708";
-        assert_eq!(names.id_of(&id.to_uppercase()).as_deref(), Some(id));
     }
 }

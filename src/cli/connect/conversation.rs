@@ -7,8 +7,9 @@ use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use super::command::{self, Command, HELP};
-use super::completion::{Completion, Names};
+use super::completion::Completion;
 use super::input::{Input, Typed};
+use super::names::Names;
 use super::print::{View, escape};
 use super::requests::Requests;
 use super::screen::Screen;

@@ -7,6 +7,7 @@ mod completion;
 mod conversation;
 mod credentials;
 mod input;
+mod names;
 mod print;
 mod requests;
 mod rooms;

@@ -13,8 +13,9 @@ use rustyline::{Config, Context, Editor, ExternalPrinter, Helper};
 use tokio::sync::mpsc;
 
 use super::command::{self, Command};
-use super::completion::{Completion, Names};
+use super::completion::Completion;
 use super::input::Typed;
+use super::names::Names;
 
 /// The terminal's settings at the start, restored on drop: the editor's thread or a hidden prompt may have changed
 /// them.

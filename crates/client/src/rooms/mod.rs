@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use crate::backoff::Backoff;
 use crate::close::Reconnect;
 use crate::message::Message;
-use crate::session::Event;
 
 pub use message::{RoomLeft, RoomMessage, Sender};
 pub use post::Post;
@@ -26,6 +25,14 @@ const TEMPORARY: [&str; 2] = ["unavailable", "too_many_requests"];
 
 /// The delay once the growing ones are used up.
 const LONGEST: Duration = Duration::from_secs(30);
+
+/// What a message is to the program.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    Message(Message),
+    RoomMessage(RoomMessage),
+    RoomLeft(RoomLeft),
+}
 
 #[derive(Default)]
 pub(crate) struct Rooms {
@@ -94,15 +101,15 @@ impl Rooms {
         message: Message,
         now: Instant,
         random: fn() -> f64,
-        events: &mut VecDeque<Event>,
+        notices: &mut VecDeque<Notice>,
     ) {
         let again = message.id().and_then(Value::as_str).and_then(|id| self.rejoining.remove(id));
         let mut lost = Vec::new();
         match message.kind() {
             "message" => {
-                return events.push_back(match RoomMessage::try_from(message) {
-                    Ok(message) => Event::RoomMessage(message),
-                    Err(message) => Event::Message(message),
+                return notices.push_back(match RoomMessage::try_from(message) {
+                    Ok(message) => Notice::RoomMessage(message),
+                    Err(message) => Notice::Message(message),
                 });
             }
             "left" if message["code"] == "left" => {
@@ -111,12 +118,12 @@ impl Rooms {
                 }
             }
             "left" => {
-                return events.push_back(match RoomLeft::try_from(message) {
+                return notices.push_back(match RoomLeft::try_from(message) {
                     Ok(left) => {
                         self.lose(&left, now, random);
-                        Event::RoomLeft(left)
+                        Notice::RoomLeft(left)
                     }
-                    Err(message) => Event::Message(message),
+                    Err(message) => Notice::Message(message),
                 });
             }
             "joined" => self.note_joined(&message, again.is_some(), &mut lost),
@@ -126,12 +133,12 @@ impl Rooms {
             }
             _ => {}
         }
-        events.push_back(Event::Message(message));
+        notices.push_back(Notice::Message(message));
         for left in lost {
             let is_news = left.rejoin != Reconnect::Backoff || !self.waiting.contains(&left.room);
             self.lose(&left, now, random);
             if is_news {
-                events.push_back(Event::RoomLeft(left));
+                notices.push_back(Notice::RoomLeft(left));
             }
         }
     }

@@ -11,10 +11,10 @@ impl Heard {
         Self { rooms: Rooms::default(), now: Instant::now() }
     }
 
-    fn hears(&mut self, message: &Value) -> Vec<Event> {
-        let mut events = VecDeque::new();
-        self.rooms.receive(message.to_string().into(), self.now, || 0.5, &mut events);
-        events.into()
+    fn hears(&mut self, message: &Value) -> Vec<Notice> {
+        let mut notices = VecDeque::new();
+        self.rooms.receive(message.to_string().into(), self.now, || 0.5, &mut notices);
+        notices.into()
     }
 
     fn joined(&self) -> Vec<&str> {
@@ -32,8 +32,8 @@ impl Heard {
     }
 }
 
-fn is_message(events: &[Event]) -> bool {
-    matches!(events, [Event::Message(_)])
+fn is_message(notices: &[Notice]) -> bool {
+    matches!(notices, [Notice::Message(_)])
 }
 
 #[test]
@@ -74,14 +74,14 @@ fn a_room_that_cannot_be_joined_again_is_told_once_and_forgotten() {
     let reply = json!({"type": "joined", "id": id, "rooms": [
         {"room": "chat:a", "can": []}, {"room": "staff:all", "error": {"code": "forbidden", "detail": "no"}},
     ]});
-    let [Event::Message(_), Event::RoomLeft(left)] = &heard.hears(&reply)[..] else { panic!() };
+    let [Notice::Message(_), Notice::RoomLeft(left)] = &heard.hears(&reply)[..] else { panic!() };
     assert_eq!((&*left.room, &*left.code, &*left.reason), ("staff:all", "forbidden", "no"));
     assert_eq!((left.rejoin, left.message()), (Reconnect::Never, None));
     assert_eq!(heard.joined(), ["chat:a"]);
     // A server that has no rooms any more.
     let (id, _) = Heard::asks(&heard.rooms.connected());
     let error = json!({"type": "error", "id": id, "code": "unknown_type", "detail": "no"});
-    assert!(matches!(&heard.hears(&error)[..], [Event::Message(_), Event::RoomLeft(_)]));
+    assert!(matches!(&heard.hears(&error)[..], [Notice::Message(_), Notice::RoomLeft(_)]));
     assert!(heard.joined().is_empty());
     assert!(is_message(&heard.hears(&error)), "it is no answer any more");
 }
@@ -95,8 +95,8 @@ fn what_is_refused_for_now_is_asked_for_again_after_a_growing_delay() {
     for attempt in 0..12 {
         let error = json!({"code": "unavailable", "detail": "later"});
         let reply = json!({"type": "joined", "id": id, "rooms": [{"room": "chat:a", "error": error}]});
-        let events = heard.hears(&reply);
-        assert!(matches!(&events[..], [Event::Message(_), Event::RoomLeft(_)]), "{events:?}");
+        let notices = heard.hears(&reply);
+        assert!(matches!(&notices[..], [Notice::Message(_), Notice::RoomLeft(_)]), "{notices:?}");
         let delay = heard.rooms.retry_at().unwrap() - heard.now;
         assert!(delay >= last && delay <= LONGEST, "{attempt}: {delay:?} after {last:?}");
         last = delay;
@@ -122,7 +122,7 @@ fn a_push_says_whether_the_room_is_joined_again() {
         heard.hears(&json!({"type": "joined", "room": "chat:a", "can": []}));
         let push =
             json!({"type": "left", "room": "chat:a", "code": "closed", "reason": "closed", "rejoin": word});
-        let [Event::RoomLeft(left)] = &heard.hears(&push)[..] else { panic!() };
+        let [Notice::RoomLeft(left)] = &heard.hears(&push)[..] else { panic!() };
         assert_eq!((left.rejoin, &*left.code), (rejoin, "closed"));
         assert_eq!(left.message().unwrap().as_value(), &push);
         assert_eq!((heard.joined().len() == 1, heard.rooms.retry_at().is_some()), (stays, stays));
@@ -134,12 +134,12 @@ fn messages_name_their_sender() {
     let mut heard = Heard::new();
     let mut message = json!({"type": "message", "room": "chat:a", "message": "m1", "at": "2026-01-02T03:04:05Z",
         "from": {"user": "7", "username": "ann"}, "event": "say", "data": [1]});
-    let [Event::RoomMessage(read)] = &heard.hears(&message)[..] else { panic!() };
+    let [Notice::RoomMessage(read)] = &heard.hears(&message)[..] else { panic!() };
     assert_eq!((read.room(), read.id(), read.at()), ("chat:a", "m1", "2026-01-02T03:04:05Z"));
     assert_eq!((read.event(), read.key(), read.data()), (Some("say"), None, &json!([1])));
     assert_eq!(read.sender(), Sender::User { id: "7", username: "ann" });
     message["from"] = json!({"app": "orders"});
-    let [Event::RoomMessage(read)] = &heard.hears(&message)[..] else { panic!() };
+    let [Notice::RoomMessage(read)] = &heard.hears(&message)[..] else { panic!() };
     assert_eq!(read.sender(), Sender::App { name: "orders" });
     message["from"] = json!("ann");
     assert!(is_message(&heard.hears(&message)), "an application's own message");
