@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use doorward_core::rooms::RoomName;
 
+use super::Rooms;
+
 /// Numbers each closing. A session that joined after one is not concerned.
 #[derive(Debug, Default)]
 pub(super) struct Closings {
@@ -42,5 +44,31 @@ impl Closings {
         if self.count() > 0 {
             self.rooms().remove(room);
         }
+    }
+}
+
+impl Rooms {
+    /// Puts out all sessions of this node that have joined the room: nothing that is published afterwards reaches them.
+    /// False if there are none. They are told by [`super::WorkerRooms::tell_closed`].
+    pub fn close(&self, room: &RoomName) -> bool {
+        let shard = self.shard(room);
+        let is_open = shard.contains_key(room);
+        if is_open {
+            // Under the lock: who takes a place afterwards comes after it.
+            self.0.closings.close(room);
+        }
+        is_open
+    }
+
+    /// How many rooms were closed.
+    #[must_use]
+    pub fn closings(&self) -> u64 {
+        self.0.closings.count()
+    }
+
+    /// The number of the last closing of this room; 0 if there was none since a session joined it.
+    #[must_use]
+    pub fn last_closing(&self, room: &RoomName) -> u64 {
+        self.0.closings.last(room)
     }
 }

@@ -325,30 +325,6 @@ impl Rooms {
         }
     }
 
-    /// Puts out all sessions of this node that have joined the room: nothing that is published afterwards reaches them.
-    /// False if there are none. They are told by [`WorkerRooms::tell_closed`].
-    pub fn close(&self, room: &RoomName) -> bool {
-        let shard = self.shard(room);
-        let is_open = shard.contains_key(room);
-        if is_open {
-            // Under the lock: who takes a place afterwards comes after it.
-            self.0.closings.close(room);
-        }
-        is_open
-    }
-
-    /// How many rooms were closed.
-    #[must_use]
-    pub fn closings(&self) -> u64 {
-        self.0.closings.count()
-    }
-
-    /// The number of the last closing of this room; 0 if there was none since a session joined it.
-    #[must_use]
-    pub fn last_closing(&self, room: &RoomName) -> u64 {
-        self.0.closings.last(room)
-    }
-
     /// How many sessions of this node have joined the room.
     #[must_use]
     pub fn sessions_in(&self, room: &RoomName) -> usize {
