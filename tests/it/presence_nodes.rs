@@ -8,9 +8,9 @@ use redis::AsyncCommands;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::cluster_faults::{Fleet, live, register};
-use crate::presence::{list, set};
-use crate::room_nodes::reach;
+use super::cluster_faults::{Fleet, live, register};
+use super::presence::{list, set};
+use super::room_nodes::reach;
 use crate::support::app::Person;
 use crate::support::cluster::Nodes;
 use crate::support::database::is_postgres;
