@@ -12,7 +12,7 @@ use crate::echo::Asker;
 use crate::figures::us_each;
 use crate::people::{HANDSHAKES, Login, side_by_side};
 use crate::server::Server;
-use crate::socketio_client::{self, SocketIo};
+use crate::socketio_client::{self, SocketIo, packet};
 use crate::websocket::{WebSocket, ping_request, text};
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,6 +106,33 @@ impl Asker for Client {
         match self {
             Self::WebSocket(socket) => socket.replies().await,
             Self::SocketIo(socket) => socket.replies().await,
+        }
+    }
+}
+
+impl Client {
+    /// Waits for what the server sends; returns how many messages to rooms were among it.
+    pub async fn messages(&mut self) -> Result<usize> {
+        match self {
+            Self::WebSocket(socket) => socket.texts(br#"{"type":"message""#).await,
+            Self::SocketIo(socket) => socket.packets(br#"42["message""#).await,
+        }
+    }
+
+    /// Sends a request and waits for its reply; what else arrives before is ignored.
+    pub async fn ask(&mut self, request: &[u8], reply: &str) -> Result<()> {
+        self.send(request).await?;
+        let beginning = format!("{{\"type\":\"{reply}\"");
+        loop {
+            let count = match self {
+                Self::WebSocket(socket) => socket.texts(beginning.as_bytes()).await?,
+                Self::SocketIo(socket) => socket.packets(packet::ACK).await?,
+            };
+            match count {
+                0 => {}
+                1 => return Ok(()),
+                _ => return Err(format!("{count} replies to one request").into()),
+            }
         }
     }
 }

@@ -39,6 +39,7 @@ mod pings;
 mod requests;
 mod revoke;
 mod rolling;
+mod rooms;
 mod rows;
 mod server;
 mod soak;
@@ -117,6 +118,11 @@ enum Command {
     /// `npm ci --prefix examples/load/node` once, and is skipped without it. With --pin-server, this tool keeps off the
     /// server's CPUs. Takes about eight minutes.
     Peers(peers::Options),
+    /// A message to all sessions of a room, beside a broadcast of Node's ws and a room of its socket.io, in turns
+    ///
+    /// CPU of a delivery and when the last one arrives; memory of joined rooms; with PostgreSQL and Redis, how long a message
+    /// takes from node to node. Takes about four minutes.
+    Rooms(rooms::Options),
     /// The same figures as sockets, users, and revoked logins become more, and memory after many sockets have gone
     ///
     /// Takes about six minutes.
@@ -220,7 +226,7 @@ enum Command {
     /// Guessed passwords, registrations, links, hostile passwords, handshakes, forged tokens and idle connections, from
     /// one address and from many.
     Attack(attack::Options),
-    /// Everything with the defaults, except `peers`, `growth`, `rolling`, `soak`, `attack` and `timing`
+    /// Everything with the defaults, except `peers`, `rooms`, `growth`, `rolling`, `soak`, `attack` and `timing`
     All,
 }
 
@@ -283,6 +289,7 @@ async fn run(target: &Target, command: Command, report: &mut Report) -> Result<(
         Command::Lines(crowd) => lines::run(target, crowd, report).await,
         Command::SocketIo { crowd, seconds } => socketio::run(target, crowd, seconds, report).await,
         Command::Peers(options) => peers::run(target, &options, report).await,
+        Command::Rooms(options) => rooms::run(target, &options, report).await,
         Command::Growth(options) => growth::run(target, &options, report).await,
         Command::Floor => floor::run(),
         Command::Echo { seconds } => {

@@ -115,6 +115,15 @@ impl SocketIo {
         Ok(self.0.text())
     }
 
+    /// Waits for packets; returns how many of those that arrived together begin like this.
+    pub async fn packets(&mut self, beginning: &[u8]) -> Result<usize> {
+        let mut count = usize::from(self.next().await?.starts_with(beginning));
+        while let Some(packet) = self.next_buffered().await? {
+            count += usize::from(packet.starts_with(beginning));
+        }
+        Ok(count)
+    }
+
     fn unexpected(&self) -> crate::Error {
         format!("the server said {}", String::from_utf8_lossy(self.0.text())).into()
     }

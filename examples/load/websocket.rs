@@ -188,6 +188,20 @@ impl WebSocket {
         }
     }
 
+    /// Waits for texts; returns how many of those that arrived together begin like this.
+    pub async fn texts(&mut self, beginning: &[u8]) -> Result<usize> {
+        let mut event = Some(self.next().await?);
+        let mut count = 0;
+        while let Some(Event::Text) = event {
+            count += usize::from(self.text().starts_with(beginning));
+            event = self.next_buffered().await?;
+        }
+        match event {
+            Some(Event::Closed(code)) => Err(format!("a socket was closed: {code:?}").into()),
+            _ => Ok(count),
+        }
+    }
+
     /// Sends these frames repeatedly until the server ends the connection. With `read` the replies are discarded; without
     /// it nothing is ever read.
     pub async fn flood(&mut self, frames: &[u8], read: bool) -> std::io::Result<()> {

@@ -1,6 +1,7 @@
-// What both servers share: access tokens of Doorward (Ed25519, verified by the published keys), and its reply `secret`.
+// What both servers share: access tokens of Doorward (Ed25519, verified by the published keys), its reply `secret`, and the
+// fields of its messages.
 
-import { createPublicKey, randomInt, verify } from "node:crypto";
+import { createPublicKey, randomInt, randomUUID, verify } from "node:crypto";
 
 const SENTENCES = [
   "every door you open today was closed yesterday.",
@@ -34,4 +35,9 @@ function code() {
 
 export function secret(username) {
   return { message: `${username}, ${SENTENCES[randomInt(SENTENCES.length)]}`, code: code() };
+}
+
+/** A message to a room, as its readers are told it. */
+export function message({ sub, username }, room, data) {
+  return { room, message: randomUUID(), at: new Date().toISOString(), from: { user: sub, username }, data };
 }
