@@ -1,5 +1,6 @@
 //! Wires everything: what is built, which loops run beside the server, and how it stops.
 
+mod additions;
 mod connections;
 mod metrics;
 mod net;
@@ -14,17 +15,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::rt;
-use actix_web::web::ServiceConfig;
 
 use crate::accounts::Accounts;
-use crate::accounts::poll::PACE;
 use crate::actors::db::WATCHERS;
 use crate::actors::{Db, Live};
 use crate::brand::Brand;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Node, RelayNode};
 use crate::config::Config;
-use crate::events::Events;
+use crate::events::Publisher;
 use crate::limits::RateLimits;
 use crate::mail::Mail;
 use crate::ownership::Need;
@@ -37,6 +36,7 @@ use crate::{db, ownership, private_files};
 use connections::Connections;
 use metrics::{Scrapes, Scraping};
 
+pub use additions::{Additions, TestAdditions};
 pub use connections::Deadlines;
 
 /// How long the sockets' goodbyes may take altogether, until those are read or their clients cut, and emails under way
@@ -73,58 +73,6 @@ pub struct Application {
     deadlines: Deadlines,
     /// None on a database that servers share.
     lock: Option<ServerLock>,
-}
-
-/// What an application that embeds Doorward adds to it.
-#[derive(Clone)]
-pub struct Additions {
-    pub events: Arc<Events>,
-    routes: Option<Arc<Routes>>,
-    shares_database: bool,
-    poll_pace: Duration,
-}
-
-/// Called on each worker.
-type Routes = dyn Fn(&mut ServiceConfig) + Send + Sync;
-
-impl Default for Additions {
-    fn default() -> Self {
-        Self::new(Events::default())
-    }
-}
-
-impl Additions {
-    #[must_use]
-    pub fn new(events: Events) -> Self {
-        Self { events: Arc::new(events), routes: None, shares_database: false, poll_pace: PACE }
-    }
-
-    /// Routes of its own, beside Doorward's.
-    #[must_use]
-    pub fn routes(self, routes: impl Fn(&mut ServiceConfig) + Send + Sync + 'static) -> Self {
-        Self { routes: Some(Arc::new(routes)), ..self }
-    }
-}
-
-/// What tests of several nodes change.
-pub trait TestAdditions {
-    /// Lets further servers use the same SQLite database.
-    #[must_use]
-    fn sharing_database(self) -> Self;
-
-    /// Polls for revocations at another pace, for tests of what does not wait for a poll.
-    #[must_use]
-    fn polling_every(self, poll_pace: Duration) -> Self;
-}
-
-impl TestAdditions for Additions {
-    fn sharing_database(self) -> Self {
-        Self { shares_database: true, ..self }
-    }
-
-    fn polling_every(self, poll_pace: Duration) -> Self {
-        Self { poll_pace, ..self }
-    }
 }
 
 impl Application {
@@ -166,7 +114,8 @@ impl Application {
         let (cluster, node) = Cluster::new(&config.cluster, &clock)?;
         let events = Arc::clone(&additions.events);
         rooms::check_words(&config.rooms, &events)?;
-        let live = Live::in_cluster(&config.sockets, cluster, (config.rooms.clone(), events), &clock);
+        let kinds = rooms::with_rules(&config.rooms, &additions.room_rules)?;
+        let live = Live::in_cluster(&config.sockets, cluster, (kinds, events), &clock);
         let relay = rooms::connect(&config.cluster, &clock, &live)?;
         let mail = Mail::start(db.clone(), clock.clone(), &config, languages.clone(), brand.clone())?;
         let accounts = Accounts::start(db, &live, mail.clone(), clock.clone(), &config);
@@ -229,6 +178,16 @@ impl Application {
     #[must_use]
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics.as_ref().map(|(_, address)| *address)
+    }
+
+    /// Sends to rooms under the application's name, also while the server runs: take it before
+    /// [`Application::run_until_stopped`].
+    ///
+    /// # Panics
+    /// If the name is empty, has more than 64 characters, or has control characters.
+    #[must_use]
+    pub fn publisher(&self, name: &str) -> Publisher {
+        Publisher::new(name, self.live.sessions.rooms().publishing())
     }
 
     #[doc(hidden)]

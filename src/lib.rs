@@ -1,6 +1,7 @@
 //! Doorward, a self-hosted sign-in server for live apps.
 //!
-//! This page is the API for applications that embed it; `examples/echo.rs` and `examples/events.rs` show it in use.
+//! This page is the API for applications that embed it; `examples/events.rs`, `examples/rooms.rs`,
+//! `examples/chat` and `examples/echo.rs` show it in use.
 //! The modules are the implementation, and private:
 //!
 //! | module | contents |
@@ -67,8 +68,10 @@ pub use app::{Additions, Application};
 pub use cli::run;
 pub use clock::Clock;
 pub use config::Config;
+pub use doorward_core::domain::{Roles, UserId};
+pub use doorward_core::rooms::{RoomAction, RoomQuestion, RoomVerdict};
 pub use error::ApiError;
-pub use events::{Context, Error as EventError, Events, Gone, Namespace, Payload, Reply};
+pub use events::{Context, Error as EventError, Events, Gone, Namespace, Payload, Publisher, Reply};
 
 /// Engine.IO without Socket.IO, for an application that has its own protocol above it.
 pub mod engineio {

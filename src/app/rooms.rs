@@ -2,7 +2,7 @@
 
 use doorward_core::protocol::NamespaceId;
 use doorward_core::rooms::presence::PresenceNode;
-use doorward_core::rooms::{Kinds, RoomName, WORDS};
+use doorward_core::rooms::{KindName, Kinds, RoomName, Rule, WORDS};
 
 use crate::actors::Live;
 use crate::clock::Clock;
@@ -20,6 +20,16 @@ pub(super) fn check_words(kinds: &Kinds, events: &Events) -> Result<(), String> 
         )),
         None => Ok(()),
     }
+}
+
+/// Adds an application's rules to the kinds that are configured.
+pub(super) fn with_rules(kinds: &Kinds, rules: &[(String, Rule)]) -> Result<Kinds, String> {
+    rules.iter().try_fold(kinds.clone(), |kinds, (name, rule)| {
+        let changed = KindName::parse(name).and_then(|name| kinds.with_rule(&name, rule));
+        changed.ok_or_else(|| {
+            format!("this application has a rule for rooms of the kind {name}: set one of the options of rooms.{name}")
+        })
+    })
 }
 
 /// Connects the rooms with those of the other nodes, if there are any. Answers the task for [`exchange`].

@@ -5,14 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 
 use bytestring::ByteString;
+use serde::Serialize;
+use tokio::sync::oneshot;
+use uuid::Uuid;
 
-use super::{Events, NamespaceId, Payload};
+use super::publisher::{Publish, Publisher, RoomPost, json};
+use super::{Error, Events, NamespaceId, Payload};
 use crate::directory::Directory;
 use crate::directory::access_changes::LiveRights;
 use doorward_core::domain::{Access, Claims, Rights, Roles, SessionId};
 use doorward_core::protocol::SessionInfo;
+use doorward_core::rooms::Author;
 
-/// Events that may wait for their session to look at them.
+/// Commands that may wait for their session to look at them.
 const WAITING: usize = 10_000;
 
 /// Who asks, and a way to send more than the answer. A clone may outlive the handler, on any thread.
@@ -26,6 +31,7 @@ pub struct Context {
     pub(crate) directory: Directory,
     pub(crate) live_rights: Option<Arc<LiveRights>>,
     pub(crate) emits: Emits,
+    pub(crate) rooms: Arc<dyn Publish>,
 }
 
 impl Context {
@@ -86,7 +92,63 @@ impl Context {
     /// # Errors
     /// [`Gone`], also if so much waits already that the session will not get through it.
     pub fn emit(&self, name: impl Into<ByteString>, payload: Payload) -> Result<(), Gone> {
-        self.emits.push(Emit { namespace: self.namespace, name: name.into(), payload })
+        self.emits.push(Command::Emit(Emit { namespace: self.namespace, name: name.into(), payload }))
+    }
+
+    /// Joins a room for this session, whatever the kind's `join` says: the application decides. The client is told by a
+    /// `joined` with `"by": "app"`, and stays in the room until [`Context::leave`], its own `leave`, or its end, also when
+    /// its roles change. On its next connection it has to be joined again, for example in
+    /// [`on_connect`](super::Namespace::on_connect).
+    ///
+    /// # Errors
+    /// With a code that clients know too: `bad_room`, `unknown_room`, `forbidden` (a user's own room), `too_many_rooms`,
+    /// `room_full`; `unauthorized` for a guest, or a session that is not in the namespace `/`; `gone`.
+    pub async fn join(&self, room: &str) -> Result<(), Error> {
+        self.ask(|done| Command::JoinRoom { room: room.to_owned(), done }).await
+    }
+
+    /// Takes this session out of a room, whoever has joined it. The client is told by a `left` with the code `removed`. It
+    /// may join again if the kind's `join` allows.
+    ///
+    /// # Errors
+    /// `bad_room`, `not_joined`, `gone`.
+    pub async fn leave(&self, room: &str) -> Result<(), Error> {
+        self.ask(|done| Command::LeaveRoom { room: room.to_owned(), done }).await
+    }
+
+    async fn ask(&self, command: impl FnOnce(Done) -> Command) -> Result<(), Error> {
+        let (done, outcome) = oneshot::channel();
+        self.emits.push(command(done))?;
+        outcome.await.unwrap_or_else(|_| Err(Gone.into()))
+    }
+
+    /// Sends to a room in the user's name, as the client's `send` does: to the other sessions that have joined it. Answers
+    /// the message's id. The kind's `send` and pace are for clients, and do not count here; `max_data` does.
+    ///
+    /// # Errors
+    /// Those of [`Publisher::publish`]; `unauthorized` for a guest.
+    pub fn publish<T: Serialize + ?Sized>(
+        &self,
+        room: &str,
+        event: Option<&str>,
+        data: &T,
+    ) -> Result<Uuid, Error> {
+        let Some(access) = self.access() else {
+            return Err(Error::new("unauthorized", "a guest has no name to send under"));
+        };
+        let from = Author::User { user: access.user, username: &access.username };
+        let data = json(data)?;
+        let post = RoomPost { room, from, event, data: &data, except: Some(self.session) };
+        Arc::clone(&self.rooms).publish(post)
+    }
+
+    /// Sends to rooms in the application's name.
+    ///
+    /// # Panics
+    /// If the name is empty, has more than 64 characters, or has control characters.
+    #[must_use]
+    pub fn publisher(&self, name: &str) -> Publisher {
+        Publisher::new(name, Arc::clone(&self.rooms))
     }
 }
 
@@ -94,6 +156,24 @@ impl Context {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the session has ended")]
 pub struct Gone;
+
+/// The session has ended, so no client will read this.
+impl From<Gone> for Error {
+    fn from(gone: Gone) -> Self {
+        Self::new("gone", gone.to_string())
+    }
+}
+
+/// Takes the outcome of a command.
+pub type Done = oneshot::Sender<Result<(), Error>>;
+
+/// What a handler has its session do.
+#[derive(Debug)]
+pub enum Command {
+    Emit(Emit),
+    JoinRoom { room: String, done: Done },
+    LeaveRoom { room: String, done: Done },
+}
 
 /// One event on its way to a session.
 #[derive(Debug)]
@@ -103,13 +183,13 @@ pub struct Emit {
     pub payload: Payload,
 }
 
-/// Events on their way from handlers to their session.
+/// Commands on their way from handlers to their session.
 #[derive(Clone, Debug, Default)]
 pub struct Emits(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: VecDeque<Emit>,
+    waiting: VecDeque<Command>,
     session: Option<Waker>,
     gone: bool,
 }
@@ -119,12 +199,12 @@ impl Emits {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, emit: Emit) -> Result<(), Gone> {
+    fn push(&self, command: Command) -> Result<(), Gone> {
         let mut state = self.state();
         if state.gone || state.waiting.len() >= WAITING {
             return Err(Gone);
         }
-        state.waiting.push_back(emit);
+        state.waiting.push_back(command);
         if let Some(session) = state.session.take() {
             session.wake();
         }
@@ -133,7 +213,7 @@ impl Emits {
 
     /// What waits, in its order.
     #[must_use]
-    pub fn take(&self) -> VecDeque<Emit> {
+    pub fn take(&self) -> VecDeque<Command> {
         std::mem::take(&mut self.state().waiting)
     }
 

@@ -17,6 +17,7 @@
 //! ```
 
 mod context;
+mod publisher;
 mod reply;
 mod secret;
 
@@ -28,7 +29,8 @@ use std::sync::Arc;
 use bytestring::ByteString;
 use doorward_core::protocol::BUILT_IN;
 
-pub use context::{Context, Emit, Emits, Gone};
+pub use context::{Command, Context, Done, Emit, Emits, Gone};
+pub use publisher::{Publish, Publisher, RoomPost};
 pub use reply::{Error, Reply};
 
 pub use doorward_core::protocol::{NamespaceId, Payload};

@@ -5,8 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use doorward_core::protocol::{BadPayload, Payload};
-
-use super::Gone;
+use doorward_core::rooms::Refusal;
 
 /// An answer. Where a Socket.IO client waits for an acknowledgement it becomes that, else an event of the same
 /// name; elsewhere it is a message of the request's `type` with its `id`.
@@ -39,10 +38,9 @@ impl From<BadPayload> for Error {
     }
 }
 
-/// The session has ended, so no client will read this.
-impl From<Gone> for Error {
-    fn from(gone: Gone) -> Self {
-        Self::new("gone", gone.to_string())
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.code, refusal.detail)
     }
 }
 

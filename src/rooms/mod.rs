@@ -8,11 +8,13 @@
 //! | `publication` | a message on its way, and how much is under way |
 //! | `delivery` | how a transport takes one |
 //! | `worker` | the sessions of one thread, and its loop |
+//! | `application` | what the embedding application publishes |
 //! | `pace` | how often users send |
 //! | `closing` | which rooms were closed |
 //! | `presence` | who is in the rooms, and the task that tells clients |
 //! | `presence_nodes` | the same on the other nodes |
 
+mod application;
 mod closing;
 pub mod delivery;
 mod pace;
@@ -44,7 +46,7 @@ use crate::events::Events;
 use crate::metrics::{Counter, Registry, count};
 
 pub use presence::Whose;
-pub use publication::{Content, From, Publication, Received, Scales, Weight};
+pub use publication::{Content, Publication, Received, Scales, Weight};
 pub use worker::{Approval, Seat, WorkerRooms};
 
 /// Messages that may wait for a worker thread. Beyond it, a sender is told to come back.

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use doorward_core::domain::{SessionId, UserId};
 use doorward_core::protocol::{NamespaceId, Payload, ServerMessage};
 use doorward_core::rooms::presence::PresenceWish;
-use doorward_core::rooms::{Kind, RoomName, compact};
+use doorward_core::rooms::{Author, Kind, LONGEST_APP_NAME, RoomName, compact};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -80,19 +80,12 @@ pub struct Content<'a> {
     pub message: Uuid,
     #[serde(serialize_with = "serialize_rfc3339")]
     pub at: Timestamp,
-    pub from: From<'a>,
+    pub from: Author<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<&'a str>,
     pub data: &'a RawValue,
-}
-
-/// Who sent a message.
-#[derive(Debug, Serialize)]
-pub struct From<'a> {
-    pub user: UserId,
-    pub username: &'a str,
 }
 
 /// The content of another node's message: read strictly and written anew, as anyone who reaches Redis could send it.
@@ -113,10 +106,27 @@ pub struct Received<'a> {
 }
 
 #[derive(Debug, Deserialize)]
-struct ReceivedFrom<'a> {
-    user: UserId,
-    #[serde(borrow)]
-    username: Cow<'a, str>,
+#[serde(untagged, deny_unknown_fields)]
+enum ReceivedFrom<'a> {
+    User {
+        user: UserId,
+        #[serde(borrow)]
+        username: Cow<'a, str>,
+    },
+    App {
+        #[serde(borrow)]
+        app: Cow<'a, str>,
+    },
+}
+
+impl ReceivedFrom<'_> {
+    fn author(&self) -> Option<Author<'_>> {
+        match self {
+            Self::User { user, username } => Some(Author::User { user: *user, username }),
+            Self::App { app } if app.chars().count() <= LONGEST_APP_NAME => Some(Author::App { app }),
+            Self::App { .. } => None,
+        }
+    }
 }
 
 impl Received<'_> {
@@ -130,7 +140,7 @@ impl Received<'_> {
             room: room.as_str(),
             message: read.message,
             at: read.at.naive_utc(),
-            from: From { user: read.from.user, username: &read.from.username },
+            from: read.from.author()?,
             event: read.event.as_deref(),
             key: read.key.as_deref(),
             data: &data,
@@ -216,7 +226,7 @@ mod tests {
             replaced in prop::sample::select(vec!["room", "message", "at", "from", "event", "key", "data", "extra"]),
             by in prop_oneof![
                 Just(Value::Null), any::<i64>().prop_map(Value::from), any::<String>().prop_map(Value::from),
-                Just(json!({"user": Uuid::nil(), "username": "x"})), Just(json!("y".repeat(200))), Just(json!([1e300])),
+                Just(json!({"user": Uuid::nil(), "username": "x"})), Just(json!({"app": "shop"})), Just(json!("y".repeat(200))), Just(json!([1e300])),
             ],
             cut in 0usize..300,
         ) {
@@ -237,6 +247,32 @@ mod tests {
             }
             let cut: String = written.chars().take(cut.min(written.chars().count() - 1)).collect();
             prop_assert_eq!(Received::rewritten(&cut, &room, &kind), None);
+        }
+    }
+
+    #[test]
+    fn another_nodes_message_is_from_a_user_or_from_the_application() {
+        let (room, kind) = chat();
+        let rewritten = |from: &str| {
+            let id = Uuid::nil();
+            let json = format!(
+                r#"{{"room":"chat:lobby","message":"{id}","at":"2026-01-02T03:04:05.678Z","from":{from},"data":1}}"#
+            );
+            let content = Received::rewritten(&json, &room, &kind)?;
+            assert_eq!(&*content, json);
+            Some(())
+        };
+        let user = Uuid::nil();
+        assert!(rewritten(&format!(r#"{{"user":"{user}","username":"ann"}}"#)).is_some());
+        assert!(rewritten(r#"{"app":"orders"}"#).is_some());
+        let long = "x".repeat(LONGEST_APP_NAME + 1);
+        for forged in [
+            format!(r#"{{"app":"{long}"}}"#),
+            format!(r#"{{"user":"{user}","username":"ann","app":"orders"}}"#),
+            r#"{"username":"ann"}"#.to_owned(),
+            r#""ann""#.to_owned(),
+        ] {
+            assert!(rewritten(&forged).is_none(), "{forged}");
         }
     }
 

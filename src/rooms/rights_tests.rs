@@ -325,7 +325,14 @@ fn name(room: usize) -> RoomName {
 
 fn approval(session: &Session, now: Timestamp) -> Approval {
     let expires_at = now + chrono::TimeDelta::hours(1);
-    Approval { version: 1, expires_at, rooms: session.seen.0, until: None, closings: session.seen.1 }
+    Approval {
+        version: 1,
+        expires_at,
+        rooms: session.seen.0,
+        until: None,
+        closings: session.seen.1,
+        by_app: false,
+    }
 }
 
 fn with<R>(

@@ -132,6 +132,7 @@ impl Stage {
             rooms: seat.rights.rooms().version(),
             until: None,
             closings: self.rooms.closings(),
+            by_app: false,
         }
     }
 
@@ -192,6 +193,23 @@ fn a_revoked_login_an_ended_role_and_an_expired_token_are_seen_before_each_deliv
     // The role does not matter here.
     stage.deliver("chat:a", None);
     assert_eq!([heard(0), heard(1), heard(2)], [1, 2, 2]);
+}
+
+/// The application decides about a session that it has joined; a ban comes before that.
+#[test]
+fn a_session_that_the_application_has_joined_outlives_its_role_and_no_ban() {
+    let stage = Stage::new();
+    let (seat, client, _) = stage.seat(1, 100);
+    let staff = RoomName::parse("staff:a").unwrap();
+    let place = stage.worker.enter(&staff, &stage.rooms.kinds().of(&staff).unwrap()).unwrap();
+    stage.worker.join(place, &seat, Approval { by_app: true, ..stage.approval(&seat) });
+    stage.revocations.access_changes().insert(seat.user, 2, || Arc::new(rights(&[], 2)));
+    stage.deliver("staff:a", None);
+    assert_eq!(client.heard.get(), 1);
+    let banned = Rows { bans: Some(vec![("staff:*".to_owned(), None)]), ..Rows::default() };
+    assert!(seat.rights.rooms().hold(0, banned, true));
+    stage.deliver("staff:a", None);
+    assert_eq!(client.heard.get(), 1);
 }
 
 #[test]

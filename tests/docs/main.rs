@@ -218,6 +218,18 @@ fn the_program_that_the_manual_shows_is_the_example() {
 }
 
 #[test]
+fn what_the_manual_shows_of_rooms_in_rust_is_in_the_example() {
+    let page = fs::read_to_string(root().join("docs/ROOMS.md")).unwrap();
+    let example = fs::read_to_string(root().join("examples/rooms.rs")).unwrap();
+    let blocks: Vec<_> =
+        page.split("```rust\n").skip(1).filter_map(|text| text.split("```").next()).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        assert!(example.contains(block), "examples/rooms.rs has no\n{block}");
+    }
+}
+
+#[test]
 fn the_verifiers_that_the_manual_shows_are_the_examples() {
     let page = fs::read_to_string(root().join("docs/VERIFY.md")).unwrap();
     let languages = BTreeMap::from([("go", "go"), ("mjs", "js"), ("py", "python"), ("rb", "ruby")]);

@@ -13,6 +13,7 @@ mod admin_users;
 mod algorithms;
 mod api_keys;
 mod app_codes;
+mod app_rooms;
 mod audit_command;
 mod audit_failures;
 mod audit_trail;

@@ -8,6 +8,7 @@ use bytestring::ByteString;
 use futures_util::FutureExt;
 
 use super::Session;
+use super::in_rooms::{AppAction, ForApp};
 use crate::actors::transport::Transport;
 use crate::events::{self, Answering, Emits, Reply};
 use doorward_core::protocol::{NamespaceId, Payload, ReplyTo, ServerMessage};
@@ -56,6 +57,7 @@ impl<T: Transport> Session<T> {
             directory: self.sessions.directory().clone(),
             live_rights: self.live_rights.clone(),
             emits: self.emits.get_or_insert_default().clone(),
+            rooms: self.sessions.rooms().all().publishing(),
         }
     }
 
@@ -108,12 +110,21 @@ impl<T: Transport> Session<T> {
 
     fn send_emits(&mut self, context: &mut Context<Self>) {
         let Some(emits) = &self.emits else { return };
-        for event in emits.take() {
+        for command in emits.take() {
             if self.closing.is_some() {
                 return;
             }
-            let events::Emit { namespace, name, payload } = event;
-            self.send(&ServerMessage::Event { namespace, name, payload }, context);
+            match command {
+                events::Command::Emit(events::Emit { namespace, name, payload }) => {
+                    self.send(&ServerMessage::Event { namespace, name, payload }, context);
+                }
+                events::Command::JoinRoom { room, done } => {
+                    self.do_for_app(ForApp { action: AppAction::Join, room, done }, context);
+                }
+                events::Command::LeaveRoom { room, done } => {
+                    self.do_for_app(ForApp { action: AppAction::Leave, room, done }, context);
+                }
+            }
         }
     }
 

@@ -1,10 +1,12 @@
 //! What a session keeps of its rooms.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use doorward_core::protocol::ReplyTo;
 use doorward_core::rooms::Joined;
 
+use crate::events::Done;
 use crate::rooms::Seat;
 
 /// A session's rooms.
@@ -14,6 +16,8 @@ pub(super) struct InRooms {
     pub seen: Seen,
     /// A request waits for rows.
     pub is_reading: bool,
+    /// What the application's handlers have asked for while another answer waits.
+    pub for_app: VecDeque<ForApp>,
     /// What its rooms share; none before the first.
     pub seat: Option<Rc<Seat>>,
 }
@@ -25,6 +29,19 @@ pub(super) struct Seen {
     pub rooms: u64,
     /// How many rooms had been closed.
     pub closings: u64,
+}
+
+/// A room that a handler joins or leaves for the session.
+pub(super) struct ForApp {
+    pub action: AppAction,
+    pub room: String,
+    pub done: Done,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AppAction {
+    Join,
+    Leave,
 }
 
 /// A request that waits until the rows are read.

@@ -10,7 +10,7 @@ use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use bytestring::ByteString;
 use doorward_core::domain::Access;
 use doorward_core::protocol::{NamespaceId, Payload, ServerMessage};
-use doorward_core::rooms::{Cause, End, JoinRequest, Lost, Member as Who, Refusal, RoomName, RoomRequest};
+use doorward_core::rooms::{Cause, JoinRequest, Lost, Member as Who, Refusal, RoomName, RoomRequest};
 use serde_json::json;
 
 use super::Session;
@@ -19,21 +19,24 @@ use crate::actors::transport::{Outgoing, Transport};
 use crate::clock::rfc3339;
 use crate::rooms::Approval;
 
-const UNAVAILABLE: Refusal = Refusal::new("unavailable", "the rights to rooms cannot be read: try again");
+pub(super) const UNAVAILABLE: Refusal =
+    Refusal::new("unavailable", "the rights to rooms cannot be read: try again");
 
 /// How often it looks for what ends while it is not known what has changed.
 const WHILE_STALE: Duration = Duration::from_secs(1);
 
 impl<T: Transport> Session<T> {
     /// What a worker thread has to know to hand the session messages of a room.
-    pub(super) fn approval(&self, access: &Access, until: End) -> Approval {
-        let seen = self.in_rooms.as_ref().map(|rooms| rooms.seen).unwrap_or_default();
+    pub(super) fn approval(&self, access: &Access, room: &RoomName) -> Approval {
+        let rooms = self.in_rooms.as_ref();
+        let seen = rooms.map(|rooms| rooms.seen).unwrap_or_default();
         Approval {
             version: access.rights.version,
             expires_at: access.expires_at,
             rooms: seen.rooms,
-            until,
+            until: rooms.and_then(|rooms| rooms.joined.until(room)),
             closings: seen.closings,
+            by_app: rooms.is_some_and(|rooms| rooms.joined.is_by_app(room)),
         }
     }
 
@@ -92,7 +95,7 @@ impl<T: Transport> Session<T> {
         if let Some(rooms) = &self.in_rooms {
             let own = RoomName::of_user(access.user);
             for room in rooms.joined.rooms().chain([&own]) {
-                let approval = self.approval(&access, rooms.joined.until(room));
+                let approval = self.approval(&access, room);
                 self.sessions.rooms().approve(room, self.id, approval);
             }
         }
@@ -109,7 +112,13 @@ impl<T: Transport> Session<T> {
         self.push("left", &fields, context);
     }
 
-    fn push(&mut self, name: &'static str, fields: &serde_json::Value, context: &mut Context<Self>) {
+    /// Sends what the client has not asked for.
+    pub(super) fn push(
+        &mut self,
+        name: &'static str,
+        fields: &serde_json::Value,
+        context: &mut Context<Self>,
+    ) {
         // An object of texts always is JSON.
         let payload = Payload::new(fields).unwrap_or_default();
         let name = ByteString::from_static(name);
@@ -185,30 +194,42 @@ impl<T: Transport> Session<T> {
         self.in_rooms.as_ref().is_some_and(|rooms| rooms.is_reading)
     }
 
-    /// Reads rows, and answers the request afterwards.
+    /// The same for a room that the application joins. It does not count.
+    pub(super) fn missing_rights_for_app(&self, room: &str) -> Option<Vec<RoomName>> {
+        let rights = self.live_rights.as_ref()?.rooms();
+        let (room, kind) = self.sessions.rooms().all().kinds().find(room).ok()?;
+        let is_missing = kind.asks_for_members() && !rights.has_member(&room, self.services.clock.now());
+        let missing: Vec<_> = is_missing.then_some(room).into_iter().collect();
+        (!rights.has_bans() || !missing.is_empty()).then_some(missing)
+    }
+
+    /// Reads rows, and goes on afterwards, told whether they were read. What the client sends meanwhile waits.
     pub(super) fn read_rights(
         &mut self,
         missing: Vec<RoomName>,
-        waiting: Waiting,
         context: &mut Context<Self>,
+        then: impl FnOnce(&mut Self, bool, &mut Context<Self>) + 'static,
     ) {
         let Some(live) = self.live_rights.clone() else { return };
         self.in_rooms.get_or_insert_default().is_reading = true;
         self.transport.outgoing().hold(true);
         let read = (self.services.read_room_rights)(live, missing);
         context.spawn(read.into_actor(self).map(move |is_read, this, context| {
-            this.when_fresh(context, move |this, context| this.rights_read(is_read, waiting, context));
+            this.when_fresh(context, move |this, context| {
+                if let Some(rooms) = &mut this.in_rooms {
+                    rooms.is_reading = false;
+                }
+                this.catch_up(context);
+                if this.closing.is_none() {
+                    then(this, is_read, context);
+                    this.answer_backlog(context);
+                }
+            });
         }));
     }
 
-    fn rights_read(&mut self, is_read: bool, waiting: Waiting, context: &mut Context<Self>) {
-        if let Some(rooms) = &mut self.in_rooms {
-            rooms.is_reading = false;
-        }
-        self.catch_up(context);
-        if self.closing.is_some() {
-            return;
-        }
+    /// Answers a request whose rows were to be read before.
+    pub(super) fn answer_waiting(&mut self, is_read: bool, waiting: Waiting, context: &mut Context<Self>) {
         let Waiting { name, to, arguments } = waiting;
         match (RoomRequest::read(&name, &arguments), self.access()) {
             (Some(Ok(request)), Some(access)) if is_read => {
@@ -216,6 +237,5 @@ impl<T: Transport> Session<T> {
             }
             _ => self.refuse_of_rooms(to, UNAVAILABLE, context),
         }
-        self.answer_backlog(context);
     }
 }

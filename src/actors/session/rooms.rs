@@ -1,5 +1,7 @@
 //! What a session does about rooms: it answers requests, and sends messages. `room_rights` has what it may.
 
+mod by_app;
+
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +12,7 @@ use doorward_core::domain::Access;
 use doorward_core::protocol::{CloseReason, NamespaceId, Payload, ReplyTo, ServerMessage};
 use doorward_core::rooms::presence::Departure;
 use doorward_core::rooms::{
-    Cause, Entered, JoinOne, JoinRequest, Refusal, RoomName, RoomRequest, SendRequest, compact,
+    Author, Cause, Entered, JoinOne, JoinRequest, Refusal, RoomName, RoomRequest, SendRequest, compact,
 };
 use doorward_core::session;
 use serde_json::value::RawValue;
@@ -21,7 +23,7 @@ use super::in_rooms::Waiting;
 use crate::actors::session_manager::ToSession;
 use crate::actors::transport::Transport;
 use crate::clock::rfc3339;
-use crate::rooms::{Content, From, Place, Publication, Seat};
+use crate::rooms::{Content, Place, Publication, Seat};
 
 const NOT_SIGNED_IN: Refusal = Refusal::new("unauthorized", "sign in first");
 pub(super) const BUSY: Refusal = Refusal::new("unavailable", "too many messages are under way: try again");
@@ -72,7 +74,10 @@ impl<T: Transport> Session<T> {
                     Ok(None) => self.answer_about_rooms(request, to, &access, context),
                     Ok(Some(missing)) => {
                         let (name, arguments) = (name.to_owned(), arguments.to_owned());
-                        self.read_rights(missing, Waiting { name, to: to.clone(), arguments }, context);
+                        let waiting = Waiting { name, to: to.clone(), arguments };
+                        self.read_rights(missing, context, |this, is_read, context| {
+                            this.answer_waiting(is_read, waiting, context);
+                        });
                     }
                     Err(refusal) => self.refuse_of_rooms(to.clone(), refusal, context),
                 }
@@ -175,8 +180,7 @@ impl<T: Transport> Session<T> {
         for place in places {
             let joined = &self.in_rooms.get_or_insert_default().joined;
             if place.room().is_users() || joined.has(place.room()) {
-                let until = joined.until(place.room());
-                let approval = self.approval(&access, until);
+                let approval = self.approval(&access, place.room());
                 self.sessions.rooms().join(place, &seat, approval);
             } else {
                 // It was told before that it had joined. The right ended while that answer waited.
@@ -236,7 +240,7 @@ impl<T: Transport> Session<T> {
             room: sending.room.as_str(),
             message,
             at,
-            from: From { user: access.user, username: &access.username },
+            from: Author::User { user: access.user, username: &access.username },
             event: send.event.as_deref(),
             key: send.key.as_deref(),
             data: &data,

@@ -81,6 +81,7 @@ impl<T: Transport> Session<T> {
         if self.is_waiting() || self.close_if_revoked(context) {
             return;
         }
+        self.go_on_for_app(context);
         // What it sent meanwhile has not been read yet.
         self.record_activity();
         while !self.transport.outgoing().congested()

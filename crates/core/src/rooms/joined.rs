@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 
 use super::presence::PresenceLevel;
-use super::{Bucket, Caller, Cause, End, Kind, Kinds, Pace, Refusal, RoomName, Standing};
+use super::refusal::{BAD_ROOM, UNKNOWN_ROOM};
+use super::{Bucket, Caller, Cause, End, Kind, Kinds, Pace, Refusal, Right, RoomName, Standing};
 use crate::domain::{Roles, UserId};
 use crate::time::Timestamp;
 
@@ -25,17 +26,12 @@ const PRESENCE_SET: Pace = Pace { interval: Duration::from_millis(200), burst: 2
 /// Bytes of what a session shows to others.
 const PRESENCE_BYTES: usize = 1024;
 
-const BAD_ROOM: Refusal = Refusal::new(
-    "bad_room",
-    "a room's name is `kind:rest`, at most 200 bytes of letters, digits and ._:@=+-",
-);
-const UNKNOWN_ROOM: Refusal = Refusal::new("unknown_room", "there are no rooms of this kind");
-const BANNED: Refusal = Refusal::new("banned", "you are banned from this room");
+pub(super) const BANNED: Refusal = Refusal::new("banned", "you are banned from this room");
 const NOT_JOINED: Refusal = Refusal::new("not_joined", "the session has not joined this room");
 /// How long before the end of a right its session is told.
 const NOTICE: TimeDelta = TimeDelta::seconds(60);
 /// Also where there is no such room: what a client may not see, it cannot find.
-const FORBIDDEN: Refusal = Refusal::new("forbidden", "this is not allowed");
+pub(super) const FORBIDDEN: Refusal = Refusal::new("forbidden", "this is not allowed");
 
 /// A room that was joined.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,10 +88,27 @@ pub struct Joined {
 #[derive(Debug)]
 struct Stay {
     kind: Arc<Kind>,
-    until: End,
-    by_member: bool,
+    grant: Grant,
     /// The session was told that its right ends soon.
     told: bool,
+}
+
+/// By what right a session is in a room.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Grant {
+    /// By its kind's policy, which is asked again whenever what the user may do has changed.
+    Policy(Right),
+    /// The application has joined it, whatever the policy says.
+    App,
+}
+
+impl Grant {
+    const fn until(self) -> End {
+        match self {
+            Self::Policy(right) => right.until,
+            Self::App => None,
+        }
+    }
 }
 
 impl Joined {
@@ -122,23 +135,39 @@ impl Joined {
             return Err(BANNED);
         }
         let right = kind.join.right(&room, &caller(who, &standing, false)).ok_or(FORBIDDEN)?;
+        self.insert((room, kind), who, &standing, Grant::Policy(right))
+    }
+
+    /// Takes the room in, if there are not too many.
+    pub(super) fn insert(
+        &mut self,
+        (room, kind): (RoomName, Arc<Kind>),
+        who: Member<'_>,
+        standing: &Standing,
+        grant: Grant,
+    ) -> Result<Entered, Refusal> {
         let is_new = !self.rooms.contains_key(&room);
         if is_new && self.rooms.len() >= MAX_JOINED {
             return Err(Refusal::new("too_many_rooms", "a session may have joined 100 rooms at a time"));
         }
         let can: &[_] = match (
-            kind.send.allows(&room, &caller(who, &standing, true)),
-            kind.shows_presence(&room, &caller(who, &standing, true)),
+            kind.send.allows(&room, &caller(who, standing, true)),
+            kind.shows_presence(&room, &caller(who, standing, true)),
         ) {
             (true, true) => &["send", "presence"],
             (true, false) => &["send"],
             (false, true) => &["presence"],
             (false, false) => &[],
         };
-        let until = right.until;
-        let told = self.rooms.get(&room).is_some_and(|stay| stay.told && stay.until == until);
-        let stay = Stay { kind: Arc::clone(&kind), until, by_member: right.by_member, told };
-        self.rooms.insert(room.clone(), stay);
+        let before = self.rooms.get(&room);
+        let grant = match before {
+            // The application's word remains.
+            Some(Stay { grant: Grant::App, .. }) => Grant::App,
+            _ => grant,
+        };
+        let until = grant.until();
+        let told = before.is_some_and(|stay| stay.told && stay.grant.until() == until);
+        self.rooms.insert(room.clone(), Stay { kind: Arc::clone(&kind), grant, told });
         Ok(Entered { room, kind, can, is_new, until })
     }
 
@@ -248,7 +277,7 @@ impl Joined {
         let mut expiring = Vec::new();
         for (room, stay) in &mut self.rooms {
             if let Some(until) =
-                stay.until.filter(|until| !stay.told && *until - NOTICE <= now && now < *until)
+                stay.grant.until().filter(|until| !stay.told && *until - NOTICE <= now && now < *until)
             {
                 stay.told = true;
                 expiring.push((room.clone(), until));
@@ -260,7 +289,8 @@ impl Joined {
     /// When to ask next what ends: for [`Joined::expiring`] and [`Joined::reevaluate`].
     #[must_use]
     pub fn deadline(&self) -> End {
-        let next = |stay: &Stay| stay.until.map(|until| if stay.told { until } else { until - NOTICE });
+        let next =
+            |stay: &Stay| stay.grant.until().map(|until| if stay.told { until } else { until - NOTICE });
         self.rooms.values().filter_map(next).min()
     }
 
@@ -273,7 +303,13 @@ impl Joined {
     /// When the right to be in this room ends by itself.
     #[must_use]
     pub fn until(&self, room: &RoomName) -> End {
-        self.rooms.get(room).and_then(|stay| stay.until)
+        self.rooms.get(room).and_then(|stay| stay.grant.until())
+    }
+
+    /// Whether the application has joined this room for the session: then no policy ends that.
+    #[must_use]
+    pub fn is_by_app(&self, room: &RoomName) -> bool {
+        self.rooms.get(room).is_some_and(|stay| matches!(stay.grant, Grant::App))
     }
 
     /// Counts a question about a room that needs a query as a join.
@@ -304,15 +340,16 @@ impl Stay {
         if let Some(cause) = standing.ends() {
             return Some(cause);
         }
+        let Grant::Policy(before) = self.grant else { return None };
         let Some(right) = self.kind.join.right(room, &caller(who, &standing, false)) else {
-            return Some(match self.until {
+            return Some(match before.until {
                 Some(until) if until <= now => Cause::Expired,
-                _ if self.by_member => Cause::Removed,
+                _ if before.by_member && standing.member.is_none() => Cause::Removed,
                 _ => Cause::Policy,
             });
         };
-        self.told &= self.until == right.until;
-        (self.until, self.by_member) = (right.until, right.by_member);
+        self.told &= before.until == right.until;
+        self.grant = Grant::Policy(right);
         None
     }
 }

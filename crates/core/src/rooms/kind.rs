@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::presence::{PresenceLevel, PresenceOptions};
-use super::{Caller, KindName, Pace, Policy, RoomName};
+use super::refusal::{BAD_ROOM, UNKNOWN_ROOM};
+use super::{Caller, KindName, Pace, Policy, Refusal, RoomAction, RoomName, Rule};
 
 /// The options of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,5 +65,75 @@ impl Kinds {
     #[must_use]
     pub fn has(&self, kind: &KindName) -> bool {
         self.0.contains_key(kind)
+    }
+
+    /// The room of this name, and its kind.
+    ///
+    /// # Errors
+    /// [`Refusal`]: it is not the name of a room, or there is no such kind.
+    pub fn find(&self, room: &str) -> Result<(RoomName, Arc<Kind>), Refusal> {
+        let room = RoomName::parse(room).ok_or(BAD_ROOM)?;
+        let kind = self.of(&room).ok_or(UNKNOWN_ROOM)?;
+        Ok((room, kind))
+    }
+
+    /// Adds an application's rule to a kind, in place of any that it had. None if there is no such kind.
+    #[must_use]
+    pub fn with_rule(&self, name: &KindName, rule: &Rule) -> Option<Self> {
+        let mut kinds = HashMap::clone(&self.0);
+        let kind = kinds.get_mut(name)?;
+        let join = kind.join.with_rule(RoomAction::Join, rule);
+        let send = kind.send.with_rule(RoomAction::Send, rule);
+        *kind = Arc::new(Kind { join, send, ..Kind::clone(kind) });
+        Some(Self(Arc::new(kinds)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::super::{Caller, Entry, RoomVerdict};
+    use super::*;
+    use crate::domain::{Roles, UserId};
+
+    #[test]
+    fn a_rule_comes_before_the_entries_of_its_kind() {
+        let anyone = || Policy::new(vec![Entry::Anyone]);
+        let kind = |join, send| Kind {
+            join,
+            send,
+            max_joined: 10,
+            max_data: 100,
+            pace: None,
+            lossy: false,
+            presence: PresenceOptions::default(),
+            see_presence: anyone(),
+        };
+        let name = |text| KindName::parse(text).unwrap();
+        let kinds = Kinds::new([
+            (name("order"), kind(Policy::new(Vec::new()), anyone())),
+            (name("chat"), kind(anyone(), anyone())),
+        ]);
+        let rule = Rule::new(|question| match (question.action, question.rest) {
+            (RoomAction::Join, "mine") => RoomVerdict::Yes,
+            (RoomAction::Send, "closed") => RoomVerdict::No,
+            _ => RoomVerdict::AsConfigured,
+        });
+        let kinds = kinds.with_rule(&name("order"), &rule).unwrap();
+        assert!(kinds.with_rule(&name("other"), &rule).is_none());
+        let roles = Roles::default();
+        let caller = Caller { user: UserId(Uuid::nil()), roles: &roles, joined: false, member: None };
+        for (room, joins, sends) in [
+            ("order:mine", true, true),
+            ("order:other", false, true),
+            ("order:closed", false, false),
+            ("chat:closed", true, true),
+        ] {
+            let room = RoomName::parse(room).unwrap();
+            let kind = kinds.of(&room).unwrap();
+            let both = (kind.join.allows(&room, &caller), kind.send.allows(&room, &caller));
+            assert_eq!(both, (joins, sends), "{room}");
+        }
     }
 }

@@ -5,8 +5,11 @@
 //! |---|---|
 //! | `name` | the names of rooms and of their kinds |
 //! | `policy` | who may join a room or send to it |
+//! | `rule` | an application's own word on that |
 //! | `kind` | the options of a kind of rooms |
 //! | `joined` | the rooms of one session: a state machine |
+//! | `by_app` | rooms that an application joins for a session |
+//! | `author` | who a message is from |
 //! | `presence` | who is in a room, and how clients are told |
 //! | `request` | what a client asks for |
 //! | `data` | what is sent, as it is passed on |
@@ -14,6 +17,8 @@
 //! | `refusal` | why a request is not done |
 //! | `standing` | what rows say of a user and a room: members and bans |
 
+mod author;
+mod by_app;
 mod data;
 mod joined;
 mod kind;
@@ -23,8 +28,10 @@ pub mod presence;
 mod rate;
 mod refusal;
 mod request;
+mod rule;
 mod standing;
 
+pub use author::{Author, LONGEST_APP_NAME};
 pub use data::compact;
 pub use joined::{Entered, Joined, Lost, Member, Sending, Watching};
 pub use kind::{Kind, Kinds};
@@ -32,5 +39,8 @@ pub use name::{KindName, RoomName};
 pub use policy::{Caller, Entry, Policy, Right};
 pub use rate::{Bucket, Pace};
 pub use refusal::Refusal;
-pub use request::{JoinOne, JoinRequest, LeaveRequest, PresenceRequest, RoomRequest, SendRequest, WORDS};
+pub use request::{
+    JoinOne, JoinRequest, LeaveRequest, PresenceRequest, RoomRequest, SendRequest, WORDS, is_word,
+};
+pub use rule::{RoomAction, RoomQuestion, RoomVerdict, Rule};
 pub use standing::{Cause, End, Scope, Standing};

@@ -1,6 +1,7 @@
 //! Who may: ordered entries, each of which says yes or nothing. Without a yes the answer is no.
 
 use super::RoomName;
+use super::rule::{RoomAction, RoomQuestion, Rule};
 use super::standing::End;
 use crate::domain::{RoleName, Roles, UserId};
 
@@ -70,22 +71,44 @@ impl Entry {
 
 /// Who may join the rooms of a kind, or send to them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Policy(Vec<Entry>);
+pub struct Policy(Vec<Entry>, Option<(RoomAction, Rule)>);
 
 impl Policy {
     #[must_use]
     pub const fn new(entries: Vec<Entry>) -> Self {
-        Self(entries)
+        Self(entries, None)
+    }
+
+    /// With an application's rule, which is asked before the entries.
+    pub(super) fn with_rule(&self, action: RoomAction, rule: &Rule) -> Self {
+        Self(self.0.clone(), Some((action, rule.clone())))
     }
 
     #[must_use]
     pub fn allows(&self, room: &RoomName, caller: &Caller<'_>) -> bool {
-        self.0.iter().any(|entry| entry.allows(room, caller))
+        let said = self.rule_says(room, caller);
+        said.unwrap_or_else(|| self.0.iter().any(|entry| entry.allows(room, caller)))
     }
 
-    /// The same, with how long it lasts: a membership may end by itself, and counts only if no other entry says yes.
+    /// None if the entries decide.
+    fn rule_says(&self, room: &RoomName, caller: &Caller<'_>) -> Option<bool> {
+        let (action, rule) = self.1.as_ref()?;
+        rule.ask(RoomQuestion {
+            action: *action,
+            room: room.as_str(),
+            rest: room.rest(),
+            user: caller.user,
+            roles: caller.roles,
+            joined: caller.joined,
+        })
+    }
+
+    /// The same, with how long it lasts: a membership may end by itself, and counts only if nothing else says yes.
     #[must_use]
     pub fn right(&self, room: &RoomName, caller: &Caller<'_>) -> Option<Right> {
+        if let Some(said) = self.rule_says(room, caller) {
+            return said.then_some(Right { until: None, by_member: false });
+        }
         let mut allowing = self.0.iter().filter(|entry| entry.allows(room, caller)).peekable();
         allowing.peek()?;
         if allowing.all(|entry| *entry == Entry::Member) {
@@ -106,6 +129,7 @@ mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
 
+    use super::super::rule::RoomVerdict;
     use super::*;
 
     fn roles(names: &[&str]) -> Roles {
@@ -192,12 +216,18 @@ mod tests {
         #[test]
         fn a_right_ends_with_the_membership_alone(
             entries in prop::collection::vec(entry(), 0..6), joined: bool, has in "[a-d]", member: Option<Option<u16>>,
+            verdict in prop::option::of(prop::sample::select(
+                vec![RoomVerdict::Yes, RoomVerdict::No, RoomVerdict::AsConfigured],
+            )),
         ) {
             let roles = roles(&[&has]);
             let member = member.map(|end| end.map(|after| end_after(after.into())));
             let caller = Caller { user: UserId(Uuid::nil()), roles: &roles, joined, member };
             let room = RoomName::parse("chat:x").unwrap();
-            let policy = Policy::new(entries);
+            let mut policy = Policy::new(entries);
+            if let Some(verdict) = verdict {
+                policy = policy.with_rule(RoomAction::Join, &Rule::new(move |_| verdict));
+            }
             let otherwise = policy.allows(&room, &Caller { member: None, ..caller });
             let right = policy.right(&room, &caller);
             prop_assert_eq!(right.is_some(), policy.allows(&room, &caller));

@@ -22,3 +22,9 @@ impl Refusal {
         Self { retry_after: Some(wait), ..Self::new("too_many_requests", "do this less often") }
     }
 }
+
+pub(super) const BAD_ROOM: Refusal = Refusal::new(
+    "bad_room",
+    "a room's name is `kind:rest`, at most 200 bytes of letters, digits and ._:@=+-",
+);
+pub(super) const UNKNOWN_ROOM: Refusal = Refusal::new("unknown_room", "there are no rooms of this kind");

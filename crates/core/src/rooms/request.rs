@@ -150,6 +150,12 @@ impl<'a> RoomRequest<'a> {
     }
 }
 
+/// Whether a text may be an `event` or a `key`.
+#[must_use]
+pub fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().count() <= LONGEST_WORD
+}
+
 /// What follows the first value belongs to other arguments.
 fn first<'a, T: Deserialize<'a>>(arguments: &'a str) -> Option<T> {
     T::deserialize(&mut serde_json::Deserializer::from_str(arguments)).ok()
@@ -198,10 +204,7 @@ fn send(arguments: &str) -> Result<RoomRequest<'_>, Refusal> {
         (None, Some(user)) => format!("user:{user}").into(),
         _ => return Err(expected),
     };
-    let is_long = |word: &Option<Cow<'_, str>>| {
-        word.as_ref().is_some_and(|word| word.is_empty() || word.chars().count() > LONGEST_WORD)
-    };
-    if is_long(&read.event) || is_long(&read.key) {
+    if !read.event.as_deref().is_none_or(is_word) || !read.key.as_deref().is_none_or(is_word) {
         return Err(Refusal::new("bad_request", "`event` and `key` have 1 to 64 characters"));
     }
     if read.keep {
