@@ -23,6 +23,7 @@ mod brand_preview;
 mod branding;
 mod broken_frames;
 mod browser;
+mod chat;
 mod cli;
 mod client;
 mod client_rooms;

@@ -96,6 +96,17 @@ pub async fn spawn_on(
 }
 
 /// The same with additions of an embedding application.
+pub async fn spawn_again(
+    settings: &[(&str, &str)],
+    data: TempDir,
+    mail: SmtpCatcher,
+    clock: ManualClock,
+    additions: Additions,
+) -> TestApp {
+    spawn(settings, data, mail, clock, additions, Deadlines::default()).await
+}
+
+/// The same with a clock of its own.
 pub async fn spawn_node(
     settings: &[(&str, &str)],
     data: TempDir,

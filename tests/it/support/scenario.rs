@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use diesel::prelude::*;
+use doorward::Additions;
 use doorward::internals::schema::{logins, users};
 use doorward_core::domain::UserId;
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
-use crate::support::app::{TestApp, spawn_on, spawn_with};
+use crate::support::app::{TestApp, spawn_again, spawn_embedded};
 use crate::support::callers::operator;
 use crate::support::commands::run;
 use crate::support::programs::{self, Needs};
@@ -42,6 +43,7 @@ pub fn python(script: &str, statements: &str, needs: Needs) -> Option<Command> {
 pub struct Stage<'a> {
     app: Option<TestApp>,
     settings: &'a [(&'a str, &'a str)],
+    additions: Additions,
     stopped: Option<Stopped>,
 }
 
@@ -54,7 +56,13 @@ struct Stopped {
 
 impl<'a> Stage<'a> {
     pub async fn open(settings: &'a [(&'a str, &'a str)]) -> Self {
-        Self { app: Some(spawn_with(settings).await), settings, stopped: None }
+        Self::open_embedded(settings, Additions::default()).await
+    }
+
+    /// With additions of an embedding application.
+    pub async fn open_embedded(settings: &'a [(&'a str, &'a str)], additions: Additions) -> Self {
+        let app = spawn_embedded(settings, additions.clone()).await;
+        Self { app: Some(app), settings, additions, stopped: None }
     }
 
     pub fn address(&self) -> String {
@@ -165,7 +173,7 @@ impl<'a> Stage<'a> {
             old.query(|conn| diesel::sql_query("DELETE FROM events").execute(conn));
         }
         let (data, mail, clock) = (old.data, old.mail, old.clock);
-        self.app = Some(spawn_on(&settings, data, mail, clock).await);
+        self.app = Some(spawn_again(&settings, data, mail, clock, self.additions.clone()).await);
     }
 
     fn user(&self, username: &str) -> UserId {
