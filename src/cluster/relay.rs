@@ -349,7 +349,9 @@ async fn subscribe_for_ever(
         if !batch.is_empty() {
             channels.add(&names(&batch)).await?;
             shared.interest().confirm(&batch);
-            batch.iter().for_each(|room| receive(FromNodes::Subscribed(room)));
+            for room in &batch {
+                receive(FromNodes::Subscribed(room));
+            }
         } else if given_up.is_empty() {
             tokio::select! {
                 () = shared.joined.notified() => {}

@@ -65,8 +65,9 @@ impl<R: Fn(FromNodes<'_>)> Reader<'_, R> {
         };
         if node == self.id {
             // Its own sign of life comes in time, whatever the others do.
-            let silent = self.alive.take_silent(now());
-            silent.into_iter().for_each(|node| (self.receive)(FromNodes::Gone(node)));
+            for node in self.alive.take_silent(now()) {
+                (self.receive)(FromNodes::Gone(node));
+            }
             return None;
         }
         let channel = message.get_channel_name().strip_prefix(self.prefix);

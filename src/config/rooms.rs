@@ -69,7 +69,7 @@ fn policy(text: &str, sends: bool) -> Result<Policy, String> {
         let entry = entry.trim();
         let read = Entry::parse(entry).filter(|read| sends || *read != Entry::Joined);
         read.ok_or_else(|| match entry {
-            "joined" => "a client cannot have joined before it joins".to_owned(),
+            "joined" => "`joined` is allowed in `send` only".to_owned(),
             "guest" | "token" | "ask" => format!("this version does not know {entry} yet"),
             _ => String::new(),
         })

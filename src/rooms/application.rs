@@ -13,7 +13,7 @@ const BAD_USER: Refusal =
     Refusal::new("bad_room", "a user's own room is `user:` and the id, in lower case and with hyphens");
 const BAD_EVENT: Refusal = Refusal::new("bad_request", "`event` has 1 to 64 characters");
 const TOO_LARGE: Refusal = Refusal::new("too_large", "`data` is larger than rooms of this kind allow");
-const BAD_DATA: Refusal = Refusal::new("bad_data", "`data` is no JSON that others can read");
+const BAD_DATA: Refusal = Refusal::new("bad_data", "`data` cannot be read by all clients");
 
 impl Rooms {
     /// For the application's handlers and its other parts.
@@ -56,7 +56,7 @@ impl Publish for Inner {
         });
         published.map_err(|Busy| {
             rooms.count_refused();
-            Error::new("unavailable", "too many messages are under way: try again")
+            Error::new("unavailable", "the server is busy: try again")
         })?;
         Ok(message)
     }

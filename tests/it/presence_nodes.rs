@@ -221,8 +221,8 @@ async fn watchers_know_the_truth_after_users_flap_on_three_nodes_and_one_is_kill
         tokens.push(register(&fleet.nodes[0], &format!("user{number}")).await);
     }
     let mut watchers = Vec::new();
-    for number in 0..2 {
-        watchers.push(Watcher::new(live(&fleet.nodes[number], &tokens[number]).await).await);
+    for (node, token) in fleet.nodes.iter().zip(&tokens).take(2) {
+        watchers.push(Watcher::new(live(node, token).await).await);
     }
     let mut there = BTreeMap::<usize, (usize, WebSocketClient)>::new();
     for round in 0..60_usize {

@@ -26,11 +26,11 @@ use crate::clock::rfc3339;
 use crate::rooms::{Content, Place, Publication, Seat};
 
 const NOT_SIGNED_IN: Refusal = Refusal::new("unauthorized", "sign in first");
-pub(super) const BUSY: Refusal = Refusal::new("unavailable", "too many messages are under way: try again");
-const ROOM_FULL: Refusal = Refusal::new("room_full", "as many sessions have joined this room as may");
-pub(super) const BAD_DATA: Refusal = Refusal::new("bad_data", "`data` is no JSON that others can read");
+pub(super) const BUSY: Refusal = Refusal::new("unavailable", "the server is busy: try again");
+const ROOM_FULL: Refusal = Refusal::new("room_full", "the room is full");
+pub(super) const BAD_DATA: Refusal = Refusal::new("bad_data", "`data` cannot be read by all clients");
 const NO_ATTACHMENTS: Refusal =
-    Refusal::new("bad_request", "a message to a room takes no binary attachments");
+    Refusal::new("bad_request", "messages to rooms cannot have binary attachments");
 
 /// What a request was answered, and the rooms that are joined once the answer is on its way: nothing of a room comes before.
 pub(super) struct Answer {

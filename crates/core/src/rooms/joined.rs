@@ -148,7 +148,7 @@ impl Joined {
     ) -> Result<Entered, Refusal> {
         let is_new = !self.rooms.contains_key(&room);
         if is_new && self.rooms.len() >= MAX_JOINED {
-            return Err(Refusal::new("too_many_rooms", "a session may have joined 100 rooms at a time"));
+            return Err(Refusal::new("too_many_rooms", "a session can join at most 100 rooms"));
         }
         let can: &[_] = match (
             kind.send.allows(&room, &caller(who, standing, true)),

@@ -19,7 +19,7 @@ impl Refusal {
     /// Too many: another one is allowed after this time.
     #[must_use]
     pub const fn later(wait: Duration) -> Self {
-        Self { retry_after: Some(wait), ..Self::new("too_many_requests", "do this less often") }
+        Self { retry_after: Some(wait), ..Self::new("too_many_requests", "too many requests: slow down") }
     }
 }
 

@@ -86,13 +86,12 @@ impl Peers {
         peer.heard = now;
         match news {
             PresenceNews::Ask => Heard::Asked,
-            PresenceNews::Still { .. } if n <= peer.n => Heard::Nothing,
+            // It has come before, or a newer list has.
+            PresenceNews::Still { .. } | PresenceNews::Diff { .. } if n <= peer.n => Heard::Nothing,
             PresenceNews::Still { .. } => Heard::Gap,
             PresenceNews::List { part, last, users, .. } => {
                 self.list(node, (n, part, last), users, level, changed)
             }
-            // It has come before, or a newer list has.
-            PresenceNews::Diff { .. } if n <= peer.n => Heard::Nothing,
             PresenceNews::Diff { .. } if n > peer.n + 1 => Heard::Gap,
             PresenceNews::Diff { users, .. } => {
                 peer.n = n;
