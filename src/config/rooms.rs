@@ -33,7 +33,8 @@ pub(super) fn kinds(values: &Values) -> Result<Kinds, ConfigError> {
         let rate = values.parse(&key("rate"), Rate::parse_or_off)?;
         let join = values.parse_or_why(&key("join"), |text| policy(text, false))?;
         let see_presence = values.parse_or_why(&key("see_presence"), |text| match text {
-            "join" => Ok(join.clone()),
+            // Also those that an application has joined, or its rule has let in.
+            "join" => Ok(Policy::new(vec![Entry::Joined])),
             text => policy(text, true),
         })?;
         let level = values.parse_or_why(&key("presence"), |text| presence(text, name))?;
@@ -109,7 +110,8 @@ mod tests {
         assert_eq!((&order.join, order.pace.is_some()), (&Policy::new(vec![Entry::App]), true));
         assert_eq!(order.max_data, 1024);
         let presence = |level, seconds| PresenceOptions { level, grace: Duration::from_secs(seconds) };
-        assert_eq!((chat.presence, &chat.see_presence), (presence(PresenceLevel::Users, 0), &chat.join));
+        assert_eq!(chat.presence, presence(PresenceLevel::Users, 0));
+        assert_eq!(chat.see_presence, Policy::new(vec![Entry::Joined]));
         assert_eq!(order.presence, presence(PresenceLevel::Off, 5));
         assert_eq!(order.see_presence, Policy::new(vec![Entry::parse("role:staff").unwrap()]));
         assert!(kind("other:a").is_none());

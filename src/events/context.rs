@@ -97,12 +97,13 @@ impl Context {
 
     /// Joins a room for this session, whatever the kind's `join` says: the application decides. The client is told by a
     /// `joined` with `"by": "app"`, and stays in the room until [`Context::leave`], its own `leave`, or its end, also when
-    /// its roles change. On its next connection it has to be joined again, for example in
-    /// [`on_connect`](super::Namespace::on_connect).
+    /// its roles or memberships change. Only a ban, a kick, and the room's closing come before. On its next connection it
+    /// has to be joined again, for example in [`on_connect`](super::Namespace::on_connect).
     ///
     /// # Errors
-    /// With a code that clients know too: `bad_room`, `unknown_room`, `forbidden` (a user's own room), `too_many_rooms`,
-    /// `room_full`; `unauthorized` for a guest, or a session that is not in the namespace `/`; `gone`.
+    /// With a code that clients know too: `bad_room`, `unknown_room`, `forbidden` (a user's own room), `banned`,
+    /// `too_many_rooms`, `room_full`; `unavailable` if the bans cannot be read, or too much waits; `unauthorized` for a
+    /// guest, or a session that is not in the namespace `/`; `gone`.
     pub async fn join(&self, room: &str) -> Result<(), Error> {
         self.ask(|done| Command::JoinRoom { room: room.to_owned(), done }).await
     }
