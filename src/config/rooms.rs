@@ -70,7 +70,7 @@ fn policy(text: &str, sends: bool) -> Result<Policy, String> {
         let entry = entry.trim();
         let read = Entry::parse(entry).filter(|read| sends || *read != Entry::Joined);
         read.ok_or_else(|| match entry {
-            "joined" => "`joined` is allowed in `send` only".to_owned(),
+            "joined" => "`joined` cannot be in `join`".to_owned(),
             "guest" | "token" | "ask" => format!("this version does not know {entry} yet"),
             _ => String::new(),
         })
@@ -121,7 +121,7 @@ mod tests {
     fn what_is_wrong_names_its_key() {
         for (key, value, words) in [
             ("rooms.chat.join", "anybody", "rooms.chat.join cannot be anybody"),
-            ("rooms.chat.join", "joined", "before it joins"),
+            ("rooms.chat.join", "joined", "cannot be in `join`"),
             ("rooms.chat.send", "token", "does not know token yet"),
             ("rooms.chat.rate", "10", "a count from 1"),
             ("rooms.chat.max_data", "2MiB", "to 1MiB"),
