@@ -314,7 +314,7 @@ impl World {
         let kind = self.rooms.kinds().of(&name).unwrap();
         let publication = Publication::new(name, kind, None, &content, self.rooms.weigh(2).unwrap());
         let before: Vec<_> = self.sessions.iter().map(|session| session.client.0.get()).collect();
-        assert_eq!(self.worker.deliver(&publication, None, &mut 1000), None);
+        assert_eq!(self.worker.deliver(&[Arc::new(publication)], None, &mut 1000), None);
         self.sessions.iter().zip(before).map(|(session, before)| session.client.0.get() > before).collect()
     }
 }

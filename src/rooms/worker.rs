@@ -21,6 +21,9 @@ use crate::directory::access_changes::LiveRights;
 /// Deliveries until others get a turn.
 const SLICE: usize = 512;
 
+/// Messages of one room that are handed on together, if so many wait: what each client gets of them leaves with one write.
+const TOGETHER: usize = 32;
+
 /// What a session's rooms share.
 pub struct Seat {
     pub session: SessionId,
@@ -74,6 +77,16 @@ impl Seat {
     const fn whose(&self) -> Whose {
         Whose { user: self.user, session: self.session }
     }
+}
+
+/// What became of a message to a session.
+enum Handed {
+    /// It is on its way, or the session is not to be sent it.
+    Done,
+    /// The session missed a change of who is there, and is told again.
+    BehindOnPresence,
+    /// The session has not read so much that there is no room.
+    Full,
 }
 
 /// The rooms that sessions of this thread have joined. A clone is another handle.
@@ -168,75 +181,94 @@ impl WorkerRooms {
 
     /// Hands on what comes out of the queue, until the runtime ends.
     pub(super) async fn deliver_for_ever(self, mut queue: mpsc::Receiver<Arc<Publication>>) {
-        let mut left = SLICE;
-        while let Some(publication) = queue.recv().await {
-            let mut last = None;
-            loop {
-                // What a row may forbid waits until the rows were read.
-                if !self.all.revocations().freshness().is_fresh() {
-                    self.all.revocations().freshness().until_fresh().await;
-                }
-                last = self.deliver(&publication, last, &mut left);
-                if left == 0 {
-                    left = SLICE;
-                    tokio::task::yield_now().await;
-                }
-                if last.is_none() {
-                    break;
+        let (mut left, mut waiting) = (SLICE, Vec::new());
+        while queue.recv_many(&mut waiting, TOGETHER).await > 0 {
+            for run in waiting.chunk_by(|one, next| one.room == next.room) {
+                let mut last = None;
+                loop {
+                    // What a row may forbid waits until the rows were read.
+                    if !self.all.revocations().freshness().is_fresh() {
+                        self.all.revocations().freshness().until_fresh().await;
+                    }
+                    last = self.deliver(run, last, &mut left);
+                    if left == 0 {
+                        left = SLICE;
+                        tokio::task::yield_now().await;
+                    }
+                    if last.is_none() {
+                        break;
+                    }
                 }
             }
+            waiting.clear();
         }
     }
 
-    /// Hands a message to as many sessions past `after` as are left. Answers the last of them if there may be more.
+    /// Hands messages of one room to sessions past `after`, each of them all messages, until as many deliveries are done as
+    /// are left. Answers the last session if there may be more.
     pub(super) fn deliver(
         &self,
-        publication: &Publication,
+        run: &[Arc<Publication>],
         after: Option<SessionId>,
         left: &mut usize,
     ) -> Option<SessionId> {
-        let (now, closed) = (self.all.clock().now(), self.all.last_closing(&publication.room));
+        let room = &run.first()?.room;
+        let (now, closed) = (self.all.clock().now(), self.all.last_closing(room));
         let (mut slow, mut last, mut missed) = (Vec::new(), None, false);
-        let is_message = publication.audience == Audience::All;
         {
             let rooms = self.rooms.borrow();
-            let members = rooms.get(&publication.room)?;
+            let members = rooms.get(room)?;
             let from = after.map_or(Bound::Unbounded, Bound::Excluded);
             for (session, member) in members.range((from, Bound::Unbounded)) {
                 if *left == 0 {
                     break;
                 }
-                (*left, last) = (*left - 1, Some(*session));
-                if !member.is_sent(publication.audience) {
-                    continue;
-                }
-                if publication.sender == Some(*session)
-                    || !self.may_read(publication, member, (now, closed))
-                    || !(is_message || Self::may_see(publication, member, now))
-                {
-                    continue;
-                }
-                let delivery = &*member.seat.delivery;
-                let is_skipped = (publication.kind.lossy || !is_message) && delivery.is_congested();
-                let is_sent = !is_skipped && publication.deliver(delivery, self.all.events());
-                if !is_message {
-                    member.behind.set(!is_sent);
-                    missed |= !is_sent;
-                } else if !is_skipped && !is_sent {
-                    slow.push(Rc::clone(&member.seat));
+                (*left, last) = (left.saturating_sub(run.len()), Some(*session));
+                for publication in run {
+                    match self.hand_to(member, publication, (now, closed)) {
+                        Handed::Done => {}
+                        Handed::BehindOnPresence => missed = true,
+                        Handed::Full => {
+                            slow.push(Rc::clone(&member.seat));
+                            break;
+                        }
+                    }
                 }
             }
         }
         self.all.count_cut(slow.len());
         if missed {
-            self.all.presence_missed(&publication.room);
+            self.all.presence_missed(room);
         }
         // Without the borrow: a session that ends leaves its rooms.
         for seat in slow {
-            self.depart(&publication.room, seat.session, Departure::Broken);
+            self.depart(room, seat.session, Departure::Broken);
             (seat.overflow)();
         }
         last.filter(|_| *left == 0)
+    }
+
+    /// Hands a message to a session, if the session is to be sent it.
+    fn hand_to(&self, member: &Member, publication: &Publication, (now, closed): (Timestamp, u64)) -> Handed {
+        let is_message = publication.audience == Audience::All;
+        if !member.is_sent(publication.audience)
+            || publication.sender == Some(member.seat.session)
+            || !self.may_read(publication, member, (now, closed))
+            || !(is_message || Self::may_see(publication, member, now))
+        {
+            return Handed::Done;
+        }
+        let delivery = &*member.seat.delivery;
+        let is_skipped = (publication.kind.lossy || !is_message) && delivery.is_congested();
+        let is_sent = !is_skipped && publication.deliver(delivery, self.all.events());
+        if !is_message {
+            member.behind.set(!is_sent);
+        }
+        match (is_message, is_sent) {
+            (false, false) => Handed::BehindOnPresence,
+            (true, false) if !is_skipped => Handed::Full,
+            _ => Handed::Done,
+        }
     }
 
     /// Whether a session may still be sent messages of the room. Asked for each message: the word that its login or its

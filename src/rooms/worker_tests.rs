@@ -144,7 +144,7 @@ impl Stage {
     }
 
     fn deliver(&self, room: &str, sender: Option<u128>) {
-        assert_eq!(self.worker.deliver(&self.publication(room, sender), None, &mut 1000), None);
+        assert_eq!(self.worker.deliver(&[Arc::new(self.publication(room, sender))], None, &mut 1000), None);
     }
 
     fn joined_rooms(&self) -> usize {
@@ -253,6 +253,20 @@ fn the_end_of_a_right_that_is_a_row_is_seen_before_each_delivery() {
 }
 
 #[test]
+fn messages_that_wait_together_are_handed_to_a_session_in_one_slice() {
+    let stage = Stage::new();
+    let seats: Vec<_> = (1..=3).map(|number| stage.seat(number, 100)).collect();
+    for (seat, ..) in &seats {
+        stage.join("chat:a", seat);
+    }
+    let run = [Some(2), None].map(|sender| Arc::new(stage.publication("chat:a", sender)));
+    let heard = || seats.iter().map(|(_, client, _)| client.heard.get()).collect::<Vec<_>>();
+    let last = stage.worker.deliver(&run, None, &mut 3);
+    assert_eq!((last, heard()), (Some(SessionId(Uuid::from_u128(2))), vec![2, 1, 0]));
+    assert_eq!((stage.worker.deliver(&run, last, &mut 1000), heard()), (None, vec![2, 1, 2]));
+}
+
+#[test]
 fn a_right_that_ends_between_two_slices_counts_for_the_second() {
     let stage = Stage::new();
     let seats: Vec<_> = (1..=10).map(|number| stage.seat(number, 100)).collect();
@@ -260,12 +274,13 @@ fn a_right_that_ends_between_two_slices_counts_for_the_second() {
         stage.join("chat:a", seat);
     }
     let publication = stage.publication("chat:a", None);
+    let publication = [Arc::new(publication)];
     let last = stage.worker.deliver(&publication, None, &mut 4);
     assert_eq!(last, Some(SessionId(Uuid::from_u128(4))));
     stage.revocations.insert([(seats[5].0.login, RevokeReason::SignedOut)]);
     // One that has left, also the last one that was handed it, changes nothing for the others.
-    stage.worker.leave(&publication.room, seats[3].0.session);
-    stage.worker.leave(&publication.room, seats[7].0.session);
+    stage.worker.leave(&publication[0].room, seats[3].0.session);
+    stage.worker.leave(&publication[0].room, seats[7].0.session);
     assert_eq!(stage.worker.deliver(&publication, last, &mut 1000), None);
     let heard: Vec<_> = seats.iter().map(|(_, client, _)| client.heard.get()).collect();
     assert_eq!(heard, [1, 1, 1, 1, 1, 0, 1, 0, 1, 1]);
@@ -339,7 +354,7 @@ fn a_client_that_does_not_read_misses_changes_of_presence_and_is_told_so_later()
         let content = ByteString::from_static("{}");
         let weight = stage.rooms.weigh(2).unwrap();
         let change = Publication::presence(room.clone(), Arc::clone(&kind), audience, &content, weight);
-        stage.worker.deliver(&change, None, &mut 1000);
+        stage.worker.deliver(&[Arc::new(change)], None, &mut 1000);
         client.heard.get()
     };
     assert_eq!(change(Audience::Watching(PresenceWish::Full)), 1);
