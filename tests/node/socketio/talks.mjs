@@ -77,6 +77,12 @@ await scenario(async () => {
   // It goes, and is not seen any more.
   client.socket.disconnect();
   assert.equal(await client.expect("disconnect"), "io client disconnect");
-  while ((await phone.ask("sessions")).sessions.length > 1);
+  for (;;) {
+    const { sessions, code } = await phone.ask("sessions");
+    if (sessions?.length === 1) break;
+    // A server that has much else to do may be asked too often.
+    assert(sessions ?? code === "too_many_requests", code);
+    await new Promise((done) => setTimeout(done, 50));
+  }
   await phone.lives();
 });
