@@ -7,7 +7,8 @@ use serde::Serialize;
 /// ```
 /// # use doorward_client::Post;
 /// # use serde_json::json;
-/// let hello = Post::to_room("chat:lobby", &json!({"text": "hello"})).event("say");
+/// let data = json!({"text": "hello"});
+/// let hello = Post::to_room("chat:lobby", &data).event("say");
 /// # let _ = hello;
 /// ```
 #[derive(Debug, Clone, Copy, Serialize)]
