@@ -246,7 +246,7 @@ activity-room-member-added = Added to a room
 activity-room-member-removed = Removed from a room
 activity-room-banned = Banned from a room
 activity-room-unbanned = Ban from a room lifted
-activity-room-kicked = Put out of a room
+activity-room-kicked = Kicked out of a room
 activity-mail-given-up = An email to you couldn’t be sent
 activity-other = Account changed
 
