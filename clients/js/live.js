@@ -380,7 +380,8 @@ export class Doorward {
         this.#welcomed(message);
         break;
       case "expiring":
-        void this.#renew(this.#era, Date.parse(message.expires_at));
+        // Without a time, it is the right to a room that expires.
+        if (message.expires_at) void this.#renew(this.#era, Date.parse(message.expires_at));
         break;
       case "goodbye":
         this.#goodbye = { code: message.code, reason: message.reason, reconnect: message.reconnect };
@@ -389,6 +390,8 @@ export class Doorward {
     this.#listeners.call("message", message);
     // A room's message has the name of the event that all messages are.
     if (message.type !== "message") this.#listeners.call(message.type, message);
+    // After the listeners, as rooms are joined again before anything is sent there.
+    if (message.type === "welcome") this.#flush();
   }
 
   /** @param {Message} message */
@@ -398,6 +401,10 @@ export class Doorward {
     this.#openedAt = Date.now();
     this.#watch(message.heartbeat_s * 1000);
     this.#setState("open");
+  }
+
+  /** Sends what waited for the connection. */
+  #flush() {
     for (const waiting of this.#queue) waiting.send();
     this.#queue.clear();
   }

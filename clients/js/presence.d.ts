@@ -49,5 +49,5 @@ export declare class PresenceList {
     /** Asks for the list. */
     load(): Promise<void>;
     /** @param {Message} change A message `presence_changed` */
-    hear(change: Message): void;
+    receive(change: Message): void;
 }

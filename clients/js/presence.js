@@ -110,16 +110,15 @@ export class PresenceList {
   }
 
   /** @param {Message} change A message `presence_changed` */
-  hear(change) {
+  receive(change) {
     if (this.#waiting) this.#waiting.push(change);
-    else this.#apply(change);
-    this.#changed();
+    else if (this.#apply(change)) this.#changed();
   }
 
-  /** @param {Message} change */
+  /** Whether there is anything new. @param {Message} change */
   #apply({ v, count, came, went, changed }) {
     // What came before the list is in it; before the first one, there is nothing to keep.
-    if (this.#v === null || v <= this.#v) return;
+    if (this.#v === null || v <= this.#v) return false;
     this.#count = count;
     if (this.#isCounting) {
       this.#v = v;
@@ -132,6 +131,7 @@ export class PresenceList {
     } else {
       this.#loadLater();
     }
+    return true;
   }
 
   /** After a while, so that not all clients of a room ask at once. */

@@ -18,6 +18,10 @@ export type Left = {
      * A sentence for people.
      */
     reason: string;
+    /**
+     * With `backoff`, the room is joined again after a moment.
+     */
+    rejoin: "never" | "new_token" | "backoff";
 };
 export type SendOptions = {
     /**
@@ -35,8 +39,8 @@ export type SendOptions = {
  */
 export declare class Rooms {
     #private;
-    /** @param {Doorward} door */
-    constructor(door: Doorward);
+    /** @param {Doorward} live */
+    constructor(live: Doorward);
     /** The rooms that are joined, and joined again after a reconnect. @returns {string[]} */
     get joined(): string[];
     /**

@@ -1,6 +1,6 @@
 // Rooms over a live connection: it joins them again after each reconnect, and hands out what is sent there.
 //
-//   const rooms = new Rooms(door);
+//   const rooms = new Rooms(live);
 //   rooms.on("message", ({ room, from, data }) => show(room, from.username, data));
 //   rooms.on("left", ({ room, reason }) => close(room, reason));
 //   await rooms.join("chat:lobby");
@@ -27,6 +27,7 @@ import { PresenceList } from "./presence.js";
  * @property {string} code Why: `policy` if the user's roles do not allow the room any more, or the code of an error when
  *   it was joined again.
  * @property {string} reason A sentence for people.
+ * @property {"never" | "new_token" | "backoff"} rejoin With `backoff`, the room is joined again after a moment.
  *
  * @typedef {object} SendOptions
  * @property {string} [event] A name for what is sent, of 1 to 64 characters.
@@ -36,8 +37,12 @@ import { PresenceList } from "./presence.js";
 /** Rooms in one request. */
 const AT_ONCE = 100;
 
-/** Codes with which a room may be joined again later. */
-const TEMPORARY = new Set(["timeout", "closed", "full", "ended", "unavailable", "too_many_requests"]);
+/** Codes with which a request can be made again later. A room may be full of the sessions of a lost connection. */
+const TEMPORARY = new Set(["timeout", "full", "unavailable", "too_many_requests", "room_full"]);
+
+/** How long to wait before rooms are joined again, in milliseconds: at first, and at most. */
+const FIRST_DELAY = 500;
+const LONGEST_DELAY = 30_000;
 
 /** Users in one answer about who is there. */
 const PAGE = 500;
@@ -53,21 +58,28 @@ export class Rooms {
   #lists = new Map();
   /** What is shown to the others. @type {Map<string, unknown>} */
   #shown = new Map();
+  /** The last request for each room whose reply is awaited. @type {Map<string, object>} */
+  #joining = new Map();
+  /** Rooms to be joined again a little later. @type {Set<string>} */
+  #waiting = new Set();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  #attempts = 0;
   #listeners = new Listeners();
-  #door;
+  #live;
 
-  /** @param {Doorward} door */
-  constructor(door) {
-    this.#door = door;
-    door.on("message", (message) => {
+  /** @param {Doorward} live */
+  constructor(live) {
+    this.#live = live;
+    live.on("message", (message) => {
       if (message.type === "message") this.#listeners.call("message", message);
     });
-    door.on("left", (/** @type {Message} */ { room, code, reason }) => {
+    live.on("left", (/** @type {Message} */ { room, code, reason, rejoin }) => {
       // The answer to `leave` has the same type.
-      if (code !== "left") this.#left({ room, code, reason });
+      if (code !== "left") this.#left({ room, code, reason, rejoin });
     });
-    door.on("presence_changed", (change) => this.#lists.get(change.room)?.hear(change));
-    door.on("welcome", () => void this.#joinAgain([...this.#joined]));
+    live.on("presence_changed", (change) => this.#lists.get(change.room)?.receive(change));
+    live.on("welcome", () => this.#welcomed());
   }
 
   /** The rooms that are joined, and joined again after a reconnect. @returns {string[]} */
@@ -94,7 +106,19 @@ export class Rooms {
    * @returns {Promise<Message>} The reply `joined`. Rejects with a `RequestError`.
    */
   async join(room, { presence = "none" } = {}) {
-    const reply = await this.#door.request("join", { room, presence });
+    const request = {};
+    this.#joining.set(room, request);
+    const isLast = () => this.#joining.get(room) === request;
+    let reply;
+    try {
+      reply = await this.#live.request("join", { room, presence });
+    } catch (error) {
+      if (isLast()) this.#joining.delete(room);
+      throw error;
+    }
+    // It was left since, or another request decides.
+    if (!isLast()) return reply;
+    this.#joining.delete(room);
     this.#joined.set(room, presence);
     this.#lists.get(room)?.stop();
     this.#lists.delete(room);
@@ -122,7 +146,7 @@ export class Rooms {
    */
   show(room, data) {
     if (this.#joined.has(room)) this.#shown.set(room, data ?? null);
-    return this.#door.request("presence", { room, set: data ?? null });
+    return this.#live.request("presence", { room, set: data ?? null });
   }
 
   /**
@@ -133,7 +157,7 @@ export class Rooms {
    */
   leave(room) {
     this.#forget(room);
-    return this.#door.request("leave", { room });
+    return this.#live.request("leave", { room });
   }
 
   /**
@@ -145,7 +169,7 @@ export class Rooms {
    * @returns {Promise<Message>} The reply `sent`. Rejects with a `RequestError`.
    */
   send(room, data, { event, key } = {}) {
-    return this.#door.request("send", { room, event, key, data });
+    return this.#live.request("send", { room, event, key, data });
   }
 
   /**
@@ -157,7 +181,7 @@ export class Rooms {
    * @returns {Promise<Message>} The reply `sent`. Rejects with a `RequestError`.
    */
   sendToUser(user, data, { event, key } = {}) {
-    return this.#door.request("send", { user, event, key, data });
+    return this.#live.request("send", { user, event, key, data });
   }
 
   /**
@@ -166,7 +190,7 @@ export class Rooms {
    */
   #watch(room, isFull) {
     const ask = (/** @type {string | undefined} */ after) =>
-      this.#door.request("presence", { room, after, limit: isFull ? PAGE : 1 });
+      this.#live.request("presence", { room, after, limit: isFull ? PAGE : 1 });
     const changed = () => this.#listeners.call("presence", this.presence(room));
     const list = new PresenceList(room, ask, isFull, changed);
     this.#lists.set(room, list);
@@ -177,38 +201,95 @@ export class Rooms {
   #restore(room) {
     void this.#lists.get(room)?.load();
     const data = this.#shown.get(room);
-    // Where that is refused, it was before.
-    if (data != null) this.#door.request("presence", { room, set: data }).catch(() => {});
+    if (data == null) return;
+    this.#live.request("presence", { room, set: data }).catch(({ code }) => {
+      // With many rooms there are too many at once. Any other refusal was there before.
+      if (code === "too_many_requests") setTimeout(() => this.#showAgain(room, data), delayOf(1));
+    });
+  }
+
+  /**
+   * @param {string} room
+   * @param {unknown} data
+   */
+  #showAgain(room, data) {
+    if (this.#shown.get(room) === data && this.#live.state === "open") this.#restore(room);
   }
 
   /** @param {string} room */
   #forget(room) {
+    this.#joining.delete(room);
+    this.#waiting.delete(room);
     this.#shown.delete(room);
     this.#lists.get(room)?.stop();
     this.#lists.delete(room);
     return this.#joined.delete(room);
   }
 
-  /** @param {[string, "none" | "count" | "full"][]} all */
-  async #joinAgain(all) {
+  /** A connection has begun. */
+  #welcomed() {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#waiting.clear();
+    this.#attempts = 0;
     for (const list of this.#lists.values()) list.restart();
+    void this.#joinAgain([...this.#joined.keys()]);
+  }
+
+  /** @param {string[]} all */
+  async #joinAgain(all) {
+    let isComplete = true;
     for (let at = 0; at < all.length; at += AT_ONCE) {
-      const rooms = all.slice(at, at + AT_ONCE).map(([room, presence]) => ({ room, presence }));
+      // Without those that were left meanwhile.
+      const names = all.slice(at, at + AT_ONCE).filter((room) => this.#joined.has(room));
+      if (!names.length) continue;
+      const rooms = names.map((room) => ({ room, presence: this.#joined.get(room) }));
       try {
-        const reply = await this.#door.request("join", { rooms });
+        const reply = await this.#live.request("join", { rooms });
         for (const { room, error } of reply.rooms) {
-          if (error && !TEMPORARY.has(error.code)) this.#left({ room, code: error.code, reason: error.detail });
           if (!error) this.#restore(room);
+          else if (TEMPORARY.has(error.code)) isComplete = !this.#joinLater(room) && isComplete;
+          else if (this.#joined.has(room)) {
+            this.#left({ room, code: error.code, reason: error.detail, rejoin: "never" });
+          }
         }
-      } catch {
-        // The connection was lost again: the next one joins them.
-        return;
+      } catch (error) {
+        // If the connection was lost again, the next one joins them.
+        if (!TEMPORARY.has(/** @type {any} */ (error).code)) return;
+        isComplete = false;
+        for (const room of names) this.#joinLater(room);
       }
     }
+    if (isComplete) this.#attempts = 0;
+  }
+
+  /**
+   * After a growing, random delay, so that not all clients come at once. Whether there is anything to join.
+   *
+   * @param {string} room
+   */
+  #joinLater(room) {
+    if (!this.#joined.has(room)) return false;
+    this.#waiting.add(room);
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      const rooms = [...this.#waiting];
+      this.#waiting.clear();
+      if (this.#live.state === "open") void this.#joinAgain(rooms);
+    }, delayOf(this.#attempts++));
+    return true;
   }
 
   /** @param {Left} left */
   #left(left) {
-    if (this.#forget(left.room)) this.#listeners.call("left", left);
+    // What only the application has joined is not joined again from here.
+    if (left.rejoin === "backoff" && !this.#joinLater(left.room)) left.rejoin = "never";
+    if (left.rejoin !== "backoff") this.#forget(left.room);
+    this.#listeners.call("left", left);
   }
+}
+
+/** @param {number} attempts */
+function delayOf(attempts) {
+  return Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** attempts) * (0.5 + Math.random() / 2);
 }

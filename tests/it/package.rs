@@ -124,6 +124,13 @@ async fn a_program_in_node_registers_renews_and_reconnects() {
 }
 
 #[test]
+fn its_rooms_are_joined_again_and_left_as_the_server_says() {
+    if let Some(node) = programs::command("node", Needs::Apt("nodejs")) {
+        run(Command::new(node).arg(format!("{ROOT}/tests/node/rooms.mjs")));
+    }
+}
+
+#[test]
 fn the_packages_readme_links_to_no_file_of_the_repository() {
     let readme = fs::read_to_string(format!("{ROOT}/clients/js/README.md")).unwrap();
     assert!(!readme.contains("](../") && !readme.contains("](docs/"), "{readme}");
