@@ -100,7 +100,8 @@ impl OpenSession {
                 let seconds = message["heartbeat_s"].as_u64().unwrap_or(3600);
                 self.heartbeat = Duration::from_secs(seconds.clamp(1, 3600));
             }
-            "expiring" => {
+            // Without a time, it is the right to a room that expires.
+            "expiring" if message["expires_at"].is_string() => {
                 let connector = Arc::clone(connector);
                 self.renewal = self.token.clone().map(|token| -> BoxFuture<'static, _> {
                     Box::pin(async move { connector.renew(token).await })

@@ -184,8 +184,7 @@ impl Session {
     /// # Errors
     /// Those of [`Session::send`]. The room is forgotten all the same.
     pub fn leave(&mut self, room: &str) -> Result<String, Error> {
-        self.rooms.forget(room);
-        let id = self.rooms.next_id();
+        let id = self.rooms.leave(room);
         self.send(&json!({"type": "leave", "id": id, "room": room}))?;
         Ok(id)
     }

@@ -20,8 +20,8 @@ pub use post::Post;
 /// Rooms in one request.
 const AT_ONCE: usize = 100;
 
-/// Codes of errors after which a room may be joined a little later.
-const TEMPORARY: [&str; 2] = ["unavailable", "too_many_requests"];
+/// Codes of errors after which a room may be joined a little later. It may be full of the sessions of a lost connection.
+const TEMPORARY: [&str; 3] = ["unavailable", "too_many_requests", "room_full"];
 
 /// The delay once the growing ones are used up.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -41,8 +41,12 @@ pub(crate) struct Rooms {
     waiting: BTreeSet<String>,
     retry_at: Option<Instant>,
     backoff: Backoff,
+    /// Those that the program was told of: not again at each attempt.
+    told: BTreeSet<String>,
     /// Requests to join again that have no reply yet, and their rooms.
     rejoining: BTreeMap<String, Vec<String>>,
+    /// Requests to leave that have no reply yet. What joins these rooms was sent before.
+    leaving: BTreeMap<String, String>,
     requests: u64,
 }
 
@@ -57,15 +61,24 @@ impl Rooms {
         self.joined.iter().map(String::as_str)
     }
 
-    /// The room is not joined again, whatever comes of the request to leave it.
-    pub fn forget(&mut self, room: &str) {
+    /// The `id` for a request to leave a room. It is not joined again, whatever comes of that.
+    pub fn leave(&mut self, room: &str) -> String {
+        self.forget(room);
+        let id = self.next_id();
+        self.leaving.insert(id.clone(), room.to_owned());
+        id
+    }
+
+    fn forget(&mut self, room: &str) {
         self.joined.remove(room);
         self.waiting.remove(room);
+        self.told.remove(room);
     }
 
     /// A connection has begun: the requests that join again what was joined on the one before.
     pub fn connected(&mut self) -> Vec<String> {
         self.rejoining.clear();
+        self.leaving.clear();
         self.waiting.clear();
         self.retry_at = None;
         self.backoff.reset();
@@ -103,7 +116,11 @@ impl Rooms {
         random: fn() -> f64,
         notices: &mut VecDeque<Notice>,
     ) {
-        let again = message.id().and_then(Value::as_str).and_then(|id| self.rejoining.remove(id));
+        let id = message.id().and_then(Value::as_str);
+        let again = id.and_then(|id| self.rejoining.remove(id));
+        if let Some(id) = id {
+            self.leaving.remove(id);
+        }
         let mut lost = Vec::new();
         match message.kind() {
             "message" => {
@@ -119,8 +136,8 @@ impl Rooms {
             }
             "left" => {
                 return notices.push_back(match RoomLeft::try_from(message) {
-                    Ok(left) => {
-                        self.lose(&left, now, random);
+                    Ok(mut left) => {
+                        self.lose(&mut left, now, random);
                         Notice::RoomLeft(left)
                     }
                     Err(message) => Notice::Message(message),
@@ -128,16 +145,17 @@ impl Rooms {
             }
             "joined" => self.note_joined(&message, again.is_some(), &mut lost),
             "error" => {
-                let rooms = again.unwrap_or_default();
-                lost.extend(rooms.into_iter().map(|room| refused(room, message.as_value())));
+                // Those that were left meanwhile are none of its concern.
+                let rooms = again.unwrap_or_default().into_iter().filter(|room| self.joined.contains(room));
+                lost.extend(rooms.map(|room| refused(room, message.as_value())));
             }
             _ => {}
         }
         notices.push_back(Notice::Message(message));
-        for left in lost {
-            let is_news = left.rejoin != Reconnect::Backoff || !self.waiting.contains(&left.room);
-            self.lose(&left, now, random);
-            if is_news {
+        for mut left in lost {
+            let is_told = self.told.contains(&left.room);
+            self.lose(&mut left, now, random);
+            if left.rejoin != Reconnect::Backoff || !is_told {
                 notices.push_back(Notice::RoomLeft(left));
             }
         }
@@ -152,8 +170,10 @@ impl Rooms {
         for outcome in message["rooms"].as_array().map_or(one, Vec::as_slice) {
             let Some(room) = outcome["room"].as_str() else { continue };
             match outcome.get("error") {
+                None if self.leaving.values().any(|leaving| leaving == room) => {}
                 None => {
                     self.joined.insert(room.to_owned());
+                    self.told.remove(room);
                 }
                 Some(error) if again && self.joined.contains(room) => {
                     lost.push(refused(room.to_owned(), error));
@@ -162,17 +182,25 @@ impl Rooms {
                 Some(_) => {}
             }
         }
+        if again && lost.is_empty() && self.waiting.is_empty() {
+            self.backoff.reset();
+        }
     }
 
-    /// The session is not in a room any more: forgotten, or joined again a little later.
-    fn lose(&mut self, left: &RoomLeft, now: Instant, random: fn() -> f64) {
-        if left.rejoin != Reconnect::Backoff {
-            self.forget(&left.room);
-        } else if self.joined.contains(&left.room) {
+    /// The session is not in a room any more: forgotten, or joined again a little later. What an application has joined is
+    /// not joined again from here.
+    fn lose(&mut self, left: &mut RoomLeft, now: Instant, random: fn() -> f64) {
+        if left.rejoin == Reconnect::Backoff && !self.joined.contains(&left.room) {
+            left.rejoin = Reconnect::Never;
+        }
+        if left.rejoin == Reconnect::Backoff {
+            self.told.insert(left.room.clone());
             self.waiting.insert(left.room.clone());
             if self.retry_at.is_none() {
                 self.retry_at = Some(now + self.backoff.delay(random()).unwrap_or(LONGEST));
             }
+        } else {
+            self.forget(&left.room);
         }
     }
 }

@@ -1,17 +1,17 @@
 use super::*;
 
 /// What is received, one after the other.
-struct Heard {
+struct Received {
     rooms: Rooms,
     now: Instant,
 }
 
-impl Heard {
+impl Received {
     fn new() -> Self {
         Self { rooms: Rooms::default(), now: Instant::now() }
     }
 
-    fn hears(&mut self, message: &Value) -> Vec<Notice> {
+    fn receive(&mut self, message: &Value) -> Vec<Notice> {
         let mut notices = VecDeque::new();
         self.rooms.receive(message.to_string().into(), self.now, || 0.5, &mut notices);
         notices.into()
@@ -38,75 +38,113 @@ fn is_message(notices: &[Notice]) -> bool {
 
 #[test]
 fn what_was_joined_is_joined_again_on_each_connection() {
-    let mut heard = Heard::new();
-    assert!(heard.rooms.connected().is_empty());
-    assert!(is_message(&heard.hears(&json!({"type": "joined", "room": "chat:a", "can": []}))));
+    let mut received = Received::new();
+    assert!(received.rooms.connected().is_empty());
+    assert!(is_message(&received.receive(&json!({"type": "joined", "room": "chat:a", "can": []}))));
     let several = json!({"type": "joined", "id": 5, "rooms": [
         {"room": "chat:b", "can": []}, {"room": "staff:all", "error": {"code": "forbidden", "detail": "no"}},
     ]});
-    assert!(is_message(&heard.hears(&several)), "the program reads the reply");
-    heard.hears(&json!({"type": "joined", "room": "order:7", "can": [], "by": "app"}));
-    assert_eq!(heard.joined(), ["chat:a", "chat:b"]);
-    let (_, rooms) = Heard::asks(&heard.rooms.connected());
+    assert!(is_message(&received.receive(&several)), "the program reads the reply");
+    received.receive(&json!({"type": "joined", "room": "order:7", "can": [], "by": "app"}));
+    assert_eq!(received.joined(), ["chat:a", "chat:b"]);
+    let (_, rooms) = Received::asks(&received.rooms.connected());
     assert_eq!(rooms, ["chat:a", "chat:b"]);
 
-    heard.rooms.forget("chat:a");
-    assert!(is_message(&heard.hears(&json!({"type": "left", "room": "chat:b", "code": "left"}))));
-    assert!(heard.joined().is_empty() && heard.rooms.connected().is_empty());
+    received.rooms.forget("chat:a");
+    assert!(is_message(&received.receive(&json!({"type": "left", "room": "chat:b", "code": "left"}))));
+    assert!(received.joined().is_empty() && received.rooms.connected().is_empty());
 }
 
 #[test]
 fn more_rooms_than_one_request_takes_are_asked_for_in_several() {
-    let mut heard = Heard::new();
+    let mut received = Received::new();
     for number in 0..250 {
-        heard.hears(&json!({"type": "joined", "room": format!("chat:{number}"), "can": []}));
+        received.receive(&json!({"type": "joined", "room": format!("chat:{number}"), "can": []}));
     }
-    assert_eq!(heard.rooms.connected().len(), 3);
+    assert_eq!(received.rooms.connected().len(), 3);
 }
 
 #[test]
 fn a_room_that_cannot_be_joined_again_is_told_once_and_forgotten() {
-    let mut heard = Heard::new();
+    let mut received = Received::new();
     for room in ["chat:a", "staff:all"] {
-        heard.hears(&json!({"type": "joined", "room": room, "can": []}));
+        received.receive(&json!({"type": "joined", "room": room, "can": []}));
     }
-    let (id, _) = Heard::asks(&heard.rooms.connected());
+    let (id, _) = Received::asks(&received.rooms.connected());
     let reply = json!({"type": "joined", "id": id, "rooms": [
         {"room": "chat:a", "can": []}, {"room": "staff:all", "error": {"code": "forbidden", "detail": "no"}},
     ]});
-    let [Notice::Message(_), Notice::RoomLeft(left)] = &heard.hears(&reply)[..] else { panic!() };
+    let [Notice::Message(_), Notice::RoomLeft(left)] = &received.receive(&reply)[..] else { panic!() };
     assert_eq!((&*left.room, &*left.code, &*left.reason), ("staff:all", "forbidden", "no"));
     assert_eq!((left.rejoin, left.message()), (Reconnect::Never, None));
-    assert_eq!(heard.joined(), ["chat:a"]);
+    assert_eq!(received.joined(), ["chat:a"]);
     // A server that has no rooms any more.
-    let (id, _) = Heard::asks(&heard.rooms.connected());
+    let (id, _) = Received::asks(&received.rooms.connected());
     let error = json!({"type": "error", "id": id, "code": "unknown_type", "detail": "no"});
-    assert!(matches!(&heard.hears(&error)[..], [Notice::Message(_), Notice::RoomLeft(_)]));
-    assert!(heard.joined().is_empty());
-    assert!(is_message(&heard.hears(&error)), "it is no answer any more");
+    assert!(matches!(&received.receive(&error)[..], [Notice::Message(_), Notice::RoomLeft(_)]));
+    assert!(received.joined().is_empty());
+    assert!(is_message(&received.receive(&error)), "it is no answer any more");
 }
 
 #[test]
 fn what_is_refused_for_now_is_asked_for_again_after_a_growing_delay() {
-    let mut heard = Heard::new();
-    heard.hears(&json!({"type": "joined", "room": "chat:a", "can": []}));
-    let (mut id, _) = Heard::asks(&heard.rooms.connected());
+    let mut received = Received::new();
+    received.receive(&json!({"type": "joined", "room": "chat:a", "can": []}));
+    let (mut id, _) = Received::asks(&received.rooms.connected());
     let mut last = Duration::ZERO;
     for attempt in 0..12 {
         let error = json!({"code": "unavailable", "detail": "later"});
         let reply = json!({"type": "joined", "id": id, "rooms": [{"room": "chat:a", "error": error}]});
-        let notices = heard.hears(&reply);
-        assert!(matches!(&notices[..], [Notice::Message(_), Notice::RoomLeft(_)]), "{notices:?}");
-        let delay = heard.rooms.retry_at().unwrap() - heard.now;
+        let notices = received.receive(&reply);
+        let is_told = matches!(&notices[..], [Notice::Message(_), Notice::RoomLeft(_)]);
+        assert!(if attempt == 0 { is_told } else { is_message(&notices) }, "{notices:?}");
+        let delay = received.rooms.retry_at().unwrap() - received.now;
         assert!(delay >= last && delay <= LONGEST, "{attempt}: {delay:?} after {last:?}");
         last = delay;
-        let (next, rooms) = Heard::asks(&heard.rooms.retry());
+        let (next, rooms) = Received::asks(&received.rooms.retry());
         assert_eq!(rooms, ["chat:a"]);
-        assert_eq!(heard.rooms.retry_at(), None);
+        assert_eq!(received.rooms.retry_at(), None);
         id = next;
     }
-    assert!(is_message(&heard.hears(&json!({"type": "joined", "id": id, "rooms": [{"room": "chat:a"}]}))));
-    assert_eq!(heard.joined(), ["chat:a"]);
+    assert!(is_message(
+        &received.receive(&json!({"type": "joined", "id": id, "rooms": [{"room": "chat:a"}]}))
+    ));
+    assert_eq!(received.joined(), ["chat:a"]);
+    // From now on as at first.
+    let left =
+        json!({"type": "left", "room": "chat:a", "code": "removed", "reason": "no", "rejoin": "backoff"});
+    assert!(matches!(&received.receive(&left)[..], [Notice::RoomLeft(_)]));
+    assert!(received.rooms.retry_at().unwrap() - received.now < last / 4);
+}
+
+#[test]
+fn a_room_that_is_left_is_not_joined_by_what_was_under_way() {
+    let mut received = Received::new();
+    received.receive(&json!({"type": "joined", "room": "chat:a", "can": []}));
+    let (again, _) = Received::asks(&received.rooms.connected());
+    let leave = received.rooms.leave("chat:a");
+    received.receive(&json!({"type": "joined", "id": again, "rooms": [{"room": "chat:a", "can": []}]}));
+    received.receive(&json!({"type": "joined", "id": 3, "room": "chat:a", "can": []}));
+    assert!(received.joined().is_empty());
+    received.receive(&json!({"type": "left", "id": leave, "room": "chat:a", "code": "left"}));
+    received.receive(&json!({"type": "joined", "id": 4, "room": "chat:a", "can": []}));
+    assert_eq!(received.joined(), ["chat:a"], "asked for after it was left");
+    // A request that is refused as a whole is about the rooms that are still wanted.
+    let (again, _) = Received::asks(&received.rooms.connected());
+    received.rooms.leave("chat:a");
+    let error = json!({"type": "error", "id": again, "code": "unavailable", "detail": "later"});
+    assert!(is_message(&received.receive(&error)));
+    assert_eq!(received.rooms.retry_at(), None);
+}
+
+#[test]
+fn what_the_application_has_joined_is_not_joined_again_from_here() {
+    let mut received = Received::new();
+    received.receive(&json!({"type": "joined", "room": "order:7", "can": [], "by": "app"}));
+    let left =
+        json!({"type": "left", "room": "order:7", "code": "removed", "reason": "no", "rejoin": "backoff"});
+    let [Notice::RoomLeft(left)] = &received.receive(&left)[..] else { panic!() };
+    assert_eq!((left.rejoin, received.rooms.retry_at()), (Reconnect::Never, None));
 }
 
 #[test]
@@ -118,29 +156,29 @@ fn a_push_says_whether_the_room_is_joined_again() {
         (json!("a later version's word"), Reconnect::Never, false),
         (json!(null), Reconnect::Never, false),
     ] {
-        let mut heard = Heard::new();
-        heard.hears(&json!({"type": "joined", "room": "chat:a", "can": []}));
+        let mut received = Received::new();
+        received.receive(&json!({"type": "joined", "room": "chat:a", "can": []}));
         let push =
             json!({"type": "left", "room": "chat:a", "code": "closed", "reason": "closed", "rejoin": word});
-        let [Notice::RoomLeft(left)] = &heard.hears(&push)[..] else { panic!() };
+        let [Notice::RoomLeft(left)] = &received.receive(&push)[..] else { panic!() };
         assert_eq!((left.rejoin, &*left.code), (rejoin, "closed"));
         assert_eq!(left.message().unwrap().as_value(), &push);
-        assert_eq!((heard.joined().len() == 1, heard.rooms.retry_at().is_some()), (stays, stays));
+        assert_eq!((received.joined().len() == 1, received.rooms.retry_at().is_some()), (stays, stays));
     }
 }
 
 #[test]
 fn messages_name_their_sender() {
-    let mut heard = Heard::new();
+    let mut received = Received::new();
     let mut message = json!({"type": "message", "room": "chat:a", "message": "m1", "at": "2026-01-02T03:04:05Z",
         "from": {"user": "7", "username": "ann"}, "event": "say", "data": [1]});
-    let [Notice::RoomMessage(read)] = &heard.hears(&message)[..] else { panic!() };
+    let [Notice::RoomMessage(read)] = &received.receive(&message)[..] else { panic!() };
     assert_eq!((read.room(), read.id(), read.at()), ("chat:a", "m1", "2026-01-02T03:04:05Z"));
     assert_eq!((read.event(), read.key(), read.data()), (Some("say"), None, &json!([1])));
     assert_eq!(read.sender(), Sender::User { id: "7", username: "ann" });
     message["from"] = json!({"app": "orders"});
-    let [Notice::RoomMessage(read)] = &heard.hears(&message)[..] else { panic!() };
+    let [Notice::RoomMessage(read)] = &received.receive(&message)[..] else { panic!() };
     assert_eq!(read.sender(), Sender::App { name: "orders" });
     message["from"] = json!("ann");
-    assert!(is_message(&heard.hears(&message)), "an application's own message");
+    assert!(is_message(&received.receive(&message)), "an application's own message");
 }
