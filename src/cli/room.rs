@@ -219,16 +219,16 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
         }
         Action::Unban { scope, who } => {
             let user = find(&accounts, &who.user).await?;
-            let said = format!("{} is not banned from {}\n", user.username, scope.scope);
+            let said = format!("{} is no longer banned from {}\n", user.username, scope.scope);
             change(&accounts, RoomRightChange::Unban(scope.scope, user.id), &said).await
         }
         Action::Kick { room, who } => {
             let user = find(&accounts, &who.user).await?;
-            let said = format!("{} is put out of {}\n", user.username, room.room);
+            let said = format!("{} was kicked out of {}\n", user.username, room.room);
             change(&accounts, RoomRightChange::Kick(room.room, user.id), &said).await
         }
         Action::Close { room } => {
-            let said = format!("All sessions are put out of {}\n", room.room);
+            let said = format!("All sessions were removed from {}\n", room.room);
             change(&accounts, RoomRightChange::Close(room.room), &said).await
         }
         Action::List { kind, format } => list(&accounts, kind, &format).await,

@@ -89,19 +89,16 @@ impl RoomRights {
         self.version.store(version, Ordering::Release);
     }
 
-    /// Which of these rows are held and have to be read again after a change: the bans, and members of which rooms.
+    /// Notes that rows have changed: what is being read at this moment may be from before that, and is not held. Answers
+    /// which of these rows are held and have to be read again: the bans, and members of which rooms.
     #[must_use]
-    pub fn concerned(&self, bans: bool, rooms: &HashSet<RoomName>) -> (bool, Vec<RoomName>) {
+    pub fn changed(&self, bans: bool, rooms: &HashSet<RoomName>) -> (bool, Vec<RoomName>) {
         let held = self.held();
+        // With the lock: no row is held between this and the answer.
+        self.version.fetch_add(1, Ordering::AcqRel);
         let Some(held) = held.as_deref() else { return (false, Vec::new()) };
         let rooms = rooms.iter().filter(|room| held.members.contains_key(*room)).cloned();
         (bans && held.bans.is_some(), rooms.collect())
-    }
-
-    /// There was a change of what is not held: rows that are being read at this moment may be from before it.
-    pub fn touch(&self) {
-        let _held = self.held();
-        self.version.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Holds what was read. `before` is the version before it was read: if there was a change since, nothing is held, and
@@ -204,7 +201,8 @@ mod tests {
         let standing = |name| rights.standing(&room(name), rights.version(), at(0));
         assert!(standing("chat:a").banned, "not known yet");
         let before = rights.version();
-        rights.touch();
+        let nothing = (false, Vec::new());
+        assert_eq!(rights.changed(true, &HashSet::from([room("chat:a")])), nothing, "none is held");
         assert!(!rights.hold(before, rows(&[], &["chat:a"], &["chat:a"]), false));
         assert!(!rights.has_bans() && !rights.has_member(&room("chat:a"), at(0)));
         let before = rights.version();
@@ -218,7 +216,11 @@ mod tests {
         assert_eq!(standing("chat:a"), Standing { banned: true, ..Standing::default() });
         assert!(!standing("news:a").banned);
         let changed = HashSet::from([room("chat:a"), room("chat:b")]);
-        assert_eq!(rights.concerned(true, &changed), (true, vec![]));
+        let before = rights.version();
+        assert_eq!(rights.changed(true, &changed), (true, vec![]));
+        // A session that reads another room at this moment has to read it again.
+        assert!(!rights.hold(before, rows(&[], &["news:a"], &["news:a"]), false));
+        assert!(!rights.has_member(&room("news:a"), at(0)));
     }
 
     #[test]

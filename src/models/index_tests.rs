@@ -90,11 +90,11 @@ fn rows_are_found_by_an_index() {
 #[test]
 fn rights_to_rooms_are_found_by_an_index() {
     let (now, id) = (Timestamp::default(), UserId(uuid::Uuid::nil()));
-    let lobby = [RoomName::parse("chat:lobby").unwrap()];
+    let lobby = RoomName::parse("chat:lobby").unwrap();
     assert_index("INTEGER PRIMARY KEY", |conn| drop(room_changes::page(conn, &(1..=9), 10)));
     assert_index("INDEX room_changes_at", |conn| drop(room_changes::purge(conn, now, 10)));
-    assert_index("INDEX room_bans_user_id", |conn| drop(room_rights::bans_of(conn, id)));
-    assert_index("INDEX room_members_", |conn| drop(room_rights::members_of(conn, id, &lobby)));
+    assert_index("INDEX room_bans_user_id", |conn| drop(room_rights::bans_of(conn, &[id])));
+    assert_index("INDEX room_members_", |conn| drop(room_rights::members_of(conn, &[id], &[&lobby].into())));
     assert_index("INDEX room_members_user_id", |conn| {
         drop(room_rights::of_user(conn, Table::Members, id, 10));
     });

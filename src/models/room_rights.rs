@@ -1,7 +1,10 @@
 //! The tables `room_members` and `room_bans`: who may be in which room, and who may not. Triggers note each change in
 //! `room_changes`.
 
+use std::collections::{HashMap, HashSet};
+
 use chrono::NaiveDate;
+use diesel::connection::SimpleConnection;
 use diesel::dsl::{min, sql};
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
@@ -66,7 +69,8 @@ macro_rules! of {
     };
 }
 
-/// Writes a row. Two that write the same one at the same time: the second sees the first.
+/// Writes a row. Two that write the same one at the same time: the second sees the first. Again, if the row is deleted in
+/// between.
 pub fn put(
     conn: &mut Conn,
     which: Table,
@@ -77,17 +81,22 @@ pub fn put(
     let user = user.to_string();
     of!(which, table => {
         let row = (table::room.eq(room), table::user_id.eq(&user), table::until.eq(until), table::created_at.eq(now));
-        let added = each!(conn, diesel::insert_into(table::table).values(row).on_conflict_do_nothing(), execute)?;
-        if added > 0 {
-            return Ok(Written::Added);
-        }
         let of_user = table::table.filter(table::room.eq(room)).filter(table::user_id.eq(&user));
-        let known: Vec<Option<String>> = of_user.select(end_text()).load(conn)?;
-        if known.into_iter().all(|known| end(which, known) == until) {
-            return Ok(Written::Same);
+        loop {
+            let added = each!(conn, diesel::insert_into(table::table).values(row).on_conflict_do_nothing(), execute)?;
+            if added > 0 {
+                return Ok(Written::Added);
+            }
+            let known: Vec<Option<String>> = of_user.select(end_text()).load(conn)?;
+            if let Some(known) = known.into_iter().next() {
+                if end(which, known) == until {
+                    return Ok(Written::Same);
+                }
+                if diesel::update(of_user).set(table::until.eq(until)).execute(conn)? > 0 {
+                    return Ok(Written::Changed);
+                }
+            }
         }
-        diesel::update(of_user).set(table::until.eq(until)).execute(conn)?;
-        Ok(Written::Changed)
     })
 }
 
@@ -133,25 +142,49 @@ pub fn delete_of(conn: &mut Conn, user: UserId) -> QueryResult<()> {
     Ok(())
 }
 
-/// The rooms and kinds that a user is banned from, and until when.
-pub fn bans_of(conn: &mut Conn, user: UserId) -> QueryResult<Vec<(String, End)>> {
-    let of_user = room_bans::table.filter(room_bans::user_id.eq(user.to_string()));
-    let found: Vec<(String, Option<String>)> = of_user.select((room_bans::room, end_text())).load(conn)?;
-    Ok(found.into_iter().map(|(room, until)| (room, end(Table::Bans, until))).collect())
+/// What users have, each in what and until when.
+pub type ByUser<T> = HashMap<UserId, Vec<(T, End)>>;
+
+/// The rooms and kinds that these users are banned from.
+pub fn bans_of(conn: &mut Conn, users: &[UserId]) -> QueryResult<ByUser<String>> {
+    if users.is_empty() {
+        return Ok(ByUser::new());
+    }
+    let found: Vec<(String, String, Option<String>)> = room_bans::table
+        .filter(room_bans::user_id.eq_any(users.iter().map(UserId::to_string)))
+        .select((room_bans::user_id, room_bans::room, end_text()))
+        .load(conn)?;
+    Ok(by_user(found, |room, until| Some((room, end(Table::Bans, until)))))
 }
 
-/// Those of these rooms of which a user is a member, and until when.
-pub fn members_of(conn: &mut Conn, user: UserId, rooms: &[RoomName]) -> QueryResult<Vec<(RoomName, End)>> {
-    if rooms.is_empty() {
-        return Ok(Vec::new());
+/// Those of these rooms of which these users are members.
+pub fn members_of(
+    conn: &mut Conn,
+    users: &[UserId],
+    rooms: &HashSet<&RoomName>,
+) -> QueryResult<ByUser<RoomName>> {
+    if users.is_empty() {
+        return Ok(ByUser::new());
     }
-    let found: Vec<(String, Option<String>)> = room_members::table
-        .filter(room_members::user_id.eq(user.to_string()))
-        .filter(room_members::room.eq_any(rooms.iter().map(RoomName::as_str)))
-        .select((room_members::room, end_text()))
+    let found: Vec<(String, String, Option<String>)> = room_members::table
+        .filter(room_members::user_id.eq_any(users.iter().map(UserId::to_string)))
+        .filter(room_members::room.eq_any(rooms.iter().map(|room| room.as_str())))
+        .select((room_members::user_id, room_members::room, end_text()))
         .load(conn)?;
-    let read = |(room, until): (String, _)| Some((RoomName::parse(&room)?, end(Table::Members, until)));
-    Ok(found.into_iter().filter_map(read).collect())
+    Ok(by_user(found, |room, until| Some((RoomName::parse(&room)?, end(Table::Members, until)))))
+}
+
+fn by_user<T>(
+    found: Vec<(String, String, Option<String>)>,
+    read: impl Fn(String, Option<String>) -> Option<(T, End)>,
+) -> ByUser<T> {
+    let mut all = ByUser::new();
+    for (user, room, until) in found {
+        if let (Ok(user), Some(one)) = (user.parse::<UserId>(), read(room, until)) {
+            all.entry(user).or_default().push(one);
+        }
+    }
+    all
 }
 
 /// Up to `limit` rows of a room past the user `after`, in the order of the users' ids.
@@ -213,12 +246,22 @@ pub fn usernames(conn: &mut Conn, ids: &[String]) -> QueryResult<Vec<(String, St
     users::table.filter(users::id.eq_any(ids)).select((users::id, users::username)).load(conn)
 }
 
-/// Deletes up to `limit` rows that ended before `before`; answers how many.
+/// Deletes up to `limit` rows that ended before `before`; answers how many. On PostgreSQL no node is told, as nothing
+/// changes by it. In a transaction.
 pub fn purge(conn: &mut Conn, which: Table, before: Timestamp, limit: i64) -> QueryResult<usize> {
-    of!(which, table => {
+    let is_postgres = matches!(conn, Conn::Postgres(_));
+    if is_postgres {
+        conn.batch_execute("SET LOCAL doorward.copying = 'on'")?;
+    }
+    let deleted: QueryResult<usize> = of!(which, table => {
         let ended = || table::until.is_not_null().and(table::until.assume_not_null().lt(before));
         delete_some!(conn, table.number: i64, ended(), limit)
-    })
+    });
+    let deleted = deleted?;
+    if is_postgres {
+        conn.batch_execute("SET LOCAL doorward.copying = 'off'")?;
+    }
+    Ok(deleted)
 }
 
 #[cfg(test)]

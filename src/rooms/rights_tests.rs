@@ -247,7 +247,6 @@ impl World {
 
     fn reread(&mut self, user: usize, bans: bool) {
         let rights = self.sessions[user].seat.rights.rooms();
-        let before = rights.version();
         let stored = self.stored[user];
         let changed = if bans {
             self.banned[user] = stored.ban || stored.ban_of_kind;
@@ -256,14 +255,13 @@ impl World {
             self.removed[user] = !stored.member;
             vec![name(0)]
         };
-        let (bans, rooms) = rights.concerned(bans, &changed.into_iter().collect());
+        let (bans, rooms) = rights.changed(bans, &changed.into_iter().collect());
+        let before = rights.version();
         if bans || !rooms.is_empty() {
             let rows = stored.rows();
             let members = if rooms.is_empty() { Vec::new() } else { rows.members };
             let bans = if bans { rows.bans } else { None };
             assert!(rights.hold(before, Rows { bans, asked: rooms, members }, true));
-        } else {
-            rights.touch();
         }
     }
 

@@ -33,7 +33,7 @@ const MAX_AGE: &str = "public, max-age=300";
         (name = "Recovery", description = "Forgotten passwords and email addresses"),
         (name = "Users", description = "For backends and administrators: accounts"),
         (name = "Invitations", description = "For backends and administrators: links to register with"),
-        (name = "Rooms", description = "For backends and administrators: members, bans, and who is put out of rooms"),
+        (name = "Rooms", description = "For backends and administrators: members, bans, and removing sessions from rooms"),
         (name = "Lists", description = "For backends and administrators: live sockets, events, the audit trail"),
         (name = "Tokens", description = "For backends: whether a token is active"),
         (name = "API keys", description = "For backends and administrators: the keys of backends"),

@@ -36,7 +36,7 @@ impl Logins {
         let user = live.user();
         let read = move |conn: &mut Conn| {
             let bans = !live.rooms().has_bans();
-            Ok::<_, Error>(hold(conn, &live, (bans, &rooms), false)?)
+            Ok::<_, Error>(hold(conn, vec![Wanted { live, bans, rooms }], false)?)
         };
         let read = self.db.run(read).await;
         read.inspect_err(|error| tracing::warn!(%user, %error, "could not read rights to rooms")).is_ok()
@@ -89,29 +89,27 @@ impl Logins {
                 RoomChange::Unreadable => {}
             }
         }
-        for (user, changed) in users {
-            if let Some(live) = self.revocations.access_changes().connected(user) {
-                self.apply_to_user(conn, &live, changed)?;
-                self.sessions.access_changed(user);
+        let (mut outdated, mut told) = (Vec::new(), Vec::new());
+        for (user, OfUser { bans, members, kicks }) in users {
+            let live = self.revocations.access_changes().connected(user);
+            for (Numbered { number, at, .. }, room) in kicks {
+                // Also without a session: it must not end what is joined later, if it is read again.
+                let kick = || live.iter().for_each(|live| live.rooms().kick(&room));
+                self.revocations.room_changes().once(number, at, kick);
+            }
+            let Some(live) = live else { continue };
+            told.push(user);
+            if bans || !members.is_empty() {
+                let (bans, rooms) = live.rooms().changed(bans, &members);
+                if bans || !rooms.is_empty() {
+                    outdated.push(Wanted { live, bans, rooms });
+                }
             }
         }
-        Ok(())
-    }
-
-    fn apply_to_user(&self, conn: &mut Conn, live: &LiveRights, changed: OfUser) -> QueryResult<()> {
-        let OfUser { bans, members, kicks } = changed;
-        for (Numbered { number, at, .. }, room) in kicks {
-            self.revocations.room_changes().once(number, at, || live.rooms().kick(&room));
+        hold(conn, outdated, true)?;
+        for user in told {
+            self.sessions.access_changed(user);
         }
-        if !bans && members.is_empty() {
-            return Ok(());
-        }
-        let (bans, rooms) = live.rooms().concerned(bans, &members);
-        if bans || !rooms.is_empty() {
-            return hold(conn, live, (bans, &rooms), true);
-        }
-        // They may be being read at this moment.
-        live.rooms().touch();
         Ok(())
     }
 
@@ -158,23 +156,32 @@ impl Logins {
     }
 }
 
-/// Reads rows of a user and holds them: the bans, if they are wanted, and memberships of these rooms. Again if there was a
-/// change in between.
-fn hold(
-    conn: &mut Conn,
-    live: &LiveRights,
-    (bans, rooms): (bool, &[RoomName]),
-    is_change: bool,
-) -> QueryResult<()> {
-    loop {
-        let before = live.rooms().version();
-        let rows = Rows {
-            bans: bans.then(|| room_rights::bans_of(conn, live.user())).transpose()?,
-            asked: rooms.to_vec(),
-            members: room_rights::members_of(conn, live.user(), rooms)?,
+/// Rows of one user that are to be read.
+struct Wanted {
+    live: Arc<LiveRights>,
+    bans: bool,
+    rooms: Vec<RoomName>,
+}
+
+/// Reads rows and holds them: two queries, for however many users. Those of a user again if there was a change in between.
+fn hold(conn: &mut Conn, mut wanted: Vec<Wanted>, is_change: bool) -> QueryResult<()> {
+    while !wanted.is_empty() {
+        let before: Vec<_> = wanted.iter().map(|one| one.live.rooms().version()).collect();
+        let users = |of: fn(&Wanted) -> bool| -> Vec<UserId> {
+            wanted.iter().filter(|one| of(one)).map(|one| one.live.user()).collect()
         };
-        if live.rooms().hold(before, rows, is_change) {
-            return Ok(());
-        }
+        let rooms: HashSet<&RoomName> = wanted.iter().flat_map(|one| &one.rooms).collect();
+        let mut bans = room_rights::bans_of(conn, &users(|one| one.bans))?;
+        let mut members = room_rights::members_of(conn, &users(|one| !one.rooms.is_empty()), &rooms)?;
+        let holds = |(one, before): (Wanted, u64)| {
+            let user = one.live.user();
+            let mut members = members.remove(&user).unwrap_or_default();
+            members.retain(|(room, _)| one.rooms.contains(room));
+            let bans = one.bans.then(|| bans.remove(&user).unwrap_or_default());
+            let rows = Rows { bans, asked: one.rooms.clone(), members };
+            (!one.live.rooms().hold(before, rows, is_change)).then_some(one)
+        };
+        wanted = wanted.into_iter().zip(before).filter_map(holds).collect();
     }
+    Ok(())
 }

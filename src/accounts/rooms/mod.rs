@@ -150,7 +150,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AdminError::UnknownRoom`] if there are no rooms of this kind, [`Error::NotFound`] if there is no such user to add,
-    /// ban or kick, [`Error::Invalid`] about the end; [`Error::ApiKey`] or [`Error::Token`] if the caller may no longer do it.
+    /// ban or kick, [`Error::Invalid`] about the end, or a user's own room to kick out of or to close; [`Error::ApiKey`] or [`Error::Token`] if the caller may no longer do it.
     pub async fn change_room_right(
         &self,
         mut change: RoomRightChange,
@@ -159,6 +159,11 @@ impl Accounts {
         let is_known = KindName::parse(change.kind()).is_some_and(|kind| self.0.kinds.has(&kind));
         if !is_known {
             return Err(AdminError::UnknownRoom.into());
+        }
+        if let RoomRightChange::Kick(room, _) | RoomRightChange::Close(room) = &change
+            && room.is_users()
+        {
+            return Err(Invalid::new("room", "No session leaves its user's own room.").into());
         }
         if let RoomRightChange::Add(.., until) | RoomRightChange::Ban(.., until) = &mut change {
             *until = checked_end(*until, self.0.clock.now())?;

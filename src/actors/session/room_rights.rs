@@ -10,7 +10,9 @@ use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use bytestring::ByteString;
 use doorward_core::domain::Access;
 use doorward_core::protocol::{NamespaceId, Payload, ServerMessage};
-use doorward_core::rooms::{Cause, JoinRequest, Lost, Member as Who, Refusal, RoomName, RoomRequest};
+use doorward_core::rooms::{
+    Cause, JoinRequest, Lost, Member as Who, PresenceRequest, Refusal, RoomName, RoomRequest,
+};
 use serde_json::json;
 
 use super::Session;
@@ -106,7 +108,7 @@ impl<T: Transport> Session<T> {
         self.rearm(context);
     }
 
-    pub(super) fn tell_left(&mut self, room: &RoomName, cause: Cause, context: &mut Context<Self>) {
+    fn tell_left(&mut self, room: &RoomName, cause: Cause, context: &mut Context<Self>) {
         let (code, reason, rejoin) = (cause.code(), cause.reason(), cause.rejoin());
         let fields = json!({"room": room.as_str(), "code": code, "reason": reason, "rejoin": rejoin});
         self.push("left", &fields, context);
@@ -151,40 +153,52 @@ impl<T: Transport> Session<T> {
     }
 
     /// The rooms whose members have to be read before the request can be answered; none if nothing has to be, the bans
-    /// neither. A question about a room that is not joined counts as a join: each may cost a query.
+    /// neither. Each time that it matters, as a new member is not announced. But for a join, such a question counts as one:
+    /// each may cost a query.
     pub(super) fn missing_rights(
         &mut self,
         request: &RoomRequest<'_>,
+        access: &Access,
     ) -> Result<Option<Vec<RoomName>>, Refusal> {
         let Some(live) = self.live_rights.clone() else { return Ok(None) };
         let kinds = self.sessions.rooms().all().kinds().clone();
         let (now, time) = (self.services.clock.instant(), self.services.clock.now());
-        let joined = &mut self.in_rooms.get_or_insert_default().joined;
         let names: Vec<&str> = match request {
             RoomRequest::Join(JoinRequest::One(one)) => vec![&*one.room],
             RoomRequest::Join(JoinRequest::Several(rooms)) => rooms.iter().map(|one| &*one.room).collect(),
             RoomRequest::Send(send) => vec![&*send.room],
-            // The membership of a room that was joined is known.
-            RoomRequest::Leave(_) | RoomRequest::List | RoomRequest::Presence(_) => return Ok(None),
+            RoomRequest::Presence(PresenceRequest::List { room, .. }) => vec![&**room],
+            RoomRequest::Leave(_)
+            | RoomRequest::List
+            | RoomRequest::Presence(PresenceRequest::Set { .. }) => return Ok(None),
         };
-        let sends = matches!(request, RoomRequest::Send(_));
+        let joins = matches!(request, RoomRequest::Join(_));
         let (mut any, mut missing) = (false, Vec::new());
         for room in names.into_iter().filter_map(RoomName::parse) {
-            let Some(kind) = kinds.of(&room).filter(|_| sends || !room.is_users()) else { continue };
+            let Some(kind) = kinds.of(&room).filter(|_| !joins || !room.is_users()) else { continue };
             any = true;
-            let asks = if sends { kind.send.asks_for_members() } else { kind.asks_for_members() };
-            if asks && !(sends && joined.has(&room)) && !live.rooms().has_member(&room, time) {
+            let asks = match request {
+                RoomRequest::Send(_) => kind.send.asks_for_members(),
+                RoomRequest::Presence(_) => kind.see_presence.asks_for_members(),
+                _ => kind.asks_for_members(),
+            };
+            // Where another entry allows it, membership does not matter.
+            let sends = matches!(request, RoomRequest::Send(_))
+                && self.with_rights(access, |rooms, who| {
+                    rooms.joined.send(&kinds, room.as_str(), 0, who).is_ok()
+                });
+            if asks && !sends && !live.rooms().has_member(&room, time) {
                 missing.push(room);
             }
         }
         if !any || live.rooms().has_bans() && missing.is_empty() {
             return Ok(None);
         }
-        if sends {
+        let joined = &mut self.in_rooms.get_or_insert_default().joined;
+        if joins {
+            joined.may_join(now)?;
+        } else {
             joined.count_question(now)?;
-        } else if joined.is_hasty(now) {
-            // It is refused without a look.
-            return Ok(None);
         }
         Ok(Some(missing))
     }
