@@ -256,7 +256,7 @@ document.addEventListener("visibilitychange", () => {
 
 // What comes
 
-function receive({ room, message, at, from, event, data }) {
+function receive({ room, message, at, from, event, key, data }) {
   if (room.startsWith("typing:")) {
     if (current?.typingRoom === room && from.user) isTyping(from.username);
     return;
@@ -268,15 +268,19 @@ function receive({ room, message, at, from, event, data }) {
   const conversation = room.startsWith("user:") ? direct(author) : conversations.get(room);
   if (!conversation) return;
   if (conversation === current) isTyping(from.username, false);
+  // Its author has sent it again, and it had arrived before.
+  if (key && conversation.messages.some((known) => known.key === key && known.author?.id === author.id)) return;
   const mine = from.user === client.user.id;
-  show(conversation, { id: message, author, at: new Date(at), text: data.text.slice(0, 2000), mine });
+  show(conversation, { id: message, author, at: new Date(at), text: data.text.slice(0, 2000), mine, key });
 }
 
-function left({ room, reason }) {
+function left({ room, reason, rejoin }) {
   const conversation = conversations.get(room);
   if (!conversation) return;
-  conversation.problem = reason;
-  show(conversation, { note: `You are no longer in this room: ${reason}.`, at: new Date() });
+  const comesBack = rejoin === "backoff";
+  if (!comesBack) conversation.problem = reason;
+  const text = comesBack ? `One moment: ${reason}.` : `You are no longer in this room: ${reason}.`;
+  show(conversation, { note: text, at: new Date() });
 }
 
 function removed(conversation, id) {

@@ -30,7 +30,7 @@ pub const SETTINGS: [(&str, &str); 13] = [
     ("rooms.chat.rate", "5/1s"),
     ("rooms.chat.burst", "10"),
     ("rooms.chat.presence", "users"),
-    // That someone is typing: worth nothing a moment later, so whoever reads slowly may miss it.
+    // That a user is typing: worth nothing a moment later, so a client that reads slowly may miss it.
     ("rooms.typing.join", "anyone"),
     ("rooms.typing.send", "joined"),
     ("rooms.typing.max_data", "16B"),
@@ -77,7 +77,7 @@ fn only_listed(question: RoomQuestion<'_>) -> RoomVerdict {
 }
 
 /// The page is complete in itself: it loads nothing from elsewhere.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self' ws: wss:; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 fn file(kind: &'static str, text: &'static str) -> actix_web::Route {

@@ -32,6 +32,8 @@ fuzz_target!(|said: &[u8]| {
                 | Effect::RequestList(_)
                 | Effect::ReadAccess
                 | Effect::AccessApplied(..)
+                | Effect::ReadRooms(_)
+                | Effect::RoomsApplied(..)
                 | Effect::Echo => {}
             }
         }

@@ -95,6 +95,8 @@ impl Accounts {
         loop {
             if self.0.resets.lock().is_empty() {
                 self.0.resets.queued.notified().await;
+                // Not at once, beside the response: see `PACE`.
+                pace.reset();
             }
             pace.tick().await;
             if let Err(error) = self.answer_queued_resets().await {

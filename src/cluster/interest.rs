@@ -26,6 +26,8 @@ pub(super) struct Interest {
     fresh: VecDeque<RoomName>,
     /// Rooms that were joined before.
     earlier: Vec<RoomName>,
+    /// Some of these were asked for, and are not confirmed yet.
+    is_catching_up: bool,
     /// Rooms that the last session has left, and when, in this order. Some have been joined again.
     left: VecDeque<(Instant, RoomName)>,
     connected: bool,
@@ -59,7 +61,10 @@ impl Interest {
 
     /// The last session has left it.
     pub fn leave(&mut self, room: &RoomName, now: Instant) {
-        if let Some(subscription) = self.rooms.get_mut(room) {
+        if !self.connected {
+            // There is no subscription to keep.
+            self.rooms.remove(room);
+        } else if let Some(subscription) = self.rooms.get_mut(room) {
             subscription.left = Some(now);
             self.left.push_back((now, room.clone()));
         }
@@ -85,7 +90,8 @@ impl Interest {
     /// The connection was lost.
     pub fn disconnect(&mut self) {
         self.connected = false;
-        (self.fresh, self.earlier) = Default::default();
+        (self.fresh, self.earlier, self.left, self.is_catching_up) = Default::default();
+        self.rooms.retain(|_, subscription| subscription.left.is_none());
         for subscription in self.rooms.values_mut() {
             subscription.state = State::Wanted(Vec::new());
         }
@@ -94,6 +100,7 @@ impl Interest {
     /// Rooms to subscribe to now. One batch is confirmed before the next is asked for.
     pub fn take_wanted(&mut self) -> Vec<RoomName> {
         let mut batch = Vec::new();
+        self.is_catching_up |= !self.earlier.is_empty();
         while batch.len() < BATCH
             && let Some(room) = self.fresh.pop_front().or_else(|| self.earlier.pop())
         {
@@ -103,6 +110,7 @@ impl Interest {
                 batch.push(room);
             }
         }
+        self.is_catching_up &= !batch.is_empty();
         if self.fresh.is_empty() && self.earlier.is_empty() {
             // They keep no room for the next herd.
             (self.fresh, self.earlier) = Default::default();
@@ -117,6 +125,7 @@ impl Interest {
                 subscription.state = State::Confirmed;
             }
         }
+        self.is_catching_up &= !self.earlier.is_empty();
     }
 
     /// Rooms whose subscription is to be ended: no session has been there for [`LINGER`].
@@ -144,7 +153,7 @@ impl Interest {
 
     /// There is a connection, and what was joined before it is subscribed to.
     pub fn is_complete(&self) -> bool {
-        self.connected && self.earlier.is_empty()
+        self.connected && self.earlier.is_empty() && !self.is_catching_up
     }
 }
 

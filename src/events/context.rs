@@ -108,7 +108,7 @@ impl Context {
         self.ask(|done| Command::JoinRoom { room: room.to_owned(), done }).await
     }
 
-    /// Takes this session out of a room, whoever has joined it. The client is told by a `left` with the code `removed`. It
+    /// Removes this session from a room, also if the client has joined it. The client is told by a `left` with the code `removed`. It
     /// may join again if the kind's `join` allows.
     ///
     /// # Errors

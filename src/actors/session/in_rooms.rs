@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use doorward_core::domain::Access;
 use doorward_core::protocol::ReplyTo;
 use doorward_core::rooms::Joined;
 
@@ -16,6 +17,8 @@ pub(super) struct InRooms {
     pub seen: Seen,
     /// A request waits for rows.
     pub is_reading: bool,
+    /// A newer token that came while an answer waits for another node.
+    pub newer: Option<Access>,
     /// What the application's handlers have asked for while another answer waits.
     pub for_app: VecDeque<ForApp>,
     /// What its rooms share; none before the first.

@@ -12,7 +12,7 @@ use doorward_core::domain::Access;
 use doorward_core::protocol::{CloseReason, NamespaceId, Payload, ReplyTo, ServerMessage};
 use doorward_core::rooms::presence::Departure;
 use doorward_core::rooms::{
-    Author, Cause, Entered, JoinOne, JoinRequest, Refusal, RoomName, RoomRequest, SendRequest, compact,
+    Author, Entered, JoinOne, JoinRequest, Refusal, RoomName, RoomRequest, SendRequest, compact,
 };
 use doorward_core::session;
 use serde_json::value::RawValue;
@@ -70,7 +70,7 @@ impl<T: Transport> Session<T> {
             (Ok(_), Some(_)) if has_attachments() => NO_ATTACHMENTS,
             (Ok(request), Some(access)) => {
                 self.begin_in_rooms();
-                match self.missing_rights(&request) {
+                match self.missing_rights(&request, &access) {
                     Ok(None) => self.answer_about_rooms(request, to, &access, context),
                     Ok(Some(missing)) => {
                         let (name, arguments) = (name.to_owned(), arguments.to_owned());
@@ -158,6 +158,10 @@ impl<T: Transport> Session<T> {
             self.in_rooms.get_or_insert_default().joined.forget(&room);
             return Err(ROOM_FULL);
         }
+        if !is_new {
+            // Its right may last longer now.
+            self.sessions.rooms().approve(&room, self.id, self.approval(access, &room));
+        }
         let mut fields = json!({"room": room.as_str(), "can": can});
         if let Some(until) = until {
             fields["until"] = rfc3339(until).into();
@@ -178,14 +182,8 @@ impl<T: Transport> Session<T> {
         let Some(access) = self.access() else { return };
         let Some(seat) = self.seat(&access, context) else { return };
         for place in places {
-            let joined = &self.in_rooms.get_or_insert_default().joined;
-            if place.room().is_users() || joined.has(place.room()) {
-                let approval = self.approval(&access, place.room());
-                self.sessions.rooms().join(place, &seat, approval);
-            } else {
-                // It was told before that it had joined. The right ended while that answer waited.
-                self.tell_left(place.room(), Cause::Policy, context);
-            }
+            let approval = self.approval(&access, place.room());
+            self.sessions.rooms().join(place, &seat, approval);
         }
         self.rearm(context);
     }
@@ -210,14 +208,8 @@ impl<T: Transport> Session<T> {
         Some(Rc::clone(seat))
     }
 
-    /// Joins the room in which the user is reached, if there are such and the user has signed in. A session that is beyond
-    /// what the kind's `max_joined` allows is not reached, and goes on.
-    pub(super) fn join_own_room(&mut self, context: &mut Context<Self>) {
-        let place = self.enter_own_room();
-        self.take_places(place.into_iter().collect(), context);
-    }
-
-    /// A place in that room.
+    /// A place in the room in which the user is reached, if there are such and the user has signed in. A session that is
+    /// beyond what the kind's `max_joined` allows is not reached, and goes on.
     pub(super) fn enter_own_room(&mut self) -> Option<Place> {
         let room = RoomName::of_user(self.access()?.user);
         let rooms = self.sessions.rooms();

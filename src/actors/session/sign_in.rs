@@ -84,11 +84,18 @@ impl<T: Transport> Session<T> {
             }
             rules => self.rules = rules,
         }
-        self.add_to(namespace);
-        if namespace == NamespaceId::MAIN {
-            self.join_own_room(context);
-        }
-        self.enter(namespace, payload, context);
+        let own = self.own_room_in(namespace);
+        self.when_reached(own, context, move |this, own, context| {
+            this.add_to(namespace);
+            this.take_places(own, context);
+            this.enter(namespace, payload, context);
+        });
+    }
+
+    /// A place in the user's own room, if this is the namespace of rooms.
+    fn own_room_in(&mut self, namespace: NamespaceId) -> Vec<Place> {
+        let own = (namespace == NamespaceId::MAIN).then(|| self.enter_own_room());
+        own.flatten().into_iter().collect()
     }
 
     fn add_to(&mut self, namespace: NamespaceId) {
@@ -101,7 +108,11 @@ impl<T: Transport> Session<T> {
     /// A newer token that the client did not have to ask for.
     pub(super) fn renew(&mut self, access: Access, context: &mut Context<Self>) {
         self.when_fresh(context, move |this, context| {
-            this.authenticated(access, ReplyTo::default(), None, context);
+            match &mut this.in_rooms {
+                // What waits is answered with the rights from before, and what follows from these comes after it.
+                Some(rooms) if this.is_joining => rooms.newer = Some(access),
+                _ => this.authenticated(access, ReplyTo::default(), None, context),
+            }
         });
     }
 
@@ -141,17 +152,19 @@ impl<T: Transport> Session<T> {
         let effect = rules.renew(access, expires, now, to);
         self.rules = Some(session::Session::Authenticated(rules));
         self.reevaluate_rooms(context);
-        if joins.is_some() && !matches!(effect, Effect::Close(_)) {
-            self.add_to(namespace);
-            if namespace == NamespaceId::MAIN {
-                self.join_own_room(context);
+        let is_added = joins.is_some() && !matches!(effect, Effect::Close(_));
+        let own = if is_added { self.own_room_in(namespace) } else { Vec::new() };
+        self.when_reached(own, context, move |this, own, context| {
+            if is_added {
+                this.add_to(namespace);
+                this.take_places(own, context);
             }
-        }
-        self.carry_out(effect, context);
-        if let Some(payload) = joins {
-            self.enter(namespace, payload, context);
-        }
-        self.rearm(context);
+            this.carry_out(effect, context);
+            if let Some(payload) = joins {
+                this.enter(namespace, payload, context);
+            }
+            this.rearm(context);
+        });
     }
 
     /// Signs in: takes a place among the user's sessions, registers, and welcomes the client.

@@ -148,10 +148,10 @@ impl Connections {
             (false, listener) => opening(listener, now, deadlines),
         };
         let admitted = self.table().admit(client, listener, mark, Some(tcp.as_raw_fd()));
-        self.0.arrival.notify_one();
         let Some(admitted) = admitted else {
             self.0.refused.fetch_add(1, Ordering::Relaxed);
             self.0.turned_away.add(["refused"], 1);
+            self.0.arrival.notify_one();
             return None;
         };
         for entry in &admitted.displaced {
@@ -159,6 +159,7 @@ impl Connections {
             self.0.turned_away.add(["displaced"], 1);
             close(entry, Shutdown::Both);
         }
+        self.0.arrival.notify_one();
         let slot = Slot(Handle { connections: self.clone(), entry: admitted.entry });
         Some((Socket::new(slot, tcp), peer))
     }

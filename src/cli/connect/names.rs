@@ -7,6 +7,9 @@ use doorward_core::domain::{UserId, is_display_control};
 /// Users that are remembered.
 const MOST: usize = 1000;
 
+/// Characters of an id: more than a username has.
+const ID_LENGTH: usize = 36;
+
 /// Users who have written, by name.
 #[derive(Debug, Default)]
 pub struct Names {
@@ -28,7 +31,10 @@ impl Names {
 
     /// The id of a user who is named by it, or by the username.
     pub fn id_of(&self, user: &str) -> Option<String> {
-        if let Ok(id) = user.parse::<UserId>() {
+        // With its hyphens: without them, it may be a username.
+        if user.len() == ID_LENGTH
+            && let Ok(id) = user.parse::<UserId>()
+        {
             return Some(id.to_string());
         }
         self.ids.get(user).cloned()
@@ -53,7 +59,11 @@ mod tests {
         assert_eq!(names.ids.len(), MOST);
         names.add("new", "user1");
         assert_eq!(names.id_of("user1").as_deref(), Some("new"));
-        assert_eq!(names.id_of("nobody"), None);
+        assert_eq!(names.id_of("unknown"), None);
+        let name = "0190f3c45d6e7f8091a2b3c4d5e6f708";
+        assert_eq!(names.id_of(name), None);
+        names.add("its id", name);
+        assert_eq!(names.id_of(name).as_deref(), Some("its id"));
         let id = "0190f3c4-5d6e-7f80-91a2-b3c4d5e6f708";
         assert_eq!(names.id_of(&id.to_uppercase()).as_deref(), Some(id));
     }

@@ -320,11 +320,13 @@ impl Joined {
         self.joins.take(JOINS, now).map_err(Refusal::later)
     }
 
-    /// Whether the next join is refused because there were too many.
-    #[must_use]
-    pub fn is_hasty(&self, now: Instant) -> bool {
+    /// Whether the next join is allowed. It does not count yet.
+    ///
+    /// # Errors
+    /// [`Refusal`] if there were too many.
+    pub fn may_join(&self, now: Instant) -> Result<(), Refusal> {
         let mut joins = self.joins;
-        joins.take(JOINS, now).is_err()
+        joins.take(JOINS, now).map_err(Refusal::later)
     }
 
     /// What it has joined, in the order of names.

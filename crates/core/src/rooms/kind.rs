@@ -16,7 +16,7 @@ pub struct Kind {
     pub max_joined: usize,
     /// Bytes of `data` in a message.
     pub max_data: usize,
-    /// How often a session may send to rooms of this kind; none without a limit.
+    /// How often a user may send to rooms of this kind; none without a limit.
     pub pace: Option<Pace>,
     /// A client that reads too slowly misses messages, where it would be closed otherwise.
     pub lossy: bool,

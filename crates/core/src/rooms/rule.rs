@@ -1,6 +1,7 @@
 //! An application's own word on who may join a room or send to it: a function, asked before the configured entries.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::domain::{Roles, UserId};
@@ -51,12 +52,13 @@ impl Rule {
         Self(Arc::new(rule))
     }
 
-    /// What it says; none if the configured entries decide.
+    /// What it says; none if the configured entries decide. One that panics says no: it is asked on threads that serve many
+    /// sessions, and must not end what they do.
     pub(super) fn ask(&self, question: RoomQuestion<'_>) -> Option<bool> {
-        match (self.0)(question) {
-            RoomVerdict::Yes => Some(true),
-            RoomVerdict::No => Some(false),
-            RoomVerdict::AsConfigured => None,
+        match catch_unwind(AssertUnwindSafe(|| (self.0)(question))) {
+            Ok(RoomVerdict::Yes) => Some(true),
+            Ok(RoomVerdict::No) | Err(_) => Some(false),
+            Ok(RoomVerdict::AsConfigured) => None,
         }
     }
 }
