@@ -156,6 +156,20 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_that_panics_says_no() {
+        let anyone = Policy::new(vec![Entry::parse("anyone").unwrap()]);
+        let roles = roles(&[]);
+        let caller = Caller { user: UserId(Uuid::nil()), roles: &roles, joined: true, member: None };
+        let panics = Rule::new(|question| match question.rest {
+            "panic" => panic!("as an application may"),
+            _ => RoomVerdict::AsConfigured,
+        });
+        let policy = anyone.with_rule(RoomAction::Join, &panics);
+        assert!(!policy.allows(&RoomName::parse("chat:panic").unwrap(), &caller));
+        assert!(policy.allows(&RoomName::parse("chat:calm").unwrap(), &caller));
+    }
+
+    #[test]
     fn an_own_room_ends_with_the_users_id_and_with_no_more_of_it() {
         let user = 0xabcd_ef01;
         let id = Uuid::from_u128(user).to_string();
