@@ -23,7 +23,7 @@ use crate::brand::Brand;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Node, RelayNode};
 use crate::config::Config;
-use crate::events::Publisher;
+use crate::events::{Publisher, RoomRights};
 use crate::limits::RateLimits;
 use crate::mail::Mail;
 use crate::ownership::Need;
@@ -188,6 +188,12 @@ impl Application {
     #[must_use]
     pub fn publisher(&self, name: &str) -> Publisher {
         Publisher::new(name, self.live.sessions.rooms().publishing())
+    }
+
+    /// Changes members and bans of rooms, also while the server runs: take it before [`Application::run_until_stopped`].
+    #[must_use]
+    pub fn room_rights(&self) -> RoomRights {
+        RoomRights::new(Arc::new(self.accounts.clone()), None)
     }
 
     #[doc(hidden)]

@@ -71,7 +71,9 @@ pub use config::Config;
 pub use doorward_core::domain::{Roles, UserId};
 pub use doorward_core::rooms::{RoomAction, RoomQuestion, RoomVerdict};
 pub use error::ApiError;
-pub use events::{Context, Error as EventError, Events, Gone, Namespace, Payload, Publisher, Reply};
+pub use events::{
+    Context, Error as EventError, Events, Gone, Namespace, Payload, Publisher, Reply, RoomRights,
+};
 
 /// Engine.IO without Socket.IO, for an application that has its own protocol above it.
 pub mod engineio {

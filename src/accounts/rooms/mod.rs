@@ -2,9 +2,11 @@
 //!
 //! | file | contents |
 //! |---|---|
+//! | `application` | as an embedding application changes them |
 //! | `changes` | how each node learns of changes |
 //! | `lists` | what there is |
 
+mod application;
 mod changes;
 mod lists;
 
@@ -150,7 +152,8 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AdminError::UnknownRoom`] if there are no rooms of this kind, [`Error::NotFound`] if there is no such user to add,
-    /// ban or kick, [`Error::Invalid`] about the end, or a user's own room to kick out of or to close; [`Error::ApiKey`] or [`Error::Token`] if the caller may no longer do it.
+    /// ban or kick, [`Error::Invalid`] about the end, or a user's own room to kick out of or to close; [`Error::ApiKey`] or
+    /// [`Error::Token`] if the caller may no longer do it.
     pub async fn change_room_right(
         &self,
         mut change: RoomRightChange,
