@@ -201,6 +201,7 @@ activity-by-administrator = durch die Verwaltung
 activity-by-app = durch den Server einer App
 activity-by-server = automatisch
 activity-signed-in = Angemeldet
+activity-signed-out = Abgemeldet
 activity-sign-in-failed = Anmeldung mit falschem Passwort
 activity-sign-in-failed-locked = Anmeldung gesperrt nach zu vielen falschen Passwörtern
 activity-sign-in-failed-disabled = Anmeldung, während das Konto gesperrt war

@@ -214,6 +214,7 @@ activity-by-app = by an app’s server
 activity-by-server = automatically
 # What happened. The keys are those of the audit trail.
 activity-signed-in = Signed in
+activity-signed-out = Signed out
 activity-sign-in-failed = Sign-in with a wrong password
 activity-sign-in-failed-locked = Sign-in blocked after too many wrong passwords
 activity-sign-in-failed-disabled = Sign-in while the account was disabled
