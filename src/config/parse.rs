@@ -91,6 +91,7 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             _ => listen::parse(text).map(Some),
         })?,
         audit: audit(values)?,
+        room_tokens: rooms::token_file(values)?,
         rooms: rooms::kinds(values)?,
         registration: registration(values)?,
         pages: Pages {

@@ -16,6 +16,8 @@
 //! | `rate` | how often a client may do something |
 //! | `refusal` | why a request is not done |
 //! | `standing` | what rows say of a user and a room: members and bans |
+//! | `stay` | a room that a session has joined, and by which right |
+//! | `token` | what an application's backend has signed that a user may do |
 
 mod author;
 mod by_app;
@@ -30,6 +32,8 @@ mod refusal;
 mod request;
 mod rule;
 mod standing;
+mod stay;
+mod token;
 
 pub use author::{Author, LONGEST_APP_NAME};
 pub use data::compact;
@@ -44,3 +48,7 @@ pub use request::{
 };
 pub use rule::{RoomAction, RoomQuestion, RoomVerdict, Rule};
 pub use standing::{Cause, End, Scope, Standing};
+pub use token::{
+    LONGEST_TOKEN, LONGEST_TOKEN_ID, LONGEST_TOKEN_LIFE, NO_TOKEN, RevokedTokens, RoomToken, TOO_LONG, TokenCheck, TokenClaims, TokenOps,
+    TokenRooms, TokenState, TokenText,
+};
