@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::presence::PresenceLevel;
 use super::refusal::{BAD_ROOM, UNKNOWN_ROOM};
-use super::stay::{Grant, NOTICE, Stay, Use, caller};
+use super::stay::{Grant, Stay, Use, caller};
 use super::token::{EXPIRED, NOT_TAKEN, OTHER_ROOM, OTHER_USER, REVOKED};
 use super::{
     Bucket, Cause, End, Kind, Kinds, Pace, Refusal, RoomName, RoomToken, Standing, TokenCheck, TokenState,
@@ -274,9 +274,8 @@ impl Joined {
     pub fn expiring(&mut self, now: Timestamp) -> Vec<(RoomName, Timestamp)> {
         let mut expiring = Vec::new();
         for (room, stay) in &mut self.rooms {
-            if let Some(until) =
-                stay.ends().filter(|until| !stay.told && *until - NOTICE <= now && now < *until)
-            {
+            let is_near = !stay.told && stay.notice().is_some_and(|notice| notice <= now);
+            if let Some(until) = stay.ends().filter(|until| is_near && now < *until) {
                 stay.told = true;
                 expiring.push((room.clone(), until));
             }
@@ -287,7 +286,7 @@ impl Joined {
     /// When to ask next what ends: for [`Joined::expiring`] and [`Joined::reevaluate`].
     #[must_use]
     pub fn deadline(&self) -> End {
-        let next = |stay: &Stay| stay.ends().map(|until| if stay.told { until } else { until - NOTICE });
+        let next = |stay: &Stay| if stay.told { stay.ends() } else { stay.notice() };
         self.rooms.values().filter_map(next).min()
     }
 

@@ -144,13 +144,16 @@ fn a_token_lets_its_user_into_its_room_until_it_expires() {
     assert!(world.sends("order:7") && !world.sends("order:8"));
     assert_eq!(world.join("order:8", Some(&good)).unwrap_err().code, "bad_token");
     assert!(world.join("order:7", None).is_ok_and(|again| !again.is_new), "it need not be brought again");
-    assert_eq!(world.joined.deadline(), Some(moment(40)));
-    assert_eq!(world.joined.expiring(moment(40)), [(room("order:7"), moment(100))]);
+    // Halfway, as it is valid for less than two minutes.
+    assert_eq!(world.joined.deadline(), Some(moment(50)));
+    assert_eq!(world.joined.expiring(moment(49)), []);
+    assert_eq!(world.joined.expiring(moment(50)), [(room("order:7"), moment(100))]);
     // A newer one extends, and is told of anew.
     let newer = token(ANN, "order:*", 200, json!({}));
     assert_eq!(world.join("order:7", Some(&newer)).unwrap().until, Some(moment(200)));
-    assert_eq!(world.at(150), []);
-    assert_eq!(world.joined.expiring(moment(150)), [(room("order:7"), moment(200))]);
+    assert_eq!(world.at(140), []);
+    assert_eq!(world.joined.deadline(), Some(moment(140)));
+    assert_eq!(world.joined.expiring(moment(140)), [(room("order:7"), moment(200))]);
     world.tokens.now = 200;
     assert!(!world.sends("order:7"), "before anybody has looked");
     assert_eq!(world.at(200), [Cause::TokenExpired]);

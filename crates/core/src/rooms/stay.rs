@@ -9,8 +9,8 @@ use super::{
 };
 use crate::time::Timestamp;
 
-/// How long before the end of a right its session is told.
-pub(super) const NOTICE: TimeDelta = TimeDelta::seconds(60);
+/// How long before the end of a right its session is told; of a token that is valid for less than twice this, halfway.
+const NOTICE: TimeDelta = TimeDelta::seconds(60);
 
 /// A room that a session has joined, and by which right.
 #[derive(Debug)]
@@ -75,6 +75,14 @@ impl Stay {
                 || token.allows(Use::Presence) && self.kind.see_presence.takes_tokens()
         });
         self.grant.until().into_iter().chain(besides.map(|token| token.expires_at)).min()
+    }
+
+    /// When to tell the session that this is near.
+    pub fn notice(&self) -> End {
+        let until = self.ends()?;
+        let token = self.token.as_ref().filter(|token| token.expires_at == until);
+        let half = token.map(|token| ((until - token.issued_at) / 2).max(TimeDelta::zero()));
+        Some(until - half.map_or(NOTICE, |half| half.min(NOTICE)))
     }
 
     /// Why the session may not stay, if it may not; otherwise up to when it may.
