@@ -160,8 +160,8 @@ pub mod internals {
         pub use crate::schema::{
             access_changes, address_links, api_keys, audit_events, authorization_codes, events,
             failed_attempts, idempotency_keys, invitations, login_revocations, logins, one_time_tokens,
-            outbox, request_counts, room_bans, room_changes, room_members,
-            room_token_revocations, signing_keys, users,
+            outbox, request_counts, room_bans, room_changes, room_members, room_token_revocations,
+            signing_keys, users,
         };
     }
     pub mod telemetry {

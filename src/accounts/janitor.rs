@@ -133,8 +133,7 @@ impl Accounts {
             deleted += self.in_slices(move |conn| room_rights::purge(conn, table, before, SLICE)).await?;
         }
         let expired = self.0.clock.now() - KEPT;
-        deleted +=
-            self.in_slices(move |conn| room_token_revocations::purge(conn, expired, SLICE)).await?;
+        deleted += self.in_slices(move |conn| room_token_revocations::purge(conn, expired, SLICE)).await?;
         Ok(deleted)
     }
 

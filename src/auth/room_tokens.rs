@@ -131,17 +131,16 @@ impl RoomTokenKeys {
             .map_err(|_| "it is not PEM".to_owned())?;
         let der = match &sections[..] {
             [(SectionKind::PublicKey, der)] => der,
-            [(kind, _), ..]
-                if matches!(
-                    kind,
-                    SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey
-                ) =>
-            {
+            [(SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey, _), ..] => {
                 return Err("it holds a private key, which only the backend needs: `openssl pkey -pubout` writes the \
                             public one"
                     .to_owned());
             }
-            [] => return Err("it has no PEM public key, which begins with -----BEGIN PUBLIC KEY-----".to_owned()),
+            [] => {
+                return Err(
+                    "it has no PEM public key, which begins with -----BEGIN PUBLIC KEY-----".to_owned()
+                );
+            }
             _ => return Err("it has more than one public key: use rooms.token_jwks for several".to_owned()),
         };
         let read = |algorithm| parse(algorithm, der).map(|key| TokenKey { kid: None, algorithm, key });
@@ -272,9 +271,11 @@ pub fn private_key(pem: &[u8]) -> Result<SigningKey, String> {
         Ok((SectionKind::PrivateKey, der)) => SigningKey::of_any_algorithm(&der)
             .ok_or_else(|| "it is neither Ed25519, nor P-256, nor RSA of 2048 bits and more".to_owned()),
         Ok((SectionKind::PublicKey, _)) => Err("it holds a public key, which cannot sign".to_owned()),
-        _ => Err("it has no PEM private key that begins with -----BEGIN PRIVATE KEY-----: `openssl pkcs8 -topk8 \
+        _ => Err(
+            "it has no PEM private key that begins with -----BEGIN PRIVATE KEY-----: `openssl pkcs8 -topk8 \
                   -nocrypt` writes it so"
-            .to_owned()),
+                .to_owned(),
+        ),
     }
 }
 

@@ -159,7 +159,9 @@ fn a_key_that_cannot_be_used_is_refused_and_the_error_says_why() {
     ] {
         assert!(from_pem(text).contains(why), "{text}: {}", from_pem(text));
     }
-    for (text, why) in [("x", "no PEM private key"), (&*spki, "public key"), (&*p384.serialize_pem(), "neither")] {
+    for (text, why) in
+        [("x", "no PEM private key"), (&*spki, "public key"), (&*p384.serialize_pem(), "neither")]
+    {
         assert!(private_key(text.as_bytes()).unwrap_err().contains(why), "{why}");
     }
 }
@@ -229,13 +231,8 @@ fn an_access_token_is_no_room_token_even_with_the_same_key() {
     let set = keys(&jwks(&[&key])).unwrap();
     let config = crate::config::Config::from_pairs([("public_url", SERVER)]).unwrap();
     let keyring = Keyring::new(again(&key), vec![]);
-    let tokens = super::super::tokens::Tokens::new(
-        keyring,
-        &config.tokens,
-        &config.public_url,
-        1000,
-        Clock::System,
-    );
+    let tokens =
+        super::super::tokens::Tokens::new(keyring, &config.tokens, &config.public_url, 1000, Clock::System);
     let (user, login) = (USER.parse().unwrap(), doorward_core::domain::LoginId(uuid::Uuid::from_u128(2)));
     let access = tokens.issue(user, "ann", &doorward_core::domain::Rights::default(), login, now()).unwrap();
     assert!(verify(&set, &access).unwrap_err().contains("room+jwt"));

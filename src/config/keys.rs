@@ -268,7 +268,11 @@ pub const KEYS: &[Key] = &[
         "an https:// or http:// URL without user, or an address such as mailto:help@example.org",
     ),
     key("pages.secret_card", "true", "true or false"),
-    key("rooms.token_jwks", "", "the path of a JSON file with a JWK set of public keys; not with rooms.token_key"),
+    key(
+        "rooms.token_jwks",
+        "",
+        "the path of a JSON file with a JWK set of public keys; not with rooms.token_key",
+    ),
     key("rooms.token_key", "", "the path of a PEM file with one public key; not with rooms.token_jwks"),
     key("log.format", "text", "text or json"),
     key("log.level", "info", "error, warn, info, debug or trace"),

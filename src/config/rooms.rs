@@ -5,12 +5,12 @@ use std::time::Duration;
 use doorward_core::rooms::presence::{PresenceLevel, PresenceOptions};
 use doorward_core::rooms::{Entry, Kind, KindName, Kinds, Pace, Policy};
 
+use super::RoomTokenFile;
 use super::error::ConfigError;
 use super::keys::ROOMS;
 use super::parse_value::{Parse, from_str};
 use super::rate::Rate;
 use super::tables;
-use super::RoomTokenFile;
 use super::value::Values;
 
 /// Kinds that there may be.
@@ -28,9 +28,8 @@ pub(super) fn token_file(values: &Values) -> Result<Option<RoomTokenFile>, Confi
         (None, None) => Ok(None),
         (Some(set), None) => Ok(Some(RoomTokenFile::Jwks(set))),
         (None, Some(key)) => Ok(Some(RoomTokenFile::Pem(key))),
-        (Some(_), Some(_)) => {
-            values.parse_or_why(TOKEN_KEY, |_| Err(format!("{TOKEN_JWKS} is set as well: remove one of them")))
-        }
+        (Some(_), Some(_)) => values
+            .parse_or_why(TOKEN_KEY, |_| Err(format!("{TOKEN_JWKS} is set as well: remove one of them"))),
     }
 }
 
@@ -96,7 +95,9 @@ fn policy(text: &str, sends: bool, tokens: &Result<(), String>) -> Result<Policy
             Some(Entry::Joined) if !sends => Err("`joined` cannot be in `join`".to_owned()),
             Some(Entry::Token) => tokens.clone().map(|()| Entry::Token),
             Some(read) => Ok(read),
-            None if matches!(entry, "guest" | "ask") => Err(format!("this version does not know {entry} yet")),
+            None if matches!(entry, "guest" | "ask") => {
+                Err(format!("this version does not know {entry} yet"))
+            }
             None => Err(String::new()),
         }
     });
@@ -156,7 +157,10 @@ mod tests {
         assert!(load(&[set]).unwrap().rooms.is_empty());
         assert_eq!(load(&[key, join]).unwrap().room_tokens, Some(RoomTokenFile::Pem("/key.pem".into())));
         let error = load(&[set, key]).unwrap_err().to_string();
-        assert!(error.contains("rooms.token_key") && error.contains("rooms.token_jwks is set as well"), "{error}");
+        assert!(
+            error.contains("rooms.token_key") && error.contains("rooms.token_jwks is set as well"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -20,9 +20,7 @@ pub fn insert(conn: &mut Conn, tokens: &RevokedTokens, now: Timestamp) -> QueryR
     let all = table::table;
     let (jti, user, before) = match tokens {
         RevokedTokens::One(jti) => (Some(&**jti), None, None),
-        RevokedTokens::IssuedBefore(before, user) => {
-            (None, user.map(|user| user.to_string()), Some(*before))
-        }
+        RevokedTokens::IssuedBefore(before, user) => (None, user.map(|user| user.to_string()), Some(*before)),
     };
     let known: i64 = match (jti, &user, before) {
         (Some(jti), ..) => all.filter(table::jti.eq(jti)).count().get_result(conn)?,
@@ -53,7 +51,8 @@ pub fn insert(conn: &mut Conn, tokens: &RevokedTokens, now: Timestamp) -> QueryR
 pub fn load(conn: &mut Conn, which: Which<'_>) -> QueryResult<Vec<Revocation>> {
     use room_token_revocations as table;
     // As text: whatever was written by hand must not stop those that read it.
-    let times = (sql::<Nullable<Text>>("CAST(issued_before AS TEXT)"), sql::<Text>("CAST(created_at AS TEXT)"));
+    let times =
+        (sql::<Nullable<Text>>("CAST(issued_before AS TEXT)"), sql::<Text>("CAST(created_at AS TEXT)"));
     let all = table::table.select((table::jti, table::user_id, times.0, times.1));
     let rows: Vec<Row> = match which {
         Which::Numbers(numbers) => all.filter(table::number.eq_any(numbers)).load(conn)?,

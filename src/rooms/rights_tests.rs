@@ -297,7 +297,8 @@ impl World {
         let (rooms, now, start) = (self.rooms.clone(), self.now, self.start);
         let session = &mut self.sessions[number];
         let kinds = rooms.kinds();
-        let entered = with(session, &rooms, now, |joined, who| joined.join(kinds, (ROOMS[room], None), who, start));
+        let entered =
+            with(session, &rooms, now, |joined, who| joined.join(kinds, (ROOMS[room], None), who, start));
         let Ok(entered) = entered else { return };
         if entered.is_new {
             session.out[room] = false;

@@ -134,8 +134,7 @@ impl World {
         };
         let kinds = Kinds::new([(KindName::parse("order").unwrap(), order)]);
         let (revocations, clock) = (Arc::<Revocations>::default(), ManualClock::default());
-        let rooms =
-            Rooms::new(kinds, Arc::default(), Arc::clone(&revocations), Clock::Manual(clock.clone()));
+        let rooms = Rooms::new(kinds, Arc::default(), Arc::clone(&revocations), Clock::Manual(clock.clone()));
         let key = SigningKey::generate(SigningAlgorithm::EdDsa).unwrap();
         let public = SigningKey::from_stored(SigningAlgorithm::EdDsa, &key.stored()).unwrap();
         let set = serde_json::to_string(&Keyring::new(public, vec![]).jwks()).unwrap();
@@ -210,17 +209,13 @@ impl World {
         let lost = self.with(number, |joined, who| joined.reevaluate(who, now)).pop();
         self.sessions[number].seen = current;
         let session = self.sessions[number].seat.session;
-        match lost {
-            Some(Lost { room, cause }) => {
-                self.worker.leave(&room, session);
-                self.sessions[number].token = None;
-                Some(cause)
-            }
-            None => {
-                self.worker.approve(&lobby(), session, self.approval(number));
-                None
-            }
-        }
+        let Some(Lost { room, cause }) = lost else {
+            self.worker.approve(&lobby(), session, self.approval(number));
+            return None;
+        };
+        self.worker.leave(&room, session);
+        self.sessions[number].token = None;
+        Some(cause)
     }
 
     fn join(&mut self, number: usize, id: u8, life: i64) {
@@ -231,9 +226,8 @@ impl World {
             json!({"sub": of, "room": "order:*", "iat": iat, "exp": iat + life, "jti": id.to_string()});
         let token = sign(&self.key, None, &claims).unwrap();
         let (kinds, now) = (self.rooms.kinds().clone(), Clock::System.instant());
-        let entered = self.with(number, |joined, who| {
-            joined.join(&kinds, ("order:7", Some(TokenText(&token))), who, now)
-        });
+        let entered = self
+            .with(number, |joined, who| joined.join(&kinds, ("order:7", Some(TokenText(&token))), who, now));
         let known = Known { id, iat, exp: iat + life, revoked: self.revoked_ids[usize::from(id)] };
         assert_eq!(entered.is_ok(), !known.revoked, "{entered:?}");
         let Ok(entered) = entered else { return };
@@ -268,7 +262,11 @@ impl World {
         let message = Publication::new(lobby(), kind, None, &content, self.rooms.weigh(2).unwrap());
         let before: Vec<_> = self.sessions.iter().map(|session| session.client.heard.get()).collect();
         assert_eq!(self.worker.deliver(&[Arc::new(message)], None, &mut 1000), None);
-        self.sessions.iter().zip(before).map(|(session, before)| session.client.heard.get() > before).collect()
+        self.sessions
+            .iter()
+            .zip(before)
+            .map(|(session, before)| session.client.heard.get() > before)
+            .collect()
     }
 }
 

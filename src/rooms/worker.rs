@@ -339,7 +339,12 @@ impl WorkerRooms {
     }
 
     /// Whether a session may be told who is in the room.
-    fn may_see(&self, publication: &Publication, Member { seat, approval, .. }: &Member, now: Timestamp) -> bool {
+    fn may_see(
+        &self,
+        publication: &Publication,
+        Member { seat, approval, .. }: &Member,
+        now: Timestamp,
+    ) -> bool {
         let rights = seat.rights.current();
         let standing = seat.rights.rooms().standing(&publication.room, approval.rooms, now);
         let token = approval.by_token(&self.all, now, |ops| ops.presence);

@@ -45,7 +45,8 @@ async fn a_provider_keeps_a_session_in_its_room() {
         let mut session = Client::sign_in(&url, "ann", PASSWORD).await.unwrap().session();
         reply(&mut session, "welcome").await;
         let start = seconds(&app);
-        let token = |exp: i64, jti: &str| backend.token(&app, &ann, "order:7", &json!({"exp": exp, "jti": jti}));
+        let token =
+            |exp: i64, jti: &str| backend.token(&app, &ann, "order:7", &json!({"exp": exp, "jti": jti}));
         let tokens = [token(start + 100, "first"), token(start + 500, jti), token(start + 600, "last")];
         let tokens = Arc::new(Mutex::new(VecDeque::from(tokens)));
         let id = session.join_with_provider("order:7", giving(&tokens)).unwrap();

@@ -109,6 +109,7 @@ mod room_nodes;
 mod room_rights;
 mod room_rights_nodes;
 mod room_token_admin;
+mod room_token_nodes;
 mod room_tokens;
 mod rooms;
 mod session_lists;

@@ -64,7 +64,8 @@ async fn a_token_lets_its_user_in_until_it_expires<C: LiveClient>() {
     let first = backend.token(&app, &ann, "order:7", &json!({"exp": start + 100}));
     let joined = join_with(&mut live, "order:7", &first).await;
     let until = written(start + 100);
-    let expected = json!({"type": "joined", "id": "j", "room": "order:7", "can": ["send", "presence"], "until": until});
+    let expected =
+        json!({"type": "joined", "id": "j", "room": "order:7", "can": ["send", "presence"], "until": until});
     assert_eq!(joined, expected);
     assert_eq!(send(&mut live, "order:7", json!("mine")).await["type"], "sent");
     assert_eq!(sender.next().await["data"], "mine");
@@ -192,7 +193,10 @@ async fn each_room_of_a_request_has_its_own_token<C: LiveClient>() {
     let joined = live.ask(request).await;
     let of = |at: usize| &joined["rooms"][at];
     assert_eq!((&of(0)["can"], of(0)["until"].is_string()), (&json!([]), true));
-    assert_eq!((&of(1)["error"]["code"], &of(2)["error"]["code"]), (&json!("bad_token"), &json!("forbidden")));
+    assert_eq!(
+        (&of(1)["error"]["code"], &of(2)["error"]["code"]),
+        (&json!("bad_token"), &json!("forbidden"))
+    );
     assert_eq!(of(3)["room"], "open:a");
     assert_eq!(live.ask(json!({"type": "rooms"})).await["rooms"], json!(["open:a", "order:7"]));
 }
@@ -310,7 +314,10 @@ async fn rows_that_are_written_by_hand_revoke_as_well<C: LiveClient>() {
     for (number, sql) in [
         "INSERT INTO room_token_revocations (jti) VALUES ('0')".to_owned(),
         "UPDATE room_token_revocations SET jti = '1'".to_owned(),
-        format!("INSERT INTO room_token_revocations (user_id, issued_before) VALUES ('{}', '2999-01-01')", ann.id),
+        format!(
+            "INSERT INTO room_token_revocations (user_id, issued_before) VALUES ('{}', '2999-01-01')",
+            ann.id
+        ),
     ]
     .into_iter()
     .enumerate()

@@ -91,6 +91,6 @@ fn checked(tokens: RevokedTokens, now: Timestamp) -> Result<RevokedTokens, Inval
         RevokedTokens::IssuedBefore(before, user) => {
             Ok(RevokedTokens::IssuedBefore(before.trunc_subsecs(6), user))
         }
-        one => Ok(one),
+        one @ RevokedTokens::One(_) => Ok(one),
     }
 }

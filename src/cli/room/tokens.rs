@@ -54,7 +54,7 @@ pub struct Token {
     /// The `jti`, by which the token can be revoked alone
     #[arg(long, value_name = "ID")]
     jti: Option<String>,
-    /// The `kid` of the key in rooms.token_jwks [default: its thumbprint, RFC 7638]
+    /// The `kid` of the key in `rooms.token_jwks` [default: its thumbprint, RFC 7638]
     #[arg(long, value_name = "ID")]
     kid: Option<String>,
 }
@@ -127,7 +127,10 @@ pub async fn revoke(accounts: &Accounts, arguments: Revoke) -> Result<(), Failur
         }
         Which { user: Some(user), .. } => {
             let user = find(accounts, &user).await?;
-            (issued(accounts, issued_before, Some(user.id)), format!("The tokens of {} are revoked\n", user.username))
+            (
+                issued(accounts, issued_before, Some(user.id)),
+                format!("The tokens of {} are revoked\n", user.username),
+            )
         }
         Which { .. } => {
             ask::confirm("Revoke the room tokens of all users?", yes)?;

@@ -64,7 +64,9 @@ pub(super) async fn revoke(
         RevokeRequest { jti: None, user: Some(user), issued_before: None } => {
             accounts.room_tokens_until_now(Some(user))
         }
-        _ => return Err(ApiError::field("jti", "Name a `jti`, or else a `user` or `issued_before` or both.")),
+        _ => {
+            return Err(ApiError::field("jti", "Name a `jti`, or else a `user` or `issued_before` or both."));
+        }
     };
     let silent_nodes = accounts.revoke_room_tokens(tokens, &authorized.caller).await?;
     // Within three seconds these have applied it, or deliver nothing.

@@ -255,7 +255,9 @@ fn a_provider_is_asked_for_each_join_and_before_a_token_expires() {
         let newer = wanted(&mut received);
         let (request, _) = received.fetched(newer, Some("two"));
         let id = request.unwrap()["id"].clone();
-        assert!(is_message(&received.receive(&json!({"type": "error", "id": id, "code": code, "detail": "no"}))));
+        assert!(is_message(
+            &received.receive(&json!({"type": "error", "id": id, "code": code, "detail": "no"}))
+        ));
         assert_eq!(received.rooms.retry_at().is_some(), tries_again, "{code}");
         assert_eq!(received.joined(), ["chat:a", "order:7"], "as long as the last token lasts");
         if tries_again {
@@ -289,7 +291,8 @@ fn a_provider_is_asked_for_each_join_and_before_a_token_expires() {
 fn a_room_that_wants_a_new_token_is_joined_again_if_there_is_a_provider() {
     let mut received = Received::new();
     received.join_with_provider("order:7");
-    let left = json!({"type": "left", "room": "order:7", "code": "revoked", "reason": "no", "rejoin": "new_token"});
+    let left =
+        json!({"type": "left", "room": "order:7", "code": "revoked", "reason": "no", "rejoin": "new_token"});
     let [Notice::RoomLeft(told)] = &received.receive(&left)[..] else { panic!() };
     assert_eq!((told.rejoin, received.joined()), (Reconnect::NewToken, vec!["order:7"]));
     assert!(received.rooms.retry_at().is_some() && received.rooms.retry().is_empty());

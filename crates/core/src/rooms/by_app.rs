@@ -64,7 +64,10 @@ mod tests {
         let (kinds, roles, now) = (kinds(), Roles::default(), Timestamp::default());
         let who = Member { user: ANN, roles: &roles, standing: &|_| Standing::default(), tokens: &NoTokens };
         let mut joined = Joined::default();
-        assert_eq!(joined.join(&kinds, ("order:7", None), who, Instant::now()).unwrap_err().code, "forbidden");
+        assert_eq!(
+            joined.join(&kinds, ("order:7", None), who, Instant::now()).unwrap_err().code,
+            "forbidden"
+        );
         let entered = joined.join_by_app(&kinds, "order:7", who).unwrap();
         assert_eq!((entered.can, entered.is_new), (&["send"][..], true));
         assert!(!joined.join_by_app(&kinds, "order:7", who).unwrap().is_new);

@@ -129,7 +129,8 @@ mod tests {
         let kinds = kinds.with_rule(&name("order"), &rule).unwrap();
         assert!(kinds.with_rule(&name("other"), &rule).is_none());
         let roles = Roles::default();
-        let caller = Caller { user: UserId(Uuid::nil()), roles: &roles, joined: false, member: None, token: None };
+        let caller =
+            Caller { user: UserId(Uuid::nil()), roles: &roles, joined: false, member: None, token: None };
         for (room, joins, sends) in [
             ("order:mine", true, true),
             ("order:other", false, true),

@@ -49,6 +49,6 @@ pub use request::{
 pub use rule::{RoomAction, RoomQuestion, RoomVerdict, Rule};
 pub use standing::{Cause, End, Scope, Standing};
 pub use token::{
-    LONGEST_TOKEN, LONGEST_TOKEN_ID, LONGEST_TOKEN_LIFE, NO_TOKEN, RevokedTokens, RoomToken, TOO_LONG, TokenCheck, TokenClaims, TokenOps,
-    TokenRooms, TokenState, TokenText,
+    LONGEST_TOKEN, LONGEST_TOKEN_ID, LONGEST_TOKEN_LIFE, NO_TOKEN, RevokedTokens, RoomToken, TOO_LONG,
+    TokenCheck, TokenClaims, TokenOps, TokenRooms, TokenState, TokenText,
 };

@@ -171,7 +171,8 @@ mod tests {
         let entries = entries.split(',').filter(|entry| !entry.is_empty());
         let policy = Policy::new(entries.map(|entry| Entry::parse(entry).unwrap()).collect());
         let roles = roles(has);
-        let caller = Caller { user: UserId(Uuid::from_u128(user)), roles: &roles, joined, member: None, token: None };
+        let caller =
+            Caller { user: UserId(Uuid::from_u128(user)), roles: &roles, joined, member: None, token: None };
         policy.allows(&RoomName::parse(room).unwrap(), &caller)
     }
 

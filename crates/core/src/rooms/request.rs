@@ -185,9 +185,11 @@ fn join(arguments: &str) -> Result<RoomRequest<'_>, Refusal> {
     );
     let read: Join<'_> = first(arguments).ok_or(expected)?;
     match (read.room, read.rooms) {
-        (Some(room), None) => {
-            Ok(RoomRequest::Join(JoinRequest::One(JoinOne { room, token: read.token, presence: read.presence })))
-        }
+        (Some(room), None) => Ok(RoomRequest::Join(JoinRequest::One(JoinOne {
+            room,
+            token: read.token,
+            presence: read.presence,
+        }))),
         (None, Some(rooms)) if read.token.is_none() && (1..=MOST_ROOMS).contains(&rooms.len()) => {
             Ok(RoomRequest::Join(JoinRequest::Several(rooms)))
         }
@@ -274,9 +276,10 @@ mod tests {
     #[test]
     fn each_room_has_its_own_token_which_is_not_shown() {
         let rooms = r#"{"rooms":[{"room":"a:b","token":"hunter2"},{"room":"a:c"}]}"#;
-        for (arguments, tokens) in
-            [(r#"{"room":"a:b","token":"hunter2"}"#, &[Some("hunter2")][..]), (rooms, &[Some("hunter2"), None])]
-        {
+        for (arguments, tokens) in [
+            (r#"{"room":"a:b","token":"hunter2"}"#, &[Some("hunter2")][..]),
+            (rooms, &[Some("hunter2"), None]),
+        ] {
             let request = RoomRequest::read("join", arguments).unwrap().unwrap();
             assert!(!format!("{request:?}").contains("hunter2"));
             let rooms = match request {

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use super::{
-    Caller, Cause, End, Kind, Member, Right, RoomName, RoomToken, Standing, TokenCheck, TokenState,
-};
+use super::{Caller, Cause, End, Kind, Member, Right, RoomName, RoomToken, Standing, TokenCheck, TokenState};
 use crate::time::Timestamp;
 
 /// How long before the end of a right its session is told; of a token that is valid for less than twice this, halfway.

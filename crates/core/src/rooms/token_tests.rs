@@ -106,9 +106,8 @@ fn each_claim_that_is_missing_or_wrong_is_refused() {
 
 #[test]
 fn a_prefix_covers_what_begins_with_it_within_one_kind() {
-    let covers = |rooms: &str, room: &str| {
-        TokenRooms::parse(rooms).unwrap().cover(&RoomName::parse(room).unwrap())
-    };
+    let covers =
+        |rooms: &str, room: &str| TokenRooms::parse(rooms).unwrap().cover(&RoomName::parse(room).unwrap());
     for (rooms, room, is) in [
         ("chat:a", "chat:a", true),
         ("chat:a", "chat:ab", false),
@@ -125,7 +124,8 @@ fn a_prefix_covers_what_begins_with_it_within_one_kind() {
     ] {
         assert_eq!(covers(rooms, room), is, "{rooms} {room}");
     }
-    for wrong in ["", "*", ":*", "chat*", "ch*:a", "chat:a*b", "chat:a**", "chat:**", "Chat:*", "chat:é*", "chat:a *"]
+    for wrong in
+        ["", "*", ":*", "chat*", "ch*:a", "chat:a*b", "chat:a**", "chat:**", "Chat:*", "chat:é*", "chat:a *"]
     {
         assert_eq!(TokenRooms::parse(wrong), None, "{wrong}");
     }
