@@ -12,7 +12,7 @@ use crate::actors::Live;
 use crate::auth::room_tokens::{LARGEST_FILE, RoomTokenKeys};
 use crate::clock::Clock;
 use crate::cluster::{FromNodes, RelayNode, RoomRelay};
-use crate::config::{self, Config, RoomTokenFile};
+use crate::config::{Config, RoomTokenFile};
 use crate::events::Events;
 use crate::ownership::{self, Need};
 use crate::rooms::{Received, Rooms};
@@ -42,7 +42,7 @@ pub(super) fn with_rules(kinds: &Kinds, rules: &[(String, Rule)]) -> Result<Kind
 ///
 /// # Errors
 /// A sentence for the operator, which names the setting.
-pub(crate) fn token_keys(config: &Config) -> Result<Option<RoomTokenKeys>, String> {
+fn token_keys(config: &Config) -> Result<Option<RoomTokenKeys>, String> {
     let server = config.public_url.as_str().trim_end_matches('/');
     let (name, path, read): (_, _, fn(&str, &str) -> _) = match &config.room_tokens {
         None => return Ok(None),
@@ -63,17 +63,17 @@ fn text_of(path: &Path) -> Result<String, String> {
     Ok(text)
 }
 
-/// Connects the rooms with those of the other nodes, if there are any. Answers the task for [`exchange`].
-pub(super) fn connect(
-    config: &config::Cluster,
-    clock: &Clock,
-    live: &Live,
-) -> Result<Option<RelayNode>, String> {
+/// Takes the tokens of the application's backend, and connects the rooms with those of the other nodes, if there are any.
+/// Answers the task for [`exchange`].
+pub(super) fn connect(config: &Config, clock: &Clock, live: &Live) -> Result<Option<RelayNode>, String> {
     let rooms = live.sessions.rooms();
+    if let Some(keys) = token_keys(config)? {
+        rooms.take_tokens(keys);
+    }
     if !rooms.are_on() {
         return Ok(None);
     }
-    let Some((relay, node)) = RoomRelay::new(config, clock)? else { return Ok(None) };
+    let Some((relay, node)) = RoomRelay::new(&config.cluster, clock)? else { return Ok(None) };
     rooms.relay_by(relay);
     Ok(Some(node))
 }

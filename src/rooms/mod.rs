@@ -191,6 +191,7 @@ impl Rooms {
             &self.0.cut,
         );
         self.register_presence_metrics(registry);
+        self.register_token_metrics(registry);
         if let Some(relay) = self.0.relay.get() {
             relay.register_metrics(registry);
         }

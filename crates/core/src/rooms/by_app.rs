@@ -1,8 +1,8 @@
 //! Rooms that an application joins for a session, whatever the kind's policy says: it decides about them alone.
 
-use super::joined::{BANNED, FORBIDDEN, Joined, Member};
+use super::joined::{BANNED, FORBIDDEN, Joined};
 use super::stay::Grant;
-use super::{Entered, Kinds, Refusal};
+use super::{Entered, Kinds, Member, Refusal};
 
 impl Joined {
     /// Joins a room for the application. The session stays in it when its roles or memberships change; a ban comes before

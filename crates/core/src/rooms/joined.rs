@@ -10,10 +10,9 @@ use super::refusal::{BAD_ROOM, UNKNOWN_ROOM};
 use super::stay::{Grant, Stay, Use, caller};
 use super::token::{EXPIRED, NOT_TAKEN, OTHER_ROOM, OTHER_USER, REVOKED};
 use super::{
-    Bucket, Cause, End, Kind, Kinds, Pace, Refusal, RoomName, RoomToken, Standing, TokenCheck, TokenState,
+    Bucket, Cause, End, Kind, Kinds, Member, Pace, Refusal, RoomName, RoomToken, Standing, TokenState,
     TokenText,
 };
-use crate::domain::{Roles, UserId};
 use crate::time::Timestamp;
 
 /// Rooms that a session may have joined at a time.
@@ -65,17 +64,6 @@ pub struct Sending {
 pub struct Watching {
     pub room: RoomName,
     pub kind: Arc<Kind>,
-}
-
-/// Who a session is.
-#[derive(Clone, Copy)]
-pub struct Member<'a> {
-    pub user: UserId,
-    pub roles: &'a Roles,
-    /// What the rows say of the user and a room.
-    pub standing: &'a dyn Fn(&RoomName) -> Standing,
-    /// What room tokens say.
-    pub tokens: &'a dyn TokenCheck,
 }
 
 /// What a session has joined.

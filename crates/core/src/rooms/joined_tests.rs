@@ -6,6 +6,7 @@ use super::super::presence::PresenceOptions;
 use super::super::token::NoTokens;
 use super::super::{Entry, KindName, Policy};
 use super::*;
+use crate::domain::{Roles, UserId};
 
 const ANN: UserId = UserId(Uuid::from_u128(0xa1));
 

@@ -10,6 +10,7 @@ use super::super::presence::{PresenceLevel, PresenceOptions};
 use super::super::token::{NO_TOKEN, TokenClaims};
 use super::super::{Cause, Entry, KindName, Policy};
 use super::*;
+use crate::domain::{Roles, UserId};
 
 const ANN: UserId = UserId(Uuid::from_u128(0xa1));
 const BOB: UserId = UserId(Uuid::from_u128(0xb0));

@@ -8,6 +8,7 @@
 //! | `rule` | an application's own word on that |
 //! | `kind` | the options of a kind of rooms |
 //! | `joined` | the rooms of one session: a state machine |
+//! | `member` | who a session is |
 //! | `by_app` | rooms that an application joins for a session |
 //! | `author` | who a message is from |
 //! | `presence` | who is in a room, and how clients are told |
@@ -24,6 +25,7 @@ mod by_app;
 mod data;
 mod joined;
 mod kind;
+mod member;
 mod name;
 mod policy;
 pub mod presence;
@@ -37,8 +39,9 @@ mod token;
 
 pub use author::{Author, LONGEST_APP_NAME};
 pub use data::compact;
-pub use joined::{Entered, Joined, Lost, Member, Sending, Watching};
+pub use joined::{Entered, Joined, Lost, Sending, Watching};
 pub use kind::{Kind, Kinds};
+pub use member::Member;
 pub use name::{KindName, RoomName};
 pub use policy::{Caller, Entry, Policy, Right};
 pub use rate::{Bucket, Pace};

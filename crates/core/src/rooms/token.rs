@@ -177,7 +177,7 @@ impl TokenClaims {
     /// among those that `aud` names, if there is an `aud`.
     ///
     /// # Errors
-    /// [`Refusal`]: what is wrong, in words for whoever writes the backend. They tell nothing that is not in the token.
+    /// [`Refusal`]: what is wrong, in words for the developer of the backend. They tell nothing that is not in the token.
     pub fn read(self, server: &str, now: Timestamp) -> Result<RoomToken, Refusal> {
         let (issued_at, expires_at) = (self.iat.0, self.exp.0);
         // Ids have one spelling here, as in the names of rooms.
