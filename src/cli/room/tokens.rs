@@ -63,7 +63,7 @@ pub struct Token {
 pub struct Revoke {
     #[command(flatten)]
     which: Which,
-    /// Only tokens that were issued before: how long ago, such as 1h, or a date, such as 2026-11-27T12:00Z [default: now]
+    /// Only tokens that were issued before: a date, or how long ago, such as 1h [default: now]
     #[arg(long, value_name = "TIME", value_parser = when::parse, conflicts_with = "jti")]
     issued_before: Option<Timestamp>,
     /// Skips the confirmation

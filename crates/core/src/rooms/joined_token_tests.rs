@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::presence::{PresenceLevel, PresenceOptions};
-use super::super::token::{NO_TOKEN, TokenClaims};
+use super::super::token::{NO_TOKEN, TokenCheck, TokenClaims};
 use super::super::{Cause, Entry, KindName, Policy};
 use super::*;
 use crate::domain::{Roles, UserId};
