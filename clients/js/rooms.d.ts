@@ -10,9 +10,9 @@ export type JoinOptions = {
      * A room token of the application's backend. A function is called for each join,
      * also after a reconnect, and when the last token is about to expire.
      */
-    token?: string | TokenProvider;
+    token?: string | RoomTokenProvider;
 };
-export type TokenProvider = (room: string) => string | null | undefined | Promise<string | null | undefined>;
+export type RoomTokenProvider = (room: string) => string | null | undefined | Promise<string | null | undefined>;
 export type Left = {
     room: string;
     /**

@@ -23,10 +23,10 @@ import { PresenceList } from "./presence.js";
  *
  * @typedef {object} JoinOptions
  * @property {"none" | "count" | "full"} [presence] What to be told of who is in the room: nothing, how many, or everything.
- * @property {string | TokenProvider} [token] A room token of the application's backend. A function is called for each join,
+ * @property {string | RoomTokenProvider} [token] A room token of the application's backend. A function is called for each join,
  *   also after a reconnect, and when the last token is about to expire.
  *
- * @callback TokenProvider
+ * @callback RoomTokenProvider
  * @param {string} room
  * @returns {string | null | undefined | Promise<string | null | undefined>} None joins without a token. If it throws, the
  *   first join rejects with that, and a later one is tried again after a moment.
