@@ -116,7 +116,7 @@ impl Application {
         rooms::check_words(&config.rooms, &events)?;
         let kinds = rooms::with_rules(&config.rooms, &additions.room_rules)?;
         let live = Live::in_cluster(&config.sockets, cluster, (kinds, events), &clock);
-        let relay = rooms::connect(&config.cluster, &clock, &live)?;
+        let relay = rooms::connect(&config, &clock, &live)?;
         let mail = Mail::start(db.clone(), clock.clone(), &config, languages.clone(), brand.clone())?;
         let accounts = Accounts::start(db, &live, mail.clone(), clock.clone(), &config);
         let accounts = start_accounts(accounts.await).await?;

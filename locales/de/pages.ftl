@@ -235,6 +235,7 @@ activity-room-member-removed = Aus einem Raum entfernt
 activity-room-banned = Aus einem Raum verbannt
 activity-room-unbanned = Verbannung aus einem Raum aufgehoben
 activity-room-kicked = Aus einem Raum gewiesen
+activity-room-tokens-revoked = Raum-Token widerrufen
 activity-mail-given-up = Eine E-Mail an dich konnte nicht verschickt werden
 activity-other = Konto geändert
 

@@ -248,6 +248,7 @@ activity-room-member-removed = Removed from a room
 activity-room-banned = Banned from a room
 activity-room-unbanned = Ban from a room lifted
 activity-room-kicked = Kicked out of a room
+activity-room-tokens-revoked = Room tokens revoked
 activity-mail-given-up = An email to you couldn’t be sent
 activity-other = Account changed
 

@@ -85,6 +85,8 @@ actions! {
     RoomKicked => "room_kicked",
     /// All sessions were put out of a room; `detail` is the room.
     RoomClosed => "room_closed",
+    /// Room tokens were revoked; `detail` is the `jti`, or before when they were issued.
+    RoomTokensRevoked => "room_tokens_revoked",
     /// An email could not be sent; `detail` says of which kind it was.
     MailGivenUp => "mail_given_up",
     /// A client tried to sign in with a password, and was not let in.

@@ -1,14 +1,16 @@
-//! Rights to rooms that are rows: who is a member, who is banned, and who is put out.
+//! Rights to rooms that are rows: who is a member, who is banned, who is put out, and which tokens do not count.
 //!
 //! | file | contents |
 //! |---|---|
 //! | `application` | as an embedding application changes them |
 //! | `changes` | how each node learns of changes |
 //! | `lists` | what there is |
+//! | `tokens` | room tokens that are revoked |
 
 mod application;
 mod changes;
 mod lists;
+mod tokens;
 
 use chrono::{Datelike, SubsecRound};
 
