@@ -5,7 +5,7 @@ mod tokens;
 use clap::{Args, Subcommand};
 use doorward_core::rooms::{End, KindName, RoomName, Scope};
 
-use crate::accounts::{Accounts, AdminError, Error, ListedRight, RoomRightChange};
+use crate::accounts::{Accounts, ListedRight, RoomRightChange};
 use crate::clock::Timestamp;
 
 use super::failure::Failure;
@@ -233,7 +233,7 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
         }
         Action::Kick { room, who } => {
             let user = find(&accounts, &who.user).await?;
-            let said = format!("{} was kicked out of {}\n", user.username, room.room);
+            let said = format!("All sessions of {} were removed from {}\n", user.username, room.room);
             change(&accounts, RoomRightChange::Kick(room.room, user.id), &said).await
         }
         Action::Close { room } => {
@@ -248,14 +248,28 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn change(accounts: &Accounts, change: RoomRightChange, said: &str) -> Result<(), Failure> {
-    let kind = change.room().split(':').next().unwrap_or_default().to_owned();
-    accounts.change_room_right(change, &caller()).await.map_err(|error| match error {
-        Error::Admin(AdminError::UnknownRoom) => Failure::Running(format!(
-            "there are no rooms of the kind {kind}: see rooms.* in `doorward config`"
-        )),
-        error => error.into(),
-    })?;
-    output::print(said)
+    check_kind(accounts, &change.room())?;
+    let has_effect = !matches!(&change, RoomRightChange::Add(room, ..) if !accounts.counts_members_of(room));
+    let kind = kind_of(&change.room()).to_owned();
+    accounts.change_room_right(change, &caller()).await?;
+    output::print(said)?;
+    if has_effect {
+        return Ok(());
+    }
+    output::print(&format!("It has no effect yet: add `member` to rooms.{kind}.join or rooms.{kind}.send\n"))
+}
+
+fn kind_of(room: &str) -> &str {
+    room.split(':').next().unwrap_or_default()
+}
+
+/// That there are rooms of the kind of this one, or of this kind.
+fn check_kind(accounts: &Accounts, room: &str) -> Result<(), Failure> {
+    let kind = kind_of(room);
+    if accounts.has_rooms_of(kind) {
+        return Ok(());
+    }
+    Err(Failure::Running(format!("there are no rooms of the kind {kind}: see rooms.* in `doorward config`")))
 }
 
 fn up_to(until: End) -> String {
@@ -264,6 +278,9 @@ fn up_to(until: End) -> String {
 
 async fn members(accounts: &Accounts, room: RoomName, format: &Format) -> Result<(), Failure> {
     let members = all_members(accounts, &room).await?;
+    if members.is_empty() {
+        check_kind(accounts, room.as_str())?;
+    }
     if format.json { output::print_json(&members) } else { output::print(&rights_table(members)) }
 }
 
@@ -335,6 +352,9 @@ async fn show(accounts: &Accounts, scope: Scope, format: &Format) -> Result<(), 
         Scope::Room(room) => all_members(accounts, room).await?,
         Scope::Kind(_) => Vec::new(),
     };
+    if members.is_empty() && bans.is_empty() {
+        check_kind(accounts, &scope.to_string())?;
+    }
     if format.json {
         let room = serde_json::json!({"room": scope.to_string(), "members": members, "bans": bans});
         return output::print_json(&room);

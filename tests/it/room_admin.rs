@@ -10,7 +10,7 @@ use super::api_keys::key;
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::commands::with_settings;
 use crate::support::import::data_dir;
-use crate::support::rooms::{hears_nothing, join, send, with_rooms};
+use crate::support::rooms::{CHAT, hears_nothing, join, send, with_rooms};
 use crate::support::transports::LiveClient;
 use crate::support::websocket::WebSocketClient;
 
@@ -133,6 +133,8 @@ async fn what_is_wrong_changes_nothing() {
     put("club:a/members/ann", json!({})).await.assert_problem(404, "not_found");
     let kick = "/api/admin/rooms/club:a/kick";
     app.send(Method::POST, kick, &writer, json!({"user": nobody})).await.assert_problem(404, "not_found");
+    put(&format!("user:ann/members/{}", ann.id), json!({})).await.assert_problem(422, "invalid_room");
+    put(&format!("user:ann/bans/{}", ann.id), json!({})).await.assert_problem(422, "invalid_room");
     // All of a user's sessions stay in the user's own room.
     let own = format!("/api/admin/rooms/user:{}", ann.id);
     let kicked = app.send(Method::POST, &format!("{own}/kick"), &writer, json!({"user": ann.id})).await;
@@ -203,8 +205,8 @@ async fn an_operator_changes_members_and_bans_beside_the_server() {
     let app = with_rooms(&CLUB).await;
     let ann = app.register("ann").await;
     let mut live = WebSocketClient::live(&app, &ann).await;
-    let data = data_dir(&app);
-    let run = async |arguments: &[&str]| with_settings(&data, &CLUB, arguments, "").await;
+    let (data, settings) = (data_dir(&app), [CHAT, CLUB].concat());
+    let run = async |arguments: &[&str]| with_settings(&data, &settings, arguments, "").await;
     let said = run(&["room", "add", "club:a", "ann", "--until", "2999-01-01"]).await.ok();
     assert_eq!(said.out, "ann is a member of club:a until 2999-01-01 00:00 UTC\n");
     assert_eq!(join(&mut live, "club:a").await["type"], "joined");
@@ -233,6 +235,12 @@ async fn an_operator_changes_members_and_bans_beside_the_server() {
     run(&["room", "close", "club:a"]).await.ok();
     assert_eq!(live.next().await["code"], "closed");
 
+    let hint = "It has no effect yet: add `member` to rooms.chat.join or rooms.chat.send\n";
+    assert!(run(&["room", "add", "chat:lobby", "ann"]).await.ok().out.ends_with(hint));
+    for action in ["show", "members"] {
+        let wrong = run(&["room", action, "none:a"]).await;
+        assert!(wrong.err.contains("there are no rooms of the kind none"), "{}", wrong.err);
+    }
     let wrong = run(&["room", "add", "none:a", "ann"]).await;
     assert_eq!(wrong.code, Some(1));
     assert!(wrong.err.contains("there are no rooms of the kind none"), "{}", wrong.err);

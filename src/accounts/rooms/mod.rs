@@ -58,6 +58,16 @@ impl RoomRightChange {
         }
     }
 
+    /// The room; none if it is about all rooms of a kind.
+    const fn one_room(&self) -> Option<&RoomName> {
+        match self {
+            Self::Add(room, ..) | Self::Remove(room, _) | Self::Kick(room, _) | Self::Close(room) => {
+                Some(room)
+            }
+            Self::Ban(scope, ..) | Self::Unban(scope, _) => scope.room(),
+        }
+    }
+
     const fn action(&self) -> Action {
         match self {
             Self::Add(..) => Action::RoomMemberAdded,
@@ -161,9 +171,11 @@ impl Accounts {
         mut change: RoomRightChange,
         caller: &Caller,
     ) -> Result<Vec<NodeId>, Error> {
-        let is_known = KindName::parse(change.kind()).is_some_and(|kind| self.0.kinds.has(&kind));
-        if !is_known {
+        if !self.has_rooms_of(change.kind()) {
             return Err(AdminError::UnknownRoom.into());
+        }
+        if change.one_room().is_some_and(|room| room.is_users() && room.user().is_none()) {
+            return Err(Invalid::new("room", "A user's own room is `user:` and the user's id.").into());
         }
         if let RoomRightChange::Kick(room, _) | RoomRightChange::Close(room) = &change
             && room.is_users()
@@ -182,6 +194,18 @@ impl Accounts {
         let db = &self.0.db;
         let number = if gives { db.run_writing(write).await? } else { db.run_revoking(write).await? };
         Ok(self.0.logins.cluster.all_applied_rooms(number).await)
+    }
+
+    /// Whether there are rooms of this kind.
+    #[must_use]
+    pub fn has_rooms_of(&self, kind: &str) -> bool {
+        KindName::parse(kind).is_some_and(|kind| self.0.kinds.has(&kind))
+    }
+
+    /// Whether it makes a difference to be a member of this room.
+    #[must_use]
+    pub fn counts_members_of(&self, room: &RoomName) -> bool {
+        self.0.kinds.of(room).is_some_and(|kind| kind.asks_for_members())
     }
 
     /// Inside one transaction. Answers the number of the last change.

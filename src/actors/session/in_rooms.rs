@@ -18,7 +18,7 @@ pub(super) struct InRooms {
     /// A request waits for rows.
     pub is_reading: bool,
     /// A newer token that came while an answer waits for another node.
-    pub newer: Option<Access>,
+    pub newer: Option<Box<Access>>,
     /// What the application's handlers have asked for while another answer waits.
     pub for_app: VecDeque<ForApp>,
     /// What its rooms share; none before the first.

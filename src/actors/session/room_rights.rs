@@ -177,8 +177,13 @@ impl<T: Transport> Session<T> {
             | RoomRequest::Presence(PresenceRequest::Set { .. }) => return Ok(None),
         };
         let joins = matches!(request, RoomRequest::Join(_));
+        // Those beyond are refused without a look.
+        let allowed = match &self.in_rooms {
+            Some(rooms) if joins => rooms.joined.allowed_joins(names.len(), now),
+            _ => names.len(),
+        };
         let (mut any, mut missing) = (false, Vec::new());
-        for room in names.into_iter().filter_map(RoomName::parse) {
+        for room in names.into_iter().filter_map(RoomName::parse).take(allowed) {
             let Some(kind) = kinds.of(&room).filter(|_| !joins || !room.is_users()) else { continue };
             any = true;
             let asks = match request {
@@ -198,11 +203,8 @@ impl<T: Transport> Session<T> {
         if !any || live.rooms().has_bans() && missing.is_empty() {
             return Ok(None);
         }
-        let joined = &mut self.in_rooms.get_or_insert_default().joined;
-        if joins {
-            joined.may_join(now)?;
-        } else {
-            joined.count_question(now)?;
+        if !joins {
+            self.in_rooms.get_or_insert_default().joined.count_question(now)?;
         }
         Ok(Some(missing))
     }

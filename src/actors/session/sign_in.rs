@@ -110,7 +110,7 @@ impl<T: Transport> Session<T> {
         self.when_fresh(context, move |this, context| {
             match &mut this.in_rooms {
                 // What waits is answered with the rights from before, and what follows from these comes after it.
-                Some(rooms) if this.is_joining => rooms.newer = Some(access),
+                Some(rooms) if this.is_joining => rooms.newer = Some(Box::new(access)),
                 _ => this.authenticated(access, ReplyTo::default(), None, context),
             }
         });

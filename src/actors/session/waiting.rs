@@ -33,7 +33,7 @@ impl<T: Transport> Session<T> {
                 // What its user may do may have changed meanwhile.
                 this.catch_up(context);
                 if let Some(access) = this.in_rooms.as_mut().and_then(|rooms| rooms.newer.take()) {
-                    this.renew(access, context);
+                    this.renew(*access, context);
                 }
                 this.answer_backlog(context);
             });

@@ -1,13 +1,13 @@
 //! The rooms of one session: what it has joined, and what it may still do. A state machine: asked before anything is done,
 //! and told when rights change.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::presence::PresenceLevel;
 use super::refusal::{BAD_ROOM, UNKNOWN_ROOM};
 use super::stay::{Grant, Stay, Use, caller};
+use super::stays::Stays;
 use super::token::{EXPIRED, NOT_TAKEN, OTHER_ROOM, OTHER_USER, REVOKED};
 use super::{
     Bucket, Cause, End, Kind, Kinds, Member, Pace, Refusal, RoomName, RoomToken, Standing, TokenState,
@@ -69,7 +69,7 @@ pub struct Watching {
 /// What a session has joined.
 #[derive(Debug, Default)]
 pub struct Joined {
-    rooms: BTreeMap<RoomName, Stay>,
+    rooms: Stays,
     joins: Bucket,
     asked: Bucket,
     set: Bucket,
@@ -161,10 +161,7 @@ impl Joined {
     /// [`Refusal`]
     pub fn leave(&mut self, room: &str) -> Result<RoomName, Refusal> {
         let room = RoomName::parse(room).ok_or(BAD_ROOM)?;
-        match self.rooms.remove(&room) {
-            Some(_) => Ok(room),
-            None => Err(NOT_JOINED),
-        }
+        if self.rooms.remove(&room) { Ok(room) } else { Err(NOT_JOINED) }
     }
 
     /// The room was not joined after all.
@@ -174,7 +171,7 @@ impl Joined {
 
     /// Leaves all rooms. How many joins there were still counts.
     pub fn leave_all(&mut self) -> Vec<RoomName> {
-        std::mem::take(&mut self.rooms).into_keys().collect()
+        std::mem::take(&mut self.rooms).into_names().collect()
     }
 
     /// Whether so many bytes of data may be sent to a room. How often is another question.
@@ -261,7 +258,7 @@ impl Joined {
     /// The rooms in which a right ends soon, each once, and when.
     pub fn expiring(&mut self, now: Timestamp) -> Vec<(RoomName, Timestamp)> {
         let mut expiring = Vec::new();
-        for (room, stay) in &mut self.rooms {
+        for (room, stay) in self.rooms.iter_mut() {
             let is_near = !stay.told && stay.notice().is_some_and(|notice| notice <= now);
             if let Some(until) = stay.ends().filter(|until| is_near && now < *until) {
                 stay.told = true;
@@ -275,13 +272,13 @@ impl Joined {
     #[must_use]
     pub fn deadline(&self) -> End {
         let next = |stay: &Stay| if stay.told { stay.ends() } else { stay.notice() };
-        self.rooms.values().filter_map(next).min()
+        self.rooms.iter().filter_map(|(_, stay)| next(stay)).min()
     }
 
     /// Whether it has joined this room.
     #[must_use]
     pub fn has(&self, room: &RoomName) -> bool {
-        self.rooms.contains_key(room)
+        self.rooms.has(room)
     }
 
     /// When the right to be in this room ends by itself.
@@ -304,18 +301,16 @@ impl Joined {
         self.joins.take(JOINS, now).map_err(Refusal::later)
     }
 
-    /// Whether the next join is allowed. It does not count yet.
-    ///
-    /// # Errors
-    /// [`Refusal`] if there were too many.
-    pub fn may_join(&self, now: Instant) -> Result<(), Refusal> {
+    /// How many of the next joins are allowed, as far as they are wanted. They do not count yet.
+    #[must_use]
+    pub fn allowed_joins(&self, wanted: usize, now: Instant) -> usize {
         let mut joins = self.joins;
-        joins.take(JOINS, now).map_err(Refusal::later)
+        (0..wanted).take_while(|_| joins.take(JOINS, now).is_ok()).count()
     }
 
     /// What it has joined, in the order of names.
     pub fn rooms(&self) -> impl Iterator<Item = &RoomName> {
-        self.rooms.keys()
+        self.rooms.iter().map(|(room, _)| room)
     }
 }
 

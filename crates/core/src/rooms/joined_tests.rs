@@ -86,9 +86,11 @@ fn a_session_has_a_bounded_number_of_rooms_and_joins() {
     let (kinds, now, none) = (kinds(), origin(), roles(&[]));
     let mut joined = Joined::default();
     let who = who(&none);
+    assert_eq!([10, 1000].map(|wanted| joined.allowed_joins(wanted, now)), [10, 100]);
     for number in 0..MAX_JOINED {
         joined.join(&kinds, (&format!("chat:{number}"), None), who, now).unwrap();
     }
+    assert_eq!([now, now + 3 * JOINS.interval].map(|now| joined.allowed_joins(10, now)), [0, 3]);
     let refusal = joined.join(&kinds, ("chat:more", None), who, now).unwrap_err();
     assert_eq!((refusal.code, refusal.retry_after), ("too_many_requests", Some(JOINS.interval)));
     let later = now + JOINS.interval;

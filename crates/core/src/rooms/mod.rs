@@ -18,6 +18,7 @@
 //! | `refusal` | why a request is not done |
 //! | `standing` | what rows say of a user and a room: members and bans |
 //! | `stay` | a room that a session has joined, and by which right |
+//! | `stays` | all of these |
 //! | `token` | what an application's backend has signed that a user may do |
 
 mod author;
@@ -35,6 +36,7 @@ mod request;
 mod rule;
 mod standing;
 mod stay;
+mod stays;
 mod token;
 
 pub use author::{Author, LONGEST_APP_NAME};

@@ -125,6 +125,15 @@ impl Scope {
         }
     }
 
+    /// The room; none if it is a whole kind.
+    #[must_use]
+    pub const fn room(&self) -> Option<&RoomName> {
+        match self {
+            Self::Room(room) => Some(room),
+            Self::Kind(_) => None,
+        }
+    }
+
     /// The name of the kind.
     #[must_use]
     pub fn kind(&self) -> &str {

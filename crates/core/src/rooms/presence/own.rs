@@ -78,8 +78,9 @@ impl Own {
         wish: PresenceWish,
     ) -> bool {
         self.remove(user, session);
-        let new = OwnUser { username: username.clone(), sessions: Vec::new() };
-        let own = self.users.entry(user).or_insert(new);
+        // Most users have one.
+        let new = || OwnUser { username: username.clone(), sessions: Vec::with_capacity(1) };
+        let own = self.users.entry(user).or_insert_with(new);
         own.username = username.clone();
         let (Ok(at) | Err(at)) = own.find(session);
         let state = PresentSession { session, data: None, set_at: 0 };
