@@ -4,10 +4,8 @@ use doorward_core::protocol::NamespaceId;
 use doorward_core::rooms::presence::PresenceNode;
 use doorward_core::rooms::{KindName, Kinds, RoomName, Rule, WORDS};
 
-use crate::actors::Live;
-use crate::clock::Clock;
-use crate::cluster::{FromNodes, RelayNode, RoomRelay};
-use crate::config;
+use crate::actors::Sessions;
+use crate::cluster::{FromNodes, RelayNode};
 use crate::events::Events;
 use crate::rooms::{Received, Rooms};
 
@@ -32,27 +30,14 @@ pub(super) fn with_rules(kinds: &Kinds, rules: &[(String, Rule)]) -> Result<Kind
     })
 }
 
-/// Connects the rooms with those of the other nodes, if there are any. Answers the task for [`exchange`].
-pub(super) fn connect(
-    config: &config::Cluster,
-    clock: &Clock,
-    live: &Live,
-) -> Result<Option<RelayNode>, String> {
-    let rooms = live.sessions.rooms();
-    if !rooms.are_on() {
-        return Ok(None);
-    }
-    let Some((relay, node)) = RoomRelay::new(config, clock)? else { return Ok(None) };
-    rooms.relay_by(relay);
-    Ok(Some(node))
-}
-
-/// Exchanges messages with the other nodes, for ever.
-pub(super) async fn exchange(node: RelayNode, rooms: Rooms) {
-    node.run(|from| match from {
+/// Exchanges messages to rooms and lists of sessions with the other nodes, for ever.
+pub(super) async fn exchange(node: RelayNode, sessions: Sessions) {
+    let (directory, rooms) = (sessions.directory().clone(), sessions.rooms().clone());
+    node.run(directory, |from| match from {
         FromNodes::Message(room, content) => receive(&rooms, room, content),
         FromNodes::Presence(node, room, news) => rooms.hear_presence(PresenceNode(node.0), room, news),
         FromNodes::Subscribed(room) => rooms.presence_subscribed(room),
+        FromNodes::Excess(excess) => sessions.close_excess(excess),
         FromNodes::Gone(node) => rooms.forget_node(PresenceNode(node.0)),
     })
     .await;

@@ -26,7 +26,7 @@ pub const LAYERS: &[Layer] = &[
     Layer("mail, import",  &["src/mail", "src/import"],          "the outbox and its delivery; other systems' accounts"),
     Layer("jobs",          &["src/jobs"],                        "work that is queued with the change that it follows"),
     Layer("actors",        &["src/actors"],                      "live sessions, database executors, password hashers"),
-    Layer("rooms",         &["src/rooms"],                       "messages to the sessions that have joined a room"),
+    Layer("rooms",         &["src/rooms"],                       "messages to the sessions that have joined a room, and who is there"),
     Layer("events",        &["src/events"],                      "what a signed-in session can request"),
     Layer("cluster",       &["src/cluster"],                     "what nodes tell each other"),
     Layer("directory",     &["src/directory"],                   "who is connected, which logins were revoked"),
@@ -41,7 +41,7 @@ pub const LAYERS: &[Layer] = &[
     Layer("system",        &["src/clock.rs", "src/ownership.rs", "src/peer.rs"], "the time, files' owners, a connection's socket"),
     Layer("core::session", &["crates/core/src/lib.rs", "crates/core/src/session"], "the rules of a live session, as a state machine"),
     Layer("core::protocol", &["crates/core/src/protocol"],       "what client and server say to each other"),
-    Layer("core::rooms",   &["crates/core/src/rooms"],           "who may join a room and send to it"),
+    Layer("core::rooms",   &["crates/core/src/rooms"],           "who may join a room and send to it, and who is there"),
     Layer("core::domain",  &["crates/core/src/domain", "crates/core/src/time.rs"], "values that were parsed"),
     Layer("bcrypt-lanes",  &["crates/bcrypt-lanes/src"],         "several bcrypt hashes at once, as a library of its own"),
 ];
