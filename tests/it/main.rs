@@ -109,6 +109,7 @@ mod room_rights;
 mod room_rights_nodes;
 mod rooms;
 mod session_lists;
+mod session_nodes;
 mod socketio;
 mod socketio_clients;
 mod socketio_polling;
