@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use doorward::{
     Additions, Application, Clock, Config, Context, EventError, Events, Payload, RoomAction, RoomQuestion,
-    RoomVerdict,
+    RoomVerdict, UserId,
 };
 use serde_json::{Value, json};
 
@@ -41,6 +41,22 @@ async fn done(context: Context, payload: Payload) -> Result<Value, EventError> {
     Ok(json!({ "number": number }))
 }
 
+#[derive(serde::Deserialize)]
+struct Ban {
+    room: String,
+    user: UserId,
+}
+
+/// `ban`: staff keep a user out of a room for an hour.
+async fn ban(context: Context, payload: Payload) -> Result<Value, EventError> {
+    let Ban { room, user } = payload.first()?;
+    if !context.has_role("staff") {
+        return Err(EventError::new("forbidden", "only staff ban"));
+    }
+    context.room_rights().ban(&room, user, Some(Duration::from_hours(1))).await?;
+    Ok(json!({ "user": user }))
+}
+
 /// Staff may join every order. An order that is closed takes no messages. Everything else is as configured.
 fn rule(question: RoomQuestion<'_>) -> RoomVerdict {
     match question.action {
@@ -51,7 +67,7 @@ fn rule(question: RoomQuestion<'_>) -> RoomVerdict {
 }
 
 pub fn additions() -> Additions {
-    let events = Events::default().on("order", order).on("help", help).on("done", done);
+    let events = Events::default().on("order", order).on("help", help).on("done", done).on("ban", ban);
     Additions::new(events).room_rule("order", rule)
 }
 

@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::cluster::message::NodeId;
 use crate::cluster::{Cluster, Node, Relay, RelayNode};
 use crate::config::Config;
-use crate::events::Publisher;
+use crate::events::{Publisher, RoomRights};
 use crate::limits::RateLimits;
 use crate::mail::Mail;
 use crate::ownership::Need;
@@ -117,6 +117,7 @@ impl Application {
         rooms::check_words(&config.rooms, &events)?;
         let kinds = rooms::with_rules(&config.rooms, &additions.room_rules)?;
         let live = Live::in_cluster(&config.sockets, others, (kinds, events), &clock);
+        rooms::take_tokens(&config, &live)?;
         let mail = Mail::start(db.clone(), clock.clone(), &config, languages.clone(), brand.clone())?;
         let accounts = Accounts::start(db, &live, mail.clone(), clock.clone(), &config);
         let accounts = start_accounts(accounts.await).await?;
@@ -188,6 +189,12 @@ impl Application {
     #[must_use]
     pub fn publisher(&self, name: &str) -> Publisher {
         Publisher::new(name, self.live.sessions.rooms().publishing())
+    }
+
+    /// Changes members and bans of rooms, also while the server runs: take it before [`Application::run_until_stopped`].
+    #[must_use]
+    pub fn room_rights(&self) -> RoomRights {
+        RoomRights::new(Arc::new(self.accounts.clone()), None)
     }
 
     #[doc(hidden)]

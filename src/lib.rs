@@ -71,7 +71,9 @@ pub use config::Config;
 pub use doorward_core::domain::{Roles, UserId};
 pub use doorward_core::rooms::{RoomAction, RoomQuestion, RoomVerdict};
 pub use error::ApiError;
-pub use events::{Context, Error as EventError, Events, Gone, Namespace, Payload, Publisher, Reply};
+pub use events::{
+    Context, Error as EventError, Events, Gone, Namespace, Payload, Publisher, Reply, RoomRights,
+};
 
 /// Engine.IO without Socket.IO, for an application that has its own protocol above it.
 pub mod engineio {
@@ -105,6 +107,7 @@ pub mod internals {
         pub use crate::auth::keys::Keyring;
         pub use crate::auth::password::hash_here as hash_password;
         pub use crate::auth::refresh::{CredentialKeys, CredentialKind};
+        pub use crate::auth::room_tokens::{RoomTokenKeys, sign as sign_room_token};
         pub use crate::auth::secret::hash_token;
         pub use crate::auth::signing_key::SigningKey;
         pub use crate::auth::tokens::Tokens;
@@ -160,7 +163,8 @@ pub mod internals {
         pub use crate::schema::{
             access_changes, address_links, api_keys, audit_events, authorization_codes, events,
             failed_attempts, idempotency_keys, invitations, login_revocations, logins, one_time_tokens,
-            outbox, request_counts, room_bans, room_changes, room_members, signing_keys, users,
+            outbox, request_counts, room_bans, room_changes, room_members, room_token_revocations,
+            signing_keys, users,
         };
     }
     pub mod telemetry {

@@ -251,4 +251,14 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    room_token_revocations (number) {
+        number -> BigInt,
+        jti -> Nullable<Text>,
+        user_id -> Nullable<Text>,
+        issued_before -> Nullable<Timestamp>,
+        created_at -> Timestamp,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(users, logins, one_time_tokens, outbox, audit_events);

@@ -6,7 +6,9 @@ export type ClientOptions = import("./client.js").ClientOptions;
 export type ClientEvents = import("./client.js").Events;
 export type Registration = import("./client.js").Registration;
 export type User = import("./client.js").User;
+export type JoinOptions = import("./rooms.js").JoinOptions;
 export type Left = import("./rooms.js").Left;
+export type RoomTokenProvider = import("./rooms.js").RoomTokenProvider;
 export type SendOptions = import("./rooms.js").SendOptions;
 export type Login = import("./store.js").Login;
 export type Store = import("./store.js").Store;
@@ -23,7 +25,9 @@ export type TokenSource = import("./live.js").TokenSource;
  * @typedef {import("./client.js").Events} ClientEvents
  * @typedef {import("./client.js").Registration} Registration
  * @typedef {import("./client.js").User} User
+ * @typedef {import("./rooms.js").JoinOptions} JoinOptions
  * @typedef {import("./rooms.js").Left} Left
+ * @typedef {import("./rooms.js").RoomTokenProvider} RoomTokenProvider
  * @typedef {import("./rooms.js").SendOptions} SendOptions
  * @typedef {import("./store.js").Login} Login
  * @typedef {import("./store.js").Store} Store

@@ -21,7 +21,9 @@ export { Rooms } from "./rooms.js";
  * @typedef {import("./client.js").Events} ClientEvents
  * @typedef {import("./client.js").Registration} Registration
  * @typedef {import("./client.js").User} User
+ * @typedef {import("./rooms.js").JoinOptions} JoinOptions
  * @typedef {import("./rooms.js").Left} Left
+ * @typedef {import("./rooms.js").RoomTokenProvider} RoomTokenProvider
  * @typedef {import("./rooms.js").SendOptions} SendOptions
  * @typedef {import("./store.js").Login} Login
  * @typedef {import("./store.js").Store} Store

@@ -6,7 +6,13 @@ export type JoinOptions = {
      * What to be told of who is in the room: nothing, how many, or everything.
      */
     presence?: "none" | "count" | "full";
+    /**
+     * A room token of the application's backend. A function is called for each join,
+     * also after a reconnect, and when the last token is about to expire.
+     */
+    token?: string | RoomTokenProvider;
 };
+export type RoomTokenProvider = (room: string) => string | null | undefined | Promise<string | null | undefined>;
 export type Left = {
     room: string;
     /**
@@ -19,7 +25,8 @@ export type Left = {
      */
     reason: string;
     /**
-     * With `backoff`, the room is joined again after a moment.
+     * With `backoff`, the room is joined again after a moment; with
+     * `new_token` too if `token` is a function.
      */
     rejoin: "never" | "new_token" | "backoff";
 };
@@ -56,9 +63,10 @@ export declare class Rooms {
      *
      * @param {string} room
      * @param {JoinOptions} [options]
-     * @returns {Promise<Message>} The reply `joined`. Rejects with a `RequestError`.
+     * @returns {Promise<Message>} The reply `joined`. Rejects with a `RequestError`; with the code `left` if the room was left
+     *   before there was a token.
      */
-    join(room: string, { presence }?: JoinOptions): Promise<Message>;
+    join(room: string, { presence, token }?: JoinOptions): Promise<Message>;
     /**
      * Who is in a room that was joined with `presence`. After each change, the event `presence` brings the same.
      *

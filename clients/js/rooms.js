@@ -9,6 +9,8 @@
 //   rooms.on("presence", ({ room, count, users }) => showUsers(room, count, users));
 //   await rooms.join("chat:lobby", { presence: "full" });
 //
+//   await rooms.join("order:17", { token: () => fetchRoomToken("order:17") });
+//
 // docs/ROOMS.md explains rooms.
 
 import { Listeners } from "./listeners.js";
@@ -21,21 +23,30 @@ import { PresenceList } from "./presence.js";
  *
  * @typedef {object} JoinOptions
  * @property {"none" | "count" | "full"} [presence] What to be told of who is in the room: nothing, how many, or everything.
+ * @property {string | RoomTokenProvider} [token] A room token of the application's backend. A function is called for each join,
+ *   also after a reconnect, and when the last token is about to expire.
+ *
+ * @callback RoomTokenProvider
+ * @param {string} room
+ * @returns {string | null | undefined | Promise<string | null | undefined>} None joins without a token. If it throws, the
+ *   first join rejects with that, and a later one is tried again after a moment.
  *
  * @typedef {object} Left
  * @property {string} room
  * @property {string} code Why: `policy` if the user's roles do not allow the room any more, or the code of an error when
  *   it was joined again.
  * @property {string} reason A sentence for people.
- * @property {"never" | "new_token" | "backoff"} rejoin With `backoff`, the room is joined again after a moment.
+ * @property {"never" | "new_token" | "backoff"} rejoin With `backoff`, the room is joined again after a moment; with
+ *   `new_token` too if `token` is a function.
  *
  * @typedef {object} SendOptions
  * @property {string} [event] A name for what is sent, of 1 to 64 characters.
  * @property {string} [key] A text that comes with the message, of 1 to 64 characters.
  */
 
-/** Rooms in one request. */
+/** Rooms in one request, and characters of their tokens: a server takes 64 KiB in one message, unless it is set otherwise. */
 const AT_ONCE = 100;
+const TOKENS_AT_ONCE = 32_768;
 
 /** Codes with which a request can be made again later. A room may be full of the sessions of a lost connection. */
 const TEMPORARY = new Set(["timeout", "full", "unavailable", "too_many_requests", "room_full"]);
@@ -52,7 +63,7 @@ const PAGE = 500;
  * `presence` ({@link Presence}).
  */
 export class Rooms {
-  /** The rooms, and what the client wants to be told of who is there. @type {Map<string, "none" | "count" | "full">} */
+  /** The rooms, and with which options they are joined again. @type {Map<string, JoinOptions>} */
   #joined = new Map();
   /** @type {Map<string, PresenceList>} */
   #lists = new Map();
@@ -77,6 +88,10 @@ export class Rooms {
     live.on("left", (/** @type {Message} */ { room, code, reason, rejoin }) => {
       // The answer to `leave` has the same type.
       if (code !== "left") this.#left({ room, code, reason, rejoin });
+    });
+    live.on("expiring", ({ room }) => {
+      // Without a room, it is the access token that expires.
+      if (room) void this.#renew(room);
     });
     live.on("presence_changed", (change) => this.#lists.get(change.room)?.receive(change));
     live.on("welcome", () => this.#welcomed());
@@ -103,15 +118,18 @@ export class Rooms {
    *
    * @param {string} room
    * @param {JoinOptions} [options]
-   * @returns {Promise<Message>} The reply `joined`. Rejects with a `RequestError`.
+   * @returns {Promise<Message>} The reply `joined`. Rejects with a `RequestError`; with the code `left` if the room was left
+   *   before there was a token.
    */
-  async join(room, { presence = "none" } = {}) {
+  async join(room, { presence = "none", token } = {}) {
     const request = {};
     this.#joining.set(room, request);
     const isLast = () => this.#joining.get(room) === request;
     let reply;
     try {
-      reply = await this.#live.request("join", { room, presence });
+      const text = typeof token === "function" ? await token(room) : token;
+      if (!isLast()) throw Object.assign(new Error("the room was left"), { code: "left" });
+      reply = await this.#live.request("join", { room, presence, token: text ?? undefined });
     } catch (error) {
       if (isLast()) this.#joining.delete(room);
       throw error;
@@ -119,7 +137,7 @@ export class Rooms {
     // It was left since, or another request decides.
     if (!isLast()) return reply;
     this.#joining.delete(room);
-    this.#joined.set(room, presence);
+    this.#joined.set(room, { presence, token });
     this.#lists.get(room)?.stop();
     this.#lists.delete(room);
     if (presence !== "none") this.#watch(room, presence === "full");
@@ -239,28 +257,90 @@ export class Rooms {
   /** @param {string[]} all */
   async #joinAgain(all) {
     let isComplete = true;
-    for (let at = 0; at < all.length; at += AT_ONCE) {
-      // Without those that were left meanwhile.
-      const names = all.slice(at, at + AT_ONCE).filter((room) => this.#joined.has(room));
+    const later = (/** @type {string} */ room) => {
+      isComplete = !this.#joinLater(room) && isComplete;
+    };
+    /** @type {Map<string, string>} */
+    const tokens = new Map();
+    const asked = all.filter((room) => {
+      const token = this.#joined.get(room)?.token;
+      if (typeof token === "string") tokens.set(room, token);
+      return typeof token === "function";
+    });
+    if (asked.length) await this.#fetchTokens(asked, tokens, later);
+    for (const part of parts(all, tokens)) {
+      // Without those that were left meanwhile, and those for which there is no token.
+      const names = part.filter((room) => this.#joined.has(room) && !this.#waiting.has(room));
       if (!names.length) continue;
-      const rooms = names.map((room) => ({ room, presence: this.#joined.get(room) }));
+      const rooms = names.map((room) => {
+        return { room, presence: this.#joined.get(room)?.presence, token: tokens.get(room) };
+      });
       try {
         const reply = await this.#live.request("join", { rooms });
         for (const { room, error } of reply.rooms) {
           if (!error) this.#restore(room);
-          else if (TEMPORARY.has(error.code)) isComplete = !this.#joinLater(room) && isComplete;
+          else if (this.#isTemporary(room, error.code)) later(room);
           else if (this.#joined.has(room)) {
-            this.#left({ room, code: error.code, reason: error.detail, rejoin: "never" });
+            const rejoin = error.code === "token_expired" ? "new_token" : "never";
+            this.#left({ room, code: error.code, reason: error.detail, rejoin });
           }
         }
       } catch (error) {
         // If the connection was lost again, the next one joins them.
         if (!TEMPORARY.has(/** @type {any} */ (error).code)) return;
-        isComplete = false;
-        for (const room of names) this.#joinLater(room);
+        for (const room of names) later(room);
       }
     }
     if (isComplete) this.#attempts = 0;
+  }
+
+  /**
+   * Whether a join that was refused is tried again later. Of a token that has expired there may be a newer one.
+   *
+   * @param {string} room
+   * @param {string} code
+   */
+  #isTemporary(room, code) {
+    const hasProvider = typeof this.#joined.get(room)?.token === "function";
+    return TEMPORARY.has(code) || (code === "token_expired" && hasProvider);
+  }
+
+  /**
+   * Adds a token for each of these rooms, which have a function for it. Where that fails, the room is joined later.
+   *
+   * @param {string[]} rooms
+   * @param {Map<string, string>} tokens
+   * @param {(room: string) => void} later
+   */
+  async #fetchTokens(rooms, tokens, later) {
+    const ask = async (/** @type {string} */ room) => {
+      const token = this.#joined.get(room)?.token;
+      if (typeof token !== "function") return;
+      try {
+        const text = await token(room);
+        if (text != null) tokens.set(room, text);
+      } catch {
+        later(room);
+      }
+    };
+    await Promise.all(rooms.map(ask));
+  }
+
+  /** A token expires soon: brings a newer one. @param {string} room */
+  async #renew(room) {
+    const options = this.#joined.get(room);
+    if (typeof options?.token !== "function") return;
+    try {
+      const token = await options.token(room);
+      // It was left meanwhile, or joined otherwise.
+      if (token == null || this.#joined.get(room) !== options) return;
+      await this.#live.request("join", { room, token });
+    } catch (error) {
+      // What the server refuses for good ends with the token that the session has.
+      const code = /** @type {any} */ (error).code;
+      const isRefused = error instanceof Error && code !== undefined && !this.#isTemporary(room, code);
+      if (!isRefused && this.#joined.get(room) === options) this.#joinLater(room);
+    }
   }
 
   /**
@@ -282,11 +362,37 @@ export class Rooms {
 
   /** @param {Left} left */
   #left(left) {
-    // What only the application has joined is not joined again from here.
-    if (left.rejoin === "backoff" && !this.#joinLater(left.room)) left.rejoin = "never";
-    if (left.rejoin !== "backoff") this.#forget(left.room);
+    const hasProvider = typeof this.#joined.get(left.room)?.token === "function";
+    const joinsAgain = left.rejoin === "backoff" || (left.rejoin === "new_token" && hasProvider);
+    if (!joinsAgain || !this.#joinLater(left.room)) {
+      this.#forget(left.room);
+      // What only the application has joined is not joined again from here.
+      if (left.rejoin === "backoff") left.rejoin = "never";
+    }
     this.#listeners.call("left", left);
   }
+}
+
+/**
+ * Rooms that fit into one request each.
+ *
+ * @param {string[]} rooms
+ * @param {Map<string, string>} tokens
+ */
+function* parts(rooms, tokens) {
+  /** @type {string[]} */
+  let part = [];
+  let size = 0;
+  for (const room of rooms) {
+    const length = tokens.get(room)?.length ?? 0;
+    if (part.length === AT_ONCE || (part.length && size + length > TOKENS_AT_ONCE)) {
+      yield part;
+      [part, size] = [[], 0];
+    }
+    part.push(room);
+    size += length;
+  }
+  if (part.length) yield part;
 }
 
 /** @param {number} attempts */

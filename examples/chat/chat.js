@@ -225,6 +225,7 @@ function actions() {
     },
     onRetry: (message) => void deliver(current, message),
     onRemove: isModerator ? (message) => void remove(current, message) : undefined,
+    onBan: isModerator ? (person) => void ban(current, person) : undefined,
   };
 }
 
@@ -262,6 +263,7 @@ function receive({ room, message, at, from, event, key, data }) {
     return;
   }
   if (from.app === "chat" && event === "removed") return removed(conversations.get(room), data.message);
+  if (from.app === "chat" && event === "banned") return banned(conversations.get(room), data);
   // Others may send anything: only texts are shown.
   if (!from.user || typeof data?.text !== "string") return;
   const author = { id: from.user, name: from.username };
@@ -281,6 +283,7 @@ function left({ room, reason, rejoin }) {
   if (!comesBack) conversation.problem = reason;
   const text = comesBack ? `One moment: ${reason}.` : `You are no longer in this room: ${reason}.`;
   show(conversation, { note: text, at: new Date() });
+  if (conversation === current) drawTopic();
 }
 
 function removed(conversation, id) {
@@ -296,6 +299,20 @@ async function remove(conversation, message) {
     await door.request("remove_message", { room: conversation.id, message: message.id });
   } catch (error) {
     note(conversation, `The message could not be removed: ${error.message}.`);
+  }
+}
+
+function banned(conversation, { user, by }) {
+  const name = conversation?.messages.find(({ author }) => author?.id === user)?.author.name;
+  if (conversation) show(conversation, { note: `${by} has banned ${name ?? "someone"} for an hour.`, at: new Date() });
+}
+
+async function ban(conversation, { id, name }) {
+  if (!confirm(`Ban ${name} from ${conversation.title} for an hour?`)) return;
+  try {
+    await door.request("ban", { room: conversation.id, user: id });
+  } catch (error) {
+    note(conversation, `${name} could not be banned: ${error.message}.`);
   }
 }
 
@@ -336,6 +353,7 @@ const PROBLEMS = {
   too_many_requests: "you write faster than this room allows.",
   too_large: "it is too long.",
   forbidden: "you may not write here.",
+  banned: "you are banned from this room.",
   closed: "the connection was lost.",
   timeout: "the server does not answer.",
 };

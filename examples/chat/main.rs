@@ -4,13 +4,14 @@
 //! the rooms are Doorward's. docs/CHAT.md builds a smaller one step by step, without Rust.
 
 use std::path::Path;
+use std::time::Duration;
 
 use actix_web::http::header;
 use actix_web::web::ServiceConfig;
 use actix_web::{HttpResponse, web};
 use doorward::{
     Additions, Application, Clock, Config, Context, EventError, Events, Payload, RoomAction, RoomQuestion,
-    RoomVerdict,
+    RoomVerdict, UserId,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -67,6 +68,33 @@ async fn remove_message(context: Context, payload: Payload) -> Result<Value, Eve
     Ok(json!({ "message": message }))
 }
 
+#[derive(Deserialize)]
+struct Ban {
+    room: String,
+    user: UserId,
+}
+
+/// How long a moderator bans.
+const BANNED_FOR: Duration = Duration::from_hours(1);
+
+/// `ban`: a moderator has a user leave a room and stay away for an hour, on every node at once.
+async fn ban(context: Context, payload: Payload) -> Result<Value, EventError> {
+    let Ban { room, user } = payload.first()?;
+    if !context.has_role("moderator") {
+        return Err(EventError::new("forbidden", "only moderators ban"));
+    }
+    let Some(name) = room.strip_prefix("chat:") else {
+        return Err(EventError::new("bad_room", "nobody is banned from this room"));
+    };
+    for room in [&room, &format!("typing:{name}")] {
+        context.room_rights().ban(room, user, Some(BANNED_FOR)).await?;
+    }
+    // Those who are still there see why.
+    let banned = json!({"user": user, "by": context.access().map(|access| &access.username)});
+    context.publisher("chat").publish(&room, Some("banned"), &banned)?;
+    Ok(json!({ "user": user }))
+}
+
 /// The rooms of the list are there, and no others.
 fn only_listed(question: RoomQuestion<'_>) -> RoomVerdict {
     let is_listed = ROOMS.iter().any(|(name, ..)| *name == question.rest);
@@ -99,7 +127,8 @@ fn pages(table: &mut ServiceConfig) {
 }
 
 pub fn additions() -> Additions {
-    let events = Events::default().on("chat_rooms", chat_rooms).on("remove_message", remove_message);
+    let events =
+        Events::default().on("chat_rooms", chat_rooms).on("remove_message", remove_message).on("ban", ban);
     Additions::new(events).routes(pages).room_rule("chat", only_listed).room_rule("typing", only_listed)
 }
 

@@ -41,9 +41,9 @@ function clock(/** @type {Date} */ at) {
  *
  * @param {any} message `{ author, at, text, mine, state, removed }`, or `{ note, at }`
  * @param {any} before The one above it
- * @param {{ onName: Function, onRetry: Function, onRemove?: Function }} actions
+ * @param {{ onName: Function, onRetry: Function, onRemove?: Function, onBan?: Function }} actions
  */
-export function row(message, before, { onName, onRetry, onRemove }) {
+export function row(message, before, { onName, onRetry, onRemove, onBan }) {
   if (message.note) return element("li", { class: "note" }, element("span", {}, message.note));
   const follows =
     before?.author?.id === message.author.id && message.at.getTime() - before.at.getTime() < TOGETHER;
@@ -69,8 +69,14 @@ export function row(message, before, { onName, onRetry, onRemove }) {
   }
   if (onRemove && message.id && !message.mine) {
     const label = `Remove the message of ${message.author.name}: ${message.text.slice(0, 40)}`;
+    const ban = `Ban ${message.author.name} from this room for an hour`;
     item.append(
-      element("button", { class: "remove", type: "button", "aria-label": label, onclick: () => onRemove(message) }, "Remove"),
+      element(
+        "span",
+        { class: "moderate" },
+        element("button", { type: "button", "aria-label": label, onclick: () => onRemove(message) }, "Remove"),
+        element("button", { type: "button", "aria-label": ban, title: ban, onclick: () => onBan(message.author) }, "Ban"),
+      ),
     );
   }
   return item;

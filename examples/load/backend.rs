@@ -32,6 +32,7 @@ pub async fn run(
     import(server, target, number)?;
     let key = server.operate(
         target,
+        &[],
         &["api-key", "create", "--name", "load", "--scope", "users:read", "--scope", "tokens:introspect"],
     )?;
     let key = key.trim();
@@ -56,7 +57,7 @@ fn import(server: &Server, target: &Target, number: usize) -> Result<()> {
     let file = tempfile::Builder::new().suffix(".jsonl").tempfile()?;
     fs::write(file.path(), lines)?;
     let path = file.path().to_str().ok_or("a temporary file has a name in UTF-8")?;
-    server.operate(target, &["import", path]).map(drop)
+    server.operate(target, &[], &["import", path]).map(drop)
 }
 
 /// Reads all users, one page after the other.

@@ -24,6 +24,7 @@ mod contender;
 mod cpus;
 mod dice;
 mod echo;
+mod ends;
 mod figures;
 mod floor;
 mod growth;
@@ -123,6 +124,10 @@ enum Command {
     /// CPU of a delivery and when the last one arrives; memory of joined rooms; with PostgreSQL and Redis, how long a message
     /// takes from node to node. Takes about four minutes.
     Rooms(rooms::Options),
+    /// Takes a right to a room away while messages arrive there, again and again: what was sent after the answer must not arrive
+    ///
+    /// On three nodes: the session is at one, those who send are at the others. Takes about two minutes.
+    Ends(ends::Options),
     /// The same figures as sockets, users, and revoked logins become more, and memory after many sockets have gone
     ///
     /// With Redis, also what a node costs as the other nodes have more sessions. Takes about seven minutes.
@@ -226,7 +231,7 @@ enum Command {
     /// Guessed passwords, registrations, links, hostile passwords, handshakes, forged tokens and idle connections, from
     /// one address and from many.
     Attack(attack::Options),
-    /// Everything with the defaults, except `peers`, `rooms`, `growth`, `rolling`, `soak`, `attack` and `timing`
+    /// Everything with the defaults, except `peers`, `rooms`, `ends`, `growth`, `rolling`, `soak`, `attack` and `timing`
     All,
 }
 
@@ -290,6 +295,7 @@ async fn run(target: &Target, command: Command, report: &mut Report) -> Result<(
         Command::SocketIo { crowd, seconds } => socketio::run(target, crowd, seconds, report).await,
         Command::Peers(options) => peers::run(target, &options, report).await,
         Command::Rooms(options) => rooms::run(target, &options, report).await,
+        Command::Ends(options) => ends::run(target, &options, report).await,
         Command::Growth(options) => growth::run(target, &options, report).await,
         Command::Floor => floor::run(),
         Command::Echo { seconds } => {

@@ -125,11 +125,11 @@ impl Server {
     ///
     /// # Errors
     /// The tool did not start the server, or the command failed.
-    pub fn operate(&self, target: &Target, arguments: &[&str]) -> Result<String> {
+    pub fn operate(&self, target: &Target, settings: &[(&str, &str)], arguments: &[&str]) -> Result<String> {
         let started = self.child.as_ref().ok_or("this wants a server of its own")?;
         let mut command = Command::new(binary(target)?);
         without_settings(&mut command);
-        set(&mut command, target, &[]);
+        set(&mut command, target, settings);
         command.env("DOORWARD_DATA_DIR", started.data().path().join("data"));
         let said = command.current_dir(started.data().path()).args(arguments).output()?;
         if !said.status.success() {

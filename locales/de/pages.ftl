@@ -201,6 +201,7 @@ activity-by-administrator = durch die Verwaltung
 activity-by-app = durch den Server einer App
 activity-by-server = automatisch
 activity-signed-in = Angemeldet
+activity-signed-out = Abgemeldet
 activity-sign-in-failed = Anmeldung mit falschem Passwort
 activity-sign-in-failed-locked = Anmeldung gesperrt nach zu vielen falschen Passwörtern
 activity-sign-in-failed-disabled = Anmeldung, während das Konto gesperrt war
@@ -234,6 +235,7 @@ activity-room-member-removed = Aus einem Raum entfernt
 activity-room-banned = Aus einem Raum verbannt
 activity-room-unbanned = Verbannung aus einem Raum aufgehoben
 activity-room-kicked = Aus einem Raum gewiesen
+activity-room-tokens-revoked = Raum-Token widerrufen
 activity-mail-given-up = Eine E-Mail an dich konnte nicht verschickt werden
 activity-other = Konto geändert
 

@@ -214,6 +214,7 @@ activity-by-app = by an app’s server
 activity-by-server = automatically
 # What happened. The keys are those of the audit trail.
 activity-signed-in = Signed in
+activity-signed-out = Signed out
 activity-sign-in-failed = Sign-in with a wrong password
 activity-sign-in-failed-locked = Sign-in blocked after too many wrong passwords
 activity-sign-in-failed-disabled = Sign-in while the account was disabled
@@ -247,6 +248,7 @@ activity-room-member-removed = Removed from a room
 activity-room-banned = Banned from a room
 activity-room-unbanned = Ban from a room lifted
 activity-room-kicked = Kicked out of a room
+activity-room-tokens-revoked = Room tokens revoked
 activity-mail-given-up = An email to you couldn’t be sent
 activity-other = Account changed
 

@@ -23,7 +23,7 @@ const LOCK: &str = "roles and claims";
 
 /// With whose rights a change is made.
 pub(super) enum Authority {
-    /// The command line, or an invitation that it made: may do everything.
+    /// The command line, an invitation that it made, or the application that embeds Doorward: may do everything.
     Operator,
     /// A user with the role `admin`: may do everything as well.
     Admin,
@@ -48,6 +48,9 @@ impl Authority {
     /// [`Error::ApiKey`] if the key was revoked or has expired since; [`Error::Token`] if the user is no longer signed in
     /// or no longer an administrator.
     pub fn lock(conn: &mut Conn, caller: &Caller, now: Timestamp) -> Result<Self, Error> {
+        if caller.is_application {
+            return Ok(Self::Operator);
+        }
         match (caller.actor, caller.key, caller.user, caller.login) {
             (Actor::Operator, ..) => Ok(Self::Operator),
             (Actor::ApiKey, Some(id), ..) => {

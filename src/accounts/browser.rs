@@ -3,9 +3,10 @@
 use chrono::TimeDelta;
 
 use super::refresh::mark_used;
-use super::{Accounts, Error, Grant};
+use super::{Accounts, Caller, Error, Grant};
 use crate::auth::refresh::{Credential, CredentialKind};
 use crate::db;
+use crate::models::audit_events::Action;
 use crate::models::logins::{self, LiveLogin, Scope};
 use crate::models::users;
 use doorward_core::domain::Access;
@@ -108,15 +109,18 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::InvalidCookie`] if it is not the cookie of an active login.
-    pub async fn sign_out_browser(&self, cookie: &str) -> Result<(), Error> {
+    pub async fn sign_out_browser(&self, cookie: &str, caller: &Caller) -> Result<(), Error> {
         let cookie = self.read_cookie(cookie)?;
-        let clock = self.0.clock.clone();
+        let (this, caller) = (self.clone(), caller.clone());
         self.0
             .logins
             .revoke_with(RevokeReason::SignedOut, move |conn| {
-                logins::find_live(conn, cookie.login, clock.now())?
+                let now = this.0.clock.now();
+                let login = logins::find_live(conn, cookie.login, now)?
                     .filter(|login| is_browsers(login, &cookie))
                     .ok_or(Error::InvalidCookie)?;
+                let caller = caller.with_login(login.user_id, login.id);
+                this.record(conn, &caller, Action::SignedOut, Some(login.user_id), now)?;
                 Ok(((), Some(Scope::Login(cookie.login))))
             })
             .await

@@ -14,6 +14,8 @@ use doorward_core::domain::{Access, ApiKeyId, LoginId, UserId};
 #[derive(Debug, Clone)]
 pub struct Caller {
     pub actor: Actor,
+    /// An application that embeds Doorward, which decides itself who may.
+    pub is_application: bool,
     /// The name of the operator's account on the machine, if it has one.
     pub operator: Option<Arc<str>>,
     /// The API key of the request, if it has one.
@@ -39,6 +41,7 @@ impl Caller {
         let address = Some(address);
         Self {
             actor: Actor::User,
+            is_application: false,
             operator: None,
             key: None,
             user: None,
@@ -56,6 +59,7 @@ impl Caller {
     pub fn operator(name: Option<&str>) -> Self {
         Self {
             actor: Actor::Operator,
+            is_application: false,
             operator: name.map(Arc::from),
             key: None,
             user: None,
@@ -66,6 +70,13 @@ impl Caller {
             language: None,
             may_remove_last_admin: false,
         }
+    }
+
+    /// The application that embeds Doorward, at the wish of a user if it was one's.
+    #[must_use]
+    pub fn application(by: Option<UserId>) -> Self {
+        let actor = if by.is_some() { Actor::User } else { Actor::Server };
+        Self { actor, is_application: true, user: by, ..Self::operator(None) }
     }
 
     /// The same, who may also take the last administrator away.

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Accounts, Error};
+use super::{Accounts, Caller, Error};
 use crate::auth::device::PresentedDevices;
 use crate::db::Conn;
+use crate::models::audit_events::Action;
 use crate::models::login_pages;
 use crate::models::logins::{self, LiveLogin, Scope};
 use doorward_core::domain::LoginKind;
@@ -150,22 +151,38 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Db`] or [`Error::Query`] if it could not be revoked.
-    pub async fn sign_out(&self, access: &Access) -> Result<(), Error> {
-        self.0.logins.revoke(Scope::Login(access.login), RevokeReason::SignedOut).await
+    pub async fn sign_out(&self, access: &Access, caller: &Caller) -> Result<(), Error> {
+        let (this, user, login) = (self.clone(), access.user, access.login);
+        let caller = caller.clone().signed_in(access);
+        self.0
+            .logins
+            .revoke_with(RevokeReason::SignedOut, move |conn| {
+                let now = this.0.clock.now();
+                // It may have been revoked meanwhile.
+                if logins::find_live(conn, login, now)?.is_some() {
+                    this.record(conn, &caller, Action::SignedOut, Some(user), now)?;
+                }
+                Ok::<_, Error>(((), Some(Scope::Login(login))))
+            })
+            .await
     }
 
     /// Revokes one login of the user's.
     ///
     /// # Errors
     /// [`Error::NotFound`] if it is not active, or another user's.
-    pub async fn revoke_login(&self, access: &Access, login: LoginId) -> Result<(), Error> {
-        let (user, clock) = (access.user, self.0.clock.clone());
+    pub async fn revoke_login(&self, access: &Access, login: LoginId, caller: &Caller) -> Result<(), Error> {
+        let (this, user) = (self.clone(), access.user);
+        let action = if login == access.login { Action::SignedOut } else { Action::LoginsRevoked };
+        let caller = caller.clone().with_login(user, login);
         self.0
             .logins
             .revoke_with(RevokeReason::SignedOut, move |conn| {
-                logins::find_live(conn, login, clock.now())?
+                let now = this.0.clock.now();
+                logins::find_live(conn, login, now)?
                     .filter(|login| login.user_id == user)
                     .ok_or(Error::NotFound)?;
+                this.record(conn, &caller, action, Some(user), now)?;
                 Ok(((), Some(Scope::Login(login))))
             })
             .await
@@ -175,12 +192,24 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Db`] or [`Error::Query`] if none could be revoked.
-    pub async fn sign_out_all(&self, access: &Access, except_current: bool) -> Result<(), Error> {
+    pub async fn sign_out_all(
+        &self,
+        access: &Access,
+        except_current: bool,
+        caller: &Caller,
+    ) -> Result<(), Error> {
         let scope = if except_current {
             Scope::UserExcept(access.user, access.login)
         } else {
             Scope::User(access.user)
         };
-        self.0.logins.revoke(scope, RevokeReason::SignedOut).await
+        let (this, user, caller) = (self.clone(), access.user, caller.clone().signed_in(access));
+        self.0
+            .logins
+            .revoke_with(RevokeReason::SignedOut, move |conn| {
+                this.record(conn, &caller, Action::LoginsRevoked, Some(user), this.0.clock.now())?;
+                Ok::<_, Error>(((), Some(scope)))
+            })
+            .await
     }
 }

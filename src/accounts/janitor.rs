@@ -9,6 +9,7 @@ use crate::auth::guessing::MEMORY;
 use crate::clock::Timestamp;
 use crate::config;
 use crate::db::Conn;
+use crate::directory::room_tokens::KEPT;
 use crate::models::audit_events::{Action, NewEvent, Repeatable};
 use crate::models::events::{self, Kind};
 use crate::models::logins::Scope;
@@ -16,7 +17,7 @@ use crate::models::room_rights::Table;
 use crate::models::{
     access_changes, address_links, api_keys, audit_events, authorization_codes, failed_attempts,
     idempotency_keys, invitations, login_revocations, logins, one_time_tokens, outbox, request_counts,
-    room_changes, room_rights, users,
+    room_changes, room_rights, room_token_revocations, users,
 };
 use doorward_core::domain::RevokeReason;
 
@@ -75,7 +76,7 @@ pub struct Purged {
     pub unused_accounts: usize,
     /// Rows of `access_changes`, `login_revocations` and `room_changes`.
     pub changes: usize,
-    /// Memberships and bans that have ended.
+    /// Memberships and bans that have ended, and revocations of room tokens that have expired.
     pub room_rights: usize,
 }
 
@@ -131,6 +132,8 @@ impl Accounts {
         for table in [Table::Members, Table::Bans] {
             deleted += self.in_slices(move |conn| room_rights::purge(conn, table, before, SLICE)).await?;
         }
+        let expired = self.0.clock.now() - KEPT;
+        deleted += self.in_slices(move |conn| room_token_revocations::purge(conn, expired, SLICE)).await?;
         Ok(deleted)
     }
 

@@ -80,6 +80,7 @@ impl Accounts {
                 revocations.prune(now, memory);
                 revocations.access_changes().prune(now, memory);
                 revocations.room_changes().prune(now, memory);
+                revocations.room_tokens().prune(now);
             } else if Freshness::has_elapsed(*failing_since.get_or_insert(began), STALE_LIMIT) {
                 sessions.close_stale();
             }

@@ -21,8 +21,8 @@ use crate::models::failed_attempts;
 use crate::models::invitations;
 use crate::models::logins::{self, Scope};
 use crate::models::outbox;
-use crate::models::room_rights;
 use crate::models::users::{self, User};
+use crate::models::{room_rights, room_token_revocations};
 use doorward_core::domain::RevokeReason;
 use doorward_core::domain::{Access, Claims, DisplayName, LanguageChoice, Password, Rights, Roles, UserId};
 
@@ -202,6 +202,7 @@ pub(super) fn erase(conn: &mut Conn, user: UserId, now: Timestamp) -> QueryResul
     authorization_codes::delete_of(conn, user)?;
     access_changes::forget_user(conn, user)?;
     room_rights::delete_of(conn, user)?;
+    room_token_revocations::delete_of(conn, user)?;
     invitations::delete_of(conn, user)?;
     invitations::revoke_by(conn, &user.to_string())?;
     failed_attempts::clear_user(conn, user)?;

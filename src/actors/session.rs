@@ -37,7 +37,7 @@ use crate::clock::Clock;
 use crate::directory::access_changes::LiveRights;
 use crate::directory::freshness::FreshnessState;
 use crate::directory::{PendingTicket, Revocations, Ticket};
-use crate::events::{Emits, Events};
+use crate::events::{ChangeRights, Emits, Events};
 use crate::limits::MistakeLog;
 use doorward_core::domain::{Access, SessionId};
 use doorward_core::protocol::{CloseReason, NamespaceId, ReplyTo, ServerMessage};
@@ -61,6 +61,8 @@ pub type ReadRoomRights =
 pub struct SessionServices {
     pub authenticate: Authenticate,
     pub read_room_rights: ReadRoomRights,
+    /// For the application's handlers.
+    pub room_rights: Arc<dyn ChangeRights>,
     pub revocations: Arc<Revocations>,
     pub clock: Clock,
     pub rules: Rules,

@@ -156,6 +156,7 @@ impl Application {
                 let logins = logins.clone();
                 Box::pin(async move { logins.read_room_rights(live, rooms).await })
             }),
+            room_rights: Arc::new(self.accounts.clone()),
             revocations: Arc::clone(&self.live.revocations),
             clock: self.clock.clone(),
             rules: Rules {

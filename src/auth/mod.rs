@@ -11,6 +11,7 @@ pub mod legacy_hashes;
 pub mod password;
 pub mod pkce;
 pub mod refresh;
+pub mod room_tokens;
 pub mod sealed_answer;
 pub mod secret;
 pub mod signing_key;

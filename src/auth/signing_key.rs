@@ -143,11 +143,26 @@ impl SigningKey {
         &self.decoding
     }
 
+    /// Reads a private key for whatever algorithm it is.
+    pub(super) fn of_any_algorithm(pkcs8: &[u8]) -> Option<Self> {
+        SigningAlgorithm::ALL.into_iter().find_map(|algorithm| Self::from_pkcs8(algorithm, pkcs8).ok())
+    }
+
     /// A signed token (RFC 7515 section 7.1) with this type and these claims.
     pub(super) fn sign_token(&self, typ: &str, claims: &impl Serialize) -> Result<String, SigningError> {
+        self.sign_jwt(typ, &self.kid, claims)
+    }
+
+    /// The same, where the key is known by another id.
+    pub(super) fn sign_jwt(
+        &self,
+        typ: &str,
+        kid: &str,
+        claims: &impl Serialize,
+    ) -> Result<String, SigningError> {
         let header = Header {
             typ: Some(typ.to_owned()),
-            kid: Some(self.kid.clone()),
+            kid: Some(kid.to_owned()),
             ..Header::new(jws_algorithm(self.algorithm))
         };
         let mut token = BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_string(&header)?);

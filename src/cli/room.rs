@@ -1,5 +1,7 @@
 //! `doorward room`: who may be in which room, and who is put out.
 
+mod tokens;
+
 use clap::{Args, Subcommand};
 use doorward_core::rooms::{End, KindName, RoomName, Scope};
 
@@ -22,6 +24,7 @@ Examples:
   doorward room kick chat:lobby bob       # he may come back
   doorward room close chat:lobby
   doorward room show chat:lobby
+  doorward room revoke-tokens --user bob
 
 A server need not be stopped: it applies each change within two seconds, on PostgreSQL at once.";
 
@@ -141,6 +144,12 @@ enum Action {
         #[command(flatten)]
         room: Room,
     },
+    /// Makes a room token for tests, with the private key of an application's backend
+    #[command(after_help = tokens::TOKEN_EXAMPLES)]
+    Token(tokens::Token),
+    /// Revokes room tokens: one, or all that were issued before
+    #[command(after_help = tokens::REVOKE_EXAMPLES)]
+    RevokeTokens(tokens::Revoke),
     /// Lists the rooms that have members or bans
     #[command(after_help = LIST_EXAMPLES)]
     List {
@@ -231,6 +240,8 @@ pub fn run(settings: Settings, arguments: Arguments) -> Result<(), Failure> {
             let said = format!("All sessions were removed from {}\n", room.room);
             change(&accounts, RoomRightChange::Close(room.room), &said).await
         }
+        Action::Token(token) => tokens::make(&accounts, token).await,
+        Action::RevokeTokens(revoke) => tokens::revoke(&accounts, revoke).await,
         Action::List { kind, format } => list(&accounts, kind, &format).await,
         Action::Show { scope, format } => show(&accounts, scope.scope, &format).await,
     })

@@ -53,10 +53,11 @@ impl Acks {
         self.state().nodes.len()
     }
 
-    /// A node says that it has applied all changes up to `number`.
+    /// A node says that it has applied all changes up to `number`. Its last word counts, also where an earlier one was
+    /// larger: a forged number, or one from before a backup was restored, must not be an answer to every later question.
     pub(super) fn applied(&self, node: NodeId, number: i64) {
         if let Some(last) = self.state().nodes.get_mut(&node) {
-            *last = number.max(*last);
+            *last = number;
         }
         self.changed.send_replace(());
     }
@@ -97,7 +98,6 @@ mod tests {
         assert!(acks.all_applied(7).now_or_never().is_some(), "no other node");
         acks.set_alive(&[node(1), node(2)], false);
         acks.applied(node(1), 7);
-        acks.applied(node(1), 5);
         acks.applied(node(3), 9);
         assert_eq!(acks.silent(7), Some(vec![node(2)]));
         assert_eq!(acks.silent(8), Some(vec![node(1), node(2)]));
@@ -109,6 +109,20 @@ mod tests {
         assert!((&mut wait).now_or_never().is_none());
         acks.set_alive(&[], false);
         assert!(wait.now_or_never().is_some(), "they are gone");
+    }
+
+    #[test]
+    fn a_number_that_is_too_large_holds_until_the_nodes_next_word() {
+        let acks = Acks::new(node(9));
+        acks.set_alive(&[node(1)], false);
+        acks.applied(node(1), i64::MAX);
+        for change in 7..9 {
+            acks.applied(node(9), change);
+            acks.applied(node(1), change);
+            assert_eq!(acks.silent(change), Some(vec![]));
+            acks.applied(node(9), change + 1);
+            assert_eq!(acks.silent(change + 1), Some(vec![node(1)]));
+        }
     }
 
     #[test]

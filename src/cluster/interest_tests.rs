@@ -58,6 +58,26 @@ fn without_a_connection_nothing_is_waited_for_and_a_new_one_asks_for_all_rooms()
 }
 
 #[test]
+fn a_room_that_is_left_without_a_connection_is_not_asked_for_again() {
+    let (mut interest, now) = connected();
+    for name in ["before", "while", "stays"] {
+        interest.join(&room(name));
+    }
+    let batch = interest.take_wanted();
+    interest.confirm(&batch);
+    interest.leave(&room("before"), now);
+    interest.disconnect();
+    interest.leave(&room("while"), now);
+    assert_eq!(interest.len(), 1);
+    interest.connect();
+    assert_eq!(names(&interest.take_wanted()), ["stays"]);
+    assert!(!interest.is_complete(), "asked for, not confirmed");
+    interest.confirm(&[room("stays")]);
+    assert!(interest.is_complete());
+    assert_eq!(interest.take_given_up(now + LINGER), []);
+}
+
+#[test]
 fn a_room_is_given_up_a_while_after_its_last_session_and_not_if_one_comes_back() {
     let (mut interest, now) = connected();
     for name in ["gone", "back", "again", "never"] {

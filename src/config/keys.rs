@@ -68,7 +68,14 @@ impl Key {
     pub fn is_path(&self) -> bool {
         matches!(
             self.name,
-            "data_dir" | "tls.cert" | "tls.key" | "brand.logo" | "brand.stylesheet" | "pages.languages_dir"
+            "data_dir"
+                | "tls.cert"
+                | "tls.key"
+                | "brand.logo"
+                | "brand.stylesheet"
+                | "pages.languages_dir"
+                | "rooms.token_jwks"
+                | "rooms.token_key"
         )
     }
 
@@ -261,6 +268,12 @@ pub const KEYS: &[Key] = &[
         "an https:// or http:// URL without user, or an address such as mailto:help@example.org",
     ),
     key("pages.secret_card", "true", "true or false"),
+    key(
+        "rooms.token_jwks",
+        "",
+        "the path of a JSON file with a JWK set of public keys; not with rooms.token_key",
+    ),
+    key("rooms.token_key", "", "the path of a PEM file with one public key; not with rooms.token_jwks"),
     key("log.format", "text", "text or json"),
     key("log.level", "info", "error, warn, info, debug or trace"),
 ];
@@ -268,11 +281,16 @@ pub const KEYS: &[Key] = &[
 /// The section of the kinds of rooms: `rooms.KIND.OPTION`.
 pub const ROOMS: &str = "rooms";
 
-const POLICY: &str = "app, or who may: anyone, own, role:NAME or joined, as a list or separated by commas";
+const POLICY: &str =
+    "app, or who may: anyone, own, role:NAME, member, token or joined, as a list or separated by commas";
 
 /// The options of a kind of rooms.
 pub const ROOM_KEYS: &[Key] = &[
-    key("join", "app", "app, or who may: anyone, own or role:NAME, as a list or separated by commas"),
+    key(
+        "join",
+        "app",
+        "app, or who may: anyone, own, role:NAME, member or token, as a list or separated by commas",
+    ),
     key("send", "app", POLICY),
     key("max_joined", "100000", "a number from 1 to 10000000"),
     key("max_data", "16KiB", "a size from 16B to 1MiB, such as 16KiB"),
@@ -284,7 +302,7 @@ pub const ROOM_KEYS: &[Key] = &[
     key(
         "see_presence",
         "join",
-        "join, or who may: anyone, own, role:NAME or joined, as a list or separated by commas",
+        "join, or who may: anyone, own, role:NAME, member, token or joined, as a list or separated by commas",
     ),
 ];
 

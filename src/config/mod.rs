@@ -83,6 +83,8 @@ pub struct Config {
     pub audit: Audit,
     /// The kinds of rooms that there are.
     pub rooms: Kinds,
+    /// The keys with which an application's backend signs room tokens.
+    pub room_tokens: Option<RoomTokenFile>,
     pub usernames: Usernames,
     pub registration: Registration,
     pub limits: Limits,
@@ -320,6 +322,15 @@ pub struct Tls {
     /// The certificate, followed by its chain.
     pub cert: PathBuf,
     pub key: PathBuf,
+}
+
+/// The file with the public keys for room tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RoomTokenFile {
+    /// `rooms.token_jwks`: a JWK set.
+    Jwks(PathBuf),
+    /// `rooms.token_key`: one key in PEM.
+    Pem(PathBuf),
 }
 
 /// Bounds on connections at every listener, before and after sign-in.

@@ -91,6 +91,7 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             _ => listen::parse(text).map(Some),
         })?,
         audit: audit(values)?,
+        room_tokens: rooms::token_file(values)?,
         rooms: rooms::kinds(values)?,
         registration: registration(values)?,
         pages: Pages {
@@ -111,21 +112,25 @@ pub(super) fn config(values: &Values) -> Result<Config, ConfigError> {
             })?,
             prefix: values.parse("cluster.prefix", prefix)?,
         },
-        log: Log {
-            format: values.parse("log.format", |text| match text {
-                "text" => Some(LogFormat::Text),
-                "json" => Some(LogFormat::Json),
-                _ => None,
-            })?,
-            level: values.parse("log.level", |text| match text {
-                "error" => Some(tracing::Level::ERROR),
-                "warn" => Some(tracing::Level::WARN),
-                "info" => Some(tracing::Level::INFO),
-                "debug" => Some(tracing::Level::DEBUG),
-                "trace" => Some(tracing::Level::TRACE),
-                _ => None,
-            })?,
-        },
+        log: log(values)?,
+    })
+}
+
+fn log(values: &Values) -> Result<Log, ConfigError> {
+    Ok(Log {
+        format: values.parse("log.format", |text| match text {
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
+            _ => None,
+        })?,
+        level: values.parse("log.level", |text| match text {
+            "error" => Some(tracing::Level::ERROR),
+            "warn" => Some(tracing::Level::WARN),
+            "info" => Some(tracing::Level::INFO),
+            "debug" => Some(tracing::Level::DEBUG),
+            "trace" => Some(tracing::Level::TRACE),
+            _ => None,
+        })?,
     })
 }
 

@@ -1,10 +1,11 @@
-//! The kinds of rooms: `rooms.KIND.OPTION`.
+//! The kinds of rooms, `rooms.KIND.OPTION`, and the keys of the tokens for them.
 
 use std::time::Duration;
 
 use doorward_core::rooms::presence::{PresenceLevel, PresenceOptions};
 use doorward_core::rooms::{Entry, Kind, KindName, Kinds, Pace, Policy};
 
+use super::RoomTokenFile;
 use super::error::ConfigError;
 use super::keys::ROOMS;
 use super::parse_value::{Parse, from_str};
@@ -15,12 +16,27 @@ use super::value::Values;
 /// Kinds that there may be.
 const MOST: usize = 100;
 
+const TOKEN_JWKS: &str = "rooms.token_jwks";
+const TOKEN_KEY: &str = "rooms.token_key";
+
 const MIB: u64 = 1024 * 1024;
 const MINUTE: Duration = Duration::from_mins(1);
+
+/// Where the public keys for room tokens are; at most one of the two settings names a file.
+pub(super) fn token_file(values: &Values) -> Result<Option<RoomTokenFile>, ConfigError> {
+    match (values.path(TOKEN_JWKS)?, values.path(TOKEN_KEY)?) {
+        (None, None) => Ok(None),
+        (Some(set), None) => Ok(Some(RoomTokenFile::Jwks(set))),
+        (None, Some(key)) => Ok(Some(RoomTokenFile::Pem(key))),
+        (Some(_), Some(_)) => values
+            .parse_or_why(TOKEN_KEY, |_| Err(format!("{TOKEN_JWKS} is set as well: remove one of them"))),
+    }
+}
 
 pub(super) fn kinds(values: &Values) -> Result<Kinds, ConfigError> {
     let names = tables::sections(ROOMS, values);
     let too_many = names.len() > MOST;
+    let has_keys = token_file(values)?.is_some();
     let mut kinds = Vec::new();
     for name in names {
         let key = |option: &str| format!("{ROOMS}.{name}.{option}");
@@ -31,6 +47,13 @@ pub(super) fn kinds(values: &Values) -> Result<Kinds, ConfigError> {
         let Some(kind_name) = KindName::parse(name) else { continue };
         let burst = values.number(&key("burst"), 1..=1_000_000)?;
         let rate = values.parse(&key("rate"), Rate::parse_or_off)?;
+        // A session brings a token when it joins, and users' own rooms are not joined.
+        let tokens = match (has_keys, name) {
+            (_, "user") => Err("clients do not join users' own rooms, so they bring no token".to_owned()),
+            (false, _) => Err(format!("`token` needs a key: set {TOKEN_JWKS} or {TOKEN_KEY}")),
+            (true, _) => Ok(()),
+        };
+        let policy = |text: &str, sends| policy(text, sends, &tokens);
         let join = values.parse_or_why(&key("join"), |text| policy(text, false))?;
         let see_presence = values.parse_or_why(&key("see_presence"), |text| match text {
             // Also those that an application has joined, or its rule has let in.
@@ -64,16 +87,19 @@ fn presence(text: &str, kind: &str) -> Result<PresenceLevel, String> {
     }
 }
 
-/// `sends` is whether it says who may send.
-fn policy(text: &str, sends: bool) -> Result<Policy, String> {
+/// `sends` is whether it says who may send, and `tokens` why there are no tokens, if so.
+fn policy(text: &str, sends: bool, tokens: &Result<(), String>) -> Result<Policy, String> {
     let entries = text.split(',').map(|entry| {
         let entry = entry.trim();
-        let read = Entry::parse(entry).filter(|read| sends || *read != Entry::Joined);
-        read.ok_or_else(|| match entry {
-            "joined" => "`joined` cannot be in `join`".to_owned(),
-            "guest" | "token" | "ask" => format!("this version does not know {entry} yet"),
-            _ => String::new(),
-        })
+        match Entry::parse(entry) {
+            Some(Entry::Joined) if !sends => Err("`joined` cannot be in `join`".to_owned()),
+            Some(Entry::Token) => tokens.clone().map(|()| Entry::Token),
+            Some(read) => Ok(read),
+            None if matches!(entry, "guest" | "ask") => {
+                Err(format!("this version does not know {entry} yet"))
+            }
+            None => Err(String::new()),
+        }
     });
     entries.collect::<Result<_, _>>().map(Policy::new)
 }
@@ -85,7 +111,7 @@ mod tests {
     use doorward_core::rooms::presence::{PresenceLevel, PresenceOptions};
     use doorward_core::rooms::{Entry, Policy, RoomName};
 
-    use super::super::Config;
+    use super::super::{Config, RoomTokenFile};
 
     #[test]
     fn a_kind_is_there_as_soon_as_one_of_its_options_is_set() {
@@ -118,11 +144,36 @@ mod tests {
     }
 
     #[test]
+    fn one_file_has_the_keys_of_tokens() {
+        let load = |pairs: &[(&str, &str)]| Config::from_pairs(pairs.iter().copied());
+        let (set, key) = (("rooms.token_jwks", "/keys.json"), ("rooms.token_key", "/key.pem"));
+        let join = ("rooms.order.join", "token, role:staff");
+        assert_eq!(load(&[]).unwrap().room_tokens, None);
+        let config = load(&[set, join]).unwrap();
+        assert_eq!(config.room_tokens, Some(RoomTokenFile::Jwks("/keys.json".into())));
+        let kind = config.rooms.of(&RoomName::parse("order:7").unwrap()).unwrap();
+        assert!(kind.takes_tokens() && kind.join.takes_tokens());
+        // It is no section: a kind may have this name.
+        assert!(load(&[set]).unwrap().rooms.is_empty());
+        assert_eq!(load(&[key, join]).unwrap().room_tokens, Some(RoomTokenFile::Pem("/key.pem".into())));
+        let error = load(&[set, key]).unwrap_err().to_string();
+        assert!(
+            error.contains("rooms.token_key") && error.contains("rooms.token_jwks is set as well"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn what_is_wrong_names_its_key() {
         for (key, value, words) in [
             ("rooms.chat.join", "anybody", "rooms.chat.join cannot be anybody"),
             ("rooms.chat.join", "joined", "cannot be in `join`"),
-            ("rooms.chat.send", "token", "does not know token yet"),
+            ("rooms.chat.send", "ask", "does not know ask yet"),
+            ("rooms.chat.join", "anyone,token", "set rooms.token_jwks or rooms.token_key"),
+            ("rooms.chat.send", "token", "set rooms.token_jwks or rooms.token_key"),
+            ("rooms.chat.see_presence", "token", "set rooms.token_jwks or rooms.token_key"),
+            ("rooms.user.send", "token", "do not join users' own rooms"),
+            ("rooms.token_keys", "x", "did you mean rooms.token_key"),
             ("rooms.chat.rate", "10", "a count from 1"),
             ("rooms.chat.max_data", "2MiB", "to 1MiB"),
             ("rooms.chat.burst", "0", "from 1"),

@@ -19,7 +19,7 @@ use diesel::{Connection, QueryResult};
 use self::rows::{
     AccessChange, AddressLink, ApiKey, AuditEvent, AuthorizationCode, BATCH, Event, FailedAttempts,
     IdempotencyKey, Invitation, Login, LoginRevocation, Mail, OneTimeToken, RequestCount, RoomBan,
-    RoomChange, RoomMember, Row, SigningKey, User,
+    RoomChange, RoomMember, RoomTokenRevocation, Row, SigningKey, User,
 };
 use self::source::Source;
 use super::{Conn, Schema, connect_newest};
@@ -111,6 +111,7 @@ macro_rules! for_all {
             $transfer.$method::<LoginRevocation>()?,
             $transfer.$method::<RoomMember>()?,
             $transfer.$method::<RoomBan>()?,
+            $transfer.$method::<RoomTokenRevocation>()?,
             $transfer.$method::<RoomChange>()?,
             $transfer.$method::<AccessChange>()?,
             $transfer.$method::<ApiKey>()?,

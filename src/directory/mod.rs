@@ -10,6 +10,7 @@
 //! | `freshness` | how long ago the revocations were last polled |
 //! | `access_changes` | versions of users whose roles or claims changed lately, and what connected users have |
 //! | `room_rights` | what connected users may do in rooms, as rows of members and bans say |
+//! | `room_tokens` | which room tokens were revoked |
 //! | `read_numbers` | which revocations and changes were read from the database |
 //!
 //! Changes are passed to a function (the cluster's), so that nothing here depends on it.
@@ -21,6 +22,7 @@ pub mod read_numbers;
 mod remote;
 mod revocations;
 pub mod room_rights;
+pub mod room_tokens;
 mod users;
 
 use std::net::IpAddr;

@@ -10,6 +10,7 @@ use super::access_changes::AccessChanges;
 use super::freshness::Freshness;
 use super::read_numbers::ReadNumbers;
 use super::room_rights::RoomChanges;
+use super::room_tokens::RevokedRoomTokens;
 use crate::clock::Timestamp;
 use doorward_core::domain::{LoginId, RevokeReason};
 
@@ -22,6 +23,7 @@ pub struct Revocations {
     freshness: Freshness,
     access_changes: AccessChanges,
     room_changes: RoomChanges,
+    room_tokens: RevokedRoomTokens,
 }
 
 /// In two generations: a million logins take some 40 bytes each, and are forgotten together.
@@ -50,6 +52,12 @@ impl Revocations {
     #[must_use]
     pub const fn room_changes(&self) -> &RoomChanges {
         &self.room_changes
+    }
+
+    /// Room tokens that were revoked, which are read with those.
+    #[must_use]
+    pub const fn room_tokens(&self) -> &RevokedRoomTokens {
+        &self.room_tokens
     }
 
     /// Which revocations were read from the database.

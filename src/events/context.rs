@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::publisher::{Publish, Publisher, RoomPost, json};
+use super::room_rights::{ChangeRights, RoomRights};
 use super::{Error, Events, NamespaceId, Payload};
 use crate::directory::Directory;
 use crate::directory::access_changes::LiveRights;
@@ -32,6 +33,7 @@ pub struct Context {
     pub(crate) live_rights: Option<Arc<LiveRights>>,
     pub(crate) emits: Emits,
     pub(crate) rooms: Arc<dyn Publish>,
+    pub(crate) room_rights: Arc<dyn ChangeRights>,
 }
 
 impl Context {
@@ -109,8 +111,8 @@ impl Context {
         self.ask(|done| Command::JoinRoom { room: room.to_owned(), done }).await
     }
 
-    /// Removes this session from a room, also if the client has joined it. The client is told by a `left` with the code `removed`. It
-    /// may join again if the kind's `join` allows.
+    /// Removes this session from a room, also if the client has joined it. The client is told by a `left` with the code
+    /// `removed`. It may join again if the kind's `join` allows.
     ///
     /// # Errors
     /// `bad_room`, `not_joined`, `gone`.
@@ -151,6 +153,12 @@ impl Context {
     #[must_use]
     pub fn publisher(&self, name: &str) -> Publisher {
         Publisher::new(name, Arc::clone(&self.rooms))
+    }
+
+    /// Changes members and bans of rooms at the user's wish. Whether the user may is for the handler to decide.
+    #[must_use]
+    pub fn room_rights(&self) -> RoomRights {
+        RoomRights::new(Arc::clone(&self.room_rights), self.access().map(|access| access.user))
     }
 }
 

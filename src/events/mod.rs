@@ -19,6 +19,7 @@
 mod context;
 mod publisher;
 mod reply;
+mod room_rights;
 mod secret;
 
 use std::collections::HashMap;
@@ -32,6 +33,7 @@ use doorward_core::protocol::BUILT_IN;
 pub use context::{Command, Context, Done, Emit, Emits, Gone};
 pub use publisher::{Publish, Publisher, RoomPost};
 pub use reply::{Error, Reply};
+pub use room_rights::{ChangeRights, Changing, RightChange, RoomRights};
 
 pub use doorward_core::protocol::{NamespaceId, Payload};
 

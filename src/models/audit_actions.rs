@@ -31,6 +31,7 @@ actions! {
     Imported => "imported",
     Exported => "exported",
     SignedIn => "signed_in",
+    SignedOut => "signed_out",
     PasswordReset => "password_reset",
     PasswordChanged => "password_changed",
     EmailChangeRequested => "email_change_requested",
@@ -71,7 +72,7 @@ actions! {
     /// An API key got a new secret; `detail` has its id and name.
     ApiKeyRotated => "api_key_rotated",
     ApiKeyRevoked => "api_key_revoked",
-    /// Logins were revoked by an operator, an administrator or an API key.
+    /// Other logins, or all, were revoked by their user, an operator, an administrator or an API key.
     LoginsRevoked => "logins_revoked",
     /// A user was made a member of a room; `detail` is the room, and until when.
     RoomMemberAdded => "room_member_added",
@@ -84,6 +85,8 @@ actions! {
     RoomKicked => "room_kicked",
     /// All sessions were put out of a room; `detail` is the room.
     RoomClosed => "room_closed",
+    /// Room tokens were revoked; `detail` is the `jti`, or before when they were issued.
+    RoomTokensRevoked => "room_tokens_revoked",
     /// An email could not be sent; `detail` says of which kind it was.
     MailGivenUp => "mail_given_up",
     /// A client tried to sign in with a password, and was not let in.

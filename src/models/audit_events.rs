@@ -186,6 +186,8 @@ impl Repeatable {
         match self {
             Self::Done => &[
                 Action::SignedIn,
+                Action::SignedOut,
+                Action::LoginsRevoked,
                 Action::Registered,
                 Action::RefreshReused,
                 Action::CodeReused,

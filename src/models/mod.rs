@@ -38,6 +38,7 @@ pub mod password_hashes;
 pub mod request_counts;
 pub mod room_changes;
 pub mod room_rights;
+pub mod room_token_revocations;
 pub mod sign_in_places;
 pub mod signing_keys;
 pub mod stored;

@@ -1,4 +1,5 @@
-//! The table `room_changes`: changes of members and bans, and who was put out of rooms, as every node reads them.
+//! The table `room_changes`: changes of members and bans, who was put out of rooms, and which tokens were revoked, as every
+//! node reads them.
 
 use std::ops::RangeInclusive;
 
@@ -23,12 +24,17 @@ pub enum RoomChange {
     Kick(UserId, RoomName),
     /// All were.
     Close(RoomName),
+    /// The row of this number in `room_token_revocations`.
+    Token(i64),
     /// A row that was written by hand may say anything.
     Unreadable,
 }
 
 impl RoomChange {
     fn read(change: &str, room: &str, user: Option<&str>) -> Self {
+        if change == "token" {
+            return room.parse().map_or(Self::Unreadable, Self::Token);
+        }
         let (user, room) = (user.and_then(|user| user.parse().ok()), RoomName::parse(room));
         match (change, user, room) {
             ("member", Some(user), Some(room)) => Self::Member(user, room),
@@ -88,10 +94,15 @@ pub fn page(conn: &mut Conn, numbers: &RangeInclusive<i64>, limit: i64) -> Query
         .load(conn)?;
     let read = |(number, change, room, user, at): (_, String, String, Option<String>, String)| Numbered {
         number,
-        at: Timestamp::parse_from_str(&at, "%Y-%m-%d %H:%M:%S%.f").unwrap_or_default(),
+        at: read_time(&at).unwrap_or_default(),
         change: RoomChange::read(&change, &room, user.as_deref()),
     };
     Ok(rows.into_iter().map(read).collect())
+}
+
+/// A time as both databases write it.
+pub(super) fn read_time(text: &str) -> Option<Timestamp> {
+    Timestamp::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").ok()
 }
 
 /// Deletes up to `limit` changes before `before`; answers how many.

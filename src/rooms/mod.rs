@@ -11,6 +11,7 @@
 //! | `application` | what the embedding application publishes |
 //! | `pace` | how often users send |
 //! | `closing` | which rooms were closed |
+//! | `tokens` | room tokens: whose are taken, and which still count |
 //! | `presence` | who is in the rooms, and the task that tells clients |
 //! | `presence_nodes` | the same on the other nodes |
 
@@ -21,6 +22,7 @@ mod pace;
 mod presence;
 mod presence_nodes;
 mod publication;
+mod tokens;
 mod worker;
 
 use std::collections::HashMap;
@@ -39,6 +41,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use self::closing::Closings;
 use self::pace::Paces;
 use self::presence::Presence;
+use crate::auth::room_tokens::RoomTokenKeys;
 use crate::clock::Clock;
 use crate::cluster::Relay;
 use crate::directory::Revocations;
@@ -74,6 +77,8 @@ struct Inner {
     closings: Closings,
     /// The way to the other nodes; none without any.
     relay: OnceLock<Relay>,
+    /// Whose room tokens are taken; none takes none.
+    token_keys: OnceLock<RoomTokenKeys>,
     scales: Scales,
     paces: Paces,
     presence: Presence,
@@ -127,6 +132,7 @@ impl Rooms {
             hasher: RandomState::new(),
             closings: Closings::default(),
             relay: OnceLock::new(),
+            token_keys: OnceLock::new(),
             scales: Scales::default(),
             paces: Paces::default(),
             presence: Presence::default(),
@@ -185,6 +191,7 @@ impl Rooms {
             &self.0.cut,
         );
         self.register_presence_metrics(registry);
+        self.register_token_metrics(registry);
         let this = self.clone();
         registry.reading("doorward_rooms", "Rooms that sessions of this node have joined.", move || {
             count(this.0.shards.iter().map(|shard| lock(shard).len()).sum())

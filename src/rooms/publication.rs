@@ -6,11 +6,11 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Timelike, Utc};
 use doorward_core::domain::{SessionId, UserId};
 use doorward_core::protocol::{NamespaceId, Payload, ServerMessage};
 use doorward_core::rooms::presence::PresenceWish;
-use doorward_core::rooms::{Author, Kind, LONGEST_APP_NAME, RoomName, compact};
+use doorward_core::rooms::{Author, Kind, LONGEST_APP_NAME, RoomName, compact, is_word};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -21,6 +21,9 @@ use crate::events::Events;
 
 /// Bytes of the messages that are under way on this node. Beyond it, a sender is told to come back.
 const MOST: usize = 64 * 1024 * 1024;
+
+/// Bytes of a username in another node's message.
+const LONGEST_USERNAME: usize = 256;
 
 /// How many bytes are under way. Clones count together.
 #[derive(Debug, Clone, Default)]
@@ -122,11 +125,18 @@ enum ReceivedFrom<'a> {
 impl ReceivedFrom<'_> {
     fn author(&self) -> Option<Author<'_>> {
         match self {
-            Self::User { user, username } => Some(Author::User { user: *user, username }),
+            Self::User { user, username } if username.len() <= LONGEST_USERNAME => {
+                Some(Author::User { user: *user, username })
+            }
             Self::App { app } if app.chars().count() <= LONGEST_APP_NAME => Some(Author::App { app }),
-            Self::App { .. } => None,
+            Self::User { .. } | Self::App { .. } => None,
         }
     }
+}
+
+/// A time of day that each client can read: no leap second (RFC 3339 section 5.7), and a year of four digits.
+fn is_common(at: &DateTime<Utc>) -> bool {
+    (1..=9999).contains(&at.year()) && at.nanosecond() < 1_000_000_000
 }
 
 impl Received<'_> {
@@ -134,6 +144,10 @@ impl Received<'_> {
     #[must_use]
     pub fn rewritten(json: &str, room: &RoomName, kind: &Kind) -> Option<ByteString> {
         let read: Received<'_> = serde_json::from_str(json).ok()?;
+        let words = [&read.event, &read.key].into_iter().flatten();
+        if !is_common(&read.at) || !words.map(Cow::as_ref).all(is_word) {
+            return None;
+        }
         let data = compact(read.data.get()).ok()?;
         let data = RawValue::from_string(data).ok()?;
         let content = Content {
@@ -273,6 +287,33 @@ mod tests {
             r#""ann""#.to_owned(),
         ] {
             assert!(rewritten(&forged).is_none(), "{forged}");
+        }
+    }
+
+    #[test]
+    fn another_nodes_message_has_words_a_name_and_a_time_as_clients_expect_them() {
+        let (room, kind) = chat();
+        let good = json!({
+            "room": "chat:lobby", "message": Uuid::nil(), "at": "2026-11-28T09:31:02.123Z",
+            "from": {"user": Uuid::nil(), "username": "ann"}, "event": "e", "key": "k", "data": 1,
+        });
+        let with = |field: &str, value: Value| {
+            let mut content = good.clone();
+            content[field] = value;
+            Received::rewritten(&content.to_string(), &room, &kind)
+        };
+        assert!(with("data", json!(2)).is_some());
+        let long = "x".repeat(LONGEST_USERNAME + 1);
+        for (field, value) in [
+            ("event", json!("")),
+            ("event", json!("x".repeat(65))),
+            ("key", json!("x".repeat(65))),
+            ("from", json!({"user": Uuid::nil(), "username": long})),
+            ("at", json!("+262142-12-31T23:59:59.000Z")),
+            ("at", json!("0000-01-01T00:00:00.000Z")),
+            ("at", json!("2026-12-31T23:59:60.000Z")),
+        ] {
+            assert_eq!(with(field, value.clone()), None, "{field}: {value}");
         }
     }
 

@@ -297,7 +297,8 @@ impl World {
         let (rooms, now, start) = (self.rooms.clone(), self.now, self.start);
         let session = &mut self.sessions[number];
         let kinds = rooms.kinds();
-        let entered = with(session, &rooms, now, |joined, who| joined.join(kinds, ROOMS[room], who, start));
+        let entered =
+            with(session, &rooms, now, |joined, who| joined.join(kinds, (ROOMS[room], None), who, start));
         let Ok(entered) = entered else { return };
         if entered.is_new {
             session.out[room] = false;
@@ -329,6 +330,8 @@ fn approval(session: &Session, now: Timestamp) -> Approval {
         rooms: session.seen.0,
         until: None,
         closings: session.seen.1,
+        token: None,
+        tokens: 0,
         by_app: false,
     }
 }
@@ -345,7 +348,8 @@ fn with<R>(
         standing.closed = rooms.last_closing(room) > seen.1;
         standing
     };
-    act(&mut session.joined, Who { user: seat.user, roles: &roles, standing: &standing })
+    let tokens = &rooms.tokens_at(now);
+    act(&mut session.joined, Who { user: seat.user, roles: &roles, standing: &standing, tokens })
 }
 
 proptest! {

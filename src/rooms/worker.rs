@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use doorward_core::domain::{LoginId, SessionId, SharedText, UserId};
 use doorward_core::rooms::presence::{Departure, PresenceWish};
-use doorward_core::rooms::{Caller, End, Kind, RoomName};
+use doorward_core::rooms::{Caller, End, Kind, RoomName, RoomToken, TokenCheck, TokenOps, TokenState};
 use tokio::sync::mpsc;
 
 use super::delivery::Delivery;
@@ -40,14 +40,17 @@ pub struct Seat {
 }
 
 /// What was looked at when a session was let into a room: the version of its user's roles, and how long its token is valid;
-/// the version of what the rows of members and bans say, and how long the right lasts; and how many rooms had been closed.
-#[derive(Debug, Clone, Copy)]
+/// the version of what the rows of members and bans say, and how long the right lasts; how many rooms had been closed; and the
+/// room token that was brought, if any, with the version of which are revoked.
+#[derive(Debug, Clone)]
 pub struct Approval {
     pub version: i32,
     pub expires_at: Timestamp,
     pub rooms: u64,
     pub until: End,
     pub closings: u64,
+    pub token: Option<Arc<RoomToken>>,
+    pub tokens: u64,
     /// The application has let it in, and decides alone: no policy is asked.
     pub by_app: bool,
 }
@@ -70,6 +73,19 @@ impl Member {
             Audience::Watching(wish) => self.wish == wish,
             Audience::Behind => self.behind.get(),
         }
+    }
+}
+
+impl Approval {
+    /// Whether no token was revoked since it was looked at, if there is one.
+    fn has_seen_tokens(&self, all: &Rooms) -> bool {
+        self.token.is_none() || self.tokens == all.revoked_tokens_version()
+    }
+
+    /// Until when its token allows something; none if it does not, or not any more.
+    fn by_token(&self, all: &Rooms, now: Timestamp, allows: impl Fn(TokenOps) -> bool) -> End {
+        let token = self.token.as_ref().filter(|token| allows(token.ops))?;
+        (all.tokens_at(now).state(token) == TokenState::Good).then_some(token.expires_at)
     }
 }
 
@@ -173,6 +189,22 @@ impl WorkerRooms {
         }
     }
 
+    /// Tells the sessions whose token for a room was revoked. The others have seen what was revoked until now.
+    pub fn tell_tokens_revoked(&self) {
+        // Before the tokens are looked at: what is revoked in between is looked at once more.
+        let (version, tokens) =
+            (self.all.revoked_tokens_version(), self.all.tokens_at(self.all.clock().now()));
+        let mut rooms = self.rooms.borrow_mut();
+        for member in rooms.values_mut().flat_map(BTreeMap::values_mut) {
+            match &member.approval.token {
+                None => {}
+                Some(_) if member.approval.tokens == version => {}
+                Some(token) if tokens.state(token) == TokenState::Good => member.approval.tokens = version,
+                Some(_) => (member.seat.changed)(),
+            }
+        }
+    }
+
     /// Sessions of this thread in all rooms together.
     #[cfg(test)]
     pub fn members(&self) -> usize {
@@ -254,7 +286,7 @@ impl WorkerRooms {
         if !member.is_sent(publication.audience)
             || publication.sender == Some(member.seat.session)
             || !self.may_read(publication, member, (now, closed))
-            || !(is_message || Self::may_see(publication, member, now))
+            || !(is_message || self.may_see(publication, member, now))
         {
             return Handed::Done;
         }
@@ -288,23 +320,36 @@ impl WorkerRooms {
         let rooms = seat.rights.rooms();
         let newer = seat.rights.newer_than(approval.version);
         let lasts = approval.until.is_none_or(|until| now < until);
-        if newer.is_none() && rooms.version() == approval.rooms && closed <= approval.closings && lasts {
+        let is_seen = newer.is_none()
+            && rooms.version() == approval.rooms
+            && closed <= approval.closings
+            && approval.has_seen_tokens(&self.all);
+        if is_seen && lasts {
             return true;
         }
         // The session has not seen it yet. Costs two locks, for the moment until it has.
         let standing = rooms.standing(&publication.room, approval.rooms, now);
         let rights = newer.unwrap_or_else(|| seat.rights.current());
-        let caller = Caller { user: seat.user, roles: &rights.roles, joined: false, member: standing.member };
+        let token = approval.by_token(&self.all, now, |_| true);
+        let (member, roles) = (standing.member, &rights.roles);
+        let caller = Caller { user: seat.user, roles, joined: false, member, token };
         closed <= approval.closings
             && standing.ends().is_none()
             && (approval.by_app || publication.kind.join.allows(&publication.room, &caller))
     }
 
     /// Whether a session may be told who is in the room.
-    fn may_see(publication: &Publication, Member { seat, approval, .. }: &Member, now: Timestamp) -> bool {
+    fn may_see(
+        &self,
+        publication: &Publication,
+        Member { seat, approval, .. }: &Member,
+        now: Timestamp,
+    ) -> bool {
         let rights = seat.rights.current();
         let standing = seat.rights.rooms().standing(&publication.room, approval.rooms, now);
-        let caller = Caller { user: seat.user, roles: &rights.roles, joined: true, member: standing.member };
+        let token = approval.by_token(&self.all, now, |ops| ops.presence);
+        let (member, roles) = (standing.member, &rights.roles);
+        let caller = Caller { user: seat.user, roles, joined: true, member, token };
         publication.kind.shows_presence(&publication.room, &caller)
     }
 }
@@ -316,3 +361,7 @@ mod tests;
 #[cfg(test)]
 #[path = "rights_tests.rs"]
 mod rights_tests;
+
+#[cfg(test)]
+#[path = "token_tests.rs"]
+mod token_tests;

@@ -132,6 +132,8 @@ impl Stage {
             rooms: seat.rights.rooms().version(),
             until: None,
             closings: self.rooms.closings(),
+            token: None,
+            tokens: 0,
             by_app: false,
         }
     }
@@ -234,7 +236,7 @@ fn the_end_of_a_right_that_is_a_row_is_seen_before_each_delivery() {
     kicked.0.rights.rooms().kick(&club);
     let until = Approval { until: Some(soon), ..stage.approval(&ended.0) };
     for (seat, ..) in [ended, longer] {
-        stage.worker.approve(&club, seat.session, until);
+        stage.worker.approve(&club, seat.session, until.clone());
         // The session has not noticed that its row has changed.
         hold(seat, member(if seat.session == longer.0.session { None } else { Some(soon) }));
     }

@@ -1,13 +1,14 @@
 //! Where the user is signed in, and with which live sockets.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::extract::{Query, SignedIn};
+use super::extract::{Query, SignedIn, caller};
 use super::pagination;
 use super::problems::Problems;
+use super::site::Site;
 use crate::accounts::Accounts;
 use crate::clock::{Timestamp, serialize_rfc3339};
 use crate::error::ApiError;
@@ -134,10 +135,12 @@ enum Except {
 )]
 pub(super) async fn end_all(
     SignedIn(access): SignedIn,
-    accounts: web::Data<Accounts>,
+    request: HttpRequest,
+    (accounts, site): (web::Data<Accounts>, web::Data<Site>),
     Query(query): Query<EndQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    accounts.sign_out_all(&access, query.except.is_some()).await?;
+    let caller = caller(&request, &site);
+    accounts.sign_out_all(&access, query.except.is_some(), &caller).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -154,10 +157,11 @@ pub(super) async fn end_all(
 )]
 pub(super) async fn end(
     SignedIn(access): SignedIn,
-    accounts: web::Data<Accounts>,
+    request: HttpRequest,
+    (accounts, site): (web::Data<Accounts>, web::Data<Site>),
     id: web::Path<LoginId>,
 ) -> Result<HttpResponse, ApiError> {
-    accounts.revoke_login(&access, *id).await?;
+    accounts.revoke_login(&access, *id, &caller(&request, &site)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -11,7 +11,7 @@ use super::limit;
 use super::problems::Problems;
 use super::request_id::note_user;
 use super::site::Site;
-use crate::accounts::{Accounts, Error, Grant, Profile, SignIn};
+use crate::accounts::{Accounts, Caller, Error, Grant, Profile, SignIn};
 use crate::auth::refresh::CredentialKind;
 use crate::error::ApiError;
 use crate::limits::Limit;
@@ -140,15 +140,15 @@ pub(super) async fn logout(
     own: Result<OwnLogin, ApiError>,
 ) -> Result<HttpResponse, ApiError> {
     let Some(cookie) = site.read_cookie(&accounts, &request) else {
-        accounts.sign_out(&own?.0).await?;
+        accounts.sign_out(&own?.0, &caller(&request, &site)).await?;
         return Ok(HttpResponse::NoContent().finish());
     };
     match own {
-        Ok(OwnLogin(access)) => accounts.sign_out(&access).await?,
+        Ok(OwnLogin(access)) => accounts.sign_out(&access, &caller(&request, &site)).await?,
         Err(_) => site.check_same_site(&request)?,
     }
     limit::check_credential(&request, &accounts, CredentialKind::Browser, &cookie)?;
-    revoke_browser_login(&request, &accounts, &cookie).await?;
+    revoke_browser_login(&request, &accounts, &cookie, &caller(&request, &site)).await?;
     let mut response = HttpResponse::NoContent().finish();
     site.forget_cookie(&accounts, &request, &mut response);
     Ok(response)
@@ -160,10 +160,11 @@ pub(super) async fn revoke_browser_login(
     request: &HttpRequest,
     accounts: &Accounts,
     cookie: &str,
+    caller: &Caller,
 ) -> Result<(), ApiError> {
     // A read finds an old cookie, so that one that is sent again and again does not keep the database's writer busy.
     let revoked = match accounts.recognize(cookie).await {
-        Ok(_) => accounts.sign_out_browser(cookie).await,
+        Ok(_) => accounts.sign_out_browser(cookie, caller).await,
         Err(error) => Err(error),
     };
     match revoked {

@@ -7,9 +7,12 @@ mod shop;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use chrono::{SecondsFormat, TimeDelta};
+use diesel::prelude::*;
 use doorward::internals::accounts::RoomRightChange;
+use doorward::internals::schema::audit_events;
 use doorward::{
-    Additions, Application, Clock, Config, Context, EventError, Events, Namespace, Payload, Publisher,
+    Additions, Application, Clock, Config, Context, EventError, Events, Namespace, Payload, Publisher, UserId,
 };
 use doorward_core::rooms::{RoomName, Scope};
 use serde_json::{Value, json};
@@ -27,6 +30,7 @@ on_every_transport!(
     a_ban_and_a_kick_end_what_the_application_has_joined,
     a_rule_decides_before_what_is_configured,
     what_a_handler_may_not_is_an_error,
+    a_handler_changes_members_and_bans,
 );
 
 async fn shop() -> TestApp {
@@ -224,6 +228,83 @@ async fn what_a_handler_may_not_is_an_error<C: LiveClient>() {
     assert_eq!(hears_type(&mut other, "message").await["data"], "psst");
 }
 
+#[derive(serde::Deserialize)]
+struct Moderation {
+    what: String,
+    room: String,
+    user: UserId,
+    seconds: Option<u64>,
+}
+
+async fn moderate(context: Context, payload: Payload) -> Result<Value, EventError> {
+    let Moderation { what, room, user, seconds } = payload.first()?;
+    let (rights, lasts) = (context.room_rights(), seconds.map(Duration::from_secs));
+    match &*what {
+        "add" => rights.add_member(&room, user, lasts).await,
+        "remove" => rights.remove_member(&room, user).await,
+        "ban" => rights.ban(&room, user, lasts).await,
+        "unban" => rights.unban(&room, user).await,
+        "kick" => rights.kick(&room, user).await,
+        _ => rights.close(&room).await,
+    }?;
+    Ok(json!({}))
+}
+
+async fn a_handler_changes_members_and_bans<C: LiveClient>() {
+    let settings = [("rooms.club.join", "member"), ("rooms.user.send", "app")];
+    let app = spawn_embedded(&settings, Additions::new(Events::default().on("moderate", moderate))).await;
+    let (ann, bob) = (app.register("ann").await, app.register("bob").await);
+    let mut moderator = C::live(&app, &ann).await;
+    let mut live = C::live(&app, &bob).await;
+    let mut ask = async |what: &str, room: &str, user: &str, seconds: Option<u64>| {
+        let request =
+            json!({"type": "moderate", "what": what, "room": room, "user": user, "seconds": seconds});
+        moderator.ask(request).await
+    };
+    assert_eq!(join(&mut live, "club:a").await["code"], "forbidden");
+    for (what, room, seconds, code) in [
+        ("add", "club:a", None, None),
+        ("kick", "club:a", None, Some("removed")),
+        ("close", "club:a", None, Some("closed")),
+        ("ban", "club:*", Some(60), Some("banned")),
+        ("unban", "club:*", None, None),
+        ("remove", "club:a", None, None),
+    ] {
+        assert_eq!(ask(what, room, &bob.id, seconds).await["type"], "moderate", "{what}");
+        if let Some(code) = code {
+            assert_eq!(live.next().await["code"], code, "{what}");
+        }
+        let allowed = !matches!(what, "ban" | "remove");
+        let answer = if allowed { "joined" } else { "error" };
+        if what == "remove" {
+            assert_eq!(live.next().await["code"], "removed");
+        }
+        assert_eq!(join(&mut live, "club:a").await["type"], answer, "{what}");
+    }
+    // For how long is by the server's clock.
+    ask("add", "club:a", &bob.id, Some(60)).await;
+    let until = join(&mut live, "club:a").await["until"].clone();
+    let expected = Clock::Manual(app.clock.clone()).now() + TimeDelta::seconds(60);
+    assert_eq!(until, expected.and_utc().to_rfc3339_opts(SecondsFormat::Millis, true));
+    for (what, room, user, seconds, code) in [
+        ("ban", "club", &bob.id, None, "bad_room"),
+        ("kick", "club:*", &bob.id, None, "bad_room"),
+        ("ban", "none:a", &bob.id, None, "unknown_room"),
+        ("ban", "club:a", &uuid::Uuid::nil().to_string(), None, "not_found"),
+        ("ban", "club:a", &bob.id, Some(u64::MAX), "bad_request"),
+        ("ban", "club:a", &bob.id, Some(1 << 40), "bad_request"),
+        ("ban", "club:a", &bob.id, Some(0), "bad_request"),
+        ("kick", &format!("user:{}", bob.id), &bob.id, None, "bad_request"),
+    ] {
+        assert_eq!(ask(what, room, user, seconds).await["code"], code, "{what} {room}");
+    }
+    // The trail names the moderator.
+    let audited = audit_events::table.filter(audit_events::action.like("room_%"));
+    let actors: Vec<(Option<String>, Option<String>)> =
+        app.query(|conn| audited.select((audit_events::actor, audit_events::actor_id)).load(conn));
+    assert_eq!(actors, vec![(None, Some(ann.id)); 7]);
+}
+
 #[actix_web::test]
 async fn the_application_publishes_from_any_thread() {
     let data = tempfile::tempdir().unwrap();
@@ -243,6 +324,10 @@ async fn the_application_publishes_from_any_thread() {
     let keys = std::collections::HashMap::from([((1, 2), 3)]);
     assert_eq!(publisher.publish("news:shop", None, &keys).unwrap_err().code, "bad_data");
     assert!(std::panic::catch_unwind(AssertUnwindSafe(|| app.publisher(""))).is_err());
+    let rights = app.room_rights();
+    rights.close("news:shop").await.unwrap();
+    let unknown = UserId(uuid::Uuid::nil());
+    assert_eq!(rights.ban("news:*", unknown, None).await.unwrap_err().code, "not_found");
 }
 
 #[actix_web::test]

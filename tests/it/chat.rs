@@ -7,7 +7,10 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use crate::support::balancer::Balancer;
+use crate::support::cluster::Nodes;
 use crate::support::programs::{self, Needs};
+use crate::support::redis::Redis;
 use crate::support::scenario::{self, Stage};
 use crate::support::time::{PATIENCE, now};
 
@@ -24,6 +27,20 @@ async fn two_people_chat_in_two_windows() {
     let mut stage = Stage::open_embedded(&settings, example::additions()).await;
     script.env("CHROMIUM", chromium).env("DOORWARD_URL", format!("http://{}", stage.address()));
     stage.play(script).await;
+}
+
+#[actix_web::test]
+async fn a_ban_on_one_node_ends_the_room_in_a_window_on_the_other() {
+    let Some(redis) = Redis::start() else { return };
+    let Some(chromium) = programs::command("chromium", Needs::Apt("chromium")) else { return };
+    let Some(mut script) = scenario::node("browser/chat_nodes.mjs", "playwright-core") else { return };
+    let trusted = ("sockets.trusted_proxies", "127.0.0.1");
+    let nodes = Nodes::none(Some(&redis), &[&example::SETTINGS[..], &[PATIENT, trusted]].concat());
+    let both = [nodes.start_with(example::additions()).await, nodes.start_with(example::additions()).await];
+    let Some(balancer) = Balancer::nginx(&both).await else { return };
+    let [first, second] = both;
+    script.env("CHROMIUM", chromium).env("DOORWARD_URL", format!("http://{}", balancer.http));
+    Stage::of_nodes(first, vec![second]).play(script).await;
 }
 
 /// The blocks of code in a language.

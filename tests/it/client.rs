@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use doorward_client::{Client, Credentials, Error, Event, Message, Reconnect, Session};
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -194,7 +195,7 @@ async fn a_refresh_token_is_used_once_whoever_waits_for_the_answer() {
     let (one, two) = futures_util::join!(client.refresh(), other.refresh());
     assert_eq!((one, two), (Ok(()), Ok(())));
     // Given up while the server answers: the new tokens are kept all the same.
-    assert!(timeout(Duration::from_millis(1), client.refresh()).await.is_err());
+    assert!(client.refresh().now_or_never().is_none());
     client.refresh().await.unwrap();
     ask(&mut session, "ping", "pong").await;
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::support::app::{NEW_PASSWORD, PASSWORD, call, post_form};
 use crate::support::process::Process;
 use crate::support::raw_http;
+use crate::support::room_tokens::Backend;
 use crate::support::smtp::SmtpCatcher;
 use crate::support::tcp::TcpClient;
 use crate::support::time::{now, pause};
@@ -69,7 +70,7 @@ fn stored(process: &Process, secrets: &mut Secrets) {
 }
 
 /// Uses every feature as users do, mistakes included.
-async fn tour(process: &Process, mail: &SmtpCatcher) -> Secrets {
+async fn tour(process: &Process, mail: &SmtpCatcher, backend: &Backend) -> Secrets {
     let mut secrets = Secrets::default();
     for (what, text) in [
         ("a password", PASSWORD),
@@ -106,6 +107,7 @@ async fn tour(process: &Process, mail: &SmtpCatcher) -> Secrets {
     browser(process, &mut secrets).await;
     pages(process, &mut secrets).await;
     live(process, &access).await;
+    rooms(process, &access, backend, &mut secrets).await;
     prompts(process, "ann", PASSWORD, &access).await;
 
     links(process, mail, &mut secrets).await;
@@ -284,6 +286,22 @@ async fn live(process: &Process, access: &str) {
 }
 
 /// At the TCP prompts, with every mistake that types a secret in the wrong place.
+/// Room tokens that are good, that are not, and that are where they do not belong.
+async fn rooms(process: &Process, access: &str, backend: &Backend, secrets: &mut Secrets) {
+    let me = process.call(Method::GET, "/api/me", access, Value::Null).await.expect(200);
+    let now = doorward::Clock::System.now().and_utc().timestamp();
+    let claims = json!({"sub": me.str("id"), "room": "order:7", "iat": now, "exp": now + 600});
+    let token = secrets.add("a room token", backend.sign(&claims));
+    let mut live = open(process, &[("authorization", &format!("Bearer {access}"))]).await;
+    assert_eq!(live.next().await["type"], "welcome");
+    for (token, kind) in [(token.clone(), "joined"), (format!("{token}x"), "error")] {
+        let reply = live.ask(json!({"type": "join", "room": "order:7", "token": token})).await;
+        assert_eq!(reply["type"], kind, "{reply}");
+    }
+    assert_eq!(live.ask(json!({"type": "join", "room": token})).await["type"], "error");
+    process.call(Method::GET, "/api/me", &token, Value::Null).await.expect(401);
+}
+
 async fn prompts(process: &Process, username: &str, password: &str, access: &str) {
     for (name, word) in [(username, WRONG_PASSWORD), (MISPLACED, WRONG_PASSWORD), (password, password)] {
         let mut line = TcpClient::connect(process.tcp).await;
@@ -312,14 +330,18 @@ async fn prompts(process: &Process, username: &str, password: &str, access: &str
 async fn assert_silent(format: &str) {
     let mail = SmtpCatcher::start();
     let mail_url = mail.url();
+    let backend = Backend::new();
+    let keys = backend.file();
     let settings = [
         ("log.level", "trace"),
         ("RUST_LOG", "trace"),
         ("log.format", format),
         ("mail.url", mail_url.as_str()),
+        ("rooms.order.join", "token"),
+        ("rooms.token_jwks", keys.as_str()),
     ];
     let mut process = Process::start(&settings).await;
-    let secrets = tour(&process, &mail).await;
+    let secrets = tour(&process, &mail, &backend).await;
     process.terminate();
     let status = tokio::time::timeout(Duration::from_secs(20), process.ended()).await.unwrap();
     let output = process.output();

@@ -1,11 +1,18 @@
 //! People see what happened to their account, and nothing of who else did it.
 
+use std::time::Duration;
+
 use actix_web::http::Method;
+use diesel::prelude::*;
+use doorward::internals::schema::audit_events;
 use serde_json::{Value, json};
 
 use crate::support::app::{NEW_PASSWORD, PASSWORD, TestApp, post_form, spawn_app};
 use crate::support::audit::written;
 use crate::support::commands::run;
+
+/// Their order is that of their times.
+const SECOND: Duration = Duration::from_secs(1);
 
 async fn events(app: &TestApp, token: &str) -> Vec<Value> {
     let listed = app.get("/api/me/events", token).await.expect(200);
@@ -50,6 +57,41 @@ async fn a_person_sees_their_own_events_and_what_others_tried() {
         ]
     );
     app.get("/api/me/events", "").await.assert_problem(401, "unauthorized");
+}
+
+#[actix_web::test]
+async fn each_way_to_sign_out_is_an_event_with_its_login() {
+    let app = spawn_app().await;
+    let ann = app.register("ann").await;
+    let (phone, tablet, desk) = (app.login("ann").await, app.login("ann").await, app.login("ann").await);
+    app.send(Method::POST, "/api/logout", &phone.access, Value::Null).await.expect(204);
+    app.advance(SECOND);
+    app.send(Method::POST, "/api/logout", &phone.access, Value::Null).await.expect(401);
+    let other = format!("/api/logins/{}", tablet.login);
+    app.send(Method::DELETE, &other, &ann.access, Value::Null).await.expect(204);
+    app.advance(SECOND);
+    let own = format!("/api/logins/{}", desk.login);
+    app.send(Method::DELETE, &own, &desk.access, Value::Null).await.expect(204);
+    app.advance(SECOND);
+    let form = [("login", "ann"), ("password", PASSWORD)];
+    let browser = post_form(app.address, "/login", "", &form).await.expect(303);
+    let cookie = browser.headers.get("set-cookie").unwrap().to_str().unwrap().split(';').next().unwrap();
+    post_form(app.address, "/logout", cookie, &[]).await.expect(303);
+    app.advance(SECOND);
+    app.send(Method::DELETE, "/api/logins?except=current", &ann.access, Value::Null).await.expect(204);
+    app.advance(SECOND);
+    let ended = audit_events::table
+        .filter(audit_events::action.eq_any(["signed_out", "logins_revoked"]))
+        .filter(audit_events::actor_id.eq(&ann.id).and(audit_events::ip.eq("127.0.0.1")))
+        .order(audit_events::id)
+        .select((audit_events::action, audit_events::login_id.assume_not_null()));
+    let rows: Vec<(String, String)> = app.query(|conn| ended.load(conn));
+    let (actions, logins): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+    assert_eq!(actions, ["signed_out", "logins_revoked", "signed_out", "signed_out", "logins_revoked"]);
+    assert_eq!(logins[..3], [phone.login, tablet.login, desk.login]);
+    let told = events(&app, &ann.access).await;
+    let told = told.iter().filter(|event| event["action"] == "signed_out" && event["actor"] == "you");
+    assert_eq!(told.count(), 3);
 }
 
 #[actix_web::test]

@@ -118,7 +118,7 @@ async fn a_backend_puts_sessions_out_of_a_room() {
 
 #[actix_web::test]
 async fn what_is_wrong_changes_nothing() {
-    let app = with_rooms(&CLUB).await;
+    let app = with_rooms(&[&CLUB[..], &[("rooms.user.send", "anyone")]].concat()).await;
     let ann = app.register("ann").await;
     let writer = key(&app, &["--scope", "rooms:write"]).await;
     let put = async |path: &str, body: Value| {
@@ -133,6 +133,11 @@ async fn what_is_wrong_changes_nothing() {
     put("club:a/members/ann", json!({})).await.assert_problem(404, "not_found");
     let kick = "/api/admin/rooms/club:a/kick";
     app.send(Method::POST, kick, &writer, json!({"user": nobody})).await.assert_problem(404, "not_found");
+    // All of a user's sessions stay in the user's own room.
+    let own = format!("/api/admin/rooms/user:{}", ann.id);
+    let kicked = app.send(Method::POST, &format!("{own}/kick"), &writer, json!({"user": ann.id})).await;
+    kicked.assert_problem(422, "invalid_room");
+    app.send(Method::DELETE, &own, &writer, json!({})).await.assert_problem(422, "invalid_room");
     let past = json!({"until": "2020-01-01T00:00:00Z"});
     for right in ["members", "bans"] {
         let path = format!("club:a/{right}/{}", ann.id);

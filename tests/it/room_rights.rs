@@ -26,6 +26,7 @@ on_every_transport!(
     what_else_grants_the_room_outlives_the_membership,
     rows_that_are_changed_by_hand_count_as_well,
     requests_stay_in_their_order_while_rows_are_read,
+    who_becomes_a_member_of_a_joined_room_may_send_at_once,
 );
 
 /// Rooms of members.
@@ -333,6 +334,19 @@ async fn requests_stay_in_their_order_while_rows_are_read<C: LiveClient>() {
         // No faster than a session may join, and a user send.
         app.advance(Duration::from_millis(200));
     }
+}
+
+async fn who_becomes_a_member_of_a_joined_room_may_send_at_once<C: LiveClient>() {
+    let app = with_rooms(&[("rooms.club.join", "anyone"), ("rooms.club.send", "member")]).await;
+    let ann = app.register("ann").await;
+    let mut live = C::live(&app, &ann).await;
+    assert_eq!(join(&mut live, "club:a").await["can"], json!([]));
+    assert_eq!(send(&mut live, "club:a", json!(1)).await["code"], "forbidden");
+    add(&app, "club:a", &ann).await;
+    assert_eq!(send(&mut live, "club:a", json!(1)).await["type"], "sent");
+    change(&app, RoomRightChange::Remove(room("club:a"), id(&ann))).await;
+    assert_eq!(send(&mut live, "club:a", json!(1)).await["code"], "forbidden");
+    assert_eq!(live.ask(json!({"type": "rooms"})).await["rooms"], json!(["club:a"]));
 }
 
 /// A join whose query overlaps the removal does not slip through.

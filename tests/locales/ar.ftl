@@ -202,6 +202,7 @@ activity-room-member-removed = أُزلت من غرفة
 activity-room-banned = حُظرت من غرفة
 activity-room-unbanned = رُفع الحظر من غرفة
 activity-room-kicked = أُخرجت من غرفة
+activity-room-tokens-revoked = أُبطلت رموز الغرف
 activity-mail-given-up = تعذّر إرسال بريد إليك
 activity-other = غُيّر الحساب
 devices-title = الأجهزة

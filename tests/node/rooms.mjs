@@ -131,12 +131,154 @@ async function what_was_shown_is_shown_again_also_after_too_many_requests() {
   answer({});
 }
 
+/** Joins with a function that answers what is in `tokens`, in turn; what is an error is thrown. */
+async function withTokens(live, rooms, room, tokens) {
+  const provider = async (asked) => {
+    assert.equal(asked, room);
+    const token = tokens.shift();
+    if (token instanceof Error) throw token;
+    return token;
+  };
+  const joined = rooms.join(room, { token: provider });
+  await settle();
+  const request = live.next("join");
+  request.answer({ room });
+  await joined;
+  return request.payload;
+}
+
+async function a_token_is_asked_for_at_each_join() {
+  const { live, rooms, left } = await start("chat:a");
+  const tokens = ["one", "two", new Error("no network"), "three"];
+  assert.equal((await withTokens(live, rooms, "order:7", tokens)).token, "one");
+  const joined = rooms.join("order:8", { token: "fixed" });
+  const request = live.next("join");
+  assert.equal(request.payload.token, "fixed");
+  request.answer({ room: "order:8" });
+  await joined;
+  for (const token of ["two", "three"]) {
+    live.call("welcome", {});
+    await settle();
+    if (token === "three") {
+      // There was none: the others are joined all the same, and this one later.
+      const others = live.next("join");
+      assert.deepEqual(names(others), ["chat:a", "order:8"]);
+      others.answer({ rooms: [{ room: "chat:a" }, { room: "order:8" }] });
+      await settle();
+      mock.timers.tick(LONGEST);
+      await settle();
+    }
+    const again = live.next("join");
+    const brought = Object.fromEntries(again.payload.rooms.map(({ room, token }) => [room, token]));
+    assert.equal(brought["order:7"], token);
+    if (token === "two") assert.deepEqual([brought["chat:a"], brought["order:8"]], [undefined, "fixed"]);
+    again.answer({ rooms: names(again).map((room) => ({ room })) });
+    await settle();
+  }
+  assert.deepEqual(left, []);
+  assert.deepEqual([tokens.length, live.asked.length], [0, 0]);
+}
+
+async function a_newer_token_is_brought_before_the_last_one_expires() {
+  const { live, rooms, left } = await start("club:a");
+  await withTokens(live, rooms, "order:7", ["one", "two", new Error("no network"), "three", "four"]);
+  live.call("expiring", { expires_at: "2027-01-01T00:00:00Z" });
+  live.call("expiring", { room: "club:a", at: "2027-01-01T00:00:00Z" });
+  await settle();
+  assert.equal(live.asked.length, 0, "a membership, or the access token");
+  const expiring = async () => {
+    live.call("expiring", { room: "order:7", at: "2027-01-01T00:00:00Z" });
+    await settle();
+  };
+  await expiring();
+  const renewal = live.next("join");
+  assert.deepEqual(renewal.payload, { room: "order:7", token: "two" });
+  renewal.answer({ room: "order:7" });
+  await settle();
+  // There is none at first.
+  await expiring();
+  assert.equal(live.asked.length, 0);
+  mock.timers.tick(LONGEST);
+  await settle();
+  let again = live.next("join");
+  assert.equal(again.payload.rooms[0].token, "three");
+  again.answer({ rooms: [{ room: "order:7" }] });
+  await settle();
+  // The server refuses it for good: the room ends with the token that it has.
+  await expiring();
+  live.next("join").refuse("bad_token");
+  await settle();
+  mock.timers.tick(LONGEST);
+  await settle();
+  assert.equal(live.asked.length, 0);
+  assert.deepEqual([left, rooms.joined], [[], ["club:a", "order:7"]]);
+}
+
+async function who_left_for_want_of_a_token_joins_again_with_a_new_one() {
+  const { live, rooms, left } = await start("chat:a");
+  await withTokens(live, rooms, "order:7", ["one", "two", "three", "four"]);
+  live.call("left", { room: "order:7", code: "revoked", reason: "revoked", rejoin: "new_token" });
+  live.call("left", { room: "chat:a", code: "expired", reason: "expired", rejoin: "new_token" });
+  assert.deepEqual(rooms.joined, ["order:7"], "without a function there is no new one");
+  for (const code of ["token_expired", "bad_token"]) {
+    mock.timers.tick(LONGEST);
+    await settle();
+    const again = live.next("join");
+    assert.deepEqual(names(again), ["order:7"]);
+    again.answer({ rooms: [refused("order:7", code)] });
+    await settle();
+  }
+  assert.deepEqual(left.map(({ room, code, rejoin }) => [room, code, rejoin]), [
+    ["order:7", "revoked", "new_token"],
+    ["chat:a", "expired", "new_token"],
+    ["order:7", "bad_token", "never"],
+  ]);
+  assert.deepEqual(rooms.joined, []);
+}
+
+async function a_room_that_is_left_while_its_token_is_fetched_is_not_joined() {
+  const { live, rooms } = await start();
+  const joining = rooms.join("order:7", { token: async () => "one" });
+  const leaving = rooms.leave("order:7");
+  await assert.rejects(joining, { code: "left" });
+  live.next("leave").answer({});
+  await leaving;
+  assert.deepEqual([live.asked.length, rooms.joined], [0, []]);
+  const failing = rooms.join("order:7", { token: () => Promise.reject(new TypeError("no network")) });
+  await assert.rejects(failing, TypeError);
+  assert.deepEqual([live.asked.length, rooms.joined], [0, []]);
+}
+
+async function tokens_that_are_too_long_together_come_in_several_requests() {
+  const { live, rooms } = await start();
+  for (let number = 0; number < 20; number++) {
+    const room = `order:${number}`;
+    await withTokens(live, rooms, room, ["x", "y".repeat(4000)]);
+  }
+  live.call("welcome", {});
+  await settle();
+  let joined = 0;
+  while (live.asked.length) {
+    const request = live.next("join");
+    assert.ok(JSON.stringify(request.payload).length < 40_000);
+    joined += names(request).length;
+    request.answer({ rooms: names(request).map((room) => ({ room })) });
+    await settle();
+  }
+  assert.equal(joined, 20);
+}
+
 mock.timers.enable({ apis: ["setTimeout"] });
 for (const test of [
   a_room_that_is_refused_for_now_is_joined_again_later,
   who_was_kicked_joins_again_and_who_was_banned_does_not,
   the_last_of_joining_and_leaving_counts,
   what_was_shown_is_shown_again_also_after_too_many_requests,
+  a_token_is_asked_for_at_each_join,
+  a_newer_token_is_brought_before_the_last_one_expires,
+  who_left_for_want_of_a_token_joins_again_with_a_new_one,
+  a_room_that_is_left_while_its_token_is_fetched_is_not_joined,
+  tokens_that_are_too_long_together_come_in_several_requests,
 ]) {
   await test();
   console.log(`ok ${test.name}`);

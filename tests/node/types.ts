@@ -8,6 +8,7 @@ import {
   type End,
   type Registration,
   RequestError,
+  type RoomTokenProvider,
   Rooms,
   SignInEnded,
   type Store,
@@ -49,6 +50,11 @@ export async function use(): Promise<User | null> {
   // @ts-expect-error There is no such event.
   rooms.on("nothing", () => {});
   await rooms.join("chat:lobby", { presence: "full" });
+  await rooms.join("order:7", { token: "eyJ" });
+  const provider: RoomTokenProvider = async (room) => (await fetch(`/room-token?room=${room}`)).text();
+  await rooms.join("order:7", { token: provider });
+  // @ts-expect-error A token is a text, or a function that gives one.
+  await rooms.join("order:7", { token: 7 });
   rooms.on("presence", ({ users }) => users);
   const names: string[] = (rooms.presence("chat:lobby").users ?? []).map(({ username }) => username);
   await rooms.show("chat:lobby", { typing: true, names });

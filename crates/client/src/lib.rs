@@ -27,6 +27,6 @@ pub use close::{CloseReason, Reconnect};
 pub use credentials::Credentials;
 pub use error::Error;
 pub use message::Message;
-pub use rooms::{Post, RoomLeft, RoomMessage, Sender};
+pub use rooms::{Post, RoomLeft, RoomMessage, Sender, TokenProvider};
 pub use session::{Event, Session};
 pub use url::ServerUrl;

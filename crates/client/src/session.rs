@@ -6,7 +6,9 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
@@ -17,7 +19,7 @@ use crate::connector::{Connector, Opened};
 use crate::error::Error;
 use crate::message::Message;
 use crate::open_session::{OpenSession, Step};
-use crate::rooms::{Notice, Post, RoomLeft, RoomMessage, Rooms};
+use crate::rooms::{Notice, Post, RoomLeft, RoomMessage, Rooms, Source, TokenProvider, Wanted};
 
 /// A server that asks for more patience than this is given up.
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
@@ -69,6 +71,8 @@ pub struct Session {
     /// Whether the server has ever sent `welcome`.
     was_welcomed: bool,
     rooms: Rooms,
+    /// Room tokens that are being fetched, for requests on this connection.
+    fetching: FuturesUnordered<BoxFuture<'static, (Wanted, Option<String>)>>,
     /// What has happened, and was not handed out yet.
     notices: VecDeque<Notice>,
 }
@@ -89,6 +93,7 @@ impl Session {
             backoff: Backoff::default(),
             was_welcomed: false,
             rooms: Rooms::default(),
+            fetching: FuturesUnordered::new(),
             notices: VecDeque::new(),
         }
     }
@@ -110,8 +115,15 @@ impl Session {
                     Err(error) => return Some(self.disconnect(error)),
                 },
                 State::Open(session) => {
+                    self.fetching.extend(self.rooms.take_wanted().into_iter().map(Wanted::fetch));
                     let step = tokio::select! {
                         step = session.next(&self.connector) => step,
+                        Some((wanted, token)) = self.fetching.next() => {
+                            let (now, notices) = (Instant::now(), &mut self.notices);
+                            let request = self.rooms.fetched(wanted, token, now, random_fraction, notices);
+                            send_own(session, request.into_iter().collect());
+                            continue;
+                        }
                         () = at(self.rooms.retry_at()) => {
                             send_own(session, self.rooms.retry());
                             continue;
@@ -168,7 +180,45 @@ impl Session {
         Ok(id)
     }
 
-    /// The same with up to 100 rooms. The reply `joined` has an outcome for each, in the list `rooms`.
+    /// The same with a room token of the application's backend, which is brought again on each further connection. If it has
+    /// expired then, [`Event::RoomLeft`] says so.
+    ///
+    /// # Errors
+    /// Those of [`Session::send`].
+    pub fn join_with_token(&mut self, room: &str, token: impl Into<String>) -> Result<String, Error> {
+        self.set_room_token(room, token);
+        self.join_by_token(room)
+    }
+
+    /// The same with a provider that gives the session a token for each join, and a newer one when the last is about to
+    /// expire: so the session stays in the room as long as the provider gives any. The request is sent once there is a token,
+    /// while [`Session::next`] is awaited; if there is none, [`Event::RoomLeft`] comes with the code `no_token`.
+    ///
+    /// # Errors
+    /// Those of [`Session::send`].
+    pub fn join_with_provider(&mut self, room: &str, provider: TokenProvider) -> Result<String, Error> {
+        if self.id().is_none() {
+            return Err(Error::NotConnected);
+        }
+        self.rooms.set_token(room, Source::Provider(provider));
+        self.join_by_token(room)
+    }
+
+    /// Notes the token for a room that is joined, or about to be, by a request that the program has made itself: it is
+    /// brought again on each further connection.
+    pub fn set_room_token(&mut self, room: &str, token: impl Into<String>) {
+        self.rooms.set_token(room, Source::Fixed(token.into()));
+    }
+
+    fn join_by_token(&mut self, room: &str) -> Result<String, Error> {
+        let (id, request) = self.rooms.join_by_token(room);
+        if let Some(request) = request {
+            self.send_text(request)?;
+        }
+        Ok(id)
+    }
+
+    /// [`Session::join`] with up to 100 rooms. The reply `joined` has an outcome for each, in the list `rooms`.
     ///
     /// # Errors
     /// Those of [`Session::send`].
@@ -239,6 +289,7 @@ impl Session {
 
     /// Leaves the connection behind, if there was one, and decides about another attempt.
     fn disconnect(&mut self, error: Error) -> Event {
+        self.fetching.clear();
         if let State::Open(session) = mem::replace(&mut self.state, State::Ended) {
             if session.id().is_some() && session.age() >= STEADY {
                 self.backoff.reset();

@@ -4,6 +4,7 @@
 mod fanout;
 mod memory;
 mod nodes;
+mod presence;
 
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub struct Options {
     /// Sessions in the large room
     #[arg(short, long, default_value_t = 10_000)]
     number: usize,
-    /// Turns of each server; the medians are shown
+    /// Turns of each server; the medians are shown. 0 leaves the comparison out
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// The nodes' `database.url`, on PostgreSQL; without it, nothing is measured between nodes
@@ -70,7 +71,7 @@ pub async fn run(target: &Target, options: &Options, report: &mut Report) -> Res
     let mut people = People::new(doorward.address());
     let logins = people.sign_in(number + 1, 1_000).await?;
     let mut samples = fanout::Samples::default();
-    for round in 0..options.rounds.max(1) {
+    for round in 0..options.rounds {
         for kind in KINDS {
             eprintln!("... round {}: {}", round + 1, kind.name());
             if kind.is_doorward() {
@@ -82,17 +83,21 @@ pub async fn run(target: &Target, options: &Options, report: &mut Report) -> Res
         }
     }
     let peers = fanout::table(&samples, number);
-    report.section(format!(
-        "rooms: {DATA} bytes to each session of a room, medians of {} rounds",
-        options.rounds.max(1)
-    ));
-    peers.show(report);
-    fanout::check(&samples, number, report);
-
+    let mut tables = Vec::new();
+    if options.rounds > 0 {
+        report.section(format!(
+            "rooms: {DATA} bytes to each session of a room, medians of {} rounds",
+            options.rounds
+        ));
+        peers.show(report);
+        fanout::check(&samples, number, report);
+        tables.push(("load rooms", &peers));
+    }
     let memory = memory::measure(target, &mut doorward, logins, options.redis.as_deref()).await?;
     report.section("rooms: memory of a WebSocket");
     memory.show(report);
-    let mut tables = vec![("load rooms", &peers), ("load rooms: memory", &memory)];
+    let presence = presence::measure(target, &mut doorward, number, report).await?;
+    tables.extend([("load rooms: memory", &memory), ("load rooms: presence", &presence)]);
     let between;
     if let (Some(database), Some(redis)) = (&options.database, &options.redis) {
         drop(doorward);

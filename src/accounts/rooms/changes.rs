@@ -1,5 +1,5 @@
 //! How each node learns what rows say of members and bans: it reads those of users who are connected, when one of their
-//! sessions asks and when they have changed.
+//! sessions asks and when they have changed. Of room tokens it knows all that were revoked.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -13,8 +13,10 @@ use crate::db::Conn;
 use crate::directory::access_changes::LiveRights;
 use crate::directory::read_numbers::Horizon;
 use crate::directory::room_rights::Rows;
+use crate::directory::room_tokens::KEPT;
 use crate::models::room_changes::{self, Numbered, RoomChange};
 use crate::models::room_rights;
+use crate::models::room_token_revocations::{self, Which};
 use doorward_core::domain::UserId;
 use doorward_core::rooms::RoomName;
 
@@ -58,6 +60,7 @@ impl Logins {
             // What is held was read later, unless there was another server before.
             let before = room_changes::last_before(conn, now - self.access_memory())?;
             numbers().start_after(before);
+            self.read_revoked_tokens(conn, Which::Since(now - KEPT))?;
         }
         read_unread(numbers, now, horizon, |range| {
             let page = room_changes::page(conn, range, PAGE)?;
@@ -72,7 +75,7 @@ impl Logins {
     }
 
     fn apply_room_changes(&self, conn: &mut Conn, page: &[Numbered]) -> QueryResult<()> {
-        let mut users = HashMap::<UserId, OfUser>::new();
+        let (mut users, mut tokens) = (HashMap::<UserId, OfUser>::new(), Vec::new());
         for numbered in page {
             match &numbered.change {
                 RoomChange::Member(user, room) => {
@@ -86,8 +89,12 @@ impl Logins {
                     let close = || self.sessions.close_room(room);
                     self.revocations.room_changes().once(numbered.number, numbered.at, close);
                 }
+                RoomChange::Token(number) => tokens.push(*number),
                 RoomChange::Unreadable => {}
             }
+        }
+        if !tokens.is_empty() {
+            self.read_revoked_tokens(conn, Which::Numbers(&tokens))?;
         }
         let (mut outdated, mut told) = (Vec::new(), Vec::new());
         for (user, OfUser { bans, members, kicks }) in users {
@@ -109,6 +116,16 @@ impl Logins {
         hold(conn, outdated, true)?;
         for user in told {
             self.sessions.access_changed(user);
+        }
+        Ok(())
+    }
+
+    /// Reads which room tokens are revoked. They do not count any more once this returns.
+    fn read_revoked_tokens(&self, conn: &mut Conn, which: Which<'_>) -> QueryResult<()> {
+        let rows = room_token_revocations::load(conn, which)?;
+        if !rows.is_empty() {
+            self.revocations.room_tokens().insert(rows);
+            self.sessions.room_tokens_revoked();
         }
         Ok(())
     }

@@ -1,12 +1,16 @@
-//! Rights to rooms that are rows: who is a member, who is banned, and who is put out.
+//! Rights to rooms that are rows: who is a member, who is banned, who is put out, and which tokens do not count.
 //!
 //! | file | contents |
 //! |---|---|
+//! | `application` | as an embedding application changes them |
 //! | `changes` | how each node learns of changes |
 //! | `lists` | what there is |
+//! | `tokens` | room tokens that are revoked |
 
+mod application;
 mod changes;
 mod lists;
+mod tokens;
 
 use chrono::{Datelike, SubsecRound};
 
@@ -150,7 +154,8 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AdminError::UnknownRoom`] if there are no rooms of this kind, [`Error::NotFound`] if there is no such user to add,
-    /// ban or kick, [`Error::Invalid`] about the end, or a user's own room to kick out of or to close; [`Error::ApiKey`] or [`Error::Token`] if the caller may no longer do it.
+    /// ban or kick, [`Error::Invalid`] about the end, or a user's own room to kick out of or to close; [`Error::ApiKey`] or
+    /// [`Error::Token`] if the caller may no longer do it.
     pub async fn change_room_right(
         &self,
         mut change: RoomRightChange,

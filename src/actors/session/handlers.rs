@@ -58,6 +58,7 @@ impl<T: Transport> Session<T> {
             live_rights: self.live_rights.clone(),
             emits: self.emits.get_or_insert_default().clone(),
             rooms: self.sessions.rooms().all().publishing(),
+            room_rights: Arc::clone(&self.services.room_rights),
         }
     }
 

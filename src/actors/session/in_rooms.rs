@@ -32,6 +32,8 @@ pub(super) struct Seen {
     pub rooms: u64,
     /// How many rooms had been closed.
     pub closings: u64,
+    /// The version of which room tokens are revoked.
+    pub tokens: u64,
 }
 
 /// A room that a handler joins or leaves for the session.

@@ -38,6 +38,8 @@ impl<T: Transport> Session<T> {
             rooms: seen.rooms,
             until: rooms.and_then(|rooms| rooms.joined.until(room)),
             closings: seen.closings,
+            token: rooms.and_then(|rooms| rooms.joined.token(room)).cloned(),
+            tokens: seen.tokens,
             by_app: rooms.is_some_and(|rooms| rooms.joined.is_by_app(room)),
         }
     }
@@ -58,7 +60,8 @@ impl<T: Transport> Session<T> {
             standing.closed = all.last_closing(room) > seen.closings;
             standing
         };
-        act(rooms, Who { user: access.user, roles: &access.rights.roles, standing: &standing })
+        let (user, roles, tokens) = (access.user, &access.rights.roles, &all.tokens_at(now));
+        act(rooms, Who { user, roles, standing: &standing, tokens })
     }
 
     /// Leaves the rooms that the session may not be in any more, if that may have changed since it last looked. Before each
@@ -71,7 +74,8 @@ impl<T: Transport> Session<T> {
 
     fn current(&self) -> Seen {
         let rooms = self.live_rights.as_ref().map(|live| live.rooms().version()).unwrap_or_default();
-        Seen { rooms, closings: self.sessions.rooms().all().closings() }
+        let all = self.sessions.rooms().all();
+        Seen { rooms, closings: all.closings(), tokens: all.revoked_tokens_version() }
     }
 
     /// What happened before the session had a room does not concern it.

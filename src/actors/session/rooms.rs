@@ -12,7 +12,7 @@ use doorward_core::domain::Access;
 use doorward_core::protocol::{CloseReason, NamespaceId, Payload, ReplyTo, ServerMessage};
 use doorward_core::rooms::presence::Departure;
 use doorward_core::rooms::{
-    Author, Entered, JoinOne, JoinRequest, Refusal, RoomName, RoomRequest, SendRequest, compact,
+    Author, Entered, JoinOne, JoinRequest, Refusal, RoomName, RoomRequest, SendRequest, TokenText, compact,
 };
 use doorward_core::session;
 use serde_json::value::RawValue;
@@ -96,6 +96,7 @@ impl<T: Transport> Session<T> {
         access: &Access,
         context: &mut Context<Self>,
     ) {
+        let joins = matches!(request, RoomRequest::Join(_));
         match self.do_in_rooms(request, access) {
             Ok(Answer { name, payload, places }) => {
                 let reply =
@@ -103,6 +104,10 @@ impl<T: Transport> Session<T> {
                 self.when_reached(places, context, move |this, places, context| {
                     this.send(&reply, context);
                     this.take_places(places, context);
+                    if joins {
+                        // A room that it had joined before may end at another time now.
+                        this.rearm(context);
+                    }
                 });
             }
             Err(refusal) => self.refuse_of_rooms(to.clone(), refusal, context),
@@ -150,8 +155,9 @@ impl<T: Transport> Session<T> {
     /// Joins a room, if the session may. It is sent nothing before it takes the place; there is none if it has it already.
     fn enter_room(&mut self, one: &JoinOne<'_>, access: &Access) -> Result<(Option<Place>, Value), Refusal> {
         let (kinds, now) = (self.sessions.rooms().all().kinds().clone(), self.services.clock.instant());
+        let asked = (&*one.room, one.token.as_deref().map(TokenText));
         let Entered { room, kind, can, is_new, until } =
-            self.with_rights(access, |rooms, who| rooms.joined.join(&kinds, &one.room, who, now))?;
+            self.with_rights(access, |rooms, who| rooms.joined.join(&kinds, asked, who, now))?;
         let rooms = self.sessions.rooms();
         let mut place = if is_new { rooms.enter(&room, &kind) } else { None };
         if is_new && place.is_none() {

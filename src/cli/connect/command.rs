@@ -17,6 +17,7 @@ sessions         your live sessions
 watch            the same, and again whenever one connects or disconnects
 ping             how long the server takes to answer
 join ROOM        joins a room, such as chat:lobby; its messages are shown as they come
+join ROOM TOKEN  the same with a room token, which is kept out of the history
 leave ROOM       leaves it
 say ROOM TEXT    sends a message to a room
 tell USER TEXT   sends a message to a user: by id, or by name if that user has written to you
@@ -41,6 +42,8 @@ pub struct Request {
     pub reply: &'static str,
     /// Whether further messages follow the reply.
     pub watches: bool,
+    /// A room, and the token for it, which is brought again on a further connection.
+    pub token: Option<(String, String)>,
 }
 
 /// Reads a line. `number` becomes the `id` of the request.
@@ -62,7 +65,7 @@ pub fn parse(line: &str, number: u64, names: &Names) -> Result<Command, String> 
         ("watch", "") => (json!({"type": "watch_sessions"}), "sessions"),
         ("ping", "") => (json!({"type": "ping"}), "pong"),
         ("rooms", "") => (json!({"type": "rooms"}), "rooms"),
-        ("join", room) => (json!({"type": "join", "room": one(room, "join ROOM")?}), "joined"),
+        ("join", rest) => (join(rest)?, "joined"),
         ("leave", room) => (json!({"type": "leave", "room": one(room, "leave ROOM")?}), "left"),
         ("say", rest) => {
             let (room, text) = two(rest, "say ROOM TEXT")?;
@@ -81,8 +84,21 @@ pub fn parse(line: &str, number: u64, names: &Names) -> Result<Command, String> 
         (word, _) => return Err(unknown(word)),
     };
     message["id"] = number.into();
-    let watches = message["type"] == "watch_sessions";
-    Ok(Command::Send(Request { text: message.to_string(), id: Some(number.into()), reply, watches }))
+    Ok(Command::Send(request(&message, message.to_string(), Some(number.into()), reply)))
+}
+
+fn request(message: &Value, text: String, id: Option<Value>, reply: &'static str) -> Request {
+    let text_of = |field: &str| message[field].as_str().map(str::to_owned);
+    let token = text_of("room").zip(text_of("token")).filter(|_| message["type"] == "join");
+    Request { text, id, reply, watches: message["type"] == "watch_sessions", token }
+}
+
+fn join(rest: &str) -> Result<Value, String> {
+    let usage = "join ROOM` or `join ROOM TOKEN";
+    match split(rest) {
+        (room, "") => Ok(json!({"type": "join", "room": one(room, usage)?})),
+        (room, token) => Ok(json!({"type": "join", "room": room, "token": one(token, usage)?})),
+    }
 }
 
 /// The first word of a text, and what follows it.
@@ -119,7 +135,7 @@ fn raw(line: &str) -> Result<Request, String> {
         _ => "error",
     };
     let id = message.get("id").filter(|id| id.is_string() || id.is_i64()).cloned();
-    Ok(Request { text: line.to_owned(), id, reply, watches: message["type"] == "watch_sessions" })
+    Ok(request(&message, line.to_owned(), id, reply))
 }
 
 fn unknown(word: &str) -> String {
@@ -133,7 +149,11 @@ fn unknown(word: &str) -> String {
 
 /// Whether a line may be kept in the history: it has no secret in it.
 pub fn is_harmless(line: &str) -> bool {
-    !line.contains("token") && !line.contains("password")
+    // Every JWT begins with this, which is `{"` in base64.
+    const JWT: &str = "eyJ";
+    let (word, rest) = split(line.trim());
+    let brings_token = word == "join" && !split(rest).1.is_empty();
+    !brings_token && ![JWT, "token", "password"].iter().any(|secret| line.contains(secret))
 }
 
 #[cfg(test)]
@@ -188,8 +208,8 @@ mod tests {
         assert_eq!(sent("tell bob psst"), (tell, "sent"));
         assert_eq!(sent("rooms"), (json!({"type": "rooms", "id": 7}), "rooms"));
         for (line, words) in [
-            ("join", "`join ROOM`"),
-            ("join a:b c:d", "`join ROOM`"),
+            ("join", "`join ROOM` or `join ROOM TOKEN`"),
+            ("join a:b c d", "`join ROOM` or `join ROOM TOKEN`"),
             ("say chat:lobby", "`say ROOM TEXT`"),
             ("say", "`say ROOM TEXT`"),
             ("tell bob", "`tell USER TEXT`"),
@@ -201,10 +221,32 @@ mod tests {
     }
 
     #[test]
+    fn a_room_token_is_brought_again_and_stays_out_of_the_history() {
+        let line = "join order:7 eyJhbGciOiJFZERTQSJ9.x.y";
+        let token = "eyJhbGciOiJFZERTQSJ9.x.y";
+        let expected = json!({"type": "join", "id": 7, "room": "order:7", "token": token});
+        assert_eq!(sent(line), (expected.clone(), "joined"));
+        for line in [line, &*expected.to_string()] {
+            let Ok(Command::Send(request)) = read(line) else { panic!("{line}") };
+            assert_eq!(request.token, Some(("order:7".to_owned(), token.to_owned())));
+        }
+        for (line, is) in [
+            (line, false),
+            ("  join order:7  x", false),
+            ("jion order:7 eyJhbGciOiJFZERTQSJ9.x.y", false),
+            (r#"{"type":"auth","token":"x"}"#, false),
+            ("join order:7", true),
+            ("say chat:lobby hello", true),
+        ] {
+            assert_eq!(is_harmless(line), is, "{line}");
+        }
+    }
+
+    #[test]
     fn json_is_sent_as_it_is_and_anything_else_gets_a_hint() {
         let text = r#"{ "type" : "secret", "id":"a" }"#;
-        let request =
-            Request { text: text.to_owned(), id: Some(json!("a")), reply: "secret", watches: false };
+        let (id, text_of_it) = (Some(json!("a")), text.to_owned());
+        let request = Request { text: text_of_it, id, reply: "secret", watches: false, token: None };
         assert_eq!(read(text), Ok(Command::Send(request)));
         assert!(read("{nonsense").unwrap_err().contains("not JSON"));
         assert!(read("sesions").unwrap_err().contains("`sessions`"));

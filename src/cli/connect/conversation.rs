@@ -232,6 +232,9 @@ impl Conversation {
             Ok(Command::Help) => self.screen.note(HELP),
             Ok(Command::Send(request)) => {
                 self.watching |= request.watches;
+                if let Some((room, token)) = &request.token {
+                    session.set_room_token(room, token.as_str());
+                }
                 // Counted also if it was not sent: then it stays without a reply.
                 let _ = session.send_text(request.text.as_str());
                 self.requests.add(request);

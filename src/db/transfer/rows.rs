@@ -12,7 +12,7 @@ use super::cells::{Cell, Key, Long, Moment, Number, Text};
 use crate::schema::{
     access_changes, address_links, api_keys, audit_events, authorization_codes, events, failed_attempts,
     idempotency_keys, invitations, login_revocations, logins, one_time_tokens, outbox, request_counts,
-    room_bans, room_changes, room_members, signing_keys, users,
+    room_bans, room_changes, room_members, room_token_revocations, signing_keys, users,
 };
 
 /// Rows that are read, compared and written at a time. Multiplied by their columns, they stay below the
@@ -299,6 +299,14 @@ rows! {
         room: Text,
         user_id: Text,
         until: Option<Moment>,
+        created_at: Moment,
+    }
+
+    room_token_revocations (number: Long) RoomTokenRevocation {
+        number: Long,
+        jti: Option<Text>,
+        user_id: Option<Text>,
+        issued_before: Option<Moment>,
         created_at: Moment,
     }
 

@@ -59,6 +59,7 @@ pub(in super::super) const ROUTES: &[Rule] = &[
     (Method::PUT, "/api/admin/rooms/{room}/bans/{user}", &[RoomsWrite]),
     (Method::DELETE, "/api/admin/rooms/{room}/bans/{user}", &[RoomsWrite]),
     (Method::POST, "/api/admin/rooms/{room}/kick", &[RoomsWrite]),
+    (Method::POST, "/api/admin/room-tokens/revoke", &[RoomsWrite]),
     (Method::GET, "/api/admin/sessions", &[SessionsRead]),
     (Method::GET, "/api/admin/events", &[EventsRead]),
     (Method::GET, "/api/admin/audit", &[AuditRead]),

@@ -7,6 +7,7 @@ mod idempotency;
 pub(super) mod invitations;
 pub(super) mod keys;
 pub(super) mod lists;
+pub(super) mod room_tokens;
 pub(super) mod rooms;
 pub(super) mod signing_keys;
 pub(super) mod tokens;
@@ -63,7 +64,7 @@ pub(super) fn configure(cfg: &mut ServiceConfig) {
         .service(super::at("/api/revoke", "POST").post(tokens::revoke).wrap(from_fn(guard::authorize)));
 }
 
-/// Members, bans, and who is put out.
+/// Members, bans, who is put out, and which tokens are revoked.
 fn configure_rooms(cfg: &mut ServiceConfig) {
     let at = |path, allow| within(PREFIX, path, allow);
     cfg.service(at("/rooms", "GET, HEAD").route(read().to(rooms::list)))
@@ -76,5 +77,6 @@ fn configure_rooms(cfg: &mut ServiceConfig) {
         )
         .service(at("/rooms/{room}/bans", "GET, HEAD").route(read().to(rooms::bans)))
         .service(at("/rooms/{room}/bans/{user}", "PUT, DELETE").put(rooms::ban).delete(rooms::unban))
-        .service(at("/rooms/{room}/kick", "POST").post(rooms::kick));
+        .service(at("/rooms/{room}/kick", "POST").post(rooms::kick))
+        .service(at("/room-tokens/revoke", "POST").post(room_tokens::revoke));
 }

@@ -265,7 +265,7 @@ pub(in super::super) async fn sign_out(
     Form(form): Form<SignOutForm>,
 ) -> Result<HttpResponse, ApiError> {
     let login: LoginId = form.login.parse().map_err(|_| ApiError::not_found())?;
-    match visit.accounts.revoke_login(&access, login).await {
+    match visit.accounts.revoke_login(&access, login, &visit.caller()).await {
         // A login that was revoked meanwhile is signed out, as requested.
         Ok(()) | Err(Error::NotFound) => {}
         Err(error) => return Err(error.into()),
@@ -284,7 +284,7 @@ pub(in super::super) async fn sign_out_others(
     visit: Visit,
     _: Form<NoFields>,
 ) -> Result<HttpResponse, ApiError> {
-    visit.accounts.sign_out_all(&access, true).await?;
+    visit.accounts.sign_out_all(&access, true, &visit.caller()).await?;
     Ok(back_with(&visit, Notice::OthersSignedOut))
 }
 
@@ -294,7 +294,7 @@ pub(in super::super) async fn sign_out_everywhere(
     visit: Visit,
     _: Form<NoFields>,
 ) -> Result<HttpResponse, ApiError> {
-    visit.accounts.sign_out_all(&access, false).await?;
+    visit.accounts.sign_out_all(&access, false, &visit.caller()).await?;
     let mut response = visit.redirect("/login", Some(Notice::SignedOut));
     visit.forget_cookie(&mut response);
     Ok(response)

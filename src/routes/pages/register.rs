@@ -109,7 +109,7 @@ async fn welcome(visit: &Visit, grant: &Grant, back: Option<&Return>) -> Result<
     if visit.site.check_same_site(&visit.request).is_ok() {
         return enter(visit, grant, back).await;
     }
-    visit.accounts.sign_out_browser(&grant.credential.expose()).await?;
+    visit.accounts.sign_out_browser(&grant.credential.expose(), &visit.caller()).await?;
     Ok(visit.redirect_onward("/login", Some(Notice::Registered), back))
 }
 

@@ -218,7 +218,7 @@ impl Visit {
     /// Revokes the login that the browser had before, so that no forgotten device is left behind.
     pub async fn leave(&self) -> Result<(), ApiError> {
         let Some(cookie) = self.site.read_cookie(&self.accounts, &self.request) else { return Ok(()) };
-        revoke_browser_login(&self.request, &self.accounts, &cookie).await
+        revoke_browser_login(&self.request, &self.accounts, &cookie, &self.caller()).await
     }
 
     /// The same on the user's request.

@@ -32,6 +32,7 @@ pub mod programs;
 pub mod raw_http;
 pub mod redis;
 pub mod revocations;
+pub mod room_tokens;
 pub mod rooms;
 pub mod scenario;
 pub mod smtp;

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use doorward::Additions;
+use doorward::internals::accounts::{Expected, RightsChange, UserChange};
 use doorward::internals::schema::{logins, users};
-use doorward_core::domain::UserId;
+use doorward_core::domain::{Roles, RolesChange, UserId};
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -45,6 +46,8 @@ pub struct Stage<'a> {
     settings: &'a [(&'a str, &'a str)],
     additions: Additions,
     stopped: Option<Stopped>,
+    /// Further nodes on the same database, which stay.
+    others: Vec<TestApp>,
 }
 
 /// What a stopped server leaves for the next.
@@ -62,7 +65,13 @@ impl<'a> Stage<'a> {
     /// With additions of an embedding application.
     pub async fn open_embedded(settings: &'a [(&'a str, &'a str)], additions: Additions) -> Self {
         let app = spawn_embedded(settings, additions.clone()).await;
-        Self { app: Some(app), settings, additions, stopped: None }
+        Self { app: Some(app), settings, additions, stopped: None, others: Vec::new() }
+    }
+
+    /// Nodes that run already. The script's wishes are for the first one.
+    pub fn of_nodes(first: TestApp, others: Vec<TestApp>) -> Self {
+        let additions = Additions::default();
+        Self { app: Some(first), settings: &[], additions, stopped: None, others }
     }
 
     pub fn address(&self) -> String {
@@ -115,8 +124,17 @@ impl<'a> Stage<'a> {
                 json!({"count": self.app().mail.wait_for(count).await.len()})
             }
             "advance" => {
-                self.app().advance(Duration::from_secs(wish["seconds"].as_u64().unwrap()));
+                let seconds = Duration::from_secs(wish["seconds"].as_u64().unwrap());
+                for app in self.app.iter().chain(&self.others) {
+                    app.advance(seconds);
+                }
                 json!({})
+            }
+            // How many sessions each node has.
+            "spread" => {
+                let all = self.app.iter().chain(&self.others);
+                let counts = all.map(|app| app.sessions.count()).collect::<Vec<_>>();
+                json!({ "counts": counts })
             }
             "disable" => {
                 let user = self.user(text("username"));
@@ -124,9 +142,7 @@ impl<'a> Stage<'a> {
                 json!({})
             }
             "roles" => {
-                run(self.app(), &["user", "roles", text("username"), "--replace", text("roles")], "")
-                    .await
-                    .ok();
+                self.set_roles(text("username"), text("roles")).await;
                 json!({})
             }
             "key" => {
@@ -174,6 +190,14 @@ impl<'a> Stage<'a> {
         }
         let (data, mail, clock) = (old.data, old.mail, old.clock);
         self.app = Some(spawn_again(&settings, data, mail, clock, self.additions.clone()).await);
+    }
+
+    async fn set_roles(&self, username: &str, roles: &str) {
+        let names: Vec<_> = roles.split_whitespace().collect();
+        let roles = Some(RolesChange::Replace(Roles::parse(&names).unwrap()));
+        let change = UserChange { rights: RightsChange { roles, claims: None }, ..UserChange::default() };
+        let user = self.user(username);
+        self.app().accounts.change_user(user, change, Expected::Any, &operator()).await.unwrap();
     }
 
     fn user(&self, username: &str) -> UserId {

@@ -95,6 +95,24 @@ await scenario(async ({ person }) => {
   for (const page of [ada, bob]) await says(page, "A moderator has removed this message.");
   assert.equal(await log(bob).getByText("onerror").count(), 0);
 
+  // A moderator bans. The room ends for the other at once; direct messages go on.
+  const third = await open("eve", { colorScheme: "light" });
+  await write(third, "Buy my watches!");
+  const spam = log(ada).getByRole("listitem").filter({ hasText: "Buy my watches!" });
+  ada.once("dialog", (dialog) => void dialog.accept());
+  await spam.hover();
+  await shoot(ada, "moderator-light-1280");
+  await spam.getByRole("button", { name: "Ban eve from this room for an hour" }).click();
+  await says(third, "You are no longer in this room: you are banned from this room.");
+  for (const page of [ada, bob]) await says(page, "ada has banned eve for an hour.");
+  await write(third, "But they are cheap!");
+  await says(third, "Not sent: you are banned from this room.");
+  await shoot(third, "banned-light-1280");
+  await write(ada, "Sorry about that.");
+  await reads(bob, "Sorry about that.");
+  assert.equal(await log(third).getByText("Sorry about that.").count(), 0);
+  await third.context().close();
+
   // The server restarts: both say so, come back, and go on. What could not be sent is tried again.
   await server("stop");
   await says(ada, /Offline|Reconnecting/);

@@ -116,7 +116,8 @@ pub struct RoomLeft {
     pub code: String,
     /// A sentence for the user.
     pub reason: String,
-    /// With [`Reconnect::Backoff`] the session joins the room again by itself, after a delay. Otherwise it does not.
+    /// With [`Reconnect::Backoff`] the session joins the room again by itself, after a delay, and with
+    /// [`Reconnect::NewToken`] too if the room has a [`TokenProvider`](crate::TokenProvider). Otherwise it does not.
     pub rejoin: Reconnect,
     pub(super) message: Option<Message>,
 }

@@ -3,6 +3,7 @@
 
 mod message;
 mod post;
+mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -16,6 +17,10 @@ use crate::message::Message;
 
 pub use message::{RoomLeft, RoomMessage, Sender};
 pub use post::Post;
+pub use tokens::TokenProvider;
+pub(crate) use tokens::{Source, Wanted};
+
+use tokens::{Purpose, Tokens};
 
 /// Rooms in one request.
 const AT_ONCE: usize = 100;
@@ -45,6 +50,9 @@ pub(crate) struct Rooms {
     told: BTreeSet<String>,
     /// Requests to join again that have no reply yet, and their rooms.
     rejoining: BTreeMap<String, Vec<String>>,
+    tokens: Tokens,
+    /// Requests with a token that have no reply yet, other than those to join again: the room, and whether it was joined.
+    brought: BTreeMap<String, (String, Purpose)>,
     /// Requests to leave that have no reply yet. What joins these rooms was sent before.
     leaving: BTreeMap<String, String>,
     requests: u64,
@@ -73,12 +81,71 @@ impl Rooms {
         self.joined.remove(room);
         self.waiting.remove(room);
         self.told.remove(room);
+        self.tokens.forget(room);
+    }
+
+    /// From now on tokens for a room come from there.
+    pub fn set_token(&mut self, room: &str, source: Source) {
+        self.tokens.set(room, source);
+    }
+
+    /// The `id` for a request to join a room by a token, and the request, unless the token is still to be fetched.
+    pub fn join_by_token(&mut self, room: &str) -> (String, Option<String>) {
+        let id = self.next_id();
+        if self.tokens.want(room, &id, Purpose::First) {
+            return (id, None);
+        }
+        let request = self.tokens.fixed(room).map(|token| bringing(&id, room, token));
+        self.brought.insert(id.clone(), (room.to_owned(), Purpose::First));
+        (id, request)
+    }
+
+    /// The tokens that are to be fetched, each for [`Rooms::fetched`].
+    pub fn take_wanted(&mut self) -> Vec<Wanted> {
+        self.tokens.take_wanted()
+    }
+
+    /// A token was fetched, or there is none. Answers the request that brings it, unless the room was left meanwhile.
+    pub fn fetched(
+        &mut self,
+        Wanted { id, room, purpose, .. }: Wanted,
+        token: Option<String>,
+        now: Instant,
+        random: fn() -> f64,
+        notices: &mut VecDeque<Notice>,
+    ) -> Option<String> {
+        if !self.tokens.has_provider(&room) {
+            return None;
+        }
+        let Some(token) = token else {
+            let reason = "there is no token for this room now".to_owned();
+            let (code, rejoin) = ("no_token".to_owned(), Reconnect::Backoff);
+            let mut left = RoomLeft { room, code, reason, rejoin, message: None };
+            match purpose {
+                Purpose::Newer => self.join_later(left.room, now, random),
+                Purpose::Again | Purpose::First => {
+                    let is_told = self.told.contains(&left.room);
+                    if !self.lose(&mut left, now, random) || !is_told {
+                        notices.push_back(Notice::RoomLeft(left));
+                    }
+                }
+            }
+            return None;
+        };
+        let request = bringing(&id, &room, &token);
+        match purpose {
+            Purpose::Again => drop(self.rejoining.insert(id, vec![room])),
+            Purpose::First | Purpose::Newer => drop(self.brought.insert(id, (room, purpose))),
+        }
+        Some(request)
     }
 
     /// A connection has begun: the requests that join again what was joined on the one before.
     pub fn connected(&mut self) -> Vec<String> {
         self.rejoining.clear();
+        self.brought.clear();
         self.leaving.clear();
+        self.tokens.keep(|room| self.joined.contains(room));
         self.waiting.clear();
         self.retry_at = None;
         self.backoff.reset();
@@ -98,14 +165,30 @@ impl Rooms {
         self.join_again(&waiting)
     }
 
+    /// Without those for which a token is to be fetched first.
     fn join_again(&mut self, rooms: &[String]) -> Vec<String> {
-        let requests = rooms.chunks(AT_ONCE).map(|rooms| {
+        let mut others = Vec::new();
+        for room in rooms {
+            let id = self.next_id();
+            if !self.tokens.want(room, &id, Purpose::Again) {
+                others.push(room.clone());
+            }
+        }
+        let mut requests = Vec::new();
+        for rooms in others.chunks(AT_ONCE) {
             let id = self.next_id();
             self.rejoining.insert(id.clone(), rooms.to_vec());
-            let rooms: Vec<_> = rooms.iter().map(|room| json!({ "room": room })).collect();
-            json!({"type": "join", "id": id, "rooms": rooms}).to_string()
-        });
-        requests.collect()
+            let rooms: Vec<_> = rooms.iter().map(|room| self.asked(room)).collect();
+            requests.push(json!({"type": "join", "id": id, "rooms": rooms}).to_string());
+        }
+        requests
+    }
+
+    fn asked(&self, room: &str) -> Value {
+        match self.tokens.fixed(room) {
+            Some(token) => json!({ "room": room, "token": token }),
+            None => json!({ "room": room }),
+        }
     }
 
     /// Takes note of what a message says about rooms, and adds what it is to the program.
@@ -118,6 +201,7 @@ impl Rooms {
     ) {
         let id = message.id().and_then(Value::as_str);
         let again = id.and_then(|id| self.rejoining.remove(id));
+        let brought = id.and_then(|id| self.brought.remove(id));
         if let Some(id) = id {
             self.leaving.remove(id);
         }
@@ -144,6 +228,15 @@ impl Rooms {
                 });
             }
             "joined" => self.note_joined(&message, again.is_some(), &mut lost),
+            "expiring" => {
+                if let Some(room) = message["room"].as_str().filter(|room| self.joined.contains(*room)) {
+                    let id = self.next_id();
+                    self.tokens.want(room, &id, Purpose::Newer);
+                }
+            }
+            "error" if brought.is_some() => {
+                self.token_refused(brought, message["code"].as_str().unwrap_or_default(), now, random);
+            }
             "error" => {
                 // Those that were left meanwhile are none of its concern.
                 let rooms = again.unwrap_or_default().into_iter().filter(|room| self.joined.contains(room));
@@ -154,10 +247,25 @@ impl Rooms {
         notices.push_back(Notice::Message(message));
         for mut left in lost {
             let is_told = self.told.contains(&left.room);
-            self.lose(&mut left, now, random);
-            if left.rejoin != Reconnect::Backoff || !is_told {
+            if !self.lose(&mut left, now, random) || !is_told {
                 notices.push_back(Notice::RoomLeft(left));
             }
+        }
+    }
+
+    /// The program reads the reply to its own request. A session that could bring no newer token stays as long as the last
+    /// one lasts, and tries again if that may help.
+    fn token_refused(
+        &mut self,
+        brought: Option<(String, Purpose)>,
+        code: &str,
+        now: Instant,
+        random: fn() -> f64,
+    ) {
+        match brought {
+            Some((room, _)) if !self.joined.contains(&room) => self.tokens.forget(&room),
+            Some((room, Purpose::Newer)) if is_temporary(code) => self.join_later(room, now, random),
+            _ => {}
         }
     }
 
@@ -187,22 +295,42 @@ impl Rooms {
         }
     }
 
-    /// The session is not in a room any more: forgotten, or joined again a little later. What an application has joined is
-    /// not joined again from here.
-    fn lose(&mut self, left: &mut RoomLeft, now: Instant, random: fn() -> f64) {
-        if left.rejoin == Reconnect::Backoff && !self.joined.contains(&left.room) {
+    /// The session is not in a room any more: forgotten, or joined again a little later, if there may be another token where
+    /// it needs one. Answers which. What an application has joined is not joined again from here.
+    fn lose(&mut self, left: &mut RoomLeft, now: Instant, random: fn() -> f64) -> bool {
+        let is_joined = self.joined.contains(&left.room);
+        if left.rejoin == Reconnect::Backoff && !is_joined {
             left.rejoin = Reconnect::Never;
         }
-        if left.rejoin == Reconnect::Backoff {
+        let again = match left.rejoin {
+            Reconnect::Backoff => true,
+            Reconnect::NewToken => is_joined && self.tokens.has_provider(&left.room),
+            Reconnect::Never => false,
+        };
+        if again {
             self.told.insert(left.room.clone());
-            self.waiting.insert(left.room.clone());
-            if self.retry_at.is_none() {
-                self.retry_at = Some(now + self.backoff.delay(random()).unwrap_or(LONGEST));
-            }
+            self.join_later(left.room.clone(), now, random);
         } else {
             self.forget(&left.room);
         }
+        again
     }
+
+    fn join_later(&mut self, room: String, now: Instant, random: fn() -> f64) {
+        self.waiting.insert(room);
+        if self.retry_at.is_none() {
+            self.retry_at = Some(now + self.backoff.delay(random()).unwrap_or(LONGEST));
+        }
+    }
+}
+
+fn is_temporary(code: &str) -> bool {
+    TEMPORARY.contains(&code) || code == "token_expired"
+}
+
+/// A request that brings a token.
+fn bringing(id: &str, room: &str, token: &str) -> String {
+    json!({"type": "join", "id": id, "room": room, "token": token}).to_string()
 }
 
 /// A room that could not be joined again.
@@ -212,7 +340,12 @@ fn refused(room: String, error: &Value) -> RoomLeft {
         room,
         code: code.to_owned(),
         reason: error["detail"].as_str().unwrap_or_default().to_owned(),
-        rejoin: if TEMPORARY.contains(&code) { Reconnect::Backoff } else { Reconnect::Never },
+        rejoin: match code {
+            // There may be a newer one.
+            "token_expired" => Reconnect::NewToken,
+            code if TEMPORARY.contains(&code) => Reconnect::Backoff,
+            _ => Reconnect::Never,
+        },
         message: None,
     }
 }

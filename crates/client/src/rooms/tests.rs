@@ -182,3 +182,131 @@ fn messages_name_their_sender() {
     message["from"] = json!("ann");
     assert!(is_message(&received.receive(&message)), "an application's own message");
 }
+
+/// Asks nobody: tests say what was fetched.
+fn provider() -> Source {
+    Source::Provider(TokenProvider::new(|_| async { None }))
+}
+
+/// The one token that is wanted.
+fn wanted(received: &mut Received) -> Wanted {
+    let mut all = received.rooms.take_wanted();
+    assert_eq!(all.len(), 1, "{all:?}");
+    all.remove(0)
+}
+
+impl Received {
+    /// The request that brings a token, or what the program is told.
+    fn fetched(&mut self, wanted: Wanted, token: Option<&str>) -> (Option<Value>, Vec<Notice>) {
+        let mut notices = VecDeque::new();
+        let token = token.map(str::to_owned);
+        let request = self.rooms.fetched(wanted, token, self.now, || 0.5, &mut notices);
+        (request.map(|request| serde_json::from_str(&request).unwrap()), notices.into())
+    }
+
+    fn join_with_provider(&mut self, room: &str) {
+        self.rooms.set_token(room, provider());
+        let (id, request) = self.rooms.join_by_token(room);
+        assert_eq!(request, None, "it has no token yet");
+        let wanted = wanted(self);
+        let (request, notices) = self.fetched(wanted, Some("one"));
+        assert_eq!(request, Some(json!({"type": "join", "id": id, "room": room, "token": "one"})));
+        assert!(notices.is_empty());
+        self.receive(&json!({"type": "joined", "id": id, "room": room, "can": []}));
+    }
+}
+
+#[test]
+fn a_fixed_token_is_brought_again() {
+    let mut received = Received::new();
+    received.rooms.set_token("order:7", Source::Fixed("one".to_owned()));
+    let (id, request) = received.rooms.join_by_token("order:7");
+    let request: Value = serde_json::from_str(&request.unwrap()).unwrap();
+    assert_eq!(request, json!({"type": "join", "id": id, "room": "order:7", "token": "one"}));
+    received.receive(&json!({"type": "joined", "id": id, "room": "order:7", "can": []}));
+    received.receive(&json!({"type": "expiring", "room": "order:7", "at": "2027-01-01T00:00:00Z"}));
+    assert!(received.rooms.take_wanted().is_empty());
+    let again: Value = serde_json::from_str(&received.rooms.connected()[0]).unwrap();
+    assert_eq!(again["rooms"], json!([{"room": "order:7", "token": "one"}]));
+    let error = json!({"code": "token_expired", "detail": "no"});
+    let reply = json!({"type": "joined", "id": again["id"], "rooms": [{"room": "order:7", "error": error}]});
+    let [Notice::Message(_), Notice::RoomLeft(left)] = &received.receive(&reply)[..] else { panic!() };
+    assert_eq!((left.rejoin, received.joined().len()), (Reconnect::NewToken, 0));
+    // One that was refused at once is not kept.
+    received.rooms.set_token("order:8", Source::Fixed("bad".to_owned()));
+    let (id, _) = received.rooms.join_by_token("order:8");
+    received.receive(&json!({"type": "error", "id": id, "code": "bad_token", "detail": "no"}));
+    received.receive(&json!({"type": "joined", "room": "order:8", "can": []}));
+    let again: Value = serde_json::from_str(&received.rooms.connected()[0]).unwrap();
+    assert_eq!(again["rooms"], json!([{"room": "order:8"}]));
+}
+
+#[test]
+fn a_provider_is_asked_for_each_join_and_before_a_token_expires() {
+    let mut received = Received::new();
+    received.receive(&json!({"type": "joined", "room": "chat:a", "can": []}));
+    received.join_with_provider("order:7");
+    received.receive(&json!({"type": "expiring", "expires_at": "2027-01-01T00:00:00Z"}));
+    received.receive(&json!({"type": "expiring", "room": "chat:a", "at": "2027-01-01T00:00:00Z"}));
+    assert!(received.rooms.take_wanted().is_empty());
+    let expiring = json!({"type": "expiring", "room": "order:7", "at": "2027-01-01T00:00:00Z"});
+    for (code, tries_again) in [("bad_token", false), ("unavailable", true), ("token_expired", true)] {
+        assert!(is_message(&received.receive(&expiring)));
+        let newer = wanted(&mut received);
+        let (request, _) = received.fetched(newer, Some("two"));
+        let id = request.unwrap()["id"].clone();
+        assert!(is_message(
+            &received.receive(&json!({"type": "error", "id": id, "code": code, "detail": "no"}))
+        ));
+        assert_eq!(received.rooms.retry_at().is_some(), tries_again, "{code}");
+        assert_eq!(received.joined(), ["chat:a", "order:7"], "as long as the last token lasts");
+        if tries_again {
+            assert!(received.rooms.retry().is_empty());
+            let again = wanted(&mut received);
+            let (request, _) = received.fetched(again, Some("three"));
+            let id = request.unwrap()["id"].clone();
+            received.receive(&json!({"type": "joined", "id": id, "room": "order:7", "can": []}));
+        }
+    }
+    // On the next connection, together with the rooms that need none.
+    let (_, rooms) = Received::asks(&received.rooms.connected());
+    assert_eq!(rooms, ["chat:a"]);
+    let again = wanted(&mut received);
+    let (request, notices) = received.fetched(again, None);
+    assert_eq!(request, None);
+    let [Notice::RoomLeft(left)] = &notices[..] else { panic!() };
+    assert_eq!((&*left.code, left.rejoin), ("no_token", Reconnect::Backoff));
+    received.rooms.retry();
+    let again = wanted(&mut received);
+    assert!(received.fetched(again, None).1.is_empty(), "told once");
+    // Left while the token was fetched.
+    received.rooms.retry();
+    let late = wanted(&mut received);
+    received.rooms.leave("order:7");
+    assert_eq!(received.fetched(late, Some("late")).0, None);
+    assert_eq!(received.joined(), ["chat:a"]);
+}
+
+#[test]
+fn a_room_that_wants_a_new_token_is_joined_again_if_there_is_a_provider() {
+    let mut received = Received::new();
+    received.join_with_provider("order:7");
+    let left =
+        json!({"type": "left", "room": "order:7", "code": "revoked", "reason": "no", "rejoin": "new_token"});
+    let [Notice::RoomLeft(told)] = &received.receive(&left)[..] else { panic!() };
+    assert_eq!((told.rejoin, received.joined()), (Reconnect::NewToken, vec!["order:7"]));
+    assert!(received.rooms.retry_at().is_some() && received.rooms.retry().is_empty());
+    let again = wanted(&mut received);
+    let (request, _) = received.fetched(again, Some("two"));
+    let error = json!({"type": "error", "id": request.unwrap()["id"], "code": "bad_token", "detail": "no"});
+    let [Notice::Message(_), Notice::RoomLeft(told)] = &received.receive(&error)[..] else { panic!() };
+    assert_eq!((&*told.code, told.rejoin, received.joined().len()), ("bad_token", Reconnect::Never, 0));
+    // A first join without a token.
+    received.rooms.set_token("order:8", provider());
+    assert_eq!(received.rooms.join_by_token("order:8").1, None);
+    let first = wanted(&mut received);
+    let (request, notices) = received.fetched(first, None);
+    let [Notice::RoomLeft(told)] = &notices[..] else { panic!() };
+    assert_eq!((request, &*told.code, told.rejoin), (None, "no_token", Reconnect::Never));
+    assert_eq!(received.rooms.retry_at(), None);
+}

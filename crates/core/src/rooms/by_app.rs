@@ -1,7 +1,8 @@
 //! Rooms that an application joins for a session, whatever the kind's policy says: it decides about them alone.
 
-use super::joined::{BANNED, FORBIDDEN, Grant, Joined, Member};
-use super::{Entered, Kinds, Refusal};
+use super::joined::{BANNED, FORBIDDEN, Joined};
+use super::stay::Grant;
+use super::{Entered, Kinds, Member, Refusal};
 
 impl Joined {
     /// Joins a room for the application. The session stays in it when its roles or memberships change; a ban comes before
@@ -18,7 +19,8 @@ impl Joined {
         if standing.banned {
             return Err(BANNED);
         }
-        self.insert((room, kind), who, &standing, Grant::App)
+        let token = self.token(&room).cloned();
+        self.insert((room, kind), who, &standing, (Grant::App, token))
     }
 }
 
@@ -30,6 +32,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::super::presence::PresenceOptions;
+    use super::super::token::NoTokens;
     use super::super::{Cause, Entry, Kind, KindName, Lost, Policy, RoomName, Standing};
     use super::*;
     use crate::domain::{Roles, UserId};
@@ -59,9 +62,12 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "any moment will do")]
     fn the_application_decides_alone() {
         let (kinds, roles, now) = (kinds(), Roles::default(), Timestamp::default());
-        let who = Member { user: ANN, roles: &roles, standing: &|_| Standing::default() };
+        let who = Member { user: ANN, roles: &roles, standing: &|_| Standing::default(), tokens: &NoTokens };
         let mut joined = Joined::default();
-        assert_eq!(joined.join(&kinds, "order:7", who, Instant::now()).unwrap_err().code, "forbidden");
+        assert_eq!(
+            joined.join(&kinds, ("order:7", None), who, Instant::now()).unwrap_err().code,
+            "forbidden"
+        );
         let entered = joined.join_by_app(&kinds, "order:7", who).unwrap();
         assert_eq!((entered.can, entered.is_new), (&["send"][..], true));
         assert!(!joined.join_by_app(&kinds, "order:7", who).unwrap().is_new);
@@ -85,7 +91,7 @@ mod tests {
         let (kinds, roles, now) = (kinds(), Roles::default(), Timestamp::default());
         let (is, free) = (Cell::new(Standing::default()), Standing::default());
         let standing = |_: &RoomName| is.get();
-        let who = Member { user: ANN, roles: &roles, standing: &standing };
+        let who = Member { user: ANN, roles: &roles, standing: &standing, tokens: &NoTokens };
         let mut joined = Joined::default();
         for (standing, cause) in [
             (Standing { banned: true, ..free }, Cause::Banned),
@@ -111,16 +117,16 @@ mod tests {
             Standing { member: Some(Some(now + chrono::TimeDelta::seconds(5))), ..Standing::default() };
         let is = Cell::new(member);
         let standing = |_: &RoomName| is.get();
-        let who = Member { user: ANN, roles: &roles, standing: &standing };
+        let who = Member { user: ANN, roles: &roles, standing: &standing, tokens: &NoTokens };
         for app_first in [true, false] {
             is.set(member);
             let (mut joined, time) = (Joined::default(), Instant::now());
             if !app_first {
-                assert!(joined.join(&kinds, "club:a", who, time).unwrap().until.is_some());
+                assert!(joined.join(&kinds, ("club:a", None), who, time).unwrap().until.is_some());
             }
             assert_eq!(joined.join_by_app(&kinds, "club:a", who).unwrap().until, None);
             if app_first {
-                assert_eq!(joined.join(&kinds, "club:a", who, time).unwrap().until, None);
+                assert_eq!(joined.join(&kinds, ("club:a", None), who, time).unwrap().until, None);
             }
             assert_eq!(joined.deadline(), None);
             is.set(Standing::default());

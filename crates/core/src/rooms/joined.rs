@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::TimeDelta;
-
 use super::presence::PresenceLevel;
 use super::refusal::{BAD_ROOM, UNKNOWN_ROOM};
-use super::{Bucket, Caller, Cause, End, Kind, Kinds, Pace, Refusal, Right, RoomName, Standing};
-use crate::domain::{Roles, UserId};
+use super::stay::{Grant, Stay, Use, caller};
+use super::token::{EXPIRED, NOT_TAKEN, OTHER_ROOM, OTHER_USER, REVOKED};
+use super::{
+    Bucket, Cause, End, Kind, Kinds, Member, Pace, Refusal, RoomName, RoomToken, Standing, TokenState,
+    TokenText,
+};
 use crate::time::Timestamp;
 
 /// Rooms that a session may have joined at a time.
@@ -28,8 +30,6 @@ const PRESENCE_BYTES: usize = 1024;
 
 pub(super) const BANNED: Refusal = Refusal::new("banned", "you are banned from this room");
 const NOT_JOINED: Refusal = Refusal::new("not_joined", "the session has not joined this room");
-/// How long before the end of a right its session is told.
-const NOTICE: TimeDelta = TimeDelta::seconds(60);
 /// Also where there is no such room: what a client may not see, it cannot find.
 pub(super) const FORBIDDEN: Refusal = Refusal::new("forbidden", "this is not allowed");
 
@@ -41,7 +41,7 @@ pub struct Entered {
     /// What the session may do there besides, as clients are told.
     pub can: &'static [&'static str],
     pub is_new: bool,
-    /// When the right to be there ends by itself.
+    /// When the right to be there ends by itself, or what a token allows there.
     pub until: End,
 }
 
@@ -66,15 +66,6 @@ pub struct Watching {
     pub kind: Arc<Kind>,
 }
 
-/// Who a session is.
-#[derive(Clone, Copy)]
-pub struct Member<'a> {
-    pub user: UserId,
-    pub roles: &'a Roles,
-    /// What the rows say of the user and a room.
-    pub standing: &'a dyn Fn(&RoomName) -> Standing,
-}
-
 /// What a session has joined.
 #[derive(Debug, Default)]
 pub struct Joined {
@@ -84,42 +75,17 @@ pub struct Joined {
     set: Bucket,
 }
 
-/// A room that a session has joined, and by which right.
-#[derive(Debug)]
-struct Stay {
-    kind: Arc<Kind>,
-    grant: Grant,
-    /// The session was told that its right ends soon.
-    told: bool,
-}
-
-/// By what right a session is in a room.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Grant {
-    /// By its kind's policy, which is asked again whenever what the user may do has changed.
-    Policy(Right),
-    /// The application has joined it, whatever the policy says.
-    App,
-}
-
-impl Grant {
-    const fn until(self) -> End {
-        match self {
-            Self::Policy(right) => right.until,
-            Self::App => None,
-        }
-    }
-}
-
 impl Joined {
-    /// Joins a room. Answers what the session may do there besides, and whether it had not joined it before.
+    /// Joins a room, perhaps by a token. Answers what the session may do there besides, and whether it had not joined it
+    /// before. A token that is wrong is refused for good, whatever else would let the session in; a good one takes the place
+    /// of one that was brought before.
     ///
     /// # Errors
     /// [`Refusal`]
     pub fn join(
         &mut self,
         kinds: &Kinds,
-        room: &str,
+        (room, token): (&str, Option<TokenText<'_>>),
         who: Member<'_>,
         now: Instant,
     ) -> Result<Entered, Refusal> {
@@ -134,8 +100,13 @@ impl Joined {
         if standing.banned {
             return Err(BANNED);
         }
-        let right = kind.join.right(&room, &caller(who, &standing, false)).ok_or(FORBIDDEN)?;
-        self.insert((room, kind), who, &standing, Grant::Policy(right))
+        let token = match token {
+            Some(text) => Some(brought(&kind, &room, text, who)?),
+            None => self.rooms.get(&room).and_then(|stay| stay.token.clone()),
+        };
+        let by_token = Use::Join.allowed_by(token.as_deref(), who);
+        let right = kind.join.right(&room, &caller(who, &standing, false, by_token)).ok_or(FORBIDDEN)?;
+        self.insert((room, kind), who, &standing, (Grant::Policy(right), token))
     }
 
     /// Takes the room in, if there are not too many.
@@ -144,31 +115,44 @@ impl Joined {
         (room, kind): (RoomName, Arc<Kind>),
         who: Member<'_>,
         standing: &Standing,
-        grant: Grant,
+        (grant, token): (Grant, Option<Arc<RoomToken>>),
     ) -> Result<Entered, Refusal> {
-        let is_new = !self.rooms.contains_key(&room);
+        let before = self.rooms.get(&room);
+        let is_new = before.is_none();
         if is_new && self.rooms.len() >= MAX_JOINED {
             return Err(Refusal::new("too_many_rooms", "a session can join at most 100 rooms"));
         }
+        let asks = |use_: Use| caller(who, standing, true, use_.allowed_by(token.as_deref(), who));
         let can: &[_] = match (
-            kind.send.allows(&room, &caller(who, standing, true)),
-            kind.shows_presence(&room, &caller(who, standing, true)),
+            kind.send.allows(&room, &asks(Use::Send)),
+            kind.shows_presence(&room, &asks(Use::Presence)),
         ) {
             (true, true) => &["send", "presence"],
             (true, false) => &["send"],
             (false, true) => &["presence"],
             (false, false) => &[],
         };
-        let before = self.rooms.get(&room);
         let grant = match before {
             // The application's word remains.
             Some(Stay { grant: Grant::App, .. }) => Grant::App,
             _ => grant,
         };
-        let until = grant.until();
-        let told = before.is_some_and(|stay| stay.told && stay.grant.until() == until);
-        self.rooms.insert(room.clone(), Stay { kind: Arc::clone(&kind), grant, told });
+        let mut stay = Stay { kind: Arc::clone(&kind), grant, token, told: false };
+        let until = stay.ends();
+        stay.told = before.is_some_and(|before| before.told && before.ends() == until);
+        self.rooms.insert(room.clone(), stay);
         Ok(Entered { room, kind, can, is_new, until })
+    }
+
+    /// The token by which a session is in a room, if it has brought one.
+    #[must_use]
+    pub fn token(&self, room: &RoomName) -> Option<&Arc<RoomToken>> {
+        self.rooms.get(room)?.token.as_ref()
+    }
+
+    /// Until when a token of the session allows something in a room.
+    fn by_token(&self, room: &RoomName, use_: Use, who: Member<'_>) -> End {
+        use_.allowed_by(self.token(room).map(Arc::as_ref), who)
     }
 
     /// Leaves a room.
@@ -212,7 +196,8 @@ impl Joined {
             return Err(BANNED);
         }
         let joined = self.has(&room) || room.user() == Some(who.user);
-        if !kind.send.allows(&room, &caller(who, &standing, joined)) {
+        let by_token = self.by_token(&room, Use::Send, who);
+        if !kind.send.allows(&room, &caller(who, &standing, joined, by_token)) {
             return Err(FORBIDDEN);
         }
         if bytes > kind.max_data {
@@ -229,7 +214,8 @@ impl Joined {
         self.asked.take(PRESENCE_ASKED, now).map_err(Refusal::later)?;
         let watching = self.with_presence(room)?;
         let standing = (who.standing)(&watching.room);
-        if watching.kind.shows_presence(&watching.room, &caller(who, &standing, true)) {
+        let by_token = self.by_token(&watching.room, Use::Presence, who);
+        if watching.kind.shows_presence(&watching.room, &caller(who, &standing, true, by_token)) {
             Ok(watching)
         } else {
             Err(FORBIDDEN)
@@ -272,13 +258,12 @@ impl Joined {
         lost
     }
 
-    /// The rooms whose right ends soon, each once, and when.
+    /// The rooms in which a right ends soon, each once, and when.
     pub fn expiring(&mut self, now: Timestamp) -> Vec<(RoomName, Timestamp)> {
         let mut expiring = Vec::new();
         for (room, stay) in &mut self.rooms {
-            if let Some(until) =
-                stay.grant.until().filter(|until| !stay.told && *until - NOTICE <= now && now < *until)
-            {
+            let is_near = !stay.told && stay.notice().is_some_and(|notice| notice <= now);
+            if let Some(until) = stay.ends().filter(|until| is_near && now < *until) {
                 stay.told = true;
                 expiring.push((room.clone(), until));
             }
@@ -289,8 +274,7 @@ impl Joined {
     /// When to ask next what ends: for [`Joined::expiring`] and [`Joined::reevaluate`].
     #[must_use]
     pub fn deadline(&self) -> End {
-        let next =
-            |stay: &Stay| stay.grant.until().map(|until| if stay.told { until } else { until - NOTICE });
+        let next = |stay: &Stay| if stay.told { stay.ends() } else { stay.notice() };
         self.rooms.values().filter_map(next).min()
     }
 
@@ -335,31 +319,34 @@ impl Joined {
     }
 }
 
-impl Stay {
-    /// Why the session may not stay, if it may not; otherwise up to when it may.
-    fn reevaluate(&mut self, room: &RoomName, who: Member<'_>, now: Timestamp) -> Option<Cause> {
-        let standing = (who.standing)(room);
-        if let Some(cause) = standing.ends() {
-            return Some(cause);
-        }
-        let Grant::Policy(before) = self.grant else { return None };
-        let Some(right) = self.kind.join.right(room, &caller(who, &standing, false)) else {
-            return Some(match before.until {
-                Some(until) if until <= now => Cause::Expired,
-                _ if before.by_member && standing.member.is_none() => Cause::Removed,
-                _ => Cause::Policy,
-            });
-        };
-        self.told &= before.until == right.until;
-        self.grant = Grant::Policy(right);
-        None
+/// What a session has brought for a room.
+fn brought(
+    kind: &Kind,
+    room: &RoomName,
+    text: TokenText<'_>,
+    who: Member<'_>,
+) -> Result<Arc<RoomToken>, Refusal> {
+    if !kind.takes_tokens() {
+        return Err(NOT_TAKEN);
     }
-}
-
-const fn caller<'a>(who: Member<'a>, standing: &Standing, joined: bool) -> Caller<'a> {
-    Caller { user: who.user, roles: who.roles, joined, member: standing.member }
+    let token = who.tokens.verify(text)?;
+    if token.user != who.user {
+        return Err(OTHER_USER);
+    }
+    if !token.rooms.cover(room) {
+        return Err(OTHER_ROOM);
+    }
+    match who.tokens.state(&token) {
+        TokenState::Good => Ok(Arc::new(token)),
+        TokenState::Expired => Err(EXPIRED),
+        TokenState::Revoked => Err(REVOKED),
+    }
 }
 
 #[cfg(test)]
 #[path = "joined_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "joined_token_tests.rs"]
+mod token_tests;

@@ -1,9 +1,12 @@
+use chrono::TimeDelta;
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::super::presence::PresenceOptions;
+use super::super::token::NoTokens;
 use super::super::{Entry, KindName, Policy};
 use super::*;
+use crate::domain::{Roles, UserId};
 
 const ANN: UserId = UserId(Uuid::from_u128(0xa1));
 
@@ -36,7 +39,7 @@ fn kinds() -> Kinds {
 }
 
 fn who(roles: &Roles) -> Member<'_> {
-    Member { user: ANN, roles, standing: &|_| Standing::default() }
+    Member { user: ANN, roles, standing: &|_| Standing::default(), tokens: &NoTokens }
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -57,7 +60,7 @@ fn a_room_is_joined_by_its_kinds_policy() {
     let (kinds, now, staff, none) = (kinds(), origin(), roles(&["staff"]), roles(&[]));
     let mut joined = Joined::default();
     let mut join = |room: &str, roles| {
-        let outcome = joined.join(&kinds, room, who(roles), now);
+        let outcome = joined.join(&kinds, (room, None), who(roles), now);
         outcome.map(|entered| (entered.can, entered.is_new)).map_err(|refusal| refusal.code)
     };
     assert_eq!(join("chat:a", &none), Ok((&["send"][..], true)));
@@ -84,17 +87,17 @@ fn a_session_has_a_bounded_number_of_rooms_and_joins() {
     let mut joined = Joined::default();
     let who = who(&none);
     for number in 0..MAX_JOINED {
-        joined.join(&kinds, &format!("chat:{number}"), who, now).unwrap();
+        joined.join(&kinds, (&format!("chat:{number}"), None), who, now).unwrap();
     }
-    let refusal = joined.join(&kinds, "chat:more", who, now).unwrap_err();
+    let refusal = joined.join(&kinds, ("chat:more", None), who, now).unwrap_err();
     assert_eq!((refusal.code, refusal.retry_after), ("too_many_requests", Some(JOINS.interval)));
     let later = now + JOINS.interval;
-    assert_eq!(joined.join(&kinds, "chat:more", who, later).unwrap_err().code, "too_many_rooms");
+    assert_eq!(joined.join(&kinds, ("chat:more", None), who, later).unwrap_err().code, "too_many_rooms");
     joined.leave("chat:0").unwrap();
-    assert!(joined.join(&kinds, "chat:more", who, later + JOINS.interval).is_ok());
+    assert!(joined.join(&kinds, ("chat:more", None), who, later + JOINS.interval).is_ok());
     assert_eq!(joined.leave_all().len(), MAX_JOINED);
     assert_eq!(joined.rooms().count(), 0);
-    let refusal = joined.join(&kinds, "chat:0", who, later + JOINS.interval).unwrap_err();
+    let refusal = joined.join(&kinds, ("chat:0", None), who, later + JOINS.interval).unwrap_err();
     assert_eq!(refusal.code, "too_many_requests", "leaving gives no joins back");
 }
 
@@ -107,7 +110,7 @@ fn sending_needs_a_right_and_has_bounds() {
         joined.send(&kinds, room, bytes, who).map(|_| ()).map_err(|refusal| refusal.code)
     };
     assert_eq!(send(&joined, "chat:a", 1), Err("forbidden"), "not joined");
-    joined.join(&kinds, "chat:a", who, now).unwrap();
+    joined.join(&kinds, ("chat:a", None), who, now).unwrap();
     assert_eq!(send(&joined, "chat:a", 100), Ok(()));
     assert_eq!(send(&joined, "chat:a", 101), Err("too_large"));
     assert_eq!(send(&joined, "chat:b", 1), Err("forbidden"));
@@ -130,7 +133,7 @@ proptest! {
             if leaves {
                 let _ = joined.leave(names[name]);
             } else {
-                let _ = joined.join(&kinds, names[name], who(&all[has]), now);
+                let _ = joined.join(&kinds, (names[name], None), who(&all[has]), now);
             }
             has = now_has;
             let who = who(&all[has]);
@@ -139,7 +142,7 @@ proptest! {
             let rooms: Vec<_> = joined.rooms().cloned().collect();
             for room in rooms {
                 let mut fresh = Joined::default();
-                prop_assert!(fresh.join(&kinds, room.as_str(), who, now).is_ok(), "{room}");
+                prop_assert!(fresh.join(&kinds, (room.as_str(), None), who, now).is_ok(), "{room}");
             }
         }
     }
@@ -163,8 +166,8 @@ fn a_member_joins_and_sends_until_the_membership_ends() {
     let rows = Rows { member: Some(Some(at(100))), ban: None };
     let room = RoomName::parse("club:a").unwrap();
     let at_zero = standing(rows, 0);
-    let who = Member { user: ANN, roles: &none, standing: &at_zero };
-    let entered = joined.join(&kinds, "club:a", who, now).unwrap();
+    let who = Member { user: ANN, roles: &none, standing: &at_zero, tokens: &NoTokens };
+    let entered = joined.join(&kinds, ("club:a", None), who, now).unwrap();
     assert_eq!((entered.can, entered.until), (&["send"][..], Some(at(100))));
     assert!(joined.send(&kinds, "club:b", 1, who).is_ok(), "sending needs no joining");
     assert_eq!(joined.deadline(), Some(at(40)));
@@ -181,7 +184,7 @@ fn a_member_joins_and_sends_until_the_membership_ends() {
     let over = standing(Rows { member: Some(Some(at(500))), ban: None }, 500);
     let who = Member { standing: &over, ..who };
     assert_eq!(joined.reevaluate(who, at(500)), [Lost { room: room.clone(), cause: Cause::Expired }]);
-    assert_eq!(joined.join(&kinds, "club:a", who, now).unwrap_err().code, "forbidden");
+    assert_eq!(joined.join(&kinds, ("club:a", None), who, now).unwrap_err().code, "forbidden");
     assert_eq!(joined.send(&kinds, "club:a", 1, who).unwrap_err().code, "forbidden");
 }
 
@@ -190,8 +193,8 @@ fn what_else_grants_a_right_outlives_the_membership() {
     let (kinds, now, none, staff) = (kinds(), origin(), roles(&[]), roles(&["staff"]));
     let mut joined = Joined::default();
     let member = standing(Rows { member: Some(None), ban: None }, 0);
-    let by_both = Member { user: ANN, roles: &staff, standing: &member };
-    joined.join(&kinds, "club:a", by_both, now).unwrap();
+    let by_both = Member { user: ANN, roles: &staff, standing: &member, tokens: &NoTokens };
+    joined.join(&kinds, ("club:a", None), by_both, now).unwrap();
     assert_eq!(joined.reevaluate(who(&staff), at(0)), [], "the role remains");
     assert_eq!(joined.reevaluate(Member { roles: &none, ..by_both }, at(0)), [], "the membership remains");
     let lost = joined.reevaluate(who(&none), at(0));
@@ -202,7 +205,7 @@ fn what_else_grants_a_right_outlives_the_membership() {
 fn a_ban_comes_before_every_policy() {
     let (kinds, now, none) = (kinds(), origin(), roles(&[]));
     let mut joined = Joined::default();
-    joined.join(&kinds, "chat:a", who(&none), now).unwrap();
+    joined.join(&kinds, ("chat:a", None), who(&none), now).unwrap();
     let rows = Rows { member: Some(None), ban: Some(Some(at(10))) };
     let banned = standing(rows, 0);
     let who = Member { standing: &banned, ..who(&none) };
@@ -210,11 +213,11 @@ fn a_ban_comes_before_every_policy() {
     for room in ["chat:a", "club:a", &own] {
         assert_eq!(joined.send(&kinds, room, 1, who).unwrap_err().code, "banned", "{room}");
     }
-    assert_eq!(joined.join(&kinds, "chat:b", who, now).unwrap_err().code, "banned");
+    assert_eq!(joined.join(&kinds, ("chat:b", None), who, now).unwrap_err().code, "banned");
     let lost = joined.reevaluate(who, at(0));
     assert_eq!(lost.iter().map(|lost| lost.cause).collect::<Vec<_>>(), [Cause::Banned]);
     let over = standing(rows, 10);
-    assert!(joined.join(&kinds, "chat:a", Member { standing: &over, ..who }, now).is_ok());
+    assert!(joined.join(&kinds, ("chat:a", None), Member { standing: &over, ..who }, now).is_ok());
 }
 
 proptest! {
@@ -231,16 +234,16 @@ proptest! {
         for (time, (role, member, kind, joins)) in (0_i64..).step_by(25).zip(steps) {
             let rows = Rows { member: member.map(|end| end.map(at)), ban: (kind == 0).then_some(None) };
             let says = standing(rows, time);
-            let who = Member { user: ANN, roles: &all[role], standing: &says };
+            let who = Member { user: ANN, roles: &all[role], standing: &says, tokens: &NoTokens };
             let before: Vec<_> = joined.rooms().cloned().collect();
             let lost = joined.reevaluate(who, at(time));
             for room in before {
-                let may = Joined::default().join(&kinds, room.as_str(), who, now).is_ok();
+                let may = Joined::default().join(&kinds, (room.as_str(), None), who, now).is_ok();
                 prop_assert_eq!(may, joined.has(&room), "{}", room);
                 prop_assert_eq!(!may, lost.iter().any(|lost| lost.room == room));
             }
             if joins {
-                let _ = joined.join(&kinds, names[usize::from(kind) % 3], who, now);
+                let _ = joined.join(&kinds, (names[usize::from(kind) % 3], None), who, now);
             }
             for (room, until) in joined.expiring(at(time)) {
                 prop_assert!(joined.until(&room) == Some(until) && at(time) < until && until <= at(time + 60));

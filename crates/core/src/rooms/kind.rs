@@ -38,6 +38,12 @@ impl Kind {
     pub fn asks_for_members(&self) -> bool {
         [&self.join, &self.send, &self.see_presence].iter().any(|policy| policy.asks_for_members())
     }
+
+    /// Whether a room token can allow anything in its rooms.
+    #[must_use]
+    pub fn takes_tokens(&self) -> bool {
+        [&self.join, &self.send, &self.see_presence].iter().any(|policy| policy.takes_tokens())
+    }
 }
 
 /// All kinds, by name.
@@ -123,7 +129,8 @@ mod tests {
         let kinds = kinds.with_rule(&name("order"), &rule).unwrap();
         assert!(kinds.with_rule(&name("other"), &rule).is_none());
         let roles = Roles::default();
-        let caller = Caller { user: UserId(Uuid::nil()), roles: &roles, joined: false, member: None };
+        let caller =
+            Caller { user: UserId(Uuid::nil()), roles: &roles, joined: false, member: None, token: None };
         for (room, joins, sends) in [
             ("order:mine", true, true),
             ("order:other", false, true),

@@ -4,6 +4,7 @@ use super::RoomName;
 use super::rule::{RoomAction, RoomQuestion, Rule};
 use super::standing::End;
 use crate::domain::{RoleName, Roles, UserId};
+use crate::time::Timestamp;
 
 /// Who asks.
 #[derive(Debug, Clone, Copy)]
@@ -14,14 +15,23 @@ pub struct Caller<'a> {
     pub joined: bool,
     /// The user is a member of the room, up to then.
     pub member: Option<End>,
+    /// A room token of this session allows what is asked, up to then.
+    pub token: Option<Timestamp>,
 }
 
 /// What a policy grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Right {
     pub until: End,
-    /// Only because the user is a member.
+    /// Because the user is a member, and by nothing that has no end.
     pub by_member: bool,
+    /// The same by a room token. It may be both.
+    pub by_token: bool,
+}
+
+impl Right {
+    /// One that neither a membership nor a token grants.
+    const WITHOUT_END: Self = Self { until: None, by_member: false, by_token: false };
 }
 
 /// What says yes.
@@ -35,6 +45,8 @@ pub enum Entry {
     Own,
     /// Users who are members of the room.
     Member,
+    /// Sessions that have brought a room token for it.
+    Token,
     /// Sessions that have joined the room. For sending.
     Joined,
     /// The application's backend, which is no session: to sessions it says nothing.
@@ -49,6 +61,7 @@ impl Entry {
             "anyone" => Self::Anyone,
             "own" => Self::Own,
             "member" => Self::Member,
+            "token" => Self::Token,
             "joined" => Self::Joined,
             "app" => Self::App,
             _ => {
@@ -63,6 +76,7 @@ impl Entry {
             Self::Role(role) => caller.roles.has(role.as_str()),
             Self::Own => room.rest().rsplit(':').next() == Some(&*caller.user.to_string()),
             Self::Member => caller.member.is_some(),
+            Self::Token => caller.token.is_some(),
             Self::Joined => caller.joined,
             Self::App => false,
         }
@@ -103,24 +117,41 @@ impl Policy {
         })
     }
 
-    /// The same, with how long it lasts: a membership may end by itself, and counts only if nothing else says yes.
+    /// The same, with how long it lasts: a membership or a token ends by itself, and counts only if nothing else says yes.
     #[must_use]
     pub fn right(&self, room: &RoomName, caller: &Caller<'_>) -> Option<Right> {
         if let Some(said) = self.rule_says(room, caller) {
-            return said.then_some(Right { until: None, by_member: false });
+            return said.then_some(Right::WITHOUT_END);
         }
-        let mut allowing = self.0.iter().filter(|entry| entry.allows(room, caller)).peekable();
-        allowing.peek()?;
-        if allowing.all(|entry| *entry == Entry::Member) {
-            return Some(Right { until: caller.member.flatten(), by_member: true });
+        let mut right = None;
+        for entry in self.0.iter().filter(|entry| entry.allows(room, caller)) {
+            let one = match entry {
+                Entry::Member => {
+                    Right { until: caller.member.flatten(), by_member: true, ..Right::WITHOUT_END }
+                }
+                Entry::Token => Right { until: caller.token, by_token: true, ..Right::WITHOUT_END },
+                _ => return Some(Right::WITHOUT_END),
+            };
+            right = Some(right.map_or(one, |other: Right| Right {
+                // The later one; none has no end.
+                until: other.until.zip(one.until).map(|(other, one)| other.max(one)),
+                by_member: other.by_member || one.by_member,
+                by_token: other.by_token || one.by_token,
+            }));
         }
-        Some(Right { until: None, by_member: false })
+        right
     }
 
     /// Whether it depends on who is a member.
     #[must_use]
     pub fn asks_for_members(&self) -> bool {
         self.0.contains(&Entry::Member)
+    }
+
+    /// Whether a room token can allow it.
+    #[must_use]
+    pub fn takes_tokens(&self) -> bool {
+        self.0.contains(&Entry::Token)
     }
 }
 
@@ -140,7 +171,8 @@ mod tests {
         let entries = entries.split(',').filter(|entry| !entry.is_empty());
         let policy = Policy::new(entries.map(|entry| Entry::parse(entry).unwrap()).collect());
         let roles = roles(has);
-        let caller = Caller { user: UserId(Uuid::from_u128(user)), roles: &roles, joined, member: None };
+        let caller =
+            Caller { user: UserId(Uuid::from_u128(user)), roles: &roles, joined, member: None, token: None };
         policy.allows(&RoomName::parse(room).unwrap(), &caller)
     }
 
@@ -153,6 +185,21 @@ mod tests {
         assert!(!allows("role:editor", "chat:x", 1, &["admin"], false));
         assert!(allows("joined", "chat:x", 1, &[], true));
         assert!(!allows("joined", "chat:x", 1, &[], false));
+    }
+
+    #[test]
+    fn a_rule_that_panics_says_no() {
+        let anyone = Policy::new(vec![Entry::parse("anyone").unwrap()]);
+        let roles = roles(&[]);
+        let caller =
+            Caller { user: UserId(Uuid::nil()), roles: &roles, joined: true, member: None, token: None };
+        let panics = Rule::new(|question| match question.rest {
+            "panic" => panic!("as an application may"),
+            _ => RoomVerdict::AsConfigured,
+        });
+        let policy = anyone.with_rule(RoomAction::Join, &panics);
+        assert!(!policy.allows(&RoomName::parse("chat:panic").unwrap(), &caller));
+        assert!(policy.allows(&RoomName::parse("chat:calm").unwrap(), &caller));
     }
 
     #[test]
@@ -179,8 +226,8 @@ mod tests {
         }
     }
 
-    fn end_after(seconds: i64) -> crate::time::Timestamp {
-        crate::time::Timestamp::default() + chrono::TimeDelta::seconds(seconds)
+    fn end_after(seconds: i64) -> Timestamp {
+        Timestamp::default() + chrono::TimeDelta::seconds(seconds)
     }
 
     fn entry() -> impl Strategy<Value = Entry> {
@@ -190,6 +237,7 @@ mod tests {
             Just(Entry::Joined),
             Just(Entry::App),
             Just(Entry::Member),
+            Just(Entry::Token),
             "[a-c]".prop_map(|name| Entry::Role(RoleName::parse(&name).unwrap())),
         ]
     }
@@ -199,10 +247,11 @@ mod tests {
         #[test]
         fn entries_only_add(
             entries in prop::collection::vec(entry(), 0..6), more in entry(), joined: bool, has in "[a-d]", is_member: bool,
+            token: Option<u16>,
         ) {
             let roles = roles(&[&has]);
-            let member = is_member.then_some(None);
-            let caller = Caller { user: UserId(Uuid::nil()), roles: &roles, joined, member };
+            let (member, token) = (is_member.then_some(None), token.map(|after| end_after(after.into())));
+            let caller = Caller { user: UserId(Uuid::nil()), roles: &roles, joined, member, token };
             let room = RoomName::parse("chat:x").unwrap();
             let before = Policy::new(entries.clone()).allows(&room, &caller);
             let mut reversed = entries.clone();
@@ -212,28 +261,41 @@ mod tests {
             prop_assert!(after || !before);
         }
 
-        /// A right is there exactly if it is allowed, and ends with the membership only if nothing else grants it.
+        /// A right is there exactly if it is allowed. It ends with the membership and the token, whichever is later, if
+        /// nothing else grants it.
         #[test]
-        fn a_right_ends_with_the_membership_alone(
+        fn a_right_ends_with_the_membership_and_the_token_alone(
             entries in prop::collection::vec(entry(), 0..6), joined: bool, has in "[a-d]", member: Option<Option<u16>>,
+            token: Option<u16>,
             verdict in prop::option::of(prop::sample::select(
                 vec![RoomVerdict::Yes, RoomVerdict::No, RoomVerdict::AsConfigured],
             )),
         ) {
             let roles = roles(&[&has]);
             let member = member.map(|end| end.map(|after| end_after(after.into())));
-            let caller = Caller { user: UserId(Uuid::nil()), roles: &roles, joined, member };
+            let token = token.map(|after| end_after(after.into()));
+            let caller = Caller { user: UserId(Uuid::nil()), roles: &roles, joined, member, token };
             let room = RoomName::parse("chat:x").unwrap();
             let mut policy = Policy::new(entries);
             if let Some(verdict) = verdict {
                 policy = policy.with_rule(RoomAction::Join, &Rule::new(move |_| verdict));
             }
-            let otherwise = policy.allows(&room, &Caller { member: None, ..caller });
+            let otherwise = policy.allows(&room, &Caller { member: None, token: None, ..caller });
+            let by_member = !otherwise && policy.allows(&room, &Caller { token: None, ..caller });
+            let by_token = !otherwise && policy.allows(&room, &Caller { member: None, ..caller });
             let right = policy.right(&room, &caller);
             prop_assert_eq!(right.is_some(), policy.allows(&room, &caller));
-            if let Some(Right { until, by_member }) = right {
-                prop_assert_eq!(by_member, !otherwise);
-                prop_assert_eq!(until, member.flatten().filter(|_| !otherwise));
+            if let Some(right) = right {
+                prop_assert_eq!((right.by_member, right.by_token), (by_member, by_token));
+                // At its end, and not before, what grants it has ended.
+                let at = |now| {
+                    let member = member.filter(|end| end.is_none_or(|end| now < end));
+                    policy.allows(&room, &Caller { member, token: token.filter(|end| now < *end), ..caller })
+                };
+                match right.until {
+                    Some(until) => prop_assert!(!at(until) && at(until - chrono::TimeDelta::seconds(1))),
+                    None => prop_assert!(at(end_after(100_000))),
+                }
             }
         }
     }

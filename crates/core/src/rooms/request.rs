@@ -1,6 +1,7 @@
 //! What a client asks of rooms, read from the arguments of its message.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -31,13 +32,26 @@ pub enum JoinRequest<'a> {
 }
 
 /// One room to join.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[derive(PartialEq, Eq, Deserialize)]
 pub struct JoinOne<'a> {
     #[serde(borrow)]
     pub room: Cow<'a, str>,
+    /// A room token, if the session brings one.
+    #[serde(borrow, default)]
+    pub token: Option<Cow<'a, str>>,
     /// What the session wants to be told of who is there. None leaves it as it is.
     #[serde(default)]
     pub presence: Option<PresenceWish>,
+}
+
+/// Without the token, which is a secret.
+impl fmt::Debug for JoinOne<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinOne")
+            .field("room", &self.room)
+            .field("presence", &self.presence)
+            .finish_non_exhaustive()
+    }
 }
 
 /// `leave`.
@@ -87,6 +101,8 @@ struct OneRoom<'a> {
 struct Join<'a> {
     #[serde(borrow, default)]
     room: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    token: Option<Cow<'a, str>>,
     #[serde(default)]
     presence: Option<PresenceWish>,
     #[serde(borrow, default)]
@@ -164,14 +180,17 @@ fn first<'a, T: Deserialize<'a>>(arguments: &'a str) -> Option<T> {
 fn join(arguments: &str) -> Result<RoomRequest<'_>, Refusal> {
     let expected = Refusal::new(
         "bad_request",
-        "`join` takes `room`, a string, or `rooms`, 1 to 100 objects with `room`; and `presence`: none, count, or full",
+        "`join` takes `room`, a string, or `rooms`, 1 to 100 objects with `room`; with each, `token`, a string, and \
+         `presence`: none, count, or full",
     );
     let read: Join<'_> = first(arguments).ok_or(expected)?;
     match (read.room, read.rooms) {
-        (Some(room), None) => {
-            Ok(RoomRequest::Join(JoinRequest::One(JoinOne { room, presence: read.presence })))
-        }
-        (None, Some(rooms)) if (1..=MOST_ROOMS).contains(&rooms.len()) => {
+        (Some(room), None) => Ok(RoomRequest::Join(JoinRequest::One(JoinOne {
+            room,
+            token: read.token,
+            presence: read.presence,
+        }))),
+        (None, Some(rooms)) if read.token.is_none() && (1..=MOST_ROOMS).contains(&rooms.len()) => {
             Ok(RoomRequest::Join(JoinRequest::Several(rooms)))
         }
         _ => Err(expected),
@@ -255,6 +274,24 @@ mod tests {
     }
 
     #[test]
+    fn each_room_has_its_own_token_which_is_not_shown() {
+        let rooms = r#"{"rooms":[{"room":"a:b","token":"hunter2"},{"room":"a:c"}]}"#;
+        for (arguments, tokens) in [
+            (r#"{"room":"a:b","token":"hunter2"}"#, &[Some("hunter2")][..]),
+            (rooms, &[Some("hunter2"), None]),
+        ] {
+            let request = RoomRequest::read("join", arguments).unwrap().unwrap();
+            assert!(!format!("{request:?}").contains("hunter2"));
+            let rooms = match request {
+                RoomRequest::Join(JoinRequest::One(one)) => vec![one],
+                RoomRequest::Join(JoinRequest::Several(rooms)) => rooms,
+                _ => panic!(),
+            };
+            assert!(rooms.iter().map(|one| one.token.as_deref()).eq(tokens.iter().copied()));
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_an_error_with_a_code() {
         let many = format!(r#"{{"rooms":[{}]}}"#, vec![r#"{"room":"a:b"}"#; 101].join(","));
         for (name, arguments, expected) in [
@@ -263,6 +300,8 @@ mod tests {
             ("join", r#"{"room":5}"#, "bad_request"),
             ("join", r#"{"room":"a:b","rooms":[{"room":"a:c"}]}"#, "bad_request"),
             ("join", r#"{"rooms":[]}"#, "bad_request"),
+            ("join", r#"{"room":"a:b","token":5}"#, "bad_request"),
+            ("join", r#"{"token":"x","rooms":[{"room":"a:b"}]}"#, "bad_request"),
             ("join", &many, "bad_request"),
             ("leave", r#"{"rooms":"a:b"}"#, "bad_request"),
             ("send", r#"{"room":"a:b"}"#, "bad_request"),

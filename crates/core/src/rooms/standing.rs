@@ -60,6 +60,10 @@ pub enum Cause {
     Closed,
     /// Its user's membership has ended by itself.
     Expired,
+    /// The token by which it was there has expired.
+    TokenExpired,
+    /// The token by which it was there was revoked.
+    TokenRevoked,
     /// Its user's roles do not suffice any more.
     Policy,
 }
@@ -72,7 +76,8 @@ impl Cause {
             Self::Removed | Self::Kicked => "removed",
             Self::Banned => "banned",
             Self::Closed => "closed",
-            Self::Expired => "expired",
+            Self::Expired | Self::TokenExpired => "expired",
+            Self::TokenRevoked => "revoked",
             Self::Policy => "policy",
         }
     }
@@ -86,6 +91,8 @@ impl Cause {
             Self::Banned => "you are banned from this room",
             Self::Closed => "this room was closed",
             Self::Expired => "your membership of this room has ended",
+            Self::TokenExpired => "your token for this room has expired",
+            Self::TokenRevoked => "your token for this room was revoked",
             Self::Policy => "your roles do not allow this room any more",
         }
     }
@@ -95,6 +102,7 @@ impl Cause {
     pub const fn rejoin(self) -> &'static str {
         match self {
             Self::Kicked => "backoff",
+            Self::TokenExpired | Self::TokenRevoked => "new_token",
             Self::Removed | Self::Banned | Self::Closed | Self::Expired | Self::Policy => "never",
         }
     }

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::user::MOST_SESSIONS;
 use super::{PresenceData, PresenceLevel, PresentSession, PresentUser};
 use crate::domain::{SessionId, UserId};
 use crate::rooms::compact;
@@ -12,9 +13,8 @@ use crate::rooms::compact;
 /// Bytes of what a session shows.
 pub(crate) const MOST_DATA: usize = 1024;
 
-/// Bytes of a username, and sessions of a user on one node, of which another one takes notice.
+/// Bytes of a username of which another node takes notice.
 const LONGEST_NAME: usize = 256;
-const MOST_SESSIONS: usize = 1000;
 
 /// What a node tells of its sessions in one room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::user::latest;
+use super::user::{latest, newest};
 use super::{PresenceData, PresenceLevel, PresenceWish, PresentSession, PresentUser};
 use crate::domain::{SessionId, SharedText, UserId};
 
@@ -169,7 +169,7 @@ impl Own {
         let own = self.users.get(&user)?;
         let sessions = own.sessions.iter().map(|one| &one.state);
         let sessions = match level {
-            PresenceLevel::Sessions => sessions.cloned().collect(),
+            PresenceLevel::Sessions => newest(sessions).into_iter().cloned().collect(),
             _ => latest(sessions).cloned().into_iter().collect(),
         };
         Some(PresentUser { username: own.username.clone(), sessions })

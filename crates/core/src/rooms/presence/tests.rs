@@ -212,6 +212,27 @@ fn where_sessions_are_shown_each_has_its_own_state() {
 }
 
 #[test]
+fn of_many_sessions_of_one_user_the_newest_are_shown() {
+    let mut stage = Stage::new(PresenceLevel::Sessions);
+    for number in 1..=100 {
+        stage.enter(1, number);
+    }
+    stage.set(1, 3, Some("[]"));
+    stage.wait(Duration::from_secs(1));
+    let shown: serde_json::Value = serde_json::from_str(&stage.seen()).unwrap();
+    let sessions = shown[0]["sessions"].as_array().unwrap();
+    assert_eq!(
+        (sessions.len(), &sessions[0]["data"]),
+        (16, &serde_json::json!([])),
+        "the one that has set something"
+    );
+    stage.leave(1, 100, Departure::Final);
+    stage.wait(Duration::from_secs(1));
+    let shown: serde_json::Value = serde_json::from_str(&stage.seen()).unwrap();
+    assert_eq!(shown[0]["sessions"].as_array().unwrap().len(), 16, "another one is shown instead");
+}
+
+#[test]
 fn changes_come_four_times_a_second_at_most() {
     let mut stage = Stage::new(PresenceLevel::Users);
     for number in 1..=900 {

@@ -48,7 +48,8 @@ impl<'de> Deserialize<'de> for PresenceData {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresentUser {
     pub username: SharedText,
-    /// In the order of ids. Of a kind that shows no sessions, only the one that has set its data last, if any has.
+    /// In the order of ids, as many as are shown. Of a kind that shows no sessions, only the one that has set its data last,
+    /// if any has.
     pub sessions: Vec<PresentSession>,
 }
 
@@ -64,6 +65,22 @@ pub struct PresentSession {
 /// The session that has set its data last.
 pub(super) fn latest<'a>(sessions: impl Iterator<Item = &'a PresentSession>) -> Option<&'a PresentSession> {
     sessions.filter(|session| session.data.is_some()).max_by_key(|session| (session.set_at, session.session))
+}
+
+/// Sessions of a user that others are shown: so one user's part of a list is bounded.
+pub(super) const MOST_SESSIONS: usize = 16;
+
+/// Those that have set something last, or else began last; in the order of ids, each once.
+pub(super) fn newest<'a>(sessions: impl Iterator<Item = &'a PresentSession>) -> Vec<&'a PresentSession> {
+    let mut all: Vec<_> = sessions.collect();
+    all.sort_by_key(|one| (one.session, one.set_at));
+    all.dedup_by_key(|one| one.session);
+    if all.len() > MOST_SESSIONS {
+        all.sort_by_key(|one| (one.set_at, one.session));
+        all.drain(..all.len() - MOST_SESSIONS);
+        all.sort_by_key(|one| one.session);
+    }
+    all
 }
 
 /// A user in a room, as clients are shown them.
@@ -90,10 +107,7 @@ impl ShownUser {
         let username = nodes.clone().next()?.username.clone();
         let sessions = nodes.flat_map(|user| &user.sessions);
         let state = if level == PresenceLevel::Sessions {
-            let mut all: Vec<_> = sessions.map(|one| (one.session, one.data.clone())).collect();
-            all.sort_by_key(|(session, _)| *session);
-            all.dedup_by_key(|(session, _)| *session);
-            State::Sessions(all)
+            State::Sessions(newest(sessions).iter().map(|one| (one.session, one.data.clone())).collect())
         } else {
             State::Data(latest(sessions).and_then(|session| session.data.clone()))
         };
